@@ -1,0 +1,70 @@
+"""Start training with small steps."""
+
+import math
+from typing import Literal
+
+import lightning as L
+from torch.optim import Optimizer
+
+from seg.errors import ConfigError
+
+
+class WarmupLearningRate(L.Callback):
+    """Scale the learning rate from a small factor to 1 over the first optimiser steps, on top of any scheduler.
+
+    Each step sees the scheduled rate times the factor; afterwards the scheduled rate is put back, so that schedulers
+    which compute from the current rate are not disturbed. The position follows the trainer's global step, so a resumed
+    run goes on where it was.
+
+    Args:
+        steps: Optimiser steps until the factor is 1.
+        start_factor: Factor of the first step, above 0 and at most 1.
+        shape: How the factor rises: a straight line or half a cosine.
+
+    Raises:
+        ConfigError: An argument is out of range.
+
+    Example:
+        Trainer(callbacks=[WarmupLearningRate(steps=100)])
+    """
+
+    def __init__(
+        self, steps: int = 100, start_factor: float = 0.01, shape: Literal["linear", "cosine"] = "linear"
+    ) -> None:
+        if steps < 0 or not 0 < start_factor <= 1:
+            raise ConfigError(
+                f"warm-up has steps={steps}, start_factor={start_factor}; wanted steps >= 0 and 0 < start_factor <= 1"
+            )
+        self.steps = steps
+        self.start_factor = start_factor
+        self.shape = shape
+
+    def factor(self, step: int) -> float:
+        """The factor of an optimiser step, counted from 0."""
+        if step >= self.steps:
+            return 1.0
+        progress = step / self.steps
+        if self.shape == "cosine":
+            progress = (1 - math.cos(math.pi * progress)) / 2
+        return self.start_factor + (1 - self.start_factor) * progress
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Hook into each optimiser's step."""
+        for optimizer in trainer.optimizers:
+            self._hook(trainer, optimizer)
+
+    def _hook(self, trainer: L.Trainer, optimizer: Optimizer) -> None:
+        scheduled: list[float] = []
+
+        def before(optimizer: Optimizer, args: object, kwargs: object) -> None:
+            scheduled[:] = [group["lr"] for group in optimizer.param_groups]
+            factor = self.factor(trainer.global_step)
+            for group in optimizer.param_groups:
+                group["lr"] *= factor
+
+        def after(optimizer: Optimizer, args: object, kwargs: object) -> None:
+            for group, rate in zip(optimizer.param_groups, scheduled, strict=True):
+                group["lr"] = rate
+
+        optimizer.register_step_pre_hook(before)
+        optimizer.register_step_post_hook(after)

@@ -1,0 +1,1 @@
+"""Datasets: scene catalogue, checks, spatial split, transforms, batching, and public sources."""

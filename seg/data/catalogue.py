@@ -1,0 +1,90 @@
+"""Which scenes a dataset has: image, mask and fold of each, from a manifest or from two folders matched by stem."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from seg.errors import DatasetError
+
+MANIFEST = "manifest.csv"
+RASTER_SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img", ".png"}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One labelled scene of a dataset.
+
+    Attributes:
+        image: The raster with the bands.
+        mask: The raster with the labels, on the image's grid.
+        fold: The fold in which it is held out, from 0.
+    """
+
+    image: Path
+    mask: Path
+    fold: int
+
+
+def read_catalogue(root: Path, folds: int) -> list[Scene]:
+    """The scenes of a dataset, sorted by image path.
+
+    Args:
+        root: A folder with a `manifest.csv` (columns image, mask, fold; paths relative to the folder), or with
+            `images/` and `masks/` whose files are matched by stem; these get the folds 0, 1, ... in turn.
+        folds: Number of folds.
+
+    Raises:
+        DatasetError: The folder is missing or empty, or an image has no mask.
+    """
+    if not root.is_dir():
+        raise DatasetError(f"{root}: no such folder; name a dataset with images/ and masks/ in it, or a {MANIFEST}")
+    scenes = _from_manifest(root / MANIFEST) if (root / MANIFEST).exists() else _from_folders(root, folds)
+    if not scenes:
+        raise DatasetError(f"{root}: holds no scene; wanted rasters in images/ and masks/, or lines in {MANIFEST}")
+    outside = sorted({scene.fold for scene in scenes if not 0 <= scene.fold < folds})
+    if outside:
+        raise DatasetError(f"{root / MANIFEST}: has the folds {outside}; wanted 0 to {folds - 1}, as data.folds says")
+    return sorted(scenes, key=lambda scene: scene.image)
+
+
+def _from_manifest(path: Path) -> list[Scene]:
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        missing = {"image", "mask", "fold"} - set(rows.fieldnames or ())
+        if missing:
+            raise DatasetError(f"{path}: has no column {', '.join(sorted(missing))}; wanted image, mask, fold")
+        return [_scene_of_row(path, number, row) for number, row in enumerate(rows, start=2)]
+
+
+def _scene_of_row(path: Path, number: int, row: dict[str, str]) -> Scene:
+    try:
+        scene = Scene(path.parent / row["image"], path.parent / row["mask"], int(row["fold"]))
+    except (TypeError, ValueError) as error:
+        raise DatasetError(f"{path}: line {number} is {list(row.values())}; wanted image, mask, fold number") from error
+    for file in (scene.image, scene.mask):
+        if not file.is_file():
+            raise DatasetError(f"{path}: line {number} names {file}, which does not exist; correct the line")
+    return scene
+
+
+def _from_folders(root: Path, folds: int) -> list[Scene]:
+    images, masks = _rasters_by_stem(root / "images"), _rasters_by_stem(root / "masks")
+    unmatched = sorted(images.keys() - masks.keys())
+    if unmatched:
+        raise DatasetError(
+            f"{images[unmatched[0]]}: has no mask ({len(unmatched)} such images); "
+            f"wanted {root / 'masks' / unmatched[0]}.tif, or take the image out"
+        )
+    pairs = enumerate(sorted(images))
+    return [Scene(images[stem], masks[stem], number % folds) for number, stem in pairs]
+
+
+def _rasters_by_stem(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: no such folder; wanted a dataset with images/ and masks/, or a {MANIFEST}")
+    files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in RASTER_SUFFIXES]
+    by_stem = {path.stem: path for path in files}
+    if len(by_stem) < len(files):
+        twice = next(path for path in files if by_stem[path.stem] != path)
+        raise DatasetError(f"{twice}: shares its stem with {by_stem[twice.stem].name}; rename one of them")
+    return by_stem

@@ -1,0 +1,148 @@
+"""A dataset folder as Lightning's data loaders."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+import numpy.typing as npt
+from torch.utils.data import DataLoader
+
+from seg.data.batching import EpochSampler
+from seg.data.catalogue import Scene, read_catalogue
+from seg.data.checks import check_labels, check_scene
+from seg.data.datasets import Example, Reading, SceneDataset
+from seg.data.transforms import AugmentationConfig, build_augmentation
+from seg.errors import DatasetError
+from seg.raster.chips import read_chip, read_mask
+from seg.raster.grid import Grid, open_raster, read_grid
+from seg.raster.statistics import BandStatistics, band_statistics
+from seg.raster.windows import window_grid
+
+_READ_SIZE = 1024
+
+
+class CroplandDataModule(L.LightningDataModule):
+    """Scenes of any size, one a batch, the fold `fold` held out.
+
+    Args:
+        root: The dataset: a folder with `images/` and `masks/`, or with a `manifest.csv`.
+        bands: 1-based band indexes in the order the model gets them; null for all of the first image.
+        nodata: A further stored value that means "no data", for files that do not say so themselves.
+        fold: The fold held out for validation and test; the others train.
+        folds: Number of folds.
+        augmentation: How training samples are changed at random.
+        seed: Seed of order and augmentation.
+        workers: Processes that load samples; 0 loads in the training process.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: Path,
+        bands: list[int] | None = None,
+        nodata: float | None = None,
+        fold: int = 0,
+        folds: int = 5,
+        augmentation: AugmentationConfig = AugmentationConfig(),
+        seed: int = 0,
+        workers: int = 0,
+    ) -> None:
+        super().__init__()
+        self.scenes = read_catalogue(root, folds)
+        self.root, self.fold, self.folds, self.nodata = root, fold, folds, nodata
+        self.bands = bands or list(range(1, read_grid(self.scenes[0].image).bands + 1))
+        self.augmentation, self.seed, self.workers = augmentation, seed, workers
+
+    @property
+    def band_count(self) -> int:
+        """Channels of an image."""
+        return len(self.bands)
+
+    @property
+    def training_scenes(self) -> list[Scene]:
+        """The scenes of all folds but the held-out one."""
+        return [scene for scene in self.scenes if scene.fold != self.fold]
+
+    @property
+    def held_out_scenes(self) -> list[Scene]:
+        """The scenes of the held-out fold."""
+        return [scene for scene in self.scenes if scene.fold == self.fold]
+
+    @cached_property
+    def grids(self) -> list[Grid]:
+        """The grid of each scene, checked against its mask's."""
+        return [check_scene(scene, self.bands) for scene in self.scenes]
+
+    @cached_property
+    def statistics(self) -> BandStatistics:
+        """The training split's statistics, in stored units."""
+        return band_statistics(self._valid_pixels(self.training_scenes))
+
+    def setup(self, stage: str) -> None:
+        """Read every file once, so that what is wrong with one is said before the first step.
+
+        Raises:
+            DatasetError: A split is empty, or a file does not fit.
+            RasterError: A file cannot be read.
+        """
+        for name, scenes in (("training", self.training_scenes), ("held-out", self.held_out_scenes)):
+            if not scenes:
+                raise DatasetError(
+                    f"{self.root}: no {name} scene with data.fold {self.fold} of {self.folds} folds, "
+                    f"{len(self.scenes)} scenes in all; choose another fold or add scenes"
+                )
+        _ = self.grids, self.statistics, self._labels_checked
+
+    @cached_property
+    def _labels_checked(self) -> bool:
+        for scene in self.scenes:
+            with open_raster(scene.mask) as mask:
+                for window in window_grid(mask.height, mask.width, _READ_SIZE, _READ_SIZE):
+                    check_labels(scene, read_mask(mask, window))
+        return True
+
+    def train_dataloader(self) -> DataLoader[Example]:
+        """Training scenes in an order that depends on seed and epoch alone."""
+        augment = build_augmentation(self.augmentation, self.statistics.std)
+        dataset = SceneDataset(self.training_scenes, self._reading, augment, self.seed)
+        return self._loader(dataset, EpochSampler(len(dataset), self.seed))
+
+    def val_dataloader(self) -> DataLoader[Example]:
+        """Held-out scenes in the order of their names."""
+        return self._loader(SceneDataset(self.held_out_scenes, self._reading))
+
+    def test_dataloader(self) -> DataLoader[Example]:
+        """The same as for validation: a fold is held out once."""
+        return self.val_dataloader()
+
+    def state_dict(self) -> dict[str, object]:
+        """What a checkpoint keeps of the training images: band names, and pixel side in metres where it is known."""
+        with open_raster(self.scenes[0].image) as image:
+            names = [image.descriptions[band - 1] or "" for band in self.bands]
+        sizes = [grid.pixel_size_m for grid in self.grids]
+        known = [size for size in sizes if size is not None]
+        return {"band_names": names, "pixel_size_m": float(np.median(known)) if known else None}
+
+    @property
+    def _reading(self) -> Reading:
+        return Reading(self.bands, self.statistics.mean, self.nodata)
+
+    def _loader(self, dataset: SceneDataset, sampler: EpochSampler | None = None) -> DataLoader[Example]:
+        return DataLoader(
+            dataset,
+            batch_size=1,
+            sampler=sampler,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            multiprocessing_context="spawn" if self.workers else None,
+        )
+
+    def _valid_pixels(self, scenes: Sequence[Scene]) -> Iterator[npt.NDArray[np.float32]]:
+        nothing = [0.0] * len(self.bands)
+        for scene in scenes:
+            with open_raster(scene.image) as image:
+                for window in window_grid(image.height, image.width, _READ_SIZE, _READ_SIZE):
+                    chip = read_chip(image, window, self.bands, nothing, self.nodata)
+                    yield chip.image[:, chip.valid]

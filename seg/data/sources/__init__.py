@@ -1,0 +1,1 @@
+"""Public datasets brought into this project's layout, one file a dataset."""

@@ -1,0 +1,99 @@
+"""Put a generated dataset in place as a whole, without ever deleting a file that it did not write."""
+
+import csv
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from seg.errors import DatasetError
+
+README = "README.md"
+MANIFEST = "manifest.csv"
+
+
+@contextmanager
+def replaced_dataset(output: Path, title: str, files: frozenset[str]) -> Iterator[Path]:
+    """A new empty folder beside the output, which takes the output's place when the block ends without an error.
+
+    An older dataset in the output is known by the first line of its README; what its manifest lists and `files` is
+    deleted, and nothing else ever is.
+
+    Args:
+        output: The dataset's folder; its parent must exist.
+        title: First line of the README that the block writes.
+        files: Names of what the dataset holds besides that README, the manifest and the files that it lists.
+
+    Raises:
+        DatasetError: The parent is missing or cannot be written, or the output holds other files.
+    """
+    target = Path(os.path.realpath(output))
+    if not target.parent.is_dir():
+        raise DatasetError(f"{output}: its parent folder {target.parent} does not exist; make it first")
+    _owned(target, title, files)
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
+    try:
+        partial.mkdir()
+        yield partial
+        # Asked again: the folder may have got other files in the meantime.
+        _swap(partial, target, _owned(target, title, files))
+    except OSError as error:
+        raise DatasetError(
+            f"{output}: cannot be written ({error.strerror or error}); make {target.parent} writable with space left, "
+            "or choose another folder"
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _owned(target: Path, title: str, files: frozenset[str]) -> list[Path]:
+    """The files in the target, relative to it, after checking that an earlier run wrote all of them."""
+    if not target.exists():
+        return []
+    if not target.is_dir():
+        raise DatasetError(f"{target}: is a file; wanted a folder, existing or new")
+    present = [path.relative_to(target) for path in sorted(target.rglob("*")) if path.is_symlink() or path.is_file()]
+    known = {README, MANIFEST} | files | _listed(target / MANIFEST) if _first_line(target / README) == title else set()
+    # Looking at a raster in a GIS leaves its statistics beside it; they go with the raster.
+    foreign = [path for path in present if path.as_posix().removesuffix(".aux.xml") not in known]
+    if foreign:
+        raise DatasetError(
+            f"{target}: holds {foreign[0].as_posix()}, which is no part of this dataset and would be lost; "
+            "choose a new or empty folder, or move that file"
+        )
+    return present
+
+
+def _listed(manifest: Path) -> set[str]:
+    try:
+        with manifest.open(newline="", encoding="utf-8") as lines:
+            return {row[column] for row in csv.DictReader(lines) for column in ("image", "mask") if row.get(column)}
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return set()
+
+
+def _first_line(readme: Path) -> str:
+    try:
+        return readme.read_text(encoding="utf-8").partition("\n")[0]
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _swap(partial: Path, target: Path, owned: list[Path]) -> None:
+    if not target.exists():
+        partial.rename(target)
+        return
+    old = target.with_name(f".{target.name}.{uuid.uuid4().hex}.old")
+    target.rename(old)
+    try:
+        partial.rename(target)
+    except BaseException:
+        old.rename(target)
+        raise
+    for path in owned:
+        (old / path).unlink()
+    for folder in sorted((path for path in old.rglob("*") if path.is_dir()), reverse=True):
+        folder.rmdir()
+    old.rmdir()

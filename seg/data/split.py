@@ -1,0 +1,202 @@
+"""Spatial split of one scene: blocks of different sizes with a guard between them, dealt out to folds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from seg.errors import DatasetError
+from seg.labels import CROPLAND, IGNORE
+
+NO_FOLD = 255
+"""Value of a fold raster where no block lies: the guard."""
+
+_KEEP_WHOLE = 0.25
+"""Chance that a block within the limits stays uncut; at 0 no side would reach twice the minimum."""
+
+_SPREAD = 0.5
+"""Weight of a near block of the same fold against an uneven share of labels."""
+
+
+@dataclass(frozen=True)
+class BlockRule:
+    """What the blocks of a split must look like, in pixels.
+
+    Attributes:
+        minimum: Shortest side that a block may have.
+        maximum: Longest side that a block may have.
+        guard: Width of the gap between neighbours; the nearest pixels of two blocks are guard + 1 apart or more.
+    """
+
+    minimum: int
+    maximum: int
+    guard: int
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            DatasetError: The sides are not positive and in order, or the guard is negative.
+        """
+        if not (1 <= self.minimum <= self.maximum and self.guard >= 0):
+            raise DatasetError(f"{self}: wanted 1 <= minimum <= maximum and guard >= 0; change the sides or the guard")
+
+    def parts(self, length: int) -> int:
+        """The most blocks that fit end to end over a length, guards between; 0 where none cover it."""
+        most = (length + self.guard) // (self.minimum + self.guard)
+        return most if length <= self._length(most, self.maximum) else 0
+
+    def cut(self, length: int, random: np.random.Generator) -> int:
+        """The length of the first of two halves, which together hold as many parts as the whole did: two or more.
+
+        What the parts can spare beyond their minimum goes to the halves at random; each part may expect as much.
+        """
+        parts = self.parts(length)
+        before = int(random.integers(1, parts))
+        after = parts - before
+        spare = length - self._length(parts, self.minimum)
+        first = self._length(before, self.minimum) + round(spare * random.beta(before, after))
+        shortest = length - self.guard - self._length(after, self.maximum)
+        return max(shortest, min(first, self._length(before, self.maximum)))
+
+    def _length(self, parts: int, side: int) -> int:
+        return parts * side + (parts - 1) * self.guard
+
+
+@dataclass(frozen=True)
+class FoldSummary:
+    """What one fold holds.
+
+    Attributes:
+        blocks: Number of blocks.
+        labelled: Pixels with a label.
+        cropland: Pixels labelled cropland.
+    """
+
+    blocks: int
+    labelled: int
+    cropland: int
+
+    @property
+    def cropland_share(self) -> float:
+        """Cropland among the labelled pixels, 0 to 1; 0 without labels."""
+        return self.cropland / max(self.labelled, 1)
+
+
+def irregular_blocks(height: int, width: int, rule: BlockRule, seed: int) -> list[Window]:
+    """Rectangles of different sizes that cover a scene but for the guards between them, from the top left on.
+
+    Recursive guillotine cuts at random places. A cut leaves room for as many blocks as before it, so most blocks are
+    small and every fold can sample the whole scene.
+
+    Args:
+        height: Rows of the scene.
+        width: Columns of the scene.
+        rule: Limits of the sides, and the guard.
+        seed: The same seed gives the same blocks.
+
+    Raises:
+        DatasetError: No number of blocks within the limits covers the scene.
+    """
+    for name, length in (("height", height), ("width", width)):
+        if not rule.parts(length):
+            raise DatasetError(
+                f"scene {name} of {length} pixels cannot be cut into blocks of {rule.minimum} to {rule.maximum} pixels "
+                f"with a guard of {rule.guard}; widen the range of block sides"
+            )
+    blocks = _cut(Window(0, 0, width, height), rule, np.random.default_rng(seed))
+    return sorted(blocks, key=lambda block: (block.row_off, block.col_off))
+
+
+def assign_folds(blocks: Sequence[Window], mask: NDArray[np.uint8], folds: int, seed: int) -> list[int]:
+    """The fold of each block, 0 to folds - 1: folds alike in labels, and each spread over the scene.
+
+    Greedy, from the block with the most labels to the one with the fewest: a block goes where it takes the fold least
+    beyond an even share of all cropland and of all other labels, and where few blocks of the fold are near.
+
+    Args:
+        blocks: Windows of the mask.
+        mask: (H, W) uint8 label values.
+        folds: Number of folds; none stays empty.
+        seed: Shuffles the order of blocks with about as many labels, so that it gives another split.
+
+    Raises:
+        DatasetError: There are fewer blocks than folds.
+    """
+    if not 1 <= folds <= len(blocks):
+        raise DatasetError(f"{len(blocks)} blocks cannot fill {folds} folds; take fewer folds or smaller blocks")
+    shares = folds * _label_shares(blocks, mask)
+    nearness = _nearness(blocks)
+    wealth = shares.sum(axis=1) * np.random.default_rng(seed).uniform(0.8, 1.2, len(blocks))
+    fold_of = np.full(len(blocks), -1)
+    filled = np.zeros((folds, shares.shape[1]))
+    for index in np.argsort(-wealth, kind="stable"):
+        near = np.array([nearness[index, fold_of == fold].sum() for fold in range(folds)])
+        cost = ((filled + shares[index]) ** 2 - filled**2).sum(axis=1) + _SPREAD * near
+        fold_of[index] = np.argmin(cost)
+        filled[fold_of[index]] += shares[index]
+    return [int(fold) for fold in fold_of]
+
+
+def fold_raster(blocks: Sequence[Window], folds: Sequence[int], height: int, width: int) -> NDArray[np.uint8]:
+    """(H, W) uint8: the fold of each pixel, and NO_FOLD in the guards."""
+    raster = np.full((height, width), NO_FOLD, dtype=np.uint8)
+    for block, fold in zip(blocks, folds, strict=True):
+        raster[block.toslices()] = fold
+    return raster
+
+
+def summarise_folds(
+    fold_of_pixel: NDArray[np.uint8], mask: NDArray[np.uint8], folds: Sequence[int]
+) -> list[FoldSummary]:
+    """What each fold holds, in the order of their numbers.
+
+    Args:
+        fold_of_pixel: (H, W) uint8, as `fold_raster` gives it.
+        mask: (H, W) uint8 label values.
+        folds: The fold of each block.
+    """
+    return [
+        FoldSummary(
+            blocks=list(folds).count(fold),
+            labelled=int(np.sum((fold_of_pixel == fold) & (mask != IGNORE))),
+            cropland=int(np.sum((fold_of_pixel == fold) & (mask == CROPLAND))),
+        )
+        for fold in range(max(folds) + 1)
+    ]
+
+
+def _cut(block: Window, rule: BlockRule, random: np.random.Generator) -> list[Window]:
+    rows, columns = rule.parts(block.height), rule.parts(block.width)
+    fits = max(block.height, block.width) <= rule.maximum
+    if rows == columns == 1 or (fits and random.random() < _KEEP_WHOLE):
+        return [block]
+    # The longer side is the likelier one to be cut, which keeps strips rare.
+    between_rows = rows > 1 and (columns == 1 or random.random() < block.height / (block.height + block.width))
+    first = rule.cut(block.height if between_rows else block.width, random)
+    rest = first + rule.guard
+    left, top, width, height = block.flatten()
+    if between_rows:
+        halves = Window(left, top, width, first), Window(left, top + rest, width, height - rest)
+    else:
+        halves = Window(left, top, first, height), Window(left + rest, top, width - rest, height)
+    return [part for half in halves for part in _cut(half, rule, random)]
+
+
+def _label_shares(blocks: Sequence[Window], mask: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(N, 2): how much of all cropland, and of all other labelled pixels, lies in each block."""
+    pixels = [mask[block.toslices()] for block in blocks]
+    counts = [(np.sum(part == CROPLAND), np.sum((part != CROPLAND) & (part != IGNORE))) for part in pixels]
+    shares: NDArray[np.float64] = np.array(counts) / np.maximum(np.sum(counts, axis=0), 1)
+    return shares
+
+
+def _nearness(blocks: Sequence[Window]) -> NDArray[np.float64]:
+    """(N, N): 1 at distance 0 between centres, falling by e with every typical block side."""
+    centres = np.array([(block.row_off + block.height / 2, block.col_off + block.width / 2) for block in blocks])
+    side = np.sqrt(np.mean([block.height * block.width for block in blocks]))
+    nearness: NDArray[np.float64] = np.exp(-np.linalg.norm(centres[:, None] - centres, axis=-1) / side)
+    # Never 0, so that an empty fold is always the best place and none stays empty.
+    return np.maximum(nearness, np.finfo(float).tiny)

@@ -1,0 +1,64 @@
+"""A colour composite of a scene for the eye, read at display size."""
+
+import re
+
+import numpy as np
+import numpy.typing as npt
+from rasterio.enums import ColorInterp, Resampling
+from rasterio.io import DatasetReader
+
+from seg.evaluation.reading import read_pixels
+
+COLOURS = ("red", "green", "blue")
+STRETCH_PERCENTILES = (2, 98)
+"""Usual for display: a cloud or a few dark pixels must not flatten the rest."""
+
+
+def display_bands(dataset: DatasetReader) -> tuple[int, ...]:
+    """The bands to show as red, green and blue, counted from 1; a single one is shown in grey.
+
+    Bands are chosen by description ("red", "B04 red", but not "red edge"), else the first three, else the first.
+    """
+    named = [_described(dataset, colour) for colour in COLOURS]
+    if all(named):
+        return tuple(band for band in named if band)
+    first = [i for i, meaning in enumerate(dataset.colorinterp, start=1) if meaning != ColorInterp.alpha][:3]
+    return tuple(first if len(first) == 3 else first[:1])
+
+
+def read_composite(dataset: DatasetReader, shape: tuple[int, int]) -> npt.NDArray[np.float64]:
+    """A scene's bands stretched for display, (H, W, 4): red, green, blue and opacity, each 0 to 1.
+
+    A pixel that is invalid in a shown band is transparent.
+
+    Args:
+        dataset: An open scene.
+        shape: Height and width to read at.
+
+    Raises:
+        RasterError: The file is damaged or ends early.
+    """
+    layers, opaque = [], np.ones(shape, dtype=np.bool_)
+    for band in display_bands(dataset):
+        # Averaging, not nearest: picking every n-th pixel of a large scene looks like noise.
+        values, valid = read_pixels(dataset, band, shape=shape, resampling=Resampling.average)
+        layers.append(stretch(values.astype(np.float64), valid))
+        opaque &= valid
+    red, green, blue = layers if len(layers) == 3 else layers * 3
+    return np.stack([red, green, blue, opaque.astype(np.float64)], axis=-1)
+
+
+def stretch(values: npt.NDArray[np.float64], valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """Values scaled so that the 2nd percentile of the valid ones is 0 and the 98th is 1; 0 where invalid."""
+    if not valid.any():
+        return np.zeros_like(values)
+    low, high = np.percentile(values[valid], STRETCH_PERCENTILES)
+    scaled = (np.where(valid, values, low) - low) / max(high - low, np.finfo(np.float64).tiny)
+    clipped: npt.NDArray[np.float64] = np.clip(scaled, 0.0, 1.0)
+    return clipped
+
+
+def _described(dataset: DatasetReader, colour: str) -> int | None:
+    pattern = re.compile(rf"\b{colour}\b(?!\W*edge)", re.IGNORECASE)
+    matches = [i for i, text in enumerate(dataset.descriptions, start=1) if pattern.search(text or "")]
+    return matches[0] if matches else None

@@ -1,0 +1,1 @@
+"""Run a trained model over rasters of any size. No Trainer."""

@@ -1,0 +1,60 @@
+"""The probability of a window, averaged over the views of test-time augmentation."""
+
+import math
+
+import numpy as np
+
+from seg.inference.augmentation import TestTimeAugmentation, views
+from seg.inference.backends import Backend, Probability
+from seg.package import ModelPackage
+from seg.raster.chips import FloatImage
+from seg.raster.windows import round_up
+
+
+class Predictor:
+    """A model and its test-time augmentation as one function of a window's pixels.
+
+    Args:
+        backend: Computes the probability of one image.
+        package: The model's description: stride, receptive field, fill values.
+        augmentation: Which views are averaged.
+
+    Attributes:
+        alignment: Pixels to which windows of a scene must align.
+    """
+
+    def __init__(self, backend: Backend, package: ModelPackage, augmentation: TestTimeAugmentation) -> None:
+        self.backend = backend
+        self.package = package
+        self.augmentation = augmentation
+        self.alignment = augmentation.alignment(package.stride)
+
+    @property
+    def receptive_field(self) -> int:
+        """Pixels over which an input can reach a probability, to each side, rounded up to the alignment."""
+        # A view at a scale below 1 sees as much further; resampling itself reaches one or two pixels.
+        smallest = min(1.0, *self.augmentation.scales)
+        return round_up(math.ceil((self.package.receptive_field + 2) / smallest), self.alignment)
+
+    def probability(self, image: FloatImage) -> Probability:
+        """The (H, W) probability of a (C, H, W) image, 0 to 1.
+
+        The image is first filled up to the alignment at the bottom and the right, so that each view meets the model's
+        stride at the same scene pixels however the scene was cut.
+        """
+        height, width = image.shape[1:]
+        padded = self.filled_to(image, round_up(height, self.alignment), round_up(width, self.alignment))
+        total = np.zeros(padded.shape[1:], dtype=np.float32)
+        for view in views(self.augmentation):
+            total += view.undo(self.backend.probability(view.apply(padded)))
+        mean: Probability = total[:height, :width] / np.float32(self.augmentation.views)
+        return mean
+
+    def filled_to(self, image: FloatImage, height: int, width: int) -> FloatImage:
+        """The (C, height, width) image with the training mean of each band added at the bottom and the right."""
+        if image.shape[1:] == (height, width):
+            return image
+        filled = np.empty((len(self.package.mean), height, width), dtype=np.float32)
+        filled[:] = np.asarray(self.package.mean, dtype=np.float32)[:, None, None]
+        filled[:, : image.shape[1], : image.shape[2]] = image
+        return filled

@@ -1,0 +1,45 @@
+"""How far a pixel's logit looks."""
+
+import torch
+from torch import Tensor, nn
+
+
+@torch.inference_mode()
+def receptive_field_radius(model: nn.Module, bands: int, stride: int) -> int:
+    """How many pixels away an input can still reach a logit, in the model's real graph.
+
+    A column of NaN in an image of zeros spreads to exactly the logits that its pixels reach: NaN survives every
+    product, even with a weight of 0. All columns of one stride are tried, since they differ in phase.
+
+    Args:
+        model: Maps (B, bands, H, W) to (B, 1, H, W), shift-equivariant by `stride`.
+        bands: Channels of its input.
+        stride: Pixels after which the model repeats itself.
+
+    Returns:
+        The largest distance in pixels along an axis. A model that sees its whole input, whatever its size, as with
+        global pooling, has no such distance: the search ends at `LIMIT` and returns that.
+    """
+    training = model.training
+    model.eval()
+    width = 32 * stride
+    while (radius := _radius_within(model, bands, stride, width)) is None and width < 2 * LIMIT:
+        width *= 2
+    model.train(training)
+    return LIMIT if radius is None else radius
+
+
+LIMIT = 4096
+"""Where the search for a receptive field's end gives up, in pixels."""
+
+
+def _radius_within(model: nn.Module, bands: int, stride: int, width: int) -> int | None:
+    middle = width // 2 // stride * stride
+    columns = torch.arange(middle, middle + stride)
+    images = torch.zeros(stride, bands, 2 * stride, width)
+    images[torch.arange(stride), :, :, columns] = torch.nan
+    reached: Tensor = model(images).isnan().any(dim=2)[:, 0]
+    if reached[:, 0].any() or reached[:, -1].any():
+        return None
+    distances = (torch.arange(width) - columns[:, None]).abs()
+    return int(distances[reached].max())

@@ -1,0 +1,1 @@
+"""Rasters as they lie on disk: grids, windows, chips, statistics, block store, COGs. No torch."""

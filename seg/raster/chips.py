@@ -1,0 +1,93 @@
+"""Read the pixels of one window as float32 with their validity."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+
+from seg.errors import RasterError
+
+FloatImage = npt.NDArray[np.float32]
+BoolMask = npt.NDArray[np.bool_]
+ByteMask = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Chip:
+    """The pixels of one window.
+
+    Attributes:
+        image: (C, H, W) float32 in the scene's stored units; invalid pixels hold the fill value of their band.
+        valid: (H, W) bool; True where every band carries data.
+    """
+
+    image: FloatImage
+    valid: BoolMask
+
+
+def whole(dataset: DatasetReader) -> Window:
+    """The window that covers a whole raster."""
+    return Window(0, 0, dataset.width, dataset.height)
+
+
+def read_chip(
+    dataset: DatasetReader,
+    window: Window,
+    bands: Sequence[int],
+    fill: Sequence[float],
+    nodata: float | None = None,
+) -> Chip:
+    """The chip of a window.
+
+    A pixel is valid where every band read carries data: not the nodata value, not masked by an alpha band or a mask
+    file, not NaN or infinite. A band missing alone would otherwise reach the network as a number.
+
+    Args:
+        dataset: An open raster; its handle must belong to this thread.
+        window: Inside the raster.
+        bands: 1-based band indexes, in the order the model wants.
+        fill: One value a band, put where the pixel is invalid: the training mean, which normalisation turns into 0.
+        nodata: A further value that means "no data", for files that do not say so themselves.
+
+    Raises:
+        RasterError: The window's pixels cannot be read, as in a truncated file.
+    """
+    try:
+        pixels = dataset.read(list(bands), window=window)
+        valid = (dataset.read_masks(list(bands), window=window) > 0).all(axis=0)
+    except RasterioError as error:
+        raise unreadable(dataset, window, error) from error
+    if nodata is not None:
+        valid &= (pixels != nodata).all(axis=0)
+    image = pixels.astype(np.float32)
+    if np.issubdtype(pixels.dtype, np.floating):
+        valid &= np.isfinite(image).all(axis=0)
+    for band, value in zip(image, fill, strict=True):
+        band[~valid] = value
+    return Chip(image, valid)
+
+
+def read_mask(dataset: DatasetReader, window: Window) -> ByteMask:
+    """The labels of a window, (H, W) uint8 as stored.
+
+    Raises:
+        RasterError: The window's pixels cannot be read.
+    """
+    try:
+        labels: ByteMask = dataset.read(1, window=window)
+    except RasterioError as error:
+        raise unreadable(dataset, window, error) from error
+    return labels
+
+
+def unreadable(dataset: DatasetReader, window: Window, error: Exception) -> RasterError:
+    """The error to raise when pixels of an open raster cannot be read."""
+    reason = " ".join(str(error.__cause__ or error).split())[:200]
+    return RasterError(
+        f"{dataset.name}: pixels at row {window.row_off}, column {window.col_off} cannot be read ({reason}); "
+        "the file is damaged or truncated, so fetch or write it again"
+    )

@@ -1,0 +1,96 @@
+"""Assemble a one-band uint8 Cloud Optimized GeoTIFF from windows, in bounded memory."""
+
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import rasterio
+import rasterio.shutil
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
+
+from seg.errors import RasterError
+from seg.raster.chips import ByteMask
+from seg.raster.grid import Grid
+
+TILE = 512
+"""Side of an internal tile, in pixels."""
+
+
+@dataclass(frozen=True)
+class CogLayer:
+    """What one map says of itself.
+
+    Attributes:
+        nodata: Value of pixels without data.
+        description: Name of the band.
+        scale: Stored value times this is the value meant, for example 0.01 for percent.
+        colours: RGBA of each value, 0 to 255; empty for none.
+        tags: Metadata of the file.
+        resampling: How overviews are made: "NEAREST" or "MODE" for classes, "AVERAGE" for quantities.
+    """
+
+    nodata: int
+    description: str
+    scale: float = 1.0
+    colours: Mapping[int, tuple[int, int, int, int]] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    resampling: str = "AVERAGE"
+
+
+def write_cog(path: Path, grid: Grid, layer: CogLayer, parts: Iterable[tuple[Window, ByteMask]]) -> None:
+    """Write a map on exactly the input's grid; the file appears whole or not at all.
+
+    Args:
+        path: The file to write.
+        grid: The grid of the input raster.
+        layer: What the map says of itself.
+        parts: Windows with their (H, W) uint8 pixels; together they cover the grid.
+
+    Raises:
+        RasterError: The file cannot be written.
+    """
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        plain, cog = Path(folder) / "plain.tif", Path(folder) / "cog.tif"
+        try:
+            _write_plain(plain, grid, layer, parts)
+            rasterio.shutil.copy(
+                plain,
+                cog,
+                driver="COG",
+                COMPRESS="DEFLATE",
+                BLOCKSIZE=TILE,
+                OVERVIEW_RESAMPLING=layer.resampling,
+                BIGTIFF="IF_SAFER",
+            )
+        except RasterioError as error:
+            raise RasterError(f"{path}: cannot be written ({error}); check the free space on its disk") from error
+        cog.replace(path)
+
+
+def _write_plain(path: Path, grid: Grid, layer: CogLayer, parts: Iterable[tuple[Window, ByteMask]]) -> None:
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        height=grid.height,
+        width=grid.width,
+        count=1,
+        dtype="uint8",
+        crs=grid.crs,
+        transform=grid.transform,
+        nodata=layer.nodata,
+        tiled=True,
+        blockxsize=TILE,
+        blockysize=TILE,
+        compress="DEFLATE",
+        bigtiff="IF_SAFER",
+    ) as dataset:
+        dataset.set_band_description(1, layer.description)
+        dataset.scales = (layer.scale,)
+        dataset.update_tags(**layer.tags)
+        if layer.colours:
+            dataset.write_colormap(1, dict(layer.colours))
+        for window, pixels in parts:
+            dataset.write(pixels, 1, window=window)

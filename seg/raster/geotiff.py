@@ -1,0 +1,146 @@
+"""Write an array as a GeoTIFF: tiled, deflated, and either whole or not at all."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio import Affine
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
+from rasterio.errors import RasterioError
+from rasterio.io import DatasetWriter, MemoryFile
+
+from seg.errors import RasterError
+
+_TILE = 256
+
+
+@dataclass(frozen=True)
+class Georeference:
+    """Where an array's pixels lie.
+
+    Attributes:
+        crs: Coordinate reference system, or None for an array that lies nowhere.
+        transform: Pixel-to-CRS affine.
+    """
+
+    crs: CRS | None
+    transform: Affine
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What a GeoTIFF says about its pixels, all of it optional.
+
+    Attributes:
+        nodata: Stored value that means "no data".
+        descriptions: One name a band.
+        tags: Tags of the file.
+        band_tags: One mapping of tags a band.
+        colours: RGBA, 0 to 255, by value; for a single uint8 band.
+    """
+
+    nodata: float | None = None
+    descriptions: Sequence[str] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    band_tags: Sequence[Mapping[str, str]] = ()
+    colours: Mapping[int, tuple[int, int, int, int]] | None = None
+
+
+def write_geotiff(
+    path: Path, pixels: NDArray[np.generic], georeference: Georeference, annotation: Annotation | None = None
+) -> None:
+    """Write an array as a tiled deflate GeoTIFF, in place of any older file of that name.
+
+    The file is made in memory and renamed into place, so a full disk or a killed run leaves the older file as it was.
+
+    Args:
+        path: The file to write; its folder must exist.
+        pixels: (H, W) or (C, H, W), of any type that GDAL stores.
+        georeference: CRS and transform.
+        annotation: Nodata, band names, tags and colours; none by default.
+
+    Raises:
+        RasterError: The array or its annotation does not make a GeoTIFF, or the folder is missing or cannot be written.
+    """
+    annotation = annotation or Annotation()
+    bands = pixels[None] if pixels.ndim == 2 else pixels
+    _check(path, bands, annotation)
+    try:
+        content = _encode(bands, georeference, annotation)
+    except (RasterioError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise RasterError(
+            f"{path}: cannot store {bands.dtype} {bands.shape} as GeoTIFF ({reason}); convert it, or change its nodata"
+        ) from error
+    _replace(path, content)
+
+
+def _check(path: Path, bands: NDArray[np.generic], annotation: Annotation) -> None:
+    if bands.ndim != 3 or 0 in bands.shape:
+        raise RasterError(f"{path}: array has shape {bands.shape}; wanted (H, W) or (C, H, W) without an empty axis")
+    for name, values in (("descriptions", annotation.descriptions), ("band tags", annotation.band_tags)):
+        if values and len(values) != len(bands):
+            raise RasterError(f"{path}: {len(values)} {name} for {len(bands)} bands; give one a band, or none")
+    if annotation.colours is not None and (len(bands) != 1 or bands.dtype != np.uint8):
+        raise RasterError(
+            f"{path}: a colour table was given for {len(bands)} {bands.dtype} bands; GeoTIFF wants a single uint8 band"
+        )
+
+
+def _encode(bands: NDArray[np.generic], georeference: Georeference, annotation: Annotation) -> bytes:
+    count, height, width = bands.shape
+    # Small rasters get small tiles (in steps of 16, as TIFF wants), so that reading them decodes no padding.
+    tile_height, tile_width = (min(_TILE, -(-side // 16) * 16) for side in (height, width))
+    with MemoryFile() as memory:
+        with memory.open(
+            driver="GTiff",
+            height=height,
+            width=width,
+            count=count,
+            dtype=bands.dtype.name,
+            crs=georeference.crs,
+            transform=georeference.transform,
+            nodata=annotation.nodata,
+            tiled=True,
+            blockysize=tile_height,
+            blockxsize=tile_width,
+            compress="deflate",
+            predictor=3 if bands.dtype.kind == "f" else 2,
+            bigtiff="if_safer",
+        ) as dataset:
+            _annotate(dataset, annotation)
+            dataset.write(bands)
+        return bytes(memory.read())
+
+
+def _annotate(dataset: DatasetWriter, annotation: Annotation) -> None:
+    if annotation.colours is None:
+        # Without this, GDAL takes three or four uint8 bands for a picture, and the fourth for its alpha.
+        dataset.colorinterp = [ColorInterp.gray] + [ColorInterp.undefined] * (dataset.count - 1)
+    else:
+        dataset.write_colormap(1, dict(annotation.colours))
+    dataset.update_tags(**annotation.tags)
+    for band, description in enumerate(annotation.descriptions, start=1):
+        dataset.set_band_description(band, description)
+    for band, tags in enumerate(annotation.band_tags, start=1):
+        dataset.update_tags(band, **tags)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    if not path.parent.is_dir():
+        raise RasterError(f"{path}: its folder {path.parent} does not exist; make it first, or choose another one")
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        raise RasterError(
+            f"{path}: cannot be written ({error.strerror or error}); make {path.parent} writable with space left, "
+            "or choose another path"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,137 @@
+"""The grid of a raster file (path, CRS, transform, size, bands, nodata), read once and checked at the edge."""
+
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import rasterio
+from rasterio import Affine
+from rasterio.crs import CRS
+from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
+from rasterio.io import DatasetReader
+
+from seg.errors import RasterError
+
+# A raster without a georeference is legal input here: its grid says so by `crs` None.
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where a raster's pixels lie, and what kind they are.
+
+    Attributes:
+        path: The file it was read from.
+        height: Rows in pixels.
+        width: Columns in pixels.
+        bands: Number of bands.
+        crs: Coordinate reference system; None where the file states none.
+        transform: Pixel-to-CRS affine.
+        nodata: Stored value that means "no data", or None.
+        dtype: Name of the first band's data type, for example "uint16".
+    """
+
+    path: Path
+    height: int
+    width: int
+    bands: int
+    crs: CRS | None
+    transform: Affine
+    nodata: float | None
+    dtype: str
+
+    @property
+    def pixel_size(self) -> tuple[float, float]:
+        """Pixel width and height along the raster's own axes, in units of the CRS."""
+        t = self.transform
+        return math.hypot(t.a, t.d), math.hypot(t.b, t.e)
+
+    @property
+    def pixel_size_m(self) -> float | None:
+        """Mean pixel side in metres, or None where the CRS is missing or geographic."""
+        if self.crs is None or not self.crs.is_projected:
+            return None
+        _, factor = self.crs.linear_units_factor
+        return math.sqrt(math.prod(self.pixel_size)) * float(factor)
+
+
+@contextmanager
+def open_raster(path: Path) -> Iterator[DatasetReader]:
+    """Open a raster for reading; its handle must stay in this thread and process.
+
+    Raises:
+        RasterError: The file is missing, or no raster that GDAL can read.
+    """
+    if "://" not in str(path) and not str(path).startswith("/vsi") and not path.exists():
+        raise RasterError(f"{path}: no such file; check the path")
+    try:
+        dataset = rasterio.open(path)
+    except RasterioIOError as error:
+        raise RasterError(
+            f"{path}: not a readable raster ({_first_line(error)}); wanted a GeoTIFF or another format that GDAL reads"
+        ) from error
+    with dataset:
+        yield dataset
+
+
+def read_grid(path: Path) -> Grid:
+    """The grid of a raster file.
+
+    Raises:
+        RasterError: The file cannot be opened, or holds no band.
+    """
+    with open_raster(path) as dataset:
+        if dataset.count == 0:
+            raise RasterError(f"{path}: holds no band of its own; name one of its subdatasets instead")
+        return Grid(
+            path=path,
+            height=dataset.height,
+            width=dataset.width,
+            bands=dataset.count,
+            crs=dataset.crs,
+            transform=dataset.transform,
+            nodata=dataset.nodata,
+            dtype=dataset.dtypes[0],
+        )
+
+
+def require_same_grid(grid: Grid, reference: Grid) -> None:
+    """Check that two rasters share size, CRS and transform, so that their pixels lie on each other.
+
+    Transforms may differ by a thousandth of a pixel: writers round differently.
+
+    Raises:
+        RasterError: They differ; the message names both files and the first difference.
+    """
+    if (grid.height, grid.width) != (reference.height, reference.width):
+        raise RasterError(
+            f"{grid.path}: size is {grid.width}x{grid.height}, but {reference.path} has "
+            f"{reference.width}x{reference.height} (width x height); bring both to one grid"
+        )
+    if grid.crs != reference.crs:
+        raise RasterError(
+            f"{grid.path}: CRS is {crs_name(grid.crs)}, but {reference.path} has {crs_name(reference.crs)}; "
+            "bring both to one grid (masks are never warped on the fly)"
+        )
+    tolerance = 1e-3 * min(reference.pixel_size)
+    corners = [(0, 0), (grid.width, 0), (0, grid.height), (grid.width, grid.height)]
+    apart = max(math.dist(grid.transform @ corner, reference.transform @ corner) for corner in corners)
+    if apart > tolerance:
+        raise RasterError(
+            f"{grid.path}: lies up to {apart / min(reference.pixel_size):.3g} pixels off {reference.path}; "
+            "bring both to one grid"
+        )
+
+
+def crs_name(crs: CRS | None) -> str:
+    """A short name of a CRS for messages, for example "EPSG:32632"."""
+    if crs is None:
+        return "none"
+    return str(crs.to_string())[:80]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,111 @@
+"""The finished blocks of an unfinished run: each written once, atomically, so that a killed run can go on."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from seg.errors import RasterError
+
+HEADER = "run.json"
+HEADER = "run.json"
+BlockPixels = npt.NDArray[np.uint8]
+
+
+class BlockStore:
+    """Blocks of one run in the folder `<output>.partial/`.
+
+    Args:
+        output: The file that the run will write; the folder lies beside it.
+        run: What the blocks depend on (input, model, settings), as JSON values; a store of another run is refused.
+
+    Raises:
+        RasterError: The folder holds blocks of a run with other settings, or cannot be made.
+    """
+
+    def __init__(self, output: Path, run: Mapping[str, object]) -> None:
+        self.folder = partial_folder(output)
+        self._header = self.folder / HEADER
+        wanted = json.loads(json.dumps(run))
+        try:
+            self.folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise RasterError(
+                f"{output.parent}: no folder that can be written ({error.strerror}); make it or name another output"
+            ) from error
+        if self._header.exists():
+            self._refuse_other(wanted)
+        else:
+            # Blocks without a header are what a killed `discard` left: nobody knows what they depend on.
+            for block in self.folder.glob("*.npy"):
+                block.unlink()
+            _replace(self._header, json.dumps(wanted, indent=1).encode())
+
+    def __contains__(self, name: str) -> bool:
+        return self._path(name).exists()
+
+    def write(self, name: str, pixels: BlockPixels) -> None:
+        """Keep a finished block.
+
+        Args:
+            name: The block's name.
+            pixels: (layers, H, W) uint8.
+        """
+        temporary = self._path(name).with_suffix(".tmp")
+        with temporary.open("wb") as file:
+            np.save(file, pixels, allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self._path(name))
+
+    def read(self, name: str) -> BlockPixels:
+        """The (layers, H, W) uint8 pixels of a finished block."""
+        pixels: BlockPixels = np.load(self._path(name), allow_pickle=False)
+        return pixels
+
+    def discard(self) -> None:
+        """Remove the store with all its blocks."""
+        shutil.rmtree(self.folder)
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.npy"
+
+    def _refuse_other(self, wanted: Mapping[str, object]) -> None:
+        found = stored_run(self.folder)
+        keys = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
+        if keys:
+            raise RasterError(
+                f"{self.folder}: holds the finished blocks of a run with another {', '.join(keys)}; "
+                "repeat that run to finish it, or discard its blocks with --restart=true"
+            )
+
+
+def stored_run(folder: Path) -> dict[str, object]:
+    """What the blocks of an unfinished run depend on; empty where there is none.
+
+    Raises:
+        RasterError: The folder's description is damaged.
+    """
+    path = folder / HEADER
+    if not path.exists():
+        return {}
+    try:
+        run: dict[str, object] = json.loads(path.read_text())
+    except ValueError as error:
+        raise RasterError(f"{path}: not readable as JSON ({error}); discard the run with --restart=true") from error
+    return run
+
+
+def partial_folder(output: Path) -> Path:
+    """Where the blocks of an unfinished output lie."""
+    return output.with_name(output.name + ".partial")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)

@@ -1,0 +1,120 @@
+from pathlib import Path
+
+import pytest
+
+from seg.data.sources.replace import replaced_dataset
+from seg.errors import DatasetError
+
+TITLE = "# A dataset"
+
+
+def write(output: Path, *stems: str) -> None:
+    """Write a small dataset of the given stems in place of the output."""
+    with replaced_dataset(output, TITLE, frozenset({"scene.tif"})) as folder:
+        (folder / "README.md").write_text(f"{TITLE}\n\nText.\n")
+        (folder / "scene.tif").write_text("scene")
+        rows = [f"images/{stem}.tif,masks/{stem}.tif,0\n" for stem in stems]
+        (folder / "manifest.csv").write_text("image,mask,fold\n" + "".join(rows))
+        for kind in ("images", "masks"):
+            (folder / kind).mkdir()
+            for stem in stems:
+                (folder / kind / f"{stem}.tif").write_text(stem)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_older_dataset_goes_with_all_its_files(tmp_path: Path) -> None:
+    write(tmp_path / "demo", "a", "b", "c")
+    (tmp_path / "demo" / "images" / "a.tif.aux.xml").write_text("statistics")
+    write(tmp_path / "demo", "d")
+    assert names(tmp_path) == [
+        f"demo/{name}" for name in ("README.md", "images/d.tif", "manifest.csv", "masks/d.tif", "scene.tif")
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["demo"]
+
+
+def test_empty_folder_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "demo").mkdir()
+    write(tmp_path / "demo", "a")
+    assert "demo/images/a.tif" in names(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "images/mine.tif", "models/x/model.json", "scene.tif.txt"])
+def test_folder_with_another_file_is_refused_and_left_alone(name: str, tmp_path: Path) -> None:
+    write(tmp_path / "demo", "a")
+    (tmp_path / "demo" / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "demo" / name).write_text("mine")
+    before = names(tmp_path)
+    with pytest.raises(DatasetError, match=f"holds {name}, which is no part of this dataset"):
+        write(tmp_path / "demo", "b")
+    assert names(tmp_path) == before
+
+
+def test_dataset_of_the_same_layout_but_another_title_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "demo", "a")
+    (tmp_path / "demo" / "README.md").write_text("# My own fields\n")
+    with pytest.raises(DatasetError, match="no part of this dataset"):
+        write(tmp_path / "demo", "a")
+    assert (tmp_path / "demo" / "README.md").read_text() == "# My own fields\n"
+
+
+def test_file_that_appears_during_the_run_is_kept(tmp_path: Path) -> None:
+    write(tmp_path / "demo", "a")
+    with (
+        pytest.raises(DatasetError, match=r"holds late\.txt"),
+        replaced_dataset(tmp_path / "demo", TITLE, frozenset({"scene.tif"})),
+    ):
+        (tmp_path / "demo" / "late.txt").write_text("mine")
+    assert (tmp_path / "demo" / "late.txt").read_text() == "mine"
+
+
+def test_failed_run_leaves_the_older_dataset_and_no_rest(tmp_path: Path) -> None:
+    write(tmp_path / "demo", "a")
+    before = names(tmp_path)
+
+    def run_that_fails() -> None:
+        with replaced_dataset(tmp_path / "demo", TITLE, frozenset({"scene.tif"})) as folder:
+            (folder / "half.tif").write_text("half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        run_that_fails()
+    assert names(tmp_path) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["demo"]
+
+
+def test_failed_renaming_brings_the_older_dataset_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "demo", "a")
+    before = names(tmp_path)
+    rename = Path.rename
+
+    def fail_for_the_new(self: Path, target: Path) -> Path:
+        if self.suffix == ".partial":
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail_for_the_new)
+    with pytest.raises(DatasetError, match=r"cannot be written .*No space left on device"):
+        write(tmp_path / "demo", "b")
+    assert names(tmp_path) == before
+
+
+def test_output_through_a_link_is_written_where_it_points(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "demo").symlink_to(tmp_path / "disk")
+    write(tmp_path / "demo", "a")
+    assert (tmp_path / "demo").is_symlink()
+    assert (tmp_path / "disk" / "images" / "a.tif").is_file()
+
+
+def test_missing_parent_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"its parent folder .*/nowhere does not exist"):
+        write(tmp_path / "nowhere" / "demo", "a")
+
+
+def test_output_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "demo").write_text("mine")
+    with pytest.raises(DatasetError, match="is a file; wanted a folder"):
+        write(tmp_path / "demo", "a")

@@ -1,0 +1,168 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rasterio import Affine
+
+from seg.errors import RasterError
+from seg.evaluation.accuracy import Comparison, FoldSelection, count_confusion
+from seg.evaluation.confusion import ConfusionCounts, count_pixels
+from seg.labels import CROPLAND, IGNORE, OTHER
+
+WriteRaster = Callable[..., Path]
+HEIGHT, WIDTH = 37, 53
+
+
+def random_classes(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).choice([OTHER, CROPLAND, IGNORE], (HEIGHT, WIDTH)).astype(np.uint8)
+
+
+def quarters() -> np.ndarray:
+    """Folds 0 to 3, one a quarter of the scene."""
+    rows, columns = np.indices((HEIGHT, WIDTH))
+    return ((rows > HEIGHT // 2) * 2 + (columns > WIDTH // 2)).astype(np.uint8)
+
+
+@pytest.fixture
+def prediction(write_raster: WriteRaster) -> Path:
+    return write_raster("map.tif", random_classes(0), nodata=IGNORE)
+
+
+@pytest.fixture
+def reference(write_raster: WriteRaster) -> Path:
+    return write_raster("mask.tif", random_classes(1))
+
+
+@pytest.fixture
+def folds(write_raster: WriteRaster) -> Path:
+    return write_raster("folds.tif", quarters(), nodata=IGNORE)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(window_size=st.integers(3, 60))
+def test_counts_are_those_of_the_whole_raster_however_it_is_cut(
+    prediction: Path, reference: Path, window_size: int
+) -> None:
+    comparison = count_confusion(prediction, reference, window_size=window_size)
+    assert comparison.counts == count_pixels(random_classes(0), random_classes(1))
+    assert comparison.unmapped == np.sum((random_classes(0) == IGNORE) & (random_classes(1) != IGNORE))
+
+
+@pytest.mark.parametrize("window_size", [5, 64])
+def test_folds_share_out_the_pixels_of_the_scene(
+    prediction: Path, reference: Path, folds: Path, window_size: int
+) -> None:
+    parts = [count_confusion(prediction, reference, FoldSelection(folds, n), window_size) for n in range(4)]
+    whole = count_confusion(prediction, reference)
+    assert sum((part.counts for part in parts), ConfusionCounts()) == whole.counts
+    assert sum(part.unmapped for part in parts) == whole.unmapped
+
+
+def test_only_pixels_of_the_fold_are_compared(prediction: Path, reference: Path, folds: Path) -> None:
+    inside = quarters() == 2
+    expected = count_pixels(random_classes(0)[inside], random_classes(1)[inside])
+    assert count_confusion(prediction, reference, FoldSelection(folds, 2)).counts == expected
+
+
+def test_labelled_pixels_without_a_value_in_the_map_are_reported(write_raster: WriteRaster) -> None:
+    prediction = write_raster("map.tif", np.array([[CROPLAND, IGNORE, IGNORE, IGNORE]], np.uint8))
+    reference = write_raster("mask.tif", np.array([[CROPLAND, CROPLAND, OTHER, IGNORE]], np.uint8))
+    comparison = count_confusion(prediction, reference)
+    assert comparison == Comparison(prediction, reference, None, ConfusionCounts(tp=1), unmapped=2)
+    assert comparison.labelled == 3
+
+
+@pytest.mark.parametrize(
+    ("pixels", "nodata"),
+    [
+        (np.array([[CROPLAND, OTHER, 7]], np.uint8), 7),
+        (np.array([[CROPLAND, OTHER, -1]], np.int16), -1),
+        (np.array([[CROPLAND, OTHER, np.nan]], np.float32), None),
+        (np.array([[CROPLAND, OTHER, IGNORE]], np.uint8), None),
+    ],
+)
+def test_nodata_of_any_kind_is_no_value(write_raster: WriteRaster, pixels: np.ndarray, nodata: float | None) -> None:
+    prediction = write_raster("map.tif", pixels, nodata=nodata)
+    reference = write_raster("mask.tif", np.full((1, 3), CROPLAND, np.uint8))
+    comparison = count_confusion(prediction, reference)
+    assert (comparison.counts, comparison.unmapped) == (ConfusionCounts(tp=1, fn=1), 1)
+
+
+def test_pixels_under_an_alpha_band_are_no_value(write_raster: WriteRaster) -> None:
+    layers = np.array([[[CROPLAND, CROPLAND]], [[255, 0]]], np.uint8)
+    prediction = write_raster("map.tif", layers, photometric="MINISBLACK", alpha="YES")
+    reference = write_raster("mask.tif", np.full((1, 2), CROPLAND, np.uint8))
+    comparison = count_confusion(prediction, reference)
+    assert (comparison.counts, comparison.unmapped) == (ConfusionCounts(tp=1), 1)
+
+
+def truncated(path: Path) -> Path:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    return path
+
+
+def bad_inputs(write_raster: WriteRaster, folder: Path) -> dict[str, Path]:
+    classes = random_classes(2)
+    not_raster = folder / "text.tif"
+    not_raster.write_text("not a raster")
+    tiles = {"tiled": True, "blockxsize": 16, "blockysize": 16}
+    return {
+        "no such file": folder / "missing.tif",
+        "not a readable raster": not_raster,
+        "cannot be read": truncated(write_raster("truncated.tif", classes, **tiles)),
+        "size is 50x37": write_raster("size.tif", classes[:, :50]),
+        "CRS is EPSG:32634": write_raster("crs.tif", classes, crs="EPSG:32634"),
+        "pixels off": write_raster("shifted.tif", classes, transform=Affine(10, 0, 500_005, 0, -10, 5_000_000)),
+        "values 3, 9, wanted 0": write_raster("values.tif", np.where(classes == IGNORE, 9, classes * 3)),
+        "(98 different)": write_raster("percent.tif", np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % 100.0),
+        "has 2 bands": write_raster("bands.tif", np.stack([classes, classes])),
+        "nodata is 0": write_raster("nodata.tif", classes, nodata=OTHER),
+    }
+
+
+@pytest.mark.parametrize("role", ["prediction", "reference"])
+def test_bad_raster_is_named_with_what_is_wrong(
+    write_raster: WriteRaster, tmp_path: Path, prediction: Path, reference: Path, role: str
+) -> None:
+    for wrong, path in bad_inputs(write_raster, tmp_path).items():
+        pair = (path, reference) if role == "prediction" else (prediction, path)
+        with pytest.raises(RasterError) as raised:
+            count_confusion(*pair)
+        assert str(path) in str(raised.value)
+        # Size, CRS and offset are told from the map's side whichever file is the odd one.
+        on_grid = not any(word in wrong for word in ("size", "CRS", "off"))
+        assert wrong in str(raised.value) or (role == "reference" and not on_grid)
+
+
+def test_fold_raster_on_another_grid_is_refused(write_raster: WriteRaster, prediction: Path, reference: Path) -> None:
+    folds = write_raster("folds.tif", quarters()[:-1])
+    with pytest.raises(RasterError, match=r"folds\.tif: size is 53x36"):
+        count_confusion(prediction, reference, FoldSelection(folds, 0))
+
+
+def test_absent_fold_is_an_error_that_names_the_folds(prediction: Path, reference: Path, folds: Path) -> None:
+    with pytest.raises(RasterError, match=r"fold 7 has no labelled pixel .*: 0, 1, 2, 3$"):
+        count_confusion(prediction, reference, FoldSelection(folds, 7))
+
+
+def test_fold_without_labels_is_not_offered(write_raster: WriteRaster, prediction: Path, folds: Path) -> None:
+    labels = np.where(quarters() == 1, IGNORE, random_classes(1))
+    reference = write_raster("mask.tif", labels.astype(np.uint8))
+    with pytest.raises(RasterError, match=r"fold 1 has no labelled pixel .*: 0, 2, 3$"):
+        count_confusion(prediction, reference, FoldSelection(folds, 1))
+
+
+def test_reference_without_a_label_is_an_error_not_zeros(write_raster: WriteRaster, prediction: Path) -> None:
+    reference = write_raster("mask.tif", np.full((HEIGHT, WIDTH), IGNORE, np.uint8))
+    with pytest.raises(RasterError, match=r"mask\.tif: holds no labelled pixel"):
+        count_confusion(prediction, reference)
+
+
+def test_map_without_a_value_at_any_label_is_an_error(write_raster: WriteRaster, reference: Path) -> None:
+    prediction = write_raster("map.tif", np.full((HEIGHT, WIDTH), IGNORE, np.uint8))
+    with pytest.raises(RasterError, match=r"map\.tif: has no value at any of the \d+ labelled pixels"):
+        count_confusion(prediction, reference)

@@ -1,0 +1,132 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from seg.errors import RasterError
+from seg.evaluation.accuracy import Comparison, FoldSelection
+from seg.evaluation.confusion import ConfusionCounts
+from seg.evaluation.picture import (
+    PANEL,
+    Panel,
+    class_colours,
+    display_shape,
+    draw_panels,
+    draw_picture,
+    outline_segments,
+)
+from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, OTHER
+
+WriteRaster = Callable[..., Path]
+CROPLAND_COLOUR = np.array(LABEL_COLOURS[CROPLAND])
+
+
+@pytest.fixture
+def comparison(write_raster: WriteRaster) -> Comparison:
+    rng = np.random.default_rng(0)
+    classes = rng.choice([OTHER, CROPLAND, IGNORE], (2, 29, 29)).astype(np.uint8).repeat(5, 1).repeat(5, 2)
+    folds = np.indices((145, 145))[0].astype(np.uint8) // 29
+    return Comparison(
+        write_raster("map.tif", classes[0], nodata=IGNORE),
+        write_raster("mask.tif", classes[1]),
+        FoldSelection(write_raster("folds.tif", folds), 1),
+        ConfusionCounts(8, 1, 1, 90),
+        unmapped=0,
+    )
+
+
+@pytest.fixture
+def image(write_raster: WriteRaster) -> Path:
+    pixels = np.random.default_rng(1).integers(1000, 6000, (4, 145, 145))
+    return write_raster("scene.tif", pixels.astype(np.uint16), ("blue", "green", "red", "nir"))
+
+
+def test_three_panels_fit_a_readme(comparison: Comparison, image: Path, tmp_path: Path) -> None:
+    draw_picture(comparison, image, tmp_path / "picture.png")
+    height, width, _ = imread(tmp_path / "picture.png").shape
+    assert 1300 <= width <= 1600
+    assert 500 <= height <= 620
+    # An image of pure noise compresses worse than any scene.
+    assert (tmp_path / "picture.png").stat().st_size < 300 * 1024
+
+
+def test_picture_without_an_image_has_two_panels(comparison: Comparison, image: Path, tmp_path: Path) -> None:
+    draw_picture(comparison, None, tmp_path / "two.png")
+    draw_picture(comparison, image, tmp_path / "three.png")
+    assert imread(tmp_path / "two.png").shape[1] < 0.7 * imread(tmp_path / "three.png").shape[1]
+
+
+def test_same_maps_give_the_same_bytes(comparison: Comparison, tmp_path: Path) -> None:
+    draw_picture(comparison, None, tmp_path / "a.png")
+    draw_picture(comparison, None, tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_pixels_of_a_small_scene_are_drawn_as_even_squares() -> None:
+    checkers = np.zeros((145, 145, 4))
+    checkers[..., 3] = 1
+    checkers[::2, ::2, 0] = checkers[1::2, 1::2, 0] = 1
+    figure = draw_panels([Panel("", checkers)], None)
+    figure.canvas.draw()
+    drawn = np.asarray(figure.canvas.buffer_rgba())  # type: ignore[attr-defined]
+    row = (drawn[drawn.shape[0] // 2, :, 0] > 127) & (drawn[drawn.shape[0] // 2, :, 1] < 50)
+    runs = np.diff(np.flatnonzero(np.diff(row.astype(int))))[2:-2]
+    assert set(runs.tolist()) == {3}
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "shape"), [(145, 145, (145, 145)), (9600, 4800, (480, 240)), (2, 96_000, (1, 480))]
+)
+def test_large_rasters_are_read_at_panel_size(height: int, width: int, shape: tuple[int, int]) -> None:
+    assert display_shape(height, width) == shape
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (40, 300), (300, 40), (700, 900)])
+def test_any_shape_of_raster_can_be_drawn(write_raster: WriteRaster, tmp_path: Path, height: int, width: int) -> None:
+    path = write_raster("map.tif", np.ones((height, width), np.uint8))
+    draw_picture(Comparison(path, path, None, ConfusionCounts(1), 0), path, tmp_path / "picture.png")
+    assert max(imread(tmp_path / "picture.png").shape) <= 4 * PANEL
+
+
+def test_classes_have_their_label_colours_and_nothing_else(write_raster: WriteRaster) -> None:
+    path = write_raster("map.tif", np.array([[CROPLAND, IGNORE, OTHER, 9]], np.uint8), nodata=9)
+    with rasterio.open(path) as dataset:
+        colours = np.rint(class_colours(dataset, (1, 4))[0] * 255)
+    assert colours[0].tolist() == list(LABEL_COLOURS[CROPLAND])
+    assert colours[2].tolist() == list(LABEL_COLOURS[OTHER])
+    assert (colours[[1, 3], 3] == 0).all()
+
+
+def test_outline_runs_around_the_held_out_blocks() -> None:
+    inside = np.zeros((5, 6), dtype=bool)
+    inside[1:3, 2:6] = True
+    segments = outline_segments(inside)
+    assert len(segments) == 2 * (2 + 4)
+    xs, ys = np.array(segments).reshape(-1, 2).T
+    assert (xs.min(), xs.max(), ys.min(), ys.max()) == (1.5, 5.5, 0.5, 2.5)
+
+
+def test_titles_name_the_fold_and_its_score(
+    comparison: Comparison, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles: list[str] = []
+
+    def record(panels: list[Panel], held_out: np.ndarray) -> Figure:
+        titles.extend(panel.title for panel in panels)
+        return draw_panels(panels, held_out)
+
+    monkeypatch.setattr("seg.evaluation.picture.draw_panels", record)
+    draw_picture(comparison, image, tmp_path / "picture.png")
+    assert titles == ["Image (red, green, blue)", "Reference", "Map: IoU 0.800 on held-out fold 1"]
+
+
+def test_damaged_image_leaves_no_picture(comparison: Comparison, write_raster: WriteRaster, tmp_path: Path) -> None:
+    image = write_raster("scene.tif", np.ones((3, 145, 145), np.uint16))
+    image.write_bytes(image.read_bytes()[:60_000])
+    with pytest.raises(RasterError, match=r"scene\.tif.*damaged"):
+        draw_picture(comparison, image, tmp_path / "picture.png")
+    assert not list(tmp_path.glob("*picture*"))

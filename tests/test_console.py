@@ -1,0 +1,140 @@
+import errno
+from pathlib import Path
+
+import pytest
+
+from seg.console import EXIT_BAD_INPUT, EXIT_FAILURE, EXIT_INTERRUPTED, guarded, run_command, with_nearest_key
+from seg.errors import RasterError
+
+
+def shift(*, raster: Path, distance_m: float, bands: list[int] | None = None, repeat: int = 1) -> None:
+    """Shift a raster.
+
+    Args:
+        raster: File to shift.
+        distance_m: How far, in metres.
+        bands: Which bands.
+        repeat: How often.
+    """
+    print(f"{raster.name} {distance_m} {bands} {repeat}")
+
+
+def fail_with(error: BaseException) -> int:
+    def action() -> None:
+        raise error
+
+    return guarded(action)
+
+
+def test_arguments_reach_the_function_with_their_types(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(shift, ["--raster", "a/b.tif", "--distance_m=2", "--bands=[1,2]"]) == 0
+    assert capsys.readouterr().out == "b.tif 2.0 [1, 2] 1\n"
+
+
+def test_subcommand_is_chosen_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    def other(*, name: str) -> None:
+        print(f"other {name}")
+
+    assert run_command({"shift": shift, "other": other}, ["other", "--name", "x"]) == 0
+    assert capsys.readouterr().out == "other x\n"
+
+
+def test_arguments_are_those_of_the_process_by_default(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["shift.py", "--raster", "a.tif", "--distance_m", "1"])
+    assert run_command(shift) == 0
+    assert capsys.readouterr().out == "a.tif 1.0 None 1\n"
+
+
+def test_help_describes_every_argument(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        run_command(shift, ["--help"])
+    text = capsys.readouterr().out
+    assert stopped.value.code == 0
+    assert all(words in text for words in ("Shift a raster.", "File to shift.", "How far, in metres.", "--debug"))
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ([], "raster"),
+        (["--raster", "a.tif"], "distance_m"),
+        (["--raster", "a.tif", "--distance_m", "far"], "distance_m"),
+        (["--raster", "a.tif", "--distance_m"], "distance_m"),
+        (["--raster", "a.tif", "--distance_m", "1", "--repeats", "2"], "the nearest known key is 'repeat'"),
+        (["--raster", "a.tif", "--distance_m", "1", "--qqqqqq", "2"], "see --help"),
+        (["--raster", "a.tif", "--distance_m", "1", "--repeat", "1.5"], "repeat"),
+    ],
+)
+def test_bad_usage_is_one_line_and_status_2(words: list[str], wanted: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(shift, words) == EXIT_BAD_INPUT
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    assert wanted in captured.err
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["shift", "--repeats", "2"], "'repeat'"),
+        (["shfit"], "shift"),
+        ([], "subcommand"),
+    ],
+)
+def test_bad_usage_of_a_subcommand_is_one_line_and_status_2(
+    words: list[str], wanted: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command({"shift": shift}, words) == EXIT_BAD_INPUT
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert wanted in captured.err
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (RasterError("a.tif: has 3 bands,\n wanted 4"), EXIT_BAD_INPUT, "a.tif: has 3 bands, wanted 4"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "a.tif"), EXIT_BAD_INPUT, "a.tif: No such file"),
+        (PermissionError(errno.EACCES, "Permission denied", "out"), EXIT_BAD_INPUT, "out: Permission denied"),
+        (OSError(errno.EROFS, "Read-only file system", "out"), EXIT_BAD_INPUT, "out: Read-only file system"),
+        (OSError(errno.ENOSPC, "No space left", "out"), EXIT_FAILURE, "out: No space left"),
+        (OSError("lost the disk"), EXIT_FAILURE, "input or output: lost the disk"),
+        (KeyError("x"), EXIT_FAILURE, "KeyError: 'x' (unexpected: add --debug to see where)"),
+        (KeyboardInterrupt(), EXIT_INTERRUPTED, "interrupted"),
+    ],
+)
+def test_error_becomes_one_line_and_a_status(
+    error: BaseException, status: int, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fail_with(error) == status
+    assert capsys.readouterr().err == f"error: {line}\n"
+
+
+@pytest.mark.parametrize("error", [RasterError("bad"), OSError(errno.ENOENT, "gone"), KeyError("x")])
+def test_debug_lets_the_error_through(error: Exception) -> None:
+    def break_down(*, name: str = "") -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        run_command(break_down, ["--debug"])
+
+
+@pytest.mark.parametrize(
+    ("message", "hint"),
+    [
+        ("Key 'modle' is not expected", "'model'"),
+        ("unrecognized arguments: --data.btach 2", "'data.batch'"),
+        ("unrecognized arguments: --epochs 2", "'trainer.max_epochs'"),
+        ("No action for key 'optimzer' to check its value.", "'optimizer'"),
+    ],
+)
+def test_unknown_key_gets_the_nearest_known_one(message: str, hint: str) -> None:
+    keys = ["model", "data.batch", "trainer.max_epochs", "optimizer"]
+    assert with_nearest_key(message, keys) == f"{message}; the nearest known key is {hint}"
+
+
+def test_other_messages_stay_as_they_are() -> None:
+    assert with_nearest_key("Key 'x' is required", ["x"]) == "Key 'x' is required"
