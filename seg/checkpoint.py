@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
-from zipfile import BadZipFile
 
 import torch
 from torch import Tensor
@@ -51,8 +50,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
             f"{path}: holds more than tensors and plain values, so it was not loaded (it could execute code); "
             "wanted a checkpoint that scripts/train.py wrote"
         ) from error
-    except (RuntimeError, EOFError, BadZipFile, OSError, ValueError) as error:
-        raise PackageError(f"{path}: damaged or no checkpoint ({error}); use another one of the run") from error
+    except Exception as error:  # a damaged pickle can fail in any way, with KeyError or struct.error too
+        raise PackageError(
+            f"{path}: damaged or no checkpoint ({type(error).__name__}); use another one of the run"
+        ) from error
     missing = {"state_dict", "hyper_parameters", "CroplandDataModule"} - set(
         content if isinstance(content, dict) else ()
     )

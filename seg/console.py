@@ -20,6 +20,14 @@ EXIT_FAILURE = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
+UNKNOWN_KEY = re.compile(
+    r"[Uu]nrecognized arguments: -*([\w.]+)"
+    r"|[Kk]ey ['\"]([\w.]+)['\"] is not expected"
+    r"|does not accept (?:option|nested key) ['\"]([\w.]+)['\"]"
+    r"|[Nn]o action for (?:destination )?key ['\"]([\w.]+)['\"]"
+)
+"""How jsonargparse names a key that it does not know."""
+
 SETTINGS = "settings"
 """A parameter of this name is a dataclass whose fields become options of their own: `--halo`, not `--settings.halo`."""
 
@@ -84,8 +92,7 @@ def with_nearest_key(message: str, keys: Iterable[str]) -> str:
         message: What the argument parser says.
         keys: Every key that it knows, dotted.
     """
-    unknown = re.search(r"[Uu]nrecognized arguments: -*([\w.]+)|[Kk]ey ['\"]([\w.]+)['\"] is not expected", message)
-    unknown = unknown or re.search(r"[Nn]o action for (?:destination )?key ['\"]([\w.]+)['\"]", message)
+    unknown = UNKNOWN_KEY.search(message)
     if unknown is None:
         return message
     key = next(name for name in unknown.groups() if name)

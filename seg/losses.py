@@ -39,7 +39,7 @@ class CroplandLoss(nn.Module):
 
     def __init__(self, config: LossConfig) -> None:
         super().__init__()
-        if min(config.bce, config.dice) < 0 or config.bce + config.dice <= 0:
+        if not (config.bce >= 0 and config.dice >= 0 and config.bce + config.dice > 0):
             raise ConfigError(
                 f"loss weights are bce={config.bce}, dice={config.dice}; wanted none below 0, one above 0"
             )

@@ -5,6 +5,7 @@ from typing import Literal
 
 import lightning as L
 from torch.optim import Optimizer
+from torch.utils.hooks import RemovableHandle
 
 from seg.errors import ConfigError
 
@@ -38,6 +39,8 @@ class WarmupLearningRate(L.Callback):
         self.steps = steps
         self.start_factor = start_factor
         self.shape = shape
+        self._scheduled: dict[Optimizer, list[float]] = {}
+        self._handles: list[RemovableHandle] = []
 
     def factor(self, step: int) -> float:
         """The factor of an optimiser step, counted from 0."""
@@ -49,22 +52,34 @@ class WarmupLearningRate(L.Callback):
         return self.start_factor + (1 - self.start_factor) * progress
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Hook into each optimiser's step."""
+        """Hook into each optimiser's step, once even where a task gives a second fit the same optimiser."""
+        self._unhook()
         for optimizer in trainer.optimizers:
-            self._hook(trainer, optimizer)
+            self._handles += [
+                optimizer.register_step_pre_hook(lambda optimizer, *_: self._scale(optimizer, trainer.global_step)),
+                optimizer.register_step_post_hook(lambda optimizer, *_: self._put_back(optimizer)),
+            ]
 
-    def _hook(self, trainer: L.Trainer, optimizer: Optimizer) -> None:
-        scheduled: list[float] = []
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Leave the optimisers as they were."""
+        self._unhook()
 
-        def before(optimizer: Optimizer, args: object, kwargs: object) -> None:
-            scheduled[:] = [group["lr"] for group in optimizer.param_groups]
-            factor = self.factor(trainer.global_step)
-            for group in optimizer.param_groups:
-                group["lr"] *= factor
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Put the rates back when a step was broken off, before a checkpoint of that moment keeps them."""
+        for optimizer in list(self._scheduled):
+            self._put_back(optimizer)
+        self._unhook()
 
-        def after(optimizer: Optimizer, args: object, kwargs: object) -> None:
-            for group, rate in zip(optimizer.param_groups, scheduled, strict=True):
-                group["lr"] = rate
+    def _scale(self, optimizer: Optimizer, step: int) -> None:
+        self._scheduled[optimizer] = [group["lr"] for group in optimizer.param_groups]
+        for group in optimizer.param_groups:
+            group["lr"] = group["lr"] * self.factor(step)
 
-        optimizer.register_step_pre_hook(before)
-        optimizer.register_step_post_hook(after)
+    def _put_back(self, optimizer: Optimizer) -> None:
+        for group, rate in zip(optimizer.param_groups, self._scheduled.pop(optimizer), strict=True):
+            group["lr"] = rate
+
+    def _unhook(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()

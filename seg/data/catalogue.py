@@ -2,9 +2,10 @@
 
 import csv
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
-from seg.errors import DatasetError
+from seg.errors import ConfigError, DatasetError
 
 MANIFEST = "manifest.csv"
 RASTER_SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img", ".png"}
@@ -34,8 +35,11 @@ def read_catalogue(root: Path, folds: int) -> list[Scene]:
         folds: Number of folds.
 
     Raises:
-        DatasetError: The folder is missing or empty, or an image has no mask.
+        DatasetError: The folder is missing or empty, an image has no mask or two entries, or the manifest is damaged.
+        ConfigError: There is no fold.
     """
+    if folds < 1:
+        raise ConfigError(f"data.folds is {folds}; wanted 2 or more, so that one can be held out")
     if not root.is_dir():
         raise DatasetError(f"{root}: no such folder; name a dataset with images/ and masks/ in it, or a {MANIFEST}")
     scenes = _from_manifest(root / MANIFEST) if (root / MANIFEST).exists() else _from_folders(root, folds)
@@ -44,16 +48,25 @@ def read_catalogue(root: Path, folds: int) -> list[Scene]:
     outside = sorted({scene.fold for scene in scenes if not 0 <= scene.fold < folds})
     if outside:
         raise DatasetError(f"{root / MANIFEST}: has the folds {outside}; wanted 0 to {folds - 1}, as data.folds says")
-    return sorted(scenes, key=lambda scene: scene.image)
+    ordered = sorted(scenes, key=lambda scene: scene.image)
+    for scene, following in pairwise(ordered):
+        if scene.image == following.image:
+            raise DatasetError(f"{root / MANIFEST}: names {scene.image} twice, so folds could share it; keep one line")
+    return ordered
 
 
 def _from_manifest(path: Path) -> list[Scene]:
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        missing = {"image", "mask", "fold"} - set(rows.fieldnames or ())
-        if missing:
-            raise DatasetError(f"{path}: has no column {', '.join(sorted(missing))}; wanted image, mask, fold")
-        return [_scene_of_row(path, number, row) for number, row in enumerate(rows, start=2)]
+    try:
+        # Spreadsheets put a byte order mark before the first column's name; "-sig" takes it off.
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file)
+            columns, lines = set(rows.fieldnames or ()), list(rows)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"{path}: no CSV in UTF-8 ({error}); save it as such") from error
+    missing = {"image", "mask", "fold"} - columns
+    if missing:
+        raise DatasetError(f"{path}: has no column {', '.join(sorted(missing))}; wanted image, mask, fold")
+    return [_scene_of_row(path, number, row) for number, row in enumerate(lines, start=2)]
 
 
 def _scene_of_row(path: Path, number: int, row: dict[str, str]) -> Scene:

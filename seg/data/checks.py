@@ -28,9 +28,11 @@ def check_scene(scene: Scene, bands: Sequence[int]) -> Grid:
     require_same_grid(mask, image)
     if mask.bands != 1:
         raise DatasetError(f"{scene.mask}: has {mask.bands} bands; wanted a mask with one band of labels")
-    if max(bands) > image.bands or min(bands) < 1:
+    missing = [band for band in bands if not 1 <= band <= image.bands]
+    if missing:
         raise DatasetError(
-            f"{scene.image}: has {image.bands} bands, but band {max(bands)} is wanted; choose others with data.bands"
+            f"{scene.image}: has {image.bands} bands, but band {missing[0]} is wanted; "
+            "choose others with data.bands, which count from 1"
         )
     return image
 
@@ -45,7 +47,8 @@ def check_labels(scene: Scene, labels: np.ndarray) -> ByteMask:
     Raises:
         DatasetError: A value is none of 0, 1 and 255.
     """
-    mask = labels.astype(np.uint8)
+    with np.errstate(invalid="ignore"):  # what no uint8 can hold differs afterwards
+        mask = labels.astype(np.uint8)
     if not (_KNOWN[mask].all() and np.array_equal(mask, labels)):
         unknown = sorted(set(np.unique(labels).tolist()) - LABEL_NAMES.keys())
         wanted = ", ".join(f"{value} ({name})" for value, name in LABEL_NAMES.items())

@@ -13,7 +13,7 @@ from seg.data.batching import EpochSampler
 from seg.data.catalogue import Scene, read_catalogue
 from seg.data.checks import check_labels, check_scene
 from seg.data.datasets import Example, Reading, SceneDataset
-from seg.data.transforms import AugmentationConfig, build_augmentation
+from seg.data.transforms import Augmentation, AugmentationConfig
 from seg.errors import DatasetError
 from seg.raster.chips import read_chip, read_mask
 from seg.raster.grid import Grid, open_raster, read_grid
@@ -105,7 +105,7 @@ class CroplandDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Example]:
         """Training scenes in an order that depends on seed and epoch alone."""
-        augment = build_augmentation(self.augmentation, self.statistics.std)
+        augment = Augmentation(self.augmentation, self.statistics.std)
         dataset = SceneDataset(self.training_scenes, self._reading, augment, self.seed)
         return self._loader(dataset, EpochSampler(len(dataset), self.seed))
 

@@ -25,7 +25,7 @@ class Sample:
     Attributes:
         image: (C, H, W) float32 in stored units.
         mask: (H, W) uint8 labels.
-        valid: (H, W) bool; where it is False the mask is ignore.
+        valid: (H, W) bool; where it is False the label does not count.
     """
 
     image: FloatImage

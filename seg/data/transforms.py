@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from seg.data.datasets import Augment, Sample
+from seg.data.datasets import Sample
 from seg.raster.chips import FloatImage
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask a server for its newest version at import
@@ -31,26 +31,29 @@ class AugmentationConfig:
     noise: float = 0.0
 
 
-def build_augmentation(config: AugmentationConfig, std: Sequence[float]) -> Augment:
-    """The function that changes a sample, its mask and validity moved alike.
+class Augmentation:
+    """Changes a sample at random, its mask and validity moved alike; can be sent to a worker process.
 
     Args:
         config: Which changes, and how strong.
         std: Each band's standard deviation over the training split, in stored units.
     """
-    steps: list[A.BasicTransform] = []
-    if config.dihedral:
-        steps.append(A.D4(p=1.0))
-    if config.gain or config.offset or config.noise:
-        steps.append(RadiometricJitter(config, std))
-    pipeline = A.Compose(steps, additional_targets={"valid": "mask"})
 
-    def augment(sample: Sample, generator: np.random.Generator) -> Sample:
-        pipeline.set_random_seed(int(generator.integers(2**32)))
-        changed = pipeline(image=sample.image.transpose(1, 2, 0), mask=sample.mask, valid=sample.valid.astype(np.uint8))
+    def __init__(self, config: AugmentationConfig, std: Sequence[float]) -> None:
+        steps: list[A.BasicTransform] = []
+        if config.dihedral:
+            steps.append(A.D4(p=1.0))
+        if config.gain or config.offset or config.noise:
+            steps.append(RadiometricJitter(config, std))
+        self.pipeline = A.Compose(steps, additional_targets={"valid": "mask"})
+
+    def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
+        """The changed sample; all randomness comes from the generator."""
+        self.pipeline.set_random_seed(int(generator.integers(2**32)))
+        changed = self.pipeline(
+            image=sample.image.transpose(1, 2, 0), mask=sample.mask, valid=sample.valid.astype(np.uint8)
+        )
         return Sample(changed["image"].transpose(2, 0, 1), changed["mask"], changed["valid"].astype(bool))
-
-    return augment
 
 
 class RadiometricJitter(A.ImageOnlyTransform):

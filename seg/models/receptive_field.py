@@ -9,7 +9,8 @@ def receptive_field_radius(model: nn.Module, bands: int, stride: int) -> int:
     """How many pixels away an input can still reach a logit, in the model's real graph.
 
     A column of NaN in an image of zeros spreads to exactly the logits that its pixels reach: NaN survives every
-    product, even with a weight of 0. All columns of one stride are tried, since they differ in phase.
+    product, even with a weight of 0. All columns of one stride are tried, since they differ in phase. Only the reach
+    along the width is traced; a network is taken to look as far up and down.
 
     Args:
         model: Maps (B, bands, H, W) to (B, 1, H, W), shift-equivariant by `stride`.
@@ -22,7 +23,7 @@ def receptive_field_radius(model: nn.Module, bands: int, stride: int) -> int:
     """
     training = model.training
     model.eval()
-    width = 32 * stride
+    width = max(2048, 64 * stride)
     while (radius := _radius_within(model, bands, stride, width)) is None and width < 2 * LIMIT:
         width *= 2
     model.train(training)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
@@ -44,7 +45,7 @@ def read_chip(
     """The chip of a window.
 
     A pixel is valid where every band read carries data: not the nodata value, not masked by an alpha band or a mask
-    file, not NaN or infinite. A band missing alone would otherwise reach the network as a number.
+    file, not NaN, nor infinite as float32. A band missing alone would otherwise reach the network as a number.
 
     Args:
         dataset: An open raster; its handle must belong to this thread.
@@ -58,17 +59,33 @@ def read_chip(
     """
     try:
         pixels = dataset.read(list(bands), window=window)
-        valid = (dataset.read_masks(list(bands), window=window) > 0).all(axis=0)
+        valid = _unmasked(dataset, window, bands)
     except RasterioError as error:
         raise unreadable(dataset, window, error) from error
-    if nodata is not None:
-        valid &= (pixels != nodata).all(axis=0)
-    image = pixels.astype(np.float32)
+    for band, values in zip(bands, pixels, strict=True):
+        for missing in (dataset.nodatavals[band - 1], nodata):
+            if missing is not None:
+                valid &= values != missing
+    with np.errstate(over="ignore"):  # float64 that float32 cannot hold becomes infinite, hence invalid
+        image = pixels.astype(np.float32)
     if np.issubdtype(pixels.dtype, np.floating):
         valid &= np.isfinite(image).all(axis=0)
     for band, value in zip(image, fill, strict=True):
         band[~valid] = value
     return Chip(image, valid)
+
+
+def _unmasked(dataset: DatasetReader, window: Window, bands: Sequence[int]) -> BoolMask:
+    """True where mask file or alpha band let the pixel through.
+
+    GDAL's mask heeds one declaration: a mask file, else the nodata value, else alpha. Where the nodata value hides the
+    alpha band, alpha is read itself; the nodata value is the caller's matter.
+    """
+    alpha = [band for band, meaning in enumerate(dataset.colorinterp, start=1) if meaning is ColorInterp.alpha]
+    hidden = alpha and dataset.nodata is not None
+    masks = dataset.read(alpha, window=window) if hidden else dataset.read_masks(list(bands), window=window)
+    unmasked: BoolMask = (masks > 0).all(axis=0)
+    return unmasked
 
 
 def read_mask(dataset: DatasetReader, window: Window) -> ByteMask:

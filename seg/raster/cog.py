@@ -1,12 +1,14 @@
 """Assemble a one-band uint8 Cloud Optimized GeoTIFF from windows, in bounded memory."""
 
-import tempfile
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import rasterio
 import rasterio.shutil
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
@@ -51,9 +53,10 @@ def write_cog(path: Path, grid: Grid, layer: CogLayer, parts: Iterable[tuple[Win
     Raises:
         RasterError: The file cannot be written.
     """
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        plain, cog = Path(folder) / "plain.tif", Path(folder) / "cog.tif"
-        try:
+    # GDAL's own errors reach the caller where rasterio forgets to wrap them, as in a copy to a full disk.
+    try:
+        with _unfinished(path) as folder:
+            plain, cog = folder / "plain.tif", folder / "cog.tif"
             _write_plain(plain, grid, layer, parts)
             rasterio.shutil.copy(
                 plain,
@@ -64,9 +67,31 @@ def write_cog(path: Path, grid: Grid, layer: CogLayer, parts: Iterable[tuple[Win
                 OVERVIEW_RESAMPLING=layer.resampling,
                 BIGTIFF="IF_SAFER",
             )
-        except RasterioError as error:
-            raise RasterError(f"{path}: cannot be written ({error}); check the free space on its disk") from error
-        cog.replace(path)
+            _read_back(cog)
+            cog.replace(path)
+    except (RasterioError, CPLE_BaseError, OSError) as error:
+        raise RasterError(
+            f"{path}: cannot be written ({error}); its folder must be writable, with free space on its disk"
+        ) from error
+
+
+@contextmanager
+def _unfinished(path: Path) -> Iterator[Path]:
+    """A folder beside the output; its name is fixed, so that what a killed run left in it goes too."""
+    folder = path.with_name(f".{path.name}.unfinished")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read_back(path: Path) -> None:
+    """Read every tile: nobody hears of it when GDAL's last write, at closing, fails."""
+    with rasterio.open(path) as dataset:
+        for _, window in dataset.block_windows(1):
+            dataset.read(1, window=window)
 
 
 def _write_plain(path: Path, grid: Grid, layer: CogLayer, parts: Iterable[tuple[Window, ByteMask]]) -> None:

@@ -65,11 +65,12 @@ def open_raster(path: Path) -> Iterator[DatasetReader]:
     Raises:
         RasterError: The file is missing, or no raster that GDAL can read.
     """
-    if "://" not in str(path) and not str(path).startswith("/vsi") and not path.exists():
-        raise RasterError(f"{path}: no such file; check the path")
     try:
         dataset = rasterio.open(path)
     except RasterioIOError as error:
+        # Asked only now, as GDAL opens names that are no files: subdatasets, /vsizip/.
+        if not path.exists():
+            raise RasterError(f"{path}: no such file; check the path") from error
         raise RasterError(
             f"{path}: not a readable raster ({_first_line(error)}); wanted a GeoTIFF or another format that GDAL reads"
         ) from error

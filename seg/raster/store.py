@@ -3,7 +3,8 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ import numpy.typing as npt
 
 from seg.errors import RasterError
 
-HEADER = "run.json"
 HEADER = "run.json"
 BlockPixels = npt.NDArray[np.uint8]
 
@@ -31,19 +31,18 @@ class BlockStore:
         self.folder = partial_folder(output)
         self._header = self.folder / HEADER
         wanted = json.loads(json.dumps(run))
-        try:
+        with _written(self.folder):
             self.folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise RasterError(
-                f"{output.parent}: no folder that can be written ({error.strerror}); make it or name another output"
-            ) from error
         if self._header.exists():
             self._refuse_other(wanted)
-        else:
+            return
+        with _written(self._header):
             # Blocks without a header are what a killed `discard` left: nobody knows what they depend on.
             for block in self.folder.glob("*.npy"):
                 block.unlink()
-            _replace(self._header, json.dumps(wanted, indent=1).encode())
+            temporary = self._header.with_suffix(".tmp")
+            temporary.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
+            temporary.replace(self._header)
 
     def __contains__(self, name: str) -> bool:
         return self._path(name).exists()
@@ -54,17 +53,30 @@ class BlockStore:
         Args:
             name: The block's name.
             pixels: (layers, H, W) uint8.
+
+        Raises:
+            RasterError: It cannot be written, as on a full disk.
         """
-        temporary = self._path(name).with_suffix(".tmp")
-        with temporary.open("wb") as file:
-            np.save(file, pixels, allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._path(name))
+        path = self._path(name)
+        temporary = path.with_suffix(".tmp")
+        with _written(path):
+            with temporary.open("wb") as file:
+                np.save(file, pixels, allow_pickle=False)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
 
     def read(self, name: str) -> BlockPixels:
-        """The (layers, H, W) uint8 pixels of a finished block."""
-        pixels: BlockPixels = np.load(self._path(name), allow_pickle=False)
+        """The (layers, H, W) uint8 pixels of a finished block.
+
+        Raises:
+            RasterError: The block is damaged.
+        """
+        path = self._path(name)
+        try:
+            pixels: BlockPixels = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise RasterError(f"{path}: not a readable block ({error}); delete it, then repeat the run") from error
         return pixels
 
     def discard(self) -> None:
@@ -76,7 +88,8 @@ class BlockStore:
 
     def _refuse_other(self, wanted: Mapping[str, object]) -> None:
         found = stored_run(self.folder)
-        keys = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
+        # As text, since a NaN among the settings would differ from itself.
+        keys = [key for key in sorted(wanted.keys() | found.keys()) if _text(wanted, key) != _text(found, key)]
         if keys:
             raise RasterError(
                 f"{self.folder}: holds the finished blocks of a run with another {', '.join(keys)}; "
@@ -94,9 +107,11 @@ def stored_run(folder: Path) -> dict[str, object]:
     if not path.exists():
         return {}
     try:
-        run: dict[str, object] = json.loads(path.read_text())
-    except ValueError as error:
-        raise RasterError(f"{path}: not readable as JSON ({error}); discard the run with --restart=true") from error
+        run: dict[str, object] = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, TypeError, ValueError) as error:
+        raise RasterError(
+            f"{path}: not readable as a run's settings ({error}); discard the run with --restart=true"
+        ) from error
     return run
 
 
@@ -105,7 +120,16 @@ def partial_folder(output: Path) -> Path:
     return output.with_name(output.name + ".partial")
 
 
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+def _text(run: Mapping[str, object], key: str) -> str:
+    return json.dumps(run.get(key), sort_keys=True)
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RasterError(
+            f"{path}: cannot be written ({error.strerror}); make {path.parent} a writable folder with space left, "
+            "or name another output"
+        ) from error

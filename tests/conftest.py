@@ -1,0 +1,112 @@
+"""Fixtures for all tests: tiny rasters with a real georeference, and datasets made of them. No torch here."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import rasterio
+from rasterio import Affine
+from rasterio.enums import ColorInterp
+
+from seg.labels import CROPLAND, IGNORE, OTHER
+
+UTM_33N = "EPSG:32633"
+CORNER = Affine(10, 0, 500_000, 0, -10, 5_000_000)
+"""10 m pixels, north up."""
+
+
+@pytest.fixture(scope="session")
+def write_raster() -> Callable[..., Path]:
+    """`write_raster(path, pixels, *, descriptions=(), meanings=(), mask=None, **profile)`, which returns the path.
+
+    Writes (H, W) or (C, H, W) pixels, making the folder where it is missing.
+
+    - descriptions: one name a band;
+    - meanings: one `ColorInterp` a band; grey and undefined by default, so that no band is taken for alpha;
+    - mask: (H, W) bool, True where there is data; goes into a `.msk` file beside the raster;
+    - profile: what differs from a plain GeoTIFF in EPSG:32633 with 10 m pixels, corner at 500000 E, 5000000 N:
+      `crs`, `transform`, `nodata`, `dtype`, `tiled`, `compress`...
+
+    The fixture holds nothing, so a hypothesis test may use it with folders of its own.
+    """
+
+    def write(
+        path: Path,
+        pixels: npt.ArrayLike,
+        *,
+        descriptions: Sequence[str] = (),
+        meanings: Sequence[ColorInterp] = (),
+        mask: npt.ArrayLike | None = None,
+        **profile: object,
+    ) -> Path:
+        layers = np.asarray(pixels)
+        layers = layers[None] if layers.ndim == 2 else layers
+        count, height, width = layers.shape
+        shape = {"count": count, "height": height, "width": width, "dtype": layers.dtype}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        place = {"driver": "GTiff", "crs": UTM_33N, "transform": CORNER}
+        with (
+            rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False),
+            rasterio.open(path, "w", **(place | shape | profile)) as dataset,
+        ):
+            dataset.colorinterp = list(meanings) or [ColorInterp.gray, *[ColorInterp.undefined] * (count - 1)]
+            dataset.write(layers)
+            for band, text in enumerate(descriptions, start=1):
+                dataset.set_band_description(band, text)
+            if mask is not None:
+                dataset.write_mask(np.asarray(mask, dtype=bool))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def make_dataset(write_raster: Callable[..., Path]) -> Callable[..., Path]:
+    """`make_dataset(root, sizes=((16, 16), ...), bands=3, empty=2, seed=0)`, which returns the root.
+
+    Writes `images/scene_0.tif`... and `masks/scene_0.tif`..., one scene a size (height, width), five of different sizes
+    by default, side by side on one 10 m grid.
+
+    - images: uint16 with nodata 0; band b holds about 1000 b, and 500 more on cropland, so a network learns it at once;
+    - masks: vertical stripes of other and cropland, four columns each, and one ignored pixel, the last;
+    - empty: side of the nodata square in the upper left corner; the mask has labels there.
+    """
+
+    def make(
+        root: Path,
+        sizes: Sequence[tuple[int, int]] = ((16, 16), (20, 13), (9, 24), (17, 18), (24, 10)),
+        bands: int = 3,
+        empty: int = 2,
+        seed: int = 0,
+    ) -> Path:
+        random = np.random.default_rng(seed)
+        left = 0
+        for number, (height, width) in enumerate(sizes):
+            mask = np.where(np.arange(width) // 4 % 2 == 1, CROPLAND, OTHER) * np.ones((height, 1), dtype=np.uint8)
+            levels = 1000 * np.arange(1, bands + 1)[:, None, None] + 500 * mask
+            image = np.rint(random.normal(levels, 50)).astype(np.uint16)
+            image[:, :empty, :empty] = 0
+            mask[-1, -1] = IGNORE
+            transform = CORNER @ Affine.translation(left, 0)
+            name = f"scene_{number}.tif"
+            write_raster(root / "images" / name, image, transform=transform, nodata=0)
+            write_raster(root / "masks" / name, mask.astype(np.uint8), transform=transform)
+            left += width
+        return root
+
+    return make
+
+
+@pytest.fixture
+def unwritable(tmp_path: Path) -> Path:
+    """A folder in which nobody can make a file; /proc stands in for root, whom permission bits do not stop."""
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o555)
+    if not os.access(folder, os.W_OK):
+        return folder
+    if not Path("/proc/self").is_dir():
+        pytest.skip("this user may write anywhere here")
+    return Path("/proc")

@@ -1,0 +1,88 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from rasterio.transform import from_origin
+from torch import nn
+
+from seg.checkpoint import Checkpoint
+from seg.inference.augmentation import TestTimeAugmentation
+from seg.inference.backends import TorchBackend
+from seg.inference.predictor import Predictor
+from seg.models.build import ModelConfig, build_model
+from seg.package import read_package, write_package
+
+MEAN, STD = (1000.0, 2000.0, 3000.0), (100.0, 200.0, 300.0)
+
+
+def lively_checkpoint(bands: int = 3, pixel_size_m: float | None = 10.0) -> Checkpoint:
+    """A small network with random weights whose probabilities differ from pixel to pixel."""
+    torch.manual_seed(1)
+    config = ModelConfig(
+        encoder="tu-test_resnet", output_stride=8, pyramid_rates=(1, 2), pyramid_channels=8, decoder_channels=(8, 8, 8)
+    )
+    model = build_model(config, bands)
+    model.normalization.fill(MEAN[:bands], STD[:bands])
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.8, 1.5)
+    nn.init.normal_(model.head.weight, std=2.0)
+    with torch.inference_mode():
+        image = torch.randn(1, bands, 64, 64) * model.normalization.std[:, None, None] + 2000
+        model.head.bias -= model.eval()(image).median()
+    return Checkpoint(
+        path=Path("best.ckpt"),
+        weights=model.state_dict(),
+        task={"bands": bands, "model": config.arguments(), "threshold": 0.5},
+        data={"band_names": ["red", "green", "blue"][:bands], "pixel_size_m": pixel_size_m},
+        metrics={"val/iou": 0.5},
+    )
+
+
+@pytest.fixture(scope="session")
+def package_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model package for 3 bands at 10 m."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    write_package(lively_checkpoint(), folder)
+    return folder
+
+
+@pytest.fixture
+def make_predictor(package_folder: Path) -> Callable[..., Predictor]:
+    """A predictor of that package; scales and dihedral as keywords."""
+
+    def make(scales: tuple[float, ...] = (1.0,), dihedral: bool = False) -> Predictor:
+        package = read_package(package_folder)
+        backend = TorchBackend(package_folder, package, "cpu")
+        return Predictor(backend, package, TestTimeAugmentation(scales, dihedral))
+
+    return make
+
+
+@pytest.fixture
+def make_scene(tmp_path: Path) -> Callable[..., Path]:
+    """Write a scene of smooth fields and noise around the package's statistics; its name and options as keywords."""
+
+    def make(height: int, width: int, name: str = "scene.tif", bands: int = 3, **options: object) -> Path:
+        generator = np.random.default_rng(height * 10_000 + width)
+        fields = generator.normal(size=(bands, height // 20 + 1, width // 20 + 1)).repeat(20, 1).repeat(20, 2)
+        pixels = fields[:, :height, :width] + 0.3 * generator.normal(size=(bands, height, width))
+        scaled = (pixels * 200 + 2000).clip(1, 60_000)
+        path = tmp_path / name
+        profile: dict[str, object] = {
+            "driver": "GTiff",
+            "height": height,
+            "width": width,
+            "count": bands,
+            "dtype": "uint16",
+            "crs": "EPSG:32632",
+            "transform": from_origin(500_000, 5_400_000, 10, 10),
+        }
+        with rasterio.open(path, "w", **(profile | options)) as dataset:
+            dataset.write(scaled.astype(dataset.dtypes[0]))
+        return path
+
+    return make

@@ -1,0 +1,73 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from seg.errors import ConfigError, PackageError
+from seg.inference.plan import PredictionSettings, fitting_bands, plan_scene
+from seg.inference.predictor import Predictor
+from seg.raster.grid import read_grid
+
+MakeScene = Callable[..., Path]
+MakePredictor = Callable[..., Predictor]
+
+
+def test_a_scene_that_fits_into_one_block_gets_no_halo(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
+    plan = plan_scene(read_grid(make_scene(100, 130)), make_predictor(), PredictionSettings())
+    assert (len(plan.blocks), plan.halo, plan.redundancy) == (1, 0, 1.0)
+
+
+def test_size_and_halo_are_rounded_up_to_the_alignment(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
+    settings = PredictionSettings(block_size=33, halo=9)
+    plan = plan_scene(read_grid(make_scene(100, 130)), make_predictor(scales=(0.75, 1.0)), settings)
+    assert (plan.block_size, plan.halo) == (64, 32)
+
+
+def test_an_automatic_halo_is_aligned_and_bounded(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
+    predictor = make_predictor()
+    plan = plan_scene(read_grid(make_scene(400, 400)), predictor, PredictionSettings(block_size=128))
+    assert plan.halo % predictor.alignment == 0
+    assert 0 < plan.halo <= predictor.receptive_field
+
+
+@pytest.mark.parametrize("settings", [PredictionSettings(block_size=0), PredictionSettings(block_size=64, halo=-8)])
+def test_impossible_settings_are_refused(
+    make_scene: MakeScene, make_predictor: MakePredictor, settings: PredictionSettings
+) -> None:
+    with pytest.raises(ConfigError, match="wanted a number of pixels"):
+        plan_scene(read_grid(make_scene(100, 130)), make_predictor(), settings)
+
+
+def test_a_scene_with_other_bands_is_refused_with_the_way_out(
+    make_scene: MakeScene, make_predictor: MakePredictor
+) -> None:
+    grid = read_grid(make_scene(20, 20, bands=5))
+    with pytest.raises(PackageError, match=r"has 5 bands.*wants 3 \(red, green, blue\).*--bands="):
+        fitting_bands(make_predictor().package, grid, PredictionSettings())
+
+
+def test_bands_can_be_chosen(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
+    grid = read_grid(make_scene(20, 20, bands=5))
+    assert fitting_bands(make_predictor().package, grid, PredictionSettings(bands=[5, 1, 3])) == [5, 1, 3]
+
+
+def test_a_band_that_the_scene_lacks_is_refused(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
+    grid = read_grid(make_scene(20, 20, bands=3))
+    with pytest.raises(PackageError, match="has 3 bands, but --bands names"):
+        fitting_bands(make_predictor().package, grid, PredictionSettings(bands=[1, 2, 4]))
+
+
+def test_a_pixel_size_far_from_training_is_refused_unless_accepted(
+    make_scene: MakeScene, make_predictor: MakePredictor
+) -> None:
+    package = replace(make_predictor().package, pixel_size_m=30.0)
+    grid = read_grid(make_scene(20, 20))
+    with pytest.raises(PackageError, match=r"10 m.*trained on 30 m.*--pixel-size-ratio=3"):
+        fitting_bands(package, grid, PredictionSettings())
+    assert fitting_bands(package, grid, PredictionSettings(pixel_size_ratio=3.0)) == [1, 2, 3]
+
+
+def test_an_unknown_pixel_size_is_not_compared(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
+    package = replace(make_predictor().package, pixel_size_m=None)
+    assert fitting_bands(package, read_grid(make_scene(20, 20)), PredictionSettings()) == [1, 2, 3]

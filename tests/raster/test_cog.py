@@ -1,0 +1,185 @@
+import resource
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio import Affine
+from rasterio.crs import CRS
+from rasterio.windows import Window
+
+from seg.errors import RasterError
+from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, OTHER
+from seg.raster.chips import ByteMask
+from seg.raster.cog import CogLayer, write_cog
+from seg.raster.grid import Grid
+from seg.raster.windows import window_grid
+
+HEIGHT, WIDTH = 700, 1100
+GRID = Grid(Path("scene.tif"), HEIGHT, WIDTH, 4, CRS.from_epsg(32633), Affine(10, 0, 5e5, 0, -10, 5e6), None, "uint16")
+CLASSES = CogLayer(IGNORE, "cropland", colours=LABEL_COLOURS, tags={"SEG_MODEL": "abc"}, resampling="MODE")
+PERCENT = CogLayer(IGNORE, "cropland probability", scale=0.01)
+
+
+def parts_of(pixels: ByteMask) -> Iterator[tuple[Window, ByteMask]]:
+    for window in window_grid(*pixels.shape, 300, 300):
+        yield window, pixels[window.toslices()]
+
+
+def random_map(*values: int) -> ByteMask:
+    return np.random.default_rng(0).choice(np.array(values, dtype=np.uint8), (HEIGHT, WIDTH))
+
+
+@pytest.fixture(scope="module")
+def classes() -> ByteMask:
+    return random_map(OTHER, CROPLAND, IGNORE)
+
+
+@pytest.fixture(scope="module")
+def class_map(classes: ByteMask, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("cog") / "map.tif"
+    write_cog(path, GRID, CLASSES, parts_of(classes))
+    return path
+
+
+@pytest.fixture(scope="module")
+def percent_map(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Noise of 10 and 90 percent with a square of nodata in the corner."""
+    path = tmp_path_factory.mktemp("cog") / "map_probability.tif"
+    pixels = random_map(10, 90)
+    pixels[:201, :201] = IGNORE
+    write_cog(path, GRID, PERCENT, parts_of(pixels))
+    return path
+
+
+def test_the_layout_is_that_of_a_cloud_optimized_geotiff(class_map: Path) -> None:
+    with rasterio.open(class_map) as dataset:
+        assert dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert dataset.block_shapes == [(512, 512)]
+
+
+def test_pixels_come_back_as_they_were_given(class_map: Path, classes: ByteMask) -> None:
+    with rasterio.open(class_map) as dataset:
+        np.testing.assert_array_equal(dataset.read(1), classes)
+
+
+def test_the_map_lies_exactly_where_the_input_lies(class_map: Path) -> None:
+    with rasterio.open(class_map) as dataset:
+        assert (dataset.crs, dataset.transform) == (GRID.crs, GRID.transform)
+
+
+def test_the_map_says_what_it_holds(class_map: Path) -> None:
+    with rasterio.open(class_map) as dataset:
+        assert (dataset.count, dataset.dtypes, dataset.nodata) == (1, ("uint8",), IGNORE)
+        assert dataset.descriptions == ("cropland",)
+        assert dataset.tags()["SEG_MODEL"] == "abc"
+
+
+def test_classes_have_the_colours_of_their_labels(class_map: Path) -> None:
+    with rasterio.open(class_map) as dataset:
+        colours = dataset.colormap(1)
+    # GDAL makes the nodata value transparent, whatever its colour.
+    assert {value: colours[value] for value in (OTHER, CROPLAND)} == {
+        value: LABEL_COLOURS[value] for value in (OTHER, CROPLAND)
+    }
+
+
+def test_overviews_of_classes_hold_classes_alone(class_map: Path) -> None:
+    with rasterio.open(class_map, overview_level=0) as overview:
+        assert overview.shape == (HEIGHT // 2, WIDTH // 2)
+        assert set(np.unique(overview.read(1)).tolist()) <= {OTHER, CROPLAND, IGNORE}
+
+
+def test_a_map_no_larger_than_a_tile_is_a_cog_without_overviews(tmp_path: Path) -> None:
+    small = Grid(Path("a.tif"), 1, 5, 1, GRID.crs, GRID.transform, None, "uint8")
+    write_cog(tmp_path / "map.tif", small, CLASSES, [(Window(0, 0, 5, 1), np.ones((1, 5), dtype=np.uint8))])
+    with rasterio.open(tmp_path / "map.tif") as dataset:
+        assert dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert dataset.overviews(1) == []
+
+
+def test_percent_carries_its_scale(percent_map: Path) -> None:
+    with rasterio.open(percent_map) as dataset:
+        assert (dataset.scales, dataset.nodata) == ((0.01,), IGNORE)
+
+
+def test_overviews_of_percent_are_averages_that_leave_nodata_out(percent_map: Path) -> None:
+    with rasterio.open(percent_map, overview_level=0) as overview:
+        pixels = overview.read(1)
+    assert (pixels[:100, :100] == IGNORE).all()
+    # At the nodata square's edge, an average with 255 in it would lie above 90.
+    assert pixels[pixels != IGNORE].max() <= 90
+    assert 10 < np.median(pixels[200:]) < 90
+
+
+def test_pixels_that_no_part_covers_are_nodata(tmp_path: Path) -> None:
+    write_cog(tmp_path / "map.tif", GRID, CLASSES, [(Window(0, 0, 2, 2), np.ones((2, 2), dtype=np.uint8))])
+    with rasterio.open(tmp_path / "map.tif") as dataset:
+        assert int((dataset.read(1) == IGNORE).sum()) == HEIGHT * WIDTH - 4
+
+
+def breaking(parts: Iterable[tuple[Window, ByteMask]]) -> Iterator[tuple[Window, ByteMask]]:
+    yield next(iter(parts))
+    raise KeyboardInterrupt
+
+
+def test_nothing_is_left_when_the_parts_break_off(tmp_path: Path, classes: ByteMask) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        write_cog(tmp_path / "map.tif", GRID, CLASSES, breaking(parts_of(classes)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_earlier_map_stays_when_the_parts_break_off(tmp_path: Path, classes: ByteMask) -> None:
+    (tmp_path / "map.tif").write_bytes(b"earlier")
+    with pytest.raises(KeyboardInterrupt):
+        write_cog(tmp_path / "map.tif", GRID, CLASSES, breaking(parts_of(classes)))
+    assert (tmp_path / "map.tif").read_bytes() == b"earlier"
+
+
+def test_the_earlier_map_is_replaced(tmp_path: Path, classes: ByteMask) -> None:
+    (tmp_path / "map.tif").write_bytes(b"earlier")
+    write_cog(tmp_path / "map.tif", GRID, CLASSES, parts_of(classes))
+    with rasterio.open(tmp_path / "map.tif") as dataset:
+        assert dataset.width == WIDTH
+
+
+def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path, classes: ByteMask) -> None:
+    leftover = tmp_path / ".map.tif.unfinished" / "plain.tif"
+    leftover.parent.mkdir()
+    leftover.write_bytes(b"half a map")
+    write_cog(tmp_path / "map.tif", GRID, CLASSES, parts_of(classes))
+    assert [path.name for path in tmp_path.iterdir()] == ["map.tif"]
+
+
+@contextmanager
+def no_file_longer_than(size: int) -> Iterator[None]:
+    """Writes beyond a size fail, as on a full disk; Python ignores the signal that comes with it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.8, 0.999])
+def test_a_full_disk_is_one_clear_error_and_the_earlier_map_stays(
+    class_map: Path, classes: ByteMask, tmp_path: Path, share: float
+) -> None:
+    limit = int(class_map.stat().st_size * share)
+    (tmp_path / "map.tif").write_bytes(b"earlier")
+    with no_file_longer_than(limit), pytest.raises(RasterError, match=r"map\.tif: cannot be written .* free space"):
+        write_cog(tmp_path / "map.tif", GRID, CLASSES, parts_of(classes))
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"earlier"]
+
+
+def test_a_missing_folder_is_one_clear_error(tmp_path: Path, classes: ByteMask) -> None:
+    with pytest.raises(RasterError, match=r"map\.tif: cannot be written .* folder must be writable"):
+        write_cog(tmp_path / "absent" / "map.tif", GRID, CLASSES, parts_of(classes))
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_error(unwritable: Path, classes: ByteMask) -> None:
+    with pytest.raises(RasterError, match=r"map\.tif: cannot be written .* folder must be writable"):
+        write_cog(unwritable / "map.tif", GRID, CLASSES, parts_of(classes))

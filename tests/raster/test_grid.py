@@ -1,0 +1,117 @@
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rasterio import Affine
+from rasterio.crs import CRS
+
+from seg.errors import RasterError
+from seg.raster.grid import Grid, read_grid, require_same_grid
+
+WriteRaster = Callable[..., Path]
+UTM = CRS.from_epsg(32633)
+GRID = Grid(Path("a.tif"), 20, 30, 1, UTM, Affine(10, 0, 500_000, 0, -10, 5_000_000), None, "uint8")
+
+
+def test_grid_tells_size_bands_place_nodata_and_type(write_raster: WriteRaster, tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "a.tif", np.zeros((2, 20, 30), dtype=np.int16), nodata=-5)
+
+    assert read_grid(path) == Grid(path, 20, 30, 2, UTM, GRID.transform, -5, "int16")
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_grid_of_a_raster_without_georeference_has_no_crs(write_raster: WriteRaster, tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "a.tif", np.zeros((2, 2), dtype=np.uint8), crs=None, transform=None)
+
+    assert read_grid(path).crs is None
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RasterError, match=r"absent\.tif: no such file; check the path"):
+        read_grid(tmp_path / "absent.tif")
+
+
+def test_text_file_named_tif_is_no_raster(tmp_path: Path) -> None:
+    path = tmp_path / "text.tif"
+    path.write_text("not a raster\n")
+
+    with pytest.raises(RasterError, match=r"text\.tif: not a readable raster .* wanted a GeoTIFF"):
+        read_grid(path)
+
+
+def test_folder_is_no_raster(tmp_path: Path) -> None:
+    with pytest.raises(RasterError, match=r"not a readable raster .* wanted a GeoTIFF"):
+        read_grid(tmp_path)
+
+
+def test_message_about_an_unreadable_file_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "short.tif"
+    path.write_bytes(b"II*\0")
+
+    with pytest.raises(RasterError) as raised:
+        read_grid(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_raster_inside_a_zip_is_read_by_gdals_name_for_it(write_raster: WriteRaster, tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "a.tif", np.zeros((4, 6), dtype=np.uint8))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(path, "a.tif")
+
+    assert read_grid(Path(f"/vsizip/{tmp_path}/a.zip/a.tif")).width == 6
+
+
+def test_raster_without_a_band_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "empty.vrt"
+    path.write_text('<VRTDataset rasterXSize="4" rasterYSize="4"><SRS>EPSG:32633</SRS></VRTDataset>')
+
+    with pytest.raises(RasterError, match=r"empty\.vrt: holds no band of its own; name one of its subdatasets"):
+        read_grid(path)
+
+
+def test_grids_that_differ_in_bands_nodata_and_type_count_as_the_same() -> None:
+    require_same_grid(replace(GRID, path=Path("b.tif"), bands=4, nodata=0, dtype="float32"), GRID)
+
+
+def test_transform_a_thousandth_of_a_pixel_off_counts_as_the_same() -> None:
+    require_same_grid(replace(GRID, transform=GRID.transform @ Affine.translation(0.0009, 0)), GRID)
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        ({"height": 21}, r"b\.tif: size is 30x21, but a\.tif has 30x20"),
+        ({"crs": CRS.from_epsg(32634)}, r"b\.tif: CRS is EPSG:32634, but a\.tif has EPSG:32633"),
+        ({"crs": None}, r"b\.tif: CRS is none, but a\.tif has EPSG:32633"),
+        ({"transform": GRID.transform @ Affine.translation(0.5, 0)}, r"b\.tif: lies up to 0\.5 pixels off a\.tif"),
+        ({"transform": GRID.transform @ Affine.scale(1.1)}, r"b\.tif: lies up to 3\.61 pixels off a\.tif"),
+    ],
+    ids=["size", "crs", "no crs", "shift", "pixel size"],
+)
+def test_difference_of_two_grids_names_both_files(change: dict[str, object], difference: str) -> None:
+    with pytest.raises(RasterError, match=difference):
+        require_same_grid(replace(GRID, path=Path("b.tif"), **change), GRID)
+
+
+def test_pixel_size_is_measured_along_the_rasters_own_axes() -> None:
+    turned = Affine.rotation(30) @ Affine.scale(2, -3)
+
+    assert replace(GRID, transform=turned).pixel_size == pytest.approx((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("crs", "metres"),
+    [("EPSG:32633", 10), ("EPSG:32633+5773", 10), ("EPSG:2263", 10 * 1200 / 3937), ("EPSG:4326", None), (None, None)],
+    ids=["metres", "metres with heights", "US survey feet", "geographic", "none"],
+)
+def test_pixel_size_in_metres_is_known_for_projected_crs_alone(crs: str | None, metres: float | None) -> None:
+    grid = replace(GRID, crs=CRS.from_user_input(crs) if crs else None)
+
+    assert grid.pixel_size_m == (None if metres is None else pytest.approx(metres))
+
+
+def test_pixel_size_in_metres_of_oblong_pixels_is_the_side_of_a_square_of_that_area() -> None:
+    assert replace(GRID, transform=Affine.scale(4, -9)).pixel_size_m == pytest.approx(6)

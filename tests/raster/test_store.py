@@ -1,0 +1,143 @@
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from seg.errors import RasterError
+from seg.raster.store import HEADER, BlockStore, partial_folder, stored_run
+
+RUN = {"scene": "a.tif", "halo": 64, "nodata": None, "tta": {"scales": [1.0, 2.0]}}
+BLOCK = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "map.tif"
+
+
+def test_a_finished_block_comes_back_as_it_was(output: Path) -> None:
+    store = BlockStore(output, RUN)
+    store.write("r0_c0", BLOCK)
+    np.testing.assert_array_equal(store.read("r0_c0"), BLOCK)
+
+
+def test_the_same_run_finds_its_finished_blocks_again(output: Path) -> None:
+    BlockStore(output, RUN).write("r0_c0", BLOCK)
+    again = BlockStore(output, RUN)
+    assert [name in again for name in ("r0_c0", "r0_c1")] == [True, False]
+
+
+def test_a_run_given_as_tuples_is_the_same_as_one_given_as_lists(output: Path) -> None:
+    BlockStore(output, RUN).write("r0_c0", BLOCK)
+    assert "r0_c0" in BlockStore(output, RUN | {"tta": {"scales": (1.0, 2.0)}})
+
+
+def test_a_run_with_nan_among_its_settings_finds_its_finished_blocks_again(output: Path) -> None:
+    BlockStore(output, RUN | {"nodata": math.nan}).write("r0_c0", BLOCK)
+    assert "r0_c0" in BlockStore(output, RUN | {"nodata": math.nan})
+
+
+@pytest.mark.parametrize(
+    ("change", "keys"),
+    [
+        ({"halo": 32}, "halo"),
+        ({"halo": 32, "scene": "b.tif"}, "halo, scene"),
+        ({"tta": {"scales": [1.0]}}, "tta"),
+        ({"model": "new"}, "model"),
+    ],
+)
+def test_another_run_is_refused_by_what_differs(output: Path, change: dict[str, object], keys: str) -> None:
+    BlockStore(output, RUN)
+    with pytest.raises(RasterError, match=rf"map\.tif\.partial: .* another {keys}; repeat that run .* --restart=true"):
+        BlockStore(output, RUN | change)
+
+
+def test_refusing_another_run_keeps_the_finished_blocks(output: Path) -> None:
+    BlockStore(output, RUN).write("r0_c0", BLOCK)
+    with pytest.raises(RasterError):
+        BlockStore(output, RUN | {"halo": 32})
+    assert "r0_c0" in BlockStore(output, RUN)
+
+
+def test_blocks_of_which_nobody_knows_the_run_are_dropped(output: Path) -> None:
+    BlockStore(output, RUN).write("r0_c0", BLOCK)
+    (partial_folder(output) / HEADER).unlink()
+    assert "r0_c0" not in BlockStore(output, RUN)
+
+
+def test_a_block_whose_writing_was_killed_is_not_finished(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def kill(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", kill)
+    store = BlockStore(output, RUN)
+    with pytest.raises(KeyboardInterrupt):
+        store.write("r0_c0", BLOCK)
+    assert (partial_folder(output) / "r0_c0.tmp").exists()
+    assert "r0_c0" not in BlockStore(output, RUN)
+
+
+def test_what_a_kill_left_of_a_block_does_not_hinder_the_next_attempt(output: Path) -> None:
+    store = BlockStore(output, RUN)
+    (partial_folder(output) / "r0_c0.tmp").write_bytes(b"half")
+    store.write("r0_c0", BLOCK)
+    np.testing.assert_array_equal(store.read("r0_c0"), BLOCK)
+
+
+def test_writing_a_block_to_a_full_disk_is_one_clear_error(output: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    store = BlockStore(output, RUN)
+    (partial_folder(output) / "r0_c0.tmp").symlink_to("/dev/full")
+    with pytest.raises(RasterError, match=r"r0_c0\.npy: cannot be written \(No space left on device\)"):
+        store.write("r0_c0", BLOCK)
+
+
+def test_a_damaged_block_is_named(output: Path) -> None:
+    store = BlockStore(output, RUN)
+    store.write("r0_c0", BLOCK)
+    (partial_folder(output) / "r0_c0.npy").write_bytes(b"")
+    with pytest.raises(RasterError, match=r"r0_c0\.npy: not a readable block .* delete it, then repeat the run"):
+        store.read("r0_c0")
+
+
+def test_discarding_removes_the_folder(output: Path) -> None:
+    store = BlockStore(output, RUN)
+    store.write("r0_c0", BLOCK)
+    store.discard()
+    assert list(output.parent.iterdir()) == []
+
+
+def test_a_missing_folder_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(RasterError, match=r"cannot be written \(No such file or directory\); make .*absent a writable"):
+        BlockStore(tmp_path / "absent" / "map.tif", RUN)
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_error(unwritable: Path) -> None:
+    with pytest.raises(RasterError, match=r"map\.tif\.partial: cannot be written .*; make .* a writable folder"):
+        BlockStore(unwritable / "map.tif", RUN)
+
+
+def test_a_file_in_the_stores_place_is_one_clear_error(output: Path) -> None:
+    partial_folder(output).write_text("in the way")
+    with pytest.raises(RasterError, match=r"map\.tif\.partial: cannot be written \(File exists\)"):
+        BlockStore(output, RUN)
+
+
+@pytest.mark.parametrize("content", [b'{"halo": 6', b"[1, 2]", b"\xff\xfe"], ids=["cut off", "a list", "not UTF-8"])
+def test_damaged_settings_of_a_run_are_named(output: Path, content: bytes) -> None:
+    BlockStore(output, RUN)
+    (partial_folder(output) / HEADER).write_bytes(content)
+    with pytest.raises(RasterError, match=r"run\.json: not readable as a run's settings .* --restart=true"):
+        BlockStore(output, RUN)
+
+
+def test_the_settings_of_an_unfinished_run_can_be_looked_up(output: Path) -> None:
+    BlockStore(output, RUN)
+    assert stored_run(partial_folder(output)) == RUN
+
+
+def test_no_unfinished_run_has_no_settings(output: Path) -> None:
+    assert stored_run(partial_folder(output)) == {}

@@ -1,0 +1,101 @@
+import numpy as np
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from seg.raster.windows import plan_blocks, round_up, window_grid
+
+sides = st.integers(1, 70)
+sizes = st.integers(4, 40)
+halos = st.integers(0, 90)
+
+
+@given(sides, sides, sizes, st.data())
+@example(1, 1, 4, None)
+def test_windows_no_further_apart_than_their_size_cover_every_pixel(
+    height: int, width: int, size: int, data: st.DataObject | None
+) -> None:
+    stride = size if data is None else data.draw(st.integers(1, size))
+    seen = np.zeros((height, width), dtype=int)
+    for window in window_grid(height, width, size, stride):
+        seen[window.toslices()] += 1
+    assert seen.min() >= 1
+
+
+@given(sides, sides, sizes, st.integers(1, 40))
+def test_windows_lie_within_the_scene_and_are_no_larger_than_their_size(
+    height: int, width: int, size: int, stride: int
+) -> None:
+    for window in window_grid(height, width, size, stride):
+        assert 1 <= window.height <= size
+        assert 1 <= window.width <= size
+        assert window.row_off + window.height <= height
+        assert window.col_off + window.width <= width
+
+
+def test_a_scene_no_larger_than_a_window_gets_one() -> None:
+    assert len(list(window_grid(64, 40, size=64, stride=48))) == 1
+
+
+@settings(deadline=None)
+@given(sides, sides, sizes, halos)
+@example(1, 1, 8, 16)
+@example(1, 5000, 64, 32)
+@example(5000, 1, 64, 32)
+@example(5, 7, 32, 64)
+def test_cores_cover_every_pixel_exactly_once(height: int, width: int, size: int, halo: int) -> None:
+    seen = np.zeros((height, width), dtype=int)
+    for block in plan_blocks(height, width, size, halo):
+        seen[block.core.toslices()] += 1
+    assert (seen == 1).all()
+
+
+@settings(deadline=None)
+@given(sides, sides, sizes, halos)
+@example(1, 5000, 64, 32)
+@example(5, 7, 32, 64)
+def test_a_block_reads_the_halo_on_each_side_as_far_as_the_scene_goes(
+    height: int, width: int, size: int, halo: int
+) -> None:
+    for block in plan_blocks(height, width, size, halo):
+        (core_rows, core_columns), (rows, columns) = block.core.toslices(), block.read.toslices()
+        assert (rows.start, rows.stop) == (max(core_rows.start - halo, 0), min(core_rows.stop + halo, height))
+        assert (columns.start, columns.stop) == (
+            max(core_columns.start - halo, 0),
+            min(core_columns.stop + halo, width),
+        )
+
+
+@settings(deadline=None)
+@given(sides, sides, sizes, halos)
+def test_the_core_is_found_again_in_the_pixels_read(height: int, width: int, size: int, halo: int) -> None:
+    scene = np.arange(height * width).reshape(height, width)
+    for block in plan_blocks(height, width, size, halo):
+        np.testing.assert_array_equal(
+            scene[block.read.toslices()][block.core_within_read], scene[block.core.toslices()]
+        )
+
+
+@given(sides, sides, st.integers(1, 4), st.integers(1, 4), st.integers(1, 16))
+def test_blocks_read_from_corners_in_one_phase_when_size_and_halo_are_aligned(
+    height: int, width: int, cores: int, halos: int, alignment: int
+) -> None:
+    for block in plan_blocks(height, width, cores * alignment, halos * alignment):
+        assert (block.read.row_off % alignment, block.read.col_off % alignment) == (0, 0)
+
+
+@given(sides, sides, sizes)
+def test_blocks_have_names_of_their_own(height: int, width: int, size: int) -> None:
+    names = [block.name for block in plan_blocks(height, width, size, 0)]
+    assert len(set(names)) == len(names)
+
+
+def test_blocks_come_row_by_row_and_know_their_place() -> None:
+    places = [(block.row, block.column) for block in plan_blocks(10, 20, 8, 0)]
+    assert places == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
+
+
+@given(st.integers(0, 1000), st.integers(1, 50))
+def test_rounding_up_gives_the_next_multiple(value: int, multiple: int) -> None:
+    rounded = round_up(value, multiple)
+    assert rounded % multiple == 0
+    assert value <= rounded < value + multiple

@@ -1,0 +1,81 @@
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from seg.checkpoint import read_checkpoint
+from seg.errors import PackageError
+
+GOOD = {
+    "state_dict": {"model.a": torch.ones(2), "other.b": torch.ones(1)},
+    "hyper_parameters": {"bands": 4},
+    "CroplandDataModule": {"band_names": ["red"], "pixel_size_m": 10.0},
+    "metrics": {"val/iou": 0.5},
+}
+
+
+class Malicious:
+    """Would make a folder when it is unpickled."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.trace),)
+
+
+def test_the_networks_weights_come_without_their_prefix(tmp_path: Path) -> None:
+    torch.save(GOOD, tmp_path / "a.ckpt")
+    checkpoint = read_checkpoint(tmp_path / "a.ckpt")
+    assert list(checkpoint.weights) == ["a"]
+    assert (checkpoint.task["bands"], checkpoint.data["pixel_size_m"], checkpoint.metrics["val/iou"]) == (4, 10.0, 0.5)
+
+
+def test_a_malicious_pickle_is_refused_and_not_executed(tmp_path: Path) -> None:
+    trace = tmp_path / "executed"
+    torch.save(GOOD | {"extra": Malicious(trace)}, tmp_path / "bad.ckpt")
+    with pytest.raises(PackageError, match=r"bad\.ckpt: .*not loaded"):
+        read_checkpoint(tmp_path / "bad.ckpt")
+    assert not trace.exists()
+
+
+def test_a_bare_malicious_pickle_is_refused_and_not_executed(tmp_path: Path) -> None:
+    trace = tmp_path / "executed"
+    (tmp_path / "bad.ckpt").write_bytes(pickle.dumps(Malicious(trace)))
+    with pytest.raises(PackageError, match=r"bad\.ckpt"):
+        read_checkpoint(tmp_path / "bad.ckpt")
+    assert not trace.exists()
+
+
+def test_the_trap_itself_works(tmp_path: Path) -> None:
+    pickle.loads(pickle.dumps(Malicious(tmp_path / "executed")))
+    assert (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"just text\n", b"PK\x03\x04 half a zip"])
+def test_what_is_no_checkpoint_is_one_clear_error(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.ckpt").write_bytes(content)
+    with pytest.raises(PackageError, match=r"a\.ckpt") as error:
+        read_checkpoint(tmp_path / "a.ckpt")
+    assert "\n" not in str(error.value)
+
+
+def test_a_torn_checkpoint_is_refused(tmp_path: Path) -> None:
+    torch.save(GOOD, tmp_path / "a.ckpt")
+    content = (tmp_path / "a.ckpt").read_bytes()
+    (tmp_path / "a.ckpt").write_bytes(content[: len(content) // 2])
+    with pytest.raises(PackageError, match="damaged"):
+        read_checkpoint(tmp_path / "a.ckpt")
+
+
+def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
+    torch.save({"weights": torch.ones(1)}, tmp_path / "a.ckpt")
+    with pytest.raises(PackageError, match="has no CroplandDataModule, hyper_parameters, state_dict"):
+        read_checkpoint(tmp_path / "a.ckpt")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PackageError, match=r"none\.ckpt: no such file"):
+        read_checkpoint(tmp_path / "none.ckpt")

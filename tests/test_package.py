@@ -1,0 +1,119 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from seg.checkpoint import Checkpoint
+from seg.errors import PackageError
+from seg.models.build import ModelConfig, build_model
+from seg.package import DESCRIPTION, WEIGHTS, load_model, read_package, write_package
+
+CONFIG = ModelConfig(
+    encoder="tu-test_resnet", output_stride=8, pyramid_rates=(1,), pyramid_channels=8, decoder_channels=(8, 8, 8)
+)
+
+
+def checkpoint_of(model: torch.nn.Module, bands: int = 2) -> Checkpoint:
+    return Checkpoint(
+        path=Path("best.ckpt"),
+        weights=model.state_dict(),
+        task={"bands": bands, "model": CONFIG.arguments(), "threshold": 0.4},
+        data={"band_names": ["red", "nir"], "pixel_size_m": 10.0},
+        metrics={"val/iou": 0.9},
+    )
+
+
+@pytest.fixture(scope="module")
+def trained() -> torch.nn.Module:
+    model = build_model(CONFIG, bands=2).eval()
+    model.normalization.fill([10.0, 20.0], [1.0, 2.0])
+    return model
+
+
+@pytest.fixture
+def folder(trained: torch.nn.Module, tmp_path: Path) -> Path:
+    write_package(checkpoint_of(trained), tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_a_package_gives_the_same_logits_as_the_trained_model(trained: torch.nn.Module, folder: Path) -> None:
+    image = torch.randn(1, 2, 30, 40) + 10
+    loaded = load_model(folder, read_package(folder))
+    with torch.inference_mode():
+        assert torch.equal(loaded(image), trained(image))
+
+
+def test_the_description_holds_all_that_inference_needs(folder: Path) -> None:
+    package = read_package(folder)
+    assert (package.band_names, package.mean, package.std) == (("red", "nir"), (10.0, 20.0), (1.0, 2.0))
+    assert (package.pixel_size_m, package.threshold, package.stride) == (10.0, 0.4, 8)
+    assert package.receptive_field > 50
+    assert package.metrics == {"val/iou": 0.9}
+    assert {"cropland-seg", "torch", "lightning"} <= package.versions.keys()
+
+
+def test_the_threshold_can_be_set_at_export(trained: torch.nn.Module, tmp_path: Path) -> None:
+    assert write_package(checkpoint_of(trained), tmp_path / "model", threshold=0.7).threshold == 0.7
+
+
+def test_a_package_is_only_data(folder: Path) -> None:
+    assert sorted(path.name for path in folder.iterdir()) == [DESCRIPTION, WEIGHTS]
+
+
+def test_a_package_can_be_written_over(trained: torch.nn.Module, folder: Path) -> None:
+    write_package(checkpoint_of(trained), folder, threshold=0.6)
+    assert read_package(folder).threshold == 0.6
+
+
+@pytest.mark.parametrize("name", [DESCRIPTION, WEIGHTS])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(PackageError, match=f"{name}: no such file"):
+        read_package(folder)
+
+
+def test_changed_weights_are_refused(folder: Path) -> None:
+    content = bytearray((folder / WEIGHTS).read_bytes())
+    content[-1] ^= 1
+    (folder / WEIGHTS).write_bytes(content)
+    with pytest.raises(PackageError, match=r"model\.safetensors: is not the file"):
+        read_package(folder)
+
+
+@pytest.mark.parametrize("content", ["", "[1, 2]", "{}", '{"format": 1, "labels": {}}', "\x00"])
+def test_a_damaged_description_is_one_clear_error(folder: Path, content: str) -> None:
+    (folder / DESCRIPTION).write_text(content)
+    with pytest.raises(PackageError, match=r"model\.json: not a description"):
+        read_package(folder)
+
+
+def test_a_newer_format_is_refused(folder: Path) -> None:
+    path = folder / DESCRIPTION
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
+    with pytest.raises(PackageError, match="format 99"):
+        read_package(folder)
+
+
+def test_weights_of_another_architecture_are_refused(folder: Path) -> None:
+    path = folder / DESCRIPTION
+    description = json.loads(path.read_text())
+    description["architecture"]["arguments"]["pyramid_channels"] = 16
+    path.write_text(json.dumps(description))
+    with pytest.raises(PackageError, match="do not fit the architecture"):
+        load_model(folder, read_package(folder))
+
+
+def test_a_folder_that_cannot_be_made_is_named(trained: torch.nn.Module, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(PackageError, match=r"file/model: cannot be written"):
+        write_package(checkpoint_of(trained), tmp_path / "file" / "model")
+
+
+def test_statistics_come_from_the_weights(folder: Path) -> None:
+    package = read_package(folder)
+    model = load_model(folder, package)
+    np.testing.assert_allclose(model.normalization.mean.numpy(), package.mean)
+    shutil.rmtree(folder)
