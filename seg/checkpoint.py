@@ -52,7 +52,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         ) from error
     except Exception as error:  # a damaged pickle can fail in any way, with KeyError or struct.error too
         raise PackageError(
-            f"{path}: damaged or no checkpoint ({type(error).__name__}); use another one of the run"
+            f"{path}: damaged or no checkpoint ({type(error).__name__}); wanted one that scripts/train.py wrote"
         ) from error
     missing = {"state_dict", "hyper_parameters", "CroplandDataModule"} - set(
         content if isinstance(content, dict) else ()

@@ -27,6 +27,7 @@ NOISE = (
     ".*The number of training batches.*is smaller than the logging interval.*",
     ".*Experiment logs directory .* exists and is not empty.*",  # its metrics were moved aside before
     ".*Checkpoint directory .* exists and is not empty.*",  # as it must be when a run is resumed
+    ".*The dirpath has changed from .*",  # validate and test have a folder of their own
     ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning's own use of PyTorch
 )
 """Warnings of Lightning that tell a user of this project nothing."""

@@ -62,11 +62,15 @@ def write_package(checkpoint: "Checkpoint", folder: Path, threshold: float | Non
 
     Raises:
         PackageError: The folder cannot be written, or the checkpoint's weights do not fit its architecture.
+        ConfigError: The threshold is no probability.
     """
     from safetensors.torch import save_file
 
     from seg.models.receptive_field import receptive_field_radius
 
+    threshold = float(checkpoint.task["threshold"] if threshold is None else threshold)
+    if not 0 <= threshold <= 1:
+        raise ConfigError(f"threshold is {threshold:g}; wanted a probability from 0 to 1")
     architecture = {"name": "segmenter", "arguments": dict(checkpoint.task["model"])}
     bands = int(checkpoint.task["bands"])
     model = _build(architecture, bands, checkpoint.weights, checkpoint.path)
@@ -82,7 +86,7 @@ def write_package(checkpoint: "Checkpoint", folder: Path, threshold: float | Non
         mean=tuple(model.normalization.mean.tolist()),
         std=tuple(model.normalization.std.tolist()),
         pixel_size_m=checkpoint.data["pixel_size_m"],
-        threshold=float(checkpoint.task["threshold"] if threshold is None else threshold),
+        threshold=threshold,
         stride=model.stride,
         receptive_field=receptive_field_radius(model, bands, model.stride),
         metrics=dict(checkpoint.metrics),

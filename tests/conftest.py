@@ -11,6 +11,9 @@ import rasterio
 from rasterio import Affine
 from rasterio.enums import ColorInterp
 
+# Tiny networks gain nothing from threads, and lose much on a busy machine; read when torch is first imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from seg.labels import CROPLAND, IGNORE, OTHER
 
 UTM_33N = "EPSG:32633"

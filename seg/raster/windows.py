@@ -44,9 +44,13 @@ def window_grid(height: int, width: int, size: int, stride: int) -> Iterator[Win
         size: Side of a window.
         stride: Distance between corners, at most `size` if no pixel may be left out.
     """
-    for top in range(0, max(height - size + stride, 1), stride):
-        for left in range(0, max(width - size + stride, 1), stride):
+    for top in _corners(height, size, stride):
+        for left in _corners(width, size, stride):
             yield Window(left, top, min(size, width - left), min(size, height - top))
+
+
+def _corners(length: int, size: int, stride: int) -> range:
+    return range(0, min(max(length - size + stride, 1), length), stride)
 
 
 def plan_blocks(height: int, width: int, size: int, halo: int) -> list[Block]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import lightning as L
 import torch
@@ -100,6 +101,18 @@ class CroplandTask(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
         """Keep the scores at this moment in the checkpoint, as plain numbers."""
         checkpoint["metrics"] = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse the checkpoint of a network for other bands, before its weights are loaded.
+
+        Raises:
+            ConfigError: Its number of bands is another.
+        """
+        trained, found = checkpoint["hyper_parameters"]["bands"], self.hparams["bands"]
+        if trained != found:
+            raise ConfigError(
+                f"the data have {found} bands, but the checkpoint was trained on {trained}; choose them with data.bands"
+            )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW without decay on norms and biases, a cosine over all steps."""

@@ -1,3 +1,4 @@
+from itertools import pairwise
 from pathlib import Path
 
 import lightning as L
@@ -55,7 +56,7 @@ def fit(callback: FreezeBatchNorm, folder: Path, epochs: int, checkpoint: Path |
 
 
 def changes(values: list[Tensor]) -> list[bool]:
-    return [not torch.equal(before, after) for before, after in zip(values[:-1], values[1:], strict=True)]
+    return [not torch.equal(before, after) for before, after in pairwise(values)]
 
 
 def test_running_statistics_change_before_the_point_but_not_after_it(tmp_path: Path) -> None:

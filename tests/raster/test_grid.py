@@ -1,4 +1,3 @@
-import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -56,20 +55,22 @@ def test_message_about_an_unreadable_file_is_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(raised.value)
 
 
-def test_raster_inside_a_zip_is_read_by_gdals_name_for_it(write_raster: WriteRaster, tmp_path: Path) -> None:
-    path = write_raster(tmp_path / "a.tif", np.zeros((4, 6), dtype=np.uint8))
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        archive.write(path, "a.tif")
+@pytest.fixture
+def container(write_raster: WriteRaster, tmp_path: Path) -> Path:
+    """A file that holds two rasters and no band of its own."""
+    path, pixels = tmp_path / "two.gpkg", np.zeros((4, 6), dtype=np.uint8)
+    write_raster(path, pixels, driver="GPKG", RASTER_TABLE="first")
+    return write_raster(path, pixels, driver="GPKG", RASTER_TABLE="second", APPEND_SUBDATASET="YES")
 
-    assert read_grid(Path(f"/vsizip/{tmp_path}/a.zip/a.tif")).width == 6
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_file_without_a_band_of_its_own_is_refused(container: Path) -> None:
+    with pytest.raises(RasterError, match=r"two\.gpkg: holds no band of its own; name one of its subdatasets"):
+        read_grid(container)
 
 
-def test_raster_without_a_band_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "empty.vrt"
-    path.write_text('<VRTDataset rasterXSize="4" rasterYSize="4"><SRS>EPSG:32633</SRS></VRTDataset>')
-
-    with pytest.raises(RasterError, match=r"empty\.vrt: holds no band of its own; name one of its subdatasets"):
-        read_grid(path)
+def test_subdataset_is_read_by_gdals_name_for_it(container: Path) -> None:
+    assert read_grid(Path(f"GPKG:{container}:second")).crs == UTM
 
 
 def test_grids_that_differ_in_bands_nodata_and_type_count_as_the_same() -> None:

@@ -1,0 +1,147 @@
+from pathlib import Path
+
+import lightning as L
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from seg.callbacks.warmup_learning_rate import WarmupLearningRate
+from seg.errors import ConfigError
+
+STEPS = 8
+RATE = 0.1
+
+
+class SlopeTask(L.LightningModule):
+    """Minimises a slope of 1, so that each step moves the weight by exactly the rate that the optimiser used."""
+
+    def __init__(self, keep_optimizer: bool = False, fail_at: int | None = None) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1, dtype=torch.float64))
+        self.moves: list[float] = []
+        self.rates_between_steps: list[float] = []
+        self.fail_at = fail_at
+        self.optimizer = self.new_optimizer() if keep_optimizer else None
+
+    def new_optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=RATE)
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        if self.global_step == self.fail_at:
+            raise ArithmeticError
+        return self.weight.sum()
+
+    def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
+        self.before = self.weight.item()
+
+    def on_train_batch_end(self, outputs: object, batch: Tensor, batch_idx: int) -> None:
+        self.moves.append(self.before - self.weight.item())
+        self.rates_between_steps.append(self.trainer.optimizers[0].param_groups[0]["lr"])
+
+    def configure_optimizers(self) -> dict[str, object]:
+        optimizer = self.optimizer or self.new_optimizer()
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=STEPS)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def batches() -> DataLoader[Tensor]:
+    """An epoch of as many batches as the schedule has steps."""
+    return DataLoader(torch.zeros(STEPS, 1))
+
+
+def new_trainer(folder: Path, callbacks: list[L.Callback], **options: object) -> L.Trainer:
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    return L.Trainer(
+        callbacks=callbacks, default_root_dir=folder, accelerator="cpu", **(quiet | {"max_steps": STEPS} | options)
+    )
+
+
+def fit(task: SlopeTask, folder: Path, *callbacks: L.Callback, **options: object) -> SlopeTask:
+    new_trainer(folder, list(callbacks), **options).fit(task, batches())
+    return task
+
+
+@pytest.mark.parametrize(
+    ("shape", "step", "factor"),
+    [
+        ("linear", 0, 0.2),
+        ("linear", 5, 0.6),
+        ("linear", 10, 1.0),
+        ("linear", 1000, 1.0),
+        ("cosine", 0, 0.2),
+        ("cosine", 5, 0.6),
+        ("cosine", 2, 0.2 + 0.8 * 0.0954915),
+        ("cosine", 10, 1.0),
+    ],
+)
+def test_the_factor_rises_from_its_start_to_1(shape: str, step: int, factor: float) -> None:
+    assert WarmupLearningRate(steps=10, start_factor=0.2, shape=shape).factor(step) == pytest.approx(factor)
+
+
+def test_a_warm_up_of_no_steps_changes_nothing() -> None:
+    assert WarmupLearningRate(steps=0).factor(0) == 1
+
+
+@pytest.mark.parametrize(("steps", "start_factor"), [(-1, 0.1), (10, 0.0), (10, -0.5), (10, 1.1), (10, float("nan"))])
+def test_arguments_out_of_range_are_refused(steps: int, start_factor: float) -> None:
+    with pytest.raises(ConfigError, match="wanted steps >= 0 and 0 < start_factor <= 1"):
+        WarmupLearningRate(steps=steps, start_factor=start_factor)
+
+
+def test_each_step_moves_by_the_scheduled_rate_times_the_factor(tmp_path: Path) -> None:
+    warmup = WarmupLearningRate(steps=4, start_factor=0.1)
+    plain, warmed = fit(SlopeTask(), tmp_path), fit(SlopeTask(), tmp_path, warmup)
+    expected = [move * warmup.factor(step) for step, move in enumerate(plain.moves)]
+    assert len(expected) == STEPS
+    assert warmed.moves == pytest.approx(expected)
+
+
+def test_the_schedule_goes_on_as_if_there_were_no_warm_up(tmp_path: Path) -> None:
+    plain = fit(SlopeTask(), tmp_path)
+    warmed = fit(SlopeTask(), tmp_path, WarmupLearningRate(steps=4, start_factor=0.1))
+    assert warmed.rates_between_steps == plain.rates_between_steps
+    assert warmed.moves[4:] == pytest.approx(plain.moves[4:])
+
+
+def test_accumulated_batches_count_as_one_step(tmp_path: Path) -> None:
+    warmup = WarmupLearningRate(steps=4, start_factor=0.1)
+    options = {"accumulate_grad_batches": 2, "max_steps": STEPS // 2}
+    plain, warmed = fit(SlopeTask(), tmp_path, **options), fit(SlopeTask(), tmp_path, warmup, **options)
+    expected = [move * warmup.factor(step) for step, move in enumerate(plain.moves[1::2])]
+    assert warmed.moves[1::2] == pytest.approx(expected)
+
+
+def test_a_resumed_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    warmup = WarmupLearningRate(steps=STEPS * 2, start_factor=0.1)
+    whole = fit(SlopeTask(), tmp_path, warmup, max_steps=STEPS * 2)
+    first = new_trainer(tmp_path, [warmup], max_steps=STEPS)
+    first.fit(SlopeTask(), batches())
+    first.save_checkpoint(tmp_path / "half.ckpt")
+
+    resumed, second = SlopeTask(), new_trainer(tmp_path, [warmup], max_steps=STEPS * 2)
+    second.fit(resumed, batches(), ckpt_path=tmp_path / "half.ckpt", weights_only=True)
+    assert len(resumed.moves) == STEPS
+    assert resumed.moves == pytest.approx(whole.moves[STEPS:])
+
+
+def test_a_second_fit_with_the_same_optimizer_applies_the_factor_once(tmp_path: Path) -> None:
+    warmup, task = WarmupLearningRate(steps=4, start_factor=0.1), SlopeTask(keep_optimizer=True)
+    fit(task, tmp_path, warmup, max_steps=1)
+    fit(task, tmp_path, warmup, max_steps=1)
+    assert task.moves == pytest.approx([0.1 * RATE, 0.1 * task.rates_between_steps[0]])
+
+
+def test_an_optimizer_used_after_the_fit_is_left_alone(tmp_path: Path) -> None:
+    task = fit(SlopeTask(keep_optimizer=True), tmp_path, WarmupLearningRate(steps=STEPS * 2), max_steps=1)
+    before = task.weight.item()
+    task.weight.grad = torch.ones_like(task.weight)
+    task.optimizer.step()
+    assert before - task.weight.item() == pytest.approx(task.optimizer.param_groups[0]["lr"])
+
+
+def test_a_step_that_breaks_off_leaves_the_scheduled_rate(tmp_path: Path) -> None:
+    task = SlopeTask(keep_optimizer=True, fail_at=0)
+    with pytest.raises(ArithmeticError):
+        fit(task, tmp_path, WarmupLearningRate(steps=4, start_factor=0.1))
+    assert task.optimizer.param_groups[0]["lr"] == RATE

@@ -1,0 +1,145 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from seg.data.catalogue import Scene, read_catalogue
+from seg.errors import ConfigError, DatasetError
+
+HEADER = "image,mask,fold\n"
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Callable[..., Path]:
+    """A function that writes manifest.csv beside a.tif, b.tif and m.tif, and returns their folder."""
+
+    def write(text: str, encoding: str = "utf-8") -> Path:
+        touch(tmp_path, "a.tif", "b.tif", "m.tif")
+        (tmp_path / "manifest.csv").write_bytes(text.encode(encoding))
+        return tmp_path
+
+    return write
+
+
+def test_images_meet_the_masks_of_their_stem_whatever_the_suffix(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a.tif", "images/b.jp2", "masks/a.png", "masks/b.TIF")
+    pairs = [(scene.image.name, scene.mask.name) for scene in read_catalogue(tmp_path, 5)]
+    assert pairs == [("a.tif", "a.png"), ("b.jp2", "b.TIF")]
+
+
+def test_every_fifth_scene_is_in_one_fold(tmp_path: Path) -> None:
+    for number in range(12):
+        touch(tmp_path, f"images/{number:02d}.tif", f"masks/{number:02d}.tif")
+    assert [scene.fold for scene in read_catalogue(tmp_path, 5)] == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1]
+
+
+def test_files_that_are_no_rasters_are_left_alone(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a.tif", "images/a.tif.msk", "images/a.tif.aux.xml", "images/notes.txt", "masks/a.tif")
+    assert [scene.image.name for scene in read_catalogue(tmp_path, 5)] == ["a.tif"]
+
+
+def test_a_mask_without_an_image_is_left_alone(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a.tif", "masks/a.tif", "masks/b.tif")
+    assert [scene.mask.name for scene in read_catalogue(tmp_path, 5)] == ["a.tif"]
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"absent: no such folder; name a dataset with images/ and masks/"):
+        read_catalogue(tmp_path / "absent", 5)
+
+
+def test_a_folder_without_images_is_told_what_it_should_hold(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"images: no such folder; wanted a dataset with images/ and masks/"):
+        read_catalogue(tmp_path, 5)
+
+
+def test_an_empty_dataset_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "masks").mkdir()
+    with pytest.raises(DatasetError, match="holds no scene; wanted rasters in images/ and masks/"):
+        read_catalogue(tmp_path, 5)
+
+
+def test_an_image_without_a_mask_is_named_with_the_mask_it_lacks(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a.tif", "images/b.tif", "masks/b.tif")
+    with pytest.raises(DatasetError, match=r"images/a\.tif: has no mask \(1 such images\); wanted .*masks/a\.tif"):
+        read_catalogue(tmp_path, 5)
+
+
+def test_two_images_of_one_stem_are_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a.tif", "images/a.png", "masks/a.tif")
+    with pytest.raises(DatasetError, match=r"images/a\.png: shares its stem with a\.tif; rename one of them"):
+        read_catalogue(tmp_path, 5)
+
+
+def test_a_dataset_in_no_fold_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a.tif", "masks/a.tif")
+    with pytest.raises(ConfigError, match=r"data\.folds is 0; wanted 2 or more"):
+        read_catalogue(tmp_path, 0)
+
+
+def test_a_manifest_names_scenes_relative_to_its_folder(manifest: Callable[..., Path]) -> None:
+    root = manifest(HEADER + "b.tif,m.tif,3\na.tif,m.tif,0\n")
+    assert read_catalogue(root, 5) == [
+        Scene(root / "a.tif", root / "m.tif", 0),
+        Scene(root / "b.tif", root / "m.tif", 3),
+    ]
+
+
+def test_a_manifest_goes_before_the_two_folders(manifest: Callable[..., Path]) -> None:
+    root = manifest(HEADER + "a.tif,m.tif,0\n")
+    touch(root, "images/c.tif", "masks/c.tif")
+    assert [scene.image.name for scene in read_catalogue(root, 5)] == ["a.tif"]
+
+
+def test_further_columns_of_a_manifest_are_left_alone(manifest: Callable[..., Path]) -> None:
+    root = manifest("note,fold,mask,image\nnear the river,2,m.tif,a.tif\n")
+    assert read_catalogue(root, 5) == [Scene(root / "a.tif", root / "m.tif", 2)]
+
+
+def test_a_manifest_saved_by_a_spreadsheet_with_a_byte_order_mark_is_read(manifest: Callable[..., Path]) -> None:
+    root = manifest(HEADER + "a.tif,m.tif,0\n", encoding="utf-8-sig")
+    assert len(read_catalogue(root, 5)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("image,mask\na.tif,m.tif\n", r"has no column fold; wanted image, mask, fold"),
+        ("", r"has no column fold, image, mask"),
+        (HEADER, r"holds no scene; wanted .* lines in manifest\.csv"),
+        (HEADER + "a.tif,m.tif,first\n", r"line 2 is \['a\.tif', 'm\.tif', 'first'\]; wanted image, mask, fold number"),
+        (HEADER + "a.tif,m.tif,0\nb.tif\n", r"line 3 is \['b\.tif', None, None\]; wanted image, mask, fold number"),
+        (HEADER + "a.tif,m.tif,5\n", r"has the folds \[5\]; wanted 0 to 4, as data\.folds says"),
+        (HEADER + "a.tif,m.tif,-1\n", r"has the folds \[-1\]; wanted 0 to 4"),
+        (HEADER + "c.tif,m.tif,0\n", r"line 2 names .*c\.tif, which does not exist; correct the line"),
+        (HEADER + "a.tif,n.tif,0\n", r"line 2 names .*n\.tif, which does not exist"),
+        (HEADER + "a.tif,m.tif,0\n./a.tif,m.tif,1\n", r"names .*a\.tif twice, so folds could share it"),
+    ],
+    ids=[
+        "no fold column",
+        "empty file",
+        "no line",
+        "fold is a word",
+        "short line",
+        "fold too high",
+        "negative fold",
+        "no such image",
+        "no such mask",
+        "same image twice",
+    ],
+)
+def test_what_is_wrong_with_a_manifest_is_said(manifest: Callable[..., Path], text: str, problem: str) -> None:
+    with pytest.raises(DatasetError, match=problem):
+        read_catalogue(manifest(text), 5)
+
+
+def test_a_manifest_in_another_encoding_is_refused(manifest: Callable[..., Path]) -> None:
+    with pytest.raises(DatasetError, match=r"manifest\.csv: no CSV in UTF-8 .*; save it as such"):
+        read_catalogue(manifest(HEADER + "耕地.tif,m.tif,0\n", encoding="gbk"), 5)

@@ -1,0 +1,183 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from torch import Tensor
+
+from seg.data.datamodule import CroplandDataModule
+from seg.data.transforms import AugmentationConfig
+from seg.errors import ConfigError, DatasetError, RasterError
+from seg.labels import IGNORE
+
+WriteRaster = Callable[..., Path]
+MakeDataset = Callable[..., Path]
+NAMES = [f"scene_{number}.tif" for number in range(5)]
+STILL = AugmentationConfig(dihedral=False)
+
+
+@pytest.fixture
+def root(make_dataset: MakeDataset, tmp_path: Path) -> Path:
+    return make_dataset(tmp_path / "data")
+
+
+def training_batches(data: CroplandDataModule, epoch: int = 0) -> dict[str, dict[str, Tensor]]:
+    """The batches of an epoch by the scene's name, in the order in which they come."""
+    loader = data.train_dataloader()
+    loader.sampler.set_epoch(epoch)
+    return {batch["name"][0]: batch for batch in loader}
+
+
+def same(first: dict[str, dict[str, Tensor]], second: dict[str, dict[str, Tensor]]) -> bool:
+    """Whether two epochs have equal images and masks in equal order."""
+    return list(first) == list(second) and all(
+        torch.equal(first[name][key], second[name][key]) for name in first for key in ("image", "mask")
+    )
+
+
+def test_the_fold_held_out_validates_and_the_others_train(root: Path) -> None:
+    data = CroplandDataModule(root=root, fold=2)
+    assert sorted(training_batches(data)) == ["scene_0.tif", "scene_1.tif", "scene_3.tif", "scene_4.tif"]
+    assert [batch["name"] for batch in data.val_dataloader()] == [["scene_2.tif"]]
+
+
+def test_the_test_set_is_the_fold_held_out(root: Path) -> None:
+    data = CroplandDataModule(root=root, fold=1)
+    assert [batch["name"] for batch in data.test_dataloader()] == [["scene_1.tif"]]
+
+
+def test_batches_hold_one_scene_at_its_own_size(root: Path) -> None:
+    batches = training_batches(CroplandDataModule(root=root, fold=4, augmentation=STILL))
+    assert {name: tuple(batch["image"].shape) for name, batch in batches.items()} == {
+        "scene_0.tif": (1, 3, 16, 16),
+        "scene_1.tif": (1, 3, 20, 13),
+        "scene_2.tif": (1, 3, 9, 24),
+        "scene_3.tif": (1, 3, 17, 18),
+    }
+
+
+def test_all_bands_of_the_first_image_are_the_default(root: Path) -> None:
+    assert CroplandDataModule(root=root).bands == [1, 2, 3]
+
+
+def test_the_band_count_is_that_of_the_bands_chosen(root: Path) -> None:
+    assert CroplandDataModule(root=root, bands=[3, 1]).band_count == 2
+
+
+def test_pixels_without_data_are_ignored_and_hold_the_training_mean(root: Path) -> None:
+    data = CroplandDataModule(root=root, augmentation=STILL)
+    batch = training_batches(data)["scene_1.tif"]
+
+    assert (batch["mask"][0, :2, :2] == IGNORE).all()
+    assert int((batch["mask"] == IGNORE).sum()) == 5  # with the one pixel that has no label
+    expected = torch.tensor(data.statistics.mean, dtype=torch.float32)[:, None, None].expand(3, 2, 2)
+    assert torch.equal(batch["image"][0, :, :2, :2], expected)
+
+
+def test_statistics_are_those_of_the_valid_training_pixels_alone(root: Path) -> None:
+    pixels = []
+    for name in NAMES[1:]:
+        with rasterio.open(root / "images" / name) as dataset:
+            image = dataset.read([3, 1]).astype(np.float64)
+        pixels.append(image[:, (image != 0).all(axis=0)])
+    expected = np.concatenate(pixels, axis=1)
+
+    statistics = CroplandDataModule(root=root, bands=[3, 1], fold=0).statistics
+    assert statistics.mean == pytest.approx(expected.mean(axis=1))
+    assert statistics.std == pytest.approx(expected.std(axis=1))
+    assert statistics.count == expected.shape[1]
+
+
+def test_a_nodata_value_given_by_hand_is_left_out_of_the_statistics(root: Path, write_raster: WriteRaster) -> None:
+    with rasterio.open(root / "images" / NAMES[1]) as dataset:
+        image, transform = dataset.read(), dataset.transform
+    image[:, 5, 5] = 65535
+    write_raster(root / "images" / NAMES[1], image, transform=transform, nodata=0)
+
+    with_outlier = CroplandDataModule(root=root).statistics
+    without = CroplandDataModule(root=root, nodata=65535).statistics
+    assert without.count == with_outlier.count - 1
+    assert max(without.mean) < max(with_outlier.mean)
+
+
+def test_order_and_augmentation_repeat_by_seed(root: Path) -> None:
+    first, again = (training_batches(CroplandDataModule(root=root, seed=3), epoch=1) for _ in range(2))
+    assert same(first, again)
+
+
+def test_augmentation_differs_by_epoch(root: Path) -> None:
+    data = CroplandDataModule(root=root, augmentation=AugmentationConfig(dihedral=False, noise=0.1))
+    first, second = training_batches(data, epoch=0), training_batches(data, epoch=1)
+    assert not any(torch.equal(first[name]["image"], second[name]["image"]) for name in first)
+
+
+def test_order_differs_by_epoch(root: Path) -> None:
+    data = CroplandDataModule(root=root)
+    assert len({tuple(training_batches(data, epoch)) for epoch in range(6)}) > 1
+
+
+def test_held_out_scenes_are_not_augmented(root: Path) -> None:
+    data = CroplandDataModule(root=root, fold=3, augmentation=AugmentationConfig(gain=0.5))
+    (batch,) = data.val_dataloader()
+    with rasterio.open(root / "images" / NAMES[3]) as dataset:
+        image = torch.from_numpy(dataset.read().astype(np.float32))
+    assert torch.equal(batch["image"][0, :, 2:, 2:], image[:, 2:, 2:])
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker processes")  # on a machine with one core
+def test_two_workers_give_the_same_samples_as_none(root: Path) -> None:
+    strong = AugmentationConfig(gain=0.1, offset=0.1, noise=0.1)
+    alone, helped = (CroplandDataModule(root=root, augmentation=strong, workers=workers) for workers in (0, 2))
+    assert same(training_batches(alone, epoch=1), training_batches(helped, epoch=1))
+
+
+def test_a_sound_dataset_passes_the_check_before_training(root: Path) -> None:
+    CroplandDataModule(root=root).setup("fit")
+
+
+@pytest.mark.parametrize("fold", [5, -1])
+def test_a_fold_that_holds_nothing_is_refused(root: Path, fold: int) -> None:
+    with pytest.raises(DatasetError, match=rf"no held-out scene with data\.fold {fold} of 5 folds, 5 scenes in all"):
+        CroplandDataModule(root=root, fold=fold).setup("fit")
+
+
+def test_a_single_fold_leaves_nothing_to_train_on(root: Path) -> None:
+    with pytest.raises(DatasetError, match=r"no training scene with data\.fold 0 of 1 folds"):
+        CroplandDataModule(root=root, folds=1).setup("fit")
+
+
+def test_no_fold_at_all_is_refused(root: Path) -> None:
+    with pytest.raises(ConfigError, match=r"data\.folds is 0"):
+        CroplandDataModule(root=root, folds=0)
+
+
+def test_unknown_labels_are_found_before_training(root: Path, write_raster: WriteRaster) -> None:
+    with rasterio.open(root / "masks" / NAMES[4]) as dataset:
+        labels, transform = dataset.read(), dataset.transform
+    labels[0, 3, 3] = 7
+    write_raster(root / "masks" / NAMES[4], labels, transform=transform)
+    with pytest.raises(DatasetError, match=r"masks/scene_4\.tif: has the values \[7\]"):
+        CroplandDataModule(root=root).setup("fit")
+
+
+def test_a_mask_on_another_grid_is_found_before_training(root: Path, write_raster: WriteRaster) -> None:
+    write_raster(root / "masks" / NAMES[4], np.zeros((24, 10), dtype=np.uint8))
+    with pytest.raises(RasterError, match=r"masks/scene_4\.tif: lies up to .* pixels off .*images/scene_4\.tif"):
+        CroplandDataModule(root=root).setup("fit")
+
+
+def test_a_band_that_images_lack_is_found_before_training(root: Path) -> None:
+    with pytest.raises(DatasetError, match=r"scene_0\.tif: has 3 bands, but band 4 is wanted"):
+        CroplandDataModule(root=root, bands=[1, 4]).setup("fit")
+
+
+def test_a_checkpoint_keeps_band_names_and_pixel_size(root: Path, write_raster: WriteRaster) -> None:
+    with rasterio.open(root / "images" / NAMES[0]) as dataset:
+        image, transform = dataset.read(), dataset.transform
+    names = ("blue", "green", "red")
+    write_raster(root / "images" / NAMES[0], image, descriptions=names, transform=transform, nodata=0)
+
+    state = CroplandDataModule(root=root, bands=[3, 1]).state_dict()
+    assert state == {"band_names": ["red", "blue"], "pixel_size_m": 10.0}

@@ -1,0 +1,56 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from seg.models.build import ModelConfig, build_model
+from seg.package import read_package
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    config = ModelConfig(
+        encoder="tu-test_resnet", output_stride=8, pyramid_rates=(1,), pyramid_channels=8, decoder_channels=(8, 8, 8)
+    )
+    network = build_model(config, bands=2)
+    network.normalization.fill([1.0, 2.0], [3.0, 4.0])
+    content = {
+        "state_dict": {f"model.{name}": value for name, value in network.state_dict().items()},
+        "hyper_parameters": {"bands": 2, "model": config.arguments(), "threshold": 0.5},
+        "CroplandDataModule": {"band_names": ["red", "nir"], "pixel_size_m": None},
+        "metrics": {"val/iou": 0.8},
+    }
+    torch.save(content, tmp_path / "best.ckpt")
+    return tmp_path / "best.ckpt"
+
+
+def test_a_checkpoint_becomes_a_package(run_script: Run, checkpoint: Path, tmp_path: Path) -> None:
+    output = tmp_path / "models" / "new"
+    status, out, _ = run_script("export", f"--checkpoint={checkpoint}", f"--output={output}", "--threshold=0.3")
+    assert status == 0
+    assert "2 bands" in out
+    assert read_package(output).threshold == 0.3
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--checkpoint=none.ckpt", "--output=models/x"], ["none.ckpt", "no such file"]),
+        (["--checkpoint=text.ckpt", "--output=models/x"], ["text.ckpt", "that scripts/train.py wrote"]),
+        (["--checkpoint=best.ckpt", "--output=text.ckpt/x"], ["text.ckpt/x", "cannot be written"]),
+        (["--checkpoint=best.ckpt", "--output=x", "--threshold=2"], ["threshold is 2"]),
+        (["--checkpoint=best.ckpt"], ["output"]),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_status_2(
+    run_script: Run, checkpoint: Path, words: list[str], named: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(checkpoint.parent)
+    Path("text.ckpt").write_text("just text")
+    status, _, err = run_script("export", *words)
+    assert status == 2
+    assert len(err.strip().splitlines()) == 1
+    assert all(word in err for word in named), err

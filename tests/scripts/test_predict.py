@@ -1,0 +1,125 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+
+from seg.checkpoint import Checkpoint
+from seg.models.build import ModelConfig, build_model
+from seg.package import write_package
+
+Run = Callable[..., tuple[int, str, str]]
+WriteRaster = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package of a tiny network for 3 bands at 10 m."""
+    config = ModelConfig(
+        encoder="tu-test_resnet", output_stride=8, pyramid_rates=(1,), pyramid_channels=8, decoder_channels=(8, 8, 8)
+    )
+    torch.manual_seed(0)
+    network = build_model(config, bands=3)
+    network.normalization.fill([100.0] * 3, [10.0] * 3)
+    task = {"bands": 3, "model": config.arguments(), "threshold": 0.5}
+    data = {"band_names": ["red", "green", "blue"], "pixel_size_m": 10.0}
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    write_package(Checkpoint(Path("best.ckpt"), network.state_dict(), task, data, {}), folder)
+    return folder
+
+
+@pytest.fixture
+def scene(tmp_path: Path, write_raster: WriteRaster) -> Path:
+    pixels = np.random.default_rng(0).integers(50, 150, (3, 90, 110)).astype(np.uint16)
+    return write_raster(tmp_path / "scene.tif", pixels, tiled=True, blockxsize=32, blockysize=32, compress="deflate")
+
+
+def test_one_command_maps_a_scene(run_script: Run, model: Path, scene: Path, tmp_path: Path) -> None:
+    words = ["--model", model, "--input", scene, "--output", tmp_path / "map.tif"]
+    status, out, err = run_script("predict", *words)
+    assert (status, err) == (0, "")
+    assert "110x90 pixels in 1 blocks" in out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["map.tif", "map_probability.tif", "scene.tif"]
+
+
+def test_options_are_written_with_hyphens(run_script: Run, model: Path, scene: Path, tmp_path: Path) -> None:
+    words = ["--model", model, "--input", scene, "--output", tmp_path / "map.tif", "--threads=1", "--device=cpu"]
+    status, out, _ = run_script(
+        "predict", *words, "--block-size=64", "--halo=8", "--tta.dihedral=true", "--tta.scales=[1,0.5]"
+    )
+    assert status == 0
+    assert "4 blocks of 64, halo 16" in out
+    with rasterio.open(tmp_path / "map.tif") as dataset:
+        assert dataset.tags()["SEG_HALO"] == "16"
+
+
+def test_empty_corners_without_a_nodata_value_are_pointed_out(
+    run_script: Run, model: Path, tmp_path: Path, write_raster: WriteRaster
+) -> None:
+    pixels = np.full((3, 40, 40), 100, np.uint16)
+    pixels[:, :10] = 0
+    words = ["--model", model, "--input", write_raster(tmp_path / "s.tif", pixels), "--output", tmp_path / "map.tif"]
+    status, _, err = run_script("predict", *words)
+    assert status == 0
+    assert "400 pixels are 0 in every band" in err
+    assert "--nodata=0" in err
+
+
+def mistakes(
+    model: Path, scene: Path, folder: Path, write_raster: WriteRaster
+) -> dict[str, tuple[dict[str, object], list[str]]]:
+    """What a user may get wrong: the options that differ from a good command, and what the message must name."""
+    (folder / "text.tif").write_text("this is no raster\n")
+    content = scene.read_bytes()
+    (folder / "half.tif").write_bytes(content[: len(content) // 2])
+    (folder / "file").write_text("in the way")
+    five = write_raster(folder / "five.tif", np.ones((5, 20, 20), np.uint16))
+    coarse = write_raster(
+        folder / "coarse.tif", np.ones((3, 20, 20), np.uint16), transform=rasterio.Affine(60, 0, 5e5, 0, -60, 5e6)
+    )
+    return {
+        "missing scene": ({"input": folder / "none.tif"}, ["none.tif", "no such file"]),
+        "folder as scene": ({"input": folder}, [folder.name]),
+        "text as scene": ({"input": folder / "text.tif"}, ["text.tif", "not a readable raster"]),
+        "truncated scene": ({"input": folder / "half.tif"}, ["half.tif", "damaged or truncated"]),
+        "too many bands": ({"input": five}, ["five.tif", "5 bands", "wants 3", "--bands"]),
+        "other pixel size": ({"input": coarse}, ["coarse.tif", "60 m", "10 m", "--pixel-size-ratio"]),
+        "missing model": ({"model": folder / "none"}, ["none/model.json", "scripts/export.py"]),
+        "missing output folder": ({"output": folder / "none" / "map.tif"}, ["map.tif", "does not exist"]),
+        "file as output folder": ({"output": folder / "file" / "map.tif"}, ["map.tif", "file"]),
+        "output is no GeoTIFF": ({"output": folder / "map.jpg"}, ["map.jpg", ".tif"]),
+        "output is the scene": ({"output": scene}, ["scene.tif", "name another output"]),
+        "unknown device": ({"device": "abacus"}, ["abacus", "wanted auto, cpu"]),
+        "negative halo": ({"halo": -1, "block_size": 32}, ["halo is -1"]),
+        "empty scales": ({"tta.scales": "[]"}, ["tta.scales"]),
+        "block size in words": ({"block_size": "large"}, ["large"]),
+    }
+
+
+@pytest.mark.parametrize("case", range(15))
+def test_a_mistake_is_one_line_and_exit_status_2(
+    run_script: Run, model: Path, scene: Path, tmp_path: Path, write_raster: WriteRaster, case: int
+) -> None:
+    changed, named = list(mistakes(model, scene, tmp_path, write_raster).values())[case]
+    options: dict[str, object] = {"model": model, "input": scene, "output": tmp_path / "map.tif"}
+    words = [f"--{key}={value}" for key, value in (options | changed).items()]
+    status, _, err = run_script("predict", *words)
+    assert status == 2, err
+    assert len(err.strip().splitlines()) == 1
+    assert all(word in err for word in named), err
+    assert not (tmp_path / "map.tif").exists()
+
+
+def test_an_unknown_option_names_the_nearest(run_script: Run) -> None:
+    status, _, err = run_script("predict", "--model=a", "--input=b", "--output=c", "--block-sise=3")
+    assert status == 2
+    assert "'block_size'" in err
+
+
+def test_an_unwritable_folder_is_one_line(run_script: Run, model: Path, scene: Path, unwritable: Path) -> None:
+    status, _, err = run_script("predict", f"--model={model}", f"--input={scene}", f"--output={unwritable / 'map.tif'}")
+    assert status == 2
+    assert "map.tif" in err
+    assert len(err.strip().splitlines()) == 1

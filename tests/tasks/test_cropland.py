@@ -1,0 +1,118 @@
+import lightning as L
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from seg.errors import ConfigError
+from seg.labels import CROPLAND, IGNORE, OTHER
+from seg.losses import LossConfig
+from seg.models.build import ModelConfig
+from seg.tasks.cropland import CroplandTask, OptimizerConfig
+
+TINY = ModelConfig(
+    encoder="tu-test_resnet", output_stride=8, pyramid_rates=(1,), pyramid_channels=8, decoder_channels=(8, 8, 8)
+)
+
+
+def batch(height: int = 24, width: int = 20) -> dict[str, torch.Tensor]:
+    """One image whose right half is brighter, and is cropland."""
+    mask = torch.full((height, width), OTHER, dtype=torch.uint8)
+    mask[:, width // 2 :] = CROPLAND
+    image = torch.randn(2, height, width) * 0.1 + mask
+    return {"image": image, "mask": mask}
+
+
+LOADER = DataLoader([batch()], batch_size=1)
+
+
+def trainer(**options: object) -> L.Trainer:
+    settings: dict[str, object] = {
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+    }
+    return L.Trainer(**(settings | options))
+
+
+@pytest.fixture
+def task() -> CroplandTask:
+    torch.manual_seed(0)
+    task = CroplandTask(bands=2, model=TINY, optimizer=OptimizerConfig(learning_rate=1e-2))
+    task.fill_normalization([0.5, 0.5], [0.5, 0.5])
+    return task
+
+
+def test_training_on_one_image_at_a_time_learns(task: CroplandTask) -> None:
+    torch.manual_seed(0)
+    loader = DataLoader([batch(24 + step % 3, 20 + step % 5) for step in range(30)], batch_size=1)
+    trainer(max_epochs=3).fit(task, loader, LOADER)
+    (scores,) = trainer().validate(task, DataLoader([batch(31, 33)], batch_size=1), verbose=False)
+    assert scores["val/iou"] > 0.8
+
+
+def test_scores_come_from_counts_summed_over_images_of_different_sizes(task: CroplandTask) -> None:
+    batches = [batch(8, 8), batch(40, 40), batch(9, 30)]
+    (scores,) = trainer().test(task, DataLoader(batches, batch_size=1), verbose=False)
+    hits = either = 0
+    with torch.inference_mode():
+        for one in batches:
+            mapped = task.eval()(one["image"][None])[0, 0].sigmoid() > 0.5
+            wanted = one["mask"] == CROPLAND
+            hits += int((mapped & wanted).sum())
+            either += int((mapped | wanted).sum())
+    assert scores["test/iou"] == pytest.approx(hits / either)
+
+
+def test_ignored_pixels_do_not_count(task: CroplandTask) -> None:
+    one = batch()
+    one["mask"][:12] = IGNORE
+    (scores,) = trainer().validate(task, DataLoader([one], batch_size=1), verbose=False)
+    with torch.inference_mode():
+        mapped = (task.eval()(one["image"][None])[0, 0].sigmoid() > 0.5)[12:]
+    wanted = one["mask"][12:] == CROPLAND
+    assert scores["val/iou"] == pytest.approx(float((mapped & wanted).sum() / (mapped | wanted).sum()))
+
+
+def test_an_image_without_labels_gives_no_nan(task: CroplandTask) -> None:
+    one = batch()
+    one["mask"] = torch.full_like(one["mask"], IGNORE)
+    runner = trainer(max_epochs=1)
+    runner.fit(task, DataLoader([one], batch_size=1), DataLoader([one], batch_size=1))
+    assert all(torch.isfinite(value) for value in runner.callback_metrics.values())
+    assert all(weight.isfinite().all() for weight in task.parameters())
+
+
+def test_training_without_band_statistics_is_refused() -> None:
+    task = CroplandTask(bands=2, model=TINY)
+    with pytest.raises(ConfigError, match="no band statistics"):
+        trainer(max_epochs=1).fit(task, LOADER, LOADER)
+
+
+def test_norms_and_biases_are_not_decayed(task: CroplandTask) -> None:
+    runner = trainer(max_epochs=1)
+    runner.fit(task, LOADER, LOADER)
+    decayed, others = runner.optimizers[0].param_groups
+    assert (decayed["weight_decay"], others["weight_decay"]) == (1e-2, 0.0)
+    assert all(weight.ndim > 1 for weight in decayed["params"])
+    assert all(weight.ndim == 1 for weight in others["params"])
+    assert len(decayed["params"]) + len(others["params"]) == len(list(task.parameters()))
+
+
+def test_hyperparameters_are_plain_values(task: CroplandTask) -> None:
+    def plain(value: object) -> bool:
+        if isinstance(value, dict):
+            return all(isinstance(key, str) and plain(inner) for key, inner in value.items())
+        if isinstance(value, list):
+            return all(plain(inner) for inner in value)
+        return type(value) in (int, float, str, bool, type(None))
+
+    assert plain(dict(task.hparams))
+
+
+@pytest.mark.parametrize("loss", [LossConfig(bce=-1.0), LossConfig(bce=0.0, dice=0.0)])
+def test_impossible_loss_weights_are_refused(loss: LossConfig) -> None:
+    with pytest.raises(ConfigError, match="loss weights"):
+        CroplandTask(bands=2, model=TINY, loss=loss)
