@@ -90,12 +90,7 @@ def test_maps_say_what_they_are(make_scene: MakeScene, make_predictor: MakePredi
     predictor = make_predictor()
     maps = predict_scene(make_scene(70, 90), tmp_path / "map.tif", predictor, PredictionSettings(), silent)
     with rasterio.open(maps.classes) as classes, rasterio.open(maps.probability) as probability:
-        assert (classes.dtypes[0], classes.nodata, probability.dtypes[0], probability.nodata) == (
-            "uint8",
-            255,
-            "uint8",
-            255,
-        )
+        assert (classes.dtypes[0], classes.nodata) == (probability.dtypes[0], probability.nodata) == ("uint8", 255)
         assert classes.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
         assert probability.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
         assert probability.scales == (0.01,)

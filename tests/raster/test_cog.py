@@ -92,6 +92,14 @@ def test_overviews_of_classes_hold_classes_alone(class_map: Path) -> None:
         assert set(np.unique(overview.read(1)).tolist()) <= {OTHER, CROPLAND, IGNORE}
 
 
+def test_an_overview_pixel_has_the_class_of_most_of_its_pixels(tmp_path: Path) -> None:
+    pixels = np.full((HEIGHT, WIDTH), CROPLAND, dtype=np.uint8)
+    pixels[::2, ::2] = OTHER
+    write_cog(tmp_path / "map.tif", GRID, CLASSES, parts_of(pixels))
+    with rasterio.open(tmp_path / "map.tif", overview_level=0) as overview:
+        assert (overview.read(1) == CROPLAND).all()
+
+
 def test_a_map_no_larger_than_a_tile_is_a_cog_without_overviews(tmp_path: Path) -> None:
     small = Grid(Path("a.tif"), 1, 5, 1, GRID.crs, GRID.transform, None, "uint8")
     write_cog(tmp_path / "map.tif", small, CLASSES, [(Window(0, 0, 5, 1), np.ones((1, 5), dtype=np.uint8))])
