@@ -9,6 +9,7 @@ from torch import nn
 from seg.errors import ConfigError
 from seg.models.backbone import DilatedBackbone
 from seg.models.decoder import TransposedDecoder
+from seg.models.dilated import VARIANTS, DilatedResNet
 from seg.models.layers import AtrousPyramid
 from seg.models.normalization import BandNormalization
 from seg.models.segmenter import Segmenter
@@ -19,8 +20,9 @@ class ModelConfig:
     """What the network is made of.
 
     Args:
-        encoder: Backbone: name of an smp encoder, or of a timm network as "tu-<name>".
-        output_stride: How much smaller the deepest features are than the image: 8 or 16.
+        encoder: Backbone: name of an smp encoder, or of a timm network as "tu-<name>"; or this project's own small
+            dilated_tiny and dilated_small.
+        output_stride: How much smaller the deepest features are than the image: 8 or 16; also 2 and 4 for our own.
         pyramid_rates: Dilation rates of the atrous pyramid on the deepest features.
         pyramid_channels: Width of the pyramid.
         decoder_channels: Width of each decoder stage, from coarse to fine; as many as the output stride has halvings.
@@ -65,7 +67,7 @@ def build_model(config: ModelConfig, bands: int) -> Segmenter:
     """
     if bands < 1:
         raise ConfigError(f"bands is {bands}; wanted at least 1")
-    backbone = DilatedBackbone(config.encoder, bands, config.output_stride)
+    backbone = _build_backbone(config, bands)
     skips = backbone.skip_channels
     if len(config.decoder_channels) != len(skips) + 1:
         raise ConfigError(
@@ -76,3 +78,9 @@ def build_model(config: ModelConfig, bands: int) -> Segmenter:
     decoder = TransposedDecoder(config.pyramid_channels, [*skips, bands], config.decoder_channels)
     head = nn.Conv2d(config.decoder_channels[-1], 1, kernel_size=1)
     return Segmenter(BandNormalization(bands), backbone, pyramid, decoder, head)
+
+
+def _build_backbone(config: ModelConfig, bands: int) -> DilatedResNet | DilatedBackbone:
+    if config.encoder in VARIANTS:
+        return DilatedResNet(VARIANTS[config.encoder], bands, config.output_stride)
+    return DilatedBackbone(config.encoder, bands, config.output_stride)

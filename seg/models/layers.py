@@ -6,11 +6,13 @@ import torch
 from torch import Tensor, nn
 
 
-def conv_norm_relu(channels_in: int, channels_out: int, kernel: int = 3, dilation: int = 1) -> nn.Sequential:
-    """A convolution that keeps height and width, BatchNorm, ReLU."""
+def conv_norm_relu(
+    channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1, dilation: int = 1
+) -> nn.Sequential:
+    """A convolution that divides height and width by the stride alone, BatchNorm, ReLU."""
     padding = dilation * (kernel // 2)
     return nn.Sequential(
-        nn.Conv2d(channels_in, channels_out, kernel, padding=padding, dilation=dilation, bias=False),
+        nn.Conv2d(channels_in, channels_out, kernel, stride, padding, dilation, bias=False),
         nn.BatchNorm2d(channels_out),
         nn.ReLU(inplace=True),
     )

@@ -1,12 +1,26 @@
 """The whole network: normalisation, backbone, pyramid, decoder, head, for images of any size."""
 
+from typing import Protocol
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seg.models.backbone import DilatedBackbone
 from seg.models.decoder import TransposedDecoder
 from seg.models.layers import AtrousPyramid
 from seg.models.normalization import BandNormalization
+
+
+class Backbone(Protocol):
+    """What the segmenter wants of a backbone.
+
+    Attributes:
+        output_stride: How much smaller its deepest features are than the image.
+    """
+
+    output_stride: int
+
+    def __call__(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The deepest features, and those of each finer level from coarse to fine."""
 
 
 class Segmenter(nn.Module):
@@ -23,7 +37,7 @@ class Segmenter(nn.Module):
     def __init__(
         self,
         normalization: BandNormalization,
-        backbone: DilatedBackbone,
+        backbone: Backbone,
         pyramid: AtrousPyramid,
         decoder: TransposedDecoder,
         head: nn.Module,
