@@ -174,7 +174,7 @@ def test_every_check_runs_with_the_tests_last_and_their_arguments_passed_on(
     recorder.statuses = {"check": 1, "mypy": 2}
     assert bootstrap.main(["test", "-k", "x or demo", "--unconstrained", "-x"]) == 2
     assert recorder.commands[1:] == [*bootstrap.LINTERS, "-m pytest -k x or demo -x"]
-    assert recorder.environments[-1] == {"NO_ALBUMENTATIONS_UPDATE": "1", "HF_HUB_OFFLINE": "1"}
+    assert recorder.environments[-1] == bootstrap.ENVIRONMENT["test"]
 
 
 def test_status_of_failed_tests_comes_before_that_of_a_linter(bootstrap: ModuleType, recorder: Recorder) -> None:
