@@ -4,8 +4,7 @@ import sys
 from pathlib import Path
 
 from seg.console import run_command
-from seg.inference.plan import PredictionSettings
-from seg.inference.run import load_predictor, predict_with_progress
+from seg.inference.settings import PredictionSettings
 
 
 def predict(
@@ -16,7 +15,6 @@ def predict(
     settings: PredictionSettings,
     device: str = "auto",
     threads: int = 0,
-    restart: bool = False,
 ) -> None:
     """Write the class map and the probability map of a scene, on exactly its grid.
 
@@ -26,11 +24,12 @@ def predict(
         output: The class map, a GeoTIFF; the probability map gets `_probability` added to its name.
         settings: How the scene is predicted.
         device: What computes: auto, cpu, cuda or mps.
-        threads: Threads that compute; 0 for as many as there are cores.
-        restart: Discard the finished blocks of an unfinished run instead of going on with them.
+        threads: Threads that compute; 0 leaves it to the library: all cores, or what OMP_NUM_THREADS says.
     """
+    from seg.inference.run import load_predictor, predict_with_progress
+
     predictor = load_predictor(model, settings, device, threads)
-    predict_with_progress(input, output, predictor, settings, restart)
+    predict_with_progress(input, output, predictor, settings)
 
 
 if __name__ == "__main__":

@@ -27,10 +27,13 @@ class ModelPackage:
 
     Attributes:
         architecture: Name of the network and the arguments that build it.
-        band_names: One a band, in the order the model wants them; empty strings where the training images had none.
+        bands: 1-based bands of the training images, in the order the model wants them.
+        image_bands: How many bands the training images had.
+        band_names: One for each of `bands`; empty strings where the training images had none.
         mean: The training split's mean of each band, in stored units; invalid pixels are filled with it.
         std: The training split's standard deviation of each band.
-        pixel_size_m: Pixel side of the training images in metres, or None where they had no projected CRS.
+        nodata: A value that meant "no data" in training although the files did not say so, or None.
+        pixel_size_m: Pixel side of the training images in metres, or None where they had no CRS.
         threshold: Probability above which a pixel is cropland.
         stride: Pixels after which the model repeats itself; blocks align to it.
         receptive_field: Pixels over which an input can reach a logit, to each side.
@@ -40,9 +43,12 @@ class ModelPackage:
     """
 
     architecture: Mapping[str, Any]
+    bands: tuple[int, ...]
+    image_bands: int
     band_names: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    nodata: float | None
     pixel_size_m: float | None
     threshold: float
     stride: int
@@ -50,6 +56,19 @@ class ModelPackage:
     metrics: Mapping[str, float]
     versions: Mapping[str, str]
     weights_sha256: str
+
+    def __post_init__(self) -> None:
+        """Check what a damaged or edited description could break.
+
+        Raises:
+            ValueError: A value cannot be.
+        """
+        if len({len(self.bands), len(self.band_names), len(self.mean), len(self.std)}) != 1 or not self.bands:
+            raise ValueError("bands, band_names, mean and std must be as many")
+        if min(self.bands) < 1 or max(self.bands) > self.image_bands:
+            raise ValueError(f"bands are {self.bands} of {self.image_bands}")
+        if not min(self.std) > 0 or not 0 <= self.threshold <= 1 or self.stride < 1 or self.receptive_field < 0:
+            raise ValueError("std, threshold, stride or receptive_field is out of range")
 
 
 def write_package(checkpoint: "Checkpoint", folder: Path, threshold: float | None = None) -> ModelPackage:
@@ -66,7 +85,7 @@ def write_package(checkpoint: "Checkpoint", folder: Path, threshold: float | Non
     """
     from safetensors.torch import save_file
 
-    from seg.models.receptive_field import receptive_field_radius
+    from seg.models.receptive_field import LIMIT, receptive_field_radius
 
     threshold = float(checkpoint.task["threshold"] if threshold is None else threshold)
     if not 0 <= threshold <= 1:
@@ -74,6 +93,12 @@ def write_package(checkpoint: "Checkpoint", folder: Path, threshold: float | Non
     architecture = {"name": "segmenter", "arguments": dict(checkpoint.task["model"])}
     bands = int(checkpoint.task["bands"])
     model = _build(architecture, bands, checkpoint.weights, checkpoint.path)
+    reach = receptive_field_radius(model, bands, model.stride)
+    if reach >= LIMIT:
+        raise PackageError(
+            f"{checkpoint.path}: its network sees the whole of an image, whatever its size, so a map would depend on "
+            "how the scene was cut; train with an encoder without global pooling, for example resnet18"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         temporary = folder / f"{WEIGHTS}.tmp"
@@ -82,13 +107,16 @@ def write_package(checkpoint: "Checkpoint", folder: Path, threshold: float | Non
         raise PackageError(f"{folder}: cannot be written ({error}); name another folder") from error
     package = ModelPackage(
         architecture=architecture,
+        bands=tuple(checkpoint.data["bands"]),
+        image_bands=int(checkpoint.data["image_bands"]),
         band_names=tuple(checkpoint.data["band_names"]),
         mean=tuple(model.normalization.mean.tolist()),
         std=tuple(model.normalization.std.tolist()),
+        nodata=checkpoint.data["nodata"],
         pixel_size_m=checkpoint.data["pixel_size_m"],
         threshold=threshold,
         stride=model.stride,
-        receptive_field=receptive_field_radius(model, bands, model.stride),
+        receptive_field=reach,
         metrics=dict(checkpoint.metrics),
         versions={"cropland-seg": __version__} | {name: version(name) for name in ("torch", "lightning")},
         weights_sha256=_sha256(temporary),
@@ -115,7 +143,8 @@ def read_package(folder: Path) -> ModelPackage:
         content = json.loads(path.read_text(encoding="utf-8"))
         found = content.pop("format")
         content.pop("labels")
-        values: dict[str, Any] = content | {name: tuple(content[name]) for name in ("band_names", "mean", "std")}
+        sequences = ("bands", "band_names", "mean", "std")
+        values: dict[str, Any] = content | {name: tuple(content[name]) for name in sequences}
         package = ModelPackage(**values)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise PackageError(f"{path}: not a description of a model package ({error}); export the model again") from error
@@ -130,7 +159,7 @@ def load_model(folder: Path, package: ModelPackage) -> "Segmenter":
     """The trained network of a package, ready for inference.
 
     Raises:
-        PackageError: The weights do not fit the architecture.
+        PackageError: The weights do not fit the description.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -139,7 +168,12 @@ def load_model(folder: Path, package: ModelPackage) -> "Segmenter":
         weights = load_file(folder / WEIGHTS)
     except SafetensorError as error:
         raise PackageError(f"{folder / WEIGHTS}: damaged ({error}); export the model again") from error
-    return _build(package.architecture, len(package.mean), weights, folder / WEIGHTS)
+    model = _build(package.architecture, len(package.mean), weights, folder / WEIGHTS)
+    if model.normalization.mean.tolist() != list(package.mean) or model.normalization.std.tolist() != list(package.std):
+        raise PackageError(
+            f"{folder / DESCRIPTION}: its statistics are not those of the weights; export the model again"
+        )
+    return model
 
 
 def _build(architecture: Mapping[str, Any], bands: int, weights: Mapping[str, Any], source: Path) -> "Segmenter":

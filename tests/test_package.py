@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ def checkpoint_of(model: torch.nn.Module, bands: int = 2) -> Checkpoint:
         path=Path("best.ckpt"),
         weights=model.state_dict(),
         task={"bands": bands, "model": CONFIG.arguments(), "threshold": 0.4},
-        data={"band_names": ["red", "nir"], "pixel_size_m": 10.0},
+        data={"bands": [3, 1], "image_bands": 4, "band_names": ["red", "nir"], "nodata": 0.0, "pixel_size_m": 10.0},
         metrics={"val/iou": 0.9},
     )
 
@@ -49,6 +50,7 @@ def test_a_package_gives_the_same_logits_as_the_trained_model(trained: torch.nn.
 def test_the_description_holds_all_that_inference_needs(folder: Path) -> None:
     package = read_package(folder)
     assert (package.band_names, package.mean, package.std) == (("red", "nir"), (10.0, 20.0), (1.0, 2.0))
+    assert (package.bands, package.image_bands, package.nodata) == ((3, 1), 4, 0.0)
     assert (package.pixel_size_m, package.threshold, package.stride) == (10.0, 0.4, 8)
     assert package.receptive_field > 50
     assert package.metrics == {"val/iou": 0.9}
@@ -104,6 +106,32 @@ def test_weights_of_another_architecture_are_refused(folder: Path) -> None:
     path.write_text(json.dumps(description))
     with pytest.raises(PackageError, match="do not fit the architecture"):
         load_model(folder, read_package(folder))
+
+
+def test_edited_statistics_are_refused(folder: Path) -> None:
+    path = folder / DESCRIPTION
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"mean": [11.0, 20.0]}))
+    with pytest.raises(PackageError, match="statistics are not those of the weights"):
+        load_model(folder, read_package(folder))
+
+
+@pytest.mark.parametrize(
+    "change", [{"stride": 0}, {"std": [0.0, 1.0]}, {"mean": [1.0]}, {"threshold": 7}, {"bands": [9, 1]}]
+)
+def test_values_that_cannot_be_are_refused(folder: Path, change: dict[str, object]) -> None:
+    path = folder / DESCRIPTION
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(PackageError, match=r"model\.json: not a description"):
+        read_package(folder)
+
+
+def test_a_network_that_sees_the_whole_image_is_refused(tmp_path: Path) -> None:
+    config = ModelConfig(encoder="tu-mobilenetv3_small_050", pyramid_channels=8, decoder_channels=(8, 8, 8, 8))
+    model = build_model(config, bands=2)
+    model.normalization.fill([0.0, 0.0], [1.0, 1.0])
+    pooled = replace(checkpoint_of(model), task={"bands": 2, "model": config.arguments(), "threshold": 0.5})
+    with pytest.raises(PackageError, match="sees the whole of an image"):
+        write_package(pooled, tmp_path / "model")
 
 
 def test_a_folder_that_cannot_be_made_is_named(trained: torch.nn.Module, tmp_path: Path) -> None:

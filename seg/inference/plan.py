@@ -1,47 +1,22 @@
 """What will be computed: does the scene fit the model, how is it cut, and with how much context."""
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 from rasterio.windows import Window
 
-from seg.errors import ConfigError, PackageError
-from seg.inference.augmentation import TestTimeAugmentation
+from seg.errors import PackageError
 from seg.inference.halo import measured_halo, sample_side
 from seg.inference.predictor import Predictor
+from seg.inference.settings import PredictionSettings
 from seg.package import ModelPackage
 from seg.raster.chips import FloatImage, read_chip
 from seg.raster.grid import Grid, open_raster
 from seg.raster.windows import Block, plan_blocks, round_up
 
 DEFAULT_BLOCK_SIZE = 1024
-
-
-@dataclass(frozen=True, kw_only=True)
-class PredictionSettings:
-    """How scenes are predicted.
-
-    Args:
-        block_size: Side of a block's core in pixels, rounded up to the model's alignment; auto is 1024.
-        halo: Context around a core in pixels, rounded up likewise; auto measures how much the model needs.
-        tolerance: Largest change of a probability by cutting that a measured halo accepts, 0 to 1.
-        tta: Test-time augmentation.
-        bands: 1-based bands of the scene in the order the model wants; null for all.
-        nodata: A further stored value that means "no data", for files that do not say so themselves.
-        threshold: Probability above which a pixel is cropland; null for the model's own.
-        pixel_size_ratio: How many times larger or smaller than in training a pixel may be.
-    """
-
-    block_size: int | Literal["auto"] = "auto"
-    halo: int | Literal["auto"] = "auto"
-    tolerance: float = 1 / 255
-    tta: TestTimeAugmentation = field(default_factory=TestTimeAugmentation)
-    bands: list[int] | None = None
-    nodata: float | None = None
-    threshold: float | None = None
-    pixel_size_ratio: float = 1.5
 
 
 @dataclass(frozen=True)
@@ -70,23 +45,21 @@ class Plan:
 
 
 def plan_scene(grid: Grid, predictor: Predictor, settings: PredictionSettings) -> Plan:
-    """The plan of a scene; an automatic halo is measured on its pixels.
+    """The plan of a scene.
 
     Raises:
-        ConfigError: Block size or halo cannot be.
         PackageError: The scene does not fit the model.
         RasterError: Its pixels cannot be read.
     """
     bands = fitting_bands(predictor.package, grid, settings)
-    size = DEFAULT_BLOCK_SIZE if settings.block_size == "auto" else settings.block_size
-    if size < 1:
-        raise ConfigError(f"block-size is {size}; wanted a number of pixels above 0, or auto")
-    size = round_up(size, predictor.alignment)
-    if settings.halo == "auto":
-        one_block = max(grid.height, grid.width) <= size
-        halo = 0 if one_block else _measured(grid, bands, predictor, settings)
-    elif settings.halo < 0:
-        raise ConfigError(f"halo is {settings.halo}; wanted a number of pixels from 0, or auto")
+    wanted = DEFAULT_BLOCK_SIZE if settings.block_size == "auto" else settings.block_size
+    size = round_up(wanted, predictor.alignment)
+    if max(grid.height, grid.width) <= size:
+        halo = 0  # one block holds the whole scene
+    elif settings.halo == "auto":
+        halo = predictor.receptive_field
+    elif settings.halo == "measure":
+        halo = _measured(grid, bands, predictor, settings)
     else:
         halo = round_up(settings.halo, predictor.alignment)
     return Plan(grid, bands, size, halo, plan_blocks(grid.height, grid.width, size, halo))
@@ -98,19 +71,41 @@ def fitting_bands(package: ModelPackage, grid: Grid, settings: PredictionSetting
     Raises:
         PackageError: The scene's bands or pixel size do not fit the model.
     """
-    wanted = len(package.mean)
-    bands = settings.bands or list(range(1, grid.bands + 1))
-    if len(bands) != wanted:
-        named = ", ".join(name or "unnamed" for name in package.band_names)
-        example = ",".join(str(band) for band in range(1, wanted + 1))
+    bands = settings.bands or _default_bands(package, grid)
+    if len(bands) != len(package.bands):
         raise PackageError(
-            f"{grid.path}: has {len(bands)} bands to read, but the model wants {wanted} ({named}); "
-            f"choose them with --bands=[{example}] or the like, or use a model for these bands"
+            f"{grid.path}: --bands names {counted(len(bands), 'band')}, but the model wants {_wanted(package)}"
         )
     if not all(1 <= band <= grid.bands for band in bands):
-        raise PackageError(f"{grid.path}: has {grid.bands} bands, but --bands names {bands}; they count from 1")
+        raise PackageError(
+            f"{grid.path}: has {counted(grid.bands, 'band')}, but --bands names {bands}; they count from 1"
+        )
     _check_pixel_size(package, grid, settings.pixel_size_ratio)
     return bands
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 block", "2 blocks"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _default_bands(package: ModelPackage, grid: Grid) -> list[int]:
+    """Training's bands in images like those of training; elsewhere only what cannot be mistaken."""
+    in_order = list(range(1, len(package.bands) + 1))
+    if grid.bands == package.image_bands:
+        return list(package.bands)
+    if grid.bands == len(in_order) and list(package.bands) == in_order:
+        return in_order
+    example = ",".join(str(band) for band in in_order)
+    way = f"choose them with --bands=[{example}] or the like, or " if grid.bands >= len(in_order) else ""
+    raise PackageError(
+        f"{grid.path}: has {counted(grid.bands, 'band')}, but the model wants {_wanted(package)}; "
+        f"{way}use a model for these bands"
+    )
+
+
+def _wanted(package: ModelPackage) -> str:
+    return f"{len(package.bands)} ({', '.join(name or 'unnamed' for name in package.band_names)})"
 
 
 def _check_pixel_size(package: ModelPackage, grid: Grid, largest_ratio: float) -> None:
@@ -126,20 +121,25 @@ def _check_pixel_size(package: ModelPackage, grid: Grid, largest_ratio: float) -
 
 
 def _measured(grid: Grid, bands: Sequence[int], predictor: Predictor, settings: PredictionSettings) -> int:
-    limit = predictor.receptive_field
-    side = sample_side(predictor.alignment, limit)
+    side = sample_side(predictor.alignment, predictor.receptive_field)
     samples = _samples(grid, bands, settings.nodata, predictor, side)
-    return measured_halo(predictor, samples, limit, settings.tolerance)
+    return measured_halo(predictor, samples, predictor.receptive_field, settings.tolerance)
 
 
 def _samples(
     grid: Grid, bands: Sequence[int], nodata: float | None, predictor: Predictor, side: int
 ) -> Iterator[FloatImage]:
-    """Up to three squares of the scene, filled up where they reach beyond its edge; those mostly empty are left out."""
+    """Up to nine squares spread over the scene, filled up at its edges; those mostly empty are left out."""
+    tops, lefts = _spread(grid.height, side), _spread(grid.width, side)
     with open_raster(grid.path) as dataset:
-        for share in (0.5, 0.25, 0.75):
-            top, left = max(int(grid.height * share) - side // 2, 0), max(int(grid.width * share) - side // 2, 0)
+        for top, left in itertools.product(tops, lefts):
             window = Window(left, top, min(side, grid.width - left), min(side, grid.height - top))
             chip = read_chip(dataset, window, bands, predictor.package.mean, nodata)
             if chip.valid.mean() > 0.5:
                 yield predictor.filled_to(chip.image, side, side)
+
+
+def _spread(length: int, side: int) -> list[int]:
+    """Up to three offsets of windows from the start to the end of an axis."""
+    last = max(length - side, 0)
+    return sorted({0, last // 2, last})

@@ -1,6 +1,5 @@
 """What the command line of prediction does, with its progress on the terminal."""
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -8,11 +7,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from seg.inference.backends import TorchBackend, use_threads
-from seg.inference.plan import Plan, PredictionSettings
+from seg.inference.plan import Plan, counted
 from seg.inference.predictor import Predictor
 from seg.inference.scene import SceneMaps, predict_scene
+from seg.inference.settings import PredictionSettings
 from seg.package import read_package
-from seg.raster.store import partial_folder
 
 
 def load_predictor(folder: Path, settings: PredictionSettings, device: str, threads: int) -> Predictor:
@@ -27,9 +26,7 @@ def load_predictor(folder: Path, settings: PredictionSettings, device: str, thre
     return Predictor(TorchBackend(folder, package, device), package, settings.tta)
 
 
-def predict_with_progress(
-    scene: Path, output: Path, predictor: Predictor, settings: PredictionSettings, restart: bool = False
-) -> SceneMaps:
+def predict_with_progress(scene: Path, output: Path, predictor: Predictor, settings: PredictionSettings) -> SceneMaps:
     """Map one scene, the plan and the progress shown on standard error.
 
     Args:
@@ -37,10 +34,9 @@ def predict_with_progress(
         output: The class map to write.
         predictor: The model.
         settings: How it is predicted.
-        restart: Discard the finished blocks of an earlier run first.
     """
-    if restart and partial_folder(output).is_dir():
-        shutil.rmtree(partial_folder(output))
+    if settings.halo == "measure":
+        print("measuring how much context the model needs ...", file=sys.stderr)
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, disable=not sys.stderr.isatty()) as progress:
@@ -52,20 +48,20 @@ def predict_with_progress(
             progress.update(task, total=len(plan.blocks), completed=done)
 
         maps = predict_scene(scene, output, predictor, settings, report)
-    _print_result(maps, predictor, settings)
+    _print_result(maps)
     return maps
 
 
 def _print_plan(plan: Plan, done: int) -> None:
     grid = plan.grid
     print(
-        f"{grid.path}: {grid.width}x{grid.height} pixels in {len(plan.blocks)} blocks of {plan.block_size}, "
+        f"{grid.path}: {grid.width}x{grid.height} pixels in {counted(len(plan.blocks), 'block')} of {plan.block_size}, "
         f"halo {plan.halo}, {plan.redundancy:.2f} pixels computed for each one"
-        + (f"; {done} blocks are done already" if done else "")
+        + (f"; {counted(done, 'block')} done already" if done else "")
     )
 
 
-def _print_result(maps: SceneMaps, predictor: Predictor, settings: PredictionSettings) -> None:
+def _print_result(maps: SceneMaps) -> None:
     print(f"{maps.classes}: 0 other, 1 cropland, 255 nodata")
     print(f"{maps.probability}: percent, 255 nodata")
     if maps.zero_pixels:

@@ -13,8 +13,9 @@ from rasterio.windows import Window
 
 from seg import __version__
 from seg.errors import RasterError
-from seg.inference.plan import Plan, PredictionSettings, plan_scene
+from seg.inference.plan import Plan, plan_scene
 from seg.inference.predictor import Predictor
+from seg.inference.settings import PredictionSettings
 from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, OTHER
 from seg.package import ModelPackage
 from seg.raster.chips import ByteMask, Chip, read_chip
@@ -63,13 +64,14 @@ def predict_scene(
         PackageError: The scene does not fit the model.
         ConfigError: A setting cannot be.
     """
-    _require_writable(scene, output)
-    earlier = stored_run(partial_folder(output)).get("halo")
-    known = replace(settings, halo=earlier) if settings.halo == "auto" and isinstance(earlier, int) else settings
-    plan = plan_scene(read_grid(scene), predictor, known)
-    store = BlockStore(output, _identity(plan, predictor.package, settings))
-    zero_pixels = _run_blocks(plan, predictor, settings, store, report)
+    grid = read_grid(scene)
     probability = output.with_name(f"{output.stem}_probability{output.suffix}")
+    for path in (output, probability):
+        _require_writable(path, scene)
+    settings = _completed(settings, predictor.package)
+    plan = plan_scene(grid, predictor, _with_earlier_halo(settings, output))
+    store = BlockStore(output, _identity(plan, predictor.package, settings), settings.restart)
+    zero_pixels = _run_blocks(plan, predictor, settings, store, report)
     tags = _tags(plan, predictor.package, settings)
     write_cog(probability, plan.grid, _percent_layer(tags), _parts(plan, store, PERCENT_LAYER))
     write_cog(output, plan.grid, _class_layer(tags), _parts(plan, store, CLASS_LAYER))
@@ -82,12 +84,11 @@ def _run_blocks(
 ) -> int:
     todo = [block for block in plan.blocks if block.name not in store]
     done, zero_pixels = len(plan.blocks) - len(todo), 0
-    threshold = predictor.package.threshold if settings.threshold is None else settings.threshold
     report(plan, done)
     for block, chip in _read_ahead(plan, todo, predictor.package.mean, settings.nodata):
         inner = block.core_within_read
         zero_pixels += int((chip.valid[inner] & (chip.image[:, *inner] == 0).all(axis=0)).sum())
-        store.write(block.name, _predicted(chip, inner, predictor, threshold))
+        store.write(block.name, _predicted(chip, inner, predictor, float(settings.threshold or 0)))
         done += 1
         report(plan, done)
     return zero_pixels
@@ -130,15 +131,32 @@ def _parts(plan: Plan, store: BlockStore, layer: int) -> Iterator[tuple[Window, 
         yield block.core, store.read(block.name)[layer]
 
 
-def _require_writable(scene: Path, output: Path) -> None:
+def _completed(settings: PredictionSettings, package: ModelPackage) -> PredictionSettings:
+    """The settings with the model's own values where none was asked for."""
+    threshold = package.threshold if settings.threshold is None else settings.threshold
+    nodata = package.nodata if settings.nodata is None else settings.nodata
+    return replace(settings, threshold=threshold, nodata=nodata)
+
+
+def _with_earlier_halo(settings: PredictionSettings, output: Path) -> PredictionSettings:
+    """A halo measured once is not measured again when the run goes on: it may come out otherwise."""
+    if settings.halo != "measure" or settings.restart:
+        return settings
+    earlier = stored_run(partial_folder(output)).get("halo")
+    return replace(settings, halo=earlier) if isinstance(earlier, int) else settings
+
+
+def _require_writable(output: Path, scene: Path) -> None:
     if output.suffix.lower() not in {".tif", ".tiff"}:
         raise RasterError(f"{output}: is no GeoTIFF by its name; wanted an output that ends in .tif")
     if not output.parent.is_dir():
         raise RasterError(f"{output}: its folder {output.parent} does not exist; make it or name another output")
     if not os.access(output.parent, os.W_OK):
         raise RasterError(f"{output}: its folder {output.parent} cannot be written; name another output")
-    if output.exists() and output.samefile(scene):
-        raise RasterError(f"{output}: is the scene itself; name another output")
+    if output.is_dir():
+        raise RasterError(f"{output}: is a folder; name a file that ends in .tif")
+    if output.exists() and scene.exists() and output.samefile(scene):
+        raise RasterError(f"{output}: is the scene itself, which the map would replace; name another output")
 
 
 def _identity(plan: Plan, package: ModelPackage, settings: PredictionSettings) -> dict[str, object]:
@@ -152,9 +170,10 @@ def _identity(plan: Plan, package: ModelPackage, settings: PredictionSettings) -
         "bands": list(plan.bands),
         "block_size": plan.block_size,
         "halo": plan.halo,
+        "tolerance": settings.tolerance if settings.halo == "measure" else None,
         "tta": asdict(settings.tta),
         "nodata": settings.nodata,
-        "threshold": package.threshold if settings.threshold is None else settings.threshold,
+        "threshold": settings.threshold,
     }
 
 

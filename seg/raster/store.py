@@ -21,23 +21,25 @@ class BlockStore:
 
     Args:
         output: The file that the run will write; the folder lies beside it.
-        run: What the blocks depend on (input, model, settings), as JSON values; a store of another run is refused.
+        run: What the blocks depend on (input, model, settings), as JSON values; blocks of another run are refused.
+        restart: Discard the blocks of any earlier run.
 
     Raises:
         RasterError: The folder holds blocks of a run with other settings, or cannot be made.
     """
 
-    def __init__(self, output: Path, run: Mapping[str, object]) -> None:
+    def __init__(self, output: Path, run: Mapping[str, object], restart: bool = False) -> None:
         self.folder = partial_folder(output)
         self._header = self.folder / HEADER
         wanted = json.loads(json.dumps(run))
         with _written(self.folder):
             self.folder.mkdir(exist_ok=True)
-        if self._header.exists():
+        if self._header.exists() and any(self.folder.glob("*.npy")) and not restart:
             self._refuse_other(wanted)
             return
         with _written(self._header):
             # Blocks without a header are what a killed `discard` left: nobody knows what they depend on.
+            self._header.unlink(missing_ok=True)
             for block in self.folder.glob("*.npy"):
                 block.unlink()
             temporary = self._header.with_suffix(".tmp")

@@ -37,7 +37,13 @@ def lively_checkpoint(bands: int = 3, pixel_size_m: float | None = 10.0) -> Chec
         path=Path("best.ckpt"),
         weights=model.state_dict(),
         task={"bands": bands, "model": config.arguments(), "threshold": 0.5},
-        data={"band_names": ["red", "green", "blue"][:bands], "pixel_size_m": pixel_size_m},
+        data={
+            "bands": list(range(1, bands + 1)),
+            "image_bands": bands,
+            "band_names": ["red", "green", "blue"][:bands],
+            "nodata": None,
+            "pixel_size_m": pixel_size_m,
+        },
         metrics={"val/iou": 0.5},
     )
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from seg.errors import ConfigError, PackageError
-from seg.inference.plan import PredictionSettings, fitting_bands, plan_scene
+from seg.inference.plan import fitting_bands, plan_scene
 from seg.inference.predictor import Predictor
+from seg.inference.settings import PredictionSettings
 from seg.raster.grid import read_grid
 
 MakeScene = Callable[..., Path]
@@ -24,32 +25,55 @@ def test_size_and_halo_are_rounded_up_to_the_alignment(make_scene: MakeScene, ma
     assert (plan.block_size, plan.halo) == (64, 32)
 
 
-def test_an_automatic_halo_is_aligned_and_bounded(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
+def test_the_automatic_halo_is_the_whole_receptive_field(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
     predictor = make_predictor()
-    plan = plan_scene(read_grid(make_scene(400, 400)), predictor, PredictionSettings(block_size=128))
+    plan = plan_scene(read_grid(make_scene(300, 300)), predictor, PredictionSettings(block_size=128))
+    assert plan.halo == predictor.receptive_field >= predictor.package.receptive_field
+
+
+def test_a_measured_halo_is_aligned_and_bounded(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
+    predictor = make_predictor()
+    settings = PredictionSettings(block_size=128, halo="measure", tolerance=0.05)
+    plan = plan_scene(read_grid(make_scene(400, 400)), predictor, settings)
     assert plan.halo % predictor.alignment == 0
-    assert 0 < plan.halo <= predictor.receptive_field
+    assert 0 < plan.halo < predictor.receptive_field
 
 
-@pytest.mark.parametrize("settings", [PredictionSettings(block_size=0), PredictionSettings(block_size=64, halo=-8)])
-def test_impossible_settings_are_refused(
-    make_scene: MakeScene, make_predictor: MakePredictor, settings: PredictionSettings
-) -> None:
-    with pytest.raises(ConfigError, match="wanted a number of pixels"):
-        plan_scene(read_grid(make_scene(100, 130)), make_predictor(), settings)
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("block_size", 0), ("halo", -8), ("tolerance", 0.0), ("threshold", 5.0), ("pixel_size_ratio", 0.1)],
+)
+def test_impossible_settings_are_refused(option: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=f"{option.replace('_', '-')} is {value}; wanted"):
+        PredictionSettings(**{option: value})
 
 
 def test_a_scene_with_other_bands_is_refused_with_the_way_out(
     make_scene: MakeScene, make_predictor: MakePredictor
 ) -> None:
     grid = read_grid(make_scene(20, 20, bands=5))
-    with pytest.raises(PackageError, match=r"has 5 bands.*wants 3 \(red, green, blue\).*--bands="):
+    with pytest.raises(PackageError, match=r"has 5 bands.*wants 3 \(red, green, blue\).*--bands=\[1,2,3\]"):
         fitting_bands(make_predictor().package, grid, PredictionSettings())
+
+
+def test_bands_are_not_offered_where_there_are_too_few(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
+    with pytest.raises(PackageError, match="has 1 band, but") as error:
+        fitting_bands(make_predictor().package, read_grid(make_scene(20, 20, bands=1)), PredictionSettings())
+    assert "--bands" not in str(error.value)
 
 
 def test_bands_can_be_chosen(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
     grid = read_grid(make_scene(20, 20, bands=5))
     assert fitting_bands(make_predictor().package, grid, PredictionSettings(bands=[5, 1, 3])) == [5, 1, 3]
+
+
+def test_images_like_those_of_training_are_read_like_in_training(
+    make_scene: MakeScene, make_predictor: MakePredictor
+) -> None:
+    package = replace(make_predictor().package, bands=(4, 1, 2), image_bands=5)
+    assert fitting_bands(package, read_grid(make_scene(20, 20, bands=5)), PredictionSettings()) == [4, 1, 2]
+    with pytest.raises(PackageError, match="--bands"):
+        fitting_bands(package, read_grid(make_scene(20, 20, bands=3)), PredictionSettings())
 
 
 def test_a_band_that_the_scene_lacks_is_refused(make_scene: MakeScene, make_predictor: MakePredictor) -> None:

@@ -6,12 +6,12 @@ import pytest
 import rasterio
 
 from seg.errors import RasterError
-from seg.inference.plan import Plan, PredictionSettings
+from seg.inference.plan import Plan
 from seg.inference.predictor import Predictor
 from seg.inference.scene import SceneMaps, predict_scene
+from seg.inference.settings import PredictionSettings
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.raster.grid import read_grid, require_same_grid
-from seg.raster.store import partial_folder
 
 MakeScene = Callable[..., Path]
 MakePredictor = Callable[..., Predictor]
@@ -151,65 +151,6 @@ def test_zeros_taken_as_data_are_counted(make_scene: MakeScene, make_predictor: 
     assert (counted.zero_pixels, declared.zero_pixels) == (400, 0)
 
 
-class KilledError(Exception):
-    """Stands for a kill at this moment."""
-
-
-def test_a_killed_run_goes_on_and_gives_the_same_bytes(
-    make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
-) -> None:
-    scene, settings = make_scene(150, 200), PredictionSettings(block_size=64, halo=16)
-    whole = predict_scene(scene, tmp_path / "whole.tif", make_predictor(), settings, silent)
-
-    def kill_after_five(plan: Plan, done: int) -> None:
-        if done == 5:
-            raise KilledError
-
-    output = tmp_path / "map.tif"
-    with pytest.raises(KilledError):
-        predict_scene(scene, output, make_predictor(), settings, kill_after_five)
-    assert not output.exists()
-    begun: list[int] = []
-    resumed = predict_scene(scene, output, make_predictor(), settings, lambda plan, done: begun.append(done))
-    assert begun[0] == 5
-    assert resumed.classes.read_bytes() == whole.classes.read_bytes()
-    assert resumed.probability.read_bytes() == whole.probability.read_bytes()
-    assert not partial_folder(output).exists()
-
-
-def test_an_automatic_halo_is_kept_when_a_run_goes_on(
-    make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scene, settings = make_scene(300, 300), PredictionSettings(block_size=128)
-    halos: list[int] = []
-
-    def kill_at_once(plan: Plan, done: int) -> None:
-        halos.append(plan.halo)
-        raise KilledError
-
-    for _ in range(2):
-        with pytest.raises(KilledError):
-            predict_scene(scene, tmp_path / "map.tif", make_predictor(), settings, kill_at_once)
-        monkeypatch.setattr("seg.inference.plan.measured_halo", lambda *arguments: pytest.fail("measured again"))
-    assert halos[0] == halos[1] > 0
-
-
-def test_blocks_of_other_settings_are_not_mixed_in(
-    make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
-) -> None:
-    scene = make_scene(150, 200)
-
-    def kill(plan: Plan, done: int) -> None:
-        if done == 2:
-            raise KilledError
-
-    with pytest.raises(KilledError):
-        predict_scene(scene, tmp_path / "map.tif", make_predictor(), PredictionSettings(block_size=64, halo=16), kill)
-    settings = PredictionSettings(block_size=64, halo=24)
-    with pytest.raises(RasterError, match=r"another halo.*--restart"):
-        predict_scene(scene, tmp_path / "map.tif", make_predictor(), settings, silent)
-
-
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (3, 5)])
 def test_the_smallest_scenes_are_mapped(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path, size: tuple[int, int]
@@ -237,12 +178,3 @@ def test_a_truncated_scene_leaves_no_map(make_scene: MakeScene, make_predictor: 
     with pytest.raises(RasterError, match=r"scene\.tif.*cannot be read"):
         predict_scene(scene, tmp_path / "map.tif", make_predictor(), PredictionSettings(block_size=64, halo=8), silent)
     assert not (tmp_path / "map.tif").exists()
-
-
-@pytest.mark.parametrize("output", ["missing/map.tif", "map.png", "scene.tif"])
-def test_an_output_that_cannot_be_is_refused_before_anything_is_computed(
-    make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path, output: str
-) -> None:
-    with pytest.raises(RasterError, match=output.split("/")[0]):
-        predict_scene(make_scene(20, 20), tmp_path / output, make_predictor(), PredictionSettings(), silent)
-    assert list(tmp_path.iterdir()) == [tmp_path / "scene.tif"]

@@ -49,7 +49,7 @@ def test_a_run_with_nan_among_its_settings_finds_its_finished_blocks_again(outpu
     ],
 )
 def test_another_run_is_refused_by_what_differs(output: Path, change: dict[str, object], keys: str) -> None:
-    BlockStore(output, RUN)
+    BlockStore(output, RUN).write("r0_c0", BLOCK)
     with pytest.raises(RasterError, match=rf"map\.tif\.partial: .* another {keys}; repeat that run .* --restart=true"):
         BlockStore(output, RUN | change)
 
@@ -103,6 +103,18 @@ def test_a_damaged_block_is_named(output: Path) -> None:
         store.read("r0_c0")
 
 
+def test_a_run_without_any_finished_block_makes_way_for_another(output: Path) -> None:
+    BlockStore(output, RUN)
+    BlockStore(output, RUN | {"halo": 32})
+    assert stored_run(partial_folder(output))["halo"] == 32
+
+
+def test_a_restart_discards_what_is_there(output: Path) -> None:
+    BlockStore(output, RUN).write("r0_c0", BLOCK)
+    (partial_folder(output) / HEADER).write_bytes(b"damaged")
+    assert "r0_c0" not in BlockStore(output, RUN, restart=True)
+
+
 def test_discarding_removes_the_folder(output: Path) -> None:
     store = BlockStore(output, RUN)
     store.write("r0_c0", BLOCK)
@@ -128,7 +140,7 @@ def test_a_file_in_the_stores_place_is_one_clear_error(output: Path) -> None:
 
 @pytest.mark.parametrize("content", [b'{"halo": 6', b"[1, 2]", b"\xff\xfe"], ids=["cut off", "a list", "not UTF-8"])
 def test_damaged_settings_of_a_run_are_named(output: Path, content: bytes) -> None:
-    BlockStore(output, RUN)
+    BlockStore(output, RUN).write("r0_c0", BLOCK)
     (partial_folder(output) / HEADER).write_bytes(content)
     with pytest.raises(RasterError, match=r"run\.json: not readable as a run's settings .* --restart=true"):
         BlockStore(output, RUN)

@@ -20,7 +20,13 @@ def checkpoint(tmp_path: Path) -> Path:
     content = {
         "state_dict": {f"model.{name}": value for name, value in network.state_dict().items()},
         "hyper_parameters": {"bands": 2, "model": config.arguments(), "threshold": 0.5},
-        "CroplandDataModule": {"band_names": ["red", "nir"], "pixel_size_m": None},
+        "CroplandDataModule": {
+            "bands": [1, 2],
+            "image_bands": 2,
+            "band_names": ["red", "nir"],
+            "nodata": None,
+            "pixel_size_m": None,
+        },
         "metrics": {"val/iou": 0.8},
     }
     torch.save(content, tmp_path / "best.ckpt")

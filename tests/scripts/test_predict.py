@@ -24,7 +24,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = build_model(config, bands=3)
     network.normalization.fill([100.0] * 3, [10.0] * 3)
     task = {"bands": 3, "model": config.arguments(), "threshold": 0.5}
-    data = {"band_names": ["red", "green", "blue"], "pixel_size_m": 10.0}
+    names = ["red", "green", "blue"]
+    data = {"bands": [1, 2, 3], "image_bands": 3, "band_names": names, "nodata": None, "pixel_size_m": 10.0}
     folder = tmp_path_factory.mktemp("models") / "tiny"
     write_package(Checkpoint(Path("best.ckpt"), network.state_dict(), task, data, {}), folder)
     return folder
@@ -40,7 +41,7 @@ def test_one_command_maps_a_scene(run_script: Run, model: Path, scene: Path, tmp
     words = ["--model", model, "--input", scene, "--output", tmp_path / "map.tif"]
     status, out, err = run_script("predict", *words)
     assert (status, err) == (0, "")
-    assert "110x90 pixels in 1 blocks" in out
+    assert "110x90 pixels in 1 block of" in out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["map.tif", "map_probability.tif", "scene.tif"]
 
 

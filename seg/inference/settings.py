@@ -1,0 +1,53 @@
+"""How scenes are predicted: the options of the command line. No torch, so that asking for help is quick."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from seg.errors import ConfigError
+from seg.inference.augmentation import TestTimeAugmentation
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionSettings:
+    """How scenes are predicted.
+
+    Args:
+        block_size: Side of a block's core in pixels, rounded up to the model's alignment; auto is 1024.
+        halo: Context around a core in pixels, rounded up likewise. auto is the model's whole receptive field, with
+            which no cut can show; measure takes the smallest that keeps the probabilities of sampled places of the
+            scene within the tolerance: faster, and only as good as the sample.
+        tolerance: Largest change of a probability by cutting that a measured halo accepts, above 0 and up to 1.
+        tta: Test-time augmentation.
+        bands: 1-based bands of the scene in the order the model wants; null for those of training.
+        nodata: A further stored value that means "no data", for files that do not say so themselves; null for that
+            of training.
+        threshold: Probability above which a pixel is cropland; null for the model's own.
+        pixel_size_ratio: How many times larger or smaller than in training a pixel may be, at least 1.
+        restart: Discard the finished blocks of an unfinished run instead of going on with them.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    block_size: int | Literal["auto"] = "auto"
+    halo: int | Literal["auto", "measure"] = "auto"
+    tolerance: float = 1 / 255
+    tta: TestTimeAugmentation = field(default_factory=TestTimeAugmentation)
+    bands: list[int] | None = None
+    nodata: float | None = None
+    threshold: float | None = None
+    pixel_size_ratio: float = 1.5
+    restart: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        _require(self.block_size == "auto" or self.block_size >= 1, "block-size", self.block_size, "auto or at least 1")
+        _require(isinstance(self.halo, str) or self.halo >= 0, "halo", self.halo, "auto, measure or at least 0")
+        _require(0 < self.tolerance <= 1, "tolerance", self.tolerance, "above 0, at most 1")
+        _require(self.threshold is None or 0 <= self.threshold <= 1, "threshold", self.threshold, "0 to 1")
+        _require(self.pixel_size_ratio >= 1, "pixel-size-ratio", self.pixel_size_ratio, "at least 1")
+
+
+def _require(met: bool, option: str, value: object, wanted: str) -> None:
+    if not met:
+        raise ConfigError(f"{option} is {value}; wanted {wanted}")
