@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 from seg.console import run_command
-from seg.evaluation.evaluate import evaluate, fold_selection
 
 
 def main(
@@ -26,6 +25,8 @@ def main(
         fold: Compare only the pixels of this held-out fold; needs --folds.
         image: The scene that was mapped, shown in the picture beside reference and map.
     """
+    from seg.evaluation.evaluate import evaluate, fold_selection
+
     evaluate(prediction, reference, output, fold_selection(folds, fold), image)
 
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seg.console import run_command
-from seg.data.sources.indian_pines import write_indian_pines
 
 
 def demo(output: Path) -> None:
@@ -14,6 +13,8 @@ def demo(output: Path) -> None:
     Args:
         output: Folder for the dataset; its parent must exist. An older copy of the dataset is replaced.
     """
+    from seg.data.sources.indian_pines import write_indian_pines
+
     folds = write_indian_pines(output)
     print(f"{output}: {sum(fold.blocks for fold in folds)} blocks in {len(folds)} folds; see {output / 'README.md'}")
     print("fold  blocks  labelled pixels  cropland share")
@@ -23,7 +24,7 @@ def demo(output: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status of the command line; `arguments` are its words, by default those of the process."""
-    return run_command({"demo": demo}, arguments)
+    return run_command({"demo": demo}, arguments, "Make and prepare datasets.")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,15 @@
 
 import sys
 
-from seg.cli import main
+from seg.console import guarded
+
+
+def train() -> None:
+    """Do what the command line says; the imports, which take seconds, can be interrupted like the rest."""
+    from seg.cli import run
+
+    run(sys.argv[1:])
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(train, debug="--debug" in sys.argv))

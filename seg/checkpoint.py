@@ -1,5 +1,6 @@
 """Read a training checkpoint without executing anything that may hide in it."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if not path.is_file():
         raise PackageError(f"{path}: no such file; training writes checkpoints into <run>/checkpoints/")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a file without a zip; what is wrong with it is said below
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise PackageError(
             f"{path}: holds more than tensors and plain values, so it was not loaded (it could execute code); "

@@ -6,8 +6,10 @@ import warnings
 from argparse import ArgumentError
 from pathlib import Path
 
+from lightning import LightningModule
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.trainer import Trainer
 
@@ -15,12 +17,19 @@ from seg.callbacks.epoch_line import EpochLine
 from seg.callbacks.freeze_batch_norm import FreezeBatchNorm
 from seg.callbacks.warmup_learning_rate import WarmupLearningRate
 from seg.checkpoint import read_checkpoint
-from seg.console import guarded, known_keys, with_nearest_key
+from seg.console import guarded, known_keys, plain_message, with_nearest_key
 from seg.data.datamodule import CroplandDataModule
+from seg.errors import ConfigError
+from seg.run_folder import METRICS, check_run_folder, keep_earlier, last_checkpoint
 from seg.tasks.cropland import CroplandTask
 
-METRICS = "metrics.csv"
-SUBCOMMANDS = ("fit", "validate", "test")
+LARGEST_SEED = 2**32 - 1
+SUBCOMMANDS = {
+    "fit": "Train a network; --ckpt_path goes on with an unfinished run, the word last with its last checkpoint.",
+    "validate": "Score a checkpoint on the validation split.",
+    "test": "Score a checkpoint on the test split.",
+}
+DESCRIPTION = "Train, validate or test a cropland network. Add --debug to see the traceback of an error."
 
 NOISE = (
     ".*does not have many workers.*",  # whole scenes load faster than a CPU trains on them
@@ -31,6 +40,20 @@ NOISE = (
     ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning's own use of PyTorch
 )
 """Warnings of Lightning that tell a user of this project nothing."""
+
+
+class RunConfig(SaveConfigCallback):
+    """Keep the whole configuration of a training in its folder, so that it can be run or judged again.
+
+    Without the checkpoint it went on from: whoever takes the file up again did not ask for that.
+    """
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write the file of a training; validation and test leave it alone."""
+        if stage == "fit":
+            self.config = self.config.clone()
+            self.config.pop("ckpt_path", None)
+            super().setup(trainer, pl_module, stage)
 
 
 class CroplandCLI(LightningCLI):
@@ -48,7 +71,8 @@ class CroplandCLI(LightningCLI):
             {
                 "trainer.default_root_dir": "runs/default",
                 "trainer.log_every_n_steps": 10,
-                "trainer.enable_progress_bar": sys.stderr.isatty(),
+                "trainer.max_epochs": 30,
+                "trainer.enable_progress_bar": None,  # a bar where there is a terminal
                 "trainer.enable_model_summary": False,
                 "trainer.num_sanity_val_steps": 0,
                 "checkpoint.monitor": "val/iou",
@@ -66,23 +90,42 @@ class CroplandCLI(LightningCLI):
         try:
             super().parse_arguments(parser, args)
         except ArgumentError as error:
-            raise ArgumentError(None, with_nearest_key(str(error), known_keys(parser, sys.argv))) from error
+            message = plain_message(with_nearest_key(str(error), known_keys(parser, sys.argv)))
+            raise ArgumentError(None, message) from error
 
     def instantiate_trainer(self, **kwargs: object) -> Trainer:
-        """The trainer, with loggers and folders that follow from the run's folder."""
-        root = Path(self._get(self.config_init, "trainer.default_root_dir"))
+        """The trainer, with loggers, progress and folders that follow from the run's folder and the terminal.
+
+        Raises:
+            ConfigError: An argument of the trainer cannot work, or the folder holds something else.
+        """
+        config = self._get(self.config_init, "trainer")
         if self.subcommand == "fit":
-            keep_earlier(root / METRICS if self._get(self.config_init, "ckpt_path") else root)
-        if self._get(self.config_init, "trainer.logger") in (None, True):
-            kwargs["logger"] = run_loggers(root) if self.subcommand == "fit" else False
-        trainer: Trainer = super().instantiate_trainer(**kwargs)
+            check_length(config.max_epochs, config.max_steps)
+        if config.logger in (None, True):
+            kwargs["logger"] = run_loggers(self._root()) if self.subcommand == "fit" else False
+        if config.enable_progress_bar is None:
+            kwargs["enable_progress_bar"] = sys.stdout.isatty() and sys.stderr.isatty()
+        if not kwargs.get("enable_progress_bar", config.enable_progress_bar):
+            self.trainer_defaults["callbacks"] = [EpochLine()]
+        try:
+            trainer: Trainer = super().instantiate_trainer(**kwargs)
+        except (ValueError, TypeError, ImportError) as error:
+            raise ConfigError(f"trainer: {error}") from error
+        if self.subcommand == "fit" and trainer.is_global_zero:
+            check_run_folder(self._root())
         return trainer
 
     def before_fit(self) -> None:
-        """Check the data and give the network its band statistics; a checkpoint that is resumed brings its own."""
+        """Check the data and give the network its band statistics; a checkpoint that is resumed brings its own.
+
+        An earlier run is moved away last, when nothing of the user's can stop the new one any more.
+        """
         self.datamodule.setup("fit")
         statistics = self.datamodule.statistics
         self.model.fill_normalization(statistics.mean, statistics.std)
+        if self.trainer.is_global_zero:
+            keep_earlier(self._root() / METRICS if self._get(self.config_init, "ckpt_path") else self._root())
 
     def _parse_ckpt_path(self) -> None:
         """Take the network from the checkpoint, read without executing anything that hides in it.
@@ -91,15 +134,40 @@ class CroplandCLI(LightningCLI):
         """
         config = self.config[self.config.subcommand]
         if not config.get("ckpt_path"):
-            return
+            if self.config.subcommand == "fit":
+                return
+            raise ConfigError(
+                f"{self.config.subcommand} has no --ckpt_path; wanted the checkpoint to score, "
+                "for example --ckpt_path=runs/x/checkpoints/best.ckpt"
+            )
         path = Path(config["ckpt_path"])
         if path == Path("last"):
-            folder = config.checkpoint.dirpath or Path(config.trainer.default_root_dir) / "checkpoints"
-            path = Path(folder) / "last.ckpt"
+            path = last_checkpoint(config.checkpoint.dirpath, config.trainer.default_root_dir)
         task = dict(read_checkpoint(path).task)
         task.pop("bands", None)  # follows from the data, and is compared when the weights are loaded
         self.config = self.parser.parse_object({self.config.subcommand: {"model": task}}, self.config)
         self.config[self.config.subcommand].ckpt_path = str(path)
+
+    def _set_seed(self) -> None:
+        seed = self._get(self.config, "seed_everything")
+        if not 0 <= seed <= LARGEST_SEED:
+            raise ConfigError(f"seed_everything is {seed}; wanted 0 to {LARGEST_SEED}")
+        super()._set_seed()
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Run it; Lightning would end an interrupted one without a word and with status 1."""
+        try:
+            super()._run_subcommand(subcommand)
+        except SystemExit as stopped:
+            if not self.trainer.interrupted:
+                raise
+            folder = self._get(self.config_init, "checkpoint").dirpath
+            can_resume = subcommand == "fit" and last_checkpoint(folder, str(self._root())).exists()
+            raise KeyboardInterrupt("interrupted" + "; go on with --ckpt_path=last" * can_resume) from stopped
+
+    def _root(self) -> Path:
+        """The run's folder, spelled out: the name of `.` is not empty."""
+        return Path(self._get(self.config_init, "trainer.default_root_dir")).resolve()
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, object]:
         return {**super()._prepare_subcommand_kwargs(subcommand), "weights_only": True}
@@ -108,7 +176,7 @@ class CroplandCLI(LightningCLI):
     def subcommands() -> dict[str, set[str]]:
         """The trainer's methods on the command line, with their arguments that do not belong there."""
         loaders = {"model", "dataloaders", "train_dataloaders", "val_dataloaders", "datamodule", "weights_only"}
-        return dict.fromkeys(("fit", "validate", "test"), loaders)
+        return dict.fromkeys(SUBCOMMANDS, loaders)
 
 
 def run_loggers(root: Path) -> list[Logger]:
@@ -116,40 +184,50 @@ def run_loggers(root: Path) -> list[Logger]:
     return [CSVLogger(str(root), name="", version=""), TensorBoardLogger(str(root), name="", version="")]
 
 
-def keep_earlier(path: Path) -> None:
-    """Move what an earlier run wrote out of the way of a new one, so that nothing is lost.
+def check_length(epochs: int | None, steps: int) -> None:
+    """Refuse a training of no length, or of one that nobody knows: the learning rate falls over all of it.
 
-    Args:
-        path: The folder of a run, or the metrics file of one that is resumed; Lightning would delete its lines.
+    Raises:
+        ConfigError: The trainer's largest number of epochs or of steps cannot work.
     """
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
-        return
-    number = 1
-    while (kept := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
-        number += 1
-    path.rename(kept)
-    print(f"{path}: was there already; what an earlier run wrote is now {kept}")
+    if epochs == 0 or steps == 0 or (epochs == -1 and steps == -1):
+        raise ConfigError(
+            f"trainer.max_epochs is {epochs} and trainer.max_steps {steps}; wanted at least 1 epoch, "
+            "or max_epochs=-1 with at least 1 step"
+        )
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The exit status of a training command line."""
+    words = sys.argv[1:] if arguments is None else arguments
+    return guarded(lambda: run(words), debug="--debug" in words)
+
+
+def run(words: list[str]) -> None:
+    """Do what the words of a training command line say.
+
+    Raises:
+        SegError: An argument or an input is bad.
+        ArgumentError: So is a word.
+        KeyboardInterrupt: The training was interrupted; says how to go on.
+    """
     for library in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(library).setLevel(logging.WARNING)
     for message in NOISE:
         warnings.filterwarnings("ignore", message=message)
-    words = sys.argv[1:] if arguments is None else arguments
-    debug = "--debug" in words
-    return guarded(lambda: _run([word for word in words if word != "--debug"]), debug)
-
-
-def _run(words: list[str]) -> None:
-    sys.argv = [sys.argv[0], *words]  # Lightning warns where it is given words that differ from these
-    CroplandCLI(
-        CroplandTask,
-        CroplandDataModule,
-        seed_everything_default=0,
-        save_config_kwargs={"overwrite": True},
-        trainer_defaults={"callbacks": [] if sys.stderr.isatty() else [EpochLine()]},
-        parser_kwargs={name: {"exit_on_error": False} for name in SUBCOMMANDS} | {"exit_on_error": False},
-        load_from_checkpoint_support=False,
-    )
+    # Lightning warns where it is given words that differ from these.
+    sys.argv = [sys.argv[0], *[word for word in words if word != "--debug"]]
+    strict = {"exit_on_error": False, "allow_abbrev": False}
+    subcommands = {name: strict | {"description": text} for name, text in SUBCOMMANDS.items()}
+    try:
+        CroplandCLI(
+            CroplandTask,
+            CroplandDataModule,
+            save_config_callback=RunConfig,
+            save_config_kwargs={"overwrite": True},
+            seed_everything_default=0,
+            parser_kwargs=strict | {"description": DESCRIPTION} | subcommands,
+            load_from_checkpoint_support=False,
+        )
+    except MisconfigurationException as error:
+        raise ConfigError(str(error)) from error

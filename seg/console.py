@@ -5,7 +5,7 @@ import errno
 import inspect
 import re
 import sys
-from argparse import ArgumentError
+from argparse import ArgumentError, HelpFormatter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from typing import Any
@@ -44,7 +44,39 @@ INPUT_MISTAKES = {
 """What another path on the command line would mend; a full disk or a broken device is not among them."""
 
 
-def run_command(command: Command | dict[str, Command], arguments: Sequence[str] | None = None) -> int:
+TYPE_NAME = re.compile(r"<class '([\w.]+)'>|Literal\[([^\]]*)\]|\b((?:list|tuple|dict)\[[^\]]*\])")
+"""How jsonargparse names a type that a value should have."""
+
+BAD_VALUE = re.compile(
+    r'Parser key "(?P<key>[\w.+]+)":\s*'
+    r"(?:Does not validate against any of the Union subtypes\s*Subtypes: \[(?P<union>.*?)\]\s*Errors:.*Given value: "
+    r"|Expected a (?P<type>.*?)\. Got value: )"
+    r"(?P<value>.*)",
+    re.DOTALL,
+)
+"""How jsonargparse says that a value has a wrong type."""
+
+
+WORDS = {"NoneType": "null", "bool": "true or false"} | dict.fromkeys(
+    ("list", "tuple", "list[int]", "list[float]"), "a list like [1,2]"
+)
+"""Types as a user writes their values, where the type's name does not say it."""
+
+
+class CommandParser(ArgumentParser):
+    """A parser that takes no shortened options, and writes options with hyphens in its help."""
+
+    def __init__(self, description: str = "") -> None:
+        super().__init__(exit_on_error=False, allow_abbrev=False, description=description)
+
+    def format_help(self, formatter: HelpFormatter | None = None) -> str:
+        """The help text, `--block-size` rather than `--block_size`."""
+        return _with_hyphens(super().format_help(formatter))
+
+
+def run_command(
+    command: Command | dict[str, Command], arguments: Sequence[str] | None = None, description: str = ""
+) -> int:
     """The exit status of a command line: 0 done, 1 failed, 2 bad usage or input, 130 interrupted.
 
     A bad argument or input is one line on standard error; `--debug` lets the traceback through.
@@ -52,9 +84,10 @@ def run_command(command: Command | dict[str, Command], arguments: Sequence[str] 
     Args:
         command: A function whose signature and docstring are the command line, or several by subcommand name.
         arguments: The words of the command line; those of the process by default.
+        description: What several subcommands are for; a single function says so itself.
     """
     words = [_with_underscores(word) for word in (sys.argv[1:] if arguments is None else arguments)]
-    parser = _parser(command)
+    parser = _parser(command, description)
     return guarded(lambda: _parse_then_call(parser, command, words), debug="--debug" in words)
 
 
@@ -71,8 +104,8 @@ def guarded(action: Callable[[], object], debug: bool = False) -> int:
         if debug:
             raise
         return _fail(str(error), EXIT_BAD_INPUT)
-    except KeyboardInterrupt:
-        return _fail("interrupted", EXIT_INTERRUPTED)
+    except KeyboardInterrupt as interrupt:
+        return _fail(str(interrupt) or "interrupted", EXIT_INTERRUPTED)
     except OSError as error:
         if debug:
             raise
@@ -102,6 +135,23 @@ def with_nearest_key(message: str, keys: Iterable[str]) -> str:
     return f"{message}; the nearest known key is '{near[0]}'" if near else f"{message}; see --help for the known keys"
 
 
+def plain_message(message: str) -> str:
+    """What the argument parser says of a wrong or missing value, in the words of its user.
+
+    Args:
+        message: What the argument parser says.
+    """
+    required, colon, keys = message.partition("arguments are required: ")
+    if colon:
+        return required + colon + ", ".join(f"--{key}" for key in keys.split(", "))
+    found = BAD_VALUE.search(message)
+    if found is None:
+        return message
+    names = TYPE_NAME.findall(found["union"] or found["type"])
+    wanted = [WORDS.get(name, name) for groups in names for name in "".join(groups).replace("'", "").split(", ")]
+    return f"--{found['key']} is '{found['value'].strip()}'; wanted {' or '.join(wanted)}"
+
+
 def known_keys(parser: ArgumentParser, words: Iterable[str]) -> list[str]:
     """Every key that a parser knows, those of the subcommands among the words too.
 
@@ -117,23 +167,27 @@ def known_keys(parser: ArgumentParser, words: Iterable[str]) -> list[str]:
     return [action.dest for action in actions if action.option_strings]
 
 
-def _parser(command: Command | dict[str, Command]) -> ArgumentParser:
+def _parser(command: Command | dict[str, Command], description: str) -> ArgumentParser:
     if not isinstance(command, dict):
         return _function_parser(command)
-    parser = ArgumentParser(exit_on_error=False)
+    parser = CommandParser(description)
     subcommands = parser.add_subcommands(required=True)
     for name, function in command.items():
-        subcommands.add_subcommand(name, _function_parser(function))
+        inner = _function_parser(function)
+        subcommands.add_subcommand(name, inner, help=inner.description)
     return parser
 
 
 def _function_parser(function: Command) -> ArgumentParser:
     description = (function.__doc__ or "").strip().split("\n\n")[0]
-    parser = ArgumentParser(exit_on_error=False, description=" ".join(description.split()))
+    parser = CommandParser(" ".join(description.split()))
     parser.add_function_arguments(function, as_group=False, skip={SETTINGS})
     settings = _settings_class(function)
     if settings is not None:
         parser.add_class_arguments(settings, as_group=False)
+    for action in parser._actions:
+        if getattr(action, "_typehint", None) is bool:  # `--restart` is `--restart=true`
+            action.nargs, action.const = "?", True
     parser.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
     return parser
 
@@ -142,7 +196,8 @@ def _parse_then_call(parser: ArgumentParser, command: Command | dict[str, Comman
     try:
         parsed = parser.parse_args(words)
     except ArgumentError as error:
-        raise ArgumentError(None, with_nearest_key(str(error), known_keys(parser, words))) from error
+        message = plain_message(with_nearest_key(str(error), known_keys(parser, words)))
+        raise ArgumentError(None, _with_hyphens(message)) from error
     values = parser.instantiate(parsed)
     if isinstance(command, dict):
         command, values = command[values.subcommand], values[values.subcommand]
@@ -164,6 +219,11 @@ def _with_underscores(word: str) -> str:
         return word
     option, equals, value = word[2:].partition("=")
     return "--" + option.replace("-", "_") + equals + value
+
+
+def _with_hyphens(text: str) -> str:
+    """Options as a user writes them, `--block-size`."""
+    return re.sub(r"--[\w.]+", lambda option: option[0].replace("_", "-"), text)
 
 
 def _fail(message: str, status: int) -> int:

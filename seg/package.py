@@ -83,50 +83,60 @@ def write_package(checkpoint: "Checkpoint", folder: Path, threshold: float | Non
         PackageError: The folder cannot be written, or the checkpoint's weights do not fit its architecture.
         ConfigError: The threshold is no probability.
     """
-    from safetensors.torch import save_file
-
-    from seg.models.receptive_field import LIMIT, receptive_field_radius
+    from safetensors.torch import save
 
     threshold = float(checkpoint.task["threshold"] if threshold is None else threshold)
     if not 0 <= threshold <= 1:
         raise ConfigError(f"threshold is {threshold:g}; wanted a probability from 0 to 1")
     architecture = {"name": "segmenter", "arguments": dict(checkpoint.task["model"])}
-    bands = int(checkpoint.task["bands"])
-    model = _build(architecture, bands, checkpoint.weights, checkpoint.path)
-    reach = receptive_field_radius(model, bands, model.stride)
+    model = _build(architecture, int(checkpoint.task["bands"]), checkpoint.weights, checkpoint.path)
+    weights = save({name: tensor.contiguous() for name, tensor in model.state_dict().items()})
+    try:
+        package = ModelPackage(
+            architecture=architecture,
+            bands=tuple(checkpoint.data["bands"]),
+            image_bands=int(checkpoint.data["image_bands"]),
+            band_names=tuple(checkpoint.data["band_names"]),
+            mean=tuple(model.normalization.mean.tolist()),
+            std=tuple(model.normalization.std.tolist()),
+            nodata=checkpoint.data["nodata"],
+            pixel_size_m=checkpoint.data["pixel_size_m"],
+            threshold=threshold,
+            stride=model.stride,
+            receptive_field=_bounded_reach(model, checkpoint),
+            metrics=dict(checkpoint.metrics),
+            versions={"cropland-seg": __version__} | {name: version(name) for name in ("torch", "lightning")},
+            weights_sha256=hashlib.sha256(weights).hexdigest(),
+        )
+    except (KeyError, ValueError) as error:
+        raise PackageError(f"{checkpoint.path}: does not say what a package needs ({error}); train again") from error
+    _write(folder, weights, package)
+    return package
+
+
+def _bounded_reach(model: "Segmenter", checkpoint: "Checkpoint") -> int:
+    from seg.models.receptive_field import LIMIT, receptive_field_radius
+
+    reach = receptive_field_radius(model, int(checkpoint.task["bands"]), model.stride)
     if reach >= LIMIT:
         raise PackageError(
             f"{checkpoint.path}: its network sees the whole of an image, whatever its size, so a map would depend on "
             "how the scene was cut; train with an encoder without global pooling, for example resnet18"
         )
+    return reach
+
+
+def _write(folder: Path, weights: bytes, package: ModelPackage) -> None:
+    labels = {str(value): name for value, name in LABEL_NAMES.items()}
+    description = json.dumps({"format": FORMAT, "labels": labels, **asdict(package)}, indent=2) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f"{WEIGHTS}.tmp"
-        save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, temporary)
+        for name, content in ((WEIGHTS, weights), (DESCRIPTION, description.encode())):
+            (folder / f"{name}.tmp").write_bytes(content)
+        for name in (WEIGHTS, DESCRIPTION):
+            (folder / f"{name}.tmp").replace(folder / name)
     except OSError as error:
-        raise PackageError(f"{folder}: cannot be written ({error}); name another folder") from error
-    package = ModelPackage(
-        architecture=architecture,
-        bands=tuple(checkpoint.data["bands"]),
-        image_bands=int(checkpoint.data["image_bands"]),
-        band_names=tuple(checkpoint.data["band_names"]),
-        mean=tuple(model.normalization.mean.tolist()),
-        std=tuple(model.normalization.std.tolist()),
-        nodata=checkpoint.data["nodata"],
-        pixel_size_m=checkpoint.data["pixel_size_m"],
-        threshold=threshold,
-        stride=model.stride,
-        receptive_field=reach,
-        metrics=dict(checkpoint.metrics),
-        versions={"cropland-seg": __version__} | {name: version(name) for name in ("torch", "lightning")},
-        weights_sha256=_sha256(temporary),
-    )
-    content = {"format": FORMAT, "labels": {str(key): name for key, name in LABEL_NAMES.items()}, **asdict(package)}
-    description = folder / f"{DESCRIPTION}.tmp"
-    description.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(folder / WEIGHTS)
-    description.replace(folder / DESCRIPTION)
-    return package
+        raise PackageError(f"{folder}: cannot be written ({error.strerror}); name another folder") from error
 
 
 def read_package(folder: Path) -> ModelPackage:

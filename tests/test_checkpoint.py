@@ -76,6 +76,15 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
         read_checkpoint(tmp_path / "a.ckpt")
 
 
+@pytest.mark.filterwarnings("always")
+def test_a_bare_pickle_is_refused_without_warnings(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    (tmp_path / "bad.ckpt").write_bytes(pickle.dumps(Malicious(tmp_path / "executed"), protocol=2))
+    with pytest.raises(PackageError):
+        read_checkpoint(tmp_path / "bad.ckpt")
+    assert not recwarn.list
+    assert not (tmp_path / "executed").exists()
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(PackageError, match=r"none\.ckpt: no such file"):
         read_checkpoint(tmp_path / "none.ckpt")

@@ -1,5 +1,6 @@
 import errno
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -59,9 +60,9 @@ def test_help_describes_every_argument(capsys: pytest.CaptureFixture[str]) -> No
     ("words", "wanted"),
     [
         ([], "raster"),
-        (["--raster", "a.tif"], "distance_m"),
-        (["--raster", "a.tif", "--distance_m", "far"], "distance_m"),
-        (["--raster", "a.tif", "--distance_m"], "distance_m"),
+        (["--raster", "a.tif"], "--distance-m"),
+        (["--raster", "a.tif", "--distance_m", "far"], "--distance-m"),
+        (["--raster", "a.tif", "--distance_m"], "--distance-m"),
         (["--raster", "a.tif", "--distance_m", "1", "--repeats", "2"], "the nearest known key is 'repeat'"),
         (["--raster", "a.tif", "--distance_m", "1", "--qqqqqq", "2"], "see --help"),
         (["--raster", "a.tif", "--distance_m", "1", "--repeat", "1.5"], "repeat"),
@@ -134,6 +135,61 @@ def test_debug_lets_the_error_through(error: Exception) -> None:
 def test_unknown_key_gets_the_nearest_known_one(message: str, hint: str) -> None:
     keys = ["model", "data.batch", "trainer.max_epochs", "optimizer"]
     assert with_nearest_key(message, keys) == f"{message}; the nearest known key is {hint}"
+
+
+def frame(*, block_size: int | Literal["auto"] = "auto", bands: list[int] | None = None, wrap: bool = False) -> None:
+    """Frame a raster."""
+    print(f"{block_size} {bands} {wrap}")
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("--block-size=abc", "--block-size is 'abc'; wanted int or auto"),
+        ("--bands=1,2,3", "--bands is '1,2,3'; wanted a list like [1,2] or null"),
+        ("--bands=[1,a]", "--bands is '[1, 'a']'; wanted a list like [1,2] or null"),
+        ("--wrap=maybe", "--wrap is 'maybe'; wanted true or false"),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_said_plainly(word: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(frame, [word]) == EXIT_BAD_INPUT
+    assert capsys.readouterr().err == f"error: {line}\n"
+
+
+def test_missing_arguments_are_named_as_they_are_written(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(shift, []) == EXIT_BAD_INPUT
+    assert capsys.readouterr().err.endswith("required: --raster, --distance-m\n")
+
+
+@pytest.mark.parametrize(("words", "shown"), [([], "False"), (["--wrap"], "True"), (["--wrap=false"], "False")])
+def test_a_switch_needs_no_value(words: list[str], shown: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(frame, words) == 0
+    assert capsys.readouterr().out == f"auto None {shown}\n"
+
+
+def test_a_shortened_option_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(frame, ["--wra=true"]) == EXIT_BAD_INPUT
+    assert "nearest known key is 'wrap'" in capsys.readouterr().err
+
+
+def test_help_writes_options_with_hyphens(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run_command(frame, ["--help"])
+    text = capsys.readouterr().out
+    assert "--block-size" in text
+    assert "--block_size" not in text
+
+
+def test_help_of_several_commands_describes_each(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run_command({"shift": shift, "frame": frame}, ["--help"], "Handle rasters.")
+    text = capsys.readouterr().out
+    assert all(words in text for words in ("Handle rasters.", "Shift a raster.", "Frame a raster."))
+
+
+def test_an_interrupt_may_say_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fail_with(KeyboardInterrupt("interrupted; go on so")) == EXIT_INTERRUPTED
+    assert capsys.readouterr().err == "error: interrupted; go on so\n"
 
 
 def test_other_messages_stay_as_they_are() -> None:

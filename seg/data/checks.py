@@ -1,33 +1,57 @@
 """What must hold before a scene is trained on; each failure names the file and what to do."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from seg.data.catalogue import Scene
 from seg.errors import DatasetError
-from seg.labels import LABEL_NAMES
-from seg.raster.chips import ByteMask
-from seg.raster.grid import Grid, read_grid, require_same_grid
+from seg.labels import CROPLAND, IGNORE, LABEL_NAMES, OTHER
+from seg.raster.classes import class_band, read_classes
+from seg.raster.grid import Grid, open_raster, placed_on, read_grid, require_same_grid
+from seg.raster.windows import window_grid
 
-_KNOWN = np.isin(np.arange(256), list(LABEL_NAMES))
+MAX_VALUES = 64_000_000
+"""Pixels times bands of a scene that training still loads whole: 256 MB as float32, and a network's maps many times."""
+
+_READ_SIZE = 1024
+
+
+@dataclass(frozen=True)
+class LabelCounts:
+    """Pixels of a mask by label.
+
+    Attributes:
+        other: Pixels of another class.
+        cropland: Pixels of cropland.
+        ignored: Pixels without a label.
+    """
+
+    other: int
+    cropland: int
+    ignored: int
 
 
 def check_scene(scene: Scene, bands: Sequence[int]) -> Grid:
     """The grid of a scene whose mask lies on its image and whose bands are there.
+
+    A mask without any georeference, such as a PNG, lies on an image of its size.
 
     Args:
         scene: Image and mask.
         bands: 1-based band indexes that will be read.
 
     Raises:
-        RasterError: A file cannot be opened, or the mask lies on another grid.
-        DatasetError: The mask has several bands, or the image too few.
+        RasterError: A file cannot be opened, or the mask lies on another grid, has several bands or declares a label
+            as nodata.
+        DatasetError: The image has too few bands.
     """
     image, mask = read_grid(scene.image), read_grid(scene.mask)
-    require_same_grid(mask, image)
-    if mask.bands != 1:
-        raise DatasetError(f"{scene.mask}: has {mask.bands} bands; wanted a mask with one band of labels")
+    require_same_grid(placed_on(mask, image), image)
+    with open_raster(scene.mask) as dataset:
+        class_band(dataset)
     missing = [band for band in bands if not 1 <= band <= image.bands]
     if missing:
         raise DatasetError(
@@ -37,22 +61,54 @@ def check_scene(scene: Scene, bands: Sequence[int]) -> Grid:
     return image
 
 
-def check_labels(scene: Scene, labels: np.ndarray) -> ByteMask:
-    """The labels as uint8, when all of them are known values.
+def require_loadable(grid: Grid, bands: int) -> None:
+    """Check that a scene is small enough to be one training example.
 
     Args:
-        scene: Where they come from.
-        labels: (H, W), any type.
+        grid: The image's.
+        bands: Number of bands read.
 
     Raises:
-        DatasetError: A value is none of 0, 1 and 255.
+        DatasetError: It holds more than MAX_VALUES values.
     """
-    with np.errstate(invalid="ignore"):  # what no uint8 can hold differs afterwards
-        mask = labels.astype(np.uint8)
-    if not (_KNOWN[mask].all() and np.array_equal(mask, labels)):
-        unknown = sorted(set(np.unique(labels).tolist()) - LABEL_NAMES.keys())
-        wanted = ", ".join(f"{value} ({name})" for value, name in LABEL_NAMES.items())
+    values = grid.width * grid.height * bands
+    if values > MAX_VALUES:
         raise DatasetError(
-            f"{scene.mask}: has the values {unknown[:8]}; wanted {wanted}: map the others to these before training"
+            f"{grid.path}: has {grid.width}x{grid.height} pixels in {bands} bands, {values / 1e6:.0f} million values, "
+            f"but training loads scenes whole, up to {MAX_VALUES / 1e6:.0f} million; cut image and mask into tiles"
         )
-    return mask
+
+
+def count_labels(scene: Scene) -> LabelCounts:
+    """How many pixels of a scene's mask have which label; reads it once, window by window.
+
+    Raises:
+        RasterError: It cannot be read, or holds a value that is no label.
+    """
+    counts = np.zeros(IGNORE + 1, dtype=np.int64)
+    with open_raster(scene.mask) as mask:
+        for window in window_grid(mask.height, mask.width, _READ_SIZE, _READ_SIZE):
+            counts += np.bincount(read_classes(mask, window).ravel(), minlength=IGNORE + 1)
+    return LabelCounts(int(counts[OTHER]), int(counts[CROPLAND]), int(counts[IGNORE]))
+
+
+def require_both_classes(root: Path, training: Sequence[LabelCounts]) -> None:
+    """Check that the training split teaches both classes.
+
+    Args:
+        root: The dataset, for the message.
+        training: The labels of each training scene.
+
+    Raises:
+        DatasetError: It has no cropland pixel, or no other.
+    """
+    other = sum(counts.other for counts in training)
+    cropland = sum(counts.cropland for counts in training)
+    if other and cropland:
+        return
+    ignored = sum(counts.ignored for counts in training)
+    raise DatasetError(
+        f"{root}: the masks of the {len(training)} training scenes have {cropland} pixels of {LABEL_NAMES[CROPLAND]}, "
+        f"{other} of {LABEL_NAMES[OTHER]} and {ignored} without a label; wanted both classes: {OTHER} is other, "
+        f"{CROPLAND} is cropland, and {IGNORE} is no label, so recode masks of {OTHER} and {IGNORE}"
+    )

@@ -11,11 +11,11 @@ from torch.utils.data import DataLoader
 
 from seg.data.batching import EpochSampler
 from seg.data.catalogue import Scene, read_catalogue
-from seg.data.checks import check_labels, check_scene
+from seg.data.checks import LabelCounts, check_scene, count_labels, require_both_classes, require_loadable
 from seg.data.datasets import Example, Reading, SceneDataset
 from seg.data.transforms import Augmentation, AugmentationConfig
-from seg.errors import DatasetError
-from seg.raster.chips import read_chip, read_mask
+from seg.errors import ConfigError, DatasetError
+from seg.raster.chips import read_chip
 from seg.raster.grid import Grid, open_raster, read_grid
 from seg.raster.statistics import BandStatistics, band_statistics
 from seg.raster.windows import window_grid
@@ -35,6 +35,10 @@ class CroplandDataModule(L.LightningDataModule):
         augmentation: How training samples are changed at random.
         seed: Seed of order and augmentation.
         workers: Processes that load samples; 0 loads in the training process.
+
+    Raises:
+        ConfigError: A number cannot work.
+        DatasetError: The folder holds no dataset.
     """
 
     def __init__(
@@ -50,6 +54,9 @@ class CroplandDataModule(L.LightningDataModule):
         workers: int = 0,
     ) -> None:
         super().__init__()
+        for name, number in (("seed", seed), ("workers", workers)):
+            if number < 0:
+                raise ConfigError(f"data.{name} is {number}; wanted 0 or more")
         self.scenes = read_catalogue(root, folds)
         self.root, self.fold, self.folds, self.nodata = root, fold, folds, nodata
         self.bands = bands or list(range(1, read_grid(self.scenes[0].image).bands + 1))
@@ -84,8 +91,8 @@ class CroplandDataModule(L.LightningDataModule):
         """Read every file once, so that what is wrong with one is said before the first step.
 
         Raises:
-            DatasetError: A split is empty, or a file does not fit.
-            RasterError: A file cannot be read.
+            DatasetError: A split is empty, a file does not fit, or the training split cannot teach both classes.
+            RasterError: A file cannot be read, or a mask holds unknown values.
         """
         for name, scenes in (("training", self.training_scenes), ("held-out", self.held_out_scenes)):
             if not scenes:
@@ -93,15 +100,16 @@ class CroplandDataModule(L.LightningDataModule):
                     f"{self.root}: no {name} scene with data.fold {self.fold} of {self.folds} folds, "
                     f"{len(self.scenes)} scenes in all; choose another fold or add scenes"
                 )
-        _ = self.grids, self.statistics, self._labels_checked
+        if stage == "fit":
+            for grid in self.grids:
+                require_loadable(grid, self.band_count)
+        _ = self.grids, self._labels, self.statistics
+        if stage == "fit":
+            require_both_classes(self.root, [self._labels[scene] for scene in self.training_scenes])
 
     @cached_property
-    def _labels_checked(self) -> bool:
-        for scene in self.scenes:
-            with open_raster(scene.mask) as mask:
-                for window in window_grid(mask.height, mask.width, _READ_SIZE, _READ_SIZE):
-                    check_labels(scene, read_mask(mask, window))
-        return True
+    def _labels(self) -> dict[Scene, LabelCounts]:
+        return {scene: count_labels(scene) for scene in self.scenes}
 
     def train_dataloader(self) -> DataLoader[Example]:
         """Training scenes in an order that depends on seed and epoch alone."""
@@ -118,12 +126,23 @@ class CroplandDataModule(L.LightningDataModule):
         return self.val_dataloader()
 
     def state_dict(self) -> dict[str, object]:
-        """What a checkpoint keeps of the training images: band names, and pixel side in metres where it is known."""
+        """What a checkpoint keeps of the training images, as plain values.
+
+        The 1-based `bands` read, of the `image_bands` there are, with their `band_names`; the further `nodata` value
+        or None; and `pixel_size_m`, the median pixel side in metres, or None where no image tells it.
+        """
         with open_raster(self.scenes[0].image) as image:
             names = [image.descriptions[band - 1] or "" for band in self.bands]
+            image_bands = int(image.count)
         sizes = [grid.pixel_size_m for grid in self.grids]
         known = [size for size in sizes if size is not None]
-        return {"band_names": names, "pixel_size_m": float(np.median(known)) if known else None}
+        return {
+            "band_names": names,
+            "bands": [int(band) for band in self.bands],
+            "image_bands": image_bands,
+            "nodata": None if self.nodata is None else float(self.nodata),
+            "pixel_size_m": float(np.median(known)) if known else None,
+        }
 
     @property
     def _reading(self) -> Reading:

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from seg.data.catalogue import Scene
-from seg.data.checks import check_labels
 from seg.labels import IGNORE
-from seg.raster.chips import BoolMask, ByteMask, FloatImage, read_chip, read_mask, whole
+from seg.raster.chips import BoolMask, ByteMask, FloatImage, read_chip, whole
+from seg.raster.classes import read_classes
 from seg.raster.grid import open_raster
 
 Augment = Callable[["Sample", np.random.Generator], "Sample"]
@@ -94,8 +94,7 @@ class SceneDataset(Dataset[Example]):
         """The example of a key; a bare index means epoch 0.
 
         Raises:
-            RasterError: A file cannot be read.
-            DatasetError: The mask has unknown values.
+            RasterError: A file cannot be read, or the mask has unknown values.
         """
         if isinstance(key, int):
             key = SampleKey(0, key)
@@ -116,5 +115,5 @@ def read_sample(scene: Scene, reading: Reading) -> Sample:
     """The whole scene; files are opened here, in the process that reads, since GDAL handles survive no fork."""
     with open_raster(scene.image) as image, open_raster(scene.mask) as mask:
         chip = read_chip(image, whole(image), reading.bands, reading.fill, reading.nodata)
-        labels = check_labels(scene, read_mask(mask, whole(mask)))
+        labels = read_classes(mask)
     return Sample(chip.image, labels, chip.valid)

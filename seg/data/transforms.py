@@ -1,5 +1,6 @@
 """Augmentation; the only place that knows albumentations."""
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from seg.data.datasets import Sample
+from seg.errors import ConfigError
 from seg.raster.chips import FloatImage
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask a server for its newest version at import
@@ -29,6 +31,17 @@ class AugmentationConfig:
     gain: float = 0.0
     offset: float = 0.0
     noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the strengths.
+
+        Raises:
+            ConfigError: One is negative, infinite or NaN.
+        """
+        for name in ("gain", "offset", "noise"):
+            strength = getattr(self, name)
+            if not (math.isfinite(strength) and strength >= 0):
+                raise ConfigError(f"data.augmentation.{name} is {strength:g}; wanted a standard deviation, 0 or more")
 
 
 class Augmentation:

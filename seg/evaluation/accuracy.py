@@ -14,9 +14,10 @@ from rich.progress import track
 
 from seg.errors import RasterError
 from seg.evaluation.confusion import ConfusionCounts, count_pixels
-from seg.evaluation.reading import read_classes, read_pixels
 from seg.labels import IGNORE
-from seg.raster.grid import Grid, open_raster, read_grid, require_same_grid
+from seg.raster.chips import read_band
+from seg.raster.classes import read_classes
+from seg.raster.grid import Grid, open_raster, placed_on, read_grid, require_same_grid
 from seg.raster.windows import window_grid
 
 WINDOW_SIZE = 2048
@@ -70,7 +71,7 @@ def count_confusion(
 
     Args:
         prediction: Class map; OTHER, CROPLAND, and IGNORE, nodata or masked where it has no value.
-        reference: Mask of the same values on the same grid.
+        reference: Mask of the same values on the same grid, or without georeference and of the same size.
         within: Compare only the pixels of one fold.
         window_size: Side of the windows that are read, in pixels; it changes memory and time, not the counts.
 
@@ -104,12 +105,12 @@ def in_fold(
         window: The whole raster by default.
         shape: Height and width to read at.
     """
-    numbers, valid = read_pixels(folds, 1, window, shape)
+    numbers, valid = read_band(folds, 1, window, shape)
     return np.asarray(valid & (numbers == fold))
 
 
 def _common_grid(prediction: Path, reference: Path, within: FoldSelection | None) -> Grid:
-    grid = read_grid(reference)
+    grid = placed_on(read_grid(reference), read_grid(prediction))
     for path in [prediction, *([within.path] if within else [])]:
         require_same_grid(read_grid(path), grid)
     return grid
@@ -148,6 +149,6 @@ def _labelled_folds(reference: Path, path: Path, grid: Grid) -> set[float]:
     found: set[float] = set()
     with open_raster(reference) as mask, open_raster(path) as folds:
         for window in _windows(grid, WINDOW_SIZE):
-            numbers, valid = read_pixels(folds, 1, window)
+            numbers, valid = read_band(folds, 1, window)
             found.update(np.unique(numbers[valid & (read_classes(mask, window) != IGNORE)]).tolist())
     return found

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.io import DatasetReader
 
-from seg.evaluation.reading import read_pixels
+from seg.raster.chips import read_band
 
 COLOURS = ("red", "green", "blue")
 STRETCH_PERCENTILES = (2, 98)
@@ -41,7 +41,7 @@ def read_composite(dataset: DatasetReader, shape: tuple[int, int]) -> npt.NDArra
     layers, opaque = [], np.ones(shape, dtype=np.bool_)
     for band in display_bands(dataset):
         # Averaging, not nearest: picking every n-th pixel of a large scene looks like noise.
-        values, valid = read_pixels(dataset, band, shape=shape, resampling=Resampling.average)
+        values, valid = read_band(dataset, band, shape=shape, resampling=Resampling.average)
         layers.append(stretch(values.astype(np.float64), valid))
         opaque &= valid
     red, green, blue = layers if len(layers) == 3 else layers * 3

@@ -9,7 +9,7 @@ from seg.evaluation.accuracy import Comparison, FoldSelection, count_confusion
 from seg.evaluation.output import make_output_folder, require_output_folder
 from seg.evaluation.picture import draw_picture
 from seg.evaluation.report import print_comparison, print_text, write_json
-from seg.raster.grid import read_grid, require_same_grid
+from seg.raster.grid import placed_on, read_grid, require_same_grid
 
 
 def evaluate(
@@ -34,7 +34,8 @@ def evaluate(
     """
     require_output_folder(output)
     if image is not None:
-        require_same_grid(read_grid(image), read_grid(reference))
+        scene = read_grid(image)
+        require_same_grid(scene, placed_on(read_grid(reference), scene))
     comparison = count_confusion(prediction, reference, within)
     console = Console()
     print_comparison(comparison, console)

@@ -1,8 +1,6 @@
-"""The folder that a report is written into, and files that appear in it only when they are complete."""
+"""The folder that a report is written into."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from seg.errors import ConfigError
@@ -34,14 +32,3 @@ def make_output_folder(folder: Path) -> None:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be made ({error.strerror}); give another output") from error
-
-
-@contextmanager
-def complete_or_absent(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, to write to; it takes the place of `path` if the block ends without an error."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -15,9 +15,10 @@ from rasterio.io import DatasetReader
 
 from seg.evaluation.accuracy import Comparison, in_fold
 from seg.evaluation.composite import COLOURS, display_bands, read_composite
-from seg.evaluation.output import complete_or_absent
-from seg.evaluation.reading import class_band, read_pixels
 from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, LABEL_NAMES, OTHER
+from seg.raster.atomic import complete_or_absent
+from seg.raster.chips import read_band
+from seg.raster.classes import class_band
 from seg.raster.grid import open_raster
 
 # In pixels of the picture. Three panels make it about 1500 wide, which stays legible in a README at half that.
@@ -76,7 +77,7 @@ def display_shape(height: int, width: int) -> tuple[int, int]:
 def class_colours(dataset: DatasetReader, shape: tuple[int, int]) -> Rgba:
     """A class raster in its display colours, (H, W, 4) from 0 to 1; transparent where it has no value."""
     # Not read_classes: a file's overviews may hold averages of labels, which are no error at display size.
-    values, valid = read_pixels(dataset, class_band(dataset), shape=shape)
+    values, valid = read_band(dataset, class_band(dataset), shape=shape)
     colours = np.zeros((*shape, 4))
     for label in (OTHER, CROPLAND):
         colours[valid & (values == label)] = _colour(label)

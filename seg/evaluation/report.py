@@ -9,8 +9,8 @@ from rich.table import Table
 
 from seg import __version__
 from seg.evaluation.accuracy import Comparison
-from seg.evaluation.output import complete_or_absent
 from seg.labels import CROPLAND, LABEL_NAMES, OTHER
+from seg.raster.atomic import complete_or_absent
 
 SCORE_TITLES = {
     "iou": "IoU",

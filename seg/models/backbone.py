@@ -6,6 +6,7 @@ import segmentation_models_pytorch as smp
 from torch import Tensor, nn
 
 from seg.errors import ConfigError
+from seg.models.dilated import VARIANTS
 
 OUTPUT_STRIDES = (8, 16)
 
@@ -24,6 +25,7 @@ class DilatedBackbone(nn.Module):
 
     def __init__(self, encoder: str, bands: int, output_stride: int) -> None:
         super().__init__()
+        _check_name(encoder)
         if output_stride not in OUTPUT_STRIDES:
             raise ConfigError(
                 f"output_stride is {output_stride}; possible are {OUTPUT_STRIDES[0]} and {OUTPUT_STRIDES[1]}"
@@ -50,12 +52,24 @@ def _dilated_encoder(encoder: str, bands: int, output_stride: int) -> tuple[nn.M
         network = smp.encoders.get_encoder(
             encoder, in_channels=bands, depth=5, weights=None, output_stride=output_stride
         )
-    except KeyError as error:
-        near = difflib.get_close_matches(encoder, smp.encoders.encoders, n=3)
-        hint = f"near it are {', '.join(near)}" if near else "see the encoders of segmentation-models-pytorch"
-        raise ConfigError(f"encoder '{encoder}' is unknown; {hint}") from error
-    except (ValueError, NotImplementedError, RuntimeError) as error:
+    except (ValueError, NotImplementedError, RuntimeError, TypeError, AssertionError) as error:
         raise ConfigError(
-            f"encoder '{encoder}' cannot be built at output stride {output_stride} ({error}); resnet18 and resnet50 can"
+            f"encoder '{encoder}' cannot be built at output stride {output_stride} ({str(error) or 'unsupported'})"
+            "; resnet18 and resnet50 can"
         ) from error
-    return network, tuple(network.out_channels[1:])
+    channels = tuple(network.out_channels[1:])
+    if 0 in channels:
+        raise ConfigError(
+            f"encoder '{encoder}' has no features at stride {2 ** (channels.index(0) + 1)}, which the decoder needs; "
+            "resnet18 and resnet50 have them"
+        )
+    return network, channels
+
+
+def _check_name(encoder: str) -> None:
+    names = smp.encoders.encoders.keys()
+    if encoder in names or encoder.startswith(("tu-", "timm-")):
+        return
+    near = difflib.get_close_matches(encoder, [*VARIANTS, *names], n=3)
+    hint = f"near it are {', '.join(near)}" if near else "see the encoders of segmentation-models-pytorch"
+    raise ConfigError(f"encoder '{encoder}' is unknown; {hint}")

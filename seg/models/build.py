@@ -1,6 +1,6 @@
 """From a configuration to a network."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
@@ -22,11 +22,15 @@ class ModelConfig:
     Args:
         encoder: Backbone: name of an smp encoder, or of a timm network as "tu-<name>"; or this project's own small
             dilated_tiny and dilated_small.
-        output_stride: How much smaller the deepest features are than the image: 8 or 16; also 2 and 4 for our own.
+        output_stride: How much smaller the deepest features are than the image: 8 or 16; for this project's own
+            networks 2 or 4 as well.
         pyramid_rates: Dilation rates of the atrous pyramid on the deepest features.
         pyramid_channels: Width of the pyramid.
         decoder_channels: Width of each decoder stage, from coarse to fine; as many as the output stride has halvings.
-        dropout: Share of the pyramid's channels dropped in training, 0 to 1.
+        dropout: Share of the pyramid's channels dropped in training, 0 to below 1.
+
+    Raises:
+        ConfigError: A number is out of range.
     """
 
     encoder: str = "resnet18"
@@ -35,6 +39,13 @@ class ModelConfig:
     pyramid_channels: int = 128
     decoder_channels: tuple[int, ...] = (96, 64, 32, 16)
     dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        _check_counts("pyramid_rates", self.pyramid_rates)
+        _check_counts("pyramid_channels", [self.pyramid_channels])
+        _check_counts("decoder_channels", self.decoder_channels)
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"model.model.dropout is {self.dropout}; wanted 0 to below 1")
 
     def arguments(self) -> dict[str, object]:
         """The configuration as plain JSON values, for checkpoints and model packages."""
@@ -78,6 +89,11 @@ def build_model(config: ModelConfig, bands: int) -> Segmenter:
     decoder = TransposedDecoder(config.pyramid_channels, [*skips, bands], config.decoder_channels)
     head = nn.Conv2d(config.decoder_channels[-1], 1, kernel_size=1)
     return Segmenter(BandNormalization(bands), backbone, pyramid, decoder, head)
+
+
+def _check_counts(name: str, values: Sequence[int]) -> None:
+    if any(value < 1 for value in values):
+        raise ConfigError(f"model.model.{name} is {', '.join(map(str, values))}; wanted 1 or more")
 
 
 def _build_backbone(config: ModelConfig, bands: int) -> DilatedResNet | DilatedBackbone:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from rasterio.enums import ColorInterp
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from seg.errors import RasterError
+from seg.raster.grid import require_real
 
 FloatImage = npt.NDArray[np.float32]
 BoolMask = npt.NDArray[np.bool_]
@@ -55,8 +56,9 @@ def read_chip(
         nodata: A further value that means "no data", for files that do not say so themselves.
 
     Raises:
-        RasterError: The window's pixels cannot be read, as in a truncated file.
+        RasterError: The window's pixels cannot be read, as in a truncated file, or are complex numbers.
     """
+    require_real(dataset)
     try:
         pixels = dataset.read(list(bands), window=window)
         valid = _unmasked(dataset, window, bands)
@@ -75,7 +77,42 @@ def read_chip(
     return Chip(image, valid)
 
 
-def _unmasked(dataset: DatasetReader, window: Window, bands: Sequence[int]) -> BoolMask:
+def read_band(
+    dataset: DatasetReader,
+    band: int,
+    window: Window | None = None,
+    shape: tuple[int, int] | None = None,
+    resampling: Resampling = Resampling.nearest,
+) -> tuple[npt.NDArray[np.generic], BoolMask]:
+    """One band's values as stored, (H, W), and where they are valid: not nodata, not NaN, not masked.
+
+    Args:
+        dataset: An open raster.
+        band: Counted from 1.
+        window: The whole raster by default.
+        shape: Height and width to read at, below the window's own for a cheap overview.
+        resampling: How values (not validity) are brought to that shape.
+
+    Raises:
+        RasterError: The file holds complex numbers, is damaged or ends early, which shows only on reading.
+    """
+    require_real(dataset)
+    window = window or whole(dataset)
+    try:
+        values = dataset.read(band, window=window, out_shape=shape, resampling=resampling)
+        valid = _unmasked(dataset, window, [band], shape)
+    except RasterioError as error:
+        raise unreadable(dataset, window, error) from error
+    if dataset.nodatavals[band - 1] is not None:
+        valid &= values != dataset.nodatavals[band - 1]
+    if values.dtype.kind == "f":
+        valid &= np.isfinite(values)
+    return values, valid
+
+
+def _unmasked(
+    dataset: DatasetReader, window: Window, bands: Sequence[int], shape: tuple[int, int] | None = None
+) -> BoolMask:
     """True where mask file or alpha band let the pixel through.
 
     GDAL's mask heeds one declaration: a mask file, else the nodata value, else alpha. Where the nodata value hides the
@@ -83,22 +120,11 @@ def _unmasked(dataset: DatasetReader, window: Window, bands: Sequence[int]) -> B
     """
     alpha = [band for band, meaning in enumerate(dataset.colorinterp, start=1) if meaning is ColorInterp.alpha]
     hidden = alpha and dataset.nodata is not None
-    masks = dataset.read(alpha, window=window) if hidden else dataset.read_masks(list(bands), window=window)
+    chosen = alpha if hidden else list(bands)
+    read = dataset.read if hidden else dataset.read_masks
+    masks = read(chosen, window=window, out_shape=None if shape is None else (len(chosen), *shape))
     unmasked: BoolMask = (masks > 0).all(axis=0)
     return unmasked
-
-
-def read_mask(dataset: DatasetReader, window: Window) -> ByteMask:
-    """The labels of a window, (H, W) uint8 as stored.
-
-    Raises:
-        RasterError: The window's pixels cannot be read.
-    """
-    try:
-        labels: ByteMask = dataset.read(1, window=window)
-    except RasterioError as error:
-        raise unreadable(dataset, window, error) from error
-    return labels
 
 
 def unreadable(dataset: DatasetReader, window: Window, error: Exception) -> RasterError:

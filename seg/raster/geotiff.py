@@ -1,6 +1,5 @@
 """Write an array as a GeoTIFF: tiled, deflated, and either whole or not at all."""
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter, MemoryFile
 
 from seg.errors import RasterError
+from seg.raster.atomic import complete_or_absent
 
 _TILE = 256
 
@@ -133,14 +133,11 @@ def _annotate(dataset: DatasetWriter, annotation: Annotation) -> None:
 def _replace(path: Path, content: bytes) -> None:
     if not path.parent.is_dir():
         raise RasterError(f"{path}: its folder {path.parent} does not exist; make it first, or choose another one")
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
-        partial.write_bytes(content)
-        partial.replace(path)
+        with complete_or_absent(path) as partial:
+            partial.write_bytes(content)
     except OSError as error:
         raise RasterError(
             f"{path}: cannot be written ({error.strerror or error}); make {path.parent} writable with space left, "
             "or choose another path"
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import rasterio
@@ -17,6 +17,10 @@ from seg.errors import RasterError
 
 # A raster without a georeference is legal input here: its grid says so by `crs` None.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+
+_EQUATOR_RADIUS_M = 6_378_137.0
+_ECCENTRICITY_SQUARED = 0.00669437999
+"""Of the WGS 84 ellipsoid; other datums differ by less than a thousandth."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +55,37 @@ class Grid:
 
     @property
     def pixel_size_m(self) -> float | None:
-        """Mean pixel side in metres, or None where the CRS is missing or geographic."""
-        if self.crs is None or not self.crs.is_projected:
+        """Mean pixel side in metres; None where the CRS is missing, or neither projected nor geographic.
+
+        Approximate in a geographic CRS, where pixels shrink towards the poles: that of the raster's centre, on the
+        WGS 84 ellipsoid; None where that is no latitude. Fit for comparing resolutions, not for areas.
+        """
+        if self.crs is None:
+            return None
+        if self.crs.is_geographic:
+            return self._pixel_size_at_centre_m()
+        if not self.crs.is_projected:
             return None
         _, factor = self.crs.linear_units_factor
         return math.sqrt(math.prod(self.pixel_size)) * float(factor)
+
+    @property
+    def georeferenced(self) -> bool:
+        """Whether the file says anything of where it lies; a PNG does not."""
+        return self.crs is not None or not self.transform.is_identity
+
+    def _pixel_size_at_centre_m(self) -> float | None:
+        if self.crs is None or self.transform.is_identity:
+            return None
+        _, radians = self.crs.units_factor
+        latitude = (self.transform @ (self.width / 2, self.height / 2))[1] * radians
+        if not abs(latitude) < math.pi / 2:
+            return None
+        # Radii of curvature of the meridian and across it: Snyder (1987), https://doi.org/10.3133/pp1395, section 4.
+        flattening = 1 - _ECCENTRICITY_SQUARED * math.sin(latitude) ** 2
+        north = _EQUATOR_RADIUS_M * (1 - _ECCENTRICITY_SQUARED) / flattening**1.5
+        east = _EQUATOR_RADIUS_M / flattening**0.5 * math.cos(latitude)
+        return math.sqrt(abs(self.transform.determinant) * north * east) * float(radians)
 
 
 @contextmanager
@@ -82,11 +112,12 @@ def read_grid(path: Path) -> Grid:
     """The grid of a raster file.
 
     Raises:
-        RasterError: The file cannot be opened, or holds no band.
+        RasterError: The file cannot be opened, or holds no band or complex numbers.
     """
     with open_raster(path) as dataset:
         if dataset.count == 0:
             raise RasterError(f"{path}: holds no band of its own; name one of its subdatasets instead")
+        require_real(dataset)
         return Grid(
             path=path,
             height=dataset.height,
@@ -97,6 +128,34 @@ def read_grid(path: Path) -> Grid:
             nodata=dataset.nodata,
             dtype=dataset.dtypes[0],
         )
+
+
+def require_real(dataset: DatasetReader) -> None:
+    """Check that a raster holds real numbers.
+
+    Raises:
+        RasterError: A band is of a complex type, of which only the real part would be read.
+    """
+    unreal = [dtype for dtype in dataset.dtypes if dtype.startswith("complex")]
+    if unreal:
+        raise RasterError(
+            f"{dataset.name}: holds complex numbers ({unreal[0]}), wanted real ones; "
+            "store what they stand for as real bands first, such as amplitude or backscatter"
+        )
+
+
+def placed_on(labels: Grid, image: Grid) -> Grid:
+    """The grid of labels that belong to an image: their own, or the image's where they have only its size.
+
+    Annotation tools write PNG, which states no place, so nothing there contradicts the image.
+
+    Args:
+        labels: The grid of a mask, as its file states it.
+        image: The grid of what it labels.
+    """
+    if labels.georeferenced or (labels.height, labels.width) != (image.height, image.width):
+        return labels
+    return replace(labels, crs=image.crs, transform=image.transform)
 
 
 def require_same_grid(grid: Grid, reference: Grid) -> None:

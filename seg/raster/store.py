@@ -1,7 +1,6 @@
 """The finished blocks of an unfinished run: each written once, atomically, so that a killed run can go on."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seg.errors import RasterError
+from seg.raster.atomic import complete_or_absent
 
 HEADER = "run.json"
 BlockPixels = npt.NDArray[np.uint8]
@@ -42,9 +42,8 @@ class BlockStore:
             self._header.unlink(missing_ok=True)
             for block in self.folder.glob("*.npy"):
                 block.unlink()
-            temporary = self._header.with_suffix(".tmp")
-            temporary.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
-            temporary.replace(self._header)
+            with complete_or_absent(self._header) as temporary:
+                temporary.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
 
     def __contains__(self, name: str) -> bool:
         return self._path(name).exists()
@@ -60,13 +59,8 @@ class BlockStore:
             RasterError: It cannot be written, as on a full disk.
         """
         path = self._path(name)
-        temporary = path.with_suffix(".tmp")
-        with _written(path):
-            with temporary.open("wb") as file:
-                np.save(file, pixels, allow_pickle=False)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+        with _written(path), complete_or_absent(path) as temporary, temporary.open("wb") as file:
+            np.save(file, pixels, allow_pickle=False)
 
     def read(self, name: str) -> BlockPixels:
         """The (layers, H, W) uint8 pixels of a finished block.

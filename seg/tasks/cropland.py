@@ -1,5 +1,6 @@
 """Training, validation and test of a cropland network."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -23,10 +24,19 @@ class OptimizerConfig:
     Args:
         learning_rate: Its largest value.
         weight_decay: Decay of convolution weights; norms and biases have none.
+
+    Raises:
+        ConfigError: A number is out of range.
     """
 
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
+
+    def __post_init__(self) -> None:
+        if not 0 < self.learning_rate < math.inf:
+            raise ConfigError(f"model.optimizer.learning_rate is {self.learning_rate}; wanted above 0")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ConfigError(f"model.optimizer.weight_decay is {self.weight_decay}; wanted 0 or more")
 
 
 class CroplandTask(L.LightningModule):
@@ -37,7 +47,10 @@ class CroplandTask(L.LightningModule):
         model: What the network is made of.
         loss: The mixture of losses.
         optimizer: How weights are updated.
-        threshold: Probability from which a pixel counts as cropland, 0 to 1.
+        threshold: Probability above which a pixel counts as cropland, 0 to 1.
+
+    Raises:
+        ConfigError: An argument cannot work.
     """
 
     def __init__(
@@ -50,6 +63,8 @@ class CroplandTask(L.LightningModule):
         threshold: float = 0.5,
     ) -> None:
         super().__init__()
+        if not 0 <= threshold <= 1:
+            raise ConfigError(f"model.threshold is {threshold}; wanted 0 to 1")
         # Plain values only: a checkpoint is loaded without unpickling any class.
         self.save_hyperparameters(
             {
@@ -85,6 +100,11 @@ class CroplandTask(L.LightningModule):
             raise ConfigError(
                 "the model has no band statistics; before fit, call fill_normalization with those of the training split"
             )
+
+    def on_train_start(self) -> None:
+        """Start at the schedule's rate: a run that is extended was restored with that of its end, which is 0."""
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = group["initial_lr"] * self._cosine(self.trainer.global_step)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """The loss of a batch."""
@@ -125,9 +145,12 @@ class CroplandTask(L.LightningModule):
             ],
             lr=self.optimizer_config.learning_rate,
         )
-        steps = max(int(self.trainer.estimated_stepping_batches), 1)
-        scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._cosine)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _cosine(self, step: int) -> float:
+        """Factor of the learning rate; of this trainer's length, also where a checkpoint's was shorter."""
+        return (1 + math.cos(math.pi * min(step / self.trainer.estimated_stepping_batches, 1))) / 2
 
     def _shared_step(self, batch: dict[str, Tensor], stage: str, metrics: MetricCollection | None = None) -> Tensor:
         image, mask = batch["image"], batch["mask"]

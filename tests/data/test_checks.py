@@ -1,16 +1,25 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rasterio import Affine
+from rasterio.enums import ColorInterp
 
 from seg.data.catalogue import Scene
-from seg.data.checks import check_labels, check_scene
+from seg.data.checks import (
+    MAX_VALUES,
+    LabelCounts,
+    check_scene,
+    count_labels,
+    require_both_classes,
+    require_loadable,
+)
 from seg.errors import DatasetError, RasterError
+from seg.raster.grid import Grid
 
 WriteRaster = Callable[..., Path]
-SCENE = Scene(Path("image.tif"), Path("mask.tif"), 0)
 
 
 @pytest.fixture
@@ -47,7 +56,7 @@ def test_a_mask_on_another_grid_is_refused(
 
 
 def test_a_mask_of_several_bands_is_refused(scene_with: Callable[..., Scene]) -> None:
-    with pytest.raises(DatasetError, match=r"mask\.tif: has 3 bands; wanted a mask with one band of labels"):
+    with pytest.raises(RasterError, match=r"mask\.tif: has 3 bands, but a class map or mask has one"):
         check_scene(scene_with((3, 8, 9)), [1])
 
 
@@ -59,27 +68,56 @@ def test_the_band_that_an_image_lacks_is_named(
         check_scene(scene_with(), bands)
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "float32"])
-def test_known_labels_come_as_uint8_from_any_type(dtype: str) -> None:
-    labels = check_labels(SCENE, np.array([[0, 1, 255]], dtype=dtype))
-    assert (labels.dtype, labels.tolist()) == (np.uint8, [[0, 1, 255]])
+def test_a_mask_beside_an_alpha_band_is_one_band(scene_with: Callable[..., Scene]) -> None:
+    meanings = [ColorInterp.gray, ColorInterp.alpha]
+    assert check_scene(scene_with((2, 8, 9), meanings=meanings), [1]).bands == 3
 
 
-@pytest.mark.parametrize(
-    ("values", "dtype", "unknown"),
-    [
-        ([0, 7, 1], "uint8", r"\[7\]"),
-        ([2, 3, 0], "uint8", r"\[2, 3\]"),
-        ([0, -1], "int16", r"\[-1\]"),
-        ([256, 257, 511], "int16", r"\[256, 257, 511\]"),
-        ([0.5, 1], "float32", r"\[0\.5\]"),
-        ([0, np.nan], "float32", r"\[nan\]"),
-        ([1, 1e30], "float64", r"\[1e\+30\]"),
-    ],
-    ids=["7", "several", "-1 wraps to 255", "multiples of 256 wrap", "a half", "nan", "huge"],
-)
-def test_unknown_labels_are_named_with_the_known_ones(values: list[float], dtype: str, unknown: str) -> None:
-    with pytest.raises(
-        DatasetError, match=rf"mask\.tif: has the values {unknown}; wanted 0 \(other\), 1 \(cropland\), 255 \(ignore\)"
-    ):
-        check_labels(SCENE, np.array([values], dtype=dtype))
+def test_a_mask_that_calls_a_label_nodata_is_refused(scene_with: Callable[..., Scene]) -> None:
+    with pytest.raises(RasterError, match=r"mask\.tif: nodata is 0, which is also the label 'other'"):
+        check_scene(scene_with(nodata=0), [1])
+
+
+def png_mask(write_raster: WriteRaster, scene: Scene, width: int) -> Scene:
+    """The scene with a mask of 8 rows as annotation tools write it: a PNG that states no place."""
+    labels = np.zeros((8, width), dtype=np.uint8)
+    return replace(
+        scene, mask=write_raster(scene.mask.with_suffix(".png"), labels, driver="PNG", crs=None, transform=None)
+    )
+
+
+def test_a_png_mask_lies_on_an_image_of_its_size(scene_with: Callable[..., Scene], write_raster: WriteRaster) -> None:
+    scene = png_mask(write_raster, scene_with(), width=9)
+    assert check_scene(scene, [1]).path == scene.image
+
+
+def test_a_png_mask_of_another_size_is_refused(scene_with: Callable[..., Scene], write_raster: WriteRaster) -> None:
+    with pytest.raises(RasterError, match=r"mask\.png: size is 10x8, but .*image\.tif has 9x8"):
+        check_scene(png_mask(write_raster, scene_with(), width=10), [1])
+
+
+@pytest.mark.parametrize("width", [8_000, 8_001])
+def test_a_scene_too_large_to_train_on_whole_is_refused(width: int) -> None:
+    grid = Grid(Path("huge.tif"), 2_000, width, 4, None, Affine.identity(), None, "uint16")
+    if 4 * 2_000 * width <= MAX_VALUES:
+        require_loadable(grid, 4)
+        return
+    with pytest.raises(DatasetError, match=r"huge\.tif: has 8001x2000 pixels in 4 bands, .* up to 64 million; cut"):
+        require_loadable(grid, 4)
+
+
+def test_labels_are_counted_by_class(scene_with: Callable[..., Scene], write_raster: WriteRaster) -> None:
+    scene = scene_with()
+    write_raster(scene.mask, np.array([[0, 1, 1], [255, -1, 0]], dtype=np.int16), nodata=-1)
+    assert count_labels(scene) == LabelCounts(other=2, cropland=2, ignored=2)
+
+
+@pytest.mark.parametrize(("other", "cropland"), [(9, 0), (0, 9), (0, 0)])
+def test_a_split_without_one_of_the_classes_is_refused_with_its_counts(other: int, cropland: int) -> None:
+    problem = rf"2 training scenes have {cropland} pixels of cropland, {other} of other and 7 without .* recode"
+    with pytest.raises(DatasetError, match=problem):
+        require_both_classes(Path("data"), [LabelCounts(other, cropland, 7), LabelCounts(0, 0, 0)])
+
+
+def test_classes_may_lie_in_different_scenes() -> None:
+    require_both_classes(Path("data"), [LabelCounts(1, 0, 0), LabelCounts(0, 1, 0)])

@@ -158,7 +158,7 @@ def test_unknown_labels_are_found_before_training(root: Path, write_raster: Writ
         labels, transform = dataset.read(), dataset.transform
     labels[0, 3, 3] = 7
     write_raster(root / "masks" / NAMES[4], labels, transform=transform)
-    with pytest.raises(DatasetError, match=r"masks/scene_4\.tif: has the values \[7\]"):
+    with pytest.raises(RasterError, match=r"masks/scene_4\.tif: holds the values 7, wanted 0"):
         CroplandDataModule(root=root).setup("fit")
 
 
@@ -180,4 +180,52 @@ def test_a_checkpoint_keeps_band_names_and_pixel_size(root: Path, write_raster: 
     write_raster(root / "images" / NAMES[0], image, descriptions=names, transform=transform, nodata=0)
 
     state = CroplandDataModule(root=root, bands=[3, 1]).state_dict()
-    assert state == {"band_names": ["red", "blue"], "pixel_size_m": 10.0}
+    assert state == {
+        "band_names": ["red", "blue"],
+        "bands": [3, 1],
+        "image_bands": 3,
+        "nodata": None,
+        "pixel_size_m": 10.0,
+    }
+
+
+def test_a_checkpoint_keeps_the_nodata_setting_as_a_plain_number(root: Path) -> None:
+    state = CroplandDataModule(root=root, nodata=65535).state_dict()
+    assert (state["nodata"], type(state["nodata"]), state["bands"]) == (65535.0, float, [1, 2, 3])
+
+
+def recode(root: Path, write_raster: WriteRaster, names: list[str], codes: dict[int, int]) -> None:
+    """Write masks anew with other values."""
+    for name in names:
+        with rasterio.open(root / "masks" / name) as dataset:
+            labels, transform = dataset.read(), dataset.transform
+        recoded = np.vectorize(lambda value: codes.get(value, value), otypes=[np.uint8])(labels)
+        write_raster(root / "masks" / name, recoded, transform=transform)
+
+
+def test_masks_of_0_and_255_are_refused_before_training(root: Path, write_raster: WriteRaster) -> None:
+    recode(root, write_raster, NAMES, {1: 255})
+    with pytest.raises(DatasetError, match=r"4 training scenes have 0 pixels of cropland, .* 255 is no label"):
+        CroplandDataModule(root=root).setup("fit")
+
+
+def test_a_held_out_fold_without_cropland_is_no_error(root: Path, write_raster: WriteRaster) -> None:
+    recode(root, write_raster, NAMES[:1], {1: 0})
+    CroplandDataModule(root=root, fold=0).setup("fit")
+
+
+def test_a_training_split_without_cropland_may_still_be_validated(root: Path, write_raster: WriteRaster) -> None:
+    recode(root, write_raster, NAMES[1:], {1: 0})
+    CroplandDataModule(root=root, fold=0).setup("validate")
+
+
+def test_a_scene_too_large_is_found_before_training(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seg.data.checks.MAX_VALUES", 24 * 10 * 3)
+    with pytest.raises(DatasetError, match=r"scene_0\.tif: has 16x16 pixels in 3 bands"):
+        CroplandDataModule(root=root).setup("fit")
+
+
+@pytest.mark.parametrize("name", ["workers", "seed"])
+def test_a_negative_number_is_refused(root: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"data\.{name} is -1; wanted 0 or more"):
+        CroplandDataModule(root=root, **{name: -1})

@@ -8,7 +8,7 @@ import torch
 
 from seg.data.catalogue import Scene
 from seg.data.datasets import Example, Reading, Sample, SampleKey, SceneDataset
-from seg.errors import DatasetError
+from seg.errors import RasterError
 from seg.labels import IGNORE
 
 WriteRaster = Callable[..., Path]
@@ -90,8 +90,13 @@ def test_another_seed_or_epoch_draws_anew(scenes: list[Scene], seed: int, epoch:
 
 def test_unknown_labels_are_refused(write_raster: WriteRaster, scenes: list[Scene]) -> None:
     write_raster(scenes[1].mask, np.full((5, 3), 7, dtype=np.uint8))
-    with pytest.raises(DatasetError, match=r"1\.tif: has the values \[7\]"):
+    with pytest.raises(RasterError, match=r"1\.tif: holds the values 7, wanted 0"):
         _ = SceneDataset(scenes, READING)[1]
+
+
+def test_nodata_of_the_mask_itself_does_not_count(write_raster: WriteRaster, scenes: list[Scene]) -> None:
+    write_raster(scenes[1].mask, np.full((5, 3), -1, dtype=np.int16), nodata=-1)
+    assert (SceneDataset(scenes, READING)[1]["mask"] == IGNORE).all()
 
 
 def test_no_file_stays_open_over_many_epochs(scenes: list[Scene]) -> None:

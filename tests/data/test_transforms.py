@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from seg.data.datasets import Sample
 from seg.data.transforms import Augmentation, AugmentationConfig
+from seg.errors import ConfigError
 
 NOTHING = AugmentationConfig(dihedral=False)
 RADIOMETRIC = AugmentationConfig(dihedral=False, gain=0.1, offset=0.1, noise=0.1)
@@ -133,3 +134,10 @@ def test_noise_differs_by_pixel_and_is_counted_in_standard_deviations_of_the_ban
         flat(0), np.random.default_rng(0)
     )
     assert noisy.image.std(axis=(1, 2)) == pytest.approx([5, 500], rel=0.15)
+
+
+@pytest.mark.parametrize("name", ["gain", "offset", "noise"])
+@pytest.mark.parametrize("strength", [-1.0, float("nan"), float("inf")])
+def test_a_strength_that_is_no_standard_deviation_is_refused(name: str, strength: float) -> None:
+    with pytest.raises(ConfigError, match=rf"data\.augmentation\.{name} is {strength:g}; wanted .* 0 or more"):
+        AugmentationConfig(**{name: strength})

@@ -124,6 +124,11 @@ def bad_inputs(write_raster: WriteRaster, folder: Path) -> dict[str, Path]:
     }
 
 
+def test_a_reference_without_georeference_is_compared_by_its_size(write_raster: WriteRaster, prediction: Path) -> None:
+    png = write_raster("mask.png", random_classes(1), driver="PNG", crs=None, transform=None)
+    assert count_confusion(prediction, png).counts == count_pixels(random_classes(0), random_classes(1))
+
+
 @pytest.mark.parametrize("role", ["prediction", "reference"])
 def test_bad_raster_is_named_with_what_is_wrong(
     write_raster: WriteRaster, tmp_path: Path, prediction: Path, reference: Path, role: str

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from seg.errors import ConfigError
-from seg.evaluation.output import complete_or_absent, make_output_folder, require_output_folder
+from seg.evaluation.output import make_output_folder, require_output_folder
 
 
 def test_check_makes_nothing(tmp_path: Path) -> None:
@@ -43,18 +43,3 @@ def test_refusal_of_the_system_to_make_the_folder_is_one_error(tmp_path: Path, m
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(ConfigError, match=r"report: cannot be made \(Read-only file system\)"):
         make_output_folder(tmp_path / "report")
-
-
-def test_interrupted_write_leaves_the_old_file_alone(tmp_path: Path) -> None:
-    path = tmp_path / "accuracy.json"
-    path.write_text("old")
-
-    def write_half() -> None:
-        with complete_or_absent(path) as temporary:
-            temporary.write_text("ne")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_half()
-    assert [file.name for file in tmp_path.iterdir()] == ["accuracy.json"]
-    assert path.read_text() == "old"

@@ -8,7 +8,7 @@ from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
 from seg.errors import RasterError
-from seg.raster.chips import Chip, read_chip, read_mask, whole
+from seg.raster.chips import Chip, read_band, read_chip, whole
 from seg.raster.grid import open_raster
 
 WriteRaster = Callable[..., Path]
@@ -163,10 +163,12 @@ def test_invalid_pixels_hold_the_fill_value_of_their_band(write_raster: WriteRas
     assert (chip.image[:, with_hole()] == 1).all()
 
 
-def test_labels_come_as_they_are_stored(write_raster: WriteRaster, tmp_path: Path) -> None:
-    labels = np.array([[0, 1, 255], [7, 0, 1]], dtype=np.uint8)
-    with open_raster(write_raster(tmp_path / "a.tif", labels)) as dataset:
-        np.testing.assert_array_equal(read_mask(dataset, whole(dataset)), labels)
+def test_complex_numbers_are_refused(write_raster: WriteRaster, tmp_path: Path) -> None:
+    with (
+        open_raster(write_raster(tmp_path / "radar.tif", np.ones((2, 2), dtype=np.complex64))) as dataset,
+        pytest.raises(RasterError, match=r"radar\.tif: holds complex numbers \(complex64\), wanted real ones"),
+    ):
+        read_chip(dataset, whole(dataset), [1], [0])
 
 
 @pytest.fixture
@@ -187,15 +189,15 @@ def test_truncated_image_is_named_when_its_missing_pixels_are_read(truncated: Pa
         read_chip(dataset, Window(0, 96, 128, 32), [1, 2], [0, 0])
 
 
-def test_truncated_mask_is_named_when_its_missing_pixels_are_read(truncated: Path) -> None:
+def test_truncated_band_is_named_when_its_missing_pixels_are_read(truncated: Path) -> None:
     with (
         open_raster(truncated) as dataset,
         pytest.raises(RasterError, match=r"half\.tif: pixels at row 0, column 0 cannot be read .* truncated"),
     ):
-        read_mask(dataset, whole(dataset))
+        read_band(dataset, 1)
 
 
 def test_message_about_unreadable_pixels_is_one_line(truncated: Path) -> None:
     with open_raster(truncated) as dataset, pytest.raises(RasterError) as raised:
-        read_mask(dataset, whole(dataset))
+        read_band(dataset, 1)
     assert "\n" not in str(raised.value)

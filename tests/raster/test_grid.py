@@ -8,7 +8,7 @@ from rasterio import Affine
 from rasterio.crs import CRS
 
 from seg.errors import RasterError
-from seg.raster.grid import Grid, read_grid, require_same_grid
+from seg.raster.grid import Grid, placed_on, read_grid, require_same_grid
 
 WriteRaster = Callable[..., Path]
 UTM = CRS.from_epsg(32633)
@@ -105,10 +105,10 @@ def test_pixel_size_is_measured_along_the_rasters_own_axes() -> None:
 
 @pytest.mark.parametrize(
     ("crs", "metres"),
-    [("EPSG:32633", 10), ("EPSG:32633+5773", 10), ("EPSG:2263", 10 * 1200 / 3937), ("EPSG:4326", None), (None, None)],
-    ids=["metres", "metres with heights", "US survey feet", "geographic", "none"],
+    [("EPSG:32633", 10), ("EPSG:32633+5773", 10), ("EPSG:2263", 10 * 1200 / 3937), ("EPSG:4978", None), (None, None)],
+    ids=["metres", "metres with heights", "US survey feet", "geocentric", "none"],
 )
-def test_pixel_size_in_metres_is_known_for_projected_crs_alone(crs: str | None, metres: float | None) -> None:
+def test_pixel_size_in_metres_follows_the_unit_of_the_crs(crs: str | None, metres: float | None) -> None:
     grid = replace(GRID, crs=CRS.from_user_input(crs) if crs else None)
 
     assert grid.pixel_size_m == (None if metres is None else pytest.approx(metres))
@@ -116,3 +116,47 @@ def test_pixel_size_in_metres_is_known_for_projected_crs_alone(crs: str | None, 
 
 def test_pixel_size_in_metres_of_oblong_pixels_is_the_side_of_a_square_of_that_area() -> None:
     assert replace(GRID, transform=Affine.scale(4, -9)).pixel_size_m == pytest.approx(6)
+
+
+# Metres of a degree of latitude and of longitude on WGS 84, as tables of it say.
+@pytest.mark.parametrize(
+    ("latitude", "north", "east"), [(0, 110_574, 111_320), (45, 111_132, 78_847), (-60, 111_412, 55_800)]
+)
+def test_pixel_size_in_metres_of_degrees_is_that_of_the_centre(latitude: float, north: float, east: float) -> None:
+    degrees = Affine(1e-4, 0, 15 - 15e-4, 0, -2e-4, latitude + 20e-4)
+    grid = replace(GRID, crs=CRS.from_epsg(4326), transform=degrees)
+
+    assert grid.pixel_size_m == pytest.approx((1e-4 * east * 2e-4 * north) ** 0.5, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [Affine.identity(), Affine(10, 0, 500_000, 0, -10, 5_000_000), Affine(1, 0, 0, 0, -1, 100)],
+    ids=["identity", "metres", "the pole"],
+)
+def test_pixel_size_in_metres_is_unknown_where_the_centre_has_no_latitude(transform: Affine) -> None:
+    assert replace(GRID, crs=CRS.from_epsg(4326), transform=transform).pixel_size_m is None
+
+
+def test_complex_rasters_are_refused(write_raster: WriteRaster, tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "radar.tif", np.ones((2, 2), dtype=np.complex64))
+
+    with pytest.raises(RasterError, match=r"radar\.tif: holds complex numbers \(complex64\), wanted real ones"):
+        read_grid(path)
+
+
+def test_labels_without_a_place_take_that_of_an_image_of_their_size() -> None:
+    labels = replace(GRID, path=Path("b.png"), crs=None, transform=Affine.identity())
+
+    require_same_grid(placed_on(labels, GRID), GRID)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"height": 21}, {"crs": UTM}, {"transform": GRID.transform}],
+    ids=["another size", "a crs", "a transform"],
+)
+def test_labels_that_say_where_they_lie_keep_their_place(change: dict[str, object]) -> None:
+    labels = replace(GRID, path=Path("b.png"), **({"crs": None, "transform": Affine.identity()} | change))
+
+    assert placed_on(labels, GRID) == labels

@@ -1,3 +1,6 @@
+import math
+from pathlib import Path
+
 import lightning as L
 import pytest
 import torch
@@ -116,3 +119,37 @@ def test_hyperparameters_are_plain_values(task: CroplandTask) -> None:
 def test_impossible_loss_weights_are_refused(loss: LossConfig) -> None:
     with pytest.raises(ConfigError, match="loss weights"):
         CroplandTask(bands=2, model=TINY, loss=loss)
+
+
+class Rates(L.Callback):
+    """Note the learning rate of each step."""
+
+    def __init__(self) -> None:
+        self.seen: list[float] = []
+
+    def on_train_batch_start(self, trainer: L.Trainer, *_: object) -> None:
+        self.seen.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+
+def test_the_learning_rate_falls_to_0_over_the_whole_run(task: CroplandTask) -> None:
+    rates = Rates()
+    trainer(max_epochs=4, callbacks=[rates]).fit(task, LOADER, LOADER)
+    wanted = [0.01 * (1 + math.cos(math.pi * step / 4)) / 2 for step in range(4)]
+    assert rates.seen == pytest.approx(wanted)
+
+
+def test_a_finished_run_that_is_extended_goes_on_with_the_longer_schedule(task: CroplandTask, tmp_path: Path) -> None:
+    first = trainer(max_epochs=4)
+    first.fit(task, LOADER, LOADER)
+    first.save_checkpoint(tmp_path / "end.ckpt")
+    rates = Rates()
+    longer = trainer(max_epochs=8, callbacks=[rates])
+    longer.fit(task, LOADER, LOADER, ckpt_path=tmp_path / "end.ckpt", weights_only=True)
+    wanted = [0.01 * (1 + math.cos(math.pi * step / 8)) / 2 for step in range(4, 8)]
+    assert rates.seen == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("arguments", [{"learning_rate": 0.0}, {"learning_rate": -1.0}, {"weight_decay": -1.0}])
+def test_an_optimizer_that_cannot_work_is_refused(arguments: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=r"model\.optimizer\.\w+ is .*; wanted"):
+        OptimizerConfig(**arguments)

@@ -1,47 +1,17 @@
-"""Read pixels with their validity, and class rasters (maps and masks) with their values checked."""
+"""Read class rasters (maps and masks): other, cropland, or no value; whatever else they hold is refused."""
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, Resampling
-from rasterio.errors import RasterioError
+from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from seg.errors import RasterError
 from seg.labels import CROPLAND, IGNORE, LABEL_NAMES, OTHER
-from seg.raster.chips import unreadable, whole
+from seg.raster.chips import ByteMask, read_band
 
 NAMED_VALUES = 5
 """An error names at most so many of the values it found: a probability map has hundreds."""
-
-
-def read_pixels(
-    dataset: DatasetReader,
-    band: int,
-    window: Window | None = None,
-    shape: tuple[int, int] | None = None,
-    resampling: Resampling = Resampling.nearest,
-) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-    """One band's values as stored, (H, W), and where they are valid: not nodata, not NaN, not masked.
-
-    Args:
-        dataset: An open raster.
-        band: Counted from 1.
-        window: The whole raster by default.
-        shape: Height and width to read at, below the window's own for a cheap overview.
-        resampling: How values (not validity) are brought to that shape.
-
-    Raises:
-        RasterError: The file is damaged or ends early, which shows only on reading.
-    """
-    try:
-        values = dataset.read(band, window=window, out_shape=shape, resampling=resampling)
-        valid = dataset.read_masks(band, window=window, out_shape=shape) != 0
-    except RasterioError as error:
-        raise unreadable(dataset, window or whole(dataset), error) from error
-    if values.dtype.kind == "f":
-        valid &= np.isfinite(values)
-    return values, valid
 
 
 def class_band(dataset: DatasetReader) -> int:
@@ -64,13 +34,20 @@ def class_band(dataset: DatasetReader) -> int:
     return bands[0]
 
 
-def read_classes(dataset: DatasetReader, window: Window | None = None) -> NDArray[np.uint8]:
+def read_classes(dataset: DatasetReader, window: Window | None = None) -> ByteMask:
     """A window of a class map or mask, (H, W): OTHER, CROPLAND, or IGNORE where it has no value.
 
+    No value is IGNORE itself, nodata, NaN, and what an alpha band or a mask file hides.
+
+    Args:
+        dataset: An open raster of any data type.
+        window: The whole raster by default.
+
     Raises:
-        RasterError: It cannot be read, has several bands, or holds a valid value that is no label.
+        RasterError: It cannot be read, has several bands, declares a label as nodata, or holds a value that is no
+            label where there is data.
     """
-    values, valid = read_pixels(dataset, class_band(dataset), window)
+    values, valid = read_band(dataset, class_band(dataset), window)
     classes = np.full(values.shape, IGNORE, dtype=np.uint8)
     classes[valid & (values == OTHER)] = OTHER
     classes[valid & (values == CROPLAND)] = CROPLAND

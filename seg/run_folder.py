@@ -1,0 +1,47 @@
+"""The folder of a run: which one may be used, and how an earlier run in it is kept."""
+
+from pathlib import Path
+
+from seg.errors import ConfigError
+
+METRICS = "metrics.csv"
+CONFIG = "config.yaml"
+
+
+def last_checkpoint(folder: str | None, root: str) -> Path:
+    """Where the last checkpoint of a run lies: in the folder that was asked for, or in that of the run."""
+    return Path(folder or Path(root) / "checkpoints") / "last.ckpt"
+
+
+def check_run_folder(root: Path) -> None:
+    """Refuse a folder that holds anything but a run, so that no data are written over or moved.
+
+    Raises:
+        ConfigError: It is a file, holds something else, or is where the command was called.
+    """
+    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+        return
+    of_a_run = (root / "checkpoints").is_dir() or any(root.glob("events.out.tfevents.*"))
+    if not (root / METRICS).is_file() and not ((root / CONFIG).is_file() and of_a_run):
+        raise ConfigError(
+            f"trainer.default_root_dir is {root}, which is not empty and holds no run ({METRICS}, or {CONFIG} with "
+            "checkpoints/); wanted a new or empty folder, or that of an earlier run"
+        )
+    if Path.cwd().is_relative_to(root):
+        raise ConfigError(f"trainer.default_root_dir is {root}, the current folder or above it; choose another")
+
+
+def keep_earlier(path: Path) -> None:
+    """Move what an earlier run wrote out of the way of a new one, so that nothing is lost.
+
+    Args:
+        path: The folder of a run, which `check_run_folder` let pass,
+            or the metrics file of one that is resumed; Lightning would delete its lines.
+    """
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    number = 1
+    while (kept := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
+        number += 1
+    path.rename(kept)
+    print(f"{path}: was there already; what an earlier run wrote is now {kept}")

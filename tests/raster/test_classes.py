@@ -1,0 +1,92 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rasterio.enums import ColorInterp
+from rasterio.windows import Window
+
+from seg.errors import RasterError
+from seg.labels import CROPLAND, IGNORE, OTHER
+from seg.raster.classes import read_classes
+from seg.raster.grid import open_raster
+
+WriteRaster = Callable[..., Path]
+
+
+@pytest.fixture
+def classes_of(write_raster: WriteRaster, tmp_path: Path) -> Callable[..., np.ndarray]:
+    """A function that writes labels with the profile given and reads them as classes."""
+
+    def read(labels: object, dtype: str = "uint8", **profile: object) -> np.ndarray:
+        with open_raster(write_raster(tmp_path / "mask.tif", np.array(labels, dtype=dtype), **profile)) as dataset:
+            return read_classes(dataset)
+
+    return read
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "float32"])
+def test_known_labels_come_as_uint8_from_any_type(classes_of: Callable[..., np.ndarray], dtype: str) -> None:
+    classes = classes_of([[0, 1, 255]], dtype)
+    assert (classes.dtype, classes.tolist()) == (np.uint8, [[OTHER, CROPLAND, IGNORE]])
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "unknown"),
+    [
+        ([0, 7, 1], "uint8", "7"),
+        ([2, 3, 0], "uint8", "2, 3"),
+        ([0, -1], "int16", "-1"),
+        ([256, 257, 511], "int16", "256, 257, 511"),
+        ([0.5, 1], "float32", r"0\.5"),
+        ([1, 1e30], "float64", r"1e\+30"),
+    ],
+    ids=["7", "several", "-1 wraps to 255", "multiples of 256 wrap", "a half", "huge"],
+)
+def test_unknown_labels_are_named_with_the_known_ones(
+    classes_of: Callable[..., np.ndarray], values: list[float], dtype: str, unknown: str
+) -> None:
+    known = r"wanted 0 \(other\), 1 \(cropland\) or 255 \(no label"
+    with pytest.raises(RasterError, match=rf"mask\.tif: holds the values {unknown}, {known}"):
+        classes_of([values], dtype)
+
+
+@pytest.mark.parametrize(
+    ("missing", "dtype", "nodata"), [(-1, "int16", -1), (9, "uint8", 9), (np.nan, "float32", None)]
+)
+def test_nodata_is_no_label(
+    classes_of: Callable[..., np.ndarray], missing: float, dtype: str, nodata: float | None
+) -> None:
+    assert classes_of([[0, missing, 1]], dtype, nodata=nodata).tolist() == [[OTHER, IGNORE, CROPLAND]]
+
+
+def test_what_an_alpha_band_hides_is_no_label(classes_of: Callable[..., np.ndarray]) -> None:
+    layers = [[[0, 0, 1]], [[255, 0, 255]]]
+    classes = classes_of(layers, meanings=[ColorInterp.gray, ColorInterp.alpha])
+    assert classes.tolist() == [[OTHER, IGNORE, CROPLAND]]
+
+
+def test_nodata_does_not_switch_the_alpha_band_off(classes_of: Callable[..., np.ndarray]) -> None:
+    layers = [[[0, 0, 1, 9]], [[255, 0, 255, 255]]]
+    classes = classes_of(layers, meanings=[ColorInterp.gray, ColorInterp.alpha], nodata=9)
+    assert classes.tolist() == [[OTHER, IGNORE, CROPLAND, IGNORE]]
+
+
+def test_what_a_mask_file_hides_is_no_label(classes_of: Callable[..., np.ndarray]) -> None:
+    assert classes_of([[0, 0, 1]], mask=[[True, False, True]]).tolist() == [[OTHER, IGNORE, CROPLAND]]
+
+
+def test_a_mask_file_does_not_switch_nodata_off(classes_of: Callable[..., np.ndarray]) -> None:
+    classes = classes_of([[0, 0, 1, 9]], mask=[[True, False, True, True]], nodata=9)
+    assert classes.tolist() == [[OTHER, IGNORE, CROPLAND, IGNORE]]
+
+
+@pytest.mark.parametrize("nodata", [0, 1])
+def test_a_label_declared_as_nodata_is_refused(classes_of: Callable[..., np.ndarray], nodata: int) -> None:
+    with pytest.raises(RasterError, match=rf"mask\.tif: nodata is {nodata}, which is also the label"):
+        classes_of([[0, 1]], nodata=nodata)
+
+
+def test_a_window_gives_its_own_labels(write_raster: WriteRaster, tmp_path: Path) -> None:
+    with open_raster(write_raster(tmp_path / "mask.tif", np.eye(4, dtype=np.uint8))) as dataset:
+        assert read_classes(dataset, Window(1, 2, 2, 1)).tolist() == [[OTHER, CROPLAND]]

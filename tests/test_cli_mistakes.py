@@ -1,0 +1,106 @@
+"""What a user gets wrong on the command line of training: one line, exit status 2, and nothing is lost."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from seg.cli import main
+from tiny_run import write_config
+
+
+@pytest.fixture
+def config(tmp_path: Path, make_dataset: Callable[..., Path]) -> Path:
+    """A configuration whose run a test may start and change."""
+    return write_config(tmp_path, make_dataset)
+
+
+def last_line(captured: str) -> str:
+    return captured.strip().splitlines()[-1]
+
+
+def test_a_folder_of_other_things_is_left_alone(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["fit", f"--config={config}", f"--trainer.default_root_dir={tmp_path / 'data'}"]) == 2
+    assert f"{tmp_path / 'data'}, which is not empty and holds no run" in last_line(capsys.readouterr().err)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("words", [["--data.fold=7"], ["--data.bands=[1,9]"]])
+def test_a_run_that_cannot_start_leaves_the_earlier_one_where_it_is(
+    config: Path, tmp_path: Path, words: list[str]
+) -> None:
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "metrics.csv").write_text("epoch\n")
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["fit", f"--config={config}", *words]) == 2
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("stage", ["validate", "test"])
+def test_scoring_needs_a_checkpoint(config: Path, stage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([stage, f"--config={config}"]) == 2
+    assert f"{stage} has no --ckpt_path" in last_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("words", "hints"),
+    [
+        (["--data.flod=1"], ["data.flod", "nearest known key is 'data.fold'"]),
+        (["--model.model.encodr=resnet18"], ["nearest known key is 'model.model.encoder'"]),
+        (["--trainer.max_epoch=2"], ["nearest known key is 'trainer.max_epochs'"]),
+        (["--data.root=nowhere"], ["nowhere", "images/"]),
+        (["--model.model.encoder=resnet81"], ["resnet81", "resnet18"]),
+        (["--data.fold=7"], ["data.fold 7", "5 folds"]),
+        (["--data.bands=[1,9]"], ["scene_0.tif", "3 bands", "band 9"]),
+        (["--warmup.start_factor=2"], ["start_factor=2"]),
+        (["--ckpt_path=last"], ["last.ckpt", "no such file"]),
+        (["--ckpt_path=none.ckpt"], ["none.ckpt", "no such file"]),
+        (["--model.model.dropout=2"], ["model.model.dropout is 2", "wanted 0 to below 1"]),
+        (["--model.model.pyramid_rates=[0]"], ["model.model.pyramid_rates is 0", "1 or more"]),
+        (["--model.model.pyramid_channels=0"], ["model.model.pyramid_channels is 0", "1 or more"]),
+        (["--model.optimizer.learning_rate=-1"], ["model.optimizer.learning_rate is -1", "above 0"]),
+        (["--model.optimizer.weight_decay=-1"], ["model.optimizer.weight_decay is -1", "0 or more"]),
+        (["--model.threshold=7"], ["model.threshold is 7", "0 to 1"]),
+        (["--model.model.dropout=abc"], ["--model.model.dropout is 'abc'; wanted float"]),
+        (["--seed_everything=-1"], ["seed_everything is -1"]),
+        (["--trainer.devices=0"], ["devices='0'", "not a valid"]),
+        (["--trainer.accelerator=abacus"], ["abacus"]),
+        (["--trainer.max_epochs=0"], ["max_epochs is 0", "at least 1 epoch"]),
+        (["--trainer.max_epochs=-1"], ["max_epochs is -1"]),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_status_2(
+    config: Path, words: list[str], hints: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", f"--config={config}", *words]) == 2
+    error = capsys.readouterr().err
+    assert all(hint in error for hint in hints), error
+    assert "Traceback" not in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_an_unknown_key_in_a_file_names_the_nearest(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "more.yaml").write_text("data: {augmentation: {noisse: 1}}\n")
+    assert main(["fit", f"--config={config}", f"--config={tmp_path / 'more.yaml'}"]) == 2
+    assert "nearest known key is 'data.augmentation.noise'" in capsys.readouterr().err
+
+
+def test_a_malicious_checkpoint_is_refused_and_not_executed(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace = tmp_path / "executed"
+
+    class Malicious:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return Path.mkdir, (trace,)  # type: ignore[return-value]
+
+    torch.save({"state_dict": {}, "more": Malicious()}, tmp_path / "bad.ckpt")
+    assert main(["fit", f"--config={config}", f"--ckpt_path={tmp_path / 'bad.ckpt'}"]) == 2
+    assert "not loaded" in last_line(capsys.readouterr().err)
+    assert not trace.exists()

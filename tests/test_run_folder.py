@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import pytest
+
+from seg.errors import ConfigError
+from seg.run_folder import check_run_folder, keep_earlier
+
+
+def test_an_empty_folder_is_not_moved_away(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    keep_earlier(tmp_path / "run")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_earlier_runs_are_numbered(tmp_path: Path) -> None:
+    for _ in range(2):
+        (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+        keep_earlier(tmp_path / "run")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.1", "run.2"]
+
+
+def test_a_folder_that_is_empty_or_missing_may_be_used(tmp_path: Path) -> None:
+    check_run_folder(tmp_path)
+    check_run_folder(tmp_path / "new")
+
+
+@pytest.mark.parametrize("names", [["metrics.csv"], ["config.yaml", "checkpoints/best.ckpt"]])
+def test_the_folder_of_a_run_may_be_used(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    check_run_folder(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["images/scene.tif", "run/metrics.csv", "config.yaml"])
+def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+    with pytest.raises(ConfigError, match="is not empty and holds no run"):
+        check_run_folder(tmp_path)
+
+
+def test_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run").touch()
+    with pytest.raises(ConfigError, match="holds no run"):
+        check_run_folder(tmp_path / "run")
+
+
+def test_the_current_folder_is_not_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "metrics.csv").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="current folder"):
+        check_run_folder(tmp_path)
