@@ -20,6 +20,7 @@ from seg.checkpoint import read_checkpoint
 from seg.console import guarded, known_keys, plain_message, with_nearest_key
 from seg.data.datamodule import CroplandDataModule
 from seg.errors import ConfigError
+from seg.models.receptive_field import receptive_field_radius, unseen_context
 from seg.run_folder import METRICS, check_run_folder, keep_earlier, last_checkpoint
 from seg.tasks.cropland import CroplandTask
 
@@ -125,6 +126,9 @@ class CroplandCLI(LightningCLI):
         statistics = self.datamodule.statistics
         self.model.fill_normalization(statistics.mean, statistics.std)
         if self.trainer.is_global_zero:
+            network = self.model.model
+            reach = receptive_field_radius(network, self.datamodule.band_count, network.stride)
+            print(unseen_context(reach, self.datamodule.median_side), end="", file=sys.stderr)
             keep_earlier(self._root() / METRICS if self._get(self.config_init, "ckpt_path") else self._root())
 
     def _parse_ckpt_path(self) -> None:

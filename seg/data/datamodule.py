@@ -82,6 +82,12 @@ class CroplandDataModule(L.LightningDataModule):
         """The grid of each scene, checked against its mask's."""
         return [check_scene(scene, self.bands) for scene in self.scenes]
 
+    @property
+    def median_side(self) -> float:
+        """Median side of the training scenes in pixels: the root of height times width."""
+        training = {scene.image for scene in self.training_scenes}
+        return float(np.median([np.sqrt(g.height * g.width) for g in self.grids if g.path in training]))
+
     @cached_property
     def statistics(self) -> BandStatistics:
         """The training split's statistics, in stored units."""

@@ -34,6 +34,24 @@ LIMIT = 4096
 """Where the search for a receptive field's end gives up, in pixels."""
 
 
+def unseen_context(reach: int, side: float) -> str:
+    """A line for the user when a network sees much further than its training scenes reach; empty if it does not.
+
+    Such a network meets only padding out there, scores well on scenes of that size, and can fail on a whole one.
+
+    Args:
+        reach: Receptive field to each side, in pixels.
+        side: Side of a training scene, in pixels.
+    """
+    if reach <= 2 * side:
+        return ""
+    return (
+        f"note: the network sees {reach} pixels to each side, but training scenes are about {side:.0f} pixels wide, so "
+        "it may map larger scenes badly; train on larger ones, or with a smaller encoder, output_stride or "
+        "pyramid_rates\n"
+    )
+
+
 def _radius_within(model: nn.Module, bands: int, stride: int, width: int) -> int | None:
     middle = width // 2 // stride * stride
     columns = torch.arange(middle, middle + stride)

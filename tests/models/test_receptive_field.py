@@ -2,7 +2,7 @@ import torch
 from torch import Tensor, nn
 
 from seg.models.build import ModelConfig, build_model
-from seg.models.receptive_field import LIMIT, receptive_field_radius
+from seg.models.receptive_field import LIMIT, receptive_field_radius, unseen_context
 
 
 def test_one_dilated_convolution_reaches_its_rate() -> None:
@@ -62,3 +62,8 @@ def test_training_mode_is_left_as_it_was(tiny: ModelConfig) -> None:
     receptive_field_radius(model, 1, model.stride)
     assert model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_only_a_network_that_sees_much_further_than_its_scenes_is_pointed_out() -> None:
+    assert unseen_context(reach=300, side=256.0) == ""
+    assert "sees 294 pixels" in unseen_context(reach=294, side=29.4)
