@@ -15,8 +15,8 @@ from seg.data.checks import LabelCounts, check_scene, count_labels, require_both
 from seg.data.datasets import Example, Reading, SceneDataset
 from seg.data.transforms import Augmentation, AugmentationConfig
 from seg.errors import ConfigError, DatasetError
-from seg.raster.chips import read_chip
-from seg.raster.grid import Grid, open_raster, read_grid
+from seg.raster.chips import alpha_bands, read_chip
+from seg.raster.grid import Grid, open_raster
 from seg.raster.statistics import BandStatistics, band_statistics
 from seg.raster.windows import window_grid
 
@@ -28,13 +28,17 @@ class CroplandDataModule(L.LightningDataModule):
 
     Args:
         root: The dataset: a folder with `images/` and `masks/`, or with a `manifest.csv`.
-        bands: 1-based band indexes in the order the model gets them; null for all of the first image.
+        bands: 1-based band indexes in the order the model gets them; null for all of the first image but alpha. Name a
+            band that is tagged as alpha but holds data, as near infrared in 8-bit images often is.
         nodata: A further stored value that means "no data", for files that do not say so themselves.
         fold: The fold held out for validation and test; the others train.
         folds: Number of folds.
         augmentation: How training samples are changed at random.
         seed: Seed of order and augmentation.
         workers: Processes that load samples; 0 loads in the training process.
+
+    Attributes:
+        note: A line for the user about what was taken for granted; empty for nothing.
 
     Raises:
         ConfigError: A number cannot work.
@@ -59,7 +63,17 @@ class CroplandDataModule(L.LightningDataModule):
                 raise ConfigError(f"data.{name} is {number}; wanted 0 or more")
         self.scenes = read_catalogue(root, folds)
         self.root, self.fold, self.folds, self.nodata = root, fold, folds, nodata
-        self.bands = bands or list(range(1, read_grid(self.scenes[0].image).bands + 1))
+        with open_raster(self.scenes[0].image) as image:
+            alpha = [] if bands else alpha_bands(image)
+            self.bands = bands or [band for band in image.indexes if band not in alpha]
+        self.note = (
+            ""
+            if not alpha
+            else (
+                f"note: band {alpha[0]} of {self.scenes[0].image} is tagged as alpha and only masks; "
+                f"if it holds data, name every band, for example --data.bands={sorted([*self.bands, *alpha])}\n"
+            )
+        )
         self.augmentation, self.seed, self.workers = augmentation, seed, workers
 
     @property

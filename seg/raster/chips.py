@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from rasterio.enums import ColorInterp, Resampling
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
@@ -31,6 +31,11 @@ class Chip:
     valid: BoolMask
 
 
+def alpha_bands(dataset: DatasetReader) -> list[int]:
+    """The bands that are tagged as alpha, counted from 1."""
+    return [band for band, meaning in enumerate(dataset.colorinterp, start=1) if meaning is ColorInterp.alpha]
+
+
 def whole(dataset: DatasetReader) -> Window:
     """The window that covers a whole raster."""
     return Window(0, 0, dataset.width, dataset.height)
@@ -51,7 +56,7 @@ def read_chip(
     Args:
         dataset: An open raster; its handle must belong to this thread.
         window: Inside the raster.
-        bands: 1-based band indexes, in the order the model wants.
+        bands: 1-based band indexes, in the order the model wants; a band tagged as alpha that is among them is data.
         fill: One value a band, put where the pixel is invalid: the training mean, which normalisation turns into 0.
         nodata: A further value that means "no data", for files that do not say so themselves.
 
@@ -113,17 +118,19 @@ def read_band(
 def _unmasked(
     dataset: DatasetReader, window: Window, bands: Sequence[int], shape: tuple[int, int] | None = None
 ) -> BoolMask:
-    """True where mask file or alpha band let the pixel through.
+    """True where mask file and alpha band let the pixel through; the nodata value is the caller's matter.
 
-    GDAL's mask heeds one declaration: a mask file, else the nodata value, else alpha. Where the nodata value hides the
-    alpha band, alpha is read itself; the nodata value is the caller's matter.
+    GDAL's own mask heeds only one of the three. An alpha band that is among the bands read is data, not a mask.
     """
-    alpha = [band for band, meaning in enumerate(dataset.colorinterp, start=1) if meaning is ColorInterp.alpha]
-    hidden = alpha and dataset.nodata is not None
-    chosen = alpha if hidden else list(bands)
-    read = dataset.read if hidden else dataset.read_masks
-    masks = read(chosen, window=window, out_shape=None if shape is None else (len(chosen), *shape))
-    unmasked: BoolMask = (masks > 0).all(axis=0)
+    height, width = shape or (window.height, window.width)
+    unmasked = np.ones((height, width), dtype=bool)
+    if not {MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha} & set(dataset.mask_flag_enums[bands[0] - 1]):
+        masks = dataset.read_masks(list(bands), window=window, out_shape=(len(bands), height, width))
+        unmasked &= (masks > 0).all(axis=0)
+    alpha = alpha_bands(dataset)
+    if alpha and not set(alpha) & set(bands):
+        opacity = dataset.read(alpha, window=window, out_shape=(len(alpha), height, width))
+        unmasked &= (opacity > 0).all(axis=0)
     return unmasked
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from rasterio.enums import ColorInterp
 from torch import Tensor
 
 from seg.data.datamodule import CroplandDataModule
@@ -229,3 +230,13 @@ def test_a_scene_too_large_is_found_before_training(root: Path, monkeypatch: pyt
 def test_a_negative_number_is_refused(root: Path, name: str) -> None:
     with pytest.raises(ConfigError, match=rf"data\.{name} is -1; wanted 0 or more"):
         CroplandDataModule(root=root, **{name: -1})
+
+
+def test_an_alpha_band_is_read_only_when_it_is_named(tmp_path: Path, write_raster: Callable[..., Path]) -> None:
+    meanings = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
+    write_raster(tmp_path / "images" / "a.tif", np.full((4, 8, 8), 9, np.uint8), meanings=meanings)
+    write_raster(tmp_path / "masks" / "a.tif", np.zeros((8, 8), np.uint8))
+    unnamed, named = CroplandDataModule(root=tmp_path), CroplandDataModule(root=tmp_path, bands=[4, 1])
+    assert (unnamed.bands, named.bands) == ([1, 2, 3], [4, 1])
+    assert "--data.bands=[1, 2, 3, 4]" in unnamed.note
+    assert named.note == ""

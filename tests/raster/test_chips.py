@@ -201,3 +201,21 @@ def test_message_about_unreadable_pixels_is_one_line(truncated: Path) -> None:
     with open_raster(truncated) as dataset, pytest.raises(RasterError) as raised:
         read_band(dataset, 1)
     assert "\n" not in str(raised.value)
+
+
+def test_an_alpha_band_that_is_read_is_data(write_raster: WriteRaster, tmp_path: Path) -> None:
+    pixels = np.full((4, 2, 3), 9, dtype=np.uint8)
+    pixels[3, 0, 0] = 0
+    path = write_raster(tmp_path / "rgbn.tif", pixels, meanings=RGBA)
+    with open_raster(path) as dataset:
+        chip = read_chip(dataset, whole(dataset), [1, 2, 3, 4], [0.0] * 4)
+    assert chip.valid.all()
+    assert chip.image[3, 0, 0] == 0
+
+
+def test_a_mask_file_counts_beside_an_alpha_band_that_is_read(write_raster: WriteRaster, tmp_path: Path) -> None:
+    mask = np.array([[True, False, True]])
+    path = write_raster(tmp_path / "rgbn.tif", np.full((4, 1, 3), 9, np.uint8), meanings=RGBA, mask=mask)
+    with open_raster(path) as dataset:
+        chip = read_chip(dataset, whole(dataset), [1, 2, 3, 4], [0.0] * 4)
+    np.testing.assert_array_equal(chip.valid, mask)
