@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rasterio import Affine
+from rasterio.enums import ColorInterp
 
 from seg.errors import RasterError
 from seg.evaluation.accuracy import Comparison, FoldSelection, count_confusion
@@ -93,7 +94,7 @@ def test_nodata_of_any_kind_is_no_value(write_raster: WriteRaster, pixels: np.nd
 
 def test_pixels_under_an_alpha_band_are_no_value(write_raster: WriteRaster) -> None:
     layers = np.array([[[CROPLAND, CROPLAND]], [[255, 0]]], np.uint8)
-    prediction = write_raster("map.tif", layers, photometric="MINISBLACK", alpha="YES")
+    prediction = write_raster("map.tif", layers, meanings=(ColorInterp.gray, ColorInterp.alpha))
     reference = write_raster("mask.tif", np.full((1, 2), CROPLAND, np.uint8))
     comparison = count_confusion(prediction, reference)
     assert (comparison.counts, comparison.unmapped) == (ConfusionCounts(tp=1), 1)

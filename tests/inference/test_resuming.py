@@ -25,19 +25,25 @@ class KilledError(Exception):
     """Stands for a kill at this moment."""
 
 
+def kill_after(blocks: int) -> Callable[[Plan, int], None]:
+    """A report that kills the run when so many blocks are done."""
+
+    def report(plan: Plan, done: int) -> None:
+        if done == blocks:
+            raise KilledError
+
+    return report
+
+
 def test_a_killed_run_goes_on_and_gives_the_same_bytes(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     scene, settings = make_scene(150, 200), PredictionSettings(block_size=64, halo=16)
     whole = predict_scene(scene, tmp_path / "whole.tif", make_predictor(), settings, silent)
 
-    def kill_after_five(plan: Plan, done: int) -> None:
-        if done == 5:
-            raise KilledError
-
     output = tmp_path / "map.tif"
     with pytest.raises(KilledError):
-        predict_scene(scene, output, make_predictor(), settings, kill_after_five)
+        predict_scene(scene, output, make_predictor(), settings, kill_after(5))
     assert not output.exists()
     begun: list[int] = []
     resumed = predict_scene(scene, output, make_predictor(), settings, lambda plan, done: begun.append(done))
@@ -69,12 +75,10 @@ def test_blocks_of_other_settings_are_not_mixed_in(
 ) -> None:
     scene = make_scene(150, 200)
 
-    def kill(plan: Plan, done: int) -> None:
-        if done == 2:
-            raise KilledError
-
     with pytest.raises(KilledError):
-        predict_scene(scene, tmp_path / "map.tif", make_predictor(), PredictionSettings(block_size=64, halo=16), kill)
+        predict_scene(
+            scene, tmp_path / "map.tif", make_predictor(), PredictionSettings(block_size=64, halo=16), kill_after(2)
+        )
     settings = PredictionSettings(block_size=64, halo=24)
     with pytest.raises(RasterError, match=r"another halo.*--restart"):
         predict_scene(scene, tmp_path / "map.tif", make_predictor(), settings, silent)
@@ -85,12 +89,8 @@ def test_restart_discards_the_blocks_of_other_settings(
 ) -> None:
     scene, output = make_scene(150, 200), tmp_path / "map.tif"
 
-    def kill(plan: Plan, done: int) -> None:
-        if done == 2:
-            raise KilledError
-
     with pytest.raises(KilledError):
-        predict_scene(scene, output, make_predictor(), PredictionSettings(block_size=64, halo=16), kill)
+        predict_scene(scene, output, make_predictor(), PredictionSettings(block_size=64, halo=16), kill_after(2))
     begun: list[int] = []
     settings = PredictionSettings(block_size=64, halo=24, restart=True)
     predict_scene(scene, output, make_predictor(), settings, lambda plan, done: begun.append(done))
@@ -103,12 +103,8 @@ def test_a_mistyped_restart_discards_nothing(
 ) -> None:
     scene, output = make_scene(150, 200), tmp_path / "map.tif"
 
-    def kill(plan: Plan, done: int) -> None:
-        if done == 2:
-            raise KilledError
-
     with pytest.raises(KilledError):
-        predict_scene(scene, output, make_predictor(), PredictionSettings(block_size=64, halo=16), kill)
+        predict_scene(scene, output, make_predictor(), PredictionSettings(block_size=64, halo=16), kill_after(2))
     with pytest.raises(RasterError, match="no such file"):
         predict_scene(tmp_path / "none.tif", output, make_predictor(), PredictionSettings(restart=True), silent)
     assert len(list(partial_folder(output).glob("*.npy"))) == 2
@@ -117,12 +113,9 @@ def test_a_mistyped_restart_discards_nothing(
 def test_a_run_that_finished_no_block_stands_in_nobodys_way(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
-    def kill(plan: Plan, done: int) -> None:
-        raise KilledError
-
     scene, output = make_scene(150, 200), tmp_path / "map.tif"
     with pytest.raises(KilledError):
-        predict_scene(scene, output, make_predictor(), PredictionSettings(block_size=64, halo=16), kill)
+        predict_scene(scene, output, make_predictor(), PredictionSettings(block_size=64, halo=16), kill_after(0))
     predict_scene(scene, output, make_predictor(), PredictionSettings(block_size=64, halo=24), silent)
     assert output.exists()
 
