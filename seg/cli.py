@@ -38,6 +38,7 @@ NOISE = (
     ".*Experiment logs directory .* exists and is not empty.*",  # its metrics were moved aside before
     ".*Checkpoint directory .* exists and is not empty.*",  # as it must be when a run is resumed
     ".*The dirpath has changed from .*",  # validate and test have a folder of their own
+    ".*callbacks used to create the checkpoint need to be provided.*",  # scoring needs none of those of training
     ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning's own use of PyTorch
 )
 """Warnings of Lightning that tell a user of this project nothing."""
@@ -132,9 +133,10 @@ class CroplandCLI(LightningCLI):
             keep_earlier(self._root() / METRICS if self._get(self.config_init, "ckpt_path") else self._root())
 
     def _parse_ckpt_path(self) -> None:
-        """Take the network from the checkpoint, read without executing anything that hides in it.
+        """Take the network from the checkpoint, and bands and nodata where the command line names none.
 
-        Lightning would start from scratch where the word "last" finds none; here that is an error.
+        The file is read without executing anything that hides in it. Lightning would start from scratch where the word
+        "last" finds none; here that is an error.
         """
         config = self.config[self.config.subcommand]
         if not config.get("ckpt_path"):
@@ -147,9 +149,11 @@ class CroplandCLI(LightningCLI):
         path = Path(config["ckpt_path"])
         if path == Path("last"):
             path = last_checkpoint(config.checkpoint.dirpath, config.trainer.default_root_dir)
-        task = dict(read_checkpoint(path).task)
+        checkpoint = read_checkpoint(path)
+        task = dict(checkpoint.task)
         task.pop("bands", None)  # follows from the data, and is compared when the weights are loaded
-        self.config = self.parser.parse_object({self.config.subcommand: {"model": task}}, self.config)
+        data = {key: checkpoint.data.get(key) for key in ("bands", "nodata") if config.data[key] is None}
+        self.config = self.parser.parse_object({self.config.subcommand: {"model": task, "data": data}}, self.config)
         self.config[self.config.subcommand].ckpt_path = str(path)
 
     def _set_seed(self) -> None:

@@ -167,3 +167,16 @@ def test_a_checkpoint_for_other_bands_is_refused(trained: Path, capsys: pytest.C
 def test_context_that_training_never_shows_is_pointed_out(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", f"--config={config}", "--model.model.pyramid_rates=[60]", "--trainer.max_epochs=1"]) == 0
     assert "pixels to each side, but training scenes are about" in capsys.readouterr().err
+
+
+def test_a_checkpoint_is_judged_on_the_bands_it_was_trained_on(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", f"--config={config}", "--data.bands=[3,1]", "--data.nodata=7"]) == 0
+    data, best = f"--data.root={tmp_path / 'data'}", f"--ckpt_path={tmp_path / 'run' / 'checkpoints' / 'best.ckpt'}"
+    tables = []
+    for words in ([], ["--data.bands=[3,1]", "--data.nodata=7"], ["--data.bands=[1,3]"]):
+        capsys.readouterr()
+        assert main(["validate", data, best, *words]) == 0
+        tables.append(capsys.readouterr().out)
+    assert tables[0] == tables[1] != tables[2]

@@ -37,9 +37,6 @@ class CroplandDataModule(L.LightningDataModule):
         seed: Seed of order and augmentation.
         workers: Processes that load samples; 0 loads in the training process.
 
-    Attributes:
-        note: A line for the user about what was taken for granted; empty for nothing.
-
     Raises:
         ConfigError: A number cannot work.
         DatasetError: The folder holds no dataset.
@@ -64,22 +61,24 @@ class CroplandDataModule(L.LightningDataModule):
         self.scenes = read_catalogue(root, folds)
         self.root, self.fold, self.folds, self.nodata = root, fold, folds, nodata
         with open_raster(self.scenes[0].image) as image:
-            alpha = [] if bands else alpha_bands(image)
-            self.bands = bands or [band for band in image.indexes if band not in alpha]
-        self.note = (
-            ""
-            if not alpha
-            else (
-                f"note: band {alpha[0]} of {self.scenes[0].image} is tagged as alpha and only masks; "
-                f"if it holds data, name every band, for example --data.bands={sorted([*self.bands, *alpha])}\n"
-            )
-        )
+            self._set_aside = [] if bands else alpha_bands(image)
+            self.bands = bands or [band for band in image.indexes if band not in self._set_aside]
         self.augmentation, self.seed, self.workers = augmentation, seed, workers
 
     @property
     def band_count(self) -> int:
         """Channels of an image."""
         return len(self.bands)
+
+    @property
+    def note(self) -> str:
+        """A line for the user when a band was taken for a mask; empty if none was."""
+        if not self._set_aside:
+            return ""
+        return (
+            f"note: band {self._set_aside[0]} of {self.scenes[0].image} is tagged as alpha and only masks; if it holds "
+            f"data, name every band, for example --data.bands={sorted([*self.bands, *self._set_aside])}\n"
+        )
 
     @property
     def training_scenes(self) -> list[Scene]:
