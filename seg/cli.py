@@ -128,7 +128,7 @@ class CroplandCLI(LightningCLI):
         self.model.fill_normalization(statistics.mean, statistics.std)
         if self.trainer.is_global_zero:
             network = self.model.model
-            reach = receptive_field_radius(network, self.datamodule.band_count, network.stride)
+            reach = receptive_field_radius(network, self.datamodule.band_count)
             print(self.datamodule.note + unseen_context(reach, self.datamodule.median_side), end="", file=sys.stderr)
             keep_earlier(self._root() / METRICS if self._get(self.config_init, "ckpt_path") else self._root())
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,8 @@ class ModelPackage:
         pixel_size_m: Pixel side of the training images in metres, or None where they had no CRS.
         threshold: Probability above which a pixel is cropland.
         stride: Pixels after which the model repeats itself; blocks align to it.
-        receptive_field: Pixels over which an input can reach a logit, to each side.
+        receptive_field: Pixels over which an input can reach a logit, to each side; None where the network sees the
+            whole of a window, so that a map depends on how the scene was cut.
         metrics: Scores of the checkpoint, by name.
         versions: Of this project and of the libraries that wrote the package.
         weights_sha256: Hash of the weight file.
@@ -52,7 +53,7 @@ class ModelPackage:
     pixel_size_m: float | None
     threshold: float
     stride: int
-    receptive_field: int
+    receptive_field: int | None
     metrics: Mapping[str, float]
     versions: Mapping[str, str]
     weights_sha256: str
@@ -67,7 +68,7 @@ class ModelPackage:
             raise ValueError("bands, band_names, mean and std must be as many")
         if min(self.bands) < 1 or max(self.bands) > self.image_bands:
             raise ValueError(f"bands are {self.bands} of {self.image_bands}")
-        if not min(self.std) > 0 or not 0 <= self.threshold <= 1 or self.stride < 1 or self.receptive_field < 0:
+        if not min(self.std) > 0 or not 0 <= self.threshold <= 1 or self.stride < 1 or (self.receptive_field or 0) < 0:
             raise ValueError("std, threshold, stride or receptive_field is out of range")
 
 
@@ -84,6 +85,8 @@ def write_package(checkpoint: "Checkpoint", folder: Path, threshold: float | Non
         ConfigError: The threshold is no probability.
     """
     from safetensors.torch import save
+
+    from seg.models.receptive_field import receptive_field_radius
 
     threshold = float(checkpoint.task["threshold"] if threshold is None else threshold)
     if not 0 <= threshold <= 1:
@@ -103,7 +106,7 @@ def write_package(checkpoint: "Checkpoint", folder: Path, threshold: float | Non
             pixel_size_m=checkpoint.data["pixel_size_m"],
             threshold=threshold,
             stride=model.stride,
-            receptive_field=_bounded_reach(model, checkpoint),
+            receptive_field=receptive_field_radius(model, int(checkpoint.task["bands"])),
             metrics=dict(checkpoint.metrics),
             versions={"cropland-seg": __version__} | {name: version(name) for name in ("torch", "lightning")},
             weights_sha256=hashlib.sha256(weights).hexdigest(),
@@ -112,18 +115,6 @@ def write_package(checkpoint: "Checkpoint", folder: Path, threshold: float | Non
         raise PackageError(f"{checkpoint.path}: does not say what a package needs ({error}); train again") from error
     _write(folder, weights, package)
     return package
-
-
-def _bounded_reach(model: "Segmenter", checkpoint: "Checkpoint") -> int:
-    from seg.models.receptive_field import LIMIT, receptive_field_radius
-
-    reach = receptive_field_radius(model, int(checkpoint.task["bands"]), model.stride)
-    if reach >= LIMIT:
-        raise PackageError(
-            f"{checkpoint.path}: its network sees the whole of an image, whatever its size, so a map would depend on "
-            "how the scene was cut; train with an encoder without global pooling, for example resnet18"
-        )
-    return reach
 
 
 def _write(folder: Path, weights: bytes, package: ModelPackage) -> None:
@@ -188,7 +179,8 @@ def load_model(folder: Path, package: ModelPackage) -> "Segmenter":
 
 def _build(architecture: Mapping[str, Any], bands: int, weights: Mapping[str, Any], source: Path) -> "Segmenter":
     # torch is imported here and not above: a description is read without it.
-    from seg.models.build import ModelConfig, build_model
+    from seg.models.build import build_model
+    from seg.models.config import ModelConfig
 
     try:
         model = build_model(ModelConfig.from_arguments(architecture["arguments"]), bands)

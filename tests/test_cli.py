@@ -75,7 +75,7 @@ def test_the_same_seed_gives_the_same_weights(config: Path, tmp_path: Path) -> N
         assert (
             main(["fit", f"--config={config}", f"--seed_everything={seed}", f"--trainer.default_root_dir={root}"]) == 0
         )
-        weights.append(read_checkpoint(root / "checkpoints" / "last.ckpt").weights["head.weight"])
+        weights.append(read_checkpoint(root / "checkpoints" / "last.ckpt").weights["network.head.weight"])
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
 

@@ -9,7 +9,8 @@ import torch
 
 from seg.checkpoint import Checkpoint
 from seg.errors import PackageError
-from seg.models.build import ModelConfig, build_model
+from seg.models.build import build_model
+from seg.models.config import ModelConfig
 from seg.package import DESCRIPTION, WEIGHTS, load_model, read_package, write_package
 
 CONFIG = ModelConfig(

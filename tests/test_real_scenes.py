@@ -18,7 +18,8 @@ from seg.inference.predictor import Predictor
 from seg.inference.scene import predict_scene
 from seg.inference.settings import PredictionSettings
 from seg.labels import CROPLAND, IGNORE
-from seg.models.build import ModelConfig, build_model
+from seg.models.build import build_model
+from seg.models.config import ModelConfig
 from seg.package import write_package
 from seg.raster.grid import read_grid, require_same_grid
 

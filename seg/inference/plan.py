@@ -56,12 +56,12 @@ def plan_scene(grid: Grid, predictor: Predictor, settings: PredictionSettings) -
     size = round_up(wanted, predictor.alignment)
     if max(grid.height, grid.width) <= size:
         halo = 0  # one block holds the whole scene
-    elif settings.halo == "auto":
-        halo = predictor.receptive_field
-    elif settings.halo == "measure":
-        halo = _measured(grid, bands, predictor, settings)
-    else:
+    elif isinstance(settings.halo, int):
         halo = round_up(settings.halo, predictor.alignment)
+    elif settings.halo == "auto" and predictor.package.receptive_field is not None:
+        halo = predictor.receptive_field
+    else:
+        halo = _measured(grid, bands, predictor, settings)
     return Plan(grid, bands, size, halo, plan_blocks(grid.height, grid.width, size, halo))
 
 

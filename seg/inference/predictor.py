@@ -10,6 +10,9 @@ from seg.package import ModelPackage
 from seg.raster.chips import FloatImage
 from seg.raster.windows import round_up
 
+WIDEST_CONTEXT = 256
+"""Context in pixels for a network that sees the whole of a window: what lies beyond is taken to matter little."""
+
 
 class Predictor:
     """A model and its test-time augmentation as one function of a window's pixels.
@@ -31,10 +34,14 @@ class Predictor:
 
     @property
     def receptive_field(self) -> int:
-        """Pixels over which an input can reach a probability, to each side, rounded up to the alignment."""
+        """Pixels over which an input can reach a probability, to each side, rounded up to the alignment.
+
+        For a network that sees the whole of a window, the widest context it is given.
+        """
         # A view at a scale below 1 sees as much further; resampling itself reaches one or two pixels.
+        reach = WIDEST_CONTEXT if self.package.receptive_field is None else self.package.receptive_field
         smallest = min(1.0, *self.augmentation.scales)
-        return round_up(math.ceil((self.package.receptive_field + 2) / smallest), self.alignment)
+        return round_up(math.ceil((reach + 2) / smallest), self.alignment)
 
     def probability(self, image: FloatImage) -> Probability:
         """The (H, W) probability of a (C, H, W) image, 0 to 1.

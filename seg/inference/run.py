@@ -45,6 +45,7 @@ def predict_with_progress(scene: Path, output: Path, predictor: Predictor, setti
         def report(plan: Plan, done: int) -> None:
             if progress.tasks[task].total is None:
                 _print_plan(plan, done)
+                _print_note(plan, predictor)
             progress.update(task, total=len(plan.blocks), completed=done)
 
         maps = predict_scene(scene, output, predictor, settings, report)
@@ -59,6 +60,15 @@ def _print_plan(plan: Plan, done: int) -> None:
         f"halo {plan.halo}, {plan.redundancy:.2f} pixels computed for each one"
         + (f"; {counted(done, 'block')} done already" if done else "")
     )
+
+
+def _print_note(plan: Plan, predictor: Predictor) -> None:
+    if predictor.package.receptive_field is None and len(plan.blocks) > 1:
+        print(
+            "note: the model sees the whole of a window, so its map depends a little on how the scene is cut; "
+            "a larger --block-size or --halo makes that less",
+            file=sys.stderr,
+        )
 
 
 def _print_result(maps: SceneMaps) -> None:

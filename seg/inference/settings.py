@@ -15,7 +15,8 @@ class PredictionSettings:
         block_size: Side of a block's core in pixels, rounded up to the model's alignment; auto is 1024.
         halo: Context around a core in pixels, rounded up likewise. auto is the model's whole receptive field, with
             which no cut can show; measure takes the smallest that keeps the probabilities of sampled places of the
-            scene within the tolerance: faster, and only as good as the sample.
+            scene within the tolerance: faster, and only as good as the sample. A model that sees whole windows has
+            no such receptive field, and auto measures.
         tolerance: Largest change of a probability by cutting that a measured halo accepts, above 0 and up to 1.
         tta: Test-time augmentation.
         bands: 1-based bands of the scene in the order the model wants; null for those of training.

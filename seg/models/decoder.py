@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from seg.models.layers import TransposedUpsample, conv_norm_relu
+from seg.models.layers import LayerStyle
 
 
 class DecoderStage(nn.Module):
@@ -15,13 +15,14 @@ class DecoderStage(nn.Module):
         channels_in: Channels of the coarse input.
         channels_skip: Channels of the features of the finer level.
         channels_out: Channels of the output.
+        style: How convolutions are built and normalised.
     """
 
-    def __init__(self, channels_in: int, channels_skip: int, channels_out: int) -> None:
+    def __init__(self, channels_in: int, channels_skip: int, channels_out: int, style: LayerStyle) -> None:
         super().__init__()
-        self.upsample = TransposedUpsample(channels_in, channels_out)
-        self.skip = conv_norm_relu(channels_skip, channels_out, kernel=1)
-        self.merge = conv_norm_relu(2 * channels_out, channels_out)
+        self.upsample = style.upsample_norm_relu(channels_in, channels_out)
+        self.skip = style.conv_norm_relu(channels_skip, channels_out, kernel=1)
+        self.merge = style.conv_norm_relu(2 * channels_out, channels_out)
 
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
         """(B, channels_in, H, W) and (B, channels_skip, 2H, 2W) to (B, channels_out, 2H, 2W)."""
@@ -36,13 +37,16 @@ class TransposedDecoder(nn.Module):
         channels_in: Channels of the deepest features.
         channels_skips: Channels of the finer levels, from coarse to fine; the last is the image itself.
         widths: Channels of each stage's output, one for each skip.
+        style: How convolutions are built and normalised.
     """
 
-    def __init__(self, channels_in: int, channels_skips: Sequence[int], widths: Sequence[int]) -> None:
+    def __init__(
+        self, channels_in: int, channels_skips: Sequence[int], widths: Sequence[int], style: LayerStyle = LayerStyle()
+    ) -> None:
         super().__init__()
         inputs = [channels_in, *widths[:-1]]
         triples = zip(inputs, channels_skips, widths, strict=True)
-        self.stages = nn.ModuleList(DecoderStage(*triple) for triple in triples)
+        self.stages = nn.ModuleList(DecoderStage(*triple, style) for triple in triples)
 
     def forward(self, deepest: Tensor, skips: Sequence[Tensor]) -> Tensor:
         """The (B, widths[-1], H, W) features at the resolution of the last skip."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from seg.errors import ConfigError
-from seg.models.layers import conv_norm_relu
+from seg.models.layers import LayerStyle
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class DilatedVariant:
     rates: tuple[int, ...]
 
 
-OUTPUT_STRIDES = (2, 4, 8, 16)
+OUTPUT_STRIDES = (2, 4, 8, 16, 32)
 
 VARIANTS = {
     "dilated_tiny": DilatedVariant(width=32, rates=(1, 2, 3)),
@@ -37,28 +37,30 @@ class DilatedResNet(nn.Module):
     Args:
         variant: Its size.
         bands: Channels of the input image.
-        output_stride: How much smaller the deepest features are than the image: 2, 4, 8 or 16.
+        output_stride: How much smaller the deepest features are than the image: 2, 4, 8, 16 or 32.
+        norm: What normalises: "batch", "group" or "none".
 
     Raises:
         ConfigError: The output stride is another.
     """
 
-    def __init__(self, variant: DilatedVariant, bands: int, output_stride: int) -> None:
+    def __init__(self, variant: DilatedVariant, bands: int, output_stride: int, norm: str = "batch") -> None:
         super().__init__()
         if output_stride not in OUTPUT_STRIDES:
             raise ConfigError(
-                f"output_stride is {output_stride}; possible here are {', '.join(map(str, OUTPUT_STRIDES))}"
+                f"model.model.output_stride is {output_stride}; possible here are {', '.join(map(str, OUTPUT_STRIDES))}"
             )
         self.output_stride = output_stride
         levels = output_stride.bit_length() - 1
         self.channels = tuple(variant.width * 2**level for level in range(levels))
         self.skip_channels = self.channels[-2::-1]
         inputs = (bands, *self.channels[:-1])
+        style = LayerStyle(norm=norm)
         self.levels = nn.ModuleList(
-            nn.Sequential(conv_norm_relu(before, after, stride=2), ResidualBlock(after, 1))
+            nn.Sequential(style.conv_norm_relu(before, after, stride=2), ResidualBlock(after, 1, style))
             for before, after in zip(inputs, self.channels, strict=True)
         )
-        self.dilated = nn.Sequential(*[ResidualBlock(self.channels[-1], rate) for rate in variant.rates])
+        self.dilated = nn.Sequential(*[ResidualBlock(self.channels[-1], rate, style) for rate in variant.rates])
 
     def forward(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The deepest features and those of each finer level, from coarse to fine; see `DilatedBackbone`."""
@@ -74,14 +76,13 @@ class ResidualBlock(nn.Module):
     Args:
         channels: Channels of the (B, C, H, W) input and output.
         dilation: Rate of both convolutions.
+        style: How they are normalised.
     """
 
-    def __init__(self, channels: int, dilation: int) -> None:
+    def __init__(self, channels: int, dilation: int, style: LayerStyle) -> None:
         super().__init__()
-        self.first = conv_norm_relu(channels, channels, dilation=dilation)
-        self.second = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation, bias=False), nn.BatchNorm2d(channels)
-        )
+        self.first = style.conv_norm_relu(channels, channels, dilation=dilation)
+        self.second = nn.Sequential(style.conv(channels, channels, dilation=dilation), style.normalize(channels))
         self.activation = nn.ReLU(inplace=True)
 
     def forward(self, features: Tensor) -> Tensor:

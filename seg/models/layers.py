@@ -1,21 +1,101 @@
 """The few layers the networks are made of."""
 
-from collections.abc import Sequence
+import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from seg.errors import ConfigError
 
-def conv_norm_relu(
-    channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1, dilation: int = 1
-) -> nn.Sequential:
-    """A convolution that divides height and width by the stride alone, BatchNorm, ReLU."""
-    padding = dilation * (kernel // 2)
-    return nn.Sequential(
-        nn.Conv2d(channels_in, channels_out, kernel, stride, padding, dilation, bias=False),
-        nn.BatchNorm2d(channels_out),
-        nn.ReLU(inplace=True),
-    )
+CONVOLUTIONS = ("standard", "separable", "grouped")
+NORMS = ("batch", "group", "none")
+MOST_NORM_GROUPS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerStyle:
+    """How convolutions of more than one pixel are built, and what normalises them.
+
+    Attributes:
+        convolution: "standard"; "separable", a convolution of each channel by itself and a 1x1 one that mixes them
+            (Chollet 2017, https://doi.org/10.1109/CVPR.2017.195); or "grouped", channels mixed within groups only.
+        groups: Groups of a grouped convolution.
+        norm: "batch"; "group" (Wu and He 2018, https://doi.org/10.1007/978-3-030-01261-8_1), whose statistics are
+            those of the whole window, so that the receptive field has no end; or "none", a bias instead.
+    """
+
+    convolution: str = "standard"
+    groups: int = 4
+    norm: str = "batch"
+
+    def conv(
+        self, channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1, dilation: int = 1
+    ) -> nn.Module:
+        """A convolution that divides height and width by the stride alone.
+
+        Raises:
+            ConfigError: The groups do not divide the channels.
+        """
+        bias, padding = self.norm == "none", dilation * (kernel // 2)
+        if kernel == 1 or self.convolution == "standard":
+            return nn.Conv2d(channels_in, channels_out, kernel, stride, padding, dilation, bias=bias)
+        if self.convolution == "grouped":
+            groups = self._groups_for(channels_in, channels_out)
+            return nn.Conv2d(channels_in, channels_out, kernel, stride, padding, dilation, groups, bias=bias)
+        return nn.Sequential(
+            nn.Conv2d(channels_in, channels_in, kernel, stride, padding, dilation, channels_in, bias=False),
+            nn.Conv2d(channels_in, channels_out, kernel_size=1, bias=bias),
+        )
+
+    def upsample(self, channels_in: int, channels_out: int) -> nn.Module:
+        """A transposed convolution to twice the height and width.
+
+        The kernel of 4 is a multiple of the stride of 2, so every output pixel gets as many taps; the start is a random
+        channel mix of bilinear interpolations. Both keep a checkerboard out (Odena et al. 2016,
+        https://doi.org/10.23915/distill.00003).
+
+        Raises:
+            ConfigError: The groups do not divide the channels.
+        """
+        bias = self.norm == "none"
+        if self.convolution == "separable":
+            return nn.Sequential(
+                _bilinear_start(_transposed(channels_in, channels_in, channels_in, bias=False)),
+                nn.Conv2d(channels_in, channels_out, kernel_size=1, bias=bias),
+            )
+        groups = self._groups_for(channels_in, channels_out) if self.convolution == "grouped" else 1
+        return _bilinear_start(_transposed(channels_in, channels_out, groups, bias))
+
+    def normalize(self, channels: int) -> nn.Module:
+        """What normalises the output of a convolution."""
+        if self.norm == "batch":
+            return nn.BatchNorm2d(channels)
+        if self.norm == "group":
+            return nn.GroupNorm(math.gcd(channels, MOST_NORM_GROUPS), channels)
+        return nn.Identity()
+
+    def conv_norm_relu(
+        self, channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1, dilation: int = 1
+    ) -> nn.Sequential:
+        """A convolution, the norm, ReLU."""
+        convolution = self.conv(channels_in, channels_out, kernel, stride, dilation)
+        return nn.Sequential(convolution, self.normalize(channels_out), nn.ReLU(inplace=True))
+
+    def upsample_norm_relu(self, channels_in: int, channels_out: int) -> nn.Sequential:
+        """(B, channels_in, H, W) to (B, channels_out, 2H, 2W): a transposed convolution, the norm, ReLU."""
+        convolution = self.upsample(channels_in, channels_out)
+        return nn.Sequential(convolution, self.normalize(channels_out), nn.ReLU(inplace=True))
+
+    def _groups_for(self, channels_in: int, channels_out: int) -> int:
+        both = math.gcd(channels_in, channels_out)
+        if both % self.groups:
+            possible = ", ".join(str(groups) for groups in range(1, both + 1) if both % groups == 0)
+            raise ConfigError(
+                f"model.model.groups is {self.groups}, which does not divide a convolution of {channels_in} to "
+                f"{channels_out} channels; possible there are {possible}"
+            )
+        return self.groups
 
 
 def bilinear_kernel() -> Tensor:
@@ -24,49 +104,21 @@ def bilinear_kernel() -> Tensor:
     return torch.outer(slope, slope)
 
 
-class TransposedUpsample(nn.Sequential):
-    """Twice the height and width by a transposed convolution, BatchNorm, ReLU.
+def _transposed(channels_in: int, channels_out: int, groups: int, bias: bool) -> nn.ConvTranspose2d:
+    return nn.ConvTranspose2d(channels_in, channels_out, kernel_size=4, stride=2, padding=1, groups=groups, bias=bias)
 
-    The kernel of 4 is a multiple of the stride of 2, so every output pixel gets as many taps; the start is a random
-    channel mix of bilinear interpolations. Both keep a checkerboard out (Odena et al. 2016,
-    https://doi.org/10.23915/distill.00003).
 
-    Args:
-        channels_in: Channels of the (B, C, H, W) input.
-        channels_out: Channels of the (B, C, 2H, 2W) output.
+def _bilinear_start(convolution: nn.ConvTranspose2d) -> nn.ConvTranspose2d:
+    """The convolution, each pair of channels it connects a bilinear interpolation times a random factor.
+
+    A channel that is connected with itself alone starts as the interpolation.
     """
-
-    def __init__(self, channels_in: int, channels_out: int) -> None:
-        convolution = nn.ConvTranspose2d(channels_in, channels_out, kernel_size=4, stride=2, padding=1, bias=False)
-        mix = torch.empty(channels_out, channels_in)
-        nn.init.kaiming_normal_(mix, nonlinearity="relu")
-        with torch.no_grad():
-            convolution.weight.copy_(mix.T[:, :, None, None] * bilinear_kernel())
-        super().__init__(convolution, nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True))
-
-
-class AtrousPyramid(nn.Module):
-    """Context at several dilation rates side by side, merged into one width.
-
-    Unlike in DeepLab there is no branch of global pooling: its receptive field would be the whole window, and a
-    pixel's probability would depend on how the scene was cut.
-
-    Args:
-        channels_in: Channels of the (B, C, H, W) input.
-        channels_out: Channels of each branch and of the (B, C, H, W) output.
-        rates: Dilation of each 3x3 branch.
-        dropout: Share of channels dropped after merging, 0 to 1.
-    """
-
-    def __init__(self, channels_in: int, channels_out: int, rates: Sequence[int], dropout: float) -> None:
-        super().__init__()
-        self.branches = nn.ModuleList([conv_norm_relu(channels_in, channels_out, kernel=1)])
-        self.branches += [conv_norm_relu(channels_in, channels_out, dilation=rate) for rate in rates]
-        self.merge = conv_norm_relu(channels_out * len(self.branches), channels_out, kernel=1)
-        self.dropout = nn.Dropout2d(dropout)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, channels_in, H, W) to (B, channels_out, H, W)."""
-        merged: Tensor = self.merge(torch.cat([branch(features) for branch in self.branches], dim=1))
-        dropped: Tensor = self.dropout(merged)
-        return dropped
+    depthwise = convolution.groups == convolution.in_channels == convolution.out_channels
+    mix = torch.ones(convolution.weight.shape[:2])
+    if not depthwise:
+        # The weight is (in, out / groups): transposed, its columns are the fan-in of an output.
+        nn.init.kaiming_normal_(mix.T, nonlinearity="relu", mode="fan_in")
+        mix *= math.sqrt(convolution.groups)
+    with torch.no_grad():
+        convolution.weight.copy_(mix[:, :, None, None] * bilinear_kernel())
+    return convolution

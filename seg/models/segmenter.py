@@ -1,26 +1,29 @@
-"""The whole network: normalisation, backbone, pyramid, decoder, head, for images of any size."""
+"""What every network of the family has in common: normalisation, and images of any size."""
 
-from typing import Protocol
+from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seg.models.decoder import TransposedDecoder
-from seg.models.layers import AtrousPyramid
 from seg.models.normalization import BandNormalization
 
 
-class Backbone(Protocol):
-    """What the segmenter wants of a backbone.
+class Heads(NamedTuple):
+    """The outputs of a network, each (B, 1, H, W) logits.
 
     Attributes:
-        output_stride: How much smaller its deepest features are than the image.
+        cropland: Whether a pixel is cropland.
+        boundary: Whether it lies on the edge of a parcel; None where the network has no such head.
     """
 
-    output_stride: int
+    cropland: Tensor
+    boundary: Tensor | None
 
-    def __call__(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The deepest features, and those of each finer level from coarse to fine."""
+    def interior_probability(self) -> Tensor:
+        """The (B, 1, H, W) probability of cropland that is not an edge: touching parcels fall apart in it."""
+        if self.boundary is None:
+            return self.cropland.sigmoid()
+        return self.cropland.sigmoid() * (1 - self.boundary.sigmoid())
 
 
 class Segmenter(nn.Module):
@@ -28,30 +31,23 @@ class Segmenter(nn.Module):
 
     Args:
         normalization: Stored units to mean 0 and standard deviation 1.
-        backbone: Features from shallow to deep.
-        pyramid: Context on the deepest features.
-        decoder: Back to full resolution.
-        head: Features to one logit.
+        network: Normalised (B, C, H, W) images, multiples of the stride a side, to (B, 1 or 2, H, W) logits.
+        stride: Pixels after which the network repeats itself.
+        window_dependent: Whether a logit depends on the size of the image and its place in it by the way the network
+            is built, as where it resizes features corner to corner.
     """
 
     def __init__(
-        self,
-        normalization: BandNormalization,
-        backbone: Backbone,
-        pyramid: AtrousPyramid,
-        decoder: TransposedDecoder,
-        head: nn.Module,
+        self, normalization: BandNormalization, network: nn.Module, stride: int, window_dependent: bool = False
     ) -> None:
         super().__init__()
         self.normalization = normalization
-        self.backbone = backbone
-        self.pyramid = pyramid
-        self.decoder = decoder
-        self.head = head
-        self.stride = backbone.output_stride
+        self.network = network
+        self.stride = stride
+        self.window_dependent = window_dependent
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits of an image.
+        """Cropland logits of an image.
 
         Args:
             image: (B, C, H, W) float32 in stored units, any H, W >= 1.
@@ -59,12 +55,14 @@ class Segmenter(nn.Module):
         Returns:
             (B, 1, H, W) logits.
         """
+        return self.heads(image).cropland
+
+    def heads(self, image: Tensor) -> Heads:
+        """The logits of every head for an image as `forward` wants it."""
         height, width = image.shape[-2:]
         padded = _pad_to_stride(self.normalization(image), self.stride)
-        deepest, finer = self.backbone(padded)
-        features = self.decoder(self.pyramid(deepest), [*finer, padded])
-        logits: Tensor = self.head(features)
-        return logits[..., :height, :width]
+        logits: Tensor = self.network(padded)[..., :height, :width]
+        return Heads(logits[:, :1], logits[:, 1:] if logits.shape[1] > 1 else None)
 
 
 def _pad_to_stride(image: Tensor, stride: int) -> Tensor:
@@ -73,6 +71,7 @@ def _pad_to_stride(image: Tensor, stride: int) -> Tensor:
     At least two steps of the stride a side: BatchNorm cannot train on a single value a channel.
     """
     height, width = image.shape[-2:]
-    bottom = max(-(-height // stride), 2) * stride - height
-    right = max(-(-width // stride), 2) * stride - width
+    # Rounded up by positive numbers only: ONNX rounds the quotient of a negative one towards 0.
+    bottom = max((height + stride - 1) // stride, 2) * stride - height
+    right = max((width + stride - 1) // stride, 2) * stride - width
     return F.pad(image, (0, right, 0, bottom))

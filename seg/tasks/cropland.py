@@ -14,7 +14,8 @@ from torchmetrics import MetricCollection
 from seg.errors import ConfigError
 from seg.losses import CroplandLoss, LossConfig
 from seg.metrics import binary_metrics
-from seg.models.build import ModelConfig, build_model
+from seg.models.build import build_model
+from seg.models.config import ModelConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,11 @@ class CroplandTask(L.LightningModule):
         super().__init__()
         if not 0 <= threshold <= 1:
             raise ConfigError(f"model.threshold is {threshold}; wanted 0 to 1")
+        if model.boundary != (loss.boundary > 0):
+            raise ConfigError(
+                f"model.model.boundary is {model.boundary} and model.loss.boundary {loss.boundary}; a boundary head "
+                "needs a weight above 0, and the weight a head: set both or neither"
+            )
         # Plain values only: a checkpoint is loaded without unpickling any class.
         self.save_hyperparameters(
             {
@@ -154,8 +160,8 @@ class CroplandTask(L.LightningModule):
 
     def _shared_step(self, batch: dict[str, Tensor], stage: str, metrics: MetricCollection | None = None) -> Tensor:
         image, mask = batch["image"], batch["mask"]
-        logits = self(image)
-        loss: Tensor = self.loss(logits, mask)
+        logits, boundary = self.model.heads(image)
+        loss: Tensor = self.loss(logits, mask, boundary)
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(image))
         if metrics is not None:
             metrics.update(logits.sigmoid().squeeze(1), mask)

@@ -12,7 +12,8 @@ from seg.checkpoint import Checkpoint
 from seg.inference.augmentation import TestTimeAugmentation
 from seg.inference.backends import TorchBackend
 from seg.inference.predictor import Predictor
-from seg.models.build import ModelConfig, build_model
+from seg.models.build import build_model
+from seg.models.config import ModelConfig
 from seg.package import read_package, write_package
 
 MEAN, STD = (1000.0, 2000.0, 3000.0), (100.0, 200.0, 300.0)
@@ -29,10 +30,10 @@ def lively_checkpoint(bands: int = 3, pixel_size_m: float | None = 10.0) -> Chec
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.8, 1.5)
-    nn.init.normal_(model.head.weight, std=2.0)
+    nn.init.normal_(model.network.head.weight, std=2.0)
     with torch.inference_mode():
         image = torch.randn(1, bands, 64, 64) * model.normalization.std[:, None, None] + 2000
-        model.head.bias -= model.eval()(image).median()
+        model.network.head.bias -= model.eval()(image).median()
     return Checkpoint(
         path=Path("best.ckpt"),
         weights=model.state_dict(),

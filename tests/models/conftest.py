@@ -1,6 +1,6 @@
 import pytest
 
-from seg.models.build import ModelConfig
+from seg.models.config import ModelConfig
 
 
 @pytest.fixture

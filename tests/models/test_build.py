@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from seg.errors import ConfigError
-from seg.models.build import ModelConfig, build_model
+from seg.models.build import build_model
+from seg.models.config import ModelConfig
 
 
 def test_arguments_survive_json() -> None:

@@ -1,8 +1,12 @@
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from seg.models.layers import AtrousPyramid, TransposedUpsample, bilinear_kernel
+from seg.errors import ConfigError
+from seg.models.layers import CONVOLUTIONS, NORMS, LayerStyle, bilinear_kernel
 
 
 def test_bilinear_kernel_interpolates_as_torch_does() -> None:
@@ -12,24 +16,68 @@ def test_bilinear_kernel_interpolates_as_torch_does() -> None:
     torch.testing.assert_close(doubled[..., 1:-1, 1:-1], wanted[..., 1:-1, 1:-1])
 
 
-def test_upsample_doubles_and_draws_no_checkerboard_on_a_constant_input() -> None:
-    upsample = TransposedUpsample(5, 3).eval()
+@pytest.mark.parametrize("convolution", CONVOLUTIONS)
+@pytest.mark.parametrize("norm", NORMS)
+def test_upsample_doubles_and_draws_no_checkerboard_on_a_constant_input(convolution: str, norm: str) -> None:
+    upsample = LayerStyle(convolution=convolution, groups=2, norm=norm).upsample_norm_relu(6, 4).eval()
     with torch.inference_mode():
-        out = upsample(torch.full((1, 5, 16, 16), 0.7))
-    assert out.shape == (1, 3, 32, 32)
+        out = upsample(torch.full((1, 6, 16, 16), 0.7))
+    assert out.shape == (1, 4, 32, 32)
     inner = out[..., 2:-2, 2:-2]
     assert float((inner - inner.mean(dim=(2, 3), keepdim=True)).abs().max()) < 1e-5
 
 
-@pytest.mark.parametrize("rates", [(1,), (1, 2, 5)])
-def test_pyramid_keeps_height_and_width(rates: tuple[int, ...]) -> None:
-    pyramid = AtrousPyramid(6, 4, rates, dropout=0.0)
-    assert pyramid(torch.randn(2, 6, 11, 13)).shape == (2, 4, 11, 13)
+@pytest.mark.parametrize("convolution", CONVOLUTIONS)
+def test_upsample_starts_with_the_variance_of_its_input(convolution: str) -> None:
+    torch.manual_seed(0)
+    style = LayerStyle(convolution=convolution, groups=8, norm="none")
+    smooth = torch.randn(1, 512, 1, 1).expand(-1, -1, 8, 8)
+    with torch.inference_mode():
+        inner = style.upsample(512, 512)(smooth)[..., 4, 4]
+    if convolution != "separable":  # whose second half starts as PyTorch starts any convolution
+        assert float(inner.var()) == pytest.approx(2.0, rel=0.25)  # the factor that ReLU halves again
 
 
-def test_pyramid_sees_no_further_than_its_largest_rate() -> None:
-    pyramid = AtrousPyramid(1, 2, (1, 3), dropout=0.0).eval()
-    image = torch.zeros(1, 1, 21, 21)
-    image[..., 10, 10] = torch.nan
-    rows, columns = pyramid(image)[0, 0].isnan().nonzero(as_tuple=True)
-    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (7, 13, 7, 13)
+@pytest.mark.parametrize(
+    ("convolution", "weights"),
+    [("standard", 9 * 8 * 16), ("separable", 9 * 8 + 8 * 16), ("grouped", 9 * 8 * 16 // 4)],
+)
+def test_each_kind_has_the_weights_that_its_name_says(convolution: str, weights: int) -> None:
+    layer = LayerStyle(convolution=convolution, groups=4).conv(8, 16)
+    assert sum(weight.numel() for weight in layer.parameters()) == weights
+    assert layer(torch.zeros(1, 8, 5, 7)).shape == (1, 16, 5, 7)
+
+
+@pytest.mark.parametrize("convolution", CONVOLUTIONS)
+def test_a_1x1_convolution_mixes_all_channels_whatever_the_kind(convolution: str) -> None:
+    layer = LayerStyle(convolution=convolution).conv(8, 16, kernel=1)
+    assert isinstance(layer, nn.Conv2d)
+    assert layer.groups == 1
+
+
+@pytest.mark.parametrize("convolution", CONVOLUTIONS)
+def test_stride_and_dilation_reach_the_spatial_convolution(convolution: str) -> None:
+    layer = LayerStyle(convolution=convolution).conv(8, 8, stride=2, dilation=3)
+    assert layer(torch.zeros(1, 8, 20, 14)).shape == (1, 8, 10, 7)
+    spatial = layer if isinstance(layer, nn.Conv2d) else layer[0]
+    assert (spatial.stride, spatial.dilation) == ((2, 2), (3, 3))
+
+
+def test_a_bias_stands_in_for_a_norm_that_is_left_out() -> None:
+    with_norm, without = (LayerStyle(norm=norm).conv_norm_relu(4, 4) for norm in ("batch", "none"))
+    assert with_norm[0].bias is None
+    assert without[0].bias is not None
+    assert isinstance(without[1], nn.Identity)
+
+
+@pytest.mark.parametrize(("channels", "groups"), [(64, 8), (12, 4), (7, 1)])
+def test_group_norm_takes_groups_that_divide_the_channels(channels: int, groups: int) -> None:
+    norm = LayerStyle(norm="group").normalize(channels)
+    assert isinstance(norm, nn.GroupNorm)
+    assert norm.num_groups == groups == math.gcd(channels, 8)
+
+
+@pytest.mark.parametrize("build", ["conv", "upsample"])
+def test_groups_that_do_not_divide_name_the_argument_and_what_is_possible(build: str) -> None:
+    with pytest.raises(ConfigError, match=r"model\.model\.groups is 5, .* 12 to 18 channels; .* 1, 2, 3, 6$"):
+        getattr(LayerStyle(convolution="grouped", groups=5), build)(12, 18)

@@ -1,7 +1,8 @@
 import torch
 from torch import Tensor, nn
 
-from seg.models.build import ModelConfig, build_model
+from seg.models.build import build_model
+from seg.models.config import ModelConfig
 from seg.models.receptive_field import LIMIT, receptive_field_radius, unseen_context
 
 
@@ -59,7 +60,7 @@ def test_trace_agrees_with_perturbing_single_pixels(tiny: ModelConfig) -> None:
 def test_training_mode_is_left_as_it_was(tiny: ModelConfig) -> None:
     model = build_model(tiny, bands=1).train()
     before = model.normalization.state_dict() | {k: v.clone() for k, v in model.state_dict().items()}
-    receptive_field_radius(model, 1, model.stride)
+    receptive_field_radius(model, 1)
     assert model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 

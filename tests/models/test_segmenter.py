@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from seg.models.build import ModelConfig, build_model
+from seg.models.build import build_model
+from seg.models.config import ModelConfig
 from seg.models.receptive_field import receptive_field_radius
 
 SIZES = [1, 2, 3, 7, 31, 64, 97]
@@ -38,7 +39,7 @@ def test_evaluation_is_deterministic(tiny: ModelConfig) -> None:
 
 def test_moving_the_image_by_the_stride_moves_the_logits(tiny: ModelConfig) -> None:
     model = build_model(tiny, bands=2).eval()
-    radius = receptive_field_radius(model, 2, model.stride)
+    radius = receptive_field_radius(model, 2)
     side = 2 * (radius + 2 * model.stride) // model.stride * model.stride + model.stride
     image = torch.randn(1, 2, side, side)
     shift = model.stride
@@ -52,7 +53,7 @@ def test_moving_the_image_by_the_stride_moves_the_logits(tiny: ModelConfig) -> N
 
 def test_pixels_beyond_the_receptive_field_change_nothing(tiny: ModelConfig) -> None:
     model = build_model(tiny, bands=1).eval()
-    radius = receptive_field_radius(model, 1, model.stride)
+    radius = receptive_field_radius(model, 1)
     image = torch.randn(1, 1, 64, 512)
     changed = image.clone()
     changed[..., 256:] += 100

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from seg.models.build import ModelConfig, build_model
+from seg.models.build import build_model
+from seg.models.config import ModelConfig
 from seg.package import read_package
 
 Run = Callable[..., tuple[int, str, str]]

@@ -7,7 +7,8 @@ import rasterio
 import torch
 
 from seg.checkpoint import Checkpoint
-from seg.models.build import ModelConfig, build_model
+from seg.models.build import build_model
+from seg.models.config import ModelConfig
 from seg.package import write_package
 
 Run = Callable[..., tuple[int, str, str]]

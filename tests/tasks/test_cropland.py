@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 from seg.errors import ConfigError
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.losses import LossConfig
-from seg.models.build import ModelConfig
+from seg.models.config import ModelConfig
 from seg.tasks.cropland import CroplandTask, OptimizerConfig
 
 TINY = ModelConfig(

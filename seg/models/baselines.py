@@ -1,0 +1,53 @@
+"""Networks of segmentation-models-pytorch, to compare with."""
+
+import segmentation_models_pytorch as smp
+from torch import nn
+
+from seg.errors import ConfigError
+from seg.models.config import ModelConfig
+from seg.models.encoders import BUILD_ERRORS, check_encoder
+
+STRIDE = 32
+SHIFT_EQUIVARIANT = {"unet"}
+"""The others resize features corner to corner, pool over the whole window or normalise by its statistics: what they say
+of a pixel depends on the window's size and on the pixel's place in it."""
+
+
+def build_baseline(config: ModelConfig, bands: int) -> tuple[nn.Module, int]:
+    """A network with random weights, and the stride that its images' sides must be multiples of.
+
+    Raises:
+        ConfigError: The network cannot be built so.
+    """
+    check_encoder(config.encoder)
+    deeplab = config.architecture == "deeplabv3plus"
+    further = {"encoder_output_stride": config.output_stride} if deeplab else {}
+    try:
+        network: nn.Module = smp.create_model(
+            config.architecture,
+            encoder_name=config.encoder,
+            encoder_weights=None,
+            in_channels=bands,
+            classes=config.heads,
+            **further,
+        )
+    except BUILD_ERRORS as error:
+        raise ConfigError(
+            f"model.model.architecture is {config.architecture}, which cannot be built with encoder '{config.encoder}'"
+            f"{f' at output_stride {config.output_stride}' if deeplab else ''} ({str(error) or 'unsupported'}); "
+            "resnet18 can"
+        ) from error
+    drop_norms_after_pooling(network)
+    return network, config.output_stride if deeplab else STRIDE
+
+
+def drop_norms_after_pooling(network: nn.Module) -> None:
+    """Take away BatchNorm behind a pool to a single pixel: it cannot train on one image a batch."""
+    for block in network.modules():
+        first = next(block.children(), None)
+        if not isinstance(first, nn.AdaptiveAvgPool2d) or first.output_size not in (1, (1, 1)):
+            continue
+        for layer in list(block.modules()):
+            for name, child in layer.named_children():
+                if isinstance(child, nn.BatchNorm2d):
+                    setattr(layer, name, nn.Identity())

@@ -1,0 +1,106 @@
+"""A network as an ONNX file, which ONNX Runtime computes without PyTorch."""
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from seg.errors import ConfigError
+from seg.models.segmenter import Segmenter
+
+OPSET = 18
+INPUT, OUTPUT = "image", "probability"
+TOLERANCE = 1e-4
+"""Largest difference in probability between ONNX Runtime and PyTorch."""
+
+
+class Probability(nn.Module):
+    """A network whose output is the cropland probability.
+
+    Args:
+        model: The network.
+    """
+
+    def __init__(self, model: Segmenter) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) in stored units to (B, 1, H, W) probabilities, 0 to 1."""
+        probability: Tensor = self.model(image).sigmoid()
+        return probability
+
+
+def export_onnx(model: Segmenter, bands: int, path: Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Write a network as ONNX, for images of any height and width.
+
+    The input "image" is (1, bands, H, W) float32 in stored units, the output "probability" (1, 1, H, W), 0 to 1.
+
+    Args:
+        model: The network; exported as it evaluates.
+        bands: Channels of its input.
+        path: The file to write.
+        metadata: Kept in the file.
+
+    Raises:
+        ConfigError: The network cannot be written so, or computes something else when it is: pooling to a fixed number
+            of cells, for example, keeps the example's size.
+    """
+    # Sizes that nothing in the network could take for constants of its own.
+    side = 2 * model.stride + 3
+    example = torch.zeros(1, bands, side, side + model.stride)
+    dynamic = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
+    training = model.training
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the exporter, about its own insides
+            program = torch.onnx.export(
+                Probability(model).eval(),
+                (example,),
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                opset_version=OPSET,
+                dynamic_shapes=(dynamic,),
+                dynamo=True,
+                verbose=False,
+            )
+    except (torch.onnx.OnnxExporterError, RuntimeError) as error:
+        reason = " ".join(str(error.__cause__ or error).split())[:200]
+        raise ConfigError(f"this network cannot be written as ONNX for images of any size ({reason})") from error
+    finally:
+        model.train(training)
+    if program is None:
+        raise ConfigError("this network cannot be written as ONNX")
+    program.model.metadata_props.update(metadata or {})
+    program.save(path)
+    _check(path, model, bands)
+
+
+@torch.inference_mode()
+def _check(path: Path, model: Segmenter, bands: int) -> None:
+    """Compare the file with the network on images of other sizes than the example's."""
+    random = torch.Generator().manual_seed(0)
+    mean, std = (values[:, None, None].cpu() for values in (model.normalization.mean, model.normalization.std))
+    training = model.training
+    model.eval()
+    for height, width in ((1, 2), (3 * model.stride + 1, 5 * model.stride + 2)):
+        image = mean + std * torch.randn(1, bands, height, width, generator=random)
+        found, wanted = _computed(path, image), model(image).sigmoid()
+        if found.shape != wanted.shape or float((found - wanted).abs().max()) > TOLERANCE:
+            raise ConfigError("this network computes something else as ONNX; it can be used with PyTorch alone")
+    model.train(training)
+
+
+def _computed(path: Path, image: Tensor) -> Tensor:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # it logs what it raises
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return torch.from_numpy(session.run([OUTPUT], {INPUT: image.numpy()})[0])
+    except Exception as error:  # its errors have no base class of their own
+        raise ConfigError(
+            "this network does not run as ONNX on images of any size; it can be used with PyTorch alone"
+        ) from error

@@ -1,0 +1,156 @@
+"""Weights for an encoder to start from: a local file, or the hub that smp and timm use."""
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+
+import segmentation_models_pytorch as smp
+import timm
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from timm.models import adapt_input_conv
+from torch import Tensor, nn
+
+from seg.errors import ConfigError
+from seg.models.config import ModelConfig
+from seg.models.dilated import VARIANTS
+from seg.models.encoders import TIMM
+
+SUFFIXES = {".safetensors", ".pth", ".pt", ".ckpt", ".bin"}
+RGB = 3
+ARGUMENT = "model.model.encoder_weights"
+
+State = Mapping[str, Tensor]
+
+
+def load_encoder_weights(encoder: nn.Module, config: ModelConfig, bands: int) -> None:
+    """Give an encoder the weights that its configuration names; none, and it keeps its random ones.
+
+    A first convolution over three bands is repeated over the image's bands and scaled to the same sum, as timm does.
+
+    Args:
+        encoder: The network to fill.
+        config: Names the encoder and its weights.
+        bands: Channels of the images.
+
+    Raises:
+        ConfigError: The weights cannot be had or do not fit.
+    """
+    source = config.encoder_weights
+    if source is None:
+        return
+    if Path(source).suffix in SUFFIXES:
+        encoder.load_state_dict(_fitting(_read(Path(source)), encoder, config, bands))
+    else:
+        encoder.load_state_dict(_from_hub(config, bands))
+
+
+def _read(path: Path) -> State:
+    """The tensors of a file; nothing else in it is unpickled."""
+    if not path.is_file():
+        raise ConfigError(f"{ARGUMENT} is '{path}', which is no file; wanted {' or '.join(sorted(SUFFIXES))}")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a file without a zip; what is wrong with it is said below
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        raise ConfigError(
+            f"{ARGUMENT} is '{path}', which is damaged or holds more than tensors ({type(error).__name__}); wanted a "
+            "safetensors file, or one of PyTorch with a state dict alone"
+        ) from error
+    content = content.get("state_dict", content) if isinstance(content, dict) else {}
+    state = {name: tensor for name, tensor in content.items() if isinstance(tensor, Tensor)}
+    if not state:
+        raise ConfigError(f"{ARGUMENT} is '{path}', which holds no tensors; wanted a state dict")
+    return state
+
+
+def _fitting(state: State, encoder: nn.Module, config: ModelConfig, bands: int) -> State:
+    """The encoder's weights out of a file that may hold more, under a prefix too, as a whole network's does."""
+    wanted = encoder.state_dict()
+    prefix = _common_prefix(state, wanted)
+    missing = [name for name in wanted if prefix + name not in state]
+    if missing and config.encoder.startswith(TIMM):
+        return _through_timm(state, config, bands)
+    if missing:
+        raise ConfigError(
+            f"{ARGUMENT} is '{config.encoder_weights}', which has no {missing[0]} ({len(missing)} of {len(wanted)} are "
+            f"missing); wanted the weights of encoder {config.encoder}"
+        )
+    fitted = {name: _adapted(state[prefix + name], tensor.shape) for name, tensor in wanted.items()}
+    for name, tensor in wanted.items():
+        if fitted[name].shape != tensor.shape:
+            raise ConfigError(
+                f"{ARGUMENT} is '{config.encoder_weights}', which has {name} of shape {list(fitted[name].shape)}; "
+                f"encoder {config.encoder} with {bands} bands wants {list(tensor.shape)}"
+            )
+    return fitted
+
+
+def _common_prefix(state: State, wanted: State) -> str:
+    """What most of the wanted names have before them in a file."""
+    first = next(iter(wanted))
+    prefixes = {name.removesuffix(first) for name in state if name.endswith(first)}
+    return max(prefixes, key=lambda prefix: sum(prefix + name in state for name in wanted), default="")
+
+
+def _adapted(weight: Tensor, shape: torch.Size) -> Tensor:
+    """A first convolution over RGB brought to other bands; any other weight as it is."""
+    if weight.ndim == 4 == len(shape) and weight.shape[1] == RGB != shape[1] and weight.shape[0] == shape[0]:
+        adapted: Tensor = adapt_input_conv(shape[1], weight)
+        return adapted
+    return weight
+
+
+def _through_timm(state: State, config: ModelConfig, bands: int) -> State:
+    """The weights of a timm network's own file, whose names timm changes for networks of features."""
+    try:
+        donor = smp.encoders.get_encoder(
+            config.encoder, in_channels=bands, weights=True, pretrained_cfg_overlay={"state_dict": dict(state)}
+        )
+    except (RuntimeError, KeyError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(
+            f"{ARGUMENT} is '{config.encoder_weights}', which does not fit encoder {config.encoder} ({reason})"
+        ) from error
+    weights: State = donor.state_dict()
+    return weights
+
+
+def _from_hub(config: ModelConfig, bands: int) -> State:
+    name = config.encoder_weights
+    files = _hub_files(config.encoder)
+    if name not in files:
+        possible = f"possible are {', '.join(files)}, or a file" if files else "wanted a file"
+        raise ConfigError(f"{ARGUMENT} is '{name}', which encoder {config.encoder} has not; {possible}")
+    try:
+        weights = True if config.encoder.startswith(TIMM) else name
+        donor = smp.encoders.get_encoder(config.encoder, in_channels=bands, weights=weights)
+    except Exception as error:  # without a network, each layer below fails in a way of its own
+        raise ConfigError(
+            f"{ARGUMENT} is '{name}', which could not be fetched ({type(error).__name__}); where there is a network, "
+            f"fetch {files[name]} and name that file"
+        ) from error
+    state: State = donor.state_dict()
+    return state
+
+
+def _hub_files(encoder: str) -> dict[str, str]:
+    """Address of the file behind each name that the hub has for an encoder's weights."""
+    if encoder in VARIANTS:
+        return {}
+    if encoder.startswith(TIMM):
+        config = timm.models.get_pretrained_cfg(encoder.removeprefix(TIMM))
+        if config is None or not config.has_weights:
+            return {}
+        address = config.url or f"https://huggingface.co/{config.hf_hub_id}/resolve/main/model.safetensors"
+        return {"imagenet": str(address)}
+    settings = smp.encoders.encoders[encoder]["pretrained_settings"]
+    return {
+        name: f"https://huggingface.co/{entry['repo_id']}/resolve/{entry['revision']}/model.safetensors"
+        for name, entry in settings.items()
+    }
