@@ -42,6 +42,28 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises:
         PackageError: The file is missing, damaged, unsafe, or not a checkpoint of this project.
     """
+    content = load_checkpoint(path)
+    missing = {"state_dict", "hyper_parameters", "CroplandDataModule"} - content.keys()
+    if missing:
+        raise PackageError(
+            f"{path}: has no {', '.join(sorted(missing))}; wanted a checkpoint that scripts/train.py wrote"
+        )
+    weights = content["state_dict"].items()
+    return Checkpoint(
+        path=path,
+        weights={name.removeprefix(_PREFIX): value for name, value in weights if name.startswith(_PREFIX)},
+        task=content["hyper_parameters"],
+        data=content["CroplandDataModule"],
+        metrics=content.get("metrics", {}),
+    )
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """All that a checkpoint holds, as tensors and plain values.
+
+    Raises:
+        PackageError: The file is missing, damaged or unsafe.
+    """
     if not path.is_file():
         raise PackageError(f"{path}: no such file; training writes checkpoints into <run>/checkpoints/")
     try:
@@ -57,18 +79,4 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise PackageError(
             f"{path}: damaged or no checkpoint ({type(error).__name__}); wanted one that scripts/train.py wrote"
         ) from error
-    missing = {"state_dict", "hyper_parameters", "CroplandDataModule"} - set(
-        content if isinstance(content, dict) else ()
-    )
-    if missing:
-        raise PackageError(
-            f"{path}: has no {', '.join(sorted(missing))}; wanted a checkpoint that scripts/train.py wrote"
-        )
-    weights = content["state_dict"].items()
-    return Checkpoint(
-        path=path,
-        weights={name.removeprefix(_PREFIX): value for name, value in weights if name.startswith(_PREFIX)},
-        task=content["hyper_parameters"],
-        data=content["CroplandDataModule"],
-        metrics=content.get("metrics", {}),
-    )
+    return content if isinstance(content, dict) else {}

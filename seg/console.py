@@ -201,7 +201,7 @@ def _parse_then_call(parser: ArgumentParser, command: Command | dict[str, Comman
     values = parser.instantiate(parsed)
     if isinstance(command, dict):
         command, values = command[values.subcommand], values[values.subcommand]
-    arguments = {key: value for key, value in vars(values).items() if key not in {"debug", "config"}}
+    arguments = {key: value for key, value in vars(values).items() if key != "debug"}
     settings = _settings_class(command)
     if settings is not None:
         arguments[SETTINGS] = settings(**{field.name: arguments.pop(field.name) for field in fields(settings)})

@@ -49,8 +49,8 @@ class CroplandLoss(nn.Module):
             )
         if not config.boundary >= 0 or config.boundary_width < 1:
             raise ConfigError(
-                f"loss boundary={config.boundary}, boundary_width={config.boundary_width}; wanted a weight of 0 or more "
-                "and a width of at least 1"
+                f"loss boundary={config.boundary}, boundary_width={config.boundary_width}; wanted a weight of 0 or "
+                "more and a width of at least 1"
             )
         self.config = config
         self.dice = DiceLoss(BINARY_MODE, from_logits=True, ignore_index=IGNORE)

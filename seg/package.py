@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
+ONNX = "model.onnx"
 FORMAT = 2
 
 
@@ -77,7 +78,7 @@ def write_package(checkpoint: "Checkpoint", folder: Path, threshold: float | Non
 
     Args:
         checkpoint: What training wrote.
-        folder: Made with its parents; a package that lies there is replaced.
+        folder: Made with its parents; a package that lies there is replaced, with its ONNX file.
         threshold: Probability above which a pixel is cropland; that of training by default.
 
     Raises:
@@ -124,10 +125,36 @@ def _write(folder: Path, weights: bytes, package: ModelPackage) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in ((WEIGHTS, weights), (DESCRIPTION, description.encode())):
             (folder / f"{name}.tmp").write_bytes(content)
+        (folder / ONNX).unlink(missing_ok=True)  # of the weights before
         for name in (WEIGHTS, DESCRIPTION):
             (folder / f"{name}.tmp").replace(folder / name)
     except OSError as error:
         raise PackageError(f"{folder}: cannot be written ({error.strerror}); name another folder") from error
+
+
+def add_onnx(folder: Path) -> Path:
+    """The ONNX file of a package, written beside its weights and compared with them; their hash is kept in it.
+
+    Raises:
+        PackageError: The package is missing or damaged, or its network cannot be written so.
+    """
+    from seg.models.onnx_export import export_onnx
+
+    package = read_package(folder)
+    path = folder / ONNX
+    unfinished = path.with_suffix(".tmp.onnx")
+    try:
+        export_onnx(
+            load_model(folder, package), len(package.bands), unfinished, {"weights_sha256": package.weights_sha256}
+        )
+        unfinished.replace(path)
+    except ConfigError as error:
+        raise PackageError(f"{folder}: {error}; leave --onnx out") from error
+    except OSError as error:
+        raise PackageError(f"{path}: cannot be written ({error.strerror}); name another folder") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return path
 
 
 def read_package(folder: Path) -> ModelPackage:

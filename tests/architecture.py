@@ -209,7 +209,12 @@ def unmirrored_tests(paths: Iterable[Path], root: Path = ROOT) -> Iterator[str]:
 
 def project_sources() -> list[Source]:
     """Every Python file of the project."""
-    paths = [path for folder in ("seg", "scripts", "tests") for path in sorted((ROOT / folder).rglob("*.py"))]
+    paths = [
+        path
+        for folder in ("seg", "scripts", "tests")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if path.is_file()
+    ]
     return [Source(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")) for path in paths]
 
 

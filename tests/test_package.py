@@ -11,7 +11,7 @@ from seg.checkpoint import Checkpoint
 from seg.errors import PackageError
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
-from seg.package import DESCRIPTION, WEIGHTS, load_model, read_package, write_package
+from seg.package import DESCRIPTION, WEIGHTS, add_onnx, load_model, read_package, write_package
 
 CONFIG = ModelConfig(
     encoder="tu-test_resnet", output_stride=8, pyramid_rates=(1,), pyramid_channels=8, decoder_channels=(8, 8, 8)
@@ -126,13 +126,24 @@ def test_values_that_cannot_be_are_refused(folder: Path, change: dict[str, objec
         read_package(folder)
 
 
-def test_a_network_that_sees_the_whole_image_is_refused(tmp_path: Path) -> None:
+def test_a_network_that_sees_the_whole_image_is_marked(tmp_path: Path) -> None:
     config = ModelConfig(encoder="tu-mobilenetv3_small_050", pyramid_channels=8, decoder_channels=(8, 8, 8, 8))
     model = build_model(config, bands=2)
     model.normalization.fill([0.0, 0.0], [1.0, 1.0])
     pooled = replace(checkpoint_of(model), task={"bands": 2, "model": config.arguments(), "threshold": 0.5})
-    with pytest.raises(PackageError, match="sees the whole of an image"):
-        write_package(pooled, tmp_path / "model")
+    write_package(pooled, tmp_path / "model")
+    assert read_package(tmp_path / "model").receptive_field is None
+
+
+def test_a_network_that_cannot_be_onnx_is_said_to_be_so_and_its_package_stays(tmp_path: Path) -> None:
+    config = ModelConfig(architecture="upernet", encoder="tu-test_resnet")
+    model = build_model(config, bands=2)
+    model.normalization.fill([0.0, 0.0], [1.0, 1.0])
+    task = {"bands": 2, "model": config.arguments(), "threshold": 0.5}
+    write_package(replace(checkpoint_of(model), task=task), tmp_path / "model")
+    with pytest.raises(PackageError, match=r"model: this network .* as ONNX.*leave --onnx out"):
+        add_onnx(tmp_path / "model")
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["model.json", "model.safetensors"]
 
 
 def test_a_folder_that_cannot_be_made_is_named(trained: torch.nn.Module, tmp_path: Path) -> None:

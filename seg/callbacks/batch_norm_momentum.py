@@ -9,8 +9,8 @@ from seg.errors import ConfigError
 class BatchNormMomentum(L.Callback):
     """Scale the momentum of BatchNorm to the accumulation length.
 
-    With gradients accumulated over N batches, the running statistics move N times for each step of the optimiser. With a
-    momentum of 1 - (1 - m)^(1/N) a batch, they take over a share of m a step, as with one batch of N images.
+    With gradients accumulated over N batches, the running statistics move N times for each step of the optimiser. With
+    a momentum of 1 - (1 - m)^(1/N) a batch, they take over a share of m a step, as with one batch of N images.
 
     Args:
         momentum: Share of the running statistics that a whole step replaces, above 0 and at most 1.

@@ -8,6 +8,7 @@ from seg.models.config import ModelConfig
 from seg.models.encoders import BUILD_ERRORS, check_encoder
 
 STRIDE = 32
+DEEPLAB_STRIDES = (8, 16)
 SHIFT_EQUIVARIANT = {"unet"}
 """The others resize features corner to corner, pool over the whole window or normalise by its statistics: what they say
 of a pixel depends on the window's size and on the pixel's place in it."""
@@ -21,6 +22,11 @@ def build_baseline(config: ModelConfig, bands: int) -> tuple[nn.Module, int]:
     """
     check_encoder(config.encoder)
     deeplab = config.architecture == "deeplabv3plus"
+    if deeplab and config.output_stride not in DEEPLAB_STRIDES:
+        raise ConfigError(
+            f"model.model.output_stride is {config.output_stride}; possible with architecture deeplabv3plus are "
+            f"{', '.join(map(str, DEEPLAB_STRIDES))}"
+        )
     further = {"encoder_output_stride": config.output_stride} if deeplab else {}
     try:
         network: nn.Module = smp.create_model(

@@ -1,5 +1,6 @@
 """A network as an ONNX file, which ONNX Runtime computes without PyTorch."""
 
+import logging
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,16 +48,33 @@ def export_onnx(model: Segmenter, bands: int, path: Path, metadata: Mapping[str,
 
     Raises:
         ConfigError: The network cannot be written so, or computes something else when it is: pooling to a fixed number
-            of cells, for example, keeps the example's size.
+            of cells, for example, keeps the example's size. No file is left then.
+        OSError: The file cannot be written.
     """
+    training = model.training
+    model.eval()
+    try:
+        program = _program(model, bands)
+        program.model.metadata_props.update(metadata or {})
+        program.save(path)
+        _check(path, model, bands)
+    except ConfigError:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        model.train(training)
+
+
+def _program(model: Segmenter, bands: int) -> torch.onnx.ONNXProgram:
     # Sizes that nothing in the network could take for constants of its own.
     side = 2 * model.stride + 3
     example = torch.zeros(1, bands, side, side + model.stride)
     dynamic = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
-    training = model.training
+    level = logging.root.manager.disable
+    logging.disable(logging.ERROR)  # what the exporter logs of its own insides; its errors are raised
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the exporter, about its own insides
+            warnings.simplefilter("ignore")
             program = torch.onnx.export(
                 Probability(model).eval(),
                 (example,),
@@ -71,12 +89,10 @@ def export_onnx(model: Segmenter, bands: int, path: Path, metadata: Mapping[str,
         reason = " ".join(str(error.__cause__ or error).split())[:200]
         raise ConfigError(f"this network cannot be written as ONNX for images of any size ({reason})") from error
     finally:
-        model.train(training)
+        logging.disable(level)
     if program is None:
         raise ConfigError("this network cannot be written as ONNX")
-    program.model.metadata_props.update(metadata or {})
-    program.save(path)
-    _check(path, model, bands)
+    return program
 
 
 @torch.inference_mode()
@@ -84,14 +100,11 @@ def _check(path: Path, model: Segmenter, bands: int) -> None:
     """Compare the file with the network on images of other sizes than the example's."""
     random = torch.Generator().manual_seed(0)
     mean, std = (values[:, None, None].cpu() for values in (model.normalization.mean, model.normalization.std))
-    training = model.training
-    model.eval()
     for height, width in ((1, 2), (3 * model.stride + 1, 5 * model.stride + 2)):
         image = mean + std * torch.randn(1, bands, height, width, generator=random)
         found, wanted = _computed(path, image), model(image).sigmoid()
         if found.shape != wanted.shape or float((found - wanted).abs().max()) > TOLERANCE:
             raise ConfigError("this network computes something else as ONNX; it can be used with PyTorch alone")
-    model.train(training)
 
 
 def _computed(path: Path, image: Tensor) -> Tensor:

@@ -1,14 +1,12 @@
 """Weights for an encoder to start from: a local file, or the hub that smp and timm use."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from pickle import UnpicklingError
 
 import segmentation_models_pytorch as smp
 import timm
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from timm.models import adapt_input_conv
 from torch import Tensor, nn
@@ -21,6 +19,8 @@ from seg.models.encoders import TIMM
 SUFFIXES = {".safetensors", ".pth", ".pt", ".ckpt", ".bin"}
 RGB = 3
 ARGUMENT = "model.model.encoder_weights"
+COUNTER = ".num_batches_tracked"
+"""Of BatchNorm; of no use here, and older files are without it."""
 
 State = Mapping[str, Tensor]
 
@@ -57,13 +57,15 @@ def _read(path: Path) -> State:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a file without a zip; what is wrong with it is said below
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except Exception as error:  # a damaged pickle fails in as many ways as it has opcodes
         raise ConfigError(
             f"{ARGUMENT} is '{path}', which is damaged or holds more than tensors ({type(error).__name__}); wanted a "
             "safetensors file, or one of PyTorch with a state dict alone"
         ) from error
-    content = content.get("state_dict", content) if isinstance(content, dict) else {}
-    state = {name: tensor for name, tensor in content.items() if isinstance(tensor, Tensor)}
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    items = content.items() if isinstance(content, dict) else ()
+    state = {name: tensor for name, tensor in items if isinstance(name, str) and isinstance(tensor, Tensor)}
     if not state:
         raise ConfigError(f"{ARGUMENT} is '{path}', which holds no tensors; wanted a state dict")
     return state
@@ -73,15 +75,12 @@ def _fitting(state: State, encoder: nn.Module, config: ModelConfig, bands: int) 
     """The encoder's weights out of a file that may hold more, under a prefix too, as a whole network's does."""
     wanted = encoder.state_dict()
     prefix = _common_prefix(state, wanted)
-    missing = [name for name in wanted if prefix + name not in state]
+    missing = [name for name in wanted if prefix + name not in state and not name.endswith(COUNTER)]
     if missing and config.encoder.startswith(TIMM):
         return _through_timm(state, config, bands)
     if missing:
-        raise ConfigError(
-            f"{ARGUMENT} is '{config.encoder_weights}', which has no {missing[0]} ({len(missing)} of {len(wanted)} are "
-            f"missing); wanted the weights of encoder {config.encoder}"
-        )
-    fitted = {name: _adapted(state[prefix + name], tensor.shape) for name, tensor in wanted.items()}
+        raise _lacking(missing, wanted, config)
+    fitted = {name: _adapted(state.get(prefix + name, tensor), tensor.shape) for name, tensor in wanted.items()}
     for name, tensor in wanted.items():
         if fitted[name].shape != tensor.shape:
             raise ConfigError(
@@ -106,8 +105,24 @@ def _adapted(weight: Tensor, shape: torch.Size) -> Tensor:
     return weight
 
 
+def _lacking(missing: Sequence[str], wanted: State, config: ModelConfig) -> ConfigError:
+    return ConfigError(
+        f"{ARGUMENT} is '{config.encoder_weights}', which has no {missing[0]} ({len(missing)} of {len(wanted)} are "
+        f"missing); wanted the weights of encoder {config.encoder}"
+    )
+
+
 def _through_timm(state: State, config: ModelConfig, bands: int) -> State:
     """The weights of a timm network's own file, whose names timm changes for networks of features."""
+    # timm passes over what a file lacks: it stays random, and so differs from one time to the next.
+    first, second = (_loaded_by_timm(state, config, bands) for _ in range(2))
+    missing = [name for name in first if not torch.equal(first[name], second[name])]
+    if missing:
+        raise _lacking(missing, first, config)
+    return first
+
+
+def _loaded_by_timm(state: State, config: ModelConfig, bands: int) -> State:
     try:
         donor = smp.encoders.get_encoder(
             config.encoder, in_channels=bands, weights=True, pretrained_cfg_overlay={"state_dict": dict(state)}

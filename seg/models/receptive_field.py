@@ -76,12 +76,12 @@ def receptive_field_radius(model: Segmenter, bands: int) -> int | None:
         return None
     training = model.training
     model.eval()
-    radius, width = None, max(1024, 32 * model.stride)
-    while radius is None and width < 2 * LIMIT:
-        width *= 2
-        # One phase, which costs little, tells whether the image is wide enough for all.
-        if _radius_within(model, bands, width, phases=1) is not None:
-            radius = _radius_within(model, bands, width, phases=model.stride)
+    # All columns together tell how wide an image is wide enough for each. They are tried on the widest at once: on a
+    # narrow one, a dilated convolution can reach past the border and leave no trace.
+    radius = _radius_within(model, bands, 2 * LIMIT, together=True)
+    if radius is not None:
+        width = 2 * (radius // model.stride + 2) * model.stride
+        radius = _radius_within(model, bands, width, together=False)
     model.train(training)
     return radius
 
@@ -155,13 +155,15 @@ def unseen_context(reach: int | None, side: float) -> str:
     )
 
 
-def _radius_within(model: Segmenter, bands: int, width: int, phases: int) -> int | None:
+def _radius_within(model: Segmenter, bands: int, width: int, together: bool) -> int | None:
+    """The radius, traced with one image for each column, or an upper bound of it from one for all of them."""
     middle = width // 2 // model.stride * model.stride
-    columns = torch.arange(middle, middle + phases)
-    images = torch.zeros(phases, bands, 2 * model.stride, width)
-    images[torch.arange(phases), :, :, columns] = torch.nan
+    columns = torch.arange(middle, middle + model.stride)
+    numbers = torch.zeros_like(columns) if together else torch.arange(model.stride)
+    images = torch.zeros(int(numbers.max()) + 1, bands, 2 * model.stride, width)
+    images[numbers, :, :, columns] = torch.nan
     reached: Tensor = model(images).isnan().any(dim=2)[:, 0]
     if reached[:, 0].any() or reached[:, -1].any():
         return None
     distances = (torch.arange(width) - columns[:, None]).abs()
-    return int(distances[reached].max())
+    return int(distances[reached[numbers]].max())

@@ -61,7 +61,9 @@ class Segmenter(nn.Module):
         """The logits of every head for an image as `forward` wants it."""
         height, width = image.shape[-2:]
         padded = _pad_to_stride(self.normalization(image), self.stride)
-        logits: Tensor = self.network(padded)[..., :height, :width]
+        logits: Tensor = self.network(padded)
+        # Cut off by a pad of less than nothing: torch.export takes a slice for a promise about the size.
+        logits = F.pad(logits, (0, width - logits.shape[-1], 0, height - logits.shape[-2]))
         return Heads(logits[:, :1], logits[:, 1:] if logits.shape[1] > 1 else None)
 
 

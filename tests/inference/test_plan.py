@@ -6,7 +6,7 @@ import pytest
 
 from seg.errors import ConfigError, PackageError
 from seg.inference.plan import fitting_bands, plan_scene
-from seg.inference.predictor import Predictor
+from seg.inference.predictor import WIDEST_CONTEXT, Predictor
 from seg.inference.settings import PredictionSettings
 from seg.raster.grid import read_grid
 
@@ -29,6 +29,18 @@ def test_the_automatic_halo_is_the_whole_receptive_field(make_scene: MakeScene, 
     predictor = make_predictor()
     plan = plan_scene(read_grid(make_scene(300, 300)), predictor, PredictionSettings(block_size=128))
     assert plan.halo == predictor.receptive_field >= predictor.package.receptive_field
+
+
+def test_a_model_that_sees_whole_windows_gets_a_measured_halo(
+    make_scene: MakeScene, make_predictor: MakePredictor
+) -> None:
+    predictor = make_predictor()
+    predictor.package = replace(predictor.package, receptive_field=None)
+    assert predictor.receptive_field == WIDEST_CONTEXT + predictor.alignment
+    settings = PredictionSettings(block_size=128, tolerance=0.05)
+    plan = plan_scene(read_grid(make_scene(400, 400)), predictor, settings)
+    assert 0 < plan.halo < WIDEST_CONTEXT
+    assert plan_scene(read_grid(make_scene(400, 400)), predictor, replace(settings, halo=40)).halo == 40
 
 
 def test_a_measured_halo_is_aligned_and_bounded(make_scene: MakeScene, make_predictor: MakePredictor) -> None:

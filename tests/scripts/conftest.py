@@ -12,7 +12,8 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 def load_script(name: str) -> ModuleType:
     """A script as a module, without running it."""
-    spec = importlib.util.spec_from_file_location(f"{name}_script", SCRIPTS / f"{name}.py")
+    path = SCRIPTS / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"{name}_script", path / "__main__.py" if path.is_dir() else path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import onnxruntime
 import pytest
 import torch
 
@@ -40,6 +41,20 @@ def test_a_checkpoint_becomes_a_package(run_script: Run, checkpoint: Path, tmp_p
     assert status == 0
     assert "2 bands" in out
     assert read_package(output).threshold == 0.3
+
+
+def test_onnx_lies_beside_the_weights_it_was_made_of_until_they_are_replaced(
+    run_script: Run, checkpoint: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "new"
+    status, out, _ = run_script("export", f"--checkpoint={checkpoint}", f"--output={output}", "--onnx")
+    assert status == 0
+    assert "new/model.onnx" in out
+    session = onnxruntime.InferenceSession(output / "model.onnx")
+    assert session.get_modelmeta().custom_metadata_map["weights_sha256"] == read_package(output).weights_sha256
+    assert sorted(path.name for path in output.iterdir()) == ["model.json", "model.onnx", "model.safetensors"]
+    run_script("export", f"--checkpoint={checkpoint}", f"--output={output}")
+    assert not (output / "model.onnx").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import lightning as L
@@ -119,6 +120,22 @@ def test_hyperparameters_are_plain_values(task: CroplandTask) -> None:
 def test_impossible_loss_weights_are_refused(loss: LossConfig) -> None:
     with pytest.raises(ConfigError, match="loss weights"):
         CroplandTask(bands=2, model=TINY, loss=loss)
+
+
+@pytest.mark.parametrize(("head", "weight"), [(True, 0.0), (False, 1.0)])
+def test_a_boundary_head_without_a_weight_or_a_weight_without_a_head_is_refused(head: bool, weight: float) -> None:
+    with pytest.raises(ConfigError, match=r"model\.model\.boundary is .*model\.loss\.boundary .*set both or neither"):
+        CroplandTask(bands=2, model=replace(TINY, boundary=head), loss=LossConfig(boundary=weight))
+
+
+def test_a_boundary_head_is_trained_with_the_cropland() -> None:
+    torch.manual_seed(0)
+    task = CroplandTask(bands=2, model=replace(TINY, boundary=True), loss=LossConfig(boundary=1.0))
+    task.fill_normalization([0.5, 0.5], [0.5, 0.5])
+    before = task.model.network.head.weight.detach().clone()
+    trainer(max_epochs=1).fit(task, LOADER, LOADER)
+    assert not torch.equal(task.model.network.head.weight[0], before[0])
+    assert not torch.equal(task.model.network.head.weight[1], before[1])
 
 
 class Rates(L.Callback):

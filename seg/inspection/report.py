@@ -1,0 +1,141 @@
+"""The inspection of a network as text and as JSON."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from seg.errors import ConfigError
+from seg.inspection.sizes import CheckpointSize, checkpoint_size, first_checkpoint_size, weights_size
+from seg.inspection.subject import Subject, from_config, from_package
+from seg.models.receptive_field import receptive_field_radius
+from seg.models.summary import LayerSummary, summarize_layers
+from seg.table import text_table
+
+MEGA = 1e6
+COLUMNS = ("layer", "kind", "output", "parameters", "MMAC", "receptive field", "stride")
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """All that is known of a network without its data.
+
+    Attributes:
+        subject: The network.
+        size: Side of the image that operations are counted for, in pixels.
+        layers: Its layers; the first is the whole.
+        reach: Pixels that a logit sees to each side; None for the whole window.
+        weights_bytes: Of the weights alone.
+        checkpoint: Sizes within a training checkpoint.
+        checkpoint_source: The file; None for the one that a first step of training writes.
+    """
+
+    subject: Subject
+    size: int
+    layers: list[LayerSummary]
+    reach: int | None
+    weights_bytes: int
+    checkpoint: CheckpointSize
+    checkpoint_source: Path | None
+
+
+def inspect_network(
+    config: Path | None, model: Path | None, checkpoint: Path | None, bands: int, size: int
+) -> Inspection:
+    """Inspect the network of a training configuration or of a model package.
+
+    Args:
+        config: The configuration, or None.
+        model: The package's folder, or None.
+        checkpoint: A training checkpoint whose parts are weighed; None weighs that of a first step.
+        bands: Channels of the input, where the configuration does not list the bands.
+        size: Side of the image that operations are counted for, in pixels.
+
+    Raises:
+        ConfigError: None or both of config and model are given, or they cannot be used.
+        PackageError: The package or the checkpoint cannot be read.
+    """
+    if (config is None) == (model is None):
+        raise ConfigError("wanted one of --config, a training configuration, and --model, a model package")
+    for name, number in (("bands", bands), ("size", size)):
+        if number < 1:
+            raise ConfigError(f"--{name} is {number}; wanted at least 1")
+    subject = from_package(model) if model else from_config(config or Path(), bands)
+    return Inspection(
+        subject=subject,
+        size=size,
+        layers=summarize_layers(subject.model, subject.bands, size),
+        reach=receptive_field_radius(subject.model, subject.bands),
+        weights_bytes=weights_size(subject),
+        checkpoint=checkpoint_size(checkpoint) if checkpoint else first_checkpoint_size(subject),
+        checkpoint_source=checkpoint,
+    )
+
+
+def as_text(found: Inspection) -> str:
+    """The layers that compute, and the totals."""
+    computing = [layer for layer in found.layers if layer.leaf and layer.macs]
+    table = text_table(COLUMNS, [_cells(layer) for layer in computing])
+    return "\n".join([_heading(found), "", table, "", *_totals(found)])
+
+
+def as_json(found: Inspection) -> str:
+    """Every layer, those that hold others too, and the totals."""
+    whole = found.layers[0]
+    content = {
+        "source": str(found.subject.source),
+        "bands": found.subject.bands,
+        "size": found.size,
+        "config": found.subject.config.arguments(),
+        "parameters": whole.parameters,
+        "macs": whole.macs,
+        "macs_per_pixel": whole.macs / found.size**2,
+        "stride": found.subject.model.stride,
+        "receptive_field_radius": found.reach,
+        "weights_bytes": found.weights_bytes,
+        "checkpoint": {
+            "source": str(found.checkpoint_source) if found.checkpoint_source else None,
+            "bytes": asdict(found.checkpoint),
+        },
+        "layers": [asdict(layer) for layer in found.layers],
+    }
+    return json.dumps(content, indent=2)
+
+
+def _heading(found: Inspection) -> str:
+    config = found.subject.config
+    image = f"{found.subject.bands} bands of {found.size}x{found.size} pixels"
+    return f"{found.subject.source}: architecture {config.architecture}, encoder {config.encoder}, {image}"
+
+
+def _cells(layer: LayerSummary) -> list[str]:
+    return [
+        layer.name.removeprefix("network."),
+        layer.kind,
+        "x".join(str(length) for length in layer.shape[1:]),
+        f"{layer.parameters:,}",
+        f"{layer.macs / MEGA:,.1f}",
+        "-" if not layer.stride else "whole window" if layer.receptive_field is None else f"{layer.receptive_field}",
+        f"{layer.stride:g}" if layer.stride else "-",
+    ]
+
+
+def _totals(found: Inspection) -> list[str]:
+    whole, sizes = found.layers[0], found.checkpoint
+    reach = "the whole window, whatever its size" if found.reach is None else f"{found.reach} pixels to each side"
+    averaged = f", {_megabytes(sizes.averaged)} a second set of weights (averaged weights)" if sizes.averaged else ""
+    return [
+        f"parameters          {whole.parameters:,}",
+        f"operations          {whole.macs / MEGA:,.1f} MMAC, {whole.macs / found.size**2 / 1e3:,.1f} kMAC a pixel",
+        f"receptive field     {reach}; repeats itself every {found.subject.model.stride} pixels",
+        f"weights alone       {_megabytes(found.weights_bytes)}",
+        f"training checkpoint {_megabytes(sizes.total)} ({found.checkpoint_source or 'after a first step'}): "
+        f"{_megabytes(sizes.weights)} weights, {_megabytes(sizes.optimizer)} optimiser state{averaged}, "
+        f"{_megabytes(sizes.rest)} loop state and names",
+        "",
+        "The checkpoint is larger since AdamW keeps two running means for each trained weight, and since a training",
+        "needs its place in the loops, its callbacks and its schedule to go on. Prediction needs the weights alone.",
+    ]
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / MEGA:.2f} MB"

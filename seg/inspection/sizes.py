@@ -1,0 +1,104 @@
+"""What the weights of a network weigh alone, and with all that a training keeps beside them."""
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import lightning as L
+import torch
+from safetensors.torch import save
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from seg.checkpoint import load_checkpoint
+from seg.errors import PackageError
+from seg.inspection.subject import Subject
+from seg.labels import CROPLAND, OTHER
+from seg.losses import LossConfig
+from seg.tasks.cropland import CroplandTask
+
+
+@dataclass(frozen=True)
+class CheckpointSize:
+    """Bytes of a training checkpoint and of its parts.
+
+    Attributes:
+        total: Of the file.
+        weights: Of the network's parameters and buffers.
+        optimizer: Of what the optimiser keeps for each weight.
+        averaged: Of the second set of weights that a training with averaged weights goes on with.
+        rest: All else: place in the loops, callbacks, configuration, names.
+    """
+
+    total: int
+    weights: int
+    optimizer: int
+    averaged: int
+    rest: int
+
+
+def weights_size(subject: Subject) -> int:
+    """Bytes of the network's weights as a model package keeps them."""
+    return len(save({name: tensor.contiguous() for name, tensor in subject.model.state_dict().items()}))
+
+
+def checkpoint_size(path: Path) -> CheckpointSize:
+    """The sizes within a checkpoint that training wrote.
+
+    Raises:
+        PackageError: It is missing, damaged, unsafe or none.
+    """
+    content = load_checkpoint(path)
+    if "state_dict" not in content:
+        raise PackageError(f"{path}: has no state_dict; wanted a checkpoint that scripts/train.py wrote")
+    parts = ("state_dict", "optimizer_states", "current_model_state")
+    weights, optimizer, averaged = (_bytes(content.get(part)) for part in parts)
+    total = path.stat().st_size
+    return CheckpointSize(total, weights, optimizer, averaged, total - weights - optimizer - averaged)
+
+
+def first_checkpoint_size(subject: Subject) -> CheckpointSize:
+    """The sizes within the checkpoint that a training of this network writes after its first step."""
+    task = CroplandTask(
+        bands=subject.bands, model=subject.config, loss=LossConfig(boundary=float(subject.config.boundary))
+    )
+    task.fill_normalization([0.0] * subject.bands, [1.0] * subject.bands)
+    side = 2 * subject.model.stride
+    mask = torch.full((side, side), OTHER, dtype=torch.uint8)
+    mask[: side // 2] = CROPLAND
+    examples = [{"image": torch.randn(subject.bands, side, side), "mask": mask}]
+    # A list is a dataset to PyTorch, if not to its types; to Lightning it would be several loaders.
+    loader = DataLoader(cast("Dataset[dict[str, Tensor]]", examples), batch_size=1)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Lightning, about a training of one step
+        trainer = L.Trainer(
+            max_steps=1,
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=folder,
+        )
+        trainer.fit(task, loader)
+        path = Path(folder) / "first.ckpt"
+        trainer.save_checkpoint(path)
+        return checkpoint_size(path)
+
+
+def _bytes(content: object) -> int:
+    """Of all tensors in nested dicts and lists."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in _tensors(content))
+
+
+def _tensors(content: object) -> Iterator[Tensor]:
+    if isinstance(content, Tensor):
+        yield content
+    elif isinstance(content, dict | list | tuple):
+        for part in content.values() if isinstance(content, dict) else content:
+            yield from _tensors(part)

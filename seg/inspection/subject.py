@@ -1,0 +1,73 @@
+"""The network to inspect, out of a training configuration or a model package."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser
+
+from seg.errors import ConfigError
+from seg.models.build import build_model
+from seg.models.config import ModelConfig
+from seg.models.segmenter import Segmenter
+from seg.package import load_model, read_package
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network and what it was made from.
+
+    Attributes:
+        source: The file or folder.
+        config: What the network is made of.
+        bands: Channels of its input.
+        model: The network itself.
+    """
+
+    source: Path
+    config: ModelConfig
+    bands: int
+    model: Segmenter
+
+
+def from_package(folder: Path) -> Subject:
+    """The trained network of a model package.
+
+    Raises:
+        PackageError: The package is missing or damaged.
+    """
+    package = read_package(folder)
+    config = ModelConfig.from_arguments(package.architecture["arguments"])
+    return Subject(folder, config, len(package.bands), load_model(folder, package))
+
+
+def from_config(path: Path, bands: int) -> Subject:
+    """The network of a training configuration, with random weights.
+
+    Args:
+        path: A YAML file as `scripts/train.py --config` takes it.
+        bands: Channels of its input, where the configuration does not list the bands.
+
+    Raises:
+        ConfigError: The file is missing or cannot be read, or its network cannot be built.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        named = (content.get("data") or {}).get("bands")
+        arguments = (content.get("model") or {}).get("model") or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no YAML of a training"
+        raise ConfigError(f"{path}: cannot be read ({reason}); wanted a configuration of scripts/train.py") from error
+    count = len(named) if isinstance(named, list) else bands
+    config = replace(_model_config(path, arguments), encoder_weights=None)
+    return Subject(path, config, count, build_model(config, count))
+
+
+def _model_config(path: Path, arguments: object) -> ModelConfig:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(ModelConfig, "model")
+    try:
+        config: ModelConfig = parser.instantiate(parser.parse_object({"model": arguments})).model
+    except ArgumentError as error:
+        raise ConfigError(f"{path}: its model.model cannot be read ({' '.join(str(error).split())})") from error
+    return config

@@ -1,0 +1,20 @@
+"""Aligned tables for the terminal, which read as Markdown too."""
+
+from collections.abc import Sequence
+
+
+def text_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table with aligned columns: the first to the left, the others, which hold figures, to the right.
+
+    Args:
+        columns: Headings.
+        rows: Cells, as many in each row as there are columns.
+    """
+    widths = [max(len(row[place]) for row in (columns, *rows)) for place in range(len(columns))]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    return "\n".join(_line(cells, widths) for cells in (columns, rule, *rows))
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first, *others = zip(cells, widths, strict=True)
+    return "| " + " | ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]) + " |"

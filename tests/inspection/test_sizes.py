@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from seg.errors import PackageError
+from seg.inspection.sizes import checkpoint_size, first_checkpoint_size, weights_size
+from seg.inspection.subject import Subject
+from seg.models.build import build_model
+from seg.models.config import ModelConfig
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "boundary"])
+def subject(request: pytest.FixtureRequest) -> Subject:
+    config = ModelConfig(
+        encoder="dilated_tiny", output_stride=2, pyramid_rates=(1,), decoder_channels=(8,), boundary=request.param
+    )
+    return Subject(Path("x.yaml"), config, 2, build_model(config, 2))
+
+
+def test_adamw_keeps_two_values_for_each_trained_weight(subject: Subject) -> None:
+    parameters = sum(weight.numel() * 4 for weight in subject.model.parameters())
+    size = first_checkpoint_size(subject)
+    assert 2 * parameters <= size.optimizer <= 2.01 * parameters
+    assert parameters <= size.weights <= 1.05 * parameters
+    assert size.averaged == 0
+    assert size.total == size.weights + size.optimizer + size.rest
+    assert size.rest > 0
+
+
+def test_weights_alone_are_little_more_than_their_numbers(subject: Subject) -> None:
+    numbers = sum(tensor.numel() * tensor.element_size() for tensor in subject.model.state_dict().values())
+    assert numbers < weights_size(subject) < 1.05 * numbers
+
+
+def test_averaged_weights_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "x.ckpt"
+    weights = {"a": torch.zeros(1000)}
+    states = [{"state": {0: {"exp_avg": torch.zeros(1000)}}}]
+    torch.save({"state_dict": weights, "current_model_state": weights, "optimizer_states": states}, path)
+    size = checkpoint_size(path)
+    assert (size.weights, size.averaged, size.optimizer) == (4000, 4000, 4000)
+    assert size.total == path.stat().st_size
+
+
+def test_a_file_without_weights_is_refused(tmp_path: Path) -> None:
+    torch.save({"epoch": 1}, tmp_path / "x.ckpt")
+    with pytest.raises(PackageError, match="has no state_dict"):
+        checkpoint_size(tmp_path / "x.ckpt")

@@ -1,0 +1,43 @@
+"""What the tests over the whole family share: few configurations in which all pairs meet, and networks that differ."""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations, product
+
+import torch
+from torch import nn
+
+from seg.models.segmenter import Segmenter
+
+Row = dict[str, object]
+
+
+def covering(factors: Mapping[str, Sequence[object]]) -> list[Row]:
+    """Few rows, a value for each factor, in which every two values of different factors meet.
+
+    Greedy: each row is the first that has the most meetings not seen yet, so the rows are the same each time.
+    """
+    rows = [dict(zip(factors, values, strict=True)) for values in product(*factors.values())]
+    candidates = [(row, set(combinations(row.items(), 2))) for row in rows]
+    missing = set().union(*(meetings for _, meetings in candidates))
+    chosen = []
+    while missing:
+        row, meetings = max(candidates, key=lambda candidate: len(candidate[1] & missing))
+        chosen.append(row)
+        missing -= meetings
+    return chosen
+
+
+@torch.inference_mode()
+def enliven(model: Segmenter, bands: int) -> Segmenter:
+    """The network as it evaluates, with random norms and probabilities that differ from pixel to pixel."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.8, 1.2)
+            nn.init.normal_(module.bias, std=0.1)
+            nn.init.normal_(module.running_mean, std=0.1)
+            nn.init.uniform_(module.running_var, 0.8, 1.2)
+    head = [module for module in model.modules() if isinstance(module, nn.Conv2d)][-1]
+    logits = model.eval()(torch.randn(1, bands, 64, 64))
+    head.bias.copy_((head.bias - logits.mean()) / logits.std())
+    head.weight /= logits.std()
+    return model

@@ -1,0 +1,240 @@
+"""What every network of the family keeps to, whichever parts it is made of."""
+
+from functools import cache
+from itertools import combinations, product
+from pathlib import Path
+
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+
+from models.covering import covering, enliven
+from seg.labels import CROPLAND, IGNORE, OTHER
+from seg.losses import CroplandLoss, LossConfig
+from seg.models.build import build_model
+from seg.models.config import ModelConfig
+from seg.models.decoder import TransposedDecoder
+from seg.models.layers import CONVOLUTIONS, NORMS, LayerStyle
+from seg.models.onnx_export import INPUT, OUTPUT, export_onnx
+from seg.models.pyramid import CONTEXTS
+from seg.models.receptive_field import receptive_field_radius
+from seg.models.segmenter import Segmenter
+
+BANDS = 3
+SIZES = (1, 2, 3, 7, 31, 64, 97, 200)
+WIDTHS = (97, 3, 200, 2, 1, 64, 31, 7)
+
+FACTORS: dict[str, list[object]] = {
+    "backbone": [
+        ("tu-test_resnet", 8),
+        ("tu-test_resnet", 16),
+        ("resnet18", 16),
+        ("resnet18", 32),
+        ("dilated_tiny", 4),
+        ("dilated_tiny", 8),
+        ("dilated_small", 8),
+    ],
+    "convolution": [*CONVOLUTIONS],
+    "norm": [*NORMS],
+    "context": [*CONTEXTS],
+    "boundary": [False, True],
+}
+ROWS = covering(FACTORS)
+EXPORTED_ROWS = list({row["backbone"]: row for row in reversed(ROWS)}.values())
+"""The first of each backbone: an export takes seconds."""
+
+
+def configuration(row: dict[str, object]) -> ModelConfig:
+    parts = dict(row)
+    encoder, stride = parts.pop("backbone")
+    widths = (16,) * (stride.bit_length() - 1)
+    sizes = {"pyramid_rates": (1, 2), "pyramid_channels": 16, "decoder_channels": widths, "context_window": 5}
+    return ModelConfig(encoder=encoder, output_stride=stride, **sizes, **parts)
+
+
+def name(config: ModelConfig) -> str:
+    parts = [config.encoder, config.output_stride, config.convolution, config.norm, config.context]
+    return "-".join(map(str, parts)) + "-boundary" * config.boundary
+
+
+def is_bounded(config: ModelConfig) -> bool:
+    return config.norm != "group" and config.context != "global"
+
+
+CONFIGS = [configuration(row) for row in ROWS]
+BOUNDED = [config for config in CONFIGS if is_bounded(config)]
+UNBOUNDED = [config for config in CONFIGS if not is_bounded(config)]
+EXPORTED = [configuration(row) for row in EXPORTED_ROWS]
+DEMO = configuration({"backbone": ("dilated_tiny", 4)})
+
+
+@cache
+def bound(encoder: str, output_stride: int) -> int:
+    """No network with this backbone here looks further, unless its field has no end."""
+    row = {"backbone": (encoder, output_stride), "norm": "none", "context": "windowed"}
+    radius = receptive_field_radius(build_model(configuration(row), bands=1), bands=1)
+    assert radius is not None
+    return radius
+
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="module")
+def model(request: pytest.FixtureRequest) -> Segmenter:
+    """The lively network of a configuration, made once for all tests of it."""
+    torch.manual_seed(0)
+    return enliven(build_model(request.param, BANDS), BANDS)
+
+
+every_network = pytest.mark.parametrize("model", CONFIGS, ids=name, indirect=True)
+
+
+def test_every_two_values_of_different_factors_meet_in_a_configuration() -> None:
+    seen = {pair for row in ROWS for pair in combinations(row.items(), 2)}
+    for (first, values), (second, others) in combinations(FACTORS.items(), 2):
+        assert all(((first, value), (second, other)) in seen for value, other in product(values, others))
+    assert len(ROWS) < 30
+
+
+def test_the_configurations_for_onnx_have_every_value_of_every_factor() -> None:
+    wanted = {(factor, value) for factor, values in FACTORS.items() for value in values}
+    assert {pair for row in EXPORTED_ROWS for pair in row.items()} == wanted
+
+
+@every_network
+def test_logits_have_the_size_of_the_image(model: Segmenter) -> None:
+    assert sorted(WIDTHS) == sorted(SIZES)
+    with torch.inference_mode():
+        for height, width in zip(SIZES, WIDTHS, strict=True):
+            assert model(torch.randn(1, BANDS, height, width)).shape == (1, 1, height, width)
+
+
+@every_network
+def test_evaluation_is_deterministic_and_images_of_a_batch_do_not_meet(model: Segmenter) -> None:
+    images = torch.randn(2, BANDS, 45, 70)
+    with torch.inference_mode():
+        together = model(images).sigmoid()
+        assert torch.equal(model(images).sigmoid(), together)
+        singly = torch.cat([model(images[:1]), model(images[1:])]).sigmoid()
+    assert float(together.std()) > 0.05
+    torch.testing.assert_close(together, singly, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=name)
+def test_one_image_can_be_trained_on(config: ModelConfig) -> None:
+    model = build_model(config, BANDS).train()
+    criterion = CroplandLoss(LossConfig(boundary=0.5 * config.boundary))
+    optimizer = torch.optim.AdamW(model.parameters())
+    for height, width in ((1, 1), (40, 56)):
+        mask = torch.tensor([CROPLAND, OTHER, IGNORE], dtype=torch.uint8)[torch.randint(3, (1, height, width))]
+        heads = model.heads(torch.randn(1, BANDS, height, width))
+        optimizer.zero_grad()
+        criterion(heads.cropland, mask, heads.boundary).backward()
+        optimizer.step()
+        assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in model.parameters())
+        assert all(weight.isfinite().all() for weight in model.parameters())
+
+
+@pytest.mark.parametrize("model", BOUNDED, ids=name, indirect=True)
+def test_moving_the_image_by_the_stride_moves_the_logits(model: Segmenter, request: pytest.FixtureRequest) -> None:
+    config = request.node.callspec.params["model"]
+    check_shift(model, bound(config.encoder, config.output_stride), axis=3)
+
+
+@pytest.mark.parametrize("model", BOUNDED[:2], ids=name, indirect=True)
+def test_moving_the_image_down_by_the_stride_does_so_too(model: Segmenter, request: pytest.FixtureRequest) -> None:
+    config = request.node.callspec.params["model"]
+    check_shift(model, bound(config.encoder, config.output_stride), axis=2)
+
+
+def check_shift(model: Segmenter, radius: int, axis: int) -> None:
+    """Away from the border, the logits of an image moved by the stride are those of the image, moved."""
+    shift = model.stride
+    sides = [2 * shift, 2 * shift]
+    sides[axis - 2] = (2 * radius // shift + 6) * shift
+    image = torch.randn(1, BANDS, *sides)
+    with torch.inference_mode():
+        plain, moved = model(image), model(image.roll(shift, dims=axis))
+    inner = sides[axis - 2] - 2 * radius - shift
+    wanted = plain.narrow(axis, radius, inner)
+    assert float(wanted.std()) > 0.1
+    torch.testing.assert_close(moved.narrow(axis, radius + shift, inner), wanted, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("model", UNBOUNDED, ids=name, indirect=True)
+def test_group_norm_and_global_context_have_a_receptive_field_without_end(model: Segmenter) -> None:
+    assert receptive_field_radius(model, BANDS) is None
+
+
+@pytest.mark.parametrize(("part", "depends"), [({}, False), ({"context": "global"}, True), ({"norm": "group"}, True)])
+def test_only_without_an_end_do_logits_depend_on_a_distant_cut(part: dict[str, str], depends: bool) -> None:
+    model = enliven(build_model(configuration({"backbone": ("dilated_tiny", 4), **part}), BANDS), BANDS)
+    radius = bound("dilated_tiny", 4)
+    image = torch.randn(1, BANDS, 8, 1024)
+    image[..., 512:] += 1
+    with torch.inference_mode():
+        difference = (model(image)[..., : 512 - radius] - model(image[..., :512])[..., : 512 - radius]).abs().max()
+    assert float(difference) > 1e-2 if depends else float(difference) < 1e-5
+
+
+@pytest.mark.parametrize("config", EXPORTED, ids=name)
+def test_onnx_runtime_computes_the_same_for_any_size(config: ModelConfig, tmp_path: Path) -> None:
+    model = enliven(build_model(config, BANDS), BANDS)
+    path = tmp_path / "model.onnx"
+    export_onnx(model, BANDS, path)
+    file = onnx.load(path)
+    assert file.opset_import[0].version >= 17
+    assert [side.dim_param != "" for side in file.graph.input[0].type.tensor_type.shape.dim[2:]] == [True, True]
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for height, width in ((1, 1), (7, 97), (64, 64), (130, 31)):
+        image = torch.randn(1, BANDS, height, width)
+        with torch.inference_mode():
+            wanted = model(image).sigmoid()
+        found = torch.from_numpy(session.run([OUTPUT], {INPUT: image.numpy()})[0])
+        torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)
+    assert float(wanted.std()) > 0.05
+
+
+def test_torch_exports_the_default_network_for_any_size() -> None:
+    model = enliven(build_model(ModelConfig(), BANDS), BANDS)
+    sides = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
+    exported = torch.export.export(model, (torch.randn(1, BANDS, 50, 70),), dynamic_shapes=(sides,)).module()
+    with torch.inference_mode():
+        for height, width in ((1, 1), (97, 31), (64, 70), (31, 64), (64, 128)):
+            image = torch.randn(1, BANDS, height, width)
+            torch.testing.assert_close(exported(image), model(image), atol=1e-5, rtol=0)
+
+
+def unevenness(maps: Tensor, margin: int) -> float:
+    """The largest deviation from a channel's mean away from the border, relative to the largest value."""
+    inner = maps[..., margin:-margin, margin:-margin]
+    return float((inner - inner.mean(dim=(2, 3), keepdim=True)).abs().max() / inner.abs().max())
+
+
+@pytest.mark.parametrize("convolution", CONVOLUTIONS)
+@pytest.mark.parametrize("norm", NORMS)
+def test_decoder_draws_no_checkerboard_on_constant_features(convolution: str, norm: str) -> None:
+    skips = [16, 16, 16, BANDS]
+    decoder = TransposedDecoder(16, skips, (16,) * 4, LayerStyle(convolution=convolution, norm=norm)).eval()
+    levels = [torch.randn(1, channels, 1, 1) for channels in (16, *skips)]
+    deepest, *finer = (level.expand(-1, -1, 16 * 2**step, 16 * 2**step) for step, level in enumerate(levels))
+    with torch.inference_mode():
+        assert unevenness(decoder(deepest, finer), margin=32) < 1e-5
+
+
+def test_the_whole_network_draws_no_checkerboard_on_a_constant_image() -> None:
+    model = build_model(DEMO, BANDS).eval()
+    image = torch.randn(1, BANDS, 1, 1).expand(-1, -1, 256, 256)
+    with torch.inference_mode():
+        assert unevenness(model(image), margin=bound("dilated_tiny", 4)) < 1e-5
+
+
+def test_a_transposed_convolution_of_kernel_3_does_draw_a_checkerboard() -> None:
+    upsample = nn.ConvTranspose2d(4, 4, kernel_size=3, stride=2, padding=1, output_padding=1)
+    with torch.inference_mode():
+        assert unevenness(upsample(torch.ones(1, 4, 16, 16)), margin=4) > 1e-2

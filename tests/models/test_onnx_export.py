@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import onnxruntime
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seg.errors import ConfigError
+from seg.models.normalization import BandNormalization
+from seg.models.onnx_export import export_onnx
+from seg.models.segmenter import Segmenter
+
+BANDS = 2
+
+
+class FourCells(nn.Module):
+    """Means of four quarters, whose ONNX keeps the size of the quarters."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        return F.interpolate(F.adaptive_avg_pool2d(image[:, :1], 2), size=image.shape[-2:])
+
+
+def one_layer() -> Segmenter:
+    """The smallest network there is, for exports take seconds."""
+    normalization = BandNormalization(BANDS)
+    normalization.fill([1000.0, 2000.0], [100.0, 300.0])
+    return Segmenter(normalization, nn.Conv2d(BANDS, 1, 3, padding=1), stride=4)
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> onnxruntime.InferenceSession:
+    path = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    export_onnx(one_layer(), BANDS, path, {"bands": "red, nir", "threshold": "0.5"})
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+def test_metadata_is_kept(session: onnxruntime.InferenceSession) -> None:
+    kept = session.get_modelmeta().custom_metadata_map
+    assert (kept["bands"], kept["threshold"]) == ("red, nir", "0.5")
+
+
+def test_an_image_goes_in_and_a_probability_comes_out(session: onnxruntime.InferenceSession) -> None:
+    assert [entry.name for entry in session.get_inputs()] == ["image"]
+    assert [entry.name for entry in session.get_outputs()] == ["probability"]
+    image = 1500 + 500 * torch.randn(1, BANDS, 9, 14)
+    (probability,) = session.run(None, {"image": image.numpy()})
+    assert probability.shape == (1, 1, 9, 14)
+    assert 0 <= probability.min() < probability.max() <= 1
+
+
+def test_bands_are_fixed_in_the_file(session: onnxruntime.InferenceSession) -> None:
+    assert session.get_inputs()[0].shape[:2] == [1, BANDS]
+
+
+def test_training_mode_is_left_as_it_was(tmp_path: Path) -> None:
+    model = one_layer().train()
+    export_onnx(model, BANDS, tmp_path / "model.onnx")
+    assert model.training
+
+
+def test_another_number_of_bands_than_the_networks_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be written as ONNX"):
+        export_onnx(one_layer(), BANDS + 1, tmp_path / "model.onnx")
+
+
+def test_a_network_that_is_another_as_onnx_is_refused(tmp_path: Path) -> None:
+    model = Segmenter(BandNormalization(BANDS), FourCells(), stride=4)
+    with pytest.raises(ConfigError, match="something else as ONNX"):
+        export_onnx(model, BANDS, tmp_path / "model.onnx")
+
+
+def test_a_refusal_leaves_the_training_mode_as_it_was_and_no_file(tmp_path: Path) -> None:
+    model = Segmenter(BandNormalization(BANDS), FourCells(), stride=4).train()
+    with pytest.raises(ConfigError):
+        export_onnx(model, BANDS, tmp_path / "model.onnx")
+    assert model.training
+    assert not (tmp_path / "model.onnx").exists()

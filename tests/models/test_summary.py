@@ -1,0 +1,84 @@
+import pytest
+import torch
+from torch import nn
+
+from seg.models.build import build_model
+from seg.models.config import ModelConfig
+from seg.models.normalization import BandNormalization
+from seg.models.receptive_field import Layer, chain_reach, receptive_field_radius
+from seg.models.segmenter import Segmenter
+from seg.models.summary import LayerSummary, summarize_layers, traced_reaches
+
+
+def by_name(layers: list[LayerSummary]) -> dict[str, LayerSummary]:
+    return {layer.name: layer for layer in layers}
+
+
+def chain(*layers: nn.Module, stride: int) -> Segmenter:
+    return Segmenter(BandNormalization(1), nn.Sequential(*layers), stride)
+
+
+def test_the_layers_of_resnet18_see_what_the_formula_says() -> None:
+    model = build_model(ModelConfig(output_stride=32, decoder_channels=(8, 8, 8, 8, 8)), bands=3).eval()
+    reaches = traced_reaches(model, bands=3)
+    layers = [Layer(7, 2, 3), Layer(3, 2, 1)]
+    stages = [[Layer(3, 1 if stage == 1 else 2, 1), *[Layer(3, 1, 1)] * 3] for stage in range(1, 5)]
+    for number in range(1, 5):
+        layers += stages[number - 1]
+        wanted = chain_reach(layers, length=512)
+        assert reaches[f"network.backbone.encoder.layer{number}.1.conv2"] == (wanted.size, wanted.stride)
+    assert reaches["network.backbone.encoder.layer4.1.conv2"] == (435, 32)
+
+
+@pytest.mark.parametrize("kernel", [2, 4])
+def test_layers_of_one_chain_are_traced_each_in_input_pixels(kernel: int) -> None:
+    down = nn.Conv2d(1, 2, kernel, stride=2, padding=kernel // 2 - 1)
+    dilated = nn.Conv2d(2, 2, 3, padding=3, dilation=3)
+    up = nn.ConvTranspose2d(2, 1, 2, stride=2)
+    reaches = traced_reaches(chain(down, dilated, up, stride=2).eval(), bands=1)
+    assert reaches["network.0"] == (kernel, 2)
+    assert reaches["network.1"] == (kernel + 2 * 6, 2)
+    assert reaches["network.2"] == (kernel + 2 * 6, 1)
+
+
+def test_the_whole_network_sees_its_radius_to_one_side_or_both() -> None:
+    model = build_model(ModelConfig(encoder="dilated_tiny", output_stride=4, decoder_channels=(8, 8)), bands=2).eval()
+    radius = receptive_field_radius(model, bands=2)
+    size, stride = traced_reaches(model, bands=2)[""]
+    assert radius is not None
+    assert size is not None
+    assert radius + 1 <= size <= 2 * radius + 1
+    assert stride == 1
+
+
+def test_layers_before_a_global_pool_have_an_end_and_those_after_have_none() -> None:
+    config = ModelConfig(encoder="dilated_tiny", output_stride=4, decoder_channels=(8, 8), context="global")
+    reaches = traced_reaches(build_model(config, bands=1).eval(), bands=1)
+    assert reaches["network.backbone.dilated"][0] == 127
+    assert reaches["network.pyramid"][0] is None
+    assert reaches["network.head"][0] is None
+
+
+def test_operations_and_parameters_are_those_of_the_layers() -> None:
+    model = chain(nn.Conv2d(1, 6, 3, padding=1), nn.ConvTranspose2d(6, 4, 4, 2, 1, groups=2), stride=1)
+    layers = by_name(summarize_layers(model.train(), bands=1, size=10))
+    assert (layers["network.0"].macs, layers["network.0"].parameters) == (9 * 6 * 100, 9 * 6 + 6)
+    # Each of the 10x10 inputs goes through a 4x4 kernel, to half of the outputs.
+    assert (layers["network.1"].macs, layers["network.1"].shape) == (16 * 6 * 2 * 100, (1, 4, 20, 20))
+    assert layers[""].macs == sum(layer.macs for layer in layers.values() if layer.leaf)
+    assert layers[""].parameters == sum(weight.numel() for weight in model.parameters())
+    assert model.training
+
+
+def test_what_is_no_map_has_no_receptive_field() -> None:
+    layers = summarize_layers(build_model(ModelConfig(architecture="segformer", encoder="mit_b0"), 3), 3, 64)
+    linear = [layer for layer in layers if layer.kind == "Linear"]
+    assert linear
+    assert all(layer.stride == 0 and layer.macs > 0 for layer in linear)
+
+
+def test_tracing_leaves_no_hook_behind() -> None:
+    model = build_model(ModelConfig(encoder="dilated_tiny", output_stride=2, decoder_channels=(8,)), bands=1).eval()
+    traced_reaches(model, bands=1)
+    assert not any(module._forward_hooks for module in model.modules())
+    assert torch.isfinite(model(torch.zeros(1, 1, 4, 4))).all()

@@ -1,0 +1,57 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from seg.errors import ConfigError
+from seg.labels import CROPLAND, IGNORE, OTHER
+from seg.losses import CroplandLoss, LossConfig, boundary_mask
+
+masks = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=7), elements=st.sampled_from([0, 1, 255]))
+
+
+def brute_force(mask: np.ndarray, width: int) -> np.ndarray:
+    edges = np.zeros_like(mask)
+    for row, column in np.ndindex(*mask.shape):
+        top, left = max(row - width, 0), max(column - width, 0)
+        near = set(mask[top : row + width + 1, left : column + width + 1].ravel().tolist())
+        edge = {CROPLAND, OTHER} <= near
+        unknown = mask[row, column] == IGNORE or (IGNORE in near and not edge)
+        edges[row, column] = IGNORE if unknown else edge
+    return edges
+
+
+@settings(deadline=None, max_examples=60)
+@given(masks, st.integers(1, 3))
+def test_an_edge_is_where_both_classes_are_near(mask: np.ndarray, width: int) -> None:
+    found = boundary_mask(torch.from_numpy(mask)[None], width)
+    assert found.dtype == torch.uint8
+    np.testing.assert_array_equal(found[0].numpy(), brute_force(mask, width))
+
+
+def test_the_boundary_is_weighted_in() -> None:
+    logits, boundary = torch.randn(2, 1, 1, 6, 6)
+    mask = torch.randint(0, 2, (1, 6, 6), dtype=torch.uint8)
+    plain = CroplandLoss(LossConfig())(logits, mask)
+    edges = CroplandLoss(LossConfig())(boundary, boundary_mask(mask, 1))
+    both = CroplandLoss(LossConfig(boundary=0.5))(logits, mask, boundary)
+    assert both.item() == pytest.approx(plain.item() + 0.5 * edges.item())
+
+
+@pytest.mark.parametrize("value", [OTHER, CROPLAND, IGNORE])
+def test_masks_without_any_edge_give_finite_gradients(value: int) -> None:
+    logits = torch.randn(2, 1, 1, 5, 5, requires_grad=True)
+    mask = torch.full((1, 5, 5), value, dtype=torch.uint8)
+    CroplandLoss(LossConfig(boundary=1.0))(logits[0], mask, logits[1]).backward()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("arguments", [{"boundary": -1.0}, {"boundary": math.nan}, {"boundary_width": 0}])
+def test_a_boundary_that_cannot_be_is_refused(arguments: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="a weight of 0 or more and a width of at least 1"):
+        CroplandLoss(LossConfig(**arguments))
