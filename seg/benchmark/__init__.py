@@ -1,0 +1,1 @@
+"""What things cost: operations, bytes, time."""

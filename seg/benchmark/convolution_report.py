@@ -1,0 +1,139 @@
+"""The comparison of convolutions as text and as JSON."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from seg.benchmark.convolutions import (
+    DEPTHWISE,
+    POINTWISE,
+    SEPARABLE,
+    STANDARD,
+    ConvolutionReport,
+    ConvolutionRow,
+    measure_convolutions,
+)
+from seg.benchmark.figures import number
+from seg.benchmark.settings import ConvolutionSettings
+from seg.benchmark.terminal import check_output, write_json
+from seg.table import text_table
+
+LEGEND = """MB moved: input, weights and output of each convolution in float32, once each. GMAC/s and x faster: in the
+faster float32 layout. x fewer MACs and x faster: against the standard or the transposed convolution. roofline ms:
+max(MACs / most GMAC/s, bytes / most GB/s), and which of the two limits; two convolutions come one after the other."""
+
+AS_FAST_AS_SMALL = 0.9
+"""Share of the factor in parameters from which on a convolution counts as just as many times faster."""
+
+
+def benchmark_convolutions(settings: ConvolutionSettings, output: Path | None) -> None:
+    """Compare kinds of convolutions and print what was found.
+
+    Args:
+        settings: At which shape.
+        output: JSON file for the figures; None for no file.
+
+    Raises:
+        ConfigError: The device is absent, or the file cannot be written.
+    """
+    check_output(output)
+    report = measure_convolutions(settings)
+    print(text_of(report))
+    write_json(json_of(report), output)
+
+
+def text_of(report: ConvolutionReport) -> str:
+    """The whole report as the terminal gets it."""
+    settings, ceilings = report.settings, report.ceilings
+    shape = f"float32, {settings.channels} channels in and out, {settings.size}x{settings.size} cells, batch of 1"
+    peaks = (
+        f"at most {number(ceilings.matmul_macs_per_second / 1e9)} GMAC/s in a large matrix product, "
+        f"{number(ceilings.convolution_macs_per_second / 1e9)} in the best convolution; "
+        f"{number(ceilings.bytes_per_second / 1e9)} GB/s in a large copy (read + write)\n"
+        f"so computing limits what has more than {number(ceilings.balance)} MAC a byte, memory what has less"
+    )
+    return "\n\n".join([str(report.machine), f"{shape}\n{peaks}", _table(report), LEGEND, answer(report)])
+
+
+def json_of(report: ConvolutionReport) -> dict[str, object]:
+    """The whole report as plain values, in seconds and bytes."""
+    rows = [
+        {
+            "name": row.name,
+            "parameters": row.cost.parameters,
+            "macs": row.cost.macs,
+            "bytes_moved": row.cost.bytes_moved,
+            "macs_per_byte": row.cost.intensity,
+            "seconds": dict(row.seconds),
+            "macs_per_second": row.macs_per_second,
+            "times_fewer_macs": row.fewer_macs,
+            "times_faster": row.faster,
+            "roofline_seconds": row.roof.seconds,
+            "roofline_limits": list(row.roof.limits),
+        }
+        for row in report.rows
+    ]
+    return {
+        "machine": asdict(report.machine),
+        "settings": asdict(report.settings),
+        "ceilings": asdict(report.ceilings),
+        "rows": rows,
+    }
+
+
+def answer(report: ConvolutionReport) -> str:
+    """One sentence on why a separable convolution with a tenth of the parameters is not ten times faster."""
+    standard, separable = report.row(STANDARD), report.row(SEPARABLE)
+    smaller = standard.cost.parameters / separable.cost.parameters
+    has = f"The separable convolution has {number(smaller)} times fewer parameters than the standard one"
+    if separable.faster >= AS_FAST_AS_SMALL * smaller:
+        return f"{has} and is {number(separable.faster)} times as fast."
+    return (
+        f"{has} but is only {number(separable.faster)} times as fast: with {number(separable.cost.intensity)} MAC for "
+        f"each byte moved against {number(standard.cost.intensity)} it reaches {_rate(separable)} GMAC/s against "
+        f"{_rate(standard)}, {_halves(report)}."
+    )
+
+
+def _halves(report: ConvolutionReport) -> str:
+    depthwise, pointwise = report.row(DEPTHWISE), report.row(POINTWISE)
+    limited = "memory" in depthwise.roof.limits
+    why = f" ({number(depthwise.cost.intensity)} MAC a byte, so memory limits it)" if limited else ""
+    return f"its depthwise half alone {_rate(depthwise)}{why}, its pointwise half {_rate(pointwise)}"
+
+
+def _rate(row: ConvolutionRow) -> str:
+    return number(row.macs_per_second / 1e9)
+
+
+def _table(report: ConvolutionReport) -> str:
+    modes = list(report.rows[0].seconds)
+    titles = [
+        "convolution",
+        "parameters",
+        "MMAC",
+        "MB moved",
+        "MAC/byte",
+        *(f"ms {mode}" for mode in modes),
+        "GMAC/s",
+        "x fewer MACs",
+        "x faster",
+        "roofline ms",
+        "limit",
+    ]
+    rows = [
+        [
+            row.name,
+            f"{row.cost.parameters:,}",
+            number(row.cost.macs / 1e6),
+            number(row.cost.bytes_moved / 1e6),
+            number(row.cost.intensity),
+            *(number(row.seconds[mode] * 1e3) for mode in modes),
+            _rate(row),
+            number(row.fewer_macs),
+            number(row.faster),
+            number(row.roof.seconds * 1e3),
+            " + ".join(row.roof.limits),
+        ]
+        for row in report.rows
+    ]
+    return text_table(titles, rows)

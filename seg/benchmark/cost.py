@@ -1,0 +1,96 @@
+"""What a network costs whatever computes it: parameters, operations, bytes moved."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+COUNTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+"""Layers whose bytes count; norms and activations can be fused into them."""
+
+BYTES = 4
+"""Of a float32."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one pass costs.
+
+    Attributes:
+        parameters: Trained values.
+        macs: Multiplications, each with an addition.
+        bytes_moved: Ideal traffic with memory in float32: each layer reads its input and its weights once and writes
+            its output once.
+    """
+
+    parameters: int
+    macs: int
+    bytes_moved: int
+
+    @property
+    def intensity(self) -> float:
+        """MACs for each byte moved."""
+        return self.macs / self.bytes_moved if self.bytes_moved else 0.0
+
+
+@dataclass(frozen=True)
+class NetworkCost(Cost):
+    """What a pass through a network costs.
+
+    Attributes:
+        layers: The convolutions and linear layers, in the order in which they compute. What else multiplies, such as
+            attention, is in the network's MACs alone.
+    """
+
+    layers: tuple[Cost, ...]
+
+
+@torch.inference_mode()
+def measure_cost(module: nn.Module, shape: Sequence[int]) -> NetworkCost:
+    """What one pass through a network costs; only shapes are computed, so that large ones cost nothing.
+
+    Args:
+        module: Takes one tensor. It is left as it was.
+        shape: Of that tensor.
+    """
+    shadow = copy.deepcopy(module).eval().to("meta")
+    layers: list[Cost] = []
+    with FlopCounterMode(display=False) as counter, _recorded(shadow, layers, counter):
+        shadow(torch.zeros(*shape, device="meta"))
+    return NetworkCost(
+        parameters=_parameters(module),
+        macs=counter.get_total_flops() // 2,
+        bytes_moved=sum(layer.bytes_moved for layer in layers),
+        layers=tuple(layers),
+    )
+
+
+@contextmanager
+def _recorded(module: nn.Module, layers: list[Cost], counter: FlopCounterMode) -> Iterator[None]:
+    """Add the cost of each counted layer to the list as it computes."""
+    started: list[int] = []
+
+    def begin(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        started.append(counter.get_total_flops())
+
+    def end(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        macs = (counter.get_total_flops() - started.pop()) // 2
+        parameters = _parameters(layer)
+        layers.append(Cost(parameters, macs, BYTES * (inputs[0].numel() + parameters + output.numel())))
+
+    counted = [layer for layer in module.modules() if isinstance(layer, COUNTED)]
+    handles = [layer.register_forward_pre_hook(begin) for layer in counted]
+    handles += [layer.register_forward_hook(end) for layer in counted]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())

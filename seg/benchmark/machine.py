@@ -1,0 +1,73 @@
+"""On what was measured: date, versions, processors, threads."""
+
+import platform
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import onnxruntime
+import torch
+
+CPU_INFO = Path("/proc/cpuinfo")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What figures of a benchmark depend on.
+
+    Attributes:
+        date: Of the measurement, local, to the minute.
+        python: Version of Python.
+        torch: Version of PyTorch.
+        onnxruntime: Version of ONNX Runtime.
+        cpu: Name of the processor.
+        threads: Threads that compute on it.
+        gpu: Name of the GPU; None where PyTorch computes on the CPU.
+    """
+
+    date: str
+    python: str
+    torch: str
+    onnxruntime: str
+    cpu: str
+    threads: int
+    gpu: str | None
+
+    def __str__(self) -> str:
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        gpu = f"; GPU {self.gpu}" if self.gpu else ""
+        return (
+            f"{self.date}; Python {self.python}, PyTorch {self.torch}, ONNX Runtime {self.onnxruntime}; "
+            f"CPU {self.cpu}, {threads}{gpu}"
+        )
+
+
+def describe_machine(device: torch.device) -> Machine:
+    """This machine as it is set up now.
+
+    Args:
+        device: Where PyTorch computes.
+    """
+    return Machine(
+        date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
+        python=platform.python_version(),
+        torch=torch.__version__,
+        onnxruntime=onnxruntime.__version__,
+        cpu=cpu_name(),
+        threads=torch.get_num_threads(),
+        gpu=torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+    )
+
+
+def cpu_name(cpu_info: Path = CPU_INFO) -> str:
+    """The processor's name.
+
+    Args:
+        cpu_info: Where Linux describes it; Python's own idea of it, often just "x86_64", is second choice.
+    """
+    if cpu_info.is_file():
+        for line in cpu_info.read_text(encoding="utf-8", errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name" and value.strip():
+                return value.strip()
+    return platform.processor() or platform.machine() or "unknown"

@@ -1,0 +1,73 @@
+"""The comparison of models as text and as JSON."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from seg.benchmark.figures import number
+from seg.benchmark.models import ModelReport, ModelRow, measure_models
+from seg.benchmark.settings import ModelSettings
+from seg.benchmark.terminal import check_output, write_json
+from seg.table import text_table
+
+LEGEND = """GMAC/Mpx: multiplications with additions for a million pixels. MB/Mpx: input, weights and output of each
+convolution and linear layer in float32, once each. Mpx/s: a million pixels a second. sees: how many pixels away
+an input can reach a logit."""
+
+
+def benchmark_models(settings: ModelSettings, output: Path | None) -> None:
+    """Compare models of the family and print what was found.
+
+    Args:
+        settings: On which image.
+        output: JSON file for the figures; None for no file.
+
+    Raises:
+        ConfigError: A model is unknown, the device is absent, or the file cannot be written.
+    """
+    check_output(output)
+    report = measure_models(settings)
+    print(text_of(report))
+    write_json(json_of(report), output)
+
+
+def text_of(report: ModelReport) -> str:
+    """The whole report as the terminal gets it."""
+    size = report.settings.size
+    image = f"one image of {size}x{size} pixels, {report.settings.bands} bands, float32 unless mixed"
+    return "\n\n".join([str(report.machine), image, _table(report), LEGEND])
+
+
+def json_of(report: ModelReport) -> dict[str, object]:
+    """The whole report as plain values: costs and seconds of one image."""
+    rows = [
+        {
+            "name": row.name,
+            "parameters": row.cost.parameters,
+            "macs": row.cost.macs,
+            "bytes_moved": row.cost.bytes_moved,
+            "macs_per_byte": row.cost.intensity,
+            "seconds": dict(row.seconds),
+            "receptive_field_radius": row.radius,
+        }
+        for row in report.rows
+    ]
+    return {"machine": asdict(report.machine), "settings": asdict(report.settings), "rows": rows}
+
+
+def _table(report: ModelReport) -> str:
+    modes = list(report.rows[0].seconds)
+    titles = ["model", "M parameters", "GMAC/Mpx", "MB/Mpx", "MAC/byte", *(f"Mpx/s {mode}" for mode in modes), "sees"]
+    return text_table(titles, [_cells(row, modes, report.megapixels) for row in report.rows])
+
+
+def _cells(row: ModelRow, modes: list[str], megapixels: float) -> list[str]:
+    speeds = [None if seconds is None else megapixels / seconds for seconds in map(row.seconds.get, modes)]
+    return [
+        row.name,
+        number(row.cost.parameters / 1e6),
+        number(row.cost.macs / 1e9 / megapixels),
+        number(row.cost.bytes_moved / 1e6 / megapixels),
+        number(row.cost.intensity),
+        *map(number, speeds),
+        "whole window" if row.radius is None else f"{row.radius} px",
+    ]

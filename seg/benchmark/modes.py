@@ -1,0 +1,89 @@
+"""The ways in which PyTorch can compute the same network: device, memory layout, precision."""
+
+import copy
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from seg.benchmark.timing import Action, Candidate, nothing
+from seg.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One way to compute a network.
+
+    Attributes:
+        name: As the tables call it.
+        channels_last: Whether the channels of a cell lie side by side in memory, rather than the cells of a channel.
+        mixed: The 16-bit type of convolutions and matrix products; None for float32 throughout.
+    """
+
+    name: str
+    channels_last: bool = False
+    mixed: torch.dtype | None = None
+
+
+CONTIGUOUS = Mode("contiguous")
+CHANNELS_LAST = Mode("channels_last", channels_last=True)
+BFLOAT16 = Mode("bf16 mixed", channels_last=True, mixed=torch.bfloat16)
+FLOAT16 = Mode("fp16 mixed", channels_last=True, mixed=torch.float16)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of a name.
+
+    Args:
+        name: "cpu", "cuda", or "auto" for the GPU where there is one.
+
+    Raises:
+        ConfigError: There is no GPU.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device is cuda, but PyTorch finds no GPU; use cpu or auto")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def modes_on(device: torch.device) -> tuple[Mode, ...]:
+    """The modes worth comparing on a device, float32 ones first."""
+    if device.type != "cuda":
+        return CONTIGUOUS, CHANNELS_LAST
+    mixed = (BFLOAT16, FLOAT16) if torch.cuda.is_bf16_supported() else (FLOAT16,)
+    return CONTIGUOUS, CHANNELS_LAST, *mixed
+
+
+def synchronizer(device: torch.device) -> Action:
+    """What waits until the device has done its work."""
+    return partial(torch.cuda.synchronize, device) if device.type == "cuda" else nothing
+
+
+def forward_passes(
+    module: nn.Module, shape: Sequence[int], device: torch.device, modes: Iterable[Mode]
+) -> dict[str, Candidate]:
+    """A pass through a network in each mode, by the mode's name.
+
+    Args:
+        module: Takes one tensor; it is evaluated, and moved to the device.
+        shape: Of that tensor, four lengths.
+        device: Where it is computed.
+        modes: How.
+    """
+    image = torch.randn(*shape, device=device)
+    plain = module.eval().to(device)
+    last = copy.deepcopy(plain).to(memory_format=torch.channels_last)
+    image_last = image.to(memory_format=torch.channels_last)
+    return {
+        mode.name: Candidate(
+            partial(_forward, last if mode.channels_last else plain, image_last if mode.channels_last else image, mode)
+        )
+        for mode in modes
+    }
+
+
+@torch.inference_mode()
+def _forward(module: nn.Module, image: Tensor, mode: Mode) -> None:
+    with torch.autocast(image.device.type, dtype=mode.mixed, enabled=mode.mixed is not None):
+        module(image)

@@ -1,0 +1,75 @@
+"""What is measured: the options of the command line. No torch, so that asking for help is quick."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from seg.errors import ConfigError
+
+MOST_GROUPS = 32
+"""Groups of the grouped convolution with the most of them; divides the channels that are compared."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvolutionSettings:
+    """At which shape convolutions are compared.
+
+    Args:
+        channels: Channels of input and output, a multiple of 32.
+        size: Side of the feature map in cells.
+        repeats: Timings of each convolution, whose median counts.
+        threads: Threads that compute on the CPU; 0 leaves it to the library.
+        device: What computes; auto is the GPU where there is one.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    channels: int = 128
+    size: int = 64
+    repeats: int = 20
+    threads: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.channels < 1 or self.channels % MOST_GROUPS:
+            raise ConfigError(f"channels is {self.channels}; wanted a multiple of {MOST_GROUPS}")
+        _check_at_least("size", self.size, 1)
+        _check_at_least("repeats", self.repeats, 1)
+        _check_at_least("threads", self.threads, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """On which image models are compared.
+
+    Args:
+        size: Side of the image in pixels.
+        bands: Bands of the image.
+        repeats: Timings of each model, whose median counts.
+        threads: Threads that compute on the CPU; 0 leaves it to the library.
+        models: Names of the models, as in a,b or [a,b]; null for the whole family.
+        device: What computes in PyTorch, ONNX Runtime being measured on the CPU; auto is the GPU where there is one.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    size: int = 1024
+    bands: int = 4
+    repeats: int = 5
+    threads: int = 0
+    models: list[str] | str | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        _check_at_least("size", self.size, 1)
+        _check_at_least("bands", self.bands, 1)
+        _check_at_least("repeats", self.repeats, 1)
+        _check_at_least("threads", self.threads, 0)
+
+
+def _check_at_least(option: str, value: int, least: int) -> None:
+    if value < least:
+        raise ConfigError(f"{option} is {value}; wanted {least} or more")

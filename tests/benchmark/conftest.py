@@ -1,0 +1,39 @@
+import importlib.util
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from seg.benchmark import convolutions, family, roofline
+from seg.models.config import ModelConfig
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "benchmark.py"
+
+Main = Callable[[Sequence[str]], int]
+
+
+@pytest.fixture(scope="session")
+def main() -> Main:
+    spec = importlib.util.spec_from_file_location("benchmark_script", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    function: Main = module.main
+    return function
+
+
+@pytest.fixture(scope="module")
+def quick() -> Iterator[None]:
+    """Ceilings and timings that take no time, and a family that has small members too."""
+    small = ModelConfig(
+        encoder="tu-test_resnet", output_stride=8, pyramid_rates=(1,), pyramid_channels=8, decoder_channels=(8, 8, 8)
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(roofline.MATMUL_SIDE, "cpu", 16)
+        patch.setitem(roofline.COPY_BYTES, "cpu", 4096)
+        patch.setattr(convolutions, "SHORTEST_TIMING", 0.0)
+        patch.setitem(family.FAMILY, "small", small)
+        patch.setitem(family.FAMILY, "global", replace(small, context="global"))
+        yield

@@ -1,0 +1,29 @@
+import pytest
+
+from seg.benchmark.family import FAMILY, choose_models
+from seg.errors import ConfigError
+from seg.models.build import build_model
+
+
+def test_all_models_are_chosen_by_default() -> None:
+    assert choose_models(None) == FAMILY
+
+
+@pytest.mark.parametrize("names", ["unet_resnet18,resnet18_16", "unet_resnet18, resnet18_16"])
+def test_names_with_commas_are_a_list(names: str) -> None:
+    assert list(choose_models(names)) == list(choose_models(["unet_resnet18", "resnet18_16"]))
+
+
+def test_an_unknown_name_is_refused_with_the_possible_ones() -> None:
+    with pytest.raises(ConfigError, match=r"has 'unett'; possible are dilated_tiny_4, .*, segformer_mit_b0"):
+        choose_models("resnet18_16,unett")
+
+
+def test_no_name_at_all_is_refused() -> None:
+    with pytest.raises(ConfigError, match="models is empty"):
+        choose_models([])
+
+
+@pytest.mark.parametrize("name", ["dilated_tiny_4", "dilated_tiny_8", "dilated_small_4", "dilated_small_8"])
+def test_a_name_says_the_output_stride(name: str) -> None:
+    assert build_model(FAMILY[name], bands=1).stride == int(name[-1])

@@ -1,0 +1,69 @@
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from seg.benchmark import models
+from seg.benchmark.models import ONNX
+from seg.benchmark.timing import Candidate
+from seg.errors import ConfigError
+
+Main = Callable[[Sequence[str]], int]
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_command_prints_a_row_a_model_and_writes_them_as_json(
+    main: Main, quick: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["models", "--size=32", "--bands=2", "--repeats=1", "--threads=1", "--device=cpu", "--models=small"]
+    assert main([*words, f"--output={tmp_path / 'rows.json'}"]) == 0
+    captured = capsys.readouterr()
+    titles, _, row = [cells(line) for line in captured.out.splitlines() if line.startswith("|")]
+    assert captured.err == ""
+    assert titles[:5] == ["model", "M parameters", "GMAC/Mpx", "MB/Mpx", "MAC/byte"]
+    assert titles[5:] == ["Mpx/s contiguous", "Mpx/s channels_last", "Mpx/s ONNX on CPU", "sees"]
+    assert row[0] == "small"
+    assert row[-1].endswith(" px")
+    assert "-" not in row
+    [written] = json.loads((tmp_path / "rows.json").read_text())["rows"]
+    assert written["receptive_field_radius"] == int(row[-1].removesuffix(" px"))
+    assert written["seconds"][ONNX] > 0
+
+
+def test_a_model_that_cannot_be_onnx_has_a_dash_and_one_that_sees_all_says_so(
+    main: Main, quick: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> Candidate:
+        raise ConfigError("for PyTorch alone")
+
+    monkeypatch.setattr(models, "onnx_candidate", refuse)
+    monkeypatch.setattr(models, "receptive_field_radius", lambda *_: None)
+    assert main(["models", "--size=16", "--repeats=1", "--device=cpu", "--models=[small,global]"]) == 0
+    rows = [cells(line) for line in capsys.readouterr().out.splitlines() if line.startswith("|")][2:]
+    assert [row[0] for row in rows] == ["small", "global"]
+    assert [row[-2:] for row in rows] == [["-", "whole window"]] * 2
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--models=resnet18_16,unett"], ["models has 'unett'", "unet_resnet18", "segformer_mit_b0"]),
+        (["--models=[unett]"], ["models has 'unett'"]),
+        (["--repeats=0"], ["repeats is 0"]),
+        (["--size=0"], ["size is 0"]),
+        (["--output=none/rows.json"], ["no folder none"]),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_status_2(
+    main: Main, words: list[str], named: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["models", *words]) == 2
+    captured = capsys.readouterr()
+    [line] = captured.err.splitlines()
+    assert line.startswith("error: ")
+    assert all(text in line for text in named)
+    assert captured.out == ""

@@ -1,0 +1,79 @@
+import pytest
+import torch
+from torch import Tensor, nn
+
+from seg.benchmark.modes import (
+    BFLOAT16,
+    CHANNELS_LAST,
+    CONTIGUOUS,
+    FLOAT16,
+    choose_device,
+    forward_passes,
+    modes_on,
+    synchronizer,
+)
+from seg.errors import ConfigError
+
+CPU = torch.device("cpu")
+
+
+class Witness(nn.Module):
+    """A convolution that remembers how its last input and output lay in memory, and their types."""
+
+    seen: list[tuple[bool, torch.dtype]] = []  # noqa: RUF012 - shared with the copies that are made of it
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 3)
+
+    def forward(self, image: Tensor) -> Tensor:
+        output: Tensor = self.conv(image)
+        self.seen.append((image.is_contiguous(memory_format=torch.channels_last), output.dtype))
+        return output
+
+
+@pytest.mark.parametrize(
+    ("mode", "last", "dtype"),
+    [
+        (CONTIGUOUS, False, torch.float32),
+        (CHANNELS_LAST, True, torch.float32),
+        (BFLOAT16, True, torch.bfloat16),
+    ],
+)
+def test_a_pass_has_the_layout_and_precision_of_its_mode(mode: object, last: bool, dtype: torch.dtype) -> None:
+    Witness.seen.clear()
+    for candidate in forward_passes(Witness(), (1, 4, 8, 8), CPU, [mode]).values():
+        candidate.action()
+    assert Witness.seen == [(last, dtype)]
+
+
+def test_a_cpu_is_measured_in_float32_alone() -> None:
+    assert modes_on(CPU) == (CONTIGUOUS, CHANNELS_LAST)
+
+
+@pytest.mark.parametrize(("bfloat16", "mixed"), [(True, (BFLOAT16, FLOAT16)), (False, (FLOAT16,))])
+def test_a_gpu_is_measured_in_the_precisions_it_has(
+    bfloat16: bool, mixed: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bfloat16)
+    assert modes_on(torch.device("cuda"))[2:] == mixed
+
+
+def test_auto_is_the_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert [choose_device(name).type for name in ("auto", "cuda", "cpu")] == ["cuda", "cuda", "cpu"]
+
+
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto") == CPU
+    with pytest.raises(ConfigError, match="finds no GPU"):
+        choose_device("cuda")
+
+
+def test_a_gpu_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
+    synchronizer(CPU)()
+    synchronizer(torch.device("cuda"))()
+    assert waited == [torch.device("cuda")]

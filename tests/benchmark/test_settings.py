@@ -1,0 +1,22 @@
+import pytest
+
+from seg.benchmark.settings import ConvolutionSettings, ModelSettings
+from seg.errors import ConfigError
+
+
+@pytest.mark.parametrize("channels", [0, -32, 48])
+def test_channels_that_32_groups_do_not_divide_are_refused(channels: int) -> None:
+    with pytest.raises(ConfigError, match=f"channels is {channels}; wanted a multiple of 32"):
+        ConvolutionSettings(channels=channels)
+
+
+@pytest.mark.parametrize(("option", "value"), [("size", 0), ("repeats", 0), ("threads", -1)])
+@pytest.mark.parametrize("settings", [ConvolutionSettings, ModelSettings])
+def test_what_is_too_small_is_refused(settings: type, option: str, value: int) -> None:
+    with pytest.raises(ConfigError, match=f"{option} is {value}; wanted {value + 1} or more"):
+        settings(**{option: value})
+
+
+def test_an_image_without_bands_is_refused() -> None:
+    with pytest.raises(ConfigError, match="bands is 0"):
+        ModelSettings(bands=0)
