@@ -39,7 +39,7 @@ DEMO_RESULTS = {
     "picture": "runs/demo/report/picture.png",
 }
 LINTERS = ("-m ruff check .", "-m ruff format --check .", "-m mypy --strict seg")
-PYTEST = "-m pytest"
+PYTEST = "-m pytest --numprocesses=auto --maxprocesses=4"
 
 # The extra that a command installs comes first; an install of any of the others serves it too.
 EXTRAS = {"demo": ("demo", "test"), "test": ("test",)}

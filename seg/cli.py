@@ -80,7 +80,6 @@ class CroplandCLI(LightningCLI):
                 "checkpoint.monitor": "val/iou",
                 "checkpoint.mode": "max",
                 "checkpoint.filename": "best",
-                "checkpoint.save_last": True,
                 "checkpoint.enable_version_counter": False,
             }
         )
@@ -108,8 +107,11 @@ class CroplandCLI(LightningCLI):
             kwargs["logger"] = run_loggers(self._root()) if self.subcommand == "fit" else False
         if config.enable_progress_bar is None:
             kwargs["enable_progress_bar"] = sys.stdout.isatty() and sys.stderr.isatty()
-        if not kwargs.get("enable_progress_bar", config.enable_progress_bar):
-            self.trainer_defaults["callbacks"] = [EpochLine()]
+        # A checkpoint of its own: with `save_last`, Lightning writes the last epoch only where it is among the best.
+        folder = self._get(self.config_init, "checkpoint").dirpath
+        last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+        shows_bar = kwargs.get("enable_progress_bar", config.enable_progress_bar)
+        self.trainer_defaults["callbacks"] = [last] if shows_bar else [last, EpochLine()]
         try:
             trainer: Trainer = super().instantiate_trainer(**kwargs)
         except (ValueError, TypeError, ImportError) as error:

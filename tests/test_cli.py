@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 
-from seg.checkpoint import read_checkpoint
+from seg.checkpoint import load_checkpoint, read_checkpoint
 from seg.cli import main
 from tiny_run import write_config
 
@@ -107,6 +107,13 @@ def test_a_resumed_run_goes_on_and_keeps_the_metrics_of_before(config: Path, tmp
         with (tmp_path / "run" / name).open() as file:
             epochs.append([int(row["epoch"]) for row in csv.DictReader(file) if row["val/iou"]])
     assert epochs == [[0, 1], [2]]
+
+
+def test_the_last_checkpoint_is_of_the_last_epoch_though_the_score_was_better_before(config: Path) -> None:
+    assert main(["fit", f"--config={config}", "--checkpoint.monitor=epoch", "--checkpoint.mode=min"]) == 0
+    folder = config.parent / "run" / "checkpoints"
+    epochs = {path.stem: load_checkpoint(path)["epoch"] for path in folder.iterdir()}
+    assert epochs == {"best": 0, "last": 1}
 
 
 def test_a_new_run_keeps_the_earlier_one(config: Path, tmp_path: Path) -> None:
