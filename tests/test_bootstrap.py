@@ -173,7 +173,7 @@ def test_every_check_runs_with_the_tests_last_and_their_arguments_passed_on(
 ) -> None:
     recorder.statuses = {"check": 1, "mypy": 2}
     assert bootstrap.main(["test", "-k", "x or demo", "--unconstrained", "-x"]) == 2
-    assert recorder.commands[1:] == [*bootstrap.LINTERS, "-m pytest -k x or demo -x"]
+    assert recorder.commands[1:] == [*bootstrap.LINTERS, f"{bootstrap.PYTEST} -k x or demo -x"]
     assert recorder.environments[-1] == bootstrap.ENVIRONMENT["test"]
 
 

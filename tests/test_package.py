@@ -127,7 +127,7 @@ def test_values_that_cannot_be_are_refused(folder: Path, change: dict[str, objec
 
 
 def test_a_network_that_sees_the_whole_image_is_marked(tmp_path: Path) -> None:
-    config = ModelConfig(encoder="tu-mobilenetv3_small_050", pyramid_channels=8, decoder_channels=(8, 8, 8, 8))
+    config = ModelConfig(encoder="tu-mobilenetv3_small_050", pyramid_channels=8, decoder_channels=(8, 8, 8))
     model = build_model(config, bands=2)
     model.normalization.fill([0.0, 0.0], [1.0, 1.0])
     pooled = replace(checkpoint_of(model), task={"bands": 2, "model": config.arguments(), "threshold": 0.5})

@@ -1,31 +1,37 @@
 """The networks that are compared."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from seg.errors import ConfigError
 from seg.models.config import ModelConfig
 
+RESNET18_16 = ModelConfig(
+    encoder="resnet18",
+    output_stride=16,
+    pyramid_channels=128,
+    pyramid_rates=(1, 2, 4),
+    decoder_channels=(96, 64, 32, 16),
+)
+
 FAMILY = {
     "dilated_tiny_4": ModelConfig(  # the demo's
-        encoder="dilated_tiny", output_stride=4, pyramid_channels=48, pyramid_rates=(1, 2), decoder_channels=(32, 32)
+        encoder="dilated_tiny", output_stride=4, pyramid_channels=48, decoder_channels=(32, 32)
     ),
-    "dilated_tiny_8": ModelConfig(
-        encoder="dilated_tiny", output_stride=8, pyramid_channels=96, decoder_channels=(64, 32, 16)
+    "dilated_tiny_8": ModelConfig(encoder="dilated_tiny", pyramid_rates=(1, 2, 4)),
+    "dilated_small_8": ModelConfig(),
+    "dilated_base_4": ModelConfig(
+        encoder="dilated_base", output_stride=4, pyramid_channels=64, decoder_channels=(48, 32)
     ),
-    "dilated_small_4": ModelConfig(
-        encoder="dilated_small", output_stride=4, pyramid_channels=64, pyramid_rates=(1, 2), decoder_channels=(48, 32)
-    ),
-    "dilated_small_8": ModelConfig(
-        encoder="dilated_small", output_stride=8, pyramid_channels=96, decoder_channels=(64, 32, 16)
-    ),
-    "resnet18_8": ModelConfig(output_stride=8, decoder_channels=(96, 48, 16)),
-    "resnet18_16": ModelConfig(),
-    "resnet18_16_separable": ModelConfig(convolution="separable"),
-    "resnet18_16_grouped": ModelConfig(convolution="grouped"),
-    "unet_resnet18": ModelConfig(architecture="unet"),
-    "deeplabv3plus_resnet18": ModelConfig(architecture="deeplabv3plus"),
-    "fpn_resnet18": ModelConfig(architecture="fpn"),
-    "upernet_resnet18": ModelConfig(architecture="upernet"),
+    "dilated_base_8": ModelConfig(encoder="dilated_base", pyramid_rates=(1, 2, 4)),
+    "resnet18_8": replace(RESNET18_16, output_stride=8, decoder_channels=(96, 48, 16)),
+    "resnet18_16": RESNET18_16,
+    "resnet18_16_separable": replace(RESNET18_16, convolution="separable"),
+    "resnet18_16_grouped": replace(RESNET18_16, convolution="grouped"),
+    "unet_resnet18": ModelConfig(architecture="unet", encoder="resnet18"),
+    "deeplabv3plus_resnet18": ModelConfig(architecture="deeplabv3plus", encoder="resnet18", output_stride=16),
+    "fpn_resnet18": ModelConfig(architecture="fpn", encoder="resnet18"),
+    "upernet_resnet18": ModelConfig(architecture="upernet", encoder="resnet18"),
     "segformer_mit_b0": ModelConfig(architecture="segformer", encoder="mit_b0"),
 }
 """By name; the number behind an encoder of this project's own architecture is the output stride."""

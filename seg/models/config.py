@@ -21,7 +21,7 @@ class ModelConfig:
         architecture: "dilated" is this project's own. The others are smp's as they come, to compare with: of what
             follows they use encoder, encoder_weights and boundary alone, deeplabv3plus the output_stride too.
         encoder: Backbone: name of an smp encoder, or of a timm network as "tu-<name>"; or this project's own small
-            dilated_tiny and dilated_small.
+            dilated_tiny, dilated_small and dilated_base.
         encoder_weights: Where the encoder's weights start: null at random; a .safetensors or .pth file; or the name
             that the hub has for them, "imagenet" for most. Not kept in checkpoints, which have weights of their own.
         output_stride: How much smaller the deepest features are than the image: 8, 16 or 32; for this project's own
@@ -46,18 +46,18 @@ class ModelConfig:
     """
 
     architecture: Architecture = "dilated"
-    encoder: str = "resnet18"
+    encoder: str = "dilated_small"
     encoder_weights: str | None = None
-    output_stride: int = 16
+    output_stride: int = 8
     convolution: Convolution = "standard"
     groups: int = 4
     norm: Norm = "batch"
-    pyramid_rates: tuple[int, ...] = (1, 2, 4)
-    pyramid_channels: int = 128
+    pyramid_rates: tuple[int, ...] = (1, 2)
+    pyramid_channels: int = 96
     pyramid_bottleneck: int | None = None
     context: Context = "none"
     context_window: int = 9
-    decoder_channels: tuple[int, ...] = (96, 64, 32, 16)
+    decoder_channels: tuple[int, ...] = (64, 32, 16)
     dropout: float = 0.1
     boundary: bool = False
 

@@ -27,7 +27,8 @@ OUTPUT_STRIDES = (2, 4, 8, 16, 32)
 
 VARIANTS = {
     "dilated_tiny": DilatedVariant(width=32, rates=(1, 2, 3)),
-    "dilated_small": DilatedVariant(width=48, rates=(1, 2, 5, 1, 2, 5)),
+    "dilated_small": DilatedVariant(width=48, rates=(1, 2, 5)),
+    "dilated_base": DilatedVariant(width=48, rates=(1, 2, 5, 1, 2, 5)),
 }
 
 

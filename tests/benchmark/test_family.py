@@ -24,6 +24,6 @@ def test_no_name_at_all_is_refused() -> None:
         choose_models([])
 
 
-@pytest.mark.parametrize("name", ["dilated_tiny_4", "dilated_tiny_8", "dilated_small_4", "dilated_small_8"])
+@pytest.mark.parametrize("name", ["dilated_tiny_4", "dilated_tiny_8", "dilated_small_8", "dilated_base_4"])
 def test_a_name_says_the_output_stride(name: str) -> None:
     assert build_model(FAMILY[name], bands=1).stride == int(name[-1])

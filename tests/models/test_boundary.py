@@ -70,7 +70,7 @@ def test_without_a_boundary_the_interior_is_the_cropland() -> None:
 
 @pytest.mark.parametrize("architecture", ["unet", "deeplabv3plus"])
 def test_a_baseline_can_have_a_boundary_too(architecture: str) -> None:
-    model = build_model(ModelConfig(architecture=architecture, boundary=True), bands=3).eval()
+    model = build_model(ModelConfig(architecture=architecture, encoder="resnet18", boundary=True), bands=3).eval()
     with torch.inference_mode():
         heads = model.heads(torch.randn(1, 3, 20, 31))
     assert heads.boundary is not None

@@ -19,11 +19,17 @@ def test_arguments_survive_json() -> None:
         (ModelConfig(encoder="resnet81"), "encoder is 'resnet81', which is unknown; near it are resnet18"),
         (ModelConfig(encoder=""), "encoder is '', which is unknown; see the encoders of segmentation-models-pytorch"),
         (ModelConfig(encoder="tu-no_such_network"), "encoder is 'tu-no_such_network', which cannot be built"),
-        (ModelConfig(output_stride=12), "output_stride is 12; possible with encoder resnet18 are 8, 16, 32"),
-        (ModelConfig(output_stride=8), "decoder_channels has 4 widths ([96, 64, 32, 16]), but an output_stride of 8"),
-        (ModelConfig(decoder_channels=()), "decoder_channels has 0 widths ([]), but an output_stride of 16 needs 4"),
-        (ModelConfig(encoder="vgg11"), "encoder is 'vgg11', which cannot be built at output stride 16"),
-        (ModelConfig(encoder="tu-vgg11"), "encoder is 'tu-vgg11', which cannot be built at output stride 16"),
+        (
+            ModelConfig(encoder="resnet18", output_stride=12),
+            "output_stride is 12; possible with encoder resnet18 are 8, 16, 32",
+        ),
+        (
+            ModelConfig(output_stride=4),
+            "decoder_channels has 3 widths ([64, 32, 16]), but an output_stride of 4 needs 2",
+        ),
+        (ModelConfig(decoder_channels=()), "decoder_channels has 0 widths ([]), but an output_stride of 8 needs 3"),
+        (ModelConfig(encoder="vgg11"), "encoder is 'vgg11', which cannot be built at output stride 8"),
+        (ModelConfig(encoder="tu-vgg11"), "encoder is 'tu-vgg11', which cannot be built at output stride 8"),
         (ModelConfig(encoder="mit_b0"), "encoder is 'mit_b0', which has no features at stride 2"),
         (ModelConfig(encoder="tu-test_convnext"), "encoder is 'tu-test_convnext', which has no features at stride 2"),
         (ModelConfig(encoder="resnet19", output_stride=2), "encoder is 'resnet19', which is unknown; near it are"),
@@ -45,11 +51,11 @@ def test_arguments_survive_json() -> None:
             "architecture is fpn, which cannot be built with encoder 'tu-no_such_network' (Unknown model",
         ),
         (
-            ModelConfig(architecture="deeplabv3plus", output_stride=4),
+            ModelConfig(architecture="deeplabv3plus", encoder="resnet18", output_stride=4),
             "output_stride is 4; possible with architecture deeplabv3plus are 8, 16",
         ),
         (
-            ModelConfig(convolution="grouped", groups=3, pyramid_channels=96),
+            ModelConfig(encoder="resnet18", convolution="grouped", groups=3),
             "groups is 3, which does not divide a convolution of 512 to 96 channels; possible there are 1, 2, 4, 8",
         ),
         (

@@ -8,7 +8,7 @@ from seg.models.receptive_field import receptive_field_radius
 SIZES = [1, 2, 3, 7, 31, 64, 97]
 
 
-@pytest.mark.parametrize("config", [ModelConfig(), ModelConfig(output_stride=8, decoder_channels=(32, 16, 8))])
+@pytest.mark.parametrize("config", [ModelConfig(), ModelConfig(encoder="resnet18")])
 @pytest.mark.parametrize("size", [(1, 1), (3, 97), (64, 64), (200, 31)])
 def test_logits_have_the_size_of_the_image(config: ModelConfig, size: tuple[int, int]) -> None:
     model = build_model(config, bands=4).eval()

@@ -19,7 +19,9 @@ def chain(*layers: nn.Module, stride: int) -> Segmenter:
 
 
 def test_the_layers_of_resnet18_see_what_the_formula_says() -> None:
-    model = build_model(ModelConfig(output_stride=32, decoder_channels=(8, 8, 8, 8, 8)), bands=3).eval()
+    model = build_model(
+        ModelConfig(encoder="resnet18", output_stride=32, decoder_channels=(8, 8, 8, 8, 8)), bands=3
+    ).eval()
     reaches = traced_reaches(model, bands=3)
     layers = [Layer(7, 2, 3), Layer(3, 2, 1)]
     stages = [[Layer(3, 1 if stage == 1 else 2, 1), *[Layer(3, 1, 1)] * 3] for stage in range(1, 5)]
