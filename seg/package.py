@@ -170,17 +170,24 @@ def read_package(folder: Path) -> ModelPackage:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         found = content.pop("format")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _no_description(path, error) from error
+    if found != FORMAT:
+        raise PackageError(f"{path}: has format {found}, this version reads {FORMAT}; export the model again")
+    try:
         content.pop("labels")
         sequences = ("bands", "band_names", "mean", "std")
         values: dict[str, Any] = content | {name: tuple(content[name]) for name in sequences}
         package = ModelPackage(**values)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PackageError(f"{path}: not a description of a model package ({error}); export the model again") from error
-    if found != FORMAT:
-        raise PackageError(f"{path}: has format {found}, this version reads {FORMAT}; export the model again")
+        raise _no_description(path, error) from error
     if _sha256(folder / WEIGHTS) != package.weights_sha256:
         raise PackageError(f"{folder / WEIGHTS}: is not the file that {path} describes; export the model again")
     return package
+
+
+def _no_description(path: Path, error: Exception) -> PackageError:
+    return PackageError(f"{path}: not a description of a model package ({error}); export the model again")
 
 
 def load_model(folder: Path, package: ModelPackage) -> "Segmenter":

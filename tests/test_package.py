@@ -86,17 +86,18 @@ def test_changed_weights_are_refused(folder: Path) -> None:
         read_package(folder)
 
 
-@pytest.mark.parametrize("content", ["", "[1, 2]", "{}", '{"format": 1, "labels": {}}', "\x00"])
+@pytest.mark.parametrize("content", ["", "[1, 2]", "{}", '{"format": 2, "labels": {}}', "\x00"])
 def test_a_damaged_description_is_one_clear_error(folder: Path, content: str) -> None:
     (folder / DESCRIPTION).write_text(content)
     with pytest.raises(PackageError, match=r"model\.json: not a description"):
         read_package(folder)
 
 
-def test_a_newer_format_is_refused(folder: Path) -> None:
+@pytest.mark.parametrize("other", [1, 99])
+def test_another_format_is_said_to_be_one(folder: Path, other: int) -> None:
     path = folder / DESCRIPTION
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
-    with pytest.raises(PackageError, match="format 99"):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": other, "bands": None}))
+    with pytest.raises(PackageError, match=f"has format {other}, this version reads 2"):
         read_package(folder)
 
 
@@ -157,3 +158,10 @@ def test_statistics_come_from_the_weights(folder: Path) -> None:
     model = load_model(folder, package)
     np.testing.assert_allclose(model.normalization.mean.numpy(), package.mean)
     shutil.rmtree(folder)
+
+
+def test_weights_that_a_description_names_are_not_asked_for(folder: Path) -> None:
+    content = json.loads((folder / "model.json").read_text())
+    content["architecture"]["arguments"]["encoder_weights"] = "nowhere.pth"
+    (folder / "model.json").write_text(json.dumps(content))
+    load_model(folder, read_package(folder))

@@ -52,5 +52,5 @@ def choose_models(names: Sequence[str] | str | None) -> dict[str, ModelConfig]:
     unknown = [name for name in chosen if name not in FAMILY]
     if unknown or not chosen:
         found = f"has '{unknown[0]}'" if unknown else "is empty"
-        raise ConfigError(f"models {found}; possible are {', '.join(FAMILY)}")
+        raise ConfigError(f"--models {found}; possible are {', '.join(FAMILY)}")
     return {name: FAMILY[name] for name in chosen}

@@ -43,7 +43,7 @@ def choose_device(name: str) -> torch.device:
         ConfigError: There is no GPU.
     """
     if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device is cuda, but PyTorch finds no GPU; use cpu or auto")
+        raise ConfigError("--device is cuda, but PyTorch finds no GPU; use cpu or auto")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 

@@ -33,7 +33,7 @@ class ConvolutionSettings:
     def __post_init__(self) -> None:
         """Check the ranges."""
         if self.channels < 1 or self.channels % MOST_GROUPS:
-            raise ConfigError(f"channels is {self.channels}; wanted a multiple of {MOST_GROUPS}")
+            raise ConfigError(f"--channels is {self.channels}; wanted a multiple of {MOST_GROUPS}")
         _check_at_least("size", self.size, 1)
         _check_at_least("repeats", self.repeats, 1)
         _check_at_least("threads", self.threads, 0)
@@ -72,4 +72,4 @@ class ModelSettings:
 
 def _check_at_least(option: str, value: int, least: int) -> None:
     if value < least:
-        raise ConfigError(f"{option} is {value}; wanted {least} or more")
+        raise ConfigError(f"--{option} is {value}; wanted {least} or more")

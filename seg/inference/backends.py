@@ -28,20 +28,29 @@ class TorchBackend:
         folder: The package's folder.
         package: Its description.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the first accelerator there is.
+        interior: Give the probability of cropland that is not the edge of a parcel.
 
     Raises:
-        ConfigError: The device is unknown or absent.
+        ConfigError: The device is unknown or absent, or the model has no boundary head for the interior.
     """
 
-    def __init__(self, folder: Path, package: ModelPackage, device: str = "auto") -> None:
+    def __init__(self, folder: Path, package: ModelPackage, device: str = "auto", interior: bool = False) -> None:
+        if interior and not package.architecture["arguments"].get("boundary"):
+            raise ConfigError(
+                f"{folder}: the model has no boundary head, which --interior needs; "
+                "train with --model.model.boundary=true --model.loss.boundary=1"
+            )
         self.device = _device(device)
         self.model = load_model(folder, package).to(self.device)
+        self.interior = interior
 
     @torch.inference_mode()
     def probability(self, image: FloatImage) -> Probability:
         """The (H, W) cropland probability, 0 to 1, of a (C, H, W) float32 image in stored units."""
         batch = torch.from_numpy(np.ascontiguousarray(image)).unsqueeze(0).to(self.device)
-        probability: Probability = self.model(batch).sigmoid()[0, 0].float().cpu().numpy()
+        heads = self.model.heads(batch)
+        wanted = heads.interior_probability() if self.interior else heads.cropland.sigmoid()
+        probability: Probability = wanted[0, 0].float().cpu().numpy()
         return probability
 
 

@@ -19,11 +19,11 @@ def load_predictor(folder: Path, settings: PredictionSettings, device: str, thre
 
     Raises:
         PackageError: The package is damaged.
-        ConfigError: Device, threads or scales cannot be.
+        ConfigError: Device, threads or scales cannot be, or the model has no boundary for the interior.
     """
     use_threads(threads)
     package = read_package(folder)
-    return Predictor(TorchBackend(folder, package, device), package, settings.tta)
+    return Predictor(TorchBackend(folder, package, device, settings.interior), package, settings.tta)
 
 
 def predict_with_progress(scene: Path, output: Path, predictor: Predictor, settings: PredictionSettings) -> SceneMaps:

@@ -174,6 +174,7 @@ def _identity(plan: Plan, package: ModelPackage, settings: PredictionSettings) -
         "tta": asdict(settings.tta),
         "nodata": settings.nodata,
         "threshold": settings.threshold,
+        "interior": settings.interior,
     }
 
 

@@ -24,6 +24,8 @@ class PredictionSettings:
             of training.
         threshold: Probability above which a pixel is cropland; null for the model's own.
         pixel_size_ratio: How many times larger or smaller than in training a pixel may be, at least 1.
+        interior: Map cropland that is not the edge of a parcel, so that parcels with a path between them fall apart;
+            for models with a boundary head.
         restart: Discard the finished blocks of an unfinished run instead of going on with them.
 
     Raises:
@@ -38,6 +40,7 @@ class PredictionSettings:
     nodata: float | None = None
     threshold: float | None = None
     pixel_size_ratio: float = 1.5
+    interior: bool = False
     restart: bool = False
 
     def __post_init__(self) -> None:

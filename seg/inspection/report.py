@@ -4,14 +4,25 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import torch
+
 from seg.errors import ConfigError
 from seg.inspection.sizes import CheckpointSize, checkpoint_size, first_checkpoint_size, weights_size
 from seg.inspection.subject import Subject, from_config, from_package
-from seg.models.receptive_field import receptive_field_radius
+from seg.models.receptive_field import effective_radius, receptive_field_radius
 from seg.models.summary import LayerSummary, summarize_layers
 from seg.table import text_table
 
 MEGA = 1e6
+TOLERANCE = 1 / 255
+"""Of a probability, as prediction has it."""
+
+WIDEST_EFFECTIVE = 256
+"""Pixels that are looked at to each side where the network sees the whole of a window."""
+
+LARGEST = 4096
+"""Side of an image that a layer table is made for, in pixels: its maps are computed."""
+
 COLUMNS = ("layer", "kind", "output", "parameters", "MMAC", "receptive field", "stride")
 
 
@@ -24,6 +35,8 @@ class Inspection:
         size: Side of the image that operations are counted for, in pixels.
         layers: Its layers; the first is the whole.
         reach: Pixels that a logit sees to each side; None for the whole window.
+        effective: Pixels beyond which a trained network's probability changes by less than `TOLERANCE`; None for
+            random weights, of which it says nothing.
         weights_bytes: Of the weights alone.
         checkpoint: Sizes within a training checkpoint.
         checkpoint_source: The file; None for the one that a first step of training writes.
@@ -33,6 +46,7 @@ class Inspection:
     size: int
     layers: list[LayerSummary]
     reach: int | None
+    effective: int | None
     weights_bytes: int
     checkpoint: CheckpointSize
     checkpoint_source: Path | None
@@ -59,6 +73,8 @@ def inspect_network(
     for name, number in (("bands", bands), ("size", size)):
         if number < 1:
             raise ConfigError(f"--{name} is {number}; wanted at least 1")
+    if size > LARGEST:
+        raise ConfigError(f"--size is {size}; wanted at most {LARGEST}")
     subject = from_package(model) if model else from_config(config or Path(), bands)
     return Inspection(
         subject=subject,
@@ -66,9 +82,19 @@ def inspect_network(
         layers=summarize_layers(subject.model, subject.bands, size),
         reach=receptive_field_radius(subject.model, subject.bands),
         weights_bytes=weights_size(subject),
-        checkpoint=checkpoint_size(checkpoint) if checkpoint else first_checkpoint_size(subject),
+        effective=_effective(subject) if model else None,
+        checkpoint=checkpoint_size(checkpoint, subject) if checkpoint else first_checkpoint_size(subject),
         checkpoint_source=checkpoint,
     )
+
+
+def _effective(subject: Subject) -> int | None:
+    """Measured on noise with the statistics of the training bands."""
+    radius = receptive_field_radius(subject.model, subject.bands)
+    side = 2 * ((WIDEST_EFFECTIVE if radius is None else radius) + subject.model.stride)
+    norm = subject.model.normalization
+    noise = torch.randn(subject.bands, side, side, generator=torch.Generator().manual_seed(0))
+    return effective_radius(subject.model, [norm.mean[:, None, None] + norm.std[:, None, None] * noise], TOLERANCE)
 
 
 def as_text(found: Inspection) -> str:
@@ -91,6 +117,7 @@ def as_json(found: Inspection) -> str:
         "macs_per_pixel": whole.macs / found.size**2,
         "stride": found.subject.model.stride,
         "receptive_field_radius": found.reach,
+        "effective_radius": found.effective,
         "weights_bytes": found.weights_bytes,
         "checkpoint": {
             "source": str(found.checkpoint_source) if found.checkpoint_source else None,
@@ -122,18 +149,22 @@ def _cells(layer: LayerSummary) -> list[str]:
 def _totals(found: Inspection) -> list[str]:
     whole, sizes = found.layers[0], found.checkpoint
     reach = "the whole window, whatever its size" if found.reach is None else f"{found.reach} pixels to each side"
-    averaged = f", {_megabytes(sizes.averaged)} a second set of weights (averaged weights)" if sizes.averaged else ""
+    averaged = f", {_megabytes(sizes.averaged)} averaged weights beside those in training" if sizes.averaged else ""
+    source = found.checkpoint_source or "after a first step, no callbacks"
+    beyond = f"{found.effective} pixels; beyond, noise changes a probability by less than {TOLERANCE:.4f}"
     return [
-        f"parameters          {whole.parameters:,}",
+        f"parameters          {whole.parameters:,} (those of norms too, which the table leaves out)",
         f"operations          {whole.macs / MEGA:,.1f} MMAC, {whole.macs / found.size**2 / 1e3:,.1f} kMAC a pixel",
         f"receptive field     {reach}; repeats itself every {found.subject.model.stride} pixels",
+        *([f"effective field     {beyond}"] if found.effective is not None else []),
         f"weights alone       {_megabytes(found.weights_bytes)}",
-        f"training checkpoint {_megabytes(sizes.total)} ({found.checkpoint_source or 'after a first step'}): "
+        f"training checkpoint {_megabytes(sizes.total)} ({source}): "
         f"{_megabytes(sizes.weights)} weights, {_megabytes(sizes.optimizer)} optimiser state{averaged}, "
         f"{_megabytes(sizes.rest)} loop state and names",
         "",
-        "The checkpoint is larger since AdamW keeps two running means for each trained weight, and since a training",
-        "needs its place in the loops, its callbacks and its schedule to go on. Prediction needs the weights alone.",
+        "The checkpoint is larger since AdamW keeps two running means for each trained weight, averaged weights are",
+        "kept beside those in training, and a training needs its place in the loops, its callbacks and its schedule to",
+        "go on. Prediction needs the weights alone.",
     ]
 
 

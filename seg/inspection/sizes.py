@@ -46,15 +46,23 @@ def weights_size(subject: Subject) -> int:
     return len(save({name: tensor.contiguous() for name, tensor in subject.model.state_dict().items()}))
 
 
-def checkpoint_size(path: Path) -> CheckpointSize:
+def checkpoint_size(path: Path, subject: Subject) -> CheckpointSize:
     """The sizes within a checkpoint that training wrote.
 
+    Args:
+        path: The checkpoint.
+        subject: The network that it is of.
+
     Raises:
-        PackageError: It is missing, damaged, unsafe or none.
+        PackageError: It is missing, damaged, unsafe, none, or another network's.
     """
     content = load_checkpoint(path)
-    if "state_dict" not in content:
+    if not isinstance(content.get("state_dict"), dict):
         raise PackageError(f"{path}: has no state_dict; wanted a checkpoint that scripts/train.py wrote")
+    shapes = {f"model.{name}": tensor.shape for name, tensor in subject.model.state_dict().items()}
+    found = {name: tensor.shape for name, tensor in content["state_dict"].items() if name in shapes}
+    if found != shapes:
+        raise PackageError(f"{path}: is not of the network of {subject.source}; wanted a checkpoint of its training")
     parts = ("state_dict", "optimizer_states", "current_model_state")
     weights, optimizer, averaged = (_bytes(content.get(part)) for part in parts)
     total = path.stat().st_size
@@ -88,7 +96,7 @@ def first_checkpoint_size(subject: Subject) -> CheckpointSize:
         trainer.fit(task, loader)
         path = Path(folder) / "first.ckpt"
         trainer.save_checkpoint(path)
-        return checkpoint_size(path)
+        return checkpoint_size(path, subject)
 
 
 def _bytes(content: object) -> int:

@@ -1,5 +1,8 @@
 """From a configuration to a network."""
 
+import copy
+
+import torch
 from torch import nn
 
 from seg.errors import ConfigError
@@ -8,7 +11,7 @@ from seg.models.baselines import SHIFT_EQUIVARIANT, build_baseline
 from seg.models.config import ModelConfig
 from seg.models.decoder import TransposedDecoder
 from seg.models.dilated import VARIANTS, DilatedResNet
-from seg.models.encoders import check_encoder
+from seg.models.encoders import TIMM, check_encoder
 from seg.models.network import DilatedNetwork
 from seg.models.normalization import BandNormalization
 from seg.models.pretrained import load_encoder_weights
@@ -28,6 +31,13 @@ def build_model(config: ModelConfig, bands: int) -> Segmenter:
     """
     if bands < 1:
         raise ConfigError(f"bands is {bands}; wanted at least 1")
+    model = _build(config, bands)
+    if config.encoder.startswith(TIMM):
+        _require_any_size(model, config, bands)
+    return model
+
+
+def _build(config: ModelConfig, bands: int) -> Segmenter:
     if config.architecture != "dilated":
         network, stride = build_baseline(config, bands)
         load_encoder_weights(network.get_submodule("encoder"), config, bands)
@@ -37,6 +47,21 @@ def build_model(config: ModelConfig, bands: int) -> Segmenter:
     backbone = _build_backbone(config, bands)
     load_encoder_weights(backbone.encoder if isinstance(backbone, DilatedBackbone) else backbone, config, bands)
     return Segmenter(BandNormalization(bands), _dilated_network(config, backbone, bands), backbone.output_stride)
+
+
+@torch.no_grad()
+def _require_any_size(model: Segmenter, config: ModelConfig, bands: int) -> None:
+    """Compute the shapes of two images: some of timm's networks take one size alone."""
+    shadow = copy.deepcopy(model).to("meta").eval()
+    try:
+        for steps in (2, 3):
+            shadow(torch.zeros(1, bands, steps * model.stride, 5 * model.stride, device="meta"))
+    except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
+        reason = " ".join(str(error).split())[:150]
+        raise ConfigError(
+            f"model.model.encoder is '{config.encoder}', which does not take images of any size ({reason}); "
+            "dilated_small, resnet18 and resnet50 do"
+        ) from error
 
 
 def _dilated_network(config: ModelConfig, backbone: DilatedResNet | DilatedBackbone, bands: int) -> nn.Module:

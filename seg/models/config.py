@@ -5,12 +5,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self, get_args
 
 from seg.errors import ConfigError
-from seg.models.layers import LayerStyle
+from seg.models.layers import Convolution, LayerStyle, Norm
+from seg.models.pyramid import Context
 
 Architecture = Literal["dilated", "unet", "deeplabv3plus", "segformer", "upernet", "fpn"]
-Convolution = Literal["standard", "separable", "grouped"]
-Norm = Literal["batch", "group", "none"]
-Context = Literal["none", "windowed", "global"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +18,8 @@ class ModelConfig:
     Args:
         architecture: "dilated" is this project's own. The others are smp's as they come, to compare with: of what
             follows they use encoder, encoder_weights and boundary alone, deeplabv3plus the output_stride too.
-        encoder: Backbone: name of an smp encoder, or of a timm network as "tu-<name>"; or this project's own small
-            dilated_tiny, dilated_small and dilated_base.
+        encoder: Backbone: this project's own small dilated_tiny, dilated_small and dilated_base; or the name of an smp
+            encoder, or of a timm network as "tu-<name>", that can be dilated and has features at a stride of 2.
         encoder_weights: Where the encoder's weights start: null at random; a .safetensors or .pth file; or the name
             that the hub has for them, "imagenet" for most. Not kept in checkpoints, which have weights of their own.
         output_stride: How much smaller the deepest features are than the image: 8, 16 or 32; for this project's own
@@ -39,7 +37,8 @@ class ModelConfig:
         context_window: Side of the window of "windowed" in cells of the deepest features; odd.
         decoder_channels: Width of each decoder stage, from coarse to fine; as many as the output stride has halvings.
         dropout: Share of the pyramid's channels dropped in training, 0 to below 1.
-        boundary: Whether a second output learns the edges of the mask's parcels; needs a weight, loss.boundary.
+        boundary: Whether a second output learns the edges between cropland and other; needs a weight, loss.boundary.
+            Parcels that touch without a pixel of another class between them have no edge in a mask.
 
     Raises:
         ConfigError: A value is out of range.
@@ -99,7 +98,7 @@ class ModelConfig:
 
     @classmethod
     def from_arguments(cls, arguments: Mapping[str, Any]) -> Self:
-        """The configuration of plain JSON values, as `arguments` gives them.
+        """The configuration of plain JSON values, as `arguments` gives them; its weights come from elsewhere.
 
         Raises:
             ConfigError: A name is unknown.
@@ -108,7 +107,8 @@ class ModelConfig:
         if unknown:
             raise ConfigError(f"the model has no argument {', '.join(unknown)}; was it made by a newer version?")
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()}
-        return cls(**values)
+        # A package that names further weights must not make whoever loads it fetch them.
+        return cls(**(values | {"encoder_weights": None}))
 
 
 def _check_counts(name: str, values: Sequence[int]) -> None:

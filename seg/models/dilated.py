@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from seg.errors import ConfigError
-from seg.models.layers import LayerStyle
+from seg.models.layers import LayerStyle, Norm
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class DilatedResNet(nn.Module):
         ConfigError: The output stride is another.
     """
 
-    def __init__(self, variant: DilatedVariant, bands: int, output_stride: int, norm: str = "batch") -> None:
+    def __init__(self, variant: DilatedVariant, bands: int, output_stride: int, norm: Norm = "batch") -> None:
         super().__init__()
         if output_stride not in OUTPUT_STRIDES:
             raise ConfigError(

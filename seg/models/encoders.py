@@ -3,6 +3,7 @@
 import difflib
 
 import segmentation_models_pytorch as smp
+import timm
 from torch import nn
 
 from seg.errors import ConfigError
@@ -32,13 +33,15 @@ def make_encoder(encoder: str, bands: int, output_stride: int) -> tuple[nn.Modul
     except BUILD_ERRORS as error:
         raise ConfigError(
             f"model.model.encoder is '{encoder}', which cannot be built at output stride {output_stride} "
-            f"({str(error) or 'unsupported'}); resnet18 and resnet50 can"
+            f"({str(error) or 'unsupported'}); dilated_small, resnet18 and resnet50 can"
         ) from error
     return network, tuple(network.out_channels[1:])
 
 
 def check_encoder(encoder: str, own: bool = False) -> None:
-    """Refuse a name that neither smp nor, as "tu-<name>", timm could know.
+    """Refuse a name that neither smp nor, as "tu-<name>", timm knows.
+
+    What timm would fetch by an address, such as "tu-hf-hub:...", is no name: a network is built without asking a hub.
 
     Args:
         encoder: The name.
@@ -51,9 +54,11 @@ def check_encoder(encoder: str, own: bool = False) -> None:
         raise ConfigError(
             f"model.model.encoder is '{encoder}', which only architecture dilated has; resnet18 and resnet50 would do"
         )
-    names = [*VARIANTS, *smp.encoders.encoders]
-    if encoder in names or encoder.startswith(TIMM):
+    names = [*(VARIANTS if own else ()), *smp.encoders.encoders]
+    if encoder in names or (encoder.startswith(TIMM) and timm.is_model(encoder.removeprefix(TIMM))):
         return
+    if encoder.startswith(TIMM):
+        names = [TIMM + name for name in timm.list_models()]
     near = difflib.get_close_matches(encoder, names, n=3)
     hint = f"near it are {', '.join(near)}" if near else "see the encoders of segmentation-models-pytorch"
     raise ConfigError(f"model.model.encoder is '{encoder}', which is unknown; {hint}")

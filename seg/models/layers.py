@@ -2,14 +2,16 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from seg.errors import ConfigError
 
-CONVOLUTIONS = ("standard", "separable", "grouped")
-NORMS = ("batch", "group", "none")
+Convolution = Literal["standard", "separable", "grouped"]
+Norm = Literal["batch", "group", "none"]
+
 MOST_NORM_GROUPS = 8
 
 
@@ -25,9 +27,9 @@ class LayerStyle:
             those of the whole window, so that the receptive field has no end; or "none", a bias instead.
     """
 
-    convolution: str = "standard"
+    convolution: Convolution = "standard"
     groups: int = 4
-    norm: str = "batch"
+    norm: Norm = "batch"
 
     def conv(
         self, channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1, dilation: int = 1

@@ -1,5 +1,6 @@
 """Weights for an encoder to start from: a local file, or the hub that smp and timm use."""
 
+import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -142,6 +143,9 @@ def _from_hub(config: ModelConfig, bands: int) -> State:
     if name not in files:
         possible = f"possible are {', '.join(files)}, or a file" if files else "wanted a file"
         raise ConfigError(f"{ARGUMENT} is '{name}', which encoder {config.encoder} has not; {possible}")
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # it logs every attempt; what came of them is said below
     try:
         weights = True if config.encoder.startswith(TIMM) else name
         donor = smp.encoders.get_encoder(config.encoder, in_channels=bands, weights=weights)
@@ -150,6 +154,8 @@ def _from_hub(config: ModelConfig, bands: int) -> State:
             f"{ARGUMENT} is '{name}', which could not be fetched ({type(error).__name__}); where there is a network, "
             f"fetch {files[name]} and name that file"
         ) from error
+    finally:
+        logger.setLevel(level)
     state: State = donor.state_dict()
     return state
 

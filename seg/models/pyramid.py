@@ -1,6 +1,7 @@
 """Context on the deepest features: dilation rates side by side, and pooling where it is asked for."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 
 from seg.models.layers import LayerStyle
 
-CONTEXTS = ("none", "windowed", "global")
+Context = Literal["none", "windowed", "global"]
 
 
 class WindowedContext(nn.Module):
@@ -76,7 +77,7 @@ class AtrousPyramid(nn.Module):
         *,
         dropout: float = 0.0,
         bottleneck: int | None = None,
-        context: str = "none",
+        context: Context = "none",
         context_window: int = 9,
         style: LayerStyle = LayerStyle(),
     ) -> None:

@@ -143,8 +143,8 @@ def unseen_context(reach: int | None, side: float) -> str:
     if reach is None:
         return (
             "note: the network sees the whole of a window, whatever its size, so its maps will depend a little on how "
-            "a scene was cut; for one that does not, use architecture dilated with an encoder like resnet18, norm "
-            "batch and context windowed\n"
+            "a scene was cut; architecture dilated with encoder dilated_small, norm batch or none, and context none or "
+            "windowed sees only so far\n"
         )
     if reach <= MUCH_FURTHER * side:
         return ""

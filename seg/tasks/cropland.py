@@ -66,6 +66,7 @@ class CroplandTask(L.LightningModule):
         super().__init__()
         if not 0 <= threshold <= 1:
             raise ConfigError(f"model.threshold is {threshold}; wanted 0 to 1")
+        self.loss = CroplandLoss(loss)
         if model.boundary != (loss.boundary > 0):
             raise ConfigError(
                 f"model.model.boundary is {model.boundary} and model.loss.boundary {loss.boundary}; a boundary head "
@@ -82,7 +83,6 @@ class CroplandTask(L.LightningModule):
             }
         )
         self.model = build_model(model, bands)
-        self.loss = CroplandLoss(loss)
         self.optimizer_config = optimizer
         self.val_metrics = binary_metrics(threshold).clone(prefix="val/")
         self.test_metrics = binary_metrics(threshold).clone(prefix="test/")

@@ -33,17 +33,28 @@ def test_weights_alone_are_little_more_than_their_numbers(subject: Subject) -> N
     assert numbers < weights_size(subject) < 1.05 * numbers
 
 
-def test_averaged_weights_are_told_apart(tmp_path: Path) -> None:
+def test_averaged_weights_are_told_apart(subject: Subject, tmp_path: Path) -> None:
     path = tmp_path / "x.ckpt"
-    weights = {"a": torch.zeros(1000)}
+    weights = {f"model.{name}": tensor for name, tensor in subject.model.state_dict().items()}
+    numbers = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
     states = [{"state": {0: {"exp_avg": torch.zeros(1000)}}}]
     torch.save({"state_dict": weights, "current_model_state": weights, "optimizer_states": states}, path)
-    size = checkpoint_size(path)
-    assert (size.weights, size.averaged, size.optimizer) == (4000, 4000, 4000)
+    size = checkpoint_size(path, subject)
+    assert (size.weights, size.averaged, size.optimizer) == (numbers, numbers, 4000)
     assert size.total == path.stat().st_size
 
 
-def test_a_file_without_weights_is_refused(tmp_path: Path) -> None:
-    torch.save({"epoch": 1}, tmp_path / "x.ckpt")
-    with pytest.raises(PackageError, match="has no state_dict"):
-        checkpoint_size(tmp_path / "x.ckpt")
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"epoch": 1}, "has no state_dict"),
+        ({"state_dict": {}}, "not of the network of x.yaml"),
+        ({"state_dict": {"model.network.head.weight": torch.zeros(7)}}, "not of the network of x.yaml"),
+    ],
+)
+def test_a_file_of_something_else_is_refused(
+    content: dict[str, object], words: str, subject: Subject, tmp_path: Path
+) -> None:
+    torch.save(content, tmp_path / "x.ckpt")
+    with pytest.raises(PackageError, match=words):
+        checkpoint_size(tmp_path / "x.ckpt", subject)

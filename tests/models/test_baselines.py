@@ -102,7 +102,7 @@ def test_another_output_stride_is_refused_in_one_line(stride: int) -> None:
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("architecture", ["unet", "deeplabv3plus"])
+@pytest.mark.parametrize("architecture", ["unet", "deeplabv3plus", "fpn"])
 def test_onnx_runtime_computes_the_same_for_any_size(architecture: str, tmp_path: Path) -> None:
     model = enliven(baseline(architecture), BANDS)
     export_onnx(model, BANDS, tmp_path / "model.onnx")
@@ -139,3 +139,16 @@ def test_only_unet_answers_alike_whatever_lies_far_away(architecture: str) -> No
     with torch.inference_mode():
         difference = (model(image)[..., :128] - model(image[..., :1024])[..., :128]).abs().max()
     assert float(difference) < 1e-5 if architecture == "unet" else float(difference) > 1e-5
+
+
+@every_baseline
+def test_all_but_unet_depend_on_the_place_of_a_pixel_in_the_window(architecture: str) -> None:
+    model = enliven(baseline(architecture), BANDS)
+    shift, side = model.stride, 16 * model.stride
+    image = torch.randn(1, BANDS, 2 * shift, side)
+    middle = slice(side // 2 - shift, side // 2)
+    with torch.inference_mode():
+        plain, moved = model(image), model(image.roll(shift, dims=3))
+    difference = (moved[..., middle.start + shift : middle.stop + shift] - plain[..., middle]).abs().max()
+    assert model.window_dependent == (architecture != "unet")
+    assert float(difference) > 1e-4 if model.window_dependent else float(difference) < 1e-5

@@ -18,7 +18,7 @@ def test_arguments_survive_json() -> None:
     [
         (ModelConfig(encoder="resnet81"), "encoder is 'resnet81', which is unknown; near it are resnet18"),
         (ModelConfig(encoder=""), "encoder is '', which is unknown; see the encoders of segmentation-models-pytorch"),
-        (ModelConfig(encoder="tu-no_such_network"), "encoder is 'tu-no_such_network', which cannot be built"),
+        (ModelConfig(encoder="tu-no_such_network"), "encoder is 'tu-no_such_network', which is unknown"),
         (
             ModelConfig(encoder="resnet18", output_stride=12),
             "output_stride is 12; possible with encoder resnet18 are 8, 16, 32",
@@ -28,6 +28,12 @@ def test_arguments_survive_json() -> None:
             "decoder_channels has 3 widths ([64, 32, 16]), but an output_stride of 4 needs 2",
         ),
         (ModelConfig(decoder_channels=()), "decoder_channels has 0 widths ([]), but an output_stride of 8 needs 3"),
+        (ModelConfig(encoder="tu-resnet19"), "encoder is 'tu-resnet19', which is unknown; near it are tu-resnet"),
+        (ModelConfig(encoder="tu-hf-hub:someone/net"), "encoder is 'tu-hf-hub:someone/net', which is unknown"),
+        (
+            ModelConfig(architecture="segformer", encoder="tu-swin_tiny_patch4_window7_224"),
+            "encoder is 'tu-swin_tiny_patch4_window7_224', which does not take images of any size (",
+        ),
         (ModelConfig(encoder="vgg11"), "encoder is 'vgg11', which cannot be built at output stride 8"),
         (ModelConfig(encoder="tu-vgg11"), "encoder is 'tu-vgg11', which cannot be built at output stride 8"),
         (ModelConfig(encoder="mit_b0"), "encoder is 'mit_b0', which has no features at stride 2"),
@@ -48,7 +54,7 @@ def test_arguments_survive_json() -> None:
         (ModelConfig(architecture="fpn", encoder="resnet81"), "encoder is 'resnet81', which is unknown"),
         (
             ModelConfig(architecture="fpn", encoder="tu-no_such_network"),
-            "architecture is fpn, which cannot be built with encoder 'tu-no_such_network' (Unknown model",
+            "encoder is 'tu-no_such_network', which is unknown",
         ),
         (
             ModelConfig(architecture="deeplabv3plus", encoder="resnet18", output_stride=4),

@@ -3,6 +3,7 @@
 from functools import cache
 from itertools import combinations, product
 from pathlib import Path
+from typing import get_args
 
 import onnx
 import onnxruntime
@@ -16,15 +17,14 @@ from seg.losses import CroplandLoss, LossConfig
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
 from seg.models.decoder import TransposedDecoder
-from seg.models.layers import CONVOLUTIONS, NORMS, LayerStyle
+from seg.models.layers import Convolution, LayerStyle, Norm
 from seg.models.onnx_export import INPUT, OUTPUT, export_onnx
-from seg.models.pyramid import CONTEXTS
+from seg.models.pyramid import Context
 from seg.models.receptive_field import receptive_field_radius
 from seg.models.segmenter import Segmenter
 
 BANDS = 3
 SIZES = (1, 2, 3, 7, 31, 64, 97, 200)
-WIDTHS = (97, 3, 200, 2, 1, 64, 31, 7)
 
 FACTORS: dict[str, list[object]] = {
     "backbone": [
@@ -35,10 +35,11 @@ FACTORS: dict[str, list[object]] = {
         ("dilated_tiny", 4),
         ("dilated_tiny", 8),
         ("dilated_small", 8),
+        ("dilated_base", 4),
     ],
-    "convolution": [*CONVOLUTIONS],
-    "norm": [*NORMS],
-    "context": [*CONTEXTS],
+    "convolution": [*get_args(Convolution)],
+    "norm": [*get_args(Norm)],
+    "context": [*get_args(Context)],
     "boundary": [False, True],
 }
 ROWS = covering(FACTORS)
@@ -100,9 +101,8 @@ def test_every_two_values_of_different_factors_meet_in_a_configuration() -> None
 
 @every_network
 def test_logits_have_the_size_of_the_image(model: Segmenter) -> None:
-    assert sorted(WIDTHS) == sorted(SIZES)
     with torch.inference_mode():
-        for height, width in zip(SIZES, WIDTHS, strict=True):
+        for height, width in product(SIZES, SIZES):
             assert model(torch.randn(1, BANDS, height, width)).shape == (1, 1, height, width)
 
 
@@ -203,13 +203,14 @@ def test_torch_exports_the_default_network_for_any_size() -> None:
 
 
 def unevenness(maps: Tensor, margin: int) -> float:
-    """The largest deviation from a channel's mean away from the border, relative to the largest value."""
+    """The largest deviation from a channel's mean away from the border."""
     inner = maps[..., margin:-margin, margin:-margin]
-    return float((inner - inner.mean(dim=(2, 3), keepdim=True)).abs().max() / inner.abs().max())
+    assert float(inner.abs().max()) > 0.01
+    return float((inner - inner.mean(dim=(2, 3), keepdim=True)).abs().max())
 
 
-@pytest.mark.parametrize("convolution", CONVOLUTIONS)
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("convolution", get_args(Convolution))
+@pytest.mark.parametrize("norm", get_args(Norm))
 def test_decoder_draws_no_checkerboard_on_constant_features(convolution: str, norm: str) -> None:
     skips = [16, 16, 16, BANDS]
     decoder = TransposedDecoder(16, skips, (16,) * 4, LayerStyle(convolution=convolution, norm=norm)).eval()

@@ -1,4 +1,5 @@
 import math
+from typing import get_args
 
 import pytest
 import torch
@@ -6,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from seg.errors import ConfigError
-from seg.models.layers import CONVOLUTIONS, NORMS, LayerStyle, bilinear_kernel
+from seg.models.layers import Convolution, LayerStyle, Norm, bilinear_kernel
 
 
 def test_bilinear_kernel_interpolates_as_torch_does() -> None:
@@ -16,8 +17,8 @@ def test_bilinear_kernel_interpolates_as_torch_does() -> None:
     torch.testing.assert_close(doubled[..., 1:-1, 1:-1], wanted[..., 1:-1, 1:-1])
 
 
-@pytest.mark.parametrize("convolution", CONVOLUTIONS)
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("convolution", get_args(Convolution))
+@pytest.mark.parametrize("norm", get_args(Norm))
 def test_upsample_doubles_and_draws_no_checkerboard_on_a_constant_input(convolution: str, norm: str) -> None:
     upsample = LayerStyle(convolution=convolution, groups=2, norm=norm).upsample_norm_relu(6, 4).eval()
     with torch.inference_mode():
@@ -27,7 +28,7 @@ def test_upsample_doubles_and_draws_no_checkerboard_on_a_constant_input(convolut
     assert float((inner - inner.mean(dim=(2, 3), keepdim=True)).abs().max()) < 1e-5
 
 
-@pytest.mark.parametrize("convolution", CONVOLUTIONS)
+@pytest.mark.parametrize("convolution", get_args(Convolution))
 def test_upsample_starts_with_the_variance_of_its_input(convolution: str) -> None:
     torch.manual_seed(0)
     style = LayerStyle(convolution=convolution, groups=8, norm="none")
@@ -48,14 +49,14 @@ def test_each_kind_has_the_weights_that_its_name_says(convolution: str, weights:
     assert layer(torch.zeros(1, 8, 5, 7)).shape == (1, 16, 5, 7)
 
 
-@pytest.mark.parametrize("convolution", CONVOLUTIONS)
+@pytest.mark.parametrize("convolution", get_args(Convolution))
 def test_a_1x1_convolution_mixes_all_channels_whatever_the_kind(convolution: str) -> None:
     layer = LayerStyle(convolution=convolution).conv(8, 16, kernel=1)
     assert isinstance(layer, nn.Conv2d)
     assert layer.groups == 1
 
 
-@pytest.mark.parametrize("convolution", CONVOLUTIONS)
+@pytest.mark.parametrize("convolution", get_args(Convolution))
 def test_stride_and_dilation_reach_the_spatial_convolution(convolution: str) -> None:
     layer = LayerStyle(convolution=convolution).conv(8, 8, stride=2, dilation=3)
     assert layer(torch.zeros(1, 8, 20, 14)).shape == (1, 8, 10, 7)

@@ -1,13 +1,15 @@
+from typing import get_args
+
 import pytest
 import torch
 from torch import nn
 
 from seg.models.layers import LayerStyle
-from seg.models.pyramid import CONTEXTS, AtrousPyramid, WindowedContext
+from seg.models.pyramid import AtrousPyramid, Context, WindowedContext
 
 
 @pytest.mark.parametrize("rates", [(1,), (1, 2, 5)])
-@pytest.mark.parametrize("context", CONTEXTS)
+@pytest.mark.parametrize("context", get_args(Context))
 @pytest.mark.parametrize("bottleneck", [None, 3])
 def test_pyramid_keeps_height_and_width(rates: tuple[int, ...], context: str, bottleneck: int | None) -> None:
     pyramid = AtrousPyramid(6, 4, rates, context=context, bottleneck=bottleneck)
@@ -42,7 +44,7 @@ def test_windowed_context_is_the_mean_of_the_cells_there_are() -> None:
     torch.testing.assert_close(means[0, 0], torch.tensor([[2.0, 2.5, 3.0], [2.0, 2.5, 3.0]]))
 
 
-@pytest.mark.parametrize("context", CONTEXTS)
+@pytest.mark.parametrize("context", get_args(Context))
 def test_one_cell_can_be_trained_on_without_a_norm_behind_the_pool(context: str) -> None:
     pyramid = AtrousPyramid(4, 4, (1,), context=context).train()
     pyramid(torch.randn(1, 4, 2, 2)).mean().backward()

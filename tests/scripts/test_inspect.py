@@ -44,11 +44,13 @@ def test_a_model_package_is_inspected_with_a_checkpoint_of_its_training(run_scri
     data = {"bands": [1, 2], "image_bands": 2, "band_names": ["", ""], "nodata": None, "pixel_size_m": None}
     task = {"bands": 2, "model": TINY, "threshold": 0.5}
     write_package(Checkpoint(Path("x"), model.state_dict(), task, data, {}), tmp_path / "model")
-    torch.save({"state_dict": model.state_dict()}, tmp_path / "last.ckpt")
+    weights = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    torch.save({"state_dict": weights}, tmp_path / "last.ckpt")
     status, out, _ = run_script("inspect", f"--model={tmp_path}/model", f"--checkpoint={tmp_path}/last.ckpt")
     assert status == 0
     assert "2 bands" in out
     assert f"({tmp_path}/last.ckpt)" in out
+    assert "effective field" in out
 
 
 @pytest.mark.parametrize(
@@ -60,6 +62,7 @@ def test_a_model_package_is_inspected_with_a_checkpoint_of_its_training(run_scri
         (["--model=models/x"], ["models/x", "model package"]),
         (["--config=tiny.yaml", "--bands=0"], ["bands is 0"]),
         (["--config=tiny.yaml", "--size=0"], ["size is 0"]),
+        (["--config=tiny.yaml", "--size=40000"], ["size is 40000", "at most 4096"]),
         (["--config=tiny.yaml", "--checkpoint=none.ckpt"], ["none.ckpt", "no such file"]),
     ],
 )

@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from seg.checkpoint import Checkpoint
+from seg.errors import ConfigError
+from seg.inference.backends import TorchBackend
+from seg.models.build import build_model
+from seg.models.config import ModelConfig
+from seg.package import load_model, read_package, write_package
+
+DATA = {"bands": [1, 2], "image_bands": 2, "band_names": ["", ""], "nodata": None, "pixel_size_m": None}
+
+
+@pytest.fixture
+def with_boundary(tmp_path: Path) -> Path:
+    config = ModelConfig(encoder="dilated_tiny", output_stride=2, decoder_channels=(8,), boundary=True)
+    model = build_model(config, bands=2)
+    task = {"bands": 2, "model": config.arguments(), "threshold": 0.5}
+    write_package(Checkpoint(Path("x.ckpt"), model.state_dict(), task, DATA, {}), tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_the_interior_is_cropland_without_its_edges(with_boundary: Path) -> None:
+    package = read_package(with_boundary)
+    image = np.random.default_rng(0).standard_normal((2, 20, 30)).astype(np.float32)
+    cropland, interior = (
+        TorchBackend(with_boundary, package, "cpu", interior).probability(image) for interior in (False, True)
+    )
+    with torch.inference_mode():
+        heads = load_model(with_boundary, package).heads(torch.from_numpy(image)[None])
+    assert heads.boundary is not None
+    np.testing.assert_allclose(cropland, heads.cropland.sigmoid()[0, 0], atol=1e-6)
+    np.testing.assert_allclose(interior, cropland * (1 - heads.boundary.sigmoid()[0, 0].numpy()), atol=1e-6)
+
+
+def test_a_model_without_a_boundary_head_has_no_interior(package_folder: Path) -> None:
+    with pytest.raises(ConfigError, match="no boundary head, which --interior needs"):
+        TorchBackend(package_folder, read_package(package_folder), "cpu", interior=True)
