@@ -3,8 +3,11 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from seg.console import run_command
+from seg.data.burn_settings import BurnSettings
+from seg.data.sources.import_settings import ImportSettings, SourceName
 
 
 def demo(output: Path) -> None:
@@ -22,9 +25,139 @@ def demo(output: Path) -> None:
         print(f"{number:4d}  {fold.blocks:6d}  {fold.labelled:15d}  {fold.cropland_share:14.3f}")
 
 
+def import_public_dataset(*, source: SourceName, input: Path, output: Path, settings: ImportSettings) -> None:
+    """Bring a downloaded public dataset into the project's layout: recoded masks, a manifest, a README.
+
+    Args:
+        source: Which dataset; data/README.md says where to get each.
+        input: Folder in which it was unpacked.
+        output: Folder for the dataset; its parent must exist. An older import of the same dataset is replaced.
+        settings: How it is imported.
+    """
+    from seg.data.sources.public import import_public
+
+    imported = import_public(source, input, output, settings)
+    scenes = sum(fold.scenes for fold in imported.folds.values())
+    print(f"{output}: {scenes} scenes in {len(imported.folds)} folds; see {output / 'README.md'}")
+    print("fold  scenes  labelled pixels  cropland share")
+    for number, fold in imported.folds.items():
+        print(f"{number:4d}  {fold.scenes:6d}  {fold.labelled:15d}  {fold.cropland_share:14.3f}")
+    if imported.official:
+        print("train with --data.folds=2 --data.fold=0 to hold the official validation part out")
+    for note in imported.notes:
+        print(f"note: {note}", file=sys.stderr)
+
+
+def check(
+    *,
+    input: Path,
+    bands: list[int] | None = None,
+    nodata: float | None = None,
+    folds: int = 5,
+    output: Path | None = None,
+    sheet: Path | None = None,
+    json: bool = False,
+) -> None:
+    """Read a dataset as training would and report every problem; exit status 2 if training would be wrong.
+
+    Args:
+        input: The dataset: a folder with images/ and masks/, or with a manifest.csv.
+        bands: Bands to read, counted from 1; all but alpha by default.
+        nodata: A further stored value that means "no data", for files that do not say so themselves.
+        folds: Number of folds.
+        output: Also write all that was measured and found to this .json file.
+        sheet: Also write a contact sheet to this .png file: image and mask of up to 24 scenes, problems first.
+        json: Print JSON instead of text.
+    """
+    from seg.data.checking.check import Options
+    from seg.data.checking.run import run_check
+
+    run_check(input, Options(tuple(bands) if bands else None, nodata, folds), output, sheet, json)
+
+
+def burn(*, image: Path, labels: Path, output: Path, settings: BurnSettings) -> None:
+    """Burn vector labels onto the grid of an image, or of each image in a folder, as a mask for training.
+
+    Args:
+        image: The image, or a folder of images.
+        labels: Polygons in any vector format that GDAL reads, or GeoParquet, in any CRS.
+        output: The mask, a GeoTIFF; for a folder of images, a folder. Older masks are replaced.
+        settings: How they are burnt.
+    """
+    from seg.data.burning import burn_masks, open_labels
+
+    source = open_labels(labels, settings)
+    if source.unused:
+        print(f"note: {labels}: column '{settings.column}' has no {', '.join(source.unused)}", file=sys.stderr)
+    for mask in burn_masks(image, source, output, settings):
+        print(mask)
+
+
+def split(
+    *,
+    input: Path,
+    output: Path | None = None,
+    by: Literal["scene", "blocks"] = "scene",
+    folds: int = 5,
+    seed: int = 0,
+    stratify: bool = False,
+    block_size_m: float = 2000.0,
+    guard_m: float = 100.0,
+    replace: bool = False,
+) -> None:
+    """Write a manifest.csv that deals the scenes of a dataset, or blocks of them, to folds which share no ground.
+
+    Args:
+        input: The dataset: a folder with images/ and masks/, or with a manifest.csv, whose folds do not count.
+        output: Folder for the manifest and the blocks; by default the dataset's own.
+        by: What is dealt: whole scenes, those nearer than the guard together; or blocks, cut as small VRT files.
+        folds: Number of folds.
+        seed: The same seed gives the same split.
+        stratify: Deal scenes so that folds are alike in cropland share; blocks always are.
+        block_size_m: Side of a block in metres.
+        guard_m: Least distance between pixels of different folds, in metres.
+        replace: Replace a manifest that is there, and the blocks that it lists.
+    """
+    from seg.data.splitting.rule import SplitRule
+    from seg.data.splitting.run import split_dataset
+    from seg.data.splitting.shares import print_folds
+
+    rule = SplitRule(by, folds, seed, stratify, block_size_m, guard_m)
+    print_folds(output or input, by, split_dataset(input, output or input, rule, replace))
+
+
+def stats(
+    *,
+    input: Path,
+    bands: list[int] | None = None,
+    nodata: float | None = None,
+    fold: int | None = 0,
+    folds: int = 5,
+    json: bool = False,
+) -> None:
+    """Show mean, standard deviation and percentiles of the valid training pixels; training reads them from the cache.
+
+    Args:
+        input: The dataset: a folder with images/ and masks/, or with a manifest.csv.
+        bands: Bands to read, counted from 1; all but alpha by default.
+        nodata: A further stored value that means "no data", for files that do not say so themselves.
+        fold: The fold that is held out and so not counted; null counts all.
+        folds: Number of folds.
+        json: Print JSON instead of text.
+    """
+    from seg.data.statistics import dataset_statistics
+    from seg.data.statistics_report import print_statistics
+
+    print_statistics(input, dataset_statistics(input, folds, fold, bands, nodata), json)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status of the command line; `arguments` are its words, by default those of the process."""
-    return run_command({"demo": demo}, arguments, "Make and prepare datasets.")
+    return run_command(
+        {"demo": demo, "check": check, "burn": burn, "split": split, "stats": stats, "import": import_public_dataset},
+        arguments,
+        "Make and prepare datasets.",
+    )
 
 
 if __name__ == "__main__":

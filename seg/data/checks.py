@@ -75,7 +75,8 @@ def require_loadable(grid: Grid, bands: int) -> None:
     if values > MAX_VALUES:
         raise DatasetError(
             f"{grid.path}: has {grid.width}x{grid.height} pixels in {bands} bands, {values / 1e6:.0f} million values, "
-            f"but training loads scenes whole, up to {MAX_VALUES / 1e6:.0f} million; cut image and mask into tiles"
+            f"but training loads scenes whole, up to {MAX_VALUES / 1e6:.0f} million; "
+            "cut it with scripts/prepare.py split --by blocks"
         )
 
 

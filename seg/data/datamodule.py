@@ -1,26 +1,22 @@
 """A dataset folder as Lightning's data loaders."""
 
-from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import lightning as L
 import numpy as np
-import numpy.typing as npt
 from torch.utils.data import DataLoader
 
 from seg.data.batching import EpochSampler
 from seg.data.catalogue import Scene, read_catalogue
 from seg.data.checks import LabelCounts, check_scene, count_labels, require_both_classes, require_loadable
 from seg.data.datasets import Example, Reading, SceneDataset
+from seg.data.statistics import Sampling, cached_statistics, valid_pixels
 from seg.data.transforms import Augmentation, AugmentationConfig
 from seg.errors import ConfigError, DatasetError
-from seg.raster.chips import alpha_bands, read_chip
+from seg.raster.chips import alpha_bands
 from seg.raster.grid import Grid, open_raster
 from seg.raster.statistics import BandStatistics, band_statistics
-from seg.raster.windows import window_grid
-
-_READ_SIZE = 1024
 
 
 class CroplandDataModule(L.LightningDataModule):
@@ -103,8 +99,10 @@ class CroplandDataModule(L.LightningDataModule):
 
     @cached_property
     def statistics(self) -> BandStatistics:
-        """The training split's statistics, in stored units."""
-        return band_statistics(self._valid_pixels(self.training_scenes))
+        """The training split's statistics, in stored units; from the cache of `prepare.py stats` where it has them."""
+        sampling = Sampling(tuple(self.bands), self.nodata, self.fold)
+        found = cached_statistics(self.root, self.training_scenes, sampling)
+        return found.bands if found else band_statistics(valid_pixels(self.training_scenes, sampling))
 
     def setup(self, stage: str) -> None:
         """Read every file once, so that what is wrong with one is said before the first step.
@@ -176,11 +174,3 @@ class CroplandDataModule(L.LightningDataModule):
             persistent_workers=self.workers > 0,
             multiprocessing_context="spawn" if self.workers else None,
         )
-
-    def _valid_pixels(self, scenes: Sequence[Scene]) -> Iterator[npt.NDArray[np.float32]]:
-        nothing = [0.0] * len(self.bands)
-        for scene in scenes:
-            with open_raster(scene.image) as image:
-                for window in window_grid(image.height, image.width, _READ_SIZE, _READ_SIZE):
-                    chip = read_chip(image, window, self.bands, nothing, self.nodata)
-                    yield chip.image[:, chip.valid]

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from seg.data.splitting.dealing import deal_blocks
 from seg.errors import DatasetError
 from seg.labels import CROPLAND, IGNORE
 
@@ -15,9 +16,6 @@ NO_FOLD = 255
 
 _KEEP_WHOLE = 0.25
 """Chance that a block within the limits stays uncut; at 0 no side would reach twice the minimum."""
-
-_SPREAD = 0.5
-"""Weight of a near block of the same fold against an uneven share of labels."""
 
 
 @dataclass(frozen=True)
@@ -127,17 +125,9 @@ def assign_folds(blocks: Sequence[Window], mask: NDArray[np.uint8], folds: int, 
     """
     if not 1 <= folds <= len(blocks):
         raise DatasetError(f"{len(blocks)} blocks cannot fill {folds} folds; take fewer folds or smaller blocks")
-    shares = folds * _label_shares(blocks, mask)
-    nearness = _nearness(blocks)
-    wealth = shares.sum(axis=1) * np.random.default_rng(seed).uniform(0.8, 1.2, len(blocks))
-    fold_of = np.full(len(blocks), -1)
-    filled = np.zeros((folds, shares.shape[1]))
-    for index in np.argsort(-wealth, kind="stable"):
-        near = np.array([nearness[index, fold_of == fold].sum() for fold in range(folds)])
-        cost = ((filled + shares[index]) ** 2 - filled**2).sum(axis=1) + _SPREAD * near
-        fold_of[index] = np.argmin(cost)
-        filled[fold_of[index]] += shares[index]
-    return [int(fold) for fold in fold_of]
+    centres = np.array([(block.row_off + block.height / 2, block.col_off + block.width / 2) for block in blocks])
+    side = np.sqrt(np.mean([block.height * block.width for block in blocks]))
+    return [int(fold) for fold in deal_blocks(_label_counts(blocks, mask), centres / side, folds, seed)]
 
 
 def fold_raster(blocks: Sequence[Window], folds: Sequence[int], height: int, width: int) -> NDArray[np.uint8]:
@@ -185,18 +175,8 @@ def _cut(block: Window, rule: BlockRule, random: np.random.Generator) -> list[Wi
     return [part for half in halves for part in _cut(half, rule, random)]
 
 
-def _label_shares(blocks: Sequence[Window], mask: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """(N, 2): how much of all cropland, and of all other labelled pixels, lies in each block."""
+def _label_counts(blocks: Sequence[Window], mask: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """(N, 2): pixels of cropland, and of other labels, in each block."""
     pixels = [mask[block.toslices()] for block in blocks]
     counts = [(np.sum(part == CROPLAND), np.sum((part != CROPLAND) & (part != IGNORE))) for part in pixels]
-    shares: NDArray[np.float64] = np.array(counts) / np.maximum(np.sum(counts, axis=0), 1)
-    return shares
-
-
-def _nearness(blocks: Sequence[Window]) -> NDArray[np.float64]:
-    """(N, N): 1 at distance 0 between centres, falling by e with every typical block side."""
-    centres = np.array([(block.row_off + block.height / 2, block.col_off + block.width / 2) for block in blocks])
-    side = np.sqrt(np.mean([block.height * block.width for block in blocks]))
-    nearness: NDArray[np.float64] = np.exp(-np.linalg.norm(centres[:, None] - centres, axis=-1) / side)
-    # Never 0, so that an empty fold is always the best place and none stays empty.
-    return np.maximum(nearness, np.finfo(float).tiny)
+    return np.array(counts, dtype=np.int64)

@@ -14,11 +14,11 @@ from matplotlib.patches import Patch
 from rasterio.io import DatasetReader
 
 from seg.evaluation.accuracy import Comparison, in_fold
-from seg.evaluation.composite import COLOURS, display_bands, read_composite
 from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, LABEL_NAMES, OTHER
 from seg.raster.atomic import complete_or_absent
 from seg.raster.chips import read_band
 from seg.raster.classes import class_band
+from seg.raster.composite import COLOURS, display_bands, read_composite
 from seg.raster.grid import open_raster
 
 # In pixels of the picture. Three panels make it about 1500 wide, which stays legible in a README at half that.

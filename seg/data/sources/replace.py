@@ -56,8 +56,9 @@ def _owned(target: Path, title: str, files: frozenset[str]) -> list[Path]:
         raise DatasetError(f"{target}: is a file; wanted a folder, existing or new")
     present = [path.relative_to(target) for path in sorted(target.rglob("*")) if path.is_symlink() or path.is_file()]
     known = {README, MANIFEST} | files | _listed(target / MANIFEST) if _first_line(target / README) == title else set()
-    # Looking at a raster in a GIS leaves its statistics beside it; they go with the raster.
-    foreign = [path for path in present if path.as_posix().removesuffix(".aux.xml") not in known]
+    # Looking at a raster in a GIS leaves its statistics beside it, and `prepare.py stats` its cache; they go too.
+    left = (path for path in present if not (known and path.match(".cache/statistics-*.json")))
+    foreign = [path for path in left if path.as_posix().removesuffix(".aux.xml") not in known]
     if foreign:
         raise DatasetError(
             f"{target}: holds {foreign[0].as_posix()}, which is no part of this dataset and would be lost; "

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from seg.evaluation.composite import display_bands, read_composite, stretch
+from seg.raster.composite import display_bands, read_composite, stretch
 
 WriteRaster = Callable[..., Path]
 
@@ -20,16 +20,16 @@ WriteRaster = Callable[..., Path]
     ],
 )
 def test_bands_are_chosen_by_description_else_the_first_three(
-    write_raster: WriteRaster, descriptions: tuple[str, ...], bands: tuple[int, ...]
+    tmp_path: Path, write_raster: WriteRaster, descriptions: tuple[str, ...], bands: tuple[int, ...]
 ) -> None:
-    path = write_raster("scene.tif", np.zeros((4, 5, 5), np.uint16), descriptions)
+    path = write_raster(tmp_path / "scene.tif", np.zeros((4, 5, 5), np.uint16), descriptions=descriptions)
     with rasterio.open(path) as dataset:
         assert display_bands(dataset) == bands
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_scene_of_fewer_bands_is_grey(write_raster: WriteRaster, count: int) -> None:
-    path = write_raster("scene.tif", np.arange(count * 30).reshape(count, 5, 6).astype(np.float32))
+def test_scene_of_fewer_bands_is_grey(tmp_path: Path, write_raster: WriteRaster, count: int) -> None:
+    path = write_raster(tmp_path / "scene.tif", np.arange(count * 30).reshape(count, 5, 6).astype(np.float32))
     with rasterio.open(path) as dataset:
         colours = read_composite(dataset, (5, 6))
     assert (colours[..., 0] == colours[..., 1]).all()
@@ -47,10 +47,10 @@ def test_constant_or_empty_band_stretches_to_black(valid: bool) -> None:
     assert (stretch(np.full((3, 3), 7.0), np.full((3, 3), valid)) == 0).all()
 
 
-def test_invalid_pixels_are_transparent(write_raster: WriteRaster) -> None:
+def test_invalid_pixels_are_transparent(tmp_path: Path, write_raster: WriteRaster) -> None:
     pixels = np.random.default_rng(0).random((3, 6, 6), np.float32)
     pixels[0, 0, 0], pixels[1, 2, 3], pixels[2, 5, 5] = np.nan, -9999, np.inf
-    path = write_raster("scene.tif", pixels, nodata=-9999)
+    path = write_raster(tmp_path / "scene.tif", pixels, nodata=-9999)
     with rasterio.open(path) as dataset:
         colours = read_composite(dataset, (6, 6))
     assert np.argwhere(colours[..., 3] == 0).tolist() == [[0, 0], [2, 3], [5, 5]]

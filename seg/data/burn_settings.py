@@ -1,0 +1,66 @@
+"""How labels are burnt: the options of the command line. Light, so that asking for help is quick."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from seg.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class BurnSettings:
+    """How labels are burnt. Where polygons overlap, ignore wins over cropland, and cropland over other.
+
+    Args:
+        layer: Layer of the file; null for its only one.
+        where: SQL condition that polygons must meet to be used at all, such as "area_ha > 0.5".
+        column: Column that tells the classes; null makes all polygons cropland. One without a value gets no label.
+        cropland: Values of the column that are cropland, such as "wheat,maize"; all others are other.
+        ignore: Values of the column that mean no label, such as "fallow".
+        cropland_where: SQL condition of cropland instead of a column, such as "code BETWEEN 1 AND 180".
+        ignore_where: SQL condition of no label instead of a column.
+        outside: What lies outside every polygon: other, or ignore where the polygons do not tell all cropland.
+        all_touched: Burn every pixel that a polygon covers any part of, not only those whose centre it covers.
+        ignore_buffer: Pixels to both sides of every polygon's edge that get no label.
+
+    Raises:
+        ConfigError: The options do not go together.
+    """
+
+    layer: str | None = None
+    where: str | None = None
+    column: str | None = None
+    cropland: str | None = None
+    ignore: str | None = None
+    cropland_where: str | None = None
+    ignore_where: str | None = None
+    outside: Literal["other", "ignore"] = "other"
+    all_touched: bool = False
+    ignore_buffer: int = 0
+
+    def __post_init__(self) -> None:
+        """Check that the options go together."""
+        if self.ignore_buffer < 0:
+            raise ConfigError(f"ignore-buffer is {self.ignore_buffer}; wanted 0 or more pixels")
+        if self.column is not None and not self.cropland_values:
+            raise ConfigError(f"column is '{self.column}'; wanted --cropland too: its values that are cropland")
+        if self.column is None and (self.cropland is not None or self.ignore is not None):
+            raise ConfigError("cropland and ignore list the values of a column; name it with --column")
+        if self.column is not None and (self.cropland_where is not None or self.ignore_where is not None):
+            raise ConfigError(f"column is '{self.column}' beside a condition of a class; wanted one or the other")
+        both = set(self.cropland_values) & set(self.ignore_values)
+        if both:
+            raise ConfigError(f"'{min(both)}' is both in --cropland and in --ignore; take it out of one")
+
+    @property
+    def cropland_values(self) -> list[str]:
+        """The values of the column that are cropland."""
+        return _listed(self.cropland)
+
+    @property
+    def ignore_values(self) -> list[str]:
+        """The values of the column that mean no label."""
+        return _listed(self.ignore)
+
+
+def _listed(text: str | None) -> list[str]:
+    return [value.strip() for value in (text or "").split(",") if value.strip()]

@@ -1,0 +1,115 @@
+"""Scenes that differ from the others of their dataset."""
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Sequence
+
+import numpy as np
+
+from seg.data.checking.findings import Finding, error, note, warning
+from seg.data.checking.scenes import CheckedScene
+from seg.raster.grid import Grid, crs_name
+
+PIXEL_SIZE_RATIO = 1.5
+SCALE_RATIO = 20
+"""Between reflectance from 0 to 1 and the same times 10000, 8 and 16 bits, decibels and powers, lies more; between
+clouds and forest, in all bands at once, less."""
+
+SPREADS = 5
+"""So many times the usual spread of a scene from the usual median is no season and no crop."""
+
+ONE_CLASS_SHARE = 0.25
+"""In small scenes, one class alone is usual; where it is not, the mask of such a scene may have failed."""
+
+_FEWEST = 3
+"""Of two scenes, nobody knows which one is odd."""
+
+
+def consistency_findings(scenes: Sequence[CheckedScene], named_bands: bool) -> Iterator[Finding]:
+    """Scenes whose bands, type, place, pixel size or values are not those of the others.
+
+    Args:
+        scenes: What the dataset holds.
+        named_bands: Whether the user named the bands to read; images may then have further ones.
+    """
+    grids = [scene.grid for scene in scenes if scene.grid is not None]
+    short = {f.file for scene in scenes for f in scene.findings if f.kind == "too-few-bands"}
+    severity = warning if named_bands else error
+    for grid, usual in _odd(grids, lambda grid: grid.bands):
+        if grid.path not in short:
+            message = f"has {grid.bands} bands, but most images have {usual}; store the same bands in all"
+            yield severity("band-count", grid.path, message)
+    for grid, usual in _odd(grids, lambda grid: grid.dtype):
+        message = f"holds {grid.dtype}, but most images hold {usual}; check that the values mean the same"
+        yield warning("dtype", grid.path, message)
+    yield from _crs_findings(grids)
+    yield from _pixel_size_findings(grids)
+    yield from _range_findings([scene for scene in scenes if scene.pixels and scene.pixels.bands])
+    yield from _share_findings(scenes)
+
+
+def _odd(grids: Sequence[Grid], key: Callable[[Grid], Hashable]) -> Iterator[tuple[Grid, Hashable]]:
+    """The grids that differ from the most common one, which is the first where several are."""
+    values = Counter(key(grid) for grid in grids)
+    if len(values) > 1:
+        [(usual, _)] = values.most_common(1)
+        yield from ((grid, usual) for grid in grids if key(grid) != usual)
+
+
+def _crs_findings(grids: Sequence[Grid]) -> Iterator[Finding]:
+    located = [grid for grid in grids if grid.crs is not None]
+    if not located:
+        return
+    for grid in grids:
+        if grid.crs is None:
+            message = f"has no CRS, but {len(located)} other images have one; its place and pixel size are unknown"
+            yield warning("no-crs", grid.path, message)
+    for grid, usual in _odd(located, lambda grid: crs_name(grid.crs)):
+        message = f"is in {crs_name(grid.crs)}, but most images are in {usual}; check that it belongs to them"
+        yield warning("crs", grid.path, message)
+
+
+def _pixel_size_findings(grids: Sequence[Grid]) -> Iterator[Finding]:
+    sizes = [(grid, size) for grid in grids if (size := grid.pixel_size_m)]
+    if not sizes:
+        return
+    usual = float(np.median([size for _, size in sizes]))
+    for grid, size in sizes:
+        if max(size / usual, usual / size) > PIXEL_SIZE_RATIO:
+            message = f"has pixels of {size:.3g} m, but most images have {usual:.3g} m; resample it, or leave it out"
+            yield warning("pixel-size", grid.path, message)
+
+
+def _range_findings(scenes: Sequence[CheckedScene]) -> Iterator[Finding]:
+    widest = max((len(scene.pixels.bands) for scene in scenes if scene.pixels), default=0)
+    like = [scene for scene in scenes if scene.pixels and len(scene.pixels.bands) == widest]
+    if len(like) < _FEWEST:
+        return
+    values = [[(b.low, b.median, b.high) for b in scene.pixels.bands] for scene in like if scene.pixels]
+    low, median, high = np.moveaxis(np.array(values, dtype=np.float64), 2, 0)
+    peak = np.maximum(np.abs(low), np.abs(high))
+    usual_peak, usual_median = np.median(peak, axis=0), np.median(median, axis=0)
+    scaled = (peak > SCALE_RATIO * usual_peak) | (peak * SCALE_RATIO < usual_peak)
+    shifted = np.abs(median - usual_median) > SPREADS * np.median(high - low, axis=0)
+    # In every band, as a lake or a cloud is far off in some bands only.
+    for place in np.flatnonzero((scaled | shifted).all(axis=1)).tolist():
+        message = (
+            f"has medians of {_few(median[place])} a band, but {_few(usual_median)} is usual here; "
+            "bring all images to one scale"
+        )
+        yield warning("value-range", like[place].scene.image, message)
+
+
+def _share_findings(scenes: Sequence[CheckedScene]) -> Iterator[Finding]:
+    labels = [(scene.scene.mask, scene.labels) for scene in scenes if scene.labels is not None]
+    labelled = [(mask, counts) for mask, counts in labels if counts.other or counts.cropland]
+    alone = [(mask, counts) for mask, counts in labelled if not (counts.other and counts.cropland)]
+    severity = warning if len(alone) <= ONE_CLASS_SHARE * len(labelled) else note
+    for mask, counts in alone:
+        share = "only" if counts.cropland else "no"
+        message = f"has {share} cropland in {counts.other + counts.cropland} labelled pixels; check that this is so"
+        yield severity("one-class-scene", mask, message)
+
+
+def _few(values: np.ndarray) -> str:
+    shown = ", ".join(f"{value:.4g}" for value in values[:4].tolist())
+    return f"{shown}, ..." if len(values) > 4 else shown

@@ -1,0 +1,137 @@
+"""The scenes of a dataset, as many as can be found, and what is wrong with its list."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from seg.data.catalogue import MANIFEST, RASTER_SUFFIXES, Scene, read_catalogue
+from seg.data.checking.findings import Finding, error
+from seg.errors import DatasetError
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a dataset lists.
+
+    Attributes:
+        scenes: Those whose image and mask exist, sorted by image path.
+        findings: What is wrong with the list itself.
+        complete: Whether training takes the list as it is, so that nothing is missing from the scenes.
+    """
+
+    scenes: tuple[Scene, ...]
+    findings: tuple[Finding, ...]
+    complete: bool
+
+
+def list_scenes(root: Path, folds: int) -> Listing:
+    """The scenes of a dataset; where the catalogue refuses the list, the scenes that are left.
+
+    Args:
+        root: The dataset.
+        folds: Number of folds.
+
+    Raises:
+        DatasetError: There is no such folder.
+        ConfigError: There is no fold.
+    """
+    scenes: list[Scene] = []
+    findings: list[Finding] = []
+    refused = None
+    try:
+        scenes = read_catalogue(root, folds)
+    except DatasetError as problem:
+        if not root.is_dir():
+            raise
+        refused = problem
+    if (root / MANIFEST).exists():
+        if refused is not None:
+            scenes, findings = _from_manifest(root / MANIFEST, folds)
+    else:
+        left, findings = _from_folders(root, folds)
+        scenes = scenes or left
+    scenes, twice = _without_repeats(scenes, root)
+    findings += twice
+    if refused is not None and not findings:
+        findings.append(error("empty-dataset" if not scenes else "catalogue", root, str(refused)))
+    return Listing(tuple(scenes), tuple(findings), complete=refused is None)
+
+
+def _from_manifest(path: Path, folds: int) -> tuple[list[Scene], list[Finding]]:
+    """What the lines of a manifest give that the catalogue refused."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as problem:
+        return [], [error("manifest", path, f"no CSV in UTF-8 ({problem}); save it as such")]
+    scenes, findings = [], []
+    for number, row in enumerate(rows, start=2):
+        if not {"image", "mask", "fold"} <= row.keys():
+            return [], [
+                error("manifest", path, f"has the columns {', '.join(map(str, row))}; wanted image, mask, fold")
+            ]
+        scene, problems = _scene_of_row(path, number, row, folds)
+        findings += problems
+        scenes += [scene] if scene else []
+    return sorted(scenes, key=lambda scene: scene.image), findings
+
+
+def _scene_of_row(
+    path: Path, number: int, row: dict[str, str | None], folds: int
+) -> tuple[Scene | None, list[Finding]]:
+    try:
+        fold = int(row["fold"] or "")
+        image, mask = (path.parent / (row[column] or "") for column in ("image", "mask"))
+    except ValueError:
+        values = list(row.values())
+        return None, [error("manifest", path, f"line {number} is {values}; wanted image, mask, fold number")]
+    findings = [
+        error(f"missing-{name}", file, f"line {number} of {path} names it, but it does not exist; correct the line")
+        for name, file in (("image", image), ("mask", mask))
+        if not file.is_file()
+    ]
+    if not 0 <= fold < folds:
+        findings.append(error("fold-range", image, f"is in fold {fold}; wanted 0 to {folds - 1}, as --folds says"))
+    readable = image.is_file() and mask.is_file()
+    return Scene(image, mask, fold) if readable else None, findings
+
+
+def _from_folders(root: Path, folds: int) -> tuple[list[Scene], list[Finding]]:
+    if not ((root / "images").is_dir() and (root / "masks").is_dir()):
+        return [], []
+    images, masks = _rasters(root / "images"), _rasters(root / "masks")
+    findings = []
+    for files in (images, masks):
+        first: dict[str, Path] = {}
+        for path in files:
+            if path.stem in first:
+                message = f"shares its stem with {first[path.stem].name}; rename one of them"
+                findings.append(error("same-stem", path, message))
+            first.setdefault(path.stem, path)
+    image_of, mask_of = ({path.stem: path for path in reversed(files)} for files in (images, masks))
+    for stem in sorted(image_of.keys() - mask_of.keys()):
+        message = f"has no mask; wanted {root / 'masks' / stem}.tif, or take the image out"
+        findings.append(error("missing-mask", image_of[stem], message))
+    for stem in sorted(mask_of.keys() - image_of.keys()):
+        message = f"has no image, so nothing learns from it; wanted {root / 'images' / stem}.tif, or take the mask out"
+        findings.append(error("missing-image", mask_of[stem], message))
+    stems = sorted(image_of.keys() & mask_of.keys())
+    return [Scene(image_of[stem], mask_of[stem], n % folds) for n, stem in enumerate(stems)], findings
+
+
+def _rasters(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if path.suffix.lower() in RASTER_SUFFIXES]
+
+
+def _without_repeats(scenes: list[Scene], root: Path) -> tuple[list[Scene], list[Finding]]:
+    """Each file once, however its path is written."""
+    first: dict[Path, Scene] = {}
+    findings = []
+    for scene in scenes:
+        file = scene.image.resolve()
+        if file in first:
+            folds = sorted({first[file].fold, scene.fold})
+            message = f"is listed twice ({first[file].image}), in fold {' and '.join(map(str, folds))}; keep one entry"
+            findings.append(error("listed-twice", scene.image, message))
+        first.setdefault(file, scene)
+    return list(first.values()), findings

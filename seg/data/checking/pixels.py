@@ -1,0 +1,169 @@
+"""What the pixels of a scene hold, measured in one pass, window by window."""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+
+from seg.data.checks import LabelCounts
+from seg.labels import CROPLAND, IGNORE, OTHER
+from seg.raster.chips import BoolMask, ByteMask, Chip, read_chip
+from seg.raster.classes import read_classes
+from seg.raster.windows import window_grid
+
+READ_SIZE = 512
+SAMPLED_VALUES = 4_000_000
+"""Pixels times bands that percentiles come from: 16 MB, and every pixel of a scene of 1000x1000 in four bands."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How images are read.
+
+    Attributes:
+        bands: The 1-based bands.
+        nodata: A further value that means "no data", or None.
+        named: Whether the user named the bands, so that the tag of alpha means nothing.
+    """
+
+    bands: tuple[int, ...]
+    nodata: float | None = None
+    named: bool = False
+
+
+@dataclass(frozen=True)
+class BandValues:
+    """The valid values of one band; percentiles of large scenes are those of an evenly spread sample.
+
+    Attributes:
+        minimum: The least value.
+        low: The 2nd percentile.
+        median: The median.
+        high: The 98th percentile.
+        maximum: The greatest value.
+    """
+
+    minimum: float
+    low: float
+    median: float
+    high: float
+    maximum: float
+
+
+@dataclass(frozen=True)
+class PixelSummary:
+    """What a scene holds.
+
+    Attributes:
+        total: Pixels.
+        valid: Pixels with data in every band read.
+        labels: Labels of the valid pixels; None where the mask cannot be used.
+        zeros: Valid pixels that are 0 in every band.
+        labelled_zeros: Those of them that have a label.
+        bands: Values of each band read; empty without a valid pixel.
+        inside: The smallest window that holds every valid pixel; None without one.
+        digest: Equal for scenes of equal valid pixels, however they are stored.
+    """
+
+    total: int
+    valid: int
+    labels: LabelCounts | None
+    zeros: int
+    labelled_zeros: int
+    bands: tuple[BandValues, ...]
+    inside: Window | None
+    digest: str
+
+    @property
+    def constant(self) -> tuple[int, ...]:
+        """Places of the bands, from 0, that hold one value only."""
+        return tuple(i for i, band in enumerate(self.bands) if band.minimum == band.maximum)
+
+
+def summarise_pixels(image: DatasetReader, mask: DatasetReader | None, reading: Reading) -> PixelSummary:
+    """What a scene holds, read as training reads it; memory does not depend on its size.
+
+    Args:
+        image: The open image.
+        mask: The open mask on the image's grid; None to leave labels out.
+        reading: How the image is read.
+
+    Raises:
+        RasterError: Pixels cannot be read, or the mask holds a value that is no label.
+    """
+    tally = _Tally(image.height, image.width, len(reading.bands))
+    nothing = [0.0] * len(reading.bands)
+    for window in window_grid(image.height, image.width, READ_SIZE, READ_SIZE):
+        chip = read_chip(image, window, reading.bands, nothing, reading.nodata)
+        tally.add(window, chip, None if mask is None else read_classes(mask, window))
+    return tally.summary(labelled=mask is not None)
+
+
+class _Tally:
+    """Sums over the windows of a scene."""
+
+    def __init__(self, height: int, width: int, bands: int) -> None:
+        self.total, self.valid, self.zeros, self.labelled_zeros = height * width, 0, 0, 0
+        self.counts = np.zeros(IGNORE + 1, dtype=np.int64)
+        self.least, self.greatest = np.full(bands, np.inf), np.full(bands, -np.inf)
+        self.step = max(1, math.ceil(math.sqrt(self.total * bands / SAMPLED_VALUES)))
+        self.samples: list[npt.NDArray[np.float32]] = []
+        self.edges = [height, width, 0, 0]
+        self.hash = hashlib.blake2b(f"{height}x{width}x{bands}".encode(), digest_size=16)
+
+    def add(self, window: Window, chip: Chip, classes: ByteMask | None) -> None:
+        """Count a window in."""
+        self.hash.update(np.packbits(chip.valid).tobytes())
+        if not chip.valid.any():
+            return
+        self.hash.update(chip.image.tobytes())
+        values = chip.image[:, chip.valid]
+        self.valid += values.shape[1]
+        self.least = np.minimum(self.least, values.min(axis=1))
+        self.greatest = np.maximum(self.greatest, values.max(axis=1))
+        zero = chip.valid & (chip.image == 0).all(axis=0)
+        self.zeros += int(zero.sum())
+        if classes is not None:
+            self.counts += np.bincount(classes[chip.valid], minlength=IGNORE + 1)
+            self.labelled_zeros += int((classes[zero] != IGNORE).sum())
+        self._widen(window, chip.valid)
+        rows, columns = (slice(-offset % self.step, None, self.step) for offset in (window.row_off, window.col_off))
+        self.samples.append(chip.image[:, rows, columns][:, chip.valid[rows, columns]])
+
+    def summary(self, labelled: bool) -> PixelSummary:
+        """What the windows hold together."""
+        counts = self.counts.tolist()
+        top, left, bottom, right = self.edges
+        return PixelSummary(
+            total=self.total,
+            valid=self.valid,
+            labels=LabelCounts(counts[OTHER], counts[CROPLAND], counts[IGNORE]) if labelled else None,
+            zeros=self.zeros,
+            labelled_zeros=self.labelled_zeros,
+            bands=self._bands() if self.valid else (),
+            inside=Window(left, top, right - left, bottom - top) if self.valid else None,
+            digest=self.hash.hexdigest(),
+        )
+
+    def _bands(self) -> tuple[BandValues, ...]:
+        sample = np.concatenate(self.samples, axis=1)
+        if sample.shape[1] == 0:  # a few valid pixels, all between the sampled ones
+            sample = np.stack([self.least, self.greatest], axis=1).astype(np.float32)
+        low, median, high = np.percentile(sample, (2, 50, 98), axis=1)
+        rows: Sequence[list[float]] = np.stack([self.least, low, median, high, self.greatest], axis=1).tolist()
+        return tuple(BandValues(*row) for row in rows)
+
+    def _widen(self, window: Window, valid: BoolMask) -> None:
+        rows, columns = np.flatnonzero(valid.any(axis=1)), np.flatnonzero(valid.any(axis=0))
+        top, left, bottom, right = self.edges
+        self.edges = [
+            min(top, window.row_off + int(rows[0])),
+            min(left, window.col_off + int(columns[0])),
+            max(bottom, window.row_off + int(rows[-1]) + 1),
+            max(right, window.col_off + int(columns[-1]) + 1),
+        ]

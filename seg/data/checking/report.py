@@ -1,0 +1,164 @@
+"""What a check found, as text and as JSON."""
+
+import json
+from collections.abc import Iterator, Sequence
+
+from seg import __version__
+from seg.data.checking.check import Report
+from seg.data.checking.findings import Finding, Severity
+from seg.data.checking.pixels import BandValues, PixelSummary
+from seg.data.checking.scenes import CheckedScene
+from seg.data.checks import LabelCounts
+
+SHOWN_BANDS = 4
+SHOWN_FINDINGS = 10
+"""Of one kind and severity, as text; the JSON has all."""
+
+_COLUMNS = ("scene", "fold", "width", "height", "bands", "type", "cropland", "other", "ignore", "nodata")
+
+
+def text_report(report: Report) -> str:
+    """Scenes, totals and findings as lines of text."""
+    shown = report.bands[:SHOWN_BANDS]
+    rows = [[*_COLUMNS, *(f"band {band}" for band in shown)]]
+    rows += [_row(scene, len(shown)) for scene in report.scenes]
+    rows.append(_total_row(report, len(shown)))
+    lines = _aligned(rows) if report.scenes else []
+    if report.scenes:
+        more = f"; {len(report.bands)} bands were read" if len(report.bands) > SHOWN_BANDS else ""
+        lines += ["", f"Shares are of all pixels; a band shows minimum, median and maximum of its valid ones{more}."]
+    lines += ["", *_finding_lines(report.findings)] if report.findings else []
+    return "\n".join([*lines, "", verdict(report)]).lstrip("\n")
+
+
+def verdict(report: Report) -> str:
+    """How many findings there are, in one line."""
+    counts = [(severity, report.count(severity)) for severity in Severity]
+    found = ", ".join(f"{count} {severity}{'s' if count != 1 else ''}" for severity, count in counts)
+    return f"{report.root}: {len(report.scenes)} scene{'s' if len(report.scenes) != 1 else ''}, {found}"
+
+
+def json_report(report: Report) -> str:
+    """Everything that was measured and found, as JSON."""
+    content = {
+        "software": {"name": "cropland-seg", "version": __version__},
+        "dataset": str(report.root),
+        "options": {"bands": list(report.bands), "nodata": report.options.nodata, "folds": report.options.folds},
+        "counts": {f"{severity}s": report.count(severity) for severity in Severity},
+        "totals": _totals(report),
+        "findings": [
+            {"severity": f.severity.value, "kind": f.kind, "file": str(f.file), "message": f.message}
+            for f in report.findings
+        ],
+        "scenes": [_scene_json(scene) for scene in report.scenes],
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def short_name(scene: CheckedScene) -> str:
+    """The name of a scene's image without its folder."""
+    return scene.scene.image.name
+
+
+def _row(scene: CheckedScene, bands: int) -> list[str]:
+    grid, pixels = scene.grid, scene.pixels
+    size = [str(grid.width), str(grid.height), str(grid.bands), grid.dtype] if grid else ["-"] * 4
+    values = [_values(band) for band in pixels.bands[:bands]] if pixels else []
+    values += ["-"] * (bands - len(values))
+    return [short_name(scene), str(scene.scene.fold), *size, *_shares(pixels), *values]
+
+
+def _total_row(report: Report, bands: int) -> list[str]:
+    totals = _totals(report)
+    pixels = totals["pixels"]
+    keys = ("cropland", "other", "ignore", "nodata")
+    shares = [f"{totals[key] / pixels:.1%}" if pixels else "-" for key in keys]
+    measured = [scene.pixels.bands for scene in report.scenes if scene.pixels and scene.pixels.bands]
+    values = [
+        f"{_figure(min(each[i].minimum for each in measured))} – {_figure(max(each[i].maximum for each in measured))}"
+        if measured
+        else "-"
+        for i in range(bands)
+    ]
+    return ["all", "", "", "", "", "", *shares, *values]
+
+
+def _totals(report: Report) -> dict[str, int]:
+    """Pixels of the scenes whose image and mask could both be used."""
+    known = [(scene.pixels, scene.labels) for scene in report.scenes if scene.pixels and scene.labels]
+    return {
+        "scenes": len(report.scenes),
+        "scenes_measured": len(known),
+        "pixels": sum(pixels.total for pixels, _ in known),
+        "cropland": sum(labels.cropland for _, labels in known),
+        "other": sum(labels.other for _, labels in known),
+        "ignore": sum(labels.ignored for _, labels in known),
+        "nodata": sum(pixels.total - pixels.valid for pixels, _ in known),
+    }
+
+
+def _shares(pixels: PixelSummary | None) -> list[str]:
+    if pixels is None:
+        return ["-"] * 4
+    labels = pixels.labels
+    counts = [labels.cropland, labels.other, labels.ignored] if labels else []
+    shares = [f"{count / pixels.total:.1%}" for count in counts] or ["-"] * 3
+    return [*shares, f"{1 - pixels.valid / pixels.total:.1%}"]
+
+
+def _values(band: BandValues) -> str:
+    return f"{_figure(band.minimum)} – {_figure(band.median)} – {_figure(band.maximum)}"
+
+
+def _figure(value: float) -> str:
+    return f"{value:.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.4g}"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if place == 0 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
+    shown: dict[tuple[Severity, str], int] = {}
+    for finding in findings:
+        key = finding.severity, finding.kind
+        shown[key] = shown.get(key, 0) + 1
+        if shown[key] <= SHOWN_FINDINGS:
+            yield f"{finding.severity} [{finding.kind}] {finding.message}"
+    for (severity, kind), count in shown.items():
+        if count > SHOWN_FINDINGS:
+            yield f"{severity} [{kind}] ... and {count - SHOWN_FINDINGS} more, which --json lists"
+
+
+def _scene_json(scene: CheckedScene) -> dict[str, object]:
+    grid, pixels = scene.grid, scene.pixels
+    content: dict[str, object] = {
+        "image": str(scene.scene.image),
+        "mask": str(scene.scene.mask),
+        "fold": scene.scene.fold,
+    }
+    if grid is not None:
+        content |= {
+            "width": grid.width,
+            "height": grid.height,
+            "bands": grid.bands,
+            "dtype": grid.dtype,
+            "crs": grid.crs.to_string() if grid.crs else None,
+            "pixel_size_m": grid.pixel_size_m,
+        }
+    if pixels is not None:
+        content |= {"valid": pixels.valid, "nodata": pixels.total - pixels.valid}
+        content["labels"] = _labels_json(pixels.labels) if pixels.labels else None
+        content["values"] = [vars(band) for band in pixels.bands]
+    return content
+
+
+def _labels_json(labels: LabelCounts) -> dict[str, int]:
+    return {"cropland": labels.cropland, "other": labels.other, "ignore": labels.ignored}

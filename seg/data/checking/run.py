@@ -1,0 +1,64 @@
+"""What the command line of the check does."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from seg.data.checking.check import Options, check_dataset
+from seg.data.checking.findings import Severity
+from seg.data.checking.report import json_report, text_report
+from seg.errors import ConfigError, DatasetError
+from seg.raster.atomic import complete_or_absent
+
+
+def run_check(root: Path, options: Options, output: Path | None, sheet: Path | None, as_json: bool) -> None:
+    """Check a dataset, print what was found, and write it to files.
+
+    Args:
+        root: The dataset.
+        options: How it would be trained on.
+        output: The JSON to write, if any.
+        sheet: The contact sheet to write, if any.
+        as_json: Print JSON instead of text.
+
+    Raises:
+        ConfigError: An output cannot be written.
+        DatasetError: There is no such dataset, or training on it would be wrong.
+    """
+    _require_file(output, ".json", "--output")
+    _require_file(sheet, ".png", "--sheet")
+    report = check_dataset(root, options)
+    print(json_report(report) if as_json else text_report(report))
+    if output is not None:
+        with _writing(output), complete_or_absent(output) as temporary:
+            temporary.write_text(json_report(report) + "\n", encoding="utf-8")
+    if sheet is not None:
+        from seg.data.checking.sheet import draw_sheet
+
+        with _writing(sheet):
+            draw_sheet(report, sheet)
+    errors = report.count(Severity.ERROR)
+    if errors:
+        more = f" ({errors} errors in all)" if errors > 1 else ""
+        raise DatasetError(f"{report.findings[0].message}{more}")
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        raise ConfigError(
+            f"{path}: cannot be written ({problem.strerror or problem}); make {path.parent} writable with space left, "
+            "or choose another path"
+        ) from problem
+
+
+def _require_file(path: Path | None, suffix: str, option: str) -> None:
+    """Refuse an output that cannot be written, before the dataset is read; the suffix keeps rasters and lists safe."""
+    if path is None:
+        return
+    if path.suffix.lower() != suffix or path.is_dir():
+        raise ConfigError(f"{path}: no name for {option}; wanted a file that ends in {suffix}")
+    if not path.parent.is_dir():
+        raise ConfigError(f"{path}: its folder {path.parent} does not exist; make it, or give {option} another one")

@@ -1,0 +1,200 @@
+"""What is wrong with one scene, whatever the others hold."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rasterio.io import DatasetReader
+
+from seg.data.catalogue import Scene
+from seg.data.checking.findings import Finding, error, note, warning
+from seg.data.checking.pixels import READ_SIZE, PixelSummary, Reading, summarise_pixels
+from seg.data.checking.structure import grid_or_none, structure_findings
+from seg.data.checks import LabelCounts, count_labels, require_loadable
+from seg.errors import DatasetError, RasterError
+from seg.raster.chips import alpha_bands, read_band
+from seg.raster.grid import Grid, open_raster
+from seg.raster.windows import window_grid
+
+NO_LABELS = {"unreadable", "complex", "mask-bands", "mask-nodata"}
+"""With these, no value of a mask can be taken for a label."""
+
+EMPTY_SHARE = 0.5
+UNLABELLED_SHARE = 0.99
+ZERO_SHARE = 0.01
+"""Shadow and water leave fewer zeros in every band at once than an empty corner does."""
+
+
+@dataclass(frozen=True)
+class CheckedScene:
+    """A scene with what was measured and found.
+
+    Attributes:
+        scene: Image, mask and fold.
+        grid: The image's grid; None where it cannot be opened.
+        pixels: What it holds; None where it cannot be read.
+        findings: What is wrong with it.
+    """
+
+    scene: Scene
+    grid: Grid | None
+    pixels: PixelSummary | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def labels(self) -> LabelCounts | None:
+        """The labels of its valid pixels; None where they are not known."""
+        return self.pixels.labels if self.pixels else None
+
+
+def check_one(scene: Scene, reading: Reading) -> CheckedScene:
+    """Read a scene as training would, and go on after the first problem.
+
+    Args:
+        scene: Image, mask and fold.
+        reading: How images are read.
+    """
+    findings = structure_findings(scene, reading.bands)
+    if not NO_LABELS & _kinds(findings, scene.mask):
+        findings += _mask_findings(scene)
+    grid = grid_or_none(scene.image)
+    if grid is None or _kinds(findings, scene.image) & {"too-few-bands", "unfit"}:
+        return CheckedScene(scene, grid, None, tuple(findings))
+    try:
+        require_loadable(grid, len(reading.bands))
+    except DatasetError as problem:
+        findings.append(error("too-large", scene.image, str(problem)))
+    pixels, unread = _measured(scene, reading, with_mask=not _kinds(findings, scene.mask))
+    findings += unread
+    if pixels is not None:
+        findings += [*_image_findings(scene, grid, pixels, reading), *_label_findings(scene, pixels)]
+    return CheckedScene(scene, grid, pixels, tuple(findings))
+
+
+def _kinds(findings: Iterable[Finding], file: Path) -> set[str]:
+    return {finding.kind for finding in findings if finding.file == file}
+
+
+def _mask_findings(scene: Scene) -> list[Finding]:
+    try:
+        count_labels(scene)
+    except RasterError as problem:
+        return [error("mask-values" if _readable(scene) else "unreadable", scene.mask, str(problem))]
+    return []
+
+
+def _readable(scene: Scene) -> bool:
+    """Whether the pixels of a mask can be read, whatever they say."""
+    try:
+        with open_raster(scene.mask) as mask:
+            for window in window_grid(mask.height, mask.width, READ_SIZE, READ_SIZE):
+                read_band(mask, 1, window)
+    except RasterError:
+        return False
+    return True
+
+
+def _measured(scene: Scene, reading: Reading, with_mask: bool) -> tuple[PixelSummary | None, list[Finding]]:
+    try:
+        with open_raster(scene.image) as image:
+            if not with_mask:
+                return summarise_pixels(image, None, reading), []
+            with open_raster(scene.mask) as mask:
+                return summarise_pixels(image, mask, reading), []
+    except RasterError as problem:
+        return None, [error("unreadable", scene.image, str(problem))]
+
+
+def _image_findings(scene: Scene, grid: Grid, pixels: PixelSummary, reading: Reading) -> Iterator[Finding]:
+    with open_raster(scene.image) as image:
+        infinite = _infinite(image, reading) if np.issubdtype(np.dtype(grid.dtype), np.floating) else 0
+        yield from _alpha_findings(scene, image, reading)
+    if infinite:
+        message = f"holds {infinite} infinite values that nothing marks as nodata; replace them by its nodata value"
+        yield error("infinite", scene.image, message)
+    empty = 1 - pixels.valid / pixels.total
+    if pixels.valid == 0:
+        message = "holds no valid pixel: all are nodata, NaN or masked; take the scene out, or correct its nodata"
+        yield error("empty-image", scene.image, message)
+        return
+    if empty > EMPTY_SHARE:
+        message = f"is {empty:.0%} nodata; wanted pixels with data, so cut it, or check its nodata value"
+        yield warning("mostly-nodata", scene.image, message)
+    if len(pixels.constant) == len(pixels.bands):
+        message = f"holds the same value in every pixel of {_bands(reading.bands)}; check how it was written"
+        yield warning("constant-image", scene.image, message)
+    elif pixels.constant:
+        names = _bands([reading.bands[place] for place in pixels.constant])
+        message = f"{names} holds one value only, so it teaches nothing; leave it out with --bands"
+        yield warning("constant-band", scene.image, message)
+    if pixels.zeros >= ZERO_SHARE * pixels.total:
+        yield _zero_finding(scene, pixels)
+
+
+def _zero_finding(scene: Scene, pixels: PixelSummary) -> Finding:
+    what = f"has {pixels.zeros / pixels.total:.1%} pixels that are 0 in every band and count as data"
+    if pixels.labelled_zeros and len(pixels.bands) > 1 and len(pixels.constant) < len(pixels.bands):
+        message = f"{what}, {pixels.labelled_zeros} of them with a label; if they are empty, add --nodata=0"
+        return warning("undeclared-nodata", scene.image, message)
+    return note("zero-pixels", scene.image, f"{what}; if they are empty, add --nodata=0")
+
+
+def _label_findings(scene: Scene, pixels: PixelSummary) -> Iterator[Finding]:
+    labels = pixels.labels
+    if labels is None or not pixels.valid:
+        return
+    labelled = labels.other + labels.cropland
+    if labelled == 0:
+        message = "has no label where its image has data, so nothing learns from it; label it, or take the scene out"
+        yield warning("no-labels", scene.mask, message)
+        return
+    if labels.ignored > UNLABELLED_SHARE * pixels.valid:
+        share = labels.ignored / pixels.valid
+        yield note("sparse-labels", scene.mask, f"leaves {share:.2%} of the valid pixels without a label")
+
+
+def _infinite(image: DatasetReader, reading: Reading) -> int:
+    """Values that are infinite as stored, where neither nodata nor a mask hides them."""
+    count = 0
+    for window in window_grid(image.height, image.width, READ_SIZE, READ_SIZE):
+        for band in reading.bands:
+            values, _ = read_band(image, band, window)
+            infinite = np.isinf(values.astype(np.float64))
+            for missing in (image.nodatavals[band - 1], reading.nodata):
+                if missing is not None:
+                    infinite &= values != missing
+            if infinite.any():
+                count += int((infinite & (image.read_masks(band, window=window) > 0)).sum())
+    return count
+
+
+def _alpha_findings(scene: Scene, image: DatasetReader, reading: Reading) -> Iterator[Finding]:
+    for band in alpha_bands(image):
+        if band in reading.bands:
+            if not reading.named:
+                message = f"band {band} is tagged as alpha, but read as data, as in the first image; name the bands"
+                yield warning("alpha-band", scene.image, f"{message} with --bands if it is data")
+            continue
+        what = f"band {band} is tagged as alpha and only masks"
+        if _is_opacity(image, band):
+            yield note("alpha-band", scene.image, what)
+        else:
+            every = sorted([*reading.bands, band])
+            message = f"{what}, but holds more than two values; if it holds data, name every band: --bands={every}"
+            yield warning("alpha-band", scene.image, message)
+
+
+def _is_opacity(image: DatasetReader, band: int) -> bool:
+    """Whether a band holds at most two values, as one does that says where there is data."""
+    seen: set[float] = set()
+    for window in window_grid(image.height, image.width, READ_SIZE, READ_SIZE):
+        values, _ = read_band(image, band, window)
+        seen |= set(np.unique(values).tolist())
+        if len(seen) > 2:
+            return False
+    return True
+
+
+def _bands(bands: list[int] | tuple[int, ...]) -> str:
+    return f"band{'s' if len(bands) > 1 else ''} {', '.join(map(str, bands))}"

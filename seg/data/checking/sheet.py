@@ -1,0 +1,163 @@
+"""A contact sheet of a dataset: small pictures of image and mask, problems marked."""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from seg.data.checking.check import Report
+from seg.data.checking.findings import Finding, Severity
+from seg.data.checking.scenes import CheckedScene
+from seg.errors import RasterError
+from seg.labels import CROPLAND, LABEL_NAMES, OTHER
+from seg.raster.atomic import complete_or_absent
+from seg.raster.chips import read_band
+from seg.raster.classes import class_band
+from seg.raster.composite import read_composite
+from seg.raster.grid import Grid, open_raster
+
+SHEET_SCENES = 24
+COLUMNS = 4
+# In pixels of the picture.
+SIDE, BETWEEN, GAP, TITLE, TOP, BOTTOM, DPI = 176, 4, 22, 44, 56, 56, 100
+NARROWEST = 780
+"""The legend needs as much."""
+
+TINTS = {CROPLAND: (0.16, 0.66, 0.20), OTHER: (0.95, 0.76, 0.42)}
+"""Brighter than a map's colours, as they lie on a grey image."""
+
+OPACITY = 0.55
+DARKEST = 0.3
+"""Grey of the darkest pixel under the labels; on black, their colours look like others."""
+
+FRAMES = {Severity.ERROR: "#c62828", Severity.WARNING: "#ef6c00"}
+QUIET = "#9e9e9e"
+EMPTY = (0.82, 0.82, 0.88)
+
+Picture = npt.NDArray[np.float64]
+
+
+def draw_sheet(report: Report, path: Path) -> None:
+    """Write a PNG with image and mask of up to 24 scenes: those with problems first, then evenly spread ones.
+
+    Args:
+        report: What was found.
+        path: The PNG to write; complete or absent.
+    """
+    chosen = choose_scenes(report)
+    columns = max(1, min(COLUMNS, len(chosen)))
+    rows = max(1, -(-len(chosen) // columns))
+    cell = 2 * SIDE + BETWEEN
+    width, height = max(columns * (cell + GAP) + GAP, NARROWEST), TOP + rows * (TITLE + SIDE + GAP) + BOTTOM
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    for place, scene in enumerate(chosen):
+        row, column = divmod(place, columns)
+        left = GAP + column * (cell + GAP)
+        bottom = height - TOP - row * (TITLE + SIDE + GAP) - TITLE - SIDE
+        axes = figure.add_axes((left / width, bottom / height, cell / width, SIDE / height), xticks=[], yticks=[])
+        _draw_scene(axes, scene, findings_of(report, scene))
+    heading = report.root.absolute().name + (
+        f": {len(chosen)} of {len(report.scenes)} scenes" if len(chosen) < len(report.scenes) else ""
+    )
+    figure.text(GAP / width, 1 - 18 / height, heading, fontsize=15, va="top")
+    _draw_legend(figure)
+    with complete_or_absent(path) as temporary:
+        # Without matplotlib's version in the file, the same dataset gives the same bytes.
+        figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+
+
+def choose_scenes(report: Report) -> list[CheckedScene]:
+    """Up to SHEET_SCENES scenes in the report's order: those with errors and warnings, then evenly spread ones."""
+    rank = {severity: place for place, severity in enumerate(FRAMES)}
+    worst = [min((rank[f.severity] for f in findings_of(report, scene)), default=len(rank)) for scene in report.scenes]
+    marked = sorted((place for place, level in enumerate(worst) if level < len(rank)), key=lambda place: worst[place])
+    others = [place for place, level in enumerate(worst) if level == len(rank)]
+    left = max(0, min(SHEET_SCENES - len(marked), len(others)))
+    spread = [others[i * len(others) // left] for i in range(left)]
+    return [report.scenes[place] for place in [*marked[:SHEET_SCENES], *spread]]
+
+
+def findings_of(report: Report, scene: CheckedScene) -> list[Finding]:
+    """The errors and warnings about a scene's image or mask."""
+    files = (scene.scene.image, scene.scene.mask)
+    return [finding for finding in report.findings if finding.file in files and finding.severity in FRAMES]
+
+
+def _draw_scene(axes: Axes, scene: CheckedScene, findings: Sequence[Finding]) -> None:
+    axes.imshow(_pair(scene), interpolation="nearest", aspect="equal")
+    colour = FRAMES[findings[0].severity] if findings else QUIET
+    if scene.pixels is None:
+        axes.text(SIDE, SIDE / 2, "not read", ha="center", va="center", fontsize=11, color=colour, backgroundcolor="w")
+    axes.spines[:].set_color(colour)
+    axes.spines[:].set_linewidth(2.5 if findings else 0.8)
+    axes.set_title(_caption(scene, findings), fontsize=10, loc="left", pad=5, color=colour if findings else "black")
+
+
+def _caption(scene: CheckedScene, findings: Sequence[Finding]) -> str:
+    name = textwrap.shorten(scene.scene.image.name, 46, placeholder="...")
+    name = name if len(name) <= 46 else f"{name[:43]}..."
+    kinds = ", ".join(dict.fromkeys(finding.kind for finding in findings))
+    labels = scene.labels
+    labelled = labels.cropland + labels.other if labels else 0
+    share = f", {labels.cropland / labelled:.0%} cropland" if labels and labelled else ""
+    return f"{name}\n{kinds[:52] or f'fold {scene.scene.fold}{share}'}"
+
+
+def _pair(scene: CheckedScene) -> Picture:
+    """The image, and beside it the image in grey under its labels; (SIDE, 2 * SIDE + BETWEEN, 3), from 0 to 1."""
+    pair = np.ones((SIDE, 2 * SIDE + BETWEEN, 3))
+    if scene.grid is None:
+        return pair
+    shape = _shape(scene.grid)
+    rows, columns = ((SIDE - length) // 2 for length in shape)
+    inside = slice(rows, rows + shape[0])
+    try:
+        with open_raster(scene.scene.image) as image:
+            colours = read_composite(image, shape)
+    except RasterError:
+        return pair
+    visible = colours[..., 3:] > 0
+    picture = np.where(visible, colours[..., :3], EMPTY)
+    pair[inside, columns : columns + shape[1]] = picture
+    right = SIDE + BETWEEN + columns
+    pair[inside, right : right + shape[1]] = np.where(visible, _tinted(picture, scene.scene.mask), EMPTY)
+    return pair
+
+
+def _tinted(picture: Picture, mask: Path) -> Picture:
+    """A picture in grey, tinted where the mask has a label."""
+    grey = picture.mean(axis=2, keepdims=True)
+    tinted: Picture = np.repeat(DARKEST + (1 - DARKEST) * grey, 3, axis=2)
+    try:
+        with open_raster(mask) as dataset:
+            # Not read_classes: a wrong mask is to be seen too.
+            values, valid = read_band(dataset, class_band(dataset), shape=picture.shape[:2])
+    except RasterError:
+        return tinted
+    for label, tint in TINTS.items():
+        here = valid & (values == label)
+        tinted[here] = (1 - OPACITY) * tinted[here] + OPACITY * np.array(tint)
+    return tinted
+
+
+def _shape(grid: Grid) -> tuple[int, int]:
+    """Height and width of a scene in the sheet: as large as fits, small scenes magnified."""
+    scale = SIDE / max(grid.height, grid.width)
+    return max(1, round(grid.height * scale)), max(1, round(grid.width * scale))
+
+
+def _draw_legend(figure: Figure) -> None:
+    handles = [
+        Patch(facecolor=(*TINTS[label], 0.8), edgecolor=QUIET, label=LABEL_NAMES[label]) for label in (CROPLAND, OTHER)
+    ]
+    handles.append(Patch(facecolor="#707070", edgecolor=QUIET, label="no label"))
+    handles.append(Patch(facecolor=EMPTY, edgecolor=QUIET, label="no data"))
+    handles += [Patch(facecolor="none", edgecolor=FRAMES[s], linewidth=2.5, label=str(s)) for s in FRAMES]
+    figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=11)

@@ -1,0 +1,87 @@
+"""Whether the files of a scene open, fit each other and have the bands wanted, before any pixel is read."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from seg.data.catalogue import Scene
+from seg.data.checking.findings import Finding, error
+from seg.data.checks import check_scene
+from seg.errors import RasterError, SegError
+from seg.raster.classes import class_band
+from seg.raster.grid import Grid, open_raster, placed_on, read_grid, require_same_grid
+
+
+def structure_findings(scene: Scene, bands: Sequence[int]) -> list[Finding]:
+    """What training would refuse in a scene without reading its pixels: all of it, not only the first.
+
+    Args:
+        scene: Image and mask.
+        bands: 1-based band indexes that will be read.
+    """
+    try:
+        check_scene(scene, bands)
+    except SegError as refused:
+        return _diagnosis(scene, bands) or [error("unfit", scene.image, str(refused))]
+    return []
+
+
+def grid_or_none(path: Path) -> Grid | None:
+    """The grid of a raster; None where it cannot be opened or trained on."""
+    try:
+        return read_grid(path)
+    except RasterError:
+        return None
+
+
+def _diagnosis(scene: Scene, bands: Sequence[int]) -> list[Finding]:
+    findings = [finding for path in (scene.image, scene.mask) if (finding := _unopenable(path))]
+    image, mask = grid_or_none(scene.image), grid_or_none(scene.mask)
+    if image and mask:
+        findings += _misplaced(placed_on(mask, image), image)
+    if mask:
+        findings += _no_mask(scene.mask)
+    if image:
+        missing = [band for band in bands if not 1 <= band <= image.bands]
+        if missing:
+            message = f"has {image.bands} bands, but band {missing[0]} is wanted; choose others with --bands"
+            findings.append(error("too-few-bands", scene.image, message))
+    return findings
+
+
+def _unopenable(path: Path) -> Finding | None:
+    try:
+        read_grid(path)
+    except RasterError as problem:
+        return error("complex" if _complex(path) else "unreadable", path, str(problem))
+    return None
+
+
+def _complex(path: Path) -> bool:
+    try:
+        with open_raster(path) as dataset:
+            return any(dtype.startswith("complex") for dtype in dataset.dtypes)
+    except RasterError:
+        return False
+
+
+def _misplaced(mask: Grid, image: Grid) -> list[Finding]:
+    try:
+        require_same_grid(mask, image)
+    except RasterError as problem:
+        kind = "grid-transform"
+        if mask.crs != image.crs:
+            kind = "grid-crs"
+        if (mask.height, mask.width) != (image.height, image.width):
+            kind = "grid-size"
+        return [error(kind, mask.path, str(problem))]
+    return []
+
+
+def _no_mask(path: Path) -> list[Finding]:
+    with open_raster(path) as dataset:
+        try:
+            class_band(dataset)
+        except RasterError as problem:
+            several = dataset.count > 1
+            return [error("mask-bands" if several else "mask-nodata", path, str(problem))]
+    return []

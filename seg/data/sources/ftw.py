@@ -1,0 +1,102 @@
+"""Fields of The World: Sentinel-2 chips of two seasons in 24 countries, with the fields in them."""
+
+from pathlib import Path
+
+from seg.data.sources.import_settings import Boundary, SeasonWindow
+from seg.data.sources.importing import Found, Pair, no_mask
+from seg.data.sources.legend import Legend, Meaning
+from seg.data.sources.origin import Origin, wrong_layout
+from seg.errors import DatasetError
+from seg.labels import CROPLAND, IGNORE, OTHER
+
+ORIGIN = Origin(
+    name="Fields of The World",
+    home="https://fieldsofthe.world/",
+    licence="by country, some non-commercial: https://github.com/fieldsoftheworld/ftw-datasets-list",
+    citation=(
+        "Kerner, H., Chaudhari, S., Ghosh, A., Robinson, C., Ahmad, A., et al. (2024). Fields of The World: A Machine "
+        "Learning Benchmark Dataset For Global Agricultural Field Boundary Segmentation. arXiv:2409.16252"
+    ),
+)
+
+_BOUNDARY_LABELS: dict[Boundary, int] = {"cropland": CROPLAND, "other": OTHER, "ignore": IGNORE}
+_HELD_OUT = {"train": False, "val": True, "test": True}
+_TWO_CLASSES, _THREE_CLASSES = "semantic_2class", "semantic_3class"
+
+
+def find_ftw(folder: Path, boundary: Boundary = "cropland", window: SeasonWindow = "both") -> Found:
+    """The labelled chips of every country in a folder; val and test are held out.
+
+    A mask of 2 classes holds the fields whole; one of 3 classes draws their edges as a class of its own, through every
+    pixel that an edge touches (https://huggingface.co/datasets/taylor-geospatial/ftw-planet), so beyond the fields too.
+    Hence cropland with its edges comes from the masks of 2 classes, where they are there. Layout and values as the
+    dataset's README gives them (https://github.com/fieldsoftheworld/ftw-datasets-list); value 3, unlabelled where only
+    some fields were mapped, as torchgeo's `datasets/ftw.py` gives it.
+
+    Args:
+        folder: A country's folder, or what holds those of several.
+        boundary: What the edge of a field is.
+        window: Season of the images.
+
+    Raises:
+        DatasetError: The folder is laid out otherwise, a table of chips is damaged, or an image has no mask.
+    """
+    inside = sorted(path for path in (*folder.glob("*"), *folder.glob("ftw/*")) if path.is_dir())
+    countries = [path for path in (folder, *inside) if (path / "s2_images").is_dir()]
+    if not countries:
+        raise wrong_layout(folder, ORIGIN, "s2_images, label_masks and chips_COUNTRY.parquet in it or in its folders")
+    filled = boundary == "cropland" and all((path / "label_masks" / _TWO_CLASSES).is_dir() for path in countries)
+    kind = _TWO_CLASSES if filled else _THREE_CLASSES
+    pairs, skipped = [], dict.fromkeys(("no image", "no part of the split"), 0)
+    for country in countries:
+        for chip, part in sorted(_chips(country).items()):
+            found = _pairs_of_chip(country, chip, kind, window)
+            if not found or part not in _HELD_OUT:
+                skipped["no image" if not found else "no part of the split"] += 1
+                continue
+            pairs += [Pair(image, mask, name, place, _HELD_OUT[part]) for image, mask, name, place in found]
+    if not pairs:
+        raise wrong_layout(countries[0], ORIGIN, "the images of its chips, s2_images/window_a/CHIP.tif and window_b")
+    notes = [f"chips with {lack} were left out (chips: {count})" for lack, count in skipped.items() if count]
+    return Found(pairs, _legend(None if filled else _BOUNDARY_LABELS[boundary]), notes)
+
+
+def _legend(edge: int | None) -> Legend:
+    edges = () if edge is None else (Meaning(2, "field boundary", edge),)
+    known = Meaning(0, "background", OTHER), Meaning(1, "field", CROPLAND)
+    return Legend((*known, *edges, Meaning(3, "unlabelled", IGNORE)))
+
+
+def _chips(country: Path) -> dict[str, str]:
+    """Part of the split by chip."""
+    # Loads slowly, and only this function needs it.
+    import pyarrow
+    import pyarrow.parquet
+
+    tables = sorted(country.glob("chips_*.parquet"))
+    if len(tables) != 1:
+        names = ", ".join(path.name for path in tables) or "none"
+        raise DatasetError(f"{country}: has {names}, wanted one table chips_{country.name}.parquet; unpack it again")
+    columns = ["aoi_id", "split"]
+    try:
+        table = pyarrow.parquet.read_table(tables[0], columns=columns)
+        chips, parts = (table.column(name).to_pylist() for name in columns)
+    except (OSError, KeyError, pyarrow.ArrowException) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DatasetError(
+            f"{tables[0]}: not readable as a table with aoi_id and split ({reason}); fetch it again"
+        ) from error
+    return {str(chip): str(part) for chip, part in zip(chips, parts, strict=True)}
+
+
+def _pairs_of_chip(country: Path, chip: str, kind: str, window: SeasonWindow) -> list[tuple[Path, Path, str, str]]:
+    mask = country / "label_masks" / kind / f"{chip}.tif"
+    place = f"{country.name}_{chip}"
+    found = []
+    for season in ("a", "b") if window == "both" else (window,):
+        image = country / "s2_images" / f"window_{season}" / f"{chip}.tif"
+        if image.is_file():
+            if not mask.is_file():
+                raise no_mask(image, mask)
+            found.append((image, mask, f"{place}_{season}", place))
+    return found

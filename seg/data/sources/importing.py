@@ -1,0 +1,215 @@
+"""Bring a public dataset into this project's layout: recoded masks, a manifest, and a README that says whose it is."""
+
+import csv
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from seg.data.sources.legend import Legend, read_labels
+from seg.data.sources.origin import Origin, readme
+from seg.data.sources.replace import MANIFEST, README, replaced_dataset
+from seg.errors import DatasetError
+from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS
+from seg.raster.chips import ByteMask, alpha_bands
+from seg.raster.geotiff import Annotation, Georeference, write_geotiff
+from seg.raster.grid import Grid, open_raster, placed_on, read_grid, require_same_grid
+
+HELD_OUT_FOLD, TRAINING_FOLD = 0, 1
+DEALT_FOLDS = 5
+"""Folds of a dataset without an official validation part."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image of a public dataset and its mask.
+
+    Attributes:
+        image: The image, as it is.
+        mask: The mask, in the dataset's own values or colours.
+        name: What the image is called in the project's layout; unique.
+        place: Where it lies. Pairs of one place share the mask, its name and the fold.
+        held_out: True in the official validation or test part, False in the training part, None where there is none.
+    """
+
+    image: Path
+    mask: Path
+    name: str
+    place: str
+    held_out: bool | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a folder holds of a public dataset.
+
+    Attributes:
+        pairs: The labelled images.
+        legend: What the masks hold.
+        notes: What was left out, one sentence each.
+    """
+
+    pairs: Sequence[Pair]
+    legend: Legend
+    notes: Sequence[str] = ()
+
+
+@dataclass
+class ImportedFold:
+    """What one fold holds; a mask that two images share counts twice, as in training.
+
+    Attributes:
+        scenes: Images.
+        labelled: Pixels with a label.
+        cropland: Pixels of cropland.
+    """
+
+    scenes: int = 0
+    labelled: int = 0
+    cropland: int = 0
+
+    @property
+    def cropland_share(self) -> float:
+        """Cropland among the labelled pixels; 0 without any."""
+        return self.cropland / max(self.labelled, 1)
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import wrote.
+
+    Attributes:
+        folds: What each fold holds, by its number.
+        official: Whether fold 0 is the official validation part, rather than one of several dealt in turn.
+        notes: What the user should know, one sentence each.
+    """
+
+    folds: dict[int, ImportedFold]
+    official: bool
+    notes: Sequence[str]
+
+
+def write_import(found: Found, origin: Origin, output: Path, copy: bool = False) -> Imported:
+    """Write a public dataset in the project's layout, in place of an older import of it.
+
+    Args:
+        found: The pairs.
+        origin: Whose they are.
+        output: The dataset's folder; its parent must exist.
+        copy: Copy the images; otherwise the manifest names them where they are.
+
+    Raises:
+        DatasetError: Two images share a name, a mask holds an unknown class, or the output cannot be written or holds
+            other files.
+        RasterError: A file cannot be read, or a mask is not on its image's grid.
+    """
+    folds, official = _folds(found.pairs)
+    summaries: dict[int, ImportedFold] = {fold: ImportedFold() for fold in sorted(set(folds.values()))}
+    rows, alpha = [], False
+    with replaced_dataset(output, origin.title, frozenset()) as folder:
+        (folder / "masks").mkdir()
+        if copy:
+            (folder / "images").mkdir()
+        console = Console(stderr=True)
+        for pairs in track(_by_place(found.pairs), origin.name, console=console, disable=not sys.stderr.isatty()):
+            fold, mask = folds[pairs[0].place], f"masks/{pairs[0].place}.tif"
+            labels, alpha_here = _read_place(pairs, found.legend, folder / mask)
+            alpha |= alpha_here
+            for pair in pairs:
+                _add(summaries[fold], labels)
+                rows.append([_placed_image(pair, folder, output, copy), mask, fold])
+        _write_manifest(folder / MANIFEST, rows)
+        (folder / README).write_text(readme(origin, found.legend, _fold_rule(official), copy), encoding="utf-8")
+    return Imported(summaries, official, [*found.notes, *_remarks(found.pairs, official, alpha)])
+
+
+def no_mask(image: Path, wanted: Path) -> DatasetError:
+    """The error of an image whose mask is missing."""
+    return DatasetError(f"{image}: has no mask; wanted {wanted}; unpack the masks too, or take the image out")
+
+
+def _folds(pairs: Sequence[Pair]) -> tuple[dict[str, int], bool]:
+    names = [pair.name for pair in pairs]
+    twice = next((pair for pair in pairs if names.count(pair.name) > 1), None) if len(set(names)) < len(names) else None
+    if twice is not None:
+        both = " and ".join(str(pair.image) for pair in pairs if pair.name == twice.name)
+        raise DatasetError(f"{both} would both be called {twice.name}; import one folder at a time")
+    if {pair.held_out for pair in pairs} == {True, False}:
+        return {pair.place: HELD_OUT_FOLD if pair.held_out else TRAINING_FOLD for pair in pairs}, True
+    return {place: number % DEALT_FOLDS for number, place in enumerate(sorted({p.place for p in pairs}))}, False
+
+
+def _by_place(pairs: Sequence[Pair]) -> list[list[Pair]]:
+    places: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        places.setdefault(pair.place, []).append(pair)
+    return [places[place] for place in sorted(places)]
+
+
+def _read_place(pairs: Sequence[Pair], legend: Legend, output: Path) -> tuple[ByteMask, bool]:
+    """Write the mask of one place; returns it, and whether a band of an image is tagged as alpha."""
+    images = [read_grid(pair.image) for pair in pairs]
+    for image in images:
+        _require_one_grid(read_grid(pairs[0].mask), image)
+        _require_one_grid(image, images[0])
+    labels = read_labels(pairs[0].mask, legend)
+    place = Georeference(images[0].crs, images[0].transform)
+    write_geotiff(output, labels, place, Annotation(IGNORE, ["cropland"], colours=LABEL_COLOURS))
+    with open_raster(pairs[0].image) as dataset:
+        return labels, bool(alpha_bands(dataset))
+
+
+def _require_one_grid(grid: Grid, reference: Grid) -> None:
+    """Where only one of the two states where it lies, the same size is all that can be asked."""
+    require_same_grid(placed_on(grid, reference), placed_on(reference, grid))
+
+
+def _add(fold: ImportedFold, labels: ByteMask) -> None:
+    fold.scenes += 1
+    fold.labelled += int((labels != IGNORE).sum())
+    fold.cropland += int((labels == CROPLAND).sum())
+
+
+def _placed_image(pair: Pair, folder: Path, output: Path, copy: bool) -> str:
+    """The image as the manifest names it: a copy, or the way from the output to where it is."""
+    if copy:
+        name = f"images/{pair.name}{pair.image.suffix.lower()}"
+        shutil.copyfile(pair.image, folder / name)
+        # Where GDAL keeps what a format has no room for, a georeference among it.
+        companion = pair.image.with_name(pair.image.name + ".aux.xml")
+        if companion.is_file():
+            shutil.copyfile(companion, folder / f"{name}.aux.xml")
+        return name
+    # Only the folder is resolved: data managers keep files behind links whose targets have meaningless names.
+    image = Path(os.path.realpath(pair.image.parent)) / pair.image.name
+    try:
+        return Path(os.path.relpath(image, os.path.realpath(output))).as_posix()
+    except ValueError:  # another drive, on Windows
+        return str(image)
+
+
+def _fold_rule(official: bool) -> str:
+    if official:
+        return "fold 0 is the official validation (and test) part, fold 1 the training part"
+    return f"places are dealt to {DEALT_FOLDS} folds in turn"
+
+
+def _write_manifest(path: Path, rows: Sequence[Sequence[object]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as lines:
+        table = csv.writer(lines, lineterminator="\n")
+        table.writerow(["image", "mask", "fold"])
+        table.writerows(rows)
+
+
+def _remarks(pairs: Sequence[Pair], official: bool, alpha: bool) -> list[str]:
+    remarks = []
+    if not official and any(pair.held_out is not None for pair in pairs):
+        remarks.append("only one part of the official split is there, so places were dealt to folds in turn")
+    if alpha:
+        remarks.append("a band is tagged as alpha; if it holds data, name it in training: --data.bands=[1,2,3,4]")
+    return remarks

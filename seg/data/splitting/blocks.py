@@ -1,0 +1,114 @@
+"""Split a dataset by blocks of its ground."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+
+from seg.data.catalogue import Scene
+from seg.data.progress import tracked
+from seg.data.splitting.cells import Cells, cut_cells, trims_between
+from seg.data.splitting.dealing import deal_blocks
+from seg.data.splitting.rule import SplitRule
+from seg.data.splitting.shares import Labels
+from seg.data.splitting.write import Block
+from seg.errors import DatasetError
+from seg.labels import CROPLAND, OTHER
+from seg.raster.classes import read_classes
+from seg.raster.grid import Grid, open_raster
+from seg.raster.windows import window_grid
+
+Place = list[tuple[Scene, Grid]]
+"""Scenes that lie near each other."""
+
+_READ_SIZE = 2048
+_FAR = 1e6
+"""Blocks, in blocks, between places: far enough that they do not count as near."""
+
+
+def split_blocks(root: Path, places: list[Place], rule: SplitRule) -> list[tuple[Block, Labels]]:
+    """The blocks of all scenes with their labels; those without any label are left out.
+
+    A labelled pixel is in exactly one block, or in the guard between blocks of different folds.
+
+    Args:
+        root: The dataset, for messages.
+        places: Its scenes; those of different places are a guard apart already.
+        rule: How to split.
+
+    Raises:
+        DatasetError: A place cannot be cut, or there are too few blocks for the folds.
+        RasterError: A mask cannot be read.
+    """
+    cells = [cut_cells([grid for _, grid in place], rule.block_size_m, rule.guard_m) for place in places]
+    read = zip(tracked(places, "reading masks"), cells, strict=True)
+    labels = [_labels_of_cells(place, cut) for place, cut in read]
+    # Where each labelled cell is: place, row, column.
+    where = np.array([(n, *cell) for n, counts in enumerate(labels) for cell in np.argwhere(counts.any(axis=-1))])
+    _require_blocks(root, len(where), len(where), rule)
+    counts = np.array([labels[n][row, column] for n, row, column in where])
+    dealt = deal_blocks(counts, where[:, 1:] + _FAR * where[:, :1], rule.folds, rule.seed)
+    names = _names([scene for place in places for scene, _ in place])
+    blocks = []
+    for number, (place, cut) in enumerate(zip(tracked(places, "cutting blocks"), cells, strict=True)):
+        folds, here = np.full(cut.shape, -1), where[:, 0] == number
+        folds[tuple(where[here, 1:].T)] = dealt[here]
+        for scene, cell, window, count in _labelled_windows(place, cut, trims_between(folds)):
+            name = f"{names[scene]}_r{cell[0]:03d}_c{cell[1]:03d}"
+            blocks.append((Block(scene, name, window, int(folds[cell])), count))
+    _require_blocks(root, len(blocks), len({block.fold for block, _ in blocks}), rule)
+    return blocks
+
+
+def _labels_of_cells(place: Place, cells: Cells) -> Labels:
+    """(R, C, 2): what all scenes of a place hold in each cell."""
+    labels = np.zeros((*cells.shape, 2), dtype=np.int64)
+    for _, cell, _, count in _labelled_windows(place, cells, None):
+        labels[cell] += count
+    return labels
+
+
+def _labelled_windows(
+    place: Place, cells: Cells, trims: NDArray[np.bool_] | None
+) -> Iterator[tuple[Scene, tuple[int, int], Window, Labels]]:
+    """Scene, cell, window and labels of each window that has labels."""
+    windows: dict[int, list[tuple[tuple[int, int], Window]]] = {}
+    for number, cell, window in cells.windows(trims):
+        windows.setdefault(number, []).append((cell, window))
+    for number, of_scene in windows.items():
+        scene, _ = place[number]
+        with open_raster(scene.mask) as mask:
+            for cell, window in of_scene:
+                count = _count(mask, window)
+                if count.any():
+                    yield scene, cell, window, count
+
+
+def _count(mask: DatasetReader, window: Window) -> Labels:
+    counts = np.zeros(2, dtype=np.int64)
+    for part in window_grid(window.height, window.width, _READ_SIZE, _READ_SIZE):
+        shifted = Window(window.col_off + part.col_off, window.row_off + part.row_off, part.width, part.height)
+        classes = read_classes(mask, shifted)
+        counts += np.count_nonzero(classes == CROPLAND), np.count_nonzero(classes == OTHER)
+    return counts
+
+
+def _require_blocks(root: Path, blocks: int, filled: int, rule: SplitRule) -> None:
+    if filled < rule.folds:
+        raise DatasetError(
+            f"{root}: has {blocks} blocks of {rule.block_size_m:g} m with labels, which cannot fill {rule.folds} folds "
+            f"with a guard of {rule.guard_m:g} m; take smaller blocks, fewer folds or a smaller guard"
+        )
+
+
+def _names(scenes: Sequence[Scene]) -> dict[Scene, str]:
+    """A name for the blocks of each scene: the stem of its image, numbered where several have it."""
+    often = Counter(scene.image.stem for scene in scenes)
+    return {
+        scene: scene.image.stem if often[scene.image.stem] == 1 else f"{scene.image.stem}-{number}"
+        for number, scene in enumerate(scenes)
+    }

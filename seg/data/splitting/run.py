@@ -1,0 +1,55 @@
+"""Split a dataset into folds that share no ground, and write the split."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from seg.data.catalogue import MANIFEST, Scene, read_catalogue
+from seg.data.checks import check_scene
+from seg.data.split import FoldSummary
+from seg.data.splitting.blocks import split_blocks
+from seg.data.splitting.rule import SplitRule
+from seg.data.splitting.scenes import split_scenes, together
+from seg.data.splitting.shares import summaries
+from seg.data.splitting.write import BLOCKS, require_free, require_own_blocks, write_blocks, write_scenes
+from seg.errors import DatasetError
+
+
+def split_dataset(root: Path, output: Path, rule: SplitRule, replace: bool = False) -> list[FoldSummary]:
+    """Write the manifest of a split, and its blocks if it is one by blocks; returns what each fold holds.
+
+    No two pixels of different folds are nearer to each other than the guard.
+
+    Args:
+        root: The dataset, whose own folds, if it has some, do not count.
+        output: Folder for the manifest; the dataset's own or another.
+        rule: How to split.
+        replace: Whether a manifest in that folder may be replaced.
+
+    Raises:
+        DatasetError: The dataset is damaged or cannot fill the folds, or the output must not or cannot be written.
+        RasterError: A file cannot be read, or a mask does not fit its image.
+    """
+    require_free(output, replace)
+    scenes = read_catalogue(root, sys.maxsize)
+    if rule.by == "blocks":
+        require_own_blocks(output)
+        _require_uncut(scenes, output)
+    found = [(scene, check_scene(scene, [])) for scene in scenes]
+    places = together([grid for _, grid in found], rule.guard_m)
+    if rule.by == "scene":
+        dealt = split_scenes(root, found, places, rule)
+        write_scenes(output, [scene for scene, _ in dealt])
+        return summaries([(scene.fold, labels) for scene, labels in dealt], rule.folds)
+    blocks = split_blocks(root, [[found[index] for index in place] for place in places], rule)
+    write_blocks(output, [block for block, _ in blocks])
+    return summaries([(block.fold, labels) for block, labels in blocks], rule.folds)
+
+
+def _require_uncut(scenes: Sequence[Scene], output: Path) -> None:
+    blocks = (output / BLOCKS).resolve()
+    if any(blocks in scene.image.resolve().parents for scene in scenes):
+        raise DatasetError(
+            f"{output / MANIFEST}: lists the blocks of an earlier split, which cannot be cut again; name the uncut "
+            f"dataset with --input, or delete that file and {output / BLOCKS} to return to images/ and masks/"
+        )

@@ -1,0 +1,166 @@
+"""Write a split: the manifest, and the blocks that it names as windows of the scenes they were cut from."""
+
+import csv
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rasterio.windows import Window
+
+from seg.data.catalogue import MANIFEST, Scene
+from seg.errors import DatasetError
+from seg.raster.atomic import complete_or_absent
+from seg.raster.grid import open_raster
+from seg.raster.window_vrt import write_window_vrt
+
+BLOCKS = "blocks"
+"""Folder of the blocks, beside the manifest."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of a scene that becomes a scene of its own.
+
+    Attributes:
+        scene: What it is cut from.
+        name: Name of its files, without a suffix.
+        window: Its pixels.
+        fold: The fold in which it is held out.
+    """
+
+    scene: Scene
+    name: str
+    window: Window
+    fold: int
+
+
+def require_free(folder: Path, replace: bool) -> None:
+    """Check that a split may be written into a folder, before any work is done.
+
+    Args:
+        folder: Where the manifest shall lie; its parent must exist.
+        replace: Whether an existing manifest may be replaced.
+
+    Raises:
+        DatasetError: It is no folder, its parent is missing, or it has a manifest or blocks that must stay.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise DatasetError(f"{folder}: is a file; wanted a folder for {MANIFEST}, existing or new")
+    if not folder.exists() and not folder.parent.is_dir():
+        raise DatasetError(f"{folder}: its parent folder {folder.parent} does not exist; make it first")
+    if (folder / MANIFEST).exists() and not replace:
+        raise DatasetError(f"{folder / MANIFEST}: exists already; add --replace, or name another folder with --output")
+
+
+def require_own_blocks(folder: Path) -> None:
+    """Check that nothing is lost if the blocks in a folder are replaced: its manifest lists all of them.
+
+    Args:
+        folder: The one with the manifest.
+
+    Raises:
+        DatasetError: There are other files among them.
+    """
+    listed = _listed(folder / MANIFEST)
+    for path in sorted((folder / BLOCKS).rglob("*")):
+        # Looking at a raster in a GIS leaves its statistics beside it; they go with the raster.
+        if not path.is_dir() and path.relative_to(folder).as_posix().removesuffix(".aux.xml") not in listed:
+            raise DatasetError(f"{path}: would be lost, as {MANIFEST} does not list it; move {folder / BLOCKS} away")
+
+
+def write_scenes(folder: Path, scenes: Sequence[Scene]) -> None:
+    """Write the manifest of whole scenes.
+
+    Args:
+        folder: Where it shall lie; made where it is missing.
+        scenes: With their new folds.
+
+    Raises:
+        DatasetError: It cannot be written.
+    """
+    with _writable(folder):
+        _write_manifest(folder, scenes)
+
+
+def write_blocks(folder: Path, blocks: Sequence[Block]) -> None:
+    """Write blocks and their manifest in place of older ones; an error leaves the older ones.
+
+    Args:
+        folder: Where the manifest shall lie; made where it is missing.
+        blocks: At least one.
+
+    Raises:
+        DatasetError: They cannot be written.
+        RasterError: A scene cannot be read.
+    """
+    final = folder / BLOCKS
+    new, old = (folder / f".{BLOCKS}.{uuid.uuid4().hex}.{kind}" for kind in ("partial", "old"))
+    with _writable(folder):
+        try:
+            for kind in ("images", "masks"):
+                (new / kind).mkdir(parents=True)
+            for scene in dict.fromkeys(block.scene for block in blocks):
+                _write_files(new, final, [block for block in blocks if block.scene == scene])
+            if final.exists():
+                final.rename(old)
+            new.rename(final)
+            _write_manifest(folder, [Scene(*_files(final, block), block.fold) for block in blocks])
+        except BaseException:
+            if old.exists():
+                shutil.rmtree(final, ignore_errors=True)
+                old.rename(final)
+            raise
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        folder.mkdir(exist_ok=True)
+        yield
+    except OSError as error:
+        raise DatasetError(
+            f"{folder}: cannot be written ({error.strerror or error}); make it writable with space left, "
+            "or name another folder with --output"
+        ) from error
+
+
+def _write_files(new: Path, final: Path, blocks: Sequence[Block]) -> None:
+    scene = blocks[0].scene
+    with open_raster(scene.image) as image, open_raster(scene.mask) as mask:
+        for block in blocks:
+            for source, path in zip((image, mask), _files(new, block), strict=True):
+                write_window_vrt(path, source, block.window, final / path.parent.name)
+
+
+def _files(folder: Path, block: Block) -> tuple[Path, Path]:
+    return folder / "images" / f"{block.name}.vrt", folder / "masks" / f"{block.name}.vrt"
+
+
+def _write_manifest(folder: Path, scenes: Sequence[Scene]) -> None:
+    with (
+        complete_or_absent(folder / MANIFEST) as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["image", "mask", "fold"])
+        ordered = sorted(scenes, key=lambda scene: scene.image)
+        rows.writerows([_relative(s.image, folder), _relative(s.mask, folder), s.fold] for s in ordered)
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return Path(os.path.relpath(path, folder)).as_posix()
+
+
+def _listed(manifest: Path) -> set[str]:
+    try:
+        with manifest.open(newline="", encoding="utf-8-sig") as file:
+            return {row[column] for row in csv.DictReader(file) for column in ("image", "mask") if row.get(column)}
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return set()

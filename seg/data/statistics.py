@@ -1,0 +1,168 @@
+"""Statistics of a dataset's training scenes, streamed, and cached beside the dataset."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from seg.data.catalogue import Scene, read_catalogue
+from seg.data.checks import check_scene
+from seg.data.progress import tracked
+from seg.errors import DatasetError
+from seg.raster.atomic import complete_or_absent
+from seg.raster.chips import alpha_bands, read_chip
+from seg.raster.grid import open_raster
+from seg.raster.percentiles import SMALL_INTEGERS, BandPercentiles, statistics_with_percentiles
+from seg.raster.statistics import BandStatistics
+from seg.raster.windows import window_grid
+
+CACHE = ".cache"
+"""Folder of cached statistics in a dataset."""
+
+_VERSION = 1
+"""Of the cache: another number makes older files unread."""
+
+_READ_SIZE = 1024
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Which pixels count.
+
+    Attributes:
+        bands: 1-based band indexes.
+        nodata: A further value that means "no data", or None.
+        fold: The fold held out; None if all scenes count.
+    """
+
+    bands: tuple[int, ...]
+    nodata: float | None
+    fold: int | None
+
+
+@dataclass(frozen=True)
+class DatasetStatistics:
+    """What the valid training pixels are like.
+
+    Attributes:
+        sampling: Which pixels were counted.
+        scenes: How many scenes they come from.
+        bands: Mean and standard deviation.
+        percentiles: The 2nd and the 98th.
+    """
+
+    sampling: Sampling
+    scenes: int
+    bands: BandStatistics
+    percentiles: BandPercentiles
+
+
+def dataset_statistics(
+    root: Path, folds: int, fold: int | None, bands: Sequence[int] | None, nodata: float | None
+) -> DatasetStatistics:
+    """The statistics of a dataset's training scenes: from its cache, or else computed and put there.
+
+    Args:
+        root: The dataset.
+        folds: Number of folds.
+        fold: The fold held out; None takes all scenes.
+        bands: 1-based band indexes; all of the first image but alpha by default.
+        nodata: A further value that means "no data".
+
+    Raises:
+        DatasetError: The dataset is damaged, or no scene is left to train on.
+        RasterError: A file cannot be read, or no pixel is valid.
+    """
+    catalogue = read_catalogue(root, folds)
+    scenes = [scene for scene in catalogue if scene.fold != fold]
+    if not scenes or (fold is not None and not 0 <= fold < folds):
+        raise DatasetError(f"{root}: no training scenes with fold {fold} of {folds} held out; choose another fold")
+    with open_raster(catalogue[0].image) as image:
+        aside = set(alpha_bands(image))
+        sampling = Sampling(tuple(bands or (band for band in image.indexes if band not in aside)), nodata, fold)
+    for scene in scenes:
+        check_scene(scene, sampling.bands)
+    found = cached_statistics(root, scenes, sampling)
+    if found is None:
+        pixels = partial(valid_pixels, scenes, sampling, "reading pixels")
+        whole = all(_small_integers(scene, sampling) for scene in scenes)
+        found = DatasetStatistics(sampling, len(scenes), *statistics_with_percentiles(pixels, whole))
+        _store(_cache_file(root, scenes, sampling), found)
+    return found
+
+
+def valid_pixels(
+    scenes: Sequence[Scene], sampling: Sampling, progress: str | None = None
+) -> Iterator[npt.NDArray[np.float32]]:
+    """The valid pixels of scenes, (C, N), window by window.
+
+    Args:
+        scenes: In the order in which they are read.
+        sampling: Which pixels count.
+        progress: What a progress bar says; none by default.
+    """
+    nothing = [0.0] * len(sampling.bands)
+    for scene in tracked(scenes, progress) if progress else scenes:
+        with open_raster(scene.image) as image:
+            for window in window_grid(image.height, image.width, _READ_SIZE, _READ_SIZE):
+                chip = read_chip(image, window, sampling.bands, nothing, sampling.nodata)
+                yield chip.image[:, chip.valid]
+
+
+def cached_statistics(root: Path, scenes: Sequence[Scene], sampling: Sampling) -> DatasetStatistics | None:
+    """The statistics that the dataset's cache has of just these scenes, unchanged since; None if it has none.
+
+    Args:
+        root: The dataset.
+        scenes: The training scenes, in the order in which they are read.
+        sampling: Which pixels count.
+    """
+    if not (root / CACHE).is_dir():
+        return None
+    try:
+        held = json.loads(_cache_file(root, scenes, sampling).read_text(encoding="utf-8"))
+        bands = BandStatistics(tuple(held["bands"]["mean"]), tuple(held["bands"]["std"]), held["bands"]["count"])
+        percentiles = BandPercentiles(*(tuple(held["percentiles"][name]) for name in ("low", "high", "error")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return DatasetStatistics(sampling, len(scenes), bands, percentiles)
+
+
+def _store(path: Path, statistics: DatasetStatistics) -> None:
+    try:
+        path.parent.mkdir(exist_ok=True)
+        with complete_or_absent(path) as partial_path:
+            partial_path.write_text(json.dumps(asdict(statistics), indent=1) + "\n", encoding="utf-8")
+    except OSError:
+        # A dataset that one may only read has no cache; nothing else depends on it.
+        return
+
+
+def _cache_file(root: Path, scenes: Sequence[Scene], sampling: Sampling) -> Path:
+    files = [(file, file.stat()) for scene in scenes for file in _files(scene.image)]
+    # Relative, so that the cache stays true however the dataset is named and wherever it is moved.
+    sizes = [(os.path.relpath(file, root), found.st_size, found.st_mtime_ns) for file, found in files]
+    names = [os.path.relpath(scene.image, root) for scene in scenes]
+    nodata = None if sampling.nodata is None else float(sampling.nodata)
+    key = json.dumps([_VERSION, names, sizes, sampling.bands, nodata, sampling.fold])
+    return root / CACHE / f"statistics-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+
+
+def _files(image: Path) -> list[Path]:
+    """The files that an image consists of, the sources of a VRT and their sources among them."""
+    with open_raster(image) as dataset:
+        files = [Path(name) for name in dataset.files]
+    inner = [file for file in files if file.suffix.lower() == ".vrt" and file.resolve() != image.resolve()]
+    existing = {file for file in files if file.is_file()}
+    return sorted(existing.union(*(_files(file) for file in inner)))
+
+
+def _small_integers(scene: Scene, sampling: Sampling) -> bool:
+    with open_raster(scene.image) as image:
+        return {image.dtypes[band - 1] for band in sampling.bands} <= SMALL_INTEGERS

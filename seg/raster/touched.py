@@ -1,0 +1,74 @@
+"""Which pixels the edges of polygons pass through, in integers, so that no rounding depends on the window."""
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from rasterio.windows import Window
+
+from seg.raster.chips import BoolMask
+
+STEPS = 256
+"""Vertices lie on a lattice of so many steps a pixel: 4 cm at 10 m. A power of two, so floats hold them exactly."""
+
+Integers = npt.NDArray[np.int64]
+Polygons = npt.NDArray[np.object_]
+
+
+def on_lattice(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Coordinates in pixels, moved to the nearest point of the lattice."""
+    rounded: npt.NDArray[np.float64] = np.rint(xy * STEPS) / STEPS
+    return rounded
+
+
+def crossed_pixels(polygons: Polygons, window: Window) -> BoolMask:
+    """The pixels of a window whose interior an edge of a polygon passes through, (H, W).
+
+    An edge that runs along the border between two pixels passes through neither.
+
+    Args:
+        polygons: Polygons in pixels of the raster, their vertices on the lattice.
+        window: Where to look.
+    """
+    height, width = int(window.height), int(window.width)
+    starts, ends = _segments(polygons, window)
+    segment, row = _rows_crossed(starts[:, 1], ends[:, 1], height)
+    first, last = _columns_crossed(starts[segment], ends[segment], row)
+    inside = (first < width) & (last >= 0) & (first <= last)
+    row, first, last = row[inside], np.maximum(first[inside], 0), np.minimum(last[inside], width - 1)
+    steps = np.zeros((height, width + 1), dtype=np.int32)
+    np.add.at(steps, (row, first), 1)
+    np.add.at(steps, (row, last + 1), -1)
+    crossed: BoolMask = steps[:, :width].cumsum(axis=1) > 0
+    return crossed
+
+
+def _segments(polygons: Polygons, window: Window) -> tuple[Integers, Integers]:
+    """Both ends of every edge, (N, 2) each, downwards, in steps from the window's corner."""
+    xy, ring = shapely.get_coordinates(shapely.get_rings(polygons), return_index=True)
+    points = np.rint(xy * STEPS).astype(np.int64) - np.array([window.col_off, window.row_off], dtype=np.int64) * STEPS
+    joined = ring[1:] == ring[:-1]
+    starts, ends = points[:-1][joined], points[1:][joined]
+    upwards = (starts[:, 1] > ends[:, 1])[:, None]
+    return np.where(upwards, ends, starts), np.where(upwards, starts, ends)
+
+
+def _rows_crossed(top: Integers, bottom: Integers, height: int) -> tuple[Integers, Integers]:
+    """Pairs of a segment's index and a row of the window whose interior it passes through."""
+    first = np.maximum(top // STEPS, 0)
+    last = np.minimum(-(-bottom // STEPS) - 1, height - 1)
+    count = np.maximum(last - first + 1, 0)
+    segment = np.repeat(np.arange(len(top)), count)
+    row = first[segment] + np.arange(len(segment)) - (np.cumsum(count) - count)[segment]
+    return segment, row
+
+
+def _columns_crossed(starts: Integers, ends: Integers, row: Integers) -> tuple[Integers, Integers]:
+    """First and last column whose interior each segment passes through within its row; none if first is the larger."""
+    (x, y), (dx, dy) = starts.T, (ends - starts).T
+    level = dy == 0
+    # x at both borders of the row, times the segment's height: as fractions these are exact.
+    scale = np.where(level, 1, dy)
+    at_top = x * scale + np.where(level, 0, np.maximum(row * STEPS - y, 0) * dx)
+    at_bottom = x * scale + np.where(level, dx, np.minimum((row + 1) * STEPS - y, dy) * dx)
+    left, right = np.minimum(at_top, at_bottom), np.maximum(at_top, at_bottom)
+    return left // (STEPS * scale), -(-right // (STEPS * scale)) - 1

@@ -1,0 +1,102 @@
+"""A small image, labels on it and the command that burns them, for the tests of `prepare.py burn`.
+
+The image has 20x30 pixels of 10 m, its upper left corner at 500000 E, 5000000 N in EPSG:32633.
+"""
+
+import contextlib
+import importlib.util
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pyogrio
+import rasterio
+import shapely
+from numpy.typing import NDArray
+from rasterio import Affine
+
+from seg.labels import CROPLAND, OTHER
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "prepare.py"
+UTM_33N = "EPSG:32633"
+HEIGHT, WIDTH = 20, 30
+
+Run = Callable[..., tuple[int, str, str]]
+Labels = Callable[..., Path]
+MaskOf = Callable[..., NDArray[np.uint8]]
+
+
+def field(left: float, top: float, right: float, bottom: float) -> shapely.Polygon:
+    """A rectangle by its pixels, in EPSG:32633."""
+    return shapely.box(500_000 + 10 * left, 5_000_000 - 10 * bottom, 500_000 + 10 * right, 5_000_000 - 10 * top)
+
+
+FIELDS = [field(2, 2, 10, 10), field(10, 2, 20, 10), field(2, 12, 20, 18)]
+
+
+def drawn(*squares: tuple[int, tuple[int, int, int, int]], outside: int = OTHER) -> NDArray[np.uint8]:
+    """A mask with labels in rectangles (left, top, right, bottom), later ones over earlier ones."""
+    mask = np.full((HEIGHT, WIDTH), outside, dtype=np.uint8)
+    for label, (left, top, right, bottom) in squares:
+        mask[top:bottom, left:right] = label
+    return mask
+
+
+ALL = drawn((CROPLAND, (2, 2, 20, 10)), (CROPLAND, (2, 12, 20, 18)))
+"""The mask of FIELDS."""
+
+
+def run_burn(*words: object) -> tuple[int, str, str]:
+    """Exit status, standard output and standard error of `prepare.py burn`."""
+    spec = importlib.util.spec_from_file_location("prepare", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = module.main(["burn", *map(str, words)])
+    return status, out.getvalue(), err.getvalue()
+
+
+def write_image(folder: Path) -> Path:
+    """The image."""
+    place = {"crs": UTM_33N, "transform": Affine(10, 0, 500_000, 0, -10, 5_000_000)}
+    shape = {"count": 1, "height": HEIGHT, "width": WIDTH, "dtype": "uint16"}
+    with rasterio.open(folder / "image.tif", "w", driver="GTiff", **place, **shape) as dataset:
+        dataset.write(np.ones((1, HEIGHT, WIDTH), dtype=np.uint16))
+    return folder / "image.tif"
+
+
+def write_labels(
+    folder: Path, shapes: object = FIELDS, name: str = "labels.gpkg", to: object = None, **columns: object
+) -> Path:
+    """A vector file, its shapes given in EPSG:32633 and brought into the CRS `to`."""
+    frame = geopandas.GeoDataFrame(columns, geometry=list(shapes), crs=UTM_33N)  # type: ignore[call-overload]
+    frame = frame if to is None else frame.to_crs(to)
+    path = folder / name
+    frame.to_parquet(path) if path.suffix == ".parquet" else pyogrio.write_dataframe(frame, path)
+    return path
+
+
+def burnt_mask(image: Path, labels: Path, *options: object) -> NDArray[np.uint8]:
+    """The pixels that `burn` writes, when it says nothing on standard error."""
+    output = image.with_name("mask.tif")
+    status, _, err = run_burn("--image", image, "--labels", labels, "--output", output, *options)
+    assert (status, err) == (0, "")
+    with rasterio.open(output) as dataset:
+        pixels: NDArray[np.uint8] = dataset.read(1)
+    return pixels
+
+
+def refused(image: Path, labels: Path, output: Path, *options: object) -> str:
+    """The one line on standard error of a run that writes nothing."""
+    before = sorted(output.parent.rglob("*"))
+    status, out, err = run_burn("--image", image, "--labels", labels, "--output", output, *options)
+    assert (status, out) == (2, "")
+    [line] = err.splitlines()
+    assert line.startswith("error: ")
+    assert sorted(output.parent.rglob("*")) == before
+    return line

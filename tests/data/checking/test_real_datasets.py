@@ -1,0 +1,35 @@
+"""Real datasets without a defect; skipped where they are not at hand."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from seg.data.checking.check import Options, check_dataset
+from seg.data.checking.findings import Severity
+
+SCENES = Path(os.environ.get("CROPLAND_SEG_SCENES", Path(__file__).parents[4] / "shared" / "data"))
+
+
+@pytest.mark.parametrize(
+    ("name", "notes"),
+    [
+        ("preligens_s2glc", []),
+        ("dk_lpis_s2", ["one-scene"]),
+        ("landsat8_parana_sparse", ["one-scene", "zero-pixels", "sparse-labels"]),
+    ],
+)
+def test_real_dataset_has_notes_alone(name: str, notes: list[str]) -> None:
+    if not (SCENES / name).is_dir():
+        pytest.skip(f"no folder {name} in the scenes; set CROPLAND_SEG_SCENES to the folder that holds it")
+    findings = check_dataset(SCENES / name, Options()).findings
+    assert [finding.kind for finding in findings] == notes
+    assert {finding.severity for finding in findings} <= {Severity.NOTE}
+
+
+def test_demo_dataset_has_notes_alone(tmp_path: Path) -> None:
+    pytest.importorskip("tensorly")
+    from seg.data.sources.indian_pines import write_indian_pines
+
+    write_indian_pines(tmp_path / "demo")
+    assert {finding.kind for finding in check_dataset(tmp_path / "demo", Options()).findings} == {"one-class-scene"}

@@ -1,0 +1,74 @@
+"""What looks like a defect and is none, and what is only worth a note."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rasterio.enums import ColorInterp
+
+from seg.data.catalogue import Scene
+from seg.data.checking import structure
+from seg.data.checking.pixels import Reading
+from seg.data.checking.scenes import check_one
+
+WriteRaster = Callable[..., Path]
+
+
+@pytest.fixture
+def findings_of(write_raster: WriteRaster, tmp_path: Path) -> Callable[..., list[tuple[str, str]]]:
+    """A function that checks an image of the pixels and profile given; its mask is half cropland."""
+
+    def check(pixels: np.ndarray, bands: tuple[int, ...] = (1, 2), **profile: object) -> list[tuple[str, str]]:
+        mask = np.zeros(pixels.shape[1:], np.uint8)
+        mask[:, ::2] = 1
+        scene = Scene(
+            write_raster(tmp_path / "image.tif", pixels, **profile), write_raster(tmp_path / "mask.tif", mask), 0
+        )
+        return [(finding.severity.value, finding.kind) for finding in check_one(scene, Reading(bands)).findings]
+
+    return check
+
+
+def pixels(bands: int, dtype: type = np.float32) -> np.ndarray:
+    return np.random.default_rng(0).integers(1, 200, (bands, 10, 10)).astype(dtype)
+
+
+def test_nan_is_nodata(findings_of: Callable[..., list[tuple[str, str]]]) -> None:
+    image = pixels(2)
+    image[:, 0] = np.nan
+    assert findings_of(image) == []
+
+
+@pytest.mark.parametrize("how", ["nodata", "mask"])
+def test_infinite_values_that_are_masked_are_no_finding(
+    findings_of: Callable[..., list[tuple[str, str]]], how: str
+) -> None:
+    image = pixels(2)
+    image[:, 0] = np.inf
+    profile = {"nodata": np.inf} if how == "nodata" else {"mask": np.isfinite(image[0])}
+    assert findings_of(image, **profile) == []
+
+
+def test_alpha_band_of_two_values_is_a_note(findings_of: Callable[..., list[tuple[str, str]]]) -> None:
+    image = pixels(3, np.uint8)
+    image[2] = 255
+    image[2, :3] = 0
+    meanings = [ColorInterp.gray, ColorInterp.undefined, ColorInterp.alpha]
+    assert findings_of(image, meanings=meanings) == [("note", "alpha-band")]
+
+
+def test_zeros_of_a_single_band_are_a_note(findings_of: Callable[..., list[tuple[str, str]]]) -> None:
+    image = pixels(1)
+    image[:, :2] = 0
+    assert findings_of(image, bands=(1,)) == [("note", "zero-pixels")]
+
+
+def test_what_training_refuses_for_a_reason_unknown_here_is_an_error(
+    findings_of: Callable[..., list[tuple[str, str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(scene: Scene, bands: tuple[int, ...]) -> None:
+        raise structure.RasterError(f"{scene.image}: is not liked")
+
+    monkeypatch.setattr(structure, "check_scene", refuse)
+    assert findings_of(pixels(2)) == [("error", "unfit")]

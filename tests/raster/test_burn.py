@@ -1,0 +1,218 @@
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import rasterio.features
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rasterio import Affine
+from rasterio.crs import CRS
+from rasterio.windows import Window
+
+from seg.errors import RasterError
+from seg.labels import CROPLAND, IGNORE, OTHER
+from seg.raster.burn import Layer, burn_window, burnt_windows, class_layers, edge_layer, write_mask
+from seg.raster.chips import ByteMask
+from seg.raster.grid import Grid
+from seg.raster.touched import on_lattice
+
+HEIGHT, WIDTH = 26, 23
+WHOLE = Window(0, 0, WIDTH, HEIGHT)
+
+
+def grid_of(height: int, width: int) -> Grid:
+    transform = Affine(10, 0, 500_000, 0, -10, 5_000_000)
+    return Grid(Path("image.tif"), height, width, 1, CRS.from_epsg(32633), transform, None, "uint8")
+
+
+def burnt(
+    layers: Sequence[Layer], size: int, outside: int = OTHER, shape: tuple[int, int] = (HEIGHT, WIDTH)
+) -> ByteMask:
+    """A mask put together from windows; a pixel that no window covers stays 7."""
+    mask = np.full(shape, 7, dtype=np.uint8)
+    for window, labels in burnt_windows(list(layers), grid_of(*shape), outside, size):
+        mask[window.toslices()] = labels
+    return mask
+
+
+def array_of(*polygons: shapely.Polygon) -> np.ndarray:
+    return np.array(polygons, dtype=object)
+
+
+def cropland(*polygons: shapely.Polygon, all_touched: bool = False) -> list[Layer]:
+    return class_layers(array_of(*polygons), np.full(len(polygons), CROPLAND, dtype=np.uint8), all_touched)
+
+
+@st.composite
+def polygon(draw: st.DrawFn) -> shapely.Polygon:
+    """A polygon whose vertices fall on pixel corners and centres as often as beside them."""
+    steps = draw(st.sampled_from([1, 2, 3, 256]))
+    place = st.tuples(*[st.integers(-8 * steps, 34 * steps)] * 2)
+    points = draw(st.lists(place, min_size=3, max_size=6, unique=True))
+    shape = shapely.make_valid(shapely.Polygon(np.array(points) / steps))
+    parts = [part for part in shapely.get_parts(shapely.get_parts(shape)) if part.geom_type == "Polygon"]
+    return parts[0] if parts else shapely.box(2, 2, 5, 5)
+
+
+polygons = st.lists(polygon(), min_size=1, max_size=4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(shapes=polygons, data=st.data(), all_touched=st.booleans(), buffer=st.integers(0, 3), size=st.integers(1, 30))
+def test_mask_is_the_same_for_windows_of_any_size(
+    shapes: list[shapely.Polygon], data: st.DataObject, all_touched: bool, buffer: int, size: int
+) -> None:
+    labels = np.array([data.draw(st.sampled_from([OTHER, CROPLAND, IGNORE])) for _ in shapes], dtype=np.uint8)
+    layers = class_layers(array_of(*shapes), labels, all_touched)
+    layers += [edge_layer(array_of(*shapes), buffer)] if buffer else []
+    np.testing.assert_array_equal(burnt(layers, size), burn_window(layers, WHOLE, OTHER))
+
+
+@settings(max_examples=60, deadline=None)
+@given(shapes=polygons, size=st.integers(3, 30))
+def test_windows_together_equal_rasterio_on_the_whole(shapes: list[shapely.Polygon], size: int) -> None:
+    placed = shapely.transform(array_of(*shapes), on_lattice)
+    whole = rasterio.features.rasterize(placed, (HEIGHT, WIDTH), dtype="uint8")
+    np.testing.assert_array_equal(burnt(cropland(*shapes), size), whole)
+
+
+@settings(max_examples=30, deadline=None)
+@given(shape=polygon(), size=st.integers(5, 30))
+def test_all_touched_burns_exactly_the_pixels_that_a_polygon_covers_a_part_of(
+    shape: shapely.Polygon, size: int
+) -> None:
+    placed = shapely.transform(shape, on_lattice)
+    x, y = np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))
+    covered = shapely.area(shapely.intersection(shapely.box(x, y, x + 1, y + 1), placed)) > 1e-9
+    np.testing.assert_array_equal(burnt(cropland(shape, all_touched=True), size) == CROPLAND, covered)
+
+
+def test_all_touched_adds_no_pixels_around_a_polygon_on_the_pixel_grid() -> None:
+    square = shapely.box(3, 4, 9, 11)
+    np.testing.assert_array_equal(burnt(cropland(square, all_touched=True), 8), burnt(cropland(square), 8))
+
+
+def test_all_touched_burns_a_polygon_smaller_than_a_pixel() -> None:
+    mask = burnt(cropland(shapely.box(5.1, 6.1, 5.2, 6.2), all_touched=True), 4)
+    assert np.argwhere(mask == CROPLAND).tolist() == [[6, 5]]
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 2, 0]])
+def test_ignore_wins_over_cropland_and_cropland_over_other_in_any_order(order: list[int]) -> None:
+    shapes = array_of(shapely.box(0, 0, 9, 9), shapely.box(3, 0, 9, 9), shapely.box(6, 0, 9, 9))
+    labels = np.array([OTHER, CROPLAND, IGNORE], dtype=np.uint8)
+    mask = burnt(class_layers(shapes[order], labels[order], False), 5, outside=IGNORE)
+    assert mask[0].tolist() == [OTHER] * 3 + [CROPLAND] * 3 + [IGNORE] * (WIDTH - 6)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_edges_are_ignored_so_many_pixels_to_both_sides(width: int) -> None:
+    field = shapely.box(8, 8, 18, 18)
+    mask = burnt([*cropland(field), edge_layer(array_of(field), width)], 7)
+    line = [OTHER] * (8 - width) + [IGNORE] * 2 * width + [CROPLAND] * (10 - 2 * width) + [IGNORE] * 2 * width
+    assert mask[13].tolist() == line + [OTHER] * (WIDTH - len(line))
+    assert mask[:, 13].tolist() == line + [OTHER] * (HEIGHT - len(line))
+
+
+def test_edge_between_two_touching_parcels_is_ignored() -> None:
+    fields = array_of(shapely.box(0, 0, 10, 26), shapely.box(10, 0, 23, 26))
+    mask = burnt([*cropland(*fields), edge_layer(fields, 1)], 9)
+    assert np.flatnonzero(mask[13] == IGNORE).tolist() == [0, 9, 10, 22]
+
+
+def test_edge_of_a_hole_is_ignored() -> None:
+    field = shapely.box(2, 2, 20, 20).difference(shapely.box(8, 8, 14, 14))
+    mask = burnt([*cropland(field), edge_layer(array_of(field), 1)], 9)
+    assert np.flatnonzero(mask[11] == IGNORE).tolist() == [1, 2, 7, 8, 13, 14, 19, 20]
+    assert mask[11, 11] == OTHER
+
+
+def test_ignored_edges_are_the_pixels_whose_centre_lies_near_an_edge() -> None:
+    field = shapely.Polygon([(3.3, 4.1), (19.7, 7.2), (11.4, 21.9)])
+    mask = burnt([edge_layer(array_of(field), 3)], 10)
+    x, y = np.meshgrid(np.arange(WIDTH) + 0.5, np.arange(HEIGHT) + 0.5)
+    distance = shapely.distance(shapely.points(x, y), field.boundary)
+    clear = np.abs(distance - 3) > 0.03  # where the polygon that stands for a circle decides
+    assert clear.mean() > 0.95
+    np.testing.assert_array_equal((mask == IGNORE)[clear], (distance < 3)[clear])
+
+
+def test_hole_keeps_the_label_of_outside() -> None:
+    field = shapely.box(2, 2, 20, 20).difference(shapely.box(8, 8, 14, 14))
+    mask = burnt(cropland(field), 6, outside=IGNORE)
+    assert (mask[11, 11], mask[4, 4], mask[0, 0]) == (IGNORE, CROPLAND, IGNORE)
+
+
+def test_only_polygons_near_a_window_are_rasterised(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    rasterize = rasterio.features.rasterize
+
+    def counted(shapes: Sequence[object], *args: object, **kwargs: object) -> object:
+        seen.append(len(shapes))
+        return rasterize(shapes, *args, **kwargs)
+
+    monkeypatch.setattr(rasterio.features, "rasterize", counted)
+    fields = [shapely.box(x + 0.2, y + 0.2, x + 0.8, y + 0.8) for x in range(20) for y in range(20)]
+    burn_window(cropland(*fields), Window(4, 4, 2, 2), OTHER)
+    assert seen == [4]
+
+
+@pytest.mark.parametrize("size", [64, 2048])
+def test_file_has_the_image_grid_and_counts_its_pixels(tmp_path: Path, size: int) -> None:
+    grid = grid_of(600, 700)
+    layers = cropland(shapely.box(10, 20, 650, 530))
+    counts = write_mask(tmp_path / "mask.tif", grid, burnt_windows(layers, grid, OTHER, size))
+    assert (counts[CROPLAND], counts.sum()) == (640 * 510, 600 * 700)
+    with rasterio.open(tmp_path / "mask.tif") as mask:
+        assert (mask.height, mask.width, mask.crs, mask.transform) == (600, 700, grid.crs, grid.transform)
+        assert (mask.dtypes, mask.nodata, mask.profile["tiled"]) == (("uint8",), IGNORE, True)
+        assert mask.compression is not None
+        assert mask.compression.name == "deflate"
+        np.testing.assert_array_equal(mask.read(1), burnt(layers, 700, shape=(600, 700)))
+
+
+def test_windows_are_burnt_one_after_the_other_as_they_are_written(tmp_path: Path) -> None:
+    grid = grid_of(64, 64)
+    alive: list[str] = []
+
+    def parts() -> Iterator[tuple[Window, ByteMask]]:
+        for window, labels in burnt_windows(cropland(shapely.box(0, 0, 9, 9)), grid, OTHER, 16):
+            alive.append("burnt")
+            yield window, labels
+            alive.append("written")
+
+    write_mask(tmp_path / "mask.tif", grid, parts())
+    assert alive == ["burnt", "written"] * 16
+
+
+def test_failure_midway_leaves_the_older_mask_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "mask.tif").write_bytes(b"older")
+
+    def parts() -> Iterator[tuple[Window, ByteMask]]:
+        yield Window(0, 0, 4, 4), np.zeros((4, 4), dtype=np.uint8)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_mask(tmp_path / "mask.tif", grid_of(8, 8), parts())
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("mask.tif", b"older")]
+
+
+def test_folder_that_cannot_be_written_is_an_error_with_the_path(unwritable: Path) -> None:
+    grid = grid_of(8, 8)
+    with pytest.raises(RasterError, match=r"mask\.tif: cannot be written"):
+        write_mask(unwritable / "mask.tif", grid, burnt_windows([], grid, OTHER))
+
+
+def test_published_mask_is_what_its_own_polygons_burn_to() -> None:
+    scenes = Path(os.environ.get("CROPLAND_SEG_SCENES", Path(__file__).parents[3] / "shared" / "data"))
+    path = scenes / "dk_lpis_s2" / "masks" / "dk_lpis_2016.tif"
+    if not path.is_file():
+        pytest.skip(f"{path} is not here")
+    with rasterio.open(path) as dataset:
+        mask = dataset.read(1)
+    shapes = [shapely.geometry.shape(shape) for shape, value in rasterio.features.shapes(mask) if value == CROPLAND]
+    np.testing.assert_array_equal(burnt(cropland(*shapes), 100, shape=mask.shape), mask)

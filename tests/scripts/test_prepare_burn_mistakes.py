@@ -1,0 +1,180 @@
+"""What `prepare.py burn` refuses: one line on standard error, exit status 2, and no file written."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pyogrio
+import pytest
+import shapely
+from rasterio import Affine
+
+from burn_bench import (
+    FIELDS,
+    HEIGHT,
+    UTM_33N,
+    WIDTH,
+    Labels,
+    field,
+    refused,
+    write_image,
+    write_labels,
+)
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    return write_image(tmp_path)
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Labels:
+    return partial(write_labels, tmp_path)
+
+
+BAD_OPTIONS = [
+    (["--column", "kind", "--cropland=wheat"], "labels.gpkg: has no column 'kind'; wanted one of 'crop', 'code'"),
+    (["--column", "crop", "--cropland=weat"], "column 'crop' has none of the values 'weat'; wanted some of 'maize'"),
+    (["--column", "crop"], "column is 'crop'; wanted --cropland too"),
+    (["--cropland", "wheat"], "name it with --column"),
+    (["--ignore", "wheat"], "name it with --column"),
+    (["--column=crop", "--cropland=wheat", "--ignore-where=code=1"], "wanted one or the other"),
+    (["--column=crop", "--cropland=wheat", "--ignore=wheat"], "'wheat' is both in --cropland and in --ignore"),
+    (["--where", "size > 3"], "cannot filter by 'size > 3'"),
+    (["--where", "code >"], "cannot filter by 'code >'"),
+    (["--where", "code > 100"], "no feature meets the condition 'code > 100'"),
+    (["--cropland-where", "code > 100"], "no feature meets the condition 'code > 100'"),
+    (["--layer", "parcels"], "labels.gpkg: has no layer 'parcels' of geometries; wanted one of 'labels'"),
+    (["--ignore-buffer=-1"], "ignore-buffer is -1; wanted 0 or more"),
+    (["--outside", "cropland"], "--outside is 'cropland'; wanted other or ignore"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), BAD_OPTIONS, ids=lambda value: " ".join(value)[:40])
+def test_options_that_do_not_fit_the_labels_are_one_line(
+    image: Path, labels: Labels, tmp_path: Path, options: list[str], message: str
+) -> None:
+    path = labels(crop=["wheat", "maize", "oats"], code=[1, 2, 3])
+    assert message in refused(image, path, tmp_path / "mask.tif", *options)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none.gpkg", None, "none.gpkg: no such file"),
+        ("text.gpkg", "hello", "text.gpkg: not a readable vector file"),
+        ("text.parquet", "hello", "text.parquet: not a readable vector file"),
+        ("table.csv", "a,b\n1,2\n", "table.csv: holds no layer with geometries"),
+    ],
+)
+def test_file_without_vectors_is_one_line(
+    image: Path, tmp_path: Path, name: str, content: str | None, message: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    assert message in refused(image, tmp_path / name, tmp_path / "mask.tif")
+
+
+@pytest.mark.parametrize(
+    "shape", [shapely.Point(500_050, 4_999_950), shapely.LineString([(500_050, 4_999_950), (500_090, 4_999_950)])]
+)
+def test_points_and_lines_are_one_line(image: Path, labels: Labels, tmp_path: Path, shape: shapely.Geometry) -> None:
+    line = refused(image, labels([*FIELDS, shape], name="a.geojson"), tmp_path / "mask.tif")
+    assert f"1 of 4 features are no polygons but {shape.geom_type}" in line
+
+
+def test_several_layers_without_a_choice_are_one_line(image: Path, labels: Labels, tmp_path: Path) -> None:
+    path = labels()
+    pyogrio.write_dataframe(geopandas.GeoDataFrame(geometry=FIELDS, crs=UTM_33N), path, layer="second", append=True)
+    assert "has 2 layers, 'labels', 'second'; choose one" in refused(image, path, tmp_path / "mask.tif")
+
+
+def test_labels_without_a_crs_are_one_line(image: Path, labels: Labels, tmp_path: Path) -> None:
+    path = labels(name="a.shp")
+    path.with_suffix(".prj").unlink()
+    assert "a.shp: states no CRS" in refused(image, path, tmp_path / "mask.tif")
+
+
+@pytest.mark.parametrize("shape", [field(100, 100, 110, 110), field(WIDTH + 1, 2, WIDTH + 5, 6), field(-2, -2, 0, 0)])
+@pytest.mark.parametrize("crs", [UTM_33N, "EPSG:4326"])
+def test_labels_beside_the_image_are_one_line(
+    image: Path, labels: Labels, tmp_path: Path, shape: shapely.Polygon, crs: str
+) -> None:
+    line = refused(image, labels([shape.buffer(-1)], to=crs), tmp_path / "mask.tif", "--ignore-buffer=3")
+    assert f"none of its polygons lies on {image}" in line
+
+
+@pytest.mark.parametrize(
+    ("place", "lacking"),
+    [({"crs": None}, "CRS missing"), ({"transform": Affine.identity()}, "transform missing")],
+)
+def test_image_without_a_georeference_is_one_line(
+    labels: Labels,
+    tmp_path: Path,
+    write_raster: Callable[..., Path],
+    place: dict[str, object],
+    lacking: str,
+) -> None:
+    image = write_raster(tmp_path / "image.tif", np.ones((HEIGHT, WIDTH), dtype=np.uint8), **place)
+    line = refused(image, labels(), tmp_path / "mask.tif")
+    assert f"{image}: has no valid georeference ({lacking})" in line
+
+
+def test_missing_image_is_one_line(labels: Labels, tmp_path: Path) -> None:
+    assert "none.tif: no such file" in refused(tmp_path / "none.tif", labels(), tmp_path / "mask.tif")
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("image.tif", "image.tif: is an input, which the mask would replace"),
+        ("mask.png", "mask.png: masks are GeoTIFF"),
+        (".", "is a folder, but"),
+    ],
+)
+def test_output_that_cannot_be_is_one_line(
+    image: Path, labels: Labels, tmp_path: Path, output: str, message: str
+) -> None:
+    assert message in refused(image, labels(), tmp_path / output)
+
+
+def test_output_in_a_folder_that_does_not_exist_is_one_line(image: Path, labels: Labels, tmp_path: Path) -> None:
+    assert "does not exist; make it first" in refused(image, labels(), tmp_path / "nowhere" / "mask.tif")
+
+
+def test_folder_of_images_as_its_own_output_is_one_line(
+    labels: Labels, tmp_path: Path, write_raster: Callable[..., Path]
+) -> None:
+    write_raster(tmp_path / "images" / "a.tif", np.ones((HEIGHT, WIDTH), dtype=np.uint8))
+    assert "a.tif: is an input" in refused(tmp_path / "images", labels(), tmp_path / "images")
+
+
+def test_folder_without_images_or_with_two_of_one_stem_is_one_line(
+    labels: Labels, tmp_path: Path, write_raster: Callable[..., Path]
+) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    assert "images: holds no image" in refused(folder, labels(), tmp_path / "masks")
+    for name in ("a.tif", "a.tiff"):
+        write_raster(folder / name, np.ones((HEIGHT, WIDTH), dtype=np.uint8))
+    assert "a.tiff: shares its stem with a.tif" in refused(folder, labels(), tmp_path / "masks")
+
+
+def test_one_bad_image_in_a_folder_is_found_before_a_mask_is_written(
+    labels: Labels, tmp_path: Path, write_raster: Callable[..., Path]
+) -> None:
+    pixels = np.ones((HEIGHT, WIDTH), dtype=np.uint8)
+    write_raster(tmp_path / "images" / "a.tif", pixels)
+    write_raster(tmp_path / "images" / "b.tif", pixels, crs=None)
+    assert "b.tif: has no valid georeference" in refused(tmp_path / "images", labels(), tmp_path / "masks")
+
+
+def test_file_in_the_way_of_the_folder_of_masks_is_one_line(
+    labels: Labels, tmp_path: Path, write_raster: Callable[..., Path]
+) -> None:
+    write_raster(tmp_path / "images" / "a.tif", np.ones((HEIGHT, WIDTH), dtype=np.uint8))
+    (tmp_path / "masks").write_text("mine")
+    assert "masks: cannot be made a folder" in refused(tmp_path / "images", labels(), tmp_path / "masks")
+    assert (tmp_path / "masks").read_text() == "mine"

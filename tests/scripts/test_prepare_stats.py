@@ -1,0 +1,66 @@
+import importlib.util
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare.py"
+
+Main = Callable[[Sequence[str]], int]
+MakeDataset = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def main() -> Main:
+    spec = importlib.util.spec_from_file_location("prepare", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    function: Main = module.main
+    return function
+
+
+@pytest.fixture
+def root(make_dataset: MakeDataset, tmp_path: Path) -> Path:
+    return make_dataset(tmp_path / "data")
+
+
+def test_stats_prints_a_line_a_band(main: Main, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stats", f"--input={root}", "--bands=[3,1]"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"{root}: ")
+    assert lines[0].endswith(" valid pixels of 4 scenes, fold 0 held out")
+    assert [line.split()[0] for line in lines[1:]] == ["band", "3", "1"]
+    _, mean, std, low, high = (float(word) for word in lines[2].split())
+    assert low < mean - std < mean + std < high
+
+
+def test_stats_as_json_holds_all_figures(main: Main, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stats", f"--input={root}", "--json", "--fold=null"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["dataset"], found["scenes"]) == (str(root), 5)
+    assert found["sampling"] == {"bands": [1, 2, 3], "nodata": None, "fold": None}
+    assert len(found["bands"]["mean"]) == len(found["percentiles"]["high"]) == 3
+
+
+def test_the_demo_dataset_can_be_replaced_after_its_statistics(main: Main, tmp_path: Path) -> None:
+    demo = tmp_path / "demo"
+    words = ["demo", "--output", str(demo)]
+    assert [main(words), main(["stats", f"--input={demo}"]), main(words)] == [0, 0, 0]
+    assert not (demo / ".cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [(["--fold=7"], "fold 7 of 5"), (["--bands=[9]"], "band 9 is wanted"), (["--folds=0"], "is 0")],
+)
+def test_a_mistake_is_one_line_and_status_2(
+    main: Main, root: Path, capsys: pytest.CaptureFixture[str], words: list[str], problem: str
+) -> None:
+    assert main(["stats", f"--input={root}", *words]) == 2
+    captured = capsys.readouterr()
+    [line] = captured.err.splitlines()
+    assert problem in line
+    assert captured.out == ""
