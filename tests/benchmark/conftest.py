@@ -1,26 +1,18 @@
-import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
+from script_loading import load_script
 from seg.benchmark import convolutions, family, roofline
 from seg.models.config import ModelConfig
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "benchmark.py"
 
 Main = Callable[[Sequence[str]], int]
 
 
 @pytest.fixture(scope="session")
 def main() -> Main:
-    spec = importlib.util.spec_from_file_location("benchmark_script", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    function: Main = module.main
+    function: Main = load_script("benchmark").main
     return function
 
 

@@ -1,24 +1,9 @@
-import importlib.util
-from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
+from collections.abc import Callable, Sequence
 
 import pytest
 
+from script_loading import load_script
 from seg.console import run_command
-
-SCRIPTS = Path(__file__).parents[2] / "scripts"
-
-
-def load_script(name: str) -> ModuleType:
-    """A script as a module, without running it."""
-    path = SCRIPTS / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"{name}_script", path / "__main__.py" if path.is_dir() else path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -34,3 +19,10 @@ def run_script(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, s
         return status, captured.out, captured.err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def main() -> Callable[[Sequence[str]], int]:
+    """The exit status of `scripts/prepare.py` for the words of a command line."""
+    function: Callable[[Sequence[str]], int] = load_script("prepare").main
+    return function

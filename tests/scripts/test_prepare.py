@@ -1,4 +1,3 @@
-import importlib.util
 import os
 import subprocess
 import sys
@@ -10,17 +9,6 @@ import pytest
 SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare.py"
 
 Main = Callable[[Sequence[str]], int]
-
-
-@pytest.fixture(scope="module")
-def main() -> Main:
-    spec = importlib.util.spec_from_file_location("prepare", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    function: Main = module.main
-    return function
 
 
 def one_line_error(capsys: pytest.CaptureFixture[str]) -> str:

@@ -1,4 +1,3 @@
-import importlib.util
 import json
 import subprocess
 import sys
@@ -9,20 +8,7 @@ import pytest
 
 from planted_dataset import PlantedDataset, clean_dataset
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare.py"
-
 Main = Callable[[Sequence[str]], int]
-
-
-@pytest.fixture(scope="module")
-def main() -> Main:
-    spec = importlib.util.spec_from_file_location("prepare_for_check", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    function: Main = module.main
-    return function
 
 
 @pytest.fixture

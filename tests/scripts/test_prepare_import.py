@@ -1,4 +1,3 @@
-import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -6,20 +5,7 @@ import numpy as np
 import pytest
 import rasterio
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare.py"
-
 Main = Callable[[Sequence[str]], int]
-
-
-@pytest.fixture(scope="module")
-def main() -> Main:
-    spec = importlib.util.spec_from_file_location("prepare", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    function: Main = module.main
-    return function
 
 
 @pytest.fixture

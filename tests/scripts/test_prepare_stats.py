@@ -1,25 +1,11 @@
-import importlib.util
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare.py"
-
 Main = Callable[[Sequence[str]], int]
 MakeDataset = Callable[..., Path]
-
-
-@pytest.fixture(scope="module")
-def main() -> Main:
-    spec = importlib.util.spec_from_file_location("prepare", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    function: Main = module.main
-    return function
 
 
 @pytest.fixture
