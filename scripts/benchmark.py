@@ -1,10 +1,10 @@
-"""Measure what convolutions and models cost: `python scripts/benchmark.py convolutions`, or `models`."""
+"""Measure what convolutions, models and loading cost: `python scripts/benchmark.py convolutions|models|loading`."""
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from seg.benchmark.settings import ConvolutionSettings, ModelSettings
+from seg.benchmark.settings import ConvolutionSettings, LoadingSettings, ModelSettings
 from seg.console import run_command
 
 
@@ -32,10 +32,24 @@ def models(*, settings: ModelSettings, output: Path | None = None) -> None:
     benchmark_models(settings, output)
 
 
+def loading(*, settings: LoadingSettings, output: Path | None = None) -> None:
+    """Compare the loader of chips with plain loops that read the same windows, and watch its memory.
+
+    Args:
+        settings: How much is loaded.
+        output: JSON file for the figures; null for the text alone.
+    """
+    from seg.benchmark.loading_report import benchmark_loading
+
+    benchmark_loading(settings, output)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status of the command line; `arguments` are its words, by default those of the process."""
     return run_command(
-        {"convolutions": convolutions, "models": models}, arguments, "Measure what convolutions and models cost."
+        {"convolutions": convolutions, "models": models, "loading": loading},
+        arguments,
+        "Measure what convolutions, models and loading cost.",
     )
 
 

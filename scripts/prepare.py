@@ -8,6 +8,7 @@ from typing import Literal
 from seg.console import run_command
 from seg.data.burn_settings import BurnSettings
 from seg.data.sources.import_settings import ImportSettings, SourceName
+from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 
 
 def demo(output: Path) -> None:
@@ -54,6 +55,7 @@ def check(
     bands: list[int] | None = None,
     nodata: float | None = None,
     folds: int = 5,
+    labels: LabelMapping = PLAIN_LABELS,
     output: Path | None = None,
     sheet: Path | None = None,
     json: bool = False,
@@ -65,6 +67,7 @@ def check(
         bands: Bands to read, counted from 1; all but alpha by default.
         nodata: A further stored value that means "no data", for files that do not say so themselves.
         folds: Number of folds.
+        labels: What the values of the masks mean.
         output: Also write all that was measured and found to this .json file.
         sheet: Also write a contact sheet to this .png file: image and mask of up to 24 scenes, problems first.
         json: Print JSON instead of text.
@@ -72,7 +75,7 @@ def check(
     from seg.data.checking.check import Options
     from seg.data.checking.run import run_check
 
-    run_check(input, Options(tuple(bands) if bands else None, nodata, folds), output, sheet, json)
+    run_check(input, Options(tuple(bands) if bands else None, nodata, folds, labels), output, sheet, json)
 
 
 def burn(*, image: Path, labels: Path, output: Path, settings: BurnSettings) -> None:
@@ -91,6 +94,24 @@ def burn(*, image: Path, labels: Path, output: Path, settings: BurnSettings) -> 
         print(f"note: {labels}: column '{settings.column}' has no {', '.join(source.unused)}", file=sys.stderr)
     for mask in burn_masks(image, source, output, settings):
         print(mask)
+
+
+def stack(*, input: Path, output: Path, bands: list[str] | None = None) -> None:
+    """Join rasters of one band each into one image: a small VRT file that refers to them and copies no pixel.
+
+    Args:
+        input: Folder with one raster a band, all on one grid and of one data type.
+        output: The .vrt file; its folder must exist. An older one is replaced.
+        bands: Names of the bands wanted, in order, as [B02,B03,B08]; by default all, in the order of their names. A
+            band's name is what tells its file's name from the others'.
+    """
+    from seg.raster.band_stack import band_files, write_band_stack
+
+    files = band_files(input, bands)
+    write_band_stack(output, files)
+    print(f"{output}: {len(files)} bands")
+    for number, (name, path) in enumerate(files.items(), start=1):
+        print(f"{number:4d}  {name}  {path}")
 
 
 def split(
@@ -154,7 +175,15 @@ def stats(
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status of the command line; `arguments` are its words, by default those of the process."""
     return run_command(
-        {"demo": demo, "check": check, "burn": burn, "split": split, "stats": stats, "import": import_public_dataset},
+        {
+            "demo": demo,
+            "check": check,
+            "burn": burn,
+            "stack": stack,
+            "split": split,
+            "stats": stats,
+            "import": import_public_dataset,
+        },
         arguments,
         "Make and prepare datasets.",
     )

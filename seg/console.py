@@ -57,8 +57,8 @@ BAD_VALUE = re.compile(
 """How jsonargparse says that a value has a wrong type."""
 
 
-WORDS = {"NoneType": "null", "bool": "true or false"} | dict.fromkeys(
-    ("list", "tuple", "list[int]", "list[float]"), "a list like [1,2]"
+WORDS = {"NoneType": "null", "bool": "true or false", "list[str]": "a list like [red,nir]"} | dict.fromkeys(
+    ("list", "tuple", "list[int]", "list[float]", "list[int | str]"), "a list like [1,2]"
 )
 """Types as a user writes their values, where the type's name does not say it."""
 

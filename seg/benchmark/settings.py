@@ -70,6 +70,34 @@ class ModelSettings:
         _check_at_least("threads", self.threads, 0)
 
 
+@dataclass(frozen=True, kw_only=True)
+class LoadingSettings:
+    """How the loading of chips is measured.
+
+    Args:
+        side: Side of the scene that is made for it, in pixels; at least 512.
+        workers: Processes that load.
+        samples: Chips of one timing.
+        repeats: Timings, whose median counts.
+        memory_samples: Chips over which resident memory may not grow.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    side: int = 8192
+    workers: int = 2
+    samples: int = 400
+    repeats: int = 5
+    memory_samples: int = 2000
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        _check_at_least("side", self.side, 512)
+        for name in ("workers", "samples", "repeats", "memory_samples"):
+            _check_at_least(name, getattr(self, name), 1)
+
+
 def _check_at_least(option: str, value: int, least: int) -> None:
     if value < least:
-        raise ConfigError(f"--{option} is {value}; wanted {least} or more")
+        raise ConfigError(f"--{option.replace('_', '-')} is {value}; wanted {least} or more")

@@ -1,13 +1,14 @@
 """Which scenes a dataset has: image, mask and fold of each, from a manifest or from two folders matched by stem."""
 
-import csv
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from seg.data.manifest import MANIFEST as MANIFEST
+from seg.data.manifest import Row, manifest_of, read_manifest
 from seg.errors import ConfigError, DatasetError
+from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 
-MANIFEST = "manifest.csv"
 RASTER_SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img", ".png"}
 
 
@@ -19,20 +20,26 @@ class Scene:
         image: The raster with the bands.
         mask: The raster with the labels, on the image's grid.
         fold: The fold in which it is held out, from 0.
+        weight: How much it counts where scenes are drawn by weight; above 0.
+        labels: What the values of its mask mean.
     """
 
     image: Path
     mask: Path
     fold: int
+    weight: float = 1.0
+    labels: LabelMapping = PLAIN_LABELS
 
 
-def read_catalogue(root: Path, folds: int) -> list[Scene]:
+def read_catalogue(root: Path, folds: int, labels: LabelMapping = PLAIN_LABELS) -> list[Scene]:
     """The scenes of a dataset, sorted by image path.
 
     Args:
-        root: A folder with a `manifest.csv` (columns image, mask, fold; paths relative to the folder), or with
-            `images/` and `masks/` whose files are matched by stem; these get the folds 0, 1, ... in turn.
+        root: A folder with a `manifest.csv` or `manifest.parquet` (see `seg.data.manifest`; paths relative to the
+            folder), or with `images/` and `masks/` whose files are matched by stem; these get the folds 0, 1, ... in
+            turn.
         folds: Number of folds.
+        labels: What the values of the masks mean.
 
     Raises:
         DatasetError: The folder is missing or empty, an image has no mask or two entries, or the manifest is damaged.
@@ -42,45 +49,33 @@ def read_catalogue(root: Path, folds: int) -> list[Scene]:
         raise ConfigError(f"data.folds is {folds}; wanted 2 or more, so that one can be held out")
     if not root.is_dir():
         raise DatasetError(f"{root}: no such folder; name a dataset with images/ and masks/ in it, or a {MANIFEST}")
-    scenes = _from_manifest(root / MANIFEST) if (root / MANIFEST).exists() else _from_folders(root, folds)
+    manifest = manifest_of(root)
+    scenes = _from_manifest(manifest, labels) if manifest else _from_folders(root, folds, labels)
     if not scenes:
         raise DatasetError(f"{root}: holds no scene; wanted rasters in images/ and masks/, or lines in {MANIFEST}")
     outside = sorted({scene.fold for scene in scenes if not 0 <= scene.fold < folds})
     if outside:
-        raise DatasetError(f"{root / MANIFEST}: has the folds {outside}; wanted 0 to {folds - 1}, as data.folds says")
+        raise DatasetError(f"{manifest}: has the folds {outside}; wanted 0 to {folds - 1}, as data.folds says")
     ordered = sorted(scenes, key=lambda scene: scene.image)
     for scene, following in pairwise(ordered):
         if scene.image == following.image:
-            raise DatasetError(f"{root / MANIFEST}: names {scene.image} twice, so folds could share it; keep one line")
+            raise DatasetError(f"{manifest}: names {scene.image} twice, so folds could share it; keep one line")
     return ordered
 
 
-def _from_manifest(path: Path) -> list[Scene]:
-    try:
-        # Spreadsheets put a byte order mark before the first column's name; "-sig" takes it off.
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
-            columns, lines = set(rows.fieldnames or ()), list(rows)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{path}: no CSV in UTF-8 ({error}); save it as such") from error
-    missing = {"image", "mask", "fold"} - columns
-    if missing:
-        raise DatasetError(f"{path}: has no column {', '.join(sorted(missing))}; wanted image, mask, fold")
-    return [_scene_of_row(path, number, row) for number, row in enumerate(lines, start=2)]
+def _from_manifest(path: Path, labels: LabelMapping) -> list[Scene]:
+    return [_scene_of_row(path, row, labels) for row in read_manifest(path)]
 
 
-def _scene_of_row(path: Path, number: int, row: dict[str, str]) -> Scene:
-    try:
-        scene = Scene(path.parent / row["image"], path.parent / row["mask"], int(row["fold"]))
-    except (TypeError, ValueError) as error:
-        raise DatasetError(f"{path}: line {number} is {list(row.values())}; wanted image, mask, fold number") from error
+def _scene_of_row(path: Path, row: Row, labels: LabelMapping) -> Scene:
+    scene = Scene(path.parent / row.image, path.parent / row.mask, row.fold, row.weight, labels)
     for file in (scene.image, scene.mask):
         if not file.is_file():
-            raise DatasetError(f"{path}: line {number} names {file}, which does not exist; correct the line")
+            raise DatasetError(f"{path}: {row.place} names {file}, which does not exist; correct the line")
     return scene
 
 
-def _from_folders(root: Path, folds: int) -> list[Scene]:
+def _from_folders(root: Path, folds: int, labels: LabelMapping) -> list[Scene]:
     images, masks = _rasters_by_stem(root / "images"), _rasters_by_stem(root / "masks")
     unmatched = sorted(images.keys() - masks.keys())
     if unmatched:
@@ -89,7 +84,7 @@ def _from_folders(root: Path, folds: int) -> list[Scene]:
             f"wanted {root / 'masks' / unmatched[0]}.tif, or take the image out"
         )
     pairs = enumerate(sorted(images))
-    return [Scene(images[stem], masks[stem], number % folds) for number, stem in pairs]
+    return [Scene(images[stem], masks[stem], number % folds, labels=labels) for number, stem in pairs]
 
 
 def _rasters_by_stem(folder: Path) -> dict[str, Path]:

@@ -51,7 +51,7 @@ def check_scene(scene: Scene, bands: Sequence[int]) -> Grid:
     image, mask = read_grid(scene.image), read_grid(scene.mask)
     require_same_grid(placed_on(mask, image), image)
     with open_raster(scene.mask) as dataset:
-        class_band(dataset)
+        class_band(dataset, scene.labels)
     missing = [band for band in bands if not 1 <= band <= image.bands]
     if missing:
         raise DatasetError(
@@ -89,7 +89,7 @@ def count_labels(scene: Scene) -> LabelCounts:
     counts = np.zeros(IGNORE + 1, dtype=np.int64)
     with open_raster(scene.mask) as mask:
         for window in window_grid(mask.height, mask.width, _READ_SIZE, _READ_SIZE):
-            counts += np.bincount(read_classes(mask, window).ravel(), minlength=IGNORE + 1)
+            counts += np.bincount(read_classes(mask, window, scene.labels).ravel(), minlength=IGNORE + 1)
     return LabelCounts(int(counts[OTHER]), int(counts[CROPLAND]), int(counts[IGNORE]))
 
 
@@ -111,5 +111,6 @@ def require_both_classes(root: Path, training: Sequence[LabelCounts]) -> None:
     raise DatasetError(
         f"{root}: the masks of the {len(training)} training scenes have {cropland} pixels of {LABEL_NAMES[CROPLAND]}, "
         f"{other} of {LABEL_NAMES[OTHER]} and {ignored} without a label; wanted both classes: {OTHER} is other, "
-        f"{CROPLAND} is cropland, and {IGNORE} is no label, so recode masks of {OTHER} and {IGNORE}"
+        f"{CROPLAND} is cropland, and {IGNORE} is no label, so recode masks of {OTHER} and {IGNORE} "
+        "or say with data.labels what their values mean"
     )

@@ -5,33 +5,45 @@ from pathlib import Path
 
 import lightning as L
 import numpy as np
-from torch.utils.data import DataLoader
+from torch.utils.data import Dataset
 
-from seg.data.batching import EpochSampler
+from seg.data.bands import band_indexes
+from seg.data.batching import BucketSampler, EpochSampler, PaddingCollate, Size
 from seg.data.catalogue import Scene, read_catalogue
 from seg.data.checks import LabelCounts, check_scene, count_labels, require_both_classes, require_loadable
+from seg.data.chips import ChipConfig, Extent, RandomChips
 from seg.data.datasets import Example, Reading, SceneDataset
+from seg.data.grid_chips import GridChips
+from seg.data.loading import LoaderConfig, WatchedLoader, build_loader
 from seg.data.statistics import Sampling, cached_statistics, valid_pixels
 from seg.data.transforms import Augmentation, AugmentationConfig
 from seg.errors import ConfigError, DatasetError
 from seg.raster.chips import alpha_bands
 from seg.raster.grid import Grid, open_raster
+from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 from seg.raster.statistics import BandStatistics, band_statistics
 
 
 class CroplandDataModule(L.LightningDataModule):
-    """Scenes of any size, one a batch, the fold `fold` held out.
+    """Scenes of any size, or chips of them, in batches or one by one, the fold `fold` held out.
 
     Args:
-        root: The dataset: a folder with `images/` and `masks/`, or with a `manifest.csv`.
-        bands: 1-based band indexes in the order the model gets them; null for all of the first image but alpha. Name a
-            band that is tagged as alpha but holds data, as near infrared in 8-bit images often is.
+        root: The dataset: a folder with `images/` and `masks/`, or with a manifest, `.csv` or `.parquet`.
+        bands: 1-based band indexes, or names that the images give their bands, in the order the model gets them; null
+            for all of the first image but alpha. Name a band that is tagged as alpha but holds data, as near infrared
+            in 8-bit images often is.
+        labels: What the values of the masks mean.
         nodata: A further stored value that means "no data", for files that do not say so themselves.
         fold: The fold held out for validation and test; the others train.
         folds: Number of folds.
         augmentation: How training samples are changed at random.
         seed: Seed of order and augmentation.
         workers: Processes that load samples; 0 loads in the training process.
+        chips: Chips instead of whole scenes: random ones for training, a grid of them for validation.
+        batch_pixels: Pixels that a batch may hold: samples of equal size are joined up to that, and larger or odd ones
+            stay alone; null for batches of one.
+        pad_batches: Join training samples of unequal size too, padded with pixels that are ignored.
+        loader: How the workers load.
 
     Raises:
         ConfigError: A number cannot work.
@@ -42,24 +54,33 @@ class CroplandDataModule(L.LightningDataModule):
         self,
         *,
         root: Path,
-        bands: list[int] | None = None,
+        bands: list[int | str] | None = None,
+        labels: LabelMapping = PLAIN_LABELS,
         nodata: float | None = None,
         fold: int = 0,
         folds: int = 5,
         augmentation: AugmentationConfig = AugmentationConfig(),
         seed: int = 0,
         workers: int = 0,
+        chips: ChipConfig = ChipConfig(),
+        batch_pixels: int | None = None,
+        pad_batches: bool = False,
+        loader: LoaderConfig = LoaderConfig(),
     ) -> None:
         super().__init__()
-        for name, number in (("seed", seed), ("workers", workers)):
+        for name, number in (("seed", seed), ("workers", workers), ("batch_pixels", batch_pixels or 0)):
             if number < 0:
                 raise ConfigError(f"data.{name} is {number}; wanted 0 or more")
-        self.scenes = read_catalogue(root, folds)
+        if pad_batches and not batch_pixels:
+            raise ConfigError("data.pad_batches is true, but batches hold one sample; set data.batch_pixels too")
+        self.scenes = read_catalogue(root, folds, labels)
         self.root, self.fold, self.folds, self.nodata = root, fold, folds, nodata
         with open_raster(self.scenes[0].image) as image:
             self._set_aside = [] if bands else alpha_bands(image)
-            self.bands = bands or [band for band in image.indexes if band not in self._set_aside]
+            usual = [band for band in image.indexes if band not in self._set_aside]
+        self.bands = band_indexes(self.scenes, bands) if bands else usual
         self.augmentation, self.seed, self.workers = augmentation, seed, workers
+        self.chips, self.batch_pixels, self.pad_batches, self.loader = chips, batch_pixels, pad_batches, loader
 
     @property
     def band_count(self) -> int:
@@ -93,9 +114,10 @@ class CroplandDataModule(L.LightningDataModule):
 
     @property
     def median_side(self) -> float:
-        """Median side of the training scenes in pixels: the root of height times width."""
-        training = {scene.image for scene in self.training_scenes}
-        return float(np.median([np.sqrt(g.height * g.width) for g in self.grids if g.path in training]))
+        """Median side of the training scenes in pixels, the root of height times width; the side of chips, if any."""
+        if self.chips.size:
+            return float(self.chips.size)
+        return float(np.median([np.sqrt(e.height * e.width) for e in self._extents(self.training_scenes)]))
 
     @cached_property
     def statistics(self) -> BandStatistics:
@@ -117,7 +139,7 @@ class CroplandDataModule(L.LightningDataModule):
                     f"{self.root}: no {name} scene with data.fold {self.fold} of {self.folds} folds, "
                     f"{len(self.scenes)} scenes in all; choose another fold or add scenes"
                 )
-        if stage == "fit":
+        if stage == "fit" and not self.chips.size:
             for grid in self.grids:
                 require_loadable(grid, self.band_count)
         _ = self.grids, self._labels, self.statistics
@@ -128,17 +150,26 @@ class CroplandDataModule(L.LightningDataModule):
     def _labels(self) -> dict[Scene, LabelCounts]:
         return {scene: count_labels(scene) for scene in self.scenes}
 
-    def train_dataloader(self) -> DataLoader[Example]:
-        """Training scenes in an order that depends on seed and epoch alone."""
-        augment = Augmentation(self.augmentation, self.statistics.std)
-        dataset = SceneDataset(self.training_scenes, self._reading, augment, self.seed)
-        return self._loader(dataset, EpochSampler(len(dataset), self.seed))
+    def train_dataloader(self) -> WatchedLoader:
+        """Training samples in an order that depends on seed and epoch alone."""
+        augment = Augmentation(self.augmentation, self.statistics.std, self.statistics.mean)
+        extents, batching = self._extents(self.training_scenes), bool(self.batch_pixels)
+        if self.chips.size:
+            chips = RandomChips(extents, self.chips, self._reading, augment, self.seed)
+            return self._loader(chips, [(self.chips.size, self.chips.size)] * len(chips), self.seed)
+        scenes = SceneDataset(self.training_scenes, self._reading, augment, self.seed, upright=batching)
+        return self._loader(scenes, [(extent.height, extent.width) for extent in extents], self.seed)
 
-    def val_dataloader(self) -> DataLoader[Example]:
-        """Held-out scenes in the order of their names."""
-        return self._loader(SceneDataset(self.held_out_scenes, self._reading))
+    def val_dataloader(self) -> WatchedLoader:
+        """Held-out scenes, or all chips of them, in the order of their names."""
+        extents = self._extents(self.held_out_scenes)
+        if self.chips.size:
+            chips = GridChips(extents, self.chips.size, self._reading, self.chips.halo)
+            return self._loader(chips, [(chip.read.height, chip.read.width) for chip in chips.chips])
+        scenes = SceneDataset(self.held_out_scenes, self._reading)
+        return self._loader(scenes, [(extent.height, extent.width) for extent in extents])
 
-    def test_dataloader(self) -> DataLoader[Example]:
+    def test_dataloader(self) -> WatchedLoader:
         """The same as for validation: a fold is held out once."""
         return self.val_dataloader()
 
@@ -165,12 +196,15 @@ class CroplandDataModule(L.LightningDataModule):
     def _reading(self) -> Reading:
         return Reading(self.bands, self.statistics.mean, self.nodata)
 
-    def _loader(self, dataset: SceneDataset, sampler: EpochSampler | None = None) -> DataLoader[Example]:
-        return DataLoader(
-            dataset,
-            batch_size=1,
-            sampler=sampler,
-            num_workers=self.workers,
-            persistent_workers=self.workers > 0,
-            multiprocessing_context="spawn" if self.workers else None,
-        )
+    def _extents(self, scenes: list[Scene]) -> list[Extent]:
+        sizes = {grid.path: (grid.height, grid.width) for grid in self.grids}
+        return [Extent(scene, *sizes[scene.image]) for scene in scenes]
+
+    def _loader(self, dataset: Dataset[Example], sizes: list[Size], seed: int | None = None) -> WatchedLoader:
+        """The samples in an order that a seed decides, for training, or in their own."""
+        order, training = EpochSampler(len(sizes), seed), seed is not None
+        if not self.batch_pixels:
+            return build_loader(dataset, order, self.workers, self.loader)
+        pad, drop_last = training and self.pad_batches, training and self.loader.drop_last
+        batches = BucketSampler(order, sizes, self.batch_pixels, pad, drop_last)
+        return build_loader(dataset, batches, self.workers, self.loader, PaddingCollate(self.statistics.mean))

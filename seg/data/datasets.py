@@ -1,4 +1,4 @@
-"""Whole scenes of different sizes as training examples."""
+"""Whole scenes of different sizes as training examples, and what all kinds of examples share."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from seg.data.catalogue import Scene
+from seg.data.watch import watched
 from seg.labels import IGNORE
 from seg.raster.chips import BoolMask, ByteMask, FloatImage, read_chip, whole
 from seg.raster.classes import read_classes
@@ -77,15 +78,22 @@ class SceneDataset(Dataset[Example]):
         reading: How their pixels are read.
         augment: Changes a sample at random; None leaves it.
         seed: With epoch and index, decides all randomness of a sample, whichever worker loads it.
+        upright: Transpose an example that augmentation turned on its side, so that scenes of one size stay of one size.
     """
 
     def __init__(
-        self, scenes: Sequence[Scene], reading: Reading, augment: Augment | None = None, seed: int = 0
+        self,
+        scenes: Sequence[Scene],
+        reading: Reading,
+        augment: Augment | None = None,
+        seed: int = 0,
+        upright: bool = False,
     ) -> None:
         self.scenes = scenes
         self.reading = reading
         self.augment = augment
         self.seed = seed
+        self.upright = upright
 
     def __len__(self) -> int:
         return len(self.scenes)
@@ -99,21 +107,36 @@ class SceneDataset(Dataset[Example]):
         if isinstance(key, int):
             key = SampleKey(0, key)
         scene = self.scenes[key.index]
-        sample = read_sample(scene, self.reading)
-        if self.augment is not None:
-            sample = self.augment(sample, np.random.default_rng([self.seed, key.epoch, key.index]))
-        image = np.where(sample.valid, sample.image, np.asarray(self.reading.fill, np.float32)[:, None, None])
-        mask = np.where(sample.valid, sample.mask, np.uint8(IGNORE))
-        return {
-            "image": torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32)),
-            "mask": torch.from_numpy(np.ascontiguousarray(mask)),
-            "name": scene.image.name,
-        }
+        with watched(str(scene.image)):
+            sample = read_sample(scene, self.reading)
+            shape = sample.mask.shape
+            if self.augment is not None:
+                sample = self.augment(sample, np.random.default_rng([self.seed, key.epoch, key.index]))
+            if self.upright and sample.mask.shape == shape[::-1] != shape:
+                sample = Sample(sample.image.transpose(0, 2, 1), sample.mask.T, sample.valid.T)
+            return example_of(sample, self.reading, scene.image.name)
 
 
 def read_sample(scene: Scene, reading: Reading) -> Sample:
     """The whole scene; files are opened here, in the process that reads, since GDAL handles survive no fork."""
     with open_raster(scene.image) as image, open_raster(scene.mask) as mask:
         chip = read_chip(image, whole(image), reading.bands, reading.fill, reading.nodata)
-        labels = read_classes(mask)
+        labels = read_classes(mask, labels=scene.labels)
     return Sample(chip.image, labels, chip.valid)
+
+
+def example_of(sample: Sample, reading: Reading, name: str) -> Example:
+    """The tensors of a sample: where it is not valid, pixels hold the fill value and labels are ignored.
+
+    Args:
+        sample: Read, and changed or not.
+        reading: How it was read.
+        name: Of the scene.
+    """
+    image = np.where(sample.valid, sample.image, np.asarray(reading.fill, np.float32)[:, None, None])
+    mask = np.where(sample.valid, sample.mask, np.uint8(IGNORE))
+    return {
+        "image": torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32)),
+        "mask": torch.from_numpy(np.ascontiguousarray(mask)),
+        "name": name,
+    }

@@ -9,13 +9,18 @@ from rasterio.windows import Window
 from seg.errors import RasterError
 from seg.labels import CROPLAND, IGNORE, LABEL_NAMES, OTHER
 from seg.raster.chips import ByteMask, read_band
+from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 
 NAMED_VALUES = 5
 """An error names at most so many of the values it found: a probability map has hundreds."""
 
 
-def class_band(dataset: DatasetReader) -> int:
+def class_band(dataset: DatasetReader, labels: LabelMapping = PLAIN_LABELS) -> int:
     """The one band of a class map or mask, counted from 1; an alpha band beside it only masks.
+
+    Args:
+        dataset: An open raster.
+        labels: What its values mean.
 
     Raises:
         RasterError: There are several, or nodata is declared as one of the labels.
@@ -26,15 +31,17 @@ def class_band(dataset: DatasetReader) -> int:
             f"{dataset.name}: has {len(bands)} bands, but a class map or mask has one; extract the band of classes"
         )
     nodata = dataset.nodatavals[bands[0] - 1]
-    if nodata in (OTHER, CROPLAND):
+    if nodata in (*labels.named_other, *labels.cropland):
+        name = LABEL_NAMES[CROPLAND if nodata in labels.cropland else OTHER]
+        mend = f"write nodata as {IGNORE}" if labels == PLAIN_LABELS else f"name {nodata:g} in data.labels.ignore"
         raise RasterError(
-            f"{dataset.name}: nodata is {nodata:g}, which is also the label '{LABEL_NAMES[int(nodata)]}', so those "
-            f"pixels would drop out; unset it (gdal_edit.py -unsetnodata) or write nodata as {IGNORE}"
+            f"{dataset.name}: nodata is {nodata:g}, which is also the label '{name}', so those "
+            f"pixels would drop out; unset it (gdal_edit.py -unsetnodata) or {mend}"
         )
     return bands[0]
 
 
-def read_classes(dataset: DatasetReader, window: Window | None = None) -> ByteMask:
+def read_classes(dataset: DatasetReader, window: Window | None = None, labels: LabelMapping = PLAIN_LABELS) -> ByteMask:
     """A window of a class map or mask, (H, W): OTHER, CROPLAND, or IGNORE where it has no value.
 
     No value is IGNORE itself, nodata, NaN, and what an alpha band or a mask file hides.
@@ -42,23 +49,30 @@ def read_classes(dataset: DatasetReader, window: Window | None = None) -> ByteMa
     Args:
         dataset: An open raster of any data type.
         window: The whole raster by default.
+        labels: What its values mean.
 
     Raises:
         RasterError: It cannot be read, has several bands, declares a label as nodata, or holds a value that is no
             label where there is data.
     """
-    values, valid = read_band(dataset, class_band(dataset), window)
-    classes = np.full(values.shape, IGNORE, dtype=np.uint8)
-    classes[valid & (values == OTHER)] = OTHER
-    classes[valid & (values == CROPLAND)] = CROPLAND
-    unknown = valid & (classes == IGNORE) & (values != IGNORE)
+    values, valid = read_band(dataset, class_band(dataset, labels), window)
+    classes, unknown = labels.classes(values)
+    classes[~valid] = IGNORE
+    unknown &= valid
     if unknown.any():
         raise RasterError(
-            f"{dataset.name}: holds the values {_named(np.unique(values[unknown]))}, wanted {OTHER} (other), "
-            f"{CROPLAND} (cropland) or {IGNORE} (no label, nodata); recode it, or give the class map "
-            "if this is one of classes or probabilities"
+            f"{dataset.name}: holds the values {_named(np.unique(values[unknown]))}, wanted {_wanted(labels)}"
         )
     return classes
+
+
+def _wanted(labels: LabelMapping) -> str:
+    if labels != PLAIN_LABELS:
+        return f"those of data.labels ({labels}); name them there, or set data.labels.other=rest"
+    return (
+        f"{OTHER} (other), {CROPLAND} (cropland) or {IGNORE} (no label, nodata); recode it, or give the class map "
+        "if this is one of classes or probabilities"
+    )
 
 
 def _named(values: NDArray[np.generic]) -> str:

@@ -38,26 +38,44 @@ def write_window_vrt(path: Path, source: DatasetReader, window: Window, final_fo
         window: Whole pixels inside it.
         final_folder: The folder that the file will be moved to, if it is not its own.
     """
+    root = vrt_root(source, window)
+    _add_tags(root, source.tags())
+    # Paths without symbolic links: the operating system follows ".." from where the folder really is.
+    file = os.path.relpath(os.path.realpath(source.name), os.path.realpath(final_folder or path.parent))
+    for band in source.indexes:
+        add_source(add_band(root, source, band), Path(file), str(band), window)
+    flags = source.mask_flag_enums[0]
+    if MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags:
+        mask = Xml.SubElement(Xml.SubElement(root, "MaskBand"), "VRTRasterBand", dataType="Byte")
+        add_source(mask, Path(file), "mask,1", window)
+    Xml.indent(root)
+    path.write_text(Xml.tostring(root, encoding="unicode") + "\n", encoding="utf-8")
+
+
+def vrt_root(source: DatasetReader, window: Window) -> Xml.Element:
+    """The root of a VRT with size and place of a window, and no band yet.
+
+    Args:
+        source: The open raster.
+        window: Whole pixels inside it.
+    """
     root = Xml.Element("VRTDataset", rasterXSize=str(window.width), rasterYSize=str(window.height))
     if source.crs is not None:
         Xml.SubElement(root, "SRS").text = source.crs.to_wkt(version="WKT2_2019")
     if not source.transform.is_identity:
         t = source.transform @ Affine.translation(window.col_off, window.row_off)
         Xml.SubElement(root, "GeoTransform").text = ", ".join(map(repr, map(float, (t.c, t.a, t.b, t.f, t.d, t.e))))
-    _add_tags(root, source.tags())
-    # Paths without symbolic links: the operating system follows ".." from where the folder really is.
-    file = os.path.relpath(os.path.realpath(source.name), os.path.realpath(final_folder or path.parent))
-    for band in source.indexes:
-        _add_source(_add_band(root, source, band), Path(file), str(band), window)
-    flags = source.mask_flag_enums[0]
-    if MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags:
-        mask = Xml.SubElement(Xml.SubElement(root, "MaskBand"), "VRTRasterBand", dataType="Byte")
-        _add_source(mask, Path(file), "mask,1", window)
-    Xml.indent(root)
-    path.write_text(Xml.tostring(root, encoding="unicode") + "\n", encoding="utf-8")
+    return root
 
 
-def _add_band(root: Xml.Element, source: DatasetReader, band: int) -> Xml.Element:
+def add_band(root: Xml.Element, source: DatasetReader, band: int) -> Xml.Element:
+    """The new last band of a VRT, described as a band of a raster is; its pixels are still to be said.
+
+    Args:
+        root: The VRT.
+        source: The open raster.
+        band: Its band, counted from 1.
+    """
     dtype, meaning = source.dtypes[band - 1], source.colorinterp[band - 1]
     element = Xml.SubElement(root, "VRTRasterBand", dataType=GDAL_TYPES[dtype], band=str(band))
     _add_tags(element, source.tags(band))
@@ -79,7 +97,15 @@ def _add_band(root: Xml.Element, source: DatasetReader, band: int) -> Xml.Elemen
     return element
 
 
-def _add_source(band: Xml.Element, file: Path, source_band: str, window: Window) -> None:
+def add_source(band: Xml.Element, file: Path, source_band: str, window: Window) -> None:
+    """Say where the pixels of a VRT's band come from.
+
+    Args:
+        band: The band.
+        file: The raster, relative to the VRT's folder or absolute.
+        source_band: Its band as GDAL counts them.
+        window: Whole pixels inside it.
+    """
     element = Xml.SubElement(band, "SimpleSource")
     relative = "0" if file.is_absolute() else "1"
     Xml.SubElement(element, "SourceFilename", relativeToVRT=relative).text = file.as_posix()

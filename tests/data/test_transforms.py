@@ -1,11 +1,12 @@
+import hashlib
 import pickle
-from dataclasses import astuple
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from samples import GARBAGE, assert_paint_shows_the_mask, painted, same, sample_of, with_invalid
 from seg.data.datasets import Sample
 from seg.data.transforms import Augmentation, AugmentationConfig
 from seg.errors import ConfigError
@@ -13,25 +14,34 @@ from seg.errors import ConfigError
 NOTHING = AugmentationConfig(dihedral=False)
 RADIOMETRIC = AugmentationConfig(dihedral=False, gain=0.1, offset=0.1, noise=0.1)
 EVERYTHING = AugmentationConfig(gain=0.1, offset=0.1, noise=0.1)
+GEOMETRIC = AugmentationConfig(scale=0.5, rotation=20, frequency=1)
+FULL = AugmentationConfig(
+    gain=0.1,
+    offset=0.1,
+    noise=0.1,
+    scale=0.3,
+    rotation=10,
+    resolution=2,
+    haze=1,
+    shadow=0.5,
+    band_dropout=0.2,
+    frequency=1,
+)
+OLD_DIGESTS = {
+    AugmentationConfig(): "53369ee3e5dc02a5",
+    NOTHING: "8060c732ed33809b",
+    AugmentationConfig(gain=0.03, offset=0.1, noise=0.03): "0f1b4cecb107559c",
+    AugmentationConfig(gain=0.1): "a3e59533eefea89c",
+    AugmentationConfig(dihedral=False, noise=0.2): "c516b3eacba84a65",
+}
+"""Of eight samples each, from when there were only flips, gain, offset and noise."""
 
 sides = st.integers(1, 12)
 seeds = st.integers(0, 2**32 - 1)
 
 
-def sample_of(bands: int, height: int, width: int, seed: int = 0) -> Sample:
-    """Reflectances up to 10000, which albumentations would clip if it could."""
-    random = np.random.default_rng(seed)
-    image = random.uniform(0, 10_000, (bands, height, width)).astype(np.float32)
-    mask = random.choice(np.array([0, 1, 255], dtype=np.uint8), (height, width))
-    return Sample(image, mask, random.random((height, width)) > 0.2)
-
-
 def changed(config: AugmentationConfig, sample: Sample, seed: int = 0) -> Sample:
     return Augmentation(config, [100.0] * len(sample.image))(sample, np.random.default_rng(seed))
-
-
-def same(first: Sample, second: Sample) -> bool:
-    return all(np.array_equal(a, b) for a, b in zip(astuple(first), astuple(second), strict=True))
 
 
 @settings(deadline=None)
@@ -46,7 +56,7 @@ def test_image_mask_and_validity_move_alike(height: int, width: int, seed: int) 
 
 
 @settings(deadline=None)
-@given(st.integers(1, 6), sides, sides, st.sampled_from([NOTHING, RADIOMETRIC, EVERYTHING]))
+@given(st.integers(1, 6), sides, sides, st.sampled_from([NOTHING, RADIOMETRIC, EVERYTHING, FULL]))
 def test_shapes_and_types_stay_for_any_size(bands: int, height: int, width: int, config: AugmentationConfig) -> None:
     moved = changed(config, sample_of(bands, height, width))
 
@@ -82,7 +92,7 @@ def test_radiometric_changes_leave_mask_and_validity() -> None:
 @given(seeds)
 @settings(deadline=None, max_examples=20)
 def test_a_seed_gives_the_same_change_whatever_came_before(seed: int) -> None:
-    sample, augmentation = sample_of(3, 5, 7), Augmentation(EVERYTHING, [100.0] * 3)
+    sample, augmentation = sample_of(3, 5, 7), Augmentation(FULL, [100.0] * 3)
     first = augmentation(sample, np.random.default_rng(seed))
     augmentation(sample_of(3, 9, 4), np.random.default_rng(seed + 1))
 
@@ -90,7 +100,7 @@ def test_a_seed_gives_the_same_change_whatever_came_before(seed: int) -> None:
 
 
 def test_a_copy_sent_to_another_process_changes_samples_alike() -> None:
-    sample, augmentation = sample_of(3, 5, 7), Augmentation(EVERYTHING, [100.0] * 3)
+    sample, augmentation = sample_of(3, 5, 7), Augmentation(FULL, [100.0] * 3)
     sent = pickle.loads(pickle.dumps(augmentation))
 
     assert same(sent(sample, np.random.default_rng(5)), augmentation(sample, np.random.default_rng(5)))
@@ -136,8 +146,77 @@ def test_noise_differs_by_pixel_and_is_counted_in_standard_deviations_of_the_ban
     assert noisy.image.std(axis=(1, 2)) == pytest.approx([5, 500], rel=0.15)
 
 
-@pytest.mark.parametrize("name", ["gain", "offset", "noise"])
+@pytest.mark.parametrize("config", OLD_DIGESTS, ids=lambda config: OLD_DIGESTS[config])
+def test_samples_are_those_of_earlier_versions_to_the_bit(config: AugmentationConfig) -> None:
+    random = np.random.default_rng(11)
+    image = random.integers(0, 10_000, (3, 20, 20)).astype(np.float32)
+    mask = random.choice(np.array([0, 1, 255], np.uint8), (20, 20))
+    sample, digest = Sample(image, mask, random.random((20, 20)) > 0.1), hashlib.sha256()
+    for index in range(8):
+        moved = Augmentation(config, [800.0, 900.0, 1000.0])(sample, np.random.default_rng([5, 2, index]))
+        for array in (moved.image, moved.mask, moved.valid):
+            digest.update(np.ascontiguousarray(array).tobytes() + str(array.dtype).encode())
+    assert digest.hexdigest().startswith(OLD_DIGESTS[config])
+
+
+@settings(deadline=None)
+@given(sides, sides, seeds)
+def test_a_painted_mask_comes_back_after_every_geometric_change(height: int, width: int, seed: int) -> None:
+    assert_paint_shows_the_mask(changed(GEOMETRIC, painted(sample_of(1, height, width, seed)), seed))
+
+
+@settings(deadline=None)
+@given(st.integers(1, 4), sides, sides, seeds)
+def test_what_invalid_pixels_hold_reaches_no_valid_pixel(bands: int, height: int, width: int, seed: int) -> None:
+    sample = sample_of(bands, height, width, seed)
+    first, other = (changed(FULL, with_invalid(sample, value), seed) for value in (GARBAGE, -1))
+
+    np.testing.assert_array_equal(first.mask, other.mask)
+    np.testing.assert_array_equal(first.valid, other.valid)
+    np.testing.assert_array_equal(first.image[:, first.valid], other.image[:, other.valid])
+    assert np.isfinite(first.image[:, first.valid]).all()
+
+
+def test_other_changes_leave_flips_and_jitter_as_they_are() -> None:
+    sample = sample_of(3, 8, 8)
+    more = AugmentationConfig(gain=0.1, offset=0.1, noise=0.1, shadow=0.5, frequency=0)
+    assert same(changed(more, sample), changed(EVERYTHING, sample))
+
+
+@pytest.mark.parametrize("frequency", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("name", ["rotation", "scale", "resolution", "haze", "shadow"])
+def test_frequency_is_the_share_of_samples_that_change(name: str, frequency: float) -> None:
+    config = AugmentationConfig(dihedral=False, frequency=frequency, **{name: 1.0})
+    sample = sample_of(2, 24, 24)
+    share = np.mean([not same(changed(config, sample, seed), sample) for seed in range(200)])
+    assert frequency - 0.12 <= share <= frequency + 0.08
+
+
+def test_dropped_bands_get_the_mean_of_the_training_split() -> None:
+    augmentation = Augmentation(AugmentationConfig(dihedral=False, band_dropout=1), [1.0, 1.0], [-3.0, -4.0])
+    image = augmentation(sample_of(2, 3, 3), np.random.default_rng(0)).image
+    assert sorted((image == np.float32([-3, -4])[:, None, None]).all(axis=(1, 2))) == [False, True]
+
+
+@pytest.mark.parametrize("name", ["gain", "offset", "noise", "haze"])
 @pytest.mark.parametrize("strength", [-1.0, float("nan"), float("inf")])
-def test_a_strength_that_is_no_standard_deviation_is_refused(name: str, strength: float) -> None:
+def test_a_strength_that_is_no_number_of_standard_deviations_is_refused(name: str, strength: float) -> None:
     with pytest.raises(ConfigError, match=rf"data\.augmentation\.{name} is {strength:g}; wanted .* 0 or more"):
+        AugmentationConfig(**{name: strength})
+
+
+@pytest.mark.parametrize(
+    ("name", "strength", "wanted"),
+    [
+        ("scale", -0.1, "0 to 4"),
+        ("scale", float("nan"), "0 to 4"),
+        ("rotation", 90, "0 to 45 degrees"),
+        ("resolution", 20, "0 to 15"),
+        ("shadow", 1.5, "a share, 0 to 1"),
+        ("band_dropout", -1, "a probability, 0 to 1"),
+        ("frequency", 2, "a share, 0 to 1"),
+    ],
+)
+def test_a_strength_out_of_bounds_is_refused(name: str, strength: float, wanted: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^data\.augmentation\.{name} is {strength:g}; wanted {wanted}.*$"):
         AugmentationConfig(**{name: strength})

@@ -10,6 +10,7 @@ from seg.errors import RasterError
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.raster.classes import read_classes
 from seg.raster.grid import open_raster
+from seg.raster.label_mapping import LabelMapping
 
 WriteRaster = Callable[..., Path]
 
@@ -90,3 +91,34 @@ def test_a_label_declared_as_nodata_is_refused(classes_of: Callable[..., np.ndar
 def test_a_window_gives_its_own_labels(write_raster: WriteRaster, tmp_path: Path) -> None:
     with open_raster(write_raster(tmp_path / "mask.tif", np.eye(4, dtype=np.uint8))) as dataset:
         assert read_classes(dataset, Window(1, 2, 2, 1)).tolist() == [[OTHER, CROPLAND]]
+
+
+def read_mapped(path: Path, labels: LabelMapping) -> list[list[int]]:
+    with open_raster(path) as dataset:
+        return read_classes(dataset, labels=labels).tolist()
+
+
+def test_values_mean_what_the_mapping_says(write_raster: WriteRaster, tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "mask.tif", np.array([[0, 1, 2, 3, 9]], dtype=np.uint8), nodata=9)
+    labels = LabelMapping(cropland=(1, 2), ignore=(0,), other="rest")
+    assert read_mapped(path, labels) == [[IGNORE, CROPLAND, CROPLAND, OTHER, IGNORE]]
+
+
+def test_a_value_outside_the_mapping_is_named_with_it(write_raster: WriteRaster, tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "mask.tif", np.array([[0, 1, 2, 3, 4]], dtype=np.uint8))
+    said = (
+        r"mask\.tif: holds the values 3, 4, wanted those of data\.labels \(cropland \[1, 2\], other \[0\], "
+        r"ignore \[255\]\); name them there, or set data\.labels\.other=rest"
+    )
+    with pytest.raises(RasterError, match=said):
+        read_mapped(path, LabelMapping(cropland=(1, 2)))
+
+
+def test_nodata_may_be_a_value_that_the_mapping_ignores_but_no_other(write_raster: WriteRaster, tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "mask.tif", np.array([[0, 1, 2]], dtype=np.uint8), nodata=0)
+    labels = LabelMapping(cropland=(2,), ignore=(0, 255), other=(1,))
+    assert read_mapped(path, labels) == [[IGNORE, OTHER, CROPLAND]]
+    with pytest.raises(RasterError, match=r"nodata is 0, which is also the label 'other'.* name 0 in data\.labels"):
+        read_mapped(path, LabelMapping(cropland=(2,), other="rest"))
+    with pytest.raises(RasterError, match=r"nodata is 0, which is also the label 'cropland'"):
+        read_mapped(path, LabelMapping(cropland=(0,), other="rest"))

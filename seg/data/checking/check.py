@@ -17,6 +17,7 @@ from seg.data.progress import tracked
 from seg.errors import RasterError
 from seg.raster.chips import alpha_bands
 from seg.raster.grid import open_raster
+from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,13 @@ class Options:
         bands: 1-based bands to read; None for all of the usual image but alpha.
         nodata: A further stored value that means "no data", or None.
         folds: Number of folds.
+        labels: What the values of the masks mean.
     """
 
     bands: tuple[int, ...] | None = None
     nodata: float | None = None
     folds: int = 5
+    labels: LabelMapping = PLAIN_LABELS
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,9 @@ def check_dataset(root: Path, options: Options) -> Report:
         DatasetError: There is no such folder.
         ConfigError: There is no fold.
     """
-    listing = list_scenes(root, options.folds)
-    reading = Reading(options.bands or _usual_bands(listing.scenes), options.nodata, bool(options.bands))
+    listing = list_scenes(root, options.folds, options.labels)
+    bands = options.bands or _usual_bands(listing.scenes)
+    reading = Reading(bands, options.nodata, bool(options.bands), options.labels)
     scenes = [check_one(scene, reading) for scene in tracked(listing.scenes, "checking scenes")]
     findings = [*listing.findings, *(finding for scene in scenes for finding in scene.findings)]
     findings += consistency_findings(scenes, named_bands=reading.named)

@@ -1,12 +1,14 @@
 """The scenes of a dataset, as many as can be found, and what is wrong with its list."""
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from seg.data.catalogue import MANIFEST, RASTER_SUFFIXES, Scene, read_catalogue
+from seg.data.catalogue import RASTER_SUFFIXES, Scene, read_catalogue
 from seg.data.checking.findings import Finding, error
+from seg.data.manifest import manifest_of
 from seg.errors import DatasetError
+from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,13 @@ class Listing:
     complete: bool
 
 
-def list_scenes(root: Path, folds: int) -> Listing:
+def list_scenes(root: Path, folds: int, labels: LabelMapping = PLAIN_LABELS) -> Listing:
     """The scenes of a dataset; where the catalogue refuses the list, the scenes that are left.
 
     Args:
         root: The dataset.
         folds: Number of folds.
+        labels: What the values of the masks mean.
 
     Raises:
         DatasetError: There is no such folder.
@@ -44,9 +47,10 @@ def list_scenes(root: Path, folds: int) -> Listing:
         if not root.is_dir():
             raise
         refused = problem
-    if (root / MANIFEST).exists():
-        if refused is not None:
-            scenes, findings = _from_manifest(root / MANIFEST, folds)
+    manifest = manifest_of(root)
+    if manifest is not None:
+        if refused is not None and manifest.suffix == ".csv":
+            scenes, findings = _from_manifest(manifest, folds)
     else:
         left, findings = _from_folders(root, folds)
         scenes = scenes or left
@@ -54,7 +58,7 @@ def list_scenes(root: Path, folds: int) -> Listing:
     findings += twice
     if refused is not None and not findings:
         findings.append(error("empty-dataset" if not scenes else "catalogue", root, str(refused)))
-    return Listing(tuple(scenes), tuple(findings), complete=refused is None)
+    return Listing(tuple(replace(scene, labels=labels) for scene in scenes), tuple(findings), complete=refused is None)
 
 
 def _from_manifest(path: Path, folds: int) -> tuple[list[Scene], list[Finding]]:

@@ -14,6 +14,7 @@ from seg.data.checks import LabelCounts
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.raster.chips import BoolMask, ByteMask, Chip, read_chip
 from seg.raster.classes import read_classes
+from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 from seg.raster.windows import window_grid
 
 READ_SIZE = 512
@@ -29,11 +30,13 @@ class Reading:
         bands: The 1-based bands.
         nodata: A further value that means "no data", or None.
         named: Whether the user named the bands, so that the tag of alpha means nothing.
+        labels: What the values of masks mean.
     """
 
     bands: tuple[int, ...]
     nodata: float | None = None
     named: bool = False
+    labels: LabelMapping = PLAIN_LABELS
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def summarise_pixels(image: DatasetReader, mask: DatasetReader | None, reading: 
     nothing = [0.0] * len(reading.bands)
     for window in window_grid(image.height, image.width, READ_SIZE, READ_SIZE):
         chip = read_chip(image, window, reading.bands, nothing, reading.nodata)
-        tally.add(window, chip, None if mask is None else read_classes(mask, window))
+        tally.add(window, chip, None if mask is None else read_classes(mask, window, reading.labels))
     return tally.summary(labelled=mask is not None)
 
 

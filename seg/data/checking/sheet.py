@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from seg.data.catalogue import Scene
 from seg.data.checking.check import Report
 from seg.data.checking.findings import Finding, Severity
 from seg.data.checking.scenes import CheckedScene
@@ -127,22 +128,23 @@ def _pair(scene: CheckedScene) -> Picture:
     picture = np.where(visible, colours[..., :3], EMPTY)
     pair[inside, columns : columns + shape[1]] = picture
     right = SIDE + BETWEEN + columns
-    pair[inside, right : right + shape[1]] = np.where(visible, _tinted(picture, scene.scene.mask), EMPTY)
+    pair[inside, right : right + shape[1]] = np.where(visible, _tinted(picture, scene.scene), EMPTY)
     return pair
 
 
-def _tinted(picture: Picture, mask: Path) -> Picture:
+def _tinted(picture: Picture, scene: Scene) -> Picture:
     """A picture in grey, tinted where the mask has a label."""
     grey = picture.mean(axis=2, keepdims=True)
     tinted: Picture = np.repeat(DARKEST + (1 - DARKEST) * grey, 3, axis=2)
     try:
-        with open_raster(mask) as dataset:
+        with open_raster(scene.mask) as dataset:
             # Not read_classes: a wrong mask is to be seen too.
-            values, valid = read_band(dataset, class_band(dataset), shape=picture.shape[:2])
+            values, valid = read_band(dataset, class_band(dataset, scene.labels), shape=picture.shape[:2])
     except RasterError:
         return tinted
+    classes, _ = scene.labels.classes(values)
     for label, tint in TINTS.items():
-        here = valid & (values == label)
+        here = valid & (classes == label)
         tinted[here] = (1 - OPACITY) * tinted[here] + OPACITY * np.array(tint)
     return tinted
 

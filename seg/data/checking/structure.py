@@ -39,7 +39,7 @@ def _diagnosis(scene: Scene, bands: Sequence[int]) -> list[Finding]:
     if image and mask:
         findings += _misplaced(placed_on(mask, image), image)
     if mask:
-        findings += _no_mask(scene.mask)
+        findings += _no_mask(scene)
     if image:
         missing = [band for band in bands if not 1 <= band <= image.bands]
         if missing:
@@ -77,11 +77,11 @@ def _misplaced(mask: Grid, image: Grid) -> list[Finding]:
     return []
 
 
-def _no_mask(path: Path) -> list[Finding]:
-    with open_raster(path) as dataset:
+def _no_mask(scene: Scene) -> list[Finding]:
+    with open_raster(scene.mask) as dataset:
         try:
-            class_band(dataset)
+            class_band(dataset, scene.labels)
         except RasterError as problem:
             several = dataset.count > 1
-            return [error("mask-bands" if several else "mask-nodata", path, str(problem))]
+            return [error("mask-bands" if several else "mask-nodata", scene.mask, str(problem))]
     return []

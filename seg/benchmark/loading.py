@@ -1,0 +1,152 @@
+"""How fast chips are loaded, against plain loops that read the same windows, and whether memory grows."""
+
+import itertools
+import multiprocessing
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+
+from seg.benchmark.settings import LoadingSettings
+from seg.benchmark.terminal import progress_bar
+from seg.benchmark.timing import Action, Candidate, Stopwatch, interleaved_medians
+from seg.data.batching import EpochSampler
+from seg.data.catalogue import Scene
+from seg.data.chips import ChipConfig, Extent, RandomChips
+from seg.data.datasets import Reading
+from seg.data.loading import WatchedLoader, build_loader
+from seg.raster.windows import window_grid
+
+SIZES = 256, 512
+"""Sides of the chips."""
+
+BANDS = 4
+_TILE = 256
+_WRITTEN_AT_ONCE = 1024
+
+
+@dataclass(frozen=True)
+class LoadingRow:
+    """What was found for chips of one size.
+
+    Attributes:
+        size: Side of a chip in pixels.
+        loader: Chips a second of the loader.
+        floor: Chips a second of plain loops in as many processes.
+        memory_mib: Resident memory of all processes before the samples over which it is watched.
+        growth: By how much of itself it grew over them.
+    """
+
+    size: int
+    loader: float
+    floor: float
+    memory_mib: float
+    growth: float
+
+    @property
+    def ratio(self) -> float:
+        """Speed of the loader against the floor."""
+        return self.loader / self.floor
+
+
+def measure_loading(settings: LoadingSettings) -> list[LoadingRow]:
+    """Load chips of each size from a scene that is made for it in a temporary folder."""
+    steps = len(SIZES) * (2 * settings.repeats + 3)
+    with tempfile.TemporaryDirectory() as folder, progress_bar("Loading", steps) as report:
+        scene = write_scene(Path(folder), settings.side)
+        return [_measure(scene, size, settings, report) for size in SIZES]
+
+
+def write_scene(folder: Path, side: int) -> Scene:
+    """A scene as large as wanted: 4 bands of uint16 and a mask, in tiles, deflated to about two thirds."""
+    random = np.random.default_rng(0)
+    shape = {"driver": "GTiff", "height": side, "width": side, "tiled": True, "blockxsize": _TILE, "blockysize": _TILE}
+    place = {"crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 500_000, 0, -10, 5_000_000)}
+    scene = Scene(folder / "image.tif", folder / "mask.tif", 0)
+    with (
+        rasterio.open(scene.image, "w", count=BANDS, dtype="uint16", compress="deflate", **shape, **place) as image,
+        rasterio.open(scene.mask, "w", count=1, dtype="uint8", compress="deflate", **shape, **place) as mask,
+    ):
+        for window in window_grid(side, side, _WRITTEN_AT_ONCE, _WRITTEN_AT_ONCE):
+            rows, columns = np.indices((window.height, window.width)) // 32
+            labels = (rows + columns) % 2
+            noise = random.normal(0, 100, (BANDS, window.height, window.width))
+            image.write((2000 + 500 * labels + noise).astype(np.uint16), window=window)
+            mask.write(labels.astype(np.uint8), 1, window=window)
+    return scene
+
+
+def _measure(scene: Scene, size: int, settings: LoadingSettings, report: Action) -> LoadingRow:
+    config = ChipConfig(size=size, per_epoch=settings.samples)
+    reading = Reading(tuple(range(1, BANDS + 1)), [0.0] * BANDS)
+    chips = RandomChips([Extent(scene, settings.side, settings.side)], config, reading)
+    order = EpochSampler(len(chips), None)
+    # Other windows in each round, as GDAL would hold the blocks of those that were just read.
+    rounds = [_parts(chips, order, epoch, settings.workers) for epoch in range(settings.repeats + 1)]
+    loader_epochs, floor_rounds = itertools.count(), iter(rounds)
+    loader = build_loader(chips, order, settings.workers)
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(settings.workers, _open, (scene,)) as pool:
+        seconds = interleaved_medians(
+            {
+                "loader": Candidate(lambda: _exhaust(loader), before=lambda: order.set_epoch(next(loader_epochs))),
+                "floor": Candidate(lambda: _together(pool.map, next(floor_rounds))),
+            },
+            settings.repeats,
+            Stopwatch(),
+            report,
+        )
+    before = _resident_mib()
+    for _ in range(-(-settings.memory_samples // settings.samples)):
+        order.set_epoch(next(loader_epochs))
+        _exhaust(loader)
+    growth = _resident_mib() / before - 1
+    report()
+    return LoadingRow(size, len(chips) / seconds["loader"], len(chips) / seconds["floor"], before, growth)
+
+
+def _parts(chips: RandomChips, order: EpochSampler, epoch: int, workers: int) -> list[list[tuple[int, ...]]]:
+    """The windows of an epoch, dealt out to the processes of the floor as the loader deals them to its workers."""
+    order.set_epoch(epoch)
+    windows = [chips.place(key)[1].flatten() for key in order]
+    return [windows[start::workers] for start in range(workers)]
+
+
+def _exhaust(loader: WatchedLoader) -> None:
+    for _ in loader:
+        pass
+
+
+def _together(run: Callable[..., object], parts: list[list[tuple[int, ...]]]) -> None:
+    run(_read_plainly, parts, 1)
+
+
+_opened: list[DatasetReader] = []
+"""The scene of a process of the floor."""
+
+
+def _open(scene: Scene) -> None:
+    _opened[:] = [rasterio.open(scene.image), rasterio.open(scene.mask)]
+
+
+def _read_plainly(windows: list[tuple[int, ...]]) -> None:
+    image, mask = _opened
+    for numbers in windows:
+        window = Window(*numbers)
+        image.read(window=window)
+        mask.read(1, window=window)
+
+
+def _resident_mib() -> float:
+    """Resident memory of this process and its children, without what they share: Linux counts that in each."""
+    total = 0
+    for pid in ("self", *(child.pid for child in multiprocessing.active_children())):
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+        fields = dict(line.split(":", 1) for line in status.splitlines())
+        total += int(fields["VmRSS"].split()[0]) - int(fields["RssShmem"].split()[0])
+    return total / 1024

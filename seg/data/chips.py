@@ -1,0 +1,176 @@
+"""Chips for training: windows at random places of scenes that may be huge."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from rasterio.windows import Window
+from torch.utils.data import Dataset
+
+from seg.data.catalogue import Scene
+from seg.data.datasets import Augment, Example, Reading, Sample, SampleKey, example_of
+from seg.data.handles import OpenRasters
+from seg.data.watch import watched
+from seg.errors import ConfigError
+from seg.labels import CROPLAND, IGNORE
+from seg.raster.chips import ByteMask, read_chip
+from seg.raster.classes import read_classes
+
+_PLACES = 1
+"""Keeps the draw of a chip's place apart from that of its augmentation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChipConfig:
+    """Chips instead of whole scenes.
+
+    Args:
+        size: Side of a chip in pixels; null trains and validates on whole scenes.
+        per_epoch: Training chips an epoch.
+        sampling: Where training chips lie: uniform gives every pixel of the training scenes the same chance, as far as
+            a window can lie inside its scene; cropland makes a share of them hold cropland; weight multiplies the
+            chance of a scene's pixels with the weight that the manifest gives it.
+        cropland_share: With cropland: share of chips that must hold some, as far as it is found.
+        tries: Places drawn for a chip until one holds what it must: cropland, or at least a label; the last one stays.
+        halo: Pixels around the part of a validation chip that counts, where there is scene; overlap for context.
+
+    Raises:
+        ConfigError: A number cannot work.
+    """
+
+    size: int | None = None
+    per_epoch: int = 1000
+    sampling: Literal["uniform", "cropland", "weight"] = "uniform"
+    cropland_share: float = 0.5
+    tries: int = 10
+    halo: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        for name, least in (("size", 1), ("per_epoch", 1), ("tries", 1), ("halo", 0)):
+            number = getattr(self, name)
+            if number is not None and number < least:
+                raise ConfigError(f"data.chips.{name} is {number}; wanted {least} or more")
+        if not 0 <= self.cropland_share <= 1:
+            raise ConfigError(f"data.chips.cropland_share is {self.cropland_share:g}; wanted 0 to 1")
+        if self.size is not None and self.size <= 2 * self.halo:
+            raise ConfigError(f"data.chips.halo is {self.halo}; wanted less than half of data.chips.size, {self.size}")
+
+
+@dataclass(frozen=True)
+class Extent:
+    """A scene that chips are cut from.
+
+    Attributes:
+        scene: Its files.
+        height: Its rows.
+        width: Its columns.
+    """
+
+    scene: Scene
+    height: int
+    width: int
+
+
+class RandomChips(Dataset[Example]):
+    """Chips of one size at random places, read from open files; a smaller scene is padded, and the padding ignored.
+
+    Args:
+        extents: The scenes.
+        config: Where chips lie.
+        reading: How pixels are read.
+        augment: Changes a sample at random; None leaves it.
+        seed: With epoch and index, decides all randomness of a chip, whichever worker loads it.
+
+    Raises:
+        ConfigError: The chips have no size.
+    """
+
+    def __init__(
+        self,
+        extents: Sequence[Extent],
+        config: ChipConfig,
+        reading: Reading,
+        augment: Augment | None = None,
+        seed: int = 0,
+    ) -> None:
+        if config.size is None:
+            raise ConfigError("data.chips.size is null; wanted the side of a chip in pixels")
+        self.extents, self.config, self.size = extents, config, config.size
+        self.reading, self.augment, self.seed = reading, augment, seed
+        self.chances = _chances(extents, config)
+        self._rasters = OpenRasters()
+
+    def __len__(self) -> int:
+        return self.config.per_epoch
+
+    def __getitem__(self, key: SampleKey | int) -> Example:
+        """The chip of a key; a bare index means epoch 0.
+
+        Raises:
+            RasterError: A file cannot be read, or the mask has unknown values.
+        """
+        if isinstance(key, int):
+            key = SampleKey(0, key)
+        scene, window, labels = self.place(key)
+        reading = self.reading
+        with watched(chip_name(scene, window)):
+            chip = read_chip(self._rasters[scene.image], window, reading.bands, reading.fill, reading.nodata)
+            sample = _padded(Sample(chip.image, labels, chip.valid), self.size)
+            if self.augment is not None:
+                sample = self.augment(sample, np.random.default_rng([self.seed, key.epoch, key.index]))
+            return example_of(sample, reading, scene.image.name)
+
+    def place(self, key: SampleKey) -> tuple[Scene, Window, ByteMask]:
+        """The scene of a chip, its window there, and its labels; only the windows that are tried are read.
+
+        Raises:
+            RasterError: A mask cannot be read, or has unknown values.
+        """
+        random = np.random.default_rng([self.seed, key.epoch, key.index, _PLACES])
+        cropland = self.config.sampling == "cropland" and random.random() < self.config.cropland_share
+        for tried in range(1, self.config.tries + 1):
+            extent = self.extents[int(random.choice(len(self.extents), p=self.chances))]
+            scene, window = extent.scene, _window(extent, self.size, random)
+            with watched(chip_name(scene, window)):
+                labels = read_classes(self._rasters[scene.mask], window, scene.labels)
+            fits = (labels == CROPLAND).any() if cropland else (labels != IGNORE).any()
+            if fits or tried == self.config.tries:
+                break
+        return scene, window, labels
+
+
+def chip_name(scene: Scene, window: Window) -> str:
+    """How an error calls a chip."""
+    return f"{scene.image}, chip at row {window.row_off}, column {window.col_off}"
+
+
+def _chances(extents: Sequence[Extent], config: ChipConfig) -> npt.NDArray[np.float64]:
+    """The chance of each scene: its pixels, by weight if wanted."""
+    pixels = np.array([float(extent.height) * extent.width for extent in extents])
+    if config.sampling == "weight":
+        pixels *= [extent.scene.weight for extent in extents]
+    chances: npt.NDArray[np.float64] = pixels / pixels.sum()
+    return chances
+
+
+def _window(extent: Extent, size: int, random: np.random.Generator) -> Window:
+    """A window inside a scene; a smaller scene has but one, which is less than a chip."""
+    top = int(random.integers(max(extent.height - size, 0) + 1))
+    left = int(random.integers(max(extent.width - size, 0) + 1))
+    return Window(left, top, min(size, extent.width), min(size, extent.height))
+
+
+def _padded(sample: Sample, size: int) -> Sample:
+    """A sample with invalid pixels below and to the right, up to a square."""
+    height, width = sample.mask.shape
+    missing = (0, size - height), (0, size - width)
+    if missing == ((0, 0), (0, 0)):
+        return sample
+    return Sample(
+        np.pad(sample.image, ((0, 0), *missing)),
+        np.pad(sample.mask, missing, constant_values=IGNORE),
+        np.pad(sample.valid, missing),
+    )

@@ -1,0 +1,95 @@
+"""Chips for validation: a grid that holds every pixel once, so that scenes of any size are scored exactly."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rasterio.windows import Window
+from torch.utils.data import Dataset
+
+from seg.data.catalogue import Scene
+from seg.data.chips import Extent, chip_name
+from seg.data.datasets import Example, Reading, Sample, SampleKey, example_of
+from seg.data.handles import OpenRasters
+from seg.data.watch import watched
+from seg.labels import IGNORE
+from seg.raster.chips import read_chip
+from seg.raster.classes import read_classes
+
+
+@dataclass(frozen=True)
+class GridChip:
+    """A chip for validation.
+
+    Attributes:
+        scene: Its files.
+        core: The pixels that count.
+        read: What is read: the core and what lies around it.
+    """
+
+    scene: Scene
+    core: Window
+    read: Window
+
+
+class GridChips(Dataset[Example]):
+    """Every pixel of the scenes once: chips in a grid; pixels around a chip's core give context and are ignored.
+
+    Args:
+        extents: The scenes.
+        size: Side of a chip; a smaller scene is one chip of its own size.
+        reading: How pixels are read.
+        halo: Pixels around a core, where there is scene.
+    """
+
+    def __init__(self, extents: Sequence[Extent], size: int, reading: Reading, halo: int = 0) -> None:
+        self.chips = [chip for extent in extents for chip in grid_chips(extent, size, halo)]
+        self.reading = reading
+        self._rasters = OpenRasters()
+
+    def __len__(self) -> int:
+        return len(self.chips)
+
+    def __getitem__(self, key: SampleKey | int) -> Example:
+        """The chip of a key; the epoch changes nothing.
+
+        Raises:
+            RasterError: A file cannot be read, or the mask has unknown values.
+        """
+        chip = self.chips[key if isinstance(key, int) else key.index]
+        scene, read, reading = chip.scene, chip.read, self.reading
+        with watched(chip_name(scene, read)):
+            pixels = read_chip(self._rasters[scene.image], read, reading.bands, reading.fill, reading.nodata)
+            labels = read_classes(self._rasters[scene.mask], read, scene.labels)
+            top, left = chip.core.row_off - read.row_off, chip.core.col_off - read.col_off
+            core = slice(top, top + chip.core.height), slice(left, left + chip.core.width)
+            counted = np.full_like(labels, IGNORE)
+            counted[core] = labels[core]
+            return example_of(Sample(pixels.image, counted, pixels.valid), reading, scene.image.name)
+
+
+def grid_chips(extent: Extent, size: int, halo: int = 0) -> Iterator[GridChip]:
+    """The chips of a scene, row by row; their cores cover it without overlap.
+
+    All are of one size where the scene is not smaller: those at its ends begin earlier, and count less.
+
+    Args:
+        extent: The scene.
+        size: Side of a chip.
+        halo: Pixels around a core, where there is scene; less than half of `size`.
+    """
+    for rows, read_rows in _spans(extent.height, size, halo):
+        for columns, read_columns in _spans(extent.width, size, halo):
+            core = Window(columns.start, rows.start, len(columns), len(rows))
+            read = Window(read_columns.start, read_rows.start, len(read_columns), len(read_rows))
+            yield GridChip(extent.scene, core, read)
+
+
+def _spans(length: int, size: int, halo: int) -> Iterator[tuple[range, range]]:
+    """What counts of each chip along one axis, and what is read."""
+    last = max(length - size, 0)
+    end = 0
+    for start in (*range(0, last, size - 2 * halo), last):
+        stop = length if start == last else start + size - halo
+        yield range(end, stop), range(start, min(start + size, length))
+        end = stop

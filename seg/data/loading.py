@@ -1,0 +1,195 @@
+"""A data loader that names the sample when a worker process dies, gets stuck or meets a damaged file."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import tempfile
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from seg.data.batching import BucketSampler
+from seg.data.datasets import Example, SampleKey
+from seg.data.watch import Unfinished, note_samples_in, unfinished
+from seg.errors import ConfigError, DatasetError, SegError
+
+_POLL_SECONDS = 1.0
+"""How often a loader that waits looks whether its workers live."""
+
+_START_SECONDS = 120.0
+"""Workers import PyTorch before their first sample, which takes long on a slow disk."""
+
+_DEAD = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)")
+"""How PyTorch says that workers died, and which."""
+
+Collate = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoaderConfig:
+    """How worker processes load samples.
+
+    Args:
+        prefetch_factor: Batches that each worker holds ready; memory grows with workers times this.
+        pin_memory: Copy batches into page-locked memory, from which a GPU takes them faster; nothing without a GPU.
+        persistent_workers: Keep workers from one epoch to the next.
+        drop_last: Leave out an epoch's last training batch, or the last of a size, if it is shorter than the others.
+        timeout: Seconds that a worker may take for one sample.
+
+    Raises:
+        ConfigError: A number cannot work.
+    """
+
+    prefetch_factor: int = 2
+    pin_memory: bool = True
+    persistent_workers: bool = True
+    drop_last: bool = False
+    timeout: float = 300.0
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        if self.prefetch_factor < 1:
+            raise ConfigError(f"data.loader.prefetch_factor is {self.prefetch_factor}; wanted 1 or more")
+        if not self.timeout > 0:
+            raise ConfigError(f"data.loader.timeout is {self.timeout:g}; wanted seconds, above 0")
+
+
+class WorkerNotes:
+    """What a worker process does at its start: note from then on what it loads, in a folder that the loader reads.
+
+    Args:
+        patience: Seconds that a worker may take for one sample.
+    """
+
+    def __init__(self, patience: float) -> None:
+        self.patience = patience
+        self.folder = Path(tempfile.mkdtemp(prefix="cropland-seg-samples-"))
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+
+    def __call__(self, worker: int) -> None:
+        """Note from now on, in this process."""
+        note_samples_in(self.folder)
+
+    def explain(self, error: RuntimeError, waited: float) -> None:
+        """Raise what PyTorch's error about its workers means; return if it only says to wait on.
+
+        Args:
+            error: PyTorch's.
+            waited: Seconds since the last batch.
+
+        Raises:
+            DatasetError: A worker died, or is stuck.
+        """
+        samples = unfinished(self.folder)
+        if "timed out" in str(error):
+            if samples and samples[0].seconds > self.patience:
+                raise self._stuck(samples[0]) from error
+            if not samples and waited > max(self.patience, _START_SECONDS):
+                raise DatasetError(
+                    f"no worker process has begun a sample for {waited:.0f} s; try --data.workers=0, which loads in "
+                    "the training process"
+                ) from error
+            return
+        dead = _DEAD.search(str(error))
+        if dead is None:
+            raise error
+        pids = {int(pid) for pid in dead[1].split(",")}
+        names = [sample.name for sample in samples if sample.pid in pids]
+        raise DatasetError(
+            f"{', '.join(names) or 'between two samples'}: the worker process that loads it died, most likely killed "
+            "for want of memory; take fewer --data.workers, a lower --data.loader.prefetch_factor or smaller chips"
+        ) from error
+
+    def _stuck(self, sample: Unfinished) -> DatasetError:
+        # Otherwise PyTorch would wait seconds for it at the end; it has nothing to finish.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(sample.pid, signal.SIGKILL)
+        return DatasetError(
+            f"{sample.name}: still not loaded after {sample.seconds:.1f} s, more than data.loader.timeout, "
+            f"{self.patience:g}; see whether its disk answers, or raise the timeout"
+        )
+
+
+class WatchedLoader(DataLoader[Example]):
+    """PyTorch's loader, to be made with `build_loader`; its errors about workers name the sample."""
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # PyTorch says that it gives a class of its own
+        """The batches of an epoch.
+
+        Raises:
+            DatasetError: A worker died, or took too long over a sample.
+            RasterError: A file cannot be read.
+        """
+        before = signal.getsignal(signal.SIGCHLD)
+        batches = super().__iter__()
+        # PyTorch's handler would raise wherever the program happens to be; here the poll finds a dead worker.
+        if signal.getsignal(signal.SIGCHLD) != before:
+            signal.signal(signal.SIGCHLD, before)
+        while True:
+            batch = self._next(batches)
+            if batch is None:
+                return
+            yield batch
+
+    def _next(self, batches: Iterator[Any]) -> object:
+        """The next batch, or None after the last."""
+        since = time.monotonic()
+        while True:
+            try:
+                return next(batches, None)
+            except SegError as error:
+                raise _plain(error) from error
+            except RuntimeError as error:
+                if not isinstance(self.worker_init_fn, WorkerNotes):
+                    raise
+                self.worker_init_fn.explain(error, time.monotonic() - since)
+
+
+def build_loader(
+    dataset: Dataset[Example],
+    sampler: Sampler[SampleKey] | BucketSampler,
+    workers: int = 0,
+    config: LoaderConfig = LoaderConfig(),
+    collate: Collate | None = None,
+) -> WatchedLoader:
+    """A loader of single examples, or of batches if the sampler gives those.
+
+    Args:
+        dataset: The examples; it notes with `watched` what it loads.
+        sampler: Their order, or their batches.
+        workers: Processes that load; 0 loads in this one.
+        config: How they load.
+        collate: Joins the examples of a batch; PyTorch's way by default.
+    """
+    batches = sampler if isinstance(sampler, BucketSampler) else None
+    return WatchedLoader(
+        dataset,
+        batch_size=1,
+        sampler=None if batches else sampler,
+        batch_sampler=batches,
+        collate_fn=collate,
+        num_workers=workers,
+        prefetch_factor=config.prefetch_factor if workers else None,
+        pin_memory=config.pin_memory and torch.cuda.is_available(),
+        persistent_workers=config.persistent_workers and workers > 0,
+        timeout=min(config.timeout, _POLL_SECONDS) if workers else 0,
+        worker_init_fn=WorkerNotes(config.timeout) if workers else None,
+        # Fork would copy handles and locks of GDAL and PyTorch in any state.
+        multiprocessing_context="spawn" if workers else None,
+    )
+
+
+def _plain(error: SegError) -> SegError:
+    """An error of a worker as it was there: PyTorch puts the worker's traceback into its message."""
+    _, traceback, text = str(error).partition("Original Traceback")
+    if not traceback:
+        return error
+    return type(error)(text.strip().splitlines()[-1].partition(": ")[2])

@@ -1,0 +1,141 @@
+"""Several rasters of one band each as one raster of several bands: a small VRT file that copies no pixel."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+from rasterio.enums import MaskFlags
+from rasterio.io import DatasetReader
+
+from seg.errors import RasterError
+from seg.raster.atomic import complete_or_absent
+from seg.raster.chips import whole
+from seg.raster.grid import open_raster, read_grid, require_same_grid
+from seg.raster.window_vrt import GDAL_TYPES, add_band, add_source, vrt_root
+
+BAND_SUFFIXES = (".tif", ".tiff", ".jp2", ".img")
+"""Of files that are taken for bands; a stack that was written among them is none."""
+
+
+def band_files(folder: Path, bands: Sequence[str] | None = None) -> dict[str, Path]:
+    """The rasters of a folder by the name of their band, in natural order: B2 before B10.
+
+    A band's name is what tells its file's name from the others': B02 and B03 of `T32UNE_B02_10m.jp2` and
+    `T32UNE_B03_10m.jp2`.
+
+    Args:
+        folder: The folder.
+        bands: The names of those wanted, in the order wanted, in upper or lower case; all by default.
+
+    Raises:
+        RasterError: There is no such folder, no raster in it, or not just one of a name.
+    """
+    if not folder.is_dir():
+        raise RasterError(f"{folder}: no such folder; name one with a raster for each band")
+    files = [path for path in folder.iterdir() if path.suffix.lower() in BAND_SUFFIXES]
+    if not files:
+        raise RasterError(f"{folder}: holds no raster; wanted one for each band, ending in {', '.join(BAND_SUFFIXES)}")
+    found: dict[str, Path] = {}
+    for path, name in sorted(zip(files, _differences([path.stem for path in files]), strict=True), key=_natural):
+        if name in found:
+            raise RasterError(f"{path}: would be band {name}, as {found[name].name} is; move one of them away")
+        found[name] = path
+    if bands is None:
+        return found
+    by_name = {name.casefold(): name for name in found}
+    missing = [band for band in bands if band.casefold() not in by_name]
+    if missing or len({band.casefold() for band in bands}) < len(bands) or not bands:
+        problem = f"no band {missing[0]}" if missing else f"no {len(bands)} different bands {', '.join(bands)}"
+        raise RasterError(f"{folder}: has {problem}; choose each once with --bands among {', '.join(found)}")
+    return {by_name[band.casefold()]: found[by_name[band.casefold()]] for band in bands}
+
+
+def write_band_stack(output: Path, files: Mapping[str, Path]) -> None:
+    """Write a VRT with one band a file; place, nodata, scale and tags stay, and each band gets its name.
+
+    It refers to the files by relative paths, so that all may be moved together.
+
+    Args:
+        output: The .vrt file; an older one is replaced.
+        files: The rasters by the name of their band, in order.
+
+    Raises:
+        RasterError: A file has several bands, a mask file, or another grid or data type than the first; or the output
+            cannot be written.
+    """
+    if output.suffix.lower() != ".vrt":
+        raise RasterError(f"{output}: a stack of bands is a VRT file; name one that ends in .vrt")
+    _require_alike(list(files.values()))
+    folder = os.path.realpath(output.parent)
+    with ExitStack() as opened:
+        sources = {name: opened.enter_context(open_raster(path)) for name, path in files.items()}
+        first = next(iter(sources.values()))
+        root = vrt_root(first, whole(first))
+        for number, (name, source) in enumerate(sources.items(), start=1):
+            band = add_band(root, source, 1)
+            band.set("band", str(number))
+            for tag in ("Description", "ColorInterp", "ColorTable"):  # what a file's only band is says nothing here
+                for element in band.findall(tag):
+                    band.remove(element)
+            Xml.SubElement(band, "Description").text = name
+            add_source(band, _relative(Path(source.name), folder), "1", whole(source))
+    Xml.indent(root)
+    try:
+        with complete_or_absent(output) as partial:
+            partial.write_text(Xml.tostring(root, encoding="unicode") + "\n", encoding="utf-8")
+    except OSError as error:
+        raise RasterError(
+            f"{output}: cannot be written ({error.strerror or error}); name a file in an existing folder"
+        ) from error
+
+
+def _require_alike(files: Sequence[Path]) -> None:
+    reference = read_grid(files[0])
+    for path in files:
+        grid = read_grid(path)
+        if grid.bands != 1:
+            raise RasterError(f"{path}: has {grid.bands} bands, wanted one a file; leave it out with --bands")
+        if grid.dtype != reference.dtype or grid.dtype not in GDAL_TYPES:
+            raise RasterError(
+                f"{path}: holds {grid.dtype}, but {files[0]} {reference.dtype}; wanted one type in all bands, so leave "
+                "it out with --bands or convert it (gdal_translate -ot)"
+            )
+        require_same_grid(grid, reference)
+        with open_raster(path) as source:
+            if _has_mask_file(source):
+                raise RasterError(
+                    f"{path}: has a mask file, which one band of several cannot keep; state its nodata as a value"
+                )
+
+
+def _has_mask_file(source: DatasetReader) -> bool:
+    return MaskFlags.per_dataset in source.mask_flag_enums[0] and MaskFlags.alpha not in source.mask_flag_enums[0]
+
+
+def _relative(file: Path, folder: str) -> Path:
+    # Paths without symbolic links: the operating system follows ".." from where the folder really is.
+    real = os.path.realpath(file)
+    try:
+        return Path(os.path.relpath(real, folder))
+    except ValueError:  # another drive of Windows
+        return Path(real)
+
+
+def _differences(stems: Sequence[str]) -> list[str]:
+    """What tells each name from the others: its words without those that all begin or end with."""
+    words = [re.split(r"[_\-. ]+", stem) for stem in stems]
+    if len(words) == 1:
+        return list(stems)
+    shortest = min(map(len, words)) - 1
+    before = next((i for i in range(shortest) if len({name[i] for name in words}) > 1), shortest)
+    after = next((i for i in range(shortest - before) if len({name[-1 - i] for name in words}) > 1), shortest - before)
+    return ["_".join(name[before : len(name) - after]) for name in words]
+
+
+def _natural(named: tuple[Path, str]) -> tuple[list[tuple[int, str]], Path]:
+    path, name = named
+    parts = re.findall(r"(\d+)|(\D+)", name.casefold())
+    return [(int(number), "") if number else (-1, text) for number, text in parts], path

@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import pytest
+import rasterio
+
+from seg.benchmark.loading import LoadingRow, measure_loading, write_scene
+from seg.benchmark.loading_report import text_of
+from seg.benchmark.settings import LoadingSettings
+from seg.errors import ConfigError
+from seg.labels import CROPLAND, OTHER
+
+
+def test_the_scene_that_is_loaded_is_a_deflated_tiled_uint16_raster(tmp_path: Path) -> None:
+    scene = write_scene(tmp_path, 1100)
+    with rasterio.open(scene.image) as image, rasterio.open(scene.mask) as mask:
+        assert (image.count, image.shape, image.dtypes[0], image.block_shapes[0]) == (
+            4,
+            (1100, 1100),
+            "uint16",
+            (256, 256),
+        )
+        assert image.profile["compress"] == "deflate"
+        assert set(mask.read(1).ravel()) == {OTHER, CROPLAND}
+    assert scene.image.stat().st_size > 0.3 * 1100 * 1100 * 8
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine with few cores
+def test_both_ways_of_reading_are_timed_for_both_sizes_of_chips() -> None:
+    rows = measure_loading(LoadingSettings(side=512, workers=1, samples=2, repeats=1, memory_samples=2))
+    assert [row.size for row in rows] == [256, 512]
+    assert all(row.loader > 0 and row.floor > 0 and row.memory_mib > 0 for row in rows)
+
+
+def test_the_report_has_a_line_a_size() -> None:
+    text = text_of(LoadingSettings(), [LoadingRow(256, loader=90.0, floor=100.0, memory_mib=800.0, growth=0.012)])
+    assert "| 256x256 |" in text
+    assert "0.900" in text
+    assert "1.2 %" in text
+
+
+def test_a_scene_smaller_than_a_chip_is_refused() -> None:
+    with pytest.raises(ConfigError, match="side is 511; wanted 512 or more"):
+        LoadingSettings(side=511)
+    with pytest.raises(ConfigError, match="memory-samples is 0"):
+        LoadingSettings(memory_samples=0)

@@ -1,0 +1,145 @@
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from seg.data.catalogue import Scene
+from seg.data.chips import ChipConfig, Extent, RandomChips
+from seg.data.datasets import Reading, SampleKey
+from seg.data.handles import OpenRasters
+from seg.errors import ConfigError
+from seg.labels import CROPLAND, IGNORE
+
+WriteRaster = Callable[..., Path]
+READING = Reading(bands=[1, 2], fill=[5.0, 6.0])
+KEYS = [SampleKey(epoch, index) for epoch in range(2) for index in range(30)]
+
+
+@pytest.fixture
+def scene(write_raster: WriteRaster, tmp_path: Path) -> Callable[..., Extent]:
+    """`scene(mask, weight=1)`: band 1 holds the row, band 2 the column of each pixel, counted from 1."""
+
+    def make(mask: np.ndarray, weight: float = 1.0) -> Extent:
+        name = f"{len(list(tmp_path.rglob('*.tif')))}.tif"
+        image = (np.indices(mask.shape) + 1).astype(np.uint16)
+        paths = write_raster(tmp_path / "images" / name, image, nodata=0), write_raster(tmp_path / "masks" / name, mask)
+        return Extent(Scene(*paths, 0, weight), *mask.shape)
+
+    return make
+
+
+def test_a_chip_is_the_window_of_its_place(scene: Callable[..., Extent]) -> None:
+    mask = np.random.default_rng(0).integers(0, 2, (40, 50)).astype(np.uint8)
+    chips = RandomChips([scene(mask)], ChipConfig(size=8), READING)
+    places = set()
+    for key in KEYS:
+        chip = chips[key]
+        top, left = int(chip["image"][0, 0, 0]) - 1, int(chip["image"][1, 0, 0]) - 1
+        np.testing.assert_array_equal(chip["mask"], mask[top : top + 8, left : left + 8])
+        assert chip["image"].shape == (2, 8, 8)
+        places.add((top, left))
+    assert len(places) > 50
+
+
+def test_uniform_chips_reach_every_pixel(scene: Callable[..., Extent]) -> None:
+    chips = RandomChips([scene(np.zeros((9, 12), np.uint8))], ChipConfig(size=4), READING)
+    corners = {tuple(chips[SampleKey(0, index)]["image"][:, 0, 0].int().tolist()) for index in range(400)}
+    assert corners == {(row, column) for row in range(1, 7) for column in range(1, 10)}
+
+
+def test_a_scene_smaller_than_a_chip_is_padded_and_the_padding_ignored(scene: Callable[..., Extent]) -> None:
+    chip = RandomChips([scene(np.ones((3, 5), np.uint8))], ChipConfig(size=8), READING)[0]
+    assert (chip["mask"][:3, :5] == CROPLAND).all()
+    assert (chip["mask"] == IGNORE).sum() == 64 - 15
+    assert chip["image"][:, 7, 7].tolist() == [5.0, 6.0]
+
+
+def test_the_share_of_chips_with_cropland_is_that_asked_for(scene: Callable[..., Extent]) -> None:
+    mask = np.zeros((64, 64), np.uint8)
+    mask[:16, :16] = CROPLAND
+    extent = scene(mask)
+
+    def share(config: ChipConfig) -> float:
+        chips = RandomChips([extent], config, READING, seed=2)
+        return float(np.mean([(chips[key]["mask"] == CROPLAND).any() for key in KEYS]))
+
+    assert share(ChipConfig(size=4, sampling="uniform")) < 0.25
+    assert share(ChipConfig(size=4, sampling="cropland", cropland_share=1, tries=200)) == 1
+    assert 0.35 < share(ChipConfig(size=4, sampling="cropland", cropland_share=0.5, tries=200)) < 0.75
+
+
+def test_chips_without_any_label_are_drawn_again(scene: Callable[..., Extent]) -> None:
+    mask = np.full((64, 64), IGNORE, np.uint8)
+    mask[:24, :24] = 0
+    chips = RandomChips([scene(mask)], ChipConfig(size=4, tries=200), READING)
+    assert all((chips[key]["mask"] != IGNORE).any() for key in KEYS)
+
+
+def test_weights_decide_which_scenes_are_drawn(scene: Callable[..., Extent]) -> None:
+    extents = [scene(np.zeros((20, 20), np.uint8)), scene(np.ones((20, 20), np.uint8), weight=9)]
+
+    def share(sampling: str) -> float:
+        chips = RandomChips(extents, ChipConfig(size=4, sampling=sampling), READING)  # type: ignore[arg-type]
+        return float(np.mean([int(chips[SampleKey(0, index)]["mask"][0, 0]) for index in range(200)]))
+
+    assert 0.4 < share("uniform") < 0.6
+    assert 0.84 < share("weight") < 0.96
+
+
+def test_a_chip_depends_on_seed_epoch_and_index_alone(scene: Callable[..., Extent]) -> None:
+    extent = scene(np.ones((40, 50), np.uint8))
+    forth, back = (RandomChips([extent], ChipConfig(size=8), READING, seed=3) for _ in range(2))
+    chips = {key: forth[key]["image"] for key in KEYS}
+    back = pickle.loads(pickle.dumps(back))
+    assert all(torch.equal(back[key]["image"], chips[key]) for key in reversed(KEYS))
+    other = RandomChips([extent], ChipConfig(size=8), READING, seed=4)
+    assert not all(torch.equal(other[key]["image"], chips[key]) for key in KEYS)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("size", 0), ("per_epoch", 0), ("tries", 0), ("halo", -1), ("cropland_share", 1.5)]
+)
+def test_numbers_that_cannot_work_are_refused(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=rf"data\.chips\.{name} is {value}; wanted"):
+        ChipConfig(**{name: value})  # type: ignore[arg-type]
+
+
+def test_a_halo_that_leaves_no_core_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"data\.chips\.halo is 4; wanted less than half of data\.chips\.size, 8"):
+        ChipConfig(size=8, halo=4)
+
+
+def rasters(write_raster: WriteRaster, folder: Path, count: int) -> list[Path]:
+    return [write_raster(folder / f"{number}.tif", np.full((2, 2), number, np.uint8)) for number in range(count)]
+
+
+def test_open_rasters_are_kept_up_to_a_limit(write_raster: WriteRaster, tmp_path: Path) -> None:
+    paths, opened = rasters(write_raster, tmp_path, 4), OpenRasters(most=2)
+    first = opened[paths[0]]
+    assert opened[paths[0]] is first
+    for path in paths:
+        assert int(opened[path].read(1)[0, 0]) == int(path.stem)
+    assert (len(opened), first.closed) == (2, True)
+    opened.close()
+    assert len(opened) == 0
+
+
+def test_open_rasters_travel_without_their_handles(write_raster: WriteRaster, tmp_path: Path) -> None:
+    [path], opened = rasters(write_raster, tmp_path, 1), OpenRasters(most=7)
+    assert opened[path]
+    copied = pickle.loads(pickle.dumps(opened))
+    assert (len(copied), copied.most) == (0, 7)
+
+
+def test_another_process_opens_its_own(
+    write_raster: WriteRaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [path], opened = rasters(write_raster, tmp_path, 1), OpenRasters()
+    parents = opened[path]
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    assert opened[path] is not parents
+    assert not parents.closed

@@ -1,0 +1,61 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seg.data.catalogue import Scene
+from seg.data.chips import Extent
+from seg.data.datasets import Reading
+from seg.data.grid_chips import GridChips, grid_chips
+from seg.labels import IGNORE
+
+SCENE = Scene(Path("image.tif"), Path("mask.tif"), 0)
+
+
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 40), st.integers(0, 19))
+def test_chips_cover_each_pixel_once_at_any_size(height: int, width: int, size: int, halo: int) -> None:
+    halo = min(halo, (size - 1) // 2)
+    counted = np.zeros((height, width), dtype=int)
+    for chip in grid_chips(Extent(SCENE, height, width), size, halo):
+        counted[chip.core.toslices()] += 1
+        (top, bottom), (left, right) = chip.core.toranges()
+        (first, last), (west, east) = chip.read.toranges()
+        assert (last - first, east - west) == (min(size, height), min(size, width))
+        assert 0 <= first <= max(top - halo, 0)
+        assert 0 <= west <= max(left - halo, 0)
+        assert min(bottom + halo, height) <= last <= height
+        assert min(right + halo, width) <= east <= width
+    assert (counted == 1).all()
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(3, 12), st.booleans())
+def test_the_labels_of_all_chips_are_those_of_the_scene(
+    tmp_path_factory: pytest.TempPathFactory,
+    write_raster: Callable[..., Path],
+    height: int,
+    width: int,
+    size: int,
+    with_halo: bool,
+) -> None:
+    folder = tmp_path_factory.mktemp("scene")
+    labels = np.random.default_rng(0).choice(np.array([0, 1, IGNORE], np.uint8), (height, width))
+    scene = Scene(write_raster(folder / "i.tif", labels + np.uint8(1)), write_raster(folder / "m.tif", labels), 0)
+    dataset = GridChips([Extent(scene, height, width)], size, Reading([1], [0.0]), halo=int(with_halo))
+    seen = torch.cat([dataset[index]["mask"].flatten() for index in range(len(dataset))])
+    assert [int((seen == value).sum()) for value in (0, 1)] == [int((labels == value).sum()) for value in (0, 1)]
+
+
+def test_pixels_around_a_core_keep_their_values(tmp_path: Path, write_raster: Callable[..., Path]) -> None:
+    scene = Scene(
+        write_raster(tmp_path / "i.tif", np.full((5, 5), 9, np.uint8)),
+        write_raster(tmp_path / "m.tif", np.ones((5, 5), np.uint8)),
+        0,
+    )
+    last = GridChips([Extent(scene, 5, 5)], 4, Reading([1], [0.0]))[3]
+    assert (last["image"] == 9).all()
+    assert (last["mask"] != IGNORE).nonzero().tolist() == [[3, 3]]

@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from samples import GARBAGE, same, sample_of, with_invalid
+from seg.data.datasets import Sample
+from seg.data.radiometric import add_haze, cast_shadow, drop_bands, shadow_outline
+
+sides = st.integers(1, 40)
+seeds = st.integers(0, 2**32 - 1)
+VEIL = np.array([100, 100, 100, 100], dtype=np.float32)
+
+
+def rng(seed: int) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+@settings(deadline=None)
+@given(sides, sides, seeds)
+def test_haze_adds_at_most_the_veil_and_less_to_later_bands(height: int, width: int, seed: int) -> None:
+    dark = np.zeros((4, height, width), dtype=np.float32)
+    hazy = add_haze(dark, VEIL, rng(seed))
+
+    assert hazy.dtype == np.float32
+    assert hazy.min() >= 0
+    assert hazy.max() <= 100
+    np.testing.assert_allclose(hazy, hazy[:1] * np.array([1, 0.75, 0.5, 0.25])[:, None, None], rtol=1e-5)
+
+
+def test_haze_is_uneven_and_smooth() -> None:
+    hazy = add_haze(np.zeros((1, 128, 128), dtype=np.float32), VEIL[:1], rng(0))[0]
+    assert np.ptp(hazy) > 30
+    assert np.abs(np.diff(hazy, axis=0)).max() < 6
+    assert np.abs(np.diff(hazy, axis=1)).max() < 6
+
+
+def test_a_veil_of_nothing_changes_nothing() -> None:
+    image = sample_of(4, 9, 12).image
+    np.testing.assert_array_equal(add_haze(image, 0 * VEIL, rng(0)), image)
+
+
+@settings(deadline=None)
+@given(sides, sides, seeds, st.floats(0, 1))
+def test_shadow_only_darkens_and_not_below_the_darkest(height: int, width: int, seed: int, darkness: float) -> None:
+    sample = sample_of(2, height, width, seed)
+    shaded = cast_shadow(sample, darkness, rng(seed))
+
+    assert same(Sample(shaded.image, sample.mask, sample.valid), shaded)
+    assert (shaded.image <= sample.image).all()
+    for before, after in zip(sample.image, shaded.image, strict=True):
+        if sample.valid.any():
+            assert after[sample.valid].min() >= before[sample.valid].min() * 0.9999
+
+
+@settings(deadline=None)
+@given(sides, sides, seeds)
+def test_invalid_pixels_neither_change_nor_tell_what_is_dark(height: int, width: int, seed: int) -> None:
+    sample = sample_of(2, height, width, seed)
+    bright, dark = (cast_shadow(with_invalid(sample, value), 0.7, rng(seed)) for value in (GARBAGE, -GARBAGE))
+
+    np.testing.assert_array_equal(bright.image[:, sample.valid], dark.image[:, sample.valid])
+    assert (bright.image[:, ~sample.valid] == GARBAGE).all()
+
+
+def test_shadow_of_no_darkness_changes_nothing() -> None:
+    sample = sample_of(3, 20, 30)
+    assert same(cast_shadow(sample, 0, rng(0)), sample)
+
+
+def test_shadow_is_the_same_share_of_the_way_in_any_units() -> None:
+    sample = sample_of(1, 40, 40)
+    other_units = Sample(sample.image / 10_000 - 0.5, sample.mask, sample.valid)
+    shaded, in_other_units = (cast_shadow(one, 0.8, rng(3)).image for one in (sample, other_units))
+    np.testing.assert_allclose(in_other_units[:, sample.valid], (shaded / 10_000 - 0.5)[:, sample.valid], atol=1e-5)
+
+
+def test_outline_has_a_dark_core_and_a_smooth_edge() -> None:
+    outlines = [shadow_outline((100, 100), rng(seed)) for seed in range(20)]
+    assert all(outline.min() >= 0 and outline.max() <= 1 for outline in outlines)
+    assert max(outline.max() for outline in outlines) > 0.99
+    assert max(np.abs(np.diff(outline, axis=1)).max() for outline in outlines) < 0.5
+    assert 0.02 < np.mean(outlines) < 0.4
+
+
+@given(st.integers(1, 6), seeds, st.floats(0, 1))
+def test_a_dropped_band_holds_its_mean_and_one_band_stays(bands: int, seed: int, probability: float) -> None:
+    sample, means = sample_of(bands, 4, 5), np.arange(bands, dtype=np.float32)
+    dropped = drop_bands(sample, probability, rng(seed), means)
+    kept = (dropped.image == sample.image).all(axis=(1, 2))
+
+    assert kept.any()
+    assert (dropped.image == means[:, None, None]).all(axis=(1, 2))[~kept].all()
+    assert same(Sample(dropped.image, sample.mask, sample.valid), dropped)
+
+
+def test_without_means_a_band_gets_that_of_its_valid_pixels() -> None:
+    sample = with_invalid(sample_of(5, 8, 8), GARBAGE)
+    dropped = drop_bands(sample, 1, rng(0)).image
+    expected = [band[sample.valid].mean() for band in sample.image]
+    assert sum(np.allclose(band, mean) for band, mean in zip(dropped, expected, strict=True)) == 4
+
+
+@pytest.mark.parametrize(("probability", "share"), [(0, 0), (0.3, 0.3), (1, 0.75)])
+def test_bands_are_dropped_as_often_as_asked(probability: float, share: float) -> None:
+    sample = sample_of(4, 1, 2)
+    images = [drop_bands(sample, probability, rng(seed), VEIL - 200).image for seed in range(500)]
+    assert np.mean([image[:, 0, 0] == -100 for image in images]) == pytest.approx(share, abs=0.04)

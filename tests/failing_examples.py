@@ -1,0 +1,33 @@
+"""Examples whose worker dies, gets stuck or meets a damaged file; a spawned worker must be able to import them."""
+
+import os
+import time
+
+import torch
+from torch.utils.data import Dataset
+
+from seg.data.datasets import Example, SampleKey
+from seg.data.watch import watched
+from seg.errors import RasterError
+
+
+class FailingExamples(Dataset[Example]):
+    """Four examples, of which the third is trouble: "sleep", "die" or "damage"; "none" is a sound one."""
+
+    def __init__(self, trouble: str) -> None:
+        self.trouble = trouble
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, key: SampleKey) -> Example:
+        name = f"scene_{key.index}.tif"
+        with watched(name):
+            if key.index == 2 and self.trouble == "sleep":
+                time.sleep(600)
+            if key.index == 2 and self.trouble == "die":
+                time.sleep(0.1)  # an earlier batch must have left the process
+                os._exit(9)
+            if key.index == 2 and self.trouble == "damage":
+                raise RasterError(f"{name}: is damaged; fetch it again")
+            return {"image": torch.zeros(1, 2, 2), "mask": torch.zeros(2, 2, dtype=torch.uint8), "name": name}

@@ -1,0 +1,43 @@
+"""Samples for the tests of what changes them: random ones, painted ones, and how they compare."""
+
+from dataclasses import astuple
+
+import numpy as np
+
+from seg.data.datasets import Sample
+from seg.labels import CROPLAND, IGNORE, OTHER
+
+GARBAGE = np.float32(3e38)
+"""What an invalid pixel may hold: finite, and visible wherever it leaks."""
+
+
+def sample_of(bands: int, height: int, width: int, seed: int = 0) -> Sample:
+    """Reflectances up to 10000, which albumentations would clip if it could."""
+    random = np.random.default_rng(seed)
+    image = random.uniform(0, 10_000, (bands, height, width)).astype(np.float32)
+    mask = random.choice(np.array([OTHER, CROPLAND, IGNORE], dtype=np.uint8), (height, width))
+    return Sample(image, mask, random.random((height, width)) > 0.2)
+
+
+def painted(sample: Sample, invalid: float = GARBAGE) -> Sample:
+    """The sample with two bands instead of its own: 1 on cropland, and 1 where there is no label."""
+    image = np.stack([sample.mask == CROPLAND, sample.mask == IGNORE]).astype(np.float32)
+    return Sample(np.where(sample.valid, image, np.float32(invalid)), sample.mask, sample.valid)
+
+
+def assert_paint_shows_the_mask(sample: Sample) -> None:
+    """Wherever both painted bands of a valid pixel are exactly 0 or 1, they say what the mask says."""
+    cropland, unlabelled = sample.image
+    pure = sample.valid & np.isin(cropland, [0, 1]) & np.isin(unlabelled, [0, 1])
+    np.testing.assert_array_equal(cropland[pure] == 1, sample.mask[pure] == CROPLAND)
+    np.testing.assert_array_equal(unlabelled[pure] == 1, sample.mask[pure] == IGNORE)
+
+
+def with_invalid(sample: Sample, value: float) -> Sample:
+    """The sample with that value in its invalid pixels."""
+    return Sample(np.where(sample.valid, sample.image, np.float32(value)), sample.mask, sample.valid)
+
+
+def same(first: Sample, second: Sample) -> bool:
+    """Whether two samples are equal to the bit."""
+    return all(np.array_equal(a, b) for a, b in zip(astuple(first), astuple(second), strict=True))

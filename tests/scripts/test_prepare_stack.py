@@ -1,0 +1,51 @@
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from seg.raster.grid import open_raster
+
+Main = Callable[[Sequence[str]], int]
+
+
+@pytest.fixture
+def folder(write_raster: Callable[..., Path], tmp_path: Path) -> Path:
+    """A folder with T1_B02.tif, T1_B03.tif, and T1_TCI.tif of three bands."""
+    for value, (name, bands) in enumerate((("B02", 1), ("B03", 1), ("TCI", 3)), start=1):
+        write_raster(tmp_path / "bands" / f"T1_{name}.tif", np.full((bands, 4, 5), value, dtype=np.uint16))
+    return tmp_path / "bands"
+
+
+def test_stack_writes_the_bands_chosen_and_lists_them(
+    main: Main, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "scene.vrt"
+    assert main(["stack", f"--input={folder}", f"--output={output}", "--bands=[B03,B02]"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{output}: 2 bands",
+        f"   1  B03  {folder / 'T1_B03.tif'}",
+        f"   2  B02  {folder / 'T1_B02.tif'}",
+    ]
+    with open_raster(output) as scene:
+        assert scene.descriptions == ("B03", "B02")
+        assert scene.read()[:, 0, 0].tolist() == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ([], "T1_TCI.tif: has 3 bands, wanted one a file; leave it out with --bands"),
+        (["--bands=[B02,B09]"], "has no band B09; choose each once with --bands among B02, B03, TCI"),
+        (["--bands=[B02]", "--output=scene.tif"], "scene.tif: a stack of bands is a VRT file"),
+        (["--input=nowhere"], "nowhere: no such folder"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(
+    main: Main, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], problem: str
+) -> None:
+    assert main(["stack", f"--input={folder}", f"--output={tmp_path / 'scene.vrt'}", *words]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert problem in line
+    assert not (tmp_path / "scene.vrt").exists()

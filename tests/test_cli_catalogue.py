@@ -1,0 +1,101 @@
+"""Training from a Parquet manifest, bands by name and labels of the user's own, through the command line."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+import rasterio
+import yaml
+
+from seg.checkpoint import read_checkpoint
+from seg.cli import main
+from seg.labels import CROPLAND, IGNORE, OTHER
+from tiny_run import write_config
+
+STORED = {OTHER: 7, CROPLAND: 4, IGNORE: 0}
+LABELS = ["--data.labels.cropland=[4,5]", "--data.labels.ignore=[0,255]", "--data.labels.other=[7]"]
+NAMES = ("Blue", "Red", "NIR")
+
+
+@pytest.fixture
+def config(tmp_path: Path, make_dataset: Callable[..., Path]) -> Path:
+    """A configuration for the usual tiny dataset with masks of 0, 4 and 7, named bands and a Parquet manifest."""
+    path = write_config(tmp_path, make_dataset)
+    images = sorted((tmp_path / "data" / "images").iterdir())
+    for image in images:
+        with rasterio.open(image, "r+") as dataset:
+            dataset.descriptions = NAMES
+        with rasterio.open(tmp_path / "data" / "masks" / image.name, "r+") as dataset:
+            classes = dataset.read(1)
+            dataset.write(np.choose(np.searchsorted(list(STORED), classes), list(STORED.values())), 1)
+    table = {
+        "image": [f"images/{image.name}" for image in images],
+        "mask": [f"masks/{image.name}" for image in images],
+        "split": ["val", "train", "train", "train", "test"],
+        "weight": [1.0, 2.0, 0.5, None, 1.0],
+    }
+    pyarrow.parquet.write_table(pyarrow.table(table), tmp_path / "data" / "manifest.parquet")
+    return path
+
+
+def last_line(captured: str) -> str:
+    return captured.strip().splitlines()[-1]
+
+
+def test_manifest_names_and_mapping_train_and_score(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bands = "--data.bands=[nir,red]"
+    assert main(["fit", f"--config={config}", *LABELS, bands]) == 0
+    best = tmp_path / "run" / "checkpoints" / "best.ckpt"
+    held = read_checkpoint(best).data
+    assert (held["bands"], held["band_names"], held["image_bands"]) == ([3, 2], ["NIR", "Red"], 3)
+    kept = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["data"]
+    assert kept["bands"] == ["nir", "red"]
+    assert kept["labels"] == {"cropland": [4, 5], "ignore": [0, 255], "other": [7]}
+    capsys.readouterr()
+    tables = []
+    for words in ([f"--config={tmp_path / 'run' / 'config.yaml'}"], [f"--data.root={tmp_path / 'data'}", *LABELS]):
+        assert main(["validate", *words, f"--ckpt_path={best}"]) == 0
+        tables.append(capsys.readouterr().out)
+    assert tables[0] == tables[1]
+
+
+def test_the_mapping_trains_as_recoded_masks_do(
+    config: Path, tmp_path: Path, make_dataset: Callable[..., Path]
+) -> None:
+    plain = make_dataset(tmp_path / "plain")
+    (plain / "manifest.parquet").write_bytes((tmp_path / "data" / "manifest.parquet").read_bytes())
+    scores = []
+    for name, words in (("mapped", LABELS), ("recoded", [f"--data.root={plain}"])):
+        run = tmp_path / name
+        assert main(["fit", f"--config={config}", f"--trainer.default_root_dir={run}", *words]) == 0
+        scores.append(read_checkpoint(run / "checkpoints" / "last.ckpt").metrics)
+    assert scores[0] == scores[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ([], "holds the values 4, 7, wanted 0 (other), 1 (cropland) or 255"),
+        (["--data.labels.cropland=[4]"], "holds the values 7, wanted those of data.labels (cropland [4], other [0],"),
+        (["--data.labels.cropland=[4]", "--data.labels.other=some"], "--data.labels.other is 'some'; wanted"),
+        (["--data.labels.cropland=4"], "--data.labels.cropland is '4'; wanted a list like [1,2]"),
+        (["--data.labels.cropland=[]"], "data.labels.cropland is empty"),
+        (["--data.labels.cropland=[4,255]"], "data.labels names 255 twice"),
+        ([*LABELS, "--data.bands=[nir,swir]"], "has no band named 'swir' but the bands Blue, Red, NIR"),
+        ([*LABELS, "--data.bands=nir"], "--data.bands is 'nir'; wanted a list like"),
+        ([*LABELS, "--data.bands=[1.5]"], "no band named '"),
+        ([*LABELS, "--data.bands=[nir,9]"], "has 3 bands, but band 9 is wanted"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(
+    config: Path, capsys: pytest.CaptureFixture[str], words: list[str], problem: str
+) -> None:
+    assert main(["fit", f"--config={config}", *words]) == 2
+    line = last_line(capsys.readouterr().err)
+    assert line.startswith("error: ")
+    assert problem in line
