@@ -76,22 +76,22 @@ def inspect_network(
     if size > LARGEST:
         raise ConfigError(f"--size is {size}; wanted at most {LARGEST}")
     subject = from_package(model) if model else from_config(config or Path(), bands)
+    reach = receptive_field_radius(subject.model, subject.bands)
     return Inspection(
         subject=subject,
         size=size,
         layers=summarize_layers(subject.model, subject.bands, size),
-        reach=receptive_field_radius(subject.model, subject.bands),
+        reach=reach,
         weights_bytes=weights_size(subject),
-        effective=_effective(subject) if model else None,
+        effective=_effective(subject, reach) if model else None,
         checkpoint=checkpoint_size(checkpoint, subject) if checkpoint else first_checkpoint_size(subject),
         checkpoint_source=checkpoint,
     )
 
 
-def _effective(subject: Subject) -> int | None:
+def _effective(subject: Subject, reach: int | None) -> int:
     """Measured on noise with the statistics of the training bands."""
-    radius = receptive_field_radius(subject.model, subject.bands)
-    side = 2 * ((WIDEST_EFFECTIVE if radius is None else radius) + subject.model.stride)
+    side = 2 * ((WIDEST_EFFECTIVE if reach is None else reach) + subject.model.stride)
     norm = subject.model.normalization
     noise = torch.randn(subject.bands, side, side, generator=torch.Generator().manual_seed(0))
     return effective_radius(subject.model, [norm.mean[:, None, None] + norm.std[:, None, None] * noise], TOLERANCE)

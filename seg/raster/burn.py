@@ -19,6 +19,7 @@ from seg.errors import RasterError
 from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, OTHER
 from seg.raster.atomic import complete_or_absent
 from seg.raster.chips import BoolMask, ByteMask
+from seg.raster.geotiff import byte_profile
 from seg.raster.grid import Grid
 from seg.raster.touched import Polygons, crossed_pixels, on_lattice
 from seg.raster.windows import window_grid
@@ -143,21 +144,7 @@ def _write(path: Path, grid: Grid, parts: Iterable[tuple[Window, ByteMask]]) -> 
     # Small rasters get small tiles (in steps of 16, as TIFF wants), so that reading them decodes no padding.
     tile_height, tile_width = (min(_TILE, -(-side // 16) * 16) for side in (grid.height, grid.width))
     with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        height=grid.height,
-        width=grid.width,
-        count=1,
-        dtype="uint8",
-        crs=grid.crs,
-        transform=grid.transform,
-        nodata=IGNORE,
-        tiled=True,
-        blockysize=tile_height,
-        blockxsize=tile_width,
-        compress="deflate",
-        bigtiff="if_safer",
+        path, "w", **byte_profile(grid, IGNORE), blockysize=tile_height, blockxsize=tile_width
     ) as dataset:
         dataset.set_band_description(1, "label")
         dataset.write_colormap(1, LABEL_COLOURS)

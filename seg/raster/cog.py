@@ -14,6 +14,7 @@ from rasterio.windows import Window
 
 from seg.errors import RasterError
 from seg.raster.chips import ByteMask
+from seg.raster.geotiff import byte_profile
 from seg.raster.grid import Grid
 
 TILE = 512
@@ -95,23 +96,7 @@ def _read_back(path: Path) -> None:
 
 
 def _write_plain(path: Path, grid: Grid, layer: CogLayer, parts: Iterable[tuple[Window, ByteMask]]) -> None:
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        height=grid.height,
-        width=grid.width,
-        count=1,
-        dtype="uint8",
-        crs=grid.crs,
-        transform=grid.transform,
-        nodata=layer.nodata,
-        tiled=True,
-        blockxsize=TILE,
-        blockysize=TILE,
-        compress="DEFLATE",
-        bigtiff="IF_SAFER",
-    ) as dataset:
+    with rasterio.open(path, "w", **byte_profile(grid, layer.nodata), blockxsize=TILE, blockysize=TILE) as dataset:
         dataset.set_band_description(1, layer.description)
         dataset.scales = (layer.scale,)
         dataset.update_tags(**layer.tags)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from rasterio.io import DatasetWriter, MemoryFile
 
 from seg.errors import RasterError
 from seg.raster.atomic import complete_or_absent
+from seg.raster.grid import Grid
 
 _TILE = 256
 
@@ -77,6 +79,28 @@ def write_geotiff(
             f"{path}: cannot store {bands.dtype} {bands.shape} as GeoTIFF ({reason}); convert it, or change its nodata"
         ) from error
     _replace(path, content)
+
+
+def byte_profile(grid: Grid, nodata: int) -> dict[str, Any]:
+    """How a raster of one uint8 band on a grid is made, but for its tiles.
+
+    Args:
+        grid: Size, CRS and transform of the raster.
+        nodata: Its value for no data.
+    """
+    return {
+        "driver": "GTiff",
+        "height": grid.height,
+        "width": grid.width,
+        "count": 1,
+        "dtype": "uint8",
+        "crs": grid.crs,
+        "transform": grid.transform,
+        "nodata": nodata,
+        "tiled": True,
+        "compress": "DEFLATE",
+        "bigtiff": "IF_SAFER",
+    }
 
 
 def _check(path: Path, bands: NDArray[np.generic], annotation: Annotation) -> None:
