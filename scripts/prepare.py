@@ -52,10 +52,11 @@ def import_public_dataset(*, source: SourceName, input: Path, output: Path, sett
 def check(
     *,
     input: Path,
-    bands: list[int] | None = None,
+    bands: list[int | str] | None = None,
     nodata: float | None = None,
     folds: int = 5,
     labels: LabelMapping = PLAIN_LABELS,
+    chips: bool = False,
     output: Path | None = None,
     sheet: Path | None = None,
     json: bool = False,
@@ -64,10 +65,11 @@ def check(
 
     Args:
         input: The dataset: a folder with images/ and masks/, or with a manifest.csv.
-        bands: Bands to read, counted from 1; all but alpha by default.
+        bands: Bands to read, counted from 1, or their names as the images have them; all but alpha by default.
         nodata: A further stored value that means "no data", for files that do not say so themselves.
         folds: Number of folds.
         labels: What the values of the masks mean.
+        chips: Training will take chips (--data.chips.size), so scenes may be of any size.
         output: Also write all that was measured and found to this .json file.
         sheet: Also write a contact sheet to this .png file: image and mask of up to 24 scenes, problems first.
         json: Print JSON instead of text.
@@ -75,7 +77,7 @@ def check(
     from seg.data.checking.check import Options
     from seg.data.checking.run import run_check
 
-    run_check(input, Options(tuple(bands) if bands else None, nodata, folds, labels), output, sheet, json)
+    run_check(input, Options(tuple(bands or ()), nodata, folds, labels, chips), output, sheet, json)
 
 
 def burn(*, image: Path, labels: Path, output: Path, settings: BurnSettings) -> None:
@@ -124,6 +126,7 @@ def split(
     stratify: bool = False,
     block_size_m: float = 2000.0,
     guard_m: float = 100.0,
+    labels: LabelMapping = PLAIN_LABELS,
     replace: bool = False,
 ) -> None:
     """Write a manifest.csv that deals the scenes of a dataset, or blocks of them, to folds which share no ground.
@@ -137,20 +140,21 @@ def split(
         stratify: Deal scenes so that folds are alike in cropland share; blocks always are.
         block_size_m: Side of a block in metres.
         guard_m: Least distance between pixels of different folds, in metres.
-        replace: Replace a manifest that is there, and the blocks that it lists.
+        labels: What the values of the masks mean.
+        replace: Replace a manifest that is there, and the blocks that it lists; its other columns are kept.
     """
     from seg.data.splitting.rule import SplitRule
     from seg.data.splitting.run import split_dataset
     from seg.data.splitting.shares import print_folds
 
-    rule = SplitRule(by, folds, seed, stratify, block_size_m, guard_m)
+    rule = SplitRule(by, folds, seed, stratify, block_size_m, guard_m, labels)
     print_folds(output or input, by, split_dataset(input, output or input, rule, replace))
 
 
 def stats(
     *,
     input: Path,
-    bands: list[int] | None = None,
+    bands: list[int | str] | None = None,
     nodata: float | None = None,
     fold: int | None = 0,
     folds: int = 5,
@@ -158,9 +162,11 @@ def stats(
 ) -> None:
     """Show mean, standard deviation and percentiles of the valid training pixels; training reads them from the cache.
 
+    Pixels without a label count too, as a network sees them; masks are not read.
+
     Args:
         input: The dataset: a folder with images/ and masks/, or with a manifest.csv.
-        bands: Bands to read, counted from 1; all but alpha by default.
+        bands: Bands to read, counted from 1, or their names as the images have them; all but alpha by default.
         nodata: A further stored value that means "no data", for files that do not say so themselves.
         fold: The fold that is held out and so not counted; null counts all.
         folds: Number of folds.

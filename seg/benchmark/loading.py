@@ -7,27 +7,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import rasterio
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
+from seg.benchmark.scenes import BANDS, write_scene
 from seg.benchmark.settings import LoadingSettings
 from seg.benchmark.terminal import progress_bar
 from seg.benchmark.timing import Action, Candidate, Stopwatch, interleaved_medians
 from seg.data.batching import EpochSampler
 from seg.data.catalogue import Scene
 from seg.data.chips import ChipConfig, Extent, RandomChips
-from seg.data.datasets import Reading
-from seg.data.loading import WatchedLoader, build_loader
-from seg.raster.windows import window_grid
+from seg.data.datasets import Reading, example_bytes
+from seg.data.loading import Batching, WatchedLoader, build_loader
 
 SIZES = 256, 512
 """Sides of the chips."""
-
-BANDS = 4
-_TILE = 256
-_WRITTEN_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -58,27 +53,8 @@ def measure_loading(settings: LoadingSettings) -> list[LoadingRow]:
     """Load chips of each size from a scene that is made for it in a temporary folder."""
     steps = len(SIZES) * (2 * settings.repeats + 3)
     with tempfile.TemporaryDirectory() as folder, progress_bar("Loading", steps) as report:
-        scene = write_scene(Path(folder), settings.side)
+        scene = write_scene(Path(folder) / "image.tif", Path(folder) / "mask.tif", settings.side)
         return [_measure(scene, size, settings, report) for size in SIZES]
-
-
-def write_scene(folder: Path, side: int) -> Scene:
-    """A scene as large as wanted: 4 bands of uint16 and a mask, in tiles, deflated to about two thirds."""
-    random = np.random.default_rng(0)
-    shape = {"driver": "GTiff", "height": side, "width": side, "tiled": True, "blockxsize": _TILE, "blockysize": _TILE}
-    place = {"crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 500_000, 0, -10, 5_000_000)}
-    scene = Scene(folder / "image.tif", folder / "mask.tif", 0)
-    with (
-        rasterio.open(scene.image, "w", count=BANDS, dtype="uint16", compress="deflate", **shape, **place) as image,
-        rasterio.open(scene.mask, "w", count=1, dtype="uint8", compress="deflate", **shape, **place) as mask,
-    ):
-        for window in window_grid(side, side, _WRITTEN_AT_ONCE, _WRITTEN_AT_ONCE):
-            rows, columns = np.indices((window.height, window.width)) // 32
-            labels = (rows + columns) % 2
-            noise = random.normal(0, 100, (BANDS, window.height, window.width))
-            image.write((2000 + 500 * labels + noise).astype(np.uint16), window=window)
-            mask.write(labels.astype(np.uint8), 1, window=window)
-    return scene
 
 
 def _measure(scene: Scene, size: int, settings: LoadingSettings, report: Action) -> LoadingRow:
@@ -89,7 +65,8 @@ def _measure(scene: Scene, size: int, settings: LoadingSettings, report: Action)
     # Other windows in each round, as GDAL would hold the blocks of those that were just read.
     rounds = [_parts(chips, order, epoch, settings.workers) for epoch in range(settings.repeats + 1)]
     loader_epochs, floor_rounds = itertools.count(), iter(rounds)
-    loader = build_loader(chips, order, settings.workers)
+    batching = Batching(order, batch_bytes=example_bytes(size, size, BANDS))
+    loader = build_loader(chips, batching, settings.workers)
     context = multiprocessing.get_context("spawn")
     with context.Pool(settings.workers, _open, (scene,)) as pool:
         seconds = interleaved_medians(
@@ -101,6 +78,8 @@ def _measure(scene: Scene, size: int, settings: LoadingSettings, report: Action)
             Stopwatch(),
             report,
         )
+        pool.close()
+        pool.join()  # their memory does not count
     before = _resident_mib()
     for _ in range(-(-settings.memory_samples // settings.samples)):
         order.set_epoch(next(loader_epochs))

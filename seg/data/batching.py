@@ -1,10 +1,11 @@
 """Which samples come when, and together: the same for any number of workers and after resuming."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Sampler, default_collate
+from torch.utils.data import Sampler
 
 from seg.data.datasets import Example, SampleKey
 from seg.labels import IGNORE
@@ -27,19 +28,29 @@ class EpochSampler(Sampler[SampleKey]):
         self.size = size
         self.seed = seed
         self.epoch = 0
+        self.kept: frozenset[int] | None = None
+
+    def keep(self, indexes: Collection[int] | None) -> None:
+        """Give these samples only, in the order that they have among all; None for all again."""
+        self.kept = None if indexes is None else frozenset(indexes)
+
+    def batches_of(self, indexes: Collection[int]) -> int:
+        """How many batches of one these samples make."""
+        return len(indexes)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order comes next."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.size
+        return self.size if self.kept is None else len(self.kept)
 
     def __iter__(self) -> Iterator[SampleKey]:
         order = np.arange(self.size)
         if self.seed is not None:
             order = np.random.default_rng([self.seed, self.epoch]).permutation(self.size)
-        return iter([SampleKey(self.epoch, int(index)) for index in order])
+        kept = [int(index) for index in order if self.kept is None or int(index) in self.kept]
+        return iter([SampleKey(self.epoch, index) for index in kept])
 
 
 class BucketSampler(Sampler[list[SampleKey]]):
@@ -61,10 +72,24 @@ class BucketSampler(Sampler[list[SampleKey]]):
     ) -> None:
         self.sampler = sampler
         self.sizes = sizes
-        groups = group_sizes(sorted(sizes), pixels, pad)
+        self.pixels, self.pad, self.drop_last = pixels, pad, drop_last
+        self.lengths, self.kept = self._plan(range(len(sizes)))
+
+    def keep(self, indexes: Collection[int] | None) -> None:
+        """Make batches of these samples only; None for all again."""
+        self.sampler.keep(indexes)
+        self.lengths, self.kept = self._plan(range(len(self.sizes)) if indexes is None else indexes)
+
+    def batches_of(self, indexes: Collection[int]) -> int:
+        """How many batches these samples make."""
+        return sum(self._plan(indexes)[1])
+
+    def _plan(self, indexes: Collection[int]) -> tuple[list[int], list[bool]]:
+        """How many samples each batch has, and whether it is kept."""
+        groups = group_sizes(sorted(self.sizes[index] for index in indexes), self.pixels, self.pad)
         full = {group[0]: len(group) for group in sorted(groups, key=len)}
-        self.lengths = [len(group) for group in groups]
-        self.kept = [not (drop_last and not pad and len(group) < full[group[0]]) for group in groups]
+        drops = self.drop_last and not self.pad
+        return [len(group) for group in groups], [not (drops and len(group) < full[group[0]]) for group in groups]
 
     def __len__(self) -> int:
         return sum(self.kept)
@@ -75,7 +100,8 @@ class BucketSampler(Sampler[list[SampleKey]]):
         ends = np.cumsum(self.lengths).tolist()
         batches = [ranks[end - length : end] for end, length in zip(ends, self.lengths, strict=True)]
         kept = [batch for batch, wanted in zip(batches, self.kept, strict=True) if wanted]
-        return iter([[keys[rank] for rank in batch] for batch in sorted(kept, key=min)])
+        # Not before the first batch is asked for: Lightning makes the iterator before it tells epoch and samples.
+        yield from [[keys[rank] for rank in batch] for batch in sorted(kept, key=min)]
 
 
 def group_sizes(sizes: Sequence[Size], pixels: int, pad: bool) -> list[list[Size]]:
@@ -97,6 +123,18 @@ def group_sizes(sizes: Sequence[Size], pixels: int, pad: bool) -> list[list[Size
     return groups
 
 
+def stack(examples: Sequence[Example]) -> dict[str, Any]:
+    """A batch of examples of one size: images (B, C, H, W), masks (B, H, W), names.
+
+    As PyTorch's own collate makes it, but without a copy of a single example, and never in new shared memory.
+    """
+    batch: dict[str, Any] = {"name": [example["name"] for example in examples]}
+    for key in ("image", "mask"):
+        tensors = [example[key] for example in examples]
+        batch[key] = torch.stack(tensors) if len(tensors) > 1 else tensors[0][None]
+    return batch
+
+
 class PaddingCollate:
     """Joins examples into a batch as large as the largest of them; what is added is ignored.
 
@@ -107,13 +145,11 @@ class PaddingCollate:
     def __init__(self, fill: Sequence[float]) -> None:
         self.fill = torch.tensor(fill, dtype=torch.float32)[:, None, None]
 
-    def __call__(self, examples: Sequence[Example]) -> dict[str, object]:
+    def __call__(self, examples: Sequence[Example]) -> dict[str, Any]:
         """The batch: images (B, C, H, W), masks (B, H, W), names."""
         height = max(example["mask"].shape[0] for example in examples)
         width = max(example["mask"].shape[1] for example in examples)
-        padded = [self._padded(example, height, width) for example in examples]
-        batch: dict[str, object] = default_collate(padded)
-        return batch
+        return stack([self._padded(example, height, width) for example in examples])
 
     def _padded(self, example: Example, height: int, width: int) -> Example:
         """The example with rows below and columns to the right."""

@@ -52,13 +52,22 @@ def check_scene(scene: Scene, bands: Sequence[int]) -> Grid:
     require_same_grid(placed_on(mask, image), image)
     with open_raster(scene.mask) as dataset:
         class_band(dataset, scene.labels)
+    require_bands(image, bands)
+    return image
+
+
+def require_bands(image: Grid, bands: Sequence[int]) -> None:
+    """Check that an image has the bands that will be read, counted from 1.
+
+    Raises:
+        DatasetError: It has too few.
+    """
     missing = [band for band in bands if not 1 <= band <= image.bands]
     if missing:
         raise DatasetError(
-            f"{scene.image}: has {image.bands} bands, but band {missing[0]} is wanted; "
+            f"{image.path}: has {image.bands} bands, but band {missing[0]} is wanted; "
             "choose others with data.bands, which count from 1"
         )
-    return image
 
 
 def require_loadable(grid: Grid, bands: int) -> None:
@@ -76,7 +85,7 @@ def require_loadable(grid: Grid, bands: int) -> None:
         raise DatasetError(
             f"{grid.path}: has {grid.width}x{grid.height} pixels in {bands} bands, {values / 1e6:.0f} million values, "
             f"but training loads scenes whole, up to {MAX_VALUES / 1e6:.0f} million; "
-            "cut it with scripts/prepare.py split --by blocks"
+            "cut it with scripts/prepare.py split --by blocks, or train on chips (--data.chips.size=512)"
         )
 
 

@@ -12,14 +12,15 @@ from torch.utils.data import Dataset
 from seg.data.catalogue import Scene
 from seg.data.datasets import Augment, Example, Reading, Sample, SampleKey, example_of
 from seg.data.handles import OpenRasters
+from seg.data.mixing import MixingConfig, mixed_or_plain
 from seg.data.watch import watched
 from seg.errors import ConfigError
 from seg.labels import CROPLAND, IGNORE
 from seg.raster.chips import ByteMask, read_chip
 from seg.raster.classes import read_classes
 
-_PLACES = 1
-"""Keeps the draw of a chip's place apart from that of its augmentation."""
+_PLACES, _MIXING = 1, 2
+"""Keep the draws of a chip's place and of what is mixed into it apart from that of its augmentation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +84,8 @@ class RandomChips(Dataset[Example]):
         reading: How pixels are read.
         augment: Changes a sample at random; None leaves it.
         seed: With epoch and index, decides all randomness of a chip, whichever worker loads it.
+        mixing: How often parts of further chips go into a chip. These are placed and augmented as any chip is, each on
+            its own, before they are mixed: so each part keeps its own light, and no resampling blends two scenes.
 
     Raises:
         ConfigError: The chips have no size.
@@ -95,11 +98,13 @@ class RandomChips(Dataset[Example]):
         reading: Reading,
         augment: Augment | None = None,
         seed: int = 0,
+        *,
+        mixing: MixingConfig = MixingConfig(),
     ) -> None:
         if config.size is None:
             raise ConfigError("data.chips.size is null; wanted the side of a chip in pixels")
         self.extents, self.config, self.size = extents, config, config.size
-        self.reading, self.augment, self.seed = reading, augment, seed
+        self.reading, self.augment, self.seed, self.mixing = reading, augment, seed, mixing
         self.chances = _chances(extents, config)
         self._rasters = OpenRasters()
 
@@ -107,29 +112,30 @@ class RandomChips(Dataset[Example]):
         return self.config.per_epoch
 
     def __getitem__(self, key: SampleKey | int) -> Example:
-        """The chip of a key; a bare index means epoch 0.
+        """The chip of a key, with its scene's name, whatever is mixed into it; a bare index means epoch 0.
 
         Raises:
             RasterError: A file cannot be read, or the mask has unknown values.
         """
         if isinstance(key, int):
             key = SampleKey(0, key)
-        scene, window, labels = self.place(key)
-        reading = self.reading
-        with watched(chip_name(scene, window)):
-            chip = read_chip(self._rasters[scene.image], window, reading.bands, reading.fill, reading.nodata)
-            sample = _padded(Sample(chip.image, labels, chip.valid), self.size)
-            if self.augment is not None:
-                sample = self.augment(sample, np.random.default_rng([self.seed, key.epoch, key.index]))
-            return example_of(sample, reading, scene.image.name)
+        scene, sample = self._chip(key)
+        if self.mixing.wanted:
+            random = self._random(key, _MIXING)
+            sample = mixed_or_plain(sample, lambda number: self._chip(key, _MIXING, number)[1], self.mixing, random)
+        return example_of(sample, self.reading, scene.image.name)
 
-    def place(self, key: SampleKey) -> tuple[Scene, Window, ByteMask]:
+    def place(self, key: SampleKey, *part: int) -> tuple[Scene, Window, ByteMask]:
         """The scene of a chip, its window there, and its labels; only the windows that are tried are read.
+
+        Args:
+            key: Which chip.
+            part: Numbers that tell one that is mixed into a chip from others; none for the chip itself.
 
         Raises:
             RasterError: A mask cannot be read, or has unknown values.
         """
-        random = np.random.default_rng([self.seed, key.epoch, key.index, _PLACES])
+        random = self._random(key, _PLACES, *part)
         cropland = self.config.sampling == "cropland" and random.random() < self.config.cropland_share
         for tried in range(1, self.config.tries + 1):
             extent = self.extents[int(random.choice(len(self.extents), p=self.chances))]
@@ -140,6 +146,21 @@ class RandomChips(Dataset[Example]):
             if fits or tried == self.config.tries:
                 break
         return scene, window, labels
+
+    def _chip(self, key: SampleKey, *part: int) -> tuple[Scene, Sample]:
+        """The chip that `place` finds, augmented, and its scene."""
+        scene, window, labels = self.place(key, *part)
+        reading = self.reading
+        with watched(chip_name(scene, window)):
+            chip = read_chip(self._rasters[scene.image], window, reading.bands, reading.fill, reading.nodata)
+            sample = _padded(Sample(chip.image, labels, chip.valid), self.size)
+            if self.augment is not None:
+                sample = self.augment(sample, self._random(key, *part))
+            return scene, sample
+
+    def _random(self, key: SampleKey, *purpose: int) -> np.random.Generator:
+        """A stream of its own for each purpose, so that a chip lies where it would if nothing were mixed into it."""
+        return np.random.default_rng([self.seed, key.epoch, key.index, *purpose])
 
 
 def chip_name(scene: Scene, window: Window) -> str:

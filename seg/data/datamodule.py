@@ -12,9 +12,10 @@ from seg.data.batching import BucketSampler, EpochSampler, PaddingCollate, Size
 from seg.data.catalogue import Scene, read_catalogue
 from seg.data.checks import LabelCounts, check_scene, count_labels, require_both_classes, require_loadable
 from seg.data.chips import ChipConfig, Extent, RandomChips
-from seg.data.datasets import Example, Reading, SceneDataset
+from seg.data.datasets import Example, Reading, SceneDataset, example_bytes
 from seg.data.grid_chips import GridChips
-from seg.data.loading import LoaderConfig, WatchedLoader, build_loader
+from seg.data.loading import Batching, LoaderConfig, WatchedLoader, build_loader
+from seg.data.mixing import MixingConfig
 from seg.data.statistics import Sampling, cached_statistics, valid_pixels
 from seg.data.transforms import Augmentation, AugmentationConfig
 from seg.errors import ConfigError, DatasetError
@@ -40,6 +41,7 @@ class CroplandDataModule(L.LightningDataModule):
         seed: Seed of order and augmentation.
         workers: Processes that load samples; 0 loads in the training process.
         chips: Chips instead of whole scenes: random ones for training, a grid of them for validation.
+        mixing: How often a training chip is made of parts of several.
         batch_pixels: Pixels that a batch may hold: samples of equal size are joined up to that, and larger or odd ones
             stay alone; null for batches of one.
         pad_batches: Join training samples of unequal size too, padded with pixels that are ignored.
@@ -63,6 +65,7 @@ class CroplandDataModule(L.LightningDataModule):
         seed: int = 0,
         workers: int = 0,
         chips: ChipConfig = ChipConfig(),
+        mixing: MixingConfig = MixingConfig(),
         batch_pixels: int | None = None,
         pad_batches: bool = False,
         loader: LoaderConfig = LoaderConfig(),
@@ -73,13 +76,15 @@ class CroplandDataModule(L.LightningDataModule):
                 raise ConfigError(f"data.{name} is {number}; wanted 0 or more")
         if pad_batches and not batch_pixels:
             raise ConfigError("data.pad_batches is true, but batches hold one sample; set data.batch_pixels too")
+        if mixing.wanted and not chips.size:
+            raise ConfigError("data.mixing is above 0, but whole scenes have no common size; set data.chips.size too")
         self.scenes = read_catalogue(root, folds, labels)
-        self.root, self.fold, self.folds, self.nodata = root, fold, folds, nodata
+        self.root, self.fold, self.folds, self.nodata, self.labels = root, fold, folds, nodata, labels
         with open_raster(self.scenes[0].image) as image:
             self._set_aside = [] if bands else alpha_bands(image)
             usual = [band for band in image.indexes if band not in self._set_aside]
         self.bands = band_indexes(self.scenes, bands) if bands else usual
-        self.augmentation, self.seed, self.workers = augmentation, seed, workers
+        self.augmentation, self.mixing, self.seed, self.workers = augmentation, mixing, seed, workers
         self.chips, self.batch_pixels, self.pad_batches, self.loader = chips, batch_pixels, pad_batches, loader
 
     @property
@@ -155,7 +160,7 @@ class CroplandDataModule(L.LightningDataModule):
         augment = Augmentation(self.augmentation, self.statistics.std, self.statistics.mean)
         extents, batching = self._extents(self.training_scenes), bool(self.batch_pixels)
         if self.chips.size:
-            chips = RandomChips(extents, self.chips, self._reading, augment, self.seed)
+            chips = RandomChips(extents, self.chips, self._reading, augment, self.seed, mixing=self.mixing)
             return self._loader(chips, [(self.chips.size, self.chips.size)] * len(chips), self.seed)
         scenes = SceneDataset(self.training_scenes, self._reading, augment, self.seed, upright=batching)
         return self._loader(scenes, [(extent.height, extent.width) for extent in extents], self.seed)
@@ -176,8 +181,9 @@ class CroplandDataModule(L.LightningDataModule):
     def state_dict(self) -> dict[str, object]:
         """What a checkpoint keeps of the training images, as plain values.
 
-        The 1-based `bands` read, of the `image_bands` there are, with their `band_names`; the further `nodata` value
-        or None; and `pixel_size_m`, the median pixel side in metres, or None where no image tells it.
+        The 1-based `bands` read, of the `image_bands` there are, with their `band_names`; what the values of masks mean
+        as `labels`; the further `nodata` value or None; and `pixel_size_m`, the median pixel side in metres, or None
+        where no image tells it.
         """
         with open_raster(self.scenes[0].image) as image:
             names = [image.descriptions[band - 1] or "" for band in self.bands]
@@ -188,6 +194,7 @@ class CroplandDataModule(L.LightningDataModule):
             "band_names": names,
             "bands": [int(band) for band in self.bands],
             "image_bands": image_bands,
+            "labels": self.labels.plain,
             "nodata": None if self.nodata is None else float(self.nodata),
             "pixel_size_m": float(np.median(known)) if known else None,
         }
@@ -203,8 +210,12 @@ class CroplandDataModule(L.LightningDataModule):
     def _loader(self, dataset: Dataset[Example], sizes: list[Size], seed: int | None = None) -> WatchedLoader:
         """The samples in an order that a seed decides, for training, or in their own."""
         order, training = EpochSampler(len(sizes), seed), seed is not None
+        largest = example_bytes(
+            1, max([height * width for height, width in sizes] + [self.batch_pixels or 0]), self.band_count
+        )
         if not self.batch_pixels:
-            return build_loader(dataset, order, self.workers, self.loader)
+            return build_loader(dataset, Batching(order, batch_bytes=largest), self.workers, self.loader)
         pad, drop_last = training and self.pad_batches, training and self.loader.drop_last
         batches = BucketSampler(order, sizes, self.batch_pixels, pad, drop_last)
-        return build_loader(dataset, batches, self.workers, self.loader, PaddingCollate(self.statistics.mean))
+        batching = Batching(batches, PaddingCollate(self.statistics.mean), largest)
+        return build_loader(dataset, batching, self.workers, self.loader)

@@ -133,10 +133,17 @@ def example_of(sample: Sample, reading: Reading, name: str) -> Example:
         reading: How it was read.
         name: Of the scene.
     """
-    image = np.where(sample.valid, sample.image, np.asarray(reading.fill, np.float32)[:, None, None])
-    mask = np.where(sample.valid, sample.mask, np.uint8(IGNORE))
+    image, mask = sample.image, sample.mask
+    if not sample.valid.all():
+        image = np.where(sample.valid, image, np.asarray(reading.fill, np.float32)[:, None, None])
+        mask = np.where(sample.valid, mask, np.uint8(IGNORE))
     return {
         "image": torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32)),
         "mask": torch.from_numpy(np.ascontiguousarray(mask)),
         "name": name,
     }
+
+
+def example_bytes(height: int, width: int, bands: int) -> int:
+    """What the tensors of an example of that many pixels and bands take, with room to align them."""
+    return height * width * (4 * bands + 1) + 128

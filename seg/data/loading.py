@@ -8,16 +8,18 @@ import signal
 import tempfile
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
-from seg.data.batching import BucketSampler
-from seg.data.datasets import Example, SampleKey
+from seg.data.batching import BucketSampler, EpochSampler, stack
+from seg.data.datasets import Example
+from seg.data.grouping import Batches, Groups, batches_together
+from seg.data.slots import MOST_BYTES, Collate, SlotCollate, Slots
 from seg.data.watch import Unfinished, note_samples_in, unfinished
 from seg.errors import ConfigError, DatasetError, SegError
 
@@ -30,7 +32,24 @@ _START_SECONDS = 120.0
 _DEAD = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)")
 """How PyTorch says that workers died, and which."""
 
-Collate = Callable[[Any], Any]
+_HELD_BATCHES = 2
+"""That the training process holds at a time: the one it trains on, and the next."""
+
+
+@dataclass(frozen=True)
+class Batching:
+    """Which samples come together, and how.
+
+    Attributes:
+        sampler: The order of single samples, each a batch, or of batches.
+        collate: Joins the examples of a batch.
+        batch_bytes: What the tensors of the largest batch take; 0 where nobody knows. Where it is known, and not large,
+            workers send batches together, through shared memory that is used again.
+    """
+
+    sampler: EpochSampler | BucketSampler
+    collate: Collate = stack
+    batch_bytes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +57,8 @@ class LoaderConfig:
     """How worker processes load samples.
 
     Args:
-        prefetch_factor: Batches that each worker holds ready; memory grows with workers times this.
+        prefetch_factor: Batches that each worker holds ready, or groups of up to 16 small ones, of 32 MiB together at
+            most; memory grows with workers times this.
         pin_memory: Copy batches into page-locked memory, from which a GPU takes them faster; nothing without a GPU.
         persistent_workers: Keep workers from one epoch to the next.
         drop_last: Leave out an epoch's last training batch, or the last of a size, if it is shorter than the others.
@@ -134,13 +154,14 @@ class WatchedLoader(DataLoader[Example]):
         if signal.getsignal(signal.SIGCHLD) != before:
             signal.signal(signal.SIGCHLD, before)
         while True:
-            batch = self._next(batches)
-            if batch is None:
+            group = self._next(batches)
+            if group is None:
                 return
-            yield batch
+            while group:
+                yield group.pop(0)  # and forget it: its memory is used again
 
-    def _next(self, batches: Iterator[Any]) -> object:
-        """The next batch, or None after the last."""
+    def _next(self, batches: Iterator[Any]) -> list[Any] | None:
+        """The next batches, or None after the last."""
         since = time.monotonic()
         while True:
             try:
@@ -155,27 +176,23 @@ class WatchedLoader(DataLoader[Example]):
 
 def build_loader(
     dataset: Dataset[Example],
-    sampler: Sampler[SampleKey] | BucketSampler,
+    batching: Batching,
     workers: int = 0,
     config: LoaderConfig = LoaderConfig(),
-    collate: Collate | None = None,
 ) -> WatchedLoader:
-    """A loader of single examples, or of batches if the sampler gives those.
+    """A loader of batches.
 
     Args:
-        dataset: The examples; it notes with `watched` what it loads.
-        sampler: Their order, or their batches.
+        dataset: The single examples; it notes with `watched` what it loads.
+        batching: Which of them come together.
         workers: Processes that load; 0 loads in this one.
         config: How they load.
-        collate: Joins the examples of a batch; PyTorch's way by default.
     """
-    batches = sampler if isinstance(sampler, BucketSampler) else None
+    together = batches_together(batching.batch_bytes) if workers else 1
     return WatchedLoader(
-        dataset,
-        batch_size=1,
-        sampler=None if batches else sampler,
-        batch_sampler=batches,
-        collate_fn=collate,
+        Batches(dataset, _collate(batching, workers, together * (config.prefetch_factor + 1))),
+        batch_sampler=Groups(batching.sampler, together),
+        collate_fn=list,
         num_workers=workers,
         prefetch_factor=config.prefetch_factor if workers else None,
         pin_memory=config.pin_memory and torch.cuda.is_available(),
@@ -185,6 +202,20 @@ def build_loader(
         # Fork would copy handles and locks of GDAL and PyTorch in any state.
         multiprocessing_context="spawn" if workers else None,
     )
+
+
+def _collate(batching: Batching, workers: int, on_the_way: int) -> Collate:
+    """What joins the examples of a batch, in shared memory if workers do it and their batches fit there.
+
+    Args:
+        batching: Which samples come together.
+        workers: Processes that load.
+        on_the_way: Batches of a worker that are made or wait.
+    """
+    if not (workers and batching.batch_bytes):
+        return batching.collate
+    slots = min(on_the_way + _HELD_BATCHES, MOST_BYTES // (workers * batching.batch_bytes))
+    return SlotCollate(batching.collate, Slots(workers, slots, batching.batch_bytes)) if slots else batching.collate
 
 
 def _plain(error: SegError) -> SegError:

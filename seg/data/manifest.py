@@ -54,6 +54,19 @@ def read_manifest(path: Path) -> list[Row]:
     Raises:
         DatasetError: It cannot be read, lacks a column, or a row has a value that cannot work.
     """
+    rows = manifest_rows(path)
+    for row in rows:
+        if isinstance(row, DatasetError):
+            raise row
+    return [row for row in rows if isinstance(row, Row)]
+
+
+def manifest_rows(path: Path) -> list[Row | DatasetError]:
+    """The rows of a manifest, and what is wrong with those that have a value that cannot work.
+
+    Raises:
+        DatasetError: It cannot be read, or lacks a column.
+    """
     columns, rows = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
     fold = "split" if "split" in columns and "fold" not in columns else "fold"
     missing = {"image", "mask", fold} - columns - ({"mask"} if "labels" in columns else set())
@@ -64,7 +77,38 @@ def read_manifest(path: Path) -> list[Row]:
     # Line 1 of a CSV names the columns.
     word, first = ("row", 1) if path.suffix == ".parquet" else ("line", 2)
     places = (f"{word} {number}" for number in range(first, first + len(rows)))
-    return [_row(path, place, row, fold) for place, row in zip(places, rows, strict=True)]
+    found: list[Row | DatasetError] = []
+    for place, row in zip(places, rows, strict=True):
+        try:
+            found.append(_row(path, place, row, fold))
+        except DatasetError as problem:
+            found.append(problem)
+    return found
+
+
+def further_columns(root: Path) -> dict[Path, dict[str, str]]:
+    """What a dataset's manifest says beyond image, mask and fold: cells by image and column, none without a manifest.
+
+    Of a CSV all columns; of a Parquet file those that mean something here, as further ones may be geometries. The
+    vector labels of `labels` are given by their whole path.
+
+    Raises:
+        DatasetError: It cannot be read.
+    """
+    path = manifest_of(root)
+    if path is None:
+        return {}
+    _, rows = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
+    return {path.parent / str(row["image"]): _further(path.parent, row) for row in rows}
+
+
+def _further(folder: Path, row: Values) -> dict[str, str]:
+    # A line of a CSV that is longer than its header has the rest under None.
+    taken = (None, "image", "mask", "fold", "split")
+    cells = {name: "" if value is None else str(value) for name, value in row.items() if name not in taken}
+    if cells.get("labels"):
+        cells["labels"] = str((folder / cells["labels"]).absolute())
+    return cells
 
 
 def _read_csv(path: Path) -> tuple[set[str], list[Values]]:

@@ -1,13 +1,69 @@
 """New samples from parts of others; mask and validity come with the pixels. For chips, which have one size."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from seg.data.datasets import Sample
-from seg.errors import DatasetError
+from seg.errors import ConfigError, DatasetError
 
 Place = tuple[slice, slice]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixingConfig:
+    """How often a training chip is made of parts of several; only where data.chips.size is set.
+
+    Args:
+        cut_mix: Share of the chips in which a rectangle is that of another chip, in the same place.
+        mosaic: Share of the chips that consist of windows of four chips, one in each corner.
+
+    Raises:
+        ConfigError: A share is not from 0 to 1, or together they are more than 1.
+    """
+
+    cut_mix: float = 0.0
+    mosaic: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the shares."""
+        for name in ("cut_mix", "mosaic"):
+            share = getattr(self, name)
+            if not 0 <= share <= 1:
+                raise ConfigError(f"data.mixing.{name} is {share:g}; wanted a share of the chips, 0 to 1")
+        if self.cut_mix + self.mosaic > 1:
+            raise ConfigError(
+                f"data.mixing.cut_mix is {self.cut_mix:g} and data.mixing.mosaic {self.mosaic:g}; wanted shares that "
+                "are together 1 or less, as a chip is mixed one way"
+            )
+
+    @property
+    def wanted(self) -> bool:
+        """Whether any chip is mixed."""
+        return self.cut_mix + self.mosaic > 0
+
+
+def mixed_or_plain(
+    sample: Sample, another: Callable[[int], Sample], config: MixingConfig, generator: np.random.Generator
+) -> Sample:
+    """The sample, mixed with others as often as the configuration says.
+
+    Args:
+        sample: A chip.
+        another: Gives further chips of the same size by number, from 1; asked only for those that are needed.
+        config: How often.
+        generator: Decides whether, how and where.
+
+    Raises:
+        DatasetError: The chips differ in size or band count.
+    """
+    kind = generator.random()
+    if kind < config.cut_mix:
+        return cut_mix(sample, another(1), generator)
+    if kind < config.cut_mix + config.mosaic:
+        return mosaic([sample, *(another(number) for number in (1, 2, 3))], generator)
+    return sample
 
 
 def cut_mix(sample: Sample, other: Sample, generator: np.random.Generator) -> Sample:

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from seg.data.bands import band_indexes
 from seg.data.catalogue import Scene, read_catalogue
-from seg.data.checks import check_scene
+from seg.data.checks import require_bands
 from seg.data.progress import tracked
 from seg.errors import DatasetError
 from seg.raster.atomic import complete_or_absent
 from seg.raster.chips import alpha_bands, read_chip
-from seg.raster.grid import open_raster
+from seg.raster.grid import open_raster, read_grid
 from seg.raster.percentiles import SMALL_INTEGERS, BandPercentiles, statistics_with_percentiles
 from seg.raster.statistics import BandStatistics
 from seg.raster.windows import window_grid
@@ -64,19 +65,21 @@ class DatasetStatistics:
 
 
 def dataset_statistics(
-    root: Path, folds: int, fold: int | None, bands: Sequence[int] | None, nodata: float | None
+    root: Path, folds: int, fold: int | None, bands: Sequence[int | str] | None, nodata: float | None
 ) -> DatasetStatistics:
     """The statistics of a dataset's training scenes: from its cache, or else computed and put there.
+
+    Every valid pixel counts, with a label or without: a network sees both. So masks are not read.
 
     Args:
         root: The dataset.
         folds: Number of folds.
         fold: The fold held out; None takes all scenes.
-        bands: 1-based band indexes; all of the first image but alpha by default.
+        bands: 1-based band indexes, or names of bands; all of the first image but alpha by default.
         nodata: A further value that means "no data".
 
     Raises:
-        DatasetError: The dataset is damaged, or no scene is left to train on.
+        DatasetError: The dataset is damaged, an image lacks a band, or no scene is left to train on.
         RasterError: A file cannot be read, or no pixel is valid.
     """
     catalogue = read_catalogue(root, folds)
@@ -85,9 +88,10 @@ def dataset_statistics(
         raise DatasetError(f"{root}: no training scenes with fold {fold} of {folds} held out; choose another fold")
     with open_raster(catalogue[0].image) as image:
         aside = set(alpha_bands(image))
-        sampling = Sampling(tuple(bands or (band for band in image.indexes if band not in aside)), nodata, fold)
+        usual = [band for band in image.indexes if band not in aside]
+    sampling = Sampling(tuple(band_indexes(catalogue, bands) if bands else usual), nodata, fold)
     for scene in scenes:
-        check_scene(scene, sampling.bands)
+        require_bands(read_grid(scene.image), sampling.bands)
     found = cached_statistics(root, scenes, sampling)
     if found is None:
         pixels = partial(valid_pixels, scenes, sampling, "reading pixels")
@@ -145,7 +149,7 @@ def _store(path: Path, statistics: DatasetStatistics) -> None:
 
 
 def _cache_file(root: Path, scenes: Sequence[Scene], sampling: Sampling) -> Path:
-    files = [(file, file.stat()) for scene in scenes for file in _files(scene.image)]
+    files = [(file, file.stat()) for scene in scenes for file in image_files(scene.image)]
     # Relative, so that the cache stays true however the dataset is named and wherever it is moved.
     sizes = [(os.path.relpath(file, root), found.st_size, found.st_mtime_ns) for file, found in files]
     names = [os.path.relpath(scene.image, root) for scene in scenes]
@@ -154,13 +158,13 @@ def _cache_file(root: Path, scenes: Sequence[Scene], sampling: Sampling) -> Path
     return root / CACHE / f"statistics-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
 
 
-def _files(image: Path) -> list[Path]:
+def image_files(image: Path) -> list[Path]:
     """The files that an image consists of, the sources of a VRT and their sources among them."""
     with open_raster(image) as dataset:
         files = [Path(name) for name in dataset.files]
     inner = [file for file in files if file.suffix.lower() == ".vrt" and file.resolve() != image.resolve()]
     existing = {file for file in files if file.is_file()}
-    return sorted(existing.union(*(_files(file) for file in inner)))
+    return sorted(existing.union(*(image_files(file) for file in inner)))
 
 
 def _small_integers(scene: Scene, sampling: Sampling) -> bool:

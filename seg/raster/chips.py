@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,9 @@ FloatImage = npt.NDArray[np.float32]
 BoolMask = npt.NDArray[np.bool_]
 ByteMask = npt.NDArray[np.uint8]
 
+_EXACT_IN_FLOAT32 = {"int8", "uint8", "int16", "uint16", "float32"}
+"""Data types whose every value float32 holds."""
+
 
 @dataclass(frozen=True)
 class Chip:
@@ -29,6 +34,31 @@ class Chip:
 
     image: FloatImage
     valid: BoolMask
+
+
+class _Storage(NamedTuple):
+    """How an open raster stores its bands; asking GDAL anew for each small window takes as long as reading it.
+
+    Attributes:
+        dtypes: Data type of each band.
+        nodata: Nodata value of each, or None.
+        alpha: The bands that are tagged as alpha, counted from 1.
+        masked: For each band, whether a mask file hides pixels of it.
+    """
+
+    dtypes: tuple[str, ...]
+    nodata: tuple[float | None, ...]
+    alpha: tuple[int, ...]
+    masked: tuple[bool, ...]
+
+
+@lru_cache(maxsize=256)
+def _storage(dataset: DatasetReader) -> _Storage:
+    """How an open raster, checked to hold real numbers, stores its bands."""
+    require_real(dataset)
+    elsewhere = {MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha}
+    masked = tuple(not elsewhere & set(flags) for flags in dataset.mask_flag_enums)
+    return _Storage(dataset.dtypes, dataset.nodatavals, tuple(alpha_bands(dataset)), masked)
 
 
 def alpha_bands(dataset: DatasetReader) -> list[int]:
@@ -63,22 +93,26 @@ def read_chip(
     Raises:
         RasterError: The window's pixels cannot be read, as in a truncated file, or are complex numbers.
     """
-    require_real(dataset)
+    storage = _storage(dataset)
+    stored = {storage.dtypes[band - 1] for band in bands}
+    # GDAL converts while it copies from its cache, which costs nothing; nodata is compared before anything is rounded.
+    wanted = np.float32 if stored <= _EXACT_IN_FLOAT32 else None
     try:
-        pixels = dataset.read(list(bands), window=window)
+        pixels = dataset.read(list(bands), window=window, out_dtype=wanted)
         valid = _unmasked(dataset, window, bands)
     except RasterioError as error:
         raise unreadable(dataset, window, error) from error
     for band, values in zip(bands, pixels, strict=True):
-        for missing in (dataset.nodatavals[band - 1], nodata):
+        for missing in (storage.nodata[band - 1], nodata):
             if missing is not None:
                 valid &= values != missing
     with np.errstate(over="ignore"):  # float64 that float32 cannot hold becomes infinite, hence invalid
-        image = pixels.astype(np.float32)
-    if np.issubdtype(pixels.dtype, np.floating):
+        image = pixels.astype(np.float32, copy=False)
+    if any(dtype.startswith("float") for dtype in stored):
         valid &= np.isfinite(image).all(axis=0)
-    for band, value in zip(image, fill, strict=True):
-        band[~valid] = value
+    if not valid.all():
+        for band, value in zip(image, fill, strict=True):
+            band[~valid] = value
     return Chip(image, valid)
 
 
@@ -101,15 +135,15 @@ def read_band(
     Raises:
         RasterError: The file holds complex numbers, is damaged or ends early, which shows only on reading.
     """
-    require_real(dataset)
+    storage = _storage(dataset)
     window = window or whole(dataset)
     try:
         values = dataset.read(band, window=window, out_shape=shape, resampling=resampling)
         valid = _unmasked(dataset, window, [band], shape)
     except RasterioError as error:
         raise unreadable(dataset, window, error) from error
-    if dataset.nodatavals[band - 1] is not None:
-        valid &= values != dataset.nodatavals[band - 1]
+    if storage.nodata[band - 1] is not None:
+        valid &= values != storage.nodata[band - 1]
     if values.dtype.kind == "f":
         valid &= np.isfinite(values)
     return values, valid
@@ -124,12 +158,13 @@ def _unmasked(
     """
     height, width = shape or (window.height, window.width)
     unmasked = np.ones((height, width), dtype=bool)
-    if not {MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha} & set(dataset.mask_flag_enums[bands[0] - 1]):
+    storage = _storage(dataset)
+    if storage.masked[bands[0] - 1]:
         masks = dataset.read_masks(list(bands), window=window, out_shape=(len(bands), height, width))
         unmasked &= (masks > 0).all(axis=0)
-    alpha = alpha_bands(dataset)
+    alpha = storage.alpha
     if alpha and not set(alpha) & set(bands):
-        opacity = dataset.read(alpha, window=window, out_shape=(len(alpha), height, width))
+        opacity = dataset.read(list(alpha), window=window, out_shape=(len(alpha), height, width))
         unmasked &= (opacity > 0).all(axis=0)
     return unmasked
 

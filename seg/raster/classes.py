@@ -56,6 +56,8 @@ def read_classes(dataset: DatasetReader, window: Window | None = None, labels: L
             label where there is data.
     """
     values, valid = read_band(dataset, class_band(dataset, labels), window)
+    if labels == PLAIN_LABELS and values.dtype == np.uint8 and values.max(initial=0) <= CROPLAND and valid.all():
+        return values.astype(np.uint8, copy=False)  # as most chips are
     classes, unknown = labels.classes(values)
     classes[~valid] = IGNORE
     unknown &= valid

@@ -1,6 +1,7 @@
 """A colour composite of a scene for the eye, read at display size."""
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +20,22 @@ def display_bands(dataset: DatasetReader) -> tuple[int, ...]:
 
     Bands are chosen by description ("red", "B04 red", but not "red edge"), else the first three, else the first.
     """
-    named = [_described(dataset, colour) for colour in COLOURS]
-    if all(named):
-        return tuple(band for band in named if band)
+    named = colour_bands(dataset.descriptions)
+    if named:
+        return named
     first = [i for i, meaning in enumerate(dataset.colorinterp, start=1) if meaning != ColorInterp.alpha][:3]
     return tuple(first if len(first) == 3 else first[:1])
 
 
-def read_composite(dataset: DatasetReader, shape: tuple[int, int]) -> npt.NDArray[np.float64]:
+def colour_bands(descriptions: Sequence[str | None]) -> tuple[int, ...] | None:
+    """The bands that are described as red, green and blue, counted from 1; None unless all three are."""
+    named = [_described(descriptions, colour) for colour in COLOURS]
+    return tuple(band for band in named if band) if all(named) else None
+
+
+def read_composite(
+    dataset: DatasetReader, shape: tuple[int, int], nodata: float | None = None
+) -> npt.NDArray[np.float64]:
     """A scene's bands stretched for display, (H, W, 4): red, green, blue and opacity, each 0 to 1.
 
     A pixel that is invalid in a shown band is transparent.
@@ -34,6 +43,7 @@ def read_composite(dataset: DatasetReader, shape: tuple[int, int]) -> npt.NDArra
     Args:
         dataset: An open scene.
         shape: Height and width to read at.
+        nodata: A further value that means "no data", for files that do not say so themselves.
 
     Raises:
         RasterError: The file is damaged or ends early.
@@ -42,6 +52,10 @@ def read_composite(dataset: DatasetReader, shape: tuple[int, int]) -> npt.NDArra
     for band in display_bands(dataset):
         # Averaging, not nearest: picking every n-th pixel of a large scene looks like noise.
         values, valid = read_band(dataset, band, shape=shape, resampling=Resampling.average)
+        if nodata is not None:
+            # An average of such a value with others is another one.
+            stored, _ = read_band(dataset, band, shape=shape)
+            valid &= (stored != nodata) & (values != nodata)
         layers.append(stretch(values.astype(np.float64), valid))
         opaque &= valid
     red, green, blue = layers if len(layers) == 3 else layers * 3
@@ -58,7 +72,7 @@ def stretch(values: npt.NDArray[np.float64], valid: npt.NDArray[np.bool_]) -> np
     return clipped
 
 
-def _described(dataset: DatasetReader, colour: str) -> int | None:
+def _described(descriptions: Sequence[str | None], colour: str) -> int | None:
     pattern = re.compile(rf"\b{colour}\b(?!\W*edge)", re.IGNORECASE)
-    matches = [i for i, text in enumerate(dataset.descriptions, start=1) if pattern.search(text or "")]
+    matches = [i for i, text in enumerate(descriptions, start=1) if pattern.search(text or "")]
     return matches[0] if matches else None

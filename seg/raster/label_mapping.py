@@ -52,6 +52,12 @@ class LabelMapping:
         named = IGNORE in (*self.cropland, *self.ignore, *self.named_other)
         return self.ignore if named else (*self.ignore, IGNORE)
 
+    @property
+    def plain(self) -> dict[str, list[int] | str | None]:
+        """The three settings as plain values, for a file."""
+        other = self.other if self.other is None or isinstance(self.other, str) else list(self.other)
+        return {"cropland": list(self.cropland), "ignore": list(self.ignore), "other": other}
+
     def classes(self, values: npt.NDArray[np.generic]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
         """OTHER, CROPLAND or IGNORE for each value, and where a value means none of them.
 
@@ -60,10 +66,10 @@ class LabelMapping:
         """
         cropland, ignored = _any_of(values, self.cropland), _any_of(values, self.without_label)
         other = ~(cropland | ignored) if self.other == "rest" else _any_of(values, self.named_other)
-        classes = np.full(values.shape, IGNORE, dtype=np.uint8)
-        classes[other] = OTHER
-        classes[cropland] = CROPLAND
-        return classes, ~(cropland | other | ignored)
+        # Sums of products take a fraction of the time of assignments by mask.
+        unlabelled = ~(cropland | other)
+        classes = cropland * np.uint8(CROPLAND) + other * np.uint8(OTHER) + unlabelled * np.uint8(IGNORE)
+        return classes, unlabelled & ~ignored
 
     def __str__(self) -> str:
         other = f"{self.other}" if self.other == "rest" else list(self.named_other)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seg.data.batching import EpochSampler
+from seg.data.batching import BucketSampler, EpochSampler
 from seg.data.datasets import SampleKey
 
 
@@ -35,3 +35,29 @@ def test_another_seed_or_epoch_gives_another_order(seed: int, epoch: int) -> Non
 
 def test_the_sampler_is_as_long_as_its_dataset() -> None:
     assert len(EpochSampler(7, seed=0)) == 7
+
+
+@given(st.integers(0, 30), st.integers(0, 99), st.sets(st.integers(0, 29)))
+def test_kept_samples_come_in_the_order_that_they_have_among_all(size: int, epoch: int, wanted: set[int]) -> None:
+    wanted = {index for index in wanted if index < size}
+    sampler = EpochSampler(size, seed=0)
+    sampler.set_epoch(epoch)
+    sampler.keep(wanted)
+    assert list(sampler) == [key for key in order(size, 0, epoch) if key.index in wanted]
+    assert len(sampler) == len(wanted) == sampler.batches_of(wanted)
+    sampler.keep(None)
+    assert list(sampler) == order(size, 0, epoch)
+
+
+def test_batches_are_made_of_the_kept_samples_alone() -> None:
+    batches = BucketSampler(EpochSampler(6, seed=0), [(4, 4), (8, 8)] * 3, pixels=32)
+    batches.keep([0, 2, 3, 4])
+    assert sorted(sorted(key.index for key in batch) for batch in batches) in (
+        [[0, 2], [3], [4]],
+        [[0, 4], [2], [3]],
+        [[0], [2, 4], [3]],
+    )
+    assert len(batches) == batches.batches_of([0, 2, 3, 4]) == 3
+    batches.keep(None)
+    assert sorted(key.index for batch in batches for key in batch) == list(range(6))
+    assert len(batches) == 5

@@ -1,6 +1,7 @@
 import os
 import pickle
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from seg.data.catalogue import Scene
 from seg.data.chips import ChipConfig, Extent, RandomChips
 from seg.data.datasets import Reading, SampleKey
 from seg.data.handles import OpenRasters
+from seg.data.mixing import MixingConfig
+from seg.data.transforms import Augmentation, AugmentationConfig
 from seg.errors import ConfigError
 from seg.labels import CROPLAND, IGNORE
 
@@ -98,6 +101,75 @@ def test_a_chip_depends_on_seed_epoch_and_index_alone(scene: Callable[..., Exten
     assert all(torch.equal(back[key]["image"], chips[key]) for key in reversed(KEYS))
     other = RandomChips([extent], ChipConfig(size=8), READING, seed=4)
     assert not all(torch.equal(other[key]["image"], chips[key]) for key in KEYS)
+
+
+MIXINGS = [MixingConfig(cut_mix=1), MixingConfig(mosaic=1), MixingConfig(cut_mix=0.3, mosaic=0.3)]
+FLIPS = Augmentation(AugmentationConfig(scale=0.5, rotation=20), [1.0, 1.0])
+
+
+@pytest.fixture
+def painted(write_raster: WriteRaster, tmp_path: Path) -> list[Extent]:
+    """Three scenes whose bands say: the label plus 1, 0 where there is no data; the number of the scene."""
+    extents = []
+    for number, shape in enumerate([(40, 50), (30, 64), (5, 33)], start=1):
+        random = np.random.default_rng(number)
+        mask = random.choice(np.array([0, CROPLAND, IGNORE], np.uint8), shape)
+        image = np.stack([mask.astype(np.uint16) + 1, np.full(shape, number, np.uint16)])
+        image[:, random.random(shape) < 0.2] = 0
+        paths = [tmp_path / kind / f"{number}.tif" for kind in ("images", "masks")]
+        extents.append(Extent(Scene(write_raster(paths[0], image, nodata=0), write_raster(paths[1], mask), 0), *shape))
+    return extents
+
+
+@pytest.mark.parametrize("mixing", MIXINGS)
+@pytest.mark.parametrize("augment", [None, FLIPS])
+def test_mask_and_validity_follow_what_is_mixed(
+    painted: list[Extent], mixing: MixingConfig, augment: Augmentation | None
+) -> None:
+    chips = RandomChips(painted, ChipConfig(size=12), READING, augment, mixing=mixing)
+    met = set()
+    for key in KEYS:
+        image, mask = (chips[key][part].numpy() for part in ("image", "mask"))
+        filled = (image == np.float32(READING.fill)[:, None, None]).all(axis=0)
+        pure = np.isin(image[0], [1, CROPLAND + 1]) & np.isin(image[1], [1, 2, 3])
+        assert image.shape == (2, 12, 12)
+        assert (mask[filled] == IGNORE).all()
+        if augment is None:  # which may blend neighbours
+            assert (pure | filled | (image[0] == IGNORE + 1)).all()
+        np.testing.assert_array_equal(image[0][pure] - 1, mask[pure])
+        met.add(len(np.unique(image[1][pure])))
+    assert max(met) >= 2
+
+
+def test_chips_that_are_not_mixed_are_as_without_mixing(painted: list[Extent]) -> None:
+    def images(mixing: MixingConfig) -> list[bytes]:
+        chips = RandomChips(painted, ChipConfig(size=12), READING, FLIPS, mixing=mixing)
+        return [chips[SampleKey(0, index)]["image"].numpy().tobytes() for index in range(200)]
+
+    plain = images(MixingConfig())
+    for mixing, share in ((MixingConfig(cut_mix=0.3), 0.3), (MixingConfig(cut_mix=0.2, mosaic=0.3), 0.5)):
+        changed = np.mean([one != other for one, other in zip(plain, images(mixing), strict=True)])
+        assert share - 0.12 < changed < share + 0.08
+
+
+def test_without_mixing_one_chip_is_read(painted: list[Extent], monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    monkeypatch.setattr("seg.data.chips.watched", lambda name: read.append(name) or nullcontext())
+    for mixing, times in ((MixingConfig(), 1), (MixingConfig(cut_mix=1), 2), (MixingConfig(mosaic=1), 4)):
+        read.clear()
+        RandomChips(painted, ChipConfig(size=12, tries=1), READING, mixing=mixing)[0]
+        assert len(read) == 2 * times  # mask and image
+
+
+@pytest.mark.parametrize("mixing", MIXINGS)
+def test_a_mixed_chip_depends_on_seed_epoch_and_index_alone(painted: list[Extent], mixing: MixingConfig) -> None:
+    forth, back = (RandomChips(painted, ChipConfig(size=12), READING, FLIPS, 3, mixing=mixing) for _ in range(2))
+    chips = {key: forth[key] for key in KEYS}
+    back = pickle.loads(pickle.dumps(back))
+    for key in reversed(KEYS):
+        assert all(torch.equal(back[key][part], chips[key][part]) for part in ("image", "mask"))
+    other = RandomChips(painted, ChipConfig(size=12), READING, FLIPS, 4, mixing=mixing)
+    assert not any(torch.equal(other[key]["image"], chips[key]["image"]) for key in KEYS)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ import torch
 from rasterio.enums import ColorInterp
 from torch import Tensor
 
+from seg.data.chips import ChipConfig
 from seg.data.datamodule import CroplandDataModule
+from seg.data.mixing import MixingConfig
 from seg.data.transforms import AugmentationConfig
 from seg.errors import ConfigError, DatasetError, RasterError
 from seg.labels import IGNORE
@@ -27,7 +29,7 @@ def root(make_dataset: MakeDataset, tmp_path: Path) -> Path:
 def training_batches(data: CroplandDataModule, epoch: int = 0) -> dict[str, dict[str, Tensor]]:
     """The batches of an epoch by the scene's name, in the order in which they come."""
     loader = data.train_dataloader()
-    loader.sampler.set_epoch(epoch)
+    loader.batch_sampler.sampler.set_epoch(epoch)
     return {batch["name"][0]: batch for batch in loader}
 
 
@@ -127,13 +129,6 @@ def test_held_out_scenes_are_not_augmented(root: Path) -> None:
     assert torch.equal(batch["image"][0, :, 2:, 2:], image[:, 2:, 2:])
 
 
-@pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker processes")  # on a machine with one core
-def test_two_workers_give_the_same_samples_as_none(root: Path) -> None:
-    strong = AugmentationConfig(gain=0.1, offset=0.1, noise=0.1)
-    alone, helped = (CroplandDataModule(root=root, augmentation=strong, workers=workers) for workers in (0, 2))
-    assert same(training_batches(alone, epoch=1), training_batches(helped, epoch=1))
-
-
 def test_a_sound_dataset_passes_the_check_before_training(root: Path) -> None:
     CroplandDataModule(root=root).setup("fit")
 
@@ -185,6 +180,7 @@ def test_a_checkpoint_keeps_band_names_and_pixel_size(root: Path, write_raster: 
         "band_names": ["red", "blue"],
         "bands": [3, 1],
         "image_bands": 3,
+        "labels": {"cropland": [1], "ignore": [255], "other": None},
         "nodata": None,
         "pixel_size_m": 10.0,
     }
@@ -224,6 +220,14 @@ def test_a_scene_too_large_is_found_before_training(root: Path, monkeypatch: pyt
     monkeypatch.setattr("seg.data.checks.MAX_VALUES", 24 * 10 * 3)
     with pytest.raises(DatasetError, match=r"scene_0\.tif: has 16x16 pixels in 3 bands"):
         CroplandDataModule(root=root).setup("fit")
+
+
+def test_mixing_takes_chips(root: Path) -> None:
+    mixing = MixingConfig(mosaic=0.1)
+    with pytest.raises(ConfigError, match=r"data\.mixing is above 0, .* set data\.chips\.size too"):
+        CroplandDataModule(root=root, mixing=mixing)
+    chips = CroplandDataModule(root=root, mixing=mixing, chips=ChipConfig(size=8, per_epoch=3))
+    assert [tuple(batch["mask"].shape) for batch in chips.train_dataloader()] == [(1, 8, 8)] * 3
 
 
 @pytest.mark.parametrize("name", ["workers", "seed"])

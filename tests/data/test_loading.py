@@ -12,7 +12,7 @@ from failing_examples import FailingExamples
 from seg.data.batching import EpochSampler
 from seg.data.chips import ChipConfig
 from seg.data.datamodule import CroplandDataModule
-from seg.data.loading import LoaderConfig, WatchedLoader, WorkerNotes, build_loader
+from seg.data.loading import Batching, LoaderConfig, WatchedLoader, WorkerNotes, build_loader
 from seg.data.transforms import AugmentationConfig
 from seg.data.watch import note_samples_in, unfinished, watched
 from seg.errors import ConfigError, DatasetError, RasterError
@@ -23,7 +23,7 @@ STRONG = AugmentationConfig(gain=0.1, offset=0.1, noise=0.1)
 
 def loader(trouble: str, timeout: float = 60.0) -> WatchedLoader:
     """One worker, so that samples come in turn."""
-    return build_loader(FailingExamples(trouble), EpochSampler(4, None), 1, LoaderConfig(timeout=timeout))
+    return build_loader(FailingExamples(trouble), Batching(EpochSampler(4, None)), 1, LoaderConfig(timeout=timeout))
 
 
 def test_a_worker_that_dies_is_an_error_that_names_the_sample() -> None:

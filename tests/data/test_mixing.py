@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from samples import same, sample_of
 from seg.data.datasets import Sample
-from seg.data.mixing import cut_mix, mosaic
-from seg.errors import DatasetError
+from seg.data.mixing import MixingConfig, cut_mix, mixed_or_plain, mosaic
+from seg.errors import ConfigError, DatasetError
 
 sides = st.integers(1, 24)
 seeds = st.integers(0, 2**32 - 1)
@@ -88,3 +88,38 @@ def test_samples_of_other_shapes_are_refused() -> None:
 def test_a_mosaic_of_another_number_is_refused() -> None:
     with pytest.raises(DatasetError, match="made of 4 samples, not 3"):
         mosaic([sample_of(1, 4, 4)] * 3, rng(0))
+
+
+@settings(deadline=None)
+@given(st.floats(0, 1), st.floats(0, 1), seeds)
+def test_each_way_asks_for_as_many_chips_as_it_needs(first: float, second: float, seed: int) -> None:
+    low, high = sorted((first, second))
+    config = MixingConfig(cut_mix=low, mosaic=high - low)
+    asked: list[int] = []
+
+    def another(number: int) -> Sample:
+        asked.append(number)
+        return numbered(6, 6, number)
+
+    plain = numbered(6, 6, 0)
+    mixed = mixed_or_plain(plain, another, config, rng(seed))
+    drawn = rng(seed).random()
+    assert asked == ([1] if drawn < low else [1, 2, 3] if drawn < config.cut_mix + config.mosaic else [])
+    assert asked or mixed is plain
+
+
+def test_mixing_is_off_by_default() -> None:
+    assert not MixingConfig().wanted
+    assert MixingConfig(mosaic=0.1).wanted
+
+
+@pytest.mark.parametrize("name", ["cut_mix", "mosaic"])
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
+def test_a_share_that_cannot_be_is_refused(name: str, share: float) -> None:
+    with pytest.raises(ConfigError, match=rf"data\.mixing\.{name} is {share:g}; wanted a share of the chips, 0 to 1"):
+        MixingConfig(**{name: share})
+
+
+def test_more_mixed_chips_than_there_are_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"cut_mix is 0\.6 and data\.mixing\.mosaic 0\.5; wanted shares that"):
+        MixingConfig(cut_mix=0.6, mosaic=0.5)

@@ -1,5 +1,6 @@
 """`prepare.py check` of a Parquet manifest and of masks with labels of their own."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -52,3 +53,54 @@ def test_a_damaged_manifest_is_an_error(main: Main, root: Path, capsys: pytest.C
     (root / "manifest.parquet").write_text("no Parquet")
     assert main(["check", f"--input={root}"]) == 2
     assert "manifest.parquet: no readable Parquet file" in capsys.readouterr().err
+
+
+def test_every_row_that_cannot_work_is_found(main: Main, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "manifest.csv").write_text(
+        "image,mask,split,weight\n"
+        "images/scene_0.tif,masks/scene_0.tif,val,1\n"
+        "images/scene_1.tif,masks/scene_1.tif,dev,1\n"
+        "images/scene_2.tif,masks/scene_2.tif,train,0\n"
+        "images/scene_3.tif,masks/none.tif,train,\n"
+    )
+    assert main(["check", f"--input={root}", "--folds=2", "--labels.cropland=[4]", "--labels.other=[7]"]) == 2
+    out = capsys.readouterr().out
+    assert "line 3 is" in out
+    assert "line 4 has the weight 0; wanted a number above 0" in out
+    assert "[missing-mask]" in out
+    assert "line 5 of" in out
+
+
+def test_bands_may_be_named_and_an_image_without_them_is_found(
+    main: Main, make_dataset: MakeDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = make_dataset(tmp_path / "plain")
+    words = ["check", f"--input={root}"]
+    assert main([*words, "--bands=[nir]"]) == 2
+    assert "has no band named 'nir' but 3 bands without names" in capsys.readouterr().err
+    orders = [("Red", "NIR", "Blue")] * 3 + [("Red", "Blue", "NIR"), ("Red", "Blue", "Green")]
+    for number, names in enumerate(orders):
+        with rasterio.open(root / "images" / f"scene_{number}.tif", "r+") as image:
+            image.descriptions = names
+    assert main([*words, "--bands=[nir,red]", "--json"]) == 2
+    report = json.loads(capsys.readouterr().out)
+    assert report["options"]["bands"] == [2, 1]
+    assert [(Path(f["file"]).name, f["kind"]) for f in report["findings"]] == [
+        ("scene_3.tif", "band-names"),
+        ("scene_4.tif", "band-names"),
+    ]
+    assert main([*words, "--bands=[red,1]"]) == 0
+
+
+def test_scenes_too_large_to_load_whole_are_right_for_chips(
+    main: Main,
+    make_dataset: MakeDataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("seg.data.checks.MAX_VALUES", 800)
+    words = ["check", f"--input={make_dataset(tmp_path / 'plain')}"]
+    assert main(words) == 2
+    assert "or train on chips (--data.chips.size=512); check with --chips to train so" in capsys.readouterr().err
+    assert main([*words, "--chips"]) == 0

@@ -2,7 +2,9 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
 
 Main = Callable[[Sequence[str]], int]
 MakeDataset = Callable[..., Path]
@@ -36,6 +38,23 @@ def test_the_demo_dataset_can_be_replaced_after_its_statistics(main: Main, tmp_p
     words = ["demo", "--output", str(demo)]
     assert [main(words), main(["stats", f"--input={demo}"]), main(words)] == [0, 0, 0]
     assert not (demo / ".cache").exists()
+
+
+def test_bands_may_be_named_and_masks_do_not_matter(main: Main, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for image in (root / "images").iterdir():
+        with rasterio.open(image, "r+") as dataset:
+            dataset.descriptions = ("blue", "red", "nir")
+        with rasterio.open(root / "masks" / image.name, "r+") as mask:
+            mask.write(np.full((1, mask.height, mask.width), 77, np.uint8))
+            mask.nodata = 0
+    found = []
+    for bands in ("[NIR,blue]", "[3,1]"):
+        assert main(["stats", f"--input={root}", "--json", f"--bands={bands}"]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert found[0] == found[1]
+    assert found[0]["sampling"]["bands"] == [3, 1]
+    assert main(["stats", f"--input={root}", "--bands=[swir]"]) == 2
+    assert "has no band named 'swir' but the bands blue, red, nir" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from seg.data.checking.duplicates import duplicate_findings, overlap_findings
 from seg.data.checking.findings import Finding, Severity
 from seg.data.checking.folds import fold_findings
 from seg.data.checking.listing import list_scenes
+from seg.data.checking.naming import named_bands
 from seg.data.checking.pixels import Reading
 from seg.data.checking.scenes import CheckedScene, check_one
 from seg.data.progress import tracked
@@ -25,16 +26,18 @@ class Options:
     """How a dataset would be trained on.
 
     Attributes:
-        bands: 1-based bands to read; None for all of the usual image but alpha.
+        bands: Bands to read, 1-based indexes or names; none stands for all of the usual image but alpha.
         nodata: A further stored value that means "no data", or None.
         folds: Number of folds.
         labels: What the values of the masks mean.
+        chips: Whether on chips, so that scenes may be of any size.
     """
 
-    bands: tuple[int, ...] | None = None
+    bands: tuple[int | str, ...] = ()
     nodata: float | None = None
     folds: int = 5
     labels: LabelMapping = PLAIN_LABELS
+    chips: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,14 +71,14 @@ def check_dataset(root: Path, options: Options) -> Report:
         options: How it would be trained on.
 
     Raises:
-        DatasetError: There is no such folder.
+        DatasetError: There is no such folder, or no image has the bands named.
         ConfigError: There is no fold.
     """
     listing = list_scenes(root, options.folds, options.labels)
-    bands = options.bands or _usual_bands(listing.scenes)
-    reading = Reading(bands, options.nodata, bool(options.bands), options.labels)
+    bands, misnamed = named_bands(listing.scenes, options.bands or _usual_bands(listing.scenes))
+    reading = Reading(bands, options.nodata, bool(options.bands), options.labels, options.chips)
     scenes = [check_one(scene, reading) for scene in tracked(listing.scenes, "checking scenes")]
-    findings = [*listing.findings, *(finding for scene in scenes for finding in scene.findings)]
+    findings = [*listing.findings, *misnamed, *(finding for scene in scenes for finding in scene.findings)]
     findings += consistency_findings(scenes, named_bands=reading.named)
     findings += [*duplicate_findings(scenes), *overlap_findings(scenes)]
     if listing.complete:  # What is missing may hold the fold or the class that seems to.

@@ -1,12 +1,12 @@
 """The scenes of a dataset, as many as can be found, and what is wrong with its list."""
 
-import csv
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seg.data.catalogue import RASTER_SUFFIXES, Scene, read_catalogue
 from seg.data.checking.findings import Finding, error
-from seg.data.manifest import manifest_of
+from seg.data.manifest import Row, manifest_of, manifest_rows
 from seg.errors import DatasetError
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 
@@ -49,7 +49,7 @@ def list_scenes(root: Path, folds: int, labels: LabelMapping = PLAIN_LABELS) -> 
         refused = problem
     manifest = manifest_of(root)
     if manifest is not None:
-        if refused is not None and manifest.suffix == ".csv":
+        if refused is not None:
             scenes, findings = _from_manifest(manifest, folds)
     else:
         left, findings = _from_folders(root, folds)
@@ -62,42 +62,31 @@ def list_scenes(root: Path, folds: int, labels: LabelMapping = PLAIN_LABELS) -> 
 
 
 def _from_manifest(path: Path, folds: int) -> tuple[list[Scene], list[Finding]]:
-    """What the lines of a manifest give that the catalogue refused."""
+    """What the rows of a manifest give that the catalogue refused."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (UnicodeDecodeError, csv.Error) as problem:
-        return [], [error("manifest", path, f"no CSV in UTF-8 ({problem}); save it as such")]
+        rows = manifest_rows(path)
+    except DatasetError as problem:
+        return [], [error("manifest", path, str(problem))]
     scenes, findings = [], []
-    for number, row in enumerate(rows, start=2):
-        if not {"image", "mask", "fold"} <= row.keys():
-            return [], [
-                error("manifest", path, f"has the columns {', '.join(map(str, row))}; wanted image, mask, fold")
-            ]
-        scene, problems = _scene_of_row(path, number, row, folds)
+    for row in rows:
+        if isinstance(row, DatasetError):
+            findings.append(error("manifest", path, str(row)))
+            continue
+        scene = Scene(path.parent / row.image, path.parent / row.mask, row.fold, row.weight)
+        problems = list(_missing_files(path, row, scene))
+        if not 0 <= row.fold < folds:
+            message = f"is in fold {row.fold}; wanted 0 to {folds - 1}, as --folds says"
+            findings.append(error("fold-range", scene.image, message))
         findings += problems
-        scenes += [scene] if scene else []
+        scenes += [] if problems else [scene]
     return sorted(scenes, key=lambda scene: scene.image), findings
 
 
-def _scene_of_row(
-    path: Path, number: int, row: dict[str, str | None], folds: int
-) -> tuple[Scene | None, list[Finding]]:
-    try:
-        fold = int(row["fold"] or "")
-        image, mask = (path.parent / (row[column] or "") for column in ("image", "mask"))
-    except ValueError:
-        values = list(row.values())
-        return None, [error("manifest", path, f"line {number} is {values}; wanted image, mask, fold number")]
-    findings = [
-        error(f"missing-{name}", file, f"line {number} of {path} names it, but it does not exist; correct the line")
-        for name, file in (("image", image), ("mask", mask))
-        if not file.is_file()
-    ]
-    if not 0 <= fold < folds:
-        findings.append(error("fold-range", image, f"is in fold {fold}; wanted 0 to {folds - 1}, as --folds says"))
-    readable = image.is_file() and mask.is_file()
-    return Scene(image, mask, fold) if readable else None, findings
+def _missing_files(path: Path, row: Row, scene: Scene) -> Iterator[Finding]:
+    for name, file in (("image", scene.image), ("mask", scene.mask)):
+        if not file.is_file():
+            message = f"{row.place} of {path} names it, but it does not exist; correct the {row.place.split()[0]}"
+            yield error(f"missing-{name}", file, message)
 
 
 def _from_folders(root: Path, folds: int) -> tuple[list[Scene], list[Finding]]:

@@ -31,12 +31,14 @@ class Reading:
         nodata: A further value that means "no data", or None.
         named: Whether the user named the bands, so that the tag of alpha means nothing.
         labels: What the values of masks mean.
+        chips: Whether in chips, so that scenes may be of any size.
     """
 
     bands: tuple[int, ...]
     nodata: float | None = None
     named: bool = False
     labels: LabelMapping = PLAIN_LABELS
+    chips: bool = False
 
 
 @dataclass(frozen=True)

@@ -62,9 +62,10 @@ def check_one(scene: Scene, reading: Reading) -> CheckedScene:
     if grid is None or _kinds(findings, scene.image) & {"too-few-bands", "unfit"}:
         return CheckedScene(scene, grid, None, tuple(findings))
     try:
-        require_loadable(grid, len(reading.bands))
+        if not reading.chips:
+            require_loadable(grid, len(reading.bands))
     except DatasetError as problem:
-        findings.append(error("too-large", scene.image, str(problem)))
+        findings.append(error("too-large", scene.image, f"{problem}; check with --chips to train so"))
     pixels, unread = _measured(scene, reading, with_mask=not _kinds(findings, scene.mask))
     findings += unread
     if pixels is not None:

@@ -63,7 +63,7 @@ def draw_sheet(report: Report, path: Path) -> None:
         left = GAP + column * (cell + GAP)
         bottom = height - TOP - row * (TITLE + SIDE + GAP) - TITLE - SIDE
         axes = figure.add_axes((left / width, bottom / height, cell / width, SIDE / height), xticks=[], yticks=[])
-        _draw_scene(axes, scene, findings_of(report, scene))
+        _draw_scene(axes, scene, findings_of(report, scene), report.options.nodata)
     heading = report.root.absolute().name + (
         f": {len(chosen)} of {len(report.scenes)} scenes" if len(chosen) < len(report.scenes) else ""
     )
@@ -91,8 +91,8 @@ def findings_of(report: Report, scene: CheckedScene) -> list[Finding]:
     return [finding for finding in report.findings if finding.file in files and finding.severity in FRAMES]
 
 
-def _draw_scene(axes: Axes, scene: CheckedScene, findings: Sequence[Finding]) -> None:
-    axes.imshow(_pair(scene), interpolation="nearest", aspect="equal")
+def _draw_scene(axes: Axes, scene: CheckedScene, findings: Sequence[Finding], nodata: float | None) -> None:
+    axes.imshow(_pair(scene, nodata), interpolation="nearest", aspect="equal")
     colour = FRAMES[findings[0].severity] if findings else QUIET
     if scene.pixels is None:
         axes.text(SIDE, SIDE / 2, "not read", ha="center", va="center", fontsize=11, color=colour, backgroundcolor="w")
@@ -111,7 +111,7 @@ def _caption(scene: CheckedScene, findings: Sequence[Finding]) -> str:
     return f"{name}\n{kinds[:52] or f'fold {scene.scene.fold}{share}'}"
 
 
-def _pair(scene: CheckedScene) -> Picture:
+def _pair(scene: CheckedScene, nodata: float | None) -> Picture:
     """The image, and beside it the image in grey under its labels; (SIDE, 2 * SIDE + BETWEEN, 3), from 0 to 1."""
     pair = np.ones((SIDE, 2 * SIDE + BETWEEN, 3))
     if scene.grid is None:
@@ -121,7 +121,7 @@ def _pair(scene: CheckedScene) -> Picture:
     inside = slice(rows, rows + shape[0])
     try:
         with open_raster(scene.scene.image) as image:
-            colours = read_composite(image, shape)
+            colours = read_composite(image, shape, nodata)
     except RasterError:
         return pair
     visible = colours[..., 3:] > 0

@@ -20,6 +20,7 @@ from seg.errors import DatasetError
 from seg.labels import CROPLAND, OTHER
 from seg.raster.classes import read_classes
 from seg.raster.grid import Grid, open_raster
+from seg.raster.label_mapping import LabelMapping
 from seg.raster.windows import window_grid
 
 Place = list[tuple[Scene, Grid]]
@@ -83,16 +84,16 @@ def _labelled_windows(
         scene, _ = place[number]
         with open_raster(scene.mask) as mask:
             for cell, window in of_scene:
-                count = _count(mask, window)
+                count = _count(mask, window, scene.labels)
                 if count.any():
                     yield scene, cell, window, count
 
 
-def _count(mask: DatasetReader, window: Window) -> Labels:
+def _count(mask: DatasetReader, window: Window, mapping: LabelMapping) -> Labels:
     counts = np.zeros(2, dtype=np.int64)
     for part in window_grid(window.height, window.width, _READ_SIZE, _READ_SIZE):
         shifted = Window(window.col_off + part.col_off, window.row_off + part.row_off, part.width, part.height)
-        classes = read_classes(mask, shifted)
+        classes = read_classes(mask, shifted, mapping)
         counts += np.count_nonzero(classes == CROPLAND), np.count_nonzero(classes == OTHER)
     return counts
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from seg.errors import ConfigError
+from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class SplitRule:
         stratify: Deal scenes so that folds are alike in cropland share; blocks always are.
         block_size_m: Side of a block in metres.
         guard_m: Least distance between pixels of different folds, in metres.
+        labels: What the values of the masks mean.
     """
 
     by: Literal["scene", "blocks"] = "scene"
@@ -26,6 +28,7 @@ class SplitRule:
     stratify: bool = False
     block_size_m: float = 2000.0
     guard_m: float = 100.0
+    labels: LabelMapping = PLAIN_LABELS
 
     def __post_init__(self) -> None:
         """Check the values.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from seg.data.catalogue import MANIFEST, Scene, read_catalogue
 from seg.data.checks import check_scene
+from seg.data.manifest import further_columns
 from seg.data.split import FoldSummary
 from seg.data.splitting.blocks import split_blocks
 from seg.data.splitting.rule import SplitRule
@@ -18,7 +19,8 @@ from seg.errors import DatasetError
 def split_dataset(root: Path, output: Path, rule: SplitRule, replace: bool = False) -> list[FoldSummary]:
     """Write the manifest of a split, and its blocks if it is one by blocks; returns what each fold holds.
 
-    No two pixels of different folds are nearer to each other than the guard.
+    No two pixels of different folds are nearer to each other than the guard. Weights and what else an earlier manifest
+    says of a scene stay with it, and with each of its blocks.
 
     Args:
         root: The dataset, whose own folds, if it has some, do not count.
@@ -31,7 +33,8 @@ def split_dataset(root: Path, output: Path, rule: SplitRule, replace: bool = Fal
         RasterError: A file cannot be read, or a mask does not fit its image.
     """
     require_free(output, replace)
-    scenes = read_catalogue(root, sys.maxsize)
+    scenes = read_catalogue(root, sys.maxsize, rule.labels)
+    columns = further_columns(root)
     if rule.by == "blocks":
         require_own_blocks(output)
         _require_uncut(scenes, output)
@@ -39,10 +42,10 @@ def split_dataset(root: Path, output: Path, rule: SplitRule, replace: bool = Fal
     places = together([grid for _, grid in found], rule.guard_m)
     if rule.by == "scene":
         dealt = split_scenes(root, found, places, rule)
-        write_scenes(output, [scene for scene, _ in dealt])
+        write_scenes(output, [scene for scene, _ in dealt], columns)
         return summaries([(scene.fold, labels) for scene, labels in dealt], rule.folds)
     blocks = split_blocks(root, [[found[index] for index in place] for place in places], rule)
-    write_blocks(output, [block for block, _ in blocks])
+    write_blocks(output, [block for block, _ in blocks], columns)
     return summaries([(block.fold, labels) for block, labels in blocks], rule.folds)
 
 

@@ -4,7 +4,7 @@ import csv
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,11 @@ from seg.raster.window_vrt import write_window_vrt
 
 BLOCKS = "blocks"
 """Folder of the blocks, beside the manifest."""
+
+Columns = Mapping[Path, Mapping[str, str]]
+"""Cells of a manifest by image and name of the column."""
+
+NO_COLUMNS: Columns = {}
 
 
 @dataclass(frozen=True)
@@ -72,26 +77,28 @@ def require_own_blocks(folder: Path) -> None:
             raise DatasetError(f"{path}: would be lost, as {MANIFEST} does not list it; move {folder / BLOCKS} away")
 
 
-def write_scenes(folder: Path, scenes: Sequence[Scene]) -> None:
+def write_scenes(folder: Path, scenes: Sequence[Scene], columns: Columns = NO_COLUMNS) -> None:
     """Write the manifest of whole scenes.
 
     Args:
         folder: Where it shall lie; made where it is missing.
         scenes: With their new folds.
+        columns: What else it shall say, by image.
 
     Raises:
         DatasetError: It cannot be written.
     """
     with _writable(folder):
-        _write_manifest(folder, scenes)
+        _write_manifest(folder, [(scene, columns.get(scene.image, {})) for scene in scenes])
 
 
-def write_blocks(folder: Path, blocks: Sequence[Block]) -> None:
+def write_blocks(folder: Path, blocks: Sequence[Block], columns: Columns = NO_COLUMNS) -> None:
     """Write blocks and their manifest in place of older ones; an error leaves the older ones.
 
     Args:
         folder: Where the manifest shall lie; made where it is missing.
         blocks: At least one.
+        columns: What else the manifest shall say of each block, by the image that it was cut from.
 
     Raises:
         DatasetError: They cannot be written.
@@ -108,7 +115,8 @@ def write_blocks(folder: Path, blocks: Sequence[Block]) -> None:
             if final.exists():
                 final.rename(old)
             new.rename(final)
-            _write_manifest(folder, [Scene(*_files(final, block), block.fold) for block in blocks])
+            rows = [(Scene(*_files(final, block), block.fold), columns.get(block.scene.image, {})) for block in blocks]
+            _write_manifest(folder, rows)
         except BaseException:
             if old.exists():
                 shutil.rmtree(final, ignore_errors=True)
@@ -143,15 +151,21 @@ def _files(folder: Path, block: Block) -> tuple[Path, Path]:
     return folder / "images" / f"{block.name}.vrt", folder / "masks" / f"{block.name}.vrt"
 
 
-def _write_manifest(folder: Path, scenes: Sequence[Scene]) -> None:
+def _write_manifest(folder: Path, scenes: Sequence[tuple[Scene, Mapping[str, str]]]) -> None:
+    names = list(dict.fromkeys(name for _, further in scenes for name in further))
     with (
         complete_or_absent(folder / MANIFEST) as partial,
         partial.open("w", newline="", encoding="utf-8") as file,
     ):
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["image", "mask", "fold"])
-        ordered = sorted(scenes, key=lambda scene: scene.image)
-        rows.writerows([_relative(s.image, folder), _relative(s.mask, folder), s.fold] for s in ordered)
+        rows.writerow(["image", "mask", "fold", *names])
+        for scene, further in sorted(scenes, key=lambda row: row[0].image):
+            files = [_relative(file, folder) for file in (scene.image, scene.mask)]
+            rows.writerow([*files, scene.fold, *(_cell(name, further.get(name, ""), folder) for name in names)])
+
+
+def _cell(column: str, value: str, folder: Path) -> str:
+    return _relative(Path(value), folder) if column == "labels" and value else value
 
 
 def _relative(path: Path, folder: Path) -> str:

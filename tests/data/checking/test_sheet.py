@@ -38,6 +38,19 @@ def test_scenes_that_cannot_be_read_have_an_empty_place(dataset: PlantedDataset,
     assert matplotlib.image.imread(tmp_path / "sheet.png").ndim == 3
 
 
+def test_a_further_nodata_value_is_shown_as_empty(dataset: PlantedDataset, tmp_path: Path) -> None:
+    for number in range(4):
+        pixels = dataset.read(dataset.image(number))
+        pixels[:, :, :4] = 7
+        dataset.rewrite(dataset.image(number), pixels)
+    empty = []
+    for nodata in (None, 7):
+        draw_sheet(check_dataset(dataset.root, Options(folds=FOLDS, nodata=nodata)), tmp_path / "sheet.png")
+        picture = matplotlib.image.imread(tmp_path / "sheet.png")[:, :, :3]
+        empty.append(int((np.abs(picture - np.array(sheet.EMPTY)).max(axis=2) < 0.02).sum()))
+    assert empty[1] > 1.5 * empty[0]
+
+
 def test_dataset_without_a_scene_has_a_sheet(dataset: PlantedDataset, tmp_path: Path) -> None:
     dataset.list_scenes([])
     draw_sheet(checked(dataset), tmp_path / "sheet.png")

@@ -1,0 +1,75 @@
+"""A hash by which to tell whether two runs were trained on the same data."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from seg.data.catalogue import Scene
+from seg.data.statistics import image_files
+
+PIECE = 64 * 1024
+"""Bytes that are read at the beginning, in the middle and at the end of a file."""
+COVERS = (
+    "paths in the dataset, folds, weights, meaning of the labels; of every image and mask, with the sources of a VRT "
+    f"and masks beside them, the size and {PIECE // 1024} KiB each at the beginning, in the middle and at the end"
+)
+
+
+def dataset_fingerprint(root: Path, scenes: Sequence[Scene]) -> dict[str, object]:
+    """The hash of a dataset with what it covers, as plain values.
+
+    Keys: `root`, `scenes`, `files`, `bytes`, `sha256`, `covers`.
+    Reading every byte of a county takes minutes, so large files are sampled: a change that keeps a file's size and
+    happens between the samples is not seen. Times do not count, so a copied dataset has the same hash.
+
+    Args:
+        root: The dataset.
+        scenes: All of it, in their order.
+
+    Raises:
+        RasterError: An image cannot be opened.
+        OSError: A file cannot be read.
+    """
+    digest = hashlib.sha256()
+    seen: dict[Path, int] = {}
+    for scene in scenes:
+        facts = [_name(scene.image, root), _name(scene.mask, root), scene.fold, float(scene.weight), repr(scene.labels)]
+        digest.update(json.dumps(facts).encode())
+        for file in (*_files(scene.image), *_files(scene.mask)):
+            if file not in seen:
+                seen[file] = file.stat().st_size
+                digest.update(json.dumps([_name(file, root), seen[file]]).encode())
+                digest.update(_sample(file, seen[file]))
+    return {
+        "root": str(root.resolve()),
+        "scenes": len(scenes),
+        "files": len(seen),
+        "bytes": sum(seen.values()),
+        "sha256": digest.hexdigest(),
+        "covers": COVERS,
+    }
+
+
+def _files(raster: Path) -> list[Path]:
+    if raster.suffix.lower() == ".vrt":
+        return image_files(raster)
+    # Asking GDAL costs a millisecond a file, and names no more than these.
+    beside = raster.with_name(f"{raster.name}.msk")
+    return [raster, beside] if beside.is_file() else [raster]
+
+
+def _sample(path: Path, size: int) -> bytes:
+    with path.open("rb") as file:
+        if size <= 3 * PIECE:
+            return file.read()
+        pieces = [file.read(PIECE)]
+        for start in ((size - PIECE) // 2, size - PIECE):
+            file.seek(start)
+            pieces.append(file.read(PIECE))
+    return b"".join(pieces)
+
+
+def _name(path: Path, root: Path) -> str:
+    return Path(os.path.relpath(path, root)).as_posix()

@@ -1,0 +1,51 @@
+import pytest
+
+from numbered_examples import NumberedExamples
+from seg.data.batching import BucketSampler, EpochSampler, stack
+from seg.data.datasets import SampleKey
+from seg.data.grouping import MOST_TOGETHER, Batches, Groups, batches_together
+
+
+def indexes(groups: Groups) -> list[list[list[int]]]:
+    return [[[key.index for key in batch] for batch in group] for group in groups]
+
+
+def test_batches_come_several_at_a_time_and_count_one_by_one() -> None:
+    groups = Groups(EpochSampler(5, None), 2)
+    assert indexes(groups) == [[[0], [1]], [[2], [3]], [[4]]]
+    assert len(groups) == 5
+
+
+def test_batches_of_buckets_stay_whole() -> None:
+    buckets = BucketSampler(EpochSampler(4, None), [(2, 2), (3, 3), (2, 2), (3, 3)], 18)
+    assert indexes(Groups(buckets, 4)) == [[[0, 2], [1, 3]]]
+    assert len(Groups(buckets, 4)) == 2
+
+
+def test_the_epoch_that_lightning_sets_reaches_the_order_of_the_samples() -> None:
+    for source in (EpochSampler(9, 1), BucketSampler(EpochSampler(9, 1), [(1, 1)] * 9, 1)):
+        groups = Groups(source, 3)
+        first = indexes(groups)
+        groups.sampler.set_epoch(1)
+        assert indexes(groups) != first
+
+
+def test_samples_that_are_left_out_make_no_batch() -> None:
+    groups = Groups(EpochSampler(5, None), 2)
+    groups.keep([1, 4])
+    assert indexes(groups) == [[[1], [4]]]
+    assert len(groups) == groups.batches_of([0, 3]) == 2
+    groups.keep(None)
+    assert len(groups) == 5
+
+
+@pytest.mark.parametrize(("size", "together"), [(0, 1), (1, MOST_TOGETHER), (2**23, 4), (2**30, 1)])
+def test_small_batches_go_together_and_large_ones_alone(size: int, together: int) -> None:
+    assert batches_together(size) == together
+
+
+def test_a_list_of_keys_gives_a_batch_and_a_key_an_example() -> None:
+    batches = Batches(NumberedExamples(3), stack)
+    assert len(batches) == 3
+    assert batches[[SampleKey(0, 2), SampleKey(0, 1)]]["name"] == ["scene_2.tif", "scene_1.tif"]
+    assert batches[SampleKey(0, 1)]["name"] == "scene_1.tif"

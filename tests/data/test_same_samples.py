@@ -1,0 +1,102 @@
+"""The samples of an epoch, for any number of workers and after resuming: equal to the bit."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from samples import OneAfterAnother
+from seg.data.batching import EpochSampler
+from seg.data.chips import ChipConfig
+from seg.data.datamodule import CroplandDataModule
+from seg.data.loading import Batching, WatchedLoader, build_loader
+from seg.data.mixing import MixingConfig
+from seg.data.transforms import AugmentationConfig
+
+EPOCHS = 3
+AUGMENTATION = AugmentationConfig(gain=0.1, noise=0.1, scale=0.5, rotation=20, haze=0.5, shadow=0.5, band_dropout=0.1)
+CHIPS: dict[str, Any] = {
+    "chips": ChipConfig(size=8, per_epoch=12, sampling="cropland"),
+    "mixing": MixingConfig(cut_mix=0.4, mosaic=0.4),
+    "batch_pixels": 2 * 8 * 8,
+}
+PADDED: dict[str, Any] = {"batch_pixels": 800, "pad_batches": True}
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:This DataLoader will create . worker processes"),  # on a machine with few cores
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    pytest.mark.filterwarnings("ignore:You passed in a `val_dataloader` but have no"),
+]
+
+
+class Recorder(L.LightningModule):
+    """Trains one number; notes what it is given: epoch, names of the scenes, digest of pixels and labels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[int, list[str], str]] = []
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def training_step(self, batch: dict[str, Any]) -> torch.Tensor:
+        content = hashlib.sha256(batch["image"].numpy().tobytes() + batch["mask"].numpy().tobytes())
+        self.seen.append((self.current_epoch, batch["name"], content.hexdigest()))
+        return self.weight.sum()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=1)
+
+
+def train(
+    root: Path, folder: Path, workers: int, settings: dict[str, Any], resumed: Path | None = None
+) -> list[tuple[int, list[str], str]]:
+    """What a training sees; its checkpoints, one an epoch, lie in the folder."""
+    data = CroplandDataModule(root=root, seed=5, workers=workers, augmentation=AUGMENTATION, **settings)
+    recorder = Recorder()
+    trainer = L.Trainer(
+        max_epochs=EPOCHS,
+        accelerator="cpu",
+        logger=False,
+        callbacks=[ModelCheckpoint(folder, "{epoch}", save_top_k=-1, save_on_train_epoch_end=True)],
+        limit_val_batches=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(recorder, data, ckpt_path=resumed, weights_only=True if resumed else None)
+    return recorder.seen
+
+
+def loaded(loader: WatchedLoader) -> list[tuple[list[str], bytes, bytes]]:
+    """The second epoch: names, pixels and labels."""
+    loader.batch_sampler.sampler.set_epoch(1)
+    return [(batch["name"], batch["image"].numpy().tobytes(), batch["mask"].numpy().tobytes()) for batch in loader]
+
+
+def test_0_1_and_4_workers_load_the_same_samples(make_dataset: Callable[..., Path], tmp_path: Path) -> None:
+    root = make_dataset(tmp_path / "data")
+    modules = [CroplandDataModule(root=root, augmentation=AUGMENTATION, **settings) for settings in (CHIPS, {})]
+    # Chips and whole scenes in one loader, since workers take seconds to start.
+    samples = OneAfterAnother([module.train_dataloader().dataset.examples for module in modules])
+    none, one, four = (
+        loaded(build_loader(samples, Batching(EpochSampler(len(samples), 5)), workers)) for workers in (0, 1, 4)
+    )
+    assert len({pixels for _, pixels, _ in none}) == len(samples)
+    assert none == one
+    assert none == four
+
+
+@pytest.mark.parametrize(("settings", "workers"), [(CHIPS, 1), ({}, 0), (PADDED, 0)], ids=["chips", "scenes", "padded"])
+def test_a_resumed_training_sees_the_samples_of_an_uninterrupted_one(
+    make_dataset: Callable[..., Path], tmp_path: Path, settings: dict[str, Any], workers: int
+) -> None:
+    root = make_dataset(tmp_path / "data")
+    whole = train(root, tmp_path / "whole", 0, settings)
+    assert {epoch for epoch, _, _ in whole} == set(range(EPOCHS))
+    assert len({digest for _, _, digest in whole}) == len(whole)
+
+    resumed = train(root, tmp_path / "resumed", workers, settings, resumed=tmp_path / "whole" / "epoch=0.ckpt")
+    assert resumed == [sample for sample in whole if sample[0] >= 1]

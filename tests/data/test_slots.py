@@ -1,0 +1,101 @@
+import gc
+import pickle
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from numbered_examples import NumberedExamples
+from seg.data.batching import EpochSampler, stack
+from seg.data.datasets import SampleKey, example_bytes
+from seg.data.loading import Batching, WatchedLoader, build_loader
+from seg.data.slots import Handover, SlotCollate, Slots
+
+pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine with few cores
+BYTES = example_bytes(3, 5, 2)
+
+
+def batch_of(*indexes: int) -> dict[str, Any]:
+    examples = NumberedExamples(100)
+    return stack([examples[SampleKey(0, index)] for index in indexes])
+
+
+def collate(slots: Slots, monkeypatch: pytest.MonkeyPatch, worker: int = 0) -> SlotCollate:
+    """As the worker with that number has it."""
+    monkeypatch.setattr("seg.data.slots.get_worker_info", lambda: type("Info", (), {"id": worker}))
+    return SlotCollate(lambda batch: batch_of(*batch), slots)
+
+
+def received(sent: object) -> dict[str, Any]:
+    assert isinstance(sent, Handover)
+    return pickle.loads(pickle.dumps(sent))
+
+
+def assert_holds(batch: dict[str, Any], *indexes: int) -> None:
+    wanted = batch_of(*indexes)
+    assert batch.keys() == wanted.keys()
+    assert batch["name"] == wanted["name"]
+    assert batch["image"].dtype == torch.float32
+    assert batch["mask"].dtype == torch.uint8
+    torch.testing.assert_close(batch["image"], wanted["image"], rtol=0, atol=0)
+    torch.testing.assert_close(batch["mask"], wanted["mask"], rtol=0, atol=0)
+
+
+def test_a_batch_arrives_as_it_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    slots = Slots(workers=1, each=1, size=2 * BYTES)
+    assert_holds(received(collate(slots, monkeypatch)([3, 4])), 3, 4)
+
+
+def test_a_slot_is_used_again_when_the_last_view_of_its_tensors_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    slots = Slots(workers=1, each=1, size=BYTES)
+    send = collate(slots, monkeypatch)
+    kept: Tensor | None = received(send([7]))["image"][0, 1, 2]
+    for _ in range(3):
+        assert not isinstance(send([8]), Handover)
+    assert kept is not None
+    assert kept.tolist() == [7.0] * 5
+    kept = None
+    gc.collect()
+    assert_holds(received(send([8])), 8)
+
+
+def test_each_worker_has_slots_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    slots = Slots(workers=2, each=1, size=BYTES)
+    first, second = (received(collate(slots, monkeypatch, worker)([worker])) for worker in (0, 1))
+    assert_holds(first, 0)
+    assert_holds(second, 1)
+
+
+def test_a_batch_that_is_too_large_goes_the_usual_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = collate(Slots(workers=1, each=1, size=BYTES), monkeypatch)([1, 2, 3])
+    assert isinstance(batch, dict)
+    assert_holds(batch, 1, 2, 3)
+
+
+def loader(count: int) -> WatchedLoader:
+    return build_loader(NumberedExamples(count), Batching(EpochSampler(count, None), batch_bytes=BYTES), 1)
+
+
+def test_batches_of_a_worker_stay_as_they_are_however_long_they_are_held() -> None:
+    count = 90
+    batches = loader(count)
+    assert len(batches) == count
+    for _ in range(2):
+        held = list(batches)
+        assert len(held) == count
+        for index, batch in enumerate(held):
+            assert_holds(batch, index)
+
+
+def test_an_epoch_that_is_broken_off_takes_no_slot_from_the_next() -> None:
+    batches = loader(60)
+    collating = batches.dataset.collate
+    assert isinstance(collating, SlotCollate)
+    for _ in range(3):
+        for index, batch in zip(range(2), batches, strict=False):
+            assert_holds(batch, index)
+    batch = None
+    assert [int(found["mask"][0, 0, 0]) for found in batches] == list(range(60))
+    gc.collect()
+    assert not collating.slots.taken
