@@ -10,7 +10,8 @@ class BatchNormMomentum(L.Callback):
     """Scale the momentum of BatchNorm to the accumulation length.
 
     With gradients accumulated over N batches, the running statistics move N times for each step of the optimiser. With
-    a momentum of 1 - (1 - m)^(1/N) a batch, they take over a share of m a step, as with one batch of N images.
+    a momentum of 1 - (1 - m)^(1/N) a batch, they take over a share of m a step, as with one batch of N images. Where N
+    grows during the run, the momentum follows from the next batch on.
 
     Args:
         momentum: Share of the running statistics that a whole step replaces, above 0 and at most 1.
@@ -26,10 +27,22 @@ class BatchNormMomentum(L.Callback):
         if not 0 < momentum <= 1:
             raise ConfigError(f"batch norm momentum is {momentum}; wanted above 0 and at most 1")
         self.momentum = momentum
+        self._length = 0
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Set the momentum of every norm; a resumed run does so again."""
-        scaled = 1 - (1 - self.momentum) ** (1 / trainer.accumulate_grad_batches)
+        self._set(pl_module, trainer.accumulate_grad_batches)
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: object, batch_idx: int
+    ) -> None:
+        """Set it anew if the length has changed."""
+        if trainer.accumulate_grad_batches != self._length:
+            self._set(pl_module, trainer.accumulate_grad_batches)
+
+    def _set(self, pl_module: L.LightningModule, length: int) -> None:
+        self._length = length
+        scaled = 1 - (1 - self.momentum) ** (1 / length)
         for layer in pl_module.modules():
             if isinstance(layer, _BatchNorm):
                 layer.momentum = scaled

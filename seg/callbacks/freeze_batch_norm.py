@@ -34,6 +34,10 @@ class FreezeBatchNorm(L.Callback):
         """Whether an epoch, counted from 0, trains with running statistics."""
         return self.after < 1 and epoch >= self.after * epochs
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Set the norms' mode also where a run goes on in the middle of an epoch."""
+        self.on_train_epoch_start(trainer, pl_module)
+
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Set the norms' mode; validation puts back what it finds, so once an epoch is enough."""
         if self.after == 1:

@@ -1,25 +1,28 @@
 """Start training with small steps."""
 
-import math
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any
 
 import lightning as L
-from torch.optim import Optimizer
-from torch.utils.hooks import RemovableHandle
 
+from seg.callbacks.ramp import Ramp, Shape, place_in_epochs
+from seg.callbacks.rate_scaling import RateScaling
 from seg.errors import ConfigError
 
+DEFAULT_STEPS = 100
 
-class WarmupLearningRate(L.Callback):
-    """Scale the learning rate from a small factor to 1 over the first optimiser steps, on top of any scheduler.
 
-    Each step sees the scheduled rate times the factor; afterwards the scheduled rate is put back, so that schedulers
-    which compute from the current rate are not disturbed. The position follows the trainer's global step, so a resumed
-    run goes on where it was.
+class WarmupLearningRate(RateScaling):
+    """Scale the learning rate from a small factor to 1 over the first optimiser steps or epochs, on top of a scheduler.
+
+    Each step sees the scheduled rate times the factor. The position follows the trainer's, so a resumed run goes on
+    where it was.
 
     Args:
-        steps: Optimiser steps until the factor is 1.
-        start_factor: Factor of the first step, above 0 and at most 1.
+        steps: Optimiser steps until the factor is 1; 100 where neither this nor epochs is given, 0 for no warm-up.
+        epochs: Epochs until then, instead of steps; parts of one count too.
+        start_factor: Factor of the first step, above 0 and at most 1; or a list, one for each parameter group of the
+            optimiser in its order, which is that of decayed weights before norms and biases.
         shape: How the factor rises: a straight line or half a cosine.
 
     Raises:
@@ -30,56 +33,62 @@ class WarmupLearningRate(L.Callback):
     """
 
     def __init__(
-        self, steps: int = 100, start_factor: float = 0.01, shape: Literal["linear", "cosine"] = "linear"
+        self,
+        *,
+        steps: int | None = None,
+        epochs: float | None = None,
+        start_factor: float | list[float] = 0.01,
+        shape: Shape = "linear",
     ) -> None:
-        if steps < 0 or not 0 < start_factor <= 1:
+        super().__init__()
+        self.start_factors = list(start_factor) if isinstance(start_factor, Sequence) else [start_factor]
+        negative = (steps or 0) < 0 or (epochs or 0) < 0
+        if negative or not self.start_factors or not all(0 < factor <= 1 for factor in self.start_factors):
+            length = f"epochs={epochs}" if steps is None and epochs is not None else f"steps={steps}"
             raise ConfigError(
-                f"warm-up has steps={steps}, start_factor={start_factor}; wanted steps >= 0 and 0 < start_factor <= 1"
+                f"warm-up has {length}, start_factor={start_factor}; wanted steps >= 0 and 0 < start_factor <= 1"
             )
-        self.steps = steps
-        self.start_factor = start_factor
-        self.shape = shape
-        self._scheduled: dict[Optimizer, list[float]] = {}
-        self._handles: list[RemovableHandle] = []
+        self.ramp = Ramp("warmup", DEFAULT_STEPS if steps is None and epochs is None else steps, epochs, shape)
+        self._epoch = 0.0
 
-    def factor(self, step: int) -> float:
-        """The factor of an optimiser step, counted from 0."""
-        if step >= self.steps:
-            return 1.0
-        progress = step / self.steps
-        if self.shape == "cosine":
-            progress = (1 - math.cos(math.pi * progress)) / 2
-        return self.start_factor + (1 - self.start_factor) * progress
+    def factor(self, step: int, epoch: float = 0.0, group: int = 0) -> float:
+        """The factor of a parameter group at an optimiser step and a place in epochs, all counted from 0."""
+        start = self.start_factors[min(group, len(self.start_factors) - 1)]
+        return start + (1 - start) * self.ramp.progress(step, epoch)
+
+    @property
+    def scales(self) -> bool:
+        """Whether there is a warm-up at all."""
+        return self.ramp.wanted
+
+    def rate_factor(self, trainer: L.Trainer, group: dict[str, Any], index: int) -> float:
+        """The factor of this step."""
+        return self.factor(trainer.global_step, self._epoch, index)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Hook into each optimiser's step, once even where a task gives a second fit the same optimiser."""
-        self._unhook()
-        for optimizer in trainer.optimizers:
-            self._handles += [
-                optimizer.register_step_pre_hook(lambda optimizer, *_: self._scale(optimizer, trainer.global_step)),
-                optimizer.register_step_post_hook(lambda optimizer, *_: self._put_back(optimizer)),
-            ]
+        """Check that there is a factor for each parameter group.
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Leave the optimisers as they were."""
-        self._unhook()
+        Raises:
+            ConfigError: A list of factors has another length.
+        """
+        groups = max((len(optimizer.param_groups) for optimizer in trainer.optimizers), default=0)
+        if len(self.start_factors) not in (1, groups):
+            raise ConfigError(
+                f"warmup.start_factor has {len(self.start_factors)} factors, but the optimiser {groups} parameter "
+                "groups; wanted one factor, or one for each group"
+            )
+        super().on_train_start(trainer, pl_module)
 
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Put the rates back when a step was broken off, before a checkpoint of that moment keeps them."""
-        for optimizer in list(self._scheduled):
-            self._put_back(optimizer)
-        self._unhook()
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: object, batch_idx: int
+    ) -> None:
+        """Note the place in epochs."""
+        self._epoch = place_in_epochs(trainer, batch_idx)
 
-    def _scale(self, optimizer: Optimizer, step: int) -> None:
-        self._scheduled[optimizer] = [group["lr"] for group in optimizer.param_groups]
-        for group in optimizer.param_groups:
-            group["lr"] = group["lr"] * self.factor(step)
+    def state_dict(self) -> dict[str, Any]:
+        """Where in epochs the last batch began."""
+        return {"epoch": self._epoch}
 
-    def _put_back(self, optimizer: Optimizer) -> None:
-        for group, rate in zip(optimizer.param_groups, self._scheduled.pop(optimizer), strict=True):
-            group["lr"] = rate
-
-    def _unhook(self) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
+        self._epoch = state_dict["epoch"]

@@ -18,7 +18,7 @@ from seg.checkpoint import load_checkpoint
 from seg.errors import PackageError
 from seg.inspection.subject import Subject
 from seg.labels import CROPLAND, OTHER
-from seg.losses import LossConfig
+from seg.losses.config import LossConfig
 from seg.tasks.cropland import CroplandTask
 
 

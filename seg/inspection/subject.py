@@ -10,7 +10,7 @@ from seg.errors import ConfigError
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
 from seg.models.segmenter import Segmenter
-from seg.package import load_model, read_package
+from seg.package.read import load_model, read_package
 
 
 @dataclass(frozen=True)

@@ -1,54 +1,49 @@
 """Training, validation and test of a cropland network."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import lightning as L
-import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 from torchmetrics import MetricCollection
 
+from seg.calibration.calibrate import Calibration, CalibrationConfig, Plain, calibrate
+from seg.calibration.histogram import Counts, LogitHistogram
 from seg.errors import ConfigError
-from seg.losses import CroplandLoss, LossConfig
+from seg.losses.config import LossConfig
+from seg.losses.mixture import CroplandLoss
 from seg.metrics import binary_metrics
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
-
-
-@dataclass(frozen=True, kw_only=True)
-class OptimizerConfig:
-    """AdamW with a cosine from the learning rate to 0 over the whole run.
-
-    Args:
-        learning_rate: Its largest value.
-        weight_decay: Decay of convolution weights; norms and biases have none.
-
-    Raises:
-        ConfigError: A number is out of range.
-    """
-
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-2
-
-    def __post_init__(self) -> None:
-        if not 0 < self.learning_rate < math.inf:
-            raise ConfigError(f"model.optimizer.learning_rate is {self.learning_rate}; wanted above 0")
-        if not 0 <= self.weight_decay < math.inf:
-            raise ConfigError(f"model.optimizer.weight_decay is {self.weight_decay}; wanted 0 or more")
+from seg.models.stages import backbone_stages
+from seg.tasks.accumulation import Accumulation, GroupScaling
+from seg.tasks.optimizers import OptimizerConfig, build_optimizer
+from seg.tasks.schedules import RunSchedule, ScheduleConfig
+from seg.tasks.stage_groups import split_by_stage, wants_stages
+from seg.tasks.step_count import counted_steps
 
 
 class CroplandTask(L.LightningModule):
-    """One logit a pixel, trained with cross-entropy and Dice over the valid pixels.
+    """One logit a pixel, trained with a mixture of losses over the valid pixels.
 
     Args:
         bands: Channels of the images; the command line takes it from the data.
         model: What the network is made of.
         loss: The mixture of losses.
         optimizer: How weights are updated.
-        threshold: Probability above which a pixel counts as cropland, 0 to 1.
+        schedule: How the learning rate goes over the run.
+        accumulation: What the batches that are accumulated for a step count for: their labelled pixels (area), or each
+            image that has any the same (scene).
+        threshold: Probability above which a pixel counts as cropland in the scores of training, 0 to 1.
+        calibration: What a package takes from the validation of its weights.
+
+    Attributes:
+        total_steps: Optimiser steps of the whole run, for the schedule, where a callback changes how many batches make
+            a step or an epoch; None for the trainer's own estimate.
+        counts: The logits of the last validation or test, counted; None before.
 
     Raises:
         ConfigError: An argument cannot work.
@@ -61,7 +56,10 @@ class CroplandTask(L.LightningModule):
         model: ModelConfig = ModelConfig(),
         loss: LossConfig = LossConfig(),
         optimizer: OptimizerConfig = OptimizerConfig(),
+        schedule: ScheduleConfig = ScheduleConfig(),
+        accumulation: Accumulation = "area",
         threshold: float = 0.5,
+        calibration: CalibrationConfig = CalibrationConfig(),
     ) -> None:
         super().__init__()
         if not 0 <= threshold <= 1:
@@ -79,13 +77,23 @@ class CroplandTask(L.LightningModule):
                 "model": model.arguments(),
                 "loss": asdict(loss),
                 "optimizer": asdict(optimizer),
+                "schedule": schedule.arguments(),
+                "accumulation": accumulation,
                 "threshold": threshold,
+                "calibration": asdict(calibration),
             }
         )
         self.model = build_model(model, bands)
         self.optimizer_config = optimizer
+        self.schedule = schedule
+        self.group_scaling = GroupScaling(accumulation)
+        self.total_steps: int | None = None
         self.val_metrics = binary_metrics(threshold).clone(prefix="val/")
         self.test_metrics = binary_metrics(threshold).clone(prefix="test/")
+        self.histogram = LogitHistogram()
+        self.calibration_config = calibration
+        self.counts: Counts | None = None
+        self._calibration: tuple[int, dict[str, Plain]] = -1, {}  # after which step, what
 
     def forward(self, image: Tensor) -> Tensor:
         """The (B, 1, H, W) logits of (B, C, H, W) images in stored units."""
@@ -110,23 +118,50 @@ class CroplandTask(L.LightningModule):
     def on_train_start(self) -> None:
         """Start at the schedule's rate: a run that is extended was restored with that of its end, which is 0."""
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = group["initial_lr"] * self._cosine(self.trainer.global_step)
+            group["lr"] = group.setdefault("initial_lr", group["lr"]) * self.rate_factor(self.trainer.global_step)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """The loss of a batch."""
-        return self._shared_step(batch, "train")
+        """The loss of a batch; multiplied with its weight where several batches make a step."""
+        loss = self._shared_step(batch, "train")
+        if not self._makes_groups:
+            return loss
+        length = self.trainer.accumulate_grad_batches
+        if batch_idx % length == 0:
+            self.group_scaling.begin()
+        return self.group_scaling.weighted(loss, batch["mask"], length)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Divide the gradient by the weights of its batches, before it is clipped."""
+        if self._makes_groups:
+            self.group_scaling.finish(self.parameters(), self._mean_over_processes)
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Count a batch towards the validation metrics."""
-        self._shared_step(batch, "val", self.val_metrics)
+        self._shared_step(batch, "val", self.val_metrics, batch_idx)
 
     def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Count a batch towards the test metrics."""
-        self._shared_step(batch, "test", self.test_metrics)
+        self._shared_step(batch, "test", self.test_metrics, batch_idx)
+
+    def on_validation_epoch_end(self) -> None:
+        """Calibrate the weights that were validated."""
+        found = self._calibrate("val")
+        if not self.trainer.sanity_checking:
+            self._calibration = self.trainer.global_step, found.plain()
+
+    def on_test_epoch_end(self) -> None:
+        """Say how far the probabilities can be believed."""
+        self._calibrate("test")
 
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
-        """Keep the scores at this moment in the checkpoint, as plain numbers."""
+        """Keep the scores at this moment in the checkpoint, as plain numbers, and the calibration of its weights.
+
+        Weights that took a step since they were validated have none.
+        """
         checkpoint["metrics"] = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+        step, found = self._calibration
+        if step == self.trainer.global_step:
+            checkpoint["calibration"] = found
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse the checkpoint of a network for other bands, before its weights are loaded.
@@ -139,31 +174,56 @@ class CroplandTask(L.LightningModule):
             raise ConfigError(
                 f"the data have {found} bands, but the checkpoint was trained on {trained}; choose them with data.bands"
             )
+        if "calibration" in checkpoint:
+            self._calibration = checkpoint["global_step"], checkpoint["calibration"]
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW without decay on norms and biases, a cosine over all steps."""
-        decayed = [weight for weight in self.model.parameters() if weight.ndim > 1]
-        others = [weight for weight in self.model.parameters() if weight.ndim <= 1]
-        optimizer = torch.optim.AdamW(
-            [
-                {"params": decayed, "weight_decay": self.optimizer_config.weight_decay},
-                {"params": others, "weight_decay": 0.0},
-            ],
-            lr=self.optimizer_config.learning_rate,
-        )
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._cosine)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        """The optimiser, without decay on norms and biases, and the schedule over all steps."""
+        self.total_steps = counted_steps(self.trainer)
+        optimizer = build_optimizer(self.model, self.optimizer_config)
+        if wants_stages(self.trainer):
+            split_by_stage(optimizer, self.backbone_stages())
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": RunSchedule(optimizer, self.rate_factor), "interval": "step"},
+        }
 
-    def _cosine(self, step: int) -> float:
-        """Factor of the learning rate; of this trainer's length, also where a checkpoint's was shorter."""
-        return (1 + math.cos(math.pi * min(step / self.trainer.estimated_stepping_batches, 1))) / 2
+    def backbone_stages(self) -> list[list[nn.Module]]:
+        """The layers that own the parameters of each backbone stage, from the shallowest to the deepest."""
+        return backbone_stages(self.model)
 
-    def _shared_step(self, batch: dict[str, Tensor], stage: str, metrics: MetricCollection | None = None) -> Tensor:
+    def rate_factor(self, step: int) -> float:
+        """The schedule's share of the learning rate at an optimiser step.
+
+        Of this trainer's length, also where a checkpoint's was shorter.
+        """
+        return self.schedule.factor(step / (self.total_steps or self.trainer.estimated_stepping_batches))
+
+    @property
+    def _makes_groups(self) -> bool:
+        """Whether a step has several batches, so that they need weights."""
+        return self.trainer.accumulate_grad_batches > 1 or self.trainer.world_size > 1
+
+    def _mean_over_processes(self, number: Tensor) -> Tensor:
+        mean: Tensor = self.trainer.strategy.reduce(number, reduce_op="mean")
+        return mean
+
+    def _calibrate(self, stage: str) -> Calibration:
+        self.counts = self.histogram.compute().cpu().numpy()
+        self.histogram.reset()
+        found = calibrate(self.counts, self.calibration_config, self.hparams["threshold"])
+        self.log_dict({f"{stage}/ece": found.ece_before, f"{stage}/ece_calibrated": found.ece_after}, sync_dist=True)
+        return found
+
+    def _shared_step(
+        self, batch: dict[str, Tensor], stage: str, metrics: MetricCollection | None = None, batch_idx: int = 0
+    ) -> Tensor:
         image, mask = batch["image"], batch["mask"]
         logits, boundary = self.model.heads(image)
         loss: Tensor = self.loss(logits, mask, boundary)
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(image))
         if metrics is not None:
             metrics.update(logits.sigmoid().squeeze(1), mask)
+            self.histogram.update(logits, mask, batch_idx)
             self.log_dict(metrics, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(image))
         return loss

@@ -54,3 +54,19 @@ def test_a_step_of_the_optimiser_replaces_the_same_share_whatever_it_accumulates
 def test_a_share_out_of_range_is_refused(momentum: float) -> None:
     with pytest.raises(ConfigError, match="wanted above 0 and at most 1"):
         BatchNormMomentum(momentum)
+
+
+def test_the_momentum_follows_a_length_that_grows(tmp_path: Path) -> None:
+    class Lengthen(L.Callback):
+        """A group of one batch, then one of two, as a warm-up makes them."""
+
+        def on_train_batch_start(self, trainer: L.Trainer, *args: object) -> None:
+            trainer.accumulate_grad_batches = 1 if args[-1] < 2 else 2
+
+    task = TinyTask()
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    callbacks = [Lengthen(), BatchNormMomentum(momentum=0.3)]
+    trainer = L.Trainer(max_epochs=1, callbacks=callbacks, default_root_dir=tmp_path, accelerator="cpu", **quiet)
+    trainer.fit(task, DataLoader(torch.tensor([[0.0], [2.0]] * 4), batch_size=2))
+    assert trainer.global_step == 3
+    assert float(task.norm.running_mean) == pytest.approx(1 - 0.7**3, abs=1e-6)

@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader
 
 from seg.callbacks.warmup_learning_rate import WarmupLearningRate
 from seg.errors import ConfigError
+from warm_runs import run_and_resume
 
 STEPS = 8
 RATE = 0.1
@@ -145,3 +146,39 @@ def test_a_step_that_breaks_off_leaves_the_scheduled_rate(tmp_path: Path) -> Non
     with pytest.raises(ArithmeticError):
         fit(task, tmp_path, WarmupLearningRate(steps=4, start_factor=0.1))
     assert task.optimizer.param_groups[0]["lr"] == RATE
+
+
+def test_epochs_count_in_parts(tmp_path: Path) -> None:
+    warmup = WarmupLearningRate(epochs=0.5, start_factor=0.2)
+    plain, warmed = fit(SlopeTask(), tmp_path), fit(SlopeTask(), tmp_path, warmup)
+    factors = [0.2 + 0.8 * min(step / (STEPS / 2), 1) for step in range(STEPS)]
+    assert warmed.moves == pytest.approx([move * factor for move, factor in zip(plain.moves, factors, strict=True)])
+
+
+def test_each_parameter_group_may_start_at_a_factor_of_its_own(tmp_path: Path) -> None:
+    class TwoGroups(SlopeTask):
+        def __init__(self) -> None:
+            super().__init__()
+            self.other = nn.Parameter(torch.zeros(1, dtype=torch.float64))
+
+        def new_optimizer(self) -> torch.optim.Optimizer:
+            return torch.optim.SGD([{"params": [self.weight]}, {"params": [self.other]}], lr=RATE)
+
+        def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+            return self.weight.sum() + self.other.sum()
+
+    task = TwoGroups()
+    fit(task, tmp_path, WarmupLearningRate(steps=4, start_factor=[0.1, 0.5]), max_steps=1)
+    assert [-task.weight.item(), -task.other.item()] == pytest.approx([0.1 * RATE, 0.5 * RATE])
+    with pytest.raises(ConfigError, match="3 factors, but the optimiser 2 parameter groups"):
+        fit(TwoGroups(), tmp_path, WarmupLearningRate(start_factor=[0.1, 0.2, 0.3]))
+
+
+def test_steps_and_epochs_together_are_refused() -> None:
+    with pytest.raises(ConfigError, match="steps=10 and epochs=2; wanted one of them"):
+        WarmupLearningRate(steps=10, epochs=2)
+
+
+@pytest.mark.parametrize("arguments", [{"steps": 9}, {"epochs": 3.5, "shape": "cosine"}], ids=str)
+def test_a_resumed_task_ends_with_the_same_weights(tmp_path: Path, arguments: dict[str, object]) -> None:
+    run_and_resume(tmp_path, lambda: [WarmupLearningRate(**arguments)], accumulate_grad_batches=2).assert_alike()

@@ -10,7 +10,8 @@ from torch import nn
 
 from models.covering import enliven
 from seg.errors import ConfigError
-from seg.losses import CroplandLoss, LossConfig
+from seg.losses.config import LossConfig
+from seg.losses.mixture import CroplandLoss
 from seg.models.baselines import drop_norms_after_pooling
 from seg.models.build import build_model
 from seg.models.config import ModelConfig

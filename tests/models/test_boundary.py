@@ -6,7 +6,8 @@ import torch
 from scipy.ndimage import label
 
 from seg.labels import CROPLAND, OTHER
-from seg.losses import CroplandLoss, LossConfig
+from seg.losses.config import LossConfig
+from seg.losses.mixture import CroplandLoss
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
 from seg.models.segmenter import Heads, Segmenter

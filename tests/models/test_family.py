@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from models.covering import covering, enliven
 from seg.labels import CROPLAND, IGNORE, OTHER
-from seg.losses import CroplandLoss, LossConfig
+from seg.losses.config import LossConfig
+from seg.losses.mixture import CroplandLoss
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
 from seg.models.decoder import TransposedDecoder

@@ -7,7 +7,7 @@ import torch
 
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
-from seg.package import read_package
+from seg.package.read import read_package
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -57,6 +57,19 @@ def test_onnx_lies_beside_the_weights_it_was_made_of_until_they_are_replaced(
     assert not (output / "model.onnx").exists()
 
 
+def test_what_makes_classes_of_logits_is_said(run_script: Run, checkpoint: Path, tmp_path: Path) -> None:
+    words = [f"--checkpoint={checkpoint}", f"--output={tmp_path / 'new'}"]
+    _, out, _ = run_script("export", *words)
+    assert "threshold 0.5, temperature 1, bias 0 (not calibrated)" in out
+    calibration = {"temperature": 1.5, "bias": -0.25, "threshold": 0.4, "f1_threshold": 0.3}
+    calibration |= {"ece_before": 0.1, "ece_after": 0.02}
+    torch.save(torch.load(checkpoint, weights_only=True) | {"calibration": calibration}, checkpoint)
+    for option, threshold in ((None, 0.4), ("--threshold=f1", 0.3), ("--threshold=0.7", 0.7)):
+        _, out, _ = run_script("export", *words, *filter(None, [option]))
+        assert f"threshold {threshold}, temperature 1.5, bias -0.25 (calibration error 0.100, 0.020 after it)" in out
+        assert read_package(tmp_path / "new").threshold == threshold
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [
@@ -64,6 +77,8 @@ def test_onnx_lies_beside_the_weights_it_was_made_of_until_they_are_replaced(
         (["--checkpoint=text.ckpt", "--output=models/x"], ["text.ckpt", "that scripts/train.py wrote"]),
         (["--checkpoint=best.ckpt", "--output=text.ckpt/x"], ["text.ckpt/x", "cannot be written"]),
         (["--checkpoint=best.ckpt", "--output=x", "--threshold=2"], ["threshold is 2"]),
+        (["--checkpoint=best.ckpt", "--output=x", "--threshold=area"], ["best.ckpt", "no validation", "area"]),
+        (["--checkpoint=odd.ckpt", "--output=x"], ["odd.ckpt", "threshold 'high'", "wanted a finite number"]),
         (["--checkpoint=best.ckpt"], ["output"]),
     ],
 )
@@ -72,6 +87,7 @@ def test_a_mistake_is_one_line_and_exit_status_2(
 ) -> None:
     monkeypatch.chdir(checkpoint.parent)
     Path("text.ckpt").write_text("just text")
+    torch.save(torch.load("best.ckpt", weights_only=True) | {"calibration": {"threshold": "high"}}, "odd.ckpt")
     status, _, err = run_script("export", *words)
     assert status == 2
     assert len(err.strip().splitlines()) == 1

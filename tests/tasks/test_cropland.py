@@ -9,9 +9,10 @@ from torch.utils.data import DataLoader
 
 from seg.errors import ConfigError
 from seg.labels import CROPLAND, IGNORE, OTHER
-from seg.losses import LossConfig
+from seg.losses.config import LossConfig
 from seg.models.config import ModelConfig
-from seg.tasks.cropland import CroplandTask, OptimizerConfig
+from seg.tasks.cropland import CroplandTask
+from seg.tasks.optimizers import OptimizerConfig
 
 TINY = ModelConfig(
     encoder="tu-test_resnet", output_stride=8, pyramid_rates=(1,), pyramid_channels=8, decoder_channels=(8, 8, 8)

@@ -1,3 +1,4 @@
+import copy
 import math
 
 import numpy as np
@@ -8,9 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
+from loss_references import only
 from seg.errors import ConfigError
 from seg.labels import CROPLAND, IGNORE, OTHER
-from seg.losses import CroplandLoss, LossConfig
+from seg.losses.config import TERMS, LossConfig
+from seg.losses.mixture import CroplandLoss
 
 SHAPE = (2, 3, 4)
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
@@ -107,6 +110,92 @@ def test_the_weights_mix_the_two_losses() -> None:
     z, mask = torch.randn(1, 6, 6), torch.randint(0, 2, (1, 6, 6), dtype=torch.uint8)
     mixed = loss_of(z, mask, LossConfig(bce=0.25, dice=3.0))
     assert mixed.item() == pytest.approx(0.25 * loss_of(z, mask, BCE).item() + 3 * loss_of(z, mask, DICE).item())
+
+
+def test_any_of_the_losses_can_be_mixed() -> None:
+    torch.manual_seed(0)
+    z, mask = torch.randn(1, 6, 6), torch.randint(0, 2, (1, 6, 6), dtype=torch.uint8)
+    weights = {name: 0.1 * (number + 1) for number, name in enumerate(TERMS)}
+    alone = {name: loss_of(z, mask, only(name)).item() for name in TERMS}
+    mixed = loss_of(z, mask, LossConfig(**weights)).item()
+    assert mixed == pytest.approx(sum(weights[name] * alone[name] for name in TERMS))
+
+
+def test_a_weight_may_change_between_two_batches() -> None:
+    torch.manual_seed(0)
+    z, mask = torch.randn(1, 1, 6, 6), torch.randint(0, 2, (1, 6, 6), dtype=torch.uint8)
+    criterion = CroplandLoss(LossConfig(dice=0))
+    before = criterion(z, mask).item()
+    assert criterion.terms.keys() == {"bce"}
+    criterion.weights["lovasz"] = 0.5
+    after = criterion(z, mask).item()
+    assert criterion.terms.keys() == {"bce", "lovasz"}
+    assert after == pytest.approx(before + 0.5 * criterion.terms["lovasz"].item())
+    assert criterion.config.lovasz == 0
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_a_loss_without_weight_is_not_computed(name: str) -> None:
+    def refuse(*_: Tensor) -> Tensor:
+        raise AssertionError
+
+    criterion = CroplandLoss(LossConfig(**(dict.fromkeys(TERMS, 1.0) | {name: 0.0})))
+    criterion._losses[name] = refuse
+    z, mask = torch.randn(1, 1, 3, 3), torch.ones(1, 3, 3, dtype=torch.uint8)
+    criterion(z, mask)
+    assert criterion.terms.keys() == set(TERMS) - {name}
+    criterion.weights[name] = 1.0
+    with pytest.raises(AssertionError):
+        criterion(z, mask)
+
+
+def test_the_terms_of_a_batch_hold_no_graph_and_are_kept_in_no_checkpoint() -> None:
+    criterion = CroplandLoss(LossConfig(lovasz=1.0, boundary=1.0))
+    z = torch.randn(2, 1, 1, 5, 5, requires_grad=True)
+    criterion(z[0], torch.ones(1, 5, 5, dtype=torch.uint8), z[1])
+    assert criterion.terms.keys() == {"bce", "dice", "lovasz", "boundary"}
+    assert not any(value.requires_grad for value in criterion.terms.values())
+    assert not criterion.state_dict()
+    assert copy.deepcopy(criterion).terms.keys() == criterion.terms.keys()
+
+
+def test_weights_that_are_all_0_for_a_while_give_no_gradient() -> None:
+    criterion = CroplandLoss(LossConfig())
+    criterion.weights.update(dict.fromkeys(TERMS, 0.0))
+    z = torch.randn(1, 1, 3, 3, requires_grad=True)
+    loss = criterion(z, torch.ones(1, 3, 3, dtype=torch.uint8))
+    loss.backward()
+    assert loss.item() == 0
+    assert z.grad is not None
+    assert (z.grad == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("pos_weight", 0.0),
+        ("pos_weight", math.inf),
+        ("label_smoothing", -0.1),
+        ("label_smoothing", 1.0),
+        ("focal_gamma", -1.0),
+        ("focal_gamma", math.nan),
+        ("focal_alpha", 0.0),
+        ("focal_alpha", 1.0),
+        ("tversky_alpha", -0.1),
+        ("tversky_beta", math.nan),
+        ("edge_weight", -1.0),
+        ("edge_sigma", 0.0),
+        ("edge_sigma", 101.0),
+    ],
+)
+def test_a_parameter_out_of_range_is_refused_by_its_name(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=rf"model\.loss\.{name} is {value}; wanted "):
+        CroplandLoss(LossConfig(**{name: value}))
+
+
+def test_a_tversky_loss_without_any_cost_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"tversky_beta is 0; wanted above 0 where tversky_alpha is 0"):
+        CroplandLoss(LossConfig(tversky_alpha=0, tversky_beta=0))
 
 
 @pytest.mark.parametrize(("bce", "dice"), [(-0.1, 1), (1, -0.1), (0, 0), (math.nan, 1), (1, math.nan)])

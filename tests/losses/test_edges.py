@@ -7,9 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from loss_references import brute_force_weights, only
 from seg.errors import ConfigError
 from seg.labels import CROPLAND, IGNORE, OTHER
-from seg.losses import CroplandLoss, LossConfig, boundary_mask
+from seg.losses.config import LossConfig
+from seg.losses.edges import boundary_mask, edge_weights
+from seg.losses.mixture import CroplandLoss
 
 masks = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=7), elements=st.sampled_from([0, 1, 255]))
 
@@ -55,3 +58,30 @@ def test_masks_without_any_edge_give_finite_gradients(value: int) -> None:
 def test_a_boundary_that_cannot_be_is_refused(arguments: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="a weight of 0 or more and a width of at least 1"):
         CroplandLoss(LossConfig(**arguments))
+
+
+@settings(deadline=None, max_examples=60)
+@given(masks, st.sampled_from([0.3, 0.7, 1.2, 3.0]))
+def test_a_pixel_weighs_by_its_distance_to_the_nearest_edge(mask: np.ndarray, sigma: float) -> None:
+    found = edge_weights(torch.from_numpy(mask)[None], 3.0, sigma)
+    np.testing.assert_allclose(found.numpy(), brute_force_weights(mask[None], 3.0, sigma), rtol=1e-5)
+
+
+def test_an_ignored_pixel_is_no_edge() -> None:
+    mask = torch.full((1, 9, 9), CROPLAND, dtype=torch.uint8)
+    mask[:, 4:] = IGNORE
+    assert (edge_weights(mask, 10.0, 2.0) == 1).all()
+    mask[:, 5:] = OTHER  # a class beyond an ignored row is not seen
+    assert (edge_weights(mask, 10.0, 2.0) == 1).all()
+
+
+def test_a_heavier_edge_gets_a_larger_gradient_and_the_inside_the_same() -> None:
+    mask = torch.full((1, 1, 40), CROPLAND, dtype=torch.uint8)
+    mask[..., 20:] = OTHER
+    logits = torch.zeros(1, 1, 1, 40, requires_grad=True)
+    config = only("boundary_bce", edge_weight=4.0, edge_sigma=2.0)
+    (weighted,) = torch.autograd.grad(CroplandLoss(config)(logits, mask), logits)
+    (plain,) = torch.autograd.grad(CroplandLoss(only("bce"))(logits, mask), logits)
+    ratio = (weighted / plain)[0, 0, 0]
+    assert ratio[[19, 20]].tolist() == pytest.approx([5, 5])
+    assert ratio[[0, 39]].tolist() == pytest.approx([1, 1])

@@ -1,0 +1,142 @@
+"""Pictures of what the network makes of some held-out scenes."""
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor
+
+from seg.errors import ConfigError
+from seg.tracking.pictures import is_due, publish
+from seg.tracking.scene_panel import ScenePanel, draw_scene_panel
+
+
+@dataclass(frozen=True, kw_only=True)
+class PanelConfig:
+    """Pictures that a training leaves in `<run>/panels/` and gives to TensorBoard and Weights & Biases.
+
+    Args:
+        scenes: How many held-out scenes, or chips, to draw as image, reference, probability and errors: the same in
+            every epoch, spread evenly over the order of their names; 0 draws none.
+        every_epochs: Epochs from one picture to the next; the last epoch always has them, with 0 it alone.
+        longest_side: Pixels of the longer side above which a scene is drawn smaller, by leaving out rows and columns.
+        curves: Draw precision over recall, and observed over predicted cropland, of the whole validation.
+
+    Raises:
+        ConfigError: A number cannot work.
+    """
+
+    scenes: int = 3
+    every_epochs: int = 20
+    longest_side: int = 512
+    curves: bool = True
+
+    def __post_init__(self) -> None:
+        for name, number, least in (
+            ("scenes", self.scenes, 0),
+            ("every_epochs", self.every_epochs, 0),
+            ("longest_side", self.longest_side, 16),
+        ):
+            if number < least:
+                raise ConfigError(f"panels.{name} is {number}; wanted {least} or more")
+
+
+class PredictionPanels(L.Callback):
+    """Draw fixed held-out scenes with the weights that are validated, those of an average among them.
+
+    The scenes go through the network once more, one by one, which costs their share of a validation.
+
+    Args:
+        config: What is drawn, and when.
+
+    Example:
+        Trainer(callbacks=[PredictionPanels(PanelConfig(scenes=2, every_epochs=5))])
+    """
+
+    def __init__(self, config: PanelConfig) -> None:
+        self.config = config
+        self._seen = 0
+        self._chosen: list[int] = []
+        self._band_names: list[str] = []
+
+    def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Choose the same samples each time, by their place in the validation."""
+        self._seen, self._chosen = 0, []
+        if not (self.config.scenes and trainer.is_global_zero and is_due(trainer, self.config.every_epochs)):
+            return
+        samples = _sample_count(trainer)
+        self._chosen = spread(samples, self.config.scenes)
+        datamodule = getattr(trainer, "datamodule", None)
+        self._band_names = list(datamodule.state_dict().get("band_names", [])) if datamodule else []
+
+    def on_validation_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: object,
+        batch: dict[str, Any],
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Draw the chosen samples of the batch."""
+        for place in range(len(batch["image"])):
+            if self._seen in self._chosen:
+                self._draw(trainer, pl_module, batch, place)
+            self._seen += 1
+
+    def _draw(self, trainer: L.Trainer, pl_module: L.LightningModule, batch: dict[str, Any], place: int) -> None:
+        image = batch["image"][place : place + 1]
+        with trainer.precision_plugin.forward_context():
+            logits = pl_module(image)
+        name = _name(batch.get("name", ""), place)
+        smaller = thinned(max(image.shape[-2:]), self.config.longest_side)
+        panel = ScenePanel(
+            title=f"{name}, epoch {trainer.current_epoch + 1}",
+            image=_array(image[0, :, ::smaller, ::smaller].float()),
+            mask=_array(batch["mask"][place, ::smaller, ::smaller].to(torch.uint8)),
+            probability=_array(logits[0, 0, ::smaller, ::smaller].float().sigmoid()),
+            threshold=float(pl_module.hparams.get("threshold", 0.5)),
+            band_names=self._band_names,
+        )
+        number = self._chosen.index(self._seen) + 1
+        publish(draw_scene_panel(panel), f"{number:02d}_{file_stem(name)}", trainer)
+
+
+def spread(samples: int, wanted: int) -> list[int]:
+    """Up to `wanted` different places among `samples`, evenly spread from the first on, rising."""
+    wanted = min(samples, wanted)
+    return [place * samples // wanted for place in range(wanted)]
+
+
+def thinned(side: int, longest: int) -> int:
+    """Every how many-th row and column to keep so that a side is at most `longest`."""
+    return max(1, -(-side // longest))
+
+
+def file_stem(name: str) -> str:
+    """A scene's name without its suffix and without what not every file system takes."""
+    return re.sub(r"[^\w.-]+", "_", PurePath(name).stem) or "scene"
+
+
+def _sample_count(trainer: L.Trainer) -> int:
+    """Samples of this process's validation."""
+    loaders = trainer.val_dataloaders
+    loader: Any = loaders[0] if isinstance(loaders, list) else loaders
+    order = getattr(loader.batch_sampler, "sampler", None)
+    samples = len(loader.dataset if order is None else order)
+    # With limit_val_batches, the samples of the batches there are.
+    return max(1, samples * min(int(sum(trainer.num_val_batches)), len(loader)) // len(loader))
+
+
+def _name(names: object, place: int) -> str:
+    name = names[place] if isinstance(names, (list, tuple)) else names
+    return str(name) or f"scene {place}"
+
+
+def _array(values: Tensor) -> "np.ndarray[tuple[int, ...], np.dtype[Any]]":
+    array: np.ndarray[tuple[int, ...], np.dtype[Any]] = values.detach().cpu().numpy()
+    return array

@@ -1,0 +1,90 @@
+import json
+from pathlib import Path
+
+import lightning as L
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from seg.callbacks.learning_curves import LearningCurves
+from seg.callbacks.run_record import RunRecord
+
+
+class Stopping(L.LightningModule):
+    """Raises an error in the second epoch, and keeps what the record says at that moment."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.error = error
+        self.meanwhile: dict[str, object] = {}
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        if self.current_epoch == 1:
+            self.meanwhile = read(Path(self.trainer.default_root_dir))
+            if self.error is not None:
+                raise self.error
+        loss = self.weight.sum()
+        self.log("train/loss", loss, on_step=False, on_epoch=True)
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def read(folder: Path) -> dict[str, object]:
+    content: dict[str, object] = json.loads((folder / "run.json").read_text())
+    return content
+
+
+def fit(folder: Path, task: Stopping, callback: L.Callback) -> None:
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    trainer = L.Trainer(max_epochs=2, callbacks=[callback], default_root_dir=folder, accelerator="cpu", **quiet)
+    trainer.fit(task, DataLoader(torch.zeros(2, 1)))
+
+
+def test_a_run_is_running_until_it_is_finished(tmp_path: Path) -> None:
+    task = Stopping()
+    fit(tmp_path, task, RunRecord(["train", "fit"], 7, lambda: {"sha256": "abc"}))
+    assert (task.meanwhile["state"], task.meanwhile["ended"]) == ("running", None)
+    record = read(tmp_path)
+    assert (record["state"], record["command"], record["seed"]) == ("finished", ["train", "fit"], 7)
+    assert (record["dataset"], record["best"]) == ({"sha256": "abc"}, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "state", "reason"),
+    [
+        (KeyboardInterrupt(), SystemExit, "interrupted", None),
+        (RuntimeError("no luck"), RuntimeError, "failed", "RuntimeError: no luck"),
+    ],
+)
+def test_what_ended_a_run_early_is_told_from_a_defect(
+    tmp_path: Path, error: BaseException, raised: type[BaseException], state: str, reason: str | None
+) -> None:
+    with pytest.raises(raised):
+        fit(tmp_path, Stopping(error), RunRecord([], None))
+    record = read(tmp_path)
+    assert (record["state"], record["error"], record["epochs"]) == (state, reason, 1)
+    assert isinstance(record["ended"], str)
+
+
+def test_a_record_that_cannot_be_written_does_not_stop_the_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run.json").mkdir()
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    record = RunRecord([], None)
+    trainer = L.Trainer(max_epochs=1, callbacks=[record], default_root_dir=tmp_path, accelerator="cpu", **quiet)
+    trainer.fit(Stopping(), DataLoader(torch.zeros(2, 1)))
+    assert "run.json was not written" in capsys.readouterr().err
+
+
+def test_a_curve_that_cannot_be_drawn_does_not_stop_the_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "metrics.csv").write_bytes(b"\xff\xfe step \x00")
+    (tmp_path / "run.json").write_text("{}")
+    fit(tmp_path, Stopping(), LearningCurves())
+    assert "learning_curves.png was not drawn" in capsys.readouterr().err

@@ -1,0 +1,129 @@
+import math
+from pathlib import Path
+
+import pytest
+
+from seg.callbacks.warmup_batch import WarmupBatch
+from seg.callbacks.warmup_learning_rate import WarmupLearningRate
+from seg.errors import ConfigError
+from warm_runs import SceneModule, Steps, new_task, new_trainer, run_and_resume
+
+
+def steps_of(warm_up: WarmupBatch, **options: object) -> Steps:
+    steps = Steps()
+    new_trainer([warm_up, steps], **options).fit(new_task(), datamodule=SceneModule())
+    return steps
+
+
+def lengths_by_epoch(steps: Steps) -> list[list[int]]:
+    epochs = sorted(set(steps.epochs))
+    return [[length for length, of in zip(steps.lengths, steps.epochs, strict=True) if of == epoch] for epoch in epochs]
+
+
+def test_groups_grow_by_epochs_to_the_trainer_s_length_and_the_last_of_an_epoch_is_stepped_too() -> None:
+    steps = steps_of(WarmupBatch(epochs=2), accumulate_grad_batches=3)
+    assert lengths_by_epoch(steps) == [[1] * 7, [2, 2, 2, 1], [3, 3, 1], [3, 3, 1]]
+
+
+def test_an_epoch_shorter_than_a_group_is_stepped() -> None:
+    steps = steps_of(WarmupBatch(epochs=1, final=20))
+    assert lengths_by_epoch(steps) == [[1] * 7, [7], [7], [7]]
+
+
+def test_groups_double_at_even_distances() -> None:
+    steps = steps_of(WarmupBatch(epochs=4, final=16, growth="doubling"), max_epochs=6)
+    assert [lengths[0] for lengths in lengths_by_epoch(steps)] == [1, 2, 4, 7, 7, 7]
+
+
+def test_inside_an_epoch_a_group_grows_where_lightning_s_groups_begin() -> None:
+    steps = steps_of(WarmupBatch(steps=3, final=4), max_epochs=2, accumulate_grad_batches=4)
+    # Wanted are 1, 2, 3 and 4 from the steps 0, 1, 2 and 3 on: after 1 batch none of 2 can begin, after 2 none of 4.
+    assert lengths_by_epoch(steps) == [[1, 1, 1, 1, 3], [4, 3]]
+
+
+def test_without_a_length_nothing_changes() -> None:
+    steps = steps_of(WarmupBatch(), accumulate_grad_batches=3)
+    assert lengths_by_epoch(steps) == [[3, 3, 1]] * 4
+
+
+@pytest.mark.parametrize(("follows", "wanted"), [("linear", [0.25, 0.5, 1]), ("sqrt", [0.5, math.sqrt(0.5), 1])])
+def test_the_learning_rate_follows_the_length(follows: str, wanted: list[float]) -> None:
+    found, rates = (
+        steps_during(WarmupBatch(epochs=2, final=4, growth="doubling", learning_rate=rule))
+        for rule in (follows, "constant")
+    )
+    ratios = [one / other for one, other in zip(found, rates, strict=True)]
+    assert ratios == pytest.approx([wanted[0]] * 7 + [wanted[1]] * 4 + [wanted[2]] * 2)
+
+
+class Used(Steps):
+    """Note the rates that the optimiser uses."""
+
+    def on_train_epoch_start(self, trainer: object, pl_module: object) -> None:
+        super().on_train_epoch_start(trainer, pl_module)
+        if not self.rates:
+            trainer.optimizers[0].register_step_pre_hook(
+                lambda optimizer, *_: self.rates.append([group["lr"] for group in optimizer.param_groups])
+            )
+
+    def on_before_optimizer_step(self, trainer: object, *_: object) -> None:
+        self._open = 0
+
+
+def steps_during(*warm_ups: object) -> list[float]:
+    used = Used()
+    new_trainer([*warm_ups, used], max_epochs=3).fit(new_task(), datamodule=SceneModule())
+    return [rates[0] for rates in used.rates]
+
+
+def test_two_warm_ups_of_the_learning_rate_multiply_in_either_order() -> None:
+    batch = {"epochs": 2, "final": 4, "growth": "doubling"}
+    plain = steps_during(WarmupBatch(**batch))
+    followed = steps_during(WarmupBatch(**batch, learning_rate="linear"))
+    rate = WarmupLearningRate(steps=10, start_factor=0.1)
+    wanted = [one * rate.factor(step) for step, one in enumerate(followed)]
+    assert wanted[0] < 0.03 * plain[0]
+    assert steps_during(rate, WarmupBatch(**batch, learning_rate="linear")) == pytest.approx(wanted)
+    assert steps_during(WarmupBatch(**batch, learning_rate="linear"), rate) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"epochs": 3},
+        {"epochs": 3, "growth": "doubling", "learning_rate": "sqrt", "final": 4},
+        {"steps": 14, "final": 4, "learning_rate": "linear"},
+    ],
+    ids=str,
+)
+def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path, arguments: dict[str, object]) -> None:
+    run_and_resume(tmp_path, lambda: [WarmupBatch(**arguments)], accumulate_grad_batches=3).assert_alike()
+
+
+def test_the_length_is_in_the_checkpoint() -> None:
+    warm_up = WarmupBatch(epochs=8, final=9)
+    new_trainer([warm_up], max_epochs=4).fit(new_task(), datamodule=SceneModule())
+    assert warm_up.state_dict() == {"length": 4}
+    again = WarmupBatch(epochs=8, final=9)
+    again.load_state_dict({"length": 4})
+    assert again.length == 4
+
+
+def test_the_trainer_is_left_as_it_was() -> None:
+    trainer = new_trainer([WarmupBatch(epochs=8, final=9)], accumulate_grad_batches=2)
+    trainer.fit(new_task(), datamodule=SceneModule())
+    assert trainer.accumulate_grad_batches == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"steps": 1, "epochs": 1}, "steps=1 and epochs=1; wanted one"),
+        ({"epochs": -1}, "wanted epochs >= 0"),
+        ({"epochs": 2, "final": 0}, "final=0"),
+        ({"final": 4}, "accumulate_grad_batches"),
+    ],
+)
+def test_arguments_that_cannot_work_are_refused(arguments: dict[str, int], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        WarmupBatch(**arguments)

@@ -1,0 +1,81 @@
+"""Which weights of a training that averaged them a package takes, shown on real checkpoints of a tiny training."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from seg.checkpoint import load_checkpoint, read_checkpoint
+from seg.cli import main
+from seg.errors import PackageError
+from seg.package.description import WEIGHTS
+from seg.package.read import read_package
+from tiny_run import write_config
+
+Run = Callable[..., tuple[int, str, str]]
+
+AVERAGED = ["--trainer.callbacks+=lightning.pytorch.callbacks.EMAWeightAveraging", "--trainer.callbacks.decay=0.9"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, make_dataset: Callable[..., Path]) -> dict[str, Path]:
+    """The last checkpoint of the same training with and without averaged weights; to be read only."""
+    folder = tmp_path_factory.mktemp("runs")
+    config = write_config(folder, make_dataset)
+    for name, words in (("averaged", AVERAGED), ("plain", [])):
+        assert main(["fit", f"--config={config}", f"--trainer.default_root_dir={folder / name}", *words]) == 0
+    return {name: folder / name / "checkpoints" / "last.ckpt" for name in ("averaged", "plain")}
+
+
+def equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    assert first.keys() == second.keys()
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def exported(run_script: Run, checkpoint: Path, output: Path, *words: str) -> dict[str, Tensor]:
+    status, _, err = run_script("export", f"--checkpoint={checkpoint}", f"--output={output}", *words)
+    assert status == 0, err
+    return dict(load_file(output / WEIGHTS))
+
+
+def test_the_raw_weights_are_those_of_the_same_training_without_averaging(
+    run_script: Run, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    raw = exported(run_script, runs["averaged"], tmp_path / "raw", "--weights=raw")
+    assert equal(raw, exported(run_script, runs["plain"], tmp_path / "plain"))
+
+
+def test_the_averaged_weights_are_those_that_were_validated_and_the_default(
+    run_script: Run, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    averaged = exported(run_script, runs["averaged"], tmp_path / "averaged", "--weights=averaged")
+    assert equal(averaged, exported(run_script, runs["averaged"], tmp_path / "auto"))
+    assert not equal(averaged, exported(run_script, runs["averaged"], tmp_path / "raw", "--weights=raw"))
+    validated = load_checkpoint(runs["averaged"])["state_dict"]
+    assert all(torch.equal(validated[f"model.{name}"], value) for name, value in averaged.items())
+
+
+def test_scores_stay_with_the_weights_they_are_of(run_script: Run, runs: dict[str, Path], tmp_path: Path) -> None:
+    for words, scored in (([], True), (["--weights=averaged"], True), (["--weights=raw"], False)):
+        exported(run_script, runs["averaged"], tmp_path / "x", *words)
+        assert ("val/iou" in read_package(tmp_path / "x").metrics) == scored
+        assert bool(read_checkpoint(runs["averaged"], "auto" if scored else "raw").calibration) == scored
+
+
+def test_a_training_without_averaging_has_raw_weights_alone(
+    run_script: Run, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    plain = exported(run_script, runs["plain"], tmp_path / "plain")
+    assert equal(plain, exported(run_script, runs["plain"], tmp_path / "raw", "--weights=raw"))
+    assert "val/iou" in read_package(tmp_path / "raw").metrics
+    with pytest.raises(PackageError, match=r"last\.ckpt: has no averaged weights.*; wanted .*weights=raw"):
+        read_checkpoint(runs["plain"], "averaged")
+    status, _, err = run_script(
+        "export", f"--checkpoint={runs['plain']}", f"--output={tmp_path / 'none'}", "--weights=averaged"
+    )
+    assert status == 2
+    assert len(err.strip().splitlines()) == 1
+    assert not (tmp_path / "none").exists()

@@ -1,0 +1,170 @@
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+import lightning as L
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from seg.labels import CROPLAND, IGNORE
+from seg.losses.config import LossConfig
+from seg.tasks.accumulation import REFERENCE_PIXELS, GroupScaling, batch_weight
+from seg.tasks.cropland import CroplandTask
+from warm_runs import SIDES, Example, example, new_task, new_trainer
+
+CROSS_ENTROPY = LossConfig(bce=1.0, dice=0.0)
+STANDSTILL = 1e-60
+"""A learning rate that leaves the weights as they are, so that all groups see the same network."""
+
+
+class Gradients(L.Callback):
+    """Note the gradient that each step of the optimiser used."""
+
+    def __init__(self) -> None:
+        self.seen: list[list[Tensor]] = []
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        trainer.optimizers[0].register_step_post_hook(lambda *_: self.seen.append(gradients(pl_module)))
+
+
+def gradients(module: nn.Module) -> list[Tensor]:
+    return [weight.grad.clone() for weight in module.parameters() if weight.grad is not None]
+
+
+def joint_gradient(task: CroplandTask, group: Sequence[Example], by_scene: bool = False) -> list[Tensor]:
+    """That of a single loss over all labelled pixels of a group, or of the mean of the scenes' losses."""
+    task.train().zero_grad()
+    sums, counts = [], []
+    for one in group:
+        labelled, logits = one["mask"] != IGNORE, task(one["image"][None])[0, 0]
+        target = (one["mask"] == CROPLAND).float()
+        sums.append(F.binary_cross_entropy_with_logits(logits[labelled], target[labelled], reduction="sum"))
+        counts.append(labelled.sum())
+    loss = torch.stack([total / count for total, count in zip(sums, counts, strict=True)]).mean()
+    (loss if by_scene else torch.stack(sums).sum() / torch.stack(counts).sum()).backward()
+    return gradients(task)
+
+
+def trained_gradients(task: CroplandTask, examples: Sequence[Example], **options: object) -> list[list[Tensor]]:
+    noted = Gradients()
+    loader = DataLoader(list(examples), batch_size=1)
+    new_trainer([noted], max_epochs=1, **options).fit(task, loader, loader)
+    return noted.seen
+
+
+def assert_close(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> None:
+    assert len(found) == len(wanted) > 10
+    assert max(float(one.abs().max()) for one in wanted) > 1e-3  # else anything would be close
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
+
+
+SCENES = [example(*side, index) for index, side in enumerate(SIDES)]
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 4, 7, 9])
+def test_the_gradient_of_a_group_is_that_of_all_its_pixels_however_short_the_last_group_is(length: int) -> None:
+    task = new_task(CROSS_ENTROPY, STANDSTILL)
+    found = trained_gradients(task, SCENES, accumulate_grad_batches=length)
+    groups = [SCENES[start : start + length] for start in range(0, len(SCENES), length)]
+    assert len(found) == len(groups)
+    for one, group in zip(found, groups, strict=True):
+        assert_close(one, joint_gradient(task, group))
+
+
+def test_by_scene_each_scene_counts_the_same() -> None:
+    task = new_task(CROSS_ENTROPY, STANDSTILL, accumulation="scene")
+    found = trained_gradients(task, SCENES, accumulate_grad_batches=4)
+    for one, group in zip(found, (SCENES[:4], SCENES[4:]), strict=True):
+        assert_close(one, joint_gradient(task, group, by_scene=True))
+
+
+def test_gradients_are_scaled_before_they_are_clipped() -> None:
+    task = new_task(CROSS_ENTROPY, STANDSTILL)
+    found = trained_gradients(task, SCENES, accumulate_grad_batches=4, gradient_clip_val=0.01)
+    for one, group in zip(found, (SCENES[:4], SCENES[4:]), strict=True):
+        joint_gradient(task, group)
+        norm = nn.utils.clip_grad_norm_(task.parameters(), 0.01)
+        assert norm > 0.02
+        assert_scaled(one, gradients(task))
+
+
+def assert_scaled(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> None:
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-7, rtol=1e-4)
+
+
+def test_a_step_of_one_batch_has_the_gradient_of_the_plain_loss_to_the_bit() -> None:
+    task = new_task(rate=STANDSTILL)
+    (found,) = trained_gradients(task, SCENES[:1], accumulate_grad_batches=1)
+    task.train().zero_grad()
+    one = SCENES[0]
+    task.loss(task(one["image"][None]), one["mask"][None]).backward()
+    assert all(torch.equal(a, b) for a, b in zip(found, gradients(task), strict=True))
+
+
+def test_a_group_without_a_labelled_pixel_gives_no_nan() -> None:
+    blank = [{**one, "mask": torch.full_like(one["mask"], IGNORE)} for one in SCENES[:3]]
+    task = new_task()
+    found = trained_gradients(task, blank, accumulate_grad_batches=2)
+    assert all(not gradient.any() for group in found for gradient in group)
+    assert all(weight.isfinite().all() for weight in task.parameters())
+
+
+def test_a_scene_without_a_labelled_pixel_does_not_count() -> None:
+    blank = {**SCENES[5], "mask": torch.full_like(SCENES[5]["mask"], IGNORE)}
+    for by in ("area", "scene"):
+        task = new_task(CROSS_ENTROPY, STANDSTILL, accumulation=by)
+        (found,) = trained_gradients(task, [SCENES[0], blank, SCENES[1]], accumulate_grad_batches=3)
+        assert_close(found, joint_gradient(task, SCENES[:2], by_scene=by == "scene"))
+
+
+def test_the_logged_loss_is_the_plain_one() -> None:
+    task = new_task(CROSS_ENTROPY, STANDSTILL)
+    trainer = new_trainer(max_epochs=1, accumulate_grad_batches=3)
+    loader = DataLoader(SCENES, batch_size=1)
+    trainer.fit(task, loader, loader)
+    plain = [task.loss(task.train()(one["image"][None]), one["mask"][None]).detach() for one in SCENES]
+    assert float(trainer.callback_metrics["train/loss"]) == pytest.approx(float(torch.stack(plain).mean()), rel=1e-4)
+
+
+def test_processes_share_one_group() -> None:
+    """What DDP does, without processes: it averages their gradients, and each asks for the mean of their weights."""
+    weight, halves = nn.Parameter(torch.tensor(0.5)), (SCENES[:3], SCENES[3:])
+    scalings, sums = [GroupScaling("area"), GroupScaling("area")], []
+    for scaling, half in zip(scalings, halves, strict=True):
+        weight.grad = None
+        for one in half:
+            labelled = one["mask"] != IGNORE
+            loss = (weight * one["image"][0])[labelled].square().mean()
+            (scaling.weighted(loss, one["mask"][None], length=3) / 3).backward()
+        sums.append(weight.grad)
+    totals: list[Tensor] = []
+    for scaling in scalings:  # the first round tells what each process has
+        scaling.finish([], lambda total: totals.append(total) or total)
+    weight.grad = torch.stack(sums).mean()
+    last = GroupScaling("area")
+    last.weighted(torch.zeros(()), SCENES[0]["mask"][None], 1)
+    last.finish([weight], lambda _: torch.stack(totals).mean())
+    found, weight.grad = weight.grad, None
+    pixels = torch.cat([one["image"][0][one["mask"] != IGNORE] for one in SCENES])
+    (weight * pixels).square().mean().backward()
+    torch.testing.assert_close(found, weight.grad)
+
+
+def test_weights_of_large_scenes_stay_within_what_float16_holds() -> None:
+    mask = torch.zeros(1, 1, 1, dtype=torch.uint8).expand(1, 4096, 4096)
+    assert float(batch_weight(mask, "area")) == 4096**2 / REFERENCE_PIXELS == 256
+
+
+def test_what_a_broken_off_group_left_is_forgotten() -> None:
+    scaling, weight = GroupScaling("scene"), SimpleNamespace(grad=torch.tensor(6.0))
+    mask = torch.zeros(1, 2, 2, dtype=torch.uint8)
+    scaling.weighted(torch.ones(()), mask, 1)
+    scaling.begin()
+    for _ in range(3):
+        scaling.weighted(torch.ones(()), mask, 1)
+    scaling.finish([weight], lambda total: total)
+    assert float(weight.grad) == 2

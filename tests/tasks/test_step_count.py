@@ -1,0 +1,60 @@
+import lightning as L
+import pytest
+
+from seg.callbacks.warmup_batch import WarmupBatch
+from seg.callbacks.warmup_data import WarmupData
+from seg.tasks.step_count import counted_steps
+from warm_runs import SIDES, SceneModule, Steps, new_task, new_trainer
+
+GROWTHS = [
+    [WarmupBatch(epochs=3)],
+    [WarmupBatch(epochs=2, final=5)],
+    [WarmupBatch(epochs=3, growth="doubling", final=4)],
+    [WarmupBatch(steps=5)],
+    [WarmupBatch(steps=9, final=4, growth="doubling")],
+    [WarmupData(share=0.3, epochs=3)],
+    [WarmupData(share=0.1, epochs=2, by="size"), WarmupBatch(epochs=2, final=4)],
+    [WarmupData(share=0.5, epochs=3), WarmupBatch(steps=8, final=3)],
+]
+
+
+@pytest.mark.parametrize("growths", GROWTHS, ids=str)
+@pytest.mark.parametrize("batch_pixels", [None, 1000])
+def test_as_many_steps_are_counted_beforehand_as_are_taken(growths: list[L.Callback], batch_pixels: int | None) -> None:
+    steps, task = Steps(), new_task()
+    trainer = new_trainer([*growths, steps], accumulate_grad_batches=3, max_epochs=5)
+    trainer.fit(task, datamodule=SceneModule(batch_pixels=batch_pixels))
+    assert task.total_steps == trainer.global_step == len(steps.lengths) >= 5
+
+
+def test_the_schedule_ends_where_a_growing_run_ends() -> None:
+    steps = Steps()
+    trainer = new_trainer([WarmupBatch(epochs=3, final=4), steps], max_epochs=5)
+    trainer.fit(new_task(), datamodule=SceneModule())
+    rates = [rate for rate, *_ in steps.rates]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] == pytest.approx(1e-2)
+    assert 0 < rates[-1] < 1e-2 * 0.05
+    assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0, abs=1e-12)
+
+
+def test_the_largest_number_of_steps_bounds_the_count() -> None:
+    task = new_task()
+    trainer = new_trainer([WarmupBatch(epochs=2, final=4)], max_epochs=5, max_steps=9)
+    trainer.fit(task, datamodule=SceneModule())
+    assert task.total_steps == trainer.global_step == 9
+
+
+def test_a_run_counted_in_steps_alone_needs_no_count() -> None:
+    task = new_task()
+    new_trainer([WarmupBatch(epochs=2, final=4)], max_epochs=-1, max_steps=9).fit(task, datamodule=SceneModule())
+    assert task.total_steps is None
+
+
+def test_without_growth_lightning_s_own_estimate_serves() -> None:
+    trainer = new_trainer([WarmupBatch(), WarmupData()], accumulate_grad_batches=3)
+    task = new_task()
+    trainer.fit(task, datamodule=SceneModule())
+    assert counted_steps(trainer) is None
+    assert task.total_steps is None
+    assert trainer.estimated_stepping_batches == trainer.global_step == 4 * -(-len(SIDES) // 3)
