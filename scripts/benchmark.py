@@ -1,10 +1,10 @@
-"""Measure what convolutions, models and loading cost: `python scripts/benchmark.py convolutions|models|loading`."""
+"""Measure what the parts cost: `python scripts/benchmark.py convolutions|models|loading|training`."""
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from seg.benchmark.settings import ConvolutionSettings, LoadingSettings, ModelSettings
+from seg.benchmark.settings import ConvolutionSettings, LoadingSettings, ModelSettings, TrainingSettings
 from seg.console import run_command
 
 
@@ -44,12 +44,24 @@ def loading(*, settings: LoadingSettings, output: Path | None = None) -> None:
     benchmark_loading(settings, output)
 
 
+def training(*, settings: TrainingSettings, output: Path | None = None) -> None:
+    """Compare training through Lightning with a plain loop over the same loader, network and loss.
+
+    Args:
+        settings: How much is trained.
+        output: JSON file for the figures; null for the text alone.
+    """
+    from seg.benchmark.training_report import benchmark_training
+
+    benchmark_training(settings, output)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status of the command line; `arguments` are its words, by default those of the process."""
     return run_command(
-        {"convolutions": convolutions, "models": models, "loading": loading},
+        {"convolutions": convolutions, "models": models, "loading": loading, "training": training},
         arguments,
-        "Measure what convolutions, models and loading cost.",
+        "Measure what the parts of the pipeline cost.",
     )
 
 

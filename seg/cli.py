@@ -6,22 +6,22 @@ import warnings
 from argparse import ArgumentError
 from pathlib import Path
 
-from lightning import LightningModule
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.trainer import Trainer
 
 from seg.callbacks.epoch_line import EpochLine
-from seg.callbacks.freeze_batch_norm import FreezeBatchNorm
-from seg.callbacks.warmup_learning_rate import WarmupLearningRate
+from seg.callbacks.keys import CALLBACK_KEYS
+from seg.callbacks.prediction_panels import PanelConfig
+from seg.callbacks.run_config import RunConfig
 from seg.checkpoint import read_checkpoint
 from seg.console import guarded, known_keys, plain_message, with_nearest_key
 from seg.data.datamodule import CroplandDataModule
 from seg.errors import ConfigError
 from seg.models.receptive_field import receptive_field_radius, unseen_context
-from seg.run_folder import METRICS, check_run_folder, keep_earlier, last_checkpoint
+from seg.run_folder import check_run_folder, keep_earlier, keep_earlier_of_resumed, last_checkpoint
+from seg.run_tracking import TrackingConfig, add_wandb, run_loggers, tracking_callbacks
 from seg.tasks.cropland import CroplandTask
 
 LARGEST_SEED = 2**32 - 1
@@ -44,20 +44,6 @@ NOISE = (
 """Warnings of Lightning that tell a user of this project nothing."""
 
 
-class RunConfig(SaveConfigCallback):
-    """Keep the whole configuration of a training in its folder, so that it can be run or judged again.
-
-    Without the checkpoint it went on from: whoever takes the file up again did not ask for that.
-    """
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write the file of a training; validation and test leave it alone."""
-        if stage == "fit":
-            self.config = self.config.clone()
-            self.config.pop("ckpt_path", None)
-            super().setup(trainer, pl_module, stage)
-
-
 class CroplandCLI(LightningCLI):
     """Lightning's command line with this project's task, data, warm-up, norms, checkpoint and loggers.
 
@@ -66,9 +52,11 @@ class CroplandCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add warm-up, norms and checkpoint, and what follows from the data and the seed."""
-        parser.add_lightning_class_args(WarmupLearningRate, "warmup")
-        parser.add_lightning_class_args(FreezeBatchNorm, "batch_norm")
+        for key, callback in CALLBACK_KEYS.items():
+            parser.add_lightning_class_args(callback, key)
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.add_class_arguments(PanelConfig, "panels")
+        parser.add_class_arguments(TrackingConfig, "tracking")
         parser.set_defaults(
             {
                 "trainer.default_root_dir": "runs/default",
@@ -104,7 +92,8 @@ class CroplandCLI(LightningCLI):
         if self.subcommand == "fit":
             check_length(config.max_epochs, config.max_steps)
         if config.logger in (None, True):
-            kwargs["logger"] = run_loggers(self._root()) if self.subcommand == "fit" else False
+            tensorboard = self._get(self.config_init, "tracking").tensorboard
+            kwargs["logger"] = run_loggers(self._root(), tensorboard) if self.subcommand == "fit" else False
         if config.enable_progress_bar is None:
             kwargs["enable_progress_bar"] = sys.stdout.isatty() and sys.stderr.isatty()
         # A checkpoint of its own: with `save_last`, Lightning writes the last epoch only where it is among the best.
@@ -112,6 +101,10 @@ class CroplandCLI(LightningCLI):
         last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
         shows_bar = kwargs.get("enable_progress_bar", config.enable_progress_bar)
         self.trainer_defaults["callbacks"] = [last] if shows_bar else [last, EpochLine()]
+        if self.subcommand == "fit":
+            panels, has_logger = self._get(self.config_init, "panels"), config.logger is not False
+            resumed = self._get(self.config_init, "ckpt_path")
+            self.trainer_defaults["callbacks"] += tracking_callbacks(panels, self.datamodule, has_logger, resumed)
         try:
             trainer: Trainer = super().instantiate_trainer(**kwargs)
         except (ValueError, TypeError, ImportError) as error:
@@ -132,10 +125,12 @@ class CroplandCLI(LightningCLI):
             network = self.model.model
             reach = receptive_field_radius(network, self.datamodule.band_count)
             print(self.datamodule.note + unseen_context(reach, self.datamodule.median_side), end="", file=sys.stderr)
-            keep_earlier(self._root() / METRICS if self._get(self.config_init, "ckpt_path") else self._root())
+            (keep_earlier_of_resumed if self._get(self.config_init, "ckpt_path") else keep_earlier)(self._root())
+            config = self._parser("fit").dump(self.config.fit, skip_none=False)
+            add_wandb(self.trainer, self._get(self.config_init, "tracking"), config)
 
     def _parse_ckpt_path(self) -> None:
-        """Take the network from the checkpoint, and bands and nodata where the command line names none.
+        """Take the network from the checkpoint, and bands, nodata and labels where the command line names none.
 
         The file is read without executing anything that hides in it. Lightning would start from scratch where the word
         "last" finds none; here that is an error.
@@ -155,8 +150,15 @@ class CroplandCLI(LightningCLI):
         task = dict(checkpoint.task)
         task.pop("bands", None)  # follows from the data, and is compared when the weights are loaded
         data = {key: checkpoint.data.get(key) for key in ("bands", "nodata") if config.data[key] is None}
+        if "labels" in checkpoint.data and not self._given("data.labels"):  # older checkpoints have none
+            data["labels"] = checkpoint.data["labels"]
         self.config = self.parser.parse_object({self.config.subcommand: {"model": task, "data": data}}, self.config)
         self.config[self.config.subcommand].ckpt_path = str(path)
+
+    def _given(self, key: str) -> bool:
+        """Whether the command line or a configuration names a key, be it with the default; for those never null."""
+        words = [*sys.argv[1:], "--seed_everything=0"]  # which another is linked to
+        return key in self.parser.parse_args(words, defaults=False)[self.config.subcommand]
 
     def _set_seed(self) -> None:
         seed = self._get(self.config, "seed_everything")
@@ -187,11 +189,6 @@ class CroplandCLI(LightningCLI):
         """The trainer's methods on the command line, with their arguments that do not belong there."""
         loaders = {"model", "dataloaders", "train_dataloaders", "val_dataloaders", "datamodule", "weights_only"}
         return dict.fromkeys(SUBCOMMANDS, loaders)
-
-
-def run_loggers(root: Path) -> list[Logger]:
-    """CSV and TensorBoard logs that lie directly in the run's folder."""
-    return [CSVLogger(str(root), name="", version=""), TensorBoardLogger(str(root), name="", version="")]
 
 
 def check_length(epochs: int | None, steps: int) -> None:

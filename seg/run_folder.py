@@ -6,6 +6,9 @@ from seg.errors import ConfigError
 
 METRICS = "metrics.csv"
 CONFIG = "config.yaml"
+RUN_RECORD = "run.json"
+LEARNING_CURVES = "learning_curves.png"
+PANELS = "panels"
 
 
 def last_checkpoint(folder: str | None, root: str) -> Path:
@@ -29,6 +32,28 @@ def check_run_folder(root: Path) -> None:
         )
     if Path.cwd().is_relative_to(root):
         raise ConfigError(f"trainer.default_root_dir is {root}, the current folder or above it; choose another")
+
+
+def metrics_files(root: Path) -> list[Path]:
+    """The metrics of a run in the order they were written: those kept when it was resumed, then the last.
+
+    Args:
+        root: The run's folder.
+    """
+    stem, suffix = Path(METRICS).stem, Path(METRICS).suffix
+    numbers = (path.name.removeprefix(f"{stem}.").removesuffix(suffix) for path in root.glob(f"{stem}.*{suffix}"))
+    kept = [root / f"{stem}.{number}{suffix}" for number in sorted(int(text) for text in numbers if text.isdigit())]
+    return [path for path in (*kept, root / METRICS) if path.is_file()]
+
+
+def keep_earlier_of_resumed(root: Path) -> None:
+    """Move what one process alone writes, metrics and record, out of the way of a run that goes on in its folder.
+
+    Args:
+        root: The run's folder.
+    """
+    keep_earlier(root / METRICS)
+    keep_earlier(root / RUN_RECORD)
 
 
 def keep_earlier(path: Path) -> None:

@@ -1,10 +1,12 @@
 """Samples for the tests of what changes them: random ones, painted ones, and how they compare."""
 
+from collections.abc import Sequence
 from dataclasses import astuple
 
 import numpy as np
+from torch.utils.data import Dataset
 
-from seg.data.datasets import Sample
+from seg.data.datasets import Example, Sample, SampleKey
 from seg.labels import CROPLAND, IGNORE, OTHER
 
 GARBAGE = np.float32(3e38)
@@ -41,3 +43,17 @@ def with_invalid(sample: Sample, value: float) -> Sample:
 def same(first: Sample, second: Sample) -> bool:
     """Whether two samples are equal to the bit."""
     return all(np.array_equal(a, b) for a, b in zip(astuple(first), astuple(second), strict=True))
+
+
+class OneAfterAnother(Dataset[Example]):
+    """The samples of several datasets, for one loader; lies here, so that workers import no test."""
+
+    def __init__(self, parts: Sequence[Dataset[Example]]) -> None:
+        self.parts = [(part, index) for part in parts for index in range(len(part))]  # type: ignore[arg-type]
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __getitem__(self, key: SampleKey) -> Example:
+        part, index = self.parts[key.index]
+        return part[SampleKey(key.epoch, index)]

@@ -51,6 +51,7 @@ def test_the_checkpoint_says_what_export_needs(trained: Path) -> None:
         "band_names": ["", "", ""],
         "bands": [1, 2, 3],
         "image_bands": 3,
+        "labels": {"cropland": [1], "ignore": [255], "other": None},
         "nodata": None,
         "pixel_size_m": 10.0,
     }

@@ -8,6 +8,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 import rasterio
+import torch
 import yaml
 
 from seg.checkpoint import read_checkpoint
@@ -58,10 +59,54 @@ def test_manifest_names_and_mapping_train_and_score(
     assert kept["labels"] == {"cropland": [4, 5], "ignore": [0, 255], "other": [7]}
     capsys.readouterr()
     tables = []
-    for words in ([f"--config={tmp_path / 'run' / 'config.yaml'}"], [f"--data.root={tmp_path / 'data'}", *LABELS]):
+    root = f"--data.root={tmp_path / 'data'}"
+    for words in ([f"--config={tmp_path / 'run' / 'config.yaml'}"], [root, *LABELS], [root]):
         assert main(["validate", *words, f"--ckpt_path={best}"]) == 0
         tables.append(capsys.readouterr().out)
+    assert tables[0] == tables[1] == tables[2]
+
+
+def test_labels_that_are_named_go_before_those_of_the_checkpoint(
+    config: Path, tmp_path: Path, make_dataset: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", f"--config={config}", *LABELS]) == 0
+    words = ["validate", f"--ckpt_path={tmp_path / 'run' / 'checkpoints' / 'best.ckpt'}"]
+    plain = f"--data.root={make_dataset(tmp_path / 'plain')}"
+    assert main([*words, plain]) == 2
+    assert "holds the values 1, wanted those of data.labels (cropland [4, 5]" in last_line(capsys.readouterr().err)
+    # The default, but given: it counts as a choice.
+    assert main([*words, plain, "--data.labels.cropland=[1]"]) == 0
+    file = tmp_path / "plain.yaml"
+    file.write_text(yaml.safe_dump({"data": {"labels": {"cropland": [1]}}}))
+    assert main([*words, plain, f"--config={file}"]) == 0
+
+
+def test_a_checkpoint_without_labels_is_read_with_the_usual_ones(
+    tmp_path: Path, make_dataset: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", f"--config={write_config(tmp_path, make_dataset)}"]) == 0
+    best = tmp_path / "run" / "checkpoints" / "best.ckpt"
+    content = torch.load(best, weights_only=True)
+    assert content["CroplandDataModule"].pop("labels") == {"cropland": [1], "ignore": [255], "other": None}
+    torch.save(content, tmp_path / "old.ckpt")
+    tables = []
+    for checkpoint in (best, tmp_path / "old.ckpt"):
+        capsys.readouterr()
+        assert main(["validate", f"--data.root={tmp_path / 'data'}", f"--ckpt_path={checkpoint}"]) == 0
+        tables.append(capsys.readouterr().out)
     assert tables[0] == tables[1]
+
+
+def test_chips_are_mixed_by_the_command_line(
+    tmp_path: Path, make_dataset: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["fit", f"--config={write_config(tmp_path, make_dataset)}", "--data.mixing.mosaic=0.5"]
+    assert main(words) == 2
+    assert "data.mixing is above 0, but whole scenes have no common size" in last_line(capsys.readouterr().err)
+    words += ["--data.chips.size=16", "--data.chips.per_epoch=4", "--data.mixing.cut_mix=0.5"]
+    assert main(words) == 0
+    kept = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["data"]
+    assert kept["mixing"] == {"cut_mix": 0.5, "mosaic": 0.5}
 
 
 def test_the_mapping_trains_as_recoded_masks_do(

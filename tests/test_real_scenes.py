@@ -20,7 +20,7 @@ from seg.inference.settings import PredictionSettings
 from seg.labels import CROPLAND, IGNORE
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
-from seg.package import write_package
+from seg.package.write import write_package
 from seg.raster.grid import read_grid, require_same_grid
 
 SCENES = Path(os.environ.get("CROPLAND_SEG_SCENES", Path(__file__).parents[2] / "shared" / "data"))

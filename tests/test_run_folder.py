@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from seg.errors import ConfigError
-from seg.run_folder import check_run_folder, keep_earlier
+from seg.run_folder import check_run_folder, keep_earlier, keep_earlier_of_resumed, metrics_files
 
 
 def test_an_empty_folder_is_not_moved_away(tmp_path: Path) -> None:
@@ -51,3 +51,17 @@ def test_the_current_folder_is_not_moved(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match="current folder"):
         check_run_folder(tmp_path)
+
+
+def test_metrics_are_listed_in_the_order_in_which_they_were_written(tmp_path: Path) -> None:
+    for name in ("metrics.csv", "metrics.2.csv", "metrics.10.csv", "metrics.1.csv", "metrics.old.csv"):
+        (tmp_path / name).touch()
+    names = [path.name for path in metrics_files(tmp_path)]
+    assert names == ["metrics.1.csv", "metrics.2.csv", "metrics.10.csv", "metrics.csv"]
+
+
+def test_a_resumed_run_keeps_metrics_and_record_of_before(tmp_path: Path) -> None:
+    for name in ("metrics.csv", "run.json", "config.yaml"):
+        (tmp_path / name).touch()
+    keep_earlier_of_resumed(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "metrics.1.csv", "run.1.json"]

@@ -98,6 +98,30 @@ class LoadingSettings:
             _check_at_least(name, getattr(self, name), 1)
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """How training through Lightning is compared with a plain loop.
+
+    Args:
+        scenes: Scenes that are made for it; a fifth of them is held out.
+        repeats: Epochs of each way, whose median counts.
+        threads: Threads that compute; 0 leaves it to the library.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    scenes: int = 30
+    repeats: int = 5
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        _check_at_least("scenes", self.scenes, 5)
+        _check_at_least("repeats", self.repeats, 1)
+        _check_at_least("threads", self.threads, 0)
+
+
 def _check_at_least(option: str, value: int, least: int) -> None:
     if value < least:
         raise ConfigError(f"--{option.replace('_', '-')} is {value}; wanted {least} or more")

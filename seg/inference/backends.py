@@ -8,7 +8,8 @@ import numpy.typing as npt
 import torch
 
 from seg.errors import ConfigError
-from seg.package import ModelPackage, load_model
+from seg.package.description import ModelPackage
+from seg.package.read import load_model
 from seg.raster.chips import FloatImage
 
 Probability = npt.NDArray[np.float32]
@@ -18,7 +19,10 @@ class Backend(Protocol):
     """A model as a function of arrays."""
 
     def probability(self, image: FloatImage) -> Probability:
-        """The (H, W) cropland probability, 0 to 1, of a (C, H, W) float32 image in stored units."""
+        """The (H, W) cropland probability, 0 to 1, of a (C, H, W) float32 image in stored units.
+
+        After temperature and bias of the package: sigmoid(logit / temperature + bias).
+        """
 
 
 class TorchBackend:
@@ -42,6 +46,7 @@ class TorchBackend:
             )
         self.device = _device(device)
         self.model = load_model(folder, package).to(self.device)
+        self.temperature, self.bias = package.temperature, package.bias
         self.interior = interior
 
     @torch.inference_mode()
@@ -49,6 +54,8 @@ class TorchBackend:
         """The (H, W) cropland probability, 0 to 1, of a (C, H, W) float32 image in stored units."""
         batch = torch.from_numpy(np.ascontiguousarray(image)).unsqueeze(0).to(self.device)
         heads = self.model.heads(batch)
+        # The boundary was not calibrated: its logits stay as they are.
+        heads = heads._replace(cropland=heads.cropland.float() / self.temperature + self.bias)
         wanted = heads.interior_probability() if self.interior else heads.cropland.sigmoid()
         probability: Probability = wanted[0, 0].float().cpu().numpy()
         return probability

@@ -11,7 +11,7 @@ from seg.errors import PackageError
 from seg.inference.halo import measured_halo, sample_side
 from seg.inference.predictor import Predictor
 from seg.inference.settings import PredictionSettings
-from seg.package import ModelPackage
+from seg.package.description import ModelPackage
 from seg.raster.chips import FloatImage, read_chip
 from seg.raster.grid import Grid, open_raster
 from seg.raster.windows import Block, plan_blocks, round_up

@@ -6,7 +6,7 @@ import numpy as np
 
 from seg.inference.augmentation import TestTimeAugmentation, views
 from seg.inference.backends import Backend, Probability
-from seg.package import ModelPackage
+from seg.package.description import ModelPackage
 from seg.raster.chips import FloatImage
 from seg.raster.windows import round_up
 

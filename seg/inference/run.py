@@ -11,7 +11,7 @@ from seg.inference.plan import Plan, counted
 from seg.inference.predictor import Predictor
 from seg.inference.scene import SceneMaps, predict_scene
 from seg.inference.settings import PredictionSettings
-from seg.package import read_package
+from seg.package.read import read_package
 
 
 def load_predictor(folder: Path, settings: PredictionSettings, device: str, threads: int) -> Predictor:

@@ -17,7 +17,7 @@ from seg.inference.plan import Plan, plan_scene
 from seg.inference.predictor import Predictor
 from seg.inference.settings import PredictionSettings
 from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, OTHER
-from seg.package import ModelPackage
+from seg.package.description import ModelPackage
 from seg.raster.chips import ByteMask, Chip, read_chip
 from seg.raster.cog import CogLayer, write_cog
 from seg.raster.grid import open_raster, read_grid
@@ -167,6 +167,8 @@ def _identity(plan: Plan, package: ModelPackage, settings: PredictionSettings) -
         "scene": str(plan.grid.path.resolve()),
         "scene_size_and_time": [file.st_size, file.st_mtime_ns] if file else None,
         "model": package.weights_sha256,
+        "temperature": package.temperature,
+        "bias": package.bias,
         "bands": list(plan.bands),
         "block_size": plan.block_size,
         "halo": plan.halo,
@@ -180,7 +182,7 @@ def _identity(plan: Plan, package: ModelPackage, settings: PredictionSettings) -
 
 def _tags(plan: Plan, package: ModelPackage, settings: PredictionSettings) -> dict[str, str]:
     identity = _identity(plan, package, settings)
-    shown = ("model", "threshold", "block_size", "halo", "tta", "version")
+    shown = ("model", "temperature", "bias", "threshold", "block_size", "halo", "tta", "version")
     return {"SOFTWARE": f"cropland-seg {__version__}"} | {f"SEG_{key.upper()}": str(identity[key]) for key in shown}
 
 

@@ -14,7 +14,8 @@ from seg.inference.backends import TorchBackend
 from seg.inference.predictor import Predictor
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
-from seg.package import read_package, write_package
+from seg.package.read import read_package
+from seg.package.write import write_package
 
 MEAN, STD = (1000.0, 2000.0, 3000.0), (100.0, 200.0, 300.0)
 

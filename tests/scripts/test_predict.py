@@ -9,7 +9,7 @@ import torch
 from seg.checkpoint import Checkpoint
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
-from seg.package import write_package
+from seg.package.write import write_package
 
 Run = Callable[..., tuple[int, str, str]]
 WriteRaster = Callable[..., Path]

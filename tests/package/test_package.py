@@ -11,7 +11,9 @@ from seg.checkpoint import Checkpoint
 from seg.errors import PackageError
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
-from seg.package import DESCRIPTION, WEIGHTS, add_onnx, load_model, read_package, write_package
+from seg.package.description import DESCRIPTION, WEIGHTS
+from seg.package.read import load_model, read_package
+from seg.package.write import add_onnx, write_package
 
 CONFIG = ModelConfig(
     encoder="tu-test_resnet", output_stride=8, pyramid_rates=(1,), pyramid_channels=8, decoder_channels=(8, 8, 8)
@@ -86,18 +88,18 @@ def test_changed_weights_are_refused(folder: Path) -> None:
         read_package(folder)
 
 
-@pytest.mark.parametrize("content", ["", "[1, 2]", "{}", '{"format": 2, "labels": {}}', "\x00"])
+@pytest.mark.parametrize("content", ["", "[1, 2]", "{}", '{"format": 3, "labels": {}}', "\x00"])
 def test_a_damaged_description_is_one_clear_error(folder: Path, content: str) -> None:
     (folder / DESCRIPTION).write_text(content)
     with pytest.raises(PackageError, match=r"model\.json: not a description"):
         read_package(folder)
 
 
-@pytest.mark.parametrize("other", [1, 99])
+@pytest.mark.parametrize("other", [2, 99])
 def test_another_format_is_said_to_be_one(folder: Path, other: int) -> None:
     path = folder / DESCRIPTION
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": other, "bands": None}))
-    with pytest.raises(PackageError, match=f"has format {other}, this version reads 2"):
+    with pytest.raises(PackageError, match=f"has format {other}, this version reads 3"):
         read_package(folder)
 
 

@@ -1,0 +1,132 @@
+"""What training through Lightning costs above a plain loop over the same loader, network and loss."""
+
+import contextlib
+import io
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import lightning as L
+import torch
+
+from seg.benchmark.scenes import write_scene
+from seg.benchmark.settings import TrainingSettings
+from seg.benchmark.terminal import progress_bar
+from seg.cli import run
+from seg.data.datamodule import CroplandDataModule
+from seg.tasks.cropland import CroplandTask
+
+SIDES = 128, 160, 192, 224
+"""Sides of the scenes, in turn."""
+
+
+@dataclass(frozen=True)
+class TrainingTimes:
+    """Seconds of an epoch.
+
+    Attributes:
+        lightning: Of each epoch of `scripts/train.py fit` with its defaults, without validation.
+        loop: Of each epoch of a plain loop.
+    """
+
+    lightning: tuple[float, ...]
+    loop: tuple[float, ...]
+
+    @property
+    def ratio(self) -> float:
+        """Of the medians."""
+        return median(self.lightning) / median(self.loop)
+
+
+class EpochClock(L.Callback):
+    """Writes down how long the first epoch took, from its start to that of the second, without validation.
+
+    Args:
+        path: Where the seconds go, as JSON.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self._since = 0.0
+        self._seconds = 0.0
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start, or write the sum: the checkpoints and logs of the epoch are written by now."""
+        if trainer.current_epoch == 1:
+            self._seconds += time.perf_counter() - self._since
+            self.path.write_text(json.dumps(self._seconds), encoding="utf-8")
+        self._since = time.perf_counter()
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Stop."""
+        self._seconds += time.perf_counter() - self._since
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Go on."""
+        self._since = time.perf_counter()
+
+
+def measure_training(settings: TrainingSettings) -> TrainingTimes:
+    """Train for an epoch in both ways, in turns, on scenes that are made for it in a temporary folder."""
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    with tempfile.TemporaryDirectory() as folder, progress_bar("Training", 2 * settings.repeats + 2) as report:
+        root = Path(folder) / "data"
+        write_dataset(root, settings.scenes)
+        ways: tuple[Callable[[Path], float], ...] = (_lightning_epoch, _loop_epoch)
+        times: list[list[float]] = [[], []]
+        for _ in range(settings.repeats + 1):
+            for way, seconds in zip(ways, times, strict=True):
+                seconds.append(way(root))
+                report()
+        # The first of each warms up.
+        return TrainingTimes(*(tuple(seconds[1:]) for seconds in times))
+
+
+def write_dataset(root: Path, scenes: int) -> None:
+    """A dataset folder with so many scenes."""
+    for name in ("images", "masks"):
+        (root / name).mkdir(parents=True)
+    for number in range(scenes):
+        name = f"{number:03}.tif"
+        write_scene(root / "images" / name, root / "masks" / name, SIDES[number % len(SIDES)])
+
+
+def _lightning_epoch(root: Path) -> float:
+    clock, seconds = f"{EpochClock.__module__}.{EpochClock.__qualname__}", root.parent / "seconds.json"
+    words = [
+        "fit",
+        f"--data.root={root}",
+        f"--trainer.default_root_dir={root.parent / 'run'}",
+        "--trainer.max_epochs=2",
+        "--trainer.accelerator=cpu",
+        f"--trainer.callbacks={clock}",
+        f"--trainer.callbacks.path={seconds}",
+    ]
+    with contextlib.redirect_stdout(io.StringIO()):
+        run(words)
+    return float(json.loads(seconds.read_text(encoding="utf-8")))
+
+
+def _loop_epoch(root: Path) -> float:
+    L.seed_everything(0, verbose=False)
+    data = CroplandDataModule(root=root)
+    data.setup("fit")
+    task = CroplandTask(bands=data.band_count)
+    task.fill_normalization(data.statistics.mean, data.statistics.std)
+    network, loss_function = task.model.train(), task.loss
+    loader = data.train_dataloader()
+    rate = task.hparams["optimizer"]["learning_rate"]
+    optimizer = torch.optim.AdamW(network.parameters(), rate)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, len(loader))
+    start = time.perf_counter()
+    for batch in loader:
+        optimizer.zero_grad()
+        loss_function(network(batch["image"]), batch["mask"]).backward()  # on the CPU, as above
+        optimizer.step()
+        scheduler.step()
+    return time.perf_counter() - start

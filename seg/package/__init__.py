@@ -1,0 +1,1 @@
+"""Model packages: folders with all that inference needs, and nothing that executes."""

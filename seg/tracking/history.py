@@ -1,0 +1,85 @@
+"""What a run's metrics files say, over all the times it was resumed."""
+
+import csv
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from seg.run_folder import metrics_files
+
+LEARNING_RATE = "learning_rate"
+"""Column of the learning rate."""
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class History:
+    """How the scores of a run went.
+
+    Attributes:
+        series: (epochs trained, value) points by column, rising; half-way through the third epoch is 2.5.
+        resumed: After how many epochs the run was resumed.
+    """
+
+    series: dict[str, list[Point]] = field(default_factory=dict)
+    resumed: list[float] = field(default_factory=list)
+
+
+def read_history(root: Path) -> History:
+    """The history in a run's folder; what a resumed run did again counts in its later form.
+
+    Args:
+        root: The run's folder; without metrics the history is empty.
+    """
+    rows: list[dict[str, float]] = []
+    resumed: list[float] = []
+    for path in metrics_files(root):
+        later = _read(path)
+        if not later:
+            continue
+        first = min(row["step"] for row in later)
+        rows = [row for row in rows if row["step"] < first]
+        trained = max((row["epoch"] + 1 for row in rows if "epoch" in row), default=0.0)
+        resumed = [epochs for epochs in resumed if epochs < trained] + [trained] * bool(trained)
+        rows += later
+    return _history(rows, resumed)
+
+
+def _history(rows: list[dict[str, float]], resumed: list[float]) -> History:
+    ends = {row["epoch"] + 1: row["step"] + 1 for row in rows if "epoch" in row}
+    if not ends:
+        return History()
+    series: dict[str, list[Point]] = {}
+    for row in rows:
+        # The rate is logged by step, all else at the end of an epoch.
+        epochs = row["epoch"] + 1 if "epoch" in row else _epochs_at(row["step"], ends)
+        for name in row.keys() - {"epoch", "step"}:
+            series.setdefault(name, []).append((epochs, row[name]))
+    return History({name: sorted(points) for name, points in series.items()}, resumed)
+
+
+def _epochs_at(step: float, ends: dict[float, float]) -> float:
+    """Epochs trained after a number of steps, by the steps after which epochs ended."""
+    epochs, steps = [0.0, *sorted(ends)], [0.0, *sorted(ends.values())]
+    if step > steps[-1]:  # in an epoch that did not end
+        return epochs[-1] * step / steps[-1]
+    return float(np.interp(step, steps, epochs))
+
+
+def _read(path: Path) -> list[dict[str, float]]:
+    """The rows of a metrics file that say their step, without empty cells and what is no number."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [{name: _number(cell) for name, cell in row.items() if name} for row in csv.DictReader(file)]
+    plain = [{name: value for name, value in row.items() if value is not None} for row in rows]
+    return [row for row in plain if "step" in row]
+
+
+def _number(cell: object) -> float | None:
+    try:
+        value = float(str(cell))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

@@ -1,0 +1,84 @@
+"""The learning curves of a run as a picture: losses, scores, learning rate."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from seg.tracking.figures import TEXT_COLOUR, new_figure, plain_axes
+from seg.tracking.history import LEARNING_RATE, History
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH, HEIGHT = 1000, 1120
+LOSSES = {"train/loss": ("training", "#e66101"), "val/loss": ("validation", "#1b6ca8")}
+SCORES = {
+    "val/iou": ("IoU", "#1b6ca8"),
+    "val/f1": ("F1", "#2e7d32"),
+    "val/precision": ("precision", "#b39ddb"),
+    "val/recall": ("recall", "#ffb74d"),
+}
+RATES = {
+    LEARNING_RATE: ("highest of the layers", "#5e3c99"),
+    f"{LEARNING_RATE}/lowest": ("lowest of the layers", "#b2abd2"),
+}
+FEW_POINTS = 30
+"""Up to so many, each is marked: a line of one point would not show."""
+STEEP = 30
+"""A loss that falls to less than one so-many-th is drawn on a logarithmic axis."""
+
+
+def draw_learning_curves(history: History, title: str) -> "Figure | None":
+    """A figure of losses, scores and learning rate over epochs; None where the history has none of them.
+
+    Args:
+        history: Of a run.
+        title: Above it.
+    """
+    if not history.series.keys() & (LOSSES.keys() | SCORES.keys()):
+        return None
+    figure = new_figure(WIDTH, HEIGHT)
+    losses, scores, rates = figure.subplots(3, 1, sharex=True, gridspec_kw={"height_ratios": (3, 3, 2)})
+    figure.subplots_adjust(left=0.1, right=0.96, top=0.93, bottom=0.06, hspace=0.12)
+    _draw_lines(losses, history, LOSSES)
+    values = [value for name in LOSSES for _, value in history.series.get(name, [])]
+    if values and 0 < min(values) * STEEP < max(values):
+        losses.set_yscale("log")
+    elif values:
+        losses.set_ylim(bottom=min(0.0, *values))
+    _draw_lines(scores, history, SCORES)
+    _mark_best(scores, history)
+    scores.set_ylim(0, 1.02)
+    _draw_lines(rates, history, RATES)
+    rates.set_ylim(bottom=0)
+    rates.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
+    for axes, label in ((losses, "Loss"), (scores, "Score of cropland, validation"), (rates, "Learning rate")):
+        axes.set_ylabel(label, color=TEXT_COLOUR, fontsize=11)
+        for number, epoch in enumerate(history.resumed):
+            named = axes is losses and number == 0
+            axes.axvline(epoch, color="#888888", linewidth=1, linestyle=":", label="resumed" if named else None)
+        if len(axes.get_legend_handles_labels()[0]) > 1:
+            axes.legend(frameon=False, fontsize=10, ncols=5, loc="best")
+    rates.set_xlabel("Epochs", color=TEXT_COLOUR, fontsize=11)
+    rates.set_xlim(left=0)
+    rates.xaxis.get_major_locator().set_params(integer=True)
+    figure.suptitle(title, x=0.1, y=0.975, ha="left", fontsize=14, color=TEXT_COLOUR)
+    return figure
+
+
+def _draw_lines(axes: "Axes", history: History, lines: Mapping[str, tuple[str, str]]) -> None:
+    plain_axes(axes)
+    for name, (label, colour) in lines.items():
+        points = history.series.get(name, [])
+        if points:
+            epochs, values = zip(*points, strict=True)
+            marker = "o" if len(points) <= FEW_POINTS else ""
+            axes.plot(epochs, values, color=colour, linewidth=1.8, marker=marker, markersize=4, label=label)
+
+
+def _mark_best(axes: "Axes", history: History) -> None:
+    points = history.series.get("val/iou", [])
+    if points:
+        epoch, value = max(points, key=lambda point: (point[1], -point[0]))
+        label = f"best IoU {value:.3f} after epoch {epoch:g}"
+        axes.plot(epoch, value, "*", color="#c2185b", markersize=14, zorder=5, label=label)

@@ -1,0 +1,161 @@
+"""One scene of a validation as a picture: image, reference, probability and errors side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, LABEL_NAMES, OTHER
+from seg.raster.composite import STRETCH_PERCENTILES, colour_bands
+from seg.tracking.figures import TEXT_COLOUR, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+GAP, TOP, BOTTOM, NARROWEST, MAGNIFIED = 20, 64, 84, 220, 280
+"""In pixels of the picture: between panels, above and below them, the least of a column, and up to where a small scene
+is magnified."""
+
+FRAME_COLOUR = "#9e9e9e"
+IGNORED_COLOUR = (158, 158, 158)
+FALSE_POSITIVE, FALSE_NEGATIVE = "false cropland", "missed cropland"
+ERROR_COLOURS = {FALSE_POSITIVE: (230, 97, 1), FALSE_NEGATIVE: (94, 60, 153)}
+"""Orange and purple keep apart under the usual kinds of colour blindness, and from the green of cropland."""
+
+Image = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.uint8]
+Colours = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ScenePanel:
+    """What a picture of a scene shows.
+
+    Attributes:
+        title: Above it.
+        image: (C, H, W) in stored units.
+        mask: (H, W) labels.
+        probability: (H, W) of cropland, 0 to 1.
+        threshold: Probability above which a pixel is mapped as cropland.
+        band_names: One a channel, to find red, green and blue by; empty where they are not known.
+    """
+
+    title: str
+    image: Image
+    mask: Mask
+    probability: Image
+    threshold: float
+    band_names: Sequence[str] = ()
+
+
+def natural_colours(image: Image, mask: Mask, band_names: Sequence[str] = ()) -> Colours:
+    """(H, W, 3) colours from 0 to 1, each channel stretched between its 2nd and 98th percentile.
+
+    Channels named red, green and blue, else the first three, else the first in grey. Percentiles are of the pixels with
+    a label, if there are any: the others may be no data, which would flatten the rest.
+
+    Args:
+        image: (C, H, W) in stored units.
+        mask: (H, W) labels.
+        band_names: One a channel, or none.
+    """
+    chosen = colour_bands(band_names) or ((1, 2, 3) if len(image) >= 3 else (1,))
+    counted = mask != IGNORE
+    counted = counted if counted.any() else np.ones_like(counted)
+    layers = []
+    for band in chosen:
+        values = image[band - 1].astype(np.float64)
+        low, high = np.percentile(values[counted], STRETCH_PERCENTILES)
+        layers.append(np.clip((values - low) / max(high - low, np.finfo(np.float64).tiny), 0, 1))
+    return np.stack(layers if len(layers) == 3 else layers * 3, axis=-1)
+
+
+def error_colours(mask: Mask, probability: Image, threshold: float) -> Colours:
+    """(H, W, 3) colours from 0 to 1: cropland and other where they are mapped right, both errors, ignored pixels.
+
+    Args:
+        mask: (H, W) labels.
+        probability: (H, W), 0 to 1.
+        threshold: Probability above which a pixel is mapped as cropland.
+    """
+    mapped = probability > threshold
+    colours = label_colours(mask)
+    colours[mapped & (mask == OTHER)] = _unit(ERROR_COLOURS[FALSE_POSITIVE])
+    colours[~mapped & (mask == CROPLAND)] = _unit(ERROR_COLOURS[FALSE_NEGATIVE])
+    return colours
+
+
+def label_colours(mask: Mask) -> Colours:
+    """(H, W, 3) colours of labels from 0 to 1, ignored pixels in grey."""
+    colours = np.broadcast_to(_unit(IGNORED_COLOUR), (*mask.shape, 3)).copy()
+    for label in (OTHER, CROPLAND):
+        colours[mask == label] = _unit(LABEL_COLOURS[label][:3])
+    return colours
+
+
+def scene_iou(mask: Mask, probability: Image, threshold: float) -> float | None:
+    """IoU of cropland over the pixels with a label; None where there is none, neither mapped nor in the reference."""
+    mapped, cropland = (probability > threshold) & (mask != IGNORE), mask == CROPLAND
+    union = int((mapped | cropland).sum())
+    return int((mapped & cropland).sum()) / union if union else None
+
+
+def draw_scene_panel(panel: ScenePanel) -> "Figure":
+    """A figure of image, reference, probability and errors in a row, over their colours."""
+    height, width = _display_size(*panel.mask.shape)
+    column = max(width, NARROWEST)
+    total_width, total_height = 4 * (column + GAP) + GAP, height + TOP + BOTTOM
+    figure = new_figure(total_width, total_height)
+    iou = scene_iou(panel.mask, panel.probability, panel.threshold)
+    errors = "Errors" if iou is None else f"Errors (IoU here {iou:.3f})"
+    pictures: list[tuple[str, Colours | Image]] = [
+        ("Image", natural_colours(panel.image, panel.mask, panel.band_names)),
+        ("Reference", label_colours(panel.mask)),
+        ("Probability of cropland", panel.probability),
+        (errors, error_colours(panel.mask, panel.probability, panel.threshold)),
+    ]
+    for place, (title, pixels) in enumerate(pictures):
+        left = GAP + place * (column + GAP) + (column - width) // 2
+        box = (left / total_width, BOTTOM / total_height, width / total_width, height / total_height)
+        axes = figure.add_axes(box, xticks=[], yticks=[])
+        axes.imshow(pixels, interpolation="nearest", aspect="auto", cmap="viridis", vmin=0, vmax=1)
+        axes.spines[:].set_color(FRAME_COLOUR)
+        axes.set_title(title, fontsize=10, color=TEXT_COLOUR, pad=5)
+    _draw_probability_bar(figure.axes[2], height)
+    handles = _legend()
+    figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=9.5)
+    figure.text(GAP / total_width, 1 - 12 / total_height, panel.title, va="top", fontsize=12, color=TEXT_COLOUR)
+    return figure
+
+
+def _draw_probability_bar(axes: "Axes", height: int) -> None:
+    bar = axes.inset_axes((0, -18 / height, 1, 8 / height))
+    bar.imshow(np.linspace(0, 1, 256)[None], aspect="auto", cmap="viridis", extent=(0, 1, 0, 1))
+    bar.set_xticks([0, 0.5, 1], labels=["0", "0.5", "1"], fontsize=8, color=TEXT_COLOUR)
+    bar.set_yticks([])
+    bar.tick_params(length=2, pad=2, color=TEXT_COLOUR)
+    bar.spines[:].set_visible(False)
+
+
+def _display_size(height: int, width: int) -> tuple[int, int]:
+    # Whole pixels where they are large enough for uneven ones to show.
+    times = max(1, MAGNIFIED // max(height, width))
+    return height * times, width * times
+
+
+def _legend() -> list["Patch"]:
+    from matplotlib.patches import Patch
+
+    colours = {LABEL_NAMES[label]: LABEL_COLOURS[label][:3] for label in (CROPLAND, OTHER)}
+    colours |= ERROR_COLOURS | {"no label": IGNORED_COLOUR}
+    return [
+        Patch(facecolor=tuple(_unit(colour)), edgecolor=FRAME_COLOUR, label=name) for name, colour in colours.items()
+    ]
+
+
+def _unit(colour: Sequence[int]) -> Colours:
+    return np.asarray(colour, dtype=np.float64) / 255

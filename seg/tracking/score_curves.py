@@ -1,0 +1,72 @@
+"""Precision over recall, and observed over predicted cropland, as pictures."""
+
+from typing import TYPE_CHECKING
+
+from seg.calibration.reliability import ReliabilityCurve, expected_calibration_error
+from seg.calibration.thresholds import PrecisionRecallCurve
+from seg.tracking.figures import TEXT_COLOUR, new_figure, plain_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SIDE = 560
+LINE_COLOUR = "#1b6ca8"
+MARK_COLOUR = "#e66101"
+
+
+def draw_precision_recall(curve: PrecisionRecallCurve, threshold: float, title: str) -> "Figure":
+    """A figure of precision over recall, with the point of a threshold marked.
+
+    Args:
+        curve: From the counted logits of a validation.
+        threshold: Probability above which a pixel is mapped as cropland.
+        title: Above it.
+    """
+    figure, axes = _square(
+        "Recall of cropland (share of cropland that is mapped)", "Precision (share of mapped cropland that is right)"
+    )
+    # Beyond the highest probability nothing is mapped, and precision is 1 by definition only.
+    reached = curve.recall > 0
+    axes.plot(curve.recall[reached], curve.precision[reached], color=LINE_COLOUR, linewidth=2, clip_on=False)
+    at = min(int((curve.threshold < threshold).sum()), len(curve.threshold) - 1)
+    precision, recall = float(curve.precision[at]), float(curve.recall[at])
+    label = f"threshold {threshold:g}: precision {precision:.3f}, recall {recall:.3f}"
+    axes.plot(recall, precision, "o", color=MARK_COLOUR, markersize=8, clip_on=False, label=label)
+    axes.legend(loc="lower left", frameon=False, fontsize=10)
+    axes.set_title(title, fontsize=11, color=TEXT_COLOUR)
+    return figure
+
+
+def draw_reliability(curve: ReliabilityCurve, title: str) -> "Figure":
+    """A figure of observed over predicted cropland, over how many pixels each bin holds.
+
+    Args:
+        curve: From the counted logits of a validation.
+        title: Above it.
+    """
+    figure, axes = _square("Predicted probability of cropland", "Observed share of cropland")
+    filled = curve.pixels > 0
+    axes.plot([0, 1], [0, 1], color="#888888", linewidth=1, linestyle="--", label="perfectly calibrated")
+    label = f"validation, calibration error {expected_calibration_error(curve):.3f}"
+    predicted, observed = curve.predicted[filled], curve.observed[filled]
+    axes.plot(predicted, observed, "o-", color=LINE_COLOUR, linewidth=2, markersize=5, clip_on=False, label=label)
+    shares = curve.pixels / max(int(curve.pixels.sum()), 1)
+    width = 1 / len(shares)
+    lefts = [place * width for place in range(len(shares))]
+    axes.bar(
+        lefts, shares, width, align="edge", color="#cfd8dc", edgecolor="white", zorder=0.5, label="share of pixels"
+    )
+    axes.legend(loc="best", edgecolor="none", framealpha=0.9, fontsize=10)
+    axes.set_title(title, fontsize=11, color=TEXT_COLOUR)
+    return figure
+
+
+def _square(x_label: str, y_label: str) -> tuple["Figure", "Axes"]:
+    figure = new_figure(SIDE, SIDE)
+    axes = figure.add_axes((0.12, 0.11, 0.83, 0.81))
+    plain_axes(axes)
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    axes.set_xlabel(x_label, color=TEXT_COLOUR)
+    axes.set_ylabel(y_label, color=TEXT_COLOUR)
+    return figure, axes

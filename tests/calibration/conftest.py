@@ -1,0 +1,35 @@
+"""Counted logits for the tests of calibration."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from seg.calibration.histogram import BINS, LIMIT, Counts
+
+Logits = npt.NDArray[np.float64]
+
+
+def count(logits: Logits, cropland: npt.NDArray[np.bool_]) -> Counts:
+    """The (2, BINS) counts of logits with labels, by numpy alone."""
+    kept = logits.clip(-LIMIT, LIMIT)
+    return np.stack([np.histogram(kept[cropland == label], BINS, (-LIMIT, LIMIT))[0] for label in (False, True)])
+
+
+@pytest.fixture(scope="session")
+def counted() -> Callable[[Logits, npt.NDArray[np.bool_]], Counts]:
+    """`counted(logits, cropland)`, the (2, BINS) counts of logits with labels."""
+    return count
+
+
+@pytest.fixture(scope="session")
+def honest() -> Callable[..., tuple[Logits, npt.NDArray[np.bool_]]]:
+    """`honest(pixels, seed=0)`, logits whose probabilities are exactly those of their random labels."""
+
+    def make(pixels: int, seed: int = 0) -> tuple[Logits, npt.NDArray[np.bool_]]:
+        random = np.random.default_rng(seed)
+        logits = random.normal(0.3, 2, pixels)
+        return logits, random.random(pixels) < 1 / (1 + np.exp(-logits))
+
+    return make

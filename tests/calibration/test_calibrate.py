@@ -1,0 +1,112 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from seg.calibration.calibrate import CalibrationConfig, calibrate
+from seg.calibration.fitting import fit_scaling
+from seg.calibration.histogram import BINS, CENTRES
+from seg.calibration.reliability import expected_calibration_error, reliability_curve
+from seg.calibration.scaling import IDENTITY, sigmoid
+
+Make = Callable[..., tuple[np.ndarray, np.ndarray]]
+Count = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+NOTHING = np.zeros((2, BINS), dtype=np.int64)
+
+
+@pytest.fixture(scope="module")
+def halves(honest: Make, counted: Count) -> np.ndarray:
+    """Overconfident by a factor of 3, in one half a little more."""
+    parts = [honest(50_000, seed) for seed in (0, 1)]
+    return np.stack([counted(logits * factor, crop) for (logits, crop), factor in zip(parts, (3, 3.3), strict=True)])
+
+
+@pytest.fixture(scope="module")
+def shifted(honest: Make, counted: Count) -> np.ndarray:
+    """Too sure by a factor of 2, and too high by 1 before."""
+    return np.stack([counted((logits + 1) * 2, crop) for logits, crop in (honest(50_000, seed) for seed in (0, 1))])
+
+
+def test_overconfidence_is_mended(halves: np.ndarray) -> None:
+    found = calibrate(halves, CalibrationConfig(), 0.5)
+    assert found.temperature == pytest.approx(3.15, rel=0.02)
+    assert found.bias == pytest.approx(0, abs=0.03)
+    assert found.ece_before > 0.1
+    assert found.ece_after < 0.02
+    assert (found.cross_fitted, found.pixels, found.note) == (True, 100_000, "")
+
+
+def test_a_shift_is_mended_by_the_bias_and_by_no_temperature(shifted: np.ndarray) -> None:
+    both, temperature, bias = (
+        calibrate(shifted, CalibrationConfig(temperature=first, bias=second), 0.5)
+        for first, second in ((True, True), (True, False), (False, True))
+    )
+    assert (both.temperature, both.bias) == (pytest.approx(2, rel=0.02), pytest.approx(-1, rel=0.03))
+    assert both.ece_after < 0.01
+    assert min(temperature.ece_after, bias.ece_after) > 0.03
+    assert (temperature.bias, bias.temperature) == (0, 1)
+    assert both.ece_before == temperature.ece_before == bias.ece_before
+
+
+def test_each_half_is_scored_with_the_scaling_of_the_other(halves: np.ndarray) -> None:
+    first, second = (fit_scaling(half).scaling for half in halves)
+    curve = reliability_curve(halves[0], second) + reliability_curve(halves[1], first)
+    found = calibrate(halves, CalibrationConfig(), 0.5).ece_after
+    assert found == pytest.approx(expected_calibration_error(curve))
+    assert found > expected_calibration_error(
+        reliability_curve(halves[0], first) + reliability_curve(halves[1], second)
+    )
+
+
+def test_one_half_alone_is_said_to_be_scored_on_itself(halves: np.ndarray) -> None:
+    found = calibrate(np.stack([NOTHING, halves[1]]), CalibrationConfig(), 0.5)
+    assert not found.cross_fitted
+    assert found.ece_after == pytest.approx(
+        expected_calibration_error(reliability_curve(halves[1], fit_scaling(halves[1]).scaling))
+    )
+
+
+def test_without_temperature_and_bias_nothing_changes(halves: np.ndarray) -> None:
+    found = calibrate(halves, CalibrationConfig(temperature=False, bias=False), 0.4)
+    assert (found.temperature, found.bias, found.threshold) == (*IDENTITY, 0.4)
+    assert found.ece_after == pytest.approx(found.ece_before)
+
+
+@pytest.mark.parametrize("threshold", [0, 0.2, 0.5, 0.7, 1])
+def test_the_threshold_that_is_kept_maps_the_pixels_that_were_scored(shifted: np.ndarray, threshold: float) -> None:
+    counts = shifted.sum(axis=0)
+    found = calibrate(shifted, CalibrationConfig(), threshold)
+    assert found.threshold == pytest.approx(threshold, abs=1e-9) if threshold in (0, 1) else found.threshold < threshold
+    scored = counts[:, sigmoid(CENTRES) > threshold].sum() / counts.sum()
+    assert found.mapped_share == pytest.approx(scored)
+
+
+def test_the_threshold_is_kept_or_chosen(halves: np.ndarray) -> None:
+    kept, f1, area = (calibrate(halves, CalibrationConfig(threshold=way), 0.7) for way in ("keep", "f1", "area"))
+    assert kept.threshold == fit_scaling(halves.sum(axis=0)).scaling.threshold(0.7) != 0.7
+    assert f1.threshold == kept.f1_threshold == f1.f1_threshold
+    assert area.threshold == kept.area_threshold
+    assert len({kept.threshold, f1.threshold, area.threshold}) == 3
+    assert area.mapped_share == pytest.approx(area.labelled_share, abs=1e-3)
+    assert kept.mapped_share < kept.labelled_share
+
+
+@pytest.mark.parametrize("way", ["f1", "area"])
+def test_without_cropland_the_threshold_stays_and_a_note_says_why(halves: np.ndarray, way: str) -> None:
+    lost = halves * np.array([1, 0])[:, None]
+    for fits, reason in ((True, "every label is other"), (False, "not both labels occur")):
+        found = calibrate(lost, CalibrationConfig(temperature=fits, bias=fits, threshold=way), 0.4)
+        assert (found.temperature, found.bias, found.threshold, found.note) == (1, 0, 0.4, reason)
+        assert (found.f1_threshold, found.area_threshold) == (None, None)
+
+
+def test_without_any_label_all_figures_are_0() -> None:
+    found = calibrate(np.stack([NOTHING, NOTHING]), CalibrationConfig(), 0.5)
+    assert (found.ece_before, found.ece_after, found.labelled_share, found.mapped_share, found.pixels) == (0,) * 5
+    assert found.note == "no pixel has a label"
+
+
+def test_it_becomes_plain_values(halves: np.ndarray) -> None:
+    values = calibrate(halves, CalibrationConfig(threshold="f1"), 0.5).plain().values()
+    assert {type(value) for value in values} <= {bool, int, float, str, type(None)}

@@ -1,0 +1,165 @@
+import csv
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from seg import __version__
+from seg.cli import main
+from seg.tracking.restoring import restore_run
+from tiny_run import write_config
+
+NEEDS_WANDB = pytest.mark.skipif(importlib.util.find_spec("wandb") is None, reason="wandb is not installed")
+WANDB_VARIABLES = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_ERROR_REPORTING", "WANDB_MODE")
+
+
+@pytest.fixture
+def config(tmp_path: Path, make_dataset: Callable[..., Path]) -> Path:
+    """A configuration whose run a test may start and change."""
+    return write_config(tmp_path, make_dataset)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, make_dataset: Callable[..., Path]) -> Path:
+    """The folder of a run that was resumed once, to be read only; pictures after each epoch."""
+    folder = tmp_path_factory.mktemp("tracked")
+    words = ["fit", f"--config={write_config(folder, make_dataset)}", "--panels.every_epochs=1"]
+    words += ["--trainer.log_every_n_steps=1"]
+    assert main(words) == 0
+    assert main([*words, "--ckpt_path=last", "--trainer.max_epochs=3"]) == 0
+    return folder / "run"
+
+
+@pytest.fixture
+def clean_wandb(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Environment variables of W&B as if it never ran, put back afterwards."""
+    for name in WANDB_VARIABLES:
+        monkeypatch.setenv(name, "")  # so that it is known to be put back
+        monkeypatch.delenv(name)
+
+
+def is_blank(path: Path) -> bool:
+    return bool(np.asarray(Image.open(path).convert("RGB"), dtype=float).std() == 0)
+
+
+def test_pictures_of_the_fixed_scene_and_both_curves_are_kept_for_each_epoch(run: Path) -> None:
+    names = {path.relative_to(run / "panels").as_posix() for path in (run / "panels").rglob("*.png")}
+    kinds = ("01_scene_0", "precision_recall", "reliability")  # one scene of five is held out
+    assert names == {f"{kind}/epoch_000{epoch}.png" for kind in kinds for epoch in (1, 2, 3)}
+    assert not any(is_blank(run / "panels" / name) for name in names)
+
+
+def test_tensorboard_gets_the_pictures_and_the_learning_rate(run: Path) -> None:
+    [first, second] = sorted(run.glob("events.out.tfevents.*"))
+    events = EventAccumulator(str(first)).Reload()
+    assert {"panels/01_scene_0", "panels/precision_recall", "panels/reliability"} <= set(events.Tags()["images"])
+    assert "learning_rate" in events.Tags()["scalars"]
+    assert len(EventAccumulator(str(second)).Reload().Images("panels/01_scene_0")) == 1
+
+
+def test_the_learning_rate_of_each_step_is_that_of_the_warm_up(run: Path) -> None:
+    with (run / "metrics.1.csv").open() as file:
+        rates = [float(row["learning_rate"]) for row in csv.DictReader(file) if row["learning_rate"]]
+    assert len(rates) == 8  # two epochs of four scenes
+    assert rates[0] == pytest.approx(1e-3 * 0.01)
+    assert rates[0] < rates[1] < rates[2]
+
+
+def test_a_learning_curve_lies_in_the_folder(run: Path) -> None:
+    assert not is_blank(run / "learning_curves.png")
+
+
+def test_the_record_says_what_the_run_was_made_of_and_how_it_ended(run: Path) -> None:
+    record = json.loads((run / "run.1.json").read_text())
+    assert (record["state"], record["error"], record["seed"]) == ("finished", None, 0)
+    assert (record["epochs"], record["steps"]) == (2, 8)
+    assert record["versions"]["cropland-seg"] == __version__
+    assert {"python", "torch", "lightning", "rasterio", "gdal", "cuda"} <= record["versions"].keys()
+    assert record["dataset"]["scenes"] == 5
+    assert record["best"]["monitor"] == "val/iou"
+    assert Path(record["best"]["checkpoint"]).is_file()
+    assert record["started"].endswith("+00:00")
+    assert record["started"] <= record["ended"]
+    assert record["duration_s"] > 0
+    assert record["devices"]["processes"] == 1
+    assert record["resumed_from"] is None
+
+
+def test_a_resumed_run_has_a_record_of_its_own_of_the_same_data(run: Path) -> None:
+    first, second = (json.loads((run / name).read_text()) for name in ("run.1.json", "run.json"))
+    assert second["resumed_from"].endswith("last.ckpt")
+    assert second["epochs"] == 3
+    assert second["dataset"] == first["dataset"]
+
+
+def test_pictures_can_be_left_out(config: Path, tmp_path: Path) -> None:
+    words = ["--panels.scenes=0", "--panels.curves=false", "--tracking.tensorboard=false", "--trainer.max_epochs=1"]
+    assert main(["fit", f"--config={config}", *words]) == 0
+    assert not (tmp_path / "run" / "panels").exists()
+    assert not list((tmp_path / "run").glob("events.*"))
+    assert (tmp_path / "run" / "metrics.csv").exists()
+
+
+def test_a_failed_run_says_so_in_its_record(config: Path, tmp_path: Path) -> None:
+    words = ["--checkpoint.monitor=val/nothing"]
+    assert main(["fit", f"--config={config}", *words]) != 0
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["state"] == "failed"
+    assert "val/nothing" in record["error"]
+
+
+@pytest.mark.parametrize("word", ["--panels.scenes=-1", "--panels.longest_side=3"])
+def test_a_number_that_cannot_work_is_refused(
+    config: Path, tmp_path: Path, word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", f"--config={config}", word]) == 2
+    assert word[2:].partition("=")[0] in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_tracking_with_a_library_that_is_missing_is_refused_before_anything_is_written(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert main(["fit", f"--config={config}", "--tracking.wandb=offline"]) == 2
+    assert "pip install wandb" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@NEEDS_WANDB
+@pytest.mark.usefixtures("clean_wandb")
+def test_offline_wandb_keeps_configuration_metrics_pictures_and_the_model_in_the_runs_folder(
+    config: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", f"--config={config}", "--tracking.wandb=offline", "--seed_everything=3"]) == 0
+    captured = capfd.readouterr()
+    assert "wandb" not in captured.out + captured.err
+    root = tmp_path / "run"
+    [folder] = (root / "wandb").glob("offline-run-*")
+    [journal] = folder.glob("run-*.wandb")
+    content = journal.read_bytes()
+    for word in (
+        b"pyramid_channels",
+        b"default_root_dir",
+        b"val/iou",
+        b"learning_rate",
+        b"panels/01_scene_0",
+        b"model-",
+        b"cropland-seg",
+    ):
+        assert word in content
+    assert (folder / "files" / "model" / "best.ckpt").read_bytes() == (root / "checkpoints" / "best.ckpt").read_bytes()
+
+    restored = {path.relative_to(tmp_path / "back").as_posix() for path in restore_run(str(root), tmp_path / "back")}
+    assert {"model/best.ckpt", "run/config.yaml", "run/run.json", "run/metrics.csv", "run/learning_curves.png"} <= (
+        restored
+    )
+    assert any(name.startswith("media/images/panels/01_scene_0") for name in restored)
+    assert yaml.safe_load((tmp_path / "back" / "run" / "config.yaml").read_text())["seed_everything"] == 3
+    assert json.loads((tmp_path / "back" / "run" / "run.json").read_text())["state"] == "finished"

@@ -1,0 +1,30 @@
+from seg.tracking.figures import rendered
+from seg.tracking.history import History
+from seg.tracking.learning_curves import draw_learning_curves
+
+
+def test_nothing_to_draw_gives_no_figure() -> None:
+    assert draw_learning_curves(History({"learning_rate": [(0.5, 1e-3)]}), "run") is None
+
+
+def test_losses_scores_and_rate_are_named_with_the_best_epoch() -> None:
+    series = {
+        "train/loss": [(1.0, 9.0), (2.0, 0.1)],
+        "val/iou": [(1.0, 0.8), (2.0, 0.7)],
+        "learning_rate": [(0.5, 1e-3)],
+    }
+    figure = draw_learning_curves(History(series, resumed=[1.0]), "run")
+    assert figure is not None
+    losses, scores, rates = figure.axes
+    assert [axes.get_ylabel() for axes in figure.axes] == ["Loss", "Score of cropland, validation", "Learning rate"]
+    assert (losses.get_yscale(), rates.get_xlabel()) == ("log", "Epochs")
+    legend = [text.get_text() for text in scores.get_legend().get_texts()]
+    assert legend == ["IoU", "best IoU 0.800 after epoch 1"]
+    assert [text.get_text() for text in losses.get_legend().get_texts()] == ["training", "resumed"]
+    assert rendered(figure).std() > 0
+
+
+def test_a_loss_below_zero_is_inside_the_picture() -> None:
+    figure = draw_learning_curves(History({"train/loss": [(1.0, 0.5), (2.0, -0.5)]}), "run")
+    assert figure is not None
+    assert figure.axes[0].get_ylim()[0] <= -0.5

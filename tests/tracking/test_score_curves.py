@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+
+from seg.calibration.histogram import BINS
+from seg.calibration.reliability import reliability_curve
+from seg.calibration.thresholds import precision_recall_curve
+from seg.tracking.figures import rendered
+from seg.tracking.score_curves import draw_precision_recall, draw_reliability
+
+
+def separable() -> "np.ndarray[tuple[int, ...], np.dtype[np.int64]]":
+    counts = np.zeros((2, BINS), dtype=np.int64)
+    counts[0, BINS // 4], counts[1, 3 * BINS // 4], counts[0, 3 * BINS // 4] = 60, 30, 10
+    return counts
+
+
+def test_the_point_of_the_threshold_is_where_its_scores_are() -> None:
+    figure = draw_precision_recall(precision_recall_curve(separable()), 0.5, "epoch 1")
+    [legend] = figure.axes[0].get_legend().get_texts()
+    assert legend.get_text() == "threshold 0.5: precision 0.750, recall 1.000"
+    assert rendered(figure).std() > 0
+
+
+def test_reliability_shows_filled_bins_alone_and_names_the_calibration_error() -> None:
+    figure = draw_reliability(reliability_curve(separable()), "epoch 1")
+    lines = figure.axes[0].get_lines()
+    assert lines[1].get_xdata() == pytest.approx([0, 1], abs=1e-3)
+    assert list(lines[1].get_ydata()) == [0, 0.75]
+    assert "calibration error 0.100" in " ".join(text.get_text() for text in figure.axes[0].get_legend().get_texts())
+    assert rendered(figure).std() > 0
+
+
+def test_an_empty_validation_is_an_empty_picture_and_no_error() -> None:
+    counts = np.zeros((2, BINS), dtype=np.int64)
+    assert rendered(draw_reliability(reliability_curve(counts), "none")).std() > 0
+    assert rendered(draw_precision_recall(precision_recall_curve(counts), 0.5, "none")).std() > 0
