@@ -1,9 +1,9 @@
 """The calibration of a network from one validation: temperature, bias, threshold and how well both do."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
-from seg.calibration.fitting import Fit, fit_scaling
+from seg.calibration.fitting import Fit, fit_scaling, log_loss
 from seg.calibration.histogram import Counts
 from seg.calibration.reliability import ReliabilityCurve, expected_calibration_error, reliability_curve
 from seg.calibration.thresholds import best_f1_threshold, mapped_share, unbiased_area_threshold
@@ -17,7 +17,8 @@ class CalibrationConfig:
 
     Args:
         temperature: Divide logits by the temperature that fits the labels best; false does not.
-        bias: Add to the logits, after that, the bias that fits the labels best; false adds none.
+        bias: Add to the logits, after that, the bias that fits the labels best; false adds none. Either is left out
+            where, learnt from one half of the validation, it does not fit the other half better.
         threshold: Where a package cuts the probability. keep: so that the same pixels are mapped as in the scores of
             training, those whose plain probability is above `model.threshold`; the default, since nothing is then tuned
             on the pixels that the scores are of. f1: where F1 is highest. area: where as much is mapped as is cropland,
@@ -77,7 +78,13 @@ def calibrate(halves: Counts, config: CalibrationConfig, threshold: float) -> Ca
     """
     counts: Counts = halves.sum(axis=0)
     pixels = int(counts.sum())
+    asked, config = config, _proven(halves, config)
     scaling, reason = _fit(counts, config)
+    if (config.temperature, config.bias) != (asked.temperature, asked.bias):
+        left_out = " and ".join(
+            name for name in ("temperature", "bias") if getattr(asked, name) > getattr(config, name)
+        )
+        reason = reason or f"no {left_out}: learnt from one half of the samples, it fits the other no better"
     f1, area = best_f1_threshold(counts, scaling), unbiased_area_threshold(counts, scaling)
     kept = scaling.threshold(threshold)
     chosen = {"keep": kept, "f1": f1, "area": area}[config.threshold]
@@ -97,6 +104,23 @@ def calibrate(halves: Counts, config: CalibrationConfig, threshold: float) -> Ca
         pixels=pixels,
         note=reason or "not both labels occur" * (chosen is None),
     )
+
+
+def _proven(halves: Counts, config: CalibrationConfig) -> CalibrationConfig:
+    """What of the wanted fits the labels best when each half is scored with what was learnt from the other.
+
+    The samples of a small validation differ so much that what fits one half may be far off for the other.
+    """
+    if not all(half.any() for half in halves):
+        return config
+    ways = [(config.temperature, config.bias), (config.temperature, False), (False, config.bias), (False, False)]
+    choices = [replace(config, temperature=temperature, bias=bias) for temperature, bias in dict.fromkeys(ways)]
+    first, second = halves
+    losses = [
+        log_loss(first, _fit(second, choice).scaling) + log_loss(second, _fit(first, choice).scaling)
+        for choice in choices
+    ]
+    return choices[losses.index(min(losses))]
 
 
 def _held_out_curve(halves: Counts, config: CalibrationConfig) -> tuple[ReliabilityCurve, bool]:

@@ -65,6 +65,12 @@ def fit_scaling(counts: Counts, *, temperature: bool = True, bias: bool = True) 
     return alone if alone.reason else Fit(alone.scaling, f"no bias, since {both.reason}")
 
 
+def log_loss(counts: Counts, scaling: Scaling) -> float:
+    """The negative log-likelihood of the labels under scaled logits, summed over (2, BINS) pixels."""
+    logits = scaling.logits(CENTRES)
+    return float((counts.sum(axis=0) * np.logaddexp(0, logits) - counts[1] * logits).sum())
+
+
 def _fit_temperature(counts: Counts) -> Fit:
     """The likelihood is convex in 1/temperature: there is one minimum, if any lies between the bounds."""
 

@@ -67,6 +67,15 @@ def test_one_half_alone_is_said_to_be_scored_on_itself(halves: np.ndarray) -> No
     )
 
 
+def test_what_one_half_teaches_is_left_out_where_it_misleads_in_the_other(honest: Make, counted: Count) -> None:
+    (logits, crop), (others, other_crop) = (honest(50_000, seed) for seed in (0, 1))
+    halves = np.stack([counted(logits + 2, crop), counted(others - 2, other_crop)])
+    found = calibrate(halves, CalibrationConfig(), 0.5)
+    assert found.bias == 0
+    assert found.ece_after < found.ece_before
+    assert "no bias: learnt from one half of the samples, it fits the other no better" in found.note
+
+
 def test_without_temperature_and_bias_nothing_changes(halves: np.ndarray) -> None:
     found = calibrate(halves, CalibrationConfig(temperature=False, bias=False), 0.4)
     assert (found.temperature, found.bias, found.threshold) == (*IDENTITY, 0.4)
