@@ -7,15 +7,21 @@ from argparse import ArgumentError
 from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.trainer import Trainer
 
+from seg.callbacks.best_checkpoint import BestCheckpoint
 from seg.callbacks.epoch_line import EpochLine
+from seg.callbacks.exact_resume import ExactResume
 from seg.callbacks.keys import CALLBACK_KEYS
+from seg.callbacks.last_checkpoint import LastCheckpoint
 from seg.callbacks.prediction_panels import PanelConfig
 from seg.callbacks.run_config import RunConfig
+from seg.callbacks.safeguards import safeguards
+from seg.callbacks.stop_at_signal import interrupted_message
 from seg.checkpoint import read_checkpoint
+from seg.checkpointing.atomic_io import with_atomic_io
+from seg.checkpointing.last import read_last
 from seg.console import guarded, known_keys, plain_message, with_nearest_key
 from seg.data.datamodule import CroplandDataModule
 from seg.errors import ConfigError
@@ -23,6 +29,7 @@ from seg.models.receptive_field import receptive_field_radius, unseen_context
 from seg.run_folder import check_run_folder, keep_earlier, keep_earlier_of_resumed, last_checkpoint
 from seg.run_tracking import TrackingConfig, add_wandb, run_loggers, tracking_callbacks
 from seg.tasks.cropland import CroplandTask
+from seg.trainer_arguments import check_length, check_precision
 
 LARGEST_SEED = 2**32 - 1
 SUBCOMMANDS = {
@@ -40,6 +47,7 @@ NOISE = (
     ".*The dirpath has changed from .*",  # validate and test have a folder of their own
     ".*callbacks used to create the checkpoint need to be provided.*",  # scoring needs none of those of training
     ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning's own use of PyTorch
+    ".*AMP with fp16 is not supported on CPU.*",  # said as an error below
 )
 """Warnings of Lightning that tell a user of this project nothing."""
 
@@ -54,7 +62,8 @@ class CroplandCLI(LightningCLI):
         """Add warm-up, norms and checkpoint, and what follows from the data and the seed."""
         for key, callback in CALLBACK_KEYS.items():
             parser.add_lightning_class_args(callback, key)
-        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(BestCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(LastCheckpoint, "last_checkpoint")
         parser.add_class_arguments(PanelConfig, "panels")
         parser.add_class_arguments(TrackingConfig, "tracking")
         parser.set_defaults(
@@ -65,6 +74,7 @@ class CroplandCLI(LightningCLI):
                 "trainer.enable_progress_bar": None,  # a bar where there is a terminal
                 "trainer.enable_model_summary": False,
                 "trainer.num_sanity_val_steps": 0,
+                "trainer.use_distributed_sampler": False,  # the datamodule deals its samples to processes itself
                 "checkpoint.monitor": "val/iou",
                 "checkpoint.mode": "max",
                 "checkpoint.filename": "best",
@@ -73,6 +83,7 @@ class CroplandCLI(LightningCLI):
         )
         parser.link_arguments("data.band_count", "model.bands", apply_on="instantiate")
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+        parser.link_arguments("checkpoint.dirpath", "last_checkpoint.dirpath", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse the command line; an unknown key is an error that names the nearest one."""
@@ -96,19 +107,19 @@ class CroplandCLI(LightningCLI):
             kwargs["logger"] = run_loggers(self._root(), tensorboard) if self.subcommand == "fit" else False
         if config.enable_progress_bar is None:
             kwargs["enable_progress_bar"] = sys.stdout.isatty() and sys.stderr.isatty()
-        # A checkpoint of its own: with `save_last`, Lightning writes the last epoch only where it is among the best.
-        folder = self._get(self.config_init, "checkpoint").dirpath
-        last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+        kwargs["plugins"] = with_atomic_io(config.plugins)
         shows_bar = kwargs.get("enable_progress_bar", config.enable_progress_bar)
-        self.trainer_defaults["callbacks"] = [last] if shows_bar else [last, EpochLine()]
+        self.trainer_defaults["callbacks"] = [ExactResume()] if shows_bar else [ExactResume(), EpochLine()]
         if self.subcommand == "fit":
             panels, has_logger = self._get(self.config_init, "panels"), config.logger is not False
             resumed = self._get(self.config_init, "ckpt_path")
+            self.trainer_defaults["callbacks"] += safeguards(self.datamodule.seed)
             self.trainer_defaults["callbacks"] += tracking_callbacks(panels, self.datamodule, has_logger, resumed)
         try:
             trainer: Trainer = super().instantiate_trainer(**kwargs)
         except (ValueError, TypeError, ImportError) as error:
             raise ConfigError(f"trainer: {error}") from error
+        check_precision(config.precision, trainer.strategy.root_device.type)
         if self.subcommand == "fit" and trainer.is_global_zero:
             check_run_folder(self._root())
         return trainer
@@ -145,15 +156,16 @@ class CroplandCLI(LightningCLI):
             )
         path = Path(config["ckpt_path"])
         if path == Path("last"):
-            path = last_checkpoint(config.checkpoint.dirpath, config.trainer.default_root_dir)
-        checkpoint = read_checkpoint(path)
+            checkpoint = read_last(last_checkpoint(config.checkpoint.dirpath, config.trainer.default_root_dir))
+        else:
+            checkpoint = read_checkpoint(path)
         task = dict(checkpoint.task)
         task.pop("bands", None)  # follows from the data, and is compared when the weights are loaded
         data = {key: checkpoint.data.get(key) for key in ("bands", "nodata") if config.data[key] is None}
         if "labels" in checkpoint.data and not self._given("data.labels"):  # older checkpoints have none
             data["labels"] = checkpoint.data["labels"]
         self.config = self.parser.parse_object({self.config.subcommand: {"model": task, "data": data}}, self.config)
-        self.config[self.config.subcommand].ckpt_path = str(path)
+        self.config[self.config.subcommand].ckpt_path = str(checkpoint.path)
 
     def _given(self, key: str) -> bool:
         """Whether the command line or a configuration names a key, be it with the default; for those never null."""
@@ -173,9 +185,7 @@ class CroplandCLI(LightningCLI):
         except SystemExit as stopped:
             if not self.trainer.interrupted:
                 raise
-            folder = self._get(self.config_init, "checkpoint").dirpath
-            can_resume = subcommand == "fit" and last_checkpoint(folder, str(self._root())).exists()
-            raise KeyboardInterrupt("interrupted" + "; go on with --ckpt_path=last" * can_resume) from stopped
+            raise KeyboardInterrupt(interrupted_message(self.trainer)) from stopped
 
     def _root(self) -> Path:
         """The run's folder, spelled out: the name of `.` is not empty."""
@@ -189,19 +199,6 @@ class CroplandCLI(LightningCLI):
         """The trainer's methods on the command line, with their arguments that do not belong there."""
         loaders = {"model", "dataloaders", "train_dataloaders", "val_dataloaders", "datamodule", "weights_only"}
         return dict.fromkeys(SUBCOMMANDS, loaders)
-
-
-def check_length(epochs: int | None, steps: int) -> None:
-    """Refuse a training of no length, or of one that nobody knows: the learning rate falls over all of it.
-
-    Raises:
-        ConfigError: The trainer's largest number of epochs or of steps cannot work.
-    """
-    if epochs == 0 or steps == 0 or (epochs == -1 and steps == -1):
-        raise ConfigError(
-            f"trainer.max_epochs is {epochs} and trainer.max_steps {steps}; wanted at least 1 epoch, "
-            "or max_epochs=-1 with at least 1 step"
-        )
 
 
 def main(arguments: list[str] | None = None) -> int:

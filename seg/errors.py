@@ -22,3 +22,7 @@ class ConfigError(SegError, ValueError):
 
 class PackageError(SegError, ValueError):
     """A checkpoint or a model package is damaged, unsafe, or does not fit the input."""
+
+
+class TrainingError(SegError, ArithmeticError):
+    """A training cannot go on: its loss is no number any more."""

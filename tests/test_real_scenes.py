@@ -13,10 +13,10 @@ from rasterio.windows import Window
 from seg.checkpoint import Checkpoint
 from seg.data.datamodule import CroplandDataModule
 from seg.inference.augmentation import TestTimeAugmentation
-from seg.inference.backends import TorchBackend
 from seg.inference.predictor import Predictor
 from seg.inference.scene import predict_scene
 from seg.inference.settings import PredictionSettings
+from seg.inference.torch_backend import TorchBackend
 from seg.labels import CROPLAND, IGNORE
 from seg.models.build import build_model
 from seg.models.config import ModelConfig

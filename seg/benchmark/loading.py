@@ -18,8 +18,9 @@ from seg.benchmark.timing import Action, Candidate, Stopwatch, interleaved_media
 from seg.data.batching import EpochSampler
 from seg.data.catalogue import Scene
 from seg.data.chips import ChipConfig, Extent, RandomChips
-from seg.data.datasets import Reading, example_bytes
+from seg.data.datasets import example_bytes
 from seg.data.loading import Batching, WatchedLoader, build_loader
+from seg.raster.chips import Reading
 
 SIZES = 256, 512
 """Sides of the chips."""

@@ -31,14 +31,14 @@ class BatchNormMomentum(L.Callback):
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Set the momentum of every norm; a resumed run does so again."""
-        self._set(pl_module, trainer.accumulate_grad_batches)
+        self._set(pl_module, _batches_of_step(trainer))
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: object, batch_idx: int
     ) -> None:
         """Set it anew if the length has changed."""
-        if trainer.accumulate_grad_batches != self._length:
-            self._set(pl_module, trainer.accumulate_grad_batches)
+        if _batches_of_step(trainer) != self._length:
+            self._set(pl_module, _batches_of_step(trainer))
 
     def _set(self, pl_module: L.LightningModule, length: int) -> None:
         self._length = length
@@ -46,3 +46,8 @@ class BatchNormMomentum(L.Callback):
         for layer in pl_module.modules():
             if isinstance(layer, _BatchNorm):
                 layer.momentum = scaled
+
+
+def _batches_of_step(trainer: L.Trainer) -> int:
+    """Those of all processes together."""
+    return trainer.accumulate_grad_batches * trainer.world_size

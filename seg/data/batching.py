@@ -8,6 +8,7 @@ import torch
 from torch.utils.data import Sampler
 
 from seg.data.datasets import Example, SampleKey
+from seg.data.sharding import WHOLE, Shard, padding_key
 from seg.labels import IGNORE
 
 Size = tuple[int, int]
@@ -22,11 +23,13 @@ class EpochSampler(Sampler[SampleKey]):
     Args:
         size: Number of samples.
         seed: Seed of the run; None leaves the samples in their order.
+        shard: The part of this process, where each sample is a batch.
     """
 
-    def __init__(self, size: int, seed: int | None) -> None:
+    def __init__(self, size: int, seed: int | None, shard: Shard = WHOLE) -> None:
         self.size = size
         self.seed = seed
+        self.shard = shard
         self.epoch = 0
         self.kept: frozenset[int] | None = None
 
@@ -36,21 +39,22 @@ class EpochSampler(Sampler[SampleKey]):
 
     def batches_of(self, indexes: Collection[int]) -> int:
         """How many batches of one these samples make."""
-        return len(indexes)
+        return self.shard.length(len(indexes))
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order comes next."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.size if self.kept is None else len(self.kept)
+        return self.shard.length(self.size if self.kept is None else len(self.kept))
 
     def __iter__(self) -> Iterator[SampleKey]:
         order = np.arange(self.size)
         if self.seed is not None:
             order = np.random.default_rng([self.seed, self.epoch]).permutation(self.size)
         kept = [int(index) for index in order if self.kept is None or int(index) in self.kept]
-        return iter([SampleKey(self.epoch, index) for index in kept])
+        places = self.shard.places(len(kept))
+        return iter([SampleKey(self.epoch, kept[place], padding) for place, padding in places])
 
 
 class BucketSampler(Sampler[list[SampleKey]]):
@@ -65,13 +69,22 @@ class BucketSampler(Sampler[list[SampleKey]]):
         pixels: What a batch holds at most, unless one sample alone holds more.
         pad: Join unequal sizes too, those that are close; a batch then counts with its largest height and width.
         drop_last: Leave out a shorter batch of a size that fills another.
+        shard: The part of this process; the sampler has all samples.
     """
 
     def __init__(
-        self, sampler: EpochSampler, sizes: Sequence[Size], pixels: int, pad: bool = False, drop_last: bool = False
+        self,
+        sampler: EpochSampler,
+        sizes: Sequence[Size],
+        pixels: int,
+        pad: bool = False,
+        drop_last: bool = False,
+        *,
+        shard: Shard = WHOLE,
     ) -> None:
         self.sampler = sampler
         self.sizes = sizes
+        self.shard = shard
         self.pixels, self.pad, self.drop_last = pixels, pad, drop_last
         self.lengths, self.kept = self._plan(range(len(sizes)))
 
@@ -82,7 +95,7 @@ class BucketSampler(Sampler[list[SampleKey]]):
 
     def batches_of(self, indexes: Collection[int]) -> int:
         """How many batches these samples make."""
-        return sum(self._plan(indexes)[1])
+        return self.shard.length(sum(self._plan(indexes)[1]))
 
     def _plan(self, indexes: Collection[int]) -> tuple[list[int], list[bool]]:
         """How many samples each batch has, and whether it is kept."""
@@ -92,16 +105,18 @@ class BucketSampler(Sampler[list[SampleKey]]):
         return [len(group) for group in groups], [not (drops and len(group) < full[group[0]]) for group in groups]
 
     def __len__(self) -> int:
-        return sum(self.kept)
+        return self.shard.length(sum(self.kept))
 
     def __iter__(self) -> Iterator[list[SampleKey]]:
         keys = list(self.sampler)
         ranks = sorted(range(len(keys)), key=lambda rank: self.sizes[keys[rank].index])
         ends = np.cumsum(self.lengths).tolist()
         batches = [ranks[end - length : end] for end, length in zip(ends, self.lengths, strict=True)]
-        kept = [batch for batch, wanted in zip(batches, self.kept, strict=True) if wanted]
+        kept = sorted((batch for batch, wanted in zip(batches, self.kept, strict=True) if wanted), key=min)
         # Not before the first batch is asked for: Lightning makes the iterator before it tells epoch and samples.
-        yield from [[keys[rank] for rank in batch] for batch in sorted(kept, key=min)]
+        for place, padding in self.shard.places(len(kept)):
+            samples = [keys[rank] for rank in kept[place]]
+            yield [padding_key(sample) for sample in samples] if padding else samples
 
 
 def group_sizes(sizes: Sequence[Size], pixels: int, pad: bool) -> list[list[Size]]:

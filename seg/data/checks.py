@@ -123,3 +123,22 @@ def require_both_classes(root: Path, training: Sequence[LabelCounts]) -> None:
         f"{CROPLAND} is cropland, and {IGNORE} is no label, so recode masks of {OTHER} and {IGNORE} "
         "or say with data.labels what their values mean"
     )
+
+
+def require_any_label(root: Path, held_out: Sequence[LabelCounts]) -> None:
+    """Check that the held-out split can be scored.
+
+    Args:
+        root: The dataset, for the message.
+        held_out: The labels of each held-out scene.
+
+    Raises:
+        DatasetError: No pixel has a label.
+    """
+    if any(counts.other or counts.cropland for counts in held_out):
+        return
+    raise DatasetError(
+        f"{root}: the masks of the {len(held_out)} held-out scenes have no pixel with a label, only "
+        f"{sum(counts.ignored for counts in held_out)} that are {IGNORE}; hold out another fold with data.fold, or say "
+        "with data.labels what the values of the masks mean"
+    )

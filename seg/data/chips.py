@@ -10,13 +10,14 @@ from rasterio.windows import Window
 from torch.utils.data import Dataset
 
 from seg.data.catalogue import Scene
-from seg.data.datasets import Augment, Example, Reading, Sample, SampleKey, example_of
+from seg.data.datasets import Augment, Example, Sample, SampleKey, example_of
 from seg.data.handles import OpenRasters
 from seg.data.mixing import MixingConfig, mixed_or_plain
+from seg.data.slots import image_memory
 from seg.data.watch import watched
 from seg.errors import ConfigError
 from seg.labels import CROPLAND, IGNORE
-from seg.raster.chips import ByteMask, read_chip
+from seg.raster.chips import ByteMask, Reading, read_chip
 from seg.raster.classes import read_classes
 
 _PLACES, _MIXING = 1, 2
@@ -105,7 +106,7 @@ class RandomChips(Dataset[Example]):
             raise ConfigError("data.chips.size is null; wanted the side of a chip in pixels")
         self.extents, self.config, self.size = extents, config, config.size
         self.reading, self.augment, self.seed, self.mixing = reading, augment, seed, mixing
-        self.chances = _chances(extents, config)
+        self.shares = _shares(extents, config)
         self._rasters = OpenRasters()
 
     def __len__(self) -> int:
@@ -138,7 +139,7 @@ class RandomChips(Dataset[Example]):
         random = self._random(key, _PLACES, *part)
         cropland = self.config.sampling == "cropland" and random.random() < self.config.cropland_share
         for tried in range(1, self.config.tries + 1):
-            extent = self.extents[int(random.choice(len(self.extents), p=self.chances))]
+            extent = self.extents[int(np.searchsorted(self.shares, random.random(), side="right"))]
             scene, window = extent.scene, _window(extent, self.size, random)
             with watched(chip_name(scene, window)):
                 labels = read_classes(self._rasters[scene.mask], window, scene.labels)
@@ -152,7 +153,7 @@ class RandomChips(Dataset[Example]):
         scene, window, labels = self.place(key, *part)
         reading = self.reading
         with watched(chip_name(scene, window)):
-            chip = read_chip(self._rasters[scene.image], window, reading.bands, reading.fill, reading.nodata)
+            chip = read_chip(self._rasters[scene.image], window, reading, image_memory)
             sample = _padded(Sample(chip.image, labels, chip.valid), self.size)
             if self.augment is not None:
                 sample = self.augment(sample, self._random(key, *part))
@@ -168,13 +169,15 @@ def chip_name(scene: Scene, window: Window) -> str:
     return f"{scene.image}, chip at row {window.row_off}, column {window.col_off}"
 
 
-def _chances(extents: Sequence[Extent], config: ChipConfig) -> npt.NDArray[np.float64]:
-    """The chance of each scene: its pixels, by weight if wanted."""
+def _shares(extents: Sequence[Extent], config: ChipConfig) -> npt.NDArray[np.float64]:
+    """Where in [0, 1) the draws of each scene end: its share are its pixels, by weight if wanted."""
     pixels = np.array([float(extent.height) * extent.width for extent in extents])
     if config.sampling == "weight":
         pixels *= [extent.scene.weight for extent in extents]
-    chances: npt.NDArray[np.float64] = pixels / pixels.sum()
-    return chances
+    ends: npt.NDArray[np.float64] = np.cumsum(pixels)
+    # A scene of weight 0 ends where the one before does, and the last one that has any at 1 exactly.
+    ends /= ends[-1]
+    return ends
 
 
 def _window(extent: Extent, size: int, random: np.random.Generator) -> Window:

@@ -10,16 +10,24 @@ from torch.utils.data import Dataset
 from seg.data.bands import band_indexes
 from seg.data.batching import BucketSampler, EpochSampler, PaddingCollate, Size
 from seg.data.catalogue import Scene, read_catalogue
-from seg.data.checks import LabelCounts, check_scene, count_labels, require_both_classes, require_loadable
+from seg.data.checks import (
+    LabelCounts,
+    check_scene,
+    count_labels,
+    require_any_label,
+    require_both_classes,
+    require_loadable,
+)
 from seg.data.chips import ChipConfig, Extent, RandomChips
-from seg.data.datasets import Example, Reading, SceneDataset, example_bytes
+from seg.data.datasets import Example, SceneDataset, example_bytes
 from seg.data.grid_chips import GridChips
 from seg.data.loading import Batching, LoaderConfig, WatchedLoader, build_loader
 from seg.data.mixing import MixingConfig
+from seg.data.sharding import WHOLE, Shard, Unlabelled
 from seg.data.statistics import Sampling, cached_statistics, valid_pixels
 from seg.data.transforms import Augmentation, AugmentationConfig
 from seg.errors import ConfigError, DatasetError
-from seg.raster.chips import alpha_bands
+from seg.raster.chips import Reading, alpha_bands
 from seg.raster.grid import Grid, open_raster
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 from seg.raster.statistics import BandStatistics, band_statistics
@@ -135,7 +143,8 @@ class CroplandDataModule(L.LightningDataModule):
         """Read every file once, so that what is wrong with one is said before the first step.
 
         Raises:
-            DatasetError: A split is empty, a file does not fit, or the training split cannot teach both classes.
+            DatasetError: A split is empty, a file does not fit, the training split cannot teach both
+                classes, or the held-out one has no label.
             RasterError: A file cannot be read, or a mask holds unknown values.
         """
         for name, scenes in (("training", self.training_scenes), ("held-out", self.held_out_scenes)):
@@ -150,6 +159,7 @@ class CroplandDataModule(L.LightningDataModule):
         _ = self.grids, self._labels, self.statistics
         if stage == "fit":
             require_both_classes(self.root, [self._labels[scene] for scene in self.training_scenes])
+        require_any_label(self.root, [self._labels[scene] for scene in self.held_out_scenes])
 
     @cached_property
     def _labels(self) -> dict[Scene, LabelCounts]:
@@ -200,6 +210,11 @@ class CroplandDataModule(L.LightningDataModule):
         }
 
     @property
+    def _shard(self) -> Shard:
+        """The part of this process, where a trainer has several."""
+        return Shard(self.trainer.global_rank, self.trainer.world_size) if self.trainer else WHOLE
+
+    @property
     def _reading(self) -> Reading:
         return Reading(self.bands, self.statistics.mean, self.nodata)
 
@@ -209,13 +224,16 @@ class CroplandDataModule(L.LightningDataModule):
 
     def _loader(self, dataset: Dataset[Example], sizes: list[Size], seed: int | None = None) -> WatchedLoader:
         """The samples in an order that a seed decides, for training, or in their own."""
-        order, training = EpochSampler(len(sizes), seed), seed is not None
+        training, shard = seed is not None, self._shard
+        if shard.count > 1:
+            dataset = Unlabelled(dataset)
         largest = example_bytes(
             1, max([height * width for height, width in sizes] + [self.batch_pixels or 0]), self.band_count
         )
         if not self.batch_pixels:
+            order = EpochSampler(len(sizes), seed, shard)
             return build_loader(dataset, Batching(order, batch_bytes=largest), self.workers, self.loader)
         pad, drop_last = training and self.pad_batches, training and self.loader.drop_last
-        batches = BucketSampler(order, sizes, self.batch_pixels, pad, drop_last)
+        batches = BucketSampler(EpochSampler(len(sizes), seed), sizes, self.batch_pixels, pad, drop_last, shard=shard)
         batching = Batching(batches, PaddingCollate(self.statistics.mean), largest)
         return build_loader(dataset, batching, self.workers, self.loader)

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from seg.data.catalogue import Scene
 from seg.data.watch import watched
 from seg.labels import IGNORE
-from seg.raster.chips import BoolMask, ByteMask, FloatImage, read_chip, whole
+from seg.raster.chips import BoolMask, ByteMask, FloatImage, Reading, read_chip, whole
 from seg.raster.classes import read_classes
 from seg.raster.grid import open_raster
 
@@ -49,25 +49,12 @@ class SampleKey:
     Attributes:
         epoch: From 0.
         index: Position of the scene in the dataset.
+        padding: Whether it only keeps one of several processes in step with the others, and is to count nowhere.
     """
 
     epoch: int
     index: int
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How pixels are read.
-
-    Attributes:
-        bands: 1-based band indexes.
-        fill: Value of an invalid pixel, one a band: the training mean.
-        nodata: A further value that means "no data", or None.
-    """
-
-    bands: Sequence[int]
-    fill: Sequence[float]
-    nodata: float | None = None
+    padding: bool = False
 
 
 class SceneDataset(Dataset[Example]):
@@ -120,7 +107,7 @@ class SceneDataset(Dataset[Example]):
 def read_sample(scene: Scene, reading: Reading) -> Sample:
     """The whole scene; files are opened here, in the process that reads, since GDAL handles survive no fork."""
     with open_raster(scene.image) as image, open_raster(scene.mask) as mask:
-        chip = read_chip(image, whole(image), reading.bands, reading.fill, reading.nodata)
+        chip = read_chip(image, whole(image), reading)
         labels = read_classes(mask, labels=scene.labels)
     return Sample(chip.image, labels, chip.valid)
 

@@ -9,11 +9,12 @@ from torch.utils.data import Dataset
 
 from seg.data.catalogue import Scene
 from seg.data.chips import Extent, chip_name
-from seg.data.datasets import Example, Reading, Sample, SampleKey, example_of
+from seg.data.datasets import Example, Sample, SampleKey, example_of
 from seg.data.handles import OpenRasters
+from seg.data.slots import image_memory
 from seg.data.watch import watched
 from seg.labels import IGNORE
-from seg.raster.chips import read_chip
+from seg.raster.chips import Reading, read_chip
 from seg.raster.classes import read_classes
 
 
@@ -59,7 +60,7 @@ class GridChips(Dataset[Example]):
         chip = self.chips[key if isinstance(key, int) else key.index]
         scene, read, reading = chip.scene, chip.read, self.reading
         with watched(chip_name(scene, read)):
-            pixels = read_chip(self._rasters[scene.image], read, reading.bands, reading.fill, reading.nodata)
+            pixels = read_chip(self._rasters[scene.image], read, reading, image_memory)
             labels = read_classes(self._rasters[scene.mask], read, scene.labels)
             top, left = chip.core.row_off - read.row_off, chip.core.col_off - read.col_off
             core = slice(top, top + chip.core.height), slice(left, left + chip.core.width)

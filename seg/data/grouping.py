@@ -4,11 +4,11 @@ import itertools
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset, Sampler, get_worker_info
 
 from seg.data.batching import BucketSampler, EpochSampler
 from seg.data.datasets import Example, SampleKey
-from seg.data.slots import Collate, Handover
+from seg.data.slots import Collate, Handover, Slots
 
 MOST_TOGETHER = 16
 """Batches sent together: a message costs a process about half a millisecond, as much as a sixth of reading a chip."""
@@ -18,15 +18,16 @@ _MESSAGE_BYTES = 2**25
 
 
 class Batches(Dataset[Any]):
-    """A dataset that gives whole batches too.
+    """A dataset that gives whole batches too, in a worker process through shared memory where there are slots.
 
     Args:
         examples: The single examples.
         collate: Joins the examples of a batch.
+        slots: Shared memory of the worker processes, if batches are to go through it.
     """
 
-    def __init__(self, examples: Dataset[Example], collate: Collate) -> None:
-        self.examples, self.collate = examples, collate
+    def __init__(self, examples: Dataset[Example], collate: Collate, slots: Slots | None = None) -> None:
+        self.examples, self.collate, self.slots = examples, collate, slots
 
     def __len__(self) -> int:
         """How many examples there are."""
@@ -34,9 +35,17 @@ class Batches(Dataset[Any]):
 
     def __getitem__(self, keys: list[SampleKey] | SampleKey | int) -> dict[str, Any] | Handover | Example:
         """The batch of a list of keys, the example of a single one."""
-        if isinstance(keys, list):
-            return self.collate([self.examples[key] for key in keys])
-        return self.examples[keys]
+        if not isinstance(keys, list):
+            return self.examples[keys]
+        worker = get_worker_info()
+        if self.slots is None or worker is None:
+            return self._batch(keys)
+        with self.slots.filling(worker.id, alone=len(keys) == 1) as slot:
+            batch = self._batch(keys)
+            return batch if slot is None else slot.put(batch)
+
+    def _batch(self, keys: list[SampleKey]) -> dict[str, Any]:
+        return self.collate([self.examples[key] for key in keys])
 
 
 class Groups(Sampler[list[list[SampleKey]]]):
@@ -48,10 +57,12 @@ class Groups(Sampler[list[list[SampleKey]]]):
 
     Attributes:
         sampler: The order of the samples; Lightning looks for it here to tell it the epoch.
+        left_out: How many batches to leave out at the beginning of the next epoch, and of that one alone.
     """
 
     def __init__(self, source: EpochSampler | BucketSampler, together: int = 1) -> None:
         self.source, self.together = source, together
+        self.left_out = 0
         self.sampler = source if isinstance(source, EpochSampler) else source.sampler
 
     def __len__(self) -> int:
@@ -59,7 +70,9 @@ class Groups(Sampler[list[list[SampleKey]]]):
         return len(self.source)
 
     def __iter__(self) -> Iterator[list[list[SampleKey]]]:
-        batches = (keys if isinstance(keys, list) else [keys] for keys in self.source)
+        left_out, self.left_out = self.left_out, 0
+        wanted: Iterator[list[SampleKey] | SampleKey] = itertools.islice(self.source, left_out, None)
+        batches = (keys if isinstance(keys, list) else [keys] for keys in wanted)
         while group := list(itertools.islice(batches, self.together)):
             yield group
 

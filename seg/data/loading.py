@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from seg.data.batching import BucketSampler, EpochSampler, stack
 from seg.data.datasets import Example
 from seg.data.grouping import Batches, Groups, batches_together
-from seg.data.slots import MOST_BYTES, Collate, SlotCollate, Slots
+from seg.data.slots import MOST_BYTES, Collate, Slots
 from seg.data.watch import Unfinished, note_samples_in, unfinished
 from seg.errors import ConfigError, DatasetError, SegError
 
@@ -139,7 +139,20 @@ class WorkerNotes:
 
 
 class WatchedLoader(DataLoader[Example]):
-    """PyTorch's loader, to be made with `build_loader`; its errors about workers name the sample."""
+    """PyTorch's loader, to be made with `build_loader`; its errors about workers name the sample.
+
+    It says how many batches of an epoch it gave, and can go on after them: Lightning's protocol of stateful loaders.
+    """
+
+    _given = _wanted = (0, 0)  # an epoch, and how many of its batches
+
+    def state_dict(self) -> dict[str, int]:
+        """The present `epoch`, counted from 0, and how many `batches` of it were given."""
+        return {"epoch": self._given[0], "batches": self._given[1]}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Go on after those batches, without loading one of them, if the next epoch is the one they were of."""
+        self._wanted = state_dict["epoch"], state_dict["batches"]
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # PyTorch says that it gives a class of its own
         """The batches of an epoch.
@@ -148,17 +161,25 @@ class WatchedLoader(DataLoader[Example]):
             DatasetError: A worker died, or took too long over a sample.
             RasterError: A file cannot be read.
         """
+        self._begin()
         before = signal.getsignal(signal.SIGCHLD)
         batches = super().__iter__()
         # PyTorch's handler would raise wherever the program happens to be; here the poll finds a dead worker.
         if signal.getsignal(signal.SIGCHLD) != before:
             signal.signal(signal.SIGCHLD, before)
-        while True:
-            group = self._next(batches)
-            if group is None:
-                return
+        while (group := self._next(batches)) is not None:
             while group:
+                self._given = self._given[0], self._given[1] + 1
                 yield group.pop(0)  # and forget it: its memory is used again
+
+    def _begin(self) -> None:
+        """Leave out what was given before; not before the first batch is asked for, Lightning has said the epoch."""
+        epoch = getattr(getattr(self.batch_sampler, "sampler", None), "epoch", 0)
+        (of, left_out), self._wanted = self._wanted, (0, 0)
+        self._given = epoch, 0
+        if of == epoch and isinstance(self.batch_sampler, Groups):
+            self._given = epoch, left_out
+            self.batch_sampler.left_out = left_out
 
     def _next(self, batches: Iterator[Any]) -> list[Any] | None:
         """The next batches, or None after the last."""
@@ -190,7 +211,7 @@ def build_loader(
     """
     together = batches_together(batching.batch_bytes) if workers else 1
     return WatchedLoader(
-        Batches(dataset, _collate(batching, workers, together * (config.prefetch_factor + 1))),
+        Batches(dataset, batching.collate, _slots(batching, workers, together * (config.prefetch_factor + 1))),
         batch_sampler=Groups(batching.sampler, together),
         collate_fn=list,
         num_workers=workers,
@@ -199,13 +220,15 @@ def build_loader(
         persistent_workers=config.persistent_workers and workers > 0,
         timeout=min(config.timeout, _POLL_SECONDS) if workers else 0,
         worker_init_fn=WorkerNotes(config.timeout) if workers else None,
+        # For the seed of the workers: drawn from the global one, dropout would get other numbers in a resumed run.
+        generator=torch.Generator(),
         # Fork would copy handles and locks of GDAL and PyTorch in any state.
         multiprocessing_context="spawn" if workers else None,
     )
 
 
-def _collate(batching: Batching, workers: int, on_the_way: int) -> Collate:
-    """What joins the examples of a batch, in shared memory if workers do it and their batches fit there.
+def _slots(batching: Batching, workers: int, on_the_way: int) -> Slots | None:
+    """Shared memory for the batches of workers, if they fit there.
 
     Args:
         batching: Which samples come together.
@@ -213,9 +236,9 @@ def _collate(batching: Batching, workers: int, on_the_way: int) -> Collate:
         on_the_way: Batches of a worker that are made or wait.
     """
     if not (workers and batching.batch_bytes):
-        return batching.collate
-    slots = min(on_the_way + _HELD_BATCHES, MOST_BYTES // (workers * batching.batch_bytes))
-    return SlotCollate(batching.collate, Slots(workers, slots, batching.batch_bytes)) if slots else batching.collate
+        return None
+    each = min(on_the_way + _HELD_BATCHES, MOST_BYTES // (workers * batching.batch_bytes))
+    return Slots(workers, each, batching.batch_bytes) if each else None
 
 
 def _plain(error: SegError) -> SegError:

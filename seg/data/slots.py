@@ -7,15 +7,17 @@ the first time takes longer than reading a chip from a file.
 import math
 import uuid
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.data import get_worker_info
 
 from seg.data.datasets import Example
+from seg.raster.chips import FloatImage
 
 MOST_BYTES = 2**28
 """Of all slots of a loader: their memory is taken at once. Batches that do not fit are passed PyTorch's way."""
@@ -23,7 +25,8 @@ MOST_BYTES = 2**28
 _ALIGNMENT = 64
 """Tensors begin at multiples of this many bytes, which suits every data type and vector instruction."""
 
-Collate = Callable[[Sequence[Example]], "dict[str, Any] | Handover"]
+Bytes = npt.NDArray[np.uint8]
+Collate = Callable[[Sequence[Example]], dict[str, Any]]
 """Joins the examples of a batch."""
 
 
@@ -45,6 +48,10 @@ class Place(NamedTuple):
         """The byte after its last."""
         return self.start + math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
+    def within(self, memory: Bytes) -> npt.NDArray[Any]:
+        """The tensor in the bytes of a slot."""
+        return memory[self.start : self.end].view(self.dtype).reshape(self.shape)
+
 
 class Slots:
     """A few slots of shared memory for each worker process.
@@ -64,34 +71,102 @@ class Slots:
         self._memory, self._taken = _shared(workers * each, size), _shared(workers * each)
         _here[self.key] = self
 
-    def take(self, worker: int) -> int | None:
-        """A free slot of a worker, from now on taken; None if there is none. For that worker to call."""
+    @contextmanager
+    def filling(self, worker: int, alone: bool) -> Iterator["Filling | None"]:
+        """A free slot of a worker to be filled, taken until then; None if there is none. For that worker to call.
+
+        Args:
+            worker: Its number.
+            alone: The batch will be of one sample, whose image may be read into the slot straight away.
+        """
+        global _filling
         taken = self._taken.numpy()
-        for slot in range(worker * self.each, (worker + 1) * self.each):
-            if not taken[slot]:
-                taken[slot] = 1
-                return slot
-        return None
+        own = range(worker * self.each, (worker + 1) * self.each)
+        slot = next((slot for slot in own if not taken[slot]), None)
+        filling = None if slot is None else Filling(self, slot)
+        if slot is not None:
+            taken[slot] = 1
+        try:
+            _filling = filling if alone else None
+            yield filling
+        finally:
+            _filling = None
+            if slot is not None and filling is not None and not filling.sent:
+                taken[slot] = 0
 
     @property
     def taken(self) -> int:
         """How many slots are taken."""
         return int(self._taken.count_nonzero())
 
-    def array(self, slot: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    def memory(self, slot: int) -> Bytes:
         """The bytes of a slot."""
-        array: np.ndarray[tuple[int], np.dtype[np.uint8]] = self._memory[slot].numpy()
-        return array
+        memory: Bytes = self._memory[slot].numpy()
+        return memory
 
     def tensors(self, slot: int, places: dict[str, Place]) -> dict[str, Tensor]:
         """The tensors of a slot, which is free when the last of them and of their views is gone."""
-        array = self.array(slot)
-        weakref.finalize(array, self._taken.numpy().__setitem__, slot, 0).atexit = False
-        return {name: torch.from_numpy(_at(array, place)) for name, place in places.items()}
+        memory = self.memory(slot)
+        weakref.finalize(memory, self._taken.numpy().__setitem__, slot, 0).atexit = False
+        return {name: torch.from_numpy(place.within(memory)) for name, place in places.items()}
 
 
 _here: weakref.WeakValueDictionary[str, Slots] = weakref.WeakValueDictionary()
 """The slots of this process's loaders, by key."""
+
+
+class Filling:
+    """A slot that a worker fills.
+
+    Args:
+        slots: It is one of these.
+        slot: Which.
+
+    Attributes:
+        sent: Whether a batch was put into it, on its way now.
+    """
+
+    def __init__(self, slots: Slots, slot: int) -> None:
+        self.slots, self.slot, self.sent = slots, slot, False
+        self.memory = slots.memory(slot)
+        self._lent = False
+
+    def lend(self, shape: tuple[int, ...]) -> FloatImage | None:
+        """The beginning of the slot for a float32 image; None if it is lent already, or too small."""
+        place = Place(0, "<f4", shape)
+        if self._lent or place.end > self.slots.size:
+            return None
+        self._lent = True
+        return place.within(self.memory)
+
+    def put(self, batch: dict[str, Any]) -> "Handover | dict[str, Any]":
+        """The way of a batch to the training process: through the slot, or its own where the slot is too small."""
+        tensors = {name: value.numpy() for name, value in batch.items() if isinstance(value, Tensor)}
+        beginning = _address(self.memory)
+        # What was read into the slot lies at its beginning, and stays there.
+        tensors = dict(sorted(tensors.items(), key=lambda item: _address(item[1]) != beginning))
+        places: dict[str, Place] = {}
+        end = 0
+        for name, values in tensors.items():
+            places[name] = Place(-(-end // _ALIGNMENT) * _ALIGNMENT, values.dtype.str, values.shape)
+            end = places[name].end
+        if end > self.slots.size:
+            return {name: value.clone() if name in tensors else value for name, value in batch.items()}
+        for name, values in tensors.items():
+            if _address(values) != beginning:
+                places[name].within(self.memory)[...] = values
+        self.sent = True
+        return Handover(self.slots, self.slot, places, {name: batch[name] for name in batch.keys() - tensors.keys()})
+
+
+_filling: Filling | None = None
+"""The slot of the sample that this process is loading."""
+
+
+def image_memory(shape: tuple[int, ...]) -> FloatImage:
+    """Memory for the float32 image of a sample: in the slot of its batch if that is free, so that nobody copies it."""
+    lent = _filling.lend(shape) if _filling else None
+    return np.empty(shape, np.float32) if lent is None else lent
 
 
 class Handover:
@@ -111,46 +186,15 @@ class Handover:
         return _received, (self.key, self.slot, self.places, self.rest)
 
 
-class SlotCollate:
-    """Collates in a worker process, and puts the batch into a slot where it can.
-
-    Args:
-        collate: Makes a batch, a dictionary, of examples.
-        slots: The loader's.
-    """
-
-    def __init__(self, collate: Collate, slots: Slots) -> None:
-        self.collate, self.slots = collate, slots
-
-    def __call__(self, examples: Sequence[Example]) -> dict[str, Any] | Handover:
-        """The batch, or the way to it."""
-        batch = self.collate(examples)
-        if isinstance(batch, Handover):
-            return batch
-        tensors = {name: value.numpy() for name, value in batch.items() if isinstance(value, Tensor)}
-        places: dict[str, Place] = {}
-        end = 0
-        for name, values in tensors.items():
-            places[name] = Place(-(-end // _ALIGNMENT) * _ALIGNMENT, values.dtype.str, values.shape)
-            end = places[name].end
-        worker = get_worker_info()
-        slot = self.slots.take(worker.id) if worker and end <= self.slots.size else None
-        if slot is None:
-            return batch
-        array = self.slots.array(slot)
-        for name, values in tensors.items():
-            _at(array, places[name])[...] = values
-        return Handover(self.slots, slot, places, {name: batch[name] for name in batch.keys() - tensors.keys()})
-
-
 def _shared(*shape: int) -> Tensor:
     """Zeros in memory that worker processes share with this one."""
     zeros: Tensor = torch.zeros(shape, dtype=torch.uint8).share_memory_()  # type: ignore[no-untyped-call]
     return zeros
 
 
-def _at(array: np.ndarray[Any, Any], place: Place) -> np.ndarray[Any, Any]:
-    return array[place.start : place.end].view(place.dtype).reshape(place.shape)
+def _address(values: npt.NDArray[Any]) -> int:
+    """Where an array begins, if it has no gaps."""
+    return int(values.__array_interface__["data"][0]) if values.flags.c_contiguous else -1
 
 
 def _received(key: str, slot: int, places: dict[str, Place], rest: dict[str, Any]) -> dict[str, Any]:

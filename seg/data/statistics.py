@@ -17,7 +17,7 @@ from seg.data.checks import require_bands
 from seg.data.progress import tracked
 from seg.errors import DatasetError
 from seg.raster.atomic import complete_or_absent
-from seg.raster.chips import alpha_bands, read_chip
+from seg.raster.chips import Reading, alpha_bands, read_chip
 from seg.raster.grid import open_raster, read_grid
 from seg.raster.percentiles import SMALL_INTEGERS, BandPercentiles, statistics_with_percentiles
 from seg.raster.statistics import BandStatistics
@@ -115,7 +115,7 @@ def valid_pixels(
     for scene in tracked(scenes, progress) if progress else scenes:
         with open_raster(scene.image) as image:
             for window in window_grid(image.height, image.width, _READ_SIZE, _READ_SIZE):
-                chip = read_chip(image, window, sampling.bands, nothing, sampling.nodata)
+                chip = read_chip(image, window, Reading(sampling.bands, nothing, sampling.nodata))
                 yield chip.image[:, chip.valid]
 
 

@@ -1,6 +1,7 @@
 """Write a model package: weights and description, and the network as ONNX."""
 
 import hashlib
+import uuid
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -75,8 +76,14 @@ def _write(folder: Path, weights: bytes, package: ModelPackage) -> None:
         raise PackageError(f"{folder}: cannot be written ({error.strerror}); name another folder") from error
 
 
-def add_onnx(folder: Path) -> Path:
-    """The ONNX file of a package, written beside its weights and compared with them; their hash is kept in it.
+def add_onnx(folder: Path, path: Path | None = None) -> Path:
+    """The ONNX file of a package, compared with its weights, whose hash is kept in it.
+
+    The file appears once it is whole and compared, so that processes which make it at once do not disturb each other.
+
+    Args:
+        folder: The package.
+        path: The file to write; beside the weights by default.
 
     Raises:
         PackageError: The package is missing or damaged, or its network cannot be written so.
@@ -84,8 +91,8 @@ def add_onnx(folder: Path) -> Path:
     from seg.models.onnx_export import export_onnx
 
     package = read_package(folder)
-    path = folder / ONNX
-    unfinished = path.with_suffix(".tmp.onnx")
+    path = path or folder / ONNX
+    unfinished = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
     try:
         export_onnx(
             load_model(folder, package), len(package.bands), unfinished, {"weights_sha256": package.weights_sha256}

@@ -1,6 +1,6 @@
 """Read the pixels of one window as float32 with their validity."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -34,6 +34,10 @@ class Chip:
 
     image: FloatImage
     valid: BoolMask
+
+
+def _new(shape: tuple[int, ...]) -> FloatImage:
+    return np.empty(shape, np.float32)
 
 
 class _Storage(NamedTuple):
@@ -71,12 +75,23 @@ def whole(dataset: DatasetReader) -> Window:
     return Window(0, 0, dataset.width, dataset.height)
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How pixels are read.
+
+    Attributes:
+        bands: 1-based band indexes, in the order the model wants; a band tagged as alpha that is among them is data.
+        fill: One value a band, put where the pixel is invalid: the training mean, which normalisation turns into 0.
+        nodata: A further value that means "no data", for files that do not say so themselves.
+    """
+
+    bands: Sequence[int]
+    fill: Sequence[float]
+    nodata: float | None = None
+
+
 def read_chip(
-    dataset: DatasetReader,
-    window: Window,
-    bands: Sequence[int],
-    fill: Sequence[float],
-    nodata: float | None = None,
+    dataset: DatasetReader, window: Window, reading: Reading, memory: Callable[[tuple[int, ...]], FloatImage] = _new
 ) -> Chip:
     """The chip of a window.
 
@@ -86,32 +101,32 @@ def read_chip(
     Args:
         dataset: An open raster; its handle must belong to this thread.
         window: Inside the raster.
-        bands: 1-based band indexes, in the order the model wants; a band tagged as alpha that is among them is data.
-        fill: One value a band, put where the pixel is invalid: the training mean, which normalisation turns into 0.
-        nodata: A further value that means "no data", for files that do not say so themselves.
+        reading: Which bands, and what an invalid pixel is.
+        memory: Gives an array of a shape for the image; what it held does not matter.
 
     Raises:
         RasterError: The window's pixels cannot be read, as in a truncated file, or are complex numbers.
     """
-    storage = _storage(dataset)
+    bands, storage = reading.bands, _storage(dataset)
     stored = {storage.dtypes[band - 1] for band in bands}
     # GDAL converts while it copies from its cache, which costs nothing; nodata is compared before anything is rounded.
-    wanted = np.float32 if stored <= _EXACT_IN_FLOAT32 else None
+    image = memory((len(bands), window.height, window.width))
     try:
-        pixels = dataset.read(list(bands), window=window, out_dtype=wanted)
+        pixels = dataset.read(list(bands), window=window, out=image if stored <= _EXACT_IN_FLOAT32 else None)
         valid = _unmasked(dataset, window, bands)
     except RasterioError as error:
         raise unreadable(dataset, window, error) from error
     for band, values in zip(bands, pixels, strict=True):
-        for missing in (storage.nodata[band - 1], nodata):
+        for missing in (storage.nodata[band - 1], reading.nodata):
             if missing is not None:
                 valid &= values != missing
-    with np.errstate(over="ignore"):  # float64 that float32 cannot hold becomes infinite, hence invalid
-        image = pixels.astype(np.float32, copy=False)
+    if pixels is not image:
+        with np.errstate(over="ignore"):  # float64 that float32 cannot hold becomes infinite, hence invalid
+            image[...] = pixels
     if any(dtype.startswith("float") for dtype in stored):
         valid &= np.isfinite(image).all(axis=0)
     if not valid.all():
-        for band, value in zip(image, fill, strict=True):
+        for band, value in zip(image, reading.fill, strict=True):
             band[~valid] = value
     return Chip(image, valid)
 

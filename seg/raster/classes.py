@@ -1,5 +1,7 @@
 """Read class rasters (maps and masks): other, cropland, or no value; whatever else they hold is refused."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
@@ -15,6 +17,7 @@ NAMED_VALUES = 5
 """An error names at most so many of the values it found: a probability map has hundreds."""
 
 
+@lru_cache(maxsize=256)
 def class_band(dataset: DatasetReader, labels: LabelMapping = PLAIN_LABELS) -> int:
     """The one band of a class map or mask, counted from 1; an alpha band beside it only masks.
 

@@ -1,6 +1,6 @@
 """Training, validation and test of a cropland network."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -18,6 +18,7 @@ from seg.losses.mixture import CroplandLoss
 from seg.metrics import binary_metrics
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
+from seg.models.recomputation import recompute_in_backward
 from seg.models.stages import backbone_stages
 from seg.tasks.accumulation import Accumulation, GroupScaling
 from seg.tasks.optimizers import OptimizerConfig, build_optimizer
@@ -39,6 +40,8 @@ class CroplandTask(L.LightningModule):
             image that has any the same (scene).
         threshold: Probability above which a pixel counts as cropland in the scores of training, 0 to 1.
         calibration: What a package takes from the validation of its weights.
+        gradient_checkpointing: Compute the insides of the network's blocks again in the backward pass instead of
+            keeping them: less memory, more time, the same weights.
 
     Attributes:
         total_steps: Optimiser steps of the whole run, for the schedule, where a callback changes how many batches make
@@ -60,6 +63,7 @@ class CroplandTask(L.LightningModule):
         accumulation: Accumulation = "area",
         threshold: float = 0.5,
         calibration: CalibrationConfig = CalibrationConfig(),
+        gradient_checkpointing: bool = False,
     ) -> None:
         super().__init__()
         if not 0 <= threshold <= 1:
@@ -84,6 +88,8 @@ class CroplandTask(L.LightningModule):
             }
         )
         self.model = build_model(model, bands)
+        if gradient_checkpointing:
+            recompute_in_backward(self.model)
         self.optimizer_config = optimizer
         self.schedule = schedule
         self.group_scaling = GroupScaling(accumulation)
@@ -221,9 +227,17 @@ class CroplandTask(L.LightningModule):
         image, mask = batch["image"], batch["mask"]
         logits, boundary = self.model.heads(image)
         loss: Tensor = self.loss(logits, mask, boundary)
-        self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(image))
+        # Lightning averages these counts over the processes, and rounds: so each counts for all of them.
+        processes = self.trainer.world_size
+        count = _counted(batch) * processes
+        self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=count, sync_dist=True)
         if metrics is not None:
             metrics.update(logits.sigmoid().squeeze(1), mask)
-            self.histogram.update(logits, mask, batch_idx)
-            self.log_dict(metrics, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(image))
+            self.histogram.update(logits, mask, batch_idx * processes + self.trainer.global_rank)
+            self.log_dict(metrics, on_step=False, on_epoch=True, prog_bar=True, batch_size=count)
         return loss
+
+
+def _counted(batch: Mapping[str, Any]) -> int:
+    """The images of a batch that count: what only keeps a process in step with others has no name."""
+    return sum(map(bool, batch["name"])) if "name" in batch else len(batch["image"])

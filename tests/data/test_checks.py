@@ -13,6 +13,7 @@ from seg.data.checks import (
     LabelCounts,
     check_scene,
     count_labels,
+    require_any_label,
     require_both_classes,
     require_loadable,
 )
@@ -121,3 +122,9 @@ def test_a_split_without_one_of_the_classes_is_refused_with_its_counts(other: in
 
 def test_classes_may_lie_in_different_scenes() -> None:
     require_both_classes(Path("data"), [LabelCounts(1, 0, 0), LabelCounts(0, 1, 0)])
+
+
+def test_a_held_out_split_without_any_label_is_refused() -> None:
+    require_any_label(Path("data"), [LabelCounts(0, 0, 9), LabelCounts(0, 1, 8)])
+    with pytest.raises(DatasetError, match="2 held-out scenes have no pixel with a label, only 18"):
+        require_any_label(Path("data"), [LabelCounts(0, 0, 9), LabelCounts(0, 0, 9)])

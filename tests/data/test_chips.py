@@ -10,12 +10,13 @@ import torch
 
 from seg.data.catalogue import Scene
 from seg.data.chips import ChipConfig, Extent, RandomChips
-from seg.data.datasets import Reading, SampleKey
+from seg.data.datasets import SampleKey
 from seg.data.handles import OpenRasters
 from seg.data.mixing import MixingConfig
 from seg.data.transforms import Augmentation, AugmentationConfig
 from seg.errors import ConfigError
 from seg.labels import CROPLAND, IGNORE
+from seg.raster.chips import Reading
 
 WriteRaster = Callable[..., Path]
 READING = Reading(bands=[1, 2], fill=[5.0, 6.0])

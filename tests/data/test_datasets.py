@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from seg.data.catalogue import Scene
-from seg.data.datasets import Example, Reading, Sample, SampleKey, SceneDataset
+from seg.data.datasets import Example, Sample, SampleKey, SceneDataset
 from seg.errors import RasterError
 from seg.labels import IGNORE
+from seg.raster.chips import Reading
 
 WriteRaster = Callable[..., Path]
 READING = Reading(bands=[2, 1], fill=[7.5, 3.5], nodata=99)

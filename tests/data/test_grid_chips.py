@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from seg.data.catalogue import Scene
 from seg.data.chips import Extent
-from seg.data.datasets import Reading
 from seg.data.grid_chips import GridChips, grid_chips
 from seg.labels import IGNORE
+from seg.raster.chips import Reading
 
 SCENE = Scene(Path("image.tif"), Path("mask.tif"), 0)
 

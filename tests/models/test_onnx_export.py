@@ -40,13 +40,25 @@ def test_metadata_is_kept(session: onnxruntime.InferenceSession) -> None:
     assert (kept["bands"], kept["threshold"]) == ("red, nir", "0.5")
 
 
-def test_an_image_goes_in_and_a_probability_comes_out(session: onnxruntime.InferenceSession) -> None:
+def test_an_image_goes_in_and_logits_come_out(session: onnxruntime.InferenceSession) -> None:
     assert [entry.name for entry in session.get_inputs()] == ["image"]
-    assert [entry.name for entry in session.get_outputs()] == ["probability"]
+    assert [entry.name for entry in session.get_outputs()] == ["logits"]
     image = 1500 + 500 * torch.randn(1, BANDS, 9, 14)
-    (probability,) = session.run(None, {"image": image.numpy()})
-    assert probability.shape == (1, 1, 9, 14)
-    assert 0 <= probability.min() < probability.max() <= 1
+    (logits,) = session.run(None, {"image": image.numpy()})
+    assert logits.shape == (1, 1, 9, 14)
+    assert logits.min() < 0 < logits.max()
+
+
+def test_a_boundary_head_is_a_second_output(tmp_path: Path) -> None:
+    model = Segmenter(one_layer().normalization, nn.Conv2d(BANDS, 2, 3, padding=1), stride=4).eval()
+    export_onnx(model, BANDS, tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    image = 1500 + 500 * torch.randn(1, BANDS, 6, 11)
+    cropland, boundary = session.run(["logits", "boundary"], {"image": image.numpy()})
+    with torch.inference_mode():
+        heads = model.heads(image)
+    torch.testing.assert_close(torch.from_numpy(cropland), heads.cropland, atol=1e-4, rtol=0)
+    torch.testing.assert_close(torch.from_numpy(boundary), heads.boundary, atol=1e-4, rtol=0)
 
 
 def test_bands_are_fixed_in_the_file(session: onnxruntime.InferenceSession) -> None:

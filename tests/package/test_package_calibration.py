@@ -14,16 +14,16 @@ from seg.calibration.scaling import Scaling
 from seg.checkpoint import Checkpoint, load_checkpoint, read_checkpoint
 from seg.cli import main
 from seg.errors import ConfigError, PackageError, RasterError
-from seg.inference.backends import TorchBackend
 from seg.inference.plan import Plan
 from seg.inference.predictor import Predictor
 from seg.inference.scene import predict_scene
 from seg.inference.settings import PredictionSettings
+from seg.inference.torch_backend import TorchBackend
 from seg.labels import CROPLAND
 from seg.package.description import DESCRIPTION, ModelPackage
 from seg.package.read import load_model, read_package
 from seg.package.write import write_package
-from seg.raster.chips import read_chip, whole
+from seg.raster.chips import Reading, read_chip, whole
 from seg.raster.store import partial_folder
 from tiny_run import write_config
 
@@ -32,9 +32,14 @@ MakeDataset = Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, make_dataset: MakeDataset) -> Path:
-    """The folder of a training that chose its threshold for F1."""
+    """The folder of a training that chose its threshold for F1, on labels of which every tenth is wrong."""
     folder = tmp_path_factory.mktemp("trained")
     config = write_config(folder, make_dataset)
+    for path in (folder / "data" / "masks").iterdir():
+        with rasterio.open(path, "r+") as mask:
+            labels = mask.read(1)
+            labels.flat[::10] ^= CROPLAND
+            mask.write(labels, 1)
     words = ["--model.calibration.threshold=f1", "--trainer.max_epochs=6", "--model.optimizer.learning_rate=0.01"]
     assert main(["fit", f"--config={config}", *words]) == 0
     return folder
@@ -71,7 +76,7 @@ def test_a_scene_is_mapped_with_them(trained: Path, checkpoint: Checkpoint, tmp_
     package = write_package(checkpoint, tmp_path / "model")
     scene = trained / "data" / "images" / "scene_0.tif"
     with rasterio.open(scene) as dataset, torch.inference_mode():
-        chip = read_chip(dataset, whole(dataset), package.bands, package.mean, None)
+        chip = read_chip(dataset, whole(dataset), Reading(package.bands, package.mean))
         logits = load_model(tmp_path / "model", package)(torch.from_numpy(chip.image)[None])
     own = package.temperature, package.bias, package.threshold
     for temperature, bias, threshold in (own, (3.0, -0.7, 0.55), (1.0, 0.0, 0.5)):

@@ -8,7 +8,7 @@ from rasterio import Affine
 
 from seg.errors import RasterError
 from seg.raster.band_stack import band_files, write_band_stack
-from seg.raster.chips import read_chip, whole
+from seg.raster.chips import Reading, read_chip, whole
 from seg.raster.grid import open_raster, read_grid, require_same_grid
 
 WriteRaster = Callable[..., Path]
@@ -30,7 +30,7 @@ def bands(write_raster: WriteRaster, tmp_path: Path) -> dict[str, np.ndarray]:
 def test_pixels_and_validity_of_a_chip_are_those_of_the_files(bands: dict[str, np.ndarray], tmp_path: Path) -> None:
     write_band_stack(tmp_path / "scene.vrt", band_files(tmp_path / "bands"))
     with open_raster(tmp_path / "scene.vrt") as scene:
-        chip = read_chip(scene, whole(scene), [3, 1, 2], FILL)
+        chip = read_chip(scene, whole(scene), Reading([3, 1, 2], FILL))
     wanted = np.stack([bands[name] for name in ("B10", "B2", "B3")])
     valid = (wanted > 0).all(axis=0)
     np.testing.assert_array_equal(chip.valid, valid)

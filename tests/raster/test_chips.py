@@ -8,7 +8,7 @@ from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
 from seg.errors import RasterError
-from seg.raster.chips import Chip, read_band, read_chip, whole
+from seg.raster.chips import Chip, Reading, read_band, read_chip, whole
 from seg.raster.grid import open_raster
 
 WriteRaster = Callable[..., Path]
@@ -17,7 +17,7 @@ RGBA = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
 
 def chip_of(path: Path, bands: int = 1, nodata: float | None = None) -> Chip:
     with open_raster(path) as dataset:
-        return read_chip(dataset, whole(dataset), range(1, bands + 1), [-1.0] * bands, nodata)
+        return read_chip(dataset, whole(dataset), Reading(range(1, bands + 1), [-1.0] * bands, nodata))
 
 
 def ones(bands: int, dtype: npt.DTypeLike = np.uint8) -> npt.NDArray[np.generic]:
@@ -46,7 +46,7 @@ def test_raster_that_declares_nothing_is_valid_throughout(write_raster: WriteRas
 def test_bands_come_in_the_order_asked_for(write_raster: WriteRaster, tmp_path: Path) -> None:
     pixels = ones(3) * np.array([1, 2, 3], dtype=np.uint8)[:, None, None]
     with open_raster(write_raster(tmp_path / "a.tif", pixels)) as dataset:
-        chip = read_chip(dataset, whole(dataset), [3, 1], [0, 0])
+        chip = read_chip(dataset, whole(dataset), Reading([3, 1], [0, 0]))
 
     assert chip.image[:, 0, 0].tolist() == [3, 1]
 
@@ -54,7 +54,7 @@ def test_bands_come_in_the_order_asked_for(write_raster: WriteRaster, tmp_path: 
 def test_only_the_windows_pixels_come(write_raster: WriteRaster, tmp_path: Path) -> None:
     pixels = np.arange(30, dtype=np.uint8).reshape(5, 6)
     with open_raster(write_raster(tmp_path / "a.tif", pixels)) as dataset:
-        chip = read_chip(dataset, Window(2, 1, 3, 2), [1], [0])
+        chip = read_chip(dataset, Window(2, 1, 3, 2), Reading([1], [0]))
 
     np.testing.assert_array_equal(chip.image[0], pixels[1:3, 2:5])
 
@@ -157,7 +157,7 @@ def test_invalid_pixels_hold_the_fill_value_of_their_band(write_raster: WriteRas
     pixels = ones(2)
     pixels[0, 0, 1] = 0
     with open_raster(write_raster(tmp_path / "a.tif", pixels, nodata=0)) as dataset:
-        chip = read_chip(dataset, whole(dataset), [1, 2], [0.25, 40.0])
+        chip = read_chip(dataset, whole(dataset), Reading([1, 2], [0.25, 40.0]))
 
     assert chip.image[:, 0, 1].tolist() == [0.25, 40.0]
     assert (chip.image[:, with_hole()] == 1).all()
@@ -168,7 +168,7 @@ def test_complex_numbers_are_refused(write_raster: WriteRaster, tmp_path: Path) 
         open_raster(write_raster(tmp_path / "radar.tif", np.ones((2, 2), dtype=np.complex64))) as dataset,
         pytest.raises(RasterError, match=r"radar\.tif: holds complex numbers \(complex64\), wanted real ones"),
     ):
-        read_chip(dataset, whole(dataset), [1], [0])
+        read_chip(dataset, whole(dataset), Reading([1], [0]))
 
 
 @pytest.fixture
@@ -186,7 +186,7 @@ def test_truncated_image_is_named_when_its_missing_pixels_are_read(truncated: Pa
         open_raster(truncated) as dataset,
         pytest.raises(RasterError, match=r"half\.tif: pixels at row 96, column 0 cannot be read .* truncated"),
     ):
-        read_chip(dataset, Window(0, 96, 128, 32), [1, 2], [0, 0])
+        read_chip(dataset, Window(0, 96, 128, 32), Reading([1, 2], [0, 0]))
 
 
 def test_truncated_band_is_named_when_its_missing_pixels_are_read(truncated: Path) -> None:
@@ -208,7 +208,7 @@ def test_an_alpha_band_that_is_read_is_data(write_raster: WriteRaster, tmp_path:
     pixels[3, 0, 0] = 0
     path = write_raster(tmp_path / "rgbn.tif", pixels, meanings=RGBA)
     with open_raster(path) as dataset:
-        chip = read_chip(dataset, whole(dataset), [1, 2, 3, 4], [0.0] * 4)
+        chip = read_chip(dataset, whole(dataset), Reading([1, 2, 3, 4], [0.0] * 4))
     assert chip.valid.all()
     assert chip.image[3, 0, 0] == 0
 
@@ -217,5 +217,5 @@ def test_a_mask_file_counts_beside_an_alpha_band_that_is_read(write_raster: Writ
     mask = np.array([[True, False, True]])
     path = write_raster(tmp_path / "rgbn.tif", np.full((4, 1, 3), 9, np.uint8), meanings=RGBA, mask=mask)
     with open_raster(path) as dataset:
-        chip = read_chip(dataset, whole(dataset), [1, 2, 3, 4], [0.0] * 4)
+        chip = read_chip(dataset, whole(dataset), Reading([1, 2, 3, 4], [0.0] * 4))
     np.testing.assert_array_equal(chip.valid, mask)

@@ -9,7 +9,7 @@ from rasterio import Affine
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
-from seg.raster.chips import read_chip, whole
+from seg.raster.chips import Reading, read_chip, whole
 from seg.raster.grid import open_raster
 from seg.raster.window_vrt import GDAL_TYPES, write_window_vrt
 
@@ -33,7 +33,8 @@ def cut(source: Path, folder: Path) -> Path:
 def assert_same_chip(source: Path, vrt: Path, bands: list[int]) -> None:
     fill = [-1.0] * len(bands)
     with open_raster(source) as whole_scene, open_raster(vrt) as part:
-        wanted, got = read_chip(whole_scene, WINDOW, bands, fill), read_chip(part, whole(part), bands, fill)
+        reading = Reading(bands, fill)
+        wanted, got = read_chip(whole_scene, WINDOW, reading), read_chip(part, whole(part), reading)
     assert 0 < wanted.valid.sum() < wanted.valid.size
     np.testing.assert_array_equal(got.image, wanted.image)
     np.testing.assert_array_equal(got.valid, wanted.valid)

@@ -13,6 +13,7 @@ from rasterio.windows import Window
 from seg.data.checks import LabelCounts
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.raster.chips import BoolMask, ByteMask, Chip, read_chip
+from seg.raster.chips import Reading as PixelReading
 from seg.raster.classes import read_classes
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 from seg.raster.windows import window_grid
@@ -104,7 +105,7 @@ def summarise_pixels(image: DatasetReader, mask: DatasetReader | None, reading: 
     tally = _Tally(image.height, image.width, len(reading.bands))
     nothing = [0.0] * len(reading.bands)
     for window in window_grid(image.height, image.width, READ_SIZE, READ_SIZE):
-        chip = read_chip(image, window, reading.bands, nothing, reading.nodata)
+        chip = read_chip(image, window, PixelReading(reading.bands, nothing, reading.nodata))
         tally.add(window, chip, None if mask is None else read_classes(mask, window, reading.labels))
     return tally.summary(labelled=mask is not None)
 

@@ -12,11 +12,12 @@ from rasterio import Affine
 from seg.data.catalogue import Scene, read_catalogue
 from seg.data.checks import check_scene, count_labels
 from seg.data.datamodule import CroplandDataModule
-from seg.data.datasets import Reading, read_sample
+from seg.data.datasets import read_sample
 from seg.data.splitting.rule import SplitRule
 from seg.data.splitting.run import split_dataset
 from seg.errors import DatasetError
 from seg.labels import IGNORE
+from seg.raster.chips import Reading
 from seg.raster.grid import read_grid
 
 MakeDataset = Callable[..., Path]

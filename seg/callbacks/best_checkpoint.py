@@ -1,0 +1,43 @@
+"""Keep the checkpoints with the best scores."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import lightning as L
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
+
+from seg.checkpointing.atomic_io import write_failure
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Lightning's ModelCheckpoint, which also takes it well if a checkpoint cannot be written.
+
+    Lightning would hold the score of a file that is not there for the best, and remove the file before.
+    """
+
+    def _save_topk_checkpoint(self, trainer: L.Trainer, monitor_candidates: dict[str, Tensor]) -> None:
+        with self._unless_written():
+            super()._save_topk_checkpoint(trainer, monitor_candidates)
+
+    def _save_last_checkpoint(self, trainer: L.Trainer, monitor_candidates: dict[str, Tensor]) -> None:
+        with self._unless_written():
+            super()._save_last_checkpoint(trainer, monitor_candidates)
+
+    def _save_checkpoint(self, trainer: L.Trainer, filepath: str) -> None:
+        super()._save_checkpoint(trainer, filepath)
+        if trainer.strategy.broadcast(write_failure(trainer) is not None):  # the first process alone writes
+            raise _NotWrittenError
+
+    @contextmanager
+    def _unless_written(self) -> Iterator[None]:
+        """Where no file comes of it, be as before."""
+        before = {**vars(self), "best_k_models": dict(self.best_k_models)}
+        try:
+            yield
+        except _NotWrittenError:
+            vars(self).update(before)
+
+
+class _NotWrittenError(Exception):
+    """A checkpoint was not written."""

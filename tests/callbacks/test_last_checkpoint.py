@@ -1,0 +1,77 @@
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import lightning as L
+import pytest
+
+from resume_runs import SIZES, Case
+from seg.callbacks.last_checkpoint import LastCheckpoint
+from seg.checkpointing.atomic_io import AtomicCheckpointIO
+from seg.errors import ConfigError
+
+Written = list[tuple[int, int]]
+
+
+@pytest.fixture(scope="module")
+def root(make_dataset: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_dataset(tmp_path_factory.mktemp("data") / "data", sizes=SIZES)
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> Written:
+    """Batches of the epoch and steps of the run behind each `last.ckpt`."""
+    found: Written = []
+    save = AtomicCheckpointIO.save_checkpoint
+
+    def note(self: AtomicCheckpointIO, checkpoint: dict[str, Any], path: str | Path, **more: object) -> None:
+        if Path(path).name == "last.ckpt":
+            progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]
+            found.append((progress["processed"], checkpoint["global_step"]))
+        save(self, checkpoint, path, **more)
+
+    monkeypatch.setattr(AtomicCheckpointIO, "save_checkpoint", note)
+    return found
+
+
+def test_no_checkpoint_lies_between_the_batches_of_a_step(root: Path, tmp_path: Path, written: Written) -> None:
+    Case(root, trainer={"accumulate_grad_batches": 3}, every_steps=1).run(tmp_path)
+    assert written == [(3, 1), (6, 2), (7, 3), (3, 4), (6, 5), (7, 6)]
+
+
+def test_nor_right_after_resuming_from_one(root: Path, tmp_path: Path, written: Written) -> None:
+    case = Case(root, trainer={"accumulate_grad_batches": 3}, every_steps=2)
+    last = case.run(tmp_path, kill_at=8)
+    assert written == [(6, 2), (7, 3)]
+    case.run(tmp_path, resumed=last)
+    assert written == [(6, 2), (7, 3), (3, 4), (7, 6)]
+
+
+def test_minutes_count_from_the_last_one(
+    root: Path, tmp_path: Path, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(1000))
+    fake = SimpleNamespace(monotonic=lambda: 60.0 * next(clock))
+    monkeypatch.setattr("seg.callbacks.last_checkpoint.time", fake)
+    callback = LastCheckpoint(dirpath=str(tmp_path), every_minutes=2)
+    monkeypatch.setattr("resume_runs.LastCheckpoint", lambda **_: callback)
+    Case(root, trainer={"max_epochs": 1}).run(tmp_path)
+    # A minute passes at each look at the clock: at its start, after each batch but the last, after each file.
+    assert written == [(2, 2), (4, 4), (6, 6), (7, 7)]
+
+
+def test_leftovers_of_a_killed_training_are_deleted(tmp_path: Path) -> None:
+    (tmp_path / ".last.ckpt.0a1b.partial").touch()
+    (tmp_path / "best.ckpt").touch()
+    trainer = L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, default_root_dir=tmp_path)
+    LastCheckpoint(dirpath=str(tmp_path)).setup(trainer, L.LightningModule(), "validate")
+    assert len(list(tmp_path.iterdir())) == 2
+    LastCheckpoint(dirpath=str(tmp_path)).setup(trainer, L.LightningModule(), "fit")
+    assert [path.name for path in tmp_path.iterdir()] == ["best.ckpt"]
+
+
+@pytest.mark.parametrize(("name", "value"), [("every_minutes", 0), ("every_minutes", float("nan")), ("every_steps", 0)])
+def test_numbers_that_cannot_work_are_refused(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=rf"last_checkpoint\.{name} is {value:g}; wanted"):
+        LastCheckpoint(**{name: value})  # type: ignore[arg-type]

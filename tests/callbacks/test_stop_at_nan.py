@@ -1,0 +1,65 @@
+"""A loss that is no number ends the training before a step is taken with it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from seg.callbacks.stop_at_nan import StopAtNan
+from seg.errors import TrainingError
+from warm_runs import SIDES, SceneModule, Scenes, example, new_task, new_trainer
+
+
+def data_with(value: float) -> SceneModule:
+    """Scenes of which one has a pixel of this value."""
+    examples = [example(*side, index) for index, side in enumerate(SIDES)]
+    examples[4]["image"][0, 3, 3] = value
+    return SceneModule(Scenes(examples))
+
+
+@pytest.mark.parametrize("length", [1, 3])
+def test_the_sample_is_named_and_kept_and_the_weights_stay_as_they_were(tmp_path: Path, length: int) -> None:
+    task = new_task()
+    trainer = new_trainer([StopAtNan()], default_root_dir=tmp_path, accumulate_grad_batches=length)
+    with pytest.raises(TrainingError) as raised:
+        trainer.fit(task, datamodule=data_with(float("inf")))
+    message = str(raised.value)
+    assert message.startswith(f"epoch 1, step {trainer.global_step + 1}: the loss of scene_4 is no finite number")
+    assert "--data.nodata" in message
+    assert "\n" not in message
+    assert all(parameter.isfinite().all() for parameter in task.parameters())
+    (path,) = (tmp_path / "nan_batch").iterdir()
+    assert str(path) in message
+    with np.load(path, allow_pickle=False) as kept:
+        assert kept["name"].tolist() == ["scene_4"]
+        assert kept["image"].shape == (1, 2, *SIDES[4])
+        assert np.isinf(kept["image"][0, 0, 3, 3])
+        assert kept["mask"].shape == (1, *SIDES[4])
+
+
+def test_weights_that_were_spoilt_before_are_not_blamed_on_the_sample(tmp_path: Path) -> None:
+    task = new_task()
+
+    class Spoil(StopAtNan):
+        def on_before_optimizer_step(self, trainer: object, *_: object) -> None:
+            if trainer.global_step == 2:
+                task.model.network.head.weight.grad.fill_(torch.nan)
+
+    with pytest.raises(TrainingError, match=r"step 4: .* no numbers before, since the step with scene_\d; try a lower"):
+        new_trainer([Spoil()], default_root_dir=tmp_path).fit(task, datamodule=SceneModule())
+
+
+def test_a_large_learning_rate_is_said_to_be_one(tmp_path: Path) -> None:
+    task = new_task()
+    with torch.no_grad():
+        task.model.network.head.weight.fill_(3e38)
+    with pytest.raises(TrainingError, match=r"try a lower --model\.optimizer\.learning_rate, more --warmup\.steps"):
+        new_trainer([StopAtNan()], default_root_dir=tmp_path).fit(task, datamodule=SceneModule())
+
+
+def test_a_training_that_goes_well_is_left_alone(tmp_path: Path) -> None:
+    trainer = new_trainer([StopAtNan()], default_root_dir=tmp_path, max_epochs=1)
+    trainer.fit(new_task(), datamodule=SceneModule())
+    assert trainer.global_step == len(SIDES)
+    assert not (tmp_path / "nan_batch").exists()

@@ -1,0 +1,103 @@
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import lightning as L
+import pytest
+import torch
+from lightning.pytorch.plugins.io import AsyncCheckpointIO
+
+from seg.checkpointing.atomic_io import AtomicCheckpointIO, remove_leftovers, with_atomic_io
+
+WEIGHTS = {"state_dict": {"a": torch.arange(5000.0)}}
+SLOW_WRITER = """
+import os, sys, time
+import torch
+from seg.checkpointing.atomic_io import AtomicCheckpointIO
+
+def slow(number):
+    print("written, not yet on the disk", flush=True)
+    time.sleep(60)
+
+os.fsync = slow
+AtomicCheckpointIO().save_checkpoint({"state_dict": {"a": torch.zeros(5000)}}, sys.argv[1])
+"""
+
+
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """As if the disk were full after so many bytes of a file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_what_is_written_can_be_read_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "last.ckpt"
+    files = AtomicCheckpointIO()
+    files.save_checkpoint(WEIGHTS, str(path))
+    assert torch.equal(files.load_checkpoint(path, weights_only=True)["state_dict"]["a"], WEIGHTS["state_dict"]["a"])
+    assert [found.name for found in path.parent.iterdir()] == ["last.ckpt"]
+    files.remove_checkpoint(path)
+    assert not path.exists()
+
+
+def test_a_process_killed_while_it_writes_leaves_the_checkpoint_before(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint(WEIGHTS, path)
+    before = path.read_bytes()
+    command = [sys.executable, "-c", SLOW_WRITER, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        [temporary] = [found for found in tmp_path.iterdir() if found != path]
+        process.send_signal(signal.SIGKILL)
+    assert temporary.stat().st_size > 5000
+    assert path.read_bytes() == before
+    remove_leftovers(tmp_path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("size", [0, 1, 4096, 15000])
+def test_a_full_disk_leaves_the_checkpoint_before_and_is_said_in_one_line(
+    tmp_path: Path, size: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, files = tmp_path / "last.ckpt", AtomicCheckpointIO()
+    files.save_checkpoint(WEIGHTS, path)
+    before = path.read_bytes()
+    with files_up_to(size):
+        files.save_checkpoint(WEIGHTS, path)
+    assert files.failure is not None
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+    assert capsys.readouterr().err == f"note: {path}: File too large; training goes on without this checkpoint\n"
+    files.save_checkpoint(WEIGHTS, path)
+    assert files.failure is None
+
+
+def test_a_training_that_cannot_write_at_all_does_not_begin(tmp_path: Path, unwritable: Path) -> None:
+    with pytest.raises(OSError, match=r"last\.ckpt") as caught:
+        AtomicCheckpointIO().save_checkpoint(WEIGHTS, unwritable / "last.ckpt")
+    assert "\n" not in str(caught.value)
+    with files_up_to(10), pytest.raises(OSError, match=r"File too large: .*last\.ckpt"):
+        AtomicCheckpointIO().save_checkpoint(WEIGHTS, tmp_path / "last.ckpt")
+
+
+def test_a_plugin_of_the_users_own_stays() -> None:
+    own, other = AsyncCheckpointIO(AtomicCheckpointIO()), object()
+    assert [type(one) for one in with_atomic_io(None)] == [AtomicCheckpointIO]
+    assert with_atomic_io(own) == [own]
+    assert with_atomic_io([other, own]) == [other, own]
+    assert [type(one) for one in with_atomic_io(other)] == [object, AtomicCheckpointIO]
+
+
+def test_the_trainer_writes_with_it(tmp_path: Path) -> None:
+    trainer = L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, plugins=with_atomic_io(None))
+    assert isinstance(trainer.strategy.checkpoint_io, AtomicCheckpointIO)

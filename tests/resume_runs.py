@@ -1,0 +1,139 @@
+"""Trainings of a second that stop, go on from their last checkpoint, and should end as one that never stopped."""
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from seg.callbacks.best_checkpoint import BestCheckpoint
+from seg.callbacks.exact_resume import ExactResume
+from seg.callbacks.last_checkpoint import LastCheckpoint
+from seg.checkpointing.atomic_io import AtomicCheckpointIO
+from seg.data.datamodule import CroplandDataModule
+from seg.data.transforms import AugmentationConfig
+from seg.models.config import ModelConfig
+from seg.tasks.cropland import CroplandTask
+from tiny_run import TINY
+
+AUGMENTATION = AugmentationConfig(gain=0.1, noise=0.1, scale=0.3, rotation=15)
+NETWORK = ModelConfig(**TINY | {"dropout": 0.3})
+SIZES = ((16, 16), (20, 13), (9, 24), (17, 18), (24, 10), (12, 16), (16, 20), (10, 10), (14, 22))
+"""Of nine scenes; two are held out, so that an epoch has seven batches of one."""
+
+
+class Killed(Exception):  # noqa: N818  # an event of the test
+    """What stops a training here, as a signal would: nothing else is written."""
+
+
+class KillAt(L.Callback):
+    """Stop before a batch, counted from 0 over the run."""
+
+    def __init__(self, batch: int) -> None:
+        self.batch = batch
+
+    def on_train_batch_start(self, trainer: L.Trainer, *_: object) -> None:
+        if trainer.fit_loop.total_batch_idx == self.batch:
+            raise Killed
+
+
+class SigkillAt(KillAt):
+    """The same without mercy, for a process of its own."""
+
+    def on_train_batch_start(self, trainer: L.Trainer, *more: object) -> None:
+        try:
+            super().on_train_batch_start(trainer, *more)
+        except Killed:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dataclass
+class Case:
+    """A way to train, every object made anew for each run."""
+
+    root: Path
+    callbacks: Callable[[], list[L.Callback]] = list
+    task: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    trainer: dict[str, Any] = field(default_factory=dict)
+    best: dict[str, Any] = field(default_factory=dict)
+    every_steps: int | None = 2
+    seen: list[tuple[int, list[str], float]] = field(default_factory=list)
+
+    def run(self, folder: Path, kill_at: int | None = None, resumed: Path | None = None, seed: int = 1) -> Path:
+        """Train; gives the last checkpoint.
+
+        Args:
+            folder: For checkpoints.
+            kill_at: The batch before which it is killed.
+            resumed: The checkpoint to go on from.
+            seed: Of the state in which a process happens to begin; only a run from scratch starts with it.
+        """
+        torch.manual_seed(seed)
+        settings = {"augmentation": AUGMENTATION, "seed": 3, **self.data}
+        data = CroplandDataModule(root=self.root, **settings)
+        task = CroplandTask(bands=3, model=NETWORK, **self.task)
+        task.fill_normalization(data.statistics.mean, data.statistics.std)
+        last = LastCheckpoint(dirpath=str(folder), every_steps=self.every_steps)
+        wanted = {"filename": "best", "monitor": "val/iou", **self.best}
+        best = BestCheckpoint(folder, mode="max", enable_version_counter=False, **wanted)
+        stop = [] if kill_at is None else [KillAt(kill_at)]
+        quiet = dict.fromkeys(("logger", "enable_progress_bar", "enable_model_summary"), False)
+        settings = {"max_epochs": 2, "accelerator": "cpu", "num_sanity_val_steps": 0, **quiet, **self.trainer}
+        kept = [last] if settings.get("limit_val_batches") == 0 else [best, last]
+        callbacks = [*self.callbacks(), *stop, Sight(self.seen), ExactResume(), *kept]
+        trainer = L.Trainer(callbacks=callbacks, plugins=[AtomicCheckpointIO()], **settings)
+        try:
+            trainer.fit(task, data, ckpt_path=resumed, weights_only=True if resumed else None)
+        except Killed:
+            assert kill_at is not None
+        else:
+            assert kill_at is None
+        return folder / "last.ckpt"
+
+    def run_killed_at(self, folder: Path, *batches: int) -> Path:
+        """Train, killed before each of these batches and gone on from the last checkpoint with another process."""
+        resumed = None
+        for seed, batch in enumerate((*batches, None), start=1):
+            last = self.run(folder, batch, resumed, seed)
+            resumed = last
+        return last
+
+
+class Sight(L.Callback):
+    """Note what each batch holds: epoch, names, sum of pixels."""
+
+    def __init__(self, seen: list[tuple[int, list[str], float]]) -> None:
+        self.seen = seen
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: dict[str, Any], batch_idx: int
+    ) -> None:
+        self.seen.append((trainer.current_epoch, batch["name"], float(batch["image"].double().sum())))
+
+
+def content(path: Path) -> dict[str, Any]:
+    """A checkpoint but for what says when and where it was written, and for scores, which nothing trains on."""
+    found = torch.load(path, weights_only=True)
+    found["callbacks"] = {name: state for name, state in found["callbacks"].items() if "Checkpoint" not in name}
+    found["epochs"] = found.pop("loops")["fit_loop"]["epoch_progress"]["current"]
+    return {name: value for name, value in found.items() if name not in ("metrics", "calibration")}
+
+
+def differences(first: object, second: object, name: str = "") -> list[str]:
+    """The names of what is not equal to the bit."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        if first.keys() != second.keys():
+            return [f"{name}: {sorted(map(str, first.keys() ^ second.keys()))}"]
+        return [found for key in first for found in differences(first[key], second[key], f"{name}.{key}")]
+    if isinstance(first, list | tuple) and isinstance(second, list | tuple) and len(first) == len(second):
+        pairs = enumerate(zip(first, second, strict=True))
+        return [found for index, (one, other) in pairs for found in differences(one, other, f"{name}.{index}")]
+    if isinstance(first, Tensor) and isinstance(second, Tensor):
+        return [] if torch.equal(first, second) else [name]
+    return [] if first == second else [f"{name}: {first} and {second}"]

@@ -1,0 +1,99 @@
+"""Going on with `--ckpt_path=last`: after SIGKILL, and where the last checkpoint is damaged."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from resume_runs import SIZES, content, differences
+from seg.cli import main
+from tiny_run import TINY
+
+ROOT = Path(__file__).parents[1]
+EMA = {"class_path": "lightning.pytorch.callbacks.EMAWeightAveraging", "init_args": {"decay": 0.9}}
+SETTINGS: dict[str, Any] = {
+    "model": {"model": TINY | {"dropout": 0.3}, "optimizer": {"name": "sgd"}, "loss": {"dice": 1.0}},
+    "warmup": {"steps": 5},
+    "warmup_batch": {"steps": 4, "final": 2},
+    "warmup_layers": {"frozen_epochs": 1},
+    "warmup_data": {"share": 0.7, "epochs": 1},
+    "warmup_loss": {"epochs": 1.5},
+    "batch_norm": {"after": 0.5},
+    "last_checkpoint": {"every_steps": 1},
+    "panels": {"scenes": 0, "curves": False},
+    "tracking": {"tensorboard": False},
+}
+
+
+@pytest.fixture(scope="module")
+def root(make_dataset: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_dataset(tmp_path_factory.mktemp("data") / "data", sizes=SIZES)
+
+
+def write_run(folder: Path, root: Path, *callbacks: dict[str, Any]) -> Path:
+    """A configuration with all warm-ups that trains into `folder/run`."""
+    trainer = {
+        "default_root_dir": str(folder / "run"),
+        "max_epochs": 2,
+        "accelerator": "cpu",
+        "callbacks": [*callbacks],
+    }
+    data = {"root": str(root), "augmentation": {"gain": 0.1, "noise": 0.1}}
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump({**SETTINGS, "data": data, "trainer": trainer}))
+    return path
+
+
+def last_of(folder: Path) -> Path:
+    return folder / "run" / "checkpoints" / "last.ckpt"
+
+
+def test_a_process_killed_within_an_epoch_ends_as_one_that_never_was(root: Path, tmp_path: Path) -> None:
+    (whole := tmp_path / "whole").mkdir()
+    (killed := tmp_path / "killed").mkdir()
+    assert main(["fit", f"--config={write_run(whole, root, EMA)}"]) == 0
+
+    config = write_run(killed, root, EMA, {"class_path": "resume_runs.SigkillAt", "init_args": {"batch": 9}})
+    command = [sys.executable, str(ROOT / "scripts" / "train.py"), "fit", f"--config={config}"]
+    process = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT / "tests")}, capture_output=True)
+    assert process.returncode == -signal.SIGKILL, process.stderr.decode()
+    left = content(last_of(killed))
+    assert left["exact_resume"]["loader"]["epoch"] == 1
+    assert left["exact_resume"]["loader"]["batches"] > 0
+
+    assert main(["fit", f"--config={write_run(killed, root, EMA)}", "--ckpt_path=last"]) == 0
+    assert differences(content(last_of(killed)), content(last_of(whole))) == []
+
+
+def test_a_torn_last_checkpoint_is_said_and_the_one_before_taken(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write_run(tmp_path, root)
+    assert main(["fit", f"--config={config}"]) == 0
+    last = last_of(tmp_path)
+    whole = last.read_bytes()
+    last.write_bytes(whole[:-100])
+    capsys.readouterr()
+    assert main(["fit", f"--config={config}", "--ckpt_path=last", "--trainer.max_epochs=3"]) == 0
+    said = capsys.readouterr().err
+    assert f"note: {last}: damaged" in said
+    assert f"taking {last.with_name('best.ckpt')} instead" in said
+    assert content(last)["epoch"] == 2
+
+    for path in last.parent.iterdir():
+        path.write_bytes(whole[:-100])
+    assert main(["fit", f"--config={config}", "--ckpt_path=last"]) == 2
+    assert capsys.readouterr().err.strip().splitlines()[-1].startswith(f"error: {last}: damaged")
+
+
+def test_a_folder_for_checkpoints_holds_the_last_one_too(root: Path, tmp_path: Path) -> None:
+    words = [f"--config={write_run(tmp_path, root)}", f"--checkpoint.dirpath={tmp_path / 'kept'}"]
+    assert main(["fit", *words, "--trainer.max_epochs=1"]) == 0
+    assert main(["fit", *words, "--ckpt_path=last"]) == 0
+    assert {path.name for path in (tmp_path / "kept").iterdir()} == {"best.ckpt", "last.ckpt"}

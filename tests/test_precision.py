@@ -1,0 +1,59 @@
+"""Training in other precisions than 32 bits."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from seg.cli import main
+from seg.labels import CROPLAND, IGNORE, OTHER
+from seg.tasks.accumulation import GroupScaling
+from tiny_run import write_config
+
+WORDS = ("--trainer.max_epochs=1", "--trainer.logger=false", "--panels.scenes=0", "--panels.curves=false")
+
+
+def test_bfloat16_is_near_to_32_bits(
+    tmp_path: Path, make_dataset: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write_config(tmp_path, make_dataset)
+    losses = []
+    for precision in ("32", "bf16-mixed"):
+        words = [f"--trainer.precision={precision}", "--trainer.accumulate_grad_batches=2"]
+        words += ["--model.gradient_checkpointing=true"]
+        assert main(["fit", f"--config={config}", *WORDS, *words]) == 0
+        losses.append(float(capsys.readouterr().out.partition("train/loss ")[2].split()[0]))
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
+def test_float16_on_a_cpu_is_refused_in_one_line(
+    tmp_path: Path, make_dataset: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write_config(tmp_path, make_dataset)
+    assert main(["fit", f"--config={config}", *WORDS, "--trainer.precision=16-mixed"]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("note: ")]
+    assert line.startswith("error: trainer.precision is 16-mixed")
+    assert "bf16-mixed" in line
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_the_gradient_of_a_group_is_the_same_under_a_scaler() -> None:
+    layer, images = torch.nn.Conv2d(1, 1, 1), torch.randn(3, 1, 1, 8, 8)
+    masks = torch.full((3, 1, 8, 8), OTHER, dtype=torch.uint8)
+    masks[0, :, :4], masks[1, :, 2:] = CROPLAND, IGNORE
+    gradients = []
+    for scaler in (torch.amp.GradScaler("cpu", enabled=False), torch.amp.GradScaler("cpu", init_scale=2.0**12)):
+        layer.zero_grad()
+        optimizer, group = torch.optim.SGD(layer.parameters(), lr=0.0), GroupScaling("area")
+        for image, mask in zip(images, masks, strict=True):
+            loss = layer(image).square().mean()
+            scaler.scale(group.weighted(loss, mask, 3) / 3).backward()
+        # Lightning's order: unscale, then the task's hook, then clipping, then the step.
+        scaler.unscale_(optimizer)
+        group.finish(layer.parameters(), lambda number: number)
+        gradients.append([parameter.grad.clone() for parameter in layer.parameters()])
+        scaler.step(optimizer)
+    for plain, scaled in zip(*gradients, strict=True):
+        assert torch.allclose(plain, scaled, rtol=1e-6)
+        assert plain.abs().max() > 0

@@ -1,0 +1,60 @@
+"""Two processes train as one does that accumulates twice as many batches."""
+
+import csv
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from seg.checkpoint import load_checkpoint
+from seg.cli import main
+from tiny_run import write_config
+
+TOLERANCE = 1e-4
+SIZES = ((16, 16), (20, 13), (9, 24), (17, 18), (24, 10), (30, 11), (12, 12))
+WORDS = (
+    "--trainer.max_epochs=3",
+    "--trainer.gradient_clip_val=1",
+    "--trainer.log_every_n_steps=1",
+    "--model.model.dropout=0.3",
+    "--warmup.steps=2",
+    "--tracking.tensorboard=false",
+    "--panels.scenes=0",
+    "--panels.curves=false",
+)
+
+
+def rows(folder: Path) -> list[dict[str, float]]:
+    """The metrics of a run, line by line."""
+    with (folder / "metrics.csv").open() as file:
+        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+
+
+def test_scores_and_weights_are_those_of_one_process(tmp_path: Path, make_dataset: Callable[..., Path]) -> None:
+    config = write_config(tmp_path, make_dataset)
+    make_dataset(tmp_path / "data", sizes=SIZES)
+    one, two = tmp_path / "one", tmp_path / "two"
+    words = ["fit", f"--config={config}", *WORDS]
+    script = Path(__file__).parents[1] / "scripts" / "train.py"
+    parallel = ["--trainer.devices=2", "--trainer.strategy=ddp", "--trainer.accumulate_grad_batches=2"]
+    command = [sys.executable, str(script), *words, *parallel, f"--trainer.default_root_dir={two}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        # Meanwhile, here: five scenes are a step of four and a step of one, for which the second process has none.
+        assert main([*words, "--trainer.accumulate_grad_batches=4", f"--trainer.default_root_dir={one}"]) == 0
+        output, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors
+    assert output.count("epoch 1/3") == 1
+    assert not (tmp_path / "two.1").exists()
+    found, wanted = rows(two), rows(one)
+    assert sum("train/loss" in row for row in wanted) == 3
+    assert sum("learning_rate" in row for row in wanted) == 6
+    assert len(found) == len(wanted)
+    for row, other in zip(found, wanted, strict=True):
+        assert row == pytest.approx(other, abs=TOLERANCE)
+    weights = [load_checkpoint(folder / "checkpoints" / "last.ckpt")["state_dict"] for folder in (one, two)]
+    for name, value in weights[0].items():
+        if not name.endswith("num_batches_tracked"):
+            assert torch.allclose(weights[1][name], value, rtol=1e-3, atol=1e-3), name
