@@ -18,7 +18,7 @@ class CalibrationConfig:
     Args:
         temperature: Divide logits by the temperature that fits the labels best; false does not.
         bias: Add to the logits, after that, the bias that fits the labels best; false adds none. Either is left out
-            where, learnt from one half of the validation, it does not fit the other half better.
+            where, learnt from most of the validation, it does not fit the rest better.
         threshold: Where a package cuts the probability. keep: so that the same pixels are mapped as in the scores of
             training, those whose plain probability is above `model.threshold`; the default, since nothing is then tuned
             on the pixels that the scores are of. f1: where F1 is highest. area: where as much is mapped as is cropland,
@@ -41,8 +41,8 @@ class Calibration:
         f1_threshold: The one with the highest F1; None where not both labels occur.
         area_threshold: The one above which as many pixels lie as are cropland; None likewise.
         ece_before: Expected calibration error of the plain logits, 0 to 1.
-        ece_after: The same after calibration; fitted on one half of the samples and scored on the other, both ways.
-        cross_fitted: Whether there were two halves; fitted and scored on the same pixels otherwise.
+        ece_after: The same after calibration; of each part of the samples, with what was fitted on the others.
+        cross_fitted: Whether there were several parts; fitted and scored on the same pixels otherwise.
         labelled_share: Share of cropland among the labels, 0 to 1.
         mapped_share: Share of the same pixels above the threshold.
         pixels: How many labels there were.
@@ -68,28 +68,28 @@ class Calibration:
         return asdict(self)
 
 
-def calibrate(halves: Counts, config: CalibrationConfig, threshold: float) -> Calibration:
+def calibrate(parts: Counts, config: CalibrationConfig, threshold: float) -> Calibration:
     """The calibration that counted logits lead to.
 
     Args:
-        halves: (2, 2, BINS) pixels by half, label and bin of the logit.
+        parts: (P, 2, BINS) pixels by part of the samples, label and bin of the logit; P is PARTS, or any other number.
         config: What is wanted.
         threshold: That of the task for plain probabilities, which decides where it is to be kept or none can be chosen.
     """
-    counts: Counts = halves.sum(axis=0)
+    parts = parts[parts.any(axis=(1, 2))]
+    counts: Counts = parts.sum(axis=0)
     pixels = int(counts.sum())
-    asked, config = config, _proven(halves, config)
+    asked, config = config, _proven(parts, config)
     scaling, reason = _fit(counts, config)
     if (config.temperature, config.bias) != (asked.temperature, asked.bias):
         left_out = " and ".join(
             name for name in ("temperature", "bias") if getattr(asked, name) > getattr(config, name)
         )
-        reason = reason or f"no {left_out}: learnt from one half of the samples, it fits the other no better"
+        reason = reason or f"no {left_out}: learnt from some of the samples, it fits others no better"
     f1, area = best_f1_threshold(counts, scaling), unbiased_area_threshold(counts, scaling)
     kept = scaling.threshold(threshold)
     chosen = {"keep": kept, "f1": f1, "area": area}[config.threshold]
     used = kept if chosen is None else chosen
-    after, cross_fitted = _held_out_curve(halves, config)
     return Calibration(
         temperature=scaling.temperature,
         bias=scaling.bias,
@@ -97,8 +97,8 @@ def calibrate(halves: Counts, config: CalibrationConfig, threshold: float) -> Ca
         f1_threshold=f1,
         area_threshold=area,
         ece_before=expected_calibration_error(reliability_curve(counts)),
-        ece_after=expected_calibration_error(after),
-        cross_fitted=cross_fitted,
+        ece_after=expected_calibration_error(_held_out_curve(parts, config)),
+        cross_fitted=len(parts) > 1,
         labelled_share=int(counts[1].sum()) / max(pixels, 1),
         mapped_share=mapped_share(counts, used, scaling),
         pixels=pixels,
@@ -106,33 +106,28 @@ def calibrate(halves: Counts, config: CalibrationConfig, threshold: float) -> Ca
     )
 
 
-def _proven(halves: Counts, config: CalibrationConfig) -> CalibrationConfig:
-    """What of the wanted fits the labels best when each half is scored with what was learnt from the other.
+def _proven(parts: Counts, config: CalibrationConfig) -> CalibrationConfig:
+    """What of the wanted fits the labels best when each part is scored with what was learnt from the others.
 
-    The samples of a small validation differ so much that what fits one half may be far off for the other.
+    The samples of a small validation differ so much that what fits some may be far off for another.
     """
-    if not all(half.any() for half in halves):
+    if len(parts) < 2:
         return config
     ways = [(config.temperature, config.bias), (config.temperature, False), (False, config.bias), (False, False)]
     choices = [replace(config, temperature=temperature, bias=bias) for temperature, bias in dict.fromkeys(ways)]
-    first, second = halves
     losses = [
-        log_loss(first, _fit(second, choice).scaling) + log_loss(second, _fit(first, choice).scaling)
-        for choice in choices
+        sum(log_loss(part, _fit(parts.sum(axis=0) - part, choice).scaling) for part in parts) for choice in choices
     ]
     return choices[losses.index(min(losses))]
 
 
-def _held_out_curve(halves: Counts, config: CalibrationConfig) -> tuple[ReliabilityCurve, bool]:
-    """The curve after calibration, each half with that of the other, and whether both halves have pixels."""
-    first, second = halves
-    cross = bool(first.any() and second.any())
-    fitted_on = (second, first) if cross else (first + second, first + second)
+def _held_out_curve(parts: Counts, config: CalibrationConfig) -> ReliabilityCurve:
+    """The curve after calibration, each part with that of the others if there are several."""
+    counts: Counts = parts.sum(axis=0)
     curves = [
-        reliability_curve(scored, _fit(fitted, config).scaling)
-        for scored, fitted in zip(halves, fitted_on, strict=True)
+        reliability_curve(part, _fit(counts - part if len(parts) > 1 else part, config).scaling) for part in parts
     ]
-    return curves[0] + curves[1], cross
+    return sum(curves[1:], start=curves[0]) if curves else reliability_curve(counts)
 
 
 def _fit(counts: Counts, config: CalibrationConfig) -> Fit:

@@ -12,7 +12,7 @@ from seg.tracking.score_curves import draw_precision_recall, draw_reliability
 class ScoreCurves(L.Callback):
     """Draw precision over recall and observed over predicted cropland, from the logits that the task counts.
 
-    They are those of the plain logits, before any temperature. A task that counts none gets no picture.
+    They are those of the plain logits, before any calibration. A task that counts none gets no picture.
 
     Args:
         every_epochs: Epochs from one picture to the next; the last epoch always has them, with 0 it alone.
@@ -40,8 +40,8 @@ class ScoreCurves(L.Callback):
 
 def counted_logits(task: L.LightningModule) -> Counts | None:
     """The (2, BINS) pixels by label and bin of the logit that a task counted in its last validation; None if none."""
-    halves = getattr(task, "counts", None)
-    if halves is None or not halves.any():
+    parts = getattr(task, "counts", None)
+    if parts is None or not parts.any():
         return None
-    counts: Counts = halves.sum(axis=0)
+    counts: Counts = parts.sum(axis=0)
     return counts

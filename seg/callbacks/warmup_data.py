@@ -191,8 +191,8 @@ def _sampler(trainer: L.Trainer) -> KeepingSampler:
         if hasattr(sampler, "keep"):
             return cast(KeepingSampler, sampler)
     raise ConfigError(
-        f"warmup_data cannot leave samples out of a {type(loader.sampler).__name__}, as several processes or "
-        "trainer.overfit_batches use; train in one process without it, or leave warmup_data out"
+        f"warmup_data cannot leave samples out of a {type(loader.sampler).__name__}, as "
+        "trainer.overfit_batches uses; leave one of the two out"
     )
 
 

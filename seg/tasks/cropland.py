@@ -160,13 +160,15 @@ class CroplandTask(L.LightningModule):
         self._calibrate("test")
 
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
-        """Keep the scores at this moment in the checkpoint, as plain numbers, and the calibration of its weights.
+        """Keep the scores of the weights in the checkpoint, as plain numbers, and their calibration.
 
-        Weights that took a step since they were validated have none.
+        Weights that took a step since they were validated have neither.
         """
-        checkpoint["metrics"] = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
         step, found = self._calibration
-        if step == self.trainer.global_step:
+        validated = step == self.trainer.global_step
+        scores = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+        checkpoint["metrics"] = {name: score for name, score in scores.items() if validated or name[:4] != "val/"}
+        if validated:
             checkpoint["calibration"] = found
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

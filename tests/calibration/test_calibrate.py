@@ -67,13 +67,22 @@ def test_one_half_alone_is_said_to_be_scored_on_itself(halves: np.ndarray) -> No
     )
 
 
+def test_each_of_many_parts_is_scored_with_the_scaling_of_all_others(honest: Make, counted: Count) -> None:
+    samples = [honest(20_000, seed) for seed in range(4)]
+    parts = np.stack([counted(3 * logits, crop) for logits, crop in samples])
+    curves = [reliability_curve(part, fit_scaling(parts.sum(axis=0) - part, bias=False).scaling) for part in parts]
+    wanted = expected_calibration_error(curves[0] + curves[1] + curves[2] + curves[3])
+    found = calibrate(np.stack([*parts, NOTHING]), CalibrationConfig(bias=False), 0.5)
+    assert (found.ece_after, found.cross_fitted) == (pytest.approx(wanted), True)
+
+
 def test_what_one_half_teaches_is_left_out_where_it_misleads_in_the_other(honest: Make, counted: Count) -> None:
     (logits, crop), (others, other_crop) = (honest(50_000, seed) for seed in (0, 1))
     halves = np.stack([counted(logits + 2, crop), counted(others - 2, other_crop)])
     found = calibrate(halves, CalibrationConfig(), 0.5)
     assert found.bias == 0
     assert found.ece_after < found.ece_before
-    assert "no bias: learnt from one half of the samples, it fits the other no better" in found.note
+    assert "no bias: learnt from some of the samples, it fits others no better" in found.note
 
 
 def test_without_temperature_and_bias_nothing_changes(halves: np.ndarray) -> None:

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seg.calibration.histogram import BINS, CENTRES, LIMIT, LogitHistogram
+from seg.calibration.histogram import BINS, CENTRES, LIMIT, PARTS, LogitHistogram
 from seg.labels import CROPLAND, IGNORE, OTHER
 
 WIDTH = 2 * LIMIT / BINS
@@ -17,17 +17,17 @@ def batch(seed: int, samples: int = 2, side: int = 7) -> tuple[torch.Tensor, tor
     return torch.from_numpy(logits), torch.from_numpy(mask)
 
 
-@given(seed=st.integers(0, 10_000), samples=st.integers(1, 3), turn=st.integers(0, 3))
-def test_every_labelled_pixel_is_counted_once_in_its_half_label_and_bin(seed: int, samples: int, turn: int) -> None:
+@given(seed=st.integers(0, 10_000), samples=st.integers(1, 3), turn=st.integers(0, 9))
+def test_every_labelled_pixel_is_counted_once_in_its_part_label_and_bin(seed: int, samples: int, turn: int) -> None:
     logits, mask = batch(seed, samples)
     histogram = LogitHistogram()
     histogram.update(logits, mask, turn)
-    wanted = np.zeros((2, 2, BINS), dtype=int)
+    wanted = np.zeros((PARTS, 2, BINS), dtype=int)
     for sample in range(samples):
         for logit, label in zip(logits[sample].flatten().double(), mask[sample].flatten(), strict=True):
             if label != IGNORE:
                 place = min(max(int(np.floor((float(logit) + LIMIT) / WIDTH)), 0), BINS - 1)
-                wanted[(sample + turn) % 2, int(label == CROPLAND), place] += 1
+                wanted[(sample + turn) % PARTS, int(label == CROPLAND), place] += 1
     found = histogram.compute().numpy()
     np.testing.assert_array_equal(found.sum(axis=2), wanted.sum(axis=2))
     # In float32 a logit within rounding of an edge may fall to either side of it.
@@ -82,4 +82,4 @@ def test_large_counts_stay_exact() -> None:
     histogram = LogitHistogram()
     histogram.counts += 2**24
     histogram.update(*batch(0, samples=1, side=1)[:1], torch.zeros(1, 1, 1, dtype=torch.uint8))
-    assert int(histogram.compute().sum()) == 4 * BINS * 2**24 + 1
+    assert int(histogram.compute().sum()) == PARTS * 2 * BINS * 2**24 + 1

@@ -18,7 +18,7 @@ GROWTHS = [
 ]
 
 
-@pytest.mark.parametrize("growths", GROWTHS, ids=str)
+@pytest.mark.parametrize("growths", GROWTHS, ids=range(len(GROWTHS)))
 @pytest.mark.parametrize("batch_pixels", [None, 1000])
 def test_as_many_steps_are_counted_beforehand_as_are_taken(growths: list[L.Callback], batch_pixels: int | None) -> None:
     steps, task = Steps(), new_task()
