@@ -1,16 +1,9 @@
 """A data loader that names the sample when a worker process dies, gets stuck or meets a damaged file."""
 
-import contextlib
-import os
-import re
-import shutil
 import signal
-import tempfile
 import time
-import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,17 +13,11 @@ from seg.data.batching import BucketSampler, EpochSampler, stack
 from seg.data.datasets import Example
 from seg.data.grouping import Batches, Groups, batches_together
 from seg.data.slots import MOST_BYTES, Collate, Slots
-from seg.data.watch import Unfinished, note_samples_in, unfinished
-from seg.errors import ConfigError, DatasetError, SegError
+from seg.data.watch import WorkerNotes
+from seg.errors import ConfigError, SegError
 
 _POLL_SECONDS = 1.0
 """How often a loader that waits looks whether its workers live."""
-
-_START_SECONDS = 120.0
-"""Workers import PyTorch before their first sample, which takes long on a slow disk."""
-
-_DEAD = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)")
-"""How PyTorch says that workers died, and which."""
 
 _HELD_BATCHES = 2
 """That the training process holds at a time: the one it trains on, and the next."""
@@ -80,62 +67,6 @@ class LoaderConfig:
             raise ConfigError(f"data.loader.prefetch_factor is {self.prefetch_factor}; wanted 1 or more")
         if not self.timeout > 0:
             raise ConfigError(f"data.loader.timeout is {self.timeout:g}; wanted seconds, above 0")
-
-
-class WorkerNotes:
-    """What a worker process does at its start: note from then on what it loads, in a folder that the loader reads.
-
-    Args:
-        patience: Seconds that a worker may take for one sample.
-    """
-
-    def __init__(self, patience: float) -> None:
-        self.patience = patience
-        self.folder = Path(tempfile.mkdtemp(prefix="cropland-seg-samples-"))
-        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
-
-    def __call__(self, worker: int) -> None:
-        """Note from now on, in this process."""
-        note_samples_in(self.folder)
-
-    def explain(self, error: RuntimeError, waited: float) -> None:
-        """Raise what PyTorch's error about its workers means; return if it only says to wait on.
-
-        Args:
-            error: PyTorch's.
-            waited: Seconds since the last batch.
-
-        Raises:
-            DatasetError: A worker died, or is stuck.
-        """
-        samples = unfinished(self.folder)
-        if "timed out" in str(error):
-            if samples and samples[0].seconds > self.patience:
-                raise self._stuck(samples[0]) from error
-            if not samples and waited > max(self.patience, _START_SECONDS):
-                raise DatasetError(
-                    f"no worker process has begun a sample for {waited:.0f} s; try --data.workers=0, which loads in "
-                    "the training process"
-                ) from error
-            return
-        dead = _DEAD.search(str(error))
-        if dead is None:
-            raise error
-        pids = {int(pid) for pid in dead[1].split(",")}
-        names = [sample.name for sample in samples if sample.pid in pids]
-        raise DatasetError(
-            f"{', '.join(names) or 'between two samples'}: the worker process that loads it died, most likely killed "
-            "for want of memory; take fewer --data.workers, a lower --data.loader.prefetch_factor or smaller chips"
-        ) from error
-
-    def _stuck(self, sample: Unfinished) -> DatasetError:
-        # Otherwise PyTorch would wait seconds for it at the end; it has nothing to finish.
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(sample.pid, signal.SIGKILL)
-        return DatasetError(
-            f"{sample.name}: still not loaded after {sample.seconds:.1f} s, more than data.loader.timeout, "
-            f"{self.patience:g}; see whether its disk answers, or raise the timeout"
-        )
 
 
 class WatchedLoader(DataLoader[Example]):

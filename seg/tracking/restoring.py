@@ -75,7 +75,7 @@ def restore_online(run: str, output: Path, api: "Api | None" = None) -> list[Pat
 
         api = wandb.Api()
     try:
-        found = api.run(run)
+        found = api.run(run)  # type: ignore[no-untyped-call, unused-ignore]  # typed in some versions
         for file in found.files():
             file.download(root=str(output), replace=True)
         for artifact in found.logged_artifacts():

@@ -12,9 +12,9 @@ from failing_examples import FailingExamples
 from seg.data.batching import EpochSampler
 from seg.data.chips import ChipConfig
 from seg.data.datamodule import CroplandDataModule
-from seg.data.loading import Batching, LoaderConfig, WatchedLoader, WorkerNotes, build_loader
+from seg.data.loading import Batching, LoaderConfig, WatchedLoader, build_loader
 from seg.data.transforms import AugmentationConfig
-from seg.data.watch import note_samples_in, unfinished, watched
+from seg.data.watch import WorkerNotes, note_samples_in, unfinished, watched
 from seg.errors import ConfigError, DatasetError, RasterError
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine with few cores
