@@ -12,7 +12,7 @@ from seg.inference.halo import measured_halo, sample_side
 from seg.inference.predictor import Predictor
 from seg.inference.settings import PredictionSettings
 from seg.package.description import ModelPackage
-from seg.raster.chips import FloatImage, read_chip
+from seg.raster.chips import FloatImage, Reading, read_chip
 from seg.raster.grid import Grid, open_raster
 from seg.raster.windows import Block, plan_blocks, round_up
 
@@ -134,7 +134,7 @@ def _samples(
     with open_raster(grid.path) as dataset:
         for top, left in itertools.product(tops, lefts):
             window = Window(left, top, min(side, grid.width - left), min(side, grid.height - top))
-            chip = read_chip(dataset, window, bands, predictor.package.mean, nodata)
+            chip = read_chip(dataset, window, Reading(bands, predictor.package.mean, nodata))
             if chip.valid.mean() > 0.5:
                 yield predictor.filled_to(chip.image, side, side)
 

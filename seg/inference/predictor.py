@@ -1,11 +1,12 @@
 """The probability of a window, averaged over the views of test-time augmentation."""
 
 import math
+from collections import deque
 
 import numpy as np
 
-from seg.inference.augmentation import TestTimeAugmentation, views
-from seg.inference.backends import Backend, Probability
+from seg.inference.augmentation import TestTimeAugmentation, View, views
+from seg.inference.backends import Backend, Pending, Probability
 from seg.package.description import ModelPackage
 from seg.raster.chips import FloatImage
 from seg.raster.windows import round_up
@@ -38,23 +39,42 @@ class Predictor:
 
         For a network that sees the whole of a window, the widest context it is given.
         """
-        # A view at a scale below 1 sees as much further; resampling itself reaches one or two pixels.
         reach = WIDEST_CONTEXT if self.package.receptive_field is None else self.package.receptive_field
-        smallest = min(1.0, *self.augmentation.scales)
-        return round_up(math.ceil((reach + 2) / smallest), self.alignment)
+        if any(scale != 1 for scale in self.augmentation.scales):
+            reach += 2  # resampling itself reaches one or two pixels
+        # A view at a scale below 1 sees as much further.
+        return round_up(math.ceil(reach / min(1.0, *self.augmentation.scales)), self.alignment)
 
     def probability(self, image: FloatImage) -> Probability:
-        """The (H, W) probability of a (C, H, W) image, 0 to 1.
+        """The (H, W) probability of a (C, H, W) image, 0 to 1."""
+        return self.start(image)()
+
+    def start(self, image: FloatImage) -> Pending:
+        """Begin with the (H, W) probability of a (C, H, W) image, 0 to 1.
 
         The image is first filled up to the alignment at the bottom and the right, so that each view meets the model's
         stride at the same scene pixels however the scene was cut.
         """
         height, width = image.shape[1:]
         padded = self.filled_to(image, round_up(height, self.alignment), round_up(width, self.alignment))
-        total = np.zeros(padded.shape[1:], dtype=np.float32)
+        waiting: deque[tuple[View, Pending]] = deque()
+        done: list[Probability] = []  # one, the sum of the views that are done
+
+        def collect(most: int) -> None:
+            while len(waiting) > most:
+                view, pending = waiting.popleft()
+                undone = view.undo(pending())
+                done[:] = [done[0] + undone] if done else [undone]
+
         for view in views(self.augmentation):
-            total += view.undo(self.backend.probability(view.apply(padded)))
-        mean: Probability = total[:height, :width] / np.float32(self.augmentation.views)
+            waiting.append((view, self.backend.start(view.apply(padded))))
+            collect(self.backend.ahead)
+
+        def mean() -> Probability:
+            collect(0)
+            probability: Probability = done[0][:height, :width] / np.float32(self.augmentation.views)
+            return probability
+
         return mean
 
     def filled_to(self, image: FloatImage, height: int, width: int) -> FloatImage:

@@ -3,27 +3,25 @@
 import sys
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from seg.inference.backends import TorchBackend, use_threads
+from seg.inference.choice import open_backend
+from seg.inference.compute import ComputeSettings
 from seg.inference.plan import Plan, counted
 from seg.inference.predictor import Predictor
+from seg.inference.progress import progress_on
 from seg.inference.scene import SceneMaps, predict_scene
 from seg.inference.settings import PredictionSettings
 from seg.package.read import read_package
 
 
-def load_predictor(folder: Path, settings: PredictionSettings, device: str, threads: int) -> Predictor:
+def load_predictor(folder: Path, settings: PredictionSettings, compute: ComputeSettings) -> Predictor:
     """The predictor of a model package.
 
     Raises:
-        PackageError: The package is damaged.
-        ConfigError: Device, threads or scales cannot be, or the model has no boundary for the interior.
+        PackageError: The package is damaged, or cannot be computed by the library that was asked for.
+        ConfigError: Device or scales cannot be, or the model has no boundary for the interior.
     """
-    use_threads(threads)
     package = read_package(folder)
-    return Predictor(TorchBackend(folder, package, device, settings.interior), package, settings.tta)
+    return Predictor(open_backend(folder, package, compute, settings.interior), package, settings.tta)
 
 
 def predict_with_progress(scene: Path, output: Path, predictor: Predictor, settings: PredictionSettings) -> SceneMaps:
@@ -37,16 +35,16 @@ def predict_with_progress(scene: Path, output: Path, predictor: Predictor, setti
     """
     if settings.halo == "measure":
         print("measuring how much context the model needs ...", file=sys.stderr)
-    console = Console(stderr=True)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task(scene.name, total=None)
+    printed = False
+    with progress_on(sys.stderr, scene.name) as advance:
 
         def report(plan: Plan, done: int) -> None:
-            if progress.tasks[task].total is None:
+            nonlocal printed
+            if not printed:
                 _print_plan(plan, done)
                 _print_note(plan, predictor)
-            progress.update(task, total=len(plan.blocks), completed=done)
+                printed = True
+            advance(plan, done)
 
         maps = predict_scene(scene, output, predictor, settings, report)
     _print_result(maps)
@@ -58,7 +56,8 @@ def _print_plan(plan: Plan, done: int) -> None:
     print(
         f"{grid.path}: {grid.width}x{grid.height} pixels in {counted(len(plan.blocks), 'block')} of {plan.block_size}, "
         f"halo {plan.halo}, {plan.redundancy:.2f} pixels computed for each one"
-        + (f"; {counted(done, 'block')} done already" if done else "")
+        + (f"; {counted(done, 'block')} done already" if done else ""),
+        flush=True,
     )
 
 

@@ -1,32 +1,27 @@
 """One scene from raster to maps: plan, run the blocks, assemble."""
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from rasterio.windows import Window
 
 from seg import __version__
 from seg.errors import RasterError
+from seg.inference.pipeline import Report, run_blocks
 from seg.inference.plan import Plan, plan_scene
 from seg.inference.predictor import Predictor
 from seg.inference.settings import PredictionSettings
-from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, OTHER
+from seg.labels import IGNORE, LABEL_COLOURS
 from seg.package.description import ModelPackage
-from seg.raster.chips import ByteMask, Chip, read_chip
+from seg.raster.chips import ByteMask
 from seg.raster.cog import CogLayer, write_cog
-from seg.raster.grid import open_raster, read_grid
-from seg.raster.store import BlockPixels, BlockStore, partial_folder, stored_run
-from seg.raster.windows import Block
+from seg.raster.grid import read_grid
+from seg.raster.store import BlockStore, partial_folder, stored_run
 
 CLASS_LAYER, PERCENT_LAYER = 0, 1
-
-Report = Callable[[Plan, int], None]
 
 
 @dataclass(frozen=True)
@@ -70,60 +65,19 @@ def predict_scene(
         _require_writable(path, scene)
     settings = _completed(settings, predictor.package)
     plan = plan_scene(grid, predictor, _with_earlier_halo(settings, output))
-    store = BlockStore(output, _identity(plan, predictor.package, settings), settings.restart)
-    zero_pixels = _run_blocks(plan, predictor, settings, store, report)
-    tags = _tags(plan, predictor.package, settings)
-    write_cog(probability, plan.grid, _percent_layer(tags), _parts(plan, store, PERCENT_LAYER))
-    write_cog(output, plan.grid, _class_layer(tags), _parts(plan, store, CLASS_LAYER))
+    identity = _identity(plan, predictor, settings)
+    store = BlockStore(output, identity, settings.restart)
+    zero_pixels = run_blocks(plan, predictor, settings, store, report)
+    tags = _tags(identity)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        writing = (
+            pool.submit(write_cog, probability, grid, _percent_layer(tags), _parts(plan, store, PERCENT_LAYER)),
+            pool.submit(write_cog, output, grid, _class_layer(tags), _parts(plan, store, CLASS_LAYER)),
+        )
+    for written in writing:
+        written.result()
     store.discard()
     return SceneMaps(output, probability, zero_pixels)
-
-
-def _run_blocks(
-    plan: Plan, predictor: Predictor, settings: PredictionSettings, store: BlockStore, report: Report
-) -> int:
-    todo = [block for block in plan.blocks if block.name not in store]
-    done, zero_pixels = len(plan.blocks) - len(todo), 0
-    report(plan, done)
-    for block, chip in _read_ahead(plan, todo, predictor.package.mean, settings.nodata):
-        inner = block.core_within_read
-        zero_pixels += int((chip.valid[inner] & (chip.image[:, *inner] == 0).all(axis=0)).sum())
-        store.write(block.name, _predicted(chip, inner, predictor, float(settings.threshold or 0)))
-        done += 1
-        report(plan, done)
-    return zero_pixels
-
-
-def _predicted(chip: Chip, core: tuple[slice, slice], predictor: Predictor, threshold: float) -> BlockPixels:
-    """The (2, H, W) uint8 classes and percents of a block's core."""
-    valid = chip.valid[core]
-    if not valid.any():
-        return np.full((2, *valid.shape), IGNORE, dtype=np.uint8)
-    probability = predictor.probability(chip.image)[core]
-    classes = np.where(probability > threshold, CROPLAND, OTHER)
-    percent = np.rint(probability * 100)
-    return np.where(valid, np.stack([classes, percent]), IGNORE).astype(np.uint8)
-
-
-def _read_ahead(
-    plan: Plan, blocks: Sequence[Block], fill: Sequence[float], nodata: float | None
-) -> Iterator[tuple[Block, Chip]]:
-    """Each block with its pixels, the next one read in a thread of its own while this one is computed."""
-    handles = ExitStack()
-    with ThreadPoolExecutor(max_workers=1) as reader:
-        # Opened, read and closed in the reader's thread alone: a GDAL handle must not be shared between threads.
-        dataset = reader.submit(lambda: handles.enter_context(open_raster(plan.grid.path))).result()
-        try:
-            ahead: deque[tuple[Block, Future[Chip]]] = deque()
-            for block in blocks:
-                ahead.append((block, reader.submit(read_chip, dataset, block.read, plan.bands, fill, nodata)))
-                if len(ahead) > 1:
-                    earlier, chip = ahead.popleft()
-                    yield earlier, chip.result()
-            for block, chip in ahead:
-                yield block, chip.result()
-        finally:
-            reader.submit(handles.close).result()
 
 
 def _parts(plan: Plan, store: BlockStore, layer: int) -> Iterator[tuple[Window, ByteMask]]:
@@ -159,8 +113,9 @@ def _require_writable(output: Path, scene: Path) -> None:
         raise RasterError(f"{output}: is the scene itself, which the map would replace; name another output")
 
 
-def _identity(plan: Plan, package: ModelPackage, settings: PredictionSettings) -> dict[str, object]:
+def _identity(plan: Plan, predictor: Predictor, settings: PredictionSettings) -> dict[str, object]:
     """What the finished blocks depend on; a run that differs in any of it must not go on with them."""
+    package = predictor.package
     file = plan.grid.path.stat() if plan.grid.path.exists() else None
     return {
         "version": __version__,
@@ -169,6 +124,7 @@ def _identity(plan: Plan, package: ModelPackage, settings: PredictionSettings) -
         "model": package.weights_sha256,
         "temperature": package.temperature,
         "bias": package.bias,
+        "backend": predictor.backend.name,
         "bands": list(plan.bands),
         "block_size": plan.block_size,
         "halo": plan.halo,
@@ -180,9 +136,8 @@ def _identity(plan: Plan, package: ModelPackage, settings: PredictionSettings) -
     }
 
 
-def _tags(plan: Plan, package: ModelPackage, settings: PredictionSettings) -> dict[str, str]:
-    identity = _identity(plan, package, settings)
-    shown = ("model", "temperature", "bias", "threshold", "block_size", "halo", "tta", "version")
+def _tags(identity: Mapping[str, object]) -> dict[str, str]:
+    shown = ("model", "temperature", "bias", "backend", "threshold", "block_size", "halo", "tta", "version")
     return {"SOFTWARE": f"cropland-seg {__version__}"} | {f"SEG_{key.upper()}": str(identity[key]) for key in shown}
 
 

@@ -13,13 +13,13 @@ from seg.errors import ConfigError
 from seg.models.segmenter import Segmenter
 
 OPSET = 18
-INPUT, OUTPUT = "image", "probability"
+INPUT, OUTPUT, BOUNDARY = "image", "logits", "boundary"
 TOLERANCE = 1e-4
-"""Largest difference in probability between ONNX Runtime and PyTorch."""
+"""Largest difference between ONNX Runtime and PyTorch once logits are made probabilities."""
 
 
-class Probability(nn.Module):
-    """A network whose output is the cropland probability.
+class Outputs(nn.Module):
+    """A network whose outputs are the logits of each of its heads.
 
     Args:
         model: The network.
@@ -29,16 +29,16 @@ class Probability(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, image: Tensor) -> Tensor:
-        """(B, C, H, W) in stored units to (B, 1, H, W) probabilities, 0 to 1."""
-        probability: Tensor = self.model(image).sigmoid()
-        return probability
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """(B, C, H, W) in stored units to (B, 1, H, W) logits: of cropland, then of the boundary if there is a head."""
+        return tuple(logits for logits in self.model.heads(image) if logits is not None)
 
 
 def export_onnx(model: Segmenter, bands: int, path: Path, metadata: Mapping[str, str] | None = None) -> None:
     """Write a network as ONNX, for images of any height and width.
 
-    The input "image" is (1, bands, H, W) float32 in stored units, the output "probability" (1, 1, H, W), 0 to 1.
+    The input "image" is (1, bands, H, W) float32 in stored units; the outputs, each (1, 1, H, W), are the "logits" of
+    cropland and, where the network has a head for them, those of the "boundary".
 
     Args:
         model: The network; exported as it evaluates.
@@ -76,10 +76,10 @@ def _program(model: Segmenter, bands: int) -> torch.onnx.ONNXProgram:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
-                Probability(model).eval(),
+                Outputs(model).eval(),
                 (example,),
                 input_names=[INPUT],
-                output_names=[OUTPUT],
+                output_names=[OUTPUT, BOUNDARY][: len(_wanted(model, example))],
                 opset_version=OPSET,
                 dynamic_shapes=(dynamic,),
                 dynamo=True,
@@ -102,17 +102,23 @@ def _check(path: Path, model: Segmenter, bands: int) -> None:
     mean, std = (values[:, None, None].cpu() for values in (model.normalization.mean, model.normalization.std))
     for height, width in ((1, 2), (3 * model.stride + 1, 5 * model.stride + 2)):
         image = mean + std * torch.randn(1, bands, height, width, generator=random)
-        found, wanted = _computed(path, image), model(image).sigmoid()
-        if found.shape != wanted.shape or float((found - wanted).abs().max()) > TOLERANCE:
-            raise ConfigError("this network computes something else as ONNX; it can be used with PyTorch alone")
+        for found, wanted in zip(_computed(path, image), _wanted(model, image), strict=True):
+            if found.shape != wanted.shape or float((found.sigmoid() - wanted.sigmoid()).abs().max()) > TOLERANCE:
+                raise ConfigError("this network computes something else as ONNX; it can be used with PyTorch alone")
 
 
-def _computed(path: Path, image: Tensor) -> Tensor:
+@torch.inference_mode()
+def _wanted(model: Segmenter, image: Tensor) -> tuple[Tensor, ...]:
+    outputs: tuple[Tensor, ...] = Outputs(model)(image)
+    return outputs
+
+
+def _computed(path: Path, image: Tensor) -> list[Tensor]:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # it logs what it raises
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        return torch.from_numpy(session.run([OUTPUT], {INPUT: image.numpy()})[0])
+        return [torch.from_numpy(output) for output in session.run(None, {INPUT: image.numpy()})]
     except Exception as error:  # its errors have no base class of their own
         raise ConfigError(
             "this network does not run as ONNX on images of any size; it can be used with PyTorch alone"

@@ -63,7 +63,7 @@ def write_cog(path: Path, grid: Grid, layer: CogLayer, parts: Iterable[tuple[Win
     """
     # GDAL's own errors reach the caller where rasterio forgets to wrap them, as in a copy to a full disk.
     try:
-        with _unfinished(path) as folder, rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"):
+        with _unfinished(path) as folder:
             plain, cog = folder / "plain.tif", folder / "cog.tif"
             _write_plain(plain, grid, layer, parts)
             rasterio.shutil.copy(

@@ -10,8 +10,8 @@ from torch import nn
 
 from seg.checkpoint import Checkpoint
 from seg.inference.augmentation import TestTimeAugmentation
-from seg.inference.backends import TorchBackend
 from seg.inference.predictor import Predictor
+from seg.inference.torch_backend import TorchBackend
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
 from seg.package.read import read_package
@@ -48,6 +48,19 @@ def lively_checkpoint(bands: int = 3, pixel_size_m: float | None = 10.0) -> Chec
         },
         metrics={"val/iou": 0.5},
     )
+
+
+@pytest.fixture(scope="session")
+def with_boundary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model package of a tiny network of two bands with a boundary head."""
+    torch.manual_seed(0)
+    config = ModelConfig(encoder="dilated_tiny", output_stride=2, decoder_channels=(8,), boundary=True)
+    data = {"bands": [1, 2], "image_bands": 2, "band_names": ["", ""], "nodata": None, "pixel_size_m": None}
+    model = build_model(config, bands=2)
+    task = {"bands": 2, "model": config.arguments(), "threshold": 0.5}
+    folder = tmp_path_factory.mktemp("models") / "boundary"
+    write_package(Checkpoint(Path("best.ckpt"), model.state_dict(), task, data, {}), folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

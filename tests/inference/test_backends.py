@@ -5,31 +5,18 @@ import numpy as np
 import pytest
 import torch
 
-from seg.checkpoint import Checkpoint
 from seg.errors import ConfigError
-from seg.inference.backends import TorchBackend
-from seg.models.build import build_model
-from seg.models.config import ModelConfig
+from seg.inference.choice import open_backend
+from seg.inference.compute import ComputeSettings
+from seg.inference.torch_backend import TorchBackend
 from seg.package.read import load_model, read_package
-from seg.package.write import write_package
-
-DATA = {"bands": [1, 2], "image_bands": 2, "band_names": ["", ""], "nodata": None, "pixel_size_m": None}
-
-
-@pytest.fixture
-def with_boundary(tmp_path: Path) -> Path:
-    config = ModelConfig(encoder="dilated_tiny", output_stride=2, decoder_channels=(8,), boundary=True)
-    model = build_model(config, bands=2)
-    task = {"bands": 2, "model": config.arguments(), "threshold": 0.5}
-    write_package(Checkpoint(Path("x.ckpt"), model.state_dict(), task, DATA, {}), tmp_path / "model")
-    return tmp_path / "model"
 
 
 def test_the_interior_is_cropland_without_its_edges(with_boundary: Path) -> None:
     package = read_package(with_boundary)
     image = np.random.default_rng(0).standard_normal((2, 20, 30)).astype(np.float32)
     cropland, interior = (
-        TorchBackend(with_boundary, package, "cpu", interior).probability(image) for interior in (False, True)
+        TorchBackend(with_boundary, package, "cpu", interior).start(image)() for interior in (False, True)
     )
     with torch.inference_mode():
         heads = load_model(with_boundary, package).heads(torch.from_numpy(image)[None])
@@ -47,10 +34,10 @@ def test_temperature_and_bias_change_the_logits_of_cropland_and_leave_the_edges(
     wanted = (heads.cropland / 2.5 - 0.8).sigmoid()[0, 0]
     edge = heads.boundary.sigmoid()[0, 0]
     for interior, probability in ((False, wanted), (True, wanted * (1 - edge))):
-        found = TorchBackend(with_boundary, package, "cpu", interior).probability(image)
+        found = TorchBackend(with_boundary, package, "cpu", interior).start(image)()
         np.testing.assert_allclose(found, probability, atol=1e-6)
 
 
 def test_a_model_without_a_boundary_head_has_no_interior(package_folder: Path) -> None:
     with pytest.raises(ConfigError, match="no boundary head, which --interior needs"):
-        TorchBackend(package_folder, read_package(package_folder), "cpu", interior=True)
+        open_backend(package_folder, read_package(package_folder), ComputeSettings(), interior=True)

@@ -36,7 +36,7 @@ def test_a_model_that_sees_whole_windows_gets_a_measured_halo(
 ) -> None:
     predictor = make_predictor()
     predictor.package = replace(predictor.package, receptive_field=None)
-    assert predictor.receptive_field == WIDEST_CONTEXT + predictor.alignment
+    assert predictor.receptive_field == WIDEST_CONTEXT
     settings = PredictionSettings(block_size=128, tolerance=0.05)
     plan = plan_scene(read_grid(make_scene(400, 400)), predictor, settings)
     assert 0 < plan.halo < WIDEST_CONTEXT

@@ -12,6 +12,28 @@ def image_of(height: int, width: int) -> np.ndarray:
     return generator.normal(2000, 300, size=(3, height, width)).astype(np.float32)
 
 
+class Spy:
+    """A backend that remembers its images, and how many are under way at once; gives the first band times a factor."""
+
+    name = "spy"
+
+    def __init__(self, ahead: int = 0) -> None:
+        self.ahead = ahead
+        self.seen: list[np.ndarray] = []
+        self.under_way = self.most = 0
+
+    def start(self, image: np.ndarray) -> Callable[[], np.ndarray]:
+        self.seen.append(image)
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+
+        def wait() -> np.ndarray:
+            self.under_way -= 1
+            return image[0] * np.float32(1e-4)
+
+        return wait
+
+
 @pytest.mark.parametrize("size", [(1, 1), (5, 200), (50, 70)])
 def test_probability_has_the_size_of_the_image(make_predictor: Callable[..., Predictor], size: tuple[int, int]) -> None:
     probability = make_predictor(scales=(0.75, 1.0), dihedral=True).probability(image_of(*size))
@@ -45,16 +67,19 @@ def test_receptive_field_grows_for_smaller_scales(make_predictor: Callable[..., 
 
 
 def test_backend_sees_only_aligned_sizes_filled_with_the_mean(make_predictor: Callable[..., Predictor]) -> None:
-    class Spy:
-        def __init__(self) -> None:
-            self.seen: list[np.ndarray] = []
-
-        def probability(self, image: np.ndarray) -> np.ndarray:
-            self.seen.append(image)
-            return np.zeros(image.shape[1:], np.float32)
-
     package = make_predictor().package
     spy = Spy()
     Predictor(spy, package, TestTimeAugmentation()).probability(np.zeros((3, 9, 17), np.float32))
     assert [image.shape for image in spy.seen] == [(3, 16, 24)]
     assert spy.seen[0][:, 9:, :].mean(axis=(1, 2)).tolist() == pytest.approx(package.mean)
+
+
+@pytest.mark.parametrize("ahead", [0, 1])
+def test_views_are_started_ahead_as_far_as_the_backend_wants(
+    make_predictor: Callable[..., Predictor], ahead: int
+) -> None:
+    package, spy = make_predictor().package, Spy(ahead)
+    image = image_of(24, 16)
+    mean = Predictor(spy, package, TestTimeAugmentation(dihedral=True)).probability(image)
+    assert (len(spy.seen), spy.most, spy.under_way) == (8, ahead + 1, 0)
+    np.testing.assert_allclose(mean, image[0] * 1e-4, atol=1e-6)

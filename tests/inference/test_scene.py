@@ -6,12 +6,15 @@ import pytest
 import rasterio
 
 from seg.errors import RasterError
+from seg.inference import pipeline
 from seg.inference.plan import Plan
 from seg.inference.predictor import Predictor
 from seg.inference.scene import SceneMaps, predict_scene
 from seg.inference.settings import PredictionSettings
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.raster.grid import read_grid, require_same_grid
+from seg.raster.store import BlockStore
+from seg.raster.windows import Block
 
 MakeScene = Callable[..., Path]
 MakePredictor = Callable[..., Predictor]
@@ -59,19 +62,16 @@ def collected_probability(scene: Path, predictor: Predictor, block_size: int, ha
     """The float probabilities of a blocked run, put together from what each block was decided by."""
     grid = read_grid(scene)
     collected = np.full((grid.height, grid.width), np.nan, dtype=np.float32)
-    plain = predictor.probability
-    order: list[np.ndarray] = []
+    plain = pipeline._write
 
-    def remember(image: np.ndarray) -> np.ndarray:
-        order.append(plain(image))
-        return order[-1]
+    def remember(store: BlockStore, block: Block, valid: np.ndarray, probability: np.ndarray, threshold: float) -> None:
+        collected[block.core.toslices()] = probability
+        plain(store, block, valid, probability, threshold)
 
-    predictor.probability = remember  # type: ignore[method-assign]
-    plans: list[Plan] = []
     settings = PredictionSettings(block_size=block_size, halo=halo, tta=predictor.augmentation)
-    predict_scene(scene, folder / "map.tif", predictor, settings, lambda plan, done: plans.append(plan))
-    for block, probability in zip(plans[0].blocks, order, strict=True):
-        collected[block.core.toslices()] = probability[block.core_within_read]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "_write", remember)
+        predict_scene(scene, folder / "map.tif", predictor, settings, silent)
     return collected
 
 
@@ -135,8 +135,8 @@ def test_blocks_without_data_are_not_computed(
     scene, predictor, computed = make_scene(128, 256, nodata=0), make_predictor(), []
     with rasterio.open(scene, "r+") as dataset:
         dataset.write(np.zeros((3, 128, 128), np.uint16), window=((0, 128), (0, 128)))
-    plain = predictor.probability
-    predictor.probability = lambda image: computed.append(1) or plain(image)  # type: ignore[method-assign,func-returns-value]
+    plain = predictor.start
+    predictor.start = lambda image: computed.append(1) or plain(image)  # type: ignore[method-assign,func-returns-value]
     settings = PredictionSettings(block_size=128, halo=8)
     predict_scene(scene, tmp_path / "map.tif", predictor, settings, silent)
     assert len(computed) == 1

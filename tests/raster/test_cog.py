@@ -1,6 +1,7 @@
 import resource
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,17 @@ def test_a_map_no_larger_than_a_tile_is_a_cog_without_overviews(tmp_path: Path) 
     with rasterio.open(tmp_path / "map.tif") as dataset:
         assert dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
         assert dataset.overviews(1) == []
+
+
+@pytest.mark.parametrize(("height", "width", "factors"), [(512, 512, []), (513, 20, [2]), (1, 5000, [2, 4, 8, 16])])
+def test_overviews_go_down_to_one_tile(tmp_path: Path, height: int, width: int, factors: list[int]) -> None:
+    grid = replace(GRID, height=height, width=width)
+    pixels = np.random.default_rng(0).integers(0, 2, (height, width), dtype=np.uint8)
+    for layer in (CLASSES, PERCENT):
+        write_cog(tmp_path / "map.tif", grid, layer, [(Window(0, 0, width, height), pixels)])
+        with rasterio.open(tmp_path / "map.tif") as dataset:
+            assert dataset.overviews(1) == factors
+            np.testing.assert_array_equal(dataset.read(1), pixels)
 
 
 def test_percent_carries_its_scale(percent_map: Path) -> None:

@@ -57,6 +57,17 @@ def test_options_are_written_with_hyphens(run_script: Run, model: Path, scene: P
         assert dataset.tags()["SEG_HALO"] == "16"
 
 
+def test_both_libraries_compute_the_same_map(run_script: Run, model: Path, scene: Path, tmp_path: Path) -> None:
+    percents = []
+    for backend in ("onnx", "torch"):
+        words = ["--model", model, "--input", scene, "--output", tmp_path / f"{backend}.tif", "--precision", "32"]
+        assert run_script("predict", *words, f"--backend={backend}", "--device=cpu")[0] == 0
+        with rasterio.open(tmp_path / f"{backend}_probability.tif") as dataset:
+            percents.append(dataset.read(1).astype(int))
+            assert dataset.tags()["SEG_BACKEND"] == f"{backend} cpu 32"
+    assert np.abs(percents[0] - percents[1]).max() <= 1
+
+
 def test_empty_corners_without_a_nodata_value_are_pointed_out(
     run_script: Run, model: Path, tmp_path: Path, write_raster: WriteRaster
 ) -> None:
@@ -94,13 +105,16 @@ def mistakes(
         "output is no GeoTIFF": ({"output": folder / "map.jpg"}, ["map.jpg", ".tif"]),
         "output is the scene": ({"output": scene}, ["scene.tif", "name another output"]),
         "unknown device": ({"device": "abacus"}, ["abacus", "wanted auto, cpu"]),
+        "device of another library": ({"device": "cuda", "backend": "onnx"}, ["device is cuda", "--backend=torch"]),
+        "half precision on the CPU": ({"device": "cpu", "precision": "bf16"}, ["precision is bf16", "32"]),
+        "unknown library": ({"backend": "caffe"}, ["--backend is 'caffe'", "onnx"]),
         "negative halo": ({"halo": -1, "block_size": 32}, ["halo is -1"]),
         "empty scales": ({"tta.scales": "[]"}, ["tta.scales"]),
         "block size in words": ({"block_size": "large"}, ["large"]),
     }
 
 
-@pytest.mark.parametrize("case", range(15))
+@pytest.mark.parametrize("case", range(18))
 def test_a_mistake_is_one_line_and_exit_status_2(
     run_script: Run, model: Path, scene: Path, tmp_path: Path, write_raster: WriteRaster, case: int
 ) -> None:

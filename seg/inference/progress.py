@@ -1,0 +1,63 @@
+"""How far a scene is, on a terminal."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from seg.inference.plan import Plan
+
+Advance = Callable[[Plan, int], None]
+
+
+@contextmanager
+def progress_on(stream: TextIO, name: str) -> Iterator[Advance]:
+    """What to call with the plan and the number of finished blocks; it draws a bar, if the stream is a terminal.
+
+    The bar shows blocks, megapixels of the scene a second since the run began, and the time left.
+
+    Args:
+        stream: Where the bar is drawn.
+        name: What is under way.
+    """
+    if not stream.isatty():
+        yield lambda plan, done: None
+        return
+    # Imported here: without a terminal, nothing should wait for it.
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    speed = TextColumn("{task.fields[speed]}")
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), speed, TimeRemainingColumn()
+    with Progress(*columns, console=Console(file=stream)) as progress:
+        task = progress.add_task(name, total=None, speed="")
+        measured = Speed()
+
+        def advance(plan: Plan, done: int) -> None:
+            text = measured.text(plan, done)
+            text = "writing the maps" if done == len(plan.blocks) else text
+            progress.update(task, total=len(plan.blocks), completed=done, speed=text)
+
+        yield advance
+
+
+class Speed:
+    """Megapixels a second since the first report.
+
+    Args:
+        clock: Seconds, as `time.monotonic` gives them.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._first: tuple[float, int] | None = None
+
+    def text(self, plan: Plan, done: int) -> str:
+        """The speed as it is shown, for example "0.79 Mpx/s"; empty before a block was finished."""
+        self._first = self._first or (self._clock(), done)
+        began, before = self._first
+        seconds = self._clock() - began
+        if done == before or seconds <= 0:
+            return ""
+        share = (done - before) / len(plan.blocks)
+        return f"{share * plan.grid.width * plan.grid.height / seconds / 1e6:.3g} Mpx/s"

@@ -1,0 +1,217 @@
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from threading import Barrier, Thread
+
+import numpy as np
+import pytest
+
+from seg.errors import ConfigError, PackageError
+from seg.inference import choice, torch_backend
+from seg.inference.choice import open_backend
+from seg.inference.compute import ComputeSettings
+from seg.inference.onnx_backend import OnnxBackend
+from seg.inference.torch_backend import TorchBackend
+from seg.package import write
+from seg.package.description import ONNX
+from seg.package.read import read_package
+from seg.package.write import add_onnx
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def exported(with_boundary: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That package with its ONNX file."""
+    folder = Path(shutil.copytree(with_boundary, tmp_path_factory.mktemp("models") / "exported"))
+    add_onnx(folder)
+    return folder
+
+
+@pytest.fixture
+def model(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of that package, on a machine without a GPU and with caches of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    monkeypatch.setattr(choice, "gpu_is_there", lambda: False)
+    return Path(shutil.copytree(exported, tmp_path / "model"))
+
+
+@pytest.fixture
+def exports(model: Path, exported: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The ONNX files made in a test; making one is copying it."""
+    made: list[Path] = []
+
+    def copied(folder: Path, path: Path) -> Path:
+        made.append(path)
+        return Path(shutil.copy(exported / ONNX, path))
+
+    monkeypatch.setattr(write, "add_onnx", copied)
+    return made
+
+
+def image(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(2, 20, 30)).astype(np.float32)
+
+
+@pytest.mark.parametrize("interior", [False, True])
+def test_onnx_runtime_and_pytorch_give_the_same_probability(model: Path, interior: bool) -> None:
+    package = replace(read_package(model), temperature=2.5, bias=-0.8)
+    found = OnnxBackend(model, package, 1, interior).start(image())()
+    np.testing.assert_allclose(found, TorchBackend(model, package, "cpu", interior).start(image())(), atol=1e-5)
+    assert found.dtype == np.float32
+    assert found.std() > 1e-3
+
+
+def test_extreme_logits_are_certain_and_raise_no_warning(model: Path) -> None:
+    for bias, wanted in ((-1e4, 0.0), (1e4, 1.0)):
+        found = OnnxBackend(model, replace(read_package(model), bias=bias), 1).start(image())()
+        assert set(found.ravel().tolist()) == {wanted}
+
+
+def test_the_number_of_threads_changes_no_bit(model: Path) -> None:
+    package = read_package(model)
+    one, three = (OnnxBackend(model, package, threads).start(image())() for threads in (1, 3))
+    np.testing.assert_array_equal(one, three)
+
+
+def test_without_a_gpu_onnx_runtime_computes_and_its_file_is_made_once(
+    model: Path, exports: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (model / ONNX).unlink()
+    for _ in range(2):
+        backend = open_backend(model, read_package(model), ComputeSettings())
+        assert backend.name == "onnx cpu 32"
+    assert exports == [model / ONNX]
+    assert "model.onnx: written now, once" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("driver", "built_for_it", "installed", "chosen"),
+    [
+        (True, True, True, "torch cpu 32"),  # on this machine's CPU, for want of a GPU
+        (True, False, True, "onnx cpu 32"),
+        (True, True, False, "onnx cpu 32"),
+        (False, True, True, "onnx cpu 32"),
+    ],
+)
+def test_pytorch_computes_where_it_can_use_a_gpu(
+    model: Path, monkeypatch: pytest.MonkeyPatch, driver: bool, built_for_it: bool, installed: bool, chosen: str
+) -> None:
+    monkeypatch.setattr(choice, "gpu_is_there", lambda: driver)
+    monkeypatch.setattr(choice, "find_spec", lambda name: object() if installed else None)
+    monkeypatch.setattr(torch_backend, "has_accelerator", lambda: built_for_it)
+    assert open_backend(model, read_package(model), ComputeSettings()).name == chosen
+    assert open_backend(model, read_package(model), ComputeSettings(device="cpu")).name == "onnx cpu 32"
+
+
+def test_pytorch_is_asked_for_where_it_is_missing(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="PyTorch, which was asked for, is not installed; add --backend=onnx"):
+        open_backend(model, read_package(model), ComputeSettings(backend="torch"))
+
+
+def test_a_torn_file_is_made_again(model: Path, exports: list[Path]) -> None:
+    (model / ONNX).write_bytes((model / ONNX).read_bytes()[:100])
+    OnnxBackend(model, read_package(model))
+    assert exports == [model / ONNX]
+
+
+def test_a_file_of_other_weights_is_never_used(model: Path, exports: list[Path]) -> None:
+    package = replace(read_package(model), weights_sha256="0" * 64)
+    with pytest.raises(PackageError, match="although it was just written"):
+        OnnxBackend(model, package)
+    assert exports == [model / ONNX]
+
+
+def test_beside_a_read_only_package_the_file_lies_among_the_caches(
+    model: Path, exports: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (model / ONNX).unlink()
+    monkeypatch.setattr("os.access", lambda path, mode: path != model)
+    for _ in range(2):
+        OnnxBackend(model, read_package(model))
+    assert exports == [tmp_path / "caches" / "cropland-seg" / f"{read_package(model).weights_sha256}.onnx"]
+
+
+def test_where_no_file_can_be_made_pytorch_computes_and_says_why(
+    model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (model / ONNX).unlink()
+
+    def refuse(folder: Path, path: Path) -> Path:
+        raise PackageError(f"{folder}: no such network; leave --onnx out") from ConfigError("it takes one size alone")
+
+    monkeypatch.setattr(write, "add_onnx", refuse)
+    assert open_backend(model, read_package(model), ComputeSettings()).name == "torch cpu 32"
+    assert capsys.readouterr().err == "note: PyTorch computes, not ONNX Runtime: it takes one size alone\n"
+    with pytest.raises(PackageError, match="it takes one size alone; add --backend=torch"):
+        open_backend(model, read_package(model), ComputeSettings(backend="onnx"))
+
+
+def test_without_pytorch_a_missing_file_is_asked_for(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (model / ONNX).unlink()
+    monkeypatch.setitem(sys.modules, "seg.package.write", None)
+    with pytest.raises(PackageError, match=r"has no model\.onnx .* scripts/export\.py --onnx"):
+        OnnxBackend(model, read_package(model))
+
+
+def test_two_processes_may_make_the_file_at_once(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    together, written = Barrier(2, timeout=20), []
+
+    def slow(network: object, bands: int, path: Path, metadata: object) -> None:
+        path.write_bytes(str(path).encode())
+        together.wait()
+        written.append(path.read_bytes() == str(path).encode())
+
+    monkeypatch.setattr("seg.models.onnx_export.export_onnx", slow)
+    threads = [Thread(target=add_onnx, args=(model,)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert written == [True, True]
+    assert sorted(path.name for path in model.iterdir()) == ["model.json", ONNX, "model.safetensors"]
+
+
+def test_predicting_with_onnx_runtime_imports_no_training_library(
+    model: Path, make_scene: Callable[..., Path], tmp_path: Path
+) -> None:
+    scene, output = make_scene(40, 50, bands=2), tmp_path / "map.tif"
+    program = f"""
+import runpy, sys
+sys.argv = ["predict.py", "--model={model}", "--input={scene}", "--output={output}", "--device=cpu"]
+try:
+    runpy.run_path({str(ROOT / "scripts" / "predict.py")!r}, run_name="__main__")
+except SystemExit as stopped:
+    assert stopped.code == 0, stopped.code
+heavy = ["torch", "lightning", "albumentations", "timm", "segmentation_models_pytorch", "torchmetrics"]
+heavy += ["rich", "matplotlib", "pyproj", "scipy"]
+print([name for name in heavy if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert output.exists()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({"threads": -1}, "threads is -1; wanted 0 for all cores"),
+        ({"backend": "onnx", "device": "cuda"}, "device is cuda, but ONNX Runtime computes on the CPU"),
+        ({"backend": "onnx", "compile": True}, "compile is for PyTorch"),
+        ({"backend": "onnx", "precision": "16"}, "precision is 16, which is for CUDA devices"),
+        ({"device": "cpu", "precision": "bf16"}, "precision is bf16, which is for CUDA devices"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(chosen: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        ComputeSettings(**chosen)
+
+
+def test_half_precision_is_refused_where_no_cuda_device_is(model: Path) -> None:
+    with pytest.raises(ConfigError, match="precision is 16, but the device is cpu, which computes in 32"):
+        TorchBackend(model, read_package(model), "cpu", compute=ComputeSettings(precision="16"))
