@@ -2,6 +2,6 @@
 
 import os
 
-# Blocks of a scene are read once, in order: GDAL need not keep more of them than touch one row of blocks of a usual COG.
+# Blocks of a scene are read once, in order: GDAL need not keep more than touches one row of blocks of a usual COG.
 # Megabytes; less than `seg.raster` sets for chips at random places, and as there the environment decides.
 os.environ.setdefault("GDAL_CACHEMAX", "64")

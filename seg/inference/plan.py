@@ -1,22 +1,24 @@
 """What will be computed: does the scene fit the model, how is it cut, and with how much context."""
 
-import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rasterio.windows import Window
-
 from seg.errors import PackageError
-from seg.inference.halo import measured_halo, sample_side
+from seg.inference.block_size import automatic_size, cutting
+from seg.inference.halo import measured_halo
+from seg.inference.memory import allowed_memory, expected_memory, pixels_within
 from seg.inference.predictor import Predictor
+from seg.inference.sampling import sampling_cost, sensitive_samples
 from seg.inference.settings import PredictionSettings
 from seg.package.description import ModelPackage
-from seg.raster.chips import FloatImage, Reading, read_chip
-from seg.raster.grid import Grid, open_raster
+from seg.raster.chips import Reading
+from seg.raster.cog import TILE
+from seg.raster.grid import Grid
 from seg.raster.windows import Block, plan_blocks, round_up
 
-DEFAULT_BLOCK_SIZE = 1024
+MEASURING_WORTH = 0.03
+"""What measuring a halo may cost of what it could save from, the pixels computed with the whole receptive field."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +30,18 @@ class Plan:
         bands: 1-based bands in the order the model wants.
         block_size: Side of a core in pixels.
         halo: Context around a core in pixels.
+        halo_origin: How the halo was found, in words.
         blocks: The blocks, row by row.
+        memory: Bytes that prediction is expected to take in all.
     """
 
     grid: Grid
     bands: Sequence[int]
     block_size: int
     halo: int
+    halo_origin: str
     blocks: Sequence[Block]
+    memory: int
 
     @property
     def redundancy(self) -> float:
@@ -52,17 +58,20 @@ def plan_scene(grid: Grid, predictor: Predictor, settings: PredictionSettings) -
         RasterError: Its pixels cannot be read.
     """
     bands = fitting_bands(predictor.package, grid, settings)
-    wanted = DEFAULT_BLOCK_SIZE if settings.block_size == "auto" else settings.block_size
-    size = round_up(wanted, predictor.alignment)
-    if max(grid.height, grid.width) <= size:
-        halo = 0  # one block holds the whole scene
-    elif isinstance(settings.halo, int):
-        halo = round_up(settings.halo, predictor.alignment)
-    elif settings.halo == "auto" and predictor.package.receptive_field is not None:
-        halo = predictor.receptive_field
-    else:
-        halo = _measured(grid, bands, predictor, settings)
-    return Plan(grid, bands, size, halo, plan_blocks(grid.height, grid.width, size, halo))
+    pixels = pixels_within(allowed_memory(settings.memory), predictor)
+    shape, alignment = (grid.height, grid.width), predictor.alignment
+
+    def size_for(halo: int) -> int:
+        if settings.block_size != "auto":
+            return round_up(settings.block_size, alignment)
+        return automatic_size(shape, halo, alignment, pixels, TILE)
+
+    size, halo, origin = size_for(0), 0, "none needed"
+    if max(shape) > size:
+        halo, origin = _halo(grid, bands, predictor, settings, size_for)
+        size = size_for(halo)
+    blocks = plan_blocks(*shape, size, halo)
+    return Plan(grid, bands, size, halo, origin, blocks, expected_memory(cutting(shape, size, halo).largest, predictor))
 
 
 def fitting_bands(package: ModelPackage, grid: Grid, settings: PredictionSettings) -> list[int]:
@@ -120,26 +129,24 @@ def _check_pixel_size(package: ModelPackage, grid: Grid, largest_ratio: float) -
         )
 
 
-def _measured(grid: Grid, bands: Sequence[int], predictor: Predictor, settings: PredictionSettings) -> int:
-    side = sample_side(predictor.alignment, predictor.receptive_field)
-    samples = _samples(grid, bands, settings.nodata, predictor, side)
-    return measured_halo(predictor, samples, predictor.receptive_field, settings.tolerance)
-
-
-def _samples(
-    grid: Grid, bands: Sequence[int], nodata: float | None, predictor: Predictor, side: int
-) -> Iterator[FloatImage]:
-    """Up to nine squares spread over the scene, filled up at its edges; those mostly empty are left out."""
-    tops, lefts = _spread(grid.height, side), _spread(grid.width, side)
-    with open_raster(grid.path) as dataset:
-        for top, left in itertools.product(tops, lefts):
-            window = Window(left, top, min(side, grid.width - left), min(side, grid.height - top))
-            chip = read_chip(dataset, window, Reading(bands, predictor.package.mean, nodata))
-            if chip.valid.mean() > 0.5:
-                yield predictor.filled_to(chip.image, side, side)
-
-
-def _spread(length: int, side: int) -> list[int]:
-    """Up to three offsets of windows from the start to the end of an axis."""
-    last = max(length - side, 0)
-    return sorted({0, last // 2, last})
+def _halo(
+    grid: Grid,
+    bands: Sequence[int],
+    predictor: Predictor,
+    settings: PredictionSettings,
+    size_for: Callable[[int], int],
+) -> tuple[int, str]:
+    """The halo of a scene that does not fit into one block, and how it was found."""
+    if isinstance(settings.halo, int):
+        return round_up(settings.halo, predictor.alignment), "given"
+    reach = predictor.receptive_field
+    bounded = predictor.package.receptive_field is not None
+    if bounded and (reach == 0 or settings.halo == "receptive-field"):
+        return reach, "the receptive field"
+    if bounded and settings.halo == "auto":
+        computed = cutting((grid.height, grid.width), size_for(reach), reach).computed
+        if sampling_cost(predictor.alignment, reach) > MEASURING_WORTH * computed:
+            return reach, "the receptive field"  # measuring would cost more than it saves
+    reading = Reading(bands, predictor.package.mean, settings.nodata)
+    halo = measured_halo(predictor, sensitive_samples(grid, reading, predictor, reach), reach, settings.tolerance)
+    return halo, f"measured, of {reach}"

@@ -55,8 +55,8 @@ def _print_plan(plan: Plan, done: int) -> None:
     grid = plan.grid
     print(
         f"{grid.path}: {grid.width}x{grid.height} pixels in {counted(len(plan.blocks), 'block')} of {plan.block_size}, "
-        f"halo {plan.halo}, {plan.redundancy:.2f} pixels computed for each one"
-        + (f"; {counted(done, 'block')} done already" if done else ""),
+        f"halo {plan.halo} ({plan.halo_origin}), {plan.redundancy:.2f} pixels computed for each one, "
+        f"about {plan.memory / 2**30:.2g} GiB of memory" + (f"; {counted(done, 'block')} done already" if done else ""),
         flush=True,
     )
 

@@ -1,7 +1,8 @@
 """One scene from raster to maps: plan, run the blocks, assemble."""
 
+import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,17 +12,19 @@ from rasterio.windows import Window
 from seg import __version__
 from seg.errors import RasterError
 from seg.inference.pipeline import Report, run_blocks
-from seg.inference.plan import Plan, plan_scene
+from seg.inference.plan import Plan, fitting_bands, plan_scene
 from seg.inference.predictor import Predictor
 from seg.inference.settings import PredictionSettings
 from seg.labels import IGNORE, LABEL_COLOURS
 from seg.package.description import ModelPackage
 from seg.raster.chips import ByteMask
 from seg.raster.cog import CogLayer, write_cog
-from seg.raster.grid import read_grid
+from seg.raster.grid import Grid, read_grid
 from seg.raster.store import BlockStore, partial_folder, stored_run
 
 CLASS_LAYER, PERCENT_LAYER = 0, 1
+MEASURED = ("auto", "measure")
+"""Halos that depend on the scene's pixels, so that they are kept when a run goes on."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def predict_scene(
     for path in (output, probability):
         _require_writable(path, scene)
     settings = _completed(settings, predictor.package)
-    plan = plan_scene(grid, predictor, _with_earlier_halo(settings, output))
+    plan = _planned(grid, predictor, settings, output)
     identity = _identity(plan, predictor, settings)
     store = BlockStore(output, identity, settings.restart)
     zero_pixels = run_blocks(plan, predictor, settings, store, report)
@@ -92,12 +95,23 @@ def _completed(settings: PredictionSettings, package: ModelPackage) -> Predictio
     return replace(settings, threshold=threshold, nodata=nodata)
 
 
-def _with_earlier_halo(settings: PredictionSettings, output: Path) -> PredictionSettings:
-    """A halo measured once is not measured again when the run goes on: it may come out otherwise."""
-    if settings.halo != "measure" or settings.restart:
-        return settings
-    earlier = stored_run(partial_folder(output)).get("halo")
-    return replace(settings, halo=earlier) if isinstance(earlier, int) else settings
+def _planned(grid: Grid, predictor: Predictor, settings: PredictionSettings, output: Path) -> Plan:
+    """The plan; what an unfinished run of the same chose is not chosen again, as it may come out otherwise."""
+    earlier = {} if settings.restart else stored_run(partial_folder(output))
+    size, halo = earlier.get("block_size"), earlier.get("halo")
+    now = _depends(grid, predictor, settings)
+    # Compared as text, in which the earlier run was kept. Of another scene or model, the halo would be too small.
+    if not (isinstance(size, int) and isinstance(halo, int) and _texts(earlier, now) == _texts(now, now)):
+        return plan_scene(grid, predictor, settings)
+    kept_size = size if settings.block_size == "auto" else settings.block_size
+    if settings.halo not in MEASURED:
+        return plan_scene(grid, predictor, replace(settings, block_size=kept_size))
+    plan = plan_scene(grid, predictor, replace(settings, block_size=kept_size, halo=halo))
+    return replace(plan, halo_origin="as the run began")
+
+
+def _texts(run: Mapping[str, object], keys: Iterable[str]) -> list[str]:
+    return [json.dumps(run.get(key), sort_keys=True) for key in keys]
 
 
 def _require_writable(output: Path, scene: Path) -> None:
@@ -115,20 +129,23 @@ def _require_writable(output: Path, scene: Path) -> None:
 
 def _identity(plan: Plan, predictor: Predictor, settings: PredictionSettings) -> dict[str, object]:
     """What the finished blocks depend on; a run that differs in any of it must not go on with them."""
+    return _depends(plan.grid, predictor, settings) | {"block_size": plan.block_size, "halo": plan.halo}
+
+
+def _depends(grid: Grid, predictor: Predictor, settings: PredictionSettings) -> dict[str, object]:
+    """All of that but the cuts, which may depend on it."""
     package = predictor.package
-    file = plan.grid.path.stat() if plan.grid.path.exists() else None
+    file = grid.path.stat() if grid.path.exists() else None
     return {
         "version": __version__,
-        "scene": str(plan.grid.path.resolve()),
+        "scene": str(grid.path.resolve()),
         "scene_size_and_time": [file.st_size, file.st_mtime_ns] if file else None,
         "model": package.weights_sha256,
         "temperature": package.temperature,
         "bias": package.bias,
         "backend": predictor.backend.name,
-        "bands": list(plan.bands),
-        "block_size": plan.block_size,
-        "halo": plan.halo,
-        "tolerance": settings.tolerance if settings.halo == "measure" else None,
+        "bands": fitting_bands(package, grid, settings),
+        "tolerance": settings.tolerance if settings.halo in MEASURED else None,
         "tta": asdict(settings.tta),
         "nodata": settings.nodata,
         "threshold": settings.threshold,

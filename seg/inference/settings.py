@@ -12,12 +12,15 @@ class PredictionSettings:
     """How scenes are predicted.
 
     Args:
-        block_size: Side of a block's core in pixels, rounded up to the model's alignment; auto is 1024.
-        halo: Context around a core in pixels, rounded up likewise. auto is the model's whole receptive field, with
-            which no cut can show; measure takes the smallest that keeps the probabilities of sampled places of the
-            scene within the tolerance: faster, and only as good as the sample. A model that sees whole windows has
-            no such receptive field, and auto measures.
+        block_size: Side of a block's core in pixels, rounded up to the model's alignment; auto computes the fewest
+            pixels within `memory`.
+        halo: Context around a core in pixels, rounded up likewise. receptive-field is all that the model sees, with
+            which no cut can show. measure takes less, as far as the probabilities of sampled places of the scene stay
+            within the tolerance. auto measures where that costs little beside the scene, and takes the receptive field
+            elsewhere. A model that sees whole windows has none, and is always measured.
         tolerance: Largest change of a probability by cutting that a measured halo accepts, above 0 and up to 1.
+        memory: GiB that prediction may take in all, for an automatic block size; null for 1.5, or half of what is free
+            if that is less. Blocks are never so small that they are mostly halo.
         tta: Test-time augmentation.
         bands: 1-based bands of the scene in the order the model wants; null for those of training.
         nodata: A further stored value that means "no data", for files that do not say so themselves; null for that
@@ -33,8 +36,9 @@ class PredictionSettings:
     """
 
     block_size: int | Literal["auto"] = "auto"
-    halo: int | Literal["auto", "measure"] = "auto"
+    halo: int | Literal["auto", "receptive-field", "measure"] = "auto"
     tolerance: float = 1 / 255
+    memory: float | None = None
     tta: TestTimeAugmentation = field(default_factory=TestTimeAugmentation)
     bands: list[int] | None = None
     nodata: float | None = None
@@ -46,8 +50,10 @@ class PredictionSettings:
     def __post_init__(self) -> None:
         """Check the ranges."""
         _require(self.block_size == "auto" or self.block_size >= 1, "block-size", self.block_size, "auto or at least 1")
-        _require(isinstance(self.halo, str) or self.halo >= 0, "halo", self.halo, "auto, measure or at least 0")
+        halos = "auto, receptive-field, measure or at least 0"
+        _require(isinstance(self.halo, str) or self.halo >= 0, "halo", self.halo, halos)
         _require(0 < self.tolerance <= 1, "tolerance", self.tolerance, "above 0, at most 1")
+        _require(self.memory is None or self.memory > 0, "memory", self.memory, "more than 0 GiB")
         _require(self.threshold is None or 0 <= self.threshold <= 1, "threshold", self.threshold, "0 to 1")
         _require(self.pixel_size_ratio >= 1, "pixel-size-ratio", self.pixel_size_ratio, "at least 1")
 

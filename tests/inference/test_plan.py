@@ -25,10 +25,30 @@ def test_size_and_halo_are_rounded_up_to_the_alignment(make_scene: MakeScene, ma
     assert (plan.block_size, plan.halo) == (64, 32)
 
 
-def test_the_automatic_halo_is_the_whole_receptive_field(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
-    predictor = make_predictor()
-    plan = plan_scene(read_grid(make_scene(300, 300)), predictor, PredictionSettings(block_size=128))
+def test_the_automatic_halo_is_the_whole_receptive_field_where_measuring_costs_more(
+    make_scene: MakeScene, make_predictor: MakePredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor, grid = make_predictor(), read_grid(make_scene(300, 300))
+    settings = PredictionSettings(block_size=128)
+    plan = plan_scene(grid, predictor, settings)
     assert plan.halo == predictor.receptive_field >= predictor.package.receptive_field
+    assert plan.halo_origin == "the receptive field"
+    assert plan_scene(grid, predictor, replace(settings, halo="receptive-field")).halo == plan.halo
+    monkeypatch.setattr("seg.inference.plan.sampling_cost", lambda *arguments: 100)
+    monkeypatch.setattr("seg.inference.plan.measured_halo", lambda *arguments: 40)
+    large = plan_scene(grid, predictor, settings)
+    assert (large.halo, large.halo_origin) == (40, f"measured, of {predictor.receptive_field}")
+    assert plan_scene(grid, predictor, replace(settings, halo="receptive-field")).halo == plan.halo
+
+
+def test_an_automatic_block_size_keeps_to_the_memory(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
+    predictor, grid = make_predictor(), read_grid(make_scene(900, 1000))
+    plenty = plan_scene(grid, predictor, PredictionSettings(memory=2, halo=64))
+    scarce = plan_scene(grid, predictor, PredictionSettings(memory=0.5, halo=64))
+    assert (len(plenty.blocks), plenty.halo, plenty.halo_origin) == (1, 0, "none needed")
+    assert len(scarce.blocks) > 1
+    assert scarce.memory <= 0.5 * 2**30 < plenty.memory <= 2 * 2**30
+    assert 1 < scarce.redundancy < 1.5
 
 
 def test_a_model_that_sees_whole_windows_gets_a_measured_halo(
@@ -53,7 +73,14 @@ def test_a_measured_halo_is_aligned_and_bounded(make_scene: MakeScene, make_pred
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("block_size", 0), ("halo", -8), ("tolerance", 0.0), ("threshold", 5.0), ("pixel_size_ratio", 0.1)],
+    [
+        ("block_size", 0),
+        ("halo", -8),
+        ("tolerance", 0.0),
+        ("memory", 0.0),
+        ("threshold", 5.0),
+        ("pixel_size_ratio", 0.1),
+    ],
 )
 def test_impossible_settings_are_refused(option: str, value: float) -> None:
     with pytest.raises(ConfigError, match=f"{option.replace('_', '-')} is {value}; wanted"):

@@ -70,6 +70,36 @@ def test_a_measured_halo_is_kept_when_a_run_goes_on(
     assert halos[0] == halos[1] > 0
 
 
+def test_a_block_size_chosen_for_the_memory_is_kept_when_a_run_goes_on(
+    make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
+) -> None:
+    scene, output = make_scene(500, 500), tmp_path / "map.tif"
+    with pytest.raises(KilledError):
+        predict_scene(scene, output, make_predictor(), PredictionSettings(halo=16, memory=0.3), kill_after(2))
+    begun: list[tuple[int, int]] = []
+    settings = PredictionSettings(halo=16, memory=2)
+    predict_scene(scene, output, make_predictor(), settings, lambda plan, done: begun.append((done, len(plan.blocks))))
+    assert begun[0][0] == 2
+    assert begun[0][1] > 2
+
+
+def test_a_halo_measured_for_another_tolerance_is_not_kept(
+    make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, output, halos = make_scene(300, 300), tmp_path / "map.tif", []
+    monkeypatch.setattr("seg.inference.plan.measured_halo", lambda *arguments: int(1 / arguments[-1]))
+
+    def kill_at_once(plan: Plan, done: int) -> None:
+        halos.append(plan.halo)
+        raise KilledError
+
+    for tolerance in (1 / 8, 1 / 64):
+        settings = PredictionSettings(block_size=128, halo="measure", tolerance=tolerance)
+        with pytest.raises(KilledError):
+            predict_scene(scene, output, make_predictor(), settings, kill_at_once)
+    assert halos == [8, 64]
+
+
 def test_blocks_of_other_settings_are_not_mixed_in(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:

@@ -52,7 +52,8 @@ def test_options_are_written_with_hyphens(run_script: Run, model: Path, scene: P
         "predict", *words, "--block-size=64", "--halo=8", "--tta.dihedral=true", "--tta.scales=[1,0.5]"
     )
     assert status == 0
-    assert "4 blocks of 64, halo 16" in out
+    assert "4 blocks of 64, halo 16 (given)" in out
+    assert "GiB of memory" in out
     with rasterio.open(tmp_path / "map.tif") as dataset:
         assert dataset.tags()["SEG_HALO"] == "16"
 

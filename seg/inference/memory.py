@@ -1,0 +1,86 @@
+"""How much memory prediction may take, and how much a block takes."""
+
+import os
+from pathlib import Path
+
+from seg.inference.predictor import Predictor
+
+GIB = 2**30
+
+DEFAULT = 3 * GIB // 2
+"""What prediction may take in all where nothing is said and twice as much is free, in bytes."""
+
+PROCESS = GIB // 4
+"""Of the libraries, the weights and GDAL's cache: 120 to 250 MB were measured."""
+
+BYTES_PER_CHANNEL = 36
+"""Of the network, for each pixel and channel of its last map, the widest: nine planes of float32. A transposed
+convolution of ONNX Runtime takes four of them for its columns. Measured at 512 to 1448 pixels: 31 to 36 for
+`dilated_tiny_4` and `dilated_small_8`, 11 to 32 for Unet and DeepLabV3+ with resnet18."""
+
+LEAST_CHANNELS = 16
+"""Below, the encoder takes the most."""
+
+
+def allowed_memory(wanted_gib: float | None) -> int:
+    """Bytes that prediction may take in all.
+
+    Args:
+        wanted_gib: What was asked for, in GiB; None for 1.5 GiB, or half of what is free if that is less.
+    """
+    if wanted_gib is not None:
+        return int(wanted_gib * GIB)
+    free = free_memory()
+    return DEFAULT if free is None else min(DEFAULT, free // 2)
+
+
+def free_memory() -> int | None:
+    """Bytes of memory that are free for programs; None where the system does not say."""
+    found = [free for free in (_free_by_kernel(), _free_in_group()) if free is not None]
+    return min(found, default=None)
+
+
+def pixels_within(memory: int, predictor: Predictor) -> int:
+    """How many pixels a block may read so that prediction stays within so many bytes; 0 or more."""
+    return int(max(memory - PROCESS, 0) / bytes_per_pixel(predictor))
+
+
+def expected_memory(pixels: int, predictor: Predictor) -> int:
+    """Bytes that prediction takes about, in all, where a block reads so many pixels."""
+    return PROCESS + int(pixels * bytes_per_pixel(predictor))
+
+
+def bytes_per_pixel(predictor: Predictor) -> float:
+    """Bytes for each pixel of a block: the network's maps at the largest scale, and the pixels themselves.
+
+    An estimate from the package's description alone, so that a scene is cut alike whenever it is predicted.
+    """
+    package = predictor.package
+    channels = package.architecture.get("arguments", {}).get("decoder_channels") or [LEAST_CHANNELS]
+    network = BYTES_PER_CHANNEL * max(int(channels[-1]), LEAST_CHANNELS)
+    # Three blocks are held, read ahead, computed and written, and the sum and one view of several.
+    held = 4 * (3 * len(package.bands) + 4)
+    largest = max(1.0, *predictor.augmentation.scales)
+    return network * largest**2 * (1 + predictor.backend.ahead) + held
+
+
+def _free_by_kernel() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, ValueError, IndexError, StopIteration):
+        pass
+    try:
+        # Not on Linux: half of what is built in stands for what is free.
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _free_in_group(folder: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """What a container's limit leaves; None without such a limit."""
+    try:
+        limit, used = ((folder / name).read_text(encoding="ascii") for name in ("memory.max", "memory.current"))
+        return max(int(limit) - int(used), 0)
+    except (OSError, ValueError):  # no such files, or a limit of "max"
+        return None

@@ -1,0 +1,53 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seg.inference.block_size import SMALLEST, automatic_size, cutting
+from seg.raster.windows import plan_blocks
+
+lengths = st.integers(1, 3000)
+
+
+@given(lengths, lengths, st.integers(1, 40), st.integers(0, 10))
+def test_cutting_counts_what_the_blocks_read(height: int, width: int, cores: int, halos: int) -> None:
+    size, halo = 32 * cores, 32 * halos
+    found = cutting((height, width), size, halo)
+    reads = [block.read.width * block.read.height for block in plan_blocks(height, width, size, halo)]
+    assert (found.computed, found.largest) == (sum(reads), max(reads))
+
+
+@given(lengths, lengths, st.sampled_from([1, 4, 8, 24]), st.integers(0, 20), st.integers(1000, 4_000_000))
+def test_blocks_fit_the_memory_or_are_as_small_as_is_sensible(
+    height: int, width: int, alignment: int, halos: int, pixels: int
+) -> None:
+    halo = alignment * halos
+    size = automatic_size((height, width), halo, alignment, pixels, 512)
+    assert size % alignment == 0
+    smallest = max(SMALLEST, halo)
+    assert cutting((height, width), size, halo).largest <= pixels or size < smallest + alignment
+
+
+def test_no_block_is_a_sliver() -> None:
+    # 1024 of 1100 would leave 76.
+    assert automatic_size((1100, 1100), halo=32, alignment=8, pixels=1_100_000, tile=512) == 552
+
+
+def test_a_side_on_the_tiles_of_the_output_wins_where_it_costs_about_as_little() -> None:
+    assert automatic_size((4000, 4000), halo=64, alignment=8, pixels=1_500_000, tile=512) == 1024
+
+
+def test_a_scene_that_fits_into_the_memory_is_one_block() -> None:
+    assert automatic_size((1000, 1200), halo=200, alignment=8, pixels=1_200_000, tile=512) == 1200
+
+
+def test_a_wider_halo_wants_larger_blocks_or_more_memory() -> None:
+    shape, pixels = (6000, 6000), 2_000_000
+    computed = [cutting(shape, automatic_size(shape, halo, 8, pixels, 512), halo).computed for halo in (0, 80, 200)]
+    assert computed == sorted(computed)
+    more = automatic_size(shape, 200, 8, 2 * pixels, 512)
+    assert cutting(shape, more, 200).computed < computed[2]
+
+
+def test_a_long_thin_scene_is_cut_along_its_length_alone() -> None:
+    size = automatic_size((100, 50_000), halo=64, alignment=8, pixels=1_000_000, tile=512)
+    assert size > 5000
+    assert cutting((100, 50_000), size, 64).largest <= 1_000_000

@@ -1,0 +1,44 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from seg.inference import memory
+from seg.inference.memory import DEFAULT, GIB, allowed_memory, bytes_per_pixel, expected_memory, pixels_within
+from seg.inference.predictor import Predictor
+
+MakePredictor = Callable[..., Predictor]
+
+
+@pytest.mark.parametrize(("free", "allowed"), [(64 * GIB, DEFAULT), (2 * GIB, GIB), (None, DEFAULT)])
+def test_at_most_half_of_what_is_free_is_taken(free: int | None, allowed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "free_memory", lambda: free)
+    assert allowed_memory(None) == allowed
+    assert allowed_memory(8.0) == 8 * GIB
+
+
+def test_a_container_has_no_more_than_its_limit_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "memory.current").write_text(f"{GIB}\n")
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory._free_in_group(tmp_path) is None
+    (tmp_path / "memory.max").write_text(f"{3 * GIB}\n")
+    assert memory._free_in_group(tmp_path) == 2 * GIB
+    monkeypatch.setattr(memory, "_free_in_group", lambda: 5)
+    assert memory.free_memory() == 5
+
+
+def test_the_memory_of_a_block_grows_with_its_pixels(make_predictor: MakePredictor) -> None:
+    predictor = make_predictor()
+    pixels = pixels_within(GIB, predictor)
+    assert expected_memory(pixels, predictor) == pytest.approx(GIB, rel=1e-5)
+    assert pixels_within(1000, predictor) == 0
+
+
+def test_wide_maps_large_scales_and_images_started_ahead_take_more(make_predictor: MakePredictor) -> None:
+    plain, scaled, wide, ahead = (make_predictor(scales) for scales in ((1.0,), (1.0, 2.0), (1.0,), (1.0,)))
+    arguments = wide.package.architecture["arguments"] | {"decoder_channels": [64, 64]}
+    wide.package = replace(wide.package, architecture=wide.package.architecture | {"arguments": arguments})
+    ahead.backend.ahead = 1
+    least = bytes_per_pixel(plain)
+    assert all(bytes_per_pixel(other) > 1.5 * least for other in (scaled, wide, ahead))

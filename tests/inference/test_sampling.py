@@ -1,0 +1,64 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from seg.inference import sampling
+from seg.inference.predictor import Predictor
+from seg.inference.sampling import SAMPLES, sensitive_samples
+from seg.raster.chips import Reading
+from seg.raster.grid import read_grid
+
+MakeScene = Callable[..., Path]
+MakePredictor = Callable[..., Predictor]
+
+READING = Reading([1, 2, 3], [0.0, 0.0, 0.0], nodata=0)
+
+
+@pytest.mark.parametrize("shape", [(5, 300), (130, 700), (1500, 1100)])
+def test_samples_are_places_of_the_scene_with_the_context_there_is(
+    make_scene: MakeScene, make_predictor: MakePredictor, shape: tuple[int, int]
+) -> None:
+    grid, predictor = read_grid(make_scene(*shape)), make_predictor()
+    samples = list(sensitive_samples(grid, READING, predictor, limit=24))
+    assert len(samples) == min(SAMPLES, -(-shape[0] // 128) * -(-shape[1] // 128))
+    with rasterio.open(grid.path) as dataset:
+        pixels = dataset.read()
+    for sample in samples:
+        core = sample.image[(slice(None), *sample.core)]
+        assert core.shape[1:] == sample.valid.shape
+        row, column = np.argwhere(pixels[0] == sample.image[0, 0, 0])[0] if shape[0] == 5 else (None, None)
+        for axis, span in enumerate(sample.core):
+            before, after = span.start, sample.image.shape[axis + 1] - span.stop
+            assert before in {0, 24}
+            assert after <= 24
+        if row is not None:
+            height, width = sample.image.shape[1:]
+            np.testing.assert_array_equal(sample.image, pixels[:, row : row + height, column : column + width])
+
+
+def test_places_where_the_model_is_unsure_come_first(
+    make_scene: MakeScene, make_predictor: MakePredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling, "SAMPLES", 1)
+    predictor, scene = make_predictor(), make_scene(640, 640)
+    with rasterio.open(scene, "r+") as dataset:
+        sure = np.full((3, 640, 640), 2000, np.uint16)
+        sure[:, 256:384, 384:512] = 1000
+        dataset.write(sure)
+
+    def probability(image: np.ndarray) -> np.ndarray:
+        return np.where(image[0] == 1000, np.float32(0.5), np.float32(0.99))
+
+    monkeypatch.setattr(predictor, "probability", probability)
+    (sample,) = sensitive_samples(read_grid(scene), READING, predictor, limit=64)
+    assert (sample.image[(0, *sample.core)] == 1000).all()
+
+
+def test_a_scene_without_data_has_no_places(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
+    scene = make_scene(300, 300)
+    with rasterio.open(scene, "r+") as dataset:
+        dataset.write(np.zeros((3, 300, 300), np.uint16))
+    assert list(sensitive_samples(read_grid(scene), READING, make_predictor(), limit=24)) == []
