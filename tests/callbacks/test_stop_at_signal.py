@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -87,7 +88,12 @@ def test_a_second_signal_stops_at_once(
 ) -> None:
     def twice(task: CroplandTask, batch_idx: int) -> bool:
         if task.current_epoch == 1 and batch_idx == 0:
+            listening = signal.getsignal(signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
+            # Two that come before the first is heard count as one.
+            until = time.monotonic() + 30
+            while signal.getsignal(signal.SIGINT) == listening and time.monotonic() < until:
+                time.sleep(0.01)
             return True
         return False
 
