@@ -111,7 +111,7 @@ class TrainingSettings:
         ConfigError: A value is out of range.
     """
 
-    scenes: int = 30
+    scenes: int = 120
     repeats: int = 5
     threads: int = 0
 

@@ -20,7 +20,7 @@ from seg.cli import run
 from seg.data.datamodule import CroplandDataModule
 from seg.tasks.cropland import CroplandTask
 
-SIDES = 128, 160, 192, 224
+SIDES = 192, 240, 288, 320
 """Sides of the scenes, in turn."""
 
 
