@@ -15,7 +15,7 @@ import torch
 
 from seg.benchmark.scenes import write_scene
 from seg.benchmark.settings import TrainingSettings
-from seg.benchmark.terminal import progress_bar
+from seg.benchmark.terminal import progress_bar, use_threads
 from seg.cli import run
 from seg.data.datamodule import CroplandDataModule
 from seg.tasks.cropland import CroplandTask
@@ -72,8 +72,7 @@ class EpochClock(L.Callback):
 
 def measure_training(settings: TrainingSettings) -> TrainingTimes:
     """Train for an epoch in both ways, in turns, on scenes that are made for it in a temporary folder."""
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
+    use_threads(settings.threads)
     with tempfile.TemporaryDirectory() as folder, progress_bar("Training", 2 * settings.repeats + 2) as report:
         root = Path(folder) / "data"
         write_dataset(root, settings.scenes)
@@ -126,7 +125,7 @@ def _loop_epoch(root: Path) -> float:
     start = time.perf_counter()
     for batch in loader:
         optimizer.zero_grad()
-        loss_function(network(batch["image"]), batch["mask"]).backward()  # on the CPU, as above
+        loss_function(network(batch["image"]), batch["mask"]).backward()
         optimizer.step()
         scheduler.step()
     return time.perf_counter() - start
