@@ -44,7 +44,7 @@ class LoaderConfig:
     """How worker processes load samples.
 
     Args:
-        prefetch_factor: Batches that each worker holds ready, or groups of up to 16 small ones, of 32 MiB together at
+        prefetch_factor: Batches that each worker holds ready, or groups of up to 32 small ones, of 64 MiB together at
             most; memory grows with workers times this.
         pin_memory: Copy batches into page-locked memory, from which a GPU takes them faster; nothing without a GPU.
         persistent_workers: Keep workers from one epoch to the next.
@@ -143,7 +143,7 @@ def build_loader(
     together = batches_together(batching.batch_bytes) if workers else 1
     return WatchedLoader(
         Batches(dataset, batching.collate, _slots(batching, workers, together * (config.prefetch_factor + 1))),
-        batch_sampler=Groups(batching.sampler, together),
+        batch_sampler=Groups(batching.sampler, together, max(workers, 1)),
         collate_fn=list,
         num_workers=workers,
         prefetch_factor=config.prefetch_factor if workers else None,

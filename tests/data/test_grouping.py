@@ -12,8 +12,20 @@ def indexes(groups: Groups) -> list[list[list[int]]]:
 
 def test_batches_come_several_at_a_time_and_count_one_by_one() -> None:
     groups = Groups(EpochSampler(5, None), 2)
-    assert indexes(groups) == [[[0], [1]], [[2], [3]], [[4]]]
+    assert indexes(groups) == [[[0]], [[1], [2]], [[3], [4]]]
     assert len(groups) == 5
+
+
+def test_every_worker_gets_as_many_groups_and_batches_as_the_others() -> None:
+    lengths = [len(group) for group in Groups(EpochSampler(400, None), 16, 2)]
+    assert sum(lengths[::2]) == sum(lengths[1::2]) == 200
+    assert max(lengths) == 16
+
+
+@pytest.mark.parametrize("samples", [0, 1, 2, 33])
+def test_workers_more_than_batches_get_one_each(samples: int) -> None:
+    groups = indexes(Groups(EpochSampler(samples, None), 1, 40))
+    assert groups == [[[index]] for index in range(samples)]
 
 
 def test_batches_of_buckets_stay_whole() -> None:
@@ -39,7 +51,7 @@ def test_samples_that_are_left_out_make_no_batch() -> None:
     assert len(groups) == 5
 
 
-@pytest.mark.parametrize(("size", "together"), [(0, 1), (1, MOST_TOGETHER), (2**23, 4), (2**30, 1)])
+@pytest.mark.parametrize(("size", "together"), [(0, 1), (1, MOST_TOGETHER), (2**23, 8), (2**30, 1)])
 def test_small_batches_go_together_and_large_ones_alone(size: int, together: int) -> None:
     assert batches_together(size) == together
 
