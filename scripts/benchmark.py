@@ -1,10 +1,17 @@
-"""Measure what the parts cost: `python scripts/benchmark.py convolutions|models|loading|training`."""
+"""Measure what the parts cost: `python scripts/benchmark.py convolutions|models|loading|training|...`."""
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from seg.benchmark.settings import ConvolutionSettings, LoadingSettings, ModelSettings, TrainingSettings
+from seg.benchmark.settings import (
+    ConvolutionSettings,
+    InferenceSettings,
+    LoadingSettings,
+    ModelSettings,
+    PolygonBenchmarkSettings,
+    TrainingSettings,
+)
 from seg.console import run_command
 
 
@@ -56,10 +63,41 @@ def training(*, settings: TrainingSettings, output: Path | None = None) -> None:
     benchmark_training(settings, output)
 
 
+def inference(*, settings: InferenceSettings, output: Path | None = None) -> None:
+    """Compare the raster engine with the forward pass alone, with plain reading and writing, and with other libraries.
+
+    Args:
+        settings: What is mapped.
+        output: JSON file for the figures; null for the text alone.
+    """
+    from seg.benchmark.inference_report import benchmark_inference
+
+    benchmark_inference(settings, output)
+
+
+def polygons(*, settings: PolygonBenchmarkSettings, output: Path | None = None) -> None:
+    """Compare writing parcels block by block with polygonising the whole map in memory: time and memory.
+
+    Args:
+        settings: Which maps.
+        output: JSON file for the figures; null for the text alone.
+    """
+    from seg.benchmark.polygon_report import benchmark_polygons
+
+    benchmark_polygons(settings, output)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status of the command line; `arguments` are its words, by default those of the process."""
     return run_command(
-        {"convolutions": convolutions, "models": models, "loading": loading, "training": training},
+        {
+            "convolutions": convolutions,
+            "models": models,
+            "loading": loading,
+            "training": training,
+            "inference": inference,
+            "polygons": polygons,
+        },
         arguments,
         "Measure what the parts of the pipeline cost.",
     )

@@ -35,7 +35,7 @@ DEMO_STEPS = (
 )
 DEMO_RESULTS = {
     "map": "runs/demo/map.tif",
-    "report": "runs/demo/report",
+    "report": "runs/demo/report/index.html",
     "picture": "runs/demo/report/picture.png",
 }
 LINTERS = ("-m ruff check .", "-m ruff format --check .", "-m mypy --strict seg")

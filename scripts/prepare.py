@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from seg.console import run_command
-from seg.data.burn_settings import BurnSettings
 from seg.data.sources.import_settings import ImportSettings, SourceName
+from seg.raster.burn_settings import BurnSettings
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 
 
@@ -89,7 +89,8 @@ def burn(*, image: Path, labels: Path, output: Path, settings: BurnSettings) -> 
         output: The mask, a GeoTIFF; for a folder of images, a folder. Older masks are replaced.
         settings: How they are burnt.
     """
-    from seg.data.burning import burn_masks, open_labels
+    from seg.data.burning import burn_masks
+    from seg.raster.label_layers import open_labels
 
     source = open_labels(labels, settings)
     if source.unused:

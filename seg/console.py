@@ -8,11 +8,11 @@ import sys
 from argparse import ArgumentError, HelpFormatter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from jsonargparse import ArgumentParser
 
-from seg.errors import SegError
+from seg.errors import IncompleteError, SegError
 
 Command = Callable[..., None]
 
@@ -103,7 +103,7 @@ def guarded(action: Callable[[], object], debug: bool = False) -> int:
     except (SegError, ArgumentError) as error:
         if debug:
             raise
-        return _fail(str(error), EXIT_BAD_INPUT)
+        return _fail(str(error), EXIT_FAILURE if isinstance(error, IncompleteError) else EXIT_BAD_INPUT)
     except KeyboardInterrupt as interrupt:
         return _fail(str(interrupt) or "interrupted", EXIT_INTERRUPTED)
     except OSError as error:
@@ -186,8 +186,11 @@ def _function_parser(function: Command) -> ArgumentParser:
     if settings is not None:
         parser.add_class_arguments(settings, as_group=False)
     for action in parser._actions:
-        if getattr(action, "_typehint", None) is bool:  # `--restart` is `--restart=true`
+        hint = getattr(action, "_typehint", None)
+        if bool in (hint, *get_args(hint)):  # `--restart` is `--restart=true`
             action.nargs, action.const = "?", True
+        elif _takes_several(hint):
+            action.nargs = "+"
     parser.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
     return parser
 
@@ -201,11 +204,23 @@ def _parse_then_call(parser: ArgumentParser, command: Command | dict[str, Comman
     values = parser.instantiate(parsed)
     if isinstance(command, dict):
         command, values = command[values.subcommand], values[values.subcommand]
-    arguments = {key: value for key, value in vars(values).items() if key != "debug"}
+    arguments = {key: _flat(value) for key, value in vars(values).items() if key != "debug"}
     settings = _settings_class(command)
     if settings is not None:
         arguments[SETTINGS] = settings(**{field.name: arguments.pop(field.name) for field in fields(settings)})
     command(**arguments)
+
+
+def _takes_several(hint: object) -> bool:
+    """Whether a type is `list[T] | T`: `--model a b` and `--model=[a,b]` are the same."""
+    kinds = get_args(hint)
+    return any(get_origin(kind) is list and get_args(kind)[0] in kinds for kind in kinds)
+
+
+def _flat(value: object) -> object:
+    if not isinstance(value, list):
+        return value
+    return [item for part in value for item in (part if isinstance(part, list) else [part])]
 
 
 def _settings_class(command: Command) -> type[Any] | None:

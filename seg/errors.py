@@ -12,6 +12,14 @@ class RasterError(SegError, ValueError):
     """A raster cannot be read, written, or does not have the grid that was wanted."""
 
 
+class DamageError(RasterError):
+    """Pixels of a raster cannot be read, although it opens."""
+
+
+class NoOverlapError(RasterError):
+    """Polygons have nothing in common with the raster that they were meant for."""
+
+
 class DatasetError(SegError, ValueError):
     """A dataset is incomplete, or its images and masks do not belong together."""
 
@@ -22,6 +30,10 @@ class ConfigError(SegError, ValueError):
 
 class PackageError(SegError, ValueError):
     """A checkpoint or a model package is damaged, unsafe, or does not fit the input."""
+
+
+class IncompleteError(SegError):
+    """Of several things some could not be done, and the others are: commands end with exit status 1."""
 
 
 class TrainingError(SegError, ArithmeticError):

@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 
 from seg.console import EXIT_BAD_INPUT, EXIT_FAILURE, EXIT_INTERRUPTED, guarded, run_command, with_nearest_key
-from seg.errors import RasterError
+from seg.errors import IncompleteError, RasterError
 
 
 def shift(*, raster: Path, distance_m: float, bands: list[int] | None = None, repeat: int = 1) -> None:
@@ -167,6 +167,25 @@ def test_a_switch_needs_no_value(words: list[str], shown: str, capsys: pytest.Ca
     assert capsys.readouterr().out == f"auto None {shown}\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["--model", "a"], "['a'] False"),
+        (["--model", "a", "b", "--turns"], "['a', 'b'] True"),
+        (["--model=[a,b]", "--turns=[x,y]"], "['a', 'b'] ['x', 'y']"),
+    ],
+)
+def test_an_option_takes_several_words_where_its_type_is_a_list_or_one(
+    words: list[str], shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def show(*, model: list[Path] | Path, turns: bool | list[str] = False) -> None:
+        names = [model] if isinstance(model, Path) else model
+        print([path.name for path in names], turns)
+
+    assert run_command(show, words) == 0
+    assert capsys.readouterr().out == f"{shown}\n"
+
+
 def test_a_shortened_option_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(frame, ["--wra=true"]) == EXIT_BAD_INPUT
     assert "nearest known key is 'wrap'" in capsys.readouterr().err
@@ -194,3 +213,11 @@ def test_an_interrupt_may_say_how_to_go_on(capsys: pytest.CaptureFixture[str]) -
 
 def test_other_messages_stay_as_they_are() -> None:
     assert with_nearest_key("Key 'x' is required", ["x"]) == "Key 'x' is required"
+
+
+def test_what_was_done_in_part_is_status_1(capsys: pytest.CaptureFixture[str]) -> None:
+    def do_half() -> None:
+        raise IncompleteError("1 of 2 could not be done")
+
+    assert guarded(do_half) == 1
+    assert capsys.readouterr().err == "error: 1 of 2 could not be done\n"

@@ -13,6 +13,7 @@ from rasterio.windows import Window
 from seg.checkpoint import Checkpoint
 from seg.data.datamodule import CroplandDataModule
 from seg.inference.augmentation import TestTimeAugmentation
+from seg.inference.member import Member
 from seg.inference.predictor import Predictor
 from seg.inference.scene import predict_scene
 from seg.inference.settings import PredictionSettings
@@ -88,4 +89,4 @@ def small_model(folder: Path, pixels: np.ndarray, valid: np.ndarray) -> Predicto
     names = ["red", "green", "blue"]
     data = {"bands": [1, 2, 3], "image_bands": 3, "band_names": names, "nodata": None, "pixel_size_m": 30.0}
     package = write_package(Checkpoint(Path("best.ckpt"), network.state_dict(), task, data, {}), folder)
-    return Predictor(TorchBackend(folder, package, "cpu"), package, TestTimeAugmentation())
+    return Predictor([Member(TorchBackend(folder, package, "cpu"), package)], TestTimeAugmentation())

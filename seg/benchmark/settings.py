@@ -122,6 +122,62 @@ class TrainingSettings:
         _check_at_least("threads", self.threads, 0)
 
 
+@dataclass(frozen=True, kw_only=True)
+class InferenceSettings:
+    """How the raster engine is measured.
+
+    Args:
+        side: Side of the scene that is made for it, in pixels; at least 256.
+        model: Name of a model of the family, as `models` lists them.
+        halo: Context around a block in pixels, or how it is found, as for prediction.
+        block_size: Side of a block in pixels; auto as for prediction.
+        memory: GiB that prediction may take, for an automatic block size; null as for prediction.
+        repeats: Runs, whose median counts.
+        threads: Threads that compute; 0 for all cores.
+        peers: Map the scene with MONAI and TerraTorch too, those of them that are installed.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    side: int = 4096
+    model: str = "dilated_small_8"
+    halo: int | Literal["auto", "receptive-field", "measure"] = "auto"
+    block_size: int | Literal["auto"] = "auto"
+    memory: float | None = None
+    repeats: int = 3
+    threads: int = 0
+    peers: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        _check_at_least("side", self.side, 256)
+        _check_at_least("repeats", self.repeats, 1)
+        _check_at_least("threads", self.threads, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolygonBenchmarkSettings:
+    """Which maps are turned into polygons.
+
+    Args:
+        side: Side of the larger map that is made for it, in pixels, with a field on every 5,369 of them; the smaller
+            one has half of it.
+        repeats: Runs of each way, whose median counts.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    side: int = 16384
+    repeats: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        _check_at_least("side", self.side, 256)
+        _check_at_least("repeats", self.repeats, 1)
+
+
 def _check_at_least(option: str, value: int, least: int) -> None:
     if value < least:
         raise ConfigError(f"--{option.replace('_', '-')} is {value}; wanted {least} or more")

@@ -7,15 +7,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from seg.data.burn_settings import BurnSettings
 from seg.data.catalogue import RASTER_SUFFIXES
 from seg.data.checks import LabelCounts
 from seg.errors import DatasetError
 from seg.labels import CROPLAND, IGNORE, OTHER
-from seg.raster.burn import WINDOW, burnt_windows, class_layers, edge_layer, write_mask
+from seg.raster.burn import WINDOW, burnt_windows, write_mask
+from seg.raster.burn_settings import BurnSettings
 from seg.raster.grid import Grid, read_grid
+from seg.raster.label_layers import label_layers
 from seg.raster.parcels import read_parcels, require_georeference
-from seg.raster.vectors import Legend, VectorLabels
+from seg.raster.vectors import VectorLabels
 
 MASK_SUFFIXES = {".tif", ".tiff"}
 
@@ -41,22 +42,6 @@ class BurntMask:
             f"{self.path}: {self.features} polygon{'' if self.features == 1 else 's'}, "
             f"{100 * counts.cropland / pixels:.1f} % cropland, {100 * counts.ignored / pixels:.1f} % ignore"
         )
-
-
-def open_labels(path: Path, settings: BurnSettings) -> VectorLabels:
-    """The labels of a vector file, as the settings read them.
-
-    Raises:
-        RasterError: The file does not hold what the settings ask for.
-    """
-    legend = Legend(
-        column=settings.column,
-        cropland=settings.cropland_values,
-        ignore=settings.ignore_values,
-        cropland_where=settings.cropland_where,
-        ignore_where=settings.ignore_where,
-    )
-    return VectorLabels(path, settings.layer, settings.where, legend)
 
 
 def burn_masks(image: Path, labels: VectorLabels, output: Path, settings: BurnSettings) -> Iterator[BurntMask]:
@@ -88,10 +73,7 @@ def burn_masks(image: Path, labels: VectorLabels, output: Path, settings: BurnSe
 
 def _burn(grid: Grid, labels: VectorLabels, output: Path, settings: BurnSettings) -> BurntMask:
     parcels = read_parcels(labels, grid, settings.ignore_buffer)
-    layers = class_layers(parcels.polygons, parcels.labels, settings.all_touched)
-    if settings.ignore_buffer:
-        layers.append(edge_layer(parcels.polygons, settings.ignore_buffer))
-    windows = burnt_windows(layers, grid, IGNORE if settings.outside == "ignore" else OTHER)
+    windows = burnt_windows(label_layers(parcels, settings), grid, settings.outside_label)
     console = Console(stderr=True)
     total = -(-grid.height // WINDOW) * -(-grid.width // WINDOW)
     shown = track(

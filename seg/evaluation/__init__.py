@@ -1,1 +1,1 @@
-"""Compare maps with references: accuracy, report, picture. Windowed, numpy only, so that it starts without torch."""
+"""Compare maps with references: scores, report, areas, change. Windowed, and without torch, to start quickly."""

@@ -1,10 +1,11 @@
 """Confusion counts of two classes, and the one place where counts become scores.
 
 Python integers and no tensors: exact at any raster size, and evaluation starts without importing torch. The scores
-equal torchmetrics', which training uses; a test holds the two against each other.
+equal torchmetrics', which training uses, wherever they are defined; a test holds the two against each other.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from seg.labels import CROPLAND, OTHER
 
 @dataclass(frozen=True)
 class ConfusionCounts:
-    """Pixels by mapped and true class, where cropland is the positive one. A score that is undefined is 0.
+    """Pixels by mapped and true class, where cropland is the positive one. A score that is 0 divided by 0 is None.
 
     Attributes:
         tp: Cropland mapped as cropland.
@@ -30,7 +31,7 @@ class ConfusionCounts:
 
     def __add__(self, more: "ConfusionCounts") -> "ConfusionCounts":
         """The counts of both areas together."""
-        return ConfusionCounts(self.tp + more.tp, self.fp + more.fp, self.fn + more.fn, self.tn + more.tn)
+        return ConfusionCounts(*(one + other for one, other in zip(astuple(self), astuple(more), strict=True)))
 
     @property
     def compared(self) -> int:
@@ -38,37 +39,44 @@ class ConfusionCounts:
         return self.tp + self.fp + self.fn + self.tn
 
     @property
-    def iou(self) -> float:
+    def iou(self) -> float | None:
         """Intersection over union of cropland."""
-        return _ratio(self.tp, self.tp + self.fp + self.fn)
+        return ratio(self.tp, self.tp + self.fp + self.fn)
 
     @property
-    def f1(self) -> float:
+    def f1(self) -> float | None:
         """Harmonic mean of precision and recall; also called Dice."""
-        return _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
+        return ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
 
     @property
-    def precision(self) -> float:
+    def precision(self) -> float | None:
         """Share of mapped cropland that is cropland: the user's accuracy."""
-        return _ratio(self.tp, self.tp + self.fp)
+        return ratio(self.tp, self.tp + self.fp)
 
     @property
-    def recall(self) -> float:
+    def recall(self) -> float | None:
         """Share of cropland that is mapped as cropland: the producer's accuracy."""
-        return _ratio(self.tp, self.tp + self.fn)
+        return ratio(self.tp, self.tp + self.fn)
 
     @property
-    def overall_accuracy(self) -> float:
+    def overall_accuracy(self) -> float | None:
         """Share of compared pixels that are mapped right."""
-        return _ratio(self.tp + self.tn, self.compared)
+        return ratio(self.tp + self.tn, self.compared)
 
     @property
-    def kappa(self) -> float:
+    def kappa(self) -> float | None:
         """Cohen's kappa, -1 to 1: agreement beyond what the two class shares give by chance."""
         chance = (self.tp + self.fp) * (self.fp + self.tn) + (self.tp + self.fn) * (self.fn + self.tn)
-        return _ratio(2 * (self.tp * self.tn - self.fp * self.fn), chance)
+        return ratio(2 * (self.tp * self.tn - self.fp * self.fn), chance)
 
-    def scores(self) -> dict[str, float]:
+    @property
+    def mcc(self) -> float | None:
+        """Matthews correlation coefficient, -1 to 1: of map and reference as variables of 0 and 1."""
+        pairs = (self.tp + self.fp) * (self.tp + self.fn), (self.tn + self.fp) * (self.tn + self.fn)
+        scale = math.sqrt(pairs[0]) * math.sqrt(pairs[1])  # not of the product, which floats may not hold
+        return max(-1.0, min(1.0, (self.tp * self.tn - self.fp * self.fn) / scale)) if scale else None
+
+    def scores(self) -> dict[str, float | None]:
         """Every score by its name."""
         return {
             "iou": self.iou,
@@ -77,6 +85,7 @@ class ConfusionCounts:
             "recall": self.recall,
             "overall_accuracy": self.overall_accuracy,
             "kappa": self.kappa,
+            "mcc": self.mcc,
         }
 
 
@@ -97,5 +106,6 @@ def count_pixels(mapped: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Confus
     )
 
 
-def _ratio(part: int, whole: int) -> float:
-    return part / whole if whole else 0.0
+def ratio(part: int, whole: int) -> float | None:
+    """A share, or None where it would be 0 divided by 0."""
+    return part / whole if whole else None

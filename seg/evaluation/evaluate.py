@@ -1,62 +1,51 @@
-"""Judge one map: compare it with its reference, print the scores, write the report."""
+"""Judge maps: compare them with their references, print the scores, write the report."""
 
 from pathlib import Path
 
 from rich.console import Console
 
-from seg.errors import ConfigError
-from seg.evaluation.accuracy import Comparison, FoldSelection, count_confusion
+from seg.evaluation.accuracy import Accuracy, measure_accuracy
+from seg.evaluation.as_json import write_json
 from seg.evaluation.output import make_output_folder, require_output_folder
+from seg.evaluation.page.documents import Documents, read_accuracy, read_area_estimate
+from seg.evaluation.page.settings import PageSettings
+from seg.evaluation.page.write import write_page
+from seg.evaluation.pairs import Inputs, find_pairs
 from seg.evaluation.picture import draw_picture
-from seg.evaluation.report import print_comparison, print_text, write_json
-from seg.raster.grid import placed_on, read_grid, require_same_grid
+from seg.evaluation.report import print_accuracy, print_text
+from seg.evaluation.settings import EvaluationSettings
 
 
 def evaluate(
-    prediction: Path,
-    reference: Path,
-    output: Path,
-    within: FoldSelection | None = None,
-    image: Path | None = None,
-) -> Comparison:
-    """The comparison of a map with its reference, also printed and written to `accuracy.json` and `picture.png`.
+    inputs: Inputs, output: Path, settings: EvaluationSettings, page: PageSettings = PageSettings()
+) -> Accuracy:
+    """What comparing maps with references found, also printed and written.
+
+    The output folder gets `accuracy.json`, `picture.png`, and `index.html`, which shows all of it.
 
     Args:
-        prediction: Class map.
-        reference: Mask on the same grid.
+        inputs: The files to compare.
         output: Folder for the report; made if its parent exists.
-        within: Compare only the pixels of one fold.
-        image: The scene that was mapped, for the picture.
+        settings: How they are compared.
+        page: How `index.html` is written.
 
     Raises:
-        ConfigError: The output folder cannot be made or written.
-        RasterError: A raster cannot be read, lies on another grid or holds other values, or nothing can be compared.
+        ConfigError: The output folder cannot be made or written, files do not belong together, or there is no area
+            estimate where one was given.
+        RasterError: A file cannot be read, lies on another grid or holds other values, or nothing can be compared.
     """
     require_output_folder(output)
-    if image is not None:
-        scene = read_grid(image)
-        require_same_grid(scene, placed_on(read_grid(reference), scene))
-    comparison = count_confusion(prediction, reference, within)
+    area = read_area_estimate(page.area_estimate)
+    pairing = find_pairs(inputs)
+    accuracy = measure_accuracy(pairing.pairs, settings)
     console = Console()
-    print_comparison(comparison, console)
+    print_accuracy(accuracy, pairing, console)
     make_output_folder(output)
-    write_json(comparison, output / "accuracy.json")
-    draw_picture(comparison, image, output / "picture.png")
-    for name in ("accuracy.json", "picture.png"):
+    write_json(accuracy, pairing, inputs, output / "accuracy.json")
+    shown = accuracy.worst[0][0] if accuracy.worst else accuracy.scenes[0]
+    draw_picture(shown, settings, output / "picture.png", named=len(accuracy.scenes) > 1)
+    documents = Documents(read_accuracy(output / "accuracy.json"), area)
+    write_page(documents, pairing.pairs, settings, page.lang, output / "index.html")
+    for name in ("accuracy.json", "picture.png", "index.html"):
         print_text(f"written: {output / name}", console)
-    return comparison
-
-
-def fold_selection(folds: Path | None, fold: int | None) -> FoldSelection | None:
-    """The fold that two options of a command line name, or None if neither is given.
-
-    Raises:
-        ConfigError: Only one is given.
-    """
-    if folds is None and fold is None:
-        return None
-    if folds is None:
-        raise ConfigError(f"--fold {fold} needs --folds, the raster that says which pixel belongs to which fold")
-    if fold is None:
-        raise ConfigError(f"--folds {folds} needs --fold, the number of the held-out fold to compare")
-    return FoldSelection(folds, fold)
+    return accuracy

@@ -1,6 +1,6 @@
 """One picture of a comparison: image, reference and map side by side."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +11,21 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from rasterio import Affine
 from rasterio.io import DatasetReader
+from rasterio.windows import Window
 
-from seg.evaluation.accuracy import Comparison, in_fold
+from seg.evaluation.pairs import Pair, is_vector
+from seg.evaluation.reading import in_fold, open_reference
+from seg.evaluation.scene import SceneAccuracy
+from seg.evaluation.settings import EvaluationSettings
 from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, LABEL_NAMES, OTHER
 from seg.raster.atomic import complete_or_absent
-from seg.raster.chips import read_band
+from seg.raster.chips import ByteMask, read_band
 from seg.raster.classes import class_band
 from seg.raster.composite import COLOURS, display_bands, read_composite
-from seg.raster.grid import open_raster
+from seg.raster.grid import open_raster, read_grid
+from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 
 # In pixels of the picture. Three panels make it about 1500 wide, which stays legible in a README at half that.
 PANEL, GAP, TOP, BOTTOM = 480, 24, 48, 72
@@ -39,29 +45,30 @@ class Panel:
     outlined: bool = False
 
 
-def draw_picture(comparison: Comparison, image: Path | None, path: Path) -> None:
+def draw_picture(scene: SceneAccuracy, settings: EvaluationSettings, path: Path, named: bool = False) -> None:
     """Write a PNG of image (if given), reference and map; memory does not depend on the rasters' size.
 
     Args:
-        comparison: What was compared; its fold, if any, is outlined, and its IoU is in the map's title.
-        image: The scene on the same grid.
+        scene: What was compared; its fold, if any, is outlined, and its IoU is in the map's title.
+        settings: How the reference is read.
         path: The PNG to write; complete or absent.
+        named: Say which scene it is, of several.
 
     Raises:
         RasterError: A raster cannot be read.
     """
-    with open_raster(comparison.reference) as mask:
-        shape = display_shape(mask.height, mask.width)
-        panels = [Panel("Reference", class_colours(mask, shape), outlined=True)]
-    with open_raster(comparison.prediction) as class_map:
-        panels.append(Panel(_map_title(comparison), class_colours(class_map, shape), outlined=True))
-    if image is not None:
-        with open_raster(image) as scene:
-            panels.insert(0, Panel(_image_title(scene), read_composite(scene, shape)))
+    pair = scene.pair
+    with open_raster(pair.prediction) as class_map:
+        shape = display_shape(class_map.height, class_map.width)
+        panels = [Panel(_map_title(scene, named), class_colours(read_display(class_map, shape)), outlined=True)]
+    panels.insert(0, Panel("Reference", class_colours(_reference(pair, settings, shape)), outlined=True))
+    if pair.image is not None:
+        with open_raster(pair.image) as image:
+            panels.insert(0, Panel(_image_title(image), read_composite(image, shape)))
     held_out = None
-    if comparison.within is not None:
-        with open_raster(comparison.within.path) as folds:
-            held_out = in_fold(folds, comparison.within.fold, shape=shape)
+    if pair.within is not None:
+        with open_raster(pair.within.path) as folds:
+            held_out = in_fold(folds, pair.within.fold, shape=shape)
     figure = draw_panels(panels, held_out)
     with complete_or_absent(path) as temporary:
         # Without matplotlib's version in the file, the same maps give the same bytes.
@@ -74,13 +81,26 @@ def display_shape(height: int, width: int) -> tuple[int, int]:
     return max(1, round(height / shrink)), max(1, round(width / shrink))
 
 
-def class_colours(dataset: DatasetReader, shape: tuple[int, int]) -> Rgba:
-    """A class raster in its display colours, (H, W, 4) from 0 to 1; transparent where it has no value."""
+def read_display(dataset: DatasetReader, shape: tuple[int, int], labels: LabelMapping = PLAIN_LABELS) -> ByteMask:
+    """The classes of a class raster at display size, (H, W); IGNORE where it has none.
+
+    Args:
+        dataset: An open raster.
+        shape: Height and width to read at.
+        labels: What its values mean.
+    """
     # Not read_classes: a file's overviews may hold averages of labels, which are no error at display size.
-    values, valid = read_band(dataset, class_band(dataset), shape=shape)
-    colours = np.zeros((*shape, 4))
+    values, valid = read_band(dataset, class_band(dataset, labels), shape=shape)
+    classes, _ = labels.classes(values)
+    classes[~valid] = IGNORE
+    return classes
+
+
+def class_colours(classes: ByteMask) -> Rgba:
+    """Classes in their display colours, (H, W, 4) from 0 to 1; transparent where there is none."""
+    colours = np.zeros((*classes.shape, 4))
     for label in (OTHER, CROPLAND):
-        colours[valid & (values == label)] = _colour(label)
+        colours[classes == label] = _colour(label)
     return colours
 
 
@@ -150,9 +170,24 @@ def _colour(label: int) -> tuple[float, float, float, float]:
     return red / 255, green / 255, blue / 255, alpha / 255
 
 
-def _map_title(comparison: Comparison) -> str:
-    fold = f" on held-out fold {comparison.within.fold}" if comparison.within else ""
-    return f"Map: IoU {comparison.counts.iou:.3f}{fold}"
+def _reference(pair: Pair, settings: EvaluationSettings, shape: tuple[int, int]) -> ByteMask:
+    if not is_vector(pair.reference):
+        with open_raster(pair.reference) as dataset:
+            return read_display(dataset, shape, settings.labels)
+    grid = read_grid(pair.prediction)
+    height, width = shape
+    shrunk = grid.transform @ Affine.scale(grid.width / width, grid.height / height)
+    shown = replace(grid, height=height, width=width, transform=shrunk)
+    with open_reference(pair.reference, shown, settings) as mask:
+        return mask.labels(Window(0, 0, width, height))
+
+
+def _map_title(scene: SceneAccuracy, named: bool) -> str:
+    within, iou = scene.pair.within, scene.counts.iou
+    score = "no IoU" if iou is None else f"IoU {iou:.3f}"
+    return f"Map{f' of {scene.pair.name}' if named else ''}: {score}" + (
+        f" on held-out fold {within.fold}" if within else ""
+    )
 
 
 def _image_title(scene: DatasetReader) -> str:

@@ -1,9 +1,10 @@
 """Test-time augmentation: the views of an image, and the way back from each view's probability."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,100 +15,117 @@ Array = npt.NDArray[np.float32]
 
 LARGEST_DENOMINATOR = 20
 
+LARGEST_COMMON_DENOMINATOR = 60
+"""Of all scales: windows align to the model's stride times this, 480 pixels at a stride of 8."""
+
+
+class Turn(NamedTuple):
+    """One of the eight ways to turn and mirror an image.
+
+    Attributes:
+        quarters: Quarter turns counter-clockwise.
+        flip: Mirror left and right after turning.
+    """
+
+    quarters: int
+    flip: bool
+
+    def apply(self, image: Array) -> Array:
+        """The (C, H, W) or (C, W, H) turned image, a view of the (C, H, W) one."""
+        turned: Array = np.rot90(image, self.quarters, axes=(1, 2))
+        return turned[:, :, ::-1] if self.flip else turned
+
+    def undo(self, probability: Array) -> Array:
+        """The (H, W) probability of a turned image, turned back, a view of it."""
+        unflipped = probability[:, ::-1] if self.flip else probability
+        upright: Array = np.rot90(unflipped, -self.quarters)
+        return upright
+
+
+DIHEDRAL = {
+    "identity": Turn(0, False),
+    "rot90": Turn(1, False),
+    "rot180": Turn(2, False),
+    "rot270": Turn(3, False),
+    "flip_horizontal": Turn(0, True),
+    "anti_transpose": Turn(1, True),
+    "flip_vertical": Turn(2, True),
+    "transpose": Turn(3, True),
+}
+"""The dihedral group of the square by name; turns are counter-clockwise."""
+
 
 @dataclass(frozen=True)
 class TestTimeAugmentation:
     """Which views of an image are averaged.
 
     Args:
-        scales: Factors at which the image is resized, for example [0.75, 1, 1.25]; each is taken as the nearest
-            fraction with a denominator of at most 20, so that a block's window stays on whole pixels.
-        dihedral: Also the seven flips and quarter turns of each scale.
+        scales: Factors at which the image is resized, for example [0.75,1,1.25]; each is taken as the nearest
+            fraction with a denominator of at most 20, so that a block's window stays on whole pixels. A view at a scale
+            s costs s * s as much as a plain one.
+        dihedral: Turns and flips of each scale: true for all eight, false for none, or some by name, as in
+            [identity,rot180]: identity, rot90, rot180, rot270 (counter-clockwise), flip_horizontal, flip_vertical,
+            transpose, anti_transpose.
+
+    Raises:
+        ConfigError: There is no scale or turn, or one cannot be or comes twice.
     """
 
     __test__ = False  # the name begins like a test class; pytest must not collect it
 
     scales: tuple[float, ...] = (1.0,)
-    dihedral: bool = False
+    dihedral: bool | list[str] | str = False
+
+    def __post_init__(self) -> None:
+        """Check scales and names."""
+        if not self.scales or not all(1 / 8 <= scale <= 8 for scale in self.scales):
+            raise ConfigError(f"tta.scales is {list(self.scales)}; wanted one or more factors between 0.125 and 8")
+        if len(set(self.fractions)) < len(self.scales):
+            found = ", ".join(str(fraction) for fraction in self.fractions)
+            raise ConfigError(f"tta.scales is {list(self.scales)}, taken as {found}; wanted each once")
+        if self.alignment(1) > LARGEST_COMMON_DENOMINATOR:
+            raise ConfigError(
+                f"tta.scales is {list(self.scales)}, which meet on whole pixels only every {self.alignment(1)}; "
+                f"wanted at most {LARGEST_COMMON_DENOMINATOR}: take multiples of 1/4 or of 1/10"
+            )
+        _check_names(self.names)
 
     @property
     def fractions(self) -> list[Fraction]:
-        """The scales as exact fractions.
-
-        Raises:
-            ConfigError: There is none, or one is not between 1/8 and 8.
-        """
-        if not self.scales or not all(1 / 8 <= scale <= 8 for scale in self.scales):
-            raise ConfigError(f"tta.scales is {list(self.scales)}; wanted one or more factors between 0.125 and 8")
+        """The scales as exact fractions."""
         return [Fraction(scale).limit_denominator(LARGEST_DENOMINATOR) for scale in self.scales]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the turns and flips."""
+        if isinstance(self.dihedral, bool):
+            return list(DIHEDRAL) if self.dihedral else ["identity"]
+        return [self.dihedral] if isinstance(self.dihedral, str) else list(self.dihedral)
+
+    @property
+    def turns(self) -> list[Turn]:
+        """Turns and flips of each scale, in an order that does not depend on how they were given."""
+        return [turn for name, turn in DIHEDRAL.items() if name in self.names]
+
+    @property
+    def views(self) -> int:
+        """How many views are averaged."""
+        return len(self.scales) * len(self.turns)
+
+    @property
+    def cost(self) -> float:
+        """How many times the pixels of a plain prediction are computed."""
+        return float(len(self.turns) * sum(fraction**2 for fraction in self.fractions))
 
     def alignment(self, stride: int) -> int:
         """Pixels to which windows must align so that each scale meets the model's stride on whole pixels."""
         return stride * math.lcm(*(fraction.denominator for fraction in self.fractions))
 
-    @property
-    def views(self) -> int:
-        """How many views are averaged."""
-        return len(self.scales) * (8 if self.dihedral else 1)
 
-
-@dataclass(frozen=True)
-class View:
-    """One view of an image.
-
-    Attributes:
-        scale: Factor at which the image is resized.
-        turns: Quarter turns counter-clockwise after resizing.
-        flip: Mirror left and right after turning.
-    """
-
-    scale: Fraction
-    turns: int
-    flip: bool
-
-    def apply(self, image: Array) -> Array:
-        """The view of a (C, H, W) image; H and W times the scale must be whole."""
-        resized = resize_bilinear(image, *self._size(image, self.scale))
-        turned: Array = np.rot90(resized, self.turns, axes=(1, 2))
-        return turned[:, :, ::-1] if self.flip else turned
-
-    def undo(self, probability: Array) -> Array:
-        """The (H, W) probability of a view, turned and resized back onto the image."""
-        unflipped = probability[:, ::-1] if self.flip else probability
-        upright = np.rot90(unflipped, -self.turns)[None]
-        resized: Array = resize_bilinear(upright, *self._size(upright, 1 / self.scale))[0]
-        return resized
-
-    @staticmethod
-    def _size(image: Array, factor: Fraction) -> tuple[int, int]:
-        return int(image.shape[1] * factor), int(image.shape[2] * factor)
-
-
-def views(augmentation: TestTimeAugmentation) -> Iterator[View]:
-    """Every view of an augmentation, the plain image among them if the scale 1 is."""
-    for scale in augmentation.fractions:
-        for flip in (False, True) if augmentation.dihedral else (False,):
-            for turns in range(4) if augmentation.dihedral else (0,):
-                yield View(scale, turns, flip)
-
-
-def resize_bilinear(image: Array, height: int, width: int) -> Array:
-    """The (C, height, width) bilinear resampling of a (C, H, W) image, pixel centres at half coordinates.
-
-    Positions are computed in float64: in float32, as image libraries do, a window far from the origin would be
-    sampled slightly elsewhere than the same pixels near it, and blocks would not agree.
-    """
-    if image.shape[1:] == (height, width):
-        return image
-    columns_resized = _resize_last_axis(image, width)
-    return _resize_last_axis(columns_resized.swapaxes(1, 2), height).swapaxes(1, 2)
-
-
-def _resize_last_axis(image: Array, size: int) -> Array:
-    old = image.shape[-1]
-    position = np.clip((np.arange(size) + 0.5) * (old / size) - 0.5, 0, old - 1)
-    left = np.minimum(position.astype(int), max(old - 2, 0))
-    right = np.minimum(left + 1, old - 1)
-    weight = (position - left).astype(np.float32)
-    resized: Array = image[..., left] * (1 - weight) + image[..., right] * weight
-    return resized
+def _check_names(names: Sequence[str]) -> None:
+    unknown = [name for name in names if name not in DIHEDRAL]
+    if unknown or not names:
+        found = f"names {', '.join(unknown)}" if unknown else "is empty"
+        raise ConfigError(f"tta.dihedral {found}; wanted true, false, or some of {', '.join(DIHEDRAL)}")
+    if len(set(names)) < len(names):
+        raise ConfigError(f"tta.dihedral is {', '.join(names)}; wanted each once")

@@ -9,6 +9,9 @@ from seg.raster.windows import round_up
 SMALLEST = 128
 """A core below this is nearly all halo, whatever the memory; in pixels."""
 
+USUAL = 1024
+"""What a block costs besides its pixels shows in smaller ones: 10 % of the time of a network that costs nothing."""
+
 TILE_WORTH = 1.02
 """How many times the fewest pixels are computed for a side that meets the output's tiles, at most."""
 
@@ -31,7 +34,7 @@ def automatic_size(shape: tuple[int, int], halo: int, alignment: int, pixels: in
     """The side of a core for which the fewest pixels are computed; at least the halo, however little memory there is.
 
     Sides that divide height or width into equal parts are tried, so that no block is a sliver, and multiples of the
-    output's tile, which win where they cost about as little.
+    output's tile, which win where they cost about as little; of those, sides of at least 1024.
 
     Args:
         shape: Height and width of the scene.
@@ -60,7 +63,7 @@ def automatic_size(shape: tuple[int, int], halo: int, alignment: int, pixels: in
         for found in fitting
         if found.size % tiled == 0 and found.computed <= TILE_WORTH * fewest.computed and not _sliver(shape, found.size)
     ]
-    return min(on_tiles, default=fewest).size
+    return min(on_tiles, default=fewest, key=lambda found: (-min(found.size, USUAL), found)).size
 
 
 def cutting(shape: tuple[int, int], size: int, halo: int) -> Cutting:

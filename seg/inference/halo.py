@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from seg.inference.backends import Probability
 from seg.inference.predictor import Predictor
 from seg.raster.chips import BoolMask, FloatImage
 from seg.raster.windows import round_up
@@ -17,7 +17,7 @@ STEPS = 32
 
 @dataclass(frozen=True)
 class Sample:
-    """A place where halos are tried: a core with the widest context around it.
+    """A place where the scene is cut to see how far that shows: a core with the widest context around it.
 
     Attributes:
         image: (C, H, W) pixels of the core and of its context, as far as the scene goes.
@@ -29,59 +29,65 @@ class Sample:
     core: tuple[slice, slice]
     valid: BoolMask
 
-    def probability(self, predictor: Predictor, halo: int) -> Probability:
-        """The (h, w) probability of the core as a block with this halo gives it."""
-        reads = [
-            slice(max(core.start - halo, 0), min(core.stop + halo, length))
-            for core, length in zip(self.core, self.image.shape[1:], strict=True)
-        ]
-        inner = [slice(c.start - read.start, c.stop - read.start) for c, read in zip(self.core, reads, strict=True)]
-        return predictor.probability(self.image[:, reads[0], reads[1]])[inner[0], inner[1]]
+    def halo(self, predictor: Predictor, change: float) -> int | None:
+        """The fewest pixels of context with which no probability of the core changes by more than that.
+
+        Two predictions tell of every halo at once, one with all of the context and one of the core without any: a pixel
+        so many pixels from a cut has what a block with that halo has at the edge of its core.
+
+        Args:
+            predictor: Model and augmentation.
+            change: Of a probability, 0 to 1.
+
+        Returns:
+            None where a change reaches so far into the core that it is too small to tell.
+        """
+        whole = predictor.probability(self.image)[self.core]
+        alone = predictor.probability(self.image[:, self.core[0], self.core[1]])
+        context = self._context()
+        changed = self.valid & (np.abs(whole - alone) > change)
+        fewest = int(context[changed].max(initial=-1)) + 1
+        # Further in there are few pixels left to tell.
+        return fewest if fewest <= context.max() * 3 // 4 or not changed.any() else None
+
+    def _context(self) -> npt.NDArray[np.intp]:
+        """(h, w) pixels between each of the core and the nearest cut; the scene's own edges are none."""
+        distances = []
+        for core, length in zip(self.core, self.image.shape[1:], strict=True):
+            side = core.stop - core.start
+            places = np.arange(side)
+            before = places if core.start > 0 else np.full(side, self.image.size)
+            after = places[::-1] if core.stop < length else np.full(side, self.image.size)
+            distances.append(np.minimum(before, after))
+        return np.minimum(distances[0][:, None], distances[1][None, :])
 
 
 def measured_halo(predictor: Predictor, samples: Iterable[Sample], limit: int, tolerance: float) -> int:
-    """A halo that keeps every probability of the samples' cores well within the tolerance.
+    """A halo that keeps every probability of the samples well within the tolerance.
 
-    A candidate is enough for a sample if no pixel of its core, the edges next to the cuts among them, changes by more
-    than half the tolerance. What comes back is the candidate above the smallest one that is enough for all samples.
-    Half the tolerance and one step of halo are the margin for places that were not sampled.
+    It is the second candidate that is enough at half the tolerance: that half and a step are the margin for places that
+    were not sampled.
 
     Args:
         predictor: Model and augmentation.
-        samples: Those where a cut shows most should come first, as each later one mostly confirms.
+        samples: The places.
         limit: A halo that is enough in any case, a multiple of the alignment: the receptive field. It comes back where
-            there is no sample.
+            there is no sample, or where one could not tell.
         tolerance: Largest change of a probability that is accepted, 0 to 1.
     """
     candidates = halo_candidates(predictor.alignment, limit)
-    last = len(candidates) - 1
     enough = None
     for sample in samples:
-        enough = _enough_for(predictor, sample, candidates[enough or 0 :], tolerance / 2) + (enough or 0)
-        if enough >= last - 1:
+        fewest = sample.halo(predictor, tolerance / 2)
+        if fewest is None or fewest > candidates[-2:][0]:
             return limit  # one step below there is nothing left to gain
-    return limit if enough is None else candidates[enough + 1]
+        enough = max(enough or 0, fewest)
+    if enough is None:
+        return limit
+    return candidates[min(bisect_left(candidates, enough) + 1, len(candidates) - 1)]
 
 
 def halo_candidates(alignment: int, limit: int) -> list[int]:
     """Halos worth trying: multiples of the alignment in at most 32 equal steps up to the limit."""
     step = round_up(max(limit // STEPS, 1), alignment)
     return [*range(step, limit, step), limit]
-
-
-def _enough_for(predictor: Predictor, sample: Sample, candidates: list[int], tolerance: float) -> int:
-    """Index of the first candidate that is enough for a sample, as is the next one; the last is enough unseen."""
-    full = sample.probability(predictor, candidates[-1])[sample.valid]
-    known: dict[int, bool] = {len(candidates) - 1: True}
-
-    def enough(index: int) -> bool:
-        if index not in known:
-            change = np.abs(sample.probability(predictor, candidates[index])[sample.valid] - full)
-            known[index] = bool(change.max(initial=0.0) <= tolerance)
-        return known[index]
-
-    def with_next(index: int) -> bool:
-        # The change does not fall at each step everywhere: one small value may be chance.
-        return enough(index) and enough(min(index + 1, len(candidates) - 1))
-
-    return 0 if with_next(0) else bisect_left(range(len(candidates)), True, lo=1, key=with_next)

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from seg.inference.predictor import Predictor
+from seg.package.description import ModelPackage
 
 GIB = 2**30
 
@@ -55,13 +56,17 @@ def bytes_per_pixel(predictor: Predictor) -> float:
 
     An estimate from the package's description alone, so that a scene is cut alike whenever it is predicted.
     """
-    package = predictor.package
-    channels = package.architecture.get("arguments", {}).get("decoder_channels") or [LEAST_CHANNELS]
-    network = BYTES_PER_CHANNEL * max(int(channels[-1]), LEAST_CHANNELS)
+    # Several models compute one after another, in the same memory.
+    network = BYTES_PER_CHANNEL * max(_widest_channels(package) for package in predictor.packages)
     # Three blocks are held, read ahead, computed and written, and the sum and one view of several.
-    held = 4 * (3 * len(package.bands) + 4)
+    held = 4 * (3 * len(predictor.fill) + 4 + 2 * predictor.uncertainty)
     largest = max(1.0, *predictor.augmentation.scales)
-    return network * largest**2 * (1 + predictor.backend.ahead) + held
+    return network * largest**2 * (1 + predictor.ahead) + held
+
+
+def _widest_channels(package: ModelPackage) -> int:
+    channels = package.architecture.get("arguments", {}).get("decoder_channels") or [LEAST_CHANNELS]
+    return max(int(channels[-1]), LEAST_CHANNELS)
 
 
 def _free_by_kernel() -> int | None:

@@ -4,29 +4,43 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from seg.inference.backends import Pending, Probability
+from seg.inference.estimate import Estimate
+from seg.inference.fetching import reading_order
+from seg.inference.layers import MapLayers
 from seg.inference.plan import Plan
-from seg.inference.predictor import Predictor
+from seg.inference.predictor import PendingEstimate, Predictor
+from seg.inference.reading import BlockReader, block_reader
 from seg.inference.settings import PredictionSettings
-from seg.labels import CROPLAND, IGNORE, OTHER
-from seg.raster.chips import BoolMask, Chip, Reading, read_chip
-from seg.raster.grid import open_raster
-from seg.raster.store import BlockPixels, BlockStore
+from seg.raster.chips import BoolMask, Chip
+from seg.raster.store import BlockStore
 from seg.raster.windows import Block
 
 Report = Callable[[Plan, int], None]
-Computed = tuple[Block, BoolMask, Probability | None]
-"""A block with the (H, W) validity and probability of its core; None where nothing is valid."""
+Computed = tuple[Block, BoolMask, Estimate | None]
+"""A block with the (H, W) validity of its core, and what is estimated of it; None where nothing is valid."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found in blocks that somebody should hear of.
+
+    Attributes:
+        zero_pixels: Pixels taken as data that are 0 in every band: often the empty corners of a file that declares no
+            nodata.
+        damaged_pixels: Pixels that could not be read, and were mapped as nodata.
+    """
+
+    zero_pixels: int
+    damaged_pixels: int
 
 
 def run_blocks(
     plan: Plan, predictor: Predictor, settings: PredictionSettings, store: BlockStore, report: Report
-) -> int:
-    """How many pixels taken as data are 0 in every band, once all blocks that the store lacks are in it.
+) -> Found:
+    """What was found in the blocks that the store lacks, once they are all in it.
 
     One thread reads the next block, with a GDAL handle of its own, while this one computes and a third writes the block
     before; so a few blocks are all that is in memory. An error in any of them, or an interrupt, ends all three; what is
@@ -42,24 +56,25 @@ def run_blocks(
     Raises:
         RasterError: The scene cannot be read, or a block cannot be written.
     """
-    todo = _largest_first([block for block in plan.blocks if block.name not in store])
+    todo = _largest_first([block for block in reading_order(plan) if block.name not in store])
     done = len(plan.blocks) - len(todo)
-    threshold = float(settings.threshold or 0)
+    layers = MapLayers(float(settings.threshold or 0), predictor.uncertainty)
     zeros = _ZeroPixels()
     report(plan, done)
-    chips = _read_ahead(plan.grid.path, todo, Reading(plan.bands, predictor.package.mean, settings.nodata))
+    source = block_reader(plan.grid, plan.bands, predictor, settings, plan.area)
+    chips = _read_ahead(plan.grid.path, todo, source)
     with ThreadPoolExecutor(max_workers=1) as writer, closing(chips):
         writing: Future[None] | None = None
-        for block, valid, probability in _computed(chips, predictor, zeros):
+        for block, valid, estimate in _computed(chips, predictor, zeros):
             if writing is not None:
                 writing.result()
                 done += 1
                 report(plan, done)
-            writing = writer.submit(_write, store, block, valid, probability, threshold)
+            writing = writer.submit(_write, store, block, valid, estimate, layers)
         if writing is not None:
             writing.result()
             report(plan, done + 1)
-    return zeros.count
+    return Found(zeros.count, source.damaged)
 
 
 class _ZeroPixels:
@@ -84,47 +99,39 @@ def _largest_first(blocks: Sequence[Block]) -> list[Block]:
 
 
 def _computed(chips: Iterator[tuple[Block, Chip]], predictor: Predictor, zeros: _ZeroPixels) -> Iterator[Computed]:
-    started: deque[tuple[Block, BoolMask, Pending | None]] = deque()
+    started: deque[tuple[Block, BoolMask, PendingEstimate | None]] = deque()
     for block, chip in chips:
         core = block.core_within_read
-        zeros.add(chip, core)
         valid = chip.valid[core]
-        started.append((block, valid, predictor.start(chip.image) if valid.any() else None))
-        if len(started) > predictor.backend.ahead:
+        pending = None
+        if valid.any():
+            zeros.add(chip, core)
+            pending = predictor.start(chip.image)
+        started.append((block, valid, pending))
+        if len(started) > predictor.ahead:
             yield _awaited(*started.popleft())
     for earlier in started:
         yield _awaited(*earlier)
 
 
-def _awaited(block: Block, valid: BoolMask, pending: Pending | None) -> Computed:
-    return block, valid, None if pending is None else pending()[block.core_within_read]
+def _awaited(block: Block, valid: BoolMask, pending: PendingEstimate | None) -> Computed:
+    return block, valid, None if pending is None else pending().within(block.core_within_read)
 
 
-def _write(store: BlockStore, block: Block, valid: BoolMask, probability: Probability | None, threshold: float) -> None:
-    store.write(block.name, _pixels(valid, probability, threshold))
+def _write(store: BlockStore, block: Block, valid: BoolMask, estimate: Estimate | None, layers: MapLayers) -> None:
+    store.write(block.name, layers.pixels(valid, estimate))
 
 
-def _pixels(valid: BoolMask, probability: Probability | None, threshold: float) -> BlockPixels:
-    """The (2, H, W) uint8 classes and percents of a block's core."""
-    if probability is None:
-        return np.full((2, *valid.shape), IGNORE, dtype=np.uint8)
-    pixels = np.empty((2, *valid.shape), dtype=np.uint8)
-    pixels[0] = np.where(probability > threshold, np.uint8(CROPLAND), np.uint8(OTHER))
-    pixels[1] = np.rint(probability * 100)
-    np.copyto(pixels, np.uint8(IGNORE), where=~valid)
-    return pixels
-
-
-def _read_ahead(scene: Path, blocks: Sequence[Block], reading: Reading) -> Generator[tuple[Block, Chip], None, None]:
+def _read_ahead(scene: Path, blocks: Sequence[Block], source: BlockReader) -> Generator[tuple[Block, Chip], None, None]:
     """Each block with its pixels, the next one read in a thread of its own meanwhile."""
     handles = ExitStack()
     with ThreadPoolExecutor(max_workers=1) as reader:
         # Opened, read and closed in the reader's thread alone: a GDAL handle must not be shared between threads.
-        dataset = reader.submit(lambda: handles.enter_context(open_raster(scene))).result()
+        dataset = reader.submit(lambda: handles.enter_context(source.open(scene))).result()
         try:
             ahead: deque[tuple[Block, Future[Chip]]] = deque()
             for block in blocks:
-                ahead.append((block, reader.submit(read_chip, dataset, block.read, reading)))
+                ahead.append((block, reader.submit(source.read, dataset, block)))
                 if len(ahead) > 1:
                     earlier, chip = ahead.popleft()
                     yield earlier, chip.result()

@@ -5,20 +5,32 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from seg.errors import PackageError
+from seg.inference.area import Area, area_on
 from seg.inference.block_size import automatic_size, cutting
 from seg.inference.halo import measured_halo
+from seg.inference.member import MODEL, Member
 from seg.inference.memory import allowed_memory, expected_memory, pixels_within
 from seg.inference.predictor import Predictor
-from seg.inference.sampling import sampling_cost, sensitive_samples
+from seg.inference.reading import BlockReader, block_reader
+from seg.inference.sampling import SAMPLES, samples_within, sampling_reads, sensitive_samples
 from seg.inference.settings import PredictionSettings
 from seg.package.description import ModelPackage
-from seg.raster.chips import Reading
 from seg.raster.cog import TILE
 from seg.raster.grid import Grid
+from seg.raster.remote import is_remote
 from seg.raster.windows import Block, plan_blocks, round_up
 
-MEASURING_WORTH = 0.03
+MEASURING_WORTH = 0.1
 """What measuring a halo may cost of what it could save from, the pixels computed with the whole receptive field."""
+
+FEWEST_SAMPLES = 4
+"""Places that a halo is measured at, at least, unless it is asked for."""
+
+FETCHING_WORTH = 0.1
+"""How much of a scene on a server measuring a halo may read: it is fetched twice."""
+
+CACHE_SHARE = 4
+"""One part in so many of the memory keeps tiles of a scene on a server, so that no halo is fetched again."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +43,10 @@ class Plan:
         block_size: Side of a core in pixels.
         halo: Context around a core in pixels.
         halo_origin: How the halo was found, in words.
-        blocks: The blocks, row by row.
+        blocks: The blocks, row by row; those that have a pixel of the area.
         memory: Bytes that prediction is expected to take in all.
+        area: What is mapped; None for the whole scene.
+        cache: Bytes of decoded tiles to keep, for a scene on a server; 0 for what GDAL keeps anyway.
     """
 
     grid: Grid
@@ -42,12 +56,18 @@ class Plan:
     halo_origin: str
     blocks: Sequence[Block]
     memory: int
+    area: Area | None = None
+    cache: int = 0
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the blocks' cores: those of the scene, or of the blocks that the area meets."""
+        return sum(int(block.core.width * block.core.height) for block in self.blocks)
 
     @property
     def redundancy(self) -> float:
-        """Pixels computed for each pixel of the scene, at least 1."""
-        computed = sum(int(block.read.width * block.read.height) for block in self.blocks)
-        return computed / (self.grid.width * self.grid.height)
+        """Pixels computed for each pixel of a core, at least 1."""
+        return _computed(self.blocks) / self.pixels
 
 
 def plan_scene(grid: Grid, predictor: Predictor, settings: PredictionSettings) -> Plan:
@@ -55,10 +75,16 @@ def plan_scene(grid: Grid, predictor: Predictor, settings: PredictionSettings) -
 
     Raises:
         PackageError: The scene does not fit the model.
-        RasterError: Its pixels cannot be read.
+        NoOverlapError: The area has no pixel of the scene.
+        RasterError: The pixels cannot be read, or the area cannot be brought onto the scene.
+        ConfigError: Settings contradict each other.
     """
-    bands = fitting_bands(predictor.package, grid, settings)
-    pixels = pixels_within(allowed_memory(settings.memory), predictor)
+    bands = common_bands(predictor.members, grid, settings)
+    area = area_on(grid, settings.area, settings.area_crs)
+    reader = block_reader(grid, bands, predictor, settings, area)
+    memory = allowed_memory(settings.memory)
+    cache = memory // CACHE_SHARE if is_remote(grid.path) else 0
+    pixels = pixels_within(memory - cache, predictor)
     shape, alignment = (grid.height, grid.width), predictor.alignment
 
     def size_for(halo: int) -> int:
@@ -68,28 +94,61 @@ def plan_scene(grid: Grid, predictor: Predictor, settings: PredictionSettings) -
 
     size, halo, origin = size_for(0), 0, "none needed"
     if max(shape) > size:
-        halo, origin = _halo(grid, bands, predictor, settings, size_for)
+        halo, origin = _halo(grid, reader, predictor, settings, size_for)
         size = size_for(halo)
-    blocks = plan_blocks(*shape, size, halo)
-    return Plan(grid, bands, size, halo, origin, blocks, expected_memory(cutting(shape, size, halo).largest, predictor))
+    expected = expected_memory(cutting(shape, size, halo).largest, predictor) + cache
+    return Plan(grid, bands, size, halo, origin, _blocks(grid, size, halo, area), expected, area, cache)
 
 
-def fitting_bands(package: ModelPackage, grid: Grid, settings: PredictionSettings) -> list[int]:
-    """The 1-based bands of a scene that the model gets.
+def _blocks(grid: Grid, size: int, halo: int, area: Area | None) -> list[Block]:
+    blocks = plan_blocks(grid.height, grid.width, size, halo)
+    return blocks if area is None else [block for block in blocks if area.meets(block.core)]
+
+
+def _computed(blocks: Sequence[Block]) -> int:
+    return sum(int(block.read.width * block.read.height) for block in blocks)
+
+
+def common_bands(members: Sequence[Member], grid: Grid, settings: PredictionSettings) -> list[int]:
+    """The 1-based bands of a scene that each of the models gets.
+
+    Raises:
+        PackageError: The scene does not fit one of them, or they would take different bands.
+    """
+    first, *others = members
+    bands = fitting_bands(first.package, grid, settings, first.name)
+    for member in others:
+        found = fitting_bands(member.package, grid, settings, member.name)
+        if found != bands:
+            raise PackageError(
+                f"{grid.path}: {first.name} would take its bands {bands}, and {member.name} {found}; "
+                "models that are averaged get the same: choose them with --bands"
+            )
+    return bands
+
+
+def fitting_bands(package: ModelPackage, grid: Grid, settings: PredictionSettings, model: str = MODEL) -> list[int]:
+    """The 1-based bands of a scene that a model gets.
+
+    Args:
+        package: The model.
+        grid: The scene.
+        settings: What was asked for.
+        model: What messages call the model.
 
     Raises:
         PackageError: The scene's bands or pixel size do not fit the model.
     """
-    bands = settings.bands or _default_bands(package, grid)
+    bands = settings.bands or _default_bands(package, grid, model)
     if len(bands) != len(package.bands):
         raise PackageError(
-            f"{grid.path}: --bands names {counted(len(bands), 'band')}, but the model wants {_wanted(package)}"
+            f"{grid.path}: --bands names {counted(len(bands), 'band')}, but {model} wants {_wanted(package)}"
         )
     if not all(1 <= band <= grid.bands for band in bands):
         raise PackageError(
             f"{grid.path}: has {counted(grid.bands, 'band')}, but --bands names {bands}; they count from 1"
         )
-    _check_pixel_size(package, grid, settings.pixel_size_ratio)
+    _check_pixel_size(package, grid, settings.pixel_size_ratio, model)
     return bands
 
 
@@ -98,7 +157,7 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _default_bands(package: ModelPackage, grid: Grid) -> list[int]:
+def _default_bands(package: ModelPackage, grid: Grid, model: str) -> list[int]:
     """Training's bands in images like those of training; elsewhere only what cannot be mistaken."""
     in_order = list(range(1, len(package.bands) + 1))
     if grid.bands == package.image_bands:
@@ -108,7 +167,7 @@ def _default_bands(package: ModelPackage, grid: Grid) -> list[int]:
     example = ",".join(str(band) for band in in_order)
     way = f"choose them with --bands=[{example}] or the like, or " if grid.bands >= len(in_order) else ""
     raise PackageError(
-        f"{grid.path}: has {counted(grid.bands, 'band')}, but the model wants {_wanted(package)}; "
+        f"{grid.path}: has {counted(grid.bands, 'band')}, but {model} wants {_wanted(package)}; "
         f"{way}use a model for these bands"
     )
 
@@ -117,21 +176,21 @@ def _wanted(package: ModelPackage) -> str:
     return f"{len(package.bands)} ({', '.join(name or 'unnamed' for name in package.band_names)})"
 
 
-def _check_pixel_size(package: ModelPackage, grid: Grid, largest_ratio: float) -> None:
+def _check_pixel_size(package: ModelPackage, grid: Grid, largest_ratio: float, model: str) -> None:
     trained, found = package.pixel_size_m, grid.pixel_size_m
     if trained is None or found is None:
         return
     ratio = max(trained / found, found / trained)
     if ratio > largest_ratio:
         raise PackageError(
-            f"{grid.path}: has pixels of {found:g} m, but the model was trained on {trained:g} m; "
+            f"{grid.path}: has pixels of {found:g} m, but {model} was trained on {trained:g} m; "
             f"resample the scene, or accept the difference with --pixel-size-ratio={math.ceil(ratio * 100) / 100:g}"
         )
 
 
 def _halo(
     grid: Grid,
-    bands: Sequence[int],
+    reader: BlockReader,
     predictor: Predictor,
     settings: PredictionSettings,
     size_for: Callable[[int], int],
@@ -140,13 +199,15 @@ def _halo(
     if isinstance(settings.halo, int):
         return round_up(settings.halo, predictor.alignment), "given"
     reach = predictor.receptive_field
-    bounded = predictor.package.receptive_field is not None
-    if bounded and (reach == 0 or settings.halo == "receptive-field"):
+    if predictor.bounded and (reach == 0 or settings.halo == "receptive-field"):
         return reach, "the receptive field"
-    if bounded and settings.halo == "auto":
-        computed = cutting((grid.height, grid.width), size_for(reach), reach).computed
-        if sampling_cost(predictor.alignment, reach) > MEASURING_WORTH * computed:
+    samples = SAMPLES
+    if predictor.bounded and settings.halo == "auto":
+        computed = _computed(_blocks(grid, size_for(reach), reach, reader.area))
+        samples = samples_within(MEASURING_WORTH * computed, predictor.alignment, reach)
+        fetched = sampling_reads(predictor.alignment, reach, samples) if is_remote(grid.path) else 0
+        if samples < FEWEST_SAMPLES or fetched > FETCHING_WORTH * computed:
             return reach, "the receptive field"  # measuring would cost more than it saves
-    reading = Reading(bands, predictor.package.mean, settings.nodata)
-    halo = measured_halo(predictor, sensitive_samples(grid, reading, predictor, reach), reach, settings.tolerance)
+    places = sensitive_samples(grid, reader, predictor, reach, samples)
+    halo = measured_halo(predictor, places, reach, settings.tolerance)
     return halo, f"measured, of {reach}"

@@ -1,37 +1,75 @@
-"""The probability of a window, averaged over the views of test-time augmentation."""
+"""The probability of a window, averaged over models and the views of test-time augmentation."""
 
 import math
 from collections import deque
+from collections.abc import Callable, Sequence
 
-import numpy as np
-
-from seg.inference.augmentation import TestTimeAugmentation, View, views
-from seg.inference.backends import Backend, Pending, Probability
+from seg.errors import ConfigError
+from seg.inference.augmentation import TestTimeAugmentation
+from seg.inference.backends import Pending, Probability
+from seg.inference.estimate import Estimate, RunningEstimate
+from seg.inference.member import Member
 from seg.package.description import ModelPackage
 from seg.raster.chips import FloatImage
 from seg.raster.windows import round_up
 
-WIDEST_CONTEXT = 256
-"""Context in pixels for a network that sees the whole of a window: what lies beyond is taken to matter little."""
+PendingEstimate = Callable[[], Estimate]
+"""Waits for an estimate that is being computed, and gives it."""
 
 
 class Predictor:
-    """A model and its test-time augmentation as one function of a window's pixels.
+    """One model or several, and their test-time augmentation, as one function of a window's pixels.
 
     Args:
-        backend: Computes the probability of one image.
-        package: The model's description: stride, receptive field, fill values.
+        members: The models; every view of each counts alike.
         augmentation: Which views are averaged.
+        uncertainty: Give the standard deviation over views and models too.
 
     Attributes:
         alignment: Pixels to which windows of a scene must align.
+
+    Raises:
+        ConfigError: The uncertainty of a single view of a single model is asked for.
     """
 
-    def __init__(self, backend: Backend, package: ModelPackage, augmentation: TestTimeAugmentation) -> None:
-        self.backend = backend
-        self.package = package
+    def __init__(
+        self, members: Sequence[Member], augmentation: TestTimeAugmentation, uncertainty: bool = False
+    ) -> None:
+        self.members = tuple(members)
         self.augmentation = augmentation
-        self.alignment = augmentation.alignment(package.stride)
+        self.uncertainty = uncertainty
+        self.alignment = math.lcm(*(augmentation.alignment(member.package.stride) for member in members))
+        if uncertainty and self.views < 2:
+            raise ConfigError(
+                "uncertainty is the spread over views and models, and there is one view of one model; "
+                "add --tta.dihedral=true, --tta.scales=[0.75,1,1.25] or further models"
+            )
+
+    @property
+    def packages(self) -> list[ModelPackage]:
+        """What is known of each model."""
+        return [member.package for member in self.members]
+
+    @property
+    def views(self) -> int:
+        """How many probabilities are averaged: the views of each model."""
+        return len(self.members) * self.augmentation.views
+
+    @property
+    def ahead(self) -> int:
+        """Views worth starting before the first one's result is asked for."""
+        return max(member.backend.ahead for member in self.members)
+
+    @property
+    def fill(self) -> tuple[float, ...]:
+        """One value a band for pixels without data: the training mean, or NaN where each model puts its own there."""
+        mean = self.members[0].package.mean
+        return mean if self._means_agree else (math.nan,) * len(mean)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether every model has a receptive field, with which no cut can show."""
+        return all(package.receptive_field is not None for package in self.packages)
 
     @property
     def receptive_field(self) -> int:
@@ -39,49 +77,36 @@ class Predictor:
 
         For a network that sees the whole of a window, the widest context it is given.
         """
-        reach = WIDEST_CONTEXT if self.package.receptive_field is None else self.package.receptive_field
-        if any(scale != 1 for scale in self.augmentation.scales):
-            reach += 2  # resampling itself reaches one or two pixels
-        # A view at a scale below 1 sees as much further.
-        return round_up(math.ceil(reach / min(1.0, *self.augmentation.scales)), self.alignment)
+        return round_up(max(member.reach(self.augmentation) for member in self.members), self.alignment)
 
     def probability(self, image: FloatImage) -> Probability:
         """The (H, W) probability of a (C, H, W) image, 0 to 1."""
-        return self.start(image)()
+        return self.start(image)().probability
 
-    def start(self, image: FloatImage) -> Pending:
-        """Begin with the (H, W) probability of a (C, H, W) image, 0 to 1.
+    def start(self, image: FloatImage) -> PendingEstimate:
+        """Begin with what is estimated of a (C, H, W) image in stored units, its invalid pixels filled with `fill`.
 
-        The image is first filled up to the alignment at the bottom and the right, so that each view meets the model's
-        stride at the same scene pixels however the scene was cut.
+        Views are averaged as they are done, so that memory does not depend on their number.
         """
-        height, width = image.shape[1:]
-        padded = self.filled_to(image, round_up(height, self.alignment), round_up(width, self.alignment))
-        waiting: deque[tuple[View, Pending]] = deque()
-        done: list[Probability] = []  # one, the sum of the views that are done
+        running = RunningEstimate(self.uncertainty)
+        waiting: deque[Pending] = deque()
 
         def collect(most: int) -> None:
             while len(waiting) > most:
-                view, pending = waiting.popleft()
-                undone = view.undo(pending())
-                done[:] = [done[0] + undone] if done else [undone]
+                running.add(waiting.popleft()())
 
-        for view in views(self.augmentation):
-            waiting.append((view, self.backend.start(view.apply(padded))))
-            collect(self.backend.ahead)
+        for member in self.members:
+            pixels = image if self._means_agree else member.with_own_fill(image)
+            for pending in member.start_views(pixels, self.augmentation):
+                waiting.append(pending)
+                collect(self.ahead)
 
-        def mean() -> Probability:
+        def finish() -> Estimate:
             collect(0)
-            probability: Probability = done[0][:height, :width] / np.float32(self.augmentation.views)
-            return probability
+            return running.estimate()
 
-        return mean
+        return finish
 
-    def filled_to(self, image: FloatImage, height: int, width: int) -> FloatImage:
-        """The (C, height, width) image with the training mean of each band added at the bottom and the right."""
-        if image.shape[1:] == (height, width):
-            return image
-        filled = np.empty((len(self.package.mean), height, width), dtype=np.float32)
-        filled[:] = np.asarray(self.package.mean, dtype=np.float32)[:, None, None]
-        filled[:, : image.shape[1], : image.shape[2]] = image
-        return filled
+    @property
+    def _means_agree(self) -> bool:
+        return len({package.mean for package in self.packages}) == 1

@@ -60,4 +60,4 @@ class Speed:
         if done == before or seconds <= 0:
             return ""
         share = (done - before) / len(plan.blocks)
-        return f"{share * plan.grid.width * plan.grid.height / seconds / 1e6:.3g} Mpx/s"
+        return f"{share * plan.pixels / seconds / 1e6:.3g} Mpx/s"

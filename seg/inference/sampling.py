@@ -3,76 +3,108 @@
 import heapq
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
+from seg.inference.area import Area
 from seg.inference.halo import Sample
 from seg.inference.predictor import Predictor
-from seg.raster.chips import Chip, Reading, read_chip
-from seg.raster.grid import Grid, open_raster
+from seg.inference.reading import BlockReader
+from seg.raster.chips import Chip
+from seg.raster.cog import TILE
+from seg.raster.grid import Grid
 from seg.raster.windows import Block, round_up
 
-CORE = 128
-"""Side in pixels of the square whose probabilities are compared, before rounding to the alignment."""
+SMALLEST_CORE = 256
+"""Side in pixels of the square that is cut out, at least; changes are followed up to three eighths of it."""
 
 LOOKED_AT = 8
 """Places along each axis among which the samples are chosen, the scene's edges and corners among them."""
 
+LOOK = 64
+"""Side in pixels of what is looked at in the middle of each, before rounding to the alignment."""
+
 SAMPLES = 16
-"""How many of them are sampled."""
+"""How many of them are sampled at most."""
 
 
-def sensitive_samples(grid: Grid, reading: Reading, predictor: Predictor, limit: int) -> Iterator[Sample]:
-    """Up to 16 samples, those first where a probability answers most to its input.
+def sensitive_samples(
+    grid: Grid, reader: BlockReader, predictor: Predictor, limit: int, most: int = SAMPLES
+) -> Iterator[Sample]:
+    """Samples, those first where a probability answers most to its input.
 
     The network is run on 64 small squares, spread over the scene, without any context. The slope of the logistic
     function, p (1 - p), says how far a change of a logit shows: much at p = 0.5, not at all where the model is sure.
-    Squares without valid pixels are left out.
+    Squares without valid pixels are left out; with an area, the squares are spread over its box.
 
     Args:
         grid: The scene.
-        reading: How it is read.
+        reader: How it is read.
         predictor: Model and augmentation.
         limit: Context to give each sample.
+        most: How many samples there are, if there are as many places.
 
     Raises:
         RasterError: The scene's pixels cannot be read.
     """
-    with open_raster(grid.path) as dataset:
+    with reader.open(grid.path) as dataset:
         scored: list[tuple[float, Block]] = []
-        for block in _places(grid, predictor.alignment, limit):
-            sensitivity = _sensitivity(read_chip(dataset, block.core, reading), predictor)
+        for block in _places(grid, reader.area, predictor.alignment, limit):
+            middle = _middle(block.core, predictor.alignment)
+            look = replace(block, core=middle, read=middle)
+            sensitivity = _sensitivity(reader.read(dataset, look), predictor)
             if sensitivity > 0:
                 scored.append((sensitivity, block))
-        for _, block in heapq.nlargest(SAMPLES, scored, key=lambda place: place[0]):
-            yield _sample(dataset, block, reading)
+        for _, block in heapq.nlargest(most, scored, key=lambda place: place[0]):
+            yield _sample(dataset, block, reader)
 
 
-def sampling_cost(alignment: int, limit: int) -> int:
-    """About how many pixels are computed to measure a halo up to a limit."""
-    core = round_up(CORE, alignment)
-    # One prediction with the limit, and two with about two thirds of it.
-    each = (core + 2 * limit) ** 2 + 2 * (core + 4 * limit // 3) ** 2
-    return LOOKED_AT**2 * core**2 + SAMPLES * each
+def samples_within(pixels: float, alignment: int, limit: int) -> int:
+    """How many samples can be computed with so many pixels, choosing them included."""
+    core = _core(alignment, limit)
+    looking = (LOOKED_AT * round_up(LOOK, alignment)) ** 2
+    return min(SAMPLES, max(int((pixels - looking) // ((core + 2 * limit) ** 2 + core**2)), 0))
 
 
-def _places(grid: Grid, alignment: int, limit: int) -> Iterator[Block]:
-    """Blocks of the sampled size, spread over the scene as evenly as whole blocks allow."""
-    core = round_up(CORE, alignment)
-    rows, columns = _spread(-(-grid.height // core)), _spread(-(-grid.width // core))
+def sampling_reads(alignment: int, limit: int, samples: int) -> int:
+    """About how many pixels are read, in whole tiles of a usual file, to measure a halo up to a limit."""
+    look = round_up(round_up(LOOK, alignment), TILE)
+    return (LOOKED_AT * look) ** 2 + samples * (_core(alignment, limit) + 2 * limit + TILE) ** 2
+
+
+def _core(alignment: int, limit: int) -> int:
+    return round_up(max(SMALLEST_CORE, limit), alignment)
+
+
+def _middle(core: Window, alignment: int) -> Window:
+    """A small square in the middle of a core, or what the core has of it."""
+    side = round_up(LOOK, alignment)
+    height, width = min(side, core.height), min(side, core.width)
+    row, column = ((length - side) // 2 // alignment * alignment for length in (core.height, core.width))
+    return Window(core.col_off + max(column, 0), core.row_off + max(row, 0), width, height)
+
+
+def _places(grid: Grid, area: Area | None, alignment: int, limit: int) -> Iterator[Block]:
+    """Blocks of the sampled size, spread as evenly as whole blocks allow; those that meet the area."""
+    core = _core(alignment, limit)
+    left, top, right, bottom = (0, 0, grid.width, grid.height) if area is None else area.bounds
+    rows = _spread(max(top, 0) // core, -(-min(bottom, grid.height) // core))
+    columns = _spread(max(left, 0) // core, -(-min(right, grid.width) // core))
     for row, column in itertools.product(rows, columns):
         top, bottom = row * core, min((row + 1) * core, grid.height)
         left, right = column * core, min((column + 1) * core, grid.width)
         first_row, first_column = max(top - limit, 0), max(left - limit, 0)
         height, width = min(bottom + limit, grid.height) - first_row, min(right + limit, grid.width) - first_column
         inner = Window(left, top, right - left, bottom - top)
-        yield Block(row, column, inner, Window(first_column, first_row, width, height))
+        if area is None or area.meets(inner):
+            yield Block(row, column, inner, Window(first_column, first_row, width, height))
 
 
-def _spread(count: int) -> list[int]:
-    return sorted({round(step * (count - 1) / (LOOKED_AT - 1)) for step in range(LOOKED_AT)})
+def _spread(first: int, stop: int) -> list[int]:
+    return sorted({first + round(step * (stop - first - 1) / (LOOKED_AT - 1)) for step in range(LOOKED_AT)})
 
 
 def _sensitivity(chip: Chip, predictor: Predictor) -> float:
@@ -82,6 +114,6 @@ def _sensitivity(chip: Chip, predictor: Predictor) -> float:
     return float(np.mean(probability * (1 - probability))) + 1e-9  # where the model is sure everywhere, still a place
 
 
-def _sample(dataset: DatasetReader, block: Block, reading: Reading) -> Sample:
-    chip = read_chip(dataset, block.read, reading)
+def _sample(dataset: DatasetReader, block: Block, reader: BlockReader) -> Sample:
+    chip = reader.read(dataset, block)
     return Sample(chip.image, block.core_within_read, chip.valid[block.core_within_read])

@@ -2,29 +2,31 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Event
 
+import numpy as np
 from rasterio.windows import Window
 
-from seg import __version__
 from seg.errors import RasterError
-from seg.inference.pipeline import Report, run_blocks
-from seg.inference.plan import Plan, fitting_bands, plan_scene
+from seg.inference.fetching import tile_cache
+from seg.inference.identity import MEASURED, completed, dependencies, identity_of, map_tags
+from seg.inference.interruption import how_to_go_on
+from seg.inference.layers import MapLayers
+from seg.inference.pipeline import Found, Report, run_blocks
+from seg.inference.plan import Plan, plan_scene
 from seg.inference.predictor import Predictor
 from seg.inference.settings import PredictionSettings
-from seg.labels import IGNORE, LABEL_COLOURS
-from seg.package.description import ModelPackage
+from seg.labels import IGNORE
 from seg.raster.chips import ByteMask
 from seg.raster.cog import CogLayer, write_cog
 from seg.raster.grid import Grid, read_grid
-from seg.raster.store import BlockStore, partial_folder, stored_run
-
-CLASS_LAYER, PERCENT_LAYER = 0, 1
-MEASURED = ("auto", "measure")
-"""Halos that depend on the scene's pixels, so that they are kept when a run goes on."""
+from seg.raster.scene_version import scene_version
+from seg.raster.store import BlockStore, has_blocks, open_store, partial_folder, stored_run
+from seg.raster.windows import plan_blocks
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,15 @@ class SceneMaps:
     Attributes:
         classes: The class map: 0 other, 1 cropland, 255 nodata.
         probability: The probability map: percent, 255 nodata.
-        zero_pixels: Pixels taken as data that are 0 in every band: often the empty corners of a file that declares no
-            nodata. Counted over the blocks of this run.
+        uncertainty: The map of the standard deviation over views and models, in percent of 0.5, 255 nodata; None where
+            nobody asked for it.
+        found: What was found in the blocks of this run.
     """
 
     classes: Path
     probability: Path
-    zero_pixels: int
+    uncertainty: Path | None
+    found: Found
 
 
 def predict_scene(
@@ -48,11 +52,11 @@ def predict_scene(
 ) -> SceneMaps:
     """Map one scene block by block; memory does not depend on its size.
 
-    Finished blocks are kept in `<output>.partial/` until both maps are written, so a killed run goes on where it was.
+    Finished blocks are kept in `<output>.partial/` until all maps are written, so a killed run goes on where it was.
 
     Args:
         scene: The raster.
-        output: The class map to write; the probability map gets `_probability` added to its stem.
+        output: The class map to write; the other maps get `_probability` and `_uncertainty` added to its stem.
         predictor: The model.
         settings: How it is predicted.
         report: Called with the plan and the number of finished blocks, before the first block and after each.
@@ -63,47 +67,70 @@ def predict_scene(
         ConfigError: A setting cannot be.
     """
     grid = read_grid(scene)
-    probability = output.with_name(f"{output.stem}_probability{output.suffix}")
-    for path in (output, probability):
+    settings = completed(settings, predictor)
+    layers = MapLayers(float(settings.threshold or 0), predictor.uncertainty)
+    paths = layers.paths(output)
+    for path in paths:
         _require_writable(path, scene)
-    settings = _completed(settings, predictor.package)
     plan = _planned(grid, predictor, settings, output)
-    identity = _identity(plan, predictor, settings)
-    store = BlockStore(output, identity, settings.restart)
-    zero_pixels = run_blocks(plan, predictor, settings, store, report)
-    tags = _tags(identity)
+    identity = identity_of(plan, predictor, settings)
+    maps = list(zip(paths, layers.descriptions(map_tags(plan, predictor, settings)), strict=True))
+    with open_store(output, identity, settings.restart) as store, how_to_go_on(plan, store):
+        with tile_cache(plan):
+            found = run_blocks(plan, predictor, settings, store, report)
+        _require_unchanged(scene, identity)
+        _write_maps(plan, store, maps)
+        store.discard()
+    return SceneMaps(paths[0], paths[1], paths[2] if predictor.uncertainty else None, found)
+
+
+def _write_maps(plan: Plan, store: BlockStore, maps: Sequence[tuple[Path, CogLayer]]) -> None:
+    stopped = Event()
     with ThreadPoolExecutor(max_workers=2) as pool:
-        writing = (
-            pool.submit(write_cog, probability, grid, _percent_layer(tags), _parts(plan, store, PERCENT_LAYER)),
-            pool.submit(write_cog, output, grid, _class_layer(tags), _parts(plan, store, CLASS_LAYER)),
+        # The last first: probabilities take the longest to compress.
+        writing = [
+            pool.submit(write_cog, path, plan.grid, described, _parts(plan, store, layer, stopped))
+            for layer, (path, described) in reversed(list(enumerate(maps)))
+        ]
+        try:
+            for written in wait(writing, return_when=FIRST_EXCEPTION).done:
+                written.result()
+        except BaseException:
+            stopped.set()  # the others would be written in vain
+            raise
+
+
+def _parts(plan: Plan, store: BlockStore, layer: int, stopped: Event) -> Iterator[tuple[Window, ByteMask]]:
+    mapped = {block.name for block in plan.blocks}
+    for block in plan_blocks(plan.grid.height, plan.grid.width, plan.block_size, halo=0):
+        if stopped.is_set():
+            raise RasterError(f"{store.folder}: the maps are not written after all")
+        if block.name in mapped:
+            yield block.core, store.read(block.name)[layer]
+        else:
+            yield block.core, np.full((block.core.height, block.core.width), IGNORE, dtype=np.uint8)
+
+
+def _require_unchanged(scene: Path, identity: Mapping[str, object]) -> None:
+    """Check that all blocks are of one scene. One that was removed meanwhile was read to its end all the same."""
+    if scene_version(scene) not in (None, identity["scene_version"]):
+        raise RasterError(
+            f"{scene}: was changed while it was read, so its blocks are of two versions; "
+            "leave it as it is and repeat the run with --restart=true"
         )
-    for written in writing:
-        written.result()
-    store.discard()
-    return SceneMaps(output, probability, zero_pixels)
-
-
-def _parts(plan: Plan, store: BlockStore, layer: int) -> Iterator[tuple[Window, ByteMask]]:
-    for block in plan.blocks:
-        yield block.core, store.read(block.name)[layer]
-
-
-def _completed(settings: PredictionSettings, package: ModelPackage) -> PredictionSettings:
-    """The settings with the model's own values where none was asked for."""
-    threshold = package.threshold if settings.threshold is None else settings.threshold
-    nodata = package.nodata if settings.nodata is None else settings.nodata
-    return replace(settings, threshold=threshold, nodata=nodata)
 
 
 def _planned(grid: Grid, predictor: Predictor, settings: PredictionSettings, output: Path) -> Plan:
     """The plan; what an unfinished run of the same chose is not chosen again, as it may come out otherwise."""
     earlier = {} if settings.restart else stored_run(partial_folder(output))
     size, halo = earlier.get("block_size"), earlier.get("halo")
-    now = _depends(grid, predictor, settings)
+    now = dependencies(grid, predictor, settings)
     # Compared as text, in which the earlier run was kept. Of another scene or model, the halo would be too small.
     if not (isinstance(size, int) and isinstance(halo, int) and _texts(earlier, now) == _texts(now, now)):
         return plan_scene(grid, predictor, settings)
-    kept_size = size if settings.block_size == "auto" else settings.block_size
+    # With a limit of its own, a run whose first block took too much memory may be cut anew.
+    anew = settings.memory is not None and not has_blocks(partial_folder(output))
+    kept_size = size if settings.block_size == "auto" and not anew else settings.block_size
     if settings.halo not in MEASURED:
         return plan_scene(grid, predictor, replace(settings, block_size=kept_size))
     plan = plan_scene(grid, predictor, replace(settings, block_size=kept_size, halo=halo))
@@ -125,48 +152,3 @@ def _require_writable(output: Path, scene: Path) -> None:
         raise RasterError(f"{output}: is a folder; name a file that ends in .tif")
     if output.exists() and scene.exists() and output.samefile(scene):
         raise RasterError(f"{output}: is the scene itself, which the map would replace; name another output")
-
-
-def _identity(plan: Plan, predictor: Predictor, settings: PredictionSettings) -> dict[str, object]:
-    """What the finished blocks depend on; a run that differs in any of it must not go on with them."""
-    return _depends(plan.grid, predictor, settings) | {"block_size": plan.block_size, "halo": plan.halo}
-
-
-def _depends(grid: Grid, predictor: Predictor, settings: PredictionSettings) -> dict[str, object]:
-    """All of that but the cuts, which may depend on it."""
-    package = predictor.package
-    file = grid.path.stat() if grid.path.exists() else None
-    return {
-        "version": __version__,
-        "scene": str(grid.path.resolve()),
-        "scene_size_and_time": [file.st_size, file.st_mtime_ns] if file else None,
-        "model": package.weights_sha256,
-        "temperature": package.temperature,
-        "bias": package.bias,
-        "backend": predictor.backend.name,
-        "bands": fitting_bands(package, grid, settings),
-        "tolerance": settings.tolerance if settings.halo in MEASURED else None,
-        "tta": asdict(settings.tta),
-        "nodata": settings.nodata,
-        "threshold": settings.threshold,
-        "interior": settings.interior,
-    }
-
-
-def _tags(identity: Mapping[str, object]) -> dict[str, str]:
-    shown = ("model", "temperature", "bias", "backend", "threshold", "block_size", "halo", "tta", "version")
-    return {"SOFTWARE": f"cropland-seg {__version__}"} | {f"SEG_{key.upper()}": str(identity[key]) for key in shown}
-
-
-def _class_layer(tags: dict[str, str]) -> CogLayer:
-    return CogLayer(
-        nodata=IGNORE,
-        description="cropland",
-        colours=LABEL_COLOURS,
-        tags=tags | {"UNITS": "0 other, 1 cropland"},
-        resampling="MODE",
-    )
-
-
-def _percent_layer(tags: dict[str, str]) -> CogLayer:
-    return CogLayer(nodata=IGNORE, description="cropland probability", scale=0.01, tags=tags)

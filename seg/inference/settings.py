@@ -22,13 +22,21 @@ class PredictionSettings:
         memory: GiB that prediction may take in all, for an automatic block size; null for 1.5, or half of what is free
             if that is less. Blocks are never so small that they are mostly halo.
         tta: Test-time augmentation.
+        uncertainty: Also map how far views and models disagree, as `_uncertainty` added to the output's name: their
+            standard deviation in percent of 0.5, the largest there is. Wants at least two views or models.
         bands: 1-based bands of the scene in the order the model wants; null for those of training.
         nodata: A further stored value that means "no data", for files that do not say so themselves; null for that
             of training.
-        threshold: Probability above which a pixel is cropland; null for the model's own.
+        threshold: Probability above which a pixel is cropland; null for the model's own, or the mean of the models'.
         pixel_size_ratio: How many times larger or smaller than in training a pixel may be, at least 1.
+        area: What is mapped, all else is nodata: a vector file of polygons in any CRS (`aoi.gpkg|layername=x` for one
+            of several layers), or minx,miny,maxx,maxy. A pixel belongs to it if its centre does.
+        area_crs: CRS of minx,miny,maxx,maxy, for example EPSG:4326 (longitude first); null for the scene's.
+        on_unreadable: What becomes of tiles of the scene that cannot be read: stop ends its run, nodata maps the rest.
         interior: Map cropland that is not the edge of a parcel, so that parcels with a path between them fall apart;
             for models with a boundary head.
+        existing: What becomes of maps that are there already: skip keeps those that the same run made (scene, models
+            and settings are the same) and replaces others, overwrite replaces all.
         restart: Discard the finished blocks of an unfinished run instead of going on with them.
 
     Raises:
@@ -40,11 +48,16 @@ class PredictionSettings:
     tolerance: float = 1 / 255
     memory: float | None = None
     tta: TestTimeAugmentation = field(default_factory=TestTimeAugmentation)
+    uncertainty: bool = False
     bands: list[int] | None = None
     nodata: float | None = None
     threshold: float | None = None
     pixel_size_ratio: float = 1.5
+    area: str | None = None
+    area_crs: str | None = None
+    on_unreadable: Literal["stop", "nodata"] = "stop"
     interior: bool = False
+    existing: Literal["skip", "overwrite"] = "skip"
     restart: bool = False
 
     def __post_init__(self) -> None:

@@ -3,17 +3,20 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from rasterio._err import CPLE_OutOfMemoryError
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from seg.errors import RasterError
+from seg.errors import DamageError, RasterError
 from seg.raster.grid import require_real
+from seg.raster.remote import is_remote, shown_name
 
 FloatImage = npt.NDArray[np.float32]
 BoolMask = npt.NDArray[np.bool_]
@@ -105,7 +108,8 @@ def read_chip(
         memory: Gives an array of a shape for the image; what it held does not matter.
 
     Raises:
-        RasterError: The window's pixels cannot be read, as in a truncated file, or are complex numbers.
+        DamageError: The window's pixels cannot be read, as in a truncated file.
+        RasterError: They are complex numbers.
     """
     bands, storage = reading.bands, _storage(dataset)
     stored = {storage.dtypes[band - 1] for band in bands}
@@ -148,7 +152,8 @@ def read_band(
         resampling: How values (not validity) are brought to that shape.
 
     Raises:
-        RasterError: The file holds complex numbers, is damaged or ends early, which shows only on reading.
+        DamageError: The file is damaged or ends early, which shows only on reading.
+        RasterError: It holds complex numbers.
     """
     storage = _storage(dataset)
     window = window or whole(dataset)
@@ -185,9 +190,14 @@ def _unmasked(
 
 
 def unreadable(dataset: DatasetReader, window: Window, error: Exception) -> RasterError:
-    """The error to raise when pixels of an open raster cannot be read."""
+    """The error to raise when pixels of an open raster cannot be read: damage, unless it is memory that lacks."""
     reason = " ".join(str(error.__cause__ or error).split())[:200]
-    return RasterError(
-        f"{dataset.name}: pixels at row {window.row_off}, column {window.col_off} cannot be read ({reason}); "
-        "the file is damaged or truncated, so fetch or write it again"
+    if isinstance(error.__cause__, CPLE_OutOfMemoryError):
+        return RasterError(f"{dataset.name}: out of memory while reading ({reason}); free some or read smaller windows")
+    name = shown_name(Path(dataset.name))
+    advice = "the file is damaged or truncated, so fetch or write it again"
+    if is_remote(dataset.name):
+        advice = "the server or the connection failed, so repeat the command later"
+    return DamageError(
+        f"{name}: pixels at row {window.row_off}, column {window.col_off} cannot be read ({reason}); {advice}"
     )

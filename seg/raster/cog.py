@@ -4,11 +4,13 @@ import errno
 import math
 import os
 import shutil
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import rasterio
 import rasterio.shutil
 from rasterio._err import CPLE_BaseError
@@ -65,7 +67,7 @@ def write_cog(path: Path, grid: Grid, layer: CogLayer, parts: Iterable[tuple[Win
     try:
         with _unfinished(path) as folder:
             plain, cog = folder / "plain.tif", folder / "cog.tif"
-            _write_plain(plain, grid, layer, parts)
+            written = _write_plain(plain, grid, layer, parts)
             rasterio.shutil.copy(
                 plain,
                 cog,
@@ -76,7 +78,7 @@ def write_cog(path: Path, grid: Grid, layer: CogLayer, parts: Iterable[tuple[Win
                 OVERVIEWS="FORCE_USE_EXISTING",
                 BIGTIFF="IF_SAFER",
             )
-            _read_back(cog)
+            _read_back(cog, written)
             with cog.open("rb+") as file:
                 os.fsync(file.fileno())
             cog.replace(path)
@@ -98,11 +100,32 @@ def _unfinished(path: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _read_back(path: Path) -> None:
-    """Read every tile: nobody hears of it when GDAL's last write, at closing, fails."""
+def _read_back(path: Path, written: Iterable[tuple[Window, int]]) -> None:
+    """Compare with what was written: nobody hears of it when GDAL's last write, at closing, fails."""
     with rasterio.open(path) as dataset:
-        for _, window in dataset.block_windows(1):
-            dataset.read(1, window=window)
+        for window, checksum in written:
+            if zlib.crc32(dataset.read(1, window=window)) != checksum:
+                raise _no_space(path)
+
+
+def _require_overviews(path: Path, levels: int) -> None:
+    """Check that the file holds every tile of its overviews, which closing may have lost likewise."""
+    size = path.stat().st_size
+    with rasterio.open(path) as dataset:
+        for level in range(levels):
+            with rasterio.open(path, overview_level=level) as overview:
+                tiles = [tile for tile, _ in overview.block_windows(1)]
+            for row, column in tiles:
+                start, length = (
+                    dataset.get_tag_item(f"BLOCK_{what}_{column}_{row}", "TIFF", bidx=1, ovr=level)
+                    for what in ("OFFSET", "SIZE")
+                )
+                if start is None or int(start) + int(length) > size:
+                    raise _no_space(path)
+
+
+def _no_space(path: Path) -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def _overviews(grid: Grid) -> list[int]:
@@ -111,10 +134,14 @@ def _overviews(grid: Grid) -> list[int]:
     return [2**level for level in range(1, halvings + 1)]
 
 
-def _write_plain(path: Path, grid: Grid, layer: CogLayer, parts: Iterable[tuple[Window, ByteMask]]) -> None:
+def _write_plain(
+    path: Path, grid: Grid, layer: CogLayer, parts: Iterable[tuple[Window, ByteMask]]
+) -> list[tuple[Window, int]]:
+    """Each window with the checksum of its pixels, once they are written."""
     # Not compressed: it is read once, and compressing a byte costs more than writing it. So are its overviews, which
     # the driver of the final file would compress for itself in between.
     profile = byte_profile(grid, layer.nodata) | {"compress": None, "blockxsize": TILE, "blockysize": TILE}
+    written = []
     with rasterio.open(path, "w", **profile) as dataset:
         dataset.set_band_description(1, layer.description)
         dataset.scales = (layer.scale,)
@@ -123,7 +150,11 @@ def _write_plain(path: Path, grid: Grid, layer: CogLayer, parts: Iterable[tuple[
             dataset.write_colormap(1, dict(layer.colours))
         for window, pixels in parts:
             dataset.write(pixels, 1, window=window)
+            written.append((window, zlib.crc32(np.ascontiguousarray(pixels).data)))
+    if path.stat().st_size < grid.height * grid.width:
+        raise _no_space(path)
+    factors = _overviews(grid)
     with rasterio.open(path, "r+") as dataset:
-        dataset.build_overviews(_overviews(grid), Resampling[layer.resampling.lower()])
-    if path.stat().st_size < grid.height * grid.width:  # nobody hears of it when GDAL's last write fails
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        dataset.build_overviews(factors, Resampling[layer.resampling.lower()])
+    _require_overviews(path, len(factors))
+    return written

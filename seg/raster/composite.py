@@ -64,9 +64,22 @@ def read_composite(
 
 def stretch(values: npt.NDArray[np.float64], valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     """Values scaled so that the 2nd percentile of the valid ones is 0 and the 98th is 1; 0 where invalid."""
+    return stretch_between(values, valid, display_limits(values, valid))
+
+
+def display_limits(values: npt.NDArray[np.float64], valid: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """The 2nd and the 98th percentile of the valid values; 0 and 0 where there are none."""
     if not valid.any():
-        return np.zeros_like(values)
+        return 0.0, 0.0
     low, high = np.percentile(values[valid], STRETCH_PERCENTILES)
+    return float(low), float(high)
+
+
+def stretch_between(
+    values: npt.NDArray[np.float64], valid: npt.NDArray[np.bool_], limits: tuple[float, float]
+) -> npt.NDArray[np.float64]:
+    """Values scaled so that the lower limit is 0 and the higher 1, and clipped to that; 0 where invalid."""
+    low, high = limits
     scaled = (np.where(valid, values, low) - low) / max(high - low, np.finfo(np.float64).tiny)
     clipped: npt.NDArray[np.float64] = np.clip(scaled, 0.0, 1.0)
     return clipped

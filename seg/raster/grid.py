@@ -14,6 +14,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.io import DatasetReader
 
 from seg.errors import RasterError
+from seg.raster.remote import gdal_name, is_remote, settings_to_open, shown_name
 
 # A raster without a georeference is legal input here: its grid says so by `crs` None.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
@@ -92,12 +93,22 @@ class Grid:
 def open_raster(path: Path) -> Iterator[DatasetReader]:
     """Open a raster for reading; its handle must stay in this thread and process.
 
+    Args:
+        path: A file, or an address that `seg.raster.remote` knows.
+
     Raises:
         RasterError: The file is missing, or no raster that GDAL can read.
     """
+    name = gdal_name(path)
     try:
-        dataset = rasterio.open(path)
+        with settings_to_open(name):
+            dataset = rasterio.open(name)
     except RasterioIOError as error:
+        if is_remote(name):
+            raise RasterError(
+                f"{shown_name(path)}: cannot be opened ({_first_line(error)}); "
+                "check the address, access to it and the connection"
+            ) from error
         # Asked only now, as GDAL opens names that are no files: subdatasets, /vsizip/.
         if not path.exists():
             raise RasterError(f"{path}: no such file; check the path") from error

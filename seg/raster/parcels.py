@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyproj
 import shapely
 
-from seg.errors import RasterError
+from seg.errors import NoOverlapError, RasterError
 from seg.raster.chips import ByteMask
 from seg.raster.grid import Grid, crs_name
 from seg.raster.touched import Polygons
@@ -21,6 +21,21 @@ _STRAIGHT_M = 1000.0
 _EARTH_M = 6_371_000.0
 
 _AREAS = ("Polygon", "MultiPolygon", "GeometryCollection")
+
+
+@dataclass(frozen=True)
+class GivenBox:
+    """A box that was given by its coordinates.
+
+    Attributes:
+        path: What messages call it.
+        sides: Left, bottom, right, top.
+        crs: CRS of these; longitude before latitude.
+    """
+
+    path: str
+    sides: Box
+    crs: pyproj.CRS
 
 
 @dataclass(frozen=True)
@@ -47,7 +62,7 @@ def require_georeference(grid: Grid) -> None:
     lacking = "CRS" if grid.crs is None else "transform"
     if grid.crs is None or grid.transform.is_identity or grid.transform.determinant == 0:
         raise RasterError(
-            f"{grid.path}: has no valid georeference ({lacking} missing), so labels cannot be placed on it; "
+            f"{grid.path}: has no valid georeference ({lacking} missing), so polygons cannot be placed on it; "
             "georeference it first, such as with gdal_edit.py -a_srs ... -a_ullr ..."
         )
 
@@ -63,8 +78,9 @@ def read_parcels(source: VectorLabels, grid: Grid, margin: int = 0) -> Parcels:
         margin: In pixels.
 
     Raises:
-        RasterError: The image has no valid georeference, a feature has lines or points, no polygon meets the image,
-            or one cannot be brought into its CRS.
+        NoOverlapError: No polygon meets the image.
+        RasterError: The image has no valid georeference, a feature has lines or points, or a polygon cannot be brought
+            into its CRS.
     """
     require_georeference(grid)
     to_image = _Transform(source, grid)
@@ -72,26 +88,46 @@ def read_parcels(source: VectorLabels, grid: Grid, margin: int = 0) -> Parcels:
     frame, labels = source.features(box)
     shapes = frame.geometry.to_numpy()
     _require_areas(source, shapes)
-    valid, feature = _polygons(to_image.pixels(shapes, box))
-    beyond = shapely.box(-REACH, -REACH, grid.width + REACH, grid.height + REACH)
-    reaching = ~shapely.covered_by(valid, beyond)
-    valid[reaching] = shapely.intersection(valid[reaching], beyond)
-    polygons, part = _polygons(valid)
-    feature = feature[part]
+    polygons, feature = _within_reach(to_image.pixels(shapes, box), grid)
     frame_box = shapely.box(-margin, -margin, grid.width + margin, grid.height + margin)
     near = shapely.intersects(polygons, frame_box)
     if not shapely.intersects(polygons[near], shapely.box(0, 0, grid.width, grid.height)).any():
-        raise RasterError(
+        raise NoOverlapError(
             f"{source.path}: none of its polygons lies on {grid.path}, whose CRS is {crs_name(grid.crs)}; "
-            "check that both are of one region and that the labels' CRS is right"
+            "check that both are of one region and that its CRS is right"
         )
     return Parcels(polygons[near], labels[feature[near]], len(np.unique(feature[near])))
 
 
-class _Transform:
-    """From the CRS of the labels to the pixels of an image."""
+def place_box(box: GivenBox, grid: Grid) -> Polygons:
+    """A box as (N,) simple polygons in pixels of an image, wherever it lies.
 
-    def __init__(self, source: VectorLabels, grid: Grid) -> None:
+    Args:
+        box: A box in a CRS, which becomes a curved shape in another one.
+        grid: The grid of the image.
+
+    Raises:
+        RasterError: The image has no valid georeference, or the box cannot be brought into its CRS.
+    """
+    require_georeference(grid)
+    to_image = _Transform(box, grid)
+    return _within_reach(to_image.pixels(np.array([shapely.box(*box.sides)]), to_image.box(margin=0)), grid)[0]
+
+
+def _within_reach(shapes: npt.NDArray[np.object_], grid: Grid) -> tuple[Polygons, npt.NDArray[np.intp]]:
+    """The polygons in geometries, cut off far beyond the image, and the index of the geometry that each comes from."""
+    valid, feature = _polygons(shapes)
+    beyond = shapely.box(-REACH, -REACH, grid.width + REACH, grid.height + REACH)
+    reaching = ~shapely.covered_by(valid, beyond)
+    valid[reaching] = shapely.intersection(valid[reaching], beyond)
+    polygons, part = _polygons(valid)
+    return polygons, feature[part]
+
+
+class _Transform:
+    """From the CRS of polygons to the pixels of an image."""
+
+    def __init__(self, source: VectorLabels | GivenBox, grid: Grid) -> None:
         self._source, self._grid = source, grid
         assert grid.crs is not None  # require_georeference
         try:
@@ -103,7 +139,7 @@ class _Transform:
             raise self._failed(str(error)) from error
 
     def box(self, margin: int) -> Box | None:
-        """What the image covers, in the CRS of the labels; None where that is no box."""
+        """What the image covers, in the CRS of the polygons; None where that is no box."""
         grid = self._grid
         frame = shapely.box(-margin, -margin, grid.width + margin, grid.height + margin)
         covered: Box = shapely.transform(frame, lambda x, y: grid.transform @ (x, y), interleaved=False).bounds
@@ -143,7 +179,7 @@ class _Transform:
     def _failed(self, reason: str) -> RasterError:
         return RasterError(
             f"{self._source.path}: cannot be brought into the CRS of {self._grid.path}, {crs_name(self._grid.crs)} "
-            f"({' '.join(reason.split())[:150]}); cut the labels to the region, or reproject them first"
+            f"({' '.join(reason.split())[:150]}); cut them to the region, or reproject them first"
         )
 
 
@@ -167,7 +203,8 @@ def _require_areas(source: VectorLabels, shapes: npt.NDArray[np.object_]) -> Non
     if wrong:
         raise RasterError(
             f"{source.path}: {len(wrong)} of {len(kinds)} features are no polygons but {wrong[0]}; wanted polygons, "
-            "so choose another layer with --layer, or filter with --where \"OGR_GEOMETRY LIKE '%POLYGON'\""
+            f"so choose another layer with {source.options}layer, or leave the others out "
+            "(as SQL: OGR_GEOMETRY LIKE '%POLYGON')"
         )
 
 

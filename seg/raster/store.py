@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,12 @@ import numpy.typing as npt
 
 from seg.errors import RasterError
 from seg.raster.atomic import complete_or_absent
+from seg.raster.claim import claimed
 
 HEADER = "run.json"
+LONGEST = 24
+"""Characters of a setting that a message shows; longer ones, such as a checksum, tell a reader nothing."""
+
 BlockPixels = npt.NDArray[np.uint8]
 
 
@@ -34,14 +38,13 @@ class BlockStore:
         wanted = json.loads(json.dumps(run))
         with _written(self.folder):
             self.folder.mkdir(exist_ok=True)
-        if self._header.exists() and any(self.folder.glob("*.npy")) and not restart:
+        if self._header.exists() and has_blocks(self.folder) and not restart:
             self._refuse_other(wanted)
             return
         with _written(self._header):
             # Blocks without a header are what a killed `discard` left: nobody knows what they depend on.
             self._header.unlink(missing_ok=True)
-            for block in self.folder.glob("*.npy"):
-                block.unlink()
+            self._remove_blocks()
             with complete_or_absent(self._header) as temporary:
                 temporary.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
 
@@ -59,8 +62,10 @@ class BlockStore:
             RasterError: It cannot be written, as on a full disk.
         """
         path = self._path(name)
+        kept = _shape_and_values(pixels) if _is_uniform(pixels) else np.ascontiguousarray(pixels)
         with _written(path), complete_or_absent(path) as temporary, temporary.open("wb") as file:
-            np.save(file, pixels, allow_pickle=False)
+            np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(kept))
+            file.write(kept.data)  # not by `np.save`, whose error on a full disk does not say why
 
     def read(self, name: str) -> BlockPixels:
         """The (layers, H, W) uint8 pixels of a finished block.
@@ -70,14 +75,24 @@ class BlockStore:
         """
         path = self._path(name)
         try:
-            pixels: BlockPixels = np.load(path, allow_pickle=False)
+            kept = np.load(path, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise RasterError(f"{path}: not a readable block ({error}); delete it, then repeat the run") from error
-        return pixels
+        return kept if kept.dtype == np.uint8 else _uniform(kept)
 
     def discard(self) -> None:
-        """Remove the store with all its blocks."""
+        """Remove the store with all its blocks; of what a kill in between leaves, the run is known until the end."""
+        self._remove_blocks()
         shutil.rmtree(self.folder)
+
+    @property
+    def finished(self) -> int:
+        """How many blocks it holds."""
+        return sum(1 for _ in self.folder.glob("*.npy"))
+
+    def _remove_blocks(self) -> None:
+        for block in self.folder.glob("*.npy"):
+            block.unlink()
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.npy"
@@ -88,9 +103,32 @@ class BlockStore:
         keys = [key for key in sorted(wanted.keys() | found.keys()) if _text(wanted, key) != _text(found, key)]
         if keys:
             raise RasterError(
-                f"{self.folder}: holds the finished blocks of a run with another {', '.join(keys)}; "
+                f"{self.folder}: holds the finished blocks of a run with another "
+                f"{', '.join(_difference(key, found, wanted) for key in keys)}; "
                 "repeat that run to finish it, or discard its blocks with --restart=true"
             )
+
+
+@contextmanager
+def open_store(output: Path, run: Mapping[str, object], restart: bool = False) -> Iterator[BlockStore]:
+    """The store of an output, for this process alone.
+
+    Args:
+        output: The file that the run will write.
+        run: What the blocks depend on.
+        restart: Discard the blocks of any earlier run.
+
+    Raises:
+        RasterError: The folder holds blocks of a run with other settings, cannot be made, or another process is at it.
+    """
+    folder = partial_folder(output)
+    with ExitStack() as claim:
+        with _written(folder):
+            folder.mkdir(exist_ok=True)
+            claim.enter_context(claimed(folder))
+            for unfinished in folder.glob(".*.partial"):  # what kills left
+                unfinished.unlink()
+        yield BlockStore(output, run, restart)
 
 
 def stored_run(folder: Path) -> dict[str, object]:
@@ -111,6 +149,11 @@ def stored_run(folder: Path) -> dict[str, object]:
     return run
 
 
+def has_blocks(folder: Path) -> bool:
+    """Whether a folder holds finished blocks."""
+    return any(folder.glob("*.npy"))
+
+
 def partial_folder(output: Path) -> Path:
     """Where the blocks of an unfinished output lie."""
     return output.with_name(output.name + ".partial")
@@ -120,12 +163,34 @@ def _text(run: Mapping[str, object], key: str) -> str:
     return json.dumps(run.get(key), sort_keys=True)
 
 
+def _difference(key: str, found: Mapping[str, object], wanted: Mapping[str, object]) -> str:
+    """How a setting differs in words, as in "block size (512, now 1024)"."""
+    before, now = _text(found, key), _text(wanted, key)
+    values = f" ({before}, now {now})" if max(len(before), len(now)) <= LONGEST else ""
+    return key.replace("_", " ") + values
+
+
+def _is_uniform(pixels: BlockPixels) -> bool:
+    """Whether each layer holds one value alone, as where there is no data; the first row mostly tells."""
+    first = pixels[:, :1, :1]
+    return bool((pixels[:, :1] == first).all() and (pixels == first).all())
+
+
+def _shape_and_values(pixels: BlockPixels) -> npt.NDArray[np.int64]:
+    """All there is to keep of a uniform block, so that a scene's empty parts take no space."""
+    return np.array([*pixels.shape, *pixels[:, 0, 0]], dtype=np.int64)
+
+
+def _uniform(kept: npt.NDArray[np.int64]) -> BlockPixels:
+    return np.broadcast_to(kept[3:, None, None].astype(np.uint8), tuple(kept[:3]))
+
+
 @contextmanager
 def _written(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise RasterError(
-            f"{path}: cannot be written ({error.strerror}); make {path.parent} a writable folder with space left, "
-            "or name another output"
+            f"{path}: cannot be written ({error.strerror or error}); make {path.parent} a writable folder "
+            "with space left, or name another output"
         ) from error

@@ -50,6 +50,7 @@ class VectorLabels:
         layer: The layer; None for the only one.
         where: SQL condition that features must meet, or None.
         legend: What their attributes mean.
+        options: How the options that name layer and columns begin, for errors.
 
     Raises:
         RasterError: The file cannot be read, has no such layer or column, states no CRS, or no feature meets the
@@ -57,13 +58,19 @@ class VectorLabels:
     """
 
     def __init__(
-        self, path: Path, layer: str | None = None, where: str | None = None, legend: Legend | None = None
+        self,
+        path: Path,
+        layer: str | None = None,
+        where: str | None = None,
+        legend: Legend | None = None,
+        options: str = "--",
     ) -> None:
         self.path = path
+        self.options = options
         self.legend = legend or Legend()
         self._where = where
         self._source = _source(path)
-        self._layer = _chosen_layer(path, self._source, layer)
+        self._layer = _chosen_layer(path, self._source, layer, f"{options}layer")
         try:
             info = pyogrio.read_info(self._source, layer=self._layer)
         except (DataSourceError, DataLayerError) as error:
@@ -93,10 +100,7 @@ class VectorLabels:
     def _check(self) -> list[str]:
         """The values of the legend that no feature has, after checking what it asks for."""
         column = self.legend.column
-        if column is not None and column not in self._columns:
-            raise RasterError(
-                f"{self.path}: has no column '{column}'; wanted one of {_named(self._columns)} for --column"
-            )
+        present = [] if column is None else self._values(column, f"{self.options}column")
         for condition in (self._where, self.legend.cropland_where, self.legend.ignore_where):
             if condition is not None and not len(self._read(condition, [])):
                 raise RasterError(
@@ -105,15 +109,20 @@ class VectorLabels:
                 )
         if column is None:
             return []
-        present = sorted(
-            {text for text in _texts(self._read(None, [column], geometry=False)[column]) if text is not None}
-        )
         if not set(present) & set(self.legend.cropland):
             raise RasterError(
                 f"{self.path}: column '{column}' has none of the values {_named(self.legend.cropland)}; "
-                f"wanted some of {_named(present)} for --cropland"
+                f"wanted some of {_named(present)} for {self.options}cropland"
             )
         return [value for value in (*self.legend.cropland, *self.legend.ignore) if value not in present]
+
+    def _values(self, column: str, option: str) -> list[str]:
+        """The values of a column that an option names, as text, sorted."""
+        if column not in self._columns:
+            raise RasterError(
+                f"{self.path}: has no column '{column}'; wanted one of {_named(self._columns)} for {option}"
+            )
+        return sorted({text for text in _texts(self._read(None, [column], geometry=False)[column]) if text is not None})
 
     def _label(self, text: str | None) -> int:
         if text is None or text in self.legend.ignore:
@@ -161,7 +170,7 @@ def _source(path: Path) -> Path | bytes:
     return content.getvalue()
 
 
-def _chosen_layer(path: Path, source: Path | bytes, wanted: str | None) -> str:
+def _chosen_layer(path: Path, source: Path | bytes, wanted: str | None, option: str) -> str:
     try:
         layers = [str(name) for name, kind in pyogrio.list_layers(source) if kind is not None]
     except (DataSourceError, DataLayerError) as error:
@@ -169,9 +178,9 @@ def _chosen_layer(path: Path, source: Path | bytes, wanted: str | None) -> str:
     if not layers:
         raise RasterError(f"{path}: holds no layer with geometries; wanted polygons")
     if wanted is None and len(layers) > 1:
-        raise RasterError(f"{path}: has {len(layers)} layers, {_named(layers)}; choose one with --layer")
+        raise RasterError(f"{path}: has {len(layers)} layers, {_named(layers)}; choose one with {option}")
     if wanted is not None and wanted not in layers:
-        raise RasterError(f"{path}: has no layer '{wanted}' of geometries; wanted one of {_named(layers)} for --layer")
+        raise RasterError(f"{path}: has no layer '{wanted}' of geometries; wanted one of {_named(layers)} for {option}")
     return layers[0] if wanted is None else wanted
 
 

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,12 @@ from hypothesis import strategies as st
 from rasterio import Affine
 from rasterio.enums import ColorInterp
 
+from comparing import compare
 from seg.errors import RasterError
-from seg.evaluation.accuracy import Comparison, FoldSelection, count_confusion
+from seg.evaluation.accuracy import Accuracy, measure_accuracy
 from seg.evaluation.confusion import ConfusionCounts, count_pixels
+from seg.evaluation.pairs import FoldSelection, Pair, Strata
+from seg.evaluation.settings import EvaluationSettings
 from seg.labels import CROPLAND, IGNORE, OTHER
 
 WriteRaster = Callable[..., Path]
@@ -43,21 +47,21 @@ def folds(write_raster: WriteRaster) -> Path:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(window_size=st.integers(3, 60))
+@given(window_size=st.integers(16, 60))
 def test_counts_are_those_of_the_whole_raster_however_it_is_cut(
     prediction: Path, reference: Path, window_size: int
 ) -> None:
-    comparison = count_confusion(prediction, reference, window_size=window_size)
+    comparison = compare(prediction, reference, window_size=window_size)
     assert comparison.counts == count_pixels(random_classes(0), random_classes(1))
     assert comparison.unmapped == np.sum((random_classes(0) == IGNORE) & (random_classes(1) != IGNORE))
 
 
-@pytest.mark.parametrize("window_size", [5, 64])
+@pytest.mark.parametrize("window_size", [17, 64])
 def test_folds_share_out_the_pixels_of_the_scene(
     prediction: Path, reference: Path, folds: Path, window_size: int
 ) -> None:
-    parts = [count_confusion(prediction, reference, FoldSelection(folds, n), window_size) for n in range(4)]
-    whole = count_confusion(prediction, reference)
+    parts = [compare(prediction, reference, FoldSelection(folds, n), window_size) for n in range(4)]
+    whole = compare(prediction, reference)
     assert sum((part.counts for part in parts), ConfusionCounts()) == whole.counts
     assert sum(part.unmapped for part in parts) == whole.unmapped
 
@@ -65,15 +69,14 @@ def test_folds_share_out_the_pixels_of_the_scene(
 def test_only_pixels_of_the_fold_are_compared(prediction: Path, reference: Path, folds: Path) -> None:
     inside = quarters() == 2
     expected = count_pixels(random_classes(0)[inside], random_classes(1)[inside])
-    assert count_confusion(prediction, reference, FoldSelection(folds, 2)).counts == expected
+    assert compare(prediction, reference, FoldSelection(folds, 2)).counts == expected
 
 
 def test_labelled_pixels_without_a_value_in_the_map_are_reported(write_raster: WriteRaster) -> None:
     prediction = write_raster("map.tif", np.array([[CROPLAND, IGNORE, IGNORE, IGNORE]], np.uint8))
     reference = write_raster("mask.tif", np.array([[CROPLAND, CROPLAND, OTHER, IGNORE]], np.uint8))
-    comparison = count_confusion(prediction, reference)
-    assert comparison == Comparison(prediction, reference, None, ConfusionCounts(tp=1), unmapped=2)
-    assert comparison.labelled == 3
+    comparison = compare(prediction, reference)
+    assert (comparison.counts, comparison.unmapped) == (ConfusionCounts(tp=1), 2)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +91,7 @@ def test_labelled_pixels_without_a_value_in_the_map_are_reported(write_raster: W
 def test_nodata_of_any_kind_is_no_value(write_raster: WriteRaster, pixels: np.ndarray, nodata: float | None) -> None:
     prediction = write_raster("map.tif", pixels, nodata=nodata)
     reference = write_raster("mask.tif", np.full((1, 3), CROPLAND, np.uint8))
-    comparison = count_confusion(prediction, reference)
+    comparison = compare(prediction, reference)
     assert (comparison.counts, comparison.unmapped) == (ConfusionCounts(tp=1, fn=1), 1)
 
 
@@ -96,7 +99,7 @@ def test_pixels_under_an_alpha_band_are_no_value(write_raster: WriteRaster) -> N
     layers = np.array([[[CROPLAND, CROPLAND]], [[255, 0]]], np.uint8)
     prediction = write_raster("map.tif", layers, meanings=(ColorInterp.gray, ColorInterp.alpha))
     reference = write_raster("mask.tif", np.full((1, 2), CROPLAND, np.uint8))
-    comparison = count_confusion(prediction, reference)
+    comparison = compare(prediction, reference)
     assert (comparison.counts, comparison.unmapped) == (ConfusionCounts(tp=1), 1)
 
 
@@ -127,7 +130,7 @@ def bad_inputs(write_raster: WriteRaster, folder: Path) -> dict[str, Path]:
 
 def test_a_reference_without_georeference_is_compared_by_its_size(write_raster: WriteRaster, prediction: Path) -> None:
     png = write_raster("mask.png", random_classes(1), driver="PNG", crs=None, transform=None)
-    assert count_confusion(prediction, png).counts == count_pixels(random_classes(0), random_classes(1))
+    assert compare(prediction, png).counts == count_pixels(random_classes(0), random_classes(1))
 
 
 @pytest.mark.parametrize("role", ["prediction", "reference"])
@@ -137,7 +140,7 @@ def test_bad_raster_is_named_with_what_is_wrong(
     for wrong, path in bad_inputs(write_raster, tmp_path).items():
         pair = (path, reference) if role == "prediction" else (prediction, path)
         with pytest.raises(RasterError) as raised:
-            count_confusion(*pair)
+            compare(*pair)
         assert str(path) in str(raised.value)
         # Size, CRS and offset are told from the map's side whichever file is the odd one.
         on_grid = not any(word in wrong for word in ("size", "CRS", "off"))
@@ -147,28 +150,101 @@ def test_bad_raster_is_named_with_what_is_wrong(
 def test_fold_raster_on_another_grid_is_refused(write_raster: WriteRaster, prediction: Path, reference: Path) -> None:
     folds = write_raster("folds.tif", quarters()[:-1])
     with pytest.raises(RasterError, match=r"folds\.tif: size is 53x36"):
-        count_confusion(prediction, reference, FoldSelection(folds, 0))
+        compare(prediction, reference, FoldSelection(folds, 0))
 
 
 def test_absent_fold_is_an_error_that_names_the_folds(prediction: Path, reference: Path, folds: Path) -> None:
     with pytest.raises(RasterError, match=r"fold 7 has no labelled pixel .*: 0, 1, 2, 3$"):
-        count_confusion(prediction, reference, FoldSelection(folds, 7))
+        compare(prediction, reference, FoldSelection(folds, 7))
 
 
 def test_fold_without_labels_is_not_offered(write_raster: WriteRaster, prediction: Path, folds: Path) -> None:
     labels = np.where(quarters() == 1, IGNORE, random_classes(1))
     reference = write_raster("mask.tif", labels.astype(np.uint8))
     with pytest.raises(RasterError, match=r"fold 1 has no labelled pixel .*: 0, 2, 3$"):
-        count_confusion(prediction, reference, FoldSelection(folds, 1))
+        compare(prediction, reference, FoldSelection(folds, 1))
 
 
 def test_reference_without_a_label_is_an_error_not_zeros(write_raster: WriteRaster, prediction: Path) -> None:
     reference = write_raster("mask.tif", np.full((HEIGHT, WIDTH), IGNORE, np.uint8))
     with pytest.raises(RasterError, match=r"mask\.tif: holds no labelled pixel"):
-        count_confusion(prediction, reference)
+        compare(prediction, reference)
 
 
 def test_map_without_a_value_at_any_label_is_an_error(write_raster: WriteRaster, reference: Path) -> None:
     prediction = write_raster("map.tif", np.full((HEIGHT, WIDTH), IGNORE, np.uint8))
     with pytest.raises(RasterError, match=r"map\.tif: has no value at any of the \d+ labelled pixels"):
-        count_confusion(prediction, reference)
+        compare(prediction, reference)
+
+
+@pytest.fixture
+def two_scenes(write_raster: WriteRaster) -> list[Pair]:
+    """Two scenes of different sizes, wrong in five pixels in a row and in three; the first alone has probabilities."""
+    pairs = []
+    for name, shape, wrong in (("east", (20, 40), 3), ("west", (33, 17), 5)):
+        labels = np.zeros(shape, np.uint8)
+        labels[:, 8:] = CROPLAND
+        mapped = labels.copy()
+        mapped[-1, :wrong] = CROPLAND
+        pairs.append(
+            Pair(
+                name,
+                write_raster(f"{name}.tif", mapped),
+                write_raster(f"{name}_mask.tif", labels),
+                probability=write_raster("percent.tif", mapped * np.uint8(100)) if name == "east" else None,
+                strata=Strata(write_raster(f"{name}_soil.tif", np.where(labels, 2, 10 if wrong == 3 else 9))),
+            )
+        )
+    return pairs
+
+
+def together(pairs: list[Pair]) -> Accuracy:
+    return measure_accuracy(pairs, EvaluationSettings(chip_size=16, tolerances=[10.0]))
+
+
+def test_scores_of_several_scenes_come_from_their_sums(two_scenes: list[Pair]) -> None:
+    both, alone = together(two_scenes), [together([pair]) for pair in two_scenes]
+    assert both.counts == alone[0].counts + alone[1].counts
+    assert both.boundary == [alone[0].boundary[0] + alone[1].boundary[0]]
+    assert both.parcels == alone[0].parcels + alone[1].parcels
+    assert both.counts.compared == 20 * 40 + 33 * 17
+
+
+def test_strata_of_several_scenes_are_joined_and_sorted_by_number(two_scenes: list[Pair]) -> None:
+    found = together(two_scenes).strata
+    assert list(found) == ["2", "9", "10"]
+    assert {name: counts.sum() for name, counts in found.items()} == {
+        "2": 20 * 32 + 33 * 9,
+        "9": 33 * 8,
+        "10": 20 * 8,
+    }
+
+
+def test_worst_windows_of_all_scenes_are_listed_together(two_scenes: list[Pair]) -> None:
+    found = [(scene.pair.name, window.errors) for scene, window in together(two_scenes).worst]
+    assert found == [("west", 5), ("east", 3)]
+
+
+def test_curves_are_of_the_scenes_that_have_probabilities(two_scenes: list[Pair]) -> None:
+    histogram = together(two_scenes).histogram
+    assert histogram is not None
+    assert histogram.sum() == 20 * 40
+    assert together(two_scenes[1:]).histogram is None
+
+
+def test_scene_in_which_nothing_is_compared_does_not_stop_the_others(
+    two_scenes: list[Pair], write_raster: WriteRaster
+) -> None:
+    unlabelled = write_raster("unlabelled.tif", np.full((33, 17), IGNORE, np.uint8))
+    found = together([two_scenes[0], replace(two_scenes[1], reference=unlabelled)])
+    assert [scene.counts.compared for scene in found.scenes] == [20 * 40, 0]
+    assert found.scenes[1].counts.iou is None
+
+
+def test_first_bad_raster_is_found_before_any_scene_is_compared(
+    two_scenes: list[Pair], write_raster: WriteRaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seg.evaluation.accuracy.measure_scene", lambda *_: pytest.fail("compared too early"))
+    small = write_raster("small.tif", np.zeros((3, 3), np.uint8))
+    with pytest.raises(RasterError, match=r"west\.tif: size is 17x33, but .*small\.tif has 3x3"):
+        together([two_scenes[0], replace(two_scenes[1], reference=small)])

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from sklearn import metrics
 from torch import Tensor
 from torchmetrics.functional import classification as reference
 
@@ -22,6 +23,16 @@ REFERENCES: dict[str, Callable[..., Tensor]] = {
     "kappa": reference.binary_cohen_kappa,
 }
 
+SCIKIT_LEARN: dict[str, Callable[..., float]] = {
+    "iou": metrics.jaccard_score,
+    "f1": metrics.f1_score,
+    "precision": metrics.precision_score,
+    "recall": metrics.recall_score,
+    "overall_accuracy": metrics.accuracy_score,
+    "kappa": metrics.cohen_kappa_score,
+    "mcc": metrics.matthews_corrcoef,
+}
+
 masks = hnp.arrays(np.uint8, 40, elements=st.sampled_from([OTHER, CROPLAND, IGNORE]))
 maps = hnp.arrays(np.uint8, 40, elements=st.sampled_from([OTHER, CROPLAND]))
 pixels = st.integers(0, 10**15)
@@ -33,7 +44,19 @@ def test_scores_equal_torchmetrics_wherever_it_defines_them(mapped: np.ndarray, 
     scores = count_pixels(mapped, labels).scores()
     for name, score in REFERENCES.items():
         value = score(torch.from_numpy(mapped), torch.from_numpy(labels), ignore_index=IGNORE).item()
-        assert scores[name] == pytest.approx(0.0 if math.isnan(value) else value, abs=1e-6), name
+        if scores[name] is not None and not math.isnan(value):
+            assert scores[name] == pytest.approx(value, abs=1e-6), name
+
+
+@settings(max_examples=100, deadline=None)
+@given(maps, masks)
+def test_scores_equal_scikit_learn(mapped: np.ndarray, labels: np.ndarray) -> None:
+    known = labels != IGNORE
+    here, wanted = mapped[known], labels[known]
+    scores = count_pixels(mapped, labels).scores()
+    for name, score in SCIKIT_LEARN.items():
+        if scores[name] is not None:
+            assert scores[name] == pytest.approx(score(wanted, here)), name
 
 
 def test_pixels_without_a_value_on_either_side_are_not_counted() -> None:
@@ -44,17 +67,22 @@ def test_pixels_without_a_value_on_either_side_are_not_counted() -> None:
 
 @given(pixels, pixels, pixels, pixels)
 def test_scores_stay_in_range_at_any_size(tp: int, fp: int, fn: int, tn: int) -> None:
-    scores = ConfusionCounts(tp, fp, fn, tn).scores()
-    assert -1 <= scores.pop("kappa") <= 1
-    assert all(0 <= score <= 1 for score in scores.values())
+    for name, score in ConfusionCounts(tp, fp, fn, tn).scores().items():
+        assert score is None or (-1 if name in {"kappa", "mcc"} else 0) <= score <= 1
 
 
 @pytest.mark.parametrize(
-    "counts", [ConfusionCounts(), ConfusionCounts(tn=9), ConfusionCounts(fp=9), ConfusionCounts(fn=9)]
+    ("counts", "undefined"),
+    [
+        (ConfusionCounts(), {"iou", "f1", "precision", "recall", "overall_accuracy", "kappa", "mcc"}),
+        (ConfusionCounts(tn=9), {"iou", "f1", "precision", "recall", "kappa", "mcc"}),
+        (ConfusionCounts(fp=9), {"recall", "mcc"}),
+        (ConfusionCounts(fn=9), {"precision", "mcc"}),
+        (ConfusionCounts(1, 1, 1, 1), set()),
+    ],
 )
-def test_undefined_scores_are_zero(counts: ConfusionCounts) -> None:
-    scores = counts.scores()
-    assert [scores[name] for name in ("iou", "f1", "precision", "recall", "kappa")] == [0, 0, 0, 0, 0]
+def test_score_that_is_nothing_divided_by_nothing_is_none(counts: ConfusionCounts, undefined: set[str]) -> None:
+    assert {name for name, score in counts.scores().items() if score is None} == undefined
 
 
 def test_sum_of_parts_equals_the_whole() -> None:

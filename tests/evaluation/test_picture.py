@@ -1,15 +1,18 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+from comparing import compare
 from seg.errors import RasterError
-from seg.evaluation.accuracy import Comparison, FoldSelection
-from seg.evaluation.confusion import ConfusionCounts
+from seg.evaluation.pairs import FoldSelection
 from seg.evaluation.picture import (
     PANEL,
     Panel,
@@ -18,7 +21,10 @@ from seg.evaluation.picture import (
     draw_panels,
     draw_picture,
     outline_segments,
+    read_display,
 )
+from seg.evaluation.scene import SceneAccuracy
+from seg.evaluation.settings import EvaluationSettings
 from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, OTHER
 
 WriteRaster = Callable[..., Path]
@@ -26,17 +32,26 @@ CROPLAND_COLOUR = np.array(LABEL_COLOURS[CROPLAND])
 
 
 @pytest.fixture
-def comparison(write_raster: WriteRaster) -> Comparison:
+def scene(write_raster: WriteRaster) -> SceneAccuracy:
+    """Four of five pixels of fold 1 that are cropland in map or reference are so in both."""
     rng = np.random.default_rng(0)
-    classes = rng.choice([OTHER, CROPLAND, IGNORE], (2, 29, 29)).astype(np.uint8).repeat(5, 1).repeat(5, 2)
+    classes = rng.choice([OTHER, CROPLAND, IGNORE], (29, 29)).astype(np.uint8).repeat(5, 0).repeat(5, 1)
     folds = np.indices((145, 145))[0].astype(np.uint8) // 29
-    return Comparison(
-        write_raster("map.tif", classes[0], nodata=IGNORE),
-        write_raster("mask.tif", classes[1]),
+    mapped = classes.copy()
+    mapped[29:58:5][mapped[29:58:5] == CROPLAND] = OTHER
+    return compare(
+        write_raster("map.tif", mapped, nodata=IGNORE),
+        write_raster("mask.tif", classes),
         FoldSelection(write_raster("folds.tif", folds), 1),
-        ConfusionCounts(8, 1, 1, 90),
-        unmapped=0,
-    )
+    ).scenes[0]
+
+
+def with_image(scene: SceneAccuracy, image: Path) -> SceneAccuracy:
+    return replace(scene, pair=replace(scene.pair, image=image))
+
+
+def draw(scene: SceneAccuracy, path: Path) -> None:
+    draw_picture(scene, EvaluationSettings(), path)
 
 
 @pytest.fixture
@@ -45,8 +60,8 @@ def image(write_raster: WriteRaster) -> Path:
     return write_raster("scene.tif", pixels.astype(np.uint16), ("blue", "green", "red", "nir"))
 
 
-def test_three_panels_fit_a_readme(comparison: Comparison, image: Path, tmp_path: Path) -> None:
-    draw_picture(comparison, image, tmp_path / "picture.png")
+def test_three_panels_fit_a_readme(scene: SceneAccuracy, image: Path, tmp_path: Path) -> None:
+    draw(with_image(scene, image), tmp_path / "picture.png")
     height, width, _ = imread(tmp_path / "picture.png").shape
     assert 1300 <= width <= 1600
     assert 500 <= height <= 620
@@ -54,15 +69,15 @@ def test_three_panels_fit_a_readme(comparison: Comparison, image: Path, tmp_path
     assert (tmp_path / "picture.png").stat().st_size < 300 * 1024
 
 
-def test_picture_without_an_image_has_two_panels(comparison: Comparison, image: Path, tmp_path: Path) -> None:
-    draw_picture(comparison, None, tmp_path / "two.png")
-    draw_picture(comparison, image, tmp_path / "three.png")
+def test_picture_without_an_image_has_two_panels(scene: SceneAccuracy, image: Path, tmp_path: Path) -> None:
+    draw(scene, tmp_path / "two.png")
+    draw(with_image(scene, image), tmp_path / "three.png")
     assert imread(tmp_path / "two.png").shape[1] < 0.7 * imread(tmp_path / "three.png").shape[1]
 
 
-def test_same_maps_give_the_same_bytes(comparison: Comparison, tmp_path: Path) -> None:
-    draw_picture(comparison, None, tmp_path / "a.png")
-    draw_picture(comparison, None, tmp_path / "b.png")
+def test_same_maps_give_the_same_bytes(scene: SceneAccuracy, tmp_path: Path) -> None:
+    draw(scene, tmp_path / "a.png")
+    draw(scene, tmp_path / "b.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
@@ -88,14 +103,14 @@ def test_large_rasters_are_read_at_panel_size(height: int, width: int, shape: tu
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (40, 300), (300, 40), (700, 900)])
 def test_any_shape_of_raster_can_be_drawn(write_raster: WriteRaster, tmp_path: Path, height: int, width: int) -> None:
     path = write_raster("map.tif", np.ones((height, width), np.uint8))
-    draw_picture(Comparison(path, path, None, ConfusionCounts(1), 0), path, tmp_path / "picture.png")
+    draw(with_image(compare(path, path).scenes[0], path), tmp_path / "picture.png")
     assert max(imread(tmp_path / "picture.png").shape) <= 4 * PANEL
 
 
 def test_classes_have_their_label_colours_and_nothing_else(write_raster: WriteRaster) -> None:
     path = write_raster("map.tif", np.array([[CROPLAND, IGNORE, OTHER, 9]], np.uint8), nodata=9)
     with rasterio.open(path) as dataset:
-        colours = np.rint(class_colours(dataset, (1, 4))[0] * 255)
+        colours = np.rint(class_colours(read_display(dataset, (1, 4)))[0] * 255)
     assert colours[0].tolist() == list(LABEL_COLOURS[CROPLAND])
     assert colours[2].tolist() == list(LABEL_COLOURS[OTHER])
     assert (colours[[1, 3], 3] == 0).all()
@@ -111,7 +126,7 @@ def test_outline_runs_around_the_held_out_blocks() -> None:
 
 
 def test_titles_name_the_fold_and_its_score(
-    comparison: Comparison, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scene: SceneAccuracy, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     titles: list[str] = []
 
@@ -120,13 +135,35 @@ def test_titles_name_the_fold_and_its_score(
         return draw_panels(panels, held_out)
 
     monkeypatch.setattr("seg.evaluation.picture.draw_panels", record)
-    draw_picture(comparison, image, tmp_path / "picture.png")
-    assert titles == ["Image (red, green, blue)", "Reference", "Map: IoU 0.800 on held-out fold 1"]
+    draw(with_image(scene, image), tmp_path / "picture.png")
+    draw_picture(scene, EvaluationSettings(), tmp_path / "picture.png", named=True)
+    score = f"IoU {scene.counts.iou:.3f} on held-out fold 1"
+    assert titles == ["Image (red, green, blue)", "Reference", f"Map: {score}", "Reference", f"Map of map: {score}"]
 
 
-def test_damaged_image_leaves_no_picture(comparison: Comparison, write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_polygons_are_drawn_as_the_reference(
+    write_raster: WriteRaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[Panel] = []
+
+    def record(panels: list[Panel], held_out: np.ndarray) -> Figure:
+        shown.extend(panels)
+        return draw_panels(panels, held_out)
+
+    monkeypatch.setattr("seg.evaluation.picture.draw_panels", record)
+    prediction = write_raster("map.tif", np.zeros((40, 1000), np.uint8))
+    left_half = geopandas.GeoDataFrame(geometry=[shapely.box(500_000, 4_999_600, 505_000, 5_000_000)], crs=32633)
+    left_half.to_file(tmp_path / "fields.gpkg")
+    draw(compare(prediction, tmp_path / "fields.gpkg").scenes[0], tmp_path / "picture.png")
+    green = np.isclose(shown[0].colours, CROPLAND_COLOUR / 255).all(axis=-1)
+    assert shown[0].title == "Reference"
+    assert green[:, :240].all()
+    assert not green[:, 240:].any()
+
+
+def test_damaged_image_leaves_no_picture(scene: SceneAccuracy, write_raster: WriteRaster, tmp_path: Path) -> None:
     image = write_raster("scene.tif", np.ones((3, 145, 145), np.uint16))
     image.write_bytes(image.read_bytes()[:60_000])
     with pytest.raises(RasterError, match=r"scene\.tif.*damaged"):
-        draw_picture(comparison, image, tmp_path / "picture.png")
+        draw(with_image(scene, image), tmp_path / "picture.png")
     assert not list(tmp_path.glob("*picture*"))

@@ -1,91 +1,131 @@
 import io
-import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
-import seg
-from seg.evaluation.accuracy import Comparison, FoldSelection
-from seg.evaluation.confusion import ConfusionCounts
-from seg.evaluation.report import print_comparison, write_json
+from seg.evaluation.accuracy import Accuracy, measure_accuracy
+from seg.evaluation.pairs import FoldSelection, Pair, Pairing, Strata
+from seg.evaluation.report import print_accuracy
+from seg.evaluation.settings import EvaluationSettings
+from seg.labels import CROPLAND, IGNORE, OTHER
 
-COUNTS = ConfusionCounts(tp=3000, fp=500, fn=250, tn=6000)
-
-
-def comparison(unmapped: int = 0, within: FoldSelection | None = None) -> Comparison:
-    return Comparison(Path("maps/[2024] map.tif"), Path("mask.tif"), within, COUNTS, unmapped)
+WriteRaster = Callable[..., Path]
+SHAPE = 100, 80
 
 
-def printed(shown: Comparison, terminal: bool = False) -> str:
+@pytest.fixture
+def pair(write_raster: WriteRaster) -> Pair:
+    """3000 pixels of cropland mapped right, 500 mapped that are none, 250 not mapped, 4000 of other; 250 unmapped."""
+    labels = np.repeat([CROPLAND, OTHER, CROPLAND, OTHER, OTHER], [3000, 500, 250, 4000, 250]).astype(np.uint8)
+    mapped = np.repeat([CROPLAND, CROPLAND, OTHER, OTHER, IGNORE], [3000, 500, 250, 4000, 250]).astype(np.uint8)
+    return Pair(
+        "[2024] map",
+        write_raster("[2024] map.tif", mapped.reshape(SHAPE), nodata=IGNORE),
+        write_raster("mask.tif", labels.reshape(SHAPE)),
+    )
+
+
+def printed(pairs: list[Pair], terminal: bool = False, **options: object) -> str:
+    accuracy = measure_accuracy(pairs, EvaluationSettings(**options))
+    return printed_accuracy(accuracy, Pairing(pairs, [], []), terminal)
+
+
+def printed_accuracy(accuracy: Accuracy, pairing: Pairing, terminal: bool = False) -> str:
     stream = io.StringIO()
-    print_comparison(shown, Console(file=stream, force_terminal=terminal, width=100))
+    print_accuracy(accuracy, pairing, Console(file=stream, force_terminal=terminal, width=120))
     return stream.getvalue()
 
 
-def test_every_count_and_score_is_printed() -> None:
-    text = printed(comparison())
-    lines = [line.split() for line in text.splitlines()]
-    assert ["cropland", "3,000", "250"] in lines
-    assert ["other", "500", "6,000"] in lines
-    assert ["IoU", "0.8000"] in lines
-    assert [" ".join(line[:-1]) for line in lines if line and line[-1].startswith("0.")] == [
-        "IoU",
-        "F1",
-        "precision",
-        "recall",
-        "overall accuracy",
-        "kappa",
-    ]
+def rows(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines()]
 
 
-def test_output_to_a_file_is_plain_ascii() -> None:
-    text = printed(comparison())
+def test_every_count_and_score_is_printed(pair: Pair) -> None:
+    found = rows(printed([pair]))
+    assert ["cropland", "3,000", "250"] in found
+    assert ["other", "500", "4,000"] in found
+    assert ["IoU", "0.8000"] in found
+    names = ("IoU", "F1", "precision", "recall", "overall accuracy", "kappa", "MCC")
+    assert [" ".join(row[:-1]) for row in found if row[-1:] and row[-1].startswith("0.")][:7] == list(names)
+
+
+def test_boundary_and_parcels_are_printed(pair: Pair) -> None:
+    found = rows(printed([pair], tolerances=[10.0, 25.0]))
+    assert ["boundary", "within", "F1", "precision", "recall", "IoU", "pixels", "in", "reference"] in found
+    assert [row[:2] for row in found if row[1:2] == ["m"]] == [["10", "m"], ["25", "m"]]
+    assert ["in", "the", "reference", "2"] in found
+    assert ["matched,", "IoU", "above", "0.5", "1"] in found
+
+
+def test_intervals_stand_beside_the_scores(pair: Pair) -> None:
+    text = printed([pair], chip_size=16, block_size=16, bootstrap=50)
+    assert "95% interval" in text
+    assert "intervals: bootstrap over 35 blocks of 16 pixels, 50 draws, seed 0" in text
+    low, high = next((float(row[2]), float(row[4])) for row in rows(text) if row[:1] == ["IoU"] and len(row) == 5)
+    assert low < 0.8 < high
+
+
+def test_too_few_blocks_for_intervals_are_told(pair: Pair) -> None:
+    assert "no intervals: fewer than 5 scenes or blocks" in printed([pair])
+
+
+def test_output_to_a_file_is_plain_ascii(pair: Pair) -> None:
+    text = printed([pair])
     assert text.isascii()
     assert "\x1b" not in text
 
 
-def test_terminal_gets_ruled_tables() -> None:
-    assert "─" in printed(comparison(), terminal=True)
+def test_terminal_gets_ruled_tables(pair: Pair) -> None:
+    assert "─" in printed([pair], terminal=True)
 
 
-def test_brackets_in_a_file_name_are_printed_as_they_are() -> None:
-    assert "maps/[2024] map.tif against mask.tif" in printed(comparison())
+def test_brackets_in_a_file_name_are_printed_as_they_are(pair: Pair) -> None:
+    assert f"{pair.prediction} against {pair.reference}" in printed([pair])
 
 
-def test_fold_is_named() -> None:
-    assert "fold 3 of folds.tif" in printed(comparison(within=FoldSelection(Path("folds.tif"), 3)))
+def test_fold_is_named(pair: Pair, write_raster: WriteRaster) -> None:
+    folds = write_raster("folds.tif", np.full(SHAPE, 3, np.uint8))
+    assert f", fold 3 of {folds}" in printed([replace(pair, within=FoldSelection(folds, 3))])
 
 
-def test_unmapped_pixels_are_told_with_their_share() -> None:
-    assert "250 labelled pixels (2.50%) have no value in the map" in printed(comparison(unmapped=250))
+def test_unmapped_pixels_are_told_with_their_share(pair: Pair) -> None:
+    assert "250 labelled pixels (3.12%) have no value in the map" in printed([pair])
 
 
-def test_full_cover_is_told() -> None:
-    assert "every labelled pixel has a value" in printed(comparison())
+def test_full_cover_is_told(pair: Pair) -> None:
+    assert "every labelled pixel has a value" in printed([replace(pair, prediction=pair.reference)])
 
 
-def test_json_holds_files_fold_counts_scores_and_version(tmp_path: Path) -> None:
-    path = tmp_path / "accuracy.json"
-    write_json(comparison(unmapped=7, within=FoldSelection(Path("folds.tif"), 3)), path)
-    content = json.loads(path.read_text(encoding="utf-8"))
-    assert content == {
-        "software": {"name": "cropland-seg", "version": seg.__version__},
-        "prediction": "maps/[2024] map.tif",
-        "reference": "mask.tif",
-        "fold": {"raster": "folds.tif", "number": 3},
-        "counts": {
-            "true_positive": 3000,
-            "false_positive": 500,
-            "false_negative": 250,
-            "true_negative": 6000,
-            "compared": 9750,
-            "unmapped": 7,
-        },
-        "scores": pytest.approx(COUNTS.scores()),
-    }
+def test_strata_are_printed(pair: Pair, write_raster: WriteRaster) -> None:
+    soil = write_raster("soil.tif", np.repeat([11, 3], 4000).reshape(SHAPE).astype(np.uint8))
+    found = [row for row in rows(printed([replace(pair, strata=Strata(soil))])) if row[:1] in (["3"], ["11"])]
+    assert [row[:3] for row in found] == [["3", "3,750", "-"], ["11", "4,000", "0.8000"]]
 
 
-def test_json_without_a_fold_says_null(tmp_path: Path) -> None:
-    write_json(comparison(), tmp_path / "accuracy.json")
-    assert json.loads((tmp_path / "accuracy.json").read_text())["fold"] is None
+def test_scenes_are_printed_worst_first(pair: Pair) -> None:
+    right = replace(pair, name="right", prediction=pair.reference)
+    text = printed([right, pair])
+    assert text.index("[2024] map  ") < text.index("right  ")
+    assert "2 maps of" in text
+
+
+def test_worst_windows_are_printed_where_the_scene_is_larger(pair: Pair) -> None:
+    assert "most wrong pixels in" not in printed([pair])
+    assert "most wrong pixels in" in printed([pair], chip_size=16)
+
+
+def test_calibration_is_printed_with_a_probability_map(pair: Pair, write_raster: WriteRaster) -> None:
+    percent = write_raster("percent.tif", np.full(SHAPE, 50, np.uint8))
+    text = printed([replace(pair, probability=percent)])
+    assert "probabilities: expected calibration error 0.0938, average precision 0.4062" in text
+
+
+def test_what_has_no_partner_is_told(pair: Pair) -> None:
+    accuracy = measure_accuracy([pair], EvaluationSettings())
+    text = printed_accuracy(accuracy, Pairing([pair], ["extra", "more"], ["lone"]))
+    assert "2 maps without a partner, first extra" in text
+    assert "1 reference without a partner, first lone" in text

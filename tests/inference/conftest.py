@@ -1,4 +1,5 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,24 +11,27 @@ from torch import nn
 
 from seg.checkpoint import Checkpoint
 from seg.inference.augmentation import TestTimeAugmentation
+from seg.inference.member import Member
 from seg.inference.predictor import Predictor
 from seg.inference.torch_backend import TorchBackend
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
+from seg.package.description import ONNX, ModelPackage
 from seg.package.read import read_package
-from seg.package.write import write_package
+from seg.package.write import add_onnx, write_package
 
 MEAN, STD = (1000.0, 2000.0, 3000.0), (100.0, 200.0, 300.0)
 
 
-def lively_checkpoint(bands: int = 3, pixel_size_m: float | None = 10.0) -> Checkpoint:
+def lively_checkpoint(seed: int = 1, mean: Sequence[float] = MEAN, threshold: float = 0.5) -> Checkpoint:
     """A small network with random weights whose probabilities differ from pixel to pixel."""
-    torch.manual_seed(1)
+    torch.manual_seed(seed)
+    bands = len(mean)
     config = ModelConfig(
         encoder="tu-test_resnet", output_stride=8, pyramid_rates=(1, 2), pyramid_channels=8, decoder_channels=(8, 8, 8)
     )
     model = build_model(config, bands)
-    model.normalization.fill(MEAN[:bands], STD[:bands])
+    model.normalization.fill(mean, STD)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.8, 1.5)
@@ -38,13 +42,13 @@ def lively_checkpoint(bands: int = 3, pixel_size_m: float | None = 10.0) -> Chec
     return Checkpoint(
         path=Path("best.ckpt"),
         weights=model.state_dict(),
-        task={"bands": bands, "model": config.arguments(), "threshold": 0.5},
+        task={"bands": bands, "model": config.arguments(), "threshold": threshold},
         data={
             "bands": list(range(1, bands + 1)),
             "image_bands": bands,
-            "band_names": ["red", "green", "blue"][:bands],
+            "band_names": ["red", "green", "blue"],
             "nodata": None,
-            "pixel_size_m": pixel_size_m,
+            "pixel_size_m": 10.0,
         },
         metrics={"val/iou": 0.5},
     )
@@ -71,14 +75,41 @@ def package_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def two_packages(package_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """That package, and one of other weights, band means and threshold."""
+    folder = tmp_path_factory.mktemp("models") / "other"
+    write_package(lively_checkpoint(seed=2, mean=(1100.0, 1900.0, 2500.0), threshold=0.3), folder)
+    return [package_folder, folder]
+
+
+@pytest.fixture(scope="session")
+def onnx_package(package_folder: Path) -> Path:
+    """That package, with its ONNX file."""
+    if not (package_folder / ONNX).exists():
+        add_onnx(package_folder, package_folder / ONNX)
+    return package_folder
+
+
+@pytest.fixture(scope="session")
+def tiny_package(package_folder: Path) -> ModelPackage:
+    """What is known of that model."""
+    return read_package(package_folder)
+
+
 @pytest.fixture
 def make_predictor(package_folder: Path) -> Callable[..., Predictor]:
-    """A predictor of that package; scales and dihedral as keywords."""
+    """A predictor of that package; views, and what its description says otherwise, as keywords."""
 
-    def make(scales: tuple[float, ...] = (1.0,), dihedral: bool = False) -> Predictor:
+    def make(
+        scales: tuple[float, ...] = (1.0,),
+        dihedral: bool | list[str] = False,
+        uncertainty: bool = False,
+        **description: object,
+    ) -> Predictor:
         package = read_package(package_folder)
-        backend = TorchBackend(package_folder, package, "cpu")
-        return Predictor(backend, package, TestTimeAugmentation(scales, dihedral))
+        member = Member(TorchBackend(package_folder, package, "cpu"), replace(package, **description))
+        return Predictor([member], TestTimeAugmentation(scales, dihedral), uncertainty)
 
     return make
 

@@ -35,6 +35,11 @@ def test_a_side_on_the_tiles_of_the_output_wins_where_it_costs_about_as_little()
     assert automatic_size((4000, 4000), halo=64, alignment=8, pixels=1_500_000, tile=512) == 1024
 
 
+def test_blocks_without_halos_are_not_smaller_than_usual() -> None:
+    assert automatic_size((4096, 4096), halo=0, alignment=1, pixels=4_000_000, tile=512) == 1024
+    assert automatic_size((4096, 4096), halo=0, alignment=1, pixels=300_000, tile=512) == 512
+
+
 def test_a_scene_that_fits_into_the_memory_is_one_block() -> None:
     assert automatic_size((1000, 1200), halo=200, alignment=8, pixels=1_200_000, tile=512) == 1200
 

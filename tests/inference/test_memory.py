@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,9 +35,11 @@ def test_the_memory_of_a_block_grows_with_its_pixels(make_predictor: MakePredict
 
 
 def test_wide_maps_large_scales_and_images_started_ahead_take_more(make_predictor: MakePredictor) -> None:
-    plain, scaled, wide, ahead = (make_predictor(scales) for scales in ((1.0,), (1.0, 2.0), (1.0,), (1.0,)))
-    arguments = wide.package.architecture["arguments"] | {"decoder_channels": [64, 64]}
-    wide.package = replace(wide.package, architecture=wide.package.architecture | {"arguments": arguments})
-    ahead.backend.ahead = 1
+    plain, scaled, ahead = (make_predictor(scales) for scales in ((1.0,), (1.0, 2.0), (1.0,)))
+    architecture = plain.packages[0].architecture
+    wide = make_predictor(
+        architecture={**architecture, "arguments": architecture["arguments"] | {"decoder_channels": [64, 64]}}
+    )
+    ahead.members[0].backend.ahead = 1
     least = bytes_per_pixel(plain)
     assert all(bytes_per_pixel(other) > 1.5 * least for other in (scaled, wide, ahead))

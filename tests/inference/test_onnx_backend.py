@@ -176,6 +176,27 @@ def test_two_processes_may_make_the_file_at_once(model: Path, monkeypatch: pytes
     assert sorted(path.name for path in model.iterdir()) == ["model.json", ONNX, "model.safetensors"]
 
 
+def test_models_work_in_the_same_memory(model: Path) -> None:
+    pytest.importorskip("resource")
+    # In a process of its own, whose peak is that of the two.
+    program = f"""
+import resource, numpy
+from pathlib import Path
+from seg.inference.onnx_backend import OnnxBackend
+from seg.package.read import read_package
+folder = Path({str(model)!r})
+backends = [OnnxBackend(folder, read_package(folder), threads=1) for _ in range(2)]
+peaks = []
+for backend in backends:
+    backend.start(numpy.zeros((2, 1024, 1024), numpy.float32))()
+    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peaks[1] / peaks[0])
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 1.05
+
+
 def test_predicting_with_onnx_runtime_imports_no_training_library(
     model: Path, make_scene: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -106,7 +106,7 @@ def test_maps_do_not_depend_on_how_far_ahead_the_backend_works(
         dataset.write(np.zeros((3, 90, 90), np.uint16), window=((0, 90), (0, 90)))
     for ahead in (0, 1, 3):
         predictor = make_predictor()
-        predictor.backend.ahead = ahead
+        predictor.members[0].backend.ahead = ahead
         made.append(predict_scene(scene, tmp_path / f"{ahead}.tif", predictor, SETTINGS, silent))
     assert len({maps.classes.read_bytes() for maps in made}) == 1
     assert len({maps.probability.read_bytes() for maps in made}) == 1
@@ -123,6 +123,6 @@ def test_blocks_of_another_backend_are_not_mixed_in(
     with pytest.raises(KeyboardInterrupt):
         predict_scene(scene, output, counting(make_predictor(), interrupt), SETTINGS, silent)
     other = make_predictor()
-    other.backend.name = "torch cuda 16"
+    other.members[0].backend.name = "torch cuda 16"
     with pytest.raises(RasterError, match="another backend"):
         predict_scene(scene, output, other, SETTINGS, silent)

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from seg.errors import ConfigError, PackageError
+from seg.inference.member import WIDEST_CONTEXT
 from seg.inference.plan import fitting_bands, plan_scene
-from seg.inference.predictor import WIDEST_CONTEXT, Predictor
+from seg.inference.predictor import Predictor
 from seg.inference.settings import PredictionSettings
 from seg.raster.grid import read_grid
 
@@ -31,10 +32,10 @@ def test_the_automatic_halo_is_the_whole_receptive_field_where_measuring_costs_m
     predictor, grid = make_predictor(), read_grid(make_scene(300, 300))
     settings = PredictionSettings(block_size=128)
     plan = plan_scene(grid, predictor, settings)
-    assert plan.halo == predictor.receptive_field >= predictor.package.receptive_field
+    assert plan.halo == predictor.receptive_field >= predictor.packages[0].receptive_field
     assert plan.halo_origin == "the receptive field"
     assert plan_scene(grid, predictor, replace(settings, halo="receptive-field")).halo == plan.halo
-    monkeypatch.setattr("seg.inference.plan.sampling_cost", lambda *arguments: 100)
+    monkeypatch.setattr("seg.inference.plan.samples_within", lambda *arguments: 4)
     monkeypatch.setattr("seg.inference.plan.measured_halo", lambda *arguments: 40)
     large = plan_scene(grid, predictor, settings)
     assert (large.halo, large.halo_origin) == (40, f"measured, of {predictor.receptive_field}")
@@ -54,8 +55,7 @@ def test_an_automatic_block_size_keeps_to_the_memory(make_scene: MakeScene, make
 def test_a_model_that_sees_whole_windows_gets_a_measured_halo(
     make_scene: MakeScene, make_predictor: MakePredictor
 ) -> None:
-    predictor = make_predictor()
-    predictor.package = replace(predictor.package, receptive_field=None)
+    predictor = make_predictor(receptive_field=None)
     assert predictor.receptive_field == WIDEST_CONTEXT
     settings = PredictionSettings(block_size=128, tolerance=0.05)
     plan = plan_scene(read_grid(make_scene(400, 400)), predictor, settings)
@@ -92,24 +92,24 @@ def test_a_scene_with_other_bands_is_refused_with_the_way_out(
 ) -> None:
     grid = read_grid(make_scene(20, 20, bands=5))
     with pytest.raises(PackageError, match=r"has 5 bands.*wants 3 \(red, green, blue\).*--bands=\[1,2,3\]"):
-        fitting_bands(make_predictor().package, grid, PredictionSettings())
+        fitting_bands(make_predictor().packages[0], grid, PredictionSettings())
 
 
 def test_bands_are_not_offered_where_there_are_too_few(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
     with pytest.raises(PackageError, match="has 1 band, but") as error:
-        fitting_bands(make_predictor().package, read_grid(make_scene(20, 20, bands=1)), PredictionSettings())
+        fitting_bands(make_predictor().packages[0], read_grid(make_scene(20, 20, bands=1)), PredictionSettings())
     assert "--bands" not in str(error.value)
 
 
 def test_bands_can_be_chosen(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
     grid = read_grid(make_scene(20, 20, bands=5))
-    assert fitting_bands(make_predictor().package, grid, PredictionSettings(bands=[5, 1, 3])) == [5, 1, 3]
+    assert fitting_bands(make_predictor().packages[0], grid, PredictionSettings(bands=[5, 1, 3])) == [5, 1, 3]
 
 
 def test_images_like_those_of_training_are_read_like_in_training(
     make_scene: MakeScene, make_predictor: MakePredictor
 ) -> None:
-    package = replace(make_predictor().package, bands=(4, 1, 2), image_bands=5)
+    package = replace(make_predictor().packages[0], bands=(4, 1, 2), image_bands=5)
     assert fitting_bands(package, read_grid(make_scene(20, 20, bands=5)), PredictionSettings()) == [4, 1, 2]
     with pytest.raises(PackageError, match="--bands"):
         fitting_bands(package, read_grid(make_scene(20, 20, bands=3)), PredictionSettings())
@@ -118,13 +118,13 @@ def test_images_like_those_of_training_are_read_like_in_training(
 def test_a_band_that_the_scene_lacks_is_refused(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
     grid = read_grid(make_scene(20, 20, bands=3))
     with pytest.raises(PackageError, match="has 3 bands, but --bands names"):
-        fitting_bands(make_predictor().package, grid, PredictionSettings(bands=[1, 2, 4]))
+        fitting_bands(make_predictor().packages[0], grid, PredictionSettings(bands=[1, 2, 4]))
 
 
 def test_a_pixel_size_far_from_training_is_refused_unless_accepted(
     make_scene: MakeScene, make_predictor: MakePredictor
 ) -> None:
-    package = replace(make_predictor().package, pixel_size_m=30.0)
+    package = replace(make_predictor().packages[0], pixel_size_m=30.0)
     grid = read_grid(make_scene(20, 20))
     with pytest.raises(PackageError, match=r"10 m.*trained on 30 m.*--pixel-size-ratio=3"):
         fitting_bands(package, grid, PredictionSettings())
@@ -132,5 +132,5 @@ def test_a_pixel_size_far_from_training_is_refused_unless_accepted(
 
 
 def test_an_unknown_pixel_size_is_not_compared(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
-    package = replace(make_predictor().package, pixel_size_m=None)
+    package = replace(make_predictor().packages[0], pixel_size_m=None)
     assert fitting_bands(package, read_grid(make_scene(20, 20)), PredictionSettings()) == [1, 2, 3]

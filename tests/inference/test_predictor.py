@@ -1,10 +1,21 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from seg.inference.augmentation import TestTimeAugmentation
+from seg.errors import ConfigError
+from seg.inference.augmentation import DIHEDRAL, TestTimeAugmentation
+from seg.inference.member import Member
 from seg.inference.predictor import Predictor
+from seg.package.description import ModelPackage
+from seg.raster.windows import plan_blocks, round_up
+
+MakePredictor = Callable[..., Predictor]
+
+SCALES = [0.5, 0.75, 1.0, 1.25, 1.5, 2.0]
 
 
 def image_of(height: int, width: int) -> np.ndarray:
@@ -34,52 +45,122 @@ class Spy:
         return wait
 
 
+class Neighbours:
+    """A backend that sees 4 pixels to each side and knows the phase of its stride of 4, as a network does."""
+
+    name = "neighbours"
+    ahead = 0
+
+    def __init__(self) -> None:
+        self.phase = np.random.default_rng(0).normal(size=(4, 4)).astype(np.float32)
+        self.kernel = np.random.default_rng(1).normal(size=(2, 9)).astype(np.float32) / 3
+
+    def start(self, image: np.ndarray) -> Callable[[], np.ndarray]:
+        _, height, width = image.shape
+        assert height % 4 == width % 4 == 0
+        normal = np.pad((image[0] - 2000) / 300, 4)
+        down = sum(weight * normal[shift : shift + height] for shift, weight in enumerate(self.kernel[0]))
+        across = sum(weight * down[:, shift : shift + width] for shift, weight in enumerate(self.kernel[1]))
+        logits = across + np.tile(self.phase, (height // 4, width // 4))
+        probability = (1 / (1 + np.exp(-logits))).astype(np.float32)
+        return lambda: probability
+
+
+def neighbours(package: ModelPackage, augmentation: TestTimeAugmentation, uncertainty: bool = False) -> Predictor:
+    described = replace(package, stride=4, receptive_field=4, mean=(2000.0,) * 3)
+    return Predictor([Member(Neighbours(), described)], augmentation, uncertainty)
+
+
+def in_blocks(predictor: Predictor, image: np.ndarray, size: int) -> np.ndarray:
+    """The probability and, if wanted, the deviation, put together from blocks with all that the model sees as halo."""
+    pieces = np.full((1 + predictor.uncertainty, *image.shape[1:]), np.nan, np.float32)
+    for block in plan_blocks(*image.shape[1:], size, predictor.receptive_field):
+        estimate = predictor.start(image[(slice(None), *block.read.toslices())])().within(block.core_within_read)
+        pieces[(slice(None), *block.core.toslices())] = [layer for layer in estimate if layer is not None]
+    return pieces
+
+
+@given(
+    scales=st.lists(st.sampled_from(SCALES), min_size=1, max_size=3, unique=True),
+    names=st.lists(st.sampled_from(list(DIHEDRAL)), min_size=1, max_size=3, unique=True),
+    height=st.integers(1, 150),
+    width=st.integers(1, 150),
+    parts=st.integers(2, 4),
+)
+@settings(deadline=None, max_examples=80)
+def test_no_cut_shows_in_any_view_at_any_size(
+    tiny_package: ModelPackage, scales: list[float], names: list[str], height: int, width: int, parts: int
+) -> None:
+    predictor = neighbours(tiny_package, TestTimeAugmentation(tuple(scales), names), len(scales) * len(names) > 1)
+    image = image_of(height, width)
+    whole = predictor.start(image)()
+    cut = in_blocks(predictor, image, round_up(max(height, width) // parts + 1, predictor.alignment))
+    np.testing.assert_allclose(cut[0], whole.probability, atol=1e-5)
+    if whole.deviation is not None:
+        np.testing.assert_allclose(cut[1], whole.deviation, atol=1e-5)
+
+
+def test_a_halo_one_step_short_of_the_receptive_field_would_show(tiny_package: ModelPackage) -> None:
+    predictor = neighbours(tiny_package, TestTimeAugmentation((0.5,)))
+    image = image_of(80, 80)
+    whole, halo = predictor.probability(image), predictor.receptive_field - predictor.alignment
+    core = predictor.probability(image[:, : 40 + halo, : 40 + halo])[:40, :40]
+    assert np.abs(core - whole[:40, :40]).max() > 1e-3
+
+
 @pytest.mark.parametrize("size", [(1, 1), (5, 200), (50, 70)])
-def test_probability_has_the_size_of_the_image(make_predictor: Callable[..., Predictor], size: tuple[int, int]) -> None:
+def test_probability_has_the_size_of_the_image(make_predictor: MakePredictor, size: tuple[int, int]) -> None:
     probability = make_predictor(scales=(0.75, 1.0), dihedral=True).probability(image_of(*size))
     assert probability.shape == size
     assert probability.dtype == np.float32
     assert 0 <= probability.min() <= probability.max() <= 1
 
 
-def test_dihedral_average_turns_with_the_image(make_predictor: Callable[..., Predictor]) -> None:
+def test_dihedral_average_turns_with_the_image(make_predictor: MakePredictor) -> None:
     predictor, image = make_predictor(dihedral=True), image_of(64, 64)
     turned = predictor.probability(np.ascontiguousarray(np.rot90(image, axes=(1, 2))))
     np.testing.assert_allclose(turned, np.rot90(predictor.probability(image)), atol=1e-5)
 
 
-def test_plain_prediction_does_not_turn_with_the_image(make_predictor: Callable[..., Predictor]) -> None:
+def test_plain_prediction_does_not_turn_with_the_image(make_predictor: MakePredictor) -> None:
     predictor, image = make_predictor(), image_of(64, 64)
     turned = predictor.probability(np.ascontiguousarray(np.rot90(image, axes=(1, 2))))
     assert np.abs(turned - np.rot90(predictor.probability(image))).max() > 1e-2
 
 
-def test_scales_are_averaged_in_probability(make_predictor: Callable[..., Predictor]) -> None:
-    image = image_of(64, 96)
-    parts = [make_predictor(scales=(scale,)).probability(image) for scale in (0.5, 1.0)]
-    np.testing.assert_allclose(make_predictor(scales=(0.5, 1.0)).probability(image), sum(parts) / 2, atol=1e-6)
+@pytest.mark.parametrize("size", [(64, 96), (51, 87)])
+def test_views_are_averaged_in_probability(make_predictor: MakePredictor, size: tuple[int, int]) -> None:
+    image = image_of(*size)
+    alone = [
+        make_predictor((scale,), [name]).probability(image) for scale in (0.5, 1.0) for name in ("rot90", "transpose")
+    ]
+    together = make_predictor((0.5, 1.0), ["rot90", "transpose"], uncertainty=True).start(image)()
+    np.testing.assert_allclose(together.probability, np.mean(alone, axis=0), atol=1e-6)
+    np.testing.assert_allclose(together.deviation, np.std(alone, axis=0), atol=1e-6)
 
 
-def test_receptive_field_grows_for_smaller_scales(make_predictor: Callable[..., Predictor]) -> None:
+def test_receptive_field_grows_for_smaller_scales(make_predictor: MakePredictor) -> None:
     plain, half = make_predictor(), make_predictor(scales=(0.5, 1.0))
-    assert half.receptive_field >= 2 * plain.package.receptive_field
+    assert half.receptive_field >= 2 * plain.packages[0].receptive_field
     assert plain.receptive_field % plain.alignment == 0
 
 
-def test_backend_sees_only_aligned_sizes_filled_with_the_mean(make_predictor: Callable[..., Predictor]) -> None:
-    package = make_predictor().package
+def test_backend_sees_only_aligned_sizes_filled_with_the_mean(tiny_package: ModelPackage) -> None:
     spy = Spy()
-    Predictor(spy, package, TestTimeAugmentation()).probability(np.zeros((3, 9, 17), np.float32))
+    Predictor([Member(spy, tiny_package)], TestTimeAugmentation()).probability(np.zeros((3, 9, 17), np.float32))
     assert [image.shape for image in spy.seen] == [(3, 16, 24)]
-    assert spy.seen[0][:, 9:, :].mean(axis=(1, 2)).tolist() == pytest.approx(package.mean)
+    assert spy.seen[0][:, 9:, :].mean(axis=(1, 2)).tolist() == pytest.approx(tiny_package.mean)
 
 
 @pytest.mark.parametrize("ahead", [0, 1])
-def test_views_are_started_ahead_as_far_as_the_backend_wants(
-    make_predictor: Callable[..., Predictor], ahead: int
-) -> None:
-    package, spy = make_predictor().package, Spy(ahead)
-    image = image_of(24, 16)
-    mean = Predictor(spy, package, TestTimeAugmentation(dihedral=True)).probability(image)
+def test_views_are_started_ahead_as_far_as_the_backend_wants(tiny_package: ModelPackage, ahead: int) -> None:
+    spy, image = Spy(ahead), image_of(24, 16)
+    mean = Predictor([Member(spy, tiny_package)], TestTimeAugmentation(dihedral=True)).probability(image)
     assert (len(spy.seen), spy.most, spy.under_way) == (8, ahead + 1, 0)
     np.testing.assert_allclose(mean, image[0] * 1e-4, atol=1e-6)
+
+
+def test_the_uncertainty_of_a_single_view_of_a_single_model_is_refused(make_predictor: MakePredictor) -> None:
+    with pytest.raises(ConfigError, match=r"one view of one model; add --tta\.dihedral"):
+        make_predictor(uncertainty=True)
+    assert make_predictor(dihedral=["identity", "rot90"], uncertainty=True).views == 2

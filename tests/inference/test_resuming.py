@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -199,10 +198,9 @@ def test_a_measured_halo_keeps_the_map_within_the_tolerance(
 def test_the_nodata_value_of_training_is_used_where_none_is_given(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
-    scene, predictor = make_scene(40, 40), make_predictor()
+    scene, predictor = make_scene(40, 40), make_predictor(nodata=0.0)
     with rasterio.open(scene, "r+") as dataset:
         dataset.write(np.zeros((3, 10, 40), np.uint16), window=((0, 10), (0, 40)))
-    predictor.package = replace(predictor.package, nodata=0.0)
     made = predict_scene(scene, tmp_path / "map.tif", predictor, PredictionSettings(), silent)
     with rasterio.open(made.classes) as dataset:
         assert (dataset.read(1)[:10] == 255).all()

@@ -5,16 +5,16 @@ import numpy as np
 import pytest
 import rasterio
 
-from seg.inference import sampling
 from seg.inference.predictor import Predictor
-from seg.inference.sampling import SAMPLES, sensitive_samples
+from seg.inference.reading import BlockReader
+from seg.inference.sampling import SAMPLES, samples_within, sensitive_samples
 from seg.raster.chips import Reading
 from seg.raster.grid import read_grid
 
 MakeScene = Callable[..., Path]
 MakePredictor = Callable[..., Predictor]
 
-READING = Reading([1, 2, 3], [0.0, 0.0, 0.0], nodata=0)
+READER = BlockReader(Reading([1, 2, 3], [0.0, 0.0, 0.0], nodata=0))
 
 
 @pytest.mark.parametrize("shape", [(5, 300), (130, 700), (1500, 1100)])
@@ -22,8 +22,8 @@ def test_samples_are_places_of_the_scene_with_the_context_there_is(
     make_scene: MakeScene, make_predictor: MakePredictor, shape: tuple[int, int]
 ) -> None:
     grid, predictor = read_grid(make_scene(*shape)), make_predictor()
-    samples = list(sensitive_samples(grid, READING, predictor, limit=24))
-    assert len(samples) == min(SAMPLES, -(-shape[0] // 128) * -(-shape[1] // 128))
+    samples = list(sensitive_samples(grid, READER, predictor, limit=24))
+    assert len(samples) == min(SAMPLES, -(-shape[0] // 256) * -(-shape[1] // 256))
     with rasterio.open(grid.path) as dataset:
         pixels = dataset.read()
     for sample in samples:
@@ -42,18 +42,17 @@ def test_samples_are_places_of_the_scene_with_the_context_there_is(
 def test_places_where_the_model_is_unsure_come_first(
     make_scene: MakeScene, make_predictor: MakePredictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sampling, "SAMPLES", 1)
-    predictor, scene = make_predictor(), make_scene(640, 640)
+    predictor, scene = make_predictor(), make_scene(1280, 1280)
     with rasterio.open(scene, "r+") as dataset:
-        sure = np.full((3, 640, 640), 2000, np.uint16)
-        sure[:, 256:384, 384:512] = 1000
+        sure = np.full((3, 1280, 1280), 2000, np.uint16)
+        sure[:, 512:768, 768:1024] = 1000
         dataset.write(sure)
 
     def probability(image: np.ndarray) -> np.ndarray:
         return np.where(image[0] == 1000, np.float32(0.5), np.float32(0.99))
 
     monkeypatch.setattr(predictor, "probability", probability)
-    (sample,) = sensitive_samples(read_grid(scene), READING, predictor, limit=64)
+    (sample,) = sensitive_samples(read_grid(scene), READER, predictor, limit=64, most=1)
     assert (sample.image[(0, *sample.core)] == 1000).all()
 
 
@@ -61,4 +60,12 @@ def test_a_scene_without_data_has_no_places(make_scene: MakeScene, make_predicto
     scene = make_scene(300, 300)
     with rasterio.open(scene, "r+") as dataset:
         dataset.write(np.zeros((3, 300, 300), np.uint16))
-    assert list(sensitive_samples(read_grid(scene), READING, make_predictor(), limit=24)) == []
+    assert list(sensitive_samples(read_grid(scene), READER, make_predictor(), limit=24)) == []
+
+
+def test_samples_get_as_many_pixels_as_they_may_cost() -> None:
+    looking, each = 64 * 64**2, (256 + 2 * 100) ** 2 + 256**2
+    assert samples_within(looking + 3 * each, alignment=8, limit=100) == 3
+    assert samples_within(looking + 3 * each - 1, alignment=8, limit=100) == 2
+    assert samples_within(1000, alignment=8, limit=100) == 0
+    assert samples_within(1e12, alignment=8, limit=100) == SAMPLES

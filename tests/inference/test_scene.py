@@ -7,6 +7,8 @@ import rasterio
 
 from seg.errors import RasterError
 from seg.inference import pipeline
+from seg.inference.estimate import Estimate
+from seg.inference.layers import MapLayers
 from seg.inference.plan import Plan
 from seg.inference.predictor import Predictor
 from seg.inference.scene import SceneMaps, predict_scene
@@ -64,9 +66,9 @@ def collected_probability(scene: Path, predictor: Predictor, block_size: int, ha
     collected = np.full((grid.height, grid.width), np.nan, dtype=np.float32)
     plain = pipeline._write
 
-    def remember(store: BlockStore, block: Block, valid: np.ndarray, probability: np.ndarray, threshold: float) -> None:
-        collected[block.core.toslices()] = probability
-        plain(store, block, valid, probability, threshold)
+    def remember(store: BlockStore, block: Block, valid: np.ndarray, estimate: Estimate, layers: MapLayers) -> None:
+        collected[block.core.toslices()] = estimate.probability
+        plain(store, block, valid, estimate, layers)
 
     settings = PredictionSettings(block_size=block_size, halo=halo, tta=predictor.augmentation)
     with pytest.MonkeyPatch.context() as patch:
@@ -95,7 +97,7 @@ def test_maps_say_what_they_are(make_scene: MakeScene, make_predictor: MakePredi
         assert probability.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
         assert probability.scales == (0.01,)
         assert classes.colormap(1)[CROPLAND] != classes.colormap(1)[OTHER]
-        assert classes.tags()["SEG_MODEL"] == predictor.package.weights_sha256
+        assert classes.tags()["SEG_MODEL"] == predictor.packages[0].weights_sha256
         assert set(np.unique(classes.read(1))) == {OTHER, CROPLAND}
 
 
@@ -148,7 +150,7 @@ def test_zeros_taken_as_data_are_counted(make_scene: MakeScene, make_predictor: 
         dataset.write(np.zeros((3, 10, 40), np.uint16), window=((0, 10), (0, 40)))
     counted = predict_scene(scene, tmp_path / "a.tif", make_predictor(), PredictionSettings(), silent)
     declared = predict_scene(scene, tmp_path / "b.tif", make_predictor(), PredictionSettings(nodata=0), silent)
-    assert (counted.zero_pixels, declared.zero_pixels) == (400, 0)
+    assert (counted.found.zero_pixels, declared.found.zero_pixels) == (400, 0)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (3, 5)])

@@ -14,6 +14,7 @@ from seg.calibration.scaling import Scaling
 from seg.checkpoint import Checkpoint, load_checkpoint, read_checkpoint
 from seg.cli import main
 from seg.errors import ConfigError, PackageError, RasterError
+from seg.inference.member import Member
 from seg.inference.plan import Plan
 from seg.inference.predictor import Predictor
 from seg.inference.scene import predict_scene
@@ -52,7 +53,7 @@ def checkpoint(trained: Path) -> Checkpoint:
 
 def map_scene(folder: Path, package: ModelPackage, scene: Path, output: Path) -> tuple[np.ndarray, np.ndarray]:
     """The classes and percents of a scene, mapped in one block."""
-    predictor = Predictor(TorchBackend(folder, package, "cpu"), package, PredictionSettings().tta)
+    predictor = Predictor([Member(TorchBackend(folder, package, "cpu"), package)], PredictionSettings().tta)
     maps = predict_scene(scene, output, predictor, PredictionSettings(), lambda plan, done: None)
     with rasterio.open(maps.classes) as classes, rasterio.open(maps.probability) as percent:
         assert classes.tags()["SEG_TEMPERATURE"] == str(package.temperature)
@@ -119,11 +120,12 @@ def test_blocks_of_another_scaling_are_not_gone_on_with(
 
     package = write_package(checkpoint, tmp_path / "model")
     scene, settings = trained / "data" / "images" / "scene_0.tif", PredictionSettings(block_size=8, halo=8)
-    predictor = Predictor(TorchBackend(tmp_path / "model", package, "cpu"), package, settings.tta)
+    member = Member(TorchBackend(tmp_path / "model", package, "cpu"), package)
+    predictor = Predictor([member], settings.tta)
     with pytest.raises(KilledError):
         predict_scene(scene, tmp_path / "map.tif", predictor, settings, kill)
     assert partial_folder(tmp_path / "map.tif").exists()
-    predictor.package = replace(package, **change)
+    predictor = Predictor([replace(member, package=replace(package, **change))], settings.tta)
     with pytest.raises(RasterError, match="restart"):
         predict_scene(scene, tmp_path / "map.tif", predictor, settings, lambda plan, done: None)
 

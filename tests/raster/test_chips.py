@@ -4,11 +4,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from rasterio._err import CPLE_OutOfMemoryError
 from rasterio.enums import ColorInterp
+from rasterio.errors import RasterioIOError
 from rasterio.windows import Window
 
-from seg.errors import RasterError
-from seg.raster.chips import Chip, Reading, read_band, read_chip, whole
+from seg.errors import DamageError, RasterError
+from seg.raster.chips import Chip, Reading, read_band, read_chip, unreadable, whole
 from seg.raster.grid import open_raster
 
 WriteRaster = Callable[..., Path]
@@ -201,6 +203,15 @@ def test_message_about_unreadable_pixels_is_one_line(truncated: Path) -> None:
     with open_raster(truncated) as dataset, pytest.raises(RasterError) as raised:
         read_band(dataset, 1)
     assert "\n" not in str(raised.value)
+
+
+def test_lacking_memory_is_not_taken_for_damage(write_raster: WriteRaster, tmp_path: Path) -> None:
+    error = RasterioIOError("Read failed. See previous exception for details.")
+    error.__cause__ = CPLE_OutOfMemoryError(3, 2, "Out of memory allocating 3000000000 bytes")
+    with open_raster(write_raster(tmp_path / "a.tif", ones(1))) as dataset:
+        found = unreadable(dataset, whole(dataset), error)
+    assert not isinstance(found, DamageError)
+    assert "a.tif: out of memory while reading (Out of memory allocating" in str(found)
 
 
 def test_an_alpha_band_that_is_read_is_data(write_raster: WriteRaster, tmp_path: Path) -> None:

@@ -1,6 +1,4 @@
-import resource
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +9,12 @@ from rasterio import Affine
 from rasterio.crs import CRS
 from rasterio.windows import Window
 
+from disk_limits import no_file_longer_than
 from seg.errors import RasterError
 from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, OTHER
 from seg.raster.chips import ByteMask
 from seg.raster.cog import CogLayer, write_cog
+from seg.raster.geotiff import byte_profile
 from seg.raster.grid import Grid
 from seg.raster.windows import window_grid
 
@@ -140,6 +140,15 @@ def test_pixels_that_no_part_covers_are_nodata(tmp_path: Path) -> None:
         assert int((dataset.read(1) == IGNORE).sum()) == HEIGHT * WIDTH - 4
 
 
+@pytest.mark.parametrize(("side", "signature"), [(70_000, b"II+\0"), (700, b"II*\0")])
+def test_a_map_beyond_4_gib_is_a_bigtiff(tmp_path: Path, side: int, signature: bytes) -> None:
+    grid = replace(GRID, height=side, width=side)
+    with rasterio.open(tmp_path / "map.tif", "w", **byte_profile(grid, IGNORE), SPARSE_OK=True):
+        pass  # nothing is written but the head of the file
+    with (tmp_path / "map.tif").open("rb") as file:
+        assert file.read(4) == signature
+
+
 def breaking(parts: Iterable[tuple[Window, ByteMask]]) -> Iterator[tuple[Window, ByteMask]]:
     yield next(iter(parts))
     raise KeyboardInterrupt
@@ -173,17 +182,6 @@ def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path, classes: ByteMas
     assert [path.name for path in tmp_path.iterdir()] == ["map.tif"]
 
 
-@contextmanager
-def no_file_longer_than(size: int) -> Iterator[None]:
-    """Writes beyond a size fail, as on a full disk; Python ignores the signal that comes with it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 @pytest.mark.parametrize("share", [0.3, 0.8, 0.999])
 def test_a_full_disk_is_one_clear_error_and_the_earlier_map_stays(
     class_map: Path, classes: ByteMask, tmp_path: Path, share: float
@@ -193,6 +191,22 @@ def test_a_full_disk_is_one_clear_error_and_the_earlier_map_stays(
     with no_file_longer_than(limit), pytest.raises(RasterError, match=r"map\.tif: cannot be written .* free space"):
         write_cog(tmp_path / "map.tif", GRID, CLASSES, parts_of(classes))
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"earlier"]
+
+
+def test_no_map_lacks_a_tile_where_the_disk_fills_up(class_map: Path, classes: ByteMask, tmp_path: Path) -> None:
+    whole, path, refused = class_map.read_bytes(), tmp_path / "map.tif", 0
+    # What is written in between is not compressed, so it fills the disk before the map itself does.
+    for limit in range(HEIGHT * WIDTH, 2_500_000, 130_000):
+        try:
+            with no_file_longer_than(limit):
+                write_cog(path, GRID, CLASSES, parts_of(classes))
+        except RasterError:
+            refused += 1
+            assert list(tmp_path.iterdir()) == []
+        else:
+            assert path.read_bytes() == whole
+            path.unlink()
+    assert 0 < refused < 14
 
 
 def test_a_missing_folder_is_one_clear_error(tmp_path: Path, classes: ByteMask) -> None:

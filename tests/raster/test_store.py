@@ -1,13 +1,15 @@
 import errno
 import math
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from disk_limits import no_file_longer_than
 from seg.errors import RasterError
-from seg.raster.store import HEADER, BlockStore, partial_folder, stored_run
+from seg.raster.store import HEADER, BlockStore, open_store, partial_folder, stored_run
 
 RUN = {"scene": "a.tif", "halo": 64, "nodata": None, "tta": {"scales": [1.0, 2.0]}}
 BLOCK = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
@@ -22,6 +24,30 @@ def test_a_finished_block_comes_back_as_it_was(output: Path) -> None:
     store = BlockStore(output, RUN)
     store.write("r0_c0", BLOCK)
     np.testing.assert_array_equal(store.read("r0_c0"), BLOCK)
+
+
+@pytest.mark.parametrize("shape", [(2, 700, 500), (3, 1, 1), (1, 1, 900)])
+def test_a_block_of_one_value_a_layer_takes_next_to_no_space(output: Path, shape: tuple[int, ...]) -> None:
+    store = BlockStore(output, RUN)
+    pixels = np.empty(shape, dtype=np.uint8)
+    pixels[:] = np.arange(255, 255 - shape[0], -1, dtype=np.uint8)[:, None, None]
+    store.write("r0_c0", pixels)
+    assert (partial_folder(output) / "r0_c0.npy").stat().st_size < 200
+    np.testing.assert_array_equal(store.read("r0_c0"), pixels)
+
+
+def test_a_block_of_one_value_but_for_one_pixel_comes_back_as_it_was(output: Path) -> None:
+    store = BlockStore(output, RUN)
+    pixels = np.full((2, 30, 40), 255, dtype=np.uint8)
+    pixels[1, 29, 39] = 0
+    store.write("r0_c0", pixels)
+    np.testing.assert_array_equal(store.read("r0_c0"), pixels)
+
+
+def test_a_block_that_is_not_contiguous_comes_back_as_it_was(output: Path) -> None:
+    store = BlockStore(output, RUN)
+    store.write("r0_c0", BLOCK[:, ::-1, ::2])
+    np.testing.assert_array_equal(store.read("r0_c0"), BLOCK[:, ::-1, ::2])
 
 
 def test_the_same_run_finds_its_finished_blocks_again(output: Path) -> None:
@@ -43,10 +69,10 @@ def test_a_run_with_nan_among_its_settings_finds_its_finished_blocks_again(outpu
 @pytest.mark.parametrize(
     ("change", "keys"),
     [
-        ({"halo": 32}, "halo"),
-        ({"halo": 32, "scene": "b.tif"}, "halo, scene"),
-        ({"tta": {"scales": [1.0]}}, "tta"),
-        ({"model": "new"}, "model"),
+        ({"halo": 32}, r"halo \(64, now 32\)"),
+        ({"halo": 32, "scene": "b.tif"}, r'halo \(64, now 32\), scene \("a.tif", now "b.tif"\)'),
+        ({"tta": {"scales": [1.0, 0.5, 0.25]}}, "tta"),  # as too long to show
+        ({"scene_version": "0" * 16}, r'scene version \(null, now "0{16}"\)'),
     ],
 )
 def test_another_run_is_refused_by_what_differs(output: Path, change: dict[str, object], keys: str) -> None:
@@ -90,6 +116,17 @@ def test_writing_a_block_to_a_full_disk_is_one_clear_error(output: Path, monkeyp
         store.write("r0_c0", BLOCK)
 
 
+def test_a_disk_that_fills_up_within_a_block_is_named_as_the_reason(output: Path) -> None:
+    store = BlockStore(output, RUN)
+    pixels = np.random.default_rng(0).integers(0, 9, (2, 300, 300), dtype=np.uint8)
+    with (
+        no_file_longer_than(5000),
+        pytest.raises(RasterError, match=r"cannot be written \(File too large\); make .* space"),
+    ):
+        store.write("r0_c0", pixels)
+    assert [path.name for path in partial_folder(output).iterdir()] == [HEADER]
+
+
 def test_a_damaged_block_is_named(output: Path) -> None:
     store = BlockStore(output, RUN)
     store.write("r0_c0", BLOCK)
@@ -115,6 +152,39 @@ def test_discarding_removes_the_folder(output: Path) -> None:
     store.write("r0_c0", BLOCK)
     store.discard()
     assert list(output.parent.iterdir()) == []
+
+
+def test_a_run_killed_while_it_discards_is_still_known(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def kill(folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    store = BlockStore(output, RUN)
+    store.write("r0_c0", BLOCK)
+    monkeypatch.setattr(shutil, "rmtree", kill)
+    with pytest.raises(KeyboardInterrupt):
+        store.discard()
+    assert stored_run(partial_folder(output)) == RUN
+
+
+def test_what_kills_left_of_unfinished_blocks_goes_when_the_run_goes_on(output: Path) -> None:
+    BlockStore(output, RUN).write("r0_c0", BLOCK)
+    (partial_folder(output) / ".r0_c1.npy.0123.partial").write_bytes(b"half a block")
+    with open_store(output, RUN) as store:
+        assert "r0_c0" in store
+        assert sorted(path.name for path in store.folder.iterdir()) == ["claim", "r0_c0.npy", HEADER]
+
+
+def test_two_runs_at_once_are_refused(output: Path) -> None:
+    with open_store(output, RUN) as store:
+        store.write("r0_c0", BLOCK)
+        with (
+            pytest.raises(RasterError, match=r"map\.tif\.partial: another process .* wait"),
+            open_store(output, RUN, True),
+        ):
+            pass
+        assert "r0_c0" in store
+    with open_store(output, RUN) as store:
+        assert store.finished == 1
 
 
 def test_a_missing_folder_is_one_clear_error(tmp_path: Path) -> None:

@@ -1,32 +1,23 @@
-import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from rasterio import Affine
 
-from seg.console import run_command
+from script_loading import SCRIPTS, load_script
 from seg.labels import IGNORE
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "evaluate.py"
 HEIGHT, WIDTH = 40, 50
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-def load_script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("evaluate_script", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def write(path: Path, pixels: np.ndarray, **profile: object) -> Path:
@@ -72,7 +63,7 @@ def run(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> Run:
     def run_with(**options: object) -> tuple[int, str, str]:
         chosen = {name: files[name] for name in ("prediction", "reference", "output")} | options
         words = [word for name, value in chosen.items() for word in (f"--{name}", str(value))]
-        status = run_command(load_script().main, words)
+        status = load_script("evaluate").main(words)
         captured = capsys.readouterr()
         return status, captured.out, captured.err
 
@@ -83,26 +74,101 @@ def test_scores_are_printed_and_written(run: Run) -> None:
     status, out, err = run()
     assert (status, err) == (0, "")
     scores = json.loads(Path("report/accuracy.json").read_text())["scores"]
-    assert scores["overall_accuracy"] == 1 - 1 / HEIGHT
-    assert f"{scores['iou']:.4f}" in out
+    assert scores["overall_accuracy"]["value"] == 1 - 1 / HEIGHT
+    assert f"{scores['iou']['value']:.4f}" in out
     assert "written: report/accuracy.json" in out
     assert "written: report/picture.png" in out
-    assert sorted(path.name for path in Path("report").iterdir()) == ["accuracy.json", "picture.png"]
+    assert sorted(path.name for path in Path("report").iterdir()) == ["accuracy.json", "index.html", "picture.png"]
 
 
 def test_fold_restricts_the_comparison(run: Run, files: dict[str, Path]) -> None:
     status, out, _ = run(folds=files["folds"], fold=1, image=files["image"])
     report = json.loads(Path("report/accuracy.json").read_text())
     assert status == 0
-    assert report["fold"] == {"raster": "folds.tif", "number": 1}
-    assert (report["scores"]["iou"], report["counts"]["compared"]) == (1, HEIGHT * WIDTH // 2)
+    assert (report["pairs"][0]["folds"], report["settings"]["fold"]) == ("folds.tif", 1)
+    assert (report["scores"]["iou"]["value"], report["compared"]) == (1, HEIGHT * WIDTH // 2)
     assert "fold 1 of folds.tif" in out
 
 
 def test_second_run_replaces_the_report(run: Run, files: dict[str, Path]) -> None:
     run()
     run(prediction=files["reference"])
-    assert json.loads(Path("report/accuracy.json").read_text())["scores"]["iou"] == 1
+    assert json.loads(Path("report/accuracy.json").read_text())["scores"]["iou"]["value"] == 1
+
+
+def test_folders_are_compared_pair_by_pair(run: Run, files: dict[str, Path]) -> None:
+    maps, masks = Path("maps"), Path("masks")
+    for folder, source in ((maps, "prediction"), (masks, "reference")):
+        folder.mkdir()
+        for name in ("east", "west"):
+            shutil.copy(files[source], folder / f"{name}.tif")
+    shutil.copy(files["reference"], masks / "north.tif")
+    status, out, err = run(prediction=maps, reference=masks)
+    report = json.loads(Path("report/accuracy.json").read_text())
+    assert (status, err) == (0, "")
+    assert [scene["name"] for scene in report["scenes"]] == ["east", "west"]
+    assert report["compared"] == 2 * HEIGHT * WIDTH
+    assert report["unmatched"] == {"predictions": [], "references": ["north"]}
+    assert "1 reference without a partner, first north" in out
+
+
+def test_polygons_are_a_reference_and_strata(run: Run) -> None:
+    parcel = shapely.box(500_000, 4_999_600, 500_250, 5_000_000)
+    geopandas.GeoDataFrame({"soil": ["loam"]}, geometry=[parcel], crs=32633).to_file("fields.gpkg")
+    status, _, err = run(reference="fields.gpkg", strata="fields.gpkg", stratum_attribute="soil", tolerances="[30]")
+    report = json.loads(Path("report/accuracy.json").read_text())
+    assert (status, err) == (0, "")
+    assert report["counts"]["tp"] + report["counts"]["fn"] == HEIGHT * 25
+    assert {row["name"]: row["compared"] for row in report["strata"]["rows"]} == {"loam": HEIGHT * 25, "(none)": 1000}
+    assert [row["tolerance_m"] for row in report["boundary"]] == [30]
+
+
+def test_layer_of_a_vector_file_is_chosen_by_the_option_that_the_error_names(run: Run) -> None:
+    for layer, east in (("small", 500_100), ("large", 500_250)):
+        parcel = shapely.box(500_000, 4_999_600, east, 5_000_000)
+        geopandas.GeoDataFrame({"soil": [layer]}, geometry=[parcel], crs=32633).to_file("two.gpkg", layer=layer)
+    assert "choose one with --vector.layer" in run(reference="two.gpkg")[2]
+    strata = {"strata": "two.gpkg", "stratum_attribute": "soil"}
+    assert "choose one with --stratum-layer" in run(**strata)[2]
+    options = {"reference": "two.gpkg", "vector.layer": "small", "stratum-layer": "large"} | strata
+    assert run(**options)[0] == 0
+    report = json.loads(Path("report/accuracy.json").read_text())
+    assert report["counts"]["tp"] + report["counts"]["fn"] == HEIGHT * 10
+    assert report["strata"]["rows"][1]["compared"] == HEIGHT * 25
+
+
+def test_probability_map_beside_the_map_gives_curves(run: Run) -> None:
+    write(Path("map_probability.tif"), np.full((HEIGHT, WIDTH), 50, np.uint8), nodata=IGNORE)
+    assert run()[0] == 0
+    curves = json.loads(Path("report/accuracy.json").read_text())["curves"]
+    assert curves["reliability"][5]["pixels"] == HEIGHT * WIDTH
+
+
+@pytest.mark.parametrize("kind", ["missing", "text"])
+@pytest.mark.parametrize("option", ["reference", "strata"])
+def test_bad_vector_file_is_one_line_and_status_2(run: Run, option: str, kind: str) -> None:
+    path = Path(f"{kind}.gpkg")
+    if kind == "text":
+        path.write_text("no polygons")
+    attribute = {"stratum_attribute": "soil"} if option == "strata" else {}
+    status, out, err = run(**({option: path} | attribute))
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert str(path) in err
+    assert not Path("report").exists()
+
+
+def test_first_word_may_be_a_subcommand(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    script, called = load_script("evaluate"), []
+
+    def area(*, samples: Path) -> None:
+        """Estimate areas."""
+        called.append(samples)
+
+    monkeypatch.setitem(script.SUBCOMMANDS, "area", area)
+    assert script.main(["area", "--samples", "points.gpkg"]) == 0
+    assert called == [Path("points.gpkg")]
+    assert script.main(["are", "--samples", "points.gpkg"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def make_bad(kind: str) -> Path:
@@ -122,20 +188,20 @@ def make_bad(kind: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", ["missing", "text", "truncated", "size", "crs", "value"])
-@pytest.mark.parametrize("option", ["prediction", "reference"])
+@pytest.mark.parametrize("kind", ["missing", "text", "truncated", "size", "crs"])
+@pytest.mark.parametrize("option", ["prediction", "reference", "folds", "probability", "strata"])
 def test_bad_raster_is_one_line_and_status_2(run: Run, option: str, kind: str) -> None:
     path = make_bad(kind)
-    status, out, err = run(**{option: path})
+    status, out, err = run(**({option: path} | ({"fold": 0} if option == "folds" else {})))
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert str(path) in err
     assert not Path("report").exists()
 
 
-@pytest.mark.parametrize("kind", ["missing", "text", "truncated", "size", "crs"])
-def test_bad_fold_raster_is_one_line_and_status_2(run: Run, kind: str) -> None:
-    path = make_bad(kind)
-    status, out, err = run(folds=path, fold=0)
+@pytest.mark.parametrize("option", ["prediction", "reference"])
+def test_values_that_are_no_classes_are_one_line_and_status_2(run: Run, option: str) -> None:
+    path = make_bad("value")
+    status, out, err = run(**{option: path})
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert str(path) in err
 
@@ -158,6 +224,10 @@ def test_bad_image_is_refused_before_the_comparison(run: Run, kind: str) -> None
         ({"fold": 1}, "--fold 1 needs --folds"),
         ({"folds": "folds.tif", "fold": 5}, "folds that have labels: 0, 1"),
         ({"folds": "folds.tif", "fold": "first"}, "fold"),
+        ({"strata": "soil.gpkg"}, "--strata soil.gpkg needs --stratum-attribute"),
+        ({"tolerances": "[-5]"}, "tolerances is [-5.0]; wanted distances of 0 or more"),
+        ({"object-iou": "0.3"}, "object-iou is 0.3"),
+        ({"block-size": "wide"}, "--block-size is 'wide'"),
         ({"imge": "scene.tif"}, "the nearest known key is 'image'"),
     ],
 )
@@ -169,6 +239,6 @@ def test_bad_options_are_one_line_and_status_2(run: Run, options: dict[str, obje
 
 def test_command_starts_without_torch() -> None:
     heavy = "{'torch', 'torchmetrics', 'lightning', 'matplotlib.pyplot'}"
-    code = f"import runpy, sys; runpy.run_path({str(SCRIPT)!r}); print({heavy} & set(sys.modules))"
+    code = f"import runpy, sys; runpy.run_path({str(SCRIPTS / 'evaluate.py')!r}); print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from seg.errors import ConfigError
+from seg.labels import IGNORE, OTHER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,11 @@ class BurnSettings:
         both = set(self.cropland_values) & set(self.ignore_values)
         if both:
             raise ConfigError(f"'{min(both)}' is both in --cropland and in --ignore; take it out of one")
+
+    @property
+    def outside_label(self) -> int:
+        """The label of what lies outside every polygon."""
+        return IGNORE if self.outside == "ignore" else OTHER
 
     @property
     def cropland_values(self) -> list[str]:

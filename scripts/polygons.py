@@ -1,0 +1,24 @@
+"""Turn a class map into parcels: `python scripts/polygons.py --input map.tif --output parcels.gpkg`."""
+
+import sys
+from pathlib import Path
+
+from seg.console import run_command
+from seg.raster.polygons.settings import PolygonSettings
+
+
+def polygons(*, input: Path, output: Path, settings: PolygonSettings) -> None:
+    """Write the parcels of a class map, with their area in hectares and their perimeter in metres.
+
+    Args:
+        input: The class map: 0 other, 1 cropland, 255 nodata.
+        output: The file to write: .gpkg (GeoPackage), .parquet (GeoParquet) or .geojson (GeoJSON, in WGS 84).
+        settings: How parcels are made.
+    """
+    from seg.raster.polygons.run import write_parcels_with_summary
+
+    write_parcels_with_summary(input, output, settings)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(polygons))

@@ -1,0 +1,167 @@
+"""How near the raster engine comes to the machine's limits: the forward pass alone, reading and writing alone."""
+
+import sys
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import rasterio
+
+from seg.benchmark.engine import EngineRun, alone, forward_speed, plain_copy, run_engine
+from seg.benchmark.family import choose_models
+from seg.benchmark.packages import write_pointwise, write_random
+from seg.benchmark.peers import Peer, installed_peers
+from seg.benchmark.scenes import write_scene
+from seg.benchmark.settings import InferenceSettings
+from seg.benchmark.terminal import progress_bar
+from seg.benchmark.timing import Action
+from seg.inference.compute import ComputeSettings
+from seg.inference.settings import PredictionSettings
+
+POINTWISE = "1x1 convolution"
+SEAM_SIDE = 1024
+"""Of the scene whose blocks are compared with one block, in pixels."""
+
+
+@dataclass(frozen=True)
+class InferenceRow:
+    """What was found for one model.
+
+    Attributes:
+        name: Of the model.
+        megapixels: Of the scene.
+        runs: Of the engine.
+        forward: Megapixels a second of the model alone, on images as large as a block, halo included.
+        copying: Seconds to read the scene and to write its maps in plain loops.
+        seam_percent: The largest difference between the probabilities, in percent, of a smaller scene in blocks and in
+            one; maps hold whole percents.
+        peers: Seconds of other libraries, by name.
+    """
+
+    name: str
+    megapixels: float
+    runs: tuple[EngineRun, ...]
+    forward: tuple[float, ...]
+    copying: tuple[float, ...]
+    seam_percent: int
+    peers: dict[str, float]
+
+    @property
+    def seconds(self) -> float:
+        """Of the engine, the median."""
+        return median(run.seconds for run in self.runs)
+
+    @property
+    def speed(self) -> float:
+        """Megapixels of the scene that the engine maps in a second."""
+        return self.megapixels / self.seconds
+
+    @property
+    def of_forward(self) -> float:
+        """The engine's speed as a share of the model's alone: what is computed in halos counts as loss."""
+        return self.speed / median(self.forward)
+
+    @property
+    def of_computing(self) -> float:
+        """The same where the pixels of halos count as work done, so that only waiting is a loss."""
+        return self.of_forward * self.runs[0].redundancy
+
+    @property
+    def of_copying(self) -> float:
+        """The engine's speed as a share of that of reading and writing alone."""
+        return median(self.copying) / self.seconds
+
+    @property
+    def peak_mib(self) -> float:
+        """The most memory that a run of the engine took."""
+        return max(run.peak_mib for run in self.runs)
+
+    def plain(self) -> dict[str, object]:
+        """All figures as plain values."""
+        names = ("seconds", "speed", "of_forward", "of_computing", "of_copying", "peak_mib")
+        return asdict(self) | {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """What all models are measured with."""
+
+    folder: Path
+    scene: Path
+    small: Path
+    compute: ComputeSettings
+    settings: InferenceSettings
+    peers: list[Peer]
+
+    def prediction(self, model: str) -> PredictionSettings:
+        """How scenes are predicted; only what has a halo is told how large it is."""
+        wanted = self.settings
+        halo = wanted.halo if model != POINTWISE else "auto"
+        return PredictionSettings(block_size=wanted.block_size, halo=halo, memory=wanted.memory)
+
+
+def measure_inference(settings: InferenceSettings) -> list[InferenceRow]:
+    """Map a scene that is made for it in a temporary folder, with a model of the family and with one that is free.
+
+    Raises:
+        ConfigError: The model is unknown, or a library to compare with is asked for, and none is installed.
+    """
+    (config,) = choose_models([settings.model]).values()
+    peers = installed_peers() if settings.peers else []
+    steps = 2 * (3 * settings.repeats + 1) + len(peers)
+    with tempfile.TemporaryDirectory() as place, progress_bar("Inference", steps) as report:
+        folder = Path(place)
+        models = {settings.model: folder / "model", POINTWISE: folder / "pointwise"}
+        write_random(models[settings.model], config)
+        write_pointwise(models[POINTWISE])
+        for name, side in (("scene", settings.side), ("small", min(SEAM_SIDE, settings.side))):
+            write_scene(folder / f"{name}.tif", folder / f"{name}_mask.tif", side)
+        compute = ComputeSettings(backend="onnx", threads=settings.threads)
+        bench = _Bench(folder, folder / "scene.tif", folder / "small.tif", compute, settings, peers)
+        return [_measure(bench, name, model, report) for name, model in models.items()]
+
+
+def _measure(bench: _Bench, name: str, model: Path, report: Action) -> InferenceRow:
+    runs, forward, copying = [], [], []
+    prediction = bench.prediction(name)
+    output = bench.folder / "map.tif"
+    maps = [output, output.with_name("map_probability.tif")]
+    for _ in range(bench.settings.repeats):
+        runs.append(alone(run_engine, model, bench.scene, output, prediction, bench.compute))
+        report()
+        forward.append(alone(forward_speed, model, runs[0].shape, prediction, bench.compute))
+        report()
+        copying.append(alone(plain_copy, bench.scene, maps, bench.folder))
+        report()
+    seam = _seam(bench, model, replace(prediction, block_size=SEAM_SIDE // 4))
+    report()
+    peers = _peers(bench, model, report) if name != POINTWISE else {}
+    megapixels = bench.settings.side**2 / 1e6
+    return InferenceRow(name, megapixels, tuple(runs), tuple(forward), tuple(copying), seam, peers)
+
+
+def _peers(bench: _Bench, model: Path, report: Action) -> dict[str, float]:
+    seconds = {}
+    for peer in bench.peers:
+        try:
+            seconds[peer.name] = alone(peer.run, model, bench.scene, bench.folder / "peer.tif")
+        except ImportError as error:
+            print(f"note: {peer.name} is left out, as it lacks what it needs itself: {error}", file=sys.stderr)
+        report()
+    return seconds
+
+
+def _seam(bench: _Bench, model: Path, cut: PredictionSettings) -> int:
+    whole = replace(cut, block_size=SEAM_SIDE)
+    blocks, one = (_percent(bench, model, settings) for settings in (cut, whole))
+    return int(np.abs(blocks.astype(int) - one.astype(int)).max())
+
+
+def _percent(bench: _Bench, model: Path, settings: PredictionSettings) -> np.ndarray:
+    output = bench.folder / "small_map.tif"
+    alone(run_engine, model, bench.small, output, settings, bench.compute)
+    with rasterio.open(output.with_name("small_map_probability.tif")) as dataset:
+        percent: np.ndarray = dataset.read(1)
+    return percent

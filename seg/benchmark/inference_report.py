@@ -1,0 +1,54 @@
+"""How near the raster engine comes to the machine's limits, as text and as JSON."""
+
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+
+from seg.benchmark.figures import number
+from seg.benchmark.inference import InferenceRow, measure_inference
+from seg.benchmark.settings import InferenceSettings
+from seg.benchmark.terminal import check_output, write_json
+from seg.table import text_table
+
+
+def benchmark_inference(settings: InferenceSettings, output: Path | None) -> None:
+    """Measure the raster engine and print what was found.
+
+    Args:
+        settings: What is mapped.
+        output: JSON file for the figures; None for no file.
+
+    Raises:
+        ConfigError: The file cannot be written, or no library to compare with is installed.
+    """
+    check_output(output)
+    rows = measure_inference(settings)
+    print(text_of(settings, rows))
+    write_json({"settings": asdict(settings), "rows": [row.plain() for row in rows]}, output)
+
+
+def text_of(settings: InferenceSettings, rows: list[InferenceRow]) -> str:
+    """The whole report as the terminal gets it."""
+    title = (
+        f"a scene of {settings.side}x{settings.side} pixels, 4 bands of uint16, deflate, to two maps with overviews; "
+        f"ONNX Runtime on the CPU, random weights; medians of {settings.repeats}"
+    )
+    return "\n\n".join([title, *(_section(row) for row in rows)])
+
+
+def _section(row: InferenceRow) -> str:
+    run = row.runs[0]
+    plan = (
+        f"{row.name}: {run.blocks} blocks of {run.block_size}, halo {run.halo}, {run.redundancy:.2f} pixels computed "
+        f"for each one; largest difference by cutting {row.seam_percent} %; at most {row.peak_mib:,.0f} MiB"
+    )
+    forward, copying = median(row.forward), row.megapixels / median(row.copying)
+    cells = [
+        ["engine", number(row.speed), ""],
+        ["forward pass alone", number(forward), f"{row.of_forward:.2f} ({row.of_computing:.2f} with halos as work)"],
+        ["reading and writing alone", number(copying), f"{row.of_copying:.2f}"],
+    ]
+    for name, seconds in row.peers.items():
+        speed = row.megapixels / seconds
+        cells.append([name, number(speed), f"{row.speed / speed:.2f}"])
+    return plan + "\n\n" + text_table(["", "Mpx/s", "engine / it"], cells)

@@ -1,0 +1,91 @@
+"""Model packages to measure with: a network of the family with random weights, and one that costs nothing."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from safetensors.numpy import save
+
+from seg.benchmark.scenes import BANDS
+from seg.checkpoint import Checkpoint
+from seg.models.build import build_model
+from seg.models.config import ModelConfig
+from seg.models.onnx_export import INPUT, OUTPUT
+from seg.package.description import DESCRIPTION, ONNX, WEIGHTS, ModelPackage, description_text
+from seg.package.write import add_onnx, write_package
+
+MEAN, STD = 2250.0, 270.0
+"""Of the scenes that are made for measuring."""
+
+_OPSET = 17
+
+
+def write_random(folder: Path, config: ModelConfig) -> None:
+    """A package of a network with random weights, and its ONNX file.
+
+    Args:
+        folder: Where it goes.
+        config: The network.
+    """
+    torch.manual_seed(0)
+    model = build_model(config, BANDS)
+    model.normalization.fill([MEAN] * BANDS, [STD] * BANDS)
+    task = {"bands": BANDS, "model": config.arguments(), "threshold": 0.5}
+    data = {
+        "bands": list(range(1, BANDS + 1)),
+        "image_bands": BANDS,
+        "band_names": [""] * BANDS,
+        "nodata": None,
+        "pixel_size_m": None,
+    }
+    write_package(Checkpoint(folder, model.state_dict(), task, data, {}), folder)
+    add_onnx(folder)
+
+
+def write_pointwise(folder: Path) -> None:
+    """A package whose network is a convolution of 1×1: what is left is the engine. It is there as ONNX alone.
+
+    Args:
+        folder: Where it goes.
+    """
+    weights = np.full((1, BANDS, 1, 1), 1 / (STD * BANDS), np.float32)
+    bias = np.array([-MEAN / STD], np.float32)
+    content = save({"weight": weights, "bias": bias})
+    package = ModelPackage(
+        architecture={"name": "pointwise", "arguments": {}},
+        bands=tuple(range(1, BANDS + 1)),
+        image_bands=BANDS,
+        band_names=("",) * BANDS,
+        mean=(MEAN,) * BANDS,
+        std=(STD,) * BANDS,
+        nodata=None,
+        pixel_size_m=None,
+        temperature=1.0,
+        bias=0.0,
+        threshold=0.5,
+        stride=1,
+        receptive_field=0,
+        metrics={},
+        versions={},
+        weights_sha256=hashlib.sha256(content).hexdigest(),
+    )
+    folder.mkdir(parents=True)
+    (folder / WEIGHTS).write_bytes(content)
+    (folder / DESCRIPTION).write_text(description_text(package), encoding="utf-8")
+    onnx.save(_convolution(weights, bias, package.weights_sha256), folder / ONNX)
+
+
+def _convolution(weights: np.ndarray, bias: np.ndarray, weights_sha256: str) -> onnx.ModelProto:
+    graph = helper.make_graph(
+        [helper.make_node("Conv", [INPUT, "weight", "bias"], [OUTPUT])],
+        "pointwise",
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["batch", BANDS, "height", "width"])],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", 1, "height", "width"])],
+        [numpy_helper.from_array(weights, "weight"), numpy_helper.from_array(bias, "bias")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=8)
+    helper.set_model_props(model, {"weights_sha256": weights_sha256})
+    return model

@@ -1,0 +1,129 @@
+"""How a sample was drawn, in a JSON file beside its points: the estimate needs it, and interpreters must not see it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio import Affine
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
+
+from seg import __version__
+from seg.errors import DatasetError
+from seg.evaluation.area.population import StratumTally
+from seg.raster.atomic import complete_or_absent
+from seg.raster.grid import Grid
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Design:
+    """A sample as it was drawn.
+
+    Attributes:
+        map: Path of the class map, as it was given.
+        map_sha256: Of the map's bytes.
+        grid: Where the map's pixels lie.
+        settings: Every option that had a part in it, by name.
+        classes: Names of the map's classes by value.
+        strata: All of the map.
+        ids: (N,) number of each point.
+        stratum: (N,) its place among the strata.
+        row: (N,) of its pixel, from 0.
+        column: (N,) of its pixel, from 0.
+        pixel_area_m2: (N,) ground its pixel covers.
+    """
+
+    map: str
+    map_sha256: str
+    grid: Grid
+    settings: dict[str, object]
+    classes: dict[int, str]
+    strata: Sequence[StratumTally]
+    ids: NDArray[np.int64]
+    stratum: NDArray[np.int64]
+    row: NDArray[np.int64]
+    column: NDArray[np.int64]
+    pixel_area_m2: NDArray[np.float64]
+
+
+def design_path(points: Path) -> Path:
+    """Where the design of a file of points lies: beside it, `points.design.json` for `points.gpkg` or `points.csv`."""
+    return points.with_suffix(".design.json")
+
+
+def write_design(design: Design, path: Path) -> None:
+    """Write a design; the file appears whole or not at all.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    content = {"format": FORMAT, "software": {"name": "cropland-seg", "version": __version__}}
+    content |= {
+        name: value.tolist() if isinstance(value, np.ndarray) else value
+        for name, value in vars(design).items()
+        if name not in ("strata", "grid")
+    }
+    content["strata"] = [asdict(stratum) for stratum in design.strata]
+    grid = design.grid
+    content["grid"] = {
+        "height": grid.height,
+        "width": grid.width,
+        "crs": grid.crs.to_wkt() if grid.crs is not None else None,
+        "transform": list(grid.transform)[:6],
+    }
+    with complete_or_absent(path) as temporary:
+        temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def read_design(path: Path) -> Design:
+    """The design of a sample.
+
+    Raises:
+        DatasetError: The file is missing, damaged, or of another format.
+    """
+    try:
+        content = dict(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise DatasetError(
+            f"{path}: no such file; the design that `evaluate.py sample` wrote belongs there, or name it with --design"
+        ) from error
+    except (OSError, TypeError, ValueError) as error:
+        raise DatasetError(f"{path}: not readable as a sample's design ({error}); fetch the original again") from error
+    if content.get("format") != FORMAT:
+        raise DatasetError(f"{path}: has format {content.get('format')}, wanted {FORMAT}; draw the sample again")
+    try:
+        return _design(content)
+    except (KeyError, TypeError, ValueError, CRSError) as error:
+        raise DatasetError(
+            f"{path}: is damaged, {type(error).__name__} at {error}; fetch the original again"
+        ) from error
+
+
+def _design(content: dict[str, Any]) -> Design:
+    integers = {name: np.array(content[name], dtype=np.int64) for name in ("ids", "stratum", "row", "column")}
+    strata = [StratumTally(**stratum) for stratum in content["strata"]]
+    areas = np.array(content["pixel_area_m2"], dtype=np.float64)
+    if {len(values) for values in integers.values()} != {len(areas)} or not len(areas):
+        raise ValueError("columns of unequal length")
+    if not ((integers["stratum"] >= 0) & (integers["stratum"] < len(strata))).all() or not (areas > 0).all():
+        raise ValueError("points without a stratum or an area")
+    return Design(
+        map=str(content["map"]),
+        map_sha256=str(content["map_sha256"]),
+        grid=_grid(Path(content["map"]), **content["grid"]),
+        settings=dict(content["settings"]),
+        classes={int(label): str(name) for label, name in content["classes"].items()},
+        strata=strata,
+        pixel_area_m2=areas,
+        **integers,
+    )
+
+
+def _grid(path: Path, height: int, width: int, crs: str, transform: Sequence[float]) -> Grid:
+    return Grid(path, int(height), int(width), 1, CRS.from_wkt(crs), Affine(*transform), None, "uint8")

@@ -1,0 +1,149 @@
+"""Areas and accuracies of a map from the references of a sample: `scripts/evaluate.py area`."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from seg import __version__
+from seg.evaluation.area.estimator import Estimate
+from seg.evaluation.area.interpreted import InterpretedSample, interpreted_sample
+from seg.evaluation.area.settings import AreaSettings
+from seg.evaluation.output import make_output_folder, require_output_folder
+from seg.raster.atomic import complete_or_absent
+from seg.table import text_table
+
+FILE_NAME = "area.json"
+
+
+def estimate_area(
+    points: Path, output: Path, settings: AreaSettings, design: Path | None = None, prediction: Path | None = None
+) -> dict[str, object]:
+    """What area.json holds; it is written to the output folder, and printed as tables.
+
+    Args:
+        points: The points that were drawn, with their references.
+        output: Folder for area.json; made if its parent exists.
+        settings: What points without a reference are, and the intervals' confidence.
+        design: The sample's design; None for the one beside the points.
+        prediction: Another map to judge by the same points; None for the sampled one.
+
+    Raises:
+        ConfigError: The folder cannot be made, or a setting does not fit the map.
+        DatasetError: Points or design cannot be read, do not belong together, or lack references.
+        RasterError: The other map cannot be read, or has no class where there is a point.
+    """
+    require_output_folder(output)
+    interpreted = interpreted_sample(points, settings, design, prediction)
+    content = as_json(interpreted, settings)
+    content["points"] = str(points)
+    _print(interpreted, settings.confidence)
+    make_output_folder(output)
+    with complete_or_absent(output / FILE_NAME) as temporary:
+        temporary.write_text(
+            json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+        )
+    print(f"written: {output / FILE_NAME}")
+    return content
+
+
+def as_json(interpreted: InterpretedSample, settings: AreaSettings) -> dict[str, object]:
+    """Estimates with their errors, in plain numbers; what is undefined is None.
+
+    Args:
+        interpreted: The sample with its references; areas in hectares.
+        settings: With the intervals' confidence.
+    """
+    sample, labels = interpreted.sample, sorted(interpreted.classes, reverse=True)
+    counts = np.bincount(sample.stratum, minlength=len(sample.strata)).tolist()
+    confidence = settings.confidence
+    return {
+        "software": {"name": "cropland-seg", "version": __version__},
+        "settings": {"unfilled": settings.unfilled, "confidence": confidence, "sample": interpreted.drawn},
+        "map": {"path": interpreted.map, "sha256": interpreted.map_sha256},
+        "pixel_count": {
+            f"{interpreted.classes[label].replace(' ', '_')}_ha": interpreted.mapped_ha.get(label, 0.0)
+            for label in labels
+        },
+        "strata": [
+            {
+                "name": stratum.name,
+                "area_ha": stratum.area,
+                "weight": stratum.area / sample.total_area,
+                "samples": count,
+            }
+            for stratum, count in zip(sample.strata, counts, strict=True)
+        ],
+        "samples": len(sample.stratum),
+        "unfilled": interpreted.unfilled,
+        "confidence": confidence,
+        "classes": [
+            {
+                "name": interpreted.classes[label],
+                "area_ha": _figures(sample.area(label), confidence),
+                "users_accuracy": _figures(sample.users_accuracy(label), confidence),
+                "producers_accuracy": _figures(sample.producers_accuracy(label), confidence),
+            }
+            for label in labels
+        ],
+        "overall_accuracy": _figures(sample.overall_accuracy(), confidence),
+        "confusion": sample.confusion(labels).tolist(),
+        "error_matrix_proportions": sample.proportions(labels).tolist(),
+        "notes": _notes(interpreted),
+    }
+
+
+def _figures(estimate: Estimate | None, confidence: float) -> dict[str, float | None]:
+    if estimate is None:
+        return dict.fromkeys(("value", "standard_error", "low", "high"))
+    low, high = estimate.interval(confidence)
+    return {"value": estimate.value, "standard_error": estimate.standard_error, "low": low, "high": high}
+
+
+def _notes(interpreted: InterpretedSample) -> list[str]:
+    """What makes the figures less sure than they look."""
+    sample = interpreted.sample
+    notes = []
+    for place, stratum in enumerate(sample.strata):
+        found = sample.reference[sample.stratum == place]
+        if len(found) != stratum.pixels and (found == found[0]).all():
+            notes.append(
+                f"all {len(found)} points of stratum '{stratum.name}' are {interpreted.classes[int(found[0])]}, so it "
+                "adds nothing to the errors, and the intervals are somewhat too narrow"
+            )
+    if interpreted.unfilled:
+        notes.append(f"{interpreted.unfilled} points had no reference")
+    return notes
+
+
+def _print(interpreted: InterpretedSample, confidence: float) -> None:
+    sample = interpreted.sample
+    rows = []
+    for label in sorted(interpreted.classes, reverse=True):
+        area = sample.area(label)
+        low, high = area.interval(confidence)
+        accuracies = (sample.users_accuracy(label), sample.producers_accuracy(label))
+        rows.append(
+            [
+                interpreted.classes[label],
+                f"{interpreted.mapped_ha.get(label, 0.0):,.1f}",
+                f"{area.value:,.1f}",
+                f"{area.standard_error:,.1f}",
+                f"{low:,.1f} to {high:,.1f}",
+                *(_with_half(accuracy, confidence) for accuracy in accuracies),
+            ]
+        )
+    columns = ["class", "mapped ha", "estimated ha", "standard error", f"{100 * confidence:.4g} % interval"]
+    print(f"{interpreted.map}, judged by {len(sample.stratum):,} points in {len(sample.strata)} strata\n")
+    print(text_table([*columns, "user's accuracy", "producer's accuracy"], rows))
+    print(f"\noverall accuracy {_with_half(sample.overall_accuracy(), confidence)}")
+    for note in _notes(interpreted):
+        print(f"note: {note}")
+
+
+def _with_half(estimate: Estimate | None, confidence: float) -> str:
+    """An accuracy and half its interval, before that is cut at 0 and 1."""
+    if estimate is None:
+        return "-"
+    half = Estimate(0.0, estimate.standard_error, np.inf).interval(confidence)[1]
+    return f"{estimate.value:.3f} ± {half:.3f}"

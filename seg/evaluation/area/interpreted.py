@@ -1,0 +1,172 @@
+"""A sample read back: points with their references, matched with how they were drawn and the map they judge."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from seg.errors import ConfigError, DatasetError, RasterError
+from seg.evaluation.area.design import Design, design_path, read_design
+from seg.evaluation.area.estimator import StratifiedSample, Stratum
+from seg.evaluation.area.points import References, named_points, read_labels, read_references
+from seg.evaluation.area.population import Population, class_names
+from seg.evaluation.area.settings import AreaSettings, Unfilled
+from seg.evaluation.file_hash import sha256
+from seg.labels import IGNORE
+from seg.raster.chips import read_band
+from seg.raster.classes import class_band
+from seg.raster.grid import open_raster, read_grid, require_same_grid
+
+SAME_EXTENT = 1e-3
+"""Another map may cover that share more or less ground than the sample stands for."""
+
+
+@dataclass(frozen=True)
+class InterpretedSample:
+    """A sample with its references, and the map it judges.
+
+    Attributes:
+        sample: What the estimator takes; areas in hectares.
+        classes: Names of the classes by value, those of references among them.
+        mapped_ha: Ground area that the judged map gives each class, in hectares.
+        map: Path of the judged map.
+        map_sha256: Of its bytes.
+        unfilled: How many points had no reference.
+        drawn: The settings that the sample was drawn with, by name.
+    """
+
+    sample: StratifiedSample
+    classes: dict[int, str]
+    mapped_ha: dict[int, float]
+    map: str
+    map_sha256: str
+    unfilled: int
+    drawn: dict[str, object]
+
+
+def interpreted_sample(
+    points: Path, settings: AreaSettings, design: Path | None = None, prediction: Path | None = None
+) -> InterpretedSample:
+    """A sample read back with its references.
+
+    Args:
+        points: The points that were drawn, with their column `reference` filled: GeoPackage, GeoJSON or CSV.
+        settings: What a point without a reference is.
+        design: The sample's design; None for the one beside the points.
+        prediction: Another map than the one that was sampled, of the same classes on the same grid, to be judged by
+            the same points; None for the sampled one.
+
+    Raises:
+        DatasetError: Points or design cannot be read, do not belong together, or lack references.
+        RasterError: The other map cannot be read, or has no class where there is a point.
+        ConfigError: Unfilled points cannot be the class that the settings name.
+    """
+    drawn = read_design(design or design_path(points))
+    references = read_references(points)
+    order = _places(references, drawn)
+    labels, filled = read_labels(references, drawn.classes)
+    reference = np.full(len(drawn.ids), -1)
+    reference[order[filled]] = labels[filled]
+    kept, unfilled = _settle(reference, settings.unfilled, drawn, points)
+    judged = _judged(drawn, prediction)
+    sample = StratifiedSample(
+        strata=[Stratum(stratum.name, stratum.area_ha, stratum.pixels) for stratum in drawn.strata],
+        stratum=drawn.stratum[kept],
+        mapped=judged.labels[kept],
+        reference=reference[kept],
+        pixel_area=drawn.pixel_area_m2[kept],
+    )
+    _require_enough(sample, points)
+    return InterpretedSample(
+        sample, drawn.classes | judged.classes, judged.mapped_ha, judged.map, judged.sha256, unfilled, drawn.settings
+    )
+
+
+@dataclass(frozen=True)
+class _Judged:
+    labels: NDArray[np.int64]
+    classes: dict[int, str]
+    mapped_ha: dict[int, float]
+    map: str
+    sha256: str
+
+
+def _places(references: References, design: Design) -> NDArray[np.int64]:
+    """The place in the design of each point read."""
+    place = {number: index for index, number in enumerate(design.ids.tolist())}
+    strange = np.array([number not in place for number in references.ids.tolist()], dtype=np.bool_)
+    if strange.any():
+        raise DatasetError(
+            f"{references.path}: {named_points(references.ids[strange])} are not in the sample's design; give the "
+            "design that was drawn with these points with --design"
+        )
+    order = np.array([place[number] for number in references.ids.tolist()], dtype=np.int64)
+    if references.place is not None:
+        moved = (references.place != np.column_stack([design.row, design.column])[order]).any(axis=1)
+        if moved.any():
+            raise DatasetError(
+                f"{references.path}: {named_points(references.ids[moved])} lie on another row or column than in the "
+                "sample's design; give the design that was drawn with these points with --design"
+            )
+    return order
+
+
+def _settle(
+    reference: NDArray[np.int64], unfilled: Unfilled, design: Design, path: Path
+) -> tuple[NDArray[np.int64], int]:
+    """Where points are kept, (K,) places; those without a reference are refused, dropped or counted, in place."""
+    empty = reference < 0
+    if unfilled == "refuse" and empty.any():
+        raise DatasetError(
+            f"{path}: {named_points(design.ids[empty])} of {len(empty)} have no reference; fill them in, or say with "
+            "--unfilled what they are: drop, other or cropland"
+        )
+    if unfilled in ("other", "cropland"):
+        labels = [label for label, name in design.classes.items() if name == unfilled]
+        if not labels:
+            named = ", ".join(design.classes.values())
+            raise ConfigError(f"unfilled is {unfilled}, but the map's classes are {named}; wanted refuse or drop")
+        reference[empty] = labels[0]
+    return np.flatnonzero(reference >= 0), int(empty.sum())
+
+
+def _judged(design: Design, prediction: Path | None) -> _Judged:
+    """The classes that a map gives the points, and how much ground it gives each class."""
+    labels = np.array([stratum.label for stratum in design.strata], dtype=np.int64)
+    if prediction is None:
+        mapped = dict.fromkeys(design.classes, 0.0)
+        for stratum in design.strata:
+            mapped[stratum.label] += stratum.area_ha
+        return _Judged(labels[design.stratum], dict(design.classes), mapped, design.map, design.map_sha256)
+    require_same_grid(read_grid(prediction), design.grid)
+    tallied = Population(prediction).tally()
+    covered, stood_for = (sum(stratum.area_ha for stratum in strata) for strata in (tallied, design.strata))
+    if abs(covered / stood_for - 1) > SAME_EXTENT:
+        raise RasterError(
+            f"{prediction}: gives {covered:,.1f} ha a class, but the sample stands for {stood_for:,.1f} ha; give a map "
+            f"of the same ground as {design.map}, with nodata elsewhere"
+        )
+    with open_raster(prediction) as dataset:
+        band = class_band(dataset)
+        windows = [Window(column, row, 1, 1) for row, column in zip(design.row, design.column, strict=True)]
+        read = [read_band(dataset, band, window) for window in windows]
+    found = np.array([int(values.item()) if valid.item() else IGNORE for values, valid in read])
+    if (found == IGNORE).any():
+        raise RasterError(
+            f"{prediction}: has no class at {named_points(design.ids[found == IGNORE])}; give a map that covers all "
+            f"that {design.map} did"
+        )
+    names = class_names(prediction, {stratum.label for stratum in tallied})
+    return _Judged(found, names, {one.label: one.area_ha for one in tallied}, str(prediction), sha256(prediction))
+
+
+def _require_enough(sample: StratifiedSample, path: Path) -> None:
+    counts = np.bincount(sample.stratum, minlength=len(sample.strata))
+    for stratum, count in zip(sample.strata, counts.tolist(), strict=True):
+        if count < min(2, stratum.pixels or 2):
+            raise DatasetError(
+                f"{path}: stratum '{stratum.name}' has {count} point{'s' if count != 1 else ''} with a reference, "
+                "wanted 2 at least to tell an error; interpret more of its points"
+            )

@@ -1,0 +1,177 @@
+"""The points of a sample as a GeoPackage for interpreters, and their references read back."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pyogrio
+import shapely
+from numpy.typing import NDArray
+from pyogrio.errors import DataLayerError, DataSourceError
+from pyproj import CRS, Transformer
+
+from seg.errors import DatasetError
+from seg.raster.grid import Grid
+
+POINTS_LAYER = "points"
+PIXELS_LAYER = "pixels"
+REFERENCE = "reference"
+
+NAMED_IDS = 5
+"""An error names so many points at most."""
+
+
+@dataclass(frozen=True)
+class References:
+    """What interpreters wrote.
+
+    Attributes:
+        path: The file.
+        ids: (N,) number of each point.
+        texts: What its reference column holds, trimmed; empty where it is not filled.
+        place: (N, 2) row and column of each pixel; None where the file does not have them.
+    """
+
+    path: Path
+    ids: NDArray[np.int64]
+    texts: list[str]
+    place: NDArray[np.int64] | None
+
+
+def write_points(path: Path, grid: Grid, row: NDArray[np.int64], column: NDArray[np.int64]) -> None:
+    """Write a GeoPackage with a layer of points, to be filled, and a layer of the pixels' outlines.
+
+    A point has id (from 1), lon and lat (WGS 84), row, column and the empty text column `reference`, but neither its
+    mapped class nor its stratum: who knows them interprets them.
+
+    Args:
+        path: The file; it appears whole or not at all.
+        grid: The map's, with a CRS.
+        row: (N,) of each pixel, from 0.
+        column: (N,) of each pixel, from 0.
+
+    Raises:
+        DatasetError: The file cannot be written.
+    """
+    crs = CRS.from_wkt(grid.crs.to_wkt()) if grid.crs is not None else None
+    x, y = _place(grid, row + 0.5, column + 0.5)
+    lon, lat = Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(x, y)
+    ids = np.arange(1, len(row) + 1)
+    columns = {
+        "id": ids,
+        "lon": np.round(lon, 8),
+        "lat": np.round(lat, 8),
+        "row": row,
+        "column": column,
+        REFERENCE: np.full(len(row), None, dtype=object),
+    }
+    corners = [_place(grid, row + down, column + right) for down, right in ((0, 0), (0, 1), (1, 1), (1, 0))]
+    outlines = shapely.polygons(np.stack([np.column_stack(corner) for corner in corners], axis=1))
+    points = geopandas.GeoDataFrame(columns, geometry=shapely.points(x, y), crs=crs)
+    pixels = geopandas.GeoDataFrame({"id": ids}, geometry=outlines, crs=crs)
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            unfinished = Path(folder) / path.name
+            pyogrio.write_dataframe(points, unfinished, layer=POINTS_LAYER, driver="GPKG")
+            pyogrio.write_dataframe(pixels, unfinished, layer=PIXELS_LAYER, driver="GPKG", append=True)
+            shutil.move(unfinished, path)
+    except (DataSourceError, DataLayerError, OSError) as error:
+        raise DatasetError(
+            f"{path}: cannot be written ({error}); its folder must be writable, with space left"
+        ) from error
+
+
+def read_references(path: Path) -> References:
+    """What interpreters wrote, from a GeoPackage, GeoJSON or CSV (or another format of GDAL's) with id and reference.
+
+    Raises:
+        DatasetError: The file is missing, not readable, lacks a column, or its ids are no numbers or not unique.
+    """
+    if not path.exists():
+        raise DatasetError(f"{path}: no such file; give the points that were drawn, with their references filled in")
+    try:
+        layers = [str(name) for name, _ in pyogrio.list_layers(path)]
+        layer = POINTS_LAYER if POINTS_LAYER in layers else layers[0]
+        frame = pyogrio.read_dataframe(path, layer=layer, read_geometry=False)
+    except (DataSourceError, DataLayerError, IndexError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DatasetError(f"{path}: not readable ({reason}); wanted GeoPackage, GeoJSON or CSV") from error
+    columns = {str(name).strip().casefold(): frame[name] for name in frame.columns}
+    missing = [name for name in ("id", REFERENCE) if name not in columns]
+    if missing:
+        raise DatasetError(
+            f"{path}: has no column '{missing[0]}' but {', '.join(columns) or 'none'}; export the points with id and "
+            f"{REFERENCE}"
+        )
+    ids = _integers(path, "id", columns["id"])
+    if len(np.unique(ids)) < len(ids):
+        twice, counts = np.unique(ids, return_counts=True)
+        raise DatasetError(f"{path}: holds point {twice[counts > 1][0]} more than once; keep one row for each")
+    place = None
+    if {"row", "column"} <= columns.keys():
+        place = np.column_stack([_integers(path, name, columns[name]) for name in ("row", "column")])
+    return References(path, ids, [_text(value) for value in columns[REFERENCE]], place)
+
+
+def read_labels(references: References, classes: Mapping[int, str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The class of each point, (N,), and where there is one, (N,) bool; elsewhere the class is -1.
+
+    A class is its number or its name, in capitals or not.
+
+    Args:
+        references: What interpreters wrote.
+        classes: Names by number.
+
+    Raises:
+        DatasetError: A reference is none of the classes.
+    """
+    numbers = {str(label): label for label in classes} | {name.casefold(): label for label, name in classes.items()}
+    keys = [text.casefold() for text in references.texts]
+    filled = np.array([text != "" for text in keys])
+    unknown = np.array([text != "" and text not in numbers for text in keys])
+    if unknown.any():
+        values = sorted({text for text, wrong in zip(references.texts, unknown, strict=True) if wrong})
+        wanted = ", ".join(f"{label} ({name})" for label, name in classes.items())
+        raise DatasetError(
+            f"{references.path}: {named_points(references.ids[unknown])} have a reference that is no class, such as "
+            f"'{values[0]}'; wanted {wanted}"
+        )
+    return np.array([numbers.get(text, -1) for text in keys], dtype=np.int64), filled
+
+
+def named_points(ids: NDArray[np.int64]) -> str:
+    """How many points, and the first of them: "12 points (3, 8, 21, 22, 40, ...)"."""
+    first = ", ".join(str(number) for number in np.sort(ids)[:NAMED_IDS].tolist())
+    return f"{len(ids)} point{'s' if len(ids) != 1 else ''} ({first}{', ...' if len(ids) > NAMED_IDS else ''})"
+
+
+def _place(
+    grid: Grid, rows: NDArray[np.floating] | NDArray[np.int64], columns: NDArray[np.floating] | NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    t = grid.transform
+    return np.asarray(t.a * columns + t.b * rows + t.c), np.asarray(t.d * columns + t.e * rows + t.f)
+
+
+def _integers(path: Path, name: str, values: object) -> NDArray[np.int64]:
+    try:
+        numbers = np.asarray(values, dtype=np.float64)
+        with np.errstate(invalid="ignore"):
+            integers = numbers.astype(np.int64)
+        if (integers == numbers).all():
+            return integers
+    except (TypeError, ValueError):
+        pass
+    raise DatasetError(f"{path}: column '{name}' holds something that is no whole number; restore it from the points")
+
+
+def _text(value: object) -> str:
+    """A cell as text: a column of whole numbers with gaps is stored as floats."""
+    if value is None or value != value:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()

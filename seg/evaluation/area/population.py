@@ -1,0 +1,220 @@
+"""The pixels that may be drawn: those of a class map, by stratum, read window by window."""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+
+from seg.errors import RasterError
+from seg.evaluation.progress import with_progress
+from seg.labels import CROPLAND, IGNORE, LABEL_NAMES, OTHER
+from seg.raster.areas import SQUARE_METRES_PER_HECTARE, PixelAreas
+from seg.raster.chips import read_band
+from seg.raster.classes import class_band
+from seg.raster.grid import Grid, open_raster, read_grid, require_same_grid
+from seg.raster.windows import window_grid
+
+WINDOW_SIZE = 1024
+"""A multiple of the usual tile sizes, so that no tile is read twice; about 60 MB for a map and its zones."""
+
+CLASSES_TAG = "SEG_CLASSES"
+"""Tag of a map of other classes than cropland and other: JSON, names by value."""
+
+MOST_CLASSES = 32
+MOST_STRATA = 1000
+
+OUTSIDE = -1
+"""Key of a pixel that belongs to no stratum."""
+
+_KEYS_A_ZONE = 256
+_NARROW = 1 << 20
+"""Keys within such a span are counted in an array, which takes a tenth of the time of sorting them."""
+
+
+@dataclass(frozen=True)
+class StratumTally:
+    """A stratum of the map, counted.
+
+    Attributes:
+        name: The class, and the zone where there are any.
+        label: The class's value in the map.
+        zone: Value of the zone raster; None without one.
+        pixels: How many it has.
+        area_ha: Their ground area in hectares.
+    """
+
+    name: str
+    label: int
+    zone: int | None
+    pixels: int
+    area_ha: float
+
+
+@dataclass(frozen=True)
+class Population:
+    """A class map, and perhaps zones which cut its classes further.
+
+    Attributes:
+        map: One band of whole numbers 0 to 254; nodata and 255 belong to no class.
+        zones: A raster on the same grid with a whole number a pixel; pixels without one are not in the population.
+    """
+
+    map: Path
+    zones: Path | None = None
+
+    def grid(self) -> Grid:
+        """The common grid of map and zones.
+
+        Raises:
+            RasterError: A file cannot be read, or they differ.
+        """
+        grid = read_grid(self.map)
+        if self.zones is not None:
+            require_same_grid(read_grid(self.zones), grid)
+        return grid
+
+    def windows(self, title: str, size: int = WINDOW_SIZE) -> Iterator[tuple[Window, NDArray[np.int64]]]:
+        """Each window and the stratum key of its pixels, (H, W) int64: see `key`; OUTSIDE for none.
+
+        Args:
+            title: What a terminal shows beside the progress.
+            size: Side of a window in pixels.
+
+        Raises:
+            RasterError: Pixels cannot be read, or are no classes.
+        """
+        grid = self.grid()
+        with ExitStack() as opened:
+            class_map = opened.enter_context(open_raster(self.map))
+            zones = opened.enter_context(open_raster(self.zones)) if self.zones else None
+            for window in with_progress(list(window_grid(grid.height, grid.width, size, size)), title):
+                keys, valid = _whole_numbers(class_map, class_band(class_map), window)
+                _require_classes(self.map, keys[valid])
+                valid &= keys != IGNORE
+                if zones is not None:
+                    numbers, zoned = _whole_numbers(zones, 1, window)
+                    keys += numbers * _KEYS_A_ZONE
+                    valid &= zoned
+                keys[~valid] = OUTSIDE
+                yield window, keys
+
+    def tally(self, size: int = WINDOW_SIZE) -> list[StratumTally]:
+        """Every stratum with its pixels and ground area, by zone and class.
+
+        Args:
+            size: Side of the windows that are read; it does not change the counts.
+
+        Raises:
+            RasterError: A file cannot be read, its ground areas are unknown, or it holds no classes or far too many.
+        """
+        areas = PixelAreas(self.grid())
+        found: dict[int, tuple[int, float]] = {}
+        for window, keys in self.windows("Counting", size):
+            present, places = numbered(keys)
+            pixels = np.bincount(places, minlength=len(present))
+            ground = np.bincount(places, areas.window(window).ravel(), len(present))
+            for key, count, area in zip(present.tolist(), pixels.tolist(), ground.tolist(), strict=True):
+                before = found.get(key, (0, 0.0))
+                if count and key != OUTSIDE:
+                    found[key] = before[0] + count, before[1] + area
+            self._require_few(found)
+        if not found:
+            raise RasterError(f"{self.map}: has no pixel of any class{self._within()}; give a map with classes")
+        names = class_names(self.map, {key % _KEYS_A_ZONE for key in found})
+        return [
+            StratumTally(
+                name=names[key % _KEYS_A_ZONE] + (f", zone {key // _KEYS_A_ZONE}" if self.zones else ""),
+                label=key % _KEYS_A_ZONE,
+                zone=key // _KEYS_A_ZONE if self.zones else None,
+                pixels=pixels,
+                area_ha=area / SQUARE_METRES_PER_HECTARE,
+            )
+            for key, (pixels, area) in sorted(found.items())
+        ]
+
+    def _require_few(self, found: dict[int, tuple[int, float]]) -> None:
+        labels = {key % _KEYS_A_ZONE for key in found}
+        if len(labels) > MOST_CLASSES:
+            raise RasterError(
+                f"{self.map}: holds more than {MOST_CLASSES} different values; wanted a map of classes, not of "
+                "probabilities or measurements"
+            )
+        if len(found) > MOST_STRATA:
+            raise RasterError(f"{self.zones}: makes more than {MOST_STRATA} strata; merge zones into fewer")
+
+    def _within(self) -> str:
+        return f" within the zones of {self.zones}" if self.zones else ""
+
+
+def key(stratum: StratumTally) -> int:
+    """The number that stands for a stratum in the windows of its population."""
+    return stratum.label + (stratum.zone or 0) * _KEYS_A_ZONE
+
+
+def numbered(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Keys in ascending order (K,), some of which may not occur, and the place of each pixel's among them, (N,).
+
+    Args:
+        keys: At least one, in any shape.
+    """
+    lowest, highest = int(keys.min()), int(keys.max())
+    if highest - lowest < _NARROW:
+        return np.arange(lowest, highest + 1), keys.ravel() - lowest
+    present, places = np.unique(keys, return_inverse=True)
+    return present, places.ravel()
+
+
+def class_names(path: Path, labels: Iterable[int]) -> dict[int, str]:
+    """Names by value of the classes that ground may have, also those that the map has missed everywhere.
+
+    Those of the map's SEG_CLASSES tag, or cropland and other; for a map of further values, "class 7" and so on.
+
+    Args:
+        path: The map.
+        labels: The values that it holds.
+
+    Raises:
+        RasterError: The map cannot be opened, or its tag is damaged.
+    """
+    with open_raster(path) as dataset:
+        text = dataset.tags().get(CLASSES_TAG)
+    wanted = sorted(labels)
+    if text is None:
+        if {OTHER, CROPLAND}.issuperset(wanted):
+            return {label: LABEL_NAMES[label] for label in (OTHER, CROPLAND)}
+        return {label: f"class {label}" for label in wanted}
+    try:
+        names = {int(label): str(name) for label, name in sorted(dict(json.loads(text)).items())}
+    except (TypeError, ValueError):
+        names = {}
+    if not names.keys() >= set(wanted):
+        raise RasterError(
+            f"{path}: its tag {CLASSES_TAG} does not name all of the values {wanted}; wanted JSON like "
+            '{"0": "other", "2": "gained"}'
+        )
+    return names
+
+
+def _whole_numbers(dataset: DatasetReader, band: int, window: Window) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    values, valid = read_band(dataset, band, window)
+    with np.errstate(invalid="ignore"):
+        numbers = values.astype(np.int64)
+    wrong = valid & (numbers != values)
+    if wrong.any():
+        raise RasterError(
+            f"{dataset.name}: holds {values[wrong][0]:g}; wanted whole numbers, one for each class or zone"
+        )
+    numbers[~valid] = 0
+    return numbers, valid
+
+
+def _require_classes(path: Path, values: NDArray[np.int64]) -> None:
+    if values.min(initial=0) < 0 or values.max(initial=0) > IGNORE:
+        beyond = values.min() if values.min() < 0 else values.max()
+        raise RasterError(f"{path}: holds {beyond}; wanted classes 0 to 254, 255 or nodata for none")

@@ -1,0 +1,123 @@
+"""Draw a stratified sample of a class map, to be interpreted: `scripts/evaluate.py sample`."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seg.errors import ConfigError
+from seg.evaluation.area.allocation import Expectation, allocate, expected_error, least_sample
+from seg.evaluation.area.design import Design, design_path, write_design
+from seg.evaluation.area.draw import draw
+from seg.evaluation.area.points import write_points
+from seg.evaluation.area.population import Population, StratumTally, class_names
+from seg.evaluation.area.settings import SampleSettings
+from seg.evaluation.file_hash import sha256
+from seg.labels import CROPLAND, LABEL_NAMES
+from seg.raster.areas import PixelAreas
+from seg.table import text_table
+
+
+def sample_map(population: Population, output: Path, settings: SampleSettings) -> Design:
+    """The design of a sample that was drawn; also printed, and written: points to `output`, the design beside it.
+
+    Args:
+        population: The class map and its zones.
+        output: GeoPackage to write; neither it nor its design may exist, since it may hold an interpreter's work.
+        settings: How large the sample is, and how it is dealt.
+
+    Raises:
+        ConfigError: The output cannot be written, or a setting does not fit the map.
+        RasterError: The map or the zones cannot be read, are no classes, or cover an unknown ground.
+        DatasetError: The points cannot be written.
+    """
+    _require_new(output)
+    strata = population.tally()
+    classes = class_names(population.map, {stratum.label for stratum in strata})
+    expected = _expectation(strata, classes, settings)
+    counts = _counts(population.map, strata, expected, settings)
+    drawn = draw(population, strata, counts, settings.seed)
+    grid = population.grid()
+    design = Design(
+        map=str(population.map),
+        map_sha256=sha256(population.map),
+        grid=grid,
+        settings={"zones": str(population.zones) if population.zones else None} | asdict(settings),
+        classes=classes,
+        strata=strata,
+        ids=np.arange(1, len(drawn.row) + 1),
+        stratum=drawn.stratum,
+        row=drawn.row,
+        column=drawn.column,
+        pixel_area_m2=PixelAreas(grid).at(drawn.row, drawn.column),
+    )
+    write_points(output, grid, drawn.row, drawn.column)
+    write_design(design, design_path(output))
+    _print(design, counts, expected_error(expected, counts), output)
+    return design
+
+
+def _require_new(output: Path) -> None:
+    if output.suffix.lower() != ".gpkg":
+        raise ConfigError(f"{output}: wanted a GeoPackage, a name that ends in .gpkg")
+    if not output.parent.is_dir():
+        raise ConfigError(f"{output}: its folder {output.parent} does not exist; make it or give another output")
+    for path in (output, design_path(output)):
+        if path.exists():
+            raise ConfigError(f"{path}: exists, and may hold an interpreter's work; delete it or give another output")
+
+
+def _expectation(strata: Sequence[StratumTally], classes: dict[int, str], settings: SampleSettings) -> Expectation:
+    guesses = settings.users_accuracy
+    if isinstance(guesses, dict):
+        mapped = {classes[stratum.label] for stratum in strata}
+        wrong = mapped ^ guesses.keys()
+        if wrong:
+            raise ConfigError(
+                f"users-accuracy is given for {', '.join(sorted(guesses))}; wanted one number, or one for each class "
+                f"of the map: {', '.join(sorted(mapped))}"
+            )
+        accuracy = [guesses[classes[stratum.label]] for stratum in strata]
+    else:
+        accuracy = [guesses] * len(strata)
+    areas = np.array([stratum.area_ha for stratum in strata])
+    return Expectation(areas / areas.sum(), np.array(accuracy), np.array([stratum.pixels for stratum in strata]))
+
+
+def _counts(
+    path: Path, strata: Sequence[StratumTally], expected: Expectation, settings: SampleSettings
+) -> NDArray[np.int64]:
+    if settings.points is not None:
+        return allocate(expected, settings.points, settings.allocation, settings.minimum)
+    errors = [] if settings.standard_error is None else [settings.standard_error]
+    if settings.area_error is not None:
+        errors.append(settings.area_error * _cropland_share(path, strata, expected))
+    return least_sample(expected, min(errors), settings.allocation, settings.minimum)
+
+
+def _cropland_share(path: Path, strata: Sequence[StratumTally], expected: Expectation) -> float:
+    labels = [stratum.label for stratum in strata]
+    if not {CROPLAND}.issubset(labels) or not LABEL_NAMES.keys() >= set(labels):
+        raise ConfigError(
+            f"area-error needs a map of cropland (1) and other (0), but {path} has the classes "
+            f"{', '.join(str(label) for label in sorted(set(labels)))}; use --standard-error or --points"
+        )
+    return float(expected.weights[np.array(labels) == CROPLAND].sum())
+
+
+def _print(design: Design, counts: NDArray[np.int64], error: float, output: Path) -> None:
+    total = sum(stratum.area_ha for stratum in design.strata)
+    rows = [
+        [stratum.name, f"{stratum.area_ha:,.1f}", f"{stratum.area_ha / total:.1%}", f"{stratum.pixels:,}", f"{count:,}"]
+        for stratum, count in zip(design.strata, counts.tolist(), strict=True)
+    ]
+    print(text_table(["stratum", "ha", "of the area", "pixels", "drawn"], rows))
+    print(f"\n{len(design.ids):,} points; expected standard error of the overall accuracy: {error:.4f}")
+    print(f"written: {output}, to be interpreted: fill its column 'reference' with {_wanted(design)}")
+    print(f"written: {design_path(output)}, which tells the mapped classes: keep it from the interpreters")
+
+
+def _wanted(design: Design) -> str:
+    return ", ".join(f"{label} ({name})" for label, name in design.classes.items())

@@ -1,0 +1,215 @@
+"""What a comparison found as JSON, with all that is needed to repeat it. A score that is undefined is null."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from seg import __version__
+from seg.evaluation.accuracy import Accuracy
+from seg.evaluation.bootstrap import CONFIDENCE
+from seg.evaluation.file_hash import sha256
+from seg.evaluation.pairs import Inputs, Pair, Pairing, is_vector
+from seg.evaluation.probability import (
+    average_precision,
+    expected_calibration_error,
+    precision_recall_curve,
+    reliability,
+)
+from seg.evaluation.scene import SceneAccuracy
+from seg.evaluation.tiles import as_confusion
+from seg.raster.atomic import complete_or_absent
+from seg.raster.grid import open_raster
+
+Json = dict[str, object]
+
+
+def write_json(accuracy: Accuracy, pairing: Pairing, inputs: Inputs, path: Path) -> None:
+    """Write files with their hashes, settings, counts and every score; the file is complete or absent.
+
+    Args:
+        accuracy: What was found.
+        pairing: Which files were compared, and which had no partner.
+        inputs: What the command line named.
+        path: The file.
+    """
+    content = json.dumps(as_json(accuracy, pairing, inputs), indent=2, ensure_ascii=False, allow_nan=False)
+    with complete_or_absent(path) as temporary:
+        temporary.write_text(content + "\n", encoding="utf-8")
+
+
+def as_json(accuracy: Accuracy, pairing: Pairing, inputs: Inputs) -> Json:
+    """The content of accuracy.json."""
+    counts = accuracy.counts
+    return {
+        "software": {"name": "cropland-seg", "version": __version__},
+        "settings": _settings(accuracy) | {"fold": inputs.fold},
+        "pairs": [_pair(pair) for pair in pairing.pairs],
+        "unmatched": {"predictions": pairing.lone_predictions, "references": pairing.lone_references},
+        "counts": asdict(counts),
+        "compared": counts.compared,
+        "unmapped": accuracy.unmapped,
+        "scores": _scores_with_intervals(accuracy),
+        "bootstrap": _bootstrap(accuracy),
+        "scenes": [_scene(scene) for scene in accuracy.scenes],
+        "strata": _strata(accuracy, inputs),
+        "boundary": _boundary(accuracy),
+        "objects": _objects(accuracy),
+        "curves": _curves(accuracy),
+        "worst": _worst(accuracy),
+    }
+
+
+def _settings(accuracy: Accuracy) -> Json:
+    """The options that change a number, automatic ones by what they came to."""
+    measures = accuracy.measures
+    settings = asdict(measures.settings) | {
+        "tolerances": list(measures.tolerances.values),
+        "block_size": measures.block_size,
+    }
+    del settings["window_size"]
+    return settings
+
+
+def _pair(pair: Pair) -> Json:
+    with open_raster(pair.prediction) as class_map:
+        tags = {key: value for key, value in sorted(class_map.tags().items()) if key.startswith("SEG_")}
+    return {
+        "name": pair.name,
+        "prediction": str(pair.prediction),
+        "reference": str(pair.reference),
+        "probability": _text(pair.probability),
+        "image": _text(pair.image),
+        "folds": _text(pair.within.path if pair.within else None),
+        "strata": _text(pair.strata.path if pair.strata else None),
+        "prediction_sha256": _hash(pair.prediction),
+        "reference_sha256": _hash(pair.reference),
+        "tags": tags,
+    }
+
+
+def _scores_with_intervals(accuracy: Accuracy) -> Json:
+    intervals = accuracy.bootstrap.intervals if accuracy.bootstrap else {}
+    scores: Json = {}
+    for name, value in accuracy.counts.scores().items():
+        low, high = intervals.get(name, (None, None))
+        scores[name] = {"value": value, "low": low, "high": high}
+    return scores
+
+
+def _bootstrap(accuracy: Accuracy) -> Json | None:
+    found = accuracy.bootstrap
+    if found is None:
+        return None
+    return {
+        "unit": found.unit,
+        "units": found.units,
+        "block_size": found.block_size,
+        "repetitions": found.repetitions,
+        "seed": found.seed,
+        "confidence": CONFIDENCE,
+    }
+
+
+def _scene(scene: SceneAccuracy) -> Json:
+    return {
+        "name": scene.pair.name,
+        "counts": asdict(scene.counts),
+        "compared": scene.counts.compared,
+        "unmapped": scene.unmapped,
+        "scores": scene.counts.scores(),
+    }
+
+
+def _strata(accuracy: Accuracy, inputs: Inputs) -> Json:
+    rows = []
+    for name, counts in accuracy.strata.items():
+        confusion = as_confusion(counts)
+        rows.append(
+            {
+                "name": name,
+                "counts": asdict(confusion),
+                "compared": confusion.compared,
+                "unmapped": int(counts[-1]),
+                "scores": confusion.scores(),
+            }
+        )
+    return {"by": inputs.stratum_attribute or _text(inputs.strata), "rows": rows}
+
+
+def _boundary(accuracy: Accuracy) -> list[Json]:
+    tolerances = accuracy.measures.tolerances
+    unit = "tolerance_m" if tolerances.metric else "tolerance_px"
+    return [
+        {
+            unit: value,
+            "precision": counts.precision,
+            "recall": counts.recall,
+            "f1": counts.f1,
+            "iou": counts.iou,
+            "mapped_pixels": counts.mapped,
+            "reference_pixels": counts.reference,
+        }
+        for value, counts in zip(tolerances.values, accuracy.boundary, strict=True)
+    ]
+
+
+def _objects(accuracy: Accuracy) -> Json:
+    parcels = accuracy.parcels
+    return {
+        "iou_threshold": accuracy.measures.settings.object_iou,
+        "source": _parcel_source(accuracy),
+        "reference": parcels.reference,
+        "mapped": parcels.mapped,
+        "matched": parcels.matched,
+        "overlapped": parcels.overlapped,
+        "precision": parcels.precision,
+        "recall": parcels.recall,
+        "f1": parcels.f1,
+        "over_segmentation": parcels.over_segmentation,
+        "under_segmentation": parcels.under_segmentation,
+    }
+
+
+def _parcel_source(accuracy: Accuracy) -> str:
+    """Where the reference's parcels come from: its polygons, or the connected components of its cropland."""
+    vectors = {is_vector(scene.pair.reference) for scene in accuracy.scenes}
+    return "both" if len(vectors) > 1 else "polygons" if True in vectors else "components"
+
+
+def _curves(accuracy: Accuracy) -> Json | None:
+    histogram = accuracy.histogram
+    if histogram is None or not histogram.any():
+        return None
+    bins = reliability(histogram)
+    return {
+        "scenes": sum(scene.histogram is not None for scene in accuracy.scenes),
+        "precision_recall": [asdict(point) for point in precision_recall_curve(histogram)],
+        "average_precision": average_precision(histogram),
+        "reliability": [asdict(one) for one in bins],
+        "expected_calibration_error": expected_calibration_error(bins),
+    }
+
+
+def _worst(accuracy: Accuracy) -> list[Json]:
+    return [
+        {
+            "scene": scene.pair.name,
+            "column": found.window.col_off,
+            "row": found.window.row_off,
+            "width": found.window.width,
+            "height": found.window.height,
+            "errors": found.errors,
+            "compared": found.counts.compared,
+            "iou": found.counts.iou,
+        }
+        for scene, found in accuracy.worst
+    ]
+
+
+def _hash(path: Path) -> str | None:
+    """None of what GDAL opens but is no plain file."""
+    return sha256(path) if path.is_file() else None
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)

@@ -1,0 +1,96 @@
+"""Confidence intervals of scores, from drawing scenes or blocks again: neighbouring pixels do not err independently."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from seg.evaluation.confusion import ConfusionCounts
+from seg.evaluation.settings import EvaluationSettings
+from seg.evaluation.tiles import KINDS, Counts, as_confusion
+
+CONFIDENCE = 0.95
+FEWEST_UNITS = 5
+"""With fewer, what is drawn is too often the same for an interval to mean anything."""
+
+ENOUGH_SCENES = 10
+"""Scenes are drawn where there are as many: they lie apart, so their errors are independent."""
+
+_DRAWS = 1 << 20
+"""Numbers drawn at a time, 8 MB."""
+
+Unit = Literal["scene", "block"]
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """The intervals of every score, and how they were found.
+
+    Attributes:
+        unit: What was drawn.
+        units: How many there are.
+        block_size: Side of a block in pixels; None for scenes.
+        repetitions: How often as many were drawn, with replacement.
+        seed: Of the random numbers.
+        intervals: Lowest and highest value by name of the score.
+    """
+
+    unit: Unit
+    units: int
+    block_size: int | None
+    repetitions: int
+    seed: int
+    intervals: dict[str, tuple[float, float]]
+
+
+def bootstrap(scenes: Counts, blocks: Counts, block_size: int, settings: EvaluationSettings) -> Bootstrap | None:
+    """The intervals of every score; None with too few units, or if none are wanted.
+
+    Args:
+        scenes: (N, 5) counts of each scene.
+        blocks: (M, 5) counts of the blocks of all scenes.
+        block_size: Side of a block in pixels.
+        settings: What is drawn, and how often.
+    """
+    by_scene = _compared(scenes)
+    wanted = settings.bootstrap_unit
+    unit: Unit = ("scene" if len(by_scene) >= ENOUGH_SCENES else "block") if wanted == "auto" else wanted
+    units = by_scene if unit == "scene" else _compared(blocks)
+    if not settings.bootstrap or len(units) < FEWEST_UNITS:
+        return None
+    intervals = score_intervals(units, settings.bootstrap, settings.seed)
+    size = block_size if unit == "block" else None
+    return Bootstrap(unit, len(units), size, settings.bootstrap, settings.seed, intervals)
+
+
+def score_intervals(units: Counts, repetitions: int, seed: int) -> dict[str, tuple[float, float]]:
+    """The percentile intervals of every score at CONFIDENCE; a score that no draw defines has none.
+
+    Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 13, https://doi.org/10.1201/9780429246593.
+
+    Args:
+        units: (N, 5) counts of what is drawn.
+        repetitions: How often N of them are drawn.
+        seed: Of the random numbers; the same gives the same intervals.
+    """
+    random = np.random.default_rng(seed)
+    found: dict[str, list[float]] = {name: [] for name in ConfusionCounts().scores()}
+    at_once = max(_DRAWS // len(units), 1)
+    for start in range(0, repetitions, at_once):
+        draws = random.multinomial(len(units), np.full(len(units), 1 / len(units)), min(at_once, repetitions - start))
+        for counts in draws @ units:
+            for name, value in as_confusion(counts).scores().items():
+                if value is not None:
+                    found[name].append(value)
+    tail = (1 - CONFIDENCE) / 2
+    return {name: _quantiles(values, tail) for name, values in found.items() if values}
+
+
+def _compared(units: Counts) -> Counts:
+    """The units in which some pixel was compared."""
+    return units[units[:, : KINDS - 1].any(axis=1)]
+
+
+def _quantiles(values: list[float], tail: float) -> tuple[float, float]:
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return float(low), float(high)

@@ -1,0 +1,172 @@
+"""Scores of boundaries: how much of the cropland's edge lies within a distance of where it should.
+
+Pixels without a label or without a mapped class are in no boundary, and neither is the raster's edge: where cropland
+ends there is unknown. Distances are between centres of pixels. With a margin around each window, the counts are those
+of the whole raster.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from seg.evaluation.confusion import ratio
+from seg.labels import CROPLAND, OTHER
+from seg.raster.chips import BoolMask, ByteMask
+
+_ROUNDING = 1e-9
+"""A distance that is the tolerance but for rounding is within it."""
+
+_FAR = np.int32(1 << 29)
+
+Core = tuple[slice, slice]
+
+
+@dataclass(frozen=True)
+class Reach:
+    """The pixels within a distance of one: for each row away from it, how many columns to both sides.
+
+    Attributes:
+        columns: (rows + 1,) columns to each side, in the row of the pixel itself, one row away, two away...
+    """
+
+    columns: tuple[int, ...]
+
+    @property
+    def margin(self) -> int:
+        """Pixels around a window that its counts depend on."""
+        # One more, since whether a pixel is on an edge depends on its neighbours.
+        return max(len(self.columns) - 1, *self.columns) + 1
+
+
+def reach(tolerance: float, pixel: tuple[float, float]) -> Reach:
+    """The pixels within a distance.
+
+    Args:
+        tolerance: The distance, at least 0.
+        pixel: Height and width of a pixel, in the same unit.
+    """
+    height, width = pixel
+    limit = tolerance * (1 + _ROUNDING)
+    rows = math.floor(limit / height)
+    return Reach(tuple(math.floor(math.sqrt(limit**2 - (row * height) ** 2) / width) for row in range(rows + 1)))
+
+
+@dataclass(frozen=True)
+class BoundaryCounts:
+    """Pixels at one tolerance, of which both scores are made; sums over windows and scenes stay exact.
+
+    Attributes:
+        mapped: Cropland pixels of the map that have a pixel of other beside them.
+        mapped_near: Those of them that lie within the tolerance of one of the reference.
+        reference: The same for the reference.
+        reference_near: Those of them that lie within the tolerance of one of the map.
+        shared: Pixels that are within the tolerance of other, and cropland, in both map and reference.
+        either: Pixels that are so in at least one of them.
+    """
+
+    mapped: int = 0
+    mapped_near: int = 0
+    reference: int = 0
+    reference_near: int = 0
+    shared: int = 0
+    either: int = 0
+
+    def __add__(self, more: "BoundaryCounts") -> "BoundaryCounts":
+        return BoundaryCounts(*(one + other for one, other in zip(astuple(self), astuple(more), strict=True)))
+
+    @property
+    def precision(self) -> float | None:
+        """Share of the mapped boundary that lies near the true one."""
+        return ratio(self.mapped_near, self.mapped)
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the true boundary that lies near the mapped one."""
+        return ratio(self.reference_near, self.reference)
+
+    @property
+    def f1(self) -> float | None:
+        """Harmonic mean of the two: the BF measure of Csurka et al. (2013), https://doi.org/10.5244/C.27.32."""
+        precision, recall = self.precision, self.recall
+        if precision is None and recall is None:
+            return None
+        if not precision or not recall:
+            return 0.0
+        return 2 * precision * recall / (precision + recall)
+
+    @property
+    def iou(self) -> float | None:
+        """Boundary IoU of Cheng et al. (2021), https://doi.org/10.1109/CVPR46437.2021.01508; distances Euclidean."""
+        return ratio(self.shared, self.either)
+
+
+def count_boundary(mapped: ByteMask, labels: ByteMask, core: Core, reaches: Sequence[Reach]) -> list[BoundaryCounts]:
+    """The counts of the core of a window at each tolerance.
+
+    Args:
+        mapped: (H, W) classes of the map: those of the core, and as many around it as `Reach.margin` says.
+        labels: (H, W) of the reference.
+        core: Rows and columns of the pixels that are counted.
+        reaches: The tolerances.
+    """
+    compared = (mapped <= CROPLAND) & (labels <= CROPLAND)
+    map_edge, map_to_edge, map_to_other = _distances(mapped, compared)
+    true_edge, true_to_edge, true_to_other = _distances(labels, compared)
+    map_crop, true_crop = compared & (mapped == CROPLAND), compared & (labels == CROPLAND)
+    counts = []
+    for distance in reaches:
+        map_band = map_crop & within(map_to_other, distance)
+        true_band = true_crop & within(true_to_other, distance)
+        found = (
+            map_edge,
+            map_edge & within(true_to_edge, distance),
+            true_edge,
+            true_edge & within(map_to_edge, distance),
+            map_band & true_band,
+            map_band | true_band,
+        )
+        counts.append(BoundaryCounts(*(int(np.count_nonzero(pixels[core])) for pixels in found)))
+    return counts
+
+
+def edge_pixels(inside: BoolMask, outside: BoolMask) -> BoolMask:
+    """The pixels inside that have one outside above, below, left or right of them, (H, W)."""
+    beside = np.zeros_like(outside)
+    beside[1:] |= outside[:-1]
+    beside[:-1] |= outside[1:]
+    beside[:, 1:] |= outside[:, :-1]
+    beside[:, :-1] |= outside[:, 1:]
+    return inside & beside
+
+
+def columns_to_nearest(inside: BoolMask) -> npt.NDArray[np.int32]:
+    """Columns to the nearest pixel inside in the same row, (H, W); farther than any where the row has none."""
+    columns = np.arange(inside.shape[1], dtype=np.int32)
+    before = np.maximum.accumulate(np.where(inside, columns, -_FAR), axis=1)
+    after = np.minimum.accumulate(np.where(inside, columns, 2 * _FAR)[:, ::-1], axis=1)[:, ::-1]
+    nearest: npt.NDArray[np.int32] = np.minimum(columns - before, after - columns)
+    return nearest
+
+
+def within(columns: npt.NDArray[np.int32], distance: Reach) -> BoolMask:
+    """Which pixels have one inside within a distance, (H, W).
+
+    Args:
+        columns: (H, W) as `columns_to_nearest` has them.
+        distance: How far.
+    """
+    found: BoolMask = columns <= distance.columns[0]
+    for row, beside in enumerate(distance.columns[1:], start=1):
+        found[row:] |= columns[:-row] <= beside
+        found[:-row] |= columns[row:] <= beside
+    return found
+
+
+def _distances(classes: ByteMask, compared: BoolMask) -> tuple[BoolMask, npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """The boundary of a class raster, and the columns to it and to its pixels of other."""
+    other = compared & (classes == OTHER)
+    edge = edge_pixels(compared & (classes == CROPLAND), other)
+    return edge, columns_to_nearest(edge), columns_to_nearest(other)

@@ -1,0 +1,1 @@
+"""What changed between two maps, and how far their probabilities support it."""

@@ -1,0 +1,204 @@
+"""Compare two maps window by window, and write what changed as rasters."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+
+from seg import __version__
+from seg.errors import ConfigError
+from seg.evaluation.area.population import CLASSES_TAG
+from seg.evaluation.change.classes import CHANGE_COLOURS, CHANGE_NAMES, PERCENT, change_classes, change_percent
+from seg.evaluation.pairs import PROBABILITY
+from seg.evaluation.progress import with_progress
+from seg.evaluation.reading import read_percent
+from seg.labels import IGNORE
+from seg.raster.areas import SQUARE_METRES_PER_HECTARE, PixelAreas
+from seg.raster.chips import ByteMask
+from seg.raster.classes import read_classes
+from seg.raster.cog import CogLayer, write_cog
+from seg.raster.grid import Grid, open_raster, read_grid, require_same_grid
+from seg.raster.windows import window_grid
+
+WINDOW_SIZE = 1024
+"""A multiple of the tiles that are written; about 60 MB for four rasters of bytes and the pixels' areas."""
+
+CLASSES = len(CHANGE_NAMES)
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Two maps of one place.
+
+    Attributes:
+        before: The earlier class map.
+        after: The later one.
+        probabilities: The probability map of each, in percent; None where they are not known.
+    """
+
+    before: Path
+    after: Path
+    probabilities: tuple[Path, Path] | None = None
+
+    def grid(self) -> Grid:
+        """Their common grid.
+
+        Raises:
+            RasterError: A file cannot be read, or they differ.
+        """
+        grid = read_grid(self.after)
+        for path in (self.before, *(self.probabilities or ())):
+            require_same_grid(read_grid(path), grid)
+        return grid
+
+
+@dataclass(frozen=True)
+class ChangeTally:
+    """What was counted, by class of change.
+
+    Attributes:
+        pixels: (4,) how many.
+        hectares: (4,) their ground area.
+        unsupported_ha: (4,) the part of it whose probability is not above the confidence; 0 without probabilities.
+    """
+
+    pixels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(CLASSES, dtype=np.int64))
+    hectares: NDArray[np.float64] = field(default_factory=lambda: np.zeros(CLASSES))
+    unsupported_ha: NDArray[np.float64] = field(default_factory=lambda: np.zeros(CLASSES))
+
+
+def find_maps(before: Path, after: Path, probabilities: tuple[Path | None, Path | None]) -> Maps:
+    """The maps with their probabilities: those given, or those beside the maps if both are there.
+
+    Args:
+        before: The earlier class map.
+        after: The later one.
+        probabilities: Probability maps; None for the one beside the map, its name ending in `_probability`.
+
+    Raises:
+        ConfigError: One probability map is given, and there is none for the other.
+    """
+    found = [
+        given or _if_there(path.with_name(path.stem + PROBABILITY + path.suffix))
+        for given, path in zip(probabilities, (before, after), strict=True)
+    ]
+    if found[0] is not None and found[1] is not None:
+        return Maps(before, after, (found[0], found[1]))
+    if any(probabilities):
+        one = 0 if found[0] is None else 1
+        raise ConfigError(
+            f"{(before, after)[one]}: has no probability map beside it, but one is given for the other map; give it "
+            f"with --{('before', 'after')[one]}-probability, or neither"
+        )
+    return Maps(before, after)
+
+
+def write_change_map(maps: Maps, output: Path) -> None:
+    """Write the classes of change as a COG with a colour table.
+
+    Args:
+        maps: What is compared.
+        output: The file to write.
+
+    Raises:
+        RasterError: A map cannot be read or lies on another grid, or the output cannot be written.
+    """
+    layer = CogLayer(
+        nodata=IGNORE,
+        description="change of cropland",
+        colours=CHANGE_COLOURS,
+        tags={
+            "SOFTWARE": f"cropland-seg {__version__}",
+            "UNITS": ", ".join(f"{value} {name}" for value, name in CHANGE_NAMES.items()),
+            CLASSES_TAG: json.dumps({str(value): name for value, name in CHANGE_NAMES.items()}),
+        },
+        resampling="NEAREST",
+    )
+    with _opened(maps) as reader:
+        parts = ((window, reader.classes(window)) for window in reader.windows("Comparing"))
+        write_cog(output, reader.grid, layer, parts)
+
+
+def write_probability_map(maps: Maps, output: Path) -> None:
+    """Write how probable each mapped change is as a COG: percent, 255 where nothing changed or none is known.
+
+    Args:
+        maps: What is compared, with probabilities.
+        output: The file to write.
+
+    Raises:
+        RasterError: A map cannot be read or lies on another grid, or the output cannot be written.
+    """
+    layer = CogLayer(
+        nodata=IGNORE,
+        description="probability of the mapped change",
+        scale=1 / PERCENT,
+        tags={"SOFTWARE": f"cropland-seg {__version__}"},
+    )
+    with _opened(maps) as reader:
+        parts = ((window, reader.percent(window, reader.classes(window))) for window in reader.windows("Probabilities"))
+        write_cog(output, reader.grid, layer, parts)
+
+
+def tally_change(maps: Maps, confidence: float) -> ChangeTally:
+    """Pixels and ground areas of each class of change.
+
+    Args:
+        maps: What is compared.
+        confidence: Above which probability a change is supported.
+
+    Raises:
+        RasterError: A map cannot be read or lies on another grid, or its ground areas are unknown.
+    """
+    tally = ChangeTally()
+    with _opened(maps) as reader:
+        areas = PixelAreas(reader.grid)
+        for window in reader.windows("Measuring"):
+            classes = reader.classes(window)
+            ground = areas.window(window).ravel() / SQUARE_METRES_PER_HECTARE
+            tally.pixels[:] += np.bincount(classes.ravel(), minlength=IGNORE + 1)[:CLASSES]
+            tally.hectares[:] += np.bincount(classes.ravel(), ground, IGNORE + 1)[:CLASSES]
+            if maps.probabilities:
+                percent = reader.percent(window, classes)
+                unsupported = ground * ((percent <= PERCENT * confidence) | (percent == IGNORE)).ravel()
+                tally.unsupported_ha[:] += np.bincount(classes.ravel(), unsupported, IGNORE + 1)[:CLASSES]
+    return tally
+
+
+@dataclass(frozen=True)
+class _Reader:
+    grid: Grid
+    before: DatasetReader
+    after: DatasetReader
+    probabilities: list[DatasetReader]
+
+    def windows(self, title: str) -> Iterator[Window]:
+        grid = self.grid
+        yield from with_progress(list(window_grid(grid.height, grid.width, WINDOW_SIZE, WINDOW_SIZE)), title)
+
+    def classes(self, window: Window) -> ByteMask:
+        return change_classes(read_classes(self.before, window), read_classes(self.after, window))
+
+    def percent(self, window: Window, classes: ByteMask) -> ByteMask:
+        (first, known), (second, also_known) = (read_percent(dataset, window) for dataset in self.probabilities)
+        return change_percent(classes, first, second, known & also_known)
+
+
+@contextmanager
+def _opened(maps: Maps) -> Iterator[_Reader]:
+    grid = maps.grid()
+    with ExitStack() as opened:
+        before, after, *probabilities = (
+            opened.enter_context(open_raster(path)) for path in (maps.before, maps.after, *(maps.probabilities or ()))
+        )
+        yield _Reader(grid, before, after, probabilities)
+
+
+def _if_there(path: Path) -> Path | None:
+    return path if path.is_file() else None

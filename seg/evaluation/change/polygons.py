@@ -1,0 +1,132 @@
+"""Gained and lost cropland as polygons in one GeoPackage, each with its area and how probable it is."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyogrio
+from pyogrio.errors import DataLayerError, DataSourceError
+from rasterio.windows import Window
+
+from seg.errors import RasterError
+from seg.evaluation.change.classes import CHANGE_NAMES, GAINED, LOST
+from seg.evaluation.change.settings import ChangeSettings
+from seg.labels import CROPLAND, IGNORE, OTHER
+from seg.raster.atomic import complete_or_absent
+from seg.raster.grid import open_raster
+from seg.raster.polygons.run import ParcelFile, write_parcels
+from seg.raster.polygons.settings import PolygonSettings
+from seg.raster.window_vrt import vrt_root
+
+LAYER = "change"
+DIRECTIONS = {GAINED: "gained", LOST: "lost"}
+
+_BATCH = 10_000
+
+
+@dataclass(frozen=True)
+class ChangePolygons:
+    """The polygons of one direction.
+
+    Attributes:
+        count: How many there are.
+        hectares: Their area.
+        unsupported: How many of them their probability does not support; None where it is not known.
+    """
+
+    count: int
+    hectares: float
+    unsupported: int | None
+
+
+def write_change_polygons(
+    change: Path, probability: Path | None, output: Path, settings: ChangeSettings
+) -> dict[str, ChangePolygons]:
+    """Write the polygons of both directions, and what there is of each, by "gained" and "lost".
+
+    Columns: id, change ("gained" or "lost"), area in hectares, perimeter in metres; with probabilities also
+    mean_probability, unsupported_share (of its pixels) and supported (whether the mean is above the confidence).
+
+    Args:
+        change: The change map, with a CRS.
+        probability: How probable each mapped change is, in percent; None where it is not known.
+        output: The GeoPackage to write, in place of an older one.
+        settings: Smallest area, and confidence.
+
+    Raises:
+        RasterError: A raster cannot be read, or the output cannot be written.
+    """
+    tracing = PolygonSettings(min_area=settings.min_area, probability=probability, uncertain=(0.0, settings.confidence))
+    found = {}
+    with tempfile.TemporaryDirectory(prefix=f".{output.name}.", suffix=".partial", dir=output.parent) as folder:
+        finished = Path(folder) / output.name
+        for value, direction in DIRECTIONS.items():
+            only = Path(folder) / f"{direction}.vrt"
+            _write_only(only, change, value)
+            traced = write_parcels(only, Path(folder) / f"{direction}.gpkg", tracing)
+            unsupported = _append(traced, direction, finished, settings.confidence, probability is not None)
+            found[direction] = ChangePolygons(traced.parcels, traced.hectares, unsupported)
+        with complete_or_absent(output) as temporary:
+            finished.replace(temporary)
+    return found
+
+
+def _write_only(path: Path, change: Path, value: int) -> None:
+    """A VRT in which one class of the change map is cropland and the others are not; it copies no pixel."""
+    with open_raster(change) as source:
+        root = vrt_root(source, Window(0, 0, source.width, source.height))
+    band = Xml.SubElement(root, "VRTRasterBand", dataType="Byte", band="1")
+    Xml.SubElement(band, "NoDataValue").text = str(IGNORE)
+    part = Xml.SubElement(band, "ComplexSource")
+    Xml.SubElement(part, "SourceFilename", relativeToVRT="0").text = str(change.absolute())
+    Xml.SubElement(part, "SourceBand").text = "1"
+    Xml.SubElement(part, "NODATA").text = str(IGNORE)
+    table = ",".join(f"{one}:{CROPLAND if one == value else OTHER}" for one in CHANGE_NAMES)
+    Xml.SubElement(part, "LUT").text = table
+    path.write_text(Xml.tostring(root, encoding="unicode"), encoding="utf-8")
+
+
+def _append(traced: ParcelFile, direction: str, output: Path, confidence: float, probable: bool) -> int | None:
+    """Add the polygons of one direction to the output, batch by batch; how many of them are unsupported."""
+    unsupported = 0
+
+    def rows(batches: Iterator[pa.RecordBatch], geometry: str) -> Iterator[pa.RecordBatch]:
+        nonlocal unsupported
+        for batch in batches:
+            columns = {"id": batch["id"], "change": pa.array([direction] * batch.num_rows)}
+            columns |= {name: batch[name] for name in ("area", "perimeter")}
+            if probable:
+                supported = pc.fill_null(pc.greater(batch["mean_probability"], confidence), False)
+                unsupported += batch.num_rows - (pc.sum(supported).as_py() or 0)
+                columns |= {
+                    "mean_probability": batch["mean_probability"],
+                    "unsupported_share": batch["uncertain_share"],
+                    "supported": supported,
+                }
+            yield pa.record_batch({"geometry": batch[geometry], **columns})
+
+    try:
+        with pyogrio.open_arrow(traced.path, use_pyarrow=True, batch_size=_BATCH) as (meta, reader):
+            batches = rows(iter(reader), meta["geometry_name"] or "wkb_geometry")
+            names = {"id": pa.string(), "change": pa.string(), "area": pa.float64(), "perimeter": pa.float64()}
+            if probable:
+                names |= {"mean_probability": pa.float64(), "unsupported_share": pa.float64(), "supported": pa.bool_()}
+            schema = pa.schema([pa.field("geometry", pa.binary()), *(pa.field(*field) for field in names.items())])
+            pyogrio.write_arrow(
+                pa.RecordBatchReader.from_batches(schema, (batch.cast(schema) for batch in batches)),
+                output,
+                layer=LAYER,
+                driver="GPKG",
+                geometry_name="geometry",
+                geometry_type="Polygon",
+                crs=meta["crs"],
+                append=output.exists(),
+            )
+    except (DataSourceError, DataLayerError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RasterError(f"{output.name}: cannot be written ({reason}); choose an output with space left") from error
+    return unsupported if probable else None

@@ -1,0 +1,114 @@
+"""What changed between two maps, as rasters, polygons and hectares: `scripts/evaluate.py change`."""
+
+import json
+from pathlib import Path
+
+from seg import __version__
+from seg.errors import ConfigError
+from seg.evaluation.change.classes import CHANGE_NAMES, GAINED, LOST
+from seg.evaluation.change.maps import (
+    ChangeTally,
+    Maps,
+    tally_change,
+    write_change_map,
+    write_probability_map,
+)
+from seg.evaluation.change.polygons import DIRECTIONS, ChangePolygons, write_change_polygons
+from seg.evaluation.change.settings import ChangeSettings
+from seg.evaluation.file_hash import sha256
+from seg.evaluation.output import make_output_folder, require_output_folder
+from seg.raster.atomic import complete_or_absent
+from seg.table import text_table
+
+CHANGE_MAP, PROBABILITY_MAP, POLYGONS, SUMMARY = (
+    "change.tif",
+    "change_probability.tif",
+    "change.gpkg",
+    "change.json",
+)
+
+RULE = (
+    "a change is supported where the probability that both maps are right is above the confidence: (1 - before) * "
+    "after for a gain, before * (1 - after) for a loss; this supposes calibrated probabilities and independent errors"
+)
+
+
+def measure_change(maps: Maps, output: Path, settings: ChangeSettings) -> dict[str, object]:
+    """What change.json holds; also printed, and written with the change map, its probabilities and polygons.
+
+    Args:
+        maps: The two maps, and their probabilities if they are known.
+        output: Folder for the files; made if its parent exists.
+        settings: Smallest polygon, and confidence.
+
+    Raises:
+        ConfigError: The folder cannot be made, or a map lies where a file is to be written.
+        RasterError: A map cannot be read, lies on another grid or covers an unknown ground, or a file cannot be
+            written.
+    """
+    require_output_folder(output)
+    _require_inputs_apart(maps, output)
+    tally = tally_change(maps, settings.confidence)
+    make_output_folder(output)
+    write_change_map(maps, output / CHANGE_MAP)
+    probability = output / PROBABILITY_MAP if maps.probabilities else None
+    if probability is not None:
+        write_probability_map(maps, probability)
+    else:
+        (output / PROBABILITY_MAP).unlink(missing_ok=True)  # that of an earlier run
+    polygons = write_change_polygons(output / CHANGE_MAP, probability, output / POLYGONS, settings)
+    content = _as_json(maps, settings, tally, polygons)
+    with complete_or_absent(output / SUMMARY) as temporary:
+        temporary.write_text(
+            json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+        )
+    _print(maps, settings, tally, polygons)
+    for path in (output / CHANGE_MAP, probability, output / POLYGONS, output / SUMMARY):
+        if path is not None:
+            print(f"written: {path}")
+    return content
+
+
+def _require_inputs_apart(maps: Maps, output: Path) -> None:
+    written = {(output / name).resolve() for name in (CHANGE_MAP, PROBABILITY_MAP, POLYGONS, SUMMARY)}
+    for path in (maps.before, maps.after, *(maps.probabilities or ())):
+        if path.resolve() in written:
+            raise ConfigError(f"{path}: would be replaced by the result; give another output than {output}")
+
+
+def _as_json(
+    maps: Maps, settings: ChangeSettings, tally: ChangeTally, polygons: dict[str, ChangePolygons]
+) -> dict[str, object]:
+    names = {value: name.replace(" ", "_") for value, name in CHANGE_NAMES.items()}
+    files = {"before": maps.before, "after": maps.after}
+    if maps.probabilities:
+        files |= dict(zip(("before_probability", "after_probability"), maps.probabilities, strict=True))
+    known = maps.probabilities is not None
+    return {
+        "software": {"name": "cropland-seg", "version": __version__},
+        "settings": {"min_area": settings.min_area, "confidence": settings.confidence},
+        "maps": {name: {"path": str(path), "sha256": sha256(path)} for name, path in files.items()},
+        "rule": RULE if known else None,
+        "pixels": {name: int(tally.pixels[value]) for value, name in names.items()},
+        "area_ha": {name: float(tally.hectares[value]) for value, name in names.items()},
+        "unsupported_ha": {names[v]: float(tally.unsupported_ha[v]) for v in DIRECTIONS} if known else None,
+        "net_change_ha": float(tally.hectares[GAINED] - tally.hectares[LOST]),
+        "polygons": {name: vars(found) for name, found in polygons.items()},
+    }
+
+
+def _print(maps: Maps, settings: ChangeSettings, tally: ChangeTally, polygons: dict[str, ChangePolygons]) -> None:
+    print(f"{maps.before} to {maps.after}\n")
+    rows = []
+    for value, name in CHANGE_NAMES.items():
+        found = polygons.get(DIRECTIONS.get(value, ""))
+        known = maps.probabilities is not None and value in DIRECTIONS
+        unsupported = f"{tally.unsupported_ha[value]:,.2f}" if known else "-"
+        rows.append([name, f"{tally.hectares[value]:,.2f}", unsupported, f"{found.count:,}" if found else "-"])
+    print(text_table(["", "ha", "unsupported ha", "polygons"], rows))
+    print(f"\nnet change of cropland: {tally.hectares[GAINED] - tally.hectares[LOST]:+,.2f} ha")
+    if maps.probabilities is None:
+        print("no probability maps: nothing is said of how far they support the change")
+    else:
+        print(f"confidence {settings.confidence:g}: {RULE}")
+    print(f"errors of both maps add up in these areas: to estimate them, draw a sample of {CHANGE_MAP}")

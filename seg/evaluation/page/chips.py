@@ -1,0 +1,87 @@
+"""Pictures of the windows with most wrong pixels: image, reference, prediction and errors."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from rasterio.windows import Window
+
+from seg.evaluation.page.colours import Colour, palettes
+from seg.evaluation.page.layers import Bytes, Limits, SceneReader, open_scene
+from seg.evaluation.page.tiles import webp
+from seg.evaluation.pairs import Pair
+from seg.evaluation.settings import EvaluationSettings
+
+CHIP_SIDE = 192
+CHIPS = 12
+
+
+@dataclass(frozen=True)
+class WorstChip:
+    """A window and its pictures.
+
+    Attributes:
+        found: What the comparison says of it: scene, place, errors, compared pixels and IoU.
+        width: Of the pictures, in pixels.
+        height: Alike.
+        pictures: Data URIs by layer; the image is missing where none was given.
+    """
+
+    found: Mapping[str, Any]
+    width: int
+    height: int
+    pictures: Mapping[str, str]
+
+
+def worst_chips(
+    found: Sequence[Mapping[str, Any]],
+    pairs: Sequence[Pair],
+    settings: EvaluationSettings,
+    limits: Mapping[str, Limits],
+) -> list[WorstChip]:
+    """The first CHIPS of the windows found, drawn at their own resolution up to CHIP_SIDE.
+
+    Args:
+        found: What `accuracy.json` lists as worst.
+        pairs: Where their pixels are.
+        settings: What their values mean.
+        limits: What the image of a scene is stretched between, so that chips have the colours of the map; scenes
+            that are missing here are stretched chip by chip.
+
+    Raises:
+        RasterError: A file cannot be read.
+    """
+    by_name = {pair.name: pair for pair in pairs}
+    drawn: dict[int, WorstChip] = {}
+    ranked = sorted(enumerate(found[:CHIPS]), key=lambda entry: entry[1]["scene"])
+    # Scene by scene: a reference of polygons is burnt anew whenever it is opened.
+    for name, windows in groupby(ranked, key=lambda entry: entry[1]["scene"]):
+        with open_scene(by_name[name], settings) as scene:
+            drawn |= {rank: _drawn(window, scene, limits.get(name)) for rank, window in windows}
+    return [drawn[rank] for rank in sorted(drawn)]
+
+
+def _drawn(found: Mapping[str, Any], scene: SceneReader, limits: Limits | None) -> WorstChip:
+    window = Window(found["column"], found["row"], found["width"], found["height"])
+    shrink = max(1.0, max(found["width"], found["height"]) / CHIP_SIDE)
+    height, width = max(1, round(found["height"] / shrink)), max(1, round(found["width"] / shrink))
+    layers = scene.read(window, (height, width), limits)
+    pictures = {} if layers.image is None else {"image": f"data:image/webp;base64,{webp(layers.image)}"}
+    tables = palettes()
+    for name in ("reference", "prediction", "errors"):
+        pictures[name] = f"data:image/png;base64,{indexed_png(layers.codes, tables[name])}"
+    return WorstChip(found, width, height, pictures)
+
+
+def indexed_png(codes: Bytes, palette: Sequence[Colour]) -> str:
+    """(H, W) codes with the colours of a palette, as PNG in base64."""
+    picture = Image.fromarray(codes).convert("P")
+    picture.putpalette(np.asarray(palette, np.uint8)[:, :3].ravel().tolist())
+    content = io.BytesIO()
+    picture.save(content, format="png", bits=4, transparency=bytes(colour[3] for colour in palette), optimize=True)
+    return base64.b64encode(content.getvalue()).decode("ascii")

@@ -1,0 +1,82 @@
+"""What the page shows, before it becomes HTML."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from seg.evaluation.page.chips import WorstChip
+from seg.evaluation.page.colours import palettes, probability_ramp
+from seg.evaluation.page.scenes import MapScene
+from seg.evaluation.page.tiles import TILE
+
+
+@dataclass(frozen=True)
+class PageContent:
+    """Everything that the page shows.
+
+    Attributes:
+        accuracy: What `accuracy.json` holds.
+        area: What `area.json` holds; None without an area estimate.
+        scenes: The scenes on the map.
+        chips: The windows with most errors.
+    """
+
+    accuracy: Mapping[str, Any]
+    area: Mapping[str, Any] | None
+    scenes: Sequence[MapScene]
+    chips: Sequence[WorstChip]
+
+    @property
+    def subject(self) -> str:
+        """What the page is of, for its title."""
+        names = [pair["name"] for pair in self.accuracy["pairs"]]
+        return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+    @property
+    def sections(self) -> list[str]:
+        """The parts of the page that there is something to show in, in their order."""
+        accuracy = self.accuracy
+        shown = {
+            "result": True,
+            "map": True,
+            "worst": self.chips,
+            "curves": accuracy["curves"],
+            "parcels": accuracy["boundary"] or accuracy["objects"],
+            "scenes": True,
+            "strata": self.has_strata,
+            "area": self.area,
+            "repeat": True,
+        }
+        return [name for name, there in shown.items() if there]
+
+    @property
+    def has_strata(self) -> bool:
+        """Whether scores were counted by stratum."""
+        return bool((self.accuracy["strata"] or {}).get("rows"))
+
+    @property
+    def area_bias(self) -> float | None:
+        """Mapped over true cropland among the compared pixels, less 1; None where there is no cropland."""
+        counts = self.accuracy["counts"]
+        true = counts["tp"] + counts["fn"]
+        return (counts["fp"] - counts["fn"]) / true if true else None
+
+    @property
+    def cropland_area(self) -> str:
+        """Where `area.json` holds the area of cropland."""
+        names = [row["name"] for row in (self.area or {"classes": []})["classes"]]
+        return f"area.classes.{names.index('cropland') if 'cropland' in names else 0}.area_ha"
+
+    def map_data(self, words: Mapping[str, str]) -> dict[str, object]:
+        """What the page's script reads: scenes, colours and the words that it writes."""
+        return {
+            "tile": TILE,
+            "scenes": [scene.as_json() for scene in self.scenes],
+            "palettes": palettes(),
+            "ramp": probability_ramp(),
+            "words": {key: text for key, text in words.items() if key.startswith("map.") or key in SPOKEN},
+        }
+
+
+SPOKEN = {"cropland", "other", "probability", "percent", "layer.prediction"}
+"""Words that the script writes, beside those of the map."""

@@ -1,0 +1,136 @@
+"""The page's template filled: HTML with its style, its script and its data in it."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import PurePath
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from seg.evaluation.page.charts import TICKS, place_x, place_y, precision_recall_curve, reliability_curve, spans
+from seg.evaluation.page.colours import AGREED, COMMISSION, OMISSION, UNMAPPED, css, probability_ramp
+from seg.evaluation.page.content import PageContent
+from seg.evaluation.page.figures import Figures
+from seg.evaluation.page.settings import Language
+from seg.evaluation.page.words import TAGS, Words, read_words
+from seg.labels import CROPLAND, LABEL_COLOURS, OTHER
+
+STYLES = ("page.css", "tables.css", "map.css")
+SCRIPTS = ("decode.js", "view.js", "tiles.js", "map.js", "controls.js", "page.js")
+"""Joined into one script in this order."""
+
+THRESHOLD_ROWS = 21
+
+
+def render_page(content: PageContent, language: Language) -> str:
+    """The page as HTML, complete in itself."""
+    words = read_words(language)
+    environment = Environment(
+        loader=PackageLoader("seg.evaluation.page", "static"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "ensure_ascii": False}
+    environment.globals.update(_tools(content, Words(words), words["percent"]))
+    environment.globals.update(_shown(content, words))
+    script = _scripts()
+    return environment.get_template("page.html.j2").render(
+        lang_tag=TAGS[language],
+        style=Markup(_joined(STYLES)),
+        colour_style=Markup(_colour_style()),
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+
+
+def _tools(content: PageContent, say: Words, percent_sign: str) -> dict[str, object]:
+    figures = Figures({"accuracy": content.accuracy, "area": content.area}, percent_sign)
+    return {
+        "at": figures.at,
+        "has": say.has,
+        "name_of": lambda path: PurePath(path).name,
+        "num": figures.num,
+        "say": say,
+        "score_name": lambda key: say(f"score.{key}") if say.has(f"score.{key}") else key,
+        "settings": _settings,
+        "text": figures.text,
+        "ticks": TICKS,
+        "x": place_x,
+        "y": place_y,
+    }
+
+
+def _shown(content: PageContent, words: Mapping[str, str]) -> dict[str, object]:
+    accuracy = content.accuracy
+    curves = accuracy["curves"] or {"precision_recall": [], "reliability": []}
+    scale_start, drawn_spans = spans(accuracy["scores"])
+    iou_start, iou_span = spans({"iou": accuracy["scores"]["iou"]})
+    return {
+        "accuracy": accuracy,
+        "area": content.area,
+        "area_bias": content.area_bias,
+        "chips": content.chips,
+        "cropland_area": content.cropland_area,
+        "has_strata": content.has_strata,
+        "hidden_scenes": len(content.scenes) < len(accuracy["pairs"]),
+        "iou_span": iou_span["iou"],
+        "iou_start": iou_start,
+        "image_note": _image_note(content, words),
+        "map_data": content.map_data(words),
+        "on_map": {scene.name for scene in content.scenes},
+        "pr": precision_recall_curve(curves["precision_recall"]),
+        "pr_step": max(1, (len(curves["precision_recall"]) - 1) // (THRESHOLD_ROWS - 1)),
+        "reliability": reliability_curve(curves["reliability"]),
+        "scale_start": scale_start,
+        "sections": content.sections,
+        "spans": drawn_spans,
+        "subject": content.subject,
+    }
+
+
+def _image_note(content: PageContent, words: Mapping[str, str]) -> str:
+    """The bands of the imagery, where all scenes show the same ones."""
+    bands = {tuple(scene.bands) for scene in content.scenes}
+    named = next(iter(bands)) if len(bands) == 1 else ()
+    return ", ".join(words["map.band"].format(band=band) if band.isdecimal() else band for band in named)
+
+
+def _settings(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Settings as text, those within others under the names that they have as options."""
+    found: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found |= _settings(value, f"{prefix}{key}.")
+        else:
+            found[prefix + key] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return found
+
+
+def _colour_style() -> str:
+    """The colours of the layers as variables, so that legend and map cannot differ."""
+    ramp = ", ".join(css(colour) for colour in probability_ramp()[::10])
+    named = {
+        "cropland": LABEL_COLOURS[CROPLAND],
+        "other": LABEL_COLOURS[OTHER],
+        "commission": COMMISSION,
+        "omission": OMISSION,
+        "unmapped": UNMAPPED,
+        "agreed": AGREED,
+    }
+    variables = "".join(f"--layer-{name}: {css(colour)}; " for name, colour in named.items())
+    return f":root {{ {variables}--layer-ramp: linear-gradient(to right, {ramp}); }}"
+
+
+def _scripts() -> str:
+    return f'"use strict";\n(() => {{\n{_joined(SCRIPTS)}}})();\n'
+
+
+def _joined(names: tuple[str, ...]) -> str:
+    folder = files("seg.evaluation.page").joinpath("static")
+    return "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)

@@ -1,0 +1,97 @@
+"""What the page's map shows: scenes as pyramids that share a number of bytes."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+
+from seg.evaluation.page.layers import Limits, open_scene
+from seg.evaluation.page.tiles import Level, encoded_within, shrunk
+from seg.evaluation.pairs import Pair
+from seg.evaluation.settings import EvaluationSettings
+from seg.raster.composite import display_bands
+from seg.raster.grid import Grid, crs_name, read_grid
+
+MAP_BYTES = 2_300_000
+"""Of all tiles together, so that the page stays below 3 MB beside its chips and tables."""
+
+MAP_SCENES = 60
+"""More would be thumbnails; the page shows those with the lowest IoU, which are worth a look."""
+
+READ_SIDE = 1536
+"""The longest side that is read: about what MAP_BYTES hold of one scene, in some 200 MB of memory."""
+
+
+@dataclass(frozen=True)
+class MapScene:
+    """A scene on the page's map.
+
+    Attributes:
+        name: Of the scene.
+        grid: Of its prediction.
+        levels: Its pyramid, finest first.
+        limits: What its image is stretched between.
+        bands: The bands shown as red, green and blue, or as grey, by description or number; empty without an image.
+    """
+
+    name: str
+    grid: Grid
+    levels: list[Level]
+    limits: Limits
+    bands: list[str]
+
+    def as_json(self) -> dict[str, object]:
+        """What the page's script reads."""
+        return {
+            "name": self.name,
+            "width": self.grid.width,
+            "height": self.grid.height,
+            "crs": None if self.grid.crs is None else crs_name(self.grid.crs),
+            "transform": list(self.grid.transform)[:6],
+            "pixel_size_m": self.grid.pixel_size_m,
+            "levels": [asdict(level) for level in self.levels],
+        }
+
+
+def map_scenes(scenes: Sequence[Pair], settings: EvaluationSettings, budget: int = MAP_BYTES) -> list[MapScene]:
+    """The scenes as the map shows them, in their order; smaller ones leave their share of the bytes to larger ones.
+
+    Args:
+        scenes: Their files.
+        settings: What their values mean.
+        budget: Characters that all tiles together may take.
+
+    Raises:
+        RasterError: A file cannot be read.
+    """
+    grids = {scene.name: read_grid(scene.prediction) for scene in scenes}
+    by_size = sorted(scenes, key=lambda scene: grids[scene.name].height * grids[scene.name].width)
+    shown: dict[str, MapScene] = {}
+    for left, scene in zip(range(len(by_size), 0, -1), by_size, strict=True):
+        shown[scene.name] = _map_scene(scene, settings, budget // left)
+        budget -= sum(level.size for level in shown[scene.name].levels)
+    return [shown[scene.name] for scene in scenes]
+
+
+def lowest_scenes(accuracy: Mapping[str, Any], scenes: Sequence[Pair]) -> list[Pair]:
+    """The MAP_SCENES scenes with the lowest IoU, in the order given; those whose IoU is undefined come last."""
+    iou = {row["name"]: row["scores"]["iou"] for row in accuracy["scenes"]}
+    ranked = sorted(scenes, key=lambda scene: math.inf if iou.get(scene.name) is None else iou[scene.name])
+    kept = {scene.name for scene in ranked[:MAP_SCENES]}
+    return [scene for scene in scenes if scene.name in kept]
+
+
+def _map_scene(pair: Pair, settings: EvaluationSettings, budget: int) -> MapScene:
+    with open_scene(pair, settings) as scene:
+        grid = scene.pair.grid
+        shape = shrunk((grid.height, grid.width), READ_SIDE / max(grid.height, grid.width))
+        layers = scene.read(Window(0, 0, grid.width, grid.height), shape)
+        bands = [] if scene.image is None else _band_names(scene.image)
+    return MapScene(pair.name, grid, encoded_within(layers, budget), layers.limits, bands)
+
+
+def _band_names(image: DatasetReader) -> list[str]:
+    return [image.descriptions[band - 1] or str(band) for band in display_bands(image)]

@@ -1,0 +1,60 @@
+// Where the map looks: a centre in pixels of the scene, and how many CSS pixels one of them takes.
+
+const LARGEST_SCALE = 48;
+
+/** The view that shows a rectangle of the scene whole. */
+function fitted(rectangle, size, margin = 1) {
+  const scale = Math.min(size.width / rectangle.width, size.height / rectangle.height) / margin;
+  return {
+    x: rectangle.x + rectangle.width / 2,
+    y: rectangle.y + rectangle.height / 2,
+    scale: Math.min(scale, LARGEST_SCALE),
+  };
+}
+
+/** A view that keeps its centre on the scene, and neither closer nor farther than is of use. */
+function bounded(view, scene, size) {
+  const whole = fitted({ x: 0, y: 0, width: scene.width, height: scene.height }, size).scale;
+  return {
+    x: Math.min(Math.max(view.x, 0), scene.width),
+    y: Math.min(Math.max(view.y, 0), scene.height),
+    scale: Math.min(Math.max(view.scale, whole / 2), Math.max(LARGEST_SCALE, whole)),
+  };
+}
+
+/** The view after moving by CSS pixels. */
+function moved(view, right, down) {
+  return { ...view, x: view.x + right / view.scale, y: view.y + down / view.scale };
+}
+
+/** The view after zooming about a point of the map, which stays where it is. */
+function zoomed(view, factor, point, size) {
+  const at = sceneAt(view, point, size);
+  const scale = view.scale * factor;
+  return { x: at.x - (point.x - size.width / 2) / scale, y: at.y - (point.y - size.height / 2) / scale, scale };
+}
+
+/** The place of the scene under a point of the map. */
+function sceneAt(view, point, size) {
+  return {
+    x: view.x + (point.x - size.width / 2) / view.scale,
+    y: view.y + (point.y - size.height / 2) / view.scale,
+  };
+}
+
+/** The level to draw: the coarsest whose pixels are still no larger than the screen's, or the finest. */
+function levelFor(scene, view, ratio) {
+  for (let i = scene.levels.length - 1; i > 0; i -= 1) {
+    if ((scene.width / scene.levels[i].width) * view.scale * ratio <= 1.2) return i;
+  }
+  return 0;
+}
+
+/** A round length for a scale bar and the CSS pixels that it takes, at most `room`. */
+function scaleBar(metresPerPixel, room) {
+  const longest = metresPerPixel * room;
+  const power = 10 ** Math.floor(Math.log10(longest));
+  const metres = [5, 2, 1].map((step) => step * power).find((length) => length <= longest);
+  const text = metres >= 1000 ? `${metres / 1000} km` : `${metres} m`;
+  return { text, width: metres / metresPerPixel };
+}

@@ -1,0 +1,165 @@
+"""Read what is compared, window by window: map, reference, fold, strata and probabilities of one scene."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+
+from seg.errors import RasterError
+from seg.evaluation.pairs import FoldSelection, Pair, is_vector
+from seg.evaluation.probability import PERCENTS
+from seg.evaluation.settings import EvaluationSettings
+from seg.labels import CROPLAND, IGNORE
+from seg.raster.burn import burn_window
+from seg.raster.chips import BoolMask, ByteMask, read_band
+from seg.raster.classes import read_classes
+from seg.raster.grid import Grid, open_raster, placed_on, read_grid, require_same_grid
+from seg.raster.label_layers import label_layers, open_labels
+from seg.raster.numbered import NumberedPolygons
+from seg.raster.parcels import read_parcels
+
+ReadLabels = Callable[[Window], ByteMask]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An open reference.
+
+    Attributes:
+        labels: Its classes.
+        parcels: Its parcels, where it is a vector file that tells them.
+    """
+
+    labels: ReadLabels
+    parcels: NumberedPolygons | None = None
+
+
+@dataclass(frozen=True)
+class PairReader:
+    """The open files of a pair.
+
+    Attributes:
+        grid: The map's.
+        mapped: Its classes.
+        labels: The reference's, IGNORE outside of the fold.
+        parcels: The reference's, where it is a vector file that tells them.
+        probability: The probability map, or None.
+    """
+
+    grid: Grid
+    mapped: ReadLabels
+    labels: ReadLabels
+    parcels: NumberedPolygons | None
+    probability: DatasetReader | None
+
+
+@contextmanager
+def open_pair(pair: Pair, settings: EvaluationSettings) -> Iterator[PairReader]:
+    """Open a map with what it is compared with.
+
+    Raises:
+        RasterError: A file cannot be read or lies on another grid.
+    """
+    grid = pair_grid(pair)
+    with ExitStack() as opened:
+        class_map = opened.enter_context(open_raster(pair.prediction))
+        reference = opened.enter_context(open_reference(pair.reference, grid, settings))
+        labels = reference.labels
+        if pair.within is not None:
+            folds = opened.enter_context(open_raster(pair.within.path))
+            labels = _within_fold(labels, folds, pair.within)
+        probability = opened.enter_context(open_raster(pair.probability)) if pair.probability else None
+        yield PairReader(grid, lambda window: read_classes(class_map, window), labels, reference.parcels, probability)
+
+
+def pair_grid(pair: Pair) -> Grid:
+    """The grid of a pair, after checking that all its rasters lie on it.
+
+    Raises:
+        RasterError: One does not, or cannot be read.
+    """
+    grid = read_grid(pair.prediction)
+    if not is_vector(pair.reference):
+        require_same_grid(grid, placed_on(read_grid(pair.reference), grid))
+    folds, strata = pair.within.path if pair.within else None, pair.strata.path if pair.strata else None
+    for path in (pair.probability, folds, strata, pair.image):
+        if path is not None and not is_vector(path):
+            require_same_grid(placed_on(read_grid(path), grid), grid)
+    return grid
+
+
+@contextmanager
+def open_reference(path: Path, grid: Grid, settings: EvaluationSettings) -> Iterator[Reference]:
+    """The labels and parcels of a reference, window by window.
+
+    Args:
+        path: A raster on the grid, or a vector file, which is burnt onto it.
+        grid: The map's.
+        settings: What values mean, and how polygons are burnt.
+
+    Raises:
+        RasterError: The file cannot be read, or its polygons cannot be placed.
+    """
+    if is_vector(path):
+        burning = settings.vector
+        parcels = read_parcels(open_labels(path, burning, "--vector."), grid, burning.ignore_buffer)
+        layers = label_layers(parcels, burning)
+        cropland = NumberedPolygons(parcels.polygons[parcels.labels == CROPLAND])
+        yield Reference(lambda window: burn_window(layers, window, burning.outside_label), cropland)
+        return
+    with open_raster(path) as dataset:
+        yield Reference(lambda window: read_classes(dataset, window, settings.labels))
+
+
+def in_fold(
+    folds: DatasetReader, fold: int, window: Window | None = None, shape: tuple[int, int] | None = None
+) -> NDArray[np.bool_]:
+    """Where an open fold raster holds a fold, (H, W).
+
+    Args:
+        folds: The raster; its first band holds the fold numbers.
+        fold: The number.
+        window: The whole raster by default.
+        shape: Height and width to read at.
+    """
+    numbers, valid = read_band(folds, 1, window, shape)
+    return np.asarray(valid & (numbers == fold))
+
+
+def read_percent(dataset: DatasetReader, window: Window) -> tuple[ByteMask, BoolMask]:
+    """The probabilities of a window in percent, (H, W) uint8, and where there are any.
+
+    Args:
+        dataset: Whole percents from 0 to 100, or floats from 0 to 1, which are rounded to them.
+        window: The pixels.
+
+    Raises:
+        RasterError: It holds something else.
+    """
+    values, valid = read_band(dataset, 1, window)
+    if values.dtype.kind == "f":
+        percent = np.rint(np.where(valid, values, 0) * 100)
+    else:
+        valid &= values != IGNORE
+        percent = np.where(valid, values, 0)
+    wrong = (percent < 0) | (percent >= PERCENTS)
+    if wrong.any():
+        raise RasterError(
+            f"{dataset.name}: holds {values[wrong][0]:g}, wanted probabilities: whole percents from 0 to 100, 255 or "
+            "nodata where there is none, or floats from 0 to 1; give another --probability"
+        )
+    return percent.astype(np.uint8), valid
+
+
+def _within_fold(labels: ReadLabels, folds: DatasetReader, within: FoldSelection) -> ReadLabels:
+    def read(window: Window) -> ByteMask:
+        found = labels(window)
+        found[~in_fold(folds, within.fold, window)] = IGNORE
+        return found
+
+    return read

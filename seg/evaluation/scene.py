@@ -1,0 +1,120 @@
+"""Compare one map with its reference, window by window, in memory that does not depend on their size."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+
+from seg.evaluation.boundary import BoundaryCounts, count_boundary
+from seg.evaluation.confusion import ConfusionCounts
+from seg.evaluation.pairs import Pair
+from seg.evaluation.parcels import ParcelCounts, ParcelOverlaps
+from seg.evaluation.probability import PERCENTS, Histogram, count_percents
+from seg.evaluation.reading import open_pair, read_percent
+from seg.evaluation.settings import EvaluationSettings
+from seg.evaluation.strata import StratumCounts, open_strata
+from seg.evaluation.tiles import Counts, TileCounts, as_confusion
+from seg.evaluation.tolerances import Tolerances
+from seg.raster.windows import plan_blocks
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What is measured of every scene.
+
+    Attributes:
+        settings: Of the command line.
+        tolerances: Distances at which boundaries are scored.
+        block_size: Side of a block that is drawn for intervals, in pixels.
+    """
+
+    settings: EvaluationSettings
+    tolerances: Tolerances
+    block_size: int
+
+    @property
+    def tile_size(self) -> int:
+        """Side of the tiles of which both blocks and listed windows are made."""
+        return min(self.block_size, self.settings.chip_size)
+
+
+@dataclass(frozen=True)
+class SceneAccuracy:
+    """What comparing a map with its reference found.
+
+    Attributes:
+        pair: The files.
+        tiles: Confusion counts by tile.
+        boundary: Counts at each tolerance.
+        parcels: What became of the parcels.
+        strata: Counts by name of the stratum, as `TileCounts` has them.
+        histogram: Pixels by label and percent; None without a probability map.
+    """
+
+    pair: Pair
+    tiles: TileCounts
+    boundary: list[BoundaryCounts]
+    parcels: ParcelCounts
+    strata: dict[str, Counts]
+    histogram: Histogram | None
+
+    @property
+    def counts(self) -> ConfusionCounts:
+        """Pixels by mapped and true class."""
+        return as_confusion(self.tiles.total)
+
+    @property
+    def unmapped(self) -> int:
+        """Labelled pixels to which the map gives no value.
+
+        They are in no score, so a map that leaves out what is hard would look better than it is: report this number
+        beside the scores.
+        """
+        return int(self.tiles.total[-1])
+
+
+def measure_scene(pair: Pair, measures: Measures, advance: Callable[[], None] = lambda: None) -> SceneAccuracy:
+    """Compare a map with its reference over pixels that have a value in both.
+
+    Args:
+        pair: The files; the grid is the map's.
+        measures: What is measured.
+        advance: Called after each window.
+
+    Raises:
+        RasterError: A file cannot be read, lies on another grid or holds other values.
+    """
+    settings = measures.settings
+    with ExitStack() as opened:
+        reader = opened.enter_context(open_pair(pair, settings))
+        grid, strata = reader.grid, None
+        if pair.strata is not None:
+            strata = opened.enter_context(open_strata(pair.strata, grid))
+        reaches = measures.tolerances.reaches(grid)
+        tiles = TileCounts(grid.height, grid.width, measures.tile_size)
+        boundary = [BoundaryCounts() for _ in reaches]
+        parcels = ParcelOverlaps(grid.width, reader.parcels)
+        by_stratum = StratumCounts(pair.strata.path if pair.strata else pair.reference)
+        histogram = np.zeros((2, PERCENTS), dtype=np.int64) if reader.probability else None
+        margin = max(reach.margin for reach in reaches)
+        for block in plan_blocks(grid.height, grid.width, settings.window_size, margin):
+            mapped, labels = reader.mapped(block.read), reader.labels(block.read)
+            found = count_boundary(mapped, labels, block.core_within_read, reaches)
+            boundary = [before + here for before, here in zip(boundary, found, strict=True)]
+            mapped, labels = mapped[block.core_within_read], labels[block.core_within_read]
+            tiles.add(block.core, mapped, labels)
+            parcels.add(block.core, mapped, labels)
+            if strata is not None:
+                by_stratum.add(strata, block.core, mapped, labels)
+            if histogram is not None and reader.probability is not None:
+                histogram += count_percents(*read_percent(reader.probability, block.core), labels)
+            advance()
+        return SceneAccuracy(
+            pair,
+            tiles,
+            boundary,
+            parcels.counts(settings.object_iou, settings.min_parcel),
+            by_stratum.counts,
+            histogram,
+        )

@@ -1,0 +1,87 @@
+"""How maps are compared with references: the options of the command line. Light, so that asking for help is quick."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from seg.errors import ConfigError
+from seg.raster.burn_settings import BurnSettings
+from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
+
+FEW_BLOCKS = 20
+SMALLEST_BLOCK = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSettings:
+    """How maps are compared with references.
+
+    Args:
+        labels: What the values of a raster reference mean.
+        vector: How a vector reference is burnt onto the map's grid.
+        tolerances: Distances in metres at which boundaries are scored, or in pixels where a map has no CRS; null for
+            one, two and four pixels.
+        object_iou: Intersection over union above which a mapped parcel matches one of the reference, 0.5 or more.
+        min_parcel: Pixels of the smallest parcel that counts, in map and reference alike: single wrong pixels are
+            parcels too.
+        bootstrap: How often scenes or blocks are drawn for the 95 % intervals; 0 for none.
+        bootstrap_unit: What is drawn; auto draws scenes where there are ten or more, blocks elsewhere.
+        block_size: Side of a block in pixels, wide against the distance over which errors are alike; auto is twice the
+            chip size, or less where that gives fewer than 20 blocks, but not below 64.
+        chip_size: Side of the windows in pixels that are listed where the map is worst.
+        worst: How many are listed.
+        seed: Of the draws.
+        window_size: Side of the windows that are read, in pixels; it changes memory and time, not the scores.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    labels: LabelMapping = PLAIN_LABELS
+    vector: BurnSettings = field(default_factory=BurnSettings)
+    tolerances: list[float] | None = None
+    object_iou: float = 0.5
+    min_parcel: int = 1
+    bootstrap: int = 1000
+    bootstrap_unit: Literal["auto", "scene", "block"] = "auto"
+    block_size: int | Literal["auto"] = "auto"
+    chip_size: int = 256
+    worst: int = 12
+    seed: int = 0
+    window_size: int = 1024
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        given = self.tolerances
+        _require(given is None or (len(given) > 0 and min(given) >= 0), "tolerances", given, "distances of 0 or more")
+        _require(0.5 <= self.object_iou < 1, "object-iou", self.object_iou, "0.5 or more, below 1")
+        for option in ("bootstrap", "worst", "seed"):
+            _require(getattr(self, option) >= 0, option, getattr(self, option), "0 or more")
+        _require(self.min_parcel >= 1, "min-parcel", self.min_parcel, "1 pixel or more")
+        for option in ("chip_size", "window_size"):
+            _require(getattr(self, option) >= 16, option, getattr(self, option), "16 pixels or more")
+        chip, block = self.chip_size, self.block_size
+        fits = block == "auto" or (block > 0 and max(chip, block) % min(chip, block) == 0)
+        _require(fits, "block-size", block, f"auto, or a multiple or a whole fraction of --chip-size, {chip}")
+
+    def fitting_block_size(self, sizes: Sequence[tuple[int, int]]) -> int:
+        """The side of a block in pixels.
+
+        Args:
+            sizes: Height and width of each scene.
+        """
+        if self.block_size != "auto":
+            return self.block_size
+        size = 2 * self.chip_size
+        while size % 2 == 0 and size // 2 >= SMALLEST_BLOCK and _blocks(sizes, size) < FEW_BLOCKS:
+            size //= 2
+        return size
+
+
+def _blocks(sizes: Sequence[tuple[int, int]], size: int) -> int:
+    return sum(-(-height // size) * -(-width // size) for height, width in sizes)
+
+
+def _require(met: bool, option: str, value: object, wanted: str) -> None:
+    if not met:
+        raise ConfigError(f"{option.replace('_', '-')} is {value}; wanted {wanted}")

@@ -1,0 +1,112 @@
+"""Confusion counts of the tiles of a scene: of them come the scene's, those of blocks, and the worst windows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from rasterio.windows import Window
+
+from seg.evaluation.confusion import ConfusionCounts, count_pixels
+from seg.labels import CROPLAND, IGNORE
+from seg.raster.chips import ByteMask
+
+Counts = npt.NDArray[np.int64]
+"""(..., 5) pixels: tp, fp, fn, tn, and labelled but without a mapped class."""
+
+KINDS = 5
+
+
+class TileCounts:
+    """Counts of square tiles of a scene, filled window by window; 40 bytes a tile, so next to nothing a pixel.
+
+    Args:
+        height: Rows of the scene.
+        width: Columns of the scene.
+        size: Side of a tile; those at the right and bottom edge are cut off.
+    """
+
+    def __init__(self, height: int, width: int, size: int) -> None:
+        self.height, self.width, self.size = height, width, size
+        self.counts: Counts = np.zeros((-(-height // size), -(-width // size), KINDS), dtype=np.int64)
+
+    def add(self, window: Window, mapped: ByteMask, labels: ByteMask) -> None:
+        """Count a window.
+
+        Args:
+            window: Any part of the scene.
+            mapped: (H, W) classes of the map.
+            labels: (H, W) of the reference.
+        """
+        for row, rows in _parts(window.row_off, window.height, self.size):
+            for column, columns in _parts(window.col_off, window.width, self.size):
+                classes, wanted = mapped[rows, columns], labels[rows, columns]
+                found = count_pixels(classes, wanted)
+                unmapped = np.count_nonzero((wanted <= CROPLAND) & (classes == IGNORE))
+                self.counts[row, column] += (found.tp, found.fp, found.fn, found.tn, unmapped)
+
+    def blocks(self, size: int) -> Counts:
+        """The counts of blocks, (rows, columns, 5).
+
+        Args:
+            size: Side of a block, a multiple of the tiles'.
+        """
+        step = size // self.size
+        rows, columns = (np.arange(0, count, step) for count in self.counts.shape[:2])
+        blocks: Counts = np.add.reduceat(np.add.reduceat(self.counts, rows, axis=0), columns, axis=1)
+        return blocks
+
+    @property
+    def total(self) -> Counts:
+        """The counts of the whole scene, (5,)."""
+        total: Counts = self.counts.sum(axis=(0, 1))
+        return total
+
+
+@dataclass(frozen=True)
+class WrongWindow:
+    """A window of a scene with wrong pixels.
+
+    Attributes:
+        window: The pixels.
+        counts: Their confusion counts.
+    """
+
+    window: Window
+    counts: ConfusionCounts
+
+    @property
+    def errors(self) -> int:
+        """Pixels that are mapped wrong."""
+        return self.counts.fp + self.counts.fn
+
+
+def worst_windows(tiles: TileCounts, size: int, number: int) -> list[WrongWindow]:
+    """The windows with most wrong pixels, those first; of equal ones the upper, then the left; none without an error.
+
+    Args:
+        tiles: Counts of a scene.
+        size: Side of a window, a multiple of the tiles'.
+        number: How many at most.
+    """
+    blocks = tiles.blocks(size)
+    errors = blocks[..., 1] + blocks[..., 2]
+    order = np.argsort(-errors, axis=None, kind="stable")[:number]
+    found = []
+    for row, column in zip(*np.unravel_index(order, errors.shape), strict=True):
+        if errors[row, column]:
+            top, left = int(row) * size, int(column) * size
+            window = Window(left, top, min(size, tiles.width - left), min(size, tiles.height - top))
+            found.append(WrongWindow(window, as_confusion(blocks[row, column])))
+    return found
+
+
+def as_confusion(counts: Counts) -> ConfusionCounts:
+    """The confusion counts among (5,) counts."""
+    return ConfusionCounts(*counts[:4].tolist())
+
+
+def _parts(start: int, length: int, size: int) -> Iterator[tuple[int, slice]]:
+    """The tiles that a range of rows or columns meets: the number of each, and its part of the range."""
+    for tile in range(start // size, (start + length - 1) // size + 1):
+        yield tile, slice(max(tile * size - start, 0), min((tile + 1) * size - start, length))

@@ -1,0 +1,146 @@
+"""The part of a scene that is mapped: polygons of a vector file, or a box."""
+
+import hashlib
+import math
+import re
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from rasterio.windows import Window
+
+from seg.errors import ConfigError, NoOverlapError
+from seg.labels import CROPLAND
+from seg.raster.burn import Layer
+from seg.raster.chips import BoolMask
+from seg.raster.grid import Grid, crs_name
+from seg.raster.touched import Polygons, on_lattice
+
+Sides = tuple[float, float, float, float]
+LAYER = "|layername="
+"""What stands between a file and one of its layers, as in QGIS."""
+
+
+@dataclass(frozen=True, eq=False)
+class Area:
+    """Which pixels of a scene are mapped: those whose centre lies in a polygon.
+
+    Attributes:
+        polygons: Simple polygons in pixels of the scene, x to the right and y down.
+    """
+
+    polygons: Polygons
+
+    def covers(self, window: Window) -> BoolMask:
+        """Which pixels of a window belong to the area, (H, W); the same whatever the window is."""
+        return self._layer.covers(window)
+
+    def meets(self, window: Window) -> bool:
+        """Whether any pixel of a window belongs to the area."""
+        frame = shapely.box(*_corners(window))
+        near = self.polygons[self._layer.tree.query(frame, predicate="intersects")]
+        if not len(near):
+            return False
+        # Drawing the pixels of each block would take minutes in a large scene; most lie within a polygon.
+        return bool(shapely.contains_properly(near, frame).any() or self.covers(window).any())
+
+    @cached_property
+    def bounds(self) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom of the area in whole pixels, which may lie outside the scene."""
+        left, top, right, bottom = shapely.total_bounds(self.polygons)
+        return math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)
+
+    @cached_property
+    def checksum(self) -> str:
+        """What tells this area from others on the same scene."""
+        return hashlib.sha256(b"".join(shapely.to_wkb(self.polygons, byte_order=1))).hexdigest()
+
+    @cached_property
+    def _layer(self) -> Layer:
+        return Layer(CROPLAND, self.polygons)
+
+
+def box_of(text: str) -> Sides | None:
+    """Left, bottom, right and top, if a text gives a box; None if it names a file.
+
+    Raises:
+        ConfigError: It has not four numbers, or the box is empty.
+    """
+    if not re.fullmatch(r"[\[(]?[-+\d.eE,\s]+[\])]?", text):
+        return None
+    try:
+        numbers = [float(number) for number in text.strip("[]() ").split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 4 or not (numbers[0] < numbers[2] and numbers[1] < numbers[3]):
+        raise ConfigError(
+            f"area is {text}; wanted a vector file, or minx,miny,maxx,maxy with minx < maxx and miny < maxy"
+        )
+    return numbers[0], numbers[1], numbers[2], numbers[3]
+
+
+@lru_cache(maxsize=1)
+def area_on(grid: Grid, text: str | None, crs: str | None) -> Area | None:
+    """The area on a scene; None for the whole scene.
+
+    Args:
+        grid: The scene.
+        text: A vector file, with `|layername=...` if it has several layers, or minx,miny,maxx,maxy; None for all.
+        crs: CRS of a box, where it is not the scene's; longitude comes before latitude.
+
+    Raises:
+        NoOverlapError: It has no pixel of the scene.
+        RasterError: The file cannot be read, or cannot be brought onto the scene.
+        ConfigError: The box or its CRS is none.
+    """
+    if text is None:
+        return None
+    box = box_of(text)
+    found = _of_file(text, grid) if box is None else _of_box(text, box, crs, grid)
+    area = Area(shapely.transform(found, on_lattice))
+    if not area.meets(Window(0, 0, grid.width, grid.height)):
+        raise NoOverlapError(
+            f"{grid.path}: has no pixel in the area {text}; its CRS is {crs_name(grid.crs)} and its sides are "
+            f"{','.join(f'{side:.10g}' for side in _sides(grid))}; wanted an area on the scene"
+        )
+    return area
+
+
+def _of_file(text: str, grid: Grid) -> Polygons:
+    # Imported here: reading vectors brings pandas, for which nobody else should wait.
+    from seg.raster.parcels import read_parcels
+    from seg.raster.vectors import VectorLabels
+
+    name, _, layer = text.partition(LAYER)
+    return read_parcels(VectorLabels(Path(name), layer or None), grid).polygons
+
+
+def _of_box(text: str, sides: Sides, crs: str | None, grid: Grid) -> Polygons:
+    if crs is None:
+        to_pixels = ~grid.transform
+        box = shapely.transform(shapely.box(*sides), lambda x, y: to_pixels @ (x, y), interleaved=False)
+        return np.array([box])
+    import pyproj
+
+    from seg.raster.parcels import GivenBox, place_box
+
+    try:
+        given = pyproj.CRS.from_user_input(crs)
+    except pyproj.exceptions.CRSError as error:
+        raise ConfigError(f"area-crs is {crs}, which is no CRS; wanted one such as EPSG:4326") from error
+    return place_box(GivenBox(f"area {text}", sides, given), grid)
+
+
+def _corners(window: Window) -> Sides:
+    return window.col_off, window.row_off, window.col_off + window.width, window.row_off + window.height
+
+
+def _sides(grid: Grid) -> npt.NDArray[np.float64]:
+    """Left, bottom, right and top of a scene in its CRS."""
+    frame = shapely.box(0, 0, grid.width, grid.height)
+    placed = shapely.transform(frame, lambda x, y: grid.transform @ (x, y), interleaved=False)
+    sides: npt.NDArray[np.float64] = shapely.bounds(placed)
+    return sides

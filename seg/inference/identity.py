@@ -1,0 +1,104 @@
+"""What a map depends on: kept with the finished blocks of a run, and told by the tags of its maps."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+from seg import __version__
+from seg.inference.area import area_on
+from seg.inference.ensemble import common_nodata, decision_threshold
+from seg.inference.plan import Plan, common_bands
+from seg.inference.predictor import Predictor
+from seg.inference.settings import PredictionSettings
+from seg.raster.grid import Grid
+from seg.raster.remote import address_of, is_remote
+from seg.raster.scene_version import scene_version
+
+MEASURED = ("auto", "measure")
+"""Halos that depend on the scene's pixels, so that they are kept when a run goes on."""
+
+RUN_TAG = "SEG_RUN"
+"""The tag of a map that tells the run which made it from all others."""
+
+_SHOWN = ("model", "temperature", "bias", "backend", "threshold", "block_size", "halo", "tta", "version")
+
+
+def completed(settings: PredictionSettings, predictor: Predictor) -> PredictionSettings:
+    """The settings with the models' own values where none was asked for."""
+    threshold = decision_threshold(predictor.packages) if settings.threshold is None else settings.threshold
+    nodata = common_nodata(predictor.members) if settings.nodata is None else settings.nodata
+    return replace(settings, threshold=threshold, nodata=nodata)
+
+
+def identity_of(plan: Plan, predictor: Predictor, settings: PredictionSettings) -> dict[str, object]:
+    """What the finished blocks depend on; a run that differs in any of it must not go on with them."""
+    return dependencies(plan.grid, predictor, settings) | {"block_size": plan.block_size, "halo": plan.halo}
+
+
+def dependencies(grid: Grid, predictor: Predictor, settings: PredictionSettings) -> dict[str, object]:
+    """All of that but the cuts, which may depend on it.
+
+    Raises:
+        NoOverlapError: The area has no pixel of the scene.
+        RasterError: The scene or the area cannot be read.
+        PackageError: The scene does not fit the model.
+    """
+    packages = predictor.packages
+    area = area_on(grid, settings.area, settings.area_crs)
+    return (
+        {
+            "version": __version__,
+            "scene": address_of(grid.path) if is_remote(grid.path) else str(grid.path.resolve()),
+            "scene_version": scene_version(grid.path),
+            "model": _of_each([package.weights_sha256 for package in packages]),
+            "temperature": _of_each([package.temperature for package in packages]),
+            "bias": _of_each([package.bias for package in packages]),
+            "backend": _of_each([member.backend.name for member in predictor.members]),
+            "bands": common_bands(predictor.members, grid, settings),
+            "tolerance": settings.tolerance if settings.halo in MEASURED else None,
+            "tta": asdict(predictor.augmentation),
+            "nodata": settings.nodata,
+            "threshold": settings.threshold,
+            "interior": settings.interior,
+            "on_unreadable": settings.on_unreadable,
+        }
+        | ({"uncertainty": True} if predictor.uncertainty else {})
+        | ({"area": area.checksum} if area else {})
+    )
+
+
+def map_tags(plan: Plan, predictor: Predictor, settings: PredictionSettings) -> dict[str, str]:
+    """What each map of a run says of it."""
+    identity = identity_of(plan, predictor, settings)
+    area = {} if settings.area is None else {"SEG_AREA": " ".join(filter(None, (settings.area, settings.area_crs)))}
+    return (
+        {"SOFTWARE": f"cropland-seg {__version__}", RUN_TAG: run_checksum(plan.grid, predictor, settings)}
+        | {f"SEG_{key.upper()}": _text(identity[key]) for key in _SHOWN}
+        | area
+    )
+
+
+def run_checksum(grid: Grid, predictor: Predictor, settings: PredictionSettings) -> str:
+    """A checksum of the scene, the model and all that was asked for, known before the scene is planned.
+
+    Args:
+        grid: The scene.
+        predictor: The model.
+        settings: Those completed with the model's own.
+
+    Raises:
+        SegError: As `dependencies` does.
+    """
+    asked = {"asked_block_size": settings.block_size, "asked_halo": settings.halo}
+    text = json.dumps(dependencies(grid, predictor, settings) | asked, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _of_each(values: Sequence[object]) -> object:
+    """What is so of each model: of one model the value itself."""
+    return list(values) if len(values) > 1 else values[0]
+
+
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,74 @@
+"""What a run that ends early says: what it keeps, and how to go on."""
+
+import re
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from seg.errors import RasterError
+from seg.inference.plan import Plan, counted
+from seg.raster.store import BlockStore
+
+OUT_OF_MEMORY = re.compile(
+    r"out.?of.?memory|bad.alloc|(can't|cannot|failed to|unable to) allocate|start new thread", re.IGNORECASE
+)
+"""How NumPy, GDAL, ONNX Runtime, PyTorch and Python say that there is no more memory; few raise a `MemoryError`."""
+
+
+@contextmanager
+def how_to_go_on(plan: Plan, store: BlockStore) -> Iterator[None]:
+    """Say what is kept, and what to do, where a run is interrupted or memory runs out.
+
+    Args:
+        plan: How the scene is cut.
+        store: Where finished blocks are.
+
+    Raises:
+        RasterError: Memory ran out.
+        KeyboardInterrupt: As it came, with a message.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(f"interrupted; {_kept(store)}repeat the command to go on") from interrupt
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        again = " --restart=true" if store.finished else ""
+        raise RasterError(
+            f"{plan.grid.path}: memory ran out at blocks of {plan.block_size} pixels with a halo of {plan.halo}; "
+            f"{_kept(store)}free memory and repeat the command, or take smaller blocks with "
+            f"--block-size={max(plan.block_size // 2, 1)}{again} or with a lower --memory{again}"
+        ) from error
+
+
+@contextmanager
+def interrupted_by_termination() -> Iterator[None]:
+    """Let SIGTERM, by which clusters end jobs, end a run as Ctrl-C does; outside of the main thread nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _kept(store: BlockStore) -> str:
+    return f"{counted(store.finished, 'finished block')} kept in {store.folder}: " if store.finished else ""
+
+
+def _is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error, or one that led to it, says that there is no more memory."""
+    while error is not None:
+        if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(f"{type(error).__name__} {error}"):
+            return True
+        error = error.__cause__
+    return False

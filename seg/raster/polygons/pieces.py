@@ -1,0 +1,93 @@
+"""Parts of parcels, as one block or several see them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seg.raster.polygons.corners import Corners, Integers, concatenated, summed
+from seg.raster.polygons.rings import Outlines, traced
+
+TALLIES = 3
+"""Numbers that are counted for a parcel: pixels with a probability, the sum of their percents, uncertain ones."""
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Parts of parcels, several of one parcel too.
+
+    Attributes:
+        corners: Their corners, on the lattice of the whole raster.
+        parcels: (P,) number of the parcel of each part.
+        units: (P,) number of the unit that this parcel belongs to: parcels that are finished together.
+        tallies: (P, TALLIES) what was counted in each part.
+    """
+
+    corners: Corners
+    parcels: Integers
+    units: Integers
+    tallies: Integers
+
+
+@dataclass(frozen=True)
+class WholeParcels:
+    """Whole parcels with their outlines.
+
+    Attributes:
+        outlines: One for each parcel.
+        units: (P,) their units.
+        tallies: (P, TALLIES) what was counted in them.
+    """
+
+    outlines: Outlines
+    units: Integers
+    tallies: Integers
+
+
+def joined(parts: list[Pieces]) -> WholeParcels:
+    """The parcels that parts make up; all parts of a parcel must be there."""
+    outlines = traced(summed(concatenated([part.corners for part in parts])))
+    place = np.searchsorted(outlines.numbers, np.concatenate([part.parcels for part in parts]))
+    units = np.zeros(len(outlines.numbers), dtype=np.int64)
+    units[place] = np.concatenate([part.units for part in parts])
+    tallies = np.zeros((len(outlines.numbers), TALLIES), dtype=np.int64)
+    np.add.at(tallies, place, np.concatenate([part.tallies for part in parts]))
+    return WholeParcels(outlines, units, tallies)
+
+
+def by_unit(pieces: Pieces) -> dict[int, Pieces]:
+    """The parts of each unit; they hold no memory of one another."""
+    unit_of_corner = pieces.units[np.searchsorted(pieces.parcels, pieces.corners.parcel)]
+    corner_order, order = (np.argsort(units, kind="stable") for units in (unit_of_corner, pieces.units))
+    found = np.unique(pieces.units)
+    corner_cuts, cuts = (_cuts(units, found) for units in (np.sort(unit_of_corner), np.sort(pieces.units)))
+    parts = {}
+    for unit, corners, rows in zip(found.tolist(), corner_cuts, cuts, strict=True):
+        chosen = order[rows]
+        parts[unit] = Pieces(
+            pieces.corners[corner_order[corners]], pieces.parcels[chosen], pieces.units[chosen], pieces.tallies[chosen]
+        )
+    return parts
+
+
+def _cuts(units: Integers, found: Integers) -> list[slice]:
+    starts, ends = (np.searchsorted(units, found, side) for side in ("left", "right"))
+    return [slice(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+
+
+def chosen(pieces: Pieces, units: NDArray[np.bool_]) -> Pieces:
+    """The parts whose unit is chosen.
+
+    Args:
+        pieces: Their parcels have small numbers, as those of one block.
+        units: Whether it is, by the unit's number.
+    """
+    kept = units[pieces.units]
+    by_parcel = np.zeros(int(pieces.parcels.max(initial=0)) + 1, dtype=bool)
+    by_parcel[pieces.parcels] = kept
+    return Pieces(
+        pieces.corners[by_parcel[pieces.corners.parcel]],
+        pieces.parcels[kept],
+        pieces.units[kept],
+        pieces.tallies[kept],
+    )

@@ -1,0 +1,146 @@
+"""Write parcels as GeoPackage, GeoParquet or GeoJSON, batch by batch."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pyogrio
+import shapely
+from pyogrio.errors import DataLayerError, DataSourceError
+from pyproj import CRS, Transformer
+
+from seg.errors import ConfigError, RasterError
+from seg.raster.areas import SQUARE_METRES_PER_HECTARE
+from seg.raster.grid import Grid
+from seg.raster.polygons.measure import Polygons, on_map
+from seg.raster.polygons.spool import SpooledParcels
+
+WGS84 = "EPSG:4326"
+FORMATS = {
+    ".gpkg": "GPKG",
+    ".parquet": "Parquet",
+    ".geoparquet": "Parquet",
+    ".geojson": "GeoJSON",
+    ".json": "GeoJSON",
+}
+"""Format by the end of the file's name."""
+
+
+def format_of(output: Path) -> str:
+    """The format that a file's name asks for.
+
+    Raises:
+        ConfigError: None that can be written.
+    """
+    if output.suffix.lower() not in FORMATS:
+        raise ConfigError(f"{output}: is of no known format by its name; wanted one that ends in {', '.join(FORMATS)}")
+    return FORMATS[output.suffix.lower()]
+
+
+class ParcelTable:
+    """Turns parcels on the pixel lattice into rows of a table, in the CRS of the output.
+
+    Args:
+        grid: The map's.
+        kind: Format of the output; GeoJSON is in longitude and latitude of WGS 84 (RFC 7946).
+        probability: Whether there are columns of it.
+    """
+
+    def __init__(self, grid: Grid, kind: str, probability: bool) -> None:
+        assert grid.crs is not None  # as GroundMeasure has checked
+        self._grid, self._probability = grid, probability
+        crs = CRS.from_wkt(grid.crs.to_wkt())
+        self.crs = CRS.from_user_input(WGS84) if kind == "GeoJSON" else crs
+        self._project = Transformer.from_crs(crs, self.crs, always_xy=True) if kind == "GeoJSON" else None
+        numbers = ["area", "perimeter"] + ["mean_probability", "uncertain_share"] * probability
+        # In the terms of GeoArrow, so that GDAL knows which column holds the geometry.
+        geometry = pa.field("geometry", pa.binary(), metadata={"ARROW:extension:name": "geoarrow.wkb"})
+        self.schema = pa.schema(
+            [pa.field("id", pa.string()), geometry, *(pa.field(name, pa.float64()) for name in numbers)]
+        )
+
+    def batch(self, parcels: SpooledParcels) -> pa.RecordBatch:
+        """The rows of some parcels: id, geometry, area in hectares, perimeter in metres, and what their pixels say."""
+        rows, columns = np.divmod(parcels.first_pixels, self._grid.width)
+        ids = [f"r{row}c{column}" for row, column in zip(rows.tolist(), columns.tolist(), strict=True)]
+        areas, perimeters = parcels.sizes.T
+        numbers = [areas / SQUARE_METRES_PER_HECTARE, perimeters]
+        arrays = [pa.array(ids), pa.array(shapely.to_wkb(self._placed(parcels.polygons)), pa.binary())]
+        if self._probability:
+            valid, percent, uncertain = parcels.tallies.T
+            with np.errstate(invalid="ignore"):
+                numbers += [percent / valid / 100, uncertain / valid]
+        arrays += [pa.array(values, pa.float64(), from_pandas=True) for values in numbers]
+        return pa.record_batch(arrays, schema=self.schema)
+
+    def _placed(self, polygons: Polygons) -> Polygons:
+        placed = shapely.transform(polygons, lambda lattice: on_map(self._grid, lattice))
+        if self._project is not None:
+            placed = shapely.transform(placed, self._project.transform, interleaved=False)
+        oriented: Polygons = shapely.orient_polygons(placed)
+        return oriented
+
+
+def write_table(output: Path, layer: str, table: ParcelTable, batches: Iterable[pa.RecordBatch]) -> None:
+    """Write the rows as they come.
+
+    Args:
+        output: The file, which must not exist yet; its name says the format.
+        layer: Name of the layer.
+        table: What the rows are.
+        batches: The rows.
+
+    Raises:
+        RasterError: They cannot be stored.
+    """
+    kind = format_of(output)
+    if kind == "Parquet":
+        _write_parquet(output, table, batches)
+        return
+    failures: list[BaseException] = []
+    reader = pa.RecordBatchReader.from_batches(table.schema, _watched(batches, failures))
+    options = {"RFC7946": "YES"} if kind == "GeoJSON" else {}
+    try:
+        pyogrio.write_arrow(
+            reader,
+            output,
+            layer=layer,
+            driver=kind,
+            geometry_name="geometry",
+            geometry_type="Polygon",
+            crs=table.crs.to_wkt(),
+            layer_options=options,
+        )
+    except (DataSourceError, DataLayerError, RuntimeError) as error:
+        if failures:  # pyogrio knows only that no row came
+            raise failures[0] from error
+        raise RasterError(
+            f"{output}: cannot be written ({' '.join(str(error).split())[:200]}); choose an output with space left"
+        ) from error
+
+
+def _watched(batches: Iterable[pa.RecordBatch], failures: list[BaseException]) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from batches
+    except BaseException as error:
+        failures.append(error)
+        raise
+
+
+def _write_parquet(output: Path, table: ParcelTable, batches: Iterable[pa.RecordBatch]) -> None:
+    """GeoParquet 1.1.0, https://geoparquet.org/releases/v1.1.0/."""
+    geometry = {
+        "encoding": "WKB",
+        "geometry_types": ["Polygon"],
+        "crs": table.crs.to_json_dict(),
+        "orientation": "counterclockwise",
+        "edges": "planar",
+    }
+    geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": geometry}}
+    plain = pa.schema([pa.field(field.name, field.type) for field in table.schema], {"geo": json.dumps(geo)})
+    with pq.ParquetWriter(output, plain, compression="zstd") as writer:
+        for batch in batches:
+            writer.write_batch(pa.record_batch(batch.columns, schema=plain))

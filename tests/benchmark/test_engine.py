@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import pytest
+import rasterio
+
+from seg.benchmark import engine
+from seg.benchmark.engine import forward_speed, peak_memory_mib, plain_copy, run_engine
+from seg.benchmark.packages import write_pointwise
+from seg.benchmark.scenes import write_scene
+from seg.inference.compute import ComputeSettings
+from seg.inference.settings import PredictionSettings
+
+COMPUTE = ComputeSettings(backend="onnx", threads=1)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("engine")
+    write_pointwise(folder / "model")
+    write_scene(folder / "scene.tif", folder / "mask.tif", 300)
+    return folder
+
+
+def test_a_run_says_how_the_scene_was_cut_and_leaves_the_maps(place: Path) -> None:
+    settings = PredictionSettings(block_size=128, halo=16)
+    run = run_engine(place / "model", place / "scene.tif", place / "map.tif", settings, COMPUTE)
+    assert (run.blocks, run.block_size, run.halo, run.shape) == (9, 128, 16, (160, 160))
+    assert run.redundancy == pytest.approx(((144 + 160 + 60) / 300) ** 2)
+    assert 0 < run.seconds < 60
+    assert 50 < run.peak_mib <= peak_memory_mib()
+    with rasterio.open(place / "map.tif") as dataset:
+        assert dataset.shape == (300, 300)
+
+
+def test_plain_copies_hold_what_the_maps_hold(place: Path) -> None:
+    maps = [place / "one.tif", place / "one_probability.tif"]
+    run_engine(place / "model", place / "scene.tif", maps[0], PredictionSettings(), COMPUTE)
+    assert plain_copy(place / "scene.tif", maps, place) > 0
+    for number, path in enumerate(maps):
+        with rasterio.open(path) as one, rasterio.open(place / f"copy_{number}.tif") as other:
+            assert (one.read() == other.read()).all()
+            assert one.profile["compress"] == other.profile["compress"]
+            assert other.overviews(1) == []
+
+
+def test_the_forward_pass_alone_is_timed(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "FORWARD_SECONDS", 0.0)
+    assert forward_speed(place / "model", (64, 96), PredictionSettings(), COMPUTE) > 0

@@ -1,0 +1,15 @@
+"""Compare one map with one reference, as the tests of several files do."""
+
+from pathlib import Path
+
+from seg.evaluation.accuracy import Accuracy, measure_accuracy
+from seg.evaluation.pairs import FoldSelection, Pair
+from seg.evaluation.settings import EvaluationSettings
+
+
+def compare(
+    prediction: Path, reference: Path, within: FoldSelection | None = None, window_size: int = 2048, **options: object
+) -> Accuracy:
+    """The accuracy of one map; `options` are settings."""
+    pair = Pair(prediction.stem, prediction, reference, within=within)
+    return measure_accuracy([pair], EvaluationSettings(window_size=window_size, **options))

@@ -1,0 +1,35 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from report_samples import AREA
+from seg.errors import ConfigError
+from seg.evaluation.page.documents import read_area_estimate
+
+
+def test_area_estimate_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "area.json"
+    path.write_text(json.dumps(AREA), encoding="utf-8")
+    assert read_area_estimate(path) == AREA
+    assert read_area_estimate(None) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot be read (No such file or directory)"),
+        ("{", "is no JSON"),
+        ("[]", "has no classes, confidence"),
+        (json.dumps({**AREA, "classes": 0} | {"samples": 1}).replace('"strata"', '"layers"'), "has no strata;"),
+    ],
+)
+def test_wrong_area_estimate_is_one_line(tmp_path: Path, content: str | None, reason: str) -> None:
+    path = tmp_path / "area.json"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        read_area_estimate(path)
+    assert str(caught.value).startswith(f"{path}: {reason}")
+    assert "wanted the area.json" in str(caught.value)
+    assert "\n" not in str(caught.value)

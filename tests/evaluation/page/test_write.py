@@ -1,0 +1,138 @@
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rasterio import Affine
+
+from report_samples import AREA, HOSTILE, Report, write_raster
+from seg.evaluation.evaluate import evaluate
+from seg.evaluation.page.settings import PageSettings
+from seg.evaluation.pairs import Inputs
+from seg.evaluation.settings import EvaluationSettings
+
+VOID = {"br", "col", "hr", "img", "input", "link", "meta"}
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and the text of scripts; complains where tags do not nest."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: dict[str, str] = {}
+        self.texts: list[str] = []
+        self.open: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> closes another at {self.getpos()}"
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data.strip())
+        if self.open and self.open[-1] == "script":
+            attributes = self.tags[-1][1]
+            self.scripts[attributes.get("id") or "main"] = data
+
+    def values(self, *attributes: str) -> list[str]:
+        return [value or "" for _, own in self.tags for name, value in own.items() if name in attributes]
+
+
+@pytest.fixture(scope="module")
+def page(report: Report) -> Page:
+    return Page(report.html)
+
+
+def test_tags_nest_and_ids_are_unique(page: Page, report_zh: Report) -> None:
+    for parsed in (page, Page(report_zh.html)):
+        assert parsed.open == []
+        ids = parsed.values("id")
+        assert len(ids) == len(set(ids))
+        named = {one for value in parsed.values("aria-labelledby", "aria-describedby", "for") for one in value.split()}
+        assert named <= set(ids)
+        assert {link[1:] for link in parsed.values("href") if link.startswith("#")} <= set(ids)
+
+
+def test_page_refers_to_nothing_outside_of_itself(page: Page, report: Report) -> None:
+    assert all(link.startswith(("data:", "#")) for link in page.values("src", "href", "srcset", "action", "poster"))
+    assert "@import" not in report.html
+    assert not re.search(r"url\(", report.html)
+    policy = next(own["content"] for tag, own in page.tags if own.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None
+    assert "default-src 'none'" in policy
+
+
+def test_documents_in_the_page_equal_the_files(page: Page, report: Report) -> None:
+    assert json.loads(page.scripts["accuracy"]) == report.accuracy
+    assert json.loads(page.scripts["area-estimate"]) == AREA
+
+
+def test_file_names_do_not_become_markup(page: Page, report: Report) -> None:
+    assert HOSTILE in [pair["name"] for pair in report.accuracy["pairs"]]
+    assert "a<b>" not in report.html
+    assert HOSTILE in [option["name"] for option in json.loads(page.scripts["map-data"])["scenes"]]
+    assert page.texts.count(HOSTILE) == 3  # in the list of scenes, their table and their files
+
+
+def test_page_keeps_within_its_size(report: Report) -> None:
+    assert (report.folder / "index.html").stat().st_size < 3_000_000
+
+
+def test_every_number_names_its_place_and_holds_its_value(page: Page, report: Report) -> None:
+    documents: Any = {"accuracy": report.accuracy, "area": AREA}
+    shown = [own for tag, own in page.tags if tag == "data"]
+    for own in shown:
+        found = documents
+        for key in (own["data-path"] or "").split("."):
+            found = found[int(key)] if isinstance(found, list) else found[key]
+        assert float(own["value"] or "") == found, own["data-path"]
+    assert len(shown) > 100
+
+
+def test_same_comparison_gives_the_same_bytes(report: Report, write_report: Any) -> None:  # noqa: ANN401
+    assert write_report("en", AREA).html == report.html
+
+
+def test_controls_have_names(page: Page) -> None:
+    labelled = {own["for"] for tag, own in page.tags if tag == "label" and own.get("for")}
+    for tag, own in page.tags:
+        if tag in {"select", "input"} and own.get("id") in {"scene", "opacity"}:
+            assert own["id"] in labelled
+        if tag == "img":
+            assert own["alt"]
+
+
+def test_chinese_page_says_its_language(report_zh: Report) -> None:
+    assert '<html lang="zh-Hans">' in report_zh.html
+    for term in ("交并比", "用户精度", "生产者精度", "总体精度", "可靠性图", "混淆矩阵", "置信区间"):
+        assert term in report_zh.html
+
+
+def test_page_without_an_area_estimate_has_no_section_for_it(report_zh: Report) -> None:
+    assert 'id="area"' not in report_zh.html
+    assert "#area" not in report_zh.html
+
+
+def test_bare_comparison_has_a_page(tmp_path: Path) -> None:
+    """Nothing mapped, nothing true, no image, no probability, no georeference: scores are undefined."""
+    for name in ("map", "mask"):
+        write_raster(tmp_path / f"{name}.tif", np.zeros((20, 30), np.uint8), crs=None, transform=Affine.identity())
+    inputs = Inputs(tmp_path / "map.tif", tmp_path / "mask.tif")
+    evaluate(inputs, tmp_path / "report", EvaluationSettings(bootstrap=0), PageSettings(lang="zh"))
+    page = Page((tmp_path / "report" / "index.html").read_text(encoding="utf-8"))
+    assert json.loads(page.scripts["accuracy"])["scores"]["iou"]["value"] is None
+    undefined = [own.get("data-path") for _, own in page.tags if own.get("class") == "missing"]
+    assert "accuracy.scores.iou.value" in undefined
+    assert {"curves", "strata", "area"}.isdisjoint(page.values("id"))

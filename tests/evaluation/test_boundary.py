@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from seg.evaluation.boundary import BoundaryCounts, count_boundary, reach
+from seg.labels import CROPLAND, IGNORE, OTHER
+from seg.raster.windows import plan_blocks
+
+classes = st.sampled_from([OTHER, CROPLAND, IGNORE])
+shapes = st.tuples(st.integers(1, 14), st.integers(1, 14))
+rasters = shapes.flatmap(lambda shape: st.tuples(*[hnp.arrays(np.uint8, shape, elements=classes)] * 2))
+tolerances = st.sampled_from([0, 0.9, 1, 1.5, 2, np.sqrt(5), 4, 30])
+pixels = st.sampled_from([(1.0, 1.0), (1.0, 0.7), (0.6, 1.1)])
+
+Pixel = tuple[float, float]
+
+
+def by_hand(mapped: np.ndarray, labels: np.ndarray, tolerance: float, pixel: Pixel) -> BoundaryCounts:
+    """The definition, pixel against pixel."""
+    compared = (mapped != IGNORE) & (labels != IGNORE)
+
+    def near(places: np.ndarray, targets: np.ndarray) -> set[tuple[int, int]]:
+        found = set()
+        for place in places.tolist():
+            if any(np.hypot(*((target - place) * pixel)) <= tolerance + 1e-6 for target in targets):
+                found.add(tuple(place))
+        return found
+
+    def parts(raster: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        cropland, other = (np.argwhere(compared & (raster == label)) for label in (CROPLAND, OTHER))
+        edge = [place for place in cropland if any(np.abs(target - place).sum() == 1 for target in other)]
+        return cropland, other, np.array(edge).reshape(-1, 2)
+
+    map_crop, map_other, map_edge = parts(mapped)
+    true_crop, true_other, true_edge = parts(labels)
+    bands = near(map_crop, map_other), near(true_crop, true_other)
+    return BoundaryCounts(
+        len(map_edge),
+        len(near(map_edge, true_edge)),
+        len(true_edge),
+        len(near(true_edge, map_edge)),
+        len(bands[0] & bands[1]),
+        len(bands[0] | bands[1]),
+    )
+
+
+def whole(mapped: np.ndarray, labels: np.ndarray, tolerance: float, pixel: Pixel = (1.0, 1.0)) -> BoundaryCounts:
+    everything = slice(0, mapped.shape[0]), slice(0, mapped.shape[1])
+    return count_boundary(mapped, labels, everything, [reach(tolerance, pixel)])[0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(rasters, tolerances, pixels)
+def test_counts_are_those_of_the_definition(
+    pair: tuple[np.ndarray, np.ndarray], tolerance: float, pixel: Pixel
+) -> None:
+    assert whole(*pair, tolerance, pixel) == by_hand(*pair, tolerance, pixel)
+
+
+@settings(max_examples=100, deadline=None)
+@given(rasters, tolerances, pixels, st.integers(1, 15))
+def test_counts_of_windows_add_up_to_the_whole(
+    pair: tuple[np.ndarray, np.ndarray], tolerance: float, pixel: Pixel, size: int
+) -> None:
+    mapped, labels = pair
+    distance = reach(tolerance, pixel)
+    total = BoundaryCounts()
+    for block in plan_blocks(*mapped.shape, size, distance.margin):
+        place = block.read.toslices()
+        total += count_boundary(mapped[place], labels[place], block.core_within_read, [distance])[0]
+    assert total == whole(mapped, labels, tolerance, pixel)
+
+
+def square(shift: int) -> np.ndarray:
+    pixels = np.zeros((20, 20), dtype=np.uint8)
+    pixels[5:15, 5 + shift : 15 + shift] = CROPLAND
+    return pixels
+
+
+@pytest.mark.parametrize(("tolerance", "f1"), [(0, 0.5), (1, 1.0), (2, 1.0)])
+def test_parcel_that_is_a_pixel_off_is_right_within_a_pixel(tolerance: float, f1: float) -> None:
+    counts = whole(square(1), square(0), tolerance)
+    assert counts.f1 == pytest.approx(f1, abs=0.01)
+
+
+def test_boundary_iou_of_a_parcel_that_is_a_pixel_off() -> None:
+    # Rings one pixel wide of 36 pixels each, which share all of two sides but an end.
+    counts = whole(square(1), square(0), 1)
+    assert (counts.shared, counts.either) == (18, 54)
+    assert counts.iou == pytest.approx(1 / 3)
+
+
+def test_edge_of_the_raster_is_no_boundary() -> None:
+    everywhere = np.full((5, 5), CROPLAND, dtype=np.uint8)
+    counts = whole(everywhere, everywhere, 2)
+    assert counts == BoundaryCounts()
+    assert (counts.precision, counts.recall, counts.f1, counts.iou) == (None, None, None, None)
+
+
+def test_boundary_that_is_in_one_of_the_two_alone_scores_zero() -> None:
+    counts = whole(square(0), np.zeros((20, 20), dtype=np.uint8), 3)
+    assert (counts.precision, counts.recall, counts.f1, counts.iou) == (0, None, 0, 0)

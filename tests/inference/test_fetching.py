@@ -1,0 +1,139 @@
+import http
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import rasterio.shutil
+
+from range_server import RangeServer, range_server
+from seg.errors import RasterError
+from seg.inference.fetching import reading_order
+from seg.inference.plan import Plan, plan_scene
+from seg.inference.predictor import Predictor
+from seg.inference.scene import predict_scene
+from seg.inference.settings import PredictionSettings
+from seg.raster.grid import read_grid
+from seg.raster.store import partial_folder
+
+MakeScene = Callable[..., Path]
+MakePredictor = Callable[..., Predictor]
+
+CUT = PredictionSettings(block_size=96, halo=24)
+
+
+def silent(plan: Plan, done: int) -> None:
+    """Report nothing."""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RangeServer]:
+    with range_server(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def scene(make_scene: MakeScene, tmp_path: Path) -> Path:
+    """A Cloud Optimized GeoTIFF with overviews and 49 tiles, about 3 MB."""
+    plain, path = make_scene(850, 850, "plain.tif"), tmp_path / "scene.tif"
+    rasterio.shutil.copy(plain, path, driver="COG", blocksize=128, compress="deflate")
+    return path
+
+
+def bytes_of_tiles(path: Path, rows: range, columns: range) -> int:
+    """What the tiles of full resolution take in the file."""
+    names = [f"BLOCK_SIZE_{column}_{row}" for row in rows for column in columns]
+    with rasterio.open(path) as dataset:
+        return sum(int(dataset.get_tag_item(name, "TIFF", bidx=1)) for name in names)
+
+
+def test_a_scene_on_a_server_is_fetched_once(
+    scene: Path, server: RangeServer, make_predictor: MakePredictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GDAL_CACHEMAX", "64")
+    there = predict_scene(Path(f"{server.url}/scene.tif"), tmp_path / "there.tif", make_predictor(), CUT, silent)
+    assert server.sent <= 1.2 * bytes_of_tiles(scene, range(7), range(7))
+    here = predict_scene(scene, tmp_path / "here.tif", make_predictor(), CUT, silent)
+    for remote, local in ((there.classes, here.classes), (there.probability, here.probability)):
+        with rasterio.open(remote) as first, rasterio.open(local) as second:
+            np.testing.assert_array_equal(first.read(), second.read())
+
+
+def test_without_the_cache_halos_would_be_fetched_again(
+    scene: Path, server: RangeServer, make_predictor: MakePredictor, tmp_path: Path
+) -> None:
+    with rasterio.Env(GDAL_CACHEMAX=2**20), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GDAL_CACHEMAX", "1")  # the user's own, which is kept
+        predict_scene(Path(f"{server.url}/scene.tif"), tmp_path / "map.tif", make_predictor(), CUT, silent)
+    assert server.sent > 1.5 * bytes_of_tiles(scene, range(7), range(7))
+
+
+def test_of_an_area_only_its_tiles_are_fetched(
+    scene: Path, server: RangeServer, make_predictor: MakePredictor, tmp_path: Path
+) -> None:
+    # Rows and columns 400 to 560 lie in one block of 192, which reads 360 to 600 with its halo: tiles 2 to 4.
+    area = f"{500_000 + 4000},{5_400_000 - 5600},{500_000 + 5600},{5_400_000 - 4000}"
+    settings = PredictionSettings(block_size=192, halo=24, area=area)
+    predict_scene(Path(f"{server.url}/scene.tif"), tmp_path / "map.tif", make_predictor(), settings, silent)
+    assert server.sent <= 1.2 * bytes_of_tiles(scene, range(2, 5), range(2, 5))
+
+
+def test_a_run_goes_on_with_the_scene_on_the_server_unless_that_was_replaced(
+    scene: Path, server: RangeServer, make_predictor: MakePredictor, make_scene: MakeScene, tmp_path: Path
+) -> None:
+    def stop(plan: Plan, done: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    address, output = Path(f"{server.url}/scene.tif?sig=1"), tmp_path / "map.tif"
+    with pytest.raises(KeyboardInterrupt):
+        predict_scene(address, output, make_predictor(), CUT, stop)
+    assert len(list(partial_folder(output).glob("*.npy"))) == 3
+    begun: list[int] = []
+
+    def stop_again(plan: Plan, done: int) -> None:
+        begun.append(done)
+        stop(plan, done)
+
+    with pytest.raises(KeyboardInterrupt):
+        predict_scene(Path(f"{server.url}/scene.tif?sig=2"), output, make_predictor(), CUT, stop_again)
+    assert begun == [3]
+    rasterio.shutil.copy(make_scene(850, 850, "o.tif", nodata=7), scene, driver="COG", blocksize=256, compress="lzw")
+    with pytest.raises(RasterError, match="another scene version"):
+        predict_scene(Path(f"{server.url}/scene.tif?sig=3"), output, make_predictor(), CUT, silent)
+
+
+@pytest.mark.parametrize(("kind", "after"), [("address", 12), ("address", 15), ("mosaic", 2), ("mosaic", 4)])
+def test_a_server_that_fails_in_between_ends_the_run(
+    scene: Path, server: RangeServer, make_predictor: MakePredictor, kind: str, after: int
+) -> None:
+    address, output = Path(f"{server.url}/scene.tif"), scene.with_name("map.tif")
+    if kind == "mosaic":
+        address = scene.with_name("mosaic.vrt")
+        rasterio.shutil.copy(f"/vsicurl/{server.url}/scene.tif", address, driver="VRT")
+    server.behave(status=http.HTTPStatus.BAD_GATEWAY, after=after)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GDAL_HTTP_MAX_RETRY", "0")
+        patch.setenv("GDAL_NUM_THREADS", "ALL_CPUS")
+        with pytest.raises(RasterError, match=r"pixels at row .* cannot be read"):
+            predict_scene(address, output, make_predictor(), CUT, silent)
+    assert not output.exists()
+
+
+def test_a_scene_wider_than_the_cache_is_read_in_strips(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
+    grid = replace(read_grid(make_scene(600, 1000)), path=Path("https://host/scene.tif"))
+    plan = plan_scene(grid, make_predictor(), PredictionSettings(block_size=64, halo=16))
+    assert plan.cache > 0
+    assert list(reading_order(plan)) == list(plan.blocks)
+    column = (64 + 32 + 1024) * 512 * (3 * 2 + 1)
+    narrow = list(reading_order(replace(plan, cache=6 * column)))
+    assert sorted(narrow, key=lambda block: (block.row, block.column)) == list(plan.blocks)
+    assert [block.column for block in narrow[:8]] == [0, 1, 2, 3, 0, 1, 2, 3]
+
+
+def test_of_a_file_nothing_changes(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
+    plan = plan_scene(read_grid(make_scene(600, 1000)), make_predictor(), CUT)
+    assert plan.cache == 0
+    assert reading_order(plan) is plan.blocks

@@ -1,0 +1,109 @@
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from forked_runs import UNLIMITED, Ended, ForkedRuns, Limits, forked_runs
+from seg.raster.store import partial_folder
+
+MakeScene = Callable[..., Path]
+
+SIDE, BLOCK = 1100, 256
+BLOCK_BYTES = 2 * BLOCK * BLOCK
+MAP_BYTES = 9 * 512 * 512
+"""Of a map before it is compressed, in tiles; its overviews come to 5 more."""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkedRuns]:
+    with forked_runs(tmp_path_factory.mktemp("runs")) as started:
+        yield started
+
+
+@pytest.fixture
+def predict(runs: ForkedRuns, onnx_package: Path, make_scene: MakeScene) -> Callable[..., Ended]:
+    """`predict(output, limits)`: one run over a scene, under limits."""
+    scene = make_scene(SIDE, SIDE)
+    options = [f"--model={onnx_package}", f"--input={scene}", "--threads=1", f"--block-size={BLOCK}", "--halo=16"]
+
+    def run(output: Path, limits: Limits = UNLIMITED) -> Ended:
+        output.parent.mkdir(exist_ok=True)
+        return runs.run([*options, f"--output={output}"], limits=limits)
+
+    return run
+
+
+def maps_in(folder: Path) -> dict[str, bytes]:
+    """All that is in a folder, each file by its name."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def last_line(ended: Ended) -> str:
+    return ended.output.strip().splitlines()[-1]
+
+
+def test_a_disk_that_fills_up_at_any_moment_leaves_no_map_and_loses_no_block(
+    predict: Callable[..., Ended], tmp_path: Path
+) -> None:
+    whole = tmp_path / "whole" / "map.tif"
+    assert predict(whole).status == 0
+    refused = 0
+    for limit in (300, BLOCK_BYTES // 2, MAP_BYTES // 2, MAP_BYTES + 50_000, 5 * MAP_BYTES // 4, 2 * MAP_BYTES):
+        output = tmp_path / str(limit) / "map.tif"
+        ended = predict(output, Limits(file_bytes=limit))
+        if ended.status != 0:
+            refused += 1
+            assert ended.status == 2, ended.output
+            assert str(output.parent) in last_line(ended)
+            assert "space" in last_line(ended)
+            assert "Traceback" not in ended.output
+            kept = list(partial_folder(output).glob("*.npy"))
+            assert len(kept) == (0 if limit < BLOCK_BYTES else 25)
+            assert [path.name for path in output.parent.iterdir()] == ["map.tif.partial"]
+            assert predict(output).status == 0
+        assert maps_in(output.parent) == maps_in(whole.parent)
+    assert refused == 5  # at the settings, a block, the map, its first overview and its second; the last has room
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """`small_disk(size)`: the folder of a file system of so many bytes, which another call enlarges."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def mounted(size: int) -> Path:
+        options = f"{'remount,' if folder.is_mount() else ''}size={size}"
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", folder], capture_output=True, check=False)
+        if done.returncode:
+            pytest.skip(f"no file system can be mounted here: {done.stderr.decode().strip()}")
+        return folder
+
+    if os.name != "posix" or os.geteuid() != 0:
+        pytest.skip("only root may mount a small file system")
+    yield mounted
+    if folder.is_mount():
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize("megabytes", [1, 4, 7])
+def test_a_small_disk_that_is_full_keeps_the_finished_blocks(
+    predict: Callable[..., Ended], small_disk: Callable[[int], Path], tmp_path: Path, megabytes: int
+) -> None:
+    assert predict(tmp_path / "whole" / "map.tif").status == 0
+    whole = maps_in(tmp_path / "whole")
+    output = small_disk(megabytes * 1_000_000) / "maps" / "map.tif"
+    ended = predict(output)
+    assert ended.status == 2, ended.output
+    assert str(output.parent) in last_line(ended)
+    assert "space" in last_line(ended)
+    # One of the two maps may have found room.
+    assert all(path.read_bytes() == whole[path.name] for path in output.parent.glob("*.tif"))
+    kept = len(list(partial_folder(output).glob("*.npy")))
+    assert kept > 5
+    small_disk(40_000_000)
+    again = predict(output)
+    assert again.status == 0, again.output
+    assert f"{kept} blocks done already" in again.output
+    assert maps_in(output.parent) == whole

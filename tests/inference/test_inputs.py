@@ -1,0 +1,134 @@
+from pathlib import Path
+
+import pytest
+
+from seg.errors import ConfigError, RasterError
+from seg.inference.inputs import Inputs, Job, jobs_of, named_scenes
+from seg.inference.layers import MapLayers
+
+PLAIN = MapLayers(0.5, uncertainty=False)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    scenes = tmp_path / "scenes"
+    for name in ("b.tif", "a.VRT", "c.tif.aux.xml", "notes.md", "deep/d.tif"):
+        (scenes / name).parent.mkdir(parents=True, exist_ok=True)
+        (scenes / name).touch()
+    return scenes
+
+
+def names(inputs: Inputs) -> list[str]:
+    assert inputs.several
+    return [scene.name for scene in inputs.scenes]
+
+
+def test_one_scene_is_itself(folder: Path) -> None:
+    assert named_scenes([folder / "b.tif"]) == Inputs([folder / "b.tif"], several=False)
+    assert named_scenes([folder / "missing.tif"]) == Inputs([folder / "missing.tif"], several=False)
+
+
+def test_an_address_is_one_scene_whatever_its_characters() -> None:
+    address = Path("https://host/list.txt?x=[1]*")
+    assert named_scenes([address]) == Inputs([address], several=False)
+
+
+def test_a_folder_is_its_rasters_in_order(folder: Path) -> None:
+    assert names(named_scenes([folder])) == ["a.VRT", "b.tif"]
+
+
+@pytest.mark.parametrize(("pattern", "found"), [("*.tif", ["b.tif"]), ("**/*.tif", ["b.tif", "d.tif"])])
+def test_a_pattern_is_the_files_that_match(folder: Path, pattern: str, found: list[str]) -> None:
+    assert names(named_scenes([folder / pattern])) == found
+
+
+def test_a_pattern_starts_at_the_working_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert named_scenes([Path("*.tif")]).scenes == [Path("b.tif")]
+    assert named_scenes([Path("../scenes/b*")]).scenes == [Path("../scenes/b.tif")]
+
+
+def test_a_file_with_the_characters_of_a_pattern_is_a_scene(folder: Path) -> None:
+    (folder / "e[1].tif").touch()
+    assert named_scenes([folder / "e[1].tif"]) == Inputs([folder / "e[1].tif"], several=False)
+
+
+def test_a_list_names_a_scene_a_line_from_its_folder(folder: Path) -> None:
+    listed = folder / "list.txt"
+    listed.write_text("\ufeff# scenes\n\n  b.tif \nhttps://host/x.tif\n/data/y.tif\n../z z.tif\n", encoding="utf-8")
+    wanted = [folder / "b.tif", Path("https://host/x.tif"), Path("/data/y.tif"), folder / "../z z.tif"]
+    assert named_scenes([listed]) == Inputs(wanted, several=True)
+
+
+def test_several_names_are_joined(folder: Path) -> None:
+    assert names(named_scenes([folder / "b.tif", folder / "deep"])) == ["b.tif", "d.tif"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("empty", "holds no scene"), ("*.jp2", "no file has such a name"), ("none.txt", "lists no scene")],
+)
+def test_a_name_that_stands_for_nothing_is_refused(folder: Path, name: str, said: str) -> None:
+    (folder / "empty").mkdir()
+    (folder / "none.txt").write_text("# nothing\n")
+    with pytest.raises(RasterError, match=said):
+        named_scenes([folder / name])
+
+
+def test_a_list_that_is_no_text_is_refused(folder: Path) -> None:
+    (folder / "list.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RasterError, match="not readable as a list"):
+        named_scenes([folder / "list.txt"])
+
+
+def test_each_map_gets_the_stem_of_its_scene(tmp_path: Path) -> None:
+    inputs = Inputs([Path("in/a.vrt"), Path("https://host/b.tif?x=1")], several=True)
+    output = tmp_path / "maps"
+    assert jobs_of(inputs, output, PLAIN) == [
+        Job(Path("in/a.vrt"), output / "a.tif"),
+        Job(Path("https://host/b.tif?x=1"), output / "b.tif"),
+    ]
+    assert output.is_dir()
+
+
+def test_one_scene_is_mapped_to_a_file_or_into_a_folder(tmp_path: Path) -> None:
+    inputs = Inputs([Path("in/a.vrt")], several=False)
+    assert jobs_of(inputs, tmp_path / "map.tif", PLAIN)[0].output == tmp_path / "map.tif"
+    assert jobs_of(inputs, tmp_path, PLAIN)[0].output == tmp_path / "a.tif"
+
+
+@pytest.mark.parametrize(
+    ("scenes", "uncertainty", "collide"),
+    [
+        (["x/a.tif", "y/a.tif"], False, True),
+        (["x/a.tif", "y/A.vrt"], False, True),
+        (["a.tif", "a_probability.tif"], False, True),
+        (["a.tif", "a_uncertainty.tif"], True, True),
+        (["a.tif", "a_uncertainty.tif"], False, False),
+        (["a.tif", "ab.tif"], True, False),
+    ],
+)
+def test_two_scenes_of_one_map_are_refused_before_anything_is_made(
+    tmp_path: Path, scenes: list[str], uncertainty: bool, collide: bool
+) -> None:
+    inputs, layers = Inputs([Path(scene) for scene in scenes], several=True), MapLayers(0.5, uncertainty)
+    if not collide:
+        assert len(jobs_of(inputs, tmp_path / "maps", layers)) == 2
+        return
+    with pytest.raises(ConfigError, match=r"would be mapped to .* as .* is"):
+        jobs_of(inputs, tmp_path / "maps", layers)
+    assert not (tmp_path / "maps").exists()
+
+
+def test_maps_beside_their_scenes_are_refused(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"b\.tif: is a scene"):
+        jobs_of(named_scenes([folder]), folder, PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("output", "said"), [("map.tif", "is a file"), ("file", "is a file"), ("none/maps", "does not exist")]
+)
+def test_many_scenes_want_a_folder(tmp_path: Path, output: str, said: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=said):
+        jobs_of(Inputs([Path("a.tif")], several=True), tmp_path / output, PLAIN)

@@ -1,0 +1,123 @@
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from forked_runs import ForkedRuns, Kill, forked_runs
+from script_loading import SCRIPTS
+from seg.raster.store import BlockStore, partial_folder
+
+MakeScene = Callable[..., Path]
+
+KILLS, ASSEMBLY_KILLS, PROCESS_KILLS = 40, 12, 3
+BLOCK = 64
+
+
+class Campaign:
+    """A scene that is predicted again and again, what its maps must be, and what is checked after each kill."""
+
+    def __init__(self, runs: ForkedRuns, model: Path, scene: Path) -> None:
+        self.runs, self.output = runs, scene.parent / "maps" / "map.tif"
+        self.output.parent.mkdir()
+        self.probability = self.output.with_name("map_probability.tif")
+        self.words = [f"--model={model}", f"--input={scene}", f"--output={self.output}", "--threads=1"]
+        self.words += [f"--block-size={BLOCK}", "--halo=16"]
+        ended = runs.run(self.words, Kill(np.inf))
+        assert ended.status == 0, ended.output
+        self.seconds = ended.seconds
+        self.whole = {path: path.read_bytes() for path in (self.output, self.probability)}
+        self.pixels = []
+        for path in self.whole:
+            with rasterio.open(path) as dataset:
+                self.pixels.append(dataset.read(1))
+        self.clear()
+
+    def clear(self) -> None:
+        for path in self.whole:
+            path.unlink()
+
+    def check_files(self) -> None:
+        """Nothing is torn: a map is whole or absent, and each block that is there is right."""
+        for path, content in self.whole.items():
+            assert not path.exists() or path.read_bytes() == content
+        folder = partial_folder(self.output)
+        if not folder.exists():
+            return
+        store = BlockStore.__new__(BlockStore)  # looks at blocks without being the run they belong to
+        store.folder = folder
+        for block in folder.glob("*.npy"):
+            row, column = (int(part[1:]) * BLOCK for part in block.stem.split("_"))
+            kept = store.read(block.stem)
+            for layer, wanted in zip(kept, self.pixels, strict=True):
+                np.testing.assert_array_equal(layer, wanted[row : row + BLOCK, column : column + BLOCK])
+
+    def check_end(self) -> None:
+        """Both maps are as they must be, and nothing lies beside them."""
+        assert {path: path.read_bytes() for path in self.output.parent.iterdir()} == self.whole
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkedRuns]:
+    with forked_runs(tmp_path_factory.mktemp("runs")) as started:
+        yield started
+
+
+@pytest.fixture
+def campaign(runs: ForkedRuns, onnx_package: Path, make_scene: MakeScene) -> Campaign:
+    return Campaign(runs, onnx_package, make_scene(300, 340, nodata=0))
+
+
+def test_forty_kills_at_random_moments_change_no_byte(campaign: Campaign) -> None:
+    random, kills, finished = np.random.default_rng(6), 0, 0
+    while kills < KILLS:
+        ended = campaign.runs.run(campaign.words, Kill(float(random.uniform(0, campaign.seconds))))
+        campaign.check_files()
+        if ended.status is None:
+            kills += 1
+            continue
+        assert ended.status == 0, ended.output
+        campaign.check_end()
+        campaign.clear()
+        finished += 1
+        assert finished < 100
+    assert campaign.runs.run(campaign.words).status == 0
+    campaign.check_end()
+
+
+def test_kills_while_the_maps_are_put_together_change_no_byte(campaign: Campaign) -> None:
+    random, kills, finished = np.random.default_rng(7), 0, 0
+    begun = campaign.output.with_name(f".{campaign.probability.name}.unfinished")
+    seconds = campaign.runs.run(campaign.words, Kill(np.inf, begun)).seconds
+    campaign.clear()
+    while kills < ASSEMBLY_KILLS:
+        ended = campaign.runs.run(campaign.words, Kill(float(random.uniform(0, seconds)), begun))
+        campaign.check_files()
+        if ended.status is None:
+            kills += 1
+            continue
+        assert ended.status == 0, ended.output
+        campaign.check_end()
+        campaign.clear()
+        finished += 1
+        assert finished < 100
+    assert campaign.runs.run(campaign.words).status == 0
+    campaign.check_end()
+
+
+def test_a_process_of_its_own_can_be_killed_as_well(campaign: Campaign) -> None:
+    random = np.random.default_rng(8)
+    for _ in range(PROCESS_KILLS):
+        command = [sys.executable, SCRIPTS / "predict.py", *campaign.words]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            process.wait(timeout=float(random.uniform(0, 1.5)))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        campaign.check_files()
+    assert campaign.runs.run(campaign.words).status == 0
+    campaign.check_end()

@@ -1,0 +1,60 @@
+"""A made-up country, a map of it with mistakes, and an interpreter who knows the truth."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pyogrio
+import pytest
+
+from script_loading import load_script
+
+Run = Callable[..., tuple[int, str, str]]
+WriteRaster = Callable[..., Path]
+
+HEIGHT, WIDTH = 120, 150
+
+
+def true_classes() -> np.ndarray:
+    """Fields of 10 x 10 pixels, two of five cropland, (120, 150) uint8."""
+    fields = np.random.default_rng(3).random((HEIGHT // 10, WIDTH // 10)) < 0.4
+    return fields.repeat(10, 0).repeat(10, 1).astype(np.uint8)
+
+
+def write_map(write_raster: WriteRaster, path: Path) -> Path:
+    """A map that misses a fifth of the cropland."""
+    truth = true_classes()
+    missed = np.random.default_rng(4).random(truth.shape) < 0.2
+    return write_raster(path, np.where(missed, 0, truth).astype(np.uint8), nodata=255)
+
+
+def subcommands(capsys: pytest.CaptureFixture[str]) -> Run:
+    """`run("area", points=..., output=...)`: exit status, standard output and standard error of evaluate.py."""
+
+    def run(command: str, **options: object) -> tuple[int, str, str]:
+        words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+        status = load_script("evaluate").main([command, *words])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+def draw_sample(run: Run, **options: object) -> Path:
+    """The points drawn from map.tif in the current folder, which have no references yet."""
+    status, _, err = run("sample", prediction="map.tif", output="points.gpkg", **options)
+    assert (status, err) == (0, "")
+    return Path("points.gpkg")
+
+
+def interpret(points: Path, truth: np.ndarray, output: Path | None = None) -> geopandas.GeoDataFrame:
+    """Fill in the references as an interpreter would, and save them over the points or in another format."""
+    frame = geopandas.read_file(points, layer="points")
+    frame["reference"] = [str(value) for value in truth[frame["row"], frame["column"]]]
+    if output is not None and output.suffix == ".csv":
+        frame.drop(columns="geometry").to_csv(output, index=False)
+    else:
+        options = {"OVERWRITE": "YES"} if output is None else {}
+        pyogrio.write_dataframe(frame, output or points, layer="points", layer_options=options)
+    return frame

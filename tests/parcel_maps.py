@@ -1,0 +1,55 @@
+"""Small class maps and their parcels."""
+
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import rasterio
+from rasterio import Affine
+from rasterio.features import shapes
+from shapely.geometry import Polygon, shape
+
+from seg.labels import CROPLAND, IGNORE
+from seg.raster.polygons.run import write_parcels
+from seg.raster.polygons.settings import PolygonSettings
+
+TRANSFORM = Affine(10, 0, 500_000, 0, -10, 5_000_000)
+PLACE = {"crs": "EPSG:32633", "transform": TRANSFORM}
+
+
+def write_map(path: Path, pixels: np.ndarray, **profile: object) -> Path:
+    """A GeoTIFF of one band; uint8 with nodata 255, in UTM and of 10 m, if nothing else is asked for."""
+    height, width = pixels.shape
+    size = {"driver": "GTiff", "count": 1, "height": height, "width": width, "dtype": "uint8", "nodata": IGNORE}
+    with rasterio.open(path, "w", **(size | PLACE | profile)) as dataset:
+        dataset.write(pixels.astype(dataset.dtypes[0]), 1)
+    return path
+
+
+def parcels_of(
+    folder: Path, pixels: np.ndarray, profile: dict[str, object] | None = None, **settings: object
+) -> geopandas.GeoDataFrame:
+    """The parcels of a map as they are read back from GeoParquet.
+
+    Args:
+        folder: Where files may be written.
+        pixels: (H, W) classes.
+        profile: How the map is stored.
+        settings: Those of `PolygonSettings`; interior and probability are arrays.
+    """
+    for name in {"interior", "probability"} & settings.keys():
+        settings[name] = write_map(folder / f"{name}.tif", settings[name], **(profile or {}))
+    source = write_map(folder / "map.tif", pixels, **(profile or {}))
+    write_parcels(source, folder / "parcels.parquet", PolygonSettings(**settings))
+    return geopandas.read_parquet(folder / "parcels.parquet")
+
+
+def whole_map_polygons(pixels: np.ndarray) -> list[Polygon]:
+    """The polygons of cropland that rasterio finds in the whole map at once."""
+    cropland = (pixels == CROPLAND).astype(np.uint8)
+    return [shape(found) for found, _ in shapes(cropland, mask=cropland > 0, transform=TRANSFORM)]
+
+
+def normalized(polygons: object) -> list[bytes]:
+    """What two sets of geometries are compared by."""
+    return sorted(polygon.normalize().wkb for polygon in polygons)

@@ -1,0 +1,43 @@
+import numpy as np
+import shapely
+from hypothesis import given
+from hypothesis.extra import numpy as hnp
+from rasterio.features import shapes
+from shapely.geometry import shape
+
+from parcel_maps import normalized
+from seg.raster.polygons.corners import corners_of, summed
+from seg.raster.polygons.growth import components
+from seg.raster.polygons.rings import Outlines, traced
+
+HOLE_IN_HOLE = np.pad(np.pad(np.ones((1, 1), bool), 1), 1, constant_values=True)
+
+
+def outlines_of(inside: np.ndarray) -> Outlines:
+    return traced(summed(corners_of(components(inside), True)))
+
+
+@given(hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12)))
+def test_outlines_are_those_of_rasterio(inside: np.ndarray) -> None:
+    labels = components(inside)
+    wanted = [shape(found) for found, _ in shapes(labels, mask=inside)]
+    found = outlines_of(inside).polygons()
+    assert shapely.is_valid(found).all()
+    assert normalized(found) == normalized(wanted)
+
+
+def test_rings_begin_at_the_top_left_with_shells_downwards_and_holes_to_the_right() -> None:
+    outlines = outlines_of(HOLE_IN_HOLE)
+    rings = np.split(outlines.vertices, outlines.rings[1:-1])
+    assert [ring[:2].tolist() for ring in rings] == [[[0, 0], [0, 5]], [[1, 1], [4, 1]], [[2, 2], [2, 3]]]
+    assert outlines.parcels.tolist() == [0, 2, 3]
+
+
+def test_rings_part_where_a_parcel_touches_itself() -> None:
+    around = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 0]], bool)
+    [polygon] = outlines_of(around).polygons()
+    assert (polygon.is_valid, len(polygon.interiors), polygon.area) == (True, 1, 7)
+
+
+def test_nothing_has_no_outline() -> None:
+    assert len(outlines_of(np.zeros((3, 4), bool)).polygons()) == 0

@@ -1,0 +1,64 @@
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import rasterio.shutil
+
+from seg.errors import RasterError
+from seg.raster.scene_version import scene_version
+
+WriteRaster = Callable[..., Path]
+
+
+@pytest.fixture
+def scene(write_raster: WriteRaster, tmp_path: Path) -> Path:
+    return write_raster(tmp_path / "scene.tif", np.ones((2, 3), np.uint8), mask=np.ones((2, 3), bool))
+
+
+def touch(path: Path) -> None:
+    os.utime(path, ns=(1, 1))
+
+
+def test_a_scene_that_nobody_touched_has_one_version(scene: Path) -> None:
+    assert scene_version(scene) == scene_version(scene)
+
+
+@pytest.mark.parametrize("name", ["scene.tif", "scene.tif.msk"])
+def test_a_file_that_was_written_anew_is_another_version(scene: Path, name: str) -> None:
+    before = scene_version(scene)
+    touch(scene.with_name(name))
+    assert scene_version(scene) != before
+
+
+def test_a_part_of_a_mosaic_that_was_written_anew_is_another_version(scene: Path) -> None:
+    mosaic = scene.with_name("mosaic.vrt")
+    rasterio.shutil.copy(scene, mosaic, driver="VRT")
+    before = scene_version(mosaic)
+    touch(scene)
+    assert scene_version(mosaic) != before
+
+
+@pytest.mark.parametrize("name", ["scene.tif.aux.xml", "scene.tif.ovr"])
+def test_what_a_viewer_adds_changes_nothing(scene: Path, name: str) -> None:
+    before = scene_version(scene)
+    if name.endswith(".ovr"):
+        shutil.copyfile(scene, scene.with_name(name))
+    else:
+        scene.with_name(name).write_text("<PAMDataset></PAMDataset>")
+    with rasterio.open(scene) as dataset:
+        assert str(scene.with_name(name)) in dataset.files
+    assert scene_version(scene) == before
+
+
+def test_what_is_no_file_has_no_version(tmp_path: Path) -> None:
+    assert scene_version(tmp_path / "none.tif") is None
+
+
+def test_a_file_that_is_no_raster_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.tif").write_text("this is no raster")
+    with pytest.raises(RasterError, match="not a readable raster"):
+        scene_version(tmp_path / "text.tif")
