@@ -8,6 +8,3 @@ CACHE_MB = "64"
 # Blocks of a scene are read once, in order: GDAL need not keep more than touches one row of blocks of a usual COG.
 # Less than `seg.raster` sets for chips at random places, and as there the environment decides.
 os.environ.setdefault("GDAL_CACHEMAX", CACHE_MB)
-
-# Tiles are decoded, and overviews made and compressed, by as many threads as there are cores.
-os.environ.setdefault("GDAL_NUM_THREADS", "ALL_CPUS")

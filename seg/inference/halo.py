@@ -40,11 +40,13 @@ class Sample:
             change: Of a probability, 0 to 1.
 
         Returns:
-            None where a change reaches so far into the core that it is too small to tell.
+            None where that cannot be told: the core is all of the scene, or a change reaches too far into it.
         """
+        context = self._context()
+        if context.max() >= self.image.size:
+            return None
         whole = predictor.probability(self.image)[self.core]
         alone = predictor.probability(self.image[:, self.core[0], self.core[1]])
-        context = self._context()
         changed = self.valid & (np.abs(whole - alone) > change)
         fewest = int(context[changed].max(initial=-1)) + 1
         # Further in there are few pixels left to tell.

@@ -20,7 +20,7 @@ from seg.raster.grid import Grid
 from seg.raster.remote import is_remote
 from seg.raster.windows import Block, plan_blocks, round_up
 
-MEASURING_WORTH = 0.1
+MEASURING_WORTH = 0.05
 """What measuring a halo may cost of what it could save from, the pixels computed with the whole receptive field."""
 
 FEWEST_SAMPLES = 4

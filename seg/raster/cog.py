@@ -65,7 +65,8 @@ def write_cog(path: Path, grid: Grid, layer: CogLayer, parts: Iterable[tuple[Win
     """
     # GDAL's own errors reach the caller where rasterio forgets to wrap them, as in a copy to a full disk.
     try:
-        with _unfinished(path) as folder:
+        # Not while reading scenes: GDAL 3.10 then hides that a tile is damaged from all but the first read.
+        with _unfinished(path) as folder, rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"):
             plain, cog = folder / "plain.tif", folder / "cog.tif"
             written = _write_plain(plain, grid, layer, parts)
             rasterio.shutil.copy(

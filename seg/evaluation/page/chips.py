@@ -37,6 +37,11 @@ class WorstChip:
     height: int
     pictures: Mapping[str, str]
 
+    @property
+    def width_percent(self) -> int:
+        """Width of a square place that a picture takes, so that a narrow one is not drawn higher than that."""
+        return round(100 * self.width / max(self.width, self.height))
+
 
 def worst_chips(
     found: Sequence[Mapping[str, Any]],

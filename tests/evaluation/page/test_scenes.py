@@ -55,11 +55,12 @@ def test_chips_keep_their_rank_and_have_their_windows_size(write_raster: WriteRa
     pairs = pairs_of(write_raster, [300, 40])
     place = {"errors": 1, "compared": 1, "iou": 0.0}
     found = [
-        {"scene": "s1", "column": 0, "row": 0, "width": 40, "height": 20, **place},
+        {"scene": "s1", "column": 0, "row": 0, "width": 20, "height": 40, **place},
         {"scene": "s0", "column": 0, "row": 0, "width": 300, "height": 150, **place},
         {"scene": "s1", "column": 8, "row": 8, "width": 16, "height": 16, **place},
     ]
     chips = worst_chips(found, pairs, EvaluationSettings(), {})
     assert [chip.found for chip in chips] == found
-    assert [(chip.width, chip.height) for chip in chips] == [(40, 20), (192, 96), (16, 16)]
+    assert [(chip.width, chip.height) for chip in chips] == [(20, 40), (192, 96), (16, 16)]
+    assert [chip.width_percent for chip in chips] == [50, 100, 100]
     assert set(chips[0].pictures) == {"image", "reference", "prediction", "errors"}
