@@ -39,7 +39,7 @@ def installed_peers() -> list[Peer]:
     known = [Peer("monai", run_monai), Peer("terratorch", run_terratorch)]
     found = [peer for peer in known if find_spec(peer.name)]
     if not found:
-        raise ConfigError("--peers wants monai or terratorch, and neither is installed: pip install monai")
+        raise ConfigError("--peers wants monai or terratorch, and neither is installed; pip install monai terratorch")
     return found
 
 

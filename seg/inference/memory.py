@@ -58,8 +58,8 @@ def bytes_per_pixel(predictor: Predictor) -> float:
     """
     # Several models compute one after another, in the same memory.
     network = BYTES_PER_CHANNEL * max(_widest_channels(package) for package in predictor.packages)
-    # Three blocks are held, read ahead, computed and written, and the sum and one view of several.
-    held = 4 * (3 * len(predictor.fill) + 4 + 2 * predictor.uncertainty)
+    # Four blocks are held, two read ahead, one computed and one written, and the sum and one view of several.
+    held = 4 * (4 * len(predictor.fill) + 4 + 2 * predictor.uncertainty)
     largest = max(1.0, *predictor.augmentation.scales)
     return network * largest**2 * (1 + predictor.ahead) + held
 

@@ -15,8 +15,12 @@ from seg.inference.predictor import PendingEstimate, Predictor
 from seg.inference.reading import BlockReader, block_reader
 from seg.inference.settings import PredictionSettings
 from seg.raster.chips import BoolMask, Chip
+from seg.raster.grid import open_raster
 from seg.raster.store import BlockStore
 from seg.raster.windows import Block
+
+READERS = 2
+"""Threads that read. One decodes some 50 megapixels of four bands a second, less than a fast network computes."""
 
 Report = Callable[[Plan, int], None]
 Computed = tuple[Block, BoolMask, Estimate | None]
@@ -42,8 +46,8 @@ def run_blocks(
 ) -> Found:
     """What was found in the blocks that the store lacks, once they are all in it.
 
-    One thread reads the next block, with a GDAL handle of its own, while this one computes and a third writes the block
-    before; so a few blocks are all that is in memory. An error in any of them, or an interrupt, ends all three; what is
+    Two threads read the next blocks, each with a GDAL handle of its own, while this one computes and another writes the
+    block before; so a few blocks are all that is in memory. An error in any of them, or an interrupt, ends all; what is
     computed by then is still written.
 
     Args:
@@ -56,13 +60,14 @@ def run_blocks(
     Raises:
         RasterError: The scene cannot be read, or a block cannot be written.
     """
-    todo = _largest_first([block for block in reading_order(plan) if block.name not in store])
+    readers = _reader_count(plan)
+    todo = _largest_first([block for block in _in_turns(reading_order(plan), readers) if block.name not in store])
     done = len(plan.blocks) - len(todo)
     layers = MapLayers(float(settings.threshold or 0), predictor.uncertainty)
     zeros = _ZeroPixels()
     report(plan, done)
-    source = block_reader(plan.grid, plan.bands, predictor, settings, plan.area)
-    chips = _read_ahead(plan.grid.path, todo, source)
+    sources = [block_reader(plan.grid, plan.bands, predictor, settings, plan.area) for _ in range(readers)]
+    chips = _read_ahead(plan.grid.path, todo, sources)
     with ThreadPoolExecutor(max_workers=1) as writer, closing(chips):
         writing: Future[None] | None = None
         for block, valid, estimate in _computed(chips, predictor, zeros):
@@ -74,7 +79,7 @@ def run_blocks(
         if writing is not None:
             writing.result()
             report(plan, done + 1)
-    return Found(zeros.count, source.damaged)
+    return Found(zeros.count, sum(source.damaged for source in sources))
 
 
 class _ZeroPixels:
@@ -122,20 +127,56 @@ def _write(store: BlockStore, block: Block, valid: BoolMask, estimate: Estimate 
     store.write(block.name, layers.pixels(valid, estimate))
 
 
-def _read_ahead(scene: Path, blocks: Sequence[Block], source: BlockReader) -> Generator[tuple[Block, Chip], None, None]:
-    """Each block with its pixels, the next one read in a thread of its own meanwhile."""
-    handles = ExitStack()
-    with ThreadPoolExecutor(max_workers=1) as reader:
-        # Opened, read and closed in the reader's thread alone: a GDAL handle must not be shared between threads.
-        dataset = reader.submit(lambda: handles.enter_context(source.open(scene))).result()
-        try:
-            ahead: deque[tuple[Block, Future[Chip]]] = deque()
-            for block in blocks:
-                ahead.append((block, reader.submit(source.read, dataset, block)))
-                if len(ahead) > 1:
-                    earlier, chip = ahead.popleft()
-                    yield earlier, chip.result()
-            for block, chip in ahead:
-                yield block, chip.result()
-        finally:
-            reader.submit(handles.close).result()
+class _Reader:
+    """A thread that reads blocks with a GDAL handle of its own, which must not be shared between threads.
+
+    Args:
+        scene: The raster.
+        source: What reads its blocks; for this thread alone.
+    """
+
+    def __init__(self, scene: Path, source: BlockReader) -> None:
+        self.source = source
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._handles = ExitStack()
+        self._dataset = self._thread.submit(lambda: self._handles.enter_context(source.open(scene)))
+
+    def start(self, block: Block) -> Future[Chip]:
+        """Begin to read a block, behind those before."""
+        return self._thread.submit(lambda: self.source.read(self._dataset.result(), block))
+
+    def close(self) -> None:
+        """Close the handle, in its thread too."""
+        self._thread.submit(self._handles.close).result()
+        self._thread.shutdown()
+
+
+def _read_ahead(
+    scene: Path, blocks: Sequence[Block], sources: Sequence[BlockReader]
+) -> Generator[tuple[Block, Chip], None, None]:
+    """Each block with its pixels; meanwhile each thread reads the next block of its rows."""
+    with ExitStack() as opened:
+        readers = [opened.enter_context(closing(_Reader(scene, source))) for source in sources]
+        ahead: deque[tuple[Block, Future[Chip]]] = deque()
+        for block in blocks:
+            ahead.append((block, readers[block.row % len(readers)].start(block)))
+            if len(ahead) > len(readers):
+                earlier, chip = ahead.popleft()
+                yield earlier, chip.result()
+        for block, chip in ahead:
+            yield block, chip.result()
+
+
+def _reader_count(plan: Plan) -> int:
+    """How many threads read. More than one would read what overlaps from a server twice, and from strips too."""
+    if plan.cache:
+        return 1
+    with open_raster(plan.grid.path) as dataset:
+        return READERS if dataset.block_shapes[0][1] < dataset.width else 1
+
+
+def _in_turns(blocks: Sequence[Block], readers: int) -> Sequence[Block]:
+    """The blocks in the order in which readers come to them, each going along rows of its own."""
+    if readers == 1:
+        return blocks
+    return sorted(blocks, key=lambda block: (block.row // readers, block.column, block.row))

@@ -6,13 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from rasterio.io import DatasetReader
 
 from seg.errors import RasterError
 from seg.inference.plan import Plan
 from seg.inference.predictor import Predictor
+from seg.inference.reading import BlockReader
 from seg.inference.scene import predict_scene
 from seg.inference.settings import PredictionSettings
+from seg.raster.chips import Chip
 from seg.raster.store import BlockPixels, BlockStore, partial_folder
+from seg.raster.windows import Block
 
 MakeScene = Callable[..., Path]
 MakePredictor = Callable[..., Predictor]
@@ -126,3 +130,24 @@ def test_blocks_of_another_backend_are_not_mixed_in(
     other.members[0].backend.name = "torch cuda 16"
     with pytest.raises(RasterError, match="another backend"):
         predict_scene(scene, output, other, SETTINGS, silent)
+
+
+def test_tiled_scenes_are_read_by_two_threads_and_striped_ones_by_one(
+    make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, threads = BlockReader.read, set[int]()
+
+    def read(reader: BlockReader, dataset: DatasetReader, block: Block) -> Chip:
+        threads.add(threading.get_ident())
+        time.sleep(0.002)
+        return plain(reader, dataset, block)
+
+    monkeypatch.setattr(BlockReader, "read", read)
+    made = []
+    for name, layout in (("tiled", {"tiled": True, "blockxsize": 64, "blockysize": 64}), ("striped", {})):
+        threads.clear()
+        scene = make_scene(200, 200, **layout)
+        made.append(predict_scene(scene, tmp_path / f"{name}.tif", make_predictor(), SETTINGS, silent))
+        assert len(threads) == (2 if layout else 1)
+    with rasterio.open(made[0].probability) as one, rasterio.open(made[1].probability) as other:
+        np.testing.assert_array_equal(one.read(), other.read())
