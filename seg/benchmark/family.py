@@ -48,7 +48,8 @@ def choose_models(names: Sequence[str] | str | None) -> dict[str, ModelConfig]:
     """
     if names is None:
         return dict(FAMILY)
-    chosen = [name.strip() for name in (names.split(",") if isinstance(names, str) else names)]
+    # The command line splits words, but not at commas without brackets.
+    chosen = [name.strip() for word in ([names] if isinstance(names, str) else names) for name in word.split(",")]
     unknown = [name for name in chosen if name not in FAMILY]
     if unknown or not chosen:
         found = f"has '{unknown[0]}'" if unknown else "is empty"

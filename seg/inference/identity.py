@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
 from seg import __version__
@@ -66,6 +66,18 @@ def dependencies(grid: Grid, predictor: Predictor, settings: PredictionSettings)
         | ({"uncertainty": True} if predictor.uncertainty else {})
         | ({"area": area.checksum} if area else {})
     )
+
+
+def is_of_run(kept: Mapping[str, object], depends: Mapping[str, object]) -> bool:
+    """Whether blocks are of a run with these dependencies, however that cut the scene.
+
+    Args:
+        kept: What was kept with the blocks.
+        depends: As `dependencies` gives it.
+    """
+    # As text, in which it was kept: a NaN would differ from itself, and a tuple from its list.
+    texts = ([json.dumps(run.get(key), sort_keys=True) for key in depends] for run in (kept, depends))
+    return next(texts) == next(texts)
 
 
 def map_tags(plan: Plan, predictor: Predictor, settings: PredictionSettings) -> dict[str, str]:

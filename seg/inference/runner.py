@@ -7,7 +7,7 @@ from pathlib import Path
 
 from seg.errors import IncompleteError, NoOverlapError, SegError
 from seg.inference.compute import ComputeSettings
-from seg.inference.finished import is_finished
+from seg.inference.finished import discard_leftovers, is_finished
 from seg.inference.inputs import Job, jobs_of, named_scenes
 from seg.inference.layers import MapLayers
 from seg.inference.plan import counted
@@ -116,6 +116,7 @@ def map_each(jobs: Sequence[Job], predictor: Predictor, settings: PredictionSett
 def _map(job: Job, predictor: Predictor, settings: PredictionSettings, name: str) -> bool:
     """Map a scene, unless an earlier run did; whether it was mapped now."""
     if settings.existing == "skip" and not settings.restart and is_finished(job, predictor, settings):
+        discard_leftovers(job, predictor, settings)
         print(f"{job.output}: kept, as the same run made it before; --existing=overwrite makes it again", flush=True)
         return False
     predict_with_progress(job, predictor, settings, name)

@@ -1,8 +1,7 @@
 """One scene from raster to maps: plan, run the blocks, assemble."""
 
-import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from rasterio.windows import Window
 
 from seg.errors import RasterError
 from seg.inference.fetching import tile_cache
-from seg.inference.identity import MEASURED, completed, dependencies, identity_of, map_tags
+from seg.inference.identity import MEASURED, completed, dependencies, identity_of, is_of_run, map_tags
 from seg.inference.interruption import how_to_go_on
 from seg.inference.layers import MapLayers
 from seg.inference.pipeline import Found, Report, run_blocks
@@ -125,8 +124,8 @@ def _planned(grid: Grid, predictor: Predictor, settings: PredictionSettings, out
     earlier = {} if settings.restart else stored_run(partial_folder(output))
     size, halo = earlier.get("block_size"), earlier.get("halo")
     now = dependencies(grid, predictor, settings)
-    # Compared as text, in which the earlier run was kept. Of another scene or model, the halo would be too small.
-    if not (isinstance(size, int) and isinstance(halo, int) and _texts(earlier, now) == _texts(now, now)):
+    # Of another scene or model, the halo would be too small.
+    if not (isinstance(size, int) and isinstance(halo, int) and is_of_run(earlier, now)):
         return plan_scene(grid, predictor, settings)
     # With a limit of its own, a run whose first block took too much memory may be cut anew.
     anew = settings.memory is not None and not has_blocks(partial_folder(output))
@@ -135,10 +134,6 @@ def _planned(grid: Grid, predictor: Predictor, settings: PredictionSettings, out
         return plan_scene(grid, predictor, replace(settings, block_size=kept_size))
     plan = plan_scene(grid, predictor, replace(settings, block_size=kept_size, halo=halo))
     return replace(plan, halo_origin="as the run began")
-
-
-def _texts(run: Mapping[str, object], keys: Iterable[str]) -> list[str]:
-    return [json.dumps(run.get(key), sort_keys=True) for key in keys]
 
 
 def _require_writable(output: Path, scene: Path) -> None:

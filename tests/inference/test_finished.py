@@ -1,0 +1,75 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from seg.inference.finished import discard_leftovers, is_finished
+from seg.inference.inputs import Job
+from seg.inference.plan import Plan
+from seg.inference.predictor import Predictor
+from seg.inference.scene import predict_scene
+from seg.inference.settings import PredictionSettings
+from seg.raster.claim import claimed
+from seg.raster.store import BlockStore, partial_folder
+
+SETTINGS = PredictionSettings(block_size=64, halo=16)
+
+
+def silent(plan: Plan, done: int) -> None:
+    """Report nothing."""
+
+
+@pytest.fixture
+def job(make_scene: Callable[..., Path], tmp_path: Path) -> Job:
+    return Job(make_scene(130, 150), tmp_path / "map.tif")
+
+
+def leave_blocks(job: Job, predictor: Predictor, settings: PredictionSettings, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Map a scene and be killed when the maps are written; the folder of the blocks."""
+    with monkeypatch.context() as patch:
+        patch.setattr(BlockStore, "discard", lambda store: None)
+        predict_scene(job.scene, job.output, predictor, settings, silent)
+    return partial_folder(job.output)
+
+
+def test_blocks_that_a_finished_run_left_are_removed(
+    job: Job, make_predictor: Callable[..., Predictor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = make_predictor()
+    folder = leave_blocks(job, predictor, SETTINGS, monkeypatch)
+    assert list(folder.glob("*.npy"))
+    assert is_finished(job, predictor, SETTINGS)
+    discard_leftovers(job, predictor, SETTINGS)
+    assert not folder.exists()
+    discard_leftovers(job, predictor, SETTINGS)  # nothing is left to do
+
+
+def test_blocks_of_other_settings_stay(
+    job: Job, make_predictor: Callable[..., Predictor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = make_predictor()
+    folder = leave_blocks(job, predictor, SETTINGS, monkeypatch)
+    discard_leftovers(job, predictor, replace(SETTINGS, threshold=0.9))
+    assert list(folder.glob("*.npy"))
+
+
+def test_a_folder_without_blocks_goes_whatever_it_was_of(
+    job: Job, make_predictor: Callable[..., Predictor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = make_predictor()
+    folder = leave_blocks(job, predictor, SETTINGS, monkeypatch)
+    for block in folder.glob("*.npy"):
+        block.unlink()
+    discard_leftovers(job, predictor, replace(SETTINGS, threshold=0.9))
+    assert not folder.exists()
+
+
+def test_what_another_process_is_at_stays(
+    job: Job, make_predictor: Callable[..., Predictor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = make_predictor()
+    folder = leave_blocks(job, predictor, SETTINGS, monkeypatch)
+    with claimed(folder):
+        discard_leftovers(job, predictor, SETTINGS)
+        assert list(folder.glob("*.npy"))
