@@ -27,9 +27,7 @@ def evaluate(
     lang: Language = "en",
     area_estimate: Path | None = None,
 ) -> None:
-    """Compare cropland maps with references: print the scores, write accuracy.json and the report index.html.
-
-    The subcommands sample, area and change have options of their own: `evaluate.py area --help`.
+    """Compare cropland maps with references: scores and a report; or see `evaluate.py sample|area|change --help`.
 
     Args:
         prediction: Class map to judge: 0 other, 1 cropland, 255 or nodata where it has no value. Or a folder of maps,
@@ -127,7 +125,7 @@ SUBCOMMANDS: dict[str, Command] = {"sample": sample, "area": area, "change": cha
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status of the command line; `arguments` are its words, by default those of the process."""
     words = sys.argv[1:] if arguments is None else list(arguments)
-    if words and words[0] in SUBCOMMANDS:
+    if words and not words[0].startswith("-"):
         return run_command(SUBCOMMANDS, words, "Accuracy, area and change of cropland maps.")
     return run_command(evaluate, words)
 

@@ -199,7 +199,8 @@ def _parse_then_call(parser: ArgumentParser, command: Command | dict[str, Comman
     try:
         parsed = parser.parse_args(words)
     except ArgumentError as error:
-        message = plain_message(with_nearest_key(str(error), known_keys(parser, words)))
+        options = [key.replace("_", "-") for key in known_keys(parser, words)]
+        message = plain_message(with_nearest_key(str(error), options))
         raise ArgumentError(None, _with_hyphens(message)) from error
     values = parser.instantiate(parsed)
     if isinstance(command, dict):

@@ -20,6 +20,7 @@ NORTH = (300, 280)
 ESTIMATE = {"value": 21158.2, "standard_error": 754.1, "low": 19680.2, "high": 22636.3}
 SHARE = {"value": 0.93, "standard_error": 0.012, "low": 0.905, "high": 0.954}
 AREA: dict[str, Any] = {
+    "map": {"path": "maps/north.tif", "sha256": "0" * 64},
     "pixel_count": {"cropland_ha": 22353.0, "other_ha": 67647.0},
     "strata": [
         {"name": "cropland", "area_ha": 22353.0, "weight": 0.2484, "samples": 215},

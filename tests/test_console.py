@@ -64,6 +64,7 @@ def test_help_describes_every_argument(capsys: pytest.CaptureFixture[str]) -> No
         (["--raster", "a.tif", "--distance_m", "far"], "--distance-m"),
         (["--raster", "a.tif", "--distance_m"], "--distance-m"),
         (["--raster", "a.tif", "--distance_m", "1", "--repeats", "2"], "the nearest known key is 'repeat'"),
+        (["--raster", "a.tif", "--distance", "1"], "the nearest known key is 'distance-m'"),
         (["--raster", "a.tif", "--distance_m", "1", "--qqqqqq", "2"], "see --help"),
         (["--raster", "a.tif", "--distance_m", "1", "--repeat", "1.5"], "repeat"),
     ],

@@ -4,7 +4,7 @@ No torch here: what is measured must be what a deployment runs, in its memory.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -59,19 +59,22 @@ def alone(function: Callable[Arguments, Result], *arguments: Arguments.args, **k
 
 
 def run_engine(
-    model: Path, scene: Path, output: Path, settings: PredictionSettings, compute: ComputeSettings
+    model: Path, scenes: Sequence[Path], output: Path, settings: PredictionSettings, compute: ComputeSettings
 ) -> EngineRun:
-    """Map a scene, and say what that took in this process.
+    """Map scenes one after the other, and say what the last one took in this process.
 
     Args:
         model: Folder of a model package with its ONNX file.
-        scene: The raster.
-        output: The class map to write.
-        settings: How it is predicted.
+        scenes: The rasters; those before the last let the libraries set up what they set up once, as in a batch.
+        output: The class map to write, of each in turn.
+        settings: How they are predicted.
         compute: What computes.
     """
     predictor = load_predictor([model], settings, compute)
     plans: list[Plan] = []
+    *others, scene = scenes
+    for other in others:
+        predict_scene(other, output, predictor, settings, lambda *_: None)
     start = time.perf_counter()
     predict_scene(scene, output, predictor, settings, lambda plan, _: plans.append(plan))
     seconds = time.perf_counter() - start

@@ -129,7 +129,7 @@ def _measure(bench: _Bench, name: str, model: Path, report: Action) -> Inference
     output = bench.folder / "map.tif"
     maps = [output, output.with_name("map_probability.tif")]
     for _ in range(bench.settings.repeats):
-        runs.append(alone(run_engine, model, bench.scene, output, prediction, bench.compute))
+        runs.append(alone(run_engine, model, [bench.small, bench.scene], output, prediction, bench.compute))
         report()
         forward.append(alone(forward_speed, model, runs[0].shape, prediction, bench.compute))
         report()
@@ -161,7 +161,7 @@ def _seam(bench: _Bench, model: Path, cut: PredictionSettings) -> int:
 
 def _percent(bench: _Bench, model: Path, settings: PredictionSettings) -> np.ndarray:
     output = bench.folder / "small_map.tif"
-    alone(run_engine, model, bench.small, output, settings, bench.compute)
+    alone(run_engine, model, [bench.small], output, settings, bench.compute)
     with rasterio.open(output.with_name("small_map_probability.tif")) as dataset:
         percent: np.ndarray = dataset.read(1)
     return percent

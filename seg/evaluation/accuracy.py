@@ -53,6 +53,11 @@ class Accuracy:
         return [reduce(add, counts) for counts in zip(*(scene.boundary for scene in self.scenes), strict=True)]
 
     @property
+    def has_boundary(self) -> bool:
+        """Whether the reference has any boundary to compare with."""
+        return any(counts.reference for counts in self.boundary)
+
+    @property
     def parcels(self) -> ParcelCounts:
         """What became of the parcels of all scenes."""
         return reduce(add, (scene.parcels for scene in self.scenes))
@@ -76,7 +81,7 @@ class Accuracy:
         found = [
             (scene, window)
             for scene in self.scenes
-            for window in worst_windows(scene.tiles, settings.chip_size, settings.worst)
+            for window in worst_windows(scene.tiles, self.measures.chip_size, settings.worst)
         ]
         return sorted(found, key=lambda one: -one[1].errors)[: settings.worst]
 
@@ -94,7 +99,7 @@ def measure_accuracy(pairs: Sequence[Pair], settings: EvaluationSettings) -> Acc
     grids = [pair_grid(pair) for pair in pairs]
     sizes = [(grid.height, grid.width) for grid in grids]
     tolerances = fitting_tolerances(grids, settings.tolerances)
-    measures = Measures(settings, tolerances, settings.fitting_block_size(sizes))
+    measures = Measures(settings, tolerances, settings.fitting_block_size(sizes), settings.fitting_chip_size(sizes))
     side = settings.window_size
     windows = sum(-(-height // side) * -(-width // side) for height, width in sizes)
     console = Console(stderr=True)

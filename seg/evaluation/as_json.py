@@ -1,6 +1,5 @@
 """What a comparison found as JSON, with all that is needed to repeat it. A score that is undefined is null."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,32 +16,23 @@ from seg.evaluation.probability import (
 )
 from seg.evaluation.scene import SceneAccuracy
 from seg.evaluation.tiles import as_confusion
-from seg.raster.atomic import complete_or_absent
 from seg.raster.grid import open_raster
 
 Json = dict[str, object]
 
 
-def write_json(accuracy: Accuracy, pairing: Pairing, inputs: Inputs, path: Path) -> None:
-    """Write files with their hashes, settings, counts and every score; the file is complete or absent.
+def as_json(accuracy: Accuracy, pairing: Pairing, inputs: Inputs) -> Json:
+    """The content of accuracy.json: files with their hashes, settings, counts and every score.
 
     Args:
         accuracy: What was found.
         pairing: Which files were compared, and which had no partner.
         inputs: What the command line named.
-        path: The file.
     """
-    content = json.dumps(as_json(accuracy, pairing, inputs), indent=2, ensure_ascii=False, allow_nan=False)
-    with complete_or_absent(path) as temporary:
-        temporary.write_text(content + "\n", encoding="utf-8")
-
-
-def as_json(accuracy: Accuracy, pairing: Pairing, inputs: Inputs) -> Json:
-    """The content of accuracy.json."""
     counts = accuracy.counts
     return {
         "software": {"name": "cropland-seg", "version": __version__},
-        "settings": _settings(accuracy) | {"fold": inputs.fold},
+        "settings": _settings(accuracy, inputs),
         "pairs": [_pair(pair) for pair in pairing.pairs],
         "unmatched": {"predictions": pairing.lone_predictions, "references": pairing.lone_references},
         "counts": asdict(counts),
@@ -59,32 +49,36 @@ def as_json(accuracy: Accuracy, pairing: Pairing, inputs: Inputs) -> Json:
     }
 
 
-def _settings(accuracy: Accuracy) -> Json:
+def _settings(accuracy: Accuracy, inputs: Inputs) -> Json:
     """The options that change a number, automatic ones by what they came to."""
     measures = accuracy.measures
     settings = asdict(measures.settings) | {
         "tolerances": list(measures.tolerances.values),
         "block_size": measures.block_size,
+        "chip_size": measures.chip_size,
     }
     del settings["window_size"]
-    return settings
+    return settings | {
+        "fold": inputs.fold,
+        "stratum_attribute": inputs.stratum_attribute,
+        "stratum_layer": inputs.stratum_layer,
+    }
 
 
 def _pair(pair: Pair) -> Json:
     with open_raster(pair.prediction) as class_map:
         tags = {key: value for key, value in sorted(class_map.tags().items()) if key.startswith("SEG_")}
-    return {
-        "name": pair.name,
-        "prediction": str(pair.prediction),
-        "reference": str(pair.reference),
-        "probability": _text(pair.probability),
-        "image": _text(pair.image),
-        "folds": _text(pair.within.path if pair.within else None),
-        "strata": _text(pair.strata.path if pair.strata else None),
-        "prediction_sha256": _hash(pair.prediction),
-        "reference_sha256": _hash(pair.reference),
-        "tags": tags,
+    files = {
+        "prediction": pair.prediction,
+        "reference": pair.reference,
+        "probability": pair.probability,
+        "folds": pair.within.path if pair.within else None,
+        "strata": pair.strata.path if pair.strata else None,
     }
+    paths: Json = {kind: _text(path) for kind, path in files.items()}
+    # The image is in pictures only: its bytes, which are many, change no number.
+    hashes: Json = {f"{kind}_sha256": _hash(path) for kind, path in files.items()}
+    return {"name": pair.name, "image": _text(pair.image)} | paths | hashes | {"tags": tags}
 
 
 def _scores_with_intervals(accuracy: Accuracy) -> Json:
@@ -206,9 +200,9 @@ def _worst(accuracy: Accuracy) -> list[Json]:
     ]
 
 
-def _hash(path: Path) -> str | None:
-    """None of what GDAL opens but is no plain file."""
-    return sha256(path) if path.is_file() else None
+def _hash(path: Path | None) -> str | None:
+    """None without a file, and of what GDAL opens but is no plain one."""
+    return sha256(path) if path is not None and path.is_file() else None
 
 
 def _text(path: Path | None) -> str | None:

@@ -58,6 +58,9 @@ def reach(tolerance: float, pixel: tuple[float, float]) -> Reach:
 class BoundaryCounts:
     """Pixels at one tolerance, of which both scores are made; sums over windows and scenes stay exact.
 
+    Scores are None where the reference has no boundary: where a strip without labels parts its cropland from other,
+    nothing is known of the edge between them, and no map could score.
+
     Attributes:
         mapped: Cropland pixels of the map that have a pixel of other beside them.
         mapped_near: Those of them that lie within the tolerance of one of the reference.
@@ -80,7 +83,7 @@ class BoundaryCounts:
     @property
     def precision(self) -> float | None:
         """Share of the mapped boundary that lies near the true one."""
-        return ratio(self.mapped_near, self.mapped)
+        return ratio(self.mapped_near, self.mapped) if self.reference else None
 
     @property
     def recall(self) -> float | None:
@@ -91,7 +94,7 @@ class BoundaryCounts:
     def f1(self) -> float | None:
         """Harmonic mean of the two: the BF measure of Csurka et al. (2013), https://doi.org/10.5244/C.27.32."""
         precision, recall = self.precision, self.recall
-        if precision is None and recall is None:
+        if recall is None:
             return None
         if not precision or not recall:
             return 0.0
@@ -100,7 +103,7 @@ class BoundaryCounts:
     @property
     def iou(self) -> float | None:
         """Boundary IoU of Cheng et al. (2021), https://doi.org/10.1109/CVPR46437.2021.01508; distances Euclidean."""
-        return ratio(self.shared, self.either)
+        return ratio(self.shared, self.either) if self.reference else None
 
 
 def count_boundary(mapped: ByteMask, labels: ByteMask, core: Core, reaches: Sequence[Reach]) -> list[BoundaryCounts]:

@@ -5,7 +5,8 @@ from pathlib import Path
 from rich.console import Console
 
 from seg.evaluation.accuracy import Accuracy, measure_accuracy
-from seg.evaluation.as_json import write_json
+from seg.evaluation.as_json import as_json
+from seg.evaluation.json_file import write_json
 from seg.evaluation.output import make_output_folder, require_output_folder
 from seg.evaluation.page.documents import Documents, read_accuracy, read_area_estimate
 from seg.evaluation.page.settings import PageSettings
@@ -41,7 +42,7 @@ def evaluate(
     console = Console()
     print_accuracy(accuracy, pairing, console)
     make_output_folder(output)
-    write_json(accuracy, pairing, inputs, output / "accuracy.json")
+    write_json(as_json(accuracy, pairing, inputs), output / "accuracy.json")
     shown = accuracy.worst[0][0] if accuracy.worst else accuracy.scenes[0]
     draw_picture(shown, settings, output / "picture.png", named=len(accuracy.scenes) > 1)
     documents = Documents(read_accuracy(output / "accuracy.json"), area)

@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from seg.errors import RasterError
 from seg.evaluation.pairs import FoldSelection, Pair, is_vector
-from seg.evaluation.probability import PERCENTS
 from seg.evaluation.settings import EvaluationSettings
 from seg.labels import CROPLAND, IGNORE
 from seg.raster.burn import burn_window
-from seg.raster.chips import BoolMask, ByteMask, read_band
+from seg.raster.chips import ByteMask, read_band
 from seg.raster.classes import read_classes
 from seg.raster.grid import Grid, open_raster, placed_on, read_grid, require_same_grid
 from seg.raster.label_layers import label_layers, open_labels
@@ -107,7 +105,7 @@ def open_reference(path: Path, grid: Grid, settings: EvaluationSettings) -> Iter
     """
     if is_vector(path):
         burning = settings.vector
-        parcels = read_parcels(open_labels(path, burning, "--vector."), grid, burning.ignore_buffer)
+        parcels = read_parcels(open_labels(path, burning, "--vector.{}"), grid, burning.ignore_buffer)
         layers = label_layers(parcels, burning)
         cropland = NumberedPolygons(parcels.polygons[parcels.labels == CROPLAND])
         yield Reference(lambda window: burn_window(layers, window, burning.outside_label), cropland)
@@ -129,31 +127,6 @@ def in_fold(
     """
     numbers, valid = read_band(folds, 1, window, shape)
     return np.asarray(valid & (numbers == fold))
-
-
-def read_percent(dataset: DatasetReader, window: Window) -> tuple[ByteMask, BoolMask]:
-    """The probabilities of a window in percent, (H, W) uint8, and where there are any.
-
-    Args:
-        dataset: Whole percents from 0 to 100, or floats from 0 to 1, which are rounded to them.
-        window: The pixels.
-
-    Raises:
-        RasterError: It holds something else.
-    """
-    values, valid = read_band(dataset, 1, window)
-    if values.dtype.kind == "f":
-        percent = np.rint(np.where(valid, values, 0) * 100)
-    else:
-        valid &= values != IGNORE
-        percent = np.where(valid, values, 0)
-    wrong = (percent < 0) | (percent >= PERCENTS)
-    if wrong.any():
-        raise RasterError(
-            f"{dataset.name}: holds {values[wrong][0]:g}, wanted probabilities: whole percents from 0 to 100, 255 or "
-            "nodata where there is none, or floats from 0 to 1; give another --probability"
-        )
-    return percent.astype(np.uint8), valid
 
 
 def _within_fold(labels: ReadLabels, folds: DatasetReader, within: FoldSelection) -> ReadLabels:

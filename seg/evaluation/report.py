@@ -97,8 +97,9 @@ def _scores_table(accuracy: Accuracy, console: Console) -> Table:
 
 def _boundary_table(accuracy: Accuracy, console: Console) -> Table:
     tolerances = accuracy.measures.tolerances
+    rows = zip(tolerances.values, accuracy.boundary, strict=True)
     table = _table(console, "boundary within", "F1", "precision", "recall", "IoU", "pixels in reference")
-    for value, counts in zip(tolerances.values, accuracy.boundary, strict=True):
+    for value, counts in rows if accuracy.has_boundary else ():
         scores = counts.f1, counts.precision, counts.recall, counts.iou
         unit = "m" if tolerances.metric else "pixel" if value == 1 else "pixels"
         table.add_row(f"{value:g} {unit}", *map(shown, scores), f"{counts.reference:,}")
@@ -168,6 +169,11 @@ def _notes(accuracy: Accuracy, pairing: Pairing) -> list[str]:
         notes.append(
             f"probabilities: expected calibration error {shown(error)}, "
             f"average precision {shown(average_precision(accuracy.histogram))}"
+        )
+    if not accuracy.has_boundary:
+        notes.append(
+            "boundaries are not scored: no cropland in the reference lies beside other, as where strips without labels "
+            "part them"
         )
     for what, names in (("map", pairing.lone_predictions), ("reference", pairing.lone_references)):
         if names:

@@ -11,11 +11,12 @@ from seg.evaluation.confusion import ConfusionCounts
 from seg.evaluation.pairs import Pair
 from seg.evaluation.parcels import ParcelCounts, ParcelOverlaps
 from seg.evaluation.probability import PERCENTS, Histogram, count_percents
-from seg.evaluation.reading import open_pair, read_percent
+from seg.evaluation.reading import open_pair
 from seg.evaluation.settings import EvaluationSettings
 from seg.evaluation.strata import StratumCounts, open_strata
 from seg.evaluation.tiles import Counts, TileCounts, as_confusion
 from seg.evaluation.tolerances import Tolerances
+from seg.raster.percent import read_percent
 from seg.raster.windows import plan_blocks
 
 
@@ -27,16 +28,18 @@ class Measures:
         settings: Of the command line.
         tolerances: Distances at which boundaries are scored.
         block_size: Side of a block that is drawn for intervals, in pixels.
+        chip_size: Side of a window that is listed where the map is worst, in pixels.
     """
 
     settings: EvaluationSettings
     tolerances: Tolerances
     block_size: int
+    chip_size: int
 
     @property
     def tile_size(self) -> int:
         """Side of the tiles of which both blocks and listed windows are made."""
-        return min(self.block_size, self.settings.chip_size)
+        return min(self.block_size, self.chip_size)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 
 FEW_BLOCKS = 20
 SMALLEST_BLOCK = 64
+LARGEST_CHIP = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,8 @@ class EvaluationSettings:
         bootstrap_unit: What is drawn; auto draws scenes where there are ten or more, blocks elsewhere.
         block_size: Side of a block in pixels, wide against the distance over which errors are alike; auto is twice the
             chip size, or less where that gives fewer than 20 blocks, but not below 64.
-        chip_size: Side of the windows in pixels that are listed where the map is worst.
+        chip_size: Side of the windows in pixels that are listed where the map is worst; auto is 256, or less where
+            that gives fewer windows than are listed, but not below 64.
         worst: How many are listed.
         seed: Of the draws.
         window_size: Side of the windows that are read, in pixels; it changes memory and time, not the scores.
@@ -45,7 +47,7 @@ class EvaluationSettings:
     bootstrap: int = 1000
     bootstrap_unit: Literal["auto", "scene", "block"] = "auto"
     block_size: int | Literal["auto"] = "auto"
-    chip_size: int = 256
+    chip_size: int | Literal["auto"] = "auto"
     worst: int = 12
     seed: int = 0
     window_size: int = 1024
@@ -58,9 +60,9 @@ class EvaluationSettings:
         for option in ("bootstrap", "worst", "seed"):
             _require(getattr(self, option) >= 0, option, getattr(self, option), "0 or more")
         _require(self.min_parcel >= 1, "min-parcel", self.min_parcel, "1 pixel or more")
-        for option in ("chip_size", "window_size"):
-            _require(getattr(self, option) >= 16, option, getattr(self, option), "16 pixels or more")
-        chip, block = self.chip_size, self.block_size
+        chip, block = LARGEST_CHIP if self.chip_size == "auto" else self.chip_size, self.block_size
+        for option, side in (("chip_size", chip), ("window_size", self.window_size)):
+            _require(side >= 16, option, side, "16 pixels or more")
         fits = block == "auto" or (block > 0 and max(chip, block) % min(chip, block) == 0)
         _require(fits, "block-size", block, f"auto, or a multiple or a whole fraction of --chip-size, {chip}")
 
@@ -72,10 +74,22 @@ class EvaluationSettings:
         """
         if self.block_size != "auto":
             return self.block_size
-        size = 2 * self.chip_size
-        while size % 2 == 0 and size // 2 >= SMALLEST_BLOCK and _blocks(sizes, size) < FEW_BLOCKS:
-            size //= 2
-        return size
+        return _halved(2 * self.fitting_chip_size(sizes), sizes, FEW_BLOCKS)
+
+    def fitting_chip_size(self, sizes: Sequence[tuple[int, int]]) -> int:
+        """The side of a listed window in pixels.
+
+        Args:
+            sizes: Height and width of each scene.
+        """
+        return _halved(LARGEST_CHIP, sizes, self.worst) if self.chip_size == "auto" else self.chip_size
+
+
+def _halved(size: int, sizes: Sequence[tuple[int, int]], wanted: int) -> int:
+    """A side, halved until as many blocks are there as wanted, but not below SMALLEST_BLOCK."""
+    while size % 2 == 0 and size // 2 >= SMALLEST_BLOCK and _blocks(sizes, size) < wanted:
+        size //= 2
+    return size
 
 
 def _blocks(sizes: Sequence[tuple[int, int]], size: int) -> int:
@@ -84,4 +98,4 @@ def _blocks(sizes: Sequence[tuple[int, int]], size: int) -> int:
 
 def _require(met: bool, option: str, value: object, wanted: str) -> None:
     if not met:
-        raise ConfigError(f"{option.replace('_', '-')} is {value}; wanted {wanted}")
+        raise ConfigError(f"--{option.replace('_', '-')} is {value}; wanted {wanted}")

@@ -73,7 +73,7 @@ def open_strata(strata: Strata, grid: Grid) -> Iterator[StratumSource]:
         RasterError: The file cannot be read, its polygons lie elsewhere, or it has no such column.
     """
     if is_vector(strata.path):
-        source = VectorClasses(strata.path, str(strata.attribute), strata.layer, "--stratum-")
+        source = VectorClasses(strata.path, str(strata.attribute), strata.layer, "--stratum-{}")
         parcels = read_parcels(source, grid)
         placed = shapely.transform(parcels.polygons, on_lattice)
         layers = [Layer(code, placed[parcels.labels == code]) for code in range(len(source.names))]

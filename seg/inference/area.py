@@ -115,7 +115,8 @@ def _of_file(text: str, grid: Grid) -> Polygons:
     from seg.raster.vectors import VectorLabels
 
     name, _, layer = text.partition(LAYER)
-    return read_parcels(VectorLabels(Path(name), layer or None), grid).polygons
+    source = VectorLabels(Path(name), layer or None, options="--area=FILE|{}name=NAME")
+    return read_parcels(source, grid).polygons
 
 
 def _of_box(text: str, sides: Sides, crs: str | None, grid: Grid) -> Polygons:

@@ -58,7 +58,7 @@ class MapLayers:
             description="cropland",
             colours=LABEL_COLOURS,
             tags={**tags, "UNITS": "0 other, 1 cropland"},
-            resampling="MODE",
+            resampling="AVERAGE",
         )
         probability = CogLayer(nodata=IGNORE, description="cropland probability", scale=0.01, tags=tags)
         uncertainty = CogLayer(

@@ -43,14 +43,14 @@ class BurnSettings:
         if self.ignore_buffer < 0:
             raise ConfigError(f"ignore-buffer is {self.ignore_buffer}; wanted 0 or more pixels")
         if self.column is not None and not self.cropland_values:
-            raise ConfigError(f"column is '{self.column}'; wanted --cropland too: its values that are cropland")
+            raise ConfigError(f"column is '{self.column}'; wanted cropland too, its values that are cropland")
         if self.column is None and (self.cropland is not None or self.ignore is not None):
-            raise ConfigError("cropland and ignore list the values of a column; name it with --column")
+            raise ConfigError("cropland and ignore list the values of a column; name it with column")
         if self.column is not None and (self.cropland_where is not None or self.ignore_where is not None):
             raise ConfigError(f"column is '{self.column}' beside a condition of a class; wanted one or the other")
         both = set(self.cropland_values) & set(self.ignore_values)
         if both:
-            raise ConfigError(f"'{min(both)}' is both in --cropland and in --ignore; take it out of one")
+            raise ConfigError(f"'{min(both)}' is both in cropland and in ignore; take it out of one")
 
     @property
     def outside_label(self) -> int:

@@ -9,13 +9,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from rasterio._err import CPLE_OutOfMemoryError
-from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.enums import MaskFlags, Resampling
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from seg.errors import DamageError, RasterError
-from seg.raster.grid import require_real
+from seg.raster.grid import alpha_bands, require_real
 from seg.raster.remote import is_remote, shown_name
 
 FloatImage = npt.NDArray[np.float32]
@@ -66,11 +66,6 @@ def _storage(dataset: DatasetReader) -> _Storage:
     elsewhere = {MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha}
     masked = tuple(not elsewhere & set(flags) for flags in dataset.mask_flag_enums)
     return _Storage(dataset.dtypes, dataset.nodatavals, tuple(alpha_bands(dataset)), masked)
-
-
-def alpha_bands(dataset: DatasetReader) -> list[int]:
-    """The bands that are tagged as alpha, counted from 1."""
-    return [band for band, meaning in enumerate(dataset.colorinterp, start=1) if meaning is ColorInterp.alpha]
 
 
 def whole(dataset: DatasetReader) -> Window:

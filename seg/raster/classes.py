@@ -36,7 +36,7 @@ def class_band(dataset: DatasetReader, labels: LabelMapping = PLAIN_LABELS) -> i
     nodata = dataset.nodatavals[bands[0] - 1]
     if nodata in (*labels.named_other, *labels.cropland):
         name = LABEL_NAMES[CROPLAND if nodata in labels.cropland else OTHER]
-        mend = f"write nodata as {IGNORE}" if labels == PLAIN_LABELS else f"name {nodata:g} in data.labels.ignore"
+        mend = f"write nodata as {IGNORE}" if labels == PLAIN_LABELS else f"name {nodata:g} in labels.ignore"
         raise RasterError(
             f"{dataset.name}: nodata is {nodata:g}, which is also the label '{name}', so those "
             f"pixels would drop out; unset it (gdal_edit.py -unsetnodata) or {mend}"
@@ -73,7 +73,7 @@ def read_classes(dataset: DatasetReader, window: Window | None = None, labels: L
 
 def _wanted(labels: LabelMapping) -> str:
     if labels != PLAIN_LABELS:
-        return f"those of data.labels ({labels}); name them there, or set data.labels.other=rest"
+        return f"those of labels ({labels}); name them there, or set labels.other=rest"
     return (
         f"{OTHER} (other), {CROPLAND} (cropland) or {IGNORE} (no label, nodata); recode it, or give the class map "
         "if this is one of classes or probabilities"

@@ -40,7 +40,8 @@ class CogLayer:
         scale: Stored value times this is the value meant, for example 0.01 for percent.
         colours: RGBA of each value, 0 to 255; empty for none.
         tags: Metadata of the file.
-        resampling: How overviews are made: "NEAREST" or "MODE" for classes, "AVERAGE" for quantities.
+        resampling: How overviews are made: "NEAREST" or "MODE" for classes, "AVERAGE" for quantities, and for classes
+            that are 0 and 1 alone: rounded, it is the majority, at a third of the time.
     """
 
     nodata: int
@@ -147,8 +148,6 @@ def _write_plain(
         dataset.set_band_description(1, layer.description)
         dataset.scales = (layer.scale,)
         dataset.update_tags(**layer.tags)
-        if layer.colours:
-            dataset.write_colormap(1, dict(layer.colours))
         for window, pixels in parts:
             dataset.write(pixels, 1, window=window)
             written.append((window, zlib.crc32(np.ascontiguousarray(pixels).data)))
@@ -157,5 +156,9 @@ def _write_plain(
     factors = _overviews(grid)
     with rasterio.open(path, "r+") as dataset:
         dataset.build_overviews(factors, Resampling[layer.resampling.lower()])
+    if layer.colours:
+        with rasterio.open(path, "r+") as dataset:
+            # Not before: GDAL would average the colours instead of the values.
+            dataset.write_colormap(1, dict(layer.colours))
     _require_overviews(path, len(factors))
     return written

@@ -10,6 +10,7 @@ from pathlib import Path
 import rasterio
 from rasterio import Affine
 from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.io import DatasetReader
 
@@ -37,6 +38,9 @@ class Grid:
         transform: Pixel-to-CRS affine.
         nodata: Stored value that means "no data", or None.
         dtype: Name of the first band's data type, for example "uint16".
+        alpha: Bands that are tagged as alpha, counted from 1.
+        rectified: False where only ground control points or a camera model (RPC) say where it lies, which `transform`
+            does not.
     """
 
     path: Path
@@ -47,6 +51,8 @@ class Grid:
     transform: Affine
     nodata: float | None
     dtype: str
+    alpha: tuple[int, ...] = ()
+    rectified: bool = True
 
     @property
     def pixel_size(self) -> tuple[float, float]:
@@ -138,7 +144,14 @@ def read_grid(path: Path) -> Grid:
             transform=dataset.transform,
             nodata=dataset.nodata,
             dtype=dataset.dtypes[0],
+            alpha=tuple(alpha_bands(dataset)),
+            rectified=not (dataset.transform.is_identity and (dataset.gcps[0] or dataset.rpcs)),
         )
+
+
+def alpha_bands(dataset: DatasetReader) -> list[int]:
+    """The bands that are tagged as alpha, counted from 1."""
+    return [band for band, meaning in enumerate(dataset.colorinterp, start=1) if meaning is ColorInterp.alpha]
 
 
 def require_real(dataset: DatasetReader) -> None:

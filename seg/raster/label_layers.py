@@ -8,13 +8,13 @@ from seg.raster.parcels import Parcels
 from seg.raster.vectors import Legend, VectorLabels
 
 
-def open_labels(path: Path, settings: BurnSettings, options: str = "--") -> VectorLabels:
+def open_labels(path: Path, settings: BurnSettings, options: str = "--{}") -> VectorLabels:
     """The labels of a vector file, as the settings read them.
 
     Args:
         path: The file.
         settings: How it is read.
-        options: How the options of the settings begin, for errors.
+        options: How the options of the settings are written, for errors; {} stands for their names.
 
     Raises:
         RasterError: The file does not hold what the settings ask for.

@@ -30,12 +30,12 @@ class LabelMapping:
 
     def __post_init__(self) -> None:
         if not self.cropland:
-            raise ConfigError("data.labels.cropland is empty; wanted the values of the mask that are cropland")
+            raise ConfigError("labels.cropland is empty; wanted the values of the mask that are cropland")
         named = [*self.cropland, *self.ignore, *(() if isinstance(self.other, str) else self.other or ())]
         twice = sorted({value for value in named if named.count(value) > 1})
         if twice:
             raise ConfigError(
-                f"data.labels names {twice[0]} twice (cropland {list(self.cropland)}, ignore {list(self.ignore)}, "
+                f"labels names {twice[0]} twice (cropland {list(self.cropland)}, ignore {list(self.ignore)}, "
                 f"other {self.other}); give each value one meaning"
             )
 

@@ -203,7 +203,7 @@ def _require_areas(source: VectorLabels, shapes: npt.NDArray[np.object_]) -> Non
     if wrong:
         raise RasterError(
             f"{source.path}: {len(wrong)} of {len(kinds)} features are no polygons but {wrong[0]}; wanted polygons, "
-            f"so choose another layer with {source.options}layer, or leave the others out "
+            f"so choose another layer with {source.options.format('layer')}, or leave the others out "
             "(as SQL: OGR_GEOMETRY LIKE '%POLYGON')"
         )
 

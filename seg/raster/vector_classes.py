@@ -14,8 +14,8 @@ class VectorClasses(VectorLabels):
         path: Any vector file that GDAL reads, or GeoParquet.
         column: The column that tells the classes.
         layer: The layer; None for the only one.
-        options: How the options that name layer and column begin, for errors: `--stratum-` for `--stratum-layer` and
-            `--stratum-attribute`.
+        options: How the options that name layer and column are written, for errors: `--stratum-{}` for
+            `--stratum-layer` and `--stratum-attribute`.
 
     Attributes:
         names: The values of the column as text, sorted.
@@ -24,12 +24,12 @@ class VectorClasses(VectorLabels):
         RasterError: The file cannot be read, has no such layer or column, states no CRS, or has too many classes.
     """
 
-    def __init__(self, path: Path, column: str, layer: str | None = None, options: str = "--") -> None:
+    def __init__(self, path: Path, column: str, layer: str | None = None, options: str = "--{}") -> None:
         self.names: list[str] = []
         super().__init__(path, layer, legend=Legend(column=column), options=options)
 
     def _check(self) -> list[str]:
-        column, option = str(self.legend.column), f"{self.options}attribute"
+        column, option = str(self.legend.column), self.options.format("attribute")
         self.names = self._values(column, option)
         if not 0 < len(self.names) <= IGNORE:
             raise RasterError(

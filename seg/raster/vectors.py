@@ -50,7 +50,7 @@ class VectorLabels:
         layer: The layer; None for the only one.
         where: SQL condition that features must meet, or None.
         legend: What their attributes mean.
-        options: How the options that name layer and columns begin, for errors.
+        options: How the options that name layer and columns are written, for errors; {} stands for the word.
 
     Raises:
         RasterError: The file cannot be read, has no such layer or column, states no CRS, or no feature meets the
@@ -63,14 +63,14 @@ class VectorLabels:
         layer: str | None = None,
         where: str | None = None,
         legend: Legend | None = None,
-        options: str = "--",
+        options: str = "--{}",
     ) -> None:
         self.path = path
         self.options = options
         self.legend = legend or Legend()
         self._where = where
         self._source = _source(path)
-        self._layer = _chosen_layer(path, self._source, layer, f"{options}layer")
+        self._layer = _chosen_layer(path, self._source, layer, options.format("layer"))
         try:
             info = pyogrio.read_info(self._source, layer=self._layer)
         except (DataSourceError, DataLayerError) as error:
@@ -100,7 +100,7 @@ class VectorLabels:
     def _check(self) -> list[str]:
         """The values of the legend that no feature has, after checking what it asks for."""
         column = self.legend.column
-        present = [] if column is None else self._values(column, f"{self.options}column")
+        present = [] if column is None else self._values(column, self.options.format("column"))
         for condition in (self._where, self.legend.cropland_where, self.legend.ignore_where):
             if condition is not None and not len(self._read(condition, [])):
                 raise RasterError(
@@ -112,7 +112,7 @@ class VectorLabels:
         if not set(present) & set(self.legend.cropland):
             raise RasterError(
                 f"{self.path}: column '{column}' has none of the values {_named(self.legend.cropland)}; "
-                f"wanted some of {_named(present)} for {self.options}cropland"
+                f"wanted some of {_named(present)} for {self.options.format('cropland')}"
             )
         return [value for value in (*self.legend.cropland, *self.legend.ignore) if value not in present]
 

@@ -23,7 +23,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_says_how_the_scene_was_cut_and_leaves_the_maps(place: Path) -> None:
     settings = PredictionSettings(block_size=128, halo=16)
-    run = run_engine(place / "model", place / "scene.tif", place / "map.tif", settings, COMPUTE)
+    run = run_engine(place / "model", [place / "scene.tif"] * 2, place / "map.tif", settings, COMPUTE)
     assert (run.blocks, run.block_size, run.halo, run.shape) == (9, 128, 16, (160, 160))
     assert run.redundancy == pytest.approx(((144 + 160 + 60) / 300) ** 2)
     assert 0 < run.seconds < 60
@@ -34,7 +34,7 @@ def test_a_run_says_how_the_scene_was_cut_and_leaves_the_maps(place: Path) -> No
 
 def test_plain_copies_hold_what_the_maps_hold(place: Path) -> None:
     maps = [place / "one.tif", place / "one_probability.tif"]
-    run_engine(place / "model", place / "scene.tif", maps[0], PredictionSettings(), COMPUTE)
+    run_engine(place / "model", [place / "scene.tif"], maps[0], PredictionSettings(), COMPUTE)
     assert plain_copy(place / "scene.tif", maps, place) > 0
     for number, path in enumerate(maps):
         with rasterio.open(path) as one, rasterio.open(place / f"copy_{number}.tif") as other:

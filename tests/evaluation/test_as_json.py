@@ -10,7 +10,8 @@ import rasterio
 
 import seg
 from seg.evaluation.accuracy import measure_accuracy
-from seg.evaluation.as_json import write_json
+from seg.evaluation.as_json import as_json
+from seg.evaluation.json_file import write_json
 from seg.evaluation.pairs import Inputs, Pair, Pairing, Strata
 from seg.evaluation.settings import EvaluationSettings
 from seg.labels import CROPLAND, IGNORE, OTHER
@@ -37,7 +38,7 @@ def written(pair: Pair, folder: Path, **options: object) -> dict[str, object]:
         [pair], EvaluationSettings(**({"chip_size": 16, "block_size": 16, "bootstrap": 30} | options))
     )
     inputs = Inputs(pair.prediction, pair.reference, strata=pair.strata.path if pair.strata else None)
-    write_json(accuracy, Pairing([pair], [], []), inputs, folder / "accuracy.json")
+    write_json(as_json(accuracy, Pairing([pair], [], []), inputs), folder / "accuracy.json")
     content: dict[str, object] = json.loads((folder / "accuracy.json").read_text(encoding="utf-8"))
     return content
 
@@ -54,6 +55,9 @@ def test_files_are_named_with_their_hashes(pair: Pair, tmp_path: Path) -> None:
             "strata": None,
             "prediction_sha256": hashlib.sha256(pair.prediction.read_bytes()).hexdigest(),
             "reference_sha256": hashlib.sha256(pair.reference.read_bytes()).hexdigest(),
+            "probability_sha256": hashlib.sha256(pair.probability.read_bytes()).hexdigest(),
+            "folds_sha256": None,
+            "strata_sha256": None,
             "tags": {},
         }
     ]

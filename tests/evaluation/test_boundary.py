@@ -99,6 +99,15 @@ def test_edge_of_the_raster_is_no_boundary() -> None:
     assert (counts.precision, counts.recall, counts.f1, counts.iou) == (None, None, None, None)
 
 
-def test_boundary_that_is_in_one_of_the_two_alone_scores_zero() -> None:
-    counts = whole(square(0), np.zeros((20, 20), dtype=np.uint8), 3)
-    assert (counts.precision, counts.recall, counts.f1, counts.iou) == (0, None, 0, 0)
+def test_boundary_that_the_map_lacks_scores_zero() -> None:
+    counts = whole(np.zeros((20, 20), dtype=np.uint8), square(0), 3)
+    assert (counts.precision, counts.recall, counts.f1, counts.iou) == (None, 0, 0, 0)
+
+
+def test_map_is_not_scored_where_strips_without_labels_hide_the_boundaries() -> None:
+    labels = square(0)
+    labels[4:16, 4:16][square(0)[4:16, 4:16] == OTHER] = IGNORE
+    counts = whole(square(1), labels, 2)
+    assert counts.mapped > 0
+    assert counts.reference == 0
+    assert (counts.precision, counts.recall, counts.f1, counts.iou) == (None, None, None, None)

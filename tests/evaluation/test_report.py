@@ -114,8 +114,16 @@ def test_scenes_are_printed_worst_first(pair: Pair) -> None:
 
 
 def test_worst_windows_are_printed_where_the_scene_is_larger(pair: Pair) -> None:
-    assert "most wrong pixels in" not in printed([pair])
+    assert "most wrong pixels in" not in printed([pair], chip_size=256)
     assert "most wrong pixels in" in printed([pair], chip_size=16)
+
+
+def test_boundaries_that_the_reference_hides_are_said_not_to_be_scored(pair: Pair, write_raster: WriteRaster) -> None:
+    labels = np.repeat([CROPLAND, IGNORE, OTHER], [3200, 800, 4000]).astype(np.uint8).reshape(SHAPE)
+    text = printed([replace(pair, reference=write_raster("strips.tif", labels))])
+    assert "boundary within" not in text
+    assert "boundaries are not scored: no cropland in the reference lies beside other" in text
+    assert "boundaries are not scored" not in printed([pair])
 
 
 def test_calibration_is_printed_with_a_probability_map(pair: Pair, write_raster: WriteRaster) -> None:

@@ -49,7 +49,7 @@ def pair(write_raster: WriteRaster) -> Pair:
 def measure(pair: Pair, **options: object) -> SceneAccuracy:
     chosen = EvaluationSettings(**({"chip_size": 16, "tolerances": [10, 35]} | options))
     tolerances = fitting_tolerances([pair_grid(pair)], chosen.tolerances)
-    return measure_scene(pair, Measures(chosen, tolerances, 16))
+    return measure_scene(pair, Measures(chosen, tolerances, block_size=16, chip_size=16))
 
 
 def numbers(scene: SceneAccuracy) -> tuple[object, ...]:

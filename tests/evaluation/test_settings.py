@@ -33,5 +33,13 @@ def test_blocks_shrink_where_they_would_be_few(sizes: list[tuple[int, int]], blo
     assert EvaluationSettings().fitting_block_size(sizes) == block
 
 
+@pytest.mark.parametrize(
+    ("sizes", "chip"), [([(10_000, 10_000)], 256), ([(145, 145)], 64), ([(400, 450)], 128), ([(200, 200)] * 12, 256)]
+)
+def test_listed_windows_shrink_where_they_would_be_few(sizes: list[tuple[int, int]], chip: int) -> None:
+    assert EvaluationSettings().fitting_chip_size(sizes) == chip
+    assert EvaluationSettings(chip_size=256).fitting_chip_size(sizes) == 256
+
+
 def test_block_size_given_is_kept() -> None:
     assert EvaluationSettings(block_size=1024).fitting_block_size([(100, 100)]) == 1024

@@ -55,6 +55,23 @@ class Campaign:
             for layer, wanted in zip(kept, self.pixels, strict=True):
                 np.testing.assert_array_equal(layer, wanted[row : row + BLOCK, column : column + BLOCK])
 
+    def kill_often(self, kills: int, within: float, once: Path | None = None) -> None:
+        """Kill runs at random moments, each going on where the one before was killed; then let one end."""
+        random, finished = np.random.default_rng(kills), 0
+        while kills:
+            ended = self.runs.run(self.words, Kill(float(random.uniform(0, within)), once))
+            self.check_files()
+            if ended.status is None:
+                kills -= 1
+                continue
+            assert ended.status == 0, ended.output
+            self.check_end()
+            self.clear()
+            finished += 1
+            assert finished < 100
+        assert self.runs.run(self.words).status == 0
+        self.check_end()
+
     def check_end(self) -> None:
         """Both maps are as they must be, and nothing lies beside them."""
         assert {path: path.read_bytes() for path in self.output.parent.iterdir()} == self.whole
@@ -72,40 +89,14 @@ def campaign(runs: ForkedRuns, onnx_package: Path, make_scene: MakeScene) -> Cam
 
 
 def test_forty_kills_at_random_moments_change_no_byte(campaign: Campaign) -> None:
-    random, kills, finished = np.random.default_rng(6), 0, 0
-    while kills < KILLS:
-        ended = campaign.runs.run(campaign.words, Kill(float(random.uniform(0, campaign.seconds))))
-        campaign.check_files()
-        if ended.status is None:
-            kills += 1
-            continue
-        assert ended.status == 0, ended.output
-        campaign.check_end()
-        campaign.clear()
-        finished += 1
-        assert finished < 100
-    assert campaign.runs.run(campaign.words).status == 0
-    campaign.check_end()
+    campaign.kill_often(KILLS, campaign.seconds)
 
 
 def test_kills_while_the_maps_are_put_together_change_no_byte(campaign: Campaign) -> None:
-    random, kills, finished = np.random.default_rng(7), 0, 0
     begun = campaign.output.with_name(f".{campaign.probability.name}.unfinished")
     seconds = campaign.runs.run(campaign.words, Kill(np.inf, begun)).seconds
     campaign.clear()
-    while kills < ASSEMBLY_KILLS:
-        ended = campaign.runs.run(campaign.words, Kill(float(random.uniform(0, seconds)), begun))
-        campaign.check_files()
-        if ended.status is None:
-            kills += 1
-            continue
-        assert ended.status == 0, ended.output
-        campaign.check_end()
-        campaign.clear()
-        finished += 1
-        assert finished < 100
-    assert campaign.runs.run(campaign.words).status == 0
-    campaign.check_end()
+    campaign.kill_often(ASSEMBLY_KILLS, seconds, begun)
 
 
 def test_a_process_of_its_own_can_be_killed_as_well(campaign: Campaign) -> None:

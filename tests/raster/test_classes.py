@@ -107,8 +107,8 @@ def test_values_mean_what_the_mapping_says(write_raster: WriteRaster, tmp_path: 
 def test_a_value_outside_the_mapping_is_named_with_it(write_raster: WriteRaster, tmp_path: Path) -> None:
     path = write_raster(tmp_path / "mask.tif", np.array([[0, 1, 2, 3, 4]], dtype=np.uint8))
     said = (
-        r"mask\.tif: holds the values 3, 4, wanted those of data\.labels \(cropland \[1, 2\], other \[0\], "
-        r"ignore \[255\]\); name them there, or set data\.labels\.other=rest"
+        r"mask\.tif: holds the values 3, 4, wanted those of labels \(cropland \[1, 2\], other \[0\], "
+        r"ignore \[255\]\); name them there, or set labels\.other=rest"
     )
     with pytest.raises(RasterError, match=said):
         read_mapped(path, LabelMapping(cropland=(1, 2)))
@@ -118,7 +118,7 @@ def test_nodata_may_be_a_value_that_the_mapping_ignores_but_no_other(write_raste
     path = write_raster(tmp_path / "mask.tif", np.array([[0, 1, 2]], dtype=np.uint8), nodata=0)
     labels = LabelMapping(cropland=(2,), ignore=(0, 255), other=(1,))
     assert read_mapped(path, labels) == [[IGNORE, OTHER, CROPLAND]]
-    with pytest.raises(RasterError, match=r"nodata is 0, which is also the label 'other'.* name 0 in data\.labels"):
+    with pytest.raises(RasterError, match=r"nodata is 0, which is also the label 'other'.* name 0 in labels\.ignore"):
         read_mapped(path, LabelMapping(cropland=(2,), other="rest"))
     with pytest.raises(RasterError, match=r"nodata is 0, which is also the label 'cropland'"):
         read_mapped(path, LabelMapping(cropland=(0,), other="rest"))

@@ -51,10 +51,10 @@ def test_the_rest_is_other_where_it_is_said() -> None:
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ({"cropland": ()}, r"data\.labels\.cropland is empty"),
-        ({"cropland": (1, 255)}, r"data\.labels names 255 twice \(cropland \[1, 255\], ignore \[255\]"),
-        ({"other": (1,)}, r"data\.labels names 1 twice"),
-        ({"cropland": (1, 1)}, r"data\.labels names 1 twice"),
+        ({"cropland": ()}, r"labels\.cropland is empty"),
+        ({"cropland": (1, 255)}, r"labels names 255 twice \(cropland \[1, 255\], ignore \[255\]"),
+        ({"other": (1,)}, r"labels names 1 twice"),
+        ({"cropland": (1, 1)}, r"labels names 1 twice"),
     ],
 )
 def test_a_value_has_one_meaning(fields: dict[str, tuple[int, ...]], problem: str) -> None:

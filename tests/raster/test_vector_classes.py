@@ -27,7 +27,7 @@ def test_whole_numbers_are_named_without_a_point(tmp_path: Path) -> None:
 
 def test_missing_column_is_an_error_that_names_the_option(tmp_path: Path) -> None:
     with pytest.raises(RasterError, match=r"has no column 'type'; wanted one of 'kind' for --soil-attribute"):
-        VectorClasses(write(tmp_path / "a.gpkg", ["x"]), "type", options="--soil-")
+        VectorClasses(write(tmp_path / "a.gpkg", ["x"]), "type", options="--soil-{}")
 
 
 @pytest.mark.parametrize(("values", "count"), [([None, None], 0), ([f"v{n}" for n in range(256)], 256)])

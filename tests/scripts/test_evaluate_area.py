@@ -147,7 +147,7 @@ def test_unfilled_points_are_refused_or_counted_as_asked(
     assert "8 points (3, 4, 5, 6, 7, ...) of 100 have no reference" in err
     status, out, _ = run("area", points="points.csv", output="report", unfilled=choice)
     assert status == 0
-    assert "8 points had no reference" in out
+    assert "points without a reference: 8" in out
     assert json.loads(Path("report/area.json").read_text())["samples"] == samples
 
 

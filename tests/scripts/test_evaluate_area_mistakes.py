@@ -80,7 +80,8 @@ def test_bad_points_are_one_line_and_status_2(
 @pytest.mark.parametrize(
     ("options", "wanted"),
     [
-        ({"points": "nowhere.gpkg"}, "nowhere.design.json: no such file"),
+        ({"points": "nowhere.gpkg"}, "nowhere.gpkg: no such file"),
+        ({"design": "nowhere.json"}, "nowhere.json: no such file"),
         ({"design": "map.tif"}, "map.tif: not readable as a sample's design"),
         ({"confidence": 95}, "confidence is 95"),
         ({"unfilled": "ignore"}, "unfilled"),

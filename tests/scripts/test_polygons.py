@@ -56,7 +56,7 @@ def test_all_options_are_taken(run_script: Run, source: Path) -> None:
         (("--output", "nowhere/parcels.gpkg"), "its folder nowhere does not exist"),
         (("--min-area", "5"), "--min-area is '5'; wanted a number and a unit"),
         (("--interior", "none.tif"), "none.tif: no such file"),
-        (("--min-aera", "5ha"), "the nearest known key is 'min_area'"),
+        (("--min-aera", "5ha"), "the nearest known key is 'min-area'"),
         (("--uncertain", "[0.8,0.2]"), "--uncertain is [0.8, 0.2]; wanted two probabilities in order"),
     ],
 )

@@ -4,32 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-import torch
-
-from seg.checkpoint import Checkpoint
-from seg.models.build import build_model
-from seg.models.config import ModelConfig
-from seg.package.write import write_package
 
 Run = Callable[..., tuple[int, str, str]]
 WriteRaster = Callable[..., Path]
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A package of a tiny network for 3 bands at 10 m."""
-    config = ModelConfig(
-        encoder="tu-test_resnet", output_stride=8, pyramid_rates=(1,), pyramid_channels=8, decoder_channels=(8, 8, 8)
-    )
-    torch.manual_seed(0)
-    network = build_model(config, bands=3)
-    network.normalization.fill([100.0] * 3, [10.0] * 3)
-    task = {"bands": 3, "model": config.arguments(), "threshold": 0.5}
-    names = ["red", "green", "blue"]
-    data = {"bands": [1, 2, 3], "image_bands": 3, "band_names": names, "nodata": None, "pixel_size_m": 10.0}
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    write_package(Checkpoint(Path("best.ckpt"), network.state_dict(), task, data, {}), folder)
-    return folder
 
 
 @pytest.fixture

@@ -16,8 +16,7 @@ from seg.data.checking.pixels import Reading
 from seg.data.checking.scenes import CheckedScene, check_one
 from seg.data.progress import tracked
 from seg.errors import RasterError
-from seg.raster.chips import alpha_bands
-from seg.raster.grid import open_raster
+from seg.raster.grid import alpha_bands, open_raster
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 
 

@@ -15,7 +15,7 @@ from rasterio.errors import CRSError
 from seg import __version__
 from seg.errors import DatasetError
 from seg.evaluation.area.population import StratumTally
-from seg.raster.atomic import complete_or_absent
+from seg.evaluation.json_file import write_json
 from seg.raster.grid import Grid
 
 FORMAT = 1
@@ -77,8 +77,7 @@ def write_design(design: Design, path: Path) -> None:
         "crs": grid.crs.to_wkt() if grid.crs is not None else None,
         "transform": list(grid.transform)[:6],
     }
-    with complete_or_absent(path) as temporary:
-        temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write_json(content, path)
 
 
 def read_design(path: Path) -> Design:

@@ -1,6 +1,5 @@
 """Areas and accuracies of a map from the references of a sample: `scripts/evaluate.py area`."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,8 @@ from seg import __version__
 from seg.evaluation.area.estimator import Estimate
 from seg.evaluation.area.interpreted import InterpretedSample, interpreted_sample
 from seg.evaluation.area.settings import AreaSettings
+from seg.evaluation.json_file import write_json
 from seg.evaluation.output import make_output_folder, require_output_folder
-from seg.raster.atomic import complete_or_absent
 from seg.table import text_table
 
 FILE_NAME = "area.json"
@@ -39,10 +38,7 @@ def estimate_area(
     content["points"] = str(points)
     _print(interpreted, settings.confidence)
     make_output_folder(output)
-    with complete_or_absent(output / FILE_NAME) as temporary:
-        temporary.write_text(
-            json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-        )
+    write_json(content, output / FILE_NAME)
     print(f"written: {output / FILE_NAME}")
     return content
 
@@ -71,8 +67,9 @@ def as_json(interpreted: InterpretedSample, settings: AreaSettings) -> dict[str,
                 "area_ha": stratum.area,
                 "weight": stratum.area / sample.total_area,
                 "samples": count,
+                "only_reference": only,
             }
-            for stratum, count in zip(sample.strata, counts, strict=True)
+            for stratum, count, only in zip(sample.strata, counts, _only_references(interpreted), strict=True)
         ],
         "samples": len(sample.stratum),
         "unfilled": interpreted.unfilled,
@@ -100,19 +97,27 @@ def _figures(estimate: Estimate | None, confidence: float) -> dict[str, float | 
     return {"value": estimate.value, "standard_error": estimate.standard_error, "low": low, "high": high}
 
 
-def _notes(interpreted: InterpretedSample) -> list[str]:
-    """What makes the figures less sure than they look."""
+def _only_references(interpreted: InterpretedSample) -> list[str | None]:
+    """For each stratum the class that all of its points are of; None of several, and where every pixel is a point."""
     sample = interpreted.sample
-    notes = []
+    only: list[str | None] = []
     for place, stratum in enumerate(sample.strata):
         found = sample.reference[sample.stratum == place]
-        if len(found) != stratum.pixels and (found == found[0]).all():
-            notes.append(
-                f"all {len(found)} points of stratum '{stratum.name}' are {interpreted.classes[int(found[0])]}, so it "
-                "adds nothing to the errors, and the intervals are somewhat too narrow"
-            )
+        alike = len(found) != stratum.pixels and bool((found == found[0]).all())
+        only.append(interpreted.classes[int(found[0])] if alike else None)
+    return only
+
+
+def _notes(interpreted: InterpretedSample) -> list[str]:
+    """What makes the figures less sure than they look."""
+    notes = [
+        f"all points of stratum '{stratum.name}' are {only}, so it adds nothing to the errors, and the intervals are "
+        "somewhat too narrow"
+        for stratum, only in zip(interpreted.sample.strata, _only_references(interpreted), strict=True)
+        if only is not None
+    ]
     if interpreted.unfilled:
-        notes.append(f"{interpreted.unfilled} points had no reference")
+        notes.append(f"points without a reference: {interpreted.unfilled}")
     return notes
 
 

@@ -63,8 +63,8 @@ def interpreted_sample(
         RasterError: The other map cannot be read, or has no class where there is a point.
         ConfigError: Unfilled points cannot be the class that the settings name.
     """
-    drawn = read_design(design or design_path(points))
     references = read_references(points)
+    drawn = read_design(design or design_path(points))
     order = _places(references, drawn)
     labels, filled = read_labels(references, drawn.classes)
     reference = np.full(len(drawn.ids), -1)
@@ -127,7 +127,7 @@ def _settle(
         labels = [label for label, name in design.classes.items() if name == unfilled]
         if not labels:
             named = ", ".join(design.classes.values())
-            raise ConfigError(f"unfilled is {unfilled}, but the map's classes are {named}; wanted refuse or drop")
+            raise ConfigError(f"--unfilled is {unfilled}, but the map's classes are {named}; wanted refuse or drop")
         reference[empty] = labels[0]
     return np.flatnonzero(reference >= 0), int(empty.sum())
 

@@ -16,6 +16,7 @@ from pyproj import CRS, Transformer
 
 from seg.errors import DatasetError
 from seg.raster.grid import Grid
+from seg.raster.polygons.measure import on_map
 
 POINTS_LAYER = "points"
 PIXELS_LAYER = "pixels"
@@ -23,6 +24,9 @@ REFERENCE = "reference"
 
 NAMED_IDS = 5
 """An error names so many points at most."""
+
+_CORNERS = ((0, 0), (1, 0), (1, 1), (0, 1))
+"""Of a pixel, as columns and rows from its first."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def write_points(path: Path, grid: Grid, row: NDArray[np.int64], column: NDArray
         DatasetError: The file cannot be written.
     """
     crs = CRS.from_wkt(grid.crs.to_wkt()) if grid.crs is not None else None
-    x, y = _place(grid, row + 0.5, column + 0.5)
+    x, y = on_map(grid, np.asarray(np.column_stack([column, row]) + 0.5, dtype=np.float64)).T
     lon, lat = Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(x, y)
     ids = np.arange(1, len(row) + 1)
     columns = {
@@ -69,8 +73,8 @@ def write_points(path: Path, grid: Grid, row: NDArray[np.int64], column: NDArray
         "column": column,
         REFERENCE: np.full(len(row), None, dtype=object),
     }
-    corners = [_place(grid, row + down, column + right) for down, right in ((0, 0), (0, 1), (1, 1), (1, 0))]
-    outlines = shapely.polygons(np.stack([np.column_stack(corner) for corner in corners], axis=1))
+    corners = [on_map(grid, np.column_stack([column + right, row + down])) for right, down in _CORNERS]
+    outlines = shapely.polygons(np.stack(corners, axis=1))
     points = geopandas.GeoDataFrame(columns, geometry=shapely.points(x, y), crs=crs)
     pixels = geopandas.GeoDataFrame({"id": ids}, geometry=outlines, crs=crs)
     try:
@@ -147,13 +151,6 @@ def named_points(ids: NDArray[np.int64]) -> str:
     """How many points, and the first of them: "12 points (3, 8, 21, 22, 40, ...)"."""
     first = ", ".join(str(number) for number in np.sort(ids)[:NAMED_IDS].tolist())
     return f"{len(ids)} point{'s' if len(ids) != 1 else ''} ({first}{', ...' if len(ids) > NAMED_IDS else ''})"
-
-
-def _place(
-    grid: Grid, rows: NDArray[np.floating] | NDArray[np.int64], columns: NDArray[np.floating] | NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    t = grid.transform
-    return np.asarray(t.a * columns + t.b * rows + t.c), np.asarray(t.d * columns + t.e * rows + t.f)
 
 
 def _integers(path: Path, name: str, values: object) -> NDArray[np.int64]:

@@ -12,12 +12,12 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from seg.errors import RasterError
-from seg.evaluation.progress import with_progress
 from seg.labels import CROPLAND, IGNORE, LABEL_NAMES, OTHER
 from seg.raster.areas import SQUARE_METRES_PER_HECTARE, PixelAreas
 from seg.raster.chips import read_band
 from seg.raster.classes import class_band
 from seg.raster.grid import Grid, open_raster, read_grid, require_same_grid
+from seg.raster.progress import with_progress
 from seg.raster.windows import window_grid
 
 WINDOW_SIZE = 1024
@@ -93,7 +93,8 @@ class Population:
         with ExitStack() as opened:
             class_map = opened.enter_context(open_raster(self.map))
             zones = opened.enter_context(open_raster(self.zones)) if self.zones else None
-            for window in with_progress(list(window_grid(grid.height, grid.width, size, size)), title):
+            cut = list(window_grid(grid.height, grid.width, size, size))
+            for window in with_progress(cut, title, len(cut)):
                 keys, valid = _whole_numbers(class_map, class_band(class_map), window)
                 _require_classes(self.map, keys[valid])
                 valid &= keys != IGNORE

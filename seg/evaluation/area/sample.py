@@ -76,7 +76,7 @@ def _expectation(strata: Sequence[StratumTally], classes: dict[int, str], settin
         wrong = mapped ^ guesses.keys()
         if wrong:
             raise ConfigError(
-                f"users-accuracy is given for {', '.join(sorted(guesses))}; wanted one number, or one for each class "
+                f"--users-accuracy is given for {', '.join(sorted(guesses))}; wanted one number, or one for each class "
                 f"of the map: {', '.join(sorted(mapped))}"
             )
         accuracy = [guesses[classes[stratum.label]] for stratum in strata]
@@ -101,7 +101,7 @@ def _cropland_share(path: Path, strata: Sequence[StratumTally], expected: Expect
     labels = [stratum.label for stratum in strata]
     if not {CROPLAND}.issubset(labels) or not LABEL_NAMES.keys() >= set(labels):
         raise ConfigError(
-            f"area-error needs a map of cropland (1) and other (0), but {path} has the classes "
+            f"--area-error needs a map of cropland (1) and other (0), but {path} has the classes "
             f"{', '.join(str(label) for label in sorted(set(labels)))}; use --standard-error or --points"
         )
     return float(expected.weights[np.array(labels) == CROPLAND].sum())

@@ -78,4 +78,4 @@ class AreaSettings:
 
 def _require(met: bool, option: str, value: object, wanted: str) -> None:
     if not met:
-        raise ConfigError(f"{option} is {value}; wanted {wanted}")
+        raise ConfigError(f"--{option} is {value}; wanted {wanted}")

@@ -16,14 +16,14 @@ from seg.errors import ConfigError
 from seg.evaluation.area.population import CLASSES_TAG
 from seg.evaluation.change.classes import CHANGE_COLOURS, CHANGE_NAMES, PERCENT, change_classes, change_percent
 from seg.evaluation.pairs import PROBABILITY
-from seg.evaluation.progress import with_progress
-from seg.evaluation.reading import read_percent
 from seg.labels import IGNORE
 from seg.raster.areas import SQUARE_METRES_PER_HECTARE, PixelAreas
 from seg.raster.chips import ByteMask
 from seg.raster.classes import read_classes
 from seg.raster.cog import CogLayer, write_cog
 from seg.raster.grid import Grid, open_raster, read_grid, require_same_grid
+from seg.raster.percent import read_percent
+from seg.raster.progress import with_progress
 from seg.raster.windows import window_grid
 
 WINDOW_SIZE = 1024
@@ -156,7 +156,7 @@ def tally_change(maps: Maps, confidence: float) -> ChangeTally:
     Raises:
         RasterError: A map cannot be read or lies on another grid, or its ground areas are unknown.
     """
-    tally = ChangeTally()
+    tally, limit = ChangeTally(), round(PERCENT * confidence, 6)  # 0.57 is 57 percent
     with _opened(maps) as reader:
         areas = PixelAreas(reader.grid)
         for window in reader.windows("Measuring"):
@@ -166,7 +166,7 @@ def tally_change(maps: Maps, confidence: float) -> ChangeTally:
             tally.hectares[:] += np.bincount(classes.ravel(), ground, IGNORE + 1)[:CLASSES]
             if maps.probabilities:
                 percent = reader.percent(window, classes)
-                unsupported = ground * ((percent <= PERCENT * confidence) | (percent == IGNORE)).ravel()
+                unsupported = ground * ((percent <= limit) | (percent == IGNORE)).ravel()
                 tally.unsupported_ha[:] += np.bincount(classes.ravel(), unsupported, IGNORE + 1)[:CLASSES]
     return tally
 
@@ -180,7 +180,8 @@ class _Reader:
 
     def windows(self, title: str) -> Iterator[Window]:
         grid = self.grid
-        yield from with_progress(list(window_grid(grid.height, grid.width, WINDOW_SIZE, WINDOW_SIZE)), title)
+        cut = list(window_grid(grid.height, grid.width, WINDOW_SIZE, WINDOW_SIZE))
+        yield from with_progress(cut, title, len(cut))
 
     def classes(self, window: Window) -> ByteMask:
         return change_classes(read_classes(self.before, window), read_classes(self.after, window))

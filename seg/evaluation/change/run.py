@@ -1,6 +1,5 @@
 """What changed between two maps, as rasters, polygons and hectares: `scripts/evaluate.py change`."""
 
-import json
 from pathlib import Path
 
 from seg import __version__
@@ -16,8 +15,8 @@ from seg.evaluation.change.maps import (
 from seg.evaluation.change.polygons import DIRECTIONS, ChangePolygons, write_change_polygons
 from seg.evaluation.change.settings import ChangeSettings
 from seg.evaluation.file_hash import sha256
+from seg.evaluation.json_file import write_json
 from seg.evaluation.output import make_output_folder, require_output_folder
-from seg.raster.atomic import complete_or_absent
 from seg.table import text_table
 
 CHANGE_MAP, PROBABILITY_MAP, POLYGONS, SUMMARY = (
@@ -58,10 +57,7 @@ def measure_change(maps: Maps, output: Path, settings: ChangeSettings) -> dict[s
         (output / PROBABILITY_MAP).unlink(missing_ok=True)  # that of an earlier run
     polygons = write_change_polygons(output / CHANGE_MAP, probability, output / POLYGONS, settings)
     content = _as_json(maps, settings, tally, polygons)
-    with complete_or_absent(output / SUMMARY) as temporary:
-        temporary.write_text(
-            json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-        )
+    write_json(content, output / SUMMARY)
     _print(maps, settings, tally, polygons)
     for path in (output / CHANGE_MAP, probability, output / POLYGONS, output / SUMMARY):
         if path is not None:
@@ -104,8 +100,9 @@ def _print(maps: Maps, settings: ChangeSettings, tally: ChangeTally, polygons: d
         found = polygons.get(DIRECTIONS.get(value, ""))
         known = maps.probabilities is not None and value in DIRECTIONS
         unsupported = f"{tally.unsupported_ha[value]:,.2f}" if known else "-"
-        rows.append([name, f"{tally.hectares[value]:,.2f}", unsupported, f"{found.count:,}" if found else "-"])
-    print(text_table(["", "ha", "unsupported ha", "polygons"], rows))
+        polygon_cells = [f"{found.count:,}", f"{found.hectares:,.2f}"] if found else ["-", "-"]
+        rows.append([name, f"{tally.hectares[value]:,.2f}", unsupported, *polygon_cells])
+    print(text_table(["", "ha", "unsupported ha", "polygons", "ha in polygons"], rows))
     print(f"\nnet change of cropland: {tally.hectares[GAINED] - tally.hectares[LOST]:+,.2f} ha")
     if maps.probabilities is None:
         print("no probability maps: nothing is said of how far they support the change")

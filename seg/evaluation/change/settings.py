@@ -29,7 +29,7 @@ class ChangeSettings:
         """
         _ = self.min_area_m2
         if not 0 < self.confidence < 1:
-            raise ConfigError(f"confidence is {self.confidence}; wanted a probability above 0 and below 1")
+            raise ConfigError(f"--confidence is {self.confidence}; wanted a probability above 0 and below 1")
 
     @property
     def min_area_m2(self) -> float:

@@ -8,6 +8,7 @@ from seg.evaluation.page.chips import WorstChip
 from seg.evaluation.page.colours import palettes, probability_ramp
 from seg.evaluation.page.scenes import MapScene
 from seg.evaluation.page.tiles import TILE
+from seg.labels import CROPLAND, LABEL_NAMES
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ class PageContent:
     @property
     def cropland_area(self) -> str:
         """Where `area.json` holds the area of cropland."""
-        names = [row["name"] for row in (self.area or {"classes": []})["classes"]]
-        return f"area.classes.{names.index('cropland') if 'cropland' in names else 0}.area_ha"
+        names = [row["name"] for row in self.area["classes"]] if self.area else [LABEL_NAMES[CROPLAND]]
+        return f"area.classes.{names.index(LABEL_NAMES[CROPLAND])}.area_ha"
 
     def map_data(self, words: Mapping[str, str]) -> dict[str, object]:
         """What the page's script reads: scenes, colours and the words that it writes."""

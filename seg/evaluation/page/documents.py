@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from seg.errors import ConfigError
+from seg.labels import CROPLAND, LABEL_NAMES
 
-AREA_KEYS = ("classes", "confidence", "confusion", "overall_accuracy", "pixel_count", "samples", "strata")
+AREA_KEYS = ("classes", "confidence", "confusion", "map", "overall_accuracy", "pixel_count", "samples", "strata")
 WANTED = "wanted the area.json that `evaluate.py area` writes"
 
 
@@ -49,4 +50,7 @@ def read_area_estimate(path: Path | None) -> Mapping[str, Any] | None:
     missing = [key for key in AREA_KEYS if key not in keys]
     if missing:
         raise ConfigError(f"{path}: has no {', '.join(missing)}; {WANTED}")
+    names = [row["name"] for row in keys["classes"]]
+    if LABEL_NAMES[CROPLAND] not in names:
+        raise ConfigError(f"{path}: estimates {', '.join(names)}; wanted an estimate of cropland, from such a map")
     return dict(keys)

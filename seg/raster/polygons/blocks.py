@@ -5,21 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from seg.errors import RasterError
-from seg.labels import CROPLAND, IGNORE
-from seg.raster.chips import BoolMask, ByteMask, read_band
+from seg.labels import CROPLAND
+from seg.raster.chips import BoolMask
 from seg.raster.classes import read_classes
 from seg.raster.grid import Grid, open_raster
+from seg.raster.percent import MOST_PERCENT, read_percent
 from seg.raster.polygons.corners import Integers, Labels, corners_of
 from seg.raster.polygons.growth import clusters, components, grown_parcels
 from seg.raster.polygons.pieces import TALLIES, Pieces, chosen
 from seg.raster.polygons.settings import PolygonSettings
 from seg.raster.windows import Block
-
-MOST_PERCENT = 100
 
 
 @dataclass(frozen=True)
@@ -129,8 +126,8 @@ class MapReader:
         if self.settings.probability is None:
             return np.zeros((len(present), TALLIES), dtype=np.int64)
         with open_raster(self.settings.probability) as dataset:
-            percent, valid = _percent(dataset, window)
-        low, high = (MOST_PERCENT * bound for bound in self.settings.uncertain)
+            percent, valid = read_percent(dataset, window)
+        low, high = (round(MOST_PERCENT * bound, 6) for bound in self.settings.uncertain)  # 0.57 is 57 percent
         uncertain = valid & (percent >= low) & (percent <= high)
         flat, amounts = parcels.ravel(), (valid, np.where(valid, percent, 0), uncertain)
         sums = [np.bincount(flat, amount.ravel()) for amount in amounts]
@@ -150,15 +147,3 @@ def _cropland(path: Path, window: Window) -> BoolMask:
         classes = read_classes(stack.enter_context(open_raster(path)), window)
     inside: BoolMask = classes == CROPLAND
     return inside
-
-
-def _percent(dataset: DatasetReader, window: Window) -> tuple[ByteMask, BoolMask]:
-    values, valid = read_band(dataset, 1, window)
-    valid &= values != IGNORE
-    highest = values.max(where=valid, initial=0)
-    if values.dtype != np.uint8 or highest > MOST_PERCENT:
-        raise RasterError(
-            f"{dataset.name}: holds {values.dtype} values up to {highest}, wanted uint8 percent (0 to 100, 255 "
-            "nodata); give the probability map that predict.py wrote"
-        )
-    return values.astype(np.uint8, copy=False), valid

@@ -1,7 +1,6 @@
 """A class map into a file of parcels."""
 
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +9,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from rich.console import Console
-from rich.progress import track
 
 from seg.errors import RasterError
 from seg.raster.atomic import complete_or_absent
@@ -27,6 +24,7 @@ from seg.raster.polygons.settings import PolygonSettings
 from seg.raster.polygons.simplify import simplify_spooled
 from seg.raster.polygons.spool import Spool
 from seg.raster.polygons.writing import ParcelTable, format_of, write_table
+from seg.raster.progress import with_progress
 from seg.raster.windows import Block, plan_blocks
 
 
@@ -105,16 +103,7 @@ def _parcels(grid: Grid, settings: PolygonSettings, ground: GroundMeasure) -> It
         seen = reader.read(block)
         return seen, selected(joined([seen.whole]), grid.width, ground, settings)
 
-    console = Console(stderr=True)
-    seen_blocks = track(
-        ordered_map(look, blocks, settings.threads),
-        grid.path.name,
-        len(blocks),
-        console=console,
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
-    for seen, parcels in seen_blocks:
+    for seen, parcels in with_progress(ordered_map(look, blocks, settings.threads), grid.path.name, len(blocks)):
         yield parcels
         joining.add(seen)
         if seen.block.core.col_off + seen.block.core.width == grid.width:

@@ -18,7 +18,7 @@ class PolygonSettings:
         simplify: Tolerance in metres within which outlines are simplified, the square root of the area that leaving out
             a vertex may change; edges between parcels stay shared. 0 keeps the edges of the pixels.
         probability: Probability map of predict.py on the same grid (percent, 255 nodata): gives each parcel its mean
-            probability and the share of its pixels that are uncertain; null for neither.
+            probability and the share of its pixels that are uncertain, without those of filled holes; null for neither.
         uncertain: Probabilities from here to there count as uncertain.
         interior: Map on the same grid of cropland without the edges of parcels, as predict.py --interior writes it:
             touching parcels are split where it is, and share an edge then; null for no splitting.

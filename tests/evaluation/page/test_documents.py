@@ -33,3 +33,13 @@ def test_wrong_area_estimate_is_one_line(tmp_path: Path, content: str | None, re
     assert str(caught.value).startswith(f"{path}: {reason}")
     assert "wanted the area.json" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_estimate_of_other_classes_than_cropland_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "area.json"
+    rows = [
+        row | {"name": name} for row, name in zip(AREA["classes"], ("gained cropland", "lost cropland"), strict=True)
+    ]
+    path.write_text(json.dumps(AREA | {"classes": rows}), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"area\.json: estimates gained cropland, lost cropland; wanted"):
+        read_area_estimate(path)

@@ -13,6 +13,7 @@ from seg.evaluation.evaluate import evaluate
 from seg.evaluation.page.settings import PageSettings
 from seg.evaluation.pairs import Inputs
 from seg.evaluation.settings import EvaluationSettings
+from seg.labels import CROPLAND, IGNORE, OTHER
 
 VOID = {"br", "col", "hr", "img", "input", "link", "meta"}
 
@@ -136,3 +137,13 @@ def test_bare_comparison_has_a_page(tmp_path: Path) -> None:
     undefined = [own.get("data-path") for _, own in page.tags if own.get("class") == "missing"]
     assert "accuracy.scores.iou.value" in undefined
     assert {"curves", "strata", "area"}.isdisjoint(page.values("id"))
+
+
+def test_boundaries_that_cannot_be_scored_are_said_not_to_be(tmp_path: Path) -> None:
+    labels = np.repeat([CROPLAND, IGNORE, OTHER], [800, 200, 600]).astype(np.uint8).reshape(40, 40)
+    write_raster(tmp_path / "map.tif", np.where(labels == IGNORE, OTHER, labels))
+    write_raster(tmp_path / "mask.tif", labels)
+    evaluate(Inputs(tmp_path / "map.tif", tmp_path / "mask.tif"), tmp_path / "report", EvaluationSettings(bootstrap=0))
+    html = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert "Not scored: no cropland in the reference lies beside other" in html
+    assert "accuracy.boundary.0.f1" not in html

@@ -186,9 +186,19 @@ def test_damaged_map_leaves_the_older_file(tmp_path: Path) -> None:
     assert (tmp_path / "parcels.gpkg").read_text() == "older"
 
 
+def test_probability_may_be_floats_and_bounds_of_uncertainty_are_meant_in_percent(tmp_path: Path) -> None:
+    pixels, percent = np.ones((1, 4), np.uint8), np.array([[56, 57, 58, 90]])
+    for values, profile in ((percent, {}), (percent / 100, {"dtype": "float32", "nodata": None})):
+        write_map(tmp_path / "percent.tif", values, **profile)
+        chosen = PolygonSettings(probability=tmp_path / "percent.tif", uncertain=(0.2, 0.57))
+        write_parcels(write_map(tmp_path / "map.tif", pixels), tmp_path / "parcels.parquet", chosen)
+        found = geopandas.read_parquet(tmp_path / "parcels.parquet").iloc[0]
+        assert (found["mean_probability"], found["uncertain_share"]) == (pytest.approx(0.6525), 0.5)
+
+
 def test_probability_must_be_percent_on_the_same_grid(tmp_path: Path) -> None:
     pixels = np.ones((3, 3), np.uint8)
-    with pytest.raises(RasterError, match=r"holds uint8 values up to 200, wanted uint8 percent"):
+    with pytest.raises(RasterError, match=r"holds 200, wanted probabilities: whole percents"):
         parcels_of(tmp_path, pixels, probability=np.full((3, 3), 200))
     with pytest.raises(RasterError, match=r"probability\.tif: size is 2x3"):
         parcels_of(tmp_path, pixels, probability=np.ones((3, 2)))
