@@ -27,8 +27,8 @@ from seg.data.sharding import WHOLE, Shard, Unlabelled
 from seg.data.statistics import Sampling, cached_statistics, valid_pixels
 from seg.data.transforms import Augmentation, AugmentationConfig
 from seg.errors import ConfigError, DatasetError
-from seg.raster.chips import Reading, alpha_bands
-from seg.raster.grid import Grid, open_raster
+from seg.raster.chips import Reading
+from seg.raster.grid import Grid, alpha_bands, open_raster
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 from seg.raster.statistics import BandStatistics, band_statistics
 

@@ -17,8 +17,8 @@ from seg.data.checks import require_bands
 from seg.data.progress import tracked
 from seg.errors import DatasetError
 from seg.raster.atomic import complete_or_absent
-from seg.raster.chips import Reading, alpha_bands, read_chip
-from seg.raster.grid import open_raster, read_grid
+from seg.raster.chips import Reading, read_chip
+from seg.raster.grid import alpha_bands, open_raster, read_grid
 from seg.raster.percentiles import SMALL_INTEGERS, BandPercentiles, statistics_with_percentiles
 from seg.raster.statistics import BandStatistics
 from seg.raster.windows import window_grid

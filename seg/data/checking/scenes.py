@@ -13,8 +13,8 @@ from seg.data.checking.pixels import READ_SIZE, PixelSummary, Reading, summarise
 from seg.data.checking.structure import grid_or_none, structure_findings
 from seg.data.checks import LabelCounts, count_labels, require_loadable
 from seg.errors import DatasetError, RasterError
-from seg.raster.chips import alpha_bands, read_band
-from seg.raster.grid import Grid, open_raster
+from seg.raster.chips import read_band
+from seg.raster.grid import Grid, alpha_bands, open_raster
 from seg.raster.windows import window_grid
 
 NO_LABELS = {"unreadable", "complex", "mask-bands", "mask-nodata"}

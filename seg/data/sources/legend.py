@@ -11,8 +11,8 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from seg.errors import DatasetError
-from seg.raster.chips import ByteMask, alpha_bands, unreadable
-from seg.raster.grid import open_raster
+from seg.raster.chips import ByteMask, unreadable
+from seg.raster.grid import alpha_bands, open_raster
 
 Colour = tuple[int, int, int]
 
