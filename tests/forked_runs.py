@@ -112,18 +112,23 @@ def _serve(log: Path) -> None:
     predict = load_script("predict").predict
     for line in sys.stdin:
         request = json.loads(line)
+        # Through a pipe, since limits of a file's length would cut off what a run says of them.
+        said, says = os.pipe()
         began, pid = time.monotonic(), os.fork()
         if pid == 0:
-            _run(predict, request["words"], Limits(**request["limits"]), log)
-        print(json.dumps(_watch(pid, began, request["after"], request["once"])), flush=True)
+            _run(predict, request["words"], Limits(**request["limits"]), says)
+        os.close(says)
+        ended = _watch(pid, began, request["after"], request["once"])
+        with os.fdopen(said, "rb") as output:
+            log.write_bytes(output.read())
+        print(json.dumps(ended), flush=True)
 
 
-def _run(predict: object, words: list[str], limits: Limits, log: Path) -> NoReturn:
+def _run(predict: object, words: list[str], limits: Limits, says: int) -> NoReturn:
     from seg.console import run_command
 
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
+    os.dup2(says, 1)
+    os.dup2(says, 2)
     if limits.file_bytes is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limits.file_bytes, limits.file_bytes))
     if limits.further_memory is not None:

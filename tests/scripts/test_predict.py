@@ -109,7 +109,7 @@ def test_a_mistake_is_one_line_and_exit_status_2(
 def test_an_unknown_option_names_the_nearest(run_script: Run) -> None:
     status, _, err = run_script("predict", "--model=a", "--input=b", "--output=c", "--block-sise=3")
     assert status == 2
-    assert "'block_size'" in err
+    assert "'block-size'" in err
 
 
 def test_an_unwritable_folder_is_one_line(run_script: Run, model: Path, scene: Path, unwritable: Path) -> None:
