@@ -31,7 +31,7 @@ def predict(
         settings: How the scene is predicted.
         backend: Library that computes: onnx (ONNX Runtime, on the CPU) or torch; auto is torch where there is a GPU,
             and onnx elsewhere. For onnx the network is written beside the model once, as model.onnx.
-        device: What computes: auto, cpu, cuda or mps.
+        device: What computes: auto, cpu, cuda (cuda:1 for the second one) or mps.
         threads: Threads that compute; 0 for all cores, or what OMP_NUM_THREADS says.
         precision: Bits of the numbers computed with: 32, or on CUDA bf16 or 16; auto is 16 on CUDA, 32 elsewhere.
         compile: Let PyTorch compile the network first; for many or large scenes.

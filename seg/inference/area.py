@@ -89,7 +89,7 @@ def area_on(grid: Grid, text: str | None, crs: str | None) -> Area | None:
     Args:
         grid: The scene.
         text: A vector file, with `|layername=...` if it has several layers, or minx,miny,maxx,maxy; None for all.
-        crs: CRS of a box, where it is not the scene's; longitude comes before latitude.
+        crs: CRS of a box, where it is not the scene's; longitude comes before latitude. A file has its own.
 
     Raises:
         NoOverlapError: It has no pixel of the scene.
@@ -99,6 +99,8 @@ def area_on(grid: Grid, text: str | None, crs: str | None) -> Area | None:
     if text is None:
         return None
     box = box_of(text)
+    if box is None and crs is not None:
+        raise ConfigError(f"area-crs is {crs}, but the area is the file {text}, which has its own; leave area-crs out")
     found = _of_file(text, grid) if box is None else _of_box(text, box, crs, grid)
     area = Area(shapely.transform(found, on_lattice))
     if not area.meets(Window(0, 0, grid.width, grid.height)):

@@ -21,7 +21,19 @@ MEASURED = ("auto", "measure")
 RUN_TAG = "SEG_RUN"
 """The tag of a map that tells the run which made it from all others."""
 
-_SHOWN = ("model", "temperature", "bias", "backend", "threshold", "block_size", "halo", "tta", "version")
+_SHOWN = (
+    "model",
+    "bands",
+    "temperature",
+    "bias",
+    "backend",
+    "threshold",
+    "interior",
+    "block_size",
+    "halo",
+    "tta",
+    "version",
+)
 
 
 def completed(settings: PredictionSettings, predictor: Predictor) -> PredictionSettings:
@@ -113,4 +125,6 @@ def _of_each(values: Sequence[object]) -> object:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return json.dumps(value)
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

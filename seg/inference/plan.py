@@ -1,6 +1,7 @@
 """What will be computed: does the scene fit the model, how is it cut, and with how much context."""
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from seg.inference.settings import PredictionSettings
 from seg.package.description import ModelPackage
 from seg.raster.cog import TILE
 from seg.raster.grid import Grid
-from seg.raster.remote import is_remote
+from seg.raster.remote import is_remote, shown_name
 from seg.raster.windows import Block, plan_blocks, round_up
 
 MEASURING_WORTH = 0.05
@@ -158,12 +159,18 @@ def counted(number: int, noun: str) -> str:
 
 
 def _default_bands(package: ModelPackage, grid: Grid, model: str) -> list[int]:
-    """Training's bands in images like those of training; elsewhere only what cannot be mistaken."""
+    """Training's bands in images like those of training; elsewhere only what cannot be mistaken.
+
+    An alpha band that training's images had not says where there is data, and is none itself.
+    """
     in_order = list(range(1, len(package.bands) + 1))
     if grid.bands == package.image_bands:
         return list(package.bands)
-    if grid.bands == len(in_order) and list(package.bands) == in_order:
-        return in_order
+    carrying = [band for band in range(1, grid.bands + 1) if band not in grid.alpha]
+    if len(carrying) == package.image_bands:
+        return [carrying[band - 1] for band in package.bands]
+    if len(carrying) == len(in_order) and list(package.bands) == in_order:
+        return carrying
     example = ",".join(str(band) for band in in_order)
     way = f"choose them with --bands=[{example}] or the like, or " if grid.bands >= len(in_order) else ""
     raise PackageError(
@@ -208,6 +215,7 @@ def _halo(
         fetched = sampling_reads(predictor.alignment, reach, samples) if is_remote(grid.path) else 0
         if samples < FEWEST_SAMPLES or fetched > FETCHING_WORTH * computed:
             return reach, "the receptive field"  # measuring would cost more than it saves
+    print(f"{shown_name(grid.path)}: measuring how much context the model needs ...", file=sys.stderr, flush=True)
     places = sensitive_samples(grid, reader, predictor, reach, samples)
     halo = measured_halo(predictor, places, reach, settings.tolerance)
     return halo, f"measured, of {reach}"

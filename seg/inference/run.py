@@ -47,8 +47,6 @@ def predict_with_progress(job: Job, predictor: Predictor, settings: PredictionSe
         settings: How it is predicted.
         name: What the progress bar calls it.
     """
-    if settings.halo == "measure":
-        print("measuring how much context the model needs ...", file=sys.stderr)
     printed = False
     with interrupted_by_termination(), progress_on(sys.stderr, name) as advance:
 
@@ -57,7 +55,7 @@ def predict_with_progress(job: Job, predictor: Predictor, settings: PredictionSe
             if not printed:
                 _print_plan(plan, done)
                 _print_views(predictor, settings)
-                _print_note(plan, predictor)
+                _print_notes(plan, predictor)
                 printed = True
             advance(plan, done)
 
@@ -88,7 +86,13 @@ def _print_views(predictor: Predictor, settings: PredictionSettings) -> None:
         print(f"threshold {decision_threshold(predictor.packages):.4g}, the mean of the models' own", flush=True)
 
 
-def _print_note(plan: Plan, predictor: Predictor) -> None:
+def _print_notes(plan: Plan, predictor: Predictor) -> None:
+    if not plan.grid.rectified:
+        print(
+            "note: only ground control points or a camera model say where the scene lies, which its maps do not keep; "
+            "rectify it first, such as with gdalwarp, for maps that lie in place",
+            file=sys.stderr,
+        )
     if not predictor.bounded and len(plan.blocks) > 1:
         which = "the" if len(predictor.members) == 1 else "a"
         print(

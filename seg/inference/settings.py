@@ -13,12 +13,14 @@ class PredictionSettings:
 
     Args:
         block_size: Side of a block's core in pixels, rounded up to the model's alignment; auto computes the fewest
-            pixels within `memory`.
+            pixels within --memory.
         halo: Context around a core in pixels, rounded up likewise. receptive-field is all that the model sees, with
-            which no cut can show. measure takes less, as far as the probabilities of sampled places of the scene stay
-            within the tolerance. auto measures where that costs little beside the scene, and takes the receptive field
-            elsewhere. A model that sees whole windows has none, and is always measured.
-        tolerance: Largest change of a probability by cutting that a measured halo accepts, above 0 and up to 1.
+            which no cut can show. measure takes less: as much as keeps the probabilities of sampled places of the
+            scene, those where the model is least sure, within half of the tolerance, and a step more. auto measures
+            where that costs at most a twentieth of the scene's computing, and takes the receptive field elsewhere. A
+            model that sees whole windows has none, and is always measured.
+        tolerance: Largest change of a probability by cutting that a measured halo is to keep to, above 0 and up to 1;
+            by default 1/255.
         memory: GiB that prediction may take in all, for an automatic block size; null for 1.5, or half of what is free
             if that is less. Blocks are never so small that they are mostly halo.
         tta: Test-time augmentation.
@@ -68,6 +70,8 @@ class PredictionSettings:
         _require(0 < self.tolerance <= 1, "tolerance", self.tolerance, "above 0, at most 1")
         _require(self.memory is None or self.memory > 0, "memory", self.memory, "more than 0 GiB")
         _require(self.threshold is None or 0 <= self.threshold <= 1, "threshold", self.threshold, "0 to 1")
+        crs_alone = self.area is None and self.area_crs is not None
+        _require(not crs_alone, "area-crs", self.area_crs, "an --area=minx,miny,maxx,maxy too, which it is the CRS of")
         _require(self.pixel_size_ratio >= 1, "pixel-size-ratio", self.pixel_size_ratio, "at least 1")
 
 

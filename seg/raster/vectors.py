@@ -157,7 +157,7 @@ class VectorLabels:
 def _source(path: Path) -> Path | bytes:
     """What pyogrio opens: the file, or GeoParquet as FlatGeobuf, since its GDAL is often built without Parquet."""
     if not path.exists():
-        raise RasterError(f"{path}: no such file; check the path of the labels")
+        raise RasterError(f"{path}: no such file; check the path")
     if path.suffix.lower() not in {".parquet", ".geoparquet"}:
         return path
     try:

@@ -222,3 +222,11 @@ def test_another_area_does_not_go_on_with_the_blocks(grid: Grid, make_predictor:
     assert begun[0] == 2
     with rasterio.open(maps.classes) as dataset:
         assert dataset.tags()["SEG_AREA"] == settings.area
+
+
+def test_a_crs_of_the_area_is_for_a_box_alone(grid: Grid, tmp_path: Path) -> None:
+    file = vector_file(grid, tmp_path)
+    with pytest.raises(ConfigError, match=r"area-crs is EPSG:4326, but the area is the file .*area.gpkg"):
+        area_on(grid, str(file), "EPSG:4326")
+    with pytest.raises(ConfigError, match=r"area-crs is EPSG:4326; wanted an --area=minx,miny,maxx,maxy too"):
+        PredictionSettings(area_crs="EPSG:4326")

@@ -115,6 +115,34 @@ def test_images_like_those_of_training_are_read_like_in_training(
         fitting_bands(package, read_grid(make_scene(20, 20, bands=3)), PredictionSettings())
 
 
+def test_an_alpha_band_that_training_had_not_is_no_data(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
+    package = make_predictor().packages[0]
+    grid = read_grid(make_scene(20, 20, bands=4, dtype="uint8", photometric="RGB", alpha="YES"))
+    assert grid.alpha == (4,)
+    assert fitting_bands(package, grid, PredictionSettings()) == [1, 2, 3]
+    assert fitting_bands(replace(package, bands=(3, 1, 2)), grid, PredictionSettings()) == [3, 1, 2]
+    with pytest.raises(PackageError, match="has 4 bands"):
+        fitting_bands(package, replace(grid, alpha=()), PredictionSettings())
+    trained_with_it = replace(package, bands=(4, 2, 1), image_bands=4)
+    assert fitting_bands(trained_with_it, grid, PredictionSettings()) == [4, 2, 1]
+
+
+@pytest.mark.parametrize(("halo", "said"), [("measure", True), ("receptive-field", False)])
+def test_measuring_is_announced_before_it_begins(
+    make_scene: MakeScene,
+    make_predictor: MakePredictor,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    halo: str,
+    said: bool,
+) -> None:
+    lines = []
+    monkeypatch.setattr("seg.inference.plan.measured_halo", lambda *_: lines.append(capsys.readouterr().err) or 8)
+    plan_scene(read_grid(make_scene(300, 300)), make_predictor(), PredictionSettings(block_size=128, halo=halo))
+    assert any("scene.tif: measuring" in line for line in lines) == said
+    assert "measuring" not in capsys.readouterr().err
+
+
 def test_a_band_that_the_scene_lacks_is_refused(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
     grid = read_grid(make_scene(20, 20, bands=3))
     with pytest.raises(PackageError, match="has 3 bands, but --bands names"):

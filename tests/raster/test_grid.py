@@ -4,8 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from rasterio import Affine
+from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
+from rasterio.rpc import RPC
 
 from seg.errors import RasterError
 from seg.raster.grid import Grid, placed_on, read_grid, require_same_grid
@@ -160,3 +163,19 @@ def test_labels_that_say_where_they_lie_keep_their_place(change: dict[str, objec
     labels = replace(GRID, path=Path("b.png"), **({"crs": None, "transform": Affine.identity()} | change))
 
     assert placed_on(labels, GRID) == labels
+
+
+def test_a_raster_that_only_control_points_or_a_camera_model_place_is_not_rectified(tmp_path: Path) -> None:
+    profile = {"driver": "GTiff", "height": 4, "width": 5, "count": 1, "dtype": "uint8"}
+    corners = [GroundControlPoint(row, column, 10.0 * column, -10.0 * row) for row in (0, 4) for column in (0, 5)]
+    one, none = [1.0] + [0.0] * 19, [0.0] * 20
+    camera = RPC(0, 1, 0, 1, one, none, 0, 1, 0, 1, one, none, 0, 1)
+    rectified = {}
+    for name, given in (("gcps", corners), ("rpcs", camera), ("nothing", None)):
+        with rasterio.open(tmp_path / f"{name}.tif", "w", **profile) as dataset:
+            if name == "gcps":
+                dataset.gcps = (given, UTM)
+            elif name == "rpcs":
+                dataset.rpcs = given
+        rectified[name] = read_grid(tmp_path / f"{name}.tif").rectified
+    assert rectified == {"gcps": False, "rpcs": False, "nothing": True}

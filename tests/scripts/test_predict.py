@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from rasterio.control import GroundControlPoint
 
 Run = Callable[..., tuple[int, str, str]]
 WriteRaster = Callable[..., Path]
@@ -56,6 +57,23 @@ def test_empty_corners_without_a_nodata_value_are_pointed_out(
     assert status == 0
     assert "400 pixels are 0 in every band" in err
     assert "--nodata=0" in err
+
+
+def test_a_scene_that_only_control_points_place_is_pointed_out(
+    run_script: Run, model: Path, scene: Path, tmp_path: Path
+) -> None:
+    with rasterio.open(scene) as source:
+        corners = [(row, column) for row in (0, source.height) for column in (0, source.width)]
+        points = [GroundControlPoint(row, column, *(source.transform @ (column, row))) for row, column in corners]
+        profile = source.profile | {"crs": None, "transform": None}
+        with rasterio.open(tmp_path / "raw.tif", "w", **profile) as raw:
+            raw.write(source.read())
+            raw.gcps = (points, source.crs)
+    words = ["--model", model, "--input", tmp_path / "raw.tif", "--output", tmp_path / "map.tif"]
+    status, _, err = run_script("predict", *words)
+    assert status == 0
+    assert err.startswith("note: only ground control points or a camera model")
+    assert "gdalwarp" in err
 
 
 def mistakes(
