@@ -1,9 +1,6 @@
-import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import lightning as L
@@ -11,6 +8,7 @@ import pytest
 import torch
 from lightning.pytorch.plugins.io import AsyncCheckpointIO
 
+from disk_limits import no_file_longer_than
 from seg.checkpointing.atomic_io import AtomicCheckpointIO, remove_leftovers, with_atomic_io
 
 WEIGHTS = {"state_dict": {"a": torch.arange(5000.0)}}
@@ -26,17 +24,6 @@ def slow(number):
 os.fsync = slow
 AtomicCheckpointIO().save_checkpoint({"state_dict": {"a": torch.zeros(5000)}}, sys.argv[1])
 """
-
-
-@contextmanager
-def files_up_to(size: int) -> Iterator[None]:
-    """As if the disk were full after so many bytes of a file."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_what_is_written_can_be_read_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
@@ -72,7 +59,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_and_is_said_in_one_line(
     path, files = tmp_path / "last.ckpt", AtomicCheckpointIO()
     files.save_checkpoint(WEIGHTS, path)
     before = path.read_bytes()
-    with files_up_to(size):
+    with no_file_longer_than(size):
         files.save_checkpoint(WEIGHTS, path)
     assert files.failure is not None
     assert path.read_bytes() == before
@@ -86,7 +73,7 @@ def test_a_training_that_cannot_write_at_all_does_not_begin(tmp_path: Path, unwr
     with pytest.raises(OSError, match=r"last\.ckpt") as caught:
         AtomicCheckpointIO().save_checkpoint(WEIGHTS, unwritable / "last.ckpt")
     assert "\n" not in str(caught.value)
-    with files_up_to(10), pytest.raises(OSError, match=r"File too large: .*last\.ckpt"):
+    with no_file_longer_than(10), pytest.raises(OSError, match=r"File too large: .*last\.ckpt"):
         AtomicCheckpointIO().save_checkpoint(WEIGHTS, tmp_path / "last.ckpt")
 
 
