@@ -12,7 +12,7 @@ from seg.benchmark.settings import (
     PolygonBenchmarkSettings,
     TrainingSettings,
 )
-from seg.console import run_command
+from seg.terminal.command_line import run_command
 
 
 def convolutions(*, settings: ConvolutionSettings, output: Path | None = None) -> None:

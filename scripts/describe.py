@@ -1,16 +1,12 @@
-"""Show what a network consists of: `python scripts/inspect.py --config configs/demo.yaml`.
-
-This is a folder, which Python runs as it runs a file: a file of this name beside the other scripts would hide the
-standard library's `inspect` from them.
-"""
+"""Show what a network consists of: `python scripts/describe.py --config configs/demo.yaml`."""
 
 import sys
 from pathlib import Path
 
-from seg.console import run_command
+from seg.terminal.command_line import run_command
 
 
-def inspect(
+def describe(
     *,
     config: Path | None = None,
     model: Path | None = None,
@@ -36,4 +32,4 @@ def inspect(
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(inspect))
+    sys.exit(run_command(describe))

@@ -4,11 +4,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from seg.console import Command, run_command
 from seg.evaluation.area.settings import AreaSettings, SampleSettings
 from seg.evaluation.change.settings import ChangeSettings
-from seg.evaluation.page.settings import Language
+from seg.evaluation.report.page.settings import Language
 from seg.evaluation.settings import EvaluationSettings
+from seg.terminal.command_line import Command, run_command
 
 
 def evaluate(
@@ -47,8 +47,8 @@ def evaluate(
         area_estimate: The area.json that `evaluate.py area` wrote for the same map, shown beside the accuracy.
     """
     from seg.evaluation.evaluate import evaluate
-    from seg.evaluation.page.settings import PageSettings
     from seg.evaluation.pairs import Inputs
+    from seg.evaluation.report.page.settings import PageSettings
 
     inputs = Inputs(prediction, reference, probability, image, folds, fold, strata, stratum_attribute, stratum_layer)
     evaluate(inputs, output, settings, PageSettings(lang=lang, area_estimate=area_estimate))

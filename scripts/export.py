@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from seg.console import run_command
+from seg.terminal.command_line import run_command
 
 
 def export(
@@ -25,7 +25,7 @@ def export(
         weights: Which weights of a training that averaged them: averaged, or raw for those of its last step, which were
             not validated; auto takes the averaged ones where there are any.
     """
-    from seg.checkpoint import read_checkpoint
+    from seg.package.checkpoint import read_checkpoint
     from seg.package.write import add_onnx, write_package
 
     package = write_package(read_checkpoint(checkpoint, weights), output, threshold)

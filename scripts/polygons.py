@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from seg.console import run_command
-from seg.raster.polygons.settings import PolygonSettings
+from seg.parcels.settings import PolygonSettings
+from seg.terminal.command_line import run_command
 
 
 def polygons(*, input: Path, output: Path, settings: PolygonSettings) -> None:
@@ -15,7 +15,7 @@ def polygons(*, input: Path, output: Path, settings: PolygonSettings) -> None:
         output: The file to write: .gpkg (GeoPackage), .parquet (GeoParquet) or .geojson (GeoJSON, in WGS 84).
         settings: How parcels are made.
     """
-    from seg.raster.polygons.run import write_parcels_with_summary
+    from seg.parcels.write_parcels import write_parcels_with_summary
 
     write_parcels_with_summary(input, output, settings)
 

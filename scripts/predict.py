@@ -3,9 +3,8 @@
 import sys
 from pathlib import Path
 
-from seg.console import run_command
-from seg.inference.compute import ComputeSettings, Library, Precision
-from seg.inference.settings import PredictionSettings
+from seg.inference.settings import ComputeSettings, Library, Precision, PredictionSettings
+from seg.terminal.command_line import run_command
 
 
 def predict(
@@ -36,7 +35,7 @@ def predict(
         precision: Bits of the numbers computed with: 32, or on CUDA bf16 or 16; auto is 16 on CUDA, 32 elsewhere.
         compile: Let PyTorch compile the network first; for many or large scenes.
     """
-    from seg.inference.runner import predict as predict_inputs
+    from seg.inference.command import predict as predict_inputs
 
     compute = ComputeSettings(backend=backend, device=device, threads=threads, precision=precision, compile=compile)
     models, inputs = ([names] if isinstance(names, Path) else names for names in (model, input))

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from seg.console import run_command
 from seg.data.sources.import_settings import ImportSettings, SourceName
-from seg.raster.burn_settings import BurnSettings
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
+from seg.raster.vectors.settings import BurnSettings
+from seg.terminal.command_line import run_command
 
 
 def demo(output: Path) -> None:
@@ -89,8 +89,8 @@ def burn(*, image: Path, labels: Path, output: Path, settings: BurnSettings) -> 
         output: The mask, a GeoTIFF; for a folder of images, a folder. Older masks are replaced.
         settings: How they are burnt.
     """
-    from seg.data.burning import burn_masks
-    from seg.raster.label_layers import open_labels
+    from seg.data.burn_masks import burn_masks
+    from seg.raster.vectors.layers import open_labels
 
     source = open_labels(labels, settings)
     if source.unused:
@@ -108,7 +108,7 @@ def stack(*, input: Path, output: Path, bands: list[str] | None = None) -> None:
         bands: Names of the bands wanted, in order, as [B02,B03,B08]; by default all, in the order of their names. A
             band's name is what tells its file's name from the others'.
     """
-    from seg.raster.band_stack import band_files, write_band_stack
+    from seg.raster.writing.band_stack import band_files, write_band_stack
 
     files = band_files(input, bands)
     write_band_stack(output, files)
@@ -173,8 +173,7 @@ def stats(
         folds: Number of folds.
         json: Print JSON instead of text.
     """
-    from seg.data.statistics import dataset_statistics
-    from seg.data.statistics_report import print_statistics
+    from seg.data.dataset.statistics import dataset_statistics, print_statistics
 
     print_statistics(input, dataset_statistics(input, folds, fold, bands, nodata), json)
 

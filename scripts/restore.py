@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from seg.console import run_command
+from seg.terminal.command_line import run_command
 
 
 def restore(*, run: str, output: Path) -> None:
@@ -14,7 +14,7 @@ def restore(*, run: str, output: Path) -> None:
             network. Or entity/project/id of a run on the W&B server.
         output: Where the files go: a new or empty folder.
     """
-    from seg.tracking.restoring import restore_run
+    from seg.training.run.restore import restore_run
 
     files = restore_run(run, output)
     print(f"{output}: {len(files)} files restored")

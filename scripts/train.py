@@ -2,12 +2,12 @@
 
 import sys
 
-from seg.console import guarded
+from seg.terminal.command_line import guarded
 
 
 def train() -> None:
     """Do what the command line says; the imports, which take seconds, can be interrupted like the rest."""
-    from seg.cli import run
+    from seg.training.cli import run
 
     run(sys.argv[1:])
 

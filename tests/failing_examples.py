@@ -6,8 +6,8 @@ import time
 import torch
 from torch.utils.data import Dataset
 
-from seg.data.datasets import Example, SampleKey
-from seg.data.watch import watched
+from seg.data.loading.worker_watch import watched
+from seg.data.sample import Example, SampleKey
 from seg.errors import RasterError
 
 

@@ -105,8 +105,7 @@ def forked_runs(folder: Path) -> Iterator[ForkedRuns]:
 def _serve(log: Path) -> None:
     import onnxruntime  # noqa: F401
 
-    import seg.inference.onnx_backend
-    import seg.inference.run  # noqa: F401
+    import seg.inference.command  # noqa: F401
     from script_loading import load_script
 
     predict = load_script("predict").predict
@@ -125,7 +124,7 @@ def _serve(log: Path) -> None:
 
 
 def _run(predict: object, words: list[str], limits: Limits, says: int) -> NoReturn:
-    from seg.console import run_command
+    from seg.terminal.command_line import run_command
 
     os.dup2(says, 1)
     os.dup2(says, 2)

@@ -3,7 +3,7 @@
 import torch
 from torch.utils.data import Dataset
 
-from seg.data.datasets import Example, SampleKey
+from seg.data.sample import Example, SampleKey
 
 
 class NumberedExamples(Dataset[Example]):

@@ -10,8 +10,8 @@ from rasterio.features import shapes
 from shapely.geometry import Polygon, shape
 
 from seg.labels import CROPLAND, IGNORE
-from seg.raster.polygons.run import write_parcels
-from seg.raster.polygons.settings import PolygonSettings
+from seg.parcels.settings import PolygonSettings
+from seg.parcels.write_parcels import write_parcels
 
 TRANSFORM = Affine(10, 0, 500_000, 0, -10, 5_000_000)
 PLACE = {"crs": "EPSG:32633", "transform": TRANSFORM}

@@ -11,14 +11,14 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from seg.callbacks.best_checkpoint import BestCheckpoint
-from seg.callbacks.exact_resume import ExactResume
-from seg.callbacks.last_checkpoint import LastCheckpoint
-from seg.checkpointing.atomic_io import AtomicCheckpointIO
+from seg.data.augmentation.transforms import AugmentationConfig
 from seg.data.datamodule import CroplandDataModule
-from seg.data.transforms import AugmentationConfig
 from seg.models.config import ModelConfig
-from seg.tasks.cropland import CroplandTask
+from seg.training.checkpoints.atomic_io import AtomicCheckpointIO
+from seg.training.checkpoints.best import BestCheckpoint
+from seg.training.checkpoints.exact_resume import ExactResume
+from seg.training.checkpoints.last import LastCheckpoint
+from seg.training.tasks.cropland import CroplandTask
 from tiny_run import TINY
 
 AUGMENTATION = AugmentationConfig(gain=0.1, noise=0.1, scale=0.3, rotation=15)

@@ -6,7 +6,7 @@ from dataclasses import astuple
 import numpy as np
 from torch.utils.data import Dataset
 
-from seg.data.datasets import Example, Sample, SampleKey
+from seg.data.sample import Example, Sample, SampleKey
 from seg.labels import CROPLAND, IGNORE, OTHER
 
 GARBAGE = np.float32(3e38)

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from seg.errors import RasterError
-from seg.raster.claim import claimed
+from seg.files import claimed
 
 fcntl = pytest.importorskip("fcntl")
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from seg.raster.claim import claimed
+from seg.files import claimed
 with claimed(Path(sys.argv[1])):
     print("claimed", flush=True)
     time.sleep(60)

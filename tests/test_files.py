@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from seg.raster.atomic import complete_or_absent
+from seg.files import complete_or_absent
 
 
 def test_a_finished_file_takes_the_old_ones_place(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from seg.errors import ConfigError
-from seg.evaluation.output import make_output_folder, require_output_folder
+from seg.files import make_output_folder, require_output_folder
 
 
 def test_check_makes_nothing(tmp_path: Path) -> None:

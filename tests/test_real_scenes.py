@@ -10,17 +10,17 @@ import rasterio
 import torch
 from rasterio.windows import Window
 
-from seg.checkpoint import Checkpoint
 from seg.data.datamodule import CroplandDataModule
 from seg.inference.augmentation import TestTimeAugmentation
-from seg.inference.member import Member
-from seg.inference.predictor import Predictor
+from seg.inference.compute.member import Member
+from seg.inference.compute.predictor import Predictor
+from seg.inference.compute.torch_backend import TorchBackend
 from seg.inference.scene import predict_scene
 from seg.inference.settings import PredictionSettings
-from seg.inference.torch_backend import TorchBackend
 from seg.labels import CROPLAND, IGNORE
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
+from seg.package.checkpoint import Checkpoint
 from seg.package.write import write_package
 from seg.raster.grid import read_grid, require_same_grid
 

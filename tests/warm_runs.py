@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from seg.data.batching import BucketSampler, EpochSampler, PaddingCollate
-from seg.data.datasets import SampleKey
+from seg.data.loading.batching import BucketSampler, EpochSampler, PaddingCollate
+from seg.data.sample import SampleKey
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.losses.config import LossConfig
 from seg.models.config import ModelConfig
-from seg.tasks.cropland import CroplandTask
-from seg.tasks.optimizers import OptimizerConfig
+from seg.training.optimizer import OptimizerConfig
+from seg.training.tasks.cropland import CroplandTask
 
 NETWORK = ModelConfig(
     encoder="tu-test_resnet",

@@ -15,7 +15,7 @@ from seg.benchmark.convolutions import (
 from seg.benchmark.figures import number
 from seg.benchmark.settings import ConvolutionSettings
 from seg.benchmark.terminal import check_output, write_json
-from seg.table import text_table
+from seg.terminal.text import text_table
 
 LEGEND = """MB moved: input, weights and output of each convolution in float32, once each. GMAC/s and x faster: in the
 faster float32 layout. x fewer MACs and x faster: against the standard or the transposed convolution. roofline ms:

@@ -8,7 +8,14 @@ from torch import nn
 
 from seg.benchmark.cost import NetworkCost, measure_cost
 from seg.benchmark.machine import Machine, describe_machine
-from seg.benchmark.modes import CHANNELS_LAST, CONTIGUOUS, choose_device, forward_passes, modes_on, synchronizer
+from seg.benchmark.modes import (
+    CHANNELS_LAST,
+    CONTIGUOUS,
+    choose_device,
+    forward_passes,
+    modes_on,
+    synchronizer,
+)
 from seg.benchmark.roofline import (
     COPY,
     MATMUL,

@@ -15,12 +15,11 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 import rasterio
 
-from seg.inference.compute import ComputeSettings
-from seg.inference.plan import Plan
-from seg.inference.run import load_predictor
+from seg.inference.command import load_predictor
+from seg.inference.planning.plan import Plan
 from seg.inference.scene import predict_scene
-from seg.inference.settings import PredictionSettings
-from seg.raster.cog import LEVEL, TILE
+from seg.inference.settings import ComputeSettings, PredictionSettings
+from seg.raster.writing.cog import LEVEL, TILE
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")

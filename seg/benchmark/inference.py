@@ -9,7 +9,13 @@ from statistics import median
 import numpy as np
 import rasterio
 
-from seg.benchmark.engine import EngineRun, alone, forward_speed, plain_copy, run_engine
+from seg.benchmark.engine import (
+    EngineRun,
+    alone,
+    forward_speed,
+    plain_copy,
+    run_engine,
+)
 from seg.benchmark.family import choose_models
 from seg.benchmark.packages import write_pointwise, write_random
 from seg.benchmark.peers import Peer, installed_peers
@@ -17,8 +23,7 @@ from seg.benchmark.scenes import write_scene
 from seg.benchmark.settings import InferenceSettings
 from seg.benchmark.terminal import progress_bar
 from seg.benchmark.timing import Action
-from seg.inference.compute import ComputeSettings
-from seg.inference.settings import PredictionSettings
+from seg.inference.settings import ComputeSettings, PredictionSettings
 
 POINTWISE = "1x1 convolution"
 SEAM_SIDE = 1024

@@ -8,7 +8,7 @@ from seg.benchmark.figures import number
 from seg.benchmark.inference import InferenceRow, measure_inference
 from seg.benchmark.settings import InferenceSettings
 from seg.benchmark.terminal import check_output, write_json
-from seg.table import text_table
+from seg.terminal.text import text_table
 
 
 def benchmark_inference(settings: InferenceSettings, output: Path | None) -> None:

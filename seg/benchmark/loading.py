@@ -14,12 +14,17 @@ from rasterio.windows import Window
 from seg.benchmark.scenes import BANDS, write_scene
 from seg.benchmark.settings import LoadingSettings
 from seg.benchmark.terminal import progress_bar
-from seg.benchmark.timing import Action, Candidate, Stopwatch, interleaved_medians
-from seg.data.batching import EpochSampler
-from seg.data.catalogue import Scene
-from seg.data.chips import ChipConfig, Extent, RandomChips
-from seg.data.datasets import example_bytes
-from seg.data.loading import Batching, WatchedLoader, build_loader
+from seg.benchmark.timing import (
+    Action,
+    Candidate,
+    Stopwatch,
+    interleaved_medians,
+)
+from seg.data.dataset.catalogue import Scene
+from seg.data.loading.batching import EpochSampler
+from seg.data.loading.loader import Batching, WatchedLoader, build_loader
+from seg.data.sample import example_bytes
+from seg.data.samples.random_chips import ChipConfig, Extent, RandomChips
 from seg.raster.chips import Reading
 
 SIZES = 256, 512

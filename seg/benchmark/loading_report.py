@@ -7,7 +7,7 @@ from seg.benchmark.figures import number
 from seg.benchmark.loading import LoadingRow, measure_loading
 from seg.benchmark.settings import LoadingSettings
 from seg.benchmark.terminal import check_output, write_json
-from seg.table import text_table
+from seg.terminal.text import text_table
 
 
 def benchmark_loading(settings: LoadingSettings, output: Path | None) -> None:

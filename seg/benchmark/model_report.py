@@ -7,7 +7,7 @@ from seg.benchmark.figures import number
 from seg.benchmark.models import ModelReport, ModelRow, measure_models
 from seg.benchmark.settings import ModelSettings
 from seg.benchmark.terminal import check_output, write_json
-from seg.table import text_table
+from seg.terminal.text import text_table
 
 LEGEND = """GMAC/Mpx: multiplications with additions for a million pixels. MB/Mpx: input, weights and output of each
 convolution and linear layer in float32, once each. Mpx/s: a million pixels a second. sees: how many pixels away

@@ -9,7 +9,12 @@ import torch
 from seg.benchmark.cost import NetworkCost, measure_cost
 from seg.benchmark.family import choose_models
 from seg.benchmark.machine import Machine, describe_machine
-from seg.benchmark.modes import choose_device, forward_passes, modes_on, synchronizer
+from seg.benchmark.modes import (
+    choose_device,
+    forward_passes,
+    modes_on,
+    synchronizer,
+)
 from seg.benchmark.onnx_runs import onnx_candidate
 from seg.benchmark.settings import ModelSettings
 from seg.benchmark.terminal import progress_bar, use_threads

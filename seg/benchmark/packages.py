@@ -10,11 +10,17 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save
 
 from seg.benchmark.scenes import BANDS
-from seg.checkpoint import Checkpoint
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
 from seg.models.onnx_export import INPUT, OUTPUT
-from seg.package.description import DESCRIPTION, ONNX, WEIGHTS, ModelPackage, description_text
+from seg.package.checkpoint import Checkpoint
+from seg.package.description import (
+    DESCRIPTION,
+    ONNX,
+    WEIGHTS,
+    ModelPackage,
+    description_text,
+)
 from seg.package.write import add_onnx, write_package
 
 MEAN, STD = 2250.0, 270.0

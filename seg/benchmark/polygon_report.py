@@ -7,7 +7,7 @@ from seg.benchmark.figures import number
 from seg.benchmark.polygons import PolygonRow, measure_polygons
 from seg.benchmark.settings import PolygonBenchmarkSettings
 from seg.benchmark.terminal import check_output, write_json
-from seg.table import text_table
+from seg.terminal.text import text_table
 
 
 def benchmark_polygons(settings: PolygonBenchmarkSettings, output: Path | None) -> None:

@@ -11,9 +11,9 @@ import rasterio
 from rasterio.features import shapes
 
 from seg.labels import CROPLAND, IGNORE
+from seg.parcels.settings import PolygonSettings
+from seg.parcels.write_parcels import write_parcels
 from seg.raster.chips import BoolMask
-from seg.raster.polygons.run import write_parcels
-from seg.raster.polygons.settings import PolygonSettings
 from seg.raster.windows import window_grid
 
 FIELD_HEIGHT, FIELD_WIDTH = 65.536, 81.92

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from seg.benchmark.polygon_runs import PolygonRun, as_parcels, as_shapes, measured, write_map
+from seg.benchmark.polygon_runs import (
+    PolygonRun,
+    as_parcels,
+    as_shapes,
+    measured,
+    write_map,
+)
 from seg.benchmark.settings import PolygonBenchmarkSettings
 from seg.benchmark.terminal import progress_bar
 from seg.benchmark.timing import Action

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
-from seg.data.catalogue import Scene
+from seg.data.dataset.catalogue import Scene
 from seg.raster.windows import window_grid
 
 BANDS = 4

@@ -16,9 +16,9 @@ import torch
 from seg.benchmark.scenes import write_scene
 from seg.benchmark.settings import TrainingSettings
 from seg.benchmark.terminal import progress_bar, use_threads
-from seg.cli import run
 from seg.data.datamodule import CroplandDataModule
-from seg.tasks.cropland import CroplandTask
+from seg.training.cli import run
+from seg.training.tasks.cropland import CroplandTask
 
 SIDES = 192, 240, 288, 320
 """Sides of the scenes, in turn."""

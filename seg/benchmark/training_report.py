@@ -8,7 +8,7 @@ from seg.benchmark.figures import number
 from seg.benchmark.settings import TrainingSettings
 from seg.benchmark.terminal import check_output, write_json
 from seg.benchmark.training import SIDES, TrainingTimes, measure_training
-from seg.table import text_table
+from seg.terminal.text import text_table
 
 
 def benchmark_training(settings: TrainingSettings, output: Path | None) -> None:

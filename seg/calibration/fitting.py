@@ -6,7 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seg.calibration.histogram import CENTRES, LIMIT, Counts, Values
+from seg.calibration.histogram import (
+    CENTRES,
+    LIMIT,
+    Counts,
+    Values,
+)
 from seg.calibration.scaling import IDENTITY, Scaling, sigmoid
 
 SMALLEST, LARGEST = 0.05, 20.0

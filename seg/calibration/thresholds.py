@@ -5,7 +5,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from seg.calibration.histogram import CENTRES, EDGES, Counts, Values
+from seg.calibration.histogram import (
+    CENTRES,
+    EDGES,
+    Counts,
+    Values,
+)
 from seg.calibration.scaling import IDENTITY, Scaling
 
 

@@ -7,16 +7,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from seg.data.catalogue import RASTER_SUFFIXES
-from seg.data.checks import LabelCounts
+from seg.data.dataset.catalogue import RASTER_SUFFIXES
+from seg.data.dataset.checks import LabelCounts
 from seg.errors import DatasetError
 from seg.labels import CROPLAND, IGNORE, OTHER
-from seg.raster.burn import WINDOW, burnt_windows, write_mask
-from seg.raster.burn_settings import BurnSettings
 from seg.raster.grid import Grid, read_grid
-from seg.raster.label_layers import label_layers
-from seg.raster.parcels import read_parcels, require_georeference
-from seg.raster.vectors import VectorLabels
+from seg.raster.vectors.burning import WINDOW, burnt_windows, write_mask
+from seg.raster.vectors.features import VectorLabels
+from seg.raster.vectors.layers import label_layers
+from seg.raster.vectors.placing import read_parcels, require_georeference
+from seg.raster.vectors.settings import BurnSettings
 
 MASK_SUFFIXES = {".tif", ".tiff"}
 

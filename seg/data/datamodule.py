@@ -7,10 +7,11 @@ import lightning as L
 import numpy as np
 from torch.utils.data import Dataset
 
-from seg.data.bands import band_indexes
-from seg.data.batching import BucketSampler, EpochSampler, PaddingCollate, Size
-from seg.data.catalogue import Scene, read_catalogue
-from seg.data.checks import (
+from seg.data.augmentation.mixing import MixingConfig
+from seg.data.augmentation.transforms import Augmentation, AugmentationConfig
+from seg.data.dataset.bands import band_indexes
+from seg.data.dataset.catalogue import Scene, read_catalogue
+from seg.data.dataset.checks import (
     LabelCounts,
     check_scene,
     count_labels,
@@ -18,14 +19,24 @@ from seg.data.checks import (
     require_both_classes,
     require_loadable,
 )
-from seg.data.chips import ChipConfig, Extent, RandomChips
-from seg.data.datasets import Example, SceneDataset, example_bytes
-from seg.data.grid_chips import GridChips
-from seg.data.loading import Batching, LoaderConfig, WatchedLoader, build_loader
-from seg.data.mixing import MixingConfig
-from seg.data.sharding import WHOLE, Shard, Unlabelled
-from seg.data.statistics import Sampling, cached_statistics, valid_pixels
-from seg.data.transforms import Augmentation, AugmentationConfig
+from seg.data.dataset.statistics import Sampling, cached_statistics, valid_pixels
+from seg.data.loading.batching import (
+    BucketSampler,
+    EpochSampler,
+    PaddingCollate,
+    Size,
+)
+from seg.data.loading.loader import (
+    Batching,
+    LoaderConfig,
+    WatchedLoader,
+    build_loader,
+)
+from seg.data.loading.sharding import WHOLE, Shard, Unlabelled
+from seg.data.sample import Example, example_bytes
+from seg.data.samples.grid_chips import GridChips
+from seg.data.samples.random_chips import ChipConfig, Extent, RandomChips
+from seg.data.samples.scenes import SceneDataset
 from seg.errors import ConfigError, DatasetError
 from seg.raster.chips import Reading
 from seg.raster.grid import Grid, alpha_bands, open_raster

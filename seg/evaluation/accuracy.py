@@ -9,18 +9,22 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from seg.evaluation.bootstrap import Bootstrap, bootstrap
-from seg.evaluation.boundary import BoundaryCounts
-from seg.evaluation.confusion import ConfusionCounts
-from seg.evaluation.nothing import nothing_compared
+from seg.errors import RasterError
+from seg.evaluation.counts.bootstrap import Bootstrap, bootstrap
+from seg.evaluation.counts.boundary import BoundaryCounts
+from seg.evaluation.counts.confusion import ConfusionCounts
+from seg.evaluation.counts.parcels import ParcelCounts
+from seg.evaluation.counts.probability import Histogram
+from seg.evaluation.counts.tiles import Counts, WrongWindow, worst_windows
+from seg.evaluation.counts.tolerances import fitting_tolerances
 from seg.evaluation.pairs import Pair
-from seg.evaluation.parcels import ParcelCounts
-from seg.evaluation.probability import Histogram
-from seg.evaluation.reading import pair_grid
+from seg.evaluation.reading import open_reference, pair_grid
 from seg.evaluation.scene import Measures, SceneAccuracy, measure_scene
 from seg.evaluation.settings import EvaluationSettings
-from seg.evaluation.tiles import Counts, WrongWindow, worst_windows
-from seg.evaluation.tolerances import fitting_tolerances
+from seg.labels import IGNORE
+from seg.raster.chips import read_band
+from seg.raster.grid import open_raster
+from seg.raster.windows import window_grid
 
 
 @dataclass(frozen=True)
@@ -123,3 +127,39 @@ def _natural(name: str) -> tuple[int, float, str]:
         return 0, float(name), name
     except ValueError:
         return 1, 0.0, name
+
+
+NAMED_FOLDS = 10
+
+
+def nothing_compared(scene: SceneAccuracy, settings: EvaluationSettings) -> RasterError:
+    """The error to raise when no pixel of a scene has both a label and a mapped class."""
+    pair = scene.pair
+    reference, within = pair.reference, pair.within
+    if scene.unmapped:
+        return RasterError(
+            f"{pair.prediction}: has no value at any of the {scene.unmapped} labelled pixels compared, "
+            f"those of {reference}; give a map that covers them"
+        )
+    if within is None:
+        return RasterError(f"{reference}: holds no labelled pixel, all are {IGNORE} or nodata; give a mask with labels")
+    numbers = sorted(_labelled_folds(pair, settings))
+    if not numbers:
+        return RasterError(
+            f"{within.path}: no pixel of any fold has a label in {reference}; give the scene's own folds"
+        )
+    named = ", ".join(f"{number:g}" for number in numbers[:NAMED_FOLDS]) + (", ..." if numbers[NAMED_FOLDS:] else "")
+    return RasterError(
+        f"{within.path}: fold {within.fold} has no labelled pixel of {reference}; folds that have labels: {named}"
+    )
+
+
+def _labelled_folds(pair: Pair, settings: EvaluationSettings) -> set[float]:
+    assert pair.within is not None
+    found: set[float] = set()
+    grid, side = pair_grid(pair), settings.window_size
+    with open_reference(pair.reference, grid, settings) as mask, open_raster(pair.within.path) as folds:
+        for window in window_grid(grid.height, grid.width, side, side):
+            numbers, valid = read_band(folds, 1, window)
+            found.update(np.unique(numbers[valid & (mask.labels(window) != IGNORE)]).tolist())
+    return found

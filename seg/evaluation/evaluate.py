@@ -5,16 +5,15 @@ from pathlib import Path
 from rich.console import Console
 
 from seg.evaluation.accuracy import Accuracy, measure_accuracy
-from seg.evaluation.as_json import as_json
-from seg.evaluation.json_file import write_json
-from seg.evaluation.output import make_output_folder, require_output_folder
-from seg.evaluation.page.documents import Documents, read_accuracy, read_area_estimate
-from seg.evaluation.page.settings import PageSettings
-from seg.evaluation.page.write import write_page
 from seg.evaluation.pairs import Inputs, find_pairs
-from seg.evaluation.picture import draw_picture
-from seg.evaluation.report import print_accuracy, print_text
+from seg.evaluation.report.json_report import as_json
+from seg.evaluation.report.page.documents import Documents, read_accuracy, read_area_estimate
+from seg.evaluation.report.page.settings import PageSettings
+from seg.evaluation.report.page.write import write_page
+from seg.evaluation.report.picture import draw_picture
+from seg.evaluation.report.terminal import print_accuracy, print_text
 from seg.evaluation.settings import EvaluationSettings
+from seg.files import make_output_folder, require_output_folder, write_json
 
 
 def evaluate(

@@ -13,13 +13,18 @@ from rasterio.windows import Window
 from seg.evaluation.pairs import FoldSelection, Pair, is_vector
 from seg.evaluation.settings import EvaluationSettings
 from seg.labels import CROPLAND, IGNORE
-from seg.raster.burn import burn_window
 from seg.raster.chips import ByteMask, read_band
 from seg.raster.classes import read_classes
-from seg.raster.grid import Grid, open_raster, placed_on, read_grid, require_same_grid
-from seg.raster.label_layers import label_layers, open_labels
-from seg.raster.numbered import NumberedPolygons
-from seg.raster.parcels import read_parcels
+from seg.raster.grid import (
+    Grid,
+    open_raster,
+    placed_on,
+    read_grid,
+    require_same_grid,
+)
+from seg.raster.vectors.burning import NumberedPolygons, burn_window
+from seg.raster.vectors.layers import label_layers, open_labels
+from seg.raster.vectors.placing import read_parcels
 
 ReadLabels = Callable[[Window], ByteMask]
 

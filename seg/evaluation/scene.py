@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seg.evaluation.boundary import BoundaryCounts, count_boundary
-from seg.evaluation.confusion import ConfusionCounts
+from seg.evaluation.counts.boundary import BoundaryCounts, count_boundary
+from seg.evaluation.counts.confusion import ConfusionCounts
+from seg.evaluation.counts.parcels import ParcelCounts, ParcelOverlaps
+from seg.evaluation.counts.probability import PERCENTS, Histogram, count_percents
+from seg.evaluation.counts.strata import StratumCounts, open_strata
+from seg.evaluation.counts.tiles import Counts, TileCounts, as_confusion
+from seg.evaluation.counts.tolerances import Tolerances
 from seg.evaluation.pairs import Pair
-from seg.evaluation.parcels import ParcelCounts, ParcelOverlaps
-from seg.evaluation.probability import PERCENTS, Histogram, count_percents
 from seg.evaluation.reading import open_pair
 from seg.evaluation.settings import EvaluationSettings
-from seg.evaluation.strata import StratumCounts, open_strata
-from seg.evaluation.tiles import Counts, TileCounts, as_confusion
-from seg.evaluation.tolerances import Tolerances
-from seg.raster.percent import read_percent
+from seg.raster.classes import read_percent
 from seg.raster.windows import plan_blocks
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from seg.errors import ConfigError
-from seg.raster.burn_settings import BurnSettings
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
+from seg.raster.vectors.settings import BurnSettings
 
 FEW_BLOCKS = 20
 SMALLEST_BLOCK = 64

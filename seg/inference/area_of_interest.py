@@ -14,10 +14,10 @@ from rasterio.windows import Window
 
 from seg.errors import ConfigError, NoOverlapError
 from seg.labels import CROPLAND
-from seg.raster.burn import Layer
 from seg.raster.chips import BoolMask
 from seg.raster.grid import Grid, crs_name
-from seg.raster.touched import Polygons, on_lattice
+from seg.raster.vectors.burning import Layer
+from seg.raster.vectors.crossed_pixels import Polygons, on_lattice
 
 Sides = tuple[float, float, float, float]
 LAYER = "|layername="
@@ -113,8 +113,8 @@ def area_on(grid: Grid, text: str | None, crs: str | None) -> Area | None:
 
 def _of_file(text: str, grid: Grid) -> Polygons:
     # Imported here: reading vectors brings pandas, for which nobody else should wait.
-    from seg.raster.parcels import read_parcels
-    from seg.raster.vectors import VectorLabels
+    from seg.raster.vectors.features import VectorLabels
+    from seg.raster.vectors.placing import read_parcels
 
     name, _, layer = text.partition(LAYER)
     source = VectorLabels(Path(name), layer or None, options="--area=FILE|{}name=NAME")
@@ -128,7 +128,7 @@ def _of_box(text: str, sides: Sides, crs: str | None, grid: Grid) -> Polygons:
         return np.array([box])
     import pyproj
 
-    from seg.raster.parcels import GivenBox, place_box
+    from seg.raster.vectors.placing import GivenBox, place_box
 
     try:
         given = pyproj.CRS.from_user_input(crs)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seg.errors import ConfigError, RasterError
-from seg.inference.layers import MapLayers
+from seg.inference.blocks.layers import MapLayers
 from seg.raster.remote import is_remote, stem_of
 
 SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".img", ".png")

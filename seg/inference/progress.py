@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from seg.inference.plan import Plan
+from seg.inference.planning.plan import Plan
 
 Advance = Callable[[Plan, int], None]
 

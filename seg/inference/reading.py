@@ -9,15 +9,13 @@ import numpy as np
 from rasterio.io import DatasetReader
 
 from seg.errors import ConfigError
-from seg.inference.area import Area
-from seg.inference.predictor import Predictor
+from seg.inference.area_of_interest import Area
+from seg.inference.compute.predictor import Predictor
 from seg.inference.settings import PredictionSettings
 from seg.raster.chips import Chip, Reading, read_chip
-from seg.raster.damaged import open_around_damage, read_around_damage
-from seg.raster.decoding import one_thread
+from seg.raster.damaged import holds_nothing, open_around_damage, read_around_damage
 from seg.raster.grid import Grid, open_raster
-from seg.raster.remote import is_remote
-from seg.raster.sparse import holds_nothing
+from seg.raster.remote import is_remote, one_thread
 from seg.raster.windows import Block
 
 

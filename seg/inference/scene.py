@@ -11,21 +11,33 @@ import numpy as np
 from rasterio.windows import Window
 
 from seg.errors import RasterError
-from seg.inference.fetching import tile_cache
-from seg.inference.identity import MEASURED, completed, dependencies, identity_of, is_of_run, map_tags
-from seg.inference.interruption import how_to_go_on
-from seg.inference.layers import MapLayers
-from seg.inference.pipeline import Found, Report, run_blocks
-from seg.inference.plan import Plan, plan_scene
-from seg.inference.predictor import Predictor
+from seg.inference.blocks.layers import MapLayers
+from seg.inference.blocks.pipeline import Found, Report, run_blocks, tile_cache
+from seg.inference.compute.predictor import Predictor
+from seg.inference.planning.plan import Plan, plan_scene
+from seg.inference.resuming.identity import (
+    MEASURED,
+    completed,
+    dependencies,
+    identity_of,
+    is_of_run,
+    map_tags,
+)
+from seg.inference.resuming.interruption import how_to_go_on
 from seg.inference.settings import PredictionSettings
 from seg.labels import IGNORE
 from seg.raster.chips import ByteMask
-from seg.raster.cog import CogLayer, write_cog
 from seg.raster.grid import Grid, read_grid
 from seg.raster.scene_version import scene_version
-from seg.raster.store import BlockStore, has_blocks, open_store, partial_folder, stored_run
 from seg.raster.windows import plan_blocks
+from seg.raster.writing.block_store import (
+    BlockStore,
+    has_blocks,
+    open_store,
+    partial_folder,
+    stored_run,
+)
+from seg.raster.writing.cog import CogLayer, write_cog
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,16 @@ from pathlib import Path
 import torch
 
 from seg.errors import ConfigError
-from seg.inspection.sizes import CheckpointSize, checkpoint_size, first_checkpoint_size, weights_size
+from seg.inspection.sizes import (
+    CheckpointSize,
+    checkpoint_size,
+    first_checkpoint_size,
+    weights_size,
+)
 from seg.inspection.subject import Subject, from_config, from_package
 from seg.models.receptive_field import effective_radius, receptive_field_radius
 from seg.models.summary import LayerSummary, summarize_layers
-from seg.table import text_table
+from seg.terminal.text import text_table
 
 MEGA = 1e6
 TOLERANCE = 1 / 255

@@ -14,12 +14,12 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from seg.checkpoint import load_checkpoint
 from seg.errors import PackageError
 from seg.inspection.subject import Subject
 from seg.labels import CROPLAND, OTHER
 from seg.losses.config import LossConfig
-from seg.tasks.cropland import CroplandTask
+from seg.package.checkpoint import load_checkpoint
+from seg.training.tasks.cropland import CroplandTask
 
 
 @dataclass(frozen=True)

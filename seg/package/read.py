@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seg.errors import ConfigError, PackageError
-from seg.package.description import DESCRIPTION, WEIGHTS, ModelPackage, read_description
+from seg.package.description import (
+    DESCRIPTION,
+    WEIGHTS,
+    ModelPackage,
+    read_description,
+)
 
 if TYPE_CHECKING:
     from seg.models.segmenter import Segmenter

@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Literal
 
 from seg import __version__
 from seg.errors import ConfigError, PackageError
-from seg.package.description import DESCRIPTION, ONNX, WEIGHTS, ModelPackage, description_text
+from seg.package.description import (
+    DESCRIPTION,
+    ONNX,
+    WEIGHTS,
+    ModelPackage,
+    description_text,
+)
 from seg.package.read import build_network, load_model, read_package
 
 if TYPE_CHECKING:
-    from seg.checkpoint import Checkpoint
+    from seg.package.checkpoint import Checkpoint
 
 
 def write_package(

@@ -13,10 +13,10 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS, Transformer
 
 from seg.errors import ConfigError, RasterError
-from seg.raster.areas import SQUARE_METRES_PER_HECTARE
+from seg.parcels.spool import SpooledParcels
 from seg.raster.grid import Grid
-from seg.raster.polygons.measure import Polygons, on_map
-from seg.raster.polygons.spool import SpooledParcels
+from seg.raster.ground.outlines import Polygons, on_map
+from seg.raster.ground.pixel_areas import SQUARE_METRES_PER_HECTARE
 
 WGS84 = "EPSG:4326"
 FORMATS = {

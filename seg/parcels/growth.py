@@ -3,8 +3,8 @@
 import numpy as np
 from scipy import ndimage
 
+from seg.parcels.corners import Labels
 from seg.raster.chips import BoolMask
-from seg.raster.polygons.corners import Labels
 
 EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
 """For labels of pixels that may touch at a corner only."""

@@ -2,11 +2,16 @@
 
 import numpy as np
 
+from seg.parcels.corners import Corners, Integers, Labels
+from seg.parcels.pieces import (
+    Pieces,
+    WholeParcels,
+    by_unit,
+    joined,
+)
+from seg.parcels.read_block import BlockParcels
 from seg.raster.chips import BoolMask
 from seg.raster.components import UnionFind
-from seg.raster.polygons.blocks import BlockParcels
-from seg.raster.polygons.corners import Corners, Integers, Labels
-from seg.raster.polygons.pieces import Pieces, WholeParcels, by_unit, joined
 
 _TOP, _LEFT, _BOTTOM, _RIGHT = range(4)
 

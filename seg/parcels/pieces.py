@@ -5,8 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from seg.raster.polygons.corners import Corners, Integers, concatenated, summed
-from seg.raster.polygons.rings import Outlines, traced
+from seg.parcels.corners import (
+    Corners,
+    Integers,
+    concatenated,
+    summed,
+)
+from seg.parcels.rings import Outlines, traced
 
 TALLIES = 3
 """Numbers that are counted for a parcel: pixels with a probability, the sum of their percents, uncertain ones."""

@@ -8,14 +8,13 @@ import numpy as np
 from rasterio.windows import Window
 
 from seg.labels import CROPLAND
+from seg.parcels.corners import Integers, Labels, corners_of
+from seg.parcels.growth import clusters, components, grown_parcels
+from seg.parcels.pieces import TALLIES, Pieces, chosen
+from seg.parcels.settings import PolygonSettings
 from seg.raster.chips import BoolMask
-from seg.raster.classes import read_classes
+from seg.raster.classes import MOST_PERCENT, read_classes, read_percent
 from seg.raster.grid import Grid, open_raster
-from seg.raster.percent import MOST_PERCENT, read_percent
-from seg.raster.polygons.corners import Integers, Labels, corners_of
-from seg.raster.polygons.growth import clusters, components, grown_parcels
-from seg.raster.polygons.pieces import TALLIES, Pieces, chosen
-from seg.raster.polygons.settings import PolygonSettings
 from seg.raster.windows import Block
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
-from seg.raster.polygons.corners import Corners, Integers, lexical_order
+from seg.parcels.corners import Corners, Integers, lexical_order
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 
-from seg.raster.polygons.corners import Integers
-from seg.raster.polygons.measure import Floats, GroundMeasure, Polygons
-from seg.raster.polygons.pieces import WholeParcels
-from seg.raster.polygons.settings import PolygonSettings
+from seg.parcels.corners import Integers
+from seg.parcels.pieces import WholeParcels
+from seg.parcels.settings import PolygonSettings
+from seg.raster.ground.outlines import Floats, GroundMeasure, Polygons
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """How a map is turned into parcels: the options of the command line."""
 
+import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from seg.errors import ConfigError
-from seg.raster.polygons.sizes import square_metres
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,3 +66,35 @@ class PolygonSettings:
 def _require(met: bool, option: str, value: object, wanted: str) -> None:
     if not met:
         raise ConfigError(f"--{option} is {value}; wanted {wanted}")
+
+
+_HECTARE_M2 = 10_000.0
+UNITS_M2 = {
+    "m2": 1.0,
+    "m²": 1.0,
+    "ha": _HECTARE_M2,
+    "mu": _HECTARE_M2 / 15,
+    "亩": _HECTARE_M2 / 15,
+}
+"""Square metres of each unit. Fifteen mu (亩), the land unit of China, are a hectare."""
+
+_SIZE = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*(\D\S*)?\s*")
+
+
+def square_metres(size: str, option: str) -> float:
+    """A size in square metres.
+
+    Args:
+        size: A number and a unit, such as "0.5ha"; 0 needs no unit.
+        option: Whose value it is, for the message.
+
+    Raises:
+        ConfigError: It is no number, or has no unit that is known.
+    """
+    found = _SIZE.fullmatch(size)
+    number, unit = (float(found[1]), (found[2] or "").lower()) if found else (math.nan, "")
+    if number == 0 and not unit:
+        return 0.0
+    if unit not in UNITS_M2:
+        raise ConfigError(f"--{option} is '{size}'; wanted a number and a unit, such as 500m2, 0.5ha, 1mu or 1亩")
+    return number * UNITS_M2[unit]

@@ -10,8 +10,8 @@ were, and takes half the tolerance until it meets none of them. What becomes of 
 import numpy as np
 import shapely
 
-from seg.raster.polygons.measure import GroundMeasure, Polygons
-from seg.raster.polygons.spool import Spool
+from seg.parcels.spool import Spool
+from seg.raster.ground.outlines import GroundMeasure, Polygons
 
 HALVINGS = 5
 """After so many, a group keeps its outlines: below a thirtieth of what was asked for, nothing is gained."""

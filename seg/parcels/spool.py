@@ -10,9 +10,9 @@ import numpy as np
 import shapely
 
 from seg.errors import RasterError
-from seg.raster.polygons.corners import Integers
-from seg.raster.polygons.measure import Floats, Polygons
-from seg.raster.polygons.selection import Parcels
+from seg.parcels.corners import Integers
+from seg.parcels.selection import Parcels
+from seg.raster.ground.outlines import Floats, Polygons
 
 READ_AT_ONCE = 1000
 """Parcels that are held at a time when the spool is read."""

@@ -2,30 +2,32 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from seg.errors import RasterError
-from seg.raster.atomic import complete_or_absent
+from seg.files import complete_or_absent
+from seg.parcels.formats import ParcelTable, format_of, write_table
+from seg.parcels.joining import Joining
+from seg.parcels.pieces import joined
+from seg.parcels.read_block import BlockParcels, MapReader
+from seg.parcels.selection import Parcels, selected
+from seg.parcels.settings import PolygonSettings
+from seg.parcels.simplify import simplify_spooled
+from seg.parcels.spool import Spool
 from seg.raster.grid import Grid, read_grid, require_same_grid
-from seg.raster.ground import ground_pixel
-from seg.raster.polygons.blocks import BlockParcels, MapReader
-from seg.raster.polygons.joining import Joining
-from seg.raster.polygons.measure import GroundMeasure
-from seg.raster.polygons.parallel import ordered_map
-from seg.raster.polygons.pieces import joined
-from seg.raster.polygons.selection import Parcels, selected
-from seg.raster.polygons.settings import PolygonSettings
-from seg.raster.polygons.simplify import simplify_spooled
-from seg.raster.polygons.spool import Spool
-from seg.raster.polygons.writing import ParcelTable, format_of, write_table
-from seg.raster.progress import with_progress
+from seg.raster.ground.distances import ground_pixel
+from seg.raster.ground.outlines import GroundMeasure
 from seg.raster.windows import Block, plan_blocks
+from seg.terminal.progress import with_progress
 
 
 @dataclass(frozen=True)
@@ -129,3 +131,29 @@ def _work_folder(output: Path) -> Iterator[Path]:
     """A hidden folder beside the output, so that what is finished there can be renamed into place."""
     with tempfile.TemporaryDirectory(prefix=f".{output.name}.", suffix=".partial", dir=output.parent) as folder:
         yield Path(folder)
+
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+    """The results of a function, in order; at most one more than there are threads is begun ahead of them.
+
+    Args:
+        function: Called in any thread.
+        items: Taken in this thread, one by one.
+        threads: How many work.
+    """
+    with ThreadPoolExecutor(threads) as pool:
+        begun: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                begun.append(pool.submit(function, item))
+                if len(begun) > threads:
+                    yield begun.popleft().result()
+            while begun:
+                yield begun.popleft().result()
+        finally:
+            for future in begun:
+                future.cancel()

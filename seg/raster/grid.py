@@ -15,7 +15,12 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.io import DatasetReader
 
 from seg.errors import RasterError
-from seg.raster.remote import gdal_name, is_remote, settings_to_open, shown_name
+from seg.raster.remote import (
+    gdal_name,
+    is_remote,
+    settings_to_open,
+    shown_name,
+)
 
 # A raster without a georeference is legal input here: its grid says so by `crs` None.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)

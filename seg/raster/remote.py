@@ -1,15 +1,11 @@
 """Rasters that are read from a server: what GDAL calls them, and how it opens them."""
 
-import hashlib
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import rasterio
-from rasterio.io import DatasetReader
-
-from seg.raster.decoding import one_thread
 
 _SCHEMES = {"s3": "/vsis3/", "gs": "/vsigs/", "az": "/vsiaz/", "abfs": "/vsiadls/", "oss": "/vsioss/"}
 """How GDAL calls object stores, by the scheme of their addresses."""
@@ -26,9 +22,6 @@ _GRANT = re.compile(
 """Parameters that say who may read until when, not what is read:
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html,
 https://learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas."""
-
-_SAMPLED = 64
-"""Tiles whose place and size stand for those of all."""
 
 
 def gdal_name(path: Path) -> str:
@@ -88,23 +81,11 @@ def stem_of(path: Path) -> str:
     return Path(gdal_name(path).partition("?")[0]).stem if is_remote(path) else path.stem
 
 
-def layout_of(dataset: DatasetReader) -> str:
-    """A checksum of how a raster is stored, by which another file of the same address is noticed.
+def one_thread() -> AbstractContextManager[object]:
+    """The settings with which GDAL reports each tile that it cannot read.
 
-    GDAL does not say when a file on a server was changed. Of a compressed TIFF, other pixels give tiles of other sizes;
-    place and size of 64 of them, spread evenly, stand for all.
-
-    Args:
-        dataset: The open raster.
+    Where several threads decode (GDAL_NUM_THREADS, GDAL 3.10), it reports a damaged tile at the first reading alone and
+    gives whatever was decoded of it from then on, and does not report at all that a server failed.
     """
-    height, width = dataset.block_shapes[0]
-    rows, columns = -(-dataset.height // height), -(-dataset.width // width)
-    count = rows * columns
-    tiles = [divmod(step * (count - 1) // max(_SAMPLED - 1, 1), columns) for step in range(min(_SAMPLED, count))]
-    stored = [_stored(dataset, row, column) for row, column in dict.fromkeys(tiles)]
-    described = (dataset.profile["driver"], dataset.shape, dataset.dtypes, tuple(dataset.transform), stored)
-    return hashlib.sha256(repr((described, sorted(dataset.tags().items()))).encode()).hexdigest()
-
-
-def _stored(dataset: DatasetReader, row: int, column: int) -> tuple[str | None, ...]:
-    return tuple(dataset.get_tag_item(f"BLOCK_{what}_{column}_{row}", "TIFF", bidx=1) for what in ("OFFSET", "SIZE"))
+    settings: AbstractContextManager[object] = rasterio.Env(GDAL_NUM_THREADS="1")
+    return settings

@@ -3,8 +3,10 @@
 import hashlib
 from pathlib import Path
 
+from rasterio.io import DatasetReader
+
 from seg.raster.grid import open_raster
-from seg.raster.remote import is_remote, layout_of
+from seg.raster.remote import is_remote
 
 BESIDE = (".aux.xml", ".ovr")
 """Ends of files that viewers make; no pixel is read from them."""
@@ -37,3 +39,29 @@ def scene_version(path: Path) -> str | None:
         state = file.stat() if file.exists() else None
         digest.update(f"{name} {state and (state.st_size, state.st_mtime_ns)}\n".encode())
     return digest.hexdigest()[:16]
+
+
+_SAMPLED = 64
+"""Tiles whose place and size stand for those of all."""
+
+
+def layout_of(dataset: DatasetReader) -> str:
+    """A checksum of how a raster is stored, by which another file of the same address is noticed.
+
+    GDAL does not say when a file on a server was changed. Of a compressed TIFF, other pixels give tiles of other sizes;
+    place and size of 64 of them, spread evenly, stand for all.
+
+    Args:
+        dataset: The open raster.
+    """
+    height, width = dataset.block_shapes[0]
+    rows, columns = -(-dataset.height // height), -(-dataset.width // width)
+    count = rows * columns
+    tiles = [divmod(step * (count - 1) // max(_SAMPLED - 1, 1), columns) for step in range(min(_SAMPLED, count))]
+    stored = [_stored(dataset, row, column) for row, column in dict.fromkeys(tiles)]
+    described = (dataset.profile["driver"], dataset.shape, dataset.dtypes, tuple(dataset.transform), stored)
+    return hashlib.sha256(repr((described, sorted(dataset.tags().items()))).encode()).hexdigest()
+
+
+def _stored(dataset: DatasetReader, row: int, column: int) -> tuple[str | None, ...]:
+    return tuple(dataset.get_tag_item(f"BLOCK_{what}_{column}_{row}", "TIFF", bidx=1) for what in ("OFFSET", "SIZE"))

@@ -1,6 +1,6 @@
 """Per-band mean and standard deviation over valid pixels, streamed."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,3 +55,110 @@ def band_statistics(samples: Iterable[npt.NDArray[np.float32]]) -> BandStatistic
     std = np.sqrt(squares / count)
     std[std == 0] = 1.0
     return BandStatistics(tuple(mean.tolist()), tuple(std.tolist()), count)
+
+
+Samples = Callable[[], Iterable[npt.NDArray[np.float32]]]
+"""Gives (C, N) valid pixels, sample by sample; called once for every pass over the pixels."""
+
+PERCENTILES = (2, 98)
+"""What a picture of the image is stretched between."""
+
+SMALL_INTEGERS = frozenset({"uint8", "int8", "uint16", "int16"})
+"""Data types whose every value is counted on its own."""
+
+BINS = 65_536
+_LOWEST, _HIGHEST = -32_768, 65_535
+
+
+@dataclass(frozen=True)
+class BandPercentiles:
+    """Percentiles of each band, in the scenes' stored units, interpolated linearly between neighbouring pixels.
+
+    Attributes:
+        low: The 2nd percentile, one value a band.
+        high: The 98th percentile alike.
+        error: The most that they may be off, one value a band; 0 for small integers.
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    error: tuple[float, ...]
+
+
+class _Counts:
+    """How often which values occur, in bins of equal width; one row a band."""
+
+    def __init__(self, lowest: npt.NDArray[np.float64], width: npt.NDArray[np.float64], bins: int) -> None:
+        self.lowest, self.width = lowest, width
+        self.counts = np.zeros((len(lowest), bins), dtype=np.int64)
+
+    def add(self, sample: npt.NDArray[np.float32]) -> None:
+        bins = self.counts.shape[1]
+        for band, values in enumerate(sample):
+            steps = (values - self.lowest[band]) / (self.width[band] or 1.0)
+            places = np.minimum(steps.astype(np.int64), bins - 1)
+            self.counts[band] += np.bincount(places, minlength=bins)
+
+    def percentile(self, percent: float, within_bin: float) -> tuple[float, ...]:
+        """Values at a rank; `within_bin` says which part of a bin stands for it."""
+        up_to = self.counts.cumsum(axis=1)
+        rank = (up_to[0, -1] - 1) * percent / 100
+        before, after = (
+            np.array([np.searchsorted(counts, position, side="right") for counts in up_to])
+            for position in (np.floor(rank), np.ceil(rank))
+        )
+        places = before + (after - before) * (rank % 1) + within_bin
+        return tuple((self.lowest + places * self.width).tolist())
+
+
+def statistics_with_percentiles(samples: Samples, small_integers: bool) -> tuple[BandStatistics, BandPercentiles]:
+    """Mean, standard deviation and percentiles of all samples together, one sample in memory at a time.
+
+    Small integers take one pass, and their percentiles are exact. Others take a second pass, which counts pixels in
+    BINS bins between a band's smallest and largest value, so percentiles are off by less than one bin.
+
+    Args:
+        samples: The pixels, as often as they are asked for.
+        small_integers: Whether all are whole numbers of one of the SMALL_INTEGERS types.
+
+    Raises:
+        RasterError: There is no valid pixel at all.
+    """
+    if small_integers:
+        return _exact(samples)
+    lowest: list[npt.NDArray[np.float32]] = []
+    highest: list[npt.NDArray[np.float32]] = []
+
+    def watched() -> Iterator[npt.NDArray[np.float32]]:
+        for sample in samples():
+            if sample.shape[1]:
+                lowest[:] = [np.min([*lowest, sample.min(axis=1)], axis=0)]
+                highest[:] = [np.max([*highest, sample.max(axis=1)], axis=0)]
+            yield sample
+
+    statistics = band_statistics(watched())
+    low, high = lowest[0].astype(np.float64), highest[0].astype(np.float64)
+    counts = _Counts(low, (high - low) / BINS, BINS)
+    for sample in samples():
+        counts.add(sample)
+    return statistics, _percentiles(counts, 0.5, counts.width)
+
+
+def _exact(samples: Samples) -> tuple[BandStatistics, BandPercentiles]:
+    counts: list[_Counts] = []
+
+    def watched() -> Iterator[npt.NDArray[np.float32]]:
+        for sample in samples():
+            if not counts:
+                bands = sample.shape[0]
+                counts.append(_Counts(np.full(bands, float(_LOWEST)), np.ones(bands), _HIGHEST - _LOWEST + 1))
+            counts[0].add(sample)
+            yield sample
+
+    statistics = band_statistics(watched())
+    return statistics, _percentiles(counts[0], 0.0, np.zeros(len(statistics.mean)))
+
+
+def _percentiles(counts: _Counts, within_bin: float, error: npt.NDArray[np.float64]) -> BandPercentiles:
+    low, high = (counts.percentile(percent, within_bin) for percent in PERCENTILES)
+    return BandPercentiles(low, high, tuple(error.tolist()))

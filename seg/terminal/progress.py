@@ -1,6 +1,7 @@
 """A bar for what is done piece by piece, where standard error is a terminal."""
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from rich.console import Console
@@ -19,3 +20,17 @@ def with_progress(items: Iterable[Item], title: str, total: int) -> Iterable[Ite
     """
     console = Console(stderr=True)
     return track(items, title, total, console=console, transient=True, disable=not console.is_terminal)
+
+
+T = TypeVar("T")
+
+
+def tracked(items: Sequence[T], what: str) -> Iterator[T]:
+    """The items, with a bar that says how many are done.
+
+    Args:
+        items: What is worked on, one after the other.
+        what: What is done to them, for the bar.
+    """
+    console = Console(stderr=True)
+    yield from track(items, what, console=console, transient=True, disable=not sys.stderr.isatty())

@@ -18,3 +18,8 @@ def text_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     first, *others = zip(cells, widths, strict=True)
     return "| " + " | ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]) + " |"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 block", "2 blocks"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -6,21 +6,30 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import lightning as L
 import yaml
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.trainer import Trainer
 
-from seg.callbacks.learning_curves import LearningCurves
-from seg.callbacks.log_learning_rate import LogLearningRate
-from seg.callbacks.prediction_panels import PanelConfig, PredictionPanels
-from seg.callbacks.run_record import RunRecord
-from seg.callbacks.score_curves import ScoreCurves
-from seg.callbacks.wandb_files import WandbFiles
 from seg.data.datamodule import CroplandDataModule
-from seg.data.fingerprint import dataset_fingerprint
-from seg.tracking.pictures import is_trial
-from seg.tracking.wandb_run import require_wandb, start_wandb
+from seg.data.dataset.fingerprint import dataset_fingerprint
+from seg.training.batch_norm import FreezeBatchNorm, MergeBatchNorm
+from seg.training.pictures.learning_curves import LearningCurves
+from seg.training.pictures.panels import PanelConfig, PredictionPanels
+from seg.training.pictures.score_curves import ScoreCurves
+from seg.training.run.folder import is_trial
+from seg.training.run.log_learning_rate import LogLearningRate
+from seg.training.run.record import RunRecord
+from seg.training.run.wandb import WandbFiles, require_wandb, start_wandb
+from seg.training.safeguards.seed_batches import SeedBatches
+from seg.training.safeguards.stop_at_nan import StopAtNan
+from seg.training.safeguards.stop_at_signal import StopAtSignal
+from seg.training.warmups.batch import WarmupBatch
+from seg.training.warmups.data import WarmupData
+from seg.training.warmups.layers import WarmupLayers
+from seg.training.warmups.learning_rate import WarmupLearningRate
+from seg.training.warmups.loss import WarmupLoss
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,3 +96,24 @@ def tracking_callbacks(
     curves = [LogLearningRate(), LearningCurves()] if has_logger else []
     dataset = partial(dataset_fingerprint, data.root, data.scenes)
     return [*pictures, *curves, RunRecord(sys.argv, data.seed, dataset, resumed_from), WandbFiles()]
+
+
+CALLBACK_KEYS: dict[str, type[L.Callback]] = {
+    "warmup": WarmupLearningRate,
+    "warmup_batch": WarmupBatch,
+    "warmup_layers": WarmupLayers,
+    "warmup_data": WarmupData,
+    "warmup_loss": WarmupLoss,
+    # After the layers: a stage that is released trains its norms, unless this says otherwise.
+    "batch_norm": FreezeBatchNorm,
+}
+"""In the order in which they are called. By default all but the learning rate's do nothing."""
+
+
+def safeguards(seed: int) -> list[L.Callback]:
+    """New ones for a run.
+
+    Args:
+        seed: Its seed.
+    """
+    return [SeedBatches(seed), StopAtNan(), MergeBatchNorm(), StopAtSignal()]

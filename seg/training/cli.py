@@ -10,26 +10,41 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.trainer import Trainer
 
-from seg.callbacks.best_checkpoint import BestCheckpoint
-from seg.callbacks.epoch_line import EpochLine
-from seg.callbacks.exact_resume import ExactResume
-from seg.callbacks.keys import CALLBACK_KEYS
-from seg.callbacks.last_checkpoint import LastCheckpoint
-from seg.callbacks.prediction_panels import PanelConfig
-from seg.callbacks.run_config import RunConfig
-from seg.callbacks.safeguards import safeguards
-from seg.callbacks.stop_at_signal import interrupted_message
-from seg.checkpoint import read_checkpoint
-from seg.checkpointing.atomic_io import with_atomic_io
-from seg.checkpointing.last import read_last
-from seg.console import guarded, known_keys, plain_message, with_nearest_key
 from seg.data.datamodule import CroplandDataModule
 from seg.errors import ConfigError
 from seg.models.receptive_field import receptive_field_radius, unseen_context
-from seg.run_folder import check_run_folder, keep_earlier, keep_earlier_of_resumed, last_checkpoint
-from seg.run_tracking import TrackingConfig, add_wandb, run_loggers, tracking_callbacks
-from seg.tasks.cropland import CroplandTask
-from seg.trainer_arguments import check_length, check_precision
+from seg.package.checkpoint import read_checkpoint
+from seg.terminal.command_line import (
+    guarded,
+    known_keys,
+    plain_message,
+    with_nearest_key,
+)
+from seg.training.callbacks import (
+    CALLBACK_KEYS,
+    TrackingConfig,
+    add_wandb,
+    run_loggers,
+    safeguards,
+    tracking_callbacks,
+)
+from seg.training.checkpoints.atomic_io import with_atomic_io
+from seg.training.checkpoints.best import BestCheckpoint
+from seg.training.checkpoints.exact_resume import ExactResume
+from seg.training.checkpoints.find_last import read_last
+from seg.training.checkpoints.last import LastCheckpoint
+from seg.training.pictures.panels import PanelConfig
+from seg.training.run.folder import (
+    check_run_folder,
+    keep_earlier,
+    keep_earlier_of_resumed,
+    last_checkpoint,
+)
+from seg.training.run.log_learning_rate import EpochLine
+from seg.training.run.record import RunConfig
+from seg.training.safeguards.stop_at_signal import interrupted_message
+from seg.training.safeguards.trainer_arguments import check_length, check_precision
+from seg.training.tasks.cropland import CroplandTask
 
 LARGEST_SEED = 2**32 - 1
 SUBCOMMANDS = {

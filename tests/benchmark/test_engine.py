@@ -4,11 +4,15 @@ import pytest
 import rasterio
 
 from seg.benchmark import engine
-from seg.benchmark.engine import forward_speed, peak_memory_mib, plain_copy, run_engine
+from seg.benchmark.engine import (
+    forward_speed,
+    peak_memory_mib,
+    plain_copy,
+    run_engine,
+)
 from seg.benchmark.packages import write_pointwise
 from seg.benchmark.scenes import write_scene
-from seg.inference.compute import ComputeSettings
-from seg.inference.settings import PredictionSettings
+from seg.inference.settings import ComputeSettings, PredictionSettings
 
 COMPUTE = ComputeSettings(backend="onnx", threads=1)
 

@@ -13,7 +13,12 @@ from seg.benchmark.family import FAMILY
 from seg.benchmark.inference import InferenceRow, measure_inference
 from seg.benchmark.inference_report import text_of
 from seg.benchmark.packages import write_random
-from seg.benchmark.peers import Peer, installed_peers, run_monai, run_terratorch
+from seg.benchmark.peers import (
+    Peer,
+    installed_peers,
+    run_monai,
+    run_terratorch,
+)
 from seg.benchmark.scenes import write_scene
 from seg.benchmark.settings import InferenceSettings
 from seg.errors import ConfigError

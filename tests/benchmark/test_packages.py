@@ -3,11 +3,15 @@ from pathlib import Path
 import numpy as np
 
 from seg.benchmark.family import FAMILY
-from seg.benchmark.packages import MEAN, STD, write_pointwise, write_random
+from seg.benchmark.packages import (
+    MEAN,
+    STD,
+    write_pointwise,
+    write_random,
+)
 from seg.benchmark.scenes import BANDS
-from seg.inference.compute import ComputeSettings
-from seg.inference.run import load_predictor
-from seg.inference.settings import PredictionSettings
+from seg.inference.command import load_predictor
+from seg.inference.settings import ComputeSettings, PredictionSettings
 
 ONNX = ComputeSettings(backend="onnx", threads=1)
 

@@ -2,7 +2,15 @@ import pytest
 import torch
 
 from seg.benchmark.cost import Cost
-from seg.benchmark.roofline import COPY, COPY_BYTES, MATMUL, MATMUL_SIDE, Ceilings, ceiling_candidates, ceilings_from
+from seg.benchmark.roofline import (
+    COPY,
+    COPY_BYTES,
+    MATMUL,
+    MATMUL_SIDE,
+    Ceilings,
+    ceiling_candidates,
+    ceilings_from,
+)
 
 MACHINE = Ceilings(matmul_macs_per_second=60.0, convolution_macs_per_second=100.0, bytes_per_second=10.0)
 

@@ -2,7 +2,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from seg.benchmark.timing import MOST_CALLS, Action, Candidate, Stopwatch, interleaved_medians
+from seg.benchmark.timing import (
+    MOST_CALLS,
+    Action,
+    Candidate,
+    Stopwatch,
+    interleaved_medians,
+)
 
 
 class FakeClock:

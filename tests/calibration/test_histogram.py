@@ -4,7 +4,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seg.calibration.histogram import BINS, CENTRES, LIMIT, PARTS, LogitHistogram
+from seg.calibration.histogram import (
+    BINS,
+    CENTRES,
+    LIMIT,
+    PARTS,
+    LogitHistogram,
+)
 from seg.labels import CROPLAND, IGNORE, OTHER
 
 WIDTH = 2 * LIMIT / BINS

@@ -8,10 +8,10 @@ import torch
 from rasterio.enums import ColorInterp
 from torch import Tensor
 
-from seg.data.chips import ChipConfig
+from seg.data.augmentation.mixing import MixingConfig
+from seg.data.augmentation.transforms import AugmentationConfig
 from seg.data.datamodule import CroplandDataModule
-from seg.data.mixing import MixingConfig
-from seg.data.transforms import AugmentationConfig
+from seg.data.samples.random_chips import ChipConfig
 from seg.errors import ConfigError, DatasetError, RasterError
 from seg.labels import IGNORE
 
@@ -217,7 +217,7 @@ def test_a_training_split_without_cropland_may_still_be_validated(root: Path, wr
 
 
 def test_a_scene_too_large_is_found_before_training(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seg.data.checks.MAX_VALUES", 24 * 10 * 3)
+    monkeypatch.setattr("seg.data.dataset.checks.MAX_VALUES", 24 * 10 * 3)
     with pytest.raises(DatasetError, match=r"scene_0\.tif: has 16x16 pixels in 3 bands"):
         CroplandDataModule(root=root).setup("fit")
 

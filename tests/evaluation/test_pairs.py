@@ -3,7 +3,13 @@ from pathlib import Path
 import pytest
 
 from seg.errors import ConfigError
-from seg.evaluation.pairs import FoldSelection, Inputs, Pair, Strata, find_pairs
+from seg.evaluation.pairs import (
+    FoldSelection,
+    Inputs,
+    Pair,
+    Strata,
+    find_pairs,
+)
 
 
 def touch(folder: Path, *names: str) -> Path:

@@ -10,16 +10,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from seg.errors import RasterError
-from seg.evaluation.boundary import count_boundary
+from seg.evaluation.counts.boundary import count_boundary
+from seg.evaluation.counts.probability import count_percents
+from seg.evaluation.counts.tolerances import fitting_tolerances
 from seg.evaluation.pairs import FoldSelection, Pair, Strata
-from seg.evaluation.probability import count_percents
 from seg.evaluation.reading import pair_grid
 from seg.evaluation.scene import Measures, SceneAccuracy, measure_scene
 from seg.evaluation.settings import EvaluationSettings
-from seg.evaluation.tolerances import fitting_tolerances
 from seg.labels import CROPLAND, IGNORE, OTHER
-from seg.raster.burn_settings import BurnSettings
 from seg.raster.label_mapping import LabelMapping
+from seg.raster.vectors.settings import BurnSettings
 
 WriteRaster = Callable[..., Path]
 HEIGHT, WIDTH = 57, 71

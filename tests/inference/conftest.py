@@ -9,13 +9,13 @@ import torch
 from rasterio.transform import from_origin
 from torch import nn
 
-from seg.checkpoint import Checkpoint
 from seg.inference.augmentation import TestTimeAugmentation
-from seg.inference.member import Member
-from seg.inference.predictor import Predictor
-from seg.inference.torch_backend import TorchBackend
+from seg.inference.compute.member import Member
+from seg.inference.compute.predictor import Predictor
+from seg.inference.compute.torch_backend import TorchBackend
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
+from seg.package.checkpoint import Checkpoint
 from seg.package.description import ONNX, ModelPackage
 from seg.package.read import read_package
 from seg.package.write import add_onnx, write_package

@@ -11,9 +11,9 @@ from shapely.affinity import translate
 
 from seg.errors import ConfigError, NoOverlapError, RasterError
 from seg.inference import reading
-from seg.inference.area import area_on, box_of
-from seg.inference.plan import Plan
-from seg.inference.predictor import Predictor
+from seg.inference.area_of_interest import area_on, box_of
+from seg.inference.compute.predictor import Predictor
+from seg.inference.planning.plan import Plan
 from seg.inference.scene import predict_scene
 from seg.inference.settings import PredictionSettings
 from seg.labels import IGNORE
@@ -191,7 +191,7 @@ def test_a_halo_is_measured_in_the_area(
     make_scene: MakeScene, make_predictor: MakePredictor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     scene, windows = make_scene(1500, 1500), []
-    monkeypatch.setattr("seg.inference.sampling.SAMPLES", 2)
+    monkeypatch.setattr("seg.inference.planning.halo.SAMPLES", 2)
     plain_read = reading.read_chip
     monkeypatch.setattr(
         reading, "read_chip", lambda dataset, window, how: windows.append(window) or plain_read(dataset, window, how)

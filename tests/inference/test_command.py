@@ -6,10 +6,10 @@ import pytest
 import rasterio
 
 from seg.errors import IncompleteError, NoOverlapError
-from seg.inference import runner
+from seg.inference import command
+from seg.inference.command import map_each
+from seg.inference.compute.predictor import Predictor
 from seg.inference.inputs import Job
-from seg.inference.predictor import Predictor
-from seg.inference.runner import map_each
 from seg.inference.settings import PredictionSettings
 
 MakeScene = Callable[..., Path]
@@ -71,14 +71,14 @@ def test_a_scene_that_fails_does_so_alone(
 def test_a_defect_fails_its_scene_alone(
     jobs: list[Job], make_predictor: MakePredictor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    plain = runner.predict_with_progress
+    plain = command.predict_with_progress
 
     def fail_at_first(job: Job, predictor: Predictor, settings: PredictionSettings, name: str) -> object:
         if job is jobs[0]:
             raise ZeroDivisionError("division by\nzero")
         return plain(job, predictor, settings, name)
 
-    monkeypatch.setattr(runner, "predict_with_progress", fail_at_first)
+    monkeypatch.setattr(command, "predict_with_progress", fail_at_first)
     with pytest.raises(IncompleteError, match="1 of 3"):
         map_each(jobs, make_predictor(), CUT)
     assert "s0.tif: ZeroDivisionError (unexpected): division by zero" in capsys.readouterr().err

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from forked_runs import UNLIMITED, Ended, ForkedRuns, Limits, forked_runs
-from seg.raster.store import partial_folder
+from seg.raster.writing.block_store import partial_folder
 
 MakeScene = Callable[..., Path]
 

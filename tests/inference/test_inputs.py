@@ -3,8 +3,13 @@ from pathlib import Path
 import pytest
 
 from seg.errors import ConfigError, RasterError
-from seg.inference.inputs import Inputs, Job, jobs_of, named_scenes
-from seg.inference.layers import MapLayers
+from seg.inference.blocks.layers import MapLayers
+from seg.inference.inputs import (
+    Inputs,
+    Job,
+    jobs_of,
+    named_scenes,
+)
 
 PLAIN = MapLayers(0.5, uncertainty=False)
 

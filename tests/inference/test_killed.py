@@ -9,7 +9,7 @@ import rasterio
 
 from forked_runs import ForkedRuns, Kill, forked_runs
 from script_loading import SCRIPTS
-from seg.raster.store import BlockStore, partial_folder
+from seg.raster.writing.block_store import BlockStore, partial_folder
 
 MakeScene = Callable[..., Path]
 

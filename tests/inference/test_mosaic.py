@@ -9,13 +9,13 @@ from rasterio.windows import Window
 
 from damage import damage_tile
 from seg.errors import RasterError
-from seg.inference.plan import Plan
-from seg.inference.predictor import Predictor
+from seg.inference.compute.predictor import Predictor
+from seg.inference.planning.plan import Plan
 from seg.inference.scene import SceneMaps, predict_scene
 from seg.inference.settings import PredictionSettings
 from seg.labels import IGNORE
 from seg.raster.grid import read_grid, require_same_grid
-from seg.raster.window_vrt import add_band, add_source, vrt_root
+from seg.raster.writing.vrt import add_band, add_source, vrt_root
 
 MakeScene = Callable[..., Path]
 MakePredictor = Callable[..., Predictor]

@@ -13,9 +13,9 @@ from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
 from seg.inference.augmentation import TestTimeAugmentation
-from seg.inference.member import Member
-from seg.inference.plan import Plan
-from seg.inference.predictor import Predictor
+from seg.inference.compute.member import Member
+from seg.inference.compute.predictor import Predictor
+from seg.inference.planning.plan import Plan
 from seg.inference.scene import SceneMaps, predict_scene
 from seg.inference.settings import PredictionSettings
 from seg.labels import IGNORE

@@ -2,8 +2,8 @@ from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 
-from seg.inference.plan import Plan, plan_scene
-from seg.inference.predictor import Predictor
+from seg.inference.compute.predictor import Predictor
+from seg.inference.planning.plan import Plan, plan_scene
 from seg.inference.progress import Speed, progress_on
 from seg.inference.settings import PredictionSettings
 from seg.raster.grid import read_grid

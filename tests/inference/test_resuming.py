@@ -6,11 +6,11 @@ import pytest
 import rasterio
 
 from seg.errors import RasterError
-from seg.inference.plan import Plan
-from seg.inference.predictor import Predictor
+from seg.inference.compute.predictor import Predictor
+from seg.inference.planning.plan import Plan
 from seg.inference.scene import predict_scene
 from seg.inference.settings import PredictionSettings
-from seg.raster.store import partial_folder
+from seg.raster.writing.block_store import partial_folder
 
 MakeScene = Callable[..., Path]
 MakePredictor = Callable[..., Predictor]
@@ -65,7 +65,9 @@ def test_a_measured_halo_is_kept_when_a_run_goes_on(
     for _ in range(2):
         with pytest.raises(KilledError):
             predict_scene(scene, tmp_path / "map.tif", make_predictor(), settings, kill_at_once)
-        monkeypatch.setattr("seg.inference.plan.measured_halo", lambda *arguments: pytest.fail("measured again"))
+        monkeypatch.setattr(
+            "seg.inference.planning.plan.measured_halo", lambda *arguments: pytest.fail("measured again")
+        )
     assert halos[0] == halos[1] > 0
 
 
@@ -86,7 +88,7 @@ def test_a_halo_measured_for_another_tolerance_is_not_kept(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene, output, halos = make_scene(300, 300), tmp_path / "map.tif", []
-    monkeypatch.setattr("seg.inference.plan.measured_halo", lambda *arguments: int(1 / arguments[-1]))
+    monkeypatch.setattr("seg.inference.planning.plan.measured_halo", lambda *arguments: int(1 / arguments[-1]))
 
     def kill_at_once(plan: Plan, done: int) -> None:
         halos.append(plan.halo)

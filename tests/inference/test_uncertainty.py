@@ -6,15 +6,14 @@ import pytest
 import rasterio
 
 from seg.errors import RasterError
-from seg.inference.estimate import Estimate
-from seg.inference.layers import MapLayers
-from seg.inference.plan import Plan
-from seg.inference.predictor import Predictor
+from seg.inference.blocks.layers import MapLayers
+from seg.inference.compute.predictor import Estimate, Predictor
+from seg.inference.planning.plan import Plan
 from seg.inference.scene import SceneMaps, predict_scene
 from seg.inference.settings import PredictionSettings
 from seg.labels import IGNORE
 from seg.raster.grid import read_grid, require_same_grid
-from seg.raster.store import partial_folder
+from seg.raster.writing.block_store import partial_folder
 
 MakeScene = Callable[..., Path]
 MakePredictor = Callable[..., Predictor]

@@ -8,8 +8,8 @@ import rasterio
 
 from damage import damage_tile
 from seg.errors import ConfigError, RasterError
-from seg.inference.plan import Plan, plan_scene
-from seg.inference.predictor import Predictor
+from seg.inference.compute.predictor import Predictor
+from seg.inference.planning.plan import Plan, plan_scene
 from seg.inference.scene import predict_scene
 from seg.inference.settings import PredictionSettings
 from seg.labels import IGNORE

@@ -7,7 +7,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from seg.errors import ConfigError
-from seg.models.layers import Convolution, LayerStyle, Norm, bilinear_kernel
+from seg.models.layers import (
+    Convolution,
+    LayerStyle,
+    Norm,
+    bilinear_kernel,
+)
 
 
 def test_bilinear_kernel_interpolates_as_torch_does() -> None:

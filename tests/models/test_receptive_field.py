@@ -11,7 +11,13 @@ from torch import nn
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
 from seg.models.normalization import BandNormalization
-from seg.models.receptive_field import Layer, chain_reach, effective_radius, receptive_field_radius, unseen_context
+from seg.models.receptive_field import (
+    Layer,
+    chain_reach,
+    effective_radius,
+    receptive_field_radius,
+    unseen_context,
+)
 from seg.models.segmenter import Segmenter
 
 CONV, POOL = Layer(3, padding=1), Layer(2, stride=2)

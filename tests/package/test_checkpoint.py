@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from seg.checkpoint import read_checkpoint
 from seg.errors import PackageError
+from seg.package.checkpoint import read_checkpoint
 
 GOOD = {
     "state_dict": {"model.a": torch.ones(2), "other.b": torch.ones(1)},

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from seg.checkpoint import Checkpoint
 from seg.errors import PackageError
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
+from seg.package.checkpoint import Checkpoint
 from seg.package.description import DESCRIPTION, WEIGHTS
 from seg.package.read import load_model, read_package
 from seg.package.write import add_onnx, write_package

@@ -11,21 +11,21 @@ import rasterio
 import torch
 
 from seg.calibration.scaling import Scaling
-from seg.checkpoint import Checkpoint, load_checkpoint, read_checkpoint
-from seg.cli import main
 from seg.errors import ConfigError, PackageError, RasterError
-from seg.inference.member import Member
-from seg.inference.plan import Plan
-from seg.inference.predictor import Predictor
+from seg.inference.compute.member import Member
+from seg.inference.compute.predictor import Predictor
+from seg.inference.compute.torch_backend import TorchBackend
+from seg.inference.planning.plan import Plan
 from seg.inference.scene import predict_scene
 from seg.inference.settings import PredictionSettings
-from seg.inference.torch_backend import TorchBackend
 from seg.labels import CROPLAND
+from seg.package.checkpoint import Checkpoint, load_checkpoint, read_checkpoint
 from seg.package.description import DESCRIPTION, ModelPackage
 from seg.package.read import load_model, read_package
 from seg.package.write import write_package
 from seg.raster.chips import Reading, read_chip, whole
-from seg.raster.store import partial_folder
+from seg.raster.writing.block_store import partial_folder
+from seg.training.cli import main
 from tiny_run import write_config
 
 MakeDataset = Callable[..., Path]

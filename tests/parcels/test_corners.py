@@ -4,7 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from seg.raster.polygons.corners import Corners, concatenated, corners_of, lexical_order, summed
+from seg.parcels.corners import (
+    Corners,
+    concatenated,
+    corners_of,
+    lexical_order,
+    summed,
+)
 
 LABELS = hnp.arrays(np.int32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=8), elements=st.integers(0, 3))
 

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from seg.raster.polygons.parallel import ordered_map
+from seg.parcels.write_parcels import ordered_map
 
 
 def test_results_come_in_order_though_later_ones_are_ready_first() -> None:

@@ -6,9 +6,9 @@ from rasterio.features import shapes
 from shapely.geometry import shape
 
 from parcel_maps import normalized
-from seg.raster.polygons.corners import corners_of, summed
-from seg.raster.polygons.growth import components
-from seg.raster.polygons.rings import Outlines, traced
+from seg.parcels.corners import corners_of, summed
+from seg.parcels.growth import components
+from seg.parcels.rings import Outlines, traced
 
 HOLE_IN_HOLE = np.pad(np.pad(np.ones((1, 1), bool), 1), 1, constant_values=True)
 

@@ -1,7 +1,7 @@
 import numpy as np
 import shapely
 
-from seg.raster.polygons.selection import noded
+from seg.parcels.selection import noded
 
 
 def test_shared_edges_get_the_same_vertices() -> None:

@@ -4,11 +4,11 @@ import numpy as np
 import shapely
 
 from parcel_maps import PLACE
+from seg.parcels.selection import Parcels
+from seg.parcels.simplify import simplified, simplify_spooled
+from seg.parcels.spool import Spool
 from seg.raster.grid import Grid
-from seg.raster.polygons.measure import GroundMeasure
-from seg.raster.polygons.selection import Parcels
-from seg.raster.polygons.simplify import simplified, simplify_spooled
-from seg.raster.polygons.spool import Spool
+from seg.raster.ground.outlines import GroundMeasure
 
 PIXEL_M = (10.0, 10.0)
 GRID = Grid(Path("map.tif"), 100, 100, 1, PLACE["crs"], PLACE["transform"], 255, "uint8")

@@ -1,8 +1,7 @@
 import pytest
 
 from seg.errors import ConfigError
-from seg.raster.polygons.settings import PolygonSettings
-from seg.raster.polygons.sizes import square_metres
+from seg.parcels.settings import PolygonSettings, square_metres
 
 
 @pytest.mark.parametrize(

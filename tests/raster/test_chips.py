@@ -10,7 +10,14 @@ from rasterio.errors import RasterioIOError
 from rasterio.windows import Window
 
 from seg.errors import DamageError, RasterError
-from seg.raster.chips import Chip, Reading, read_band, read_chip, unreadable, whole
+from seg.raster.chips import (
+    Chip,
+    Reading,
+    read_band,
+    read_chip,
+    unreadable,
+    whole,
+)
 from seg.raster.grid import open_raster
 
 WriteRaster = Callable[..., Path]

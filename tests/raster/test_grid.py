@@ -11,7 +11,12 @@ from rasterio.crs import CRS
 from rasterio.rpc import RPC
 
 from seg.errors import RasterError
-from seg.raster.grid import Grid, placed_on, read_grid, require_same_grid
+from seg.raster.grid import (
+    Grid,
+    placed_on,
+    read_grid,
+    require_same_grid,
+)
 
 WriteRaster = Callable[..., Path]
 UTM = CRS.from_epsg(32633)

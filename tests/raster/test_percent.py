@@ -6,8 +6,8 @@ import pytest
 from rasterio.windows import Window
 
 from seg.errors import RasterError
+from seg.raster.classes import read_percent
 from seg.raster.grid import open_raster
-from seg.raster.percent import read_percent
 
 WINDOW = Window(0, 0, 4, 1)
 

@@ -9,8 +9,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from seg.errors import RasterError
-from seg.raster.percentiles import BINS, PERCENTILES, statistics_with_percentiles
-from seg.raster.statistics import band_statistics
+from seg.raster.statistics import BINS, PERCENTILES, band_statistics, statistics_with_percentiles
 
 Pixels = NDArray[np.float32]
 

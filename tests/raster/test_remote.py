@@ -11,7 +11,13 @@ from range_server import RangeServer, range_server
 from seg.errors import DamageError, RasterError
 from seg.raster.chips import Reading, read_chip
 from seg.raster.grid import open_raster, read_grid
-from seg.raster.remote import address_of, gdal_name, is_remote, layout_of, stem_of
+from seg.raster.remote import (
+    address_of,
+    gdal_name,
+    is_remote,
+    stem_of,
+)
+from seg.raster.scene_version import layout_of
 
 WriteRaster = Callable[..., Path]
 

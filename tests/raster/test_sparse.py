@@ -8,8 +8,8 @@ import rasterio.shutil
 from rasterio.windows import Window
 
 from seg.raster.chips import Reading, read_chip
+from seg.raster.damaged import holds_nothing
 from seg.raster.grid import open_raster
-from seg.raster.sparse import holds_nothing
 
 MakeSparse = Callable[..., Path]
 

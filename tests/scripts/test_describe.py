@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from seg.checkpoint import Checkpoint
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
+from seg.package.checkpoint import Checkpoint
 from seg.package.write import write_package
 
 Run = Callable[..., tuple[int, str, str]]
@@ -77,7 +77,7 @@ def test_a_mistake_is_one_line_and_exit_status_2(
 
 
 def test_it_runs_by_its_name_and_hides_no_module_of_the_standard_library() -> None:
-    command = [sys.executable, SCRIPTS / "inspect.py", "--help"]
+    command = [sys.executable, SCRIPTS / "describe.py", "--help"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "--config" in shown.stdout
     code = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import inspect; print(inspect.signature(print))"

@@ -8,11 +8,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from seg.checkpoint import load_checkpoint, read_checkpoint
-from seg.cli import main
 from seg.errors import PackageError
+from seg.package.checkpoint import load_checkpoint, read_checkpoint
 from seg.package.description import WEIGHTS
 from seg.package.read import read_package
+from seg.training.cli import main
 from tiny_run import write_config
 
 Run = Callable[..., tuple[int, str, str]]

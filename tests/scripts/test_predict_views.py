@@ -6,9 +6,9 @@ import pytest
 import rasterio
 import torch
 
-from seg.checkpoint import Checkpoint
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
+from seg.package.checkpoint import Checkpoint
 from seg.package.write import write_package
 
 Run = Callable[..., tuple[int, str, str]]

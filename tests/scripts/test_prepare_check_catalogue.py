@@ -99,7 +99,7 @@ def test_scenes_too_large_to_load_whole_are_right_for_chips(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("seg.data.checks.MAX_VALUES", 800)
+    monkeypatch.setattr("seg.data.dataset.checks.MAX_VALUES", 800)
     words = ["check", f"--input={make_dataset(tmp_path / 'plain')}"]
     assert main(words) == 2
     assert "or train on chips (--data.chips.size=512); check with --chips to train so" in capsys.readouterr().err

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import rasterio
 
-from seg.data.catalogue import read_catalogue
-from seg.data.manifest import read_manifest
+from seg.data.dataset.catalogue import read_catalogue
+from seg.data.dataset.manifest import read_manifest
 
 Main = Callable[[Sequence[str]], int]
 MakeDataset = Callable[..., Path]

@@ -4,8 +4,15 @@ from typing import Literal
 
 import pytest
 
-from seg.console import EXIT_BAD_INPUT, EXIT_FAILURE, EXIT_INTERRUPTED, guarded, run_command, with_nearest_key
 from seg.errors import IncompleteError, RasterError
+from seg.terminal.command_line import (
+    EXIT_BAD_INPUT,
+    EXIT_FAILURE,
+    EXIT_INTERRUPTED,
+    guarded,
+    run_command,
+    with_nearest_key,
+)
 
 
 def shift(*, raster: Path, distance_m: float, bands: list[int] | None = None, repeat: int = 1) -> None:

@@ -1,4 +1,4 @@
-from seg.table import text_table
+from seg.terminal.text import text_table
 
 
 def test_columns_are_aligned_and_the_table_is_markdown() -> None:

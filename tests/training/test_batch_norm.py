@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from seg.callbacks.freeze_batch_norm import FreezeBatchNorm
 from seg.errors import ConfigError
+from seg.training.batch_norm import FreezeBatchNorm
 
 
 class TinyTask(L.LightningModule):

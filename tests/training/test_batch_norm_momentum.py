@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from seg.callbacks.batch_norm_momentum import BatchNormMomentum
 from seg.errors import ConfigError
+from seg.training.batch_norm import BatchNormMomentum
 
 
 class TinyTask(L.LightningModule):

@@ -11,8 +11,8 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from seg import __version__
-from seg.cli import main
-from seg.tracking.restoring import restore_run
+from seg.training.cli import main
+from seg.training.run.restore import restore_run
 from tiny_run import write_config
 
 NEEDS_WANDB = pytest.mark.skipif(importlib.util.find_spec("wandb") is None, reason="wandb is not installed")

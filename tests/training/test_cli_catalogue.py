@@ -11,9 +11,9 @@ import rasterio
 import torch
 import yaml
 
-from seg.checkpoint import read_checkpoint
-from seg.cli import main
 from seg.labels import CROPLAND, IGNORE, OTHER
+from seg.package.checkpoint import read_checkpoint
+from seg.training.cli import main
 from tiny_run import write_config
 
 STORED = {OTHER: 7, CROPLAND: 4, IGNORE: 0}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from seg.cli import main
+from seg.training.cli import main
 from tiny_run import write_config
 
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from resume_runs import SIZES, content, differences
-from seg.cli import main
+from seg.training.cli import main
 from tiny_run import TINY
 
 ROOT = Path(__file__).parents[1]

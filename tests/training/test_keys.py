@@ -8,9 +8,9 @@ import pytest
 import torch
 import yaml
 
-from seg.callbacks.keys import CALLBACK_KEYS
-from seg.cli import main
 from seg.losses.config import LossConfig
+from seg.training.callbacks import CALLBACK_KEYS
+from seg.training.cli import main
 from tiny_run import write_config
 from warm_runs import SceneModule, Steps, new_task, new_trainer, run_and_resume
 

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from seg.errors import ConfigError
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
-from seg.tasks.optimizers import OptimizerConfig, build_optimizer, parameter_groups
+from seg.training.optimizer import OptimizerConfig, build_optimizer, parameter_groups
 
 NETWORKS = [
     ModelConfig(),

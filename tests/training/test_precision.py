@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from seg.cli import main
 from seg.labels import CROPLAND, IGNORE, OTHER
-from seg.tasks.accumulation import GroupScaling
+from seg.training.accumulation import GroupScaling
+from seg.training.cli import main
 from tiny_run import write_config
 
 WORDS = ("--trainer.max_epochs=1", "--trainer.logger=false", "--panels.scenes=0", "--panels.curves=false")

@@ -6,7 +6,7 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from seg.callbacks.recompute_batch_norm import RecomputeBatchNorm, recompute
+from seg.training.batch_norm import RecomputeBatchNorm, recompute
 
 
 class TinyTask(L.LightningModule):

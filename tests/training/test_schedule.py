@@ -8,13 +8,13 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from seg.callbacks.warmup_learning_rate import WarmupLearningRate
 from seg.errors import ConfigError
 from seg.labels import CROPLAND, OTHER
 from seg.models.config import ModelConfig
-from seg.tasks.cropland import CroplandTask
-from seg.tasks.optimizers import OptimizerConfig
-from seg.tasks.schedules import RunSchedule, ScheduleConfig
+from seg.training.optimizer import OptimizerConfig
+from seg.training.schedule import RunSchedule, ScheduleConfig
+from seg.training.tasks.cropland import CroplandTask
+from seg.training.warmups.learning_rate import WarmupLearningRate
 
 TINY = ModelConfig(
     encoder="tu-test_resnet", output_stride=8, pyramid_rates=(1,), pyramid_channels=8, decoder_channels=(8, 8, 8)

@@ -1,9 +1,9 @@
 import lightning as L
 import pytest
 
-from seg.callbacks.warmup_batch import WarmupBatch
-from seg.callbacks.warmup_data import WarmupData
-from seg.tasks.step_count import counted_steps
+from seg.training.schedule import counted_steps
+from seg.training.warmups.batch import WarmupBatch
+from seg.training.warmups.data import WarmupData
 from warm_runs import SIDES, SceneModule, Steps, new_task, new_trainer
 
 GROWTHS = [

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from seg.checkpoint import load_checkpoint
-from seg.cli import main
+from seg.package.checkpoint import load_checkpoint
+from seg.training.cli import main
 from tiny_run import write_config
 
 TOLERANCE = 1e-4

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from seg.data.datasets import Sample
+from seg.data.sample import Sample
 from seg.labels import IGNORE
 from seg.raster.chips import BoolMask, FloatImage
 

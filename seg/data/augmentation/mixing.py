@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seg.data.datasets import Sample
+from seg.data.sample import Sample
 from seg.errors import ConfigError, DatasetError
 
 Place = tuple[slice, slice]

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from seg.data.datasets import Sample
-from seg.data.resampling import band_means
+from seg.data.augmentation.geometric import band_means
+from seg.data.sample import Sample
 from seg.raster.chips import FloatImage
 
 HAZE_CELLS = 4

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seg.data.datasets import Sample
-from seg.data.radiometric import add_haze, cast_shadow, drop_bands
-from seg.data.resampling import coarsen, zoom_and_turn
+from seg.data.augmentation.geometric import coarsen, zoom_and_turn
+from seg.data.augmentation.radiometric import add_haze, cast_shadow, drop_bands
+from seg.data.sample import Sample
 from seg.errors import ConfigError
 from seg.raster.chips import FloatImage
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seg.data.catalogue import Scene
 from seg.data.checking.consistency import consistency_findings
 from seg.data.checking.duplicates import duplicate_findings, overlap_findings
 from seg.data.checking.findings import Finding, Severity
@@ -14,10 +13,11 @@ from seg.data.checking.listing import list_scenes
 from seg.data.checking.naming import named_bands
 from seg.data.checking.pixels import Reading
 from seg.data.checking.scenes import CheckedScene, check_one
-from seg.data.progress import tracked
+from seg.data.dataset.catalogue import Scene
 from seg.errors import RasterError
 from seg.raster.grid import alpha_bands, open_raster
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
+from seg.terminal.progress import tracked
 
 
 @dataclass(frozen=True)

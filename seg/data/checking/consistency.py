@@ -5,7 +5,12 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 
 import numpy as np
 
-from seg.data.checking.findings import Finding, error, note, warning
+from seg.data.checking.findings import (
+    Finding,
+    error,
+    note,
+    warning,
+)
 from seg.data.checking.scenes import CheckedScene
 from seg.raster.grid import Grid, crs_name
 

@@ -3,9 +3,14 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from seg.data.checking.findings import Finding, error, note, warning
+from seg.data.checking.findings import (
+    Finding,
+    error,
+    note,
+    warning,
+)
 from seg.data.checking.scenes import CheckedScene
-from seg.data.checks import require_both_classes
+from seg.data.dataset.checks import require_both_classes
 from seg.errors import DatasetError
 
 

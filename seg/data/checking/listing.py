@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from seg.data.catalogue import RASTER_SUFFIXES, Scene, read_catalogue
 from seg.data.checking.findings import Finding, error
-from seg.data.manifest import Row, manifest_of, manifest_rows
+from seg.data.dataset.catalogue import RASTER_SUFFIXES, Scene, read_catalogue
+from seg.data.dataset.manifest import Row, manifest_of, manifest_rows
 from seg.errors import DatasetError
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 

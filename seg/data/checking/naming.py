@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from seg.data.bands import band_indexes
-from seg.data.catalogue import Scene
 from seg.data.checking.findings import Finding, error
+from seg.data.dataset.bands import band_indexes
+from seg.data.dataset.catalogue import Scene
 from seg.errors import DatasetError, RasterError
 
 

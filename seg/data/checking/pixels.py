@@ -10,9 +10,14 @@ import numpy.typing as npt
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from seg.data.checks import LabelCounts
+from seg.data.dataset.checks import LabelCounts
 from seg.labels import CROPLAND, IGNORE, OTHER
-from seg.raster.chips import BoolMask, ByteMask, Chip, read_chip
+from seg.raster.chips import (
+    BoolMask,
+    ByteMask,
+    Chip,
+    read_chip,
+)
 from seg.raster.chips import Reading as PixelReading
 from seg.raster.classes import read_classes
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping

@@ -8,7 +8,7 @@ from seg.data.checking.check import Report
 from seg.data.checking.findings import Finding, Severity
 from seg.data.checking.pixels import BandValues, PixelSummary
 from seg.data.checking.scenes import CheckedScene
-from seg.data.checks import LabelCounts
+from seg.data.dataset.checks import LabelCounts
 
 SHOWN_BANDS = 4
 SHOWN_FINDINGS = 10

@@ -8,7 +8,7 @@ from seg.data.checking.check import Options, check_dataset
 from seg.data.checking.findings import Severity
 from seg.data.checking.report import json_report, text_report
 from seg.errors import ConfigError, DatasetError
-from seg.raster.atomic import complete_or_absent
+from seg.files import complete_or_absent
 
 
 def run_check(root: Path, options: Options, output: Path | None, sheet: Path | None, as_json: bool) -> None:

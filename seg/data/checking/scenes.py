@@ -7,11 +7,21 @@ from pathlib import Path
 import numpy as np
 from rasterio.io import DatasetReader
 
-from seg.data.catalogue import Scene
-from seg.data.checking.findings import Finding, error, note, warning
-from seg.data.checking.pixels import READ_SIZE, PixelSummary, Reading, summarise_pixels
+from seg.data.checking.findings import (
+    Finding,
+    error,
+    note,
+    warning,
+)
+from seg.data.checking.pixels import (
+    READ_SIZE,
+    PixelSummary,
+    Reading,
+    summarise_pixels,
+)
 from seg.data.checking.structure import grid_or_none, structure_findings
-from seg.data.checks import LabelCounts, count_labels, require_loadable
+from seg.data.dataset.catalogue import Scene
+from seg.data.dataset.checks import LabelCounts, count_labels, require_loadable
 from seg.errors import DatasetError, RasterError
 from seg.raster.chips import read_band
 from seg.raster.grid import Grid, alpha_bands, open_raster

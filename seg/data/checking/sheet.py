@@ -11,13 +11,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from seg.data.catalogue import Scene
 from seg.data.checking.check import Report
 from seg.data.checking.findings import Finding, Severity
 from seg.data.checking.scenes import CheckedScene
+from seg.data.dataset.catalogue import Scene
 from seg.errors import RasterError
+from seg.files import complete_or_absent
 from seg.labels import CROPLAND, LABEL_NAMES, OTHER
-from seg.raster.atomic import complete_or_absent
 from seg.raster.chips import read_band
 from seg.raster.classes import class_band
 from seg.raster.composite import read_composite

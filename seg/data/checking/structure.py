@@ -3,12 +3,18 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from seg.data.catalogue import Scene
 from seg.data.checking.findings import Finding, error
-from seg.data.checks import check_scene
+from seg.data.dataset.catalogue import Scene
+from seg.data.dataset.checks import check_scene
 from seg.errors import RasterError, SegError
 from seg.raster.classes import class_band
-from seg.raster.grid import Grid, open_raster, placed_on, read_grid, require_same_grid
+from seg.raster.grid import (
+    Grid,
+    open_raster,
+    placed_on,
+    read_grid,
+    require_same_grid,
+)
 
 
 def structure_findings(scene: Scene, bands: Sequence[int]) -> list[Finding]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from seg.data.catalogue import Scene
+from seg.data.dataset.catalogue import Scene
 from seg.errors import DatasetError
 from seg.raster.grid import open_raster
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from seg.data.manifest import MANIFEST as MANIFEST
-from seg.data.manifest import Row, manifest_of, read_manifest
+from seg.data.dataset.manifest import MANIFEST as MANIFEST
+from seg.data.dataset.manifest import Row, manifest_of, read_manifest
 from seg.errors import ConfigError, DatasetError
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 
@@ -35,9 +35,9 @@ def read_catalogue(root: Path, folds: int, labels: LabelMapping = PLAIN_LABELS) 
     """The scenes of a dataset, sorted by image path.
 
     Args:
-        root: A folder with a `manifest.csv` or `manifest.parquet` (see `seg.data.manifest`; paths relative to the
-            folder), or with `images/` and `masks/` whose files are matched by stem; these get the folds 0, 1, ... in
-            turn.
+        root: A folder with a `manifest.csv` or `manifest.parquet` (see `seg.data.dataset.manifest`; paths relative
+            to the folder), or with `images/` and `masks/` whose files are matched by stem; these get the folds
+            0, 1, ... in turn.
         folds: Number of folds.
         labels: What the values of the masks mean.
 

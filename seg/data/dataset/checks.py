@@ -6,11 +6,22 @@ from pathlib import Path
 
 import numpy as np
 
-from seg.data.catalogue import Scene
+from seg.data.dataset.catalogue import Scene
 from seg.errors import DatasetError
-from seg.labels import CROPLAND, IGNORE, LABEL_NAMES, OTHER
+from seg.labels import (
+    CROPLAND,
+    IGNORE,
+    LABEL_NAMES,
+    OTHER,
+)
 from seg.raster.classes import class_band, read_classes
-from seg.raster.grid import Grid, open_raster, placed_on, read_grid, require_same_grid
+from seg.raster.grid import (
+    Grid,
+    open_raster,
+    placed_on,
+    read_grid,
+    require_same_grid,
+)
 from seg.raster.windows import window_grid
 
 MAX_VALUES = 64_000_000

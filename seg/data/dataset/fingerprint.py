@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from seg.data.catalogue import Scene
-from seg.data.statistics import image_files
+from seg.data.dataset.catalogue import Scene
+from seg.data.dataset.statistics import image_files
 
 PIECE = 64 * 1024
 """Bytes that are read at the beginning, in the middle and at the end of a file."""

@@ -11,17 +11,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from seg.data.bands import band_indexes
-from seg.data.catalogue import Scene, read_catalogue
-from seg.data.checks import require_bands
-from seg.data.progress import tracked
+from seg.data.dataset.bands import band_indexes
+from seg.data.dataset.catalogue import Scene, read_catalogue
+from seg.data.dataset.checks import require_bands
 from seg.errors import DatasetError
-from seg.raster.atomic import complete_or_absent
+from seg.files import complete_or_absent
 from seg.raster.chips import Reading, read_chip
 from seg.raster.grid import alpha_bands, open_raster, read_grid
-from seg.raster.percentiles import SMALL_INTEGERS, BandPercentiles, statistics_with_percentiles
-from seg.raster.statistics import BandStatistics
+from seg.raster.statistics import SMALL_INTEGERS, BandPercentiles, BandStatistics, statistics_with_percentiles
 from seg.raster.windows import window_grid
+from seg.terminal.progress import tracked
 
 CACHE = ".cache"
 """Folder of cached statistics in a dataset."""
@@ -170,3 +169,26 @@ def image_files(image: Path) -> list[Path]:
 def _small_integers(scene: Scene, sampling: Sampling) -> bool:
     with open_raster(scene.image) as image:
         return {image.dtypes[band - 1] for band in sampling.bands} <= SMALL_INTEGERS
+
+
+def print_statistics(root: Path, statistics: DatasetStatistics, as_json: bool = False) -> None:
+    """Print a line a band on standard output.
+
+    Args:
+        root: The dataset.
+        statistics: What was found.
+        as_json: Print JSON instead.
+    """
+    if as_json:
+        print(json.dumps({"dataset": str(root), **asdict(statistics)}, indent=1))
+        return
+    fold, percentiles = statistics.sampling.fold, statistics.percentiles
+    held = "all folds" if fold is None else f"fold {fold} held out"
+    print(f"{root}: {statistics.bands.count} valid pixels of {statistics.scenes} scenes, {held}")
+    print("band            mean             std      2nd percentile     98th percentile")
+    columns = zip(statistics.bands.mean, statistics.bands.std, percentiles.low, percentiles.high, strict=True)
+    for band, (mean, std, low, high) in zip(statistics.sampling.bands, columns, strict=True):
+        print(f"{band:4d}  {mean:14.6g}  {std:14.6g}  {low:18.6g}  {high:18.6g}")
+    if any(percentiles.error):
+        errors = ", ".join(f"{error:.2g}" for error in percentiles.error)
+        print(f"percentiles are off by at most {errors}")

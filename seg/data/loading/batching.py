@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
-from seg.data.datasets import Example, SampleKey
-from seg.data.sharding import WHOLE, Shard, padding_key
+from seg.data.loading.sharding import WHOLE, Shard, padding_key
+from seg.data.sample import Example, SampleKey
 from seg.labels import IGNORE
 
 Size = tuple[int, int]

@@ -6,9 +6,9 @@ from typing import Any
 
 from torch.utils.data import Dataset, Sampler, get_worker_info
 
-from seg.data.batching import BucketSampler, EpochSampler
-from seg.data.datasets import Example, SampleKey
-from seg.data.slots import Collate, Handover, Slots
+from seg.data.loading.batching import BucketSampler, EpochSampler
+from seg.data.loading.shared_memory import Collate, Handover, Slots
+from seg.data.sample import Example, SampleKey
 
 MOST_TOGETHER = 32
 """Batches sent together: a message costs a process about half a millisecond, as much as a sixth of reading a chip."""

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from seg.data.batching import BucketSampler, EpochSampler, stack
-from seg.data.datasets import Example
-from seg.data.grouping import Batches, Groups, batches_together
-from seg.data.slots import MOST_BYTES, Collate, Slots
-from seg.data.watch import WorkerNotes
+from seg.data.loading.batching import BucketSampler, EpochSampler, stack
+from seg.data.loading.grouping import Batches, Groups, batches_together
+from seg.data.loading.shared_memory import MOST_BYTES, Collate, Slots
+from seg.data.loading.worker_watch import WorkerNotes
+from seg.data.sample import Example
 from seg.errors import ConfigError, SegError
 
 _POLL_SECONDS = 1.0

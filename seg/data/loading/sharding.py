@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch.utils.data import Dataset
 
-from seg.data.datasets import Example, SampleKey
+from seg.data.sample import Example, SampleKey
 from seg.labels import IGNORE
 
 

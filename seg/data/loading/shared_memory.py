@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from seg.data.datasets import Example
+from seg.data.sample import Example
 from seg.raster.chips import FloatImage
 
 MOST_BYTES = 2**28

@@ -7,12 +7,17 @@ import numpy as np
 from rasterio.windows import Window
 from torch.utils.data import Dataset
 
-from seg.data.catalogue import Scene
-from seg.data.chips import Extent, chip_name
-from seg.data.datasets import Example, Sample, SampleKey, example_of
-from seg.data.handles import OpenRasters
-from seg.data.slots import image_memory
-from seg.data.watch import watched
+from seg.data.dataset.catalogue import Scene
+from seg.data.loading.shared_memory import image_memory
+from seg.data.loading.worker_watch import watched
+from seg.data.sample import (
+    Example,
+    Sample,
+    SampleKey,
+    example_of,
+)
+from seg.data.samples.open_rasters import OpenRasters
+from seg.data.samples.random_chips import Extent, chip_name
 from seg.labels import IGNORE
 from seg.raster.chips import Reading, read_chip
 from seg.raster.classes import read_classes

@@ -9,12 +9,18 @@ import numpy.typing as npt
 from rasterio.windows import Window
 from torch.utils.data import Dataset
 
-from seg.data.catalogue import Scene
-from seg.data.datasets import Augment, Example, Sample, SampleKey, example_of
-from seg.data.handles import OpenRasters
-from seg.data.mixing import MixingConfig, mixed_or_plain
-from seg.data.slots import image_memory
-from seg.data.watch import watched
+from seg.data.augmentation.mixing import MixingConfig, mixed_or_plain
+from seg.data.dataset.catalogue import Scene
+from seg.data.loading.shared_memory import image_memory
+from seg.data.loading.worker_watch import watched
+from seg.data.sample import (
+    Augment,
+    Example,
+    Sample,
+    SampleKey,
+    example_of,
+)
+from seg.data.samples.open_rasters import OpenRasters
 from seg.errors import ConfigError
 from seg.labels import CROPLAND, IGNORE
 from seg.raster.chips import ByteMask, Reading, read_chip

@@ -17,8 +17,15 @@ from seg.data.sources.replace import MANIFEST, README, replaced_dataset
 from seg.errors import DatasetError
 from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS
 from seg.raster.chips import ByteMask
-from seg.raster.geotiff import Annotation, Georeference, write_geotiff
-from seg.raster.grid import Grid, alpha_bands, open_raster, placed_on, read_grid, require_same_grid
+from seg.raster.grid import (
+    Grid,
+    alpha_bands,
+    open_raster,
+    placed_on,
+    read_grid,
+    require_same_grid,
+)
+from seg.raster.writing.geotiff import Annotation, Georeference, write_geotiff
 
 HELD_OUT_FOLD, TRAINING_FOLD = 0, 1
 DEALT_FOLDS = 5

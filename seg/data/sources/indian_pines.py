@@ -11,20 +11,31 @@ from rasterio import Affine
 from rasterio.crs import CRS
 from rasterio.windows import Window
 
-from seg.data.sources.indian_pines_readme import CITATION, LICENCE, NOMINAL, TITLE, readme
+from seg.data.sources.indian_pines_readme import (
+    CITATION,
+    LICENCE,
+    NOMINAL,
+    TITLE,
+    readme,
+)
 from seg.data.sources.replace import MANIFEST, README, replaced_dataset
-from seg.data.split import (
+from seg.data.splitting.irregular_blocks import (
     NO_FOLD,
     BlockRule,
-    FoldSummary,
     assign_folds,
     fold_raster,
     irregular_blocks,
     summarise_folds,
 )
+from seg.data.splitting.shares import FoldSummary
 from seg.errors import DatasetError
-from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, OTHER
-from seg.raster.geotiff import Annotation, Georeference, write_geotiff
+from seg.labels import (
+    CROPLAND,
+    IGNORE,
+    LABEL_COLOURS,
+    OTHER,
+)
+from seg.raster.writing.geotiff import Annotation, Georeference, write_geotiff
 
 SIZE = 145
 CHANNELS = 200

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from seg.data.split import FoldSummary
+from seg.data.splitting.shares import FoldSummary
 from seg.labels import LABEL_NAMES
 
 TITLE = "# Indian Pines: cropland in 4 bands"

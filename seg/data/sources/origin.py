@@ -5,7 +5,12 @@ from pathlib import Path
 
 from seg.data.sources.legend import Legend
 from seg.errors import DatasetError
-from seg.labels import CROPLAND, IGNORE, LABEL_NAMES, OTHER
+from seg.labels import (
+    CROPLAND,
+    IGNORE,
+    LABEL_NAMES,
+    OTHER,
+)
 
 _NAMED = 5
 """An error names at most so many entries of a folder."""

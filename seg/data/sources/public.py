@@ -2,7 +2,12 @@
 
 from pathlib import Path
 
-from seg.data.sources import deepglobe, ftw, gid, loveda
+from seg.data.sources import (
+    deepglobe,
+    ftw,
+    gid,
+    loveda,
+)
 from seg.data.sources.import_settings import ImportSettings, SourceName
 from seg.data.sources.importing import Found, Imported, write_import
 from seg.data.sources.origin import Origin

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from seg.data.catalogue import Scene
-from seg.data.progress import tracked
+from seg.data.dataset.catalogue import Scene
 from seg.data.splitting.cells import Cells, cut_cells, trims_between
 from seg.data.splitting.dealing import deal_blocks
 from seg.data.splitting.rule import SplitRule
@@ -22,6 +21,7 @@ from seg.raster.classes import read_classes
 from seg.raster.grid import Grid, open_raster
 from seg.raster.label_mapping import LabelMapping
 from seg.raster.windows import window_grid
+from seg.terminal.progress import tracked
 
 Place = list[tuple[Scene, Grid]]
 """Scenes that lie near each other."""

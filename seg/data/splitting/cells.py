@@ -12,7 +12,7 @@ from rasterio.windows import Window
 
 from seg.errors import DatasetError
 from seg.raster.grid import Grid, crs_name
-from seg.raster.ground import ground_pixel
+from seg.raster.ground.distances import ground_pixel
 
 _SAME_PIXEL = 1e-3
 """Parts of a pixel by which grids may be apart and still count as one: writers round differently."""

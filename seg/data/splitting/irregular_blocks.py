@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from seg.data.splitting.dealing import deal_blocks
+from seg.data.splitting.shares import FoldSummary
 from seg.errors import DatasetError
 from seg.labels import CROPLAND, IGNORE
 
@@ -61,26 +62,6 @@ class BlockRule:
 
     def _length(self, parts: int, side: int) -> int:
         return parts * side + (parts - 1) * self.guard
-
-
-@dataclass(frozen=True)
-class FoldSummary:
-    """What one fold holds.
-
-    Attributes:
-        blocks: Number of blocks.
-        labelled: Pixels with a label.
-        cropland: Pixels labelled cropland.
-    """
-
-    blocks: int
-    labelled: int
-    cropland: int
-
-    @property
-    def cropland_share(self) -> float:
-        """Cropland among the labelled pixels, 0 to 1; 0 without labels."""
-        return self.cropland / max(self.labelled, 1)
 
 
 def irregular_blocks(height: int, width: int, rule: BlockRule, seed: int) -> list[Window]:

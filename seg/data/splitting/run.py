@@ -4,15 +4,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from seg.data.catalogue import MANIFEST, Scene, read_catalogue
-from seg.data.checks import check_scene
-from seg.data.manifest import further_columns
-from seg.data.split import FoldSummary
+from seg.data.dataset.catalogue import MANIFEST, Scene, read_catalogue
+from seg.data.dataset.checks import check_scene
+from seg.data.dataset.manifest import further_columns
 from seg.data.splitting.blocks import split_blocks
 from seg.data.splitting.rule import SplitRule
 from seg.data.splitting.scenes import split_scenes, together
-from seg.data.splitting.shares import summaries
-from seg.data.splitting.write import BLOCKS, require_free, require_own_blocks, write_blocks, write_scenes
+from seg.data.splitting.shares import FoldSummary, summaries
+from seg.data.splitting.write import (
+    BLOCKS,
+    require_free,
+    require_own_blocks,
+    write_blocks,
+    write_scenes,
+)
 from seg.errors import DatasetError
 
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from seg.data.catalogue import Scene
-from seg.data.checks import count_labels
-from seg.data.progress import tracked
+from seg.data.dataset.catalogue import Scene
+from seg.data.dataset.checks import count_labels
 from seg.data.splitting.dealing import Place, deal_places
 from seg.data.splitting.rule import SplitRule
 from seg.data.splitting.shares import Labels
 from seg.errors import DatasetError
 from seg.raster.grid import Grid
-from seg.raster.ground import near_pairs
+from seg.raster.ground.distances import near_pairs
+from seg.terminal.progress import tracked
 
 
 def together(grids: Sequence[Grid], guard_m: float) -> list[list[int]]:

@@ -1,16 +1,36 @@
 """What the folds of a split hold, for the person who made it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seg.data.catalogue import MANIFEST
-from seg.data.split import FoldSummary
+from seg.data.dataset.catalogue import MANIFEST
 
 Labels = NDArray[np.int64]
 """Pixels of cropland, and of other labels."""
+
+
+@dataclass(frozen=True)
+class FoldSummary:
+    """What one fold holds.
+
+    Attributes:
+        blocks: Number of blocks.
+        labelled: Pixels with a label.
+        cropland: Pixels labelled cropland.
+    """
+
+    blocks: int
+    labelled: int
+    cropland: int
+
+    @property
+    def cropland_share(self) -> float:
+        """Cropland among the labelled pixels, 0 to 1; 0 without labels."""
+        return self.cropland / max(self.labelled, 1)
 
 
 def summaries(held: Sequence[tuple[int, Labels]], folds: int) -> list[FoldSummary]:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from rasterio.windows import Window
 
-from seg.data.catalogue import MANIFEST, Scene
+from seg.data.dataset.catalogue import MANIFEST, Scene
 from seg.errors import DatasetError
-from seg.raster.atomic import complete_or_absent
+from seg.files import complete_or_absent
 from seg.raster.grid import open_raster
-from seg.raster.window_vrt import write_window_vrt
+from seg.raster.writing.vrt import write_window_vrt
 
 BLOCKS = "blocks"
 """Folder of the blocks, beside the manifest."""

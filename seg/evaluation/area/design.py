@@ -15,7 +15,7 @@ from rasterio.errors import CRSError
 from seg import __version__
 from seg.errors import DatasetError
 from seg.evaluation.area.population import StratumTally
-from seg.evaluation.json_file import write_json
+from seg.files import write_json
 from seg.raster.grid import Grid
 
 FORMAT = 1

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from seg.evaluation.area.population import WINDOW_SIZE, Population, StratumTally, key, numbered
+from seg.evaluation.area.population import (
+    WINDOW_SIZE,
+    Population,
+    StratumTally,
+    key,
+    numbered,
+)
 
 Integers = NDArray[np.int64]
 

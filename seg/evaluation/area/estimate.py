@@ -8,9 +8,8 @@ from seg import __version__
 from seg.evaluation.area.estimator import Estimate
 from seg.evaluation.area.interpreted import InterpretedSample, interpreted_sample
 from seg.evaluation.area.settings import AreaSettings
-from seg.evaluation.json_file import write_json
-from seg.evaluation.output import make_output_folder, require_output_folder
-from seg.table import text_table
+from seg.files import make_output_folder, require_output_folder, write_json
+from seg.terminal.text import text_table
 
 FILE_NAME = "area.json"
 

@@ -10,10 +10,15 @@ from rasterio.windows import Window
 from seg.errors import ConfigError, DatasetError, RasterError
 from seg.evaluation.area.design import Design, design_path, read_design
 from seg.evaluation.area.estimator import StratifiedSample, Stratum
-from seg.evaluation.area.points import References, named_points, read_labels, read_references
+from seg.evaluation.area.points import (
+    References,
+    named_points,
+    read_labels,
+    read_references,
+)
 from seg.evaluation.area.population import Population, class_names
 from seg.evaluation.area.settings import AreaSettings, Unfilled
-from seg.evaluation.file_hash import sha256
+from seg.files import sha256
 from seg.labels import IGNORE
 from seg.raster.chips import read_band
 from seg.raster.classes import class_band

@@ -16,7 +16,7 @@ from pyproj import CRS, Transformer
 
 from seg.errors import DatasetError
 from seg.raster.grid import Grid
-from seg.raster.polygons.measure import on_map
+from seg.raster.ground.outlines import on_map
 
 POINTS_LAYER = "points"
 PIXELS_LAYER = "pixels"

@@ -12,13 +12,23 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from seg.errors import RasterError
-from seg.labels import CROPLAND, IGNORE, LABEL_NAMES, OTHER
-from seg.raster.areas import SQUARE_METRES_PER_HECTARE, PixelAreas
+from seg.labels import (
+    CROPLAND,
+    IGNORE,
+    LABEL_NAMES,
+    OTHER,
+)
 from seg.raster.chips import read_band
 from seg.raster.classes import class_band
-from seg.raster.grid import Grid, open_raster, read_grid, require_same_grid
-from seg.raster.progress import with_progress
+from seg.raster.grid import (
+    Grid,
+    open_raster,
+    read_grid,
+    require_same_grid,
+)
+from seg.raster.ground.pixel_areas import SQUARE_METRES_PER_HECTARE, PixelAreas
 from seg.raster.windows import window_grid
+from seg.terminal.progress import with_progress
 
 WINDOW_SIZE = 1024
 """A multiple of the usual tile sizes, so that no tile is read twice; about 60 MB for a map and its zones."""

@@ -8,16 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg.errors import ConfigError
-from seg.evaluation.area.allocation import Expectation, allocate, expected_error, least_sample
+from seg.evaluation.area.allocation import (
+    Expectation,
+    allocate,
+    expected_error,
+    least_sample,
+)
 from seg.evaluation.area.design import Design, design_path, write_design
 from seg.evaluation.area.draw import draw
 from seg.evaluation.area.points import write_points
 from seg.evaluation.area.population import Population, StratumTally, class_names
 from seg.evaluation.area.settings import SampleSettings
-from seg.evaluation.file_hash import sha256
+from seg.files import sha256
 from seg.labels import CROPLAND, LABEL_NAMES
-from seg.raster.areas import PixelAreas
-from seg.table import text_table
+from seg.raster.ground.pixel_areas import PixelAreas
+from seg.terminal.text import text_table
 
 
 def sample_map(population: Population, output: Path, settings: SampleSettings) -> Design:

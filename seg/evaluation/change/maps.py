@@ -14,17 +14,27 @@ from rasterio.windows import Window
 from seg import __version__
 from seg.errors import ConfigError
 from seg.evaluation.area.population import CLASSES_TAG
-from seg.evaluation.change.classes import CHANGE_COLOURS, CHANGE_NAMES, PERCENT, change_classes, change_percent
+from seg.evaluation.change.classes import (
+    CHANGE_COLOURS,
+    CHANGE_NAMES,
+    PERCENT,
+    change_classes,
+    change_percent,
+)
 from seg.evaluation.pairs import PROBABILITY
 from seg.labels import IGNORE
-from seg.raster.areas import SQUARE_METRES_PER_HECTARE, PixelAreas
 from seg.raster.chips import ByteMask
-from seg.raster.classes import read_classes
-from seg.raster.cog import CogLayer, write_cog
-from seg.raster.grid import Grid, open_raster, read_grid, require_same_grid
-from seg.raster.percent import read_percent
-from seg.raster.progress import with_progress
+from seg.raster.classes import read_classes, read_percent
+from seg.raster.grid import (
+    Grid,
+    open_raster,
+    read_grid,
+    require_same_grid,
+)
+from seg.raster.ground.pixel_areas import SQUARE_METRES_PER_HECTARE, PixelAreas
 from seg.raster.windows import window_grid
+from seg.raster.writing.cog import CogLayer, write_cog
+from seg.terminal.progress import with_progress
 
 WINDOW_SIZE = 1024
 """A multiple of the tiles that are written; about 60 MB for four rasters of bytes and the pixels' areas."""

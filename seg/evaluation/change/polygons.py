@@ -15,12 +15,12 @@ from rasterio.windows import Window
 from seg.errors import RasterError
 from seg.evaluation.change.classes import CHANGE_NAMES, GAINED, LOST
 from seg.evaluation.change.settings import ChangeSettings
+from seg.files import complete_or_absent
 from seg.labels import CROPLAND, IGNORE, OTHER
-from seg.raster.atomic import complete_or_absent
+from seg.parcels.settings import PolygonSettings
+from seg.parcels.write_parcels import ParcelFile, write_parcels
 from seg.raster.grid import open_raster
-from seg.raster.polygons.run import ParcelFile, write_parcels
-from seg.raster.polygons.settings import PolygonSettings
-from seg.raster.window_vrt import vrt_root
+from seg.raster.writing.vrt import vrt_root
 
 LAYER = "change"
 DIRECTIONS = {GAINED: "gained", LOST: "lost"}

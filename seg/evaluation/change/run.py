@@ -14,10 +14,8 @@ from seg.evaluation.change.maps import (
 )
 from seg.evaluation.change.polygons import DIRECTIONS, ChangePolygons, write_change_polygons
 from seg.evaluation.change.settings import ChangeSettings
-from seg.evaluation.file_hash import sha256
-from seg.evaluation.json_file import write_json
-from seg.evaluation.output import make_output_folder, require_output_folder
-from seg.table import text_table
+from seg.files import make_output_folder, require_output_folder, sha256, write_json
+from seg.terminal.text import text_table
 
 CHANGE_MAP, PROBABILITY_MAP, POLYGONS, SUMMARY = (
     "change.tif",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from seg.errors import ConfigError
-from seg.raster.polygons.sizes import square_metres
+from seg.parcels.settings import square_metres
 
 
 @dataclass(frozen=True)

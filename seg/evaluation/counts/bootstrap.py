@@ -5,9 +5,9 @@ from typing import Literal
 
 import numpy as np
 
-from seg.evaluation.confusion import ConfusionCounts
+from seg.evaluation.counts.confusion import ConfusionCounts
+from seg.evaluation.counts.tiles import KINDS, Counts, as_confusion
 from seg.evaluation.settings import EvaluationSettings
-from seg.evaluation.tiles import KINDS, Counts, as_confusion
 
 CONFIDENCE = 0.95
 FEWEST_UNITS = 5

@@ -12,7 +12,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 import numpy.typing as npt
 
-from seg.evaluation.confusion import ratio
+from seg.evaluation.counts.confusion import ratio
 from seg.labels import CROPLAND, OTHER
 from seg.raster.chips import BoolMask, ByteMask
 

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from rasterio.windows import Window
 
-from seg.evaluation.confusion import ratio
+from seg.evaluation.counts.confusion import ratio
 from seg.labels import CROPLAND
 from seg.raster.chips import ByteMask
 from seg.raster.components import ComponentLabels, Ids
-from seg.raster.numbered import NumberedPolygons
+from seg.raster.vectors.burning import NumberedPolygons
 
 
 @dataclass(frozen=True)

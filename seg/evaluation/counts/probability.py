@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from seg.evaluation.confusion import ratio
+from seg.evaluation.counts.confusion import ratio
 from seg.labels import CROPLAND, OTHER
 from seg.raster.chips import BoolMask, ByteMask
 

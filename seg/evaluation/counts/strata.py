@@ -13,15 +13,15 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from seg.errors import RasterError
+from seg.evaluation.counts.tiles import KINDS, Counts
 from seg.evaluation.pairs import Strata, is_vector
-from seg.evaluation.tiles import KINDS, Counts
 from seg.labels import CROPLAND, IGNORE, OTHER
-from seg.raster.burn import Layer, burn_window
 from seg.raster.chips import BoolMask, ByteMask, read_band
 from seg.raster.grid import Grid, open_raster
-from seg.raster.parcels import read_parcels
-from seg.raster.touched import on_lattice
-from seg.raster.vector_classes import VectorClasses
+from seg.raster.vectors.burning import Layer, burn_window
+from seg.raster.vectors.crossed_pixels import on_lattice
+from seg.raster.vectors.features import Legend, VectorLabels
+from seg.raster.vectors.placing import read_parcels
 
 NO_STRATUM = "(none)"
 MOST_STRATA = 1000
@@ -133,3 +133,38 @@ def _kinds(mapped: ByteMask, labels: ByteMask) -> npt.NDArray[np.int64]:
     for kind, (here, wanted) in enumerate(((CROPLAND, CROPLAND), (CROPLAND, OTHER), (OTHER, CROPLAND), (OTHER, OTHER))):
         kinds[(mapped == here) & (labels == wanted)] = kind
     return kinds
+
+
+class VectorClasses(VectorLabels):
+    """The features of a vector file; the label of each is the place of its value among the names, IGNORE without one.
+
+    Args:
+        path: Any vector file that GDAL reads, or GeoParquet.
+        column: The column that tells the classes.
+        layer: The layer; None for the only one.
+        options: How the options that name layer and column are written, for errors: `--stratum-{}` for
+            `--stratum-layer` and `--stratum-attribute`.
+
+    Attributes:
+        names: The values of the column as text, sorted.
+
+    Raises:
+        RasterError: The file cannot be read, has no such layer or column, states no CRS, or has too many classes.
+    """
+
+    def __init__(self, path: Path, column: str, layer: str | None = None, options: str = "--{}") -> None:
+        self.names: list[str] = []
+        super().__init__(path, layer, legend=Legend(column=column), options=options)
+
+    def _check(self) -> list[str]:
+        column, option = str(self.legend.column), self.options.format("attribute")
+        self.names = self._values(column, option)
+        if not 0 < len(self.names) <= IGNORE:
+            raise RasterError(
+                f"{self.path}: column '{column}' has {len(self.names)} different values; wanted 1 to {IGNORE} "
+                f"for {option}, so choose a coarser classification"
+            )
+        return []
+
+    def _label(self, text: str | None) -> int:
+        return IGNORE if text is None else self.names.index(text)

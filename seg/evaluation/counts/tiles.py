@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from rasterio.windows import Window
 
-from seg.evaluation.confusion import ConfusionCounts, count_pixels
+from seg.evaluation.counts.confusion import ConfusionCounts, count_pixels
 from seg.labels import CROPLAND, IGNORE
 from seg.raster.chips import ByteMask
 

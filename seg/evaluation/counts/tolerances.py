@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seg.evaluation.boundary import Reach, reach
+from seg.evaluation.counts.boundary import Reach, reach
 from seg.raster.grid import Grid
-from seg.raster.ground import ground_pixel
+from seg.raster.ground.distances import ground_pixel
 
 DEFAULT_PIXELS = (1, 2, 4)
 

@@ -5,17 +5,22 @@ from pathlib import Path
 
 from seg import __version__
 from seg.evaluation.accuracy import Accuracy
-from seg.evaluation.bootstrap import CONFIDENCE
-from seg.evaluation.file_hash import sha256
-from seg.evaluation.pairs import Inputs, Pair, Pairing, is_vector
-from seg.evaluation.probability import (
+from seg.evaluation.counts.bootstrap import CONFIDENCE
+from seg.evaluation.counts.probability import (
     average_precision,
     expected_calibration_error,
     precision_recall_curve,
     reliability,
 )
+from seg.evaluation.counts.tiles import as_confusion
+from seg.evaluation.pairs import (
+    Inputs,
+    Pair,
+    Pairing,
+    is_vector,
+)
 from seg.evaluation.scene import SceneAccuracy
-from seg.evaluation.tiles import as_confusion
+from seg.files import sha256
 from seg.raster.grid import open_raster
 
 Json = dict[str, object]

@@ -19,8 +19,14 @@ from seg.evaluation.pairs import Pair, is_vector
 from seg.evaluation.reading import in_fold, open_reference
 from seg.evaluation.scene import SceneAccuracy
 from seg.evaluation.settings import EvaluationSettings
-from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, LABEL_NAMES, OTHER
-from seg.raster.atomic import complete_or_absent
+from seg.files import complete_or_absent
+from seg.labels import (
+    CROPLAND,
+    IGNORE,
+    LABEL_COLOURS,
+    LABEL_NAMES,
+    OTHER,
+)
 from seg.raster.chips import ByteMask, read_band
 from seg.raster.classes import class_band
 from seg.raster.composite import COLOURS, display_bands, read_composite

@@ -5,11 +5,11 @@ from rich.console import Console
 from rich.table import Table
 
 from seg.evaluation.accuracy import Accuracy
-from seg.evaluation.bootstrap import CONFIDENCE, FEWEST_UNITS
-from seg.evaluation.confusion import ConfusionCounts
+from seg.evaluation.counts.bootstrap import CONFIDENCE, FEWEST_UNITS
+from seg.evaluation.counts.confusion import ConfusionCounts
+from seg.evaluation.counts.probability import average_precision, expected_calibration_error, reliability
+from seg.evaluation.counts.tiles import as_confusion
 from seg.evaluation.pairs import Pairing
-from seg.evaluation.probability import average_precision, expected_calibration_error, reliability
-from seg.evaluation.tiles import as_confusion
 from seg.labels import CROPLAND, LABEL_NAMES, OTHER
 
 SCORE_TITLES = {

@@ -6,11 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from seg.inference.estimate import Estimate
-from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, OTHER
+from seg.inference.compute.predictor import Estimate
+from seg.labels import (
+    CROPLAND,
+    IGNORE,
+    LABEL_COLOURS,
+    OTHER,
+)
 from seg.raster.chips import BoolMask
-from seg.raster.cog import CogLayer
-from seg.raster.store import BlockPixels
+from seg.raster.writing.block_store import BlockPixels
+from seg.raster.writing.cog import CogLayer
 
 DEVIATION_STEPS = 200
 """Of a standard deviation of 1, as a map of uncertainty stores it: 0 to 100, as 0.5 is the largest there is."""

@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from seg.errors import ConfigError, PackageError
-from seg.inference.backends import Backend
-from seg.inference.compute import ComputeSettings
+from seg.inference.compute.backends import Backend
+from seg.inference.settings import ComputeSettings
 from seg.package.description import ModelPackage
 
 
@@ -31,7 +31,7 @@ def open_backend(folder: Path, package: ModelPackage, compute: ComputeSettings, 
             "train with --model.model.boundary=true --model.loss.boundary=1"
         )
     if not compute.wants_torch and not _better_in_torch(compute):
-        from seg.inference.onnx_backend import OnnxBackend
+        from seg.inference.compute.onnx_backend import OnnxBackend
 
         try:
             return OnnxBackend(folder, package, compute.threads, interior)
@@ -45,7 +45,7 @@ def open_backend(folder: Path, package: ModelPackage, compute: ComputeSettings, 
             print(f"note: PyTorch computes, not ONNX Runtime: {reason}", file=sys.stderr)
     if not _torch_is_there():
         raise ConfigError("PyTorch, which was asked for, is not installed; add --backend=onnx, or install it")
-    from seg.inference.torch_backend import TorchBackend, use_threads
+    from seg.inference.compute.torch_backend import TorchBackend, use_threads
 
     use_threads(compute.threads)
     return TorchBackend(folder, package, compute.device, interior, compute)
@@ -54,7 +54,7 @@ def open_backend(folder: Path, package: ModelPackage, compute: ComputeSettings, 
 def _better_in_torch(compute: ComputeSettings) -> bool:
     if compute.backend != "auto" or compute.device != "auto" or not (gpu_is_there() and _torch_is_there()):
         return False
-    from seg.inference.torch_backend import has_accelerator
+    from seg.inference.compute.torch_backend import has_accelerator
 
     return has_accelerator()  # PyTorch may have been built for the CPU alone
 

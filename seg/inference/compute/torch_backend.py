@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from seg.errors import ConfigError
-from seg.inference.backends import Pending, Probability
-from seg.inference.compute import ComputeSettings, Precision
+from seg.inference.compute.backends import Pending, Probability
+from seg.inference.settings import ComputeSettings, Precision
 from seg.package.description import ModelPackage
 from seg.package.read import load_model
 from seg.raster.chips import FloatImage

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from seg.inference.predictor import Predictor
+from seg.inference.compute.predictor import Predictor
 from seg.package.description import ModelPackage
 
 GIB = 2**30

@@ -6,20 +6,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from seg.errors import PackageError
-from seg.inference.area import Area, area_on
-from seg.inference.block_size import automatic_size, cutting
-from seg.inference.halo import measured_halo
-from seg.inference.member import MODEL, Member
-from seg.inference.memory import allowed_memory, expected_memory, pixels_within
-from seg.inference.predictor import Predictor
+from seg.inference.area_of_interest import Area, area_on
+from seg.inference.compute.member import MODEL, Member
+from seg.inference.compute.predictor import Predictor
+from seg.inference.planning.block_size import automatic_size, cutting
+from seg.inference.planning.halo import (
+    SAMPLES,
+    measured_halo,
+    samples_within,
+    sampling_reads,
+    sensitive_samples,
+)
+from seg.inference.planning.memory import allowed_memory, expected_memory, pixels_within
 from seg.inference.reading import BlockReader, block_reader
-from seg.inference.sampling import SAMPLES, samples_within, sampling_reads, sensitive_samples
 from seg.inference.settings import PredictionSettings
 from seg.package.description import ModelPackage
-from seg.raster.cog import TILE
 from seg.raster.grid import Grid
 from seg.raster.remote import is_remote, shown_name
 from seg.raster.windows import Block, plan_blocks, round_up
+from seg.raster.writing.cog import TILE
+from seg.terminal.text import counted
 
 MEASURING_WORTH = 0.05
 """What measuring a halo may cost of what it could save from, the pixels computed with the whole receptive field."""
@@ -151,11 +157,6 @@ def fitting_bands(package: ModelPackage, grid: Grid, settings: PredictionSetting
         )
     _check_pixel_size(package, grid, settings.pixel_size_ratio, model)
     return bands
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun: "1 block", "2 blocks"."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _default_bands(package: ModelPackage, grid: Grid, model: str) -> list[int]:

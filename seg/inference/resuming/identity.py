@@ -2,18 +2,29 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
+from pathlib import Path
+
+import rasterio
+from rasterio.errors import RasterioError
 
 from seg import __version__
-from seg.inference.area import area_on
-from seg.inference.ensemble import common_nodata, decision_threshold
-from seg.inference.plan import Plan, common_bands
-from seg.inference.predictor import Predictor
+from seg.errors import RasterError
+from seg.files import claimed
+from seg.inference.area_of_interest import area_on
+from seg.inference.blocks.layers import MapLayers
+from seg.inference.compute.member import common_nodata, decision_threshold
+from seg.inference.compute.predictor import Predictor
+from seg.inference.inputs import Job
+from seg.inference.planning.plan import Plan, common_bands
 from seg.inference.settings import PredictionSettings
-from seg.raster.grid import Grid
+from seg.raster.grid import Grid, read_grid
 from seg.raster.remote import address_of, is_remote
 from seg.raster.scene_version import scene_version
+from seg.raster.writing.block_store import has_blocks, partial_folder, stored_run
 
 MEASURED = ("auto", "measure")
 """Halos that depend on the scene's pixels, so that they are kept when a run goes on."""
@@ -128,3 +139,40 @@ def _text(value: object) -> str:
     if isinstance(value, dict):
         return json.dumps(value)
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def is_finished(job: Job, predictor: Predictor, settings: PredictionSettings) -> bool:
+    """Whether all maps of a scene are there, made from it by these models with these settings.
+
+    Raises:
+        SegError: There are maps, and the scene or the area that they are to be compared with cannot be read, or does
+            not fit the models.
+    """
+    paths = MapLayers(0, predictor.uncertainty).paths(job.output)
+    if not all(path.is_file() for path in paths):
+        return False
+    wanted = run_checksum(read_grid(job.scene), predictor, completed(settings, predictor))
+    return all(_run_of(path) == wanted for path in paths)
+
+
+def discard_leftovers(job: Job, predictor: Predictor, settings: PredictionSettings) -> None:
+    """Remove the blocks that a run of finished maps left, as where it was killed when it had just written them.
+
+    Those of a run with other settings stay, and what another process is at.
+    """
+    folder = partial_folder(job.output)
+    if not folder.is_dir():
+        return
+    with suppress(RasterError), claimed(folder):
+        now = dependencies(read_grid(job.scene), predictor, completed(settings, predictor))
+        if not has_blocks(folder) or is_of_run(stored_run(folder), now):
+            shutil.rmtree(folder)
+
+
+def _run_of(path: Path) -> str | None:
+    try:
+        with rasterio.open(path) as dataset:
+            run: str | None = dataset.tags().get(RUN_TAG)
+            return run
+    except RasterioError:  # whatever it is, no map of ours
+        return None

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from types import FrameType
 
 from seg.errors import RasterError
-from seg.inference.plan import Plan, counted
-from seg.raster.store import BlockStore
+from seg.inference.planning.plan import Plan
+from seg.raster.writing.block_store import BlockStore
+from seg.terminal.text import counted
 
 OUT_OF_MEMORY = re.compile(
     r"out.?of.?memory|bad.alloc|(can't|cannot|failed to|unable to) allocate|start new thread", re.IGNORECASE

@@ -16,13 +16,18 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from seg.errors import RasterError
-from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, OTHER
-from seg.raster.atomic import complete_or_absent
+from seg.files import complete_or_absent
+from seg.labels import (
+    CROPLAND,
+    IGNORE,
+    LABEL_COLOURS,
+    OTHER,
+)
 from seg.raster.chips import BoolMask, ByteMask
-from seg.raster.geotiff import byte_profile
 from seg.raster.grid import Grid
-from seg.raster.touched import Polygons, crossed_pixels, on_lattice
+from seg.raster.vectors.crossed_pixels import Polygons, crossed_pixels, on_lattice
 from seg.raster.windows import window_grid
+from seg.raster.writing.geotiff import byte_profile
 
 WINDOW = 2048
 """Side of the windows that a mask is burnt in; a multiple of the file's tiles, so that each is written once."""
@@ -159,3 +164,34 @@ def _count(path: Path) -> npt.NDArray[np.int64]:
         for _, window in dataset.block_windows(1):
             counts += np.bincount(dataset.read(1, window=window).ravel(), minlength=256)
     return counts
+
+
+class NumberedPolygons:
+    """Polygons that are burnt by their numbers, from 1 in the order given; of those that overlap, the last one wins.
+
+    Args:
+        polygons: Simple polygons in pixels of the raster, x to the right and y down.
+    """
+
+    def __init__(self, polygons: Polygons) -> None:
+        self._polygons: Polygons = shapely.transform(polygons, on_lattice)
+
+    def __len__(self) -> int:
+        return len(self._polygons)
+
+    def read(self, window: Window) -> npt.NDArray[np.int64]:
+        """The number of the polygon that covers the centre of each pixel, (H, W); 0 where none does."""
+        shape = int(window.height), int(window.width)
+        left, top = window.col_off, window.row_off
+        near = np.sort(self._tree.query(shapely.box(left, top, left + shape[1], top + shape[0])))
+        if not len(near):
+            return np.zeros(shape, dtype=np.int64)
+        numbered = zip(self._polygons[near], (near + 1).tolist(), strict=True)
+        # Whole numbers of pixels as transform: GDAL then shifts vertices on the lattice without rounding.
+        place = Affine.translation(left, top)
+        numbers: npt.NDArray[np.int32] = rasterio.features.rasterize(numbered, shape, transform=place, dtype="int32")
+        return numbers.astype(np.int64)
+
+    @cached_property
+    def _tree(self) -> shapely.STRtree:
+        return shapely.STRtree(self._polygons)

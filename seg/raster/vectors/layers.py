@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from seg.raster.burn import Layer, class_layers, edge_layer
-from seg.raster.burn_settings import BurnSettings
-from seg.raster.parcels import Parcels
-from seg.raster.vectors import Legend, VectorLabels
+from seg.raster.vectors.burning import Layer, class_layers, edge_layer
+from seg.raster.vectors.features import Legend, VectorLabels
+from seg.raster.vectors.placing import Parcels
+from seg.raster.vectors.settings import BurnSettings
 
 
 def open_labels(path: Path, settings: BurnSettings, options: str = "--{}") -> VectorLabels:

@@ -10,8 +10,8 @@ import shapely
 from seg.errors import NoOverlapError, RasterError
 from seg.raster.chips import ByteMask
 from seg.raster.grid import Grid, crs_name
-from seg.raster.touched import Polygons
-from seg.raster.vectors import Box, VectorLabels
+from seg.raster.vectors.crossed_pixels import Polygons
+from seg.raster.vectors.features import Box, VectorLabels
 
 REACH = 16_384
 """Polygons are cut off so many pixels beyond the raster: numbers of pixels then stay exact, however large they are."""

@@ -11,10 +11,15 @@ from rasterio.enums import MaskFlags
 from rasterio.io import DatasetReader
 
 from seg.errors import RasterError
-from seg.raster.atomic import complete_or_absent
+from seg.files import complete_or_absent
 from seg.raster.chips import whole
 from seg.raster.grid import open_raster, read_grid, require_same_grid
-from seg.raster.window_vrt import GDAL_TYPES, add_band, add_source, vrt_root
+from seg.raster.writing.vrt import (
+    GDAL_TYPES,
+    add_band,
+    add_source,
+    vrt_root,
+)
 
 BAND_SUFFIXES = (".tif", ".tiff", ".jp2", ".img")
 """Of files that are taken for bands; a stack that was written among them is none."""

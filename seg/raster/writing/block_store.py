@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seg.errors import RasterError
-from seg.raster.atomic import complete_or_absent
-from seg.raster.claim import claimed
+from seg.files import claimed, complete_or_absent
 
 HEADER = "run.json"
 LONGEST = 24

@@ -20,8 +20,8 @@ from rasterio.windows import Window
 
 from seg.errors import RasterError
 from seg.raster.chips import ByteMask
-from seg.raster.geotiff import byte_profile
 from seg.raster.grid import Grid
+from seg.raster.writing.geotiff import byte_profile
 
 TILE = 512
 """Side of an internal tile, in pixels."""

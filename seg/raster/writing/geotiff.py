@@ -14,7 +14,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter, MemoryFile
 
 from seg.errors import RasterError
-from seg.raster.atomic import complete_or_absent
+from seg.files import complete_or_absent
 from seg.raster.grid import Grid
 
 _TILE = 256

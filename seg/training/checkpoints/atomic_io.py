@@ -9,7 +9,7 @@ import lightning as L
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO, TorchCheckpointIO
 
-from seg.raster.atomic import complete_or_absent
+from seg.files import complete_or_absent
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

@@ -7,7 +7,7 @@ import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
-from seg.checkpointing.atomic_io import write_failure
+from seg.training.checkpoints.atomic_io import write_failure
 
 
 class BestCheckpoint(ModelCheckpoint):

@@ -4,8 +4,8 @@ import contextlib
 import sys
 from pathlib import Path
 
-from seg.checkpoint import Checkpoint, read_checkpoint
 from seg.errors import PackageError
+from seg.package.checkpoint import Checkpoint, read_checkpoint
 
 
 def read_last(path: Path) -> Checkpoint:

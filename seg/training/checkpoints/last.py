@@ -6,10 +6,9 @@ from pathlib import Path
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
-from seg.checkpointing.atomic_io import remove_leftovers, write_failure
 from seg.errors import ConfigError
-from seg.run_folder import last_checkpoint
-from seg.tracking.pictures import is_trial
+from seg.training.checkpoints.atomic_io import remove_leftovers, write_failure
+from seg.training.run.folder import is_trial, last_checkpoint
 
 
 class LastCheckpoint(Checkpoint):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from seg.raster.atomic import complete_or_absent
+from seg.files import complete_or_absent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

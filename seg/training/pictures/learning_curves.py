@@ -1,10 +1,16 @@
 """The learning curves of a run as a picture: losses, scores, learning rate."""
 
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seg.tracking.figures import TEXT_COLOUR, new_figure, plain_axes
-from seg.tracking.history import LEARNING_RATE, History
+import lightning as L
+from lightning.pytorch.loggers import CSVLogger
+
+from seg.training.pictures.figures import TEXT_COLOUR, new_figure, plain_axes, rendered, write_png
+from seg.training.run.folder import LEARNING_CURVES, is_trial
+from seg.training.run.history import LEARNING_RATE, History, read_history
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,3 +88,36 @@ def _mark_best(axes: "Axes", history: History) -> None:
         epoch, value = max(points, key=lambda point: (point[1], -point[0]))
         label = f"best IoU {value:.3f} after epoch {epoch:g}"
         axes.plot(epoch, value, "*", color="#c2185b", markersize=14, zorder=5, label=label)
+
+
+class LearningCurves(L.Callback):
+    """Draw `learning_curves.png` when a training ends, is interrupted or fails, from all metrics in the run's folder.
+
+    Whatever goes wrong with it is a line on standard error: a training does not fail for a picture.
+
+    Example:
+        Trainer(callbacks=[LearningCurves()])
+    """
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Draw them."""
+        _draw(trainer)
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Draw them as far as the training got."""
+        _draw(trainer)
+
+
+def _draw(trainer: L.Trainer) -> None:
+    if trainer.state.fn != "fit" or not trainer.is_global_zero or is_trial(trainer):
+        return
+    root = Path(trainer.default_root_dir)
+    try:
+        for logger in trainer.loggers:
+            if isinstance(logger, CSVLogger):
+                logger.save()  # the last rows, which it keeps back for a while
+        figure = draw_learning_curves(read_history(root), title=f"Learning curves of {root.resolve().name}")
+        if figure is not None:
+            write_png(rendered(figure), root / LEARNING_CURVES)
+    except Exception as error:
+        print(f"note: {root / LEARNING_CURVES} was not drawn ({type(error).__name__}: {error})", file=sys.stderr)

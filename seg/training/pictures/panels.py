@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from seg.errors import ConfigError
-from seg.tracking.pictures import is_due, publish
-from seg.tracking.scene_panel import ScenePanel, draw_scene_panel
+from seg.training.pictures.publish import is_due, publish
+from seg.training.pictures.scene_panel import ScenePanel, draw_scene_panel
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import lightning as L
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
-from seg.run_folder import PANELS
-from seg.tracking.figures import rendered, write_png
+from seg.training.pictures.figures import rendered, write_png
+from seg.training.run.folder import PANELS, is_trial
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,11 +32,6 @@ def publish(figure: "Figure", name: str, trainer: L.Trainer) -> None:
             logger.experiment.add_image(f"{PANELS}/{name}", pixels, trainer.global_step, dataformats="HWC")
         elif isinstance(logger, WandbLogger):
             logger.log_image(f"{PANELS}/{name}", [str(path)], trainer.global_step)
-
-
-def is_trial(trainer: L.Trainer) -> bool:
-    """Whether the trainer only tries whether everything runs (`fast_dev_run`), which is to leave nothing behind."""
-    return bool(getattr(trainer, "fast_dev_run", False))  # its classes do not declare it
 
 
 def is_due(trainer: L.Trainer, every_epochs: int) -> bool:

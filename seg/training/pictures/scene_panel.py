@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, LABEL_NAMES, OTHER
+from seg.labels import (
+    CROPLAND,
+    IGNORE,
+    LABEL_COLOURS,
+    LABEL_NAMES,
+    OTHER,
+)
 from seg.raster.composite import STRETCH_PERCENTILES, colour_bands
-from seg.tracking.figures import TEXT_COLOUR, new_figure
+from seg.training.pictures.figures import TEXT_COLOUR, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import lightning as L
+
 from seg.errors import ConfigError
 
 METRICS = "metrics.csv"
@@ -70,3 +72,8 @@ def keep_earlier(path: Path) -> None:
         number += 1
     path.rename(kept)
     print(f"{path}: was there already; what an earlier run wrote is now {kept}")
+
+
+def is_trial(trainer: L.Trainer) -> bool:
+    """Whether the trainer only tries whether everything runs (`fast_dev_run`), which is to leave nothing behind."""
+    return bool(getattr(trainer, "fast_dev_run", False))  # its classes do not declare it

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seg.run_folder import metrics_files
+from seg.training.run.folder import metrics_files
 
 LEARNING_RATE = "learning_rate"
 """Column of the learning rate."""

@@ -1,18 +1,28 @@
 """What a run was made of and how it ended, in its folder."""
 
+import json
+import os
+import platform
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import lightning as L
+import rasterio
+import torch
+from lightning import LightningModule
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import SaveConfigCallback
+from lightning.pytorch.trainer import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 import seg
-from seg.run_folder import RUN_RECORD
-from seg.tracking.pictures import is_trial
-from seg.tracking.provenance import device_name, git_revision, versions, write_record
+from seg import __version__
+from seg.files import complete_or_absent
+from seg.training.run.folder import RUN_RECORD, is_trial
 
 RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"
 
@@ -123,3 +133,88 @@ def best_checkpoint(trainer: L.Trainer) -> dict[str, object] | None:
 
 def _iso(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds")
+
+
+class RunConfig(SaveConfigCallback):
+    """Keep the whole configuration of a training in its folder, so that it can be run or judged again.
+
+    Without the checkpoint it went on from: whoever takes the file up again did not ask for that.
+    """
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write the file of a training; validation and test leave it alone."""
+        if stage == "fit":
+            self.config = self.config.clone()
+            self.config.pop("ckpt_path", None)
+            super().setup(trainer, pl_module, stage)
+
+
+LIBRARIES = ("torch", "lightning", "numpy", "rasterio", "albumentations", "segmentation-models-pytorch", "torchmetrics")
+PATIENCE_S = 10
+"""A revision is asked for over a network drive too; longer than this, and the run goes without."""
+
+
+def versions() -> dict[str, str | None]:
+    """Versions by name: this project, Python, libraries, GDAL, and CUDA if PyTorch was built for it."""
+    return {
+        "cropland-seg": __version__,
+        "python": platform.python_version(),
+        **{name: _version(name) for name in LIBRARIES},
+        "gdal": rasterio.__gdal_version__,
+        "cuda": torch.version.cuda if torch.cuda.is_available() else None,
+    }
+
+
+def git_revision(file: Path) -> dict[str, str | bool] | None:
+    """`revision` and whether tracked files are changed (`dirty`) of the repository that tracks a file; None without.
+
+    Args:
+        file: A source file.
+    """
+    # A file that lies in a repository need not belong to it: an installed package in an ignored folder does not.
+    if _git(file.parent, "ls-files", "--error-unmatch", file.name) is None:
+        return None
+    revision = _git(file.parent, "rev-parse", "HEAD")
+    changes = _git(file.parent, "status", "--porcelain", "--untracked-files=no")
+    if not revision or changes is None:
+        return None
+    return {"revision": revision, "dirty": bool(changes)}
+
+
+def write_record(record: Mapping[str, object], path: Path) -> None:
+    """Write plain values as JSON, complete or not at all; the folder is made.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with complete_or_absent(path) as temporary:
+        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def device_name(device: torch.device) -> str:
+    """What a device is called, for example "NVIDIA H100", or the processor's architecture."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} ({platform.machine()}, {os.cpu_count()} cores)"
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    """What git answers; None if it is missing, refuses or takes too long."""
+    # Without locks: a look at the state must not stand in the way of a commit.
+    environment = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
+    command = ["git", "-C", str(folder), *words]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE_S, env=environment, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _version(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None

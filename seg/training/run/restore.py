@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seg.errors import ConfigError
-from seg.tracking.wandb_run import FOLDER, MODEL_FOLDER
+from seg.training.run.wandb import FOLDER, MODEL_FOLDER
 
 if TYPE_CHECKING:
     from wandb import Api

@@ -11,9 +11,9 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
-from seg.callbacks.last_checkpoint import LastCheckpoint
-from seg.checkpointing.atomic_io import write_failure
-from seg.run_folder import last_checkpoint
+from seg.training.checkpoints.atomic_io import write_failure
+from seg.training.checkpoints.last import LastCheckpoint
+from seg.training.run.folder import last_checkpoint
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

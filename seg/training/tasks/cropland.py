@@ -10,21 +10,24 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics import MetricCollection
 
-from seg.calibration.calibrate import Calibration, CalibrationConfig, Plain, calibrate
+from seg.calibration.calibrate import (
+    Calibration,
+    CalibrationConfig,
+    Plain,
+    calibrate,
+)
 from seg.calibration.histogram import Counts, LogitHistogram
 from seg.errors import ConfigError
 from seg.losses.config import LossConfig
 from seg.losses.mixture import CroplandLoss
-from seg.metrics import binary_metrics
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
 from seg.models.recomputation import recompute_in_backward
 from seg.models.stages import backbone_stages
-from seg.tasks.accumulation import Accumulation, GroupScaling
-from seg.tasks.optimizers import OptimizerConfig, build_optimizer
-from seg.tasks.schedules import RunSchedule, ScheduleConfig
-from seg.tasks.stage_groups import split_by_stage, wants_stages
-from seg.tasks.step_count import counted_steps
+from seg.training.accumulation import Accumulation, GroupScaling
+from seg.training.metrics import binary_metrics
+from seg.training.optimizer import OptimizerConfig, build_optimizer, split_by_stage, wants_stages
+from seg.training.schedule import RunSchedule, ScheduleConfig, counted_steps
 
 
 class CroplandTask(L.LightningModule):

@@ -5,9 +5,9 @@ from typing import Any, Literal
 
 import lightning as L
 
-from seg.callbacks.ramp import Ramp
-from seg.callbacks.rate_scaling import RateScaling
 from seg.errors import ConfigError
+from seg.training.warmups.ramp import Ramp
+from seg.training.warmups.rate_scaling import RateScaling
 
 
 class WarmupBatch(RateScaling):
@@ -15,7 +15,7 @@ class WarmupBatch(RateScaling):
 
     The length changes where a group begins; inside an epoch only where the batches before it are a multiple of the new
     length, since Lightning counts groups from the start of the epoch. The task weighs the batches of a group, and
-    counts the steps of the whole run with this growth (`seg.tasks`).
+    counts the steps of the whole run with this growth (`seg.training`).
 
     Args:
         steps: Optimiser steps until the final length; null or 0 for no warm-up.

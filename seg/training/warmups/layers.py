@@ -7,8 +7,8 @@ import lightning as L
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from seg.callbacks.rate_scaling import RateScaling
 from seg.errors import ConfigError
+from seg.training.warmups.rate_scaling import RateScaling
 
 STAGE = "stage"
 """What a parameter group is called by: its backbone stage from the deepest, 0, on; no such key outside the backbone."""

@@ -5,9 +5,9 @@ from typing import Any
 
 import lightning as L
 
-from seg.callbacks.ramp import Ramp, Shape, place_in_epochs
-from seg.callbacks.rate_scaling import RateScaling
 from seg.errors import ConfigError
+from seg.training.warmups.ramp import Ramp, Shape, place_in_epochs
+from seg.training.warmups.rate_scaling import RateScaling
 
 DEFAULT_STEPS = 100
 

@@ -4,8 +4,8 @@ from typing import Any, Protocol, cast
 
 import lightning as L
 
-from seg.callbacks.ramp import Ramp, Shape, place_in_epochs
 from seg.errors import ConfigError
+from seg.training.warmups.ramp import Ramp, Shape, place_in_epochs
 
 FIRST = "bce"
 """The term that has its whole weight from the start."""

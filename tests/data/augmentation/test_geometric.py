@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samples import GARBAGE, assert_paint_shows_the_mask, painted, same, sample_of, with_invalid
-from seg.data.datasets import Sample
-from seg.data.resampling import band_means, coarsen, zoom_and_turn
+from seg.data.augmentation.geometric import band_means, coarsen, zoom_and_turn
+from seg.data.sample import Sample
 from seg.labels import IGNORE
 
 sides = st.integers(1, 40)

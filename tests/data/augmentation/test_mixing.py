@@ -6,8 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samples import same, sample_of
-from seg.data.datasets import Sample
-from seg.data.mixing import MixingConfig, cut_mix, mixed_or_plain, mosaic
+from seg.data.augmentation.mixing import (
+    MixingConfig,
+    cut_mix,
+    mixed_or_plain,
+    mosaic,
+)
+from seg.data.sample import Sample
 from seg.errors import ConfigError, DatasetError
 
 sides = st.integers(1, 24)

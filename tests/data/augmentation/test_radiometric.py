@@ -4,8 +4,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samples import GARBAGE, same, sample_of, with_invalid
-from seg.data.datasets import Sample
-from seg.data.radiometric import add_haze, cast_shadow, drop_bands, shadow_outline
+from seg.data.augmentation.radiometric import (
+    add_haze,
+    cast_shadow,
+    drop_bands,
+    shadow_outline,
+)
+from seg.data.sample import Sample
 
 sides = st.integers(1, 40)
 seeds = st.integers(0, 2**32 - 1)

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samples import GARBAGE, assert_paint_shows_the_mask, painted, same, sample_of, with_invalid
-from seg.data.datasets import Sample
-from seg.data.transforms import Augmentation, AugmentationConfig
+from seg.data.augmentation.transforms import Augmentation, AugmentationConfig
+from seg.data.sample import Sample
 from seg.errors import ConfigError
 
 NOTHING = AugmentationConfig(dihedral=False)

@@ -51,5 +51,5 @@ def test_defect_is_found_with_what_follows_from_it(dataset: PlantedDataset, defe
 
 
 def test_scene_too_large_to_be_loaded_whole_is_found(dataset: PlantedDataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seg.data.checks.MAX_VALUES", 17 * 18 * 3 - 1)
+    monkeypatch.setattr("seg.data.dataset.checks.MAX_VALUES", 17 * 18 * 3 - 1)
     assert found(dataset) == [("error", "too-large", "images/scene_3.tif")]

@@ -6,7 +6,7 @@ import pytest
 
 from seg.data.checking import pixels as module
 from seg.data.checking.pixels import PixelSummary, Reading, summarise_pixels
-from seg.data.checks import LabelCounts
+from seg.data.dataset.checks import LabelCounts
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.raster.grid import open_raster
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from rasterio.enums import ColorInterp
 
-from seg.data.catalogue import Scene
 from seg.data.checking import structure
 from seg.data.checking.pixels import Reading
 from seg.data.checking.scenes import check_one
+from seg.data.dataset.catalogue import Scene
 
 WriteRaster = Callable[..., Path]
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seg.data.bands import band_indexes
-from seg.data.catalogue import Scene
+from seg.data.dataset.bands import band_indexes
+from seg.data.dataset.catalogue import Scene
 from seg.errors import DatasetError
 
 Images = Callable[..., list[Scene]]

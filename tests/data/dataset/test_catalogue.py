@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from seg.data.catalogue import Scene, read_catalogue
+from seg.data.dataset.catalogue import Scene, read_catalogue
 from seg.errors import ConfigError, DatasetError
 
 HEADER = "image,mask,fold\n"

@@ -7,8 +7,8 @@ import pytest
 from rasterio import Affine
 from rasterio.enums import ColorInterp
 
-from seg.data.catalogue import Scene
-from seg.data.checks import (
+from seg.data.dataset.catalogue import Scene
+from seg.data.dataset.checks import (
     MAX_VALUES,
     LabelCounts,
     check_scene,

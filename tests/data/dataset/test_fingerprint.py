@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from seg.data.catalogue import read_catalogue
-from seg.data.fingerprint import PIECE, dataset_fingerprint
+from seg.data.dataset.catalogue import read_catalogue
+from seg.data.dataset.fingerprint import PIECE, dataset_fingerprint
 
 VRT = """<VRTDataset rasterXSize="4" rasterYSize="4"><VRTRasterBand dataType="Byte" band="1"><SimpleSource>
 <SourceFilename relativeToVRT="1">../source/a.tif</SourceFilename><SourceBand>1</SourceBand>

@@ -7,7 +7,7 @@ import pyarrow.parquet
 import pytest
 from shapely import Point
 
-from seg.data.catalogue import Scene, read_catalogue
+from seg.data.dataset.catalogue import Scene, read_catalogue
 from seg.errors import DatasetError
 from seg.raster.label_mapping import LabelMapping
 

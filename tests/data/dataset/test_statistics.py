@@ -8,9 +8,9 @@ import pytest
 import rasterio
 
 from seg.data.datamodule import CroplandDataModule
+from seg.data.dataset.statistics import CACHE, DatasetStatistics, dataset_statistics
 from seg.data.splitting.rule import SplitRule
 from seg.data.splitting.run import split_dataset
-from seg.data.statistics import CACHE, DatasetStatistics, dataset_statistics
 from seg.errors import DatasetError
 
 MakeDataset = Callable[..., Path]

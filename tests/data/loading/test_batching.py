@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seg.data.batching import BucketSampler, EpochSampler
-from seg.data.datasets import SampleKey
+from seg.data.loading.batching import BucketSampler, EpochSampler
+from seg.data.sample import SampleKey
 
 
 def order(size: int, seed: int, epoch: int) -> list[SampleKey]:

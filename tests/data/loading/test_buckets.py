@@ -3,8 +3,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seg.data.batching import BucketSampler, EpochSampler, PaddingCollate
-from seg.data.datasets import Example
+from seg.data.loading.batching import BucketSampler, EpochSampler, PaddingCollate
+from seg.data.sample import Example
 from seg.labels import IGNORE
 
 sides = st.integers(1, 6)

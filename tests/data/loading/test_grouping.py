@@ -1,9 +1,14 @@
 import pytest
 
 from numbered_examples import NumberedExamples
-from seg.data.batching import BucketSampler, EpochSampler, stack
-from seg.data.datasets import SampleKey
-from seg.data.grouping import MOST_TOGETHER, Batches, Groups, batches_together
+from seg.data.loading.batching import BucketSampler, EpochSampler, stack
+from seg.data.loading.grouping import (
+    MOST_TOGETHER,
+    Batches,
+    Groups,
+    batches_together,
+)
+from seg.data.sample import SampleKey
 
 
 def indexes(groups: Groups) -> list[list[list[int]]]:

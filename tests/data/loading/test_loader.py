@@ -9,12 +9,22 @@ import torch
 from torch import Tensor
 
 from failing_examples import FailingExamples
-from seg.data.batching import EpochSampler
-from seg.data.chips import ChipConfig
+from seg.data.augmentation.transforms import AugmentationConfig
 from seg.data.datamodule import CroplandDataModule
-from seg.data.loading import Batching, LoaderConfig, WatchedLoader, build_loader
-from seg.data.transforms import AugmentationConfig
-from seg.data.watch import WorkerNotes, note_samples_in, unfinished, watched
+from seg.data.loading.batching import EpochSampler
+from seg.data.loading.loader import (
+    Batching,
+    LoaderConfig,
+    WatchedLoader,
+    build_loader,
+)
+from seg.data.loading.worker_watch import (
+    WorkerNotes,
+    note_samples_in,
+    unfinished,
+    watched,
+)
+from seg.data.samples.random_chips import ChipConfig
 from seg.errors import ConfigError, DatasetError, RasterError
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine with few cores
@@ -59,7 +69,7 @@ def test_persistent_workers_load_epoch_after_epoch_and_leave_no_notes() -> None:
 
 
 def test_what_is_being_loaded_is_noted_until_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seg.data.watch._note", None)
+    monkeypatch.setattr("seg.data.loading.worker_watch._note", None)
     note_samples_in(tmp_path)
     with watched("a.tif"):
         [sample] = unfinished(tmp_path)
@@ -129,7 +139,7 @@ def test_padding_needs_a_budget(root: Path) -> None:
 
 
 def test_with_chips_a_scene_may_be_of_any_size(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seg.data.checks.MAX_VALUES", 10)
+    monkeypatch.setattr("seg.data.dataset.checks.MAX_VALUES", 10)
     data = CroplandDataModule(root=root, fold=1, chips=ChipConfig(size=8, per_epoch=5), batch_pixels=128)
     data.setup("fit")
     assert [tuple(batch["mask"].shape) for batch in epoch_of(data, 0)] == [(2, 8, 8), (2, 8, 8), (1, 8, 8)]

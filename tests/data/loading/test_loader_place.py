@@ -7,9 +7,9 @@ import torch
 from torch.utils.data import Dataset
 
 from numbered_examples import NumberedExamples
-from seg.data.batching import EpochSampler
-from seg.data.datasets import Example, SampleKey
-from seg.data.loading import Batching, WatchedLoader, build_loader
+from seg.data.loading.batching import EpochSampler
+from seg.data.loading.loader import Batching, WatchedLoader, build_loader
+from seg.data.sample import Example, SampleKey
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine with few cores
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from seg.data.batching import BucketSampler, EpochSampler
-from seg.data.datasets import Example, SampleKey
-from seg.data.sharding import Shard, Unlabelled, padding_key
+from seg.data.loading.batching import BucketSampler, EpochSampler
+from seg.data.loading.sharding import Shard, Unlabelled, padding_key
+from seg.data.sample import Example, SampleKey
 from seg.labels import IGNORE
 
 

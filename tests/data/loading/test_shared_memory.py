@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from numbered_examples import NumberedExamples
-from seg.data.batching import EpochSampler, stack
-from seg.data.datasets import SampleKey, example_bytes
-from seg.data.loading import Batching, WatchedLoader, build_loader
-from seg.data.slots import Handover, Slots, image_memory
+from seg.data.loading.batching import EpochSampler, stack
+from seg.data.loading.loader import Batching, WatchedLoader, build_loader
+from seg.data.loading.shared_memory import Handover, Slots, image_memory
+from seg.data.sample import SampleKey, example_bytes
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine with few cores
 BYTES = example_bytes(3, 5, 2)

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seg.data.catalogue import Scene
-from seg.data.chips import Extent
-from seg.data.grid_chips import GridChips, grid_chips
+from seg.data.dataset.catalogue import Scene
+from seg.data.samples.grid_chips import GridChips, grid_chips
+from seg.data.samples.random_chips import Extent
 from seg.labels import IGNORE
 from seg.raster.chips import Reading
 

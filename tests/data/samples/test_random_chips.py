@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from seg.data.catalogue import Scene
-from seg.data.chips import ChipConfig, Extent, RandomChips
-from seg.data.datasets import SampleKey
-from seg.data.handles import OpenRasters
-from seg.data.mixing import MixingConfig
-from seg.data.transforms import Augmentation, AugmentationConfig
+from seg.data.augmentation.mixing import MixingConfig
+from seg.data.augmentation.transforms import Augmentation, AugmentationConfig
+from seg.data.dataset.catalogue import Scene
+from seg.data.sample import SampleKey
+from seg.data.samples.open_rasters import OpenRasters
+from seg.data.samples.random_chips import ChipConfig, Extent, RandomChips
 from seg.errors import ConfigError
 from seg.labels import CROPLAND, IGNORE
 from seg.raster.chips import Reading
@@ -155,7 +155,7 @@ def test_chips_that_are_not_mixed_are_as_without_mixing(painted: list[Extent]) -
 
 def test_without_mixing_one_chip_is_read(painted: list[Extent], monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
-    monkeypatch.setattr("seg.data.chips.watched", lambda name: read.append(name) or nullcontext())
+    monkeypatch.setattr("seg.data.samples.random_chips.watched", lambda name: read.append(name) or nullcontext())
     for mixing, times in ((MixingConfig(), 1), (MixingConfig(cut_mix=1), 2), (MixingConfig(mosaic=1), 4)):
         read.clear()
         RandomChips(painted, ChipConfig(size=12, tries=1), READING, mixing=mixing)[0]

@@ -11,12 +11,12 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from samples import OneAfterAnother
-from seg.data.batching import EpochSampler
-from seg.data.chips import ChipConfig
+from seg.data.augmentation.mixing import MixingConfig
+from seg.data.augmentation.transforms import AugmentationConfig
 from seg.data.datamodule import CroplandDataModule
-from seg.data.loading import Batching, WatchedLoader, build_loader
-from seg.data.mixing import MixingConfig
-from seg.data.transforms import AugmentationConfig
+from seg.data.loading.batching import EpochSampler
+from seg.data.loading.loader import Batching, WatchedLoader, build_loader
+from seg.data.samples.random_chips import ChipConfig
 
 EPOCHS = 3
 AUGMENTATION = AugmentationConfig(gain=0.1, noise=0.1, scale=0.5, rotation=20, haze=0.5, shadow=0.5, band_dropout=0.1)

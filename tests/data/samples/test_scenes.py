@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from seg.data.catalogue import Scene
-from seg.data.datasets import Example, Sample, SampleKey, SceneDataset
+from seg.data.dataset.catalogue import Scene
+from seg.data.sample import Example, Sample, SampleKey
+from seg.data.samples.scenes import SceneDataset
 from seg.errors import RasterError
 from seg.labels import IGNORE
 from seg.raster.chips import Reading

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 import rasterio
 
-from seg.data.catalogue import read_catalogue
+from seg.data.dataset.catalogue import read_catalogue
 from seg.raster.classes import read_classes
 from seg.raster.grid import open_raster
 

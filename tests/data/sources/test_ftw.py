@@ -6,7 +6,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from seg.data.catalogue import read_catalogue
+from seg.data.dataset.catalogue import read_catalogue
 from seg.data.sources.import_settings import ImportSettings
 from seg.data.sources.public import import_public
 from seg.errors import DatasetError

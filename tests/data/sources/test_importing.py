@@ -5,10 +5,15 @@ import numpy as np
 import pytest
 from rasterio import Affine
 
-from seg.data.catalogue import read_catalogue
-from seg.data.checks import check_scene
+from seg.data.dataset.catalogue import read_catalogue
+from seg.data.dataset.checks import check_scene
 from seg.data.sources import importing
-from seg.data.sources.importing import Found, Imported, Pair, write_import
+from seg.data.sources.importing import (
+    Found,
+    Imported,
+    Pair,
+    write_import,
+)
 from seg.data.sources.legend import Legend, Meaning
 from seg.data.sources.origin import Origin
 from seg.errors import DatasetError, RasterError

@@ -7,8 +7,15 @@ import rasterio
 from numpy.typing import NDArray
 
 from seg.data.sources import indian_pines
-from seg.data.sources.indian_pines import BANDS, CLASSES, data_folder, read_indian_pines, write_indian_pines
-from seg.data.split import NO_FOLD, FoldSummary
+from seg.data.sources.indian_pines import (
+    BANDS,
+    CLASSES,
+    data_folder,
+    read_indian_pines,
+    write_indian_pines,
+)
+from seg.data.splitting.irregular_blocks import NO_FOLD
+from seg.data.splitting.shares import FoldSummary
 from seg.errors import DatasetError
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.raster.grid import read_grid, require_same_grid

@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from seg.data.split import (
+from seg.data.splitting.irregular_blocks import (
     NO_FOLD,
     BlockRule,
-    FoldSummary,
     assign_folds,
     fold_raster,
     irregular_blocks,
     summarise_folds,
 )
+from seg.data.splitting.shares import FoldSummary
 from seg.errors import DatasetError
 from seg.labels import CROPLAND, IGNORE, OTHER
 

@@ -9,10 +9,10 @@ import rasterio
 import shapely
 from rasterio import Affine
 
-from seg.data.catalogue import Scene, read_catalogue
-from seg.data.checks import check_scene, count_labels
 from seg.data.datamodule import CroplandDataModule
-from seg.data.datasets import read_sample
+from seg.data.dataset.catalogue import Scene, read_catalogue
+from seg.data.dataset.checks import check_scene, count_labels
+from seg.data.samples.scenes import read_sample
 from seg.data.splitting.rule import SplitRule
 from seg.data.splitting.run import split_dataset
 from seg.errors import DatasetError

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seg.data.catalogue import read_catalogue
+from seg.data.dataset.catalogue import read_catalogue
 from seg.data.splitting.rule import SplitRule
 from seg.data.splitting.run import split_dataset
 from seg.errors import DatasetError, RasterError

@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seg.evaluation.area.allocation import Expectation, allocate, expected_error, least_sample, optimal_size
+from seg.evaluation.area.allocation import (
+    Expectation,
+    allocate,
+    expected_error,
+    least_sample,
+    optimal_size,
+)
 from seg.evaluation.area.settings import Allocation
 
 PIXELS = np.array([200_000, 150_000, 3_200_000, 6_450_000])

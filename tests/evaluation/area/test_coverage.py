@@ -12,7 +12,7 @@ from seg.evaluation.area.draw import draw
 from seg.evaluation.area.estimator import StratifiedSample, Stratum
 from seg.evaluation.area.population import Population
 from seg.labels import CROPLAND, OTHER
-from seg.raster.areas import PixelAreas
+from seg.raster.ground.pixel_areas import PixelAreas
 
 REPETITIONS = 1000
 POINTS = (150, 250)

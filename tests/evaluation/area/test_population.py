@@ -7,7 +7,7 @@ import rasterio
 
 from seg.errors import RasterError
 from seg.evaluation.area.population import Population, class_names
-from seg.raster.areas import PixelAreas
+from seg.raster.ground.pixel_areas import PixelAreas
 
 WriteRaster = Callable[..., Path]
 

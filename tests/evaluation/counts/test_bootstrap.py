@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from seg.evaluation.bootstrap import bootstrap, score_intervals
-from seg.evaluation.confusion import ConfusionCounts
+from seg.evaluation.counts.bootstrap import bootstrap, score_intervals
+from seg.evaluation.counts.confusion import ConfusionCounts
 from seg.evaluation.settings import EvaluationSettings
 
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from seg.evaluation.boundary import BoundaryCounts, count_boundary, reach
+from seg.evaluation.counts.boundary import BoundaryCounts, count_boundary, reach
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.raster.windows import plan_blocks
 

@@ -11,7 +11,7 @@ from sklearn import metrics
 from torch import Tensor
 from torchmetrics.functional import classification as reference
 
-from seg.evaluation.confusion import ConfusionCounts, count_pixels
+from seg.evaluation.counts.confusion import ConfusionCounts, count_pixels
 from seg.labels import CROPLAND, IGNORE, OTHER
 
 REFERENCES: dict[str, Callable[..., Tensor]] = {

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
-from seg.evaluation.parcels import ParcelCounts, ParcelOverlaps
+from seg.evaluation.counts.parcels import ParcelCounts, ParcelOverlaps
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.raster.windows import window_grid
 

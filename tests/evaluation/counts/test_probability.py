@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn import metrics
 
-from seg.evaluation.probability import (
+from seg.evaluation.counts.probability import (
     PERCENTS,
     average_precision,
     count_percents,

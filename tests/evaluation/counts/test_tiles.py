@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from rasterio.windows import Window
 
-from seg.evaluation.confusion import ConfusionCounts, count_pixels
-from seg.evaluation.tiles import TileCounts, as_confusion, worst_windows
+from seg.evaluation.counts.confusion import ConfusionCounts, count_pixels
+from seg.evaluation.counts.tiles import TileCounts, as_confusion, worst_windows
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.raster.windows import window_grid
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from rasterio import Affine
 
-from seg.evaluation.tolerances import fitting_tolerances
+from seg.evaluation.counts.tolerances import fitting_tolerances
 from seg.raster.grid import Grid, read_grid
 
 

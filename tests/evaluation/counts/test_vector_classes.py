@@ -5,8 +5,8 @@ import pytest
 import shapely
 
 from seg.errors import RasterError
+from seg.evaluation.counts.strata import VectorClasses
 from seg.labels import IGNORE
-from seg.raster.vector_classes import VectorClasses
 
 
 def write(path: Path, values: list[object]) -> Path:

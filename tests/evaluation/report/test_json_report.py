@@ -10,10 +10,15 @@ import rasterio
 
 import seg
 from seg.evaluation.accuracy import measure_accuracy
-from seg.evaluation.as_json import as_json
-from seg.evaluation.json_file import write_json
-from seg.evaluation.pairs import Inputs, Pair, Pairing, Strata
+from seg.evaluation.pairs import (
+    Inputs,
+    Pair,
+    Pairing,
+    Strata,
+)
+from seg.evaluation.report.json_report import as_json
 from seg.evaluation.settings import EvaluationSettings
+from seg.files import write_json
 from seg.labels import CROPLAND, IGNORE, OTHER
 
 WriteRaster = Callable[..., Path]

@@ -13,7 +13,7 @@ from matplotlib.image import imread
 from comparing import compare
 from seg.errors import RasterError
 from seg.evaluation.pairs import FoldSelection
-from seg.evaluation.picture import (
+from seg.evaluation.report.picture import (
     PANEL,
     Panel,
     class_colours,
@@ -25,7 +25,12 @@ from seg.evaluation.picture import (
 )
 from seg.evaluation.scene import SceneAccuracy
 from seg.evaluation.settings import EvaluationSettings
-from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, OTHER
+from seg.labels import (
+    CROPLAND,
+    IGNORE,
+    LABEL_COLOURS,
+    OTHER,
+)
 
 WriteRaster = Callable[..., Path]
 CROPLAND_COLOUR = np.array(LABEL_COLOURS[CROPLAND])
@@ -134,7 +139,7 @@ def test_titles_name_the_fold_and_its_score(
         titles.extend(panel.title for panel in panels)
         return draw_panels(panels, held_out)
 
-    monkeypatch.setattr("seg.evaluation.picture.draw_panels", record)
+    monkeypatch.setattr("seg.evaluation.report.picture.draw_panels", record)
     draw(with_image(scene, image), tmp_path / "picture.png")
     draw_picture(scene, EvaluationSettings(), tmp_path / "picture.png", named=True)
     score = f"IoU {scene.counts.iou:.3f} on held-out fold 1"
@@ -150,7 +155,7 @@ def test_polygons_are_drawn_as_the_reference(
         shown.extend(panels)
         return draw_panels(panels, held_out)
 
-    monkeypatch.setattr("seg.evaluation.picture.draw_panels", record)
+    monkeypatch.setattr("seg.evaluation.report.picture.draw_panels", record)
     prediction = write_raster("map.tif", np.zeros((40, 1000), np.uint8))
     left_half = geopandas.GeoDataFrame(geometry=[shapely.box(500_000, 4_999_600, 505_000, 5_000_000)], crs=32633)
     left_half.to_file(tmp_path / "fields.gpkg")

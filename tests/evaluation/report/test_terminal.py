@@ -8,8 +8,13 @@ import pytest
 from rich.console import Console
 
 from seg.evaluation.accuracy import Accuracy, measure_accuracy
-from seg.evaluation.pairs import FoldSelection, Pair, Pairing, Strata
-from seg.evaluation.report import print_accuracy
+from seg.evaluation.pairs import (
+    FoldSelection,
+    Pair,
+    Pairing,
+    Strata,
+)
+from seg.evaluation.report.terminal import print_accuracy
 from seg.evaluation.settings import EvaluationSettings
 from seg.labels import CROPLAND, IGNORE, OTHER
 

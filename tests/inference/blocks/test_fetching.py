@@ -10,13 +10,13 @@ import rasterio.shutil
 
 from range_server import RangeServer, range_server
 from seg.errors import RasterError
-from seg.inference.fetching import reading_order
-from seg.inference.plan import Plan, plan_scene
-from seg.inference.predictor import Predictor
+from seg.inference.blocks.pipeline import reading_order
+from seg.inference.compute.predictor import Predictor
+from seg.inference.planning.plan import Plan, plan_scene
 from seg.inference.scene import predict_scene
 from seg.inference.settings import PredictionSettings
 from seg.raster.grid import read_grid
-from seg.raster.store import partial_folder
+from seg.raster.writing.block_store import partial_folder
 
 MakeScene = Callable[..., Path]
 MakePredictor = Callable[..., Predictor]

@@ -9,14 +9,14 @@ import rasterio
 from rasterio.io import DatasetReader
 
 from seg.errors import RasterError
-from seg.inference.plan import Plan
-from seg.inference.predictor import Predictor
+from seg.inference.compute.predictor import Predictor
+from seg.inference.planning.plan import Plan
 from seg.inference.reading import BlockReader
 from seg.inference.scene import predict_scene
 from seg.inference.settings import PredictionSettings
 from seg.raster.chips import Chip
-from seg.raster.store import BlockPixels, BlockStore, partial_folder
 from seg.raster.windows import Block
+from seg.raster.writing.block_store import BlockPixels, BlockStore, partial_folder
 
 MakeScene = Callable[..., Path]
 MakePredictor = Callable[..., Predictor]

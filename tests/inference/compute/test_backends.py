@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from seg.errors import ConfigError
-from seg.inference.choice import open_backend
-from seg.inference.compute import ComputeSettings
-from seg.inference.torch_backend import TorchBackend
+from seg.inference.compute.choose_backend import open_backend
+from seg.inference.compute.torch_backend import TorchBackend
+from seg.inference.settings import ComputeSettings
 from seg.package.read import load_model, read_package
 
 

@@ -9,16 +9,14 @@ import rasterio
 
 from seg.errors import ConfigError, PackageError, RasterError
 from seg.inference.augmentation import TestTimeAugmentation
-from seg.inference.compute import ComputeSettings
-from seg.inference.ensemble import common_nodata, decision_threshold, require_alike
-from seg.inference.member import Member
-from seg.inference.memory import bytes_per_pixel
-from seg.inference.plan import Plan, common_bands, plan_scene
-from seg.inference.predictor import Predictor
-from seg.inference.run import load_predictor
+from seg.inference.command import load_predictor
+from seg.inference.compute.member import Member, common_nodata, decision_threshold, require_alike
+from seg.inference.compute.predictor import Predictor
+from seg.inference.compute.torch_backend import TorchBackend
+from seg.inference.planning.memory import bytes_per_pixel
+from seg.inference.planning.plan import Plan, common_bands, plan_scene
 from seg.inference.scene import predict_scene
-from seg.inference.settings import PredictionSettings
-from seg.inference.torch_backend import TorchBackend
+from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.labels import IGNORE
 from seg.package.description import ModelPackage
 from seg.package.read import read_package

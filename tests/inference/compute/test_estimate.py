@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seg.inference.estimate import RunningEstimate
+from seg.inference.compute.predictor import RunningEstimate
 
 
 def estimate_of(probabilities: np.ndarray, deviation: bool = True) -> tuple[np.ndarray, np.ndarray | None]:

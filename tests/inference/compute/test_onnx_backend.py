@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from seg.errors import ConfigError, PackageError
-from seg.inference import choice, torch_backend
-from seg.inference.choice import open_backend
-from seg.inference.compute import ComputeSettings
-from seg.inference.onnx_backend import OnnxBackend
-from seg.inference.torch_backend import TorchBackend
+from seg.inference.compute import choose_backend, torch_backend
+from seg.inference.compute.choose_backend import open_backend
+from seg.inference.compute.onnx_backend import OnnxBackend
+from seg.inference.compute.torch_backend import TorchBackend
+from seg.inference.settings import ComputeSettings
 from seg.package import write
 from seg.package.description import ONNX
 from seg.package.read import read_package
@@ -35,7 +35,7 @@ def exported(with_boundary: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def model(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of that package, on a machine without a GPU and with caches of its own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
-    monkeypatch.setattr(choice, "gpu_is_there", lambda: False)
+    monkeypatch.setattr(choose_backend, "gpu_is_there", lambda: False)
     return Path(shutil.copytree(exported, tmp_path / "model"))
 
 
@@ -100,15 +100,15 @@ def test_without_a_gpu_onnx_runtime_computes_and_its_file_is_made_once(
 def test_pytorch_computes_where_it_can_use_a_gpu(
     model: Path, monkeypatch: pytest.MonkeyPatch, driver: bool, built_for_it: bool, installed: bool, chosen: str
 ) -> None:
-    monkeypatch.setattr(choice, "gpu_is_there", lambda: driver)
-    monkeypatch.setattr(choice, "find_spec", lambda name: object() if installed else None)
+    monkeypatch.setattr(choose_backend, "gpu_is_there", lambda: driver)
+    monkeypatch.setattr(choose_backend, "find_spec", lambda name: object() if installed else None)
     monkeypatch.setattr(torch_backend, "has_accelerator", lambda: built_for_it)
     assert open_backend(model, read_package(model), ComputeSettings()).name == chosen
     assert open_backend(model, read_package(model), ComputeSettings(device="cpu")).name == "onnx cpu 32"
 
 
 def test_pytorch_is_asked_for_where_it_is_missing(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "find_spec", lambda name: None)
+    monkeypatch.setattr(choose_backend, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="PyTorch, which was asked for, is not installed; add --backend=onnx"):
         open_backend(model, read_package(model), ComputeSettings(backend="torch"))
 
@@ -182,7 +182,7 @@ def test_models_work_in_the_same_memory(model: Path) -> None:
     program = f"""
 import resource, numpy
 from pathlib import Path
-from seg.inference.onnx_backend import OnnxBackend
+from seg.inference.compute.onnx_backend import OnnxBackend
 from seg.package.read import read_package
 folder = Path({str(model)!r})
 backends = [OnnxBackend(folder, read_package(folder), threads=1) for _ in range(2)]

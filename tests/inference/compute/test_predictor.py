@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from seg.errors import ConfigError
 from seg.inference.augmentation import DIHEDRAL, TestTimeAugmentation
-from seg.inference.member import Member
-from seg.inference.predictor import Predictor
+from seg.inference.compute.member import Member
+from seg.inference.compute.predictor import Predictor
 from seg.package.description import ModelPackage
 from seg.raster.windows import plan_blocks, round_up
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seg.inference.block_size import SMALLEST, automatic_size, cutting
+from seg.inference.planning.block_size import SMALLEST, automatic_size, cutting
 from seg.raster.windows import plan_blocks
 
 lengths = st.integers(1, 3000)

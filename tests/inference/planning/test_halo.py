@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seg.inference.halo import Sample, halo_candidates, measured_halo
-from seg.inference.predictor import Predictor
+from seg.inference.compute.predictor import Predictor
+from seg.inference.planning.halo import Sample, halo_candidates, measured_halo
 
 MakePredictor = Callable[..., Predictor]
 

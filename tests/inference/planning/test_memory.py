@@ -3,9 +3,16 @@ from pathlib import Path
 
 import pytest
 
-from seg.inference import memory
-from seg.inference.memory import DEFAULT, GIB, allowed_memory, bytes_per_pixel, expected_memory, pixels_within
-from seg.inference.predictor import Predictor
+from seg.inference.compute.predictor import Predictor
+from seg.inference.planning import memory
+from seg.inference.planning.memory import (
+    DEFAULT,
+    GIB,
+    allowed_memory,
+    bytes_per_pixel,
+    expected_memory,
+    pixels_within,
+)
 
 MakePredictor = Callable[..., Predictor]
 

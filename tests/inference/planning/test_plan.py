@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from seg.errors import ConfigError, PackageError
-from seg.inference.member import WIDEST_CONTEXT
-from seg.inference.plan import fitting_bands, plan_scene
-from seg.inference.predictor import Predictor
+from seg.inference.compute.member import WIDEST_CONTEXT
+from seg.inference.compute.predictor import Predictor
+from seg.inference.planning.plan import fitting_bands, plan_scene
 from seg.inference.settings import PredictionSettings
 from seg.raster.grid import read_grid
 
@@ -35,8 +35,8 @@ def test_the_automatic_halo_is_the_whole_receptive_field_where_measuring_costs_m
     assert plan.halo == predictor.receptive_field >= predictor.packages[0].receptive_field
     assert plan.halo_origin == "the receptive field"
     assert plan_scene(grid, predictor, replace(settings, halo="receptive-field")).halo == plan.halo
-    monkeypatch.setattr("seg.inference.plan.samples_within", lambda *arguments: 4)
-    monkeypatch.setattr("seg.inference.plan.measured_halo", lambda *arguments: 40)
+    monkeypatch.setattr("seg.inference.planning.plan.samples_within", lambda *arguments: 4)
+    monkeypatch.setattr("seg.inference.planning.plan.measured_halo", lambda *arguments: 40)
     large = plan_scene(grid, predictor, settings)
     assert (large.halo, large.halo_origin) == (40, f"measured, of {predictor.receptive_field}")
     assert plan_scene(grid, predictor, replace(settings, halo="receptive-field")).halo == plan.halo
@@ -137,7 +137,9 @@ def test_measuring_is_announced_before_it_begins(
     said: bool,
 ) -> None:
     lines = []
-    monkeypatch.setattr("seg.inference.plan.measured_halo", lambda *_: lines.append(capsys.readouterr().err) or 8)
+    monkeypatch.setattr(
+        "seg.inference.planning.plan.measured_halo", lambda *_: lines.append(capsys.readouterr().err) or 8
+    )
     plan_scene(read_grid(make_scene(300, 300)), make_predictor(), PredictionSettings(block_size=128, halo=halo))
     assert any("scene.tif: measuring" in line for line in lines) == said
     assert "measuring" not in capsys.readouterr().err

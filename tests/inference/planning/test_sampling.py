@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import rasterio
 
-from seg.inference.predictor import Predictor
+from seg.inference.compute.predictor import Predictor
+from seg.inference.planning.halo import SAMPLES, samples_within, sensitive_samples
 from seg.inference.reading import BlockReader
-from seg.inference.sampling import SAMPLES, samples_within, sensitive_samples
 from seg.raster.chips import Reading
 from seg.raster.grid import read_grid
 

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from seg.inference.finished import discard_leftovers, is_finished
+from seg.files import claimed
+from seg.inference.compute.predictor import Predictor
 from seg.inference.inputs import Job
-from seg.inference.plan import Plan
-from seg.inference.predictor import Predictor
+from seg.inference.planning.plan import Plan
+from seg.inference.resuming.identity import discard_leftovers, is_finished
 from seg.inference.scene import predict_scene
 from seg.inference.settings import PredictionSettings
-from seg.raster.claim import claimed
-from seg.raster.store import BlockStore, partial_folder
+from seg.raster.writing.block_store import BlockStore, partial_folder
 
 SETTINGS = PredictionSettings(block_size=64, halo=16)
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from seg.errors import RasterError
+from seg.inference.command import predict_with_progress
+from seg.inference.compute.predictor import Predictor
 from seg.inference.inputs import Job
-from seg.inference.plan import Plan
-from seg.inference.predictor import Predictor
-from seg.inference.run import predict_with_progress
+from seg.inference.planning.plan import Plan
 from seg.inference.scene import predict_scene
 from seg.inference.settings import PredictionSettings
-from seg.raster.store import partial_folder
+from seg.raster.writing.block_store import partial_folder
 
 MakeScene = Callable[..., Path]
 MakePredictor = Callable[..., Predictor]

@@ -5,7 +5,7 @@ from rasterio import Affine
 from rasterio.crs import CRS
 
 from seg.raster.grid import Grid
-from seg.raster.ground import ground_pixel, near_pairs
+from seg.raster.ground.distances import ground_pixel, near_pairs
 
 UTM_33N, UTM_32N, WEB_MERCATOR, WGS84 = 32633, 32632, 3857, 4326
 

@@ -6,9 +6,9 @@ from rasterio import Affine
 from rasterio.crs import CRS
 
 from seg.errors import RasterError
-from seg.raster.areas import PixelAreas
 from seg.raster.grid import Grid
-from seg.raster.polygons.measure import GroundMeasure, on_map
+from seg.raster.ground.outlines import GroundMeasure, on_map
+from seg.raster.ground.pixel_areas import PixelAreas
 from seg.raster.windows import Window
 
 GRIDS = {

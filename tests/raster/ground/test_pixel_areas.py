@@ -8,8 +8,8 @@ from rasterio.crs import CRS
 from rasterio.windows import Window
 
 from seg.errors import RasterError
-from seg.raster.areas import PixelAreas
 from seg.raster.grid import Grid
+from seg.raster.ground.pixel_areas import PixelAreas
 
 UTM = CRS.from_epsg(32633)
 WGS_84 = CRS.from_epsg(4326)

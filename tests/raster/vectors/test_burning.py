@@ -15,10 +15,17 @@ from rasterio.windows import Window
 
 from seg.errors import RasterError
 from seg.labels import CROPLAND, IGNORE, OTHER
-from seg.raster.burn import Layer, burn_window, burnt_windows, class_layers, edge_layer, write_mask
 from seg.raster.chips import ByteMask
 from seg.raster.grid import Grid
-from seg.raster.touched import on_lattice
+from seg.raster.vectors.burning import (
+    Layer,
+    burn_window,
+    burnt_windows,
+    class_layers,
+    edge_layer,
+    write_mask,
+)
+from seg.raster.vectors.crossed_pixels import on_lattice
 
 HEIGHT, WIDTH = 26, 23
 WHOLE = Window(0, 0, WIDTH, HEIGHT)

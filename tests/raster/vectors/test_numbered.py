@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.windows import Window
 
-from seg.raster.numbered import NumberedPolygons
+from seg.raster.vectors.burning import NumberedPolygons
 from seg.raster.windows import window_grid
 
 SIDE = 24

@@ -7,9 +7,9 @@ import rasterio
 from rasterio import Affine
 
 from seg.errors import RasterError
-from seg.raster.band_stack import band_files, write_band_stack
 from seg.raster.chips import Reading, read_chip, whole
 from seg.raster.grid import open_raster, read_grid, require_same_grid
+from seg.raster.writing.band_stack import band_files, write_band_stack
 
 WriteRaster = Callable[..., Path]
 SHAPE = (5, 7)

@@ -9,7 +9,13 @@ import pytest
 
 from disk_limits import no_file_longer_than
 from seg.errors import RasterError
-from seg.raster.store import HEADER, BlockStore, open_store, partial_folder, stored_run
+from seg.raster.writing.block_store import (
+    HEADER,
+    BlockStore,
+    open_store,
+    partial_folder,
+    stored_run,
+)
 
 RUN = {"scene": "a.tif", "halo": 64, "nodata": None, "tta": {"scales": [1.0, 2.0]}}
 BLOCK = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)

@@ -13,7 +13,7 @@ from rasterio.enums import ColorInterp
 
 from seg.errors import RasterError
 from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS
-from seg.raster.geotiff import Annotation, Georeference, write_geotiff
+from seg.raster.writing.geotiff import Annotation, Georeference, write_geotiff
 
 PLACE = Georeference(CRS.from_epsg(32632), Affine(10.0, 0.0, 600_000.0, 0.0, -10.0, 5_000_000.0))
 MASK = np.array([[0, CROPLAND], [IGNORE, 0], [CROPLAND, CROPLAND]], dtype=np.uint8)

@@ -11,7 +11,7 @@ from rasterio.windows import Window
 
 from seg.raster.chips import Reading, read_chip, whole
 from seg.raster.grid import open_raster
-from seg.raster.window_vrt import GDAL_TYPES, write_window_vrt
+from seg.raster.writing.vrt import GDAL_TYPES, write_window_vrt
 
 WriteRaster = Callable[..., Path]
 WINDOW = Window(3, 2, 7, 5)

@@ -9,13 +9,13 @@ import torch
 from lightning.pytorch.plugins.io import AsyncCheckpointIO
 
 from disk_limits import no_file_longer_than
-from seg.checkpointing.atomic_io import AtomicCheckpointIO, remove_leftovers, with_atomic_io
+from seg.training.checkpoints.atomic_io import AtomicCheckpointIO, remove_leftovers, with_atomic_io
 
 WEIGHTS = {"state_dict": {"a": torch.arange(5000.0)}}
 SLOW_WRITER = """
 import os, sys, time
 import torch
-from seg.checkpointing.atomic_io import AtomicCheckpointIO
+from seg.training.checkpoints.atomic_io import AtomicCheckpointIO
 
 def slow(number):
     print("written, not yet on the disk", flush=True)

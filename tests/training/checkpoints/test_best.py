@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from resume_runs import SIZES, Case, content, differences
-from seg.checkpointing.atomic_io import complete_or_absent
+from seg.training.checkpoints.atomic_io import complete_or_absent
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
                 raise OSError(errno.ENOSPC, "No space left on device", str(path))
             return complete_or_absent(path)
 
-        monkeypatch.setattr("seg.checkpointing.atomic_io.complete_or_absent", write)
+        monkeypatch.setattr("seg.training.checkpoints.atomic_io.complete_or_absent", write)
 
     return fill
 

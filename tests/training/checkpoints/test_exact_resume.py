@@ -12,19 +12,19 @@ import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging
 
 from resume_runs import SIZES, Case, content, differences
-from seg.callbacks.exact_resume import STATE, random_states, restore_random_states
-from seg.callbacks.freeze_batch_norm import FreezeBatchNorm
-from seg.callbacks.keys import CALLBACK_KEYS
-from seg.callbacks.warmup_batch import WarmupBatch
-from seg.callbacks.warmup_data import WarmupData
-from seg.callbacks.warmup_layers import WarmupLayers
-from seg.callbacks.warmup_learning_rate import WarmupLearningRate
-from seg.callbacks.warmup_loss import WarmupLoss
-from seg.data.chips import ChipConfig
-from seg.data.mixing import MixingConfig
+from seg.data.augmentation.mixing import MixingConfig
+from seg.data.samples.random_chips import ChipConfig
 from seg.losses.config import LossConfig
-from seg.tasks.optimizers import OptimizerConfig
-from seg.tasks.schedules import ScheduleConfig
+from seg.training.batch_norm import FreezeBatchNorm
+from seg.training.callbacks import CALLBACK_KEYS
+from seg.training.checkpoints.exact_resume import STATE, random_states, restore_random_states
+from seg.training.optimizer import OptimizerConfig
+from seg.training.schedule import ScheduleConfig
+from seg.training.warmups.batch import WarmupBatch
+from seg.training.warmups.data import WarmupData
+from seg.training.warmups.layers import WarmupLayers
+from seg.training.warmups.learning_rate import WarmupLearningRate
+from seg.training.warmups.loss import WarmupLoss
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:This DataLoader will create . worker processes"),  # on a machine with few cores

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from seg.checkpointing.last import read_last
 from seg.errors import PackageError
+from seg.training.checkpoints.find_last import read_last
 
 
 def write(path: Path, step: int, age: float = 0.0) -> Path:

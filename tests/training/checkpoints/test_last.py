@@ -7,9 +7,9 @@ import lightning as L
 import pytest
 
 from resume_runs import SIZES, Case
-from seg.callbacks.last_checkpoint import LastCheckpoint
-from seg.checkpointing.atomic_io import AtomicCheckpointIO
 from seg.errors import ConfigError
+from seg.training.checkpoints.atomic_io import AtomicCheckpointIO
+from seg.training.checkpoints.last import LastCheckpoint
 
 Written = list[tuple[int, int]]
 
@@ -53,7 +53,7 @@ def test_minutes_count_from_the_last_one(
 ) -> None:
     clock = iter(range(1000))
     fake = SimpleNamespace(monotonic=lambda: 60.0 * next(clock))
-    monkeypatch.setattr("seg.callbacks.last_checkpoint.time", fake)
+    monkeypatch.setattr("seg.training.checkpoints.last.time", fake)
     callback = LastCheckpoint(dirpath=str(tmp_path), every_minutes=2)
     monkeypatch.setattr("resume_runs.LastCheckpoint", lambda **_: callback)
     Case(root, trainer={"max_epochs": 1}).run(tmp_path)

@@ -1,6 +1,6 @@
-from seg.tracking.figures import rendered
-from seg.tracking.history import History
-from seg.tracking.learning_curves import draw_learning_curves
+from seg.training.pictures.figures import rendered
+from seg.training.pictures.learning_curves import draw_learning_curves
+from seg.training.run.history import History
 
 
 def test_nothing_to_draw_gives_no_figure() -> None:

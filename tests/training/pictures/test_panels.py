@@ -8,8 +8,14 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from seg.callbacks.prediction_panels import PanelConfig, PredictionPanels, file_stem, spread, thinned
 from seg.errors import ConfigError
+from seg.training.pictures.panels import (
+    PanelConfig,
+    PredictionPanels,
+    file_stem,
+    spread,
+    thinned,
+)
 
 
 class BrightIsCropland(L.LightningModule):

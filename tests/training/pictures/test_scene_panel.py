@@ -3,8 +3,8 @@ import numpy.typing as npt
 import pytest
 
 from seg.labels import CROPLAND, IGNORE, OTHER
-from seg.tracking.figures import rendered
-from seg.tracking.scene_panel import (
+from seg.training.pictures.figures import rendered
+from seg.training.pictures.scene_panel import (
     ScenePanel,
     draw_scene_panel,
     error_colours,

@@ -4,8 +4,8 @@ import pytest
 from seg.calibration.histogram import BINS
 from seg.calibration.reliability import reliability_curve
 from seg.calibration.thresholds import precision_recall_curve
-from seg.tracking.figures import rendered
-from seg.tracking.score_curves import draw_precision_recall, draw_reliability
+from seg.training.pictures.figures import rendered
+from seg.training.pictures.score_curves import draw_precision_recall, draw_reliability
 
 
 def separable() -> "np.ndarray[tuple[int, ...], np.dtype[np.int64]]":

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from seg.callbacks.epoch_line import EpochLine
+from seg.training.run.log_learning_rate import EpochLine
 
 
 class CountingTask(L.LightningModule):

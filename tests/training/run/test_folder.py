@@ -3,7 +3,12 @@ from pathlib import Path
 import pytest
 
 from seg.errors import ConfigError
-from seg.run_folder import check_run_folder, keep_earlier, keep_earlier_of_resumed, metrics_files
+from seg.training.run.folder import (
+    check_run_folder,
+    keep_earlier,
+    keep_earlier_of_resumed,
+    metrics_files,
+)
 
 
 def test_an_empty_folder_is_not_moved_away(tmp_path: Path) -> None:

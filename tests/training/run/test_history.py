@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from seg.tracking.history import read_history
+from seg.training.run.history import read_history
 
 
 def write(path: Path, rows: str) -> None:

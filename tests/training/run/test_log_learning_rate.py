@@ -8,8 +8,8 @@ from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from seg.callbacks.log_learning_rate import LogLearningRate
-from seg.callbacks.warmup_learning_rate import WarmupLearningRate
+from seg.training.run.log_learning_rate import LogLearningRate
+from seg.training.warmups.learning_rate import WarmupLearningRate
 
 
 class TwoGroups(L.LightningModule):

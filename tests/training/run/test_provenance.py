@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from seg.tracking.provenance import device_name, git_revision, versions, write_record
+from seg.training.run.record import (
+    device_name,
+    git_revision,
+    versions,
+    write_record,
+)
 
 
 def git(folder: Path, *words: str) -> str:

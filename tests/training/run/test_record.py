@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from seg.callbacks.learning_curves import LearningCurves
-from seg.callbacks.run_record import RunRecord
+from seg.training.pictures.learning_curves import LearningCurves
+from seg.training.run.record import RunRecord
 
 
 class Stopping(L.LightningModule):

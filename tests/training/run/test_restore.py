@@ -5,7 +5,7 @@ from typing import cast
 import pytest
 
 from seg.errors import ConfigError
-from seg.tracking.restoring import restore_online, restore_run
+from seg.training.run.restore import restore_online, restore_run
 
 
 class StubbedApi:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from seg.callbacks.stop_at_nan import StopAtNan
 from seg.errors import TrainingError
+from seg.training.safeguards.stop_at_nan import StopAtNan
 from warm_runs import SIDES, SceneModule, Scenes, example, new_task, new_trainer
 
 

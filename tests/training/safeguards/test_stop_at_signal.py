@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from seg.checkpoint import load_checkpoint
-from seg.cli import main
-from seg.tasks.cropland import CroplandTask
+from seg.package.checkpoint import load_checkpoint
+from seg.training.cli import main
+from seg.training.tasks.cropland import CroplandTask
 from tiny_run import write_config
 
 WORDS = [

@@ -7,8 +7,8 @@ import pytest
 import torch
 import yaml
 
-from seg.checkpoint import load_checkpoint, read_checkpoint
-from seg.cli import main
+from seg.package.checkpoint import load_checkpoint, read_checkpoint
+from seg.training.cli import main
 from tiny_run import write_config
 
 

@@ -11,8 +11,8 @@ from seg.errors import ConfigError
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.losses.config import LossConfig
 from seg.models.config import ModelConfig
-from seg.tasks.cropland import CroplandTask
-from seg.tasks.optimizers import OptimizerConfig
+from seg.training.optimizer import OptimizerConfig
+from seg.training.tasks.cropland import CroplandTask
 
 TINY = ModelConfig(
     encoder="tu-test_resnet", output_stride=8, pyramid_rates=(1,), pyramid_channels=8, decoder_channels=(8, 8, 8)

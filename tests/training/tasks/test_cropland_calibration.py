@@ -12,12 +12,12 @@ from torch.utils.data import DataLoader
 
 from seg.calibration.calibrate import CalibrationConfig, calibrate
 from seg.calibration.histogram import LogitHistogram
-from seg.checkpoint import load_checkpoint
 from seg.labels import CROPLAND, OTHER
 from seg.losses.config import LossConfig
 from seg.models.config import ModelConfig
-from seg.tasks.cropland import CroplandTask
-from seg.tasks.optimizers import OptimizerConfig
+from seg.package.checkpoint import load_checkpoint
+from seg.training.optimizer import OptimizerConfig
+from seg.training.tasks.cropland import CroplandTask
 
 TINY = ModelConfig(
     encoder="tu-test_resnet", output_stride=8, pyramid_rates=(1,), pyramid_channels=8, decoder_channels=(8, 8, 8)

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from seg.callbacks.warmup_batch import WarmupBatch
-from seg.callbacks.warmup_learning_rate import WarmupLearningRate
 from seg.errors import ConfigError
+from seg.training.warmups.batch import WarmupBatch
+from seg.training.warmups.learning_rate import WarmupLearningRate
 from warm_runs import SceneModule, Steps, new_task, new_trainer, run_and_resume
 
 

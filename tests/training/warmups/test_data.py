@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from torch.utils.data import RandomSampler
 
-from seg.callbacks.warmup_data import WarmupData
 from seg.errors import ConfigError
+from seg.training.warmups.data import WarmupData
 from warm_runs import SIDES, SceneModule, Scenes, Steps, example, new_task, new_trainer, run_and_resume
 
 QUALITY = (0.2, 0.9, 0.5, 0.9, 0.1, 0.7, 0.3)

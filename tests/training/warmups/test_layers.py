@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from seg.callbacks.freeze_batch_norm import FreezeBatchNorm
-from seg.callbacks.warmup_layers import WarmupLayers
 from seg.errors import ConfigError
-from seg.tasks.cropland import CroplandTask
+from seg.training.batch_norm import FreezeBatchNorm
+from seg.training.tasks.cropland import CroplandTask
+from seg.training.warmups.layers import WarmupLayers
 from warm_runs import SceneModule, new_task, new_trainer, run_and_resume
 
 STAGES = 5

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from seg.callbacks.warmup_learning_rate import WarmupLearningRate
 from seg.errors import ConfigError
+from seg.training.warmups.learning_rate import WarmupLearningRate
 from warm_runs import run_and_resume
 
 STEPS = 8

@@ -11,10 +11,15 @@ import numpy as np
 from PIL import Image
 from rasterio.windows import Window
 
-from seg.evaluation.page.colours import Colour, palettes
-from seg.evaluation.page.layers import Bytes, Limits, SceneReader, open_scene
-from seg.evaluation.page.tiles import webp
 from seg.evaluation.pairs import Pair
+from seg.evaluation.report.page.colours import Colour, palettes
+from seg.evaluation.report.page.layers import (
+    Bytes,
+    Limits,
+    SceneReader,
+    open_scene,
+)
+from seg.evaluation.report.page.tiles import webp
 from seg.evaluation.settings import EvaluationSettings
 
 CHIP_SIDE = 192

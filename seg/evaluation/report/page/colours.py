@@ -9,7 +9,12 @@ import numpy as np
 from matplotlib import colormaps
 from numpy.typing import NDArray
 
-from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, OTHER
+from seg.labels import (
+    CROPLAND,
+    IGNORE,
+    LABEL_COLOURS,
+    OTHER,
+)
 
 Colour = tuple[int, int, int, int]
 """Red, green, blue and opacity, 0 to 255."""

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seg.evaluation.page.chips import WorstChip
-from seg.evaluation.page.colours import palettes, probability_ramp
-from seg.evaluation.page.scenes import MapScene
-from seg.evaluation.page.tiles import TILE
+from seg.evaluation.report.page.chips import WorstChip
+from seg.evaluation.report.page.colours import palettes, probability_ramp
+from seg.evaluation.report.page.scenes import MapScene
+from seg.evaluation.report.page.tiles import TILE
 from seg.labels import CROPLAND, LABEL_NAMES
 
 

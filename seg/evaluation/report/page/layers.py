@@ -11,14 +11,14 @@ from rasterio.enums import Resampling
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from seg.evaluation.page.colours import NO_PROBABILITY, pixel_codes
 from seg.evaluation.pairs import Pair
 from seg.evaluation.reading import PairReader, open_pair
+from seg.evaluation.report.page.colours import NO_PROBABILITY, pixel_codes
 from seg.evaluation.settings import EvaluationSettings
 from seg.raster.chips import read_band
+from seg.raster.classes import read_percent
 from seg.raster.composite import display_bands, display_limits, stretch_between
 from seg.raster.grid import open_raster
-from seg.raster.percent import read_percent
 from seg.raster.windows import window_grid
 
 Bytes = NDArray[np.uint8]

@@ -11,12 +11,26 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from seg.evaluation.page.charts import TICKS, place_x, place_y, precision_recall_curve, reliability_curve, spans
-from seg.evaluation.page.colours import AGREED, COMMISSION, OMISSION, UNMAPPED, css, probability_ramp
-from seg.evaluation.page.content import PageContent
-from seg.evaluation.page.figures import Figures
-from seg.evaluation.page.settings import Language
-from seg.evaluation.page.words import TAGS, Words, read_words
+from seg.evaluation.report.page.charts import (
+    TICKS,
+    place_x,
+    place_y,
+    precision_recall_curve,
+    reliability_curve,
+    spans,
+)
+from seg.evaluation.report.page.colours import (
+    AGREED,
+    COMMISSION,
+    OMISSION,
+    UNMAPPED,
+    css,
+    probability_ramp,
+)
+from seg.evaluation.report.page.content import PageContent
+from seg.evaluation.report.page.figures import Figures
+from seg.evaluation.report.page.settings import Language
+from seg.evaluation.report.page.words import TAGS, Words, read_words
 from seg.labels import CROPLAND, LABEL_COLOURS, OTHER
 
 STYLES = ("page.css", "tables.css", "map.css")
@@ -30,7 +44,7 @@ def render_page(content: PageContent, language: Language) -> str:
     """The page as HTML, complete in itself."""
     words = read_words(language)
     environment = Environment(
-        loader=PackageLoader("seg.evaluation.page", "static"),
+        loader=PackageLoader("seg.evaluation.report.page", "static"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -132,5 +146,5 @@ def _scripts() -> str:
 
 
 def _joined(names: tuple[str, ...]) -> str:
-    folder = files("seg.evaluation.page").joinpath("static")
+    folder = files("seg.evaluation.report.page").joinpath("static")
     return "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)

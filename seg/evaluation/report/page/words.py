@@ -6,7 +6,7 @@ from importlib.resources import files
 
 from markupsafe import Markup, escape
 
-from seg.evaluation.page.settings import Language
+from seg.evaluation.report.page.settings import Language
 
 TAGS: dict[Language, str] = {"en": "en", "zh": "zh-Hans"}
 """How HTML names a language, by which browsers choose the forms of characters."""
@@ -14,7 +14,7 @@ TAGS: dict[Language, str] = {"en": "en", "zh": "zh-Hans"}
 
 def read_words(language: Language) -> dict[str, str]:
     """Every sentence and label of the page, by its key."""
-    text = files("seg.evaluation.page").joinpath("static", f"{language}.json").read_text(encoding="utf-8")
+    text = files("seg.evaluation.report.page").joinpath("static", f"{language}.json").read_text(encoding="utf-8")
     words: dict[str, str] = json.loads(text)
     return words
 

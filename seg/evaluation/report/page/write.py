@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from seg.evaluation.page.chips import worst_chips
-from seg.evaluation.page.content import PageContent
-from seg.evaluation.page.documents import Documents
-from seg.evaluation.page.render import render_page
-from seg.evaluation.page.scenes import lowest_scenes, map_scenes
-from seg.evaluation.page.settings import Language
 from seg.evaluation.pairs import Pair
+from seg.evaluation.report.page.chips import worst_chips
+from seg.evaluation.report.page.content import PageContent
+from seg.evaluation.report.page.documents import Documents
+from seg.evaluation.report.page.render import render_page
+from seg.evaluation.report.page.scenes import lowest_scenes, map_scenes
+from seg.evaluation.report.page.settings import Language
 from seg.evaluation.settings import EvaluationSettings
-from seg.raster.atomic import complete_or_absent
+from seg.files import complete_or_absent
 
 
 def write_page(

@@ -11,7 +11,7 @@ import rasterio
 
 from report_browser import PHONE, Browser
 from report_samples import AREA, Report
-from seg.evaluation.page.colours import COMMISSION, OMISSION
+from seg.evaluation.report.page.colours import COMMISSION, OMISSION
 from seg.labels import CROPLAND, LABEL_COLOURS, OTHER
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium, of the extra `test`")

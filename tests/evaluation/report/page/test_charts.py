@@ -1,6 +1,13 @@
 import pytest
 
-from seg.evaluation.page.charts import DOTS, place_x, place_y, precision_recall_curve, reliability_curve, spans
+from seg.evaluation.report.page.charts import (
+    DOTS,
+    place_x,
+    place_y,
+    precision_recall_curve,
+    reliability_curve,
+    spans,
+)
 
 
 def test_undefined_points_are_left_out_of_the_curve() -> None:

@@ -1,6 +1,6 @@
 import numpy as np
 
-from seg.evaluation.page.colours import (
+from seg.evaluation.report.page.colours import (
     COMMISSION,
     NOTHING,
     OMISSION,
@@ -10,7 +10,12 @@ from seg.evaluation.page.colours import (
     pixel_codes,
     probability_ramp,
 )
-from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, OTHER
+from seg.labels import (
+    CROPLAND,
+    IGNORE,
+    LABEL_COLOURS,
+    OTHER,
+)
 
 
 def colour(layer: str, mapped: int, label: int) -> tuple[int, ...]:

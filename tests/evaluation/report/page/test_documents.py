@@ -5,7 +5,7 @@ import pytest
 
 from report_samples import AREA
 from seg.errors import ConfigError
-from seg.evaluation.page.documents import read_area_estimate
+from seg.evaluation.report.page.documents import read_area_estimate
 
 
 def test_area_estimate_is_read(tmp_path: Path) -> None:

@@ -1,6 +1,11 @@
 import pytest
 
-from seg.evaluation.page.figures import MISSING, Figures, Kind, shown
+from seg.evaluation.report.page.figures import (
+    MISSING,
+    Figures,
+    Kind,
+    shown,
+)
 
 FIGURES = Figures({"accuracy": {"scores": {"iou": {"value": 0.12345, "low": None}}, "worst": [{"errors": 3}]}}, " %")
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from rasterio.windows import Window
 
-from seg.evaluation.page.colours import NO_PROBABILITY, STATES
-from seg.evaluation.page.layers import open_scene
 from seg.evaluation.pairs import FoldSelection, Pair
+from seg.evaluation.report.page.colours import NO_PROBABILITY, STATES
+from seg.evaluation.report.page.layers import open_scene
 from seg.evaluation.settings import EvaluationSettings
 from seg.labels import CROPLAND, IGNORE, OTHER
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from seg.evaluation.page.chips import worst_chips
-from seg.evaluation.page.scenes import MAP_SCENES, lowest_scenes, map_scenes
 from seg.evaluation.pairs import Pair
+from seg.evaluation.report.page.chips import worst_chips
+from seg.evaluation.report.page.scenes import MAP_SCENES, lowest_scenes, map_scenes
 from seg.evaluation.settings import EvaluationSettings
 
 WriteRaster = Callable[..., Path]

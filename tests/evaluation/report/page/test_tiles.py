@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seg.evaluation.page.layers import SceneLayers, resized
-from seg.evaluation.page.tiles import SMALLEST_SIDE, TILE, deflated, encoded_within, pyramid, shrunk, webp
+from seg.evaluation.report.page.layers import SceneLayers, resized
+from seg.evaluation.report.page.tiles import (
+    SMALLEST_SIDE,
+    TILE,
+    deflated,
+    encoded_within,
+    pyramid,
+    shrunk,
+    webp,
+)
 
 
 def noise(height: int, width: int, image: bool = True) -> SceneLayers:

@@ -4,10 +4,10 @@ from string import Formatter
 
 import pytest
 
-from seg.evaluation.page.render import SCRIPTS
-from seg.evaluation.page.words import TAGS, Words, read_words
+from seg.evaluation.report.page.render import SCRIPTS
+from seg.evaluation.report.page.words import TAGS, Words, read_words
 
-FOLDER = files("seg.evaluation.page").joinpath("static")
+FOLDER = files("seg.evaluation.report.page").joinpath("static")
 
 
 def blanks(text: str) -> set[str]:

@@ -10,8 +10,8 @@ from rasterio import Affine
 
 from report_samples import AREA, HOSTILE, Report, write_raster
 from seg.evaluation.evaluate import evaluate
-from seg.evaluation.page.settings import PageSettings
 from seg.evaluation.pairs import Inputs
+from seg.evaluation.report.page.settings import PageSettings
 from seg.evaluation.settings import EvaluationSettings
 from seg.labels import CROPLAND, IGNORE, OTHER
 

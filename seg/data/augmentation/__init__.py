@@ -1,0 +1,1 @@
+"""Geometric and radiometric augmentation, and mixing of chips."""

@@ -1,0 +1,1 @@
+"""Catalogue, manifest, bands and statistics of a dataset on disk."""

@@ -1,0 +1,1 @@
+"""Counts that scores are computed from: confusion, boundaries, parcels, strata."""

@@ -1,0 +1,1 @@
+"""Read, compute and write the blocks of a scene."""

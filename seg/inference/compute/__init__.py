@@ -1,0 +1,1 @@
+"""Backends, test-time augmentation and ensembles: from pixels to a probability."""

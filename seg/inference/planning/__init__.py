@@ -1,0 +1,1 @@
+"""Block sizes, halos and memory of a prediction."""

@@ -1,0 +1,1 @@
+"""Identity of a prediction, and how an interrupted one goes on."""

@@ -1,0 +1,1 @@
+"""Distances and areas on the ellipsoid."""

@@ -1,0 +1,1 @@
+"""Read polygons and burn them onto a grid."""

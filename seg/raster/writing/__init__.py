@@ -1,0 +1,1 @@
+"""Write GeoTIFFs, COGs, VRTs and the block store."""

@@ -1,0 +1,1 @@
+"""Parse command lines, format text and show progress: shared by every command."""

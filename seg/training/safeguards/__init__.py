@@ -1,0 +1,1 @@
+"""Callbacks and checks that keep a training from ending in silence."""

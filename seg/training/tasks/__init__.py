@@ -1,0 +1,1 @@
+"""LightningModules: steps, loss, metrics and optimiser."""
