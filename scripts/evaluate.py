@@ -6,8 +6,7 @@ from pathlib import Path
 
 from seg.evaluation.area.settings import AreaSettings, SampleSettings
 from seg.evaluation.change.settings import ChangeSettings
-from seg.evaluation.report.page.settings import Language
-from seg.evaluation.settings import EvaluationSettings
+from seg.evaluation.settings import EvaluationSettings, Language
 from seg.terminal.command_line import Command, run_command
 
 
@@ -48,7 +47,7 @@ def evaluate(
     """
     from seg.evaluation.evaluate import evaluate
     from seg.evaluation.pairs import Inputs
-    from seg.evaluation.report.page.settings import PageSettings
+    from seg.evaluation.settings import PageSettings
 
     inputs = Inputs(prediction, reference, probability, image, folds, fold, strata, stratum_attribute, stratum_layer)
     evaluate(inputs, output, settings, PageSettings(lang=lang, area_estimate=area_estimate))

@@ -11,12 +11,11 @@ from rich.progress import Progress
 
 from seg.errors import RasterError
 from seg.evaluation.counts.bootstrap import Bootstrap, bootstrap
-from seg.evaluation.counts.boundary import BoundaryCounts
+from seg.evaluation.counts.boundary import BoundaryCounts, fitting_tolerances
 from seg.evaluation.counts.confusion import ConfusionCounts
 from seg.evaluation.counts.parcels import ParcelCounts
 from seg.evaluation.counts.probability import Histogram
 from seg.evaluation.counts.tiles import Counts, WrongWindow, worst_windows
-from seg.evaluation.counts.tolerances import fitting_tolerances
 from seg.evaluation.pairs import Pair
 from seg.evaluation.reading import open_reference, pair_grid
 from seg.evaluation.scene import Measures, SceneAccuracy, measure_scene
@@ -25,6 +24,9 @@ from seg.labels import IGNORE
 from seg.raster.chips import read_band
 from seg.raster.grid import open_raster
 from seg.raster.windows import window_grid
+
+NAMED_FOLDS = 10
+"""An error names at most this many folds."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def measure_accuracy(pairs: Sequence[Pair], settings: EvaluationSettings) -> Acc
         task = progress.add_task("Comparing", total=windows)
         scenes = [measure_scene(pair, measures, lambda: progress.advance(task)) for pair in pairs]
     if not any(scene.counts.compared for scene in scenes):
-        raise nothing_compared(scenes[0], settings)
+        raise _nothing_compared(scenes[0], settings)
     return Accuracy(scenes, measures, _intervals(scenes, measures))
 
 
@@ -129,10 +131,7 @@ def _natural(name: str) -> tuple[int, float, str]:
         return 1, 0.0, name
 
 
-NAMED_FOLDS = 10
-
-
-def nothing_compared(scene: SceneAccuracy, settings: EvaluationSettings) -> RasterError:
+def _nothing_compared(scene: SceneAccuracy, settings: EvaluationSettings) -> RasterError:
     """The error to raise when no pixel of a scene has both a label and a mapped class."""
     pair = scene.pair
     reference, within = pair.reference, pair.within

@@ -1,7 +1,8 @@
-"""How maps are compared with references: the options of the command line. Light, so that asking for help is quick."""
+"""Options for comparing maps with references and for the report. Imports little, so that `--help` is quick."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from seg.errors import ConfigError
@@ -13,27 +14,30 @@ SMALLEST_BLOCK = 64
 LARGEST_CHIP = 256
 
 
+Language = Literal["en", "zh"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSettings:
-    """How maps are compared with references.
+    """Options for comparing maps with references.
 
     Args:
-        labels: What the values of a raster reference mean.
-        vector: How a vector reference is burnt onto the map's grid.
+        labels: Meaning of the values of a raster reference.
+        vector: Burning of a vector reference onto the map's grid.
         tolerances: Distances in metres at which boundaries are scored, or in pixels where a map has no CRS; null for
             one, two and four pixels.
-        object_iou: Intersection over union above which a mapped parcel matches one of the reference, 0.5 or more.
-        min_parcel: Pixels of the smallest parcel that counts, in map and reference alike: single wrong pixels are
-            parcels too.
-        bootstrap: How often scenes or blocks are drawn for the 95 % intervals; 0 for none.
-        bootstrap_unit: What is drawn; auto draws scenes where there are ten or more, blocks elsewhere.
-        block_size: Side of a block in pixels, wide against the distance over which errors are alike; auto is twice the
+        object_iou: Intersection over union above which a mapped parcel matches a reference parcel, 0.5 or more.
+        min_parcel: Size of the smallest parcel to count, in pixels, in map and reference alike; a single wrong pixel is
+            a parcel too.
+        bootstrap: Number of bootstrap draws for the 95 % intervals; 0 for no intervals.
+        bootstrap_unit: Unit that is drawn; auto draws scenes if there are ten or more, else blocks.
+        block_size: Side of a block in pixels, well above the distance over which errors are alike; auto is twice the
             chip size, or less where that gives fewer than 20 blocks, but not below 64.
-        chip_size: Side of the windows in pixels that are listed where the map is worst; auto is 256, or less where
-            that gives fewer windows than are listed, but not below 64.
-        worst: How many are listed.
-        seed: Of the draws.
-        window_size: Side of the windows that are read, in pixels; it changes memory and time, not the scores.
+        chip_size: Side in pixels of the windows listed as worst; auto is 256, or less where that gives fewer windows
+            than are listed, but not below 64.
+        worst: Number of worst windows to list.
+        seed: Seed of the bootstrap draws.
+        window_size: Side in pixels of the windows that are read; changes memory and time, not the scores.
 
     Raises:
         ConfigError: A value is out of range.
@@ -67,7 +71,7 @@ class EvaluationSettings:
         _require(fits, "block-size", block, f"auto, or a multiple or a whole fraction of --chip-size, {chip}")
 
     def fitting_block_size(self, sizes: Sequence[tuple[int, int]]) -> int:
-        """The side of a block in pixels.
+        """Side of a block in pixels.
 
         Args:
             sizes: Height and width of each scene.
@@ -77,7 +81,7 @@ class EvaluationSettings:
         return _halved(2 * self.fitting_chip_size(sizes), sizes, FEW_BLOCKS)
 
     def fitting_chip_size(self, sizes: Sequence[tuple[int, int]]) -> int:
-        """The side of a listed window in pixels.
+        """Side of a listed window in pixels.
 
         Args:
             sizes: Height and width of each scene.
@@ -85,8 +89,21 @@ class EvaluationSettings:
         return _halved(LARGEST_CHIP, sizes, self.worst) if self.chip_size == "auto" else self.chip_size
 
 
+@dataclass(frozen=True, kw_only=True)
+class PageSettings:
+    """Options of the report's page.
+
+    Args:
+        lang: Language of `index.html`: English or Chinese.
+        area_estimate: The `area.json` that `evaluate.py area` wrote for the same map, shown beside the accuracy.
+    """
+
+    lang: Language = "en"
+    area_estimate: Path | None = None
+
+
 def _halved(size: int, sizes: Sequence[tuple[int, int]], wanted: int) -> int:
-    """A side, halved until as many blocks are there as wanted, but not below SMALLEST_BLOCK."""
+    """Halve a side until there are as many blocks as wanted, but not below SMALLEST_BLOCK."""
     while size % 2 == 0 and size // 2 >= SMALLEST_BLOCK and _blocks(sizes, size) < wanted:
         size //= 2
     return size

@@ -1,11 +1,19 @@
-"""The loss of training: a weighted mixture."""
+"""The training loss: a weighted mixture of terms, each over the pixels whose label is not ignore."""
+
+from collections.abc import Callable
+from functools import partial
 
 import torch
+import torch.nn.functional as F
+from segmentation_models_pytorch.losses import BINARY_MODE, DiceLoss, LovaszLoss, TverskyLoss
 from torch import Tensor, nn
 
+from seg.labels import CROPLAND, IGNORE
 from seg.losses.config import TERMS, LossConfig, check_loss
-from seg.losses.edges import boundary_mask
-from seg.losses.terms import loss_terms
+from seg.losses.edges import boundary_mask, edge_weights
+
+Term = Callable[[Tensor, Tensor], Tensor]
+"""(B, 1, H, W) float32 logits and int64 labels to a scalar."""
 
 
 class CroplandLoss(nn.Module):
@@ -56,3 +64,83 @@ class CroplandLoss(nn.Module):
             return 0.0 * logits.sum(), {}
         loss = torch.stack([self.weights[name] * value for name, value in terms.items()]).sum()
         return loss, {name: value.detach() for name, value in terms.items()}
+
+
+def loss_terms(config: LossConfig) -> dict[str, Term]:
+    """Each loss by its name, as the configuration has it.
+
+    All take a batch as one set of pixels. Soft Dice, Tversky and the Lovász hinge are smp's: the first two multiply
+    ignored pixels by 0 in every sum, the third drops them. Where no label is cropland, Dice and Tversky are 0, and the
+    Lovász hinge is the error of the worst pixel alone. smp's cross-entropy divides by all pixels, ignored ones too; its
+    focal loss is NaN where all are ignored, and its gradient is NaN at a certain pixel for a gamma below 1. So these
+    two are written here.
+    """
+    smp = {"mode": BINARY_MODE, "from_logits": True, "ignore_index": IGNORE}
+    return {
+        "bce": partial(masked_cross_entropy, pos_weight=config.pos_weight, label_smoothing=config.label_smoothing),
+        "dice": DiceLoss(**smp),
+        "focal": partial(masked_focal, gamma=config.focal_gamma, alpha=config.focal_alpha),
+        "tversky": TverskyLoss(**smp, alpha=config.tversky_alpha, beta=config.tversky_beta),
+        "lovasz": LovaszLoss(**smp),
+        "boundary_bce": partial(_boundary_cross_entropy, config=config),
+    }
+
+
+def masked_cross_entropy(
+    logits: Tensor,
+    labels: Tensor,
+    weights: Tensor | None = None,
+    pos_weight: float = 1.0,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Mean binary cross-entropy over the pixels whose label is not ignore; 0 where there is none.
+
+    Args:
+        logits: Float32, any shape.
+        labels: Same shape.
+        weights: What each pixel's loss is multiplied with, same shape. The mean stays over the number of pixels, so
+            that a pixel weighs the same whatever lies beside it.
+        pos_weight: What a cropland pixel weighs against another.
+        label_smoothing: Share of each label that is spread over both classes (Szegedy et al. 2016,
+            https://doi.org/10.1109/CVPR.2016.308): cropland is 1 - share / 2, other share / 2.
+    """
+    target = (labels == CROPLAND).to(logits.dtype)
+    if label_smoothing:
+        target = target * (1 - label_smoothing) + label_smoothing / 2
+    factor = None if pos_weight == 1 else logits.new_full((), pos_weight)
+    losses = F.binary_cross_entropy_with_logits(logits, target, weights, reduction="none", pos_weight=factor)
+    return valid_mean(losses, labels)
+
+
+def masked_focal(logits: Tensor, labels: Tensor, gamma: float, alpha: float | None = None) -> Tensor:
+    """Mean focal loss, -(1 - p)^gamma log p for the probability p of the label, over the pixels that have one.
+
+    Args:
+        logits: Float32, any shape.
+        labels: Same shape.
+        gamma: How much easy pixels fade.
+        alpha: Weight of cropland, 0 to 1, and one minus it that of other; None weighs none.
+    """
+    cropland = labels == CROPLAND
+    margin = torch.where(cropland, logits, -logits)
+    # 1 - p is exp(-softplus(margin)): its power has a finite gradient where p rounds to 1.
+    losses = torch.exp(-gamma * F.softplus(margin)) * F.softplus(-margin)
+    if alpha is not None:
+        losses = losses * torch.where(cropland, alpha, 1 - alpha)
+    return valid_mean(losses, labels)
+
+
+def valid_mean(losses: Tensor, labels: Tensor) -> Tensor:
+    """Mean over the pixels whose label is not ignore; 0 where there is none.
+
+    Args:
+        losses: One a pixel, finite where the label is ignore, too.
+        labels: Same shape.
+    """
+    valid = labels != IGNORE
+    return torch.where(valid, losses, 0.0).sum() / valid.sum().clamp(min=1)
+
+
+def _boundary_cross_entropy(logits: Tensor, labels: Tensor, config: LossConfig) -> Tensor:
+    weights = edge_weights(labels[:, 0], config.edge_weight, config.edge_sigma)[:, None]
+    return masked_cross_entropy(logits, labels, weights, config.pos_weight, config.label_smoothing)

@@ -15,6 +15,8 @@ import numpy.typing as npt
 from seg.evaluation.counts.confusion import ratio
 from seg.labels import CROPLAND, OTHER
 from seg.raster.chips import BoolMask, ByteMask
+from seg.raster.grid import Grid
+from seg.raster.ground.distances import ground_pixel
 
 _ROUNDING = 1e-9
 """A distance that is the tolerance but for rounding is within it."""
@@ -22,6 +24,9 @@ _ROUNDING = 1e-9
 _FAR = np.int32(1 << 29)
 
 Core = tuple[slice, slice]
+
+DEFAULT_PIXELS = (1, 2, 4)
+"""Tolerances in pixels if none are given."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,45 @@ def reach(tolerance: float, pixel: tuple[float, float]) -> Reach:
     limit = tolerance * (1 + _ROUNDING)
     rows = math.floor(limit / height)
     return Reach(tuple(math.floor(math.sqrt(limit**2 - (row * height) ** 2) / width) for row in range(rows + 1)))
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """Distances at which boundaries are scored.
+
+    Attributes:
+        values: The distances, ascending.
+        metric: True for metres, False for pixels.
+    """
+
+    values: tuple[float, ...]
+    metric: bool
+
+    def reaches(self, grid: Grid) -> list[Reach]:
+        """Pixels of a scene within each distance.
+
+        Args:
+            grid: Grid of the scene.
+        """
+        pixel = (ground_pixel(grid) if self.metric else None) or (1.0, 1.0)
+        return [reach(value, pixel) for value in self.values]
+
+
+def fitting_tolerances(grids: Sequence[Grid], wanted: Sequence[float] | None) -> Tolerances:
+    """Tolerances for scenes, in metres if every scene is georeferenced, else in pixels.
+
+    Args:
+        grids: Grids of the scenes.
+        wanted: Requested distances; None for one, two and four pixels of the coarsest scene.
+    """
+    pixels = [ground_pixel(grid) for grid in grids]
+    sides = [max(pixel) for pixel in pixels if pixel is not None]
+    metric = len(sides) == len(pixels)
+    if wanted is not None:
+        return Tolerances(tuple(sorted(set(wanted))), metric)
+    # Rounded up to centimetres, so that a pixel's own side is within them.
+    side = math.ceil(round(max(sides) * 100, 6)) / 100 if metric else 1.0
+    return Tolerances(tuple(side * pixels for pixels in DEFAULT_PIXELS), metric)
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,8 @@ from seg.evaluation.report.page.colours import (
     probability_ramp,
 )
 from seg.evaluation.report.page.content import PageContent
-from seg.evaluation.report.page.figures import Figures
-from seg.evaluation.report.page.settings import Language
-from seg.evaluation.report.page.words import TAGS, Words, read_words
+from seg.evaluation.report.page.text import TAGS, Figures, Words, read_words
+from seg.evaluation.settings import Language
 from seg.labels import CROPLAND, LABEL_COLOURS, OTHER
 
 STYLES = ("page.css", "tables.css", "map.css")
@@ -44,7 +43,7 @@ def render_page(content: PageContent, language: Language) -> str:
     """The page as HTML, complete in itself."""
     words = read_words(language)
     environment = Environment(
-        loader=PackageLoader("seg.evaluation.report.page", "static"),
+        loader=PackageLoader("seg.evaluation.report.page", "static/templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -56,7 +55,7 @@ def render_page(content: PageContent, language: Language) -> str:
     script = _scripts()
     return environment.get_template("page.html.j2").render(
         lang_tag=TAGS[language],
-        style=Markup(_joined(STYLES)),
+        style=Markup(_joined("styles", STYLES)),
         colour_style=Markup(_colour_style()),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -142,9 +141,9 @@ def _colour_style() -> str:
 
 
 def _scripts() -> str:
-    return f'"use strict";\n(() => {{\n{_joined(SCRIPTS)}}})();\n'
+    return f'"use strict";\n(() => {{\n{_joined("scripts", SCRIPTS)}}})();\n'
 
 
-def _joined(names: tuple[str, ...]) -> str:
-    folder = files("seg.evaluation.report.page").joinpath("static")
+def _joined(kind: str, names: tuple[str, ...]) -> str:
+    folder = files("seg.evaluation.report.page").joinpath("static", kind)
     return "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)

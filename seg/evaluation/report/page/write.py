@@ -1,17 +1,36 @@
-"""Write the page: what the comparison found, in one HTML file that needs nothing else."""
+"""The report's page as one HTML file that needs nothing else, and the JSON documents behind its numbers."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from seg.errors import ConfigError
 from seg.evaluation.pairs import Pair
 from seg.evaluation.report.page.chips import worst_chips
 from seg.evaluation.report.page.content import PageContent
-from seg.evaluation.report.page.documents import Documents
 from seg.evaluation.report.page.render import render_page
 from seg.evaluation.report.page.scenes import lowest_scenes, map_scenes
-from seg.evaluation.report.page.settings import Language
-from seg.evaluation.settings import EvaluationSettings
+from seg.evaluation.settings import EvaluationSettings, Language
 from seg.files import complete_or_absent
+from seg.labels import CROPLAND, LABEL_NAMES
+
+AREA_KEYS = ("classes", "confidence", "confusion", "map", "overall_accuracy", "pixel_count", "samples", "strata")
+WANTED = "wanted the area.json that `evaluate.py area` writes"
+
+
+@dataclass(frozen=True)
+class Documents:
+    """JSON documents that hold every number of the page.
+
+    Attributes:
+        accuracy: Content of `accuracy.json`.
+        area: Content of `area.json`; None without an area estimate.
+    """
+
+    accuracy: Mapping[str, Any]
+    area: Mapping[str, Any] | None = None
 
 
 def write_page(
@@ -20,10 +39,10 @@ def write_page(
     """Write the report's HTML file.
 
     Args:
-        documents: Where every number of the page comes from.
-        pairs: The files that were compared, for the map and the chips.
-        settings: What their values mean.
-        language: Of the page.
+        documents: Source of every number on the page.
+        pairs: Compared files, for the map and the chips.
+        settings: Settings they were compared with.
+        language: Language of the page.
         path: The file to write; complete or absent.
 
     Raises:
@@ -35,3 +54,27 @@ def write_page(
     html = render_page(PageContent(documents.accuracy, documents.area, scenes, chips), language)
     with complete_or_absent(path) as temporary:
         temporary.write_text(html, encoding="utf-8")
+
+
+def read_area_estimate(path: Path | None) -> Mapping[str, Any] | None:
+    """Content of an `area.json`; None if no file is named.
+
+    Raises:
+        ConfigError: The file does not exist, or is not an estimate of cropland area.
+    """
+    if path is None:
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); {WANTED}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: not valid JSON ({error}); {WANTED}") from error
+    content = found if isinstance(found, dict) else {}
+    missing = [key for key in AREA_KEYS if key not in content]
+    if missing:
+        raise ConfigError(f"{path}: has no {', '.join(missing)}; {WANTED}")
+    names = [row["name"] for row in content["classes"]]
+    if LABEL_NAMES[CROPLAND] not in names:
+        raise ConfigError(f"{path}: estimates {', '.join(names)}; wanted the estimate of a cropland map")
+    return dict(content)

@@ -8,8 +8,7 @@ import pytest
 from report_samples import AREA, HOSTILE, NORTH, Report, blobs, write_raster
 from seg.evaluation.evaluate import evaluate
 from seg.evaluation.pairs import Inputs
-from seg.evaluation.report.page.settings import Language, PageSettings
-from seg.evaluation.settings import EvaluationSettings
+from seg.evaluation.settings import EvaluationSettings, Language, PageSettings
 from seg.labels import IGNORE
 
 
