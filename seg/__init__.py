@@ -1,3 +1,34 @@
-"""Cropland maps from satellite and aerial scenes: train, predict, evaluate."""
+"""Cropland maps from satellite and aerial scenes: train, predict, evaluate.
+
+In a notebook::
+
+    import seg
+
+    model = seg.load_model("models/mine")
+    model.map("county.tif", "county_map.tif")
+    seg.evaluate("county_map.tif", "county_mask.tif").iou
+
+The names are imported when they are first used, so that `import seg` itself takes no time.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from seg.entry.notebook import Dataset, Model, TestTimeAugmentation, evaluate, load_model, read_dataset
 
 __version__ = "0.1.0"
+__all__ = ["Dataset", "Model", "TestTimeAugmentation", "__version__", "evaluate", "load_model", "read_dataset"]
+
+
+def __getattr__(name: str) -> object:
+    """Import a name of `__all__` on first use (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module 'seg' has no attribute '{name}'")
+    value: object = getattr(import_module("seg.entry.notebook"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

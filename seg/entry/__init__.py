@@ -1,0 +1,1 @@
+"""Entry points: the names that `import seg` offers."""

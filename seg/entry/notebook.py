@@ -1,0 +1,350 @@
+"""The names that `import seg` offers: load a model, map a scene, compare with a reference, read a dataset.
+
+Arrays have the layout of rasterio, and a pixel without data is NaN in images and probabilities, 255 in masks.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal, TypedDict, Unpack
+
+import numpy as np
+import numpy.typing as npt
+
+from seg.data.dataset.bands import band_indexes
+from seg.data.dataset.catalogue import Scene, read_catalogue
+from seg.errors import ConfigError
+from seg.evaluation.accuracy import measure_accuracy
+from seg.evaluation.counts.confusion import ConfusionCounts, count_pixels
+from seg.evaluation.pairs import Inputs, find_pairs
+from seg.evaluation.settings import EvaluationSettings
+from seg.inference.augmentation import TestTimeAugmentation as TestTimeAugmentation
+from seg.inference.compute.backends import Backend, Probability
+from seg.inference.compute.choose_backend import open_backend
+from seg.inference.compute.member import Member
+from seg.inference.compute.predictor import Predictor
+from seg.inference.scene import SceneMaps, predict_scene
+from seg.inference.settings import ComputeSettings, PredictionSettings
+from seg.labels import CROPLAND, IGNORE, OTHER
+from seg.package.read import read_package
+from seg.raster.chips import BoolMask, ByteMask, FloatImage, Reading, read_chip, whole
+from seg.raster.classes import read_classes
+from seg.raster.grid import alpha_bands, open_raster
+from seg.terminal.command_line import with_nearest_key
+
+PLAIN = TestTimeAugmentation()
+
+
+class MapSettings(TypedDict, total=False):
+    """Keyword arguments of `Model.map`: those of `seg.inference.settings.PredictionSettings`, explained there."""
+
+    block_size: int | Literal["auto"]
+    halo: int | Literal["auto", "receptive-field", "measure"]
+    tolerance: float
+    memory: float | None
+    tta: TestTimeAugmentation
+    uncertainty: bool
+    bands: list[int] | None
+    nodata: float | None
+    threshold: float | None
+    pixel_size_ratio: float
+    area: str | None
+    area_crs: str | None
+    on_unreadable: Literal["stop", "nodata"]
+    interior: bool
+    restart: bool
+
+
+class Model:
+    """A trained model; `seg.load_model` makes it.
+
+    Args:
+        folder: Folder of a model package.
+        compute: Library, device and threads.
+
+    Raises:
+        PackageError: A file is missing or damaged.
+        ConfigError: The device is unknown or absent.
+    """
+
+    def __init__(self, folder: Path, compute: ComputeSettings) -> None:
+        self.folder = folder
+        self.package = read_package(folder)
+        self._compute = compute
+        self._backends: dict[bool, Backend] = {}
+        self._backend(interior=False)
+
+    def __repr__(self) -> str:
+        names = ", ".join(name or str(band) for name, band in zip(self.band_names, self.bands, strict=True))
+        return f"Model({self.folder}: bands {names}; {self.pixel_size} m; {self.package.decision})"
+
+    @property
+    def bands(self) -> tuple[int, ...]:
+        """Bands of a scene that the model takes, counted from 1, in the order of the channels of an array."""
+        return self.package.bands
+
+    @property
+    def band_names(self) -> tuple[str, ...]:
+        """Name of each band; empty strings where the training images had none."""
+        return self.package.band_names
+
+    @property
+    def pixel_size(self) -> float | None:
+        """Pixel side of the training images in metres; None where they had no CRS."""
+        return self.package.pixel_size_m
+
+    @property
+    def threshold(self) -> float:
+        """Probability above which a pixel is cropland, 0 to 1."""
+        return self.package.threshold
+
+    def probability(self, image: npt.ArrayLike, *, tta: TestTimeAugmentation = PLAIN) -> Probability:
+        """Cropland probability of each pixel of an array.
+
+        The array is computed in one piece. For a whole scene, `map` needs less memory.
+
+        Args:
+            image: (C, H, W) numbers in the units of the scene's file, the C bands in the order of `bands`. Pixels
+                without data are NaN, masked (as `rasterio` reads with `masked=True`) or the model's nodata value.
+            tta: Test-time augmentation; none by default.
+
+        Returns:
+            (H, W) float32, 0 to 1; NaN where a band has no data.
+
+        Raises:
+            ConfigError: The array has another number of bands or dimensions, or holds no real numbers.
+        """
+        pixels, valid = self._filled(image)
+        estimate = self._predictor(PredictionSettings(tta=tta)).probability(pixels)
+        return np.where(valid, estimate, np.float32(np.nan))
+
+    def map(self, scene: Path | str, output: Path | str, **settings: Unpack[MapSettings]) -> SceneMaps:
+        """Map a raster of any size, block by block, on exactly its grid.
+
+        Writes the class map `output` (0 other, 1 cropland, 255 nodata) and, with `_probability` added to its name, the
+        probability map in percent. A map that is there is replaced. A call that was interrupted goes on where it
+        stopped when it is repeated.
+
+        Args:
+            scene: The raster, or an address such as https://host/scene.tif.
+            output: The class map to write, a .tif file.
+            settings: Fields of `seg.inference.settings.PredictionSettings`, for example `halo=64`, `uncertainty=True`
+                or `tta=seg.TestTimeAugmentation(dihedral=True)`.
+
+        Returns:
+            Paths of the maps: `classes`, `probability`, and `uncertainty` where it was asked for.
+
+        Raises:
+            RasterError: The scene cannot be read, or the output cannot be written.
+            PackageError: The scene does not fit the model.
+            ConfigError: A setting is unknown or out of range.
+        """
+        known = [field.name for field in fields(PredictionSettings) if field.name in MapSettings.__annotations__]
+        for name in settings:
+            if name not in known:
+                raise ConfigError(with_nearest_key(f"map: key '{name}' is not expected", known))
+        chosen = PredictionSettings(**settings)
+        return predict_scene(Path(scene), Path(output), self._predictor(chosen), chosen, lambda plan, done: None)
+
+    def _predictor(self, settings: PredictionSettings) -> Predictor:
+        member = Member(self._backend(settings.interior), self.package)
+        return Predictor([member], settings.tta, settings.uncertainty)
+
+    def _backend(self, interior: bool) -> Backend:
+        if interior not in self._backends:
+            self._backends[interior] = open_backend(self.folder, self.package, self._compute, interior)
+        return self._backends[interior]
+
+    def _filled(self, image: npt.ArrayLike) -> tuple[FloatImage, BoolMask]:
+        """The (C, H, W) image with the training mean where it has no data, and (H, W) True where it has."""
+        stored = np.asanyarray(image)
+        bands = len(self.bands)
+        if stored.ndim != 3 or stored.shape[0] != bands or not stored.size or stored.dtype.kind not in "biuf":
+            raise ConfigError(
+                f"image is {stored.dtype} of shape {stored.shape}; wanted real numbers of shape ({bands}, height, "
+                f"width), the bands of the scene being {list(self.bands)}"
+            )
+        values = np.ma.getdata(stored)
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, hence invalid
+            pixels = values.astype(np.float32)
+        missing = np.ma.getmaskarray(stored) | ~np.isfinite(pixels)
+        if self.package.nodata is not None:
+            missing |= values == self.package.nodata
+        valid: BoolMask = ~np.logical_or.reduce(missing)
+        pixels[:, ~valid] = np.asarray(self.package.mean, dtype=np.float32)[:, None]
+        return pixels, valid
+
+
+def load_model(folder: Path | str, *, device: str = "auto", threads: int = 0) -> Model:
+    """Load a trained model.
+
+    On the CPU, ONNX Runtime computes; `model.onnx` is written into the folder the first time.
+
+    Args:
+        folder: Folder of a model package, which `scripts/export.py` writes.
+        device: auto, cpu, cuda (cuda:1 for the second one) or mps.
+        threads: Threads that compute; 0 for all cores.
+
+    Raises:
+        PackageError: A file is missing or damaged.
+        ConfigError: The device is unknown or absent.
+    """
+    return Model(Path(folder), ComputeSettings(device=device, threads=threads))
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Agreement of a map with a reference over all pixels that have a value in both; a score of 0 / 0 is None.
+
+    Attributes:
+        iou: Intersection over union of cropland, 0 to 1.
+        f1: Harmonic mean of precision and recall, 0 to 1.
+        precision: Share of mapped cropland that is cropland (user's accuracy).
+        recall: Share of cropland that is mapped (producer's accuracy).
+        overall_accuracy: Share of pixels that are mapped right.
+        kappa: Cohen's kappa, -1 to 1.
+        mcc: Matthews correlation coefficient, -1 to 1.
+        compared: Number of pixels that were compared.
+    """
+
+    iou: float | None
+    f1: float | None
+    precision: float | None
+    recall: float | None
+    overall_accuracy: float | None
+    kappa: float | None
+    mcc: float | None
+    compared: int
+
+    @classmethod
+    def of(cls, counts: ConfusionCounts) -> "Scores":
+        """The scores of confusion counts."""
+        return cls(
+            counts.iou,
+            counts.f1,
+            counts.precision,
+            counts.recall,
+            counts.overall_accuracy,
+            counts.kappa,
+            counts.mcc,
+            counts.compared,
+        )
+
+
+def evaluate(
+    prediction: Path | str | npt.NDArray[np.generic],
+    reference: Path | str | npt.NDArray[np.generic],
+    *,
+    folds: Path | str | None = None,
+    fold: int | None = None,
+) -> Scores:
+    """Compare a class map with a reference, both files or both arrays.
+
+    `scripts/evaluate.py` also gives intervals, boundaries, parcels and a report.
+
+    Args:
+        prediction: Class map: 0 other, 1 cropland, 255 or nodata where it has no value. As an array (H, W).
+        reference: Mask: 0 other, 1 cropland, 255 no label. A raster on the map's grid, a vector file of cropland
+            polygons, or an array of the same shape as the map.
+        folds: Raster on the same grid with a fold number per pixel; needs `fold`. For files only.
+        fold: Compare only the pixels of this held-out fold.
+
+    Raises:
+        ConfigError: Arrays differ in shape or hold other values, or arguments do not belong together.
+        RasterError: A file cannot be read or lies on another grid, or nothing can be compared.
+    """
+    arrays = [isinstance(given, np.ndarray) for given in (prediction, reference)]
+    if not any(arrays):
+        where = None if folds is None else Path(folds)
+        inputs = Inputs(Path(str(prediction)), Path(str(reference)), folds=where, fold=fold)
+        return Scores.of(measure_accuracy(find_pairs(inputs).pairs, EvaluationSettings(bootstrap=0)).counts)
+    if not all(arrays) or folds is not None or fold is not None:
+        raise ConfigError("evaluate has an array beside a file; wanted two files or two arrays (folds are for files)")
+    mapped, labels = _classes("prediction", np.asarray(prediction)), _classes("reference", np.asarray(reference))
+    if mapped.shape != labels.shape:
+        raise ConfigError(f"prediction has the shape {mapped.shape}, but reference {labels.shape}; wanted the same")
+    return Scores.of(count_pixels(mapped, labels))
+
+
+def _classes(name: str, values: npt.NDArray[np.generic]) -> ByteMask:
+    unknown = np.setdiff1d(values, (OTHER, CROPLAND, IGNORE))
+    if values.dtype.kind not in "biu" or unknown.size:
+        found = f"the values {unknown[:5].tolist()}" if unknown.size else f"type {values.dtype}"
+        raise ConfigError(f"{name} has {found}; wanted whole numbers: 0 other, 1 cropland, 255 no value")
+    return values.astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class LabelledScene:
+    """The pixels of a scene with their labels.
+
+    Attributes:
+        name: Stem of the image's file.
+        fold: The fold in which the scene is held out, from 0.
+        image: (C, H, W) float32 in the units of the file; NaN in all bands where one has no data.
+        mask: (H, W) uint8: 0 other, 1 cropland, 255 no label or no data.
+    """
+
+    name: str
+    fold: int
+    image: FloatImage
+    mask: ByteMask
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled scenes, read from their files one by one: `len(dataset)`, `dataset[0]`, `for scene in dataset`.
+
+    Attributes:
+        scenes: Files and fold of each scene, sorted by image path.
+        bands: Bands that are read, counted from 1.
+        band_names: Name of each in the first image; empty strings where it has none.
+        nodata: A further value that means "no data", for files that do not say so themselves.
+    """
+
+    scenes: Sequence[Scene]
+    bands: tuple[int, ...]
+    band_names: tuple[str, ...]
+    nodata: float | None = None
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    def __iter__(self) -> Iterator[LabelledScene]:
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: int) -> LabelledScene:
+        """Read a scene whole.
+
+        Raises:
+            RasterError: A file cannot be read, or the mask has unknown values.
+        """
+        scene = self.scenes[index]
+        reading = Reading(self.bands, [np.nan] * len(self.bands), self.nodata)
+        with open_raster(scene.image) as image, open_raster(scene.mask) as mask:
+            chip, labels = read_chip(image, whole(image), reading), read_classes(mask, labels=scene.labels)
+        labels = np.where(chip.valid, labels, np.uint8(IGNORE))
+        return LabelledScene(scene.image.stem, scene.fold, chip.image, labels)
+
+
+def read_dataset(
+    root: Path | str, *, bands: Sequence[int | str] | None = None, nodata: float | None = None, folds: int = 5
+) -> Dataset:
+    """Find the labelled scenes of a dataset; none is read before it is asked for.
+
+    Args:
+        root: A folder with images/ and masks/, or with a manifest.csv or manifest.parquet.
+        bands: Bands to read, counted from 1, or their names as the images have them; all but alpha by default.
+        nodata: A further value that means "no data", for files that do not say so themselves.
+        folds: Number of folds.
+
+    Raises:
+        DatasetError: The folder holds no dataset, an image has no mask, or a band is missing.
+        RasterError: The first image cannot be opened.
+    """
+    scenes = read_catalogue(Path(root), folds)
+    with open_raster(scenes[0].image) as image:
+        alpha, names = alpha_bands(image), image.descriptions
+        usual = [band for band in image.indexes if band not in alpha]
+    indexes = usual if bands is None else band_indexes(scenes, bands)
+    return Dataset(scenes, tuple(indexes), tuple(names[band - 1] or "" for band in indexes), nodata)
