@@ -22,7 +22,7 @@ def convolutions(*, settings: ConvolutionSettings, output: Path | None = None) -
         settings: At which shape.
         output: JSON file for the figures; null for the text alone.
     """
-    from seg.benchmark.convolution_report import benchmark_convolutions
+    from seg.benchmark.convolutions.report import benchmark_convolutions
 
     benchmark_convolutions(settings, output)
 
@@ -34,7 +34,7 @@ def models(*, settings: ModelSettings, output: Path | None = None) -> None:
         settings: On which image.
         output: JSON file for the figures; null for the text alone.
     """
-    from seg.benchmark.model_report import benchmark_models
+    from seg.benchmark.models.report import benchmark_models
 
     benchmark_models(settings, output)
 
@@ -46,7 +46,7 @@ def loading(*, settings: LoadingSettings, output: Path | None = None) -> None:
         settings: How much is loaded.
         output: JSON file for the figures; null for the text alone.
     """
-    from seg.benchmark.loading_report import benchmark_loading
+    from seg.benchmark.loading import benchmark_loading
 
     benchmark_loading(settings, output)
 
@@ -58,7 +58,7 @@ def training(*, settings: TrainingSettings, output: Path | None = None) -> None:
         settings: How much is trained.
         output: JSON file for the figures; null for the text alone.
     """
-    from seg.benchmark.training_report import benchmark_training
+    from seg.benchmark.training import benchmark_training
 
     benchmark_training(settings, output)
 
@@ -70,7 +70,7 @@ def inference(*, settings: InferenceSettings, output: Path | None = None) -> Non
         settings: What is mapped.
         output: JSON file for the figures; null for the text alone.
     """
-    from seg.benchmark.inference_report import benchmark_inference
+    from seg.benchmark.inference.report import benchmark_inference
 
     benchmark_inference(settings, output)
 
@@ -82,7 +82,7 @@ def polygons(*, settings: PolygonBenchmarkSettings, output: Path | None = None) 
         settings: Which maps.
         output: JSON file for the figures; null for the text alone.
     """
-    from seg.benchmark.polygon_report import benchmark_polygons
+    from seg.benchmark.polygons.compare import benchmark_polygons
 
     benchmark_polygons(settings, output)
 

@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -216,7 +216,8 @@ def unmirrored_tests(paths: Iterable[Path], root: Path = ROOT) -> Iterator[str]:
             yield f"{path.as_posix()}:1: tests a folder seg/{folder.as_posix()} that does not exist"
 
 
-def project_sources() -> list[Source]:
+@cache
+def project_sources() -> tuple[Source, ...]:
     """Every Python file of the project."""
     paths = [
         path
@@ -224,7 +225,7 @@ def project_sources() -> list[Source]:
         for path in sorted((ROOT / folder).rglob("*.py"))
         if path.is_file()
     ]
-    return [Source(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")) for path in paths]
+    return tuple(Source(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")) for path in paths)
 
 
 CHECKS: list[Check] = [

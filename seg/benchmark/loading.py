@@ -4,16 +4,16 @@ import itertools
 import multiprocessing
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import rasterio
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
+from seg.benchmark.reporting import check_output, number, progress_bar, write_json
 from seg.benchmark.scenes import BANDS, write_scene
 from seg.benchmark.settings import LoadingSettings
-from seg.benchmark.terminal import progress_bar
 from seg.benchmark.timing import (
     Action,
     Candidate,
@@ -26,6 +26,7 @@ from seg.data.loading.loader import Batching, WatchedLoader, build_loader
 from seg.data.sample import example_bytes
 from seg.data.samples.random_chips import ChipConfig, Extent, RandomChips
 from seg.raster.chips import Reading
+from seg.terminal.text import text_table
 
 SIZES = 256, 512
 """Sides of the chips."""
@@ -135,3 +136,36 @@ def _resident_mib() -> float:
         fields = dict(line.split(":", 1) for line in status.splitlines())
         total += int(fields["VmRSS"].split()[0]) - int(fields["RssShmem"].split()[0])
     return total / 1024
+
+
+def benchmark_loading(settings: LoadingSettings, output: Path | None) -> None:
+    """Measure the loader of chips and print what was found.
+
+    Args:
+        settings: How much is loaded.
+        output: JSON file for the figures; None for no file.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
+    check_output(output)
+    rows = measure_loading(settings)
+    print(text_of(settings, rows))
+    found = [asdict(row) | {"ratio": row.ratio} for row in rows]
+    write_json({"settings": asdict(settings), "rows": found}, output)
+
+
+def text_of(settings: LoadingSettings, rows: list[LoadingRow]) -> str:
+    """The whole report as the terminal gets it."""
+    title = (
+        f"chips of a scene of {settings.side}x{settings.side} pixels, 4 bands of uint16, deflate; "
+        f"{settings.workers} processes; floor: rasterio reads the same windows in plain loops"
+    )
+    growth = f"growth over {settings.memory_samples}"
+    columns = ["chip", "loader/s", "floor/s", "ratio", "memory MiB", growth]
+    return title + "\n\n" + text_table(columns, [_cells(row) for row in rows])
+
+
+def _cells(row: LoadingRow) -> list[str]:
+    figures = map(number, (row.loader, row.floor, row.ratio, row.memory_mib))
+    return [f"{row.size}x{row.size}", *figures, f"{100 * row.growth:.1f} %"]

@@ -6,17 +6,18 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
 import lightning as L
 import torch
 
+from seg.benchmark.reporting import check_output, number, progress_bar, use_threads, write_json
 from seg.benchmark.scenes import write_scene
 from seg.benchmark.settings import TrainingSettings
-from seg.benchmark.terminal import progress_bar, use_threads
 from seg.data.datamodule import CroplandDataModule
+from seg.terminal.text import text_table
 from seg.training.cli import run
 from seg.training.tasks.cropland import CroplandTask
 
@@ -90,9 +91,9 @@ def write_dataset(root: Path, scenes: int) -> None:
     """A dataset folder with so many scenes."""
     for name in ("images", "masks"):
         (root / name).mkdir(parents=True)
-    for number in range(scenes):
-        name = f"{number:03}.tif"
-        write_scene(root / "images" / name, root / "masks" / name, SIDES[number % len(SIDES)])
+    for index in range(scenes):
+        name = f"{index:03}.tif"
+        write_scene(root / "images" / name, root / "masks" / name, SIDES[index % len(SIDES)])
 
 
 def _lightning_epoch(root: Path) -> float:
@@ -129,3 +130,34 @@ def _loop_epoch(root: Path) -> float:
         optimizer.step()
         scheduler.step()
     return time.perf_counter() - start
+
+
+def benchmark_training(settings: TrainingSettings, output: Path | None) -> None:
+    """Measure an epoch in both ways and print what was found.
+
+    Args:
+        settings: How much is trained.
+        output: JSON file for the figures; None for no file.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
+    check_output(output)
+    times = measure_training(settings)
+    print(text_of(settings, times))
+    write_json({"settings": asdict(settings), **asdict(times), "ratio": times.ratio}, output)
+
+
+def text_of(settings: TrainingSettings, times: TrainingTimes) -> str:
+    """The whole report as the terminal gets it."""
+    title = (
+        f"an epoch of the default configuration, {settings.scenes} scenes of {min(SIDES)} to {max(SIDES)} pixels, "
+        "one a batch, a fifth held out; median and range of seconds without validation"
+    )
+    rows = [_cells(name, seconds) for name, seconds in (("train.py fit", times.lightning), ("loop", times.loop))]
+    table = text_table(["", "median s", "least", "most"], rows)
+    return f"{title}\n\n{table}\n\nratio of medians: {number(times.ratio)}"
+
+
+def _cells(name: str, seconds: tuple[float, ...]) -> list[str]:
+    return [name, *map(number, (median(seconds), min(seconds), max(seconds)))]

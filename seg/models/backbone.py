@@ -1,9 +1,68 @@
 """A classification network as backbone, its late strides turned into dilation."""
 
+import difflib
+
+import segmentation_models_pytorch as smp
+import timm
 from torch import Tensor, nn
 
 from seg.errors import ConfigError
-from seg.models.encoders import make_encoder
+from seg.models.dilated import VARIANTS
+
+TIMM = "tu-"
+BUILD_ERRORS = (ValueError, NotImplementedError, RuntimeError, TypeError, AssertionError, KeyError)
+"""What smp and timm raise for a network that cannot be built as asked."""
+
+
+def make_encoder(encoder: str, bands: int, output_stride: int) -> tuple[nn.Module, tuple[int, ...]]:
+    """An encoder with five levels of features and random weights, and the channels of each level.
+
+    Args:
+        encoder: Name of an smp encoder; any timm network as "tu-<name>".
+        bands: Channels of the input image.
+        output_stride: 8, 16 or 32: how much smaller the deepest features are than the image.
+
+    Raises:
+        ConfigError: The encoder is unknown, or cannot be built so.
+    """
+    check_encoder(encoder)
+    try:
+        network = smp.encoders.get_encoder(
+            encoder, in_channels=bands, depth=5, weights=None, output_stride=output_stride
+        )
+    except BUILD_ERRORS as error:
+        raise ConfigError(
+            f"model.model.encoder is '{encoder}', which cannot be built at output stride {output_stride} "
+            f"({str(error) or 'unsupported'}); dilated_small, resnet18 and resnet50 can"
+        ) from error
+    return network, tuple(network.out_channels[1:])
+
+
+def check_encoder(encoder: str, own: bool = False) -> None:
+    """Refuse a name that neither smp nor, as "tu-<name>", timm knows.
+
+    What timm would fetch by an address, such as "tu-hf-hub:...", is no name: a network is built without asking a hub.
+
+    Args:
+        encoder: The name.
+        own: Whether this project's own encoders would do.
+
+    Raises:
+        ConfigError: The name is unknown; the nearest ones are named.
+    """
+    if encoder in VARIANTS and not own:
+        raise ConfigError(
+            f"model.model.encoder is '{encoder}', which only architecture dilated has; resnet18 and resnet50 would do"
+        )
+    names = [*(VARIANTS if own else ()), *smp.encoders.encoders]
+    if encoder in names or (encoder.startswith(TIMM) and timm.is_model(encoder.removeprefix(TIMM))):
+        return
+    if encoder.startswith(TIMM):
+        names = [TIMM + name for name in timm.list_models()]
+    near = difflib.get_close_matches(encoder, names, n=3)
+    hint = f"near it are {', '.join(near)}" if near else "see the encoders of segmentation-models-pytorch"
+    raise ConfigError(f"model.model.encoder is '{encoder}', which is unknown; {hint}")
+
 
 OUTPUT_STRIDES = (8, 16, 32)
 

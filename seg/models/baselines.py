@@ -4,8 +4,8 @@ import segmentation_models_pytorch as smp
 from torch import nn
 
 from seg.errors import ConfigError
+from seg.models.backbone import BUILD_ERRORS, check_encoder
 from seg.models.config import ModelConfig
-from seg.models.encoders import BUILD_ERRORS, check_encoder
 
 STRIDE = 32
 DEEPLAB_STRIDES = (8, 16)

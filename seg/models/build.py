@@ -6,17 +6,14 @@ import torch
 from torch import nn
 
 from seg.errors import ConfigError
-from seg.models.backbone import DilatedBackbone
+from seg.models.backbone import TIMM, DilatedBackbone, check_encoder
 from seg.models.baselines import SHIFT_EQUIVARIANT, build_baseline
 from seg.models.config import ModelConfig
 from seg.models.decoder import TransposedDecoder
 from seg.models.dilated import VARIANTS, DilatedResNet
-from seg.models.encoders import TIMM, check_encoder
-from seg.models.network import DilatedNetwork
-from seg.models.normalization import BandNormalization
 from seg.models.pretrained import load_encoder_weights
 from seg.models.pyramid import AtrousPyramid
-from seg.models.segmenter import Segmenter
+from seg.models.segmenter import BandNormalization, DilatedNetwork, Segmenter
 
 
 def build_model(config: ModelConfig, bands: int) -> Segmenter:

@@ -13,9 +13,9 @@ from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
 from seg.errors import ConfigError
+from seg.models.backbone import TIMM
 from seg.models.config import ModelConfig
 from seg.models.dilated import VARIANTS
-from seg.models.encoders import TIMM
 
 SUFFIXES = {".safetensors", ".pth", ".pt", ".ckpt", ".bin"}
 RGB = 3

@@ -1,11 +1,42 @@
 """What every network of the family has in common: normalisation, and images of any size."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seg.models.normalization import BandNormalization
+from seg.models.decoder import TransposedDecoder
+from seg.models.pyramid import AtrousPyramid
+
+
+class BandNormalization(nn.Module):
+    """Subtract each band's mean and divide by its standard deviation, both kept as buffers in the checkpoint.
+
+    Args:
+        bands: Number of bands.
+    """
+
+    mean: Tensor
+    std: Tensor
+    filled: Tensor
+
+    def __init__(self, bands: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(bands))
+        self.register_buffer("std", torch.ones(bands))
+        self.register_buffer("filled", torch.tensor(False))
+
+    def fill(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Take over the training split's statistics, one value a band, in the images' stored units."""
+        self.mean.copy_(torch.tensor(mean))
+        self.std.copy_(torch.tensor(std))
+        self.filled.fill_(True)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) in stored units to the same shape with mean 0 and standard deviation 1."""
+        return (image - self.mean[:, None, None]) / self.std[:, None, None]
 
 
 class Heads(NamedTuple):
@@ -77,3 +108,40 @@ def _pad_to_stride(image: Tensor, stride: int) -> Tensor:
     bottom = max((height + stride - 1) // stride, 2) * stride - height
     right = max((width + stride - 1) // stride, 2) * stride - width
     return F.pad(image, (0, right, 0, bottom))
+
+
+class Backbone(Protocol):
+    """What the network wants of a backbone.
+
+    Attributes:
+        output_stride: How much smaller its deepest features are than the image.
+    """
+
+    output_stride: int
+
+    def __call__(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The deepest features, and those of each finer level from coarse to fine."""
+
+
+class DilatedNetwork(nn.Module):
+    """Logits at full resolution.
+
+    Args:
+        backbone: Features from shallow to deep.
+        pyramid: Context on the deepest features.
+        decoder: Back to full resolution; its last skip is the image itself.
+        head: Features to logits.
+    """
+
+    def __init__(self, backbone: Backbone, pyramid: AtrousPyramid, decoder: TransposedDecoder, head: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.pyramid = pyramid
+        self.decoder = decoder
+        self.head = head
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, H, W), a multiple of the backbone's output stride a side, to (B, heads, H, W) logits."""
+        deepest, finer = self.backbone(image)
+        logits: Tensor = self.head(self.decoder(self.pyramid(deepest), [*finer, image]))
+        return logits

@@ -4,7 +4,8 @@ from dataclasses import replace
 import pytest
 
 from script_loading import load_script
-from seg.benchmark import convolutions, family, roofline
+from seg.benchmark import family
+from seg.benchmark.convolutions import compare, roofline
 from seg.models.config import ModelConfig
 
 Main = Callable[[Sequence[str]], int]
@@ -25,7 +26,7 @@ def quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(roofline.MATMUL_SIDE, "cpu", 16)
         patch.setitem(roofline.COPY_BYTES, "cpu", 4096)
-        patch.setattr(convolutions, "SHORTEST_TIMING", 0.0)
+        patch.setattr(compare, "SHORTEST_TIMING", 0.0)
         patch.setitem(family.FAMILY, "small", small)
         patch.setitem(family.FAMILY, "global", replace(small, context="global"))
         yield

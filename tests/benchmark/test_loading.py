@@ -1,7 +1,6 @@
 import pytest
 
-from seg.benchmark.loading import LoadingRow, measure_loading
-from seg.benchmark.loading_report import text_of
+from seg.benchmark.loading import LoadingRow, measure_loading, text_of
 from seg.benchmark.settings import LoadingSettings
 from seg.errors import ConfigError
 

@@ -1,8 +1,7 @@
 import pytest
 
 from seg.benchmark.settings import TrainingSettings
-from seg.benchmark.training import TrainingTimes, measure_training
-from seg.benchmark.training_report import text_of
+from seg.benchmark.training import TrainingTimes, measure_training, text_of
 from seg.errors import ConfigError
 
 

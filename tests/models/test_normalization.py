@@ -1,6 +1,6 @@
 import torch
 
-from seg.models.normalization import BandNormalization
+from seg.models.segmenter import BandNormalization
 
 
 def test_filled_statistics_bring_each_band_to_mean_0_and_deviation_1() -> None:

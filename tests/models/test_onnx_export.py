@@ -7,9 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seg.errors import ConfigError
-from seg.models.normalization import BandNormalization
 from seg.models.onnx_export import export_onnx
-from seg.models.segmenter import Segmenter
+from seg.models.segmenter import BandNormalization, Segmenter
 
 BANDS = 2
 

@@ -10,7 +10,6 @@ from torch import nn
 
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
-from seg.models.normalization import BandNormalization
 from seg.models.receptive_field import (
     Layer,
     chain_reach,
@@ -18,7 +17,7 @@ from seg.models.receptive_field import (
     receptive_field_radius,
     unseen_context,
 )
-from seg.models.segmenter import Segmenter
+from seg.models.segmenter import BandNormalization, Segmenter
 
 CONV, POOL = Layer(3, padding=1), Layer(2, stride=2)
 OVERLAPPING, HALVE, FIVE = Layer(3, stride=2), Layer(3, stride=2, padding=1), Layer(5, padding=2)

@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from seg.errors import ConfigError
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
-from seg.models.normalization import BandNormalization
 from seg.models.recomputation import recompute_in_backward, recomputed_blocks
-from seg.models.segmenter import Segmenter
+from seg.models.segmenter import BandNormalization, Segmenter
 
 CONFIGS = {
     "own": ModelConfig(encoder="dilated_tiny", output_stride=4, decoder_channels=(32, 16), dropout=0.5),

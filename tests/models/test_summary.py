@@ -4,9 +4,8 @@ from torch import nn
 
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
-from seg.models.normalization import BandNormalization
 from seg.models.receptive_field import Layer, chain_reach, receptive_field_radius
-from seg.models.segmenter import Segmenter
+from seg.models.segmenter import BandNormalization, Segmenter
 from seg.models.summary import LayerSummary, summarize_layers, traced_reaches
 
 

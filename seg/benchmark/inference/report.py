@@ -4,10 +4,9 @@ from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
-from seg.benchmark.figures import number
-from seg.benchmark.inference import InferenceRow, measure_inference
+from seg.benchmark.inference.compare import InferenceRow, measure_inference
+from seg.benchmark.reporting import check_output, number, write_json
 from seg.benchmark.settings import InferenceSettings
-from seg.benchmark.terminal import check_output, write_json
 from seg.terminal.text import text_table
 
 

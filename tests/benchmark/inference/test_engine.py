@@ -3,14 +3,14 @@ from pathlib import Path
 import pytest
 import rasterio
 
-from seg.benchmark import engine
-from seg.benchmark.engine import (
+from seg.benchmark.inference import engine
+from seg.benchmark.inference.engine import (
     forward_speed,
     peak_memory_mib,
     plain_copy,
     run_engine,
 )
-from seg.benchmark.packages import write_pointwise
+from seg.benchmark.inference.packages import write_pointwise
 from seg.benchmark.scenes import write_scene
 from seg.inference.settings import ComputeSettings, PredictionSettings
 

@@ -44,3 +44,14 @@ def write_json(content: object, path: Path | None) -> None:
     """Write plain values as JSON, if there is a path."""
     if path is not None:
         path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def number(value: float | None) -> str:
+    """A number with about three digits that count; "-" for None."""
+    if value is None:
+        return "-"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    if abs(value) >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if abs(value) >= 1 or value == 0 else f"{value:.3f}"

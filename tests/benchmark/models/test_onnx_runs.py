@@ -1,7 +1,7 @@
 import pytest
 
-from seg.benchmark import onnx_runs
-from seg.benchmark.onnx_runs import OnnxRuns
+from seg.benchmark.models import compare as onnx_runs
+from seg.benchmark.models.compare import OnnxRuns
 
 
 class FakeSession:

@@ -9,19 +9,19 @@ from statistics import median
 import numpy as np
 import rasterio
 
-from seg.benchmark.engine import (
+from seg.benchmark.family import choose_models
+from seg.benchmark.inference.engine import (
     EngineRun,
     alone,
     forward_speed,
     plain_copy,
     run_engine,
 )
-from seg.benchmark.family import choose_models
-from seg.benchmark.packages import write_pointwise, write_random
-from seg.benchmark.peers import Peer, installed_peers
+from seg.benchmark.inference.packages import write_pointwise, write_random
+from seg.benchmark.inference.peers import Peer, installed_peers
+from seg.benchmark.reporting import progress_bar
 from seg.benchmark.scenes import write_scene
 from seg.benchmark.settings import InferenceSettings
-from seg.benchmark.terminal import progress_bar
 from seg.benchmark.timing import Action
 from seg.inference.settings import ComputeSettings, PredictionSettings
 

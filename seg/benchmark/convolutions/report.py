@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from seg.benchmark.convolutions import (
+from seg.benchmark.convolutions.compare import (
     DEPTHWISE,
     POINTWISE,
     SEPARABLE,
@@ -12,9 +12,8 @@ from seg.benchmark.convolutions import (
     ConvolutionRow,
     measure_convolutions,
 )
-from seg.benchmark.figures import number
+from seg.benchmark.reporting import check_output, number, write_json
 from seg.benchmark.settings import ConvolutionSettings
-from seg.benchmark.terminal import check_output, write_json
 from seg.terminal.text import text_table
 
 LEGEND = """MB moved: input, weights and output of each convolution in float32, once each. GMAC/s and x faster: in the

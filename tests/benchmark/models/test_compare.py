@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from seg.benchmark import models
-from seg.benchmark.models import ONNX
+from seg.benchmark.models import compare as models
+from seg.benchmark.models.compare import ONNX
 from seg.benchmark.timing import Candidate
 from seg.errors import ConfigError
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from seg.benchmark.convolution_report import answer
-from seg.benchmark.convolutions import (
+from seg.benchmark.convolutions.compare import (
     SEPARABLE,
     STANDARD,
     ConvolutionReport,
     kinds_of_convolutions,
     measure_convolutions,
 )
+from seg.benchmark.convolutions.report import answer
 from seg.benchmark.settings import ConvolutionSettings
 
 Main = Callable[[Sequence[str]], int]

@@ -7,18 +7,18 @@ import rasterio
 import torch
 from torch import nn
 
-from seg.benchmark import inference
-from seg.benchmark.engine import EngineRun
 from seg.benchmark.family import FAMILY
-from seg.benchmark.inference import InferenceRow, measure_inference
-from seg.benchmark.inference_report import text_of
-from seg.benchmark.packages import write_random
-from seg.benchmark.peers import (
+from seg.benchmark.inference import compare as inference
+from seg.benchmark.inference.compare import InferenceRow, measure_inference
+from seg.benchmark.inference.engine import EngineRun
+from seg.benchmark.inference.packages import write_random
+from seg.benchmark.inference.peers import (
     Peer,
     installed_peers,
     run_monai,
     run_terratorch,
 )
+from seg.benchmark.inference.report import text_of
 from seg.benchmark.scenes import write_scene
 from seg.benchmark.settings import InferenceSettings
 from seg.errors import ConfigError
@@ -51,7 +51,7 @@ def test_the_report_names_limits_and_peers() -> None:
 def test_a_small_scene_is_measured_with_both_models(monkeypatch: pytest.MonkeyPatch) -> None:
     # In this process: starting one for each figure takes most of a minute.
     monkeypatch.setattr(inference, "alone", lambda function, *arguments: function(*arguments))
-    monkeypatch.setattr("seg.benchmark.engine.FORWARD_SECONDS", 0.0)
+    monkeypatch.setattr("seg.benchmark.inference.engine.FORWARD_SECONDS", 0.0)
     monkeypatch.setattr(inference, "SEAM_SIDE", 256)
     settings = InferenceSettings(side=256, repeats=1, model="dilated_tiny_4", block_size=128, threads=1)
     rows = measure_inference(settings)
@@ -64,13 +64,13 @@ def test_a_small_scene_is_measured_with_both_models(monkeypatch: pytest.MonkeyPa
 def test_an_unknown_model_or_no_peer_is_refused_before_anything_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="possible are"):
         measure_inference(InferenceSettings(model="giant"))
-    monkeypatch.setattr("seg.benchmark.peers.find_spec", lambda name: None)
+    monkeypatch.setattr("seg.benchmark.inference.peers.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="neither is installed"):
         measure_inference(InferenceSettings(peers=True))
 
 
 def test_the_installed_peers_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seg.benchmark.peers.find_spec", lambda name: name if name == "monai" else None)
+    monkeypatch.setattr("seg.benchmark.inference.peers.find_spec", lambda name: name if name == "monai" else None)
     assert [peer.name for peer in installed_peers()] == ["monai"]
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 
 from seg.benchmark.family import FAMILY
-from seg.benchmark.packages import (
+from seg.benchmark.inference.packages import (
     MEAN,
     STD,
     write_pointwise,

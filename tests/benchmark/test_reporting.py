@@ -1,6 +1,6 @@
 import pytest
 
-from seg.benchmark.figures import number
+from seg.benchmark.reporting import number
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,13 @@
 """The models of the family side by side: what each costs, how fast it is, how far it sees."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
+import onnxruntime
 import torch
 
 from seg.benchmark.cost import NetworkCost, measure_cost
@@ -15,14 +19,15 @@ from seg.benchmark.modes import (
     modes_on,
     synchronizer,
 )
-from seg.benchmark.onnx_runs import onnx_candidate
+from seg.benchmark.reporting import progress_bar, use_threads
 from seg.benchmark.settings import ModelSettings
-from seg.benchmark.terminal import progress_bar, use_threads
 from seg.benchmark.timing import Candidate, Stopwatch, interleaved_medians
 from seg.errors import ConfigError
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
+from seg.models.onnx_export import INPUT, OUTPUT, export_onnx
 from seg.models.receptive_field import receptive_field_radius
+from seg.models.segmenter import Segmenter
 
 ONNX = "ONNX on CPU"
 
@@ -120,3 +125,54 @@ def prepare(config: ModelConfig, settings: ModelSettings, device: torch.device) 
         candidates[ONNX] = onnx_candidate(model, shape, torch.get_num_threads())
     candidates |= forward_passes(model, shape, device, modes_on(device))
     return Prepared(cost, radius, candidates)
+
+
+def onnx_candidate(model: Segmenter, shape: Sequence[int], threads: int) -> Candidate:
+    """Passes of a network through ONNX Runtime.
+
+    Args:
+        model: On the CPU.
+        shape: (1, C, H, W) of the image.
+        threads: Threads that compute.
+
+    Raises:
+        ConfigError: The network cannot be written as ONNX.
+    """
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        export_onnx(model, shape[1], path)
+        runs = OnnxRuns(path.read_bytes(), shape, threads)
+    return Candidate(runs.run, before=runs.open, after=runs.close)
+
+
+class OnnxRuns:
+    """A session that exists only around a timing: it keeps the memory of its largest run, a gigabyte for a megapixel.
+
+    Args:
+        content: The ONNX file.
+        shape: (1, C, H, W) of the image.
+        threads: Threads that compute.
+    """
+
+    def __init__(self, content: bytes, shape: Sequence[int], threads: int) -> None:
+        self.content = content
+        self.image = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+        self.options = onnxruntime.SessionOptions()
+        self.options.intra_op_num_threads = threads
+        # Threads that wait busily after a run would slow down whatever is timed next.
+        self.options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self.session: onnxruntime.InferenceSession | None = None
+
+    def open(self) -> None:
+        """Start a session and let it have its first run."""
+        self.session = onnxruntime.InferenceSession(self.content, self.options, providers=["CPUExecutionProvider"])
+        self.run()
+
+    def run(self) -> None:
+        """One pass, in an open session."""
+        if self.session is not None:
+            self.session.run([OUTPUT], {INPUT: self.image})
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self.session = None

@@ -1,8 +1,7 @@
 import pytest
 import torch
 
-from seg.benchmark.cost import Cost
-from seg.benchmark.roofline import (
+from seg.benchmark.convolutions.roofline import (
     COPY,
     COPY_BYTES,
     MATMUL,
@@ -11,6 +10,7 @@ from seg.benchmark.roofline import (
     ceiling_candidates,
     ceilings_from,
 )
+from seg.benchmark.cost import Cost
 
 MACHINE = Ceilings(matmul_macs_per_second=60.0, convolution_macs_per_second=100.0, bytes_per_second=10.0)
 

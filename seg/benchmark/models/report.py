@@ -3,10 +3,9 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from seg.benchmark.figures import number
-from seg.benchmark.models import ModelReport, ModelRow, measure_models
+from seg.benchmark.models.compare import ModelReport, ModelRow, measure_models
+from seg.benchmark.reporting import check_output, number, write_json
 from seg.benchmark.settings import ModelSettings
-from seg.benchmark.terminal import check_output, write_json
 from seg.terminal.text import text_table
 
 LEGEND = """GMAC/Mpx: multiplications with additions for a million pixels. MB/Mpx: input, weights and output of each

@@ -6,6 +6,15 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from seg.benchmark.convolutions.roofline import (
+    COPY,
+    MATMUL,
+    Ceilings,
+    Roof,
+    ceiling_candidates,
+    ceilings_from,
+    matmul_like_convolutions,
+)
 from seg.benchmark.cost import NetworkCost, measure_cost
 from seg.benchmark.machine import Machine, describe_machine
 from seg.benchmark.modes import (
@@ -16,17 +25,8 @@ from seg.benchmark.modes import (
     modes_on,
     synchronizer,
 )
-from seg.benchmark.roofline import (
-    COPY,
-    MATMUL,
-    Ceilings,
-    Roof,
-    ceiling_candidates,
-    ceilings_from,
-    matmul_like_convolutions,
-)
+from seg.benchmark.reporting import progress_bar, use_threads
 from seg.benchmark.settings import MOST_GROUPS, ConvolutionSettings
-from seg.benchmark.terminal import progress_bar, use_threads
 from seg.benchmark.timing import Candidate, Stopwatch, interleaved_medians
 from seg.models.layers import LayerStyle
 

@@ -1,0 +1,1 @@
+"""Kinds of convolutions at equal shapes: cost, time and the machine's limits."""

@@ -1,0 +1,1 @@
+"""The raster engine against the machine's limits and other libraries."""

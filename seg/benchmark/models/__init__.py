@@ -1,0 +1,1 @@
+"""Networks of the family side by side: cost, speed and field of view."""
