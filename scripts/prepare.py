@@ -18,12 +18,11 @@ def demo(output: Path) -> None:
         output: Folder for the dataset; its parent must exist. An older copy of the dataset is replaced.
     """
     from seg.data.sources.indian_pines import write_indian_pines
+    from seg.data.splitting.folds import fold_table
 
     folds = write_indian_pines(output)
-    print(f"{output}: {sum(fold.blocks for fold in folds)} blocks in {len(folds)} folds; see {output / 'README.md'}")
-    print("fold  blocks  labelled pixels  cropland share")
-    for number, fold in enumerate(folds):
-        print(f"{number:4d}  {fold.blocks:6d}  {fold.labelled:15d}  {fold.cropland_share:14.3f}")
+    print(f"{output}: {sum(fold.parts for fold in folds)} blocks in {len(folds)} folds; see {output / 'README.md'}")
+    print(fold_table("blocks", folds))
 
 
 def import_public_dataset(*, source: SourceName, input: Path, output: Path, settings: ImportSettings) -> None:
@@ -36,13 +35,12 @@ def import_public_dataset(*, source: SourceName, input: Path, output: Path, sett
         settings: How it is imported.
     """
     from seg.data.sources.public import import_public
+    from seg.data.splitting.folds import fold_table
 
     imported = import_public(source, input, output, settings)
-    scenes = sum(fold.scenes for fold in imported.folds.values())
+    scenes = sum(fold.parts for fold in imported.folds)
     print(f"{output}: {scenes} scenes in {len(imported.folds)} folds; see {output / 'README.md'}")
-    print("fold  scenes  labelled pixels  cropland share")
-    for number, fold in imported.folds.items():
-        print(f"{number:4d}  {fold.scenes:6d}  {fold.labelled:15d}  {fold.cropland_share:14.3f}")
+    print(fold_table("scenes", imported.folds))
     if imported.official:
         print("train with --data.folds=2 --data.fold=0 to hold the official validation part out")
     for note in imported.notes:
@@ -144,12 +142,15 @@ def split(
         labels: What the values of the masks mean.
         replace: Replace a manifest that is there, and the blocks that it lists; its other columns are kept.
     """
+    from seg.data.splitting.folds import fold_table
     from seg.data.splitting.rule import SplitRule
     from seg.data.splitting.run import split_dataset
-    from seg.data.splitting.shares import print_folds
 
     rule = SplitRule(by, folds, seed, stratify, block_size_m, guard_m, labels)
-    print_folds(output or input, by, split_dataset(input, output or input, rule, replace))
+    held = split_dataset(input, output or input, rule, replace)
+    parts = "scenes" if by == "scene" else "blocks"
+    print(f"{(output or input) / 'manifest.csv'}: {sum(fold.parts for fold in held)} {parts} in {folds} folds")
+    print(fold_table(parts, held))
 
 
 def stats(

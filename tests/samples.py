@@ -6,11 +6,18 @@ from dataclasses import astuple
 import numpy as np
 from torch.utils.data import Dataset
 
+from seg.data.dataset.catalogue import Scene
 from seg.data.sample import Example, Sample, SampleKey
 from seg.labels import CROPLAND, IGNORE, OTHER
+from seg.raster.grid import Grid, read_grid
 
 GARBAGE = np.float32(3e38)
 """What an invalid pixel may hold: finite, and visible wherever it leaks."""
+
+
+def grids_of(*scenes: Scene) -> dict[Scene, Grid]:
+    """The grid of each scene, as the datasets of chips take them."""
+    return {scene: read_grid(scene.image) for scene in scenes}
 
 
 def sample_of(bands: int, height: int, width: int, seed: int = 0) -> Sample:

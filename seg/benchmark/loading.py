@@ -24,8 +24,9 @@ from seg.data.dataset.catalogue import Scene
 from seg.data.loading.batching import EpochSampler
 from seg.data.loading.loader import Batching, WatchedLoader, build_loader
 from seg.data.sample import example_bytes
-from seg.data.samples.random_chips import ChipConfig, Extent, RandomChips
+from seg.data.samples.random_chips import ChipConfig, RandomChips
 from seg.raster.chips import Reading
+from seg.raster.grid import read_grid
 from seg.terminal.text import text_table
 
 SIZES = 256, 512
@@ -67,7 +68,7 @@ def measure_loading(settings: LoadingSettings) -> list[LoadingRow]:
 def _measure(scene: Scene, size: int, settings: LoadingSettings, report: Action) -> LoadingRow:
     config = ChipConfig(size=size, per_epoch=settings.samples)
     reading = Reading(tuple(range(1, BANDS + 1)), [0.0] * BANDS)
-    chips = RandomChips([Extent(scene, settings.side, settings.side)], config, reading)
+    chips = RandomChips({scene: read_grid(scene.image)}, config, reading)
     order = EpochSampler(len(chips), None)
     # Other windows in each round, as GDAL would hold the blocks of those that were just read.
     rounds = [_parts(chips, order, epoch, settings.workers) for epoch in range(settings.repeats + 1)]

@@ -35,7 +35,7 @@ from seg.data.loading.loader import (
 from seg.data.loading.sharding import WHOLE, Shard, Unlabelled
 from seg.data.sample import Example, example_bytes
 from seg.data.samples.grid_chips import GridChips
-from seg.data.samples.random_chips import ChipConfig, Extent, RandomChips
+from seg.data.samples.random_chips import ChipConfig, RandomChips
 from seg.data.samples.scenes import SceneDataset
 from seg.errors import ConfigError, DatasetError
 from seg.raster.chips import Reading
@@ -141,7 +141,8 @@ class CroplandDataModule(L.LightningDataModule):
         """Median side of the training scenes in pixels, the root of height times width; the side of chips, if any."""
         if self.chips.size:
             return float(self.chips.size)
-        return float(np.median([np.sqrt(e.height * e.width) for e in self._extents(self.training_scenes)]))
+        grids = self._grids_of(self.training_scenes).values()
+        return float(np.median([np.sqrt(grid.height * grid.width) for grid in grids]))
 
     @cached_property
     def statistics(self) -> BandStatistics:
@@ -179,21 +180,21 @@ class CroplandDataModule(L.LightningDataModule):
     def train_dataloader(self) -> WatchedLoader:
         """Training samples in an order that depends on seed and epoch alone."""
         augment = Augmentation(self.augmentation, self.statistics.std, self.statistics.mean)
-        extents, batching = self._extents(self.training_scenes), bool(self.batch_pixels)
+        grids, batching = self._grids_of(self.training_scenes), bool(self.batch_pixels)
         if self.chips.size:
-            chips = RandomChips(extents, self.chips, self._reading, augment, self.seed, mixing=self.mixing)
+            chips = RandomChips(grids, self.chips, self._reading, augment, self.seed, mixing=self.mixing)
             return self._loader(chips, [(self.chips.size, self.chips.size)] * len(chips), self.seed)
         scenes = SceneDataset(self.training_scenes, self._reading, augment, self.seed, upright=batching)
-        return self._loader(scenes, [(extent.height, extent.width) for extent in extents], self.seed)
+        return self._loader(scenes, [(grid.height, grid.width) for grid in grids.values()], self.seed)
 
     def val_dataloader(self) -> WatchedLoader:
         """Held-out scenes, or all chips of them, in the order of their names."""
-        extents = self._extents(self.held_out_scenes)
+        grids = self._grids_of(self.held_out_scenes)
         if self.chips.size:
-            chips = GridChips(extents, self.chips.size, self._reading, self.chips.halo)
+            chips = GridChips(grids, self.chips.size, self._reading, self.chips.halo)
             return self._loader(chips, [(chip.read.height, chip.read.width) for chip in chips.chips])
         scenes = SceneDataset(self.held_out_scenes, self._reading)
-        return self._loader(scenes, [(extent.height, extent.width) for extent in extents])
+        return self._loader(scenes, [(grid.height, grid.width) for grid in grids.values()])
 
     def test_dataloader(self) -> WatchedLoader:
         """The same as for validation: a fold is held out once."""
@@ -229,9 +230,9 @@ class CroplandDataModule(L.LightningDataModule):
     def _reading(self) -> Reading:
         return Reading(self.bands, self.statistics.mean, self.nodata)
 
-    def _extents(self, scenes: list[Scene]) -> list[Extent]:
-        sizes = {grid.path: (grid.height, grid.width) for grid in self.grids}
-        return [Extent(scene, *sizes[scene.image]) for scene in scenes]
+    def _grids_of(self, scenes: list[Scene]) -> dict[Scene, Grid]:
+        grid_of = dict(zip(self.scenes, self.grids, strict=True))
+        return {scene: grid_of[scene] for scene in scenes}
 
     def _loader(self, dataset: Dataset[Example], sizes: list[Size], seed: int | None = None) -> WatchedLoader:
         """The samples in an order that a seed decides, for training, or in their own."""

@@ -19,8 +19,9 @@ def test_split_prints_what_each_fold_holds(
     assert main(["split", f"--input={root}", "--guard-m=0", "--stratify"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{root / 'manifest.csv'}: 5 scenes in 5 folds"
-    assert lines[1].split("  ") == ["fold", "scenes", "labelled pixels", "cropland share"]
-    assert [line.split()[:2] for line in lines[2:]] == [[str(fold), "1"] for fold in range(5)]
+    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[1:]]
+    assert table[0] == ["fold", "scenes", "labelled pixels", "cropland share"]
+    assert [row[:2] for row in table[2:]] == [[str(fold), "1"] for fold in range(5)]
 
 
 def test_blocks_go_to_the_output_folder(main: Main, make_dataset: MakeDataset, tmp_path: Path) -> None:
@@ -81,7 +82,7 @@ def test_masks_with_other_values_are_stratified(
     assert main(words) == 2
     assert "holds the values 5, wanted 0 (other), 1 (cropland)" in capsys.readouterr().err
     assert main([*words, *CODED]) == 0
-    shares = [float(line.split()[3]) for line in capsys.readouterr().out.splitlines()[2:]]
+    shares = [float(line.split("|")[4]) for line in capsys.readouterr().out.splitlines()[3:]]
     assert all(0.4 < share < 0.6 for share in shares)
 
 

@@ -1,20 +1,20 @@
-"""Check a dataset: everything that is wrong with it, in one reading."""
+"""Read a dataset once and collect every problem that training would meet."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from seg.data.checking.consistency import consistency_findings
 from seg.data.checking.duplicates import duplicate_findings, overlap_findings
-from seg.data.checking.findings import Finding, Severity
-from seg.data.checking.folds import fold_findings
+from seg.data.checking.findings import Finding, Severity, error, note, warning
 from seg.data.checking.listing import list_scenes
-from seg.data.checking.naming import named_bands
 from seg.data.checking.pixels import Reading
 from seg.data.checking.scenes import CheckedScene, check_one
+from seg.data.dataset.bands import band_indexes
 from seg.data.dataset.catalogue import Scene
-from seg.errors import RasterError
+from seg.data.dataset.checks import require_both_classes
+from seg.errors import DatasetError, RasterError
 from seg.raster.grid import alpha_bands, open_raster
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 from seg.terminal.progress import tracked
@@ -22,14 +22,14 @@ from seg.terminal.progress import tracked
 
 @dataclass(frozen=True)
 class Options:
-    """How a dataset would be trained on.
+    """Training settings that a check depends on.
 
     Attributes:
-        bands: Bands to read, 1-based indexes or names; none stands for all of the usual image but alpha.
-        nodata: A further stored value that means "no data", or None.
+        bands: Bands to read, 1-based indexes or names; empty for all bands of the usual image except alpha.
+        nodata: Another stored value that means "no data", or None.
         folds: Number of folds.
-        labels: What the values of the masks mean.
-        chips: Whether on chips, so that scenes may be of any size.
+        labels: Meaning of the mask values.
+        chips: True for training on chips, which allows scenes of any size.
     """
 
     bands: tuple[int | str, ...] = ()
@@ -41,14 +41,14 @@ class Options:
 
 @dataclass(frozen=True)
 class Report:
-    """What a check found.
+    """Scenes and findings of a checked dataset.
 
     Attributes:
         root: The dataset.
-        options: How it would be trained on.
+        options: Training settings that the check assumed.
         bands: The 1-based bands that were read.
-        scenes: Its scenes, in the order of their images.
-        findings: Everything found, errors first, then by file.
+        scenes: Scenes in the order of their image paths.
+        findings: All findings, errors first, then by file.
     """
 
     root: Path
@@ -58,39 +58,40 @@ class Report:
     findings: tuple[Finding, ...]
 
     def count(self, severity: Severity) -> int:
-        """How many findings are of a severity."""
+        """Number of findings of a severity."""
         return sum(finding.severity is severity for finding in self.findings)
 
 
 def check_dataset(root: Path, options: Options) -> Report:
-    """Everything that is wrong with a dataset; memory does not depend on the size of its scenes.
+    """Check a dataset; memory does not depend on the size of its scenes.
 
     Args:
         root: A folder with `images/` and `masks/`, or with a manifest.
-        options: How it would be trained on.
+        options: Training settings that the check assumes.
 
     Raises:
-        DatasetError: There is no such folder, or no image has the bands named.
-        ConfigError: There is no fold.
+        DatasetError: There is no such folder, or no image has the named bands.
+        ConfigError: The number of folds is below 1.
     """
     listing = list_scenes(root, options.folds, options.labels)
-    bands, misnamed = named_bands(listing.scenes, options.bands or _usual_bands(listing.scenes))
+    bands, misnamed = _named_bands(listing.scenes, options.bands or _usual_bands(listing.scenes))
     reading = Reading(bands, options.nodata, bool(options.bands), options.labels, options.chips)
     scenes = [check_one(scene, reading) for scene in tracked(listing.scenes, "checking scenes")]
     findings = [*listing.findings, *misnamed, *(finding for scene in scenes for finding in scene.findings)]
     findings += consistency_findings(scenes, named_bands=reading.named)
     findings += [*duplicate_findings(scenes), *overlap_findings(scenes)]
-    if listing.complete:  # What is missing may hold the fold or the class that seems to.
-        findings += fold_findings(root, scenes, options.folds)
+    if listing.complete:  # Otherwise the unlisted scenes may fill the fold or class that seems to be missing.
+        findings += _fold_findings(root, scenes, options.folds)
     rank = {severity: place for place, severity in enumerate(Severity)}
     ordered = sorted(findings, key=lambda finding: (rank[finding.severity], finding.file, finding.kind))
     return Report(root, options, reading.bands, tuple(scenes), tuple(ordered))
 
 
 def _usual_bands(scenes: Sequence[Scene]) -> tuple[int, ...]:
-    """The bands but alpha of the first image with as many bands as most have, so that one odd image stays the odd one.
+    """All bands except alpha of the first image that has the most common number of bands.
 
-    Training takes those of the first image; what differs from it is an error there and here.
+    Training uses the first image of all, and refuses images that differ from it. Here the majority decides, so that
+    one odd image is reported instead of all others.
     """
     bands_of: list[tuple[int, tuple[int, ...]]] = []
     for scene in scenes:
@@ -99,6 +100,71 @@ def _usual_bands(scenes: Sequence[Scene]) -> tuple[int, ...]:
                 alpha = alpha_bands(image)
                 bands_of.append((image.count, tuple(band for band in image.indexes if band not in alpha)))
         except RasterError:
-            continue  # It gets its finding when it is checked.
+            continue  # check_one reports it.
     usual = Counter(count for count, _ in bands_of).most_common(1)
     return next((bands for count, bands in bands_of if count == usual[0][0]), (1,))
+
+
+def _named_bands(scenes: Sequence[Scene], bands: Sequence[int | str]) -> tuple[tuple[int, ...], list[Finding]]:
+    """1-based indexes of the bands in most images, and a finding for each image that differs.
+
+    Raises:
+        DatasetError: No image has all the names.
+    """
+    found: dict[Scene, tuple[int, ...]] = {}
+    findings: list[Finding] = []
+    refused = None
+    for scene in scenes:
+        try:
+            found[scene] = tuple(band_indexes([scene], bands))
+        except DatasetError as problem:
+            refused = refused or problem
+            findings.append(error("band-names", scene.image, str(problem)))
+        except RasterError:
+            continue  # check_one reports it.
+    if not found:
+        if refused:
+            raise refused
+        return tuple(band for band in bands if isinstance(band, int)) or (1,), []
+    [(usual, _)] = Counter(found.values()).most_common(1)
+    for scene, indexes in found.items():
+        if indexes != usual:
+            wanted, here, there = (", ".join(map(str, names)) for names in (bands, indexes, usual))
+            message = f"bands {wanted} are bands {here}, but {there} in most images; write the bands in that order"
+            findings.append(error("band-names", scene.image, message))
+    return usual, findings
+
+
+def _fold_findings(root: Path, scenes: Sequence[CheckedScene], folds: int) -> Iterator[Finding]:
+    """Folds that cannot be held out, or that leave one class to train on."""
+    if not scenes:
+        return
+    known = [scene.labels for scene in scenes if scene.labels is not None]
+    if len(known) == len(scenes) and not any(labels.other or labels.cropland for labels in known):
+        yield error("no-labels", root, "no scene has a label where its image has data; add labelled scenes")
+        return
+    if len(scenes) == 1:
+        yield note("one-scene", root, "has one scene, so holding it out leaves none to train on; split it into blocks")
+        return
+    used = sorted({scene.scene.fold for scene in scenes})
+    if len(used) == 1:
+        message = f"all {len(scenes)} scenes are in fold {used[0]}, so holding it out leaves none to train on"
+        yield error("one-fold", root, f"{message}; spread the scenes over the folds")
+        return
+    unused = [fold for fold in range(folds) if fold not in used]
+    if unused:
+        message = f"no scene is in fold {', '.join(map(str, unused))} of {folds}, which cannot be held out"
+        yield warning("empty-fold", root, f"{message}; use fewer folds, or add scenes")
+    for fold in used:
+        yield from _training_findings(root, scenes, fold)
+
+
+def _training_findings(root: Path, scenes: Sequence[CheckedScene], fold: int) -> Iterator[Finding]:
+    training = [scene.labels for scene in scenes if scene.scene.fold != fold]
+    known = [labels for labels in training if labels is not None]
+    if len(known) < len(training):
+        return  # A mask that cannot be read has a finding already, and may hold the missing class.
+    try:
+        require_both_classes(root, known)
+    except DatasetError as problem:
+        yield error("one-class", root, f"{problem} (when fold {fold} is held out)")

@@ -1,6 +1,6 @@
 """Chips for validation: a grid that holds every pixel once, so that scenes of any size are scored exactly."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +17,11 @@ from seg.data.sample import (
     example_of,
 )
 from seg.data.samples.open_rasters import OpenRasters
-from seg.data.samples.random_chips import Extent, chip_name
+from seg.data.samples.random_chips import chip_name
 from seg.labels import IGNORE
 from seg.raster.chips import Reading, read_chip
 from seg.raster.classes import read_classes
+from seg.raster.grid import Grid
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,14 @@ class GridChips(Dataset[Example]):
     """Every pixel of the scenes once: chips in a grid; pixels around a chip's core give context and are ignored.
 
     Args:
-        extents: The scenes.
+        grids: The grid of each scene.
         size: Side of a chip; a smaller scene is one chip of its own size.
         reading: How pixels are read.
         halo: Pixels around a core, where there is scene.
     """
 
-    def __init__(self, extents: Sequence[Extent], size: int, reading: Reading, halo: int = 0) -> None:
-        self.chips = [chip for extent in extents for chip in grid_chips(extent, size, halo)]
+    def __init__(self, grids: Mapping[Scene, Grid], size: int, reading: Reading, halo: int = 0) -> None:
+        self.chips = [chip for scene, grid in grids.items() for chip in grid_chips(scene, grid, size, halo)]
         self.reading = reading
         self._rasters = OpenRasters()
 
@@ -74,21 +75,22 @@ class GridChips(Dataset[Example]):
             return example_of(Sample(pixels.image, counted, pixels.valid), reading, scene.image.name)
 
 
-def grid_chips(extent: Extent, size: int, halo: int = 0) -> Iterator[GridChip]:
+def grid_chips(scene: Scene, grid: Grid, size: int, halo: int = 0) -> Iterator[GridChip]:
     """The chips of a scene, row by row; their cores cover it without overlap.
 
     All are of one size where the scene is not smaller: those at its ends begin earlier, and count less.
 
     Args:
-        extent: The scene.
+        scene: The scene.
+        grid: Its image's.
         size: Side of a chip.
         halo: Pixels around a core, where there is scene; less than half of `size`.
     """
-    for rows, read_rows in _spans(extent.height, size, halo):
-        for columns, read_columns in _spans(extent.width, size, halo):
+    for rows, read_rows in _spans(grid.height, size, halo):
+        for columns, read_columns in _spans(grid.width, size, halo):
             core = Window(columns.start, rows.start, len(columns), len(rows))
             read = Window(read_columns.start, read_rows.start, len(read_columns), len(read_rows))
-            yield GridChip(extent.scene, core, read)
+            yield GridChip(scene, core, read)
 
 
 def _spans(length: int, size: int, halo: int) -> Iterator[tuple[range, range]]:

@@ -1,6 +1,6 @@
 """Chips for training: windows at random places of scenes that may be huge."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +25,7 @@ from seg.errors import ConfigError
 from seg.labels import CROPLAND, IGNORE
 from seg.raster.chips import ByteMask, Reading, read_chip
 from seg.raster.classes import read_classes
+from seg.raster.grid import Grid
 
 _PLACES, _MIXING = 1, 2
 """Keep the draws of a chip's place and of what is mixed into it apart from that of its augmentation."""
@@ -67,26 +68,11 @@ class ChipConfig:
             raise ConfigError(f"data.chips.halo is {self.halo}; wanted less than half of data.chips.size, {self.size}")
 
 
-@dataclass(frozen=True)
-class Extent:
-    """A scene that chips are cut from.
-
-    Attributes:
-        scene: Its files.
-        height: Its rows.
-        width: Its columns.
-    """
-
-    scene: Scene
-    height: int
-    width: int
-
-
 class RandomChips(Dataset[Example]):
     """Chips of one size at random places, read from open files; a smaller scene is padded, and the padding ignored.
 
     Args:
-        extents: The scenes.
+        grids: The grid of each scene.
         config: Where chips lie.
         reading: How pixels are read.
         augment: Changes a sample at random; None leaves it.
@@ -100,7 +86,7 @@ class RandomChips(Dataset[Example]):
 
     def __init__(
         self,
-        extents: Sequence[Extent],
+        grids: Mapping[Scene, Grid],
         config: ChipConfig,
         reading: Reading,
         augment: Augment | None = None,
@@ -110,9 +96,9 @@ class RandomChips(Dataset[Example]):
     ) -> None:
         if config.size is None:
             raise ConfigError("data.chips.size is null; wanted the side of a chip in pixels")
-        self.extents, self.config, self.size = extents, config, config.size
+        self.grids, self.config, self.size = list(grids.items()), config, config.size
         self.reading, self.augment, self.seed, self.mixing = reading, augment, seed, mixing
-        self.shares = _shares(extents, config)
+        self.shares = _shares(grids, config)
         self._rasters = OpenRasters()
 
     def __len__(self) -> int:
@@ -145,8 +131,8 @@ class RandomChips(Dataset[Example]):
         random = self._random(key, _PLACES, *part)
         cropland = self.config.sampling == "cropland" and random.random() < self.config.cropland_share
         for tried in range(1, self.config.tries + 1):
-            extent = self.extents[int(np.searchsorted(self.shares, random.random(), side="right"))]
-            scene, window = extent.scene, _window(extent, self.size, random)
+            scene, grid = self.grids[int(np.searchsorted(self.shares, random.random(), side="right"))]
+            window = _window(grid, self.size, random)
             with watched(chip_name(scene, window)):
                 labels = read_classes(self._rasters[scene.mask], window, scene.labels)
             fits = (labels == CROPLAND).any() if cropland else (labels != IGNORE).any()
@@ -175,22 +161,22 @@ def chip_name(scene: Scene, window: Window) -> str:
     return f"{scene.image}, chip at row {window.row_off}, column {window.col_off}"
 
 
-def _shares(extents: Sequence[Extent], config: ChipConfig) -> npt.NDArray[np.float64]:
+def _shares(grids: Mapping[Scene, Grid], config: ChipConfig) -> npt.NDArray[np.float64]:
     """Where in [0, 1) the draws of each scene end: its share are its pixels, by weight if wanted."""
-    pixels = np.array([float(extent.height) * extent.width for extent in extents])
+    pixels = np.array([float(grid.height) * grid.width for grid in grids.values()])
     if config.sampling == "weight":
-        pixels *= [extent.scene.weight for extent in extents]
+        pixels *= [scene.weight for scene in grids]
     ends: npt.NDArray[np.float64] = np.cumsum(pixels)
     # A scene of weight 0 ends where the one before does, and the last one that has any at 1 exactly.
     ends /= ends[-1]
     return ends
 
 
-def _window(extent: Extent, size: int, random: np.random.Generator) -> Window:
+def _window(grid: Grid, size: int, random: np.random.Generator) -> Window:
     """A window inside a scene; a smaller scene has but one, which is less than a chip."""
-    top = int(random.integers(max(extent.height - size, 0) + 1))
-    left = int(random.integers(max(extent.width - size, 0) + 1))
-    return Window(left, top, min(size, extent.width), min(size, extent.height))
+    top = int(random.integers(max(grid.height - size, 0) + 1))
+    left = int(random.integers(max(grid.width - size, 0) + 1))
+    return Window(left, top, min(size, grid.width), min(size, grid.height))
 
 
 def _padded(sample: Sample, size: int) -> Sample:

@@ -8,14 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.progress import track
 
 from seg.data.sources.legend import Legend, read_labels
 from seg.data.sources.origin import Origin, readme
 from seg.data.sources.replace import MANIFEST, README, replaced_dataset
+from seg.data.splitting.folds import FoldSummary, Labels, summarise_folds
 from seg.errors import DatasetError
-from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS
+from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, OTHER
 from seg.raster.chips import ByteMask
 from seg.raster.grid import (
     Grid,
@@ -66,37 +68,17 @@ class Found:
     notes: Sequence[str] = ()
 
 
-@dataclass
-class ImportedFold:
-    """What one fold holds; a mask that two images share counts twice, as in training.
-
-    Attributes:
-        scenes: Images.
-        labelled: Pixels with a label.
-        cropland: Pixels of cropland.
-    """
-
-    scenes: int = 0
-    labelled: int = 0
-    cropland: int = 0
-
-    @property
-    def cropland_share(self) -> float:
-        """Cropland among the labelled pixels; 0 without any."""
-        return self.cropland / max(self.labelled, 1)
-
-
 @dataclass(frozen=True)
 class Imported:
     """What an import wrote.
 
     Attributes:
-        folds: What each fold holds, by its number.
+        folds: Summary of each fold; a mask that two images share counts twice, as in training.
         official: Whether fold 0 is the official validation part, rather than one of several dealt in turn.
         notes: What the user should know, one sentence each.
     """
 
-    folds: dict[int, ImportedFold]
+    folds: list[FoldSummary]
     official: bool
     notes: Sequence[str]
 
@@ -116,8 +98,9 @@ def write_import(found: Found, origin: Origin, output: Path, copy: bool = False)
         RasterError: A file cannot be read, or a mask is not on its image's grid.
     """
     folds, official = _folds(found.pairs)
-    summaries: dict[int, ImportedFold] = {fold: ImportedFold() for fold in sorted(set(folds.values()))}
-    rows, alpha = [], False
+    rows: list[tuple[str, str, int]] = []
+    held: list[tuple[int, Labels]] = []
+    alpha = False
     with replaced_dataset(output, origin.title, frozenset()) as folder:
         (folder / "masks").mkdir()
         if copy:
@@ -127,11 +110,12 @@ def write_import(found: Found, origin: Origin, output: Path, copy: bool = False)
             fold, mask = folds[pairs[0].place], f"masks/{pairs[0].place}.tif"
             labels, alpha_here = _read_place(pairs, found.legend, folder / mask)
             alpha |= alpha_here
-            for pair in pairs:
-                _add(summaries[fold], labels)
-                rows.append([_placed_image(pair, folder, output, copy), mask, fold])
+            counts = np.array([(labels == CROPLAND).sum(), (labels == OTHER).sum()], dtype=np.int64)
+            held += [(fold, counts)] * len(pairs)
+            rows += [(_placed_image(pair, folder, output, copy), mask, fold) for pair in pairs]
         _write_manifest(folder / MANIFEST, rows)
         (folder / README).write_text(readme(origin, found.legend, _fold_rule(official), copy), encoding="utf-8")
+    summaries = summarise_folds(held, max(folds.values()) + 1)
     return Imported(summaries, official, [*found.notes, *_remarks(found.pairs, official, alpha)])
 
 
@@ -174,12 +158,6 @@ def _read_place(pairs: Sequence[Pair], legend: Legend, output: Path) -> tuple[By
 def _require_one_grid(grid: Grid, reference: Grid) -> None:
     """Where only one of the two states where it lies, the same size is all that can be asked."""
     require_same_grid(placed_on(grid, reference), placed_on(reference, grid))
-
-
-def _add(fold: ImportedFold, labels: ByteMask) -> None:
-    fold.scenes += 1
-    fold.labelled += int((labels != IGNORE).sum())
-    fold.cropland += int((labels == CROPLAND).sum())
 
 
 def _placed_image(pair: Pair, folder: Path, output: Path, copy: bool) -> str:

@@ -19,15 +19,15 @@ from seg.data.sources.indian_pines_readme import (
     readme,
 )
 from seg.data.sources.replace import MANIFEST, README, replaced_dataset
+from seg.data.splitting.folds import FoldSummary, summarise_folds
 from seg.data.splitting.irregular_blocks import (
     NO_FOLD,
     BlockRule,
     assign_folds,
+    block_labels,
     fold_raster,
     irregular_blocks,
-    summarise_folds,
 )
-from seg.data.splitting.shares import FoldSummary
 from seg.errors import DatasetError
 from seg.labels import (
     CROPLAND,
@@ -100,7 +100,7 @@ def write_indian_pines(output: Path) -> list[FoldSummary]:
     blocks = irregular_blocks(SIZE, SIZE, RULE, SEED)
     folds = assign_folds(blocks, mask, FOLDS, SEED)
     fold_of_pixel = fold_raster(blocks, folds, SIZE, SIZE)
-    summaries = summarise_folds(fold_of_pixel, mask, folds)
+    summaries = summarise_folds(zip(folds, block_labels(blocks, mask), strict=True), FOLDS)
     with replaced_dataset(output, TITLE, frozenset({SCENE, SCENE_MASK, SCENE_FOLDS})) as folder:
         _write_image(folder / SCENE, image, GEOREFERENCE)
         _write_mask(folder / SCENE_MASK, mask, GEOREFERENCE)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from seg.data.splitting.shares import FoldSummary
+from seg.data.splitting.folds import FoldSummary
 from seg.labels import LABEL_NAMES
 
 TITLE = "# Indian Pines: cropland in 4 bands"
@@ -93,7 +93,7 @@ def readme(
         bands=_rows([name, channel, centre] for name, (channel, centre) in bands.items()),
         classes=_rows([number, name, LABEL_NAMES[label]] for number, (name, label) in enumerate(classes)),
         guard=guard,
-        folds=_rows([i, f.blocks, f.labelled, f"{f.cropland_share:.3f}"] for i, f in enumerate(folds)),
+        folds=_rows([i, f.parts, f.labelled, f"{f.cropland_share:.3f}"] for i, f in enumerate(folds)),
         citation=CITATION,
         licence=LICENCE,
     )

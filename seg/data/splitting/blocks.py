@@ -11,9 +11,8 @@ from rasterio.windows import Window
 
 from seg.data.dataset.catalogue import Scene
 from seg.data.splitting.cells import Cells, cut_cells, trims_between
-from seg.data.splitting.dealing import deal_blocks
+from seg.data.splitting.folds import Labels, deal_blocks
 from seg.data.splitting.rule import SplitRule
-from seg.data.splitting.shares import Labels
 from seg.data.splitting.write import Block
 from seg.errors import DatasetError
 from seg.labels import CROPLAND, OTHER

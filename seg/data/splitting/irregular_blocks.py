@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from seg.data.splitting.dealing import deal_blocks
-from seg.data.splitting.shares import FoldSummary
+from seg.data.splitting.folds import Labels, deal_blocks
 from seg.errors import DatasetError
 from seg.labels import CROPLAND, IGNORE
 
@@ -108,7 +107,7 @@ def assign_folds(blocks: Sequence[Window], mask: NDArray[np.uint8], folds: int, 
         raise DatasetError(f"{len(blocks)} blocks cannot fill {folds} folds; take fewer folds or smaller blocks")
     centres = np.array([(block.row_off + block.height / 2, block.col_off + block.width / 2) for block in blocks])
     side = np.sqrt(np.mean([block.height * block.width for block in blocks]))
-    return [int(fold) for fold in deal_blocks(_label_counts(blocks, mask), centres / side, folds, seed)]
+    return [int(fold) for fold in deal_blocks(block_labels(blocks, mask), centres / side, folds, seed)]
 
 
 def fold_raster(blocks: Sequence[Window], folds: Sequence[int], height: int, width: int) -> NDArray[np.uint8]:
@@ -119,24 +118,16 @@ def fold_raster(blocks: Sequence[Window], folds: Sequence[int], height: int, wid
     return raster
 
 
-def summarise_folds(
-    fold_of_pixel: NDArray[np.uint8], mask: NDArray[np.uint8], folds: Sequence[int]
-) -> list[FoldSummary]:
-    """What each fold holds, in the order of their numbers.
+def block_labels(blocks: Sequence[Window], mask: NDArray[np.uint8]) -> Labels:
+    """(N, 2) pixels of cropland, and of other labels, in each block.
 
     Args:
-        fold_of_pixel: (H, W) uint8, as `fold_raster` gives it.
+        blocks: Windows of the mask.
         mask: (H, W) uint8 label values.
-        folds: The fold of each block.
     """
-    return [
-        FoldSummary(
-            blocks=list(folds).count(fold),
-            labelled=int(np.sum((fold_of_pixel == fold) & (mask != IGNORE))),
-            cropland=int(np.sum((fold_of_pixel == fold) & (mask == CROPLAND))),
-        )
-        for fold in range(max(folds) + 1)
-    ]
+    pixels = [mask[block.toslices()] for block in blocks]
+    counts = [(np.sum(part == CROPLAND), np.sum((part != CROPLAND) & (part != IGNORE))) for part in pixels]
+    return np.array(counts, dtype=np.int64)
 
 
 def _cut(block: Window, rule: BlockRule, random: np.random.Generator) -> list[Window]:
@@ -154,10 +145,3 @@ def _cut(block: Window, rule: BlockRule, random: np.random.Generator) -> list[Wi
     else:
         halves = Window(left, top, first, height), Window(left + rest, top, width - rest, height)
     return [part for half in halves for part in _cut(half, rule, random)]
-
-
-def _label_counts(blocks: Sequence[Window], mask: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """(N, 2): pixels of cropland, and of other labels, in each block."""
-    pixels = [mask[block.toslices()] for block in blocks]
-    counts = [(np.sum(part == CROPLAND), np.sum((part != CROPLAND) & (part != IGNORE))) for part in pixels]
-    return np.array(counts, dtype=np.int64)

@@ -8,9 +8,9 @@ from seg.data.dataset.catalogue import MANIFEST, Scene, read_catalogue
 from seg.data.dataset.checks import check_scene
 from seg.data.dataset.manifest import further_columns
 from seg.data.splitting.blocks import split_blocks
+from seg.data.splitting.folds import FoldSummary, summarise_folds
 from seg.data.splitting.rule import SplitRule
-from seg.data.splitting.scenes import split_scenes, together
-from seg.data.splitting.shares import FoldSummary, summaries
+from seg.data.splitting.scenes import group_neighbours, split_scenes
 from seg.data.splitting.write import (
     BLOCKS,
     require_free,
@@ -44,14 +44,14 @@ def split_dataset(root: Path, output: Path, rule: SplitRule, replace: bool = Fal
         require_own_blocks(output)
         _require_uncut(scenes, output)
     found = [(scene, check_scene(scene, [])) for scene in scenes]
-    places = together([grid for _, grid in found], rule.guard_m)
+    places = group_neighbours([grid for _, grid in found], rule.guard_m)
     if rule.by == "scene":
         dealt = split_scenes(root, found, places, rule)
         write_scenes(output, [scene for scene, _ in dealt], columns)
-        return summaries([(scene.fold, labels) for scene, labels in dealt], rule.folds)
+        return summarise_folds([(scene.fold, labels) for scene, labels in dealt], rule.folds)
     blocks = split_blocks(root, [[found[index] for index in place] for place in places], rule)
     write_blocks(output, [block for block, _ in blocks], columns)
-    return summaries([(block.fold, labels) for block, labels in blocks], rule.folds)
+    return summarise_folds([(block.fold, labels) for block, labels in blocks], rule.folds)
 
 
 def _require_uncut(scenes: Sequence[Scene], output: Path) -> None:

@@ -1,50 +1,50 @@
-"""Split a dataset by whole scenes; those that lie near each other stay together."""
+"""Split a dataset by whole scenes, keeping neighbouring scenes together."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from seg.data.dataset.catalogue import Scene
 from seg.data.dataset.checks import count_labels
-from seg.data.splitting.dealing import Place, deal_places
+from seg.data.splitting.folds import Labels, Place, deal_places
 from seg.data.splitting.rule import SplitRule
-from seg.data.splitting.shares import Labels
 from seg.errors import DatasetError
 from seg.raster.grid import Grid
 from seg.raster.ground.distances import near_pairs
 from seg.terminal.progress import tracked
+from seg.terminal.text import counted
 
 
-def together(grids: Sequence[Grid], guard_m: float) -> list[list[int]]:
-    """The indexes of the rasters that must share a fold, in groups: overlapping, too near, or so by way of others.
+def group_neighbours(grids: Sequence[Grid], guard_m: float) -> list[list[int]]:
+    """Group rasters that must share a fold: those that overlap or are too near, directly or through other rasters.
 
     Args:
-        grids: The rasters'.
-        guard_m: Rasters of different groups are as far apart, or farther.
+        grids: Grid of each raster.
+        guard_m: Least distance in metres between rasters of different groups.
+
+    Returns:
+        Sorted indexes of the rasters in each group, groups in the order of their first raster.
     """
-    group = list(range(len(grids)))
-    members = {index: [index] for index in group}
-    for one, other in near_pairs(grids, guard_m):
-        small, large = sorted((group[one], group[other]), key=lambda number: len(members[number]))
-        if small != large:
-            for index in members[small]:
-                group[index] = large
-            members[large] += members.pop(small)
-    return sorted(sorted(indexes) for indexes in members.values())
+    pairs = np.array(list(near_pairs(grids, guard_m)), dtype=np.int64).reshape(-1, 2)
+    near = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(grids), len(grids)))
+    count, group_of = connected_components(near, directed=False)
+    return sorted(np.flatnonzero(group_of == group).tolist() for group in range(count))
 
 
 def split_scenes(
     root: Path, found: list[tuple[Scene, Grid]], places: list[list[int]], rule: SplitRule
 ) -> list[tuple[Scene, Labels]]:
-    """The scenes with their new folds, and the labels of each.
+    """Deal scenes to folds, and count the labels of each scene.
 
     Args:
         root: The dataset, for messages.
-        found: Its scenes.
+        found: Scenes with their grids.
         places: Indexes of the scenes that stay together.
-        rule: How to split.
+        rule: Folds, seed and guard.
 
     Raises:
         DatasetError: There are fewer places than folds.
@@ -52,8 +52,9 @@ def split_scenes(
     """
     if len(places) < rule.folds:
         raise DatasetError(
-            f"{root}: number of scenes is {len(found)}, in {len(places)} places {rule.guard_m:g} m or more apart, "
-            f"which cannot fill {rule.folds} folds; take fewer folds or a smaller guard, or split by blocks"
+            f"{root}: has {counted(len(found), 'scene')} in {counted(len(places), 'place')} "
+            f"at least {rule.guard_m:g} m apart, too few to fill {rule.folds} folds; use fewer "
+            "folds or a smaller guard, or split by blocks"
         )
     counts = [count_labels(scene) for scene, _ in tracked(found, "reading masks")]
     labels = np.array([(count.cropland, count.other) for count in counts])

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,21 +7,24 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rasterio import Affine
 
+from samples import grids_of
 from seg.data.dataset.catalogue import Scene
 from seg.data.samples.grid_chips import GridChips, grid_chips
-from seg.data.samples.random_chips import Extent
 from seg.labels import IGNORE
 from seg.raster.chips import Reading
+from seg.raster.grid import Grid
 
 SCENE = Scene(Path("image.tif"), Path("mask.tif"), 0)
+GRID = Grid(SCENE.image, 1, 1, 1, None, Affine.identity(), None, "uint8")
 
 
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 40), st.integers(0, 19))
 def test_chips_cover_each_pixel_once_at_any_size(height: int, width: int, size: int, halo: int) -> None:
     halo = min(halo, (size - 1) // 2)
     counted = np.zeros((height, width), dtype=int)
-    for chip in grid_chips(Extent(SCENE, height, width), size, halo):
+    for chip in grid_chips(SCENE, replace(GRID, height=height, width=width), size, halo):
         counted[chip.core.toslices()] += 1
         (top, bottom), (left, right) = chip.core.toranges()
         (first, last), (west, east) = chip.read.toranges()
@@ -45,7 +49,7 @@ def test_the_labels_of_all_chips_are_those_of_the_scene(
     folder = tmp_path_factory.mktemp("scene")
     labels = np.random.default_rng(0).choice(np.array([0, 1, IGNORE], np.uint8), (height, width))
     scene = Scene(write_raster(folder / "i.tif", labels + np.uint8(1)), write_raster(folder / "m.tif", labels), 0)
-    dataset = GridChips([Extent(scene, height, width)], size, Reading([1], [0.0]), halo=int(with_halo))
+    dataset = GridChips(grids_of(scene), size, Reading([1], [0.0]), halo=int(with_halo))
     seen = torch.cat([dataset[index]["mask"].flatten() for index in range(len(dataset))])
     assert [int((seen == value).sum()) for value in (0, 1)] == [int((labels == value).sum()) for value in (0, 1)]
 
@@ -56,6 +60,6 @@ def test_pixels_around_a_core_keep_their_values(tmp_path: Path, write_raster: Ca
         write_raster(tmp_path / "m.tif", np.ones((5, 5), np.uint8)),
         0,
     )
-    last = GridChips([Extent(scene, 5, 5)], 4, Reading([1], [0.0]))[3]
+    last = GridChips(grids_of(scene), 4, Reading([1], [0.0]))[3]
     assert (last["image"] == 9).all()
     assert (last["mask"] != IGNORE).nonzero().tolist() == [[3, 3]]

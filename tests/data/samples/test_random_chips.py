@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 import torch
 
+from samples import grids_of
 from seg.data.augmentation.mixing import MixingConfig
 from seg.data.augmentation.transforms import Augmentation, AugmentationConfig
 from seg.data.dataset.catalogue import Scene
 from seg.data.sample import SampleKey
 from seg.data.samples.open_rasters import OpenRasters
-from seg.data.samples.random_chips import ChipConfig, Extent, RandomChips
+from seg.data.samples.random_chips import ChipConfig, RandomChips
 from seg.errors import ConfigError
 from seg.labels import CROPLAND, IGNORE
 from seg.raster.chips import Reading
+from seg.raster.grid import Grid
 
 WriteRaster = Callable[..., Path]
 READING = Reading(bands=[1, 2], fill=[5.0, 6.0])
@@ -24,21 +26,21 @@ KEYS = [SampleKey(epoch, index) for epoch in range(2) for index in range(30)]
 
 
 @pytest.fixture
-def scene(write_raster: WriteRaster, tmp_path: Path) -> Callable[..., Extent]:
+def scene(write_raster: WriteRaster, tmp_path: Path) -> Callable[..., Scene]:
     """`scene(mask, weight=1)`: band 1 holds the row, band 2 the column of each pixel, counted from 1."""
 
-    def make(mask: np.ndarray, weight: float = 1.0) -> Extent:
+    def make(mask: np.ndarray, weight: float = 1.0) -> Scene:
         name = f"{len(list(tmp_path.rglob('*.tif')))}.tif"
         image = (np.indices(mask.shape) + 1).astype(np.uint16)
         paths = write_raster(tmp_path / "images" / name, image, nodata=0), write_raster(tmp_path / "masks" / name, mask)
-        return Extent(Scene(*paths, 0, weight), *mask.shape)
+        return Scene(*paths, 0, weight)
 
     return make
 
 
-def test_a_chip_is_the_window_of_its_place(scene: Callable[..., Extent]) -> None:
+def test_a_chip_is_the_window_of_its_place(scene: Callable[..., Scene]) -> None:
     mask = np.random.default_rng(0).integers(0, 2, (40, 50)).astype(np.uint8)
-    chips = RandomChips([scene(mask)], ChipConfig(size=8), READING)
+    chips = RandomChips(grids_of(scene(mask)), ChipConfig(size=8), READING)
     places = set()
     for key in KEYS:
         chip = chips[key]
@@ -49,26 +51,26 @@ def test_a_chip_is_the_window_of_its_place(scene: Callable[..., Extent]) -> None
     assert len(places) > 50
 
 
-def test_uniform_chips_reach_every_pixel(scene: Callable[..., Extent]) -> None:
-    chips = RandomChips([scene(np.zeros((9, 12), np.uint8))], ChipConfig(size=4), READING)
+def test_uniform_chips_reach_every_pixel(scene: Callable[..., Scene]) -> None:
+    chips = RandomChips(grids_of(scene(np.zeros((9, 12), np.uint8))), ChipConfig(size=4), READING)
     corners = {tuple(chips[SampleKey(0, index)]["image"][:, 0, 0].int().tolist()) for index in range(400)}
     assert corners == {(row, column) for row in range(1, 7) for column in range(1, 10)}
 
 
-def test_a_scene_smaller_than_a_chip_is_padded_and_the_padding_ignored(scene: Callable[..., Extent]) -> None:
-    chip = RandomChips([scene(np.ones((3, 5), np.uint8))], ChipConfig(size=8), READING)[0]
+def test_a_scene_smaller_than_a_chip_is_padded_and_the_padding_ignored(scene: Callable[..., Scene]) -> None:
+    chip = RandomChips(grids_of(scene(np.ones((3, 5), np.uint8))), ChipConfig(size=8), READING)[0]
     assert (chip["mask"][:3, :5] == CROPLAND).all()
     assert (chip["mask"] == IGNORE).sum() == 64 - 15
     assert chip["image"][:, 7, 7].tolist() == [5.0, 6.0]
 
 
-def test_the_share_of_chips_with_cropland_is_that_asked_for(scene: Callable[..., Extent]) -> None:
+def test_the_share_of_chips_with_cropland_is_that_asked_for(scene: Callable[..., Scene]) -> None:
     mask = np.zeros((64, 64), np.uint8)
     mask[:16, :16] = CROPLAND
-    extent = scene(mask)
+    grids = grids_of(scene(mask))
 
     def share(config: ChipConfig) -> float:
-        chips = RandomChips([extent], config, READING, seed=2)
+        chips = RandomChips(grids, config, READING, seed=2)
         return float(np.mean([(chips[key]["mask"] == CROPLAND).any() for key in KEYS]))
 
     assert share(ChipConfig(size=4, sampling="uniform")) < 0.25
@@ -76,31 +78,31 @@ def test_the_share_of_chips_with_cropland_is_that_asked_for(scene: Callable[...,
     assert 0.35 < share(ChipConfig(size=4, sampling="cropland", cropland_share=0.5, tries=200)) < 0.75
 
 
-def test_chips_without_any_label_are_drawn_again(scene: Callable[..., Extent]) -> None:
+def test_chips_without_any_label_are_drawn_again(scene: Callable[..., Scene]) -> None:
     mask = np.full((64, 64), IGNORE, np.uint8)
     mask[:24, :24] = 0
-    chips = RandomChips([scene(mask)], ChipConfig(size=4, tries=200), READING)
+    chips = RandomChips(grids_of(scene(mask)), ChipConfig(size=4, tries=200), READING)
     assert all((chips[key]["mask"] != IGNORE).any() for key in KEYS)
 
 
-def test_weights_decide_which_scenes_are_drawn(scene: Callable[..., Extent]) -> None:
-    extents = [scene(np.zeros((20, 20), np.uint8)), scene(np.ones((20, 20), np.uint8), weight=9)]
+def test_weights_decide_which_scenes_are_drawn(scene: Callable[..., Scene]) -> None:
+    grids = grids_of(scene(np.zeros((20, 20), np.uint8)), scene(np.ones((20, 20), np.uint8), weight=9))
 
     def share(sampling: str) -> float:
-        chips = RandomChips(extents, ChipConfig(size=4, sampling=sampling), READING)  # type: ignore[arg-type]
+        chips = RandomChips(grids, ChipConfig(size=4, sampling=sampling), READING)  # type: ignore[arg-type]
         return float(np.mean([int(chips[SampleKey(0, index)]["mask"][0, 0]) for index in range(200)]))
 
     assert 0.4 < share("uniform") < 0.6
     assert 0.84 < share("weight") < 0.96
 
 
-def test_a_chip_depends_on_seed_epoch_and_index_alone(scene: Callable[..., Extent]) -> None:
-    extent = scene(np.ones((40, 50), np.uint8))
-    forth, back = (RandomChips([extent], ChipConfig(size=8), READING, seed=3) for _ in range(2))
+def test_a_chip_depends_on_seed_epoch_and_index_alone(scene: Callable[..., Scene]) -> None:
+    grids = grids_of(scene(np.ones((40, 50), np.uint8)))
+    forth, back = (RandomChips(grids, ChipConfig(size=8), READING, seed=3) for _ in range(2))
     chips = {key: forth[key]["image"] for key in KEYS}
     back = pickle.loads(pickle.dumps(back))
     assert all(torch.equal(back[key]["image"], chips[key]) for key in reversed(KEYS))
-    other = RandomChips([extent], ChipConfig(size=8), READING, seed=4)
+    other = RandomChips(grids, ChipConfig(size=8), READING, seed=4)
     assert not all(torch.equal(other[key]["image"], chips[key]) for key in KEYS)
 
 
@@ -109,23 +111,23 @@ FLIPS = Augmentation(AugmentationConfig(scale=0.5, rotation=20), [1.0, 1.0])
 
 
 @pytest.fixture
-def painted(write_raster: WriteRaster, tmp_path: Path) -> list[Extent]:
+def painted(write_raster: WriteRaster, tmp_path: Path) -> dict[Scene, Grid]:
     """Three scenes whose bands say: the label plus 1, 0 where there is no data; the number of the scene."""
-    extents = []
+    scenes = []
     for number, shape in enumerate([(40, 50), (30, 64), (5, 33)], start=1):
         random = np.random.default_rng(number)
         mask = random.choice(np.array([0, CROPLAND, IGNORE], np.uint8), shape)
         image = np.stack([mask.astype(np.uint16) + 1, np.full(shape, number, np.uint16)])
         image[:, random.random(shape) < 0.2] = 0
         paths = [tmp_path / kind / f"{number}.tif" for kind in ("images", "masks")]
-        extents.append(Extent(Scene(write_raster(paths[0], image, nodata=0), write_raster(paths[1], mask), 0), *shape))
-    return extents
+        scenes.append(Scene(write_raster(paths[0], image, nodata=0), write_raster(paths[1], mask), 0))
+    return grids_of(*scenes)
 
 
 @pytest.mark.parametrize("mixing", MIXINGS)
 @pytest.mark.parametrize("augment", [None, FLIPS])
 def test_mask_and_validity_follow_what_is_mixed(
-    painted: list[Extent], mixing: MixingConfig, augment: Augmentation | None
+    painted: dict[Scene, Grid], mixing: MixingConfig, augment: Augmentation | None
 ) -> None:
     chips = RandomChips(painted, ChipConfig(size=12), READING, augment, mixing=mixing)
     met = set()
@@ -142,7 +144,7 @@ def test_mask_and_validity_follow_what_is_mixed(
     assert max(met) >= 2
 
 
-def test_chips_that_are_not_mixed_are_as_without_mixing(painted: list[Extent]) -> None:
+def test_chips_that_are_not_mixed_are_as_without_mixing(painted: dict[Scene, Grid]) -> None:
     def images(mixing: MixingConfig) -> list[bytes]:
         chips = RandomChips(painted, ChipConfig(size=12), READING, FLIPS, mixing=mixing)
         return [chips[SampleKey(0, index)]["image"].numpy().tobytes() for index in range(200)]
@@ -153,7 +155,7 @@ def test_chips_that_are_not_mixed_are_as_without_mixing(painted: list[Extent]) -
         assert share - 0.12 < changed < share + 0.08
 
 
-def test_without_mixing_one_chip_is_read(painted: list[Extent], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_mixing_one_chip_is_read(painted: dict[Scene, Grid], monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     monkeypatch.setattr("seg.data.samples.random_chips.watched", lambda name: read.append(name) or nullcontext())
     for mixing, times in ((MixingConfig(), 1), (MixingConfig(cut_mix=1), 2), (MixingConfig(mosaic=1), 4)):
@@ -163,7 +165,7 @@ def test_without_mixing_one_chip_is_read(painted: list[Extent], monkeypatch: pyt
 
 
 @pytest.mark.parametrize("mixing", MIXINGS)
-def test_a_mixed_chip_depends_on_seed_epoch_and_index_alone(painted: list[Extent], mixing: MixingConfig) -> None:
+def test_a_mixed_chip_depends_on_seed_epoch_and_index_alone(painted: dict[Scene, Grid], mixing: MixingConfig) -> None:
     forth, back = (RandomChips(painted, ChipConfig(size=12), READING, FLIPS, 3, mixing=mixing) for _ in range(2))
     chips = {key: forth[key] for key in KEYS}
     back = pickle.loads(pickle.dumps(back))

@@ -95,7 +95,7 @@ def test_chips_without_images_or_split_are_left_out_with_a_note(write_raster: Wr
     for window in ("window_a", "window_b"):
         (india / "s2_images" / window / "g3.tif").unlink()
     imported = import_public("ftw", india, tmp_path / "out", ImportSettings(window="a"))
-    assert sum(fold.scenes for fold in imported.folds.values()) == 2
+    assert sum(fold.parts for fold in imported.folds) == 2
     assert imported.notes == [
         "chips with no image were left out (chips: 1)",
         "chips with no part of the split were left out (chips: 1)",

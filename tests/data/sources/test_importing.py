@@ -88,13 +88,13 @@ def test_readme_says_whose_the_data_are_and_what_the_classes_became(pairs: list[
 
 def test_counts_are_given_by_fold(pairs: list[Pair], tmp_path: Path) -> None:
     imported = run(pairs, tmp_path / "out")
-    assert [(fold.scenes, fold.labelled, fold.cropland_share) for fold in imported.folds.values()] == [(1, 4, 0.75)] * 3
+    assert [(fold.parts, fold.labelled, fold.cropland_share) for fold in imported.folds] == [(1, 4, 0.75)] * 3
 
 
 def test_half_of_an_official_split_is_dealt_to_folds_with_a_note(pairs: list[Pair], tmp_path: Path) -> None:
     training = [Pair(pair.image, pair.mask, pair.name, pair.place, held_out=False) for pair in pairs]
     imported = run(training, tmp_path / "out")
-    assert list(imported.folds) == [0, 1, 2]
+    assert len(imported.folds) == 3
     assert imported.notes == ["only one part of the official split is there, so places were dealt to folds in turn"]
 
 

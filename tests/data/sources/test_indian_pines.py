@@ -14,8 +14,8 @@ from seg.data.sources.indian_pines import (
     read_indian_pines,
     write_indian_pines,
 )
+from seg.data.splitting.folds import FoldSummary
 from seg.data.splitting.irregular_blocks import NO_FOLD
-from seg.data.splitting.shares import FoldSummary
 from seg.errors import DatasetError
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.raster.grid import read_grid, require_same_grid

@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from seg.data.splitting.folds import FoldSummary, summarise_folds
 from seg.data.splitting.irregular_blocks import (
     NO_FOLD,
     BlockRule,
     assign_folds,
+    block_labels,
     fold_raster,
     irregular_blocks,
-    summarise_folds,
 )
-from seg.data.splitting.shares import FoldSummary
 from seg.errors import DatasetError
 from seg.labels import CROPLAND, IGNORE, OTHER
 
@@ -112,7 +112,7 @@ def test_folds_are_alike_in_labels(seed: int) -> None:
     mask = chessboard(400, 400)
     blocks = irregular_blocks(400, 400, RULE, seed)
     folds = assign_folds(blocks, mask, 5, seed)
-    summaries = summarise_folds(fold_raster(blocks, folds, 400, 400), mask, folds)
+    summaries = summarise_folds(zip(folds, block_labels(blocks, mask), strict=True), 5)
     labelled = [fold.labelled for fold in summaries]
     shares = [fold.cropland_share for fold in summaries]
     assert max(labelled) < 1.15 * min(labelled)
@@ -163,8 +163,9 @@ def test_fold_raster_marks_the_guard_and_summary_counts_only_labels() -> None:
     mask = np.array([[1, 0, 1, 1, 255], [1, 255, 1, 1, 255]], dtype=np.uint8)
     raster = fold_raster(blocks, [1, 0], 2, 5)
     assert raster.tolist() == [[1, 1, NO_FOLD, 0, 0]] * 2
-    assert summarise_folds(raster, mask, [1, 0]) == [FoldSummary(1, 2, 2), FoldSummary(1, 3, 2)]
+    parts = zip([1, 0], block_labels(blocks, mask), strict=True)
+    assert summarise_folds(parts, 2) == [FoldSummary(1, 2, 2), FoldSummary(1, 3, 2)]
 
 
 def test_share_of_a_fold_without_labels_is_zero() -> None:
-    assert FoldSummary(blocks=1, labelled=0, cropland=0).cropland_share == 0.0
+    assert FoldSummary(parts=1, labelled=0, cropland=0).cropland_share == 0.0

@@ -44,7 +44,7 @@ def least_distance(root: Path) -> float:
 
 def test_scenes_are_dealt_to_folds_of_equal_counts_with_their_masks(apart: Path) -> None:
     summaries = split_dataset(apart, apart, SplitRule())
-    assert [fold.blocks for fold in summaries] == [2] * 5
+    assert [fold.parts for fold in summaries] == [2] * 5
     for scene in read_catalogue(apart, 5):
         assert scene.image.name == scene.mask.name
     labels = [count_labels(scene) for scene in read_catalogue(apart, 5)]
@@ -91,12 +91,12 @@ def test_scenes_without_a_crs_are_places_of_their_own(apart: Path, write_raster:
             with rasterio.open(path) as dataset:
                 pixels, nodata = dataset.read(), dataset.nodata
             write_raster(path, pixels, crs=None, transform=Affine.identity(), nodata=nodata)
-    assert [fold.blocks for fold in split_dataset(apart, apart, SplitRule())] == [2] * 5
+    assert [fold.parts for fold in split_dataset(apart, apart, SplitRule())] == [2] * 5
 
 
 def test_too_few_places_are_an_error_that_counts_them(make_dataset: MakeDataset, tmp_path: Path) -> None:
     root = make_dataset(tmp_path / "data")
-    with pytest.raises(DatasetError, match=r"number of scenes is 5, in 1 places 100 m or more apart.*fill 5 folds"):
+    with pytest.raises(DatasetError, match=r"has 5 scenes in 1 place at least 100 m apart, too few to fill 5 folds"):
         split_dataset(root, root, SplitRule())
     assert not (root / "manifest.csv").exists()
     split_dataset(root, root, SplitRule(guard_m=0))

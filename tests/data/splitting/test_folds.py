@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seg.data.splitting.dealing import Place, deal_blocks, deal_places
+from seg.data.splitting.folds import Place, deal_blocks, deal_places
 
 places = st.lists(st.builds(Place, st.integers(1, 3), st.integers(1, 900), st.floats(0, 1)), min_size=1, max_size=30)
 
