@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from architecture import (
+from support.architecture import (
     CHECKS,
     MAX_BODY_LINES,
     MAX_FILE_LINES,

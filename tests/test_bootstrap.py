@@ -13,7 +13,8 @@ from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from support.project import ROOT
+
 SCRIPT = ROOT / "scripts" / "bootstrap.py"
 POSIX_ONLY = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals and shell scripts")
 

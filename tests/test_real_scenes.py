@@ -1,6 +1,5 @@
 """The pipeline on imagery it was not written for; skipped where the scenes are not at hand."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,8 +22,7 @@ from seg.models.config import ModelConfig
 from seg.package.checkpoint import Checkpoint
 from seg.package.write import write_package
 from seg.raster.grid import read_grid, require_same_grid
-
-SCENES = Path(os.environ.get("CROPLAND_SEG_SCENES", Path(__file__).parents[2] / "shared" / "data"))
+from support.project import SCENES
 
 
 def scenes(name: str) -> Path:

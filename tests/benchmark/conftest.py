@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from script_loading import load_script
 from seg.benchmark import family
 from seg.benchmark.convolutions import compare, roofline
 from seg.models.config import ModelConfig
+from support.project import load_script
 
 Main = Callable[[Sequence[str]], int]
 

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from rasterio import Affine
 from rasterio.enums import ColorInterp
 
-from comparing import compare
 from seg.errors import RasterError
 from seg.evaluation.accuracy import Accuracy, measure_accuracy
 from seg.evaluation.counts.confusion import ConfusionCounts, count_pixels
 from seg.evaluation.pairs import FoldSelection, Pair, Strata
 from seg.evaluation.settings import EvaluationSettings
 from seg.labels import CROPLAND, IGNORE, OTHER
+from support.comparing import compare
 
 WriteRaster = Callable[..., Path]
 HEIGHT, WIDTH = 37, 53

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from forked_runs import UNLIMITED, Ended, ForkedRuns, Limits, forked_runs
 from seg.raster.writing.block_store import partial_folder
+from support.forked_runs import UNLIMITED, Ended, ForkedRuns, Limits, forked_runs
 
 MakeScene = Callable[..., Path]
 

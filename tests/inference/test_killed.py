@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import rasterio
 
-from forked_runs import ForkedRuns, Kill, forked_runs
-from script_loading import SCRIPTS
 from seg.raster.writing.block_store import BlockStore, partial_folder
+from support.forked_runs import ForkedRuns, Kill, forked_runs
+from support.project import SCRIPTS
 
 MakeScene = Callable[..., Path]
 

@@ -7,7 +7,6 @@ import pytest
 import rasterio
 from rasterio.windows import Window
 
-from damage import damage_tile
 from seg.errors import RasterError
 from seg.inference.compute.predictor import Predictor
 from seg.inference.planning.plan import Plan
@@ -16,6 +15,7 @@ from seg.inference.settings import PredictionSettings
 from seg.labels import IGNORE
 from seg.raster.grid import read_grid, require_same_grid
 from seg.raster.writing.vrt import add_band, add_source, vrt_root
+from support.damage import damage_tile
 
 MakeScene = Callable[..., Path]
 MakePredictor = Callable[..., Predictor]

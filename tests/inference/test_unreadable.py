@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import rasterio
 
-from damage import damage_tile
 from seg.errors import ConfigError, RasterError
 from seg.inference.compute.predictor import Predictor
 from seg.inference.planning.plan import Plan, plan_scene
@@ -14,6 +13,7 @@ from seg.inference.scene import predict_scene
 from seg.inference.settings import PredictionSettings
 from seg.labels import IGNORE
 from seg.raster.grid import read_grid
+from support.damage import damage_tile
 
 MakeScene = Callable[..., Path]
 MakePredictor = Callable[..., Predictor]

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from loss_references import brute_force_weights, only
 from seg.errors import ConfigError
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.losses.config import LossConfig
 from seg.losses.edges import boundary_mask, edge_weights
 from seg.losses.mixture import CroplandLoss
+from support.loss_references import brute_force_weights, only
 
 masks = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=7), elements=st.sampled_from([0, 1, 255]))
 

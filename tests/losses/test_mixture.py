@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
-from loss_references import only
 from seg.errors import ConfigError
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.losses.config import TERMS, LossConfig
 from seg.losses.mixture import CroplandLoss
+from support.loss_references import only
 
 SHAPE = (2, 3, 4)
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
-from loss_references import jaccard_loss, only, only_unusual, reference
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.losses.config import TERMS, LossConfig
 from seg.losses.mixture import CroplandLoss
+from support.loss_references import jaccard_loss, only, only_unusual, reference
 
 SHAPE = (2, 3, 5)
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]

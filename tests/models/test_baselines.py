@@ -8,7 +8,6 @@ import segmentation_models_pytorch as smp
 import torch
 from torch import nn
 
-from models.covering import enliven
 from seg.errors import ConfigError
 from seg.losses.config import LossConfig
 from seg.losses.mixture import CroplandLoss
@@ -18,6 +17,7 @@ from seg.models.config import ModelConfig
 from seg.models.onnx_export import INPUT, OUTPUT, export_onnx
 from seg.models.receptive_field import receptive_field_radius
 from seg.models.segmenter import Segmenter
+from support.covering import enliven
 
 BANDS = 4
 ENCODERS = {

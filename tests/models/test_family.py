@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.covering import covering, enliven
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.losses.config import LossConfig
 from seg.losses.mixture import CroplandLoss
@@ -23,6 +22,7 @@ from seg.models.onnx_export import INPUT, OUTPUT, export_onnx
 from seg.models.pyramid import Context
 from seg.models.receptive_field import receptive_field_radius
 from seg.models.segmenter import Segmenter
+from support.covering import covering, enliven
 
 BANDS = 3
 SIZES = (1, 2, 3, 7, 31, 64, 97, 200)

@@ -9,11 +9,11 @@ import pytest
 import shapely
 from rasterio.crs import CRS
 
-from parcel_maps import TRANSFORM
 from seg.errors import RasterError
 from seg.parcels.formats import ParcelTable, format_of, write_table
 from seg.parcels.spool import SpooledParcels
 from seg.raster.grid import Grid
+from support.parcel_maps import TRANSFORM
 
 PARCELS = SpooledParcels(
     polygons=np.array([shapely.box(0, 0, 2, 1), shapely.box(3, 4, 4, 6)]),

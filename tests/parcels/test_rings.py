@@ -5,10 +5,10 @@ from hypothesis.extra import numpy as hnp
 from rasterio.features import shapes
 from shapely.geometry import shape
 
-from parcel_maps import normalized
 from seg.parcels.corners import corners_of, summed
 from seg.parcels.growth import components
 from seg.parcels.rings import Outlines, traced
+from support.parcel_maps import normalized
 
 HOLE_IN_HOLE = np.pad(np.pad(np.ones((1, 1), bool), 1), 1, constant_values=True)
 

@@ -3,12 +3,12 @@ from pathlib import Path
 import numpy as np
 import shapely
 
-from parcel_maps import PLACE
 from seg.parcels.selection import Parcels
 from seg.parcels.simplify import simplified, simplify_spooled
 from seg.parcels.spool import Spool
 from seg.raster.grid import Grid
 from seg.raster.ground.outlines import GroundMeasure
+from support.parcel_maps import PLACE
 
 PIXEL_M = (10.0, 10.0)
 GRID = Grid(Path("map.tif"), 100, 100, 1, PLACE["crs"], PLACE["transform"], 255, "uint8")

@@ -13,12 +13,12 @@ from rasterio import Affine
 from rasterio.features import rasterize
 from scipy import ndimage
 
-from parcel_maps import TRANSFORM, normalized, parcels_of, whole_map_polygons, write_map
 from seg.errors import ConfigError, RasterError
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.parcels.growth import grown_parcels
 from seg.parcels.settings import PolygonSettings
 from seg.parcels.write_parcels import write_parcels
+from support.parcel_maps import TRANSFORM, normalized, parcels_of, whole_map_polygons, write_map
 
 BLOCK_SIZES = [1, 2, 3, 4, 5, 7, 8, 11, 16, 64]
 CLASSES = st.sampled_from([OTHER, CROPLAND, CROPLAND, IGNORE])

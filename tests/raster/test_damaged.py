@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from rasterio.windows import Window
 
-from damage import damage_tile
 from seg.errors import DamageError
 from seg.raster.chips import Reading, read_chip
 from seg.raster.damaged import open_around_damage, read_around_damage
+from support.damage import damage_tile
 
 WriteRaster = Callable[..., Path]
 READING = Reading([1, 2], [7.0, 8.0])

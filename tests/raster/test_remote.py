@@ -7,7 +7,6 @@ import pytest
 import rasterio
 from rasterio.windows import Window
 
-from range_server import RangeServer, range_server
 from seg.errors import DamageError, RasterError
 from seg.raster.chips import Reading, read_chip
 from seg.raster.grid import open_raster, read_grid
@@ -18,6 +17,7 @@ from seg.raster.remote import (
     stem_of,
 )
 from seg.raster.scene_version import layout_of
+from support.range_server import RangeServer, range_server
 
 WriteRaster = Callable[..., Path]
 

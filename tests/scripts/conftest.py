@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from script_loading import load_script
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
 from seg.package.checkpoint import Checkpoint
 from seg.package.write import write_package
 from seg.terminal.command_line import run_command
+from support.project import load_script
 
 
 @pytest.fixture

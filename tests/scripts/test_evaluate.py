@@ -12,8 +12,8 @@ import rasterio
 import shapely
 from rasterio import Affine
 
-from script_loading import SCRIPTS, load_script
 from seg.labels import IGNORE
+from support.project import SCRIPTS, load_script
 
 HEIGHT, WIDTH = 40, 50
 

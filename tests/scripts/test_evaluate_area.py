@@ -13,8 +13,8 @@ import pytest
 import rasterio
 from rasterio import Affine
 
-from interpreted_points import Run, WriteRaster, draw_sample, interpret, subcommands, true_classes, write_map
-from script_loading import SCRIPTS
+from support.interpreted_points import Run, WriteRaster, draw_sample, interpret, subcommands, true_classes, write_map
+from support.project import SCRIPTS
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rasterio import Affine
 
-from interpreted_points import Run, WriteRaster, draw_sample, interpret, subcommands, true_classes, write_map
+from support.interpreted_points import Run, WriteRaster, draw_sample, interpret, subcommands, true_classes, write_map
 
 
 @pytest.fixture

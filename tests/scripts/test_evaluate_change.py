@@ -11,9 +11,9 @@ import rasterio
 from rasterio import Affine
 from rasterio.features import rasterize
 
-from interpreted_points import subcommands
 from seg.evaluation.change import maps
 from seg.labels import IGNORE
+from support.interpreted_points import subcommands
 
 Run = Callable[..., tuple[int, str, str]]
 WriteRaster = Callable[..., Path]

@@ -13,7 +13,7 @@ from seg.package.checkpoint import load_checkpoint, read_checkpoint
 from seg.package.description import WEIGHTS
 from seg.package.read import read_package
 from seg.training.cli import main
-from tiny_run import write_config
+from support.tiny_run import write_config
 
 Run = Callable[..., tuple[int, str, str]]
 

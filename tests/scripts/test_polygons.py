@@ -7,10 +7,10 @@ import geopandas
 import numpy as np
 import pytest
 
-from parcel_maps import write_map
+from support.parcel_maps import write_map
+from support.project import SCRIPTS
 
 Run = Callable[..., tuple[int, str, str]]
-SCRIPT = Path(__file__).parents[2] / "scripts" / "polygons.py"
 
 
 @pytest.fixture
@@ -70,6 +70,7 @@ def test_a_mistake_is_one_line_and_status_2(run_script: Run, source: Path, words
 
 def test_help_starts_without_heavy_libraries() -> None:
     heavy = "{'torch', 'geopandas', 'scipy', 'cv2', 'pyarrow'}"
-    code = f"import runpy, sys; runpy.run_path({str(SCRIPT)!r}); print({heavy} & set(sys.modules))"
+    script = str(SCRIPTS / "polygons.py")
+    code = f"import runpy, sys; runpy.run_path({script!r}); print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

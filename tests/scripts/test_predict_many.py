@@ -7,8 +7,8 @@ import pytest
 import rasterio
 import shapely
 
-from range_server import range_server
 from seg.labels import IGNORE
+from support.range_server import range_server
 
 Run = Callable[..., tuple[int, str, str]]
 WriteRaster = Callable[..., Path]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare.py"
+from support.project import SCRIPTS
 
 Main = Callable[[Sequence[str]], int]
 
@@ -63,7 +63,7 @@ def test_folder_with_other_files_is_one_line_and_status_2(
 
 
 def test_script_hands_its_exit_status_to_the_shell(tmp_path: Path) -> None:
-    command = [sys.executable, str(SCRIPT), "demo", "--output", str(tmp_path / "nowhere" / "demo")]
+    command = [sys.executable, str(SCRIPTS / "prepare.py"), "demo", "--output", str(tmp_path / "nowhere" / "demo")]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1

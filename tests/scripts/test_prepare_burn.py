@@ -13,7 +13,8 @@ import rasterio.features
 import shapely
 from rasterio import Affine
 
-from burn_bench import (
+from seg.labels import CROPLAND, IGNORE, OTHER
+from support.burn_bench import (
     ALL,
     FIELDS,
     HEIGHT,
@@ -28,7 +29,6 @@ from burn_bench import (
     write_image,
     write_labels,
 )
-from seg.labels import CROPLAND, IGNORE, OTHER
 
 
 @pytest.fixture

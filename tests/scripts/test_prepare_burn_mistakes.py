@@ -11,7 +11,7 @@ import pytest
 import shapely
 from rasterio import Affine
 
-from burn_bench import (
+from support.burn_bench import (
     FIELDS,
     HEIGHT,
     UTM_33N,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from planted_dataset import PlantedDataset, clean_dataset
+from support.planted_dataset import PlantedDataset, clean_dataset
 
 Main = Callable[[Sequence[str]], int]
 

@@ -12,7 +12,7 @@ from seg.labels import CROPLAND, IGNORE
 from seg.losses.config import LossConfig
 from seg.training.accumulation import REFERENCE_PIXELS, GroupScaling, batch_weight
 from seg.training.tasks.cropland import CroplandTask
-from warm_runs import SIDES, Example, example, new_task, new_trainer
+from support.warm_runs import SIDES, Example, example, new_task, new_trainer
 
 CROSS_ENTROPY = LossConfig(bce=1.0, dice=0.0)
 STANDSTILL = 1e-60

@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from seg import __version__
 from seg.training.cli import main
 from seg.training.run.restore import restore_run
-from tiny_run import write_config
+from support.tiny_run import write_config
 
 NEEDS_WANDB = pytest.mark.skipif(importlib.util.find_spec("wandb") is None, reason="wandb is not installed")
 WANDB_VARIABLES = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_ERROR_REPORTING", "WANDB_MODE")

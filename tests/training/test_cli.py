@@ -11,7 +11,8 @@ import yaml
 
 from seg.package.checkpoint import load_checkpoint, read_checkpoint
 from seg.training.cli import main
-from tiny_run import write_config
+from support.project import SCRIPTS
+from support.tiny_run import write_config
 
 
 @pytest.fixture
@@ -147,8 +148,7 @@ def test_the_kept_configuration_is_free_of_terminal_and_checkpoint(config: Path,
 
 
 def test_an_interrupted_training_says_how_to_go_on(config: Path, tmp_path: Path) -> None:
-    script = Path(__file__).parents[1] / "scripts" / "train.py"
-    command = [sys.executable, str(script), "fit", f"--config={config}", "--trainer.max_epochs=100000"]
+    command = [sys.executable, str(SCRIPTS / "train.py"), "fit", f"--config={config}", "--trainer.max_epochs=100000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("epoch 1/")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from seg.training.cli import main
-from tiny_run import write_config
+from support.tiny_run import write_config
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Going on with `--ckpt_path=last`: after SIGKILL, and where the last checkpoint is damaged."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,11 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from resume_runs import SIZES, content, differences
 from seg.training.cli import main
-from tiny_run import TINY
+from support.project import SCRIPTS, environment
+from support.resume_runs import SIZES, content, differences
+from support.tiny_run import TINY
 
-ROOT = Path(__file__).parents[1]
 EMA = {"class_path": "lightning.pytorch.callbacks.EMAWeightAveraging", "init_args": {"decay": 0.9}}
 SETTINGS: dict[str, Any] = {
     "model": {"model": TINY | {"dropout": 0.3}, "optimizer": {"name": "sgd"}, "loss": {"dice": 1.0}},
@@ -59,9 +58,9 @@ def test_a_process_killed_within_an_epoch_ends_as_one_that_never_was(root: Path,
     (killed := tmp_path / "killed").mkdir()
     assert main(["fit", f"--config={write_run(whole, root, EMA)}"]) == 0
 
-    config = write_run(killed, root, EMA, {"class_path": "resume_runs.SigkillAt", "init_args": {"batch": 9}})
-    command = [sys.executable, str(ROOT / "scripts" / "train.py"), "fit", f"--config={config}"]
-    process = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT / "tests")}, capture_output=True)
+    config = write_run(killed, root, EMA, {"class_path": "support.resume_runs.SigkillAt", "init_args": {"batch": 9}})
+    command = [sys.executable, str(SCRIPTS / "train.py"), "fit", f"--config={config}"]
+    process = subprocess.run(command, env=environment(), capture_output=True)
     assert process.returncode == -signal.SIGKILL, process.stderr.decode()
     left = content(last_of(killed))
     assert left["exact_resume"]["loader"]["epoch"] == 1

@@ -11,8 +11,8 @@ import yaml
 from seg.losses.config import LossConfig
 from seg.training.callbacks import CALLBACK_KEYS
 from seg.training.cli import main
-from tiny_run import write_config
-from warm_runs import SceneModule, Steps, new_task, new_trainer, run_and_resume
+from support.tiny_run import write_config
+from support.warm_runs import SceneModule, Steps, new_task, new_trainer, run_and_resume
 
 TOGETHER: dict[str, dict[str, object]] = {
     "warmup": {"epochs": 2.5, "shape": "cosine"},

@@ -9,7 +9,7 @@ import torch
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.training.accumulation import GroupScaling
 from seg.training.cli import main
-from tiny_run import write_config
+from support.tiny_run import write_config
 
 WORDS = ("--trainer.max_epochs=1", "--trainer.logger=false", "--panels.scenes=0", "--panels.curves=false")
 

@@ -4,7 +4,7 @@ import pytest
 from seg.training.schedule import counted_steps
 from seg.training.warmups.batch import WarmupBatch
 from seg.training.warmups.data import WarmupData
-from warm_runs import SIDES, SceneModule, Steps, new_task, new_trainer
+from support.warm_runs import SIDES, SceneModule, Steps, new_task, new_trainer
 
 GROWTHS = [
     [WarmupBatch(epochs=3)],

@@ -11,7 +11,8 @@ import torch
 
 from seg.package.checkpoint import load_checkpoint
 from seg.training.cli import main
-from tiny_run import write_config
+from support.project import SCRIPTS
+from support.tiny_run import write_config
 
 TOLERANCE = 1e-4
 SIZES = ((16, 16), (20, 13), (9, 24), (17, 18), (24, 10), (30, 11), (12, 12))
@@ -38,9 +39,8 @@ def test_scores_and_weights_are_those_of_one_process(tmp_path: Path, make_datase
     make_dataset(tmp_path / "data", sizes=SIZES)
     one, two = tmp_path / "one", tmp_path / "two"
     words = ["fit", f"--config={config}", *WORDS]
-    script = Path(__file__).parents[1] / "scripts" / "train.py"
     parallel = ["--trainer.devices=2", "--trainer.strategy=ddp", "--trainer.accumulate_grad_batches=2"]
-    command = [sys.executable, str(script), *words, *parallel, f"--trainer.default_root_dir={two}"]
+    command = [sys.executable, str(SCRIPTS / "train.py"), *words, *parallel, f"--trainer.default_root_dir={two}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         # Meanwhile, here: five scenes are a step of four and a step of one, for which the second process has none.
         assert main([*words, "--trainer.accumulate_grad_batches=4", f"--trainer.default_root_dir={one}"]) == 0

@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samples import GARBAGE, assert_paint_shows_the_mask, painted, same, sample_of, with_invalid
 from seg.data.augmentation.geometric import band_means, coarsen, zoom_and_turn
 from seg.data.sample import Sample
 from seg.labels import IGNORE
+from support.samples import GARBAGE, assert_paint_shows_the_mask, painted, same, sample_of, with_invalid
 
 sides = st.integers(1, 40)
 seeds = st.integers(0, 2**32 - 1)

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samples import same, sample_of
 from seg.data.augmentation.mixing import (
     MixingConfig,
     cut_mix,
@@ -14,6 +13,7 @@ from seg.data.augmentation.mixing import (
 )
 from seg.data.sample import Sample
 from seg.errors import ConfigError, DatasetError
+from support.samples import same, sample_of
 
 sides = st.integers(1, 24)
 seeds = st.integers(0, 2**32 - 1)

@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samples import GARBAGE, same, sample_of, with_invalid
 from seg.data.augmentation.radiometric import (
     add_haze,
     cast_shadow,
@@ -11,6 +10,7 @@ from seg.data.augmentation.radiometric import (
     shadow_outline,
 )
 from seg.data.sample import Sample
+from support.samples import GARBAGE, same, sample_of, with_invalid
 
 sides = st.integers(1, 40)
 seeds = st.integers(0, 2**32 - 1)

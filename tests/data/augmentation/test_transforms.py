@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samples import GARBAGE, assert_paint_shows_the_mask, painted, same, sample_of, with_invalid
 from seg.data.augmentation.transforms import Augmentation, AugmentationConfig
 from seg.data.sample import Sample
 from seg.errors import ConfigError
+from support.samples import GARBAGE, assert_paint_shows_the_mask, painted, same, sample_of, with_invalid
 
 NOTHING = AugmentationConfig(dihedral=False)
 RADIOMETRIC = AugmentationConfig(dihedral=False, gain=0.1, offset=0.1, noise=0.1)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from planted_dataset import PlantedDataset, clean_dataset
+from support.planted_dataset import PlantedDataset, clean_dataset
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@
 
 import pytest
 
-from planted_dataset import FOLDS, PlantedDataset
-from planted_defects import ERRORS, TOGETHER, WARNINGS, in_folders
 from seg.data.checking.check import Options, check_dataset
 from seg.data.checking.findings import Severity
+from support.planted_dataset import FOLDS, PlantedDataset
+from support.planted_defects import ERRORS, TOGETHER, WARNINGS, in_folders
 
 
 def found(dataset: PlantedDataset) -> list[tuple[str, str, str]]:

@@ -3,8 +3,8 @@ from rasterio import Affine
 from rasterio.crs import CRS
 from rasterio.warp import transform_bounds
 
-from planted_dataset import FOLDS, PlantedDataset
 from seg.data.checking.check import Options, check_dataset
+from support.planted_dataset import FOLDS, PlantedDataset
 
 
 def kinds(dataset: PlantedDataset) -> set[str]:

@@ -1,14 +1,12 @@
 """Real datasets without a defect; skipped where they are not at hand."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from seg.data.checking.check import Options, check_dataset
 from seg.data.checking.findings import Severity
-
-SCENES = Path(os.environ.get("CROPLAND_SEG_SCENES", Path(__file__).parents[4] / "shared" / "data"))
+from support.project import SCENES
 
 
 @pytest.mark.parametrize(

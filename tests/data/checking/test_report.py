@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from planted_dataset import FOLDS, PlantedDataset
 from seg.data.checking.check import Options, Report, check_dataset
 from seg.data.checking.findings import warning
 from seg.data.checking.report import SHOWN_FINDINGS, json_report, text_report
+from support.planted_dataset import FOLDS, PlantedDataset
 
 
 def checked(dataset: PlantedDataset) -> Report:

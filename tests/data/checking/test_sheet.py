@@ -5,10 +5,10 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from planted_dataset import FOLDS, PlantedDataset
 from seg.data.checking import sheet
 from seg.data.checking.check import Options, Report, check_dataset
 from seg.data.checking.sheet import SHEET_SCENES, choose_scenes, draw_sheet
+from support.planted_dataset import FOLDS, PlantedDataset
 
 RED = np.array([0xC6, 0x28, 0x28]) / 255
 

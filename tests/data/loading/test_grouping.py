@@ -1,6 +1,5 @@
 import pytest
 
-from numbered_examples import NumberedExamples
 from seg.data.loading.batching import BucketSampler, EpochSampler, stack
 from seg.data.loading.grouping import (
     MOST_TOGETHER,
@@ -9,6 +8,7 @@ from seg.data.loading.grouping import (
     batches_together,
 )
 from seg.data.sample import SampleKey
+from support.numbered_examples import NumberedExamples
 
 
 def indexes(groups: Groups) -> list[list[list[int]]]:

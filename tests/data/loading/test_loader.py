@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from failing_examples import FailingExamples
 from seg.data.augmentation.transforms import AugmentationConfig
 from seg.data.datamodule import CroplandDataModule
 from seg.data.loading.batching import EpochSampler
@@ -26,6 +25,7 @@ from seg.data.loading.worker_watch import (
 )
 from seg.data.samples.random_chips import ChipConfig
 from seg.errors import ConfigError, DatasetError, RasterError
+from support.failing_examples import FailingExamples
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine with few cores
 STRONG = AugmentationConfig(gain=0.1, offset=0.1, noise=0.1)

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from numbered_examples import NumberedExamples
 from seg.data.loading.batching import EpochSampler
 from seg.data.loading.loader import Batching, WatchedLoader, build_loader
 from seg.data.sample import Example, SampleKey
+from support.numbered_examples import NumberedExamples
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine with few cores
 

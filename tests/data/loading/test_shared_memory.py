@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from numbered_examples import NumberedExamples
 from seg.data.loading.batching import EpochSampler, stack
 from seg.data.loading.loader import Batching, WatchedLoader, build_loader
 from seg.data.loading.shared_memory import Handover, Slots, image_memory
 from seg.data.sample import SampleKey, example_bytes
+from support.numbered_examples import NumberedExamples
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine with few cores
 BYTES = example_bytes(3, 5, 2)

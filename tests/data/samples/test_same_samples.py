@@ -10,13 +10,13 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from samples import OneAfterAnother
 from seg.data.augmentation.mixing import MixingConfig
 from seg.data.augmentation.transforms import AugmentationConfig
 from seg.data.datamodule import CroplandDataModule
 from seg.data.loading.batching import EpochSampler
 from seg.data.loading.loader import Batching, WatchedLoader, build_loader
 from seg.data.samples.random_chips import ChipConfig
+from support.samples import OneAfterAnother
 
 EPOCHS = 3
 AUGMENTATION = AugmentationConfig(gain=0.1, noise=0.1, scale=0.5, rotation=20, haze=0.5, shadow=0.5, band_dropout=0.1)

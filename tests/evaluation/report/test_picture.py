@@ -10,7 +10,6 @@ import shapely
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from comparing import compare
 from seg.errors import RasterError
 from seg.evaluation.pairs import FoldSelection
 from seg.evaluation.report.picture import (
@@ -31,6 +30,7 @@ from seg.labels import (
     LABEL_COLOURS,
     OTHER,
 )
+from support.comparing import compare
 
 WriteRaster = Callable[..., Path]
 CROPLAND_COLOUR = np.array(LABEL_COLOURS[CROPLAND])

@@ -8,7 +8,6 @@ import pytest
 import rasterio
 import rasterio.shutil
 
-from range_server import RangeServer, range_server
 from seg.errors import RasterError
 from seg.inference.blocks.pipeline import reading_order
 from seg.inference.compute.predictor import Predictor
@@ -17,6 +16,7 @@ from seg.inference.scene import predict_scene
 from seg.inference.settings import PredictionSettings
 from seg.raster.grid import read_grid
 from seg.raster.writing.block_store import partial_folder
+from support.range_server import RangeServer, range_server
 
 MakeScene = Callable[..., Path]
 MakePredictor = Callable[..., Predictor]

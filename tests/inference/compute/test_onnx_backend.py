@@ -19,8 +19,7 @@ from seg.package import write
 from seg.package.description import ONNX
 from seg.package.read import read_package
 from seg.package.write import add_onnx
-
-ROOT = Path(__file__).resolve().parents[2]
+from support.project import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,3 @@
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from seg.raster.vectors.burning import (
     write_mask,
 )
 from seg.raster.vectors.crossed_pixels import on_lattice
+from support.project import SCENES
 
 HEIGHT, WIDTH = 26, 23
 WHOLE = Window(0, 0, WIDTH, HEIGHT)
@@ -215,8 +215,7 @@ def test_folder_that_cannot_be_written_is_an_error_with_the_path(unwritable: Pat
 
 
 def test_published_mask_is_what_its_own_polygons_burn_to() -> None:
-    scenes = Path(os.environ.get("CROPLAND_SEG_SCENES", Path(__file__).parents[3] / "shared" / "data"))
-    path = scenes / "dk_lpis_s2" / "masks" / "dk_lpis_2016.tif"
+    path = SCENES / "dk_lpis_s2" / "masks" / "dk_lpis_2016.tif"
     if not path.is_file():
         pytest.skip(f"{path} is not here")
     with rasterio.open(path) as dataset:

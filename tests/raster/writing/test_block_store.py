@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from disk_limits import no_file_longer_than
 from seg.errors import RasterError
 from seg.raster.writing.block_store import (
     HEADER,
@@ -16,6 +15,7 @@ from seg.raster.writing.block_store import (
     partial_folder,
     stored_run,
 )
+from support.disk_limits import no_file_longer_than
 
 RUN = {"scene": "a.tif", "halo": 64, "nodata": None, "tta": {"scales": [1.0, 2.0]}}
 BLOCK = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)

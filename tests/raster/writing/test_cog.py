@@ -9,7 +9,6 @@ from rasterio import Affine
 from rasterio.crs import CRS
 from rasterio.windows import Window
 
-from disk_limits import no_file_longer_than
 from seg.errors import RasterError
 from seg.labels import (
     CROPLAND,
@@ -22,6 +21,7 @@ from seg.raster.grid import Grid
 from seg.raster.windows import window_grid
 from seg.raster.writing.cog import CogLayer, write_cog
 from seg.raster.writing.geotiff import byte_profile
+from support.disk_limits import no_file_longer_than
 
 HEIGHT, WIDTH = 700, 1100
 GRID = Grid(Path("scene.tif"), HEIGHT, WIDTH, 4, CRS.from_epsg(32633), Affine(10, 0, 5e5, 0, -10, 5e6), None, "uint16")

@@ -8,8 +8,9 @@ import pytest
 import torch
 from lightning.pytorch.plugins.io import AsyncCheckpointIO
 
-from disk_limits import no_file_longer_than
 from seg.training.checkpoints.atomic_io import AtomicCheckpointIO, remove_leftovers, with_atomic_io
+from support.disk_limits import no_file_longer_than
+from support.project import ROOT
 
 WEIGHTS = {"state_dict": {"a": torch.arange(5000.0)}}
 SLOW_WRITER = """
@@ -41,7 +42,7 @@ def test_a_process_killed_while_it_writes_leaves_the_checkpoint_before(tmp_path:
     AtomicCheckpointIO().save_checkpoint(WEIGHTS, path)
     before = path.read_bytes()
     command = [sys.executable, "-c", SLOW_WRITER, str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as process:
         assert process.stdout is not None
         assert process.stdout.readline()
         [temporary] = [found for found in tmp_path.iterdir() if found != path]

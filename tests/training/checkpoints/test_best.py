@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from resume_runs import SIZES, Case, content, differences
 from seg.training.checkpoints.atomic_io import complete_or_absent
+from support.resume_runs import SIZES, Case, content, differences
 
 
 @pytest.fixture(scope="module")

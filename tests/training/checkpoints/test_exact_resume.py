@@ -11,7 +11,6 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging
 
-from resume_runs import SIZES, Case, content, differences
 from seg.data.augmentation.mixing import MixingConfig
 from seg.data.samples.random_chips import ChipConfig
 from seg.losses.config import LossConfig
@@ -25,6 +24,7 @@ from seg.training.warmups.data import WarmupData
 from seg.training.warmups.layers import WarmupLayers
 from seg.training.warmups.learning_rate import WarmupLearningRate
 from seg.training.warmups.loss import WarmupLoss
+from support.resume_runs import SIZES, Case, content, differences
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:This DataLoader will create . worker processes"),  # on a machine with few cores

@@ -6,10 +6,10 @@ from typing import Any
 import lightning as L
 import pytest
 
-from resume_runs import SIZES, Case
 from seg.errors import ConfigError
 from seg.training.checkpoints.atomic_io import AtomicCheckpointIO
 from seg.training.checkpoints.last import LastCheckpoint
+from support.resume_runs import SIZES, Case
 
 Written = list[tuple[int, int]]
 
@@ -55,7 +55,7 @@ def test_minutes_count_from_the_last_one(
     fake = SimpleNamespace(monotonic=lambda: 60.0 * next(clock))
     monkeypatch.setattr("seg.training.checkpoints.last.time", fake)
     callback = LastCheckpoint(dirpath=str(tmp_path), every_minutes=2)
-    monkeypatch.setattr("resume_runs.LastCheckpoint", lambda **_: callback)
+    monkeypatch.setattr("support.resume_runs.LastCheckpoint", lambda **_: callback)
     Case(root, trainer={"max_epochs": 1}).run(tmp_path)
     # A minute passes at each look at the clock: at its start, after each batch but the last, after each file.
     assert written == [(2, 2), (4, 4), (6, 6), (7, 7)]

@@ -8,7 +8,7 @@ import torch
 
 from seg.errors import TrainingError
 from seg.training.safeguards.stop_at_nan import StopAtNan
-from warm_runs import SIDES, SceneModule, Scenes, example, new_task, new_trainer
+from support.warm_runs import SIDES, SceneModule, Scenes, example, new_task, new_trainer
 
 
 def data_with(value: float) -> SceneModule:

@@ -6,7 +6,7 @@ import pytest
 from seg.errors import ConfigError
 from seg.training.warmups.batch import WarmupBatch
 from seg.training.warmups.learning_rate import WarmupLearningRate
-from warm_runs import SceneModule, Steps, new_task, new_trainer, run_and_resume
+from support.warm_runs import SceneModule, Steps, new_task, new_trainer, run_and_resume
 
 
 def steps_of(warm_up: WarmupBatch, **options: object) -> Steps:

@@ -8,7 +8,7 @@ from torch.utils.data import RandomSampler
 
 from seg.errors import ConfigError
 from seg.training.warmups.data import WarmupData
-from warm_runs import SIDES, SceneModule, Scenes, Steps, example, new_task, new_trainer, run_and_resume
+from support.warm_runs import SIDES, SceneModule, Scenes, Steps, example, new_task, new_trainer, run_and_resume
 
 QUALITY = (0.2, 0.9, 0.5, 0.9, 0.1, 0.7, 0.3)
 

@@ -10,7 +10,7 @@ from seg.errors import ConfigError
 from seg.training.batch_norm import FreezeBatchNorm
 from seg.training.tasks.cropland import CroplandTask
 from seg.training.warmups.layers import WarmupLayers
-from warm_runs import SceneModule, new_task, new_trainer, run_and_resume
+from support.warm_runs import SceneModule, new_task, new_trainer, run_and_resume
 
 STAGES = 5
 """Of the tiny network."""

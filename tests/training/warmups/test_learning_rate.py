@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 
 from seg.errors import ConfigError
 from seg.training.warmups.learning_rate import WarmupLearningRate
-from warm_runs import run_and_resume
+from support.warm_runs import run_and_resume
 
 STEPS = 8
 RATE = 0.1

@@ -7,7 +7,7 @@ from seg.errors import ConfigError
 from seg.losses.config import LossConfig
 from seg.training.tasks.cropland import CroplandTask
 from seg.training.warmups.loss import WarmupLoss
-from warm_runs import SceneModule, new_task, new_trainer, run_and_resume
+from support.warm_runs import SceneModule, new_task, new_trainer, run_and_resume
 
 MIXTURE = LossConfig(bce=1.0, dice=0.5, lovasz=2.0)
 

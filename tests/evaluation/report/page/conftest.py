@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from report_samples import AREA, HOSTILE, NORTH, Report, blobs, write_raster
 from seg.evaluation.evaluate import evaluate
 from seg.evaluation.pairs import Inputs
 from seg.evaluation.settings import EvaluationSettings, Language, PageSettings
 from seg.labels import IGNORE
+from support.report_samples import AREA, HOSTILE, NORTH, Report, blobs, write_raster
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import rasterio
 
-from report_browser import PHONE, Browser
-from report_samples import AREA, Report
 from seg.evaluation.report.page.colours import COMMISSION, OMISSION
 from seg.labels import CROPLAND, LABEL_COLOURS, OTHER
+from support.report_browser import PHONE, Browser
+from support.report_samples import AREA, Report
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium, of the extra `test`")
 PROGRAMS = {name: shutil.which(name) for name in ("chromium", "chromedriver")}

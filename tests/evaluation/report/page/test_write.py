@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from rasterio import Affine
 
-from report_samples import AREA, HOSTILE, Report, write_raster
 from seg.errors import ConfigError
 from seg.evaluation.evaluate import evaluate
 from seg.evaluation.pairs import Inputs
 from seg.evaluation.report.page.write import read_area_estimate
 from seg.evaluation.settings import EvaluationSettings, PageSettings
 from seg.labels import CROPLAND, IGNORE, OTHER
+from support.report_samples import AREA, HOSTILE, Report, write_raster
 
 VOID = {"br", "col", "hr", "img", "input", "link", "meta"}
 

@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from support.project import environment, load_script
+
 POLL = 0.001
 
 
@@ -73,7 +75,11 @@ class ForkedRuns:
     def __init__(self, log: Path) -> None:
         self._log = log
         self._server = subprocess.Popen(
-            [sys.executable, __file__, log], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "support.forked_runs", log],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment(),
         )
 
     def run(self, words: list[str], kill: Kill | None = None, limits: Limits = UNLIMITED) -> Ended:
@@ -106,7 +112,6 @@ def _serve(log: Path) -> None:
     import onnxruntime  # noqa: F401
 
     import seg.inference.command  # noqa: F401
-    from script_loading import load_script
 
     predict = load_script("predict").predict
     for line in sys.stdin:

@@ -4,7 +4,6 @@ The image has 20x30 pixels of 10 m, its upper left corner at 500000 E, 5000000 N
 """
 
 import contextlib
-import importlib.util
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +17,8 @@ from numpy.typing import NDArray
 from rasterio import Affine
 
 from seg.labels import CROPLAND, OTHER
+from support.project import load_script
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "prepare.py"
 UTM_33N = "EPSG:32633"
 HEIGHT, WIDTH = 20, 30
 
@@ -50,14 +49,10 @@ ALL = drawn((CROPLAND, (2, 2, 20, 10)), (CROPLAND, (2, 12, 20, 18)))
 
 def run_burn(*words: object) -> tuple[int, str, str]:
     """Exit status, standard output and standard error of `prepare.py burn`."""
-    spec = importlib.util.spec_from_file_location("prepare", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    main = load_script("prepare").main
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = module.main(["burn", *map(str, words)])
+        status = main(["burn", *map(str, words)])
     return status, out.getvalue(), err.getvalue()
 
 

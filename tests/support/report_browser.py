@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from report_samples import Report
+from support.report_samples import Report
 
 DESKTOP, PHONE = (1280, 900), (360, 740)
 

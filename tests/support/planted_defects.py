@@ -7,8 +7,8 @@ import numpy as np
 from rasterio import Affine
 from rasterio.enums import ColorInterp
 
-from planted_dataset import PlantedDataset
 from seg.labels import CROPLAND, IGNORE, OTHER
+from support.planted_dataset import PlantedDataset
 
 Plant = Callable[[PlantedDataset], object]
 IMAGE, MASK, ROOT = "images/scene_1.tif", "masks/scene_1.tif", "."

@@ -8,7 +8,7 @@ import numpy as np
 import pyogrio
 import pytest
 
-from script_loading import load_script
+from support.project import load_script
 
 Run = Callable[..., tuple[int, str, str]]
 WriteRaster = Callable[..., Path]

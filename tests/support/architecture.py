@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
 
-ROOT = Path(__file__).resolve().parent.parent
+from support.project import ROOT
+
 MAX_FILE_LINES = 400
 MAX_BODY_LINES = 40
 MAX_PARAMETERS = 5
