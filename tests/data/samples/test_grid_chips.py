@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio import Affine
 
-from samples import grids_of
 from seg.data.dataset.catalogue import Scene
 from seg.data.samples.grid_chips import GridChips, grid_chips
 from seg.labels import IGNORE
 from seg.raster.chips import Reading
 from seg.raster.grid import Grid
+from support.samples import grids_of
 
 SCENE = Scene(Path("image.tif"), Path("mask.tif"), 0)
 GRID = Grid(SCENE.image, 1, 1, 1, None, Affine.identity(), None, "uint8")

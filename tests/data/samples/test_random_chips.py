@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from samples import grids_of
 from seg.data.augmentation.mixing import MixingConfig
 from seg.data.augmentation.transforms import Augmentation, AugmentationConfig
 from seg.data.dataset.catalogue import Scene
@@ -19,6 +18,7 @@ from seg.errors import ConfigError
 from seg.labels import CROPLAND, IGNORE
 from seg.raster.chips import Reading
 from seg.raster.grid import Grid
+from support.samples import grids_of
 
 WriteRaster = Callable[..., Path]
 READING = Reading(bands=[1, 2], fill=[5.0, 6.0])
