@@ -87,7 +87,7 @@ def run_command(
         description: What several subcommands are for; a single function says so itself.
     """
     words = [_with_underscores(word) for word in (sys.argv[1:] if arguments is None else arguments)]
-    parser = _parser(command, description)
+    parser = command_parser(command, description)
     return guarded(lambda: _parse_then_call(parser, command, words), debug="--debug" in words)
 
 
@@ -167,7 +167,13 @@ def known_keys(parser: ArgumentParser, words: Iterable[str]) -> list[str]:
     return [action.dest for action in actions if action.option_strings]
 
 
-def _parser(command: Command | dict[str, Command], description: str) -> ArgumentParser:
+def command_parser(command: Command | dict[str, Command], description: str = "") -> ArgumentParser:
+    """Parser of a command line; it takes option names with underscores.
+
+    Args:
+        command: A function, or several by subcommand name.
+        description: Purpose of several subcommands; a single function says so itself.
+    """
     if not isinstance(command, dict):
         return _function_parser(command)
     parser = CommandParser(description)
