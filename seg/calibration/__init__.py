@@ -1,1 +1,1 @@
-"""How far probabilities can be believed, and what makes them better, all from counted logits."""
+"""Calibration of probabilities, from pixels counted by label and logit."""

@@ -1,28 +1,30 @@
-"""The calibration of a network from one validation: temperature, bias, threshold and how well both do."""
+"""Calibration of a network from one validation: temperature, bias and threshold, and the error they leave."""
 
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+
+from seg.calibration.curves import Counts, ReliabilityCurve, at_or_above, expected_calibration_error, reliability_curve
 from seg.calibration.fitting import Fit, fit_scaling, log_loss
-from seg.calibration.histogram import Counts
-from seg.calibration.reliability import ReliabilityCurve, expected_calibration_error, reliability_curve
-from seg.calibration.thresholds import best_f1_threshold, mapped_share, unbiased_area_threshold
+from seg.calibration.histogram import CENTRES, EDGES
+from seg.calibration.scaling import IDENTITY, Scaling
 
 Plain = bool | int | float | str | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationConfig:
-    """What a checkpoint's package takes from the validation.
+    """Calibration that a model package gets from the validation of its checkpoint.
 
     Args:
-        temperature: Divide logits by the temperature that fits the labels best; false does not.
-        bias: Add to the logits, after that, the bias that fits the labels best; false adds none. Either is left out
-            where, learnt from most of the validation, it does not fit the rest better.
-        threshold: Where a package cuts the probability. keep: so that the same pixels are mapped as in the scores of
-            training, those whose plain probability is above `model.threshold`; the default, since nothing is then tuned
-            on the pixels that the scores are of. f1: where F1 is highest. area: where as much is mapped as is cropland,
-            for figures of area.
+        temperature: Divide logits by the temperature that fits the labels best.
+        bias: Then add the bias that fits the labels best. Temperature or bias is left out if a fit on most of the
+            validation does not improve the rest.
+        threshold: Where a package cuts the probability. keep: at the calibrated `model.threshold`, so that the scores
+            of training stay valid and nothing is tuned on the pixels they were computed from. f1: at the highest F1.
+            area: where the mapped area equals the labelled area, for area figures.
     """
 
     temperature: bool = True
@@ -32,22 +34,21 @@ class CalibrationConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """What a validation says of a network's probabilities.
+    """Calibration of a network and the figures of its validation.
 
     Attributes:
-        temperature: What logits are to be divided by, above 0.
-        bias: What is to be added to them then.
+        temperature: Divisor of the logits, above 0.
+        bias: Added to the divided logits.
         threshold: Calibrated probability above which a pixel is cropland.
-        f1_threshold: The one with the highest F1; None where not both labels occur.
-        area_threshold: The one above which as many pixels lie as are cropland; None likewise.
+        f1_threshold: Threshold with the highest F1; None unless both labels occur.
+        area_threshold: Threshold above which as many pixels lie as are cropland; None unless both labels occur.
         ece_before: Expected calibration error of the plain logits, 0 to 1.
-        ece_after: The same after calibration; of each part of the samples, with what was fitted on the others.
-        cross_fitted: Whether there were several parts; fitted and scored on the same pixels otherwise.
+        ece_after: The same after calibration; each part of the samples is scored with a fit on the others.
+        cross_fitted: True if there were several parts; with one part, fit and score share their pixels.
         labelled_share: Share of cropland among the labels, 0 to 1.
-        mapped_share: Share of the same pixels above the threshold.
-        pixels: How many labels there were.
-        note: Why temperature or bias was not fitted, or the threshold is that of the task, although asked otherwise;
-            else empty.
+        mapped_share: Share of the labelled pixels above the threshold.
+        pixels: Number of labelled pixels.
+        note: Why temperature, bias or threshold differ from the configuration; else empty.
     """
 
     temperature: float
@@ -64,17 +65,17 @@ class Calibration:
     note: str
 
     def plain(self) -> dict[str, Plain]:
-        """As plain values, for a checkpoint."""
+        """Plain values by name, for a checkpoint."""
         return asdict(self)
 
 
 def calibrate(parts: Counts, config: CalibrationConfig, threshold: float) -> Calibration:
-    """The calibration that counted logits lead to.
+    """Calibrate a network from counted logits.
 
     Args:
-        parts: (P, 2, BINS) pixels by part of the samples, label and bin of the logit; P is PARTS, or any other number.
-        config: What is wanted.
-        threshold: That of the task for plain probabilities, which decides where it is to be kept or none can be chosen.
+        parts: (P, 2, BINS) pixels by part of the samples, label and bin of the logit; any number of parts.
+        config: Requested calibration.
+        threshold: Threshold of the task for plain probabilities; used to "keep" it, and if no other can be chosen.
     """
     parts = parts[parts.any(axis=(1, 2))]
     counts: Counts = parts.sum(axis=0)
@@ -96,7 +97,7 @@ def calibrate(parts: Counts, config: CalibrationConfig, threshold: float) -> Cal
         threshold=used,
         f1_threshold=f1,
         area_threshold=area,
-        ece_before=expected_calibration_error(reliability_curve(counts)),
+        ece_before=expected_calibration_error(_curve(counts, IDENTITY)),
         ece_after=expected_calibration_error(_held_out_curve(parts, config)),
         cross_fitted=len(parts) > 1,
         labelled_share=int(counts[1].sum()) / max(pixels, 1),
@@ -106,10 +107,46 @@ def calibrate(parts: Counts, config: CalibrationConfig, threshold: float) -> Cal
     )
 
 
-def _proven(parts: Counts, config: CalibrationConfig) -> CalibrationConfig:
-    """What of the wanted fits the labels best when each part is scored with what was learnt from the others.
+def best_f1_threshold(counts: Counts, scaling: Scaling = IDENTITY) -> float | None:
+    """Threshold with the highest F1 of cropland, of several the one nearest to 0.5; None unless both labels occur.
 
-    The samples of a small validation differ so much that what fits some may be far off for another.
+    Args:
+        counts: (2, BINS) pixels by label and bin of the logit.
+        scaling: Calibration of the logits.
+    """
+    if not counts.sum(axis=1).all():
+        return None
+    f1 = 2 * at_or_above(counts[1]) / (at_or_above(counts.sum(axis=0)) + counts[1].sum())
+    return _nearest_to_half(f1 == f1.max(), scaling)
+
+
+def unbiased_area_threshold(counts: Counts, scaling: Scaling = IDENTITY) -> float | None:
+    """Threshold above which as many pixels lie as are cropland, of several the one nearest to 0.5.
+
+    Args:
+        counts: (2, BINS) pixels by label and bin of the logit.
+        scaling: Calibration of the logits.
+
+    Returns:
+        A probability; None unless both labels occur.
+    """
+    if not counts.sum(axis=1).all():
+        return None
+    bias = np.abs(at_or_above(counts.sum(axis=0)) - counts[1].sum())
+    return _nearest_to_half(bias == bias.min(), scaling)
+
+
+def mapped_share(counts: Counts, threshold: float, scaling: Scaling = IDENTITY) -> float:
+    """Share of the labelled pixels whose probability is above a threshold; 0 without any pixel."""
+    pixels = counts.sum(axis=0)
+    above = scaling.probability(CENTRES) > threshold
+    return float(pixels[above].sum() / max(int(pixels.sum()), 1))
+
+
+def _proven(parts: Counts, config: CalibrationConfig) -> CalibrationConfig:
+    """Drop temperature or bias unless it lowers the loss of each part under a fit on the other parts.
+
+    Samples of a small validation differ so much that a fit on some of them may be far off for the others.
     """
     if len(parts) < 2:
         return config
@@ -122,13 +159,21 @@ def _proven(parts: Counts, config: CalibrationConfig) -> CalibrationConfig:
 
 
 def _held_out_curve(parts: Counts, config: CalibrationConfig) -> ReliabilityCurve:
-    """The curve after calibration, each part with that of the others if there are several."""
+    """Reliability after calibration, each part with a fit on the others if there are several."""
     counts: Counts = parts.sum(axis=0)
-    curves = [
-        reliability_curve(part, _fit(counts - part if len(parts) > 1 else part, config).scaling) for part in parts
-    ]
-    return sum(curves[1:], start=curves[0]) if curves else reliability_curve(counts)
+    curves = [_curve(part, _fit(counts - part if len(parts) > 1 else part, config).scaling) for part in parts]
+    return sum(curves[1:], start=curves[0]) if curves else _curve(counts, IDENTITY)
+
+
+def _curve(counts: Counts, scaling: Scaling) -> ReliabilityCurve:
+    return reliability_curve(counts, scaling.probability(CENTRES))
 
 
 def _fit(counts: Counts, config: CalibrationConfig) -> Fit:
     return fit_scaling(counts, temperature=config.temperature, bias=config.bias)
+
+
+def _nearest_to_half(candidate: npt.NDArray[np.bool_], scaling: Scaling) -> float:
+    edges = EDGES[candidate]
+    # Compared as logits: probabilities near 0 or 1 round to the same number.
+    return float(scaling.probability(edges[np.abs(scaling.logits(edges)).argmin()]))

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from seg.calibration.histogram import BINS, LIMIT, Counts
+from seg.calibration.curves import Counts
+from seg.calibration.histogram import BINS, LIMIT
 
 Logits = npt.NDArray[np.float64]
 

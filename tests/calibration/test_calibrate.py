@@ -2,17 +2,31 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from seg.calibration.calibrate import CalibrationConfig, calibrate
+from seg.calibration.calibrate import (
+    CalibrationConfig,
+    best_f1_threshold,
+    calibrate,
+    mapped_share,
+    unbiased_area_threshold,
+)
+from seg.calibration.curves import ReliabilityCurve, expected_calibration_error, reliability_curve
 from seg.calibration.fitting import fit_scaling
 from seg.calibration.histogram import BINS, CENTRES
-from seg.calibration.reliability import expected_calibration_error, reliability_curve
-from seg.calibration.scaling import IDENTITY, sigmoid
+from seg.calibration.scaling import IDENTITY, Scaling, sigmoid
 
 Make = Callable[..., tuple[np.ndarray, np.ndarray]]
 Count = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 NOTHING = np.zeros((2, BINS), dtype=np.int64)
+
+SCALINGS = st.builds(Scaling, st.floats(0.2, 5), st.floats(-2, 2))
+
+
+def curve_of(counts: np.ndarray, scaling: Scaling) -> ReliabilityCurve:
+    return reliability_curve(counts, scaling.probability(CENTRES))
 
 
 @pytest.fixture(scope="module")
@@ -51,26 +65,24 @@ def test_a_shift_is_mended_by_the_bias_and_by_no_temperature(shifted: np.ndarray
 
 def test_each_half_is_scored_with_the_scaling_of_the_other(halves: np.ndarray) -> None:
     first, second = (fit_scaling(half).scaling for half in halves)
-    curve = reliability_curve(halves[0], second) + reliability_curve(halves[1], first)
+    curve = curve_of(halves[0], second) + curve_of(halves[1], first)
     found = calibrate(halves, CalibrationConfig(), 0.5).ece_after
     assert found == pytest.approx(expected_calibration_error(curve))
-    assert found > expected_calibration_error(
-        reliability_curve(halves[0], first) + reliability_curve(halves[1], second)
-    )
+    assert found > expected_calibration_error(curve_of(halves[0], first) + curve_of(halves[1], second))
 
 
 def test_one_half_alone_is_said_to_be_scored_on_itself(halves: np.ndarray) -> None:
     found = calibrate(np.stack([NOTHING, halves[1]]), CalibrationConfig(), 0.5)
     assert not found.cross_fitted
     assert found.ece_after == pytest.approx(
-        expected_calibration_error(reliability_curve(halves[1], fit_scaling(halves[1]).scaling))
+        expected_calibration_error(curve_of(halves[1], fit_scaling(halves[1]).scaling))
     )
 
 
 def test_each_of_many_parts_is_scored_with_the_scaling_of_all_others(honest: Make, counted: Count) -> None:
     samples = [honest(20_000, seed) for seed in range(4)]
     parts = np.stack([counted(3 * logits, crop) for logits, crop in samples])
-    curves = [reliability_curve(part, fit_scaling(parts.sum(axis=0) - part, bias=False).scaling) for part in parts]
+    curves = [curve_of(part, fit_scaling(parts.sum(axis=0) - part, bias=False).scaling) for part in parts]
     wanted = expected_calibration_error(curves[0] + curves[1] + curves[2] + curves[3])
     found = calibrate(np.stack([*parts, NOTHING]), CalibrationConfig(bias=False), 0.5)
     assert (found.ece_after, found.cross_fitted) == (pytest.approx(wanted), True)
@@ -128,3 +140,53 @@ def test_without_any_label_all_figures_are_0() -> None:
 def test_it_becomes_plain_values(halves: np.ndarray) -> None:
     values = calibrate(halves, CalibrationConfig(threshold="f1"), 0.5).plain().values()
     assert {type(value) for value in values} <= {bool, int, float, str, type(None)}
+
+
+def sample(seed: int, pixels: int = 60) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    cropland = np.arange(pixels) % 3 == 0
+    return CENTRES[random.integers(1900, 2100, pixels) + 60 * cropland], cropland
+
+
+def f1_of(mapped: np.ndarray, cropland: np.ndarray) -> float:
+    return 2 * (mapped & cropland).sum() / (mapped.sum() + cropland.sum())
+
+
+@given(seed=st.integers(0, 10_000), scaling=SCALINGS)
+def test_no_cut_between_pixels_has_a_higher_f1(counted: Count, seed: int, scaling: Scaling) -> None:
+    logits, cropland = sample(seed)
+    threshold = best_f1_threshold(counted(logits, cropland), scaling)
+    assert threshold is not None
+    found = f1_of(1 / (1 + np.exp(-logits / scaling.temperature - scaling.bias)) > threshold, cropland)
+    assert found == pytest.approx(max(f1_of(logits > cut, cropland) for cut in [-99.0, *logits]))
+
+
+@given(seed=st.integers(0, 10_000), scaling=SCALINGS)
+def test_no_cut_between_pixels_maps_an_area_nearer_to_that_of_cropland(
+    counted: Count, seed: int, scaling: Scaling
+) -> None:
+    logits, cropland = sample(seed)
+    threshold = unbiased_area_threshold(counted(logits, cropland), scaling)
+    assert threshold is not None
+    mapped = 1 / (1 + np.exp(-logits / scaling.temperature - scaling.bias)) > threshold
+    wanted = min(abs((logits > cut).sum() - cropland.sum()) for cut in [-99.0, *logits])
+    assert abs(mapped.sum() - cropland.sum()) == wanted
+    assert mapped_share(counted(logits, cropland), threshold, scaling) == pytest.approx(mapped.mean())
+
+
+@pytest.mark.parametrize("choose", [best_f1_threshold, unbiased_area_threshold])
+def test_of_equal_thresholds_the_one_nearest_to_a_half_is_taken(
+    counted: Count, choose: Callable[..., float | None]
+) -> None:
+    separated = np.array([-3.0, -2.0, 2.0, 3.0]), np.array([False, False, True, True])
+    assert choose(counted(*separated), Scaling(1.7)) == 0.5
+    # The highest cut between the two is at a probability below a half.
+    assert choose(counted(*separated), Scaling(1.0, -5.0)) == pytest.approx(1 / (1 + np.exp(5.0 - 2.0)), rel=0.02)
+
+
+@pytest.mark.parametrize("choose", [best_f1_threshold, unbiased_area_threshold])
+@pytest.mark.parametrize("labels", [[True, True], [False, False], []])
+def test_without_both_labels_there_is_none(
+    counted: Count, choose: Callable[..., float | None], labels: list[bool]
+) -> None:
+    assert choose(counted(np.array([1.0, -1.0])[: len(labels)], np.array(labels, dtype=bool))) is None

@@ -4,14 +4,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from seg import __version__
+from seg.calibration.curves import PrecisionRecallCurve, ReliabilityCurve, average_precision, expected_calibration_error
 from seg.evaluation.accuracy import Accuracy
 from seg.evaluation.counts.bootstrap import CONFIDENCE
-from seg.evaluation.counts.probability import (
-    average_precision,
-    expected_calibration_error,
-    precision_recall_curve,
-    reliability,
-)
+from seg.evaluation.counts.confusion import ratio
+from seg.evaluation.counts.probability import percent_precision_recall, percent_reliability
 from seg.evaluation.counts.tiles import as_confusion
 from seg.evaluation.pairs import (
     Inputs,
@@ -179,14 +176,37 @@ def _curves(accuracy: Accuracy) -> Json | None:
     histogram = accuracy.histogram
     if histogram is None or not histogram.any():
         return None
-    bins = reliability(histogram)
+    curve = percent_reliability(histogram)
     return {
         "scenes": sum(scene.histogram is not None for scene in accuracy.scenes),
-        "precision_recall": [asdict(point) for point in precision_recall_curve(histogram)],
+        "precision_recall": _thresholds(percent_precision_recall(histogram)),
         "average_precision": average_precision(histogram),
-        "reliability": [asdict(one) for one in bins],
-        "expected_calibration_error": expected_calibration_error(bins),
+        "reliability": _bins(curve),
+        "expected_calibration_error": expected_calibration_error(curve),
     }
+
+
+def _thresholds(curve: PrecisionRecallCurve) -> list[Json]:
+    rows = zip(curve.threshold.tolist(), curve.hits.tolist(), curve.mapped.tolist(), strict=True)
+    return [
+        {"threshold": threshold, "precision": ratio(hits, mapped), "recall": ratio(hits, curve.cropland)}
+        for threshold, hits, mapped in rows
+    ]
+
+
+def _bins(curve: ReliabilityCurve) -> list[Json]:
+    bins = len(curve.pixels)
+    rows = zip(curve.pixels.tolist(), curve.predicted.tolist(), curve.observed.tolist(), strict=True)
+    return [
+        {
+            "low": place / bins,
+            "high": (place + 1) / bins,
+            "pixels": pixels,
+            "mean_probability": predicted if pixels else None,
+            "cropland_share": observed if pixels else None,
+        }
+        for place, (pixels, predicted, observed) in enumerate(rows)
+    ]
 
 
 def _worst(accuracy: Accuracy) -> list[Json]:

@@ -4,10 +4,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from seg.calibration.curves import average_precision, expected_calibration_error
 from seg.evaluation.accuracy import Accuracy
 from seg.evaluation.counts.bootstrap import CONFIDENCE, FEWEST_UNITS
 from seg.evaluation.counts.confusion import ConfusionCounts
-from seg.evaluation.counts.probability import average_precision, expected_calibration_error, reliability
+from seg.evaluation.counts.probability import percent_reliability
 from seg.evaluation.counts.tiles import as_confusion
 from seg.evaluation.pairs import Pairing
 from seg.labels import CROPLAND, LABEL_NAMES, OTHER
@@ -165,7 +166,7 @@ def _notes(accuracy: Accuracy, pairing: Pairing) -> list[str]:
     elif accuracy.measures.settings.bootstrap:
         notes.append(f"no intervals: fewer than {FEWEST_UNITS} scenes or blocks to draw from")
     if accuracy.histogram is not None and accuracy.histogram.any():
-        error = expected_calibration_error(reliability(accuracy.histogram))
+        error = expected_calibration_error(percent_reliability(accuracy.histogram))
         notes.append(
             f"probabilities: expected calibration error {shown(error)}, "
             f"average precision {shown(average_precision(accuracy.histogram))}"

@@ -4,9 +4,16 @@ from typing import TYPE_CHECKING
 
 import lightning as L
 
-from seg.calibration.histogram import Counts
-from seg.calibration.reliability import ReliabilityCurve, expected_calibration_error, reliability_curve
-from seg.calibration.thresholds import PrecisionRecallCurve, precision_recall_curve
+from seg.calibration.curves import (
+    Counts,
+    PrecisionRecallCurve,
+    ReliabilityCurve,
+    expected_calibration_error,
+    precision_recall_curve,
+    reliability_curve,
+)
+from seg.calibration.histogram import CENTRES, EDGES
+from seg.calibration.scaling import sigmoid
 from seg.training.pictures.figures import TEXT_COLOUR, new_figure, plain_axes
 from seg.training.pictures.publish import is_due, publish
 
@@ -100,9 +107,9 @@ class ScoreCurves(L.Callback):
             return
         threshold = float(pl_module.hparams.get("threshold", 0.5))
         epoch = f"epoch {trainer.current_epoch + 1}"
-        curve = precision_recall_curve(counts)
-        publish(draw_precision_recall(curve, threshold, f"Precision and recall, {epoch}"), "precision_recall", trainer)
-        publish(draw_reliability(reliability_curve(counts), f"Reliability, {epoch}"), "reliability", trainer)
+        scores, shares = precision_recall_curve(counts, sigmoid(EDGES)), reliability_curve(counts, sigmoid(CENTRES))
+        publish(draw_precision_recall(scores, threshold, f"Precision and recall, {epoch}"), "precision_recall", trainer)
+        publish(draw_reliability(shares, f"Reliability, {epoch}"), "reliability", trainer)
 
 
 def counted_logits(task: L.LightningModule) -> Counts | None:

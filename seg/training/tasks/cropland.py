@@ -16,7 +16,8 @@ from seg.calibration.calibrate import (
     Plain,
     calibrate,
 )
-from seg.calibration.histogram import Counts, LogitHistogram
+from seg.calibration.curves import Counts
+from seg.calibration.histogram import LogitHistogram
 from seg.errors import ConfigError
 from seg.losses.config import LossConfig
 from seg.losses.mixture import CroplandLoss

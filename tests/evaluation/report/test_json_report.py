@@ -124,6 +124,27 @@ def test_undefined_numbers_are_null(pair: Pair, tmp_path: Path, write_raster: Wr
     assert content["objects"]["precision"] is None
 
 
+def test_curves_of_one_probability_are_null_where_nothing_is_mapped(
+    pair: Pair, tmp_path: Path, write_raster: WriteRaster
+) -> None:
+    sure = write_raster("sure.tif", np.full((64, 64), 90, np.uint8))
+    curves = written(replace(pair, probability=sure), tmp_path)["curves"]
+    bins = curves["reliability"]
+    assert [one["low"] for one in bins[1:]] == [one["high"] for one in bins[:-1]]
+    assert (bins[0]["low"], bins[9]["high"], bins[9]["pixels"], bins[9]["mean_probability"]) == (0, 1, 64 * 64, 0.9)
+    assert {(one["pixels"], one["mean_probability"], one["cropland_share"]) for one in bins[:9]} == {(0, None, None)}
+    points = curves["precision_recall"]
+    assert [point["threshold"] for point in points] == [percent / 100 for percent in range(101)]
+    assert (points[90]["recall"], points[91]["precision"], points[91]["recall"]) == (1, None, 0)
+
+
+def test_recall_is_null_without_cropland(pair: Pair, tmp_path: Path, write_raster: WriteRaster) -> None:
+    other = write_raster("other.tif", np.full((64, 64), OTHER, np.uint8))
+    curves = written(replace(pair, reference=other), tmp_path)["curves"]
+    assert curves["average_precision"] is None
+    assert {point["recall"] for point in curves["precision_recall"]} == {None}
+
+
 def test_tolerances_are_in_pixels_without_a_crs(tmp_path: Path, write_raster: WriteRaster) -> None:
     path = write_raster("plain.tif", np.eye(64, dtype=np.uint8), crs=None, transform=None)
     rows = written(Pair("plain", path, path), tmp_path, tolerances=[2.0])["boundary"]

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from seg.calibration.histogram import BINS
-from seg.calibration.reliability import reliability_curve
-from seg.calibration.thresholds import precision_recall_curve
+from seg.calibration.curves import precision_recall_curve, reliability_curve
+from seg.calibration.histogram import BINS, CENTRES, EDGES
+from seg.calibration.scaling import sigmoid
 from seg.training.pictures.figures import rendered
 from seg.training.pictures.score_curves import draw_precision_recall, draw_reliability
 
@@ -15,14 +15,14 @@ def separable() -> "np.ndarray[tuple[int, ...], np.dtype[np.int64]]":
 
 
 def test_the_point_of_the_threshold_is_where_its_scores_are() -> None:
-    figure = draw_precision_recall(precision_recall_curve(separable()), 0.5, "epoch 1")
+    figure = draw_precision_recall(precision_recall_curve(separable(), sigmoid(EDGES)), 0.5, "epoch 1")
     [legend] = figure.axes[0].get_legend().get_texts()
     assert legend.get_text() == "threshold 0.5: precision 0.750, recall 1.000"
     assert rendered(figure).std() > 0
 
 
 def test_reliability_shows_filled_bins_alone_and_names_the_calibration_error() -> None:
-    figure = draw_reliability(reliability_curve(separable()), "epoch 1")
+    figure = draw_reliability(reliability_curve(separable(), sigmoid(CENTRES)), "epoch 1")
     lines = figure.axes[0].get_lines()
     assert lines[1].get_xdata() == pytest.approx([0, 1], abs=1e-3)
     assert list(lines[1].get_ydata()) == [0, 0.75]
@@ -32,5 +32,5 @@ def test_reliability_shows_filled_bins_alone_and_names_the_calibration_error() -
 
 def test_an_empty_validation_is_an_empty_picture_and_no_error() -> None:
     counts = np.zeros((2, BINS), dtype=np.int64)
-    assert rendered(draw_reliability(reliability_curve(counts), "none")).std() > 0
-    assert rendered(draw_precision_recall(precision_recall_curve(counts), 0.5, "none")).std() > 0
+    assert rendered(draw_reliability(reliability_curve(counts, sigmoid(CENTRES)), "none")).std() > 0
+    assert rendered(draw_precision_recall(precision_recall_curve(counts, sigmoid(EDGES)), 0.5, "none")).std() > 0
