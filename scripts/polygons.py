@@ -5,6 +5,8 @@ from pathlib import Path
 
 from seg.parcels.settings import PolygonSettings
 from seg.terminal.command_line import run_command
+from seg.terminal.progress import progress_bar
+from seg.terminal.text import counted
 
 
 def polygons(*, input: Path, output: Path, settings: PolygonSettings) -> None:
@@ -15,9 +17,11 @@ def polygons(*, input: Path, output: Path, settings: PolygonSettings) -> None:
         output: The file to write: .gpkg (GeoPackage), .parquet (GeoParquet) or .geojson (GeoJSON, in WGS 84).
         settings: How parcels are made.
     """
-    from seg.parcels.write_parcels import write_parcels_with_summary
+    from seg.parcels.write_parcels import write_parcels
 
-    write_parcels_with_summary(input, output, settings)
+    with progress_bar(input.name) as bar:
+        written = write_parcels(input, output, settings, bar.move)
+    print(f"{output}: {counted(written.parcels, 'parcel')}, {written.hectares:.2f} ha")
 
 
 if __name__ == "__main__":

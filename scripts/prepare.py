@@ -9,6 +9,7 @@ from seg.data.sources.import_settings import ImportSettings, SourceName
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 from seg.raster.vectors.settings import BurnSettings
 from seg.terminal.command_line import run_command
+from seg.terminal.text import counted, text_table
 
 
 def demo(output: Path) -> None:
@@ -110,9 +111,9 @@ def stack(*, input: Path, output: Path, bands: list[str] | None = None) -> None:
 
     files = band_files(input, bands)
     write_band_stack(output, files)
-    print(f"{output}: {len(files)} bands")
-    for number, (name, path) in enumerate(files.items(), start=1):
-        print(f"{number:4d}  {name}  {path}")
+    print(f"{output}: {counted(len(files), 'band')}")
+    rows = [[name, str(number), str(path)] for number, (name, path) in enumerate(files.items(), start=1)]
+    print(text_table(["name", "band", "file"], rows))
 
 
 def split(

@@ -1,7 +1,10 @@
-"""Errors a user can cause: one root, and each is also the builtin it resembles.
+"""Errors a user can cause, and the parts that their messages share.
 
-A message is one line: the file or argument, what it has, what was wanted, what to do.
+Errors have one root, and each is also the builtin that it resembles. A message is one line: the file or argument, what
+it has, what was wanted, what to do.
 """
+
+from collections.abc import Sequence
 
 
 class SegError(Exception):
@@ -9,15 +12,15 @@ class SegError(Exception):
 
 
 class RasterError(SegError, ValueError):
-    """A raster cannot be read, written, or does not have the grid that was wanted."""
+    """A raster cannot be read or written, or lies on another grid than was wanted."""
 
 
 class DamageError(RasterError):
-    """Pixels of a raster cannot be read, although it opens."""
+    """A raster opens, but some of its pixels cannot be read."""
 
 
 class NoOverlapError(RasterError):
-    """Polygons have nothing in common with the raster that they were meant for."""
+    """Polygons do not meet the raster that they were meant for."""
 
 
 class DatasetError(SegError, ValueError):
@@ -33,8 +36,35 @@ class PackageError(SegError, ValueError):
 
 
 class IncompleteError(SegError):
-    """Of several things some could not be done, and the others are: commands end with exit status 1."""
+    """Some of several tasks failed and the others are done; commands end with exit status 1."""
 
 
 class TrainingError(SegError, ArithmeticError):
-    """A training cannot go on: its loss is no number any more."""
+    """A training cannot go on, since its loss is NaN or infinite."""
+
+
+def require_option(met: bool, option: str, value: object, wanted: str) -> None:
+    """Check the value of an option of the command line.
+
+    Args:
+        met: True if the value can be used.
+        option: Name of the option as a field, such as "block_size", or on the command line, "block-size".
+        value: The value given.
+        wanted: Values that can be used, in words.
+
+    Raises:
+        ConfigError: The value cannot be used.
+    """
+    if not met:
+        raise ConfigError(f"--{option.replace('_', '-')} is {value}; wanted {wanted}")
+
+
+def listed(names: Sequence[object], most: int = 5) -> str:
+    """The first of some names for a message, and their number if there are more: "a, b, ... (7 in all)".
+
+    Args:
+        names: Names or values.
+        most: Number of names that are shown.
+    """
+    shown = ", ".join(str(name) for name in names[:most])
+    return f"{shown}, ... ({len(names)} in all)" if len(names) > most else shown

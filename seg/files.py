@@ -1,22 +1,32 @@
-"""Files that appear only when they are complete."""
+"""Files that are complete or absent, hashes, checks of outputs before the work begins, and claims on folders."""
 
+import errno
 import hashlib
 import json
 import os
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from seg.errors import ConfigError, RasterError
+
+CLAIM = "claim"
+"""Name of the lock file in a claimed folder."""
+
+WITHOUT_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
+"""Errors of file systems that know no locks, such as some network and FUSE mounts."""
 
 
 @contextmanager
 def complete_or_absent(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, to write to; it takes the place of `path` if the block ends without an error.
+    """A temporary path beside `path` to write to; it replaces `path` if the block ends without an error.
 
-    Its bytes reach the disk before the name does, so that even a power cut leaves the older file or the whole new one.
-    Its name is unique, so that processes which write the same file do not mix. Only a killed process leaves it behind.
+    The bytes reach the disk before the name does, so that even a power cut leaves either the older file or the whole
+    new one. The temporary name is unique, so processes that write the same file do not disturb each other. Only a
+    killed process leaves its temporary file behind.
 
     Args:
         path: The file to write; its folder must exist.
@@ -34,92 +44,115 @@ def complete_or_absent(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, read piece by piece."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def write_json(content: Mapping[str, object], path: Path) -> None:
-    """Write plain values; the file is complete or absent.
+    """Write plain values as an indented JSON file, complete or absent.
 
     Args:
-        content: Without NaN or infinity, which JSON does not have.
+        content: Values without NaN and infinity, which JSON does not have.
         path: The file; its folder must exist.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     with complete_or_absent(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def require_output_folder(folder: Path) -> None:
-    """Check that a folder exists or can be made, before the work whose result goes there. Makes nothing.
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes as 64 hexadecimal digits; the file is read piece by piece."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def short_hash(text: str) -> str:
+    """First 16 hexadecimal digits of a text's SHA-256: enough to tell the runs and files of one machine apart."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def require_output_file(path: Path, suffixes: Sequence[str] = (), inputs: Iterable[Path] = ()) -> None:
+    """Check that a file can be written, before minutes of work; makes nothing.
+
+    Args:
+        path: The file.
+        suffixes: Endings that its name may have, in lower case; empty allows any.
+        inputs: Files that the work reads, which must not be overwritten; missing ones do not count.
 
     Raises:
-        ConfigError: It is a file, its parent does not exist, or it may not be written.
+        ConfigError: The name has another ending, the folder is missing or read-only, the path is a folder, or the
+            path is one of the inputs.
+    """
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise ConfigError(f"{path}: wanted a file name that ends in {' or '.join(suffixes)}; name another output")
+    if path.is_dir():
+        raise ConfigError(f"{path}: is a folder; name a file")
+    if not path.parent.is_dir():
+        raise ConfigError(f"{path}: its folder {path.parent} does not exist; make it or name another output")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise ConfigError(f"{path}: its folder {path.parent} is read-only; name another output")
+    if path.exists() and any(file.exists() and path.samefile(file) for file in inputs):
+        raise ConfigError(f"{path}: is one of the inputs and would be overwritten; name another output")
+
+
+def require_output_folder(folder: Path) -> None:
+    """Check that a folder exists or can be made, and can be written to, before minutes of work; makes nothing.
+
+    Raises:
+        ConfigError: The path is a file, its parent does not exist, or the folder (its parent, if it is missing) is
+            read-only.
     """
     if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"{folder}: is a file, wanted a folder for the report; give another output")
+        raise ConfigError(f"{folder}: is a file; name a folder")
     place = folder if folder.exists() else folder.absolute().parent
     if not place.is_dir():
-        raise ConfigError(f"{folder}: its parent folder {place} does not exist; make it or give another output")
+        raise ConfigError(f"{folder}: its parent folder {place} does not exist; make it or name another output")
     if not os.access(place, os.W_OK | os.X_OK):
-        raise ConfigError(f"{folder}: {place} may not be written; change its permissions or give another output")
+        raise ConfigError(f"{folder}: {place} is read-only; change its permissions or name another output")
 
 
 def make_output_folder(folder: Path) -> None:
-    """Make the folder unless it exists; its parent must.
+    """Make a folder unless it exists; its parent must exist.
 
     Raises:
-        ConfigError: It cannot be made.
+        ConfigError: The folder cannot be made, or cannot be written to.
     """
     require_output_folder(folder)
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"{folder}: cannot be made ({error.strerror}); give another output") from error
-
-
-try:
-    import fcntl
-except ImportError:  # on Windows, where nothing is claimed
-    fcntl = None  # type: ignore[assignment]
-
-NAME = "claim"
+        raise ConfigError(f"{folder}: cannot be made ({error.strerror}); name another output") from error
 
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Keep other processes out of a folder; the system ends the claim of a process that is killed.
+    """Keep other processes out of a folder for the time of a block.
 
-    A file system that knows no locks lets everybody in.
+    The claim is a lock of the operating system on a file in the folder, so it ends with the process, even a killed one.
+    The lock file is removed at the end. File systems without locks let every process in.
 
     Args:
         folder: An existing folder.
 
     Raises:
-        RasterError: Another process has claimed it.
-        OSError: Nothing can be written there.
+        RasterError: Another process holds the claim.
+        OSError: The lock file cannot be made, or the folder is missing.
     """
-    descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o666)
+    folder.stat()  # The lock would make a missing folder.
+    lock = FileLock(folder / CLAIM, blocking=False, fallback_to_soft=False)
     try:
-        _lock(descriptor, folder)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, folder: Path) -> None:
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+        lock.acquire()
+    except Timeout as error:
         raise RasterError(
             f"{folder}: another process is at work there; wait for it to end, or name another output"
         ) from error
-    except OSError:
-        return
+    except OSError as error:
+        if error.errno not in WITHOUT_LOCKS:
+            raise
+    try:
+        yield
+    finally:
+        # While the file is locked: later, it could be the lock file of another process. Windows removes no open file,
+        # and there `release` removes it.
+        with suppress(OSError):
+            (folder / CLAIM).unlink()
+        lock.release()

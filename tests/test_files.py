@@ -1,10 +1,31 @@
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from seg.files import complete_or_absent
+from seg.errors import ConfigError, RasterError
+from seg.files import (
+    CLAIM,
+    claimed,
+    complete_or_absent,
+    make_output_folder,
+    require_output_file,
+    require_output_folder,
+    sha256,
+    short_hash,
+)
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from seg.files import claimed
+with claimed(Path(sys.argv[1])):
+    print("claimed", flush=True)
+    time.sleep(60)
+"""
 
 
 def test_a_finished_file_takes_the_old_ones_place(tmp_path: Path) -> None:
@@ -48,3 +69,140 @@ def test_interrupted_write_leaves_the_old_file_alone(tmp_path: Path) -> None:
         write_half()
     assert [file.name for file in tmp_path.iterdir()] == ["accuracy.json"]
     assert path.read_text() == "old"
+
+
+def test_hashes_are_sha_256_in_hexadecimal_digits(tmp_path: Path) -> None:
+    (tmp_path / "abc").write_bytes(b"abc")
+    known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, appendix B.1
+    assert sha256(tmp_path / "abc") == known
+    assert short_hash("abc") == known[:16]
+
+
+def test_an_output_file_may_be_new_or_older(tmp_path: Path) -> None:
+    (tmp_path / "old.TIF").touch()
+    require_output_file(tmp_path / "old.TIF", (".tif",), [tmp_path / "absent.tif"])
+    require_output_file(tmp_path / "new.tif", (".tif",), [tmp_path / "old.TIF"])
+    assert [path.name for path in tmp_path.iterdir()] == ["old.TIF"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a.png", r"wanted a file name that ends in \.tif or \.tiff"),
+        ("folder.tif", "is a folder; name a file"),
+        ("absent/a.tif", "its folder .*absent does not exist; make it"),
+        ("input.tif", "is one of the inputs and would be overwritten"),
+    ],
+)
+def test_an_output_file_that_cannot_be_written_is_refused(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "folder.tif").mkdir()
+    (tmp_path / "input.tif").touch()
+    with pytest.raises(ConfigError, match=message):
+        require_output_file(tmp_path / name, (".tif", ".tiff"), [tmp_path / "input.tif"])
+
+
+def test_an_output_file_in_a_read_only_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)  # Permissions do not stop root, which tests may run as.
+    with pytest.raises(ConfigError, match="is read-only; name another output"):
+        require_output_file(tmp_path / "a.tif")
+
+
+def test_check_makes_nothing(tmp_path: Path) -> None:
+    require_output_folder(tmp_path / "report")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_is_made_once_and_kept_after(tmp_path: Path) -> None:
+    make_output_folder(tmp_path / "report")
+    (tmp_path / "report/kept.txt").touch()
+    make_output_folder(tmp_path / "report")
+    assert (tmp_path / "report/kept.txt").exists()
+
+
+def test_missing_parent_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"its parent folder .*nowhere does not exist"):
+        make_output_folder(tmp_path / "nowhere/report")
+
+
+def test_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "report").touch()
+    with pytest.raises(ConfigError, match="is a file; name a folder"):
+        require_output_folder(tmp_path / "report")
+
+
+def test_folder_that_may_not_be_written_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Permissions do not stop root, which tests may run as.
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(ConfigError, match="is read-only"):
+        require_output_folder(tmp_path / "report")
+
+
+def test_refusal_of_the_system_to_make_the_folder_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(ConfigError, match=r"report: cannot be made \(Read-only file system\)"):
+        make_output_folder(tmp_path / "report")
+
+
+def test_a_folder_is_claimed_by_one_at_a_time(tmp_path: Path) -> None:
+    with (
+        claimed(tmp_path),
+        pytest.raises(RasterError, match="another process is at work there; wait"),
+        claimed(tmp_path),
+    ):
+        pass
+
+
+def test_a_claim_ends_with_its_block_and_with_an_error(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), claimed(tmp_path):
+        raise KeyboardInterrupt
+    with claimed(tmp_path):
+        pass
+    with claimed(tmp_path):
+        pass
+
+
+def test_the_claim_of_a_killed_process_ends_with_it(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLDER, tmp_path], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "claimed\n"
+        with pytest.raises(RasterError, match="another process"), claimed(tmp_path):
+            pass
+        holder.kill()
+    with claimed(tmp_path):
+        pass
+
+
+def test_the_lock_file_goes_with_the_claim(tmp_path: Path) -> None:
+    with claimed(tmp_path):
+        assert [path.name for path in tmp_path.iterdir()] == [CLAIM]
+    assert list(tmp_path.iterdir()) == []
+
+
+def refuse_locks(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def refuse(descriptor: int, how: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(pytest.importorskip("fcntl"), "flock", refuse)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS])
+def test_a_file_system_without_locks_lets_everybody_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    refuse_locks(monkeypatch, number)
+    with claimed(tmp_path), claimed(tmp_path):
+        pass
+
+
+def test_a_broken_disk_is_not_taken_for_a_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_locks(monkeypatch, errno.EIO)
+    with pytest.raises(OSError, match="Input/output error"), claimed(tmp_path):
+        pass
+
+
+def test_a_folder_that_is_not_there_cannot_be_claimed(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), claimed(tmp_path / "absent"):
+        pass

@@ -11,7 +11,7 @@ import rasterio
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from seg.benchmark.reporting import check_output, number, progress_bar, write_json
+from seg.benchmark.reporting import check_results, number, write_results
 from seg.benchmark.scenes import BANDS, write_scene
 from seg.benchmark.settings import LoadingSettings
 from seg.benchmark.timing import (
@@ -27,6 +27,7 @@ from seg.data.sample import example_bytes
 from seg.data.samples.random_chips import ChipConfig, RandomChips
 from seg.raster.chips import Reading
 from seg.raster.grid import read_grid
+from seg.terminal.progress import progress_bar
 from seg.terminal.text import text_table
 
 SIZES = 256, 512
@@ -60,9 +61,9 @@ class LoadingRow:
 def measure_loading(settings: LoadingSettings) -> list[LoadingRow]:
     """Load chips of each size from a scene that is made for it in a temporary folder."""
     steps = len(SIZES) * (2 * settings.repeats + 3)
-    with tempfile.TemporaryDirectory() as folder, progress_bar("Loading", steps) as report:
+    with tempfile.TemporaryDirectory() as folder, progress_bar("Loading", steps) as bar:
         scene = write_scene(Path(folder) / "image.tif", Path(folder) / "mask.tif", settings.side)
-        return [_measure(scene, size, settings, report) for size in SIZES]
+        return [_measure(scene, size, settings, bar.step) for size in SIZES]
 
 
 def _measure(scene: Scene, size: int, settings: LoadingSettings, report: Action) -> LoadingRow:
@@ -149,11 +150,11 @@ def benchmark_loading(settings: LoadingSettings, output: Path | None) -> None:
     Raises:
         ConfigError: The file cannot be written.
     """
-    check_output(output)
+    check_results(output)
     rows = measure_loading(settings)
     print(text_of(settings, rows))
     found = [asdict(row) | {"ratio": row.ratio} for row in rows]
-    write_json({"settings": asdict(settings), "rows": found}, output)
+    write_results({"settings": asdict(settings), "rows": found}, output)
 
 
 def text_of(settings: LoadingSettings, rows: list[LoadingRow]) -> str:

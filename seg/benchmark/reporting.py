@@ -1,49 +1,41 @@
-"""What the commands of the benchmark share: threads, a progress bar, a file of results."""
+"""Threads, result files and figures of the benchmark's commands."""
 
-import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from seg.benchmark.timing import Action
-from seg.errors import ConfigError
+from seg.files import require_output_file, write_json
 
 
 def use_threads(threads: int) -> None:
-    """Let PyTorch compute with this many threads in this process; 0 leaves it to the library."""
+    """Let PyTorch compute with a number of threads in this process; 0 leaves the number to the library."""
     if threads:
         torch.set_num_threads(threads)
 
 
-@contextmanager
-def progress_bar(title: str, steps: int) -> Iterator[Action]:
-    """A progress bar on standard error if that is a terminal; what it yields moves it by a step."""
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task(title, total=steps)
-        yield lambda: progress.advance(task)
+def check_results(path: Path | None) -> None:
+    """Check that a file for results can be written, before minutes of measuring.
 
-
-def check_output(path: Path | None) -> None:
-    """Refuse a file that could not be written, before minutes of measuring.
+    Args:
+        path: The file; None for no file.
 
     Raises:
-        ConfigError: Its folder does not exist, or it is a folder itself.
+        ConfigError: The file cannot be written.
     """
-    if path is not None and (path.is_dir() or not path.parent.is_dir()):
-        reason = "is a folder" if path.is_dir() else f"cannot be written: there is no folder {path.parent}"
-        raise ConfigError(f"{path}: {reason}; output wants a file in a folder that exists")
-
-
-def write_json(content: object, path: Path | None) -> None:
-    """Write plain values as JSON, if there is a path."""
     if path is not None:
-        path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        require_output_file(path)
+
+
+def write_results(content: Mapping[str, object], path: Path | None) -> None:
+    """Write results as JSON.
+
+    Args:
+        content: Plain values.
+        path: The file; None for no file.
+    """
+    if path is not None:
+        write_json(content, path)
 
 
 def number(value: float | None) -> str:

@@ -13,10 +13,11 @@ from statistics import median
 import lightning as L
 import torch
 
-from seg.benchmark.reporting import check_output, number, progress_bar, use_threads, write_json
+from seg.benchmark.reporting import check_results, number, use_threads, write_results
 from seg.benchmark.scenes import write_scene
 from seg.benchmark.settings import TrainingSettings
 from seg.data.datamodule import CroplandDataModule
+from seg.terminal.progress import progress_bar
 from seg.terminal.text import text_table
 from seg.training.cli import run
 from seg.training.tasks.cropland import CroplandTask
@@ -74,7 +75,7 @@ class EpochClock(L.Callback):
 def measure_training(settings: TrainingSettings) -> TrainingTimes:
     """Train for an epoch in both ways, in turns, on scenes that are made for it in a temporary folder."""
     use_threads(settings.threads)
-    with tempfile.TemporaryDirectory() as folder, progress_bar("Training", 2 * settings.repeats + 2) as report:
+    with tempfile.TemporaryDirectory() as folder, progress_bar("Training", 2 * settings.repeats + 2) as bar:
         root = Path(folder) / "data"
         write_dataset(root, settings.scenes)
         ways: tuple[Callable[[Path], float], ...] = (_lightning_epoch, _loop_epoch)
@@ -82,7 +83,7 @@ def measure_training(settings: TrainingSettings) -> TrainingTimes:
         for _ in range(settings.repeats + 1):
             for way, seconds in zip(ways, times, strict=True):
                 seconds.append(way(root))
-                report()
+                bar.step()
         # The first of each warms up.
         return TrainingTimes(*(tuple(seconds[1:]) for seconds in times))
 
@@ -142,10 +143,10 @@ def benchmark_training(settings: TrainingSettings, output: Path | None) -> None:
     Raises:
         ConfigError: The file cannot be written.
     """
-    check_output(output)
+    check_results(output)
     times = measure_training(settings)
     print(text_of(settings, times))
-    write_json({"settings": asdict(settings), **asdict(times), "ratio": times.ratio}, output)
+    write_results({"settings": asdict(settings), **asdict(times), "ratio": times.ratio}, output)
 
 
 def text_of(settings: TrainingSettings, times: TrainingTimes) -> str:

@@ -39,7 +39,7 @@ from seg.data.samples.random_chips import ChipConfig, RandomChips
 from seg.data.samples.scenes import SceneDataset
 from seg.errors import ConfigError, DatasetError
 from seg.raster.chips import Reading
-from seg.raster.grid import Grid, alpha_bands, open_raster
+from seg.raster.grid import Grid, alpha_bands, data_bands, open_raster
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 from seg.raster.statistics import BandStatistics, band_statistics
 
@@ -101,8 +101,7 @@ class CroplandDataModule(L.LightningDataModule):
         self.root, self.fold, self.folds, self.nodata, self.labels = root, fold, folds, nodata, labels
         with open_raster(self.scenes[0].image) as image:
             self._set_aside = [] if bands else alpha_bands(image)
-            usual = [band for band in image.indexes if band not in self._set_aside]
-        self.bands = band_indexes(self.scenes, bands) if bands else usual
+            self.bands = band_indexes(self.scenes, bands) if bands else data_bands(image)
         self.augmentation, self.mixing, self.seed, self.workers = augmentation, mixing, seed, workers
         self.chips, self.batch_pixels, self.pad_batches, self.loader = chips, batch_pixels, pad_batches, loader
 

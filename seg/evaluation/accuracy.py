@@ -6,8 +6,6 @@ from functools import reduce
 from operator import add
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 
 from seg.errors import RasterError
 from seg.evaluation.counts.bootstrap import Bootstrap, bootstrap
@@ -24,6 +22,7 @@ from seg.labels import IGNORE
 from seg.raster.chips import read_band
 from seg.raster.grid import open_raster
 from seg.raster.windows import window_grid
+from seg.terminal.progress import progress_bar
 
 NAMED_FOLDS = 10
 """An error names at most this many folds."""
@@ -108,10 +107,8 @@ def measure_accuracy(pairs: Sequence[Pair], settings: EvaluationSettings) -> Acc
     measures = Measures(settings, tolerances, settings.fitting_block_size(sizes), settings.fitting_chip_size(sizes))
     side = settings.window_size
     windows = sum(-(-height // side) * -(-width // side) for height, width in sizes)
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("Comparing", total=windows)
-        scenes = [measure_scene(pair, measures, lambda: progress.advance(task)) for pair in pairs]
+    with progress_bar("comparing", windows) as bar:
+        scenes = [measure_scene(pair, measures, bar.step) for pair in pairs]
     if not any(scene.counts.compared for scene in scenes):
         raise _nothing_compared(scenes[0], settings)
     return Accuracy(scenes, measures, _intervals(scenes, measures))

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seg.errors import ConfigError
+from seg.raster.folder import RASTER_SUFFIXES, by_stem, files_in
 
-RASTER_SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img", ".png"}
-VECTOR_SUFFIXES = {".gpkg", ".geojson", ".parquet", ".geoparquet", ".shp", ".fgb"}
+VECTOR_SUFFIXES = (".gpkg", ".geojson", ".parquet", ".geoparquet", ".shp", ".fgb")
 
 PROBABILITY = "_probability"
 LAYERS = (PROBABILITY, "_uncertainty")
@@ -128,8 +128,8 @@ def find_pairs(inputs: Inputs) -> Pairing:
     """The pairs to compare, sorted by name.
 
     Raises:
-        ConfigError: A folder holds no raster or two of one stem, no map has a reference, or one lacks another file that
-            was asked for.
+        ConfigError: A folder holds no raster, no map has a reference, or a map lacks another file that was asked for.
+        DatasetError: Two files of a folder have one stem.
     """
     if not inputs.prediction.is_dir():
         return Pairing([_pair(inputs, inputs.prediction.stem, inputs.prediction)], [], [])
@@ -189,13 +189,10 @@ def _beside(prediction: Path) -> Path | None:
 
 
 def _by_stem(folder: Path, vectors: bool = False) -> dict[str, Path]:
-    suffixes = RASTER_SUFFIXES | VECTOR_SUFFIXES if vectors else RASTER_SUFFIXES
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in suffixes and found.setdefault(path.stem, path) != path:
-            raise ConfigError(f"{path}: shares its stem with {found[path.stem].name}; rename one of them")
+    suffixes = (*RASTER_SUFFIXES, *VECTOR_SUFFIXES) if vectors else RASTER_SUFFIXES
+    found = by_stem(files_in(folder, suffixes))
     if not found:
-        raise ConfigError(f"{folder}: holds no file ending in {', '.join(sorted(suffixes))}; give another folder")
+        raise ConfigError(f"{folder}: holds no file ending in {', '.join(suffixes)}; give another folder")
     return found
 
 

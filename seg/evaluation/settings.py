@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from seg.errors import ConfigError
+from seg.errors import require_option
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 from seg.raster.vectors.settings import BurnSettings
 
@@ -59,16 +59,18 @@ class EvaluationSettings:
     def __post_init__(self) -> None:
         """Check the ranges."""
         given = self.tolerances
-        _require(given is None or (len(given) > 0 and min(given) >= 0), "tolerances", given, "distances of 0 or more")
-        _require(0.5 <= self.object_iou < 1, "object-iou", self.object_iou, "0.5 or more, below 1")
+        require_option(
+            given is None or (len(given) > 0 and min(given) >= 0), "tolerances", given, "distances of 0 or more"
+        )
+        require_option(0.5 <= self.object_iou < 1, "object-iou", self.object_iou, "0.5 or more, below 1")
         for option in ("bootstrap", "worst", "seed"):
-            _require(getattr(self, option) >= 0, option, getattr(self, option), "0 or more")
-        _require(self.min_parcel >= 1, "min-parcel", self.min_parcel, "1 pixel or more")
+            require_option(getattr(self, option) >= 0, option, getattr(self, option), "0 or more")
+        require_option(self.min_parcel >= 1, "min-parcel", self.min_parcel, "1 pixel or more")
         chip, block = LARGEST_CHIP if self.chip_size == "auto" else self.chip_size, self.block_size
         for option, side in (("chip_size", chip), ("window_size", self.window_size)):
-            _require(side >= 16, option, side, "16 pixels or more")
+            require_option(side >= 16, option, side, "16 pixels or more")
         fits = block == "auto" or (block > 0 and max(chip, block) % min(chip, block) == 0)
-        _require(fits, "block-size", block, f"auto, or a multiple or a whole fraction of --chip-size, {chip}")
+        require_option(fits, "block-size", block, f"auto, or a multiple or a whole fraction of --chip-size, {chip}")
 
     def fitting_block_size(self, sizes: Sequence[tuple[int, int]]) -> int:
         """Side of a block in pixels.
@@ -111,8 +113,3 @@ def _halved(size: int, sizes: Sequence[tuple[int, int]], wanted: int) -> int:
 
 def _blocks(sizes: Sequence[tuple[int, int]], size: int) -> int:
     return sum(-(-height // size) * -(-width // size) for height, width in sizes)
-
-
-def _require(met: bool, option: str, value: object, wanted: str) -> None:
-    if not met:
-        raise ConfigError(f"--{option.replace('_', '-')} is {value}; wanted {wanted}")

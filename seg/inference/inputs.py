@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seg.errors import ConfigError, RasterError
+from seg.files import make_output_folder
 from seg.inference.blocks.layers import MapLayers
+from seg.raster.folder import RASTER_SUFFIXES, files_in
 from seg.raster.remote import is_remote, stem_of
-
-SUFFIXES = (".tif", ".tiff", ".vrt", ".jp2", ".img", ".png")
-"""Of the files of a folder that are taken for scenes; a pattern or a list names any others."""
 
 LIST = ".txt"
 
@@ -61,8 +60,8 @@ def _scenes(path: Path) -> Inputs:
     if is_remote(path):
         return Inputs([path], several=False)
     if path.is_dir():
-        inside = sorted(inner for inner in path.iterdir() if inner.suffix.lower() in SUFFIXES)
-        return Inputs(_some(inside, f"{path}: holds no scene; wanted files ending in {', '.join(SUFFIXES)}"), True)
+        otherwise = f"{path}: holds no scene; wanted files ending in {', '.join(RASTER_SUFFIXES)}"
+        return Inputs(_some(files_in(path), otherwise), True)
     if path.suffix.lower() == LIST and path.is_file():
         return Inputs(_some(_listed(path), f"{path}: lists no scene; wanted a path or an address on each line"), True)
     if glob.has_magic(str(path)) and not path.exists():
@@ -86,19 +85,14 @@ def jobs_of(inputs: Inputs, output: Path, layers: MapLayers) -> list[Job]:
     """
     if not inputs.several and not output.is_dir():
         return [Job(inputs.scenes[0], output)]
-    if output.suffix.lower() in SUFFIXES or output.is_file():
+    if output.suffix.lower() in RASTER_SUFFIXES or output.is_file():
         raise ConfigError(
             f"output {output} is a file, but the input names {len(inputs.scenes)} scenes or a set of them; "
             "name a folder, where each map gets the name of its scene"
         )
     jobs = [Job(scene, output / f"{stem_of(scene)}.tif") for scene in inputs.scenes]
     _require_apart(jobs, layers)
-    if not output.parent.is_dir():
-        raise ConfigError(f"output {output}: its folder {output.parent} does not exist; make it or name another output")
-    try:
-        output.mkdir(exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"output {output}: cannot be made ({error.strerror}); name another folder") from error
+    make_output_folder(output)
     return jobs
 
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from seg.inference.planning.plan import Plan
+from seg.terminal.progress import progress_bar
 
 Advance = Callable[[Plan, int], None]
 
@@ -20,23 +21,12 @@ def progress_on(stream: TextIO, name: str) -> Iterator[Advance]:
         stream: Where the bar is drawn.
         name: What is under way.
     """
-    if not stream.isatty():
-        yield lambda plan, done: None
-        return
-    # Imported here: without a terminal, nothing should wait for it.
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    speed = TextColumn("{task.fields[speed]}")
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), speed, TimeRemainingColumn()
-    with Progress(*columns, console=Console(file=stream)) as progress:
-        task = progress.add_task(name, total=None, speed="")
-        measured = Speed()
+    measured = Speed()
+    with progress_bar(name, stream=stream) as bar:
 
         def advance(plan: Plan, done: int) -> None:
-            text = measured.text(plan, done)
-            text = "writing the maps" if done == len(plan.blocks) else text
-            progress.update(task, total=len(plan.blocks), completed=done, speed=text)
+            speed = measured.text(plan, done)
+            bar.move(done, len(plan.blocks), "writing the maps" if done == len(plan.blocks) else speed)
 
         yield advance
 

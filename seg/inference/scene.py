@@ -1,6 +1,5 @@
 """One scene from raster to maps: plan, run the blocks, assemble."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ import numpy as np
 from rasterio.windows import Window
 
 from seg.errors import RasterError
+from seg.files import require_output_file
 from seg.inference.blocks.layers import MapLayers
 from seg.inference.blocks.pipeline import Found, Report, run_blocks, tile_cache
 from seg.inference.compute.predictor import Predictor
@@ -27,6 +27,7 @@ from seg.inference.resuming.interruption import how_to_go_on
 from seg.inference.settings import PredictionSettings
 from seg.labels import IGNORE
 from seg.raster.chips import ByteMask
+from seg.raster.folder import GEOTIFF_SUFFIXES
 from seg.raster.grid import Grid, read_grid
 from seg.raster.scene_version import scene_version
 from seg.raster.windows import plan_blocks
@@ -82,7 +83,7 @@ def predict_scene(
     layers = MapLayers(float(settings.threshold or 0), predictor.uncertainty)
     paths = layers.paths(output)
     for path in paths:
-        _require_writable(path, scene)
+        require_output_file(path, GEOTIFF_SUFFIXES, [scene])
     plan = _planned(grid, predictor, settings, output)
     identity = identity_of(plan, predictor, settings)
     maps = list(zip(paths, layers.descriptions(map_tags(plan, predictor, settings)), strict=True))
@@ -146,16 +147,3 @@ def _planned(grid: Grid, predictor: Predictor, settings: PredictionSettings, out
         return plan_scene(grid, predictor, replace(settings, block_size=kept_size))
     plan = plan_scene(grid, predictor, replace(settings, block_size=kept_size, halo=halo))
     return replace(plan, halo_origin="as the run began")
-
-
-def _require_writable(output: Path, scene: Path) -> None:
-    if output.suffix.lower() not in {".tif", ".tiff"}:
-        raise RasterError(f"{output}: is no GeoTIFF by its name; wanted an output that ends in .tif")
-    if not output.parent.is_dir():
-        raise RasterError(f"{output}: its folder {output.parent} does not exist; make it or name another output")
-    if not os.access(output.parent, os.W_OK):
-        raise RasterError(f"{output}: its folder {output.parent} cannot be written; name another output")
-    if output.is_dir():
-        raise RasterError(f"{output}: is a folder; name a file that ends in .tif")
-    if output.exists() and scene.exists() and output.samefile(scene):
-        raise RasterError(f"{output}: is the scene itself, which the map would replace; name another output")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from seg.errors import ConfigError
+from seg.errors import ConfigError, require_option
 from seg.inference.augmentation import TestTimeAugmentation
 
 
@@ -64,20 +64,19 @@ class PredictionSettings:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        _require(self.block_size == "auto" or self.block_size >= 1, "block-size", self.block_size, "auto or at least 1")
+        require_option(
+            self.block_size == "auto" or self.block_size >= 1, "block-size", self.block_size, "auto or at least 1"
+        )
         halos = "auto, receptive-field, measure or at least 0"
-        _require(isinstance(self.halo, str) or self.halo >= 0, "halo", self.halo, halos)
-        _require(0 < self.tolerance <= 1, "tolerance", self.tolerance, "above 0, at most 1")
-        _require(self.memory is None or self.memory > 0, "memory", self.memory, "more than 0 GiB")
-        _require(self.threshold is None or 0 <= self.threshold <= 1, "threshold", self.threshold, "0 to 1")
+        require_option(isinstance(self.halo, str) or self.halo >= 0, "halo", self.halo, halos)
+        require_option(0 < self.tolerance <= 1, "tolerance", self.tolerance, "above 0, at most 1")
+        require_option(self.memory is None or self.memory > 0, "memory", self.memory, "more than 0 GiB")
+        require_option(self.threshold is None or 0 <= self.threshold <= 1, "threshold", self.threshold, "0 to 1")
         crs_alone = self.area is None and self.area_crs is not None
-        _require(not crs_alone, "area-crs", self.area_crs, "an --area=minx,miny,maxx,maxy too, which it is the CRS of")
-        _require(self.pixel_size_ratio >= 1, "pixel-size-ratio", self.pixel_size_ratio, "at least 1")
-
-
-def _require(met: bool, option: str, value: object, wanted: str) -> None:
-    if not met:
-        raise ConfigError(f"{option} is {value}; wanted {wanted}")
+        require_option(
+            not crs_alone, "area-crs", self.area_crs, "an --area=minx,miny,maxx,maxy too, which it is the CRS of"
+        )
+        require_option(self.pixel_size_ratio >= 1, "pixel-size-ratio", self.pixel_size_ratio, "at least 1")
 
 
 Library = Literal["auto", "onnx", "torch"]

@@ -1,11 +1,11 @@
 """Read a model package, and build its network."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seg.errors import ConfigError, PackageError
+from seg.files import sha256
 from seg.package.description import (
     DESCRIPTION,
     WEIGHTS,
@@ -28,7 +28,7 @@ def read_package(folder: Path) -> ModelPackage:
         if not file.is_file():
             raise PackageError(f"{file}: no such file; wanted a model package, which scripts/export.py writes")
     package = read_description(path)
-    if _sha256(folder / WEIGHTS) != package.weights_sha256:
+    if sha256(folder / WEIGHTS) != package.weights_sha256:
         raise PackageError(f"{folder / WEIGHTS}: is not the file that {path} describes; export the model again")
     return package
 
@@ -77,8 +77,3 @@ def build_network(architecture: Mapping[str, Any], bands: int, weights: Mapping[
         reason = " ".join(str(error).split())[:200]
         raise PackageError(f"{source}: the weights do not fit the architecture beside them ({reason})") from error
     return model.eval()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

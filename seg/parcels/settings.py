@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from seg.errors import ConfigError
+from seg.errors import ConfigError, require_option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +46,11 @@ class PolygonSettings:
         """Check the ranges."""
         _ = self.min_area_m2, self.min_hole_m2
         low, high = self.uncertain
-        _require(0 <= self.simplify < float("inf"), "simplify", self.simplify, "0 metres or more")
-        _require(0 <= low <= high <= 1, "uncertain", list(self.uncertain), "two probabilities in order, 0 to 1")
-        _require(self.growth >= 0, "growth", self.growth, "0 pixels or more")
-        _require(self.block_size >= 1, "block-size", self.block_size, "1 pixel or more")
-        _require(self.threads >= 1, "threads", self.threads, "1 or more")
+        require_option(0 <= self.simplify < float("inf"), "simplify", self.simplify, "0 metres or more")
+        require_option(0 <= low <= high <= 1, "uncertain", list(self.uncertain), "two probabilities in order, 0 to 1")
+        require_option(self.growth >= 0, "growth", self.growth, "0 pixels or more")
+        require_option(self.block_size >= 1, "block-size", self.block_size, "1 pixel or more")
+        require_option(self.threads >= 1, "threads", self.threads, "1 or more")
 
     @property
     def min_area_m2(self) -> float:
@@ -61,11 +61,6 @@ class PolygonSettings:
     def min_hole_m2(self) -> float:
         """Smallest hole that is kept, in square metres."""
         return square_metres(self.min_hole, "min-hole")
-
-
-def _require(met: bool, option: str, value: object, wanted: str) -> None:
-    if not met:
-        raise ConfigError(f"--{option} is {value}; wanted {wanted}")
 
 
 _HECTARE_M2 = 10_000.0

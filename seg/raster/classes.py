@@ -4,7 +4,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
@@ -16,6 +15,7 @@ from seg.labels import (
     OTHER,
 )
 from seg.raster.chips import BoolMask, ByteMask, read_band
+from seg.raster.grid import data_bands
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 
 NAMED_VALUES = 5
@@ -33,7 +33,7 @@ def class_band(dataset: DatasetReader, labels: LabelMapping = PLAIN_LABELS) -> i
     Raises:
         RasterError: There are several, or nodata is declared as one of the labels.
     """
-    bands = [i for i, meaning in enumerate(dataset.colorinterp, start=1) if meaning != ColorInterp.alpha]
+    bands = data_bands(dataset)
     if len(bands) != 1:
         raise RasterError(
             f"{dataset.name}: has {len(bands)} bands, but a class map or mask has one; extract the band of classes"

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from rasterio.enums import ColorInterp, Resampling
+from rasterio.enums import Resampling
 from rasterio.io import DatasetReader
 
 from seg.raster.chips import read_band
+from seg.raster.grid import data_bands
 
 COLOURS = ("red", "green", "blue")
 STRETCH_PERCENTILES = (2, 98)
@@ -23,7 +24,7 @@ def display_bands(dataset: DatasetReader) -> tuple[int, ...]:
     named = colour_bands(dataset.descriptions)
     if named:
         return named
-    first = [i for i, meaning in enumerate(dataset.colorinterp, start=1) if meaning != ColorInterp.alpha][:3]
+    first = data_bands(dataset)[:3]
     return tuple(first if len(first) == 3 else first[:1])
 
 

@@ -82,6 +82,11 @@ class Grid:
         return math.sqrt(math.prod(self.pixel_size)) * float(factor)
 
     @property
+    def data_bands(self) -> list[int]:
+        """All bands but alpha, counted from 1."""
+        return [band for band in range(1, self.bands + 1) if band not in self.alpha]
+
+    @property
     def georeferenced(self) -> bool:
         """Whether the file says anything of where it lies; a PNG does not."""
         return self.crs is not None or not self.transform.is_identity
@@ -157,6 +162,12 @@ def read_grid(path: Path) -> Grid:
 def alpha_bands(dataset: DatasetReader) -> list[int]:
     """The bands that are tagged as alpha, counted from 1."""
     return [band for band, meaning in enumerate(dataset.colorinterp, start=1) if meaning is ColorInterp.alpha]
+
+
+def data_bands(dataset: DatasetReader) -> list[int]:
+    """All bands but alpha, counted from 1."""
+    alpha = alpha_bands(dataset)
+    return [band for band in dataset.indexes if band not in alpha]
 
 
 def require_real(dataset: DatasetReader) -> None:

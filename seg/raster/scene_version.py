@@ -1,10 +1,10 @@
 """Whether the files of a raster are still the same."""
 
-import hashlib
 from pathlib import Path
 
 from rasterio.io import DatasetReader
 
+from seg.files import short_hash
 from seg.raster.grid import open_raster
 from seg.raster.remote import is_remote
 
@@ -28,17 +28,13 @@ def scene_version(path: Path) -> str | None:
     """
     if is_remote(path):
         with open_raster(path) as dataset:
-            return layout_of(dataset)[:16]
+            return layout_of(dataset)
     if not path.exists():
         return None
     with open_raster(path) as dataset:
         names = sorted(name for name in dataset.files if not name.endswith(BESIDE))
-    digest = hashlib.sha256()
-    for name in names:
-        file = Path(name)
-        state = file.stat() if file.exists() else None
-        digest.update(f"{name} {state and (state.st_size, state.st_mtime_ns)}\n".encode())
-    return digest.hexdigest()[:16]
+    states = [(name, Path(name).stat() if Path(name).exists() else None) for name in names]
+    return short_hash("".join(f"{name} {state and (state.st_size, state.st_mtime_ns)}\n" for name, state in states))
 
 
 _SAMPLED = 64
@@ -60,7 +56,7 @@ def layout_of(dataset: DatasetReader) -> str:
     tiles = [divmod(step * (count - 1) // max(_SAMPLED - 1, 1), columns) for step in range(min(_SAMPLED, count))]
     stored = [_stored(dataset, row, column) for row, column in dict.fromkeys(tiles)]
     described = (dataset.profile["driver"], dataset.shape, dataset.dtypes, tuple(dataset.transform), stored)
-    return hashlib.sha256(repr((described, sorted(dataset.tags().items()))).encode()).hexdigest()
+    return short_hash(repr((described, sorted(dataset.tags().items()))))
 
 
 def _stored(dataset: DatasetReader, row: int, column: int) -> tuple[str | None, ...]:

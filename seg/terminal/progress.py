@@ -1,36 +1,80 @@
-"""A bar for what is done piece by piece, where standard error is a terminal."""
+"""Progress bars for work that is done piece by piece; only a terminal shows them."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Sized
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
-from rich.console import Console
-from rich.progress import track
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 Item = TypeVar("Item")
 
 
-def with_progress(items: Iterable[Item], title: str, total: int) -> Iterable[Item]:
-    """The items, with a bar.
+class Bar:
+    """A progress bar that work moves forward; without a terminal it draws nothing.
 
     Args:
-        items: In the order they come.
-        title: Beside the bar.
-        total: How many there are.
+        title: Text before the bar.
+        total: Number of pieces; None if unknown so far.
+        progress: Where the bar is drawn; None for nowhere.
     """
-    console = Console(stderr=True)
-    return track(items, title, total, console=console, transient=True, disable=not console.is_terminal)
+
+    def __init__(self, title: str, total: int | None, progress: "Progress | None") -> None:
+        self._progress = progress
+        self._task = None if progress is None else progress.add_task(title, total=total, text="")
+
+    def step(self) -> None:
+        """Count one more finished piece."""
+        if self._progress is not None and self._task is not None:
+            self._progress.advance(self._task)
+
+    def move(self, done: int, total: int, text: str = "") -> None:
+        """Show a number of finished pieces.
+
+        Args:
+            done: Finished pieces.
+            total: All pieces.
+            text: Shown after the count, such as a speed.
+        """
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, completed=done, total=total, text=text)
 
 
-T = TypeVar("T")
-
-
-def tracked(items: Sequence[T], what: str) -> Iterator[T]:
-    """The items, with a bar that says how many are done.
+@contextmanager
+def progress_bar(title: str, total: int | None = None, stream: TextIO | None = None) -> Iterator[Bar]:
+    """A bar for the time of a block, with the number of finished pieces and the time left.
 
     Args:
-        items: What is worked on, one after the other.
-        what: What is done to them, for the bar.
+        title: Text before the bar.
+        total: Number of pieces; None if unknown so far.
+        stream: Where the bar is drawn, if that is a terminal; standard error by default.
     """
-    console = Console(stderr=True)
-    yield from track(items, what, console=console, transient=True, disable=not sys.stderr.isatty())
+    stream = stream or sys.stderr
+    if not stream.isatty():
+        yield Bar(title, total, None)
+        return
+    # Imported here, so that commands without a terminal do not wait for it.
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    left, right = TextColumn("{task.description}"), TextColumn("{task.fields[text]}")
+    columns = left, BarColumn(), MofNCompleteColumn(), right, TimeRemainingColumn()
+    with Progress(*columns, console=Console(file=stream), transient=True) as progress:
+        yield Bar(title, total, progress)
+
+
+def with_progress(items: Iterable[Item], title: str, total: int | None = None) -> Iterator[Item]:
+    """Pass items on, with a bar on standard error that counts the finished ones.
+
+    Args:
+        items: Pieces of work, in order.
+        title: Text before the bar.
+        total: Number of items; their length by default.
+    """
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    with progress_bar(title, total) as bar:
+        for item in items:
+            yield item
+            bar.step()

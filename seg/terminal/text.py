@@ -1,10 +1,10 @@
-"""Aligned tables for the terminal, which read as Markdown too."""
+"""Text for the terminal: aligned tables, which read as Markdown too, and counted nouns."""
 
 from collections.abc import Sequence
 
 
 def text_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table with aligned columns: the first to the left, the others, which hold figures, to the right.
+    """A Markdown table with aligned columns, text to the left in the first and figures to the right in the others.
 
     Args:
         columns: Headings.

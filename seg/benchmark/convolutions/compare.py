@@ -25,10 +25,11 @@ from seg.benchmark.modes import (
     modes_on,
     synchronizer,
 )
-from seg.benchmark.reporting import progress_bar, use_threads
+from seg.benchmark.reporting import use_threads
 from seg.benchmark.settings import MOST_GROUPS, ConvolutionSettings
 from seg.benchmark.timing import Candidate, Stopwatch, interleaved_medians
 from seg.models.layers import LayerStyle
+from seg.terminal.progress import progress_bar
 
 STANDARD, TRANSPOSED = "standard 3x3", "transposed 4x4"
 SEPARABLE, DEPTHWISE, POINTWISE = "separable 3x3", "depthwise 3x3 alone", "pointwise 1x1 alone"
@@ -148,9 +149,9 @@ def _timed(
     stopwatch = Stopwatch(synchronizer(device), shortest=SHORTEST_TIMING)
     with (
         matmul_like_convolutions(device),
-        progress_bar("timing convolutions", len(candidates) * (repeats + 1)) as report,
+        progress_bar("timing convolutions", len(candidates) * (repeats + 1)) as bar,
     ):
-        return interleaved_medians(candidates, repeats, stopwatch, report)
+        return interleaved_medians(candidates, repeats, stopwatch, bar.step)
 
 
 def _row(

@@ -12,7 +12,7 @@ from seg.benchmark.convolutions.compare import (
     ConvolutionRow,
     measure_convolutions,
 )
-from seg.benchmark.reporting import check_output, number, write_json
+from seg.benchmark.reporting import check_results, number, write_results
 from seg.benchmark.settings import ConvolutionSettings
 from seg.terminal.text import text_table
 
@@ -34,10 +34,10 @@ def benchmark_convolutions(settings: ConvolutionSettings, output: Path | None) -
     Raises:
         ConfigError: The device is absent, or the file cannot be written.
     """
-    check_output(output)
+    check_results(output)
     report = measure_convolutions(settings)
     print(text_of(report))
-    write_json(json_of(report), output)
+    write_results(json_of(report), output)
 
 
 def text_of(report: ConvolutionReport) -> str:

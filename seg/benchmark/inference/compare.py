@@ -19,11 +19,11 @@ from seg.benchmark.inference.engine import (
 )
 from seg.benchmark.inference.packages import write_pointwise, write_random
 from seg.benchmark.inference.peers import Peer, installed_peers
-from seg.benchmark.reporting import progress_bar
 from seg.benchmark.scenes import write_scene
 from seg.benchmark.settings import InferenceSettings
 from seg.benchmark.timing import Action
 from seg.inference.settings import ComputeSettings, PredictionSettings
+from seg.terminal.progress import progress_bar
 
 POINTWISE = "1x1 convolution"
 SEAM_SIDE = 1024
@@ -116,7 +116,7 @@ def measure_inference(settings: InferenceSettings) -> list[InferenceRow]:
     (config,) = choose_models([settings.model]).values()
     peers = installed_peers() if settings.peers else []
     steps = 2 * (3 * settings.repeats + 1) + len(peers)
-    with tempfile.TemporaryDirectory() as place, progress_bar("Inference", steps) as report:
+    with tempfile.TemporaryDirectory() as place, progress_bar("Inference", steps) as bar:
         folder = Path(place)
         models = {settings.model: folder / "model", POINTWISE: folder / "pointwise"}
         write_random(models[settings.model], config)
@@ -125,7 +125,7 @@ def measure_inference(settings: InferenceSettings) -> list[InferenceRow]:
             write_scene(folder / f"{name}.tif", folder / f"{name}_mask.tif", side)
         compute = ComputeSettings(backend="onnx", threads=settings.threads)
         bench = _Bench(folder, folder / "scene.tif", folder / "small.tif", compute, settings, peers)
-        return [_measure(bench, name, model, report) for name, model in models.items()]
+        return [_measure(bench, name, model, bar.step) for name, model in models.items()]
 
 
 def _measure(bench: _Bench, name: str, model: Path, report: Action) -> InferenceRow:

@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import median
 
 from seg.benchmark.inference.compare import InferenceRow, measure_inference
-from seg.benchmark.reporting import check_output, number, write_json
+from seg.benchmark.reporting import check_results, number, write_results
 from seg.benchmark.settings import InferenceSettings
 from seg.terminal.text import text_table
 
@@ -20,10 +20,10 @@ def benchmark_inference(settings: InferenceSettings, output: Path | None) -> Non
     Raises:
         ConfigError: The file cannot be written, or no library to compare with is installed.
     """
-    check_output(output)
+    check_results(output)
     rows = measure_inference(settings)
     print(text_of(settings, rows))
-    write_json({"settings": asdict(settings), "rows": [row.plain() for row in rows]}, output)
+    write_results({"settings": asdict(settings), "rows": [row.plain() for row in rows]}, output)
 
 
 def text_of(settings: InferenceSettings, rows: list[InferenceRow]) -> str:

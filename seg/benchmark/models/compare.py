@@ -19,7 +19,7 @@ from seg.benchmark.modes import (
     modes_on,
     synchronizer,
 )
-from seg.benchmark.reporting import progress_bar, use_threads
+from seg.benchmark.reporting import use_threads
 from seg.benchmark.settings import ModelSettings
 from seg.benchmark.timing import Candidate, Stopwatch, interleaved_medians
 from seg.errors import ConfigError
@@ -28,6 +28,7 @@ from seg.models.config import ModelConfig
 from seg.models.onnx_export import INPUT, OUTPUT, export_onnx
 from seg.models.receptive_field import receptive_field_radius
 from seg.models.segmenter import Segmenter
+from seg.terminal.progress import progress_bar
 
 ONNX = "ONNX on CPU"
 
@@ -94,13 +95,13 @@ def measure_models(settings: ModelSettings) -> ModelReport:
     device = choose_device(settings.device)
     use_threads(settings.threads)
     prepared: dict[str, Prepared] = {}
-    with progress_bar("preparing models", len(models)) as report:
+    with progress_bar("preparing models", len(models)) as bar:
         for name, config in models.items():
             prepared[name] = prepare(config, settings, device)
-            report()
+            bar.step()
     candidates = {(name, mode): c for name, model in prepared.items() for mode, c in model.candidates.items()}
-    with progress_bar("timing models", len(candidates) * (settings.repeats + 1)) as report:
-        medians = interleaved_medians(candidates, settings.repeats, Stopwatch(synchronizer(device)), report)
+    with progress_bar("timing models", len(candidates) * (settings.repeats + 1)) as bar:
+        medians = interleaved_medians(candidates, settings.repeats, Stopwatch(synchronizer(device)), bar.step)
     modes = [*(mode.name for mode in modes_on(device)), ONNX]
     rows = tuple(
         ModelRow(name, model.cost, model.radius, {mode: medians.get((name, mode)) for mode in modes})

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from seg.benchmark.models.compare import ModelReport, ModelRow, measure_models
-from seg.benchmark.reporting import check_output, number, write_json
+from seg.benchmark.reporting import check_results, number, write_results
 from seg.benchmark.settings import ModelSettings
 from seg.terminal.text import text_table
 
@@ -23,10 +23,10 @@ def benchmark_models(settings: ModelSettings, output: Path | None) -> None:
     Raises:
         ConfigError: A model is unknown, the device is absent, or the file cannot be written.
     """
-    check_output(output)
+    check_results(output)
     report = measure_models(settings)
     print(text_of(report))
-    write_json(json_of(report), output)
+    write_results(json_of(report), output)
 
 
 def text_of(report: ModelReport) -> str:

@@ -12,9 +12,10 @@ from seg.benchmark.polygons.runs import (
     measured,
     write_map,
 )
-from seg.benchmark.reporting import check_output, number, progress_bar, write_json
+from seg.benchmark.reporting import check_results, number, write_results
 from seg.benchmark.settings import PolygonBenchmarkSettings
 from seg.benchmark.timing import Action
+from seg.terminal.progress import progress_bar
 from seg.terminal.text import text_table
 
 
@@ -46,8 +47,10 @@ class PolygonRow:
 
 def measure_polygons(settings: PolygonBenchmarkSettings) -> list[PolygonRow]:
     """Turn maps into parcels that are made for it in a temporary folder: one of half the side, then the whole."""
-    with tempfile.TemporaryDirectory() as folder, progress_bar("Polygons", 4 * settings.repeats) as report:
-        return [_row(Path(folder) / "map.tif", side, settings, report) for side in (settings.side // 2, settings.side)]
+    with tempfile.TemporaryDirectory() as folder, progress_bar("Polygons", 4 * settings.repeats) as bar:
+        return [
+            _row(Path(folder) / "map.tif", side, settings, bar.step) for side in (settings.side // 2, settings.side)
+        ]
 
 
 def _row(path: Path, side: int, settings: PolygonBenchmarkSettings, report: Action) -> PolygonRow:
@@ -82,11 +85,11 @@ def benchmark_polygons(settings: PolygonBenchmarkSettings, output: Path | None) 
     Raises:
         ConfigError: The file cannot be written.
     """
-    check_output(output)
+    check_results(output)
     rows = measure_polygons(settings)
     print(text_of(rows))
     found = [asdict(row) | {"ratio": row.ratio} for row in rows]
-    write_json({"settings": asdict(settings), "rows": found}, output)
+    write_results({"settings": asdict(settings), "rows": found}, output)
 
 
 def text_of(rows: list[PolygonRow]) -> str:

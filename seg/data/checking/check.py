@@ -15,9 +15,9 @@ from seg.data.dataset.bands import band_indexes
 from seg.data.dataset.catalogue import Scene
 from seg.data.dataset.checks import require_both_classes
 from seg.errors import DatasetError, RasterError
-from seg.raster.grid import alpha_bands, open_raster
+from seg.raster.grid import data_bands, open_raster
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
-from seg.terminal.progress import tracked
+from seg.terminal.progress import with_progress
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def check_dataset(root: Path, options: Options) -> Report:
     listing = list_scenes(root, options.folds, options.labels)
     bands, misnamed = _named_bands(listing.scenes, options.bands or _usual_bands(listing.scenes))
     reading = Reading(bands, options.nodata, bool(options.bands), options.labels, options.chips)
-    scenes = [check_one(scene, reading) for scene in tracked(listing.scenes, "checking scenes")]
+    scenes = [check_one(scene, reading) for scene in with_progress(listing.scenes, "checking scenes")]
     findings = [*listing.findings, *misnamed, *(finding for scene in scenes for finding in scene.findings)]
     findings += consistency_findings(scenes, named_bands=reading.named)
     findings += [*duplicate_findings(scenes), *overlap_findings(scenes)]
@@ -97,8 +97,7 @@ def _usual_bands(scenes: Sequence[Scene]) -> tuple[int, ...]:
     for scene in scenes:
         try:
             with open_raster(scene.image) as image:
-                alpha = alpha_bands(image)
-                bands_of.append((image.count, tuple(band for band in image.indexes if band not in alpha)))
+                bands_of.append((image.count, tuple(data_bands(image))))
         except RasterError:
             continue  # check_one reports it.
     usual = Counter(count for count, _ in bands_of).most_common(1)

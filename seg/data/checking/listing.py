@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seg.data.checking.findings import Finding, error
-from seg.data.dataset.catalogue import RASTER_SUFFIXES, Scene, read_catalogue
+from seg.data.dataset.catalogue import Scene, read_catalogue
 from seg.data.dataset.manifest import Row, manifest_of, manifest_rows
 from seg.errors import DatasetError
+from seg.raster.folder import files_in, first_by_stem
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 
 
@@ -92,16 +93,13 @@ def _missing_files(path: Path, row: Row, scene: Scene) -> Iterator[Finding]:
 def _from_folders(root: Path, folds: int) -> tuple[list[Scene], list[Finding]]:
     if not ((root / "images").is_dir() and (root / "masks").is_dir()):
         return [], []
-    images, masks = _rasters(root / "images"), _rasters(root / "masks")
+    images, masks = files_in(root / "images"), files_in(root / "masks")
+    image_of, mask_of = first_by_stem(images), first_by_stem(masks)
     findings = []
-    for files in (images, masks):
-        first: dict[str, Path] = {}
-        for path in files:
-            if path.stem in first:
-                message = f"shares its stem with {first[path.stem].name}; rename one of them"
-                findings.append(error("same-stem", path, message))
-            first.setdefault(path.stem, path)
-    image_of, mask_of = ({path.stem: path for path in reversed(files)} for files in (images, masks))
+    for path, first in [*((path, image_of) for path in images), *((path, mask_of) for path in masks)]:
+        if first[path.stem] != path:
+            message = f"has the same stem as {first[path.stem].name}; rename one of them"
+            findings.append(error("same-stem", path, message))
     for stem in sorted(image_of.keys() - mask_of.keys()):
         message = f"has no mask; wanted {root / 'masks' / stem}.tif, or take the image out"
         findings.append(error("missing-mask", image_of[stem], message))
@@ -110,10 +108,6 @@ def _from_folders(root: Path, folds: int) -> tuple[list[Scene], list[Finding]]:
         findings.append(error("missing-image", mask_of[stem], message))
     stems = sorted(image_of.keys() & mask_of.keys())
     return [Scene(image_of[stem], mask_of[stem], n % folds) for n, stem in enumerate(stems)], findings
-
-
-def _rasters(folder: Path) -> list[Path]:
-    return [path for path in sorted(folder.iterdir()) if path.suffix.lower() in RASTER_SUFFIXES]
 
 
 def _without_repeats(scenes: list[Scene], root: Path) -> tuple[list[Scene], list[Finding]]:

@@ -9,6 +9,7 @@ from seg.data.checking.findings import Finding, Severity
 from seg.data.checking.pixels import BandValues, PixelSummary
 from seg.data.checking.scenes import CheckedScene
 from seg.data.dataset.checks import LabelCounts
+from seg.terminal.text import counted, text_table
 
 SHOWN_BANDS = 4
 SHOWN_FINDINGS = 10
@@ -23,7 +24,7 @@ def text_report(report: Report) -> str:
     rows = [[*_COLUMNS, *(f"band {band}" for band in shown)]]
     rows += [_row(scene, len(shown)) for scene in report.scenes]
     rows.append(_total_row(report, len(shown)))
-    lines = _aligned(rows) if report.scenes else []
+    lines = [text_table(rows[0], rows[1:])] if report.scenes else []
     if report.scenes:
         more = f"; {len(report.bands)} bands were read" if len(report.bands) > SHOWN_BANDS else ""
         lines += ["", f"Shares are of all pixels; a band shows minimum, median and maximum of its valid ones{more}."]
@@ -34,8 +35,8 @@ def text_report(report: Report) -> str:
 def verdict(report: Report) -> str:
     """How many findings there are, in one line."""
     counts = [(severity, report.count(severity)) for severity in Severity]
-    found = ", ".join(f"{count} {severity}{'s' if count != 1 else ''}" for severity, count in counts)
-    return f"{report.root}: {len(report.scenes)} scene{'s' if len(report.scenes) != 1 else ''}, {found}"
+    found = ", ".join(counted(count, severity) for severity, count in counts)
+    return f"{report.root}: {counted(len(report.scenes), 'scene')}, {found}"
 
 
 def json_report(report: Report) -> str:
@@ -112,17 +113,6 @@ def _values(band: BandValues) -> str:
 
 def _figure(value: float) -> str:
     return f"{value:.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.4g}"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if place == 0 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
 
 
 def _finding_lines(findings: Sequence[Finding]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from seg.data.checking.check import Options, check_dataset
 from seg.data.checking.findings import Severity
 from seg.data.checking.report import json_report, text_report
 from seg.errors import ConfigError, DatasetError
-from seg.files import complete_or_absent
+from seg.files import complete_or_absent, require_output_file
 
 
 def run_check(root: Path, options: Options, output: Path | None, sheet: Path | None, as_json: bool) -> None:
@@ -25,8 +25,9 @@ def run_check(root: Path, options: Options, output: Path | None, sheet: Path | N
         ConfigError: An output cannot be written.
         DatasetError: There is no such dataset, or training on it would be wrong.
     """
-    _require_file(output, ".json", "--output")
-    _require_file(sheet, ".png", "--sheet")
+    for path, suffix in ((output, ".json"), (sheet, ".png")):
+        if path is not None:
+            require_output_file(path, [suffix])  # Only these endings, so that no raster is overwritten.
     report = check_dataset(root, options)
     print(json_report(report) if as_json else text_report(report))
     if output is not None:
@@ -52,13 +53,3 @@ def _writing(path: Path) -> Iterator[None]:
             f"{path}: cannot be written ({problem.strerror or problem}); make {path.parent} writable with space left, "
             "or choose another path"
         ) from problem
-
-
-def _require_file(path: Path | None, suffix: str, option: str) -> None:
-    """Refuse an output that cannot be written, before the dataset is read; the suffix keeps rasters and lists safe."""
-    if path is None:
-        return
-    if path.suffix.lower() != suffix or path.is_dir():
-        raise ConfigError(f"{path}: no name for {option}; wanted a file that ends in {suffix}")
-    if not path.parent.is_dir():
-        raise ConfigError(f"{path}: its folder {path.parent} does not exist; make it, or give {option} another one")

@@ -7,9 +7,8 @@ from pathlib import Path
 from seg.data.dataset.manifest import MANIFEST as MANIFEST
 from seg.data.dataset.manifest import Row, manifest_of, read_manifest
 from seg.errors import ConfigError, DatasetError
+from seg.raster.folder import by_stem, files_in
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
-
-RASTER_SUFFIXES = {".tif", ".tiff", ".vrt", ".jp2", ".img", ".png"}
 
 
 @dataclass(frozen=True)
@@ -90,9 +89,4 @@ def _from_folders(root: Path, folds: int, labels: LabelMapping) -> list[Scene]:
 def _rasters_by_stem(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder; wanted a dataset with images/ and masks/, or a {MANIFEST}")
-    files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in RASTER_SUFFIXES]
-    by_stem = {path.stem: path for path in files}
-    if len(by_stem) < len(files):
-        twice = next(path for path in files if by_stem[path.stem] != path)
-        raise DatasetError(f"{twice}: shares its stem with {by_stem[twice.stem].name}; rename one of them")
-    return by_stem
+    return by_stem(files_in(folder))

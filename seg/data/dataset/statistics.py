@@ -1,6 +1,5 @@
 """Statistics of a dataset's training scenes, streamed, and cached beside the dataset."""
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -15,12 +14,13 @@ from seg.data.dataset.bands import band_indexes
 from seg.data.dataset.catalogue import Scene, read_catalogue
 from seg.data.dataset.checks import require_bands
 from seg.errors import DatasetError
-from seg.files import complete_or_absent
+from seg.files import complete_or_absent, short_hash
 from seg.raster.chips import Reading, read_chip
-from seg.raster.grid import alpha_bands, open_raster, read_grid
+from seg.raster.grid import data_bands, open_raster, read_grid
 from seg.raster.statistics import SMALL_INTEGERS, BandPercentiles, BandStatistics, statistics_with_percentiles
 from seg.raster.windows import window_grid
-from seg.terminal.progress import tracked
+from seg.terminal.progress import with_progress
+from seg.terminal.text import text_table
 
 CACHE = ".cache"
 """Folder of cached statistics in a dataset."""
@@ -86,8 +86,7 @@ def dataset_statistics(
     if not scenes or (fold is not None and not 0 <= fold < folds):
         raise DatasetError(f"{root}: no training scenes with fold {fold} of {folds} held out; choose another fold")
     with open_raster(catalogue[0].image) as image:
-        aside = set(alpha_bands(image))
-        usual = [band for band in image.indexes if band not in aside]
+        usual = data_bands(image)
     sampling = Sampling(tuple(band_indexes(catalogue, bands) if bands else usual), nodata, fold)
     for scene in scenes:
         require_bands(read_grid(scene.image), sampling.bands)
@@ -111,7 +110,7 @@ def valid_pixels(
         progress: What a progress bar says; none by default.
     """
     nothing = [0.0] * len(sampling.bands)
-    for scene in tracked(scenes, progress) if progress else scenes:
+    for scene in with_progress(scenes, progress) if progress else scenes:
         with open_raster(scene.image) as image:
             for window in window_grid(image.height, image.width, _READ_SIZE, _READ_SIZE):
                 chip = read_chip(image, window, Reading(sampling.bands, nothing, sampling.nodata))
@@ -154,7 +153,7 @@ def _cache_file(root: Path, scenes: Sequence[Scene], sampling: Sampling) -> Path
     names = [os.path.relpath(scene.image, root) for scene in scenes]
     nodata = None if sampling.nodata is None else float(sampling.nodata)
     key = json.dumps([_VERSION, names, sizes, sampling.bands, nodata, sampling.fold])
-    return root / CACHE / f"statistics-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+    return root / CACHE / f"statistics-{short_hash(key)}.json"
 
 
 def image_files(image: Path) -> list[Path]:
@@ -185,10 +184,12 @@ def print_statistics(root: Path, statistics: DatasetStatistics, as_json: bool = 
     fold, percentiles = statistics.sampling.fold, statistics.percentiles
     held = "all folds" if fold is None else f"fold {fold} held out"
     print(f"{root}: {statistics.bands.count} valid pixels of {statistics.scenes} scenes, {held}")
-    print("band            mean             std      2nd percentile     98th percentile")
     columns = zip(statistics.bands.mean, statistics.bands.std, percentiles.low, percentiles.high, strict=True)
-    for band, (mean, std, low, high) in zip(statistics.sampling.bands, columns, strict=True):
-        print(f"{band:4d}  {mean:14.6g}  {std:14.6g}  {low:18.6g}  {high:18.6g}")
+    rows = [
+        [str(band), *(f"{figure:.6g}" for figure in figures)]
+        for band, figures in zip(statistics.sampling.bands, columns, strict=True)
+    ]
+    print(text_table(["band", "mean", "std", "2nd percentile", "98th percentile"], rows))
     if any(percentiles.error):
         errors = ", ".join(f"{error:.2g}" for error in percentiles.error)
         print(f"percentiles are off by at most {errors}")

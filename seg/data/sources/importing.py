@@ -3,14 +3,11 @@
 import csv
 import os
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from seg.data.sources.legend import Legend, read_labels
 from seg.data.sources.origin import Origin, readme
@@ -28,6 +25,7 @@ from seg.raster.grid import (
     require_same_grid,
 )
 from seg.raster.writing.geotiff import Annotation, Georeference, write_geotiff
+from seg.terminal.progress import with_progress
 
 HELD_OUT_FOLD, TRAINING_FOLD = 0, 1
 DEALT_FOLDS = 5
@@ -105,8 +103,7 @@ def write_import(found: Found, origin: Origin, output: Path, copy: bool = False)
         (folder / "masks").mkdir()
         if copy:
             (folder / "images").mkdir()
-        console = Console(stderr=True)
-        for pairs in track(_by_place(found.pairs), origin.name, console=console, disable=not sys.stderr.isatty()):
+        for pairs in with_progress(_by_place(found.pairs), f"importing {origin.name}"):
             fold, mask = folds[pairs[0].place], f"masks/{pairs[0].place}.tif"
             labels, alpha_here = _read_place(pairs, found.legend, folder / mask)
             alpha |= alpha_here

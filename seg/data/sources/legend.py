@@ -12,7 +12,7 @@ from rasterio.windows import Window
 
 from seg.errors import DatasetError
 from seg.raster.chips import ByteMask, unreadable
-from seg.raster.grid import alpha_bands, open_raster
+from seg.raster.grid import data_bands, open_raster
 
 Colour = tuple[int, int, int]
 
@@ -93,8 +93,7 @@ def _code(value: int | Colour) -> int:
 
 
 def _bands(dataset: DatasetReader, legend: Legend) -> list[int]:
-    alpha = alpha_bands(dataset)
-    bands = [band for band in dataset.indexes if band not in alpha]
+    bands = data_bands(dataset)
     coloured = legend.bands == 3
     fits = set(dataset.dtypes) == {"uint8"} if coloured else np.dtype(dataset.dtypes[0]).kind in "iu"
     if len(bands) != legend.bands or not fits:

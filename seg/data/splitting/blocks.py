@@ -20,7 +20,7 @@ from seg.raster.classes import read_classes
 from seg.raster.grid import Grid, open_raster
 from seg.raster.label_mapping import LabelMapping
 from seg.raster.windows import window_grid
-from seg.terminal.progress import tracked
+from seg.terminal.progress import with_progress
 
 Place = list[tuple[Scene, Grid]]
 """Scenes that lie near each other."""
@@ -45,7 +45,7 @@ def split_blocks(root: Path, places: list[Place], rule: SplitRule) -> list[tuple
         RasterError: A mask cannot be read.
     """
     cells = [cut_cells([grid for _, grid in place], rule.block_size_m, rule.guard_m) for place in places]
-    read = zip(tracked(places, "reading masks"), cells, strict=True)
+    read = zip(with_progress(places, "reading masks"), cells, strict=True)
     labels = [_labels_of_cells(place, cut) for place, cut in read]
     # Where each labelled cell is: place, row, column.
     where = np.array([(n, *cell) for n, counts in enumerate(labels) for cell in np.argwhere(counts.any(axis=-1))])
@@ -54,7 +54,7 @@ def split_blocks(root: Path, places: list[Place], rule: SplitRule) -> list[tuple
     dealt = deal_blocks(counts, where[:, 1:] + _FAR * where[:, :1], rule.folds, rule.seed)
     names = _names([scene for place in places for scene, _ in place])
     blocks = []
-    for number, (place, cut) in enumerate(zip(tracked(places, "cutting blocks"), cells, strict=True)):
+    for number, (place, cut) in enumerate(zip(with_progress(places, "cutting blocks"), cells, strict=True)):
         folds, here = np.full(cut.shape, -1), where[:, 0] == number
         folds[tuple(where[here, 1:].T)] = dealt[here]
         for scene, cell, window, count in _labelled_windows(place, cut, trims_between(folds)):

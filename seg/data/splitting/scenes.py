@@ -15,7 +15,7 @@ from seg.data.splitting.rule import SplitRule
 from seg.errors import DatasetError
 from seg.raster.grid import Grid
 from seg.raster.ground.distances import near_pairs
-from seg.terminal.progress import tracked
+from seg.terminal.progress import with_progress
 from seg.terminal.text import counted
 
 
@@ -56,7 +56,7 @@ def split_scenes(
             f"at least {rule.guard_m:g} m apart, too few to fill {rule.folds} folds; use fewer "
             "folds or a smaller guard, or split by blocks"
         )
-    counts = [count_labels(scene) for scene, _ in tracked(found, "reading masks")]
+    counts = [count_labels(scene) for scene, _ in with_progress(found, "reading masks")]
     labels = np.array([(count.cropland, count.other) for count in counts])
     pixels = np.array([grid.height * grid.width for _, grid in found])
     sums = [Place(len(place), int(pixels[place].sum()), _share(labels[place].sum(axis=0))) for place in places]

@@ -19,7 +19,7 @@ from seg.evaluation.area.draw import draw
 from seg.evaluation.area.points import write_points
 from seg.evaluation.area.population import Population, StratumTally, class_names
 from seg.evaluation.area.settings import SampleSettings
-from seg.files import sha256
+from seg.files import require_output_file, sha256
 from seg.labels import CROPLAND, LABEL_NAMES
 from seg.raster.ground.pixel_areas import PixelAreas
 from seg.terminal.text import text_table
@@ -65,10 +65,7 @@ def sample_map(population: Population, output: Path, settings: SampleSettings) -
 
 
 def _require_new(output: Path) -> None:
-    if output.suffix.lower() != ".gpkg":
-        raise ConfigError(f"{output}: wanted a GeoPackage, a name that ends in .gpkg")
-    if not output.parent.is_dir():
-        raise ConfigError(f"{output}: its folder {output.parent} does not exist; make it or give another output")
+    require_output_file(output, [".gpkg"])
     for path in (output, design_path(output)):
         if path.exists():
             raise ConfigError(f"{path}: exists, and may hold an interpreter's work; delete it or give another output")

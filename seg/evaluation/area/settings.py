@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from seg.errors import ConfigError
+from seg.errors import require_option
 
 Allocation = Literal["proportional", "neyman", "equal"]
 Unfilled = Literal["refuse", "drop", "other", "cropland"]
@@ -42,15 +42,17 @@ class SampleSettings:
             ConfigError: A value cannot work.
         """
         for name, error in (("standard-error", self.standard_error), ("area-error", self.area_error)):
-            _require(error is None or 0 < error < 1, name, error, "a share above 0 and below 1, or null")
-        _require(self.points is None or self.points >= 2, "points", self.points, "at least 2")
+            require_option(error is None or 0 < error < 1, name, error, "a share above 0 and below 1, or null")
+        require_option(self.points is None or self.points >= 2, "points", self.points, "at least 2")
         guesses = self.users_accuracy if isinstance(self.users_accuracy, dict) else {"": self.users_accuracy}
         for guess in guesses.values():
-            _require(0 < guess < 1, "users-accuracy", guess, "shares above 0 and below 1")
-        _require(self.minimum >= 2, "minimum", self.minimum, "at least 2")
-        _require(self.seed >= 0, "seed", self.seed, "0 or more")
+            require_option(0 < guess < 1, "users-accuracy", guess, "shares above 0 and below 1")
+        require_option(self.minimum >= 2, "minimum", self.minimum, "at least 2")
+        require_option(self.seed >= 0, "seed", self.seed, "0 or more")
         sized = self.points is not None or self.standard_error is not None or self.area_error is not None
-        _require(sized, "standard-error", None, "an error to reach here or as --area-error, or a size as --points")
+        require_option(
+            sized, "standard-error", None, "an error to reach here or as --area-error, or a size as --points"
+        )
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,6 @@ class AreaSettings:
         Raises:
             ConfigError: The confidence is out of it.
         """
-        _require(0 < self.confidence < 1, "confidence", self.confidence, "a share above 0 and below 1, such as 0.95")
-
-
-def _require(met: bool, option: str, value: object, wanted: str) -> None:
-    if not met:
-        raise ConfigError(f"--{option} is {value}; wanted {wanted}")
+        require_option(
+            0 < self.confidence < 1, "confidence", self.confidence, "a share above 0 and below 1, such as 0.95"
+        )

@@ -21,6 +21,7 @@ from seg.parcels.settings import PolygonSettings
 from seg.parcels.write_parcels import ParcelFile, write_parcels
 from seg.raster.grid import open_raster
 from seg.raster.writing.vrt import vrt_root
+from seg.terminal.progress import progress_bar
 
 LAYER = "change"
 DIRECTIONS = {GAINED: "gained", LOST: "lost"}
@@ -67,7 +68,8 @@ def write_change_polygons(
         for value, direction in DIRECTIONS.items():
             only = Path(folder) / f"{direction}.vrt"
             _write_only(only, change, value)
-            traced = write_parcels(only, Path(folder) / f"{direction}.gpkg", tracing)
+            with progress_bar(f"{direction} cropland") as bar:
+                traced = write_parcels(only, Path(folder) / f"{direction}.gpkg", tracing, bar.move)
             unsupported = _append(traced, direction, finished, settings.confidence, probability is not None)
             found[direction] = ChangePolygons(traced.parcels, traced.hectares, unsupported)
         with complete_or_absent(output) as temporary:

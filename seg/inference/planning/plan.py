@@ -167,7 +167,7 @@ def _default_bands(package: ModelPackage, grid: Grid, model: str) -> list[int]:
     in_order = list(range(1, len(package.bands) + 1))
     if grid.bands == package.image_bands:
         return list(package.bands)
-    carrying = [band for band in range(1, grid.bands + 1) if band not in grid.alpha]
+    carrying = grid.data_bands
     if len(carrying) == package.image_bands:
         return [carrying[band - 1] for band in package.bands]
     if len(carrying) == len(in_order) and list(package.bands) == in_order:

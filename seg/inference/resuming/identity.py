@@ -1,8 +1,6 @@
 """What a map depends on: kept with the finished blocks of a run, and told by the tags of its maps."""
 
-import hashlib
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -13,7 +11,7 @@ from rasterio.errors import RasterioError
 
 from seg import __version__
 from seg.errors import RasterError
-from seg.files import claimed
+from seg.files import short_hash
 from seg.inference.area_of_interest import area_on
 from seg.inference.blocks.layers import MapLayers
 from seg.inference.compute.member import common_nodata, decision_threshold
@@ -24,7 +22,13 @@ from seg.inference.settings import PredictionSettings
 from seg.raster.grid import Grid, read_grid
 from seg.raster.remote import address_of, is_remote
 from seg.raster.scene_version import scene_version
-from seg.raster.writing.block_store import has_blocks, partial_folder, stored_run
+from seg.raster.writing.block_store import (
+    claimed_blocks,
+    discard_blocks,
+    has_blocks,
+    partial_folder,
+    stored_run,
+)
 
 MEASURED = ("auto", "measure")
 """Halos that depend on the scene's pixels, so that they are kept when a run goes on."""
@@ -127,7 +131,7 @@ def run_checksum(grid: Grid, predictor: Predictor, settings: PredictionSettings)
     """
     asked = {"asked_block_size": settings.block_size, "asked_halo": settings.halo}
     text = json.dumps(dependencies(grid, predictor, settings) | asked, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return short_hash(text)
 
 
 def _of_each(values: Sequence[object]) -> object:
@@ -163,10 +167,10 @@ def discard_leftovers(job: Job, predictor: Predictor, settings: PredictionSettin
     folder = partial_folder(job.output)
     if not folder.is_dir():
         return
-    with suppress(RasterError), claimed(folder):
+    with suppress(RasterError), claimed_blocks(folder):
         now = dependencies(read_grid(job.scene), predictor, completed(settings, predictor))
         if not has_blocks(folder) or is_of_run(stored_run(folder), now):
-            shutil.rmtree(folder)
+            discard_blocks(folder)
 
 
 def _run_of(path: Path) -> str | None:

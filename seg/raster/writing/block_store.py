@@ -1,30 +1,31 @@
-"""The finished blocks of an unfinished run: each written once, atomically, so that a killed run can go on."""
+"""Block store: the finished blocks of an unfinished run on disk, so that a killed run goes on where it stopped."""
 
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from seg.errors import RasterError
-from seg.files import claimed, complete_or_absent
+from seg.files import CLAIM, claimed, complete_or_absent
 
 HEADER = "run.json"
 LONGEST = 24
-"""Characters of a setting that a message shows; longer ones, such as a checksum, tell a reader nothing."""
+"""Characters of a setting's value that a message shows; longer values, such as checksums, do not help a reader."""
 
 BlockPixels = npt.NDArray[np.uint8]
 
 
 class BlockStore:
-    """Blocks of one run in the folder `<output>.partial/`.
+    """Blocks of one run in the folder `<output>.partial/`, each written once and atomically.
 
     Args:
         output: The file that the run will write; the folder lies beside it.
-        run: What the blocks depend on (input, model, settings), as JSON values; blocks of another run are refused.
+        run: Everything the blocks depend on (input, model, settings), as JSON values; blocks of another run are
+            refused.
         restart: Discard the blocks of any earlier run.
 
     Raises:
@@ -41,9 +42,9 @@ class BlockStore:
             self._refuse_other(wanted)
             return
         with _written(self._header):
-            # Blocks without a header are what a killed `discard` left: nobody knows what they depend on.
+            # Blocks without a header were left by a killed `discard`; their run is unknown.
             self._header.unlink(missing_ok=True)
-            self._remove_blocks()
+            _remove_blocks(self.folder)
             with complete_or_absent(self._header) as temporary:
                 temporary.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
 
@@ -58,13 +59,13 @@ class BlockStore:
             pixels: (layers, H, W) uint8.
 
         Raises:
-            RasterError: It cannot be written, as on a full disk.
+            RasterError: The block cannot be written, as on a full disk.
         """
         path = self._path(name)
         kept = _shape_and_values(pixels) if _is_uniform(pixels) else np.ascontiguousarray(pixels)
         with _written(path), complete_or_absent(path) as temporary, temporary.open("wb") as file:
             np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(kept))
-            file.write(kept.data)  # not by `np.save`, whose error on a full disk does not say why
+            file.write(kept.data)  # Not `np.save`, whose error on a full disk gives no reason.
 
     def read(self, name: str) -> BlockPixels:
         """The (layers, H, W) uint8 pixels of a finished block.
@@ -80,25 +81,21 @@ class BlockStore:
         return kept if kept.dtype == np.uint8 else _uniform(kept)
 
     def discard(self) -> None:
-        """Remove the store with all its blocks; of what a kill in between leaves, the run is known until the end."""
-        self._remove_blocks()
-        shutil.rmtree(self.folder)
+        """Remove all blocks and the folder; `open_store` removes a claimed folder when its claim ends."""
+        discard_blocks(self.folder)
+        _remove_if_empty(self.folder)
 
     @property
     def finished(self) -> int:
-        """How many blocks it holds."""
+        """Number of finished blocks."""
         return sum(1 for _ in self.folder.glob("*.npy"))
-
-    def _remove_blocks(self) -> None:
-        for block in self.folder.glob("*.npy"):
-            block.unlink()
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.npy"
 
     def _refuse_other(self, wanted: Mapping[str, object]) -> None:
         found = stored_run(self.folder)
-        # As text, since a NaN among the settings would differ from itself.
+        # Compared as text, since a NaN among the settings differs from itself.
         keys = [key for key in sorted(wanted.keys() | found.keys()) if _text(wanted, key) != _text(found, key)]
         if keys:
             raise RasterError(
@@ -110,31 +107,56 @@ class BlockStore:
 
 @contextmanager
 def open_store(output: Path, run: Mapping[str, object], restart: bool = False) -> Iterator[BlockStore]:
-    """The store of an output, for this process alone.
+    """The block store of an output, claimed for this process.
 
     Args:
         output: The file that the run will write.
-        run: What the blocks depend on.
+        run: Everything the blocks depend on.
         restart: Discard the blocks of any earlier run.
 
     Raises:
-        RasterError: The folder holds blocks of a run with other settings, cannot be made, or another process is at it.
+        RasterError: The folder holds blocks of a run with other settings, cannot be made, or is claimed by another
+            process.
     """
     folder = partial_folder(output)
     with ExitStack() as claim:
         with _written(folder):
             folder.mkdir(exist_ok=True)
-            claim.enter_context(claimed(folder))
-            for unfinished in folder.glob(".*.partial"):  # what kills left
+            claim.enter_context(claimed_blocks(folder))
+            for unfinished in folder.glob(".*.partial"):  # Left by killed processes.
                 unfinished.unlink()
         yield BlockStore(output, run, restart)
 
 
-def stored_run(folder: Path) -> dict[str, object]:
-    """What the blocks of an unfinished run depend on; empty where there is none.
+@contextmanager
+def claimed_blocks(folder: Path) -> Iterator[None]:
+    """Claim the folder of a block store for the time of a block; a folder that is empty then is removed.
 
     Raises:
-        RasterError: The folder's description is damaged.
+        RasterError: Another process holds the claim.
+        OSError: The folder is missing or cannot be written.
+    """
+    with claimed(folder):
+        yield
+    _remove_if_empty(folder)
+
+
+def discard_blocks(folder: Path) -> None:
+    """Empty the folder of a block store, blocks first and the header last, so that a killed discard can be repeated."""
+    _remove_blocks(folder)
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in (HEADER, CLAIM):
+            path.unlink()
+    (folder / HEADER).unlink(missing_ok=True)
+
+
+def stored_run(folder: Path) -> dict[str, object]:
+    """Everything the blocks of an unfinished run depend on, as their store was told; empty without such a run.
+
+    Raises:
+        RasterError: The header of the folder is damaged.
     """
     path = folder / HEADER
     if not path.exists():
@@ -149,13 +171,23 @@ def stored_run(folder: Path) -> dict[str, object]:
 
 
 def has_blocks(folder: Path) -> bool:
-    """Whether a folder holds finished blocks."""
+    """True if a folder holds finished blocks."""
     return any(folder.glob("*.npy"))
 
 
 def partial_folder(output: Path) -> Path:
-    """Where the blocks of an unfinished output lie."""
+    """Folder for the blocks of an unfinished output."""
     return output.with_name(output.name + ".partial")
+
+
+def _remove_blocks(folder: Path) -> None:
+    for block in folder.glob("*.npy"):
+        block.unlink()
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _text(run: Mapping[str, object], key: str) -> str:
@@ -163,20 +195,20 @@ def _text(run: Mapping[str, object], key: str) -> str:
 
 
 def _difference(key: str, found: Mapping[str, object], wanted: Mapping[str, object]) -> str:
-    """How a setting differs in words, as in "block size (512, now 1024)"."""
+    """A changed setting in words, as in "block size (512, now 1024)"."""
     before, now = _text(found, key), _text(wanted, key)
     values = f" ({before}, now {now})" if max(len(before), len(now)) <= LONGEST else ""
     return key.replace("_", " ") + values
 
 
 def _is_uniform(pixels: BlockPixels) -> bool:
-    """Whether each layer holds one value alone, as where there is no data; the first row mostly tells."""
+    """True if each layer holds a single value, as where there is no data; the first row mostly decides."""
     first = pixels[:, :1, :1]
     return bool((pixels[:, :1] == first).all() and (pixels == first).all())
 
 
 def _shape_and_values(pixels: BlockPixels) -> npt.NDArray[np.int64]:
-    """All there is to keep of a uniform block, so that a scene's empty parts take no space."""
+    """Shape and values of a uniform block, stored in its place so that empty parts of a scene take no space."""
     return np.array([*pixels.shape, *pixels[:, 0, 0]], dtype=np.int64)
 
 
