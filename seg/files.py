@@ -82,10 +82,10 @@ def require_output_file(path: Path, suffixes: Sequence[str] = (), inputs: Iterab
         ConfigError: The name has another ending, the folder is missing or read-only, the path is a folder, or the
             path is one of the inputs.
     """
-    if suffixes and path.suffix.lower() not in suffixes:
-        raise ConfigError(f"{path}: wanted a file name that ends in {' or '.join(suffixes)}; name another output")
     if path.is_dir():
         raise ConfigError(f"{path}: is a folder; name a file")
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise ConfigError(f"{path}: wanted a file name that ends in {' or '.join(suffixes)}; name another output")
     if not path.parent.is_dir():
         raise ConfigError(f"{path}: its folder {path.parent} does not exist; make it or name another output")
     if not os.access(path.parent, os.W_OK | os.X_OK):

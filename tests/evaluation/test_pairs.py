@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from seg.errors import ConfigError
+from seg.errors import ConfigError, DatasetError
 from seg.evaluation.pairs import (
     FoldSelection,
     Inputs,
@@ -105,7 +105,7 @@ def test_folder_without_a_raster_is_an_error(tmp_path: Path, masks: Path) -> Non
 
 def test_two_files_of_one_stem_are_an_error(maps: Path, masks: Path) -> None:
     touch(masks, "a.tif")
-    with pytest.raises(ConfigError, match=r"a\.tif: shares its stem with a\.png"):
+    with pytest.raises(DatasetError, match=r"a\.tif: has the same stem as a\.png"):
         find_pairs(Inputs(maps, masks))
 
 

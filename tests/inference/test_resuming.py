@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from seg.errors import RasterError
+from seg.errors import ConfigError, RasterError
 from seg.inference.compute.predictor import Predictor
 from seg.inference.planning.plan import Plan
 from seg.inference.scene import predict_scene
@@ -155,7 +155,7 @@ def test_a_run_that_finished_no_block_stands_in_nobodys_way(
 def test_an_output_that_cannot_be_is_refused_before_anything_is_computed(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path, output: str
 ) -> None:
-    with pytest.raises(RasterError, match=output.split("/")[0]):
+    with pytest.raises(ConfigError, match=output.split("/")[0]):
         predict_scene(make_scene(20, 20), tmp_path / output, make_predictor(), PredictionSettings(), silent)
     assert list(tmp_path.iterdir()) == [tmp_path / "scene.tif"]
 
@@ -165,14 +165,14 @@ def test_the_probability_map_never_replaces_the_scene(
 ) -> None:
     scene = make_scene(20, 20, name="s_probability.tif")
     content = scene.read_bytes()
-    with pytest.raises(RasterError, match=r"s_probability\.tif: is the scene itself"):
+    with pytest.raises(ConfigError, match=r"s_probability\.tif: is one of the inputs"):
         predict_scene(scene, tmp_path / "s.tif", make_predictor(), PredictionSettings(), silent)
     assert scene.read_bytes() == content
 
 
 def test_a_folder_as_output_is_refused(make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path) -> None:
     (tmp_path / "map.tif").mkdir()
-    with pytest.raises(RasterError, match="is a folder"):
+    with pytest.raises(ConfigError, match="is a folder"):
         predict_scene(make_scene(20, 20), tmp_path / "map.tif", make_predictor(), PredictionSettings(), silent)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from seg.errors import RasterError
+from seg.errors import ConfigError, RasterError
 from seg.inference.blocks.layers import MapLayers
 from seg.inference.compute.predictor import Estimate, Predictor
 from seg.inference.planning.plan import Plan
@@ -114,7 +114,7 @@ def test_the_scene_is_never_replaced_by_the_uncertainty(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     scene = make_scene(20, 20, name="s_uncertainty.tif")
-    with pytest.raises(RasterError, match=r"s_uncertainty\.tif: is the scene itself"):
+    with pytest.raises(ConfigError, match=r"s_uncertainty\.tif: is one of the inputs"):
         mapped(scene, tmp_path / "s.tif", make_predictor(dihedral=TURNS, uncertainty=True))
 
 

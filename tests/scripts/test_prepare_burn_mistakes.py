@@ -129,9 +129,9 @@ def test_missing_image_is_one_line(labels: Labels, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        ("image.tif", "image.tif: is an input, which the mask would replace"),
-        ("mask.png", "mask.png: masks are GeoTIFF"),
-        (".", "is a folder, but"),
+        ("image.tif", "image.tif: is one of the inputs and would be overwritten"),
+        ("mask.png", "mask.png: wanted a file name that ends in .tif or .tiff"),
+        (".", "is a folder; name a file"),
     ],
 )
 def test_output_that_cannot_be_is_one_line(
@@ -141,14 +141,14 @@ def test_output_that_cannot_be_is_one_line(
 
 
 def test_output_in_a_folder_that_does_not_exist_is_one_line(image: Path, labels: Labels, tmp_path: Path) -> None:
-    assert "does not exist; make it first" in refused(image, labels(), tmp_path / "nowhere" / "mask.tif")
+    assert "nowhere does not exist; make it" in refused(image, labels(), tmp_path / "nowhere" / "mask.tif")
 
 
 def test_folder_of_images_as_its_own_output_is_one_line(
     labels: Labels, tmp_path: Path, write_raster: Callable[..., Path]
 ) -> None:
     write_raster(tmp_path / "images" / "a.tif", np.ones((HEIGHT, WIDTH), dtype=np.uint8))
-    assert "a.tif: is an input" in refused(tmp_path / "images", labels(), tmp_path / "images")
+    assert "a.tif: is one of the inputs" in refused(tmp_path / "images", labels(), tmp_path / "images")
 
 
 def test_folder_without_images_or_with_two_of_one_stem_is_one_line(
@@ -159,7 +159,7 @@ def test_folder_without_images_or_with_two_of_one_stem_is_one_line(
     assert "images: holds no image" in refused(folder, labels(), tmp_path / "masks")
     for name in ("a.tif", "a.tiff"):
         write_raster(folder / name, np.ones((HEIGHT, WIDTH), dtype=np.uint8))
-    assert "a.tiff: shares its stem with a.tif" in refused(folder, labels(), tmp_path / "masks")
+    assert "a.tiff: has the same stem as a.tif" in refused(folder, labels(), tmp_path / "masks")
 
 
 def test_one_bad_image_in_a_folder_is_found_before_a_mask_is_written(
@@ -176,5 +176,5 @@ def test_file_in_the_way_of_the_folder_of_masks_is_one_line(
 ) -> None:
     write_raster(tmp_path / "images" / "a.tif", np.ones((HEIGHT, WIDTH), dtype=np.uint8))
     (tmp_path / "masks").write_text("mine")
-    assert "masks: cannot be made a folder" in refused(tmp_path / "images", labels(), tmp_path / "masks")
+    assert "masks: is a file; name a folder" in refused(tmp_path / "images", labels(), tmp_path / "masks")
     assert (tmp_path / "masks").read_text() == "mine"

@@ -79,9 +79,9 @@ def test_bands_and_nodata_are_those_of_training(
     [
         (["--input", "{root}/nowhere"], "no such folder"),
         (["--input", "{root}", "--folds=0"], "folds is 0"),
-        (["--input", "{root}", "--output={root}/manifest.csv"], "wanted a file that ends in .json"),
+        (["--input", "{root}", "--output={root}/manifest.csv"], "wanted a file name that ends in .json"),
         (["--input", "{root}", "--output={root}/nowhere/report.json"], "does not exist"),
-        (["--input", "{root}", "--sheet={root}"], "wanted a file that ends in .png"),
+        (["--input", "{root}", "--sheet={root}"], "is a folder; name a file"),
     ],
 )
 def test_mistake_on_the_command_line_is_one_line_and_status_2(

@@ -42,9 +42,9 @@ def test_import_prints_where_the_dataset_is_its_folds_and_how_to_train(
 ) -> None:
     assert main(arguments("loveda", loveda, tmp_path / "out")) == 0
     captured = capsys.readouterr()
-    first, _, *folds, last = captured.out.splitlines()
+    first, _, _, *folds, last = captured.out.splitlines()
     assert first.startswith(f"{tmp_path / 'out'}: 2 scenes in 2 folds")
-    assert [line.split() for line in folds] == [["0", "1", "8", "1.000"], ["1", "1", "8", "1.000"]]
+    assert [line.replace("|", " ").split() for line in folds] == [["0", "1", "8", "1.000"], ["1", "1", "8", "1.000"]]
     assert "--data.folds=2 --data.fold=0" in last
     assert captured.err.splitlines() == ["note: Test was left out, as its masks are not published (images: 1)"]
 

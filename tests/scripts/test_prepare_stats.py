@@ -20,8 +20,8 @@ def test_stats_prints_a_line_a_band(main: Main, root: Path, capsys: pytest.Captu
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"{root}: ")
     assert lines[0].endswith(" valid pixels of 4 scenes, fold 0 held out")
-    assert [line.split()[0] for line in lines[1:]] == ["band", "3", "1"]
-    _, mean, std, low, high = (float(word) for word in lines[2].split())
+    assert [line.replace("|", " ").split()[0] for line in [lines[1], *lines[3:]]] == ["band", "3", "1"]
+    _, mean, std, low, high = (float(word) for word in lines[3].replace("|", " ").split())
     assert low < mean - std < mean + std < high
 
 

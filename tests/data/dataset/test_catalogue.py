@@ -74,7 +74,7 @@ def test_an_image_without_a_mask_is_named_with_the_mask_it_lacks(tmp_path: Path)
 
 def test_two_images_of_one_stem_are_refused(tmp_path: Path) -> None:
     touch(tmp_path, "images/a.tif", "images/a.png", "masks/a.tif")
-    with pytest.raises(DatasetError, match=r"images/a\.png: shares its stem with a\.tif; rename one of them"):
+    with pytest.raises(DatasetError, match=r"images/a\.tif: has the same stem as a\.png; rename one of them"):
         read_catalogue(tmp_path, 5)
 
 
