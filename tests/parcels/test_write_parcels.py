@@ -210,13 +210,13 @@ def test_output_must_be_a_new_file_of_a_known_format(tmp_path: Path) -> None:
     source = write_map(tmp_path / "map.tif", np.ones((2, 2)))
     with pytest.raises(ConfigError, match=r"parcels\.shp: is of no known format"):
         write_parcels(source, tmp_path / "parcels.shp", PolygonSettings())
-    with pytest.raises(RasterError, match=r"its folder .*nowhere does not exist"):
+    with pytest.raises(ConfigError, match=r"its folder .*nowhere does not exist"):
         write_parcels(source, tmp_path / "nowhere" / "parcels.gpkg", PolygonSettings())
     (tmp_path / "folder.gpkg").mkdir()
-    with pytest.raises(RasterError, match=r"folder\.gpkg: is a folder"):
+    with pytest.raises(ConfigError, match=r"folder\.gpkg: is a folder"):
         write_parcels(source, tmp_path / "folder.gpkg", PolygonSettings())
     disguised = write_map(tmp_path / "map.json", np.ones((2, 2)))
-    with pytest.raises(RasterError, match=r"map\.json: is an input itself"):
+    with pytest.raises(ConfigError, match=r"map\.json: is one of the inputs"):
         write_parcels(disguised, disguised, PolygonSettings())
     with rasterio.open(disguised) as dataset:
         assert dataset.read().all()
