@@ -2,14 +2,12 @@
 
 from pathlib import Path
 
-from rich.console import Console
-
 from seg.evaluation.accuracy import Accuracy, measure_accuracy
 from seg.evaluation.pairs import Inputs, find_pairs
 from seg.evaluation.report.json_report import as_json
 from seg.evaluation.report.page.write import Documents, read_area_estimate, write_page
 from seg.evaluation.report.picture import draw_picture
-from seg.evaluation.report.terminal import print_accuracy, print_text
+from seg.evaluation.report.terminal import accuracy_text
 from seg.evaluation.settings import EvaluationSettings, PageSettings
 from seg.files import make_output_folder, require_output_folder, write_json
 
@@ -36,8 +34,7 @@ def evaluate(
     area = read_area_estimate(page.area_estimate)
     pairing = find_pairs(inputs)
     accuracy = measure_accuracy(pairing.pairs, settings)
-    console = Console()
-    print_accuracy(accuracy, pairing, console)
+    print(accuracy_text(accuracy, pairing))
     make_output_folder(output)
     content = as_json(accuracy, pairing, inputs)
     write_json(content, output / "accuracy.json")
@@ -45,5 +42,5 @@ def evaluate(
     draw_picture(shown, settings, output / "picture.png", named=len(accuracy.scenes) > 1)
     write_page(Documents(content, area), pairing.pairs, settings, page.lang, output / "index.html")
     for name in ("accuracy.json", "picture.png", "index.html"):
-        print_text(f"written: {output / name}", console)
+        print(f"written: {output / name}")
     return accuracy

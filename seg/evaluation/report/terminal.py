@@ -1,8 +1,6 @@
-"""What a comparison found, as tables on the terminal."""
+"""Scores of a comparison as text for the terminal."""
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
+from collections.abc import Sequence
 
 from seg.calibration.curves import average_precision, expected_calibration_error
 from seg.evaluation.accuracy import Accuracy
@@ -12,6 +10,7 @@ from seg.evaluation.counts.probability import percent_reliability
 from seg.evaluation.counts.tiles import as_confusion
 from seg.evaluation.pairs import Pairing
 from seg.labels import CROPLAND, LABEL_NAMES, OTHER
+from seg.terminal.text import counted, text_table
 
 SCORE_TITLES = {
     "iou": "IoU",
@@ -27,40 +26,29 @@ SHOWN_SCENES = 20
 SHOWN_WINDOWS = 5
 FEW_SCORES = ("iou", "f1", "precision", "recall", "overall_accuracy")
 
+Row = Sequence[str]
 
-def print_accuracy(accuracy: Accuracy, pairing: Pairing, console: Console) -> None:
-    """Print all that was found, most important first.
+
+def accuracy_text(accuracy: Accuracy, pairing: Pairing) -> str:
+    """Tables of the scores, most important first, and notes on them.
 
     Args:
-        accuracy: What was found.
-        pairing: Which files were compared, and which had no partner.
-        console: A terminal gets ruled tables; a file or pipe gets plain columns.
+        accuracy: Result of the comparison.
+        pairing: Files that were compared, and files without a partner.
     """
-    print_text(_what(pairing), console)
     tables = [
-        _counts_table(accuracy.counts, console),
-        _scores_table(accuracy, console),
-        _boundary_table(accuracy, console),
-        _parcel_table(accuracy, console),
-        _strata_table(accuracy, console),
-        _scenes_table(accuracy, console),
-        _worst_table(accuracy, console),
+        _counts_table(accuracy.counts),
+        _scores_table(accuracy),
+        _boundary_table(accuracy),
+        _parcel_table(accuracy),
+        _strata_table(accuracy),
+        _scenes_table(accuracy),
+        _worst_table(accuracy),
     ]
-    for table in tables:
-        if table.row_count:
-            console.print()
-            console.print(table)
-    console.print()
-    for line in _notes(accuracy, pairing):
-        print_text(line, console)
+    return "\n\n".join([_subject(pairing), *filter(None, tables), "\n".join(_notes(accuracy, pairing))])
 
 
-def print_text(text: str, console: Console) -> None:
-    """Print a line as it is: file names may hold [brackets], which are markup to rich, and must not be wrapped."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def _what(pairing: Pairing) -> str:
+def _subject(pairing: Pairing) -> str:
     first = pairing.pairs[0]
     if len(pairing.pairs) == 1:
         within = f", fold {first.within.fold} of {first.within.path}" if first.within else ""
@@ -69,90 +57,81 @@ def _what(pairing: Pairing) -> str:
     return f"{len(pairing.pairs)} maps of {first.prediction.parent} against {first.reference.parent}{within}"
 
 
-def _table(console: Console, first: str, *others: str) -> Table:
-    ruled = console.is_terminal
-    table = Table(first, box=box.SIMPLE_HEAD if ruled else None, pad_edge=ruled)
-    for title in others:
-        table.add_column(title, justify="right")
-    return table
+def _table(columns: Row, rows: Sequence[Row]) -> str:
+    return text_table(columns, rows) if rows else ""
 
 
-def _counts_table(counts: ConfusionCounts, console: Console) -> Table:
+def _counts_table(counts: ConfusionCounts) -> str:
     mapped = (f"mapped {LABEL_NAMES[label]}" for label in (CROPLAND, OTHER))
-    table = _table(console, "reference, in pixels", *mapped)
-    table.add_row(LABEL_NAMES[CROPLAND], f"{counts.tp:,}", f"{counts.fn:,}")
-    table.add_row(LABEL_NAMES[OTHER], f"{counts.fp:,}", f"{counts.tn:,}")
-    return table
+    rows = [
+        [LABEL_NAMES[CROPLAND], f"{counts.tp:,}", f"{counts.fn:,}"],
+        [LABEL_NAMES[OTHER], f"{counts.fp:,}", f"{counts.tn:,}"],
+    ]
+    return _table(["reference, in pixels", *mapped], rows)
 
 
-def _scores_table(accuracy: Accuracy, console: Console) -> Table:
+def _scores_table(accuracy: Accuracy) -> str:
     intervals = accuracy.bootstrap.intervals if accuracy.bootstrap else {}
-    table = _table(console, "score", "value", *([f"{CONFIDENCE:.0%} interval"] if intervals else []))
+    rows = []
     for name, value in accuracy.counts.scores().items():
-        cells = [SCORE_TITLES[name], shown(value)]
-        if intervals:
-            cells.append(" to ".join(map(shown, intervals[name])) if name in intervals else "")
-        table.add_row(*cells)
-    return table
+        interval = " to ".join(map(_shown, intervals[name])) if name in intervals else ""
+        rows.append([SCORE_TITLES[name], _shown(value), *([interval] if intervals else [])])
+    return _table(["score", "value", *([f"{CONFIDENCE:.0%} interval"] if intervals else [])], rows)
 
 
-def _boundary_table(accuracy: Accuracy, console: Console) -> Table:
+def _boundary_table(accuracy: Accuracy) -> str:
     tolerances = accuracy.measures.tolerances
-    rows = zip(tolerances.values, accuracy.boundary, strict=True)
-    table = _table(console, "boundary within", "F1", "precision", "recall", "IoU", "pixels in reference")
-    for value, counts in rows if accuracy.has_boundary else ():
+    rows = []
+    for value, counts in zip(tolerances.values, accuracy.boundary, strict=True):
         scores = counts.f1, counts.precision, counts.recall, counts.iou
         unit = "m" if tolerances.metric else "pixel" if value == 1 else "pixels"
-        table.add_row(f"{value:g} {unit}", *map(shown, scores), f"{counts.reference:,}")
-    return table
+        rows.append([f"{value:g} {unit}", *map(_shown, scores), f"{counts.reference:,}"])
+    columns = ["boundary within", "F1", "precision", "recall", "IoU", "pixels in reference"]
+    return _table(columns, rows if accuracy.has_boundary else [])
 
 
-def _parcel_table(accuracy: Accuracy, console: Console) -> Table:
+def _parcel_table(accuracy: Accuracy) -> str:
     parcels, threshold = accuracy.parcels, accuracy.measures.settings.object_iou
-    table = _table(console, "parcels", "value")
-    if not parcels.reference and not parcels.mapped:
-        return table
-    table.add_row("in the reference", f"{parcels.reference:,}")
-    table.add_row("mapped", f"{parcels.mapped:,}")
-    table.add_row(f"matched, IoU above {threshold:g}", f"{parcels.matched:,}")
-    table.add_row("precision", shown(parcels.precision))
-    table.add_row("recall", shown(parcels.recall))
-    table.add_row("over-segmentation", shown(parcels.over_segmentation))
-    table.add_row("under-segmentation", shown(parcels.under_segmentation))
-    return table
+    rows = [
+        ["in the reference", f"{parcels.reference:,}"],
+        ["mapped", f"{parcels.mapped:,}"],
+        [f"matched, IoU above {threshold:g}", f"{parcels.matched:,}"],
+        ["precision", _shown(parcels.precision)],
+        ["recall", _shown(parcels.recall)],
+        ["over-segmentation", _shown(parcels.over_segmentation)],
+        ["under-segmentation", _shown(parcels.under_segmentation)],
+    ]
+    return _table(["parcels", "value"], rows if parcels.reference or parcels.mapped else [])
 
 
-def _strata_table(accuracy: Accuracy, console: Console) -> Table:
-    table = _table(console, "stratum", "pixels", *(SCORE_TITLES[name] for name in FEW_SCORES))
-    for name, counts in accuracy.strata.items():
-        _add_counts(table, name, as_confusion(counts))
-    return table
+def _strata_table(accuracy: Accuracy) -> str:
+    return _groups_table("stratum", [(name, as_confusion(counts)) for name, counts in accuracy.strata.items()])
 
 
-def _scenes_table(accuracy: Accuracy, console: Console) -> Table:
+def _scenes_table(accuracy: Accuracy) -> str:
     scenes = sorted(accuracy.scenes, key=lambda scene: (scene.counts.iou is None, scene.counts.iou or 0.0))
-    several = len(scenes) > 1
-    first = "scene" if len(scenes) <= SHOWN_SCENES else f"{SHOWN_SCENES} worst scenes"
-    table = _table(console, first, "pixels", *(SCORE_TITLES[name] for name in FEW_SCORES))
-    for scene in scenes[:SHOWN_SCENES] if several else []:
-        _add_counts(table, scene.pair.name, scene.counts)
-    return table
+    title = "scene" if len(scenes) <= SHOWN_SCENES else f"{SHOWN_SCENES} worst scenes"
+    groups = [(scene.pair.name, scene.counts) for scene in scenes[:SHOWN_SCENES]]
+    return _groups_table(title, groups if len(scenes) > 1 else [])
 
 
-def _worst_table(accuracy: Accuracy, console: Console) -> Table:
-    table = _table(console, "most wrong pixels in", "column", "row", "wrong", "compared", "IoU")
+def _groups_table(title: str, groups: Sequence[tuple[str, ConfusionCounts]]) -> str:
+    rows = []
+    for name, counts in groups:
+        scores = counts.scores()
+        rows.append([name, f"{counts.compared:,}", *(_shown(scores[score]) for score in FEW_SCORES)])
+    return _table([title, "pixels", *(SCORE_TITLES[name] for name in FEW_SCORES)], rows)
+
+
+def _worst_table(accuracy: Accuracy) -> str:
+    # A window with all the pixels of its scene says nothing that the scene's own scores do not.
     parts = [(scene, found) for scene, found in accuracy.worst if found.counts.compared < scene.counts.compared]
+    rows = []
     for scene, found in parts[:SHOWN_WINDOWS]:
         place = str(found.window.col_off), str(found.window.row_off)
-        table.add_row(
-            scene.pair.name, *place, f"{found.errors:,}", f"{found.counts.compared:,}", shown(found.counts.iou)
-        )
-    return table
-
-
-def _add_counts(table: Table, name: str, counts: ConfusionCounts) -> None:
-    scores = counts.scores()
-    table.add_row(name, f"{counts.compared:,}", *(shown(scores[score]) for score in FEW_SCORES))
+        pixels = f"{found.errors:,}", f"{found.counts.compared:,}"
+        rows.append([scene.pair.name, *place, *pixels, _shown(found.counts.iou)])
+    return _table(["most wrong pixels in", "column", "row", "wrong", "compared", "IoU"], rows)
 
 
 def _notes(accuracy: Accuracy, pairing: Pairing) -> list[str]:
@@ -168,28 +147,28 @@ def _notes(accuracy: Accuracy, pairing: Pairing) -> list[str]:
     if accuracy.histogram is not None and accuracy.histogram.any():
         error = expected_calibration_error(percent_reliability(accuracy.histogram))
         notes.append(
-            f"probabilities: expected calibration error {shown(error)}, "
-            f"average precision {shown(average_precision(accuracy.histogram))}"
+            f"probabilities: expected calibration error {_shown(error)}, "
+            f"average precision {_shown(average_precision(accuracy.histogram))}"
         )
     if not accuracy.has_boundary:
         notes.append(
-            "boundaries are not scored: no cropland in the reference lies beside other, as where strips without labels "
-            "part them"
+            "boundaries are not scored: no cropland of the reference touches other; strips without labels may lie "
+            "between them"
         )
-    for what, names in (("map", pairing.lone_predictions), ("reference", pairing.lone_references)):
+    for kind, names in (("map", pairing.lone_predictions), ("reference", pairing.lone_references)):
         if names:
-            notes.append(f"{len(names)} {what}{'' if len(names) == 1 else 's'} without a partner, first {names[0]}")
+            notes.append(f"{counted(len(names), kind)} without a partner, first {names[0]}")
     return notes
-
-
-def shown(value: float | None) -> str:
-    """A score for people; a dash where it is undefined."""
-    return "-" if value is None else f"{value:.4f}"
 
 
 def _unmapped_note(accuracy: Accuracy) -> str:
     unmapped = accuracy.unmapped
     if not unmapped:
-        return "every labelled pixel has a value in the map"
+        return "the map has a value at every labelled pixel"
     share = unmapped / (accuracy.counts.compared + unmapped)
-    return f"{unmapped:,} labelled pixels ({share:.2%}) have no value in the map and are in no score"
+    return f"the map has no value at {unmapped:,} labelled pixels ({share:.2%}), which enter no score"
+
+
+def _shown(value: float | None) -> str:
+    """Format a score; a dash stands for an undefined one."""
+    return "-" if value is None else f"{value:.4f}"
