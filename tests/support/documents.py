@@ -1,0 +1,259 @@
+"""Command lines, options and configurations that the documents name, parsed by the real parsers without running."""
+
+import re
+import shlex
+from argparse import ArgumentError
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal, get_args, get_origin
+from unittest.mock import patch
+
+from jsonargparse import ArgumentParser
+
+import seg.training.cli
+from seg.errors import SegError
+from seg.terminal.command_line import command_parser, known_keys
+from support.project import ROOT, load_script
+
+DOCUMENTS = sorted(
+    path
+    for name in ("*.md", "configs/*.md", "data/*.md", "scripts/*.md")
+    for path in ROOT.glob(name)
+    if path.name != "CHANGELOG.md"
+)
+"""CHANGELOG.md also names what was removed."""
+
+TOOLS = ("prepare", "train", "export", "predict", "evaluate", "polygons", "describe", "benchmark", "restore")
+ELSEWHERE = {"pip", "pytest", "ruff", "mypy", "wandb", "tensorboard", "source", "pre-commit"}
+"""Programs of others; their command lines are not checked."""
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SPAN = re.compile(r"`([^`]+)`")
+OPTION = re.compile(r"(?<![\w-])--([\w.+-]+)(=\S+)?")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+PREFIXED_TABLE = re.compile(r"^\| `-*([\w.]+\.)` \|.*\n\|[-:| ]+\|\n((?:\|.*\n?)+)", re.MULTILINE)
+"""A table whose first column holds the ends of the options whose beginning heads it."""
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A command line, or an option, in a document.
+
+    Attributes:
+        document: The file.
+        line: Counted from 1.
+        text: As it is written.
+        heading: The heading above it.
+    """
+
+    document: Path
+    line: int
+    text: str
+    heading: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.document.relative_to(ROOT)}:{self.line}: {self.text}"
+
+
+def blocks(document: Path, *languages: str) -> Iterator[Mention]:
+    """Fenced blocks of some languages, "" for none."""
+    text = document.read_text(encoding="utf-8")
+    for found in FENCE.finditer(text):
+        if found[1] in languages:
+            yield Mention(document, text.count("\n", 0, found.start(2)) + 1, found[2])
+
+
+def command_lines(document: Path) -> Iterator[Mention]:
+    """Commands in fenced blocks without a language, and whole ones in code spans."""
+    for block in blocks(document, "", "bash"):
+        line = block.line
+        for text in block.text.replace("\\\n", "\\\0").splitlines():
+            command = " ".join(text.replace("\\\0", " ").split())
+            if command and not command.startswith("#"):
+                yield Mention(document, line, command)
+            line += 1 + text.count("\\\0")
+    yield from (span for span in code_spans(document) if re.match(r"(python3?|cropland-seg) \w", span.text))
+
+
+def code_spans(document: Path) -> Iterator[Mention]:
+    """Inline code, with the heading that it stands under."""
+    text = document.read_text(encoding="utf-8")
+    prose = FENCE.sub(lambda found: "\n" * found[0].count("\n"), text)
+    headings = list(HEADING.finditer(prose))
+    for found in SPAN.finditer(prose):
+        above = [heading[1] for heading in headings if heading.start() < found.start()]
+        span = " ".join(found[1].replace("\\|", "|").split())
+        yield Mention(document, prose.count("\n", 0, found.start()) + 1, span, above[-1] if above else "")
+
+
+def table_keys(document: Path) -> Iterator[Mention]:
+    """Keys of tables that are headed by their common beginning, such as `--data.augmentation.`, as options."""
+    text = document.read_text(encoding="utf-8")
+    for table in PREFIXED_TABLE.finditer(text):
+        first = text.count("\n", 0, table.start(2)) + 1
+        for number, row in enumerate(table[2].splitlines()):
+            for key in SPAN.findall(row.split("|")[1]):
+                yield Mention(document, first + number, f"--{table[1]}{key}")
+
+
+def problem_of_command(text: str) -> str | None:
+    """What the parser of a command line says against it; None if it would run."""
+    words = shlex.split(text, comments=True)
+    if words[0] in {"python", "python3", "cropland-seg"}:
+        words = words[1:]
+    if words[0] in ELSEWHERE or Path(words[0]).name in ELSEWHERE:
+        return None
+    tool, rest = Path(words[0]).stem, words[1:]
+    if "..." in rest:
+        named = [word for word in rest if word.startswith("--")]
+        return next((f"{tool} has no option {word}" for word in named if not is_option(word, tool)), None)
+    if tool not in {*TOOLS, "bootstrap"}:
+        return f"no such command, {tool}"
+    bootstrap = load_script("bootstrap")
+    try:
+        bootstrap.parse(rest) if tool == "bootstrap" else parse(tool, rest)
+    except (ArgumentError, SegError, bootstrap.BootstrapError, SystemExit) as error:
+        return str(error) or "asks for help"
+    return None
+
+
+def problem_of_option(mention: Mention) -> str | None:
+    """What is wrong with options in prose; None if a command that is meant takes each, with its value.
+
+    The tool is that of the code span, such as `predict.py --interior`, or of the heading; any one if neither says.
+    """
+    first = mention.text.split()[0]
+    if first in ELSEWHERE or first.endswith("."):
+        return None
+    meant = re.match(r"(\w+)\.py", first) or re.match(r"(\w+)\.py", mention.heading)
+    tools = [meant[1]] if meant else ["bootstrap", *TOOLS]
+    for word in OPTION.finditer(mention.text):
+        if not any(is_option(word[0], tool) for tool in tools):
+            return f"no option {word[0]} of {' or '.join(tools)}"
+    return None
+
+
+def is_option(word: str, tool: str) -> bool:
+    """True if a subcommand of a tool takes an option, and its value where one is given."""
+    if word in {"--help", "--debug"}:
+        return True
+    if tool == "bootstrap":
+        return not load_script("bootstrap").parse(["test", word])[1]
+    key, _, value = word[2:].partition("=")
+    key = key.removesuffix("+") if tool == "train" else key.replace("-", "_")
+    return any(key in keys(parser) and (not value or accepts(parser, word, tool)) for parser in parsers(tool))
+
+
+def accepts(parser: ArgumentParser, option: str, tool: str) -> bool:
+    """True if a parser takes an option with its value, given something for each argument that it requires."""
+    with suppress(ArgumentError, SegError):
+        parser.parse_args([*required(parser), option if tool == "train" else with_underscores(option)])
+        return True
+    return False
+
+
+def required(parser: ArgumentParser) -> list[str]:
+    """Words for the arguments that a parser requires."""
+    actions = [action for action in parser._actions if action.required and action.option_strings]
+    choices = [get_args(hint) if get_origin(hint := action._typehint) is Literal else ("x",) for action in actions]
+    return [f"--{action.dest}={values[0]}" for action, values in zip(actions, choices, strict=True)]
+
+
+def keys(parser: ArgumentParser) -> set[str]:
+    """Every key of a parser without subcommands, but for help."""
+    return {key for key in known_keys(parser, []) if not key.startswith(("help", "print_"))}
+
+
+def parsers(tool: str) -> list[ArgumentParser]:
+    """The parsers of a tool's subcommands, or its only one."""
+    return list((subparsers(training_parser()) if tool == "train" else command_parsers(tool)).values())
+
+
+def subparsers(parser: ArgumentParser) -> dict[str, ArgumentParser]:
+    """The parsers of subcommands by name."""
+    return next((action.choices for action in parser._actions if isinstance(action.choices, dict)), {})
+
+
+@cache
+def command_parsers(tool: str) -> dict[str, ArgumentParser]:
+    """The parsers of a tool by subcommand; that without one has the name ""."""
+    script = load_script(tool)
+    commands: dict[str, ArgumentParser] = {}
+
+    def note(command: object, words: object = None, description: str = "") -> int:
+        functions = command if isinstance(command, dict) else {"": command}
+        commands.update({name: command_parser(function) for name, function in functions.items()})
+        return 0
+
+    if not hasattr(script, "main"):
+        note(getattr(script, tool))
+        return commands
+    with patch.object(script, "run_command", note):
+        script.main([])
+        script.main(["subcommand"])
+    return commands
+
+
+def parse(tool: str, words: list[str]) -> None:
+    """Parse the words after a tool's name.
+
+    Raises:
+        ArgumentError: A word is unknown, or one lacks.
+        SegError: A value is out of range.
+    """
+    if tool == "train":
+        training_parser().parse_args(without_missing_configuration(words))
+        return
+    found = command_parsers(tool)
+    name = words[0] if words and words[0] in found else ""
+    if name not in found:
+        raise ArgumentError(None, f"{tool} has no subcommand {words[:1]}; wanted one of {', '.join(found)}")
+    parser = found[name]
+    parser.instantiate(parser.parse_args([with_underscores(word) for word in words[name != "" :]]))
+
+
+def without_missing_configuration(words: list[str]) -> list[str]:
+    """The words of a training without `--config runs/x/config.yaml`, which is not there before a run."""
+    at = words.index("--config") if "--config" in words else -1
+    if at < 0 or (ROOT / words[at + 1]).is_file():
+        return words
+    return [*words[:at], "--data.root=x", *words[at + 2 :]]
+
+
+def with_underscores(word: str) -> str:
+    """An option as the parsers of commands know it."""
+    if not word.startswith("--"):
+        return word
+    option, equals, value = word.partition("=")
+    return "--" + option[2:].replace("-", "_") + equals + value
+
+
+@cache
+def training_parser() -> ArgumentParser:
+    """The parser of `scripts/train.py`."""
+    made: list[seg.training.cli.CroplandCLI] = []
+
+    class ParseOnly(seg.training.cli.CroplandCLI):
+        def instantiate_classes(self) -> None:
+            made.append(self)
+
+        def _run_subcommand(self, subcommand: str) -> None: ...
+
+    with patch.object(seg.training.cli, "CroplandCLI", ParseOnly), patch("sys.argv", ["train.py"]):
+        seg.training.cli.run(["fit", "--data.root=x"])
+    parser: ArgumentParser = made[0].parser
+    return parser
+
+
+def problem_of_configuration(text: str, folder: Path) -> str | None:
+    """What training says against a YAML configuration; None if it takes it."""
+    path = folder / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    try:
+        training_parser().parse_args(["fit", "--data.root=x", f"--config={path}"])
+    except ArgumentError as error:
+        return str(error)
+    return None
