@@ -1,4 +1,4 @@
-"""A classification network as backbone, its late strides turned into dilation."""
+"""Classification networks of smp and timm as backbones, with late strides replaced by dilation."""
 
 import difflib
 
@@ -11,19 +11,19 @@ from seg.models.dilated import VARIANTS
 
 TIMM = "tu-"
 BUILD_ERRORS = (ValueError, NotImplementedError, RuntimeError, TypeError, AssertionError, KeyError)
-"""What smp and timm raise for a network that cannot be built as asked."""
+"""Exceptions of smp and timm for a network that cannot be built."""
 
 
 def make_encoder(encoder: str, bands: int, output_stride: int) -> tuple[nn.Module, tuple[int, ...]]:
-    """An encoder with five levels of features and random weights, and the channels of each level.
+    """Build an encoder with five feature levels and random weights; also return the channels of each level.
 
     Args:
-        encoder: Name of an smp encoder; any timm network as "tu-<name>".
+        encoder: Name of an smp encoder, or any timm network as "tu-<name>".
         bands: Channels of the input image.
-        output_stride: 8, 16 or 32: how much smaller the deepest features are than the image.
+        output_stride: Image size divided by the size of the deepest features: 8, 16 or 32.
 
     Raises:
-        ConfigError: The encoder is unknown, or cannot be built so.
+        ConfigError: The encoder is unknown or cannot be built with this output stride.
     """
     check_encoder(encoder)
     try:
@@ -39,20 +39,20 @@ def make_encoder(encoder: str, bands: int, output_stride: int) -> tuple[nn.Modul
 
 
 def check_encoder(encoder: str, own: bool = False) -> None:
-    """Refuse a name that neither smp nor, as "tu-<name>", timm knows.
+    """Reject names that are unknown to smp and, as "tu-<name>", to timm.
 
-    What timm would fetch by an address, such as "tu-hf-hub:...", is no name: a network is built without asking a hub.
+    Addresses such as "tu-hf-hub:..." are rejected too, since building a network must not contact a hub.
 
     Args:
         encoder: The name.
-        own: Whether this project's own encoders would do.
+        own: Accept this project's own encoders as well.
 
     Raises:
         ConfigError: The name is unknown; the nearest ones are named.
     """
     if encoder in VARIANTS and not own:
         raise ConfigError(
-            f"model.model.encoder is '{encoder}', which only architecture dilated has; resnet18 and resnet50 would do"
+            f"model.model.encoder is '{encoder}', which works only with architecture dilated; use resnet18 or resnet50"
         )
     names = [*(VARIANTS if own else ()), *smp.encoders.encoders]
     if encoder in names or (encoder.startswith(TIMM) and timm.is_model(encoder.removeprefix(TIMM))):
@@ -60,23 +60,23 @@ def check_encoder(encoder: str, own: bool = False) -> None:
     if encoder.startswith(TIMM):
         names = [TIMM + name for name in timm.list_models()]
     near = difflib.get_close_matches(encoder, names, n=3)
-    hint = f"near it are {', '.join(near)}" if near else "see the encoders of segmentation-models-pytorch"
-    raise ConfigError(f"model.model.encoder is '{encoder}', which is unknown; {hint}")
+    hint = f"similar names: {', '.join(near)}" if near else "see the encoders of segmentation-models-pytorch"
+    raise ConfigError(f"model.model.encoder is '{encoder}', an unknown name; {hint}")
 
 
 OUTPUT_STRIDES = (8, 16, 32)
 
 
 class DilatedBackbone(nn.Module):
-    """An encoder that stops shrinking at the output stride and dilates its later convolutions instead.
+    """Encoder that keeps its resolution from the output stride on and dilates its later convolutions instead.
 
     Args:
-        encoder: Name of an smp encoder, for example "resnet18"; any timm network as "tu-<name>".
+        encoder: Name of an smp encoder, for example "resnet18", or any timm network as "tu-<name>".
         bands: Channels of the input image.
-        output_stride: 8, 16 or 32: how much smaller the deepest features are than the image.
+        output_stride: Image size divided by the size of the deepest features: 8, 16 or 32.
 
     Raises:
-        ConfigError: The encoder is unknown or cannot be dilated, or the output stride is not possible.
+        ConfigError: The encoder is unknown, does not support dilation, or does not have this output stride.
     """
 
     def __init__(self, encoder: str, bands: int, output_stride: int) -> None:
@@ -98,11 +98,11 @@ class DilatedBackbone(nn.Module):
         self.skip_channels = tuple(self.channels[level] for level in self._skips)
 
     def forward(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The features of a (B, bands, H, W) image whose sides are multiples of the output stride.
+        """Compute the features of a (B, bands, H, W) image whose sides are multiples of the output stride.
 
         Returns:
-            The deepest features (B, channels[-1], H / output_stride, W / output_stride), and those of each finer
-            level from coarse to fine, (B, skip_channels[i], ...), each twice the size of the one before.
+            The deepest features (B, channels[-1], H / output_stride, W / output_stride), and the features of the
+            finer levels from coarse to fine, (B, skip_channels[i], ...), each twice the size of the previous one.
         """
         features: list[Tensor] = self.encoder(image)[1:]
         return features[-1], [features[level] for level in self._skips]

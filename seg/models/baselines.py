@@ -1,4 +1,4 @@
-"""Networks of segmentation-models-pytorch, to compare with."""
+"""Baseline networks of segmentation-models-pytorch, for comparison."""
 
 import segmentation_models_pytorch as smp
 from torch import nn
@@ -10,15 +10,15 @@ from seg.models.config import ModelConfig
 STRIDE = 32
 DEEPLAB_STRIDES = (8, 16)
 SHIFT_EQUIVARIANT = {"unet"}
-"""The others resize features corner to corner, pool over the whole window or normalise by its statistics: what they say
-of a pixel depends on the window's size and on the pixel's place in it."""
+"""Architectures whose logits do not depend on the window. The others resize features with aligned corners, pool over
+the whole window, or normalise by its statistics."""
 
 
 def build_baseline(config: ModelConfig, bands: int) -> tuple[nn.Module, int]:
-    """A network with random weights, and the stride that its images' sides must be multiples of.
+    """Build a network with random weights; also return the stride that the sides of its images must be multiples of.
 
     Raises:
-        ConfigError: The network cannot be built so.
+        ConfigError: The network cannot be built with this encoder or output stride.
     """
     check_encoder(config.encoder)
     deeplab = config.architecture == "deeplabv3plus"
@@ -48,7 +48,7 @@ def build_baseline(config: ModelConfig, bands: int) -> tuple[nn.Module, int]:
 
 
 def drop_norms_after_pooling(network: nn.Module) -> None:
-    """Take away BatchNorm behind a pool to a single pixel: it cannot train on one image a batch."""
+    """Replace BatchNorm after a pool to a single pixel by identity, since it cannot train on one image a batch."""
     for block in network.modules():
         first = next(block.children(), None)
         if not isinstance(first, nn.AdaptiveAvgPool2d) or first.output_size not in (1, (1, 1)):

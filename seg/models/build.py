@@ -1,4 +1,4 @@
-"""From a configuration to a network."""
+"""Build a network from its configuration."""
 
 import copy
 
@@ -17,14 +17,14 @@ from seg.models.segmenter import BandNormalization, DilatedNetwork, Segmenter
 
 
 def build_model(config: ModelConfig, bands: int) -> Segmenter:
-    """The network of a configuration, with random weights but for those that `encoder_weights` names.
+    """Build the network of a configuration, with random weights except those that `encoder_weights` names.
 
     Args:
-        config: What it is made of.
+        config: Architecture and widths.
         bands: Channels of the input image, at least 1.
 
     Raises:
-        ConfigError: An argument cannot work; the message names it and what is possible.
+        ConfigError: An argument is not possible; the message names it and the possible values.
     """
     if bands < 1:
         raise ConfigError(f"bands is {bands}; wanted at least 1")
@@ -48,7 +48,7 @@ def _build(config: ModelConfig, bands: int) -> Segmenter:
 
 @torch.no_grad()
 def _require_any_size(model: Segmenter, config: ModelConfig, bands: int) -> None:
-    """Compute the shapes of two images: some of timm's networks take one size alone."""
+    """Trace two image shapes, since some timm networks accept a single size only."""
     shadow = copy.deepcopy(model).to("meta").eval()
     try:
         for steps in (2, 3):

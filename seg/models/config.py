@@ -1,4 +1,4 @@
-"""What a network is made of, as plain values that a checkpoint and a model package keep."""
+"""Configuration of a network, as plain values stored in checkpoints and model packages."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -13,31 +13,31 @@ Architecture = Literal["dilated", "unet", "deeplabv3plus", "segformer", "upernet
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """What the network is made of.
+    """Architecture and widths of the network.
 
     Args:
-        architecture: "dilated" is this project's own. The others are smp's as they come, to compare with: of what
-            follows they use encoder, encoder_weights and boundary alone, deeplabv3plus the output_stride too.
-        encoder: Backbone: this project's own small dilated_tiny, dilated_small and dilated_base; or the name of an smp
-            encoder, or of a timm network as "tu-<name>", that can be dilated and has features at a stride of 2.
-        encoder_weights: Where the encoder's weights start: null at random; a .safetensors or .pth file; or the name
-            that the hub has for them, "imagenet" for most. Not kept in checkpoints, which have weights of their own.
-        output_stride: How much smaller the deepest features are than the image: 8, 16 or 32; for this project's own
-            encoders 2 or 4 as well.
-        convolution: How pyramid and decoder convolve: standard, separable (each channel by itself, then a mix of
-            channels) or grouped.
-        groups: Groups of the grouped convolutions; divides all widths that they connect.
-        norm: What normalises pyramid, decoder and this project's own encoders: batch, group or none. The statistics of
-            "group" are the whole window's, so that a map depends on how the scene is cut.
+        architecture: "dilated" is this project's own network. The others are the networks of
+            segmentation-models-pytorch, for comparison; they use only encoder, encoder_weights and boundary, and
+            deeplabv3plus also output_stride.
+        encoder: Backbone: one of this project's own (dilated_tiny, dilated_small, dilated_base), an smp encoder, or a
+            timm network as "tu-<name>". It must support dilation and have features at stride 2.
+        encoder_weights: Initial weights of the encoder: null for random ones, a .safetensors or .pth file, or a name
+            on the hub ("imagenet" for most). Checkpoints do not store this value, since they have their own weights.
+        output_stride: Image size divided by the size of the deepest features: 8, 16 or 32; also 2 or 4 for this
+            project's own encoders.
+        convolution: Kind of convolution in pyramid and decoder: standard, separable (depthwise, then 1x1) or grouped.
+        groups: Groups of grouped convolutions; must divide the widths on both sides.
+        norm: Normalisation in pyramid, decoder and this project's own encoders: batch, group or none. "group" uses
+            statistics of the whole window, so a map depends on how the scene is cut.
         pyramid_rates: Dilation rates of the atrous pyramid on the deepest features.
         pyramid_channels: Width of the pyramid.
-        pyramid_bottleneck: Width to which the deepest features are brought before the pyramid; null leaves it out.
-        context: Pooled context beside the pyramid's rates: none, windowed (a mean around each place), or global (the
-            mean of the whole window; a map then depends on how the scene is cut).
-        context_window: Side of the window of "windowed" in cells of the deepest features; odd.
-        decoder_channels: Width of each decoder stage, from coarse to fine; as many as the output stride has halvings.
+        pyramid_bottleneck: Width of a 1x1 convolution before the pyramid; null for no such convolution.
+        context: Pooled context beside the pyramid's rates: none, windowed (a local mean), or global (the mean of the
+            whole window; a map then depends on how the scene is cut).
+        context_window: Side of the window of "windowed", in cells of the deepest features; odd.
+        decoder_channels: Width of each decoder stage, from coarse to fine; one for each halving of the output stride.
         dropout: Share of the pyramid's channels dropped in training, 0 to below 1.
-        boundary: Whether a second output learns the edges between cropland and other; needs a weight, loss.boundary.
+        boundary: Add a second output for the edges between cropland and other; needs a weight, loss.boundary.
             Parcels that touch without a pixel of another class between them have no edge in a mask.
 
     Raises:
@@ -83,22 +83,22 @@ class ModelConfig:
 
     @property
     def style(self) -> LayerStyle:
-        """How pyramid and decoder build their layers."""
+        """Layer style of pyramid and decoder."""
         return LayerStyle(convolution=self.convolution, groups=self.groups, norm=self.norm)
 
     @property
     def heads(self) -> int:
-        """Outputs a pixel: the cropland logit, and that of the boundary."""
+        """Number of logits a pixel: cropland, and the boundary if enabled."""
         return 2 if self.boundary else 1
 
     def arguments(self) -> dict[str, object]:
-        """The configuration as plain JSON values, for checkpoints and model packages, which bring their weights."""
+        """The configuration as plain JSON values, without `encoder_weights`."""
         values = asdict(self) | {"encoder_weights": None}
         return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
     @classmethod
     def from_arguments(cls, arguments: Mapping[str, Any]) -> Self:
-        """The configuration of plain JSON values, as `arguments` gives them; its weights come from elsewhere.
+        """The configuration from plain JSON values, as `arguments` returns them.
 
         Raises:
             ConfigError: A name is unknown.
@@ -107,7 +107,7 @@ class ModelConfig:
         if unknown:
             raise ConfigError(f"the model has no argument {', '.join(unknown)}; was it made by a newer version?")
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()}
-        # A package that names further weights must not make whoever loads it fetch them.
+        # Loading a package must never fetch weights, whatever names the package contains.
         return cls(**(values | {"encoder_weights": None}))
 
 

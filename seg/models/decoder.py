@@ -1,4 +1,4 @@
-"""From the deepest features back to full resolution by transposed convolutions with skip connections."""
+"""Decoder of transposed convolutions with skip connections, from the deepest features to full resolution."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,13 @@ from seg.models.layers import LayerStyle
 
 
 class DecoderStage(nn.Module):
-    """Twice the resolution, joined with a skip connection.
+    """Upsampling by a factor of 2, merged with a skip connection.
 
     Args:
         channels_in: Channels of the coarse input.
-        channels_skip: Channels of the features of the finer level.
+        channels_skip: Channels of the skip connection.
         channels_out: Channels of the output.
-        style: How convolutions are built and normalised.
+        style: Kind of convolution and normalisation.
     """
 
     def __init__(self, channels_in: int, channels_skip: int, channels_out: int, style: LayerStyle) -> None:
@@ -25,19 +25,19 @@ class DecoderStage(nn.Module):
         self.merge = style.conv_norm_relu(2 * channels_out, channels_out)
 
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
-        """(B, channels_in, H, W) and (B, channels_skip, 2H, 2W) to (B, channels_out, 2H, 2W)."""
+        """Map (B, channels_in, H, W) and (B, channels_skip, 2H, 2W) to (B, channels_out, 2H, 2W)."""
         merged: Tensor = self.merge(torch.cat([self.upsample(coarse), self.skip(fine)], dim=1))
         return merged
 
 
 class TransposedDecoder(nn.Module):
-    """One stage for each halving of the resolution that the backbone made.
+    """Decoder with one stage for each halving of the resolution in the backbone.
 
     Args:
         channels_in: Channels of the deepest features.
-        channels_skips: Channels of the finer levels, from coarse to fine; the last is the image itself.
-        widths: Channels of each stage's output, one for each skip.
-        style: How convolutions are built and normalised.
+        channels_skips: Channels of the skip connections, from coarse to fine; the last is the image itself.
+        widths: Channels of each stage's output, one for each skip connection.
+        style: Kind of convolution and normalisation.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class TransposedDecoder(nn.Module):
         self.stages = nn.ModuleList(DecoderStage(*triple, style) for triple in triples)
 
     def forward(self, deepest: Tensor, skips: Sequence[Tensor]) -> Tensor:
-        """The (B, widths[-1], H, W) features at the resolution of the last skip."""
+        """Compute (B, widths[-1], H, W) features at the resolution of the last skip connection."""
         features = deepest
         for stage, skip in zip(self.stages, skips, strict=True):
             features = stage(features, skip)

@@ -1,4 +1,4 @@
-"""The project's own small backbone: residual blocks whose dilation rates leave no holes."""
+"""Small dilated backbone of this project: residual blocks whose dilation rates leave no holes."""
 
 from dataclasses import dataclass
 
@@ -14,9 +14,9 @@ class DilatedVariant:
 
     Attributes:
         width: Channels after the first halving; each further halving doubles them.
-        rates: Dilation of each residual block on the deepest level. Rates like 1, 2, 5 share no common factor and
-            each is at most the reach of those before, so that every pixel of the receptive field is used and no grid
-            shows (hybrid dilation, Wang et al. 2018, https://doi.org/10.1109/WACV.2018.00163).
+        rates: Dilation of each residual block on the deepest level. Rates such as 1, 2, 5 share no common factor, and
+            none exceeds the reach of the blocks before it. Every pixel of the receptive field is then used, and no
+            grid pattern appears (hybrid dilation, Wang et al. 2018, https://doi.org/10.1109/WACV.2018.00163).
     """
 
     width: int
@@ -33,16 +33,16 @@ VARIANTS = {
 
 
 class DilatedResNet(nn.Module):
-    """A stride of 2 for each level, one residual block on it, and dilated blocks on the deepest.
+    """Residual backbone: each level halves the resolution, and dilated blocks follow on the deepest level.
 
     Args:
-        variant: Its size.
+        variant: Width and dilation rates.
         bands: Channels of the input image.
-        output_stride: How much smaller the deepest features are than the image: 2, 4, 8, 16 or 32.
-        norm: What normalises: "batch", "group" or "none".
+        output_stride: Image size divided by the size of the deepest features: 2, 4, 8, 16 or 32.
+        norm: Normalisation: "batch", "group" or "none".
 
     Raises:
-        ConfigError: The output stride is another.
+        ConfigError: The output stride is not one of these.
     """
 
     def __init__(self, variant: DilatedVariant, bands: int, output_stride: int, norm: Norm = "batch") -> None:
@@ -64,7 +64,7 @@ class DilatedResNet(nn.Module):
         self.dilated = nn.Sequential(*[ResidualBlock(self.channels[-1], rate, style) for rate in variant.rates])
 
     def forward(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The deepest features and those of each finer level, from coarse to fine; see `DilatedBackbone`."""
+        """Compute the deepest features and those of each finer level, as `DilatedBackbone.forward` does."""
         features: list[Tensor] = []
         for level in self.levels:
             features.append(level(features[-1] if features else image))
@@ -72,12 +72,12 @@ class DilatedResNet(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside the identity.
+    """Two 3x3 convolutions with an identity shortcut.
 
     Args:
         channels: Channels of the (B, C, H, W) input and output.
         dilation: Rate of both convolutions.
-        style: How they are normalised.
+        style: Normalisation of both convolutions.
     """
 
     def __init__(self, channels: int, dilation: int, style: LayerStyle) -> None:
@@ -87,6 +87,6 @@ class ResidualBlock(nn.Module):
         self.activation = nn.ReLU(inplace=True)
 
     def forward(self, features: Tensor) -> Tensor:
-        """The same shape as it was given."""
+        """Map (B, C, H, W) features to the same shape."""
         out: Tensor = self.activation(self.second(self.first(features)) + features)
         return out

@@ -1,4 +1,4 @@
-"""The few layers the networks are made of."""
+"""Convolutions, upsampling and normalisation shared by all parts of the network."""
 
 import math
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ MOST_NORM_GROUPS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class LayerStyle:
-    """How convolutions of more than one pixel are built, and what normalises them.
+    """Kind of convolution and normalisation used to build layers.
 
     Attributes:
-        convolution: "standard"; "separable", a convolution of each channel by itself and a 1x1 one that mixes them
-            (Chollet 2017, https://doi.org/10.1109/CVPR.2017.195); or "grouped", channels mixed within groups only.
+        convolution: "standard"; "separable", a depthwise convolution followed by a 1x1 convolution (Chollet 2017,
+            https://doi.org/10.1109/CVPR.2017.195); or "grouped". 1x1 convolutions are always standard.
         groups: Groups of a grouped convolution.
-        norm: "batch"; "group" (Wu and He 2018, https://doi.org/10.1007/978-3-030-01261-8_1), whose statistics are
-            those of the whole window, so that the receptive field has no end; or "none", a bias instead.
+        norm: "batch"; "group" (Wu and He 2018, https://doi.org/10.1007/978-3-030-01261-8_1), which uses statistics of
+            the whole window, so the receptive field is unbounded; or "none", which adds a bias instead.
     """
 
     convolution: Convolution = "standard"
@@ -34,7 +34,7 @@ class LayerStyle:
     def conv(
         self, channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1, dilation: int = 1
     ) -> nn.Module:
-        """A convolution that divides height and width by the stride alone.
+        """Convolution with "same" padding: height and width change only by the stride.
 
         Raises:
             ConfigError: The groups do not divide the channels.
@@ -51,11 +51,11 @@ class LayerStyle:
         )
 
     def upsample(self, channels_in: int, channels_out: int) -> nn.Module:
-        """A transposed convolution to twice the height and width.
+        """Transposed convolution that doubles height and width.
 
-        The kernel of 4 is a multiple of the stride of 2, so every output pixel gets as many taps; the start is a random
-        channel mix of bilinear interpolations. Both keep a checkerboard out (Odena et al. 2016,
-        https://doi.org/10.23915/distill.00003).
+        The kernel of 4 is a multiple of the stride of 2, so all output pixels receive the same number of taps. The
+        initial weights are a random channel mix of bilinear interpolations. Both prevent checkerboard artefacts
+        (Odena et al. 2016, https://doi.org/10.23915/distill.00003).
 
         Raises:
             ConfigError: The groups do not divide the channels.
@@ -70,7 +70,7 @@ class LayerStyle:
         return _bilinear_start(_transposed(channels_in, channels_out, groups, bias))
 
     def normalize(self, channels: int) -> nn.Module:
-        """What normalises the output of a convolution."""
+        """Normalisation layer for the output of a convolution."""
         if self.norm == "batch":
             return nn.BatchNorm2d(channels)
         if self.norm == "group":
@@ -80,12 +80,12 @@ class LayerStyle:
     def conv_norm_relu(
         self, channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1, dilation: int = 1
     ) -> nn.Sequential:
-        """A convolution, the norm, ReLU."""
+        """Convolution, normalisation and ReLU."""
         convolution = self.conv(channels_in, channels_out, kernel, stride, dilation)
         return nn.Sequential(convolution, self.normalize(channels_out), nn.ReLU(inplace=True))
 
     def upsample_norm_relu(self, channels_in: int, channels_out: int) -> nn.Sequential:
-        """(B, channels_in, H, W) to (B, channels_out, 2H, 2W): a transposed convolution, the norm, ReLU."""
+        """Transposed convolution, normalisation and ReLU: (B, channels_in, H, W) to (B, channels_out, 2H, 2W)."""
         convolution = self.upsample(channels_in, channels_out)
         return nn.Sequential(convolution, self.normalize(channels_out), nn.ReLU(inplace=True))
 
@@ -101,7 +101,7 @@ class LayerStyle:
 
 
 def bilinear_kernel() -> Tensor:
-    """The (4, 4) kernel with which a transposed convolution of stride 2 is bilinear interpolation."""
+    """Kernel (4, 4) that makes a transposed convolution of stride 2 a bilinear interpolation."""
     slope = torch.tensor([0.25, 0.75, 0.75, 0.25])
     return torch.outer(slope, slope)
 
@@ -111,9 +111,9 @@ def _transposed(channels_in: int, channels_out: int, groups: int, bias: bool) ->
 
 
 def _bilinear_start(convolution: nn.ConvTranspose2d) -> nn.ConvTranspose2d:
-    """The convolution, each pair of channels it connects a bilinear interpolation times a random factor.
+    """Initialise a transposed convolution as bilinear interpolation times a random factor for each pair of channels.
 
-    A channel that is connected with itself alone starts as the interpolation.
+    A depthwise convolution starts as plain interpolation.
     """
     depthwise = convolution.groups == convolution.in_channels == convolution.out_channels
     mix = torch.ones(convolution.weight.shape[:2])

@@ -1,4 +1,4 @@
-"""A network as an ONNX file, which ONNX Runtime computes without PyTorch."""
+"""Export a network as an ONNX file for ONNX Runtime."""
 
 import logging
 import warnings
@@ -15,11 +15,11 @@ from seg.models.segmenter import Segmenter
 OPSET = 18
 INPUT, OUTPUT, BOUNDARY = "image", "logits", "boundary"
 TOLERANCE = 1e-4
-"""Largest difference between ONNX Runtime and PyTorch once logits are made probabilities."""
+"""Largest accepted difference between the probabilities of ONNX Runtime and PyTorch."""
 
 
 class Outputs(nn.Module):
-    """A network whose outputs are the logits of each of its heads.
+    """Wrapper whose outputs are the logits of each head of a network.
 
     Args:
         model: The network.
@@ -30,25 +30,25 @@ class Outputs(nn.Module):
         self.model = model
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """(B, C, H, W) in stored units to (B, 1, H, W) logits: of cropland, then of the boundary if there is a head."""
+        """Map (B, C, H, W) in stored units to (B, 1, H, W) logits of cropland and, if enabled, of the boundary."""
         return tuple(logits for logits in self.model.heads(image) if logits is not None)
 
 
 def export_onnx(model: Segmenter, bands: int, path: Path, metadata: Mapping[str, str] | None = None) -> None:
     """Write a network as ONNX, for images of any height and width.
 
-    The input "image" is (1, bands, H, W) float32 in stored units; the outputs, each (1, 1, H, W), are the "logits" of
-    cropland and, where the network has a head for them, those of the "boundary".
+    The input "image" is (1, bands, H, W) float32 in stored units. The outputs, each (1, 1, H, W), are the "logits" of
+    cropland and, if the network has a boundary head, the "boundary" logits.
 
     Args:
-        model: The network; exported as it evaluates.
-        bands: Channels of its input.
+        model: The network; exported in evaluation mode.
+        bands: Channels of the input.
         path: The file to write.
-        metadata: Kept in the file.
+        metadata: Key-value pairs stored in the file.
 
     Raises:
-        ConfigError: The network cannot be written so, or computes something else when it is: pooling to a fixed number
-            of cells, for example, keeps the example's size. No file is left then.
+        ConfigError: The network cannot be exported, or the exported file computes different values. Pooling to a fixed
+            number of cells, for example, keeps the size of the example image. No file is left behind.
         OSError: The file cannot be written.
     """
     training = model.training
@@ -66,12 +66,12 @@ def export_onnx(model: Segmenter, bands: int, path: Path, metadata: Mapping[str,
 
 
 def _program(model: Segmenter, bands: int) -> torch.onnx.ONNXProgram:
-    # Sizes that nothing in the network could take for constants of its own.
+    # Unusual sizes, so that the exporter does not mistake them for constants of the network.
     side = 2 * model.stride + 3
     example = torch.zeros(1, bands, side, side + model.stride)
     dynamic = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
     level = logging.root.manager.disable
-    logging.disable(logging.ERROR)  # what the exporter logs of its own insides; its errors are raised
+    logging.disable(logging.ERROR)  # the exporter logs internals; its errors are raised anyway
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -87,24 +87,24 @@ def _program(model: Segmenter, bands: int) -> torch.onnx.ONNXProgram:
             )
     except (torch.onnx.OnnxExporterError, RuntimeError) as error:
         reason = " ".join(str(error.__cause__ or error).split())[:200]
-        raise ConfigError(f"this network cannot be written as ONNX for images of any size ({reason})") from error
+        raise ConfigError(f"this network cannot be exported to ONNX for images of any size ({reason})") from error
     finally:
         logging.disable(level)
     if program is None:
-        raise ConfigError("this network cannot be written as ONNX")
+        raise ConfigError("this network cannot be exported to ONNX")
     return program
 
 
 @torch.inference_mode()
 def _check(path: Path, model: Segmenter, bands: int) -> None:
-    """Compare the file with the network on images of other sizes than the example's."""
+    """Compare the file with the network on images whose sizes differ from the example's."""
     random = torch.Generator().manual_seed(0)
     mean, std = (values[:, None, None].cpu() for values in (model.normalization.mean, model.normalization.std))
     for height, width in ((1, 2), (3 * model.stride + 1, 5 * model.stride + 2)):
         image = mean + std * torch.randn(1, bands, height, width, generator=random)
         for found, wanted in zip(_computed(path, image), _wanted(model, image), strict=True):
             if found.shape != wanted.shape or float((found.sigmoid() - wanted.sigmoid()).abs().max()) > TOLERANCE:
-                raise ConfigError("this network computes something else as ONNX; it can be used with PyTorch alone")
+                raise ConfigError("this network computes different values as ONNX; use it with PyTorch only")
 
 
 @torch.inference_mode()
@@ -115,11 +115,11 @@ def _wanted(model: Segmenter, image: Tensor) -> tuple[Tensor, ...]:
 
 def _computed(path: Path, image: Tensor) -> list[Tensor]:
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # it logs what it raises
+    options.log_severity_level = 4  # errors are raised; logging them too would print them twice
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         return [torch.from_numpy(output) for output in session.run(None, {INPUT: image.numpy()})]
-    except Exception as error:  # its errors have no base class of their own
+    except Exception as error:  # ONNX Runtime's errors share no base class
         raise ConfigError(
-            "this network does not run as ONNX on images of any size; it can be used with PyTorch alone"
+            "this network does not run as ONNX on images of any size; use it with PyTorch only"
         ) from error

@@ -1,4 +1,4 @@
-"""Weights for an encoder to start from: a local file, or the hub that smp and timm use."""
+"""Initial weights of an encoder, from a local file or from the hub of smp and timm."""
 
 import logging
 import warnings
@@ -21,15 +21,15 @@ SUFFIXES = {".safetensors", ".pth", ".pt", ".ckpt", ".bin"}
 RGB = 3
 ARGUMENT = "model.model.encoder_weights"
 COUNTER = ".num_batches_tracked"
-"""Of BatchNorm; of no use here, and older files are without it."""
+"""Suffix of BatchNorm's step counter: unused here and missing in older files."""
 
 State = Mapping[str, Tensor]
 
 
 def load_encoder_weights(encoder: nn.Module, config: ModelConfig, bands: int) -> None:
-    """Give an encoder the weights that its configuration names; none, and it keeps its random ones.
+    """Load the weights that a configuration names into an encoder; without a name it keeps its random weights.
 
-    A first convolution over three bands is repeated over the image's bands and scaled to the same sum, as timm does.
+    A first convolution over three bands is repeated over the image's bands and scaled to the same sum, as in timm.
 
     Args:
         encoder: The network to fill.
@@ -37,7 +37,7 @@ def load_encoder_weights(encoder: nn.Module, config: ModelConfig, bands: int) ->
         bands: Channels of the images.
 
     Raises:
-        ConfigError: The weights cannot be had or do not fit.
+        ConfigError: The weights cannot be loaded or do not fit the encoder.
     """
     source = config.encoder_weights
     if source is None:
@@ -49,19 +49,19 @@ def load_encoder_weights(encoder: nn.Module, config: ModelConfig, bands: int) ->
 
 
 def _read(path: Path) -> State:
-    """The tensors of a file; nothing else in it is unpickled."""
+    """Read the tensors of a file without unpickling anything else."""
     if not path.is_file():
-        raise ConfigError(f"{ARGUMENT} is '{path}', which is no file; wanted {' or '.join(sorted(SUFFIXES))}")
+        raise ConfigError(f"{ARGUMENT} is '{path}', which does not exist; wanted {' or '.join(sorted(SUFFIXES))}")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a file without a zip; what is wrong with it is said below
+            warnings.simplefilter("ignore")  # files that are not zip archives warn; the error below says more
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged pickle fails in as many ways as it has opcodes
+    except Exception as error:  # a damaged pickle can raise almost any exception
         raise ConfigError(
             f"{ARGUMENT} is '{path}', which is damaged or holds more than tensors ({type(error).__name__}); wanted a "
-            "safetensors file, or one of PyTorch with a state dict alone"
+            "safetensors file, or a PyTorch file with only a state dict"
         ) from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
@@ -73,7 +73,7 @@ def _read(path: Path) -> State:
 
 
 def _fitting(state: State, encoder: nn.Module, config: ModelConfig, bands: int) -> State:
-    """The encoder's weights out of a file that may hold more, under a prefix too, as a whole network's does."""
+    """Select the encoder's weights from a file that may hold a whole network, possibly under a prefix."""
     wanted = encoder.state_dict()
     prefix = _common_prefix(state, wanted)
     missing = [name for name in wanted if prefix + name not in state and not name.endswith(COUNTER)]
@@ -85,21 +85,21 @@ def _fitting(state: State, encoder: nn.Module, config: ModelConfig, bands: int) 
     for name, tensor in wanted.items():
         if fitted[name].shape != tensor.shape:
             raise ConfigError(
-                f"{ARGUMENT} is '{config.encoder_weights}', which has {name} of shape {list(fitted[name].shape)}; "
-                f"encoder {config.encoder} with {bands} bands wants {list(tensor.shape)}"
+                f"{ARGUMENT} is '{config.encoder_weights}', where {name} has shape {list(fitted[name].shape)}; "
+                f"encoder {config.encoder} with {bands} bands needs {list(tensor.shape)}"
             )
     return fitted
 
 
 def _common_prefix(state: State, wanted: State) -> str:
-    """What most of the wanted names have before them in a file."""
+    """Prefix under which a file holds most of the wanted names."""
     first = next(iter(wanted))
     prefixes = {name.removesuffix(first) for name in state if name.endswith(first)}
     return max(prefixes, key=lambda prefix: sum(prefix + name in state for name in wanted), default="")
 
 
 def _adapted(weight: Tensor, shape: torch.Size) -> Tensor:
-    """A first convolution over RGB brought to other bands; any other weight as it is."""
+    """Adapt a first convolution over RGB to another number of bands; return other weights unchanged."""
     if weight.ndim == 4 == len(shape) and weight.shape[1] == RGB != shape[1] and weight.shape[0] == shape[0]:
         adapted: Tensor = adapt_input_conv(shape[1], weight)
         return adapted
@@ -108,14 +108,14 @@ def _adapted(weight: Tensor, shape: torch.Size) -> Tensor:
 
 def _lacking(missing: Sequence[str], wanted: State, config: ModelConfig) -> ConfigError:
     return ConfigError(
-        f"{ARGUMENT} is '{config.encoder_weights}', which has no {missing[0]} ({len(missing)} of {len(wanted)} are "
-        f"missing); wanted the weights of encoder {config.encoder}"
+        f"{ARGUMENT} is '{config.encoder_weights}', which lacks {missing[0]} ({len(missing)} of {len(wanted)} tensors "
+        f"are missing); wanted the weights of encoder {config.encoder}"
     )
 
 
 def _through_timm(state: State, config: ModelConfig, bands: int) -> State:
-    """The weights of a timm network's own file, whose names timm changes for networks of features."""
-    # timm passes over what a file lacks: it stays random, and so differs from one time to the next.
+    """Load a timm network's own file through timm, which renames weights for feature networks."""
+    # timm ignores missing weights: they stay random and therefore differ between two loads.
     first, second = (_loaded_by_timm(state, config, bands) for _ in range(2))
     missing = [name for name in first if not torch.equal(first[name], second[name])]
     if missing:
@@ -141,18 +141,20 @@ def _from_hub(config: ModelConfig, bands: int) -> State:
     name = config.encoder_weights
     files = _hub_files(config.encoder)
     if name not in files:
-        possible = f"possible are {', '.join(files)}, or a file" if files else "wanted a file"
-        raise ConfigError(f"{ARGUMENT} is '{name}', which encoder {config.encoder} has not; {possible}")
+        possible = f"use {', '.join(files)} or a file" if files else "use a file"
+        raise ConfigError(
+            f"{ARGUMENT} is '{name}', but encoder {config.encoder} has no weights of that name; {possible}"
+        )
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
-    logger.setLevel(logging.CRITICAL)  # it logs every attempt; what came of them is said below
+    logger.setLevel(logging.CRITICAL)  # it logs every attempt; the error below gives the outcome
     try:
         weights = True if config.encoder.startswith(TIMM) else name
         donor = smp.encoders.get_encoder(config.encoder, in_channels=bands, weights=weights)
-    except Exception as error:  # without a network, each layer below fails in a way of its own
+    except Exception as error:  # without a network, each library layer fails with its own exception
         raise ConfigError(
-            f"{ARGUMENT} is '{name}', which could not be fetched ({type(error).__name__}); where there is a network, "
-            f"fetch {files[name]} and name that file"
+            f"{ARGUMENT} is '{name}', which could not be fetched ({type(error).__name__}); download {files[name]} on a "
+            "machine with network access and give the file instead"
         ) from error
     finally:
         logger.setLevel(level)
@@ -161,7 +163,7 @@ def _from_hub(config: ModelConfig, bands: int) -> State:
 
 
 def _hub_files(encoder: str) -> dict[str, str]:
-    """Address of the file behind each name that the hub has for an encoder's weights."""
+    """File address for each name of an encoder's weights on the hub."""
     if encoder in VARIANTS:
         return {}
     if encoder.startswith(TIMM):

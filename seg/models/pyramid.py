@@ -1,4 +1,4 @@
-"""Context on the deepest features: dilation rates side by side, and pooling where it is asked for."""
+"""Atrous pyramid on the deepest features: parallel dilation rates and optional pooled context."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -13,13 +13,13 @@ Context = Literal["none", "windowed", "global"]
 
 
 class WindowedContext(nn.Module):
-    """The mean of a window around each cell, mixed by a 1x1 convolution: context with an end.
+    """Mean over a window around each cell, mixed by a 1x1 convolution: context with a bounded receptive field.
 
     Args:
         channels_in: Channels of the (B, C, H, W) input.
         channels_out: Channels of the (B, C, H, W) output.
-        window: Side of the window in cells, odd. Cells outside the map do not count.
-        style: How the convolution is normalised.
+        window: Side of the window in cells, odd. The mean leaves out cells outside the map.
+        style: Normalisation of the convolution.
     """
 
     def __init__(self, channels_in: int, channels_out: int, window: int, style: LayerStyle) -> None:
@@ -28,17 +28,17 @@ class WindowedContext(nn.Module):
         self.mix = style.conv_norm_relu(channels_in, channels_out, kernel=1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, channels_in, H, W) to (B, channels_out, H, W)."""
+        """Map (B, channels_in, H, W) to (B, channels_out, H, W)."""
         means = F.avg_pool2d(features, self.window, stride=1, padding=self.window // 2, count_include_pad=False)
         mixed: Tensor = self.mix(means)
         return mixed
 
 
 class GlobalContext(nn.Module):
-    """The mean of the whole map in every cell, as in DeepLab: its receptive field has no end.
+    """Mean over the whole map in every cell, as in DeepLab, with an unbounded receptive field.
 
-    A pixel's probability then depends on how the scene was cut. No norm follows the pool: BatchNorm cannot train on
-    a single value a channel.
+    A pixel's probability then depends on how the scene is cut. No normalisation follows the pool, since BatchNorm
+    cannot train on a single value a channel.
 
     Args:
         channels_in: Channels of the (B, C, H, W) input.
@@ -50,23 +50,23 @@ class GlobalContext(nn.Module):
         self.mix = nn.Sequential(nn.Conv2d(channels_in, channels_out, kernel_size=1), nn.ReLU(inplace=True))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, channels_in, H, W) to (B, channels_out, H, W)."""
+        """Map (B, channels_in, H, W) to (B, channels_out, H, W)."""
         mixed: Tensor = self.mix(features.mean(dim=(2, 3), keepdim=True))
         return mixed.expand(-1, -1, *features.shape[-2:])
 
 
 class AtrousPyramid(nn.Module):
-    """Several dilation rates side by side, merged into one width.
+    """Parallel branches with different dilation rates, merged by a 1x1 convolution.
 
     Args:
         channels_in: Channels of the (B, C, H, W) input.
         channels_out: Channels of each branch and of the (B, C, H, W) output.
         rates: Dilation of each 3x3 branch.
         dropout: Share of channels dropped after merging, 0 to 1.
-        bottleneck: Channels to which a 1x1 convolution brings the input first; None leaves it as it is.
-        context: A further branch, "none", "windowed" or "global"; see `WindowedContext` and `GlobalContext`.
-        context_window: Side of the window of "windowed", in cells, odd.
-        style: How convolutions are built and normalised.
+        bottleneck: Channels of a 1x1 convolution before the branches; None for no such convolution.
+        context: Additional branch, "none", "windowed" or "global"; see `WindowedContext` and `GlobalContext`.
+        context_window: Side of the window of "windowed" in cells, odd.
+        style: Kind of convolution and normalisation.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class AtrousPyramid(nn.Module):
         self.dropout = nn.Dropout2d(dropout)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, channels_in, H, W) to (B, channels_out, H, W)."""
+        """Map (B, channels_in, H, W) to (B, channels_out, H, W)."""
         narrow = self.narrow(features)
         merged: Tensor = self.merge(torch.cat([branch(narrow) for branch in self.branches], dim=1))
         dropped: Tensor = self.dropout(merged)

@@ -1,4 +1,4 @@
-"""How far a pixel's logit looks: by formula for a chain of layers, by tracing a network, and by its gradients."""
+"""Receptive field of a network: by formula for a chain of layers, by tracing, and by gradients."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from torch import Tensor
 from seg.models.segmenter import Segmenter
 
 LIMIT = 4096
-"""Where the search for a receptive field's end gives up, in pixels."""
+"""Largest receptive field that is searched for, in pixels."""
 
 MUCH_FURTHER = 4
-"""Times the side of a scene. On the demo dataset (chips of about 28 pixels) a network that sees 80 pixels maps the
-whole scene as well as its blocks, one that sees 294 not at all."""
+"""Receptive field above which users get a note, in sides of a training scene. On the demo dataset (chips of about 28
+pixels), a network with a radius of 80 pixels maps the whole scene well; one with a radius of 294 pixels fails."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One convolution or pooling along an axis, its lengths in its own input's cells."""
+    """One convolution or pooling along an axis, with lengths in cells of the layer's input."""
 
     kernel: int
     stride: int = 1
@@ -28,7 +28,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class ChainReach:
-    """What a chain of layers comes to.
+    """Receptive field and output size of a chain of layers.
 
     Attributes:
         size: Width of the receptive field of one output cell, in input pixels.
@@ -44,11 +44,11 @@ class ChainReach:
 def chain_reach(layers: Iterable[Layer], length: int) -> ChainReach:
     """Receptive field, stride and output of a chain of layers (Araujo et al. 2019, https://doi.org/10.23915/distill.00021).
 
-    With r = j = 1 and n the input's length to start with, each layer of kernel k, stride s, padding p and dilation d
-    makes r + (k - 1) d j of r, then s j of j, and floor((n + 2 p - d (k - 1) - 1) / s) + 1 of n.
+    Start with size r = 1, stride j = 1 and length n. A layer of kernel k, stride s, padding p and dilation d changes r
+    to r + (k - 1) d j, then j to s j, and n to floor((n + 2 p - d (k - 1) - 1) / s) + 1.
 
     Args:
-        layers: From the input on.
+        layers: Layers in order, starting at the input.
         length: Pixels of the input along the axis.
     """
     size, stride = 1, 1
@@ -62,22 +62,22 @@ def chain_reach(layers: Iterable[Layer], length: int) -> ChainReach:
 
 @torch.inference_mode()
 def receptive_field_radius(model: Segmenter, bands: int) -> int | None:
-    """How many pixels away an input can still reach a logit, in the model's real graph; None if that has no end.
+    """Largest distance in pixels at which an input can change a logit; None if unbounded.
 
-    A column of NaN in an image of zeros spreads to exactly the logits that its pixels reach: NaN survives every
-    product, even with a weight of 0. All columns of one stride are tried, since they differ in phase. Only the reach
-    along the width is traced; a network is taken to look as far up and down.
+    A column of NaN in an image of zeros spreads to exactly the logits that its pixels reach, since NaN survives every
+    product, even with a weight of 0. All columns within one stride are tried, since they differ in phase. Only the
+    width is traced; the reach along the height is assumed to be the same.
 
     Args:
         model: Shift-equivariant by its stride.
-        bands: Channels of its input.
+        bands: Channels of the input.
     """
     if model.window_dependent:
         return None
     training = model.training
     model.eval()
-    # All columns together tell how wide an image is wide enough for each. They are tried on the widest at once: on a
-    # narrow one, a dilated convolution can reach past the border and leave no trace.
+    # First trace all columns together on the widest image, which gives a sufficient width for tracing each column. On a
+    # narrow image, a dilated convolution can reach past the border and leave no trace.
     radius = _radius_within(model, bands, 2 * LIMIT, together=True)
     if radius is not None:
         width = 2 * (radius // model.stride + 2) * model.stride
@@ -87,17 +87,17 @@ def receptive_field_radius(model: Segmenter, bands: int) -> int | None:
 
 
 def effective_radius(model: Segmenter, images: Iterable[Tensor], tolerance: float) -> int:
-    """The halo in pixels beyond which a probability changes by less than a tolerance, to first order.
+    """Halo in pixels beyond which a probability changes by less than a tolerance, to first order.
 
-    The gradient of a probability says how much each input pixel moves it (Luo et al. 2016,
-    https://doi.org/10.48550/arXiv.1701.04128). Beyond this radius the changes add up to at most the tolerance even if
-    every band of every pixel out there moves by one standard deviation in its worst direction. Far below the
-    receptive field in most networks, as gradients fade outwards.
+    The gradient of a probability gives the effect of each input pixel (Luo et al. 2016,
+    https://doi.org/10.48550/arXiv.1701.04128). Even if every band of every pixel beyond this radius moved by one
+    standard deviation in its worst direction, the changes would add up to at most the tolerance. In most networks this
+    radius is far smaller than the receptive field, since gradients fade outwards.
 
     Args:
-        model: In the mode in which it will predict; its band statistics say what a standard deviation is.
-        images: (C, H, W) in stored units. Around the middle of each, one place for each phase of the stride's
-            diagonal is examined; the images should be wider than twice the receptive field.
+        model: Network in evaluation mode; its band statistics define a standard deviation.
+        images: (C, H, W) in stored units, wider than twice the receptive field. Around the middle of each image, one
+            place for each phase of the stride's diagonal is examined.
         tolerance: Largest change of a probability, 0 to 1.
     """
     radius = 0
@@ -109,7 +109,7 @@ def effective_radius(model: Segmenter, images: Iterable[Tensor], tolerance: floa
 
 
 def gradient_profiles(model: Segmenter, image: Tensor) -> Iterator[Tensor]:
-    """How much a probability answers to the input at each distance, for places around the middle of an image.
+    """Sensitivity of a probability to the input at each distance, for places around the middle of an image.
 
     Args:
         model: The network.
@@ -132,31 +132,31 @@ def gradient_profiles(model: Segmenter, image: Tensor) -> Iterator[Tensor]:
 
 
 def unseen_context(reach: int | None, side: float) -> str:
-    """A line for the user when a network sees much further than its training scenes reach; empty if it does not.
+    """Note for the user if a network's receptive field is much larger than its training scenes; otherwise empty.
 
-    Such a network meets only padding out there, scores well on scenes of that size, and can fail on a whole one.
+    Such a network sees mostly padding in training. It can score well on small scenes and fail on a whole one.
 
     Args:
-        reach: Receptive field to each side, in pixels; None if it has no end.
+        reach: Receptive field to each side, in pixels; None if unbounded.
         side: Side of a training scene, in pixels.
     """
     if reach is None:
         return (
-            "note: the network sees the whole of a window, whatever its size, so its maps will depend a little on how "
-            "a scene was cut; architecture dilated with encoder dilated_small, norm batch or none, and context none or "
-            "windowed sees only so far\n"
+            "note: the network's receptive field is unbounded, so maps will depend slightly on how a scene is cut; "
+            "architecture dilated with encoder dilated_small, norm batch or none, and context none or windowed has a "
+            "bounded one\n"
         )
     if reach <= MUCH_FURTHER * side:
         return ""
     return (
-        f"note: the network sees {reach} pixels to each side, but training scenes are about {side:.0f} pixels wide, so "
-        "it may map larger scenes badly; train on larger ones, or with a smaller encoder, output_stride or "
-        "pyramid_rates\n"
+        f"note: the network's receptive field reaches {reach} pixels to each side, but training scenes are about "
+        f"{side:.0f} pixels wide, so maps of larger scenes may be poor; train on larger scenes, or with a smaller "
+        "encoder, output_stride or pyramid_rates\n"
     )
 
 
 def _radius_within(model: Segmenter, bands: int, width: int, together: bool) -> int | None:
-    """The radius, traced with one image for each column, or an upper bound of it from one for all of them."""
+    """Trace the radius with one image for each column, or an upper bound with one image for all columns."""
     middle = width // 2 // model.stride * model.stride
     columns = torch.arange(middle, middle + model.stride)
     numbers = torch.zeros_like(columns) if together else torch.arange(model.stride)

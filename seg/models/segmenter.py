@@ -1,4 +1,4 @@
-"""What every network of the family has in common: normalisation, and images of any size."""
+"""Segmentation network for images of any size: band normalisation, backbone, pyramid, decoder, heads."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -29,43 +29,44 @@ class BandNormalization(nn.Module):
         self.register_buffer("filled", torch.tensor(False))
 
     def fill(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        """Take over the training split's statistics, one value a band, in the images' stored units."""
+        """Store the training split's mean and standard deviation, one value a band, in stored units."""
         self.mean.copy_(torch.tensor(mean))
         self.std.copy_(torch.tensor(std))
         self.filled.fill_(True)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, C, H, W) in stored units to the same shape with mean 0 and standard deviation 1."""
+        """Map (B, C, H, W) in stored units to the same shape with mean 0 and standard deviation 1."""
         return (image - self.mean[:, None, None]) / self.std[:, None, None]
 
 
 class Heads(NamedTuple):
-    """The outputs of a network, each (B, 1, H, W) logits.
+    """Outputs of a network, each (B, 1, H, W) logits.
 
     Attributes:
-        cropland: Whether a pixel is cropland.
-        boundary: Whether it lies on the edge of a parcel; None where the network has no such head.
+        cropland: Logits of cropland.
+        boundary: Logits of lying on the edge of a parcel; None without a boundary head.
     """
 
     cropland: Tensor
     boundary: Tensor | None
 
     def interior_probability(self) -> Tensor:
-        """The (B, 1, H, W) probability of cropland that is not an edge: touching parcels fall apart in it."""
+        """Probability (B, 1, H, W) of cropland that is not an edge, in which touching parcels are separate."""
         if self.boundary is None:
             return self.cropland.sigmoid()
         return self.cropland.sigmoid() * (1 - self.boundary.sigmoid())
 
 
 class Segmenter(nn.Module):
-    """One logit a pixel at the size it was given.
+    """Segmentation network with one logit a pixel, at the size of the input.
 
     Args:
-        normalization: Stored units to mean 0 and standard deviation 1.
-        network: Normalised (B, C, H, W) images, multiples of the stride a side, to (B, 1 or 2, H, W) logits.
-        stride: Pixels after which the network repeats itself.
-        window_dependent: Whether a logit depends on the size of the image and its place in it by the way the network
-            is built, as where it resizes features corner to corner.
+        normalization: Maps stored units to mean 0 and standard deviation 1.
+        network: Maps normalised (B, C, H, W) images, whose sides are multiples of the stride, to (B, 1 or 2, H, W)
+            logits.
+        stride: Shift in pixels under which the network is equivariant.
+        window_dependent: True if logits depend on the size of the image or the place in it, for example because the
+            network resizes features with aligned corners.
     """
 
     def __init__(
@@ -89,48 +90,48 @@ class Segmenter(nn.Module):
         return self.heads(image).cropland
 
     def heads(self, image: Tensor) -> Heads:
-        """The logits of every head for an image as `forward` wants it."""
+        """Logits of every head; the image is as for `forward`."""
         height, width = image.shape[-2:]
         padded = _pad_to_stride(self.normalization(image), self.stride)
         logits: Tensor = self.network(padded)
-        # Cut off by a pad of less than nothing: torch.export takes a slice for a promise about the size.
+        # Crop by negative padding: torch.export would turn a slice into a constraint on the size.
         logits = F.pad(logits, (0, width - logits.shape[-1], 0, height - logits.shape[-2]))
         return Heads(logits[:, :1], logits[:, 1:] if logits.shape[1] > 1 else None)
 
 
 def _pad_to_stride(image: Tensor, stride: int) -> Tensor:
-    """The normalised image with zeros, the band means, added at the bottom and the right.
+    """Pad a normalised image with zeros (the band means) at the bottom and the right to multiples of the stride.
 
-    At least two steps of the stride a side: BatchNorm cannot train on a single value a channel.
+    Each side gets at least two strides, since BatchNorm cannot train on a single value a channel.
     """
     height, width = image.shape[-2:]
-    # Rounded up by positive numbers only: ONNX rounds the quotient of a negative one towards 0.
+    # Round up with positive numbers only: ONNX rounds negative quotients towards 0.
     bottom = max((height + stride - 1) // stride, 2) * stride - height
     right = max((width + stride - 1) // stride, 2) * stride - width
     return F.pad(image, (0, right, 0, bottom))
 
 
 class Backbone(Protocol):
-    """What the network wants of a backbone.
+    """Backbone of the dilated network.
 
     Attributes:
-        output_stride: How much smaller its deepest features are than the image.
+        output_stride: Image size divided by the size of the deepest features.
     """
 
     output_stride: int
 
     def __call__(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The deepest features, and those of each finer level from coarse to fine."""
+        """Compute the deepest features and those of each finer level, from coarse to fine."""
 
 
 class DilatedNetwork(nn.Module):
-    """Logits at full resolution.
+    """Network of this project: dilated backbone, atrous pyramid, transposed-convolution decoder, 1x1 head.
 
     Args:
-        backbone: Features from shallow to deep.
-        pyramid: Context on the deepest features.
-        decoder: Back to full resolution; its last skip is the image itself.
-        head: Features to logits.
+        backbone: Computes features from shallow to deep.
+        pyramid: Adds context to the deepest features.
+        decoder: Restores full resolution; its last skip connection is the image itself.
+        head: Maps features to logits.
     """
 
     def __init__(self, backbone: Backbone, pyramid: AtrousPyramid, decoder: TransposedDecoder, head: nn.Module) -> None:
@@ -141,7 +142,7 @@ class DilatedNetwork(nn.Module):
         self.head = head
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, C, H, W), a multiple of the backbone's output stride a side, to (B, heads, H, W) logits."""
+        """Map (B, C, H, W), whose sides are multiples of the output stride, to (B, heads, H, W) logits."""
         deepest, finer = self.backbone(image)
         logits: Tensor = self.head(self.decoder(self.pyramid(deepest), [*finer, image]))
         return logits

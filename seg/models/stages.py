@@ -1,4 +1,4 @@
-"""The stages of a network's backbone, in their order."""
+"""Stages of a network's backbone, from shallow to deep."""
 
 import torch
 from torch import Tensor, nn
@@ -8,29 +8,29 @@ from seg.models.backbone import DilatedBackbone
 from seg.models.segmenter import Segmenter
 
 _SIDE = 64
-"""Large enough for encoders with a stride of 32: two cells a side."""
+"""Side of the traced image: two cells of an encoder with stride 32."""
 
 
 def backbone_stages(model: Segmenter) -> list[list[nn.Module]]:
-    """The layers of each stage of the backbone, from the shallowest to the deepest; the decoder has no part in it.
+    """Layers of each stage of the backbone, from the shallowest to the deepest; the decoder is not included.
 
-    A stage is what one level of features needs beyond the level before: found by following the gradient, since the
-    encoders of smp and timm name and order their parts in as many ways as there are families. What no level needs
-    counts as part of the deepest stage.
+    A stage holds the layers that one feature level needs in addition to the previous level. Gradients find these
+    layers, since each encoder family of smp and timm has its own names and order. Layers that no feature level needs
+    belong to the deepest stage.
 
     Args:
-        model: On any device; its state and mode stay as they are.
+        model: On any device; its state and mode do not change.
 
     Returns:
-        For each stage its layers that own parameters themselves: convolutions, norms.
+        For each stage, the layers that own parameters themselves (convolutions, norms).
 
     Raises:
-        ConfigError: The network has no backbone that can be told apart.
+        ConfigError: The network has no separate backbone, or all of it is frozen.
     """
     encoder = _encoder(model.network)
     levels = [level for level in _features(model, encoder) if level.requires_grad]
     if not levels:
-        raise ConfigError("every parameter of the backbone is frozen, so that its stages cannot be told apart")
+        raise ConfigError("all parameters of the backbone are frozen, so its stages cannot be found")
     weights = [weight for weight in encoder.parameters() if weight.requires_grad]
     stage_of: dict[nn.Parameter, int] = {}
     for number, level in enumerate(levels):
@@ -47,7 +47,7 @@ def backbone_stages(model: Segmenter) -> list[list[nn.Module]]:
 
 
 def _encoder(network: nn.Module) -> nn.Module:
-    """The part of a network that shrinks the image; one attribute of it holds that, whoever built it."""
+    """Backbone of a network of any architecture."""
     backbone = getattr(network, "backbone", None) or getattr(network, "encoder", None)
     if not isinstance(backbone, nn.Module):
         raise ConfigError(f"a network of class {type(network).__name__} has no backbone with stages to freeze")
@@ -55,18 +55,18 @@ def _encoder(network: nn.Module) -> nn.Module:
 
 
 def _features(model: Segmenter, encoder: nn.Module) -> list[Tensor]:
-    """The features of each level for an empty image, from shallow to deep, with their graph."""
+    """Features of each level for a blank image, from shallow to deep, with their autograd graph."""
     mean = model.normalization.mean
     image = torch.zeros(1, mean.numel(), max(_SIDE, 2 * model.stride), max(_SIDE, 2 * model.stride), device=mean.device)
     modes = {module: module.training for module in encoder.modules()}
     try:
-        encoder.eval()  # a running mean takes no part of this, and no random number is drawn
+        encoder.eval()  # keeps running statistics and the random state unchanged
         with torch.enable_grad():
             features = encoder(image)
     finally:
         for module, mode in modes.items():
             module.training = mode
-    if isinstance(features, tuple):  # this project's own: the deepest, and the finer ones from coarse to fine
+    if isinstance(features, tuple):  # this project's own backbones: deepest features, then finer ones
         deepest, finer = features
         return [*finer[::-1], deepest]
     return list(features)

@@ -1,4 +1,4 @@
-"""What a network consists of, layer by layer: shape, parameters, operations, receptive field."""
+"""Layer table of a network: shape, parameters, operations, receptive field."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,22 +14,22 @@ from seg.models.receptive_field import receptive_field_radius
 from seg.models.segmenter import Segmenter
 
 WIDEST = 2048
-"""Pixels of the image in which layers are traced, where the network sees the whole of it."""
+"""Width in pixels of the image in which layers are traced if the receptive field is unbounded."""
 
 
 @dataclass(frozen=True)
 class LayerSummary:
-    """One layer, with all that lies inside it.
+    """One layer, including its sublayers.
 
     Attributes:
         name: Dotted name in the network.
         kind: Class name.
-        shape: Of its output.
+        shape: Shape of the output.
         parameters: Number of weights.
-        macs: Multiplications with an addition for the image.
-        receptive_field: Input pixels along an axis that one cell of its output sees; None for all, whatever the size.
-        stride: Input pixels from one of its cells to the next; 0 where its output is no map.
-        leaf: Whether it has no layers inside.
+        macs: Multiply-accumulate operations for the image.
+        receptive_field: Width of the receptive field of one output cell, in input pixels; None if unbounded.
+        stride: Input pixels from one output cell to the next; 0 if the output is not a map.
+        leaf: True if the layer has no sublayers.
     """
 
     name: str
@@ -43,12 +43,12 @@ class LayerSummary:
 
 
 def summarize_layers(model: Segmenter, bands: int, size: int) -> list[LayerSummary]:
-    """Every layer of a network, in the order of computation; the first is the whole network.
+    """List every layer of a network in the order of computation; the first is the whole network.
 
     Args:
         model: The network.
-        bands: Channels of its input.
-        size: Side of the image that shapes and operations are counted for, in pixels.
+        bands: Channels of the input.
+        size: Side in pixels of the image for which shapes and operations are counted.
     """
     image = torch.zeros(1, bands, size, size)
     with _evaluating(model):
@@ -56,7 +56,7 @@ def summarize_layers(model: Segmenter, bands: int, size: int) -> list[LayerSumma
         with FlopCounterMode(display=False, depth=99) as counter:
             model(image)
         reaches = traced_reaches(model, bands)
-    # torchinfo takes a transposed convolution for one over its output, and leaves out weights that are shared.
+    # torchinfo counts a transposed convolution as a convolution over its output, and leaves out shared weights.
     operations = {name: sum(counts.values()) // 2 for name, counts in counter.get_flop_counts().items()}
     names = {id(module): name for name, module in model.named_modules()}
     root = type(model).__name__
@@ -81,13 +81,13 @@ def summarize_layers(model: Segmenter, bands: int, size: int) -> list[LayerSumma
 
 @torch.inference_mode()
 def traced_reaches(model: Segmenter, bands: int) -> dict[str, tuple[int | None, float]]:
-    """Receptive field and stride, in input pixels along the width, of every layer whose output is a map.
+    """Receptive field and stride of every layer whose output is a map, in input pixels along the width.
 
-    Traced as in `receptive_field_radius`: a column of NaN in the image spreads to exactly the cells that see it.
+    The method is that of `receptive_field_radius`: a column of NaN spreads to exactly the cells that it reaches.
 
     Args:
         model: The network, in evaluation mode.
-        bands: Channels of its input.
+        bands: Channels of the input.
     """
     radius = receptive_field_radius(model, bands)
     steps = WIDEST // model.stride if radius is None else 2 * (-(-radius // model.stride) + 2)
@@ -114,27 +114,27 @@ def traced_reaches(model: Segmenter, bands: int) -> dict[str, tuple[int | None, 
 def _note_reached(
     reached: dict[str, Tensor], name: str, aspect: float, *call: nn.Module | tuple[object, ...] | object
 ) -> None:
-    """Forward hook: which columns of a layer's output hold a NaN, if the output is a map of the image's proportions."""
+    """Forward hook: record the columns of a layer's output with a NaN, if the output has the image's proportions."""
     output = call[-1]
     if isinstance(output, Tensor) and output.ndim == 4 and output.shape[-1] == aspect * output.shape[-2]:
         reached[name] = output.isnan().any(dim=1).any(dim=1)
 
 
 def _widest_field(cells: Tensor, middle: int, width: int, stride: int) -> int | None:
-    """Columns between the first and the last that one cell sees, for the cell that sees most.
+    """Width in columns of the largest receptive field among the cells of a layer.
 
     Args:
-        cells: (stride, cells) whether the column `middle + i` of the image reaches a cell.
-        middle: The first of the columns.
-        width: Of the image.
-        stride: Pixels after which the network repeats itself.
+        cells: (stride, cells) bool, True where column `middle + i` of the image reaches a cell.
+        middle: Index of the first traced column.
+        width: Width of the image.
+        stride: Shift in pixels under which the network is equivariant.
     """
     if cells[:, 0].any() or cells[:, -1].any():
         return None
     per_stride = max(cells.shape[1] * stride // width, 1)
     columns, reached = cells.nonzero(as_tuple=True)
     offsets = reached - middle * cells.shape[1] // width
-    # A cell some strides on sees a column as the cell of the first stride sees the one as many strides before.
+    # Shift equivariance: map each cell back to the first stride, and its columns by the same shift.
     relative = columns - offsets.div(per_stride, rounding_mode="floor") * stride
     phases = offsets % per_stride
     seen = [relative[phases == phase] for phase in range(per_stride)]

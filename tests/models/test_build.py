@@ -16,8 +16,8 @@ def test_arguments_survive_json() -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (ModelConfig(encoder="resnet81"), "encoder is 'resnet81', which is unknown; near it are resnet18"),
-        (ModelConfig(encoder=""), "encoder is '', which is unknown; see the encoders of segmentation-models-pytorch"),
+        (ModelConfig(encoder="resnet81"), "encoder is 'resnet81', an unknown name; similar names: resnet18"),
+        (ModelConfig(encoder=""), "encoder is '', an unknown name; see the encoders of segmentation-models-pytorch"),
         (ModelConfig(encoder="tu-no_such_network"), "encoder is 'tu-no_such_network', which is unknown"),
         (
             ModelConfig(encoder="resnet18", output_stride=12),
@@ -28,7 +28,7 @@ def test_arguments_survive_json() -> None:
             "decoder_channels has 3 widths ([64, 32, 16]), but an output_stride of 4 needs 2",
         ),
         (ModelConfig(decoder_channels=()), "decoder_channels has 0 widths ([]), but an output_stride of 8 needs 3"),
-        (ModelConfig(encoder="tu-resnet19"), "encoder is 'tu-resnet19', which is unknown; near it are tu-resnet"),
+        (ModelConfig(encoder="tu-resnet19"), "encoder is 'tu-resnet19', an unknown name; similar names: tu-resnet"),
         (ModelConfig(encoder="tu-hf-hub:someone/net"), "encoder is 'tu-hf-hub:someone/net', which is unknown"),
         (
             ModelConfig(architecture="segformer", encoder="tu-swin_tiny_patch4_window7_224"),
@@ -38,10 +38,10 @@ def test_arguments_survive_json() -> None:
         (ModelConfig(encoder="tu-vgg11"), "encoder is 'tu-vgg11', which cannot be built at output stride 8"),
         (ModelConfig(encoder="mit_b0"), "encoder is 'mit_b0', which has no features at stride 2"),
         (ModelConfig(encoder="tu-test_convnext"), "encoder is 'tu-test_convnext', which has no features at stride 2"),
-        (ModelConfig(encoder="resnet19", output_stride=2), "encoder is 'resnet19', which is unknown; near it are"),
+        (ModelConfig(encoder="resnet19", output_stride=2), "encoder is 'resnet19', an unknown name; similar names:"),
         (
             ModelConfig(encoder="dilated_tinny"),
-            "encoder is 'dilated_tinny', which is unknown; near it are dilated_tiny",
+            "encoder is 'dilated_tinny', an unknown name; similar names: dilated_tiny",
         ),
         (
             ModelConfig(encoder="dilated_tiny", output_stride=12),
@@ -49,7 +49,7 @@ def test_arguments_survive_json() -> None:
         ),
         (
             ModelConfig(architecture="unet", encoder="dilated_tiny"),
-            "encoder is 'dilated_tiny', which only architecture dilated has; resnet18",
+            "encoder is 'dilated_tiny', which works only with architecture dilated; use resnet18",
         ),
         (ModelConfig(architecture="fpn", encoder="resnet81"), "encoder is 'resnet81', which is unknown"),
         (

@@ -71,13 +71,13 @@ def test_training_mode_is_left_as_it_was(tmp_path: Path) -> None:
 
 
 def test_another_number_of_bands_than_the_networks_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be written as ONNX"):
+    with pytest.raises(ConfigError, match="cannot be exported to ONNX"):
         export_onnx(one_layer(), BANDS + 1, tmp_path / "model.onnx")
 
 
 def test_a_network_that_is_another_as_onnx_is_refused(tmp_path: Path) -> None:
     model = Segmenter(BandNormalization(BANDS), FourCells(), stride=4)
-    with pytest.raises(ConfigError, match="something else as ONNX"):
+    with pytest.raises(ConfigError, match="different values as ONNX"):
         export_onnx(model, BANDS, tmp_path / "model.onnx")
 
 

@@ -66,7 +66,7 @@ def refusal(config: ModelConfig, bands: int = 3) -> str:
     with pytest.raises(ConfigError) as error:
         build_model(config, bands)
     message = str(error.value)
-    assert message.startswith(f"model.model.encoder_weights is '{config.encoder_weights}', which ")
+    assert message.startswith(f"model.model.encoder_weights is '{config.encoder_weights}', ")
     assert "\n" not in message
     return message
 
@@ -154,7 +154,7 @@ def test_a_pickle_with_code_is_refused_and_its_code_not_run(tiny: ModelConfig, t
     trace = tmp_path / "was_here"
     source = save({"conv1.weight": torch.zeros(1), "bomb": Bomb(trace)})
     message = refusal(replace(tiny, encoder_weights=source))
-    assert "holds more than tensors (UnpicklingError); wanted a safetensors file, or one of PyTorch" in message
+    assert "holds more than tensors (UnpicklingError); wanted a safetensors file, or a PyTorch file" in message
     assert not trace.exists()
     pickle.loads(pickle.dumps(Bomb(trace)))
     assert trace.exists()
@@ -162,7 +162,7 @@ def test_a_pickle_with_code_is_refused_and_its_code_not_run(tiny: ModelConfig, t
 
 def test_a_file_that_is_missing_is_refused(tiny: ModelConfig, tmp_path: Path) -> None:
     message = refusal(replace(tiny, encoder_weights=str(tmp_path / "none.pth")))
-    assert message.endswith("which is no file; wanted .bin or .ckpt or .pt or .pth or .safetensors")
+    assert message.endswith("which does not exist; wanted .bin or .ckpt or .pt or .pth or .safetensors")
 
 
 @pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
@@ -191,7 +191,7 @@ def test_weights_of_another_shape_are_refused(save: Save, config: ModelConfig) -
     message = refusal(replace(config, encoder_weights=save(shuffled_state(config, 5))), bands=4)
     first, shape = ("conv1.weight", "64, 5, 7, 7") if config is SMP else ("levels.0.0.0.weight", "32, 5, 3, 3")
     wanted = shape.replace("5", "4", 1)
-    assert f"{first} of shape [{shape}]; encoder {config.encoder} with 4 bands wants [{wanted}]" in message
+    assert f"where {first} has shape [{shape}]; encoder {config.encoder} with 4 bands needs [{wanted}]" in message
 
 
 @pytest.mark.parametrize("encoder", ["resnet18", "dilated_small", "tu-test_byobnet", "tu-test_resnet"])
@@ -213,14 +213,14 @@ def test_a_timm_file_that_lacks_some_weights_is_refused(tiny: ModelConfig, save:
 @pytest.mark.parametrize(
     ("encoder", "possible"),
     [
-        ("resnet18", "possible are imagenet, ssl, swsl, or a file"),
-        ("tu-test_resnet", "possible are imagenet, or a file"),
-        ("dilated_tiny", "wanted a file"),
+        ("resnet18", "use imagenet, ssl, swsl or a file"),
+        ("tu-test_resnet", "use imagenet or a file"),
+        ("dilated_tiny", "use a file"),
     ],
 )
 def test_a_name_that_the_hub_has_not_lists_the_possible_ones(encoder: str, possible: str) -> None:
     message = refusal(replace(SMP, encoder=encoder, encoder_weights="imagenett"))
-    assert message.endswith(f"which encoder {encoder} has not; {possible}")
+    assert message.endswith(f"but encoder {encoder} has no weights of that name; {possible}")
 
 
 @pytest.mark.parametrize(
@@ -238,6 +238,6 @@ def test_without_a_network_the_file_to_fetch_is_named(
 
     monkeypatch.setattr(place, "hf_hub_download", fail)
     message = refusal(replace(SMP, encoder=encoder, encoder_weights="imagenet"))
-    assert "could not be fetched (ConnectionError); where there is a network, fetch https://huggingface.co/" in message
+    assert "could not be fetched (ConnectionError); download https://huggingface.co/" in message
     assert address in message
-    assert message.endswith("model.safetensors and name that file")
+    assert message.endswith("model.safetensors on a machine with network access and give the file instead")

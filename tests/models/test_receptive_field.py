@@ -191,8 +191,8 @@ def test_training_mode_is_left_as_it_was(tiny: ModelConfig) -> None:
 def test_only_a_network_that_sees_much_further_than_its_scenes_is_pointed_out() -> None:
     assert unseen_context(reach=300, side=256.0) == ""
     assert unseen_context(reach=80, side=28.0) == ""
-    assert "sees 294 pixels" in unseen_context(reach=294, side=29.4)
-    assert "sees the whole of a window" in unseen_context(None, side=10_000.0)
+    assert "reaches 294 pixels" in unseen_context(reach=294, side=29.4)
+    assert "receptive field is unbounded" in unseen_context(None, side=10_000.0)
 
 
 def random_network(seed: int = 0, std: float = 1.0) -> Segmenter:

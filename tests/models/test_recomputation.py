@@ -111,7 +111,7 @@ def test_a_block_that_changes_its_input_is_refused() -> None:
     model = Segmenter(normalization, network, 1)
     assert recomputed_blocks(network) == [network[1]]
     recompute_in_backward(model)
-    with pytest.raises(ConfigError, match="a Hasty of this network changes its input"):
+    with pytest.raises(ConfigError, match="a Hasty of this network modifies its input"):
         model(torch.randn(1, 3, 4, 4))
 
 
