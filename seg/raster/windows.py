@@ -1,19 +1,20 @@
-"""Integer geometry of windows and blocks: how a scene is cut so that no cut shows."""
+"""Integer geometry of windows and blocks: a scene is cut here so that no cut shows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rasterio.windows import Window
 
 
 @dataclass(frozen=True)
 class Block:
-    """A unit of inference and of resuming.
+    """A core window that is read with a halo around it: the unit of inference, of resuming and of validation.
 
     Attributes:
         row: Row of the block in the grid of blocks, from 0.
         column: Column of the block in the grid of blocks, from 0.
-        core: The pixels that this block decides; cores tile the scene without overlap.
+        core: The pixels that this block decides; the cores of all blocks tile the scene without overlap.
         read: The core with its halo, cut off at the scene's edges.
     """
 
@@ -24,7 +25,7 @@ class Block:
 
     @property
     def name(self) -> str:
-        """A file-safe name that is unique within the scene."""
+        """A file-safe name, unique within the scene."""
         return f"r{self.row:05d}_c{self.column:05d}"
 
     @property
@@ -33,6 +34,77 @@ class Block:
         top = self.core.row_off - self.read.row_off
         left = self.core.col_off - self.read.col_off
         return slice(top, top + self.core.height), slice(left, left + self.core.width)
+
+
+class Span(NamedTuple):
+    """One block along one axis, in pixels.
+
+    Attributes:
+        core: The pixels that the block decides.
+        read: The core with its halo, cut off at the scene's ends.
+    """
+
+    core: range
+    read: range
+
+
+def plan_blocks(height: int, width: int, size: int, halo: int) -> list[Block]:
+    """Blocks that cover a scene, row by row.
+
+    Args:
+        height: Rows of the scene.
+        width: Columns of the scene.
+        size: Side of a core; a multiple of the model's alignment, so that every block sees the same pixel phases.
+        halo: Context read on each side of a core; a multiple of the same alignment.
+    """
+    return blocks_of(core_spans(height, size, halo), core_spans(width, size, halo))
+
+
+def blocks_of(rows: Sequence[Span], columns: Sequence[Span]) -> list[Block]:
+    """The blocks of every row with every column, row by row."""
+    places = ((row, column) for row in range(len(rows)) for column in range(len(columns)))
+    return [block_at(row, column, rows, columns) for row, column in places]
+
+
+def block_at(row: int, column: int, rows: Sequence[Span], columns: Sequence[Span]) -> Block:
+    """The block at a row and a column of the grid of blocks."""
+    return Block(
+        row,
+        column,
+        core=_window(rows[row].core, columns[column].core),
+        read=_window(rows[row].read, columns[column].read),
+    )
+
+
+def core_spans(length: int, size: int, halo: int) -> list[Span]:
+    """Spans along an axis whose cores have one size; the last core may be shorter.
+
+    Args:
+        length: Pixels of the scene along the axis.
+        size: Pixels of a core.
+        halo: Context read on each side of a core, where there is scene.
+    """
+    cores = (range(start, min(start + size, length)) for start in range(0, length, size))
+    return [Span(core, range(max(core.start - halo, 0), min(core.stop + halo, length))) for core in cores]
+
+
+def read_spans(length: int, size: int, halo: int) -> list[Span]:
+    """Spans along an axis that all read one size; those at the ends have longer cores, the last may have a shorter one.
+
+    Args:
+        length: Pixels of the scene along the axis; a scene shorter than `size` is one span.
+        size: Pixels that a span reads.
+        halo: Context read on each side of a core, where there is scene; less than half of `size`.
+    """
+    last = max(length - size, 0)
+    starts = [*range(0, last, size - 2 * halo), last]
+    # A core ends a halo before its reading does, and the next one begins there.
+    ends = [start + size - halo for start in starts[:-1]] + [length]
+    begins = [0, *ends[:-1]]
+    return [
+        Span(range(begin, end), range(start, min(start + size, length)))
+        for begin, end, start in zip(begins, ends, starts, strict=True)
+    ]
 
 
 def window_grid(height: int, width: int, size: int, stride: int) -> Iterator[Window]:
@@ -49,29 +121,14 @@ def window_grid(height: int, width: int, size: int, stride: int) -> Iterator[Win
             yield Window(left, top, min(size, width - left), min(size, height - top))
 
 
-def _corners(length: int, size: int, stride: int) -> range:
-    return range(0, min(max(length - size + stride, 1), length), stride)
-
-
-def plan_blocks(height: int, width: int, size: int, halo: int) -> list[Block]:
-    """Blocks that cover a scene, row by row.
-
-    Args:
-        height: Rows of the scene.
-        width: Columns of the scene.
-        size: Side of a core; a multiple of the model's alignment, so that every block sees the same pixel phases.
-        halo: Context read on each side of a core; a multiple of the same alignment.
-    """
-    blocks = []
-    for core in window_grid(height, width, size, size):
-        top, left = max(core.row_off - halo, 0), max(core.col_off - halo, 0)
-        bottom = min(core.row_off + core.height + halo, height)
-        right = min(core.col_off + core.width + halo, width)
-        read = Window(left, top, right - left, bottom - top)
-        blocks.append(Block(core.row_off // size, core.col_off // size, core, read))
-    return blocks
-
-
 def round_up(value: int, multiple: int) -> int:
     """The smallest multiple of `multiple` that is not below `value`."""
     return -(-value // multiple) * multiple
+
+
+def _window(rows: range, columns: range) -> Window:
+    return Window(columns.start, rows.start, len(columns), len(rows))
+
+
+def _corners(length: int, size: int, stride: int) -> range:
+    return range(0, min(max(length - size + stride, 1), length), stride)

@@ -22,6 +22,7 @@ from seg.labels import IGNORE
 from seg.raster.chips import Reading, read_chip
 from seg.raster.classes import read_classes
 from seg.raster.grid import Grid
+from seg.raster.windows import blocks_of, read_spans
 
 
 @dataclass(frozen=True)
@@ -86,18 +87,6 @@ def grid_chips(scene: Scene, grid: Grid, size: int, halo: int = 0) -> Iterator[G
         size: Side of a chip.
         halo: Pixels around a core, where there is scene; less than half of `size`.
     """
-    for rows, read_rows in _spans(grid.height, size, halo):
-        for columns, read_columns in _spans(grid.width, size, halo):
-            core = Window(columns.start, rows.start, len(columns), len(rows))
-            read = Window(read_columns.start, read_rows.start, len(read_columns), len(read_rows))
-            yield GridChip(scene, core, read)
-
-
-def _spans(length: int, size: int, halo: int) -> Iterator[tuple[range, range]]:
-    """What counts of each chip along one axis, and what is read."""
-    last = max(length - size, 0)
-    end = 0
-    for start in (*range(0, last, size - 2 * halo), last):
-        stop = length if start == last else start + size - halo
-        yield range(end, stop), range(start, min(start + size, length))
-        end = stop
+    rows, columns = (read_spans(length, size, halo) for length in (grid.height, grid.width))
+    for block in blocks_of(rows, columns):
+        yield GridChip(scene, block.core, block.read)

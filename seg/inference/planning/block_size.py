@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from seg.raster.windows import round_up
+from seg.raster.windows import core_spans, round_up
 
 SMALLEST = 128
 """A core below this is nearly all halo, whatever the memory; in pixels."""
@@ -68,14 +68,8 @@ def automatic_size(shape: tuple[int, int], halo: int, alignment: int, pixels: in
 
 def cutting(shape: tuple[int, int], size: int, halo: int) -> Cutting:
     """What cutting a scene of a height and width into cores of one side comes to; all in pixels."""
-    rows, columns = (_spans(length, size, halo) for length in shape)
+    rows, columns = ([len(span.read) for span in core_spans(length, size, halo)] for length in shape)
     return Cutting(sum(rows) * sum(columns), size, max(rows) * max(columns))
-
-
-def _spans(length: int, size: int, halo: int) -> list[int]:
-    """What the blocks along an axis read, halo included."""
-    # At the scene's ends there is nothing more to read.
-    return [min(start + size + halo, length) - max(start - halo, 0) for start in range(0, length, size)]
 
 
 def _even_sizes(shape: tuple[int, int], alignment: int, smallest: int) -> Iterator[int]:

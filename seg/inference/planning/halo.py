@@ -16,7 +16,7 @@ from seg.inference.compute.predictor import Predictor
 from seg.inference.reading import BlockReader
 from seg.raster.chips import BoolMask, Chip, FloatImage
 from seg.raster.grid import Grid
-from seg.raster.windows import Block, round_up
+from seg.raster.windows import Block, block_at, core_spans, round_up
 from seg.raster.writing.cog import TILE
 
 STEPS = 32
@@ -180,16 +180,13 @@ def _places(grid: Grid, area: Area | None, alignment: int, limit: int) -> Iterat
     """Blocks of the sampled size, spread as evenly as whole blocks allow; those that meet the area."""
     core = min(_core(alignment, limit), round_up(-(-max(grid.height, grid.width) // 2), alignment))
     left, top, right, bottom = (0, 0, grid.width, grid.height) if area is None else area.bounds
-    rows = _spread(max(top, 0) // core, -(-min(bottom, grid.height) // core))
-    columns = _spread(max(left, 0) // core, -(-min(right, grid.width) // core))
-    for row, column in itertools.product(rows, columns):
-        top, bottom = row * core, min((row + 1) * core, grid.height)
-        left, right = column * core, min((column + 1) * core, grid.width)
-        first_row, first_column = max(top - limit, 0), max(left - limit, 0)
-        height, width = min(bottom + limit, grid.height) - first_row, min(right + limit, grid.width) - first_column
-        inner = Window(left, top, right - left, bottom - top)
-        if area is None or area.meets(inner):
-            yield Block(row, column, inner, Window(first_column, first_row, width, height))
+    rows, columns = (core_spans(length, core, limit) for length in (grid.height, grid.width))
+    chosen_rows = _spread(max(top, 0) // core, -(-min(bottom, grid.height) // core))
+    chosen_columns = _spread(max(left, 0) // core, -(-min(right, grid.width) // core))
+    for row, column in itertools.product(chosen_rows, chosen_columns):
+        block = block_at(row, column, rows, columns)
+        if area is None or area.meets(block.core):
+            yield block
 
 
 def _spread(first: int, stop: int) -> list[int]:
