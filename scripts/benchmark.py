@@ -12,6 +12,7 @@ from seg.benchmark.settings import (
     PolygonBenchmarkSettings,
     TrainingSettings,
 )
+from seg.raster.gdal_options import gdal_options
 from seg.terminal.command_line import run_command
 
 
@@ -100,6 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         },
         arguments,
         "Measure what the parts of the pipeline cost.",
+        gdal_options,
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from seg.evaluation.area.settings import AreaSettings, SampleSettings
 from seg.evaluation.change.settings import ChangeSettings
 from seg.evaluation.settings import EvaluationSettings, Language
+from seg.raster.gdal_options import gdal_options
 from seg.terminal.command_line import Command, run_command
 
 
@@ -125,8 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status of the command line; `arguments` are its words, by default those of the process."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     if words and not words[0].startswith("-"):
-        return run_command(SUBCOMMANDS, words, "Accuracy, area and change of cropland maps.")
-    return run_command(evaluate, words)
+        return run_command(SUBCOMMANDS, words, "Accuracy, area and change of cropland maps.", gdal_options)
+    return run_command(evaluate, words, within=gdal_options)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from seg.parcels.settings import PolygonSettings
+from seg.raster.gdal_options import gdal_options
 from seg.terminal.command_line import run_command
 from seg.terminal.progress import progress_bar
 from seg.terminal.text import counted
@@ -25,4 +26,4 @@ def polygons(*, input: Path, output: Path, settings: PolygonSettings) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(polygons))
+    sys.exit(run_command(polygons, within=gdal_options))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from seg.data.sources.import_settings import ImportSettings, SourceName
+from seg.raster.gdal_options import gdal_options
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 from seg.raster.vectors.settings import BurnSettings
 from seg.terminal.command_line import run_command
@@ -194,6 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         },
         arguments,
         "Make and prepare datasets.",
+        gdal_options,
     )
 
 

@@ -2,6 +2,7 @@
 
 import sys
 
+from seg.raster.gdal_options import gdal_options
 from seg.terminal.command_line import guarded
 
 
@@ -9,7 +10,8 @@ def train() -> None:
     """Do what the command line says; the imports, which take seconds, can be interrupted like the rest."""
     from seg.training.cli import run
 
-    run(sys.argv[1:])
+    with gdal_options():
+        run(sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import hashlib
 import math
 import re
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +30,11 @@ class Area:
 
     Attributes:
         polygons: Simple polygons in pixels of the scene, x to the right and y down.
+        name: The area as the user gave it, for the tags of maps.
     """
 
     polygons: Polygons
+    name: str
 
     def covers(self, window: Window) -> BoolMask:
         """Which pixels of a window belong to the area, (H, W); the same whatever the window is."""
@@ -82,7 +84,6 @@ def box_of(text: str) -> Sides | None:
     return numbers[0], numbers[1], numbers[2], numbers[3]
 
 
-@lru_cache(maxsize=1)
 def area_on(grid: Grid, text: str | None, crs: str | None) -> Area | None:
     """The area on a scene; None for the whole scene.
 
@@ -102,7 +103,7 @@ def area_on(grid: Grid, text: str | None, crs: str | None) -> Area | None:
     if box is None and crs is not None:
         raise ConfigError(f"area-crs is {crs}, but the area is the file {text}, which has its own; leave area-crs out")
     found = _of_file(text, grid) if box is None else _of_box(text, box, crs, grid)
-    area = Area(shapely.transform(found, on_lattice))
+    area = Area(shapely.transform(found, on_lattice), text if crs is None else f"{text} {crs}")
     if not area.meets(Window(0, 0, grid.width, grid.height)):
         raise NoOverlapError(
             f"{grid.path}: has no pixel in the area {text}; its CRS is {crs_name(grid.crs)} and its sides are "

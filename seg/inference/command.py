@@ -6,18 +6,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seg.errors import IncompleteError, NoOverlapError, SegError
-from seg.inference.blocks.layers import MapLayers
 from seg.inference.compute.choose_backend import open_backend
 from seg.inference.compute.member import MODEL, Member, decision_threshold, require_alike
 from seg.inference.compute.predictor import Predictor
 from seg.inference.inputs import Job, jobs_of, named_scenes
+from seg.inference.planning.fitting import FittedScene, fit_scene
 from seg.inference.planning.plan import Plan
 from seg.inference.progress import progress_on
 from seg.inference.resuming.identity import discard_leftovers, is_finished
 from seg.inference.resuming.interruption import interrupted_by_termination
-from seg.inference.scene import SceneMaps, predict_scene
+from seg.inference.scene import TILE_CACHE, SceneMaps, map_scene
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.package.read import read_package
+from seg.raster.gdal_options import gdal_options
 from seg.raster.remote import shown_name, stem_of
 from seg.terminal.text import counted
 
@@ -71,12 +72,13 @@ def predict(
         SegError: An argument cannot be, or the only scene cannot be mapped.
     """
     named = named_scenes(inputs)
-    jobs = jobs_of(named, output, MapLayers(0, settings.uncertainty))
+    jobs = jobs_of(named, output, settings.uncertainty)
     predictor = load_predictor(models, settings, compute)
-    if named.several:
-        map_each(jobs, predictor, settings)
-    else:
-        _map(jobs[0], predictor, settings, stem_of(jobs[0].scene))
+    with gdal_options(TILE_CACHE):
+        if named.several:
+            map_each(jobs, predictor, settings)
+        else:
+            _map(jobs[0], predictor, settings, stem_of(jobs[0].scene))
 
 
 def map_each(jobs: Sequence[Job], predictor: Predictor, settings: PredictionSettings) -> Tally:
@@ -120,11 +122,12 @@ def map_each(jobs: Sequence[Job], predictor: Predictor, settings: PredictionSett
 
 def _map(job: Job, predictor: Predictor, settings: PredictionSettings, name: str) -> bool:
     """Map a scene, unless an earlier run did; whether it was mapped now."""
-    if settings.existing == "skip" and not settings.restart and is_finished(job, predictor, settings):
-        discard_leftovers(job, predictor, settings)
+    scene = fit_scene(job.scene, predictor, settings)
+    if settings.existing == "skip" and not settings.restart and is_finished(job.output, scene.identity):
+        discard_leftovers(job.output, scene.identity)
         print(f"{job.output}: kept, as the same run made it before; --existing=overwrite makes it again", flush=True)
         return False
-    predict_with_progress(job, predictor, settings, name)
+    predict_with_progress(scene, job.output, predictor, settings, name)
     return True
 
 
@@ -167,11 +170,14 @@ def load_predictor(folders: Sequence[Path], settings: PredictionSettings, comput
     return Predictor(members, settings.tta, settings.uncertainty)
 
 
-def predict_with_progress(job: Job, predictor: Predictor, settings: PredictionSettings, name: str) -> SceneMaps:
+def predict_with_progress(
+    scene: FittedScene, output: Path, predictor: Predictor, settings: PredictionSettings, name: str
+) -> SceneMaps:
     """Map one scene, the plan and the progress shown on standard error.
 
     Args:
-        job: The scene, and the class map to write.
+        scene: The scene, fitted to the model.
+        output: The class map to write.
         predictor: The model.
         settings: How it is predicted.
         name: What the progress bar calls it.
@@ -188,7 +194,7 @@ def predict_with_progress(job: Job, predictor: Predictor, settings: PredictionSe
                 printed = True
             advance(plan, done)
 
-        maps = predict_scene(job.scene, job.output, predictor, settings, report)
+        maps = map_scene(scene, output, predictor, settings, report)
     _print_result(maps)
     return maps
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from seg.errors import ConfigError, RasterError
 from seg.files import make_output_folder
-from seg.inference.blocks.layers import MapLayers
 from seg.raster.folder import RASTER_SUFFIXES, files_in
 from seg.raster.remote import is_remote, stem_of
 
@@ -70,7 +69,7 @@ def _scenes(path: Path) -> Inputs:
     return Inputs([path], several=False)
 
 
-def jobs_of(inputs: Inputs, output: Path, layers: MapLayers) -> list[Job]:
+def jobs_of(inputs: Inputs, output: Path, uncertainty: bool) -> list[Job]:
     """What each scene is mapped to: the output itself, or a file of the scene's stem in that folder.
 
     The folder is made where it is missing.
@@ -78,7 +77,7 @@ def jobs_of(inputs: Inputs, output: Path, layers: MapLayers) -> list[Job]:
     Args:
         inputs: The scenes.
         output: A file for one scene, or a folder that exists; a folder for several.
-        layers: Which maps a scene gets.
+        uncertainty: True if a scene gets a third map.
 
     Raises:
         ConfigError: The output is no folder and should be one, or two scenes would be mapped to one file.
@@ -91,18 +90,24 @@ def jobs_of(inputs: Inputs, output: Path, layers: MapLayers) -> list[Job]:
             "name a folder, where each map gets the name of its scene"
         )
     jobs = [Job(scene, output / f"{stem_of(scene)}.tif") for scene in inputs.scenes]
-    _require_apart(jobs, layers)
+    _require_apart(jobs, uncertainty)
     make_output_folder(output)
     return jobs
 
 
-def _require_apart(jobs: Sequence[Job], layers: MapLayers) -> None:
+def map_paths(output: Path, uncertainty: bool) -> list[Path]:
+    """The maps of a scene: the class map, and beside it those of the probability and, if wanted, the uncertainty."""
+    names = ["_probability", "_uncertainty"] if uncertainty else ["_probability"]
+    return [output, *(output.with_name(f"{output.stem}{name}{output.suffix}") for name in names)]
+
+
+def _require_apart(jobs: Sequence[Job], uncertainty: bool) -> None:
     """Check that no map would replace another one, or a scene."""
     # Names that differ in upper and lower case alone are one file on some systems.
     scenes = {str(job.scene.absolute()).casefold(): job.scene for job in jobs if not is_remote(job.scene)}
     makers: dict[str, Path] = {}
     for job in jobs:
-        for path in layers.paths(job.output):
+        for path in map_paths(job.output, uncertainty):
             name = str(path.absolute()).casefold()
             if name in makers:
                 raise ConfigError(

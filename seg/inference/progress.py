@@ -5,14 +5,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from seg.inference.planning.plan import Plan
+from seg.inference.planning.plan import Plan, Report
 from seg.terminal.progress import progress_bar
-
-Advance = Callable[[Plan, int], None]
 
 
 @contextmanager
-def progress_on(stream: TextIO, name: str) -> Iterator[Advance]:
+def progress_on(stream: TextIO, name: str) -> Iterator[Report]:
     """What to call with the plan and the number of finished blocks; it draws a bar, if the stream is a terminal.
 
     The bar shows blocks, megapixels of the scene a second since the run began, and the time left.

@@ -1,6 +1,5 @@
 """Read the blocks of a scene: its context whole, and of its core only what is to be mapped."""
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,14 +7,13 @@ from pathlib import Path
 import numpy as np
 from rasterio.io import DatasetReader
 
-from seg.errors import ConfigError
 from seg.inference.area_of_interest import Area
 from seg.inference.compute.predictor import Predictor
-from seg.inference.settings import PredictionSettings
+from seg.inference.planning.fitting import FittedScene
 from seg.raster.chips import Chip, Reading, read_chip
 from seg.raster.damaged import holds_nothing, open_around_damage, read_around_damage
-from seg.raster.grid import Grid, open_raster
-from seg.raster.remote import is_remote, one_thread
+from seg.raster.grid import open_raster
+from seg.raster.remote import one_thread
 from seg.raster.windows import Block
 
 
@@ -73,17 +71,8 @@ def _empty(block: Block, reading: Reading) -> Chip:
     return Chip(np.broadcast_to(fill, (len(fill), *nothing.shape)), nothing)
 
 
-def block_reader(
-    grid: Grid, bands: Sequence[int], predictor: Predictor, settings: PredictionSettings, area: Area | None
-) -> BlockReader:
-    """What reads the blocks of a scene.
-
-    Raises:
-        ConfigError: Pixels that a server does not send would be taken for pixels without data.
-    """
-    if settings.on_unreadable == "nodata" and is_remote(grid.path):
-        raise ConfigError(
-            f"{grid.path}: is read from a server, and with --on-unreadable=nodata a broken connection would leave "
-            "holes in the map; leave the option out, or copy the scene first"
-        )
-    return BlockReader(Reading(bands, predictor.fill, settings.nodata), area, settings.on_unreadable == "nodata")
+def block_reader(scene: FittedScene, predictor: Predictor) -> BlockReader:
+    """A reader of the blocks of a scene."""
+    identity = scene.identity
+    reading = Reading(identity.bands, predictor.fill, identity.nodata)
+    return BlockReader(reading, scene.area, around_damage=identity.on_unreadable == "nodata")

@@ -6,6 +6,9 @@ from typing import Literal
 from seg.errors import ConfigError, require_option
 from seg.inference.augmentation import TestTimeAugmentation
 
+MEASURED = ("auto", "measure")
+"""Halos that depend on the scene's pixels."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionSettings:

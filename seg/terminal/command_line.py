@@ -7,6 +7,7 @@ import re
 import sys
 from argparse import ArgumentError, HelpFormatter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from typing import Any, get_args, get_origin
 
@@ -15,6 +16,7 @@ from jsonargparse import ArgumentParser
 from seg.errors import IncompleteError, SegError
 
 Command = Callable[..., None]
+Within = Callable[[], AbstractContextManager[object]]
 
 EXIT_FAILURE = 1
 EXIT_BAD_INPUT = 2
@@ -75,7 +77,10 @@ class CommandParser(ArgumentParser):
 
 
 def run_command(
-    command: Command | dict[str, Command], arguments: Sequence[str] | None = None, description: str = ""
+    command: Command | dict[str, Command],
+    arguments: Sequence[str] | None = None,
+    description: str = "",
+    within: Within = nullcontext,
 ) -> int:
     """The exit status of a command line: 0 done, 1 failed, 2 bad usage or input, 130 interrupted.
 
@@ -85,10 +90,11 @@ def run_command(
         command: A function whose signature and docstring are the command line, or several by subcommand name.
         arguments: The words of the command line; those of the process by default.
         description: What several subcommands are for; a single function says so itself.
+        within: Gives a context in which the command runs, entered once its arguments are parsed.
     """
     words = [_with_underscores(word) for word in (sys.argv[1:] if arguments is None else arguments)]
     parser = command_parser(command, description)
-    return guarded(lambda: _parse_then_call(parser, command, words), debug="--debug" in words)
+    return guarded(lambda: _parse_then_call(parser, command, words, within), debug="--debug" in words)
 
 
 def guarded(action: Callable[[], object], debug: bool = False) -> int:
@@ -201,7 +207,9 @@ def _function_parser(function: Command) -> ArgumentParser:
     return parser
 
 
-def _parse_then_call(parser: ArgumentParser, command: Command | dict[str, Command], words: list[str]) -> None:
+def _parse_then_call(
+    parser: ArgumentParser, command: Command | dict[str, Command], words: list[str], within: Within
+) -> None:
     try:
         parsed = parser.parse_args(words)
     except ArgumentError as error:
@@ -215,7 +223,8 @@ def _parse_then_call(parser: ArgumentParser, command: Command | dict[str, Comman
     settings = _settings_class(command)
     if settings is not None:
         arguments[SETTINGS] = settings(**{field.name: arguments.pop(field.name) for field in fields(settings)})
-    command(**arguments)
+    with within():
+        command(**arguments)
 
 
 def _takes_several(hint: object) -> bool:

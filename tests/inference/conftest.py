@@ -13,6 +13,9 @@ from seg.inference.augmentation import TestTimeAugmentation
 from seg.inference.compute.member import Member
 from seg.inference.compute.predictor import Predictor
 from seg.inference.compute.torch_backend import TorchBackend
+from seg.inference.planning.fitting import fit_scene
+from seg.inference.planning.plan import Plan, plan_scene
+from seg.inference.settings import PredictionSettings
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
 from seg.package.checkpoint import Checkpoint
@@ -112,6 +115,12 @@ def make_predictor(package_folder: Path) -> Callable[..., Predictor]:
         return Predictor([member], TestTimeAugmentation(scales, dihedral), uncertainty)
 
     return make
+
+
+@pytest.fixture
+def planned() -> Callable[[Path, Predictor, PredictionSettings], Plan]:
+    """The plan of a scene file."""
+    return lambda scene, predictor, settings: plan_scene(fit_scene(scene, predictor, settings), predictor, settings)
 
 
 @pytest.fixture

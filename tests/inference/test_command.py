@@ -10,6 +10,7 @@ from seg.inference import command
 from seg.inference.command import map_each
 from seg.inference.compute.predictor import Predictor
 from seg.inference.inputs import Job
+from seg.inference.planning.fitting import FittedScene
 from seg.inference.settings import PredictionSettings
 
 MakeScene = Callable[..., Path]
@@ -73,10 +74,10 @@ def test_a_defect_fails_its_scene_alone(
 ) -> None:
     plain = command.predict_with_progress
 
-    def fail_at_first(job: Job, predictor: Predictor, settings: PredictionSettings, name: str) -> object:
-        if job is jobs[0]:
+    def fail_at_first(scene: FittedScene, output: Path, *others: object) -> object:
+        if output == jobs[0].output:
             raise ZeroDivisionError("division by\nzero")
-        return plain(job, predictor, settings, name)
+        return plain(scene, output, *others)
 
     monkeypatch.setattr(command, "predict_with_progress", fail_at_first)
     with pytest.raises(IncompleteError, match="1 of 3"):

@@ -3,15 +3,12 @@ from pathlib import Path
 import pytest
 
 from seg.errors import ConfigError, RasterError
-from seg.inference.blocks.layers import MapLayers
 from seg.inference.inputs import (
     Inputs,
     Job,
     jobs_of,
     named_scenes,
 )
-
-PLAIN = MapLayers(0.5, uncertainty=False)
 
 
 @pytest.fixture
@@ -89,7 +86,7 @@ def test_a_list_that_is_no_text_is_refused(folder: Path) -> None:
 def test_each_map_gets_the_stem_of_its_scene(tmp_path: Path) -> None:
     inputs = Inputs([Path("in/a.vrt"), Path("https://host/b.tif?x=1")], several=True)
     output = tmp_path / "maps"
-    assert jobs_of(inputs, output, PLAIN) == [
+    assert jobs_of(inputs, output, uncertainty=False) == [
         Job(Path("in/a.vrt"), output / "a.tif"),
         Job(Path("https://host/b.tif?x=1"), output / "b.tif"),
     ]
@@ -98,8 +95,8 @@ def test_each_map_gets_the_stem_of_its_scene(tmp_path: Path) -> None:
 
 def test_one_scene_is_mapped_to_a_file_or_into_a_folder(tmp_path: Path) -> None:
     inputs = Inputs([Path("in/a.vrt")], several=False)
-    assert jobs_of(inputs, tmp_path / "map.tif", PLAIN)[0].output == tmp_path / "map.tif"
-    assert jobs_of(inputs, tmp_path, PLAIN)[0].output == tmp_path / "a.tif"
+    assert jobs_of(inputs, tmp_path / "map.tif", uncertainty=False)[0].output == tmp_path / "map.tif"
+    assert jobs_of(inputs, tmp_path, uncertainty=False)[0].output == tmp_path / "a.tif"
 
 
 @pytest.mark.parametrize(
@@ -116,18 +113,18 @@ def test_one_scene_is_mapped_to_a_file_or_into_a_folder(tmp_path: Path) -> None:
 def test_two_scenes_of_one_map_are_refused_before_anything_is_made(
     tmp_path: Path, scenes: list[str], uncertainty: bool, collide: bool
 ) -> None:
-    inputs, layers = Inputs([Path(scene) for scene in scenes], several=True), MapLayers(0.5, uncertainty)
+    inputs = Inputs([Path(scene) for scene in scenes], several=True)
     if not collide:
-        assert len(jobs_of(inputs, tmp_path / "maps", layers)) == 2
+        assert len(jobs_of(inputs, tmp_path / "maps", uncertainty)) == 2
         return
     with pytest.raises(ConfigError, match=r"would be mapped to .* as .* is"):
-        jobs_of(inputs, tmp_path / "maps", layers)
+        jobs_of(inputs, tmp_path / "maps", uncertainty)
     assert not (tmp_path / "maps").exists()
 
 
 def test_maps_beside_their_scenes_are_refused(folder: Path) -> None:
     with pytest.raises(ConfigError, match=r"b\.tif: is a scene"):
-        jobs_of(named_scenes([folder]), folder, PLAIN)
+        jobs_of(named_scenes([folder]), folder, uncertainty=False)
 
 
 @pytest.mark.parametrize(
@@ -136,4 +133,4 @@ def test_maps_beside_their_scenes_are_refused(folder: Path) -> None:
 def test_many_scenes_want_a_folder(tmp_path: Path, output: str, said: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=said):
-        jobs_of(Inputs([Path("a.tif")], several=True), tmp_path / output, PLAIN)
+        jobs_of(Inputs([Path("a.tif")], several=True), tmp_path / output, uncertainty=False)

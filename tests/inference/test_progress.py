@@ -2,11 +2,12 @@ from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 
+import pytest
+
 from seg.inference.compute.predictor import Predictor
-from seg.inference.planning.plan import Plan, plan_scene
+from seg.inference.planning.plan import Plan
 from seg.inference.progress import Speed, progress_on
 from seg.inference.settings import PredictionSettings
-from seg.raster.grid import read_grid
 
 MakeScene = Callable[..., Path]
 MakePredictor = Callable[..., Predictor]
@@ -19,20 +20,21 @@ class Terminal(StringIO):
         return True
 
 
-def four_blocks(make_scene: MakeScene, make_predictor: MakePredictor) -> Plan:
-    settings = PredictionSettings(block_size=64, halo=0)
-    return plan_scene(read_grid(make_scene(128, 128)), make_predictor(), settings)
+@pytest.fixture
+def plan(make_scene: MakeScene, make_predictor: MakePredictor, planned: Callable[..., Plan]) -> Plan:
+    """A plan of four blocks."""
+    return planned(make_scene(128, 128), make_predictor(), PredictionSettings(block_size=64, halo=0))
 
 
-def test_speed_counts_the_blocks_of_this_run_alone(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
+def test_speed_counts_the_blocks_of_this_run_alone(plan: Plan) -> None:
     seconds = iter([10.0, 10.0, 12.0])
-    plan, speed = four_blocks(make_scene, make_predictor), Speed(lambda: next(seconds))
+    speed = Speed(lambda: next(seconds))
     assert speed.text(plan, 2) == ""
     assert speed.text(plan, 4) == "0.0041 Mpx/s"  # half of 128 x 128 pixels in two seconds
 
 
-def test_a_terminal_sees_blocks_and_speed(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
-    plan, stream = four_blocks(make_scene, make_predictor), Terminal()
+def test_a_terminal_sees_blocks_and_speed(plan: Plan) -> None:
+    stream = Terminal()
     with progress_on(stream, "scene.tif") as advance:
         for done in range(4):
             advance(plan, done)
@@ -41,8 +43,8 @@ def test_a_terminal_sees_blocks_and_speed(make_scene: MakeScene, make_predictor:
     assert "Mpx/s" in stream.getvalue()
 
 
-def test_what_is_no_terminal_sees_nothing(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
-    plan, stream = four_blocks(make_scene, make_predictor), StringIO()
+def test_what_is_no_terminal_sees_nothing(plan: Plan) -> None:
+    stream = StringIO()
     with progress_on(stream, "scene.tif") as advance:
         advance(plan, 1)
     assert stream.getvalue() == ""

@@ -7,14 +7,13 @@ import rasterio
 
 from seg.errors import RasterError
 from seg.inference.blocks import pipeline
-from seg.inference.blocks.layers import MapLayers
 from seg.inference.compute.predictor import Estimate, Predictor
 from seg.inference.planning.plan import Plan
+from seg.inference.resuming.identity import RunIdentity
 from seg.inference.scene import SceneMaps, predict_scene
 from seg.inference.settings import PredictionSettings
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.raster.grid import read_grid, require_same_grid
-from seg.raster.windows import Block
 from seg.raster.writing.block_store import BlockStore
 
 MakeScene = Callable[..., Path]
@@ -65,9 +64,9 @@ def collected_probability(scene: Path, predictor: Predictor, block_size: int, ha
     collected = np.full((grid.height, grid.width), np.nan, dtype=np.float32)
     plain = pipeline._write
 
-    def remember(store: BlockStore, block: Block, valid: np.ndarray, estimate: Estimate, layers: MapLayers) -> None:
-        collected[block.core.toslices()] = estimate.probability
-        plain(store, block, valid, estimate, layers)
+    def remember(store: BlockStore, begun: pipeline._BegunBlock, estimate: Estimate, identity: RunIdentity) -> None:
+        collected[begun.block.core.toslices()] = estimate.probability
+        plain(store, begun, estimate, identity)
 
     settings = PredictionSettings(block_size=block_size, halo=halo, tta=predictor.augmentation)
     with pytest.MonkeyPatch.context() as patch:

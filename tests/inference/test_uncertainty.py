@@ -6,7 +6,7 @@ import pytest
 import rasterio
 
 from seg.errors import ConfigError, RasterError
-from seg.inference.blocks.layers import MapLayers
+from seg.inference.blocks.layers import empty_pixels, layer_pixels
 from seg.inference.compute.predictor import Estimate, Predictor
 from seg.inference.planning.plan import Plan
 from seg.inference.scene import SceneMaps, predict_scene
@@ -120,6 +120,6 @@ def test_the_scene_is_never_replaced_by_the_uncertainty(
 
 def test_the_largest_deviation_is_stored_as_one_hundred() -> None:
     estimate = Estimate(np.array([[0.5, 0.2]], np.float32), np.array([[0.5, 0.1]], np.float32))
-    pixels = MapLayers(0.3, True).pixels(np.array([[True, True]]), estimate)
+    pixels = layer_pixels(np.array([[True, True]]), estimate, 0.3)
     assert pixels.tolist() == [[[1, 0]], [[50, 20]], [[100, 20]]]
-    assert MapLayers(0.3, True).pixels(np.array([[False, False]]), None).tolist() == [[[IGNORE, IGNORE]]] * 3
+    assert empty_pixels((1, 2), uncertainty=True).tolist() == [[[IGNORE, IGNORE]]] * 3

@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +7,11 @@ import rasterio
 
 from seg.errors import ConfigError, RasterError
 from seg.inference.compute.predictor import Predictor
-from seg.inference.planning.plan import Plan, plan_scene
+from seg.inference.planning.fitting import fit_scene
+from seg.inference.planning.plan import Plan
 from seg.inference.scene import predict_scene
 from seg.inference.settings import PredictionSettings
 from seg.labels import IGNORE
-from seg.raster.grid import read_grid
 from support.damage import damage_tile
 
 MakeScene = Callable[..., Path]
@@ -84,8 +83,6 @@ def test_the_other_choice_does_not_go_on_with_the_blocks(
         predict_scene(damaged, tmp_path / "map.tif", make_predictor(), settings, silent)
 
 
-def test_a_broken_connection_is_never_nodata(make_predictor: MakePredictor, make_scene: MakeScene) -> None:
-
-    grid = replace(read_grid(make_scene(40, 40)), path=Path("https://host/scene.tif"))
+def test_a_broken_connection_is_never_nodata(make_predictor: MakePredictor) -> None:
     with pytest.raises(ConfigError, match=r"read from a server.*on-unreadable"):
-        plan_scene(grid, make_predictor(), AROUND)
+        fit_scene(Path("https://host/scene.tif"), make_predictor(), AROUND)

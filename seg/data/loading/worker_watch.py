@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seg.errors import DatasetError
+from seg.raster.gdal_options import set_gdal_options
 
 _MOST_BYTES = 4096
 """Of a note: a path, the longest that Linux takes."""
@@ -104,6 +105,7 @@ class WorkerNotes:
 
     def __call__(self, worker: int) -> None:
         """Note from now on, in this process."""
+        set_gdal_options()
         note_samples_in(self.folder)
 
     def explain(self, error: RuntimeError, waited: float) -> None:

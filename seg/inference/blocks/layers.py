@@ -1,75 +1,96 @@
-"""The maps of a scene: what a block keeps of an estimate, and what each file says of itself."""
+"""Encode estimates as uint8 map layers, and describe the file of each layer."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+import json
+from collections.abc import Sequence
 
 import numpy as np
 
+from seg import __version__
 from seg.inference.compute.predictor import Estimate
-from seg.labels import (
-    CROPLAND,
-    IGNORE,
-    LABEL_COLOURS,
-    OTHER,
-)
+from seg.inference.planning.plan import Plan
+from seg.inference.resuming.identity import RUN_TAG
+from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, OTHER
 from seg.raster.chips import BoolMask
 from seg.raster.writing.block_store import BlockPixels
 from seg.raster.writing.cog import CogLayer
 
 DEVIATION_STEPS = 200
-"""Of a standard deviation of 1, as a map of uncertainty stores it: 0 to 100, as 0.5 is the largest there is."""
+"""Steps of a standard deviation of 1 in a map of uncertainty: 0 to 100 are stored, as 0.5 is the largest deviation."""
+
+_SHOWN = (
+    "model",
+    "bands",
+    "temperature",
+    "bias",
+    "backend",
+    "threshold",
+    "interior",
+    "block_size",
+    "halo",
+    "tta",
+    "version",
+)
+"""Dependencies that the tags of a map show."""
 
 
-@dataclass(frozen=True)
-class MapLayers:
-    """Which layers blocks have, in the order in which the store holds them.
+def layer_pixels(valid: BoolMask, estimate: Estimate, threshold: float) -> BlockPixels:
+    """The (layers, H, W) uint8 classes, percents and, if estimated, uncertainties of a block's core.
 
-    Attributes:
+    Args:
+        valid: (H, W) bool.
+        estimate: Of the same pixels.
         threshold: Probability above which a pixel is cropland.
-        uncertainty: Whether there is a third layer.
     """
+    pixels = np.empty((2 if estimate.deviation is None else 3, *valid.shape), dtype=np.uint8)
+    pixels[0] = np.where(estimate.probability > threshold, np.uint8(CROPLAND), np.uint8(OTHER))
+    pixels[1] = np.rint(estimate.probability * 100)
+    if estimate.deviation is not None:
+        pixels[2] = np.rint(estimate.deviation * DEVIATION_STEPS)
+    np.copyto(pixels, np.uint8(IGNORE), where=~valid)
+    return pixels
 
-    threshold: float
-    uncertainty: bool
 
-    def pixels(self, valid: BoolMask, estimate: Estimate | None) -> BlockPixels:
-        """The (layers, H, W) uint8 classes, percents and, if wanted, uncertainties of a block's core.
+def empty_pixels(shape: tuple[int, int], uncertainty: bool) -> BlockPixels:
+    """The (layers, H, W) pixels of a core in which nothing is valid.
 
-        Args:
-            valid: (H, W) bool.
-            estimate: That of the core; None where nothing is valid.
-        """
-        pixels = np.empty((3 if self.uncertainty else 2, *valid.shape), dtype=np.uint8)
-        if estimate is None:
-            pixels[:] = IGNORE
-            return pixels
-        pixels[0] = np.where(estimate.probability > self.threshold, np.uint8(CROPLAND), np.uint8(OTHER))
-        pixels[1] = np.rint(estimate.probability * 100)
-        if estimate.deviation is not None:
-            pixels[2] = np.rint(estimate.deviation * DEVIATION_STEPS)
-        np.copyto(pixels, np.uint8(IGNORE), where=~valid)
-        return pixels
+    Args:
+        shape: Height and width of the core.
+        uncertainty: True if there is a third layer.
+    """
+    return np.full((3 if uncertainty else 2, *shape), IGNORE, dtype=np.uint8)
 
-    def paths(self, output: Path) -> list[Path]:
-        """The file of each layer: the class map itself, and beside it those with the layer added to its stem."""
-        names = ["_probability", "_uncertainty"] if self.uncertainty else ["_probability"]
-        return [output, *(output.with_name(f"{output.stem}{name}{output.suffix}") for name in names)]
 
-    def descriptions(self, tags: Mapping[str, str]) -> list[CogLayer]:
-        """What the file of each layer says of itself, beside these tags."""
-        classes = CogLayer(
-            nodata=IGNORE,
-            description="cropland",
-            colours=LABEL_COLOURS,
-            tags={**tags, "UNITS": "0 other, 1 cropland"},
-            resampling="AVERAGE",
-        )
-        probability = CogLayer(nodata=IGNORE, description="cropland probability", scale=0.01, tags=tags)
-        uncertainty = CogLayer(
-            nodata=IGNORE,
-            description="standard deviation of the cropland probability over views and models",
-            scale=1 / DEVIATION_STEPS,
-            tags={**tags, "UNITS": "percent of 0.5, the largest standard deviation there is"},
-        )
-        return [classes, probability, uncertainty][: 3 if self.uncertainty else 2]
+def map_descriptions(plan: Plan) -> list[CogLayer]:
+    """What the file of each layer says of itself, in the order in which the store holds the layers."""
+    tags = map_tags(plan)
+    classes = CogLayer(
+        nodata=IGNORE,
+        description="cropland",
+        colours=LABEL_COLOURS,
+        tags={**tags, "UNITS": "0 other, 1 cropland"},
+        resampling="AVERAGE",
+    )
+    probability = CogLayer(nodata=IGNORE, description="cropland probability", scale=0.01, tags=tags)
+    uncertainty = CogLayer(
+        nodata=IGNORE,
+        description="standard deviation of the cropland probability over views and models",
+        scale=1 / DEVIATION_STEPS,
+        tags={**tags, "UNITS": "percent of 0.5, the largest standard deviation there is"},
+    )
+    return [classes, probability, uncertainty][: 3 if plan.scene.identity.uncertainty else 2]
+
+
+def map_tags(plan: Plan) -> dict[str, str]:
+    """Tags that each map of a run carries: software, run, and what the pixels depend on."""
+    record, area = plan.record, plan.scene.area
+    return (
+        {"SOFTWARE": f"cropland-seg {__version__}", RUN_TAG: plan.scene.identity.checksum}
+        | {f"SEG_{key.upper()}": _text(record[key]) for key in _SHOWN}
+        | ({} if area is None else {"SEG_AREA": area.name})
+    )
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return json.dumps(value)
+    return ", ".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)

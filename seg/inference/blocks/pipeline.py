@@ -1,23 +1,21 @@
 """The blocks of a scene, from its raster to the store: read ahead, computed, written behind."""
 
-import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import rasterio
+from rasterio.io import DatasetReader
 
-from seg.inference import CACHE_MB
-from seg.inference.blocks.layers import MapLayers
+from seg.inference.blocks.layers import empty_pixels, layer_pixels
 from seg.inference.compute.predictor import Estimate, PendingEstimate, Predictor
-from seg.inference.planning.plan import Plan
+from seg.inference.planning.plan import Plan, Report
 from seg.inference.reading import BlockReader, block_reader
-from seg.inference.settings import PredictionSettings
-from seg.raster import CACHE_MB as CHIP_CACHE_MB
+from seg.inference.resuming.identity import RunIdentity
 from seg.raster.chips import BoolMask, Chip
+from seg.raster.gdal_options import gdal_options
 from seg.raster.grid import open_raster
 from seg.raster.windows import Block, round_up
 from seg.raster.writing.block_store import BlockStore
@@ -26,14 +24,10 @@ from seg.raster.writing.cog import TILE
 READERS = 2
 """Threads that read. One decodes some 50 megapixels of four bands a second, less than a fast network computes."""
 
-Report = Callable[[Plan, int], None]
-Computed = tuple[Block, BoolMask, Estimate | None]
-"""A block with the (H, W) validity of its core, and what is estimated of it; None where nothing is valid."""
-
 
 @dataclass(frozen=True)
 class Found:
-    """What was found in blocks that somebody should hear of.
+    """Findings in the blocks of a run that a user should hear of.
 
     Attributes:
         zero_pixels: Pixels taken as data that are 0 in every band: often the empty corners of a file that declares no
@@ -45,10 +39,8 @@ class Found:
     damaged_pixels: int
 
 
-def run_blocks(
-    plan: Plan, predictor: Predictor, settings: PredictionSettings, store: BlockStore, report: Report
-) -> Found:
-    """What was found in the blocks that the store lacks, once they are all in it.
+def run_blocks(plan: Plan, predictor: Predictor, store: BlockStore, report: Report) -> Found:
+    """Compute the blocks that the store lacks.
 
     Two threads read the next blocks, each with a GDAL handle of its own, while this one computes and another writes the
     block before; so a few blocks are all that is in memory. An error in any of them, or an interrupt, ends all; what is
@@ -57,33 +49,76 @@ def run_blocks(
     Args:
         plan: How the scene is cut.
         predictor: The model.
-        settings: Its threshold is a number, and its nodata value is the one that counts.
         store: Where finished blocks go.
         report: Called with the plan and the number of blocks in the store, before the first block and after each.
 
     Raises:
         RasterError: The scene cannot be read, or a block cannot be written.
     """
-    readers = _reader_count(plan)
-    todo = _largest_first([block for block in _in_turns(reading_order(plan), readers) if block.name not in store])
+    sources = [block_reader(plan.scene, predictor) for _ in range(_reader_count(plan))]
+    todo = [block for block in _in_turns(reading_order(plan), len(sources)) if block.name not in store]
     done = len(plan.blocks) - len(todo)
-    layers = MapLayers(float(settings.threshold or 0), predictor.uncertainty)
     zeros = _ZeroPixels()
     report(plan, done)
-    sources = [block_reader(plan.grid, plan.bands, predictor, settings, plan.area) for _ in range(readers)]
-    chips = _read_ahead(plan.grid.path, todo, sources)
+    chips = _read_ahead(plan.grid.path, _largest_first(todo), sources)
     with ThreadPoolExecutor(max_workers=1) as writer, closing(chips):
         writing: Future[None] | None = None
-        for block, valid, estimate in _computed(chips, predictor, zeros):
+        for begun in _begin_ahead(chips, predictor, zeros):
+            estimate = begun.estimate()
             if writing is not None:
                 writing.result()
                 done += 1
                 report(plan, done)
-            writing = writer.submit(_write, store, block, valid, estimate, layers)
+            writing = writer.submit(_write, store, begun, estimate, plan.scene.identity)
         if writing is not None:
             writing.result()
             report(plan, done + 1)
     return Found(zeros.count, sum(source.damaged for source in sources))
+
+
+@dataclass(frozen=True)
+class _BegunBlock:
+    """A block that is being computed.
+
+    Attributes:
+        block: Its place.
+        valid: (H, W) validity of its core.
+        pending: Waits for the estimate of all that was read; None where nothing of the core is valid.
+    """
+
+    block: Block
+    valid: BoolMask
+    pending: PendingEstimate | None
+
+    def estimate(self) -> Estimate | None:
+        """The estimate of the core, once it is computed; None where nothing is valid."""
+        return None if self.pending is None else self.pending().within(self.block.core_within_read)
+
+
+def _begin_ahead(
+    chips: Iterator[tuple[Block, Chip]], predictor: Predictor, zeros: "_ZeroPixels"
+) -> Iterator[_BegunBlock]:
+    """Each block once as many after it are begun as the backend works ahead."""
+    waiting: deque[_BegunBlock] = deque()
+    for block, chip in chips:
+        core = block.core_within_read
+        valid = chip.valid[core]
+        pending = None
+        if valid.any():
+            zeros.add(chip, core)
+            pending = predictor.start(chip.image)
+        waiting.append(_BegunBlock(block, valid, pending))
+        if len(waiting) > predictor.ahead:
+            yield waiting.popleft()
+    yield from waiting
+
+
+def _write(store: BlockStore, begun: _BegunBlock, estimate: Estimate | None, identity: RunIdentity) -> None:
+    if estimate is None:
+        pixels = empty_pixels(begun.valid.shape, identity.uncertainty)
+    else:
+        pixels = layer_pixels(begun.valid, estimate, identity.threshold)
+    store.write(begun.block.name, pixels)
 
 
 class _ZeroPixels:
@@ -107,30 +142,6 @@ def _largest_first(blocks: Sequence[Block]) -> list[Block]:
     return [*blocks[largest : largest + 1], *blocks[:largest], *blocks[largest + 1 :]]
 
 
-def _computed(chips: Iterator[tuple[Block, Chip]], predictor: Predictor, zeros: _ZeroPixels) -> Iterator[Computed]:
-    started: deque[tuple[Block, BoolMask, PendingEstimate | None]] = deque()
-    for block, chip in chips:
-        core = block.core_within_read
-        valid = chip.valid[core]
-        pending = None
-        if valid.any():
-            zeros.add(chip, core)
-            pending = predictor.start(chip.image)
-        started.append((block, valid, pending))
-        if len(started) > predictor.ahead:
-            yield _awaited(*started.popleft())
-    for earlier in started:
-        yield _awaited(*earlier)
-
-
-def _awaited(block: Block, valid: BoolMask, pending: PendingEstimate | None) -> Computed:
-    return block, valid, None if pending is None else pending().within(block.core_within_read)
-
-
-def _write(store: BlockStore, block: Block, valid: BoolMask, estimate: Estimate | None, layers: MapLayers) -> None:
-    store.write(block.name, layers.pixels(valid, estimate))
-
-
 class _Reader:
     """A thread that reads blocks with a GDAL handle of its own, which must not be shared between threads.
 
@@ -143,7 +154,12 @@ class _Reader:
         self.source = source
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._handles = ExitStack()
-        self._dataset = self._thread.submit(lambda: self._handles.enter_context(source.open(scene)))
+        self._dataset = self._thread.submit(self._open, scene)
+
+    def _open(self, scene: Path) -> DatasetReader:
+        # A thread that is not started from the main thread knows none of GDAL's options.
+        self._handles.enter_context(gdal_options(cache=None))
+        return self._handles.enter_context(self.source.open(scene))
 
     def start(self, block: Block) -> Future[Chip]:
         """Begin to read a block, behind those before."""
@@ -184,13 +200,6 @@ def _in_turns(blocks: Sequence[Block], readers: int) -> Sequence[Block]:
     if readers == 1:
         return blocks
     return sorted(blocks, key=lambda block: (block.row // readers, block.column, block.row))
-
-
-def tile_cache(plan: Plan) -> AbstractContextManager[object]:
-    """Let GDAL keep as many decoded tiles as the plan says; whoever set GDAL_CACHEMAX keeps what they set."""
-    ours = os.environ.get("GDAL_CACHEMAX") in {CACHE_MB, CHIP_CACHE_MB}
-    # In bytes; for the whole process and at once, other than all other options.
-    return rasterio.Env(GDAL_CACHEMAX=plan.cache) if plan.cache and ours else nullcontext()
 
 
 def reading_order(plan: Plan) -> Sequence[Block]:

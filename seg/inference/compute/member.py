@@ -9,9 +9,8 @@ from functools import partial
 import numpy as np
 
 from seg.errors import ConfigError, PackageError
-from seg.inference.augmentation import TestTimeAugmentation, Turn
+from seg.inference.augmentation import TestTimeAugmentation, Turn, resize_bilinear
 from seg.inference.compute.backends import Backend, Pending, Probability
-from seg.inference.compute.resampling import resize_bilinear
 from seg.package.description import ModelPackage
 from seg.raster.chips import FloatImage
 from seg.raster.windows import round_up

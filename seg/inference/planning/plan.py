@@ -1,15 +1,13 @@
-"""What will be computed: does the scene fit the model, how is it cut, and with how much context."""
+"""Plan of a scene: its blocks, their halo, and the memory that prediction takes."""
 
-import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from seg.errors import PackageError
-from seg.inference.area_of_interest import Area, area_on
-from seg.inference.compute.member import MODEL, Member
+from seg.inference.area_of_interest import Area
 from seg.inference.compute.predictor import Predictor
 from seg.inference.planning.block_size import automatic_size, cutting
+from seg.inference.planning.fitting import FittedScene
 from seg.inference.planning.halo import (
     SAMPLES,
     measured_halo,
@@ -20,12 +18,10 @@ from seg.inference.planning.halo import (
 from seg.inference.planning.memory import allowed_memory, expected_memory, pixels_within
 from seg.inference.reading import BlockReader, block_reader
 from seg.inference.settings import PredictionSettings
-from seg.package.description import ModelPackage
 from seg.raster.grid import Grid
 from seg.raster.remote import is_remote, shown_name
 from seg.raster.windows import Block, plan_blocks, round_up
 from seg.raster.writing.cog import TILE
-from seg.terminal.text import counted
 
 MEASURING_WORTH = 0.05
 """What measuring a halo may cost of what it could save from, the pixels computed with the whole receptive field."""
@@ -42,29 +38,35 @@ CACHE_SHARE = 4
 
 @dataclass(frozen=True)
 class Plan:
-    """How a scene is read and cut.
+    """Cuts of a scene.
 
     Attributes:
-        grid: The scene's grid.
-        bands: 1-based bands in the order the model wants.
+        scene: The scene, its area and the identity of the run.
         block_size: Side of a core in pixels.
         halo: Context around a core in pixels.
         halo_origin: How the halo was found, in words.
         blocks: The blocks, row by row; those that have a pixel of the area.
         memory: Bytes that prediction is expected to take in all.
-        area: What is mapped; None for the whole scene.
         cache: Bytes of decoded tiles to keep, for a scene on a server; 0 for what GDAL keeps anyway.
     """
 
-    grid: Grid
-    bands: Sequence[int]
+    scene: FittedScene
     block_size: int
     halo: int
     halo_origin: str
     blocks: Sequence[Block]
     memory: int
-    area: Area | None = None
     cache: int = 0
+
+    @property
+    def grid(self) -> Grid:
+        """The scene's grid."""
+        return self.scene.grid
+
+    @property
+    def record(self) -> dict[str, object]:
+        """All that the pixels of a block depend on, as it is kept with the blocks."""
+        return self.scene.identity.dependencies | {"block_size": self.block_size, "halo": self.halo}
 
     @property
     def pixels(self) -> int:
@@ -77,18 +79,18 @@ class Plan:
         return _computed(self.blocks) / self.pixels
 
 
-def plan_scene(grid: Grid, predictor: Predictor, settings: PredictionSettings) -> Plan:
+Report = Callable[[Plan, int], None]
+"""Is called with the plan and the number of finished blocks."""
+
+
+def plan_scene(scene: FittedScene, predictor: Predictor, settings: PredictionSettings) -> Plan:
     """The plan of a scene.
 
     Raises:
-        PackageError: The scene does not fit the model.
-        NoOverlapError: The area has no pixel of the scene.
-        RasterError: The pixels cannot be read, or the area cannot be brought onto the scene.
-        ConfigError: Settings contradict each other.
+        RasterError: The pixels cannot be read.
     """
-    bands = common_bands(predictor.members, grid, settings)
-    area = area_on(grid, settings.area, settings.area_crs)
-    reader = block_reader(grid, bands, predictor, settings, area)
+    grid, area = scene.grid, scene.area
+    reader = block_reader(scene, predictor)
     memory = allowed_memory(settings.memory)
     cache = memory // CACHE_SHARE if is_remote(grid.path) else 0
     pixels = pixels_within(memory - cache, predictor)
@@ -104,7 +106,7 @@ def plan_scene(grid: Grid, predictor: Predictor, settings: PredictionSettings) -
         halo, origin = _halo(grid, reader, predictor, settings, size_for)
         size = size_for(halo)
     expected = expected_memory(cutting(shape, size, halo).largest, predictor) + cache
-    return Plan(grid, bands, size, halo, origin, _blocks(grid, size, halo, area), expected, area, cache)
+    return Plan(scene, size, halo, origin, _blocks(grid, size, halo, area), expected, cache)
 
 
 def _blocks(grid: Grid, size: int, halo: int, area: Area | None) -> list[Block]:
@@ -114,86 +116,6 @@ def _blocks(grid: Grid, size: int, halo: int, area: Area | None) -> list[Block]:
 
 def _computed(blocks: Sequence[Block]) -> int:
     return sum(int(block.read.width * block.read.height) for block in blocks)
-
-
-def common_bands(members: Sequence[Member], grid: Grid, settings: PredictionSettings) -> list[int]:
-    """The 1-based bands of a scene that each of the models gets.
-
-    Raises:
-        PackageError: The scene does not fit one of them, or they would take different bands.
-    """
-    first, *others = members
-    bands = fitting_bands(first.package, grid, settings, first.name)
-    for member in others:
-        found = fitting_bands(member.package, grid, settings, member.name)
-        if found != bands:
-            raise PackageError(
-                f"{grid.path}: {first.name} would take its bands {bands}, and {member.name} {found}; "
-                "models that are averaged get the same: choose them with --bands"
-            )
-    return bands
-
-
-def fitting_bands(package: ModelPackage, grid: Grid, settings: PredictionSettings, model: str = MODEL) -> list[int]:
-    """The 1-based bands of a scene that a model gets.
-
-    Args:
-        package: The model.
-        grid: The scene.
-        settings: What was asked for.
-        model: What messages call the model.
-
-    Raises:
-        PackageError: The scene's bands or pixel size do not fit the model.
-    """
-    bands = settings.bands or _default_bands(package, grid, model)
-    if len(bands) != len(package.bands):
-        raise PackageError(
-            f"{grid.path}: --bands names {counted(len(bands), 'band')}, but {model} wants {_wanted(package)}"
-        )
-    if not all(1 <= band <= grid.bands for band in bands):
-        raise PackageError(
-            f"{grid.path}: has {counted(grid.bands, 'band')}, but --bands names {bands}; they count from 1"
-        )
-    _check_pixel_size(package, grid, settings.pixel_size_ratio, model)
-    return bands
-
-
-def _default_bands(package: ModelPackage, grid: Grid, model: str) -> list[int]:
-    """Training's bands in images like those of training; elsewhere only what cannot be mistaken.
-
-    An alpha band that training's images had not says where there is data, and is none itself.
-    """
-    in_order = list(range(1, len(package.bands) + 1))
-    if grid.bands == package.image_bands:
-        return list(package.bands)
-    carrying = grid.data_bands
-    if len(carrying) == package.image_bands:
-        return [carrying[band - 1] for band in package.bands]
-    if len(carrying) == len(in_order) and list(package.bands) == in_order:
-        return carrying
-    example = ",".join(str(band) for band in in_order)
-    way = f"choose them with --bands=[{example}] or the like, or " if grid.bands >= len(in_order) else ""
-    raise PackageError(
-        f"{grid.path}: has {counted(grid.bands, 'band')}, but {model} wants {_wanted(package)}; "
-        f"{way}use a model for these bands"
-    )
-
-
-def _wanted(package: ModelPackage) -> str:
-    return f"{len(package.bands)} ({', '.join(name or 'unnamed' for name in package.band_names)})"
-
-
-def _check_pixel_size(package: ModelPackage, grid: Grid, largest_ratio: float, model: str) -> None:
-    trained, found = package.pixel_size_m, grid.pixel_size_m
-    if trained is None or found is None:
-        return
-    ratio = max(trained / found, found / trained)
-    if ratio > largest_ratio:
-        raise PackageError(
-            f"{grid.path}: has pixels of {found:g} m, but {model} was trained on {trained:g} m; "
-            f"resample the scene, or accept the difference with --pixel-size-ratio={math.ceil(ratio * 100) / 100:g}"
-        )
 
 
 def _halo(

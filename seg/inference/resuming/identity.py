@@ -1,182 +1,120 @@
-"""What a map depends on: kept with the finished blocks of a run, and told by the tags of its maps."""
+"""Identity of a run: all that its maps depend on, kept with its blocks and written into the maps' tags."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import rasterio
 from rasterio.errors import RasterioError
 
-from seg import __version__
 from seg.errors import RasterError
 from seg.files import short_hash
-from seg.inference.area_of_interest import area_on
-from seg.inference.blocks.layers import MapLayers
-from seg.inference.compute.member import common_nodata, decision_threshold
-from seg.inference.compute.predictor import Predictor
-from seg.inference.inputs import Job
-from seg.inference.planning.plan import Plan, common_bands
-from seg.inference.settings import PredictionSettings
-from seg.raster.grid import Grid, read_grid
-from seg.raster.remote import address_of, is_remote
-from seg.raster.scene_version import scene_version
-from seg.raster.writing.block_store import (
-    claimed_blocks,
-    discard_blocks,
-    has_blocks,
-    partial_folder,
-    stored_run,
-)
-
-MEASURED = ("auto", "measure")
-"""Halos that depend on the scene's pixels, so that they are kept when a run goes on."""
+from seg.inference.augmentation import TestTimeAugmentation
+from seg.inference.inputs import map_paths
+from seg.raster.writing.block_store import claimed_blocks, discard_blocks, has_blocks, partial_folder, stored_run
 
 RUN_TAG = "SEG_RUN"
 """The tag of a map that tells the run which made it from all others."""
 
-_SHOWN = (
-    "model",
-    "bands",
-    "temperature",
-    "bias",
-    "backend",
-    "threshold",
-    "interior",
-    "block_size",
-    "halo",
-    "tta",
-    "version",
-)
+_ASKED = ("asked_block_size", "asked_halo")
 
 
-def completed(settings: PredictionSettings, predictor: Predictor) -> PredictionSettings:
-    """The settings with the models' own values where none was asked for."""
-    threshold = decision_threshold(predictor.packages) if settings.threshold is None else settings.threshold
-    nodata = common_nodata(predictor.members) if settings.nodata is None else settings.nodata
-    return replace(settings, threshold=threshold, nodata=nodata)
+@dataclass(frozen=True, kw_only=True)
+class RunIdentity:
+    """All that the maps of a scene depend on.
 
+    What belongs to a model is a tuple with one value for each model.
 
-def identity_of(plan: Plan, predictor: Predictor, settings: PredictionSettings) -> dict[str, object]:
-    """What the finished blocks depend on; a run that differs in any of it must not go on with them."""
-    return dependencies(plan.grid, predictor, settings) | {"block_size": plan.block_size, "halo": plan.halo}
-
-
-def dependencies(grid: Grid, predictor: Predictor, settings: PredictionSettings) -> dict[str, object]:
-    """All of that but the cuts, which may depend on it.
-
-    Raises:
-        NoOverlapError: The area has no pixel of the scene.
-        RasterError: The scene or the area cannot be read.
-        PackageError: The scene does not fit the model.
+    Attributes:
+        version: Of this project.
+        scene: Full path or address of the scene, without what only grants access.
+        scene_version: Checksum of the scene's files; None where there are none on this system.
+        model: Hash of the weights.
+        temperature: Divides the logits.
+        bias: Is added to the logits.
+        backend: Library, device and precision.
+        bands: 1-based bands of the scene in the order the models want.
+        tolerance: Largest change of a probability that a measured halo accepts; None where the halo is not measured.
+        tta: Test-time augmentation.
+        uncertainty: True if the standard deviation is mapped too.
+        nodata: A further stored value that means "no data", or None.
+        threshold: Probability above which a pixel is cropland.
+        interior: True if cropland is mapped without the edges of parcels.
+        on_unreadable: Treatment of pixels that cannot be read, "stop" or "nodata".
+        area: Checksum of the area that is mapped; None for the whole scene.
+        asked_block_size: Block size as the user gave it.
+        asked_halo: Halo as the user gave it.
     """
-    packages = predictor.packages
-    area = area_on(grid, settings.area, settings.area_crs)
-    return (
-        {
-            "version": __version__,
-            "scene": address_of(grid.path) if is_remote(grid.path) else str(grid.path.resolve()),
-            "scene_version": scene_version(grid.path),
-            "model": _of_each([package.weights_sha256 for package in packages]),
-            "temperature": _of_each([package.temperature for package in packages]),
-            "bias": _of_each([package.bias for package in packages]),
-            "backend": _of_each([member.backend.name for member in predictor.members]),
-            "bands": common_bands(predictor.members, grid, settings),
-            "tolerance": settings.tolerance if settings.halo in MEASURED else None,
-            "tta": asdict(predictor.augmentation),
-            "nodata": settings.nodata,
-            "threshold": settings.threshold,
-            "interior": settings.interior,
-            "on_unreadable": settings.on_unreadable,
-        }
-        | ({"uncertainty": True} if predictor.uncertainty else {})
-        | ({"area": area.checksum} if area else {})
-    )
+
+    version: str
+    scene: str
+    scene_version: str | None
+    model: tuple[str, ...]
+    temperature: tuple[float, ...]
+    bias: tuple[float, ...]
+    backend: tuple[str, ...]
+    bands: tuple[int, ...]
+    tolerance: float | None
+    tta: TestTimeAugmentation
+    uncertainty: bool
+    nodata: float | None
+    threshold: float
+    interior: bool
+    on_unreadable: str
+    area: str | None
+    asked_block_size: int | str
+    asked_halo: int | str
+
+    @cached_property
+    def checksum(self) -> str:
+        """16 hexadecimal digits that differ for any other run."""
+        return short_hash(json.dumps(asdict(self), sort_keys=True))
+
+    @cached_property
+    def dependencies(self) -> dict[str, object]:
+        """All that the pixels of a block depend on but the cuts: the identity without the sizes as they were asked."""
+        return {name: value for name, value in asdict(self).items() if name not in _ASKED}
+
+    def began(self, kept: Mapping[str, object]) -> bool:
+        """True if blocks are of this run, whatever their size and halo.
+
+        Args:
+            kept: The record that was kept with the blocks; empty where there are none.
+        """
+        return _as_text(kept, self.dependencies) == _as_text(self.dependencies, self.dependencies)
 
 
-def is_of_run(kept: Mapping[str, object], depends: Mapping[str, object]) -> bool:
-    """Whether blocks are of a run with these dependencies, however that cut the scene.
+def is_finished(output: Path, identity: RunIdentity) -> bool:
+    """True if all maps of a scene are there, and this run made them."""
+    return all(_run_of(path) == identity.checksum for path in map_paths(output, identity.uncertainty))
 
-    Args:
-        kept: What was kept with the blocks.
-        depends: As `dependencies` gives it.
+
+def discard_leftovers(output: Path, identity: RunIdentity) -> None:
+    """Remove the blocks of a run that was killed after its maps were finished.
+
+    Blocks of a run with other settings stay, and those that another process works on.
     """
-    # As text, in which it was kept: a NaN would differ from itself, and a tuple from its list.
-    texts = ([json.dumps(run.get(key), sort_keys=True) for key in depends] for run in (kept, depends))
-    return next(texts) == next(texts)
-
-
-def map_tags(plan: Plan, predictor: Predictor, settings: PredictionSettings) -> dict[str, str]:
-    """What each map of a run says of it."""
-    identity = identity_of(plan, predictor, settings)
-    area = {} if settings.area is None else {"SEG_AREA": " ".join(filter(None, (settings.area, settings.area_crs)))}
-    return (
-        {"SOFTWARE": f"cropland-seg {__version__}", RUN_TAG: run_checksum(plan.grid, predictor, settings)}
-        | {f"SEG_{key.upper()}": _text(identity[key]) for key in _SHOWN}
-        | area
-    )
-
-
-def run_checksum(grid: Grid, predictor: Predictor, settings: PredictionSettings) -> str:
-    """A checksum of the scene, the model and all that was asked for, known before the scene is planned.
-
-    Args:
-        grid: The scene.
-        predictor: The model.
-        settings: Those completed with the model's own.
-
-    Raises:
-        SegError: As `dependencies` does.
-    """
-    asked = {"asked_block_size": settings.block_size, "asked_halo": settings.halo}
-    text = json.dumps(dependencies(grid, predictor, settings) | asked, sort_keys=True)
-    return short_hash(text)
-
-
-def _of_each(values: Sequence[object]) -> object:
-    """What is so of each model: of one model the value itself."""
-    return list(values) if len(values) > 1 else values[0]
-
-
-def _text(value: object) -> str:
-    if isinstance(value, dict):
-        return json.dumps(value)
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def is_finished(job: Job, predictor: Predictor, settings: PredictionSettings) -> bool:
-    """Whether all maps of a scene are there, made from it by these models with these settings.
-
-    Raises:
-        SegError: There are maps, and the scene or the area that they are to be compared with cannot be read, or does
-            not fit the models.
-    """
-    paths = MapLayers(0, predictor.uncertainty).paths(job.output)
-    if not all(path.is_file() for path in paths):
-        return False
-    wanted = run_checksum(read_grid(job.scene), predictor, completed(settings, predictor))
-    return all(_run_of(path) == wanted for path in paths)
-
-
-def discard_leftovers(job: Job, predictor: Predictor, settings: PredictionSettings) -> None:
-    """Remove the blocks that a run of finished maps left, as where it was killed when it had just written them.
-
-    Those of a run with other settings stay, and what another process is at.
-    """
-    folder = partial_folder(job.output)
+    folder = partial_folder(output)
     if not folder.is_dir():
         return
     with suppress(RasterError), claimed_blocks(folder):
-        now = dependencies(read_grid(job.scene), predictor, completed(settings, predictor))
-        if not has_blocks(folder) or is_of_run(stored_run(folder), now):
+        if not has_blocks(folder) or identity.began(stored_run(folder)):
             discard_blocks(folder)
 
 
 def _run_of(path: Path) -> str | None:
+    """The checksum of the run that made a map; None for anything else."""
     try:
         with rasterio.open(path) as dataset:
             run: str | None = dataset.tags().get(RUN_TAG)
             return run
-    except RasterioError:  # whatever it is, no map of ours
+    except RasterioError:
         return None
+
+
+def _as_text(run: Mapping[str, object], names: Iterable[str]) -> dict[str, str]:
+    """Values as JSON: a NaN would differ from itself, and a tuple from the list that it was kept as."""
+    return {name: json.dumps(run.get(name), sort_keys=True) for name in names}

@@ -11,10 +11,10 @@ import rasterio.shutil
 from seg.errors import RasterError
 from seg.inference.blocks.pipeline import reading_order
 from seg.inference.compute.predictor import Predictor
+from seg.inference.planning.fitting import fit_scene
 from seg.inference.planning.plan import Plan, plan_scene
 from seg.inference.scene import predict_scene
 from seg.inference.settings import PredictionSettings
-from seg.raster.grid import read_grid
 from seg.raster.writing.block_store import partial_folder
 from support.range_server import RangeServer, range_server
 
@@ -123,8 +123,10 @@ def test_a_server_that_fails_in_between_ends_the_run(
 
 
 def test_a_scene_wider_than_the_cache_is_read_in_strips(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
-    grid = replace(read_grid(make_scene(600, 1000)), path=Path("https://host/scene.tif"))
-    plan = plan_scene(grid, make_predictor(), PredictionSettings(block_size=64, halo=16))
+    settings = PredictionSettings(block_size=64, halo=16)
+    fitted = fit_scene(make_scene(600, 1000), make_predictor(), settings)
+    remote = replace(fitted, grid=replace(fitted.grid, path=Path("https://host/scene.tif")))
+    plan = plan_scene(remote, make_predictor(), settings)
     assert plan.cache > 0
     assert list(reading_order(plan)) == list(plan.blocks)
     column = (64 + 32 + 1024) * 512 * (3 * 2 + 1)
@@ -133,7 +135,9 @@ def test_a_scene_wider_than_the_cache_is_read_in_strips(make_scene: MakeScene, m
     assert [block.column for block in narrow[:8]] == [0, 1, 2, 3, 0, 1, 2, 3]
 
 
-def test_of_a_file_nothing_changes(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
-    plan = plan_scene(read_grid(make_scene(600, 1000)), make_predictor(), CUT)
+def test_of_a_file_nothing_changes(
+    make_scene: MakeScene, make_predictor: MakePredictor, planned: Callable[..., Plan]
+) -> None:
+    plan = planned(make_scene(600, 1000), make_predictor(), CUT)
     assert plan.cache == 0
     assert reading_order(plan) is plan.blocks

@@ -13,8 +13,9 @@ from seg.inference.command import load_predictor
 from seg.inference.compute.member import Member, common_nodata, decision_threshold, require_alike
 from seg.inference.compute.predictor import Predictor
 from seg.inference.compute.torch_backend import TorchBackend
+from seg.inference.planning.fitting import common_bands, fit_scene
 from seg.inference.planning.memory import bytes_per_pixel
-from seg.inference.planning.plan import Plan, common_bands, plan_scene
+from seg.inference.planning.plan import Plan
 from seg.inference.scene import predict_scene
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.labels import IGNORE
@@ -230,7 +231,7 @@ def test_the_pixel_size_of_each_model_is_checked(make_scene: MakeScene, members:
     coarse = replace(members[1], package=replace(members[1].package, pixel_size_m=30.0), name="coarse")
     predictor = Predictor([members[0], coarse], TestTimeAugmentation())
     with pytest.raises(PackageError, match="10 m, but coarse was trained on 30 m"):
-        plan_scene(read_grid(make_scene(20, 20)), predictor, PredictionSettings())
+        fit_scene(make_scene(20, 20), predictor, PredictionSettings())
 
 
 def test_a_damaged_member_is_named(two_packages: list[Path], tmp_path: Path) -> None:

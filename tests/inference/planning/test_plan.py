@@ -7,45 +7,53 @@ import pytest
 from seg.errors import ConfigError, PackageError
 from seg.inference.compute.member import WIDEST_CONTEXT
 from seg.inference.compute.predictor import Predictor
-from seg.inference.planning.plan import fitting_bands, plan_scene
+from seg.inference.planning.fitting import fitting_bands
+from seg.inference.planning.plan import Plan
 from seg.inference.settings import PredictionSettings
 from seg.raster.grid import read_grid
 
 MakeScene = Callable[..., Path]
 MakePredictor = Callable[..., Predictor]
+Planned = Callable[[Path, Predictor, PredictionSettings], Plan]
 
 
-def test_a_scene_that_fits_into_one_block_gets_no_halo(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
-    plan = plan_scene(read_grid(make_scene(100, 130)), make_predictor(), PredictionSettings())
+def test_a_scene_that_fits_into_one_block_gets_no_halo(
+    make_scene: MakeScene, make_predictor: MakePredictor, planned: Planned
+) -> None:
+    plan = planned(make_scene(100, 130), make_predictor(), PredictionSettings())
     assert (len(plan.blocks), plan.halo, plan.redundancy) == (1, 0, 1.0)
 
 
-def test_size_and_halo_are_rounded_up_to_the_alignment(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
+def test_size_and_halo_are_rounded_up_to_the_alignment(
+    make_scene: MakeScene, make_predictor: MakePredictor, planned: Planned
+) -> None:
     settings = PredictionSettings(block_size=33, halo=9)
-    plan = plan_scene(read_grid(make_scene(100, 130)), make_predictor(scales=(0.75, 1.0)), settings)
+    plan = planned(make_scene(100, 130), make_predictor(scales=(0.75, 1.0)), settings)
     assert (plan.block_size, plan.halo) == (64, 32)
 
 
 def test_the_automatic_halo_is_the_whole_receptive_field_where_measuring_costs_more(
-    make_scene: MakeScene, make_predictor: MakePredictor, monkeypatch: pytest.MonkeyPatch
+    make_scene: MakeScene, make_predictor: MakePredictor, planned: Planned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    predictor, grid = make_predictor(), read_grid(make_scene(300, 300))
+    predictor, scene = make_predictor(), make_scene(300, 300)
     settings = PredictionSettings(block_size=128)
-    plan = plan_scene(grid, predictor, settings)
+    plan = planned(scene, predictor, settings)
     assert plan.halo == predictor.receptive_field >= predictor.packages[0].receptive_field
     assert plan.halo_origin == "the receptive field"
-    assert plan_scene(grid, predictor, replace(settings, halo="receptive-field")).halo == plan.halo
+    assert planned(scene, predictor, replace(settings, halo="receptive-field")).halo == plan.halo
     monkeypatch.setattr("seg.inference.planning.plan.samples_within", lambda *arguments: 4)
     monkeypatch.setattr("seg.inference.planning.plan.measured_halo", lambda *arguments: 40)
-    large = plan_scene(grid, predictor, settings)
+    large = planned(scene, predictor, settings)
     assert (large.halo, large.halo_origin) == (40, f"measured, of {predictor.receptive_field}")
-    assert plan_scene(grid, predictor, replace(settings, halo="receptive-field")).halo == plan.halo
+    assert planned(scene, predictor, replace(settings, halo="receptive-field")).halo == plan.halo
 
 
-def test_an_automatic_block_size_keeps_to_the_memory(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
-    predictor, grid = make_predictor(), read_grid(make_scene(900, 1000))
-    plenty = plan_scene(grid, predictor, PredictionSettings(memory=2, halo=64))
-    scarce = plan_scene(grid, predictor, PredictionSettings(memory=0.5, halo=64))
+def test_an_automatic_block_size_keeps_to_the_memory(
+    make_scene: MakeScene, make_predictor: MakePredictor, planned: Planned
+) -> None:
+    predictor, scene = make_predictor(), make_scene(900, 1000)
+    plenty = planned(scene, predictor, PredictionSettings(memory=2, halo=64))
+    scarce = planned(scene, predictor, PredictionSettings(memory=0.5, halo=64))
     assert (len(plenty.blocks), plenty.halo, plenty.halo_origin) == (1, 0, "none needed")
     assert len(scarce.blocks) > 1
     assert scarce.memory <= 0.5 * 2**30 < plenty.memory <= 2 * 2**30
@@ -53,20 +61,22 @@ def test_an_automatic_block_size_keeps_to_the_memory(make_scene: MakeScene, make
 
 
 def test_a_model_that_sees_whole_windows_gets_a_measured_halo(
-    make_scene: MakeScene, make_predictor: MakePredictor
+    make_scene: MakeScene, make_predictor: MakePredictor, planned: Planned
 ) -> None:
     predictor = make_predictor(receptive_field=None)
     assert predictor.receptive_field == WIDEST_CONTEXT
     settings = PredictionSettings(block_size=128, tolerance=0.05)
-    plan = plan_scene(read_grid(make_scene(400, 400)), predictor, settings)
+    plan = planned(make_scene(400, 400), predictor, settings)
     assert 0 < plan.halo < WIDEST_CONTEXT
-    assert plan_scene(read_grid(make_scene(400, 400)), predictor, replace(settings, halo=40)).halo == 40
+    assert planned(make_scene(400, 400), predictor, replace(settings, halo=40)).halo == 40
 
 
-def test_a_measured_halo_is_aligned_and_bounded(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
+def test_a_measured_halo_is_aligned_and_bounded(
+    make_scene: MakeScene, make_predictor: MakePredictor, planned: Planned
+) -> None:
     predictor = make_predictor()
     settings = PredictionSettings(block_size=128, halo="measure", tolerance=0.05)
-    plan = plan_scene(read_grid(make_scene(400, 400)), predictor, settings)
+    plan = planned(make_scene(400, 400), predictor, settings)
     assert plan.halo % predictor.alignment == 0
     assert 0 < plan.halo < predictor.receptive_field
 
@@ -131,6 +141,7 @@ def test_an_alpha_band_that_training_had_not_is_no_data(make_scene: MakeScene, m
 def test_measuring_is_announced_before_it_begins(
     make_scene: MakeScene,
     make_predictor: MakePredictor,
+    planned: Planned,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     halo: str,
@@ -140,7 +151,7 @@ def test_measuring_is_announced_before_it_begins(
     monkeypatch.setattr(
         "seg.inference.planning.plan.measured_halo", lambda *_: lines.append(capsys.readouterr().err) or 8
     )
-    plan_scene(read_grid(make_scene(300, 300)), make_predictor(), PredictionSettings(block_size=128, halo=halo))
+    planned(make_scene(300, 300), make_predictor(), PredictionSettings(block_size=128, halo=halo))
     assert any("scene.tif: measuring" in line for line in lines) == said
     assert "measuring" not in capsys.readouterr().err
 

@@ -7,8 +7,9 @@ import pytest
 from seg.files import claimed
 from seg.inference.compute.predictor import Predictor
 from seg.inference.inputs import Job
+from seg.inference.planning.fitting import fit_scene
 from seg.inference.planning.plan import Plan
-from seg.inference.resuming.identity import discard_leftovers, is_finished
+from seg.inference.resuming.identity import RunIdentity, discard_leftovers, is_finished
 from seg.inference.scene import predict_scene
 from seg.inference.settings import PredictionSettings
 from seg.raster.writing.block_store import BlockStore, partial_folder
@@ -25,6 +26,10 @@ def job(make_scene: Callable[..., Path], tmp_path: Path) -> Job:
     return Job(make_scene(130, 150), tmp_path / "map.tif")
 
 
+def identity(job: Job, predictor: Predictor, settings: PredictionSettings) -> RunIdentity:
+    return fit_scene(job.scene, predictor, settings).identity
+
+
 def leave_blocks(job: Job, predictor: Predictor, settings: PredictionSettings, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Map a scene and be killed when the maps are written; the folder of the blocks."""
     with monkeypatch.context() as patch:
@@ -39,10 +44,10 @@ def test_blocks_that_a_finished_run_left_are_removed(
     predictor = make_predictor()
     folder = leave_blocks(job, predictor, SETTINGS, monkeypatch)
     assert list(folder.glob("*.npy"))
-    assert is_finished(job, predictor, SETTINGS)
-    discard_leftovers(job, predictor, SETTINGS)
+    assert is_finished(job.output, identity(job, predictor, SETTINGS))
+    discard_leftovers(job.output, identity(job, predictor, SETTINGS))
     assert not folder.exists()
-    discard_leftovers(job, predictor, SETTINGS)  # nothing is left to do
+    discard_leftovers(job.output, identity(job, predictor, SETTINGS))  # nothing is left to do
 
 
 def test_blocks_of_other_settings_stay(
@@ -50,7 +55,7 @@ def test_blocks_of_other_settings_stay(
 ) -> None:
     predictor = make_predictor()
     folder = leave_blocks(job, predictor, SETTINGS, monkeypatch)
-    discard_leftovers(job, predictor, replace(SETTINGS, threshold=0.9))
+    discard_leftovers(job.output, identity(job, predictor, replace(SETTINGS, threshold=0.9)))
     assert list(folder.glob("*.npy"))
 
 
@@ -61,7 +66,7 @@ def test_a_folder_without_blocks_goes_whatever_it_was_of(
     folder = leave_blocks(job, predictor, SETTINGS, monkeypatch)
     for block in folder.glob("*.npy"):
         block.unlink()
-    discard_leftovers(job, predictor, replace(SETTINGS, threshold=0.9))
+    discard_leftovers(job.output, identity(job, predictor, replace(SETTINGS, threshold=0.9)))
     assert not folder.exists()
 
 
@@ -71,5 +76,5 @@ def test_what_another_process_is_at_stays(
     predictor = make_predictor()
     folder = leave_blocks(job, predictor, SETTINGS, monkeypatch)
     with claimed(folder):
-        discard_leftovers(job, predictor, SETTINGS)
+        discard_leftovers(job.output, identity(job, predictor, SETTINGS))
         assert list(folder.glob("*.npy"))

@@ -9,7 +9,7 @@ import pytest
 from seg.errors import RasterError
 from seg.inference.command import predict_with_progress
 from seg.inference.compute.predictor import Predictor
-from seg.inference.inputs import Job
+from seg.inference.planning.fitting import fit_scene
 from seg.inference.planning.plan import Plan
 from seg.inference.scene import predict_scene
 from seg.inference.settings import PredictionSettings
@@ -53,7 +53,7 @@ def test_an_interrupted_run_says_how_to_go_on(
     scene, output, before = make_scene(150, 200), tmp_path / "map.tif", signal.getsignal(number)
     predictor = at_block(make_predictor(), 6, lambda: os.kill(os.getpid(), number))
     with pytest.raises(KeyboardInterrupt, match=r"6 finished blocks kept in .*map\.tif\.partial: repeat the command"):
-        predict_with_progress(Job(scene, output), predictor, SETTINGS, "scene")
+        predict_with_progress(fit_scene(scene, predictor, SETTINGS), output, predictor, SETTINGS, "scene")
     assert not output.exists()
     assert signal.getsignal(number) == before
     begun: list[int] = []

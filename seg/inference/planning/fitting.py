@@ -1,0 +1,160 @@
+"""Fit a scene to the models: its bands, its pixel size, the area that is mapped, and the identity of the run."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from seg import __version__
+from seg.errors import ConfigError, PackageError
+from seg.inference.area_of_interest import Area, area_on
+from seg.inference.compute.member import MODEL, Member, common_nodata, decision_threshold
+from seg.inference.compute.predictor import Predictor
+from seg.inference.resuming.identity import RunIdentity
+from seg.inference.settings import MEASURED, PredictionSettings
+from seg.package.description import ModelPackage
+from seg.raster.grid import Grid, read_grid
+from seg.raster.remote import address_of, is_remote, shown_name
+from seg.raster.scene_version import scene_version
+from seg.terminal.text import counted
+
+
+@dataclass(frozen=True)
+class FittedScene:
+    """A scene that the models can map.
+
+    Attributes:
+        grid: The scene's grid.
+        area: The part that is mapped; None for the whole scene.
+        identity: All that its maps depend on.
+    """
+
+    grid: Grid
+    area: Area | None
+    identity: RunIdentity
+
+
+def fit_scene(scene: Path, predictor: Predictor, settings: PredictionSettings) -> FittedScene:
+    """Check that a scene fits the models, and settle what its maps depend on.
+
+    Args:
+        scene: The raster.
+        predictor: The models.
+        settings: As the user gave them; where they leave a value to the models, theirs counts.
+
+    Raises:
+        PackageError: The scene does not fit the models.
+        NoOverlapError: The area has no pixel of the scene.
+        RasterError: The scene cannot be opened, or the area cannot be brought onto it.
+        ConfigError: Settings contradict each other, the models or the kind of scene.
+    """
+    if settings.on_unreadable == "nodata" and is_remote(scene):
+        raise ConfigError(
+            f"{shown_name(scene)}: is read from a server, where --on-unreadable=nodata would map a broken connection "
+            "as nodata; leave the option out, or copy the scene first"
+        )
+    grid = read_grid(scene)
+    bands = common_bands(predictor.members, grid, settings)
+    area = area_on(grid, settings.area, settings.area_crs)
+    packages = predictor.packages
+    identity = RunIdentity(
+        version=__version__,
+        scene=address_of(scene) if is_remote(scene) else str(scene.resolve()),
+        scene_version=scene_version(scene),
+        model=tuple(package.weights_sha256 for package in packages),
+        temperature=tuple(package.temperature for package in packages),
+        bias=tuple(package.bias for package in packages),
+        backend=tuple(member.backend.name for member in predictor.members),
+        bands=tuple(bands),
+        tolerance=settings.tolerance if settings.halo in MEASURED else None,
+        tta=predictor.augmentation,
+        uncertainty=predictor.uncertainty,
+        nodata=common_nodata(predictor.members) if settings.nodata is None else settings.nodata,
+        threshold=decision_threshold(packages) if settings.threshold is None else settings.threshold,
+        interior=settings.interior,
+        on_unreadable=settings.on_unreadable,
+        area=None if area is None else area.checksum,
+        asked_block_size=settings.block_size,
+        asked_halo=settings.halo,
+    )
+    return FittedScene(grid, area, identity)
+
+
+def common_bands(members: Sequence[Member], grid: Grid, settings: PredictionSettings) -> list[int]:
+    """The 1-based bands of a scene that each of the models gets.
+
+    Raises:
+        PackageError: The scene does not fit one of them, or they would take different bands.
+    """
+    first, *others = members
+    bands = fitting_bands(first.package, grid, settings, first.name)
+    for member in others:
+        found = fitting_bands(member.package, grid, settings, member.name)
+        if found != bands:
+            raise PackageError(
+                f"{grid.path}: {first.name} would take its bands {bands}, and {member.name} {found}; "
+                "models that are averaged get the same: choose them with --bands"
+            )
+    return bands
+
+
+def fitting_bands(package: ModelPackage, grid: Grid, settings: PredictionSettings, model: str = MODEL) -> list[int]:
+    """The 1-based bands of a scene that a model gets.
+
+    Args:
+        package: The model.
+        grid: The scene.
+        settings: What was asked for.
+        model: What messages call the model.
+
+    Raises:
+        PackageError: The scene's bands or pixel size do not fit the model.
+    """
+    bands = settings.bands or _default_bands(package, grid, model)
+    if len(bands) != len(package.bands):
+        raise PackageError(
+            f"{grid.path}: --bands names {counted(len(bands), 'band')}, but {model} wants {_wanted(package)}"
+        )
+    if not all(1 <= band <= grid.bands for band in bands):
+        raise PackageError(
+            f"{grid.path}: has {counted(grid.bands, 'band')}, but --bands names {bands}; they count from 1"
+        )
+    _check_pixel_size(package, grid, settings.pixel_size_ratio, model)
+    return bands
+
+
+def _default_bands(package: ModelPackage, grid: Grid, model: str) -> list[int]:
+    """Training's bands in images like those of training; elsewhere only what cannot be mistaken.
+
+    An alpha band that training's images had not says where there is data, and is none itself.
+    """
+    in_order = list(range(1, len(package.bands) + 1))
+    if grid.bands == package.image_bands:
+        return list(package.bands)
+    carrying = grid.data_bands
+    if len(carrying) == package.image_bands:
+        return [carrying[band - 1] for band in package.bands]
+    if len(carrying) == len(in_order) and list(package.bands) == in_order:
+        return carrying
+    example = ",".join(str(band) for band in in_order)
+    way = f"choose them with --bands=[{example}] or the like, or " if grid.bands >= len(in_order) else ""
+    raise PackageError(
+        f"{grid.path}: has {counted(grid.bands, 'band')}, but {model} wants {_wanted(package)}; "
+        f"{way}use a model for these bands"
+    )
+
+
+def _wanted(package: ModelPackage) -> str:
+    return f"{len(package.bands)} ({', '.join(name or 'unnamed' for name in package.band_names)})"
+
+
+def _check_pixel_size(package: ModelPackage, grid: Grid, largest_ratio: float, model: str) -> None:
+    trained, found = package.pixel_size_m, grid.pixel_size_m
+    if trained is None or found is None:
+        return
+    ratio = max(trained / found, found / trained)
+    if ratio > largest_ratio:
+        raise PackageError(
+            f"{grid.path}: has pixels of {found:g} m, but {model} was trained on {trained:g} m; "
+            f"resample the scene, or accept the difference with --pixel-size-ratio={math.ceil(ratio * 100) / 100:g}"
+        )
