@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from rasterio.enums import Resampling
 from rasterio.io import DatasetReader
+from rasterio.windows import Window
 
 from seg.raster.chips import read_band
 from seg.raster.grid import data_bands
@@ -14,6 +16,22 @@ from seg.raster.grid import data_bands
 COLOURS = ("red", "green", "blue")
 STRETCH_PERCENTILES = (2, 98)
 """Usual for display: a cloud or a few dark pixels must not flatten the rest."""
+
+Limits = tuple[tuple[float, float], ...]
+"""Stored values shown darkest and brightest, one pair for each shown band."""
+
+
+@dataclass(frozen=True)
+class Composite:
+    """A scene as shown.
+
+    Attributes:
+        colours: (H, W, 4) red, green, blue and opacity, each 0 to 1.
+        limits: Stored values shown darkest and brightest in each band.
+    """
+
+    colours: npt.NDArray[np.float64]
+    limits: Limits
 
 
 def display_bands(dataset: DatasetReader) -> tuple[int, ...]:
@@ -35,51 +53,54 @@ def colour_bands(descriptions: Sequence[str | None]) -> tuple[int, ...] | None:
 
 
 def read_composite(
-    dataset: DatasetReader, shape: tuple[int, int], nodata: float | None = None
-) -> npt.NDArray[np.float64]:
-    """A scene's bands stretched for display, (H, W, 4): red, green, blue and opacity, each 0 to 1.
+    dataset: DatasetReader,
+    shape: tuple[int, int],
+    window: Window | None = None,
+    limits: Limits | None = None,
+    nodata: float | None = None,
+) -> Composite:
+    """Read the shown bands of a scene, stretched for display.
 
     A pixel that is invalid in a shown band is transparent.
 
     Args:
         dataset: An open scene.
         shape: Height and width to read at.
-        nodata: A further value that means "no data", for files that do not say so themselves.
+        window: Part of the scene; the whole scene by default.
+        limits: Stored values shown darkest and brightest in each band; by default the percentiles of the pixels read.
+        nodata: A further nodata value, for files that do not declare it.
 
     Raises:
         RasterError: The file is damaged or ends early.
     """
-    layers, opaque = [], np.ones(shape, dtype=np.bool_)
-    for band in display_bands(dataset):
+    layers, used, opaque = [], [], np.ones(shape, dtype=np.bool_)
+    for place, band in enumerate(display_bands(dataset)):
         # Averaging, not nearest: picking every n-th pixel of a large scene looks like noise.
-        values, valid = read_band(dataset, band, shape=shape, resampling=Resampling.average)
+        stored, valid = read_band(dataset, band, window, shape, Resampling.average)
         if nodata is not None:
-            # An average of such a value with others is another one.
-            stored, _ = read_band(dataset, band, shape=shape)
-            valid &= (stored != nodata) & (values != nodata)
-        layers.append(stretch(values.astype(np.float64), valid))
+            # The average of a nodata value with others is neither.
+            nearest, _ = read_band(dataset, band, window, shape)
+            valid &= (nearest != nodata) & (stored != nodata)
+        values = stored.astype(np.float64)
+        used.append(limits[place] if limits else display_limits(values, valid))
+        layers.append(stretch(values, valid, used[-1]))
         opaque &= valid
     red, green, blue = layers if len(layers) == 3 else layers * 3
-    return np.stack([red, green, blue, opaque.astype(np.float64)], axis=-1)
-
-
-def stretch(values: npt.NDArray[np.float64], valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """Values scaled so that the 2nd percentile of the valid ones is 0 and the 98th is 1; 0 where invalid."""
-    return stretch_between(values, valid, display_limits(values, valid))
+    return Composite(np.stack([red, green, blue, opaque.astype(np.float64)], axis=-1), tuple(used))
 
 
 def display_limits(values: npt.NDArray[np.float64], valid: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """The 2nd and the 98th percentile of the valid values; 0 and 0 where there are none."""
+    """2nd and 98th percentile of the valid values; 0 and 0 without any."""
     if not valid.any():
         return 0.0, 0.0
     low, high = np.percentile(values[valid], STRETCH_PERCENTILES)
     return float(low), float(high)
 
 
-def stretch_between(
+def stretch(
     values: npt.NDArray[np.float64], valid: npt.NDArray[np.bool_], limits: tuple[float, float]
 ) -> npt.NDArray[np.float64]:
-    """Values scaled so that the lower limit is 0 and the higher 1, and clipped to that; 0 where invalid."""
+    """Scale values so that the limits become 0 and 1, and clip them to that range; 0 where invalid."""
     low, high = limits
     scaled = (np.where(valid, values, low) - low) / max(high - low, np.finfo(np.float64).tiny)
     clipped: npt.NDArray[np.float64] = np.clip(scaled, 0.0, 1.0)

@@ -121,7 +121,7 @@ def _pair(scene: CheckedScene, nodata: float | None) -> Picture:
     inside = slice(rows, rows + shape[0])
     try:
         with open_raster(scene.scene.image) as image:
-            colours = read_composite(image, shape, nodata)
+            colours = read_composite(image, shape, nodata=nodata).colours
     except RasterError:
         return pair
     visible = colours[..., 3:] > 0

@@ -5,7 +5,6 @@ from pathlib import Path
 import geopandas
 import numpy as np
 import pytest
-import rasterio
 import shapely
 from matplotlib.figure import Figure
 from matplotlib.image import imread
@@ -15,12 +14,10 @@ from seg.evaluation.pairs import FoldSelection
 from seg.evaluation.report.picture import (
     PANEL,
     Panel,
-    class_colours,
     display_shape,
     draw_panels,
     draw_picture,
     outline_segments,
-    read_display,
 )
 from seg.evaluation.scene import SceneAccuracy
 from seg.evaluation.settings import EvaluationSettings
@@ -57,6 +54,19 @@ def with_image(scene: SceneAccuracy, image: Path) -> SceneAccuracy:
 
 def draw(scene: SceneAccuracy, path: Path) -> None:
     draw_picture(scene, EvaluationSettings(), path)
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[Panel]:
+    """The panels that are drawn, in order."""
+    found: list[Panel] = []
+
+    def record(panels: list[Panel], held_out: np.ndarray) -> Figure:
+        found.extend(panels)
+        return draw_panels(panels, held_out)
+
+    monkeypatch.setattr("seg.evaluation.report.picture.draw_panels", record)
+    return found
 
 
 @pytest.fixture
@@ -112,13 +122,24 @@ def test_any_shape_of_raster_can_be_drawn(write_raster: WriteRaster, tmp_path: P
     assert max(imread(tmp_path / "picture.png").shape) <= 4 * PANEL
 
 
-def test_classes_have_their_label_colours_and_nothing_else(write_raster: WriteRaster) -> None:
+def test_classes_have_their_label_colours_and_nothing_else(
+    write_raster: WriteRaster, tmp_path: Path, shown: list[Panel]
+) -> None:
     path = write_raster("map.tif", np.array([[CROPLAND, IGNORE, OTHER, 9]], np.uint8), nodata=9)
-    with rasterio.open(path) as dataset:
-        colours = np.rint(class_colours(read_display(dataset, (1, 4)))[0] * 255)
-    assert colours[0].tolist() == list(LABEL_COLOURS[CROPLAND])
-    assert colours[2].tolist() == list(LABEL_COLOURS[OTHER])
-    assert (colours[[1, 3], 3] == 0).all()
+    draw(compare(path, path).scenes[0], tmp_path / "picture.png")
+    assert [panel.title for panel in shown] == ["Reference", "Map: IoU 1.000"]
+    for panel in shown:
+        assert panel.colours[0, 0].tolist() == list(LABEL_COLOURS[CROPLAND])
+        assert panel.colours[0, 2].tolist() == list(LABEL_COLOURS[OTHER])
+        assert (panel.colours[0, [1, 3], 3] == 0).all()
+
+
+def test_the_reference_is_shown_beyond_the_fold_too(
+    scene: SceneAccuracy, write_raster: WriteRaster, tmp_path: Path, shown: list[Panel]
+) -> None:
+    whole = replace(scene, pair=replace(scene.pair, reference=write_raster("all.tif", np.ones((145, 145), np.uint8))))
+    draw(whole, tmp_path / "picture.png")
+    assert (shown[0].colours == CROPLAND_COLOUR).all()
 
 
 def test_outline_runs_around_the_held_out_blocks() -> None:
@@ -131,36 +152,21 @@ def test_outline_runs_around_the_held_out_blocks() -> None:
 
 
 def test_titles_name_the_fold_and_its_score(
-    scene: SceneAccuracy, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scene: SceneAccuracy, image: Path, tmp_path: Path, shown: list[Panel]
 ) -> None:
-    titles: list[str] = []
-
-    def record(panels: list[Panel], held_out: np.ndarray) -> Figure:
-        titles.extend(panel.title for panel in panels)
-        return draw_panels(panels, held_out)
-
-    monkeypatch.setattr("seg.evaluation.report.picture.draw_panels", record)
     draw(with_image(scene, image), tmp_path / "picture.png")
     draw_picture(scene, EvaluationSettings(), tmp_path / "picture.png", named=True)
     score = f"IoU {scene.counts.iou:.3f} on held-out fold 1"
-    assert titles == ["Image (red, green, blue)", "Reference", f"Map: {score}", "Reference", f"Map of map: {score}"]
+    titles = ["Image (red, green, blue)", "Reference", f"Map: {score}", "Reference", f"Map of map: {score}"]
+    assert [panel.title for panel in shown] == titles
 
 
-def test_polygons_are_drawn_as_the_reference(
-    write_raster: WriteRaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shown: list[Panel] = []
-
-    def record(panels: list[Panel], held_out: np.ndarray) -> Figure:
-        shown.extend(panels)
-        return draw_panels(panels, held_out)
-
-    monkeypatch.setattr("seg.evaluation.report.picture.draw_panels", record)
+def test_polygons_are_drawn_as_the_reference(write_raster: WriteRaster, tmp_path: Path, shown: list[Panel]) -> None:
     prediction = write_raster("map.tif", np.zeros((40, 1000), np.uint8))
     left_half = geopandas.GeoDataFrame(geometry=[shapely.box(500_000, 4_999_600, 505_000, 5_000_000)], crs=32633)
     left_half.to_file(tmp_path / "fields.gpkg")
     draw(compare(prediction, tmp_path / "fields.gpkg").scenes[0], tmp_path / "picture.png")
-    green = np.isclose(shown[0].colours, CROPLAND_COLOUR / 255).all(axis=-1)
+    green = (shown[0].colours == CROPLAND_COLOUR).all(axis=-1)
     assert shown[0].title == "Reference"
     assert green[:, :240].all()
     assert not green[:, 240:].any()

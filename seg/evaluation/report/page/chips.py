@@ -12,15 +12,11 @@ from PIL import Image
 from rasterio.windows import Window
 
 from seg.evaluation.pairs import Pair
-from seg.evaluation.report.page.colours import Colour, palettes
-from seg.evaluation.report.page.layers import (
-    Bytes,
-    Limits,
-    SceneReader,
-    open_scene,
-)
+from seg.evaluation.report.colours import Colour, palettes
+from seg.evaluation.report.layers import Bytes, SceneReader, open_scene
 from seg.evaluation.report.page.tiles import webp
 from seg.evaluation.settings import EvaluationSettings
+from seg.raster.composite import Limits
 
 CHIP_SIDE = 192
 CHIPS = 12

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from seg.evaluation.report.colours import palettes, probability_ramp
 from seg.evaluation.report.page.chips import WorstChip
-from seg.evaluation.report.page.colours import palettes, probability_ramp
 from seg.evaluation.report.page.scenes import MapScene
 from seg.evaluation.report.page.tiles import TILE
 from seg.labels import CROPLAND, LABEL_NAMES

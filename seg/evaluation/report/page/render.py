@@ -11,6 +11,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from seg.evaluation.report.colours import (
+    AGREED,
+    COMMISSION,
+    OMISSION,
+    UNMAPPED,
+    css,
+    probability_ramp,
+)
 from seg.evaluation.report.page.charts import (
     TICKS,
     place_x,
@@ -18,14 +26,6 @@ from seg.evaluation.report.page.charts import (
     precision_recall_curve,
     reliability_curve,
     spans,
-)
-from seg.evaluation.report.page.colours import (
-    AGREED,
-    COMMISSION,
-    OMISSION,
-    UNMAPPED,
-    css,
-    probability_ramp,
 )
 from seg.evaluation.report.page.content import PageContent
 from seg.evaluation.report.page.text import TAGS, Figures, Words, read_words

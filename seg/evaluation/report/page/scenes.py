@@ -9,10 +9,10 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from seg.evaluation.pairs import Pair
-from seg.evaluation.report.page.layers import Limits, open_scene
+from seg.evaluation.report.layers import open_scene
 from seg.evaluation.report.page.tiles import Level, encoded_within, shrunk
 from seg.evaluation.settings import EvaluationSettings
-from seg.raster.composite import display_bands
+from seg.raster.composite import Limits, display_bands
 from seg.raster.grid import Grid, crs_name, read_grid
 
 MAP_BYTES = 2_300_000

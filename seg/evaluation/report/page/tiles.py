@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from seg.evaluation.report.page.layers import Bytes, SceneLayers, resized
+from seg.evaluation.report.layers import Bytes, SceneLayers, resized
 
 TILE = 256
 """Side of a tile in pixels."""

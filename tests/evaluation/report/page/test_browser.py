@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import rasterio
 
-from seg.evaluation.report.page.colours import COMMISSION, OMISSION
+from seg.evaluation.report.colours import COMMISSION, OMISSION
 from seg.labels import CROPLAND, LABEL_COLOURS, OTHER
 from support.report_browser import PHONE, Browser
 from support.report_samples import AREA, Report

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seg.evaluation.report.page.layers import SceneLayers, resized
+from seg.evaluation.report.layers import SceneLayers, resized
 from seg.evaluation.report.page.tiles import (
     SMALLEST_SIDE,
     TILE,

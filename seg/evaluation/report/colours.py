@@ -1,45 +1,40 @@
-"""What the pixels of the map layers are coloured with; the same tables serve the page's map and its chips.
+"""Colours of the map layers, shared by the picture, the page's map and its chips.
 
-A pixel's code joins what is mapped with what the reference says, so that one raster carries three layers.
-Errors have the vermilion, blue and purple of Okabe and Ito's set (https://jfly.uni-koeln.de/color/), probabilities the
-ramp "cividis" (https://doi.org/10.1371/journal.pone.0199239): readable with any colour vision.
+A pixel's code joins the mapped class with the reference class, so that one raster carries three layers. Errors have the
+vermilion, blue and purple of Okabe and Ito's set (https://jfly.uni-koeln.de/color/), probabilities the ramp "cividis"
+(https://doi.org/10.1371/journal.pone.0199239): readable with any colour vision.
 """
 
 import numpy as np
 from matplotlib import colormaps
 from numpy.typing import NDArray
 
-from seg.labels import (
-    CROPLAND,
-    IGNORE,
-    LABEL_COLOURS,
-    OTHER,
-)
+from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, OTHER
 
 Colour = tuple[int, int, int, int]
 """Red, green, blue and opacity, 0 to 255."""
 
 STATES = (OTHER, CROPLAND, IGNORE)
-"""What a pixel may be, in a map as in a reference; a code counts in these."""
+"""States of a pixel, in a map and in a reference alike; codes are numbers of base 3 with these digits."""
 
 COMMISSION: Colour = (213, 94, 0, 255)
 OMISSION: Colour = (0, 114, 178, 255)
 UNMAPPED: Colour = (204, 121, 167, 255)
 AGREED: Colour = (150, 160, 155, 110)
-"""Cropland in both: faint, as errors are what the layer is for."""
+"""Cropland in both: faint, because the layer is there to show errors."""
 
 NOTHING: Colour = (0, 0, 0, 0)
 
 NO_PROBABILITY = 255
-"""Stands where a probability in percent has no value."""
+"""Stands for a missing probability in percent."""
 
 
 def pixel_codes(mapped: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Three times the state of the map plus that of the reference, states being counted as in STATES.
+    """Join classes into codes: three times the state in the map plus the state in the reference.
 
     Args:
         mapped: OTHER, CROPLAND or IGNORE, of any shape.
-        labels: The reference alike.
+        labels: Classes of the reference, same shape.
     """
     states = np.full(256, STATES.index(IGNORE), np.uint8)
     states[[OTHER, CROPLAND]] = 0, 1
@@ -47,7 +42,7 @@ def pixel_codes(mapped: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray
 
 
 def palettes() -> dict[str, list[Colour]]:
-    """The colour of every code, by layer."""
+    """Colours of every code by layer."""
     pairs = [(mapped, label) for mapped in STATES for label in STATES]
     return {
         "prediction": [LABEL_COLOURS[mapped] for mapped, _ in pairs],
@@ -57,13 +52,13 @@ def palettes() -> dict[str, list[Colour]]:
 
 
 def probability_ramp() -> list[Colour]:
-    """The colour of every probability, from 0 to 100 percent."""
+    """Colours of the probabilities from 0 to 100 percent."""
     colours = colormaps["cividis"](np.linspace(0, 1, 101), bytes=True)
     return [(int(red), int(green), int(blue), int(alpha)) for red, green, blue, alpha in colours]
 
 
 def css(colour: Colour) -> str:
-    """A colour as style sheets write it."""
+    """Colour in the notation of style sheets."""
     red, green, blue, alpha = colour
     return f"rgb({red} {green} {blue} / {alpha / 255:.3g})"
 

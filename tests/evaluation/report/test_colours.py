@@ -1,6 +1,6 @@
 import numpy as np
 
-from seg.evaluation.report.page.colours import (
+from seg.evaluation.report.colours import (
     COMMISSION,
     NOTHING,
     OMISSION,

@@ -6,8 +6,8 @@ import pytest
 from rasterio.windows import Window
 
 from seg.evaluation.pairs import FoldSelection, Pair
-from seg.evaluation.report.page.colours import NO_PROBABILITY, STATES
-from seg.evaluation.report.page.layers import open_scene
+from seg.evaluation.report.colours import NO_PROBABILITY, STATES
+from seg.evaluation.report.layers import open_scene
 from seg.evaluation.settings import EvaluationSettings
 from seg.labels import CROPLAND, IGNORE, OTHER
 
