@@ -1,35 +1,8 @@
-"""Show what a network consists of: `python scripts/describe.py --config configs/demo.yaml`."""
+"""Show a network layer by layer: `python scripts/describe.py --help`."""
 
 import sys
-from pathlib import Path
 
-from seg.terminal.command_line import run_command
-
-
-def describe(
-    *,
-    config: Path | None = None,
-    model: Path | None = None,
-    checkpoint: Path | None = None,
-    bands: int = 4,
-    size: int = 512,
-    json: bool = False,
-) -> None:
-    """Show a network layer by layer, its totals, and what its weights weigh alone and in a training checkpoint.
-
-    Args:
-        config: A training configuration; its network is built with random weights.
-        model: A model package, instead of a configuration.
-        checkpoint: A training checkpoint to weigh; by default that of a first step, which is made and thrown away.
-        bands: Channels of the images, where the configuration does not list data.bands.
-        size: Side in pixels of the image that shapes and operations are shown for.
-        json: Print JSON with every layer, instead of text with those that compute.
-    """
-    from seg.inspection.report import as_json, as_text, inspect_network
-
-    found = inspect_network(config, model, checkpoint, bands, size)
-    print(as_json(found) if json else as_text(found))
-
+from seg.entry.describe import main
 
 if __name__ == "__main__":
-    sys.exit(run_command(describe))
+    sys.exit(main())

@@ -1,38 +1,8 @@
-"""Write the model package of a checkpoint: weights, description, and nothing that executes."""
+"""Turn a checkpoint into a model package: `python scripts/export.py --help`."""
 
 import sys
-from pathlib import Path
-from typing import Literal
 
-from seg.terminal.command_line import run_command
-
-
-def export(
-    checkpoint: Path,
-    output: Path,
-    threshold: float | Literal["f1", "area"] | None = None,
-    onnx: bool = False,
-    weights: Literal["auto", "averaged", "raw"] = "auto",
-) -> None:
-    """Write a model package.
-
-    Args:
-        checkpoint: A checkpoint that training wrote.
-        output: Folder of the package; made with its parents; a package that lies there is replaced.
-        threshold: Calibrated probability above which a pixel is cropland, 0 to 1, as the probability map has it; or f1
-            or area for the one with the highest F1 or the right area in the validation; that of training by default.
-        onnx: Write the network as ONNX too, for deployment without PyTorch.
-        weights: Which weights of a training that averaged them: averaged, or raw for those of its last step, which were
-            not validated; auto takes the averaged ones where there are any.
-    """
-    from seg.package.checkpoint import read_checkpoint
-    from seg.package.write import add_onnx, write_package
-
-    package = write_package(read_checkpoint(checkpoint, weights), output, threshold)
-    print(f"{output}: model package with {len(package.mean)} bands, {package.decision}")
-    if onnx:
-        print(f"{add_onnx(output)}: the same network as ONNX, compared with it")
-
+from seg.entry.export import main
 
 if __name__ == "__main__":
-    sys.exit(run_command(export))
+    sys.exit(main())

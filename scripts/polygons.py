@@ -1,29 +1,8 @@
-"""Turn a class map into parcels: `python scripts/polygons.py --input map.tif --output parcels.gpkg`."""
+"""Turn a class map into parcels: `python scripts/polygons.py --help`."""
 
 import sys
-from pathlib import Path
 
-from seg.parcels.settings import PolygonSettings
-from seg.raster.gdal_options import gdal_options
-from seg.terminal.command_line import run_command
-from seg.terminal.progress import progress_bar
-from seg.terminal.text import counted
-
-
-def polygons(*, input: Path, output: Path, settings: PolygonSettings) -> None:
-    """Write the parcels of a class map, with their area in hectares and their perimeter in metres.
-
-    Args:
-        input: The class map: 0 other, 1 cropland, 255 nodata.
-        output: The file to write: .gpkg (GeoPackage), .parquet (GeoParquet) or .geojson (GeoJSON, in WGS 84).
-        settings: How parcels are made.
-    """
-    from seg.parcels.write_parcels import write_parcels
-
-    with progress_bar(input.name) as bar:
-        written = write_parcels(input, output, settings, bar.move)
-    print(f"{output}: {counted(written.parcels, 'parcel')}, {written.hectares:.2f} ha")
-
+from seg.entry.polygons import main
 
 if __name__ == "__main__":
-    sys.exit(run_command(polygons, within=gdal_options))
+    sys.exit(main())

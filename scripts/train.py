@@ -1,18 +1,8 @@
-"""Train, validate or test: `python scripts/train.py fit --config configs/demo.yaml`."""
+"""Train a network, or score a checkpoint: `python scripts/train.py --help`."""
 
 import sys
 
-from seg.raster.gdal_options import gdal_options
-from seg.terminal.command_line import guarded
-
-
-def train() -> None:
-    """Do what the command line says; the imports, which take seconds, can be interrupted like the rest."""
-    from seg.training.cli import run
-
-    with gdal_options():
-        run(sys.argv[1:])
-
+from seg.entry.train import main
 
 if __name__ == "__main__":
-    sys.exit(guarded(train, debug="--debug" in sys.argv))
+    sys.exit(main())

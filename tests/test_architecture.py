@@ -69,7 +69,7 @@ INNOCENT: list[tuple[Check, str, str]] = [
     (functions_are_short, "seg/x.py", 'def f():\n    """Do.\n' + "\n" * MAX_BODY_LINES + '    """\n'),
     (signatures_are_short, "seg/x.py", f"class A(Module):\n    def __init__(self, *, {SIX}): ..."),
     (signatures_are_short, "seg/x.py", f"class A(Callback):\n    def on_train_batch_end(self, {SIX}): ..."),
-    (signatures_are_short, "scripts/x.py", f"def main(*, {SIX}): ..."),
+    (signatures_are_short, "seg/entry/x.py", f"def predict(*, {SIX}): ..."),
     (public_names_have_docstrings, "seg/x.py", '"""X."""\nclass A(B):\n    """A."""\n    def f(self): ...'),
 ]
 

@@ -8,19 +8,15 @@ from seg.models.build import build_model
 from seg.models.config import ModelConfig
 from seg.package.checkpoint import Checkpoint
 from seg.package.write import write_package
-from seg.terminal.command_line import run_command
 from support.project import load_script
 
 
 @pytest.fixture
 def run_script(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """`run_script("predict", "--input", ...)`: exit status, standard output and standard error of a script.
-
-    The script's command is the function of its own name.
-    """
+    """`run_script("predict", "--input", ...)`: exit status, standard output and standard error of a script."""
 
     def run(name: str, *words: object) -> tuple[int, str, str]:
-        status = run_command(getattr(load_script(name), name), [str(word) for word in words])
+        status = load_script(name).main([str(word) for word in words])
         captured = capsys.readouterr()
         return status, captured.out, captured.err
 

@@ -12,6 +12,7 @@ import rasterio
 import shapely
 from rasterio import Affine
 
+from seg.entry import evaluate
 from seg.labels import IGNORE
 from support.project import SCRIPTS, load_script
 
@@ -158,16 +159,16 @@ def test_bad_vector_file_is_one_line_and_status_2(run: Run, option: str, kind: s
 
 
 def test_first_word_may_be_a_subcommand(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    script, called = load_script("evaluate"), []
+    called = []
 
     def area(*, samples: Path) -> None:
         """Estimate areas."""
         called.append(samples)
 
-    monkeypatch.setitem(script.SUBCOMMANDS, "area", area)
-    assert script.main(["area", "--samples", "points.gpkg"]) == 0
+    monkeypatch.setitem(evaluate.SUBCOMMANDS, "area", area)
+    assert evaluate.main(["area", "--samples", "points.gpkg"]) == 0
     assert called == [Path("points.gpkg")]
-    assert script.main(["are", "--samples", "points.gpkg"]) == 2
+    assert evaluate.main(["are", "--samples", "points.gpkg"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 

@@ -161,11 +161,11 @@ def signatures_are_short(source: Source) -> Iterator[str]:
     if source.folder == "tests":
         return
     for function in source.functions():
-        # A hook's signature is its library's. A constructor's is the config schema, a script's its command line.
+        # A hook's signature is its library's. A constructor's is the config schema, a command's its command line.
         if function.name.startswith("on_"):
             continue
         counted = [*function.args.posonlyargs, *function.args.args]
-        if function.name != "__init__" and source.folder != "scripts":
+        if function.name != "__init__" and source.room != "entry":
             counted += function.args.kwonlyargs
         names = [argument.arg for argument in counted if argument.arg not in {"self", "cls"}]
         if len(names) > MAX_PARAMETERS:

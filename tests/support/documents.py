@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 from unittest.mock import patch
@@ -14,6 +15,7 @@ from unittest.mock import patch
 from jsonargparse import ArgumentParser
 
 import seg.training.cli
+from seg.entry.program import COMMANDS
 from seg.errors import SegError
 from seg.terminal.command_line import command_parser, known_keys
 from support.project import ROOT, load_script
@@ -26,7 +28,7 @@ DOCUMENTS = sorted(
 )
 """CHANGELOG.md also names what was removed."""
 
-TOOLS = ("prepare", "train", "export", "predict", "evaluate", "polygons", "describe", "benchmark", "restore")
+TOOLS = tuple(COMMANDS)
 ELSEWHERE = {"pip", "pytest", "ruff", "mypy", "wandb", "tensorboard", "source", "pre-commit"}
 """Programs of others; their command lines are not checked."""
 
@@ -180,20 +182,17 @@ def subparsers(parser: ArgumentParser) -> dict[str, ArgumentParser]:
 @cache
 def command_parsers(tool: str) -> dict[str, ArgumentParser]:
     """The parsers of a tool by subcommand; that without one has the name ""."""
-    script = load_script(tool)
+    module = import_module(f"seg.entry.{tool}")
     commands: dict[str, ArgumentParser] = {}
 
-    def note(command: object, words: object = None, description: str = "") -> int:
+    def note(command: object, *rest: object, **named: object) -> int:
         functions = command if isinstance(command, dict) else {"": command}
         commands.update({name: command_parser(function) for name, function in functions.items()})
         return 0
 
-    if not hasattr(script, "main"):
-        note(getattr(script, tool))
-        return commands
-    with patch.object(script, "run_command", note):
-        script.main([])
-        script.main(["subcommand"])
+    with patch.object(module, "run_command", note):
+        module.main([])
+        module.main(["subcommand"])
     return commands
 
 

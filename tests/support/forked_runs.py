@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from support.project import environment, load_script
+from support.project import environment
 
 POLL = 0.001
 
@@ -112,8 +112,8 @@ def _serve(log: Path) -> None:
     import onnxruntime  # noqa: F401
 
     import seg.inference.command  # noqa: F401
+    from seg.entry.predict import predict
 
-    predict = load_script("predict").predict
     for line in sys.stdin:
         request = json.loads(line)
         # Through a pipe, since limits of a file's length would cut off what a run says of them.

@@ -1,0 +1,108 @@
+"""Measure the cost of the parts of the pipeline: the command `benchmark`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from seg.benchmark.settings import (
+    ConvolutionSettings,
+    InferenceSettings,
+    LoadingSettings,
+    ModelSettings,
+    PolygonBenchmarkSettings,
+    TrainingSettings,
+)
+from seg.raster.gdal_options import gdal_options
+from seg.terminal.command_line import run_command
+
+
+def convolutions(*, settings: ConvolutionSettings, output: Path | None = None) -> None:
+    """Compare kinds of convolutions at equal shapes: operations, bytes, time, and what the machine could do.
+
+    Args:
+        settings: At which shape.
+        output: JSON file for the figures; null for the text alone.
+    """
+    from seg.benchmark.convolutions.report import benchmark_convolutions
+
+    benchmark_convolutions(settings, output)
+
+
+def models(*, settings: ModelSettings, output: Path | None = None) -> None:
+    """Compare the models of the family: operations, bytes, megapixels a second, and how far each sees.
+
+    Args:
+        settings: On which image.
+        output: JSON file for the figures; null for the text alone.
+    """
+    from seg.benchmark.models.report import benchmark_models
+
+    benchmark_models(settings, output)
+
+
+def loading(*, settings: LoadingSettings, output: Path | None = None) -> None:
+    """Compare the loader of chips with plain loops that read the same windows, and watch its memory.
+
+    Args:
+        settings: How much is loaded.
+        output: JSON file for the figures; null for the text alone.
+    """
+    from seg.benchmark.loading import benchmark_loading
+
+    benchmark_loading(settings, output)
+
+
+def training(*, settings: TrainingSettings, output: Path | None = None) -> None:
+    """Compare training through Lightning with a plain loop over the same loader, network and loss.
+
+    Args:
+        settings: How much is trained.
+        output: JSON file for the figures; null for the text alone.
+    """
+    from seg.benchmark.training import benchmark_training
+
+    benchmark_training(settings, output)
+
+
+def inference(*, settings: InferenceSettings, output: Path | None = None) -> None:
+    """Compare the raster engine with the forward pass alone, with plain reading and writing, and with other libraries.
+
+    Args:
+        settings: What is mapped.
+        output: JSON file for the figures; null for the text alone.
+    """
+    from seg.benchmark.inference.report import benchmark_inference
+
+    benchmark_inference(settings, output)
+
+
+def polygons(*, settings: PolygonBenchmarkSettings, output: Path | None = None) -> None:
+    """Compare writing parcels block by block with polygonising the whole map in memory: time and memory.
+
+    Args:
+        settings: Which maps.
+        output: JSON file for the figures; null for the text alone.
+    """
+    from seg.benchmark.polygons.compare import benchmark_polygons
+
+    benchmark_polygons(settings, output)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status of the command line.
+
+    Args:
+        arguments: Its words; those of the process by default.
+    """
+    return run_command(
+        {
+            "convolutions": convolutions,
+            "models": models,
+            "loading": loading,
+            "training": training,
+            "inference": inference,
+            "polygons": polygons,
+        },
+        arguments,
+        "Measure what the parts of the pipeline cost.",
+        gdal_options,
+    )

@@ -1,0 +1,203 @@
+"""Make, check, split and import datasets: the command `prepare`."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from seg.data.sources.import_settings import ImportSettings, SourceName
+from seg.raster.gdal_options import gdal_options
+from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
+from seg.raster.vectors.settings import BurnSettings
+from seg.terminal.command_line import run_command
+from seg.terminal.text import counted, text_table
+
+
+def demo(output: Path) -> None:
+    """Write the embedded demo dataset (Indian Pines, 1992), ready for training.
+
+    Args:
+        output: Folder for the dataset; its parent must exist. An older copy of the dataset is replaced.
+    """
+    from seg.data.sources.indian_pines import write_indian_pines
+    from seg.data.splitting.folds import fold_table
+
+    folds = write_indian_pines(output)
+    print(f"{output}: {sum(fold.parts for fold in folds)} blocks in {len(folds)} folds; see {output / 'README.md'}")
+    print(fold_table("blocks", folds))
+
+
+def import_public_dataset(*, source: SourceName, input: Path, output: Path, settings: ImportSettings) -> None:
+    """Bring a downloaded public dataset into the project's layout: recoded masks, a manifest, a README.
+
+    Args:
+        source: Which dataset; data/README.md says where to get each.
+        input: Folder in which it was unpacked.
+        output: Folder for the dataset; its parent must exist. An older import of the same dataset is replaced.
+        settings: How it is imported.
+    """
+    from seg.data.sources.public import import_public
+    from seg.data.splitting.folds import fold_table
+
+    imported = import_public(source, input, output, settings)
+    scenes = sum(fold.parts for fold in imported.folds)
+    print(f"{output}: {scenes} scenes in {len(imported.folds)} folds; see {output / 'README.md'}")
+    print(fold_table("scenes", imported.folds))
+    if imported.official:
+        print("train with --data.folds=2 --data.fold=0 to hold the official validation part out")
+    for note in imported.notes:
+        print(f"note: {note}", file=sys.stderr)
+
+
+def check(
+    *,
+    input: Path,
+    bands: list[int | str] | None = None,
+    nodata: float | None = None,
+    folds: int = 5,
+    labels: LabelMapping = PLAIN_LABELS,
+    chips: bool = False,
+    output: Path | None = None,
+    sheet: Path | None = None,
+    json: bool = False,
+) -> None:
+    """Read a dataset as training would and report every problem; exit status 2 if training would be wrong.
+
+    Args:
+        input: The dataset: a folder with images/ and masks/, or with a manifest.csv.
+        bands: Bands to read, counted from 1, or their names as the images have them; all but alpha by default.
+        nodata: A further stored value that means "no data", for files that do not say so themselves.
+        folds: Number of folds.
+        labels: What the values of the masks mean.
+        chips: Training will take chips (--data.chips.size), so scenes may be of any size.
+        output: Also write all that was measured and found to this .json file.
+        sheet: Also write a contact sheet to this .png file: image and mask of up to 24 scenes, problems first.
+        json: Print JSON instead of text.
+    """
+    from seg.data.checking.check import Options
+    from seg.data.checking.run import run_check
+
+    run_check(input, Options(tuple(bands or ()), nodata, folds, labels, chips), output, sheet, json)
+
+
+def burn(*, image: Path, labels: Path, output: Path, settings: BurnSettings) -> None:
+    """Burn vector labels onto the grid of an image, or of each image in a folder, as a mask for training.
+
+    Args:
+        image: The image, or a folder of images.
+        labels: Polygons in any vector format that GDAL reads, or GeoParquet, in any CRS.
+        output: The mask, a GeoTIFF; for a folder of images, a folder. Older masks are replaced.
+        settings: How they are burnt.
+    """
+    from seg.data.burn_masks import burn_masks
+    from seg.raster.vectors.layers import open_labels
+
+    source = open_labels(labels, settings)
+    if source.unused:
+        print(f"note: {labels}: column '{settings.column}' has no {', '.join(source.unused)}", file=sys.stderr)
+    for mask in burn_masks(image, source, output, settings):
+        print(mask)
+
+
+def stack(*, input: Path, output: Path, bands: list[str] | None = None) -> None:
+    """Join rasters of one band each into one image: a small VRT file that refers to them and copies no pixel.
+
+    Args:
+        input: Folder with one raster a band, all on one grid and of one data type.
+        output: The .vrt file; its folder must exist. An older one is replaced.
+        bands: Names of the bands wanted, in order, as [B02,B03,B08]; by default all, in the order of their names. A
+            band's name is what tells its file's name from the others'.
+    """
+    from seg.raster.writing.band_stack import band_files, write_band_stack
+
+    files = band_files(input, bands)
+    write_band_stack(output, files)
+    print(f"{output}: {counted(len(files), 'band')}")
+    rows = [[name, str(number), str(path)] for number, (name, path) in enumerate(files.items(), start=1)]
+    print(text_table(["name", "band", "file"], rows))
+
+
+def split(
+    *,
+    input: Path,
+    output: Path | None = None,
+    by: Literal["scene", "blocks"] = "scene",
+    folds: int = 5,
+    seed: int = 0,
+    stratify: bool = False,
+    block_size_m: float = 2000.0,
+    guard_m: float = 100.0,
+    labels: LabelMapping = PLAIN_LABELS,
+    replace: bool = False,
+) -> None:
+    """Write a manifest.csv that deals the scenes of a dataset, or blocks of them, to folds which share no ground.
+
+    Args:
+        input: The dataset: a folder with images/ and masks/, or with a manifest.csv, whose folds do not count.
+        output: Folder for the manifest and the blocks; by default the dataset's own.
+        by: What is dealt: whole scenes, those nearer than the guard together; or blocks, cut as small VRT files.
+        folds: Number of folds.
+        seed: The same seed gives the same split.
+        stratify: Deal scenes so that folds are alike in cropland share; blocks always are.
+        block_size_m: Side of a block in metres.
+        guard_m: Least distance between pixels of different folds, in metres.
+        labels: What the values of the masks mean.
+        replace: Replace a manifest that is there, and the blocks that it lists; its other columns are kept.
+    """
+    from seg.data.splitting.folds import fold_table
+    from seg.data.splitting.rule import SplitRule
+    from seg.data.splitting.run import split_dataset
+
+    rule = SplitRule(by, folds, seed, stratify, block_size_m, guard_m, labels)
+    held = split_dataset(input, output or input, rule, replace)
+    parts = "scenes" if by == "scene" else "blocks"
+    print(f"{(output or input) / 'manifest.csv'}: {sum(fold.parts for fold in held)} {parts} in {folds} folds")
+    print(fold_table(parts, held))
+
+
+def stats(
+    *,
+    input: Path,
+    bands: list[int | str] | None = None,
+    nodata: float | None = None,
+    fold: int | None = 0,
+    folds: int = 5,
+    json: bool = False,
+) -> None:
+    """Show mean, standard deviation and percentiles of the valid training pixels; training reads them from the cache.
+
+    Pixels without a label count too, as a network sees them; masks are not read.
+
+    Args:
+        input: The dataset: a folder with images/ and masks/, or with a manifest.csv.
+        bands: Bands to read, counted from 1, or their names as the images have them; all but alpha by default.
+        nodata: A further stored value that means "no data", for files that do not say so themselves.
+        fold: The fold that is held out and so not counted; null counts all.
+        folds: Number of folds.
+        json: Print JSON instead of text.
+    """
+    from seg.data.dataset.statistics import dataset_statistics, print_statistics
+
+    print_statistics(input, dataset_statistics(input, folds, fold, bands, nodata), json)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status of the command line.
+
+    Args:
+        arguments: Its words; those of the process by default.
+    """
+    return run_command(
+        {
+            "demo": demo,
+            "check": check,
+            "burn": burn,
+            "stack": stack,
+            "split": split,
+            "stats": stats,
+            "import": import_public_dataset,
+        },
+        arguments,
+        "Make and prepare datasets.",
+        gdal_options,
+    )

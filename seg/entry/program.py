@@ -1,0 +1,73 @@
+"""The program `cropland-seg`: its first word names the command that does the rest."""
+
+import difflib
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from seg import __version__
+
+COMMANDS = {
+    "prepare": "make, check, split and import datasets",
+    "train": "train a network, or score a checkpoint",
+    "export": "turn a checkpoint into a model package",
+    "predict": "map scenes with a trained model",
+    "evaluate": "compare maps with references, estimate areas, map change",
+    "polygons": "turn a class map into parcels",
+    "describe": "show a network layer by layer",
+    "benchmark": "measure the cost of the parts of the pipeline",
+    "restore": "fetch a run back from Weights & Biases",
+}
+"""Commands by name: the modules of this folder that have a `main`."""
+
+EXIT_BAD_INPUT = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status of the program: that of the command, 2 without a known one.
+
+    Args:
+        arguments: Its words; those of the process by default.
+    """
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    name = words[0] if words else "--help"
+    if name in {"-h", "--help"}:
+        print(help_text())
+        return 0 if words else EXIT_BAD_INPUT
+    if name == "--version":
+        print(f"cropland-seg {__version__}")
+        return 0
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"the nearest is '{near[0]}'" if near else f"wanted one of {', '.join(COMMANDS)}"
+        print(f"error: no such command, '{name}'; {hint}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    return _run(name, words[1:])
+
+
+def help_text() -> str:
+    """The commands, one a line."""
+    lines = [f"  {name:12}{purpose}" for name, purpose in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: cropland-seg COMMAND [OPTIONS]",
+            "",
+            "Cropland maps from satellite and aerial scenes: train, predict, evaluate.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "`cropland-seg COMMAND --help` lists the options of a command.",
+        ]
+    )
+
+
+def _run(name: str, words: list[str]) -> int:
+    before = sys.argv
+    # Parsers print this name, and training notes this command line.
+    sys.argv = [f"cropland-seg {name}", *words]
+    try:
+        status: int = import_module(f"seg.entry.{name}").main(words)
+        return status
+    finally:
+        sys.argv = before

@@ -1,0 +1,29 @@
+"""Fetch a run back from Weights & Biases: the command `restore`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from seg.terminal.command_line import run_command
+
+
+def restore(*, run: str, output: Path) -> None:
+    """Fetch files, pictures and model of a run back from Weights & Biases.
+
+    Args:
+        run: Folder of a run that was trained with --tracking.wandb, or of a W&B run in it (offline-run-...): needs no
+            network. Or entity/project/id of a run on the W&B server.
+        output: Where the files go: a new or empty folder.
+    """
+    from seg.training.run.restore import restore_run
+
+    files = restore_run(run, output)
+    print(f"{output}: {len(files)} files restored")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status of the command line.
+
+    Args:
+        arguments: Its words; those of the process by default.
+    """
+    return run_command(restore, arguments)
