@@ -1,1 +1,1 @@
-"""What things cost: operations, bytes, time."""
+"""Benchmarks: operations, bytes, memory and time of the parts of the pipeline."""

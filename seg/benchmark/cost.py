@@ -1,4 +1,4 @@
-"""What a network costs whatever computes it: parameters, operations, bytes moved."""
+"""Hardware-independent cost of a network: parameters, operations, bytes moved."""
 
 import copy
 from collections.abc import Iterator, Sequence
@@ -10,19 +10,19 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 COUNTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
-"""Layers whose bytes count; norms and activations can be fused into them."""
+"""Layers whose bytes are counted; norms and activations can be fused into them."""
 
 BYTES = 4
-"""Of a float32."""
+"""Bytes of a float32."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one pass costs.
+    """Cost of one forward pass.
 
     Attributes:
-        parameters: Trained values.
-        macs: Multiplications, each with an addition.
+        parameters: Number of trainable values.
+        macs: Multiply-accumulate operations.
         bytes_moved: Ideal traffic with memory in float32: each layer reads its input and its weights once and writes
             its output once.
     """
@@ -39,11 +39,11 @@ class Cost:
 
 @dataclass(frozen=True)
 class NetworkCost(Cost):
-    """What a pass through a network costs.
+    """Cost of one forward pass through a network.
 
     Attributes:
-        layers: The convolutions and linear layers, in the order in which they compute. What else multiplies, such as
-            attention, is in the network's MACs alone.
+        layers: The convolutions and linear layers in the order of computation. Other operations, such as attention,
+            count only in the MACs of the network.
     """
 
     layers: tuple[Cost, ...]
@@ -51,11 +51,11 @@ class NetworkCost(Cost):
 
 @torch.inference_mode()
 def measure_cost(module: nn.Module, shape: Sequence[int]) -> NetworkCost:
-    """What one pass through a network costs; only shapes are computed, so that large ones cost nothing.
+    """Measure the cost of one forward pass on the meta device, where only shapes are computed.
 
     Args:
-        module: Takes one tensor. It is left as it was.
-        shape: Of that tensor.
+        module: Network with one input tensor; it does not change.
+        shape: Shape of the input tensor.
     """
     shadow = copy.deepcopy(module).eval().to("meta")
     layers: list[Cost] = []
@@ -71,7 +71,7 @@ def measure_cost(module: nn.Module, shape: Sequence[int]) -> NetworkCost:
 
 @contextmanager
 def _recorded(module: nn.Module, layers: list[Cost], counter: FlopCounterMode) -> Iterator[None]:
-    """Add the cost of each counted layer to the list as it computes."""
+    """Append the cost of each counted layer to a list during the forward pass."""
     started: list[int] = []
 
     def begin(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:

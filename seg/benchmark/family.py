@@ -1,4 +1,4 @@
-"""The networks that are compared."""
+"""Networks compared by the benchmarks."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,21 +34,21 @@ FAMILY = {
     "upernet_resnet18": ModelConfig(architecture="upernet", encoder="resnet18"),
     "segformer_mit_b0": ModelConfig(architecture="segformer", encoder="mit_b0"),
 }
-"""By name; the number behind an encoder of this project's own architecture is the output stride."""
+"""Configurations by name; the number after the encoder of a dilated network is its output stride."""
 
 
 def choose_models(names: Sequence[str] | str | None) -> dict[str, ModelConfig]:
-    """Models of the family.
+    """Select models of the family.
 
     Args:
-        names: Which, as a list or with commas in between; None for all.
+        names: Names as a list or separated by commas; None for all.
 
     Raises:
-        ConfigError: A name is unknown, or there is none.
+        ConfigError: A name is unknown, or the list is empty.
     """
     if names is None:
         return dict(FAMILY)
-    # The command line splits words, but not at commas without brackets.
+    # The command line does not split a value at commas unless it has brackets.
     chosen = [name.strip() for word in ([names] if isinstance(names, str) else names) for name in word.split(",")]
     unknown = [name for name in chosen if name not in FAMILY]
     if unknown or not chosen:

@@ -1,4 +1,4 @@
-"""How fast chips are loaded, against plain loops that read the same windows, and whether memory grows."""
+"""Speed and memory of loading chips, compared with plain loops that read the same windows."""
 
 import itertools
 import multiprocessing
@@ -31,19 +31,19 @@ from seg.terminal.progress import progress_bar
 from seg.terminal.text import text_table
 
 SIZES = 256, 512
-"""Sides of the chips."""
+"""Sides of the chips in pixels."""
 
 
 @dataclass(frozen=True)
 class LoadingRow:
-    """What was found for chips of one size.
+    """Results for chips of one size.
 
     Attributes:
         size: Side of a chip in pixels.
         loader: Chips a second of the loader.
-        floor: Chips a second of plain loops in as many processes.
-        memory_mib: Resident memory of all processes before the samples over which it is watched.
-        growth: By how much of itself it grew over them.
+        floor: Chips a second of plain loops in the same number of processes.
+        memory_mib: Resident memory of all processes before the watched samples, in MiB.
+        growth: Growth of this memory over the watched samples, as a share.
     """
 
     size: int
@@ -54,12 +54,12 @@ class LoadingRow:
 
     @property
     def ratio(self) -> float:
-        """Speed of the loader against the floor."""
+        """Speed of the loader as a share of the plain loops'."""
         return self.loader / self.floor
 
 
 def measure_loading(settings: LoadingSettings) -> list[LoadingRow]:
-    """Load chips of each size from a scene that is made for it in a temporary folder."""
+    """Load chips of each size from a synthetic scene in a temporary folder."""
     steps = len(SIZES) * (2 * settings.repeats + 3)
     with tempfile.TemporaryDirectory() as folder, progress_bar("Loading", steps) as bar:
         scene = write_scene(Path(folder) / "image.tif", Path(folder) / "mask.tif", settings.side)
@@ -71,7 +71,7 @@ def _measure(scene: Scene, size: int, settings: LoadingSettings, report: Action)
     reading = Reading(tuple(range(1, BANDS + 1)), [0.0] * BANDS)
     chips = RandomChips({scene: read_grid(scene.image)}, config, reading)
     order = EpochSampler(len(chips), None)
-    # Other windows in each round, as GDAL would hold the blocks of those that were just read.
+    # New windows in each round, since GDAL caches the blocks that were just read.
     rounds = [_parts(chips, order, epoch, settings.workers) for epoch in range(settings.repeats + 1)]
     loader_epochs, floor_rounds = itertools.count(), iter(rounds)
     batching = Batching(order, batch_bytes=example_bytes(size, size, BANDS))
@@ -88,7 +88,7 @@ def _measure(scene: Scene, size: int, settings: LoadingSettings, report: Action)
             report,
         )
         pool.close()
-        pool.join()  # their memory does not count
+        pool.join()  # the memory of these processes must not count
     before = _resident_mib()
     for _ in range(-(-settings.memory_samples // settings.samples)):
         order.set_epoch(next(loader_epochs))
@@ -99,7 +99,7 @@ def _measure(scene: Scene, size: int, settings: LoadingSettings, report: Action)
 
 
 def _parts(chips: RandomChips, order: EpochSampler, epoch: int, workers: int) -> list[list[tuple[int, ...]]]:
-    """The windows of an epoch, dealt out to the processes of the floor as the loader deals them to its workers."""
+    """Windows of an epoch for each plain process, divided as the loader divides them among its workers."""
     order.set_epoch(epoch)
     windows = [chips.place(key)[1].flatten() for key in order]
     return [windows[start::workers] for start in range(workers)]
@@ -115,7 +115,7 @@ def _together(run: Callable[..., object], parts: list[list[tuple[int, ...]]]) ->
 
 
 _opened: list[DatasetReader] = []
-"""The scene of a process of the floor."""
+"""Open image and mask of a plain process."""
 
 
 def _open(scene: Scene) -> None:
@@ -131,7 +131,7 @@ def _read_plainly(windows: list[tuple[int, ...]]) -> None:
 
 
 def _resident_mib() -> float:
-    """Resident memory of this process and its children, without what they share: Linux counts that in each."""
+    """Resident memory of this process and its children, without shared memory, which Linux counts in each process."""
     total = 0
     for pid in ("self", *(child.pid for child in multiprocessing.active_children())):
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
@@ -141,10 +141,10 @@ def _resident_mib() -> float:
 
 
 def benchmark_loading(settings: LoadingSettings, output: Path | None) -> None:
-    """Measure the loader of chips and print what was found.
+    """Run the loading benchmark and print its report.
 
     Args:
-        settings: How much is loaded.
+        settings: Options of the benchmark.
         output: JSON file for the figures; None for no file.
 
     Raises:
@@ -158,7 +158,7 @@ def benchmark_loading(settings: LoadingSettings, output: Path | None) -> None:
 
 
 def text_of(settings: LoadingSettings, rows: list[LoadingRow]) -> str:
-    """The whole report as the terminal gets it."""
+    """Report as text for the terminal."""
     title = (
         f"chips of a scene of {settings.side}x{settings.side} pixels, 4 bands of uint16, deflate; "
         f"{settings.workers} processes; floor: rasterio reads the same windows in plain loops"

@@ -1,4 +1,4 @@
-"""On what was measured: date, versions, processors, threads."""
+"""Machine and software of a measurement: date, versions, processors, threads."""
 
 import platform
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ CPU_INFO = Path("/proc/cpuinfo")
 
 @dataclass(frozen=True)
 class Machine:
-    """What figures of a benchmark depend on.
+    """Hardware and versions that figures of a benchmark depend on.
 
     Attributes:
-        date: Of the measurement, local, to the minute.
+        date: Local date and time of the measurement, to the minute.
         python: Version of Python.
         torch: Version of PyTorch.
         onnxruntime: Version of ONNX Runtime.
         cpu: Name of the processor.
-        threads: Threads that compute on it.
-        gpu: Name of the GPU; None where PyTorch computes on the CPU.
+        threads: Number of computing threads.
+        gpu: Name of the GPU; None if PyTorch computes on the CPU.
     """
 
     date: str
@@ -43,10 +43,10 @@ class Machine:
 
 
 def describe_machine(device: torch.device) -> Machine:
-    """This machine as it is set up now.
+    """Describe this machine with its current settings.
 
     Args:
-        device: Where PyTorch computes.
+        device: Device on which PyTorch computes.
     """
     return Machine(
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
@@ -60,10 +60,11 @@ def describe_machine(device: torch.device) -> Machine:
 
 
 def cpu_name(cpu_info: Path = CPU_INFO) -> str:
-    """The processor's name.
+    """Name of the processor.
 
     Args:
-        cpu_info: Where Linux describes it; Python's own idea of it, often just "x86_64", is second choice.
+        cpu_info: File in which Linux describes the processor. Without it, Python's `platform` answers, often with no
+            more than "x86_64".
     """
     if cpu_info.is_file():
         for line in cpu_info.read_text(encoding="utf-8", errors="replace").splitlines():

@@ -1,4 +1,4 @@
-"""The ways in which PyTorch can compute the same network: device, memory layout, precision."""
+"""Modes in which PyTorch can compute a network: device, memory layout, precision."""
 
 import copy
 from collections.abc import Iterable, Sequence
@@ -17,9 +17,9 @@ class Mode:
     """One way to compute a network.
 
     Attributes:
-        name: As the tables call it.
-        channels_last: Whether the channels of a cell lie side by side in memory, rather than the cells of a channel.
-        mixed: The 16-bit type of convolutions and matrix products; None for float32 throughout.
+        name: Name in the tables.
+        channels_last: Store the channels of a cell side by side in memory (NHWC) instead of the cells of a channel.
+        mixed: 16-bit type of convolutions and matrix products; None for float32 throughout.
     """
 
     name: str
@@ -34,13 +34,13 @@ FLOAT16 = Mode("fp16 mixed", channels_last=True, mixed=torch.float16)
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of a name.
+    """Choose a device by name.
 
     Args:
-        name: "cpu", "cuda", or "auto" for the GPU where there is one.
+        name: "cpu", "cuda", or "auto" for the GPU if present.
 
     Raises:
-        ConfigError: There is no GPU.
+        ConfigError: "cuda" was requested, but there is no GPU.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError("--device is cuda, but PyTorch finds no GPU; use cpu or auto")
@@ -48,7 +48,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def modes_on(device: torch.device) -> tuple[Mode, ...]:
-    """The modes worth comparing on a device, float32 ones first."""
+    """Modes worth comparing on a device, float32 first."""
     if device.type != "cuda":
         return CONTIGUOUS, CHANNELS_LAST
     mixed = (BFLOAT16, FLOAT16) if torch.cuda.is_bf16_supported() else (FLOAT16,)
@@ -56,20 +56,20 @@ def modes_on(device: torch.device) -> tuple[Mode, ...]:
 
 
 def synchronizer(device: torch.device) -> Action:
-    """What waits until the device has done its work."""
+    """Function that waits until the device has finished its work."""
     return partial(torch.cuda.synchronize, device) if device.type == "cuda" else nothing
 
 
 def forward_passes(
     module: nn.Module, shape: Sequence[int], device: torch.device, modes: Iterable[Mode]
 ) -> dict[str, Candidate]:
-    """A pass through a network in each mode, by the mode's name.
+    """Forward passes of a network in each mode, by the name of the mode.
 
     Args:
-        module: Takes one tensor; it is evaluated, and moved to the device.
-        shape: Of that tensor, four lengths.
-        device: Where it is computed.
-        modes: How.
+        module: Network with one input tensor; it is set to evaluation mode and moved to the device.
+        shape: Shape of the input tensor, (B, C, H, W).
+        device: Device that computes.
+        modes: Modes to time.
     """
     image = torch.randn(*shape, device=device)
     plain = module.eval().to(device)

@@ -39,7 +39,7 @@ def write_results(content: Mapping[str, object], path: Path | None) -> None:
 
 
 def number(value: float | None) -> str:
-    """A number with about three digits that count; "-" for None."""
+    """Format a number with about three significant digits; "-" for None."""
     if value is None:
         return "-"
     if abs(value) >= 100:

@@ -1,4 +1,4 @@
-"""Scenes to measure with: noise over a chessboard of fields."""
+"""Synthetic scenes for benchmarks: noise over a chessboard of fields."""
 
 from pathlib import Path
 
@@ -14,12 +14,12 @@ _WRITTEN_AT_ONCE = 1024
 
 
 def write_scene(image: Path, mask: Path, side: int) -> Scene:
-    """A square scene: 4 bands of uint16 and a mask, in tiles, deflated to about two thirds.
+    """Write a square scene: 4 bands of uint16 and a mask, tiled, deflated to about two thirds of its size.
 
     Args:
-        image: File to write.
-        mask: The same.
-        side: In pixels.
+        image: Image file to write.
+        mask: Mask file to write.
+        side: Side in pixels.
     """
     random = np.random.default_rng(0)
     shape = {"driver": "GTiff", "height": side, "width": side, "tiled": True, "blockxsize": _TILE, "blockysize": _TILE}

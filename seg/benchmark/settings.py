@@ -1,4 +1,4 @@
-"""What is measured: the options of the command line. No torch, so that asking for help is quick."""
+"""Options of the benchmarks. Without torch, so that `--help` is quick."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,19 +6,19 @@ from typing import Literal
 from seg.errors import ConfigError
 
 MOST_GROUPS = 32
-"""Groups of the grouped convolution with the most of them; divides the channels that are compared."""
+"""Groups of the most finely grouped convolution; must divide the number of channels."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConvolutionSettings:
-    """At which shape convolutions are compared.
+    """Options of `benchmark.py convolutions`.
 
     Args:
         channels: Channels of input and output, a multiple of 32.
         size: Side of the feature map in cells.
-        repeats: Timings of each convolution, whose median counts.
-        threads: Threads that compute on the CPU; 0 leaves it to the library.
-        device: What computes; auto is the GPU where there is one.
+        repeats: Timings of each convolution; the median counts.
+        threads: Computing threads on the CPU; 0 for the default of PyTorch.
+        device: Device that computes; auto takes the GPU if present.
 
     Raises:
         ConfigError: A value is out of range.
@@ -41,15 +41,15 @@ class ConvolutionSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings:
-    """On which image models are compared.
+    """Options of `benchmark.py models`.
 
     Args:
         size: Side of the image in pixels.
         bands: Bands of the image.
-        repeats: Timings of each model, whose median counts.
-        threads: Threads that compute on the CPU; 0 leaves it to the library.
-        models: Names of the models, as in a,b or [a,b]; null for the whole family.
-        device: What computes in PyTorch, ONNX Runtime being measured on the CPU; auto is the GPU where there is one.
+        repeats: Timings of each model; the median counts.
+        threads: Computing threads on the CPU; 0 for the default of the libraries.
+        models: Names of the models, as a,b or [a,b]; null for the whole family.
+        device: Device of PyTorch; auto takes the GPU if present. ONNX Runtime always computes on the CPU.
 
     Raises:
         ConfigError: A value is out of range.
@@ -72,14 +72,14 @@ class ModelSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class LoadingSettings:
-    """How the loading of chips is measured.
+    """Options of `benchmark.py loading`.
 
     Args:
-        side: Side of the scene that is made for it, in pixels; at least 512.
-        workers: Processes that load.
+        side: Side of the synthetic scene in pixels; at least 512.
+        workers: Number of loading processes.
         samples: Chips of one timing.
-        repeats: Timings, whose median counts.
-        memory_samples: Chips over which resident memory may not grow.
+        repeats: Timings; the median counts.
+        memory_samples: Chips over which the growth of resident memory is measured.
 
     Raises:
         ConfigError: A value is out of range.
@@ -100,12 +100,12 @@ class LoadingSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """How training through Lightning is compared with a plain loop.
+    """Options of `benchmark.py training`.
 
     Args:
-        scenes: Scenes that are made for it; a fifth of them is held out.
-        repeats: Epochs of each way, whose median counts.
-        threads: Threads that compute; 0 leaves it to the library.
+        scenes: Number of synthetic scenes; a fifth is held out.
+        repeats: Epochs of each loop; the median counts.
+        threads: Computing threads; 0 for the default of PyTorch.
 
     Raises:
         ConfigError: A value is out of range.
@@ -124,17 +124,17 @@ class TrainingSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class InferenceSettings:
-    """How the raster engine is measured.
+    """Options of `benchmark.py inference`.
 
     Args:
-        side: Side of the scene that is made for it, in pixels; at least 256.
-        model: Name of a model of the family, as `models` lists them.
-        halo: Context around a block in pixels, or how it is found, as for prediction.
+        side: Side of the synthetic scene in pixels; at least 256.
+        model: Name of a model of the family, as `benchmark.py models` lists them.
+        halo: Context around a block in pixels, or the method that chooses it, as for prediction.
         block_size: Side of a block in pixels; auto as for prediction.
-        memory: GiB that prediction may take, for an automatic block size; null as for prediction.
-        repeats: Runs, whose median counts.
-        threads: Threads that compute; 0 for all cores.
-        peers: Map the scene with MONAI and TerraTorch too, those of them that are installed.
+        memory: Memory limit in GiB for an automatic block size; null as for prediction.
+        repeats: Runs; the median counts.
+        threads: Computing threads; 0 for all cores.
+        peers: Also map the scene with MONAI and TerraTorch, if installed.
 
     Raises:
         ConfigError: A value is out of range.
@@ -158,12 +158,12 @@ class InferenceSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class PolygonBenchmarkSettings:
-    """Which maps are turned into polygons.
+    """Options of `benchmark.py polygons`.
 
     Args:
-        side: Side of the larger map that is made for it, in pixels, with a field on every 5,369 of them; the smaller
-            one has half of it.
-        repeats: Runs of each way, whose median counts.
+        side: Side of the larger synthetic map in pixels, with one field for every 5,369 pixels; the smaller map has
+            half this side.
+        repeats: Runs of each method; the median counts.
 
     Raises:
         ConfigError: A value is out of range.

@@ -1,4 +1,4 @@
-"""Median times of several actions, measured in turns."""
+"""Interleaved timing of several actions, and their medians."""
 
 import math
 import time
@@ -11,21 +11,21 @@ Key = TypeVar("Key", bound=Hashable)
 Action = Callable[[], None]
 
 MOST_CALLS = 1000
-"""Calls that one timing repeats at most."""
+"""Largest number of calls in one timing."""
 
 
 def nothing() -> None:
-    """Do nothing, where there is nothing to wait for, to prepare or to report."""
+    """Do nothing: the default for waiting, preparing and reporting."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Something to be timed.
+    """An action to time.
 
     Attributes:
-        action: What is timed.
-        before: Comes untimed ahead of each timing.
-        after: Comes untimed behind each timing.
+        action: The timed call.
+        before: Untimed call before each timing.
+        after: Untimed call after each timing.
     """
 
     action: Action
@@ -35,12 +35,12 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Stopwatch:
-    """How calls are timed.
+    """Timer for calls.
 
     Attributes:
-        synchronize: Waits until a device has done what it was told: a GPU returns from a call before it has computed.
-        clock: Seconds since any moment.
-        shortest: Seconds that a timing lasts at least, by as many calls as that takes; 0 for a single call.
+        synchronize: Waits until a device is idle, since a GPU returns from a call before it has computed.
+        clock: Clock in seconds.
+        shortest: Least duration of a timing in seconds, reached by repeating the call; 0 for a single call.
     """
 
     synchronize: Action = nothing
@@ -48,7 +48,7 @@ class Stopwatch:
     shortest: float = 0.0
 
     def seconds(self, candidate: Candidate, calls: int = 1) -> float:
-        """Seconds that one call takes, the mean of several."""
+        """Mean seconds of one call over several calls."""
         candidate.before()
         self.synchronize()
         start = self.clock()
@@ -60,7 +60,7 @@ class Stopwatch:
         return elapsed / calls
 
     def warm_up(self, candidate: Candidate) -> int:
-        """Call it unrecorded, as a first call sets up much; returns how many calls a timing should have."""
+        """Run the candidate untimed, since first calls are slow; return the number of calls for one timing."""
         self.seconds(candidate)
         if not self.shortest:
             return 1
@@ -73,12 +73,12 @@ def interleaved_medians(
 ) -> dict[Key, float]:
     """Median seconds of a call of each candidate.
 
-    Each round times every candidate once, so that whatever else the machine does meanwhile slows all of them alike.
+    Each round times every candidate once, so other load on the machine slows all of them alike.
 
     Args:
-        candidates: What to time, by any key.
+        candidates: Candidates by any key.
         repeats: Rounds after the warm-up, at least 1.
-        stopwatch: How to time it.
+        stopwatch: The timer.
         report: Called after each warm-up and each timing.
     """
     calls: dict[Key, int] = {}

@@ -1,4 +1,4 @@
-"""What training through Lightning costs above a plain loop over the same loader, network and loss."""
+"""Overhead of training through Lightning over a plain loop with the same loader, network and loss."""
 
 import contextlib
 import io
@@ -23,16 +23,16 @@ from seg.training.cli import run
 from seg.training.tasks.cropland import CroplandTask
 
 SIDES = 192, 240, 288, 320
-"""Sides of the scenes, in turn."""
+"""Sides of the scenes in pixels, used in turn."""
 
 
 @dataclass(frozen=True)
 class TrainingTimes:
-    """Seconds of an epoch.
+    """Seconds of each epoch.
 
     Attributes:
-        lightning: Of each epoch of `scripts/train.py fit` with its defaults, without validation.
-        loop: Of each epoch of a plain loop.
+        lightning: Epochs of `scripts/train.py fit` with its defaults, without validation.
+        loop: Epochs of a plain loop.
     """
 
     lightning: tuple[float, ...]
@@ -40,15 +40,15 @@ class TrainingTimes:
 
     @property
     def ratio(self) -> float:
-        """Of the medians."""
+        """Ratio of the medians, Lightning to plain loop."""
         return median(self.lightning) / median(self.loop)
 
 
 class EpochClock(L.Callback):
-    """Writes down how long the first epoch took, from its start to that of the second, without validation.
+    """Record the seconds of the first epoch, from its start to the start of the second, without validation.
 
     Args:
-        path: Where the seconds go, as JSON.
+        path: JSON file for the seconds.
     """
 
     def __init__(self, path: str) -> None:
@@ -57,23 +57,23 @@ class EpochClock(L.Callback):
         self._seconds = 0.0
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start, or write the sum: the checkpoints and logs of the epoch are written by now."""
+        """Start the clock, or write the sum; by now the epoch's checkpoints and logs are written."""
         if trainer.current_epoch == 1:
             self._seconds += time.perf_counter() - self._since
             self.path.write_text(json.dumps(self._seconds), encoding="utf-8")
         self._since = time.perf_counter()
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Stop."""
+        """Stop the clock."""
         self._seconds += time.perf_counter() - self._since
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Go on."""
+        """Start the clock again."""
         self._since = time.perf_counter()
 
 
 def measure_training(settings: TrainingSettings) -> TrainingTimes:
-    """Train for an epoch in both ways, in turns, on scenes that are made for it in a temporary folder."""
+    """Time epochs of Lightning and of the plain loop in turn, on synthetic scenes in a temporary folder."""
     use_threads(settings.threads)
     with tempfile.TemporaryDirectory() as folder, progress_bar("Training", 2 * settings.repeats + 2) as bar:
         root = Path(folder) / "data"
@@ -84,12 +84,12 @@ def measure_training(settings: TrainingSettings) -> TrainingTimes:
             for way, seconds in zip(ways, times, strict=True):
                 seconds.append(way(root))
                 bar.step()
-        # The first of each warms up.
+        # The first epoch of each is a warm-up.
         return TrainingTimes(*(tuple(seconds[1:]) for seconds in times))
 
 
 def write_dataset(root: Path, scenes: int) -> None:
-    """A dataset folder with so many scenes."""
+    """Write a dataset folder with the given number of scenes."""
     for name in ("images", "masks"):
         (root / name).mkdir(parents=True)
     for index in range(scenes):
@@ -134,10 +134,10 @@ def _loop_epoch(root: Path) -> float:
 
 
 def benchmark_training(settings: TrainingSettings, output: Path | None) -> None:
-    """Measure an epoch in both ways and print what was found.
+    """Run the training benchmark and print its report.
 
     Args:
-        settings: How much is trained.
+        settings: Options of the benchmark.
         output: JSON file for the figures; None for no file.
 
     Raises:
@@ -150,7 +150,7 @@ def benchmark_training(settings: TrainingSettings, output: Path | None) -> None:
 
 
 def text_of(settings: TrainingSettings, times: TrainingTimes) -> str:
-    """The whole report as the terminal gets it."""
+    """Report as text for the terminal."""
     title = (
         f"an epoch of the default configuration, {settings.scenes} scenes of {min(SIDES)} to {max(SIDES)} pixels, "
         "one a batch, a fifth held out; median and range of seconds without validation"

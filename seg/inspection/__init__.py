@@ -1,1 +1,1 @@
-"""What a network consists of, and what its files weigh."""
+"""Description of a network: layers, totals and file sizes."""

@@ -1,4 +1,4 @@
-"""The inspection of a network as text and as JSON."""
+"""Description of a network as text and JSON."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -20,31 +20,31 @@ from seg.terminal.text import text_table
 
 MEGA = 1e6
 TOLERANCE = 1 / 255
-"""Of a probability, as prediction has it."""
+"""Tolerance of a probability, the same as in prediction."""
 
 WIDEST_EFFECTIVE = 256
-"""Pixels that are looked at to each side where the network sees the whole of a window."""
+"""Pixels examined to each side if the receptive field is unbounded."""
 
 LARGEST = 4096
-"""Side of an image that a layer table is made for, in pixels: its maps are computed."""
+"""Largest side in pixels of the image for a layer table, since its feature maps are computed."""
 
 COLUMNS = ("layer", "kind", "output", "parameters", "MMAC", "receptive field", "stride")
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """All that is known of a network without its data.
+    """Description of a network.
 
     Attributes:
         subject: The network.
-        size: Side of the image that operations are counted for, in pixels.
-        layers: Its layers; the first is the whole.
-        reach: Pixels that a logit sees to each side; None for the whole window.
-        effective: Pixels beyond which a trained network's probability changes by less than `TOLERANCE`; None for
-            random weights, of which it says nothing.
-        weights_bytes: Of the weights alone.
-        checkpoint: Sizes within a training checkpoint.
-        checkpoint_source: The file; None for the one that a first step of training writes.
+        size: Side in pixels of the image for which operations are counted.
+        layers: Layers of the network; the first is the whole network.
+        reach: Receptive field to each side in pixels; None if unbounded.
+        effective: Distance in pixels beyond which noise changes a probability by less than `TOLERANCE`; None for
+            random weights.
+        weights_bytes: Size of the weights.
+        checkpoint: Sizes of the parts of a training checkpoint.
+        checkpoint_source: The checkpoint file; None for a temporary one after a first training step.
     """
 
     subject: Subject
@@ -65,12 +65,12 @@ def inspect_network(
     Args:
         config: The configuration, or None.
         model: The package's folder, or None.
-        checkpoint: A training checkpoint whose parts are weighed; None weighs that of a first step.
-        bands: Channels of the input, where the configuration does not list the bands.
-        size: Side of the image that operations are counted for, in pixels.
+        checkpoint: A training checkpoint whose parts are measured; None for a temporary one after a first step.
+        bands: Channels of the input if the configuration does not list the bands.
+        size: Side in pixels of the image for which operations are counted.
 
     Raises:
-        ConfigError: None or both of config and model are given, or they cannot be used.
+        ConfigError: Not exactly one of config and model is given, or the network cannot be built.
         PackageError: The package or the checkpoint cannot be read.
     """
     if (config is None) == (model is None):
@@ -95,7 +95,7 @@ def inspect_network(
 
 
 def _effective(subject: Subject, reach: int | None) -> int:
-    """Measured on noise with the statistics of the training bands."""
+    """Effective radius on noise with the statistics of the training bands."""
     side = 2 * ((WIDEST_EFFECTIVE if reach is None else reach) + subject.model.stride)
     norm = subject.model.normalization
     noise = torch.randn(subject.bands, side, side, generator=torch.Generator().manual_seed(0))
@@ -103,14 +103,14 @@ def _effective(subject: Subject, reach: int | None) -> int:
 
 
 def as_text(found: Inspection) -> str:
-    """The layers that compute, and the totals."""
+    """Format the computing layers and the totals as text."""
     computing = [layer for layer in found.layers if layer.leaf and layer.macs]
     table = text_table(COLUMNS, [_cells(layer) for layer in computing])
     return "\n".join([_heading(found), "", table, "", *_totals(found)])
 
 
 def as_json(found: Inspection) -> str:
-    """Every layer, those that hold others too, and the totals."""
+    """Format every layer, including containers, and the totals as JSON."""
     whole = found.layers[0]
     content = {
         "source": str(found.subject.source),
@@ -158,7 +158,7 @@ def _totals(found: Inspection) -> list[str]:
     source = found.checkpoint_source or "after a first step, no callbacks"
     beyond = f"{found.effective} pixels; beyond, noise changes a probability by less than {TOLERANCE:.4f}"
     return [
-        f"parameters          {whole.parameters:,} (those of norms too, which the table leaves out)",
+        f"parameters          {whole.parameters:,} (including norms, which the table leaves out)",
         f"operations          {whole.macs / MEGA:,.1f} MMAC, {whole.macs / found.size**2 / 1e3:,.1f} kMAC a pixel",
         f"receptive field     {reach}; repeats itself every {found.subject.model.stride} pixels",
         *([f"effective field     {beyond}"] if found.effective is not None else []),
@@ -167,9 +167,8 @@ def _totals(found: Inspection) -> list[str]:
         f"{_megabytes(sizes.weights)} weights, {_megabytes(sizes.optimizer)} optimiser state{averaged}, "
         f"{_megabytes(sizes.rest)} loop state and names",
         "",
-        "The checkpoint is larger since AdamW keeps two running means for each trained weight, averaged weights are",
-        "kept beside those in training, and a training needs its place in the loops, its callbacks and its schedule to",
-        "go on. Prediction needs the weights alone.",
+        "The checkpoint is larger because it stores what a resumed training needs: AdamW's two running means for each",
+        "weight, averaged weights, and the state of loops, callbacks and schedule. Prediction needs only the weights.",
     ]
 
 

@@ -1,4 +1,4 @@
-"""What the weights of a network weigh alone, and with all that a training keeps beside them."""
+"""File sizes of a network's weights and of a training checkpoint."""
 
 import logging
 import tempfile
@@ -27,11 +27,11 @@ class CheckpointSize:
     """Bytes of a training checkpoint and of its parts.
 
     Attributes:
-        total: Of the file.
-        weights: Of the network's parameters and buffers.
-        optimizer: Of what the optimiser keeps for each weight.
-        averaged: Of the second set of weights that a training with averaged weights goes on with.
-        rest: All else: place in the loops, callbacks, configuration, names.
+        total: The whole file.
+        weights: Parameters and buffers of the network.
+        optimizer: State of the optimiser.
+        averaged: Second set of weights, if the training averages weights.
+        rest: State of loops and callbacks, configuration, names.
     """
 
     total: int
@@ -42,19 +42,19 @@ class CheckpointSize:
 
 
 def weights_size(subject: Subject) -> int:
-    """Bytes of the network's weights as a model package keeps them."""
+    """Bytes of the network's weights in a model package."""
     return len(save({name: tensor.contiguous() for name, tensor in subject.model.state_dict().items()}))
 
 
 def checkpoint_size(path: Path, subject: Subject) -> CheckpointSize:
-    """The sizes within a checkpoint that training wrote.
+    """Measure the parts of a training checkpoint.
 
     Args:
         path: The checkpoint.
-        subject: The network that it is of.
+        subject: Its network.
 
     Raises:
-        PackageError: It is missing, damaged, unsafe, none, or another network's.
+        PackageError: The file is missing, damaged or unsafe, or holds no checkpoint of this network.
     """
     content = load_checkpoint(path)
     if not isinstance(content.get("state_dict"), dict):
@@ -70,7 +70,7 @@ def checkpoint_size(path: Path, subject: Subject) -> CheckpointSize:
 
 
 def first_checkpoint_size(subject: Subject) -> CheckpointSize:
-    """The sizes within the checkpoint that a training of this network writes after its first step."""
+    """Measure the parts of a checkpoint written after a first training step of this network."""
     task = CroplandTask(
         bands=subject.bands, model=subject.config, loss=LossConfig(boundary=float(subject.config.boundary))
     )
@@ -79,11 +79,11 @@ def first_checkpoint_size(subject: Subject) -> CheckpointSize:
     mask = torch.full((side, side), OTHER, dtype=torch.uint8)
     mask[: side // 2] = CROPLAND
     examples = [{"image": torch.randn(subject.bands, side, side), "mask": mask}]
-    # A list is a dataset to PyTorch, if not to its types; to Lightning it would be several loaders.
+    # PyTorch accepts a list as a dataset, though its types do not say so; Lightning would take it for several loaders.
     loader = DataLoader(cast("Dataset[dict[str, Tensor]]", examples), batch_size=1)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of Lightning, about a training of one step
+        warnings.simplefilter("ignore")  # Lightning warns about a training of one step
         trainer = L.Trainer(
             max_steps=1,
             accelerator="cpu",
@@ -100,7 +100,7 @@ def first_checkpoint_size(subject: Subject) -> CheckpointSize:
 
 
 def _bytes(content: object) -> int:
-    """Of all tensors in nested dicts and lists."""
+    """Bytes of all tensors in nested dicts and lists."""
     return sum(tensor.numel() * tensor.element_size() for tensor in _tensors(content))
 
 

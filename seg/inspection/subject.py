@@ -1,4 +1,4 @@
-"""The network to inspect, out of a training configuration or a model package."""
+"""The inspected network, from a training configuration or a model package."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,13 +15,13 @@ from seg.package.read import load_model, read_package
 
 @dataclass(frozen=True)
 class Subject:
-    """A network and what it was made from.
+    """A network and its source.
 
     Attributes:
-        source: The file or folder.
-        config: What the network is made of.
-        bands: Channels of its input.
-        model: The network itself.
+        source: Configuration file or package folder.
+        config: Configuration of the network.
+        bands: Channels of the input.
+        model: The network.
     """
 
     source: Path
@@ -31,7 +31,7 @@ class Subject:
 
 
 def from_package(folder: Path) -> Subject:
-    """The trained network of a model package.
+    """Load the trained network of a model package.
 
     Raises:
         PackageError: The package is missing or damaged.
@@ -42,11 +42,11 @@ def from_package(folder: Path) -> Subject:
 
 
 def from_config(path: Path, bands: int) -> Subject:
-    """The network of a training configuration, with random weights.
+    """Build the network of a training configuration, with random weights.
 
     Args:
-        path: A YAML file as `scripts/train.py --config` takes it.
-        bands: Channels of its input, where the configuration does not list the bands.
+        path: YAML file for `scripts/train.py --config`.
+        bands: Channels of the input if the configuration does not list the bands.
 
     Raises:
         ConfigError: The file is missing or cannot be read, or its network cannot be built.
@@ -56,7 +56,7 @@ def from_config(path: Path, bands: int) -> Subject:
         named = (content.get("data") or {}).get("bands")
         arguments = (content.get("model") or {}).get("model") or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "no YAML of a training"
+        reason = error.strerror if isinstance(error, OSError) else "not a training configuration in YAML"
         raise ConfigError(f"{path}: cannot be read ({reason}); wanted a configuration of scripts/train.py") from error
     count = len(named) if isinstance(named, list) else bands
     config = replace(_model_config(path, arguments), encoder_weights=None)

@@ -37,8 +37,8 @@ def test_weights_are_not_fetched_to_look_at_a_network(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[1, 2", ["no YAML of a training"]),
-        ("just words", ["no YAML of a training"]),
+        ("[1, 2", ["not a training configuration in YAML"]),
+        ("just words", ["not a training configuration in YAML"]),
         ("model: {model: {encodr: resnet18}}", ["model.model", "encodr"]),
         ("model: {model: {output_stride: many}}", ["output_stride"]),
         ("model: {model: {encoder: resnet81}}", ["resnet81", "resnet18"]),

@@ -35,20 +35,21 @@ STANDARD, TRANSPOSED = "standard 3x3", "transposed 4x4"
 SEPARABLE, DEPTHWISE, POINTWISE = "separable 3x3", "depthwise 3x3 alone", "pointwise 1x1 alone"
 
 SHORTEST_TIMING = 0.05
-"""Seconds: as long as the longest at the default shape, so that a busy machine slows short and long ones alike."""
+"""Least seconds of a timing: as long as the slowest convolution takes at the default shape, so that other load on the
+machine affects fast and slow ones alike."""
 
 
 @dataclass(frozen=True)
 class ConvolutionRow:
-    """One kind of convolution.
+    """Results for one kind of convolution.
 
     Attributes:
-        name: Of the kind.
-        cost: What it costs by count.
+        name: Name of the kind.
+        cost: Operations and bytes.
         seconds: Median time by mode.
-        roof: The shortest time that the machine's ceilings allow in float32.
-        fewer_macs: How many times fewer MACs it has than the standard convolution of its shape.
-        faster: How many times faster it is than that one, each in its faster float32 layout.
+        roof: Shortest time that the machine's ceilings allow in float32.
+        fewer_macs: MACs of the standard convolution of the same shape, divided by its own.
+        faster: Time of that standard convolution divided by its own, each in the faster float32 layout.
     """
 
     name: str
@@ -65,19 +66,19 @@ class ConvolutionRow:
 
     @property
     def macs_per_second(self) -> float:
-        """What it reaches in the faster of the float32 layouts."""
+        """MACs a second in the faster of the float32 layouts."""
         return self.cost.macs / self.best_seconds
 
 
 @dataclass(frozen=True)
 class ConvolutionReport:
-    """What was measured, all of it in one run.
+    """Results of one run.
 
     Attributes:
-        machine: Where.
-        settings: At which shape.
-        ceilings: What the machine can do at most.
-        rows: The kinds of convolutions.
+        machine: Hardware and versions.
+        settings: Options of the benchmark.
+        ceilings: Limits of the machine.
+        rows: Results by kind of convolution.
     """
 
     machine: Machine
@@ -96,7 +97,7 @@ def best_seconds(seconds: Mapping[str, float]) -> float:
 
 
 def kinds_of_convolutions(channels: int) -> dict[str, nn.Module]:
-    """The convolutions that are compared, all with as many channels in as out, and without bias.
+    """Convolutions to compare, all without bias and with equal numbers of input and output channels.
 
     Args:
         channels: A multiple of 32.
@@ -119,7 +120,7 @@ def kinds_of_convolutions(channels: int) -> dict[str, nn.Module]:
 
 
 def measure_convolutions(settings: ConvolutionSettings) -> ConvolutionReport:
-    """Costs, times and ceilings, the timings taken in turns.
+    """Measure costs, times and ceilings, with interleaved timings.
 
     Raises:
         ConfigError: The device is absent.

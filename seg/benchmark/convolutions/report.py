@@ -1,4 +1,4 @@
-"""The comparison of convolutions as text and as JSON."""
+"""Report on kinds of convolutions, as text and JSON."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -21,14 +21,14 @@ faster float32 layout. x fewer MACs and x faster: against the standard or the tr
 max(MACs / most GMAC/s, bytes / most GB/s), and which of the two limits; two convolutions come one after the other."""
 
 AS_FAST_AS_SMALL = 0.9
-"""Share of the factor in parameters from which on a convolution counts as just as many times faster."""
+"""A convolution with n times fewer parameters counts as n times as fast from this share of n on."""
 
 
 def benchmark_convolutions(settings: ConvolutionSettings, output: Path | None) -> None:
-    """Compare kinds of convolutions and print what was found.
+    """Run the convolution benchmark and print its report.
 
     Args:
-        settings: At which shape.
+        settings: Options of the benchmark.
         output: JSON file for the figures; None for no file.
 
     Raises:
@@ -41,7 +41,7 @@ def benchmark_convolutions(settings: ConvolutionSettings, output: Path | None) -
 
 
 def text_of(report: ConvolutionReport) -> str:
-    """The whole report as the terminal gets it."""
+    """Report as text for the terminal."""
     settings, ceilings = report.settings, report.ceilings
     shape = f"float32, {settings.channels} channels in and out, {settings.size}x{settings.size} cells, batch of 1"
     peaks = (
@@ -54,7 +54,7 @@ def text_of(report: ConvolutionReport) -> str:
 
 
 def json_of(report: ConvolutionReport) -> dict[str, object]:
-    """The whole report as plain values, in seconds and bytes."""
+    """Report as plain values, in seconds and bytes."""
     rows = [
         {
             "name": row.name,
@@ -80,7 +80,7 @@ def json_of(report: ConvolutionReport) -> dict[str, object]:
 
 
 def answer(report: ConvolutionReport) -> str:
-    """One sentence on why a separable convolution with a tenth of the parameters is not ten times faster."""
+    """Explain in one sentence why a separable convolution with a tenth of the parameters is not ten times faster."""
     standard, separable = report.row(STANDARD), report.row(SEPARABLE)
     smaller = standard.cost.parameters / separable.cost.parameters
     has = f"The separable convolution has {number(smaller)} times fewer parameters than the standard one"

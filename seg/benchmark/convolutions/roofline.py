@@ -1,6 +1,6 @@
-"""The fastest that a machine can be: whichever takes longer, computing or moving bytes.
+"""Roofline model of a machine (Williams et al. 2009, https://doi.org/10.1145/1498765.1498785).
 
-The roofline model of Williams et al. (2009), https://doi.org/10.1145/1498765.1498785.
+The time of a layer is at least the longer of computing its operations and moving its bytes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,16 +15,16 @@ from seg.benchmark.timing import Candidate
 MATMUL, COPY = "matmul", "copy"
 MATMUL_SIDE = {"cpu": 1536, "cuda": 8192}
 COPY_BYTES = {"cpu": 2**28, "cuda": 2**30}
-"""Far beyond what caches hold."""
+"""Bytes of the copy, far more than caches hold."""
 
 
 @dataclass(frozen=True)
 class Roof:
-    """What the roofline says of some layers.
+    """Roofline of a sequence of layers.
 
     Attributes:
-        seconds: The shortest time that they can take, one after the other.
-        limits: What limits each: "compute" or "memory".
+        seconds: Shortest possible time of the layers, one after the other.
+        limits: Limit of each layer: "compute" or "memory".
     """
 
     seconds: float
@@ -33,13 +33,13 @@ class Roof:
 
 @dataclass(frozen=True)
 class Ceilings:
-    """The two limits of a machine.
+    """Computing and memory limits of a machine.
 
     Attributes:
-        matmul_macs_per_second: Of a large matrix product.
-        convolution_macs_per_second: Of the best convolution of the run; libraries may convolve faster than they
-            multiply matrices, as on processors of another maker.
-        bytes_per_second: Of a large copy, read and written bytes together.
+        matmul_macs_per_second: Speed of a large matrix product.
+        convolution_macs_per_second: Speed of the fastest convolution of the run; on some processors, libraries compute
+            convolutions faster than matrix products.
+        bytes_per_second: Speed of a large copy; read and written bytes both count.
     """
 
     matmul_macs_per_second: float
@@ -48,16 +48,16 @@ class Ceilings:
 
     @property
     def macs_per_second(self) -> float:
-        """What the machine has shown that it can compute."""
+        """Highest computing speed measured."""
         return max(self.matmul_macs_per_second, self.convolution_macs_per_second)
 
     @property
     def balance(self) -> float:
-        """MACs for each byte moved from which on computing takes longer than moving."""
+        """MACs per byte above which computing takes longer than moving bytes."""
         return self.macs_per_second / self.bytes_per_second
 
     def roof(self, layers: Iterable[Cost]) -> Roof:
-        """The shortest time for layers, one after the other: max(MACs / peak, bytes / bandwidth) for each."""
+        """Shortest time of layers, one after the other: the sum of max(MACs / peak, bytes / bandwidth)."""
         seconds, limits = 0.0, []
         for layer in layers:
             compute, memory = layer.macs / self.macs_per_second, layer.bytes_moved / self.bytes_per_second
@@ -67,7 +67,7 @@ class Ceilings:
 
 
 def ceiling_candidates(device: torch.device) -> dict[str, Candidate]:
-    """A large matrix product and a large copy, to be timed beside what the ceilings are for."""
+    """A large matrix product and a large copy, timed in turn with the convolutions."""
     side, values = MATMUL_SIDE[device.type], COPY_BYTES[device.type] // 4
     left, right = torch.randn(side, side, device=device), torch.randn(side, side, device=device)
     product, source = torch.empty_like(left), torch.zeros(values, device=device)
@@ -83,12 +83,12 @@ def ceiling_candidates(device: torch.device) -> dict[str, Candidate]:
 
 
 def ceilings_from(seconds: Mapping[str, float], device: torch.device, convolution: float) -> Ceilings:
-    """The ceilings that the times of `ceiling_candidates` come to.
+    """Ceilings from the times of `ceiling_candidates`.
 
     Args:
-        seconds: Those times.
-        device: Where they were taken.
-        convolution: MACs a second of the best convolution beside them.
+        seconds: Times by name of the candidate.
+        device: Device of the measurement.
+        convolution: MACs a second of the fastest convolution in the same run.
     """
     return Ceilings(
         matmul_macs_per_second=MATMUL_SIDE[device.type] ** 3 / seconds[MATMUL],
@@ -99,7 +99,7 @@ def ceilings_from(seconds: Mapping[str, float], device: torch.device, convolutio
 
 @contextmanager
 def matmul_like_convolutions(device: torch.device) -> Iterator[None]:
-    """Let a GPU multiply matrices in TF32, as it convolves by default; without that the ceiling would be too low."""
+    """Compute matrix products of a GPU in TF32, the default of its convolutions; otherwise the ceiling is too low."""
     earlier = torch.get_float32_matmul_precision()
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")

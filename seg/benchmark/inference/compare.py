@@ -1,4 +1,4 @@
-"""How near the raster engine comes to the machine's limits: the forward pass alone, reading and writing alone."""
+"""Speed of the raster engine compared with the forward pass alone and with reading and writing alone."""
 
 import sys
 import tempfile
@@ -27,21 +27,21 @@ from seg.terminal.progress import progress_bar
 
 POINTWISE = "1x1 convolution"
 SEAM_SIDE = 1024
-"""Of the scene whose blocks are compared with one block, in pixels."""
+"""Side in pixels of the scene that is mapped both in blocks and as one block."""
 
 
 @dataclass(frozen=True)
 class InferenceRow:
-    """What was found for one model.
+    """Results for one model.
 
     Attributes:
-        name: Of the model.
-        megapixels: Of the scene.
-        runs: Of the engine.
-        forward: Megapixels a second of the model alone, on images as large as a block, halo included.
-        copying: Seconds to read the scene and to write its maps in plain loops.
-        seam_percent: The largest difference between the probabilities, in percent, of a smaller scene in blocks and in
-            one; maps hold whole percents.
+        name: Name of the model.
+        megapixels: Size of the scene.
+        runs: Runs of the engine.
+        forward: Megapixels a second of the forward pass alone, on images of the size of a block with its halo.
+        copying: Seconds to read the scene and write its maps in plain loops.
+        seam_percent: Largest difference in percent between the probabilities of a smaller scene mapped in blocks and
+            as one block; maps hold whole percents.
         peers: Seconds of other libraries, by name.
     """
 
@@ -55,32 +55,32 @@ class InferenceRow:
 
     @property
     def seconds(self) -> float:
-        """Of the engine, the median."""
+        """Median seconds of the engine."""
         return median(run.seconds for run in self.runs)
 
     @property
     def speed(self) -> float:
-        """Megapixels of the scene that the engine maps in a second."""
+        """Megapixels of the scene that the engine finishes in a second."""
         return self.megapixels / self.seconds
 
     @property
     def of_forward(self) -> float:
-        """The engine's speed as a share of the model's alone: what is computed in halos counts as loss."""
+        """Speed of the engine as a share of the forward pass; pixels computed in halos count as loss."""
         return self.speed / median(self.forward)
 
     @property
     def of_computing(self) -> float:
-        """The same where the pixels of halos count as work done, so that only waiting is a loss."""
+        """Speed of the engine as a share of the forward pass; pixels computed in halos count as work."""
         return self.of_forward * self.runs[0].redundancy
 
     @property
     def of_copying(self) -> float:
-        """The engine's speed as a share of that of reading and writing alone."""
+        """Speed of the engine as a share of reading and writing alone."""
         return median(self.copying) / self.seconds
 
     @property
     def peak_mib(self) -> float:
-        """The most memory that a run of the engine took."""
+        """Peak memory over all runs of the engine, in MiB."""
         return max(run.peak_mib for run in self.runs)
 
     def plain(self) -> dict[str, object]:
@@ -91,7 +91,7 @@ class InferenceRow:
 
 @dataclass(frozen=True)
 class _Bench:
-    """What all models are measured with."""
+    """Scenes, folders and settings shared by all models."""
 
     folder: Path
     scene: Path
@@ -101,17 +101,17 @@ class _Bench:
     peers: list[Peer]
 
     def prediction(self, model: str) -> PredictionSettings:
-        """How scenes are predicted; only what has a halo is told how large it is."""
+        """Prediction settings of a model; the halo option applies only to models with a halo."""
         wanted = self.settings
         halo = wanted.halo if model != POINTWISE else "auto"
         return PredictionSettings(block_size=wanted.block_size, halo=halo, memory=wanted.memory)
 
 
 def measure_inference(settings: InferenceSettings) -> list[InferenceRow]:
-    """Map a scene that is made for it in a temporary folder, with a model of the family and with one that is free.
+    """Map a synthetic scene in a temporary folder with a model of the family and with a model that costs nothing.
 
     Raises:
-        ConfigError: The model is unknown, or a library to compare with is asked for, and none is installed.
+        ConfigError: The model is unknown, or `peers` is set and no other library is installed.
     """
     (config,) = choose_models([settings.model]).values()
     peers = installed_peers() if settings.peers else []
@@ -153,7 +153,7 @@ def _peers(bench: _Bench, model: Path, report: Action) -> dict[str, float]:
         try:
             seconds[peer.name] = alone(peer.run, model, bench.scene, bench.folder / "peer.tif")
         except ImportError as error:
-            print(f"note: {peer.name} is left out, as it lacks what it needs itself: {error}", file=sys.stderr)
+            print(f"note: left out {peer.name}, since one of its dependencies is missing: {error}", file=sys.stderr)
         report()
     return seconds
 

@@ -1,6 +1,6 @@
-"""The raster engine, and the limits that it is held against, each run in a process of its own.
+"""Runs of the raster engine, of the forward pass alone and of plain copying, each in a new process.
 
-No torch here: what is measured must be what a deployment runs, in its memory.
+Without torch, so that memory is measured as in a deployment.
 """
 
 import time
@@ -25,7 +25,7 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 FORWARD_SECONDS = 5.0
-"""How long the bare forward pass is repeated, at least."""
+"""Least seconds for which the forward pass is repeated."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class EngineRun:
     """One run of the engine over a scene.
 
     Attributes:
-        seconds: From the open model to the finished maps: planning, reading, computing, writing, overviews.
-        peak_mib: The most that the process held, in MiB.
-        blocks: How many blocks there were.
-        block_size: Side of their cores in pixels.
+        seconds: Time from the loaded model to the finished maps: planning, reading, computing, writing, overviews.
+        peak_mib: Peak memory of the process in MiB.
+        blocks: Number of blocks.
+        block_size: Side of a block's core in pixels.
         halo: Context around a core in pixels.
         redundancy: Pixels computed for each pixel of the scene.
-        shape: Rows and columns that the largest block read.
+        shape: Rows and columns read for the largest block.
     """
 
     seconds: float
@@ -52,7 +52,7 @@ class EngineRun:
 
 
 def alone(function: Callable[Arguments, Result], *arguments: Arguments.args, **keywords: Arguments.kwargs) -> Result:
-    """What a function of a module gives in a new process, which ends with it."""
+    """Call a module's function in a new process and return its result."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         return pool.submit(function, *arguments, **keywords).result()
 
@@ -60,14 +60,14 @@ def alone(function: Callable[Arguments, Result], *arguments: Arguments.args, **k
 def run_engine(
     model: Path, scenes: Sequence[Path], output: Path, settings: PredictionSettings, compute: ComputeSettings
 ) -> EngineRun:
-    """Map scenes one after the other, and say what the last one took in this process.
+    """Map scenes one after the other in this process and measure the last one.
 
     Args:
         model: Folder of a model package with its ONNX file.
-        scenes: The rasters; those before the last let the libraries set up what they set up once, as in a batch.
+        scenes: The rasters; those before the last warm up the libraries, as in a batch.
         output: The class map to write, of each in turn.
-        settings: How they are predicted.
-        compute: What computes.
+        settings: Settings of the prediction.
+        compute: Backend and threads.
     """
     predictor = load_predictor([model], settings, compute)
     plans: list[Plan] = []
@@ -85,13 +85,13 @@ def run_engine(
 
 
 def forward_speed(model: Path, shape: tuple[int, int], settings: PredictionSettings, compute: ComputeSettings) -> float:
-    """Megapixels a second of the model alone, without reading or writing: the median of several passes.
+    """Megapixels a second of the forward pass without reading or writing; the median of several passes.
 
     Args:
         model: Folder of a model package.
         shape: Rows and columns of the image.
-        settings: Whether it is the interior that is predicted.
-        compute: What computes.
+        settings: Settings of the prediction.
+        compute: Backend and threads.
     """
     predictor = load_predictor([model], settings, compute)
     bands = len(predictor.packages[0].bands)
@@ -106,15 +106,15 @@ def forward_speed(model: Path, shape: tuple[int, int], settings: PredictionSetti
 
 
 def plain_copy(scene: Path, maps: list[Path], folder: Path) -> float:
-    """Seconds to read every tile of a scene once, and to write every tile of its maps once, in a plain loop.
+    """Seconds to read every tile of a scene once and to write every tile of its maps once, in a plain loop.
 
-    The maps are deflated as the engine's are, into plain tiled files without overviews; what is written is read before
-    the clock starts.
+    The copies are tiled files without overviews, deflated like the engine's maps. Their content is read before the
+    clock starts.
 
     Args:
         scene: The raster.
-        maps: The engine's maps of it.
-        folder: For the copies.
+        maps: The engine's maps of the scene.
+        folder: Folder for the copies.
     """
     contents = []
     for path in maps:
@@ -140,7 +140,7 @@ def _kept(profile: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def peak_memory_mib() -> float:
-    """The most memory that this process held, in MiB; as Linux says, of this program alone."""
+    """Peak resident memory of this process in MiB (Linux only)."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     fields = dict(line.split(":", 1) for line in status.splitlines())
     return int(fields["VmHWM"].split()[0]) / 1024

@@ -1,4 +1,4 @@
-"""Model packages to measure with: a network of the family with random weights, and one that costs nothing."""
+"""Model packages for benchmarks: a network with random weights, and a network that costs nothing."""
 
 import hashlib
 from pathlib import Path
@@ -24,17 +24,17 @@ from seg.package.description import (
 from seg.package.write import add_onnx, write_package
 
 MEAN, STD = 2250.0, 270.0
-"""Of the scenes that are made for measuring."""
+"""Mean and standard deviation of the synthetic scenes."""
 
 _OPSET = 17
 
 
 def write_random(folder: Path, config: ModelConfig) -> None:
-    """A package of a network with random weights, and its ONNX file.
+    """Write a package of a network with random weights and its ONNX file.
 
     Args:
-        folder: Where it goes.
-        config: The network.
+        folder: Folder to write.
+        config: Configuration of the network.
     """
     torch.manual_seed(0)
     model = build_model(config, BANDS)
@@ -52,10 +52,10 @@ def write_random(folder: Path, config: ModelConfig) -> None:
 
 
 def write_pointwise(folder: Path) -> None:
-    """A package whose network is a convolution of 1×1: what is left is the engine. It is there as ONNX alone.
+    """Write a package whose network is a 1×1 convolution, as ONNX only: its run measures the engine itself.
 
     Args:
-        folder: Where it goes.
+        folder: Folder to write.
     """
     weights = np.full((1, BANDS, 1, 1), 1 / (STD * BANDS), np.float32)
     bias = np.array([-MEAN / STD], np.float32)

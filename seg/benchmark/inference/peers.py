@@ -1,4 +1,4 @@
-"""Other libraries that map a raster tile by tile, as their documentation shows it: the whole raster in memory."""
+"""Tiled inference of other libraries, used as their documentation shows, with the whole raster in memory."""
 
 import time
 from collections.abc import Callable
@@ -14,16 +14,16 @@ from seg.errors import ConfigError
 from seg.package.read import load_model, read_package
 
 TILE, STRIDE = 512, 384
-"""Side of a tile, and how far apart two are: a quarter overlaps, MONAI's default."""
+"""Side of a tile and step between tiles in pixels: an overlap of a quarter, MONAI's default."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A library.
+    """Another library.
 
     Attributes:
-        name: Its module.
-        run: Maps a raster with the weights of a package to a GeoTIFF, and says how many seconds that took.
+        name: Name of its module.
+        run: Maps a raster to a GeoTIFF with the weights of a package, and returns the seconds.
     """
 
     name: str
@@ -31,10 +31,10 @@ class Peer:
 
 
 def installed_peers() -> list[Peer]:
-    """The libraries that are installed.
+    """Installed libraries.
 
     Raises:
-        ConfigError: None is.
+        ConfigError: No library is installed.
     """
     known = [Peer("monai", run_monai), Peer("terratorch", run_terratorch)]
     found = [peer for peer in known if find_spec(peer.name)]

@@ -1,4 +1,4 @@
-"""How near the raster engine comes to the machine's limits, as text and as JSON."""
+"""Report on the raster engine, as text and JSON."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -11,14 +11,14 @@ from seg.terminal.text import text_table
 
 
 def benchmark_inference(settings: InferenceSettings, output: Path | None) -> None:
-    """Measure the raster engine and print what was found.
+    """Run the inference benchmark and print its report.
 
     Args:
-        settings: What is mapped.
+        settings: Options of the benchmark.
         output: JSON file for the figures; None for no file.
 
     Raises:
-        ConfigError: The file cannot be written, or no library to compare with is installed.
+        ConfigError: The file cannot be written, or `peers` is set and no other library is installed.
     """
     check_results(output)
     rows = measure_inference(settings)
@@ -27,7 +27,7 @@ def benchmark_inference(settings: InferenceSettings, output: Path | None) -> Non
 
 
 def text_of(settings: InferenceSettings, rows: list[InferenceRow]) -> str:
-    """The whole report as the terminal gets it."""
+    """Report as text for the terminal."""
     title = (
         f"a scene of {settings.side}x{settings.side} pixels, 4 bands of uint16, deflate, to two maps with overviews; "
         f"ONNX Runtime on the CPU, random weights; medians of {settings.repeats}"

@@ -1,4 +1,4 @@
-"""The models of the family side by side: what each costs, how fast it is, how far it sees."""
+"""Cost, speed and receptive field of each model of the family."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -35,13 +35,13 @@ ONNX = "ONNX on CPU"
 
 @dataclass(frozen=True)
 class ModelRow:
-    """One model.
+    """Results for one model.
 
     Attributes:
-        name: As in the family.
-        cost: Of one image.
-        radius: Pixels over which an input reaches a logit, to each side; None if that has no end.
-        seconds: Median time of one image by mode; None where it cannot be computed so.
+        name: Name in the family.
+        cost: Cost of one image.
+        radius: Receptive field to each side in pixels; None if unbounded.
+        seconds: Median time of one image by mode; None if the mode is not possible.
     """
 
     name: str
@@ -52,12 +52,12 @@ class ModelRow:
 
 @dataclass(frozen=True)
 class ModelReport:
-    """What was measured, all of it in one run.
+    """Results of one run.
 
     Attributes:
-        machine: Where.
-        settings: On which image.
-        rows: The models.
+        machine: Hardware and versions.
+        settings: Options of the benchmark.
+        rows: Results by model.
     """
 
     machine: Machine
@@ -66,18 +66,18 @@ class ModelReport:
 
     @property
     def megapixels(self) -> float:
-        """Of the image."""
+        """Size of the image."""
         return self.settings.size**2 / 1e6
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A model ready to be timed.
+    """A model ready for timing.
 
     Attributes:
-        cost: Of one image.
-        radius: See `ModelRow`.
-        candidates: Its passes, by mode; those that cannot be are not there.
+        cost: Cost of one image.
+        radius: Receptive field, as in `ModelRow`.
+        candidates: Forward passes by mode, without impossible modes.
     """
 
     cost: NetworkCost
@@ -86,7 +86,7 @@ class Prepared:
 
 
 def measure_models(settings: ModelSettings) -> ModelReport:
-    """Costs, receptive fields and times, the timings taken in turns.
+    """Measure costs, receptive fields and times, with interleaved timings.
 
     Raises:
         ConfigError: A model is unknown, or the device is absent.
@@ -111,33 +111,33 @@ def measure_models(settings: ModelSettings) -> ModelReport:
 
 
 def prepare(config: ModelConfig, settings: ModelSettings, device: torch.device) -> Prepared:
-    """A model with random weights, counted and ready to be timed.
+    """Build a model with random weights, measure its cost, and prepare its forward passes.
 
     Args:
         config: The model.
-        settings: On which image.
-        device: Where PyTorch computes.
+        settings: Options of the benchmark.
+        device: Device of PyTorch.
     """
     model = build_model(config, settings.bands).eval()
     shape = (1, settings.bands, settings.size, settings.size)
     cost, radius = measure_cost(model, shape), receptive_field_radius(model, settings.bands)
     candidates: dict[str, Candidate] = {}
-    with suppress(ConfigError):  # it says that this network is for PyTorch alone; the table has a dash then
+    with suppress(ConfigError):  # some networks cannot be exported; the table then has a dash
         candidates[ONNX] = onnx_candidate(model, shape, torch.get_num_threads())
     candidates |= forward_passes(model, shape, device, modes_on(device))
     return Prepared(cost, radius, candidates)
 
 
 def onnx_candidate(model: Segmenter, shape: Sequence[int], threads: int) -> Candidate:
-    """Passes of a network through ONNX Runtime.
+    """Forward pass of a network in ONNX Runtime.
 
     Args:
-        model: On the CPU.
+        model: Network on the CPU.
         shape: (1, C, H, W) of the image.
-        threads: Threads that compute.
+        threads: Computing threads.
 
     Raises:
-        ConfigError: The network cannot be written as ONNX.
+        ConfigError: The network cannot be exported to ONNX.
     """
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
@@ -147,12 +147,12 @@ def onnx_candidate(model: Segmenter, shape: Sequence[int], threads: int) -> Cand
 
 
 class OnnxRuns:
-    """A session that exists only around a timing: it keeps the memory of its largest run, a gigabyte for a megapixel.
+    """ONNX Runtime session that is open only during a timing, since it holds about a gigabyte for a megapixel.
 
     Args:
-        content: The ONNX file.
+        content: Bytes of the ONNX file.
         shape: (1, C, H, W) of the image.
-        threads: Threads that compute.
+        threads: Computing threads.
     """
 
     def __init__(self, content: bytes, shape: Sequence[int], threads: int) -> None:
@@ -160,20 +160,20 @@ class OnnxRuns:
         self.image = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
         self.options = onnxruntime.SessionOptions()
         self.options.intra_op_num_threads = threads
-        # Threads that wait busily after a run would slow down whatever is timed next.
+        # Threads that spin after a run would slow down the next timing.
         self.options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.session: onnxruntime.InferenceSession | None = None
 
     def open(self) -> None:
-        """Start a session and let it have its first run."""
+        """Start a session and run it once."""
         self.session = onnxruntime.InferenceSession(self.content, self.options, providers=["CPUExecutionProvider"])
         self.run()
 
     def run(self) -> None:
-        """One pass, in an open session."""
+        """Run one forward pass in the open session."""
         if self.session is not None:
             self.session.run([OUTPUT], {INPUT: self.image})
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Close the session and free its memory."""
         self.session = None

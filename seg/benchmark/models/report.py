@@ -1,4 +1,4 @@
-"""The comparison of models as text and as JSON."""
+"""Report on the models of the family, as text and JSON."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -8,16 +8,16 @@ from seg.benchmark.reporting import check_results, number, write_results
 from seg.benchmark.settings import ModelSettings
 from seg.terminal.text import text_table
 
-LEGEND = """GMAC/Mpx: multiplications with additions for a million pixels. MB/Mpx: input, weights and output of each
-convolution and linear layer in float32, once each. Mpx/s: a million pixels a second. sees: how many pixels away
-an input can reach a logit."""
+LEGEND = """GMAC/Mpx: billion multiply-accumulate operations for a million pixels. MB/Mpx: input, weights and output of
+each convolution and linear layer in float32, once each. Mpx/s: million pixels a second. sees: receptive field to each
+side."""
 
 
 def benchmark_models(settings: ModelSettings, output: Path | None) -> None:
-    """Compare models of the family and print what was found.
+    """Run the model benchmark and print its report.
 
     Args:
-        settings: On which image.
+        settings: Options of the benchmark.
         output: JSON file for the figures; None for no file.
 
     Raises:
@@ -30,14 +30,14 @@ def benchmark_models(settings: ModelSettings, output: Path | None) -> None:
 
 
 def text_of(report: ModelReport) -> str:
-    """The whole report as the terminal gets it."""
+    """Report as text for the terminal."""
     size = report.settings.size
     image = f"one image of {size}x{size} pixels, {report.settings.bands} bands, float32 unless mixed"
     return "\n\n".join([str(report.machine), image, _table(report), LEGEND])
 
 
 def json_of(report: ModelReport) -> dict[str, object]:
-    """The whole report as plain values: costs and seconds of one image."""
+    """Report as plain values: costs and seconds of one image."""
     rows = [
         {
             "name": row.name,

@@ -1,4 +1,4 @@
-"""What polygons cost: time and memory at two sizes of a map, beside `rasterio.features.shapes` of the whole."""
+"""Time and memory of parcels at two map sizes, compared with `rasterio.features.shapes` of the whole map."""
 
 import tempfile
 from dataclasses import asdict, dataclass
@@ -21,15 +21,15 @@ from seg.terminal.text import text_table
 
 @dataclass(frozen=True)
 class PolygonRow:
-    """What was found for one map.
+    """Results for one map.
 
     Attributes:
-        side: Of the map, in pixels.
-        parcels: How many it has.
-        seconds: Until they are written as a GeoPackage, with areas and perimeters.
-        shapes_seconds: Until rasterio has made polygons of the map in memory.
-        memory_mib: Most resident memory of the process that wrote them.
-        shapes_memory_mib: Of the one that called rasterio.
+        side: Side of the map in pixels.
+        parcels: Number of parcels.
+        seconds: Time to write the parcels as a GeoPackage with areas and perimeters.
+        shapes_seconds: Time in which rasterio polygonises the map in memory.
+        memory_mib: Peak resident memory of the first process, in MiB.
+        shapes_memory_mib: Peak resident memory of the process with rasterio, in MiB.
     """
 
     side: int
@@ -41,12 +41,12 @@ class PolygonRow:
 
     @property
     def ratio(self) -> float:
-        """Time against that of rasterio."""
+        """Time divided by that of rasterio."""
         return self.seconds / self.shapes_seconds
 
 
 def measure_polygons(settings: PolygonBenchmarkSettings) -> list[PolygonRow]:
-    """Turn maps into parcels that are made for it in a temporary folder: one of half the side, then the whole."""
+    """Polygonise synthetic maps in a temporary folder, first one of half the side, then one of the whole side."""
     with tempfile.TemporaryDirectory() as folder, progress_bar("Polygons", 4 * settings.repeats) as bar:
         return [
             _row(Path(folder) / "map.tif", side, settings, bar.step) for side in (settings.side // 2, settings.side)
@@ -57,7 +57,7 @@ def _row(path: Path, side: int, settings: PolygonBenchmarkSettings, report: Acti
     write_map(path, side)
     runs: dict[str, list[PolygonRun]] = {"parcels": [], "shapes": []}
     for _ in range(settings.repeats):
-        # In turns, so that whatever else the machine does meanwhile slows both.
+        # Interleaved, so other load on the machine slows both alike.
         for name, way in (("shapes", as_shapes), ("parcels", as_parcels)):
             runs[name].append(measured(way, path))
             report()
@@ -76,10 +76,10 @@ _WHAT = ("seconds", "memory_mib")
 
 
 def benchmark_polygons(settings: PolygonBenchmarkSettings, output: Path | None) -> None:
-    """Measure the polygons of maps and print what was found.
+    """Run the polygon benchmark and print its report.
 
     Args:
-        settings: Which maps.
+        settings: Options of the benchmark.
         output: JSON file for the figures; None for no file.
 
     Raises:
@@ -93,7 +93,7 @@ def benchmark_polygons(settings: PolygonBenchmarkSettings, output: Path | None) 
 
 
 def text_of(rows: list[PolygonRow]) -> str:
-    """The whole report as the terminal gets it."""
+    """Report as text for the terminal."""
     title = (
         "a map of fields into a GeoPackage of parcels with areas and perimeters, each run in a new process; "
         "shapes: rasterio.features.shapes of the whole map in memory, nothing written"

@@ -1,4 +1,4 @@
-"""Make a map of fields, and turn it into polygons in a process of its own, whose memory is known then. No torch."""
+"""Synthetic maps of fields, and runs that polygonise them, each in a new process. Without torch."""
 
 import multiprocessing
 import time
@@ -17,7 +17,7 @@ from seg.raster.chips import BoolMask
 from seg.raster.windows import window_grid
 
 FIELD_HEIGHT, FIELD_WIDTH = 65.536, 81.92
-"""Pixels from field to field, so that a map of 16384x16384 pixels has 50,000."""
+"""Distance between fields in pixels; a map of 16384x16384 pixels then has about 50,000 fields."""
 _PATH = 0.06
 _POND = 0.06
 _TILE = 512
@@ -25,12 +25,12 @@ _TILE = 512
 
 @dataclass(frozen=True)
 class PolygonRun:
-    """What one way took for one map.
+    """Time and memory of one run on one map.
 
     Attributes:
-        seconds: From the file to the polygons.
-        memory_mib: Most memory that the process ever held, the interpreter and its libraries included.
-        polygons: How many were found.
+        seconds: Time from the file to the polygons.
+        memory_mib: Peak resident memory of the process in MiB, including interpreter and libraries.
+        polygons: Number of polygons.
     """
 
     seconds: float
@@ -39,11 +39,11 @@ class PolygonRun:
 
 
 def write_map(path: Path, side: int) -> None:
-    """A square class map of fields with uneven edges, paths between them, and a pond in every fourth.
+    """Write a square class map of fields with uneven edges, paths between them, and a pond in every fourth field.
 
     Args:
         path: GeoTIFF to write.
-        side: In pixels.
+        side: Side in pixels.
     """
     profile = {"driver": "GTiff", "height": side, "width": side, "count": 1, "dtype": "uint8", "nodata": IGNORE}
     place = {"crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 500_000, 0, -10, 5_000_000)}
@@ -66,7 +66,7 @@ def _fields(rows: np.ndarray, columns: np.ndarray) -> BoolMask:
 
 
 def measured(way: Callable[[Path], int], path: Path) -> PolygonRun:
-    """One way of turning a map into polygons, in a new process.
+    """Polygonise a map in a new process, and measure time and memory.
 
     Args:
         way: `as_parcels` or `as_shapes`.
@@ -77,12 +77,12 @@ def measured(way: Callable[[Path], int], path: Path) -> PolygonRun:
 
 
 def as_parcels(path: Path) -> int:
-    """How many parcels this project writes, as a GeoPackage with areas and perimeters."""
+    """Write the parcels of a map as a GeoPackage with areas and perimeters, and return their number."""
     return write_parcels(path, path.with_suffix(".gpkg"), PolygonSettings()).parcels
 
 
 def as_shapes(path: Path) -> int:
-    """How many polygons rasterio makes of the whole map in memory, which writes and measures nothing."""
+    """Polygonise the whole map in memory with rasterio, without writing, and return the number of polygons."""
     with rasterio.open(path) as dataset:
         pixels, transform = dataset.read(1), dataset.transform
     return sum(1 for _ in shapes(pixels, mask=pixels == CROPLAND, transform=transform))
@@ -96,7 +96,7 @@ def _timed(way: Callable[[Path], int], path: Path) -> PolygonRun:
 
 
 def _most_resident_mib() -> float:
-    """As Linux knows it of this program; `resource.getrusage` counts what the process was before it began, too."""
+    """Peak resident memory from /proc; `resource.getrusage` would include the process before exec."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     fields = dict(line.split(":", 1) for line in status.splitlines())
     return int(fields["VmHWM"].split()[0]) / 1024

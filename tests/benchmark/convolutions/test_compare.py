@@ -89,7 +89,7 @@ def test_the_command_prints_a_row_a_kind_and_writes_them_as_json(
         (["--repeats=0"], "repeats is 0"),
         (["--size=0"], "size is 0"),
         (["--device=tpu"], "--device is 'tpu'"),
-        (["--output=none/rows.json"], "no folder none"),
+        (["--output=none/rows.json"], "folder none does not exist"),
         (["--output=."], "is a folder"),
     ],
 )

@@ -55,7 +55,7 @@ def test_a_model_that_cannot_be_onnx_has_a_dash_and_one_that_sees_all_says_so(
         (["--models=[unett]"], ["models has 'unett'"]),
         (["--repeats=0"], ["repeats is 0"]),
         (["--size=0"], ["size is 0"]),
-        (["--output=none/rows.json"], ["no folder none"]),
+        (["--output=none/rows.json"], ["folder none does not exist"]),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_status_2(
