@@ -16,11 +16,11 @@ from seg.terminal.command_line import run_command
 
 
 def convolutions(*, settings: ConvolutionSettings, output: Path | None = None) -> None:
-    """Compare kinds of convolutions at equal shapes: operations, bytes, time, and what the machine could do.
+    """Compare kinds of convolutions at equal shapes: operations, bytes, time, and the limits of the machine.
 
     Args:
-        settings: At which shape.
-        output: JSON file for the figures; null for the text alone.
+        settings: Options of the benchmark.
+        output: JSON file for the figures; null for text only.
     """
     from seg.benchmark.convolutions.report import benchmark_convolutions
 
@@ -28,11 +28,11 @@ def convolutions(*, settings: ConvolutionSettings, output: Path | None = None) -
 
 
 def models(*, settings: ModelSettings, output: Path | None = None) -> None:
-    """Compare the models of the family: operations, bytes, megapixels a second, and how far each sees.
+    """Compare the models of the family: operations, bytes, megapixels a second, and receptive field.
 
     Args:
-        settings: On which image.
-        output: JSON file for the figures; null for the text alone.
+        settings: Options of the benchmark.
+        output: JSON file for the figures; null for text only.
     """
     from seg.benchmark.models.report import benchmark_models
 
@@ -40,11 +40,11 @@ def models(*, settings: ModelSettings, output: Path | None = None) -> None:
 
 
 def loading(*, settings: LoadingSettings, output: Path | None = None) -> None:
-    """Compare the loader of chips with plain loops that read the same windows, and watch its memory.
+    """Compare the loader of chips with plain loops that read the same windows, and measure its memory.
 
     Args:
-        settings: How much is loaded.
-        output: JSON file for the figures; null for the text alone.
+        settings: Options of the benchmark.
+        output: JSON file for the figures; null for text only.
     """
     from seg.benchmark.loading import benchmark_loading
 
@@ -55,8 +55,8 @@ def training(*, settings: TrainingSettings, output: Path | None = None) -> None:
     """Compare training through Lightning with a plain loop over the same loader, network and loss.
 
     Args:
-        settings: How much is trained.
-        output: JSON file for the figures; null for the text alone.
+        settings: Options of the benchmark.
+        output: JSON file for the figures; null for text only.
     """
     from seg.benchmark.training import benchmark_training
 
@@ -67,8 +67,8 @@ def inference(*, settings: InferenceSettings, output: Path | None = None) -> Non
     """Compare the raster engine with the forward pass alone, with plain reading and writing, and with other libraries.
 
     Args:
-        settings: What is mapped.
-        output: JSON file for the figures; null for the text alone.
+        settings: Options of the benchmark.
+        output: JSON file for the figures; null for text only.
     """
     from seg.benchmark.inference.report import benchmark_inference
 
@@ -79,8 +79,8 @@ def polygons(*, settings: PolygonBenchmarkSettings, output: Path | None = None) 
     """Compare writing parcels block by block with polygonising the whole map in memory: time and memory.
 
     Args:
-        settings: Which maps.
-        output: JSON file for the figures; null for the text alone.
+        settings: Options of the benchmark.
+        output: JSON file for the figures; null for text only.
     """
     from seg.benchmark.polygons.compare import benchmark_polygons
 
@@ -103,6 +103,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "polygons": polygons,
         },
         arguments,
-        "Measure what the parts of the pipeline cost.",
+        "Measure time, memory and operations of the parts of the pipeline.",
         gdal_options,
     )

@@ -15,15 +15,15 @@ def describe(
     size: int = 512,
     json: bool = False,
 ) -> None:
-    """Show a network layer by layer, its totals, and what its weights weigh alone and in a training checkpoint.
+    """Describe a network layer by layer, its totals, and the file sizes of its weights and of a training checkpoint.
 
     Args:
         config: A training configuration; its network is built with random weights.
         model: A model package, instead of a configuration.
-        checkpoint: A training checkpoint to weigh; by default that of a first step, which is made and thrown away.
-        bands: Channels of the images, where the configuration does not list data.bands.
-        size: Side in pixels of the image that shapes and operations are shown for.
-        json: Print JSON with every layer, instead of text with those that compute.
+        checkpoint: A training checkpoint whose parts are measured; by default a temporary one after a first step.
+        bands: Channels of the images if the configuration does not list data.bands.
+        size: Side in pixels of the image for which shapes and operations are counted.
+        json: Print JSON with every layer, instead of text with the computing layers only.
     """
     from seg.inspection.report import as_json, as_text, inspect_network
 
