@@ -75,6 +75,17 @@ def collected_probability(scene: Path, predictor: Predictor, block_size: int, ha
     return collected
 
 
+def test_each_block_is_read_back_once(
+    make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, read = BlockStore.read, []
+    monkeypatch.setattr(BlockStore, "read", lambda store, name: read.append(name) or plain(store, name))
+    predictor = make_predictor(dihedral=["identity", "rot90"], uncertainty=True)
+    settings = PredictionSettings(block_size=64, halo=8)
+    predict_scene(make_scene(100, 130), tmp_path / "map.tif", predictor, settings, silent)
+    assert len(read) == len(set(read)) == 6
+
+
 def test_maps_lie_on_exactly_the_grid_of_the_scene(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -5,6 +7,8 @@ import numpy as np
 import pytest
 import rasterio
 from rasterio.control import GroundControlPoint
+
+from support.project import SCRIPTS, environment
 
 Run = Callable[..., tuple[int, str, str]]
 WriteRaster = Callable[..., Path]
@@ -22,6 +26,14 @@ def test_one_command_maps_a_scene(run_script: Run, model: Path, scene: Path, tmp
     assert (status, err) == (0, "")
     assert "110x90 pixels in 1 block of" in out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["map.tif", "map_probability.tif", "scene.tif"]
+
+
+def test_a_scene_without_a_place_gives_no_warning(model: Path, tmp_path: Path, write_raster: WriteRaster) -> None:
+    pixels = np.full((3, 40, 40), 100, np.uint16)
+    scene = write_raster(tmp_path / "s.tif", pixels, crs=None, transform=rasterio.Affine.identity())
+    command = [sys.executable, SCRIPTS / "predict.py", "--model", model, "--input", scene, "--output"]
+    done = subprocess.run([*command, tmp_path / "map.tif"], env=environment(), capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_options_are_written_with_hyphens(run_script: Run, model: Path, scene: Path, tmp_path: Path) -> None:

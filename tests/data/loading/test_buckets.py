@@ -38,6 +38,12 @@ def test_batches_never_mix_sizes_unless_they_are_padded(sizes: list[tuple[int, i
     assert all(len({sizes[index] for index in batch}) == 1 for batch in batches(sizes, pixels))
 
 
+def test_unequal_sizes_are_joined_only_where_padding_is_asked_for() -> None:
+    sizes = [(4, 4), (4, 5)]
+    assert len(BucketSampler(EpochSampler(2, seed=1), sizes, 100)) == 2
+    assert len(BucketSampler(EpochSampler(2, seed=1), sizes, 100, pad=True)) == 1
+
+
 @given(many_sizes, budgets, st.booleans())
 def test_an_epoch_is_equally_long_each_time(sizes: list[tuple[int, int]], pixels: int, pad: bool) -> None:
     assert len({len(batches(sizes, pixels, epoch, pad)) for epoch in range(4)}) == 1

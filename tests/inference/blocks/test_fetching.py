@@ -7,15 +7,20 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
+from rasterio.env import get_gdal_config
+from rasterio.io import DatasetReader
 
 from seg.errors import RasterError
-from seg.inference.blocks.pipeline import reading_order
+from seg.inference.blocks.pipeline import reading_order, run_blocks
 from seg.inference.compute.predictor import Predictor
 from seg.inference.planning.fitting import fit_scene
 from seg.inference.planning.plan import Plan, plan_scene
+from seg.inference.reading import BlockReader
 from seg.inference.scene import predict_scene
 from seg.inference.settings import PredictionSettings
-from seg.raster.writing.block_store import partial_folder
+from seg.raster.chips import Chip
+from seg.raster.windows import Block
+from seg.raster.writing.block_store import open_store, partial_folder
 from support.range_server import RangeServer, range_server
 
 MakeScene = Callable[..., Path]
@@ -50,9 +55,8 @@ def bytes_of_tiles(path: Path, rows: range, columns: range) -> int:
 
 
 def test_a_scene_on_a_server_is_fetched_once(
-    scene: Path, server: RangeServer, make_predictor: MakePredictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    scene: Path, server: RangeServer, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("GDAL_CACHEMAX", "64")
     there = predict_scene(Path(f"{server.url}/scene.tif"), tmp_path / "there.tif", make_predictor(), CUT, silent)
     assert server.sent <= 1.2 * bytes_of_tiles(scene, range(7), range(7))
     here = predict_scene(scene, tmp_path / "here.tif", make_predictor(), CUT, silent)
@@ -64,10 +68,31 @@ def test_a_scene_on_a_server_is_fetched_once(
 def test_without_the_cache_halos_would_be_fetched_again(
     scene: Path, server: RangeServer, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
-    with rasterio.Env(GDAL_CACHEMAX=2**20), pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GDAL_CACHEMAX", "1")  # the user's own, which is kept
+    with rasterio.Env(GDAL_CACHEMAX=2**20):  # the user's own, which is kept
         predict_scene(Path(f"{server.url}/scene.tif"), tmp_path / "map.tif", make_predictor(), CUT, silent)
     assert server.sent > 1.5 * bytes_of_tiles(scene, range(7), range(7))
+
+
+@pytest.mark.parametrize("asked", [None, "64"])
+def test_the_cache_of_a_scene_on_a_server_is_that_of_the_plan_unless_the_user_set_one(
+    scene: Path,
+    server: RangeServer,
+    make_predictor: MakePredictor,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: str | None,
+) -> None:
+    monkeypatch.delenv("GDAL_CACHEMAX", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("GDAL_CACHEMAX", asked)
+    caches: list[tuple[int, object]] = []
+
+    def note(plan: Plan, done: int) -> None:
+        caches.append((plan.cache, get_gdal_config("GDAL_CACHEMAX")))
+
+    before, output = get_gdal_config("GDAL_CACHEMAX"), scene.with_name("map.tif")
+    predict_scene(Path(f"{server.url}/scene.tif"), output, make_predictor(), CUT, note)
+    assert all(found == (before if asked else planned) for planned, found in caches)
+    assert before not in {planned for planned, _ in caches}
 
 
 def test_of_an_area_only_its_tiles_are_fetched(
@@ -133,6 +158,28 @@ def test_a_scene_wider_than_the_cache_is_read_in_strips(make_scene: MakeScene, m
     narrow = list(reading_order(replace(plan, cache=6 * column)))
     assert sorted(narrow, key=lambda block: (block.row, block.column)) == list(plan.blocks)
     assert [block.column for block in narrow[:8]] == [0, 1, 2, 3, 0, 1, 2, 3]
+
+
+def test_blocks_are_read_in_the_order_of_the_plan(
+    make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor, settings = make_predictor(), PredictionSettings(block_size=64, halo=16)
+    fitted = fit_scene(make_scene(200, 700, tiled=True, blockxsize=64, blockysize=64), predictor, settings)
+    column = (64 + 32 + 1024) * 512 * (3 * 2 + 1)
+    plan = replace(plan_scene(fitted, predictor, settings), cache=6 * column)  # as of a server: strips of four columns
+    plain, read = BlockReader.read, []
+
+    def note(reader: BlockReader, dataset: DatasetReader, block: Block) -> Chip:
+        read.append(block)
+        return plain(reader, dataset, block)
+
+    monkeypatch.setattr(BlockReader, "read", note)
+    with open_store(tmp_path / "map.tif", plan.record) as store:
+        run_blocks(plan, predictor, store, silent)
+    ordered = reading_order(plan)
+    assert [block.column for block in ordered[:8]] == [0, 1, 2, 3, 0, 1, 2, 3]
+    first = read[0]  # one of the largest, so that memory is taken in one piece
+    assert read == [first, *(block for block in ordered if block != first)]
 
 
 def test_of_a_file_nothing_changes(

@@ -40,6 +40,11 @@ def test_blocks_without_halos_are_not_smaller_than_usual() -> None:
     assert automatic_size((4096, 4096), halo=0, alignment=1, pixels=300_000, tile=512) == 512
 
 
+def test_the_widest_side_that_fits_may_itself_be_on_the_tiles() -> None:
+    # Of 5000, no equal parts have 1024; 1024 x 1024 pixels are all that may be read.
+    assert automatic_size((5000, 5000), halo=0, alignment=1, pixels=1024**2, tile=512) == 1024
+
+
 def test_a_scene_that_fits_into_the_memory_is_one_block() -> None:
     assert automatic_size((1000, 1200), halo=200, alignment=8, pixels=1_200_000, tile=512) == 1200
 

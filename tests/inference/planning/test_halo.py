@@ -1,6 +1,7 @@
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -94,6 +95,21 @@ def test_what_a_cut_changes_where_nothing_is_valid_does_not_count(make_predictor
     limit = predictor.receptive_field
     place.valid[:] = False
     assert measured_halo(predictor, [place], limit, 1e-6) == halo_candidates(predictor.alignment, limit)[1]
+
+
+def needing(halo: int, make_predictor: MakePredictor, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The halo that is measured up to 128 where a single sample needs so many pixels."""
+    predictor = make_predictor()
+    monkeypatch.setattr(Sample, "halo", lambda sample, predictor, change: halo)
+    return measured_halo(predictor, [sample(predictor, core=16)], limit=128, tolerance=0.01)
+
+
+def test_the_margin_is_one_step_at_both_ends_of_the_last_step(
+    make_predictor: MakePredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert halo_candidates(8, 128)[-3:] == [112, 120, 128]
+    found = {halo: needing(halo, make_predictor, monkeypatch) for halo in (112, 113, 120, 121, 128)}
+    assert found == {112: 120, 113: 128, 120: 128, 121: 128, 128: 128}
 
 
 def test_without_samples_the_whole_receptive_field_is_taken(make_predictor: MakePredictor) -> None:
