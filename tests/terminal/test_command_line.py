@@ -1,4 +1,6 @@
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -45,6 +47,19 @@ def test_subcommand_is_chosen_by_name(capsys: pytest.CaptureFixture[str]) -> Non
 
     assert run_command({"shift": shift, "other": other}, ["other", "--name", "x"]) == 0
     assert capsys.readouterr().out == "other x\n"
+
+
+def test_a_context_surrounds_the_command_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    @contextmanager
+    def within() -> Iterator[None]:
+        print("enter")
+        yield
+        print("leave")
+
+    assert run_command(shift, ["--raster=a.tif", "--distance_m=2"], within=within) == 0
+    assert capsys.readouterr().out == "enter\na.tif 2.0 None 1\nleave\n"
+    assert run_command(shift, ["--raster=a.tif"], within=within) == EXIT_BAD_INPUT
+    assert capsys.readouterr().out == ""
 
 
 def test_arguments_are_those_of_the_process_by_default(
