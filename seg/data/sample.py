@@ -1,4 +1,4 @@
-"""One training example, before and after it becomes tensors."""
+"""Training example as arrays and as tensors, and the key that identifies it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,24 +9,20 @@ import torch
 from torch import Tensor
 
 from seg.labels import IGNORE
-from seg.raster.chips import (
-    BoolMask,
-    ByteMask,
-    FloatImage,
-    Reading,
-)
+from seg.raster.chips import BoolMask, ByteMask, FloatImage, Reading
 
 Augment = Callable[["Sample", np.random.Generator], "Sample"]
+"""Changes a sample at random; all randomness comes from the generator."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One example before it becomes tensors.
+    """Training example as arrays.
 
     Attributes:
         image: (C, H, W) float32 in stored units.
-        mask: (H, W) uint8 labels.
-        valid: (H, W) bool; where it is False the label does not count.
+        mask: (H, W) uint8 label values.
+        valid: (H, W) bool; the label of an invalid pixel does not count.
     """
 
     image: FloatImage
@@ -35,7 +31,7 @@ class Sample:
 
 
 class Example(TypedDict):
-    """What the dataset gives: image (C, H, W) float32, mask (H, W) uint8, name of the scene."""
+    """Training example as tensors: image (C, H, W) float32, mask (H, W) uint8, and name of the scene."""
 
     image: Tensor
     mask: Tensor
@@ -44,12 +40,12 @@ class Example(TypedDict):
 
 @dataclass(frozen=True)
 class SampleKey:
-    """Which sample, in which epoch: all that its randomness depends on besides the seed.
+    """Identity of a sample; with the seed, it determines all random choices for the sample.
 
     Attributes:
-        epoch: From 0.
-        index: Position of the scene in the dataset.
-        padding: Whether it only keeps one of several processes in step with the others, and is to count nowhere.
+        epoch: Number of the epoch, from 0.
+        index: Position in the dataset.
+        padding: True for a repeated sample that keeps several processes in step and counts nowhere.
     """
 
     epoch: int
@@ -58,12 +54,12 @@ class SampleKey:
 
 
 def example_of(sample: Sample, reading: Reading, name: str) -> Example:
-    """The tensors of a sample: where it is not valid, pixels hold the fill value and labels are ignored.
+    """Convert a sample to tensors; invalid pixels get the fill value and the label "ignore".
 
     Args:
-        sample: Read, and changed or not.
-        reading: How it was read.
-        name: Of the scene.
+        sample: Sample, augmented or not.
+        reading: Settings it was read with, which hold the fill values.
+        name: Name of the scene.
     """
     image, mask = sample.image, sample.mask
     if not sample.valid.all():
@@ -77,5 +73,5 @@ def example_of(sample: Sample, reading: Reading, name: str) -> Example:
 
 
 def example_bytes(height: int, width: int, bands: int) -> int:
-    """What the tensors of an example of that many pixels and bands take, with room to align them."""
+    """Bytes of the tensors of an example, with room to align them."""
     return height * width * (4 * bands + 1) + 128

@@ -1,6 +1,6 @@
 """Read the pixels of one window as float32 with their validity."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -37,10 +37,6 @@ class Chip:
 
     image: FloatImage
     valid: BoolMask
-
-
-def _new(shape: tuple[int, ...]) -> FloatImage:
-    return np.empty(shape, np.float32)
 
 
 class _Storage(NamedTuple):
@@ -88,9 +84,7 @@ class Reading:
     nodata: float | None = None
 
 
-def read_chip(
-    dataset: DatasetReader, window: Window, reading: Reading, memory: Callable[[tuple[int, ...]], FloatImage] = _new
-) -> Chip:
+def read_chip(dataset: DatasetReader, window: Window, reading: Reading) -> Chip:
     """The chip of a window.
 
     A pixel is valid where every band read carries data: not the nodata value, not masked by an alpha band or a mask
@@ -100,7 +94,6 @@ def read_chip(
         dataset: An open raster; its handle must belong to this thread.
         window: Inside the raster.
         reading: Which bands, and what an invalid pixel is.
-        memory: Gives an array of a shape for the image; what it held does not matter.
 
     Raises:
         DamageError: The window's pixels cannot be read, as in a truncated file.
@@ -109,7 +102,7 @@ def read_chip(
     bands, storage = reading.bands, _storage(dataset)
     stored = {storage.dtypes[band - 1] for band in bands}
     # GDAL converts while it copies from its cache, which costs nothing; nodata is compared before anything is rounded.
-    image = memory((len(bands), window.height, window.width))
+    image = np.empty((len(bands), window.height, window.width), np.float32)
     try:
         pixels = dataset.read(list(bands), window=window, out=image if stored <= _EXACT_IN_FLOAT32 else None)
         valid = _unmasked(dataset, window, bands)

@@ -1,1 +1,1 @@
-"""Loaders and batches of samples."""
+"""Data loaders: order, batches, shards and worker processes."""

@@ -1,4 +1,4 @@
-"""Which samples come when, and together: the same for any number of workers and after resuming."""
+"""Order and batches of the samples, the same for any number of workers and after resuming."""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
@@ -16,14 +16,14 @@ Size = tuple[int, int]
 
 
 class EpochSampler(Sampler[SampleKey]):
-    """A fresh permutation each epoch, decided by seed and epoch alone.
+    """A new permutation in each epoch, which depends on seed and epoch alone.
 
-    Lightning calls `set_epoch` before each epoch, after resuming too.
+    Lightning calls `set_epoch` before each epoch, also after resuming.
 
     Args:
         size: Number of samples.
-        seed: Seed of the run; None leaves the samples in their order.
-        shard: The part of this process, where each sample is a batch.
+        seed: Seed of the run; None keeps the samples in their order.
+        shard: Share of this process, if each sample is a batch.
     """
 
     def __init__(self, size: int, seed: int | None, shard: Shard = WHOLE) -> None:
@@ -34,15 +34,15 @@ class EpochSampler(Sampler[SampleKey]):
         self.kept: frozenset[int] | None = None
 
     def keep(self, indexes: Collection[int] | None) -> None:
-        """Give these samples only, in the order that they have among all; None for all again."""
+        """Restrict the sampler to these samples, in unchanged order; None lifts the restriction."""
         self.kept = None if indexes is None else frozenset(indexes)
 
     def batches_of(self, indexes: Collection[int]) -> int:
-        """How many batches of one these samples make."""
+        """Number of batches of one sample that these samples make."""
         return self.shard.length(len(indexes))
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order comes next."""
+        """Set the epoch of the next iteration."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -58,18 +58,17 @@ class EpochSampler(Sampler[SampleKey]):
 
 
 class BucketSampler(Sampler[list[SampleKey]]):
-    """Batches of samples of equal size, as many as a budget of pixels holds; odd ones stay alone.
+    """Batches of samples of equal size, filled up to a budget of pixels; samples of unusual size stay alone.
 
-    Which samples meet, and in which order the batches come, follows from the sampler. How many there are does not, so
-    that an epoch's length is known.
+    The sampler decides the order and which samples share a batch. The number of batches is the same in every epoch.
 
     Args:
-        sampler: The order of the samples; Lightning tells it the epoch.
-        sizes: The size of each sample.
-        pixels: What a batch holds at most, unless one sample alone holds more.
-        pad: Join unequal sizes too, those that are close; a batch then counts with its largest height and width.
-        drop_last: Leave out a shorter batch of a size that fills another.
-        shard: The part of this process; the sampler has all samples.
+        sampler: Order of the samples; Lightning sets its epoch.
+        sizes: Size of each sample.
+        pixels: Budget of a batch; a single larger sample exceeds it.
+        pad: Also join samples of similar size; a batch then counts with its largest height and width.
+        drop_last: Leave out an incomplete batch if another batch of the same size is full.
+        shard: Share of this process; the sampler has all samples.
     """
 
     def __init__(
@@ -89,16 +88,16 @@ class BucketSampler(Sampler[list[SampleKey]]):
         self.lengths, self.kept = self._plan(range(len(sizes)))
 
     def keep(self, indexes: Collection[int] | None) -> None:
-        """Make batches of these samples only; None for all again."""
+        """Restrict the batches to these samples; None lifts the restriction."""
         self.sampler.keep(indexes)
         self.lengths, self.kept = self._plan(range(len(self.sizes)) if indexes is None else indexes)
 
     def batches_of(self, indexes: Collection[int]) -> int:
-        """How many batches these samples make."""
+        """Number of batches that these samples make."""
         return self.shard.length(sum(self._plan(indexes)[1]))
 
     def _plan(self, indexes: Collection[int]) -> tuple[list[int], list[bool]]:
-        """How many samples each batch has, and whether it is kept."""
+        """Number of samples of each batch, and True for each batch that is kept."""
         groups = group_sizes(sorted(self.sizes[index] for index in indexes), self.pixels, self.pad)
         full = {group[0]: len(group) for group in sorted(groups, key=len)}
         drops = self.drop_last and not self.pad
@@ -113,19 +112,19 @@ class BucketSampler(Sampler[list[SampleKey]]):
         ends = np.cumsum(self.lengths).tolist()
         batches = [ranks[end - length : end] for end, length in zip(ends, self.lengths, strict=True)]
         kept = sorted((batch for batch, wanted in zip(batches, self.kept, strict=True) if wanted), key=min)
-        # Not before the first batch is asked for: Lightning makes the iterator before it tells epoch and samples.
+        # A generator, because Lightning creates the iterator before it sets the epoch and the samples.
         for place, padding in self.shard.places(len(kept)):
             samples = [keys[rank] for rank in kept[place]]
             yield [padding_key(sample) for sample in samples] if padding else samples
 
 
 def group_sizes(sizes: Sequence[Size], pixels: int, pad: bool) -> list[list[Size]]:
-    """Sizes cut into batches, in their order.
+    """Cut sizes into batches, in their order.
 
     Args:
-        sizes: Sorted.
-        pixels: What a batch holds at most, unless one sample alone holds more.
-        pad: Let a batch have different sizes, each counting as its largest height and width.
+        sizes: Sorted sizes.
+        pixels: Budget of a batch; a single larger sample exceeds it.
+        pad: Allow different sizes in a batch, each counted with the largest height and width.
     """
     groups: list[list[Size]] = []
     for size in sizes:
@@ -139,9 +138,9 @@ def group_sizes(sizes: Sequence[Size], pixels: int, pad: bool) -> list[list[Size
 
 
 def stack(examples: Sequence[Example]) -> dict[str, Any]:
-    """A batch of examples of one size: images (B, C, H, W), masks (B, H, W), names.
+    """Join examples of one size into a batch: images (B, C, H, W), masks (B, H, W), names.
 
-    As PyTorch's own collate makes it, but without a copy of a single example, and never in new shared memory.
+    PyTorch's own collate copies even a single example, and allocates new shared memory in a worker.
     """
     batch: dict[str, Any] = {"name": [example["name"] for example in examples]}
     for key in ("image", "mask"):
@@ -151,23 +150,23 @@ def stack(examples: Sequence[Example]) -> dict[str, Any]:
 
 
 class PaddingCollate:
-    """Joins examples into a batch as large as the largest of them; what is added is ignored.
+    """Join examples into a batch of the largest height and width; added pixels are labelled "ignore".
 
     Args:
-        fill: What the added pixels hold, one value a band: the training mean.
+        fill: Value of the added pixels in each band: the training mean.
     """
 
     def __init__(self, fill: Sequence[float]) -> None:
         self.fill = torch.tensor(fill, dtype=torch.float32)[:, None, None]
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, Any]:
-        """The batch: images (B, C, H, W), masks (B, H, W), names."""
+        """Batch with images (B, C, H, W), masks (B, H, W) and names."""
         height = max(example["mask"].shape[0] for example in examples)
         width = max(example["mask"].shape[1] for example in examples)
         return stack([self._padded(example, height, width) for example in examples])
 
     def _padded(self, example: Example, height: int, width: int) -> Example:
-        """The example with rows below and columns to the right."""
+        """Example with rows added below and columns on the right."""
         rows, columns = example["mask"].shape
         if (rows, columns) == (height, width):
             return example

@@ -1,4 +1,4 @@
-"""Batches made whole in the process that loads them, and sent several at a time."""
+"""Batches joined in the worker process and sent several at a time."""
 
 import itertools
 from collections.abc import Collection, Iterator
@@ -11,54 +11,48 @@ from seg.data.loading.shared_memory import Collate, Handover, Slots
 from seg.data.sample import Example, SampleKey
 
 MOST_TOGETHER = 32
-"""Batches sent together: a message costs a process about half a millisecond, as much as a sixth of reading a chip."""
+"""Batches in one message. A message costs a process about half a millisecond, a sixth of the time to read a chip."""
 
 _MESSAGE_BYTES = 2**26
-"""Of batches sent together: large ones go alone, so that workers hold no more of them than they were told to."""
+"""Size limit of a message, so that workers hold no more large batches than `prefetch_factor` says."""
 
 
 class Batches(Dataset[Any]):
-    """A dataset that gives whole batches too, in a worker process through shared memory where there are slots.
+    """A dataset of whole batches; worker processes pass them through shared memory if there are slots.
 
     Args:
-        examples: The single examples.
+        examples: Dataset of single examples.
         collate: Joins the examples of a batch.
-        slots: Shared memory of the worker processes, if batches are to go through it.
+        slots: Shared memory of the worker processes; None to pass batches PyTorch's way.
     """
 
     def __init__(self, examples: Dataset[Example], collate: Collate, slots: Slots | None = None) -> None:
         self.examples, self.collate, self.slots = examples, collate, slots
 
     def __len__(self) -> int:
-        """How many examples there are."""
+        """Number of examples."""
         return len(self.examples)  # type: ignore[arg-type]  # every dataset here has a length
 
     def __getitem__(self, keys: list[SampleKey] | SampleKey | int) -> dict[str, Any] | Handover | Example:
-        """The batch of a list of keys, the example of a single one."""
+        """The batch for a list of keys, or the example for a single key."""
         if not isinstance(keys, list):
             return self.examples[keys]
+        batch = self.collate([self.examples[key] for key in keys])
         worker = get_worker_info()
-        if self.slots is None or worker is None:
-            return self._batch(keys)
-        with self.slots.filling(worker.id, alone=len(keys) == 1) as slot:
-            batch = self._batch(keys)
-            return batch if slot is None else slot.put(batch)
-
-    def _batch(self, keys: list[SampleKey]) -> dict[str, Any]:
-        return self.collate([self.examples[key] for key in keys])
+        return batch if self.slots is None or worker is None else self.slots.put(worker.id, batch)
 
 
 class Groups(Sampler[list[list[SampleKey]]]):
-    """Batches, several at a time, in groups as equal as can be: a loader deals them out to its workers in turn.
+    """Groups of batches of nearly equal length, which a loader deals to its workers in turn.
 
     Args:
-        source: Gives batches of keys, or keys that are a batch each.
-        together: Batches at a time, at most.
-        workers: Processes that get the groups; each gets as many as any other, so that none has to be waited for.
+        source: Sampler of batches of keys, or of keys that are a batch each.
+        together: Batches in a group, at most.
+        workers: Number of processes; all get the same number of groups, so that none has to wait for another.
 
     Attributes:
-        sampler: The order of the samples; Lightning looks for it here to tell it the epoch.
-        left_out: How many batches to leave out at the beginning of the next epoch, and of that one alone.
+        sampler: Sampler of single keys; Lightning sets the epoch here.
+        left_out: Batches to skip at the start of the next epoch only.
     """
 
     def __init__(self, source: EpochSampler | BucketSampler, together: int = 1, workers: int = 1) -> None:
@@ -67,7 +61,7 @@ class Groups(Sampler[list[list[SampleKey]]]):
         self.sampler = source if isinstance(source, EpochSampler) else source.sampler
 
     def __len__(self) -> int:
-        """How many batches there are, which is what a loader gives."""
+        """Number of batches, which is the length of the loader."""
         return len(self.source)
 
     def __iter__(self) -> Iterator[list[list[SampleKey]]]:
@@ -80,18 +74,18 @@ class Groups(Sampler[list[list[SampleKey]]]):
             yield batches[group * len(batches) // groups : (group + 1) * len(batches) // groups]
 
     def keep(self, indexes: Collection[int] | None) -> None:
-        """Give these samples only; None for all again."""
+        """Restrict the batches to these samples; None lifts the restriction."""
         self.source.keep(indexes)
 
     def batches_of(self, indexes: Collection[int]) -> int:
-        """How many batches these samples make."""
+        """Number of batches that these samples make."""
         return self.source.batches_of(indexes)
 
 
 def batches_together(batch_bytes: int) -> int:
-    """How many batches to send together.
+    """Number of batches to send in one message.
 
     Args:
-        batch_bytes: What the tensors of the largest take; 0 where nobody knows.
+        batch_bytes: Bytes of the tensors of the largest batch; 0 if unknown.
     """
     return max(1, min(MOST_TOGETHER, _MESSAGE_BYTES // batch_bytes)) if batch_bytes else 1

@@ -1,4 +1,4 @@
-"""A data loader that names the sample when a worker process dies, gets stuck or meets a damaged file."""
+"""Data loader that names the sample if a worker process dies, gets stuck or meets a damaged file."""
 
 import signal
 import time
@@ -17,21 +17,21 @@ from seg.data.sample import Example
 from seg.errors import ConfigError, SegError
 
 _POLL_SECONDS = 1.0
-"""How often a loader that waits looks whether its workers live."""
+"""Interval at which a waiting loader checks that its workers are alive."""
 
 _HELD_BATCHES = 2
-"""That the training process holds at a time: the one it trains on, and the next."""
+"""Batches that the training process holds: the current one and the next."""
 
 
 @dataclass(frozen=True)
 class Batching:
-    """Which samples come together, and how.
+    """Order and composition of batches.
 
     Attributes:
-        sampler: The order of single samples, each a batch, or of batches.
+        sampler: Order of batches, or of single samples that are a batch each.
         collate: Joins the examples of a batch.
-        batch_bytes: What the tensors of the largest batch take; 0 where nobody knows. Where it is known, and not large,
-            workers send batches together, through shared memory that is used again.
+        batch_bytes: Bytes of the tensors of the largest batch; 0 if unknown. Workers send small batches of known size
+            together, and through reusable shared memory.
     """
 
     sampler: EpochSampler | BucketSampler
@@ -41,18 +41,18 @@ class Batching:
 
 @dataclass(frozen=True, kw_only=True)
 class LoaderConfig:
-    """How worker processes load samples.
+    """Settings of the worker processes.
 
     Args:
-        prefetch_factor: Batches that each worker holds ready, or groups of up to 32 small ones, of 64 MiB together at
-            most; memory grows with workers times this.
-        pin_memory: Copy batches into page-locked memory, from which a GPU takes them faster; nothing without a GPU.
-        persistent_workers: Keep workers from one epoch to the next.
-        drop_last: Leave out an epoch's last training batch, or the last of a size, if it is shorter than the others.
+        prefetch_factor: Batches that each worker prepares ahead, or groups of up to 32 small batches and 64 MiB; memory
+            grows with workers times this number.
+        pin_memory: Copy batches into page-locked memory, from which a GPU reads faster; no effect without a GPU.
+        persistent_workers: Keep worker processes from one epoch to the next.
+        drop_last: Leave out the last training batch of an epoch, or of a size, if it is incomplete.
         timeout: Seconds that a worker may take for one sample.
 
     Raises:
-        ConfigError: A number cannot work.
+        ConfigError: A number is out of range.
     """
 
     prefetch_factor: int = 2
@@ -70,23 +70,23 @@ class LoaderConfig:
 
 
 class WatchedLoader(DataLoader[Example]):
-    """PyTorch's loader, to be made with `build_loader`; its errors about workers name the sample.
+    """PyTorch's loader, made by `build_loader`, with worker errors that name the sample.
 
-    It says how many batches of an epoch it gave, and can go on after them: Lightning's protocol of stateful loaders.
+    Follows Lightning's protocol of stateful loaders: it counts the batches of an epoch, and can resume after them.
     """
 
-    _given = _wanted = (0, 0)  # an epoch, and how many of its batches
+    _given = _wanted = (0, 0)  # epoch, and number of its batches
 
     def state_dict(self) -> dict[str, int]:
-        """The present `epoch`, counted from 0, and how many `batches` of it were given."""
+        """Current `epoch`, from 0, and the number of its `batches` that were loaded."""
         return {"epoch": self._given[0], "batches": self._given[1]}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Go on after those batches, without loading one of them, if the next epoch is the one they were of."""
+        """Skip those batches without loading them if the next epoch is the one they belong to."""
         self._wanted = state_dict["epoch"], state_dict["batches"]
 
-    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # PyTorch says that it gives a class of its own
-        """The batches of an epoch.
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # PyTorch promises a class of its own
+        """Batches of an epoch.
 
         Raises:
             DatasetError: A worker died, or took too long over a sample.
@@ -95,16 +95,16 @@ class WatchedLoader(DataLoader[Example]):
         self._begin()
         before = signal.getsignal(signal.SIGCHLD)
         batches = super().__iter__()
-        # PyTorch's handler would raise wherever the program happens to be; here the poll finds a dead worker.
+        # PyTorch's handler would raise anywhere in the program; the poll in _next finds a dead worker instead.
         if signal.getsignal(signal.SIGCHLD) != before:
             signal.signal(signal.SIGCHLD, before)
         while (group := self._next(batches)) is not None:
             while group:
                 self._given = self._given[0], self._given[1] + 1
-                yield group.pop(0)  # and forget it: its memory is used again
+                yield group.pop(0)  # popped, so that its memory can be reused
 
     def _begin(self) -> None:
-        """Leave out what was given before; not before the first batch is asked for, Lightning has said the epoch."""
+        """Skip the batches of a resumed epoch; called at the first batch, after Lightning has set the epoch."""
         epoch = getattr(getattr(self.batch_sampler, "sampler", None), "epoch", 0)
         (of, left_out), self._wanted = self._wanted, (0, 0)
         self._given = epoch, 0
@@ -113,7 +113,7 @@ class WatchedLoader(DataLoader[Example]):
             self.batch_sampler.left_out = left_out
 
     def _next(self, batches: Iterator[Any]) -> list[Any] | None:
-        """The next batches, or None after the last."""
+        """Next group of batches, or None after the last."""
         since = time.monotonic()
         while True:
             try:
@@ -132,13 +132,13 @@ def build_loader(
     workers: int = 0,
     config: LoaderConfig = LoaderConfig(),
 ) -> WatchedLoader:
-    """A loader of batches.
+    """Build a loader of batches.
 
     Args:
-        dataset: The single examples; it notes with `watched` what it loads.
-        batching: Which of them come together.
-        workers: Processes that load; 0 loads in this one.
-        config: How they load.
+        dataset: Dataset of single examples, which notes each with `watched`.
+        batching: Order and composition of batches.
+        workers: Number of worker processes; 0 loads in this process.
+        config: Settings of the worker processes.
     """
     together = batches_together(batching.batch_bytes) if workers else 1
     return WatchedLoader(
@@ -151,20 +151,20 @@ def build_loader(
         persistent_workers=config.persistent_workers and workers > 0,
         timeout=min(config.timeout, _POLL_SECONDS) if workers else 0,
         worker_init_fn=WorkerNotes(config.timeout) if workers else None,
-        # For the seed of the workers: drawn from the global one, dropout would get other numbers in a resumed run.
+        # Workers take their seed from here; drawn from the global generator, it would shift dropout in a resumed run.
         generator=torch.Generator(),
-        # Fork would copy handles and locks of GDAL and PyTorch in any state.
+        # Fork would copy handles and locks of GDAL and PyTorch in an arbitrary state.
         multiprocessing_context="spawn" if workers else None,
     )
 
 
 def _slots(batching: Batching, workers: int, on_the_way: int) -> Slots | None:
-    """Shared memory for the batches of workers, if they fit there.
+    """Shared memory for the batches of workers, if it is large enough for them.
 
     Args:
-        batching: Which samples come together.
-        workers: Processes that load.
-        on_the_way: Batches of a worker that are made or wait.
+        batching: Order and composition of batches.
+        workers: Number of worker processes.
+        on_the_way: Batches of a worker that are being prepared or waiting.
     """
     if not (workers and batching.batch_bytes):
         return None
@@ -173,7 +173,7 @@ def _slots(batching: Batching, workers: int, on_the_way: int) -> Slots | None:
 
 
 def _plain(error: SegError) -> SegError:
-    """An error of a worker as it was there: PyTorch puts the worker's traceback into its message."""
+    """Error as the worker raised it; PyTorch adds the traceback of the worker to the message."""
     _, traceback, text = str(error).partition("Original Traceback")
     if not traceback:
         return error

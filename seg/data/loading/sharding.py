@@ -1,4 +1,4 @@
-"""Which batches each of several training processes gets: together those of one process, in its order."""
+"""Shares of several training processes, which together are the batches of one process in the same order."""
 
 import math
 from dataclasses import dataclass, replace
@@ -12,56 +12,56 @@ from seg.labels import IGNORE
 
 @dataclass(frozen=True)
 class Shard:
-    """The part of one process.
+    """Share of one process.
 
-    Batches are dealt round by round: in the i-th round, process r gets batch `i * count + r` of the order that a single
-    process has. So N batches accumulated by each of two processes are the 2N that one process would accumulate. Where
-    the last round is short, its first batch is given again as padding, since every process must take part in each step.
+    Batches are dealt in rounds: in round i, process r gets batch `i * count + r` of the order of a single process. So N
+    batches accumulated by each of two processes are the 2N that one process would accumulate. If the last round is
+    short, its first batch is repeated as padding, because every process must take part in each step.
 
     Attributes:
-        rank: Which process, from 0.
-        count: How many there are.
+        rank: Number of the process, from 0.
+        count: Number of processes.
     """
 
     rank: int = 0
     count: int = 1
 
     def length(self, batches: int) -> int:
-        """How many of so many batches a process gets, padding among them: the same for each."""
+        """Number of batches that each process gets, including padding, of a number of batches."""
         return math.ceil(batches / self.count)
 
     def places(self, batches: int) -> list[tuple[int, bool]]:
-        """The places of this process's batches among so many of a single process, and whether each is padding."""
+        """Positions of this process's batches in the order of a single process; True marks padding."""
         last_round = batches - batches % self.count
         mine = range(self.rank, self.length(batches) * self.count, self.count)
         return [(place, False) if place < batches else (last_round, True) for place in mine]
 
 
 WHOLE = Shard()
-"""A single process."""
+"""Share of a single process: all batches."""
 
 
 def padding_key(key: SampleKey) -> SampleKey:
-    """The same sample, to be given without labels."""
+    """Key of the same sample as padding, which has no labels."""
     return replace(key, padding=True)
 
 
 class Unlabelled(Dataset[Example]):
-    """Examples; those that are padding have no name, and labels that are all ignored, so that they count nowhere.
+    """Dataset whose padding examples have no name and no labels, so that they count nowhere.
 
     Args:
-        examples: As a single process has them.
+        examples: Dataset of a single process.
     """
 
     def __init__(self, examples: Dataset[Example]) -> None:
         self.examples = examples
 
     def __len__(self) -> int:
-        """How many examples there are."""
+        """Number of examples."""
         return len(self.examples)  # type: ignore[arg-type]  # every dataset here has a length
 
     def __getitem__(self, key: SampleKey | int) -> Example:
-        """The example of a key.
+        """Example of a key.
 
         Raises:
             RasterError: A file cannot be read.

@@ -1,4 +1,4 @@
-"""Which sample each worker process is loading, and the errors about a stuck or dead one, which name it."""
+"""Notes of the sample that each worker process loads, and errors that name the sample of a stuck or dead worker."""
 
 import contextlib
 import mmap
@@ -19,29 +19,29 @@ from seg.errors import DatasetError
 from seg.raster.gdal_options import set_gdal_options
 
 _MOST_BYTES = 4096
-"""Of a note: a path, the longest that Linux takes."""
+"""Size of a note: the longest path that Linux allows."""
 
 _TIME = struct.Struct("d")
 _NOTHING = _TIME.pack(0.0)
 
 _START_SECONDS = 120.0
-"""Workers import PyTorch before their first sample, which takes long on a slow disk."""
+"""Workers import PyTorch before their first sample, which is slow on a slow disk."""
 
 _DEAD = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)")
-"""How PyTorch says that workers died, and which."""
+"""PyTorch's message about dead workers, with their process ids."""
 
 _note: mmap.mmap | None = None
-"""Where this process notes what it loads, a file in memory, since it does so for every sample; None if nobody looks."""
+"""Memory-mapped note of this process, written for every sample; None without a reader."""
 
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A sample that a worker has begun and not ended.
+    """A sample that a worker is loading.
 
     Attributes:
-        pid: The worker's process.
-        name: The sample's.
-        seconds: For how long.
+        pid: Process id of the worker.
+        name: Name of the sample.
+        seconds: Time since the worker started to load it.
     """
 
     pid: int
@@ -50,7 +50,7 @@ class Unfinished:
 
 
 def note_samples_in(folder: Path) -> None:
-    """Let this process note in a folder what it loads."""
+    """Write the notes of this process to a folder."""
     global _note
     with (folder / str(os.getpid())).open("w+b") as file:
         file.truncate(_MOST_BYTES)
@@ -59,16 +59,16 @@ def note_samples_in(folder: Path) -> None:
 
 @contextmanager
 def watched(name: str) -> Iterator[None]:
-    """Note that a sample is being loaded, until the block ends; an error ends it too.
+    """Note a sample as being loaded until the block ends, normally or by an error.
 
     Args:
-        name: What an error should call the sample.
+        name: Name of the sample in error messages.
     """
     note = _note
     if note is None:
         yield
         return
-    # The time comes first, and 0 says that there is no sample: so a note that is half written names none.
+    # A time of 0 means "no sample" and is written first, so that a half-written note names none.
     text = name.encode()[: _MOST_BYTES - _TIME.size - 1] + b"\0"
     note[: _TIME.size] = _NOTHING
     note[_TIME.size : _TIME.size + len(text)] = text
@@ -80,7 +80,7 @@ def watched(name: str) -> Iterator[None]:
 
 
 def unfinished(folder: Path) -> list[Unfinished]:
-    """What the processes noted in a folder are loading, the longest first."""
+    """Samples being loaded by the processes that write to a folder, longest first."""
     found = []
     for file in folder.iterdir():
         note = file.read_bytes()
@@ -92,7 +92,7 @@ def unfinished(folder: Path) -> list[Unfinished]:
 
 
 class WorkerNotes:
-    """What a worker process does at its start: note from then on what it loads, in a folder that the loader reads.
+    """Initialiser of worker processes that makes them note their samples in a folder, which the loader reads.
 
     Args:
         patience: Seconds that a worker may take for one sample.
@@ -104,19 +104,19 @@ class WorkerNotes:
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
     def __call__(self, worker: int) -> None:
-        """Note from now on, in this process."""
+        """Start to write notes in this process."""
         set_gdal_options()
         note_samples_in(self.folder)
 
     def explain(self, error: RuntimeError, waited: float) -> None:
-        """Raise what PyTorch's error about its workers means; return if it only says to wait on.
+        """Translate PyTorch's error about its workers; return if the loader only has to wait longer.
 
         Args:
-            error: PyTorch's.
+            error: The error that PyTorch raised.
             waited: Seconds since the last batch.
 
         Raises:
-            DatasetError: A worker died, or is stuck.
+            DatasetError: A worker died or is stuck.
         """
         samples = unfinished(self.folder)
         if "timed out" in str(error):
@@ -124,8 +124,8 @@ class WorkerNotes:
                 raise self._stuck(samples[0]) from error
             if not samples and waited > max(self.patience, _START_SECONDS):
                 raise DatasetError(
-                    f"no worker process has begun a sample for {waited:.0f} s; try --data.workers=0, which loads in "
-                    "the training process"
+                    f"no worker process has started to load a sample for {waited:.0f} s; try --data.workers=0, which "
+                    "loads in the training process"
                 ) from error
             return
         dead = _DEAD.search(str(error))
@@ -134,15 +134,15 @@ class WorkerNotes:
         pids = {int(pid) for pid in dead[1].split(",")}
         names = [sample.name for sample in samples if sample.pid in pids]
         raise DatasetError(
-            f"{', '.join(names) or 'between two samples'}: the worker process that loads it died, most likely killed "
-            "for want of memory; take fewer --data.workers, a lower --data.loader.prefetch_factor or smaller chips"
+            f"{', '.join(names) or 'between two samples'}: the worker process died while loading, probably for lack of "
+            "memory; use fewer --data.workers, a lower --data.loader.prefetch_factor or smaller chips"
         ) from error
 
     def _stuck(self, sample: Unfinished) -> DatasetError:
-        # Otherwise PyTorch would wait seconds for it at the end; it has nothing to finish.
+        # The worker has nothing to finish, and PyTorch would wait seconds for it at the end.
         with contextlib.suppress(ProcessLookupError):
             os.kill(sample.pid, signal.SIGKILL)
         return DatasetError(
-            f"{sample.name}: still not loaded after {sample.seconds:.1f} s, more than data.loader.timeout, "
-            f"{self.patience:g}; see whether its disk answers, or raise the timeout"
+            f"{sample.name}: not loaded after {sample.seconds:.1f} s, longer than data.loader.timeout, "
+            f"{self.patience:g}; check the disk, or raise the timeout"
         )

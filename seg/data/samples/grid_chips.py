@@ -8,7 +8,6 @@ from rasterio.windows import Window
 from torch.utils.data import Dataset
 
 from seg.data.dataset.catalogue import Scene
-from seg.data.loading.shared_memory import image_memory
 from seg.data.loading.worker_watch import watched
 from seg.data.sample import (
     Example,
@@ -67,7 +66,7 @@ class GridChips(Dataset[Example]):
         chip = self.chips[key if isinstance(key, int) else key.index]
         scene, read, reading = chip.scene, chip.read, self.reading
         with watched(chip_name(scene, read)):
-            pixels = read_chip(self._rasters[scene.image], read, reading, image_memory)
+            pixels = read_chip(self._rasters[scene.image], read, reading)
             labels = read_classes(self._rasters[scene.mask], read, scene.labels)
             top, left = chip.core.row_off - read.row_off, chip.core.col_off - read.col_off
             core = slice(top, top + chip.core.height), slice(left, left + chip.core.width)

@@ -11,7 +11,6 @@ from torch.utils.data import Dataset
 
 from seg.data.augmentation.mixing import MixingConfig, mixed_or_plain
 from seg.data.dataset.catalogue import Scene
-from seg.data.loading.shared_memory import image_memory
 from seg.data.loading.worker_watch import watched
 from seg.data.sample import (
     Augment,
@@ -145,7 +144,7 @@ class RandomChips(Dataset[Example]):
         scene, window, labels = self.place(key, *part)
         reading = self.reading
         with watched(chip_name(scene, window)):
-            chip = read_chip(self._rasters[scene.image], window, reading, image_memory)
+            chip = read_chip(self._rasters[scene.image], window, reading)
             sample = _padded(Sample(chip.image, labels, chip.valid), self.size)
             if self.augment is not None:
                 sample = self.augment(sample, self._random(key, *part))
