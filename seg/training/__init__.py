@@ -1,1 +1,1 @@
-"""LightningModules: steps, loss, metrics and optimiser."""
+"""Training: tasks, warm-ups, safeguards, checkpoints, the run's records and pictures, and the command line."""

@@ -1,4 +1,4 @@
-"""One gradient of a group of batches, each counting for what it holds."""
+"""One gradient from several batches, each weighted by its labelled pixels or images."""
 
 from collections.abc import Callable, Iterable
 from typing import Literal
@@ -11,15 +11,15 @@ from seg.labels import IGNORE
 Accumulation = Literal["area", "scene"]
 
 REFERENCE_PIXELS = 256 * 256
-"""What counts as a weight of 1 by area: keeps weighted losses within what float16 gradients can hold."""
+"""Labelled pixels that weigh 1 by area; keeps weighted losses within the range of float16 gradients."""
 
 
 def batch_weight(mask: Tensor, by: Accumulation) -> Tensor:
-    """How much a batch counts, a float32 number on the mask's device; 0 where every label is ignored.
+    """Weight of a batch, a float32 scalar on the mask's device; 0 where every label is ignored.
 
     Args:
         mask: (B, H, W) uint8 labels.
-        by: By "area", its labelled pixels over the reference; by "scene", its images with a labelled pixel.
+        by: "area" counts labelled pixels, in units of REFERENCE_PIXELS; "scene" counts images with a labelled pixel.
     """
     labelled = mask != IGNORE
     if by == "scene":
@@ -28,15 +28,15 @@ def batch_weight(mask: Tensor, by: Accumulation) -> Tensor:
 
 
 class GroupScaling:
-    """Makes the gradient of a group of batches the weighted mean of theirs, however many the group has.
+    """Turn the gradient of a group of batches into the weighted mean of their gradients.
 
-    Lightning divides each batch's loss by the length that a group should have, so that scenes of any size count the
-    same and the last group of an epoch, if it is shorter, gets too small a gradient. Here each loss is multiplied with
-    its weight and that length, and before the optimiser's step the gradient is divided by the sum of the weights. By
-    area, the gradient of a mean over pixels, as cross-entropy is, is that of all pixels of the group taken together.
+    Lightning divides each batch's loss by the intended length of a group. Scenes of any size then count the same, and
+    the last group of an epoch, which may be shorter, gets too small a gradient. Here each loss is multiplied by its
+    weight and by that length, and the gradient is divided by the sum of the weights before the optimiser steps. By
+    area, the gradient of a mean over pixels, such as cross-entropy, is that of all pixels of the group together.
 
     Args:
-        by: What a batch counts for.
+        by: Unit in which batches are weighted.
     """
 
     def __init__(self, by: Accumulation) -> None:
@@ -44,16 +44,16 @@ class GroupScaling:
         self._total: Tensor | None = None
 
     def begin(self) -> None:
-        """Start a group: forget what an earlier one that broke off has left."""
+        """Start a group; forget the weights of one that broke off."""
         self._total = None
 
     def weighted(self, loss: Tensor, mask: Tensor, length: int) -> Tensor:
-        """The loss to hand to Lightning, and its weight noted.
+        """Loss to return to Lightning; its weight is added to the group's.
 
         Args:
             loss: A mean over the batch.
             mask: (B, H, W) uint8 labels of the batch.
-            length: What Lightning divides the loss by.
+            length: Number by which Lightning divides the loss.
         """
         weight = batch_weight(mask, self.by)
         self._total = weight if self._total is None else self._total + weight
@@ -61,11 +61,11 @@ class GroupScaling:
 
     @torch.no_grad()
     def finish(self, parameters: Iterable[nn.Parameter], mean: Callable[[Tensor], Tensor]) -> None:
-        """Divide the gradients by the weights of the group; a group without a labelled pixel keeps its zeros.
+        """Divide the gradients by the weights of the group; without a labelled pixel they stay 0.
 
         Args:
-            parameters: Whose gradients hold the sum over the group, averaged over processes.
-            mean: Gives the mean of a number over all processes, each of which calls it.
+            parameters: Their gradients hold the sum over the group, averaged over processes.
+            mean: Average of a number over all processes; every process calls it.
         """
         if self._total is None:
             return

@@ -1,4 +1,8 @@
-"""Let the weights adapt to the statistics that evaluation uses."""
+"""BatchNorm under training on one image a batch: callbacks that decide what its running statistics hold.
+
+Training normalises by the statistics of each batch, evaluation by running statistics. With one image a batch, the two
+can differ widely. Each callback narrows the gap in its own way; configs/README.md compares their scores.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -6,24 +10,31 @@ from typing import Any
 import lightning as L
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from seg.errors import ConfigError
+from seg.training.trainer_state import is_last_validation
+
+BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
+
+
+def batch_norms(module: nn.Module) -> list[BatchNorm]:
+    """BatchNorm layers of a network."""
+    return [layer for layer in module.modules() if isinstance(layer, BatchNorm)]
 
 
 class FreezeBatchNorm(L.Callback):
-    """From a share of the epochs on, train with BatchNorm's running statistics instead of each batch's own.
+    """Train with BatchNorm's running statistics, instead of each batch's own, from a share of the epochs on.
 
-    With one chip a batch, training normalises a chip by itself, which takes away how bright it is among the others;
-    evaluation normalises by the running statistics. Without a phase in which both do the same, the scores jump from
-    epoch to epoch. Scale and shift of the norms go on training. The position follows the trainer's epoch, so a resumed
-    run goes on where it was.
+    A chip that is normalised by its own statistics loses its brightness relative to other chips, but evaluation keeps
+    that brightness. Unless both use the same statistics for a while, scores jump from epoch to epoch. The scale and
+    shift of the norms go on training. The switch follows the trainer's epoch, so a resumed run switches at the same
+    place.
 
     Args:
-        after: Share of the epochs, 0 to 1, before the statistics are frozen; 1 never freezes them.
+        after: Share of the epochs, 0 to 1, after which the statistics are frozen; 1 never freezes them.
 
     Raises:
-        ConfigError: The share is out of range, or the trainer has no number of epochs to take it of.
+        ConfigError: The share is out of range, or the trainer has no number of epochs.
 
     Example:
         Trainer(max_epochs=60, callbacks=[FreezeBatchNorm(after=0.5)])
@@ -31,42 +42,33 @@ class FreezeBatchNorm(L.Callback):
 
     def __init__(self, after: float = 1.0) -> None:
         if not 0 <= after <= 1:
-            raise ConfigError(f"batch norm is frozen after={after}; wanted a share of the epochs, 0 to 1")
+            raise ConfigError(f"batch_norm.after is {after}; wanted a share of the epochs, 0 to 1")
         self.after = after
 
-    def frozen(self, epoch: int, epochs: int) -> bool:
-        """Whether an epoch, counted from 0, trains with running statistics."""
-        return self.after < 1 and epoch >= self.after * epochs
-
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Set the norms' mode also where a run goes on in the middle of an epoch."""
+        """Set the norms' mode where a run resumes within an epoch."""
         self.on_train_epoch_start(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Set the norms' mode; validation puts back what it finds, so once an epoch is enough."""
+        """Set the norms' mode for an epoch; validation restores the mode that it finds."""
         if self.after == 1:
             return
         if trainer.max_epochs is None or trainer.max_epochs < 1:
             raise ConfigError(
-                f"batch norm is to be frozen after {self.after} of the epochs, but trainer.max_epochs is "
-                f"{trainer.max_epochs}; set it, or set batch_norm.after to 1"
+                f"batch_norm.after is {self.after}, a share of the epochs, but trainer.max_epochs is "
+                f"{trainer.max_epochs}; set max_epochs, or batch_norm.after=1"
             )
-        if self.frozen(trainer.current_epoch, trainer.max_epochs):
-            _use_running_statistics(pl_module)
-
-
-def _use_running_statistics(module: nn.Module) -> None:
-    for layer in module.modules():
-        if isinstance(layer, _BatchNorm):
-            layer.eval()
+        if trainer.current_epoch >= self.after * trainer.max_epochs:
+            for norm in batch_norms(pl_module):
+                norm.eval()
 
 
 class BatchNormMomentum(L.Callback):
-    """Scale the momentum of BatchNorm to the accumulation length.
+    """Scale the momentum of BatchNorm to the number of batches in an optimiser step.
 
-    With gradients accumulated over N batches, the running statistics move N times for each step of the optimiser. With
-    a momentum of 1 - (1 - m)^(1/N) a batch, they take over a share of m a step, as with one batch of N images. Where N
-    grows during the run, the momentum follows from the next batch on.
+    With gradients accumulated over N batches, running statistics move N times for each optimiser step. A momentum of
+    1 - (1 - m)^(1/N) a batch lets them take over the share m a step, as one batch of N images would. Where N grows
+    during the run, the momentum follows with the next batch.
 
     Args:
         momentum: Share of the running statistics that a whole step replaces, above 0 and at most 1.
@@ -82,121 +84,45 @@ class BatchNormMomentum(L.Callback):
         if not 0 < momentum <= 1:
             raise ConfigError(f"batch norm momentum is {momentum}; wanted above 0 and at most 1")
         self.momentum = momentum
-        self._length = 0
+        self._batches = 0
 
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Set the momentum of every norm; a resumed run does so again."""
-        self._set(pl_module, _batches_of_step(trainer))
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Forget the last run, whose network was another."""
+        self._batches = 0
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: object, batch_idx: int
     ) -> None:
-        """Set it anew if the length has changed."""
-        if _batches_of_step(trainer) != self._length:
-            self._set(pl_module, _batches_of_step(trainer))
-
-    def _set(self, pl_module: L.LightningModule, length: int) -> None:
-        self._length = length
-        scaled = 1 - (1 - self.momentum) ** (1 / length)
-        for layer in pl_module.modules():
-            if isinstance(layer, _BatchNorm):
-                layer.momentum = scaled
-
-
-def _batches_of_step(trainer: L.Trainer) -> int:
-    """Those of all processes together."""
-    return trainer.accumulate_grad_batches * trainer.world_size
-
-
-class MergeBatchNorm(L.Callback):
-    """Let the running statistics of all processes take up the batches of all; with one process there is nothing to do.
-
-    Each process normalises its batches by their own statistics, as a single one does. But its running statistics have
-    seen its own batches alone, and PyTorch would keep those of the first process. Here they become what they would be
-    if one process had seen the batches one after another, by one sum over the processes a batch. List it after
-    callbacks that compute statistics anew before a validation.
-
-    Example:
-        Trainer(devices=2, strategy="ddp", callbacks=[MergeBatchNorm()])
-    """
-
-    def __init__(self) -> None:
-        self._before = torch.empty(0)
-        self._counts = True
-
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Mapping[str, Any], batch_idx: int
-    ) -> None:
-        """Keep the statistics, the same in all processes, and whether the batch is more than padding."""
-        if trainer.world_size > 1:
-            self._before = _joined(training_norms(pl_module))
-            self._counts = all(batch.get("name", [True]))
-
-    def on_after_backward(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Merge what the batches have changed, before any average over steps takes it up."""
-        norms = training_norms(pl_module)
-        if trainer.world_size == 1 or not norms:
+        """Set the momentum of every norm if the number of batches in a step has changed."""
+        batches = trainer.accumulate_grad_batches * trainer.world_size
+        if batches == self._batches:
             return
-        # Of a momentum of 1, all that is kept of the statistics before; not 0, as it is divided by.
-        kept = torch.cat([torch.full_like(each, max(1 - (norm.momentum or 0.0), 0.01)) for norm, each in _pairs(norms)])
-        share = (_joined(norms) - kept * self._before) / kept**trainer.global_rank
-        packed = torch.cat([share, share.new_ones(1)]) * self._counts
-        total: Tensor = trainer.strategy.reduce(packed, reduce_op="sum")
-        batches = total[-1]
-        _write(norms, kept**batches * self._before + kept ** (batches - 1) * total[:-1])
-
-    def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Average what each process computed anew from its own samples; all else is the same in each."""
-        norms = running_norms(pl_module)
-        if trainer.world_size > 1 and norms:
-            _write(norms, trainer.strategy.reduce(_joined(norms), reduce_op="mean"))
-
-
-def running_norms(module: L.LightningModule) -> list[_BatchNorm]:
-    """The norms that have running statistics."""
-    norms = [layer for layer in module.modules() if isinstance(layer, _BatchNorm)]
-    return [norm for norm in norms if norm.running_mean is not None]
-
-
-def training_norms(module: L.LightningModule) -> list[_BatchNorm]:
-    """Those whose running statistics a batch changes."""
-    return [norm for norm in running_norms(module) if norm.training]
-
-
-def _pairs(norms: Sequence[_BatchNorm]) -> list[tuple[_BatchNorm, Tensor]]:
-    """Each norm with its mean, then with its variance, in the precision in which they are merged."""
-    buffers = ((norm, buffer) for norm in norms for buffer in (norm.running_mean, norm.running_var))
-    return [(norm, buffer.double()) for norm, buffer in buffers if buffer is not None]
-
-
-def _joined(norms: Sequence[_BatchNorm]) -> Tensor:
-    return torch.cat([buffer for _, buffer in _pairs(norms)]) if norms else torch.empty(0)
-
-
-def _write(norms: Sequence[_BatchNorm], values: Tensor) -> None:
-    buffers = [buffer for norm in norms for buffer in (norm.running_mean, norm.running_var) if buffer is not None]
-    for buffer, part in zip(buffers, torch.split(values, [len(buffer) for buffer in buffers]), strict=True):
-        buffer.copy_(part)
+        self._batches = batches
+        for norm in batch_norms(pl_module):
+            norm.momentum = 1 - (1 - self.momentum) ** (1 / batches)
 
 
 class RecomputeBatchNorm(L.Callback):
-    """Before the last validation, replace running statistics by those of the whole training split.
+    """Replace running statistics by those of the whole training split, before the last validation.
 
-    Running statistics lag behind the weights and depend most on the last few scenes. These are the means over every
-    batch of one pass, which costs about a third of an epoch. The last validation and the last checkpoint have them, so
-    validation must run at the end of the last epoch. Beside a callback that averages weights, list this one after it:
-    then the statistics are those of the averaged weights.
+    Running statistics lag behind the weights and depend most on the last few scenes. This callback averages over every
+    batch of one pass instead, which costs about a third of an epoch. The last validation and the last checkpoint use
+    the result, so validation must run at the end of the last epoch. List it after a callback that averages weights, so
+    that the statistics are those of the averaged weights.
+
+    `torch.optim.swa_utils.update_bn` is not the same: it runs the network in training mode, with dropout, which
+    evaluation never applies.
 
     Example:
         Trainer(callbacks=[EMAWeightAveraging(decay=0.98), RecomputeBatchNorm()])
     """
 
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Recompute them if this is a validation of the last epoch."""
-        if trainer.state.fn != "fit" or trainer.sanity_checking or not _is_last(trainer):
+        """Recompute the statistics in the last epoch."""
+        if trainer.state.fn != "fit" or trainer.sanity_checking or not is_last_validation(trainer):
             return
         datamodule = getattr(trainer, "datamodule", None)
-        # A loader of its own: that of training keeps the place where it is.
+        # A separate loader: the one that training uses keeps its place in the epoch.
         loader = datamodule.train_dataloader() if datamodule else trainer.train_dataloader
         images = (batch["image"].to(pl_module.device) for batch in loader or ())
         recompute(pl_module, images)
@@ -204,13 +130,13 @@ class RecomputeBatchNorm(L.Callback):
 
 @torch.no_grad()
 def recompute(network: nn.Module, images: Iterable[Tensor]) -> None:
-    """Give every BatchNorm of a network the mean statistics of some images; all else stays in its mode, dropout too.
+    """Set the running statistics of every BatchNorm to the mean over some images.
 
     Args:
-        network: In evaluation mode.
+        network: In evaluation mode, which all other layers keep.
         images: (B, C, H, W) each.
     """
-    norms = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
+    norms = batch_norms(network)
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
@@ -223,7 +149,71 @@ def recompute(network: nn.Module, images: Iterable[Tensor]) -> None:
         norm.eval()
 
 
-def _is_last(trainer: L.Trainer) -> bool:
-    epochs, steps = trainer.max_epochs or -1, trainer.max_steps
-    last_epoch = 0 < epochs <= trainer.current_epoch + 1
-    return trainer.should_stop or last_epoch or 0 < steps <= trainer.global_step
+class SyncRunningStatistics(L.Callback):
+    """Give all processes the running statistics of one process that had seen every batch; idle with one process.
+
+    Each process normalises its batches by their own statistics, as a single process does. Its running statistics see
+    its own batches alone, and PyTorch would keep those of the first process. This callback merges them after each
+    batch, as if one process had seen the batches in turn, with one sum over the processes. List it after callbacks that
+    recompute statistics before a validation.
+
+    Example:
+        Trainer(devices=2, strategy="ddp", callbacks=[SyncRunningStatistics()])
+    """
+
+    def __init__(self) -> None:
+        self._before = torch.empty(0)
+        self._counts = True
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Mapping[str, Any], batch_idx: int
+    ) -> None:
+        """Keep the statistics, which all processes share, and note a batch that only pads this process's share."""
+        if trainer.world_size > 1:
+            self._before = _joined(_moving_norms(pl_module))
+            self._counts = all(batch.get("name", [True]))
+
+    def on_after_backward(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Merge the changes of this round of batches, before an average over steps takes them up."""
+        norms = _moving_norms(pl_module)
+        if trainer.world_size == 1 or not norms:
+            return
+        # The kept share is divided by below, so a momentum of 1 must not make it 0.
+        kept = torch.cat([torch.full_like(each, max(1 - (norm.momentum or 0.0), 0.01)) for norm, each in _pairs(norms)])
+        share = (_joined(norms) - kept * self._before) / kept**trainer.global_rank
+        packed = torch.cat([share, share.new_ones(1)]) * self._counts
+        total: Tensor = trainer.strategy.reduce(packed, reduce_op="sum")
+        batches = total[-1]
+        _write(norms, kept**batches * self._before + kept ** (batches - 1) * total[:-1])
+
+    def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Average statistics that each process recomputed from its own samples; others are the same everywhere."""
+        norms = _tracking_norms(pl_module)
+        if trainer.world_size > 1 and norms:
+            _write(norms, trainer.strategy.reduce(_joined(norms), reduce_op="mean"))
+
+
+def _tracking_norms(module: nn.Module) -> list[BatchNorm]:
+    """BatchNorm layers with running statistics."""
+    return [norm for norm in batch_norms(module) if norm.running_mean is not None]
+
+
+def _moving_norms(module: nn.Module) -> list[BatchNorm]:
+    """BatchNorm layers whose running statistics a batch changes."""
+    return [norm for norm in _tracking_norms(module) if norm.training]
+
+
+def _pairs(norms: Sequence[BatchNorm]) -> list[tuple[BatchNorm, Tensor]]:
+    """Each norm with its mean, then with its variance, in float64."""
+    buffers = ((norm, buffer) for norm in norms for buffer in (norm.running_mean, norm.running_var))
+    return [(norm, buffer.double()) for norm, buffer in buffers if buffer is not None]
+
+
+def _joined(norms: Sequence[BatchNorm]) -> Tensor:
+    return torch.cat([buffer for _, buffer in _pairs(norms)]) if norms else torch.empty(0)
+
+
+def _write(norms: Sequence[BatchNorm], values: Tensor) -> None:
+    buffers = [buffer for norm in norms for buffer in (norm.running_mean, norm.running_var) if buffer is not None]
+    for buffer, part in zip(buffers, torch.split(values, [len(buffer) for buffer in buffers]), strict=True):
+        buffer.copy_(part)

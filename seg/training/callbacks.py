@@ -1,49 +1,59 @@
-"""What follows a training: its loggers, and the callbacks that write down how it goes."""
+"""Loggers and callbacks of a training on the command line, in the order in which they need each other."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import lightning as L
-import yaml
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
-from lightning.pytorch.trainer import Trainer
 
 from seg.data.datamodule import CroplandDataModule
 from seg.data.dataset.fingerprint import dataset_fingerprint
-from seg.training.batch_norm import FreezeBatchNorm, MergeBatchNorm
+from seg.training.batch_norm import FreezeBatchNorm, SyncRunningStatistics
+from seg.training.checkpoints.exact_resume import SeedBatches
 from seg.training.pictures.learning_curves import LearningCurves
 from seg.training.pictures.panels import PanelConfig, PredictionPanels
 from seg.training.pictures.score_curves import ScoreCurves
-from seg.training.run.folder import is_trial
-from seg.training.run.log_learning_rate import LogLearningRate
 from seg.training.run.record import RunRecord
 from seg.training.run.wandb import WandbFiles, require_wandb, start_wandb
-from seg.training.safeguards.seed_batches import SeedBatches
 from seg.training.safeguards.stop_at_nan import StopAtNan
 from seg.training.safeguards.stop_at_signal import StopAtSignal
+from seg.training.schedule import LEARNING_RATE
+from seg.training.trainer_state import is_trial
 from seg.training.warmups.batch import WarmupBatch
 from seg.training.warmups.data import WarmupData
 from seg.training.warmups.layers import WarmupLayers
 from seg.training.warmups.learning_rate import WarmupLearningRate
 from seg.training.warmups.loss import WarmupLoss
 
+CALLBACK_KEYS: dict[str, type[Callback]] = {
+    "warmup": WarmupLearningRate,
+    "warmup_batch": WarmupBatch,
+    "warmup_layers": WarmupLayers,
+    "warmup_data": WarmupData,
+    "warmup_loss": WarmupLoss,
+    # After the layers, whose released stages train their norms unless this callback freezes them.
+    "batch_norm": FreezeBatchNorm,
+}
+"""Callbacks with a key of their own on the command line; by default, all but the first do nothing."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrackingConfig:
-    """Where the course of a training is written, besides `metrics.csv`, which is always there.
+    """Logs of a training besides `metrics.csv`, which is always written.
 
     Args:
         tensorboard: Write TensorBoard events into the run's folder.
-        wandb: Follow the training with Weights & Biases: offline writes into `<run>/wandb/` without network or account,
-            online uploads it too; null for neither.
-        project: The project of W&B; the run has the name of its folder.
+        wandb: Log to Weights & Biases: offline writes into `<run>/wandb/` without network or account, online uploads
+            too; null for neither.
+        project: Project of W&B; the W&B run has the name of the run's folder.
 
     Raises:
-        ConfigError: W&B is wanted, but not installed.
+        ConfigError: W&B is wanted but not installed.
     """
 
     tensorboard: bool = True
@@ -56,64 +66,76 @@ class TrackingConfig:
 
 
 def run_loggers(root: Path, tensorboard: bool = True) -> list[Logger]:
-    """CSV and TensorBoard logs that lie directly in the run's folder."""
+    """CSV and TensorBoard loggers that write directly into the run's folder."""
     loggers: list[Logger] = [CSVLogger(str(root), name="", version="")]
     return [*loggers, TensorBoardLogger(str(root), name="", version="")] if tensorboard else loggers
 
 
-def add_wandb(trainer: Trainer, tracking: TrackingConfig, config: str) -> None:
-    """Add a run of Weights & Biases to the trainer's loggers if one is wanted; it begins here, in the run's folder.
+def add_wandb(trainer: L.Trainer, tracking: TrackingConfig, config: Mapping[str, object]) -> None:
+    """Start a W&B run in the run's folder and add its logger to the trainer's, if one is wanted.
 
     Args:
-        trainer: Whose run it is.
-        tracking: What is wanted.
-        config: The resolved configuration as YAML.
+        trainer: Trainer of the run.
+        tracking: Wanted logs.
+        config: The resolved configuration, as plain values.
 
     Raises:
-        ConfigError: W&B refuses.
+        ConfigError: W&B does not start.
     """
     if tracking.wandb is None or is_trial(trainer):
         return
     root = Path(trainer.default_root_dir).resolve()
-    logger = start_wandb(root, tracking.wandb, tracking.project, yaml.safe_load(config))
+    logger = start_wandb(root, tracking.wandb, tracking.project, config)
     trainer.loggers = [*trainer.loggers, logger]
+
+
+def safeguards(seed: int) -> list[Callback]:
+    """Callbacks that keep a training reproducible and stop it in time.
+
+    Args:
+        seed: Seed of the run.
+    """
+    return [SeedBatches(seed), StopAtNan(), SyncRunningStatistics(), StopAtSignal()]
 
 
 def tracking_callbacks(
     panels: PanelConfig, data: CroplandDataModule, has_logger: bool, resumed_from: str | None
 ) -> list[Callback]:
-    """The callbacks that show how a training goes and what it was made of, in the order in which they need each other.
+    """Callbacks that draw and record a training.
 
     Args:
-        panels: Which pictures there are.
-        data: What is trained on.
-        has_logger: Whether the trainer logs; without, there is nothing to draw curves of.
-        resumed_from: The checkpoint that the run goes on from, or None.
+        panels: Wanted pictures.
+        data: Data of the training.
+        has_logger: True if the trainer logs; learning rates and curves need it.
+        resumed_from: Checkpoint that the run resumes from, or None.
     """
     pictures: list[Callback] = [PredictionPanels(panels)]
     if panels.curves:
         pictures.append(ScoreCurves(panels.every_epochs))
-    curves = [LogLearningRate(), LearningCurves()] if has_logger else []
+    curves = [LearningRateMonitor(logging_interval="step"), LearningCurves()] if has_logger else []
     dataset = partial(dataset_fingerprint, data.root, data.scenes)
     return [*pictures, *curves, RunRecord(sys.argv, data.seed, dataset, resumed_from), WandbFiles()]
 
 
-CALLBACK_KEYS: dict[str, type[L.Callback]] = {
-    "warmup": WarmupLearningRate,
-    "warmup_batch": WarmupBatch,
-    "warmup_layers": WarmupLayers,
-    "warmup_data": WarmupData,
-    "warmup_loss": WarmupLoss,
-    # After the layers: a stage that is released trains its norms, unless this says otherwise.
-    "batch_norm": FreezeBatchNorm,
-}
-"""In the order in which they are called. By default all but the learning rate's do nothing."""
+class EpochLine(Callback):
+    """Print one line after each epoch with a validation, for logs in which a progress bar would be noise."""
 
+    def __init__(self) -> None:
+        self._validated = False
 
-def safeguards(seed: int) -> list[L.Callback]:
-    """New ones for a run.
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Forget the validation of the previous epoch."""
+        self._validated = False
 
-    Args:
-        seed: Its seed.
-    """
-    return [SeedBatches(seed), StopAtNan(), MergeBatchNorm(), StopAtSignal()]
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Note that this epoch has scores."""
+        self._validated = True
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Print epoch, losses and scores; before this hook, the training loss is still that of the previous epoch."""
+        if not (self._validated and trainer.is_global_zero):
+            return
+        metrics = trainer.callback_metrics
+        names = [name for name in sorted(metrics) if not name.endswith("_step") and not name.startswith(LEARNING_RATE)]
+        shown = "  ".join(f"{name} {float(metrics[name]):.4f}" for name in names)
+        print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {shown}", flush=True)

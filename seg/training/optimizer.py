@@ -1,38 +1,40 @@
-"""How weights are updated: which optimiser, and which weights it lets decay."""
+"""Optimiser of a network: its settings, and its parameter groups by weight decay and by backbone stage."""
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args, runtime_checkable
+from typing import Any, Literal, get_args
 
-import lightning as L
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _NormBase
 from torch.optim import Optimizer
 
 from seg.errors import ConfigError
+from seg.training.batch_norm import BatchNorm
 
 OptimizerName = Literal["adamw", "sgd"]
 
-NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
-"""Layers that normalise; batch and instance norms are the first."""
+NORMS = BatchNorm | nn.InstanceNorm1d | nn.InstanceNorm2d | nn.InstanceNorm3d | nn.GroupNorm | nn.LayerNorm | nn.RMSNorm
+"""Layers that normalise, whose scale and shift do not decay."""
+
+STAGE = "stage"
+"""Key of a parameter group's backbone stage, counted from 0, the deepest; groups outside the backbone lack it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
-    """The optimiser.
+    """Optimiser and its settings.
 
     Args:
         name: adamw (Loshchilov and Hutter 2019, https://openreview.net/forum?id=Bkg6RiCqY7) or sgd.
-        learning_rate: Its largest value; the schedule scales it.
-        weight_decay: Decay of weights; norms and biases have none. With adamw it is apart from the gradient, with sgd a
-            part of it.
-        momentum: Of sgd, 0 to below 1.
-        nesterov: Whether the momentum of sgd is Nesterov's.
+        learning_rate: Largest learning rate; the schedule and the warm-ups scale it.
+        weight_decay: Decay of weights; norms and biases do not decay. adamw keeps it apart from the gradient, sgd adds
+            it to the gradient.
+        momentum: For sgd, 0 to below 1.
+        nesterov: For sgd: use Nesterov's momentum.
 
     Raises:
-        ConfigError: A value is out of range, or does not go with the others.
+        ConfigError: A value is out of range or contradicts another one.
     """
 
     name: OptimizerName = "adamw"
@@ -60,7 +62,7 @@ class OptimizerConfig:
 
 
 def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
-    """The optimiser of a network's parameters, in two groups: those that decay, and norms and biases."""
+    """Optimiser of a network's parameters, in two groups: decayed weights, then norms and biases."""
     groups = parameter_groups(model, config.weight_decay)
     if config.name == "sgd":
         return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, nesterov=config.nesterov)
@@ -68,7 +70,7 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """The parameters of a network as two groups for an optimiser: with the decay, and with none."""
+    """Parameters of a network as two groups of an optimiser: with the decay, then with none."""
     decays = dict(_decays(model))
     return [
         {"params": [weight for weight, decay in decays.items() if decay], "weight_decay": weight_decay},
@@ -77,47 +79,25 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
 
 
 def _decays(model: nn.Module) -> Iterator[tuple[nn.Parameter, bool]]:
-    """Each parameter, and whether it decays: all but those of norms, biases, and scales of channels.
+    """Each parameter, and True if it decays: all but those of norms, biases, and scales of channels.
 
     In the order of `model.parameters()`, which checkpoints of optimisers rely on.
     """
     for layer in model.modules():
         for name, weight in layer.named_parameters(recurse=False):
-            # A LayerNorm over maps has three dimensions, and a bias may have two: dimensions alone do not tell.
+            # Dimensions alone do not tell: a LayerNorm over maps has three, and a bias may have two.
             yield weight, not isinstance(layer, NORMS) and "bias" not in name and weight.ndim > 1
 
 
-STAGE = "stage"
-
-
-@runtime_checkable
-class SplitsGroups(Protocol):
-    """A callback that may want the learning rate of each backbone stage for itself.
-
-    Attributes:
-        splits_groups: Whether it does.
-    """
-
-    @property
-    def splits_groups(self) -> bool:
-        """Whether it does."""
-
-
-def wants_stages(trainer: L.Trainer) -> bool:
-    """Whether one of the callbacks treats backbone stages apart."""
-    callbacks: Sequence[object] = trainer.callbacks  # type: ignore[attr-defined]  # set by a connector
-    return any(isinstance(callback, SplitsGroups) and callback.splits_groups for callback in callbacks)
-
-
 def split_by_stage(optimizer: Optimizer, stages: Sequence[Sequence[nn.Module]]) -> None:
-    """Divide the parameter groups of a new optimiser by backbone stage, before a schedule is made for them.
+    """Divide the parameter groups of a new optimiser by backbone stage; call it before making a schedule for them.
 
-    The groups as they were come first, without the backbone; then those of each stage from the deepest on, with the
-    same settings, which hold its number, the deepest being 0, as "stage". A group that would be empty is left out.
+    The existing groups come first, without the backbone. The groups of each stage follow, the deepest stage first, with
+    the same settings and the stage's number under STAGE. Empty groups are left out.
 
     Args:
-        optimizer: It has not stepped yet.
-        stages: The layers of each stage, from the shallowest to the deepest.
+        optimizer: An optimiser that has not stepped yet.
+        stages: Layers of each stage, from the shallowest to the deepest.
     """
     stage_of = {
         parameter: number

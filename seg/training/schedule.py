@@ -1,35 +1,43 @@
-"""How the learning rate goes over a run."""
+"""Learning rate over a run: the shape of its schedule, and the factors that warm-ups multiply it with."""
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Literal, Protocol, get_args, runtime_checkable
+from typing import Any, Literal, get_args
 
 import lightning as L
 from torch import Tensor
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from seg.errors import ConfigError
 
 ScheduleName = Literal["cosine", "poly", "step", "one_cycle", "constant"]
 
+LEARNING_RATE = "learning_rate"
+"""Name of the learning rate in logs; a parameter group's is `learning_rate/pg1`, counted from 1."""
+
+RateFactor = Callable[[int, Mapping[str, Any], int], float]
+"""Factor of the learning rate: from an optimiser step, a parameter group and the group's index, all counted from 0."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleConfig:
-    """The share of the learning rate at each optimiser step, over the whole run.
+    """Learning rate at each optimiser step, as a share of its largest value.
 
     Args:
         name: cosine to 0 (Loshchilov and Hutter 2017, https://openreview.net/forum?id=Skq89Scxx), poly to 0, step,
             one_cycle (Smith and Topin 2019, https://doi.org/10.1117/12.2520589) or constant.
-        power: Of poly: the share is (1 - progress)^power; 0.9 is DeepLab's (Chen et al. 2018,
+        power: For poly, whose share is (1 - progress)^power; 0.9 is DeepLab's (Chen et al. 2018,
             https://doi.org/10.1109/TPAMI.2017.2699184).
-        milestones: Of step: shares of the run, rising, after each of which the rate is multiplied with gamma. The
-            defaults are those of He et al. 2016 (https://doi.org/10.1109/CVPR.2016.90) on CIFAR-10.
-        gamma: Of step, above 0 and at most 1.
-        warm_share: Of one_cycle: share of the run over which the rate rises, above 0 and below 1.
-        start_divisor: Of one_cycle: the rate starts at the learning rate divided by this, 1 or more.
-        end_divisor: Of one_cycle: the rate ends at that of the start divided by this, 1 or more. Both ways are half a
-            cosine; momentum stays as it is. The defaults are PyTorch's.
+        milestones: For step: rising shares of the run; the rate is multiplied by gamma after each. The defaults are
+            those of He et al. 2016 (https://doi.org/10.1109/CVPR.2016.90) on CIFAR-10.
+        gamma: For step, above 0 and at most 1.
+        warm_share: For one_cycle: share of the run over which the rate rises, above 0 and below 1.
+        start_divisor: For one_cycle: the first rate is the largest one divided by this, 1 or more.
+        end_divisor: For one_cycle: the last rate is the first one divided by this, 1 or more. Rise and fall are half a
+            cosine each; momentum stays constant. The defaults are PyTorch's.
 
     Raises:
         ConfigError: A value is out of range.
@@ -62,10 +70,10 @@ class ScheduleConfig:
         return asdict(self) | {"milestones": list(self.milestones)}
 
     def factor(self, progress: float) -> float:
-        """The share of the learning rate, 0 to 1.
+        """Share of the largest learning rate, 0 to 1.
 
         Args:
-            progress: Share of the run's optimiser steps that were taken; above 1 counts as 1.
+            progress: Share of the run's optimiser steps already taken; above 1 counts as 1.
         """
         progress = min(progress, 1.0)
         match self.name:
@@ -87,79 +95,60 @@ class ScheduleConfig:
         return _half_cosine(1.0, start / self.end_divisor, (progress - self.warm_share) / (1 - self.warm_share))
 
 
-class RunSchedule(LambdaLR):
-    """The rate of each parameter group: its own initial rate times one factor of the step.
-
-    PyTorch's LambdaLR keeps the initial rates and the number of groups of its first moment; here both are those of the
-    optimiser, so that a callback may change a group's `initial_lr` or add a group.
-
-    Args:
-        optimizer: What it sets the rates of.
-        lr_lambda: The factor of an optimiser step, counted from 0.
-    """
-
-    def get_lr(self) -> list[float | Tensor]:
-        """The rates of the step that comes."""
-        factor = self.lr_lambdas[0](self.last_epoch)
-        return [group.setdefault("initial_lr", group["lr"]) * factor for group in self.optimizer.param_groups]
-
-
 def _half_cosine(start: float, end: float, progress: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
 
 
-@runtime_checkable
-class GrowsGroups(Protocol):
-    """A callback that may change how many batches make a step.
+class RunSchedule(LambdaLR):
+    """Learning rate of each parameter group: its initial rate times the schedule's factor times those of callbacks.
+
+    PyTorch's LambdaLR reads the initial rates and the number of groups once. This one reads them from the optimiser at
+    each step, so that a callback may change a group's `initial_lr` or add a group.
+
+    Args:
+        optimizer: The optimiser whose rates it sets.
+        lr_lambda: The schedule's factor at an optimiser step, counted from 0.
 
     Attributes:
-        grows: Whether it does.
+        factors: Further factors by the name of the callback that gives them, multiplied in this order. A checkpoint
+            leaves them out: callbacks give them again when training starts.
     """
 
-    @property
-    def grows(self) -> bool:
-        """Whether it does."""
+    def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float]) -> None:
+        self.factors: dict[str, RateFactor] = {}
+        super().__init__(optimizer, lr_lambda)
 
-    def steps_of_epoch(self, epoch: int, first_step: int, batches: int) -> int:
-        """The steps of an epoch of so many batches that begins, as the run's `epoch`, with the step `first_step`."""
+    def get_lr(self) -> list[float | Tensor]:
+        """Rates of the next optimiser step."""
+        scheduled, rates = self.lr_lambdas[0](self.last_epoch), []
+        for index, group in enumerate(self.optimizer.param_groups):
+            rate = group.setdefault("initial_lr", group["lr"]) * scheduled
+            for factor in self.factors.values():
+                rate = rate * factor(self.last_epoch, group, index)
+            rates.append(rate)
+        return rates
+
+    def refresh(self) -> None:
+        """Set the rates of the next optimiser step again, after an initial rate or a factor has changed."""
+        for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
+            group["lr"] = rate
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values alone: the factors are methods of callbacks."""
+        return {name: value for name, value in super().state_dict().items() if name != "factors"}
 
 
-@runtime_checkable
-class GrowsEpochs(Protocol):
-    """A callback that may change how many batches an epoch has.
+def schedule_of(trainer: L.Trainer) -> RunSchedule:
+    """Schedule of the trainer's optimiser, for callbacks that give it a factor.
 
-    Attributes:
-        grows: Whether it does.
+    Raises:
+        ConfigError: The task has no RunSchedule.
     """
-
-    @property
-    def grows(self) -> bool:
-        """Whether it does."""
-
-    def batches_of_epoch(self, trainer: L.Trainer, epoch: int) -> int:
-        """The batches of an epoch, counted from 0."""
-
-
-def counted_steps(trainer: L.Trainer) -> int | None:
-    """The optimiser steps of the whole run from its start; None where Lightning's own estimate is right.
-
-    To be asked before training starts: Lightning takes all epochs for such as the present one.
-    """
-    callbacks: list[object] = trainer.callbacks  # type: ignore[attr-defined]  # set by a connector
-    groups = next((each for each in callbacks if isinstance(each, GrowsGroups) and each.grows), None)
-    epochs = next((each for each in callbacks if isinstance(each, GrowsEpochs) and each.grows), None)
-    if (groups is None and epochs is None) or trainer.max_epochs is None or trainer.max_epochs < 0:
-        return None
-    if trainer.train_dataloader is None:
-        _ = trainer.estimated_stepping_batches  # loads the data, so that the length of an epoch is known
-    batches = trainer.num_training_batches
-    if not isinstance(batches, int):
-        return None
-    steps = 0
-    for epoch in range(trainer.max_epochs):
-        shown = epochs.batches_of_epoch(trainer, epoch) if epochs else batches
-        if groups:
-            steps += groups.steps_of_epoch(epoch, steps, shown)
-        else:
-            steps += math.ceil(shown / trainer.accumulate_grad_batches)
-    return min(steps, trainer.max_steps) if trainer.max_steps != -1 else steps
+    found = [config.scheduler for config in trainer.lr_scheduler_configs]
+    if len(found) != 1 or not isinstance(found[0], RunSchedule):
+        kinds = ", ".join(type(schedule).__name__ for schedule in found) or "none"
+        raise ConfigError(
+            f"a warm-up scales the learning rate of a RunSchedule, but the task's schedule is {kinds}; "
+            "return one from configure_optimizers, as ScheduledTask does"
+        )
+    return found[0]

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from seg.labels import CROPLAND, IGNORE
+from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.losses.config import LossConfig
 from seg.training.accumulation import REFERENCE_PIXELS, GroupScaling, batch_weight
 from seg.training.tasks.cropland import CroplandTask
@@ -168,3 +168,24 @@ def test_what_a_broken_off_group_left_is_forgotten() -> None:
         scaling.weighted(torch.ones(()), mask, 1)
     scaling.finish([weight], lambda total: total)
     assert float(weight.grad) == 2
+
+
+def test_the_gradient_of_a_group_is_the_same_under_a_scaler() -> None:
+    layer, images = nn.Conv2d(1, 1, 1), torch.randn(3, 1, 1, 8, 8)
+    masks = torch.full((3, 1, 8, 8), OTHER, dtype=torch.uint8)
+    masks[0, :, :4], masks[1, :, 2:] = CROPLAND, IGNORE
+    gradients = []
+    for scaler in (torch.amp.GradScaler("cpu", enabled=False), torch.amp.GradScaler("cpu", init_scale=2.0**12)):
+        layer.zero_grad()
+        optimizer, group = torch.optim.SGD(layer.parameters(), lr=0.0), GroupScaling("area")
+        for image, mask in zip(images, masks, strict=True):
+            loss = layer(image).square().mean()
+            scaler.scale(group.weighted(loss, mask, 3) / 3).backward()
+        # Lightning's order: unscale, then the task's hook, then clipping, then the step.
+        scaler.unscale_(optimizer)
+        group.finish(layer.parameters(), lambda number: number)
+        gradients.append([parameter.grad.clone() for parameter in layer.parameters()])
+        scaler.step(optimizer)
+    for plain, scaled in zip(*gradients, strict=True):
+        assert torch.allclose(plain, scaled, rtol=1e-6)
+        assert plain.abs().max() > 0

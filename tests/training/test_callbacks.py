@@ -4,16 +4,22 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import lightning as L
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import Tensor
+from torch.utils.data import DataLoader
 
 from seg import __version__
+from seg.training.callbacks import EpochLine
 from seg.training.cli import main
 from seg.training.run.restore import restore_run
 from support.tiny_run import write_config
+from support.warm_runs import new_trainer
 
 NEEDS_WANDB = pytest.mark.skipif(importlib.util.find_spec("wandb") is None, reason="wandb is not installed")
 WANDB_VARIABLES = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_ERROR_REPORTING", "WANDB_MODE")
@@ -59,13 +65,13 @@ def test_tensorboard_gets_the_pictures_and_the_learning_rate(run: Path) -> None:
     [first, second] = sorted(run.glob("events.out.tfevents.*"))
     events = EventAccumulator(str(first)).Reload()
     assert {"panels/01_scene_0", "panels/precision_recall", "panels/reliability"} <= set(events.Tags()["images"])
-    assert "learning_rate" in events.Tags()["scalars"]
+    assert "learning_rate/pg1" in events.Tags()["scalars"]
     assert len(EventAccumulator(str(second)).Reload().Images("panels/01_scene_0")) == 1
 
 
 def test_the_learning_rate_of_each_step_is_that_of_the_warm_up(run: Path) -> None:
     with (run / "metrics.1.csv").open() as file:
-        rates = [float(row["learning_rate"]) for row in csv.DictReader(file) if row["learning_rate"]]
+        rates = [float(row["learning_rate/pg1"]) for row in csv.DictReader(file) if row["learning_rate/pg1"]]
     assert len(rates) == 8  # two epochs of four scenes
     assert rates[0] == pytest.approx(1e-3 * 0.01)
     assert rates[0] < rates[1] < rates[2]
@@ -163,3 +169,52 @@ def test_offline_wandb_keeps_configuration_metrics_pictures_and_the_model_in_the
     assert any(name.startswith("media/images/panels/01_scene_0") for name in restored)
     assert yaml.safe_load((tmp_path / "back" / "run" / "config.yaml").read_text())["seed_everything"] == 3
     assert json.loads((tmp_path / "back" / "run" / "run.json").read_text())["state"] == "finished"
+
+
+class CountingTask(L.LightningModule):
+    """Logs a training loss of ten times the epoch, and one more as validation score."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        self.log("train/loss", 10.0 * self.current_epoch, on_step=True, on_epoch=True)
+        return self.weight.sum()
+
+    def validation_step(self, batch: Tensor, batch_idx: int) -> None:
+        self.log("val/iou", 10.0 * self.current_epoch + 1)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=1.0)
+
+
+def loader() -> DataLoader[Tensor]:
+    return DataLoader(torch.zeros(4, 1))
+
+
+def line_trainer(folder: Path, **options: object) -> L.Trainer:
+    return new_trainer([EpochLine()], default_root_dir=folder, max_epochs=2, **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"val_check_interval": 0.5}], ids=["one validation", "two validations"])
+def test_each_epoch_is_one_line_with_its_own_loss_and_scores(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: dict[str, object]
+) -> None:
+    line_trainer(tmp_path, **options).fit(CountingTask(), loader(), loader())
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
+    assert lines == [
+        "epoch 1/2  train/loss 0.0000  train/loss_epoch 0.0000  val/iou 1.0000",
+        "epoch 2/2  train/loss 10.0000  train/loss_epoch 10.0000  val/iou 11.0000",
+    ]
+
+
+def test_an_epoch_without_a_validation_prints_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line_trainer(tmp_path, check_val_every_n_epoch=2).fit(CountingTask(), loader(), loader())
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
+    assert [line.split("  ")[0] for line in lines] == ["epoch 2/2"]
+
+
+def test_a_validation_on_its_own_prints_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line_trainer(tmp_path).validate(CountingTask(), loader(), verbose=False)
+    assert "epoch" not in capsys.readouterr().out

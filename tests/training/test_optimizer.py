@@ -110,6 +110,8 @@ def test_adamw_takes_the_decay_apart_from_the_gradient() -> None:
         ({"name": "sgd", "momentum": 0.0, "nesterov": True}, r"nesterov is true with name=sgd, momentum=0\.0; wanted"),
         ({"nesterov": True}, r"nesterov is true with name=adamw"),
         ({"learning_rate": math.nan}, "learning_rate is nan"),
+        ({"learning_rate": 0.0}, r"learning_rate is 0\.0; wanted above 0"),
+        ({"weight_decay": -1.0}, r"weight_decay is -1\.0; wanted 0 or more"),
         ({"weight_decay": math.inf}, "weight_decay is inf"),
     ],
 )

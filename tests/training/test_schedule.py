@@ -1,33 +1,12 @@
 import math
 from dataclasses import replace
-from pathlib import Path
 
-import lightning as L
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
 
 from seg.errors import ConfigError
-from seg.labels import CROPLAND, OTHER
-from seg.models.config import ModelConfig
-from seg.training.optimizer import OptimizerConfig
 from seg.training.schedule import RunSchedule, ScheduleConfig
-from seg.training.tasks.cropland import CroplandTask
-from seg.training.warmups.learning_rate import WarmupLearningRate
-
-TINY = ModelConfig(
-    encoder="tu-test_resnet", output_stride=8, pyramid_rates=(1,), pyramid_channels=8, decoder_channels=(8, 8, 8)
-)
-RATE = 0.01
-SCHEDULES = [
-    ScheduleConfig(),
-    ScheduleConfig(name="poly"),
-    ScheduleConfig(name="step"),
-    ScheduleConfig(name="one_cycle"),
-    ScheduleConfig(name="constant"),
-]
-every_schedule = pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: schedule.name)
 
 
 @pytest.mark.parametrize(
@@ -115,75 +94,29 @@ def test_each_group_has_its_own_rate_also_one_that_comes_later_or_changes() -> N
     assert rates() == pytest.approx([0.0125, 0.025, 0.05])
 
 
-class Rates(L.Callback):
-    """Note the rate at which each step is taken."""
-
-    def __init__(self) -> None:
-        self.seen: list[float] = []
-
-    def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: object) -> None:
-        self.seen.append(trainer.optimizers[0].param_groups[0]["lr"])
-
-
-def new_task(schedule: ScheduleConfig) -> CroplandTask:
-    task = CroplandTask(
-        bands=2, model=TINY, optimizer=OptimizerConfig(name="sgd", learning_rate=RATE), schedule=schedule
-    )
-    task.fill_normalization([0.5, 0.5], [0.5, 0.5])
-    return task
+def test_factors_of_callbacks_multiply_the_scheduled_rate_of_each_group() -> None:
+    layers = [nn.Linear(1, 1) for _ in range(2)]
+    optimizer = torch.optim.SGD([{"params": layer.parameters(), "lr": 0.1} for layer in layers])
+    schedule = RunSchedule(optimizer, lambda step: 0.5**step)
+    schedule.factors["first"] = lambda step, group, index: step + 3
+    schedule.factors["second"] = lambda step, group, index: 0.1 if index else 1.0
+    schedule.refresh()
+    assert [group["lr"] for group in optimizer.param_groups] == [0.1 * 3, 0.1 * 3 * 0.1]
+    optimizer.step()
+    schedule.step()
+    assert [group["lr"] for group in optimizer.param_groups] == [0.1 * 0.5 * 4, 0.1 * 0.5 * 4 * 0.1]
 
 
-def loader(batches: int) -> DataLoader[dict[str, torch.Tensor]]:
-    mask = torch.full((16, 16), OTHER, dtype=torch.uint8)
-    mask[:, 8:] = CROPLAND
-    return DataLoader([{"image": torch.ones(2, 16, 16) * mask, "mask": mask}] * batches, batch_size=1)
-
-
-def new_trainer(*callbacks: L.Callback, **options: object) -> L.Trainer:
-    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    return L.Trainer(accelerator="cpu", callbacks=list(callbacks), limit_val_batches=0, **quiet, **options)
-
-
-@every_schedule
-def test_a_run_resumed_halfway_and_then_extended_has_the_rates_of_its_length(
-    schedule: ScheduleConfig, tmp_path: Path
-) -> None:
-    """Three batches an epoch, two a step: two steps an epoch, the second of one batch."""
-
-    def wanted(steps: range, total: int) -> list[float]:
-        return [RATE * schedule.factor(step / total) for step in steps]
-
-    class Stop(L.Callback):
-        def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-            trainer.should_stop = trainer.current_epoch == 1
-
-    path, options = tmp_path / "a.ckpt", {"accumulate_grad_batches": 2}
-    first, second, third = Rates(), Rates(), Rates()
-    broken = new_trainer(first, Stop(), max_epochs=4, **options)
-    broken.fit(new_task(schedule), loader(3), loader(1))
-    broken.save_checkpoint(path)
-    assert first.seen == pytest.approx(wanted(range(4), 8))
-
-    resumed = new_trainer(second, max_epochs=4, **options)
-    resumed.fit(new_task(schedule), loader(3), loader(1), ckpt_path=path, weights_only=True)
-    resumed.save_checkpoint(path)
-    assert second.seen == pytest.approx(wanted(range(4, 8), 8))
-
-    new_trainer(third, max_epochs=6, **options).fit(
-        new_task(schedule), loader(3), loader(1), ckpt_path=path, weights_only=True
-    )
-    assert third.seen == pytest.approx(wanted(range(8, 12), 12))
-
-
-def test_a_warm_up_scales_the_rate_of_any_schedule() -> None:
-    taken: list[float] = []
-
-    class Hook(L.Callback):
-        def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-            trainer.optimizers[0].register_step_pre_hook(
-                lambda optimizer, *_: taken.append(optimizer.param_groups[0]["lr"])
-            )
-
-    schedule, warmup = ScheduleConfig(name="poly"), WarmupLearningRate(steps=3, start_factor=0.1)
-    new_trainer(warmup, Hook(), max_epochs=6).fit(new_task(schedule), loader(1), loader(1))
-    assert taken == pytest.approx([RATE * schedule.factor(step / 6) * warmup.factor(step) for step in range(6)])
+def test_a_checkpoint_holds_the_step_but_no_factor() -> None:
+    optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=0.1)
+    schedule = RunSchedule(optimizer, lambda step: 0.5**step)
+    schedule.factors["first"] = lambda step, group, index: 2.0
+    optimizer.step()
+    schedule.step()
+    state = schedule.state_dict()
+    assert state["last_epoch"] == 1
+    assert "factors" not in state
+    again = RunSchedule(optimizer, lambda step: 0.5**step)
+    again.load_state_dict(state)
+    again.refresh()
+    assert optimizer.param_groups[0]["lr"] == 0.05

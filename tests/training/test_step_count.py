@@ -1,7 +1,7 @@
 import lightning as L
 import pytest
 
-from seg.training.schedule import counted_steps
+from seg.training.step_count import counted_steps
 from seg.training.warmups.batch import WarmupBatch
 from seg.training.warmups.data import WarmupData
 from support.warm_runs import SIDES, SceneModule, Steps, new_task, new_trainer

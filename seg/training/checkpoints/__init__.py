@@ -1,1 +1,1 @@
-"""Checkpoints of a training: written whole or not at all, and the last whole one found."""
+"""Checkpoints that a training writes and resumes from; `seg.package.checkpoint` reads their weights for export."""

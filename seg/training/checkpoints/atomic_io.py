@@ -1,4 +1,4 @@
-"""Write checkpoints whole or not at all, and do without one rather than end a training."""
+"""Write checkpoints whole or not at all, and go on without one rather than end a training."""
 
 import io
 import sys
@@ -13,16 +13,17 @@ from seg.files import complete_or_absent
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Lightning's reader and writer of checkpoints; a file gets its name only when it is complete and on the disk.
+    """Lightning's reader and writer of checkpoints, whose files get their names once they are whole and on the disk.
 
-    Lightning's own writes into the system's temporary folder and moves the file from there, which is a copy where that
-    is another disk: a process that is killed meanwhile leaves half a file under the final name.
+    Lightning writes into the system's temporary folder and moves the file from there. Where that folder is on another
+    disk, moving means copying, and a process killed meanwhile leaves half a file under the final name.
 
-    A disk that is full after days of training does not end it: the checkpoint before is kept, a line on standard error
-    says so, and the next one is tried as usual. Only where this process has written none yet, the error is raised.
+    A disk that fills up after days of training does not end it: the previous checkpoint is kept, a line on standard
+    error says so, and the next checkpoint is tried as usual. An error is raised only while this process has written
+    none yet.
 
     Attributes:
-        failure: Why the last checkpoint was not written; None if it was.
+        failure: Reason why the last checkpoint was not written; None if it was.
 
     Raises:
         OSError: The first checkpoint cannot be written.
@@ -39,11 +40,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: object | None = None
     ) -> None:
-        """Write it; elsewhere than on this machine's disks, Lightning does so its way."""
+        """Write a checkpoint; other places than this machine's disks are left to Lightning."""
         if "://" in str(path) or storage_options is not None:
             super().save_checkpoint(checkpoint, path, storage_options)
             return
-        # PyTorch says of a full disk only that something was enforced at a line of its own.
+        # Serialised in memory first: of a full disk, PyTorch would only report a failed check in its own code.
         content = io.BytesIO()
         torch.save(checkpoint, content)
         path = Path(path)
@@ -61,22 +62,22 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def with_atomic_io(plugins: object) -> list[object]:
-    """The plugins of a trainer with one that writes checkpoints, unless they have one.
+    """Plugins of a trainer, with an AtomicCheckpointIO unless they write checkpoints already.
 
     Args:
-        plugins: None, one, or a list of them.
+        plugins: None, one plugin, or a list of them.
     """
     given = plugins if isinstance(plugins, list) else [] if plugins is None else [plugins]
     return given if any(isinstance(one, CheckpointIO) for one in given) else [*given, AtomicCheckpointIO()]
 
 
 def write_failure(trainer: L.Trainer) -> OSError | None:
-    """Why the last checkpoint was not written; None if it was, or if another plugin writes them."""
+    """Reason why the last checkpoint was not written; None if it was, or if another plugin writes them."""
     failure: OSError | None = getattr(trainer.strategy.checkpoint_io, "failure", None)
     return failure
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete what a killed process left of checkpoints that it was writing."""
+    """Delete the unfinished checkpoints of a killed process."""
     for path in folder.glob(".*.ckpt.*.partial"):
         path.unlink(missing_ok=True)

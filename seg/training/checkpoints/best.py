@@ -1,4 +1,4 @@
-"""Keep the checkpoints with the best scores."""
+"""Checkpoints with the best scores."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,27 +11,26 @@ from seg.training.checkpoints.atomic_io import write_failure
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Lightning's ModelCheckpoint, which also takes it well if a checkpoint cannot be written.
+    """Lightning's ModelCheckpoint that survives a checkpoint which cannot be written.
 
-    Lightning would hold the score of a file that is not there for the best, and remove the file before.
+    Lightning would take the score of the missing file for the best one and remove the previous file.
     """
 
     def _save_topk_checkpoint(self, trainer: L.Trainer, monitor_candidates: dict[str, Tensor]) -> None:
-        with self._unless_written():
+        with self._undone_unless_written():
             super()._save_topk_checkpoint(trainer, monitor_candidates)
 
     def _save_last_checkpoint(self, trainer: L.Trainer, monitor_candidates: dict[str, Tensor]) -> None:
-        with self._unless_written():
+        with self._undone_unless_written():
             super()._save_last_checkpoint(trainer, monitor_candidates)
 
     def _save_checkpoint(self, trainer: L.Trainer, filepath: str) -> None:
         super()._save_checkpoint(trainer, filepath)
-        if trainer.strategy.broadcast(write_failure(trainer) is not None):  # the first process alone writes
+        if trainer.strategy.broadcast(write_failure(trainer) is not None):  # only the first process writes
             raise _NotWrittenError
 
     @contextmanager
-    def _unless_written(self) -> Iterator[None]:
-        """Where no file comes of it, be as before."""
+    def _undone_unless_written(self) -> Iterator[None]:
         before = {**vars(self), "best_k_models": dict(self.best_k_models)}
         try:
             yield

@@ -1,34 +1,24 @@
-"""Let a resumed training go on to the bit where its checkpoint was written."""
+"""Resume a training to the bit: its place in the data, and the states of its random generators."""
 
 import random
 from collections.abc import Mapping
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any
 
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.loops.progress import _ProcessedTracker
+
+from seg.data.loading.loader import WatchedLoader
 
 STATE = "exact_resume"
-"""Where a checkpoint keeps what this callback adds to it."""
-
-
-@runtime_checkable
-class PlacedLoader(Protocol):
-    """A loader that can go on in the middle of an epoch."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """The place in the epoch, as plain values."""
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from there."""
+"""Key of this callback's part of a checkpoint."""
 
 
 class ExactResume(L.Callback):
-    """Put into checkpoints what Lightning leaves out: the place in the epoch's data and the random generators' states.
+    """Add to checkpoints what Lightning leaves out: the place in the epoch's data and the random generators' states.
 
-    Lightning would keep the loader's place too, but reads it only where nothing asked for the length of the run before;
-    the schedule of the learning rate does. In a run of several processes all resume with the first one's generators.
+    Lightning would save the loader's place too, but restores it only if nothing asked for the length of the run before;
+    the learning-rate schedule asks. With several processes, all resume with the generators of the first.
 
     Example:
         Trainer(callbacks=[ExactResume()])
@@ -38,46 +28,72 @@ class ExactResume(L.Callback):
         self._found: Mapping[str, Any] = {}
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Note place and states, as tensors and plain values."""
+        """Save place and states, as tensors and plain values."""
         loader = trainer.train_dataloader
-        place = loader.state_dict() if isinstance(loader, PlacedLoader) else None
+        place = loader.state_dict() if isinstance(loader, WatchedLoader) else None
         checkpoint[STATE] = {"loader": place, "random": random_states()}
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Remember them until training starts; what comes before may draw numbers."""
+        """Keep them until training starts; other parts of the start may draw random numbers."""
         self._found = checkpoint.get(STATE, {})
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Go on from there."""
+        """Restore place and states."""
         found, self._found = self._found, {}
         if not found:
             return
         loader = trainer.train_dataloader
-        if found["loader"] is not None and isinstance(loader, PlacedLoader):
+        if found["loader"] is not None and isinstance(loader, WatchedLoader):
             loader.load_state_dict(found["loader"])
         restore_random_states(found["random"])
         _begin_epoch(trainer)
 
 
 def _begin_epoch(trainer: L.Trainer) -> None:
-    """Go on with the next epoch after a checkpoint of an epoch's end.
+    """Begin the next epoch after a checkpoint of an epoch's end.
 
-    With trainer.max_steps, Lightning takes every checkpoint for one of the middle of an epoch, and would end that epoch
-    a second time.
+    With trainer.max_steps, Lightning takes every checkpoint for one within an epoch and would end that epoch twice.
     """
     loop = trainer.fit_loop
-    here, total = (
-        cast(_ProcessedTracker, loop.epoch_progress.current),
-        cast(_ProcessedTracker, loop.epoch_progress.total),
-    )
+    # Its classes declare a tracker without `processed`.
+    here: Any = loop.epoch_progress.current
+    total: Any = loop.epoch_progress.total
     if loop.restarting and here.processed == here.ready:
         here.completed, total.completed = here.processed, total.processed
         loop.epoch_loop.restarting = False
         loop.on_iteration_done()
 
 
+class SeedBatches(L.Callback):
+    """Seed PyTorch's generators before each training batch from the run's seed, the epoch and the batch's place in it.
+
+    Dropout then draws the same numbers for a batch after any interruption. With several processes, the place is the one
+    that the batch would have in a single process, so dropout does not depend on their number.
+
+    Args:
+        seed: Seed of the run.
+
+    Example:
+        Trainer(callbacks=[SeedBatches(seed=0)])
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: object, batch_idx: int
+    ) -> None:
+        """Seed the generators."""
+        place = batch_idx * trainer.world_size + trainer.global_rank
+        # One number more than the keys of samples have, so that augmentation and dropout never draw the same ones.
+        words = np.random.SeedSequence([self.seed, trainer.current_epoch, place, 0]).generate_state(1, np.uint64)
+        # On the CPU, torch.manual_seed would also record its caller's stack for a GPU used later: 1 ms a batch.
+        on_cpu = trainer.strategy.root_device.type == "cpu"
+        (torch.default_generator.manual_seed if on_cpu else torch.manual_seed)(int(words[0]))
+
+
 def random_states() -> dict[str, Any]:
-    """The states of the global generators of Python, NumPy, PyTorch and the present GPU, if any is in use."""
+    """States of the global generators of Python, NumPy, PyTorch and the present GPU, if one is in use."""
     name, keys, position, has_normal, normal = np.random.get_state()
     states = {
         "python": random.getstate(),
@@ -88,7 +104,7 @@ def random_states() -> dict[str, Any]:
 
 
 def restore_random_states(states: Mapping[str, Any]) -> None:
-    """Give the global generators those states again."""
+    """Set the global generators to states that `random_states` returned."""
     version, words, normal = states["python"]
     random.setstate((version, tuple(words), normal))
     name, keys, *rest = states["numpy"]
@@ -99,5 +115,5 @@ def restore_random_states(states: Mapping[str, Any]) -> None:
 
 
 def _uses_gpu() -> bool:
-    """Whether this process has begun to; asking for a state would begin it."""
+    """True if this process has initialised CUDA; asking for a generator's state would initialise it."""
     return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]

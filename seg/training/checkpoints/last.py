@@ -1,30 +1,59 @@
-"""Write the checkpoint that an interrupted training goes on from."""
+"""The last checkpoint of a training: written after each epoch and within long ones, and found again to resume from."""
 
+import contextlib
+import sys
 import time
 from pathlib import Path
 
 import lightning as L
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint as CheckpointCallback
 
-from seg.errors import ConfigError
+from seg.errors import ConfigError, PackageError
+from seg.package.checkpoint import Checkpoint, read_checkpoint
 from seg.training.checkpoints.atomic_io import remove_leftovers, write_failure
-from seg.training.run.folder import is_trial, last_checkpoint
+from seg.training.trainer_state import ends_epoch, is_trial
 
 
-class LastCheckpoint(Checkpoint):
-    """Write `last.ckpt` after every epoch, and within long ones every so many minutes or steps of the optimiser.
+def last_checkpoint(folder: str | None, root: str) -> Path:
+    """Path of a run's last checkpoint: in the folder for checkpoints if one is given, else in the run's folder."""
+    return Path(folder or Path(root) / "checkpoints") / "last.ckpt"
 
-    Within an epoch it is written right after a step, since no checkpoint holds the gradients that are being gathered
-    for the next one, and not after the last batch, whose epoch is not over before its validation. Lightning's
-    ModelCheckpoint does neither.
+
+def read_last(path: Path) -> Checkpoint:
+    """Read the last checkpoint of a run; where it is missing or damaged, the newest whole one beside it, with a note.
 
     Args:
-        dirpath: The folder; null for `checkpoints/` in the run's.
-        every_minutes: Minutes after which the next step is kept, above 0; null for none.
-        every_steps: Steps of the optimiser from one to the next, counted from the start of the run; null for none.
+        path: Path of the last checkpoint.
 
     Raises:
-        ConfigError: A number cannot work.
+        PackageError: No checkpoint is whole; the message is about the last one.
+    """
+    try:
+        return read_checkpoint(path)
+    except PackageError as error:
+        others = [other for other in path.parent.glob("*.ckpt") if other != path and other.is_file()]
+        for other in sorted(others, key=lambda other: other.stat().st_mtime, reverse=True):
+            with contextlib.suppress(PackageError):
+                found = read_checkpoint(other)
+                print(f"note: {error}; taking {other} instead", file=sys.stderr)
+                return found
+        raise
+
+
+class LastCheckpoint(CheckpointCallback):
+    """Write `last.ckpt` after every epoch, and within long epochs at intervals of minutes or optimiser steps.
+
+    Within an epoch, the checkpoint is written right after a step, since no checkpoint holds gradients gathered for the
+    next one. After the last batch it waits for the validation, which belongs to the epoch. Lightning's ModelCheckpoint
+    does neither.
+
+    Args:
+        dirpath: Folder for the checkpoint; null for `checkpoints/` in the run's folder.
+        every_minutes: Minutes between two checkpoints within an epoch, above 0; null for none.
+        every_steps: Optimiser steps between two checkpoints, counted from the start of the run; null for none.
+
+    Raises:
+        ConfigError: A number is out of range.
         OSError: The first checkpoint of a training, or its very last, cannot be written.
 
     Example:
@@ -44,30 +73,29 @@ class LastCheckpoint(Checkpoint):
         self._written = 0.0
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Find the folder, and delete what a killed training left there of a checkpoint."""
+        """Find the folder, and delete parts of checkpoints that a killed training left there."""
         self._path = last_checkpoint(self.dirpath, trainer.default_root_dir)
         if stage == "fit" and trainer.is_global_zero:
             remove_leftovers(self._path.parent)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Begin to count."""
+        """Start counting steps and minutes."""
         self._step, self._written = trainer.global_step, time.monotonic()
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        """Write it if this batch ended a step after which one is due."""
+        """Write a checkpoint if this batch completed a step and one is due."""
         before, self._step = self._step, trainer.global_step
-        ends_epoch = trainer.is_last_batch or batch_idx + 1 >= trainer.num_training_batches
-        if self._step > before and not ends_epoch and self._is_due(trainer):
+        if self._step > before and not ends_epoch(trainer, batch_idx) and self._is_due(trainer):
             self._write(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Write it."""
+        """Write a checkpoint."""
         self._write(trainer)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Say so where the end of the training is on no disk."""
+        """Raise an error if the checkpoint of the training's end was not written."""
         failure = write_failure(trainer)
         if failure is not None:
             reason = f"{failure.strerror}, so the end of the training is lost; make room and repeat it from the "

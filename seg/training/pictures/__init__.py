@@ -1,1 +1,1 @@
-"""Pictures of a run: learning curves, score curves and prediction panels."""
+"""Pictures that a training leaves in its folder."""

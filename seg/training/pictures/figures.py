@@ -1,15 +1,19 @@
-"""Figures drawn without pyplot, which keeps every figure it makes; matplotlib is imported where one is drawn."""
+"""Figures of a training: drawn without pyplot, which would keep them all, written as PNG and given to the loggers."""
 
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import lightning as L
 import numpy as np
 import numpy.typing as npt
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
 from seg.files import complete_or_absent
+from seg.training.run.folder import PANELS
+from seg.training.trainer_state import is_last_validation, is_trial
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # matplotlib is imported where a figure is drawn
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -21,7 +25,7 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def new_figure(width: int, height: int) -> "Figure":
-    """An empty figure of a size in pixels."""
+    """Empty figure of a size in pixels."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -31,7 +35,7 @@ def new_figure(width: int, height: int) -> "Figure":
 
 
 def plain_axes(axes: "Axes") -> None:
-    """Give axes a light grid and no frame above and to the right."""
+    """Give axes a light grid, and a frame on the left and at the bottom alone."""
     axes.grid(color=GRID_COLOUR, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -40,7 +44,7 @@ def plain_axes(axes: "Axes") -> None:
 
 
 def rendered(figure: "Figure") -> Pixels:
-    """The (H, W, 3) pixels of a figure."""
+    """Pixels of a figure, (H, W, 3)."""
     content = BytesIO()
     figure.savefig(content, format="rgba", dpi=DPI)
     width, height = figure.canvas.get_width_height()
@@ -52,10 +56,43 @@ def write_png(pixels: Pixels, path: Path) -> None:
     """Write (H, W, 3) pixels as a PNG, complete or absent; its folder is made.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     from PIL import Image
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with complete_or_absent(path) as temporary:
         Image.fromarray(pixels).save(temporary, format="png", compress_level=3)
+
+
+def is_due(trainer: L.Trainer, every_epochs: int) -> bool:
+    """True if this validation of a training is one whose pictures are kept: at intervals of epochs, and the last.
+
+    Args:
+        trainer: Trainer of the run.
+        every_epochs: Epochs between two pictures; 0 keeps the last alone.
+    """
+    if trainer.state.fn != "fit" or trainer.sanity_checking or is_trial(trainer):
+        return False
+    return is_last_validation(trainer) or (every_epochs > 0 and (trainer.current_epoch + 1) % every_epochs == 0)
+
+
+def publish(figure: "Figure", name: str, trainer: L.Trainer) -> None:
+    """Write a figure to `<run>/panels/<name>/epoch_0001.png`, and give it to TensorBoard and Weights & Biases.
+
+    Args:
+        figure: Drawn after the trainer's current epoch.
+        name: Name of its subject, the same in every epoch.
+        trainer: Trainer of the run.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    pixels = rendered(figure)
+    path = Path(trainer.default_root_dir) / PANELS / name / f"epoch_{trainer.current_epoch + 1:04d}.png"
+    write_png(pixels, path)
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_image(f"{PANELS}/{name}", pixels, trainer.global_step, dataformats="HWC")
+        elif isinstance(logger, WandbLogger):
+            logger.log_image(f"{PANELS}/{name}", [str(path)], trainer.global_step)

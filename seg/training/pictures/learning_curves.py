@@ -1,7 +1,7 @@
-"""The learning curves of a run as a picture: losses, scores, learning rate."""
+"""Learning curves of a run as a picture: losses, scores, learning rate."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,8 +9,10 @@ import lightning as L
 from lightning.pytorch.loggers import CSVLogger
 
 from seg.training.pictures.figures import TEXT_COLOUR, new_figure, plain_axes, rendered, write_png
-from seg.training.run.folder import LEARNING_CURVES, is_trial
-from seg.training.run.history import LEARNING_RATE, History, read_history
+from seg.training.run.folder import LEARNING_CURVES
+from seg.training.run.history import History, Point, read_history
+from seg.training.schedule import LEARNING_RATE
+from seg.training.trainer_state import is_trial
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,22 +26,20 @@ SCORES = {
     "val/precision": ("precision", "#b39ddb"),
     "val/recall": ("recall", "#ffb74d"),
 }
-RATES = {
-    LEARNING_RATE: ("highest of the layers", "#5e3c99"),
-    f"{LEARNING_RATE}/lowest": ("lowest of the layers", "#b2abd2"),
-}
+HIGHEST_RATE = ("highest of the layers", "#5e3c99")
+LOWEST_RATE = ("lowest of the layers", "#b2abd2")
 FEW_POINTS = 30
-"""Up to so many, each is marked: a line of one point would not show."""
+"""Points of a line up to which each is marked; a line of one point would not show."""
 STEEP = 30
-"""A loss that falls to less than one so-many-th is drawn on a logarithmic axis."""
+"""Ratio of the highest loss to the lowest above which the axis is logarithmic."""
 
 
 def draw_learning_curves(history: History, title: str) -> "Figure | None":
-    """A figure of losses, scores and learning rate over epochs; None where the history has none of them.
+    """Draw losses, scores and learning rate over epochs; None if the history has neither losses nor scores.
 
     Args:
-        history: Of a run.
-        title: Above it.
+        history: History of a run.
+        title: Title of the figure.
     """
     if not history.series.keys() & (LOSSES.keys() | SCORES.keys()):
         return None
@@ -55,9 +55,7 @@ def draw_learning_curves(history: History, title: str) -> "Figure | None":
     _draw_lines(scores, history, SCORES)
     _mark_best(scores, history)
     scores.set_ylim(0, 1.02)
-    _draw_lines(rates, history, RATES)
-    rates.set_ylim(bottom=0)
-    rates.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
+    _draw_rates(rates, history)
     for axes, label in ((losses, "Loss"), (scores, "Score of cropland, validation"), (rates, "Learning rate")):
         axes.set_ylabel(label, color=TEXT_COLOUR, fontsize=11)
         for number, epoch in enumerate(history.resumed):
@@ -75,11 +73,31 @@ def draw_learning_curves(history: History, title: str) -> "Figure | None":
 def _draw_lines(axes: "Axes", history: History, lines: Mapping[str, tuple[str, str]]) -> None:
     plain_axes(axes)
     for name, (label, colour) in lines.items():
-        points = history.series.get(name, [])
-        if points:
-            epochs, values = zip(*points, strict=True)
-            marker = "o" if len(points) <= FEW_POINTS else ""
-            axes.plot(epochs, values, color=colour, linewidth=1.8, marker=marker, markersize=4, label=label)
+        _draw_line(axes, history.series.get(name, []), label, colour)
+
+
+def _draw_line(axes: "Axes", points: Sequence[Point], label: str, colour: str) -> None:
+    if points:
+        epochs, values = zip(*points, strict=True)
+        marker = "o" if len(points) <= FEW_POINTS else ""
+        axes.plot(epochs, values, color=colour, linewidth=1.8, marker=marker, markersize=4, label=label)
+
+
+def _draw_rates(axes: "Axes", history: History) -> None:
+    """Highest and, where it differs, lowest learning rate of the parameter groups, whose columns share a prefix."""
+    plain_axes(axes)
+    at: dict[float, list[float]] = {}
+    for name, points in history.series.items():
+        if name.startswith(LEARNING_RATE):
+            for epochs, rate in points:
+                at.setdefault(epochs, []).append(rate)
+    highest = [(epochs, max(rates)) for epochs, rates in sorted(at.items())]
+    lowest = [(epochs, min(rates)) for epochs, rates in sorted(at.items())]
+    _draw_line(axes, highest, *HIGHEST_RATE)
+    if lowest != highest:
+        _draw_line(axes, lowest, *LOWEST_RATE)
+    axes.set_ylim(bottom=0)
+    axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
 
 
 def _mark_best(axes: "Axes", history: History) -> None:
@@ -93,18 +111,18 @@ def _mark_best(axes: "Axes", history: History) -> None:
 class LearningCurves(L.Callback):
     """Draw `learning_curves.png` when a training ends, is interrupted or fails, from all metrics in the run's folder.
 
-    Whatever goes wrong with it is a line on standard error: a training does not fail for a picture.
+    An error is a line on standard error, since no training should fail for a picture.
 
     Example:
         Trainer(callbacks=[LearningCurves()])
     """
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Draw them."""
+        """Draw the curves of the whole training."""
         _draw(trainer)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Draw them as far as the training got."""
+        """Draw the curves up to the interruption or the error."""
         _draw(trainer)
 
 
@@ -115,7 +133,7 @@ def _draw(trainer: L.Trainer) -> None:
     try:
         for logger in trainer.loggers:
             if isinstance(logger, CSVLogger):
-                logger.save()  # the last rows, which it keeps back for a while
+                logger.save()  # the last rows, which it still holds in memory
         figure = draw_learning_curves(read_history(root), title=f"Learning curves of {root.resolve().name}")
         if figure is not None:
             write_png(rendered(figure), root / LEARNING_CURVES)

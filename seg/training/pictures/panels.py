@@ -1,4 +1,4 @@
-"""Pictures of what the network makes of some held-out scenes."""
+"""Predictions for some held-out scenes as pictures."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from seg.errors import ConfigError
-from seg.training.pictures.publish import is_due, publish
+from seg.training.pictures.figures import is_due, publish
 from seg.training.pictures.scene_panel import ScenePanel, draw_scene_panel
 
 
@@ -20,14 +20,14 @@ class PanelConfig:
     """Pictures that a training leaves in `<run>/panels/` and gives to TensorBoard and Weights & Biases.
 
     Args:
-        scenes: How many held-out scenes, or chips, to draw as image, reference, probability and errors: the same in
+        scenes: Number of held-out scenes or chips to draw as image, reference, probability and errors; the same ones in
             every epoch, spread evenly over the order of their names; 0 draws none.
-        every_epochs: Epochs from one picture to the next; the last epoch always has them, with 0 it alone.
-        longest_side: Pixels of the longer side above which a scene is drawn smaller, by leaving out rows and columns.
-        curves: Draw precision over recall, and observed over predicted cropland, of the whole validation.
+        every_epochs: Epochs between two pictures; the last epoch always has them, and with 0 it alone has.
+        longest_side: Longest side in pixels of the drawn scene; rows and columns of a larger one are left out.
+        curves: Draw precision-recall and reliability curves of the whole validation.
 
     Raises:
-        ConfigError: A number cannot work.
+        ConfigError: A number is out of range.
     """
 
     scenes: int = 3
@@ -46,12 +46,12 @@ class PanelConfig:
 
 
 class PredictionPanels(L.Callback):
-    """Draw fixed held-out scenes with the weights that are validated, those of an average among them.
+    """Draw fixed held-out scenes with the weights that are validated, averaged weights included.
 
-    The scenes go through the network once more, one by one, which costs their share of a validation.
+    The scenes pass through the network once more, one by one, which costs their share of a validation.
 
     Args:
-        config: What is drawn, and when.
+        config: Number, interval and size of the pictures.
 
     Example:
         Trainer(callbacks=[PredictionPanels(PanelConfig(scenes=2, every_epochs=5))])
@@ -64,7 +64,7 @@ class PredictionPanels(L.Callback):
         self._band_names: list[str] = []
 
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Choose the same samples each time, by their place in the validation."""
+        """Choose the samples by their place in the validation, the same in every epoch."""
         self._seen, self._chosen = 0, []
         if not (self.config.scenes and trainer.is_global_zero and is_due(trainer, self.config.every_epochs)):
             return
@@ -82,7 +82,7 @@ class PredictionPanels(L.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Draw the chosen samples of the batch."""
+        """Draw the chosen samples of a batch."""
         for place in range(len(batch["image"])):
             if self._seen in self._chosen:
                 self._draw(trainer, pl_module, batch, place)
@@ -107,28 +107,28 @@ class PredictionPanels(L.Callback):
 
 
 def spread(samples: int, wanted: int) -> list[int]:
-    """Up to `wanted` different places among `samples`, evenly spread from the first on, rising."""
+    """Places, from 0 and rising, of up to `wanted` samples spread evenly over all."""
     wanted = min(samples, wanted)
     return [place * samples // wanted for place in range(wanted)]
 
 
 def thinned(side: int, longest: int) -> int:
-    """Every how many-th row and column to keep so that a side is at most `longest`."""
+    """Step between kept rows and columns that makes a side at most `longest` pixels."""
     return max(1, -(-side // longest))
 
 
 def file_stem(name: str) -> str:
-    """A scene's name without its suffix and without what not every file system takes."""
+    """Name of a scene without its suffix and without characters that some file systems reject."""
     return re.sub(r"[^\w.-]+", "_", PurePath(name).stem) or "scene"
 
 
 def _sample_count(trainer: L.Trainer) -> int:
-    """Samples of this process's validation."""
+    """Number of samples in this process's validation."""
     loaders = trainer.val_dataloaders
     loader: Any = loaders[0] if isinstance(loaders, list) else loaders
     order = getattr(loader.batch_sampler, "sampler", None)
     samples = len(loader.dataset if order is None else order)
-    # With limit_val_batches, the samples of the batches there are.
+    # With limit_val_batches, the samples of the remaining batches.
     return max(1, samples * min(int(sum(trainer.num_val_batches)), len(loader)) // len(loader))
 
 

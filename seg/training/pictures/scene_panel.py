@@ -1,4 +1,4 @@
-"""One scene of a validation as a picture: image, reference, probability and errors side by side."""
+"""A validated scene as a picture: image, reference, probability and errors side by side."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,14 +23,13 @@ if TYPE_CHECKING:
     from matplotlib.patches import Patch
 
 GAP, TOP, BOTTOM, NARROWEST, MAGNIFIED = 20, 64, 84, 220, 280
-"""In pixels of the picture: between panels, above and below them, the least of a column, and up to where a small scene
-is magnified."""
+"""Pixels between panels, above them and below them, least width of a column, and longest side of a magnified scene."""
 
 FRAME_COLOUR = "#9e9e9e"
 IGNORED_COLOUR = (158, 158, 158)
 FALSE_POSITIVE, FALSE_NEGATIVE = "false cropland", "missed cropland"
 ERROR_COLOURS = {FALSE_POSITIVE: (230, 97, 1), FALSE_NEGATIVE: (94, 60, 153)}
-"""Orange and purple keep apart under the usual kinds of colour blindness, and from the green of cropland."""
+"""Orange and purple differ from each other and from the green of cropland under common kinds of colour blindness."""
 
 Image = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.uint8]
@@ -39,15 +38,15 @@ Colours = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ScenePanel:
-    """What a picture of a scene shows.
+    """Content of a picture of a scene.
 
     Attributes:
-        title: Above it.
+        title: Title above the panels.
         image: (C, H, W) in stored units.
         mask: (H, W) labels.
         probability: (H, W) of cropland, 0 to 1.
         threshold: Probability above which a pixel is mapped as cropland.
-        band_names: One a channel, to find red, green and blue by; empty where they are not known.
+        band_names: Names of the channels, among which red, green and blue are looked for; empty if unknown.
     """
 
     title: str
@@ -59,15 +58,15 @@ class ScenePanel:
 
 
 def natural_colours(image: Image, mask: Mask, band_names: Sequence[str] = ()) -> Colours:
-    """(H, W, 3) colours from 0 to 1, each channel stretched between its 2nd and 98th percentile.
+    """Colours of an image, (H, W, 3) from 0 to 1, each channel stretched between its 2nd and 98th percentile.
 
-    Channels named red, green and blue, else the first three, else the first in grey. Percentiles are of the pixels with
-    a label, if there are any: the others may be no data, which would flatten the rest.
+    Shows the channels named red, green and blue, else the first three, else the first in grey. The percentiles are
+    those of pixels with a label, if there are any: the others may hold nodata values, which would flatten the rest.
 
     Args:
         image: (C, H, W) in stored units.
         mask: (H, W) labels.
-        band_names: One a channel, or none.
+        band_names: Names of the channels, or none.
     """
     chosen = colour_bands(band_names) or ((1, 2, 3) if len(image) >= 3 else (1,))
     counted = mask != IGNORE
@@ -81,7 +80,7 @@ def natural_colours(image: Image, mask: Mask, band_names: Sequence[str] = ()) ->
 
 
 def error_colours(mask: Mask, probability: Image, threshold: float) -> Colours:
-    """(H, W, 3) colours from 0 to 1: cropland and other where they are mapped right, both errors, ignored pixels.
+    """Colours of a map's errors, (H, W, 3) from 0 to 1; correct and ignored pixels have the colours of their labels.
 
     Args:
         mask: (H, W) labels.
@@ -96,7 +95,7 @@ def error_colours(mask: Mask, probability: Image, threshold: float) -> Colours:
 
 
 def label_colours(mask: Mask) -> Colours:
-    """(H, W, 3) colours of labels from 0 to 1, ignored pixels in grey."""
+    """Colours of labels, (H, W, 3) from 0 to 1; ignored pixels are grey."""
     colours = np.broadcast_to(_unit(IGNORED_COLOUR), (*mask.shape, 3)).copy()
     for label in (OTHER, CROPLAND):
         colours[mask == label] = _unit(LABEL_COLOURS[label][:3])
@@ -104,14 +103,14 @@ def label_colours(mask: Mask) -> Colours:
 
 
 def scene_iou(mask: Mask, probability: Image, threshold: float) -> float | None:
-    """IoU of cropland over the pixels with a label; None where there is none, neither mapped nor in the reference."""
+    """IoU of cropland over the pixels with a label; None if neither map nor reference has cropland."""
     mapped, cropland = (probability > threshold) & (mask != IGNORE), mask == CROPLAND
     union = int((mapped | cropland).sum())
     return int((mapped & cropland).sum()) / union if union else None
 
 
 def draw_scene_panel(panel: ScenePanel) -> "Figure":
-    """A figure of image, reference, probability and errors in a row, over their colours."""
+    """Draw image, reference, probability and errors in a row, above a legend of their colours."""
     height, width = _display_size(*panel.mask.shape)
     column = max(width, NARROWEST)
     total_width, total_height = 4 * (column + GAP) + GAP, height + TOP + BOTTOM
@@ -148,7 +147,7 @@ def _draw_probability_bar(axes: "Axes", height: int) -> None:
 
 
 def _display_size(height: int, width: int) -> tuple[int, int]:
-    # Whole pixels where they are large enough for uneven ones to show.
+    # By a whole number: unequal pixels would show.
     times = max(1, MAGNIFIED // max(height, width))
     return height * times, width * times
 

@@ -1,4 +1,4 @@
-"""Precision over recall, and observed over predicted cropland, as pictures."""
+"""Precision-recall and reliability curves of a validation as pictures."""
 
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,7 @@ from seg.calibration.curves import (
 )
 from seg.calibration.histogram import CENTRES, EDGES
 from seg.calibration.scaling import sigmoid
-from seg.training.pictures.figures import TEXT_COLOUR, new_figure, plain_axes
-from seg.training.pictures.publish import is_due, publish
+from seg.training.pictures.figures import TEXT_COLOUR, is_due, new_figure, plain_axes, publish
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,17 +26,17 @@ MARK_COLOUR = "#e66101"
 
 
 def draw_precision_recall(curve: PrecisionRecallCurve, threshold: float, title: str) -> "Figure":
-    """A figure of precision over recall, with the point of a threshold marked.
+    """Draw precision over recall, with the point of a threshold marked.
 
     Args:
-        curve: From the counted logits of a validation.
+        curve: Curve of the counted logits of a validation.
         threshold: Probability above which a pixel is mapped as cropland.
-        title: Above it.
+        title: Title of the figure.
     """
     figure, axes = _square(
         "Recall of cropland (share of cropland that is mapped)", "Precision (share of mapped cropland that is right)"
     )
-    # Beyond the highest probability nothing is mapped, and precision is 1 by definition only.
+    # Above the highest probability nothing is mapped, and precision is 1 only by definition.
     reached = curve.recall > 0
     axes.plot(curve.recall[reached], curve.precision[reached], color=LINE_COLOUR, linewidth=2, clip_on=False)
     at = min(int((curve.threshold < threshold).sum()), len(curve.threshold) - 1)
@@ -50,11 +49,11 @@ def draw_precision_recall(curve: PrecisionRecallCurve, threshold: float, title: 
 
 
 def draw_reliability(curve: ReliabilityCurve, title: str) -> "Figure":
-    """A figure of observed over predicted cropland, over how many pixels each bin holds.
+    """Draw observed over predicted cropland, above the share of pixels in each bin.
 
     Args:
-        curve: From the counted logits of a validation.
-        title: Above it.
+        curve: Curve of the counted logits of a validation.
+        title: Title of the figure.
     """
     figure, axes = _square("Predicted probability of cropland", "Observed share of cropland")
     filled = curve.pixels > 0
@@ -84,12 +83,12 @@ def _square(x_label: str, y_label: str) -> tuple["Figure", "Axes"]:
 
 
 class ScoreCurves(L.Callback):
-    """Draw precision over recall and observed over predicted cropland, from the logits that the task counts.
+    """Draw precision-recall and reliability curves from the logits that the task counts, before calibration.
 
-    They are those of the plain logits, before any calibration. A task that counts none gets no picture.
+    A task that counts no logits gets no picture.
 
     Args:
-        every_epochs: Epochs from one picture to the next; the last epoch always has them, with 0 it alone.
+        every_epochs: Epochs between two pictures; the last epoch always has them, and with 0 it alone has.
 
     Example:
         Trainer(callbacks=[ScoreCurves(every_epochs=5)])
@@ -99,7 +98,7 @@ class ScoreCurves(L.Callback):
         self.every_epochs = every_epochs
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Draw both if they are due; at the end of the epoch the task has not added up yet."""
+        """Draw both curves if they are due; in earlier hooks, the task has not added its counts up yet."""
         if not (trainer.is_global_zero and is_due(trainer, self.every_epochs)):
             return
         counts = counted_logits(pl_module)
@@ -113,7 +112,7 @@ class ScoreCurves(L.Callback):
 
 
 def counted_logits(task: L.LightningModule) -> Counts | None:
-    """The (2, BINS) pixels by label and bin of the logit that a task counted in its last validation; None if none."""
+    """Pixels of the last validation by label and bin of the logit, (2, BINS); None if the task counted none."""
     parts = getattr(task, "counts", None)
     if parts is None or not parts.any():
         return None

@@ -1,1 +1,1 @@
-"""What a run shows of itself: pictures, its record, Weights & Biases."""
+"""A run of training as its folder and Weights & Biases keep it: configuration, record, metrics."""

@@ -1,4 +1,4 @@
-"""What a run's metrics files say, over all the times it was resumed."""
+"""Losses, scores and learning rates of a run, read from its metrics files across all resumptions."""
 
 import csv
 import math
@@ -9,19 +9,16 @@ import numpy as np
 
 from seg.training.run.folder import metrics_files
 
-LEARNING_RATE = "learning_rate"
-"""Column of the learning rate."""
-
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class History:
-    """How the scores of a run went.
+    """Course of a run's metrics.
 
     Attributes:
-        series: (epochs trained, value) points by column, rising; half-way through the third epoch is 2.5.
-        resumed: After how many epochs the run was resumed.
+        series: (epochs, value) points by column, in rising order; halfway through the third epoch is 2.5.
+        resumed: Epochs trained before each resumption.
     """
 
     series: dict[str, list[Point]] = field(default_factory=dict)
@@ -29,10 +26,10 @@ class History:
 
 
 def read_history(root: Path) -> History:
-    """The history in a run's folder; what a resumed run did again counts in its later form.
+    """Read the history of a run; steps that were repeated after resuming count once, with their later values.
 
     Args:
-        root: The run's folder; without metrics the history is empty.
+        root: The run's folder; without metrics files the history is empty.
     """
     rows: list[dict[str, float]] = []
     resumed: list[float] = []
@@ -54,7 +51,7 @@ def _history(rows: list[dict[str, float]], resumed: list[float]) -> History:
         return History()
     series: dict[str, list[Point]] = {}
     for row in rows:
-        # The rate is logged by step, all else at the end of an epoch.
+        # Learning rates are logged within an epoch, without its number; everything else at its end.
         epochs = row["epoch"] + 1 if "epoch" in row else _epochs_at(row["step"], ends)
         for name in row.keys() - {"epoch", "step"}:
             series.setdefault(name, []).append((epochs, row[name]))
@@ -62,15 +59,20 @@ def _history(rows: list[dict[str, float]], resumed: list[float]) -> History:
 
 
 def _epochs_at(step: float, ends: dict[float, float]) -> float:
-    """Epochs trained after a number of steps, by the steps after which epochs ended."""
+    """Epochs trained after a number of steps.
+
+    Args:
+        step: Number of steps.
+        ends: Steps by the number of epochs that ended with them.
+    """
     epochs, steps = [0.0, *sorted(ends)], [0.0, *sorted(ends.values())]
-    if step > steps[-1]:  # in an epoch that did not end
+    if step > steps[-1]:  # in an epoch that was broken off
         return epochs[-1] * step / steps[-1]
     return float(np.interp(step, steps, epochs))
 
 
 def _read(path: Path) -> list[dict[str, float]]:
-    """The rows of a metrics file that say their step, without empty cells and what is no number."""
+    """Rows of a metrics file with their step; empty cells and cells without a number are left out."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = [{name: _number(cell) for name, cell in row.items() if name} for row in csv.DictReader(file)]
     plain = [{name: value for name, value in row.items() if value is not None} for row in rows]

@@ -1,6 +1,6 @@
-"""What a run was made of and how it ended, in its folder."""
+"""Record of a run in its folder: its configuration, what it was made of, and how it ended."""
 
-import json
+import math
 import os
 import platform
 import subprocess
@@ -13,7 +13,6 @@ from pathlib import Path
 import lightning as L
 import rasterio
 import torch
-from lightning import LightningModule
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.trainer import Trainer
@@ -21,23 +20,45 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 import seg
 from seg import __version__
-from seg.files import complete_or_absent
-from seg.training.run.folder import RUN_RECORD, is_trial
+from seg.files import write_json
+from seg.training.run.folder import RUN_RECORD
+from seg.training.trainer_state import is_trial
 
 RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"
+
+LIBRARIES = ("torch", "lightning", "numpy", "rasterio", "albumentations", "segmentation-models-pytorch", "torchmetrics")
+"""Libraries whose versions a run records."""
+
+GIT_TIMEOUT_S = 10
+"""Longest wait for git, which may read from a network drive; a run goes on without its revision then."""
+
+
+class RunConfig(SaveConfigCallback):
+    """Write the whole configuration of a training into its folder, so that the run can be repeated or scored.
+
+    The checkpoint that it resumed from is left out: using the file again must not resume by accident.
+    """
+
+    def setup(self, trainer: Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Write the file of a training; validation and test write none."""
+        if stage == "fit":
+            self.config = self.config.clone()
+            self.config.pop("ckpt_path", None)
+            super().setup(trainer, pl_module, stage)
 
 
 class RunRecord(L.Callback):
     """Write `run.json` when a training starts, and complete it when it ends.
 
-    It holds state, start and end, command line, seed, versions, revision of the code, devices, dataset, and at the end
-    the best score with its checkpoint. A run that was killed stays "running". List it after callbacks that may fail.
+    The record holds state, start and end, command line, seed, versions, revision of the code, devices, dataset, and at
+    the end the best score with its checkpoint. A killed run stays "running". List this callback after those that may
+    fail.
 
     Args:
-        command: The words of the command line.
+        command: Words of the command line.
         seed: Seed of the run, or None.
-        dataset: Describes the dataset as plain values; called when training starts. None leaves it out.
-        resumed_from: The checkpoint that the run goes on from, or None.
+        dataset: Returns a description of the dataset as plain values; called when training starts. None leaves it out.
+        resumed_from: Checkpoint that the run resumes from, or None.
 
     Example:
         Trainer(callbacks=[RunRecord(sys.argv, seed=0)])
@@ -56,7 +77,7 @@ class RunRecord(L.Callback):
         self._record: dict[str, object] = {}
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Write what is known at the start."""
+        """Write the record of the start."""
         if stage != "fit" or not trainer.is_global_zero or is_trial(trainer):
             return
         self._started = datetime.now(UTC)
@@ -85,11 +106,11 @@ class RunRecord(L.Callback):
         self._write(trainer)
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Note the end."""
+        """Record the end."""
         self._finish(trainer, FINISHED)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Note what ended it before its time."""
+        """Record an interruption or an error."""
         stopped = isinstance(exception, (KeyboardInterrupt, SIGTERMException))
         reason = None if stopped else f"{type(exception).__name__}: {exception}"
         self._finish(trainer, INTERRUPTED if stopped else FAILED, reason)
@@ -112,50 +133,32 @@ class RunRecord(L.Callback):
     def _write(self, trainer: L.Trainer) -> None:
         path = Path(trainer.default_root_dir) / RUN_RECORD
         try:
-            write_record(self._record, path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(self._record, path)
         except OSError as error:
-            # The training itself may do without it.
+            # The training itself needs no record.
             print(f"note: {path} was not written ({error.strerror or error})", file=sys.stderr)
-
-
-def best_checkpoint(trainer: L.Trainer) -> dict[str, object] | None:
-    """`monitor`, `score` and `checkpoint` of the best weights so far; None without any."""
-    for callback in trainer.checkpoint_callbacks:
-        if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
-            score = callback.best_model_score
-            return {
-                "monitor": callback.monitor,
-                "score": None if score is None else float(score),
-                "checkpoint": str(callback.best_model_path),
-            }
-    return None
 
 
 def _iso(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds")
 
 
-class RunConfig(SaveConfigCallback):
-    """Keep the whole configuration of a training in its folder, so that it can be run or judged again.
-
-    Without the checkpoint it went on from: whoever takes the file up again did not ask for that.
-    """
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write the file of a training; validation and test leave it alone."""
-        if stage == "fit":
-            self.config = self.config.clone()
-            self.config.pop("ckpt_path", None)
-            super().setup(trainer, pl_module, stage)
-
-
-LIBRARIES = ("torch", "lightning", "numpy", "rasterio", "albumentations", "segmentation-models-pytorch", "torchmetrics")
-PATIENCE_S = 10
-"""A revision is asked for over a network drive too; longer than this, and the run goes without."""
+def best_checkpoint(trainer: L.Trainer) -> dict[str, object] | None:
+    """`monitor`, `score` and `checkpoint` of the best weights so far; None without a checkpoint that has a score."""
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
+            score = float("nan") if callback.best_model_score is None else float(callback.best_model_score)
+            return {
+                "monitor": callback.monitor,
+                "score": score if math.isfinite(score) else None,
+                "checkpoint": str(callback.best_model_path),
+            }
+    return None
 
 
 def versions() -> dict[str, str | None]:
-    """Versions by name: this project, Python, libraries, GDAL, and CUDA if PyTorch was built for it."""
+    """Versions by name: this project, Python, libraries, GDAL, and CUDA if a GPU is available."""
     return {
         "cropland-seg": __version__,
         "python": platform.python_version(),
@@ -166,12 +169,12 @@ def versions() -> dict[str, str | None]:
 
 
 def git_revision(file: Path) -> dict[str, str | bool] | None:
-    """`revision` and whether tracked files are changed (`dirty`) of the repository that tracks a file; None without.
+    """`revision` of the repository that tracks a source file, and `dirty` if tracked files are changed; None without.
 
     Args:
         file: A source file.
     """
-    # A file that lies in a repository need not belong to it: an installed package in an ignored folder does not.
+    # A file inside a repository may not belong to it, such as one of a package installed in an ignored folder.
     if _git(file.parent, "ls-files", "--error-unmatch", file.name) is None:
         return None
     revision = _git(file.parent, "rev-parse", "HEAD")
@@ -181,32 +184,21 @@ def git_revision(file: Path) -> dict[str, str | bool] | None:
     return {"revision": revision, "dirty": bool(changes)}
 
 
-def write_record(record: Mapping[str, object], path: Path) -> None:
-    """Write plain values as JSON, complete or not at all; the folder is made.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with complete_or_absent(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-
-
 def device_name(device: torch.device) -> str:
-    """What a device is called, for example "NVIDIA H100", or the processor's architecture."""
+    """Name of a GPU, such as "NVIDIA H100", or type, architecture and number of cores of a processor."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type} ({platform.machine()}, {os.cpu_count()} cores)"
 
 
 def _git(folder: Path, *words: str) -> str | None:
-    """What git answers; None if it is missing, refuses or takes too long."""
-    # Without locks: a look at the state must not stand in the way of a commit.
+    """Output of a git command; None if git is missing, fails or takes too long."""
+    # Without locks, so that reading the state never blocks a commit.
     environment = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
     command = ["git", "-C", str(folder), *words]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE_S, env=environment, stdin=subprocess.DEVNULL
+            command, capture_output=True, text=True, timeout=GIT_TIMEOUT_S, env=environment, stdin=subprocess.DEVNULL
         )
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
         return None

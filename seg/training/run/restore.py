@@ -1,4 +1,4 @@
-"""Fetch back what a run gave to Weights & Biases: files, pictures, the model."""
+"""Restore a run from Weights & Biases: files, pictures, the model."""
 
 import importlib.util
 import shutil
@@ -13,18 +13,21 @@ if TYPE_CHECKING:
 
 
 def restore_run(run: str, output: Path) -> list[Path]:
-    """The files of a W&B run, copied into a folder.
+    """Copy the files of a W&B run into a folder.
 
     Args:
-        run: The folder of a run of training or of W&B (`<run>/wandb/offline-run-...`), which needs neither network nor
-            account; or `entity/project/id` of a run on the server, whose model artifact comes along.
+        run: Folder of a run of training or of W&B (`<run>/wandb/offline-run-...`), which needs neither network nor
+            account; or `entity/project/id` of a run on the server, with its model artifact.
         output: A new or empty folder.
 
+    Returns:
+        Paths of the copies.
+
     Raises:
-        ConfigError: There is no such run, it has no files, or the folder is not empty.
+        ConfigError: The run does not exist or has no files, or the folder is not empty.
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise ConfigError(f"output is {output}, which is not an empty folder; name a new one")
+        raise ConfigError(f"output is {output}, which is not an empty folder; give a new one")
     local = Path(run)
     restored = restore_local(local, output) if local.is_dir() else restore_online(run, output)
     if not restored:
@@ -33,14 +36,17 @@ def restore_run(run: str, output: Path) -> list[Path]:
 
 
 def restore_local(folder: Path, output: Path) -> list[Path]:
-    """The files that a W&B run keeps on this machine, copied into a folder.
+    """Copy the files that a W&B run keeps on this machine into a folder.
 
     Args:
-        folder: Of a W&B run, or of a training that has one; of several, the last.
-        output: Where they go.
+        folder: Folder of a W&B run, or of a run of training with W&B runs, of which the last is taken.
+        output: Folder for the copies.
+
+    Returns:
+        Paths of the copies.
 
     Raises:
-        ConfigError: No W&B run lies there.
+        ConfigError: The folder holds no W&B run.
     """
     runs = sorted((folder / FOLDER).glob("*run-*-*"), key=lambda path: path.name.removeprefix("offline-"))
     files = [path / "files" for path in (folder, *reversed(runs)) if (path / "files").is_dir()]
@@ -49,27 +55,30 @@ def restore_local(folder: Path, output: Path) -> list[Path]:
             f"run is {folder}, which holds no run of W&B ({FOLDER}/offline-run-*/files); wanted the folder of a run "
             "that was trained with --tracking.wandb=offline or online, or entity/project/id of one on the server"
         )
-    # What a link points to, not the link: the folder may be taken elsewhere.
+    # Targets of links instead of links, so that the folder can be moved.
     shutil.copytree(files[0], output, dirs_exist_ok=True)
     return sorted(path for path in output.rglob("*") if path.is_file())
 
 
 def restore_online(run: str, output: Path, api: "Api | None" = None) -> list[Path]:
-    """The files and the model artifacts of a run on a W&B server, downloaded into a folder.
+    """Download the files and the model artifacts of a run on a W&B server into a folder.
 
     Args:
         run: `entity/project/id`.
-        output: Where they go, models into its folder `model`.
-        api: A `wandb.Api`; by default that of the account of this machine.
+        output: Folder for the files; models go into its folder `model`.
+        api: A `wandb.Api`; by default that of this machine's account.
+
+    Returns:
+        Paths of the files.
 
     Raises:
-        ConfigError: W&B is not installed, or does not give the run.
+        ConfigError: W&B is not installed, or the run cannot be downloaded.
     """
     if api is None:
         if run.count("/") != 2 or importlib.util.find_spec("wandb") is None:
             raise ConfigError(
-                f"run is {run}, which is no folder; wanted one, or entity/project/id of a run on a W&B server, for "
-                "which wandb must be installed (pip install wandb)"
+                f"run is {run}, which is not a folder; wanted one, or entity/project/id of a run on a W&B server, "
+                "which needs wandb (pip install wandb)"
             )
         import wandb
 
@@ -83,5 +92,5 @@ def restore_online(run: str, output: Path, api: "Api | None" = None) -> list[Pat
                 artifact.download(root=str(output / MODEL_FOLDER))
     except Exception as error:  # of W&B, its network library or the server
         reason = " ".join(str(error).split())
-        raise ConfigError(f"run is {run}, which W&B does not give ({type(error).__name__}: {reason})") from error
+        raise ConfigError(f"run is {run}, which W&B could not download ({type(error).__name__}: {reason})") from error
     return sorted(path for path in output.rglob("*") if path.is_file())

@@ -1,4 +1,4 @@
-"""A run of Weights & Biases beside one of training, with its files in the run's folder."""
+"""Weights & Biases: a W&B run beside each run of training, with its files in the run's folder."""
 
 import importlib.util
 import os
@@ -29,21 +29,21 @@ FOLDER = "wandb"
 MODEL_FOLDER = "model"
 RUN_FOLDER = "run"
 STEP = "trainer/global_step"
-"""By this name Lightning's logger counts steps."""
+"""Name of the step in Lightning's logger."""
 
 
 class RunLogger(WandbLogger):
-    """Lightning's logger, of a run that has the whole configuration already."""
+    """Lightning's logger for a W&B run that has the whole configuration already."""
 
     def log_hyperparams(self, params: object) -> None:
-        """Leave the configuration: the task's arguments would go over its keys of the same names."""
+        """Keep the configuration: the task's arguments would overwrite its keys of the same names."""
 
 
 def require_wandb(mode: Mode) -> None:
-    """Refuse to track with a library that is not installed.
+    """Check that W&B is installed.
 
     Raises:
-        ConfigError: It is not.
+        ConfigError: It is not installed.
     """
     if importlib.util.find_spec("wandb") is None:
         raise ConfigError(
@@ -53,21 +53,21 @@ def require_wandb(mode: Mode) -> None:
 
 
 def start_wandb(root: Path, mode: Mode, project: str, config: Mapping[str, object]) -> WandbLogger:
-    """The logger of a new W&B run, whose files lie in `<run>/wandb/`; offline, nothing reaches for the network.
+    """Start a W&B run with its files in `<run>/wandb/`; offline, nothing uses the network.
 
     Args:
-        root: The run's folder; it gives the W&B run its name.
-        mode: Whether it is only written down, to be uploaded by `wandb sync`, or uploaded at once.
-        project: Of W&B.
+        root: The run's folder; its name is the name of the W&B run.
+        mode: "offline" for a run that `wandb sync` uploads later, "online" to upload at once.
+        project: Project of W&B.
         config: The resolved configuration, as plain values.
 
     Raises:
-        ConfigError: It is not installed, or W&B refuses.
+        ConfigError: W&B is not installed or does not start.
     """
     require_wandb(mode)
     folder = root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    # What W&B keeps for itself goes into the run's folder too, and offline its reports of its own errors go nowhere.
+    # W&B's own data and cache go into the run's folder too, and offline it reports none of its errors.
     for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR"):
         os.environ.setdefault(name, str(folder))
     if mode == "offline":
@@ -93,23 +93,23 @@ def start_wandb(root: Path, mode: Mode, project: str, config: Mapping[str, objec
 
 
 def add_run_files(run: "Run", files: Iterable[Path]) -> None:
-    """Give a W&B run copies of files, as `run/<name>`; those that do not exist are left out."""
+    """Add copies of existing files to a W&B run, as `run/<name>`."""
     folder = Path(run.dir) / RUN_FOLDER
     folder.mkdir(exist_ok=True)
     for file in files:
         if file.is_file():
-            # A copy, for W&B itself would link to the file, which a later run may change before it is uploaded.
+            # A copy, since W&B would only link to the file, and a later run may change it before it is uploaded.
             copied = shutil.copyfile(file, folder / file.name)
             run.save(str(copied), base_path=run.dir, policy="now")
 
 
 def add_model(run: "Run", checkpoint: Path, metadata: Mapping[str, object]) -> None:
-    """Give a W&B run a checkpoint as its model artifact, `model-<id of the run>`.
+    """Add a checkpoint to a W&B run as its model artifact, `model-<id of the run>`.
 
     Args:
         run: The W&B run.
-        checkpoint: The file; a copy lies among the run's files, so that it is there without the server too.
-        metadata: Plain values, such as its score.
+        checkpoint: The file; a copy goes among the run's files, so that it can be restored without a server.
+        metadata: Plain values, such as the score.
     """
     import wandb
 
@@ -122,11 +122,11 @@ def add_model(run: "Run", checkpoint: Path, metadata: Mapping[str, object]) -> N
 
 
 def end_wandb(run: "Run", exit_code: int) -> None:
-    """End a W&B run, and wait until all of it is written.
+    """End a W&B run, and wait until its files are written.
 
     Args:
         run: The W&B run.
-        exit_code: 0 if the training did what it should.
+        exit_code: 0 if the training succeeded.
     """
     import wandb
 
@@ -136,25 +136,25 @@ def end_wandb(run: "Run", exit_code: int) -> None:
 
 
 class WandbFiles(L.Callback):
-    """Log the best checkpoint as an artifact, with configuration, record, metrics and curves, and end the W&B run.
+    """Add the best checkpoint, configuration, record, metrics and curves to the W&B run, and end it.
 
-    List it last: the others write what it takes. A training that is interrupted or fails gives what it has. What goes
-    wrong with W&B is a line on standard error, since the same files lie in the run's folder.
+    List it last, after the callbacks that write these files. A training that is interrupted or fails adds what exists.
+    An error of W&B is a line on standard error, since the same files lie in the run's folder.
 
     Example:
         Trainer(logger=WandbLogger(), callbacks=[RunRecord(sys.argv, seed=0), WandbFiles()])
     """
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Hand them over."""
-        _hand_over(trainer, exit_code=0)
+        """Add the files of a finished training."""
+        _add_all(trainer, exit_code=0)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Hand over what there is."""
-        _hand_over(trainer, exit_code=1)
+        """Add the files that exist."""
+        _add_all(trainer, exit_code=1)
 
 
-def _hand_over(trainer: L.Trainer, exit_code: int) -> None:
+def _add_all(trainer: L.Trainer, exit_code: int) -> None:
     if trainer.state.fn != "fit" or not trainer.is_global_zero:
         return
     root = Path(trainer.default_root_dir)
@@ -169,4 +169,4 @@ def _hand_over(trainer: L.Trainer, exit_code: int) -> None:
                 add_model(run, Path(str(best["checkpoint"])), best)
             end_wandb(run, exit_code)
         except Exception as error:
-            print(f"note: W&B did not take the run's files ({type(error).__name__}: {error})", file=sys.stderr)
+            print(f"note: the run's files were not added to W&B ({type(error).__name__}: {error})", file=sys.stderr)

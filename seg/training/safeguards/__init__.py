@@ -1,1 +1,1 @@
-"""Callbacks and checks that keep a training from ending in silence."""
+"""Callbacks that stop a training early and say why: at a NaN loss, at a signal."""

@@ -1,4 +1,4 @@
-"""Stop a training whose loss is no number any more, and keep the batch for inspection."""
+"""Stop a training at a loss that is NaN or infinite, and keep the batch for inspection."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,23 +12,23 @@ from torch import Tensor
 from seg.errors import TrainingError
 
 NAN_BATCH = "nan_batch"
-"""Folder of the kept batches in the folder of the run."""
+"""Folder for such batches in the run's folder."""
 
 _LARGE = 1e6
-"""No reflectance, digital number or temperature is stored as so large a number; some values for "no data" are."""
+"""Above every stored reflectance, digital number or temperature, and below some nodata values."""
 
 
 class StopAtNan(L.Callback):
-    """Stop at the first loss that is NaN or infinite, before the optimiser takes a step with it.
+    """Stop at the first loss that is NaN or infinite, before the optimiser steps with it.
 
-    The batch is kept as `<run>/nan_batch/epoch_E_step_S.npz`: image, mask and names, to be read with `numpy.load`. The
-    weights are still those of the last step, so that `last.ckpt`, of the last epoch, can be gone on with.
+    The batch is kept as `<run>/nan_batch/epoch_E_step_S.npz` with image, mask and names, for `numpy.load`. The weights
+    are those of the last step, and `last.ckpt` is that of the last epoch, from which the training can resume.
 
-    A GPU is not made to wait: whether the loss is finite is copied to the host behind the forward pass, and read when
-    the backward pass is in the queue, which the GPU works on meanwhile.
+    A GPU does not wait for the check. The result is copied to the host behind the forward pass and read once the
+    backward pass is in the queue.
 
     Raises:
-        TrainingError: A loss is not finite; names the samples, and what to try.
+        TrainingError: A loss is not finite; the message names the samples and a remedy.
 
     Example:
         Trainer(callbacks=[StopAtNan()])
@@ -44,21 +44,21 @@ class StopAtNan(L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Mapping[str, Any], batch_idx: int
     ) -> None:
-        """Remember the batch, and the names of those that make a step with it."""
+        """Keep the batch, and the names of all samples in its optimiser step."""
         if batch_idx % trainer.accumulate_grad_batches == 0:
             self._last_step, self._names = self._names, []
         self._batch = batch
         self._names += _names(batch)
 
     def on_before_backward(self, trainer: L.Trainer, pl_module: L.LightningModule, loss: Tensor) -> None:
-        """Ask whether the loss is finite, without waiting for the answer."""
+        """Start the check of the loss."""
         self._finite = torch.isfinite(loss.detach()).to("cpu", non_blocking=True)
         if loss.is_cuda:
             self._copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
             self._copied.record()
 
     def on_after_backward(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Read the answer."""
+        """Read the result of the check, and stop if the loss is not finite."""
         if self._copied is not None:
             self._copied.synchronize()
         if self._finite is None or bool(self._finite):
@@ -68,41 +68,41 @@ class StopAtNan(L.Callback):
         save_batch(path, image, self._batch["mask"].cpu(), _names(self._batch))
         raise TrainingError(
             f"epoch {trainer.current_epoch + 1}, step {trainer.global_step + 1}: the loss of "
-            f"{', '.join(_names(self._batch)) or 'a batch'} is no finite number; the batch is kept in {path}; "
+            f"{', '.join(_names(self._batch)) or 'a batch'} is not finite; the batch is kept in {path}; "
             f"{self._advice(trainer, pl_module, image)}"
         )
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        """Let go of the batch."""
+        """Release the batch."""
         self._batch = {}
 
     def _advice(self, trainer: L.Trainer, pl_module: L.LightningModule, image: Tensor) -> str:
-        """What to try, by what can be told from the batch and the weights."""
+        """Remedy, judging by the batch and the weights."""
         if not _all_finite(pl_module.parameters()):
             return (
-                f"the weights were no numbers before, since the step with {', '.join(self._last_step) or 'others'}; "
+                f"the weights have not been finite since the step with {', '.join(self._last_step) or 'others'}; "
                 "try a lower --model.optimizer.learning_rate or --trainer.gradient_clip_val=1"
             )
         if not float(image.abs().max()) < _LARGE:
             return (
-                f"its pixels reach from {float(image.min()):g} to {float(image.max()):g}; if that is no data, name the "
-                "value with --data.nodata"
+                f"its pixels range from {float(image.min()):g} to {float(image.max()):g}; if one of them means "
+                "no data, give it with --data.nodata"
             )
         if trainer.precision == "16-mixed":
-            return "try --trainer.precision=bf16-mixed or 32: numbers above 65504 do not fit into 16-mixed"
+            return "try --trainer.precision=bf16-mixed or 32: 16-mixed holds no number above 65504"
         return "try a lower --model.optimizer.learning_rate, more --warmup.steps or --trainer.gradient_clip_val=1"
 
 
 def save_batch(path: Path, image: Tensor, mask: Tensor, names: list[str]) -> None:
-    """Keep a batch as arrays `image` (B, C, H, W), `mask` (B, H, W) and `name` (B,), compressed.
+    """Write a batch as compressed arrays `image` (B, C, H, W), `mask` (B, H, W) and `name` (B,).
 
     Args:
         path: The file to write, .npz; its folder is made.
         image: In stored units.
         mask: Labels.
-        names: Of the samples.
+        names: Names of the samples.
 
     Raises:
         OSError: The file cannot be written.

@@ -12,8 +12,8 @@ import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
 from seg.training.checkpoints.atomic_io import write_failure
-from seg.training.checkpoints.last import LastCheckpoint
-from seg.training.run.folder import last_checkpoint
+from seg.training.checkpoints.last import LastCheckpoint, last_checkpoint
+from seg.training.trainer_state import ends_epoch
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -21,14 +21,14 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class StopAtSignal(Checkpoint):
     """Finish the optimiser's step, write the last checkpoint and stop; a second signal stops at once.
 
-    Between two steps a checkpoint is exact: no gradient is left half added up. Where the signal comes during a
-    validation, the validation and with it the epoch are finished first. In several processes, which would have to agree
-    on the step, nothing is done: there the last checkpoint is that of the last epoch.
+    A checkpoint between two steps is exact, since no gradient is partly accumulated. A signal during a validation takes
+    effect after the validation, which ends the epoch. Several processes would have to agree on the step, so with them
+    this callback does nothing, and the last checkpoint is that of the last epoch.
 
-    It counts as a checkpoint callback, so that Lightning calls it when all others have seen the step.
+    It is a checkpoint callback because Lightning calls those after all others.
 
     Attributes:
-        saved: Whether it wrote that checkpoint in the middle of an epoch.
+        saved: True if it wrote a checkpoint within an epoch.
 
     Raises:
         KeyboardInterrupt: A signal came.
@@ -51,52 +51,51 @@ class StopAtSignal(Checkpoint):
         self._before = {number: signal.signal(number, self._ask) for number in SIGNALS}
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Stop if a signal came after the last step of the epoch before, whose checkpoint was just written."""
+        """Stop if a signal came after the last step of the previous epoch, whose checkpoint has just been written."""
         if self._asked:
             raise KeyboardInterrupt
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        """Stop if a signal came and this batch made a step, unless the epoch ends with it anyway."""
+        """Stop if a signal came and this batch completed a step; the last batch leaves that to the epoch's end."""
         before, self._step = self._step, trainer.global_step
-        ends_epoch = trainer.is_last_batch or batch_idx + 1 >= trainer.num_training_batches
-        if not self._asked or self._step == before or ends_epoch:
+        if not self._asked or self._step == before or ends_epoch(trainer, batch_idx):
             return
         trainer.save_checkpoint(_path(trainer))
         self.saved = write_failure(trainer) is None
         raise KeyboardInterrupt
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Leave signals as they were."""
-        self._put_back()
+        """Restore the signal handlers."""
+        self._restore()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Leave signals as they were."""
-        self._put_back()
+        """Restore the signal handlers."""
+        self._restore()
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self._asked = True
-        self._put_back()
-        print("note: stopping after this step; once more to stop at once", file=sys.stderr, flush=True)
+        self._restore()
+        print("note: stopping after this step; repeat to stop at once", file=sys.stderr, flush=True)
 
-    def _put_back(self) -> None:
+    def _restore(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
 
 
 def interrupted_message(trainer: L.Trainer) -> str:
-    """What to tell whoever interrupted a training."""
+    """Message for the user who interrupted a training: how to resume it."""
     if trainer.state.fn != "fit" or not _path(trainer).exists():
         return "interrupted"
     saved = any(callback.saved for callback in trainer.checkpoint_callbacks if isinstance(callback, StopAtSignal))
     if saved:
-        return f"interrupted after step {trainer.global_step}; go on with --ckpt_path=last"
-    return "interrupted; go on from the last checkpoint before with --ckpt_path=last"
+        return f"interrupted after step {trainer.global_step}; resume with --ckpt_path=last"
+    return "interrupted; resume from the last checkpoint with --ckpt_path=last"
 
 
 def _path(trainer: L.Trainer) -> Path:
-    """The last checkpoint of a run."""
+    """Path of the run's last checkpoint."""
     folders = [callback.dirpath for callback in trainer.checkpoint_callbacks if isinstance(callback, LastCheckpoint)]
     return last_checkpoint(folders[0] if folders else None, trainer.default_root_dir)

@@ -1,1 +1,1 @@
-"""LightningModules: steps, loss, metrics and optimiser."""
+"""Lightning modules, one for each kind of training."""

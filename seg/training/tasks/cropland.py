@@ -1,14 +1,12 @@
-"""Training, validation and test of a cropland network."""
+"""Training, validation and test of a cropland network on labelled images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import lightning as L
-from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 from torchmetrics import MetricCollection
+from torchmetrics.classification import BinaryF1Score, BinaryJaccardIndex, BinaryPrecision, BinaryRecall
 
 from seg.calibration.calibrate import (
     Calibration,
@@ -19,41 +17,64 @@ from seg.calibration.calibrate import (
 from seg.calibration.curves import Counts
 from seg.calibration.histogram import LogitHistogram
 from seg.errors import ConfigError
+from seg.labels import IGNORE
 from seg.losses.config import LossConfig
 from seg.losses.mixture import CroplandLoss
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
 from seg.models.recomputation import recompute_in_backward
-from seg.models.stages import backbone_stages
-from seg.training.accumulation import Accumulation, GroupScaling
-from seg.training.metrics import binary_metrics
-from seg.training.optimizer import OptimizerConfig, build_optimizer, split_by_stage, wants_stages
-from seg.training.schedule import RunSchedule, ScheduleConfig, counted_steps
+from seg.training.accumulation import Accumulation
+from seg.training.optimizer import OptimizerConfig
+from seg.training.schedule import LEARNING_RATE, ScheduleConfig
+from seg.training.tasks.base import ScheduledTask
 
 
-class CroplandTask(L.LightningModule):
-    """One logit a pixel, trained with a mixture of losses over the valid pixels.
+def binary_metrics(threshold: float = 0.5) -> MetricCollection:
+    """IoU, F1, precision and recall of cropland, from counts summed over all updates.
+
+    Keys are `iou`, `f1`, `precision` and `recall`; `.clone(prefix="val/")` gives one stage counts of its own. A scene
+    cut into chips scores the same as the whole, and a score with no pixel to count is 0, not NaN.
+
+    Update with probabilities and masks of one shape; a `(B, 1, H, W)` output needs its mask with `unsqueeze(1)`:
+
+    - probabilities: float, 0 to 1. Never logits: torchmetrics applies a sigmoid only if a value lies outside [0, 1], so
+      it would misread a chip whose logits all lie inside. A pixel is cropland above the threshold.
+    - mask: uint8 or int64; OTHER, CROPLAND or IGNORE; pixels at IGNORE do not count.
 
     Args:
-        bands: Channels of the images; the command line takes it from the data.
-        model: What the network is made of.
-        loss: The mixture of losses.
-        optimizer: How weights are updated.
-        schedule: How the learning rate goes over the run.
-        accumulation: What the batches that are accumulated for a step count for: their labelled pixels (area), or each
-            image that has any the same (scene).
+        threshold: Probability above which a pixel counts as cropland, between 0 and 1.
+    """
+    return MetricCollection(
+        {
+            "iou": BinaryJaccardIndex(threshold=threshold, ignore_index=IGNORE),
+            "f1": BinaryF1Score(threshold=threshold, ignore_index=IGNORE),
+            "precision": BinaryPrecision(threshold=threshold, ignore_index=IGNORE),
+            "recall": BinaryRecall(threshold=threshold, ignore_index=IGNORE),
+        }
+    )
+
+
+class CroplandTask(ScheduledTask):
+    """Network with one logit a pixel, trained with a mixture of losses over the valid pixels.
+
+    Args:
+        bands: Channels of the images; the command line takes the number from the data.
+        model: Architecture of the network.
+        loss: Mixture of losses.
+        optimizer: Optimiser and its settings.
+        schedule: Learning rate over the run.
+        accumulation: Unit in which the batches of an accumulated step are weighted: area, their labelled pixels, or
+            scene, their images with a labelled pixel.
         threshold: Probability above which a pixel counts as cropland in the scores of training, 0 to 1.
         calibration: What a package takes from the validation of its weights.
         gradient_checkpointing: Compute the insides of the network's blocks again in the backward pass instead of
             keeping them: less memory, more time, the same weights.
 
     Attributes:
-        total_steps: Optimiser steps of the whole run, for the schedule, where a callback changes how many batches make
-            a step or an epoch; None for the trainer's own estimate.
-        counts: The logits of the last validation or test, counted; None before.
+        counts: Counted logits of the last validation or test; None before the first.
 
     Raises:
-        ConfigError: An argument cannot work.
+        ConfigError: An argument is out of range or contradicts another one.
     """
 
     def __init__(
@@ -69,16 +90,17 @@ class CroplandTask(L.LightningModule):
         calibration: CalibrationConfig = CalibrationConfig(),
         gradient_checkpointing: bool = False,
     ) -> None:
-        super().__init__()
         if not 0 <= threshold <= 1:
             raise ConfigError(f"model.threshold is {threshold}; wanted 0 to 1")
-        self.loss = CroplandLoss(loss)
+        mixture = CroplandLoss(loss)
         if model.boundary != (loss.boundary > 0):
             raise ConfigError(
                 f"model.model.boundary is {model.boundary} and model.loss.boundary {loss.boundary}; a boundary head "
                 "needs a weight above 0, and the weight a head: set both or neither"
             )
-        # Plain values only: a checkpoint is loaded without unpickling any class.
+        super().__init__(build_model(model, bands), optimizer, schedule, accumulation)
+        self.loss = mixture
+        # Plain values only, so that a checkpoint loads without unpickling any class.
         self.save_hyperparameters(
             {
                 "bands": bands,
@@ -91,95 +113,60 @@ class CroplandTask(L.LightningModule):
                 "calibration": asdict(calibration),
             }
         )
-        self.model = build_model(model, bands)
         if gradient_checkpointing:
             recompute_in_backward(self.model)
-        self.optimizer_config = optimizer
-        self.schedule = schedule
-        self.group_scaling = GroupScaling(accumulation)
-        self.total_steps: int | None = None
         self.val_metrics = binary_metrics(threshold).clone(prefix="val/")
         self.test_metrics = binary_metrics(threshold).clone(prefix="test/")
         self.histogram = LogitHistogram()
         self.calibration_config = calibration
         self.counts: Counts | None = None
-        self._calibration: tuple[int, dict[str, Plain]] = -1, {}  # after which step, what
+        self._calibration: tuple[int, dict[str, Plain]] = -1, {}  # the step it was fitted after, and its numbers
 
     def forward(self, image: Tensor) -> Tensor:
-        """The (B, 1, H, W) logits of (B, C, H, W) images in stored units."""
+        """Logits (B, 1, H, W) of images (B, C, H, W) in stored units."""
         logits: Tensor = self.model(image)
         return logits
 
-    def fill_normalization(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        """Take over the training split's statistics, one value a band, in stored units."""
-        self.model.normalization.fill(mean, std)
-
-    def on_fit_start(self) -> None:
-        """Refuse to train a network that was not given its band statistics.
-
-        Raises:
-            ConfigError: They are missing.
-        """
-        if not self.model.normalization.filled:
-            raise ConfigError(
-                "the model has no band statistics; before fit, call fill_normalization with those of the training split"
-            )
-
-    def on_train_start(self) -> None:
-        """Start at the schedule's rate: a run that is extended was restored with that of its end, which is 0."""
-        for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = group.setdefault("initial_lr", group["lr"]) * self.rate_factor(self.trainer.global_step)
-
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """The loss of a batch; multiplied with its weight where several batches make a step."""
-        loss = self._shared_step(batch, "train")
-        if not self._makes_groups:
-            return loss
-        length = self.trainer.accumulate_grad_batches
-        if batch_idx % length == 0:
-            self.group_scaling.begin()
-        return self.group_scaling.weighted(loss, batch["mask"], length)
-
-    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Divide the gradient by the weights of its batches, before it is clipped."""
-        if self._makes_groups:
-            self.group_scaling.finish(self.parameters(), self._mean_over_processes)
+        """Loss of a batch, multiplied by its weight where several batches make a step."""
+        return self.weighted(self._shared_step(batch, "train"), batch["mask"], batch_idx)
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Count a batch towards the validation metrics."""
+        """Add a batch to the validation metrics."""
         self._shared_step(batch, "val", self.val_metrics, batch_idx)
 
     def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Count a batch towards the test metrics."""
+        """Add a batch to the test metrics."""
         self._shared_step(batch, "test", self.test_metrics, batch_idx)
 
     def on_validation_epoch_end(self) -> None:
-        """Calibrate the weights that were validated."""
+        """Calibrate the validated weights."""
         found = self._calibrate("val")
         if not self.trainer.sanity_checking:
             self._calibration = self.trainer.global_step, found.plain()
 
     def on_test_epoch_end(self) -> None:
-        """Say how far the probabilities can be believed."""
+        """Log the calibration error of the test."""
         self._calibrate("test")
 
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
-        """Keep the scores of the weights in the checkpoint, as plain numbers, and their calibration.
+        """Keep the scores and the calibration of the weights in the checkpoint, as plain numbers.
 
-        Weights that took a step since they were validated have neither.
+        Weights that have stepped since their last validation have neither.
         """
         step, found = self._calibration
         validated = step == self.trainer.global_step
-        scores = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+        metrics = self.trainer.callback_metrics.items()
+        scores = {name: float(value) for name, value in metrics if not name.startswith(LEARNING_RATE)}
         checkpoint["metrics"] = {name: score for name, score in scores.items() if validated or name[:4] != "val/"}
         if validated:
             checkpoint["calibration"] = found
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse the checkpoint of a network for other bands, before its weights are loaded.
+        """Reject the checkpoint of a network for other bands, before its weights are loaded.
 
         Raises:
-            ConfigError: Its number of bands is another.
+            ConfigError: The number of bands differs.
         """
         trained, found = checkpoint["hyper_parameters"]["bands"], self.hparams["bands"]
         if trained != found:
@@ -188,37 +175,6 @@ class CroplandTask(L.LightningModule):
             )
         if "calibration" in checkpoint:
             self._calibration = checkpoint["global_step"], checkpoint["calibration"]
-
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        """The optimiser, without decay on norms and biases, and the schedule over all steps."""
-        self.total_steps = counted_steps(self.trainer)
-        optimizer = build_optimizer(self.model, self.optimizer_config)
-        if wants_stages(self.trainer):
-            split_by_stage(optimizer, self.backbone_stages())
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": RunSchedule(optimizer, self.rate_factor), "interval": "step"},
-        }
-
-    def backbone_stages(self) -> list[list[nn.Module]]:
-        """The layers that own the parameters of each backbone stage, from the shallowest to the deepest."""
-        return backbone_stages(self.model)
-
-    def rate_factor(self, step: int) -> float:
-        """The schedule's share of the learning rate at an optimiser step.
-
-        Of this trainer's length, also where a checkpoint's was shorter.
-        """
-        return self.schedule.factor(step / (self.total_steps or self.trainer.estimated_stepping_batches))
-
-    @property
-    def _makes_groups(self) -> bool:
-        """Whether a step has several batches, so that they need weights."""
-        return self.trainer.accumulate_grad_batches > 1 or self.trainer.world_size > 1
-
-    def _mean_over_processes(self, number: Tensor) -> Tensor:
-        mean: Tensor = self.trainer.strategy.reduce(number, reduce_op="mean")
-        return mean
 
     def _calibrate(self, stage: str) -> Calibration:
         self.counts = self.histogram.compute().cpu().numpy()
@@ -233,7 +189,7 @@ class CroplandTask(L.LightningModule):
         image, mask = batch["image"], batch["mask"]
         logits, boundary = self.model.heads(image)
         loss: Tensor = self.loss(logits, mask, boundary)
-        # Lightning averages these counts over the processes, and rounds: so each counts for all of them.
+        # Lightning averages the counts over the processes and rounds down: count every image once for each process.
         processes = self.trainer.world_size
         count = _counted(batch) * processes
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=count, sync_dist=True)
@@ -245,5 +201,5 @@ class CroplandTask(L.LightningModule):
 
 
 def _counted(batch: Mapping[str, Any]) -> int:
-    """The images of a batch that count: what only keeps a process in step with others has no name."""
+    """Number of images in a batch, without those that only keep a process in step with others; these have no name."""
     return sum(map(bool, batch["name"])) if "name" in batch else len(batch["image"])

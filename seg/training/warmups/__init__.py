@@ -1,1 +1,1 @@
-"""Lightning callbacks, one a file."""
+"""Callbacks that make the start of a training gentler, one a file; each can be combined with all others."""

@@ -1,29 +1,32 @@
-"""Start training with a step after each batch, and let the batches of a step grow."""
+"""Warm-up of the batch: an optimiser step after each batch at first, then after more and more batches."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import lightning as L
 
 from seg.errors import ConfigError
+from seg.training.schedule import schedule_of
 from seg.training.warmups.ramp import Ramp
-from seg.training.warmups.rate_scaling import RateScaling
+
+KEY = "warmup_batch"
 
 
-class WarmupBatch(RateScaling):
-    """Let the number of batches that are accumulated for a step grow from 1 to its final length.
+class WarmupBatch(L.Callback):
+    """Let the number of batches accumulated for an optimiser step grow from 1 to its final length.
 
-    The length changes where a group begins; inside an epoch only where the batches before it are a multiple of the new
-    length, since Lightning counts groups from the start of the epoch. The task weighs the batches of a group, and
-    counts the steps of the whole run with this growth (`seg.training`).
+    The batches of a step are a group. The length changes where a group begins; within an epoch only where the number of
+    batches before it is a multiple of the new length, since Lightning counts groups from the start of the epoch. The
+    task weights the batches of a group and counts the steps of the whole run with this growth.
 
     Args:
         steps: Optimiser steps until the final length; null or 0 for no warm-up.
         epochs: Epochs until then, instead of steps.
         final: The final length; null for trainer.accumulate_grad_batches.
-        growth: By even additions, or by doublings at even distances.
-        learning_rate: How the learning rate follows: not at all, or as the group's length, or the square root of it,
-            is to the final one's.
+        growth: Even additions, or doublings at even distances.
+        learning_rate: Factor of the learning rate: constant is 1; linear is the group's length over the final one; sqrt
+            is the square root of that.
 
     Raises:
         ConfigError: An argument is out of range.
@@ -41,11 +44,10 @@ class WarmupBatch(RateScaling):
         growth: Literal["linear", "doubling"] = "linear",
         learning_rate: Literal["constant", "linear", "sqrt"] = "constant",
     ) -> None:
-        super().__init__()
-        self.ramp = Ramp("warmup_batch", steps, epochs)
+        self.ramp = Ramp(KEY, steps, epochs)
         if final is not None and (final < 1 or not self.ramp.wanted):
             raise ConfigError(
-                f"warmup_batch has final={final}, steps={steps}, epochs={epochs}; wanted final >= 1 and a warm-up of "
+                f"{KEY} has final={final}, steps={steps}, epochs={epochs}; wanted final >= 1 and a warm-up of "
                 "some steps or epochs, or trainer.accumulate_grad_batches for the same length from the start"
             )
         self.final, self.growth, self.learning_rate = final, growth, learning_rate
@@ -54,17 +56,12 @@ class WarmupBatch(RateScaling):
         self._configured: int | None = None
 
     @property
-    def scales(self) -> bool:
-        """Whether the learning rate follows."""
-        return self.ramp.wanted and self.learning_rate != "constant"
-
-    @property
     def grows(self) -> bool:
-        """Whether the groups grow; the task asks when it counts the steps of the run."""
+        """True if the groups grow."""
         return self.ramp.wanted
 
     def wanted_length(self, step: int, epoch: int) -> int:
-        """How many batches a group that begins at this step of this epoch, both counted from 0, should have."""
+        """Number of batches wanted in a group that begins at an optimiser step of an epoch, both counted from 0."""
         progress = self.ramp.progress(step, epoch)
         if progress == 1:
             return self._last
@@ -73,12 +70,18 @@ class WarmupBatch(RateScaling):
         return 1 + math.floor((self._last - 1) * progress + 1e-9)
 
     def next_length(self, length: int, batch: int, step: int, epoch: int) -> int:
-        """The length from a batch on, counted from 0 in its epoch, if it was `length` before."""
+        """Length of the groups from a batch on, counted from 0 in its epoch, after groups of `length`."""
         wanted = self.wanted_length(step, epoch)
         return wanted if batch % length == 0 and batch % wanted == 0 else length
 
     def steps_of_epoch(self, epoch: int, first_step: int, batches: int) -> int:
-        """The steps of an epoch of so many batches that begins, as the run's `epoch`, with the step `first_step`."""
+        """Number of optimiser steps in an epoch.
+
+        Args:
+            epoch: The epoch, counted from 0.
+            first_step: Steps of the run before it.
+            batches: Number of its batches.
+        """
         step, batch, length = first_step, 0, 1
         while batch < batches:
             length = self.next_length(length, batch, step, epoch)
@@ -87,50 +90,56 @@ class WarmupBatch(RateScaling):
             batch, step = batch + length, step + 1
         return step - first_step
 
-    def rate_factor(self, trainer: L.Trainer, group: dict[str, Any], index: int) -> float:
-        """The group's length to the final one."""
+    def rate_factor(self, step: int, group: Mapping[str, Any], index: int) -> float:
+        """Factor of the learning rate for the present group."""
         ratio = self.length / self._last
         return math.sqrt(ratio) if self.learning_rate == "sqrt" else ratio
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Take over the final length, before the schedule asks for the number of steps."""
+        """Read the final length, before the schedule asks for the number of steps."""
         if stage == "fit":
             self._configured = trainer.accumulate_grad_batches
             self._last = self.final or trainer.accumulate_grad_batches
             self.length = self.wanted_length(0, 0)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Go on with the length of the checkpoint."""
-        super().on_train_start(trainer, pl_module)
-        if self.ramp.wanted:
+        """Give the schedule the factor, and go on with the length of the checkpoint."""
+        if self.grows:
             trainer.accumulate_grad_batches = self.length
+        if self._scales_rate:
+            schedule_of(trainer).factors[KEY] = self.rate_factor
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: object, batch_idx: int
     ) -> None:
-        """Lengthen the group that begins."""
-        if self.ramp.wanted:
-            self.length = self.next_length(self.length, batch_idx, trainer.global_step, trainer.current_epoch)
-            trainer.accumulate_grad_batches = self.length
+        """Lengthen the group that begins with this batch."""
+        if not self.grows:
+            return
+        self.length = self.next_length(self.length, batch_idx, trainer.global_step, trainer.current_epoch)
+        trainer.accumulate_grad_batches = self.length
+        if self._scales_rate:
+            schedule_of(trainer).refresh()
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Leave the trainer as it was."""
-        super().on_train_end(trainer, pl_module)
-        self._give_back(trainer)
+        """Restore the trainer's own length."""
+        self._restore(trainer)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Leave the trainer and its optimiser as they were."""
-        super().on_exception(trainer, pl_module, exception)
-        self._give_back(trainer)
+        """Restore the trainer's own length."""
+        self._restore(trainer)
 
     def state_dict(self) -> dict[str, Any]:
-        """The present length: inside an epoch it depends on the ones before."""
+        """The present length, which within an epoch depends on the lengths before."""
         return {"length": self.length}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with that length."""
         self.length = state_dict["length"]
 
-    def _give_back(self, trainer: L.Trainer) -> None:
-        if self.ramp.wanted and self._configured is not None:
+    @property
+    def _scales_rate(self) -> bool:
+        return self.grows and self.learning_rate != "constant"
+
+    def _restore(self, trainer: L.Trainer) -> None:
+        if self.grows and self._configured is not None:
             trainer.accumulate_grad_batches = self._configured

@@ -1,90 +1,35 @@
-"""Start training on a part of the samples."""
+"""Warm-up of the data: a part of the samples at first."""
 
 import math
-from collections.abc import Collection, Sequence
-from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from collections.abc import Sequence
+from typing import Any, Literal, cast
 
 import lightning as L
 import numpy as np
 from torch.utils.data import DataLoader
 
+from seg.data.datamodule import CroplandDataModule
+from seg.data.loading.batching import BucketSampler, EpochSampler
+from seg.data.loading.grouping import Groups
 from seg.errors import ConfigError
 
+KEY = "warmup_data"
 
-class KeepingSampler(Protocol):
-    """A sampler, of samples or of batches, that can leave some out."""
-
-    def keep(self, indexes: Collection[int] | None) -> None:
-        """Give these samples only; None for all."""
-
-    def batches_of(self, indexes: Collection[int]) -> int:
-        """How many batches these samples make."""
-
-
-class SceneLike(Protocol):
-    """A scene with its weight.
-
-    Attributes:
-        image: Its raster.
-        weight: Its quality, above 0.
-    """
-
-    image: Path
-    weight: float
-
-
-class GridLike(Protocol):
-    """The size of a raster.
-
-    Attributes:
-        path: Its file.
-        height: Its rows.
-        width: Its columns.
-    """
-
-    path: Path
-    height: int
-    width: int
-
-
-class ChipsLike(Protocol):
-    """Whether samples are chips.
-
-    Attributes:
-        size: The side of a chip; None where samples are whole scenes.
-    """
-
-    size: int | None
-
-
-class SceneData(Protocol):
-    """A data module over scenes.
-
-    Attributes:
-        seed: Of the run.
-        chips: Whether its samples are chips.
-        training_scenes: The scenes to train on; if samples are scenes, in their order.
-        grids: The grid of every scene.
-    """
-
-    seed: int
-    chips: ChipsLike
-    training_scenes: Sequence[SceneLike]
-    grids: Sequence[GridLike]
+KeepingSampler = EpochSampler | BucketSampler | Groups
+"""Samplers that can leave samples out of an epoch."""
 
 
 class WarmupData(L.Callback):
-    """Train on a share of the samples at first, and on all after some epochs.
+    """Train on a share of the samples at first, and on all of them after some epochs.
 
-    The samples are ranked once, by the run's seed where they are equal, and each epoch takes the first of them: which
-    ones depends on seed and epoch alone, and no sample that was shown is left out later.
+    The samples are ranked once, equal ones in an order from the run's seed, and each epoch shows the first of them. The
+    selection depends on seed and epoch alone, and a sample once shown stays in all later epochs.
 
     Args:
         share: Share of the samples in the first epoch, above 0; 1 for all.
-        epochs: Epochs until all are shown, along a straight line.
-        by: Which ones come first: those with the highest weight in the manifest, the largest scenes (small ones teach
-            little and make the noisiest steps), or random ones. Chips are drawn anew each epoch, so theirs is random.
+        epochs: Epochs until all are shown; the share grows along a straight line.
+        by: Samples shown first: those with the highest weight in the manifest, the largest scenes (small ones teach
+            little and make the noisiest steps), or random ones. Chips are drawn anew each epoch and can only be random.
 
     Raises:
         ConfigError: An argument is out of range.
@@ -98,7 +43,7 @@ class WarmupData(L.Callback):
     ) -> None:
         if not 0 < share <= 1 or epochs < 0 or (share < 1) != (epochs > 0):
             raise ConfigError(
-                f"warmup_data has share={share}, epochs={epochs}; wanted a share above 0 and below 1 with epochs >= 1, "
+                f"{KEY} has share={share}, epochs={epochs}; wanted a share above 0 and below 1 with epochs >= 1, "
                 "or share=1 with epochs=0 for no warm-up"
             )
         self.share, self.epochs, self.by = share, epochs, by
@@ -106,34 +51,39 @@ class WarmupData(L.Callback):
 
     @property
     def grows(self) -> bool:
-        """Whether the epochs grow; the task asks when it counts the steps of the run."""
+        """True if the epochs grow."""
         return self.epochs > 0
 
     def shown(self, epoch: int, samples: int) -> int:
-        """How many of so many samples an epoch, counted from 0, has."""
+        """Number of samples shown in an epoch.
+
+        Args:
+            epoch: The epoch, counted from 0.
+            samples: Number of samples in all.
+        """
         if epoch >= self.epochs:
             return samples
         return math.ceil(samples * (self.share + (1 - self.share) * epoch / self.epochs) - 1e-9)
 
     def batches_of_epoch(self, trainer: L.Trainer, epoch: int) -> int:
-        """The batches of an epoch, counted from 0."""
+        """Number of batches in an epoch, counted from 0."""
         ranking = self._ranked(trainer)
         return _limited(trainer, _sampler(trainer).batches_of(ranking[: self.shown(epoch, len(ranking))]))
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Choose the samples also where a run goes on in the middle of an epoch."""
+        """Select the samples where a run resumes within an epoch."""
         self._apply(trainer)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Choose the samples of this epoch."""
+        """Select the samples of this epoch."""
         self._apply(trainer)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Forget the samples; another run may have others."""
+        """Forget the ranking; another run may have other samples."""
         self._ranking = []
 
     def state_dict(self) -> dict[str, Any]:
-        """The samples' ranking, by their index, as far as a run has begun."""
+        """Ranking of the samples by index; empty before a run begins."""
         return {"ranking": list(self._ranking)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -146,27 +96,26 @@ class WarmupData(L.Callback):
         ranking = self._ranked(trainer)
         shown = self.shown(trainer.current_epoch, len(ranking))
         _sampler(trainer).keep(None if shown == len(ranking) else ranking[:shown])
-        # Lightning takes the length of an epoch from the first one. To let it load the data anew for each would start
-        # all workers again.
+        # Lightning keeps the length of the first epoch. Making it load the data again would restart all workers.
         trainer.fit_loop.max_batches = _limited(trainer, len(_loader(trainer)))
         if isinstance(trainer.val_check_interval, float):
             trainer.val_check_batch = max(1, int(trainer.fit_loop.max_batches * trainer.val_check_interval))
 
     def _ranked(self, trainer: L.Trainer) -> list[int]:
-        """All samples, the first to be shown first."""
+        """Indexes of all samples in the order in which they join the epochs."""
         if len(self._ranking) != len(_samples(trainer)):
             self._ranking = self._rank(trainer)
         return self._ranking
 
     def _rank(self, trainer: L.Trainer) -> list[int]:
-        data = cast(SceneData, trainer.datamodule)  # type: ignore[attr-defined]  # set by a connector
+        data = cast(CroplandDataModule, trainer.datamodule)  # type: ignore[attr-defined]  # set by a connector
         count = len(_samples(trainer))
         order = np.random.default_rng([data.seed, count]).permutation(count)
         merits = np.zeros(count)
         if self.by != "random":
             if data.chips.size is not None:
                 raise ConfigError(
-                    f"warmup_data.by is {self.by}, but the samples are chips, drawn from all scenes; wanted random, or "
+                    f"{KEY}.by is {self.by}, but the samples are chips, drawn from all scenes; wanted random, or "
                     "whole scenes, data.chips.size=null"
                 )
             pixels = {grid.path: float(grid.height) * grid.width for grid in data.grids}
@@ -185,19 +134,19 @@ def _samples(trainer: L.Trainer) -> Sequence[object]:
 
 
 def _sampler(trainer: L.Trainer) -> KeepingSampler:
-    """What decides over the samples of an epoch."""
+    """Sampler that selects the samples of an epoch."""
     loader = _loader(trainer)
     for sampler in (loader.batch_sampler, loader.sampler):
-        if hasattr(sampler, "keep"):
-            return cast(KeepingSampler, sampler)
+        if isinstance(sampler, KeepingSampler):
+            return sampler
     raise ConfigError(
-        f"warmup_data cannot leave samples out of a {type(loader.sampler).__name__}, as "
+        f"{KEY} cannot leave samples out of a {type(loader.sampler).__name__}, as "
         "trainer.overfit_batches uses; leave one of the two out"
     )
 
 
 def _limited(trainer: L.Trainer, batches: int) -> int:
-    """What trainer.limit_train_batches leaves of some batches."""
+    """Number of batches left by trainer.limit_train_batches."""
     limit = trainer.limit_train_batches
     if isinstance(limit, int):
         return min(batches, limit)

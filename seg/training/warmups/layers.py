@@ -1,39 +1,31 @@
-"""Train the decoder first, then the backbone, stage by stage from its deepest one."""
+"""Warm-up of the layers: train the decoder first, then the backbone, stage by stage from its deepest one."""
 
-from collections.abc import Sequence
-from typing import Any, Protocol, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import lightning as L
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from seg.errors import ConfigError
-from seg.training.warmups.rate_scaling import RateScaling
+from seg.models.segmenter import Segmenter
+from seg.models.stages import backbone_stages
+from seg.training.optimizer import STAGE
+from seg.training.schedule import schedule_of
 
-STAGE = "stage"
-"""What a parameter group is called by: its backbone stage from the deepest, 0, on; no such key outside the backbone."""
-
-
-class StagedTask(Protocol):
-    """A task whose backbone has stages, with parameter groups of their own if the callback's `splits_groups` is true.
-
-    Under that, its optimiser's groups hold the stage's number, counted from the deepest, as "stage".
-    """
-
-    def backbone_stages(self) -> list[list[nn.Module]]:
-        """The layers that own the parameters of each stage, from the shallowest to the deepest stage."""
+KEY = "warmup_layers"
 
 
-class WarmupLayers(RateScaling):
+class WarmupLayers(L.Callback):
     """Freeze the backbone at first, then release it stage by stage from the deepest, with a lower learning rate.
 
-    A frozen stage has no gradient, hence neither steps nor decay, and its BatchNorms use their running statistics as
-    they are. What is frozen follows from the trainer's epoch alone, and the optimiser has groups for all stages from
-    the start, so a resumed run goes on where it was. Of use for pretrained encoders above all.
+    A frozen stage has no gradient, hence neither steps nor decay, and its BatchNorms use their running statistics
+    unchanged. The trainer's epoch alone decides which stages are frozen, and the optimiser has groups for all stages
+    from the start, so a resumed run goes on where it was. Most useful for pretrained encoders.
 
     Args:
         frozen_epochs: Epochs in which the whole backbone is frozen; 0 freezes nothing and changes no learning rate.
-        stage_epochs: Epochs from the release of one stage to that of the next; 0 releases all at once.
+        stage_epochs: Epochs between the release of one stage and that of the next; 0 releases all at once.
         rate_factor: Factor of the learning rate of released stages, above 0; or a list, one for each stage from the
             deepest on.
 
@@ -47,80 +39,77 @@ class WarmupLayers(RateScaling):
     def __init__(
         self, *, frozen_epochs: int = 0, stage_epochs: int = 1, rate_factor: float | list[float] = 0.1
     ) -> None:
-        super().__init__()
         self.factors = list(rate_factor) if isinstance(rate_factor, Sequence) else [rate_factor]
         if frozen_epochs < 0 or stage_epochs < 0 or not self.factors or not all(factor > 0 for factor in self.factors):
             raise ConfigError(
-                f"warmup_layers has frozen_epochs={frozen_epochs}, stage_epochs={stage_epochs}, rate_factor="
-                f"{rate_factor}; wanted epochs >= 0 and factors > 0"
+                f"{KEY} has frozen_epochs={frozen_epochs}, stage_epochs={stage_epochs}, rate_factor={rate_factor}; "
+                "wanted epochs >= 0 and factors > 0"
             )
         self.frozen_epochs, self.stage_epochs = frozen_epochs, stage_epochs
         self._stages: list[list[nn.Module]] = []
         self._frozen: dict[int, list[nn.Parameter]] = {}
 
     @property
-    def scales(self) -> bool:
-        """Whether there is a warm-up at all."""
+    def wanted(self) -> bool:
+        """True if anything is frozen at first; the optimiser then needs parameter groups for each stage."""
         return self.frozen_epochs > 0
 
-    @property
-    def splits_groups(self) -> bool:
-        """Whether the optimiser needs parameter groups for each stage; the task asks when it makes them."""
-        return self.scales
-
     def released(self, epoch: int, stages: int) -> int:
-        """How many of so many stages are trained in an epoch, counted from 0."""
-        if not self.scales:
+        """Number of stages trained in an epoch.
+
+        Args:
+            epoch: The epoch, counted from 0.
+            stages: Number of stages of the backbone.
+        """
+        if not self.wanted:
             return stages
         since = epoch - self.frozen_epochs
         if since < 0:
             return 0
         return stages if self.stage_epochs == 0 else min(1 + since // self.stage_epochs, stages)
 
-    def rate_factor(self, trainer: L.Trainer, group: dict[str, Any], index: int) -> float:
-        """The factor of a stage's groups."""
+    def rate_factor(self, step: int, group: Mapping[str, Any], index: int) -> float:
+        """Factor of the learning rate of a parameter group; 1 outside the backbone."""
         return self.factors[min(group[STAGE], len(self.factors) - 1)] if STAGE in group else 1.0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Freeze what this epoch freezes, also in the middle of one, where a resumed run may start.
+        """Give the schedule the factors, and freeze the stages of this epoch; a run may resume within one.
 
         Raises:
             ConfigError: There is no factor for a stage, or the processes would wait for gradients of frozen stages.
         """
-        super().on_train_start(trainer, pl_module)
-        if not self.scales:
+        if not self.wanted:
             return
         model = trainer.strategy.model
         if isinstance(model, DistributedDataParallel) and not model.find_unused_parameters:
             raise ConfigError(
-                "warmup_layers freezes parameters, for whose gradients several processes would wait; set "
+                f"{KEY} freezes parameters, for whose gradients several processes would wait; set "
                 "trainer.strategy to ddp_find_unused_parameters_true"
             )
-        # Parameters that something else froze before stay out of this.
-        self._stages = cast(StagedTask, pl_module).backbone_stages()[::-1]
+        # Before this callback freezes any: parameters that something else froze keep out of the stages.
+        self._stages = backbone_stages(cast(Segmenter, pl_module.model))[::-1]
         if len(self.factors) not in (1, len(self._stages)):
             raise ConfigError(
-                f"warmup_layers.rate_factor has {len(self.factors)} factors, but the backbone {len(self._stages)} "
+                f"{KEY}.rate_factor has {len(self.factors)} factors, but the backbone {len(self._stages)} "
                 "stages; wanted one factor, or one for each stage"
             )
+        schedule_of(trainer).factors[KEY] = self.rate_factor
         self._apply(trainer.current_epoch)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Release the stages whose time has come."""
+        """Release the stages that this epoch trains."""
         self._apply(trainer.current_epoch)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Leave nothing frozen."""
-        super().on_train_end(trainer, pl_module)
+        """Release all stages."""
         self._release_all()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Leave nothing frozen, and the rates as they were."""
-        super().on_exception(trainer, pl_module, exception)
+        """Release all stages."""
         self._release_all()
 
     def state_dict(self) -> dict[str, Any]:
-        """How many stages are frozen now; what is frozen later follows from the epoch."""
+        """Number of frozen stages, for readers of the checkpoint; resuming needs the epoch alone."""
         return {"frozen": len(self._frozen)}
 
     def _apply(self, epoch: int) -> None:

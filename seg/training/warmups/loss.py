@@ -1,37 +1,30 @@
-"""Start training with cross-entropy alone."""
+"""Warm-up of the loss: cross-entropy alone at first."""
 
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import lightning as L
 
 from seg.errors import ConfigError
-from seg.training.warmups.ramp import Ramp, Shape, place_in_epochs
+from seg.losses.mixture import CroplandLoss
+from seg.training.trainer_state import epochs_passed
+from seg.training.warmups.ramp import Ramp, Shape
 
+KEY = "warmup_loss"
 FIRST = "bce"
-"""The term that has its whole weight from the start."""
-
-
-class Mixture(Protocol):
-    """A loss of several terms.
-
-    Attributes:
-        weights: The weight of each term by its name, read at each call of the loss.
-    """
-
-    weights: dict[str, float]
+"""The term with its whole weight from the start."""
 
 
 class WarmupLoss(L.Callback):
-    """Let the weights of all terms of the loss but cross-entropy grow from 0 to those of the configuration.
+    """Let the weights of all loss terms but cross-entropy grow from 0 to their configured values.
 
     Overlap losses such as Dice say little while the network is still random. Validation always uses the final weights,
-    so that its loss can be compared over epochs. The position follows the trainer's, so a resumed run goes on where it
-    was.
+    so that its loss can be compared over epochs. The weights follow the trainer's step or epoch, so a resumed run goes
+    on where it was.
 
     Args:
-        steps: Optimiser steps until the weights are those of the configuration; null or 0 for no warm-up.
-        epochs: Epochs until then, instead of steps; parts of one count too.
-        shape: How the weights rise: a straight line or half a cosine.
+        steps: Optimiser steps until the weights are the configured ones; null or 0 for no warm-up.
+        epochs: Epochs until then, instead of steps; fractions count.
+        shape: Rise of the weights: a straight line or half a cosine.
 
     Raises:
         ConfigError: An argument is out of range.
@@ -41,23 +34,23 @@ class WarmupLoss(L.Callback):
     """
 
     def __init__(self, *, steps: int | None = None, epochs: float | None = None, shape: Shape = "linear") -> None:
-        self.ramp = Ramp("warmup_loss", steps, epochs, shape)
+        self.ramp = Ramp(KEY, steps, epochs, shape)
         self._final: dict[str, float] = {}
         self._progress = 1.0
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Note the weights of the configuration.
+        """Keep the configured weights.
 
         Raises:
-            ConfigError: Cross-entropy has no weight, so that there is nothing to start with.
+            ConfigError: Cross-entropy, the only term at the start, has no weight.
         """
         if stage != "fit" or not self.ramp.wanted:
             return
         self._final = dict(_mixture(pl_module).weights)
         if not self._final.get(FIRST, 0.0) > 0:
             raise ConfigError(
-                f"warmup_loss starts with cross-entropy alone, but model.loss.{FIRST} is {self._final.get(FIRST, 0.0)};"
-                " give it a weight above 0, or leave warmup_loss out"
+                f"{KEY} starts with cross-entropy alone, but model.loss.{FIRST} is {self._final.get(FIRST, 0.0)};"
+                f" give it a weight above 0, or leave {KEY} out"
             )
 
     def on_train_batch_start(
@@ -65,27 +58,27 @@ class WarmupLoss(L.Callback):
     ) -> None:
         """Set the weights of this batch."""
         if self._final:
-            self._progress = self.ramp.progress(trainer.global_step, place_in_epochs(trainer, batch_idx))
+            self._progress = self.ramp.progress(trainer.global_step, epochs_passed(trainer, batch_idx))
             self._set(pl_module, self._progress)
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Score with the final weights."""
+        """Validate with the final weights."""
         self._set(pl_module, 1.0)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Go on with those of training."""
+        """Restore the weights of training."""
         self._set(pl_module, self._progress)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Leave the final weights."""
+        """Restore the final weights."""
         self._set(pl_module, 1.0)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Leave the final weights."""
+        """Restore the final weights."""
         self._set(pl_module, 1.0)
 
     def state_dict(self) -> dict[str, Any]:
-        """How far the weights are, from 0 to 1."""
+        """Progress of the weights, 0 to 1."""
         return {"progress": self._progress}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -97,5 +90,5 @@ class WarmupLoss(L.Callback):
             _mixture(pl_module).weights[name] = weight if name == FIRST else weight * progress
 
 
-def _mixture(pl_module: L.LightningModule) -> Mixture:
-    return cast(Mixture, pl_module.loss)
+def _mixture(pl_module: L.LightningModule) -> CroplandLoss:
+    return cast(CroplandLoss, pl_module.loss)

@@ -1,10 +1,8 @@
-"""How far a warm-up is."""
+"""Progress of a warm-up."""
 
 import math
 from dataclasses import dataclass
 from typing import Literal
-
-import lightning as L
 
 from seg.errors import ConfigError
 
@@ -13,12 +11,12 @@ Shape = Literal["linear", "cosine"]
 
 @dataclass(frozen=True)
 class Ramp:
-    """A rise from 0 to 1 over the first optimiser steps or epochs of a run; without a length it is at 1 from the start.
+    """Rise from 0 to 1 over the first optimiser steps or epochs of a run; without a length it is always 1.
 
     Attributes:
-        key: What the warm-up is called on the command line, for messages.
-        steps: Optimiser steps until it is over, or None.
-        epochs: Epochs until it is over, or None.
+        key: Key of the warm-up on the command line, for messages.
+        steps: Length in optimiser steps, or None.
+        epochs: Length in epochs, or None.
         shape: A straight line or half a cosine.
 
     Raises:
@@ -39,19 +37,13 @@ class Ramp:
 
     @property
     def wanted(self) -> bool:
-        """Whether there is anything to warm up."""
+        """True if the warm-up has a length."""
         return bool(self.steps or self.epochs)
 
     def progress(self, step: int, epoch: float) -> float:
-        """From 0 to 1, at an optimiser step and a place in epochs, both counted from 0."""
+        """Progress, 0 to 1, at an optimiser step and a number of epochs, both counted from 0."""
         position, length = (step, self.steps) if self.steps is not None else (epoch, self.epochs)
         if not length or position >= length:
             return 1.0
         progress = position / length
         return (1 - math.cos(math.pi * progress)) / 2 if self.shape == "cosine" else progress
-
-
-def place_in_epochs(trainer: L.Trainer, batch_idx: int) -> float:
-    """How many epochs a run has behind it when a batch, counted from 0 in its epoch, begins."""
-    batches = trainer.num_training_batches
-    return trainer.current_epoch + (min(batch_idx / batches, 1.0) if batches else 0.0)

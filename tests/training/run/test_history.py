@@ -6,14 +6,14 @@ from seg.training.run.history import read_history
 
 
 def write(path: Path, rows: str) -> None:
-    path.write_text("epoch,step,val/iou,train/loss,learning_rate\n" + rows)
+    path.write_text("epoch,step,val/iou,train/loss,learning_rate/pg1\n" + rows)
 
 
 def test_a_rate_between_two_epochs_lies_between_them(tmp_path: Path) -> None:
     write(tmp_path / "metrics.csv", ",5,,,0.5\n0,9,0.6,,\n1,19,0.7,,\n,25,,,0.1\n")
     series = read_history(tmp_path).series
     assert series["val/iou"] == [(1, 0.6), (2, 0.7)]
-    assert series["learning_rate"] == [(0.5, 0.5), (pytest.approx(2.5), 0.1)]
+    assert series["learning_rate/pg1"] == [(0.5, 0.5), (pytest.approx(2.5), 0.1)]
 
 
 def test_what_a_resumed_run_did_again_counts_once(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def test_the_sample_is_named_and_kept_and_the_weights_stay_as_they_were(tmp_path
     with pytest.raises(TrainingError) as raised:
         trainer.fit(task, datamodule=data_with(float("inf")))
     message = str(raised.value)
-    assert message.startswith(f"epoch 1, step {trainer.global_step + 1}: the loss of scene_4 is no finite number")
+    assert message.startswith(f"epoch 1, step {trainer.global_step + 1}: the loss of scene_4 is not finite")
     assert "--data.nodata" in message
     assert "\n" not in message
     assert all(parameter.isfinite().all() for parameter in task.parameters())
@@ -46,7 +46,7 @@ def test_weights_that_were_spoilt_before_are_not_blamed_on_the_sample(tmp_path: 
             if trainer.global_step == 2:
                 task.model.network.head.weight.grad.fill_(torch.nan)
 
-    with pytest.raises(TrainingError, match=r"step 4: .* no numbers before, since the step with scene_\d; try a lower"):
+    with pytest.raises(TrainingError, match=r"step 4: .* not been finite since the step with scene_\d; try a lower"):
         new_trainer([Spoil()], default_root_dir=tmp_path).fit(task, datamodule=SceneModule())
 
 

@@ -65,7 +65,7 @@ def test_it_goes_on_from_the_step_to_the_weights_of_an_uninterrupted_run(
         due = lambda task, batch_idx: task.current_epoch == 1 and batch_idx == 0  # noqa: E731
         send_when(patch, "on_train_batch_start", number, due)
         assert main(words) == 130
-    assert capsys.readouterr().err.splitlines()[-1] == "error: interrupted after step 3; go on with --ckpt_path=last"
+    assert capsys.readouterr().err.splitlines()[-1] == "error: interrupted after step 3; resume with --ckpt_path=last"
     assert load_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")["global_step"] == 3
     assert main([*words, "--ckpt_path=last"]) == 0
     wanted = weights(tmp_path / "whole")
@@ -77,7 +77,7 @@ def test_during_a_validation_the_epoch_is_finished_first(
 ) -> None:
     send_when(monkeypatch, "on_validation_start", signal.SIGINT, lambda task, _: task.current_epoch == 0)
     assert main(["fit", f"--config={config}", *WORDS]) == 130
-    assert "go on" in capsys.readouterr().err.splitlines()[-1]
+    assert "resume from" in capsys.readouterr().err.splitlines()[-1]
     checkpoint = load_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")
     assert (checkpoint["epoch"], checkpoint["global_step"]) == (0, 2)
     assert "val/iou" in checkpoint["metrics"]
@@ -100,7 +100,7 @@ def test_a_second_signal_stops_at_once(
     send_when(monkeypatch, "on_train_batch_start", signal.SIGINT, twice)
     assert main(["fit", f"--config={config}", *WORDS]) == 130
     said = capsys.readouterr().err.splitlines()[-1]
-    assert said == "error: interrupted; go on from the last checkpoint before with --ckpt_path=last"
+    assert said == "error: interrupted; resume from the last checkpoint with --ckpt_path=last"
     assert load_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")["global_step"] == 2
 
 

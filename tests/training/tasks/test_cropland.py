@@ -1,6 +1,4 @@
-import math
 from dataclasses import replace
-from pathlib import Path
 
 import lightning as L
 import pytest
@@ -90,22 +88,6 @@ def test_an_image_without_labels_gives_no_nan(task: CroplandTask) -> None:
     assert all(weight.isfinite().all() for weight in task.parameters())
 
 
-def test_training_without_band_statistics_is_refused() -> None:
-    task = CroplandTask(bands=2, model=TINY)
-    with pytest.raises(ConfigError, match="no band statistics"):
-        trainer(max_epochs=1).fit(task, LOADER, LOADER)
-
-
-def test_norms_and_biases_are_not_decayed(task: CroplandTask) -> None:
-    runner = trainer(max_epochs=1)
-    runner.fit(task, LOADER, LOADER)
-    decayed, others = runner.optimizers[0].param_groups
-    assert (decayed["weight_decay"], others["weight_decay"]) == (1e-2, 0.0)
-    assert all(weight.ndim > 1 for weight in decayed["params"])
-    assert all(weight.ndim == 1 for weight in others["params"])
-    assert len(decayed["params"]) + len(others["params"]) == len(list(task.parameters()))
-
-
 def test_hyperparameters_are_plain_values(task: CroplandTask) -> None:
     def plain(value: object) -> bool:
         if isinstance(value, dict):
@@ -137,37 +119,3 @@ def test_a_boundary_head_is_trained_with_the_cropland() -> None:
     trainer(max_epochs=1).fit(task, LOADER, LOADER)
     assert not torch.equal(task.model.network.head.weight[0], before[0])
     assert not torch.equal(task.model.network.head.weight[1], before[1])
-
-
-class Rates(L.Callback):
-    """Note the learning rate of each step."""
-
-    def __init__(self) -> None:
-        self.seen: list[float] = []
-
-    def on_train_batch_start(self, trainer: L.Trainer, *_: object) -> None:
-        self.seen.append(trainer.optimizers[0].param_groups[0]["lr"])
-
-
-def test_the_learning_rate_falls_to_0_over_the_whole_run(task: CroplandTask) -> None:
-    rates = Rates()
-    trainer(max_epochs=4, callbacks=[rates]).fit(task, LOADER, LOADER)
-    wanted = [0.01 * (1 + math.cos(math.pi * step / 4)) / 2 for step in range(4)]
-    assert rates.seen == pytest.approx(wanted)
-
-
-def test_a_finished_run_that_is_extended_goes_on_with_the_longer_schedule(task: CroplandTask, tmp_path: Path) -> None:
-    first = trainer(max_epochs=4)
-    first.fit(task, LOADER, LOADER)
-    first.save_checkpoint(tmp_path / "end.ckpt")
-    rates = Rates()
-    longer = trainer(max_epochs=8, callbacks=[rates])
-    longer.fit(task, LOADER, LOADER, ckpt_path=tmp_path / "end.ckpt", weights_only=True)
-    wanted = [0.01 * (1 + math.cos(math.pi * step / 8)) / 2 for step in range(4, 8)]
-    assert rates.seen == pytest.approx(wanted)
-
-
-@pytest.mark.parametrize("arguments", [{"learning_rate": 0.0}, {"learning_rate": -1.0}, {"weight_decay": -1.0}])
-def test_an_optimizer_that_cannot_work_is_refused(arguments: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match=r"model\.optimizer\.\w+ is .*; wanted"):
-        OptimizerConfig(**arguments)

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import lightning as L
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from seg.errors import ConfigError
+from seg.training.schedule import RunSchedule, schedule_of
 from seg.training.warmups.learning_rate import WarmupLearningRate
 from support.warm_runs import run_and_resume
 
@@ -14,36 +16,40 @@ STEPS = 8
 RATE = 0.1
 
 
+def cosine(step: int) -> float:
+    return (1 + math.cos(math.pi * step / STEPS)) / 2
+
+
 class SlopeTask(L.LightningModule):
     """Minimises a slope of 1, so that each step moves the weight by exactly the rate that the optimiser used."""
 
-    def __init__(self, keep_optimizer: bool = False, fail_at: int | None = None) -> None:
+    def __init__(self, keep_optimizer: bool = False) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1, dtype=torch.float64))
         self.moves: list[float] = []
-        self.rates_between_steps: list[float] = []
-        self.fail_at = fail_at
         self.optimizer = self.new_optimizer() if keep_optimizer else None
 
     def new_optimizer(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), lr=RATE)
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
-        if self.global_step == self.fail_at:
-            raise ArithmeticError
         return self.weight.sum()
+
+    def on_train_start(self) -> None:
+        schedule_of(self.trainer).refresh()
 
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
         self.before = self.weight.item()
 
     def on_train_batch_end(self, outputs: object, batch: Tensor, batch_idx: int) -> None:
         self.moves.append(self.before - self.weight.item())
-        self.rates_between_steps.append(self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def configure_optimizers(self) -> dict[str, object]:
         optimizer = self.optimizer or self.new_optimizer()
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=STEPS)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": RunSchedule(optimizer, cosine), "interval": "step"},
+        }
 
 
 def batches() -> DataLoader[Tensor]:
@@ -99,9 +105,7 @@ def test_each_step_moves_by_the_scheduled_rate_times_the_factor(tmp_path: Path) 
 
 
 def test_the_schedule_goes_on_as_if_there_were_no_warm_up(tmp_path: Path) -> None:
-    plain = fit(SlopeTask(), tmp_path)
-    warmed = fit(SlopeTask(), tmp_path, WarmupLearningRate(steps=4, start_factor=0.1))
-    assert warmed.rates_between_steps == plain.rates_between_steps
+    plain, warmed = fit(SlopeTask(), tmp_path), fit(SlopeTask(), tmp_path, WarmupLearningRate(steps=4))
     assert warmed.moves[4:] == pytest.approx(plain.moves[4:])
 
 
@@ -130,22 +134,16 @@ def test_a_second_fit_with_the_same_optimizer_applies_the_factor_once(tmp_path: 
     warmup, task = WarmupLearningRate(steps=4, start_factor=0.1), SlopeTask(keep_optimizer=True)
     fit(task, tmp_path, warmup, max_steps=1)
     fit(task, tmp_path, warmup, max_steps=1)
-    assert task.moves == pytest.approx([0.1 * RATE, 0.1 * task.rates_between_steps[0]])
+    assert task.moves == pytest.approx([0.1 * RATE, 0.1 * RATE])
 
 
-def test_an_optimizer_used_after_the_fit_is_left_alone(tmp_path: Path) -> None:
-    task = fit(SlopeTask(keep_optimizer=True), tmp_path, WarmupLearningRate(steps=STEPS * 2), max_steps=1)
-    before = task.weight.item()
-    task.weight.grad = torch.ones_like(task.weight)
-    task.optimizer.step()
-    assert before - task.weight.item() == pytest.approx(task.optimizer.param_groups[0]["lr"])
+def test_a_task_with_a_schedule_that_takes_no_factors_is_refused(tmp_path: Path) -> None:
+    class Other(SlopeTask):
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return self.new_optimizer()
 
-
-def test_a_step_that_breaks_off_leaves_the_scheduled_rate(tmp_path: Path) -> None:
-    task = SlopeTask(keep_optimizer=True, fail_at=0)
-    with pytest.raises(ArithmeticError):
-        fit(task, tmp_path, WarmupLearningRate(steps=4, start_factor=0.1))
-    assert task.optimizer.param_groups[0]["lr"] == RATE
+    with pytest.raises(ConfigError, match="scales the learning rate of a RunSchedule, but the task's schedule is none"):
+        fit(Other(), tmp_path, WarmupLearningRate(steps=4))
 
 
 def test_epochs_count_in_parts(tmp_path: Path) -> None:

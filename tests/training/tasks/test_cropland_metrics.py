@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from seg.labels import CROPLAND, IGNORE, OTHER
-from seg.training.metrics import binary_metrics
+from seg.training.tasks.cropland import binary_metrics
 
 masks = hnp.arrays(np.uint8, (4, 5, 6), elements=st.sampled_from([OTHER, CROPLAND, IGNORE]))
 probabilities = hnp.arrays(np.float32, (4, 5, 6), elements=st.floats(0, 1, width=32))

@@ -4,10 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
-from seg.labels import CROPLAND, IGNORE, OTHER
-from seg.training.accumulation import GroupScaling
 from seg.training.cli import main
 from support.tiny_run import write_config
 
@@ -36,24 +33,3 @@ def test_float16_on_a_cpu_is_refused_in_one_line(
     assert line.startswith("error: trainer.precision is 16-mixed")
     assert "bf16-mixed" in line
     assert not (tmp_path / "run" / "checkpoints").exists()
-
-
-def test_the_gradient_of_a_group_is_the_same_under_a_scaler() -> None:
-    layer, images = torch.nn.Conv2d(1, 1, 1), torch.randn(3, 1, 1, 8, 8)
-    masks = torch.full((3, 1, 8, 8), OTHER, dtype=torch.uint8)
-    masks[0, :, :4], masks[1, :, 2:] = CROPLAND, IGNORE
-    gradients = []
-    for scaler in (torch.amp.GradScaler("cpu", enabled=False), torch.amp.GradScaler("cpu", init_scale=2.0**12)):
-        layer.zero_grad()
-        optimizer, group = torch.optim.SGD(layer.parameters(), lr=0.0), GroupScaling("area")
-        for image, mask in zip(images, masks, strict=True):
-            loss = layer(image).square().mean()
-            scaler.scale(group.weighted(loss, mask, 3) / 3).backward()
-        # Lightning's order: unscale, then the task's hook, then clipping, then the step.
-        scaler.unscale_(optimizer)
-        group.finish(layer.parameters(), lambda number: number)
-        gradients.append([parameter.grad.clone() for parameter in layer.parameters()])
-        scaler.step(optimizer)
-    for plain, scaled in zip(*gradients, strict=True):
-        assert torch.allclose(plain, scaled, rtol=1e-6)
-        assert plain.abs().max() > 0

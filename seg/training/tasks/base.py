@@ -1,0 +1,109 @@
+"""Optimisation that all tasks share: optimiser, learning-rate schedule, weights of accumulated batches."""
+
+from collections.abc import Sequence
+
+import lightning as L
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torch.optim import Optimizer
+
+from seg.errors import ConfigError
+from seg.models.segmenter import Segmenter
+from seg.models.stages import backbone_stages
+from seg.training.accumulation import Accumulation, GroupScaling
+from seg.training.optimizer import OptimizerConfig, build_optimizer, split_by_stage
+from seg.training.schedule import LEARNING_RATE, RunSchedule, ScheduleConfig, schedule_of
+from seg.training.step_count import counted_steps
+from seg.training.trainer_state import callbacks_of
+from seg.training.warmups.layers import WarmupLayers
+
+
+class ScheduledTask(L.LightningModule):
+    """Task that optimises a network under a schedule, to which warm-ups give their factors.
+
+    A subclass writes `training_step` and returns `self.weighted(loss, mask, batch_idx)` from it.
+
+    Args:
+        model: The network.
+        optimizer: Optimiser and its settings.
+        schedule: Learning rate over the run.
+        accumulation: Unit in which accumulated batches are weighted.
+
+    Attributes:
+        model: The network; its parameters, and no others, are optimised.
+        total_steps: Optimiser steps of the whole run where a warm-up changes the length of steps or epochs; None where
+            the trainer's own estimate is right.
+    """
+
+    def __init__(
+        self, model: Segmenter, optimizer: OptimizerConfig, schedule: ScheduleConfig, accumulation: Accumulation
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.optimizer_config, self.schedule = optimizer, schedule
+        self.group_scaling = GroupScaling(accumulation)
+        self.total_steps: int | None = None
+
+    def fill_normalization(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Set the band statistics of the training split, one value a band, in stored units."""
+        self.model.normalization.fill(mean, std)
+
+    def on_fit_start(self) -> None:
+        """Reject a network without band statistics.
+
+        Raises:
+            ConfigError: The statistics are missing.
+        """
+        if not self.model.normalization.filled:
+            raise ConfigError(
+                "the model has no band statistics; before fit, call fill_normalization with those of the training split"
+            )
+
+    def on_train_start(self) -> None:
+        """Start at the rate of this run's schedule: a checkpoint at the end of a shorter run holds a rate of 0."""
+        schedule_of(self.trainer).refresh()
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Optimiser, with groups for each backbone stage if a warm-up needs them, and its schedule over all steps."""
+        self.total_steps = counted_steps(self.trainer)
+        optimizer = build_optimizer(self.model, self.optimizer_config)
+        if any(isinstance(one, WarmupLayers) and one.wanted for one in callbacks_of(self.trainer)):
+            split_by_stage(optimizer, backbone_stages(self.model))
+        schedule = RunSchedule(optimizer, self.rate_factor)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step", "name": LEARNING_RATE},
+        }
+
+    def rate_factor(self, step: int) -> float:
+        """Share of the learning rate at an optimiser step of this trainer's run, even if a shorter run is extended."""
+        return self.schedule.factor(step / (self.total_steps or self.trainer.estimated_stepping_batches))
+
+    def weighted(self, loss: Tensor, mask: Tensor, batch_idx: int) -> Tensor:
+        """Loss to return from `training_step`: multiplied by its batch's weight where several batches make a step.
+
+        Args:
+            loss: A mean over the batch.
+            mask: (B, H, W) uint8 labels.
+            batch_idx: Place of the batch in the epoch, from 0.
+        """
+        if not self._joins_batches:
+            return loss
+        length = self.trainer.accumulate_grad_batches
+        if batch_idx % length == 0:
+            self.group_scaling.begin()
+        return self.group_scaling.weighted(loss, mask, length)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Divide the gradient by the weights of its batches, before it is clipped."""
+        if self._joins_batches:
+            self.group_scaling.finish(self.parameters(), self._mean_over_processes)
+
+    @property
+    def _joins_batches(self) -> bool:
+        """True if a step has several batches, which then need weights."""
+        return self.trainer.accumulate_grad_batches > 1 or self.trainer.world_size > 1
+
+    def _mean_over_processes(self, number: Tensor) -> Tensor:
+        mean: Tensor = self.trainer.strategy.reduce(number, reduce_op="mean")
+        return mean
