@@ -13,29 +13,25 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.io import DatasetReader
+from rasterio.windows import Window
 
 from seg.errors import RasterError
-from seg.raster.remote import (
-    gdal_name,
-    is_remote,
-    settings_to_open,
-    shown_name,
-)
+from seg.raster.remote import gdal_name, is_remote, settings_to_open, shown_name
 
-# A raster without a georeference is legal input here: its grid says so by `crs` None.
+# A raster without a georeference is valid input: its grid has no CRS.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
 _EQUATOR_RADIUS_M = 6_378_137.0
 _ECCENTRICITY_SQUARED = 0.00669437999
-"""Of the WGS 84 ellipsoid; other datums differ by less than a thousandth."""
+"""Both of the WGS 84 ellipsoid; other datums differ by less than a thousandth."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Where a raster's pixels lie, and what kind they are.
+    """Place, size and kind of a raster's pixels.
 
     Attributes:
-        path: The file it was read from.
+        path: The file that the grid was read from.
         height: Rows in pixels.
         width: Columns in pixels.
         bands: Number of bands.
@@ -44,7 +40,7 @@ class Grid:
         nodata: Stored value that means "no data", or None.
         dtype: Name of the first band's data type, for example "uint16".
         alpha: Bands that are tagged as alpha, counted from 1.
-        rectified: False where only ground control points or a camera model (RPC) say where it lies, which `transform`
+        rectified: False where only ground control points or a camera model (RPC) state the place, so that `transform`
             does not.
     """
 
@@ -66,30 +62,44 @@ class Grid:
         return math.hypot(t.a, t.d), math.hypot(t.b, t.e)
 
     @property
+    def metres_per_unit(self) -> float | None:
+        """Metres in a unit of a projected CRS; None in any other CRS, and without one."""
+        if self.crs is None or not self.crs.is_projected:
+            return None
+        return float(self.crs.linear_units_factor[1])
+
+    @property
     def pixel_size_m(self) -> float | None:
         """Mean pixel side in metres; None where the CRS is missing, or neither projected nor geographic.
 
-        Approximate in a geographic CRS, where pixels shrink towards the poles: that of the raster's centre, on the
-        WGS 84 ellipsoid; None where that is no latitude. Fit for comparing resolutions, not for areas.
+        In a geographic CRS pixels shrink towards the poles: the value is that of the raster's centre on the WGS 84
+        ellipsoid, or None where the centre is beyond a pole. Fit for comparing resolutions, not for areas.
         """
         if self.crs is None:
             return None
         if self.crs.is_geographic:
             return self._pixel_size_at_centre_m()
-        if not self.crs.is_projected:
-            return None
-        _, factor = self.crs.linear_units_factor
-        return math.sqrt(math.prod(self.pixel_size)) * float(factor)
+        unit = self.metres_per_unit
+        return None if unit is None else math.sqrt(math.prod(self.pixel_size)) * unit
+
+    @property
+    def georeferenced(self) -> bool:
+        """True if the file states a CRS or a transform; a PNG states neither."""
+        return self.crs is not None or not self.transform.is_identity
 
     @property
     def data_bands(self) -> list[int]:
         """All bands but alpha, counted from 1."""
         return [band for band in range(1, self.bands + 1) if band not in self.alpha]
 
-    @property
-    def georeferenced(self) -> bool:
-        """Whether the file says anything of where it lies; a PNG does not."""
-        return self.crs is not None or not self.transform.is_identity
+    def part(self, window: Window) -> "Grid":
+        """The grid of a window.
+
+        Args:
+            window: Whole pixels of the raster.
+        """
+        place = self.transform @ Affine.translation(window.col_off, window.row_off)
+        return replace(self, height=int(window.height), width=int(window.width), transform=place)
 
     def _pixel_size_at_centre_m(self) -> float | None:
         if self.crs is None or self.transform.is_identity:
@@ -113,7 +123,7 @@ def open_raster(path: Path) -> Iterator[DatasetReader]:
         path: A file, or an address that `seg.raster.remote` knows.
 
     Raises:
-        RasterError: The file is missing, or no raster that GDAL can read.
+        RasterError: The file is missing, or not a raster that GDAL can read.
     """
     name = gdal_name(path)
     try:
@@ -125,7 +135,7 @@ def open_raster(path: Path) -> Iterator[DatasetReader]:
                 f"{shown_name(path)}: cannot be opened ({_first_line(error)}); "
                 "check the address, access to it and the connection"
             ) from error
-        # Asked only now, as GDAL opens names that are no files: subdatasets, /vsizip/.
+        # Checked only now, since GDAL opens names that are not files: subdatasets, /vsizip/.
         if not path.exists():
             raise RasterError(f"{path}: no such file; check the path") from error
         raise RasterError(
@@ -139,7 +149,7 @@ def read_grid(path: Path) -> Grid:
     """The grid of a raster file.
 
     Raises:
-        RasterError: The file cannot be opened, or holds no band or complex numbers.
+        RasterError: The file cannot be opened, holds no band, or holds complex numbers.
     """
     with open_raster(path) as dataset:
         if dataset.count == 0:
@@ -174,24 +184,24 @@ def require_real(dataset: DatasetReader) -> None:
     """Check that a raster holds real numbers.
 
     Raises:
-        RasterError: A band is of a complex type, of which only the real part would be read.
+        RasterError: A band has a complex type, of which only the real part would be read.
     """
     unreal = [dtype for dtype in dataset.dtypes if dtype.startswith("complex")]
     if unreal:
         raise RasterError(
-            f"{dataset.name}: holds complex numbers ({unreal[0]}), wanted real ones; "
-            "store what they stand for as real bands first, such as amplitude or backscatter"
+            f"{dataset.name}: holds complex numbers ({unreal[0]}), wanted real numbers; "
+            "store their meaning, such as amplitude or backscatter, as real bands first"
         )
 
 
 def placed_on(labels: Grid, image: Grid) -> Grid:
-    """The grid of labels that belong to an image: their own, or the image's where they have only its size.
+    """The grid of labels that belong to an image: their own, or the image's where they only have its size.
 
-    Annotation tools write PNG, which states no place, so nothing there contradicts the image.
+    Annotation tools write PNG files, which state no place, so nothing in them contradicts the image.
 
     Args:
         labels: The grid of a mask, as its file states it.
-        image: The grid of what it labels.
+        image: The grid of the labelled image.
     """
     if labels.georeferenced or (labels.height, labels.width) != (image.height, image.width):
         return labels
@@ -199,12 +209,12 @@ def placed_on(labels: Grid, image: Grid) -> Grid:
 
 
 def require_same_grid(grid: Grid, reference: Grid) -> None:
-    """Check that two rasters share size, CRS and transform, so that their pixels lie on each other.
+    """Check that two rasters share size, CRS and transform, so that each pixel has its counterpart.
 
-    Transforms may differ by a thousandth of a pixel: writers round differently.
+    Transforms may differ by a thousandth of a pixel, since writers round differently.
 
     Raises:
-        RasterError: They differ; the message names both files and the first difference.
+        RasterError: The grids differ; the message names both files and the first difference.
     """
     if (grid.height, grid.width) != (reference.height, reference.width):
         raise RasterError(

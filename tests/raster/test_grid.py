@@ -149,7 +149,7 @@ def test_pixel_size_in_metres_is_unknown_where_the_centre_has_no_latitude(transf
 def test_complex_rasters_are_refused(write_raster: WriteRaster, tmp_path: Path) -> None:
     path = write_raster(tmp_path / "radar.tif", np.ones((2, 2), dtype=np.complex64))
 
-    with pytest.raises(RasterError, match=r"radar\.tif: holds complex numbers \(complex64\), wanted real ones"):
+    with pytest.raises(RasterError, match=r"radar\.tif: holds complex numbers \(complex64\), wanted real numbers"):
         read_grid(path)
 
 

@@ -4,20 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-import numpy as np
-import shapely
-from pyproj import Transformer
-from pyproj.exceptions import ProjError
-from rasterio.crs import CRS
-
 from seg.data.checking.findings import Finding, error, warning
 from seg.data.checking.scenes import CheckedScene
-
-MARGIN = 0.25
-"""Footprints lose so many pixels on each side, so that neighbours which a reprojection bends do not overlap."""
-
-_EDGE_PARTS = 16
-"""A straight edge bends when it is reprojected; so many pieces of it follow."""
+from seg.raster.grid import Grid
+from seg.raster.ground.distances import near_pairs
 
 
 def duplicate_findings(scenes: Sequence[CheckedScene]) -> Iterator[Finding]:
@@ -48,7 +38,7 @@ def overlap_findings(scenes: Sequence[CheckedScene]) -> Iterator[Finding]:
         scenes: What the dataset holds.
     """
     copies = {frozenset((a.scene.image, b.scene.image)) for group in _equal(scenes) for a, b in combinations(group, 2)}
-    for first, second in _overlapping([scene for scene in scenes if _footprint(scene) is not None]):
+    for first, second in _overlapping(scenes):
         a, b = first.scene, second.scene
         if frozenset((a.image, b.image)) in copies:
             continue
@@ -68,51 +58,15 @@ def _equal(scenes: Sequence[CheckedScene]) -> list[list[CheckedScene]]:
 
 
 def _overlapping(scenes: Sequence[CheckedScene]) -> Iterator[tuple[CheckedScene, CheckedScene]]:
-    """Pairs of scenes whose footprints share area, each pair once, compared in the CRS of the earlier one."""
-    by_crs: dict[str, list[int]] = defaultdict(list)
-    for place, scene in enumerate(scenes):
-        by_crs[_crs(scene).to_wkt()].append(place)
-    pairs = set()
-    for places in by_crs.values():
-        crs = _crs(scenes[places[0]])
-        tree = shapely.STRtree([_footprint(scenes[place]) for place in places])
-        shapes = [_brought_to(crs, scene) for scene in scenes]
-        for other, hit in tree.query(shapes, predicate="intersects").T.tolist():
-            if other != places[hit]:
-                pairs.add((min(other, places[hit]), max(other, places[hit])))
-    for first, second in sorted(pairs):
-        yield scenes[first], scenes[second]
+    """Pairs of scenes whose footprints share more than a quarter of a pixel, each pair once."""
+    placed = [(scene, part) for scene in scenes if (part := _valid_part(scene)) is not None]
+    for first, second in near_pairs([part for _, part in placed], guard_m=0):
+        yield placed[first][0], placed[second][0]
 
 
-def _brought_to(crs: CRS, scene: CheckedScene) -> shapely.Polygon:
-    shape = _footprint(scene) or shapely.Polygon()
-    if _crs(scene) == crs:
-        return shape
-    longest = max(np.hypot(*np.diff(shape.exterior.coords.xy)))
-    pieces = shapely.segmentize(shape, longest / _EDGE_PARTS)
-    try:
-        transformer = Transformer.from_crs(_crs(scene).to_wkt(), crs.to_wkt(), always_xy=True)
-        bent = shapely.transform(pieces, transformer.transform, interleaved=False)
-    except ProjError:  # A local CRS leads to no other.
-        return shapely.Polygon()
-    # What lies outside the area of a CRS has no place in it, so nothing there can be compared.
-    return bent if np.isfinite(bent.bounds).all() else shapely.Polygon()
-
-
-def _footprint(scene: CheckedScene) -> shapely.Polygon | None:
-    """The outline of the valid pixels, less the margin; None where a scene says not where it lies."""
-    if scene.grid is None or scene.grid.crs is None or scene.grid.transform.is_identity or scene.pixels is None:
+def _valid_part(scene: CheckedScene) -> Grid | None:
+    """The grid of the smallest window with all valid pixels; None for scenes without a place or a valid pixel."""
+    grid, pixels = scene.grid, scene.pixels
+    if grid is None or grid.crs is None or grid.transform.is_identity or pixels is None or pixels.inside is None:
         return None
-    window = scene.pixels.inside
-    if window is None:
-        return None
-    left, top = window.col_off + MARGIN, window.row_off + MARGIN
-    right, bottom = window.col_off + window.width - MARGIN, window.row_off + window.height - MARGIN
-    corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
-    return shapely.Polygon([scene.grid.transform @ corner for corner in corners])
-
-
-def _crs(scene: CheckedScene) -> CRS:
-    if scene.grid is None or scene.grid.crs is None:
-        raise ValueError("a scene without a CRS has no footprint")
-    return scene.grid.crs
+    return grid.part(pixels.inside)

@@ -1,1 +1,1 @@
-"""Distances and areas on the ellipsoid."""
+"""Distances and areas on the Earth's ellipsoid."""

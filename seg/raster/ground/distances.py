@@ -1,6 +1,7 @@
-"""Distances on the ground: how large a raster's pixels are there, and which rasters lie near each other."""
+"""Distances on the ground: pixel sizes in metres, and rasters that lie near each other."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,36 +13,58 @@ from pyproj import CRS, Geod, Proj, Transformer
 from seg.raster.grid import Grid
 
 TRUE_SCALE = 0.005
-"""A projected CRS is taken at its word where its metres differ from the ground's by less: UTM and most national grids.
+"""Largest relative error of a projected CRS whose stated unit is used: UTM and most national grids keep below it.
 
-Web Mercator does not keep to it: at 60 degrees north its metre is half a metre on the ground.
+Web Mercator does not: at 60 degrees north its metre is half a metre on the ground.
 """
 
 _ELLIPSOID = Geod(ellps="WGS84")
 _SMALL_RADIUS_M = 6_335_000.0
-"""Below any radius of curvature of the Earth, so that distances on a sphere of it are never too long."""
+"""Below any radius of curvature of the Earth, so that distances on a sphere of this radius are never too long."""
 
 _MILLIMETRE = 1e-3
 _EDGE_PARTS = 20
+"""Points on each edge of a footprint, since straight edges bend in another CRS."""
+
+
+@dataclass(frozen=True)
+class _Edge:
+    """Points along a raster's edges.
+
+    Attributes:
+        lonlat: (N, 2) longitude and latitude in degrees.
+        vectors: (N, 3) the same in metres on a sphere.
+    """
+
+    lonlat: NDArray[np.float64]
+    vectors: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class _Footprint:
-    grid: Grid
-    points: NDArray[np.float64]
-    lonlat: NDArray[np.float64]
-    vectors: NDArray[np.float64]
+    """Outline of a raster.
+
+    Attributes:
+        crs: The raster's CRS, as WKT.
+        pixel_m: Smaller side of a pixel in metres.
+        outline: In metres of the raster's own CRS; None where that is not true to scale.
+        edge: On the Earth; None in a local CRS.
+    """
+
+    crs: str
     pixel_m: float
-    metres_per_unit: float | None
+    outline: shapely.Polygon | None
+    edge: _Edge | None = None
 
 
 def ground_pixel(grid: Grid) -> tuple[float, float] | None:
-    """Height and width of a pixel in metres, where the raster's pixels are smallest; None if its place is unknown.
+    """Height and width of a pixel in metres, where the raster's pixels are smallest; None where its place is unknown.
 
-    The unit of a projected CRS counts where it is true to TRUE_SCALE; elsewhere it is measured on the WGS 84 ellipsoid.
+    The stated unit of a projected CRS is used where it is true to TRUE_SCALE; elsewhere pixels are measured on the
+    WGS 84 ellipsoid.
 
     Args:
-        grid: The raster's.
+        grid: Grid of the raster.
     """
     if grid.crs is None or not (grid.crs.is_projected or grid.crs.is_geographic):
         return None
@@ -54,8 +77,8 @@ def ground_pixel(grid: Grid) -> tuple[float, float] | None:
     if not known[0]:
         return None
     measured = sides[:, known]
-    if grid.crs.is_projected:
-        stated = np.array(grid.pixel_size[::-1]) * float(grid.crs.linear_units_factor[1])
+    if grid.metres_per_unit is not None:
+        stated = np.array(grid.pixel_size[::-1]) * grid.metres_per_unit
         if (np.abs(measured / stated[:, None] - 1) < TRUE_SCALE).all():
             return float(stated[0]), float(stated[1])
     height, width = measured.min(axis=1)
@@ -63,78 +86,94 @@ def ground_pixel(grid: Grid) -> tuple[float, float] | None:
 
 
 def near_pairs(grids: Sequence[Grid], guard_m: float) -> list[tuple[int, int]]:
-    """Index pairs of the rasters that overlap or whose footprints lie nearer than a distance to each other.
+    """Index pairs of rasters that overlap, or whose footprints lie nearer to each other than a distance.
 
-    A raster without a CRS, or outside of the area that its CRS is made for, is near to none.
+    Rasters in a local CRS are compared with those in the same CRS alone. A raster without a CRS, or outside the area
+    of its CRS, is near to none.
 
     Args:
-        grids: The rasters'.
-        guard_m: In metres; at 0 rasters may touch, and overlap by less than a quarter of a pixel.
+        grids: Grids of the rasters.
+        guard_m: Distance in metres; at 0, rasters may touch, and overlap by less than a quarter of a pixel.
     """
-    prints = [(index, found) for index, grid in enumerate(grids) if (found := _footprint(grid)) is not None]
-    if not prints:
-        return []
-    centres = np.array([found.vectors.mean(axis=0) for _, found in prints])
-    spokes = (found.vectors - centre for (_, found), centre in zip(prints, centres, strict=True))
+    prints = {index: found for index, grid in enumerate(grids) if (found := _footprint(grid)) is not None}
+    return sorted({*_pairs_of_one_crs(prints, guard_m), *_pairs_across(prints, guard_m)})
+
+
+def _pairs_of_one_crs(prints: Mapping[int, _Footprint], guard_m: float) -> Iterator[tuple[int, int]]:
+    """Near pairs whose common CRS is true to scale."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for index, found in prints.items():
+        if found.outline is not None:
+            groups[found.crs].append(index)
+    for members in groups.values():
+        outlines = np.array([prints[index].outline for index in members])
+        shrunk = shapely.buffer(outlines, [-prints[index].pixel_m / 4 for index in members])
+        pairs = [shapely.STRtree(shrunk).query(shrunk, "intersects")]
+        if guard_m > _MILLIMETRE:
+            pairs.append(shapely.STRtree(outlines).query(outlines, "dwithin", guard_m - _MILLIMETRE))
+        for one, other in np.concatenate(pairs, axis=1).T.tolist():
+            if one < other:
+                yield members[one], members[other]
+
+
+def _pairs_across(prints: Mapping[int, _Footprint], guard_m: float) -> Iterator[tuple[int, int]]:
+    """Near pairs in two reference systems, or in one that is not true to scale."""
+    placed = [(index, found, found.edge) for index, found in prints.items() if found.edge is not None]
+    if not placed:
+        return
+    centres = np.array([edge.vectors.mean(axis=0) for _, _, edge in placed])
+    spokes = (edge.vectors - centre for (_, _, edge), centre in zip(placed, centres, strict=True))
     reach = np.array([1.01 * np.linalg.norm(spoke, axis=1).max() for spoke in spokes])
-    pairs = []
-    for place, (index, found) in enumerate(prints[:-1]):
-        others = slice(place + 1, None)
-        apart = np.linalg.norm(centres[others] - centres[place], axis=1)
-        for step in np.flatnonzero(apart <= reach[others] + reach[place] + guard_m):
-            other_index, other = prints[place + 1 + int(step)]
-            if _near(found, other, guard_m):
-                pairs.append((index, other_index))
-    return pairs
+    names = {crs: number for number, crs in enumerate({found.crs for _, found, _ in placed})}
+    system = np.array([-1 if found.outline is None else names[found.crs] for _, found, _ in placed])
+    for place, (index, found, edge) in enumerate(placed):
+        rest = np.arange(place + 1, len(placed))
+        rest = rest[(system[rest] != system[place]) | (system[place] == -1)]
+        apart = np.linalg.norm(centres[rest] - centres[place], axis=1)
+        for step in rest[apart <= reach[rest] + reach[place] + guard_m].tolist():
+            other_index, other, other_edge = placed[step]
+            if _near(edge, other_edge, (found.pixel_m, other.pixel_m), guard_m):
+                yield index, other_index
 
 
-def _near(one: _Footprint, other: _Footprint, guard_m: float) -> bool:
-    first, second = _polygons_in_metres(one, other)
-    if first.distance(second) < guard_m - _MILLIMETRE:
-        return True
-    return bool(first.buffer(-one.pixel_m / 4).intersects(second.buffer(-other.pixel_m / 4)))
-
-
-def _polygons_in_metres(one: _Footprint, other: _Footprint) -> tuple[shapely.Polygon, shapely.Polygon]:
-    """Both outlines in their common CRS if that is true to scale, or else around the place where they are nearest."""
-    if one.grid.crs == other.grid.crs and one.metres_per_unit is not None and other.metres_per_unit is not None:
-        unit = one.metres_per_unit
-        return shapely.Polygon(one.points * unit), shapely.Polygon(other.points * unit)
+def _near(one: _Edge, other: _Edge, pixels_m: tuple[float, float], guard_m: float) -> bool:
+    """Compare two footprints on a plane that touches the Earth where they are nearest."""
     between = np.linalg.norm(one.vectors[:, None] - other.vectors, axis=-1)
     nearest, farther = np.unravel_index(between.argmin(), between.shape)
     x, y, z = one.vectors[nearest] + other.vectors[farther]
     local = Proj(proj="aeqd", lon_0=np.degrees(np.arctan2(y, x)), lat_0=np.degrees(np.arctan2(z, np.hypot(x, y))))
-    first, second = (shapely.Polygon(np.column_stack(local(*p.lonlat.T))) for p in (one, other))
-    return first, second
+    first, second = (shapely.Polygon(np.column_stack(local(*edge.lonlat.T))) for edge in (one, other))
+    if first.distance(second) < guard_m - _MILLIMETRE:
+        return True
+    return bool(first.buffer(-pixels_m[0] / 4).intersects(second.buffer(-pixels_m[1] / 4)))
 
 
 def _footprint(grid: Grid) -> _Footprint | None:
-    pixel = ground_pixel(grid)
-    if pixel is None or grid.crs is None:
+    if grid.crs is None:
         return None
     along = np.arange(_EDGE_PARTS) / _EDGE_PARTS
     none, full = np.zeros(_EDGE_PARTS), np.ones(_EDGE_PARTS)
     columns = grid.width * np.concatenate([along, full, 1 - along, none])
     rows = grid.height * np.concatenate([none, along, full, 1 - along])
+    points = np.column_stack(grid.transform @ (columns, rows))
+    crs = grid.crs.to_wkt()
+    if not (grid.crs.is_projected or grid.crs.is_geographic):
+        return _Footprint(crs, min(grid.pixel_size), shapely.Polygon(points))
+    pixel = ground_pixel(grid)
     lonlat = _lonlat(grid, columns, rows)
-    if not np.isfinite(lonlat).all():
+    if pixel is None or not np.isfinite(lonlat).all():
         return None
     lon, lat = np.radians(lonlat.T)
     vectors = _SMALL_RADIUS_M * np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
-    unit = float(grid.crs.linear_units_factor[1]) if grid.crs.is_projected else None
+    unit = grid.metres_per_unit
     true = unit is not None and np.allclose(pixel, np.array(grid.pixel_size[::-1]) * unit, rtol=1e-9)
-    return _Footprint(grid, _points(grid, columns, rows), lonlat, vectors, min(pixel), unit if true else None)
-
-
-def _points(grid: Grid, columns: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    t = grid.transform
-    return np.column_stack([t.a * columns + t.b * rows + t.c, t.d * columns + t.e * rows + t.f])
+    return _Footprint(crs, min(pixel), shapely.Polygon(points * unit) if true else None, _Edge(lonlat, vectors))
 
 
 def _lonlat(grid: Grid, columns: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    x, y = _points(grid, columns, rows).T
+    """(N, 2) longitude and latitude on WGS 84, in degrees, of places counted in pixels."""
     assert grid.crs is not None
-    return np.column_stack(_to_lonlat(grid.crs.to_wkt()).transform(x, y))
+    return np.column_stack(_to_lonlat(grid.crs.to_wkt()).transform(*(grid.transform @ (columns, rows))))
 
 
 @lru_cache(maxsize=64)

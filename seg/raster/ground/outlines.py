@@ -1,4 +1,4 @@
-"""Areas and lengths on the ellipsoid, of outlines on the pixel lattice, whatever the CRS."""
+"""Geodesic areas and perimeters of outlines on the pixel lattice, in any CRS."""
 
 import math
 
@@ -11,22 +11,30 @@ from pyproj.exceptions import ProjError
 from seg.errors import RasterError
 from seg.raster.grid import Grid, crs_name
 
-_STRAIGHT_M = 1000.0
-"""Longer edges are split: a geodesic of 1 km leaves a straight line on the map by about 2 cm."""
+STRAIGHT_M = 1000.0
+"""Longer edges are split before they are projected: an edge of 1 km bends by about 2 cm, one of 100 km by 200 m."""
+
 _EARTH_M = 6_371_000.0
+"""Mean radius of the Earth."""
 
 Polygons = NDArray[np.object_]
 Floats = NDArray[np.float64]
 
 
+def metres_per_unit(crs: CRS) -> float:
+    """Metres in a unit of a CRS: of its linear unit if it is projected, along a great circle if it is geographic."""
+    unit = crs.axis_info[0].unit_conversion_factor if crs.axis_info else 1.0
+    return (unit or 1.0) * (_EARTH_M if crs.is_geographic else 1.0)
+
+
 class GroundMeasure:
-    """Measures outlines of one grid.
+    """Measure outlines of one grid on the ellipsoid of its CRS.
 
     Args:
-        grid: The raster's.
+        grid: Grid of the raster.
 
     Raises:
-        RasterError: It has no CRS or transform, or one that has no place on the Earth.
+        RasterError: The grid has no CRS, no transform, or a CRS without a place on the Earth.
     """
 
     def __init__(self, grid: Grid) -> None:
@@ -43,17 +51,18 @@ class GroundMeasure:
                 raise RasterError(f"{grid.path}: its CRS {crs_name(grid.crs)} has no place on the Earth, {unknown}")
             self._to_lonlat = Transformer.from_crs(crs, geodetic, always_xy=True)
         except ProjError as error:
-            raise RasterError(f"{grid.path}: its CRS is not understood ({error}), {unknown}") from error
+            raise RasterError(f"{grid.path}: PROJ cannot use its CRS ({error}), {unknown}") from error
         self._geod = geod
-        unit = crs.axis_info[0].unit_conversion_factor if crs.axis_info else 1.0
-        pixel_m = max(grid.pixel_size) * unit * (_EARTH_M if crs.is_geographic else 1.0)
-        self._longest = max(math.floor(_STRAIGHT_M / pixel_m), 1)
+        self._longest = max(math.floor(STRAIGHT_M / (max(grid.pixel_size) * metres_per_unit(crs))), 1)
 
     def polygons(self, polygons: Polygons) -> Floats:
-        """(P, 2) area in square metres and perimeter in metres: holes are taken from the one and added to the other.
+        """(P, 2) area in square metres and perimeter in metres; holes reduce the area and add to the perimeter.
 
         Args:
             polygons: (P,) on the pixel lattice.
+
+        Raises:
+            RasterError: The raster reaches beyond the area of its CRS.
         """
         rings, index = shapely.get_rings(polygons, return_index=True)
         areas, lengths = self.rings(rings)
@@ -61,13 +70,13 @@ class GroundMeasure:
         return np.column_stack([np.bincount(index, each, minlength=len(polygons)) for each in (areas, lengths)])
 
     def rings(self, rings: Polygons) -> tuple[Floats, Floats]:
-        """Area within in square metres, and length in metres, of each.
+        """Enclosed area in square metres and length in metres of each ring, (R,) each.
 
         Args:
             rings: (R,) closed, on the pixel lattice.
 
         Raises:
-            RasterError: The raster reaches beyond where its CRS is defined.
+            RasterError: The raster reaches beyond the area of its CRS.
         """
         coordinates, index = shapely.get_coordinates(rings, return_index=True)
         if np.abs(np.diff(coordinates, axis=0))[index[1:] == index[:-1]].max(initial=0) > self._longest:
@@ -75,8 +84,8 @@ class GroundMeasure:
         lon, lat = self._to_lonlat.transform(*on_map(self._grid, coordinates).T)
         if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
             raise RasterError(
-                f"{self._grid.path}: reaches beyond the area that {crs_name(self._grid.crs)} is made for, so the areas "
-                "of its parcels are unknown; warp it to a CRS of its region"
+                f"{self._grid.path}: reaches beyond the area of {crs_name(self._grid.crs)}, so the areas of its "
+                "parcels are unknown; warp it to a CRS of its region"
             )
         ends = np.searchsorted(index, np.arange(len(rings)), side="right").tolist()
         starts = [0, *ends][:-1]
@@ -89,6 +98,11 @@ class GroundMeasure:
 
 
 def on_map(grid: Grid, lattice: Floats) -> Floats:
-    """Places on the map, (N, 2) x and y in the CRS, of (N, 2) columns and rows of the lattice."""
-    t, (columns, rows) = grid.transform, lattice.T
-    return np.column_stack([t.a * columns + t.b * rows + t.c, t.d * columns + t.e * rows + t.f])
+    """(N, 2) x and y in the CRS of lattice points.
+
+    Args:
+        grid: Grid of the raster.
+        lattice: (N, 2) columns and rows.
+    """
+    columns, rows = lattice.T
+    return np.column_stack(grid.transform @ (columns, rows))

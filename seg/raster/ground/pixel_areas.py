@@ -1,4 +1,4 @@
-"""How much ground each pixel of a raster covers, in square metres of its CRS's ellipsoid, whatever the CRS."""
+"""Ground area of each pixel of a raster, in square metres on the ellipsoid of its CRS, in any CRS."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,15 +7,17 @@ from rasterio.windows import Window
 
 from seg.errors import RasterError
 from seg.raster.grid import Grid, crs_name
+from seg.raster.ground.outlines import metres_per_unit
 
 SQUARE_METRES_PER_HECTARE = 10_000.0
 
 _NODE_PIXELS = 64
 _NODE_M = 5_000.0
-"""Between places at which areas in a projected CRS are computed, at most; in between they are interpolated, which is
-right to a ten-millionth where the scale of the projection changes as that of UTM does."""
+"""Largest spacing of the places where areas in a projected CRS are computed, in pixels and metres. Areas in between are
+interpolated, which is right to a ten-millionth where the scale changes as in UTM."""
 
 _DIFFERENCE_M = 1_000.0
+"""Span of the differences that stand for derivatives, since some inverses of PROJ are only right to a millimetre."""
 
 _UNKNOWN = "so the ground its pixels cover is unknown"
 
@@ -23,17 +25,16 @@ _UNKNOWN = "so the ground its pixels cover is unknown"
 class PixelAreas:
     """Ground area of the pixels of one grid, window by window.
 
-    In a geographic CRS a pixel lies between two meridians and two parallels, whose area is known in closed form
-    (Snyder 1987, https://doi.org/10.3133/pp1395, equation 3-12). In a projected one its area follows from how longitude
-    and latitude change around its centre, which is right to the square of a pixel's, or a kilometre's, share of the
-    Earth's radius.
+    In a geographic CRS a pixel lies between two meridians and two parallels, whose area has a closed form (Snyder 1987,
+    https://doi.org/10.3133/pp1395, equation 3-12). In a projected CRS the area follows from the change of longitude and
+    latitude around the pixel's centre; the relative error is the square of a kilometre's (or a larger pixel's) share of
+    the Earth's radius.
 
     Args:
-        grid: The raster's; its transform may be turned in a projected CRS only.
+        grid: Grid of the raster; only in a projected CRS may it be rotated.
 
     Raises:
-        RasterError: The grid states no CRS, one that is neither geographic nor projected, a turned one in degrees, or
-            lies where its CRS has no place on the ellipsoid.
+        RasterError: The grid states no CRS, a CRS that is neither geographic nor projected, or is rotated in degrees.
     """
 
     def __init__(self, grid: Grid) -> None:
@@ -44,13 +45,13 @@ class PixelAreas:
         self._projection = None if self._crs.is_geographic else Proj(self._crs)
 
     def window(self, window: Window) -> NDArray[np.float64]:
-        """Ground area in square metres, (H, W) float64, read-only where all columns are alike.
+        """Ground area in square metres, (H, W) float64; read-only in a geographic CRS.
 
         Args:
             window: Inside the raster.
 
         Raises:
-            RasterError: The CRS has no place on the ellipsoid for a part of it.
+            RasterError: A part of the window lies beyond the area of the CRS.
         """
         if self._projection is None:
             return np.broadcast_to(self._row_areas(window)[:, None], (window.height, window.width))
@@ -61,18 +62,18 @@ class PixelAreas:
         return areas
 
     def at(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Ground area in square metres of single pixels.
+        """(N,) ground area of single pixels in square metres.
 
         Args:
-            rows: (N,), from 0.
-            columns: (N,), from 0.
+            rows: (N,) rows of the pixels, from 0.
+            columns: (N,) columns of the pixels, from 0.
         """
         windows = (Window(column, row, 1, 1) for row, column in zip(rows.tolist(), columns.tolist(), strict=True))
         return np.array([self.window(window).item() for window in windows])
 
     @property
     def _pixel_m(self) -> float:
-        return max(self._grid.pixel_size) * float(self._crs.axis_info[0].unit_conversion_factor)
+        return max(self._grid.pixel_size) * metres_per_unit(self._crs)
 
     @property
     def _axes(self) -> tuple[float, float]:
@@ -81,43 +82,41 @@ class PixelAreas:
         return ellipsoid.semi_major_metre, ellipsoid.semi_minor_metre
 
     def _row_areas(self, window: Window) -> NDArray[np.float64]:
-        transform, unit = self._grid.transform, self._crs.axis_info[0].unit_conversion_factor  # radians in a unit
-        edges = (transform.f + transform.e * np.arange(window.row_off, window.row_off + window.height + 1)) * unit
+        transform, radians = self._grid.transform, self._crs.axis_info[0].unit_conversion_factor
+        edges = (transform.f + transform.e * np.arange(window.row_off, window.row_off + window.height + 1)) * radians
         beyond = np.abs(edges).max() - np.pi / 2
         if beyond > 1e-9:
             raise RasterError(
-                f"{self._grid.path}: reaches {np.degrees(beyond):.3g} degrees beyond a pole, {_UNKNOWN}; mend its "
+                f"{self._grid.path}: reaches {np.degrees(beyond):.3g} degrees beyond a pole, {_UNKNOWN}; correct its "
                 "georeference"
             )
         below = _area_below(np.clip(edges, -np.pi / 2, np.pi / 2), *self._axes)
-        return np.asarray(np.abs(np.diff(below)) * abs(transform.a) * unit)
+        return np.asarray(np.abs(np.diff(below)) * abs(transform.a) * radians)
 
     def _projected_areas(self, rows: NDArray[np.float64], columns: NDArray[np.float64]) -> NDArray[np.float64]:
         row, column = np.meshgrid(rows, columns, indexing="ij")
-        # Differences over a kilometre, since some of PROJ's inverses are right to a millimetre only.
         half = max(0.5, _DIFFERENCE_M / 2 / self._pixel_m)
         up, down = self._radians(row - half, column), self._radians(row + half, column)
         left, right = self._radians(row, column - half), self._radians(row, column + half)
-        with np.errstate(invalid="ignore"):  # infinite where there is no such place
+        with np.errstate(invalid="ignore"):  # Places beyond the CRS are infinite.
             (east_down, north_down), (east_right, north_right) = down - up, right - left
             turned = _wrapped(east_right) * north_down - _wrapped(east_down) * north_right
             areas = np.abs(turned) / (2 * half) ** 2 * self._square_radian((up + down)[1] / 2)
         if not (np.isfinite(areas) & (areas > 0)).all():
             raise RasterError(
-                f"{self._grid.path}: reaches beyond the area that {crs_name(self._grid.crs)} is made for, {_UNKNOWN}; "
+                f"{self._grid.path}: reaches beyond the area of {crs_name(self._grid.crs)}, {_UNKNOWN}; "
                 "warp it to a CRS of its region"
             )
         return np.asarray(areas)
 
     def _radians(self, row: NDArray[np.float64], column: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Longitude and latitude of places counted in pixels, (2, ...), in radians of the CRS's own datum."""
+        """(2, ...) longitude and latitude, in radians on the CRS's own datum, of places counted in pixels."""
         assert self._projection is not None
-        t = self._grid.transform
-        x, y = t.a * column + t.b * row + t.c, t.d * column + t.e * row + t.f
+        x, y = self._grid.transform @ (column, row)
         return np.stack(self._projection(x, y, inverse=True, radians=True))
 
     def _square_radian(self, latitude: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Square metres of a radian of longitude by one of latitude, by the radii of curvature: Snyder, section 4."""
+        """Square metres of one radian by one radian, from the radii of curvature: Snyder, section 4."""
         major, minor = self._axes
         squared = 1 - (minor / major) ** 2
         flat = 1 - squared * np.sin(latitude) ** 2
@@ -141,18 +140,16 @@ def _understood(grid: Grid) -> CRS:
 
 def _require_upright(grid: Grid) -> None:
     if grid.transform.b or grid.transform.d:
-        raise RasterError(
-            f"{grid.path}: is turned against the meridians of its geographic CRS; warp it north up (gdalwarp) first"
-        )
+        raise RasterError(f"{grid.path}: is rotated in a geographic CRS; warp it north up (gdalwarp) first")
 
 
 def _wrapped(longitude: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A difference of longitudes across the antimeridian, made small."""
+    """Differences of longitude in radians, -pi to pi, across the antimeridian too."""
     return np.asarray((longitude + np.pi) % (2 * np.pi) - np.pi)
 
 
 def _area_below(latitude: NDArray[np.float64], major: float, minor: float) -> NDArray[np.float64]:
-    """Area between the equator and a latitude, in square metres for one radian of longitude; south of it negative."""
+    """Square metres between the equator and a latitude, for one radian of longitude; negative in the south."""
     sine, eccentricity = np.sin(latitude), np.sqrt(1 - (minor / major) ** 2)
     if eccentricity == 0:
         return np.asarray(major**2 * sine)
@@ -161,7 +158,7 @@ def _area_below(latitude: NDArray[np.float64], major: float, minor: float) -> ND
 
 
 def _interpolation(start: int, length: int, step: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Places along an axis, counted in pixels, and the weight of each (P) for each pixel's centre (N), (N, P)."""
+    """(P,) places along an axis, counted in pixels, and (N, P) their weights for the centres of N pixels."""
     centres = np.arange(start, start + length, dtype=np.float64) + 0.5
     if length <= step or step == 1:
         nodes = centres if step == 1 or length == 1 else centres[[0, -1]]
