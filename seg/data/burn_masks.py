@@ -10,9 +10,8 @@ from seg.files import make_output_folder, require_output_file
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.raster.folder import GEOTIFF_SUFFIXES, RASTER_SUFFIXES, by_stem, files_in
 from seg.raster.grid import Grid, read_grid
-from seg.raster.vectors.burning import WINDOW, burnt_windows, write_mask
+from seg.raster.vectors.burning import WINDOW, burnt_windows, label_layers, write_mask
 from seg.raster.vectors.features import VectorLabels
-from seg.raster.vectors.layers import label_layers
 from seg.raster.vectors.placing import read_parcels, require_georeference
 from seg.raster.vectors.settings import BurnSettings
 from seg.terminal.progress import with_progress

@@ -90,7 +90,7 @@ def burn(*, image: Path, labels: Path, output: Path, settings: BurnSettings) -> 
         settings: How they are burnt.
     """
     from seg.data.burn_masks import burn_masks
-    from seg.raster.vectors.layers import open_labels
+    from seg.raster.vectors.features import open_labels
 
     source = open_labels(labels, settings)
     if source.unused:

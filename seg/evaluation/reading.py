@@ -22,8 +22,8 @@ from seg.raster.grid import (
     read_grid,
     require_same_grid,
 )
-from seg.raster.vectors.burning import NumberedPolygons, burn_window
-from seg.raster.vectors.layers import label_layers, open_labels
+from seg.raster.vectors.burning import NumberedPolygons, burn_window, label_layers
+from seg.raster.vectors.features import open_labels
 from seg.raster.vectors.placing import read_parcels
 
 ReadLabels = Callable[[Window], ByteMask]

@@ -16,8 +16,9 @@ from seg.errors import ConfigError, NoOverlapError
 from seg.labels import CROPLAND
 from seg.raster.chips import BoolMask
 from seg.raster.grid import Grid, crs_name
+from seg.raster.ground.outlines import Polygons
 from seg.raster.vectors.burning import Layer
-from seg.raster.vectors.crossed_pixels import Polygons, on_lattice
+from seg.raster.vectors.crossed_pixels import on_lattice
 
 Sides = tuple[float, float, float, float]
 LAYER = "|layername="

@@ -40,13 +40,13 @@ class Chip:
 
 
 class _Storage(NamedTuple):
-    """How an open raster stores its bands; asking GDAL anew for each small window takes as long as reading it.
+    """Storage of an open raster's bands, cached because GDAL takes as long to tell it as to read a small window.
 
     Attributes:
         dtypes: Data type of each band.
-        nodata: Nodata value of each, or None.
-        alpha: The bands that are tagged as alpha, counted from 1.
-        masked: For each band, whether a mask file hides pixels of it.
+        nodata: Nodata value of each band, or None.
+        alpha: Bands that are tagged as alpha, counted from 1.
+        masked: True for each band with a mask file.
     """
 
     dtypes: tuple[str, ...]
@@ -57,7 +57,7 @@ class _Storage(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _storage(dataset: DatasetReader) -> _Storage:
-    """How an open raster, checked to hold real numbers, stores its bands."""
+    """Storage of an open raster's bands, after checking that they hold real numbers."""
     require_real(dataset)
     elsewhere = {MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha}
     masked = tuple(not elsewhere & set(flags) for flags in dataset.mask_flag_enums)
@@ -71,12 +71,12 @@ def whole(dataset: DatasetReader) -> Window:
 
 @dataclass(frozen=True)
 class Reading:
-    """How pixels are read.
+    """Bands to read and the treatment of invalid pixels.
 
     Attributes:
-        bands: 1-based band indexes, in the order the model wants; a band tagged as alpha that is among them is data.
-        fill: One value a band, put where the pixel is invalid: the training mean, which normalisation turns into 0.
-        nodata: A further value that means "no data", for files that do not say so themselves.
+        bands: 1-based band indexes in the order that the model wants; a listed alpha band is read as data.
+        fill: One value a band for invalid pixels: the training mean, which normalisation turns into 0.
+        nodata: A further value that means "no data", for files that do not declare it.
     """
 
     bands: Sequence[int]
@@ -87,21 +87,22 @@ class Reading:
 def read_chip(dataset: DatasetReader, window: Window, reading: Reading) -> Chip:
     """The chip of a window.
 
-    A pixel is valid where every band read carries data: not the nodata value, not masked by an alpha band or a mask
-    file, not NaN, nor infinite as float32. A band missing alone would otherwise reach the network as a number.
+    A pixel is valid where every band that is read carries data: not the nodata value, not masked by an alpha band or a
+    mask file, not NaN, and finite as float32. Otherwise a pixel that is missing in one band would reach the network as
+    a number.
 
     Args:
         dataset: An open raster; its handle must belong to this thread.
         window: Inside the raster.
-        reading: Which bands, and what an invalid pixel is.
+        reading: Bands and the treatment of invalid pixels.
 
     Raises:
         DamageError: The window's pixels cannot be read, as in a truncated file.
-        RasterError: They are complex numbers.
+        RasterError: The raster holds complex numbers.
     """
     bands, storage = reading.bands, _storage(dataset)
     stored = {storage.dtypes[band - 1] for band in bands}
-    # GDAL converts while it copies from its cache, which costs nothing; nodata is compared before anything is rounded.
+    # GDAL converts while it copies from its cache, at no cost; nodata is compared before values are rounded.
     image = np.empty((len(bands), window.height, window.width), np.float32)
     try:
         pixels = dataset.read(list(bands), window=window, out=image if stored <= _EXACT_IN_FLOAT32 else None)
@@ -113,7 +114,7 @@ def read_chip(dataset: DatasetReader, window: Window, reading: Reading) -> Chip:
             if missing is not None:
                 valid &= values != missing
     if pixels is not image:
-        with np.errstate(over="ignore"):  # float64 that float32 cannot hold becomes infinite, hence invalid
+        with np.errstate(over="ignore"):  # Values beyond float32 become infinite, hence invalid.
             image[...] = pixels
     if any(dtype.startswith("float") for dtype in stored):
         valid &= np.isfinite(image).all(axis=0)
@@ -130,18 +131,18 @@ def read_band(
     shape: tuple[int, int] | None = None,
     resampling: Resampling = Resampling.nearest,
 ) -> tuple[npt.NDArray[np.generic], BoolMask]:
-    """One band's values as stored, (H, W), and where they are valid: not nodata, not NaN, not masked.
+    """Values of one band as stored, (H, W), and their validity: not nodata, not NaN, not masked.
 
     Args:
         dataset: An open raster.
-        band: Counted from 1.
-        window: The whole raster by default.
-        shape: Height and width to read at, below the window's own for a cheap overview.
-        resampling: How values (not validity) are brought to that shape.
+        band: Band index, from 1.
+        window: Pixels to read; the whole raster by default.
+        shape: Height and width of the result; smaller than the window for a cheap overview.
+        resampling: Method that brings values (not validity) to that shape.
 
     Raises:
         DamageError: The file is damaged or ends early, which shows only on reading.
-        RasterError: It holds complex numbers.
+        RasterError: The raster holds complex numbers.
     """
     storage = _storage(dataset)
     window = window or whole(dataset)
@@ -160,9 +161,9 @@ def read_band(
 def _unmasked(
     dataset: DatasetReader, window: Window, bands: Sequence[int], shape: tuple[int, int] | None = None
 ) -> BoolMask:
-    """True where mask file and alpha band let the pixel through; the nodata value is the caller's matter.
+    """True where neither a mask file nor an alpha band hides the pixel; the caller checks the nodata value.
 
-    GDAL's own mask heeds only one of the three. An alpha band that is among the bands read is data, not a mask.
+    GDAL's own mask considers only one of the three. An alpha band among the bands that are read is data, not a mask.
     """
     height, width = shape or (window.height, window.width)
     unmasked = np.ones((height, width), dtype=bool)
@@ -178,7 +179,7 @@ def _unmasked(
 
 
 def unreadable(dataset: DatasetReader, window: Window, error: Exception) -> RasterError:
-    """The error to raise when pixels of an open raster cannot be read: damage, unless it is memory that lacks."""
+    """The error for pixels of an open raster that cannot be read: damage, or a lack of memory."""
     reason = " ".join(str(error.__cause__ or error).split())[:200]
     if isinstance(error.__cause__, CPLE_OutOfMemoryError):
         return RasterError(f"{dataset.name}: out of memory while reading ({reason}); free some or read smaller windows")

@@ -1,4 +1,4 @@
-"""A colour composite of a scene for the eye, read at display size."""
+"""Colour composites of scenes for display, read at display size."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from seg.raster.grid import data_bands
 
 COLOURS = ("red", "green", "blue")
 STRETCH_PERCENTILES = (2, 98)
-"""Usual for display: a cloud or a few dark pixels must not flatten the rest."""
+"""Percentiles that become black and white, so that a cloud or a few dark pixels do not flatten the rest."""
 
 Limits = tuple[tuple[float, float], ...]
 """Stored values shown darkest and brightest, one pair for each shown band."""
@@ -35,9 +35,10 @@ class Composite:
 
 
 def display_bands(dataset: DatasetReader) -> tuple[int, ...]:
-    """The bands to show as red, green and blue, counted from 1; a single one is shown in grey.
+    """Bands to show as red, green and blue, counted from 1; a single band is shown in grey.
 
-    Bands are chosen by description ("red", "B04 red", but not "red edge"), else the first three, else the first.
+    Bands are chosen by description ("red", "B04 red", but not "red edge"), otherwise the first three, otherwise the
+    first.
     """
     named = colour_bands(dataset.descriptions)
     if named:
@@ -47,7 +48,7 @@ def display_bands(dataset: DatasetReader) -> tuple[int, ...]:
 
 
 def colour_bands(descriptions: Sequence[str | None]) -> tuple[int, ...] | None:
-    """The bands that are described as red, green and blue, counted from 1; None unless all three are."""
+    """Bands described as red, green and blue, counted from 1; None if one of the three is missing."""
     named = [_described(descriptions, colour) for colour in COLOURS]
     return tuple(band for band in named if band) if all(named) else None
 
@@ -61,7 +62,7 @@ def read_composite(
 ) -> Composite:
     """Read the shown bands of a scene, stretched for display.
 
-    A pixel that is invalid in a shown band is transparent.
+    Pixels that are invalid in a shown band are transparent.
 
     Args:
         dataset: An open scene.

@@ -1,4 +1,4 @@
-"""Read around the damaged tiles of a raster: what cannot be read has no data, and all else is as it is."""
+"""Read around damaged tiles, whose pixels become invalid, and around tiles that a sparse file does not hold."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,22 +11,17 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from seg.errors import DamageError, RasterError
-from seg.raster.chips import (
-    BoolMask,
-    Chip,
-    Reading,
-    read_chip,
-)
+from seg.raster.chips import BoolMask, Chip, Reading, read_chip
 from seg.raster.grid import open_raster
 from seg.raster.remote import one_thread
 
 
 @contextmanager
 def open_around_damage(path: Path) -> Iterator[DatasetReader]:
-    """Open a raster whose damaged tiles are to be found.
+    """Open a raster for `read_around_damage`.
 
     Raises:
-        RasterError: As `open_raster` does.
+        RasterError: The file is missing, or not a raster that GDAL can read.
     """
     with ExitStack() as opened:
         with one_thread():
@@ -35,20 +30,20 @@ def open_around_damage(path: Path) -> Iterator[DatasetReader]:
 
 
 def read_around_damage(dataset: DatasetReader, window: Window, reading: Reading) -> tuple[Chip, BoolMask]:
-    """The chip of a window, and which of its pixels, (H, W), could not be read; these are invalid.
+    """The chip of a window, and (H, W) True for pixels that could not be read, which are invalid.
 
-    Where the window cannot be read at once, each tile of the file is read by itself. So no more is lost than the tiles
-    that are damaged in one of the bands.
+    If the window cannot be read at once, each tile of the file is read by itself, so that only tiles that are damaged
+    in one of the bands are lost.
 
     Args:
-        dataset: A raster that `open_around_damage` opened; its handle must belong to this thread.
+        dataset: A raster opened by `open_around_damage`; its handle must belong to this thread.
         window: Inside the raster.
-        reading: Which bands, and what an invalid pixel is.
+        reading: Bands and the treatment of invalid pixels.
 
     Raises:
-        RasterError: A part of a mosaic cannot be opened, or the pixels are complex numbers.
+        RasterError: A part of a mosaic cannot be opened, or the raster holds complex numbers.
     """
-    with one_thread():  # the parts of a mosaic are opened only when they are read
+    with one_thread():  # Parts of a mosaic are opened when they are read.
         try:
             return read_chip(dataset, window, reading), np.zeros((window.height, window.width), dtype=bool)
         except DamageError:
@@ -76,8 +71,7 @@ def _read_by_tile(dataset: DatasetReader, window: Window, reading: Reading) -> t
 def _require_parts(dataset: DatasetReader) -> None:
     """Check that all files of a mosaic can be opened.
 
-    GDAL reports one that cannot at the first reading alone, and reads it as 0 from then on, which would be taken for
-    data.
+    GDAL reports a missing file only once and reads zeros afterwards, which would pass for data.
     """
     for file in dataset.files[1:] if dataset.driver == "VRT" else []:
         try:
@@ -85,12 +79,12 @@ def _require_parts(dataset: DatasetReader) -> None:
         except RasterioIOError as error:
             raise RasterError(
                 f"{dataset.name}: its part {file} cannot be opened ({' '.join(str(error).split())[:200]}); "
-                "bring it back, or leave it out of the mosaic, where its place is then nodata"
+                "restore it, or remove it from the mosaic, which makes its place nodata"
             ) from error
 
 
 def _tiles(dataset: DatasetReader, band: int, window: Window) -> Iterator[Window]:
-    """The parts of a window that lie in one tile of the file each."""
+    """Cut a window along the tiles of the file."""
     height, width = dataset.block_shapes[band - 1]
     for top, bottom in _spans(window.row_off, window.row_off + window.height, height):
         for left, right in _spans(window.col_off, window.col_off + window.width, width):
@@ -98,24 +92,24 @@ def _tiles(dataset: DatasetReader, band: int, window: Window) -> Iterator[Window
 
 
 def _spans(start: int, stop: int, side: int) -> Iterator[tuple[int, int]]:
-    """Where a span of pixels is cut by tiles of one side."""
+    """Cut a span of pixels along tiles of one side."""
     for corner in range(start // side * side, stop, side):
         yield max(corner, start), min(corner + side, stop)
 
 
 def holds_nothing(dataset: DatasetReader, window: Window, reading: Reading) -> bool:
-    """Whether no pixel of a window is valid because the file holds no tile of it.
+    """True if a sparse GeoTIFF holds no tile of a window, so that no pixel is valid.
 
-    Cheap: GDAL looks up where the tiles lie, and reads none. False where it cannot say, as in other formats.
+    Cheap, since GDAL only looks up the places of tiles. False in other formats.
 
     Args:
         dataset: An open raster; its handle must belong to this thread.
         window: Inside the raster.
-        reading: Which bands, and what an invalid pixel is.
+        reading: Bands and the treatment of invalid pixels.
     """
-    # A pixel is valid only where every band carries data, so one empty band is enough.
+    # A pixel is valid only if every band carries data, so one empty band is enough.
     band = reading.bands[0]
-    # What was never written reads as the nodata value, or as 0 where the file declares none.
+    # Tiles that were never written read as the nodata value, or as 0 if the file declares none.
     invalid = dataset.nodatavals[band - 1] is not None or reading.nodata == 0
     if dataset.driver != "GTiff" or not invalid:
         return False

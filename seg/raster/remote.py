@@ -1,4 +1,4 @@
-"""Rasters that are read from a server: what GDAL calls them, and how it opens them."""
+"""Rasters on servers: their names in GDAL and in messages, and the GDAL settings to open and decode them."""
 
 import re
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ from pathlib import Path
 import rasterio
 
 _SCHEMES = {"s3": "/vsis3/", "gs": "/vsigs/", "az": "/vsiaz/", "abfs": "/vsiadls/", "oss": "/vsioss/"}
-"""How GDAL calls object stores, by the scheme of their addresses."""
+"""GDAL's prefixes of object stores, by the scheme of their addresses."""
 
 _ADDRESS = re.compile(rf"(?P<virtual>/vsicurl/)?(?P<scheme>https?|ftp|{'|'.join(_SCHEMES)}):/+(?P<rest>.+)")
-"""An address, also after a `Path` made one of its two slashes."""
+"""An address, also if a `Path` has shortened its two slashes to one."""
 
 _REMOTE = re.compile(r"/vsi(curl|s3|gs|az|adls|oss|swift|webhdfs|hdfs)(_streaming)?/")
 
@@ -19,17 +19,17 @@ _GRANT = re.compile(
     r"(x-(amz|goog)-.*|s(e|p|pr|r|t|v|k.*|ig|ignature)|expires|policy|key-pair-id|awsaccesskeyid|.*token)=",
     re.IGNORECASE,
 )
-"""Parameters that say who may read until when, not what is read:
+"""Parameters of an address that grant access and do not name the file:
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html,
 https://learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas."""
 
 
 def gdal_name(path: Path) -> str:
-    """What GDAL opens: the file, or the virtual file that reads an address.
+    """GDAL's name of a raster: the file, or the virtual file that reads an address.
 
     Args:
-        path: A file, an address such as `https://host/scene.tif` or `s3://bucket/scene.tif`, which a `Path` may have
-            shortened to `https:/host/scene.tif`, or any name that GDAL knows.
+        path: A file, any name that GDAL knows, or an address such as `https://host/scene.tif` or
+            `s3://bucket/scene.tif`, which a `Path` may have shortened to `https:/host/scene.tif`.
     """
     found = _ADDRESS.fullmatch(path.as_posix())
     if found is None:
@@ -39,32 +39,32 @@ def gdal_name(path: Path) -> str:
 
 
 def is_remote(path: Path | str) -> bool:
-    """Whether a raster is read from a server.
+    """True if a raster is read from a server.
 
     Args:
-        path: A file or an address, or what GDAL calls it.
+        path: A file or an address, or GDAL's name of either.
     """
     return _REMOTE.search(path if isinstance(path, str) else gdal_name(path)) is not None
 
 
 @contextmanager
 def settings_to_open(name: str) -> Iterator[None]:
-    """Set GDAL up to open a raster.
+    """GDAL settings for opening a raster, for the time of a block.
 
     Args:
-        name: What GDAL calls it.
+        name: GDAL's name of the raster.
     """
     if not is_remote(name):
         yield
         return
-    # GDAL would list the folder for files that belong to the raster; on a server that is a request for a page that may
-    # be long, or for all the names in a bucket. So it asks for each of the few names that there can be.
+    # GDAL would list the folder to find files that belong to the raster. On a server the list can be long, so GDAL asks
+    # for the few possible names instead.
     with one_thread(), rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="TRUE"):
         yield
 
 
 def address_of(path: Path) -> str:
-    """A remote raster's name without what only grants access, such as the signature of an S3 address."""
+    """GDAL's name of a remote raster without parameters that grant access, such as the signature of an S3 address."""
     name = gdal_name(path)
     start, query, parameters = name.partition("?")
     kept = [parameter for parameter in parameters.split("&") if parameter and not _GRANT.match(parameter)]
@@ -72,20 +72,20 @@ def address_of(path: Path) -> str:
 
 
 def shown_name(path: Path) -> str:
-    """What messages call a raster: the file, or its address without what grants access to it."""
+    """Name of a raster in messages: the file, or its address without parameters that grant access."""
     return address_of(path).removeprefix("/vsicurl/") if is_remote(path) else str(path)
 
 
 def stem_of(path: Path) -> str:
-    """The stem of a raster's file; of an address, that of its path."""
+    """Stem of a raster's file name; for an address, of the file that it names."""
     return Path(gdal_name(path).partition("?")[0]).stem if is_remote(path) else path.stem
 
 
 def one_thread() -> AbstractContextManager[object]:
-    """The settings with which GDAL reports each tile that it cannot read.
+    """GDAL settings with which every unreadable tile is reported.
 
-    Where several threads decode (GDAL_NUM_THREADS, GDAL 3.10), it reports a damaged tile at the first reading alone and
-    gives whatever was decoded of it from then on, and does not report at all that a server failed.
+    With several decoding threads (GDAL_NUM_THREADS, GDAL 3.10), GDAL reports a damaged tile only once and returns its
+    decoded part afterwards, and never reports a failing server.
     """
     settings: AbstractContextManager[object] = rasterio.Env(GDAL_NUM_THREADS="1")
     return settings

@@ -1,4 +1,4 @@
-"""Whether the files of a raster are still the same."""
+"""Checksums of a scene's files, which tell if the scene has changed since."""
 
 from pathlib import Path
 
@@ -9,22 +9,22 @@ from seg.raster.grid import open_raster
 from seg.raster.remote import is_remote
 
 BESIDE = (".aux.xml", ".ovr")
-"""Ends of files that viewers make; no pixel is read from them."""
+"""Endings of files that viewers write; no pixel is read from them."""
 
 
 def scene_version(path: Path) -> str | None:
-    """A checksum of the names, sizes and times of all files of a raster, those of a mosaic's parts among them.
+    """A checksum of the names, sizes and times of all files of a raster, including the parts of a mosaic.
 
-    Of a raster on a server, one of how it is stored.
+    For a raster on a server, the checksum of `layout_of`.
 
     Args:
         path: The raster.
 
     Returns:
-        16 hexadecimal digits; None where it is no file of this system, nor on a server.
+        16 hexadecimal digits; None if the path is neither a local file nor an address.
 
     Raises:
-        RasterError: It is no raster that GDAL can read.
+        RasterError: GDAL cannot read the raster.
     """
     if is_remote(path):
         with open_raster(path) as dataset:
@@ -38,14 +38,14 @@ def scene_version(path: Path) -> str | None:
 
 
 _SAMPLED = 64
-"""Tiles whose place and size stand for those of all."""
+"""Number of tiles whose place and size stand for those of all."""
 
 
 def layout_of(dataset: DatasetReader) -> str:
-    """A checksum of how a raster is stored, by which another file of the same address is noticed.
+    """A checksum of a raster's storage, 16 hexadecimal digits, which changes if another file takes its address.
 
-    GDAL does not say when a file on a server was changed. Of a compressed TIFF, other pixels give tiles of other sizes;
-    place and size of 64 of them, spread evenly, stand for all.
+    GDAL does not know when a file on a server was changed. In a compressed TIFF other pixels give tiles of other sizes;
+    place and size of 64 evenly spread tiles stand for all.
 
     Args:
         dataset: The open raster.

@@ -1,4 +1,4 @@
-"""Per-band mean and standard deviation over valid pixels, streamed."""
+"""Mean, standard deviation and percentiles of each band over valid pixels, computed sample by sample."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -8,6 +8,20 @@ import numpy.typing as npt
 
 from seg.errors import RasterError
 
+Samples = Callable[[], Iterable[npt.NDArray[np.float32]]]
+"""Function that gives (C, N) valid pixels, sample by sample; called once for every pass over the pixels."""
+
+PERCENTILES = (2, 98)
+"""Percentiles between which pictures of an image are stretched."""
+
+SMALL_INTEGERS = frozenset({"uint8", "int8", "uint16", "int16"})
+"""Data types with few enough values to count each of them."""
+
+BINS = 65_536
+"""Number of bins for the values of other data types."""
+
+_LOWEST, _HIGHEST = -32_768, 65_535
+
 
 @dataclass(frozen=True)
 class BandStatistics:
@@ -15,8 +29,8 @@ class BandStatistics:
 
     Attributes:
         mean: One value a band.
-        std: One value a band, above 0: a constant band counts as 1, so that normalising it gives 0.
-        count: Valid pixels seen.
+        std: One value a band, above 0: that of a constant band is 1, so that normalisation gives 0.
+        count: Number of valid pixels.
     """
 
     mean: tuple[float, ...]
@@ -24,17 +38,32 @@ class BandStatistics:
     count: int
 
 
-def band_statistics(samples: Iterable[npt.NDArray[np.float32]]) -> BandStatistics:
-    """The statistics of all samples together, one sample in memory at a time.
+@dataclass(frozen=True)
+class BandPercentiles:
+    """Percentiles of each band, in the scenes' stored units, interpolated linearly between neighbouring pixels.
 
-    Groups are merged by the update of Chan, Golub and LeVeque (1983), https://doi.org/10.1080/00031305.1983.10483115,
-    which does not lose digits as a sum of squares would.
+    Attributes:
+        low: The 2nd percentile, one value a band.
+        high: The 98th percentile, one value a band.
+        error: Largest possible error, one value a band; 0 for small integers.
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    error: tuple[float, ...]
+
+
+def band_statistics(samples: Iterable[npt.NDArray[np.float32]]) -> BandStatistics:
+    """Mean and standard deviation of all samples together, one sample in memory at a time.
+
+    Samples are merged by the update of Chan, Golub and LeVeque (1983), https://doi.org/10.1080/00031305.1983.10483115,
+    which keeps the digits that a sum of squares would lose.
 
     Args:
         samples: (C, N) valid pixels each; N may be 0, C must not change.
 
     Raises:
-        RasterError: There is no valid pixel at all.
+        RasterError: There is no valid pixel.
     """
     count = 0
     mean = squares = np.zeros(0)
@@ -57,72 +86,18 @@ def band_statistics(samples: Iterable[npt.NDArray[np.float32]]) -> BandStatistic
     return BandStatistics(tuple(mean.tolist()), tuple(std.tolist()), count)
 
 
-Samples = Callable[[], Iterable[npt.NDArray[np.float32]]]
-"""Gives (C, N) valid pixels, sample by sample; called once for every pass over the pixels."""
-
-PERCENTILES = (2, 98)
-"""What a picture of the image is stretched between."""
-
-SMALL_INTEGERS = frozenset({"uint8", "int8", "uint16", "int16"})
-"""Data types whose every value is counted on its own."""
-
-BINS = 65_536
-_LOWEST, _HIGHEST = -32_768, 65_535
-
-
-@dataclass(frozen=True)
-class BandPercentiles:
-    """Percentiles of each band, in the scenes' stored units, interpolated linearly between neighbouring pixels.
-
-    Attributes:
-        low: The 2nd percentile, one value a band.
-        high: The 98th percentile alike.
-        error: The most that they may be off, one value a band; 0 for small integers.
-    """
-
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    error: tuple[float, ...]
-
-
-class _Counts:
-    """How often which values occur, in bins of equal width; one row a band."""
-
-    def __init__(self, lowest: npt.NDArray[np.float64], width: npt.NDArray[np.float64], bins: int) -> None:
-        self.lowest, self.width = lowest, width
-        self.counts = np.zeros((len(lowest), bins), dtype=np.int64)
-
-    def add(self, sample: npt.NDArray[np.float32]) -> None:
-        bins = self.counts.shape[1]
-        for band, values in enumerate(sample):
-            steps = (values - self.lowest[band]) / (self.width[band] or 1.0)
-            places = np.minimum(steps.astype(np.int64), bins - 1)
-            self.counts[band] += np.bincount(places, minlength=bins)
-
-    def percentile(self, percent: float, within_bin: float) -> tuple[float, ...]:
-        """Values at a rank; `within_bin` says which part of a bin stands for it."""
-        up_to = self.counts.cumsum(axis=1)
-        rank = (up_to[0, -1] - 1) * percent / 100
-        before, after = (
-            np.array([np.searchsorted(counts, position, side="right") for counts in up_to])
-            for position in (np.floor(rank), np.ceil(rank))
-        )
-        places = before + (after - before) * (rank % 1) + within_bin
-        return tuple((self.lowest + places * self.width).tolist())
-
-
 def statistics_with_percentiles(samples: Samples, small_integers: bool) -> tuple[BandStatistics, BandPercentiles]:
     """Mean, standard deviation and percentiles of all samples together, one sample in memory at a time.
 
-    Small integers take one pass, and their percentiles are exact. Others take a second pass, which counts pixels in
-    BINS bins between a band's smallest and largest value, so percentiles are off by less than one bin.
+    Small integers take one pass, and their percentiles are exact. Other data types take a second pass, which counts
+    pixels in BINS bins between a band's smallest and largest value; the error is less than one bin.
 
     Args:
-        samples: The pixels, as often as they are asked for.
-        small_integers: Whether all are whole numbers of one of the SMALL_INTEGERS types.
+        samples: The pixels.
+        small_integers: True if all pixels are of the SMALL_INTEGERS types.
 
     Raises:
-        RasterError: There is no valid pixel at all.
+        RasterError: There is no valid pixel.
     """
     if small_integers:
         return _exact(samples)
@@ -142,6 +117,32 @@ def statistics_with_percentiles(samples: Samples, small_integers: bool) -> tuple
     for sample in samples():
         counts.add(sample)
     return statistics, _percentiles(counts, 0.5, counts.width)
+
+
+class _Counts:
+    """Histogram of each band with bins of equal width."""
+
+    def __init__(self, lowest: npt.NDArray[np.float64], width: npt.NDArray[np.float64], bins: int) -> None:
+        self.lowest, self.width = lowest, width
+        self.counts = np.zeros((len(lowest), bins), dtype=np.int64)
+
+    def add(self, sample: npt.NDArray[np.float32]) -> None:
+        bins = self.counts.shape[1]
+        for band, values in enumerate(sample):
+            steps = (values - self.lowest[band]) / (self.width[band] or 1.0)
+            places = np.minimum(steps.astype(np.int64), bins - 1)
+            self.counts[band] += np.bincount(places, minlength=bins)
+
+    def percentile(self, percent: float, within_bin: float) -> tuple[float, ...]:
+        """Value of each band at a percentile; `within_bin`, 0 to 1, is the place in a bin that stands for it."""
+        up_to = self.counts.cumsum(axis=1)
+        rank = (up_to[0, -1] - 1) * percent / 100
+        before, after = (
+            np.array([np.searchsorted(counts, position, side="right") for counts in up_to])
+            for position in (np.floor(rank), np.ceil(rank))
+        )
+        places = before + (after - before) * (rank % 1) + within_bin
+        return tuple((self.lowest + places * self.width).tolist())
 
 
 def _exact(samples: Samples) -> tuple[BandStatistics, BandPercentiles]:

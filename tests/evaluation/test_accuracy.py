@@ -122,7 +122,7 @@ def bad_inputs(write_raster: WriteRaster, folder: Path) -> dict[str, Path]:
         "CRS is EPSG:32634": write_raster("crs.tif", classes, crs="EPSG:32634"),
         "pixels off": write_raster("shifted.tif", classes, transform=Affine(10, 0, 500_005, 0, -10, 5_000_000)),
         "values 3, 9, wanted 0": write_raster("values.tif", np.where(classes == IGNORE, 9, classes * 3)),
-        "(98 different)": write_raster("percent.tif", np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % 100.0),
+        "(98 in all)": write_raster("percent.tif", np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % 100.0),
         "has 2 bands": write_raster("bands.tif", np.stack([classes, classes])),
         "nodata is 0": write_raster("nodata.tif", classes, nodata=OTHER),
     }

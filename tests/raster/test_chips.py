@@ -175,7 +175,7 @@ def test_invalid_pixels_hold_the_fill_value_of_their_band(write_raster: WriteRas
 def test_complex_numbers_are_refused(write_raster: WriteRaster, tmp_path: Path) -> None:
     with (
         open_raster(write_raster(tmp_path / "radar.tif", np.ones((2, 2), dtype=np.complex64))) as dataset,
-        pytest.raises(RasterError, match=r"radar\.tif: holds complex numbers \(complex64\), wanted real ones"),
+        pytest.raises(RasterError, match=r"radar\.tif: holds complex numbers \(complex64\), wanted real numbers"),
     ):
         read_chip(dataset, whole(dataset), Reading([1], [0]))
 

@@ -107,8 +107,8 @@ def test_values_mean_what_the_mapping_says(write_raster: WriteRaster, tmp_path: 
 def test_a_value_outside_the_mapping_is_named_with_it(write_raster: WriteRaster, tmp_path: Path) -> None:
     path = write_raster(tmp_path / "mask.tif", np.array([[0, 1, 2, 3, 4]], dtype=np.uint8))
     said = (
-        r"mask\.tif: holds the values 3, 4, wanted those of labels \(cropland \[1, 2\], other \[0\], "
-        r"ignore \[255\]\); name them there, or set labels\.other=rest"
+        r"mask\.tif: holds the values 3, 4, wanted the values of labels \(cropland \[1, 2\], other \[0\], "
+        r"ignore \[255\]\); add them there, or set labels\.other=rest"
     )
     with pytest.raises(RasterError, match=said):
         read_mapped(path, LabelMapping(cropland=(1, 2)))

@@ -38,8 +38,8 @@ BAD_OPTIONS = [
     (["--column", "kind", "--cropland=wheat"], "labels.gpkg: has no column 'kind'; wanted one of 'crop', 'code'"),
     (["--column", "crop", "--cropland=weat"], "column 'crop' has none of the values 'weat'; wanted some of 'maize'"),
     (["--column", "crop"], "column is 'crop'; wanted cropland too"),
-    (["--cropland", "wheat"], "name it with column"),
-    (["--ignore", "wheat"], "name it with column"),
+    (["--cropland", "wheat"], "name the column with column"),
+    (["--ignore", "wheat"], "name the column with column"),
     (["--column=crop", "--cropland=wheat", "--ignore-where=code=1"], "wanted one or the other"),
     (["--column=crop", "--cropland=wheat", "--ignore=wheat"], "'wheat' is both in cropland and in ignore"),
     (["--where", "size > 3"], "cannot filter by 'size > 3'"),
@@ -82,7 +82,7 @@ def test_file_without_vectors_is_one_line(
 )
 def test_points_and_lines_are_one_line(image: Path, labels: Labels, tmp_path: Path, shape: shapely.Geometry) -> None:
     line = refused(image, labels([*FIELDS, shape], name="a.geojson"), tmp_path / "mask.tif")
-    assert f"1 of 4 features are no polygons but {shape.geom_type}" in line
+    assert f"1 of 4 features are not polygons but {shape.geom_type}" in line
 
 
 def test_several_layers_without_a_choice_are_one_line(image: Path, labels: Labels, tmp_path: Path) -> None:

@@ -36,9 +36,9 @@ def test_stack_writes_the_bands_chosen_and_lists_them(
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        ([], "T1_TCI.tif: has 3 bands, wanted one a file; leave it out with --bands"),
+        ([], "T1_TCI.tif: has 3 bands, wanted one band a file; leave it out with --bands"),
         (["--bands=[B02,B09]"], "has no band B09; choose each once with --bands among B02, B03, TCI"),
-        (["--bands=[B02]", "--output=scene.tif"], "scene.tif: a stack of bands is a VRT file"),
+        (["--bands=[B02]", "--output=scene.tif"], "scene.tif: wanted a file name that ends in .vrt"),
         (["--input=nowhere"], "nowhere: no such folder"),
     ],
 )

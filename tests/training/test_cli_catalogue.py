@@ -73,7 +73,7 @@ def test_labels_that_are_named_go_before_those_of_the_checkpoint(
     words = ["validate", f"--ckpt_path={tmp_path / 'run' / 'checkpoints' / 'best.ckpt'}"]
     plain = f"--data.root={make_dataset(tmp_path / 'plain')}"
     assert main([*words, plain]) == 2
-    assert "holds the values 1, wanted those of labels (cropland [4, 5]" in last_line(capsys.readouterr().err)
+    assert "holds the values 1, wanted the values of labels (cropland [4, 5]" in last_line(capsys.readouterr().err)
     # The default, but given: it counts as a choice.
     assert main([*words, plain, "--data.labels.cropland=[1]"]) == 0
     file = tmp_path / "plain.yaml"
@@ -126,7 +126,7 @@ def test_the_mapping_trains_as_recoded_masks_do(
     ("words", "problem"),
     [
         ([], "holds the values 4, 7, wanted 0 (other), 1 (cropland) or 255"),
-        (["--data.labels.cropland=[4]"], "holds the values 7, wanted those of labels (cropland [4], other [0],"),
+        (["--data.labels.cropland=[4]"], "holds the values 7, wanted the values of labels (cropland [4], other [0],"),
         (["--data.labels.cropland=[4]", "--data.labels.other=some"], "--data.labels.other is 'some'; wanted"),
         (["--data.labels.cropland=4"], "--data.labels.cropland is '4'; wanted a list like [1,2]"),
         (["--data.labels.cropland=[]"], "labels.cropland is empty"),

@@ -1,1 +1,1 @@
-"""Read polygons and burn them onto a grid."""
+"""Read polygons, place them on a grid and burn them."""

@@ -1,4 +1,4 @@
-"""Burn polygons into a mask window by window: the same pixels, whatever the windows are."""
+"""Burn polygons into a raster window by window; the windows do not change the pixels."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,24 +17,22 @@ from rasterio.windows import Window
 
 from seg.errors import RasterError
 from seg.files import complete_or_absent
-from seg.labels import (
-    CROPLAND,
-    IGNORE,
-    LABEL_COLOURS,
-    OTHER,
-)
+from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, OTHER
 from seg.raster.chips import BoolMask, ByteMask
 from seg.raster.grid import Grid
-from seg.raster.vectors.crossed_pixels import Polygons, crossed_pixels, on_lattice
+from seg.raster.ground.outlines import Polygons
+from seg.raster.vectors.crossed_pixels import crossed_pixels, on_lattice
+from seg.raster.vectors.placing import Parcels
+from seg.raster.vectors.settings import BurnSettings
 from seg.raster.windows import window_grid
-from seg.raster.writing.geotiff import byte_profile
+from seg.raster.writing.geotiff import byte_profile, tile_sides
 
 WINDOW = 2048
-"""Side of the windows that a mask is burnt in; a multiple of the file's tiles, so that each is written once."""
+"""Side of the windows that a mask is burnt in; a multiple of the file's tiles, so that each tile is written once."""
 
 _TILE = 512
 _ARC = 16
-"""Segments of a quarter circle around the ends of an edge: its width is right to half a hundredth."""
+"""Segments of a quarter circle around the ends of an edge; their width is right to half a percent."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +40,9 @@ class Layer:
     """Polygons that get one label.
 
     Attributes:
-        label: The value burnt.
+        label: The value to burn.
         polygons: Simple polygons in pixels of the raster, x to the right and y down.
-        all_touched: Burn every pixel that a polygon covers any part of, not only those whose centre it covers.
+        all_touched: Burn every pixel that a polygon covers in part, not only pixels whose centre it covers.
     """
 
     label: int
@@ -53,55 +51,104 @@ class Layer:
 
     @cached_property
     def tree(self) -> shapely.STRtree:
-        """An index of the polygons by their boxes."""
+        """Index of the polygons by their boxes."""
         return shapely.STRtree(self.polygons)
 
     def covers(self, window: Window) -> BoolMask:
-        """Which pixels of a window get the label, (H, W)."""
-        shape = int(window.height), int(window.width)
-        left, top = window.col_off, window.row_off
-        near = self.polygons[self.tree.query(shapely.box(left, top, left + shape[1], top + shape[0]))]
+        """(H, W) True for pixels of a window that get the label."""
+        near = self.polygons[_query(self.tree, window)]
         if not len(near):
-            return np.zeros(shape, dtype=bool)
-        # Whole numbers of pixels as transform: GDAL then shifts vertices on the lattice without rounding.
-        place = Affine.translation(left, top)
-        covered: BoolMask = rasterio.features.rasterize(near, shape, transform=place, dtype="uint8").astype(bool)
-        # GDAL's own rule steps along edges from the window's border, so its pixels depend on the window.
+            return np.zeros((int(window.height), int(window.width)), dtype=bool)
+        covered: BoolMask = _rasterized(near, window, "uint8").astype(bool)
+        # GDAL's own "all touched" walks along edges from the window's border, so its pixels depend on the window.
         return covered | crossed_pixels(near, window) if self.all_touched else covered
 
 
-def class_layers(polygons: Polygons, labels: ByteMask, all_touched: bool) -> list[Layer]:
-    """One layer a label, in the order in which they are burnt: ignore wins over cropland, cropland over other.
+class NumberedPolygons:
+    """Polygons that are burnt by their numbers, from 1 in the given order; where they overlap, the last one wins.
 
-    So what a mask holds where polygons overlap does not depend on the order of the polygons in their file.
+    Args:
+        polygons: Simple polygons in pixels of the raster, x to the right and y down.
+    """
+
+    def __init__(self, polygons: Polygons) -> None:
+        self._polygons: Polygons = shapely.transform(polygons, on_lattice)
+
+    def __len__(self) -> int:
+        return len(self._polygons)
+
+    def read(self, window: Window) -> npt.NDArray[np.int64]:
+        """(H, W) number of the polygon that covers each pixel's centre; 0 without one."""
+        near = np.sort(_query(self._tree, window))
+        if not len(near):
+            return np.zeros((int(window.height), int(window.width)), dtype=np.int64)
+        numbered = zip(self._polygons[near], (near + 1).tolist(), strict=True)
+        return _rasterized(numbered, window, "int32").astype(np.int64)
+
+    @cached_property
+    def _tree(self) -> shapely.STRtree:
+        return shapely.STRtree(self._polygons)
+
+
+def _query(tree: shapely.STRtree, window: Window) -> npt.NDArray[np.int64]:
+    right, bottom = window.col_off + int(window.width), window.row_off + int(window.height)
+    found: npt.NDArray[np.int64] = tree.query(shapely.box(window.col_off, window.row_off, right, bottom))
+    return found
+
+
+def _rasterized(shapes: Iterable[object], window: Window, dtype: str) -> npt.NDArray[np.integer]:
+    # With whole pixels in the transform, GDAL moves vertices along the lattice without rounding.
+    place = Affine.translation(window.col_off, window.row_off)
+    shape = int(window.height), int(window.width)
+    pixels: npt.NDArray[np.integer] = rasterio.features.rasterize(shapes, shape, transform=place, dtype=dtype)
+    return pixels
+
+
+def label_layers(parcels: Parcels, settings: BurnSettings) -> list[Layer]:
+    """Layers of labelled polygons, in the order in which they are burnt.
+
+    Args:
+        parcels: The polygons.
+        settings: Pixels that a polygon burns, and the width of ignored edges.
+    """
+    layers = class_layers(parcels.polygons, parcels.labels, settings.all_touched)
+    if settings.ignore_buffer:
+        layers.append(edge_layer(parcels.polygons, settings.ignore_buffer))
+    return layers
+
+
+def class_layers(polygons: Polygons, labels: ByteMask, all_touched: bool) -> list[Layer]:
+    """One layer for each label, in the order in which they are burnt: ignore wins over cropland, cropland over other.
+
+    The mask where polygons overlap therefore does not depend on the order of the polygons in their file.
 
     Args:
         polygons: Simple polygons in pixels.
-        labels: (N,) OTHER, CROPLAND or IGNORE of each.
-        all_touched: See `Layer`.
+        labels: (N,) OTHER, CROPLAND or IGNORE.
+        all_touched: As in `Layer`.
     """
     placed = shapely.transform(polygons, on_lattice)
     return [Layer(label, placed[labels == label], all_touched) for label in (OTHER, CROPLAND, IGNORE)]
 
 
 def edge_layer(polygons: Polygons, width: int) -> Layer:
-    """The ignored pixels along the edges of polygons: those whose centre lies at most so far from an edge.
+    """Layer that ignores pixels near the edges of polygons.
 
     Args:
         polygons: Simple polygons in pixels.
-        width: Distance in pixels, to both sides of an edge.
+        width: Largest distance of a pixel's centre from an edge, in pixels, to both sides.
     """
     bands = shapely.buffer(shapely.boundary(polygons), width, quad_segs=_ARC)
     return Layer(IGNORE, shapely.transform(shapely.get_parts(bands), on_lattice))
 
 
 def burn_window(layers: Iterable[Layer], window: Window, outside: int) -> ByteMask:
-    """The labels of a window, (H, W).
+    """Labels of a window, (H, W).
 
     Args:
-        layers: What to burn, later ones over earlier ones.
+        layers: Layers to burn, later ones over earlier ones.
         window: Part of the raster.
-        outside: The label of pixels that no layer covers.
+        outside: Label of pixels outside all layers.
     """
     mask = np.full((int(window.height), int(window.width)), outside, dtype=np.uint8)
     for layer in layers:
@@ -112,12 +159,12 @@ def burn_window(layers: Iterable[Layer], window: Window, outside: int) -> ByteMa
 def burnt_windows(
     layers: list[Layer], grid: Grid, outside: int, size: int = WINDOW
 ) -> Iterator[tuple[Window, ByteMask]]:
-    """The windows of a mask with their labels, one in memory at a time; the labels do not depend on the size.
+    """Windows of a mask with their labels, one in memory at a time; the size does not change the labels.
 
     Args:
-        layers: What to burn, later ones over earlier ones.
-        grid: The grid of the image.
-        outside: The label of pixels that no layer covers.
+        layers: Layers to burn, later ones over earlier ones.
+        grid: Grid of the image.
+        outside: Label of pixels outside all layers.
         size: Side of a window.
     """
     for window in window_grid(grid.height, grid.width, size, size):
@@ -125,11 +172,11 @@ def burnt_windows(
 
 
 def write_mask(path: Path, grid: Grid, parts: Iterable[tuple[Window, ByteMask]]) -> npt.NDArray[np.int64]:
-    """Write a mask on exactly the image's grid, whole or not at all; returns its pixels by label, (256,).
+    """Write a mask on the image's grid, complete or absent; return its pixels by label, (256,).
 
     Args:
         path: The file to write; its folder must exist.
-        grid: The grid of the image.
+        grid: Grid of the image.
         parts: Windows with their labels; together they cover the grid.
 
     Raises:
@@ -146,11 +193,8 @@ def write_mask(path: Path, grid: Grid, parts: Iterable[tuple[Window, ByteMask]])
 
 
 def _write(path: Path, grid: Grid, parts: Iterable[tuple[Window, ByteMask]]) -> None:
-    # Small rasters get small tiles (in steps of 16, as TIFF wants), so that reading them decodes no padding.
-    tile_height, tile_width = (min(_TILE, -(-side // 16) * 16) for side in (grid.height, grid.width))
-    with rasterio.open(
-        path, "w", **byte_profile(grid, IGNORE), blockysize=tile_height, blockxsize=tile_width
-    ) as dataset:
+    profile = byte_profile(grid, IGNORE) | tile_sides(grid.height, grid.width, _TILE)
+    with rasterio.open(path, "w", **profile) as dataset:
         dataset.set_band_description(1, "label")
         dataset.write_colormap(1, LABEL_COLOURS)
         for window, mask in parts:
@@ -158,40 +202,9 @@ def _write(path: Path, grid: Grid, parts: Iterable[tuple[Window, ByteMask]]) -> 
 
 
 def _count(path: Path) -> npt.NDArray[np.int64]:
-    """Pixels by value, read back: nobody hears of it when GDAL's last write, at closing, fails."""
+    """Pixels by value, read back from the file, since GDAL hides an error of its last write when it closes a file."""
     counts = np.zeros(256, dtype=np.int64)
     with rasterio.open(path) as dataset:
         for _, window in dataset.block_windows(1):
             counts += np.bincount(dataset.read(1, window=window).ravel(), minlength=256)
     return counts
-
-
-class NumberedPolygons:
-    """Polygons that are burnt by their numbers, from 1 in the order given; of those that overlap, the last one wins.
-
-    Args:
-        polygons: Simple polygons in pixels of the raster, x to the right and y down.
-    """
-
-    def __init__(self, polygons: Polygons) -> None:
-        self._polygons: Polygons = shapely.transform(polygons, on_lattice)
-
-    def __len__(self) -> int:
-        return len(self._polygons)
-
-    def read(self, window: Window) -> npt.NDArray[np.int64]:
-        """The number of the polygon that covers the centre of each pixel, (H, W); 0 where none does."""
-        shape = int(window.height), int(window.width)
-        left, top = window.col_off, window.row_off
-        near = np.sort(self._tree.query(shapely.box(left, top, left + shape[1], top + shape[0])))
-        if not len(near):
-            return np.zeros(shape, dtype=np.int64)
-        numbered = zip(self._polygons[near], (near + 1).tolist(), strict=True)
-        # Whole numbers of pixels as transform: GDAL then shifts vertices on the lattice without rounding.
-        place = Affine.translation(left, top)
-        numbers: npt.NDArray[np.int32] = rasterio.features.rasterize(numbered, shape, transform=place, dtype="int32")
-        return numbers.astype(np.int64)
-
-    @cached_property
-    def _tree(self) -> shapely.STRtree:
-        return shapely.STRtree(self._polygons)

@@ -1,4 +1,4 @@
-"""Which pixels the edges of polygons pass through, in integers, so that no rounding depends on the window."""
+"""Pixels that polygon edges pass through, found in integers so that rounding does not depend on the window."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,28 +6,32 @@ import shapely
 from rasterio.windows import Window
 
 from seg.raster.chips import BoolMask
+from seg.raster.ground.outlines import Polygons
 
 STEPS = 256
-"""Vertices lie on a lattice of so many steps a pixel: 4 cm at 10 m. A power of two, so floats hold them exactly."""
+"""Lattice steps in a pixel: 4 cm at 10 m. A power of two, so that floats hold vertices on the lattice exactly."""
 
 Integers = npt.NDArray[np.int64]
-Polygons = npt.NDArray[np.object_]
 
 
 def on_lattice(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Coordinates in pixels, moved to the nearest point of the lattice."""
+    """Round coordinates to the lattice.
+
+    Args:
+        xy: (N, 2) coordinates in pixels.
+    """
     rounded: npt.NDArray[np.float64] = np.rint(xy * STEPS) / STEPS
     return rounded
 
 
 def crossed_pixels(polygons: Polygons, window: Window) -> BoolMask:
-    """The pixels of a window whose interior an edge of a polygon passes through, (H, W).
+    """(H, W) True for pixels of a window whose interior an edge passes through.
 
-    An edge that runs along the border between two pixels passes through neither.
+    An edge along the border between two pixels passes through neither.
 
     Args:
-        polygons: Polygons in pixels of the raster, their vertices on the lattice.
-        window: Where to look.
+        polygons: In pixels of the raster, with vertices on the lattice.
+        window: Part of the raster.
     """
     height, width = int(window.height), int(window.width)
     starts, ends = _segments(polygons, window)
@@ -43,7 +47,7 @@ def crossed_pixels(polygons: Polygons, window: Window) -> BoolMask:
 
 
 def _segments(polygons: Polygons, window: Window) -> tuple[Integers, Integers]:
-    """Both ends of every edge, (N, 2) each, downwards, in steps from the window's corner."""
+    """Upper and lower end of every edge, (N, 2) each, in lattice steps from the window's corner."""
     xy, ring = shapely.get_coordinates(shapely.get_rings(polygons), return_index=True)
     points = np.rint(xy * STEPS).astype(np.int64) - np.array([window.col_off, window.row_off], dtype=np.int64) * STEPS
     joined = ring[1:] == ring[:-1]
@@ -53,7 +57,7 @@ def _segments(polygons: Polygons, window: Window) -> tuple[Integers, Integers]:
 
 
 def _rows_crossed(top: Integers, bottom: Integers, height: int) -> tuple[Integers, Integers]:
-    """Pairs of a segment's index and a row of the window whose interior it passes through."""
+    """Pairs of a segment's index and a row of the window that the segment passes through."""
     first = np.maximum(top // STEPS, 0)
     last = np.minimum(-(-bottom // STEPS) - 1, height - 1)
     count = np.maximum(last - first + 1, 0)
@@ -63,10 +67,10 @@ def _rows_crossed(top: Integers, bottom: Integers, height: int) -> tuple[Integer
 
 
 def _columns_crossed(starts: Integers, ends: Integers, row: Integers) -> tuple[Integers, Integers]:
-    """First and last column whose interior each segment passes through within its row; none if first is the larger."""
+    """First and last column that each segment passes through in its row; none if the first is larger than the last."""
     (x, y), (dx, dy) = starts.T, (ends - starts).T
     level = dy == 0
-    # x at both borders of the row, times the segment's height: as fractions these are exact.
+    # x at both borders of the row, times the segment's height, since fractions are exact.
     scale = np.where(level, 1, dy)
     at_top = x * scale + np.where(level, 0, np.maximum(row * STEPS - y, 0) * dx)
     at_bottom = x * scale + np.where(level, dx, np.minimum((row + 1) * STEPS - y, dy) * dx)

@@ -1,4 +1,4 @@
-"""Read vector labels of any format that GDAL knows: which features there are, and the label of each."""
+"""Read the features of vector labels in any format that GDAL knows, with the label of each."""
 
 import io
 import math
@@ -13,26 +13,28 @@ import pyogrio
 import pyproj
 from pyogrio.errors import DataLayerError, DataSourceError
 
-from seg.errors import RasterError
+from seg.errors import RasterError, listed
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.raster.chips import ByteMask
+from seg.raster.vectors.settings import BurnSettings
 
-NAMED = 8
-"""An error names at most so many columns or values: a register has hundreds of crops."""
+SHOWN = 8
+"""Columns or values that an error lists at most; a land register has hundreds of crops."""
 
 Box = tuple[float, float, float, float]
+"""Left, bottom, right, top."""
 
 
 @dataclass(frozen=True)
 class Legend:
-    """Which features are cropland, and which have no label; all others are other. By default all are cropland.
+    """Meaning of features' attributes: cropland, no label, or other. By default all features are cropland.
 
     Attributes:
-        column: The column that tells the classes, or None.
-        cropland: Its values that are cropland, as text.
-        ignore: Its values that mean no label; a feature without a value has none either.
-        cropland_where: SQL condition of cropland, where no column is given.
-        ignore_where: SQL condition of no label.
+        column: Column of the classes, or None.
+        cropland: Values of that column that mean cropland, as text.
+        ignore: Values that mean no label; features without a value have no label either.
+        cropland_where: SQL condition of cropland, if there is no column.
+        ignore_where: SQL condition of features without a label, if there is no column.
     """
 
     column: str | None = None
@@ -47,14 +49,21 @@ class VectorLabels:
 
     Args:
         path: Any vector file that GDAL reads, or GeoParquet.
-        layer: The layer; None for the only one.
+        layer: Name of the layer; None for the only one.
         where: SQL condition that features must meet, or None.
-        legend: What their attributes mean.
-        options: How the options that name layer and columns are written, for errors; {} stands for the word.
+        legend: Meaning of the attributes.
+        options: Spelling of options in errors; {} stands for a name such as "layer".
+
+    Attributes:
+        path: The file.
+        options: As given.
+        legend: As given.
+        crs: CRS of the layer.
+        unused: Values of the legend that no feature has.
 
     Raises:
         RasterError: The file cannot be read, has no such layer or column, states no CRS, or no feature meets the
-            condition or has a value that the legend names.
+            condition or has a value of cropland.
     """
 
     def __init__(
@@ -80,10 +89,13 @@ class VectorLabels:
         self.unused = self._check()
 
     def features(self, box: Box | None) -> tuple[geopandas.GeoDataFrame, ByteMask]:
-        """The features that meet a box, and the label of each; those without a geometry are left out.
+        """The features that meet a box and have a geometry, and (N,) their labels.
 
         Args:
-            box: Left, bottom, right, top in the layer's CRS; None for all.
+            box: In the layer's CRS; None for all features.
+
+        Raises:
+            RasterError: The file cannot be read.
         """
         legend = self.legend
         frame = self._read(self._where, [legend.column] if legend.column else [], box)
@@ -98,29 +110,29 @@ class VectorLabels:
         return frame, labels
 
     def _check(self) -> list[str]:
-        """The values of the legend that no feature has, after checking what it asks for."""
+        """Check columns, conditions and values of the legend; return its values that no feature has."""
         column = self.legend.column
         present = [] if column is None else self._values(column, self.options.format("column"))
         for condition in (self._where, self.legend.cropland_where, self.legend.ignore_where):
             if condition is not None and not len(self._read(condition, [])):
                 raise RasterError(
                     f"{self.path}: no feature meets the condition '{condition}'; its columns are "
-                    f"{_named(self._columns)}"
+                    f"{_shown(self._columns)}"
                 )
         if column is None:
             return []
         if not set(present) & set(self.legend.cropland):
             raise RasterError(
-                f"{self.path}: column '{column}' has none of the values {_named(self.legend.cropland)}; "
-                f"wanted some of {_named(present)} for {self.options.format('cropland')}"
+                f"{self.path}: column '{column}' has none of the values {_shown(self.legend.cropland)}; "
+                f"wanted some of {_shown(present)} for {self.options.format('cropland')}"
             )
         return [value for value in (*self.legend.cropland, *self.legend.ignore) if value not in present]
 
     def _values(self, column: str, option: str) -> list[str]:
-        """The values of a column that an option names, as text, sorted."""
+        """Values of a column as text, sorted; the option is named in errors."""
         if column not in self._columns:
             raise RasterError(
-                f"{self.path}: has no column '{column}'; wanted one of {_named(self._columns)} for {option}"
+                f"{self.path}: has no column '{column}'; wanted one of {_shown(self._columns)} for {option}"
             )
         return sorted({text for text in _texts(self._read(None, [column], geometry=False)[column]) if text is not None})
 
@@ -132,7 +144,7 @@ class VectorLabels:
     def _read(
         self, where: str | None, columns: list[str], box: Box | None = None, geometry: bool = True
     ) -> geopandas.GeoDataFrame:
-        # Many formats find no feature where the condition asks for a column that is not read (GDAL ignores it).
+        # GDAL ignores columns that are not read, so that conditions on them would find no feature in many formats.
         asked = [name for name in self._columns if where is not None and name.lower() in where.lower()]
         try:
             return pyogrio.read_dataframe(
@@ -150,12 +162,33 @@ class VectorLabels:
                 raise _unreadable(self.path, error) from error
             raise RasterError(
                 f"{self.path}: cannot filter by '{where}' ({_line(error)}); wanted an SQL condition like "
-                f"\"crop = 'wheat'\"; its columns are {_named(self._columns)}"
+                f"\"crop = 'wheat'\"; its columns are {_shown(self._columns)}"
             ) from error
 
 
+def open_labels(path: Path, settings: BurnSettings, options: str = "--{}") -> VectorLabels:
+    """Vector labels as the options of the command line choose them.
+
+    Args:
+        path: The file.
+        settings: Layer, condition, and meaning of the attributes.
+        options: Spelling of options in errors; {} stands for a name such as "layer".
+
+    Raises:
+        RasterError: The file does not hold what the settings ask for.
+    """
+    legend = Legend(
+        column=settings.column,
+        cropland=settings.cropland_values,
+        ignore=settings.ignore_values,
+        cropland_where=settings.cropland_where,
+        ignore_where=settings.ignore_where,
+    )
+    return VectorLabels(path, settings.layer, settings.where, legend, options)
+
+
 def _source(path: Path) -> Path | bytes:
-    """What pyogrio opens: the file, or GeoParquet as FlatGeobuf, since its GDAL is often built without Parquet."""
+    """The file, or GeoParquet turned into FlatGeobuf, since the GDAL of pyogrio is often built without Parquet."""
     if not path.exists():
         raise RasterError(f"{path}: no such file; check the path")
     if path.suffix.lower() not in {".parquet", ".geoparquet"}:
@@ -163,7 +196,7 @@ def _source(path: Path) -> Path | bytes:
     try:
         frame = geopandas.read_parquet(path)
         content = io.BytesIO()
-        # A spatial index would sort the features, and has no place for one without a geometry.
+        # A spatial index would sort the features, and cannot hold those without a geometry.
         pyogrio.write_dataframe(frame, content, driver="FlatGeobuf", layer=path.stem, spatial_index="NO")
     except (pyarrow.ArrowException, DataSourceError, DataLayerError, ValueError, TypeError) as error:
         raise _unreadable(path, error) from error
@@ -178,28 +211,28 @@ def _chosen_layer(path: Path, source: Path | bytes, wanted: str | None, option: 
     if not layers:
         raise RasterError(f"{path}: holds no layer with geometries; wanted polygons")
     if wanted is None and len(layers) > 1:
-        raise RasterError(f"{path}: has {len(layers)} layers, {_named(layers)}; choose one with {option}")
+        raise RasterError(f"{path}: has {len(layers)} layers, {_shown(layers)}; choose one with {option}")
     if wanted is not None and wanted not in layers:
-        raise RasterError(f"{path}: has no layer '{wanted}' of geometries; wanted one of {_named(layers)} for {option}")
+        raise RasterError(f"{path}: has no layer '{wanted}' of geometries; wanted one of {_shown(layers)} for {option}")
     return layers[0] if wanted is None else wanted
 
 
 def _crs(path: Path, text: str | None) -> pyproj.CRS:
     if not text:
         raise RasterError(
-            f"{path}: states no CRS, so where its polygons lie is unknown; assign the right one first, "
+            f"{path}: states no CRS, so the place of its polygons is unknown; assign the right CRS first, "
             "such as: ogr2ogr -a_srs EPSG:4326 OUT.gpkg IN (a shapefile needs its .prj beside it)"
         )
     try:
         return pyproj.CRS.from_user_input(text)
     except pyproj.exceptions.CRSError as error:
         raise RasterError(
-            f"{path}: its CRS is not understood ({_line(error)}); assign one with an EPSG code"
+            f"{path}: PROJ cannot use its CRS ({_line(error)}); assign a CRS with an EPSG code"
         ) from error
 
 
 def _texts(values: Sequence[object]) -> list[str | None]:
-    """Attribute values as text; None where there is none. A column of whole numbers with gaps is stored as floats."""
+    """Attribute values as text; None for missing ones. Whole numbers, read as floats from gappy columns, get no dot."""
     texts: list[str | None] = []
     for value in values:
         if isinstance(value, float):
@@ -209,9 +242,8 @@ def _texts(values: Sequence[object]) -> list[str | None]:
     return texts
 
 
-def _named(names: Sequence[str]) -> str:
-    listed = ", ".join(f"'{name}'" for name in names[:NAMED])
-    return f"{listed}, ... ({len(names)} in all)" if len(names) > NAMED else listed or "none"
+def _shown(names: Sequence[str]) -> str:
+    return listed([f"'{name}'" for name in names], SHOWN) or "none"
 
 
 def _unreadable(path: Path, error: Exception) -> RasterError:

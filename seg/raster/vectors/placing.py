@@ -1,4 +1,4 @@
-"""Bring vector labels onto the grid of an image: valid, simple polygons in its pixels."""
+"""Bring vector labels onto the grid of an image, as valid simple polygons in pixels."""
 
 from dataclasses import dataclass
 
@@ -10,27 +10,23 @@ import shapely
 from seg.errors import NoOverlapError, RasterError
 from seg.raster.chips import ByteMask
 from seg.raster.grid import Grid, crs_name
-from seg.raster.vectors.crossed_pixels import Polygons
+from seg.raster.ground.outlines import STRAIGHT_M, Polygons, metres_per_unit
 from seg.raster.vectors.features import Box, VectorLabels
 
 REACH = 16_384
-"""Polygons are cut off so many pixels beyond the raster: numbers of pixels then stay exact, however large they are."""
-
-_STRAIGHT_M = 1000.0
-"""Edges are split so finely before they are reprojected: one of 1 km bends by about 2 cm, one of 100 km by 200 m."""
-_EARTH_M = 6_371_000.0
+"""Pixels beyond the raster at which polygons are cut off, so that coordinates of huge polygons stay exact."""
 
 _AREAS = ("Polygon", "MultiPolygon", "GeometryCollection")
 
 
 @dataclass(frozen=True)
 class GivenBox:
-    """A box that was given by its coordinates.
+    """A box given by its coordinates.
 
     Attributes:
-        path: What messages call it.
+        path: Name of the box in messages.
         sides: Left, bottom, right, top.
-        crs: CRS of these; longitude before latitude.
+        crs: CRS of the sides, longitude before latitude.
     """
 
     path: str
@@ -44,8 +40,8 @@ class Parcels:
 
     Attributes:
         polygons: (N,) simple polygons in pixels of the image, x to the right and y down.
-        labels: (N,) the label of each.
-        features: Number of features that they come from; one of several parts counts once.
+        labels: (N,) their labels.
+        features: Number of features that the polygons come from; a feature of several parts counts once.
     """
 
     polygons: Polygons
@@ -54,10 +50,10 @@ class Parcels:
 
 
 def require_georeference(grid: Grid) -> None:
-    """Check that an image says where it lies.
+    """Check that an image has a georeference.
 
     Raises:
-        RasterError: It has no CRS, or no transform, or one without an area.
+        RasterError: The image has no CRS, or no transform, or one that maps pixels to a line.
     """
     lacking = "CRS" if grid.crs is None else "transform"
     if grid.crs is None or grid.transform.is_identity or grid.transform.determinant == 0:
@@ -70,17 +66,17 @@ def require_georeference(grid: Grid) -> None:
 def read_parcels(source: VectorLabels, grid: Grid, margin: int = 0) -> Parcels:
     """The polygons that lie on an image or within a margin around it.
 
-    Invalid geometries are repaired; of a collection, its polygons are taken.
+    Invalid geometries are repaired, and only the polygons of collections are used.
 
     Args:
         source: The labels.
-        grid: The grid of the image.
-        margin: In pixels.
+        grid: Grid of the image.
+        margin: Width of the margin in pixels.
 
     Raises:
         NoOverlapError: No polygon meets the image.
-        RasterError: The image has no valid georeference, a feature has lines or points, or a polygon cannot be brought
-            into its CRS.
+        RasterError: The image has no valid georeference, a feature is a line or a point, or a polygon cannot be
+            transformed to the CRS of the image.
     """
     require_georeference(grid)
     to_image = _Transform(source, grid)
@@ -94,20 +90,20 @@ def read_parcels(source: VectorLabels, grid: Grid, margin: int = 0) -> Parcels:
     if not shapely.intersects(polygons[near], shapely.box(0, 0, grid.width, grid.height)).any():
         raise NoOverlapError(
             f"{source.path}: none of its polygons lies on {grid.path}, whose CRS is {crs_name(grid.crs)}; "
-            "check that both are of one region and that its CRS is right"
+            "check that both cover the same region and that the CRS of the polygons is right"
         )
     return Parcels(polygons[near], labels[feature[near]], len(np.unique(feature[near])))
 
 
 def place_box(box: GivenBox, grid: Grid) -> Polygons:
-    """A box as (N,) simple polygons in pixels of an image, wherever it lies.
+    """A box as (N,) simple polygons in pixels of an image, even if it does not meet the image.
 
     Args:
-        box: A box in a CRS, which becomes a curved shape in another one.
-        grid: The grid of the image.
+        box: The box; in another CRS its sides become curves.
+        grid: Grid of the image.
 
     Raises:
-        RasterError: The image has no valid georeference, or the box cannot be brought into its CRS.
+        RasterError: The image has no valid georeference, or the box cannot be transformed to its CRS.
     """
     require_georeference(grid)
     to_image = _Transform(box, grid)
@@ -115,7 +111,7 @@ def place_box(box: GivenBox, grid: Grid) -> Polygons:
 
 
 def _within_reach(shapes: npt.NDArray[np.object_], grid: Grid) -> tuple[Polygons, npt.NDArray[np.intp]]:
-    """The polygons in geometries, cut off far beyond the image, and the index of the geometry that each comes from."""
+    """Polygons of geometries, cut off far beyond the image, and the index of each one's geometry."""
     valid, feature = _polygons(shapes)
     beyond = shapely.box(-REACH, -REACH, grid.width + REACH, grid.height + REACH)
     reaching = ~shapely.covered_by(valid, beyond)
@@ -125,7 +121,7 @@ def _within_reach(shapes: npt.NDArray[np.object_], grid: Grid) -> tuple[Polygons
 
 
 class _Transform:
-    """From the CRS of polygons to the pixels of an image."""
+    """Transform from the CRS of polygons to the pixels of an image."""
 
     def __init__(self, source: VectorLabels | GivenBox, grid: Grid) -> None:
         self._source, self._grid = source, grid
@@ -139,7 +135,7 @@ class _Transform:
             raise self._failed(str(error)) from error
 
     def box(self, margin: int) -> Box | None:
-        """What the image covers, in the CRS of the polygons; None where that is no box."""
+        """Box of the image in the CRS of the polygons; None if the image does not fit into a box there."""
         grid = self._grid
         frame = shapely.box(-margin, -margin, grid.width + margin, grid.height + margin)
         covered: Box = shapely.transform(frame, lambda x, y: grid.transform @ (x, y), interleaved=False).bounds
@@ -150,43 +146,38 @@ class _Transform:
         except pyproj.exceptions.ProjError:
             return None
         left, bottom, right, top = box
-        # Across the antimeridian, left lies right of right; there, all features are read.
+        # Left lies beyond right across the antimeridian, where all features are read.
         if not np.isfinite(box).all() or left >= right:
             return None
-        # What densifying the box's edges leaves out is far less.
+        # One percent covers by far the error of edges that are sampled at 51 points.
         pad = 0.01 * max(right - left, top - bottom)
         return left - pad, bottom - pad, right + pad, top + pad
 
     def pixels(self, shapes: npt.NDArray[np.object_], box: Box | None) -> npt.NDArray[np.object_]:
-        """Geometries in pixels of the image, without heights; what lies far from the box may be cut off."""
+        """Geometries in pixels of the image, without heights; parts far from the box may be cut off."""
         shapes = shapely.force_2d(shapes)
         if not self._same:
             if box is not None:
                 shapes = _cut(shapes, box)
-            shapes = shapely.segmentize(shapes, self._straight())
+            shapes = shapely.segmentize(shapes, STRAIGHT_M / metres_per_unit(self._source.crs))
             shapes = shapely.transform(shapes, self._project.transform, interleaved=False)
             if not np.isfinite(shapely.get_coordinates(shapes)).all():
-                raise self._failed("a polygon reaches beyond where that CRS is defined")
+                raise self._failed("a polygon reaches beyond the area of that CRS")
         to_pixels = ~self._grid.transform
         placed: npt.NDArray[np.object_] = shapely.transform(shapes, lambda x, y: to_pixels @ (x, y), interleaved=False)
         return placed
 
-    def _straight(self) -> float:
-        crs = self._source.crs
-        unit = crs.axis_info[0].unit_conversion_factor if crs.axis_info else 1.0
-        return (_STRAIGHT_M / _EARTH_M if crs.is_geographic else _STRAIGHT_M) / (unit or 1.0)
-
     def _failed(self, reason: str) -> RasterError:
         return RasterError(
-            f"{self._source.path}: cannot be brought into the CRS of {self._grid.path}, {crs_name(self._grid.crs)} "
-            f"({' '.join(reason.split())[:150]}); cut them to the region, or reproject them first"
+            f"{self._source.path}: cannot be transformed to the CRS of {self._grid.path}, {crs_name(self._grid.crs)} "
+            f"({' '.join(reason.split())[:150]}); cut the polygons to the region, or reproject them first"
         )
 
 
 def _cut(shapes: npt.NDArray[np.object_], box: Box) -> npt.NDArray[np.object_]:
-    """Geometries cut off one box's size beyond a box, so no edge comes near it.
+    """Cut geometries off at one box's size beyond a box, so that no cut comes near the box.
 
-    Far from the region that a projection is made for, coordinates go wrong without an error.
+    Far from the region of a projection, coordinates are wrong without an error.
     """
     left, bottom, right, top = box
     wide, high = right - left, top - bottom
@@ -202,16 +193,16 @@ def _require_areas(source: VectorLabels, shapes: npt.NDArray[np.object_]) -> Non
     wrong = [kind for kind in kinds if kind not in _AREAS]
     if wrong:
         raise RasterError(
-            f"{source.path}: {len(wrong)} of {len(kinds)} features are no polygons but {wrong[0]}; wanted polygons, "
-            f"so choose another layer with {source.options.format('layer')}, or leave the others out "
+            f"{source.path}: {len(wrong)} of {len(kinds)} features are not polygons but {wrong[0]}; wanted polygons: "
+            f"choose another layer with {source.options.format('layer')}, or leave other geometries out "
             "(as SQL: OGR_GEOMETRY LIKE '%POLYGON')"
         )
 
 
 def _polygons(shapes: npt.NDArray[np.object_]) -> tuple[Polygons, npt.NDArray[np.intp]]:
-    """The polygons in valid geometries, and the index of the geometry that each comes from."""
+    """Polygons of geometries after their repair, and the index of each one's geometry."""
     parts, index = shapely.get_parts(shapely.make_valid(shapes), return_index=True)
-    # Parts of a collection can be of several parts themselves.
+    # Parts of a collection can have several parts themselves.
     parts, inner = shapely.get_parts(parts, return_index=True)
     flat = (shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & ~shapely.is_empty(parts)
     return parts[flat], index[inner][flat]

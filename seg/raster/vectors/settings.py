@@ -1,4 +1,4 @@
-"""How labels are burnt: the options of the command line. Light, so that asking for help is quick."""
+"""Options for burning vector labels. This module imports nothing heavy, so that `--help` is quick."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,22 +9,22 @@ from seg.labels import IGNORE, OTHER
 
 @dataclass(frozen=True, kw_only=True)
 class BurnSettings:
-    """How labels are burnt. Where polygons overlap, ignore wins over cropland, and cropland over other.
+    """Options for burning labels. Where polygons overlap, ignore wins over cropland, and cropland over other.
 
     Args:
-        layer: Layer of the file; null for its only one.
-        where: SQL condition that polygons must meet to be used at all, such as "area_ha > 0.5".
-        column: Column that tells the classes; null makes all polygons cropland. One without a value gets no label.
-        cropland: Values of the column that are cropland, such as "wheat,maize"; all others are other.
+        layer: Layer of the file; null for its only layer.
+        where: SQL condition that polygons must meet to be used, such as "area_ha > 0.5".
+        column: Column of the classes; null makes all polygons cropland. Polygons without a value get no label.
+        cropland: Values of the column that mean cropland, such as "wheat,maize"; all others mean other.
         ignore: Values of the column that mean no label, such as "fallow".
         cropland_where: SQL condition of cropland instead of a column, such as "code BETWEEN 1 AND 180".
-        ignore_where: SQL condition of no label instead of a column.
-        outside: What lies outside every polygon: other, or ignore where the polygons do not tell all cropland.
-        all_touched: Burn every pixel that a polygon covers any part of, not only those whose centre it covers.
-        ignore_buffer: Pixels to both sides of every polygon's edge that get no label.
+        ignore_where: SQL condition of polygons without a label instead of a column.
+        outside: Label outside all polygons: other, or ignore where the polygons do not contain all cropland.
+        all_touched: Burn every pixel that a polygon covers in part, not only pixels whose centre it covers.
+        ignore_buffer: Pixels to both sides of polygon edges that get no label.
 
     Raises:
-        ConfigError: The options do not go together.
+        ConfigError: The options contradict each other.
     """
 
     layer: str | None = None
@@ -39,13 +39,14 @@ class BurnSettings:
     ignore_buffer: int = 0
 
     def __post_init__(self) -> None:
-        """Check that the options go together."""
+        """Check the options against each other."""
+        # Without dashes, since evaluate.py writes these options as --vector.column.
         if self.ignore_buffer < 0:
             raise ConfigError(f"ignore-buffer is {self.ignore_buffer}; wanted 0 or more pixels")
         if self.column is not None and not self.cropland_values:
-            raise ConfigError(f"column is '{self.column}'; wanted cropland too, its values that are cropland")
+            raise ConfigError(f"column is '{self.column}'; wanted cropland too, the column's values of cropland")
         if self.column is None and (self.cropland is not None or self.ignore is not None):
-            raise ConfigError("cropland and ignore list the values of a column; name it with column")
+            raise ConfigError("cropland and ignore list values of a column; name the column with column")
         if self.column is not None and (self.cropland_where is not None or self.ignore_where is not None):
             raise ConfigError(f"column is '{self.column}' beside a condition of a class; wanted one or the other")
         both = set(self.cropland_values) & set(self.ignore_values)
@@ -54,17 +55,17 @@ class BurnSettings:
 
     @property
     def outside_label(self) -> int:
-        """The label of what lies outside every polygon."""
+        """Label outside all polygons."""
         return IGNORE if self.outside == "ignore" else OTHER
 
     @property
     def cropland_values(self) -> list[str]:
-        """The values of the column that are cropland."""
+        """Values of the column that mean cropland."""
         return _listed(self.cropland)
 
     @property
     def ignore_values(self) -> list[str]:
-        """The values of the column that mean no label."""
+        """Values of the column that mean no label."""
         return _listed(self.ignore)
 
 

@@ -1,4 +1,4 @@
-"""Several rasters of one band each as one raster of several bands: a small VRT file that copies no pixel."""
+"""Stack rasters of one band each into a VRT file of several bands, which copies no pixel."""
 
 import os
 import re
@@ -7,40 +7,33 @@ from contextlib import ExitStack
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
-from rasterio.enums import MaskFlags
-from rasterio.io import DatasetReader
-
 from seg.errors import RasterError
-from seg.files import complete_or_absent
+from seg.files import complete_or_absent, require_output_file
 from seg.raster.chips import whole
+from seg.raster.folder import files_in
 from seg.raster.grid import open_raster, read_grid, require_same_grid
-from seg.raster.writing.vrt import (
-    GDAL_TYPES,
-    add_band,
-    add_source,
-    vrt_root,
-)
+from seg.raster.writing.vrt import GDAL_TYPES, add_band, add_source, has_mask_file, vrt_root
 
 BAND_SUFFIXES = (".tif", ".tiff", ".jp2", ".img")
-"""Of files that are taken for bands; a stack that was written among them is none."""
+"""Endings of files that are taken for bands; without .vrt, so that a stack in the same folder is not a band."""
 
 
 def band_files(folder: Path, bands: Sequence[str] | None = None) -> dict[str, Path]:
-    """The rasters of a folder by the name of their band, in natural order: B2 before B10.
+    """Rasters of a folder by the name of their band, in natural order: B2 before B10.
 
-    A band's name is what tells its file's name from the others': B02 and B03 of `T32UNE_B02_10m.jp2` and
-    `T32UNE_B03_10m.jp2`.
+    A band's name is the part in which its file's name differs from the others: B02 and B03 for
+    `T32UNE_B02_10m.jp2` and `T32UNE_B03_10m.jp2`.
 
     Args:
         folder: The folder.
-        bands: The names of those wanted, in the order wanted, in upper or lower case; all by default.
+        bands: Names of the bands to use, in that order, in upper or lower case; all bands by default.
 
     Raises:
-        RasterError: There is no such folder, no raster in it, or not just one of a name.
+        RasterError: The folder is missing, holds no raster, or does not hold exactly one raster of each name.
     """
     if not folder.is_dir():
         raise RasterError(f"{folder}: no such folder; name one with a raster for each band")
-    files = [path for path in folder.iterdir() if path.suffix.lower() in BAND_SUFFIXES]
+    files = files_in(folder, BAND_SUFFIXES)
     if not files:
         raise RasterError(f"{folder}: holds no raster; wanted one for each band, ending in {', '.join(BAND_SUFFIXES)}")
     found: dict[str, Path] = {}
@@ -59,20 +52,20 @@ def band_files(folder: Path, bands: Sequence[str] | None = None) -> dict[str, Pa
 
 
 def write_band_stack(output: Path, files: Mapping[str, Path]) -> None:
-    """Write a VRT with one band a file; place, nodata, scale and tags stay, and each band gets its name.
+    """Write a VRT with one named band for each file, which keeps place, nodata, scale and tags.
 
-    It refers to the files by relative paths, so that all may be moved together.
+    The VRT refers to the files by relative paths, so that all can be moved together.
 
     Args:
         output: The .vrt file; an older one is replaced.
-        files: The rasters by the name of their band, in order.
+        files: Rasters by the name of their band, in order.
 
     Raises:
+        ConfigError: The output has another ending, or its folder is missing or read-only.
         RasterError: A file has several bands, a mask file, or another grid or data type than the first; or the output
-            cannot be written.
+            cannot be stored.
     """
-    if output.suffix.lower() != ".vrt":
-        raise RasterError(f"{output}: a stack of bands is a VRT file; name one that ends in .vrt")
+    require_output_file(output, (".vrt",), files.values())
     _require_alike(list(files.values()))
     folder = os.path.realpath(output.parent)
     with ExitStack() as opened:
@@ -82,7 +75,11 @@ def write_band_stack(output: Path, files: Mapping[str, Path]) -> None:
         for number, (name, source) in enumerate(sources.items(), start=1):
             band = add_band(root, source, 1)
             band.set("band", str(number))
-            for tag in ("Description", "ColorInterp", "ColorTable"):  # what a file's only band is says nothing here
+            for tag in (
+                "Description",
+                "ColorInterp",
+                "ColorTable",
+            ):  # Of a file's only band, not of one among several.
                 for element in band.findall(tag):
                     band.remove(element)
             Xml.SubElement(band, "Description").text = name
@@ -93,7 +90,7 @@ def write_band_stack(output: Path, files: Mapping[str, Path]) -> None:
             partial.write_text(Xml.tostring(root, encoding="unicode") + "\n", encoding="utf-8")
     except OSError as error:
         raise RasterError(
-            f"{output}: cannot be written ({error.strerror or error}); name a file in an existing folder"
+            f"{output}: cannot be written ({error.strerror or error}); name a file on a disk with space left"
         ) from error
 
 
@@ -102,7 +99,7 @@ def _require_alike(files: Sequence[Path]) -> None:
     for path in files:
         grid = read_grid(path)
         if grid.bands != 1:
-            raise RasterError(f"{path}: has {grid.bands} bands, wanted one a file; leave it out with --bands")
+            raise RasterError(f"{path}: has {grid.bands} bands, wanted one band a file; leave it out with --bands")
         if grid.dtype != reference.dtype or grid.dtype not in GDAL_TYPES:
             raise RasterError(
                 f"{path}: holds {grid.dtype}, but {files[0]} {reference.dtype}; wanted one type in all bands, so leave "
@@ -110,27 +107,23 @@ def _require_alike(files: Sequence[Path]) -> None:
             )
         require_same_grid(grid, reference)
         with open_raster(path) as source:
-            if _has_mask_file(source):
+            if has_mask_file(source):
                 raise RasterError(
-                    f"{path}: has a mask file, which one band of several cannot keep; state its nodata as a value"
+                    f"{path}: has a mask file, which one of several bands cannot keep; declare a nodata value instead"
                 )
 
 
-def _has_mask_file(source: DatasetReader) -> bool:
-    return MaskFlags.per_dataset in source.mask_flag_enums[0] and MaskFlags.alpha not in source.mask_flag_enums[0]
-
-
 def _relative(file: Path, folder: str) -> Path:
-    # Paths without symbolic links: the operating system follows ".." from where the folder really is.
+    # Without symbolic links, since the operating system resolves ".." from the real folder.
     real = os.path.realpath(file)
     try:
         return Path(os.path.relpath(real, folder))
-    except ValueError:  # another drive of Windows
+    except ValueError:  # On another drive of Windows.
         return Path(real)
 
 
 def _differences(stems: Sequence[str]) -> list[str]:
-    """What tells each name from the others: its words without those that all begin or end with."""
+    """The words of each name without the words that all names begin or end with."""
     words = [re.split(r"[_\-. ]+", stem) for stem in stems]
     if len(words) == 1:
         return list(stems)

@@ -29,7 +29,7 @@ TILE = 512
 """Side of an internal tile, in pixels."""
 
 LEVEL = 5
-"""Of the compression: half the time of 6, GDAL's own choice, for files a few percent larger."""
+"""Compression level: half the time of GDAL's default, 6, for files a few percent larger."""
 
 _FINISHED_AT_ONCE = 2
 """Maps that are compressed at the same time."""
@@ -37,16 +37,16 @@ _FINISHED_AT_ONCE = 2
 
 @dataclass(frozen=True)
 class CogLayer:
-    """What one map says of itself.
+    """Metadata of one map.
 
     Attributes:
         nodata: Value of pixels without data.
         description: Name of the band.
-        scale: Stored value times this is the value meant, for example 0.01 for percent.
+        scale: Factor from stored to real values, for example 0.01 for percent.
         colours: RGBA of each value, 0 to 255; empty for none.
-        tags: Metadata of the file.
-        resampling: How overviews are made: "NEAREST" or "MODE" for classes, "AVERAGE" for quantities, and for classes
-            that are 0 and 1 alone: rounded, it is the majority, at a third of the time.
+        tags: Tags of the file.
+        resampling: Method for overviews: "NEAREST" or "MODE" for classes; "AVERAGE" for quantities and for classes 0
+            and 1, where the rounded average is the majority in a third of the time.
     """
 
     nodata: int
@@ -58,12 +58,12 @@ class CogLayer:
 
 
 def write_cog(path: Path, grid: Grid, layer: CogLayer, parts: Iterable[tuple[Window, ByteMask]]) -> None:
-    """Write a map on exactly the input's grid; the file appears whole or not at all.
+    """Write a map on the input's grid as a Cloud Optimized GeoTIFF, complete or absent.
 
     Args:
         path: The file to write.
-        grid: The grid of the input raster.
-        layer: What the map says of itself.
+        grid: Grid of the input raster.
+        layer: Metadata of the map.
         parts: Windows with their (H, W) uint8 pixels; together they cover the grid.
 
     Raises:
@@ -194,7 +194,7 @@ def _named(path: Path) -> Iterator[None]:
 
 
 def _read_back(path: Path, written: Iterable[tuple[Window, int]]) -> None:
-    """Compare with what was written: nobody hears of it when GDAL's last write, at closing, fails."""
+    """Compare a file with its written pixels, since GDAL hides an error of its last write when it closes a file."""
     with rasterio.open(path) as dataset:
         for window, checksum in written:
             if zlib.crc32(dataset.read(1, window=window)) != checksum:
@@ -202,7 +202,7 @@ def _read_back(path: Path, written: Iterable[tuple[Window, int]]) -> None:
 
 
 def _require_overviews(path: Path, levels: int) -> None:
-    """Check that the file holds every tile of its overviews, which closing may have lost likewise."""
+    """Check that a file holds every tile of its overviews, which may be lost in the same way."""
     size = path.stat().st_size
     with rasterio.open(path) as dataset:
         for level in range(levels):
@@ -222,6 +222,6 @@ def _no_space(path: Path) -> OSError:
 
 
 def _overviews(grid: Grid) -> list[int]:
-    """By how much each overview is smaller than the map; the last one fits into a tile."""
+    """Factors by which overviews are smaller than the map; the last overview fits into a tile."""
     halvings = max(math.ceil(math.log2(max(grid.height, grid.width) / TILE)), 0)
     return [2**level for level in range(1, halvings + 1)]

@@ -1,4 +1,4 @@
-"""Write an array as a GeoTIFF: tiled, deflated, and either whole or not at all."""
+"""Write arrays as tiled, deflated GeoTIFF files that are complete or absent."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,10 +22,10 @@ _TILE = 256
 
 @dataclass(frozen=True)
 class Georeference:
-    """Where an array's pixels lie.
+    """Place of an array's pixels.
 
     Attributes:
-        crs: Coordinate reference system, or None for an array that lies nowhere.
+        crs: Coordinate reference system, or None for an array without a place.
         transform: Pixel-to-CRS affine.
     """
 
@@ -35,14 +35,14 @@ class Georeference:
 
 @dataclass(frozen=True)
 class Annotation:
-    """What a GeoTIFF says about its pixels, all of it optional.
+    """Metadata of a GeoTIFF, all of it optional.
 
     Attributes:
         nodata: Stored value that means "no data".
         descriptions: One name a band.
         tags: Tags of the file.
         band_tags: One mapping of tags a band.
-        colours: RGBA, 0 to 255, by value; for a single uint8 band.
+        colours: RGBA, 0 to 255, by value; only for a single uint8 band.
     """
 
     nodata: float | None = None
@@ -55,9 +55,9 @@ class Annotation:
 def write_geotiff(
     path: Path, pixels: NDArray[np.generic], georeference: Georeference, annotation: Annotation | None = None
 ) -> None:
-    """Write an array as a tiled deflate GeoTIFF, in place of any older file of that name.
+    """Write an array as a tiled, deflated GeoTIFF, replacing any older file of that name.
 
-    The file is made in memory and renamed into place, so a full disk or a killed run leaves the older file as it was.
+    The file is made in memory and renamed into place, so that a full disk or a killed run leaves the older file alone.
 
     Args:
         path: The file to write; its folder must exist.
@@ -66,7 +66,7 @@ def write_geotiff(
         annotation: Nodata, band names, tags and colours; none by default.
 
     Raises:
-        RasterError: The array or its annotation does not make a GeoTIFF, or the folder is missing or cannot be written.
+        RasterError: GeoTIFF cannot hold the array or its annotation, or the folder is missing or cannot be written.
     """
     annotation = annotation or Annotation()
     bands = pixels[None] if pixels.ndim == 2 else pixels
@@ -82,11 +82,11 @@ def write_geotiff(
 
 
 def byte_profile(grid: Grid, nodata: int) -> dict[str, Any]:
-    """How a raster of one uint8 band on a grid is made, but for its tiles.
+    """Arguments of `rasterio.open` for a raster of one uint8 band on a grid, except those of its tiles.
 
     Args:
         grid: Size, CRS and transform of the raster.
-        nodata: Its value for no data.
+        nodata: Value of pixels without data.
     """
     return {
         "driver": "GTiff",
@@ -103,22 +103,31 @@ def byte_profile(grid: Grid, nodata: int) -> dict[str, Any]:
     }
 
 
+def tile_sides(height: int, width: int, most: int) -> dict[str, int]:
+    """Arguments of `rasterio.open` for the tiles of a raster; small rasters get small tiles without padding.
+
+    Args:
+        height: Rows of the raster.
+        width: Columns of the raster.
+        most: Largest side of a tile; sides are multiples of 16, as TIFF demands.
+    """
+    return {"blockysize": min(most, -(-height // 16) * 16), "blockxsize": min(most, -(-width // 16) * 16)}
+
+
 def _check(path: Path, bands: NDArray[np.generic], annotation: Annotation) -> None:
     if bands.ndim != 3 or 0 in bands.shape:
         raise RasterError(f"{path}: array has shape {bands.shape}; wanted (H, W) or (C, H, W) without an empty axis")
     for name, values in (("descriptions", annotation.descriptions), ("band tags", annotation.band_tags)):
         if values and len(values) != len(bands):
-            raise RasterError(f"{path}: {len(values)} {name} for {len(bands)} bands; give one a band, or none")
+            raise RasterError(f"{path}: {len(values)} {name} for {len(bands)} bands; give one for each band, or none")
     if annotation.colours is not None and (len(bands) != 1 or bands.dtype != np.uint8):
         raise RasterError(
-            f"{path}: a colour table was given for {len(bands)} {bands.dtype} bands; GeoTIFF wants a single uint8 band"
+            f"{path}: colours were given for {len(bands)} {bands.dtype} bands; GeoTIFF wants a single uint8 band"
         )
 
 
 def _encode(bands: NDArray[np.generic], georeference: Georeference, annotation: Annotation) -> bytes:
     count, height, width = bands.shape
-    # Small rasters get small tiles (in steps of 16, as TIFF wants), so that reading them decodes no padding.
-    tile_height, tile_width = (min(_TILE, -(-side // 16) * 16) for side in (height, width))
     with MemoryFile() as memory:
         with memory.open(
             driver="GTiff",
@@ -130,8 +139,7 @@ def _encode(bands: NDArray[np.generic], georeference: Georeference, annotation: 
             transform=georeference.transform,
             nodata=annotation.nodata,
             tiled=True,
-            blockysize=tile_height,
-            blockxsize=tile_width,
+            **tile_sides(height, width, _TILE),
             compress="deflate",
             predictor=3 if bands.dtype.kind == "f" else 2,
             bigtiff="if_safer",
@@ -143,7 +151,7 @@ def _encode(bands: NDArray[np.generic], georeference: Georeference, annotation: 
 
 def _annotate(dataset: DatasetWriter, annotation: Annotation) -> None:
     if annotation.colours is None:
-        # Without this, GDAL takes three or four uint8 bands for a picture, and the fourth for its alpha.
+        # Otherwise GDAL takes three uint8 bands for a colour picture, and a fourth for alpha.
         dataset.colorinterp = [ColorInterp.gray] + [ColorInterp.undefined] * (dataset.count - 1)
     else:
         dataset.write_colormap(1, dict(annotation.colours))
@@ -156,12 +164,12 @@ def _annotate(dataset: DatasetWriter, annotation: Annotation) -> None:
 
 def _replace(path: Path, content: bytes) -> None:
     if not path.parent.is_dir():
-        raise RasterError(f"{path}: its folder {path.parent} does not exist; make it first, or choose another one")
+        raise RasterError(f"{path}: its folder {path.parent} does not exist; make it first, or name another file")
     try:
         with complete_or_absent(path) as partial:
             partial.write_bytes(content)
     except OSError as error:
         raise RasterError(
             f"{path}: cannot be written ({error.strerror or error}); make {path.parent} writable with space left, "
-            "or choose another path"
+            "or name another file"
         ) from error

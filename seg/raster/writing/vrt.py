@@ -1,4 +1,4 @@
-"""Write a window of a raster as a small VRT file, which is a raster of its own and copies no pixel."""
+"""Write windows and bands of rasters as VRT files, small rasters that refer to other files and copy no pixel."""
 
 import os
 from pathlib import Path
@@ -21,43 +21,48 @@ GDAL_TYPES = {
     "float32": "Float32",
     "float64": "Float64",
 }
-"""GDAL's name of each data type of rasterio."""
+"""GDAL's names of rasterio's data types."""
 
 _INTERPRETATIONS = {"Y": "YCbCr_Y", "Cb": "YCbCr_Cb", "Cr": "YCbCr_Cr", "other_ir": "OtherIR"}
-"""GDAL's name of a colour interpretation where it is not rasterio's; upper and lower case do not matter to GDAL."""
+"""GDAL's names of colour interpretations that differ from rasterio's; GDAL ignores case."""
 
 
 def write_window_vrt(path: Path, source: DatasetReader, window: Window, final_folder: Path | None = None) -> None:
-    """Write a VRT with the pixels of a window: bands, place, nodata, mask, alpha, colours, names and tags stay.
+    """Write a VRT of a window that keeps bands, place, nodata, mask, alpha, colours, names and tags.
 
-    It refers to its source by a relative path, so that both may be moved together.
+    The VRT refers to its source by a relative path, so that both can be moved together.
 
     Args:
         path: The file to write.
         source: The open raster.
-        window: Whole pixels inside it.
-        final_folder: The folder that the file will be moved to, if it is not its own.
+        window: Whole pixels inside the raster.
+        final_folder: Folder that the file will be moved to; None if it stays.
     """
     root = vrt_root(source, window)
     _add_tags(root, source.tags())
-    # Paths without symbolic links: the operating system follows ".." from where the folder really is.
+    # Without symbolic links, since the operating system resolves ".." from the real folder.
     file = os.path.relpath(os.path.realpath(source.name), os.path.realpath(final_folder or path.parent))
     for band in source.indexes:
         add_source(add_band(root, source, band), Path(file), str(band), window)
-    flags = source.mask_flag_enums[0]
-    if MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags:
+    if has_mask_file(source):
         mask = Xml.SubElement(Xml.SubElement(root, "MaskBand"), "VRTRasterBand", dataType="Byte")
         add_source(mask, Path(file), "mask,1", window)
     Xml.indent(root)
     path.write_text(Xml.tostring(root, encoding="unicode") + "\n", encoding="utf-8")
 
 
+def has_mask_file(source: DatasetReader) -> bool:
+    """True if a mask beside the bands, not an alpha band, hides pixels of a raster."""
+    flags = source.mask_flag_enums[0]
+    return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+
+
 def vrt_root(source: DatasetReader, window: Window) -> Xml.Element:
-    """The root of a VRT with size and place of a window, and no band yet.
+    """Root of a VRT with size and place of a window and without bands.
 
     Args:
         source: The open raster.
-        window: Whole pixels inside it.
+        window: Whole pixels inside the raster.
     """
     root = Xml.Element("VRTDataset", rasterXSize=str(window.width), rasterYSize=str(window.height))
     if source.crs is not None:
@@ -69,12 +74,15 @@ def vrt_root(source: DatasetReader, window: Window) -> Xml.Element:
 
 
 def add_band(root: Xml.Element, source: DatasetReader, band: int) -> Xml.Element:
-    """The new last band of a VRT, described as a band of a raster is; its pixels are still to be said.
+    """Append a band with the description of a raster's band and without pixels.
 
     Args:
-        root: The VRT.
+        root: Root of the VRT.
         source: The open raster.
-        band: Its band, counted from 1.
+        band: Band of the raster, from 1.
+
+    Returns:
+        The new band, for `add_source`.
     """
     dtype, meaning = source.dtypes[band - 1], source.colorinterp[band - 1]
     element = Xml.SubElement(root, "VRTRasterBand", dataType=GDAL_TYPES[dtype], band=str(band))
@@ -98,13 +106,13 @@ def add_band(root: Xml.Element, source: DatasetReader, band: int) -> Xml.Element
 
 
 def add_source(band: Xml.Element, file: Path, source_band: str, window: Window) -> None:
-    """Say where the pixels of a VRT's band come from.
+    """Give a VRT's band its pixels.
 
     Args:
-        band: The band.
-        file: The raster, relative to the VRT's folder or absolute.
-        source_band: Its band as GDAL counts them.
-        window: Whole pixels inside it.
+        band: The band of the VRT.
+        file: Raster with the pixels, absolute or relative to the VRT's folder.
+        source_band: Band of that raster in GDAL's terms, such as "1" or "mask,1".
+        window: Whole pixels inside that raster.
     """
     element = Xml.SubElement(band, "SimpleSource")
     relative = "0" if file.is_absolute() else "1"
@@ -116,7 +124,7 @@ def add_source(band: Xml.Element, file: Path, source_band: str, window: Window) 
 
 
 def _add_tags(element: Xml.Element, tags: dict[str, str]) -> None:
-    # Statistics are those of the whole raster, and wrong for a window.
+    # Statistics of the whole raster are wrong for a window.
     kept = {key: value for key, value in tags.items() if not key.startswith("STATISTICS_")}
     if kept:
         metadata = Xml.SubElement(element, "Metadata")

@@ -6,7 +6,7 @@ import pytest
 import rasterio
 from rasterio import Affine
 
-from seg.errors import RasterError
+from seg.errors import ConfigError, RasterError
 from seg.raster.chips import Reading, read_chip, whole
 from seg.raster.grid import open_raster, read_grid, require_same_grid
 from seg.raster.writing.band_stack import band_files, write_band_stack
@@ -118,8 +118,8 @@ def test_bands_that_are_not_clearly_there_are_refused(
         (SHAPE, "uint16", {"crs": "EPSG:32632"}, r"b\.tif: CRS is EPSG:32632, but"),
         (SHAPE, "uint16", {"transform": Affine(10, 0, 500_010, 0, -10, 5_000_000)}, r"b\.tif: lies up to 1 pixels off"),
         (SHAPE, "uint8", {}, r"b\.tif: holds uint8, but .*a\.tif uint16; wanted one type in all bands"),
-        ((2, *SHAPE), "uint16", {}, r"b\.tif: has 2 bands, wanted one a file; leave it out with --bands"),
-        (SHAPE, "uint16", {"mask": np.eye(*SHAPE)}, r"b\.tif: has a mask file, .* state its nodata as a value"),
+        ((2, *SHAPE), "uint16", {}, r"b\.tif: has 2 bands, wanted one band a file; leave it out with --bands"),
+        (SHAPE, "uint16", {"mask": np.eye(*SHAPE)}, r"b\.tif: has a mask file, .* declare a nodata value"),
     ],
 )
 def test_files_that_do_not_lie_on_each_other_are_refused(
@@ -137,10 +137,8 @@ def test_files_that_do_not_lie_on_each_other_are_refused(
     assert not (tmp_path / "scene.vrt").exists()
 
 
-@pytest.mark.parametrize(
-    ("name", "problem"), [("scene.tif", "ends in .vrt"), ("absent/scene.vrt", "cannot be written")]
-)
+@pytest.mark.parametrize(("name", "problem"), [("scene.tif", "ends in .vrt"), ("absent/scene.vrt", "does not exist")])
 @pytest.mark.usefixtures("bands")
 def test_an_output_that_cannot_be_is_refused(tmp_path: Path, name: str, problem: str) -> None:
-    with pytest.raises(RasterError, match=problem):
+    with pytest.raises(ConfigError, match=problem):
         write_band_stack(tmp_path / name, band_files(tmp_path / "bands"))
