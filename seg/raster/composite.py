@@ -76,10 +76,10 @@ def read_composite(
     """
     layers, used, opaque = [], [], np.ones(shape, dtype=np.bool_)
     for place, band in enumerate(display_bands(dataset)):
-        # Averaging, not nearest: picking every n-th pixel of a large scene looks like noise.
+        # Averages, since every n-th pixel of a large scene looks like noise.
         stored, valid = read_band(dataset, band, window, shape, Resampling.average)
         if nodata is not None:
-            # The average of a nodata value with others is neither.
+            # The average of a nodata value with other values is a new value, so the nearest pixel is checked too.
             nearest, _ = read_band(dataset, band, window, shape)
             valid &= (nearest != nodata) & (stored != nodata)
         values = stored.astype(np.float64)
@@ -91,7 +91,7 @@ def read_composite(
 
 
 def display_limits(values: npt.NDArray[np.float64], valid: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """2nd and 98th percentile of the valid values; 0 and 0 without any."""
+    """2nd and 98th percentile of the valid values; 0 and 0 without valid values."""
     if not valid.any():
         return 0.0, 0.0
     low, high = np.percentile(values[valid], STRETCH_PERCENTILES)

@@ -75,11 +75,11 @@ def write_cog(path: Path, grid: Grid, layer: CogLayer, parts: Iterable[tuple[Win
 def write_cogs(
     grid: Grid, layers: Mapping[Path, CogLayer], parts: Iterable[tuple[Window, npt.NDArray[np.uint8]]]
 ) -> None:
-    """Write several maps on exactly the input's grid, their pixels taken once; each file appears whole or not at all.
+    """Write several maps on the input's grid from one pass over their pixels; each file is complete or absent.
 
     Args:
-        grid: The grid of the input raster.
-        layers: The files to write, and what each says of itself.
+        grid: Grid of the input raster.
+        layers: Metadata of each map, by the file to write.
         parts: Windows with their (layers, H, W) uint8 pixels; together they cover the grid.
 
     Raises:
@@ -91,30 +91,30 @@ def write_cogs(
             for written, values in zip(maps, pixels, strict=True):
                 written.write(window, values)
         with ThreadPoolExecutor(max_workers=_FINISHED_AT_ONCE) as pool:
-            # The last first: of the maps of a scene, probabilities take the longest to compress.
+            # The last map first, since of a scene's maps the probabilities take longest to compress.
             for finished in [pool.submit(written.finish) for written in reversed(maps)]:
                 finished.result()
 
 
 class _UnfinishedMap:
-    """A map that is written window by window into a plain file, and then made a COG.
+    """A map that is written window by window into a plain file, which then becomes a COG.
 
     Args:
         path: The file to write.
-        grid: The grid of the input raster.
-        layer: What the map says of itself.
-        folder: For what is not finished.
+        grid: Grid of the input raster.
+        layer: Metadata of the map.
+        folder: Folder for unfinished files.
 
     Raises:
-        RasterError: The file cannot be written; so do the methods.
+        RasterError: The file cannot be written; the methods raise it too.
     """
 
     def __init__(self, path: Path, grid: Grid, layer: CogLayer, folder: Path) -> None:
         self.path, self.grid, self.layer = path, grid, layer
         self._plain, self._cog = folder / "plain.tif", folder / "cog.tif"
         self._written: list[tuple[Window, int]] = []
-        # Not compressed: it is read once, and compressing a byte costs more than writing it. So are its overviews,
-        # which the driver of the final file would compress for itself in between.
+        # Not compressed, since the file is read once, and compressing a byte costs more than writing it. Overviews are
+        # made in this file because the COG driver would compress them in between.
         profile = byte_profile(grid, layer.nodata) | {"compress": None, "blockxsize": TILE, "blockysize": TILE}
         with _named(path):
             self._dataset = rasterio.open(self._plain, "w", **profile)
@@ -123,7 +123,7 @@ class _UnfinishedMap:
             self._dataset.update_tags(**layer.tags)
 
     def write(self, window: Window, pixels: ByteMask) -> None:
-        """Write the (H, W) pixels of a window, and remember their checksum."""
+        """Write the (H, W) pixels of a window and remember their checksum."""
         with _named(self.path):
             self._dataset.write(pixels, 1, window=window)
         self._written.append((window, zlib.crc32(np.ascontiguousarray(pixels).data)))
@@ -134,9 +134,9 @@ class _UnfinishedMap:
             self._dataset.close()
 
     def finish(self) -> None:
-        """Make the COG of the plain file, compare it with what was written, and give it its name."""
+        """Make a COG of the plain file, compare it with the written pixels, and give it its name."""
         self.close()
-        # Not while scenes are read: GDAL 3.10 then hides that a tile is damaged from all but the first read.
+        # Only for writing: with several threads, GDAL 3.10 reports a damaged tile of a scene only once.
         with _named(self.path), rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"):
             self._build_overviews()
             rasterio.shutil.copy(
@@ -162,14 +162,14 @@ class _UnfinishedMap:
             dataset.build_overviews(factors, Resampling[self.layer.resampling.lower()])
         if self.layer.colours:
             with rasterio.open(self._plain, "r+") as dataset:
-                # Not before: GDAL would average the colours instead of the values.
+                # After the overviews, since GDAL would average colours instead of values.
                 dataset.write_colormap(1, dict(self.layer.colours))
         _require_overviews(self._plain, len(factors))
 
 
 @contextmanager
 def _unfinished(path: Path, grid: Grid, layer: CogLayer) -> Iterator[_UnfinishedMap]:
-    """A map in a folder beside the output, whose name is fixed, so that what a killed run left in it goes too."""
+    """A map in a folder beside the output; the name is fixed, so that the next run removes what a killed run left."""
     folder = path.with_name(f".{path.name}.unfinished")
     shutil.rmtree(folder, ignore_errors=True)
     with _named(path):
@@ -183,8 +183,8 @@ def _unfinished(path: Path, grid: Grid, layer: CogLayer) -> Iterator[_Unfinished
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Name the map that cannot be written."""
-    # GDAL's own errors come where rasterio forgets to wrap them, as in a copy to a full disk.
+    """Turn errors of writing into one that names the map."""
+    # CPLE_BaseError: rasterio does not wrap GDAL's errors everywhere, such as in a copy to a full disk.
     try:
         yield
     except (RasterioError, CPLE_BaseError, OSError) as error:
