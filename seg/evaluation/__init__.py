@@ -1,1 +1,1 @@
-"""Compare maps with references: scores, report, areas, change. Windowed, and without torch, to start quickly."""
+"""Comparison of maps with references: scores, report, areas, change. Windowed, and without torch, to start quickly."""

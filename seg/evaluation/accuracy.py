@@ -1,4 +1,4 @@
-"""The accuracy of maps against references: what was counted in each scene, summed, with intervals."""
+"""Accuracy of maps against references: counts of all scenes, summed, with intervals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from operator import add
 
 import numpy as np
 
-from seg.errors import RasterError
+from seg.errors import RasterError, listed
 from seg.evaluation.counts.bootstrap import Bootstrap, bootstrap
 from seg.evaluation.counts.boundary import BoundaryCounts, fitting_tolerances
 from seg.evaluation.counts.confusion import ConfusionCounts
@@ -24,18 +24,15 @@ from seg.raster.grid import open_raster
 from seg.raster.windows import window_grid
 from seg.terminal.progress import progress_bar
 
-NAMED_FOLDS = 10
-"""An error names at most this many folds."""
-
 
 @dataclass(frozen=True)
 class Accuracy:
-    """What comparing maps with references found. Sums are over pixels and parcels, not means over scenes.
+    """Counts of several scenes. Totals are sums over pixels and parcels, not means over scenes.
 
     Attributes:
-        scenes: What was counted in each.
-        measures: What was measured.
-        bootstrap: Intervals of the scores; None without enough scenes or blocks, or if none were asked for.
+        scenes: Counts of each scene.
+        measures: Settings of the comparison.
+        bootstrap: Intervals of the scores; None if there are too few scenes or blocks, or none were requested.
     """
 
     scenes: list[SceneAccuracy]
@@ -49,39 +46,39 @@ class Accuracy:
 
     @property
     def unmapped(self) -> int:
-        """Labelled pixels of all scenes to which the maps give no value."""
+        """Labelled pixels of all scenes without a value in the maps."""
         return sum(scene.unmapped for scene in self.scenes)
 
     @property
     def boundary(self) -> list[BoundaryCounts]:
-        """Counts at each tolerance."""
+        """Boundary counts of all scenes at each tolerance."""
         return [reduce(add, counts) for counts in zip(*(scene.boundary for scene in self.scenes), strict=True)]
 
     @property
     def has_boundary(self) -> bool:
-        """Whether the reference has any boundary to compare with."""
+        """True if the reference has any boundary to compare with."""
         return any(counts.reference for counts in self.boundary)
 
     @property
     def parcels(self) -> ParcelCounts:
-        """What became of the parcels of all scenes."""
+        """Parcel counts of all scenes."""
         return reduce(add, (scene.parcels for scene in self.scenes))
 
     @property
     def strata(self) -> dict[str, Counts]:
-        """Counts by stratum, sorted by name."""
+        """(5,) counts by stratum, sorted by name."""
         names = sorted({name for scene in self.scenes for name in scene.strata}, key=_natural)
         return {name: reduce(add, (s.strata[name] for s in self.scenes if name in s.strata)) for name in names}
 
     @property
     def histogram(self) -> Histogram | None:
-        """Pixels by label and percent, of the scenes that have a probability map; None if none has."""
+        """Pixels by label and percent of the scenes with a probability map; None if no scene has one."""
         found = [scene.histogram for scene in self.scenes if scene.histogram is not None]
         return reduce(add, found) if found else None
 
     @property
     def worst(self) -> list[tuple[SceneAccuracy, WrongWindow]]:
-        """The windows of all scenes with most wrong pixels."""
+        """Windows of all scenes with the most wrong pixels, worst first."""
         settings = self.measures.settings
         found = [
             (scene, window)
@@ -92,11 +89,11 @@ class Accuracy:
 
 
 def measure_accuracy(pairs: Sequence[Pair], settings: EvaluationSettings) -> Accuracy:
-    """Compare maps with their references; a terminal sees how far it is.
+    """Compare maps with their references, with a progress bar on a terminal.
 
     Args:
         pairs: The files.
-        settings: How they are compared.
+        settings: Options of the comparison.
 
     Raises:
         RasterError: A file cannot be read, lies on another grid or holds other values, or nothing can be compared.
@@ -121,7 +118,7 @@ def _intervals(scenes: list[SceneAccuracy], measures: Measures) -> Bootstrap | N
 
 
 def _natural(name: str) -> tuple[int, float, str]:
-    """Numbers by value, before words."""
+    """Sort key that puts numbers, by value, before words."""
     try:
         return 0, float(name), name
     except ValueError:
@@ -129,24 +126,24 @@ def _natural(name: str) -> tuple[int, float, str]:
 
 
 def _nothing_compared(scene: SceneAccuracy, settings: EvaluationSettings) -> RasterError:
-    """The error to raise when no pixel of a scene has both a label and a mapped class."""
+    """Error for a comparison in which no pixel has both a label and a mapped class."""
     pair = scene.pair
     reference, within = pair.reference, pair.within
     if scene.unmapped:
         return RasterError(
-            f"{pair.prediction}: has no value at any of the {scene.unmapped} labelled pixels compared, "
-            f"those of {reference}; give a map that covers them"
+            f"{pair.prediction}: has no value at any of the {scene.unmapped} labelled pixels of {reference}; "
+            "give a map that covers them"
         )
     if within is None:
-        return RasterError(f"{reference}: holds no labelled pixel, all are {IGNORE} or nodata; give a mask with labels")
+        return RasterError(f"{reference}: has no labelled pixel, only {IGNORE} or nodata; give a mask with labels")
     numbers = sorted(_labelled_folds(pair, settings))
     if not numbers:
         return RasterError(
             f"{within.path}: no pixel of any fold has a label in {reference}; give the scene's own folds"
         )
-    named = ", ".join(f"{number:g}" for number in numbers[:NAMED_FOLDS]) + (", ..." if numbers[NAMED_FOLDS:] else "")
+    named = listed([f"{number:g}" for number in numbers], most=10)
     return RasterError(
-        f"{within.path}: fold {within.fold} has no labelled pixel of {reference}; folds that have labels: {named}"
+        f"{within.path}: fold {within.fold} has no labelled pixel of {reference}; folds with labels: {named}"
     )
 
 

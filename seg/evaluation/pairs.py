@@ -1,27 +1,28 @@
-"""Which map is compared with which reference: one pair, or folders matched by stem."""
+"""Pairs of map and reference to compare: one pair, or two folders matched by stem."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from seg.errors import ConfigError
+from seg.errors import ConfigError, listed
 from seg.raster.folder import RASTER_SUFFIXES, by_stem, files_in
 
 VECTOR_SUFFIXES = (".gpkg", ".geojson", ".parquet", ".geoparquet", ".shp", ".fgb")
 
 PROBABILITY = "_probability"
 LAYERS = (PROBABILITY, "_uncertainty")
-"""What `scripts/predict.py` adds to the stem of a map for what goes with it."""
+"""Endings that `scripts/predict.py` adds to the stem of a map for the layers beside it."""
 
-NAMED = 5
+WITH_VECTORS = ("reference", "strata")
+"""Inputs that may be vector files."""
 
 
 @dataclass(frozen=True)
 class FoldSelection:
-    """The part of a scene that a model did not see in training.
+    """The part of a scene that was held out of training.
 
     Attributes:
-        path: A raster on the reference's grid that holds a fold number a pixel.
-        fold: Pixels of this fold are compared, others are not.
+        path: A raster on the reference's grid with a fold number per pixel.
+        fold: Only pixels of this fold are compared.
     """
 
     path: Path
@@ -30,12 +31,12 @@ class FoldSelection:
 
 @dataclass(frozen=True)
 class Strata:
-    """What tells the strata of a scene.
+    """Source of the strata of a scene.
 
     Attributes:
         path: A raster of codes on the scene's grid, or a vector file.
-        attribute: The column of a vector file that tells them.
-        layer: Its layer; None for its only one.
+        attribute: Column of a vector file that names the strata.
+        layer: Layer of a vector file; None for its only layer.
     """
 
     path: Path
@@ -45,16 +46,16 @@ class Strata:
 
 @dataclass(frozen=True)
 class Pair:
-    """A map with what it is compared with.
+    """A map and the files it is compared with.
 
     Attributes:
-        name: Of the scene: the map's stem.
+        name: Stem of the map.
         prediction: The class map.
         reference: The mask, a raster or a vector file.
-        probability: The map's probabilities, in percent; None without.
-        image: The scene that was mapped, for pictures; None without.
+        probability: Probability map in percent; None without one.
+        image: The scene that was mapped, for pictures; None without one.
         within: The fold that is compared; None for the whole scene.
-        strata: What tells the strata; None without.
+        strata: Source of the strata; None without one.
     """
 
     name: str
@@ -68,18 +69,21 @@ class Pair:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The files and folders that a command line names. Where maps are a folder, so are the others, matched by stem.
+    """Files or folders to compare. If the maps are a folder, so are the other inputs, matched by stem.
 
-    Attributes:
-        prediction: A class map, or a folder of them.
-        reference: A mask, or a folder of masks; or one vector file for all maps.
-        probability: Probability maps; None takes those beside the maps.
-        image: The scenes that were mapped.
-        folds: Rasters of fold numbers.
-        fold: The fold that is compared.
-        strata: Rasters of stratum codes; or one vector file for all maps.
-        stratum_attribute: The column of a vector file that tells the strata.
-        stratum_layer: Its layer; None for its only one.
+    Args:
+        prediction: Class map to judge: 0 other, 1 cropland, 255 or nodata without a value; or a folder of maps, matched
+            by stem with the files of the other folders.
+        reference: Mask on the map's grid: 0 other, 1 cropland, 255 no label; or polygons in a vector file, which are
+            burnt onto the map's grid; or a folder of either. One vector file can serve all maps.
+        probability: Probability map in percent, or a folder of them; by default the file beside the map whose name ends
+            in `_probability`.
+        image: The scene that was mapped, or a folder of scenes, shown beside reference and map.
+        folds: Raster on the same grid with a fold number per pixel, or a folder of them; needs --fold.
+        fold: Compare only the pixels of this held-out fold; needs --folds.
+        strata: Raster of codes on the same grid, or polygons, or a folder of either; scores are given by stratum.
+        stratum_attribute: Column of the polygons that names the strata.
+        stratum_layer: Layer of the polygons, if their file has several.
 
     Raises:
         ConfigError: Options do not go together.
@@ -98,12 +102,12 @@ class Inputs:
     def __post_init__(self) -> None:
         """Check that the options go together."""
         if self.folds is None and self.fold is not None:
-            raise ConfigError(f"--fold {self.fold} needs --folds, the raster that says which pixel belongs to which")
+            raise ConfigError(f"--fold {self.fold} needs --folds, a raster with the fold of each pixel")
         if self.folds is not None and self.fold is None:
             raise ConfigError(f"--folds {self.folds} needs --fold, the number of the held-out fold to compare")
         vector = self.strata is not None and is_vector(self.strata)
         if vector and self.stratum_attribute is None:
-            raise ConfigError(f"--strata {self.strata} needs --stratum-attribute, the column that tells the strata")
+            raise ConfigError(f"--strata {self.strata} needs --stratum-attribute, the column that names the strata")
         if self.stratum_attribute is not None and not vector:
             raise ConfigError(
                 f"--stratum-attribute {self.stratum_attribute} needs --strata, a vector file with that column"
@@ -112,7 +116,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Pairing:
-    """The pairs found, and the names of maps and references that found no partner."""
+    """Pairs to compare, and the names of maps and references without a partner."""
 
     pairs: list[Pair]
     lone_predictions: list[str]
@@ -120,16 +124,25 @@ class Pairing:
 
 
 def is_vector(path: Path) -> bool:
-    """Whether a file is polygons, by its name."""
+    """True if a file's name ends like that of a vector file."""
     return path.suffix.lower() in VECTOR_SUFFIXES
 
 
+def probability_beside(prediction: Path) -> Path | None:
+    """The probability map beside a class map; None if there is none."""
+    path = prediction.with_name(f"{prediction.stem}{PROBABILITY}{prediction.suffix}")
+    return path if path.is_file() else None
+
+
 def find_pairs(inputs: Inputs) -> Pairing:
-    """The pairs to compare, sorted by name.
+    """Pairs to compare, sorted by name.
+
+    Args:
+        inputs: The files or folders.
 
     Raises:
-        ConfigError: A folder holds no raster, no map has a reference, or a map lacks another file that was asked for.
-        DatasetError: Two files of a folder have one stem.
+        ConfigError: A folder holds no raster, no map has a reference, or a map lacks another requested file.
+        DatasetError: Two files of a folder share a stem.
     """
     if not inputs.prediction.is_dir():
         return Pairing([_pair(inputs, inputs.prediction.stem, inputs.prediction)], [], [])
@@ -138,15 +151,15 @@ def find_pairs(inputs: Inputs) -> Pairing:
         return Pairing([_pair(inputs, stem, path) for stem, path in maps.items()], [], [])
     if not inputs.reference.is_dir():
         raise ConfigError(
-            f"{inputs.reference}: is no folder, but --prediction {inputs.prediction} is one; wanted a folder of masks "
+            f"{inputs.reference}: not a folder, but --prediction {inputs.prediction} is one; wanted a folder of masks "
             "with the stems of the maps, or one vector file"
         )
     references = _by_stem(inputs.reference, vectors=True)
     both = sorted(set(maps) & set(references))
     if not both:
         raise ConfigError(
-            f"{inputs.prediction}: no map has the stem of a mask in {inputs.reference}; maps are {_named(maps)}, "
-            f"masks {_named(references)}; rename one or the other"
+            f"{inputs.prediction}: no map has the stem of a mask in {inputs.reference}; maps are "
+            f"{listed(sorted(maps))}, masks {listed(sorted(references))}; rename one or the other"
         )
     pairs = [_pair(inputs, stem, maps[stem]) for stem in both]
     return Pairing(pairs, sorted(set(maps) - set(both)), sorted(set(references) - set(both)))
@@ -160,7 +173,7 @@ def _pair(inputs: Inputs, stem: str, prediction: Path) -> Pair:
         name=stem,
         prediction=prediction,
         reference=reference,
-        probability=_companion(inputs, "probability", stem) or _beside(prediction),
+        probability=_companion(inputs, "probability", stem) or probability_beside(prediction),
         image=_companion(inputs, "image", stem),
         within=FoldSelection(folds, inputs.fold) if folds is not None and inputs.fold is not None else None,
         strata=Strata(strata, inputs.stratum_attribute, inputs.stratum_layer) if strata is not None else None,
@@ -168,42 +181,32 @@ def _pair(inputs: Inputs, stem: str, prediction: Path) -> Pair:
 
 
 def _companion(inputs: Inputs, option: str, stem: str) -> Path | None:
-    """The file that an option names for a scene."""
+    """File of a scene among the files of an option; None if the option is not given."""
     given: Path | None = getattr(inputs, option)
     if given is None:
         return None
     if not given.is_dir():
-        if inputs.prediction.is_dir() and not (option in {"reference", "strata"} and is_vector(given)):
-            raise ConfigError(f"{given}: is no folder, but --prediction {inputs.prediction} is one; give a folder")
+        if inputs.prediction.is_dir() and not (option in WITH_VECTORS and is_vector(given)):
+            raise ConfigError(f"{given}: not a folder, but --prediction {inputs.prediction} is one; name a folder")
         return given
-    found = _by_stem(given, vectors=option in {"reference", "strata"})
+    found = _by_stem(given, vectors=option in WITH_VECTORS)
     for name in (stem, stem + PROBABILITY) if option == "probability" else (stem,):
         if name in found:
             return found[name]
-    raise ConfigError(f"{given}: holds no file {stem}.*, wanted one for each map; its files are {_named(found)}")
-
-
-def _beside(prediction: Path) -> Path | None:
-    path = prediction.with_name(f"{prediction.stem}{PROBABILITY}{prediction.suffix}")
-    return path if path.is_file() else None
+    raise ConfigError(f"{given}: has no file {stem}.*; wanted one for each map; its files are {listed(sorted(found))}")
 
 
 def _by_stem(folder: Path, vectors: bool = False) -> dict[str, Path]:
     suffixes = (*RASTER_SUFFIXES, *VECTOR_SUFFIXES) if vectors else RASTER_SUFFIXES
     found = by_stem(files_in(folder, suffixes))
     if not found:
-        raise ConfigError(f"{folder}: holds no file ending in {', '.join(suffixes)}; give another folder")
+        raise ConfigError(f"{folder}: has no file that ends in {', '.join(suffixes)}; name another folder")
     return found
 
 
 def _is_layer_of_another(path: Path) -> bool:
-    """Whether a file holds probabilities or the like of the map beside it."""
+    """True for a probability or uncertainty map beside its class map."""
     return any(
         path.stem.endswith(layer) and path.with_name(path.stem.removesuffix(layer) + path.suffix).exists()
         for layer in LAYERS
     )
-
-
-def _named(names: dict[str, Path]) -> str:
-    shown = ", ".join(sorted(names)[:NAMED])
-    return shown + (", ..." if len(names) > NAMED else "")

@@ -1,4 +1,4 @@
-"""Read what is compared, window by window: map, reference, fold, strata and probabilities of one scene."""
+"""Windowed reading of a pair: map, reference, fold and probabilities of one scene."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -34,8 +34,8 @@ class Reference:
     """An open reference.
 
     Attributes:
-        labels: Its classes.
-        parcels: Its parcels, where it is a vector file that tells them.
+        labels: Reads its labels in a window.
+        parcels: Its cropland polygons, if it is a vector file; None for a raster.
     """
 
     labels: ReadLabels
@@ -47,11 +47,11 @@ class PairReader:
     """The open files of a pair.
 
     Attributes:
-        grid: The map's.
-        mapped: Its classes.
-        labels: The reference's, IGNORE outside of the fold.
-        parcels: The reference's, where it is a vector file that tells them.
-        probability: The probability map, or None.
+        grid: Grid of the map.
+        mapped: Reads the classes of the map in a window.
+        labels: Reads the labels of the reference in a window; IGNORE outside the fold.
+        parcels: Cropland polygons of a vector reference; None for a raster.
+        probability: The probability map; None without one.
     """
 
     grid: Grid
@@ -63,7 +63,11 @@ class PairReader:
 
 @contextmanager
 def open_pair(pair: Pair, settings: EvaluationSettings) -> Iterator[PairReader]:
-    """Open a map with what it is compared with.
+    """Open a map and the files it is compared with.
+
+    Args:
+        pair: The files.
+        settings: Settings of the comparison.
 
     Raises:
         RasterError: A file cannot be read or lies on another grid.
@@ -81,10 +85,10 @@ def open_pair(pair: Pair, settings: EvaluationSettings) -> Iterator[PairReader]:
 
 
 def pair_grid(pair: Pair) -> Grid:
-    """The grid of a pair, after checking that all its rasters lie on it.
+    """Grid of a map, after checking that every raster of the pair lies on it.
 
     Raises:
-        RasterError: One does not, or cannot be read.
+        RasterError: A raster lies on another grid or cannot be read.
     """
     grid = read_grid(pair.prediction)
     if not is_vector(pair.reference):
@@ -98,12 +102,12 @@ def pair_grid(pair: Pair) -> Grid:
 
 @contextmanager
 def open_reference(path: Path, grid: Grid, settings: EvaluationSettings) -> Iterator[Reference]:
-    """The labels and parcels of a reference, window by window.
+    """Open the labels and parcels of a reference for windowed reading.
 
     Args:
-        path: A raster on the grid, or a vector file, which is burnt onto it.
-        grid: The map's.
-        settings: What values mean, and how polygons are burnt.
+        path: A raster on the grid, or a vector file, which is burnt onto the grid.
+        grid: Grid of the map.
+        settings: Meaning of raster values, and burning of polygons.
 
     Raises:
         RasterError: The file cannot be read, or its polygons cannot be placed.
@@ -122,12 +126,12 @@ def open_reference(path: Path, grid: Grid, settings: EvaluationSettings) -> Iter
 def in_fold(
     folds: DatasetReader, fold: int, window: Window | None = None, shape: tuple[int, int] | None = None
 ) -> NDArray[np.bool_]:
-    """Where an open fold raster holds a fold, (H, W).
+    """Pixels of a fold, (H, W) bool.
 
     Args:
-        folds: The raster; its first band holds the fold numbers.
-        fold: The number.
-        window: The whole raster by default.
+        folds: The open fold raster; its first band holds the fold numbers.
+        fold: Number of the fold.
+        window: Part of the raster; the whole raster by default.
         shape: Height and width to read at.
     """
     numbers, valid = read_band(folds, 1, window, shape)

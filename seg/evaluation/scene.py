@@ -1,4 +1,4 @@
-"""Compare one map with its reference, window by window, in memory that does not depend on their size."""
+"""Comparison of one map with its reference, window by window, in memory that does not depend on their size."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -21,13 +21,13 @@ from seg.raster.windows import plan_blocks
 
 @dataclass(frozen=True)
 class Measures:
-    """What is measured of every scene.
+    """Settings of a comparison, with automatic values settled for all its scenes.
 
     Attributes:
-        settings: Of the command line.
+        settings: Options of the command line.
         tolerances: Distances at which boundaries are scored.
-        block_size: Side of a block that is drawn for intervals, in pixels.
-        chip_size: Side of a window that is listed where the map is worst, in pixels.
+        block_size: Side in pixels of the blocks drawn for intervals.
+        chip_size: Side in pixels of the windows listed as worst.
     """
 
     settings: EvaluationSettings
@@ -37,20 +37,20 @@ class Measures:
 
     @property
     def tile_size(self) -> int:
-        """Side of the tiles of which both blocks and listed windows are made."""
+        """Side in pixels of the tiles that blocks and listed windows consist of."""
         return min(self.block_size, self.chip_size)
 
 
 @dataclass(frozen=True)
 class SceneAccuracy:
-    """What comparing a map with its reference found.
+    """Counts from comparing a map with its reference.
 
     Attributes:
         pair: The files.
         tiles: Confusion counts by tile.
-        boundary: Counts at each tolerance.
-        parcels: What became of the parcels.
-        strata: Counts by name of the stratum, as `TileCounts` has them.
+        boundary: Boundary counts at each tolerance.
+        parcels: Counts of matched, cut and merged parcels.
+        strata: (5,) counts by name of the stratum, in the order of `TileCounts`.
         histogram: Pixels by label and percent; None without a probability map.
     """
 
@@ -68,20 +68,20 @@ class SceneAccuracy:
 
     @property
     def unmapped(self) -> int:
-        """Labelled pixels to which the map gives no value.
+        """Labelled pixels without a value in the map.
 
-        They are in no score, so a map that leaves out what is hard would look better than it is: report this number
+        They enter no score, so a map that leaves out difficult ground looks better than it is: report this number
         beside the scores.
         """
         return int(self.tiles.total[-1])
 
 
 def measure_scene(pair: Pair, measures: Measures, advance: Callable[[], None] = lambda: None) -> SceneAccuracy:
-    """Compare a map with its reference over pixels that have a value in both.
+    """Compare a map with its reference over the pixels that have a value in both.
 
     Args:
-        pair: The files; the grid is the map's.
-        measures: What is measured.
+        pair: The files.
+        measures: Settings of the comparison.
         advance: Called after each window.
 
     Raises:

@@ -1,1 +1,1 @@
-"""Losses over the pixels with a label, in float32 whatever the precision of training."""
+"""Losses over labelled pixels, in float32 at any training precision."""

@@ -1,4 +1,4 @@
-"""Which losses are mixed, with which weights and parameters."""
+"""Weights and parameters of the training loss."""
 
 import math
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from seg.errors import ConfigError
 
 TERMS = ("bce", "dice", "focal", "tversky", "lovasz", "boundary_bce")
-"""The losses that can be mixed, by the names of their weights."""
+"""Terms of the loss by the names of their weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
-    """The mixture of losses: a weight for each, 0 leaves it out, and what some of them need.
+    """Weights of the terms, where 0 leaves a term out, and parameters of some terms.
 
     Args:
         bce: Weight of binary cross-entropy.
@@ -20,17 +20,18 @@ class LossConfig:
         tversky: Weight of the Tversky loss (Salehi et al. 2017, https://doi.org/10.1007/978-3-319-67389-9_44).
         lovasz: Weight of the Lovász hinge (Berman et al. 2018, https://doi.org/10.1109/CVPR.2018.00464).
         boundary_bce: Weight of binary cross-entropy with heavier pixels near the edges between cropland and other.
-        boundary: Weight of the same mixture over the edges of the mask's parcels, for a network with a boundary head.
-        boundary_width: Pixels to each side of an edge that belong to it, for the boundary head.
-        pos_weight: What a cropland pixel weighs against another in bce and boundary_bce, above 0.
-        label_smoothing: Share of each label of bce and boundary_bce that is spread over both classes, 0 to below 1.
-        focal_gamma: How much easy pixels fade in the focal loss, 0 or more; 0 is cross-entropy.
-        focal_alpha: Weight of cropland in the focal loss, above 0 and below 1, and one minus it that of other; null
-            weighs none.
-        tversky_alpha: Cost of mapped pixels that are no cropland; with tversky_beta 0.5 each is Dice.
-        tversky_beta: Cost of cropland that was not mapped. The defaults are the best of the paper.
-        edge_weight: How much more a pixel on an edge weighs in boundary_bce. The defaults are the U-Net paper's.
-        edge_sigma: Pixels over which that falls off, above 0 and at most 100.
+        boundary: Weight of the same mixture on the edges between cropland and other, for a network with a boundary
+            head.
+        boundary_width: Pixels to each side of an edge that count as edge, for the boundary head.
+        pos_weight: Weight of a cropland pixel relative to other in bce and boundary_bce, above 0.
+        label_smoothing: Share of each label in bce and boundary_bce that is spread over both classes, 0 to below 1.
+        focal_gamma: Exponent that fades easy pixels in the focal loss, 0 or more; 0 gives cross-entropy.
+        focal_alpha: Weight of cropland in the focal loss, above 0 and below 1; other weighs one minus that. Null weighs
+            both alike.
+        tversky_alpha: Cost of false cropland. With tversky_alpha and tversky_beta 0.5, the loss is Dice.
+        tversky_beta: Cost of missed cropland. The defaults are the best values of the paper.
+        edge_weight: Added weight of a pixel on an edge in boundary_bce. The defaults are those of the U-Net paper.
+        edge_sigma: Pixels over which the added weight falls off, above 0 and at most 100.
     """
 
     bce: float = 1.0
@@ -52,7 +53,7 @@ class LossConfig:
 
 
 def check_loss(config: LossConfig) -> None:
-    """Refuse what makes no loss.
+    """Check weights and parameters.
 
     Raises:
         ConfigError: A weight or a parameter is out of range.
@@ -60,7 +61,7 @@ def check_loss(config: LossConfig) -> None:
     weights = {name: getattr(config, name) for name in TERMS}
     if not all(0 <= weight < math.inf for weight in weights.values()) or not any(weights.values()):
         listed = ", ".join(f"{name}={weight}" for name, weight in weights.items())
-        raise ConfigError(f"loss weights are {listed}; wanted none below 0, one above 0")
+        raise ConfigError(f"loss weights are {listed}; wanted none below 0 and at least one above 0")
     if not 0 <= config.boundary < math.inf or config.boundary_width < 1:
         raise ConfigError(
             f"loss boundary={config.boundary}, boundary_width={config.boundary_width}; wanted a weight of 0 or "

@@ -1,4 +1,4 @@
-"""The edges between cropland and other, found in a mask on the device where it lies."""
+"""Edges between cropland and other in a mask, computed on the mask's device."""
 
 import math
 
@@ -10,15 +10,15 @@ from seg.labels import CROPLAND, IGNORE, OTHER
 
 
 def boundary_mask(mask: Tensor, width: int) -> Tensor:
-    """The edges between cropland and other, as labels: 1 edge, 0 none, 255 where it cannot be known.
+    """Label the edges between cropland and other.
 
     Args:
         mask: (B, H, W) integer labels.
-        width: Pixels to each side of an edge that belong to it.
+        width: Pixels to each side of an edge that count as edge.
 
     Returns:
-        (B, H, W) uint8. A pixel is on an edge if both classes occur within `width` of it. If only one does, but a
-        pixel there has no label, nobody knows; a pixel without a label stays without.
+        (B, H, W) uint8: 1 edge, 0 no edge, 255 unknown. A pixel is on an edge if both classes occur within `width` of
+        it. It is unknown if only one class occurs there beside unlabelled pixels, or if it has no label itself.
     """
     side = 2 * width + 1
     classes = torch.stack([mask == label for label in (CROPLAND, OTHER, IGNORE)], dim=1).float()
@@ -30,30 +30,30 @@ def boundary_mask(mask: Tensor, width: int) -> Tensor:
 
 @torch.no_grad()
 def edge_weights(mask: Tensor, edge_weight: float, sigma: float) -> Tensor:
-    """What each pixel weighs: 1 + edge_weight exp(-d² / 2 sigma²), d pixels from the nearest pixel on an edge.
+    """Weight of each pixel: 1 + edge_weight exp(-d² / 2 sigma²) at a distance of d pixels from the nearest edge.
 
-    The idea is the U-Net's (Ronneberger et al. 2015, https://doi.org/10.1007/978-3-319-24574-4_28, equation 2), whose
-    d1 + d2 are the distances to the two nearest cells; a mask of two classes knows no single parcels, so that d is the
-    distance to the nearest labelled pixel that touches the other class. An ignored pixel is never an edge, and a class
-    beyond one is not seen. Where no edge is within 3 sigma in row and column, the weight is 1.
+    After the U-Net (Ronneberger et al. 2015, https://doi.org/10.1007/978-3-319-24574-4_28, equation 2), which sums the
+    distances to the two nearest cells. A mask of two classes has no single parcels, so d is the distance to the nearest
+    labelled pixel that touches the other class. An ignored pixel is never on an edge and hides the class beyond it.
+    Pixels farther than 3 sigma from every edge in row or column have weight 1.
 
     Args:
         mask: (B, H, W) integer labels.
         edge_weight: Added weight of a pixel on an edge.
-        sigma: Pixels over which it falls off.
+        sigma: Pixels over which the added weight falls off.
 
     Returns:
         (B, H, W) float32.
     """
     near = (boundary_mask(mask, width=1) == CROPLAND).float()
-    # exp(-(dx² + dy²)) = exp(-dx²) exp(-dy²), so that the nearest edge is found by rows, then by columns.
+    # exp(-(dx² + dy²)) = exp(-dx²) exp(-dy²): search along the rows, then along the columns.
     for axis in (-1, -2):
         near = _fall_off(near, sigma, axis)
     return 1 + edge_weight * near
 
 
 def _fall_off(near: Tensor, sigma: float, axis: int) -> Tensor:
-    """The largest value along an axis, each times a Gaussian of its distance."""
+    """Largest value along an axis, weighted by a Gaussian of the distance."""
     largest = near.clone()
     for distance in range(1, min(math.ceil(3 * sigma), near.shape[axis] - 1) + 1):
         faded = near * math.exp(-(distance**2) / (2 * sigma**2))

@@ -13,20 +13,19 @@ from seg.losses.config import TERMS, LossConfig, check_loss
 from seg.losses.edges import boundary_mask, edge_weights
 
 Term = Callable[[Tensor, Tensor], Tensor]
-"""(B, 1, H, W) float32 logits and int64 labels to a scalar."""
+"""Maps (B, 1, H, W) float32 logits and int64 labels to a scalar."""
 
 
 class CroplandLoss(nn.Module):
-    """A weighted sum of losses, each over the pixels whose label is not ignore.
+    """Weighted sum of terms, each over the pixels whose label is not ignore.
 
     Args:
-        config: The weights, and what the losses need.
+        config: Weights and parameters of the terms.
 
     Attributes:
-        weights: Weight of each loss by its name. May be changed between two batches; a loss whose weight is 0 is not
-            computed.
-        terms: The losses of the last batch by name, without weights and without gradients; `boundary` is the mixture
-            over the edges.
+        weights: Weight of each term by name. They may change between two batches; a term with weight 0 is not computed.
+        terms: Terms of the last batch by name, unweighted and without gradients; `boundary` is the mixture on the
+            edges.
 
     Raises:
         ConfigError: A weight or a parameter is out of range, or all weights are 0.
@@ -41,12 +40,12 @@ class CroplandLoss(nn.Module):
         self._losses = loss_terms(config)
 
     def forward(self, logits: Tensor, mask: Tensor, boundary: Tensor | None = None) -> Tensor:
-        """The loss of a batch in float32, 0 with gradients of 0 where every label is ignore.
+        """Loss of a batch in float32; 0 with gradients of 0 if every label is ignore.
 
         Args:
-            logits: (B, 1, H, W) of cropland, any float type.
+            logits: (B, 1, H, W) logits of cropland, any float type.
             mask: (B, H, W) uint8 labels.
-            boundary: (B, 1, H, W) logits of the edges of parcels, where the network has them.
+            boundary: (B, 1, H, W) logits of edges, if the network has a boundary head.
         """
         with torch.autocast(logits.device.type, enabled=False):
             loss, self.terms = self._mixture(logits.float(), mask)
@@ -57,23 +56,23 @@ class CroplandLoss(nn.Module):
         return loss
 
     def _mixture(self, logits: Tensor, mask: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """The weighted sum, and the losses that it is made of."""
+        """Weighted sum, and the terms it consists of."""
         labels = mask[:, None].long()
         terms = {name: self._losses[name](logits, labels) for name, weight in self.weights.items() if weight}
-        if not terms:  # a schedule may have every weight at 0 for a while
+        if not terms:  # a schedule may set every weight to 0 for a while
             return 0.0 * logits.sum(), {}
         loss = torch.stack([self.weights[name] * value for name, value in terms.items()]).sum()
         return loss, {name: value.detach() for name, value in terms.items()}
 
 
 def loss_terms(config: LossConfig) -> dict[str, Term]:
-    """Each loss by its name, as the configuration has it.
+    """Terms by name, with the parameters of a configuration.
 
-    All take a batch as one set of pixels. Soft Dice, Tversky and the Lovász hinge are smp's: the first two multiply
-    ignored pixels by 0 in every sum, the third drops them. Where no label is cropland, Dice and Tversky are 0, and the
-    Lovász hinge is the error of the worst pixel alone. smp's cross-entropy divides by all pixels, ignored ones too; its
-    focal loss is NaN where all are ignored, and its gradient is NaN at a certain pixel for a gamma below 1. So these
-    two are written here.
+    Each term treats a batch as one set of pixels. Soft Dice, Tversky and the Lovász hinge come from smp: the first two
+    multiply ignored pixels by 0 in every sum, the third drops them. Without cropland among the labels, Dice and Tversky
+    are 0 and the Lovász hinge is the error of the worst pixel. Cross-entropy and focal loss are written here: smp's
+    cross-entropy divides by all pixels, including ignored ones; its focal loss is NaN if all pixels are ignored, and
+    has a NaN gradient at a certain pixel for a gamma below 1.
     """
     smp = {"mode": BINARY_MODE, "from_logits": True, "ignore_index": IGNORE}
     return {
@@ -93,16 +92,16 @@ def masked_cross_entropy(
     pos_weight: float = 1.0,
     label_smoothing: float = 0.0,
 ) -> Tensor:
-    """Mean binary cross-entropy over the pixels whose label is not ignore; 0 where there is none.
+    """Mean binary cross-entropy over the pixels whose label is not ignore; 0 without any.
 
     Args:
-        logits: Float32, any shape.
-        labels: Same shape.
-        weights: What each pixel's loss is multiplied with, same shape. The mean stays over the number of pixels, so
-            that a pixel weighs the same whatever lies beside it.
-        pos_weight: What a cropland pixel weighs against another.
+        logits: Logits in float32, any shape.
+        labels: Labels, same shape.
+        weights: Factor of each pixel's loss, same shape. The sum is divided by the number of pixels, not of weights, so
+            that the weight of a pixel does not depend on the others.
+        pos_weight: Weight of a cropland pixel relative to other.
         label_smoothing: Share of each label that is spread over both classes (Szegedy et al. 2016,
-            https://doi.org/10.1109/CVPR.2016.308): cropland is 1 - share / 2, other share / 2.
+            https://doi.org/10.1109/CVPR.2016.308): the target is 1 - share / 2 for cropland and share / 2 for other.
     """
     target = (labels == CROPLAND).to(logits.dtype)
     if label_smoothing:
@@ -113,17 +112,17 @@ def masked_cross_entropy(
 
 
 def masked_focal(logits: Tensor, labels: Tensor, gamma: float, alpha: float | None = None) -> Tensor:
-    """Mean focal loss, -(1 - p)^gamma log p for the probability p of the label, over the pixels that have one.
+    """Mean focal loss over the labelled pixels: -(1 - p)^gamma log p, where p is the probability of the label.
 
     Args:
-        logits: Float32, any shape.
-        labels: Same shape.
-        gamma: How much easy pixels fade.
-        alpha: Weight of cropland, 0 to 1, and one minus it that of other; None weighs none.
+        logits: Logits in float32, any shape.
+        labels: Labels, same shape.
+        gamma: Exponent that fades easy pixels.
+        alpha: Weight of cropland, 0 to 1; other weighs 1 - alpha. None weighs both alike.
     """
     cropland = labels == CROPLAND
     margin = torch.where(cropland, logits, -logits)
-    # 1 - p is exp(-softplus(margin)): its power has a finite gradient where p rounds to 1.
+    # Written as exp(-softplus(margin)), a power of 1 - p has a finite gradient even where p rounds to 1.
     losses = torch.exp(-gamma * F.softplus(margin)) * F.softplus(-margin)
     if alpha is not None:
         losses = losses * torch.where(cropland, alpha, 1 - alpha)
@@ -131,11 +130,11 @@ def masked_focal(logits: Tensor, labels: Tensor, gamma: float, alpha: float | No
 
 
 def valid_mean(losses: Tensor, labels: Tensor) -> Tensor:
-    """Mean over the pixels whose label is not ignore; 0 where there is none.
+    """Mean over the pixels whose label is not ignore; 0 without any.
 
     Args:
-        losses: One a pixel, finite where the label is ignore, too.
-        labels: Same shape.
+        losses: Loss of each pixel, finite even where the label is ignore.
+        labels: Labels, same shape.
     """
     valid = labels != IGNORE
     return torch.where(valid, losses, 0.0).sum() / valid.sum().clamp(min=1)

@@ -167,7 +167,7 @@ def test_fold_without_labels_is_not_offered(write_raster: WriteRaster, predictio
 
 def test_reference_without_a_label_is_an_error_not_zeros(write_raster: WriteRaster, prediction: Path) -> None:
     reference = write_raster("mask.tif", np.full((HEIGHT, WIDTH), IGNORE, np.uint8))
-    with pytest.raises(RasterError, match=r"mask\.tif: holds no labelled pixel"):
+    with pytest.raises(RasterError, match=r"mask\.tif: has no labelled pixel"):
         compare(prediction, reference)
 
 

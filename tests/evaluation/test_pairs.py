@@ -80,14 +80,14 @@ def test_fold_applies_to_every_pair(maps: Path, masks: Path, tmp_path: Path) -> 
 
 def test_map_without_a_file_that_was_asked_for_is_an_error(maps: Path, masks: Path, tmp_path: Path) -> None:
     images = touch(tmp_path / "images", "a.tif")
-    with pytest.raises(ConfigError, match=r"images: holds no file a_b\.\*, wanted one for each map; its files are a$"):
+    with pytest.raises(ConfigError, match=r"images: has no file a_b\.\*; wanted one for each map; its files are a$"):
         find_pairs(Inputs(maps, masks, image=images))
 
 
 def test_one_raster_for_a_folder_of_maps_is_an_error(maps: Path, masks: Path) -> None:
-    with pytest.raises(ConfigError, match=r"mask\.tif: is no folder, but --prediction .*maps is one"):
+    with pytest.raises(ConfigError, match=r"mask\.tif: not a folder, but --prediction .*maps is one"):
         find_pairs(Inputs(maps, Path("mask.tif")))
-    with pytest.raises(ConfigError, match=r"scene\.tif: is no folder, but --prediction .*maps is one"):
+    with pytest.raises(ConfigError, match=r"scene\.tif: not a folder, but --prediction .*maps is one"):
         find_pairs(Inputs(maps, masks, image=Path("scene.tif")))
 
 
@@ -99,7 +99,7 @@ def test_folders_that_share_no_stem_are_an_error(maps: Path, tmp_path: Path) -> 
 
 def test_folder_without_a_raster_is_an_error(tmp_path: Path, masks: Path) -> None:
     empty = touch(tmp_path / "empty", "notes.txt")
-    with pytest.raises(ConfigError, match=r"empty: holds no file ending in"):
+    with pytest.raises(ConfigError, match=r"empty: has no file that ends in"):
         find_pairs(Inputs(empty, masks))
 
 

@@ -200,5 +200,5 @@ def test_a_tversky_loss_without_any_cost_is_refused() -> None:
 
 @pytest.mark.parametrize(("bce", "dice"), [(-0.1, 1), (1, -0.1), (0, 0), (math.nan, 1), (1, math.nan)])
 def test_weights_that_make_no_loss_are_refused(bce: float, dice: float) -> None:
-    with pytest.raises(ConfigError, match="wanted none below 0, one above 0"):
+    with pytest.raises(ConfigError, match="wanted none below 0 and at least one above 0"):
         CroplandLoss(LossConfig(bce=bce, dice=dice))

@@ -223,7 +223,7 @@ def test_bad_image_is_refused_before_the_comparison(run: Run, kind: str) -> None
         ({"output": "map.tif/report"}, "map.tif/report: its parent folder"),
         ({"folds": "folds.tif"}, "--folds folds.tif needs --fold"),
         ({"fold": 1}, "--fold 1 needs --folds"),
-        ({"folds": "folds.tif", "fold": 5}, "folds that have labels: 0, 1"),
+        ({"folds": "folds.tif", "fold": 5}, "folds with labels: 0, 1"),
         ({"folds": "folds.tif", "fold": "first"}, "fold"),
         ({"strata": "soil.gpkg"}, "--strata soil.gpkg needs --stratum-attribute"),
         ({"tolerances": "[-5]"}, "tolerances is [-5.0]; wanted distances of 0 or more"),

@@ -144,7 +144,7 @@ def test_unfilled_points_are_refused_or_counted_as_asked(
     frame.drop(columns="geometry").to_csv("points.csv", index=False)
     status, out, err = run("area", points="points.csv", output="report")
     assert (status, out, err.count("\n")) == (2, "", 1)
-    assert "8 points (3, 4, 5, 6, 7, ...) of 100 have no reference" in err
+    assert "8 points (3, 4, 5, 6, 7, ...) of 100 without a reference" in err
     status, out, _ = run("area", points="points.csv", output="report", unfilled=choice)
     assert status == 0
     assert "points without a reference: 8" in out

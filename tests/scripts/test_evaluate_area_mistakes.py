@@ -55,14 +55,14 @@ def spoil(frame: geopandas.GeoDataFrame, kind: str) -> geopandas.GeoDataFrame:
     [
         (
             "unknown",
-            "2 points (5, 7) have a reference that is no class, such as 'maize'; wanted 0 (other), 1",
+            "2 points (5, 7) with an unknown class as reference, such as 'maize'; wanted 0 (other), 1",
         ),
         ("twice", "point 9 more than once"),
-        ("stranger", "1 point (999) are not in the sample's design"),
-        ("moved", "1 point (6) lie on another row or column"),
+        ("stranger", "1 point (999) missing from the design of the sample"),
+        ("moved", "1 point (6) on another row or column"),
         ("column", "has no column 'reference'"),
-        ("text", "column 'id' holds something that is no whole number"),
-        ("lost", "2 points (1, 2) of 100 have no reference"),
+        ("text", "column 'id' has a value that is not a whole number"),
+        ("lost", "2 points (1, 2) of 100 without a reference"),
     ],
 )
 def test_bad_points_are_one_line_and_status_2(
@@ -82,14 +82,14 @@ def test_bad_points_are_one_line_and_status_2(
     [
         ({"points": "nowhere.gpkg"}, "nowhere.gpkg: no such file"),
         ({"design": "nowhere.json"}, "nowhere.json: no such file"),
-        ({"design": "map.tif"}, "map.tif: not readable as a sample's design"),
+        ({"design": "map.tif"}, "map.tif: not readable as the design of a sample"),
         ({"confidence": 95}, "confidence is 95"),
         ({"unfilled": "ignore"}, "unfilled"),
         ({"output": "map.tif"}, "map.tif: is a file"),
         ({"prediction": "small.tif"}, "small.tif: size is 20x20, but map.tif has 150x120"),
         ({"prediction": "moved.tif"}, "moved.tif: lies up to 1 pixels off map.tif"),
         ({"design": "cut.json"}, "cut.json: is damaged, KeyError at 'row'"),
-        ({"prediction": "holes.tif"}, "holes.tif: gives"),
+        ({"prediction": "holes.tif"}, "holes.tif: covers"),
     ],
 )
 def test_bad_options_of_area_are_one_line_and_status_2(
@@ -115,7 +115,7 @@ def test_bad_options_of_area_are_one_line_and_status_2(
     ("options", "wanted"),
     [
         ({"prediction": "nowhere.tif"}, "nowhere.tif: no such file"),
-        ({"output": "points.csv"}, "wanted a GeoPackage"),
+        ({"output": "points.csv"}, "wanted a file name that ends in .gpkg"),
         ({"output": "nowhere/points.gpkg"}, "its folder nowhere does not exist"),
         ({"standard_error": "null"}, "standard-error is None"),
         ({"standard_error": 2}, "standard-error is 2"),

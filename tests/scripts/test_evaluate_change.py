@@ -77,7 +77,7 @@ def test_change_is_mapped_and_measured_on_the_ground(run: Run) -> None:
     assert content["net_change_ha"] == pytest.approx(101 * HECTARES, rel=1e-6)
     assert content["unsupported_ha"] is None
     assert "net change of cropland: +1.01 ha" in out
-    assert "no probability maps" in out
+    assert "without probability maps" in out
     pixels = read("out/change.tif")
     assert np.bincount(pixels.ravel(), minlength=256)[[0, 1, 2, 3, IGNORE]].tolist() == [
         *content["pixels"].values(),
@@ -159,7 +159,7 @@ def test_probabilities_of_an_earlier_run_do_not_stay(run: Run) -> None:
     Path("after_probability.tif").unlink()
     status, out, _ = run()
     assert status == 0
-    assert "no probability maps" in out
+    assert "without probability maps" in out
     assert not Path("out/change_probability.tif").exists()
     assert "supported" not in geopandas.read_file("out/change.gpkg").columns
 
@@ -212,7 +212,7 @@ def test_change_map_can_be_sampled_for_areas_with_errors(run: Run, capsys: pytes
         ({"min_area": "1"}, "--min-area is '1'"),
         ({"confidence": 1}, "confidence is 1"),
         ({"output": "nowhere/out"}, "its parent folder"),
-        ({"before": "change.tif", "output": "."}, "change.tif: would be replaced"),
+        ({"before": "change.tif", "output": "."}, "change.tif: would be overwritten"),
     ],
 )
 def test_mistakes_are_one_line_and_status_2(

@@ -1,1 +1,1 @@
-"""Area with its error: draw a probability sample of a map, and estimate areas and accuracies from its references."""
+"""Area estimation: draw a probability sample of a map, and estimate areas and accuracies with their errors from it."""

@@ -1,4 +1,4 @@
-"""How a sample was drawn, in a JSON file beside its points: the estimate needs it, and interpreters must not see it."""
+"""Design of a sample, a JSON file beside its points: the estimate needs it, and interpreters must not see it."""
 
 import json
 from collections.abc import Sequence
@@ -27,16 +27,16 @@ class Design:
 
     Attributes:
         map: Path of the class map, as it was given.
-        map_sha256: Of the map's bytes.
-        grid: Where the map's pixels lie.
-        settings: Every option that had a part in it, by name.
+        map_sha256: SHA-256 of the map's bytes.
+        grid: Grid of the map.
+        settings: Options of the draw by name.
         classes: Names of the map's classes by value.
-        strata: All of the map.
+        strata: All strata of the map.
         ids: (N,) number of each point.
-        stratum: (N,) its place among the strata.
-        row: (N,) of its pixel, from 0.
-        column: (N,) of its pixel, from 0.
-        pixel_area_m2: (N,) ground its pixel covers.
+        stratum: (N,) place of each point among the strata.
+        row: (N,) row of each pixel, from 0.
+        column: (N,) column of each pixel, from 0.
+        pixel_area_m2: (N,) ground area of each pixel.
     """
 
     map: str
@@ -53,15 +53,15 @@ class Design:
 
 
 def design_path(points: Path) -> Path:
-    """Where the design of a file of points lies: beside it, `points.design.json` for `points.gpkg` or `points.csv`."""
+    """Path of the design of a file of points: `points.design.json` beside `points.gpkg` or `points.csv`."""
     return points.with_suffix(".design.json")
 
 
 def write_design(design: Design, path: Path) -> None:
-    """Write a design; the file appears whole or not at all.
+    """Write a design as JSON, complete or absent.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     content = {"format": FORMAT, "software": {"name": "cropland-seg", "version": __version__}}
     content |= {
@@ -81,27 +81,25 @@ def write_design(design: Design, path: Path) -> None:
 
 
 def read_design(path: Path) -> Design:
-    """The design of a sample.
+    """Read the design of a sample.
 
     Raises:
-        DatasetError: The file is missing, damaged, or of another format.
+        DatasetError: The file is missing, damaged or of another format.
     """
     try:
         content = dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise DatasetError(
-            f"{path}: no such file; the design that `evaluate.py sample` wrote belongs there, or name it with --design"
+            f"{path}: no such file; put the design there that `evaluate.py sample` wrote, or name it with --design"
         ) from error
     except (OSError, TypeError, ValueError) as error:
-        raise DatasetError(f"{path}: not readable as a sample's design ({error}); fetch the original again") from error
+        raise DatasetError(f"{path}: not readable as the design of a sample ({error}); restore the original") from error
     if content.get("format") != FORMAT:
         raise DatasetError(f"{path}: has format {content.get('format')}, wanted {FORMAT}; draw the sample again")
     try:
         return _design(content)
     except (KeyError, TypeError, ValueError, CRSError) as error:
-        raise DatasetError(
-            f"{path}: is damaged, {type(error).__name__} at {error}; fetch the original again"
-        ) from error
+        raise DatasetError(f"{path}: is damaged, {type(error).__name__} at {error}; restore the original") from error
 
 
 def _design(content: dict[str, Any]) -> Design:

@@ -1,4 +1,4 @@
-"""Draw pixels of a population at random: in each stratum every pixel alike, and none twice."""
+"""Random draw of pixels: with equal probability within each stratum, and without replacement."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Drawn:
-    """Pixels that were drawn, in an order that tells nothing of their strata.
+    """Drawn pixels, in an order that reveals nothing about their strata.
 
     Attributes:
-        stratum: (N,) place among the strata.
-        row: (N,) from 0.
-        column: (N,) from 0.
+        stratum: (N,) place of each pixel's stratum.
+        row: (N,) row of each pixel, from 0.
+        column: (N,) column of each pixel, from 0.
     """
 
     stratum: Integers
@@ -35,17 +35,17 @@ class Drawn:
 def draw(
     population: Population, strata: Sequence[StratumTally], counts: Integers, seed: int, size: int = WINDOW_SIZE
 ) -> Drawn:
-    """A stratified random sample; the same seed draws the same pixels.
+    """Draw a stratified random sample; the same seed draws the same pixels.
 
-    The pixels of a stratum are numbered in the order in which the windows are read; numbers are drawn without
-    repetition, then the windows are read again for the pixels that have them. Memory follows the sample, not the map.
+    The pixels of a stratum are numbered in reading order and numbers are drawn; a second reading finds the pixels with
+    these numbers. Memory depends on the sample, not on the map.
 
     Args:
         population: The map and its zones.
-        strata: What its tally found.
-        counts: (S,) pixels to draw in each, at most those it has.
-        seed: Of the draw.
-        size: Side of the windows in pixels; another one numbers the pixels, and so draws, in another way.
+        strata: Strata of the population.
+        counts: (S,) pixels to draw in each stratum, at most all its pixels.
+        seed: Seed of the draw.
+        size: Side in pixels of the windows that are read; it changes the numbering, and so the draw.
 
     Raises:
         RasterError: The map cannot be read.

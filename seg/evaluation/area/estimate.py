@@ -1,4 +1,4 @@
-"""Areas and accuracies of a map from the references of a sample: `scripts/evaluate.py area`."""
+"""Estimate of areas and accuracies from an interpreted sample: `scripts/evaluate.py area`."""
 
 from pathlib import Path
 
@@ -17,19 +17,22 @@ FILE_NAME = "area.json"
 def estimate_area(
     points: Path, output: Path, settings: AreaSettings, design: Path | None = None, prediction: Path | None = None
 ) -> dict[str, object]:
-    """What area.json holds; it is written to the output folder, and printed as tables.
+    """Estimate areas and accuracies, print them as tables, and write area.json.
 
     Args:
-        points: The points that were drawn, with their references.
+        points: The drawn points, with their references.
         output: Folder for area.json; made if its parent exists.
-        settings: What points without a reference are, and the intervals' confidence.
-        design: The sample's design; None for the one beside the points.
-        prediction: Another map to judge by the same points; None for the sampled one.
+        settings: Treatment of points without a reference, and confidence of the intervals.
+        design: Design of the sample; None for the file beside the points.
+        prediction: Another map to judge by the same points; None for the sampled map.
+
+    Returns:
+        Content of area.json.
 
     Raises:
         ConfigError: The folder cannot be made, or a setting does not fit the map.
         DatasetError: Points or design cannot be read, do not belong together, or lack references.
-        RasterError: The other map cannot be read, or has no class where there is a point.
+        RasterError: The other map cannot be read, or has no class at a point.
     """
     require_output_folder(output)
     interpreted = interpreted_sample(points, settings, design, prediction)
@@ -43,11 +46,11 @@ def estimate_area(
 
 
 def as_json(interpreted: InterpretedSample, settings: AreaSettings) -> dict[str, object]:
-    """Estimates with their errors, in plain numbers; what is undefined is None.
+    """Estimates with their errors as plain numbers; undefined ones are None.
 
     Args:
         interpreted: The sample with its references; areas in hectares.
-        settings: With the intervals' confidence.
+        settings: Settings of the estimate.
     """
     sample, labels = interpreted.sample, sorted(interpreted.classes, reverse=True)
     counts = np.bincount(sample.stratum, minlength=len(sample.strata)).tolist()
@@ -97,7 +100,7 @@ def _figures(estimate: Estimate | None, confidence: float) -> dict[str, float | 
 
 
 def _only_references(interpreted: InterpretedSample) -> list[str | None]:
-    """For each stratum the class that all of its points are of; None of several, and where every pixel is a point."""
+    """Class of each stratum whose points all have one class; None for several classes or a fully sampled stratum."""
     sample = interpreted.sample
     only: list[str | None] = []
     for place, stratum in enumerate(sample.strata):
@@ -108,7 +111,7 @@ def _only_references(interpreted: InterpretedSample) -> list[str | None]:
 
 
 def _notes(interpreted: InterpretedSample) -> list[str]:
-    """What makes the figures less sure than they look."""
+    """Reasons why the figures are less certain than they look."""
     notes = [
         f"all points of stratum '{stratum.name}' are {only}, so it adds nothing to the errors, and the intervals are "
         "somewhat too narrow"
@@ -146,7 +149,7 @@ def _print(interpreted: InterpretedSample, confidence: float) -> None:
 
 
 def _with_half(estimate: Estimate | None, confidence: float) -> str:
-    """An accuracy and half its interval, before that is cut at 0 and 1."""
+    """Format an accuracy with half its interval, before clipping to 0 and 1."""
     if estimate is None:
         return "-"
     half = Estimate(0.0, estimate.standard_error, np.inf).interval(confidence)[1]

@@ -1,14 +1,14 @@
-"""Areas and accuracies from a stratified random sample, with their standard errors.
+"""Estimators of areas and accuracies, with standard errors, for a stratified random sample.
 
 The estimators are those of Stehman (2014), https://doi.org/10.1080/01431161.2014.930207, for strata that need not be
-the map's classes; where they are, they equal those of Olofsson et al. (2014),
-https://doi.org/10.1016/j.rse.2014.02.015, equations 1 to 11. Every figure is a ratio of two totals, so there is one
-formula.
+the classes of the map. For strata that are, they equal Olofsson et al. (2014),
+https://doi.org/10.1016/j.rse.2014.02.015, equations 1 to 11. Every figure is a ratio of two totals, so one formula
+serves all.
 
-Pixels are drawn with equal probability, but in a geographic CRS, and a little in every other, they cover unequal
-ground. So a stratum's mean is the sample's mean weighted by pixel area, the ratio estimator of Cochran (1977), Sampling
-Techniques, section 6.10 (separate in each stratum, since the ground area of each stratum is known exactly), and its
-variance comes from the residuals. With equal areas the weights vanish, and nothing of it is left.
+Pixels are drawn with equal probability but cover unequal ground: very unequal in a geographic CRS, slightly in every
+other. A stratum's mean is therefore weighted by pixel area, the ratio estimator of Cochran (1977), Sampling Techniques,
+section 6.10, separately in each stratum because the ground area of each stratum is known exactly. Its variance comes
+from the residuals. With equal pixel areas it becomes the plain mean.
 """
 
 from collections.abc import Sequence
@@ -23,12 +23,12 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Estimate:
-    """An estimate and what is known of its error.
+    """An estimate with its standard error.
 
     Attributes:
         value: The estimate.
-        standard_error: Of the same unit; estimated.
-        largest: The estimated quantity cannot be larger; nor can it be negative.
+        standard_error: Estimated standard error, in the unit of the value.
+        largest: Upper limit of the estimated quantity; the lower limit is 0.
     """
 
     value: float
@@ -36,27 +36,27 @@ class Estimate:
     largest: float = 1.0
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """The confidence interval of a normal distribution, cut at what is possible.
+        """Confidence interval of a normal distribution, clipped to the possible range.
 
         Args:
-            confidence: How often such intervals hold the truth, 0 to 1.
+            confidence: Share of such intervals that contain the true value, 0 to 1.
         """
         half = NormalDist().inv_cdf((1 + confidence) / 2) * self.standard_error
         return max(self.value - half, 0.0), min(self.value + half, self.largest)
 
     def times(self, factor: float) -> "Estimate":
-        """The same estimate in another unit, such as hectares for a share."""
+        """The estimate in another unit, such as hectares for a share."""
         return Estimate(self.value * factor, self.standard_error * factor, self.largest * factor)
 
 
 @dataclass(frozen=True)
 class Stratum:
-    """A part of the map from which pixels were drawn with equal probability.
+    """A part of the map in which pixels were drawn with equal probability.
 
     Attributes:
-        name: As reports call it.
+        name: Name in reports.
         area: Ground area, in any unit.
-        pixels: How many it has; None where they are so many that the sample takes no share of them worth counting.
+        pixels: Number of pixels; None if the sample is a negligible share of them.
     """
 
     name: str
@@ -66,14 +66,14 @@ class Stratum:
 
 @dataclass(frozen=True)
 class StratifiedSample:
-    """Sampled pixels with their mapped and their true class; at least two in each stratum, or all it has.
+    """Sampled pixels with their mapped and their true class; at least two in each stratum, or all its pixels.
 
     Attributes:
-        strata: Those of the map.
-        stratum: (N,) int, each pixel's place among the strata.
+        strata: Strata of the map.
+        stratum: (N,) int, place of each pixel's stratum.
         mapped: (N,) int, class in the map.
-        reference: (N,) int, true class, numbered as the mapped ones.
-        pixel_area: (N,) ground area, in any unit; None where all pixels have the same.
+        reference: (N,) int, true class, by the numbers of the map's classes.
+        pixel_area: (N,) ground area of each pixel, in any unit; None if all are equal.
     """
 
     strata: Sequence[Stratum]
@@ -95,23 +95,23 @@ class StratifiedSample:
         return share.times(self.total_area)
 
     def overall_accuracy(self) -> Estimate:
-        """Share of the area that is mapped right: equations 1 and 5."""
+        """Share of the area that is mapped correctly: equations 1 and 5."""
         right = self._ratio(self.mapped == self.reference, np.ones(len(self.stratum), dtype=np.bool_))
         assert right is not None
         return right
 
     def users_accuracy(self, label: int) -> Estimate | None:
-        """Share of the area mapped as a class that belongs to it, None if none is mapped: equations 2 and 6."""
+        """Share of the area mapped as a class that belongs to it; None if no area is mapped so: equations 2 and 6."""
         mapped = self.mapped == label
         return self._ratio(mapped & (self.reference == label), mapped)
 
     def producers_accuracy(self, label: int) -> Estimate | None:
-        """Share of the area of a class that is mapped as it, None if there is none: equations 3 and 7."""
+        """Share of the area of a class that is mapped as such; None if the class has no area: equations 3 and 7."""
         true = self.reference == label
         return self._ratio(true & (self.mapped == label), true)
 
     def proportions(self, labels: Sequence[int]) -> NDArray[np.float64]:
-        """The error matrix in shares of the area, mapped classes in rows, true ones in columns: equation 4."""
+        """Error matrix in shares of the area, mapped classes in rows, true classes in columns: equation 4."""
         weight = self._weights() / self.total_area
         return np.array(
             [
@@ -121,7 +121,7 @@ class StratifiedSample:
         )
 
     def confusion(self, labels: Sequence[int]) -> NDArray[np.int64]:
-        """The error matrix in sampled pixels, mapped classes in rows, true ones in columns."""
+        """Error matrix in sampled pixels, mapped classes in rows, true classes in columns."""
         return np.array(
             [
                 [np.count_nonzero((self.mapped == row) & (self.reference == column)) for column in labels]
@@ -133,13 +133,13 @@ class StratifiedSample:
         return np.ones(len(self.stratum)) if self.pixel_area is None else self.pixel_area
 
     def _weights(self) -> NDArray[np.float64]:
-        """The area each sampled pixel stands for: its stratum's, by its share of the stratum's sampled area."""
+        """Area that each sampled pixel stands for: its share of the sampled area of its stratum."""
         areas = self._pixel_areas()
         sampled = np.bincount(self.stratum, areas, len(self.strata))
         return np.array([stratum.area for stratum in self.strata])[self.stratum] * areas / sampled[self.stratum]
 
     def _ratio(self, part: Flags, whole: Flags) -> Estimate | None:
-        """The share that one area has of another: the ratio estimator of Stehman (2014), by ground."""
+        """Share of one area in another: the ratio estimator of Stehman (2014), by ground area."""
         weights = self._weights()
         of = float(weights[whole].sum())
         if of == 0:
@@ -149,13 +149,13 @@ class StratifiedSample:
         areas = np.array([stratum.area for stratum in self.strata])
         in_stratum = np.bincount(self.stratum, weights * residuals, len(self.strata)) / areas
         counts = np.bincount(self.stratum, minlength=len(self.strata))
-        # Each pixel's share in the error of its stratum's total; one of mean area stands for area / count.
+        # Each pixel's part in the error of its stratum's total; a pixel of mean area stands for area / count.
         pulls = weights * (residuals - in_stratum[self.stratum])
         spread = np.bincount(self.stratum, pulls**2, len(self.strata)) * counts / np.maximum(counts - 1, 1)
         variance = float((spread * self._unsampled(counts)).sum()) / of**2
         return Estimate(value, variance**0.5)
 
     def _unsampled(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The finite population correction, left out by Olofsson et al. (2014): 0 where every pixel was looked at."""
+        """Finite population correction, left out by Olofsson et al. (2014): 0 for a fully sampled stratum."""
         pixels = [stratum.pixels or np.inf for stratum in self.strata]
         return np.asarray(1 - counts / np.array(pixels))

@@ -1,4 +1,4 @@
-"""A sample read back: points with their references, matched with how they were drawn and the map they judge."""
+"""An interpreted sample: points with their references, matched with the design and the judged map."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +23,10 @@ from seg.labels import IGNORE
 from seg.raster.chips import read_band
 from seg.raster.classes import class_band
 from seg.raster.grid import open_raster, read_grid, require_same_grid
+from seg.terminal.text import counted
 
 SAME_EXTENT = 1e-3
-"""Another map may cover that share more or less ground than the sample stands for."""
+"""Largest relative difference between the ground of another map and the ground of the sample."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,13 @@ class InterpretedSample:
     """A sample with its references, and the map it judges.
 
     Attributes:
-        sample: What the estimator takes; areas in hectares.
-        classes: Names of the classes by value, those of references among them.
-        mapped_ha: Ground area that the judged map gives each class, in hectares.
+        sample: Input of the estimators; areas in hectares.
+        classes: Names of the classes by value, including classes that occur only in references.
+        mapped_ha: Mapped area of each class in hectares.
         map: Path of the judged map.
-        map_sha256: Of its bytes.
-        unfilled: How many points had no reference.
-        drawn: The settings that the sample was drawn with, by name.
+        map_sha256: SHA-256 of its bytes.
+        unfilled: Number of points without a reference.
+        drawn: Options of the draw by name.
     """
 
     sample: StratifiedSample
@@ -54,19 +55,19 @@ class InterpretedSample:
 def interpreted_sample(
     points: Path, settings: AreaSettings, design: Path | None = None, prediction: Path | None = None
 ) -> InterpretedSample:
-    """A sample read back with its references.
+    """Read a sample with its references.
 
     Args:
-        points: The points that were drawn, with their column `reference` filled: GeoPackage, GeoJSON or CSV.
-        settings: What a point without a reference is.
-        design: The sample's design; None for the one beside the points.
-        prediction: Another map than the one that was sampled, of the same classes on the same grid, to be judged by
-            the same points; None for the sampled one.
+        points: The drawn points with the column `reference` filled: GeoPackage, GeoJSON or CSV.
+        settings: Treatment of points without a reference.
+        design: Design of the sample; None for the file beside the points.
+        prediction: Another map of the same classes on the same grid, to be judged by the same points; None for the
+            sampled map.
 
     Raises:
         DatasetError: Points or design cannot be read, do not belong together, or lack references.
-        RasterError: The other map cannot be read, or has no class where there is a point.
-        ConfigError: Unfilled points cannot be the class that the settings name.
+        RasterError: The other map cannot be read, or has no class at a point.
+        ConfigError: The map lacks the class that the settings give to unfilled points.
     """
     references = read_references(points)
     drawn = read_design(design or design_path(points))
@@ -99,21 +100,21 @@ class _Judged:
 
 
 def _places(references: References, design: Design) -> NDArray[np.int64]:
-    """The place in the design of each point read."""
+    """Place of each point in the design."""
     place = {number: index for index, number in enumerate(design.ids.tolist())}
     strange = np.array([number not in place for number in references.ids.tolist()], dtype=np.bool_)
     if strange.any():
         raise DatasetError(
-            f"{references.path}: {named_points(references.ids[strange])} are not in the sample's design; give the "
-            "design that was drawn with these points with --design"
+            f"{references.path}: {named_points(references.ids[strange])} missing from the design of the sample; "
+            "name the design of these points with --design"
         )
     order = np.array([place[number] for number in references.ids.tolist()], dtype=np.int64)
     if references.place is not None:
         moved = (references.place != np.column_stack([design.row, design.column])[order]).any(axis=1)
         if moved.any():
             raise DatasetError(
-                f"{references.path}: {named_points(references.ids[moved])} lie on another row or column than in the "
-                "sample's design; give the design that was drawn with these points with --design"
+                f"{references.path}: {named_points(references.ids[moved])} on another row or column than in the "
+                "design of the sample; name the design of these points with --design"
             )
     return order
 
@@ -121,12 +122,12 @@ def _places(references: References, design: Design) -> NDArray[np.int64]:
 def _settle(
     reference: NDArray[np.int64], unfilled: Unfilled, design: Design, path: Path
 ) -> tuple[NDArray[np.int64], int]:
-    """Where points are kept, (K,) places; those without a reference are refused, dropped or counted, in place."""
+    """Refuse, drop or fill in points without a reference, in place; returns the kept places, (K,), and their number."""
     empty = reference < 0
     if unfilled == "refuse" and empty.any():
         raise DatasetError(
-            f"{path}: {named_points(design.ids[empty])} of {len(empty)} have no reference; fill them in, or say with "
-            "--unfilled what they are: drop, other or cropland"
+            f"{path}: {named_points(design.ids[empty])} of {len(empty)} without a reference; fill them in, or choose "
+            "--unfilled drop, other or cropland"
         )
     if unfilled in ("other", "cropland"):
         labels = [label for label, name in design.classes.items() if name == unfilled]
@@ -138,7 +139,7 @@ def _settle(
 
 
 def _judged(design: Design, prediction: Path | None) -> _Judged:
-    """The classes that a map gives the points, and how much ground it gives each class."""
+    """Classes of the judged map at the points, and its area by class."""
     labels = np.array([stratum.label for stratum in design.strata], dtype=np.int64)
     if prediction is None:
         mapped = dict.fromkeys(design.classes, 0.0)
@@ -150,8 +151,8 @@ def _judged(design: Design, prediction: Path | None) -> _Judged:
     covered, stood_for = (sum(stratum.area_ha for stratum in strata) for strata in (tallied, design.strata))
     if abs(covered / stood_for - 1) > SAME_EXTENT:
         raise RasterError(
-            f"{prediction}: gives {covered:,.1f} ha a class, but the sample stands for {stood_for:,.1f} ha; give a map "
-            f"of the same ground as {design.map}, with nodata elsewhere"
+            f"{prediction}: covers {covered:,.1f} ha, but the sample stands for {stood_for:,.1f} ha; give a map of the "
+            f"same ground as {design.map}, with nodata elsewhere"
         )
     with open_raster(prediction) as dataset:
         band = class_band(dataset)
@@ -160,8 +161,8 @@ def _judged(design: Design, prediction: Path | None) -> _Judged:
     found = np.array([int(values.item()) if valid.item() else IGNORE for values, valid in read])
     if (found == IGNORE).any():
         raise RasterError(
-            f"{prediction}: has no class at {named_points(design.ids[found == IGNORE])}; give a map that covers all "
-            f"that {design.map} did"
+            f"{prediction}: has no class at {named_points(design.ids[found == IGNORE])}; give a map that covers all of "
+            f"{design.map}"
         )
     names = class_names(prediction, {stratum.label for stratum in tallied})
     return _Judged(found, names, {one.label: one.area_ha for one in tallied}, str(prediction), sha256(prediction))
@@ -172,6 +173,6 @@ def _require_enough(sample: StratifiedSample, path: Path) -> None:
     for stratum, count in zip(sample.strata, counts.tolist(), strict=True):
         if count < min(2, stratum.pixels or 2):
             raise DatasetError(
-                f"{path}: stratum '{stratum.name}' has {count} point{'s' if count != 1 else ''} with a reference, "
-                "wanted 2 at least to tell an error; interpret more of its points"
+                f"{path}: stratum '{stratum.name}' has {counted(count, 'point')} with a reference; wanted at least 2, "
+                "which a standard error needs; interpret more of its points"
             )

@@ -1,4 +1,4 @@
-"""The points of a sample as a GeoPackage for interpreters, and their references read back."""
+"""Points of a sample: the GeoPackage for interpreters, and the references they fill in."""
 
 import shutil
 import tempfile
@@ -17,27 +17,25 @@ from pyproj import CRS, Transformer
 from seg.errors import DatasetError
 from seg.raster.grid import Grid
 from seg.raster.ground.outlines import on_map
+from seg.terminal.text import counted
 
 POINTS_LAYER = "points"
 PIXELS_LAYER = "pixels"
 REFERENCE = "reference"
 
-NAMED_IDS = 5
-"""An error names so many points at most."""
-
 _CORNERS = ((0, 0), (1, 0), (1, 1), (0, 1))
-"""Of a pixel, as columns and rows from its first."""
+"""Corners of a pixel as columns and rows from its first corner."""
 
 
 @dataclass(frozen=True)
 class References:
-    """What interpreters wrote.
+    """References that interpreters filled in.
 
     Attributes:
         path: The file.
         ids: (N,) number of each point.
-        texts: What its reference column holds, trimmed; empty where it is not filled.
-        place: (N, 2) row and column of each pixel; None where the file does not have them.
+        texts: Text of each point's reference column, trimmed; empty where it is not filled.
+        place: (N, 2) row and column of each pixel; None if the file lacks these columns.
     """
 
     path: Path
@@ -47,16 +45,16 @@ class References:
 
 
 def write_points(path: Path, grid: Grid, row: NDArray[np.int64], column: NDArray[np.int64]) -> None:
-    """Write a GeoPackage with a layer of points, to be filled, and a layer of the pixels' outlines.
+    """Write a GeoPackage with a layer of points to interpret and a layer of pixel outlines.
 
-    A point has id (from 1), lon and lat (WGS 84), row, column and the empty text column `reference`, but neither its
-    mapped class nor its stratum: who knows them interprets them.
+    A point has id (from 1), lon and lat (WGS 84), row, column and the empty text column `reference`. It has neither its
+    mapped class nor its stratum, which would bias the interpreter.
 
     Args:
-        path: The file; it appears whole or not at all.
-        grid: The map's, with a CRS.
-        row: (N,) of each pixel, from 0.
-        column: (N,) of each pixel, from 0.
+        path: The file; complete or absent.
+        grid: Grid of the map, with a CRS.
+        row: (N,) row of each pixel, from 0.
+        column: (N,) column of each pixel, from 0.
 
     Raises:
         DatasetError: The file cannot be written.
@@ -84,19 +82,20 @@ def write_points(path: Path, grid: Grid, row: NDArray[np.int64], column: NDArray
             pyogrio.write_dataframe(pixels, unfinished, layer=PIXELS_LAYER, driver="GPKG", append=True)
             shutil.move(unfinished, path)
     except (DataSourceError, DataLayerError, OSError) as error:
-        raise DatasetError(
-            f"{path}: cannot be written ({error}); its folder must be writable, with space left"
-        ) from error
+        raise DatasetError(f"{path}: cannot be written ({error}); choose a writable folder with free space") from error
 
 
 def read_references(path: Path) -> References:
-    """What interpreters wrote, from a GeoPackage, GeoJSON or CSV (or another format of GDAL's) with id and reference.
+    """Read the references of points from a file with the columns id and reference.
+
+    Args:
+        path: A GeoPackage, GeoJSON, CSV or another table that GDAL reads.
 
     Raises:
-        DatasetError: The file is missing, not readable, lacks a column, or its ids are no numbers or not unique.
+        DatasetError: The file is missing, unreadable or lacks a column, or its ids are not unique whole numbers.
     """
     if not path.exists():
-        raise DatasetError(f"{path}: no such file; give the points that were drawn, with their references filled in")
+        raise DatasetError(f"{path}: no such file; name the drawn points, with their references filled in")
     try:
         layers = [str(name) for name, _ in pyogrio.list_layers(path)]
         layer = POINTS_LAYER if POINTS_LAYER in layers else layers[0]
@@ -108,13 +107,13 @@ def read_references(path: Path) -> References:
     missing = [name for name in ("id", REFERENCE) if name not in columns]
     if missing:
         raise DatasetError(
-            f"{path}: has no column '{missing[0]}' but {', '.join(columns) or 'none'}; export the points with id and "
-            f"{REFERENCE}"
+            f"{path}: has no column '{missing[0]}', its columns are {', '.join(columns) or 'none'}; export the points "
+            f"with id and {REFERENCE}"
         )
     ids = _integers(path, "id", columns["id"])
     if len(np.unique(ids)) < len(ids):
         twice, counts = np.unique(ids, return_counts=True)
-        raise DatasetError(f"{path}: holds point {twice[counts > 1][0]} more than once; keep one row for each")
+        raise DatasetError(f"{path}: has point {twice[counts > 1][0]} more than once; keep one row for each point")
     place = None
     if {"row", "column"} <= columns.keys():
         place = np.column_stack([_integers(path, name, columns[name]) for name in ("row", "column")])
@@ -122,16 +121,16 @@ def read_references(path: Path) -> References:
 
 
 def read_labels(references: References, classes: Mapping[int, str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """The class of each point, (N,), and where there is one, (N,) bool; elsewhere the class is -1.
+    """Class of each point, (N,), -1 for an empty reference, and (N,) True where the reference is filled.
 
-    A class is its number or its name, in capitals or not.
+    A reference is the number or the name of a class, in any case.
 
     Args:
-        references: What interpreters wrote.
-        classes: Names by number.
+        references: References of the points.
+        classes: Names of the classes by number.
 
     Raises:
-        DatasetError: A reference is none of the classes.
+        DatasetError: A reference is not one of the classes.
     """
     numbers = {str(label): label for label in classes} | {name.casefold(): label for label, name in classes.items()}
     keys = [text.casefold() for text in references.texts]
@@ -141,16 +140,16 @@ def read_labels(references: References, classes: Mapping[int, str]) -> tuple[NDA
         values = sorted({text for text, wrong in zip(references.texts, unknown, strict=True) if wrong})
         wanted = ", ".join(f"{label} ({name})" for label, name in classes.items())
         raise DatasetError(
-            f"{references.path}: {named_points(references.ids[unknown])} have a reference that is no class, such as "
+            f"{references.path}: {named_points(references.ids[unknown])} with an unknown class as reference, such as "
             f"'{values[0]}'; wanted {wanted}"
         )
     return np.array([numbers.get(text, -1) for text in keys], dtype=np.int64), filled
 
 
 def named_points(ids: NDArray[np.int64]) -> str:
-    """How many points, and the first of them: "12 points (3, 8, 21, 22, 40, ...)"."""
-    first = ", ".join(str(number) for number in np.sort(ids)[:NAMED_IDS].tolist())
-    return f"{len(ids)} point{'s' if len(ids) != 1 else ''} ({first}{', ...' if len(ids) > NAMED_IDS else ''})"
+    """Number of points and the first of them: "12 points (3, 8, 21, 22, 40, ...)"."""
+    first = ", ".join(str(number) for number in np.sort(ids)[:5].tolist())
+    return f"{counted(len(ids), 'point')} ({first}{', ...' if len(ids) > 5 else ''})"
 
 
 def _integers(path: Path, name: str, values: object) -> NDArray[np.int64]:
@@ -162,11 +161,13 @@ def _integers(path: Path, name: str, values: object) -> NDArray[np.int64]:
             return integers
     except (TypeError, ValueError):
         pass
-    raise DatasetError(f"{path}: column '{name}' holds something that is no whole number; restore it from the points")
+    raise DatasetError(
+        f"{path}: column '{name}' has a value that is not a whole number; restore it from the drawn points"
+    )
 
 
 def _text(value: object) -> str:
-    """A cell as text: a column of whole numbers with gaps is stored as floats."""
+    """Cell as text; a column of whole numbers with gaps is stored as floats."""
     if value is None or value != value:
         return ""
     if isinstance(value, float) and value.is_integer():

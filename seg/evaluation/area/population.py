@@ -1,4 +1,4 @@
-"""The pixels that may be drawn: those of a class map, by stratum, read window by window."""
+"""Pixels of a class map that may be drawn, by stratum, read window by window."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -34,29 +34,29 @@ WINDOW_SIZE = 1024
 """A multiple of the usual tile sizes, so that no tile is read twice; about 60 MB for a map and its zones."""
 
 CLASSES_TAG = "SEG_CLASSES"
-"""Tag of a map of other classes than cropland and other: JSON, names by value."""
+"""Tag of a map with classes beyond cropland and other: JSON, names by value."""
 
 MOST_CLASSES = 32
 MOST_STRATA = 1000
 
 OUTSIDE = -1
-"""Key of a pixel that belongs to no stratum."""
+"""Key of a pixel outside every stratum."""
 
 _KEYS_A_ZONE = 256
 _NARROW = 1 << 20
-"""Keys within such a span are counted in an array, which takes a tenth of the time of sorting them."""
+"""Keys within this span are counted in an array, which takes a tenth of the time of sorting them."""
 
 
 @dataclass(frozen=True)
 class StratumTally:
-    """A stratum of the map, counted.
+    """Pixels and area of a stratum.
 
     Attributes:
-        name: The class, and the zone where there are any.
-        label: The class's value in the map.
-        zone: Value of the zone raster; None without one.
-        pixels: How many it has.
-        area_ha: Their ground area in hectares.
+        name: Name of the class, with the zone if there are zones.
+        label: Value of the class in the map.
+        zone: Value of the zone raster; None without zones.
+        pixels: Number of pixels.
+        area_ha: Ground area in hectares.
     """
 
     name: str
@@ -68,21 +68,21 @@ class StratumTally:
 
 @dataclass(frozen=True)
 class Population:
-    """A class map, and perhaps zones which cut its classes further.
+    """A class map, whose classes zones may divide further.
 
     Attributes:
         map: One band of whole numbers 0 to 254; nodata and 255 belong to no class.
-        zones: A raster on the same grid with a whole number a pixel; pixels without one are not in the population.
+        zones: Raster on the same grid with a whole number per pixel; pixels without a number are left out.
     """
 
     map: Path
     zones: Path | None = None
 
     def grid(self) -> Grid:
-        """The common grid of map and zones.
+        """Common grid of map and zones.
 
         Raises:
-            RasterError: A file cannot be read, or they differ.
+            RasterError: A file cannot be read, or the grids differ.
         """
         grid = read_grid(self.map)
         if self.zones is not None:
@@ -90,14 +90,14 @@ class Population:
         return grid
 
     def windows(self, title: str, size: int = WINDOW_SIZE) -> Iterator[tuple[Window, NDArray[np.int64]]]:
-        """Each window and the stratum key of its pixels, (H, W) int64: see `key`; OUTSIDE for none.
+        """Windows with the stratum keys of their pixels, (H, W) int64: see `key`; OUTSIDE without a stratum.
 
         Args:
-            title: What a terminal shows beside the progress.
+            title: Title of the progress bar.
             size: Side of a window in pixels.
 
         Raises:
-            RasterError: Pixels cannot be read, or are no classes.
+            RasterError: Pixels cannot be read, or their values are not classes.
         """
         grid = self.grid()
         with ExitStack() as opened:
@@ -116,13 +116,13 @@ class Population:
                 yield window, keys
 
     def tally(self, size: int = WINDOW_SIZE) -> list[StratumTally]:
-        """Every stratum with its pixels and ground area, by zone and class.
+        """Count pixels and ground area of every stratum, sorted by zone and class.
 
         Args:
-            size: Side of the windows that are read; it does not change the counts.
+            size: Side in pixels of the windows that are read; it does not change the counts.
 
         Raises:
-            RasterError: A file cannot be read, its ground areas are unknown, or it holds no classes or far too many.
+            RasterError: A file cannot be read, its ground areas are unknown, or it has no classes or far too many.
         """
         areas = PixelAreas(self.grid())
         found: dict[int, tuple[int, float]] = {}
@@ -153,7 +153,7 @@ class Population:
         labels = {key % _KEYS_A_ZONE for key in found}
         if len(labels) > MOST_CLASSES:
             raise RasterError(
-                f"{self.map}: holds more than {MOST_CLASSES} different values; wanted a map of classes, not of "
+                f"{self.map}: has more than {MOST_CLASSES} different values; wanted a map of classes, not of "
                 "probabilities or measurements"
             )
         if len(found) > MOST_STRATA:
@@ -164,15 +164,15 @@ class Population:
 
 
 def key(stratum: StratumTally) -> int:
-    """The number that stands for a stratum in the windows of its population."""
+    """Number that stands for a stratum in the windows of its population."""
     return stratum.label + (stratum.zone or 0) * _KEYS_A_ZONE
 
 
 def numbered(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Keys in ascending order (K,), some of which may not occur, and the place of each pixel's among them, (N,).
+    """Keys in ascending order, (K,), and the place of each pixel's key among them, (N,); some keys may not occur.
 
     Args:
-        keys: At least one, in any shape.
+        keys: At least one key, in any shape.
     """
     lowest, highest = int(keys.min()), int(keys.max())
     if highest - lowest < _NARROW:
@@ -182,13 +182,14 @@ def numbered(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int
 
 
 def class_names(path: Path, labels: Iterable[int]) -> dict[int, str]:
-    """Names by value of the classes that ground may have, also those that the map has missed everywhere.
+    """Names of the possible classes by value, including classes that the map misses everywhere.
 
-    Those of the map's SEG_CLASSES tag, or cropland and other; for a map of further values, "class 7" and so on.
+    Names come from the map's SEG_CLASSES tag; without one they are cropland and other, or "class 7" and so on for a map
+    with further values.
 
     Args:
         path: The map.
-        labels: The values that it holds.
+        labels: Values that occur in the map.
 
     Raises:
         RasterError: The map cannot be opened, or its tag is damaged.
@@ -219,7 +220,7 @@ def _whole_numbers(dataset: DatasetReader, band: int, window: Window) -> tuple[N
     wrong = valid & (numbers != values)
     if wrong.any():
         raise RasterError(
-            f"{dataset.name}: holds {values[wrong][0]:g}; wanted whole numbers, one for each class or zone"
+            f"{dataset.name}: has the value {values[wrong][0]:g}; wanted whole numbers, one for each class or zone"
         )
     numbers[~valid] = 0
     return numbers, valid
@@ -228,4 +229,4 @@ def _whole_numbers(dataset: DatasetReader, band: int, window: Window) -> tuple[N
 def _require_classes(path: Path, values: NDArray[np.int64]) -> None:
     if values.min(initial=0) < 0 or values.max(initial=0) > IGNORE:
         beyond = values.min() if values.min() < 0 else values.max()
-        raise RasterError(f"{path}: holds {beyond}; wanted classes 0 to 254, 255 or nodata for none")
+        raise RasterError(f"{path}: has the value {beyond}; wanted classes 0 to 254, 255 or nodata for none")

@@ -1,4 +1,4 @@
-"""Draw a stratified sample of a class map, to be interpreted: `scripts/evaluate.py sample`."""
+"""Stratified sample of a class map for interpretation: `scripts/evaluate.py sample`."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -26,16 +26,19 @@ from seg.terminal.text import text_table
 
 
 def sample_map(population: Population, output: Path, settings: SampleSettings) -> Design:
-    """The design of a sample that was drawn; also printed, and written: points to `output`, the design beside it.
+    """Draw a sample, print it, and write its points with the design beside them.
 
     Args:
         population: The class map and its zones.
-        output: GeoPackage to write; neither it nor its design may exist, since it may hold an interpreter's work.
-        settings: How large the sample is, and how it is dealt.
+        output: GeoPackage for the points. Neither it nor its design may exist: they may hold an interpreter's work.
+        settings: Size and allocation of the sample.
+
+    Returns:
+        Design of the sample.
 
     Raises:
         ConfigError: The output cannot be written, or a setting does not fit the map.
-        RasterError: The map or the zones cannot be read, are no classes, or cover an unknown ground.
+        RasterError: The map or the zones cannot be read, are not classes, or have no known ground area.
         DatasetError: The points cannot be written.
     """
     _require_new(output)
@@ -68,7 +71,7 @@ def _require_new(output: Path) -> None:
     require_output_file(output, [".gpkg"])
     for path in (output, design_path(output)):
         if path.exists():
-            raise ConfigError(f"{path}: exists, and may hold an interpreter's work; delete it or give another output")
+            raise ConfigError(f"{path}: exists, and may hold an interpreter's work; delete it or name another output")
 
 
 def _expectation(strata: Sequence[StratumTally], classes: dict[int, str], settings: SampleSettings) -> Expectation:
@@ -117,8 +120,8 @@ def _print(design: Design, counts: NDArray[np.int64], error: float, output: Path
     ]
     print(text_table(["stratum", "ha", "of the area", "pixels", "drawn"], rows))
     print(f"\n{len(design.ids):,} points; expected standard error of the overall accuracy: {error:.4f}")
-    print(f"written: {output}, to be interpreted: fill its column 'reference' with {_wanted(design)}")
-    print(f"written: {design_path(output)}, which tells the mapped classes: keep it from the interpreters")
+    print(f"written: {output}; fill its column 'reference' with {_wanted(design)}")
+    print(f"written: {design_path(output)}; it reveals the mapped classes, so keep it from the interpreters")
 
 
 def _wanted(design: Design) -> str:

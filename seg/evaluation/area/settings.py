@@ -1,4 +1,4 @@
-"""What can be chosen when a sample is drawn, and when it is read back; each field is an option of a script."""
+"""Options for drawing a sample and for estimating areas from it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,20 +11,20 @@ Unfilled = Literal["refuse", "drop", "other", "cropland"]
 
 @dataclass(frozen=True)
 class SampleSettings:
-    """How large a sample is, and how it is dealt to the strata.
+    """Size and allocation of a sample.
 
     Attributes:
-        standard_error: Wanted of the overall accuracy, as a share: 0.01 makes a 95 % interval of about plus or minus 2
-            percentage points. Null where only the area counts.
-        area_error: Wanted standard error of the cropland area, as a share of the mapped cropland; for maps of cropland
+        standard_error: Target standard error of the overall accuracy, as a share: 0.01 gives a 95 % interval of about
+            plus or minus 2 percentage points. Null if only the area counts.
+        area_error: Target standard error of the cropland area, as a share of the mapped cropland; for maps of cropland
             and other.
-        points: Size of the sample; both errors are then only told, not kept to.
-        users_accuracy: What share of each mapped class is expected to be right: one number, or one a class as in
-            {cropland: 0.8, other: 0.95}. A guess too high makes the sample too small.
-        allocation: proportional deals pixels by the strata's areas, neyman also by how unsure their classes are,
-            equal the same to each.
-        minimum: A stratum gets so many pixels at least, if it has them, so that its accuracy can be told.
-        seed: Another seed draws another sample.
+        points: Size of the sample; it replaces both targets.
+        users_accuracy: Expected share of correct pixels in each mapped class: one number, or one per class as in
+            {cropland: 0.8, other: 0.95}. Too high a guess makes the sample too small.
+        allocation: Rule that divides the pixels among the strata. proportional: by area. neyman: by area and by the
+            uncertainty of the class. equal: the same number for each.
+        minimum: Fewest pixels of a stratum, if it has that many, so that its accuracy can be estimated.
+        seed: Seed of the draw.
     """
 
     standard_error: float | None = 0.01
@@ -39,7 +39,7 @@ class SampleSettings:
         """Check the ranges.
 
         Raises:
-            ConfigError: A value cannot work.
+            ConfigError: A value is out of range.
         """
         for name, error in (("standard-error", self.standard_error), ("area-error", self.area_error)):
             require_option(error is None or 0 < error < 1, name, error, "a share above 0 and below 1, or null")
@@ -50,20 +50,18 @@ class SampleSettings:
         require_option(self.minimum >= 2, "minimum", self.minimum, "at least 2")
         require_option(self.seed >= 0, "seed", self.seed, "0 or more")
         sized = self.points is not None or self.standard_error is not None or self.area_error is not None
-        require_option(
-            sized, "standard-error", None, "an error to reach here or as --area-error, or a size as --points"
-        )
+        require_option(sized, "standard-error", None, "a number, or --area-error, or --points")
 
 
 @dataclass(frozen=True)
 class AreaSettings:
-    """How the references of a sample become areas; each field is an option of `scripts/evaluate.py area`.
+    """Options of the area estimate.
 
     Attributes:
-        unfilled: What a point without a reference is: refuse ends with an error; drop leaves it out, which is right
-            where points were missed by chance, and wrong where the difficult ones were; other and cropland count it as
-            that class, which shows how far the areas could be off.
-        confidence: Of the intervals, above 0 and below 1.
+        unfilled: Treatment of points without a reference. refuse: end with an error. drop: leave them out, which is
+            valid if they were missed by chance, but not if they were the difficult ones. other or cropland: count them
+            as that class, which shows how far the areas could be off.
+        confidence: Confidence of the intervals, above 0 and below 1.
     """
 
     unfilled: Unfilled = "refuse"
@@ -73,7 +71,7 @@ class AreaSettings:
         """Check the range.
 
         Raises:
-            ConfigError: The confidence is out of it.
+            ConfigError: The confidence is out of range.
         """
         require_option(
             0 < self.confidence < 1, "confidence", self.confidence, "a share above 0 and below 1, such as 0.95"

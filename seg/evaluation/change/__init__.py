@@ -1,1 +1,1 @@
-"""What changed between two maps, and how far their probabilities support it."""
+"""Change between two maps, and its support by their probabilities."""

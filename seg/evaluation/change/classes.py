@@ -1,4 +1,4 @@
-"""The classes of a change map, and how probable a mapped change is."""
+"""Classes of a change map, and the probability of a mapped change."""
 
 import numpy as np
 
@@ -21,17 +21,17 @@ CHANGE_COLOURS = {
     LOST: (221, 102, 51, 255),
     IGNORE: (0, 0, 0, 0),
 }
-"""RGBA, 0 to 255: blue and orange differ for everyone, and stand out from what stayed."""
+"""RGBA, 0 to 255: blue and orange differ under any colour vision, and stand out from stable ground."""
 
 PERCENT = 100
 
 
 def change_classes(before: ByteMask, after: ByteMask) -> ByteMask:
-    """The change of each pixel, IGNORE where either map has no value.
+    """Class of change of each pixel, (H, W); IGNORE where either map has no value.
 
     Args:
-        before: (H, W) OTHER, CROPLAND or IGNORE.
-        after: Likewise.
+        before: (H, W) classes of the earlier map: OTHER, CROPLAND or IGNORE.
+        after: (H, W) classes of the later map.
     """
     was, is_now = before == CROPLAND, after == CROPLAND
     classes = np.where(was, np.where(is_now, STABLE_CROPLAND, LOST), np.where(is_now, GAINED, STABLE_OTHER))
@@ -40,19 +40,19 @@ def change_classes(before: ByteMask, after: ByteMask) -> ByteMask:
 
 
 def change_percent(classes: ByteMask, before: ByteMask, after: ByteMask, valid: BoolMask) -> ByteMask:
-    """How probable each mapped change is, in whole percent; IGNORE where nothing changed or none is known.
+    """Probability of each mapped change in whole percent, (H, W); IGNORE without a change or a probability.
 
-    Both maps must be right for a change to be one. If they err independently of each other, that is the product of two
-    probabilities. Where the same ground deceives both in the same way, changes are fewer than that says; where one
-    is right whenever the other errs, more.
+    A mapped change is real only if both maps are right. If their errors are independent, its probability is the product
+    of two probabilities. If the same ground misleads both maps alike, fewer changes are real; if one map tends to be
+    right where the other errs, more are.
 
     Args:
-        classes: (H, W) of `change_classes`.
-        before: (H, W) probability of cropland in percent, 0 to 100.
-        after: Likewise.
-        valid: (H, W) where both are known.
+        classes: (H, W) classes of change.
+        before: (H, W) probability of cropland in the earlier map in percent, 0 to 100.
+        after: (H, W) the same in the later map.
+        valid: (H, W) True where both probabilities are known.
     """
-    # Whole numbers, in which a half is a half.
+    # In integers, so that halves round alike everywhere.
     first, second = before.astype(np.uint16), after.astype(np.uint16)
     products = np.where(classes == GAINED, (PERCENT - first) * second, first * (PERCENT - second))
     percent: ByteMask = ((products + PERCENT // 2) // PERCENT).astype(np.uint8)

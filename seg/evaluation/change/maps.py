@@ -1,4 +1,4 @@
-"""Compare two maps window by window, and write what changed as rasters."""
+"""Comparison of two maps window by window: change rasters, and areas by class of change."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from seg.evaluation.change.classes import (
     change_classes,
     change_percent,
 )
-from seg.evaluation.pairs import PROBABILITY
+from seg.evaluation.pairs import probability_beside
 from seg.labels import IGNORE
 from seg.raster.chips import ByteMask
 from seg.raster.classes import read_classes, read_percent
@@ -37,7 +37,7 @@ from seg.raster.writing.cog import CogLayer, write_cog
 from seg.terminal.progress import with_progress
 
 WINDOW_SIZE = 1024
-"""A multiple of the tiles that are written; about 60 MB for four rasters of bytes and the pixels' areas."""
+"""A multiple of the output tiles; takes about 60 MB for four rasters of bytes and the areas of the pixels."""
 
 CLASSES = len(CHANGE_NAMES)
 
@@ -49,7 +49,7 @@ class Maps:
     Attributes:
         before: The earlier class map.
         after: The later one.
-        probabilities: The probability map of each, in percent; None where they are not known.
+        probabilities: Probability maps of both, in percent; None if they are not known.
     """
 
     before: Path
@@ -57,10 +57,10 @@ class Maps:
     probabilities: tuple[Path, Path] | None = None
 
     def grid(self) -> Grid:
-        """Their common grid.
+        """Common grid of the maps.
 
         Raises:
-            RasterError: A file cannot be read, or they differ.
+            RasterError: A file cannot be read, or the grids differ.
         """
         grid = read_grid(self.after)
         for path in (self.before, *(self.probabilities or ())):
@@ -70,12 +70,12 @@ class Maps:
 
 @dataclass(frozen=True)
 class ChangeTally:
-    """What was counted, by class of change.
+    """Totals by class of change.
 
     Attributes:
-        pixels: (4,) how many.
-        hectares: (4,) their ground area.
-        unsupported_ha: (4,) the part of it whose probability is not above the confidence; 0 without probabilities.
+        pixels: (4,) number of pixels.
+        hectares: (4,) ground area.
+        unsupported_ha: (4,) ground area with a probability not above the confidence; 0 without probabilities.
     """
 
     pixels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(CLASSES, dtype=np.int64))
@@ -84,27 +84,24 @@ class ChangeTally:
 
 
 def find_maps(before: Path, after: Path, probabilities: tuple[Path | None, Path | None]) -> Maps:
-    """The maps with their probabilities: those given, or those beside the maps if both are there.
+    """Find the probability maps of two maps: the given ones, or those beside the maps if both exist.
 
     Args:
         before: The earlier class map.
-        after: The later one.
-        probabilities: Probability maps; None for the one beside the map, its name ending in `_probability`.
+        after: The later class map.
+        probabilities: Probability map of each; None for the file beside the map whose name ends in `_probability`.
 
     Raises:
-        ConfigError: One probability map is given, and there is none for the other.
+        ConfigError: One probability map is given, and the other map has none.
     """
-    found = [
-        given or _if_there(path.with_name(path.stem + PROBABILITY + path.suffix))
-        for given, path in zip(probabilities, (before, after), strict=True)
-    ]
+    found = [given or probability_beside(path) for given, path in zip(probabilities, (before, after), strict=True)]
     if found[0] is not None and found[1] is not None:
         return Maps(before, after, (found[0], found[1]))
     if any(probabilities):
         one = 0 if found[0] is None else 1
         raise ConfigError(
-            f"{(before, after)[one]}: has no probability map beside it, but one is given for the other map; give it "
-            f"with --{('before', 'after')[one]}-probability, or neither"
+            f"{(before, after)[one]}: has no probability map beside it, but one is given for the other map; name it "
+            f"with --{('before', 'after')[one]}-probability, or name neither"
         )
     return Maps(before, after)
 
@@ -113,7 +110,7 @@ def write_change_map(maps: Maps, output: Path) -> None:
     """Write the classes of change as a COG with a colour table.
 
     Args:
-        maps: What is compared.
+        maps: The maps to compare.
         output: The file to write.
 
     Raises:
@@ -136,10 +133,10 @@ def write_change_map(maps: Maps, output: Path) -> None:
 
 
 def write_probability_map(maps: Maps, output: Path) -> None:
-    """Write how probable each mapped change is as a COG: percent, 255 where nothing changed or none is known.
+    """Write the probability of each mapped change as a COG in percent; 255 without a change or a probability.
 
     Args:
-        maps: What is compared, with probabilities.
+        maps: The maps to compare, with probabilities.
         output: The file to write.
 
     Raises:
@@ -157,16 +154,16 @@ def write_probability_map(maps: Maps, output: Path) -> None:
 
 
 def tally_change(maps: Maps, confidence: float) -> ChangeTally:
-    """Pixels and ground areas of each class of change.
+    """Pixels and ground area of each class of change.
 
     Args:
-        maps: What is compared.
-        confidence: Above which probability a change is supported.
+        maps: The maps to compare.
+        confidence: Probability above which a change is supported, 0 to 1.
 
     Raises:
         RasterError: A map cannot be read or lies on another grid, or its ground areas are unknown.
     """
-    tally, limit = ChangeTally(), round(PERCENT * confidence, 6)  # 0.57 is 57 percent
+    tally, limit = ChangeTally(), round(PERCENT * confidence, 6)  # 100 * 0.57 is not quite 57
     with _opened(maps) as reader:
         areas = PixelAreas(reader.grid)
         for window in reader.windows("Measuring"):
@@ -209,7 +206,3 @@ def _opened(maps: Maps) -> Iterator[_Reader]:
             opened.enter_context(open_raster(path)) for path in (maps.before, maps.after, *(maps.probabilities or ()))
         )
         yield _Reader(grid, before, after, probabilities)
-
-
-def _if_there(path: Path) -> Path | None:
-    return path if path.is_file() else None

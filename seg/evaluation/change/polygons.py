@@ -1,4 +1,4 @@
-"""Gained and lost cropland as polygons in one GeoPackage, each with its area and how probable it is."""
+"""Gained and lost cropland as polygons in one GeoPackage, each with its area and probability."""
 
 import tempfile
 from collections.abc import Iterator
@@ -31,12 +31,12 @@ _BATCH = 10_000
 
 @dataclass(frozen=True)
 class ChangePolygons:
-    """The polygons of one direction.
+    """Polygons of one direction of change.
 
     Attributes:
-        count: How many there are.
-        hectares: Their area.
-        unsupported: How many of them their probability does not support; None where it is not known.
+        count: Number of polygons.
+        hectares: Total area.
+        unsupported: Number of polygons that their probability does not support; None without probabilities.
     """
 
     count: int
@@ -47,16 +47,19 @@ class ChangePolygons:
 def write_change_polygons(
     change: Path, probability: Path | None, output: Path, settings: ChangeSettings
 ) -> dict[str, ChangePolygons]:
-    """Write the polygons of both directions, and what there is of each, by "gained" and "lost".
+    """Write the polygons of gained and lost cropland.
 
     Columns: id, change ("gained" or "lost"), area in hectares, perimeter in metres; with probabilities also
-    mean_probability, unsupported_share (of its pixels) and supported (whether the mean is above the confidence).
+    mean_probability, unsupported_share (of the pixels) and supported (true if the mean is above the confidence).
 
     Args:
         change: The change map, with a CRS.
-        probability: How probable each mapped change is, in percent; None where it is not known.
-        output: The GeoPackage to write, in place of an older one.
+        probability: Probability of each mapped change in percent; None without probabilities.
+        output: The GeoPackage to write; it replaces an older one.
         settings: Smallest area, and confidence.
+
+    Returns:
+        Totals by direction, "gained" and "lost".
 
     Raises:
         RasterError: A raster cannot be read, or the output cannot be written.
@@ -78,7 +81,7 @@ def write_change_polygons(
 
 
 def _write_only(path: Path, change: Path, value: int) -> None:
-    """A VRT in which one class of the change map is cropland and the others are not; it copies no pixel."""
+    """Write a VRT that shows one class of the change map as cropland and the rest as other; it copies no pixels."""
     with open_raster(change) as source:
         root = vrt_root(source, Window(0, 0, source.width, source.height))
     band = Xml.SubElement(root, "VRTRasterBand", dataType="Byte", band="1")
@@ -93,7 +96,7 @@ def _write_only(path: Path, change: Path, value: int) -> None:
 
 
 def _append(traced: ParcelFile, direction: str, output: Path, confidence: float, probable: bool) -> int | None:
-    """Add the polygons of one direction to the output, batch by batch; how many of them are unsupported."""
+    """Append the polygons of one direction to the output in batches; returns the number of unsupported ones."""
     unsupported = 0
 
     def rows(batches: Iterator[pa.RecordBatch], geometry: str) -> Iterator[pa.RecordBatch]:

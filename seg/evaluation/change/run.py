@@ -1,4 +1,4 @@
-"""What changed between two maps, as rasters, polygons and hectares: `scripts/evaluate.py change`."""
+"""Change between two maps as rasters, polygons and hectares: `scripts/evaluate.py change`."""
 
 from pathlib import Path
 
@@ -31,16 +31,19 @@ RULE = (
 
 
 def measure_change(maps: Maps, output: Path, settings: ChangeSettings) -> dict[str, object]:
-    """What change.json holds; also printed, and written with the change map, its probabilities and polygons.
+    """Map the change between two maps: write rasters, polygons and change.json, and print the areas.
 
     Args:
-        maps: The two maps, and their probabilities if they are known.
+        maps: The two maps, with their probabilities if known.
         output: Folder for the files; made if its parent exists.
         settings: Smallest polygon, and confidence.
 
+    Returns:
+        Content of change.json.
+
     Raises:
-        ConfigError: The folder cannot be made, or a map lies where a file is to be written.
-        RasterError: A map cannot be read, lies on another grid or covers an unknown ground, or a file cannot be
+        ConfigError: The folder cannot be made, or a file to write is one of the inputs.
+        RasterError: A map cannot be read, lies on another grid or has no known ground area, or a file cannot be
             written.
     """
     require_output_folder(output)
@@ -52,7 +55,7 @@ def measure_change(maps: Maps, output: Path, settings: ChangeSettings) -> dict[s
     if probability is not None:
         write_probability_map(maps, probability)
     else:
-        (output / PROBABILITY_MAP).unlink(missing_ok=True)  # that of an earlier run
+        (output / PROBABILITY_MAP).unlink(missing_ok=True)  # left by an earlier run
     polygons = write_change_polygons(output / CHANGE_MAP, probability, output / POLYGONS, settings)
     content = _as_json(maps, settings, tally, polygons)
     write_json(content, output / SUMMARY)
@@ -67,7 +70,7 @@ def _require_inputs_apart(maps: Maps, output: Path) -> None:
     written = {(output / name).resolve() for name in (CHANGE_MAP, PROBABILITY_MAP, POLYGONS, SUMMARY)}
     for path in (maps.before, maps.after, *(maps.probabilities or ())):
         if path.resolve() in written:
-            raise ConfigError(f"{path}: would be replaced by the result; give another output than {output}")
+            raise ConfigError(f"{path}: would be overwritten by the result; name another output than {output}")
 
 
 def _as_json(
@@ -103,7 +106,7 @@ def _print(maps: Maps, settings: ChangeSettings, tally: ChangeTally, polygons: d
     print(text_table(["", "ha", "unsupported ha", "polygons", "ha in polygons"], rows))
     print(f"\nnet change of cropland: {tally.hectares[GAINED] - tally.hectares[LOST]:+,.2f} ha")
     if maps.probabilities is None:
-        print("no probability maps: nothing is said of how far they support the change")
+        print("without probability maps, the support of the change is unknown")
     else:
         print(f"confidence {settings.confidence:g}: {RULE}")
-    print(f"errors of both maps add up in these areas: to estimate them, draw a sample of {CHANGE_MAP}")
+    print(f"these areas carry the errors of both maps; for an estimate with intervals, draw a sample of {CHANGE_MAP}")

@@ -1,4 +1,4 @@
-"""What can be chosen when two maps are compared; each field is an option of `scripts/evaluate.py change`."""
+"""Options for mapping change between two maps."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,14 @@ from seg.parcels.settings import square_metres
 
 @dataclass(frozen=True)
 class ChangeSettings:
-    """Which changes are kept as polygons, and which the probabilities support.
+    """Changes kept as polygons, and their support by probabilities.
 
     Attributes:
-        min_area: Polygons smaller than this are left out: a number and m2, ha or mu (亩, a fifteenth of a hectare),
-            such as 0.5ha; 0 keeps all. The raster and its totals keep every pixel.
-        confidence: A change is unsupported where its probability is not above this: the probability of both maps being
-            right, which is (1 - before) times after for a gain, and before times (1 - after) for a loss. It supposes
-            calibrated probabilities, and that the two maps err independently of each other.
+        min_area: Smallest polygon to keep: a number with m2, ha or mu (亩, a fifteenth of a hectare), such as 0.5ha; 0
+            keeps all. The raster and its totals keep every pixel.
+        confidence: A change is supported if the probability that both maps are right is above this number. That is (1 -
+            before) times after for a gain, and before times (1 - after) for a loss, with calibrated probabilities and
+            independent errors of the two maps.
     """
 
     min_area: str = "0"
@@ -25,7 +25,7 @@ class ChangeSettings:
         """Check the values.
 
         Raises:
-            ConfigError: One is out of range.
+            ConfigError: A value is out of range.
         """
         _ = self.min_area_m2
         if not 0 < self.confidence < 1:
@@ -33,5 +33,5 @@ class ChangeSettings:
 
     @property
     def min_area_m2(self) -> float:
-        """Smallest polygon that is kept, in square metres."""
+        """Smallest polygon to keep, in square metres."""
         return square_metres(self.min_area, "min-area")

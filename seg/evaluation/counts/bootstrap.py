@@ -1,4 +1,7 @@
-"""Confidence intervals of scores, from drawing scenes or blocks again: neighbouring pixels do not err independently."""
+"""Confidence intervals of scores, by bootstrap over scenes or blocks.
+
+Whole scenes or blocks are drawn, because the errors of neighbouring pixels are not independent.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,28 +14,28 @@ from seg.evaluation.settings import EvaluationSettings
 
 CONFIDENCE = 0.95
 FEWEST_UNITS = 5
-"""With fewer, what is drawn is too often the same for an interval to mean anything."""
+"""With fewer units, draws repeat too often for a meaningful interval."""
 
 ENOUGH_SCENES = 10
-"""Scenes are drawn where there are as many: they lie apart, so their errors are independent."""
+"""From this number on, scenes are drawn: they lie apart, so their errors are independent."""
 
 _DRAWS = 1 << 20
-"""Numbers drawn at a time, 8 MB."""
+"""Numbers drawn at a time: 8 MB."""
 
 Unit = Literal["scene", "block"]
 
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """The intervals of every score, and how they were found.
+    """Intervals of every score.
 
     Attributes:
-        unit: What was drawn.
-        units: How many there are.
+        unit: Kind of unit that was drawn.
+        units: Number of units.
         block_size: Side of a block in pixels; None for scenes.
-        repetitions: How often as many were drawn, with replacement.
-        seed: Of the random numbers.
-        intervals: Lowest and highest value by name of the score.
+        repetitions: Number of draws; each takes as many units as there are, with replacement.
+        seed: Seed of the draws.
+        intervals: Lower and upper bound by name of the score.
     """
 
     unit: Unit
@@ -44,13 +47,13 @@ class Bootstrap:
 
 
 def bootstrap(scenes: Counts, blocks: Counts, block_size: int, settings: EvaluationSettings) -> Bootstrap | None:
-    """The intervals of every score; None with too few units, or if none are wanted.
+    """Intervals of every score; None if there are too few units or no intervals are requested.
 
     Args:
         scenes: (N, 5) counts of each scene.
         blocks: (M, 5) counts of the blocks of all scenes.
         block_size: Side of a block in pixels.
-        settings: What is drawn, and how often.
+        settings: Unit, number and seed of the draws.
     """
     by_scene = _compared(scenes)
     wanted = settings.bootstrap_unit
@@ -64,14 +67,14 @@ def bootstrap(scenes: Counts, blocks: Counts, block_size: int, settings: Evaluat
 
 
 def score_intervals(units: Counts, repetitions: int, seed: int) -> dict[str, tuple[float, float]]:
-    """The percentile intervals of every score at CONFIDENCE; a score that no draw defines has none.
+    """Percentile intervals of every score at CONFIDENCE; a score that no draw defines has none.
 
     Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 13, https://doi.org/10.1201/9780429246593.
 
     Args:
-        units: (N, 5) counts of what is drawn.
-        repetitions: How often N of them are drawn.
-        seed: Of the random numbers; the same gives the same intervals.
+        units: (N, 5) counts of the units.
+        repetitions: Number of draws; each takes N units.
+        seed: Seed of the draws.
     """
     random = np.random.default_rng(seed)
     found: dict[str, list[float]] = {name: [] for name in ConfusionCounts().scores()}
@@ -87,7 +90,7 @@ def score_intervals(units: Counts, repetitions: int, seed: int) -> dict[str, tup
 
 
 def _compared(units: Counts) -> Counts:
-    """The units in which some pixel was compared."""
+    """Units with a compared pixel."""
     return units[units[:, : KINDS - 1].any(axis=1)]
 
 

@@ -1,8 +1,8 @@
-"""Scores of boundaries: how much of the cropland's edge lies within a distance of where it should.
+"""Boundary scores: the share of the cropland's boundary that lies within a distance of the true boundary.
 
-Pixels without a label or without a mapped class are in no boundary, and neither is the raster's edge: where cropland
-ends there is unknown. Distances are between centres of pixels. With a margin around each window, the counts are those
-of the whole raster.
+Pixels without a label or a mapped class belong to no boundary. Neither do pixels at the raster's edge: where cropland
+ends there is unknown. Distances are measured between pixel centres. With a margin around each window, the counts equal
+those of the whole raster.
 """
 
 import math
@@ -19,7 +19,7 @@ from seg.raster.grid import Grid
 from seg.raster.ground.distances import ground_pixel
 
 _ROUNDING = 1e-9
-"""A distance that is the tolerance but for rounding is within it."""
+"""Relative slack, so that rounding does not exclude a distance equal to the tolerance."""
 
 _FAR = np.int32(1 << 29)
 
@@ -31,23 +31,23 @@ DEFAULT_PIXELS = (1, 2, 4)
 
 @dataclass(frozen=True)
 class Reach:
-    """The pixels within a distance of one: for each row away from it, how many columns to both sides.
+    """Neighbourhood of a pixel within a distance.
 
     Attributes:
-        columns: (rows + 1,) columns to each side, in the row of the pixel itself, one row away, two away...
+        columns: (rows + 1,) columns to each side in the pixel's own row, one row away, two rows away, and so on.
     """
 
     columns: tuple[int, ...]
 
     @property
     def margin(self) -> int:
-        """Pixels around a window that its counts depend on."""
-        # One more, since whether a pixel is on an edge depends on its neighbours.
+        """Pixels around a window on which its counts depend."""
+        # One more: a pixel is on the boundary or not by its neighbours.
         return max(len(self.columns) - 1, *self.columns) + 1
 
 
 def reach(tolerance: float, pixel: tuple[float, float]) -> Reach:
-    """The pixels within a distance.
+    """Neighbourhood of a pixel within a distance.
 
     Args:
         tolerance: The distance, at least 0.
@@ -100,18 +100,18 @@ def fitting_tolerances(grids: Sequence[Grid], wanted: Sequence[float] | None) ->
 
 @dataclass(frozen=True)
 class BoundaryCounts:
-    """Pixels at one tolerance, of which both scores are made; sums over windows and scenes stay exact.
+    """Pixel counts at one tolerance, which sum exactly over windows and scenes.
 
-    Scores are None where the reference has no boundary: where a strip without labels parts its cropland from other,
-    nothing is known of the edge between them, and no map could score.
+    Scores are None if the reference has no boundary. Strips without labels between cropland and other hide the
+    boundary, and then no map could score.
 
     Attributes:
-        mapped: Cropland pixels of the map that have a pixel of other beside them.
-        mapped_near: Those of them that lie within the tolerance of one of the reference.
-        reference: The same for the reference.
-        reference_near: Those of them that lie within the tolerance of one of the map.
-        shared: Pixels that are within the tolerance of other, and cropland, in both map and reference.
-        either: Pixels that are so in at least one of them.
+        mapped: Boundary pixels of the map: cropland beside other.
+        mapped_near: Boundary pixels of the map within the tolerance of the reference's boundary.
+        reference: Boundary pixels of the reference.
+        reference_near: Boundary pixels of the reference within the tolerance of the map's boundary.
+        shared: Cropland pixels within the tolerance of other in both map and reference.
+        either: Cropland pixels within the tolerance of other in map or reference.
     """
 
     mapped: int = 0
@@ -126,17 +126,17 @@ class BoundaryCounts:
 
     @property
     def precision(self) -> float | None:
-        """Share of the mapped boundary that lies near the true one."""
+        """Share of the mapped boundary near the true boundary."""
         return ratio(self.mapped_near, self.mapped) if self.reference else None
 
     @property
     def recall(self) -> float | None:
-        """Share of the true boundary that lies near the mapped one."""
+        """Share of the true boundary near the mapped boundary."""
         return ratio(self.reference_near, self.reference)
 
     @property
     def f1(self) -> float | None:
-        """Harmonic mean of the two: the BF measure of Csurka et al. (2013), https://doi.org/10.5244/C.27.32."""
+        """Harmonic mean of precision and recall: the BF measure of Csurka et al. (2013), https://doi.org/10.5244/C.27.32."""
         precision, recall = self.precision, self.recall
         if recall is None:
             return None
@@ -146,18 +146,18 @@ class BoundaryCounts:
 
     @property
     def iou(self) -> float | None:
-        """Boundary IoU of Cheng et al. (2021), https://doi.org/10.1109/CVPR46437.2021.01508; distances Euclidean."""
+        """Boundary IoU of Cheng et al. (2021), https://doi.org/10.1109/CVPR46437.2021.01508, by Euclidean distances."""
         return ratio(self.shared, self.either) if self.reference else None
 
 
 def count_boundary(mapped: ByteMask, labels: ByteMask, core: Core, reaches: Sequence[Reach]) -> list[BoundaryCounts]:
-    """The counts of the core of a window at each tolerance.
+    """Count the core of a window at each tolerance.
 
     Args:
-        mapped: (H, W) classes of the map: those of the core, and as many around it as `Reach.margin` says.
-        labels: (H, W) of the reference.
-        core: Rows and columns of the pixels that are counted.
-        reaches: The tolerances.
+        mapped: (H, W) classes of the map: the core with `Reach.margin` pixels around it.
+        labels: (H, W) labels of the reference.
+        core: Rows and columns of the counted pixels.
+        reaches: Neighbourhoods of the tolerances.
     """
     compared = (mapped <= CROPLAND) & (labels <= CROPLAND)
     map_edge, map_to_edge, map_to_other = _distances(mapped, compared)
@@ -180,7 +180,7 @@ def count_boundary(mapped: ByteMask, labels: ByteMask, core: Core, reaches: Sequ
 
 
 def edge_pixels(inside: BoolMask, outside: BoolMask) -> BoolMask:
-    """The pixels inside that have one outside above, below, left or right of them, (H, W)."""
+    """Pixels inside that touch a pixel outside above, below, to the left or to the right, (H, W)."""
     beside = np.zeros_like(outside)
     beside[1:] |= outside[:-1]
     beside[:-1] |= outside[1:]
@@ -190,7 +190,7 @@ def edge_pixels(inside: BoolMask, outside: BoolMask) -> BoolMask:
 
 
 def columns_to_nearest(inside: BoolMask) -> npt.NDArray[np.int32]:
-    """Columns to the nearest pixel inside in the same row, (H, W); farther than any where the row has none."""
+    """Columns to the nearest pixel inside in the same row, (H, W); a huge number if the row has none."""
     columns = np.arange(inside.shape[1], dtype=np.int32)
     before = np.maximum.accumulate(np.where(inside, columns, -_FAR), axis=1)
     after = np.minimum.accumulate(np.where(inside, columns, 2 * _FAR)[:, ::-1], axis=1)[:, ::-1]
@@ -199,11 +199,11 @@ def columns_to_nearest(inside: BoolMask) -> npt.NDArray[np.int32]:
 
 
 def within(columns: npt.NDArray[np.int32], distance: Reach) -> BoolMask:
-    """Which pixels have one inside within a distance, (H, W).
+    """Pixels with a pixel inside in their neighbourhood, (H, W).
 
     Args:
-        columns: (H, W) as `columns_to_nearest` has them.
-        distance: How far.
+        columns: (H, W) result of `columns_to_nearest`.
+        distance: The neighbourhood.
     """
     found: BoolMask = columns <= distance.columns[0]
     for row, beside in enumerate(distance.columns[1:], start=1):
@@ -213,7 +213,7 @@ def within(columns: npt.NDArray[np.int32], distance: Reach) -> BoolMask:
 
 
 def _distances(classes: ByteMask, compared: BoolMask) -> tuple[BoolMask, npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """The boundary of a class raster, and the columns to it and to its pixels of other."""
+    """Boundary of a class raster, columns to that boundary, and columns to pixels of other."""
     other = compared & (classes == OTHER)
     edge = edge_pixels(compared & (classes == CROPLAND), other)
     return edge, columns_to_nearest(edge), columns_to_nearest(other)

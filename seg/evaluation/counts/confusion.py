@@ -1,7 +1,7 @@
-"""Confusion counts of two classes, and the one place where counts become scores.
+"""Confusion counts of two classes and the scores computed from them.
 
-Python integers and no tensors: exact at any raster size, and evaluation starts without importing torch. The scores
-equal torchmetrics', which training uses, wherever they are defined; a test holds the two against each other.
+Counts are Python integers, exact at any raster size, and evaluation starts without importing torch. A test holds the
+scores against those of torchmetrics, which training uses.
 """
 
 import math
@@ -15,7 +15,7 @@ from seg.labels import CROPLAND, OTHER
 
 @dataclass(frozen=True)
 class ConfusionCounts:
-    """Pixels by mapped and true class, where cropland is the positive one. A score that is 0 divided by 0 is None.
+    """Pixels by mapped and true class; cropland is positive. A score that would be 0 divided by 0 is None.
 
     Attributes:
         tp: Cropland mapped as cropland.
@@ -30,7 +30,7 @@ class ConfusionCounts:
     tn: int = 0
 
     def __add__(self, more: "ConfusionCounts") -> "ConfusionCounts":
-        """The counts of both areas together."""
+        """Counts of both areas together."""
         return ConfusionCounts(*(one + other for one, other in zip(astuple(self), astuple(more), strict=True)))
 
     @property
@@ -50,30 +50,31 @@ class ConfusionCounts:
 
     @property
     def precision(self) -> float | None:
-        """Share of mapped cropland that is cropland: the user's accuracy."""
+        """User's accuracy: the share of mapped cropland that is cropland."""
         return ratio(self.tp, self.tp + self.fp)
 
     @property
     def recall(self) -> float | None:
-        """Share of cropland that is mapped as cropland: the producer's accuracy."""
+        """Producer's accuracy: the share of cropland that is mapped as cropland."""
         return ratio(self.tp, self.tp + self.fn)
 
     @property
     def overall_accuracy(self) -> float | None:
-        """Share of compared pixels that are mapped right."""
+        """Share of the compared pixels that are mapped correctly."""
         return ratio(self.tp + self.tn, self.compared)
 
     @property
     def kappa(self) -> float | None:
-        """Cohen's kappa, -1 to 1: agreement beyond what the two class shares give by chance."""
+        """Cohen's kappa, -1 to 1: agreement beyond chance, given the class shares of map and reference."""
         chance = (self.tp + self.fp) * (self.fp + self.tn) + (self.tp + self.fn) * (self.fn + self.tn)
         return ratio(2 * (self.tp * self.tn - self.fp * self.fn), chance)
 
     @property
     def mcc(self) -> float | None:
-        """Matthews correlation coefficient, -1 to 1: of map and reference as variables of 0 and 1."""
+        """Matthews correlation coefficient of map and reference, -1 to 1."""
         pairs = (self.tp + self.fp) * (self.tp + self.fn), (self.tn + self.fp) * (self.tn + self.fn)
-        scale = math.sqrt(pairs[0]) * math.sqrt(pairs[1])  # not of the product, which floats may not hold
+        scale = math.sqrt(pairs[0]) * math.sqrt(pairs[1])  # the product may exceed the range of a float
+        # Rounding can take a perfect score out of its range.
         return max(-1.0, min(1.0, (self.tp * self.tn - self.fp * self.fn) / scale)) if scale else None
 
     def scores(self) -> dict[str, float | None]:
@@ -90,11 +91,11 @@ class ConfusionCounts:
 
 
 def count_pixels(mapped: NDArray[np.uint8], labels: NDArray[np.uint8]) -> ConfusionCounts:
-    """The confusion counts of two arrays of one shape, over pixels that are neither IGNORE.
+    """Confusion counts of two arrays of one shape, over the pixels that are IGNORE in neither.
 
     Args:
-        mapped: OTHER, CROPLAND or IGNORE.
-        labels: OTHER, CROPLAND or IGNORE.
+        mapped: Classes of the map: OTHER, CROPLAND or IGNORE.
+        labels: Labels of the reference: OTHER, CROPLAND or IGNORE.
     """
     mapped_crop, mapped_other = mapped == CROPLAND, mapped == OTHER
     crop, other = labels == CROPLAND, labels == OTHER
@@ -107,5 +108,5 @@ def count_pixels(mapped: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Confus
 
 
 def ratio(part: int, whole: int) -> float | None:
-    """A share, or None where it would be 0 divided by 0."""
+    """A share; None if it would be 0 divided by 0."""
     return part / whole if whole else None

@@ -1,13 +1,13 @@
-"""Scores of parcels: which of the reference were found, and how far the map cuts or merges them.
+"""Parcel scores: reference parcels found, and the degree to which the map cuts or merges them.
 
-A parcel of a map is a 4-connected component of cropland among the compared pixels. So is one of a raster reference;
-a vector reference says itself which are its parcels, even where they touch. A mapped parcel and one of the reference
-match where their intersection over union is above the threshold; at 0.5 or more, each has one partner at most (Kirillov
-et al. 2019, https://doi.org/10.1109/CVPR.2019.00963).
+Parcels of a map or a raster reference are 4-connected components of cropland among the compared pixels; those of a
+vector reference are its polygons, even where they touch. A mapped and a reference parcel match if their intersection
+over union is above a threshold. From 0.5 on, a parcel has at most one match (Kirillov et al. 2019,
+https://doi.org/10.1109/CVPR.2019.00963).
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -22,15 +22,15 @@ from seg.raster.vectors.burning import NumberedPolygons
 
 @dataclass(frozen=True)
 class ParcelCounts:
-    """What became of the parcels; sums over scenes stay comparable.
+    """Parcel counts and error sums, which add up over scenes.
 
     Attributes:
         reference: Parcels of the reference.
         mapped: Parcels of the map.
-        matched: Pairs whose intersection over union is above the threshold.
-        overlapped: Parcels of the reference that share a pixel with some mapped one.
-        over: Sum of their over-segmentation errors.
-        under: Sum of their under-segmentation errors.
+        matched: Pairs with an intersection over union above the threshold.
+        overlapped: Parcels of the reference that overlap a mapped parcel.
+        over: Sum of the over-segmentation errors of the overlapped parcels.
+        under: Sum of the under-segmentation errors of the overlapped parcels.
     """
 
     reference: int = 0
@@ -41,54 +41,47 @@ class ParcelCounts:
     under: float = 0.0
 
     def __add__(self, more: "ParcelCounts") -> "ParcelCounts":
-        return ParcelCounts(
-            self.reference + more.reference,
-            self.mapped + more.mapped,
-            self.matched + more.matched,
-            self.overlapped + more.overlapped,
-            self.over + more.over,
-            self.under + more.under,
-        )
+        return ParcelCounts(*(one + other for one, other in zip(astuple(self), astuple(more), strict=True)))
 
     @property
     def precision(self) -> float | None:
-        """Share of the mapped parcels that match one of the reference."""
+        """Share of the mapped parcels that match a reference parcel."""
         return ratio(self.matched, self.mapped)
 
     @property
     def recall(self) -> float | None:
-        """Share of the parcels of the reference that match a mapped one."""
+        """Share of the reference parcels that match a mapped parcel."""
         return ratio(self.matched, self.reference)
 
     @property
     def f1(self) -> float | None:
-        """Harmonic mean of the two."""
+        """Harmonic mean of precision and recall."""
         return ratio(2 * self.matched, self.mapped + self.reference)
 
     @property
     def over_segmentation(self) -> float | None:
-        """Mean of 1 - |R and M| / |R|, where M is the mapped parcel that shares most pixels with the reference's R.
+        """Mean of 1 - |R and M| / |R| for reference parcels R, where M is the mapped parcel that shares most of R.
 
-        0 where one mapped parcel covers each R, near 1 where they are cut to pieces. Persello and Bruzzone (2010),
-        https://doi.org/10.1109/TGRS.2009.2029570; over the parcels that some mapped one overlaps, since the others are
-        errors of recall.
+        0 if one mapped parcel covers each R, near 1 if the map cuts parcels to pieces. Persello and Bruzzone (2010),
+        https://doi.org/10.1109/TGRS.2009.2029570. The mean is over the parcels that a mapped parcel overlaps; the
+        others count as errors of recall.
         """
         return self.over / self.overlapped if self.overlapped else None
 
     @property
     def under_segmentation(self) -> float | None:
-        """Mean of 1 - |R and M| / |M|: 0 where mapped parcels keep within one R each, near 1 where they merge many."""
+        """Mean of 1 - |R and M| / |M|: 0 if each mapped parcel lies within one R, near 1 if it merges many."""
         return self.under / self.overlapped if self.overlapped else None
 
 
 class ParcelOverlaps:
-    """Collects, window by window, how many pixels each mapped parcel shares with each of the reference.
+    """Overlap in pixels of mapped and reference parcels, collected window by window.
 
     Memory holds a few numbers for each pair of parcels that overlap in a window, but no pixels.
 
     Args:
         width: Columns of the raster.
-        polygons: The parcels of the reference; None takes its components.
+        polygons: Parcels of the reference; None for the components of its cropland.
     """
 
     def __init__(self, width: int, polygons: NumberedPolygons | None = None) -> None:
@@ -100,9 +93,9 @@ class ParcelOverlaps:
         """Count a window.
 
         Args:
-            window: Windows tile the raster row by row.
+            window: The window; windows must tile the raster row by row.
             mapped: (H, W) classes of the map.
-            labels: (H, W) of the reference.
+            labels: (H, W) labels of the reference.
         """
         compared = (mapped <= CROPLAND) & (labels <= CROPLAND)
         parcels = self._mapped.label(window, compared & (mapped == CROPLAND))
@@ -115,11 +108,11 @@ class ParcelOverlaps:
         self._found.append(_counted(parcels[some], true_parcels[some], np.ones(np.count_nonzero(some), np.int64)))
 
     def counts(self, threshold: float, smallest: int = 1) -> ParcelCounts:
-        """What became of the parcels of all windows.
+        """Parcel counts of all windows together.
 
         Args:
             threshold: Intersection over union above which two parcels match, 0.5 or more.
-            smallest: Parcels of fewer pixels are left out, as if neither map nor reference had them.
+            smallest: Smallest parcel to count, in pixels, in map and reference alike.
         """
         mapped, reference, pixels = np.concatenate([np.zeros((3, 0), np.int64), *self._found], axis=1)
         if self._polygons is None:
@@ -130,7 +123,7 @@ class ParcelOverlaps:
         both = (mapped > 0) & (reference > 0) & large[mapped] & true_large[reference]
         mapped, reference, pixels = mapped[both], reference[both], pixels[both]
         matched = pixels > threshold * (mapped_area[mapped] + true_area[reference] - pixels)
-        # The largest overlap of each parcel comes first; of two that are equal, that with the smaller mapped parcel.
+        # Largest overlap of each reference parcel first; of equal ones, the one with the smaller mapped parcel.
         order = np.lexsort((mapped_area[mapped], -pixels, reference))
         best = order[np.unique(reference[order], return_index=True)[1]]
         return ParcelCounts(
@@ -138,26 +131,26 @@ class ParcelOverlaps:
             mapped=int(np.count_nonzero(large[1:])),
             matched=int(np.count_nonzero(matched)),
             overlapped=len(best),
-            # Sums that do not depend on the order, which the windows change.
+            # fsum does not depend on the order, which changes with the windows.
             over=math.fsum(1 - pixels[best] / true_area[reference[best]]),
             under=math.fsum(1 - pixels[best] / mapped_area[mapped[best]]),
         )
 
 
 def _counted(mapped: Ids, reference: Ids, pixels: Ids) -> npt.NDArray[np.int64]:
-    """The different pairs of two parcels and their pixels in all, (3, N)."""
+    """Distinct pairs of parcels with the sum of their pixels, (3, N)."""
     places = int(reference.max(initial=0)) + 1
     pairs, place = np.unique(mapped * places + reference, return_inverse=True)
     return np.stack([pairs // places, pairs % places, _sums(place, pixels, len(pairs))])
 
 
 def _areas(numbers: Ids, pixels: Ids) -> Ids:
-    """The pixels of each parcel by its number; those of number 0 are of none."""
+    """Pixels of each parcel by its number; number 0 stands for no parcel."""
     return _sums(numbers, pixels, int(numbers.max(initial=0)) + 1)
 
 
 def _sums(numbers: Ids, pixels: Ids, count: int) -> Ids:
-    """The pixels of each number below a count, (count,); in integers, as bincount would add them up as floats."""
+    """Sums of pixels by number, (count,); in integers, where bincount would add floats."""
     sums = np.zeros(count, dtype=np.int64)
     np.add.at(sums, numbers, pixels)
     return sums

@@ -1,4 +1,4 @@
-"""Confusion counts by stratum: soil, district, crop, or whatever else a raster of codes or polygons tell."""
+"""Confusion counts by stratum, such as soil, district or crop, from a raster of codes or from polygons."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,13 +28,13 @@ MOST_STRATA = 1000
 
 
 class StratumSource(Protocol):
-    """Tells the stratum of the pixels of a window."""
+    """Source of strata: a raster of codes, or burnt polygons."""
 
     def read(self, window: Window) -> tuple[npt.NDArray[np.generic], BoolMask]:
-        """The codes, (H, W), and where there is one."""
+        """Codes of a window, (H, W), and (H, W) True where a pixel has a code."""
 
     def name(self, code: float) -> str:
-        """The stratum of a code."""
+        """Name of the stratum with a code."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,14 @@ class _BurntClasses:
 
 @contextmanager
 def open_strata(strata: Strata, grid: Grid) -> Iterator[StratumSource]:
-    """The strata of a scene. Where polygons overlap, the value that comes last in the alphabet counts.
+    """Open the strata of a scene. Where polygons overlap, the last value in alphabetical order counts.
 
     Args:
-        strata: What tells them.
-        grid: The scene's.
+        strata: The file and how to read it.
+        grid: Grid of the scene.
 
     Raises:
-        RasterError: The file cannot be read, its polygons lie elsewhere, or it has no such column.
+        RasterError: The file cannot be read, its polygons do not meet the scene, or it lacks the column.
     """
     if is_vector(strata.path):
         source = VectorClasses(strata.path, str(strata.attribute), strata.layer, "--stratum-{}")
@@ -85,11 +85,11 @@ def open_strata(strata: Strata, grid: Grid) -> Iterator[StratumSource]:
 
 @dataclass
 class StratumCounts:
-    """The counts of each stratum by its name, (5,) as `TileCounts` has them; labelled pixels without a stratum too.
+    """Counts by stratum; labelled pixels without a stratum count as NO_STRATUM.
 
     Attributes:
-        path: Of the strata, for errors.
-        counts: What was counted so far.
+        path: File of the strata, for errors.
+        counts: (5,) counts by name of the stratum, in the order of `TileCounts`.
     """
 
     path: Path
@@ -100,9 +100,9 @@ class StratumCounts:
 
         Args:
             source: The strata.
-            window: The pixels.
+            window: The window.
             mapped: (H, W) classes of the map.
-            labels: (H, W) of the reference.
+            labels: (H, W) labels of the reference.
 
         Raises:
             RasterError: There are too many strata.
@@ -123,12 +123,12 @@ class StratumCounts:
         self.counts[name] = self.counts.get(name, np.zeros(KINDS, dtype=np.int64)) + counts
         if len(self.counts) > MOST_STRATA:
             raise RasterError(
-                f"{self.path}: has more than {MOST_STRATA} different values; wanted strata, so give a raster of codes"
+                f"{self.path}: has more than {MOST_STRATA} different values; wanted strata, such as a raster of codes"
             )
 
 
 def _kinds(mapped: ByteMask, labels: ByteMask) -> npt.NDArray[np.int64]:
-    """What each labelled pixel counts as, (H, W): its place among the five counts."""
+    """Place of each labelled pixel among the five counts, (H, W)."""
     kinds = np.full(mapped.shape, KINDS - 1, dtype=np.int64)
     for kind, (here, wanted) in enumerate(((CROPLAND, CROPLAND), (CROPLAND, OTHER), (OTHER, CROPLAND), (OTHER, OTHER))):
         kinds[(mapped == here) & (labels == wanted)] = kind
@@ -136,20 +136,20 @@ def _kinds(mapped: ByteMask, labels: ByteMask) -> npt.NDArray[np.int64]:
 
 
 class VectorClasses(VectorLabels):
-    """The features of a vector file; the label of each is the place of its value among the names, IGNORE without one.
+    """Features of a vector file, labelled by the place of their value among the sorted values; IGNORE without a value.
 
     Args:
         path: Any vector file that GDAL reads, or GeoParquet.
-        column: The column that tells the classes.
-        layer: The layer; None for the only one.
-        options: How the options that name layer and column are written, for errors: `--stratum-{}` for
-            `--stratum-layer` and `--stratum-attribute`.
+        column: The column of the classes.
+        layer: The layer; None for the only layer.
+        options: Form of the options for layer and column in errors: `--stratum-{}` stands for `--stratum-layer` and
+            `--stratum-attribute`.
 
     Attributes:
-        names: The values of the column as text, sorted.
+        names: Values of the column as text, sorted.
 
     Raises:
-        RasterError: The file cannot be read, has no such layer or column, states no CRS, or has too many classes.
+        RasterError: The file cannot be read, lacks the layer, the column or a CRS, or has too many classes.
     """
 
     def __init__(self, path: Path, column: str, layer: str | None = None, options: str = "--{}") -> None:

@@ -1,4 +1,4 @@
-"""Confusion counts of the tiles of a scene: of them come the scene's, those of blocks, and the worst windows."""
+"""Confusion counts of the tiles of a scene, the source of the counts of blocks, scenes and worst windows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from seg.labels import CROPLAND, IGNORE
 from seg.raster.chips import ByteMask
 
 Counts = npt.NDArray[np.int64]
-"""(..., 5) pixels: tp, fp, fn, tn, and labelled but without a mapped class."""
+"""(..., 5) pixels: tp, fp, fn, tn, and labelled pixels without a mapped class."""
 
 KINDS = 5
 
 
 class TileCounts:
-    """Counts of square tiles of a scene, filled window by window; 40 bytes a tile, so next to nothing a pixel.
+    """Counts of the square tiles of a scene, filled window by window; 40 bytes a tile.
 
     Args:
         height: Rows of the scene.
         width: Columns of the scene.
-        size: Side of a tile; those at the right and bottom edge are cut off.
+        size: Side of a tile in pixels; tiles at the right and bottom edge are cut off.
     """
 
     def __init__(self, height: int, width: int, size: int) -> None:
@@ -36,7 +36,7 @@ class TileCounts:
         Args:
             window: Any part of the scene.
             mapped: (H, W) classes of the map.
-            labels: (H, W) of the reference.
+            labels: (H, W) labels of the reference.
         """
         for row, rows in _parts(window.row_off, window.height, self.size):
             for column, columns in _parts(window.col_off, window.width, self.size):
@@ -46,10 +46,10 @@ class TileCounts:
                 self.counts[row, column] += (found.tp, found.fp, found.fn, found.tn, unmapped)
 
     def blocks(self, size: int) -> Counts:
-        """The counts of blocks, (rows, columns, 5).
+        """Counts of blocks, (rows, columns, 5).
 
         Args:
-            size: Side of a block, a multiple of the tiles'.
+            size: Side of a block in pixels, a multiple of the side of a tile.
         """
         step = size // self.size
         rows, columns = (np.arange(0, count, step) for count in self.counts.shape[:2])
@@ -58,7 +58,7 @@ class TileCounts:
 
     @property
     def total(self) -> Counts:
-        """The counts of the whole scene, (5,)."""
+        """Counts of the whole scene, (5,)."""
         total: Counts = self.counts.sum(axis=(0, 1))
         return total
 
@@ -68,8 +68,8 @@ class WrongWindow:
     """A window of a scene with wrong pixels.
 
     Attributes:
-        window: The pixels.
-        counts: Their confusion counts.
+        window: The window.
+        counts: Confusion counts of its pixels.
     """
 
     window: Window
@@ -77,17 +77,17 @@ class WrongWindow:
 
     @property
     def errors(self) -> int:
-        """Pixels that are mapped wrong."""
+        """Wrongly mapped pixels."""
         return self.counts.fp + self.counts.fn
 
 
 def worst_windows(tiles: TileCounts, size: int, number: int) -> list[WrongWindow]:
-    """The windows with most wrong pixels, those first; of equal ones the upper, then the left; none without an error.
+    """Windows with the most wrong pixels, worst first; ties go from top to bottom, then from left to right.
 
     Args:
         tiles: Counts of a scene.
-        size: Side of a window, a multiple of the tiles'.
-        number: How many at most.
+        size: Side of a window in pixels, a multiple of the side of a tile.
+        number: Most windows to return; windows without an error are left out.
     """
     blocks = tiles.blocks(size)
     errors = blocks[..., 1] + blocks[..., 2]
@@ -102,11 +102,11 @@ def worst_windows(tiles: TileCounts, size: int, number: int) -> list[WrongWindow
 
 
 def as_confusion(counts: Counts) -> ConfusionCounts:
-    """The confusion counts among (5,) counts."""
+    """Confusion counts among (5,) counts."""
     return ConfusionCounts(*counts[:4].tolist())
 
 
 def _parts(start: int, length: int, size: int) -> Iterator[tuple[int, slice]]:
-    """The tiles that a range of rows or columns meets: the number of each, and its part of the range."""
+    """Tiles that a range of rows or columns meets: the number of each tile, and its part of the range."""
     for tile in range(start // size, (start + length - 1) // size + 1):
         yield tile, slice(max(tile * size - start, 0), min((tile + 1) * size - start, length))

@@ -1,1 +1,1 @@
-"""Reports of an evaluation: terminal, JSON, picture and page."""
+"""Reports of a comparison: terminal text, JSON, picture and page."""

@@ -1,4 +1,4 @@
-"""What a comparison found as JSON, with all that is needed to repeat it. A score that is undefined is null."""
+"""Result of a comparison as JSON, with everything needed to repeat it. An undefined score is null."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -24,12 +24,12 @@ Json = dict[str, object]
 
 
 def as_json(accuracy: Accuracy, pairing: Pairing, inputs: Inputs) -> Json:
-    """The content of accuracy.json: files with their hashes, settings, counts and every score.
+    """Content of accuracy.json: files with their hashes, settings, counts and every score.
 
     Args:
-        accuracy: What was found.
-        pairing: Which files were compared, and which had no partner.
-        inputs: What the command line named.
+        accuracy: Result of the comparison.
+        pairing: Files that were compared, and files without a partner.
+        inputs: Inputs of the command line.
     """
     counts = accuracy.counts
     return {
@@ -52,7 +52,7 @@ def as_json(accuracy: Accuracy, pairing: Pairing, inputs: Inputs) -> Json:
 
 
 def _settings(accuracy: Accuracy, inputs: Inputs) -> Json:
-    """The options that change a number, automatic ones by what they came to."""
+    """Options that change a number; automatic ones with the value used."""
     measures = accuracy.measures
     settings = asdict(measures.settings) | {
         "tolerances": list(measures.tolerances.values),
@@ -78,7 +78,7 @@ def _pair(pair: Pair) -> Json:
         "strata": pair.strata.path if pair.strata else None,
     }
     paths: Json = {kind: _text(path) for kind, path in files.items()}
-    # The image is in pictures only: its bytes, which are many, change no number.
+    # No hash of the image: it is large, and only pictures show it.
     hashes: Json = {f"{kind}_sha256": _hash(path) for kind, path in files.items()}
     return {"name": pair.name, "image": _text(pair.image)} | paths | hashes | {"tags": tags}
 
@@ -167,7 +167,7 @@ def _objects(accuracy: Accuracy) -> Json:
 
 
 def _parcel_source(accuracy: Accuracy) -> str:
-    """Where the reference's parcels come from: its polygons, or the connected components of its cropland."""
+    """Kind of the reference's parcels: its polygons, or the connected components of its cropland."""
     vectors = {is_vector(scene.pair.reference) for scene in accuracy.scenes}
     return "both" if len(vectors) > 1 else "polygons" if True in vectors else "components"
 
@@ -226,7 +226,7 @@ def _worst(accuracy: Accuracy) -> list[Json]:
 
 
 def _hash(path: Path | None) -> str | None:
-    """None without a file, and of what GDAL opens but is no plain one."""
+    """SHA-256 of a plain file; None without one, such as for a path that only GDAL can open."""
     return sha256(path) if path is not None and path.is_file() else None
 
 

@@ -8,7 +8,6 @@ from seg.evaluation.area.allocation import (
     allocate,
     expected_error,
     least_sample,
-    optimal_size,
 )
 from seg.evaluation.area.settings import Allocation
 
@@ -20,7 +19,7 @@ ALLOCATIONS: tuple[Allocation, ...] = ("proportional", "neyman", "equal")
 
 
 def test_size_is_that_of_the_worked_example() -> None:
-    assert optimal_size(PAPER, 0.01) == 641
+    assert least_sample(PAPER, 0.01, "neyman", 2).sum() == 641
 
 
 def test_proportional_shares_follow_the_areas() -> None:

@@ -62,9 +62,9 @@ def test_other_classes_are_named_by_the_maps_tag_or_by_number(write_raster: Writ
 @pytest.mark.parametrize(
     ("pixels", "profile", "wanted"),
     [
-        (np.full((4, 4), 0.5, np.float32), {}, "holds 0.5; wanted whole numbers"),
-        (np.full((4, 4), 300, np.uint16), {}, "holds 300; wanted classes 0 to 254"),
-        (np.full((4, 4), -1, np.int16), {}, "holds -1; wanted classes"),
+        (np.full((4, 4), 0.5, np.float32), {}, "has the value 0.5; wanted whole numbers"),
+        (np.full((4, 4), 300, np.uint16), {}, "has the value 300; wanted classes 0 to 254"),
+        (np.full((4, 4), -1, np.int16), {}, "has the value -1; wanted classes"),
         (np.arange(64, dtype=np.uint8).reshape(8, 8), {}, "more than 32 different values"),
         (np.full((4, 4), 255, np.uint8), {}, "no pixel of any class"),
         (np.zeros((4, 4), np.uint8), {"crs": None}, "states no CRS"),

@@ -72,6 +72,17 @@ def test_scores_stay_in_range_at_any_size(tp: int, fp: int, fn: int, tn: int) ->
 
 
 @pytest.mark.parametrize(
+    ("counts", "mcc"),
+    [
+        (ConfusionCounts(tp=6_480_310_282_347_491, tn=9_626_384_033_614_331), 1.0),
+        (ConfusionCounts(fp=104_164, fn=259_665), -1.0),
+    ],
+)
+def test_rounding_does_not_take_mcc_out_of_its_range(counts: ConfusionCounts, mcc: float) -> None:
+    assert counts.mcc == mcc
+
+
+@pytest.mark.parametrize(
     ("counts", "undefined"),
     [
         (ConfusionCounts(), {"iou", "f1", "precision", "recall", "overall_accuracy", "kappa", "mcc"}),

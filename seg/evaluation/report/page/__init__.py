@@ -1,1 +1,1 @@
-"""The report as one HTML file that opens offline: scores, curves, a map to move in, and what repeats them."""
+"""Report as one HTML file that works offline: scores, curves, an interactive map, and the files and settings used."""

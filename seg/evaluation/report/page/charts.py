@@ -1,22 +1,22 @@
-"""Curves as coordinates of an SVG: precision over recall, and observed over predicted share of cropland."""
+"""Charts as SVG coordinates: precision over recall, observed over predicted cropland, and scores with intervals."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 LEFT, TOP, WIDTH, HEIGHT = 46.0, 10.0, 300.0, 250.0
-"""Where the axes from 0 to 1 lie in a drawing of 360 by 310."""
+"""Position and size of the axes from 0 to 1 in a drawing of 360 by 310."""
 
 HISTOGRAM_HEIGHT = 46.0
 DOTS = 101
-"""Points of a curve that can be pointed at; more would lie on each other."""
+"""Most points of a curve that show their values under the pointer; more would overlap."""
 
 TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 @dataclass(frozen=True)
 class Dot:
-    """A point of a curve: where it is drawn, and the entry of the JSON that it shows."""
+    """A point of a curve: its position, and the entry of the JSON that it shows."""
 
     x: float
     y: float
@@ -25,7 +25,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar of a histogram: its left edge, top edge and size in the drawing, and the entry that it shows."""
+    """A bar of a histogram: its left edge, top edge and size, and the entry of the JSON that it shows."""
 
     x: float
     y: float
@@ -45,7 +45,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Span:
-    """A value with its interval on a line, each from 0 (left end) to 1; the interval is None where undefined."""
+    """A value with its interval on a line from 0 (left end) to 1; None where undefined."""
 
     value: float | None
     low: float | None
@@ -53,20 +53,20 @@ class Span:
 
 
 def place_x(share: float) -> float:
-    """Where a share from 0 to 1 lies on the horizontal axis."""
+    """Horizontal position of a share from 0 to 1."""
     return round(LEFT + WIDTH * share, 2)
 
 
 def place_y(share: float) -> float:
-    """Where a share from 0 to 1 lies on the vertical axis."""
+    """Vertical position of a share from 0 to 1."""
     return round(TOP + HEIGHT * (1 - share), 2)
 
 
-def precision_recall_curve(entries: Sequence[Mapping[str, Any]]) -> Curve:
-    """Precision over recall, in the order of the thresholds; those where either is undefined are left out.
+def precision_recall_line(entries: Sequence[Mapping[str, Any]]) -> Curve:
+    """Precision over recall, in the order of the thresholds; undefined points are left out.
 
     Args:
-        entries: With threshold, precision and recall.
+        entries: Points with threshold, precision and recall.
     """
     defined = [entry for entry in entries if entry["precision"] is not None and entry["recall"] is not None]
     dots = [Dot(place_x(entry["recall"]), place_y(entry["precision"]), entry) for entry in defined]
@@ -74,11 +74,11 @@ def precision_recall_curve(entries: Sequence[Mapping[str, Any]]) -> Curve:
     return Curve(_line(dots), dots[::step], [])
 
 
-def reliability_curve(entries: Sequence[Mapping[str, Any]]) -> Curve:
-    """Observed share of cropland over the mean probability, and how many pixels each bin holds.
+def reliability_line(entries: Sequence[Mapping[str, Any]]) -> Curve:
+    """Observed share of cropland over the mean probability, and the pixels of each bin as bars.
 
     Args:
-        entries: With low, high, pixels, mean_probability and cropland_share.
+        entries: Bins with low, high, pixels, mean_probability and cropland_share.
     """
     filled = [entry for entry in entries if entry["pixels"]]
     dots = [Dot(place_x(entry["mean_probability"]), place_y(entry["cropland_share"]), entry) for entry in filled]
@@ -87,13 +87,13 @@ def reliability_curve(entries: Sequence[Mapping[str, Any]]) -> Curve:
 
 
 def spans(scores: Mapping[str, Mapping[str, float | None]]) -> tuple[float, dict[str, Span]]:
-    """Scores with their intervals, drawn on one scale that ends at 1.
+    """Scores with their intervals on one scale that ends at 1.
 
     Args:
-        scores: By name, with value, low and high.
+        scores: Scores by name, each with value, low and high.
 
     Returns:
-        Where the scale starts, a multiple of a tenth below all that is drawn, and the spans on it.
+        Start of the scale, a multiple of a tenth below everything on it, and the spans by name.
     """
     drawn = [number for score in scores.values() for number in score.values() if number is not None]
     start = min((int(10 * min(drawn, default=0.0) // 1) / 10, 0.9)) if drawn else 0.0

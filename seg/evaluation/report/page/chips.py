@@ -1,4 +1,4 @@
-"""Pictures of the windows with most wrong pixels: image, reference, prediction and errors."""
+"""Pictures of the windows with the most wrong pixels: image, reference, prediction and errors."""
 
 import base64
 import io
@@ -27,10 +27,10 @@ class WorstChip:
     """A window and its pictures.
 
     Attributes:
-        found: What the comparison says of it: scene, place, errors, compared pixels and IoU.
-        width: Of the pictures, in pixels.
-        height: Alike.
-        pictures: Data URIs by layer; the image is missing where none was given.
+        found: Entry of `accuracy.json`: scene, place, errors, compared pixels and IoU.
+        width: Width of the pictures in pixels.
+        height: Height of the pictures in pixels.
+        pictures: Data URIs by layer; without an image for a scene without one.
     """
 
     found: Mapping[str, Any]
@@ -40,7 +40,7 @@ class WorstChip:
 
     @property
     def width_percent(self) -> int:
-        """Width of a square place that a picture takes, so that a narrow one is not drawn higher than that."""
+        """Width of the pictures as a percentage of a square that holds them, so that narrow ones do not exceed it."""
         return round(100 * self.width / max(self.width, self.height))
 
 
@@ -50,14 +50,14 @@ def worst_chips(
     settings: EvaluationSettings,
     limits: Mapping[str, Limits],
 ) -> list[WorstChip]:
-    """The first CHIPS of the windows found, drawn at their own resolution up to CHIP_SIDE.
+    """Draw the first CHIPS of the worst windows, at their own resolution up to CHIP_SIDE pixels.
 
     Args:
-        found: What `accuracy.json` lists as worst.
-        pairs: Where their pixels are.
-        settings: What their values mean.
-        limits: What the image of a scene is stretched between, so that chips have the colours of the map; scenes
-            that are missing here are stretched chip by chip.
+        found: The "worst" entries of `accuracy.json`.
+        pairs: The compared files.
+        settings: Settings of the comparison.
+        limits: Limits of the image by scene, so that chips have the colours of the map; the chips of other scenes are
+            stretched one by one.
 
     Raises:
         RasterError: A file cannot be read.
@@ -65,7 +65,7 @@ def worst_chips(
     by_name = {pair.name: pair for pair in pairs}
     drawn: dict[int, WorstChip] = {}
     ranked = sorted(enumerate(found[:CHIPS]), key=lambda entry: entry[1]["scene"])
-    # Scene by scene: a reference of polygons is burnt anew whenever it is opened.
+    # Scene by scene: opening a vector reference reads all its polygons.
     for name, windows in groupby(ranked, key=lambda entry: entry[1]["scene"]):
         with open_scene(by_name[name], settings) as scene:
             drawn |= {rank: _drawn(window, scene, limits.get(name)) for rank, window in windows}
@@ -85,7 +85,7 @@ def _drawn(found: Mapping[str, Any], scene: SceneReader, limits: Limits | None) 
 
 
 def indexed_png(codes: Bytes, palette: Sequence[Colour]) -> str:
-    """(H, W) codes with the colours of a palette, as PNG in base64."""
+    """Encode (H, W) codes as a PNG with a palette, in base64."""
     picture = Image.fromarray(codes).convert("P")
     picture.putpalette(np.asarray(palette, np.uint8)[:, :3].ravel().tolist())
     content = io.BytesIO()

@@ -1,4 +1,4 @@
-"""What the page shows, before it becomes HTML."""
+"""Content of the page before it becomes HTML."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from seg.labels import CROPLAND, LABEL_NAMES
 
 @dataclass(frozen=True)
 class PageContent:
-    """Everything that the page shows.
+    """Content of the page.
 
     Attributes:
-        accuracy: What `accuracy.json` holds.
-        area: What `area.json` holds; None without an area estimate.
+        accuracy: Content of `accuracy.json`.
+        area: Content of `area.json`; None without an area estimate.
         scenes: The scenes on the map.
-        chips: The windows with most errors.
+        chips: The windows with the most wrong pixels.
     """
 
     accuracy: Mapping[str, Any]
@@ -29,13 +29,13 @@ class PageContent:
 
     @property
     def subject(self) -> str:
-        """What the page is of, for its title."""
+        """Names of the first scenes, for the title."""
         names = [pair["name"] for pair in self.accuracy["pairs"]]
         return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
     @property
     def sections(self) -> list[str]:
-        """The parts of the page that there is something to show in, in their order."""
+        """Names of the sections that have something to show, in order."""
         accuracy = self.accuracy
         shown = {
             "result": True,
@@ -52,24 +52,28 @@ class PageContent:
 
     @property
     def has_strata(self) -> bool:
-        """Whether scores were counted by stratum."""
+        """True if there are scores by stratum."""
         return bool((self.accuracy["strata"] or {}).get("rows"))
 
     @property
     def area_bias(self) -> float | None:
-        """Mapped over true cropland among the compared pixels, less 1; None where there is no cropland."""
+        """Relative bias of the mapped cropland over the compared pixels; None without cropland in the reference."""
         counts = self.accuracy["counts"]
         true = counts["tp"] + counts["fn"]
         return (counts["fp"] - counts["fn"]) / true if true else None
 
     @property
     def cropland_area(self) -> str:
-        """Where `area.json` holds the area of cropland."""
+        """Path to the cropland area in `area.json`."""
         names = [row["name"] for row in self.area["classes"]] if self.area else [LABEL_NAMES[CROPLAND]]
         return f"area.classes.{names.index(LABEL_NAMES[CROPLAND])}.area_ha"
 
     def map_data(self, words: Mapping[str, str]) -> dict[str, object]:
-        """What the page's script reads: scenes, colours and the words that it writes."""
+        """Data of the page's script: scenes, colours and words.
+
+        Args:
+            words: Words of the page by key.
+        """
         return {
             "tile": TILE,
             "scenes": [scene.as_json() for scene in self.scenes],
@@ -80,4 +84,4 @@ class PageContent:
 
 
 SPOKEN = {"cropland", "other", "probability", "percent", "layer.prediction"}
-"""Words that the script writes, beside those of the map."""
+"""Words that the script writes besides those of the map."""

@@ -1,4 +1,4 @@
-"""The page's template filled: HTML with its style, its script and its data in it."""
+"""Rendering of the page: HTML that contains its styles, script and data."""
 
 import base64
 import hashlib
@@ -23,8 +23,8 @@ from seg.evaluation.report.page.charts import (
     TICKS,
     place_x,
     place_y,
-    precision_recall_curve,
-    reliability_curve,
+    precision_recall_line,
+    reliability_line,
     spans,
 )
 from seg.evaluation.report.page.content import PageContent
@@ -40,7 +40,12 @@ THRESHOLD_ROWS = 21
 
 
 def render_page(content: PageContent, language: Language) -> str:
-    """The page as HTML, complete in itself."""
+    """Render the page as self-contained HTML.
+
+    Args:
+        content: Content of the page.
+        language: Language of the page.
+    """
     words = read_words(language)
     environment = Environment(
         loader=PackageLoader("seg.evaluation.report.page", "static/templates"),
@@ -97,9 +102,9 @@ def _shown(content: PageContent, words: Mapping[str, str]) -> dict[str, object]:
         "image_note": _image_note(content, words),
         "map_data": content.map_data(words),
         "on_map": {scene.name for scene in content.scenes},
-        "pr": precision_recall_curve(curves["precision_recall"]),
+        "pr": precision_recall_line(curves["precision_recall"]),
         "pr_step": max(1, (len(curves["precision_recall"]) - 1) // (THRESHOLD_ROWS - 1)),
-        "reliability": reliability_curve(curves["reliability"]),
+        "reliability": reliability_line(curves["reliability"]),
         "scale_start": scale_start,
         "sections": content.sections,
         "spans": drawn_spans,
@@ -108,14 +113,14 @@ def _shown(content: PageContent, words: Mapping[str, str]) -> dict[str, object]:
 
 
 def _image_note(content: PageContent, words: Mapping[str, str]) -> str:
-    """The bands of the imagery, where all scenes show the same ones."""
+    """Names of the shown bands, if all scenes show the same bands."""
     bands = {tuple(scene.bands) for scene in content.scenes}
     named = next(iter(bands)) if len(bands) == 1 else ()
     return ", ".join(words["map.band"].format(band=band) if band.isdecimal() else band for band in named)
 
 
 def _settings(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Settings as text, those within others under the names that they have as options."""
+    """Settings as text; nested ones have their names as options, such as "vector.layer"."""
     found: dict[str, str] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
@@ -126,7 +131,7 @@ def _settings(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def _colour_style() -> str:
-    """The colours of the layers as variables, so that legend and map cannot differ."""
+    """Colours of the layers as CSS variables, so that legend and map cannot differ."""
     ramp = ", ".join(css(colour) for colour in probability_ramp()[::10])
     named = {
         "cropland": LABEL_COLOURS[CROPLAND],

@@ -1,4 +1,4 @@
-"""What the page's map shows: scenes as pyramids that share a number of bytes."""
+"""Scenes of the page's map: image pyramids that share a budget of bytes."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ from seg.raster.composite import Limits, display_bands
 from seg.raster.grid import Grid, crs_name, read_grid
 
 MAP_BYTES = 2_300_000
-"""Of all tiles together, so that the page stays below 3 MB beside its chips and tables."""
+"""Budget of all tiles, which keeps the page with its chips and tables below 3 MB."""
 
 MAP_SCENES = 60
-"""More would be thumbnails; the page shows those with the lowest IoU, which are worth a look."""
+"""Most scenes on the map, those with the lowest IoU; more would be thumbnails."""
 
 READ_SIDE = 1536
-"""The longest side that is read: about what MAP_BYTES hold of one scene, in some 200 MB of memory."""
+"""Longest side that is read: about the resolution that MAP_BYTES hold of one scene, in some 200 MB of memory."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class MapScene:
     """A scene on the page's map.
 
     Attributes:
-        name: Of the scene.
-        grid: Of its prediction.
-        levels: Its pyramid, finest first.
-        limits: What its image is stretched between.
-        bands: The bands shown as red, green and blue, or as grey, by description or number; empty without an image.
+        name: Name of the scene.
+        grid: Grid of its map.
+        levels: Its pyramid, finest level first.
+        limits: Stored values of the image shown darkest and brightest.
+        bands: Descriptions or numbers of the bands shown as red, green and blue, or as grey; empty without an image.
     """
 
     name: str
@@ -44,7 +44,7 @@ class MapScene:
     bands: list[str]
 
     def as_json(self) -> dict[str, object]:
-        """What the page's script reads."""
+        """Plain values for the page's script."""
         return {
             "name": self.name,
             "width": self.grid.width,
@@ -57,12 +57,12 @@ class MapScene:
 
 
 def map_scenes(scenes: Sequence[Pair], settings: EvaluationSettings, budget: int = MAP_BYTES) -> list[MapScene]:
-    """The scenes as the map shows them, in their order; smaller ones leave their share of the bytes to larger ones.
+    """Encode scenes for the map, in their order; small scenes leave the rest of their share to larger ones.
 
     Args:
-        scenes: Their files.
-        settings: What their values mean.
-        budget: Characters that all tiles together may take.
+        scenes: The compared files.
+        settings: Settings of the comparison.
+        budget: Most characters of all tiles together.
 
     Raises:
         RasterError: A file cannot be read.
@@ -77,7 +77,12 @@ def map_scenes(scenes: Sequence[Pair], settings: EvaluationSettings, budget: int
 
 
 def lowest_scenes(accuracy: Mapping[str, Any], scenes: Sequence[Pair]) -> list[Pair]:
-    """The MAP_SCENES scenes with the lowest IoU, in the order given; those whose IoU is undefined come last."""
+    """The MAP_SCENES scenes with the lowest IoU, in the given order; scenes with an undefined IoU are taken last.
+
+    Args:
+        accuracy: Content of `accuracy.json`.
+        scenes: The compared files.
+    """
     iou = {row["name"]: row["scores"]["iou"] for row in accuracy["scenes"]}
     ranked = sorted(scenes, key=lambda scene: math.inf if iou.get(scene.name) is None else iou[scene.name])
     kept = {scene.name for scene in ranked[:MAP_SCENES]}

@@ -1,4 +1,4 @@
-"""An image pyramid as text: tiles that the page's map decodes when they come into view."""
+"""Image pyramid as text: tiles that the page's map decodes when they come into view."""
 
 import base64
 import io
@@ -17,19 +17,19 @@ TILE = 256
 
 WEBP_QUALITY = 80
 SMALLEST_SIDE = 64
-"""A scene is never shown coarser, whatever that takes."""
+"""Longest side of the coarsest version of a scene, even if it exceeds the budget."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """One resolution of a scene; its tiles go row by row, and a layer that the scene lacks is None.
+    """One resolution of a scene; tiles go row by row.
 
     Attributes:
-        width: In pixels.
-        height: In pixels.
-        codes: Deflated codes of pixels.
-        probability: Deflated percents.
-        image: WebP.
+        width: Width in pixels.
+        height: Height in pixels.
+        codes: Tiles of the codes, deflated.
+        probability: Tiles of the percents, deflated; None without a probability map.
+        image: Tiles of the image as WebP; None without an image.
     """
 
     width: int
@@ -40,16 +40,16 @@ class Level:
 
     @property
     def size(self) -> int:
-        """Characters of all tiles."""
+        """Number of characters of all tiles."""
         return sum(len(tile) for tiles in (self.codes, self.probability, self.image) for tile in tiles or [])
 
 
 def encoded_within(layers: SceneLayers, budget: int) -> list[Level]:
-    """The pyramid of a scene, finest level first, made coarser until it keeps within a number of characters.
+    """Encode the pyramid of a scene, finest level first, as fine as a number of characters allows.
 
     Args:
         layers: The scene.
-        budget: Characters that its tiles may take; SMALLEST_SIDE goes before it.
+        budget: Most characters of its tiles; SMALLEST_SIDE takes precedence.
     """
     levels = [_encoded(level) for level in pyramid(layers)]
     size = sum(level.size for level in levels)
@@ -59,13 +59,13 @@ def encoded_within(layers: SceneLayers, budget: int) -> list[Level]:
 
 
 def shrunk(shape: tuple[int, int], factor: float) -> tuple[int, int]:
-    """Height and width times a factor below 1, the longer side being SMALLEST_SIDE at least."""
+    """Multiply height and width by a factor below 1, but keep the longer side at SMALLEST_SIDE or more."""
     factor = min(max(factor, SMALLEST_SIDE / max(shape)), 1.0)
     return max(1, int(shape[0] * factor)), max(1, int(shape[1] * factor))
 
 
 def pyramid(layers: SceneLayers) -> Iterator[SceneLayers]:
-    """The layers, then at half the size again and again, until one tile holds them."""
+    """Layers at full size, then at half the size again and again, until they fit into one tile."""
     yield layers
     while max(layers.shape) > TILE:
         height, width = layers.shape
@@ -74,9 +74,9 @@ def pyramid(layers: SceneLayers) -> Iterator[SceneLayers]:
 
 
 def deflated(pixels: Bytes) -> str:
-    """Bytes compressed (RFC 1950) as base64; each but a row's first is the difference to its left neighbour.
+    """Compress bytes (zlib, RFC 1950) as base64; all but the first of a row are differences to their left neighbour.
 
-    Not PNG, whose pixels a page gets back through a canvas, where browsers may alter them against fingerprinting.
+    Not PNG: a page can read its pixels only through a canvas, where browsers may alter them against fingerprinting.
     """
     left = np.zeros_like(pixels)
     left[:, 1:] = pixels[:, :-1]
@@ -84,7 +84,7 @@ def deflated(pixels: Bytes) -> str:
 
 
 def webp(image: Bytes) -> str:
-    """(H, W, 4) red, green, blue and opacity as lossy WebP in base64."""
+    """Encode (H, W, 4) red, green, blue and opacity as lossy WebP in base64."""
     content = io.BytesIO()
     opaque = bool((image[..., 3] == 255).all())
     picture = Image.fromarray(image[..., :3] if opaque else image)

@@ -221,4 +221,4 @@ def test_chinese_page_is_chinese(browser: Browser, report_zh: Report) -> None:
     browser.open(report_zh)
     assert browser.run("return document.documentElement.lang") == "zh-Hans"
     browser.press("+")
-    assert "制图\N{FULLWIDTH COLON}" in browser.run('return document.getElementById("readout").textContent')
+    assert "分类\N{FULLWIDTH COLON}" in browser.run('return document.getElementById("readout").textContent')

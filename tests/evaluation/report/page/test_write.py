@@ -146,7 +146,7 @@ def test_boundaries_that_cannot_be_scored_are_said_not_to_be(tmp_path: Path) -> 
     write_raster(tmp_path / "mask.tif", labels)
     evaluate(Inputs(tmp_path / "map.tif", tmp_path / "mask.tif"), tmp_path / "report", EvaluationSettings(bootstrap=0))
     html = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
-    assert "Not scored: no cropland in the reference lies beside other" in html
+    assert "Not scored: no cropland of the reference touches other" in html
     assert "accuracy.boundary.0.f1" not in html
 
 

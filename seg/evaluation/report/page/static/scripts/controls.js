@@ -1,4 +1,4 @@
-// Pointer, wheel, keys and form of the map, and the words around it.
+// Control of the map by pointer, wheel, keys and form.
 
 const OVERLAYS = ["prediction", "reference", "errors", "probability", "none"];
 const STEP = 80;
@@ -8,7 +8,7 @@ function byId(id) {
   return document.getElementById(id);
 }
 
-/** A sentence with its values. */
+/** Fill a sentence with its values. */
 function said(words, key, values = {}) {
   return Object.entries(values).reduce((text, [name, value]) => text.replaceAll(`{${name}}`, value), words[key]);
 }
@@ -18,7 +18,7 @@ function pointOf(event, canvas) {
   return { x: event.clientX - box.left, y: event.clientY - box.top };
 }
 
-/** Dragging moves, two fingers zoom. */
+/** Drag to move, pinch to zoom. */
 function followPointers(map) {
   const { canvas } = map;
   const down = new Map();
@@ -50,7 +50,7 @@ function followPointers(map) {
   }
 }
 
-/** The wheel zooms where the map was clicked before or Ctrl is held, so that the page can be scrolled past it. */
+/** Zoom by wheel only if the map has the focus or Ctrl is held, so that the page can be scrolled past it. */
 function followWheel(map) {
   const hint = byId("wheel-hint");
   let hiding = 0;
@@ -97,7 +97,7 @@ function followKeys(map, form) {
   });
 }
 
-/** Say what is under a point; by keys that is the middle, which a cross then marks. */
+/** Show the values under a point; after a key this is the middle of the map, marked by a cross. */
 function pointAt(map, point, marked) {
   map.point = marked ? point : null;
   map.asked = point;
@@ -120,7 +120,7 @@ function followForm(map, form) {
   byId("zoom-fit").addEventListener("click", () => map.fit());
 }
 
-/** Offer only the layers that the scene has. */
+/** Disable layers that the scene lacks. */
 function offerLayers(map, form) {
   const [finest] = map.scene.levels;
   byId("layer-image").disabled = !finest.image;

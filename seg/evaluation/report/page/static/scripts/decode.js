@@ -1,8 +1,8 @@
-// From the text of a tile to its pixels.
+// Decoding of a tile's text into pixels.
 
 const NO_VALUE = 255;
 
-/** The bytes of a deflated tile; each pixel but a row's first is stored as the difference to its left neighbour. */
+/** Inflate a tile; all pixels but the first of a row are stored as differences to their left neighbour. */
 async function inflated(text, width) {
   const packed = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
@@ -13,7 +13,7 @@ async function inflated(text, width) {
   return pixels;
 }
 
-/** A picture that a canvas can draw. */
+/** Decode a WebP picture for a canvas. */
 async function picture(text) {
   const image = new Image();
   image.src = `data:image/webp;base64,${text}`;
@@ -21,7 +21,7 @@ async function picture(text) {
   return image;
 }
 
-/** Pixel values as a canvas of their colours; a value without a colour is transparent. */
+/** Paint pixel values in their colours on a canvas; a value without a colour is transparent. */
 function painted(values, width, colours) {
   const canvas = document.createElement("canvas");
   canvas.width = width;

@@ -1,4 +1,4 @@
-// A map of one scene at a time on a canvas: what it shows, and drawing it.
+// Map of one scene at a time on a canvas.
 
 class SceneMap {
   constructor(canvas, data, told) {
@@ -18,7 +18,7 @@ class SceneMap {
     return { width: this.canvas.clientWidth, height: this.canvas.clientHeight };
   }
 
-  /** Show a scene whole. */
+  /** Show a whole scene. */
   choose(index) {
     this.scene = this.data.scenes[index];
     this.store = new TileStore(this.scene, this.data.tile, this.colours, () => this.draw());
@@ -67,7 +67,7 @@ class SceneMap {
     else this.look(this.view);
   }
 
-  /** Draw before the next frame, however often it is asked for. */
+  /** Draw once before the next frame, even if called several times. */
   draw() {
     this.canvas.dataset.state = "drawing";
     if (this.waiting) return;
@@ -91,7 +91,7 @@ class SceneMap {
     this.report();
   }
 
-  /** Columns and rows of the tiles of a level that are in view. */
+  /** Columns and rows of the visible tiles of a level. */
   visible(level) {
     const { width, height } = this.scene.levels[level];
     const side = (this.data.tile * this.scene.width) / width;
@@ -133,7 +133,7 @@ class SceneMap {
     context.globalAlpha = 1;
   }
 
-  /** A rectangle of the scene in pixels of the canvas; edges are whole, so that tiles neither part nor overlap. */
+  /** Rectangle of the scene in whole canvas pixels, so that tiles neither part nor overlap. */
   onCanvas(rectangle, ratio) {
     const at = (value, centre, length) => Math.round(((value - centre) * this.view.scale + length / 2) * ratio);
     const x = at(rectangle.x, this.view.x, this.size.width);
@@ -163,7 +163,7 @@ class SceneMap {
     });
   }
 
-  /** Dark within light, to be seen on any ground. */
+  /** Stroke dark lines within light ones, which are visible on any ground. */
   stroke(context, ratio, lines) {
     for (const [colour, width] of [["#ffffff", 4], ["#111111", 1.5]]) {
       context.strokeStyle = colour;
@@ -172,7 +172,7 @@ class SceneMap {
     }
   }
 
-  /** What lies under a point of the map, as far as it is decoded; null outside of the scene. */
+  /** Place and decoded values under a point of the map; null outside the scene. */
   valuesAt(point) {
     const { x, y } = sceneAt(this.view, point, this.size);
     if (x < 0 || y < 0 || x >= this.scene.width || y >= this.scene.height) return null;
@@ -185,7 +185,7 @@ class SceneMap {
     return { x, y, code: tile?.codes[index], percent: tile?.percents?.[index] };
   }
 
-  /** Tell the page, and whoever looks at the canvas's attributes, what is shown. */
+  /** Report the shown view to the page and in the attributes of the canvas. */
   report() {
     const { dataset } = this.canvas;
     [dataset.x, dataset.y, dataset.scale] = [this.view.x, this.view.y, this.view.scale];

@@ -1,4 +1,4 @@
-// The page: its map, its theme, its tables, its download.
+// Map, theme, sortable tables and download of the page.
 
 function readout(map) {
   const { words } = map.data;
@@ -71,7 +71,7 @@ function startMap() {
   }
 }
 
-/** Take the reader to a window on the map, with the errors shown. */
+/** Scroll to the map and show the errors of a window. */
 function showPlace(map, choose, { scene, column, row, width, height }) {
   const index = map.data.scenes.findIndex(({ name }) => name === scene);
   if (byId("scene")) byId("scene").value = index;
@@ -95,7 +95,7 @@ function startTheme() {
   button.addEventListener("click", () => show(root.dataset.theme !== "dark"));
 }
 
-/** Sort a table's rows by the column of the button, numbers from small to large first. */
+/** Sort a table by the column of the button, ascending first. */
 function sortBy(button) {
   const head = button.closest("th");
   const column = [...head.parentElement.children].indexOf(head);

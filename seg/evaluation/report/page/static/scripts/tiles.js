@@ -1,4 +1,4 @@
-// The tiles of one scene, decoded when they are first drawn.
+// Tiles of one scene, decoded when they are first drawn.
 
 class TileStore {
   constructor(scene, side, colours, changed) {
@@ -10,7 +10,7 @@ class TileStore {
     this.pending = 0;
   }
 
-  /** The tile of a level, or null while it is being decoded. */
+  /** Tile of a level; null while it is being decoded. */
   tile(level, column, row) {
     const key = `${level}/${column}/${row}`;
     if (!this.tiles.has(key)) this.load(key, level, column, row);
@@ -39,7 +39,7 @@ class TileStore {
     this.changed();
   }
 
-  /** What to draw of a tile for a layer, or null where the scene has no such layer. */
+  /** Picture of a layer of a tile; null if the scene lacks the layer. */
   drawn(tile, layer) {
     if (!(layer in tile.layers)) {
       const values = layer === "probability" ? tile.percents : tile.codes;

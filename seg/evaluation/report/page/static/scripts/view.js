@@ -1,8 +1,8 @@
-// Where the map looks: a centre in pixels of the scene, and how many CSS pixels one of them takes.
+// Views of the map: a centre in pixels of the scene, and the size of a scene pixel in CSS pixels.
 
 const LARGEST_SCALE = 48;
 
-/** The view that shows a rectangle of the scene whole. */
+/** View that fits a rectangle of the scene. */
 function fitted(rectangle, size, margin = 1) {
   const scale = Math.min(size.width / rectangle.width, size.height / rectangle.height) / margin;
   return {
@@ -12,7 +12,7 @@ function fitted(rectangle, size, margin = 1) {
   };
 }
 
-/** A view that keeps its centre on the scene, and neither closer nor farther than is of use. */
+/** View with its centre kept on the scene and its scale within useful limits. */
 function bounded(view, scene, size) {
   const whole = fitted({ x: 0, y: 0, width: scene.width, height: scene.height }, size).scale;
   return {
@@ -22,19 +22,19 @@ function bounded(view, scene, size) {
   };
 }
 
-/** The view after moving by CSS pixels. */
+/** View after moving by CSS pixels. */
 function moved(view, right, down) {
   return { ...view, x: view.x + right / view.scale, y: view.y + down / view.scale };
 }
 
-/** The view after zooming about a point of the map, which stays where it is. */
+/** View after zooming about a point of the map, which keeps its place. */
 function zoomed(view, factor, point, size) {
   const at = sceneAt(view, point, size);
   const scale = view.scale * factor;
   return { x: at.x - (point.x - size.width / 2) / scale, y: at.y - (point.y - size.height / 2) / scale, scale };
 }
 
-/** The place of the scene under a point of the map. */
+/** Place in the scene under a point of the map. */
 function sceneAt(view, point, size) {
   return {
     x: view.x + (point.x - size.width / 2) / view.scale,
@@ -42,7 +42,7 @@ function sceneAt(view, point, size) {
   };
 }
 
-/** The level to draw: the coarsest whose pixels are still no larger than the screen's, or the finest. */
+/** Level to draw: the coarsest level whose pixels are not larger than those of the screen, else the finest. */
 function levelFor(scene, view, ratio) {
   for (let i = scene.levels.length - 1; i > 0; i -= 1) {
     if ((scene.width / scene.levels[i].width) * view.scale * ratio <= 1.2) return i;
@@ -50,7 +50,7 @@ function levelFor(scene, view, ratio) {
   return 0;
 }
 
-/** A round length for a scale bar and the CSS pixels that it takes, at most `room`. */
+/** Round length for a scale bar, and its width in CSS pixels, at most `room`. */
 function scaleBar(metresPerPixel, room) {
   const longest = metresPerPixel * room;
   const power = 10 ** Math.floor(Math.log10(longest));
