@@ -1,9 +1,11 @@
 """Files that are complete or absent, hashes, checks of outputs before the work begins, and claims on folders."""
 
 import errno
+import glob
 import hashlib
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -12,6 +14,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from seg.errors import ConfigError, RasterError
+
+TEMPORARY = re.compile(r"[0-9a-f]{32}\.partial")
+"""End of a temporary file's name, after a dot, the name of the final file and another dot."""
 
 CLAIM = "claim"
 """Name of the lock file in a claimed folder."""
@@ -42,6 +47,19 @@ def complete_or_absent(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
+    """Remove temporary files that killed processes left in a folder (see `complete_or_absent`).
+
+    Args:
+        folder: A folder that no other process is writing to, by its claim.
+        names: Names of the files whose temporary files are removed; all other files stay.
+    """
+    for name in names:
+        for path in folder.glob(f".{glob.escape(name)}.*.partial"):
+            if TEMPORARY.fullmatch(path.name.removeprefix(f".{name}.")):
+                path.unlink(missing_ok=True)
 
 
 def write_json(content: Mapping[str, object], path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, cast, get_args, get_origin, get_type_hints
 
 from seg.errors import ConfigError
 from seg.models.layers import Convolution, LayerStyle, Norm
@@ -101,14 +101,34 @@ class ModelConfig:
         """The configuration from plain JSON values, as `arguments` returns them.
 
         Raises:
-            ConfigError: A name is unknown.
+            ConfigError: A name is unknown, or a value has a wrong type or range.
         """
-        unknown = sorted(arguments.keys() - {field.name for field in fields(cls)})
+        unknown = sorted(str(name) for name in arguments.keys() - {field.name for field in fields(cls)})
         if unknown:
             raise ConfigError(f"the model has no argument {', '.join(unknown)}; was it made by a newer version?")
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()}
+        hints = get_type_hints(cls)
+        for name, value in values.items():
+            if not _has_type(value, hints[name]):
+                raise ConfigError(
+                    f"model.model.{name} is {value!r}; wanted {getattr(hints[name], '__name__', hints[name])}"
+                )
         # Loading a package must never fetch weights, whatever names the package contains.
         return cls(**(values | {"encoder_weights": None}))
+
+
+def _has_type(value: object, hint: object) -> bool:
+    """True if a plain value has the type of a field: a class, a literal, a tuple of one class, or a union of these."""
+    kinds = get_args(hint)
+    if get_origin(hint) is tuple:
+        return isinstance(value, tuple) and all(_has_type(item, kinds[0]) for item in value)
+    if get_origin(hint) is Literal:
+        return value in kinds
+    if kinds:
+        return any(_has_type(value, kind) for kind in kinds)
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, (int, float) if hint is float else cast("type", hint))
 
 
 def _check_counts(name: str, values: Sequence[int]) -> None:

@@ -1,12 +1,12 @@
-"""What a model package says of its network, without loading the weights.
+"""Description of a model package, readable without loading the weights.
 
-The network, as weights and as ONNX, gives plain logits. Whoever makes probabilities of those of cropland takes
+The network gives plain logits, from the weights as from the ONNX file. Probabilities of cropland follow from
 `temperature` and `bias` of the description: probability = sigmoid(logit / temperature + bias).
 """
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,30 +18,33 @@ WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
 ONNX = "model.onnx"
 FORMAT = 3
+LARGEST_PIXEL_M = 1e6
+"""Largest plausible pixel side in metres."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelPackage:
-    """What is known of a trained model without loading its weights.
+    """Description of a trained model.
 
     Attributes:
-        architecture: Name of the network and the arguments that build it.
-        bands: 1-based bands of the training images, in the order the model wants them.
-        image_bands: How many bands the training images had.
-        band_names: One for each of `bands`; empty strings where the training images had none.
-        mean: The training split's mean of each band, in stored units; invalid pixels are filled with it.
-        std: The training split's standard deviation of each band.
-        nodata: A value that meant "no data" in training although the files did not say so, or None.
-        pixel_size_m: Pixel side of the training images in metres, or None where they had no CRS.
-        temperature: What logits of cropland are divided by before they become probabilities; 1 changes nothing.
-        bias: What is added to them then; 0 changes nothing.
+        architecture: Name of the network ("name") and the arguments that build it ("arguments").
+        bands: 1-based bands of the training images, in the order of the model's input.
+        image_bands: Number of bands of the training images.
+        band_names: One name for each of `bands`; empty strings if the training images had none.
+        mean: Mean of each band in the training split, in stored units; invalid pixels are filled with it.
+        std: Standard deviation of each band in the training split, in stored units.
+        nodata: Value that meant "no data" in training although the files did not declare it; None for no such value.
+        pixel_size_m: Pixel side of the training images in metres; None if they had no CRS.
+        temperature: Divisor of the cropland logits before the sigmoid; 1 changes nothing.
+        bias: Summand after the division; 0 changes nothing.
         threshold: Probability, after temperature and bias, above which a pixel is cropland.
-        stride: Pixels after which the model repeats itself; blocks align to it.
-        receptive_field: Pixels over which an input can reach a logit, to each side; None where the network sees the
-            whole of a window, so that a map depends on how the scene was cut.
-        metrics: Scores of the checkpoint, by name; those of its calibration begin with `calibration/`.
-        versions: Of this project and of the libraries that wrote the package.
+        stride: Shift in pixels under which the model is equivariant; blocks align to it.
+        receptive_field: Largest distance in pixels at which an input can change a logit; None if unbounded, so that a
+            map depends on how the scene is cut.
+        metrics: Scores of the checkpoint by name; names of the calibration's scores begin with `calibration/`.
+        versions: Versions of this project and of the libraries that wrote the package.
         weights_sha256: Hash of the weight file.
+        onnx_sha256: Hash of the ONNX file beside the weights; None if there is none.
     """
 
     architecture: Mapping[str, Any]
@@ -60,10 +63,11 @@ class ModelPackage:
     metrics: Mapping[str, float]
     versions: Mapping[str, str]
     weights_sha256: str
+    onnx_sha256: str | None = None
 
     @property
     def decision(self) -> str:
-        """How logits become classes, in words."""
+        """Threshold and calibration in words."""
         known = "not calibrated"
         if "calibration/ece_after" in self.metrics:
             before, after = (self.metrics[f"calibration/ece_{when}"] for when in ("before", "after"))
@@ -72,37 +76,111 @@ class ModelPackage:
         return f"threshold {self.threshold:.4g}, {scaling} ({known})"
 
     def __post_init__(self) -> None:
-        """Check what a damaged or edited description could break.
+        """Check types and ranges, which a damaged or edited file can break.
 
         Raises:
-            ValueError: A value cannot be.
+            ValueError: A value has another type or is out of range; the message names it.
         """
-        if len({len(self.bands), len(self.band_names), len(self.mean), len(self.std)}) != 1 or not self.bands:
-            raise ValueError("bands, band_names, mean and std must be as many")
-        if min(self.bands) < 1 or max(self.bands) > self.image_bands:
-            raise ValueError(f"bands are {self.bands} of {self.image_bands}")
-        if not min(self.std) > 0 or not 0 <= self.threshold <= 1 or self.stride < 1 or (self.receptive_field or 0) < 0:
-            raise ValueError("std, threshold, stride or receptive_field is out of range")
-        if not 0 < self.temperature < math.inf or not math.isfinite(self.bias):
-            raise ValueError(f"temperature is {self.temperature} and bias {self.bias}")
+        for name, (fits, wanted) in _SCHEMA.items():
+            value = getattr(self, name)
+            if not fits(value):
+                shown = " ".join(repr(value).split())
+                raise ValueError(f"{name} is {shown if len(shown) <= 60 else shown[:57] + '...'}; wanted {wanted}")
+        if len({len(self.bands), len(self.band_names), len(self.mean), len(self.std)}) != 1:
+            raise ValueError("bands, band_names, mean and std have different lengths")
+        if max(self.bands) > self.image_bands:
+            raise ValueError(f"bands are {list(self.bands)}, but image_bands is {self.image_bands}")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_hash(value: object) -> bool:
+    return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
+
+
+def _all(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda values: isinstance(values, Sequence) and len(values) > 0 and all(map(fits, values))
+
+
+def _in_range(least: float, most: float) -> Callable[[Any], bool]:
+    return lambda value: _is_number(value) and least <= value <= most
+
+
+def _or_none(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or fits(value)
+
+
+def _of_texts(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda values: (
+        isinstance(values, Mapping) and all(_is_text(key) and fits(value) for key, value in values.items())
+    )
+
+
+def _is_architecture(value: object) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and value.keys() == {"name", "arguments"}
+        and _is_text(value["name"])
+        and isinstance(value["arguments"], Mapping)
+    )
+
+
+_SCHEMA: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "architecture": (_is_architecture, "an object with name and arguments"),
+    "bands": (_all(lambda band: _is_whole(band) and band >= 1), "whole numbers from 1 on"),
+    "image_bands": (lambda count: _is_whole(count) and count >= 1, "a whole number from 1 on"),
+    "band_names": (_all(_is_text), "a list of texts"),
+    "mean": (_all(_is_number), "finite numbers"),
+    "std": (_all(lambda std: _is_number(std) and std > 0), "numbers above 0"),
+    "nodata": (
+        lambda value: value is None or _is_whole(value) or isinstance(value, float),
+        "a number or null",
+    ),
+    "pixel_size_m": (
+        _or_none(lambda side: _is_number(side) and 0 < side <= LARGEST_PIXEL_M),
+        f"metres above 0, at most {LARGEST_PIXEL_M:,.0f}, or null",
+    ),
+    "temperature": (lambda value: _is_number(value) and value > 0, "a number above 0"),
+    "bias": (_is_number, "a finite number"),
+    "threshold": (_in_range(0, 1), "a number from 0 to 1"),
+    "stride": (lambda stride: _is_whole(stride) and stride >= 1, "a whole number from 1 on"),
+    "receptive_field": (
+        _or_none(lambda radius: _is_whole(radius) and radius >= 0),
+        "a whole number from 0 on, or null",
+    ),
+    "metrics": (_of_texts(lambda score: _is_whole(score) or isinstance(score, float)), "numbers by name"),
+    "versions": (_of_texts(_is_text), "texts by name"),
+    "weights_sha256": (_is_hash, "64 hexadecimal digits"),
+    "onnx_sha256": (_or_none(_is_hash), "64 hexadecimal digits or null"),
+}
 
 
 def description_text(package: ModelPackage) -> str:
-    """The contents of the description file of a package."""
+    """Content of the description file of a package."""
     labels = {str(value): name for value, name in LABEL_NAMES.items()}
     return json.dumps({"format": FORMAT, "labels": labels, **asdict(package)}, indent=2) + "\n"
 
 
 def read_description(path: Path) -> ModelPackage:
-    """What a description file says.
+    """Read a description file.
 
     Raises:
-        PackageError: It is damaged, of another format, or has a value that cannot be.
+        PackageError: The file is damaged, has another format, or holds a value of a wrong type or range.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         found = content.pop("format")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _no_description(path, error) from error
     if found != FORMAT:
         raise PackageError(f"{path}: has format {found}, this version reads {FORMAT}; export the model again")
@@ -111,9 +189,10 @@ def read_description(path: Path) -> ModelPackage:
         sequences = ("bands", "band_names", "mean", "std")
         values: dict[str, Any] = content | {name: tuple(content[name]) for name in sequences}
         return ModelPackage(**values)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _no_description(path, error) from error
 
 
 def _no_description(path: Path, error: Exception) -> PackageError:
-    return PackageError(f"{path}: not a description of a model package ({error}); export the model again")
+    reason = " ".join(str(error).split())[:200]
+    return PackageError(f"{path}: not a description of a model package ({reason}); export the model again")

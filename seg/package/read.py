@@ -1,4 +1,4 @@
-"""Read a model package, and build its network."""
+"""Read a model package and build its network."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,37 +16,58 @@ from seg.package.description import (
 if TYPE_CHECKING:
     from seg.models.segmenter import Segmenter
 
+NEXT_WEIGHTS = f".{WEIGHTS}.next"
+"""Weights of a package that is being replaced, until they have their final name (see `seg.package.write`)."""
+
 
 def read_package(folder: Path) -> ModelPackage:
-    """The package in a folder, its weights checked against their hash but not loaded.
+    """Read the description of a package, and check the weights against their hash without loading them.
 
     Raises:
-        PackageError: A file is missing or damaged, or the weights are not those that the description names.
+        PackageError: A file is missing or damaged, or the weights are not those of the description.
     """
     path = folder / DESCRIPTION
-    for file in (path, folder / WEIGHTS):
-        if not file.is_file():
-            raise PackageError(f"{file}: no such file; wanted a model package, which scripts/export.py writes")
+    if not path.is_file():
+        raise PackageError(f"{path}: no such file; wanted a model package, which scripts/export.py writes")
     package = read_description(path)
-    if sha256(folder / WEIGHTS) != package.weights_sha256:
-        raise PackageError(f"{folder / WEIGHTS}: is not the file that {path} describes; export the model again")
+    weights_file(folder, package)
     return package
 
 
-def load_model(folder: Path, package: ModelPackage) -> "Segmenter":
-    """The trained network of a package, ready for inference.
+def weights_file(folder: Path, package: ModelPackage) -> Path:
+    """Find the weight file of a package by its hash.
+
+    An export that was killed between its two renames leaves the new weights under their temporary name.
 
     Raises:
-        PackageError: The weights do not fit the description.
+        PackageError: The file is missing, or has another hash than the description says.
+    """
+    places = [path for path in (folder / WEIGHTS, folder / NEXT_WEIGHTS) if path.is_file()]
+    for path in places:
+        if sha256(path) == package.weights_sha256:
+            return path
+    if not places:
+        raise PackageError(f"{folder / WEIGHTS}: no such file; wanted a model package, which scripts/export.py writes")
+    raise PackageError(
+        f"{folder / WEIGHTS}: is not the file that {folder / DESCRIPTION} describes; export the model again"
+    )
+
+
+def load_model(folder: Path, package: ModelPackage) -> "Segmenter":
+    """Load the trained network of a package, in evaluation mode.
+
+    Raises:
+        PackageError: The weights are damaged or do not fit the description.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    path = weights_file(folder, package)
     try:
-        weights = load_file(folder / WEIGHTS)
+        weights = load_file(path)
     except SafetensorError as error:
-        raise PackageError(f"{folder / WEIGHTS}: damaged ({error}); export the model again") from error
-    model = build_network(package.architecture, len(package.mean), weights, folder / WEIGHTS)
+        raise PackageError(f"{path}: damaged ({error}); export the model again") from error
+    model = build_network(package.architecture, len(package.mean), weights, path)
     if model.normalization.mean.tolist() != list(package.mean) or model.normalization.std.tolist() != list(package.std):
         raise PackageError(
             f"{folder / DESCRIPTION}: its statistics are not those of the weights; export the model again"
@@ -55,18 +76,18 @@ def load_model(folder: Path, package: ModelPackage) -> "Segmenter":
 
 
 def build_network(architecture: Mapping[str, Any], bands: int, weights: Mapping[str, Any], source: Path) -> "Segmenter":
-    """The network of an architecture with trained weights, ready for inference.
+    """Build the network of an architecture with trained weights, in evaluation mode.
 
     Args:
-        architecture: As `ModelPackage` has it.
-        bands: How many it takes.
-        weights: Its parameters and buffers by name.
-        source: The file they come from, for the error.
+        architecture: Name and arguments, as in `ModelPackage`.
+        bands: Number of input bands.
+        weights: Parameters and buffers by name.
+        source: File of the weights, for the error message.
 
     Raises:
-        PackageError: The weights do not fit.
+        PackageError: The weights do not fit the architecture.
     """
-    # torch is imported here and not above: a description is read without it.
+    # torch is imported here so that reading a description does not need it.
     from seg.models.build import build_model
     from seg.models.config import ModelConfig
 

@@ -1,40 +1,48 @@
 """Write a model package: weights and description, and the network as ONNX."""
 
 import hashlib
-import uuid
+import json
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from seg import __version__
 from seg.errors import ConfigError, PackageError
+from seg.files import claimed, complete_or_absent, remove_leftovers, sha256
 from seg.package.description import (
     DESCRIPTION,
     ONNX,
     WEIGHTS,
     ModelPackage,
     description_text,
+    read_description,
 )
-from seg.package.read import build_network, load_model, read_package
+from seg.package.read import NEXT_WEIGHTS, build_network, load_model, read_package
 
 if TYPE_CHECKING:
     from seg.package.checkpoint import Checkpoint
+
+PACKAGE_FILES = (DESCRIPTION, WEIGHTS, NEXT_WEIGHTS, ONNX)
 
 
 def write_package(
     checkpoint: "Checkpoint", folder: Path, threshold: float | Literal["f1", "area"] | None = None
 ) -> ModelPackage:
-    """The package of a checkpoint, written to a folder.
+    """Write the model package of a checkpoint.
 
     Args:
-        checkpoint: What training wrote.
-        folder: Made with its parents; a package that lies there is replaced, with its ONNX file.
-        threshold: Calibrated probability above which a pixel is cropland, or the one with the highest F1 or with as
-            much mapped as is cropland in the validation; by default what training chose, or else scored with.
+        checkpoint: A training checkpoint.
+        folder: Folder to write, made with its parents. A package in it is replaced in one step, ONNX file included.
+        threshold: Calibrated probability above which a pixel is cropland; "f1" for the highest F1 of the validation;
+            "area" for the threshold whose mapped area equals the area of cropland in the validation. None takes the
+            threshold that training chose, or the one that it was scored with.
 
     Raises:
-        PackageError: The folder cannot be written, or the checkpoint's weights do not fit its architecture.
-        ConfigError: The threshold is no probability, or the validation gave none of that name.
+        PackageError: The folder cannot be written or holds a `model.json` of another program, or the checkpoint's
+            weights do not fit its architecture.
+        ConfigError: The threshold is outside 0 to 1, or the validation chose no threshold of this name.
+        RasterError: Another process is writing the folder.
     """
     from safetensors.torch import save
 
@@ -70,44 +78,87 @@ def write_package(
 
 
 def _write(folder: Path, weights: bytes, package: ModelPackage) -> None:
-    description = description_text(package)
+    """Replace a package so that a reader finds the old one or the new one at every moment.
+
+    The rename of the description is the switch. Before it, the new weights have a temporary name; after it, readers
+    find them there by their hash (`seg.package.read.weights_file`) until they have their final name.
+    """
+    description = folder / DESCRIPTION
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in ((WEIGHTS, weights), (DESCRIPTION, description.encode())):
-            (folder / f"{name}.tmp").write_bytes(content)
-        (folder / ONNX).unlink(missing_ok=True)  # of the weights before
-        for name in (WEIGHTS, DESCRIPTION):
-            (folder / f"{name}.tmp").replace(folder / name)
+        _require_ours(description)
+        with claimed(folder):
+            _finish_earlier(folder)
+            with complete_or_absent(folder / NEXT_WEIGHTS) as temporary:
+                temporary.write_bytes(weights)
+            with complete_or_absent(description) as temporary:
+                temporary.write_text(description_text(package), encoding="utf-8")
+            (folder / NEXT_WEIGHTS).replace(folder / WEIGHTS)
+            (folder / ONNX).unlink(missing_ok=True)  # made from the earlier weights
+            remove_leftovers(folder, PACKAGE_FILES)
     except OSError as error:
         raise PackageError(f"{folder}: cannot be written ({error.strerror}); name another folder") from error
 
 
-def add_onnx(folder: Path, path: Path | None = None) -> Path:
-    """The ONNX file of a package, compared with its weights, whose hash is kept in it.
+def _require_ours(description: Path) -> None:
+    """Refuse to replace a file of the description's name that another program wrote.
 
-    The file appears once it is whole and compared, so that processes which make it at once do not disturb each other.
+    Raises:
+        PackageError: The file exists and does not describe a model package of any format.
+    """
+    if not description.exists():
+        return
+    try:
+        content = json.loads(description.read_text(encoding="utf-8"))
+        ours = isinstance(content, dict) and {"format", "architecture", "weights_sha256"} <= content.keys()
+    except (ValueError, RecursionError):
+        ours = False
+    if not ours:
+        raise PackageError(
+            f"{description}: is not a model package's description, so it is not replaced; name another folder"
+        )
+
+
+def _finish_earlier(folder: Path) -> None:
+    """Finish the replacement of an export that was killed between its two renames, or remove its unused weights."""
+    waiting = folder / NEXT_WEIGHTS
+    if not waiting.is_file():
+        return
+    try:
+        wanted = read_description(folder / DESCRIPTION).weights_sha256
+    except (PackageError, OSError):
+        wanted = None
+    if sha256(waiting) == wanted:
+        waiting.replace(folder / WEIGHTS)
+    else:
+        waiting.unlink()
+
+
+def add_onnx(folder: Path, path: Path | None = None) -> Path:
+    """Write the ONNX file of a package and compare it with the weights; the description keeps its hash.
 
     Args:
         folder: The package.
-        path: The file to write; beside the weights by default.
+        path: The file to write if it is not to lie in the package, for a read-only package; its hash is not kept then.
 
     Raises:
-        PackageError: The package is missing or damaged, or its network cannot be written so.
+        PackageError: The package is missing or damaged, its network cannot be exported, or the file cannot be written.
     """
     from seg.models.onnx_export import export_onnx
 
     package = read_package(folder)
-    path = path or folder / ONNX
-    unfinished = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
+    target = path or folder / ONNX
     try:
-        export_onnx(
-            load_model(folder, package), len(package.bands), unfinished, {"weights_sha256": package.weights_sha256}
-        )
-        unfinished.replace(path)
+        with complete_or_absent(target) as unfinished:
+            metadata = {"weights_sha256": package.weights_sha256}
+            export_onnx(load_model(folder, package), len(package.bands), unfinished, metadata)
+            content_hash = sha256(unfinished)
     except ConfigError as error:
         raise PackageError(f"{folder}: {error}; leave --onnx out") from error
     except OSError as error:
-        raise PackageError(f"{path}: cannot be written ({error.strerror}); name another folder") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
+        raise PackageError(f"{target}: cannot be written ({error.strerror}); name another folder") from error
+    if path is None:
+        described = replace(package, onnx_sha256=content_hash)
+        with complete_or_absent(folder / DESCRIPTION) as unfinished:
+            unfinished.write_text(description_text(described), encoding="utf-8")
+    return target

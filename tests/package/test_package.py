@@ -1,4 +1,6 @@
+import copy
 import json
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from seg.errors import PackageError
+from seg.errors import PackageError, RasterError
+from seg.files import claimed
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
 from seg.package.checkpoint import Checkpoint
@@ -120,13 +123,101 @@ def test_edited_statistics_are_refused(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"stride": 0}, {"std": [0.0, 1.0]}, {"mean": [1.0]}, {"threshold": 7}, {"bands": [9, 1]}]
+    ("name", "value"),
+    [
+        ("architecture", None),
+        ("architecture", {"name": "segmenter", "arguments": []}),
+        ("bands", [9, 1]),
+        ("bands", [1.5, 2]),
+        ("bands", "12"),
+        ("band_names", ["red", 7]),
+        ("image_bands", True),
+        ("mean", [1.0]),
+        ("mean", [math.nan, 1.0]),
+        ("std", [0.0, 1.0]),
+        ("nodata", []),
+        ("pixel_size_m", "x"),
+        ("pixel_size_m", 0),
+        ("pixel_size_m", 1e308),
+        ("temperature", 0),
+        ("bias", math.inf),
+        ("threshold", 7),
+        ("stride", 0),
+        ("stride", 1.5),
+        ("receptive_field", -1),
+        ("metrics", {"val/iou": "high"}),
+        ("versions", ["torch"]),
+        ("weights_sha256", "../../x"),
+        ("onnx_sha256", 5),
+    ],
 )
-def test_values_that_cannot_be_are_refused(folder: Path, change: dict[str, object]) -> None:
+def test_a_value_of_a_wrong_type_or_range_is_named(folder: Path, name: str, value: object) -> None:
     path = folder / DESCRIPTION
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(PackageError, match=r"model\.json: not a description"):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    with pytest.raises(PackageError, match=rf"model\.json: not a description of a model package \(.*{name}"):
         read_package(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("encoder", ["a"]), ("decoder_channels", ["x"]), ("dropout", "much"), ("boundary", 1), ("output_stride", 8.5)],
+)
+def test_an_argument_of_a_wrong_type_is_named(folder: Path, name: str, value: object) -> None:
+    path = folder / DESCRIPTION
+    description = json.loads(path.read_text())
+    description["architecture"]["arguments"][name] = value
+    path.write_text(json.dumps(description))
+    with pytest.raises(PackageError, match=rf"model\.model\.{name} is "):
+        load_model(folder, read_package(folder))
+
+
+class Killed(BaseException):
+    """Stands for the end of the process at a rename."""
+
+
+@pytest.mark.parametrize("moment", [1, 2, 3])
+def test_a_killed_export_leaves_the_old_or_the_new_package_whole(
+    trained: torch.nn.Module, folder: Path, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    add_onnx(folder)
+    changed = copy.deepcopy(trained)
+    with torch.no_grad():
+        next(changed.parameters()).add_(1)
+    renames, rename = [], Path.replace
+
+    def killed(self: Path, target: Path) -> Path:
+        renames.append(target)
+        if len(renames) == moment:
+            raise Killed
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        patch.setattr(Path, "unlink", lambda self, missing_ok=False: None)  # a killed process removes nothing
+        with pytest.raises(Killed):
+            write_package(checkpoint_of(changed), folder)
+    found, image = load_model(folder, read_package(folder)), torch.randn(1, 2, 30, 40) + 10
+    with torch.inference_mode():
+        assert torch.equal(found(image), (changed if moment == 3 else trained)(image))
+    write_package(checkpoint_of(changed), folder)
+    assert {path.name for path in folder.iterdir()} == {DESCRIPTION, WEIGHTS}
+    with torch.inference_mode():
+        assert torch.equal(load_model(folder, read_package(folder))(image), changed(image))
+
+
+@pytest.mark.parametrize("content", ['{"name": "a web page"}', "[]", "not JSON"])
+def test_a_description_of_another_program_is_not_replaced(
+    trained: torch.nn.Module, tmp_path: Path, content: str
+) -> None:
+    (tmp_path / DESCRIPTION).write_text(content)
+    with pytest.raises(PackageError, match="is not a model package's description, so it is not replaced"):
+        write_package(checkpoint_of(trained), tmp_path)
+    assert (tmp_path / DESCRIPTION).read_text() == content
+
+
+def test_a_second_export_onto_one_package_is_refused(trained: torch.nn.Module, folder: Path) -> None:
+    with claimed(folder), pytest.raises(RasterError, match="another process is at work there"):
+        write_package(checkpoint_of(trained), folder)
 
 
 def test_a_network_that_sees_the_whole_image_is_marked(tmp_path: Path) -> None:

@@ -4,9 +4,8 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 from safetensors.numpy import save
 
 from seg.benchmark.scenes import BANDS
@@ -60,6 +59,8 @@ def write_pointwise(folder: Path) -> None:
     weights = np.full((1, BANDS, 1, 1), 1 / (STD * BANDS), np.float32)
     bias = np.array([-MEAN / STD], np.float32)
     content = save({"weight": weights, "bias": bias})
+    weights_sha256 = hashlib.sha256(content).hexdigest()
+    network = _convolution(weights, bias, weights_sha256).SerializeToString()
     package = ModelPackage(
         architecture={"name": "pointwise", "arguments": {}},
         bands=tuple(range(1, BANDS + 1)),
@@ -76,15 +77,16 @@ def write_pointwise(folder: Path) -> None:
         receptive_field=0,
         metrics={},
         versions={},
-        weights_sha256=hashlib.sha256(content).hexdigest(),
+        weights_sha256=weights_sha256,
+        onnx_sha256=hashlib.sha256(network).hexdigest(),
     )
     folder.mkdir(parents=True)
     (folder / WEIGHTS).write_bytes(content)
+    (folder / ONNX).write_bytes(network)
     (folder / DESCRIPTION).write_text(description_text(package), encoding="utf-8")
-    onnx.save(_convolution(weights, bias, package.weights_sha256), folder / ONNX)
 
 
-def _convolution(weights: np.ndarray, bias: np.ndarray, weights_sha256: str) -> onnx.ModelProto:
+def _convolution(weights: np.ndarray, bias: np.ndarray, weights_sha256: str) -> ModelProto:
     graph = helper.make_graph(
         [helper.make_node("Conv", [INPUT, "weight", "bias"], [OUTPUT])],
         "pointwise",

@@ -1,6 +1,9 @@
 """A model package in ONNX Runtime on the CPU; needs no PyTorch."""
 
 import os
+import sys
+import uuid
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from seg.errors import PackageError
+from seg.files import sha256
 from seg.inference.compute.backends import Pending, Probability
 from seg.package.description import ONNX, ModelPackage
 from seg.raster.chips import FloatImage
@@ -57,59 +61,73 @@ OUTPUT, BOUNDARY = "logits", "boundary"
 
 
 def open_session(folder: Path, package: ModelPackage, threads: int) -> onnxruntime.InferenceSession:
-    """A session of a package's network on the CPU.
+    """Open a session of a package's network on the CPU.
 
-    The file lies beside the weights, or among the user's caches where that folder is read-only. Where there is none of
-    these weights, it is made: PyTorch writes it, compares it with the weights, and only then gives it its name.
+    The ONNX file lies beside the weights, or in the user's cache if that folder is read-only. A missing file, or one
+    whose hash is not the one that was stored when it was written, is made anew from the weights by PyTorch.
 
     Args:
         folder: The package's folder.
-        package: Its description.
-        threads: Threads that compute; 0 for all cores, or what OMP_NUM_THREADS says.
+        package: Description of the package.
+        threads: Computing threads; 0 for all cores, or for what OMP_NUM_THREADS says.
 
     Raises:
-        PackageError: There is none, and it cannot be made.
+        PackageError: There is no usable file, and none can be made.
     """
-    places = [folder / ONNX, _cached(package)]
-    for path in places:
+    for path, stored_hash in _stored_files(folder, package):
+        if not path.is_file():
+            continue
+        if sha256(path) != stored_hash:
+            print(f"note: {path}: damaged (its hash differs from the stored one)", file=sys.stderr, flush=True)
+            continue
         session = _fitting_session(path, package, threads)
         if session is not None:
             return session
-    made = _made(folder, places[0] if os.access(folder, os.W_OK) else places[1])
+    made = _made(folder, package)
     session = _fitting_session(made, package, threads)
     if session is None:
         raise PackageError(f"{made}: cannot be used although it was just written; add --backend=torch")
     return session
 
 
-def _made(folder: Path, path: Path) -> Path:
+def _stored_files(folder: Path, package: ModelPackage) -> Iterator[tuple[Path, str]]:
+    """Paths of a package's ONNX file and the hash that each must have; a cached file has its hash in its name."""
+    if package.onnx_sha256 is not None:
+        yield folder / ONNX, package.onnx_sha256
+    for path in sorted(_cache().glob(f"{package.weights_sha256}-*.onnx")):
+        yield path, path.stem.rpartition("-")[2]
+
+
+def _made(folder: Path, package: ModelPackage) -> Path:
+    """Write the ONNX file of a package beside the weights, or to the cache if the folder is read-only."""
+    beside = os.access(folder, os.W_OK)
+    place = folder / ONNX if beside else _cache() / f".{uuid.uuid4().hex}.onnx"
     try:
         from seg.package.write import add_onnx
 
-        path.parent.mkdir(parents=True, exist_ok=True)
-        print(f"{path}: written now, once; it takes some seconds", flush=True)
-        return add_onnx(folder, path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        print(f"{folder / ONNX if beside else _cache()}: written now, once; it takes some seconds", flush=True)
+        if beside:
+            return add_onnx(folder)
+        return add_onnx(folder, place).replace(_cache() / f"{package.weights_sha256}-{sha256(place)}.onnx")
     except ImportError as error:
         raise PackageError(
             f"{folder}: has no {ONNX} of its weights, and {error.name}, which writes it, is not installed; "
             "write it where the model was trained, with scripts/export.py --onnx"
         ) from error
     except OSError as error:
-        raise PackageError(f"{path}: cannot be written ({error.strerror}); make its folder writable") from error
+        raise PackageError(f"{place.parent}: cannot be written ({error.strerror}); make it writable") from error
 
 
-def _cached(package: ModelPackage) -> Path:
-    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(caches) / "cropland-seg" / f"{package.weights_sha256}.onnx"
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cropland-seg"
 
 
 def _fitting_session(path: Path, package: ModelPackage, threads: int) -> onnxruntime.InferenceSession | None:
-    """A session of a file; None where it is missing, damaged, or not of these weights and heads."""
-    if not path.is_file():
-        return None
+    """Open a session of a file; None if the file is damaged, or is not of these weights and heads."""
     try:
         session = onnxruntime.InferenceSession(path, _options(threads), providers=["CPUExecutionProvider"])
-    except Exception:  # its errors have no base class of their own
+    except Exception:  # ONNX Runtime's errors share no base class
         return None
     wanted = [OUTPUT, BOUNDARY] if package.architecture["arguments"].get("boundary") else [OUTPUT]
     of_weights = session.get_modelmeta().custom_metadata_map.get("weights_sha256") == package.weights_sha256

@@ -1,3 +1,4 @@
+import json
 import shutil
 import subprocess
 import sys
@@ -10,13 +11,14 @@ import numpy as np
 import pytest
 
 from seg.errors import ConfigError, PackageError
+from seg.files import sha256
 from seg.inference.compute import choose_backend, torch_backend
 from seg.inference.compute.choose_backend import open_backend
 from seg.inference.compute.onnx_backend import OnnxBackend
 from seg.inference.compute.torch_backend import TorchBackend
 from seg.inference.settings import ComputeSettings
 from seg.package import write
-from seg.package.description import ONNX
+from seg.package.description import DESCRIPTION, ONNX
 from seg.package.read import read_package
 from seg.package.write import add_onnx
 from support.project import ROOT
@@ -43,9 +45,9 @@ def exports(model: Path, exported: Path, monkeypatch: pytest.MonkeyPatch) -> lis
     """The ONNX files made in a test; making one is copying it."""
     made: list[Path] = []
 
-    def copied(folder: Path, path: Path) -> Path:
-        made.append(path)
-        return Path(shutil.copy(exported / ONNX, path))
+    def copied(folder: Path, path: Path | None = None) -> Path:
+        made.append(path or folder / ONNX)
+        return Path(shutil.copy(exported / ONNX, made[-1]))
 
     monkeypatch.setattr(write, "add_onnx", copied)
     return made
@@ -132,7 +134,45 @@ def test_beside_a_read_only_package_the_file_lies_among_the_caches(
     monkeypatch.setattr("os.access", lambda path, mode: path != model)
     for _ in range(2):
         OnnxBackend(model, read_package(model))
-    assert exports == [tmp_path / "caches" / "cropland-seg" / f"{read_package(model).weights_sha256}.onnx"]
+    [made] = exports
+    [kept] = (tmp_path / "caches" / "cropland-seg").iterdir()
+    assert made.parent == kept.parent
+    assert kept.name == f"{read_package(model).weights_sha256}-{sha256(kept)}.onnx"
+
+
+def test_a_damaged_file_in_the_cache_is_made_again(
+    model: Path, exports: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (model / ONNX).unlink()
+    monkeypatch.setattr("os.access", lambda path, mode: path != model)
+    OnnxBackend(model, read_package(model))
+    [kept] = (tmp_path / "caches" / "cropland-seg").iterdir()
+    good = kept.read_bytes()
+    kept.write_bytes(good[:-100] + bytes(100))
+    OnnxBackend(model, read_package(model))
+    assert (len(exports), kept.read_bytes() == good) == (2, True)
+
+
+def test_a_flipped_bit_of_the_file_never_reaches_a_map(
+    model: Path, exports: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = (model / ONNX).read_bytes()
+    damaged = bytearray(good)
+    damaged[len(damaged) // 2] ^= 1
+    (model / ONNX).write_bytes(damaged)
+    OnnxBackend(model, read_package(model))
+    assert exports == [model / ONNX]
+    assert (model / ONNX).read_bytes() == good
+    assert "model.onnx: damaged" in capsys.readouterr().err
+
+
+def test_a_package_of_before_the_hash_gets_its_file_anew_once(model: Path) -> None:
+    path = model / DESCRIPTION
+    description = json.loads(path.read_text())
+    del description["onnx_sha256"]
+    path.write_text(json.dumps(description))
+    OnnxBackend(model, read_package(model))
+    assert read_package(model).onnx_sha256 == sha256(model / ONNX)
 
 
 def test_where_no_file_can_be_made_pytorch_computes_and_says_why(
@@ -140,7 +180,7 @@ def test_where_no_file_can_be_made_pytorch_computes_and_says_why(
 ) -> None:
     (model / ONNX).unlink()
 
-    def refuse(folder: Path, path: Path) -> Path:
+    def refuse(folder: Path) -> Path:
         raise PackageError(f"{folder}: no such network; leave --onnx out") from ConfigError("it takes one size alone")
 
     monkeypatch.setattr(write, "add_onnx", refuse)
