@@ -15,10 +15,28 @@ from rasterio.enums import ColorInterp
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from seg.labels import CROPLAND, IGNORE, OTHER
+from support.processes import Processes
 
+PROCESSES = pytest.StashKey[Processes]()
 UTM_33N = "EPSG:32633"
 CORNER = Affine(10, 0, 500_000, 0, -10, 5_000_000)
 """10 m pixels, north up."""
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Start the server of `processes` while nothing runs yet, if a test needs it."""
+    wanted = any("processes" in item.fixturenames for item in session.items if isinstance(item, pytest.Function))
+    if wanted and hasattr(os, "fork"):
+        session.config.stash[PROCESSES] = Processes()
+        session.config.add_cleanup(session.config.stash[PROCESSES].close)
+
+
+@pytest.fixture(scope="session")
+def processes(pytestconfig: pytest.Config) -> Processes:
+    """Python files run in processes of their own, which can be killed."""
+    if PROCESSES not in pytestconfig.stash:
+        pytest.skip("this system cannot fork")
+    return pytestconfig.stash[PROCESSES]
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from seg.raster.writing.block_store import partial_folder
-from support.forked_runs import UNLIMITED, Ended, ForkedRuns, Limits, forked_runs
+from support.processes import Ended, Job, Processes
+from support.project import SCRIPTS
 
 MakeScene = Callable[..., Path]
 
@@ -16,21 +17,17 @@ MAP_BYTES = 9 * 512 * 512
 """Of a map before it is compressed, in tiles; its overviews come to 5 more."""
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkedRuns]:
-    with forked_runs(tmp_path_factory.mktemp("runs")) as started:
-        yield started
-
-
 @pytest.fixture
-def predict(runs: ForkedRuns, onnx_package: Path, make_scene: MakeScene) -> Callable[..., Ended]:
-    """`predict(output, limits)`: one run over a scene, under limits."""
+def predict(processes: Processes, onnx_package: Path, make_scene: MakeScene) -> Callable[..., Ended]:
+    """`predict(output, file_bytes)`: one run over a scene that can write files of that length."""
     scene = make_scene(SIDE, SIDE)
     options = [f"--model={onnx_package}", f"--input={scene}", "--threads=1", f"--block-size={BLOCK}", "--halo=16"]
 
-    def run(output: Path, limits: Limits = UNLIMITED) -> Ended:
+    def run(output: Path, file_bytes: int | None = None) -> Ended:
         output.parent.mkdir(exist_ok=True)
-        return runs.run([*options, f"--output={output}"], limits=limits)
+        words = [*options, f"--output={output}"]
+        [ended] = processes.run(Job(SCRIPTS / "predict.py", words, file_bytes=file_bytes))
+        return ended
 
     return run
 
@@ -52,7 +49,7 @@ def test_a_disk_that_fills_up_at_any_moment_leaves_no_map_and_loses_no_block(
     refused = 0
     for limit in (300, BLOCK_BYTES // 2, MAP_BYTES // 2, MAP_BYTES + 50_000, 5 * MAP_BYTES // 4, 2 * MAP_BYTES):
         output = tmp_path / str(limit) / "map.tif"
-        ended = predict(output, Limits(file_bytes=limit))
+        ended = predict(output, limit)
         if ended.status != 0:
             refused += 1
             assert ended.status == 2, ended.output

@@ -1,6 +1,6 @@
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,25 +8,24 @@ import pytest
 import rasterio
 
 from seg.raster.writing.block_store import BlockStore, partial_folder
-from support.forked_runs import ForkedRuns, Kill, forked_runs
+from support.processes import Ended, Job, Kill, Processes
 from support.project import SCRIPTS
 
 MakeScene = Callable[..., Path]
 
-KILLS, ASSEMBLY_KILLS, PROCESS_KILLS = 40, 12, 3
 BLOCK = 64
 
 
 class Campaign:
     """A scene that is predicted again and again, what its maps must be, and what is checked after each kill."""
 
-    def __init__(self, runs: ForkedRuns, model: Path, scene: Path) -> None:
-        self.runs, self.output = runs, scene.parent / "maps" / "map.tif"
+    def __init__(self, processes: Processes, model: Path, scene: Path) -> None:
+        self.processes, self.output = processes, scene.parent / "maps" / "map.tif"
         self.output.parent.mkdir()
         self.probability = self.output.with_name("map_probability.tif")
         self.words = [f"--model={model}", f"--input={scene}", f"--output={self.output}", "--threads=1"]
         self.words += [f"--block-size={BLOCK}", "--halo=16"]
-        ended = runs.run(self.words, Kill(np.inf))
+        ended = self.run()
         assert ended.status == 0, ended.output
         self.seconds = ended.seconds
         self.whole = {path: path.read_bytes() for path in (self.output, self.probability)}
@@ -35,6 +34,10 @@ class Campaign:
             with rasterio.open(path) as dataset:
                 self.pixels.append(dataset.read(1))
         self.clear()
+
+    def run(self, kill: Kill | None = None) -> Ended:
+        [ended] = self.processes.run(Job(SCRIPTS / "predict.py", self.words, kill=kill))
+        return ended
 
     def clear(self) -> None:
         for path in self.whole:
@@ -59,7 +62,7 @@ class Campaign:
         """Kill runs at random moments, each going on where the one before was killed; then let one end."""
         random, finished = np.random.default_rng(kills), 0
         while kills:
-            ended = self.runs.run(self.words, Kill(float(random.uniform(0, within)), once))
+            ended = self.run(Kill(float(random.uniform(0, within)), once))
             self.check_files()
             if ended.status is None:
                 kills -= 1
@@ -69,7 +72,7 @@ class Campaign:
             self.clear()
             finished += 1
             assert finished < 100
-        assert self.runs.run(self.words).status == 0
+        assert self.run().status == 0
         self.check_end()
 
     def check_end(self) -> None:
@@ -77,31 +80,28 @@ class Campaign:
         assert {path: path.read_bytes() for path in self.output.parent.iterdir()} == self.whole
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkedRuns]:
-    with forked_runs(tmp_path_factory.mktemp("runs")) as started:
-        yield started
-
-
 @pytest.fixture
-def campaign(runs: ForkedRuns, onnx_package: Path, make_scene: MakeScene) -> Campaign:
-    return Campaign(runs, onnx_package, make_scene(300, 340, nodata=0))
+def campaign(processes: Processes, onnx_package: Path, make_scene: MakeScene) -> Campaign:
+    return Campaign(processes, onnx_package, make_scene(300, 340, nodata=0))
 
 
-def test_forty_kills_at_random_moments_change_no_byte(campaign: Campaign) -> None:
-    campaign.kill_often(KILLS, campaign.seconds)
+@pytest.mark.parametrize("kills", [5, pytest.param(40, marks=pytest.mark.campaign)])
+def test_kills_at_random_moments_change_no_byte(campaign: Campaign, kills: int) -> None:
+    campaign.kill_often(kills, campaign.seconds)
 
 
-def test_kills_while_the_maps_are_put_together_change_no_byte(campaign: Campaign) -> None:
+@pytest.mark.parametrize("kills", [3, pytest.param(12, marks=pytest.mark.campaign)])
+def test_kills_while_the_maps_are_put_together_change_no_byte(campaign: Campaign, kills: int) -> None:
     begun = campaign.output.with_name(f".{campaign.probability.name}.unfinished")
-    seconds = campaign.runs.run(campaign.words, Kill(np.inf, begun)).seconds
+    seconds = campaign.run(Kill(np.inf, begun)).seconds
     campaign.clear()
-    campaign.kill_often(ASSEMBLY_KILLS, seconds, begun)
+    campaign.kill_often(kills, seconds, begun)
 
 
-def test_a_process_of_its_own_can_be_killed_as_well(campaign: Campaign) -> None:
+@pytest.mark.campaign
+def test_kills_while_python_imports_or_predicts_change_no_byte(campaign: Campaign) -> None:
     random = np.random.default_rng(8)
-    for _ in range(PROCESS_KILLS):
+    for _ in range(3):
         command = [sys.executable, SCRIPTS / "predict.py", *campaign.words]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
@@ -110,5 +110,5 @@ def test_a_process_of_its_own_can_be_killed_as_well(campaign: Campaign) -> None:
             process.kill()
             process.wait()
         campaign.check_files()
-    assert campaign.runs.run(campaign.words).status == 0
+    assert campaign.run().status == 0
     campaign.check_end()

@@ -1,7 +1,5 @@
 import csv
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import yaml
 
 from seg.package.checkpoint import load_checkpoint, read_checkpoint
 from seg.training.cli import main
+from support.processes import Job, Kill, Processes
 from support.project import SCRIPTS
 from support.tiny_run import write_config
 
@@ -147,19 +146,16 @@ def test_the_kept_configuration_is_free_of_terminal_and_checkpoint(config: Path,
     assert kept.read_bytes() == before
 
 
-def test_an_interrupted_training_says_how_to_go_on(config: Path, tmp_path: Path) -> None:
-    command = [sys.executable, str(SCRIPTS / "train.py"), "fit", f"--config={config}", "--trainer.max_epochs=100000"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith("epoch 1/")
-        process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=60)
-    assert process.returncode == 130
-    said = [line for line in error.splitlines() if not line.startswith("note: ")]
-    assert said[-1].startswith("error: interrupted")
-    assert said[-1].endswith("with --ckpt_path=last")
-    assert len(said) == 1
+def test_an_interrupted_training_says_how_to_go_on(config: Path, tmp_path: Path, processes: Processes) -> None:
+    words = ["fit", f"--config={config}", "--trainer.max_epochs=100000"]
+    once = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    [ended] = processes.run(Job(SCRIPTS / "train.py", words, kill=Kill(0, once, signal.SIGINT)))
+    assert ended.status == 130
+    *others, said = ended.output.splitlines()
+    assert said.startswith("error: interrupted")
+    assert said.endswith("with --ckpt_path=last")
+    assert others
+    assert all(line.startswith(("note: ", "epoch ")) for line in others)
 
 
 def test_help_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,8 +1,5 @@
 """Going on with `--ckpt_path=last`: after SIGKILL, and where the last checkpoint is damaged."""
 
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +8,8 @@ import pytest
 import yaml
 
 from seg.training.cli import main
-from support.project import SCRIPTS, environment
+from support.processes import Job, Processes
+from support.project import SCRIPTS
 from support.resume_runs import SIZES, content, differences
 from support.tiny_run import TINY
 
@@ -53,15 +51,16 @@ def last_of(folder: Path) -> Path:
     return folder / "run" / "checkpoints" / "last.ckpt"
 
 
-def test_a_process_killed_within_an_epoch_ends_as_one_that_never_was(root: Path, tmp_path: Path) -> None:
+def test_a_process_killed_within_an_epoch_ends_as_one_that_never_was(
+    root: Path, tmp_path: Path, processes: Processes
+) -> None:
     (whole := tmp_path / "whole").mkdir()
     (killed := tmp_path / "killed").mkdir()
     assert main(["fit", f"--config={write_run(whole, root, EMA)}"]) == 0
 
     config = write_run(killed, root, EMA, {"class_path": "support.resume_runs.SigkillAt", "init_args": {"batch": 9}})
-    command = [sys.executable, str(SCRIPTS / "train.py"), "fit", f"--config={config}"]
-    process = subprocess.run(command, env=environment(), capture_output=True)
-    assert process.returncode == -signal.SIGKILL, process.stderr.decode()
+    [ended] = processes.run(Job(SCRIPTS / "train.py", ["fit", f"--config={config}"]))
+    assert ended.status is None, ended.output
     left = content(last_of(killed))
     assert left["exact_resume"]["loader"]["epoch"] == 1
     assert left["exact_resume"]["loader"]["batches"] > 0

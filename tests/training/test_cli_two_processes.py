@@ -1,6 +1,7 @@
 """Two processes train as one does that accumulates twice as many batches."""
 
 import csv
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import torch
 
 from seg.package.checkpoint import load_checkpoint
 from seg.training.cli import main
+from support.processes import Job, Processes
 from support.project import SCRIPTS
 from support.tiny_run import write_config
 
@@ -27,6 +29,14 @@ WORDS = (
     "--panels.scenes=0",
     "--panels.curves=false",
 )
+RANK = """
+import os, sys
+from lightning.pytorch.utilities import rank_zero_only
+from seg.training.cli import main
+
+rank_zero_only.rank = int(os.environ["LOCAL_RANK"])  # which Lightning reads when it is imported
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 def rows(folder: Path) -> list[dict[str, float]]:
@@ -44,18 +54,38 @@ def scores(rows: list[dict[str, float]]) -> list[dict[str, float]]:
     return [row for row in rows if RATE not in row]
 
 
-def test_scores_and_weights_are_those_of_one_process(tmp_path: Path, make_dataset: Callable[..., Path]) -> None:
+def forked(processes: Processes, words: list[str], tmp_path: Path) -> tuple[str, bool]:
+    """Output of two processes of a training, each told its rank as a cluster does, and whether both succeeded."""
+    script = tmp_path / "rank.py"
+    script.write_text(RANK)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "NODE_RANK": "0"}
+    ranks = [Job(script, words, place | {"LOCAL_RANK": rank}) for rank in "01"]
+    ended = processes.run(*ranks)
+    return "".join(one.output for one in ended), all(one.status == 0 for one in ended)
+
+
+def launched(processes: Processes, words: list[str], tmp_path: Path) -> tuple[str, bool]:
+    """The same of a command that starts the second process itself."""
+    command = [sys.executable, str(SCRIPTS / "train.py"), *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    return done.stdout + done.stderr, done.returncode == 0
+
+
+@pytest.mark.parametrize("train", [forked, pytest.param(launched, marks=pytest.mark.campaign)])
+def test_scores_and_weights_are_those_of_one_process(
+    tmp_path: Path, make_dataset: Callable[..., Path], processes: Processes, train: Callable[..., tuple[str, bool]]
+) -> None:
     config = write_config(tmp_path, make_dataset)
     make_dataset(tmp_path / "data", sizes=SIZES)
     one, two = tmp_path / "one", tmp_path / "two"
     words = ["fit", f"--config={config}", *WORDS]
+    # Five scenes are a step of four and a step of one, for which the second process has none.
+    assert main([*words, "--trainer.accumulate_grad_batches=4", f"--trainer.default_root_dir={one}"]) == 0
     parallel = ["--trainer.devices=2", "--trainer.strategy=ddp", "--trainer.accumulate_grad_batches=2"]
-    command = [sys.executable, str(SCRIPTS / "train.py"), *words, *parallel, f"--trainer.default_root_dir={two}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        # Meanwhile, here: five scenes are a step of four and a step of one, for which the second process has none.
-        assert main([*words, "--trainer.accumulate_grad_batches=4", f"--trainer.default_root_dir={one}"]) == 0
-        output, errors = process.communicate(timeout=240)
-    assert process.returncode == 0, errors
+    output, succeeded = train(processes, [*words, *parallel, f"--trainer.default_root_dir={two}"], tmp_path)
+    assert succeeded, output
     assert output.count("epoch 1/3") == 1
     assert not (tmp_path / "two.1").exists()
     found, wanted = rows(two), rows(one)

@@ -1,6 +1,3 @@
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import lightning as L
@@ -10,19 +7,16 @@ from lightning.pytorch.plugins.io import AsyncCheckpointIO
 
 from seg.training.checkpoints.atomic_io import AtomicCheckpointIO, remove_leftovers, with_atomic_io
 from support.disk_limits import no_file_longer_than
-from support.project import ROOT
+from support.processes import Job, Processes
 
 WEIGHTS = {"state_dict": {"a": torch.arange(5000.0)}}
-SLOW_WRITER = """
-import os, sys, time
+KILLED_WRITER = """
+import os, signal, sys
 import torch
 from seg.training.checkpoints.atomic_io import AtomicCheckpointIO
 
-def slow(number):
-    print("written, not yet on the disk", flush=True)
-    time.sleep(60)
-
-os.fsync = slow
+# Written, but not yet on the disk.
+os.fsync = lambda number: os.kill(os.getpid(), signal.SIGKILL)
 AtomicCheckpointIO().save_checkpoint({"state_dict": {"a": torch.zeros(5000)}}, sys.argv[1])
 """
 
@@ -37,20 +31,18 @@ def test_what_is_written_can_be_read_and_leaves_nothing_beside_it(tmp_path: Path
     assert not path.exists()
 
 
-def test_a_process_killed_while_it_writes_leaves_the_checkpoint_before(tmp_path: Path) -> None:
-    path = tmp_path / "last.ckpt"
+def test_a_process_killed_while_it_writes_leaves_the_checkpoint_before(tmp_path: Path, processes: Processes) -> None:
+    path, writer = tmp_path / "run" / "last.ckpt", tmp_path / "writer.py"
     AtomicCheckpointIO().save_checkpoint(WEIGHTS, path)
     before = path.read_bytes()
-    command = [sys.executable, "-c", SLOW_WRITER, str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline()
-        [temporary] = [found for found in tmp_path.iterdir() if found != path]
-        process.send_signal(signal.SIGKILL)
+    writer.write_text(KILLED_WRITER)
+    [ended] = processes.run(Job(writer, [str(path)]))
+    assert ended.status is None, ended.output
+    [temporary] = [found for found in path.parent.iterdir() if found != path]
     assert temporary.stat().st_size > 5000
     assert path.read_bytes() == before
-    remove_leftovers(tmp_path)
-    assert list(tmp_path.iterdir()) == [path]
+    remove_leftovers(path.parent)
+    assert list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("size", [0, 1, 4096, 15000])
