@@ -38,7 +38,7 @@ def estimate_area(
     interpreted = interpreted_sample(points, settings, design, prediction)
     content = as_json(interpreted, settings)
     content["points"] = str(points)
-    _print(interpreted, settings.confidence)
+    print(_estimate_text(interpreted, settings.confidence))
     make_output_folder(output)
     write_json(content, output / FILE_NAME)
     print(f"written: {output / FILE_NAME}")
@@ -123,7 +123,7 @@ def _notes(interpreted: InterpretedSample) -> list[str]:
     return notes
 
 
-def _print(interpreted: InterpretedSample, confidence: float) -> None:
+def _estimate_text(interpreted: InterpretedSample, confidence: float) -> str:
     sample = interpreted.sample
     rows = []
     for label in sorted(interpreted.classes, reverse=True):
@@ -141,11 +141,15 @@ def _print(interpreted: InterpretedSample, confidence: float) -> None:
             ]
         )
     columns = ["class", "mapped ha", "estimated ha", "standard error", f"{100 * confidence:.4g} % interval"]
-    print(f"{interpreted.map}, judged by {len(sample.stratum):,} points in {len(sample.strata)} strata\n")
-    print(text_table([*columns, "user's accuracy", "producer's accuracy"], rows))
-    print(f"\noverall accuracy {_with_half(sample.overall_accuracy(), confidence)}")
-    for note in _notes(interpreted):
-        print(f"note: {note}")
+    lines = [
+        f"{interpreted.map}, judged by {len(sample.stratum):,} points in {len(sample.strata)} strata",
+        "",
+        text_table([*columns, "user's accuracy", "producer's accuracy"], rows),
+        "",
+        f"overall accuracy {_with_half(sample.overall_accuracy(), confidence)}",
+        *(f"note: {note}" for note in _notes(interpreted)),
+    ]
+    return "\n".join(lines)
 
 
 def _with_half(estimate: Estimate | None, confidence: float) -> str:

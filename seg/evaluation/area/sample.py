@@ -63,7 +63,11 @@ def sample_map(population: Population, output: Path, settings: SampleSettings) -
     )
     write_points(output, grid, drawn.row, drawn.column)
     write_design(design, design_path(output))
-    _print(design, counts, expected_error(expected, counts), output)
+    print(_strata_table(design, counts))
+    error = expected_error(expected, counts)
+    print(f"\n{len(design.ids):,} points; expected standard error of the overall accuracy: {error:.4f}")
+    print(f"written: {output}; fill its column 'reference' with {_named_classes(design)}")
+    print(f"written: {design_path(output)}; it reveals the mapped classes, so keep it from the interpreters")
     return design
 
 
@@ -112,17 +116,14 @@ def _cropland_share(path: Path, strata: Sequence[StratumTally], expected: Expect
     return float(expected.weights[np.array(labels) == CROPLAND].sum())
 
 
-def _print(design: Design, counts: NDArray[np.int64], error: float, output: Path) -> None:
+def _strata_table(design: Design, counts: NDArray[np.int64]) -> str:
     total = sum(stratum.area_ha for stratum in design.strata)
     rows = [
         [stratum.name, f"{stratum.area_ha:,.1f}", f"{stratum.area_ha / total:.1%}", f"{stratum.pixels:,}", f"{count:,}"]
         for stratum, count in zip(design.strata, counts.tolist(), strict=True)
     ]
-    print(text_table(["stratum", "ha", "of the area", "pixels", "drawn"], rows))
-    print(f"\n{len(design.ids):,} points; expected standard error of the overall accuracy: {error:.4f}")
-    print(f"written: {output}; fill its column 'reference' with {_wanted(design)}")
-    print(f"written: {design_path(output)}; it reveals the mapped classes, so keep it from the interpreters")
+    return text_table(["stratum", "ha", "of the area", "pixels", "drawn"], rows)
 
 
-def _wanted(design: Design) -> str:
+def _named_classes(design: Design) -> str:
     return ", ".join(f"{label} ({name})" for label, name in design.classes.items())

@@ -59,7 +59,7 @@ def measure_change(maps: Maps, output: Path, settings: ChangeSettings) -> dict[s
     polygons = write_change_polygons(output / CHANGE_MAP, probability, output / POLYGONS, settings)
     content = _as_json(maps, settings, tally, polygons)
     write_json(content, output / SUMMARY)
-    _print(maps, settings, tally, polygons)
+    print(_change_text(maps, settings, tally, polygons))
     for path in (output / CHANGE_MAP, probability, output / POLYGONS, output / SUMMARY):
         if path is not None:
             print(f"written: {path}")
@@ -94,8 +94,7 @@ def _as_json(
     }
 
 
-def _print(maps: Maps, settings: ChangeSettings, tally: ChangeTally, polygons: dict[str, ChangePolygons]) -> None:
-    print(f"{maps.before} to {maps.after}\n")
+def _change_text(maps: Maps, settings: ChangeSettings, tally: ChangeTally, polygons: dict[str, ChangePolygons]) -> str:
     rows = []
     for value, name in CHANGE_NAMES.items():
         found = polygons.get(DIRECTIONS.get(value, ""))
@@ -103,10 +102,16 @@ def _print(maps: Maps, settings: ChangeSettings, tally: ChangeTally, polygons: d
         unsupported = f"{tally.unsupported_ha[value]:,.2f}" if known else "-"
         polygon_cells = [f"{found.count:,}", f"{found.hectares:,.2f}"] if found else ["-", "-"]
         rows.append([name, f"{tally.hectares[value]:,.2f}", unsupported, *polygon_cells])
-    print(text_table(["", "ha", "unsupported ha", "polygons", "ha in polygons"], rows))
-    print(f"\nnet change of cropland: {tally.hectares[GAINED] - tally.hectares[LOST]:+,.2f} ha")
-    if maps.probabilities is None:
-        print("without probability maps, the support of the change is unknown")
-    else:
-        print(f"confidence {settings.confidence:g}: {RULE}")
-    print(f"these areas carry the errors of both maps; for an estimate with intervals, draw a sample of {CHANGE_MAP}")
+    support = "without probability maps, the support of the change is unknown"
+    if maps.probabilities is not None:
+        support = f"confidence {settings.confidence:g}: {RULE}"
+    lines = [
+        f"{maps.before} to {maps.after}",
+        "",
+        text_table(["", "ha", "unsupported ha", "polygons", "ha in polygons"], rows),
+        "",
+        f"net change of cropland: {tally.hectares[GAINED] - tally.hectares[LOST]:+,.2f} ha",
+        support,
+        f"these areas carry the errors of both maps; for an estimate with intervals, draw a sample of {CHANGE_MAP}",
+    ]
+    return "\n".join(lines)
