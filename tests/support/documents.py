@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin
 from unittest.mock import patch
 
+import pytest
 from jsonargparse import ArgumentParser
 
 import seg.training.cli
@@ -171,12 +172,10 @@ def keys(parser: ArgumentParser) -> set[str]:
 
 def parsers(tool: str) -> list[ArgumentParser]:
     """The parsers of a tool's subcommands, or its only one."""
-    return list((subparsers(training_parser()) if tool == "train" else command_parsers(tool)).values())
-
-
-def subparsers(parser: ArgumentParser) -> dict[str, ArgumentParser]:
-    """The parsers of subcommands by name."""
-    return next((action.choices for action in parser._actions if isinstance(action.choices, dict)), {})
+    if tool != "train":
+        return list(command_parsers(tool).values())
+    subcommands = (action.choices for action in training_parsers()["fit"]._actions)
+    return [choices["fit"] for choices in subcommands if isinstance(choices, dict)]
 
 
 @cache
@@ -204,7 +203,9 @@ def parse(tool: str, words: list[str]) -> None:
         SegError: A value is out of range.
     """
     if tool == "train":
-        training_parser().parse_args(without_missing_configuration(words))
+        if words[0] not in training_parsers():
+            raise ArgumentError(None, f"train has no subcommand {words[0]}")
+        training_parsers()[words[0]].parse_args(without_missing_configuration(words))
         return
     found = command_parsers(tool)
     name = words[0] if words and words[0] in found else ""
@@ -231,20 +232,23 @@ def with_underscores(word: str) -> str:
 
 
 @cache
-def training_parser() -> ArgumentParser:
-    """The parser of `scripts/train.py`."""
-    made: list[seg.training.cli.CroplandCLI] = []
+def training_parsers() -> dict[str, ArgumentParser]:
+    """The parsers of `scripts/train.py` by subcommand; each takes the word of its own."""
+    return {name: training_parser(name) for name in seg.training.cli.SUBCOMMANDS}
 
-    class ParseOnly(seg.training.cli.CroplandCLI):
-        def instantiate_classes(self) -> None:
-            made.append(self)
 
-        def _run_subcommand(self, subcommand: str) -> None: ...
+def training_parser(subcommand: str) -> ArgumentParser:
+    """The parser that training builds for a subcommand."""
+    built: list[ArgumentParser] = []
 
-    with patch.object(seg.training.cli, "CroplandCLI", ParseOnly), patch("sys.argv", ["train.py"]):
-        seg.training.cli.run(["fit", "--data.root=x"])
-    parser: ArgumentParser = made[0].parser
-    return parser
+    def stop(cli: object, parser: ArgumentParser, words: object) -> None:
+        built.append(parser)
+        raise SystemExit
+
+    parsing = patch.object(seg.training.cli.CroplandCLI, "parse_arguments", stop)
+    with parsing, patch("sys.argv", ["train.py"]), pytest.raises(SystemExit):
+        seg.training.cli.run([subcommand])
+    return built[0]
 
 
 def problem_of_configuration(text: str, folder: Path) -> str | None:
@@ -252,7 +256,7 @@ def problem_of_configuration(text: str, folder: Path) -> str | None:
     path = folder / "config.yaml"
     path.write_text(text, encoding="utf-8")
     try:
-        training_parser().parse_args(["fit", "--data.root=x", f"--config={path}"])
+        training_parsers()["fit"].parse_args(["fit", "--data.root=x", f"--config={path}"])
     except ArgumentError as error:
         return str(error)
     return None
