@@ -144,7 +144,7 @@ def mapped_share(counts: Counts, threshold: float, scaling: Scaling = IDENTITY) 
 
 
 def _proven(parts: Counts, config: CalibrationConfig) -> CalibrationConfig:
-    """Drop temperature or bias unless it lowers the loss of each part under a fit on the other parts.
+    """Drop temperature or bias if that lowers the sum of the losses of the parts, each under a fit on the other parts.
 
     Samples of a small validation differ so much that a fit on some of them may be far off for the others.
     """

@@ -45,7 +45,7 @@ def fit_scaling(counts: Counts, *, temperature: bool = True, bias: bool = True) 
     Machines and Comparisons to Regularized Likelihood Methods. The temperature alone is that of Guo et al. (2017), On
     Calibration of Modern Neural Networks, https://arxiv.org/abs/1706.04599; with a bias it is the bias-corrected
     temperature scaling of Alexandari, Kundaje and Shrikumar (2020), https://arxiv.org/abs/1901.06852. A loss such as
-    Dice, which weighs the classes by more than their frequency, shifts all logits; only a bias can shift them back.
+    Dice, which does not weigh the classes by their frequency, shifts all logits; only a bias can shift them back.
     """
     if not temperature and not bias:
         return Fit(IDENTITY)

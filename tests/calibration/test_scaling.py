@@ -28,7 +28,7 @@ def test_the_same_pixels_lie_above_the_calibrated_threshold(seed: int, threshold
 
 
 def tolerance(threshold: float, scaling: Scaling) -> float:
-    """How far from the threshold a logit can be and have the same float32 probability, plain or calibrated."""
+    """Largest distance from the threshold at which a logit can have its float32 probability, plain or calibrated."""
     probabilities = ((threshold, 1.0), (scaling.threshold(threshold), scaling.temperature))
     return max(4 * 2.0**-24 * factor / (1 - p) for p, factor in probabilities) + 1e-5
 

@@ -1,4 +1,4 @@
-"""What the tests of the report's page share: names, an area estimate, a report, smooth random fields."""
+"""Shared parts of the tests of the report's page: names, an area estimate, a report, smooth random fields."""
 
 import json
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How often intervals hold a truth that is known: 1,000 samples of one population."""
+"""Coverage of the intervals of a known truth: 1,000 samples of one population."""
 
 from collections.abc import Callable
 from pathlib import Path
