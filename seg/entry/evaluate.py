@@ -6,63 +6,42 @@ from pathlib import Path
 
 from seg.evaluation.area.settings import AreaSettings, SampleSettings
 from seg.evaluation.change.settings import ChangeSettings
-from seg.evaluation.settings import EvaluationSettings, Language
+from seg.evaluation.pairs import Inputs
+from seg.evaluation.settings import EvaluationSettings, PageSettings
 from seg.raster.gdal_options import gdal_options
 from seg.terminal.command_line import Command, run_command
 
 
 def evaluate(
     *,
-    prediction: Path,
-    reference: Path,
+    inputs: Inputs,
     output: Path,
     settings: EvaluationSettings,
-    probability: Path | None = None,
-    image: Path | None = None,
-    folds: Path | None = None,
-    fold: int | None = None,
-    strata: Path | None = None,
-    stratum_attribute: str | None = None,
-    stratum_layer: str | None = None,
-    lang: Language = "en",
-    area_estimate: Path | None = None,
+    page: PageSettings,
 ) -> None:
     """Compare cropland maps with references: scores and a report; or see `evaluate.py sample|area|change --help`.
 
     Args:
-        prediction: Class map to judge: 0 other, 1 cropland, 255 or nodata where it has no value. Or a folder of maps,
-            matched by stem with the files of the other folders.
-        reference: Mask on the map's grid: 0 other, 1 cropland, 255 no label. Or polygons in a vector file, which are
-            burnt onto the map's grid. Or a folder of either.
-        output: Folder for the report; it is made if its parent exists.
-        probability: Probability map in percent, or a folder of them; by default that beside the map, its name ending
-            in `_probability`.
-        image: The scene that was mapped, or a folder of scenes, shown in pictures beside reference and map.
-        folds: Raster on the same grid with a fold number per pixel, or a folder of them; needs --fold.
-        fold: Compare only the pixels of this held-out fold; needs --folds.
-        strata: Raster of codes on the same grid, or polygons, or a folder of either: scores are given for each stratum.
-        stratum_attribute: Column of the polygons that tells the strata.
-        stratum_layer: Layer of the polygons, where their file has several.
-        lang: Language of index.html: English or Chinese.
-        area_estimate: The area.json that `evaluate.py area` wrote for the same map, shown beside the accuracy.
+        inputs: Maps, references, and files that go with them.
+        output: Folder for the report; made if its parent exists.
+        settings: Options of the comparison.
+        page: Options of the report.
     """
-    from seg.evaluation.evaluate import evaluate
-    from seg.evaluation.pairs import Inputs
-    from seg.evaluation.settings import PageSettings
+    from seg.evaluation.evaluate import evaluate as write_report
 
-    inputs = Inputs(prediction, reference, probability, image, folds, fold, strata, stratum_attribute, stratum_layer)
-    evaluate(inputs, output, settings, PageSettings(lang=lang, area_estimate=area_estimate))
+    write_report(inputs, output, settings, page)
 
 
 def sample(*, prediction: Path, output: Path, settings: SampleSettings, zones: Path | None = None) -> None:
-    """Draw a stratified random sample of a class map, to be interpreted; the map's classes are the strata.
+    """Draw a stratified random sample of a class map for interpretation; the map's classes are the strata.
 
     Args:
         prediction: Class map: 0 other, 1 cropland (or other classes up to 254), 255 or nodata for none.
-        output: GeoPackage for the points; a design, which the interpreters must not see, is written beside it.
-        settings: How large the sample is, and how it is dealt.
-        zones: Raster on the same grid with a whole number a pixel, such as districts: each zone makes strata of its
-            own, and pixels without a number are left out.
+        output: GeoPackage for the points; the design of the sample, which interpreters must not see, is written beside
+            it.
+        settings: Size and allocation of the sample.
+        zones: Raster of whole numbers on the same grid, such as districts: each zone gets strata of its own, and pixels
+            without a number are left out.
     """
     from seg.evaluation.area.population import Population
     from seg.evaluation.area.sample import sample_map
@@ -81,11 +60,11 @@ def area(
     """Estimate areas and accuracies with their errors from an interpreted sample; print them and write area.json.
 
     Args:
-        points: The points that `sample` drew, with their column `reference` filled: GeoPackage, GeoJSON or CSV.
-        output: Folder for area.json; it is made if its parent exists.
-        settings: What points without a reference are, and the intervals.
-        design: The design that `sample` wrote; by default that beside the points.
-        prediction: Judge another map of the same grid by the same points; by default the one that was sampled.
+        points: Points drawn by `sample`, with their column `reference` filled: GeoPackage, GeoJSON or CSV.
+        output: Folder for area.json; made if its parent exists.
+        settings: Treatment of points without a reference, and confidence of the intervals.
+        design: Design written by `sample`; by default the one beside the points.
+        prediction: Another map of the same grid to judge by the same points; by default the sampled map.
     """
     from seg.evaluation.area.estimate import estimate_area
 
@@ -101,16 +80,16 @@ def change(
     before_probability: Path | None = None,
     after_probability: Path | None = None,
 ) -> None:
-    """Map gained and lost cropland between two maps: rasters, polygons with areas, and which the probabilities support.
+    """Map gained and lost cropland between two class maps: rasters, polygons with areas, support by probabilities.
 
     Args:
-        before: The earlier class map: 0 other, 1 cropland, 255 or nodata where it has no value.
+        before: The earlier class map: 0 other, 1 cropland, 255 or nodata for no value.
         after: The later class map, on the same grid.
         output: Folder for change.tif, change_probability.tif, change.gpkg and change.json; made if its parent exists.
-        settings: Smallest polygon, and when a change is supported.
-        before_probability: Probability map of the earlier map, in percent; by default that beside it, its name ending
-            in `_probability`.
-        after_probability: Probability map of the later map, likewise.
+        settings: Smallest polygon, and confidence of a supported change.
+        before_probability: Probability map of the earlier map in percent; by default the file beside the map whose name
+            ends in `_probability`.
+        after_probability: Probability map of the later map; by default the file beside it.
     """
     from seg.evaluation.change.maps import find_maps
     from seg.evaluation.change.run import measure_change
@@ -119,7 +98,7 @@ def change(
 
 
 SUBCOMMANDS: dict[str, Command] = {"sample": sample, "area": area, "change": change}
-"""What the first word of the command line may name; without one, maps are compared with references."""
+"""Commands by the first word of the command line; without such a word, maps are compared with references."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

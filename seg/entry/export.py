@@ -14,16 +14,16 @@ def export(
     onnx: bool = False,
     weights: Literal["auto", "averaged", "raw"] = "auto",
 ) -> None:
-    """Write a model package.
+    """Turn a checkpoint into a model package, all that inference needs.
 
     Args:
-        checkpoint: A checkpoint that training wrote.
-        output: Folder of the package; made with its parents; a package that lies there is replaced.
-        threshold: Calibrated probability above which a pixel is cropland, 0 to 1, as the probability map has it; or f1
-            or area for the one with the highest F1 or the right area in the validation; that of training by default.
-        onnx: Write the network as ONNX too, for deployment without PyTorch.
-        weights: Which weights of a training that averaged them: averaged, or raw for those of its last step, which were
-            not validated; auto takes the averaged ones where there are any.
+        checkpoint: A checkpoint written by training.
+        output: Folder of the package, made with its parents; an older package there is replaced.
+        threshold: Calibrated probability from 0 to 1, as in the probability map, above which a pixel is cropland; f1 or
+            area for the threshold with the highest F1 or the right area in validation; by default that of training.
+        onnx: Also write the network as ONNX, for use without PyTorch.
+        weights: Weights to export if training averaged them: averaged, or raw for those of the last step, which were
+            not validated; auto uses averaged weights if there are any.
     """
     from seg.package.checkpoint import read_checkpoint
     from seg.package.write import add_onnx, write_package
@@ -31,7 +31,7 @@ def export(
     package = write_package(read_checkpoint(checkpoint, weights), output, threshold)
     print(f"{output}: model package with {len(package.mean)} bands, {package.decision}")
     if onnx:
-        print(f"{add_onnx(output)}: the same network as ONNX, compared with it")
+        print(f"{add_onnx(output)}: the network as ONNX, checked against PyTorch")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,12 +11,12 @@ from seg.terminal.text import counted
 
 
 def polygons(*, input: Path, output: Path, settings: PolygonSettings) -> None:
-    """Write the parcels of a class map, with their area in hectares and their perimeter in metres.
+    """Write the parcels of a class map with their areas in hectares and perimeters in metres.
 
     Args:
         input: The class map: 0 other, 1 cropland, 255 nodata.
         output: The file to write: .gpkg (GeoPackage), .parquet (GeoParquet) or .geojson (GeoJSON, in WGS 84).
-        settings: How parcels are made.
+        settings: Sizes, splitting and simplification of parcels.
     """
     from seg.parcels.write_parcels import write_parcels
 

@@ -3,9 +3,9 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from seg.data.sources.import_settings import ImportSettings, SourceName
+from seg.data.splitting.rule import SplitRule
 from seg.raster.gdal_options import gdal_options
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 from seg.raster.vectors.settings import BurnSettings
@@ -28,13 +28,13 @@ def demo(output: Path) -> None:
 
 
 def import_public_dataset(*, source: SourceName, input: Path, output: Path, settings: ImportSettings) -> None:
-    """Bring a downloaded public dataset into the project's layout: recoded masks, a manifest, a README.
+    """Convert a downloaded public dataset to the project's layout: recoded masks, a manifest, a README.
 
     Args:
-        source: Which dataset; data/README.md says where to get each.
-        input: Folder in which it was unpacked.
-        output: Folder for the dataset; its parent must exist. An older import of the same dataset is replaced.
-        settings: How it is imported.
+        source: Name of the dataset; data/README.md lists where to download each.
+        input: Folder with the unpacked dataset.
+        output: Folder for the result; its parent must exist. An older import of the same dataset is replaced.
+        settings: Options of the import.
     """
     from seg.data.sources.public import import_public
     from seg.data.splitting.folds import fold_table
@@ -61,23 +61,24 @@ def check(
     sheet: Path | None = None,
     json: bool = False,
 ) -> None:
-    """Read a dataset as training would and report every problem; exit status 2 if training would be wrong.
+    """Read a dataset as training would and report all problems; exit status 2 if training would fail or be wrong.
 
     Args:
         input: The dataset: a folder with images/ and masks/, or with a manifest.csv.
-        bands: Bands to read, counted from 1, or their names as the images have them; all but alpha by default.
-        nodata: A further stored value that means "no data", for files that do not say so themselves.
+        bands: Bands to read, counted from 1, or their names in the images; all but alpha by default.
+        nodata: Another stored value that means "no data", for files that do not declare it.
         folds: Number of folds.
-        labels: What the values of the masks mean.
-        chips: Training will take chips (--data.chips.size), so scenes may be of any size.
-        output: Also write all that was measured and found to this .json file.
+        labels: Meaning of the mask values.
+        chips: Training will use chips (--data.chips.size), which allows scenes of any size.
+        output: Also write all measurements and findings to this .json file.
         sheet: Also write a contact sheet to this .png file: image and mask of up to 24 scenes, problems first.
         json: Print JSON instead of text.
     """
     from seg.data.checking.check import Options
     from seg.data.checking.run import run_check
 
-    run_check(input, Options(tuple(bands or ()), nodata, folds, labels, chips), output, sheet, json)
+    options = Options(bands=tuple(bands or ()), nodata=nodata, folds=folds, labels=labels, chips=chips)
+    run_check(input, options, output, sheet, json)
 
 
 def burn(*, image: Path, labels: Path, output: Path, settings: BurnSettings) -> None:
@@ -87,7 +88,7 @@ def burn(*, image: Path, labels: Path, output: Path, settings: BurnSettings) -> 
         image: The image, or a folder of images.
         labels: Polygons in any vector format that GDAL reads, or GeoParquet, in any CRS.
         output: The mask, a GeoTIFF; for a folder of images, a folder. Older masks are replaced.
-        settings: How they are burnt.
+        settings: Options for burning.
     """
     from seg.data.burn_masks import burn_masks
     from seg.raster.vectors.features import open_labels
@@ -100,13 +101,13 @@ def burn(*, image: Path, labels: Path, output: Path, settings: BurnSettings) -> 
 
 
 def stack(*, input: Path, output: Path, bands: list[str] | None = None) -> None:
-    """Join rasters of one band each into one image: a small VRT file that refers to them and copies no pixel.
+    """Stack rasters of one band each into one image, a small VRT file that refers to them and copies no pixel.
 
     Args:
-        input: Folder with one raster a band, all on one grid and of one data type.
+        input: Folder with one raster for each band, all on one grid and of one data type.
         output: The .vrt file; its folder must exist. An older one is replaced.
-        bands: Names of the bands wanted, in order, as [B02,B03,B08]; by default all, in the order of their names. A
-            band's name is what tells its file's name from the others'.
+        bands: Names of the bands to use, in order, as [B02,B03,B08]; by default all, in the order of their names. The
+            name of a band is the part in which its file's name differs from the others.
     """
     from seg.raster.writing.band_stack import band_files, write_band_stack
 
@@ -117,41 +118,21 @@ def stack(*, input: Path, output: Path, bands: list[str] | None = None) -> None:
     print(text_table(["name", "band", "file"], rows))
 
 
-def split(
-    *,
-    input: Path,
-    output: Path | None = None,
-    by: Literal["scene", "blocks"] = "scene",
-    folds: int = 5,
-    seed: int = 0,
-    stratify: bool = False,
-    block_size_m: float = 2000.0,
-    guard_m: float = 100.0,
-    labels: LabelMapping = PLAIN_LABELS,
-    replace: bool = False,
-) -> None:
-    """Write a manifest.csv that deals the scenes of a dataset, or blocks of them, to folds which share no ground.
+def split(*, input: Path, rule: SplitRule, output: Path | None = None, replace: bool = False) -> None:
+    """Write a manifest.csv that deals the scenes of a dataset, or blocks of them, to folds that share no ground.
 
     Args:
-        input: The dataset: a folder with images/ and masks/, or with a manifest.csv, whose folds do not count.
+        input: The dataset: a folder with images/ and masks/, or with a manifest.csv, whose folds are ignored.
+        rule: Options of the split.
         output: Folder for the manifest and the blocks; by default the dataset's own.
-        by: What is dealt: whole scenes, those nearer than the guard together; or blocks, cut as small VRT files.
-        folds: Number of folds.
-        seed: The same seed gives the same split.
-        stratify: Deal scenes so that folds are alike in cropland share; blocks always are.
-        block_size_m: Side of a block in metres.
-        guard_m: Least distance between pixels of different folds, in metres.
-        labels: What the values of the masks mean.
-        replace: Replace a manifest that is there, and the blocks that it lists; its other columns are kept.
+        replace: Replace an existing manifest and the blocks that it lists; its other columns are kept.
     """
     from seg.data.splitting.folds import fold_table
-    from seg.data.splitting.rule import SplitRule
     from seg.data.splitting.run import split_dataset
 
-    rule = SplitRule(by, folds, seed, stratify, block_size_m, guard_m, labels)
     held = split_dataset(input, output or input, rule, replace)
-    parts = "scenes" if by == "scene" else "blocks"
-    print(f"{(output or input) / 'manifest.csv'}: {sum(fold.parts for fold in held)} {parts} in {folds} folds")
+    parts = "scenes" if rule.by == "scene" else "blocks"
+    print(f"{(output or input) / 'manifest.csv'}: {sum(fold.parts for fold in held)} {parts} in {rule.folds} folds")
     print(fold_table(parts, held))
 
 
@@ -164,15 +145,15 @@ def stats(
     folds: int = 5,
     json: bool = False,
 ) -> None:
-    """Show mean, standard deviation and percentiles of the valid training pixels; training reads them from the cache.
+    """Show mean, standard deviation and percentiles of the valid training pixels, and cache them for training.
 
-    Pixels without a label count too, as a network sees them; masks are not read.
+    Pixels without a label count too, since the network sees them; masks are not read.
 
     Args:
         input: The dataset: a folder with images/ and masks/, or with a manifest.csv.
-        bands: Bands to read, counted from 1, or their names as the images have them; all but alpha by default.
-        nodata: A further stored value that means "no data", for files that do not say so themselves.
-        fold: The fold that is held out and so not counted; null counts all.
+        bands: Bands to read, counted from 1, or their names in the images; all but alpha by default.
+        nodata: Another stored value that means "no data", for files that do not declare it.
+        fold: The held-out fold, whose pixels are not counted; null counts all folds.
         folds: Number of folds.
         json: Print JSON instead of text.
     """
@@ -198,6 +179,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "import": import_public_dataset,
         },
         arguments,
-        "Make and prepare datasets.",
+        "Make, check, split and import datasets.",
         gdal_options,
     )

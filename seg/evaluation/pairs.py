@@ -86,7 +86,7 @@ class Inputs:
         stratum_layer: Layer of the polygons, if their file has several.
 
     Raises:
-        ConfigError: Options do not go together.
+        ConfigError: Options contradict each other.
     """
 
     prediction: Path

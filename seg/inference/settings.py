@@ -88,14 +88,15 @@ Precision = Literal["auto", "32", "bf16", "16"]
 
 @dataclass(frozen=True, kw_only=True)
 class ComputeSettings:
-    """What computes.
+    """Library, device and precision of the computation.
 
-    Attributes:
-        backend: auto is PyTorch where there is a GPU, and ONNX Runtime on the CPU elsewhere.
-        device: auto, cpu, cuda, cuda:1 or mps.
-        threads: Threads that compute; 0 for all cores, or what OMP_NUM_THREADS says.
-        precision: auto is 16 on CUDA and 32 elsewhere.
-        compile: Let PyTorch compile the network first.
+    Args:
+        backend: Library that computes: onnx (ONNX Runtime, on the CPU) or torch; auto is torch where there is a GPU,
+            and onnx elsewhere. For onnx the network is written beside the model once, as model.onnx.
+        device: Device that computes: auto, cpu, cuda (cuda:1 for the second GPU) or mps.
+        threads: Threads that compute; 0 for all cores, or the number in OMP_NUM_THREADS.
+        precision: Bits of the numbers in the network: 32, or on CUDA bf16 or 16; auto is 16 on CUDA, 32 elsewhere.
+        compile: Let PyTorch compile the network first, which pays off for many or large scenes.
 
     Raises:
         ConfigError: Values contradict each other, or the number of threads is negative.

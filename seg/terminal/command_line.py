@@ -1,4 +1,8 @@
-"""What every script shares at the terminal: arguments from a function's signature, one-line errors, exit status."""
+"""Run commands from the terminal: options from a function's signature, one-line errors, exit status.
+
+A parameter that is a dataclass without a default contributes each of its fields as an option: `--halo` rather than
+`--settings.halo`. One with a default, such as `labels: LabelMapping = PLAIN_LABELS`, keeps its name: `--labels.ignore`.
+"""
 
 import difflib
 import errno
@@ -8,7 +12,7 @@ import sys
 from argparse import ArgumentError, HelpFormatter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Any, get_args, get_origin
 
 from jsonargparse import ArgumentParser
@@ -16,7 +20,10 @@ from jsonargparse import ArgumentParser
 from seg.errors import IncompleteError, SegError
 
 Command = Callable[..., None]
+"""Function whose signature and docstring are a command line."""
+
 Within = Callable[[], AbstractContextManager[object]]
+"""Function that gives the context in which a command runs."""
 
 EXIT_FAILURE = 1
 EXIT_BAD_INPUT = 2
@@ -28,10 +35,7 @@ UNKNOWN_KEY = re.compile(
     r"|does not accept (?:option|nested key) ['\"]([\w.]+)['\"]"
     r"|[Nn]o action for (?:destination )?key ['\"]([\w.]+)['\"]"
 )
-"""How jsonargparse names a key that it does not know."""
-
-SETTINGS = "settings"
-"""A parameter of this name is a dataclass whose fields become options of their own: `--halo`, not `--settings.halo`."""
+"""Messages of jsonargparse about a key that it does not know."""
 
 INPUT_MISTAKES = {
     errno.ENOENT,
@@ -43,11 +47,10 @@ INPUT_MISTAKES = {
     errno.EROFS,
     errno.ENAMETOOLONG,
 }
-"""What another path on the command line would mend; a full disk or a broken device is not among them."""
-
+"""System errors that another path on the command line avoids; a full disk or a broken device is not among them."""
 
 TYPE_NAME = re.compile(r"<class '([\w.]+)'>|Literal\[([^\]]*)\]|\b((?:list|tuple|dict)\[[^\]]*\])")
-"""How jsonargparse names a type that a value should have."""
+"""Types in messages of jsonargparse."""
 
 BAD_VALUE = re.compile(
     r'Parser key "(?P<key>[\w.+]+)":\s*'
@@ -56,23 +59,22 @@ BAD_VALUE = re.compile(
     r"(?P<value>.*)",
     re.DOTALL,
 )
-"""How jsonargparse says that a value has a wrong type."""
-
+"""Messages of jsonargparse about a value of a wrong type."""
 
 WORDS = {"NoneType": "null", "bool": "true or false", "list[str]": "a list like [red,nir]"} | dict.fromkeys(
     ("list", "tuple", "list[int]", "list[float]", "list[int | str]"), "a list like [1,2]"
 )
-"""Types as a user writes their values, where the type's name does not say it."""
+"""Types in the words of a user, where the type's name does not help."""
 
 
 class CommandParser(ArgumentParser):
-    """A parser that takes no shortened options, and writes options with hyphens in its help."""
+    """A parser that accepts no abbreviated options, and shows options with hyphens in its help."""
 
     def __init__(self, description: str = "") -> None:
         super().__init__(exit_on_error=False, allow_abbrev=False, description=description)
 
     def format_help(self, formatter: HelpFormatter | None = None) -> str:
-        """The help text, `--block-size` rather than `--block_size`."""
+        """Help text with `--block-size` rather than `--block_size`."""
         return _with_hyphens(super().format_help(formatter))
 
 
@@ -82,15 +84,15 @@ def run_command(
     description: str = "",
     within: Within = nullcontext,
 ) -> int:
-    """The exit status of a command line: 0 done, 1 failed, 2 bad usage or input, 130 interrupted.
+    """Run a command and return its exit status: 0 done, 1 failed, 2 bad usage or input, 130 interrupted.
 
-    A bad argument or input is one line on standard error; `--debug` lets the traceback through.
+    A bad argument or input is one line on standard error; with `--debug`, exceptions keep their traceback.
 
     Args:
-        command: A function whose signature and docstring are the command line, or several by subcommand name.
-        arguments: The words of the command line; those of the process by default.
-        description: What several subcommands are for; a single function says so itself.
-        within: Gives a context in which the command runs, entered once its arguments are parsed.
+        command: One command, or several by subcommand name.
+        arguments: Words of the command line; those of the process by default.
+        description: Purpose of several subcommands; a single function has it in its docstring.
+        within: Context in which the command runs, entered after its arguments are parsed.
     """
     words = [_with_underscores(word) for word in (sys.argv[1:] if arguments is None else arguments)]
     parser = command_parser(command, description)
@@ -98,10 +100,10 @@ def run_command(
 
 
 def guarded(action: Callable[[], object], debug: bool = False) -> int:
-    """The exit status of an action, its expected errors printed as one line.
+    """Call an action, print its error as one line, and return the exit status.
 
     Args:
-        action: What to do.
+        action: The action.
         debug: Let exceptions through with their traceback.
     """
     try:
@@ -125,11 +127,11 @@ def guarded(action: Callable[[], object], debug: bool = False) -> int:
 
 
 def with_nearest_key(message: str, keys: Iterable[str]) -> str:
-    """The message with a hint at the known key nearest to the unknown one it names, if it names one.
+    """Add the nearest known key to a message about an unknown key; other messages stay as they are.
 
     Args:
-        message: What the argument parser says.
-        keys: Every key that it knows, dotted.
+        message: Message of the argument parser.
+        keys: All known keys, dotted.
     """
     unknown = UNKNOWN_KEY.search(message)
     if unknown is None:
@@ -142,10 +144,10 @@ def with_nearest_key(message: str, keys: Iterable[str]) -> str:
 
 
 def plain_message(message: str) -> str:
-    """What the argument parser says of a wrong or missing value, in the words of its user.
+    """Rewrite a message about a wrong or missing value in the words of a user.
 
     Args:
-        message: What the argument parser says.
+        message: Message of the argument parser.
     """
     required, colon, keys = message.partition("arguments are required: ")
     if colon:
@@ -159,11 +161,11 @@ def plain_message(message: str) -> str:
 
 
 def known_keys(parser: ArgumentParser, words: Iterable[str]) -> list[str]:
-    """Every key that a parser knows, those of the subcommands among the words too.
+    """All keys of a parser and of the subcommands in a command line.
 
     Args:
-        parser: The parser of the whole command line.
-        words: The words of the command line.
+        parser: Parser of the whole command line.
+        words: Words of the command line.
     """
     named = set(words)
     actions = list(parser._actions)
@@ -174,11 +176,11 @@ def known_keys(parser: ArgumentParser, words: Iterable[str]) -> list[str]:
 
 
 def command_parser(command: Command | dict[str, Command], description: str = "") -> ArgumentParser:
-    """Parser of a command line; it takes option names with underscores.
+    """Parser of a command line, for option names with underscores.
 
     Args:
-        command: A function, or several by subcommand name.
-        description: Purpose of several subcommands; a single function says so itself.
+        command: One command, or several by subcommand name.
+        description: Purpose of several subcommands; a single function has it in its docstring.
     """
     if not isinstance(command, dict):
         return _function_parser(command)
@@ -193,13 +195,13 @@ def command_parser(command: Command | dict[str, Command], description: str = "")
 def _function_parser(function: Command) -> ArgumentParser:
     description = (function.__doc__ or "").strip().split("\n\n")[0]
     parser = CommandParser(" ".join(description.split()))
-    parser.add_function_arguments(function, as_group=False, skip={SETTINGS})
-    settings = _settings_class(function)
-    if settings is not None:
-        parser.add_class_arguments(settings, as_group=False)
+    settings = _settings_classes(function)
+    parser.add_function_arguments(function, as_group=False, skip=set(settings))
+    for kind in settings.values():
+        parser.add_class_arguments(kind, as_group=False)
     for action in parser._actions:
         hint = getattr(action, "_typehint", None)
-        if bool in (hint, *get_args(hint)):  # `--restart` is `--restart=true`
+        if bool in (hint, *get_args(hint)):  # `--restart` means `--restart=true`.
             action.nargs, action.const = "?", True
         elif _takes_several(hint):
             action.nargs = "+"
@@ -220,15 +222,14 @@ def _parse_then_call(
     if isinstance(command, dict):
         command, values = command[values.subcommand], values[values.subcommand]
     arguments = {key: _flat(value) for key, value in vars(values).items() if key != "debug"}
-    settings = _settings_class(command)
-    if settings is not None:
-        arguments[SETTINGS] = settings(**{field.name: arguments.pop(field.name) for field in fields(settings)})
+    for name, kind in _settings_classes(command).items():
+        arguments[name] = kind(**{field.name: arguments.pop(field.name) for field in fields(kind)})
     with within():
         command(**arguments)
 
 
 def _takes_several(hint: object) -> bool:
-    """Whether a type is `list[T] | T`: `--model a b` and `--model=[a,b]` are the same."""
+    """True for a type `list[T] | T`, for which `--model a b` and `--model=[a,b]` are the same."""
     kinds = get_args(hint)
     return any(get_origin(kind) is list and get_args(kind)[0] in kinds for kind in kinds)
 
@@ -239,13 +240,18 @@ def _flat(value: object) -> object:
     return [item for part in value for item in (part if isinstance(part, list) else [part])]
 
 
-def _settings_class(command: Command) -> type[Any] | None:
-    parameter = inspect.signature(command, eval_str=True).parameters.get(SETTINGS)
-    return None if parameter is None else parameter.annotation
+def _settings_classes(command: Command) -> dict[str, type[Any]]:
+    """Dataclasses whose fields are options of a command, by parameter."""
+    found: dict[str, type[Any]] = {}
+    for parameter in inspect.signature(command, eval_str=True).parameters.values():
+        kind: type[Any] = parameter.annotation
+        if parameter.default is parameter.empty and is_dataclass(kind):
+            found[parameter.name] = kind
+    return found
 
 
 def _with_underscores(word: str) -> str:
-    """`--block-size=7` and `--block_size=7` are the same option."""
+    """Write the option of a word with underscores: `--block-size=7` as `--block_size=7`."""
     if not word.startswith("--"):
         return word
     option, equals, value = word[2:].partition("=")
@@ -253,7 +259,7 @@ def _with_underscores(word: str) -> str:
 
 
 def _with_hyphens(text: str) -> str:
-    """Options as a user writes them, `--block-size`."""
+    """Write the options of a text with hyphens, as users do: `--block-size`."""
     return re.sub(r"--[\w.]+", lambda option: option[0].replace("_", "-"), text)
 
 

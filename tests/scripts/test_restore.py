@@ -7,7 +7,7 @@ def test_a_local_run_is_restored_and_counted(tmp_path: Path, run_script: Callabl
     files.mkdir(parents=True)
     (files / "config.yaml").write_text("x: 1")
     status, said, _ = run_script("restore", "--run", tmp_path, "--output", tmp_path / "back")
-    assert (status, said.strip()) == (0, f"{tmp_path / 'back'}: 1 files restored")
+    assert (status, said.strip()) == (0, f"{tmp_path / 'back'}: 1 file restored")
     assert (tmp_path / "back" / "config.yaml").read_text() == "x: 1"
 
 

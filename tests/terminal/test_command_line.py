@@ -1,6 +1,7 @@
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -244,3 +245,57 @@ def test_what_was_done_in_part_is_status_1(capsys: pytest.CaptureFixture[str]) -
 
     assert guarded(do_half) == 1
     assert capsys.readouterr().err == "error: 1 of 2 could not be done\n"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Size of blocks.
+
+    Args:
+        block_size: Side of a block.
+        window: Part that is cut.
+    """
+
+    block_size: int
+    window: str = "all"
+
+
+@dataclass(frozen=True)
+class Weight:
+    """Weight of classes.
+
+    Args:
+        cropland: Weight of cropland.
+    """
+
+    cropland: float = 1.0
+
+
+def cut(*, raster: Path, size: Cut, weight: Weight, labels: Weight = Weight(2.0)) -> None:
+    """Cut a raster.
+
+    Args:
+        raster: File to cut.
+        size: Size of blocks.
+        weight: Weight of classes.
+        labels: Another one.
+    """
+    print(raster.name, size, weight, labels)
+
+
+def test_fields_of_several_dataclasses_are_options(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--raster=a.tif", "--block-size=7", "--cropland=0.5", "--labels.cropland=3"]
+    assert run_command(cut, words) == 0
+    assert capsys.readouterr().out == f"a.tif {Cut(7)} {Weight(0.5)} {Weight(3.0)}\n"
+
+
+def test_a_required_field_of_a_dataclass_is_a_required_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(cut, ["--raster=a.tif"]) == EXIT_BAD_INPUT
+    assert capsys.readouterr().err == "error: the following arguments are required: --block-size\n"
+
+
+def test_help_describes_the_fields_of_dataclasses(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run_command(cut, ["--help"])
+    said = capsys.readouterr().out
+    assert all(text in said for text in ("Side of a block.", "--window", "--cropland", "--labels.cropland"))

@@ -1,25 +1,29 @@
-"""What a split shall be like."""
+"""Options for splitting a dataset into folds. This module imports nothing heavy, so that `--help` is quick."""
 
 import math
 from dataclasses import dataclass
 from typing import Literal
 
-from seg.errors import ConfigError
+from seg.errors import require_option
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 
 
 @dataclass(frozen=True)
 class SplitRule:
-    """How a dataset is split.
+    """Options for splitting a dataset into folds.
 
-    Attributes:
-        by: Whole scenes, or square blocks of them.
+    Args:
+        by: Parts that folds get: whole scenes, with scenes nearer than the guard in one fold; or square blocks, cut as
+            small VRT files.
         folds: Number of folds, 2 or more.
-        seed: Decides what is random.
-        stratify: Deal scenes so that folds are alike in cropland share; blocks always are.
+        seed: Seed of random choices; the same seed gives the same split.
+        stratify: Give folds similar shares of cropland when dealing scenes; blocks are always dealt so.
         block_size_m: Side of a block in metres.
         guard_m: Least distance between pixels of different folds, in metres.
-        labels: What the values of the masks mean.
+        labels: Meaning of the mask values.
+
+    Raises:
+        ConfigError: A value is out of range.
     """
 
     by: Literal["scene", "blocks"] = "scene"
@@ -31,14 +35,8 @@ class SplitRule:
     labels: LabelMapping = PLAIN_LABELS
 
     def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            ConfigError: One cannot work.
-        """
-        limits = {"folds": (self.folds, 2), "seed": (self.seed, 0), "guard-m": (self.guard_m, 0)}
-        for name, (number, least) in limits.items():
-            if not (math.isfinite(number) and number >= least):
-                raise ConfigError(f"--{name} is {number:g}; wanted {least} or more")
-        if not (math.isfinite(self.block_size_m) and self.block_size_m > 0):
-            raise ConfigError(f"--block-size-m is {self.block_size_m:g}; wanted more than 0")
+        """Check the ranges."""
+        for name, number, least in (("folds", self.folds, 2), ("seed", self.seed, 0), ("guard_m", self.guard_m, 0)):
+            require_option(math.isfinite(number) and number >= least, name, f"{number:g}", f"{least} or more")
+        fits = math.isfinite(self.block_size_m) and self.block_size_m > 0
+        require_option(fits, "block_size_m", f"{self.block_size_m:g}", "more than 0")
