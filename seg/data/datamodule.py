@@ -7,8 +7,9 @@ import lightning as L
 import numpy as np
 from torch.utils.data import Dataset
 
+from seg.data.augmentation.extra import build_extras
 from seg.data.augmentation.mixing import MixingConfig
-from seg.data.augmentation.transforms import Augmentation, AugmentationConfig
+from seg.data.augmentation.pipeline import Augmentation, AugmentationConfig
 from seg.data.dataset.bands import band_indexes
 from seg.data.dataset.catalogue import Scene, read_catalogue
 from seg.data.dataset.checks import (
@@ -102,6 +103,7 @@ class CroplandDataModule(L.LightningDataModule):
         with open_raster(self.scenes[0].image) as image:
             self._set_aside = [] if bands else alpha_bands(image)
             self.bands = band_indexes(self.scenes, bands) if bands else data_bands(image)
+        build_extras(augmentation.extra, len(self.bands))  # refuse now what would fail at the first sample
         self.augmentation, self.mixing, self.seed, self.workers = augmentation, mixing, seed, workers
         self.chips, self.batch_pixels, self.pad_batches, self.loader = chips, batch_pixels, pad_batches, loader
 

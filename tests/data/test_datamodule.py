@@ -9,7 +9,7 @@ from rasterio.enums import ColorInterp
 from torch import Tensor
 
 from seg.data.augmentation.mixing import MixingConfig
-from seg.data.augmentation.transforms import AugmentationConfig
+from seg.data.augmentation.pipeline import AugmentationConfig
 from seg.data.datamodule import CroplandDataModule
 from seg.data.samples.random_chips import ChipConfig
 from seg.errors import ConfigError, DatasetError, RasterError

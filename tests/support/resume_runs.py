@@ -11,7 +11,7 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from seg.data.augmentation.transforms import AugmentationConfig
+from seg.data.augmentation.pipeline import AugmentationConfig
 from seg.data.datamodule import CroplandDataModule
 from seg.models.config import ModelConfig
 from seg.training.checkpoints.atomic_io import AtomicCheckpointIO

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import astuple
+from random import Random
 
 import numpy as np
 from torch.utils.data import Dataset
 
+from seg.data.augmentation.transform import WithoutCopies, as_data, as_sample
 from seg.data.dataset.catalogue import Scene
 from seg.data.sample import Example, Sample, SampleKey
 from seg.labels import CROPLAND, IGNORE, OTHER
@@ -13,6 +15,12 @@ from seg.raster.grid import Grid, read_grid
 
 GARBAGE = np.float32(3e38)
 """What an invalid pixel may hold: finite, and visible wherever it leaks."""
+
+
+def augmented(transform: WithoutCopies, sample: Sample, seed: int = 0) -> Sample:
+    """The sample after one transform."""
+    transform.set_random_state(np.random.default_rng(seed), Random(seed))
+    return as_sample(transform(**as_data(sample)))
 
 
 def grids_of(*scenes: Scene) -> dict[Scene, Grid]:

@@ -1,84 +1,133 @@
-"""Turn and zoom a sample, or blur it as a coarser sensor would; invalid values never reach valid pixels."""
+"""Zoom, rotation and coarser resolution, which let no invalid value reach a valid pixel."""
 
+import math
 from collections.abc import Callable
 
+import albumentations as A
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from seg.data.sample import Sample
+from seg.data.augmentation.transform import Data, ImageTransform, Params, WithoutCopies
 from seg.labels import IGNORE
-from seg.raster.chips import BoolMask, FloatImage
+from seg.raster.chips import BoolMask, ByteMask, FloatImage
 
-Layer = np.ndarray[tuple[int, int], np.dtype[np.float32]]
-
-
-def zoom_and_turn(sample: Sample, factor: float, degrees: float) -> Sample:
-    """The sample zoomed and turned about its centre, at its own size.
-
-    The image is interpolated bilinearly, the mask takes the nearest pixel. A pixel is valid only where every source
-    pixel that contributes is; the others, among them all that come from outside, are labelled "ignore".
-
-    Args:
-        sample: Any size; what its invalid pixels hold does not matter.
-        factor: Above 1 things get larger.
-        degrees: Counter-clockwise.
-    """
-    height, width = sample.mask.shape
-    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, factor)
-
-    def warp(layer: np.ndarray, interpolation: int, outside: float) -> np.ndarray:
-        layer, size, border = np.ascontiguousarray(layer), (width, height), cv2.BORDER_CONSTANT
-        warped = cv2.warpAffine(layer, matrix, size, flags=interpolation, borderMode=border, borderValue=outside)
-        return np.asarray(warped)
-
-    # Weights are never negative: a sum that is exactly 0 has no invalid pixel in it, however small its weight.
-    valid = warp((~sample.valid).astype(np.float32), cv2.INTER_LINEAR, 1) == 0
-    means = band_means(sample.image, sample.valid)
-    image = np.stack(
-        [
-            warp(np.where(sample.valid, band, mean), cv2.INTER_LINEAR, float(mean))
-            for band, mean in zip(sample.image, means, strict=True)
-        ]
-    )
-    mask = warp(sample.mask, cv2.INTER_NEAREST, IGNORE)
-    return Sample(image, np.where(valid, mask, np.uint8(IGNORE)), valid)
+Layer = npt.NDArray[np.float32]
 
 
-def coarsen(sample: Sample, factor: float) -> Sample:
-    """The sample as a sensor with pixels `factor` times as large would see it, at its own size.
+class ZoomAndTurn(WithoutCopies, A.DualTransform):  # type: ignore[misc]  # albumentations ships no types
+    """Zoom and rotate about the centre, at unchanged size.
 
-    The image is averaged down and brought back bilinearly, each pixel from valid ones alone. Mask, validity and what
-    invalid pixels hold stay.
+    The image is interpolated bilinearly, the mask takes the nearest pixel. A pixel is valid only if every source pixel
+    that contributes to it is; all others, such as those from outside, get the label "ignore". The transforms of
+    albumentations interpolate valid and invalid pixels alike.
 
     Args:
-        sample: Any size.
-        factor: 1 or more.
+        scale: Strongest zoom: objects become up to 1 + scale times as large or as small, with equal probability.
+        rotation: Largest angle to either side in degrees.
+        p: Share of the samples that change.
     """
-    height, width = sample.mask.shape
-    small = max(round(width / factor), 1), max(round(height / factor), 1)
-    if small == (width, height):
-        return sample
 
-    def blur(layer: Layer) -> FloatImage:
-        low = cv2.resize(layer, small, interpolation=cv2.INTER_AREA)
-        return np.asarray(cv2.resize(low, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+    def __init__(self, scale: float, rotation: float, p: float) -> None:
+        super().__init__(p)
+        self.scale, self.rotation = scale, rotation
 
-    return Sample(_normalised(blur, sample), sample.mask, sample.valid)
+    @property
+    def targets(self) -> dict[str, Callable[..., np.ndarray]]:
+        """Function for each array of a sample."""
+        return {"image": self.apply, "mask": self.apply_to_mask, "valid": self.apply_to_valid}
+
+    def get_params_dependent_on_data(self, params: Params, data: Data) -> Params:
+        """Draw zoom and angle."""
+        factor = math.exp(self.random_generator.uniform(-1, 1) * math.log1p(self.scale))
+        return self.movement(data["valid"] == 1, factor, self.random_generator.uniform(-1, 1) * self.rotation)
+
+    @staticmethod
+    def movement(valid: BoolMask, factor: float, degrees: float) -> Params:
+        """Parameters of a given zoom and rotation.
+
+        Args:
+            valid: (H, W) validity before.
+            factor: Above 1, objects become larger.
+            degrees: Counter-clockwise.
+        """
+        height, width = valid.shape
+        matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, factor)
+        # Weights are never negative, so a sum of exactly 0 has no invalid pixel in it, however small its weight.
+        kept = _warp((~valid).astype(np.float32), matrix, cv2.INTER_LINEAR, 1) == 0
+        return {"matrix": matrix, "valid": valid, "kept": kept}
+
+    def apply(self, image: FloatImage, *, matrix: FloatImage, valid: BoolMask, **params: object) -> FloatImage:
+        """The moved (H, W, C) image."""
+        bands = image.transpose(2, 0, 1)
+        moved = np.empty((len(bands), *valid.shape), np.float32)
+        for band, mean, result in zip(bands, band_means(bands, valid), moved, strict=True):
+            filled = np.where(valid, band, mean)
+            result[...] = _warp(filled, matrix, cv2.INTER_LINEAR, float(mean))
+        return moved.transpose(1, 2, 0)
+
+    def apply_to_mask(self, mask: ByteMask, *, matrix: FloatImage, kept: BoolMask, **params: object) -> ByteMask:
+        """The moved (H, W) mask."""
+        return np.where(kept, _warp(mask, matrix, cv2.INTER_NEAREST, IGNORE), np.uint8(IGNORE))
+
+    def apply_to_valid(self, layer: ByteMask, *, kept: BoolMask, **params: object) -> ByteMask:
+        """The moved (H, W) validity."""
+        return kept.astype(np.uint8)
 
 
-def _normalised(blur: Callable[[Layer], FloatImage], sample: Sample) -> FloatImage:
-    """A linear filter's result over valid pixels alone; about the mean, so that a constant band stays as it is."""
-    valid = sample.valid
-    weight = np.where(valid, blur(valid.astype(np.float32)), 1)
-    image = sample.image.copy()
-    for band, mean in zip(image, band_means(sample.image, valid), strict=True):
-        departure = blur(np.where(valid, band, mean) - mean) / weight
-        band[valid] = (departure + mean)[valid]
-    return image
+def _warp(layer: np.ndarray, matrix: np.ndarray, interpolation: int, outside: float) -> np.ndarray:
+    size, border = layer.shape[::-1], cv2.BORDER_CONSTANT
+    layer = np.ascontiguousarray(layer)
+    return np.asarray(cv2.warpAffine(layer, matrix, size, flags=interpolation, borderMode=border, borderValue=outside))
+
+
+class Coarsen(ImageTransform):
+    """Blur an image as a sensor with larger pixels would see it, at unchanged size.
+
+    The image is averaged down and interpolated back bilinearly, each pixel from valid pixels only.
+
+    Args:
+        resolution: Coarsest resolution: pixels become up to 1 + resolution times as large.
+        p: Share of the samples that change.
+    """
+
+    def __init__(self, resolution: float, p: float) -> None:
+        super().__init__(p)
+        self.resolution = resolution
+
+    def get_params_dependent_on_data(self, params: Params, data: Data) -> Params:
+        """Draw the resolution."""
+        return {"factor": 1 + self.random_generator.random() * self.resolution, "valid": data["valid"] == 1}
+
+    def apply(self, image: FloatImage, *, factor: float, valid: BoolMask, **params: object) -> FloatImage:
+        """The blurred (H, W, C) image."""
+        height, width = valid.shape
+        small = max(round(width / factor), 1), max(round(height / factor), 1)
+        if small == (width, height):
+            return image
+
+        def blur(layer: Layer) -> Layer:
+            low = cv2.resize(layer, small, interpolation=cv2.INTER_AREA)
+            return np.asarray(cv2.resize(low, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+
+        return _filtered(blur, image.transpose(2, 0, 1), valid).transpose(1, 2, 0)
+
+
+def _filtered(blur: Callable[[Layer], Layer], image: FloatImage, valid: BoolMask) -> FloatImage:
+    """Result of a linear filter over the valid pixels only, about the mean so that constant bands stay constant."""
+    whole = bool(valid.all())
+    weight = 1 if whole else np.where(valid, blur(valid.astype(np.float32)), 1)
+    filtered = np.empty(image.shape, np.float32)
+    for band, mean, result in zip(image, band_means(image, valid), filtered, strict=True):
+        departure = band - mean if whole else np.where(valid, band, mean) - mean
+        blurred = blur(departure) / weight + mean
+        result[...] = blurred if whole else np.where(valid, blurred, band)
+    return filtered
 
 
 def band_means(image: FloatImage, valid: BoolMask) -> FloatImage:
-    """(C,) mean of each band over the valid pixels; 0 where there is none."""
+    """(C,) mean of each band of a (C, H, W) image over the valid pixels; 0 without valid pixels."""
     if not valid.any():
         return np.zeros(len(image), dtype=np.float32)
-    return np.array([band[valid].mean(dtype=np.float64) for band in image], dtype=np.float32)
+    pixels = (band if valid.all() else band[valid] for band in image)
+    return np.array([band.mean(dtype=np.float64) for band in pixels], dtype=np.float32)

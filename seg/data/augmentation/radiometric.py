@@ -1,84 +1,163 @@
-"""What air, clouds and sensors do to pixel values, for images in any stored units; mask and validity stay."""
+"""Effects of air, clouds and sensors on pixel values in any stored units, never clipped."""
 
 import cv2
 import numpy as np
 
 from seg.data.augmentation.geometric import band_means
-from seg.data.sample import Sample
-from seg.raster.chips import FloatImage
+from seg.data.augmentation.transform import Data, ImageTransform, Params
+from seg.raster.chips import BoolMask, FloatImage
 
 HAZE_CELLS = 4
 """Haze varies over a quarter of the image."""
 DARK_PERCENTILE = 1
-"""Of a band's valid pixels: what light from the sky and the air alone gives. The minimum may be a dead pixel."""
+"""Percentile of a band that only light from sky and air reaches. The minimum may be a dead pixel."""
 CORNERS = 3, 8
-"""Fewest and most of a shadow's outline."""
+"""Fewest and most corners of a shadow."""
 PENUMBRA = 1.0, 4.0
 """Narrowest and widest edge of a shadow: standard deviation of the blur in pixels."""
 
 
-def add_haze(image: FloatImage, veil: FloatImage, generator: np.random.Generator) -> FloatImage:
-    """The image under a smooth, uneven veil that falls off from the first band, in full, to the last.
+class Jitter(ImageTransform):
+    """Change gain and offset of each band, and add noise to each pixel.
 
-    Air scatters short waves most, and bands are mostly stored from blue to infrared.
-
-    Args:
-        image: (C, H, W).
-        veil: (C,) the thickest veil, in stored units.
-        generator: Draws where the veil is thick.
-    """
-    bands, height, width = image.shape
-    cells = generator.random((HAZE_CELLS, HAZE_CELLS), dtype=np.float32)
-    thickness = np.clip(cv2.resize(cells, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
-    falloff = np.linspace(1, 1 / bands, bands, dtype=np.float32) * veil
-    hazy: FloatImage = (image + falloff[:, None, None] * thickness).astype(np.float32)
-    return hazy
-
-
-def cast_shadow(sample: Sample, darkness: float, generator: np.random.Generator) -> Sample:
-    """The sample with a polygon in shadow: its pixels move towards the band's darkest ones.
+    The corresponding transforms of albumentations clip to 0..1, which reflectances and digital numbers exceed.
 
     Args:
-        sample: Any size; only valid pixels change.
-        darkness: From 0, nothing, to 1, down to the darkest pixels.
-        generator: Draws outline and softness.
+        gain: Standard deviation of a band's factor around 1, drawn for each band and once more for all bands.
+        offset: Standard deviation of a band's shift, in standard deviations of the band.
+        noise: Standard deviation of the noise of a pixel, in standard deviations of the band.
+        std: (C,) standard deviation of each band, in stored units.
     """
-    outline = shadow_outline(sample.mask.shape, generator) * np.float32(darkness)
-    image = sample.image.copy()
-    for band in image if sample.valid.any() else ():
-        lit = band[sample.valid]
-        above = np.maximum(lit - np.percentile(lit, DARK_PERCENTILE), 0)
-        band[sample.valid] = lit - outline[sample.valid] * above
-    return Sample(image, sample.mask, sample.valid)
+
+    def __init__(self, gain: float, offset: float, noise: float, std: FloatImage) -> None:
+        super().__init__(p=1)
+        self.gain, self.offset, self.noise, self.std = gain, offset, noise, std
+
+    def get_params_dependent_on_data(self, params: Params, data: Data) -> Params:
+        """Draw factors, shifts and noise."""
+        random, bands = self.random_generator, len(self.std)
+        factor = 1 + self.gain * (random.standard_normal() + random.standard_normal(bands))
+        shift = self.offset * self.std * random.standard_normal(bands)
+        noise = None
+        if self.noise:
+            noise = random.standard_normal((bands, *data["mask"].shape), dtype=np.float32)
+            noise *= (self.noise * self.std).astype(np.float32)[:, None, None]
+        return {"factor": factor.astype(np.float32), "shift": shift.astype(np.float32), "noise": noise}
+
+    def apply(
+        self, image: FloatImage, *, factor: FloatImage, shift: FloatImage, noise: FloatImage | None, **params: object
+    ) -> FloatImage:
+        """The changed (H, W, C) image."""
+        with np.errstate(over="ignore"):  # an invalid pixel may hold the largest float
+            changed = image.transpose(2, 0, 1) * factor[:, None, None]
+            changed += shift[:, None, None]
+            if noise is not None:
+                changed += noise
+        return changed.transpose(1, 2, 0)
 
 
-def shadow_outline(shape: tuple[int, int], generator: np.random.Generator) -> FloatImage:
-    """(H, W) a random polygon: 1 in its core, 0 outside, smooth between."""
+class Haze(ImageTransform):
+    """Add a smooth, uneven veil, which is thickest in the first band and thinnest in the last.
+
+    Air scatters short waves most, and bands are usually stored from blue to infrared. RandomFog of albumentations takes
+    three bands.
+
+    Args:
+        thickest: Thickest veil on the first band, in standard deviations of the band.
+        std: (C,) standard deviation of each band, in stored units.
+        p: Share of the samples that change.
+    """
+
+    def __init__(self, thickest: float, std: FloatImage, p: float) -> None:
+        super().__init__(p)
+        self.thickest, self.std = thickest, std
+
+    def get_params_dependent_on_data(self, params: Params, data: Data) -> Params:
+        """Draw the thickness, and where the veil is thick."""
+        veil = np.float32(self.random_generator.random() * self.thickest) * self.std
+        height, width = data["mask"].shape
+        cells = self.random_generator.random((HAZE_CELLS, HAZE_CELLS), dtype=np.float32)
+        thickness = np.clip(cv2.resize(cells, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
+        return {"veil": np.linspace(1, 1 / len(veil), len(veil), dtype=np.float32) * veil, "thickness": thickness}
+
+    def apply(self, image: FloatImage, *, veil: FloatImage, thickness: FloatImage, **params: object) -> FloatImage:
+        """The hazy (H, W, C) image."""
+        hazy: FloatImage = image.transpose(2, 0, 1) + veil[:, None, None] * thickness
+        return hazy.transpose(1, 2, 0)
+
+
+class Shadow(ImageTransform):
+    """Darken a polygon: its valid pixels move towards the darkest pixels of each band.
+
+    RandomShadow of albumentations scales values, which depends on the zero of the stored units.
+
+    Args:
+        darkest: Largest share of the way to the darkest pixels, 0 to 1.
+        p: Share of the samples that change.
+    """
+
+    def __init__(self, darkest: float, p: float) -> None:
+        super().__init__(p)
+        self.darkest = darkest
+
+    def get_params_dependent_on_data(self, params: Params, data: Data) -> Params:
+        """Draw darkness, outline and softness."""
+        darkness = np.float32(self.random_generator.random() * self.darkest)
+        return {
+            "shade": shadow_outline(data["mask"].shape, self.random_generator) * darkness,
+            "valid": data["valid"] == 1,
+        }
+
+    def apply(self, image: FloatImage, *, shade: FloatImage, valid: BoolMask, **params: object) -> FloatImage:
+        """The darkened (H, W, C) image."""
+        shaded = np.array(image.transpose(2, 0, 1))
+        for band in shaded if valid.any() else ():
+            lit = band[valid]
+            above = np.maximum(lit - np.percentile(lit, DARK_PERCENTILE), 0)
+            band[valid] = lit - shade[valid] * above
+        return shaded.transpose(1, 2, 0)
+
+
+def shadow_outline(shape: tuple[int, ...], random: np.random.Generator) -> FloatImage:
+    """(H, W) shade of a random polygon: 1 in its core, 0 outside, smooth between."""
     height, width = shape
-    corners = int(generator.integers(*CORNERS, endpoint=True))
-    angles = np.sort(generator.uniform(0, 2 * np.pi, corners))
+    corners = int(random.integers(*CORNERS, endpoint=True))
+    angles = np.sort(random.uniform(0, 2 * np.pi, corners))
     size = np.array([width, height], dtype=np.float64)
-    reach = generator.uniform(0.1, 0.5, corners)[:, None] * size
-    points = generator.random(2) * size + reach * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    reach = random.uniform(0.1, 0.5, corners)[:, None] * size
+    points = random.random(2) * size + reach * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     canvas = np.zeros((height, width), dtype=np.float32)
     cv2.fillPoly(canvas, [np.round(points).astype(np.int32)], 1.0)
-    blurred = cv2.GaussianBlur(canvas, (0, 0), generator.uniform(*PENUMBRA), borderType=cv2.BORDER_REPLICATE)
+    blurred = cv2.GaussianBlur(canvas, (0, 0), random.uniform(*PENUMBRA), borderType=cv2.BORDER_REPLICATE)
     return np.clip(np.asarray(blurred, dtype=np.float32), 0, 1)
 
 
-def drop_bands(
-    sample: Sample, probability: float, generator: np.random.Generator, mean: FloatImage | None = None
-) -> Sample:
-    """The sample with some bands put to their mean, so that they say nothing; at least one is kept.
+class DropBands(ImageTransform):
+    """Set some bands to their mean, so that they carry no information; at least one band stays.
+
+    ChannelDropout of albumentations sets all dropped bands to one value.
 
     Args:
-        sample: Any size.
-        probability: How often a band is dropped.
-        generator: Draws which.
-        mean: (C,) each band's mean over the training split; the mean of the sample's valid pixels by default.
+        probability: Probability that a band is dropped.
+        mean: (C,) mean of each band over the training split; None for the mean of the valid pixels of the sample.
     """
-    dropped = generator.random(len(sample.image)) < probability
-    dropped[generator.integers(len(dropped))] &= not dropped.all()
-    values = band_means(sample.image, sample.valid) if mean is None else mean
-    image = np.where(dropped[:, None, None], values[:, None, None], sample.image).astype(np.float32)
-    return Sample(image, sample.mask, sample.valid)
+
+    def __init__(self, probability: float, mean: FloatImage | None) -> None:
+        super().__init__(p=1)
+        self.probability, self.mean = probability, mean
+
+    def get_params_dependent_on_data(self, params: Params, data: Data) -> Params:
+        """Draw the bands."""
+        bands = data["image"].shape[2]
+        dropped = self.random_generator.random(bands) < self.probability
+        dropped[self.random_generator.integers(bands)] &= not dropped.all()
+        return {"dropped": dropped, "valid": data["valid"] == 1}
+
+    def apply(self, image: FloatImage, *, dropped: BoolMask, valid: BoolMask, **params: object) -> FloatImage:
+        """The (H, W, C) image with dropped bands."""
+        if not dropped.any():
+            return image
+        bands = np.array(image.transpose(2, 0, 1))
+        means = band_means(bands, valid) if self.mean is None else self.mean
+        bands[dropped] = means[dropped, None, None]
+        return bands.transpose(1, 2, 0)

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seg.data.augmentation.geometric import band_means, coarsen, zoom_and_turn
+from seg.data.augmentation.geometric import Coarsen, ZoomAndTurn, band_means
+from seg.data.augmentation.transform import as_data, as_sample
 from seg.data.sample import Sample
 from seg.labels import IGNORE
 from support.samples import GARBAGE, assert_paint_shows_the_mask, painted, same, sample_of, with_invalid
@@ -12,6 +13,16 @@ sides = st.integers(1, 40)
 seeds = st.integers(0, 2**32 - 1)
 factors = st.floats(0.2, 5)
 degrees = st.floats(-45, 45)
+
+
+def zoom_and_turn(sample: Sample, factor: float, turn: float) -> Sample:
+    params = ZoomAndTurn.movement(sample.valid, factor, turn)
+    return as_sample(ZoomAndTurn(scale=4, rotation=45, p=1).apply_with_params(params, **as_data(sample)))
+
+
+def coarsen(sample: Sample, factor: float) -> Sample:
+    params = {"factor": factor, "valid": sample.valid}
+    return as_sample(Coarsen(resolution=15, p=1).apply_with_params(params, **as_data(sample)))
 
 
 def blocks(side: int, block: int) -> np.ndarray:

@@ -3,14 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seg.data.augmentation.radiometric import (
-    add_haze,
-    cast_shadow,
-    drop_bands,
-    shadow_outline,
-)
+from seg.data.augmentation.radiometric import DropBands, Haze, Shadow, shadow_outline
 from seg.data.sample import Sample
-from support.samples import GARBAGE, same, sample_of, with_invalid
+from support.samples import GARBAGE, augmented, same, sample_of, with_invalid
 
 sides = st.integers(1, 40)
 seeds = st.integers(0, 2**32 - 1)
@@ -24,32 +19,38 @@ def rng(seed: int) -> np.random.Generator:
 @settings(deadline=None)
 @given(sides, sides, seeds)
 def test_haze_adds_at_most_the_veil_and_less_to_later_bands(height: int, width: int, seed: int) -> None:
-    dark = np.zeros((4, height, width), dtype=np.float32)
-    hazy = add_haze(dark, VEIL, rng(seed))
+    plain = sample_of(4, height, width)
+    dark = Sample(np.zeros_like(plain.image), plain.mask, plain.valid)
+    hazy = augmented(Haze(2, VEIL / 2, p=1), dark, seed)
 
-    assert hazy.dtype == np.float32
-    assert hazy.min() >= 0
-    assert hazy.max() <= 100
-    np.testing.assert_allclose(hazy, hazy[:1] * np.array([1, 0.75, 0.5, 0.25])[:, None, None], rtol=1e-5)
+    assert same(Sample(hazy.image, dark.mask, dark.valid), hazy)
+    assert hazy.image.dtype == np.float32
+    assert hazy.image.min() >= 0
+    assert hazy.image.max() <= 100
+    falloff = np.array([1, 0.75, 0.5, 0.25])[:, None, None]
+    np.testing.assert_allclose(hazy.image, hazy.image[:1] * falloff, rtol=1e-5)
 
 
-def test_haze_is_uneven_and_smooth() -> None:
-    hazy = add_haze(np.zeros((1, 128, 128), dtype=np.float32), VEIL[:1], rng(0))[0]
-    assert np.ptp(hazy) > 30
-    assert np.abs(np.diff(hazy, axis=0)).max() < 6
-    assert np.abs(np.diff(hazy, axis=1)).max() < 6
+def test_haze_is_uneven_and_smooth_and_of_any_thickness() -> None:
+    dark = Sample(np.zeros((1, 128, 128), np.float32), np.zeros((128, 128), np.uint8), np.ones((128, 128), bool))
+    veils = [augmented(Haze(1, VEIL[:1], p=1), dark, seed).image[0] for seed in range(30)]
+    spreads = [np.ptp(veil) for veil in veils]
+    assert min(spreads) < 20
+    assert max(spreads) > 60
+    for veil in veils:
+        assert max(np.abs(np.diff(veil, axis=axis)).max() for axis in (0, 1)) < 6
 
 
 def test_a_veil_of_nothing_changes_nothing() -> None:
-    image = sample_of(4, 9, 12).image
-    np.testing.assert_array_equal(add_haze(image, 0 * VEIL, rng(0)), image)
+    sample = sample_of(4, 9, 12)
+    assert same(augmented(Haze(0, VEIL, p=1), sample), sample)
 
 
 @settings(deadline=None)
 @given(sides, sides, seeds, st.floats(0, 1))
 def test_shadow_only_darkens_and_not_below_the_darkest(height: int, width: int, seed: int, darkness: float) -> None:
     sample = sample_of(2, height, width, seed)
-    shaded = cast_shadow(sample, darkness, rng(seed))
+    shaded = augmented(Shadow(darkness, p=1), sample, seed)
 
     assert same(Sample(shaded.image, sample.mask, sample.valid), shaded)
     assert (shaded.image <= sample.image).all()
@@ -62,7 +63,7 @@ def test_shadow_only_darkens_and_not_below_the_darkest(height: int, width: int, 
 @given(sides, sides, seeds)
 def test_invalid_pixels_neither_change_nor_tell_what_is_dark(height: int, width: int, seed: int) -> None:
     sample = sample_of(2, height, width, seed)
-    bright, dark = (cast_shadow(with_invalid(sample, value), 0.7, rng(seed)) for value in (GARBAGE, -GARBAGE))
+    bright, dark = (augmented(Shadow(0.7, p=1), with_invalid(sample, value), seed) for value in (GARBAGE, -GARBAGE))
 
     np.testing.assert_array_equal(bright.image[:, sample.valid], dark.image[:, sample.valid])
     assert (bright.image[:, ~sample.valid] == GARBAGE).all()
@@ -70,13 +71,13 @@ def test_invalid_pixels_neither_change_nor_tell_what_is_dark(height: int, width:
 
 def test_shadow_of_no_darkness_changes_nothing() -> None:
     sample = sample_of(3, 20, 30)
-    assert same(cast_shadow(sample, 0, rng(0)), sample)
+    assert same(augmented(Shadow(0, p=1), sample), sample)
 
 
 def test_shadow_is_the_same_share_of_the_way_in_any_units() -> None:
     sample = sample_of(1, 40, 40)
     other_units = Sample(sample.image / 10_000 - 0.5, sample.mask, sample.valid)
-    shaded, in_other_units = (cast_shadow(one, 0.8, rng(3)).image for one in (sample, other_units))
+    shaded, in_other_units = (augmented(Shadow(0.8, p=1), one, 3).image for one in (sample, other_units))
     np.testing.assert_allclose(in_other_units[:, sample.valid], (shaded / 10_000 - 0.5)[:, sample.valid], atol=1e-5)
 
 
@@ -91,7 +92,7 @@ def test_outline_has_a_dark_core_and_a_smooth_edge() -> None:
 @given(st.integers(1, 6), seeds, st.floats(0, 1))
 def test_a_dropped_band_holds_its_mean_and_one_band_stays(bands: int, seed: int, probability: float) -> None:
     sample, means = sample_of(bands, 4, 5), np.arange(bands, dtype=np.float32)
-    dropped = drop_bands(sample, probability, rng(seed), means)
+    dropped = augmented(DropBands(probability, means), sample, seed)
     kept = (dropped.image == sample.image).all(axis=(1, 2))
 
     assert kept.any()
@@ -101,7 +102,7 @@ def test_a_dropped_band_holds_its_mean_and_one_band_stays(bands: int, seed: int,
 
 def test_without_means_a_band_gets_that_of_its_valid_pixels() -> None:
     sample = with_invalid(sample_of(5, 8, 8), GARBAGE)
-    dropped = drop_bands(sample, 1, rng(0)).image
+    dropped = augmented(DropBands(1, None), sample).image
     expected = [band[sample.valid].mean() for band in sample.image]
     assert sum(np.allclose(band, mean) for band, mean in zip(dropped, expected, strict=True)) == 4
 
@@ -109,5 +110,5 @@ def test_without_means_a_band_gets_that_of_its_valid_pixels() -> None:
 @pytest.mark.parametrize(("probability", "share"), [(0, 0), (0.3, 0.3), (1, 0.75)])
 def test_bands_are_dropped_as_often_as_asked(probability: float, share: float) -> None:
     sample = sample_of(4, 1, 2)
-    images = [drop_bands(sample, probability, rng(seed), VEIL - 200).image for seed in range(500)]
+    images = [augmented(DropBands(probability, VEIL - 200), sample, seed).image for seed in range(500)]
     assert np.mean([image[:, 0, 0] == -100 for image in images]) == pytest.approx(share, abs=0.04)

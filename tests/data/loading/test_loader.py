@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from seg.data.augmentation.transforms import AugmentationConfig
+from seg.data.augmentation.pipeline import AugmentationConfig
 from seg.data.datamodule import CroplandDataModule
 from seg.data.loading.batching import EpochSampler
 from seg.data.loading.loader import (

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from seg.data.augmentation.mixing import MixingConfig
-from seg.data.augmentation.transforms import Augmentation, AugmentationConfig
+from seg.data.augmentation.pipeline import Augmentation, AugmentationConfig
 from seg.data.dataset.catalogue import Scene
 from seg.data.sample import SampleKey
 from seg.data.samples.open_rasters import OpenRasters

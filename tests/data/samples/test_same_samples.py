@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from seg.data.augmentation.mixing import MixingConfig
-from seg.data.augmentation.transforms import AugmentationConfig
+from seg.data.augmentation.pipeline import AugmentationConfig
 from seg.data.datamodule import CroplandDataModule
 from seg.data.loading.batching import EpochSampler
 from seg.data.loading.loader import Batching, WatchedLoader, build_loader

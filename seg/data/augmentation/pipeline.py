@@ -1,0 +1,130 @@
+"""Augmentation of training samples: its settings, and the transforms in one pipeline."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+import albumentations as A
+import numpy as np
+
+from seg.data.augmentation.extra import ExtraTransform, build_extras
+from seg.data.augmentation.geometric import Coarsen, ZoomAndTurn
+from seg.data.augmentation.radiometric import DropBands, Haze, Jitter, Shadow
+from seg.data.augmentation.transform import TARGETS, Dihedral, as_data, as_sample
+from seg.data.sample import Sample
+from seg.errors import ConfigError
+
+LIMITS: dict[str, tuple[float, str]] = {
+    "gain": (math.inf, "a standard deviation, 0 or more"),
+    "offset": (math.inf, "a standard deviation, 0 or more"),
+    "noise": (math.inf, "a standard deviation, 0 or more"),
+    "scale": (4, "0 to 4"),
+    "rotation": (45, "0 to 45 degrees; quarter turns are data.augmentation.dihedral"),
+    "resolution": (15, "0 to 15, for pixels up to 16 times as large"),
+    "haze": (math.inf, "a number of standard deviations, 0 or more"),
+    "shadow": (1, "a share, 0 to 1"),
+    "band_dropout": (1, "a probability, 0 to 1"),
+    "frequency": (1, "a share, 0 to 1"),
+}
+"""Largest value of each strength, and the accepted range in words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentationConfig:
+    """Random changes of training samples.
+
+    Args:
+        dihedral: Flip and turn by quarter turns.
+        gain: Standard deviation of a band's factor around 1, drawn for each band and once more for all bands.
+        offset: Standard deviation of a band's shift, in standard deviations of the band.
+        noise: Standard deviation of the noise of a pixel, in standard deviations of the band.
+        scale: Strongest zoom: objects become up to 1 + scale times as large or as small, with equal probability.
+        rotation: Largest rotation to either side in degrees. Pixels from outside the sample are ignored.
+        resolution: Coarsest ground resolution: the image is blurred as if its pixels were up to 1 + resolution times as
+            large; the mask stays.
+        haze: Thickest veil on the first band, in standard deviations of the band. Later bands, which should have longer
+            wavelengths, get less.
+        shadow: Darkest shadow of a random polygon, as a share of the way to the darkest pixels.
+        band_dropout: Probability that a band is set to its mean; at least one band stays.
+        frequency: Share of the samples that each of zoom with rotation, resolution, haze and shadow changes, with a
+            strength drawn uniformly up to the largest.
+        extra: Transforms of albumentations to apply after these, each with a `name` and its `arguments`. They see each
+            band scaled to 0..1 by the range of its valid pixels in the sample.
+    """
+
+    dihedral: bool = True
+    gain: float = 0.0
+    offset: float = 0.0
+    noise: float = 0.0
+    scale: float = 0.0
+    rotation: float = 0.0
+    resolution: float = 0.0
+    haze: float = 0.0
+    shadow: float = 0.0
+    band_dropout: float = 0.0
+    frequency: float = 0.5
+    extra: list[ExtraTransform] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Check the strengths.
+
+        Raises:
+            ConfigError: A strength is negative, too large, infinite or NaN.
+        """
+        for name, (largest, wanted) in LIMITS.items():
+            strength = getattr(self, name)
+            if not (math.isfinite(strength) and 0 <= strength <= largest):
+                raise ConfigError(f"data.augmentation.{name} is {strength:g}; wanted {wanted}")
+
+
+class Augmentation:
+    """Change samples at random, with mask and validity moved alike; can be sent to a worker process.
+
+    The transforms follow the physical order: pointing and sharpness of the sensor, light, air, errors of the sensor.
+
+    Args:
+        config: Kinds and strengths of the changes.
+        std: Standard deviation of each band over the training split, in stored units.
+        mean: Mean of each band over the training split, for dropped bands; None for the mean of the valid pixels of the
+            sample.
+
+    Raises:
+        ConfigError: An extra transform does not fit the number of bands.
+    """
+
+    def __init__(self, config: AugmentationConfig, std: Sequence[float], mean: Sequence[float] | None = None) -> None:
+        means = None if mean is None else np.asarray(mean, np.float32)
+        found = dict(_transforms(config, np.asarray(std, np.float32), means))
+        self._streams = list(found.items())
+        self._compose = A.Compose(list(found.values()), additional_targets=TARGETS)
+
+    def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
+        """The changed sample; all randomness comes from the generator."""
+        # Each transform has its own stream, so that switching one on or off does not change the others.
+        seed = int(generator.integers(2**63))
+        for stream, transform in self._streams:
+            random = np.random.default_rng([seed, stream])
+            transform.set_random_state(random, Random(int(random.integers(2**63))))
+        return as_sample(self._compose(**as_data(sample)))
+
+
+def _transforms(
+    config: AugmentationConfig, std: np.ndarray, mean: np.ndarray | None
+) -> Iterator[tuple[int, A.BasicTransform]]:
+    """The transforms that a configuration wants, in order, each with the number of its random stream."""
+    if config.dihedral:
+        yield 0, Dihedral(p=1)
+    if config.scale or config.rotation:
+        yield 1, ZoomAndTurn(config.scale, config.rotation, config.frequency)
+    if config.resolution:
+        yield 2, Coarsen(config.resolution, config.frequency)
+    if config.shadow:
+        yield 3, Shadow(config.shadow, config.frequency)
+    if config.haze:
+        yield 4, Haze(config.haze, std, config.frequency)
+    if config.gain or config.offset or config.noise:
+        yield 5, Jitter(config.gain, config.offset, config.noise, std)
+    if config.band_dropout:
+        yield 6, DropBands(config.band_dropout, mean)
+    yield from enumerate(build_extras(config.extra, len(std)), start=7)
