@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +14,10 @@ from rasterio.windows import Window
 
 from seg.errors import ConfigError, NoOverlapError
 from seg.labels import CROPLAND
-from seg.raster.chips import BoolMask
+from seg.raster.chips import BoolMask, Polygons
 from seg.raster.grid import Grid, crs_name
 from seg.raster.vectors.burning import Layer
 from seg.raster.vectors.crossed_pixels import on_lattice
-
-if TYPE_CHECKING:  # it imports pyproj, which only an area in polygons needs
-    from seg.raster.ground.outlines import Polygons
 
 Sides = tuple[float, float, float, float]
 LAYER = "|layername="
@@ -37,7 +33,7 @@ class Area:
         name: The area as the user gave it, for the tags of maps.
     """
 
-    polygons: "Polygons"
+    polygons: Polygons
     name: str
 
     def covers(self, window: Window) -> BoolMask:
@@ -116,7 +112,7 @@ def area_on(grid: Grid, text: str | None, crs: str | None) -> Area | None:
     return area
 
 
-def _of_file(text: str, grid: Grid) -> "Polygons":
+def _of_file(text: str, grid: Grid) -> Polygons:
     # Imported here: reading vectors brings pandas, for which nobody else should wait.
     from seg.raster.vectors.features import VectorLabels
     from seg.raster.vectors.placing import read_parcels
@@ -126,7 +122,7 @@ def _of_file(text: str, grid: Grid) -> "Polygons":
     return read_parcels(source, grid).polygons
 
 
-def _of_box(text: str, sides: Sides, crs: str | None, grid: Grid) -> "Polygons":
+def _of_box(text: str, sides: Sides, crs: str | None, grid: Grid) -> Polygons:
     if crs is None:
         to_pixels = ~grid.transform
         box = shapely.transform(shapely.box(*sides), lambda x, y: to_pixels @ (x, y), interleaved=False)

@@ -14,8 +14,9 @@ from pyproj import CRS, Transformer
 
 from seg.errors import ConfigError, RasterError
 from seg.parcels.spool import SpooledParcels
+from seg.raster.chips import Polygons
 from seg.raster.grid import Grid
-from seg.raster.ground.outlines import Polygons, on_map
+from seg.raster.ground.outlines import on_map
 from seg.raster.ground.pixel_areas import SQUARE_METRES_PER_HECTARE
 
 WGS84 = "EPSG:4326"

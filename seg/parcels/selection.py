@@ -8,7 +8,8 @@ import shapely
 from seg.parcels.corners import Integers
 from seg.parcels.pieces import WholeParcels
 from seg.parcels.settings import PolygonSettings
-from seg.raster.ground.outlines import Floats, GroundMeasure, Polygons
+from seg.raster.chips import Polygons
+from seg.raster.ground.outlines import Floats, GroundMeasure
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import numpy as np
 import shapely
 
 from seg.parcels.spool import Spool
-from seg.raster.ground.outlines import GroundMeasure, Polygons
+from seg.raster.chips import Polygons
+from seg.raster.ground.outlines import GroundMeasure
 
 HALVINGS = 5
 """After so many, a group keeps its outlines: below a thirtieth of what was asked for, nothing is gained."""

@@ -12,7 +12,8 @@ import shapely
 from seg.errors import RasterError
 from seg.parcels.corners import Integers
 from seg.parcels.selection import Parcels
-from seg.raster.ground.outlines import Floats, Polygons
+from seg.raster.chips import Polygons
+from seg.raster.ground.outlines import Floats
 
 READ_AT_ONCE = 1000
 """Parcels that are held at a time when the spool is read."""

@@ -21,6 +21,8 @@ from seg.raster.remote import is_remote, shown_name
 FloatImage = npt.NDArray[np.float32]
 BoolMask = npt.NDArray[np.bool_]
 ByteMask = npt.NDArray[np.uint8]
+Polygons = npt.NDArray[np.object_]
+"""Shapely polygons, (N,)."""
 
 _EXACT_IN_FLOAT32 = {"int8", "uint8", "int16", "uint16", "float32"}
 """Data types whose every value float32 holds."""

@@ -9,6 +9,7 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
 from seg.errors import RasterError
+from seg.raster.chips import Polygons
 from seg.raster.grid import Grid, crs_name
 
 STRAIGHT_M = 1000.0
@@ -17,7 +18,6 @@ STRAIGHT_M = 1000.0
 _EARTH_M = 6_371_000.0
 """Mean radius of the Earth."""
 
-Polygons = NDArray[np.object_]
 Floats = NDArray[np.float64]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +19,15 @@ from rasterio.windows import Window
 from seg.errors import RasterError
 from seg.files import complete_or_absent
 from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, OTHER
-from seg.raster.chips import BoolMask, ByteMask
+from seg.raster.chips import BoolMask, ByteMask, Polygons
 from seg.raster.grid import Grid
-from seg.raster.ground.outlines import Polygons
 from seg.raster.vectors.crossed_pixels import crossed_pixels, on_lattice
-from seg.raster.vectors.placing import Parcels
 from seg.raster.vectors.settings import BurnSettings
 from seg.raster.windows import window_grid
 from seg.raster.writing.geotiff import byte_profile, tile_sides
+
+if TYPE_CHECKING:  # it imports pyproj, which burning does not need
+    from seg.raster.vectors.placing import Parcels
 
 WINDOW = 2048
 """Side of the windows that a mask is burnt in; a multiple of the file's tiles, so that each tile is written once."""
@@ -104,7 +106,7 @@ def _rasterized(shapes: Iterable[object], window: Window, dtype: str) -> npt.NDA
     return pixels
 
 
-def label_layers(parcels: Parcels, settings: BurnSettings) -> list[Layer]:
+def label_layers(parcels: "Parcels", settings: BurnSettings) -> list[Layer]:
     """Layers of labelled polygons, in the order in which they are burnt.
 
     Args:

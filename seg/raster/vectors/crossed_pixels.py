@@ -5,8 +5,7 @@ import numpy.typing as npt
 import shapely
 from rasterio.windows import Window
 
-from seg.raster.chips import BoolMask
-from seg.raster.ground.outlines import Polygons
+from seg.raster.chips import BoolMask, Polygons
 
 STEPS = 256
 """Lattice steps in a pixel: 4 cm at 10 m. A power of two, so that floats hold vertices on the lattice exactly."""

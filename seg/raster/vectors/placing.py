@@ -8,9 +8,9 @@ import pyproj
 import shapely
 
 from seg.errors import NoOverlapError, RasterError
-from seg.raster.chips import ByteMask
+from seg.raster.chips import ByteMask, Polygons
 from seg.raster.grid import Grid, crs_name
-from seg.raster.ground.outlines import STRAIGHT_M, Polygons, metres_per_unit
+from seg.raster.ground.outlines import STRAIGHT_M, metres_per_unit
 from seg.raster.vectors.features import Box, VectorLabels
 
 REACH = 16_384
