@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_collate
 
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.losses.config import LossConfig
@@ -47,6 +47,12 @@ def joint_gradient(task: CroplandTask, group: Sequence[Example], by_scene: bool 
     return gradients(task)
 
 
+def batch_gradient(task: CroplandTask, batch: dict[str, Tensor]) -> list[Tensor]:
+    task.train().zero_grad()
+    task.loss(task(batch["image"]), batch["mask"]).backward()
+    return gradients(task)
+
+
 def trained_gradients(task: CroplandTask, examples: Sequence[Example], **options: object) -> list[list[Tensor]]:
     noted = Gradients()
     loader = DataLoader(list(examples), batch_size=1)
@@ -79,6 +85,21 @@ def test_by_scene_each_scene_counts_the_same() -> None:
     found = trained_gradients(task, SCENES, accumulate_grad_batches=4)
     for one, group in zip(found, (SCENES[:4], SCENES[4:]), strict=True):
         assert_close(one, joint_gradient(task, group, by_scene=True))
+
+
+def test_by_scene_a_batch_counts_for_each_of_its_images_with_a_label() -> None:
+    masks = torch.full((4, 3, 3), IGNORE, dtype=torch.uint8)
+    masks[0], masks[2, 1, 1] = CROPLAND, OTHER
+    assert float(batch_weight(masks, "scene")) == 2
+
+
+def test_by_scene_batches_of_several_images_have_as_many_shares_in_a_group() -> None:
+    batches = [default_collate([example(12, 16, index) for index in indexes]) for indexes in ((1, 2), (3,))]
+    task, noted = new_task(CROSS_ENTROPY, STANDSTILL, accumulation="scene"), Gradients()
+    loader = DataLoader(batches, batch_size=None)
+    new_trainer([noted], max_epochs=1, accumulate_grad_batches=2, limit_val_batches=0).fit(task, loader, loader)
+    of_pair, of_single = (batch_gradient(task, batch) for batch in batches)
+    assert_close(noted.seen[0], [(2 * one + other) / 3 for one, other in zip(of_pair, of_single, strict=True)])
 
 
 def test_gradients_are_scaled_before_they_are_clipped() -> None:
