@@ -29,6 +29,7 @@ from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.package.read import read_package
 from seg.raster.chips import BoolMask, ByteMask, FloatImage, Reading, read_chip, whole
 from seg.raster.classes import read_classes
+from seg.raster.gdal_options import gdal_options
 from seg.raster.grid import alpha_bands, open_raster
 from seg.terminal.command_line import with_nearest_key
 
@@ -257,7 +258,8 @@ def evaluate(
     if not any(arrays):
         where = None if folds is None else Path(folds)
         inputs = Inputs(Path(str(prediction)), Path(str(reference)), folds=where, fold=fold)
-        return Scores.of(measure_accuracy(find_pairs(inputs).pairs, EvaluationSettings(bootstrap=0)).counts)
+        with gdal_options():
+            return Scores.of(measure_accuracy(find_pairs(inputs).pairs, EvaluationSettings(bootstrap=0)).counts)
     if not all(arrays) or folds is not None or fold is not None:
         raise ConfigError("evaluate has an array beside a file; wanted two files or two arrays (folds are for files)")
     mapped, labels = _classes("prediction", np.asarray(prediction)), _classes("reference", np.asarray(reference))
