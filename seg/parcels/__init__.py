@@ -1,1 +1,1 @@
-"""Class maps into parcels: traced block by block on the pixel lattice, without seams."""
+"""Turn class maps into parcels, traced block by block on the pixel lattice, without seams."""

@@ -1,4 +1,4 @@
-"""Corners of labelled pixels: what their outlines are made of, and what adds up when parts are joined.
+"""Corners of labelled pixels, which determine outlines and add up when the parts of a parcel are joined.
 
 The outline of any set of pixels follows from its corners alone (O'Rourke, "Uniqueness of orthogonal connect-the-dots",
 in Toussaint (ed.), Computational Morphology, 1988, pages 97-104). At a lattice vertex between the pixels
@@ -7,8 +7,9 @@ in Toussaint (ed.), Computational Morphology, 1988, pages 97-104). At a lattice 
     c d
 
 a set has the weight [a] - [b] - [c] + [d], where [x] is 1 for a pixel of the set: 0 on straight edges, 1 or -1 at a
-corner, 2 or -2 where two corners meet. The weights of a union of disjoint parts are the sums of theirs. So a parcel cut
-into blocks gets the corners that it has as a whole by adding up, and those along the cuts cancel, all in integers.
+corner, 2 or -2 where two corners meet. The weights of a union of disjoint parts are the sums of the parts' weights.
+The corners of a parcel that blocks cut therefore result from adding its parts: corners along the cuts cancel. All
+sums are integers.
 """
 
 import math
@@ -26,9 +27,9 @@ class Corners:
     """Corners of numbered parcels, or of parts of them.
 
     Attributes:
-        parcel: (N,) number of the parcel that it belongs to.
-        row: (N,) lattice row of the vertex: 0 is the upper edge of the first row of pixels.
-        column: (N,) lattice column, likewise.
+        parcel: (N,) number of the parcel.
+        row: (N,) lattice row of the vertex; 0 is the upper edge of the first row of pixels.
+        column: (N,) lattice column of the vertex; 0 is the left edge of the first column of pixels.
         weight: (N,) int8, -2 to 2.
     """
 
@@ -45,13 +46,13 @@ class Corners:
 
 
 def corners_of(labels: Labels, separate: bool, row: int = 0, column: int = 0) -> Corners:
-    """The corners of each label in a window, as if nothing were around it.
+    """Corners of each label in a window, as if nothing surrounded the window.
 
     Args:
-        labels: (H, W); 0 is no parcel.
-        separate: Whether no two labels share an edge; that is quicker.
+        labels: (H, W) labels of parcels; 0 for none.
+        separate: True if no two labels share an edge, which is faster.
         row: Lattice row of the window's upper edge.
-        column: Lattice column of its left edge.
+        column: Lattice column of the window's left edge.
     """
     padded = np.pad(labels, 1)
     seen = padded > 0 if separate else padded
@@ -59,7 +60,7 @@ def corners_of(labels: Labels, separate: bool, row: int = 0, column: int = 0) ->
     straight = (alike_across[:-1] & alike_across[1:]) | (alike_down[:, :-1] & alike_down[:, 1:])
     vertex = np.flatnonzero(~straight)
     rows, columns = np.divmod(vertex, straight.shape[1])
-    pixels, north_west = padded.ravel(), vertex + rows  # a row of pixels is longer by one
+    pixels, north_west = padded.ravel(), vertex + rows  # A row of pixels is one longer than a row of vertices.
     a, b, c, d = (pixels[north_west + step] for step in (0, 1, padded.shape[1], padded.shape[1] + 1))
     weights = (
         (a, _ones(a) - (b == a) - (c == a) + (d == a)),
@@ -77,7 +78,7 @@ def corners_of(labels: Labels, separate: bool, row: int = 0, column: int = 0) ->
 
 
 def concatenated(parts: list[Corners]) -> Corners:
-    """Corners one after the other."""
+    """Concatenate corners."""
     return Corners(
         np.concatenate([part.parcel for part in parts]),
         np.concatenate([part.row for part in parts]),
@@ -87,7 +88,7 @@ def concatenated(parts: list[Corners]) -> Corners:
 
 
 def summed(corners: Corners) -> Corners:
-    """Corners sorted by parcel, row and column, those at one vertex added up; what cancels is gone."""
+    """Sort corners by parcel, row and column, add up those at one vertex, and drop those that cancel."""
     ordered = corners[lexical_order(corners.parcel, corners.row, corners.column)]
     if not len(ordered):
         return ordered
@@ -100,14 +101,18 @@ def summed(corners: Corners) -> Corners:
 
 
 def lexical_order(*keys: Integers) -> Integers:
-    """The order by the first key, where that is equal by the second, and so on; all are 0 or more."""
+    """(N,) order that sorts by the first key, then by the second, and so on.
+
+    Args:
+        keys: (N,) each, 0 or more.
+    """
     spans = [int(key.max(initial=0)) + 1 for key in keys]
     if math.prod(spans) > np.iinfo(np.int64).max:
         return np.lexsort(keys[::-1])
     combined = np.zeros(len(keys[0]), dtype=np.int64)
     for key, span in zip(keys, spans, strict=True):
         combined = combined * span + key
-    return np.argsort(combined)  # a tenth of the time of sorting by each key
+    return np.argsort(combined)  # A tenth of the time of `lexsort`.
 
 
 def _ones(like: Labels) -> NDArray[np.int8]:

@@ -27,44 +27,48 @@ FORMATS = {
     ".geojson": "GeoJSON",
     ".json": "GeoJSON",
 }
-"""Format by the end of the file's name."""
+"""Formats by the ending of the file's name."""
 
 
 def format_of(output: Path) -> str:
-    """The format that a file's name asks for.
+    """Format of a file, by its name.
 
     Raises:
-        ConfigError: None that can be written.
+        ConfigError: The name has another ending.
     """
     if output.suffix.lower() not in FORMATS:
-        raise ConfigError(f"{output}: is of no known format by its name; wanted one that ends in {', '.join(FORMATS)}")
+        raise ConfigError(f"{output}: wanted a file name that ends in {', '.join(FORMATS)}; name another output")
     return FORMATS[output.suffix.lower()]
 
 
 class ParcelTable:
-    """Turns parcels on the pixel lattice into rows of a table, in the CRS of the output.
+    """Turn parcels on the pixel lattice into rows of a table, in the CRS of the output.
 
     Args:
-        grid: The map's.
-        kind: Format of the output; GeoJSON is in longitude and latitude of WGS 84 (RFC 7946).
-        probability: Whether there are columns of it.
+        grid: Grid of the map.
+        kind: Format of the output; GeoJSON is in longitude and latitude on WGS 84 (RFC 7946).
+        probability: Add columns of probability.
+
+    Attributes:
+        crs: CRS of the output.
+        schema: Columns of the table.
     """
 
     def __init__(self, grid: Grid, kind: str, probability: bool) -> None:
-        assert grid.crs is not None  # as GroundMeasure has checked
+        assert grid.crs is not None  # GroundMeasure has checked it.
         self._grid, self._probability = grid, probability
         crs = CRS.from_wkt(grid.crs.to_wkt())
         self.crs = CRS.from_user_input(WGS84) if kind == "GeoJSON" else crs
         self._project = Transformer.from_crs(crs, self.crs, always_xy=True) if kind == "GeoJSON" else None
         numbers = ["area", "perimeter"] + ["mean_probability", "uncertain_share"] * probability
-        # In the terms of GeoArrow, so that GDAL knows which column holds the geometry.
+        # GeoArrow's metadata tells GDAL which column holds the geometry.
         geometry = pa.field("geometry", pa.binary(), metadata={"ARROW:extension:name": "geoarrow.wkb"})
         self.schema = pa.schema(
             [pa.field("id", pa.string()), geometry, *(pa.field(name, pa.float64()) for name in numbers)]
         )
 
     def batch(self, parcels: SpooledParcels) -> pa.RecordBatch:
-        """The rows of some parcels: id, geometry, area in hectares, perimeter in metres, and what their pixels say."""
+        """Rows of parcels: id, geometry, area in hectares, perimeter in metres; optionally probabilities, 0 to 1."""
         rows, columns = np.divmod(parcels.first_pixels, self._grid.width)
         ids = [f"r{row}c{column}" for row, column in zip(rows.tolist(), columns.tolist(), strict=True)]
         areas, perimeters = parcels.sizes.T
@@ -86,16 +90,16 @@ class ParcelTable:
 
 
 def write_table(output: Path, layer: str, table: ParcelTable, batches: Iterable[pa.RecordBatch]) -> None:
-    """Write the rows as they come.
+    """Write rows batch by batch.
 
     Args:
-        output: The file, which must not exist yet; its name says the format.
+        output: The file, which must not exist; its name determines the format.
         layer: Name of the layer.
-        table: What the rows are.
+        table: Columns and CRS.
         batches: The rows.
 
     Raises:
-        RasterError: They cannot be stored.
+        RasterError: The rows cannot be stored.
     """
     kind = format_of(output)
     if kind == "Parquet":
@@ -116,10 +120,10 @@ def write_table(output: Path, layer: str, table: ParcelTable, batches: Iterable[
             layer_options=options,
         )
     except (DataSourceError, DataLayerError, RuntimeError) as error:
-        if failures:  # pyogrio knows only that no row came
+        if failures:  # The real error; pyogrio only reports missing rows.
             raise failures[0] from error
         raise RasterError(
-            f"{output}: cannot be written ({' '.join(str(error).split())[:200]}); choose an output with space left"
+            f"{output}: cannot be written ({' '.join(str(error).split())[:200]}); name an output with space left"
         ) from error
 
 

@@ -1,31 +1,26 @@
-"""Parts of parcels, as one block or several see them."""
+"""Parts of parcels, from one block or several, and whole parcels joined from them."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seg.parcels.corners import (
-    Corners,
-    Integers,
-    concatenated,
-    summed,
-)
+from seg.parcels.corners import Corners, Integers, concatenated, summed
 from seg.parcels.rings import Outlines, traced
 
 TALLIES = 3
-"""Numbers that are counted for a parcel: pixels with a probability, the sum of their percents, uncertain ones."""
+"""Counts for each parcel: pixels with a probability, the sum of their percents, uncertain pixels."""
 
 
 @dataclass(frozen=True)
 class Pieces:
-    """Parts of parcels, several of one parcel too.
+    """Parts of parcels; one parcel may have several parts.
 
     Attributes:
-        corners: Their corners, on the lattice of the whole raster.
-        parcels: (P,) number of the parcel of each part.
-        units: (P,) number of the unit that this parcel belongs to: parcels that are finished together.
-        tallies: (P, TALLIES) what was counted in each part.
+        corners: Corners of all parts, on the lattice of the whole raster.
+        parcels: (P,) number of each part's parcel.
+        units: (P,) number of each part's unit, a group of parcels that are finished together.
+        tallies: (P, TALLIES) counts in each part.
     """
 
     corners: Corners
@@ -39,9 +34,9 @@ class WholeParcels:
     """Whole parcels with their outlines.
 
     Attributes:
-        outlines: One for each parcel.
-        units: (P,) their units.
-        tallies: (P, TALLIES) what was counted in them.
+        outlines: Outlines of the parcels.
+        units: (P,) unit of each parcel.
+        tallies: (P, TALLIES) counts in each parcel.
     """
 
     outlines: Outlines
@@ -50,7 +45,11 @@ class WholeParcels:
 
 
 def joined(parts: list[Pieces]) -> WholeParcels:
-    """The parcels that parts make up; all parts of a parcel must be there."""
+    """Join parts to whole parcels.
+
+    Args:
+        parts: All parts of each of the parcels.
+    """
     outlines = traced(summed(concatenated([part.corners for part in parts])))
     place = np.searchsorted(outlines.numbers, np.concatenate([part.parcels for part in parts]))
     units = np.zeros(len(outlines.numbers), dtype=np.int64)
@@ -61,7 +60,7 @@ def joined(parts: list[Pieces]) -> WholeParcels:
 
 
 def by_unit(pieces: Pieces) -> dict[int, Pieces]:
-    """The parts of each unit; they hold no memory of one another."""
+    """The parts of each unit, as copies, so that the memory of one unit can be freed alone."""
     unit_of_corner = pieces.units[np.searchsorted(pieces.parcels, pieces.corners.parcel)]
     corner_order, order = (np.argsort(units, kind="stable") for units in (unit_of_corner, pieces.units))
     found = np.unique(pieces.units)
@@ -81,11 +80,11 @@ def _cuts(units: Integers, found: Integers) -> list[slice]:
 
 
 def chosen(pieces: Pieces, units: NDArray[np.bool_]) -> Pieces:
-    """The parts whose unit is chosen.
+    """The parts of chosen units.
 
     Args:
-        pieces: Their parcels have small numbers, as those of one block.
-        units: Whether it is, by the unit's number.
+        pieces: Parts whose parcels have small numbers, such as those of one block.
+        units: True for chosen units, by number.
     """
     kept = units[pieces.units]
     by_parcel = np.zeros(int(pieces.parcels.max(initial=0)) + 1, dtype=bool)

@@ -1,4 +1,4 @@
-"""Read one block of a map: which parcels it shows, which of them are whole, and what it leaves to its neighbours."""
+"""Read the parcels of one block of a map: whole ones, and parts that continue in neighbouring blocks."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from rasterio.windows import Window
+from scipy import ndimage
 
 from seg.labels import CROPLAND
 from seg.parcels.corners import Integers, Labels, corners_of
-from seg.parcels.growth import clusters, components, grown_parcels
 from seg.parcels.pieces import TALLIES, Pieces, chosen
 from seg.parcels.settings import PolygonSettings
 from seg.raster.chips import BoolMask
@@ -17,16 +17,19 @@ from seg.raster.classes import MOST_PERCENT, read_classes, read_percent
 from seg.raster.grid import Grid, open_raster
 from seg.raster.windows import Block
 
+EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
+"""Neighbours of a pixel, with those at its corners."""
+
 
 @dataclass(frozen=True)
 class Borders:
-    """The labels along the sides of a block, and which pixels belong to one parcel with the pixel beyond.
+    """Labels along the sides of a block, and the connections to the neighbours.
 
     Attributes:
         parcels: Labels of parcels in the top row, left column, bottom row and right column.
-        units: Labels of units, likewise.
-        joins_above: (W,) where the top row and the row above are of one parcel, if both are of any.
-        joins_left: (H,) likewise.
+        units: Labels of units in the same places.
+        joins_above: (W,) True where the top row continues the parcel of the row above, if both have one.
+        joins_left: (H,) True where the left column continues the parcel of the column to its left, if both have one.
     """
 
     parcels: tuple[Labels, Labels, Labels, Labels]
@@ -37,15 +40,15 @@ class Borders:
 
 @dataclass(frozen=True)
 class BlockParcels:
-    """What a block shows; labels count from 1 within the block.
+    """Parcels of one block; labels count from 1 within the block.
 
     Attributes:
-        block: Which one.
-        whole: The parcels of units that reach no other block.
-        parts: Those of the other units.
-        reaching: (U,) labels of these other units: a parcel may have several of them in one block, and then counts to
-            one, as they are joined elsewhere.
-        borders: How they go on.
+        block: The block.
+        whole: Parcels of units that reach no other block.
+        parts: Parts of parcels of the other units.
+        reaching: (U,) labels of these other units. A parcel that touches several of them belongs to one of them, since
+            they are joined elsewhere.
+        borders: Labels along the sides.
     """
 
     block: Block
@@ -57,11 +60,11 @@ class BlockParcels:
 
 @dataclass(frozen=True)
 class MapReader:
-    """Reads blocks of a map; each call opens the files anew, as their handles must stay in one thread.
+    """Read blocks of a map; each call opens the files again, since their handles must stay in one thread.
 
     Attributes:
-        grid: The map's.
-        settings: How parcels are made.
+        grid: Grid of the map.
+        settings: Maps to read, and the growth of interiors.
     """
 
     grid: Grid
@@ -69,19 +72,19 @@ class MapReader:
 
     @property
     def halo(self) -> int:
-        """Context that a block needs, in pixels: as far as interiors grow, and the pixels next to the block."""
+        """Context of a block in pixels: the growth of interiors, and the pixels next to the block."""
         return 0 if self.settings.interior is None else self.settings.growth + 1
 
     @property
     def by_cluster(self) -> bool:
-        """Whether units are clusters of parcels that touch, at a corner at least, rather than single parcels."""
+        """True if units are clusters of parcels that touch, at least at a corner, rather than single parcels."""
         return self.settings.interior is not None or self.settings.simplify > 0
 
     def read(self, block: Block) -> BlockParcels:
-        """What a block shows.
+        """Read one block.
 
         Raises:
-            RasterError: A file cannot be read, or holds values that it should not.
+            RasterError: A file cannot be read, or holds values that it must not hold.
         """
         parcels, joins = self._parcels(block)
         units = clusters(parcels > 0) if self.by_cluster else parcels
@@ -96,7 +99,7 @@ class MapReader:
         return BlockParcels(block, chosen(pieces, ~reaching), parts, np.flatnonzero(reaching), borders)
 
     def _parcels(self, block: Block) -> tuple[Labels, tuple[BoolMask, BoolMask]]:
-        """Labels of the core's parcels, and where its top row and left column join the pixels beyond."""
+        """Labels of the core's parcels, and True where its top row and left column continue the pixels beyond."""
         core, settings = block.core, self.settings
         cropland = _cropland(self.grid.path, block.read)
         if settings.interior is None:
@@ -113,7 +116,7 @@ class MapReader:
         if units is not parcels:
             unit_of[:] = 0
             unit_of[parcels.ravel()] = units.ravel()
-        present = np.flatnonzero(unit_of)  # of a window with a halo, some labels lie beyond the core
+        present = np.flatnonzero(unit_of)  # Some labels of a window with a halo lie beyond the core.
         return Pieces(
             corners=corners_of(parcels, self.settings.interior is None, window.row_off, window.col_off),
             parcels=present,
@@ -126,7 +129,7 @@ class MapReader:
             return np.zeros((len(present), TALLIES), dtype=np.int64)
         with open_raster(self.settings.probability) as dataset:
             percent, valid = read_percent(dataset, window)
-        low, high = (round(MOST_PERCENT * bound, 6) for bound in self.settings.uncertain)  # 0.57 is 57 percent
+        low, high = (round(MOST_PERCENT * bound, 6) for bound in self.settings.uncertain)
         uncertain = valid & (percent >= low) & (percent <= high)
         flat, amounts = parcels.ravel(), (valid, np.where(valid, percent, 0), uncertain)
         sums = [np.bincount(flat, amount.ravel()) for amount in amounts]
@@ -135,6 +138,56 @@ class MapReader:
     def _has_neighbour(self, core: Window) -> tuple[bool, bool, bool, bool]:
         bottom, right = core.row_off + core.height, core.col_off + core.width
         return core.row_off > 0, core.col_off > 0, bottom < self.grid.height, right < self.grid.width
+
+
+def components(inside: BoolMask) -> Labels:
+    """(H, W) int32 labels of 4-connected components, from 1; 0 outside."""
+    labels: Labels = ndimage.label(inside, output=np.int32)[0]
+    return labels
+
+
+def clusters(inside: BoolMask) -> Labels:
+    """(H, W) int32 labels of 8-connected components, from 1; 0 outside."""
+    labels: Labels = ndimage.label(inside, structure=EIGHT_NEIGHBOURS, output=np.int32)[0]
+    return labels
+
+
+def grown_parcels(
+    cropland: BoolMask, interior: BoolMask, distance: int, part: tuple[slice, slice] = (slice(None), slice(None))
+) -> Labels:
+    """Split touching parcels by growing interiors back over the surrounding cropland until they meet.
+
+    In each of `distance` steps, a cropland pixel without a parcel joins the parcel of the pixel above, to the left, to
+    the right or below, whichever of these had one first in this order. Cropland that no interior reaches forms
+    4-connected parcels of its own. The parcel of a pixel therefore depends only on pixels up to `distance` steps away.
+
+    Args:
+        cropland: (H, W) True for cropland.
+        interior: (H, W) True inside parcels, which do not touch here; ignored outside cropland.
+        distance: Number of steps, in pixels along rows and columns.
+        part: Rows and columns to return. In a window of a larger map they must be at least `distance` from the cut
+            edges, since interiors beyond the edges do not grow into the window.
+
+    Returns:
+        int32 labels of parcels; 0 outside cropland.
+    """
+    labels = np.pad(components(interior & cropland), 1)
+    flat, width = labels.ravel(), labels.shape[1]
+    pending = np.flatnonzero(np.pad(cropland, 1).ravel() & (flat == 0))
+    for _ in range(distance):
+        found = np.zeros(len(pending), dtype=np.int32)
+        for neighbour in (width, 1, -1, -width):  # The last one written wins.
+            candidate = flat[pending + neighbour]
+            np.copyto(found, candidate, where=candidate != 0)
+        if not found.any():
+            break
+        flat[pending] = found
+        pending = pending[found == 0]
+    wanted = labels[1:-1, 1:-1][part]
+    rest = cropland[part] & (wanted == 0)
+    own = components(rest)
+    own[rest] += labels.max()
+    return wanted + own
 
 
 def _sides(labels: Labels) -> tuple[Labels, Labels, Labels, Labels]:

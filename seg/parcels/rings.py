@@ -1,4 +1,4 @@
-"""From corners to rings: each outline walked once, in the order that any cutting into blocks leads to."""
+"""Turn corners into rings and polygons, in an order that does not depend on the blocks that cut the raster."""
 
 from dataclasses import dataclass
 
@@ -9,20 +9,21 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 from seg.parcels.corners import Corners, Integers, lexical_order
+from seg.raster.chips import Polygons
 
 
 @dataclass(frozen=True)
 class Outlines:
-    """Rings of parcels on the pixel lattice, sorted by parcel; the first ring of each is its shell.
+    """Rings of parcels on the pixel lattice, sorted by parcel; the first ring of a parcel is its shell.
 
-    A ring begins at the leftmost corner of its top row. Seen on the map, shells run counterclockwise and holes
-    clockwise, and the first vertex is not repeated at the end.
+    A ring begins at the leftmost corner of its top row. On a north-up map, shells run counterclockwise and holes
+    clockwise. The first vertex is not repeated at the end.
 
     Attributes:
-        vertices: (N, 2) int64: column and row.
-        rings: (R + 1,) where each ring begins among the vertices, and the end.
-        parcels: (P + 1,) where each parcel begins among the rings, and the end.
-        numbers: (P,) the parcels' numbers, ascending.
+        vertices: (N, 2) int64 column and row.
+        rings: (R + 1,) first vertex of each ring, and the number of vertices.
+        parcels: (P + 1,) first ring of each parcel, and the number of rings.
+        numbers: (P,) numbers of the parcels, ascending.
     """
 
     vertices: Integers
@@ -30,24 +31,24 @@ class Outlines:
     parcels: Integers
     numbers: Integers
 
-    def polygons(self) -> NDArray[np.object_]:
-        """(P,) polygons on the pixel lattice: x is the column, y the row downwards."""
+    def polygons(self) -> Polygons:
+        """(P,) polygons on the pixel lattice; x is the column, y the row, downwards."""
         ring_of_vertex = np.repeat(np.arange(len(self.rings) - 1), np.diff(self.rings))
         parcel_of_ring = np.repeat(np.arange(len(self.numbers)), np.diff(self.parcels))
         if not len(self.numbers):
             return np.empty(0, dtype=object)
         rings = shapely.linearrings(self.vertices.astype(np.float64), indices=ring_of_vertex)
-        polygons: NDArray[np.object_] = shapely.polygons(rings, indices=parcel_of_ring)
+        polygons: Polygons = shapely.polygons(rings, indices=parcel_of_ring)
         return polygons
 
 
 def traced(corners: Corners) -> Outlines:
-    """The outlines of parcels.
+    """Outlines of parcels.
 
-    Where a parcel touches itself at a vertex, its rings part there, as valid polygons want it.
+    Where a parcel touches itself at a vertex, its rings are separated, so that polygons are valid.
 
     Args:
-        corners: Of whole parcels, each of one piece (4-connected), as `summed` gives them.
+        corners: Corners of whole, 4-connected parcels, as `summed` returns them.
     """
     single = np.abs(corners.weight)
     second = np.zeros(int(single.sum()), dtype=bool)
@@ -64,7 +65,7 @@ def traced(corners: Corners) -> Outlines:
     heads = head[by_head]
     back = np.empty(count, dtype=np.int64)
     back[onward] = np.arange(count)
-    # One path through all rings, the end of each linked to the beginning of the next, is walked in one go.
+    # The end of each ring is linked to the beginning of the next, so that one walk visits all rings.
     tails = back[heads]
     path = onward.copy()
     path[tails] = np.append(heads[1:], tails[-1])
@@ -75,16 +76,59 @@ def traced(corners: Corners) -> Outlines:
     return Outlines(vertices, _offsets(lengths), np.append(first_ring, len(heads)).astype(np.int64), numbers)
 
 
+def noded(polygons: Polygons) -> Polygons:
+    """Add a vertex to polygons wherever another polygon has a corner on their edges, so that shared edges are equal.
+
+    Args:
+        polygons: (P,) on the pixel lattice, with edges along rows and columns.
+    """
+    coordinates, ring = shapely.get_coordinates(rings := shapely.get_rings(polygons), return_index=True)
+    if not len(rings):
+        return polygons
+    vertices = coordinates.astype(np.int64)
+    edges = np.flatnonzero(ring[1:] == ring[:-1])
+    start, end = vertices[edges], vertices[edges + 1]
+    inserted, owner = [], []
+    for along in (0, 1):
+        # Sorted along the lines of the lattice, the vertices on an edge lie between its ends.
+        key = vertices[:, 1 - along] * (vertices.max() + 1) + vertices[:, along]
+        lines, places = np.unique(key, return_index=True)
+        on = np.flatnonzero(start[:, 1 - along] == end[:, 1 - along])
+        base = start[on, 1 - along] * (vertices.max() + 1)
+        low = np.searchsorted(lines, base + np.minimum(start[on, along], end[on, along]), side="right")
+        high = np.searchsorted(lines, base + np.maximum(start[on, along], end[on, along]), side="left")
+        count = high - low
+        step = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        inserted.append(vertices[places[np.repeat(low, count) + step]])
+        owner.append(edges[np.repeat(on, count)])
+    if not sum(map(len, owner)):
+        return polygons
+    return _with_vertices(polygons, vertices, np.concatenate(inserted), np.concatenate(owner))
+
+
+def _with_vertices(polygons: Polygons, vertices: Integers, inserted: Integers, edge: Integers) -> Polygons:
+    """Insert vertices into edges, which are numbered by their first vertex."""
+    from_start = np.abs(inserted - vertices[edge]).sum(axis=1)
+    place = np.concatenate([np.arange(len(vertices)), edge])
+    order = np.lexsort((np.concatenate([np.zeros(len(vertices), np.int64), from_start]), place))
+    every = np.concatenate([vertices, inserted])[order].astype(np.float64)
+    _, _, (ring_offsets, polygon_offsets) = shapely.to_ragged_array(polygons)
+    moved = np.searchsorted(place[order], ring_offsets)
+    noded: Polygons = shapely.from_ragged_array(shapely.GeometryType.POLYGON, every, (moved, polygon_offsets))
+    return noded
+
+
 def _onward(every: Corners, second: NDArray[np.bool_]) -> Integers:
-    """The next corner of each, the parcel being on the left hand.
+    """(N,) next corner of each corner, with the parcel on the left.
 
     Along a row of the lattice, the first corner of a parcel is linked to the second, the third to the fourth, and so
-    on, and likewise along a column. Corners of positive weight are left along their column, others along their row.
+    on; along a column in the same way. A walk leaves corners of positive weight along their column, others along their
+    row.
     """
     count = len(every)
     along_row = np.arange(count) ^ 1
-    # Of two corners at a vertex, the first is linked to the left. Rings must not cross themselves there: a pair of
-    # positive weight turns from left to below, one of negative weight from left to above.
+    # Of two corners at a vertex, the first is linked to the left. So that rings do not cross themselves there, a pair
+    # of positive weight turns from left to below, a pair of negative weight from left to above.
     below = second ^ (every.weight == 2)
     order = lexical_order(every.parcel, every.column, every.row, below)
     along_column = np.empty(count, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""How a map is turned into parcels: the options of the command line."""
+"""Options for turning a map into parcels. This module imports nothing heavy, so that `--help` is quick."""
 
 import math
 import re
@@ -7,25 +7,37 @@ from pathlib import Path
 
 from seg.errors import ConfigError, require_option
 
+_HECTARE_M2 = 10_000.0
+UNITS_M2 = {
+    "m2": 1.0,
+    "m²": 1.0,
+    "ha": _HECTARE_M2,
+    "mu": _HECTARE_M2 / 15,
+    "亩": _HECTARE_M2 / 15,
+}
+"""Square metres of each unit; fifteen mu (亩), the land unit of China, are a hectare."""
+
+_SIZE = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*(\D\S*)?\s*")
+
 
 @dataclass(frozen=True, kw_only=True)
 class PolygonSettings:
-    """How a map is turned into parcels.
+    """Options for turning a map into parcels.
 
     Args:
-        min_area: Parcels smaller than this are left out: a number and m2, ha or mu (亩, a fifteenth of a hectare), such
-            as 0.5ha; 0 keeps all.
-        min_hole: Holes smaller than this are filled, likewise; smaller parcels within go to the one around them.
-        simplify: Tolerance in metres within which outlines are simplified, the square root of the area that leaving out
-            a vertex may change; edges between parcels stay shared. 0 keeps the edges of the pixels.
-        probability: Probability map of predict.py on the same grid (percent, 255 nodata): gives each parcel its mean
-            probability and the share of its pixels that are uncertain, without those of filled holes; null for neither.
-        uncertain: Probabilities from here to there count as uncertain.
-        interior: Map on the same grid of cropland without the edges of parcels, as predict.py --interior writes it:
-            touching parcels are split where it is, and share an edge then; null for no splitting.
-        growth: How many pixels the interiors grow back, along rows and columns; cropland farther from any of them makes
+        min_area: Smallest parcel to keep: a number and m2, ha or mu (亩, a fifteenth of a hectare), such as 0.5ha; 0
+            keeps all.
+        min_hole: Smallest hole to keep, in the same units; smaller holes are filled, and parcels in them disappear.
+        simplify: Tolerance in metres for simpler outlines, the square root of the area that removing a vertex may
+            change; neighbours keep common edges. 0 keeps the edges of the pixels.
+        probability: Probability map from predict.py on the same grid (percent, 255 nodata). It gives each parcel its
+            mean probability and its share of uncertain pixels, both without filled holes; null for neither.
+        uncertain: Lowest and highest probability of an uncertain pixel.
+        interior: Map on the same grid of cropland without the edges of parcels, from predict.py --interior. It splits
+            touching parcels, which then share an edge; null for no splitting.
+        growth: Pixels by which interiors grow back, along rows and columns; cropland farther from all interiors forms
             parcels of its own.
-        block_size: Side of the blocks that the map is read in, in pixels; changes memory, never the result.
+        block_size: Side in pixels of the blocks in which the map is read; affects memory, never the result.
         threads: Threads that read and trace blocks.
 
     Raises:
@@ -54,37 +66,24 @@ class PolygonSettings:
 
     @property
     def min_area_m2(self) -> float:
-        """Smallest parcel that is kept, in square metres."""
+        """Smallest parcel to keep, in square metres."""
         return square_metres(self.min_area, "min-area")
 
     @property
     def min_hole_m2(self) -> float:
-        """Smallest hole that is kept, in square metres."""
+        """Smallest hole to keep, in square metres."""
         return square_metres(self.min_hole, "min-hole")
 
 
-_HECTARE_M2 = 10_000.0
-UNITS_M2 = {
-    "m2": 1.0,
-    "m²": 1.0,
-    "ha": _HECTARE_M2,
-    "mu": _HECTARE_M2 / 15,
-    "亩": _HECTARE_M2 / 15,
-}
-"""Square metres of each unit. Fifteen mu (亩), the land unit of China, are a hectare."""
-
-_SIZE = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*(\D\S*)?\s*")
-
-
 def square_metres(size: str, option: str) -> float:
-    """A size in square metres.
+    """Convert a size to square metres.
 
     Args:
         size: A number and a unit, such as "0.5ha"; 0 needs no unit.
-        option: Whose value it is, for the message.
+        option: Name of the option, for errors.
 
     Raises:
-        ConfigError: It is no number, or has no unit that is known.
+        ConfigError: The size is not a number with a known unit.
     """
     found = _SIZE.fullmatch(size)
     number, unit = (float(found[1]), (found[2] or "").lower()) if found else (math.nan, "")

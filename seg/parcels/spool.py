@@ -1,4 +1,4 @@
-"""Parcels on disk while the map is read, so that they can be found by place and given out in order."""
+"""Hold parcels on disk while the map is read, so that they can be found by place and written in order."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from seg.raster.chips import Polygons
 from seg.raster.ground.outlines import Floats
 
 READ_AT_ONCE = 1000
-"""Parcels that are held at a time when the spool is read."""
+"""Parcels in memory at a time while the spool is read."""
 
 _TABLES = """
 PRAGMA journal_mode = OFF;
@@ -41,7 +41,7 @@ class SpooledParcels:
         polygons: (P,) on the pixel lattice.
         first_pixels: (P,) as row times width plus column.
         sizes: (P, 2) area in square metres and perimeter in metres.
-        tallies: (P, TALLIES) what was counted in them.
+        tallies: (P, TALLIES) counts in each parcel.
     """
 
     polygons: Polygons
@@ -54,9 +54,9 @@ class Spool:
     """Parcels of one map in a temporary database.
 
     Args:
-        database: Its connection; see `opened`.
+        database: Connection; see `opened`.
         width: Columns of the raster.
-        boxes: Whether parcels will be asked for by place.
+        boxes: Index parcels by place.
     """
 
     def __init__(self, database: sqlite3.Connection, width: int, boxes: bool) -> None:
@@ -68,6 +68,11 @@ class Spool:
     def opened(cls, path: Path, width: int, boxes: bool) -> Iterator["Spool"]:
         """A new spool in a file, for the time of a block.
 
+        Args:
+            path: The file.
+            width: Columns of the raster.
+            boxes: Index parcels by place, for `drop_what_was_filled` and `others_near`.
+
         Raises:
             RasterError: The file cannot be written, as on a full disk.
         """
@@ -76,14 +81,14 @@ class Spool:
             yield cls(database, width, boxes)
         except sqlite3.Error as error:
             raise RasterError(
-                f"{path.parent.parent}: cannot hold the parcels of the map ({error}); choose an output on a disk with "
+                f"{path.parent.parent}: cannot hold the parcels of the map ({error}); name an output on a disk with "
                 "space left"
             ) from error
         finally:
             database.close()
 
     def add(self, parcels: Parcels) -> None:
-        """Keep parcels, in any order."""
+        """Add parcels, in any order."""
         first = parcels.first_pixels.tolist()
         numbers = (parcels.units, *parcels.sizes.T, *parcels.tallies.T)
         rows = zip(first, *(column.tolist() for column in numbers), _encoded(parcels.polygons), strict=True)
@@ -97,7 +102,7 @@ class Spool:
         self._database.execute("COMMIT")
 
     def drop_what_was_filled(self) -> None:
-        """Leave out the parcels that lie in holes of others that were filled."""
+        """Remove parcels in filled holes of other parcels."""
         for (blob,) in self._database.execute("SELECT outline FROM filled"):
             hole = shapely.from_wkb(blob)
             query = f"SELECT first_pixel FROM boxes WHERE {_WITHIN_BOX}"
@@ -108,7 +113,7 @@ class Spool:
                 self._database.executemany(f"DELETE FROM {table} WHERE first_pixel = ?", ((pixel,) for pixel in within))
 
     def units(self) -> Iterator[tuple[int, Integers, Polygons]]:
-        """Each unit with the first pixels and the polygons of its parcels."""
+        """Number, first pixels and polygons of each unit."""
         self._database.execute("CREATE INDEX by_unit ON parcels (unit)")
         for (unit,) in self._database.execute("SELECT DISTINCT unit FROM parcels ORDER BY unit"):
             query = "SELECT first_pixel, outline FROM parcels WHERE unit = ? ORDER BY first_pixel"
@@ -116,19 +121,19 @@ class Spool:
             yield unit, np.array(pixels, dtype=np.int64), shapely.from_wkb(np.array(outlines, dtype=object))
 
     def others_near(self, unit: int, polygon: shapely.Polygon) -> Iterator[Polygons]:
-        """The polygons of other units whose boxes meet that of a polygon, some at a time."""
+        """Polygons of other units whose boxes meet the box of a polygon, in batches."""
         query = f"SELECT outline FROM boxes JOIN parcels USING (first_pixel) WHERE {_ACROSS_BOX} AND unit <> ?"
         cursor = self._database.execute(query, (*polygon.bounds, unit))
         while rows := cursor.fetchmany(READ_AT_ONCE):
             yield shapely.from_wkb(np.array([row[0] for row in rows], dtype=object))
 
     def put_simplified(self, first_pixels: Integers, polygons: Polygons, sizes: Floats) -> None:
-        """Keep what parcels were simplified to, and how large they are then; they are given out so."""
+        """Replace outlines and sizes of parcels by simplified ones."""
         rows = zip(first_pixels.tolist(), *sizes.T.tolist(), _encoded(polygons), strict=True)
         self._database.executemany("INSERT INTO simplified VALUES (?, ?, ?, ?)", rows)
 
     def in_order(self) -> Iterator[SpooledParcels]:
-        """All parcels in the order of their first pixels, some at a time."""
+        """All parcels in the order of their first pixels, in batches."""
         cursor = self._database.execute(
             "SELECT first_pixel, ifnull(simplified.area, parcels.area), "
             "ifnull(simplified.perimeter, parcels.perimeter), valid, percent, uncertain, "

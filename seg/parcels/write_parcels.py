@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import shapely
 
 from seg.files import complete_or_absent, require_output_file
 from seg.parcels.formats import ParcelTable, format_of, write_table
@@ -19,8 +21,8 @@ from seg.parcels.pieces import joined
 from seg.parcels.read_block import BlockParcels, MapReader
 from seg.parcels.selection import Parcels, selected
 from seg.parcels.settings import PolygonSettings
-from seg.parcels.simplify import simplify_spooled
 from seg.parcels.spool import Spool
+from seg.raster.chips import Polygons
 from seg.raster.grid import Grid, read_grid, require_same_grid
 from seg.raster.ground.distances import ground_pixel
 from seg.raster.ground.outlines import GroundMeasure
@@ -28,6 +30,9 @@ from seg.raster.windows import Block, plan_blocks
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+HALVINGS = 5
+"""After this many halvings of the tolerance, to about a thirtieth, a unit keeps its original outlines."""
 
 Advance = Callable[[int, int], None]
 """Called with the number of finished blocks and that of all blocks."""
@@ -120,6 +125,49 @@ def _parcels(grid: Grid, settings: PolygonSettings, ground: GroundMeasure, advan
             if whole is not None:
                 yield selected(whole, grid.width, ground, settings)
         advance(done, len(blocks))
+
+
+def simplify_spooled(spool: Spool, tolerance_m: float, pixel_m: tuple[float, float], ground: GroundMeasure) -> None:
+    """Simplify the parcels of a spool so that neighbours keep their common edges and parcels never overlap.
+
+    Parcels that touch, at least at a corner, form a unit and are simplified together (`shapely.coverage_simplify`), so
+    that shared edges stay shared. Two simplified units do not overlap if neither meets the other's original outline:
+    for edges of both to cross, an end of one edge would have to lie in the area that the other unit gained, and ends of
+    edges do not move. Each unit is therefore compared with the original outlines of the others, and simplified with
+    half the tolerance until it meets none of them. The result depends on the map alone.
+
+    Args:
+        spool: Opened with boxes; its units are clusters of touching parcels.
+        tolerance_m: Square root of the area in square metres that removing a vertex may change.
+        pixel_m: Height and width of a pixel in metres.
+        ground: Measures the simplified parcels.
+    """
+    for unit, first_pixels, polygons in spool.units():
+        for halving in range(HALVINGS + 1):
+            simpler = simplified(polygons, tolerance_m / 2**halving, pixel_m)
+            if not any(_meets_others(spool, unit, polygon) for polygon in simpler):
+                spool.put_simplified(first_pixels, simpler, ground.polygons(simpler))
+                break
+
+
+def simplified(polygons: Polygons, tolerance_m: float, pixel_m: tuple[float, float]) -> Polygons:
+    """Polygons with fewer vertices, which keep their common edges.
+
+    Args:
+        polygons: (P,) on the pixel lattice, a valid coverage.
+        tolerance_m: Square root of an area in square metres.
+        pixel_m: Height and width of a pixel in metres.
+    """
+    scale = np.array(pixel_m[::-1])
+    in_metres = shapely.transform(polygons, lambda lattice: lattice * scale)
+    simpler = shapely.coverage_simplify(in_metres, tolerance_m)
+    on_lattice: Polygons = shapely.transform(simpler, lambda metres: np.rint(metres / scale))
+    return on_lattice
+
+
+def _meets_others(spool: Spool, unit: int, polygon: shapely.Polygon) -> bool:
+    shapely.prepare(polygon)
+    return any(shapely.intersects(polygon, others).any() for others in spool.others_near(unit, polygon))
 
 
 @contextmanager

@@ -4,8 +4,8 @@ import numpy as np
 import shapely
 
 from seg.parcels.selection import Parcels
-from seg.parcels.simplify import simplified, simplify_spooled
 from seg.parcels.spool import Spool
+from seg.parcels.write_parcels import simplified, simplify_spooled
 from seg.raster.grid import Grid
 from seg.raster.ground.outlines import GroundMeasure
 from support.parcel_maps import PLACE

@@ -1,4 +1,6 @@
 import tempfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import geopandas
@@ -15,9 +17,9 @@ from scipy import ndimage
 
 from seg.errors import ConfigError, RasterError
 from seg.labels import CROPLAND, IGNORE, OTHER
-from seg.parcels.growth import grown_parcels
+from seg.parcels.read_block import grown_parcels
 from seg.parcels.settings import PolygonSettings
-from seg.parcels.write_parcels import write_parcels
+from seg.parcels.write_parcels import ordered_map, write_parcels
 from support.parcel_maps import TRANSFORM, normalized, parcels_of, whole_map_polygons, write_map
 
 BLOCK_SIZES = [1, 2, 3, 4, 5, 7, 8, 11, 16, 64]
@@ -208,7 +210,7 @@ def test_probability_must_be_percent_on_the_same_grid(tmp_path: Path) -> None:
 
 def test_output_must_be_a_new_file_of_a_known_format(tmp_path: Path) -> None:
     source = write_map(tmp_path / "map.tif", np.ones((2, 2)))
-    with pytest.raises(ConfigError, match=r"parcels\.shp: is of no known format"):
+    with pytest.raises(ConfigError, match=r"parcels\.shp: wanted a file name that ends in"):
         write_parcels(source, tmp_path / "parcels.shp", PolygonSettings())
     with pytest.raises(ConfigError, match=r"its folder .*nowhere does not exist"):
         write_parcels(source, tmp_path / "nowhere" / "parcels.gpkg", PolygonSettings())
@@ -220,3 +222,39 @@ def test_output_must_be_a_new_file_of_a_known_format(tmp_path: Path) -> None:
         write_parcels(disguised, disguised, PolygonSettings())
     with rasterio.open(disguised) as dataset:
         assert dataset.read().all()
+
+
+def test_results_come_in_order_though_later_ones_are_ready_first() -> None:
+    second_done = threading.Event()
+
+    def work(item: int) -> int:
+        if item == 0:
+            assert second_done.wait(10)
+        elif item == 1:
+            second_done.set()
+        return -item
+
+    assert list(ordered_map(work, range(5), threads=2)) == [0, -1, -2, -3, -4]
+
+
+def test_items_are_taken_no_faster_than_results() -> None:
+    taken = []
+
+    def items() -> Iterator[int]:
+        for item in range(10):
+            taken.append(item)
+            yield item
+
+    results = ordered_map(lambda item: item, items(), threads=2)
+    assert (next(results), taken) == (0, [0, 1, 2])
+    results.close()
+
+
+def test_an_error_is_raised_where_its_result_was_wanted() -> None:
+    def work(item: int) -> float:
+        return 1 / (item - 1)
+
+    results = ordered_map(work, range(3), threads=1)
+    assert next(results) == -1
+    with pytest.raises(ZeroDivisionError):
+        next(results)

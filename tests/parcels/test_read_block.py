@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from seg.parcels.growth import clusters, components, grown_parcels
+from seg.parcels.read_block import clusters, components, grown_parcels
 
 
 def row(text: str) -> np.ndarray:
