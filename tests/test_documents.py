@@ -109,7 +109,7 @@ def test_readme_is_short() -> None:
     [
         "python scripts/predict.py --model models/x --input scene.tif",
         "python scripts/predict.py --model models/x --input scene.tif --output map.tif --blok-size 7",
-        "python scripts/predict.py --model models/x --input scene.tif --output map.tif --tolerance=wide",
+        "python scripts/predict.py --model models/x --input scene.tif --output map.tif --tolerance 7",
         "python scripts/prepare.py brun --image a --labels b --output c",
         "python scripts/train.py fit --data.root=x --trainer.max_epoch=3",
         "python scripts/train.py fit --data.root=x --trainer.max_epochs=many",

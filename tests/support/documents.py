@@ -1,12 +1,13 @@
 """Command lines, options and configurations that the documents name, parsed by the real parsers without running."""
 
+import functools
+import io
 import re
 import shlex
 from argparse import ArgumentError
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Literal, get_args, get_origin
@@ -18,7 +19,7 @@ from jsonargparse import ArgumentParser
 import seg.training.cli
 from seg.entry.program import COMMANDS
 from seg.errors import SegError
-from seg.terminal.command_line import command_parser, known_keys
+from seg.terminal.command_line import Command, command_parser, known_keys, run_command
 from support.project import ROOT, load_script
 
 DOCUMENTS = sorted(
@@ -103,7 +104,7 @@ def table_keys(document: Path) -> Iterator[Mention]:
 
 
 def problem_of_command(text: str) -> str | None:
-    """What the parser of a command line says against it; None if it would run."""
+    """The error of a command line; None if it would run."""
     words = shlex.split(text, comments=True)
     if words[0] in {"python", "python3", "cropland-seg"}:
         words = words[1:]
@@ -115,16 +116,55 @@ def problem_of_command(text: str) -> str | None:
         return next((f"{tool} has no option {word}" for word in named if not is_option(word, tool)), None)
     if tool not in {*TOOLS, "bootstrap"}:
         return f"no such command, {tool}"
+    problem_of = {"bootstrap": problem_of_bootstrap, "train": problem_of_training}
+    return problem_of[tool](rest) if tool in problem_of else problem_of_words(tool, rest)
+
+
+def problem_of_bootstrap(words: list[str]) -> str | None:
+    """The error of `bootstrap.py` for words; None if it would run."""
     bootstrap = load_script("bootstrap")
     try:
-        bootstrap.parse(rest) if tool == "bootstrap" else parse(tool, rest)
-    except (ArgumentError, SegError, bootstrap.BootstrapError, SystemExit) as error:
-        return str(error) or "asks for help"
+        bootstrap.parse(words)
+    except bootstrap.BootstrapError as error:
+        return str(error)
     return None
 
 
+def problem_of_training(words: list[str]) -> str | None:
+    """The error of training for words; None if it would run."""
+    if words[0] not in training_parsers():
+        return f"train has no subcommand {words[0]}"
+    try:
+        training_parsers()[words[0]].parse_args(without_missing_configuration(words))
+    except (ArgumentError, SegError) as error:
+        return str(error)
+    return None
+
+
+def problem_of_words(tool: str, words: list[str]) -> str | None:
+    """The error of a command for words; None if it would run. Its functions are called without effect."""
+
+    def run_idle(command: Command | dict[str, Command], *rest: object, **named: object) -> int:
+        idle = {name: without_effect(one) for name, one in command.items()} if isinstance(command, dict) else None
+        return run_command(idle or without_effect(command), *rest, **named)
+
+    module, errors = import_module(f"seg.entry.{tool}"), io.StringIO()
+    with patch.object(module, "run_command", run_idle), redirect_stderr(errors):
+        status = module.main(words)
+    return errors.getvalue().strip() or f"status {status}" if status else None
+
+
+def without_effect(command: Command) -> Command:
+    """A function with the signature and docstring of a command that does nothing."""
+
+    @functools.wraps(command)
+    def idle(*arguments: object, **named: object) -> None: ...
+
+    return idle
+
+
 def problem_of_option(mention: Mention) -> str | None:
-    """What is wrong with options in prose; None if a command that is meant takes each, with its value.
+    """The error in options in prose; None if a command that is meant takes each, with its value.
 
     The tool is that of the code span, such as `predict.py --interior`, or of the heading; any one if neither says.
     """
@@ -178,7 +218,7 @@ def parsers(tool: str) -> list[ArgumentParser]:
     return [choices["fit"] for choices in subcommands if isinstance(choices, dict)]
 
 
-@cache
+@functools.cache
 def command_parsers(tool: str) -> dict[str, ArgumentParser]:
     """The parsers of a tool by subcommand; that without one has the name ""."""
     module = import_module(f"seg.entry.{tool}")
@@ -193,26 +233,6 @@ def command_parsers(tool: str) -> dict[str, ArgumentParser]:
         module.main([])
         module.main(["subcommand"])
     return commands
-
-
-def parse(tool: str, words: list[str]) -> None:
-    """Parse the words after a tool's name.
-
-    Raises:
-        ArgumentError: A word is unknown, or one lacks.
-        SegError: A value is out of range.
-    """
-    if tool == "train":
-        if words[0] not in training_parsers():
-            raise ArgumentError(None, f"train has no subcommand {words[0]}")
-        training_parsers()[words[0]].parse_args(without_missing_configuration(words))
-        return
-    found = command_parsers(tool)
-    name = words[0] if words and words[0] in found else ""
-    if name not in found:
-        raise ArgumentError(None, f"{tool} has no subcommand {words[:1]}; wanted one of {', '.join(found)}")
-    parser = found[name]
-    parser.instantiate(parser.parse_args([with_underscores(word) for word in words[name != "" :]]))
 
 
 def without_missing_configuration(words: list[str]) -> list[str]:
@@ -231,7 +251,7 @@ def with_underscores(word: str) -> str:
     return "--" + option[2:].replace("-", "_") + equals + value
 
 
-@cache
+@functools.cache
 def training_parsers() -> dict[str, ArgumentParser]:
     """The parsers of `scripts/train.py` by subcommand; each takes the word of its own."""
     return {name: training_parser(name) for name in seg.training.cli.SUBCOMMANDS}
@@ -252,7 +272,7 @@ def training_parser(subcommand: str) -> ArgumentParser:
 
 
 def problem_of_configuration(text: str, folder: Path) -> str | None:
-    """What training says against a YAML configuration; None if it takes it."""
+    """The error of a YAML configuration; None if training takes it."""
     path = folder / "config.yaml"
     path.write_text(text, encoding="utf-8")
     try:
