@@ -15,7 +15,7 @@ from seg.inference.compute.member import Member
 from seg.inference.compute.predictor import Predictor
 from seg.inference.compute.torch_backend import TorchBackend
 from seg.inference.scene import predict_scene
-from seg.inference.settings import PredictionSettings
+from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.labels import CROPLAND, IGNORE
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
@@ -87,4 +87,6 @@ def small_model(folder: Path, pixels: np.ndarray, valid: np.ndarray) -> Predicto
     names = ["red", "green", "blue"]
     data = {"bands": [1, 2, 3], "image_bands": 3, "band_names": names, "nodata": None, "pixel_size_m": 30.0}
     package = write_package(Checkpoint(Path("best.ckpt"), network.state_dict(), task, data, {}), folder)
-    return Predictor([Member(TorchBackend(folder, package, "cpu"), package)], TestTimeAugmentation())
+    return Predictor(
+        [Member(TorchBackend(folder, package, ComputeSettings(device="cpu")), package)], TestTimeAugmentation()
+    )

@@ -1,4 +1,4 @@
-"""The part of a scene that is mapped: polygons of a vector file, or a box."""
+"""Area of interest: the part of a scene that is mapped, from polygons of a vector file or a box."""
 
 import hashlib
 import math
@@ -21,32 +21,32 @@ from seg.raster.vectors.crossed_pixels import on_lattice
 
 Sides = tuple[float, float, float, float]
 LAYER = "|layername="
-"""What stands between a file and one of its layers, as in QGIS."""
+"""Separates a file from the name of one of its layers, as in QGIS."""
 
 
 @dataclass(frozen=True, eq=False)
 class Area:
-    """Which pixels of a scene are mapped: those whose centre lies in a polygon.
+    """The pixels of a scene to map: those whose centre lies in a polygon.
 
     Attributes:
         polygons: Simple polygons in pixels of the scene, x to the right and y down.
-        name: The area as the user gave it, for the tags of maps.
+        name: The area as the user gave it; maps show it in their tags.
     """
 
     polygons: Polygons
     name: str
 
     def covers(self, window: Window) -> BoolMask:
-        """Which pixels of a window belong to the area, (H, W); the same whatever the window is."""
+        """(H, W) bool, True for the pixels of a window that belong to the area; the same in every window."""
         return self._layer.covers(window)
 
     def meets(self, window: Window) -> bool:
-        """Whether any pixel of a window belongs to the area."""
+        """True if any pixel of a window belongs to the area."""
         frame = shapely.box(*_corners(window))
         near = self.polygons[self._layer.tree.query(frame, predicate="intersects")]
         if not len(near):
             return False
-        # Drawing the pixels of each block would take minutes in a large scene; most lie within a polygon.
+        # Burning the area into each block would take minutes in a large scene; most blocks lie within a polygon.
         return bool(shapely.contains_properly(near, frame).any() or self.covers(window).any())
 
     @cached_property
@@ -57,7 +57,7 @@ class Area:
 
     @cached_property
     def checksum(self) -> str:
-        """What tells this area from others on the same scene."""
+        """SHA-256 of the polygons; it differs for any other area of the same scene."""
         return hashlib.sha256(b"".join(shapely.to_wkb(self.polygons, byte_order=1))).hexdigest()
 
     @cached_property
@@ -66,10 +66,10 @@ class Area:
 
 
 def box_of(text: str) -> Sides | None:
-    """Left, bottom, right and top, if a text gives a box; None if it names a file.
+    """Left, bottom, right and top, if a text is a box; None if it names a file.
 
     Raises:
-        ConfigError: It has not four numbers, or the box is empty.
+        ConfigError: The text does not have four numbers, or the box is empty.
     """
     if not re.fullmatch(r"[\[(]?[-+\d.eE,\s]+[\])]?", text):
         return None
@@ -85,17 +85,17 @@ def box_of(text: str) -> Sides | None:
 
 
 def area_on(grid: Grid, text: str | None, crs: str | None) -> Area | None:
-    """The area on a scene; None for the whole scene.
+    """Place an area of interest on a scene; None for the whole scene.
 
     Args:
-        grid: The scene.
+        grid: Grid of the scene.
         text: A vector file, with `|layername=...` if it has several layers, or minx,miny,maxx,maxy; None for all.
-        crs: CRS of a box, where it is not the scene's; longitude comes before latitude. A file has its own.
+        crs: CRS of a box, if it differs from the scene's; longitude comes before latitude. A file has its own CRS.
 
     Raises:
-        NoOverlapError: It has no pixel of the scene.
-        RasterError: The file cannot be read, or cannot be brought onto the scene.
-        ConfigError: The box or its CRS is none.
+        NoOverlapError: The area has no pixel of the scene.
+        RasterError: The file cannot be read, or its polygons cannot be transformed to the scene's CRS.
+        ConfigError: The box or its CRS is invalid.
     """
     if text is None:
         return None
@@ -106,14 +106,14 @@ def area_on(grid: Grid, text: str | None, crs: str | None) -> Area | None:
     area = Area(shapely.transform(found, on_lattice), text if crs is None else f"{text} {crs}")
     if not area.meets(Window(0, 0, grid.width, grid.height)):
         raise NoOverlapError(
-            f"{grid.path}: has no pixel in the area {text}; its CRS is {crs_name(grid.crs)} and its sides are "
+            f"{grid.path}: has no pixel in the area {text}; the scene's CRS is {crs_name(grid.crs)}, its bounds are "
             f"{','.join(f'{side:.10g}' for side in _sides(grid))}; wanted an area on the scene"
         )
     return area
 
 
 def _of_file(text: str, grid: Grid) -> Polygons:
-    # Imported here: reading vectors brings pandas, for which nobody else should wait.
+    # Imported here: reading vectors imports pandas, which is slow.
     from seg.raster.vectors.features import VectorLabels
     from seg.raster.vectors.placing import read_parcels
 
@@ -134,7 +134,7 @@ def _of_box(text: str, sides: Sides, crs: str | None, grid: Grid) -> Polygons:
     try:
         given = pyproj.CRS.from_user_input(crs)
     except pyproj.exceptions.CRSError as error:
-        raise ConfigError(f"area-crs is {crs}, which is no CRS; wanted one such as EPSG:4326") from error
+        raise ConfigError(f"area-crs is {crs}, an unknown CRS; wanted one such as EPSG:4326") from error
     return place_box(GivenBox(f"area {text}", sides, given), grid)
 
 

@@ -1,4 +1,4 @@
-"""Test-time augmentation: the views of an image, and the way back from each view's probability."""
+"""Test-time augmentation: make the views of an image, and bring each view's probability back."""
 
 import math
 from collections.abc import Sequence
@@ -14,9 +14,10 @@ from seg.errors import ConfigError
 Array = npt.NDArray[np.float32]
 
 LARGEST_DENOMINATOR = 20
+"""Largest denominator of the fraction that a scale is rounded to."""
 
 LARGEST_COMMON_DENOMINATOR = 60
-"""Of all scales: windows align to the model's stride times this, 480 pixels at a stride of 8."""
+"""Largest common denominator of all scales. Windows align to the model's stride times this: 480 pixels at stride 8."""
 
 
 class Turn(NamedTuple):
@@ -24,19 +25,19 @@ class Turn(NamedTuple):
 
     Attributes:
         quarters: Quarter turns counter-clockwise.
-        flip: Mirror left and right after turning.
+        flip: Mirror left and right after the turn.
     """
 
     quarters: int
     flip: bool
 
     def apply(self, image: Array) -> Array:
-        """The (C, H, W) or (C, W, H) turned image, a view of the (C, H, W) one."""
+        """Turn a (C, H, W) image; the result is (C, H, W) or (C, W, H) and shares its memory."""
         turned: Array = np.rot90(image, self.quarters, axes=(1, 2))
         return turned[:, :, ::-1] if self.flip else turned
 
     def undo(self, probability: Array) -> Array:
-        """The (H, W) probability of a turned image, turned back, a view of it."""
+        """Turn the probability of a turned image back to (H, W); the result shares its memory."""
         unflipped = probability[:, ::-1] if self.flip else probability
         upright: Array = np.rot90(unflipped, -self.quarters)
         return upright
@@ -52,23 +53,23 @@ DIHEDRAL = {
     "flip_vertical": Turn(2, True),
     "transpose": Turn(3, True),
 }
-"""The dihedral group of the square by name; turns are counter-clockwise."""
+"""The eight symmetries of a square by name; turns are counter-clockwise."""
 
 
 @dataclass(frozen=True)
 class TestTimeAugmentation:
-    """Which views of an image are averaged.
+    """Views of an image that are averaged: each scale with each turn or flip.
 
     Args:
-        scales: Factors at which the image is resized, for example [0.75,1,1.25]; each is taken as the nearest
-            fraction with a denominator of at most 20, so that a block's window stays on whole pixels. A view at a scale
-            s costs s * s as much as a plain one.
-        dihedral: Turns and flips of each scale: true for all eight, false for none, or some by name, as in
+        scales: Factors by which the image is resized, for example [0.75,1,1.25]. Each is rounded to a fraction with a
+            denominator of at most 20, so that blocks stay on whole pixels. A view at scale s costs s * s times a plain
+            prediction.
+        dihedral: Turns and flips of each scale: true for all eight, false for none, or a list of names such as
             [identity,rot180]: identity, rot90, rot180, rot270 (counter-clockwise), flip_horizontal, flip_vertical,
             transpose, anti_transpose.
 
     Raises:
-        ConfigError: There is no scale or turn, or one cannot be or comes twice.
+        ConfigError: There is no scale or turn, or one is out of range, unknown or repeated.
     """
 
     __test__ = False  # the name begins like a test class; pytest must not collect it
@@ -82,11 +83,11 @@ class TestTimeAugmentation:
             raise ConfigError(f"tta.scales is {list(self.scales)}; wanted one or more factors between 0.125 and 8")
         if len(set(self.fractions)) < len(self.scales):
             found = ", ".join(str(fraction) for fraction in self.fractions)
-            raise ConfigError(f"tta.scales is {list(self.scales)}, taken as {found}; wanted each once")
+            raise ConfigError(f"tta.scales is {list(self.scales)}, taken as {found}; wanted each scale once")
         if self.alignment(1) > LARGEST_COMMON_DENOMINATOR:
             raise ConfigError(
-                f"tta.scales is {list(self.scales)}, which meet on whole pixels only every {self.alignment(1)}; "
-                f"wanted at most {LARGEST_COMMON_DENOMINATOR}: take multiples of 1/4 or of 1/10"
+                f"tta.scales is {list(self.scales)}, which meet on whole pixels only every {self.alignment(1)} pixels; "
+                f"wanted at most {LARGEST_COMMON_DENOMINATOR}: use multiples of 1/4 or of 1/10"
             )
         _check_names(self.names)
 
@@ -97,48 +98,46 @@ class TestTimeAugmentation:
 
     @property
     def names(self) -> list[str]:
-        """The names of the turns and flips."""
+        """Names of the turns and flips, as given."""
         if isinstance(self.dihedral, bool):
             return list(DIHEDRAL) if self.dihedral else ["identity"]
         return [self.dihedral] if isinstance(self.dihedral, str) else list(self.dihedral)
 
     @property
     def turns(self) -> list[Turn]:
-        """Turns and flips of each scale, in an order that does not depend on how they were given."""
+        """Turns and flips of each scale, always in the order of `DIHEDRAL`."""
         return [turn for name, turn in DIHEDRAL.items() if name in self.names]
 
     @property
     def views(self) -> int:
-        """How many views are averaged."""
+        """Number of views."""
         return len(self.scales) * len(self.turns)
 
     @property
     def cost(self) -> float:
-        """How many times the pixels of a plain prediction are computed."""
+        """Computed pixels, as a multiple of those of a plain prediction."""
         return float(len(self.turns) * sum(fraction**2 for fraction in self.fractions))
 
     def alignment(self, stride: int) -> int:
-        """Pixels to which windows must align so that each scale meets the model's stride on whole pixels."""
+        """Number of pixels to whose multiples windows must align.
+
+        Each scale then meets the model's stride on whole pixels.
+
+        Args:
+            stride: Stride of the model in pixels.
+        """
         return stride * math.lcm(*(fraction.denominator for fraction in self.fractions))
 
 
-def _check_names(names: Sequence[str]) -> None:
-    unknown = [name for name in names if name not in DIHEDRAL]
-    if unknown or not names:
-        found = f"names {', '.join(unknown)}" if unknown else "is empty"
-        raise ConfigError(f"tta.dihedral {found}; wanted true, false, or some of {', '.join(DIHEDRAL)}")
-    if len(set(names)) < len(names):
-        raise ConfigError(f"tta.dihedral is {', '.join(names)}; wanted each once")
-
-
 def resize_bilinear(image: Array, height: int, width: int) -> Array:
-    """The (C, height, width) bilinear resampling of a (C, H, W) image, pixel centres at half coordinates.
+    """Resize a (C, H, W) image bilinearly to (C, height, width), with pixel centres at half coordinates.
 
-    Resized by p / q, every p-th pixel lies alike between its neighbours. Each of these p sets is computed at once, with
-    a weight from exact fractions: two windows of a scene that begin on multiples of q give the same bits, where
-    positions in floating point, as image libraries have them, would differ with the distance from the corner.
+    At a factor p / q, every p-th pixel of the result lies at the same position between its neighbours. Each of these p
+    sets is computed in one go with weights from exact fractions. Two windows of a scene that begin on multiples of q
+    therefore agree to the bit. Image libraries use positions in floating point, whose rounding depends on the distance
+    from the corner.
     """
-    if height <= image.shape[1]:  # the axis first that leaves less to do for the other
+    if height <= image.shape[1]:  # the axis first that leaves less work for the other
         return _resize_axis(_resize_axis(image, 1, height), 2, width)
     return _resize_axis(_resize_axis(image, 2, width), 1, height)
 
@@ -149,16 +148,25 @@ def _resize_axis(image: Array, axis: int, size: int) -> Array:
         return image
     scale = Fraction(size, old)
     step = scale.denominator
-    # Beyond the first and the last pixel lies the same once more.
+    # The first and the last pixel are repeated beyond the edge.
     padded = np.pad(image, [(1, 1) if other == axis else (0, 0) for other in range(image.ndim)], mode="edge")
     source = np.moveaxis(padded, axis, 0)
     resized = np.empty([size if other == axis else length for other, length in enumerate(image.shape)], np.float32)
     target = np.moveaxis(resized, axis, 0)
     for phase in range(scale.numerator):
-        position = (phase + Fraction(1, 2)) / scale + Fraction(1, 2)  # counted from the padding
+        position = (phase + Fraction(1, 2)) / scale + Fraction(1, 2)  # in pixels of `padded`
         left = math.floor(position)
         weight = np.float32(position - left)
         stop = left + old - step + 1
         np.multiply(source[left:stop:step], 1 - weight, out=target[phase :: scale.numerator])
         target[phase :: scale.numerator] += source[left + 1 : stop + 1 : step] * weight
     return resized
+
+
+def _check_names(names: Sequence[str]) -> None:
+    unknown = [name for name in names if name not in DIHEDRAL]
+    if unknown or not names:
+        found = f"has {', '.join(unknown)}" if unknown else "is empty"
+        raise ConfigError(f"tta.dihedral {found}; wanted true, false, or some of {', '.join(DIHEDRAL)}")
+    if len(set(names)) < len(names):
+        raise ConfigError(f"tta.dihedral is {', '.join(names)}; wanted each turn once")

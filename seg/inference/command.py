@@ -1,4 +1,4 @@
-"""Map one scene, or many with the same models, each on its own."""
+"""Map one or many scenes with the same models, and report to the user."""
 
 import sys
 from collections.abc import Sequence
@@ -7,15 +7,13 @@ from pathlib import Path
 
 from seg.errors import IncompleteError, NoOverlapError, SegError
 from seg.inference.compute.choose_backend import open_backend
-from seg.inference.compute.member import MODEL, Member, decision_threshold, require_alike
+from seg.inference.compute.member import MODEL, Member, require_alike
 from seg.inference.compute.predictor import Predictor
 from seg.inference.inputs import Job, jobs_of, named_scenes
-from seg.inference.planning.fitting import FittedScene, fit_scene
-from seg.inference.planning.plan import Plan
-from seg.inference.progress import progress_on
+from seg.inference.planning.fitting import fit_scene
+from seg.inference.progress import predict_with_progress
 from seg.inference.resuming.identity import discard_leftovers, is_finished
-from seg.inference.resuming.interruption import interrupted_by_termination
-from seg.inference.scene import TILE_CACHE, SceneMaps, map_scene
+from seg.inference.scene import TILE_CACHE
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.package.read import read_package
 from seg.raster.gdal_options import gdal_options
@@ -25,14 +23,14 @@ from seg.terminal.text import counted
 
 @dataclass
 class Tally:
-    """What became of the scenes so far.
+    """Results of a batch of scenes so far.
 
     Attributes:
         total: Number of scenes.
-        mapped: Those that were mapped.
-        kept: Those that an earlier run had mapped alike.
-        outside: Those without a pixel in the area.
-        failed: Why each of the others was not mapped.
+        mapped: Number of scenes that were mapped.
+        kept: Number of scenes whose maps an earlier, equal run made.
+        outside: Number of scenes without a pixel in the area.
+        failed: Each scene that could not be mapped, with its error.
     """
 
     total: int
@@ -58,18 +56,18 @@ def predict(
     settings: PredictionSettings,
     compute: ComputeSettings,
 ) -> None:
-    """Map all that the inputs name; the models are loaded once.
+    """Map all scenes that the inputs name; the models are loaded once.
 
     Args:
         models: Folders of model packages.
         inputs: Scenes, addresses, folders, patterns or lists.
         output: A file for one scene, a folder for several.
-        settings: How scenes are predicted.
-        compute: What computes.
+        settings: Settings of the prediction.
+        compute: Library, device, threads and precision.
 
     Raises:
         IncompleteError: Some of several scenes could not be mapped; all others are.
-        SegError: An argument cannot be, or the only scene cannot be mapped.
+        SegError: An argument is invalid, or the only scene cannot be mapped.
     """
     named = named_scenes(inputs)
     jobs = jobs_of(named, output, settings.uncertainty)
@@ -82,17 +80,20 @@ def predict(
 
 
 def map_each(jobs: Sequence[Job], predictor: Predictor, settings: PredictionSettings) -> Tally:
-    """What became of the scenes, once each of them was tried.
+    """Map scenes one after the other; a scene that fails does not stop the others.
 
     Args:
-        jobs: The scenes.
-        predictor: The model.
-        settings: How scenes are predicted.
+        jobs: The scenes and their outputs.
+        predictor: Models and augmentation.
+        settings: Settings of the prediction.
+
+    Returns:
+        Results of all scenes.
 
     Raises:
-        IncompleteError: Some could not be mapped.
-        NoOverlapError: None has a pixel in the area.
-        KeyboardInterrupt: With a message of what is done.
+        IncompleteError: Some scenes could not be mapped.
+        NoOverlapError: No scene has a pixel in the area.
+        KeyboardInterrupt: With a message that says how many scenes are done.
     """
     tally = Tally(len(jobs))
     for number, job in enumerate(jobs, start=1):
@@ -105,7 +106,7 @@ def map_each(jobs: Sequence[Job], predictor: Predictor, settings: PredictionSett
             print(f"left out: {_reason(job.scene, error)}", file=sys.stderr)
         except KeyboardInterrupt as interrupt:
             raise KeyboardInterrupt(_interrupted(interrupt, tally, settings)) from interrupt
-        except Exception as error:  # whatever is wrong with a scene, the others are not to wait for it
+        except Exception as error:  # even a defect must not stop the other scenes
             tally.failed.append((job.scene, error))
             print(f"failed: {_reason(job.scene, error)}", file=sys.stderr)
     print(tally, flush=True)
@@ -114,18 +115,18 @@ def map_each(jobs: Sequence[Job], predictor: Predictor, settings: PredictionSett
     if tally.failed:
         _print_failures(tally)
         raise IncompleteError(
-            f"{len(tally.failed)} of {counted(tally.total, 'scene')} could not be mapped; mend what is listed above "
-            "and repeat the command"
+            f"{len(tally.failed)} of {counted(tally.total, 'scene')} could not be mapped; correct the problems listed "
+            "above and repeat the command"
         ) from tally.failed[0][1]
     return tally
 
 
 def _map(job: Job, predictor: Predictor, settings: PredictionSettings, name: str) -> bool:
-    """Map a scene, unless an earlier run did; whether it was mapped now."""
+    """Map a scene unless an equal run did so before; True if it was mapped now."""
     scene = fit_scene(job.scene, predictor, settings)
     if settings.existing == "skip" and not settings.restart and is_finished(job.output, scene.identity):
         discard_leftovers(job.output, scene.identity)
-        print(f"{job.output}: kept, as the same run made it before; --existing=overwrite makes it again", flush=True)
+        print(f"{job.output}: kept, because this same run made it; --existing=overwrite maps it again", flush=True)
         return False
     predict_with_progress(scene, job.output, predictor, settings, name)
     return True
@@ -138,7 +139,7 @@ def _print_failures(tally: Tally) -> None:
 
 
 def _reason(scene: Path, error: Exception) -> str:
-    """Why a scene was not mapped, in one line that names it."""
+    """One line that names a scene and says why it was not mapped."""
     said = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
     kind = "" if isinstance(error, SegError | OSError) else f"{type(error).__name__} (unexpected): "
     line = " ".join(f"{kind}{said}".split())
@@ -147,18 +148,23 @@ def _reason(scene: Path, error: Exception) -> str:
 
 def _interrupted(interrupt: KeyboardInterrupt, tally: Tally, settings: PredictionSettings) -> str:
     done = tally.mapped + tally.kept
-    said = f"{str(interrupt) or 'interrupted; repeat the command to go on'}; {done} of {tally.total} scenes are done"
+    said = f"{str(interrupt) or 'interrupted; repeat the command to continue'}; {done} of {tally.total} scenes are done"
     return said if settings.existing == "skip" or not done else f"{said}, which --existing=skip keeps"
 
 
 def load_predictor(folders: Sequence[Path], settings: PredictionSettings, compute: ComputeSettings) -> Predictor:
-    """The predictor of a model package, or of several whose probabilities are averaged.
+    """Load one model package, or several whose probabilities are averaged.
+
+    Args:
+        folders: Folders of the packages.
+        settings: Test-time augmentation, uncertainty and interior.
+        compute: Library, device, threads and precision.
 
     Raises:
-        PackageError: A package is damaged, does not go with the first one, or cannot be computed by the library that
-            was asked for.
-        ConfigError: The device cannot be, a model has no boundary for the interior, or there is nothing that an
-            uncertainty could be the spread of.
+        PackageError: A package is damaged, cannot be averaged with the first one, or cannot be computed by the library
+            that was asked for.
+        ConfigError: The device is unknown or absent, a model has no boundary head for the interior, or the uncertainty
+            of a single view of a single model is asked for.
     """
     packages = [read_package(folder) for folder in folders]
     names = [str(folder) for folder in folders] if len(folders) > 1 else [MODEL]
@@ -168,89 +174,3 @@ def load_predictor(folders: Sequence[Path], settings: PredictionSettings, comput
         for folder, package, name in zip(folders, packages, names, strict=True)
     ]
     return Predictor(members, settings.tta, settings.uncertainty)
-
-
-def predict_with_progress(
-    scene: FittedScene, output: Path, predictor: Predictor, settings: PredictionSettings, name: str
-) -> SceneMaps:
-    """Map one scene, the plan and the progress shown on standard error.
-
-    Args:
-        scene: The scene, fitted to the model.
-        output: The class map to write.
-        predictor: The model.
-        settings: How it is predicted.
-        name: What the progress bar calls it.
-    """
-    printed = False
-    with interrupted_by_termination(), progress_on(sys.stderr, name) as advance:
-
-        def report(plan: Plan, done: int) -> None:
-            nonlocal printed
-            if not printed:
-                _print_plan(plan, done)
-                _print_views(predictor, settings)
-                _print_notes(plan, predictor)
-                printed = True
-            advance(plan, done)
-
-        maps = map_scene(scene, output, predictor, settings, report)
-    _print_result(maps)
-    return maps
-
-
-def _print_plan(plan: Plan, done: int) -> None:
-    grid, blocks = plan.grid, counted(len(plan.blocks), "block")
-    print(
-        f"{shown_name(grid.path)}: {grid.width}x{grid.height} pixels in {blocks} of {plan.block_size}, "
-        f"halo {plan.halo} ({plan.halo_origin}), {plan.redundancy:.2f} pixels computed for each one, "
-        f"about {plan.memory / 2**30:.2g} GiB of memory" + (f"; {counted(done, 'block')} done already" if done else ""),
-        flush=True,
-    )
-
-
-def _print_views(predictor: Predictor, settings: PredictionSettings) -> None:
-    models, augmentation = len(predictor.members), predictor.augmentation
-    if predictor.views > 1:
-        print(
-            f"{counted(augmentation.views, 'view')} of {counted(models, 'model')} averaged, "
-            f"the cost of {models * augmentation.cost:.3g} plain predictions",
-            flush=True,
-        )
-    if models > 1 and settings.threshold is None:
-        print(f"threshold {decision_threshold(predictor.packages):.4g}, the mean of the models' own", flush=True)
-
-
-def _print_notes(plan: Plan, predictor: Predictor) -> None:
-    if not plan.grid.rectified:
-        print(
-            "note: only ground control points or a camera model say where the scene lies, which its maps do not keep; "
-            "rectify it first, such as with gdalwarp, for maps that lie in place",
-            file=sys.stderr,
-        )
-    if not predictor.bounded and len(plan.blocks) > 1:
-        which = "the" if len(predictor.members) == 1 else "a"
-        print(
-            f"note: {which} model sees the whole of a window, so the map depends a little on how the scene is cut; "
-            "a larger --block-size or --halo makes that less",
-            file=sys.stderr,
-        )
-
-
-def _print_result(maps: SceneMaps) -> None:
-    print(f"{maps.classes}: 0 other, 1 cropland, 255 nodata")
-    print(f"{maps.probability}: percent, 255 nodata")
-    if maps.uncertainty is not None:
-        print(f"{maps.uncertainty}: standard deviation in percent of 0.5, 255 nodata")
-    if maps.found.damaged_pixels:
-        print(
-            f"note: {maps.found.damaged_pixels} pixels could not be read and are nodata; the scene is damaged, "
-            "so fetch or write it again",
-            file=sys.stderr,
-        )
-    if maps.found.zero_pixels:
-        print(
-            f"note: {maps.found.zero_pixels} pixels are 0 in every band and were taken as data; "
-            "if they are empty, add --nodata=0",
-            file=sys.stderr,
-        )

@@ -1,4 +1,4 @@
-"""Which scenes an input names, and which file each of them is mapped to."""
+"""Find the scenes that a command line names, and the output file of each."""
 
 import glob
 from collections.abc import Sequence
@@ -11,11 +11,12 @@ from seg.raster.folder import RASTER_SUFFIXES, files_in
 from seg.raster.remote import is_remote, stem_of
 
 LIST = ".txt"
+"""Suffix of a file that lists scenes."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A scene and what it is mapped to.
+    """A scene and its output.
 
     Attributes:
         scene: The raster.
@@ -28,11 +29,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The scenes that an input names.
+    """The scenes of a command line.
 
     Attributes:
         scenes: In the order in which they are mapped.
-        several: Whether the input names a number of scenes, be it one, so that the output is a folder.
+        several: True if the input is a folder, a pattern, a list or several names, so that the output is a folder.
     """
 
     scenes: Sequence[Path]
@@ -40,15 +41,15 @@ class Inputs:
 
 
 def named_scenes(names: Sequence[Path]) -> Inputs:
-    """The scenes that some names stand for.
+    """Find all scenes that the user named.
 
     Args:
-        names: Each a scene, an address of one, a folder, a pattern such as `scenes/*.tif` (`**` for folders in
-            folders), or a text file with a scene or an address on each line; `#` begins a comment, and paths start at
-            the file's folder.
+        names: Each a scene, its address, a folder, a pattern such as `scenes/*.tif` (`**` for nested folders), or a
+            text file with a path or an address on each line. In a text file, `#` begins a comment, and relative paths
+            start at the file's folder.
 
     Raises:
-        RasterError: A folder, a pattern or a list names nothing.
+        RasterError: A folder, a pattern or a list names no scene, or a list cannot be read.
     """
     found = [_scenes(name) for name in names]
     several = len(found) > 1 or any(inputs.several for inputs in found)
@@ -65,28 +66,28 @@ def _scenes(path: Path) -> Inputs:
         return Inputs(_some(_listed(path), f"{path}: lists no scene; wanted a path or an address on each line"), True)
     if glob.has_magic(str(path)) and not path.exists():
         matching = sorted(file for file in Path(path.anchor).glob(str(path.relative_to(path.anchor))) if file.is_file())
-        return Inputs(_some(matching, f"{path}: no file has such a name; check the pattern"), True)
+        return Inputs(_some(matching, f"{path}: no file matches; check the pattern"), True)
     return Inputs([path], several=False)
 
 
 def jobs_of(inputs: Inputs, output: Path, uncertainty: bool) -> list[Job]:
-    """What each scene is mapped to: the output itself, or a file of the scene's stem in that folder.
+    """Choose the output of each scene: the given file, or a file with the scene's stem in the given folder.
 
-    The folder is made where it is missing.
+    A missing folder is made.
 
     Args:
         inputs: The scenes.
-        output: A file for one scene, or a folder that exists; a folder for several.
-        uncertainty: True if a scene gets a third map.
+        output: A file or an existing folder for one scene; a folder for several.
+        uncertainty: Each scene also gets a map of the uncertainty.
 
     Raises:
-        ConfigError: The output is no folder and should be one, or two scenes would be mapped to one file.
+        ConfigError: The output is a file but should be a folder, or two scenes would get the same output.
     """
     if not inputs.several and not output.is_dir():
         return [Job(inputs.scenes[0], output)]
     if output.suffix.lower() in RASTER_SUFFIXES or output.is_file():
         raise ConfigError(
-            f"output {output} is a file, but the input names {len(inputs.scenes)} scenes or a set of them; "
+            f"output {output} is a file, but the input is a set of scenes ({len(inputs.scenes)} found); "
             "name a folder, where each map gets the name of its scene"
         )
     jobs = [Job(scene, output / f"{stem_of(scene)}.tif") for scene in inputs.scenes]
@@ -96,14 +97,14 @@ def jobs_of(inputs: Inputs, output: Path, uncertainty: bool) -> list[Job]:
 
 
 def map_paths(output: Path, uncertainty: bool) -> list[Path]:
-    """The maps of a scene: the class map, and beside it those of the probability and, if wanted, the uncertainty."""
+    """Files of a scene's maps: the class map, and beside it the probability and, if wanted, the uncertainty."""
     names = ["_probability", "_uncertainty"] if uncertainty else ["_probability"]
     return [output, *(output.with_name(f"{output.stem}{name}{output.suffix}") for name in names)]
 
 
 def _require_apart(jobs: Sequence[Job], uncertainty: bool) -> None:
-    """Check that no map would replace another one, or a scene."""
-    # Names that differ in upper and lower case alone are one file on some systems.
+    """Check that no map would replace another map or a scene."""
+    # Names that differ only in case are the same file on some systems.
     scenes = {str(job.scene.absolute()).casefold(): job.scene for job in jobs if not is_remote(job.scene)}
     makers: dict[str, Path] = {}
     for job in jobs:
@@ -111,11 +112,11 @@ def _require_apart(jobs: Sequence[Job], uncertainty: bool) -> None:
             name = str(path.absolute()).casefold()
             if name in makers:
                 raise ConfigError(
-                    f"{job.scene}: would be mapped to {path}, as {makers[name]} is; "
-                    "rename one of them, or map them into different folders"
+                    f"{job.scene}: its map {path} is also that of {makers[name]}; "
+                    "rename one of the scenes, or map them into different folders"
                 )
             if name in scenes:
-                raise ConfigError(f"{path}: is a scene, which a map would replace; name another folder as output")
+                raise ConfigError(f"{path}: this scene would be replaced by a map; name another output folder")
             makers[name] = job.scene
 
 

@@ -1,23 +1,65 @@
-"""How far a scene is, on a terminal."""
+"""Show the plan, the progress and the results of one scene on a terminal."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TextIO
 
+from seg.inference.compute.member import decision_threshold
+from seg.inference.compute.predictor import Predictor
+from seg.inference.planning.fitting import FittedScene
 from seg.inference.planning.plan import Plan, Report
+from seg.inference.resuming.interruption import interrupted_by_termination
+from seg.inference.scene import SceneMaps, map_scene
+from seg.inference.settings import PredictionSettings
+from seg.raster.remote import shown_name
 from seg.terminal.progress import progress_bar
+from seg.terminal.text import counted
+
+
+def predict_with_progress(
+    scene: FittedScene, output: Path, predictor: Predictor, settings: PredictionSettings, name: str
+) -> SceneMaps:
+    """Map one scene; print the plan, the progress and the results.
+
+    Args:
+        scene: The scene, fitted to the models.
+        output: The class map to write.
+        predictor: Models and augmentation.
+        settings: Settings of the prediction.
+        name: Name of the scene beside the progress bar.
+    """
+    printed = False
+    with interrupted_by_termination(), progress_on(sys.stderr, name) as advance:
+
+        def report(plan: Plan, done: int) -> None:
+            nonlocal printed
+            if not printed:
+                _print_plan(plan, done)
+                _print_views(predictor, settings)
+                _print_notes(plan, predictor)
+                printed = True
+            advance(plan, done)
+
+        maps = map_scene(scene, output, predictor, settings, report)
+    _print_result(maps)
+    return maps
 
 
 @contextmanager
 def progress_on(stream: TextIO, name: str) -> Iterator[Report]:
-    """What to call with the plan and the number of finished blocks; it draws a bar, if the stream is a terminal.
+    """Draw a progress bar if the stream is a terminal.
 
-    The bar shows blocks, megapixels of the scene a second since the run began, and the time left.
+    The bar shows blocks, megapixels of the scene a second since the run began, and the remaining time.
 
     Args:
-        stream: Where the bar is drawn.
-        name: What is under way.
+        stream: The stream to draw on.
+        name: Name of the scene.
+
+    Returns:
+        A context with a function to call with the plan and the number of finished blocks.
     """
     measured = Speed()
     with progress_bar(name, stream=stream) as bar:
@@ -30,10 +72,10 @@ def progress_on(stream: TextIO, name: str) -> Iterator[Report]:
 
 
 class Speed:
-    """Megapixels a second since the first report.
+    """Speed in megapixels a second since the first report.
 
     Args:
-        clock: Seconds, as `time.monotonic` gives them.
+        clock: Returns the time in seconds, like `time.monotonic`.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -41,7 +83,7 @@ class Speed:
         self._first: tuple[float, int] | None = None
 
     def text(self, plan: Plan, done: int) -> str:
-        """The speed as it is shown, for example "0.79 Mpx/s"; empty before a block was finished."""
+        """The speed for the progress bar, for example "0.79 Mpx/s"; empty until a block is finished."""
         self._first = self._first or (self._clock(), done)
         began, before = self._first
         seconds = self._clock() - began
@@ -49,3 +91,60 @@ class Speed:
             return ""
         share = (done - before) / len(plan.blocks)
         return f"{share * plan.pixels / seconds / 1e6:.3g} Mpx/s"
+
+
+def _print_plan(plan: Plan, done: int) -> None:
+    grid, blocks = plan.grid, counted(len(plan.blocks), "block")
+    print(
+        f"{shown_name(grid.path)}: {grid.width}x{grid.height} pixels in {blocks} of {plan.block_size}, "
+        f"halo {plan.halo} ({plan.halo_origin}), {plan.redundancy:.2f} pixels computed for each one, "
+        f"about {plan.memory / 2**30:.2g} GiB of memory" + (f"; {counted(done, 'block')} done already" if done else ""),
+        flush=True,
+    )
+
+
+def _print_views(predictor: Predictor, settings: PredictionSettings) -> None:
+    models, augmentation = len(predictor.members), predictor.augmentation
+    if predictor.views > 1:
+        print(
+            f"{counted(augmentation.views, 'view')} of {counted(models, 'model')} averaged, "
+            f"the cost of {models * augmentation.cost:.3g} plain predictions",
+            flush=True,
+        )
+    if models > 1 and settings.threshold is None:
+        print(f"threshold {decision_threshold(predictor.packages):.4g}, the mean of the models' own", flush=True)
+
+
+def _print_notes(plan: Plan, predictor: Predictor) -> None:
+    if not plan.grid.rectified:
+        print(
+            "note: the scene is located only by ground control points or a camera model, which its maps do not keep; "
+            "for georeferenced maps, rectify the scene first, for example with gdalwarp",
+            file=sys.stderr,
+        )
+    if not predictor.bounded and len(plan.blocks) > 1:
+        which = "the" if len(predictor.members) == 1 else "a"
+        print(
+            f"note: {which} model sees the whole window, so the map depends a little on how the scene is cut; "
+            "a larger --block-size or --halo reduces this",
+            file=sys.stderr,
+        )
+
+
+def _print_result(maps: SceneMaps) -> None:
+    print(f"{maps.classes}: 0 other, 1 cropland, 255 nodata")
+    print(f"{maps.probability}: percent, 255 nodata")
+    if maps.uncertainty is not None:
+        print(f"{maps.uncertainty}: standard deviation in percent of 0.5, 255 nodata")
+    if maps.found.damaged_pixels:
+        print(
+            f"note: {maps.found.damaged_pixels} pixels could not be read and are nodata; the scene is damaged: "
+            "fetch or write it again",
+            file=sys.stderr,
+        )
+    if maps.found.zero_pixels:
+        print(
+            f"note: {maps.found.zero_pixels} pixels are 0 in every band and were mapped as data; "
+            "if they are empty, add --nodata=0",
+            file=sys.stderr,
+        )

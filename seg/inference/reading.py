@@ -1,4 +1,4 @@
-"""Read the blocks of a scene: its context whole, and of its core only what is to be mapped."""
+"""Read the blocks of a scene: all of the halo, and only the mapped pixels of the core."""
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ from seg.raster.windows import Block
 
 @dataclass
 class BlockReader:
-    """Reads blocks, and counts what of their cores could not be read; for one thread.
+    """Reads blocks in one thread, and counts pixels of cores that could not be read.
 
     Attributes:
-        reading: Which bands, and what an invalid pixel is.
-        area: Which pixels are mapped; None for all.
-        around_damage: Take what cannot be read for pixels without data.
-        damaged: Pixels of cores, within the area, that could not be read so far.
+        reading: Bands, fill values and nodata.
+        area: The part to map; None for the whole scene.
+        around_damage: Treat unreadable pixels as nodata.
+        damaged: Unreadable pixels so far, within cores and the area.
     """
 
     reading: Reading
@@ -34,17 +34,17 @@ class BlockReader:
     damaged: int = 0
 
     def open(self, path: Path) -> AbstractContextManager[DatasetReader]:
-        """Open the scene; its handle must stay in this thread.
+        """Open the scene; the handle must stay in this thread.
 
         Raises:
-            RasterError: It cannot be opened.
+            RasterError: The scene cannot be opened.
         """
         return open_around_damage(path) if self.around_damage else open_raster(path)
 
     def read(self, dataset: DatasetReader, block: Block) -> Chip:
-        """The pixels that a block reads; in its core, only those of the area are valid.
+        """Read the pixels of a block; in its core, only pixels of the area are valid.
 
-        Where the file holds nothing, they cost neither reading nor memory.
+        Parts of a sparse file that were never written cost neither reading nor memory.
 
         Raises:
             RasterError: Pixels cannot be read.
@@ -57,7 +57,7 @@ class BlockReader:
             chip, lost = read_around_damage(dataset, block.read, self.reading)
             self.damaged += int(np.count_nonzero(lost[core] if inside is None else lost[core] & inside))
         else:
-            # The parts of a mosaic are opened only when they are read, and may lie on a server.
+            # GDAL opens the parts of a mosaic on reading, and they may lie on a server.
             with one_thread() if dataset.driver == "VRT" else nullcontext():
                 chip = read_chip(dataset, block.read, self.reading)
         if inside is not None:
@@ -72,7 +72,7 @@ def _empty(block: Block, reading: Reading) -> Chip:
 
 
 def block_reader(scene: FittedScene, predictor: Predictor) -> BlockReader:
-    """A reader of the blocks of a scene."""
+    """The reader of a scene's blocks, as the identity of its run says."""
     identity = scene.identity
     reading = Reading(identity.bands, predictor.fill, identity.nodata)
     return BlockReader(reading, scene.area, around_damage=identity.on_unreadable == "nodata")

@@ -1,4 +1,4 @@
-"""One scene from raster to maps: fit it to the models, plan it, run its blocks, put its maps together."""
+"""Map one scene: fit it to the models, plan it, compute its blocks and put its maps together."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -31,20 +31,20 @@ from seg.raster.writing.block_store import (
 from seg.raster.writing.cog import write_cogs
 
 TILE_CACHE = 64 * MIB
-"""Bytes of decoded tiles that GDAL keeps. The blocks of a scene are read once, in order, so it need not keep more than
-touches one row of blocks of a usual COG."""
+"""Bytes of decoded tiles that GDAL caches. The blocks of a scene are read once and in order, so the cache need not hold
+more than the tiles along one row of blocks of a usual COG."""
 
 
 @dataclass(frozen=True)
 class SceneMaps:
-    """What came of a scene.
+    """Maps of a scene.
 
     Attributes:
-        classes: The class map: 0 other, 1 cropland, 255 nodata.
-        probability: The probability map: percent, 255 nodata.
-        uncertainty: The map of the standard deviation over views and models, in percent of 0.5, 255 nodata; None where
-            nobody asked for it.
-        found: What was found in the blocks of this run.
+        classes: File of the class map: 0 other, 1 cropland, 255 nodata.
+        probability: File of the probability map: percent, 255 nodata.
+        uncertainty: File of the standard deviation over views and models: percent of 0.5, 255 nodata; None unless it
+            was asked for.
+        found: Findings in the blocks that this run computed.
     """
 
     classes: Path
@@ -56,19 +56,20 @@ class SceneMaps:
 def predict_scene(
     scene: Path, output: Path, predictor: Predictor, settings: PredictionSettings, report: Report
 ) -> SceneMaps:
-    """Map one scene block by block; memory does not depend on its size.
+    """Map one scene block by block; memory does not depend on the size of the scene.
 
     Args:
         scene: The raster.
         output: The class map to write; the other maps get `_probability` and `_uncertainty` added to its stem.
-        predictor: The model.
-        settings: How it is predicted.
+        predictor: Models and augmentation.
+        settings: Settings of the prediction.
         report: Called with the plan and the number of finished blocks, before the first block and after each.
 
     Raises:
         RasterError: The scene cannot be read, or the output cannot be written.
-        PackageError: The scene does not fit the model.
-        ConfigError: A setting cannot be.
+        PackageError: The scene does not fit the models.
+        NoOverlapError: The area has no pixel of the scene.
+        ConfigError: Settings contradict each other, the models or the scene.
     """
     with gdal_options(TILE_CACHE):
         return map_scene(fit_scene(scene, predictor, settings), output, predictor, settings, report)
@@ -77,9 +78,10 @@ def predict_scene(
 def map_scene(
     scene: FittedScene, output: Path, predictor: Predictor, settings: PredictionSettings, report: Report
 ) -> SceneMaps:
-    """Map a scene that was fitted to the models, as `predict_scene` does.
+    """Map a scene that is fitted to the models; otherwise like `predict_scene`.
 
-    Finished blocks are kept in `<output>.partial/` until all maps are written, so a killed run goes on where it was.
+    Finished blocks are kept in `<output>.partial/` until all maps are written, so a killed run continues where it
+    stopped.
     """
     paths = map_paths(output, scene.identity.uncertainty)
     for path in paths:
@@ -95,13 +97,13 @@ def map_scene(
 
 
 def _planned(scene: FittedScene, predictor: Predictor, settings: PredictionSettings, output: Path) -> Plan:
-    """The plan; cuts that an unfinished run of the same chose are kept, as they may come out otherwise."""
+    """Plan a scene; if an unfinished run of the same identity chose sizes, keep them, as another choice may differ."""
     kept = {} if settings.restart else stored_run(partial_folder(output))
     size, halo = kept.get("block_size"), kept.get("halo")
-    # Of another scene or model, the halo would be too small.
+    # The halo of another scene or model could be too small.
     if not (isinstance(size, int) and isinstance(halo, int) and scene.identity.began(kept)):
         return plan_scene(scene, predictor, settings)
-    # With a limit of its own, a run whose first block took too much memory may be cut anew.
+    # With its own limit of memory, a run that ran out of memory in its first block may be cut anew.
     anew = settings.memory is not None and not has_blocks(partial_folder(output))
     kept_size = size if settings.block_size == "auto" and not anew else settings.block_size
     if settings.halo not in MEASURED:
@@ -111,7 +113,7 @@ def _planned(scene: FittedScene, predictor: Predictor, settings: PredictionSetti
 
 
 def _parts(plan: Plan, store: BlockStore) -> Iterator[tuple[Window, BlockPixels]]:
-    """The window and the (layers, H, W) pixels of each block, nodata where the area is not."""
+    """The window and the (layers, H, W) pixels of each block; nodata in blocks outside the area."""
     mapped = {block.name for block in plan.blocks}
     for block in plan_blocks(plan.grid.height, plan.grid.width, plan.block_size, halo=0):
         if block.name in mapped:
@@ -121,10 +123,10 @@ def _parts(plan: Plan, store: BlockStore) -> Iterator[tuple[Window, BlockPixels]
 
 
 def _require_unchanged(scene: FittedScene) -> None:
-    """Check that all blocks are of one scene. One that was removed meanwhile was read to its end all the same."""
+    """Check that the scene did not change while it was read. A removed scene is fine: it was read to its end."""
     path = scene.grid.path
     if scene_version(path) not in (None, scene.identity.scene_version):
         raise RasterError(
             f"{path}: was changed while it was read, so its blocks are of two versions; "
-            "leave it as it is and repeat the run with --restart=true"
+            "leave the scene unchanged and repeat the run with --restart=true"
         )

@@ -1,4 +1,4 @@
-"""How scenes are predicted: the options of the command line. No torch, so that asking for help is quick."""
+"""Options of prediction on the command line. Without torch, so that --help is quick."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -7,42 +7,42 @@ from seg.errors import ConfigError, require_option
 from seg.inference.augmentation import TestTimeAugmentation
 
 MEASURED = ("auto", "measure")
-"""Halos that depend on the scene's pixels."""
+"""Settings of the halo that may measure it on the scene's pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionSettings:
-    """How scenes are predicted.
+    """Settings of the prediction of a scene.
 
     Args:
         block_size: Side of a block's core in pixels, rounded up to the model's alignment; auto computes the fewest
             pixels within --memory.
-        halo: Context around a core in pixels, rounded up likewise. receptive-field is all that the model sees, with
-            which no cut can show. measure takes less: as much as keeps the probabilities of sampled places of the
-            scene, those where the model is least sure, within half of the tolerance, and a step more. auto measures
-            where that costs at most a twentieth of the scene's computing, and takes the receptive field elsewhere. A
-            model that sees whole windows has none, and is always measured.
-        tolerance: Largest change of a probability by cutting that a measured halo is to keep to, above 0 and up to 1;
-            by default 1/255.
-        memory: GiB that prediction may take in all, for an automatic block size; null for 1.5, or half of what is free
-            if that is less. Blocks are never so small that they are mostly halo.
+        halo: Context around a core in pixels, rounded up to the alignment; or receptive-field: all that the model
+            sees, so that no cut shows; or measure: less, just enough to keep the probabilities of sampled places,
+            those where the model is least sure, within half of the tolerance, plus one step; or auto: measure if
+            that costs at most a twentieth of the scene's computing, else receptive-field. The halo of a model
+            without a receptive field (one that sees the whole window) is always measured.
+        tolerance: Largest change of a probability that a measured halo may cause, above 0 and at most 1; by default
+            1/255.
+        memory: GiB that prediction may take in total, for an automatic block size; null for 1.5, or half of the free
+            memory if that is less. Blocks never become so small that they are mostly halo.
         tta: Test-time augmentation.
-        uncertainty: Also map how far views and models disagree, as `_uncertainty` added to the output's name: their
-            standard deviation in percent of 0.5, the largest there is. Wants at least two views or models.
-        bands: 1-based bands of the scene in the order the model wants; null for those of training.
-        nodata: A further stored value that means "no data", for files that do not say so themselves; null for that
-            of training.
-        threshold: Probability above which a pixel is cropland; null for the model's own, or the mean of the models'.
-        pixel_size_ratio: How many times larger or smaller than in training a pixel may be, at least 1.
-        area: What is mapped, all else is nodata: a vector file of polygons in any CRS (`aoi.gpkg|layername=x` for one
-            of several layers), or minx,miny,maxx,maxy. A pixel belongs to it if its centre does.
+        uncertainty: Also map the disagreement of views and models, with `_uncertainty` added to the output's name:
+            their standard deviation in percent of its maximum, 0.5. Needs at least two views or models.
+        bands: 1-based bands of the scene in the order of the model; null for those of training.
+        nodata: An additional stored value that means "no data", for files that do not declare one; null for that of
+            training.
+        threshold: Probability above which a pixel is cropland; null for the model's own, or the mean of several.
+        pixel_size_ratio: Largest accepted ratio between the pixel sizes of the scene and of training, at least 1.
+        area: The part to map; the rest becomes nodata. A vector file of polygons in any CRS (`aoi.gpkg|layername=x`
+            for one of several layers), or minx,miny,maxx,maxy. A pixel is mapped if its centre lies inside.
         area_crs: CRS of minx,miny,maxx,maxy, for example EPSG:4326 (longitude first); null for the scene's.
-        on_unreadable: What becomes of tiles of the scene that cannot be read: stop ends its run, nodata maps the rest.
-        interior: Map cropland that is not the edge of a parcel, so that parcels with a path between them fall apart;
-            for models with a boundary head.
-        existing: What becomes of maps that are there already: skip keeps those that the same run made (scene, models
-            and settings are the same) and replaces others, overwrite replaces all.
-        restart: Discard the finished blocks of an unfinished run instead of going on with them.
+        on_unreadable: Treatment of unreadable tiles of the scene: stop ends the scene's run, nodata maps the rest.
+        interior: Map cropland without the edges of parcels, so that neighbouring parcels separate; for models with
+            a boundary head.
+        existing: Treatment of maps that exist: skip keeps maps of the same run (same scene, models and settings)
+            and replaces others, overwrite replaces all.
+        restart: Discard the finished blocks of an unfinished run instead of continuing it.
 
     Raises:
         ConfigError: A value is out of range.
@@ -76,9 +76,7 @@ class PredictionSettings:
         require_option(self.memory is None or self.memory > 0, "memory", self.memory, "more than 0 GiB")
         require_option(self.threshold is None or 0 <= self.threshold <= 1, "threshold", self.threshold, "0 to 1")
         crs_alone = self.area is None and self.area_crs is not None
-        require_option(
-            not crs_alone, "area-crs", self.area_crs, "an --area=minx,miny,maxx,maxy too, which it is the CRS of"
-        )
+        require_option(not crs_alone, "area-crs", self.area_crs, "an --area=minx,miny,maxx,maxy beside it")
         require_option(self.pixel_size_ratio >= 1, "pixel-size-ratio", self.pixel_size_ratio, "at least 1")
 
 
@@ -96,7 +94,6 @@ class ComputeSettings:
         device: Device that computes: auto, cpu, cuda (cuda:1 for the second GPU) or mps.
         threads: Threads that compute; 0 for all cores, or the number in OMP_NUM_THREADS.
         precision: Bits of the numbers in the network: 32, or on CUDA bf16 or 16; auto is 16 on CUDA, 32 elsewhere.
-        compile: Let PyTorch compile the network first, which pays off for many or large scenes.
 
     Raises:
         ConfigError: Values contradict each other, or the number of threads is negative.
@@ -106,18 +103,15 @@ class ComputeSettings:
     device: str = "auto"
     threads: int = 0
     precision: Precision = "auto"
-    compile: bool = False
 
     def __post_init__(self) -> None:
-        """Check what can be checked without a device."""
+        """Check the values that need no device to check."""
         if self.threads < 0:
             raise ConfigError(f"threads is {self.threads}; wanted 0 for all cores, or a number of threads")
         if self.backend == "onnx" and self.device not in {"auto", "cpu"}:
             raise ConfigError(
                 f"device is {self.device}, but ONNX Runtime computes on the CPU here; wanted cpu, or --backend=torch"
             )
-        if self.backend == "onnx" and self.compile:
-            raise ConfigError("compile is for PyTorch; leave it out, or add --backend=torch")
         if self.precision in {"bf16", "16"} and (self.backend == "onnx" or self.device in {"cpu", "mps"}):
             raise ConfigError(
                 f"precision is {self.precision}, which is for CUDA devices; wanted auto or 32 on the CPU and on mps"
@@ -125,6 +119,6 @@ class ComputeSettings:
 
     @property
     def wants_torch(self) -> bool:
-        """Whether only PyTorch can do what is asked for."""
+        """True if only PyTorch can compute with these settings."""
         accelerator = self.device not in {"auto", "cpu"}
-        return self.backend == "torch" or accelerator or self.compile or self.precision in {"bf16", "16"}
+        return self.backend == "torch" or accelerator or self.precision in {"bf16", "16"}

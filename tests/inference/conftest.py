@@ -15,7 +15,7 @@ from seg.inference.compute.predictor import Predictor
 from seg.inference.compute.torch_backend import TorchBackend
 from seg.inference.planning.fitting import fit_scene
 from seg.inference.planning.plan import Plan, plan_scene
-from seg.inference.settings import PredictionSettings
+from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
 from seg.package.checkpoint import Checkpoint
@@ -111,7 +111,9 @@ def make_predictor(package_folder: Path) -> Callable[..., Predictor]:
         **description: object,
     ) -> Predictor:
         package = read_package(package_folder)
-        member = Member(TorchBackend(package_folder, package, "cpu"), replace(package, **description))
+        member = Member(
+            TorchBackend(package_folder, package, ComputeSettings(device="cpu")), replace(package, **description)
+        )
         return Predictor([member], TestTimeAugmentation(scales, dihedral), uncertainty)
 
     return make

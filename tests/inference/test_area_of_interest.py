@@ -120,7 +120,7 @@ def test_an_area_elsewhere_is_refused(grid: Grid, tmp_path: Path) -> None:
     path = vector_file(grid, tmp_path, "EPSG:32632", translate(TRIANGLE, 1000, 0))
     with pytest.raises(NoOverlapError, match=r"area\.gpkg: none of its polygons lies on .*scene\.tif"):
         area_on(grid, str(path), None)
-    with pytest.raises(NoOverlapError, match=r"scene\.tif: has no pixel in the area 1,2,3,4; .*sides are 500000,"):
+    with pytest.raises(NoOverlapError, match=r"scene\.tif: has no pixel in the area 1,2,3,4; .*bounds are 500000,"):
         area_on(grid, "1,2,3,4", None)
 
 
@@ -131,7 +131,7 @@ def test_an_area_between_the_centres_of_pixels_is_refused(grid: Grid, tmp_path: 
 
 
 def test_an_unknown_crs_of_a_box_is_refused(grid: Grid) -> None:
-    with pytest.raises(ConfigError, match="area-crs is EPSG:1, which is no CRS"):
+    with pytest.raises(ConfigError, match="area-crs is EPSG:1, an unknown CRS"):
         area_on(grid, "1,2,3,4", "EPSG:1")
 
 
@@ -228,5 +228,5 @@ def test_a_crs_of_the_area_is_for_a_box_alone(grid: Grid, tmp_path: Path) -> Non
     file = vector_file(grid, tmp_path)
     with pytest.raises(ConfigError, match=r"area-crs is EPSG:4326, but the area is the file .*area.gpkg"):
         area_on(grid, str(file), "EPSG:4326")
-    with pytest.raises(ConfigError, match=r"area-crs is EPSG:4326; wanted an --area=minx,miny,maxx,maxy too"):
+    with pytest.raises(ConfigError, match=r"area-crs is EPSG:4326; wanted an --area=minx,miny,maxx,maxy beside it"):
         PredictionSettings(area_crs="EPSG:4326")

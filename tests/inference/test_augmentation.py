@@ -44,9 +44,9 @@ def test_the_order_of_names_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["identity", "rot45"], r"names rot45; wanted true, false, or some of identity, rot90,"),
+        (["identity", "rot45"], r"has rot45; wanted true, false, or some of identity, rot90,"),
         ([], "is empty; wanted true, false, or some of"),
-        (["rot90", "identity", "rot90"], "is rot90, identity, rot90; wanted each once"),
+        (["rot90", "identity", "rot90"], "is rot90, identity, rot90; wanted each turn once"),
     ],
 )
 def test_impossible_turns_are_refused(names: list[str], message: str) -> None:
@@ -69,9 +69,9 @@ def test_alignment_keeps_every_scale_on_whole_strides(scales: tuple[float, ...],
         ((-1.0,), "wanted one or more"),
         ((100.0,), "wanted one or more"),
         ((float("nan"),), "wanted one or more"),
-        ((1.0, 0.75, 1.0), "wanted each once"),
-        ((0.333, 1 / 3), "taken as 1/3, 1/3; wanted each once"),
-        ((0.47, 0.53, 0.61), r"only every \d+; wanted at most 60"),
+        ((1.0, 0.75, 1.0), "wanted each scale once"),
+        ((0.333, 1 / 3), "taken as 1/3, 1/3; wanted each scale once"),
+        ((0.47, 0.53, 0.61), r"only every \d+ pixels; wanted at most 60"),
     ],
 )
 def test_impossible_scales_are_refused(scales: tuple[float, ...], message: str) -> None:

@@ -68,7 +68,7 @@ def test_several_names_are_joined(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("empty", "holds no scene"), ("*.jp2", "no file has such a name"), ("none.txt", "lists no scene")],
+    [("empty", "holds no scene"), ("*.jp2", "no file matches"), ("none.txt", "lists no scene")],
 )
 def test_a_name_that_stands_for_nothing_is_refused(folder: Path, name: str, said: str) -> None:
     (folder / "empty").mkdir()
@@ -117,13 +117,13 @@ def test_two_scenes_of_one_map_are_refused_before_anything_is_made(
     if not collide:
         assert len(jobs_of(inputs, tmp_path / "maps", uncertainty)) == 2
         return
-    with pytest.raises(ConfigError, match=r"would be mapped to .* as .* is"):
+    with pytest.raises(ConfigError, match=r": its map .* is also that of "):
         jobs_of(inputs, tmp_path / "maps", uncertainty)
     assert not (tmp_path / "maps").exists()
 
 
 def test_maps_beside_their_scenes_are_refused(folder: Path) -> None:
-    with pytest.raises(ConfigError, match=r"b\.tif: is a scene"):
+    with pytest.raises(ConfigError, match=r"b\.tif: this scene would be replaced"):
         jobs_of(named_scenes([folder]), folder, uncertainty=False)
 
 

@@ -17,7 +17,7 @@ from seg.inference.compute.predictor import Predictor
 from seg.inference.compute.torch_backend import TorchBackend
 from seg.inference.planning.plan import Plan
 from seg.inference.scene import predict_scene
-from seg.inference.settings import PredictionSettings
+from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.labels import CROPLAND
 from seg.package.checkpoint import Checkpoint, load_checkpoint, read_checkpoint
 from seg.package.description import DESCRIPTION, ModelPackage
@@ -53,7 +53,9 @@ def checkpoint(trained: Path) -> Checkpoint:
 
 def map_scene(folder: Path, package: ModelPackage, scene: Path, output: Path) -> tuple[np.ndarray, np.ndarray]:
     """The classes and percents of a scene, mapped in one block."""
-    predictor = Predictor([Member(TorchBackend(folder, package, "cpu"), package)], PredictionSettings().tta)
+    predictor = Predictor(
+        [Member(TorchBackend(folder, package, ComputeSettings(device="cpu")), package)], PredictionSettings().tta
+    )
     maps = predict_scene(scene, output, predictor, PredictionSettings(), lambda plan, done: None)
     with rasterio.open(maps.classes) as classes, rasterio.open(maps.probability) as percent:
         assert classes.tags()["SEG_TEMPERATURE"] == str(package.temperature)
@@ -120,7 +122,7 @@ def test_blocks_of_another_scaling_are_not_gone_on_with(
 
     package = write_package(checkpoint, tmp_path / "model")
     scene, settings = trained / "data" / "images" / "scene_0.tif", PredictionSettings(block_size=8, halo=8)
-    member = Member(TorchBackend(tmp_path / "model", package, "cpu"), package)
+    member = Member(TorchBackend(tmp_path / "model", package, ComputeSettings(device="cpu")), package)
     predictor = Predictor([member], settings.tta)
     with pytest.raises(KilledError):
         predict_scene(scene, tmp_path / "map.tif", predictor, settings, kill)

@@ -82,10 +82,10 @@ def test_uncertainty_and_turns_are_options(run_script: Run, models: list[Path], 
 
 
 MISTAKES = [
-    (["--tta.dihedral=[rot90,rot45]"], "tta.dihedral names rot45; wanted true, false, or some of identity"),
-    (["--tta.dihedral=rot45"], "tta.dihedral names rot45; wanted"),
-    (["--tta.dihedral=[rot90,rot90]"], "tta.dihedral is rot90, rot90; wanted each once"),
-    (["--tta.scales=[1,1]"], "tta.scales is [1.0, 1.0], taken as 1, 1; wanted each once"),
+    (["--tta.dihedral=[rot90,rot45]"], "tta.dihedral has rot45; wanted true, false, or some of identity"),
+    (["--tta.dihedral=rot45"], "tta.dihedral has rot45; wanted"),
+    (["--tta.dihedral=[rot90,rot90]"], "tta.dihedral is rot90, rot90; wanted each turn once"),
+    (["--tta.scales=[1,1]"], "tta.scales is [1.0, 1.0], taken as 1, 1; wanted each scale once"),
     (["--uncertainty"], "one view of one model"),
 ]
 

@@ -15,7 +15,7 @@ from seg.raster.writing.block_store import BlockPixels
 from seg.raster.writing.cog import CogLayer
 
 DEVIATION_STEPS = 200
-"""Steps of a standard deviation of 1 in a map of uncertainty: 0 to 100 are stored, as 0.5 is the largest deviation."""
+"""Stored value of a standard deviation of 1. The largest deviation is 0.5, so 0 to 100 are stored."""
 
 _SHOWN = (
     "model",
@@ -30,15 +30,15 @@ _SHOWN = (
     "tta",
     "version",
 )
-"""Dependencies that the tags of a map show."""
+"""Parts of a run's record that a map shows in its tags."""
 
 
 def layer_pixels(valid: BoolMask, estimate: Estimate, threshold: float) -> BlockPixels:
-    """The (layers, H, W) uint8 classes, percents and, if estimated, uncertainties of a block's core.
+    """Encode an estimate as (layers, H, W) uint8: classes, percent and, if estimated, uncertainty.
 
     Args:
-        valid: (H, W) bool.
-        estimate: Of the same pixels.
+        valid: (H, W) bool; invalid pixels become 255.
+        estimate: The estimate of the same pixels.
         threshold: Probability above which a pixel is cropland.
     """
     pixels = np.empty((2 if estimate.deviation is None else 3, *valid.shape), dtype=np.uint8)
@@ -51,17 +51,17 @@ def layer_pixels(valid: BoolMask, estimate: Estimate, threshold: float) -> Block
 
 
 def empty_pixels(shape: tuple[int, int], uncertainty: bool) -> BlockPixels:
-    """The (layers, H, W) pixels of a core in which nothing is valid.
+    """The (layers, H, W) pixels of a core without valid pixels.
 
     Args:
         shape: Height and width of the core.
-        uncertainty: True if there is a third layer.
+        uncertainty: Add a third layer.
     """
     return np.full((3 if uncertainty else 2, *shape), IGNORE, dtype=np.uint8)
 
 
 def map_descriptions(plan: Plan) -> list[CogLayer]:
-    """What the file of each layer says of itself, in the order in which the store holds the layers."""
+    """Description, nodata, scale, colours and tags of each map, in the order of the store's layers."""
     tags = map_tags(plan)
     classes = CogLayer(
         nodata=IGNORE,
@@ -81,7 +81,7 @@ def map_descriptions(plan: Plan) -> list[CogLayer]:
 
 
 def map_tags(plan: Plan) -> dict[str, str]:
-    """Tags that each map of a run carries: software, run, and what the pixels depend on."""
+    """Tags of all maps of a run: the software, the run, and the values that the pixels depend on."""
     record, area = plan.record, plan.scene.area
     return (
         {"SOFTWARE": f"cropland-seg {__version__}", RUN_TAG: plan.scene.identity.checksum}

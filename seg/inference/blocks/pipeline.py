@@ -1,4 +1,4 @@
-"""The blocks of a scene, from its raster to the store: read ahead, computed, written behind."""
+"""Compute the blocks of a scene: read ahead, compute, and write behind."""
 
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
@@ -22,17 +22,18 @@ from seg.raster.writing.block_store import BlockStore
 from seg.raster.writing.cog import TILE
 
 READERS = 2
-"""Threads that read. One decodes some 50 megapixels of four bands a second, less than a fast network computes."""
+"""Number of threads that read. One thread decodes about 50 megapixels of four bands a second, less than a fast network
+computes."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """Findings in the blocks of a run that a user should hear of.
+    """Findings in the blocks of a run that the user should know.
 
     Attributes:
-        zero_pixels: Pixels taken as data that are 0 in every band: often the empty corners of a file that declares no
-            nodata.
-        damaged_pixels: Pixels that could not be read, and were mapped as nodata.
+        zero_pixels: Pixels mapped as data although they are 0 in every band, often the empty corners of a file that
+            declares no nodata value.
+        damaged_pixels: Pixels that could not be read and were mapped as nodata.
     """
 
     zero_pixels: int
@@ -40,16 +41,16 @@ class Found:
 
 
 def run_blocks(plan: Plan, predictor: Predictor, store: BlockStore, report: Report) -> Found:
-    """Compute the blocks that the store lacks.
+    """Compute all blocks that the store does not hold yet.
 
-    Two threads read the next blocks, each with a GDAL handle of its own, while this one computes and another writes the
-    block before; so a few blocks are all that is in memory. An error in any of them, or an interrupt, ends all; what is
-    computed by then is still written.
+    Two threads read the next blocks, each with its own GDAL handle, while this thread computes a block and a fourth
+    one writes the block before it. So only a few blocks are in memory. An error in any thread, or an interrupt, ends
+    the run; a block that is computed by then is still written.
 
     Args:
-        plan: How the scene is cut.
-        predictor: The model.
-        store: Where finished blocks go.
+        plan: Blocks of the scene.
+        predictor: Models and augmentation.
+        store: Keeps finished blocks.
         report: Called with the plan and the number of blocks in the store, before the first block and after each.
 
     Raises:
@@ -81,9 +82,9 @@ class _BegunBlock:
     """A block that is being computed.
 
     Attributes:
-        block: Its place.
+        block: Its windows.
         valid: (H, W) validity of its core.
-        pending: Waits for the estimate of all that was read; None where nothing of the core is valid.
+        pending: Waits for the estimate of the whole read window; None if no pixel of the core is valid.
     """
 
     block: Block
@@ -91,14 +92,14 @@ class _BegunBlock:
     pending: PendingEstimate | None
 
     def estimate(self) -> Estimate | None:
-        """The estimate of the core, once it is computed; None where nothing is valid."""
+        """Wait for the estimate of the core; None if no pixel is valid."""
         return None if self.pending is None else self.pending().within(self.block.core_within_read)
 
 
 def _begin_ahead(
     chips: Iterator[tuple[Block, Chip]], predictor: Predictor, zeros: "_ZeroPixels"
 ) -> Iterator[_BegunBlock]:
-    """Each block once as many after it are begun as the backend works ahead."""
+    """Begin blocks, and yield each once the backend works ahead by as many blocks as it can."""
     waiting: deque[_BegunBlock] = deque()
     for block, chip in chips:
         core = block.core_within_read
@@ -122,7 +123,7 @@ def _write(store: BlockStore, begun: _BegunBlock, estimate: Estimate | None, ide
 
 
 class _ZeroPixels:
-    """Counts the pixels taken as data that are 0 in every band."""
+    """Counts valid pixels that are 0 in every band."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -137,17 +138,17 @@ class _ZeroPixels:
 
 
 def _largest_first(blocks: Sequence[Block]) -> list[Block]:
-    """The blocks, one of the largest before all others, so that memory is taken once and in one piece."""
+    """The blocks, with one of the largest first, so that memory is allocated once and in one piece."""
     largest = max(range(len(blocks)), key=lambda index: blocks[index].read.width * blocks[index].read.height, default=0)
     return [*blocks[largest : largest + 1], *blocks[:largest], *blocks[largest + 1 :]]
 
 
 class _Reader:
-    """A thread that reads blocks with a GDAL handle of its own, which must not be shared between threads.
+    """A thread that reads blocks with its own GDAL handle, because threads must not share handles.
 
     Args:
         scene: The raster.
-        source: What reads its blocks; for this thread alone.
+        source: Reads its blocks; used by this thread alone.
     """
 
     def __init__(self, scene: Path, source: BlockReader) -> None:
@@ -157,16 +158,16 @@ class _Reader:
         self._dataset = self._thread.submit(self._open, scene)
 
     def _open(self, scene: Path) -> DatasetReader:
-        # A thread that is not started from the main thread knows none of GDAL's options.
+        # GDAL's options reach this thread only if the main thread set them.
         self._handles.enter_context(gdal_options(cache=None))
         return self._handles.enter_context(self.source.open(scene))
 
     def start(self, block: Block) -> Future[Chip]:
-        """Begin to read a block, behind those before."""
+        """Queue a block for reading."""
         return self._thread.submit(lambda: self.source.read(self._dataset.result(), block))
 
     def close(self) -> None:
-        """Close the handle, in its thread too."""
+        """Close the handle, in the thread that opened it."""
         self._thread.submit(self._handles.close).result()
         self._thread.shutdown()
 
@@ -174,7 +175,7 @@ class _Reader:
 def _read_ahead(
     scene: Path, blocks: Sequence[Block], sources: Sequence[BlockReader]
 ) -> Generator[tuple[Block, Chip], None, None]:
-    """Each block with its pixels; meanwhile each thread reads the next block of its rows."""
+    """Yield each block with its pixels, while each thread reads the next block of its rows."""
     with ExitStack() as opened:
         readers = [opened.enter_context(closing(_Reader(scene, source))) for source in sources]
         ahead: deque[tuple[Block, Future[Chip]]] = deque()
@@ -188,7 +189,7 @@ def _read_ahead(
 
 
 def _reader_count(plan: Plan) -> int:
-    """How many threads read. More than one would read what overlaps from a server twice, and from strips too."""
+    """Number of threads that read: one for a server or for strips, as two would read overlapping tiles twice."""
     if plan.cache:
         return 1
     with open_raster(plan.grid.path) as dataset:
@@ -196,26 +197,26 @@ def _reader_count(plan: Plan) -> int:
 
 
 def _in_turns(blocks: Sequence[Block], readers: int) -> Sequence[Block]:
-    """The blocks in the order in which readers come to them, each going along rows of its own."""
+    """The blocks in the order in which the readers reach them, each along its own rows."""
     if readers == 1:
         return blocks
     return sorted(blocks, key=lambda block: (block.row // readers, block.column, block.row))
 
 
 def reading_order(plan: Plan) -> Sequence[Block]:
-    """The blocks in an order in which what two of them read is still in the cache.
+    """The blocks in an order in which tiles that two blocks share are still in the cache.
 
-    Row by row; where a row of blocks reads more than the cache holds, strip by strip, as wide as it does hold. Only
-    the tiles along the strips' edges are then fetched twice.
+    The order is row by row. If a row of blocks reads more than the cache holds, the scene is read in vertical strips
+    that are as wide as the cache allows; then only the tiles along the strips' edges are fetched twice.
     """
     if not plan.cache:
         return plan.blocks
     grid = plan.grid
-    read = plan.block_size + 2 * plan.halo + 2 * TILE  # to whole tiles, wherever they begin
+    read = plan.block_size + 2 * plan.halo + 2 * TILE  # in whole tiles, wherever they begin
     across = round_up(plan.block_size, TILE)
-    # GDAL keeps all bands of a tile that holds them together, and a byte a pixel of a mask.
+    # GDAL caches all bands of a pixel-interleaved tile, and one byte for each pixel of a mask.
     column = read * across * (grid.bands * _bytes(grid.dtype) + 1)
-    # Two columns more than a strip has: the block before, and the first of the next row.
+    # The cache must hold two columns more than the strip: the block before it, and the first of the next row.
     wide = max(plan.cache // column - 2, 1)
     return sorted(plan.blocks, key=lambda block: (block.column // wide, block.row, block.column))
 

@@ -1,4 +1,4 @@
-"""What computes probabilities: one small interface, implemented once a library."""
+"""The interface between prediction and the libraries that compute probabilities."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -10,22 +10,28 @@ from seg.raster.chips import FloatImage
 
 Probability = npt.NDArray[np.float32]
 Pending = Callable[[], Probability]
-"""Waits for a probability that is being computed, and gives it."""
+"""Waits for a probability that is being computed, and returns it."""
 
 
 class Backend(Protocol):
     """A model as a function of arrays.
 
     Attributes:
-        name: Library, device and precision: with another name, results differ in their last bits.
-        ahead: Images worth starting before the first one's result is asked for; 0 where `start` itself computes.
+        name: Library, device and precision. Results of backends with different names differ in their last bits.
+        ahead: Number of images to start before the result of the first is asked for; 0 where `start` itself computes.
     """
 
     name: str
     ahead: int
 
     def start(self, image: FloatImage) -> Pending:
-        """Begin with the (H, W) cropland probability, 0 to 1, of a (C, H, W) float32 image in stored units.
+        """Start computing the cropland probability of an image.
 
-        After temperature and bias of the package: sigmoid(logit / temperature + bias).
+        The probability is sigmoid(logit / temperature + bias), with temperature and bias of the package.
+
+        Args:
+            image: (C, H, W) float32 in stored units.
+
+        Returns:
+            A function that returns the (H, W) float32 probability, 0 to 1.
         """

@@ -1,4 +1,4 @@
-"""Which library computes: ONNX Runtime on the CPU, or PyTorch. Neither is imported before it is chosen."""
+"""Choose between ONNX Runtime on the CPU and PyTorch; neither is imported before it is chosen."""
 
 import ctypes
 import platform
@@ -13,17 +13,17 @@ from seg.package.description import ModelPackage
 
 
 def open_backend(folder: Path, package: ModelPackage, compute: ComputeSettings, interior: bool = False) -> Backend:
-    """The backend of a model package.
+    """Open the backend of a model package.
 
     Args:
-        folder: The package's folder.
+        folder: Folder of the package.
         package: Its description.
-        compute: What computes.
-        interior: Give the probability of cropland that is not the edge of a parcel.
+        compute: Library, device, threads and precision.
+        interior: Compute the probability of cropland without the edges of parcels.
 
     Raises:
         ConfigError: The device is unknown or absent, or the model has no boundary head for the interior.
-        PackageError: ONNX Runtime was asked for, and the network cannot be written for it.
+        PackageError: The user asked for ONNX Runtime, but the network cannot be exported to ONNX.
     """
     if interior and not package.architecture["arguments"].get("boundary"):
         raise ConfigError(
@@ -34,37 +34,25 @@ def open_backend(folder: Path, package: ModelPackage, compute: ComputeSettings, 
         from seg.inference.compute.onnx_backend import OnnxBackend
 
         try:
-            return OnnxBackend(folder, package, compute.threads, interior)
+            return OnnxBackend(folder, package, compute, interior)
         except PackageError as error:
-            # Of a network that cannot be ONNX, only what PyTorch said; the rest is advice for the export.
+            # The rest of the message is advice for the export, which nobody asked for here.
             reason = error.__cause__ if isinstance(error.__cause__, ConfigError) else error
-            if not _torch_is_there():
+            if not _torch_is_installed():
                 raise
             if compute.backend == "onnx":
                 raise PackageError(f"{folder}: {reason}; add --backend=torch") from error
-            print(f"note: PyTorch computes, not ONNX Runtime: {reason}", file=sys.stderr)
-    if not _torch_is_there():
-        raise ConfigError("PyTorch, which was asked for, is not installed; add --backend=onnx, or install it")
+            print(f"note: computing with PyTorch instead of ONNX Runtime: {reason}", file=sys.stderr)
+    if not _torch_is_installed():
+        raise ConfigError("PyTorch is not installed; add --backend=onnx, or install PyTorch")
     from seg.inference.compute.torch_backend import TorchBackend, use_threads
 
     use_threads(compute.threads)
-    return TorchBackend(folder, package, compute.device, interior, compute)
-
-
-def _better_in_torch(compute: ComputeSettings) -> bool:
-    if compute.backend != "auto" or compute.device != "auto" or not (gpu_is_there() and _torch_is_there()):
-        return False
-    from seg.inference.compute.torch_backend import has_accelerator
-
-    return has_accelerator()  # PyTorch may have been built for the CPU alone
-
-
-def _torch_is_there() -> bool:
-    return find_spec("torch") is not None
+    return TorchBackend(folder, package, compute, interior)
 
 
 def gpu_is_there() -> bool:
-    """Whether PyTorch may find an accelerator; asked of the system, since importing PyTorch takes seconds."""
+    """True if PyTorch may find an accelerator; asks the system, because importing PyTorch takes seconds."""
     if sys.platform == "darwin":
         return platform.machine() == "arm64"
     if Path("/dev/kfd").exists():  # AMD
@@ -75,3 +63,15 @@ def gpu_is_there() -> bool:
         return False
     count = ctypes.c_int(0)
     return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+
+
+def _better_in_torch(compute: ComputeSettings) -> bool:
+    if compute.backend != "auto" or compute.device != "auto" or not (gpu_is_there() and _torch_is_installed()):
+        return False
+    from seg.inference.compute.torch_backend import has_accelerator
+
+    return has_accelerator()  # PyTorch may have been built for the CPU alone
+
+
+def _torch_is_installed() -> bool:
+    return find_spec("torch") is not None

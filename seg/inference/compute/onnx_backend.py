@@ -1,4 +1,4 @@
-"""A model package in ONNX Runtime on the CPU; needs no PyTorch."""
+"""Compute a model package with ONNX Runtime on the CPU, without PyTorch."""
 
 import os
 import sys
@@ -14,66 +14,61 @@ import onnxruntime
 from seg.errors import PackageError
 from seg.files import sha256
 from seg.inference.compute.backends import Pending, Probability
+from seg.inference.settings import ComputeSettings
 from seg.package.description import ONNX, ModelPackage
 from seg.raster.chips import FloatImage
+
+OUTPUT, BOUNDARY = "logits", "boundary"
+"""Names of the outputs of an ONNX file."""
+
+DEFAULT = ComputeSettings()
 
 
 class OnnxBackend:
     """A model package in ONNX Runtime.
 
+    The ONNX file lies beside the weights, or in the user's cache if that folder is read-only. If the file is missing,
+    or its hash is not the stored one, PyTorch exports it from the weights again.
+
     Args:
-        folder: The package's folder.
+        folder: Folder of the package.
         package: Its description.
-        threads: Threads that compute; 0 for all cores, or what OMP_NUM_THREADS says.
-        interior: Give the probability of cropland that is not the edge of a parcel; needs a boundary head.
+        compute: Number of threads; 0 for all cores, or the value of OMP_NUM_THREADS.
+        interior: Compute the probability of cropland without the edges of parcels; needs a boundary head.
 
     Raises:
-        PackageError: The package has no ONNX file, and it cannot be made.
+        PackageError: There is no usable file, and the export fails.
     """
 
     name = "onnx cpu 32"
     ahead = 0
 
-    def __init__(self, folder: Path, package: ModelPackage, threads: int = 0, interior: bool = False) -> None:
-        self.session = open_session(folder, package, threads)
+    def __init__(
+        self, folder: Path, package: ModelPackage, compute: ComputeSettings = DEFAULT, interior: bool = False
+    ) -> None:
+        self.session = _open_session(folder, package, compute.threads)
         self.temperature, self.bias = package.temperature, package.bias
         self.outputs = [OUTPUT, BOUNDARY] if interior else [OUTPUT]
 
     def start(self, image: FloatImage) -> Pending:
-        """The (H, W) probability of a (C, H, W) image, computed at once."""
+        """Compute the (H, W) probability of a (C, H, W) image at once."""
         logits = self.session.run(self.outputs, {"image": np.ascontiguousarray(image)[None]})
         probability = _sigmoid(logits[0][0, 0] / np.float32(self.temperature) + np.float32(self.bias))
         if len(logits) > 1:
-            # The boundary was not calibrated: its logits stay as they are.
+            # Temperature and bias are fitted to cropland alone, so the boundary's logits stay as they are.
             probability *= 1 - _sigmoid(logits[1][0, 0])
         return lambda: probability
 
 
 def _sigmoid(logits: npt.NDArray[np.float32]) -> Probability:
-    """The logistic function of an array, which is overwritten."""
+    """The logistic function of an array, computed in place."""
     with np.errstate(over="ignore"):  # of a very low logit: 1 / (1 + inf) is 0
         np.exp(np.negative(logits, out=logits), out=logits)
     logits += 1
     return np.reciprocal(logits, out=logits)
 
 
-OUTPUT, BOUNDARY = "logits", "boundary"
-
-
-def open_session(folder: Path, package: ModelPackage, threads: int) -> onnxruntime.InferenceSession:
-    """Open a session of a package's network on the CPU.
-
-    The ONNX file lies beside the weights, or in the user's cache if that folder is read-only. A missing file, or one
-    whose hash is not the one that was stored when it was written, is made anew from the weights by PyTorch.
-
-    Args:
-        folder: The package's folder.
-        package: Description of the package.
-        threads: Computing threads; 0 for all cores, or for what OMP_NUM_THREADS says.
-
-    Raises:
-        PackageError: There is no usable file, and none can be made.
-    """
+def _open_session(folder: Path, package: ModelPackage, threads: int) -> onnxruntime.InferenceSession:
     for path, stored_hash in _stored_files(folder, package):
         if not path.is_file():
             continue
@@ -83,10 +78,10 @@ def open_session(folder: Path, package: ModelPackage, threads: int) -> onnxrunti
         session = _fitting_session(path, package, threads)
         if session is not None:
             return session
-    made = _made(folder, package)
-    session = _fitting_session(made, package, threads)
+    exported = _export(folder, package)
+    session = _fitting_session(exported, package, threads)
     if session is None:
-        raise PackageError(f"{made}: cannot be used although it was just written; add --backend=torch")
+        raise PackageError(f"{exported}: ONNX Runtime cannot use this newly written file; add --backend=torch")
     return session
 
 
@@ -98,22 +93,23 @@ def _stored_files(folder: Path, package: ModelPackage) -> Iterator[tuple[Path, s
         yield path, path.stem.rpartition("-")[2]
 
 
-def _made(folder: Path, package: ModelPackage) -> Path:
-    """Write the ONNX file of a package beside the weights, or to the cache if the folder is read-only."""
+def _export(folder: Path, package: ModelPackage) -> Path:
+    """Export the network beside the weights, or to the cache if the folder is read-only."""
     beside = os.access(folder, os.W_OK)
     place = folder / ONNX if beside else _cache() / f".{uuid.uuid4().hex}.onnx"
     try:
         from seg.package.write import add_onnx
 
         place.parent.mkdir(parents=True, exist_ok=True)
-        print(f"{folder / ONNX if beside else _cache()}: written now, once; it takes some seconds", flush=True)
+        written_to = place if beside else _cache()
+        print(f"{written_to}: exporting the network, once; this takes some seconds", flush=True)
         if beside:
             return add_onnx(folder)
         return add_onnx(folder, place).replace(_cache() / f"{package.weights_sha256}-{sha256(place)}.onnx")
     except ImportError as error:
         raise PackageError(
-            f"{folder}: has no {ONNX} of its weights, and {error.name}, which writes it, is not installed; "
-            "write it where the model was trained, with scripts/export.py --onnx"
+            f"{folder}: has no {ONNX} of its weights, and exporting one needs {error.name}, which is not installed; "
+            "export it where the model was trained, with scripts/export.py --onnx"
         ) from error
     except OSError as error:
         raise PackageError(f"{place.parent}: cannot be written ({error.strerror}); make it writable") from error
@@ -136,13 +132,13 @@ def _fitting_session(path: Path, package: ModelPackage, threads: int) -> onnxrun
 
 def _options(threads: int) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # it logs what it raises
-    # A number, so that ONNX Runtime does not bind its threads to cores.
+    options.log_severity_level = 4  # ONNX Runtime logs the errors that it also raises
+    # With a number given, ONNX Runtime does not bind its threads to cores.
     options.intra_op_num_threads = threads or _cores()
     options.inter_op_num_threads = 1
-    # The cores that wait busily for the next layer are wanted for reading and writing.
+    # Threads that spin while they wait for the next layer take cores from reading and writing.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Blocks at a scene's edges have sizes of their own, and it would keep a buffer for each: 2.2 instead of 1.2 GB.
+    # Blocks at a scene's edges have their own sizes, each of which would get its own buffer: 2.2 instead of 1.2 GB.
     options.enable_mem_pattern = False
     _share_memory()
     options.add_session_config_entry("session.use_env_allocators", "1")
@@ -151,14 +147,15 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
 
 @cache
 def _share_memory() -> None:
-    """Let all sessions of this process work in the same memory, which each would otherwise keep for itself.
+    """Let all sessions of this process share one memory arena.
 
     Three models at 768 x 768 pixels took 0.46 instead of 1.15 GiB, in the same time.
     """
     place = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )
-    onnxruntime.create_and_register_allocator(place, onnxruntime.OrtArenaCfg(0, -1, -1, -1))  # all as it is by default
+    defaults = onnxruntime.OrtArenaCfg(0, -1, -1, -1)
+    onnxruntime.create_and_register_allocator(place, defaults)
 
 
 def _cores() -> int:

@@ -1,4 +1,4 @@
-"""The probability of a window, averaged over models and the views of test-time augmentation."""
+"""Average probabilities over models and the views of test-time augmentation."""
 
 import math
 from collections import deque
@@ -17,30 +17,30 @@ from seg.raster.windows import round_up
 
 
 class Estimate(NamedTuple):
-    """What views and models say together of an image.
+    """Mean and spread over views and models.
 
     Attributes:
-        probability: (H, W) mean of their probabilities, 0 to 1.
-        deviation: (H, W) their standard deviation, 0 to 0.5; None where nobody asked for it.
+        probability: (H, W) mean probability, 0 to 1.
+        deviation: (H, W) standard deviation, 0 to 0.5; None unless it was asked for.
     """
 
     probability: Probability
     deviation: Probability | None
 
     def within(self, window: tuple[slice, slice]) -> "Estimate":
-        """That of some rows and columns."""
+        """The estimate of some rows and columns."""
         return Estimate(self.probability[window], None if self.deviation is None else self.deviation[window])
 
 
 class RunningEstimate:
-    """Mean and standard deviation in one pass, in the memory of two probabilities however many there are.
+    """Mean and standard deviation of probabilities, in one pass and in the memory of two arrays.
 
-    The deviation is that of these probabilities, divided by their number, not one fewer: at most 0.5, where half of
-    them are 0 and half 1. Its squares are summed around the mean so far, by the update of Youngs and Cramer (1971),
-    https://doi.org/10.1080/00401706.1971.10488826: the difference of two large sums would leave noise in float32.
+    The standard deviation is that of the population (divided by n), so it is at most 0.5. Squares are summed around the
+    running mean by the update of Youngs and Cramer (1971), https://doi.org/10.1080/00401706.1971.10488826, because the
+    difference of two large sums would leave noise in float32.
 
     Args:
-        deviation: Whether the deviation is wanted.
+        deviation: Compute the standard deviation too.
     """
 
     def __init__(self, deviation: bool) -> None:
@@ -50,7 +50,7 @@ class RunningEstimate:
         self._squares: Probability | None = None
 
     def add(self, probability: Probability) -> None:
-        """Take in one more (H, W) probability, 0 to 1."""
+        """Add one (H, W) probability, 0 to 1."""
         self._count += 1
         if self._sum is None:
             self._sum = probability
@@ -62,7 +62,11 @@ class RunningEstimate:
             self._squares += off * off / np.float32(self._count * (self._count - 1))
 
     def estimate(self) -> Estimate:
-        """Mean and deviation of all that came; at least one must have."""
+        """Mean and deviation of all probabilities added so far.
+
+        Raises:
+            ValueError: None was added.
+        """
         if self._sum is None:
             raise ValueError("wanted at least one probability")
         count = np.float32(self._count)
@@ -71,22 +75,22 @@ class RunningEstimate:
 
 
 PendingEstimate = Callable[[], Estimate]
-"""Waits for an estimate that is being computed, and gives it."""
+"""Waits for an estimate that is being computed, and returns it."""
 
 
 class Predictor:
-    """One model or several, and their test-time augmentation, as one function of a window's pixels.
+    """Models and their test-time augmentation as one function of a window's pixels.
 
     Args:
-        members: The models; every view of each counts alike.
-        augmentation: Which views are averaged.
-        uncertainty: Give the standard deviation over views and models too.
+        members: The models; each view of each model has the same weight.
+        augmentation: The views.
+        uncertainty: Compute the standard deviation over views and models too.
 
     Attributes:
-        alignment: Pixels to which windows of a scene must align.
+        alignment: Windows of a scene must begin on multiples of this many pixels.
 
     Raises:
-        ConfigError: The uncertainty of a single view of a single model is asked for.
+        ConfigError: The uncertainty is asked for, but there is only one view of one model.
     """
 
     def __init__(
@@ -98,41 +102,44 @@ class Predictor:
         self.alignment = math.lcm(*(augmentation.alignment(member.package.stride) for member in members))
         if uncertainty and self.views < 2:
             raise ConfigError(
-                "uncertainty is the spread over views and models, and there is one view of one model; "
+                "uncertainty is the spread over views and models, but there is only one view of one model; "
                 "add --tta.dihedral=true, --tta.scales=[0.75,1,1.25] or further models"
             )
 
     @property
     def packages(self) -> list[ModelPackage]:
-        """What is known of each model."""
+        """The description of each model."""
         return [member.package for member in self.members]
 
     @property
     def views(self) -> int:
-        """How many probabilities are averaged: the views of each model."""
+        """Number of probabilities that are averaged: views times models."""
         return len(self.members) * self.augmentation.views
 
     @property
     def ahead(self) -> int:
-        """Views worth starting before the first one's result is asked for."""
+        """Number of views to start before the result of the first is asked for."""
         return max(member.backend.ahead for member in self.members)
 
     @property
     def fill(self) -> tuple[float, ...]:
-        """One value a band for pixels without data: the training mean, or NaN where each model puts its own there."""
+        """Value of each band for pixels without data: the training mean, or NaN if the models have different means.
+
+        Each model replaces NaN by its own mean.
+        """
         mean = self.members[0].package.mean
         return mean if self._means_agree else (math.nan,) * len(mean)
 
     @property
     def bounded(self) -> bool:
-        """Whether every model has a receptive field, with which no cut can show."""
+        """True if every model has a receptive field, so that a halo exists with which no cut can show."""
         return all(package.receptive_field is not None for package in self.packages)
 
     @property
     def receptive_field(self) -> int:
-        """Pixels over which an input can reach a probability, to each side, rounded up to the alignment.
+        """Largest distance in pixels at which an input changes a probability, rounded up to the alignment.
 
-        For a network that sees the whole of a window, the widest context it is given.
+        For a network that sees the whole window, the widest context that it is given.
         """
         return round_up(max(member.reach(self.augmentation) for member in self.members), self.alignment)
 
@@ -141,9 +148,12 @@ class Predictor:
         return self.start(image)().probability
 
     def start(self, image: FloatImage) -> PendingEstimate:
-        """Begin with what is estimated of a (C, H, W) image in stored units, its invalid pixels filled with `fill`.
+        """Start the estimate of an image.
 
-        Views are averaged as they are done, so that memory does not depend on their number.
+        Views are averaged as they finish, so memory does not depend on their number.
+
+        Args:
+            image: (C, H, W) in stored units, with invalid pixels set to `fill`.
         """
         running = RunningEstimate(self.uncertainty)
         waiting: deque[Pending] = deque()

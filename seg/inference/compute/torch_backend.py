@@ -1,6 +1,5 @@
-"""A model package in PyTorch, on the CPU or an accelerator."""
+"""Compute a model package with PyTorch, on the CPU or an accelerator."""
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -16,55 +15,48 @@ from seg.package.read import load_model
 from seg.raster.chips import FloatImage
 
 DTYPES = {"32": torch.float32, "bf16": torch.bfloat16, "16": torch.float16}
+DEFAULT = ComputeSettings()
 
 
 class TorchBackend:
     """A model package in PyTorch.
 
-    On CUDA, images are copied from and probabilities into page-locked memory, on streams of their own, while the
+    On CUDA, images are copied from page-locked memory and probabilities into it, on streams of their own, while the
     network computes another image.
 
     Args:
-        folder: The package's folder.
+        folder: Folder of the package.
         package: Its description.
-        device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the first accelerator there is.
-        interior: Give the probability of cropland that is not the edge of a parcel; needs a boundary head.
-        compute: Precision, and whether the network is compiled.
+        compute: Device and precision; the device "auto" is the first accelerator, or the CPU.
+        interior: Compute the probability of cropland without the edges of parcels; needs a boundary head.
 
     Raises:
-        ConfigError: The device is unknown or absent, or cannot compute in that precision.
+        ConfigError: The device is unknown or absent, or does not compute in that precision.
     """
 
     def __init__(
-        self,
-        folder: Path,
-        package: ModelPackage,
-        device: str = "auto",
-        interior: bool = False,
-        compute: ComputeSettings | None = None,
+        self, folder: Path, package: ModelPackage, compute: ComputeSettings = DEFAULT, interior: bool = False
     ) -> None:
-        compute = compute or ComputeSettings()
-        self.device = _device(device)
+        self.device = _device(compute.device)
         self.precision = _precision(compute.precision, self.device)
         self.model = load_model(folder, package).to(self.device)
         self.temperature, self.bias = package.temperature, package.bias
         self.interior = interior
-        self.name = f"torch {self.device.type} {self.precision}" + (" compiled" if compute.compile else "")
+        self.name = f"torch {self.device.type} {self.precision}"
         self.ahead = 0
         if self.device.type == "cuda":
             self.ahead = 1
             self.model.to(memory_format=torch.channels_last)
             self.uploads, self.downloads = (torch.cuda.Stream(self.device) for _ in range(2))  # type: ignore[no-untyped-call]
-        self.compute: Callable[[Tensor], Tensor] = torch.compile(self._compute) if compute.compile else self._compute
 
     @torch.inference_mode()
     def start(self, image: FloatImage) -> Pending:
-        """Begin with the (H, W) probability of a (C, H, W) image; all but CUDA devices compute it at once."""
+        """Start the (H, W) probability of a (C, H, W) image; devices other than CUDA finish it at once."""
         batch = torch.from_numpy(np.ascontiguousarray(image))[None]
         if self.device.type == "cuda":
             return self._start_on_cuda(batch)
         with self._autocast():
-            probability: Probability = self.compute(batch.to(self.device)).cpu().numpy()
+            probability: Probability = self._compute(batch.to(self.device)).cpu().numpy()
         return lambda: probability
 
     def _start_on_cuda(self, batch: Tensor) -> Pending:
@@ -72,9 +64,9 @@ class TorchBackend:
         with torch.cuda.stream(self.uploads):
             uploaded = batch.pin_memory().to(self.device, non_blocking=True)
         current.wait_stream(self.uploads)
-        uploaded.record_stream(current)  # its memory is not given away while the network may read it
+        uploaded.record_stream(current)  # keeps its memory until the network has read it
         with torch.cuda.device(self.device), self._autocast():
-            computed = self.compute(uploaded.contiguous(memory_format=torch.channels_last))
+            computed = self._compute(uploaded.contiguous(memory_format=torch.channels_last))
         self.downloads.wait_stream(current)
         with torch.cuda.stream(self.downloads):
             host = torch.empty(computed.shape, dtype=computed.dtype, pin_memory=True)
@@ -85,7 +77,7 @@ class TorchBackend:
         def wait() -> Probability:
             done.synchronize()
             if self.precision == "16" and not bool(host.isfinite().all()):
-                raise ConfigError("precision 16 is too small for this model's numbers; add --precision=bf16 or 32")
+                raise ConfigError("precision 16 overflows with this model; add --precision=bf16 or --precision=32")
             probability: Probability = host.numpy()
             return probability
 
@@ -93,7 +85,7 @@ class TorchBackend:
 
     def _compute(self, batch: Tensor) -> Tensor:
         heads = self.model.heads(batch)
-        # The boundary was not calibrated: its logits stay as they are.
+        # Temperature and bias are fitted to cropland alone, so the boundary's logits stay as they are.
         heads = heads._replace(cropland=heads.cropland.float() / self.temperature + self.bias)
         if heads.boundary is not None:
             heads = heads._replace(boundary=heads.boundary.float())
@@ -107,23 +99,23 @@ class TorchBackend:
 
 
 def use_threads(threads: int) -> None:
-    """Compute with this many threads in this process; 0 leaves it to the library."""
+    """Set the number of threads of this process; 0 leaves the choice to PyTorch."""
     if threads:
         torch.set_num_threads(threads)
 
 
 def has_accelerator() -> bool:
-    """Whether PyTorch can compute on something else than the CPU."""
+    """True if PyTorch has a device other than the CPU."""
     return torch.accelerator.current_accelerator(check_available=True) is not None
 
 
 def _precision(wanted: Precision, device: torch.device) -> str:
     if device.type == "cuda":
-        # Of the two short ones, 16 has the finer steps: 0.001 of a probability, which no halo can be seen below.
+        # float16 has finer steps than bfloat16: about 0.001 of a probability, so smaller effects of a halo cannot show.
         return "16" if wanted == "auto" else wanted
     if wanted in {"auto", "32"}:
         return "32"
-    raise ConfigError(f"precision is {wanted}, but the device is {device.type}, which computes in 32; leave it out")
+    raise ConfigError(f"precision is {wanted}, but the device {device.type} computes in 32; leave --precision out")
 
 
 def _device(name: str) -> torch.device:
@@ -135,4 +127,4 @@ def _device(name: str) -> torch.device:
         return torch.device(name)
     except (RuntimeError, AssertionError) as error:
         reason = " ".join(str(error).split())[:100]
-        raise ConfigError(f"device '{name}' cannot be used ({reason}); wanted auto, cpu, cuda or mps") from error
+        raise ConfigError(f"device is {name}, unusable here ({reason}); wanted auto, cpu, cuda or mps") from error

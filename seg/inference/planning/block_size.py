@@ -1,4 +1,4 @@
-"""The side of blocks that computes the fewest pixels within the memory there is."""
+"""Choose the block size that computes the fewest pixels within the available memory."""
 
 import math
 from collections.abc import Iterator
@@ -7,21 +7,21 @@ from typing import NamedTuple
 from seg.raster.windows import core_spans, round_up
 
 SMALLEST = 128
-"""A core below this is nearly all halo, whatever the memory; in pixels."""
+"""Smallest side of a core in pixels, whatever the memory; a smaller block would be mostly halo."""
 
 USUAL = 1024
-"""What a block costs besides its pixels shows in smaller ones: 10 % of the time of a network that costs nothing."""
+"""Side in pixels above which the fixed cost of a block no longer shows; it is 10 % of the time of a trivial network."""
 
 TILE_WORTH = 1.02
-"""How many times the fewest pixels are computed for a side that meets the output's tiles, at most."""
+"""Accepted ratio of computed pixels to the fewest possible, for a side that fits the output's tiles."""
 
 
 class Cutting(NamedTuple):
-    """What cutting a scene by one side comes to.
+    """Cost of cutting a scene into blocks of one size.
 
     Attributes:
-        computed: Pixels computed in all, halos included.
-        size: Side of a core.
+        computed: Pixels computed in total, halos included.
+        size: Side of a core in pixels.
         largest: Pixels that the largest block reads.
     """
 
@@ -31,24 +31,24 @@ class Cutting(NamedTuple):
 
 
 def automatic_size(shape: tuple[int, int], halo: int, alignment: int, pixels: int, tile: int) -> int:
-    """The side of a core for which the fewest pixels are computed; at least the halo, however little memory there is.
+    """The side of a core with which the fewest pixels are computed; at least the halo, however little the memory.
 
-    Sides that divide height or width into equal parts are tried, so that no block is a sliver, and multiples of the
-    output's tile, which win where they cost about as little; of those, sides of at least 1024.
+    The candidates divide height or width into equal parts, so that no block is a sliver, or are multiples of the
+    output's tile. A multiple of the tile is chosen where it costs hardly more, and preferably one of at least 1024.
 
     Args:
-        shape: Height and width of the scene.
-        halo: Context around a core.
+        shape: Height and width of the scene in pixels.
+        halo: Context around a core in pixels.
         alignment: The side is a multiple of this.
-        pixels: How many a block may read, halo included.
-        tile: Side of the output's internal tiles.
+        pixels: Number of pixels that a block may read, halo included.
+        tile: Side of the output's internal tiles in pixels.
     """
     whole = round_up(max(shape), alignment)
     if math.prod(shape) <= pixels:
         return whole  # one block, which needs no halo
     smallest = min(round_up(max(SMALLEST, halo), alignment), whole)
     tiled = math.lcm(alignment, tile)
-    # In a long, thin scene a core may be wider than the root of what a block may read.
+    # In a long, thin scene a core may be wider than the square root of the pixels of a block.
     widest = min(max(math.isqrt(pixels), pixels // min(shape), smallest), whole)
     fitting = [
         found
@@ -67,7 +67,7 @@ def automatic_size(shape: tuple[int, int], halo: int, alignment: int, pixels: in
 
 
 def cutting(shape: tuple[int, int], size: int, halo: int) -> Cutting:
-    """What cutting a scene of a height and width into cores of one side comes to; all in pixels."""
+    """The cost of cutting a scene of a height and width into cores of one size."""
     rows, columns = ([len(span.read) for span in core_spans(length, size, halo)] for length in shape)
     return Cutting(sum(rows) * sum(columns), size, max(rows) * max(columns))
 
@@ -79,5 +79,5 @@ def _even_sizes(shape: tuple[int, int], alignment: int, smallest: int) -> Iterat
 
 
 def _sliver(shape: tuple[int, int], size: int) -> bool:
-    """Whether the last row or column of blocks is less than half as wide as the others."""
+    """True if the last row or column of blocks is less than half as wide as the others."""
     return any(length > size and 0 < length % size < size / 2 for length in shape)

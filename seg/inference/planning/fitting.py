@@ -1,4 +1,4 @@
-"""Fit a scene to the models: its bands, its pixel size, the area that is mapped, and the identity of the run."""
+"""Fit a scene to the models: bands, pixel size, area of interest, and the identity of the run."""
 
 import math
 from collections.abc import Sequence
@@ -25,8 +25,8 @@ class FittedScene:
 
     Attributes:
         grid: The scene's grid.
-        area: The part that is mapped; None for the whole scene.
-        identity: All that its maps depend on.
+        area: The part to map; None for the whole scene.
+        identity: Everything that the maps depend on.
     """
 
     grid: Grid
@@ -35,18 +35,18 @@ class FittedScene:
 
 
 def fit_scene(scene: Path, predictor: Predictor, settings: PredictionSettings) -> FittedScene:
-    """Check that a scene fits the models, and settle what its maps depend on.
+    """Check that a scene fits the models, and fix everything that its maps depend on.
 
     Args:
         scene: The raster.
-        predictor: The models.
-        settings: As the user gave them; where they leave a value to the models, theirs counts.
+        predictor: Models and augmentation.
+        settings: As the user gave them. Values that they leave open come from the models.
 
     Raises:
         PackageError: The scene does not fit the models.
         NoOverlapError: The area has no pixel of the scene.
         RasterError: The scene cannot be opened, or the area cannot be brought onto it.
-        ConfigError: Settings contradict each other, the models or the kind of scene.
+        ConfigError: Settings contradict each other, or do not go with the models or with a scene on a server.
     """
     if settings.on_unreadable == "nodata" and is_remote(scene):
         raise ConfigError(
@@ -81,10 +81,10 @@ def fit_scene(scene: Path, predictor: Predictor, settings: PredictionSettings) -
 
 
 def common_bands(members: Sequence[Member], grid: Grid, settings: PredictionSettings) -> list[int]:
-    """The 1-based bands of a scene that each of the models gets.
+    """The 1-based bands of a scene that all models take.
 
     Raises:
-        PackageError: The scene does not fit one of them, or they would take different bands.
+        PackageError: The scene does not fit a model, or two models would take different bands.
     """
     first, *others = members
     bands = fitting_bands(first.package, grid, settings, first.name)
@@ -93,19 +93,19 @@ def common_bands(members: Sequence[Member], grid: Grid, settings: PredictionSett
         if found != bands:
             raise PackageError(
                 f"{grid.path}: {first.name} would take its bands {bands}, and {member.name} {found}; "
-                "models that are averaged get the same: choose them with --bands"
+                "models that are averaged must take the same bands: choose them with --bands"
             )
     return bands
 
 
 def fitting_bands(package: ModelPackage, grid: Grid, settings: PredictionSettings, model: str = MODEL) -> list[int]:
-    """The 1-based bands of a scene that a model gets.
+    """The 1-based bands of a scene that a model takes.
 
     Args:
-        package: The model.
-        grid: The scene.
-        settings: What was asked for.
-        model: What messages call the model.
+        package: Description of the model.
+        grid: Grid of the scene.
+        settings: Bands and pixel size ratio that the user asked for.
+        model: Name of the model in messages.
 
     Raises:
         PackageError: The scene's bands or pixel size do not fit the model.
@@ -124,9 +124,9 @@ def fitting_bands(package: ModelPackage, grid: Grid, settings: PredictionSetting
 
 
 def _default_bands(package: ModelPackage, grid: Grid, model: str) -> list[int]:
-    """Training's bands in images like those of training; elsewhere only what cannot be mistaken.
+    """The bands of training, if the scene has the bands of the training images; else only an unambiguous choice.
 
-    An alpha band that training's images had not says where there is data, and is none itself.
+    An alpha band that the training images did not have marks validity, so it is not counted as data.
     """
     in_order = list(range(1, len(package.bands) + 1))
     if grid.bands == package.image_bands:
@@ -140,7 +140,7 @@ def _default_bands(package: ModelPackage, grid: Grid, model: str) -> list[int]:
     way = f"choose them with --bands=[{example}] or the like, or " if grid.bands >= len(in_order) else ""
     raise PackageError(
         f"{grid.path}: has {counted(grid.bands, 'band')}, but {model} wants {_wanted(package)}; "
-        f"{way}use a model for these bands"
+        f"{way}use a model trained on these bands"
     )
 
 

@@ -1,4 +1,4 @@
-"""How much context a block needs, measured with the model on places of the scene itself."""
+"""Measure with the model itself, on places of the scene, how much context a block needs."""
 
 import heapq
 import itertools
@@ -20,17 +20,33 @@ from seg.raster.windows import Block, block_at, core_spans, round_up
 from seg.raster.writing.cog import TILE
 
 STEPS = 32
-"""How many halos are distinguished up to the limit."""
+"""Number of candidate halos up to the limit."""
+
+SMALLEST_CORE = 128
+"""Smallest side in pixels of the square that is cut out of the scene.
+
+The side is twice the limit: changes are followed up to three eighths of a core, and trained networks needed 0.6 of
+their receptive field at a tolerance of 1/255. In a smaller scene, the side is half of the longer side of the scene.
+"""
+
+LOOKED_AT = 8
+"""Places along each axis from which the samples are chosen, including the scene's edges and corners."""
+
+LOOK = 64
+"""Side in pixels of the square in the middle of each place that is looked at, before rounding to the alignment."""
+
+SAMPLES = 16
+"""Largest number of samples."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A place where the scene is cut to see how far that shows: a core with the widest context around it.
+    """A core of the scene with the widest context around it; cutting the context off shows the effect of a halo.
 
     Attributes:
-        image: (C, H, W) pixels of the core and of its context, as far as the scene goes.
-        core: Rows and columns of the core in it.
-        valid: (h, w) of the core; pixels without data have no probability that could change.
+        image: (C, H, W) pixels of the core and its context, as far as the scene goes.
+        core: Rows and columns of the core in the image.
+        valid: (h, w) validity of the core; pixels without data have no probability that could change.
     """
 
     image: FloatImage
@@ -38,17 +54,18 @@ class Sample:
     valid: BoolMask
 
     def halo(self, predictor: Predictor, change: float) -> int | None:
-        """The fewest pixels of context with which no probability of the core changes by more than that.
+        """The smallest halo with which no probability of the core changes by more than `change`.
 
-        Two predictions tell of every halo at once, one with all of the context and one of the core without any: a pixel
-        so many pixels from a cut has what a block with that halo has at the edge of its core.
+        Two predictions measure every halo at once: one with all of the context, and one of the core alone. In the
+        latter, a pixel at distance d from a cut has the probability that a block with a halo of d has at the edge of
+        its core.
 
         Args:
-            predictor: Model and augmentation.
-            change: Of a probability, 0 to 1.
+            predictor: Models and augmentation.
+            change: Accepted change of a probability, 0 to 1.
 
         Returns:
-            None where that cannot be told: the core is all of the scene, or a change reaches too far into it.
+            Pixels; None where the core is the whole scene, or where a change reaches too far into the core to measure.
         """
         context = self._context()
         if context.max() >= self.image.size:
@@ -57,11 +74,11 @@ class Sample:
         alone = predictor.probability(self.image[:, self.core[0], self.core[1]])
         changed = self.valid & (np.abs(whole - alone) > change)
         fewest = int(context[changed].max(initial=-1)) + 1
-        # Further in there are few pixels left to tell.
+        # Further in, too few pixels are left to measure a halo.
         return fewest if fewest <= context.max() * 3 // 4 or not changed.any() else None
 
     def _context(self) -> npt.NDArray[np.intp]:
-        """(h, w) pixels between each of the core and the nearest cut; the scene's own edges are none."""
+        """(h, w) distance in pixels of each pixel of the core from the nearest cut; scene edges are not cuts."""
         distances = []
         for core, length in zip(self.core, self.image.shape[1:], strict=True):
             side = core.stop - core.start
@@ -75,22 +92,22 @@ class Sample:
 def measured_halo(predictor: Predictor, samples: Iterable[Sample], limit: int, tolerance: float) -> int:
     """A halo that keeps every probability of the samples well within the tolerance.
 
-    It is the second candidate that is enough at half the tolerance: that half and a step are the margin for places that
-    were not sampled.
+    The result is the candidate after the smallest one that suffices at half the tolerance. Half the tolerance and one
+    step are the margin for places that were not sampled.
 
     Args:
-        predictor: Model and augmentation.
+        predictor: Models and augmentation.
         samples: The places.
-        limit: A halo that is enough in any case, a multiple of the alignment: the receptive field. It comes back where
-            there is no sample, or where one could not tell.
-        tolerance: Largest change of a probability that is accepted, 0 to 1.
+        limit: A halo that always suffices, a multiple of the alignment: the receptive field. It is the result where
+            there is no sample, or where a sample cannot be measured.
+        tolerance: Largest accepted change of a probability, 0 to 1.
     """
     candidates = halo_candidates(predictor.alignment, limit)
     enough = None
     for sample in samples:
         fewest = sample.halo(predictor, tolerance / 2)
         if fewest is None or fewest > candidates[-2:][0]:
-            return limit  # one step below there is nothing left to gain
+            return limit  # no smaller candidate suffices, whatever the other samples need
         enough = max(enough or 0, fewest)
     if enough is None:
         return limit
@@ -98,43 +115,26 @@ def measured_halo(predictor: Predictor, samples: Iterable[Sample], limit: int, t
 
 
 def halo_candidates(alignment: int, limit: int) -> list[int]:
-    """Halos worth trying: multiples of the alignment in at most 32 equal steps up to the limit."""
+    """Candidate halos: multiples of the alignment, in at most 32 equal steps up to the limit."""
     step = round_up(max(limit // STEPS, 1), alignment)
     return [*range(step, limit, step), limit]
-
-
-SMALLEST_CORE = 128
-"""Side in pixels of the square that is cut out, at least.
-
-It is twice the limit: changes are followed up to three eighths of a core, and trained networks were seen to need 0.6 of
-their receptive field at a tolerance of 1/255. In a smaller scene it is half of the longer side.
-"""
-
-LOOKED_AT = 8
-"""Places along each axis among which the samples are chosen, the scene's edges and corners among them."""
-
-LOOK = 64
-"""Side in pixels of what is looked at in the middle of each, before rounding to the alignment."""
-
-SAMPLES = 16
-"""How many of them are sampled at most."""
 
 
 def sensitive_samples(
     grid: Grid, reader: BlockReader, predictor: Predictor, limit: int, most: int = SAMPLES
 ) -> Iterator[Sample]:
-    """Samples, those first where a probability answers most to its input.
+    """Samples of a scene, beginning with those whose probabilities are most sensitive to their input.
 
-    The network is run on 64 small squares, spread over the scene, without any context. The slope of the logistic
-    function, p (1 - p), says how far a change of a logit shows: much at p = 0.5, not at all where the model is sure.
-    Squares without valid pixels are left out; with an area, the squares are spread over its box.
+    The network is run on 64 small squares, spread over the scene, without context. The slope of the logistic function,
+    p (1 - p), tells how much a change of a logit shows: most at p = 0.5, hardly at all where the model is sure. Squares
+    without valid pixels are left out. With an area of interest, the squares are spread over its bounding box.
 
     Args:
-        grid: The scene.
-        reader: How it is read.
-        predictor: Model and augmentation.
-        limit: Context to give each sample.
-        most: How many samples there are, if there are as many places.
+        grid: Grid of the scene.
+        reader: Reads the scene's blocks.
+        predictor: Models and augmentation.
+        limit: Context of each sample in pixels.
+        most: Largest number of samples.
 
     Raises:
         RasterError: The scene's pixels cannot be read.
@@ -152,28 +152,20 @@ def sensitive_samples(
 
 
 def samples_within(pixels: float, alignment: int, limit: int) -> int:
-    """How many samples can be computed with so many pixels, choosing them included."""
+    """Number of samples that can be chosen and computed with a number of computed pixels."""
     core = _core(alignment, limit)
     looking = (LOOKED_AT * round_up(LOOK, alignment)) ** 2
     return min(SAMPLES, max(int((pixels - looking) // ((core + 2 * limit) ** 2 + core**2)), 0))
 
 
 def sampling_reads(alignment: int, limit: int, samples: int) -> int:
-    """About how many pixels are read, in whole tiles of a usual file, to measure a halo up to a limit."""
+    """Approximate number of pixels that a measurement reads, in whole tiles of a usual file."""
     look = round_up(round_up(LOOK, alignment), TILE)
     return (LOOKED_AT * look) ** 2 + samples * (_core(alignment, limit) + 2 * limit + TILE) ** 2
 
 
 def _core(alignment: int, limit: int) -> int:
     return round_up(max(SMALLEST_CORE, 2 * limit), alignment)
-
-
-def _middle(core: Window, alignment: int) -> Window:
-    """A small square in the middle of a core, or what the core has of it."""
-    side = round_up(LOOK, alignment)
-    height, width = min(side, core.height), min(side, core.width)
-    row, column = ((length - side) // 2 // alignment * alignment for length in (core.height, core.width))
-    return Window(core.col_off + max(column, 0), core.row_off + max(row, 0), width, height)
 
 
 def _places(grid: Grid, area: Area | None, alignment: int, limit: int) -> Iterator[Block]:
@@ -193,11 +185,19 @@ def _spread(first: int, stop: int) -> list[int]:
     return sorted({first + round(step * (stop - first - 1) / (LOOKED_AT - 1)) for step in range(LOOKED_AT)})
 
 
+def _middle(core: Window, alignment: int) -> Window:
+    """A small square in the middle of a core, cut off where the core is smaller."""
+    side = round_up(LOOK, alignment)
+    height, width = min(side, core.height), min(side, core.width)
+    row, column = ((length - side) // 2 // alignment * alignment for length in (core.height, core.width))
+    return Window(core.col_off + max(column, 0), core.row_off + max(row, 0), width, height)
+
+
 def _sensitivity(chip: Chip, predictor: Predictor) -> float:
     if not chip.valid.any():
         return 0.0
     probability = predictor.probability(chip.image)[chip.valid]
-    return float(np.mean(probability * (1 - probability))) + 1e-9  # where the model is sure everywhere, still a place
+    return float(np.mean(probability * (1 - probability))) + 1e-9  # above 0 even where the model is sure everywhere
 
 
 def _sample(dataset: DatasetReader, block: Block, reader: BlockReader) -> Sample:

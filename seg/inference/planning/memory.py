@@ -1,4 +1,4 @@
-"""How much memory prediction may take, and how much a block takes."""
+"""Memory that prediction may take, and memory that a block takes."""
 
 import os
 from pathlib import Path
@@ -9,25 +9,25 @@ from seg.package.description import ModelPackage
 GIB = 2**30
 
 DEFAULT = 3 * GIB // 2
-"""What prediction may take in all where nothing is said and twice as much is free, in bytes."""
+"""Bytes that prediction may take in total if the user gives no limit and twice as much is free."""
 
 PROCESS = GIB // 4
-"""Of the libraries, the weights and GDAL's cache: 120 to 250 MB were measured."""
+"""Bytes of the libraries, the weights and GDAL's cache; 120 to 250 MB were measured."""
 
 BYTES_PER_CHANNEL = 36
-"""Of the network, for each pixel and channel of its last map, the widest: nine planes of float32. A transposed
-convolution of ONNX Runtime takes four of them for its columns. Measured at 512 to 1448 pixels: 31 to 36 for
+"""Bytes of the network for each pixel and channel of its last feature map, the widest: nine planes of float32. A
+transposed convolution of ONNX Runtime takes four of them for its columns. Measured at 512 to 1448 pixels: 31 to 36 for
 `dilated_tiny_4` and `dilated_small_8`, 11 to 32 for Unet and DeepLabV3+ with resnet18."""
 
 LEAST_CHANNELS = 16
-"""Below, the encoder takes the most."""
+"""Channels to count at least; with fewer, the encoder takes the most memory."""
 
 
 def allowed_memory(wanted_gib: float | None) -> int:
-    """Bytes that prediction may take in all.
+    """Bytes that prediction may take in total.
 
     Args:
-        wanted_gib: What was asked for, in GiB; None for 1.5 GiB, or half of what is free if that is less.
+        wanted_gib: Limit in GiB; None for 1.5 GiB, or half of the free memory if that is less.
     """
     if wanted_gib is not None:
         return int(wanted_gib * GIB)
@@ -36,29 +36,29 @@ def allowed_memory(wanted_gib: float | None) -> int:
 
 
 def free_memory() -> int | None:
-    """Bytes of memory that are free for programs; None where the system does not say."""
+    """Bytes of free memory; None where the system does not report them."""
     found = [free for free in (_free_by_kernel(), _free_in_group()) if free is not None]
     return min(found, default=None)
 
 
 def pixels_within(memory: int, predictor: Predictor) -> int:
-    """How many pixels a block may read so that prediction stays within so many bytes; 0 or more."""
+    """Number of pixels that a block may read for prediction to stay within `memory` bytes; at least 0."""
     return int(max(memory - PROCESS, 0) / bytes_per_pixel(predictor))
 
 
 def expected_memory(pixels: int, predictor: Predictor) -> int:
-    """Bytes that prediction takes about, in all, where a block reads so many pixels."""
+    """Approximate bytes that prediction takes in total if its largest block reads a number of pixels."""
     return PROCESS + int(pixels * bytes_per_pixel(predictor))
 
 
 def bytes_per_pixel(predictor: Predictor) -> float:
-    """Bytes for each pixel of a block: the network's maps at the largest scale, and the pixels themselves.
+    """Bytes for each pixel of a block: feature maps at the largest scale, and the pixels themselves.
 
-    An estimate from the package's description alone, so that a scene is cut alike whenever it is predicted.
+    The estimate uses the package's description alone, so that a scene is always cut in the same way.
     """
-    # Several models compute one after another, in the same memory.
+    # Several models compute one after the other, in the same memory.
     network = BYTES_PER_CHANNEL * max(_widest_channels(package) for package in predictor.packages)
-    # Four blocks are held, two read ahead, one computed and one written, and the sum and one view of several.
+    # Four blocks are held (two read ahead, one computed, one written), and for several views their sum and one view.
     held = 4 * (4 * len(predictor.fill) + 4 + 2 * predictor.uncertainty)
     largest = max(1.0, *predictor.augmentation.scales)
     return network * largest**2 * (1 + predictor.ahead) + held
@@ -76,16 +76,16 @@ def _free_by_kernel() -> int | None:
     except (OSError, ValueError, IndexError, StopIteration):
         pass
     try:
-        # Not on Linux: half of what is built in stands for what is free.
+        # Not on Linux: assume that half of the installed memory is free.
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     except (AttributeError, OSError, ValueError):
         return None
 
 
 def _free_in_group(folder: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """What a container's limit leaves; None without such a limit."""
+    """Bytes that a container's limit leaves; None without a limit."""
     try:
         limit, used = ((folder / name).read_text(encoding="ascii") for name in ("memory.max", "memory.current"))
         return max(int(limit) - int(used), 0)
-    except (OSError, ValueError):  # no such files, or a limit of "max"
+    except (OSError, ValueError):  # no such files, or the limit is "max"
         return None

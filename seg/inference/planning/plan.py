@@ -24,30 +24,30 @@ from seg.raster.windows import Block, plan_blocks, round_up
 from seg.raster.writing.cog import TILE
 
 MEASURING_WORTH = 0.05
-"""What measuring a halo may cost of what it could save from, the pixels computed with the whole receptive field."""
+"""Largest cost of a halo measurement, as a share of the pixels computed with the whole receptive field as halo."""
 
 FEWEST_SAMPLES = 4
-"""Places that a halo is measured at, at least, unless it is asked for."""
+"""Smallest number of samples of a measurement that the user did not ask for."""
 
 FETCHING_WORTH = 0.1
-"""How much of a scene on a server measuring a halo may read: it is fetched twice."""
+"""Largest share of a scene on a server that a halo measurement may read; these pixels are fetched twice."""
 
 CACHE_SHARE = 4
-"""One part in so many of the memory keeps tiles of a scene on a server, so that no halo is fetched again."""
+"""A quarter of the memory caches tiles of a scene on a server, so that no halo is fetched twice."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Cuts of a scene.
+    """The blocks of a scene.
 
     Attributes:
         scene: The scene, its area and the identity of the run.
         block_size: Side of a core in pixels.
         halo: Context around a core in pixels.
-        halo_origin: How the halo was found, in words.
-        blocks: The blocks, row by row; those that have a pixel of the area.
-        memory: Bytes that prediction is expected to take in all.
-        cache: Bytes of decoded tiles to keep, for a scene on a server; 0 for what GDAL keeps anyway.
+        halo_origin: Origin of the halo, in words for the user.
+        blocks: Blocks that have a pixel of the area, row by row.
+        memory: Bytes that prediction is expected to take in total.
+        cache: Bytes of decoded tiles to cache, for a scene on a server; 0 for the usual cache.
     """
 
     scene: FittedScene
@@ -65,29 +65,34 @@ class Plan:
 
     @property
     def record(self) -> dict[str, object]:
-        """All that the pixels of a block depend on, as it is kept with the blocks."""
+        """Everything that the pixels of a block depend on, as it is kept with the blocks."""
         return self.scene.identity.dependencies | {"block_size": self.block_size, "halo": self.halo}
 
     @property
     def pixels(self) -> int:
-        """Pixels of the blocks' cores: those of the scene, or of the blocks that the area meets."""
+        """Number of pixels in the cores of all blocks."""
         return sum(int(block.core.width * block.core.height) for block in self.blocks)
 
     @property
     def redundancy(self) -> float:
-        """Pixels computed for each pixel of a core, at least 1."""
+        """Computed pixels for each pixel of a core, at least 1."""
         return _computed(self.blocks) / self.pixels
 
 
 Report = Callable[[Plan, int], None]
-"""Is called with the plan and the number of finished blocks."""
+"""A function that is called with the plan and the number of finished blocks."""
 
 
 def plan_scene(scene: FittedScene, predictor: Predictor, settings: PredictionSettings) -> Plan:
-    """The plan of a scene.
+    """Choose the block size and the halo of a scene, within the memory.
+
+    Args:
+        scene: The scene, fitted to the models.
+        predictor: Models and augmentation.
+        settings: Block size, halo, tolerance and memory.
 
     Raises:
-        RasterError: The pixels cannot be read.
+        RasterError: The halo is measured, and the pixels cannot be read.
     """
     grid, area = scene.grid, scene.area
     reader = block_reader(scene, predictor)
@@ -125,7 +130,7 @@ def _halo(
     settings: PredictionSettings,
     size_for: Callable[[int], int],
 ) -> tuple[int, str]:
-    """The halo of a scene that does not fit into one block, and how it was found."""
+    """The halo of a scene that does not fit into one block, and its origin in words."""
     if isinstance(settings.halo, int):
         return round_up(settings.halo, predictor.alignment), "given"
     reach = predictor.receptive_field
@@ -137,7 +142,7 @@ def _halo(
         samples = samples_within(MEASURING_WORTH * computed, predictor.alignment, reach)
         fetched = sampling_reads(predictor.alignment, reach, samples) if is_remote(grid.path) else 0
         if samples < FEWEST_SAMPLES or fetched > FETCHING_WORTH * computed:
-            return reach, "the receptive field"  # measuring would cost more than it saves
+            return reach, "the receptive field"  # measuring could cost more than it saves
     print(f"{shown_name(grid.path)}: measuring how much context the model needs ...", file=sys.stderr, flush=True)
     places = sensitive_samples(grid, reader, predictor, reach, samples)
     halo = measured_halo(predictor, places, reach, settings.tolerance)

@@ -1,4 +1,4 @@
-"""Identity of a run: all that its maps depend on, kept with its blocks and written into the maps' tags."""
+"""Identity of a run: everything that its maps depend on, kept with its blocks and written into the maps' tags."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -17,30 +17,30 @@ from seg.inference.inputs import map_paths
 from seg.raster.writing.block_store import claimed_blocks, discard_blocks, has_blocks, partial_folder, stored_run
 
 RUN_TAG = "SEG_RUN"
-"""The tag of a map that tells the run which made it from all others."""
+"""The tag of a map with the checksum of the run that made it."""
 
 _ASKED = ("asked_block_size", "asked_halo")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunIdentity:
-    """All that the maps of a scene depend on.
+    """Everything that the maps of a scene depend on.
 
-    What belongs to a model is a tuple with one value for each model.
+    Values of a model are tuples, with one value for each model of an ensemble.
 
     Attributes:
-        version: Of this project.
-        scene: Full path or address of the scene, without what only grants access.
-        scene_version: Checksum of the scene's files; None where there are none on this system.
-        model: Hash of the weights.
-        temperature: Divides the logits.
-        bias: Is added to the logits.
+        version: Version of this project.
+        scene: Full path of the scene, or its address without access tokens.
+        scene_version: Checksum of the scene's files; None if it has no files on this system.
+        model: SHA-256 of the weights.
+        temperature: Divisor of the logits.
+        bias: Summand of the logits.
         backend: Library, device and precision.
         bands: 1-based bands of the scene in the order the models want.
-        tolerance: Largest change of a probability that a measured halo accepts; None where the halo is not measured.
+        tolerance: Largest change of a probability that a measured halo may cause; None if the halo is not measured.
         tta: Test-time augmentation.
         uncertainty: True if the standard deviation is mapped too.
-        nodata: A further stored value that means "no data", or None.
+        nodata: An additional stored value that means "no data", or None.
         threshold: Probability above which a pixel is cropland.
         interior: True if cropland is mapped without the edges of parcels.
         on_unreadable: Treatment of pixels that cannot be read, "stop" or "nodata".
@@ -70,32 +70,32 @@ class RunIdentity:
 
     @cached_property
     def checksum(self) -> str:
-        """16 hexadecimal digits that differ for any other run."""
+        """16 hexadecimal digits, different for any other run."""
         return short_hash(json.dumps(asdict(self), sort_keys=True))
 
     @cached_property
     def dependencies(self) -> dict[str, object]:
-        """All that the pixels of a block depend on but the cuts: the identity without the sizes as they were asked."""
+        """The values that the pixels of a block depend on, apart from the block size and halo that the plan chooses."""
         return {name: value for name, value in asdict(self).items() if name not in _ASKED}
 
     def began(self, kept: Mapping[str, object]) -> bool:
-        """True if blocks are of this run, whatever their size and halo.
+        """True if blocks belong to this run, whatever their size and halo.
 
         Args:
-            kept: The record that was kept with the blocks; empty where there are none.
+            kept: The record that was kept with the blocks; empty if there are none.
         """
         return _as_text(kept, self.dependencies) == _as_text(self.dependencies, self.dependencies)
 
 
 def is_finished(output: Path, identity: RunIdentity) -> bool:
-    """True if all maps of a scene are there, and this run made them."""
+    """True if all maps of a scene exist and were made by this run."""
     return all(_run_of(path) == identity.checksum for path in map_paths(output, identity.uncertainty))
 
 
 def discard_leftovers(output: Path, identity: RunIdentity) -> None:
-    """Remove the blocks of a run that was killed after its maps were finished.
+    """Remove the blocks of a run that was killed after it had finished its maps.
 
-    Blocks of a run with other settings stay, and those that another process works on.
+    Blocks of a run with other settings stay, and so do blocks that another process is working on.
     """
     folder = partial_folder(output)
     if not folder.is_dir():
@@ -116,5 +116,5 @@ def _run_of(path: Path) -> str | None:
 
 
 def _as_text(run: Mapping[str, object], names: Iterable[str]) -> dict[str, str]:
-    """Values as JSON: a NaN would differ from itself, and a tuple from the list that it was kept as."""
+    """Values as JSON text, in which NaN equals itself and a tuple equals the list that it was stored as."""
     return {name: json.dumps(run.get(name), sort_keys=True) for name in names}

@@ -1,4 +1,4 @@
-"""What a run that ends early says: what it keeps, and how to go on."""
+"""Messages of a run that ends early: the blocks that are kept, and the way to continue."""
 
 import re
 import signal
@@ -15,25 +15,25 @@ from seg.terminal.text import counted
 OUT_OF_MEMORY = re.compile(
     r"out.?of.?memory|bad.alloc|(can't|cannot|failed to|unable to) allocate|start new thread", re.IGNORECASE
 )
-"""How NumPy, GDAL, ONNX Runtime, PyTorch and Python say that there is no more memory; few raise a `MemoryError`."""
+"""Messages of NumPy, GDAL, ONNX Runtime, PyTorch and Python about exhausted memory; few raise a `MemoryError`."""
 
 
 @contextmanager
 def how_to_go_on(plan: Plan, store: BlockStore) -> Iterator[None]:
-    """Say what is kept, and what to do, where a run is interrupted or memory runs out.
+    """Tell the user what is kept and how to continue, if the run is interrupted or memory runs out.
 
     Args:
-        plan: How the scene is cut.
-        store: Where finished blocks are.
+        plan: Blocks of the scene.
+        store: Holds the finished blocks.
 
     Raises:
         RasterError: Memory ran out.
-        KeyboardInterrupt: As it came, with a message.
+        KeyboardInterrupt: The run was interrupted; raised again with a message.
     """
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        raise KeyboardInterrupt(f"interrupted; {_kept(store)}repeat the command to go on") from interrupt
+        raise KeyboardInterrupt(f"interrupted; {_kept(store)}repeat the command to continue") from interrupt
     except Exception as error:
         if not _is_out_of_memory(error):
             raise
@@ -47,7 +47,7 @@ def how_to_go_on(plan: Plan, store: BlockStore) -> Iterator[None]:
 
 @contextmanager
 def interrupted_by_termination() -> Iterator[None]:
-    """Let SIGTERM, by which clusters end jobs, end a run as Ctrl-C does; outside of the main thread nothing changes."""
+    """Make SIGTERM, with which clusters end jobs, end a run like Ctrl-C; has no effect outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -67,7 +67,7 @@ def _kept(store: BlockStore) -> str:
 
 
 def _is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether an error, or one that led to it, says that there is no more memory."""
+    """True if an error, or one of its causes, reports exhausted memory."""
     while error is not None:
         if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(f"{type(error).__name__} {error}"):
             return True

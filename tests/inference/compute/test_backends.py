@@ -16,7 +16,8 @@ def test_the_interior_is_cropland_without_its_edges(with_boundary: Path) -> None
     package = read_package(with_boundary)
     image = np.random.default_rng(0).standard_normal((2, 20, 30)).astype(np.float32)
     cropland, interior = (
-        TorchBackend(with_boundary, package, "cpu", interior).start(image)() for interior in (False, True)
+        TorchBackend(with_boundary, package, ComputeSettings(device="cpu"), interior).start(image)()
+        for interior in (False, True)
     )
     with torch.inference_mode():
         heads = load_model(with_boundary, package).heads(torch.from_numpy(image)[None])
@@ -34,7 +35,7 @@ def test_temperature_and_bias_change_the_logits_of_cropland_and_leave_the_edges(
     wanted = (heads.cropland / 2.5 - 0.8).sigmoid()[0, 0]
     edge = heads.boundary.sigmoid()[0, 0]
     for interior, probability in ((False, wanted), (True, wanted * (1 - edge))):
-        found = TorchBackend(with_boundary, package, "cpu", interior).start(image)()
+        found = TorchBackend(with_boundary, package, ComputeSettings(device="cpu"), interior).start(image)()
         np.testing.assert_allclose(found, probability, atol=1e-6)
 
 

@@ -39,7 +39,7 @@ def silent(plan: Plan, done: int) -> None:
 def members(two_packages: list[Path]) -> list[Member]:
     packages = [read_package(folder) for folder in two_packages]
     return [
-        Member(TorchBackend(folder, package, "cpu"), package, folder.name)
+        Member(TorchBackend(folder, package, ComputeSettings(device="cpu")), package, folder.name)
         for folder, package in zip(two_packages, packages, strict=True)
     ]
 
@@ -186,7 +186,7 @@ def described(**changes: object) -> ModelPackage:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({}, "b: has the same weights as a; name each model once"),
+        ({}, "b: has the same weights as a; give each model once"),
         (
             {"weights_sha256": "b", "bands": (1,), "band_names": ("nir",), "mean": (1.0,), "std": (1.0,)},
             r"b: takes 1 band \(nir\), but a takes 3 bands \(red, green, blue\); .* the same bands",
@@ -214,7 +214,7 @@ def test_nodata_is_that_of_the_models_which_name_one(members: list[Member]) -> N
     none, zero, last = (replace(members[0], package=described(nodata=value), name=str(value)) for value in (None, 0, 9))
     assert common_nodata([none]) is None
     assert common_nodata([none, zero]) == 0
-    with pytest.raises(ConfigError, match=r"different values, 9 \(9\), 0 \(0\); say which with --nodata"):
+    with pytest.raises(ConfigError, match=r"different nodata values, 9 \(9\), 0 \(0\); choose one with --nodata"):
         common_nodata([zero, none, last])
 
 

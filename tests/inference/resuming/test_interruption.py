@@ -66,7 +66,7 @@ def test_a_run_that_is_interrupted_before_its_first_block_claims_to_keep_nothing
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     predictor = at_block(make_predictor(), 0, failing(KeyboardInterrupt()))
-    with pytest.raises(KeyboardInterrupt, match=r"^interrupted; repeat the command to go on$"):
+    with pytest.raises(KeyboardInterrupt, match=r"^interrupted; repeat the command to continue$"):
         predict_scene(make_scene(150, 200), tmp_path / "map.tif", predictor, SETTINGS, silent)
 
 
