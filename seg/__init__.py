@@ -15,9 +15,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from seg.entry.notebook import Dataset, Model, TestTimeAugmentation, evaluate, load_model, read_dataset
+    from seg.entry.notebook import Dataset, Model, evaluate, load_model, read_dataset
+    from seg.inference.augmentation import TestTimeAugmentation
 
 __version__ = "0.1.0"
+_MODULES = {"TestTimeAugmentation": "seg.inference.augmentation"}
+"""Modules of names that are not in `seg.entry.notebook`. jsonargparse asks this package for every class that a command
+line names, so the class must not bring all of the notebook's imports."""
+
 __all__ = ["Dataset", "Model", "TestTimeAugmentation", "__version__", "evaluate", "load_model", "read_dataset"]
 
 
@@ -25,7 +30,7 @@ def __getattr__(name: str) -> object:
     """Import a name of `__all__` on first use (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module 'seg' has no attribute '{name}'")
-    value: object = getattr(import_module("seg.entry.notebook"), name)
+    value: object = getattr(import_module(_MODULES.get(name, "seg.entry.notebook")), name)
     globals()[name] = value
     return value
 

@@ -36,6 +36,23 @@ def test_a_scene_without_a_place_gives_no_warning(model: Path, tmp_path: Path, w
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_asking_for_help_waits_for_no_library_of_rasters_or_networks() -> None:
+    program = f"""
+import runpy, sys
+sys.argv = ["predict.py", "--help"]
+try:
+    runpy.run_path({str(SCRIPTS / "predict.py")!r}, run_name="__main__")
+except SystemExit as stopped:
+    assert not stopped.code
+slow = ["rasterio", "torch", "onnxruntime", "shapely", "pyproj", "cv2", "rich", "scipy", "pandas"]
+print([name for name in slow if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment(), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_options_are_written_with_hyphens(run_script: Run, model: Path, scene: Path, tmp_path: Path) -> None:
     words = ["--model", model, "--input", scene, "--output", tmp_path / "map.tif", "--threads=1", "--device=cpu"]
     status, out, _ = run_script(

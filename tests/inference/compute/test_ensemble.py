@@ -97,7 +97,7 @@ def test_a_network_that_sees_whole_windows_makes_the_ensemble_one(members: list[
 
 
 def test_the_widest_model_says_how_much_memory_a_block_takes(members: list[Member]) -> None:
-    architecture = {"arguments": {"decoder_channels": [64]}}
+    architecture = {"name": "segmenter", "arguments": {"decoder_channels": [64]}}
     wide = replace(members[1], package=replace(members[1].package, architecture=architecture))
     plain, wider, two = (Predictor(some, TestTimeAugmentation()) for some in (members, [wide], [members[0], wide]))
     assert bytes_per_pixel(two) == bytes_per_pixel(wider) > 1.5 * bytes_per_pixel(plain)
@@ -163,7 +163,7 @@ def test_blocks_of_one_model_are_not_gone_on_with_by_two(
 
 def described(**changes: object) -> ModelPackage:
     package = ModelPackage(
-        architecture={},
+        architecture={"name": "segmenter", "arguments": {}},
         bands=(1, 2, 3),
         image_bands=3,
         band_names=("red", "green", "blue"),
