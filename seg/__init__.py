@@ -15,8 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from seg.entry.notebook import Dataset, Model, evaluate, load_model, read_dataset
-    from seg.inference.augmentation import TestTimeAugmentation
+    from seg.entry.notebook import Dataset, Model, TestTimeAugmentation, evaluate, load_model, read_dataset
 
 __version__ = "0.1.0"
 _MODULES = {"TestTimeAugmentation": "seg.inference.augmentation"}

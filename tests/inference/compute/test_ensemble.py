@@ -178,7 +178,7 @@ def described(**changes: object) -> ModelPackage:
         receptive_field=32,
         metrics={},
         versions={},
-        weights_sha256="a",
+        weights_sha256="a" * 64,
     )
     return replace(package, **changes)
 
@@ -188,11 +188,11 @@ def described(**changes: object) -> ModelPackage:
     [
         ({}, "b: has the same weights as a; give each model once"),
         (
-            {"weights_sha256": "b", "bands": (1,), "band_names": ("nir",), "mean": (1.0,), "std": (1.0,)},
+            {"weights_sha256": "b" * 64, "bands": (1,), "band_names": ("nir",), "mean": (1.0,), "std": (1.0,)},
             r"b: takes 1 band \(nir\), but a takes 3 bands \(red, green, blue\); .* the same bands",
         ),
         (
-            {"weights_sha256": "b", "band_names": ("blue", "green", "red")},
+            {"weights_sha256": "b" * 64, "band_names": ("blue", "green", "red")},
             "b: takes its bands in the order blue, green, red, but a in the order red, green, blue",
         ),
     ],
@@ -203,7 +203,7 @@ def test_models_that_cannot_be_averaged_are_refused(changes: dict[str, object], 
 
 
 def test_bands_that_are_called_otherwise_are_no_hindrance() -> None:
-    require_alike(["a", "b"], [described(), described(weights_sha256="b", band_names=("B4", "B3", "B2"))])
+    require_alike(["a", "b"], [described(), described(weights_sha256="b" * 64, band_names=("B4", "B3", "B2"))])
 
 
 def test_the_threshold_is_the_mean_of_the_models() -> None:
