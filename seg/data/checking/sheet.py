@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -16,17 +15,17 @@ from seg.data.checking.findings import Finding, Severity
 from seg.data.checking.scenes import CheckedScene
 from seg.data.dataset.catalogue import Scene
 from seg.errors import RasterError
-from seg.files import complete_or_absent
 from seg.labels import CROPLAND, LABEL_NAMES, OTHER
 from seg.raster.chips import read_band
 from seg.raster.classes import class_band
 from seg.raster.composite import read_composite
+from seg.raster.figures import FRAME_COLOUR, new_figure, save_figure
 from seg.raster.grid import Grid, open_raster
 
 SHEET_SCENES = 24
 COLUMNS = 4
 # In pixels of the picture.
-SIDE, BETWEEN, GAP, TITLE, TOP, BOTTOM, DPI = 176, 4, 22, 44, 56, 56, 100
+SIDE, BETWEEN, GAP, TITLE, TOP, BOTTOM = 176, 4, 22, 44, 56, 56
 NARROWEST = 780
 """The legend needs as much."""
 
@@ -38,7 +37,6 @@ DARKEST = 0.3
 """Grey of the darkest pixel under the labels; on black, their colours look like others."""
 
 FRAMES = {Severity.ERROR: "#c62828", Severity.WARNING: "#ef6c00"}
-QUIET = "#9e9e9e"
 EMPTY = (0.82, 0.82, 0.88)
 
 Picture = npt.NDArray[np.float64]
@@ -56,8 +54,7 @@ def draw_sheet(report: Report, path: Path) -> None:
     rows = max(1, -(-len(chosen) // columns))
     cell = 2 * SIDE + BETWEEN
     width, height = max(columns * (cell + GAP) + GAP, NARROWEST), TOP + rows * (TITLE + SIDE + GAP) + BOTTOM
-    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(width, height)
     for place, scene in enumerate(chosen):
         row, column = divmod(place, columns)
         left = GAP + column * (cell + GAP)
@@ -69,9 +66,7 @@ def draw_sheet(report: Report, path: Path) -> None:
     )
     figure.text(GAP / width, 1 - 18 / height, heading, fontsize=15, va="top")
     _draw_legend(figure)
-    with complete_or_absent(path) as temporary:
-        # Without matplotlib's version in the file, the same dataset gives the same bytes.
-        figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+    save_figure(figure, path)
 
 
 def choose_scenes(report: Report) -> list[CheckedScene]:
@@ -93,7 +88,7 @@ def findings_of(report: Report, scene: CheckedScene) -> list[Finding]:
 
 def _draw_scene(axes: Axes, scene: CheckedScene, findings: Sequence[Finding], nodata: float | None) -> None:
     axes.imshow(_pair(scene, nodata), interpolation="nearest", aspect="equal")
-    colour = FRAMES[findings[0].severity] if findings else QUIET
+    colour = FRAMES[findings[0].severity] if findings else FRAME_COLOUR
     if scene.pixels is None:
         axes.text(SIDE, SIDE / 2, "not read", ha="center", va="center", fontsize=11, color=colour, backgroundcolor="w")
     axes.spines[:].set_color(colour)
@@ -157,9 +152,10 @@ def _shape(grid: Grid) -> tuple[int, int]:
 
 def _draw_legend(figure: Figure) -> None:
     handles = [
-        Patch(facecolor=(*TINTS[label], 0.8), edgecolor=QUIET, label=LABEL_NAMES[label]) for label in (CROPLAND, OTHER)
+        Patch(facecolor=(*TINTS[label], 0.8), edgecolor=FRAME_COLOUR, label=LABEL_NAMES[label])
+        for label in (CROPLAND, OTHER)
     ]
-    handles.append(Patch(facecolor="#707070", edgecolor=QUIET, label="no label"))
-    handles.append(Patch(facecolor=EMPTY, edgecolor=QUIET, label="no data"))
+    handles.append(Patch(facecolor="#707070", edgecolor=FRAME_COLOUR, label="no label"))
+    handles.append(Patch(facecolor=EMPTY, edgecolor=FRAME_COLOUR, label="no data"))
     handles += [Patch(facecolor="none", edgecolor=FRAMES[s], linewidth=2.5, label=str(s)) for s in FRAMES]
     figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=11)

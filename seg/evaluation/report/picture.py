@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -18,16 +17,16 @@ from seg.evaluation.report.colours import palettes
 from seg.evaluation.report.layers import Bytes, open_scene
 from seg.evaluation.scene import SceneAccuracy
 from seg.evaluation.settings import EvaluationSettings
-from seg.files import complete_or_absent
-from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, LABEL_NAMES, OTHER
+from seg.labels import CROPLAND, IGNORE, LABEL_NAMES, OTHER
 from seg.raster.chips import BoolMask
 from seg.raster.composite import COLOURS, display_bands
+from seg.raster.figures import RowLayout, label_patches, panel_row, save_figure
 from seg.raster.grid import open_raster
 
-# In pixels of the picture. Three panels make it about 1500 wide, which stays legible in a README at half that.
-PANEL, GAP, TOP, BOTTOM = 480, 24, 48, 72
-DPI = 100
-FRAME_COLOUR = "#9e9e9e"
+PANEL = 480
+"""Longest side of a panel in pixels: three make a picture about 1500 wide, legible in a README at half that size."""
+
+LAYOUT = RowLayout(gap=24, top=48, bottom=72, narrowest=432)
 OUTLINE_COLOUR = "#c2185b"
 
 
@@ -65,9 +64,7 @@ def draw_picture(scene: SceneAccuracy, settings: EvaluationSettings, path: Path,
         with open_raster(within.path) as folds:
             held_out = in_fold(folds, within.fold, shape=(height, width))
     figure = draw_panels(panels, held_out)
-    with complete_or_absent(path) as temporary:
-        # Without matplotlib's version in the file, the same maps give the same bytes.
-        figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+    save_figure(figure, path)
 
 
 def _panels(scene: SceneAccuracy, settings: EvaluationSettings, named: bool) -> list[Panel]:
@@ -111,14 +108,9 @@ def draw_panels(panels: list[Panel], held_out: BoolMask | None) -> Figure:
         held_out: (H, W) True in the held-out fold; None without a fold.
     """
     height, width = (size * _magnification(panels[0].colours.shape) for size in panels[0].colours.shape[:2])
-    column = max(width, PANEL - 2 * GAP)  # A narrow raster still needs room for its title.
-    total_width, total_height = len(panels) * (column + GAP) + GAP, height + TOP + BOTTOM
-    figure = Figure(figsize=(total_width / DPI, total_height / DPI), dpi=DPI, facecolor="white")
-    FigureCanvasAgg(figure)
-    for i, panel in enumerate(panels):
-        left = GAP + i * (column + GAP) + (column - width) // 2
-        box = (left / total_width, BOTTOM / total_height, width / total_width, height / total_height)
-        _draw_panel(figure.add_axes(box, xticks=[], yticks=[]), panel, held_out)
+    figure, columns = panel_row(len(panels), height, width, LAYOUT)
+    for axes, panel in zip(columns, panels, strict=True):
+        _draw_panel(axes, panel, held_out)
     handles = _legend_handles(held_out is not None)
     figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=14)
     return figure
@@ -126,7 +118,6 @@ def draw_panels(panels: list[Panel], held_out: BoolMask | None) -> Figure:
 
 def _draw_panel(axes: Axes, panel: Panel, held_out: BoolMask | None) -> None:
     axes.imshow(panel.colours, interpolation="nearest", aspect="auto")
-    axes.spines[:].set_color(FRAME_COLOUR)
     axes.set_title(panel.title, fontsize=15, pad=9)
     if panel.outlined and held_out is not None:
         lines = LineCollection(outline_segments(held_out), colors=OUTLINE_COLOUR, linewidths=2.2, clip_on=False)
@@ -141,19 +132,11 @@ def _magnification(shape: tuple[int, ...]) -> float:
 
 
 def _legend_handles(with_outline: bool) -> list[Patch | Line2D]:
-    handles: list[Patch | Line2D] = [
-        Patch(facecolor=_unit_colour(label), edgecolor=FRAME_COLOUR, label=LABEL_NAMES[label])
-        for label in (CROPLAND, OTHER)
-    ]
-    handles.append(Patch(facecolor=_unit_colour(IGNORE), edgecolor=FRAME_COLOUR, label="no label or no data"))
+    names = {label: LABEL_NAMES[label] for label in (CROPLAND, OTHER)} | {IGNORE: "no label or no data"}
+    handles: list[Patch | Line2D] = [*label_patches(names)]
     if with_outline:
         handles.append(Line2D([], [], color=OUTLINE_COLOUR, linewidth=2.2, label="held out of training"))
     return handles
-
-
-def _unit_colour(label: int) -> tuple[float, float, float, float]:
-    red, green, blue, alpha = LABEL_COLOURS[label]
-    return red / 255, green / 255, blue / 255, alpha / 255
 
 
 def _map_title(scene: SceneAccuracy, named: bool) -> str:

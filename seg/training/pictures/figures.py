@@ -1,4 +1,4 @@
-"""Figures of a training: drawn without pyplot, which would keep them all, written as PNG and given to the loggers."""
+"""Figures of a training: their style, and where they go: the run's folder, TensorBoard, Weights & Biases."""
 
 from io import BytesIO
 from pathlib import Path
@@ -10,28 +10,18 @@ import numpy.typing as npt
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
 from seg.files import complete_or_absent
+from seg.raster.figures import DPI
 from seg.training.run.folder import PANELS
 from seg.training.trainer_state import is_last_validation, is_trial
 
-if TYPE_CHECKING:  # matplotlib is imported where a figure is drawn
+if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-DPI = 100
 GRID_COLOUR = "#d9d9d9"
 TEXT_COLOUR = "#333333"
 
 Pixels = npt.NDArray[np.uint8]
-
-
-def new_figure(width: int, height: int) -> "Figure":
-    """Empty figure of a size in pixels."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def plain_axes(axes: "Axes") -> None:

@@ -14,18 +14,19 @@ from seg.labels import (
     LABEL_NAMES,
     OTHER,
 )
-from seg.raster.composite import STRETCH_PERCENTILES, colour_bands
-from seg.training.pictures.figures import TEXT_COLOUR, new_figure
+from seg.raster.composite import colour_bands, display_limits, stretch
+from seg.raster.figures import FRAME_COLOUR, RowLayout, label_patches, panel_row
+from seg.training.pictures.figures import TEXT_COLOUR
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-GAP, TOP, BOTTOM, NARROWEST, MAGNIFIED = 20, 64, 84, 220, 280
-"""Pixels between panels, above them and below them, least width of a column, and longest side of a magnified scene."""
+LAYOUT = RowLayout(gap=20, top=64, bottom=84, narrowest=220)
+MAGNIFIED = 280
+"""Longest side of a magnified scene, in pixels."""
 
-FRAME_COLOUR = "#9e9e9e"
 IGNORED_COLOUR = (158, 158, 158)
 FALSE_POSITIVE, FALSE_NEGATIVE = "false cropland", "missed cropland"
 ERROR_COLOURS = {FALSE_POSITIVE: (230, 97, 1), FALSE_NEGATIVE: (94, 60, 153)}
@@ -71,11 +72,10 @@ def natural_colours(image: Image, mask: Mask, band_names: Sequence[str] = ()) ->
     chosen = colour_bands(band_names) or ((1, 2, 3) if len(image) >= 3 else (1,))
     counted = mask != IGNORE
     counted = counted if counted.any() else np.ones_like(counted)
-    layers = []
+    everywhere, layers = np.ones_like(counted), []
     for band in chosen:
         values = image[band - 1].astype(np.float64)
-        low, high = np.percentile(values[counted], STRETCH_PERCENTILES)
-        layers.append(np.clip((values - low) / max(high - low, np.finfo(np.float64).tiny), 0, 1))
+        layers.append(stretch(values, everywhere, display_limits(values, counted)))
     return np.stack(layers if len(layers) == 3 else layers * 3, axis=-1)
 
 
@@ -112,9 +112,6 @@ def scene_iou(mask: Mask, probability: Image, threshold: float) -> float | None:
 def draw_scene_panel(panel: ScenePanel) -> "Figure":
     """Draw image, reference, probability and errors in a row, above a legend of their colours."""
     height, width = _display_size(*panel.mask.shape)
-    column = max(width, NARROWEST)
-    total_width, total_height = 4 * (column + GAP) + GAP, height + TOP + BOTTOM
-    figure = new_figure(total_width, total_height)
     iou = scene_iou(panel.mask, panel.probability, panel.threshold)
     errors = "Errors" if iou is None else f"Errors (IoU here {iou:.3f})"
     pictures: list[tuple[str, Colours | Image]] = [
@@ -123,17 +120,16 @@ def draw_scene_panel(panel: ScenePanel) -> "Figure":
         ("Probability of cropland", panel.probability),
         (errors, error_colours(panel.mask, panel.probability, panel.threshold)),
     ]
-    for place, (title, pixels) in enumerate(pictures):
-        left = GAP + place * (column + GAP) + (column - width) // 2
-        box = (left / total_width, BOTTOM / total_height, width / total_width, height / total_height)
-        axes = figure.add_axes(box, xticks=[], yticks=[])
+    figure, columns = panel_row(len(pictures), height, width, LAYOUT)
+    for axes, (title, pixels) in zip(columns, pictures, strict=True):
         axes.imshow(pixels, interpolation="nearest", aspect="auto", cmap="viridis", vmin=0, vmax=1)
-        axes.spines[:].set_color(FRAME_COLOUR)
         axes.set_title(title, fontsize=10, color=TEXT_COLOUR, pad=5)
-    _draw_probability_bar(figure.axes[2], height)
+    _draw_probability_bar(columns[2], height)
     handles = _legend()
     figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=9.5)
-    figure.text(GAP / total_width, 1 - 12 / total_height, panel.title, va="top", fontsize=12, color=TEXT_COLOUR)
+    total_width, total_height = figure.canvas.get_width_height()
+    left, top = LAYOUT.gap / total_width, 1 - 12 / total_height
+    figure.text(left, top, panel.title, va="top", fontsize=12, color=TEXT_COLOUR)
     return figure
 
 
@@ -155,10 +151,9 @@ def _display_size(height: int, width: int) -> tuple[int, int]:
 def _legend() -> list["Patch"]:
     from matplotlib.patches import Patch
 
-    colours = {LABEL_NAMES[label]: LABEL_COLOURS[label][:3] for label in (CROPLAND, OTHER)}
-    colours |= ERROR_COLOURS | {"no label": IGNORED_COLOUR}
-    return [
-        Patch(facecolor=tuple(_unit(colour)), edgecolor=FRAME_COLOUR, label=name) for name, colour in colours.items()
+    others = ERROR_COLOURS | {"no label": IGNORED_COLOUR}
+    return label_patches({label: LABEL_NAMES[label] for label in (CROPLAND, OTHER)}) + [
+        Patch(facecolor=tuple(_unit(colour)), edgecolor=FRAME_COLOUR, label=name) for name, colour in others.items()
     ]
 
 

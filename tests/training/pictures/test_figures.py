@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seg.training.pictures.figures import new_figure, rendered, write_png
+from seg.raster.figures import new_figure
+from seg.training.pictures.figures import rendered, write_png
 
 
 @pytest.mark.parametrize("width", [113, 114, 115, 116, 283])  # 115 / 100 inches times 100 is a little less than 115
