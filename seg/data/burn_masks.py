@@ -1,4 +1,4 @@
-"""Make the masks of images from vector labels: which file becomes which, and what each mask holds."""
+"""Burn vector labels into a mask for an image, or for each image of a folder."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from seg.terminal.text import counted
 
 @dataclass(frozen=True)
 class BurntMask:
-    """A mask that was written.
+    """Summary of a written mask.
 
     Attributes:
         path: The mask.
-        features: Polygons on it; one of several parts counts once.
-        counts: Its pixels by label.
+        features: Number of polygons on the mask; a multipolygon counts once.
+        counts: Pixels by label.
     """
 
     path: Path
@@ -42,19 +42,19 @@ class BurntMask:
 
 
 def burn_masks(image: Path, labels: VectorLabels, output: Path, settings: BurnSettings) -> Iterator[BurntMask]:
-    """Write the mask of an image, or of every image in a folder, and yield each when it is complete.
+    """Write the mask of an image, or of every image in a folder, and yield each complete mask.
 
-    All images are opened before the first mask is written; labels are read for each image when it comes.
+    Opens all images before it writes the first mask, and reads the labels of one image at a time.
 
     Args:
-        image: A raster, or a folder of them.
-        labels: The labels.
-        output: The mask, a .tif; for a folder, the folder of the masks, which get the stems of their images.
-        settings: How they are burnt.
+        image: A raster, or a folder of rasters.
+        labels: Polygons.
+        output: The .tif file of the mask; for a folder, the folder of the masks, which get the stems of their images.
+        settings: Settings of burning.
 
     Raises:
-        DatasetError: The folder holds no image, or two of one stem.
-        ConfigError: The output has a wrong name or cannot be made, or is one of the inputs.
+        DatasetError: The folder holds no image, or two images with one stem.
+        ConfigError: The output has a wrong name, cannot be made, or is one of the inputs.
         RasterError: An image has no georeference, no label lies on it, or a mask cannot be written.
     """
     outputs = _outputs(image, output)
@@ -80,7 +80,7 @@ def _burn(grid: Grid, labels: VectorLabels, output: Path, settings: BurnSettings
 
 
 def _outputs(image: Path, output: Path) -> dict[Path, Path]:
-    """The mask of each image."""
+    """Path of the mask of each image."""
     if not image.is_dir():
         return {image: output}
     images = by_stem(files_in(image))

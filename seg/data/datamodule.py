@@ -1,4 +1,4 @@
-"""A dataset folder as Lightning's data loaders."""
+"""Lightning data module of a dataset folder."""
 
 from functools import cached_property
 from pathlib import Path
@@ -46,29 +46,29 @@ from seg.raster.statistics import BandStatistics, band_statistics
 
 
 class CroplandDataModule(L.LightningDataModule):
-    """Scenes of any size, or chips of them, in batches or one by one, the fold `fold` held out.
+    """Scenes of any size, or chips of them, in batches or one by one, with one fold held out.
 
     Args:
-        root: The dataset: a folder with `images/` and `masks/`, or with a manifest, `.csv` or `.parquet`.
-        bands: 1-based band indexes, or names that the images give their bands, in the order the model gets them; null
-            for all of the first image but alpha. Name a band that is tagged as alpha but holds data, as near infrared
-            in 8-bit images often is.
-        labels: What the values of the masks mean.
-        nodata: A further stored value that means "no data", for files that do not say so themselves.
-        fold: The fold held out for validation and test; the others train.
+        root: The dataset: a folder with `images/` and `masks/`, or with a `manifest.csv` or `manifest.parquet`.
+        bands: Bands in the order the model reads them: 1-based indexes, or band names stored in the images; null for
+            all bands of the first image except alpha. Name a band that is tagged as alpha but holds data, such as near
+            infrared in many 8-bit images.
+        labels: Meaning of the mask values.
+        nodata: Another stored value that means "no data", for files that do not declare it.
+        fold: Fold held out for validation and test; all others are for training.
         folds: Number of folds.
-        augmentation: How training samples are changed at random.
+        augmentation: Random changes of training samples.
         seed: Seed of order and augmentation.
-        workers: Processes that load samples; 0 loads in the training process.
-        chips: Chips instead of whole scenes: random ones for training, a grid of them for validation.
-        mixing: How often a training chip is made of parts of several.
-        batch_pixels: Pixels that a batch may hold: samples of equal size are joined up to that, and larger or odd ones
+        workers: Number of processes that load samples; 0 loads in the training process.
+        chips: Chips instead of whole scenes: random ones for training, a grid for validation.
+        mixing: Shares of training chips that are mixed from several.
+        batch_pixels: Pixels in a batch: samples of equal size are joined up to this number, and larger or unusual ones
             stay alone; null for batches of one.
-        pad_batches: Join training samples of unequal size too, padded with pixels that are ignored.
-        loader: How the workers load.
+        pad_batches: Also join training samples of unequal size, padded with ignored pixels.
+        loader: Settings of the worker processes.
 
     Raises:
-        ConfigError: A number cannot work.
+        ConfigError: A number is out of range, or an extra augmentation does not fit the bands.
         DatasetError: The folder holds no dataset.
     """
 
@@ -95,9 +95,9 @@ class CroplandDataModule(L.LightningDataModule):
             if number < 0:
                 raise ConfigError(f"data.{name} is {number}; wanted 0 or more")
         if pad_batches and not batch_pixels:
-            raise ConfigError("data.pad_batches is true, but batches hold one sample; set data.batch_pixels too")
+            raise ConfigError("data.pad_batches is true, but batches hold one sample; set data.batch_pixels")
         if mixing.wanted and not chips.size:
-            raise ConfigError("data.mixing is above 0, but whole scenes have no common size; set data.chips.size too")
+            raise ConfigError("data.mixing is above 0, but whole scenes differ in size; set data.chips.size")
         self.scenes = read_catalogue(root, folds, labels)
         self.root, self.fold, self.folds, self.nodata, self.labels = root, fold, folds, nodata, labels
         with open_raster(self.scenes[0].image) as image:
@@ -109,37 +109,37 @@ class CroplandDataModule(L.LightningDataModule):
 
     @property
     def band_count(self) -> int:
-        """Channels of an image."""
+        """Number of bands that the model reads."""
         return len(self.bands)
 
     @property
     def note(self) -> str:
-        """A line for the user when a band was taken for a mask; empty if none was."""
+        """Line for the user if a band was taken for an alpha mask; empty otherwise."""
         if not self._set_aside:
             return ""
         return (
-            f"note: band {self._set_aside[0]} of {self.scenes[0].image} is tagged as alpha and only masks; if it holds "
-            f"data, name every band, for example --data.bands={sorted([*self.bands, *self._set_aside])}\n"
+            f"note: band {self._set_aside[0]} of {self.scenes[0].image} is tagged as alpha and read as a mask; if it "
+            f"holds data, name all bands, for example --data.bands={sorted([*self.bands, *self._set_aside])}\n"
         )
 
     @property
     def training_scenes(self) -> list[Scene]:
-        """The scenes of all folds but the held-out one."""
+        """Scenes of all folds except the held-out one."""
         return [scene for scene in self.scenes if scene.fold != self.fold]
 
     @property
     def held_out_scenes(self) -> list[Scene]:
-        """The scenes of the held-out fold."""
+        """Scenes of the held-out fold."""
         return [scene for scene in self.scenes if scene.fold == self.fold]
 
     @cached_property
     def grids(self) -> list[Grid]:
-        """The grid of each scene, checked against its mask's."""
+        """Grid of each scene, checked against the grid of its mask."""
         return [check_scene(scene, self.bands) for scene in self.scenes]
 
     @property
     def median_side(self) -> float:
-        """Median side of the training scenes in pixels, the root of height times width; the side of chips, if any."""
+        """Side of the chips, or else the median of sqrt(height * width) of the training scenes, in pixels."""
         if self.chips.size:
             return float(self.chips.size)
         grids = self._grids_of(self.training_scenes).values()
@@ -147,17 +147,17 @@ class CroplandDataModule(L.LightningDataModule):
 
     @cached_property
     def statistics(self) -> BandStatistics:
-        """The training split's statistics, in stored units; from the cache of `prepare.py stats` where it has them."""
+        """Statistics of the training scenes in stored units, from the cache of `prepare.py stats` if it holds them."""
         sampling = Sampling(tuple(self.bands), self.nodata, self.fold)
         found = cached_statistics(self.root, self.training_scenes, sampling)
         return found.bands if found else band_statistics(valid_pixels(self.training_scenes, sampling))
 
     def setup(self, stage: str) -> None:
-        """Read every file once, so that what is wrong with one is said before the first step.
+        """Read every file once, to report problems before the first step.
 
         Raises:
-            DatasetError: A split is empty, a file does not fit, the training split cannot teach both
-                classes, or the held-out one has no label.
+            DatasetError: A split is empty, a file does not fit, the training split lacks a class, or the held-out split
+                has no label.
             RasterError: A file cannot be read, or a mask holds unknown values.
         """
         for name, scenes in (("training", self.training_scenes), ("held-out", self.held_out_scenes)):
@@ -179,7 +179,7 @@ class CroplandDataModule(L.LightningDataModule):
         return {scene: count_labels(scene) for scene in self.scenes}
 
     def train_dataloader(self) -> WatchedLoader:
-        """Training samples in an order that depends on seed and epoch alone."""
+        """Loader of training samples, in an order that depends on seed and epoch alone."""
         augment = Augmentation(self.augmentation, self.statistics.std, self.statistics.mean)
         grids, batching = self._grids_of(self.training_scenes), bool(self.batch_pixels)
         if self.chips.size:
@@ -189,24 +189,24 @@ class CroplandDataModule(L.LightningDataModule):
         return self._loader(scenes, [(grid.height, grid.width) for grid in grids.values()], self.seed)
 
     def val_dataloader(self) -> WatchedLoader:
-        """Held-out scenes, or all chips of them, in the order of their names."""
+        """Loader of held-out scenes, or of all their chips, in the order of their names."""
         grids = self._grids_of(self.held_out_scenes)
         if self.chips.size:
             chips = GridChips(grids, self.chips.size, self._reading, self.chips.halo)
-            return self._loader(chips, [(chip.read.height, chip.read.width) for chip in chips.chips])
+            return self._loader(chips, [(block.read.height, block.read.width) for _, block in chips.chips])
         scenes = SceneDataset(self.held_out_scenes, self._reading)
         return self._loader(scenes, [(grid.height, grid.width) for grid in grids.values()])
 
     def test_dataloader(self) -> WatchedLoader:
-        """The same as for validation: a fold is held out once."""
+        """The loader of validation, because only one fold is held out."""
         return self.val_dataloader()
 
     def state_dict(self) -> dict[str, object]:
-        """What a checkpoint keeps of the training images, as plain values.
+        """Description of the training images for the checkpoint, as plain values.
 
-        The 1-based `bands` read, of the `image_bands` there are, with their `band_names`; what the values of masks mean
-        as `labels`; the further `nodata` value or None; and `pixel_size_m`, the median pixel side in metres, or None
-        where no image tells it.
+        Keys: `bands`, 1-based, their `band_names`, and `image_bands`, the number of bands in an image; `labels`, the
+        meaning of the mask values; `nodata`, the additional value or None; `pixel_size_m`, the median pixel side in
+        metres, or None if no image states it.
         """
         with open_raster(self.scenes[0].image) as image:
             names = [image.descriptions[band - 1] or "" for band in self.bands]
@@ -224,7 +224,7 @@ class CroplandDataModule(L.LightningDataModule):
 
     @property
     def _shard(self) -> Shard:
-        """The part of this process, where a trainer has several."""
+        """Share of this process, if the trainer has several."""
         return Shard(self.trainer.global_rank, self.trainer.world_size) if self.trainer else WHOLE
 
     @property
@@ -236,7 +236,7 @@ class CroplandDataModule(L.LightningDataModule):
         return {scene: grid_of[scene] for scene in scenes}
 
     def _loader(self, dataset: Dataset[Example], sizes: list[Size], seed: int | None = None) -> WatchedLoader:
-        """The samples in an order that a seed decides, for training, or in their own."""
+        """Loader of samples, shuffled by a seed for training or in their own order."""
         training, shard = seed is not None, self._shard
         if shard.count > 1:
             dataset = Unlabelled(dataset)

@@ -1,4 +1,4 @@
-"""New samples from parts of others; mask and validity come with the pixels. For chips, which have one size."""
+"""Mix chips of one size by CutMix and mosaic; mask and validity move with the pixels."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ Place = tuple[slice, slice]
 
 @dataclass(frozen=True, kw_only=True)
 class MixingConfig:
-    """How often a training chip is made of parts of several; only where data.chips.size is set.
+    """Shares of training chips that are mixed from several; needs data.chips.size.
 
     Args:
-        cut_mix: Share of the chips in which a rectangle is that of another chip, in the same place.
+        cut_mix: Share of the chips with a rectangle from the same position in another chip.
         mosaic: Share of the chips that consist of windows of four chips, one in each corner.
 
     Raises:
-        ConfigError: A share is not from 0 to 1, or together they are more than 1.
+        ConfigError: A share is outside 0 to 1, or the shares add up to more than 1.
     """
 
     cut_mix: float = 0.0
@@ -34,29 +34,29 @@ class MixingConfig:
                 raise ConfigError(f"data.mixing.{name} is {share:g}; wanted a share of the chips, 0 to 1")
         if self.cut_mix + self.mosaic > 1:
             raise ConfigError(
-                f"data.mixing.cut_mix is {self.cut_mix:g} and data.mixing.mosaic {self.mosaic:g}; wanted shares that "
-                "are together 1 or less, as a chip is mixed one way"
+                f"data.mixing.cut_mix is {self.cut_mix:g} and data.mixing.mosaic is {self.mosaic:g}; wanted a sum "
+                "of at most 1, because each chip is mixed in one way"
             )
 
     @property
     def wanted(self) -> bool:
-        """Whether any chip is mixed."""
+        """True if any chip is mixed."""
         return self.cut_mix + self.mosaic > 0
 
 
 def mixed_or_plain(
     sample: Sample, another: Callable[[int], Sample], config: MixingConfig, generator: np.random.Generator
 ) -> Sample:
-    """The sample, mixed with others as often as the configuration says.
+    """The sample, mixed with others or unchanged, at the shares of the configuration.
 
     Args:
         sample: A chip.
-        another: Gives further chips of the same size by number, from 1; asked only for those that are needed.
-        config: How often.
-        generator: Decides whether, how and where.
+        another: Loads further chips of the same size by number, from 1; called only for the chips needed.
+        config: Share of each way of mixing.
+        generator: Source of all random choices.
 
     Raises:
-        DatasetError: The chips differ in size or band count.
+        DatasetError: The chips differ in size or number of bands.
     """
     kind = generator.random()
     if kind < config.cut_mix:
@@ -67,13 +67,13 @@ def mixed_or_plain(
 
 
 def cut_mix(sample: Sample, other: Sample, generator: np.random.Generator) -> Sample:
-    """The sample with a rectangle of the other in its place.
+    """Replace a rectangle of the sample with that of the other.
 
-    The rectangle has the sample's proportions, any share of its area and any centre (its part outside is lost), as in
-    Yun et al. (2019), https://arxiv.org/abs/1905.04899, with a uniform share.
+    The rectangle has the proportions of the sample, a uniform share of its area and a uniform centre; parts outside are
+    lost. See Yun et al. (2019), https://arxiv.org/abs/1905.04899.
 
     Raises:
-        DatasetError: The two differ in size or band count.
+        DatasetError: The samples differ in size or number of bands.
     """
     require_equal_shapes([sample, other])
     sides = np.array(sample.mask.shape)
@@ -87,20 +87,20 @@ def cut_mix(sample: Sample, other: Sample, generator: np.random.Generator) -> Sa
 
 
 def mosaic(samples: Sequence[Sample], generator: np.random.Generator) -> Sample:
-    """Four samples in the four corners of one, each a random window of its own, at its own scale.
+    """Join random windows of four samples, one in each corner, at unchanged scale.
 
-    After Bochkovskiy et al. (2020), https://arxiv.org/abs/2004.10934, without the shrinking, which would change the
-    ground resolution.
+    After Bochkovskiy et al. (2020), https://arxiv.org/abs/2004.10934, without shrinking, which would change the ground
+    resolution.
 
     Args:
-        samples: Upper left, upper right, lower left, lower right; one may stand twice.
-        generator: Draws where the four meet and which window of each is taken.
+        samples: Upper left, upper right, lower left and lower right sample; repetition is allowed.
+        generator: Source of the meeting point and the windows.
 
     Raises:
-        DatasetError: There are not four, or they differ in size or band count.
+        DatasetError: There are not four samples, or they differ in size or number of bands.
     """
     if len(samples) != 4:
-        raise DatasetError(f"a mosaic is made of 4 samples, not {len(samples)}")
+        raise DatasetError(f"a mosaic has {len(samples)} samples; wanted 4")
     require_equal_shapes(samples)
     height, width = samples[0].mask.shape
     row, column = (int(generator.integers(0, side, endpoint=True)) for side in (height, width))
@@ -115,24 +115,24 @@ def mosaic(samples: Sequence[Sample], generator: np.random.Generator) -> Sample:
 
 
 def copied(sample: Sample) -> Sample:
-    """A sample of the same content that may be written to."""
+    """Writable copy of a sample."""
     return Sample(sample.image.copy(), sample.mask.copy(), sample.valid.copy())
 
 
 def paste(target: Sample, place: Place, source: Sample, part: Place) -> None:
-    """Write a part of one sample, pixels, labels and validity, to a place of equal size in another."""
+    """Copy pixels, labels and validity from a part of one sample to a place of equal size in another."""
     target.image[:, *place] = source.image[:, *part]
     target.mask[place] = source.mask[part]
     target.valid[place] = source.valid[part]
 
 
 def require_equal_shapes(samples: Sequence[Sample]) -> None:
-    """Refuse samples that do not fit each other.
+    """Check that samples have one shape.
 
     Raises:
-        DatasetError: They differ in size or band count.
+        DatasetError: The samples differ in size or number of bands.
     """
     shapes = [sample.image.shape for sample in samples]
     if len(set(shapes)) > 1:
         found = ", ".join("×".join(map(str, shape)) for shape in shapes)
-        raise DatasetError(f"samples of {found} (bands, height, width) cannot be mixed; wanted chips of one size")
+        raise DatasetError(f"samples of {found} (bands, height, width) cannot be mixed; wanted chips of one shape")

@@ -14,6 +14,7 @@ from seg.data.augmentation.radiometric import DropBands, Haze, Jitter, Shadow
 from seg.data.augmentation.transform import TARGETS, Dihedral, as_data, as_sample
 from seg.data.sample import Sample
 from seg.errors import ConfigError
+from seg.raster.chips import FloatImage
 
 LIMITS: dict[str, tuple[float, str]] = {
     "gain": (math.inf, "a standard deviation, 0 or more"),
@@ -86,16 +87,14 @@ class Augmentation:
     Args:
         config: Kinds and strengths of the changes.
         std: Standard deviation of each band over the training split, in stored units.
-        mean: Mean of each band over the training split, for dropped bands; None for the mean of the valid pixels of the
-            sample.
+        mean: Mean of each band over the training split, for dropped bands.
 
     Raises:
         ConfigError: An extra transform does not fit the number of bands.
     """
 
-    def __init__(self, config: AugmentationConfig, std: Sequence[float], mean: Sequence[float] | None = None) -> None:
-        means = None if mean is None else np.asarray(mean, np.float32)
-        found = dict(_transforms(config, np.asarray(std, np.float32), means))
+    def __init__(self, config: AugmentationConfig, std: Sequence[float], mean: Sequence[float]) -> None:
+        found = dict(_transforms(config, np.asarray(std, np.float32), np.asarray(mean, np.float32)))
         self._streams = list(found.items())
         self._compose = A.Compose(list(found.values()), additional_targets=TARGETS)
 
@@ -110,7 +109,7 @@ class Augmentation:
 
 
 def _transforms(
-    config: AugmentationConfig, std: np.ndarray, mean: np.ndarray | None
+    config: AugmentationConfig, std: FloatImage, mean: FloatImage
 ) -> Iterator[tuple[int, A.BasicTransform]]:
     """The transforms that a configuration wants, in order, each with the number of its random stream."""
     if config.dihedral:

@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 
-from seg.data.augmentation.geometric import band_means
 from seg.data.augmentation.transform import Data, ImageTransform, Params
 from seg.raster.chips import BoolMask, FloatImage
 
@@ -139,10 +138,10 @@ class DropBands(ImageTransform):
 
     Args:
         probability: Probability that a band is dropped.
-        mean: (C,) mean of each band over the training split; None for the mean of the valid pixels of the sample.
+        mean: (C,) value of dropped bands: the mean over the training split.
     """
 
-    def __init__(self, probability: float, mean: FloatImage | None) -> None:
+    def __init__(self, probability: float, mean: FloatImage) -> None:
         super().__init__(p=1)
         self.probability, self.mean = probability, mean
 
@@ -151,13 +150,12 @@ class DropBands(ImageTransform):
         bands = data["image"].shape[2]
         dropped = self.random_generator.random(bands) < self.probability
         dropped[self.random_generator.integers(bands)] &= not dropped.all()
-        return {"dropped": dropped, "valid": data["valid"] == 1}
+        return {"dropped": dropped}
 
-    def apply(self, image: FloatImage, *, dropped: BoolMask, valid: BoolMask, **params: object) -> FloatImage:
+    def apply(self, image: FloatImage, *, dropped: BoolMask, **params: object) -> FloatImage:
         """The (H, W, C) image with dropped bands."""
         if not dropped.any():
             return image
         bands = np.array(image.transpose(2, 0, 1))
-        means = band_means(bands, valid) if self.mean is None else self.mean
-        bands[dropped] = means[dropped, None, None]
+        bands[dropped] = self.mean[dropped, None, None]
         return bands.transpose(1, 2, 0)

@@ -1,1 +1,1 @@
-"""Datasets of whole scenes and chips."""
+"""Datasets of whole scenes, of random chips for training, and of chips in a grid for validation."""

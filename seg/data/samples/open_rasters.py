@@ -1,4 +1,4 @@
-"""Open rasters that a process keeps for its next chips; opening costs more than reading a small one."""
+"""Rasters that a process keeps open for its next chips, because opening costs more than reading a small chip."""
 
 import os
 from collections import OrderedDict
@@ -10,16 +10,16 @@ from rasterio.io import DatasetReader
 from seg.raster.grid import open_raster
 
 MOST_OPEN = 64
-"""Rasters that a process keeps open: far below the 1024 files that systems grant it."""
+"""Rasters that a process keeps open, far below the usual limit of 1024 files."""
 
 
 class OpenRasters:
-    """Rasters opened on first use, the least recently used closed beyond a limit; for one thread.
+    """Rasters opened on first use, for one thread; beyond a limit, the least recently used is closed.
 
-    GDAL handles survive neither fork nor pickling: a process opens its own, whichever way it got this object.
+    GDAL handles survive neither fork nor pickling, so each process opens its own.
 
     Args:
-        most: How many stay open.
+        most: Number of rasters that stay open.
     """
 
     def __init__(self, most: int = MOST_OPEN) -> None:
@@ -28,9 +28,6 @@ class OpenRasters:
         self._inherited: list[object] = []
         self._pid = os.getpid()
 
-    def __len__(self) -> int:
-        return len(self._opened)
-
     def __getstate__(self) -> int:
         return self.most
 
@@ -38,13 +35,13 @@ class OpenRasters:
         self.__init__(most)  # type: ignore[misc]  # as in a new object
 
     def __getitem__(self, path: Path) -> DatasetReader:
-        """The open raster of a path; it stays valid until `most` others were asked for.
+        """The open raster of a path, valid until `most` other paths were requested.
 
         Raises:
-            RasterError: The file is missing, or no raster.
+            RasterError: The file is missing, or not a readable raster.
         """
         if self._pid != os.getpid():
-            # Kept, not closed: its files belong to the parent, which goes on reading them.
+            # Kept open: after a fork, these files belong to the parent, which goes on reading them.
             self._inherited.append(self._opened)
             self._opened, self._pid = OrderedDict(), os.getpid()
         if path not in self._opened:
@@ -54,8 +51,3 @@ class OpenRasters:
             self._opened[path] = stack.enter_context(open_raster(path)), stack
         self._opened.move_to_end(path)
         return self._opened[path][0]
-
-    def close(self) -> None:
-        """Close all of them."""
-        while self._opened:
-            self._opened.popitem()[1][1].close()

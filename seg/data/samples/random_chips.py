@@ -1,4 +1,4 @@
-"""Chips for training: windows at random places of scenes that may be huge."""
+"""Chips for training: windows at random positions in scenes of any size."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,13 +12,7 @@ from torch.utils.data import Dataset
 from seg.data.augmentation.mixing import MixingConfig, mixed_or_plain
 from seg.data.dataset.catalogue import Scene
 from seg.data.loading.worker_watch import watched
-from seg.data.sample import (
-    Augment,
-    Example,
-    Sample,
-    SampleKey,
-    example_of,
-)
+from seg.data.sample import Augment, Example, Sample, SampleKey, example_of
 from seg.data.samples.open_rasters import OpenRasters
 from seg.errors import ConfigError
 from seg.labels import CROPLAND, IGNORE
@@ -27,25 +21,26 @@ from seg.raster.classes import read_classes
 from seg.raster.grid import Grid
 
 _PLACES, _MIXING = 1, 2
-"""Keep the draws of a chip's place and of what is mixed into it apart from that of its augmentation."""
+"""Numbers of the random streams for position and mixing; augmentation uses the stream without a number."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChipConfig:
-    """Chips instead of whole scenes.
+    """Settings of chips, which replace whole scenes in training and validation.
 
     Args:
         size: Side of a chip in pixels; null trains and validates on whole scenes.
-        per_epoch: Training chips an epoch.
-        sampling: Where training chips lie: uniform gives every pixel of the training scenes the same chance, as far as
-            a window can lie inside its scene; cropland makes a share of them hold cropland; weight multiplies the
-            chance of a scene's pixels with the weight that the manifest gives it.
-        cropland_share: With cropland: share of chips that must hold some, as far as it is found.
-        tries: Places drawn for a chip until one holds what it must: cropland, or at least a label; the last one stays.
-        halo: Pixels around the part of a validation chip that counts, where there is scene; overlap for context.
+        per_epoch: Number of training chips in an epoch.
+        sampling: Positions of training chips. `uniform` gives every pixel of the training scenes the same chance, as
+            far as windows stay inside their scene; `cropland` makes a share of the chips hold cropland; `weight`
+            multiplies the chance of a scene's pixels by its weight in the manifest.
+        cropland_share: With `cropland`, share of the chips that must hold cropland, if any is found.
+        tries: Positions to try for a chip until it holds cropland, if required, or at least a label; the last one
+            stays.
+        halo: Context around the scored part of a validation chip in pixels, cut off at the edges of the scene.
 
     Raises:
-        ConfigError: A number cannot work.
+        ConfigError: A number is out of range.
     """
 
     size: int | None = None
@@ -68,16 +63,16 @@ class ChipConfig:
 
 
 class RandomChips(Dataset[Example]):
-    """Chips of one size at random places, read from open files; a smaller scene is padded, and the padding ignored.
+    """Chips of one size at random positions; smaller scenes are padded with ignored pixels.
 
     Args:
-        grids: The grid of each scene.
-        config: Where chips lie.
-        reading: How pixels are read.
-        augment: Changes a sample at random; None leaves it.
-        seed: With epoch and index, decides all randomness of a chip, whichever worker loads it.
-        mixing: How often parts of further chips go into a chip. These are placed and augmented as any chip is, each on
-            its own, before they are mixed: so each part keeps its own light, and no resampling blends two scenes.
+        grids: Grid of each scene.
+        config: Size, number and positions of chips.
+        reading: Settings for reading pixels.
+        augment: Random change of a sample; None for no change.
+        seed: Seed; with epoch and index, it determines all random choices for a chip in any worker.
+        mixing: Shares of chips that are mixed. Each part is placed and augmented on its own before it is mixed, so that
+            it keeps its own light, and no resampling blends two scenes.
 
     Raises:
         ConfigError: The chips have no size.
@@ -104,7 +99,7 @@ class RandomChips(Dataset[Example]):
         return self.config.per_epoch
 
     def __getitem__(self, key: SampleKey | int) -> Example:
-        """The chip of a key, with its scene's name, whatever is mixed into it; a bare index means epoch 0.
+        """Chip of a key, with the name of its first scene; a bare index means epoch 0.
 
         Raises:
             RasterError: A file cannot be read, or the mask has unknown values.
@@ -118,11 +113,11 @@ class RandomChips(Dataset[Example]):
         return example_of(sample, self.reading, scene.image.name)
 
     def place(self, key: SampleKey, *part: int) -> tuple[Scene, Window, ByteMask]:
-        """The scene of a chip, its window there, and its labels; only the windows that are tried are read.
+        """Scene, window and labels of a chip; reads the masks of the tried windows only.
 
         Args:
-            key: Which chip.
-            part: Numbers that tell one that is mixed into a chip from others; none for the chip itself.
+            key: Key of the chip.
+            part: Numbers of a part that is mixed into the chip; none for the chip itself.
 
         Raises:
             RasterError: A mask cannot be read, or has unknown values.
@@ -140,7 +135,7 @@ class RandomChips(Dataset[Example]):
         return scene, window, labels
 
     def _chip(self, key: SampleKey, *part: int) -> tuple[Scene, Sample]:
-        """The chip that `place` finds, augmented, and its scene."""
+        """Scene of a chip, and the augmented chip."""
         scene, window, labels = self.place(key, *part)
         reading = self.reading
         with watched(chip_name(scene, window)):
@@ -151,35 +146,35 @@ class RandomChips(Dataset[Example]):
             return scene, sample
 
     def _random(self, key: SampleKey, *purpose: int) -> np.random.Generator:
-        """A stream of its own for each purpose, so that a chip lies where it would if nothing were mixed into it."""
+        """Random stream of a purpose; streams are separate, so that mixing does not move the chip itself."""
         return np.random.default_rng([self.seed, key.epoch, key.index, *purpose])
 
 
 def chip_name(scene: Scene, window: Window) -> str:
-    """How an error calls a chip."""
+    """Name of a chip in error messages."""
     return f"{scene.image}, chip at row {window.row_off}, column {window.col_off}"
 
 
 def _shares(grids: Mapping[Scene, Grid], config: ChipConfig) -> npt.NDArray[np.float64]:
-    """Where in [0, 1) the draws of each scene end: its share are its pixels, by weight if wanted."""
+    """(N,) end of each scene's interval in [0, 1), in proportion to its pixels, times its weight if wanted."""
     pixels = np.array([float(grid.height) * grid.width for grid in grids.values()])
     if config.sampling == "weight":
         pixels *= [scene.weight for scene in grids]
     ends: npt.NDArray[np.float64] = np.cumsum(pixels)
-    # A scene of weight 0 ends where the one before does, and the last one that has any at 1 exactly.
+    # A scene of weight 0 gets an empty interval; the last interval ends at exactly 1.
     ends /= ends[-1]
     return ends
 
 
 def _window(grid: Grid, size: int, random: np.random.Generator) -> Window:
-    """A window inside a scene; a smaller scene has but one, which is less than a chip."""
+    """Random window inside a scene; a smaller scene has one window, its whole extent."""
     top = int(random.integers(max(grid.height - size, 0) + 1))
     left = int(random.integers(max(grid.width - size, 0) + 1))
     return Window(left, top, min(size, grid.width), min(size, grid.height))
 
 
 def _padded(sample: Sample, size: int) -> Sample:
-    """A sample with invalid pixels below and to the right, up to a square."""
+    """Sample padded with invalid pixels below and on the right to a square."""
     height, width = sample.mask.shape
     missing = (0, size - height), (0, size - width)
     if missing == ((0, 0), (0, 0)):

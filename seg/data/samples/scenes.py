@@ -8,24 +8,20 @@ from torch.utils.data import Dataset
 from seg.data.dataset.catalogue import Scene
 from seg.data.loading.worker_watch import watched
 from seg.data.sample import Augment, Example, Sample, SampleKey, example_of
-from seg.raster.chips import (
-    Reading,
-    read_chip,
-    whole,
-)
+from seg.raster.chips import Reading, read_chip, whole
 from seg.raster.classes import read_classes
 from seg.raster.grid import open_raster
 
 
 class SceneDataset(Dataset[Example]):
-    """One example a scene, at the scene's own size.
+    """One example for each scene, at the size of the scene.
 
     Args:
-        scenes: The scenes.
-        reading: How their pixels are read.
-        augment: Changes a sample at random; None leaves it.
-        seed: With epoch and index, decides all randomness of a sample, whichever worker loads it.
-        upright: Transpose an example that augmentation turned on its side, so that scenes of one size stay of one size.
+        scenes: Scenes in the order of their indexes.
+        reading: Settings for reading pixels.
+        augment: Random change of a sample; None for no change.
+        seed: Seed; with epoch and index, it determines all random choices for a sample in any worker.
+        upright: Transpose examples that augmentation turned on their side, so that batches keep one size.
     """
 
     def __init__(
@@ -46,7 +42,7 @@ class SceneDataset(Dataset[Example]):
         return len(self.scenes)
 
     def __getitem__(self, key: SampleKey | int) -> Example:
-        """The example of a key; a bare index means epoch 0.
+        """Example of a key; a bare index means epoch 0.
 
         Raises:
             RasterError: A file cannot be read, or the mask has unknown values.
@@ -65,7 +61,7 @@ class SceneDataset(Dataset[Example]):
 
 
 def read_sample(scene: Scene, reading: Reading) -> Sample:
-    """The whole scene; files are opened here, in the process that reads, since GDAL handles survive no fork."""
+    """Read a whole scene; opens the files in this process, because GDAL handles do not survive a fork."""
     with open_raster(scene.image) as image, open_raster(scene.mask) as mask:
         chip = read_chip(image, whole(image), reading)
         labels = read_classes(mask, labels=scene.labels)

@@ -39,7 +39,7 @@ def always(name: str, arguments: dict[str, Argument]) -> AugmentationConfig:
 
 
 def changed(config: AugmentationConfig, sample: Sample, seed: int = 0) -> Sample:
-    return Augmentation(config, [100.0] * len(sample.image))(sample, np.random.default_rng(seed))
+    return Augmentation(config, *[[100.0] * len(sample.image)] * 2)(sample, np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("name", SPATIAL)
@@ -92,7 +92,7 @@ def test_constant_and_empty_samples_are_changed_too() -> None:
 
 def test_extras_follow_from_the_seed_alone_also_in_another_process() -> None:
     config = AugmentationConfig(extra=[ExtraTransform("Affine", {"rotate": [-30, 30]}), ExtraTransform("GaussNoise")])
-    sample, augmentation = sample_of(3, 9, 7), Augmentation(config, [1.0] * 3)
+    sample, augmentation = sample_of(3, 9, 7), Augmentation(config, [1.0] * 3, [0.0] * 3)
     sent = pickle.loads(pickle.dumps(augmentation))
     results = [augmentation(sample, np.random.default_rng(seed)) for seed in range(20)]
     assert all(same(sent(sample, np.random.default_rng(seed)), results[seed]) for seed in reversed(range(20)))

@@ -84,14 +84,14 @@ def test_mixing_changes_no_source_and_repeats_by_seed() -> None:
 
 
 def test_samples_of_other_shapes_are_refused() -> None:
-    with pytest.raises(DatasetError, match=r"samples of 2×9×7, 2×7×9 .* wanted chips of one size"):
+    with pytest.raises(DatasetError, match=r"samples of 2×9×7, 2×7×9 .* wanted chips of one shape"):
         cut_mix(sample_of(2, 9, 7), sample_of(2, 7, 9), rng(0))
     with pytest.raises(DatasetError, match="cannot be mixed"):
         mosaic([sample_of(bands, 4, 4) for bands in (3, 3, 3, 4)], rng(0))
 
 
 def test_a_mosaic_of_another_number_is_refused() -> None:
-    with pytest.raises(DatasetError, match="made of 4 samples, not 3"):
+    with pytest.raises(DatasetError, match="a mosaic has 3 samples; wanted 4"):
         mosaic([sample_of(1, 4, 4)] * 3, rng(0))
 
 
@@ -126,5 +126,5 @@ def test_a_share_that_cannot_be_is_refused(name: str, share: float) -> None:
 
 
 def test_more_mixed_chips_than_there_are_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"cut_mix is 0\.6 and data\.mixing\.mosaic 0\.5; wanted shares that"):
+    with pytest.raises(ConfigError, match=r"cut_mix is 0\.6 and data\.mixing\.mosaic is 0\.5; wanted a sum of"):
         MixingConfig(cut_mix=0.6, mosaic=0.5)

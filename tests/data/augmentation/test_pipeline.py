@@ -41,7 +41,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def changed(config: AugmentationConfig, sample: Sample, seed: int = 0) -> Sample:
-    return Augmentation(config, [100.0] * len(sample.image))(sample, np.random.default_rng(seed))
+    return Augmentation(config, *[[100.0] * len(sample.image)] * 2)(sample, np.random.default_rng(seed))
 
 
 @settings(deadline=None)
@@ -92,7 +92,7 @@ def test_radiometric_changes_leave_mask_and_validity() -> None:
 @given(seeds)
 @settings(deadline=None, max_examples=20)
 def test_a_seed_gives_the_same_change_whatever_came_before(seed: int) -> None:
-    sample, augmentation = sample_of(3, 5, 7), Augmentation(FULL, [100.0] * 3)
+    sample, augmentation = sample_of(3, 5, 7), Augmentation(FULL, [100.0] * 3, [5000.0] * 3)
     first = augmentation(sample, np.random.default_rng(seed))
     augmentation(sample_of(3, 9, 4), np.random.default_rng(seed + 1))
 
@@ -100,7 +100,7 @@ def test_a_seed_gives_the_same_change_whatever_came_before(seed: int) -> None:
 
 
 def test_a_copy_sent_to_another_process_changes_samples_alike() -> None:
-    sample, augmentation = sample_of(3, 5, 7), Augmentation(FULL, [100.0] * 3)
+    sample, augmentation = sample_of(3, 5, 7), Augmentation(FULL, [100.0] * 3, [5000.0] * 3)
     sent = pickle.loads(pickle.dumps(augmentation))
 
     assert same(sent(sample, np.random.default_rng(5)), augmentation(sample, np.random.default_rng(5)))
@@ -123,7 +123,7 @@ def flat(level: float) -> Sample:
 
 def shifts(config: AugmentationConfig, level: float) -> np.ndarray:
     """(400, 2) how much the mean of each of two bands changes, for 400 seeds; the bands' spreads are 10 and 1000."""
-    augmentation = Augmentation(config, [10.0, 1000.0])
+    augmentation = Augmentation(config, [10.0, 1000.0], [0.0, 0.0])
     images = [augmentation(flat(level), np.random.default_rng(seed)).image for seed in range(400)]
     return np.array([image.mean(axis=(1, 2)) - level for image in images])
 
@@ -140,7 +140,7 @@ def test_gain_multiplies_by_a_factor_that_bands_share_in_part() -> None:
 
 
 def test_noise_differs_by_pixel_and_is_counted_in_standard_deviations_of_the_band() -> None:
-    noisy = Augmentation(AugmentationConfig(dihedral=False, noise=0.5), [10.0, 1000.0])(
+    noisy = Augmentation(AugmentationConfig(dihedral=False, noise=0.5), [10.0, 1000.0], [0.0, 0.0])(
         flat(0), np.random.default_rng(0)
     )
     assert noisy.image.std(axis=(1, 2)) == pytest.approx([5, 500], rel=0.15)
@@ -153,7 +153,7 @@ def test_samples_are_those_of_earlier_versions_to_the_bit(config: AugmentationCo
     mask = random.choice(np.array([0, 1, 255], np.uint8), (20, 20))
     sample, digest = Sample(image, mask, random.random((20, 20)) > 0.1), hashlib.sha256()
     for index in range(8):
-        moved = Augmentation(config, [800.0, 900.0, 1000.0])(sample, np.random.default_rng([5, 2, index]))
+        moved = Augmentation(config, [800.0, 900.0, 1000.0], [5000.0] * 3)(sample, np.random.default_rng([5, 2, index]))
         for array in (moved.image, moved.mask, moved.valid):
             digest.update(np.ascontiguousarray(array).tobytes() + str(array.dtype).encode())
     assert digest.hexdigest()[:16] == pinned

@@ -100,13 +100,6 @@ def test_a_dropped_band_holds_its_mean_and_one_band_stays(bands: int, seed: int,
     assert same(Sample(dropped.image, sample.mask, sample.valid), dropped)
 
 
-def test_without_means_a_band_gets_that_of_its_valid_pixels() -> None:
-    sample = with_invalid(sample_of(5, 8, 8), GARBAGE)
-    dropped = augmented(DropBands(1, None), sample).image
-    expected = [band[sample.valid].mean() for band in sample.image]
-    assert sum(np.allclose(band, mean) for band, mean in zip(dropped, expected, strict=True)) == 4
-
-
 @pytest.mark.parametrize(("probability", "share"), [(0, 0), (0.3, 0.3), (1, 0.75)])
 def test_bands_are_dropped_as_often_as_asked(probability: float, share: float) -> None:
     sample = sample_of(4, 1, 2)

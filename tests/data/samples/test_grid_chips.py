@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rasterio import Affine
 
 from seg.data.dataset.catalogue import Scene
-from seg.data.samples.grid_chips import GridChips, grid_chips
+from seg.data.samples.grid_chips import GridChips
 from seg.labels import IGNORE
 from seg.raster.chips import Reading
 from seg.raster.grid import Grid
@@ -24,10 +24,11 @@ GRID = Grid(SCENE.image, 1, 1, 1, None, Affine.identity(), None, "uint8")
 def test_chips_cover_each_pixel_once_at_any_size(height: int, width: int, size: int, halo: int) -> None:
     halo = min(halo, (size - 1) // 2)
     counted = np.zeros((height, width), dtype=int)
-    for chip in grid_chips(SCENE, replace(GRID, height=height, width=width), size, halo):
-        counted[chip.core.toslices()] += 1
-        (top, bottom), (left, right) = chip.core.toranges()
-        (first, last), (west, east) = chip.read.toranges()
+    grid = replace(GRID, height=height, width=width)
+    for _, block in GridChips({SCENE: grid}, size, Reading([1], [0.0]), halo).chips:
+        counted[block.core.toslices()] += 1
+        (top, bottom), (left, right) = block.core.toranges()
+        (first, last), (west, east) = block.read.toranges()
         assert (last - first, east - west) == (min(size, height), min(size, width))
         assert 0 <= first <= max(top - halo, 0)
         assert 0 <= west <= max(left - halo, 0)
