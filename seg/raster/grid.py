@@ -16,10 +16,17 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from seg.errors import RasterError
+from seg.raster.crs import crs_names, has_place, same_crs
 from seg.raster.remote import gdal_name, is_remote, settings_to_open, shown_name
 
 # A raster without a georeference is valid input: its grid has no CRS.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+
+MOST_PIXELS = 10**13
+"""Largest size of a raster in pixels: 3,000 km by 3,000 km at 1 m. More is a mistake in the file."""
+
+LEAST_PIXEL_AREA = 1e-24
+"""Smallest area of a pixel in squared units of the CRS; a micrometre at the equator is 1e-11 degrees."""
 
 _EQUATOR_RADIUS_M = 6_378_137.0
 _ECCENTRICITY_SQUARED = 0.00669437999
@@ -155,6 +162,7 @@ def read_grid(path: Path) -> Grid:
         if dataset.count == 0:
             raise RasterError(f"{path}: holds no band of its own; name one of its subdatasets instead")
         require_real(dataset)
+        _require_sound(path, dataset)
         return Grid(
             path=path,
             height=dataset.height,
@@ -194,6 +202,28 @@ def require_real(dataset: DatasetReader) -> None:
         )
 
 
+def _require_sound(path: Path, dataset: DatasetReader) -> None:
+    """Check size and transform once, where every command reads them.
+
+    Raises:
+        RasterError: The file declares more than MOST_PIXELS pixels, or its transform has a number that is not finite
+            or gives pixels without a size.
+    """
+    pixels = dataset.height * dataset.width
+    if pixels > MOST_PIXELS:
+        raise RasterError(
+            f"{path}: declares {dataset.width:,} x {dataset.height:,} pixels, wanted at most {MOST_PIXELS:,} in all; "
+            "check how the file was made, or cut it into several"
+        )
+    numbers = tuple(dataset.transform)[:6]
+    area = abs(dataset.transform.a * dataset.transform.e - dataset.transform.b * dataset.transform.d)
+    if not all(map(math.isfinite, numbers)) or not LEAST_PIXEL_AREA < area < math.inf:
+        shown = ", ".join(f"{number:g}" for number in numbers)
+        raise RasterError(
+            f"{path}: its transform ({shown}) gives pixels without a size or place; georeference the file again"
+        )
+
+
 def placed_on(labels: Grid, image: Grid) -> Grid:
     """The grid of labels that belong to an image: their own, or the image's where they only have its size.
 
@@ -211,7 +241,8 @@ def placed_on(labels: Grid, image: Grid) -> Grid:
 def require_same_grid(grid: Grid, reference: Grid) -> None:
     """Check that two rasters share size, CRS and transform, so that each pixel has its counterpart.
 
-    Transforms may differ by a thousandth of a pixel, since writers round differently.
+    Transforms may differ by a thousandth of a pixel, since writers round differently. A raster without a CRS, or in a
+    local one, fits any CRS on the same transform, since many annotation tools drop the CRS.
 
     Raises:
         RasterError: The grids differ; the message names both files and the first difference.
@@ -221,9 +252,10 @@ def require_same_grid(grid: Grid, reference: Grid) -> None:
             f"{grid.path}: size is {grid.width}x{grid.height}, but {reference.path} has "
             f"{reference.width}x{reference.height} (width x height); bring both to one grid"
         )
-    if grid.crs != reference.crs:
+    if has_place(grid.crs) and has_place(reference.crs) and not same_crs(grid.crs, reference.crs):
+        name, wanted = crs_names(grid.crs, reference.crs)
         raise RasterError(
-            f"{grid.path}: CRS is {crs_name(grid.crs)}, but {reference.path} has {crs_name(reference.crs)}; "
+            f"{grid.path}: CRS is {name}, but {reference.path} has {wanted}; "
             "bring both to one grid (masks are never warped on the fly)"
         )
     tolerance = 1e-3 * min(reference.pixel_size)
@@ -234,13 +266,6 @@ def require_same_grid(grid: Grid, reference: Grid) -> None:
             f"{grid.path}: lies up to {apart / min(reference.pixel_size):.3g} pixels off {reference.path}; "
             "bring both to one grid"
         )
-
-
-def crs_name(crs: CRS | None) -> str:
-    """A short name of a CRS for messages, for example "EPSG:32632"."""
-    if crs is None:
-        return "none"
-    return str(crs.to_string())[:80]
 
 
 def _first_line(error: Exception) -> str:

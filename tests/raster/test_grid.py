@@ -94,11 +94,10 @@ def test_transform_a_thousandth_of_a_pixel_off_counts_as_the_same() -> None:
     [
         ({"height": 21}, r"b\.tif: size is 30x21, but a\.tif has 30x20"),
         ({"crs": CRS.from_epsg(32634)}, r"b\.tif: CRS is EPSG:32634, but a\.tif has EPSG:32633"),
-        ({"crs": None}, r"b\.tif: CRS is none, but a\.tif has EPSG:32633"),
         ({"transform": GRID.transform @ Affine.translation(0.5, 0)}, r"b\.tif: lies up to 0\.5 pixels off a\.tif"),
         ({"transform": GRID.transform @ Affine.scale(1.1)}, r"b\.tif: lies up to 3\.61 pixels off a\.tif"),
     ],
-    ids=["size", "crs", "no crs", "shift", "pixel size"],
+    ids=["size", "crs", "shift", "pixel size"],
 )
 def test_difference_of_two_grids_names_both_files(change: dict[str, object], difference: str) -> None:
     with pytest.raises(RasterError, match=difference):
@@ -150,6 +149,44 @@ def test_complex_rasters_are_refused(write_raster: WriteRaster, tmp_path: Path) 
     path = write_raster(tmp_path / "radar.tif", np.ones((2, 2), dtype=np.complex64))
 
     with pytest.raises(RasterError, match=r"radar\.tif: holds complex numbers \(complex64\), wanted real numbers"):
+        read_grid(path)
+
+
+LOCAL = CRS.from_wkt('LOCAL_CS["site",UNIT["metre",1]]')
+
+
+@pytest.mark.parametrize("crs", [None, LOCAL], ids=["no crs", "local"])
+def test_a_raster_without_a_place_fits_exactly_its_transform_only(crs: CRS | None) -> None:
+    placeless = replace(GRID, path=Path("b.tif"), crs=crs)
+    require_same_grid(placeless, GRID)
+    require_same_grid(GRID, placeless)
+    moved = replace(placeless, transform=GRID.transform @ Affine.translation(0.5, 0))
+    with pytest.raises(RasterError, match=r"lies up to 0\.5 pixels off"):
+        require_same_grid(moved, GRID)
+
+
+@pytest.mark.parametrize(
+    "transform",
+    ["nan,10,0,0,0,-10", "0,10,0,inf,0,-10", "0,0,0,0,0,-10", "0,10,5,0,10,5", "0,1e-30,0,0,0,-1e-30"],
+    ids=["nan", "inf", "no width", "parallel axes", "tiny"],
+)
+def test_a_transform_without_place_or_size_is_refused(tmp_path: Path, transform: str) -> None:
+    path = tmp_path / "a.vrt"
+    path.write_text(
+        f'<VRTDataset rasterXSize="4" rasterYSize="4"><GeoTransform>{transform}</GeoTransform>'
+        '<VRTRasterBand dataType="Byte" band="1"/></VRTDataset>'
+    )
+    with pytest.raises(RasterError, match=r"a\.vrt: its transform \(.*\) gives pixels without a size or place"):
+        read_grid(path)
+
+
+def test_an_absurd_size_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "huge.vrt"
+    path.write_text(
+        '<VRTDataset rasterXSize="1000000000" rasterYSize="1000000000">'
+        '<VRTRasterBand dataType="Byte" band="1"/></VRTDataset>'
+    )
+    with pytest.raises(RasterError, match=r"huge\.vrt: declares 1,000,000,000 x 1,000,000,000 pixels, wanted at most"):
         read_grid(path)
 
 

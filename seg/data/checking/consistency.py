@@ -12,7 +12,8 @@ from seg.data.checking.findings import (
     warning,
 )
 from seg.data.checking.scenes import CheckedScene
-from seg.raster.grid import Grid, crs_name
+from seg.raster.crs import crs_key, crs_name
+from seg.raster.grid import Grid
 
 PIXEL_SIZE_RATIO = 1.5
 SCALE_RATIO = 20
@@ -68,8 +69,8 @@ def _crs_findings(grids: Sequence[Grid]) -> Iterator[Finding]:
         if grid.crs is None:
             message = f"has no CRS, but {len(located)} other images have one; its place and pixel size are unknown"
             yield warning("no-crs", grid.path, message)
-    for grid, usual in _odd(located, lambda grid: crs_name(grid.crs)):
-        message = f"is in {crs_name(grid.crs)}, but most images are in {usual}; check that it belongs to them"
+    for grid, usual in _odd(located, lambda grid: crs_key(grid.crs) if grid.crs else None):
+        message = f"is in {crs_name(grid.crs)}, but most images are in {str(usual)[:80]}; check that it belongs to them"
         yield warning("crs", grid.path, message)
 
 

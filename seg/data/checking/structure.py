@@ -8,6 +8,7 @@ from seg.data.dataset.catalogue import Scene
 from seg.data.dataset.checks import check_scene
 from seg.errors import RasterError, SegError
 from seg.raster.classes import class_band
+from seg.raster.crs import same_crs
 from seg.raster.grid import (
     Grid,
     open_raster,
@@ -75,7 +76,7 @@ def _misplaced(mask: Grid, image: Grid) -> list[Finding]:
         require_same_grid(mask, image)
     except RasterError as problem:
         kind = "grid-transform"
-        if mask.crs != image.crs:
+        if not same_crs(mask.crs, image.crs):
             kind = "grid-crs"
         if (mask.height, mask.width) != (image.height, image.width):
             kind = "grid-size"

@@ -11,7 +11,8 @@ from rasterio import Affine
 from rasterio.windows import Window
 
 from seg.errors import DatasetError
-from seg.raster.grid import Grid, crs_name
+from seg.raster.crs import crs_name, same_crs
+from seg.raster.grid import Grid
 from seg.raster.ground.distances import ground_pixel
 
 _SAME_PIXEL = 1e-3
@@ -142,7 +143,7 @@ def _frame(grid: Grid, first: Grid) -> Affine:
         return Affine.identity()
     frame = ~first.transform @ grid.transform
     reach = abs(frame.b) * grid.height + abs(frame.d) * grid.width
-    if grid.crs != first.crs or reach > _SAME_PIXEL * max(abs(frame.a), abs(frame.e)):
+    if not same_crs(grid.crs, first.crs) or reach > _SAME_PIXEL * max(abs(frame.a), abs(frame.e)):
         raise DatasetError(
             f"{grid.path}: lies near {first.path}, but in another CRS or direction ({crs_name(grid.crs)}, "
             f"{crs_name(first.crs)}), so no common blocks fit both; warp one to the other's grid, or split by scene"

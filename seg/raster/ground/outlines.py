@@ -10,7 +10,8 @@ from pyproj.exceptions import ProjError
 
 from seg.errors import RasterError
 from seg.raster.chips import Polygons
-from seg.raster.grid import Grid, crs_name
+from seg.raster.crs import crs_name
+from seg.raster.grid import Grid
 
 STRAIGHT_M = 1000.0
 """Longer edges are split before they are projected: an edge of 1 km bends by about 2 cm, one of 100 km by 200 m."""
