@@ -30,7 +30,7 @@ from seg.package.read import read_package
 from seg.raster.chips import BoolMask, ByteMask, FloatImage, Reading, read_chip, whole
 from seg.raster.classes import read_classes
 from seg.raster.gdal_options import gdal_options
-from seg.raster.grid import alpha_bands, open_raster
+from seg.raster.grid import data_bands, open_raster
 from seg.terminal.command_line import with_nearest_key
 
 PLAIN = TestTimeAugmentation()
@@ -346,7 +346,6 @@ def read_dataset(
     """
     scenes = read_catalogue(Path(root), folds)
     with open_raster(scenes[0].image) as image:
-        alpha, names = alpha_bands(image), image.descriptions
-        usual = [band for band in image.indexes if band not in alpha]
+        usual, names = data_bands(image), image.descriptions
     indexes = usual if bands is None else band_indexes(scenes, bands)
     return Dataset(scenes, tuple(indexes), tuple(names[band - 1] or "" for band in indexes), nodata)

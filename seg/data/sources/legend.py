@@ -10,7 +10,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from seg.errors import DatasetError
+from seg.errors import DatasetError, listed
 from seg.raster.chips import ByteMask, unreadable
 from seg.raster.grid import data_bands, open_raster
 
@@ -129,11 +129,6 @@ def _unknown(path: Path, codes: NDArray[np.int64], legend: Legend) -> DatasetErr
     kind = "value" if legend.bands == 1 else "colour"
     values = [code if legend.bands == 1 else (code >> 16, code >> 8 & 255, code & 255) for code in codes.tolist()]
     return DatasetError(
-        f"{path}: holds the {kind}s {_listed(values)}, which stand for no class of this dataset; wanted "
-        f"{_listed([meaning.value for meaning in legend.meanings])}; fetch the file again, or check --source"
+        f"{path}: holds the {kind}s {listed(values, _NAMED)}, which stand for no class of this dataset; wanted "
+        f"{listed([meaning.value for meaning in legend.meanings], _NAMED)}; fetch the file again, or check --source"
     )
-
-
-def _listed(values: list[int | Colour]) -> str:
-    text = ", ".join(map(str, values[:_NAMED]))
-    return text if len(values) <= _NAMED else f"{text}, ... ({len(values)} different)"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seg.data.sources.legend import Legend
-from seg.errors import DatasetError
+from seg.errors import DatasetError, listed
 from seg.labels import (
     CROPLAND,
     IGNORE,
@@ -69,8 +69,7 @@ def wrong_layout(folder: Path, origin: Origin, wanted: str) -> DatasetError:
         kind = "is a file" if folder.exists() else "no such folder"
         return DatasetError(f"{folder}: {kind}; wanted the unpacked folder of {origin.name}")
     entries = sorted(path.name for path in folder.iterdir())
-    found = ", ".join(entries[:_NAMED]) + (f", ... ({len(entries)} entries)" if len(entries) > _NAMED else "")
     return DatasetError(
-        f"{folder}: is not laid out as {origin.name} is; looked for {wanted}, found {found or 'nothing'}; "
-        "unpack the archives there, or name the folder that holds these"
+        f"{folder}: is not laid out like {origin.name}; looked for {wanted}, found "
+        f"{listed(entries, _NAMED) or 'nothing'}; unpack the archives there, or name the folder that holds these"
     )

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from seg.errors import DatasetError
+from seg.files import require_output_folder
 
 README = "README.md"
 MANIFEST = "manifest.csv"
@@ -27,11 +28,11 @@ def replaced_dataset(output: Path, title: str, files: frozenset[str]) -> Iterato
         files: Names of what the dataset holds besides that README, the manifest and the files that it lists.
 
     Raises:
-        DatasetError: The parent is missing or cannot be written, or the output holds other files.
+        ConfigError: The output is a file, its parent is missing, or it is read-only.
+        DatasetError: The output cannot be written, or holds other files.
     """
     target = Path(os.path.realpath(output))
-    if not target.parent.is_dir():
-        raise DatasetError(f"{output}: its parent folder {target.parent} does not exist; make it first")
+    require_output_folder(target)
     _owned(target, title, files)
     partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
     try:
@@ -52,8 +53,6 @@ def _owned(target: Path, title: str, files: frozenset[str]) -> list[Path]:
     """The files in the target, relative to it, after checking that an earlier run wrote all of them."""
     if not target.exists():
         return []
-    if not target.is_dir():
-        raise DatasetError(f"{target}: is a file; wanted a folder, existing or new")
     present = [path.relative_to(target) for path in sorted(target.rglob("*")) if path.is_symlink() or path.is_file()]
     known = {README, MANIFEST} | files | _listed(target / MANIFEST) if _first_line(target / README) == title else set()
     # Looking at a raster in a GIS leaves its statistics beside it, and `prepare.py stats` its cache; they go too.

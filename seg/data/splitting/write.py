@@ -13,7 +13,7 @@ from rasterio.windows import Window
 
 from seg.data.dataset.catalogue import MANIFEST, Scene
 from seg.errors import DatasetError
-from seg.files import complete_or_absent
+from seg.files import complete_or_absent, require_output_folder
 from seg.raster.grid import open_raster
 from seg.raster.writing.vrt import write_window_vrt
 
@@ -44,19 +44,17 @@ class Block:
 
 
 def require_free(folder: Path, replace: bool) -> None:
-    """Check that a split may be written into a folder, before any work is done.
+    """Check that a split can be written into a folder, before any work is done.
 
     Args:
-        folder: Where the manifest shall lie; its parent must exist.
-        replace: Whether an existing manifest may be replaced.
+        folder: Folder for the manifest; its parent must exist.
+        replace: Allow an existing manifest to be replaced.
 
     Raises:
-        DatasetError: It is no folder, its parent is missing, or it has a manifest or blocks that must stay.
+        ConfigError: The path is a file, its parent is missing, or the folder is read-only.
+        DatasetError: The folder holds a manifest that must stay.
     """
-    if folder.exists() and not folder.is_dir():
-        raise DatasetError(f"{folder}: is a file; wanted a folder for {MANIFEST}, existing or new")
-    if not folder.exists() and not folder.parent.is_dir():
-        raise DatasetError(f"{folder}: its parent folder {folder.parent} does not exist; make it first")
+    require_output_folder(folder)
     if (folder / MANIFEST).exists() and not replace:
         raise DatasetError(f"{folder / MANIFEST}: exists already; add --replace, or name another folder with --output")
 

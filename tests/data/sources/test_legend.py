@@ -49,7 +49,7 @@ def test_unknown_colour_is_named_in_red_green_blue(write_plain: WritePlain, tmp_
 
 def test_many_unknown_values_stay_one_short_line(write_plain: WritePlain, tmp_path: Path) -> None:
     path = write_plain(tmp_path / "mask.png", [list(range(100, 200))])
-    with pytest.raises(DatasetError, match=r"106, 107, \.\.\. \(100 different\)"):
+    with pytest.raises(DatasetError, match=r"106, 107, \.\.\. \(100 in all\)"):
         read_labels(path, VALUES)
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from seg.data.sources.replace import replaced_dataset
-from seg.errors import DatasetError
+from seg.errors import ConfigError, DatasetError
 
 TITLE = "# A dataset"
 
@@ -110,11 +110,11 @@ def test_output_through_a_link_is_written_where_it_points(tmp_path: Path) -> Non
 
 
 def test_missing_parent_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"its parent folder .*/nowhere does not exist"):
+    with pytest.raises(ConfigError, match=r"its parent folder .*/nowhere does not exist"):
         write(tmp_path / "nowhere" / "demo", "a")
 
 
 def test_output_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "demo").write_text("mine")
-    with pytest.raises(DatasetError, match="is a file; wanted a folder"):
+    with pytest.raises(ConfigError, match="is a file; name a folder"):
         write(tmp_path / "demo", "a")

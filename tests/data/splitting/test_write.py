@@ -7,7 +7,7 @@ import pytest
 from seg.data.dataset.catalogue import read_catalogue
 from seg.data.splitting.rule import SplitRule
 from seg.data.splitting.run import split_dataset
-from seg.errors import DatasetError, RasterError
+from seg.errors import DatasetError, RasterError, SegError
 
 WriteRaster = Callable[..., Path]
 BLOCKS = SplitRule(by="blocks", folds=3, block_size_m=160, guard_m=20)
@@ -67,11 +67,11 @@ def test_a_failure_while_writing_leaves_the_older_split(
 def test_an_output_that_cannot_be_is_refused(apart: Path, tmp_path: Path, unwritable: Path) -> None:
     (tmp_path / "file").write_text("")
     for output, problem in (
-        (tmp_path / "file", "is a file; wanted a folder"),
+        (tmp_path / "file", "is a file; name a folder"),
         (tmp_path / "no" / "where", "parent folder .* does not exist"),
-        (unwritable / "out", "cannot be written"),
+        (unwritable / "out", "cannot be written|is read-only"),
     ):
-        with pytest.raises(DatasetError, match=problem):
+        with pytest.raises(SegError, match=problem):
             split_dataset(apart, output, SplitRule())
 
 
