@@ -26,7 +26,7 @@ from seg.package.write import write_package
 from seg.raster.chips import Reading, read_chip, whole
 from seg.raster.writing.block_store import partial_folder
 from seg.training.cli import main
-from support.tiny_run import write_config
+from support.training import write_config
 
 MakeDataset = Callable[..., Path]
 

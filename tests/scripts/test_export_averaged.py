@@ -16,7 +16,7 @@ from seg.package.checkpoint import load_checkpoint, read_checkpoint
 from seg.package.description import WEIGHTS
 from seg.package.read import load_model, read_package
 from seg.training.cli import main
-from support.tiny_run import write_config
+from support.training import write_config
 
 Run = Callable[..., tuple[int, str, str]]
 

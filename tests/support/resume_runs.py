@@ -19,7 +19,7 @@ from seg.training.checkpoints.best import BestCheckpoint
 from seg.training.checkpoints.exact_resume import ExactResume
 from seg.training.checkpoints.last import LastCheckpoint
 from seg.training.tasks.cropland import CroplandTask
-from support.tiny_run import TINY
+from support.training import TINY, quiet_trainer
 
 AUGMENTATION = AugmentationConfig(gain=0.1, noise=0.1, scale=0.3, rotation=15)
 NETWORK = ModelConfig(**TINY | {"dropout": 0.3})
@@ -83,11 +83,10 @@ class Case:
         wanted = {"filename": "best", "monitor": "val/iou", **self.best}
         best = BestCheckpoint(folder, mode="max", enable_version_counter=False, **wanted)
         stop = [] if kill_at is None else [KillAt(kill_at)]
-        quiet = dict.fromkeys(("logger", "enable_progress_bar", "enable_model_summary"), False)
-        settings = {"max_epochs": 2, "accelerator": "cpu", "num_sanity_val_steps": 0, **quiet, **self.trainer}
+        settings = {"max_epochs": 2, **self.trainer}
         kept = [last] if settings.get("limit_val_batches") == 0 else [best, last]
         callbacks = [*self.callbacks(), *stop, Sight(self.seen), ExactResume(), *kept]
-        trainer = L.Trainer(callbacks=callbacks, plugins=[AtomicCheckpointIO()], **settings)
+        trainer = quiet_trainer(callbacks, enable_checkpointing=True, plugins=[AtomicCheckpointIO()], **settings)
         try:
             trainer.fit(task, data, ckpt_path=resumed, weights_only=True if resumed else None)
         except Killed:

@@ -17,15 +17,8 @@ from seg.losses.config import LossConfig
 from seg.models.config import ModelConfig
 from seg.training.optimizer import OptimizerConfig
 from seg.training.tasks.cropland import CroplandTask
+from support.training import TINY_NETWORK, quiet_trainer
 
-NETWORK = ModelConfig(
-    encoder="tu-test_resnet",
-    output_stride=8,
-    pyramid_rates=(1,),
-    pyramid_channels=8,
-    decoder_channels=(8, 8, 8),
-    dropout=0.0,
-)
 SIDES = ((16, 16), (20, 13), (9, 24), (17, 18), (24, 10), (30, 11), (12, 12))
 Example = dict[str, Tensor | str]
 
@@ -79,19 +72,14 @@ class SceneModule(L.LightningDataModule):
         return DataLoader(self.scenes, batch_size=1, sampler=EpochSampler(2, None))
 
 
-def new_task(loss: LossConfig = LossConfig(), rate: float = 1e-2, **options: object) -> CroplandTask:
+def new_task(
+    loss: LossConfig = LossConfig(), rate: float = 1e-2, network: ModelConfig = TINY_NETWORK, **options: object
+) -> CroplandTask:
     """The same tiny network each time."""
     torch.manual_seed(0)
-    task = CroplandTask(bands=2, model=NETWORK, loss=loss, optimizer=OptimizerConfig(learning_rate=rate), **options)
+    task = CroplandTask(bands=2, model=network, loss=loss, optimizer=OptimizerConfig(learning_rate=rate), **options)
     task.fill_normalization([0.5, 0.5], [0.5, 0.5])
     return task
-
-
-def new_trainer(callbacks: Sequence[L.Callback] = (), **options: object) -> L.Trainer:
-    """A quiet trainer."""
-    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    settings = {"accelerator": "cpu", "num_sanity_val_steps": 0, "max_epochs": 4, **quiet, **options}
-    return L.Trainer(callbacks=list(callbacks), **settings)
 
 
 class Steps(L.Callback):
@@ -161,8 +149,8 @@ def run_and_resume(
 ) -> Runs:
     """A training of 4 epochs, and one that goes on with its checkpoint after 2, all objects made anew."""
     path, whole, steps = folder / "half.ckpt", make_task(), Steps()
-    new_trainer([*warm_ups(), steps, SaveAfter(1, path)], **options).fit(whole, datamodule=SceneModule())
+    quiet_trainer([*warm_ups(), steps, SaveAfter(1, path)], **options).fit(whole, datamodule=SceneModule())
     resumed, after = make_task(), Steps()
-    trainer = new_trainer([*warm_ups(), after], **options)
+    trainer = quiet_trainer([*warm_ups(), after], **options)
     trainer.fit(resumed, datamodule=SceneModule(), ckpt_path=path, weights_only=True)
     return Runs(whole, resumed, steps, after)

@@ -12,7 +12,8 @@ from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.losses.config import LossConfig
 from seg.training.accumulation import REFERENCE_PIXELS, GroupScaling, batch_weight
 from seg.training.tasks.cropland import CroplandTask
-from support.warm_runs import SIDES, Example, example, new_task, new_trainer
+from support.training import quiet_trainer
+from support.warm_runs import SIDES, Example, example, new_task
 
 CROSS_ENTROPY = LossConfig(bce=1.0, dice=0.0)
 STANDSTILL = 1e-60
@@ -56,7 +57,7 @@ def batch_gradient(task: CroplandTask, batch: dict[str, Tensor]) -> list[Tensor]
 def trained_gradients(task: CroplandTask, examples: Sequence[Example], **options: object) -> list[list[Tensor]]:
     noted = Gradients()
     loader = DataLoader(list(examples), batch_size=1)
-    new_trainer([noted], max_epochs=1, **options).fit(task, loader, loader)
+    quiet_trainer([noted], max_epochs=1, **options).fit(task, loader, loader)
     return noted.seen
 
 
@@ -144,7 +145,7 @@ def test_a_scene_without_a_labelled_pixel_does_not_count() -> None:
 
 def test_the_logged_loss_is_the_plain_one() -> None:
     task = new_task(CROSS_ENTROPY, STANDSTILL)
-    trainer = new_trainer(max_epochs=1, accumulate_grad_batches=3)
+    trainer = quiet_trainer(max_epochs=1, accumulate_grad_batches=3)
     loader = DataLoader(SCENES, batch_size=1)
     trainer.fit(task, loader, loader)
     plain = [task.loss(task.train()(one["image"][None]), one["mask"][None]).detach() for one in SCENES]

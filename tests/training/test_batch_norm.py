@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from seg.errors import ConfigError
 from seg.training.batch_norm import BatchNormMomentum, FreezeBatchNorm, RecomputeBatchNorm, recompute
-from support.warm_runs import new_trainer
+from support.training import quiet_trainer
 
 IMAGES = torch.rand(5, 1, 4, 4, generator=torch.Generator().manual_seed(0)) + 3
 
@@ -58,7 +58,7 @@ class Images(L.LightningDataModule):
 def fit(folder: Path, *callbacks: L.Callback, resumed: Path | None = None, **options: object) -> TinyTask:
     """A training that leaves `end.ckpt`."""
     task = TinyTask()
-    trainer = new_trainer(callbacks, default_root_dir=folder, **options)
+    trainer = quiet_trainer(callbacks, default_root_dir=folder, **options)
     trainer.fit(task, datamodule=Images(), ckpt_path=resumed, weights_only=True)
     trainer.save_checkpoint(folder / "end.ckpt")
     return task
@@ -122,7 +122,7 @@ def running_mean(*callbacks: L.Callback, **options: object) -> float:
     """The running mean after an epoch of four batches."""
     task = Level()
     batches = DataLoader(torch.tensor([[0.0], [2.0]] * 4), batch_size=2)
-    new_trainer(callbacks, max_epochs=1, **options).fit(task, batches)
+    quiet_trainer(callbacks, max_epochs=1, **options).fit(task, batches)
     return float(task.norm.running_mean)
 
 

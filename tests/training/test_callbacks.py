@@ -18,8 +18,7 @@ from seg import __version__
 from seg.training.callbacks import EpochLine
 from seg.training.cli import main
 from seg.training.run.restore import restore_run
-from support.tiny_run import write_config
-from support.warm_runs import new_trainer
+from support.training import quiet_trainer, write_config
 
 NEEDS_WANDB = pytest.mark.skipif(importlib.util.find_spec("wandb") is None, reason="wandb is not installed")
 WANDB_VARIABLES = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_ERROR_REPORTING", "WANDB_MODE")
@@ -28,14 +27,14 @@ WANDB_VARIABLES = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_ERROR_REPORTING",
 @pytest.fixture
 def config(tmp_path: Path, make_dataset: Callable[..., Path]) -> Path:
     """A configuration whose run a test may start and change."""
-    return write_config(tmp_path, make_dataset)
+    return write_config(tmp_path, make_dataset, pictures=True)
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, make_dataset: Callable[..., Path]) -> Path:
     """The folder of a run that was resumed once, to be read only; pictures after each epoch."""
     folder = tmp_path_factory.mktemp("tracked")
-    words = ["fit", f"--config={write_config(folder, make_dataset)}", "--panels.every_epochs=1"]
+    words = ["fit", f"--config={write_config(folder, make_dataset, pictures=True)}", "--panels.every_epochs=1"]
     words += ["--trainer.log_every_n_steps=1"]
     assert main(words) == 0
     assert main([*words, "--ckpt_path=last", "--trainer.max_epochs=3"]) == 0
@@ -194,7 +193,7 @@ def loader() -> DataLoader[Tensor]:
 
 
 def line_trainer(folder: Path, **options: object) -> L.Trainer:
-    return new_trainer([EpochLine()], default_root_dir=folder, max_epochs=2, **options)
+    return quiet_trainer([EpochLine()], default_root_dir=folder, max_epochs=2, **options)
 
 
 @pytest.mark.parametrize("options", [{}, {"val_check_interval": 0.5}], ids=["one validation", "two validations"])

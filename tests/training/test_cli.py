@@ -11,7 +11,7 @@ from seg.package.checkpoint import load_checkpoint, read_checkpoint
 from seg.training.cli import main
 from support.processes import Job, Kill, Processes
 from support.project import SCRIPTS
-from support.tiny_run import write_config
+from support.training import write_config
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def config(tmp_path: Path, make_dataset: Callable[..., Path]) -> Path:
 def trained(tmp_path_factory: pytest.TempPathFactory, make_dataset: Callable[..., Path]) -> Path:
     """The folder of a finished run, to be read only; the data lie beside it."""
     folder = tmp_path_factory.mktemp("trained")
-    assert main(["fit", f"--config={write_config(folder, make_dataset)}"]) == 0
+    assert main(["fit", f"--config={write_config(folder, make_dataset, pictures=True)}"]) == 0
     return folder / "run"
 
 

@@ -14,7 +14,7 @@ import yaml
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.package.checkpoint import read_checkpoint
 from seg.training.cli import main
-from support.tiny_run import write_config
+from support.training import write_config
 
 STORED = {OTHER: 7, CROPLAND: 4, IGNORE: 0}
 LABELS = ["--data.labels.cropland=[4,5]", "--data.labels.ignore=[0,255]", "--data.labels.other=[7]"]

@@ -9,7 +9,7 @@ import yaml
 
 from seg.package.checkpoint import load_checkpoint, read_checkpoint
 from seg.training.cli import main
-from support.tiny_run import write_config
+from support.training import write_config
 
 
 @pytest.fixture

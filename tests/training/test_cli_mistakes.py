@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from seg.training.cli import main
-from support.tiny_run import write_config
+from support.training import write_config
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from seg.training.cli import main
-from support.tiny_run import write_config
+from support.training import write_config
 
 WORDS = ("--trainer.max_epochs=1", "--trainer.logger=false", "--panels.scenes=0", "--panels.curves=false")
 

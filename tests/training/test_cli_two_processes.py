@@ -14,7 +14,7 @@ from seg.package.checkpoint import load_checkpoint
 from seg.training.cli import main
 from support.processes import Job, Processes
 from support.project import SCRIPTS
-from support.tiny_run import write_config
+from support.training import write_config
 
 TOLERANCE = 1e-4
 RATE = "learning_rate/pg1"

@@ -12,6 +12,7 @@ from seg.errors import ConfigError
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
 from seg.training.optimizer import OptimizerConfig, build_optimizer, parameter_groups
+from support.training import quiet_trainer
 
 NETWORKS = [
     ModelConfig(),
@@ -142,7 +143,6 @@ def test_the_trainer_clips_gradients(clip: float | str | None, moved: list[float
     options = {"gradient_clip_val": clip}
     if clip == "value":
         options = {"gradient_clip_val": 2.0, "gradient_clip_algorithm": "value"}
-    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     task = Slope()
-    L.Trainer(accelerator="cpu", max_steps=1, **quiet, **options).fit(task, DataLoader(torch.zeros(1, 1)))
+    quiet_trainer(max_steps=1, **options).fit(task, DataLoader(torch.zeros(1, 1)))
     assert task.model.weight[0].tolist() == pytest.approx(moved)

@@ -4,7 +4,8 @@ import pytest
 from seg.training.step_count import counted_steps
 from seg.training.warmups.batch import WarmupBatch
 from seg.training.warmups.data import WarmupData
-from support.warm_runs import SIDES, SceneModule, Steps, new_task, new_trainer
+from support.training import quiet_trainer
+from support.warm_runs import SIDES, SceneModule, Steps, new_task
 
 GROWTHS = [
     [WarmupBatch(epochs=3)],
@@ -22,14 +23,14 @@ GROWTHS = [
 @pytest.mark.parametrize("batch_pixels", [None, 1000])
 def test_as_many_steps_are_counted_beforehand_as_are_taken(growths: list[L.Callback], batch_pixels: int | None) -> None:
     steps, task = Steps(), new_task()
-    trainer = new_trainer([*growths, steps], accumulate_grad_batches=3, max_epochs=5)
+    trainer = quiet_trainer([*growths, steps], accumulate_grad_batches=3, max_epochs=5)
     trainer.fit(task, datamodule=SceneModule(batch_pixels=batch_pixels))
     assert task.total_steps == trainer.global_step == len(steps.lengths) >= 5
 
 
 def test_the_schedule_ends_where_a_growing_run_ends() -> None:
     steps = Steps()
-    trainer = new_trainer([WarmupBatch(epochs=3, final=4), steps], max_epochs=5)
+    trainer = quiet_trainer([WarmupBatch(epochs=3, final=4), steps], max_epochs=5)
     trainer.fit(new_task(), datamodule=SceneModule())
     rates = [rate for rate, *_ in steps.rates]
     assert rates == sorted(rates, reverse=True)
@@ -40,19 +41,19 @@ def test_the_schedule_ends_where_a_growing_run_ends() -> None:
 
 def test_the_largest_number_of_steps_bounds_the_count() -> None:
     task = new_task()
-    trainer = new_trainer([WarmupBatch(epochs=2, final=4)], max_epochs=5, max_steps=9)
+    trainer = quiet_trainer([WarmupBatch(epochs=2, final=4)], max_epochs=5, max_steps=9)
     trainer.fit(task, datamodule=SceneModule())
     assert task.total_steps == trainer.global_step == 9
 
 
 def test_a_run_counted_in_steps_alone_needs_no_count() -> None:
     task = new_task()
-    new_trainer([WarmupBatch(epochs=2, final=4)], max_epochs=-1, max_steps=9).fit(task, datamodule=SceneModule())
+    quiet_trainer([WarmupBatch(epochs=2, final=4)], max_epochs=-1, max_steps=9).fit(task, datamodule=SceneModule())
     assert task.total_steps is None
 
 
 def test_without_growth_lightning_s_own_estimate_serves() -> None:
-    trainer = new_trainer([WarmupBatch(), WarmupData()], accumulate_grad_batches=3)
+    trainer = quiet_trainer([WarmupBatch(), WarmupData()], accumulate_grad_batches=3)
     task = new_task()
     trainer.fit(task, datamodule=SceneModule())
     assert counted_steps(trainer) is None

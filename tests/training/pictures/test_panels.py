@@ -16,6 +16,7 @@ from seg.training.pictures.panels import (
     spread,
     thinned,
 )
+from support.training import quiet_trainer
 
 
 class BrightIsCropland(L.LightningModule):
@@ -49,10 +50,7 @@ def samples(count: int, side: int = 20) -> list[dict[str, object]]:
 
 def fit(folder: Path, config: PanelConfig, batch_size: int = 1, **options: object) -> BrightIsCropland:
     task, data = BrightIsCropland(), samples(6)
-    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    trainer = L.Trainer(
-        callbacks=[PredictionPanels(config)], default_root_dir=folder, accelerator="cpu", **(quiet | options)
-    )
+    trainer = quiet_trainer([PredictionPanels(config)], default_root_dir=folder, num_sanity_val_steps=2, **options)
     trainer.fit(task, DataLoader(data[:1]), DataLoader(data, batch_size=batch_size))
     return task
 

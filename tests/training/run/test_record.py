@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from seg.training.pictures.learning_curves import LearningCurves
 from seg.training.run.record import RunRecord, device_name, git_revision, versions
+from support.training import quiet_trainer
 
 
 class Stopping(L.LightningModule):
@@ -41,8 +42,7 @@ def read(folder: Path) -> dict[str, object]:
 
 
 def fit(folder: Path, task: Stopping, callback: L.Callback) -> None:
-    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    trainer = L.Trainer(max_epochs=2, callbacks=[callback], default_root_dir=folder, accelerator="cpu", **quiet)
+    trainer = quiet_trainer([callback], max_epochs=2, default_root_dir=folder)
     trainer.fit(task, DataLoader(torch.zeros(2, 1)))
 
 
@@ -76,9 +76,8 @@ def test_a_record_that_cannot_be_written_does_not_stop_the_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "run.json").mkdir()
-    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     record = RunRecord([], None)
-    trainer = L.Trainer(max_epochs=1, callbacks=[record], default_root_dir=tmp_path, accelerator="cpu", **quiet)
+    trainer = quiet_trainer([record], max_epochs=1, default_root_dir=tmp_path)
     trainer.fit(Stopping(), DataLoader(torch.zeros(2, 1)))
     assert "run.json was not written" in capsys.readouterr().err
 

@@ -8,7 +8,8 @@ import torch
 
 from seg.errors import TrainingError
 from seg.training.safeguards.stop_at_nan import StopAtNan
-from support.warm_runs import SIDES, SceneModule, Scenes, example, new_task, new_trainer
+from support.training import quiet_trainer
+from support.warm_runs import SIDES, SceneModule, Scenes, example, new_task
 
 
 def data_with(value: float) -> SceneModule:
@@ -21,7 +22,7 @@ def data_with(value: float) -> SceneModule:
 @pytest.mark.parametrize("length", [1, 3])
 def test_the_sample_is_named_and_kept_and_the_weights_stay_as_they_were(tmp_path: Path, length: int) -> None:
     task = new_task()
-    trainer = new_trainer([StopAtNan()], default_root_dir=tmp_path, accumulate_grad_batches=length)
+    trainer = quiet_trainer([StopAtNan()], default_root_dir=tmp_path, accumulate_grad_batches=length)
     with pytest.raises(TrainingError) as raised:
         trainer.fit(task, datamodule=data_with(float("inf")))
     message = str(raised.value)
@@ -47,7 +48,7 @@ def test_weights_that_were_spoilt_before_are_not_blamed_on_the_sample(tmp_path: 
                 task.model.network.head.weight.grad.fill_(torch.nan)
 
     with pytest.raises(TrainingError, match=r"step 4: .* not been finite since the step with scene_\d; try a lower"):
-        new_trainer([Spoil()], default_root_dir=tmp_path).fit(task, datamodule=SceneModule())
+        quiet_trainer([Spoil()], default_root_dir=tmp_path).fit(task, datamodule=SceneModule())
 
 
 def test_a_large_learning_rate_is_said_to_be_one(tmp_path: Path) -> None:
@@ -55,11 +56,11 @@ def test_a_large_learning_rate_is_said_to_be_one(tmp_path: Path) -> None:
     with torch.no_grad():
         task.model.network.head.weight.fill_(3e38)
     with pytest.raises(TrainingError, match=r"try a lower --model\.optimizer\.learning_rate, more --warmup\.steps"):
-        new_trainer([StopAtNan()], default_root_dir=tmp_path).fit(task, datamodule=SceneModule())
+        quiet_trainer([StopAtNan()], default_root_dir=tmp_path).fit(task, datamodule=SceneModule())
 
 
 def test_a_training_that_goes_well_is_left_alone(tmp_path: Path) -> None:
-    trainer = new_trainer([StopAtNan()], default_root_dir=tmp_path, max_epochs=1)
+    trainer = quiet_trainer([StopAtNan()], default_root_dir=tmp_path, max_epochs=1)
     trainer.fit(new_task(), datamodule=SceneModule())
     assert trainer.global_step == len(SIDES)
     assert not (tmp_path / "nan_batch").exists()

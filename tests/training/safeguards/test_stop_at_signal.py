@@ -12,7 +12,7 @@ import torch
 from seg.package.checkpoint import load_checkpoint
 from seg.training.cli import main
 from seg.training.tasks.cropland import CroplandTask
-from support.tiny_run import write_config
+from support.training import write_config
 
 WORDS = [
     "--trainer.accumulate_grad_batches=2",

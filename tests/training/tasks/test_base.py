@@ -11,7 +11,8 @@ from seg.training.optimizer import OptimizerConfig
 from seg.training.schedule import ScheduleConfig
 from seg.training.tasks.cropland import CroplandTask
 from seg.training.warmups.learning_rate import WarmupLearningRate
-from support.warm_runs import NETWORK, SceneModule, new_trainer
+from support.training import TINY_NETWORK, quiet_trainer
+from support.warm_runs import SceneModule
 
 RATE = 0.01
 SCHEDULES = [ScheduleConfig(name=name) for name in ("cosine", "poly", "step", "one_cycle", "constant")]
@@ -30,7 +31,7 @@ class Rates(L.Callback):
 
 def new_task(schedule: ScheduleConfig) -> CroplandTask:
     task = CroplandTask(
-        bands=2, model=NETWORK, optimizer=OptimizerConfig(name="sgd", learning_rate=RATE), schedule=schedule
+        bands=2, model=TINY_NETWORK, optimizer=OptimizerConfig(name="sgd", learning_rate=RATE), schedule=schedule
     )
     task.fill_normalization([0.5, 0.5], [0.5, 0.5])
     return task
@@ -57,17 +58,17 @@ def test_a_run_resumed_halfway_and_then_extended_has_the_rates_of_its_length(
 
     path, options = tmp_path / "a.ckpt", {"accumulate_grad_batches": 2, "limit_val_batches": 0}
     first, second, third = Rates(), Rates(), Rates()
-    broken = new_trainer([first, Stop()], max_epochs=4, **options)
+    broken = quiet_trainer([first, Stop()], max_epochs=4, **options)
     broken.fit(new_task(schedule), loader(3), loader(1))
     broken.save_checkpoint(path)
     assert first.seen == pytest.approx(wanted(range(4), 8))
 
-    resumed = new_trainer([second], max_epochs=4, **options)
+    resumed = quiet_trainer([second], max_epochs=4, **options)
     resumed.fit(new_task(schedule), loader(3), loader(1), ckpt_path=path, weights_only=True)
     resumed.save_checkpoint(path)
     assert second.seen == pytest.approx(wanted(range(4, 8), 8))
 
-    new_trainer([third], max_epochs=6, **options).fit(
+    quiet_trainer([third], max_epochs=6, **options).fit(
         new_task(schedule), loader(3), loader(1), ckpt_path=path, weights_only=True
     )
     assert third.seen == pytest.approx(wanted(range(8, 12), 12))
@@ -76,17 +77,17 @@ def test_a_run_resumed_halfway_and_then_extended_has_the_rates_of_its_length(
 def test_a_warm_up_scales_the_rate_of_any_schedule() -> None:
     rates = Rates()
     schedule, warmup = ScheduleConfig(name="poly"), WarmupLearningRate(steps=3, start_factor=0.1)
-    new_trainer([warmup, rates], max_epochs=6, limit_val_batches=0).fit(new_task(schedule), loader(1), loader(1))
+    quiet_trainer([warmup, rates], max_epochs=6, limit_val_batches=0).fit(new_task(schedule), loader(1), loader(1))
     assert rates.seen == pytest.approx([RATE * schedule.factor(step / 6) * warmup.factor(step) for step in range(6)])
 
 
 def test_training_without_band_statistics_is_refused() -> None:
     with pytest.raises(ConfigError, match="no band statistics"):
-        new_trainer(max_epochs=1).fit(CroplandTask(bands=2, model=NETWORK), datamodule=SceneModule())
+        quiet_trainer(max_epochs=1).fit(CroplandTask(bands=2, model=TINY_NETWORK), datamodule=SceneModule())
 
 
 def test_norms_and_biases_are_not_decayed() -> None:
-    task, trainer = new_task(ScheduleConfig()), new_trainer(max_epochs=1)
+    task, trainer = new_task(ScheduleConfig()), quiet_trainer(max_epochs=1)
     trainer.fit(task, loader(1), loader(1))
     decayed, others = trainer.optimizers[0].param_groups
     assert (decayed["weight_decay"], others["weight_decay"]) == (1e-2, 0.0)

@@ -1,6 +1,5 @@
 from dataclasses import replace
 
-import lightning as L
 import pytest
 import torch
 from torch.utils.data import DataLoader
@@ -8,13 +7,9 @@ from torch.utils.data import DataLoader
 from seg.errors import ConfigError
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.losses.config import LossConfig
-from seg.models.config import ModelConfig
 from seg.training.optimizer import OptimizerConfig
 from seg.training.tasks.cropland import CroplandTask
-
-TINY = ModelConfig(
-    encoder="tu-test_resnet", output_stride=8, pyramid_rates=(1,), pyramid_channels=8, decoder_channels=(8, 8, 8)
-)
+from support.training import TINY_NETWORK, quiet_trainer
 
 
 def batch(height: int = 24, width: int = 20) -> dict[str, torch.Tensor]:
@@ -28,22 +23,10 @@ def batch(height: int = 24, width: int = 20) -> dict[str, torch.Tensor]:
 LOADER = DataLoader([batch()], batch_size=1)
 
 
-def trainer(**options: object) -> L.Trainer:
-    settings: dict[str, object] = {
-        "accelerator": "cpu",
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "num_sanity_val_steps": 0,
-    }
-    return L.Trainer(**(settings | options))
-
-
 @pytest.fixture
 def task() -> CroplandTask:
     torch.manual_seed(0)
-    task = CroplandTask(bands=2, model=TINY, optimizer=OptimizerConfig(learning_rate=1e-2))
+    task = CroplandTask(bands=2, model=TINY_NETWORK, optimizer=OptimizerConfig(learning_rate=1e-2))
     task.fill_normalization([0.5, 0.5], [0.5, 0.5])
     return task
 
@@ -51,14 +34,14 @@ def task() -> CroplandTask:
 def test_training_on_one_image_at_a_time_learns(task: CroplandTask) -> None:
     torch.manual_seed(0)
     loader = DataLoader([batch(24 + step % 3, 20 + step % 5) for step in range(30)], batch_size=1)
-    trainer(max_epochs=3).fit(task, loader, LOADER)
-    (scores,) = trainer().validate(task, DataLoader([batch(31, 33)], batch_size=1), verbose=False)
+    quiet_trainer(max_epochs=3).fit(task, loader, LOADER)
+    (scores,) = quiet_trainer().validate(task, DataLoader([batch(31, 33)], batch_size=1), verbose=False)
     assert scores["val/iou"] > 0.8
 
 
 def test_scores_come_from_counts_summed_over_images_of_different_sizes(task: CroplandTask) -> None:
     batches = [batch(8, 8), batch(40, 40), batch(9, 30)]
-    (scores,) = trainer().test(task, DataLoader(batches, batch_size=1), verbose=False)
+    (scores,) = quiet_trainer().test(task, DataLoader(batches, batch_size=1), verbose=False)
     hits = either = 0
     with torch.inference_mode():
         for one in batches:
@@ -72,7 +55,7 @@ def test_scores_come_from_counts_summed_over_images_of_different_sizes(task: Cro
 def test_ignored_pixels_do_not_count(task: CroplandTask) -> None:
     one = batch()
     one["mask"][:12] = IGNORE
-    (scores,) = trainer().validate(task, DataLoader([one], batch_size=1), verbose=False)
+    (scores,) = quiet_trainer().validate(task, DataLoader([one], batch_size=1), verbose=False)
     with torch.inference_mode():
         mapped = (task.eval()(one["image"][None])[0, 0].sigmoid() > 0.5)[12:]
     wanted = one["mask"][12:] == CROPLAND
@@ -82,7 +65,7 @@ def test_ignored_pixels_do_not_count(task: CroplandTask) -> None:
 def test_an_image_without_labels_gives_no_nan(task: CroplandTask) -> None:
     one = batch()
     one["mask"] = torch.full_like(one["mask"], IGNORE)
-    runner = trainer(max_epochs=1)
+    runner = quiet_trainer(max_epochs=1)
     runner.fit(task, DataLoader([one], batch_size=1), DataLoader([one], batch_size=1))
     assert all(torch.isfinite(value) for value in runner.callback_metrics.values())
     assert all(weight.isfinite().all() for weight in task.parameters())
@@ -102,20 +85,20 @@ def test_hyperparameters_are_plain_values(task: CroplandTask) -> None:
 @pytest.mark.parametrize("loss", [LossConfig(bce=-1.0), LossConfig(bce=0.0, dice=0.0)])
 def test_impossible_loss_weights_are_refused(loss: LossConfig) -> None:
     with pytest.raises(ConfigError, match="loss weights"):
-        CroplandTask(bands=2, model=TINY, loss=loss)
+        CroplandTask(bands=2, model=TINY_NETWORK, loss=loss)
 
 
 @pytest.mark.parametrize(("head", "weight"), [(True, 0.0), (False, 1.0)])
 def test_a_boundary_head_without_a_weight_or_a_weight_without_a_head_is_refused(head: bool, weight: float) -> None:
     with pytest.raises(ConfigError, match=r"model\.model\.boundary is .*model\.loss\.boundary .*set both or neither"):
-        CroplandTask(bands=2, model=replace(TINY, boundary=head), loss=LossConfig(boundary=weight))
+        CroplandTask(bands=2, model=replace(TINY_NETWORK, boundary=head), loss=LossConfig(boundary=weight))
 
 
 def test_a_boundary_head_is_trained_with_the_cropland() -> None:
     torch.manual_seed(0)
-    task = CroplandTask(bands=2, model=replace(TINY, boundary=True), loss=LossConfig(boundary=1.0))
+    task = CroplandTask(bands=2, model=replace(TINY_NETWORK, boundary=True), loss=LossConfig(boundary=1.0))
     task.fill_normalization([0.5, 0.5], [0.5, 0.5])
     before = task.model.network.head.weight.detach().clone()
-    trainer(max_epochs=1).fit(task, LOADER, LOADER)
+    quiet_trainer(max_epochs=1).fit(task, LOADER, LOADER)
     assert not torch.equal(task.model.network.head.weight[0], before[0])
     assert not torch.equal(task.model.network.head.weight[1], before[1])

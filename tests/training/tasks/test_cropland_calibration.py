@@ -14,14 +14,10 @@ from seg.calibration.calibrate import CalibrationConfig, calibrate
 from seg.calibration.histogram import LogitHistogram
 from seg.labels import CROPLAND, OTHER
 from seg.losses.config import LossConfig
-from seg.models.config import ModelConfig
 from seg.package.checkpoint import load_checkpoint
 from seg.training.optimizer import OptimizerConfig
 from seg.training.tasks.cropland import CroplandTask
-
-TINY = ModelConfig(
-    encoder="tu-test_resnet", output_stride=8, pyramid_rates=(1,), pyramid_channels=8, decoder_channels=(8, 8, 8)
-)
+from support.training import TINY_NETWORK, quiet_trainer
 
 
 def samples(count: int) -> DataLoader[dict[str, torch.Tensor]]:
@@ -38,23 +34,22 @@ def samples(count: int) -> DataLoader[dict[str, torch.Tensor]]:
 
 def task_of(calibration: CalibrationConfig = CalibrationConfig()) -> CroplandTask:
     torch.manual_seed(0)
-    task = CroplandTask(bands=2, model=TINY, optimizer=OptimizerConfig(learning_rate=1e-2), calibration=calibration)
+    task = CroplandTask(
+        bands=2, model=TINY_NETWORK, optimizer=OptimizerConfig(learning_rate=1e-2), calibration=calibration
+    )
     task.fill_normalization([0.5, 0.5], [0.5, 0.5])
     return task
 
 
 def trainer(folder: Path, **options: object) -> L.Trainer:
     settings: dict[str, object] = {
-        "accelerator": "cpu",
-        "logger": False,
         "max_epochs": 2,
         "default_root_dir": folder,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
         "num_sanity_val_steps": 1,
+        "enable_checkpointing": True,
         "callbacks": [ModelCheckpoint(folder, "{epoch}", save_top_k=-1, save_on_train_epoch_end=True)],
     }
-    return L.Trainer(**(settings | options))
+    return quiet_trainer(**(settings | options))
 
 
 def expected(checkpoint: dict[str, Any]) -> dict[str, object]:
@@ -122,7 +117,7 @@ def test_the_scores_of_training_stay_at_the_threshold_of_the_task(tmp_path: Path
 
 def test_the_boundary_head_does_not_count(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    task = CroplandTask(bands=2, model=replace(TINY, boundary=True), loss=LossConfig(boundary=1.0))
+    task = CroplandTask(bands=2, model=replace(TINY_NETWORK, boundary=True), loss=LossConfig(boundary=1.0))
     trainer(tmp_path).validate(task, samples(3), verbose=False)
     assert task.counts is not None
     assert task.counts.sum() == 3 * 24 * 20

@@ -6,12 +6,13 @@ import pytest
 from seg.errors import ConfigError
 from seg.training.warmups.batch import WarmupBatch
 from seg.training.warmups.learning_rate import WarmupLearningRate
-from support.warm_runs import SceneModule, Steps, new_task, new_trainer, run_and_resume
+from support.training import quiet_trainer
+from support.warm_runs import SceneModule, Steps, new_task, run_and_resume
 
 
 def steps_of(warm_up: WarmupBatch, **options: object) -> Steps:
     steps = Steps()
-    new_trainer([warm_up, steps], **options).fit(new_task(), datamodule=SceneModule())
+    quiet_trainer([warm_up, steps], **options).fit(new_task(), datamodule=SceneModule())
     return steps
 
 
@@ -72,7 +73,7 @@ class Used(Steps):
 
 def steps_during(*warm_ups: object) -> list[float]:
     used = Used()
-    new_trainer([*warm_ups, used], max_epochs=3).fit(new_task(), datamodule=SceneModule())
+    quiet_trainer([*warm_ups, used], max_epochs=3).fit(new_task(), datamodule=SceneModule())
     return [rates[0] for rates in used.rates]
 
 
@@ -102,7 +103,7 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path, arguments: dic
 
 def test_the_length_is_in_the_checkpoint() -> None:
     warm_up = WarmupBatch(epochs=8, final=9)
-    new_trainer([warm_up], max_epochs=4).fit(new_task(), datamodule=SceneModule())
+    quiet_trainer([warm_up], max_epochs=4).fit(new_task(), datamodule=SceneModule())
     assert warm_up.state_dict() == {"length": 4}
     again = WarmupBatch(epochs=8, final=9)
     again.load_state_dict({"length": 4})
@@ -121,7 +122,7 @@ def test_scoring_leaves_the_length_that_training_reached(stage: str) -> None:
 
 
 def test_the_trainer_is_left_as_it_was() -> None:
-    trainer = new_trainer([WarmupBatch(epochs=8, final=9)], accumulate_grad_batches=2)
+    trainer = quiet_trainer([WarmupBatch(epochs=8, final=9)], accumulate_grad_batches=2)
     trainer.fit(new_task(), datamodule=SceneModule())
     assert trainer.accumulate_grad_batches == 2
 

@@ -8,7 +8,8 @@ from torch.utils.data import RandomSampler
 
 from seg.errors import ConfigError
 from seg.training.warmups.data import WarmupData
-from support.warm_runs import SIDES, SceneModule, Scenes, Steps, example, new_task, new_trainer, run_and_resume
+from support.training import quiet_trainer
+from support.warm_runs import SIDES, SceneModule, Scenes, Steps, example, new_task, run_and_resume
 
 QUALITY = (0.2, 0.9, 0.5, 0.9, 0.1, 0.7, 0.3)
 
@@ -32,7 +33,7 @@ def weighted() -> SceneModule:
 
 def shown(warm_up: WarmupData, data: SceneModule | None = None, **options: object) -> list[list[int]]:
     noted = Shown()
-    new_trainer([warm_up, noted], **options).fit(new_task(), datamodule=data or SceneModule())
+    quiet_trainer([warm_up, noted], **options).fit(new_task(), datamodule=data or SceneModule())
     return noted.epochs
 
 
@@ -62,7 +63,7 @@ def test_the_largest_scenes_come_first() -> None:
 
 def test_lightning_steps_and_validates_at_the_end_of_each_epoch_whatever_its_length() -> None:
     steps = Steps()
-    trainer = new_trainer([WarmupData(share=0.25, epochs=3), steps], accumulate_grad_batches=4)
+    trainer = quiet_trainer([WarmupData(share=0.25, epochs=3), steps], accumulate_grad_batches=4)
     trainer.fit(new_task(), datamodule=SceneModule())
     assert steps.batches == [2, 4, 6, 7]
     assert steps.validations == [0, 1, 2, 3]
@@ -83,7 +84,7 @@ def test_batches_of_several_are_made_of_what_is_shown() -> None:
 
 def test_without_a_share_nothing_changes() -> None:
     plain = Shown()
-    new_trainer([plain]).fit(new_task(), datamodule=SceneModule())
+    quiet_trainer([plain]).fit(new_task(), datamodule=SceneModule())
     assert shown(WarmupData()) == plain.epochs
 
 
@@ -93,7 +94,7 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path, arguments: dic
 
 
 def test_the_ranking_lies_in_the_checkpoint(tmp_path: Path) -> None:
-    trainer = new_trainer([WarmupData(share=0.4, epochs=9, by="weight"), saver := SaveRanking()])
+    trainer = quiet_trainer([WarmupData(share=0.4, epochs=9, by="weight"), saver := SaveRanking()])
     trainer.fit(new_task(), datamodule=weighted())
     assert saver.ranking[:3] in ([1, 3, 5], [3, 1, 5])
     again = WarmupData(share=0.4, epochs=9)

@@ -10,7 +10,8 @@ from seg.errors import ConfigError
 from seg.training.batch_norm import FreezeBatchNorm
 from seg.training.tasks.cropland import CroplandTask
 from seg.training.warmups.layers import WarmupLayers
-from support.warm_runs import SceneModule, new_task, new_trainer, run_and_resume
+from support.training import STAGED_NETWORK, quiet_trainer
+from support.warm_runs import SceneModule, new_task, run_and_resume
 
 STAGES = 5
 """Of the tiny network."""
@@ -58,8 +59,8 @@ def stage_states(task: nn.Module) -> list[list[Tensor]]:
 
 
 def watch(*callbacks: L.Callback, **options: object) -> tuple[Frozen, CroplandTask]:
-    noted, task = Frozen(), new_task()
-    new_trainer([*callbacks, noted], **options).fit(task, datamodule=SceneModule())
+    noted, task = Frozen(), new_task(network=STAGED_NETWORK)
+    quiet_trainer([*callbacks, noted], **options).fit(task, datamodule=SceneModule())
     return noted, task
 
 
@@ -85,8 +86,8 @@ def test_the_backbone_has_lower_rates_than_the_decoder(factor: float | list[floa
 
 
 def test_every_parameter_is_in_one_group_and_norms_do_not_decay() -> None:
-    task = new_task()
-    trainer = new_trainer([WarmupLayers(frozen_epochs=1)], max_epochs=1)
+    task = new_task(network=STAGED_NETWORK)
+    trainer = quiet_trainer([WarmupLayers(frozen_epochs=1)], max_epochs=1)
     trainer.fit(task, datamodule=SceneModule())
     groups = trainer.optimizers[0].param_groups
     assert [group.get("stage") for group in groups] == [None, None, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
@@ -109,7 +110,9 @@ def test_nothing_stays_frozen_after_training() -> None:
 
 @pytest.mark.parametrize("frozen_epochs", [1, 2, 3, 9])
 def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path, frozen_epochs: int) -> None:
-    run_and_resume(tmp_path, lambda: [WarmupLayers(frozen_epochs=frozen_epochs)]).assert_alike()
+    run_and_resume(
+        tmp_path, lambda: [WarmupLayers(frozen_epochs=frozen_epochs)], lambda: new_task(network=STAGED_NETWORK)
+    ).assert_alike()
 
 
 class Norms(L.Callback):
@@ -131,10 +134,10 @@ def test_norms_that_are_frozen_for_good_stay_so_when_their_stage_is_released() -
 
 
 def test_what_was_frozen_before_stays_frozen() -> None:
-    task = new_task()
+    task = new_task(network=STAGED_NETWORK)
     stem = task.model.network.backbone.encoder.model.conv1[0].weight.requires_grad_(False)
     before = stem.clone()
-    new_trainer([WarmupLayers(frozen_epochs=1, stage_epochs=0)], max_epochs=3).fit(task, datamodule=SceneModule())
+    quiet_trainer([WarmupLayers(frozen_epochs=1, stage_epochs=0)], max_epochs=3).fit(task, datamodule=SceneModule())
     assert torch.equal(stem, before)
     assert not stem.requires_grad
 

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 from seg.errors import ConfigError
 from seg.training.schedule import RunSchedule, schedule_of
 from seg.training.warmups.learning_rate import WarmupLearningRate
+from support.training import quiet_trainer
 from support.warm_runs import run_and_resume
 
 STEPS = 8
@@ -57,15 +58,8 @@ def batches() -> DataLoader[Tensor]:
     return DataLoader(torch.zeros(STEPS, 1))
 
 
-def new_trainer(folder: Path, callbacks: list[L.Callback], **options: object) -> L.Trainer:
-    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    return L.Trainer(
-        callbacks=callbacks, default_root_dir=folder, accelerator="cpu", **(quiet | {"max_steps": STEPS} | options)
-    )
-
-
 def fit(task: SlopeTask, folder: Path, *callbacks: L.Callback, **options: object) -> SlopeTask:
-    new_trainer(folder, list(callbacks), **options).fit(task, batches())
+    quiet_trainer(callbacks, default_root_dir=folder, **({"max_steps": STEPS} | options)).fit(task, batches())
     return task
 
 
@@ -120,11 +114,11 @@ def test_accumulated_batches_count_as_one_step(tmp_path: Path) -> None:
 def test_a_resumed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     warmup = WarmupLearningRate(steps=STEPS * 2, start_factor=0.1)
     whole = fit(SlopeTask(), tmp_path, warmup, max_steps=STEPS * 2)
-    first = new_trainer(tmp_path, [warmup], max_steps=STEPS)
+    first = quiet_trainer([warmup], default_root_dir=tmp_path, max_steps=STEPS)
     first.fit(SlopeTask(), batches())
     first.save_checkpoint(tmp_path / "half.ckpt")
 
-    resumed, second = SlopeTask(), new_trainer(tmp_path, [warmup], max_steps=STEPS * 2)
+    resumed, second = SlopeTask(), quiet_trainer([warmup], default_root_dir=tmp_path, max_steps=STEPS * 2)
     second.fit(resumed, batches(), ckpt_path=tmp_path / "half.ckpt", weights_only=True)
     assert len(resumed.moves) == STEPS
     assert resumed.moves == pytest.approx(whole.moves[STEPS:])

@@ -7,7 +7,8 @@ from seg.errors import ConfigError
 from seg.losses.config import LossConfig
 from seg.training.tasks.cropland import CroplandTask
 from seg.training.warmups.loss import WarmupLoss
-from support.warm_runs import SceneModule, new_task, new_trainer, run_and_resume
+from support.training import quiet_trainer
+from support.warm_runs import SceneModule, new_task, run_and_resume
 
 MIXTURE = LossConfig(bce=1.0, dice=0.5, lovasz=2.0)
 
@@ -32,7 +33,7 @@ class Weights(L.Callback):
 
 def weights_with(*warm_ups: WarmupLoss, **options: object) -> Weights:
     noted = Weights()
-    new_trainer([*warm_ups, noted], **options).fit(mixture(), datamodule=SceneModule())
+    quiet_trainer([*warm_ups, noted], **options).fit(mixture(), datamodule=SceneModule())
     return noted
 
 
@@ -66,7 +67,7 @@ def test_validation_scores_with_the_whole_mixture() -> None:
 def test_a_term_without_weight_yet_has_no_part_in_the_loss() -> None:
     warmed, plain = mixture(), new_task(LossConfig(bce=1.0, dice=0.0))
     for task, warm_ups in ((warmed, [WarmupLoss(steps=1000)]), (plain, [])):
-        new_trainer(warm_ups, max_steps=1, max_epochs=-1).fit(task, datamodule=SceneModule())
+        quiet_trainer(warm_ups, max_steps=1, max_epochs=-1).fit(task, datamodule=SceneModule())
     assert all((one == other).all() for one, other in zip(warmed.parameters(), plain.parameters(), strict=True))
 
 
@@ -76,7 +77,7 @@ def test_without_a_length_nothing_changes() -> None:
 
 def test_the_final_weights_are_left() -> None:
     task = mixture()
-    new_trainer([WarmupLoss(epochs=20)], max_epochs=1).fit(task, datamodule=SceneModule())
+    quiet_trainer([WarmupLoss(epochs=20)], max_epochs=1).fit(task, datamodule=SceneModule())
     assert task.loss.weights == mixture().loss.weights
 
 
@@ -87,7 +88,7 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path, arguments: dic
 
 def test_how_far_it_is_lies_in_the_checkpoint() -> None:
     warm_up, again = WarmupLoss(steps=10), WarmupLoss(steps=10)
-    new_trainer([warm_up], max_epochs=1).fit(mixture(), datamodule=SceneModule())
+    quiet_trainer([warm_up], max_epochs=1).fit(mixture(), datamodule=SceneModule())
     assert warm_up.state_dict() == {"progress": 0.6}
     again.load_state_dict(warm_up.state_dict())
     assert again.state_dict() == {"progress": 0.6}
@@ -96,4 +97,4 @@ def test_how_far_it_is_lies_in_the_checkpoint() -> None:
 def test_a_mixture_without_cross_entropy_is_refused() -> None:
     task = new_task(LossConfig(bce=0.0, dice=1.0))
     with pytest.raises(ConfigError, match=r"model\.loss\.bce is 0\.0"):
-        new_trainer([WarmupLoss(steps=5)]).fit(task, datamodule=SceneModule())
+        quiet_trainer([WarmupLoss(steps=5)]).fit(task, datamodule=SceneModule())

@@ -11,8 +11,8 @@ import yaml
 from seg.losses.config import LossConfig
 from seg.training.callbacks import CALLBACK_KEYS
 from seg.training.cli import main
-from support.tiny_run import write_config
-from support.warm_runs import SceneModule, Steps, new_task, new_trainer, run_and_resume
+from support.training import STAGED_NETWORK, quiet_trainer, write_config
+from support.warm_runs import SceneModule, Steps, new_task, run_and_resume
 
 TOGETHER: dict[str, dict[str, object]] = {
     "warmup": {"epochs": 2.5, "shape": "cosine"},
@@ -43,7 +43,7 @@ def test_by_default_they_change_nothing() -> None:
         [callback(**({"steps": 0} if key == "warmup" else {})) for key, callback in CALLBACK_KEYS.items()],
     ):
         task, noted = new_task(), Steps()
-        trainer = new_trainer([*callbacks, noted], accumulate_grad_batches=3)
+        trainer = quiet_trainer([*callbacks, noted], accumulate_grad_batches=3)
         trainer.fit(task, datamodule=SceneModule())
         weights.append(task.state_dict())
         steps.append((noted.lengths, noted.rates, noted.batches))
@@ -57,6 +57,7 @@ def test_a_configuration_sets_them_and_a_checkpoint_holds_their_state(
     path = write_config(tmp_path, make_dataset)
     content = yaml.safe_load(path.read_text()) | {key: dict(value) for key, value in TOGETHER.items()}
     content["trainer"] |= {"max_epochs": 4, "accumulate_grad_batches": 2}
+    content["model"] = {"model": STAGED_NETWORK.arguments()}
     path.write_text(yaml.safe_dump(content))
     run = tmp_path / "run" / "checkpoints" / "last.ckpt"
     assert main(["fit", f"--config={path}"]) == 0
