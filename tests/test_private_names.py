@@ -26,7 +26,7 @@ from rasterio.errors import RasterioError
 
 from support.architecture import project_sources
 from support.project import ROOT
-from support.warm_runs import new_trainer
+from support.training import quiet_trainer
 
 USED = {
     "seg/training/cli.py": {"_prepare_subcommand_kwargs", "_run_subcommand"},
@@ -108,7 +108,7 @@ def test_model_checkpoint_has_the_methods_that_best_checkpoint_overrides(name: s
 
 def test_the_trainer_has_the_undocumented_attributes_that_warm_ups_and_resuming_set() -> None:
     """Lightning 2.6.6 has them: the length of an epoch, and the counters of epochs."""
-    trainer = new_trainer([])
+    trainer = quiet_trainer([])
     assert hasattr(trainer.fit_loop, "max_batches")
     assert callable(trainer.fit_loop.on_iteration_done)
     assert trainer.fit_loop.restarting is False
@@ -124,7 +124,7 @@ def test_the_length_of_an_epoch_can_be_changed_when_it_begins() -> None:
         def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
             trainer.fit_loop.max_batches = trainer.val_check_batch = 2
 
-    trainer = new_trainer([Shorten()], max_epochs=1)
+    trainer = quiet_trainer([Shorten()], max_epochs=1)
     trainer.fit(BoringModel())
     assert trainer.global_step == 2
 

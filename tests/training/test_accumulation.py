@@ -98,7 +98,7 @@ def test_by_scene_batches_of_several_images_have_as_many_shares_in_a_group() -> 
     batches = [default_collate([example(12, 16, index) for index in indexes]) for indexes in ((1, 2), (3,))]
     task, noted = new_task(CROSS_ENTROPY, STANDSTILL, accumulation="scene"), Gradients()
     loader = DataLoader(batches, batch_size=None)
-    new_trainer([noted], max_epochs=1, accumulate_grad_batches=2, limit_val_batches=0).fit(task, loader, loader)
+    quiet_trainer([noted], max_epochs=1, accumulate_grad_batches=2, limit_val_batches=0).fit(task, loader, loader)
     of_pair, of_single = (batch_gradient(task, batch) for batch in batches)
     assert_close(noted.seen[0], [(2 * one + other) / 3 for one, other in zip(of_pair, of_single, strict=True)])
 

@@ -113,7 +113,7 @@ def test_the_length_is_in_the_checkpoint() -> None:
 @pytest.mark.parametrize("stage", ["validate", "test"])
 def test_scoring_leaves_the_length_that_training_reached(stage: str) -> None:
     warm_up = WarmupBatch(epochs=8, final=9)
-    trainer = new_trainer([warm_up], max_epochs=4, accumulate_grad_batches=2)
+    trainer = quiet_trainer([warm_up], max_epochs=4, accumulate_grad_batches=2)
     task = new_task()
     trainer.fit(task, datamodule=SceneModule())
     getattr(trainer, stage)(task, SceneModule().val_dataloader(), verbose=False)
