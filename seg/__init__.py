@@ -11,11 +11,24 @@ In a notebook::
 The names are imported when they are first used, so that `import seg` itself takes no time.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from seg.entry.notebook import Dataset, Model, TestTimeAugmentation, evaluate, load_model, read_dataset
+
+# Libraries read these when they are imported. Without them, ONNX Runtime makes a device id and sends events,
+# albumentations asks for its newest version, and the clients of Hugging Face and W&B report their use and errors.
+# Values that are set in the environment stay.
+for _variable, _value in {
+    "ORT_DISABLE_TELEMETRY": "1",
+    "NO_ALBUMENTATIONS_UPDATE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "WANDB_ERROR_REPORTING": "false",
+    "DO_NOT_TRACK": "1",
+}.items():
+    os.environ.setdefault(_variable, _value)
 
 __version__ = "0.1.0"
 _MODULES = {"TestTimeAugmentation": "seg.inference.augmentation"}

@@ -1,0 +1,58 @@
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from support.project import ROOT
+from support.tiny_run import write_config
+
+GUARDED = """
+import socket, sys
+
+def refuse(self, address, *_):
+    if self.family != socket.AF_UNIX:
+        print("CONNECTED TO", address)
+    raise OSError("no network here")
+
+socket.socket.connect = socket.socket.connect_ex = refuse
+from seg.entry.program import main
+folder = sys.argv[1]
+for words in (
+    ["prepare", "stats", f"--input={folder}/data"],
+    ["train", "fit", f"--config={folder}/config.yaml"],
+    ["export", f"--checkpoint={folder}/run/checkpoints/last.ckpt", f"--output={folder}/model"],
+    ["predict", f"--model={folder}/model", f"--input={folder}/data/images/scene_0.tif", f"--output={folder}/map.tif"],
+    ["evaluate", f"--prediction={folder}/map.tif", f"--reference={folder}/data/masks/scene_0.tif",
+     f"--output={folder}/report", "--bootstrap=5"],
+):
+    print(words[0], "STATUS", main(words))
+"""
+SILENT = ("ORT_DISABLE_TELEMETRY", "NO_ALBUMENTATIONS_UPDATE", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK")
+
+
+def test_the_five_commands_connect_to_nobody_and_leave_nothing_outside_their_outputs(
+    tmp_path: Path, make_dataset: Callable[..., Path]
+) -> None:
+    work, home = tmp_path / "work", tmp_path / "home"
+    home.mkdir()
+    write_config(work, make_dataset)
+    places = {"HOME": home, "XDG_CACHE_HOME": home / ".cache", "XDG_CONFIG_HOME": home / ".config", "TMPDIR": home}
+    environment = {name: value for name, value in os.environ.items() if name not in SILENT}
+    environment |= {name: str(place) for name, place in places.items()}
+    done = subprocess.run(
+        [sys.executable, "-c", GUARDED, str(work)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    statuses = [line for line in done.stdout.splitlines() if " STATUS " in line]
+    assert statuses == [f"{name} STATUS 0" for name in ("prepare", "train", "export", "predict", "evaluate")], (
+        done.stderr
+    )
+    assert "CONNECTED TO" not in done.stdout
+    left = sorted(path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file())
+    # Matplotlib's list of the machine's fonts is made once and sent nowhere.
+    assert [name for name in left if "matplotlib" not in name] == []
