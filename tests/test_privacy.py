@@ -4,8 +4,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from support.project import ROOT
 from support.tiny_run import write_config
+
+from support.project import ROOT
 
 GUARDED = """
 import socket, sys
