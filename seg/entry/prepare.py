@@ -157,9 +157,9 @@ def stats(
         folds: Number of folds.
         json: Print JSON instead of text.
     """
-    from seg.data.dataset.statistics import dataset_statistics, print_statistics
+    from seg.data.dataset.statistics import dataset_statistics, statistics_report
 
-    print_statistics(input, dataset_statistics(input, folds, fold, bands, nodata), json)
+    print(statistics_report(input, dataset_statistics(input, folds, fold, bands, nodata), json))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -52,7 +52,7 @@ def test_labels_are_0_1_and_255_unless_they_are_said(
 def test_a_damaged_manifest_is_an_error(main: Main, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "manifest.parquet").write_text("no Parquet")
     assert main(["check", f"--input={root}"]) == 2
-    assert "manifest.parquet: no readable Parquet file" in capsys.readouterr().err
+    assert "manifest.parquet: not a readable Parquet file" in capsys.readouterr().err
 
 
 def test_every_row_that_cannot_work_is_found(main: Main, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,5 +102,5 @@ def test_scenes_too_large_to_load_whole_are_right_for_chips(
     monkeypatch.setattr("seg.data.dataset.checks.MAX_VALUES", 800)
     words = ["check", f"--input={make_dataset(tmp_path / 'plain')}"]
     assert main(words) == 2
-    assert "or train on chips (--data.chips.size=512); check with --chips to train so" in capsys.readouterr().err
+    assert "train on chips (--data.chips.size=512), or cut the scene" in capsys.readouterr().err
     assert main([*words, "--chips"]) == 0

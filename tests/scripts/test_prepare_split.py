@@ -38,7 +38,7 @@ def test_blocks_go_to_the_output_folder(main: Main, make_dataset: MakeDataset, t
         (["--folds=1"], "--folds is 1; wanted 2 or more"),
         (["--by=tiles"], "tiles"),
         ([], "fill 5 folds"),
-        (["--by=blocks"], "has 1 blocks of 2000 m"),
+        (["--by=blocks"], "has 1 block of 2000 m"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2_and_writes_nothing(

@@ -1,1 +1,1 @@
-"""Catalogue, manifest, bands and statistics of a dataset on disk."""
+"""Datasets on disk: scenes, manifest, bands, checks, statistics and fingerprint."""

@@ -1,4 +1,4 @@
-"""Which bands are meant: by index, or by the names that the images give them."""
+"""Bands by index, or by the names stored in the images."""
 
 from collections.abc import Sequence
 
@@ -7,18 +7,18 @@ from seg.errors import DatasetError
 from seg.raster.grid import open_raster
 
 _SHOWN = 20
-"""An error lists at most so many names: hyperspectral images have hundreds."""
+"""Most band names in an error message; hyperspectral images have hundreds of bands."""
 
 
 def band_indexes(scenes: Sequence[Scene], bands: Sequence[int | str]) -> list[int]:
-    """The 1-based indexes of bands; a name must be at the same place in every image.
+    """1-based indexes of bands; a name must have the same index in every image.
 
     Args:
-        scenes: Whose images are read for the names; the first decides. None is opened if all bands are indexes.
-        bands: Indexes, or names as the images' band descriptions have them, in upper or lower case.
+        scenes: Scenes whose images are searched for the names; not opened if all bands are indexes.
+        bands: Indexes, or names as in the band descriptions of the images, in upper or lower case.
 
     Raises:
-        DatasetError: An image has no such band, two of them, or has it at another place than the first.
+        DatasetError: An image lacks a band, has two bands of a name, or a band at another index than the first image.
         RasterError: An image cannot be opened.
     """
     if not any(isinstance(band, str) for band in bands):
@@ -29,7 +29,7 @@ def band_indexes(scenes: Sequence[Scene], bands: Sequence[int | str]) -> list[in
             if index != first:
                 raise DatasetError(
                     f"{scene.image}: '{band}' is band {index}, but band {first} in {scenes[0].image}; wanted one order "
-                    "in all images, so write this one again in that of the others (gdal_translate -b)"
+                    "in all images, so reorder the bands with gdal_translate -b"
                 )
     return found[0]
 
@@ -48,4 +48,4 @@ def _index(scene: Scene, names: Sequence[str], wanted: str) -> int:
     has = f"{len(names)} bands without names" if not given else f"the bands {', '.join(given[:_SHOWN])}"
     has += ", ..." * (len(given) > _SHOWN)
     many = f"{len(matching)} bands named '{wanted}'" if matching else f"no band named '{wanted}'"
-    raise DatasetError(f"{scene.image}: has {many} but {has}; choose with data.bands by name, or by index from 1")
+    raise DatasetError(f"{scene.image}: has {many} but {has}; set data.bands to names, or to indexes from 1")

@@ -1,14 +1,14 @@
-"""Which scenes a dataset has: image, mask and fold of each, from a manifest or from two folders matched by stem."""
+"""Scenes of a dataset with image, mask and fold, from a manifest or from two folders matched by stem."""
 
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from seg.data.dataset.manifest import MANIFEST as MANIFEST
-from seg.data.dataset.manifest import Row, manifest_of, read_manifest
+from seg.data.dataset.manifest import MANIFEST, Row, manifest_of, read_manifest
 from seg.errors import ConfigError, DatasetError
 from seg.raster.folder import by_stem, files_in
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
+from seg.terminal.text import counted
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,11 @@ class Scene:
     """One labelled scene of a dataset.
 
     Attributes:
-        image: The raster with the bands.
-        mask: The raster with the labels, on the image's grid.
-        fold: The fold in which it is held out, from 0.
-        weight: How much it counts where scenes are drawn by weight; above 0.
-        labels: What the values of its mask mean.
+        image: Raster with the bands.
+        mask: Raster with the labels, on the grid of the image.
+        fold: Fold in which the scene is held out, from 0.
+        weight: Weight of the scene when scenes are drawn by weight; above 0.
+        labels: Meaning of the mask values.
     """
 
     image: Path
@@ -31,34 +31,34 @@ class Scene:
 
 
 def read_catalogue(root: Path, folds: int, labels: LabelMapping = PLAIN_LABELS) -> list[Scene]:
-    """The scenes of a dataset, sorted by image path.
+    """List the scenes of a dataset, sorted by image path.
 
     Args:
-        root: A folder with a `manifest.csv` or `manifest.parquet` (see `seg.data.dataset.manifest`; paths relative
-            to the folder), or with `images/` and `masks/` whose files are matched by stem; these get the folds
+        root: A folder with a `manifest.csv` or `manifest.parquet` (see `seg.data.dataset.manifest`), whose paths are
+            relative to the folder; or with `images/` and `masks/`, whose files are matched by stem and get the folds
             0, 1, ... in turn.
         folds: Number of folds.
-        labels: What the values of the masks mean.
+        labels: Meaning of the mask values.
 
     Raises:
         DatasetError: The folder is missing or empty, an image has no mask or two entries, or the manifest is damaged.
-        ConfigError: There is no fold.
+        ConfigError: The number of folds is below 1.
     """
     if folds < 1:
         raise ConfigError(f"data.folds is {folds}; wanted 2 or more, so that one can be held out")
     if not root.is_dir():
-        raise DatasetError(f"{root}: no such folder; name a dataset with images/ and masks/ in it, or a {MANIFEST}")
+        raise DatasetError(f"{root}: no such folder; name a dataset with images/ and masks/, or with a {MANIFEST}")
     manifest = manifest_of(root)
     scenes = _from_manifest(manifest, labels) if manifest else _from_folders(root, folds, labels)
     if not scenes:
-        raise DatasetError(f"{root}: holds no scene; wanted rasters in images/ and masks/, or lines in {MANIFEST}")
+        raise DatasetError(f"{root}: has no scenes; wanted rasters in images/ and masks/, or lines in {MANIFEST}")
     outside = sorted({scene.fold for scene in scenes if not 0 <= scene.fold < folds})
     if outside:
         raise DatasetError(f"{manifest}: has the folds {outside}; wanted 0 to {folds - 1}, as data.folds says")
     ordered = sorted(scenes, key=lambda scene: scene.image)
     for scene, following in pairwise(ordered):
         if scene.image == following.image:
-            raise DatasetError(f"{manifest}: names {scene.image} twice, so folds could share it; keep one line")
+            raise DatasetError(f"{manifest}: lists {scene.image} twice, so folds could share it; keep one line")
     return ordered
 
 
@@ -79,8 +79,8 @@ def _from_folders(root: Path, folds: int, labels: LabelMapping) -> list[Scene]:
     unmatched = sorted(images.keys() - masks.keys())
     if unmatched:
         raise DatasetError(
-            f"{images[unmatched[0]]}: has no mask ({len(unmatched)} such images); "
-            f"wanted {root / 'masks' / unmatched[0]}.tif, or take the image out"
+            f"{images[unmatched[0]]}: has no mask ({counted(len(unmatched), 'such image')}); "
+            f"add {root / 'masks' / unmatched[0]}.tif, or remove the image"
         )
     pairs = enumerate(sorted(images))
     return [Scene(images[stem], masks[stem], number % folds, labels=labels) for number, stem in pairs]

@@ -1,4 +1,4 @@
-"""What must hold before a scene is trained on; each failure names the file and what to do."""
+"""Checks of scenes and labels before training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,24 +8,14 @@ import numpy as np
 
 from seg.data.dataset.catalogue import Scene
 from seg.errors import DatasetError
-from seg.labels import (
-    CROPLAND,
-    IGNORE,
-    LABEL_NAMES,
-    OTHER,
-)
+from seg.labels import CROPLAND, IGNORE, LABEL_NAMES, OTHER
 from seg.raster.classes import class_band, read_classes
-from seg.raster.grid import (
-    Grid,
-    open_raster,
-    placed_on,
-    read_grid,
-    require_same_grid,
-)
+from seg.raster.grid import Grid, open_raster, placed_on, read_grid, require_same_grid
 from seg.raster.windows import window_grid
 
 MAX_VALUES = 64_000_000
-"""Pixels times bands of a scene that training still loads whole: 256 MB as float32, and a network's maps many times."""
+"""Most values (pixels times bands) of a scene that training loads whole: 256 MB as float32, and many times that as
+feature maps of a network."""
 
 _READ_SIZE = 1024
 
@@ -46,17 +36,17 @@ class LabelCounts:
 
 
 def check_scene(scene: Scene, bands: Sequence[int]) -> Grid:
-    """The grid of a scene whose mask lies on its image and whose bands are there.
+    """Check that a scene's mask lies on the grid of its image and that the bands exist, and return the grid.
 
-    A mask without any georeference, such as a PNG, lies on an image of its size.
+    A mask without georeference, such as a PNG, lies on an image of its size.
 
     Args:
         scene: Image and mask.
-        bands: 1-based band indexes that will be read.
+        bands: 1-based indexes of the bands to read.
 
     Raises:
         RasterError: A file cannot be opened, or the mask lies on another grid, has several bands or declares a label
-            as nodata.
+            value as nodata.
         DatasetError: The image has too few bands.
     """
     image, mask = read_grid(scene.image), read_grid(scene.mask)
@@ -68,16 +58,20 @@ def check_scene(scene: Scene, bands: Sequence[int]) -> Grid:
 
 
 def require_bands(image: Grid, bands: Sequence[int]) -> None:
-    """Check that an image has the bands that will be read, counted from 1.
+    """Check that an image has all bands to be read.
+
+    Args:
+        image: Grid of the image.
+        bands: 1-based indexes.
 
     Raises:
-        DatasetError: It has too few.
+        DatasetError: The image has too few bands.
     """
     missing = [band for band in bands if not 1 <= band <= image.bands]
     if missing:
         raise DatasetError(
             f"{image.path}: has {image.bands} bands, but band {missing[0]} is wanted; "
-            "choose others with data.bands, which count from 1"
+            "set data.bands to other bands, counted from 1"
         )
 
 
@@ -85,26 +79,26 @@ def require_loadable(grid: Grid, bands: int) -> None:
     """Check that a scene is small enough to be one training example.
 
     Args:
-        grid: The image's.
-        bands: Number of bands read.
+        grid: Grid of the image.
+        bands: Number of bands to read.
 
     Raises:
-        DatasetError: It holds more than MAX_VALUES values.
+        DatasetError: The scene has more than MAX_VALUES values.
     """
     values = grid.width * grid.height * bands
     if values > MAX_VALUES:
         raise DatasetError(
             f"{grid.path}: has {grid.width}x{grid.height} pixels in {bands} bands, {values / 1e6:.0f} million values, "
-            f"but training loads scenes whole, up to {MAX_VALUES / 1e6:.0f} million; "
-            "cut it with scripts/prepare.py split --by blocks, or train on chips (--data.chips.size=512)"
+            f"but training loads whole scenes of up to {MAX_VALUES / 1e6:.0f} million; "
+            "train on chips (--data.chips.size=512), or cut the scene with scripts/prepare.py split --by=blocks"
         )
 
 
 def count_labels(scene: Scene) -> LabelCounts:
-    """How many pixels of a scene's mask have which label; reads it once, window by window.
+    """Count the pixels of a scene's mask by label, window by window.
 
     Raises:
-        RasterError: It cannot be read, or holds a value that is no label.
+        RasterError: The mask cannot be read, or has a value that is not a label.
     """
     counts = np.zeros(IGNORE + 1, dtype=np.int64)
     with open_raster(scene.mask) as mask:
@@ -114,14 +108,14 @@ def count_labels(scene: Scene) -> LabelCounts:
 
 
 def require_both_classes(root: Path, training: Sequence[LabelCounts]) -> None:
-    """Check that the training split teaches both classes.
+    """Check that the training scenes have labels of both classes.
 
     Args:
         root: The dataset, for the message.
-        training: The labels of each training scene.
+        training: Label counts of each training scene.
 
     Raises:
-        DatasetError: It has no cropland pixel, or no other.
+        DatasetError: A class has no pixel.
     """
     other = sum(counts.other for counts in training)
     cropland = sum(counts.cropland for counts in training)
@@ -130,18 +124,17 @@ def require_both_classes(root: Path, training: Sequence[LabelCounts]) -> None:
     ignored = sum(counts.ignored for counts in training)
     raise DatasetError(
         f"{root}: the masks of the {len(training)} training scenes have {cropland} pixels of {LABEL_NAMES[CROPLAND]}, "
-        f"{other} of {LABEL_NAMES[OTHER]} and {ignored} without a label; wanted both classes: {OTHER} is other, "
-        f"{CROPLAND} is cropland, and {IGNORE} is no label, so recode masks of {OTHER} and {IGNORE} "
-        "or say with data.labels what their values mean"
+        f"{other} of {LABEL_NAMES[OTHER]} and {ignored} without a label; wanted both classes ({OTHER} is other, "
+        f"{CROPLAND} is cropland, {IGNORE} is no label), so recode the masks, or describe their values with data.labels"
     )
 
 
 def require_any_label(root: Path, held_out: Sequence[LabelCounts]) -> None:
-    """Check that the held-out split can be scored.
+    """Check that the held-out scenes have labels to score.
 
     Args:
         root: The dataset, for the message.
-        held_out: The labels of each held-out scene.
+        held_out: Label counts of each held-out scene.
 
     Raises:
         DatasetError: No pixel has a label.
@@ -150,6 +143,6 @@ def require_any_label(root: Path, held_out: Sequence[LabelCounts]) -> None:
         return
     raise DatasetError(
         f"{root}: the masks of the {len(held_out)} held-out scenes have no pixel with a label, only "
-        f"{sum(counts.ignored for counts in held_out)} that are {IGNORE}; hold out another fold with data.fold, or say "
-        "with data.labels what the values of the masks mean"
+        f"{sum(counts.ignored for counts in held_out)} of value {IGNORE}; hold out another fold with data.fold, or "
+        "describe the values of the masks with data.labels"
     )

@@ -1,4 +1,4 @@
-"""A hash by which to tell whether two runs were trained on the same data."""
+"""Hash of a dataset, to tell if two runs were trained on the same data."""
 
 import hashlib
 import json
@@ -10,23 +10,22 @@ from seg.data.dataset.catalogue import Scene
 from seg.data.dataset.statistics import image_files
 
 PIECE = 64 * 1024
-"""Bytes that are read at the beginning, in the middle and at the end of a file."""
+"""Bytes to read at the beginning, in the middle and at the end of a file."""
 COVERS = (
-    "paths in the dataset, folds, weights, meaning of the labels; of every image and mask, with the sources of a VRT "
-    f"and masks beside them, the size and {PIECE // 1024} KiB each at the beginning, in the middle and at the end"
+    "paths in the dataset, folds, weights, meaning of the labels; for every image and mask, including sources of VRT "
+    f"files and .msk files, the size and {PIECE // 1024} KiB each at the beginning, in the middle and at the end"
 )
 
 
 def dataset_fingerprint(root: Path, scenes: Sequence[Scene]) -> dict[str, object]:
-    """The hash of a dataset with what it covers, as plain values.
+    """Hash a dataset, as plain values with the keys `root`, `scenes`, `files`, `bytes`, `sha256` and `covers`.
 
-    Keys: `root`, `scenes`, `files`, `bytes`, `sha256`, `covers`.
-    Reading every byte of a county takes minutes, so large files are sampled: a change that keeps a file's size and
-    happens between the samples is not seen. Times do not count, so a copied dataset has the same hash.
+    Reading every byte of a county takes minutes, so large files are sampled. A change between the samples that keeps
+    the size of a file is missed. File times do not count, so a copied dataset has the same hash.
 
     Args:
         root: The dataset.
-        scenes: All of it, in their order.
+        scenes: All scenes of the dataset, in order.
 
     Raises:
         RasterError: An image cannot be opened.
@@ -55,7 +54,7 @@ def dataset_fingerprint(root: Path, scenes: Sequence[Scene]) -> dict[str, object
 def _files(raster: Path) -> list[Path]:
     if raster.suffix.lower() == ".vrt":
         return image_files(raster)
-    # Asking GDAL costs a millisecond a file, and names no more than these.
+    # GDAL would list the same files, but takes a millisecond for each.
     beside = raster.with_name(f"{raster.name}.msk")
     return [raster, beside] if beside.is_file() else [raster]
 

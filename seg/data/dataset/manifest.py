@@ -1,12 +1,10 @@
-"""The table that lists a dataset's scenes, CSV or (Geo)Parquet: what each row says, in plain values."""
+"""Manifests: tables of a dataset's scenes in CSV or (Geo)Parquet."""
 
 import csv
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import pyarrow
-import pyarrow.parquet
 
 from seg.errors import DatasetError
 
@@ -14,7 +12,7 @@ MANIFEST = "manifest.csv"
 PARQUET_MANIFEST = "manifest.parquet"
 
 SPLIT_FOLDS = {"train": 1, "val": 0, "test": 0}
-"""The fold of each word of a split, so that holding fold 0 out, as is the default, holds out what was meant to be."""
+"""Fold of each split, so that holding out fold 0, the default, holds out the validation and test scenes."""
 
 _COLUMNS = ("image", "mask", "labels", "fold", "split", "weight", "quality")
 
@@ -26,11 +24,11 @@ class Row:
     """One scene of a manifest.
 
     Attributes:
-        place: Which row it is, for messages.
-        image: Path of the image as it is written.
-        mask: Path of the mask as it is written.
-        fold: The fold in which the scene is held out.
-        weight: How much the scene counts where scenes are drawn by weight; above 0.
+        place: Position of the row, for messages.
+        image: Path of the image as written.
+        mask: Path of the mask as written.
+        fold: Fold in which the scene is held out.
+        weight: Weight of the scene when scenes are drawn by weight; above 0.
     """
 
     place: str
@@ -41,18 +39,18 @@ class Row:
 
 
 def manifest_of(root: Path) -> Path | None:
-    """The manifest of a dataset: the CSV, which `prepare.py split` writes, before the Parquet; None without one."""
+    """Manifest of a dataset, or None; the CSV, which `prepare.py split` writes, takes precedence over the Parquet."""
     return next((root / name for name in (MANIFEST, PARQUET_MANIFEST) if (root / name).exists()), None)
 
 
 def read_manifest(path: Path) -> list[Row]:
-    """The rows of a manifest.
+    """Read the rows of a manifest.
 
-    Columns are image, mask, and fold or split (train, val or test; fold goes before); weight, or quality, is optional,
-    and further columns, a geometry among them, are left alone.
+    Columns are image, mask, and fold or split (train, val or test; fold takes precedence). A column weight or quality
+    is optional. Other columns, such as a geometry, are ignored.
 
     Raises:
-        DatasetError: It cannot be read, lacks a column, or a row has a value that cannot work.
+        DatasetError: The file cannot be read, a column is missing, or a row has an invalid value.
     """
     rows = manifest_rows(path)
     for row in rows:
@@ -62,10 +60,10 @@ def read_manifest(path: Path) -> list[Row]:
 
 
 def manifest_rows(path: Path) -> list[Row | DatasetError]:
-    """The rows of a manifest, and what is wrong with those that have a value that cannot work.
+    """Read the rows of a manifest, with an error in place of each row that has an invalid value.
 
     Raises:
-        DatasetError: It cannot be read, or lacks a column.
+        DatasetError: The file cannot be read, or a column is missing.
     """
     columns, rows = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
     fold = "split" if "split" in columns and "fold" not in columns else "fold"
@@ -87,13 +85,13 @@ def manifest_rows(path: Path) -> list[Row | DatasetError]:
 
 
 def further_columns(root: Path) -> dict[Path, dict[str, str]]:
-    """What a dataset's manifest says beyond image, mask and fold: cells by image and column, none without a manifest.
+    """Cells of a dataset's manifest beyond image, mask and fold, by image and column; empty without a manifest.
 
-    Of a CSV all columns; of a Parquet file those that mean something here, as further ones may be geometries. The
-    vector labels of `labels` are given by their whole path.
+    All further columns of a CSV, and those of a Parquet file that this project uses; others may be geometries. The
+    column `labels` gets absolute paths.
 
     Raises:
-        DatasetError: It cannot be read.
+        DatasetError: The file cannot be read.
     """
     path = manifest_of(root)
     if path is None:
@@ -102,8 +100,34 @@ def further_columns(root: Path) -> dict[Path, dict[str, str]]:
     return {path.parent / str(row["image"]): _further(path.parent, row) for row in rows}
 
 
+def listed_files(path: Path) -> set[str]:
+    """Images and masks that a CSV manifest lists, as written; empty if it cannot be read."""
+    try:
+        _, rows = _read_csv(path)
+    except (OSError, DatasetError):
+        return set()
+    return {str(row[column]) for row in rows for column in ("image", "mask") if row.get(column)}
+
+
+def write_manifest(path: Path, rows: Iterable[Sequence[object]], further: Sequence[str] = ()) -> None:
+    """Write a CSV manifest.
+
+    Args:
+        path: The file.
+        rows: Image, mask and fold of each scene, then the cells of the further columns.
+        further: Names of further columns.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["image", "mask", "fold", *further])
+        table.writerows(rows)
+
+
 def _further(folder: Path, row: Values) -> dict[str, str]:
-    # A line of a CSV that is longer than its header has the rest under None.
+    # csv.DictReader puts the surplus cells of a long line under None.
     taken = (None, "image", "mask", "fold", "split")
     cells = {name: "" if value is None else str(value) for name, value in row.items() if name not in taken}
     if cells.get("labels"):
@@ -113,31 +137,37 @@ def _further(folder: Path, row: Values) -> dict[str, str]:
 
 def _read_csv(path: Path) -> tuple[set[str], list[Values]]:
     try:
-        # Spreadsheets put a byte order mark before the first column's name; "-sig" takes it off.
+        # Spreadsheets put a byte order mark before the first column name; "-sig" removes it.
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)
             return set(rows.fieldnames or ()), [dict(row) for row in rows]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{path}: no CSV in UTF-8 ({error}); save it as such") from error
+        raise DatasetError(f"{path}: not a CSV file in UTF-8 ({error}); save it as CSV in UTF-8") from error
 
 
 def _read_parquet(path: Path) -> tuple[set[str], list[Values]]:
+    # Imported here because it is slow, and most manifests are CSV.
+    import pyarrow
+    import pyarrow.parquet
+
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             columns = set(file.schema_arrow.names)
-            # Only these: geometries may be large.
+            # Geometries in other columns may be large.
             return columns, file.read([name for name in _COLUMNS if name in columns]).to_pylist()
     except (OSError, pyarrow.ArrowException) as error:
         reason = str(error).splitlines()[0]
-        raise DatasetError(f"{path}: no readable Parquet file ({reason}); write it again, or use {MANIFEST}") from error
+        raise DatasetError(
+            f"{path}: not a readable Parquet file ({reason}); write it again, or use {MANIFEST}"
+        ) from error
 
 
 def _row(path: Path, place: str, row: Values, fold: str) -> Row:
     image, mask = row.get("image"), row.get("mask")
     if row.get("labels") and not mask:
         raise DatasetError(
-            f"{path}: {place} names labels ({row['labels']}) but no mask; burn them first, python scripts/prepare.py "
-            "burn --image IMAGE --labels LABELS --output MASK, and name that mask"
+            f"{path}: {place} names labels ({row['labels']}) but no mask; burn the labels with python "
+            "scripts/prepare.py burn --image IMAGE --labels LABELS --output MASK, and name that mask"
         )
     number = _fold(row[fold], fold)
     if not isinstance(image, str) or not isinstance(mask, str) or number is None:
@@ -148,7 +178,7 @@ def _row(path: Path, place: str, row: Values, fold: str) -> Row:
 
 
 def _fold(value: object, column: str) -> int | None:
-    """The fold that a cell means; None if it means none."""
+    """Fold of a cell; None if the cell is invalid."""
     if column == "split":
         return SPLIT_FOLDS.get(str(value).strip().lower())
     if isinstance(value, float) and not value.is_integer():
@@ -160,7 +190,7 @@ def _fold(value: object, column: str) -> int | None:
 
 
 def _weight(path: Path, place: str, row: Values) -> float:
-    """The weight of a row; 1 where its cell is empty."""
+    """Weight of a row; 1 if the cell is empty."""
     column = "weight" if "weight" in row else "quality"
     value = row.get(column)
     if value is None or value == "":

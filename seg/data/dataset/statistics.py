@@ -1,4 +1,4 @@
-"""Statistics of a dataset's training scenes, streamed, and cached beside the dataset."""
+"""Band statistics of the training scenes of a dataset, cached in the dataset folder."""
 
 import json
 import os
@@ -20,25 +20,25 @@ from seg.raster.grid import data_bands, open_raster, read_grid
 from seg.raster.statistics import SMALL_INTEGERS, BandPercentiles, BandStatistics, statistics_with_percentiles
 from seg.raster.windows import window_grid
 from seg.terminal.progress import with_progress
-from seg.terminal.text import text_table
+from seg.terminal.text import counted, text_table
 
 CACHE = ".cache"
 """Folder of cached statistics in a dataset."""
 
 _VERSION = 1
-"""Of the cache: another number makes older files unread."""
+"""Version of the cache; a new number invalidates older files."""
 
 _READ_SIZE = 1024
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """Which pixels count.
+    """Selection of the pixels that count.
 
     Attributes:
         bands: 1-based band indexes.
-        nodata: A further value that means "no data", or None.
-        fold: The fold held out; None if all scenes count.
+        nodata: Another value that means "no data", or None.
+        fold: Held-out fold; None if all scenes count.
     """
 
     bands: tuple[int, ...]
@@ -48,13 +48,13 @@ class Sampling:
 
 @dataclass(frozen=True)
 class DatasetStatistics:
-    """What the valid training pixels are like.
+    """Statistics of the valid training pixels.
 
     Attributes:
-        sampling: Which pixels were counted.
-        scenes: How many scenes they come from.
-        bands: Mean and standard deviation.
-        percentiles: The 2nd and the 98th.
+        sampling: Selection of the pixels.
+        scenes: Number of scenes.
+        bands: Mean and standard deviation of each band.
+        percentiles: 2nd and 98th percentile of each band.
     """
 
     sampling: Sampling
@@ -66,25 +66,25 @@ class DatasetStatistics:
 def dataset_statistics(
     root: Path, folds: int, fold: int | None, bands: Sequence[int | str] | None, nodata: float | None
 ) -> DatasetStatistics:
-    """The statistics of a dataset's training scenes: from its cache, or else computed and put there.
+    """Statistics of a dataset's training scenes, from its cache, or computed and stored there.
 
-    Every valid pixel counts, with a label or without: a network sees both. So masks are not read.
+    Every valid pixel counts, with or without a label, because a network sees both; masks are not read.
 
     Args:
         root: The dataset.
         folds: Number of folds.
-        fold: The fold held out; None takes all scenes.
-        bands: 1-based band indexes, or names of bands; all of the first image but alpha by default.
-        nodata: A further value that means "no data".
+        fold: Held-out fold; None for all scenes.
+        bands: 1-based band indexes or band names; None for all bands of the first image except alpha.
+        nodata: Another value that means "no data", or None.
 
     Raises:
-        DatasetError: The dataset is damaged, an image lacks a band, or no scene is left to train on.
+        DatasetError: The dataset is damaged, an image lacks a band, or no training scene is left.
         RasterError: A file cannot be read, or no pixel is valid.
     """
     catalogue = read_catalogue(root, folds)
     scenes = [scene for scene in catalogue if scene.fold != fold]
     if not scenes or (fold is not None and not 0 <= fold < folds):
-        raise DatasetError(f"{root}: no training scenes with fold {fold} of {folds} held out; choose another fold")
+        raise DatasetError(f"{root}: has no training scene with fold {fold} of {folds} held out; choose another fold")
     with open_raster(catalogue[0].image) as image:
         usual = data_bands(image)
     sampling = Sampling(tuple(band_indexes(catalogue, bands) if bands else usual), nodata, fold)
@@ -102,12 +102,12 @@ def dataset_statistics(
 def valid_pixels(
     scenes: Sequence[Scene], sampling: Sampling, progress: str | None = None
 ) -> Iterator[npt.NDArray[np.float32]]:
-    """The valid pixels of scenes, (C, N), window by window.
+    """Valid pixels of scenes, (C, N) for each window.
 
     Args:
-        scenes: In the order in which they are read.
-        sampling: Which pixels count.
-        progress: What a progress bar says; none by default.
+        scenes: Scenes in the order of reading.
+        sampling: Selection of the pixels.
+        progress: Title of a progress bar; None for no bar.
     """
     nothing = [0.0] * len(sampling.bands)
     for scene in with_progress(scenes, progress) if progress else scenes:
@@ -118,12 +118,12 @@ def valid_pixels(
 
 
 def cached_statistics(root: Path, scenes: Sequence[Scene], sampling: Sampling) -> DatasetStatistics | None:
-    """The statistics that the dataset's cache has of just these scenes, unchanged since; None if it has none.
+    """Cached statistics of exactly these scenes and pixels; None if there are none or a file has changed.
 
     Args:
         root: The dataset.
-        scenes: The training scenes, in the order in which they are read.
-        sampling: Which pixels count.
+        scenes: Training scenes in the order of reading.
+        sampling: Selection of the pixels.
     """
     if not (root / CACHE).is_dir():
         return None
@@ -142,13 +142,13 @@ def _store(path: Path, statistics: DatasetStatistics) -> None:
         with complete_or_absent(path) as partial_path:
             partial_path.write_text(json.dumps(asdict(statistics), indent=1) + "\n", encoding="utf-8")
     except OSError:
-        # A dataset that one may only read has no cache; nothing else depends on it.
+        # A read-only dataset has no cache, which only saves time.
         return
 
 
 def _cache_file(root: Path, scenes: Sequence[Scene], sampling: Sampling) -> Path:
     files = [(file, file.stat()) for scene in scenes for file in image_files(scene.image)]
-    # Relative, so that the cache stays true however the dataset is named and wherever it is moved.
+    # Relative, so that the cache stays valid if the dataset is moved or renamed.
     sizes = [(os.path.relpath(file, root), found.st_size, found.st_mtime_ns) for file, found in files]
     names = [os.path.relpath(scene.image, root) for scene in scenes]
     nodata = None if sampling.nodata is None else float(sampling.nodata)
@@ -157,7 +157,7 @@ def _cache_file(root: Path, scenes: Sequence[Scene], sampling: Sampling) -> Path
 
 
 def image_files(image: Path) -> list[Path]:
-    """The files that an image consists of, the sources of a VRT and their sources among them."""
+    """Files of an image, including the sources of a VRT file, directly and through other VRT files."""
     with open_raster(image) as dataset:
         files = [Path(name) for name in dataset.files]
     inner = [file for file in files if file.suffix.lower() == ".vrt" and file.resolve() != image.resolve()]
@@ -170,26 +170,26 @@ def _small_integers(scene: Scene, sampling: Sampling) -> bool:
         return {image.dtypes[band - 1] for band in sampling.bands} <= SMALL_INTEGERS
 
 
-def print_statistics(root: Path, statistics: DatasetStatistics, as_json: bool = False) -> None:
-    """Print a line a band on standard output.
+def statistics_report(root: Path, statistics: DatasetStatistics, as_json: bool = False) -> str:
+    """Statistics as a table with a line for each band, or as JSON.
 
     Args:
         root: The dataset.
-        statistics: What was found.
-        as_json: Print JSON instead.
+        statistics: Statistics of its training pixels.
+        as_json: Return JSON instead of a table.
     """
     if as_json:
-        print(json.dumps({"dataset": str(root), **asdict(statistics)}, indent=1))
-        return
+        return json.dumps({"dataset": str(root), **asdict(statistics)}, indent=1)
     fold, percentiles = statistics.sampling.fold, statistics.percentiles
     held = "all folds" if fold is None else f"fold {fold} held out"
-    print(f"{root}: {statistics.bands.count} valid pixels of {statistics.scenes} scenes, {held}")
+    lines = [f"{root}: {statistics.bands.count} valid pixels of {counted(statistics.scenes, 'scene')}, {held}"]
     columns = zip(statistics.bands.mean, statistics.bands.std, percentiles.low, percentiles.high, strict=True)
     rows = [
         [str(band), *(f"{figure:.6g}" for figure in figures)]
         for band, figures in zip(statistics.sampling.bands, columns, strict=True)
     ]
-    print(text_table(["band", "mean", "std", "2nd percentile", "98th percentile"], rows))
+    lines.append(text_table(["band", "mean", "std", "2nd percentile", "98th percentile"], rows))
     if any(percentiles.error):
         errors = ", ".join(f"{error:.2g}" for error in percentiles.error)
-        print(f"percentiles are off by at most {errors}")
+        lines.append(f"largest errors of the percentiles: {errors}")
+    return "\n".join(lines)

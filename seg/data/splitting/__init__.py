@@ -1,1 +1,1 @@
-"""Honest splits of a dataset into folds: by whole scenes, or by blocks of their ground with a guard between folds."""
+"""Splits of a dataset into folds that share no ground, by whole scenes or by blocks with a guard between folds."""

@@ -1,4 +1,4 @@
-"""Split a dataset by blocks of its ground."""
+"""Split a dataset by square blocks of the ground."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,24 +21,25 @@ from seg.raster.grid import Grid, open_raster
 from seg.raster.label_mapping import LabelMapping
 from seg.raster.windows import window_grid
 from seg.terminal.progress import with_progress
+from seg.terminal.text import counted
 
 Place = list[tuple[Scene, Grid]]
-"""Scenes that lie near each other."""
+"""Neighbouring scenes with their grids."""
 
 _READ_SIZE = 2048
 _FAR = 1e6
-"""Blocks, in blocks, between places: far enough that they do not count as near."""
+"""Distance between places in blocks, so large that blocks of different places do not count as neighbours."""
 
 
 def split_blocks(root: Path, places: list[Place], rule: SplitRule) -> list[tuple[Block, Labels]]:
-    """The blocks of all scenes with their labels; those without any label are left out.
+    """Cut all scenes into blocks, and count the labels of each; blocks without labels are left out.
 
     A labelled pixel is in exactly one block, or in the guard between blocks of different folds.
 
     Args:
         root: The dataset, for messages.
-        places: Its scenes; those of different places are a guard apart already.
-        rule: How to split.
+        places: Scenes of the dataset; scenes of different places are at least a guard apart.
+        rule: Settings of the split.
 
     Raises:
         DatasetError: A place cannot be cut, or there are too few blocks for the folds.
@@ -47,7 +48,7 @@ def split_blocks(root: Path, places: list[Place], rule: SplitRule) -> list[tuple
     cells = [cut_cells([grid for _, grid in place], rule.block_size_m, rule.guard_m) for place in places]
     read = zip(with_progress(places, "reading masks"), cells, strict=True)
     labels = [_labels_of_cells(place, cut) for place, cut in read]
-    # Where each labelled cell is: place, row, column.
+    # Place, row and column of each labelled cell.
     where = np.array([(n, *cell) for n, counts in enumerate(labels) for cell in np.argwhere(counts.any(axis=-1))])
     _require_blocks(root, len(where), len(where), rule)
     counts = np.array([labels[n][row, column] for n, row, column in where])
@@ -65,7 +66,7 @@ def split_blocks(root: Path, places: list[Place], rule: SplitRule) -> list[tuple
 
 
 def _labels_of_cells(place: Place, cells: Cells) -> Labels:
-    """(R, C, 2): what all scenes of a place hold in each cell."""
+    """(R, C, 2) label counts of all scenes of a place in each cell."""
     labels = np.zeros((*cells.shape, 2), dtype=np.int64)
     for _, cell, _, count in _labelled_windows(place, cells, None):
         labels[cell] += count
@@ -75,7 +76,7 @@ def _labels_of_cells(place: Place, cells: Cells) -> Labels:
 def _labelled_windows(
     place: Place, cells: Cells, trims: NDArray[np.bool_] | None
 ) -> Iterator[tuple[Scene, tuple[int, int], Window, Labels]]:
-    """Scene, cell, window and labels of each window that has labels."""
+    """Scene, cell, window and label counts of each window with labels."""
     windows: dict[int, list[tuple[tuple[int, int], Window]]] = {}
     for number, cell, window in cells.windows(trims):
         windows.setdefault(number, []).append((cell, window))
@@ -100,13 +101,13 @@ def _count(mask: DatasetReader, window: Window, mapping: LabelMapping) -> Labels
 def _require_blocks(root: Path, blocks: int, filled: int, rule: SplitRule) -> None:
     if filled < rule.folds:
         raise DatasetError(
-            f"{root}: has {blocks} blocks of {rule.block_size_m:g} m with labels, which cannot fill {rule.folds} folds "
-            f"with a guard of {rule.guard_m:g} m; take smaller blocks, fewer folds or a smaller guard"
+            f"{root}: has {counted(blocks, 'block')} of {rule.block_size_m:g} m with labels, too few to fill "
+            f"{rule.folds} folds with a guard of {rule.guard_m:g} m; use smaller blocks, fewer folds or a smaller guard"
         )
 
 
 def _names(scenes: Sequence[Scene]) -> dict[Scene, str]:
-    """A name for the blocks of each scene: the stem of its image, numbered where several have it."""
+    """Name for the blocks of each scene: the stem of its image, numbered if several images have it."""
     often = Counter(scene.image.stem for scene in scenes)
     return {
         scene: scene.image.stem if often[scene.image.stem] == 1 else f"{scene.image.stem}-{number}"

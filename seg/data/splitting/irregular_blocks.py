@@ -1,4 +1,4 @@
-"""Spatial split of one scene: blocks of different sizes with a guard between them, dealt out to folds."""
+"""Spatial split of one scene into blocks of different sizes with guards between them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ from seg.errors import DatasetError
 from seg.labels import CROPLAND, IGNORE
 
 NO_FOLD = 255
-"""Value of a fold raster where no block lies: the guard."""
+"""Value of a fold raster outside all blocks, in the guards."""
 
 _KEEP_WHOLE = 0.25
-"""Chance that a block within the limits stays uncut; at 0 no side would reach twice the minimum."""
+"""Probability that a block within the limits stays uncut; at 0, no side would reach twice the minimum."""
 
 
 @dataclass(frozen=True)
 class BlockRule:
-    """What the blocks of a split must look like, in pixels.
+    """Limits of the blocks of a split, in pixels.
 
     Attributes:
-        minimum: Shortest side that a block may have.
-        maximum: Longest side that a block may have.
-        guard: Width of the gap between neighbours; the nearest pixels of two blocks are guard + 1 apart or more.
+        minimum: Shortest side of a block.
+        maximum: Longest side of a block.
+        guard: Width of the gap between neighbours; the nearest pixels of two blocks are at least guard + 1 apart.
     """
 
     minimum: int
@@ -36,20 +36,21 @@ class BlockRule:
         """Check the values.
 
         Raises:
-            DatasetError: The sides are not positive and in order, or the guard is negative.
+            DatasetError: A side is not positive, the sides are not in order, or the guard is negative.
         """
         if not (1 <= self.minimum <= self.maximum and self.guard >= 0):
             raise DatasetError(f"{self}: wanted 1 <= minimum <= maximum and guard >= 0; change the sides or the guard")
 
     def parts(self, length: int) -> int:
-        """The most blocks that fit end to end over a length, guards between; 0 where none cover it."""
+        """Most blocks that cover a length end to end with guards between them; 0 if none do."""
         most = (length + self.guard) // (self.minimum + self.guard)
         return most if length <= self._length(most, self.maximum) else 0
 
     def cut(self, length: int, random: np.random.Generator) -> int:
-        """The length of the first of two halves, which together hold as many parts as the whole did: two or more.
+        """Length of the first of two halves, which together can hold as many parts as the whole, two or more.
 
-        What the parts can spare beyond their minimum goes to the halves at random; each part may expect as much.
+        The length beyond the minimum of all parts is shared between the halves at random, equally for each part on
+        average.
         """
         parts = self.parts(length)
         before = int(random.integers(1, parts))
@@ -64,16 +65,16 @@ class BlockRule:
 
 
 def irregular_blocks(height: int, width: int, rule: BlockRule, seed: int) -> list[Window]:
-    """Rectangles of different sizes that cover a scene but for the guards between them, from the top left on.
+    """Cut a scene into rectangles of different sizes that cover it except for the guards, from the top left.
 
-    Recursive guillotine cuts at random places. A cut leaves room for as many blocks as before it, so most blocks are
+    Recursive guillotine cuts at random positions. A cut leaves room for as many blocks as before, so most blocks are
     small and every fold can sample the whole scene.
 
     Args:
         height: Rows of the scene.
         width: Columns of the scene.
         rule: Limits of the sides, and the guard.
-        seed: The same seed gives the same blocks.
+        seed: Seed of the cuts.
 
     Raises:
         DatasetError: No number of blocks within the limits covers the scene.
@@ -81,37 +82,34 @@ def irregular_blocks(height: int, width: int, rule: BlockRule, seed: int) -> lis
     for name, length in (("height", height), ("width", width)):
         if not rule.parts(length):
             raise DatasetError(
-                f"scene {name} of {length} pixels cannot be cut into blocks of {rule.minimum} to {rule.maximum} pixels "
-                f"with a guard of {rule.guard}; widen the range of block sides"
+                f"a scene {name} of {length} pixels cannot be cut into blocks of {rule.minimum} to {rule.maximum} "
+                f"pixels with a guard of {rule.guard}; widen the range of block sides"
             )
     blocks = _cut(Window(0, 0, width, height), rule, np.random.default_rng(seed))
     return sorted(blocks, key=lambda block: (block.row_off, block.col_off))
 
 
 def assign_folds(blocks: Sequence[Window], mask: NDArray[np.uint8], folds: int, seed: int) -> list[int]:
-    """The fold of each block, 0 to folds - 1: folds alike in labels, and each spread over the scene.
-
-    Greedy, from the block with the most labels to the one with the fewest: a block goes where it takes the fold least
-    beyond an even share of all cropland and of all other labels, and where few blocks of the fold are near.
+    """Assign blocks to folds with `deal_blocks`, and return the fold of each.
 
     Args:
         blocks: Windows of the mask.
         mask: (H, W) uint8 label values.
-        folds: Number of folds; none stays empty.
-        seed: Shuffles the order of blocks with about as many labels, so that it gives another split.
+        folds: Number of folds; no fold stays empty.
+        seed: Seed of the split.
 
     Raises:
         DatasetError: There are fewer blocks than folds.
     """
     if not 1 <= folds <= len(blocks):
-        raise DatasetError(f"{len(blocks)} blocks cannot fill {folds} folds; take fewer folds or smaller blocks")
+        raise DatasetError(f"{len(blocks)} blocks cannot fill {folds} folds; use fewer folds or smaller blocks")
     centres = np.array([(block.row_off + block.height / 2, block.col_off + block.width / 2) for block in blocks])
     side = np.sqrt(np.mean([block.height * block.width for block in blocks]))
     return [int(fold) for fold in deal_blocks(block_labels(blocks, mask), centres / side, folds, seed)]
 
 
 def fold_raster(blocks: Sequence[Window], folds: Sequence[int], height: int, width: int) -> NDArray[np.uint8]:
-    """(H, W) uint8: the fold of each pixel, and NO_FOLD in the guards."""
+    """(H, W) uint8 fold of each pixel; NO_FOLD in the guards."""
     raster = np.full((height, width), NO_FOLD, dtype=np.uint8)
     for block, fold in zip(blocks, folds, strict=True):
         raster[block.toslices()] = fold
@@ -135,7 +133,7 @@ def _cut(block: Window, rule: BlockRule, random: np.random.Generator) -> list[Wi
     fits = max(block.height, block.width) <= rule.maximum
     if rows == columns == 1 or (fits and random.random() < _KEEP_WHOLE):
         return [block]
-    # The longer side is the likelier one to be cut, which keeps strips rare.
+    # The longer side is more likely to be cut, which avoids strips.
     between_rows = rows > 1 and (columns == 1 or random.random() < block.height / (block.height + block.width))
     first = rule.cut(block.height if between_rows else block.width, random)
     rest = first + rule.guard

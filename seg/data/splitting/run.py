@@ -1,12 +1,12 @@
-"""Split a dataset into folds that share no ground, and write the split."""
+"""Split a dataset into folds that share no ground, and write the result."""
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from seg.data.dataset.catalogue import MANIFEST, Scene, read_catalogue
+from seg.data.dataset.catalogue import Scene, read_catalogue
 from seg.data.dataset.checks import check_scene
-from seg.data.dataset.manifest import further_columns
+from seg.data.dataset.manifest import MANIFEST, further_columns
 from seg.data.splitting.blocks import split_blocks
 from seg.data.splitting.folds import FoldSummary, summarise_folds
 from seg.data.splitting.rule import SplitRule
@@ -22,19 +22,19 @@ from seg.errors import DatasetError
 
 
 def split_dataset(root: Path, output: Path, rule: SplitRule, replace: bool = False) -> list[FoldSummary]:
-    """Write the manifest of a split, and its blocks if it is one by blocks; returns what each fold holds.
+    """Write the manifest of a split, and its blocks if there are any, and return a summary of each fold.
 
-    No two pixels of different folds are nearer to each other than the guard. Weights and what else an earlier manifest
-    says of a scene stay with it, and with each of its blocks.
+    Pixels of different folds are at least the guard apart. A scene, or each of its blocks, keeps its weight and its
+    other cells of an earlier manifest.
 
     Args:
-        root: The dataset, whose own folds, if it has some, do not count.
-        output: Folder for the manifest; the dataset's own or another.
-        rule: How to split.
-        replace: Whether a manifest in that folder may be replaced.
+        root: The dataset; folds of its own are ignored.
+        output: Folder for the manifest, the dataset's own or another.
+        rule: Settings of the split.
+        replace: Allow to replace a manifest in that folder.
 
     Raises:
-        DatasetError: The dataset is damaged or cannot fill the folds, or the output must not or cannot be written.
+        DatasetError: The dataset is damaged or cannot fill the folds, or the output cannot or must not be written.
         RasterError: A file cannot be read, or a mask does not fit its image.
     """
     require_free(output, replace)
@@ -58,6 +58,6 @@ def _require_uncut(scenes: Sequence[Scene], output: Path) -> None:
     blocks = (output / BLOCKS).resolve()
     if any(blocks in scene.image.resolve().parents for scene in scenes):
         raise DatasetError(
-            f"{output / MANIFEST}: lists the blocks of an earlier split, which cannot be cut again; name the uncut "
-            f"dataset with --input, or delete that file and {output / BLOCKS} to return to images/ and masks/"
+            f"{output / MANIFEST}: lists the blocks of an earlier split, which cannot be split again; name the "
+            f"original dataset with --input, or delete that file and {output / BLOCKS} to return to images/ and masks/"
         )

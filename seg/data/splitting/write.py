@@ -1,6 +1,5 @@
-"""Write a split: the manifest, and the blocks that it names as windows of the scenes they were cut from."""
+"""Write a split: its manifest, and its blocks as small VRT files, windows of the scenes."""
 
-import csv
 import os
 import shutil
 import uuid
@@ -11,17 +10,18 @@ from pathlib import Path
 
 from rasterio.windows import Window
 
-from seg.data.dataset.catalogue import MANIFEST, Scene
+from seg.data.dataset.catalogue import Scene
+from seg.data.dataset.manifest import MANIFEST, listed_files, write_manifest
 from seg.errors import DatasetError
 from seg.files import complete_or_absent, require_output_folder
 from seg.raster.grid import open_raster
 from seg.raster.writing.vrt import write_window_vrt
 
 BLOCKS = "blocks"
-"""Folder of the blocks, beside the manifest."""
+"""Folder of the blocks, next to the manifest."""
 
 Columns = Mapping[Path, Mapping[str, str]]
-"""Cells of a manifest by image and name of the column."""
+"""Cells of a manifest by image and column name."""
 
 NO_COLUMNS: Columns = {}
 
@@ -31,10 +31,10 @@ class Block:
     """A part of a scene that becomes a scene of its own.
 
     Attributes:
-        scene: What it is cut from.
-        name: Name of its files, without a suffix.
-        window: Its pixels.
-        fold: The fold in which it is held out.
+        scene: Scene that the block is cut from.
+        name: Name of the block's files without suffix.
+        window: Pixels of the block in the scene.
+        fold: Fold in which the block is held out.
     """
 
     scene: Scene
@@ -48,7 +48,7 @@ def require_free(folder: Path, replace: bool) -> None:
 
     Args:
         folder: Folder for the manifest; its parent must exist.
-        replace: Allow an existing manifest to be replaced.
+        replace: Replace an existing manifest.
 
     Raises:
         ConfigError: The path is a file, its parent is missing, or the folder is read-only.
@@ -56,50 +56,52 @@ def require_free(folder: Path, replace: bool) -> None:
     """
     require_output_folder(folder)
     if (folder / MANIFEST).exists() and not replace:
-        raise DatasetError(f"{folder / MANIFEST}: exists already; add --replace, or name another folder with --output")
+        raise DatasetError(f"{folder / MANIFEST}: exists; add --replace, or name another folder with --output")
 
 
 def require_own_blocks(folder: Path) -> None:
-    """Check that nothing is lost if the blocks in a folder are replaced: its manifest lists all of them.
+    """Check that the manifest of a folder lists all files among its blocks, so that replacing them loses nothing.
 
     Args:
-        folder: The one with the manifest.
+        folder: Folder with the manifest.
 
     Raises:
-        DatasetError: There are other files among them.
+        DatasetError: There is another file among the blocks.
     """
-    listed = _listed(folder / MANIFEST)
+    listed = listed_files(folder / MANIFEST)
     for path in sorted((folder / BLOCKS).rglob("*")):
-        # Looking at a raster in a GIS leaves its statistics beside it; they go with the raster.
+        # A GIS leaves .aux.xml files with statistics next to rasters.
         if not path.is_dir() and path.relative_to(folder).as_posix().removesuffix(".aux.xml") not in listed:
-            raise DatasetError(f"{path}: would be lost, as {MANIFEST} does not list it; move {folder / BLOCKS} away")
+            raise DatasetError(
+                f"{path}: would be lost, because {MANIFEST} does not list it; move {folder / BLOCKS} away"
+            )
 
 
 def write_scenes(folder: Path, scenes: Sequence[Scene], columns: Columns = NO_COLUMNS) -> None:
-    """Write the manifest of whole scenes.
+    """Write a manifest of whole scenes.
 
     Args:
-        folder: Where it shall lie; made where it is missing.
-        scenes: With their new folds.
-        columns: What else it shall say, by image.
+        folder: Folder for the manifest; made if it is missing.
+        scenes: Scenes with their new folds.
+        columns: Further cells by image.
 
     Raises:
-        DatasetError: It cannot be written.
+        DatasetError: The manifest cannot be written.
     """
     with _writable(folder):
         _write_manifest(folder, [(scene, columns.get(scene.image, {})) for scene in scenes])
 
 
 def write_blocks(folder: Path, blocks: Sequence[Block], columns: Columns = NO_COLUMNS) -> None:
-    """Write blocks and their manifest in place of older ones; an error leaves the older ones.
+    """Write blocks and their manifest in place of older ones; after an error, the older ones are intact.
 
     Args:
-        folder: Where the manifest shall lie; made where it is missing.
-        blocks: At least one.
-        columns: What else the manifest shall say of each block, by the image that it was cut from.
+        folder: Folder for the manifest; made if it is missing.
+        blocks: One block or more.
+        columns: Further cells for each block, by the image that it is cut from.
 
     Raises:
-        DatasetError: They cannot be written.
+        DatasetError: The files cannot be written.
         RasterError: A scene cannot be read.
     """
     final = folder / BLOCKS
@@ -151,15 +153,12 @@ def _files(folder: Path, block: Block) -> tuple[Path, Path]:
 
 def _write_manifest(folder: Path, scenes: Sequence[tuple[Scene, Mapping[str, str]]]) -> None:
     names = list(dict.fromkeys(name for _, further in scenes for name in further))
-    with (
-        complete_or_absent(folder / MANIFEST) as partial,
-        partial.open("w", newline="", encoding="utf-8") as file,
-    ):
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["image", "mask", "fold", *names])
-        for scene, further in sorted(scenes, key=lambda row: row[0].image):
-            files = [_relative(file, folder) for file in (scene.image, scene.mask)]
-            rows.writerow([*files, scene.fold, *(_cell(name, further.get(name, ""), folder) for name in names)])
+    rows = []
+    for scene, further in sorted(scenes, key=lambda row: row[0].image):
+        files = [_relative(file, folder) for file in (scene.image, scene.mask)]
+        rows.append([*files, scene.fold, *(_cell(name, further.get(name, ""), folder) for name in names)])
+    with complete_or_absent(folder / MANIFEST) as partial:
+        write_manifest(partial, rows, names)
 
 
 def _cell(column: str, value: str, folder: Path) -> str:
@@ -168,11 +167,3 @@ def _cell(column: str, value: str, folder: Path) -> str:
 
 def _relative(path: Path, folder: Path) -> str:
     return Path(os.path.relpath(path, folder)).as_posix()
-
-
-def _listed(manifest: Path) -> set[str]:
-    try:
-        with manifest.open(newline="", encoding="utf-8-sig") as file:
-            return {row[column] for row in csv.DictReader(file) for column in ("image", "mask") if row.get(column)}
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return set()

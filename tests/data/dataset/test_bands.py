@@ -50,14 +50,14 @@ def test_an_image_may_have_further_bands_after_those_named(images: Images) -> No
         (
             [["red", "nir"]],
             "green",
-            r"0\.tif: has no band named 'green' but the bands red, nir; choose with data\.bands",
+            r"0\.tif: has no band named 'green' but the bands red, nir; set data\.bands",
         ),
         ([["red", "nir"]], "", r"has no band named '' but"),
-        ([["", ""]], "red", r"0\.tif: has no band named 'red' but 2 bands without names; choose .* by index from 1"),
+        ([["", ""]], "red", r"0\.tif: has no band named 'red' but 2 bands without names; set .* indexes from 1"),
         ([["red", "Red"]], "red", r"0\.tif: has 2 bands named 'red' but the bands red, Red"),
         ([["red", "nir"], ["red", "swir"]], "nir", r"1\.tif: has no band named 'nir' but the bands red, swir"),
         ([["red", "nir"], ["nir", "red"]], "nir", r"1\.tif: 'nir' is band 1, but band 2 in .*0\.tif; wanted one order"),
-        ([[f"b{n}" for n in range(30)]], "c", r"the bands b0, .*b19, \.\.\.; choose"),
+        ([[f"b{n}" for n in range(30)]], "c", r"the bands b0, .*b19, \.\.\.; set"),
     ],
 )
 def test_a_band_that_is_not_clearly_there_is_refused(

@@ -62,13 +62,13 @@ def test_a_folder_without_images_is_told_what_it_should_hold(tmp_path: Path) -> 
 def test_an_empty_dataset_is_refused(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "masks").mkdir()
-    with pytest.raises(DatasetError, match="holds no scene; wanted rasters in images/ and masks/"):
+    with pytest.raises(DatasetError, match="has no scenes; wanted rasters in images/ and masks/"):
         read_catalogue(tmp_path, 5)
 
 
 def test_an_image_without_a_mask_is_named_with_the_mask_it_lacks(tmp_path: Path) -> None:
     touch(tmp_path, "images/a.tif", "images/b.tif", "masks/b.tif")
-    with pytest.raises(DatasetError, match=r"images/a\.tif: has no mask \(1 such images\); wanted .*masks/a\.tif"):
+    with pytest.raises(DatasetError, match=r"images/a\.tif: has no mask \(1 such image\); add .*masks/a\.tif"):
         read_catalogue(tmp_path, 5)
 
 
@@ -113,14 +113,14 @@ def test_a_manifest_saved_by_a_spreadsheet_with_a_byte_order_mark_is_read(manife
     [
         ("image,mask\na.tif,m.tif\n", r"has no column fold; wanted image, mask, fold"),
         ("", r"has no column fold, image, mask"),
-        (HEADER, r"holds no scene; wanted .* lines in manifest\.csv"),
+        (HEADER, r"has no scenes; wanted .* lines in manifest\.csv"),
         (HEADER + "a.tif,m.tif,first\n", r"line 2 is \['a\.tif', 'm\.tif', 'first'\]; wanted image, mask, fold number"),
         (HEADER + "a.tif,m.tif,0\nb.tif\n", r"line 3 is \['b\.tif', None, None\]; wanted image, mask, fold number"),
         (HEADER + "a.tif,m.tif,5\n", r"has the folds \[5\]; wanted 0 to 4, as data\.folds says"),
         (HEADER + "a.tif,m.tif,-1\n", r"has the folds \[-1\]; wanted 0 to 4"),
         (HEADER + "c.tif,m.tif,0\n", r"line 2 names .*c\.tif, which does not exist; correct the line"),
         (HEADER + "a.tif,n.tif,0\n", r"line 2 names .*n\.tif, which does not exist"),
-        (HEADER + "a.tif,m.tif,0\n./a.tif,m.tif,1\n", r"names .*a\.tif twice, so folds could share it"),
+        (HEADER + "a.tif,m.tif,0\n./a.tif,m.tif,1\n", r"lists .*a\.tif twice, so folds could share it"),
     ],
     ids=[
         "no fold column",
@@ -141,5 +141,5 @@ def test_what_is_wrong_with_a_manifest_is_said(manifest: Callable[..., Path], te
 
 
 def test_a_manifest_in_another_encoding_is_refused(manifest: Callable[..., Path]) -> None:
-    with pytest.raises(DatasetError, match=r"manifest\.csv: no CSV in UTF-8 .*; save it as such"):
+    with pytest.raises(DatasetError, match=r"manifest\.csv: not a CSV file in UTF-8 .*; save it as CSV"):
         read_catalogue(manifest(HEADER + "耕地.tif,m.tif,0\n", encoding="gbk"), 5)

@@ -121,5 +121,5 @@ def test_labels_without_a_column_of_masks_are_sent_to_burn(root: Path, write: Ca
 
 def test_a_damaged_parquet_is_named(root: Path) -> None:
     (root / "manifest.parquet").write_text("image,mask,fold\n")
-    with pytest.raises(DatasetError, match=r"manifest\.parquet: no readable Parquet file .*manifest\.csv"):
+    with pytest.raises(DatasetError, match=r"manifest\.parquet: not a readable Parquet file .*manifest\.csv"):
         read_catalogue(root, 5)

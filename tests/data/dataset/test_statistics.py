@@ -132,7 +132,7 @@ def test_all_scenes_count_without_a_fold(root: Path) -> None:
 
 @pytest.mark.parametrize("fold", [5, -1])
 def test_a_fold_that_there_is_not_is_refused(root: Path, fold: int) -> None:
-    with pytest.raises(DatasetError, match=f"no training scenes with fold {fold} of 5 held out"):
+    with pytest.raises(DatasetError, match=f"has no training scene with fold {fold} of 5 held out"):
         statistics(root, fold)
 
 

@@ -167,6 +167,6 @@ def test_scenes_of_one_name_get_blocks_of_their_own(large: Path, tmp_path: Path)
 
 
 def test_too_few_blocks_are_an_error_that_counts_them(large: Path) -> None:
-    with pytest.raises(DatasetError, match="has 1 blocks of 2000 m with labels, which cannot fill 5 folds"):
+    with pytest.raises(DatasetError, match="has 1 block of 2000 m with labels, too few to fill 5 folds"):
         split_dataset(large, large, SplitRule(by="blocks"))
     assert sorted(path.name for path in large.iterdir()) == ["images", "masks"]

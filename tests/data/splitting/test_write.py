@@ -16,7 +16,7 @@ BLOCKS = SplitRule(by="blocks", folds=3, block_size_m=160, guard_m=20)
 def test_a_manifest_is_only_replaced_when_asked(apart: Path) -> None:
     split_dataset(apart, apart, SplitRule())
     before = (apart / "manifest.csv").read_text()
-    with pytest.raises(DatasetError, match=r"manifest\.csv: exists already; add --replace"):
+    with pytest.raises(DatasetError, match=r"manifest\.csv: exists; add --replace"):
         split_dataset(apart, apart, SplitRule(seed=1))
     assert (apart / "manifest.csv").read_text() == before
     split_dataset(apart, apart, SplitRule(seed=1), replace=True)
@@ -44,7 +44,7 @@ def test_other_files_among_the_blocks_are_never_lost(large: Path, tmp_path: Path
 
 def test_blocks_are_not_cut_again(large: Path) -> None:
     split_dataset(large, large, BLOCKS)
-    with pytest.raises(DatasetError, match="lists the blocks of an earlier split, which cannot be cut again"):
+    with pytest.raises(DatasetError, match="lists the blocks of an earlier split, which cannot be split again"):
         split_dataset(large, large, BLOCKS, replace=True)
 
 
