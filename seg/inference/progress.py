@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from seg.inference.compute.member import decision_threshold
 from seg.inference.compute.predictor import Predictor
 from seg.inference.planning.fitting import FittedScene
 from seg.inference.planning.plan import Plan, Report
@@ -38,7 +37,7 @@ def predict_with_progress(
             nonlocal printed
             if not printed:
                 _print_plan(plan, done)
-                _print_views(predictor, settings)
+                _print_views(plan, predictor, settings)
                 _print_notes(plan, predictor)
                 printed = True
             advance(plan, done)
@@ -103,7 +102,7 @@ def _print_plan(plan: Plan, done: int) -> None:
     )
 
 
-def _print_views(predictor: Predictor, settings: PredictionSettings) -> None:
+def _print_views(plan: Plan, predictor: Predictor, settings: PredictionSettings) -> None:
     models, augmentation = len(predictor.members), predictor.augmentation
     if predictor.views > 1:
         print(
@@ -112,7 +111,7 @@ def _print_views(predictor: Predictor, settings: PredictionSettings) -> None:
             flush=True,
         )
     if models > 1 and settings.threshold is None:
-        print(f"threshold {decision_threshold(predictor.packages):.4g}, the mean of the models' own", flush=True)
+        print(f"threshold {plan.scene.identity.threshold:.4g}, the mean of the models' own", flush=True)
 
 
 def _print_notes(plan: Plan, predictor: Predictor) -> None:

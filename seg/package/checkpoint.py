@@ -1,4 +1,4 @@
-"""Read a training checkpoint without executing anything that may hide in it."""
+"""Read a training checkpoint without executing code from the file."""
 
 import math
 import warnings
@@ -14,27 +14,28 @@ from torch import Tensor
 from seg.errors import ConfigError, PackageError
 
 Weights = Literal["auto", "averaged", "raw"]
-"""Which of a checkpoint's weights: what was validated, the average over the last steps, or those of the last step."""
+"""Choice of weights: those that were validated, the average over the last steps, or those of the last step."""
 
 _PREFIX = "model."
 _OPTIONAL = ("f1_threshold", "area_threshold")
-"""Numbers of a calibration that are None where the validation gave none."""
+"""Values of a calibration that may be None."""
 _STEPPED = "current_model_state"
-"""Where Lightning's WeightAveraging keeps the weights of the last step; their average is the state_dict then."""
+"""Key under which Lightning's WeightAveraging stores the weights of the last step; `state_dict` is then their
+average."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a training checkpoint holds that outlives the training.
+    """The parts of a training checkpoint that a model package needs.
 
     Attributes:
         path: The file.
-        weights: The network's parameters and buffers by name.
-        task: The task's arguments, as plain values.
-        data: What the datamodule says of its images: `band_names`, `pixel_size_m`.
-        metrics: Scores of these weights when it was written, by name; empty where they were not validated.
-        calibration: What their validation said of these weights' probabilities, as `Calibration` has it; empty where
-            they were not validated.
+        weights: Parameters and buffers of the network by name.
+        task: Arguments of the task, as plain values.
+        data: Facts about the training images from the datamodule, such as `band_names` and `pixel_size_m`.
+        metrics: Scores of these weights by name; empty if they were not validated.
+        calibration: Calibration of these weights' probabilities, with the fields of `Calibration`; empty if they were
+            not validated.
     """
 
     path: Path
@@ -45,10 +46,10 @@ class Checkpoint:
     calibration: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check the numbers that decide what a map shows.
+        """Check the numbers of the calibration.
 
         Raises:
-            PackageError: One of the calibration is none.
+            PackageError: A value is not a finite number.
         """
         for name, value in self.calibration.items():
             left_out = value is None and name in _OPTIONAL
@@ -63,11 +64,12 @@ class Checkpoint:
         """The calibrated probability above which a pixel is cropland.
 
         Args:
-            wanted: A number, or the threshold with the highest F1, or with as much mapped as is cropland, in the
-                validation; None for what the training's calibration chose, or else the one it was scored with.
+            wanted: A number; "f1" for the threshold with the highest F1 of the validation; "area" for the threshold
+                whose mapped area equals the area of cropland in the validation; None for the threshold that the
+                calibration chose, or without one, that of the task.
 
         Raises:
-            ConfigError: It is no probability, or the validation gave none of that name.
+            ConfigError: The number is outside 0 to 1, or the validation chose no threshold of this name.
         """
         if wanted is None:
             return float(self.calibration.get("threshold", self.task["threshold"]))
@@ -81,25 +83,25 @@ class Checkpoint:
         return wanted
 
     def calibration_scores(self) -> dict[str, float]:
-        """The figures of the calibration, by names that begin with `calibration/`."""
+        """Numbers of the calibration, with names that begin with `calibration/`."""
         numbers = {name: value for name, value in self.calibration.items() if isinstance(value, int | float)}
         return {f"calibration/{name}": float(value) for name, value in numbers.items()}
 
 
 def read_checkpoint(path: Path, weights: Weights = "auto") -> Checkpoint:
-    """The contents of a checkpoint that training wrote.
+    """Read a checkpoint that training wrote.
 
-    Only tensors and plain values are unpickled (`weights_only`): a file with anything else is refused.
+    Only tensors and plain values are unpickled (`weights_only`); a file with anything else is refused.
 
     Args:
         path: The file.
-        weights: "averaged" wants those of a callback that averages them; "raw" those that the optimiser stepped to,
-            without the scores and the calibration of the averaged ones; "auto" whatever was validated: the averaged
-            ones where there are any.
+        weights: "averaged" for the average that a callback computed; "raw" for the weights of the last step, without
+            the scores and the calibration, which belong to the average; "auto" for the weights that were validated:
+            the average if there is one.
 
     Raises:
-        PackageError: The file is missing, damaged, unsafe, or not a checkpoint of this project; or it has no averaged
-            weights, but was asked for them.
+        PackageError: The file is missing, damaged, unsafe or not a checkpoint of this project, or has no averaged
+            weights although they were asked for.
     """
     content = load_checkpoint(path)
     missing = {"state_dict", "hyper_parameters", "CroplandDataModule"} - content.keys()
@@ -110,8 +112,8 @@ def read_checkpoint(path: Path, weights: Weights = "auto") -> Checkpoint:
     averaged = _STEPPED in content
     if weights == "averaged" and not averaged:
         raise PackageError(
-            f"{path}: has no averaged weights, since no callback of its training averaged them; wanted such a "
-            "checkpoint, or weights=raw"
+            f"{path}: has no averaged weights, because its training averaged none; choose another checkpoint, "
+            "or weights=raw"
         )
     other = averaged and weights == "raw"
     chosen = content[_STEPPED if other else "state_dict"].items()
@@ -126,7 +128,7 @@ def read_checkpoint(path: Path, weights: Weights = "auto") -> Checkpoint:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """All that a checkpoint holds, as tensors and plain values.
+    """Load the whole content of a checkpoint, as tensors and plain values.
 
     Raises:
         PackageError: The file is missing, damaged or unsafe.
@@ -135,7 +137,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise PackageError(f"{path}: no such file; training writes checkpoints into <run>/checkpoints/")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a file without a zip; what is wrong with it is said below
+            warnings.simplefilter("ignore")  # about files that are not zip archives; the errors below explain them
             content = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise PackageError(
@@ -144,6 +146,6 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         ) from error
     except Exception as error:  # a damaged pickle can fail in any way, with KeyError or struct.error too
         raise PackageError(
-            f"{path}: damaged or no checkpoint ({type(error).__name__}); wanted one that scripts/train.py wrote"
+            f"{path}: damaged, or not a checkpoint ({type(error).__name__}); wanted one that scripts/train.py wrote"
         ) from error
     return content if isinstance(content, dict) else {}

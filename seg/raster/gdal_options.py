@@ -1,9 +1,9 @@
-"""GDAL's options for a whole command: bounded memory for decoded tiles, and bounded patience with servers.
+"""GDAL's options for a whole command: a limit for the cache of decoded tiles, and limits for slow servers.
 
-`gdal_options` is entered where a command begins. In the main thread, `rasterio.Env` sets the options of the process,
-so they reach every thread that is started later; in any other thread it sets those of that thread alone, so a thread
-that reads enters it for itself. A spawned process begins with none of them. Only the size of the cache always belongs
-to the process. See `rasterio/_env.pyx`.
+A command enters `gdal_options` where it begins. In the main thread, `rasterio.Env` sets the options of the process, so
+they hold in every thread. In any other thread, it sets the options of that thread alone, so a thread that reads
+rasters enters `gdal_options` itself. The size of the cache is the exception: it always belongs to the process. A
+spawned process starts without these options. See `rasterio/_env.pyx`.
 """
 
 import os
@@ -14,8 +14,8 @@ from contextvars import ContextVar
 MIB = 2**20
 
 CACHE = 256 * MIB
-"""Bytes of decoded tiles that GDAL keeps. By default it takes up to 5 % of the machine's memory, so that memory would
-grow with the raster."""
+"""Bytes of decoded tiles that GDAL caches. GDAL's default is 5 % of the machine's memory, so that memory would grow
+with the raster."""
 
 SERVERS = {
     "GDAL_HTTP_MAX_RETRY": "3",
@@ -24,22 +24,22 @@ SERVERS = {
     "GDAL_HTTP_LOW_SPEED_LIMIT": "1000",
     "GDAL_HTTP_LOW_SPEED_TIME": "60",
 }
-"""Rasters on servers: by default GDAL gives up at the first error, and waits for ever for a silent server."""
+"""Options for rasters on servers. GDAL's defaults give up at the first error and wait forever for a silent server."""
 
 _OURS: ContextVar[frozenset[str]] = ContextVar("_OURS", default=frozenset())
-"""Options that an enclosing `gdal_options` set, which an inner one may change."""
+"""Options that an outer `gdal_options` set; an inner one may change them."""
 
 
 @contextmanager
 def gdal_options(cache: int | None = CACHE) -> Iterator[None]:
-    """Set GDAL's options for what is done within, except those that the user has set.
+    """Set GDAL's options within a context, except those that the user has set.
 
-    A user sets options in the environment, in GDAL's configuration file or by a `rasterio.Env` around the call.
+    A user sets options in the environment, in GDAL's configuration file, or with a `rasterio.Env` around the call.
 
     Args:
-        cache: Bytes of decoded tiles to keep; None leaves the cache as it is.
+        cache: Bytes of decoded tiles to cache; None leaves the cache as it is.
     """
-    # Imported here: a script that shows its help waits for none of it.
+    # Imported here: a script that shows its help does not need rasterio.
     from rasterio import Env
 
     options = _unset_options(cache)
@@ -52,7 +52,7 @@ def gdal_options(cache: int | None = CACHE) -> Iterator[None]:
 
 
 def set_gdal_options() -> None:
-    """Set GDAL's options for the rest of a process, such as one that loads chips; the user's stay as they are."""
+    """Set GDAL's options for the rest of a worker process, except those that the user has set."""
     from rasterio import Env
 
     Env.from_defaults(**_unset_options(CACHE)).__enter__()
@@ -68,6 +68,6 @@ def _unset_options(cache: int | None) -> dict[str, str | int]:
 def _is_set(name: str) -> bool:
     from rasterio.env import get_gdal_config, getenv, hasenv
 
-    if name == "GDAL_CACHEMAX":  # rasterio tells the present size, even where GDAL itself chose it
+    if name == "GDAL_CACHEMAX":  # rasterio returns the current size even if GDAL chose it
         return name in os.environ or (hasenv() and name in getenv())
     return get_gdal_config(name) is not None

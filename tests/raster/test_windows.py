@@ -2,11 +2,31 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from seg.raster.windows import plan_blocks, round_up, window_grid
+from seg.raster.windows import core_spans, plan_blocks, read_spans, round_up, window_grid
 
 sides = st.integers(1, 70)
 sizes = st.integers(4, 40)
 halos = st.integers(0, 90)
+
+
+@given(st.integers(1, 300), st.integers(1, 60), st.integers(0, 70))
+def test_spans_of_equal_cores_tile_an_axis_and_read_the_halo_there_is(length: int, size: int, halo: int) -> None:
+    spans = core_spans(length, size, halo)
+    assert [place for span in spans for place in span.core] == list(range(length))
+    assert {len(span.core) for span in spans[:-1]} <= {size}
+    for core, read in spans:
+        assert (read.start, read.stop) == (max(core.start - halo, 0), min(core.stop + halo, length))
+
+
+@given(st.integers(1, 300), st.integers(1, 60), st.integers(0, 29))
+def test_spans_of_equal_readings_tile_an_axis_with_a_halo_around_each_core(length: int, size: int, halo: int) -> None:
+    halo = min(halo, (size - 1) // 2)
+    spans = read_spans(length, size, halo)
+    assert [place for span in spans for place in span.core] == list(range(length))
+    assert {len(span.read) for span in spans} == {min(size, length)}
+    for core, read in spans:
+        assert read.start == 0 or core.start - read.start >= halo
+        assert read.stop == length or read.stop - core.stop >= halo
 
 
 @given(sides, sides, sizes, st.data())

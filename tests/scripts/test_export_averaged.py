@@ -102,7 +102,7 @@ def test_a_training_without_averaging_has_raw_weights_alone(
     plain = exported(run_script, runs["plain"], tmp_path / "plain")
     assert equal(plain, exported(run_script, runs["plain"], tmp_path / "raw", "--weights=raw"))
     assert "val/iou" in read_package(tmp_path / "raw").metrics
-    with pytest.raises(PackageError, match=r"last\.ckpt: has no averaged weights.*; wanted .*weights=raw"):
+    with pytest.raises(PackageError, match=r"last\.ckpt: has no averaged weights.*; choose .*weights=raw"):
         read_checkpoint(runs["plain"], "averaged")
     status, _, err = run_script(
         "export", f"--checkpoint={runs['plain']}", f"--output={tmp_path / 'none'}", "--weights=averaged"

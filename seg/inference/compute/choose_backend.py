@@ -36,7 +36,7 @@ def open_backend(folder: Path, package: ModelPackage, compute: ComputeSettings, 
         try:
             return OnnxBackend(folder, package, compute, interior)
         except PackageError as error:
-            # The rest of the message is advice for the export, which nobody asked for here.
+            # If the export failed, its message also has advice for scripts/export.py; the cause alone is of use here.
             reason = error.__cause__ if isinstance(error.__cause__, ConfigError) else error
             if not _torch_is_installed():
                 raise
