@@ -48,7 +48,7 @@ class GroupScaling:
         self._total = None
 
     def weighted(self, loss: Tensor, mask: Tensor, length: int) -> Tensor:
-        """Loss to return to Lightning; its weight is added to the group's.
+        """Weight the loss of a batch for Lightning, and add its weight to that of the group.
 
         Args:
             loss: A mean over the batch.

@@ -150,11 +150,11 @@ def recompute(network: nn.Module, images: Iterable[Tensor]) -> None:
 
 
 class SyncRunningStatistics(L.Callback):
-    """Give all processes the running statistics of one process that had seen every batch; idle with one process.
+    """Merge the running statistics of several processes, as if one process had seen every batch.
 
     Each process normalises its batches by their own statistics, as a single process does. Its running statistics see
-    its own batches alone, and PyTorch would keep those of the first process. This callback merges them after each
-    batch, as if one process had seen the batches in turn, with one sum over the processes. List it after callbacks that
+    its own batches alone, and PyTorch would keep those of the first process. This callback merges them after each round
+    of batches, with one sum over the processes. With one process it does nothing. List it after callbacks that
     recompute statistics before a validation.
 
     Example:
@@ -168,7 +168,7 @@ class SyncRunningStatistics(L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Mapping[str, Any], batch_idx: int
     ) -> None:
-        """Keep the statistics, which all processes share, and note a batch that only pads this process's share."""
+        """Keep the statistics before the batch; a batch without names only fills up the round and will not count."""
         if trainer.world_size > 1:
             self._before = _joined(_moving_norms(pl_module))
             self._counts = all(batch.get("name", [True]))
@@ -187,7 +187,7 @@ class SyncRunningStatistics(L.Callback):
         _write(norms, kept**batches * self._before + kept ** (batches - 1) * total[:-1])
 
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Average statistics that each process recomputed from its own samples; others are the same everywhere."""
+        """Average statistics that each process has recomputed from its own samples."""
         norms = _tracking_norms(pl_module)
         if trainer.world_size > 1 and norms:
             _write(norms, trainer.strategy.reduce(_joined(norms), reduce_op="mean"))

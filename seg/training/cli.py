@@ -91,7 +91,7 @@ class CroplandCLI(LightningCLI):
         parser.link_arguments("checkpoint.dirpath", "last_checkpoint.dirpath", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Parse the command line, and add what it leaves to the checkpoint, whose network it names.
+        """Parse the command line; a checkpoint that it names provides the network, and the data's settings by default.
 
         The checkpoint is read without executing code that may hide in it.
 

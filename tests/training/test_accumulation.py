@@ -153,7 +153,7 @@ def test_the_logged_loss_is_the_plain_one() -> None:
 
 
 def test_processes_share_one_group() -> None:
-    """What DDP does, without processes: it averages their gradients, and each asks for the mean of their weights."""
+    """DDP without processes: gradients are averaged, and each process asks for the mean of the weights."""
     weight, halves = nn.Parameter(torch.tensor(0.5)), (SCENES[:3], SCENES[3:])
     scalings, sums = [GroupScaling("area"), GroupScaling("area")], []
     for scaling, half in zip(scalings, halves, strict=True):

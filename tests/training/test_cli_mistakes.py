@@ -1,4 +1,4 @@
-"""What a user gets wrong on the command line of training: one line, exit status 2, and nothing is lost."""
+"""Mistakes on the command line of training: one line, exit status 2, and nothing is lost."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -11,7 +11,7 @@ from seg.training.checkpoints.atomic_io import write_failure
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Lightning's ModelCheckpoint that survives a checkpoint which cannot be written.
+    """Lightning's ModelCheckpoint, except that a checkpoint which cannot be written changes nothing.
 
     Lightning would take the score of the missing file for the best one and remove the previous file.
     """

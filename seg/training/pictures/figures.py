@@ -25,7 +25,7 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def plain_axes(axes: "Axes") -> None:
-    """Give axes a light grid, and a frame on the left and at the bottom alone."""
+    """Give axes a light grid, and a frame only on the left and at the bottom."""
     axes.grid(color=GRID_COLOUR, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

@@ -58,7 +58,7 @@ class StopAtSignal(Checkpoint):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        """Stop if a signal came and this batch completed a step; the last batch leaves that to the epoch's end."""
+        """Stop if a signal came and this batch completed a step; after the last batch, the epoch is finished first."""
         before, self._step = self._step, trainer.global_step
         if not self._asked or self._step == before or ends_epoch(trainer, batch_idx):
             return

@@ -1,5 +1,6 @@
 """Optimisation that all tasks share: optimiser, learning-rate schedule, weights of accumulated batches."""
 
+import math
 from collections.abc import Sequence
 
 import lightning as L
@@ -13,8 +14,9 @@ from seg.models.stages import backbone_stages
 from seg.training.accumulation import Accumulation, GroupScaling
 from seg.training.optimizer import OptimizerConfig, build_optimizer, split_by_stage
 from seg.training.schedule import LEARNING_RATE, RunSchedule, ScheduleConfig, schedule_of
-from seg.training.step_count import counted_steps
 from seg.training.trainer_state import callbacks_of
+from seg.training.warmups.batch import WarmupBatch
+from seg.training.warmups.data import WarmupData
 from seg.training.warmups.layers import WarmupLayers
 
 
@@ -60,11 +62,11 @@ class ScheduledTask(L.LightningModule):
             )
 
     def on_train_start(self) -> None:
-        """Start at the rate of this run's schedule: a checkpoint at the end of a shorter run holds a rate of 0."""
+        """Set the first rate of this run; the last checkpoint of a shorter run that is extended holds a rate of 0."""
         schedule_of(self.trainer).refresh()
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Optimiser, with groups for each backbone stage if a warm-up needs them, and its schedule over all steps."""
+        """Optimiser with its schedule over all steps; it has groups for each backbone stage if a warm-up needs them."""
         self.total_steps = counted_steps(self.trainer)
         optimizer = build_optimizer(self.model, self.optimizer_config)
         if any(isinstance(one, WarmupLayers) and one.wanted for one in callbacks_of(self.trainer)):
@@ -76,11 +78,11 @@ class ScheduledTask(L.LightningModule):
         }
 
     def rate_factor(self, step: int) -> float:
-        """Share of the learning rate at an optimiser step of this trainer's run, even if a shorter run is extended."""
+        """Share of the learning rate at an optimiser step, by the steps of this run, which may extend a shorter one."""
         return self.schedule.factor(step / (self.total_steps or self.trainer.estimated_stepping_batches))
 
     def weighted(self, loss: Tensor, mask: Tensor, batch_idx: int) -> Tensor:
-        """Loss to return from `training_step`: multiplied by its batch's weight where several batches make a step.
+        """Weight the loss of a batch where several batches make a step; return the result from `training_step`.
 
         Args:
             loss: A mean over the batch.
@@ -107,3 +109,28 @@ class ScheduledTask(L.LightningModule):
     def _mean_over_processes(self, number: Tensor) -> Tensor:
         mean: Tensor = self.trainer.strategy.reduce(number, reduce_op="mean")
         return mean
+
+
+def counted_steps(trainer: L.Trainer) -> int | None:
+    """Optimiser steps of the whole run; None where Lightning's own estimate is right.
+
+    Call it before training starts. Lightning's estimate takes all epochs to be as long as the present one.
+    """
+    callbacks = callbacks_of(trainer)
+    groups = next((one for one in callbacks if isinstance(one, WarmupBatch) and one.grows), None)
+    epochs = next((one for one in callbacks if isinstance(one, WarmupData) and one.grows), None)
+    if (groups is None and epochs is None) or trainer.max_epochs is None or trainer.max_epochs < 0:
+        return None
+    if trainer.train_dataloader is None:
+        _ = trainer.estimated_stepping_batches  # loads the data, so that the length of an epoch is known
+    batches = trainer.num_training_batches
+    if not isinstance(batches, int):
+        return None
+    steps = 0
+    for epoch in range(trainer.max_epochs):
+        shown = epochs.batches_of_epoch(trainer, epoch) if epochs else batches
+        if groups:
+            steps += groups.steps_of_epoch(epoch, steps, shown)
+        else:
+            steps += math.ceil(shown / trainer.accumulate_grad_batches)
+    return min(steps, trainer.max_steps) if trainer.max_steps != -1 else steps

@@ -66,7 +66,7 @@ class CroplandTask(ScheduledTask):
         accumulation: Unit in which the batches of an accumulated step are weighted: area, their labelled pixels, or
             scene, their images with a labelled pixel.
         threshold: Probability above which a pixel counts as cropland in the scores of training, 0 to 1.
-        calibration: What a package takes from the validation of its weights.
+        calibration: Settings of the calibration that follows each validation.
         gradient_checkpointing: Compute the insides of the network's blocks again in the backward pass instead of
             keeping them: less memory, more time, the same weights.
 

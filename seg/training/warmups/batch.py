@@ -103,7 +103,7 @@ class WarmupBatch(L.Callback):
             self.length = self.wanted_length(0, 0)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Give the schedule the factor, and go on with the length of the checkpoint."""
+        """Give the schedule the factor, and the trainer the length, which a checkpoint may have set."""
         if self.grows:
             trainer.accumulate_grad_batches = self.length
         if self._scales_rate:
@@ -133,7 +133,7 @@ class WarmupBatch(L.Callback):
         return {"length": self.length}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with that length."""
+        """Restore the length."""
         self.length = state_dict["length"]
 
     @property

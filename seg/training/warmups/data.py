@@ -87,7 +87,7 @@ class WarmupData(L.Callback):
         return {"ranking": list(self._ranking)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with the same ranking."""
+        """Restore the ranking."""
         self._ranking = list(state_dict["ranking"])
 
     def _apply(self, trainer: L.Trainer) -> None:

@@ -89,5 +89,5 @@ class WarmupLearningRate(L.Callback):
         return {"epoch": self._epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Restore the epochs passed."""
         self._epoch = state_dict["epoch"]

@@ -82,7 +82,7 @@ class WarmupLoss(L.Callback):
         return {"progress": self._progress}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Restore the progress."""
         self._progress = state_dict["progress"]
 
     def _set(self, pl_module: L.LightningModule, progress: float) -> None:

@@ -1,4 +1,4 @@
-"""What the task finds out about its probabilities in a validation, and which checkpoints carry it."""
+"""Calibration after a validation, and the checkpoints that carry it."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,7 @@
 import lightning as L
 import pytest
 
-from seg.training.step_count import counted_steps
+from seg.training.tasks.base import counted_steps
 from seg.training.warmups.batch import WarmupBatch
 from seg.training.warmups.data import WarmupData
 from support.training import quiet_trainer
