@@ -88,17 +88,17 @@ def short_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def require_output_file(path: Path, suffixes: Sequence[str] = (), inputs: Iterable[Path] = ()) -> None:
+def require_output_file(path: Path, suffixes: Sequence[str] = ()) -> None:
     """Check that a file can be written, before minutes of work; makes nothing.
+
+    `seg.raster.sources.require_apart` compares it with the inputs.
 
     Args:
         path: The file.
         suffixes: Endings that its name may have, in lower case; empty allows any.
-        inputs: Files that the work reads, which must not be overwritten; missing ones do not count.
 
     Raises:
-        ConfigError: The name has another ending, the folder is missing or read-only, the path is a folder, or the
-            path is one of the inputs.
+        ConfigError: The name has another ending, the folder is missing or read-only, or the path is a folder.
     """
     if path.is_dir():
         raise ConfigError(f"{path}: is a folder; name a file")
@@ -108,8 +108,6 @@ def require_output_file(path: Path, suffixes: Sequence[str] = (), inputs: Iterab
         raise ConfigError(f"{path}: its folder {path.parent} does not exist; make it or name another output")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise ConfigError(f"{path}: its folder {path.parent} is read-only; name another output")
-    if path.exists() and any(file.exists() and path.samefile(file) for file in inputs):
-        raise ConfigError(f"{path}: is one of the inputs and would be overwritten; name another output")
 
 
 def require_output_folder(folder: Path) -> None:

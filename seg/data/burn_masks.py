@@ -10,6 +10,7 @@ from seg.files import make_output_folder, require_output_file
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.raster.folder import GEOTIFF_SUFFIXES, RASTER_SUFFIXES, by_stem, files_in
 from seg.raster.grid import Grid, read_grid
+from seg.raster.sources import require_apart
 from seg.raster.vectors.burning import WINDOW, burnt_windows, label_layers, write_mask
 from seg.raster.vectors.features import VectorLabels
 from seg.raster.vectors.placing import read_parcels, require_georeference
@@ -64,7 +65,8 @@ def burn_masks(image: Path, labels: VectorLabels, output: Path, settings: BurnSe
     if image.is_dir():
         make_output_folder(output)
     for mask in outputs.values():
-        require_output_file(mask, GEOTIFF_SUFFIXES, [*grids, labels.path])
+        require_output_file(mask, GEOTIFF_SUFFIXES)
+    require_apart(outputs.values(), [*grids, labels.path])
     for path, grid in grids.items():
         yield _burn(grid, labels, outputs[path], settings)
 

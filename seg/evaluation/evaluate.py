@@ -10,6 +10,10 @@ from seg.evaluation.report.picture import draw_picture
 from seg.evaluation.report.terminal import accuracy_text
 from seg.evaluation.settings import EvaluationSettings, PageSettings
 from seg.files import make_output_folder, require_output_folder, write_json
+from seg.raster.sources import require_apart
+
+REPORT_FILES = ("accuracy.json", "picture.png", "index.html")
+"""Files of a report, in the order in which they are written."""
 
 
 def evaluate(
@@ -33,6 +37,7 @@ def evaluate(
     require_output_folder(output)
     area = read_area_estimate(page.area_estimate)
     pairing = find_pairs(inputs)
+    require_apart([output / name for name in REPORT_FILES], [page.area_estimate, *pairing.files])
     accuracy = measure_accuracy(pairing.pairs, settings)
     print(accuracy_text(accuracy, pairing))
     make_output_folder(output)
@@ -41,6 +46,6 @@ def evaluate(
     shown = accuracy.worst[0][0] if accuracy.worst else accuracy.scenes[0]
     draw_picture(shown, settings, output / "picture.png", named=len(accuracy.scenes) > 1)
     write_page(Documents(content, area), pairing.pairs, settings, page.lang, output / "index.html")
-    for name in ("accuracy.json", "picture.png", "index.html"):
+    for name in REPORT_FILES:
         print(f"written: {output / name}")
     return accuracy

@@ -122,6 +122,14 @@ class Pairing:
     lone_predictions: list[str]
     lone_references: list[str]
 
+    @property
+    def files(self) -> list[Path]:
+        """All files of the pairs."""
+        pairs = self.pairs
+        files = [path for pair in pairs for path in (pair.prediction, pair.reference, pair.probability, pair.image)]
+        files += [part.path for pair in pairs for part in (pair.within, pair.strata) if part is not None]
+        return [path for path in dict.fromkeys(files) if path is not None]
+
 
 def is_vector(path: Path) -> bool:
     """True if a file's name ends like that of a vector file."""

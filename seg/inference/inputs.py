@@ -9,6 +9,7 @@ from seg.errors import ConfigError, RasterError
 from seg.files import make_output_folder
 from seg.raster.folder import RASTER_SUFFIXES, files_in
 from seg.raster.remote import is_remote, stem_of
+from seg.raster.sources import require_apart
 
 LIST = ".txt"
 """Suffix of a file that lists scenes."""
@@ -104,20 +105,18 @@ def map_paths(output: Path, uncertainty: bool) -> list[Path]:
 
 def _require_apart(jobs: Sequence[Job], uncertainty: bool) -> None:
     """Check that no map would replace another map or a scene."""
-    # Names that differ only in case are the same file on some systems.
-    scenes = {str(job.scene.absolute()).casefold(): job.scene for job in jobs if not is_remote(job.scene)}
     makers: dict[str, Path] = {}
     for job in jobs:
         for path in map_paths(job.output, uncertainty):
-            name = str(path.absolute()).casefold()
+            name = str(path.absolute()).casefold()  # Names that differ only in case are one file on some systems.
             if name in makers:
                 raise ConfigError(
                     f"{job.scene}: its map {path} is also that of {makers[name]}; "
                     "rename one of the scenes, or map them into different folders"
                 )
-            if name in scenes:
-                raise ConfigError(f"{path}: this scene would be replaced by a map; name another output folder")
             makers[name] = job.scene
+    outputs = [path for job in jobs for path in map_paths(job.output, uncertainty)]
+    require_apart(outputs, [job.scene for job in jobs])
 
 
 def _listed(path: Path) -> list[Path]:

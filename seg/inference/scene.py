@@ -19,6 +19,7 @@ from seg.inference.settings import MEASURED, PredictionSettings
 from seg.raster.folder import GEOTIFF_SUFFIXES
 from seg.raster.gdal_options import MIB, gdal_options
 from seg.raster.scene_version import scene_version
+from seg.raster.sources import require_apart
 from seg.raster.windows import plan_blocks
 from seg.raster.writing.block_store import (
     BlockPixels,
@@ -85,7 +86,8 @@ def map_scene(
     """
     paths = map_paths(output, scene.identity.uncertainty)
     for path in paths:
-        require_output_file(path, GEOTIFF_SUFFIXES, [scene.grid.path])
+        require_output_file(path, GEOTIFF_SUFFIXES)
+    require_apart(paths, [scene.grid.path, *_area_file(settings.area)])
     plan = _planned(scene, predictor, settings, output)
     with open_store(output, plan.record, settings.restart) as store, how_to_go_on(plan, store):
         with gdal_options(plan.cache or TILE_CACHE):
@@ -94,6 +96,11 @@ def map_scene(
         write_cogs(plan.grid, dict(zip(paths, map_descriptions(plan), strict=True)), _parts(plan, store))
         store.discard()
     return SceneMaps(paths[0], paths[1], paths[2] if predictor.uncertainty else None, found)
+
+
+def _area_file(area: str | None) -> list[Path]:
+    """File of an area, whose name may have layer and condition after a bar."""
+    return [] if area is None else [Path(area.partition("|")[0])]
 
 
 def _planned(scene: FittedScene, predictor: Predictor, settings: PredictionSettings, output: Path) -> Plan:

@@ -26,6 +26,7 @@ from seg.raster.chips import Polygons
 from seg.raster.grid import Grid, read_grid, require_same_grid
 from seg.raster.ground.distances import ground_pixel
 from seg.raster.ground.outlines import GroundMeasure
+from seg.raster.sources import require_apart
 from seg.raster.windows import Block, plan_blocks
 
 Item = TypeVar("Item")
@@ -73,7 +74,8 @@ def write_parcels(
     rasters = [grid, *(read_grid(path) for path in (settings.interior, settings.probability) if path is not None)]
     for other in rasters[1:]:
         require_same_grid(other, grid)
-    require_output_file(output, inputs=[raster.path for raster in rasters])
+    require_output_file(output)
+    require_apart([output], [raster.path for raster in rasters])
     ground = GroundMeasure(grid)
     table = ParcelTable(grid, kind, settings.probability is not None)
     boxes = settings.simplify > 0 or settings.min_hole_m2 > 0

@@ -1,6 +1,9 @@
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from rasterio.windows import Window
 
 from seg.errors import ConfigError, RasterError
 from seg.inference.inputs import (
@@ -9,6 +12,8 @@ from seg.inference.inputs import (
     jobs_of,
     named_scenes,
 )
+from seg.raster.grid import open_raster
+from seg.raster.writing.vrt import write_window_vrt
 
 
 @pytest.fixture
@@ -123,7 +128,7 @@ def test_two_scenes_of_one_map_are_refused_before_anything_is_made(
 
 
 def test_maps_beside_their_scenes_are_refused(folder: Path) -> None:
-    with pytest.raises(ConfigError, match=r"b\.tif: this scene would be replaced"):
+    with pytest.raises(ConfigError, match=r"b\.tif: is one of the inputs"):
         jobs_of(named_scenes([folder]), folder, uncertainty=False)
 
 
@@ -134,3 +139,15 @@ def test_many_scenes_want_a_folder(tmp_path: Path, output: str, said: str) -> No
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=said):
         jobs_of(Inputs([Path("a.tif")], several=True), tmp_path / output, uncertainty=False)
+
+
+def test_a_map_that_another_scene_is_a_mosaic_of_is_refused(tmp_path: Path, write_raster: Callable[..., Path]) -> None:
+    part = write_raster(tmp_path / "north.tif", np.ones((16, 16), np.uint8))
+    with open_raster(part) as dataset:
+        write_window_vrt(tmp_path / "mosaic.vrt", dataset, Window(0, 0, 16, 16))
+    other = tmp_path / "other" / "north.vrt"
+    other.parent.mkdir()
+    other.write_text("not read")
+    inputs = named_scenes([tmp_path / "mosaic.vrt", other])
+    with pytest.raises(ConfigError, match=r"north\.tif: .*would be overwritten"):
+        jobs_of(inputs, tmp_path, uncertainty=False)

@@ -212,7 +212,7 @@ def test_change_map_can_be_sampled_for_areas_with_errors(run: Run, capsys: pytes
         ({"min_area": "1"}, "--min-area is '1'"),
         ({"confidence": 1}, "confidence is 1"),
         ({"output": "nowhere/out"}, "its parent folder"),
-        ({"before": "change.tif", "output": "."}, "change.tif: would be overwritten"),
+        ({"before": "change.tif", "output": "."}, "change.tif: is one of the inputs and would be overwritten"),
     ],
 )
 def test_mistakes_are_one_line_and_status_2(

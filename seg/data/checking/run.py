@@ -6,9 +6,11 @@ from pathlib import Path
 
 from seg.data.checking.check import Options, check_dataset
 from seg.data.checking.findings import Severity
+from seg.data.checking.listing import list_scenes
 from seg.data.checking.report import json_report, text_report
 from seg.errors import ConfigError, DatasetError
 from seg.files import complete_or_absent, require_output_file
+from seg.raster.sources import require_apart
 
 
 def run_check(root: Path, options: Options, output: Path | None, sheet: Path | None, as_json: bool) -> None:
@@ -27,7 +29,10 @@ def run_check(root: Path, options: Options, output: Path | None, sheet: Path | N
     """
     for path, suffix in ((output, ".json"), (sheet, ".png")):
         if path is not None:
-            require_output_file(path, [suffix])  # Only these endings, so that no raster is overwritten.
+            require_output_file(path, [suffix])
+    scenes = list_scenes(root, options.folds, options.labels).scenes
+    files = [path for scene in scenes for path in (scene.image, scene.mask)]
+    require_apart([path for path in (output, sheet) if path is not None], files)
     report = check_dataset(root, options)
     print(json_report(report) if as_json else text_report(report))
     if output is not None:

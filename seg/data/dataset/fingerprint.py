@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seg.data.dataset.catalogue import Scene
-from seg.data.dataset.statistics import image_files
+from seg.raster.sources import image_files
 
 PIECE = 64 * 1024
 """Bytes to read at the beginning, in the middle and at the end of a file."""

@@ -17,6 +17,7 @@ from seg.errors import DatasetError
 from seg.files import complete_or_absent, short_hash
 from seg.raster.chips import Reading, read_chip
 from seg.raster.grid import data_bands, open_raster, read_grid
+from seg.raster.sources import image_files
 from seg.raster.statistics import SMALL_INTEGERS, BandPercentiles, BandStatistics, statistics_with_percentiles
 from seg.raster.windows import window_grid
 from seg.terminal.progress import with_progress
@@ -154,15 +155,6 @@ def _cache_file(root: Path, scenes: Sequence[Scene], sampling: Sampling) -> Path
     nodata = None if sampling.nodata is None else float(sampling.nodata)
     key = json.dumps([_VERSION, names, sizes, sampling.bands, nodata, sampling.fold])
     return root / CACHE / f"statistics-{short_hash(key)}.json"
-
-
-def image_files(image: Path) -> list[Path]:
-    """Files of an image, including the sources of a VRT file, directly and through other VRT files."""
-    with open_raster(image) as dataset:
-        files = [Path(name) for name in dataset.files]
-    inner = [file for file in files if file.suffix.lower() == ".vrt" and file.resolve() != image.resolve()]
-    existing = {file for file in files if file.is_file()}
-    return sorted(existing.union(*(image_files(file) for file in inner)))
 
 
 def _small_integers(scene: Scene, sampling: Sampling) -> bool:

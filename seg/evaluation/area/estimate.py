@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from seg import __version__
+from seg.evaluation.area.design import design_path
 from seg.evaluation.area.estimator import Estimate
 from seg.evaluation.area.interpreted import InterpretedSample, interpreted_sample
 from seg.evaluation.area.settings import AreaSettings
 from seg.files import make_output_folder, require_output_folder, write_json
+from seg.raster.sources import require_apart
 from seg.terminal.text import text_table
 
 FILE_NAME = "area.json"
@@ -35,6 +37,7 @@ def estimate_area(
         RasterError: The other map cannot be read, or has no class at a point.
     """
     require_output_folder(output)
+    require_apart([output / FILE_NAME], [points, design or design_path(points), prediction])
     interpreted = interpreted_sample(points, settings, design, prediction)
     content = as_json(interpreted, settings)
     content["points"] = str(points)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from seg import __version__
-from seg.errors import ConfigError
 from seg.evaluation.change.classes import CHANGE_NAMES, GAINED, LOST
 from seg.evaluation.change.maps import (
     ChangeTally,
@@ -15,6 +14,7 @@ from seg.evaluation.change.maps import (
 from seg.evaluation.change.polygons import DIRECTIONS, ChangePolygons, write_change_polygons
 from seg.evaluation.change.settings import ChangeSettings
 from seg.files import make_output_folder, require_output_folder, sha256, write_json
+from seg.raster.sources import require_apart
 from seg.terminal.text import text_table
 
 CHANGE_MAP, PROBABILITY_MAP, POLYGONS, SUMMARY = (
@@ -47,7 +47,8 @@ def measure_change(maps: Maps, output: Path, settings: ChangeSettings) -> dict[s
             written.
     """
     require_output_folder(output)
-    _require_inputs_apart(maps, output)
+    outputs = [output / name for name in (CHANGE_MAP, PROBABILITY_MAP, POLYGONS, SUMMARY)]
+    require_apart(outputs, [maps.before, maps.after, *(maps.probabilities or ())])
     tally = tally_change(maps, settings.confidence)
     make_output_folder(output)
     write_change_map(maps, output / CHANGE_MAP)
@@ -64,13 +65,6 @@ def measure_change(maps: Maps, output: Path, settings: ChangeSettings) -> dict[s
         if path is not None:
             print(f"written: {path}")
     return content
-
-
-def _require_inputs_apart(maps: Maps, output: Path) -> None:
-    written = {(output / name).resolve() for name in (CHANGE_MAP, PROBABILITY_MAP, POLYGONS, SUMMARY)}
-    for path in (maps.before, maps.after, *(maps.probabilities or ())):
-        if path.resolve() in written:
-            raise ConfigError(f"{path}: would be overwritten by the result; name another output than {output}")
 
 
 def _as_json(

@@ -12,6 +12,7 @@ from seg.files import complete_or_absent, require_output_file
 from seg.raster.chips import whole
 from seg.raster.folder import files_in
 from seg.raster.grid import open_raster, read_grid, require_same_grid
+from seg.raster.sources import require_apart
 from seg.raster.writing.vrt import GDAL_TYPES, add_band, add_source, has_mask_file, vrt_root
 
 BAND_SUFFIXES = (".tif", ".tiff", ".jp2", ".img")
@@ -65,7 +66,8 @@ def write_band_stack(output: Path, files: Mapping[str, Path]) -> None:
         RasterError: A file has several bands, a mask file, or another grid or data type than the first; or the output
             cannot be stored.
     """
-    require_output_file(output, (".vrt",), files.values())
+    require_output_file(output, (".vrt",))
+    require_apart([output], files.values())
     _require_alike(list(files.values()))
     folder = os.path.realpath(output.parent)
     with ExitStack() as opened:

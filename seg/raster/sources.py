@@ -1,0 +1,113 @@
+"""Files that a raster consists of, through VRTs in VRTs, and the check that no output replaces one of them."""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import rasterio
+from rasterio.errors import RasterioError
+
+from seg.errors import ConfigError, RasterError
+from seg.raster.grid import open_raster
+from seg.raster.remote import gdal_name, is_remote
+
+_PREFIXES = re.compile(r"(vrt://|/vsi[a-z0-9]+/)+")
+"""Beginning of GDAL's names for parts of a file, such as `/vsizip/scenes.zip/a.tif` and `vrt://a.tif?bands=1`."""
+
+_SEPARATORS = re.compile(r"[:,?{}\"]")
+"""What separates a file from the rest in names such as `NETCDF:"a.nc":values` and `/vsisubfile/0_100,a.tif`."""
+
+_SNIFFED = 4096
+"""Bytes in which the root element of a VRT begins; a name may hide it, since GDAL goes by the content."""
+
+
+def image_files(image: Path) -> list[Path]:
+    """The existing files that an image consists of, the sources of a VRT and their sources among them, sorted.
+
+    Raises:
+        RasterError: GDAL cannot read the raster.
+    """
+    with open_raster(image) as dataset:
+        found = set(_with_sources(dataset.files, {gdal_name(image)}))
+    return sorted(found)
+
+
+def input_files(inputs: Iterable[Path | None]) -> list[Path]:
+    """The existing files that inputs consist of; unlike `image_files`, it passes over what cannot be read.
+
+    Args:
+        inputs: Rasters, vector files or tables; folders, remote rasters and None have no file here.
+    """
+    found: set[Path] = set()
+    for path in inputs:
+        if path is None or is_remote(path) or path.is_dir():
+            continue
+        if path.is_file():
+            found.add(path)
+        try:
+            found.update(image_files(path))
+        except RasterError:
+            continue  # A vector file, or a damaged raster, which its reader reports.
+    return sorted(found)
+
+
+def require_apart(outputs: Iterable[Path], inputs: Iterable[Path | None]) -> None:
+    """Check that no output replaces a file that an input consists of, under whatever name; makes nothing.
+
+    Args:
+        outputs: Files to write.
+        inputs: Rasters, vector files or tables that the work reads; None stands for an input that was not given.
+
+    Raises:
+        ConfigError: An output is a file of an input.
+    """
+    existing = [path for path in outputs if path.is_file()]
+    if not existing:
+        return
+    ids = {_identity(file): file for file in input_files(inputs)}
+    for output in existing:
+        file = ids.get(_identity(output))
+        if file is not None:
+            known = "is one of the inputs" if file == output else f"is {file}, a file of the inputs,"
+            raise ConfigError(f"{output}: {known} and would be overwritten; name another output")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Device and number of a file, equal for its links, hard links and other spellings."""
+    state = path.stat()
+    return state.st_dev, state.st_ino
+
+
+def _with_sources(names: Iterable[str], seen: set[str]) -> Iterator[Path]:
+    for name in names:
+        path = _local_file(name)
+        if path is not None:
+            yield path
+        if name in seen or is_remote(name) or (path is not None and path == Path(name) and not _is_vrt(path)):
+            continue
+        seen.add(name)
+        try:
+            with rasterio.open(name) as dataset:
+                inner = dataset.files
+        except RasterioError:
+            continue  # A missing or damaged source, which the reader of its pixels reports.
+        yield from _with_sources(inner, seen)
+
+
+def _local_file(name: str) -> Path | None:
+    """The local file behind one of GDAL's names: itself, the archive that holds it, or None."""
+    rest = _PREFIXES.sub("", name, count=1)
+    for candidate in (name, rest, *_SEPARATORS.split(rest)):
+        path = Path(candidate)
+        for file in (path, *path.parents):
+            if candidate and file.is_file():
+                return file
+    return None
+
+
+def _is_vrt(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return b"<VRTDataset" in file.read(_SNIFFED)
+    except OSError:
+        return False
