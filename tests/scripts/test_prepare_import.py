@@ -59,7 +59,7 @@ def test_wrong_layout_is_one_line_and_status_2(
     main: Main, loveda: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments("gid", loveda, tmp_path / "out")) == 2
-    assert "is not laid out as GID is" in one_line_error(capsys)
+    assert "is not laid out like GID" in one_line_error(capsys)
     assert not (tmp_path / "out").exists()
 
 
