@@ -1,7 +1,7 @@
 """Errors a user can cause, and the parts that their messages share.
 
-Errors have one root, and each is also the builtin that it resembles. A message is one line: the file or argument, what
-it has, what was wanted, what to do.
+Errors have one root, and each is also the builtin that it resembles. A message is one line that names the file or
+argument, what was found, what was wanted, and what to do.
 """
 
 from collections.abc import Sequence

@@ -20,10 +20,10 @@ def export(
         checkpoint: A checkpoint written by training.
         output: Folder of the package, made with its parents; an older package there is replaced.
         threshold: Calibrated probability from 0 to 1, as in the probability map, above which a pixel is cropland; f1 or
-            area for the threshold with the highest F1 or the right area in validation; by default that of training.
+            area for the threshold with the highest F1 or the right area in validation; by default training's threshold.
         onnx: Also write the network as ONNX, for use without PyTorch.
-        weights: Weights to export if training averaged them: averaged, or raw for those of the last step, which were
-            not validated; auto uses averaged weights if there are any.
+        weights: Weights to export if training averaged them: averaged, or raw for the weights of the last step, which
+            were not validated; auto uses averaged weights if there are any.
     """
     from seg.package.checkpoint import read_checkpoint
     from seg.package.write import add_onnx, write_package

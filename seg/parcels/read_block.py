@@ -46,8 +46,8 @@ class BlockParcels:
         block: The block.
         whole: Parcels of units that reach no other block.
         parts: Parts of parcels of the other units.
-        reaching: (U,) labels of these other units. A parcel that touches several of them belongs to one of them, since
-            they are joined elsewhere.
+        reaching: (U,) labels of these other units. A parcel whose pixels in this block lie in several units is counted
+            in one of them, since other blocks join these units.
         borders: Labels along the sides.
     """
 

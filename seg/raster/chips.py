@@ -42,7 +42,7 @@ class Chip:
 
 
 class _Storage(NamedTuple):
-    """Storage of an open raster's bands, cached because GDAL takes as long to tell it as to read a small window.
+    """Storage of an open raster's bands, cached because asking GDAL takes as long as reading a small window.
 
     Attributes:
         dtypes: Data type of each band.

@@ -60,7 +60,7 @@ class UnionFind:
 class Seams:
     """Merge the numbers that meet along the seams between windows.
 
-    Windows tile the raster row by row, from left to right; those of a row share top and height. Memory holds two
+    Windows tile the raster row by row, from left to right; the windows of a row share top and height. Memory holds two
     numbers for each column of the raster, and the sets.
 
     Args:
@@ -133,7 +133,7 @@ class ComponentLabels:
         """Provisional labels of a window, (H, W): 0 outside, elsewhere numbers from 1 that no other window has.
 
         Args:
-            window: Windows tile the raster row by row; those of a row share top and height.
+            window: Windows tile the raster row by row; the windows of a row share top and height.
             inside: (H, W) True in components.
         """
         count, local = cv2.connectedComponents(inside.astype(np.uint8), connectivity=4, ltype=cv2.CV_32S)

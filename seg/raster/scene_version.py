@@ -1,4 +1,4 @@
-"""Checksums of a scene's files, which tell if the scene has changed since."""
+"""Checksums of a scene's files, by which a changed scene is noticed."""
 
 from pathlib import Path
 
@@ -38,14 +38,14 @@ def scene_version(path: Path) -> str | None:
 
 
 _SAMPLED = 64
-"""Number of tiles whose place and size stand for those of all."""
+"""Number of tiles whose places and sizes represent all tiles."""
 
 
 def layout_of(dataset: DatasetReader) -> str:
     """A checksum of a raster's storage, 16 hexadecimal digits, which changes if another file takes its address.
 
     GDAL does not know when a file on a server was changed. In a compressed TIFF other pixels give tiles of other sizes;
-    place and size of 64 evenly spread tiles stand for all.
+    64 evenly spread tiles represent all.
 
     Args:
         dataset: The open raster.

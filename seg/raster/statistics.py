@@ -29,7 +29,7 @@ class BandStatistics:
 
     Attributes:
         mean: One value a band.
-        std: One value a band, above 0: that of a constant band is 1, so that normalisation gives 0.
+        std: One value a band, above 0; 1 for a constant band, which normalisation then turns into 0.
         count: Number of valid pixels.
     """
 

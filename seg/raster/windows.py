@@ -89,7 +89,7 @@ def core_spans(length: int, size: int, halo: int) -> list[Span]:
 
 
 def read_spans(length: int, size: int, halo: int) -> list[Span]:
-    """Spans along an axis that all read one size; those at the ends have longer cores, the last may have a shorter one.
+    """Spans along an axis that all read one size; cores at the ends are longer, the last may be shorter.
 
     Args:
         length: Pixels of the scene along the axis; a scene shorter than `size` is one span.

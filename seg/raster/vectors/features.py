@@ -175,7 +175,7 @@ def open_labels(path: Path, settings: BurnSettings, options: str = "--{}") -> Ve
         options: Spelling of options in errors; {} stands for a name such as "layer".
 
     Raises:
-        RasterError: The file does not hold what the settings ask for.
+        RasterError: The file cannot be read, or lacks the layer, columns, features or values of the settings.
     """
     legend = Legend(
         column=settings.column,

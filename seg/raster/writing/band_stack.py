@@ -40,7 +40,7 @@ def band_files(folder: Path, bands: Sequence[str] | None = None) -> dict[str, Pa
     found: dict[str, Path] = {}
     for path, name in sorted(zip(files, _differences([path.stem for path in files]), strict=True), key=_natural):
         if name in found:
-            raise RasterError(f"{path}: would be band {name}, as {found[name].name} is; move one of them away")
+            raise RasterError(f"{path}: would be band {name}, like {found[name].name}; move one of them away")
         found[name] = path
     if bands is None:
         return found
