@@ -103,7 +103,9 @@ def test_another_output_stride_is_refused_in_one_line(stride: int) -> None:
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("architecture", ["unet", "deeplabv3plus", "fpn"])
+@pytest.mark.parametrize(
+    "architecture", ["unet", *(pytest.param(name, marks=pytest.mark.campaign) for name in ("deeplabv3plus", "fpn"))]
+)
 def test_onnx_runtime_computes_the_same_for_any_size(architecture: str, tmp_path: Path) -> None:
     model = enliven(baseline(architecture), BANDS)
     export_onnx(model, BANDS, tmp_path / "model.onnx")
@@ -117,6 +119,7 @@ def test_onnx_runtime_computes_the_same_for_any_size(architecture: str, tmp_path
     assert float(wanted.std()) > 0.05
 
 
+@pytest.mark.campaign
 def test_upernet_says_that_it_cannot_be_onnx(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="does not run as ONNX on images of any size; it can be used with PyTorch"):
         export_onnx(baseline("upernet"), BANDS, tmp_path / "model.onnx")

@@ -26,6 +26,8 @@ from support.covering import covering, enliven
 
 BANDS = 3
 SIZES = (1, 2, 3, 7, 31, 64, 97, 200)
+SHAPES = [(side, SIZES[(index + step) % len(SIZES)]) for index, side in enumerate(SIZES) for step in (3, 4)]
+"""Each side with two others, short with long."""
 
 FACTORS: dict[str, list[object]] = {
     "backbone": [
@@ -67,6 +69,13 @@ CONFIGS = [configuration(row) for row in ROWS]
 BOUNDED = [config for config in CONFIGS if is_bounded(config)]
 UNBOUNDED = [config for config in CONFIGS if not is_bounded(config)]
 DEMO = configuration({"backbone": ("dilated_tiny", 4)})
+PARTS = [factor for factor in FACTORS if factor != "backbone"]
+EXPORTED: list[dict[str, object]] = [
+    {"backbone": ("tu-test_resnet", 8)} | dict(zip(PARTS, ("standard", "batch", "none", False), strict=True)),
+    {"backbone": ("dilated_tiny", 2)} | dict(zip(PARTS, ("separable", "group", "windowed", True), strict=True)),
+    {"backbone": ("dilated_tiny", 2)} | dict(zip(PARTS, ("grouped", "none", "global", False), strict=True)),
+]
+"""Few networks in which each part occurs, as exporting one takes seconds."""
 
 
 @cache
@@ -101,9 +110,12 @@ def test_every_two_values_of_different_factors_meet_in_a_configuration() -> None
 
 
 @every_network
-def test_logits_have_the_size_of_the_image(model: Segmenter) -> None:
+@pytest.mark.parametrize(
+    "shapes", [SHAPES, pytest.param([*product(SIZES, SIZES)], marks=pytest.mark.campaign)], ids=["some", "all"]
+)
+def test_logits_have_the_size_of_the_image(model: Segmenter, shapes: list[tuple[int, int]]) -> None:
     with torch.inference_mode():
-        for height, width in product(SIZES, SIZES):
+        for height, width in shapes:
             assert model(torch.randn(1, BANDS, height, width)).shape == (1, 1, height, width)
 
 
@@ -175,7 +187,15 @@ def test_only_without_an_end_do_logits_depend_on_a_distant_cut(part: dict[str, s
     assert float(difference) > 1e-2 if depends else float(difference) < 1e-5
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=name)
+def test_every_part_is_in_a_network_that_is_exported() -> None:
+    assert all({row[part] for row in EXPORTED} == set(FACTORS[part]) for part in PARTS)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [*map(configuration, EXPORTED), *(pytest.param(config, marks=pytest.mark.campaign) for config in CONFIGS)],
+    ids=name,
+)
 def test_onnx_runtime_computes_the_same_for_any_size(config: ModelConfig, tmp_path: Path) -> None:
     model = enliven(build_model(config, BANDS), BANDS)
     path = tmp_path / "model.onnx"

@@ -20,6 +20,18 @@ class FourCells(nn.Module):
         return F.interpolate(F.adaptive_avg_pool2d(image[:, :1], 2), size=image.shape[-2:])
 
 
+class Cells(nn.Module):
+    """A layer over the means of four quarters, whose ONNX runs on images as large as the example alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, image: Tensor) -> Tensor:
+        cells = self.layer(F.adaptive_avg_pool2d(image[:, :1], 2).flatten(1)).reshape(-1, 1, 2, 2)
+        return F.interpolate(cells, size=image.shape[-2:])
+
+
 def one_layer() -> Segmenter:
     """The smallest network there is, for exports take seconds."""
     normalization = BandNormalization(BANDS)
@@ -78,6 +90,12 @@ def test_another_number_of_bands_than_the_networks_is_refused(tmp_path: Path) ->
 def test_a_network_that_is_another_as_onnx_is_refused(tmp_path: Path) -> None:
     model = Segmenter(BandNormalization(BANDS), FourCells(), stride=4)
     with pytest.raises(ConfigError, match="different values as ONNX"):
+        export_onnx(model, BANDS, tmp_path / "model.onnx")
+
+
+def test_a_network_that_runs_as_onnx_on_one_size_only_is_refused(tmp_path: Path) -> None:
+    model = Segmenter(BandNormalization(BANDS), Cells(), stride=4)
+    with pytest.raises(ConfigError, match="does not run as ONNX on images of any size"):
         export_onnx(model, BANDS, tmp_path / "model.onnx")
 
 
