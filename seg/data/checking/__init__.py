@@ -1,1 +1,1 @@
-"""Read a dataset as training would, and report every problem instead of the first."""
+"""Checks of a dataset that report every problem, where training stops at the first."""

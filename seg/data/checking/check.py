@@ -108,7 +108,7 @@ def _named_bands(scenes: Sequence[Scene], bands: Sequence[int | str]) -> tuple[t
     """1-based indexes of the bands in most images, and a finding for each image that differs.
 
     Raises:
-        DatasetError: No image has all the names.
+        DatasetError: No image has all names.
     """
     found: dict[Scene, tuple[int, ...]] = {}
     findings: list[Finding] = []

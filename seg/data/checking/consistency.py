@@ -1,51 +1,46 @@
-"""Scenes that differ from the others of their dataset."""
+"""Findings about scenes that differ from the others of their dataset."""
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 
 import numpy as np
 
-from seg.data.checking.findings import (
-    Finding,
-    error,
-    note,
-    warning,
-)
+from seg.data.checking.findings import Finding, error, note, warning
 from seg.data.checking.scenes import CheckedScene
 from seg.raster.crs import crs_key, crs_name
 from seg.raster.grid import Grid
 
 PIXEL_SIZE_RATIO = 1.5
 SCALE_RATIO = 20
-"""Between reflectance from 0 to 1 and the same times 10000, 8 and 16 bits, decibels and powers, lies more; between
-clouds and forest, in all bands at once, less."""
+"""Ratio of value ranges that points to different units. Reflectance as 0..1 or 0..10000, 8 or 16 bits, and decibels or
+powers differ by more; clouds and forest, in all bands at once, differ by less."""
 
 SPREADS = 5
-"""So many times the usual spread of a scene from the usual median is no season and no crop."""
+"""Distance of a median from the usual one, in usual spreads of a scene, that no season or crop explains."""
 
 ONE_CLASS_SHARE = 0.25
-"""In small scenes, one class alone is usual; where it is not, the mask of such a scene may have failed."""
+"""Share of scenes with one class above which this is normal, as in small scenes, and not a failed mask."""
 
 _FEWEST = 3
-"""Of two scenes, nobody knows which one is odd."""
+"""Fewest scenes to compare; of two, neither is the odd one."""
 
 
 def consistency_findings(scenes: Sequence[CheckedScene], named_bands: bool) -> Iterator[Finding]:
-    """Scenes whose bands, type, place, pixel size or values are not those of the others.
+    """Scenes whose bands, data type, CRS, pixel size, values or labels differ from those of the others.
 
     Args:
-        scenes: What the dataset holds.
-        named_bands: Whether the user named the bands to read; images may then have further ones.
+        scenes: Scenes of the dataset.
+        named_bands: True if the user named the bands to read, so that images may have others too.
     """
     grids = [scene.grid for scene in scenes if scene.grid is not None]
     short = {f.file for scene in scenes for f in scene.findings if f.kind == "too-few-bands"}
     severity = warning if named_bands else error
     for grid, usual in _odd(grids, lambda grid: grid.bands):
         if grid.path not in short:
-            message = f"has {grid.bands} bands, but most images have {usual}; store the same bands in all"
+            message = f"has {grid.bands} bands, but most images have {usual}; store the same bands in all images"
             yield severity("band-count", grid.path, message)
     for grid, usual in _odd(grids, lambda grid: grid.dtype):
-        message = f"holds {grid.dtype}, but most images hold {usual}; check that the values mean the same"
+        message = f"has data type {grid.dtype}, but most images have {usual}; check that the units are the same"
         yield warning("dtype", grid.path, message)
     yield from _crs_findings(grids)
     yield from _pixel_size_findings(grids)
@@ -54,7 +49,7 @@ def consistency_findings(scenes: Sequence[CheckedScene], named_bands: bool) -> I
 
 
 def _odd(grids: Sequence[Grid], key: Callable[[Grid], Hashable]) -> Iterator[tuple[Grid, Hashable]]:
-    """The grids that differ from the most common one, which is the first where several are."""
+    """Grids that differ from the most common value of a key, with that value."""
     values = Counter(key(grid) for grid in grids)
     if len(values) > 1:
         [(usual, _)] = values.most_common(1)
@@ -67,10 +62,10 @@ def _crs_findings(grids: Sequence[Grid]) -> Iterator[Finding]:
         return
     for grid in grids:
         if grid.crs is None:
-            message = f"has no CRS, but {len(located)} other images have one; its place and pixel size are unknown"
+            message = f"has no CRS, but {len(located)} other images have one; set its CRS (gdal_edit.py -a_srs)"
             yield warning("no-crs", grid.path, message)
     for grid, usual in _odd(located, lambda grid: crs_key(grid.crs) if grid.crs else None):
-        message = f"is in {crs_name(grid.crs)}, but most images are in {str(usual)[:80]}; check that it belongs to them"
+        message = f"is in {crs_name(grid.crs)}, but most images are in {str(usual)[:80]}; check that it belongs here"
         yield warning("crs", grid.path, message)
 
 
@@ -81,7 +76,7 @@ def _pixel_size_findings(grids: Sequence[Grid]) -> Iterator[Finding]:
     usual = float(np.median([size for _, size in sizes]))
     for grid, size in sizes:
         if max(size / usual, usual / size) > PIXEL_SIZE_RATIO:
-            message = f"has pixels of {size:.3g} m, but most images have {usual:.3g} m; resample it, or leave it out"
+            message = f"has pixels of {size:.3g} m, but most images have {usual:.3g} m; resample or remove it"
             yield warning("pixel-size", grid.path, message)
 
 
@@ -96,11 +91,11 @@ def _range_findings(scenes: Sequence[CheckedScene]) -> Iterator[Finding]:
     usual_peak, usual_median = np.median(peak, axis=0), np.median(median, axis=0)
     scaled = (peak > SCALE_RATIO * usual_peak) | (peak * SCALE_RATIO < usual_peak)
     shifted = np.abs(median - usual_median) > SPREADS * np.median(high - low, axis=0)
-    # In every band, as a lake or a cloud is far off in some bands only.
+    # In every band, because a lake or a cloud differs in some bands only.
     for place in np.flatnonzero((scaled | shifted).all(axis=1)).tolist():
         message = (
-            f"has medians of {_few(median[place])} a band, but {_few(usual_median)} is usual here; "
-            "bring all images to one scale"
+            f"has band medians of {_few(median[place])}, but {_few(usual_median)} is usual here; "
+            "convert all images to the same units"
         )
         yield warning("value-range", like[place].scene.image, message)
 
@@ -112,7 +107,7 @@ def _share_findings(scenes: Sequence[CheckedScene]) -> Iterator[Finding]:
     severity = warning if len(alone) <= ONE_CLASS_SHARE * len(labelled) else note
     for mask, counts in alone:
         share = "only" if counts.cropland else "no"
-        message = f"has {share} cropland in {counts.other + counts.cropland} labelled pixels; check that this is so"
+        message = f"has {share} cropland in {counts.other + counts.cropland} labelled pixels; check the mask"
         yield severity("one-class-scene", mask, message)
 
 

@@ -1,4 +1,4 @@
-"""Pixels that a dataset holds twice: equal images under two names, and footprints that overlap."""
+"""Findings about pixels that a dataset holds twice: copies of an image, and overlapping scenes."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -11,31 +11,32 @@ from seg.raster.ground.distances import near_pairs
 
 
 def duplicate_findings(scenes: Sequence[CheckedScene]) -> Iterator[Finding]:
-    """Images whose valid pixels are equal; an error where one is trained on while the other is held out.
+    """Images with equal valid pixels; an error if they are in different folds.
 
     Args:
-        scenes: What the dataset holds. Images of one value are left out, since they are equal without being copies.
+        scenes: Scenes of the dataset. Images of a single value are left out, because they are equal without being
+            copies.
     """
     for group in _equal(scenes):
         for place, copy in enumerate(group[1:], start=1):
             earlier = group[:place]
             apart = [scene for scene in earlier if scene.scene.fold != copy.scene.fold]
             original = (apart or earlier)[0].scene
-            what = f"holds the same pixels as {original.image}"
+            what = f"has the same pixels as {original.image}"
             if apart:
-                message = f"{what}, which is in fold {original.fold}, not {copy.scene.fold}, so one would be tested on"
-                yield error("duplicate-across-folds", copy.scene.image, f"{message} what it learned; keep one of them")
+                message = f"{what}, but is in fold {copy.scene.fold}, not {original.fold}, so a model would be tested"
+                yield error("duplicate-across-folds", copy.scene.image, f"{message} on training data; keep one of them")
             else:
                 yield warning("duplicate", copy.scene.image, f"{what}, in the same fold; keep one of them")
 
 
 def overlap_findings(scenes: Sequence[CheckedScene]) -> Iterator[Finding]:
-    """Georeferenced scenes that share ground; an error where one is trained on while the other is held out.
+    """Georeferenced scenes that share ground; an error if they are in different folds.
 
     The footprint of a scene is the smallest window with all its valid pixels. Copies of one image are left out.
 
     Args:
-        scenes: What the dataset holds.
+        scenes: Scenes of the dataset.
     """
     copies = {frozenset((a.scene.image, b.scene.image)) for group in _equal(scenes) for a, b in combinations(group, 2)}
     for first, second in _overlapping(scenes):
@@ -45,8 +46,8 @@ def overlap_findings(scenes: Sequence[CheckedScene]) -> Iterator[Finding]:
         if a.fold == b.fold:
             yield warning("overlap", b.image, f"overlaps {a.image} in the same fold, so shared ground counts twice")
         else:
-            message = f"overlaps {a.image}, which is in fold {a.fold}, not {b.fold}, so one would be tested on ground"
-            yield error("overlap-across-folds", b.image, f"{message} that it learned; put both into one fold")
+            message = f"overlaps {a.image}, but is in fold {b.fold}, not {a.fold}, so a model would be tested on"
+            yield error("overlap-across-folds", b.image, f"{message} training ground; put both into one fold")
 
 
 def _equal(scenes: Sequence[CheckedScene]) -> list[list[CheckedScene]]:
@@ -65,7 +66,7 @@ def _overlapping(scenes: Sequence[CheckedScene]) -> Iterator[tuple[CheckedScene,
 
 
 def _valid_part(scene: CheckedScene) -> Grid | None:
-    """The grid of the smallest window with all valid pixels; None for scenes without a place or a valid pixel."""
+    """Grid of the smallest window with all valid pixels; None without georeference or valid pixels."""
     grid, pixels = scene.grid, scene.pixels
     if grid is None or grid.crs is None or grid.transform.is_identity or pixels is None or pixels.inside is None:
         return None

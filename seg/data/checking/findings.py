@@ -1,4 +1,4 @@
-"""What a check of a dataset can find."""
+"""Findings of a dataset check, and their severity."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,27 +6,27 @@ from pathlib import Path
 
 
 class Severity(StrEnum):
-    """How much a finding matters."""
+    """Severity of a finding."""
 
     ERROR = "error"
-    """Training would stop, or learn something wrong."""
+    """Training would stop, or learn the wrong thing."""
 
     WARNING = "warning"
-    """Training works, but this is seldom meant."""
+    """Training works, but this is probably a mistake."""
 
     NOTE = "note"
-    """Worth knowing; often meant."""
+    """Worth knowing; often intended."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing found in a dataset.
+    """One finding about a dataset.
 
     Attributes:
-        severity: How much it matters.
-        kind: A short name that stays the same between versions, for example "mask-values".
-        file: The file or folder that it was found in.
-        message: One line: the file, what it has, what was wanted, what to do.
+        severity: Severity of the finding.
+        kind: Short name, stable between versions, such as "mask-values".
+        file: File or folder with the problem.
+        message: One line with the file, the problem and a remedy.
     """
 
     severity: Severity
@@ -36,23 +36,23 @@ class Finding:
 
 
 def error(kind: str, file: Path, message: str) -> Finding:
-    """A finding with which training would be wrong.
+    """A finding that makes training wrong.
 
     Args:
-        kind: Its short name.
-        file: Where it was found.
-        message: What an exception said, which names the file first, or the rest of such a line.
+        kind: Short name of the finding.
+        file: File or folder with the problem.
+        message: Message of an exception, which starts with the file, or a message without the file.
     """
     return Finding(Severity.ERROR, kind, file, _line(file, message))
 
 
 def warning(kind: str, file: Path, message: str) -> Finding:
-    """A finding that is seldom meant; arguments as in `error`."""
+    """A finding that is probably a mistake; arguments as for `error`."""
     return Finding(Severity.WARNING, kind, file, _line(file, message))
 
 
 def note(kind: str, file: Path, message: str) -> Finding:
-    """A finding that is worth knowing; arguments as in `error`."""
+    """A finding that is worth knowing; arguments as for `error`."""
     return Finding(Severity.NOTE, kind, file, _line(file, message))
 
 

@@ -1,4 +1,4 @@
-"""The scenes of a dataset, as many as can be found, and what is wrong with its list."""
+"""Scenes of a dataset, as many as can be found, and findings about its list."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,12 +14,12 @@ from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 
 @dataclass(frozen=True)
 class Listing:
-    """What a dataset lists.
+    """Scenes that a dataset lists.
 
     Attributes:
-        scenes: Those whose image and mask exist, sorted by image path.
-        findings: What is wrong with the list itself.
-        complete: Whether training takes the list as it is, so that nothing is missing from the scenes.
+        scenes: Scenes whose image and mask exist, sorted by image path.
+        findings: Problems of the list itself.
+        complete: True if training accepts the list, so that no scene is missing.
     """
 
     scenes: tuple[Scene, ...]
@@ -28,16 +28,16 @@ class Listing:
 
 
 def list_scenes(root: Path, folds: int, labels: LabelMapping = PLAIN_LABELS) -> Listing:
-    """The scenes of a dataset; where the catalogue refuses the list, the scenes that are left.
+    """List the scenes of a dataset, also if the catalogue rejects some of them.
 
     Args:
         root: The dataset.
         folds: Number of folds.
-        labels: What the values of the masks mean.
+        labels: Meaning of the mask values.
 
     Raises:
         DatasetError: There is no such folder.
-        ConfigError: There is no fold.
+        ConfigError: The number of folds is below 1.
     """
     scenes: list[Scene] = []
     findings: list[Finding] = []
@@ -63,7 +63,7 @@ def list_scenes(root: Path, folds: int, labels: LabelMapping = PLAIN_LABELS) -> 
 
 
 def _from_manifest(path: Path, folds: int) -> tuple[list[Scene], list[Finding]]:
-    """What the rows of a manifest give that the catalogue refused."""
+    """Usable scenes of a manifest that the catalogue rejects, and findings about its rows."""
     try:
         rows = manifest_rows(path)
     except DatasetError as problem:
@@ -76,7 +76,7 @@ def _from_manifest(path: Path, folds: int) -> tuple[list[Scene], list[Finding]]:
         scene = Scene(path.parent / row.image, path.parent / row.mask, row.fold, row.weight)
         problems = list(_missing_files(path, row, scene))
         if not 0 <= row.fold < folds:
-            message = f"is in fold {row.fold}; wanted 0 to {folds - 1}, as --folds says"
+            message = f"is in fold {row.fold}; wanted 0 to {folds - 1}, or a higher --folds"
             findings.append(error("fold-range", scene.image, message))
         findings += problems
         scenes += [] if problems else [scene]
@@ -86,7 +86,7 @@ def _from_manifest(path: Path, folds: int) -> tuple[list[Scene], list[Finding]]:
 def _missing_files(path: Path, row: Row, scene: Scene) -> Iterator[Finding]:
     for name, file in (("image", scene.image), ("mask", scene.mask)):
         if not file.is_file():
-            message = f"{row.place} of {path} names it, but it does not exist; correct the {row.place.split()[0]}"
+            message = f"does not exist, but {row.place} of {path} lists it; correct the {row.place.split()[0]}"
             yield error(f"missing-{name}", file, message)
 
 
@@ -101,17 +101,17 @@ def _from_folders(root: Path, folds: int) -> tuple[list[Scene], list[Finding]]:
             message = f"has the same stem as {first[path.stem].name}; rename one of them"
             findings.append(error("same-stem", path, message))
     for stem in sorted(image_of.keys() - mask_of.keys()):
-        message = f"has no mask; wanted {root / 'masks' / stem}.tif, or take the image out"
+        message = f"has no mask; add {root / 'masks' / stem}.tif, or remove the image"
         findings.append(error("missing-mask", image_of[stem], message))
     for stem in sorted(mask_of.keys() - image_of.keys()):
-        message = f"has no image, so nothing learns from it; wanted {root / 'images' / stem}.tif, or take the mask out"
+        message = f"has no image, so training cannot use it; add {root / 'images' / stem}.tif, or remove the mask"
         findings.append(error("missing-image", mask_of[stem], message))
     stems = sorted(image_of.keys() & mask_of.keys())
     return [Scene(image_of[stem], mask_of[stem], n % folds) for n, stem in enumerate(stems)], findings
 
 
 def _without_repeats(scenes: list[Scene], root: Path) -> tuple[list[Scene], list[Finding]]:
-    """Each file once, however its path is written."""
+    """Each image once, even if its path is written in several ways."""
     first: dict[Path, Scene] = {}
     findings = []
     for scene in scenes:

@@ -1,4 +1,4 @@
-"""What the pixels of a scene hold, measured in one pass, window by window."""
+"""Summary of a scene's pixels, measured in one pass, window by window."""
 
 import hashlib
 import math
@@ -12,12 +12,7 @@ from rasterio.windows import Window
 
 from seg.data.dataset.checks import LabelCounts
 from seg.labels import CROPLAND, IGNORE, OTHER
-from seg.raster.chips import (
-    BoolMask,
-    ByteMask,
-    Chip,
-    read_chip,
-)
+from seg.raster.chips import BoolMask, ByteMask, Chip, read_chip
 from seg.raster.chips import Reading as PixelReading
 from seg.raster.classes import read_classes
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
@@ -25,19 +20,19 @@ from seg.raster.windows import window_grid
 
 READ_SIZE = 512
 SAMPLED_VALUES = 4_000_000
-"""Pixels times bands that percentiles come from: 16 MB, and every pixel of a scene of 1000x1000 in four bands."""
+"""Most values (pixels times bands) for percentiles: 16 MB, or every pixel of a 1000x1000 scene with four bands."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How images are read.
+    """Settings for reading images.
 
     Attributes:
-        bands: The 1-based bands.
-        nodata: A further value that means "no data", or None.
-        named: Whether the user named the bands, so that the tag of alpha means nothing.
-        labels: What the values of masks mean.
-        chips: Whether in chips, so that scenes may be of any size.
+        bands: 1-based bands.
+        nodata: Another value that means "no data", or None.
+        named: True if the user named the bands, so that alpha tags are ignored.
+        labels: Meaning of the mask values.
+        chips: True for training on chips, which allows scenes of any size.
     """
 
     bands: tuple[int, ...]
@@ -49,14 +44,14 @@ class Reading:
 
 @dataclass(frozen=True)
 class BandValues:
-    """The valid values of one band; percentiles of large scenes are those of an evenly spread sample.
+    """Valid values of one band; percentiles of large scenes come from an evenly spread sample.
 
     Attributes:
-        minimum: The least value.
-        low: The 2nd percentile.
-        median: The median.
-        high: The 98th percentile.
-        maximum: The greatest value.
+        minimum: Smallest value.
+        low: 2nd percentile.
+        median: Median.
+        high: 98th percentile.
+        maximum: Largest value.
     """
 
     minimum: float
@@ -68,17 +63,17 @@ class BandValues:
 
 @dataclass(frozen=True)
 class PixelSummary:
-    """What a scene holds.
+    """Summary of a scene's pixels.
 
     Attributes:
-        total: Pixels.
+        total: Number of pixels.
         valid: Pixels with data in every band read.
-        labels: Labels of the valid pixels; None where the mask cannot be used.
+        labels: Label counts of the valid pixels; None without a usable mask.
         zeros: Valid pixels that are 0 in every band.
-        labelled_zeros: Those of them that have a label.
-        bands: Values of each band read; empty without a valid pixel.
-        inside: The smallest window that holds every valid pixel; None without one.
-        digest: Equal for scenes of equal valid pixels, however they are stored.
+        labelled_zeros: Those of `zeros` with a label.
+        bands: Values of each band read; empty without valid pixels.
+        inside: Smallest window with all valid pixels; None without valid pixels.
+        digest: Hash that is equal for scenes with equal valid pixels, in any file format.
     """
 
     total: int
@@ -92,20 +87,20 @@ class PixelSummary:
 
     @property
     def constant(self) -> tuple[int, ...]:
-        """Places of the bands, from 0, that hold one value only."""
+        """Positions, from 0, of the bands with a single value."""
         return tuple(i for i, band in enumerate(self.bands) if band.minimum == band.maximum)
 
 
 def summarise_pixels(image: DatasetReader, mask: DatasetReader | None, reading: Reading) -> PixelSummary:
-    """What a scene holds, read as training reads it; memory does not depend on its size.
+    """Summarise the pixels of a scene, read as in training; memory does not depend on its size.
 
     Args:
         image: The open image.
-        mask: The open mask on the image's grid; None to leave labels out.
-        reading: How the image is read.
+        mask: The open mask on the grid of the image; None to skip labels.
+        reading: Settings for reading the image.
 
     Raises:
-        RasterError: Pixels cannot be read, or the mask holds a value that is no label.
+        RasterError: Pixels cannot be read, or the mask has a value that is not a label.
     """
     tally = _Tally(image.height, image.width, len(reading.bands))
     nothing = [0.0] * len(reading.bands)
@@ -128,7 +123,7 @@ class _Tally:
         self.hash = hashlib.blake2b(f"{height}x{width}x{bands}".encode(), digest_size=16)
 
     def add(self, window: Window, chip: Chip, classes: ByteMask | None) -> None:
-        """Count a window in."""
+        """Add a window."""
         self.hash.update(np.packbits(chip.valid).tobytes())
         if not chip.valid.any():
             return
@@ -147,7 +142,7 @@ class _Tally:
         self.samples.append(chip.image[:, rows, columns][:, chip.valid[rows, columns]])
 
     def summary(self, labelled: bool) -> PixelSummary:
-        """What the windows hold together."""
+        """Summary of all windows."""
         counts = self.counts.tolist()
         top, left, bottom, right = self.edges
         return PixelSummary(
@@ -163,7 +158,7 @@ class _Tally:
 
     def _bands(self) -> tuple[BandValues, ...]:
         sample = np.concatenate(self.samples, axis=1)
-        if sample.shape[1] == 0:  # a few valid pixels, all between the sampled ones
+        if sample.shape[1] == 0:  # few valid pixels, all between the sampled ones
             sample = np.stack([self.least, self.greatest], axis=1).astype(np.float32)
         low, median, high = np.percentile(sample, (2, 50, 98), axis=1)
         rows: Sequence[list[float]] = np.stack([self.least, low, median, high, self.greatest], axis=1).tolist()

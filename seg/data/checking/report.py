@@ -1,4 +1,4 @@
-"""What a check found, as text and as JSON."""
+"""Report of a check as text and as JSON."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -13,13 +13,13 @@ from seg.terminal.text import counted, text_table
 
 SHOWN_BANDS = 4
 SHOWN_FINDINGS = 10
-"""Of one kind and severity, as text; the JSON has all."""
+"""Most findings of one kind and severity in the text; the JSON has all."""
 
 _COLUMNS = ("scene", "fold", "width", "height", "bands", "type", "cropland", "other", "ignore", "nodata")
 
 
 def text_report(report: Report) -> str:
-    """Scenes, totals and findings as lines of text."""
+    """Report as text: scenes, totals and findings."""
     shown = report.bands[:SHOWN_BANDS]
     rows = [[*_COLUMNS, *(f"band {band}" for band in shown)]]
     rows += [_row(scene, len(shown)) for scene in report.scenes]
@@ -27,20 +27,20 @@ def text_report(report: Report) -> str:
     lines = [text_table(rows[0], rows[1:])] if report.scenes else []
     if report.scenes:
         more = f"; {len(report.bands)} bands were read" if len(report.bands) > SHOWN_BANDS else ""
-        lines += ["", f"Shares are of all pixels; a band shows minimum, median and maximum of its valid ones{more}."]
+        lines += ["", f"Shares refer to all pixels. Bands show minimum, median and maximum of the valid pixels{more}."]
     lines += ["", *_finding_lines(report.findings)] if report.findings else []
     return "\n".join([*lines, "", verdict(report)]).lstrip("\n")
 
 
 def verdict(report: Report) -> str:
-    """How many findings there are, in one line."""
+    """One line with the number of findings of each severity."""
     counts = [(severity, report.count(severity)) for severity in Severity]
     found = ", ".join(counted(count, severity) for severity, count in counts)
     return f"{report.root}: {counted(len(report.scenes), 'scene')}, {found}"
 
 
 def json_report(report: Report) -> str:
-    """Everything that was measured and found, as JSON."""
+    """Report as JSON, with all measurements and findings."""
     content = {
         "software": {"name": "cropland-seg", "version": __version__},
         "dataset": str(report.root),
@@ -56,17 +56,12 @@ def json_report(report: Report) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
 
 
-def short_name(scene: CheckedScene) -> str:
-    """The name of a scene's image without its folder."""
-    return scene.scene.image.name
-
-
 def _row(scene: CheckedScene, bands: int) -> list[str]:
     grid, pixels = scene.grid, scene.pixels
     size = [str(grid.width), str(grid.height), str(grid.bands), grid.dtype] if grid else ["-"] * 4
     values = [_values(band) for band in pixels.bands[:bands]] if pixels else []
     values += ["-"] * (bands - len(values))
-    return [short_name(scene), str(scene.scene.fold), *size, *_shares(pixels), *values]
+    return [scene.scene.image.name, str(scene.scene.fold), *size, *_shares(pixels), *values]
 
 
 def _total_row(report: Report, bands: int) -> list[str]:
@@ -85,7 +80,7 @@ def _total_row(report: Report, bands: int) -> list[str]:
 
 
 def _totals(report: Report) -> dict[str, int]:
-    """Pixels of the scenes whose image and mask could both be used."""
+    """Pixel counts over the scenes with a usable image and mask."""
     known = [(scene.pixels, scene.labels) for scene in report.scenes if scene.pixels and scene.labels]
     return {
         "scenes": len(report.scenes),
@@ -124,7 +119,7 @@ def _finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
             yield f"{finding.severity} [{finding.kind}] {finding.message}"
     for (severity, kind), count in shown.items():
         if count > SHOWN_FINDINGS:
-            yield f"{severity} [{kind}] ... and {count - SHOWN_FINDINGS} more, which --json lists"
+            yield f"{severity} [{kind}] ... and {count - SHOWN_FINDINGS} more; --json lists all"
 
 
 def _scene_json(scene: CheckedScene) -> dict[str, object]:

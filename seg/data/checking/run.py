@@ -1,4 +1,4 @@
-"""What the command line of the check does."""
+"""Command that checks a dataset, prints the report and writes it to files."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,18 +14,18 @@ from seg.raster.sources import require_apart
 
 
 def run_check(root: Path, options: Options, output: Path | None, sheet: Path | None, as_json: bool) -> None:
-    """Check a dataset, print what was found, and write it to files.
+    """Check a dataset, print the report, and write it to files.
 
     Args:
         root: The dataset.
-        options: How it would be trained on.
-        output: The JSON to write, if any.
-        sheet: The contact sheet to write, if any.
+        options: Training settings that the check assumes.
+        output: JSON file to write, or None.
+        sheet: Contact sheet to write (PNG), or None.
         as_json: Print JSON instead of text.
 
     Raises:
         ConfigError: An output cannot be written.
-        DatasetError: There is no such dataset, or training on it would be wrong.
+        DatasetError: There is no such dataset, or the check found an error.
     """
     for path, suffix in ((output, ".json"), (sheet, ".png")):
         if path is not None:

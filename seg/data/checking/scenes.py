@@ -1,4 +1,4 @@
-"""What is wrong with one scene, whatever the others hold."""
+"""Check of one scene on its own: files, grid, pixels and labels."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -7,18 +7,8 @@ from pathlib import Path
 import numpy as np
 from rasterio.io import DatasetReader
 
-from seg.data.checking.findings import (
-    Finding,
-    error,
-    note,
-    warning,
-)
-from seg.data.checking.pixels import (
-    READ_SIZE,
-    PixelSummary,
-    Reading,
-    summarise_pixels,
-)
+from seg.data.checking.findings import Finding, error, note, warning
+from seg.data.checking.pixels import READ_SIZE, PixelSummary, Reading, summarise_pixels
 from seg.data.checking.structure import grid_or_none, structure_findings
 from seg.data.dataset.catalogue import Scene
 from seg.data.dataset.checks import LabelCounts, count_labels, require_loadable
@@ -28,23 +18,23 @@ from seg.raster.grid import Grid, alpha_bands, open_raster
 from seg.raster.windows import window_grid
 
 NO_LABELS = {"unreadable", "complex", "mask-bands", "mask-nodata"}
-"""With these, no value of a mask can be taken for a label."""
+"""Findings that leave the mask values without meaning."""
 
 EMPTY_SHARE = 0.5
 UNLABELLED_SHARE = 0.99
 ZERO_SHARE = 0.01
-"""Shadow and water leave fewer zeros in every band at once than an empty corner does."""
+"""Share of pixels that are 0 in every band at once; shadow and water have fewer than an empty corner."""
 
 
 @dataclass(frozen=True)
 class CheckedScene:
-    """A scene with what was measured and found.
+    """A scene with its measurements and findings.
 
     Attributes:
         scene: Image, mask and fold.
-        grid: The image's grid; None where it cannot be opened.
-        pixels: What it holds; None where it cannot be read.
-        findings: What is wrong with it.
+        grid: Grid of the image; None if it cannot be opened.
+        pixels: Summary of the pixels; None if they cannot be read.
+        findings: Problems of the scene.
     """
 
     scene: Scene
@@ -54,16 +44,16 @@ class CheckedScene:
 
     @property
     def labels(self) -> LabelCounts | None:
-        """The labels of its valid pixels; None where they are not known."""
+        """Label counts of the valid pixels; None if unknown."""
         return self.pixels.labels if self.pixels else None
 
 
 def check_one(scene: Scene, reading: Reading) -> CheckedScene:
-    """Read a scene as training would, and go on after the first problem.
+    """Check a scene, continuing after the first problem.
 
     Args:
         scene: Image, mask and fold.
-        reading: How images are read.
+        reading: Settings for reading images.
     """
     findings = structure_findings(scene, reading.bands)
     if not NO_LABELS & _kinds(findings, scene.mask):
@@ -75,7 +65,7 @@ def check_one(scene: Scene, reading: Reading) -> CheckedScene:
         if not reading.chips:
             require_loadable(grid, len(reading.bands))
     except DatasetError as problem:
-        findings.append(error("too-large", scene.image, f"{problem}; check with --chips to train so"))
+        findings.append(error("too-large", scene.image, f"{problem}; to check for training on chips, add --chips"))
     pixels, unread = _measured(scene, reading, with_mask=not _kinds(findings, scene.mask))
     findings += unread
     if pixels is not None:
@@ -96,7 +86,7 @@ def _mask_findings(scene: Scene) -> list[Finding]:
 
 
 def _readable(scene: Scene) -> bool:
-    """Whether the pixels of a mask can be read, whatever they say."""
+    """True if the pixels of a mask can be read, whatever their values."""
     try:
         with open_raster(scene.mask) as mask:
             for window in window_grid(mask.height, mask.width, READ_SIZE, READ_SIZE):
@@ -122,33 +112,33 @@ def _image_findings(scene: Scene, grid: Grid, pixels: PixelSummary, reading: Rea
         infinite = _infinite(image, reading) if np.issubdtype(np.dtype(grid.dtype), np.floating) else 0
         yield from _alpha_findings(scene, image, reading)
     if infinite:
-        message = f"holds {infinite} infinite values that nothing marks as nodata; replace them by its nodata value"
+        message = f"has {infinite} infinite values that are not marked as nodata; replace them by the nodata value"
         yield error("infinite", scene.image, message)
     empty = 1 - pixels.valid / pixels.total
     if pixels.valid == 0:
-        message = "holds no valid pixel: all are nodata, NaN or masked; take the scene out, or correct its nodata"
+        message = "has no valid pixel: all are nodata, NaN or masked; remove the scene, or correct its nodata value"
         yield error("empty-image", scene.image, message)
         return
     if empty > EMPTY_SHARE:
-        message = f"is {empty:.0%} nodata; wanted pixels with data, so cut it, or check its nodata value"
+        message = f"is {empty:.0%} nodata; crop the scene, or check its nodata value"
         yield warning("mostly-nodata", scene.image, message)
     if len(pixels.constant) == len(pixels.bands):
-        message = f"holds the same value in every pixel of {_bands(reading.bands)}; check how it was written"
+        message = f"has the same value in every pixel of {_bands(reading.bands)}; check how it was written"
         yield warning("constant-image", scene.image, message)
     elif pixels.constant:
         names = _bands([reading.bands[place] for place in pixels.constant])
-        message = f"{names} holds one value only, so it teaches nothing; leave it out with --bands"
+        message = f"{names} has a single value and carries no information; leave it out with --bands"
         yield warning("constant-band", scene.image, message)
     if pixels.zeros >= ZERO_SHARE * pixels.total:
         yield _zero_finding(scene, pixels)
 
 
 def _zero_finding(scene: Scene, pixels: PixelSummary) -> Finding:
-    what = f"has {pixels.zeros / pixels.total:.1%} pixels that are 0 in every band and count as data"
+    what = f"has {pixels.zeros / pixels.total:.1%} valid pixels that are 0 in every band"
     if pixels.labelled_zeros and len(pixels.bands) > 1 and len(pixels.constant) < len(pixels.bands):
-        message = f"{what}, {pixels.labelled_zeros} of them with a label; if they are empty, add --nodata=0"
+        message = f"{what}, {pixels.labelled_zeros} of them with a label; if they hold no data, add --nodata=0"
         return warning("undeclared-nodata", scene.image, message)
-    return note("zero-pixels", scene.image, f"{what}; if they are empty, add --nodata=0")
+    return note("zero-pixels", scene.image, f"{what}; if they hold no data, add --nodata=0")
 
 
 def _label_findings(scene: Scene, pixels: PixelSummary) -> Iterator[Finding]:
@@ -157,16 +147,16 @@ def _label_findings(scene: Scene, pixels: PixelSummary) -> Iterator[Finding]:
         return
     labelled = labels.other + labels.cropland
     if labelled == 0:
-        message = "has no label where its image has data, so nothing learns from it; label it, or take the scene out"
+        message = "has no label where its image has data, so training cannot use it; label it, or remove the scene"
         yield warning("no-labels", scene.mask, message)
         return
     if labels.ignored > UNLABELLED_SHARE * pixels.valid:
         share = labels.ignored / pixels.valid
-        yield note("sparse-labels", scene.mask, f"leaves {share:.2%} of the valid pixels without a label")
+        yield note("sparse-labels", scene.mask, f"has no label for {share:.2%} of the valid pixels")
 
 
 def _infinite(image: DatasetReader, reading: Reading) -> int:
-    """Values that are infinite as stored, where neither nodata nor a mask hides them."""
+    """Number of infinite stored values that neither nodata nor a mask hides."""
     count = 0
     for window in window_grid(image.height, image.width, READ_SIZE, READ_SIZE):
         for band in reading.bands:
@@ -184,20 +174,20 @@ def _alpha_findings(scene: Scene, image: DatasetReader, reading: Reading) -> Ite
     for band in alpha_bands(image):
         if band in reading.bands:
             if not reading.named:
-                message = f"band {band} is tagged as alpha, but read as data, as in the first image; name the bands"
-                yield warning("alpha-band", scene.image, f"{message} with --bands if it is data")
+                message = f"band {band} is tagged as alpha, but read as data, as in the first image; if it is data,"
+                yield warning("alpha-band", scene.image, f"{message} name the bands with --bands")
             continue
-        what = f"band {band} is tagged as alpha and only masks"
+        what = f"band {band} is tagged as alpha and read as a mask"
         if _is_opacity(image, band):
             yield note("alpha-band", scene.image, what)
         else:
             every = sorted([*reading.bands, band])
-            message = f"{what}, but holds more than two values; if it holds data, name every band: --bands={every}"
+            message = f"{what}, but has more than two values; if it holds data, name all bands: --bands={every}"
             yield warning("alpha-band", scene.image, message)
 
 
 def _is_opacity(image: DatasetReader, band: int) -> bool:
-    """Whether a band holds at most two values, as one does that says where there is data."""
+    """True if a band has at most two values, like a mask of valid pixels."""
     seen: set[float] = set()
     for window in window_grid(image.height, image.width, READ_SIZE, READ_SIZE):
         values, _ = read_band(image, band, window)

@@ -1,4 +1,4 @@
-"""A contact sheet of a dataset: small pictures of image and mask, problems marked."""
+"""Contact sheet of a dataset: small pictures of image and mask, with problems marked."""
 
 import textwrap
 from collections.abc import Sequence
@@ -24,17 +24,17 @@ from seg.raster.grid import Grid, open_raster
 
 SHEET_SCENES = 24
 COLUMNS = 4
-# In pixels of the picture.
+# Sizes in pixels of the sheet.
 SIDE, BETWEEN, GAP, TITLE, TOP, BOTTOM = 176, 4, 22, 44, 56, 56
 NARROWEST = 780
-"""The legend needs as much."""
+"""Width that the legend needs."""
 
 TINTS = {CROPLAND: (0.16, 0.66, 0.20), OTHER: (0.95, 0.76, 0.42)}
-"""Brighter than a map's colours, as they lie on a grey image."""
+"""Brighter than the colours of a map, because they lie on a grey image."""
 
 OPACITY = 0.55
 DARKEST = 0.3
-"""Grey of the darkest pixel under the labels; on black, their colours look like others."""
+"""Grey of the darkest pixel under the labels; on black, the tints would change."""
 
 FRAMES = {Severity.ERROR: "#c62828", Severity.WARNING: "#ef6c00"}
 EMPTY = (0.82, 0.82, 0.88)
@@ -43,11 +43,11 @@ Picture = npt.NDArray[np.float64]
 
 
 def draw_sheet(report: Report, path: Path) -> None:
-    """Write a PNG with image and mask of up to 24 scenes: those with problems first, then evenly spread ones.
+    """Write a PNG with image and mask of up to 24 scenes, those with problems first, then an even selection.
 
     Args:
-        report: What was found.
-        path: The PNG to write; complete or absent.
+        report: Report of the check.
+        path: PNG file, complete or absent.
     """
     chosen = choose_scenes(report)
     columns = max(1, min(COLUMNS, len(chosen)))
@@ -70,7 +70,7 @@ def draw_sheet(report: Report, path: Path) -> None:
 
 
 def choose_scenes(report: Report) -> list[CheckedScene]:
-    """Up to SHEET_SCENES scenes in the report's order: those with errors and warnings, then evenly spread ones."""
+    """Up to SHEET_SCENES scenes: those with errors, those with warnings, then an even selection of the others."""
     rank = {severity: place for place, severity in enumerate(FRAMES)}
     worst = [min((rank[f.severity] for f in findings_of(report, scene)), default=len(rank)) for scene in report.scenes]
     marked = sorted((place for place, level in enumerate(worst) if level < len(rank)), key=lambda place: worst[place])
@@ -81,7 +81,7 @@ def choose_scenes(report: Report) -> list[CheckedScene]:
 
 
 def findings_of(report: Report, scene: CheckedScene) -> list[Finding]:
-    """The errors and warnings about a scene's image or mask."""
+    """Errors and warnings about the image or mask of a scene."""
     files = (scene.scene.image, scene.scene.mask)
     return [finding for finding in report.findings if finding.file in files and finding.severity in FRAMES]
 
@@ -107,7 +107,7 @@ def _caption(scene: CheckedScene, findings: Sequence[Finding]) -> str:
 
 
 def _pair(scene: CheckedScene, nodata: float | None) -> Picture:
-    """The image, and beside it the image in grey under its labels; (SIDE, 2 * SIDE + BETWEEN, 3), from 0 to 1."""
+    """(SIDE, 2 * SIDE + BETWEEN, 3) image, and next to it the image in grey under its labels; values 0 to 1."""
     pair = np.ones((SIDE, 2 * SIDE + BETWEEN, 3))
     if scene.grid is None:
         return pair
@@ -128,12 +128,12 @@ def _pair(scene: CheckedScene, nodata: float | None) -> Picture:
 
 
 def _tinted(picture: Picture, scene: Scene) -> Picture:
-    """A picture in grey, tinted where the mask has a label."""
+    """Picture in grey, tinted where the mask has a label."""
     grey = picture.mean(axis=2, keepdims=True)
     tinted: Picture = np.repeat(DARKEST + (1 - DARKEST) * grey, 3, axis=2)
     try:
         with open_raster(scene.mask) as dataset:
-            # Not read_classes: a wrong mask is to be seen too.
+            # Not read_classes, which rejects wrong masks; the sheet shows them too.
             values, valid = read_band(dataset, class_band(dataset, scene.labels), shape=picture.shape[:2])
     except RasterError:
         return tinted
@@ -145,7 +145,7 @@ def _tinted(picture: Picture, scene: Scene) -> Picture:
 
 
 def _shape(grid: Grid) -> tuple[int, int]:
-    """Height and width of a scene in the sheet: as large as fits, small scenes magnified."""
+    """Height and width of a scene in the sheet, as large as possible; small scenes are magnified."""
     scale = SIDE / max(grid.height, grid.width)
     return max(1, round(grid.height * scale)), max(1, round(grid.width * scale))
 

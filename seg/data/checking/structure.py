@@ -1,4 +1,4 @@
-"""Whether the files of a scene open, fit each other and have the bands wanted, before any pixel is read."""
+"""Findings about the files of a scene, before any pixel is read: format, grid, bands."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,21 +9,15 @@ from seg.data.dataset.checks import check_scene
 from seg.errors import RasterError, SegError
 from seg.raster.classes import class_band
 from seg.raster.crs import same_crs
-from seg.raster.grid import (
-    Grid,
-    open_raster,
-    placed_on,
-    read_grid,
-    require_same_grid,
-)
+from seg.raster.grid import Grid, open_raster, placed_on, read_grid, require_same_grid
 
 
 def structure_findings(scene: Scene, bands: Sequence[int]) -> list[Finding]:
-    """What training would refuse in a scene without reading its pixels: all of it, not only the first.
+    """All problems of a scene for which training would reject it without reading pixels.
 
     Args:
         scene: Image and mask.
-        bands: 1-based band indexes that will be read.
+        bands: 1-based indexes of the bands to read.
     """
     try:
         check_scene(scene, bands)
@@ -33,7 +27,7 @@ def structure_findings(scene: Scene, bands: Sequence[int]) -> list[Finding]:
 
 
 def grid_or_none(path: Path) -> Grid | None:
-    """The grid of a raster; None where it cannot be opened or trained on."""
+    """Grid of a raster; None if it cannot be opened or used for training."""
     try:
         return read_grid(path)
     except RasterError:
@@ -50,7 +44,7 @@ def _diagnosis(scene: Scene, bands: Sequence[int]) -> list[Finding]:
     if image:
         missing = [band for band in bands if not 1 <= band <= image.bands]
         if missing:
-            message = f"has {image.bands} bands, but band {missing[0]} is wanted; choose others with --bands"
+            message = f"has {image.bands} bands, but band {missing[0]} is wanted; set --bands to other bands"
             findings.append(error("too-few-bands", scene.image, message))
     return findings
 

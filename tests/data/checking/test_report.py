@@ -50,7 +50,7 @@ def test_many_findings_of_a_kind_are_cut_in_text_but_not_in_json(dataset: Plante
     report = replace(checked(dataset), findings=findings)
     lines = text_report(report).splitlines()
     assert sum(line.startswith("warning [dtype] ") for line in lines) == SHOWN_FINDINGS + 1
-    assert "warning [dtype] ... and 3 more, which --json lists" in lines
+    assert "warning [dtype] ... and 3 more; --json lists all" in lines
     assert len(json.loads(json_report(report))["findings"]) == SHOWN_FINDINGS + 3
 
 
