@@ -8,7 +8,7 @@ from rasterio.windows import Window
 
 from seg.errors import RasterError
 from seg.labels import CROPLAND, IGNORE, OTHER
-from seg.raster.classes import read_classes
+from seg.raster.classes import read_classes, read_percent
 from seg.raster.grid import open_raster
 from seg.raster.label_mapping import LabelMapping
 
@@ -122,3 +122,27 @@ def test_nodata_may_be_a_value_that_the_mapping_ignores_but_no_other(write_raste
         read_mapped(path, LabelMapping(cropland=(2,), other="rest"))
     with pytest.raises(RasterError, match=r"nodata is 0, which is also the label 'cropland'"):
         read_mapped(path, LabelMapping(cropland=(0,), other="rest"))
+
+
+WINDOW = Window(0, 0, 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "nodata"),
+    [([0, 57, 100, 255], "uint8", None), ([0, 0.57, 1, np.nan], "float32", None), ([0, 57, 100, -1], "int16", -1)],
+)
+def test_percents_and_shares_are_read_alike(
+    write_raster: Callable[..., Path], tmp_path: Path, values: list[float], dtype: str, nodata: float | None
+) -> None:
+    path = write_raster(tmp_path / "percent.tif", np.array([values], dtype=dtype), nodata=nodata)
+    with open_raster(path) as dataset:
+        percent, valid = read_percent(dataset, WINDOW)
+    assert valid.tolist() == [[True, True, True, False]]
+    assert percent[valid].tolist() == [0, 57, 100]
+
+
+@pytest.mark.parametrize("value", [101, 200])
+def test_what_is_no_percent_is_refused(write_raster: Callable[..., Path], tmp_path: Path, value: int) -> None:
+    path = write_raster(tmp_path / "percent.tif", np.array([[0, 1, 2, value]], dtype=np.uint8))
+    with open_raster(path) as dataset, pytest.raises(RasterError, match=rf"percent\.tif: holds {value}, wanted"):
+        read_percent(dataset, WINDOW)

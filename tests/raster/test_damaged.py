@@ -3,11 +3,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
+import rasterio.shutil
 from rasterio.windows import Window
 
 from seg.errors import DamageError
 from seg.raster.chips import Reading, read_chip
-from seg.raster.damaged import open_around_damage, read_around_damage
+from seg.raster.damaged import holds_nothing, open_around_damage, read_around_damage
+from seg.raster.grid import open_raster
 from support.damage import damage_tile
 
 WriteRaster = Callable[..., Path]
@@ -75,3 +78,76 @@ def test_a_sound_file_is_read_as_ever(tmp_path: Path, write_raster: WriteRaster,
         chip, lost = read_around_damage(dataset, WHOLE, READING)
     np.testing.assert_array_equal(chip.image, pixels)
     assert not lost.any()
+
+
+MakeSparse = Callable[..., Path]
+
+TILE = {"tiled": True, "blockxsize": 32, "blockysize": 16}
+
+
+@pytest.fixture
+def make_sparse(tmp_path: Path) -> MakeSparse:
+    """A raster of 64 rows and 96 columns of which the pixels at row 20, column 40 alone were ever written."""
+
+    def make(bands: int = 2, **profile: object) -> Path:
+        path = tmp_path / "sparse.tif"
+        shape = {"driver": "GTiff", "height": 64, "width": 96, "count": bands, "dtype": "uint8", "SPARSE_OK": True}
+        with rasterio.open(path, "w", **(shape | TILE | {"nodata": 0} | profile)) as dataset:
+            dataset.write(np.full((bands, 1, 1), 7, np.uint8), window=Window(40, 20, 1, 1))
+        return path
+
+    return make
+
+
+def empty(path: Path, window: Window, nodata: float | None = None, bands: tuple[int, ...] = (1,)) -> bool:
+    """Whether a window holds nothing; where it is said to, reading it shows no valid pixel."""
+    reading = Reading(bands, [0.0] * len(bands), nodata)
+    with open_raster(path) as dataset:
+        said = holds_nothing(dataset, window, reading)
+        assert not (said and read_chip(dataset, window, reading).valid.any())
+    return said
+
+
+@pytest.mark.parametrize("interleave", ["pixel", "band"])
+@pytest.mark.parametrize(
+    ("window", "wanted"),
+    [
+        (Window(0, 0, 32, 64), True),
+        (Window(0, 0, 33, 64), False),  # the first column of the tile that holds something
+        (Window(64, 0, 32, 64), True),
+        (Window(63, 31, 33, 33), False),  # its last pixel
+        (Window(63, 32, 33, 32), True),
+        (Window(32, 16, 1, 1), False),
+        (Window(95, 63, 1, 1), True),
+        (Window(0, 0, 96, 64), False),
+    ],
+)
+def test_a_window_is_empty_where_no_tile_of_it_was_written(
+    make_sparse: MakeSparse, interleave: str, window: Window, wanted: bool
+) -> None:
+    assert empty(make_sparse(interleave=interleave), window, bands=(2, 1)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("declared", "given", "wanted"),
+    [(0, None, True), (5, None, True), (None, 0.0, True), (None, None, False), (None, 3.0, False)],
+)
+def test_what_was_never_written_is_data_where_0_is(
+    make_sparse: MakeSparse, declared: float | None, given: float | None, wanted: bool
+) -> None:
+    assert empty(make_sparse(nodata=declared), Window(0, 0, 32, 16), given) == wanted
+
+
+def test_nan_as_nodata_value_is_no_data(make_sparse: MakeSparse) -> None:
+    assert empty(make_sparse(nodata=float("nan"), dtype="float32"), Window(0, 0, 32, 16))
+
+
+def test_other_formats_are_read_to_know(make_sparse: MakeSparse, tmp_path: Path) -> None:
+    rasterio.shutil.copy(make_sparse(), tmp_path / "mosaic.vrt", driver="VRT")
+    assert not empty(tmp_path / "mosaic.vrt", Window(0, 0, 32, 16))
+
+
+def test_a_raster_that_is_not_tiled_is_empty_strip_by_strip(make_sparse: MakeSparse) -> None:
+    path = make_sparse(tiled=False, blockysize=8, blockxsize=96)
+    assert empty(path, Window(0, 0, 96, 16))
+    assert not empty(path, Window(0, 0, 96, 17))

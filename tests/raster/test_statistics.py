@@ -1,3 +1,6 @@
+import tracemalloc
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from seg.errors import RasterError
-from seg.raster.statistics import BandStatistics, band_statistics
+from seg.raster.statistics import BINS, PERCENTILES, BandStatistics, band_statistics, statistics_with_percentiles
 
 Pixels = NDArray[np.float32]
 
@@ -60,3 +63,65 @@ def test_samples_are_taken_one_after_the_other() -> None:
 def test_nothing_valid_at_all_is_an_error(samples: list[Pixels]) -> None:
     with pytest.raises(RasterError, match=r"no valid pixel.*check their nodata"):
         band_statistics(samples)
+
+
+shapes = st.tuples(st.integers(1, 3), st.integers(1, 80))
+cuts = st.lists(st.integers(0, 80), max_size=4)
+integers = arrays(np.float32, shapes, elements=st.integers(-32_768, 65_535).map(float))
+floats = arrays(np.float32, shapes, elements=st.floats(-1e6, 1e6, width=32))
+
+
+def parts(pixels: Pixels, places: list[int]) -> list[Pixels]:
+    return np.split(pixels, sorted(min(place, pixels.shape[1]) for place in places), axis=1)
+
+
+@given(integers, cuts)
+def test_percentiles_of_small_integers_are_exact(pixels: Pixels, places: list[int]) -> None:
+    _, found = statistics_with_percentiles(lambda: parts(pixels, places), small_integers=True)
+    wanted = np.percentile(pixels.astype(np.float64), PERCENTILES, axis=1)
+    np.testing.assert_allclose([found.low, found.high], wanted, rtol=0, atol=1e-6)
+    assert found.error == (0.0,) * len(pixels)
+
+
+@given(floats, cuts)
+def test_percentiles_of_floats_are_off_by_the_stated_error_at_most(pixels: Pixels, places: list[int]) -> None:
+    _, found = statistics_with_percentiles(lambda: parts(pixels, places), small_integers=False)
+    wanted = np.percentile(pixels.astype(np.float64), PERCENTILES, axis=1)
+    assert (np.abs(np.array([found.low, found.high]) - wanted) <= np.array(found.error) + 1e-9).all()
+    np.testing.assert_allclose(found.error, np.ptp(pixels.astype(np.float64), axis=1) / BINS)
+
+
+@pytest.mark.parametrize("small_integers", [True, False])
+def test_mean_and_deviation_are_those_of_band_statistics_to_the_bit(small_integers: bool) -> None:
+    random = np.random.default_rng(0)
+    samples = [random.integers(0, 9000, (3, size)).astype(np.float32) for size in (50, 0, 700)]
+    statistics, _ = statistics_with_percentiles(lambda: samples, small_integers)
+    assert statistics == band_statistics(samples)
+
+
+@pytest.mark.parametrize("small_integers", [True, False])
+def test_a_constant_band_has_its_value_as_percentiles(small_integers: bool) -> None:
+    _, found = statistics_with_percentiles(lambda: [np.full((1, 9), 7, np.float32)], small_integers)
+    assert (found.low, found.high, found.error) == ((7.0,), (7.0,), (0.0,))
+
+
+@pytest.mark.parametrize("small_integers", [True, False])
+def test_no_valid_pixel_at_all_is_an_error(small_integers: bool) -> None:
+    with pytest.raises(RasterError, match="no valid pixel"):
+        statistics_with_percentiles(lambda: [np.zeros((2, 0), np.float32)], small_integers)
+
+
+@pytest.mark.parametrize("small_integers", [True, False])
+def test_memory_does_not_grow_with_the_number_of_samples(small_integers: bool) -> None:
+    def samples(number: int) -> Iterator[Pixels]:
+        for seed in range(number):
+            yield np.random.default_rng(seed).integers(0, 999, (1, 50_000)).astype(np.float32)
+
+    def peak(number: int) -> int:
+        tracemalloc.start()
+        statistics_with_percentiles(lambda: samples(number), small_integers)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    assert peak(40) < 1.1 * peak(2)

@@ -1,0 +1,25 @@
+from pathlib import Path
+
+import pytest
+
+from seg.errors import DatasetError
+from seg.raster.folder import by_stem, files_in, first_by_stem
+
+
+def test_files_are_those_with_an_ending_of_a_raster(tmp_path: Path) -> None:
+    for name in ("b.TIF", "a.vrt", "a.txt", "c.tif.aux.xml"):
+        (tmp_path / name).touch()
+    assert [path.name for path in files_in(tmp_path)] == ["a.vrt", "b.TIF"]
+    assert [path.name for path in files_in(tmp_path, (".txt",))] == ["a.txt"]
+
+
+def test_files_are_found_by_their_stems(tmp_path: Path) -> None:
+    files = [tmp_path / "b.tif", tmp_path / "a.tif"]
+    assert by_stem(files) == first_by_stem(files) == {"b": files[0], "a": files[1]}
+
+
+def test_two_files_of_one_stem_are_refused_or_the_first_counts(tmp_path: Path) -> None:
+    files = [tmp_path / "a.png", tmp_path / "a.tif"]
+    with pytest.raises(DatasetError, match=r"a\.tif: has the same stem as a\.png; rename one of them"):
+        by_stem(files)
+    assert first_by_stem(files) == {"a": files[0]}
