@@ -18,6 +18,9 @@ from seg.errors import ConfigError, RasterError
 TEMPORARY = re.compile(r"[0-9a-f]{32}\.partial")
 """End of a temporary file's name, after a dot, the name of the final file and another dot."""
 
+SOFTWARE = "cropland-seg"
+"""Name of this software in the files that it writes."""
+
 CLAIM = "claim"
 """Name of the lock file in a claimed folder."""
 
@@ -108,6 +111,40 @@ def require_output_file(path: Path, suffixes: Sequence[str] = ()) -> None:
         raise ConfigError(f"{path}: its folder {path.parent} does not exist; make it or name another output")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise ConfigError(f"{path}: its folder {path.parent} is read-only; name another output")
+
+
+def require_ours(path: Path) -> None:
+    """Check that a file to replace is absent, empty, or was written by this project; other programs' files stay.
+
+    A JSON document names this software, a page its product, and a picture the software in its metadata.
+
+    Args:
+        path: A file to write whose name ends in .json, .html or .png.
+
+    Raises:
+        ConfigError: Another program wrote the file.
+        OSError: The file cannot be read.
+    """
+    if not path.is_file() or not path.stat().st_size:
+        return
+    content = path.read_bytes()
+    if path.suffix.lower() == ".json":
+        ours = _names_software(content)
+    else:
+        marks = {".html": f'class="product">{SOFTWARE}'.encode(), ".png": b"tEXtSoftware\0" + SOFTWARE.encode()}
+        ours = marks[path.suffix.lower()] in content
+    if not ours:
+        raise ConfigError(
+            f"{path}: was not written by {SOFTWARE}, so it is not replaced; move it or name another output"
+        )
+
+
+def _names_software(content: bytes) -> bool:
+    try:
+        document = json.loads(content)
+        return bool(document["software"]["name"] == SOFTWARE)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return False
 
 
 def require_output_folder(folder: Path) -> None:

@@ -9,7 +9,7 @@ from seg.errors import ConfigError, RasterError
 from seg.files import make_output_folder
 from seg.raster.folder import RASTER_SUFFIXES, files_in
 from seg.raster.remote import is_remote, stem_of
-from seg.raster.sources import require_apart
+from seg.raster.sources import require_apart, require_own_raster
 
 LIST = ".txt"
 """Suffix of a file that lists scenes."""
@@ -117,6 +117,8 @@ def _require_apart(jobs: Sequence[Job], uncertainty: bool) -> None:
             makers[name] = job.scene
     outputs = [path for job in jobs for path in map_paths(job.output, uncertainty)]
     require_apart(outputs, [job.scene for job in jobs])
+    for path in outputs:
+        require_own_raster(path)
 
 
 def _listed(path: Path) -> list[Path]:

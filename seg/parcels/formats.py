@@ -1,7 +1,7 @@
 """Write parcels as GeoPackage, GeoParquet or GeoJSON, batch by batch."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,53 @@ def format_of(output: Path) -> str:
     if output.suffix.lower() not in FORMATS:
         raise ConfigError(f"{output}: wanted a file name that ends in {', '.join(FORMATS)}; name another output")
     return FORMATS[output.suffix.lower()]
+
+
+COLUMNS = ("id", "area", "perimeter", "mean_probability", "uncertain_share")
+"""All columns of parcels but their geometry; the last two only with probabilities."""
+
+
+def require_own_table(path: Path, layer: str, columns: Collection[str]) -> None:
+    """Check that a file of polygons to replace is absent, empty or like those that this project writes.
+
+    Args:
+        path: The file.
+        layer: Name of the only layer that it may have, for a GeoPackage.
+        columns: Names of the columns that it may have.
+
+    Raises:
+        ConfigError: The file has another layer or column, as users add, or is no table; it would be lost.
+    """
+    if not path.is_file() or not path.stat().st_size:
+        return
+    if format_of(path) != "GPKG":
+        found = _columns(path, None)
+    else:
+        others = [name for name in _layers(path) if name != layer]
+        if others:
+            raise ConfigError(f"{path}: holds the layer {others[0]}, which would be lost; name another output")
+        found = _columns(path, layer)
+    foreign = [name for name in found if name not in columns]
+    if foreign or "id" not in found:
+        problem = f"a column {foreign[0]}" if foreign else "no column id"
+        raise ConfigError(f"{path}: has {problem}, so this project did not write it; move it or name another output")
+
+
+def _layers(path: Path) -> list[str]:
+    try:
+        return [str(name) for name, _ in pyogrio.list_layers(path)]
+    except (DataSourceError, DataLayerError):
+        return []
+
+
+def _columns(path: Path, layer: str | None) -> list[str]:
+    """Columns of a table but its geometry; none for a file that cannot be read as a table."""
+    try:
+        if format_of(path) == "Parquet":
+            return [name for name in pq.read_schema(path).names if name != "geometry"]
+        return [str(name) for name in pyogrio.read_info(path, layer=layer)["fields"]]
+    except (DataSourceError, DataLayerError, pa.ArrowInvalid, OSError):
+        return []
 
 
 class ParcelTable:

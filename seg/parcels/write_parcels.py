@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import shapely
 
 from seg.files import complete_or_absent, require_output_file
-from seg.parcels.formats import ParcelTable, format_of, write_table
+from seg.parcels.formats import COLUMNS, ParcelTable, format_of, require_own_table, write_table
 from seg.parcels.joining import Joining
 from seg.parcels.pieces import joined
 from seg.parcels.read_block import BlockParcels, MapReader
@@ -75,6 +75,7 @@ def write_parcels(
     for other in rasters[1:]:
         require_same_grid(other, grid)
     require_output_file(output)
+    require_own_table(output, output.stem, COLUMNS)
     require_apart([output], [raster.path for raster in rasters])
     ground = GroundMeasure(grid)
     table = ParcelTable(grid, kind, settings.probability is not None)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seg.files import complete_or_absent
+from seg.files import SOFTWARE, complete_or_absent
 from seg.labels import LABEL_COLOURS
 
 if TYPE_CHECKING:  # matplotlib, which takes long to import, is imported where a figure is drawn
@@ -86,5 +86,5 @@ def save_figure(figure: "Figure", path: Path) -> None:
         OSError: The file cannot be written.
     """
     with complete_or_absent(path) as temporary:
-        # Without matplotlib's version, which the file would hold otherwise.
-        figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+        # Not matplotlib's version: the name tells later runs that they may replace the file (`seg.files.require_ours`).
+        figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": SOFTWARE})

@@ -8,6 +8,7 @@ import rasterio
 from rasterio.errors import RasterioError
 
 from seg.errors import ConfigError, RasterError
+from seg.files import SOFTWARE
 from seg.raster.grid import open_raster
 from seg.raster.remote import gdal_name, is_remote
 
@@ -70,6 +71,25 @@ def require_apart(outputs: Iterable[Path], inputs: Iterable[Path | None]) -> Non
         if file is not None:
             known = "is one of the inputs" if file == output else f"is {file}, a file of the inputs,"
             raise ConfigError(f"{output}: {known} and would be overwritten; name another output")
+
+
+def require_own_raster(path: Path) -> None:
+    """Check that a map to replace, in a folder that the user named, is absent or was written by this project.
+
+    Raises:
+        ConfigError: The file has no tag of this software.
+    """
+    if not path.is_file() or not path.stat().st_size:
+        return
+    try:
+        with open_raster(path) as dataset:
+            ours = str(dataset.tags().get("SOFTWARE", "")).startswith(SOFTWARE)
+    except RasterError:
+        ours = False
+    if not ours:
+        raise ConfigError(
+            f"{path}: was not written by {SOFTWARE}, so it is not replaced; move it or name another folder"
+        )
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -26,6 +26,9 @@ from seg.terminal.progress import progress_bar
 LAYER = "change"
 DIRECTIONS = {GAINED: "gained", LOST: "lost"}
 
+COLUMNS = ("id", "change", "area", "perimeter", "mean_probability", "unsupported_share", "supported")
+"""All columns of the polygons; the last three only with probabilities."""
+
 _BATCH = 10_000
 
 

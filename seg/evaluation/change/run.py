@@ -11,10 +11,11 @@ from seg.evaluation.change.maps import (
     write_change_map,
     write_probability_map,
 )
-from seg.evaluation.change.polygons import DIRECTIONS, ChangePolygons, write_change_polygons
+from seg.evaluation.change.polygons import COLUMNS, DIRECTIONS, LAYER, ChangePolygons, write_change_polygons
 from seg.evaluation.change.settings import ChangeSettings
-from seg.files import make_output_folder, require_output_folder, sha256, write_json
-from seg.raster.sources import require_apart
+from seg.files import make_output_folder, require_ours, require_output_folder, sha256, write_json
+from seg.parcels.formats import require_own_table
+from seg.raster.sources import require_apart, require_own_raster
 from seg.terminal.text import text_table
 
 CHANGE_MAP, PROBABILITY_MAP, POLYGONS, SUMMARY = (
@@ -48,6 +49,10 @@ def measure_change(maps: Maps, output: Path, settings: ChangeSettings) -> dict[s
     """
     require_output_folder(output)
     outputs = [output / name for name in (CHANGE_MAP, PROBABILITY_MAP, POLYGONS, SUMMARY)]
+    require_ours(output / SUMMARY)
+    require_own_table(output / POLYGONS, LAYER, COLUMNS)
+    require_own_raster(output / CHANGE_MAP)
+    require_own_raster(output / PROBABILITY_MAP)
     require_apart(outputs, [maps.before, maps.after, *(maps.probabilities or ())])
     tally = tally_change(maps, settings.confidence)
     make_output_folder(output)

@@ -1,7 +1,9 @@
 """Block store: the finished blocks of an unfinished run on disk, so that a killed run goes on where it stopped."""
 
+import io
 import json
-import shutil
+import re
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -15,6 +17,12 @@ from seg.files import CLAIM, claimed, complete_or_absent
 HEADER = "run.json"
 LONGEST = 24
 """Characters of a setting's value that a message shows; longer values, such as checksums, do not help a reader."""
+
+OWN_FILE = re.compile(rf"(run\.json|{CLAIM}|r\d+_c\d+\.npy|\.(run\.json|r\d+_c\d+\.npy)\.[0-9a-f]+\.partial)")
+"""Names of all files that a block store writes; a folder with another file belongs to somebody else."""
+
+CHECKSUM_BYTES = 4
+"""Length of the CRC-32 that follows the array in the file of a block."""
 
 BlockPixels = npt.NDArray[np.uint8]
 
@@ -49,7 +57,13 @@ class BlockStore:
                 temporary.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
 
     def __contains__(self, name: str) -> bool:
-        return self._path(name).exists()
+        """True if a block is finished; a damaged one is removed, so that it is computed again."""
+        path = self._path(name)
+        if not path.exists():
+            return False
+        if _content(path) is None:
+            path.unlink()
+        return path.exists()
 
     def write(self, name: str, pixels: BlockPixels) -> None:
         """Keep a finished block.
@@ -63,21 +77,27 @@ class BlockStore:
         """
         path = self._path(name)
         kept = _shape_and_values(pixels) if _is_uniform(pixels) else np.ascontiguousarray(pixels)
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(kept))
+        checksum = zlib.crc32(kept.data, zlib.crc32(header.getvalue()))
         with _written(path), complete_or_absent(path) as temporary, temporary.open("wb") as file:
-            np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(kept))
+            file.write(header.getvalue())
             file.write(kept.data)  # Not `np.save`, whose error on a full disk gives no reason.
+            file.write(checksum.to_bytes(CHECKSUM_BYTES, "little"))
 
     def read(self, name: str) -> BlockPixels:
         """The (layers, H, W) uint8 pixels of a finished block.
 
         Raises:
-            RasterError: The block is damaged.
+            RasterError: The block is damaged; the next run computes it again.
         """
         path = self._path(name)
-        try:
-            kept = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise RasterError(f"{path}: not a readable block ({error}); delete it, then repeat the run") from error
+        content = _content(path)
+        if content is None:
+            raise RasterError(
+                f"{path}: is damaged, so no map is written; repeat the command to compute the block again"
+            )
+        kept = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
         return kept if kept.dtype == np.uint8 else _uniform(kept)
 
     def discard(self) -> None:
@@ -133,9 +153,10 @@ def claimed_blocks(folder: Path) -> Iterator[None]:
     """Claim the folder of a block store for the time of a block; a folder that is empty then is removed.
 
     Raises:
-        RasterError: Another process holds the claim.
+        RasterError: Another process holds the claim, or the folder is a link or holds files of somebody else.
         OSError: The folder is missing or cannot be written.
     """
+    _require_own(folder)
     with claimed(folder):
         yield
     _remove_if_empty(folder)
@@ -145,9 +166,7 @@ def discard_blocks(folder: Path) -> None:
     """Empty the folder of a block store, blocks first and the header last, so that a killed discard can be repeated."""
     _remove_blocks(folder)
     for path in folder.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        elif path.name not in (HEADER, CLAIM):
+        if OWN_FILE.fullmatch(path.name) and path.name not in (HEADER, CLAIM):
             path.unlink()
     (folder / HEADER).unlink(missing_ok=True)
 
@@ -183,6 +202,29 @@ def partial_folder(output: Path) -> Path:
 def _remove_blocks(folder: Path) -> None:
     for block in folder.glob("*.npy"):
         block.unlink()
+
+
+def _require_own(folder: Path) -> None:
+    """Refuse a folder that blocks must not be written to, since a finished run would empty it."""
+    if folder.is_symlink():
+        raise RasterError(
+            f"{folder}: is a link, wanted a folder for unfinished blocks; remove it or name another output"
+        )
+    foreign = sorted(path.name for path in folder.iterdir() if not OWN_FILE.fullmatch(path.name) or path.is_dir())
+    if foreign:
+        raise RasterError(
+            f"{folder}: holds {foreign[0]}, which is no part of an unfinished run; move it away or name another output"
+        )
+
+
+def _content(path: Path) -> bytes | None:
+    """The array in a block's file; None if it does not have its checksum."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    array, checksum = content[:-CHECKSUM_BYTES], content[-CHECKSUM_BYTES:]
+    return array if array and zlib.crc32(array).to_bytes(CHECKSUM_BYTES, "little") == checksum else None
 
 
 def _remove_if_empty(folder: Path) -> None:

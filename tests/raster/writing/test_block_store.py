@@ -132,12 +132,53 @@ def test_a_disk_that_fills_up_within_a_block_is_named_as_the_reason(output: Path
     assert [path.name for path in partial_folder(output).iterdir()] == [HEADER]
 
 
-def test_a_damaged_block_is_named(output: Path) -> None:
+@pytest.mark.parametrize("pixels", [BLOCK, np.full((2, 30, 40), 7, np.uint8)], ids=["pixels", "one value"])
+@pytest.mark.parametrize("place", ["first", "header", "pixels", "checksum", "cut off", "empty"])
+def test_a_damaged_block_is_named_then_computed_again(output: Path, pixels: np.ndarray, place: str) -> None:
     store = BlockStore(output, RUN)
-    store.write("r0_c0", BLOCK)
-    (partial_folder(output) / "r0_c0.npy").write_bytes(b"")
-    with pytest.raises(RasterError, match=r"r0_c0\.npy: not a readable block .* delete it, then repeat the run"):
+    store.write("r0_c0", pixels)
+    path = partial_folder(output) / "r0_c0.npy"
+    content = bytearray(path.read_bytes())
+    if place in ("cut off", "empty"):
+        path.write_bytes(content[: -1 if place == "cut off" else 0])
+    else:
+        content[{"first": 0, "header": 40, "pixels": 135, "checksum": -1}[place]] ^= 1
+        path.write_bytes(content)
+    with pytest.raises(RasterError, match=r"r0_c0\.npy: is damaged.* repeat the command"):
         store.read("r0_c0")
+    assert "r0_c0" not in store
+    store.write("r0_c0", pixels)
+    np.testing.assert_array_equal(store.read("r0_c0"), pixels)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "field.npy", "inner/notes.txt", "r1_c1.npy.bak"])
+def test_a_folder_with_files_of_somebody_else_is_refused(output: Path, name: str) -> None:
+    foreign = partial_folder(output) / name
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text("my own")
+    for restart in (False, True):
+        with (
+            pytest.raises(RasterError, match=r"map\.tif\.partial: holds .* move it away"),
+            open_store(output, RUN, restart),
+        ):
+            pass
+    assert foreign.read_text() == "my own"
+
+
+def test_a_link_in_the_stores_place_is_refused(output: Path) -> None:
+    elsewhere = output.parent / "elsewhere"
+    BlockStore(elsewhere, RUN).write("r0_c0", BLOCK)
+    partial_folder(output).symlink_to(partial_folder(elsewhere))
+    with pytest.raises(RasterError, match=r"map\.tif\.partial: is a link"), open_store(output, RUN):
+        pass
+    assert "r0_c0" in BlockStore(elsewhere, RUN)
+
+
+def test_files_that_appear_during_a_run_stay(output: Path) -> None:
+    with open_store(output, RUN) as store:
+        (store.folder / "notes.txt").write_text("my own")
+        store.discard()
+    assert [path.name for path in partial_folder(output).iterdir()] == ["notes.txt"]
 
 
 def test_a_run_without_any_finished_block_makes_way_for_another(output: Path) -> None:
