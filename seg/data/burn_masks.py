@@ -1,11 +1,13 @@
 """Burn vector labels into a mask for an image, or for each image of a folder."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from seg.data.dataset.checks import LabelCounts
-from seg.errors import DatasetError
+from seg.errors import DatasetError, IncompleteError, NoOverlapError, SegError
 from seg.files import make_output_folder, require_output_file
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.raster.folder import GEOTIFF_SUFFIXES, RASTER_SUFFIXES, by_stem, files_in
@@ -13,10 +15,12 @@ from seg.raster.grid import Grid, read_grid
 from seg.raster.sources import require_apart
 from seg.raster.vectors.burning import WINDOW, burnt_windows, label_layers, write_mask
 from seg.raster.vectors.features import VectorLabels
-from seg.raster.vectors.placing import read_parcels, require_georeference
+from seg.raster.vectors.placing import Parcels, read_parcels
 from seg.raster.vectors.settings import BurnSettings
 from seg.terminal.progress import with_progress
 from seg.terminal.text import counted
+
+NO_PARCELS = Parcels(np.empty(0, dtype=object), np.empty(0, dtype=np.uint8), 0)
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,8 @@ class BurntMask:
 def burn_masks(image: Path, labels: VectorLabels, output: Path, settings: BurnSettings) -> Iterator[BurntMask]:
     """Write the mask of an image, or of every image in a folder, and yield each complete mask.
 
-    Opens all images before it writes the first mask, and reads the labels of one image at a time.
+    The labels of one image are read at a time. In a folder, an image without a polygon gets a mask of the outside label
+    if other images have polygons, and an image that fails does not keep the others from being done.
 
     Args:
         image: A raster, or a folder of rasters.
@@ -56,23 +61,51 @@ def burn_masks(image: Path, labels: VectorLabels, output: Path, settings: BurnSe
     Raises:
         DatasetError: The folder holds no image, or two images with one stem.
         ConfigError: The output has a wrong name, cannot be made, or is one of the inputs.
-        RasterError: An image has no georeference, no label lies on it, or a mask cannot be written.
+        RasterError: The image has no georeference, no label lies on it, or the mask cannot be written; for a folder, no
+            label lies on any of its images.
+        IncompleteError: Some images of a folder failed; the masks of all others are written.
     """
     outputs = _outputs(image, output)
-    grids = {path: read_grid(path) for path in outputs}
-    for grid in grids.values():
-        require_georeference(grid)
     if image.is_dir():
         make_output_folder(output)
     for mask in outputs.values():
         require_output_file(mask, GEOTIFF_SUFFIXES)
-    require_apart(outputs.values(), [*grids, labels.path])
-    for path, grid in grids.items():
-        yield _burn(grid, labels, outputs[path], settings)
+    require_apart(outputs.values(), [*outputs, labels.path])
+    if image.is_dir():
+        yield from _burn_each(outputs, labels, settings)
+    else:
+        yield _burn(read_grid(image), labels, output, settings)
+
+
+def _burn_each(outputs: Mapping[Path, Path], labels: VectorLabels, settings: BurnSettings) -> Iterator[BurntMask]:
+    outside: dict[Path, NoOverlapError] = {}
+    failed: list[SegError] = []
+    burnt = 0
+    for path, mask in outputs.items():
+        try:
+            yield _burn(read_grid(path), labels, mask, settings)
+            burnt += 1
+        except NoOverlapError as error:
+            outside[path] = error
+        except SegError as error:
+            failed.append(error)
+    if outside and not burnt:
+        # Polygons of another region, or in a wrong CRS: masks without cropland would be wrong labels.
+        raise next(iter(outside.values()))
+    for path in outside:
+        yield _write(read_grid(path), NO_PARCELS, outputs[path], settings)
+    if len(failed) == len(outputs):
+        raise failed[0]
+    if failed:
+        reasons = "; ".join(str(error) for error in failed)
+        raise IncompleteError(f"{len(failed)} of {counted(len(outputs), 'image')} got no mask: {reasons}")
 
 
 def _burn(grid: Grid, labels: VectorLabels, output: Path, settings: BurnSettings) -> BurntMask:
-    parcels = read_parcels(labels, grid, settings.ignore_buffer)
+    return _write(grid, read_parcels(labels, grid, settings.ignore_buffer), output, settings)
+
+
+def _write(grid: Grid, parcels: Parcels, output: Path, settings: BurnSettings) -> BurntMask:
     windows = burnt_windows(label_layers(parcels, settings), grid, settings.outside_label)
     total = -(-grid.height // WINDOW) * -(-grid.width // WINDOW)
     counts = write_mask(output, grid, with_progress(windows, f"burning {output.name}", total))

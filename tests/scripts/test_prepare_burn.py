@@ -193,6 +193,53 @@ def test_folder_of_images_becomes_a_folder_of_masks(
         mask.close()
 
 
+def test_image_of_a_folder_without_a_polygon_gets_a_mask_of_the_outside_label(
+    labels: Labels, tmp_path: Path, write_raster: Callable[..., Path]
+) -> None:
+    pixels = np.ones((HEIGHT, 10), dtype=np.uint8)
+    for name, column in (("a_town", 900), ("b", 0), ("c_forest", 500)):
+        place = Affine(10, 0, 500_000 + 10 * column, 0, -10, 5_000_000)
+        write_raster(tmp_path / "images" / f"{name}.tif", pixels, transform=place)
+    words = ["--image", tmp_path / "images", "--labels", labels(), "--output", tmp_path / "masks"]
+    status, out, err = run_burn(*words)
+    assert (status, err) == (0, "")
+    assert out.count("0 polygons, 0.0 % cropland") == 2
+    for name, share in (("a_town", 0), ("b", ALL[:, :10].mean()), ("c_forest", 0)):
+        with rasterio.open(tmp_path / "masks" / f"{name}.tif") as mask:
+            assert mask.read(1).mean() == share
+    assert run_burn(*words, "--outside=ignore")[0] == 0
+    with rasterio.open(tmp_path / "masks" / "a_town.tif") as mask:
+        assert set(mask.read(1).flat) == {IGNORE}
+
+
+def test_polygons_that_meet_no_image_of_a_folder_are_refused(
+    labels: Labels, tmp_path: Path, write_raster: Callable[..., Path]
+) -> None:
+    for name in "ab":
+        place = Affine(10, 0, 600_000, 0, -10, 5_000_000)
+        write_raster(tmp_path / "images" / f"{name}.tif", np.ones((5, 5), dtype=np.uint8), transform=place)
+    status, _, err = run_burn("--image", tmp_path / "images", "--labels", labels(), "--output", tmp_path / "masks")
+    assert status == 2
+    assert "none of its polygons lies on" in err
+    assert list((tmp_path / "masks").iterdir()) == []
+
+
+def test_a_broken_image_of_a_folder_fails_alone(
+    labels: Labels, tmp_path: Path, write_raster: Callable[..., Path]
+) -> None:
+    pixels = np.ones((HEIGHT, 10), dtype=np.uint8)
+    for name in "ac":
+        write_raster(tmp_path / "images" / f"{name}.tif", pixels)
+    (tmp_path / "images" / "b.tif").write_text("not a raster")
+    write_raster(tmp_path / "images" / "d.tif", pixels, crs=None)
+    status, out, err = run_burn("--image", tmp_path / "images", "--labels", labels(), "--output", tmp_path / "masks")
+    assert (status, len(out.splitlines())) == (1, 2)
+    assert err.startswith("error: 2 of 4 images got no mask: ")
+    assert "b.tif: not a readable raster" in err
+    assert "d.tif: has no valid georeference" in err
+    assert {path.name for path in (tmp_path / "masks").iterdir()} == {"a.tif", "c.tif"}
+
+
 def test_listed_value_that_no_polygon_has_is_noted(image: Path, labels: Labels, tmp_path: Path) -> None:
     path = labels(crop=["wheat", "maize", "wheat"])
     words = ["--image", image, "--labels", path, "--output", tmp_path / "mask.tif", "--column=crop"]

@@ -162,15 +162,6 @@ def test_folder_without_images_or_with_two_of_one_stem_is_one_line(
     assert "a.tiff: has the same stem as a.tif" in refused(folder, labels(), tmp_path / "masks")
 
 
-def test_one_bad_image_in_a_folder_is_found_before_a_mask_is_written(
-    labels: Labels, tmp_path: Path, write_raster: Callable[..., Path]
-) -> None:
-    pixels = np.ones((HEIGHT, WIDTH), dtype=np.uint8)
-    write_raster(tmp_path / "images" / "a.tif", pixels)
-    write_raster(tmp_path / "images" / "b.tif", pixels, crs=None)
-    assert "b.tif: has no valid georeference" in refused(tmp_path / "images", labels(), tmp_path / "masks")
-
-
 def test_file_in_the_way_of_the_folder_of_masks_is_one_line(
     labels: Labels, tmp_path: Path, write_raster: Callable[..., Path]
 ) -> None:
