@@ -46,7 +46,7 @@ def test_import_prints_where_the_dataset_is_its_folds_and_how_to_train(
     assert first.startswith(f"{tmp_path / 'out'}: 2 scenes in 2 folds")
     assert [line.replace("|", " ").split() for line in folds] == [["0", "1", "8", "1.000"], ["1", "1", "8", "1.000"]]
     assert "--data.folds=2 --data.fold=0" in last
-    assert captured.err.splitlines() == ["note: Test was left out, as its masks are not published (images: 1)"]
+    assert captured.err.splitlines() == ["note: Test was left out, because its masks are not published (images: 1)"]
 
 
 def test_copy_needs_no_value(main: Main, loveda: Path, tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_option_of_another_dataset_is_one_line_and_status_2(
     option: str, owner: str, main: Main, loveda: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments("loveda", loveda, tmp_path / "out", option)) == 2
-    assert f"{option.replace('=', ' is ')}, which only --source={owner} has" in one_line_error(capsys)
+    assert f"{option.replace('=', ' is ')}, but only --source={owner} uses it" in one_line_error(capsys)
 
 
 def test_unknown_source_is_one_line_and_status_2(

@@ -1,1 +1,1 @@
-"""Public datasets brought into this project's layout, one file a dataset."""
+"""Import of public datasets into the layout of this project, with one file for each dataset."""

@@ -1,4 +1,4 @@
-"""DeepGlobe Land Cover: 0.5 m satellite scenes of mostly rural areas, with 7 colour-coded classes."""
+"""Import of DeepGlobe Land Cover: 0.5 m satellite scenes of mostly rural areas, with 7 colour-coded classes."""
 
 from pathlib import Path
 
@@ -31,24 +31,24 @@ LEGEND = Legend(
     ),
     threshold=128,
 )
-"""Colours of the challenge, which says to binarise each channel at 128, as masks were compressed with loss; see also
-torchgeo's `datasets/deepglobelandcover.py`. Agriculture includes orchards, vineyards and nurseries."""
+"""Colours of the challenge. Its masks have lossy compression, so it recommends to binarise each channel at 128. See
+also `datasets/deepglobelandcover.py` of torchgeo. Agriculture includes orchards, vineyards and nurseries."""
 
 _IMAGE_END, _MASK_END = "_sat.jpg", "_mask.png"
 _UNLABELLED = {"valid", "val", "test"}
-"""Folders whose masks the challenge never published."""
+"""Folders without published masks."""
 
 
 def find_deepglobe(folder: Path) -> Found:
-    """The labelled images, `*_sat.jpg` with `*_mask.png` beside it or in a folder `masks` beside its own.
+    """Find the labelled images, `*_sat.jpg` with `*_mask.png` in the same folder or in a sibling folder `masks`.
 
-    The challenge published masks of its training part only, so there is no official validation part.
+    The challenge published masks of the training part only, so there is no official validation part.
 
     Args:
-        folder: What holds the images, up to three folders deep.
+        folder: Folder with the images, up to three levels deep.
 
     Raises:
-        DatasetError: There is no image, or one has no mask.
+        DatasetError: There is no image, or an image has no mask.
     """
     images = sorted(path for depth in range(4) for path in folder.glob("*/" * depth + f"*{_IMAGE_END}"))
     pairs, unlabelled = [], 0
@@ -63,7 +63,7 @@ def find_deepglobe(folder: Path) -> Found:
             raise no_mask(image, mask)
     if not pairs:
         raise wrong_layout(folder, ORIGIN, f"*{_IMAGE_END} with *{_MASK_END} in it or in folders such as train/")
-    notes = [f"validation and test were left out, as their masks are not published (images: {unlabelled})"]
+    notes = [f"validation and test were left out, because their masks are not published (images: {unlabelled})"]
     return Found(pairs, LEGEND, notes if unlabelled else [])
 
 

@@ -1,4 +1,4 @@
-"""Fields of The World: Sentinel-2 chips of two seasons in 24 countries, with the fields in them."""
+"""Import of Fields of The World: Sentinel-2 chips of two seasons in 24 countries, with field masks."""
 
 from pathlib import Path
 
@@ -25,21 +25,21 @@ _TWO_CLASSES, _THREE_CLASSES = "semantic_2class", "semantic_3class"
 
 
 def find_ftw(folder: Path, boundary: Boundary = "cropland", window: SeasonWindow = "both") -> Found:
-    """The labelled chips of every country in a folder; val and test are held out.
+    """Find the labelled chips of every country in a folder; val and test are held out.
 
-    A mask of 2 classes holds the fields whole; one of 3 classes draws their edges as a class of its own, through every
-    pixel that an edge touches (https://huggingface.co/datasets/taylor-geospatial/ftw-planet), so beyond the fields too.
-    Hence cropland with its edges comes from the masks of 2 classes, where they are there. Layout and values as the
-    dataset's README gives them (https://github.com/fieldsoftheworld/ftw-datasets-list); value 3, unlabelled where only
-    some fields were mapped, as torchgeo's `datasets/ftw.py` gives it.
+    A mask with 2 classes holds whole fields. A mask with 3 classes has the boundaries as a class of their own, through
+    every pixel that a boundary touches (https://huggingface.co/datasets/taylor-geospatial/ftw-planet), also outside the
+    fields. So boundaries become cropland by using the masks with 2 classes, if they exist. Layout and values follow the
+    README of the dataset (https://github.com/fieldsoftheworld/ftw-datasets-list); value 3 is unlabelled ground where
+    only some fields were mapped, as in `datasets/ftw.py` of torchgeo.
 
     Args:
-        folder: A country's folder, or what holds those of several.
-        boundary: What the edge of a field is.
+        folder: Folder of a country, or of several country folders.
+        boundary: Label of field boundaries.
         window: Season of the images.
 
     Raises:
-        DatasetError: The folder is laid out otherwise, a table of chips is damaged, or an image has no mask.
+        DatasetError: The folder has another layout, a table of chips is damaged, or an image has no mask.
     """
     inside = sorted(path for path in (*folder.glob("*"), *folder.glob("ftw/*")) if path.is_dir())
     countries = [path for path in (folder, *inside) if (path / "s2_images").is_dir()]
@@ -68,15 +68,15 @@ def _legend(edge: int | None) -> Legend:
 
 
 def _chips(country: Path) -> dict[str, str]:
-    """Part of the split by chip."""
-    # Loads slowly, and only this function needs it.
+    """Part of the official split for each chip."""
+    # Imported here because it is slow, and other datasets do not need it.
     import pyarrow
     import pyarrow.parquet
 
     tables = sorted(country.glob("chips_*.parquet"))
     if len(tables) != 1:
         names = ", ".join(path.name for path in tables) or "none"
-        raise DatasetError(f"{country}: has {names}, wanted one table chips_{country.name}.parquet; unpack it again")
+        raise DatasetError(f"{country}: has {names}; wanted one table, chips_{country.name}.parquet; unpack it again")
     columns = ["aoi_id", "split"]
     try:
         table = pyarrow.parquet.read_table(tables[0], columns=columns)
@@ -84,7 +84,7 @@ def _chips(country: Path) -> dict[str, str]:
     except (OSError, KeyError, pyarrow.ArrowException) as error:
         reason = " ".join(str(error).split())[:200]
         raise DatasetError(
-            f"{tables[0]}: not readable as a table with aoi_id and split ({reason}); fetch it again"
+            f"{tables[0]}: not a readable table with aoi_id and split ({reason}); download it again"
         ) from error
     return {str(chip): str(part) for chip, part in zip(chips, parts, strict=True)}
 

@@ -1,4 +1,4 @@
-"""GID: Gaofen-2 scenes of China, with 5 or 15 classes, colour-coded or numbered."""
+"""Import of GID: Gaofen-2 scenes of China, with 5 or 15 classes, colour-coded or numbered."""
 
 import re
 from collections.abc import Iterable
@@ -47,11 +47,11 @@ _FINE = (
     ((0, 150, 200), "lake", OTHER),
     ((0, 200, 250), "pond", OTHER),
 )
-"""In the order of the class numbers of GID-15, from 1, as torchgeo's `datasets/gid15.py` gives them. The colours are
-those of the authors' table, as `GID25Dataset` for mmsegmentation repeats it for the 24 classes of the later set."""
+"""Classes in the order of their numbers in GID-15, from 1; see `datasets/gid15.py` of torchgeo. The colours come from
+the table of the authors, which `GID25Dataset` for mmsegmentation repeats for the 24 classes of the later dataset."""
 
 COLOURS = Legend((Meaning((0, 0, 0), "unlabelled", IGNORE), *(Meaning(*row) for row in (*_COARSE, *_FINE))))
-"""Both tables in one: they share no colour."""
+"""Both tables together, which have no colour in common."""
 
 NUMBERS = Legend(
     (
@@ -66,27 +66,30 @@ _PARTS = {"train": False, "val": True}
 
 
 def find_gid(folder: Path, images: GidImages = "auto") -> Found:
-    """The labelled images, in the layout of GID or in that of GID-15.
+    """Find the labelled images in the layout of GID or GID-15.
 
-    GID has `image_NirRGB` or `image_RGB` beside `label_5classes`, `label_15classes`... and no official split. GID-15
-    has `img_dir` and `ann_dir` with the parts train and val; those of test have no masks and are left out.
+    GID has `image_NirRGB` or `image_RGB` next to `label_5classes`, `label_15classes` and so on, without an official
+    split. GID-15 has `img_dir` and `ann_dir` with the parts train and val; images in test have no masks and are left
+    out.
 
     Args:
-        folder: What holds these folders, or one folder that does.
-        images: Which of GID's two image folders to take.
+        folder: Folder with these folders, or the parent of such a folder.
+        images: Image folder of GID to use.
 
     Raises:
-        DatasetError: The folder is laid out otherwise, holds several sets of labels, or an image has no mask.
+        DatasetError: The folder has another layout or several sets of labels, or an image has no mask.
     """
     roots = [folder, *sorted(path for path in folder.glob("*") if path.is_dir())]
     labels = [path for root in roots for path in sorted(root.glob("label_*")) if path.is_dir()]
     if len(labels) > 1:
-        raise DatasetError(f"{folder}: holds {len(labels)} sets, {labels[0]} and {labels[1]}; name one with --input")
+        raise DatasetError(
+            f"{folder}: holds {len(labels)} sets of labels, such as {labels[0]} and {labels[1]}; name one with --input"
+        )
     if labels:
         return _find_colour_coded(labels[0], images)
     numbered = next((root for root in roots if (root / "img_dir").is_dir() and (root / "ann_dir").is_dir()), None)
     if numbered is None:
-        wanted = "image_NirRGB or image_RGB beside label_5classes or label_15classes, or img_dir beside ann_dir"
+        wanted = "image_NirRGB or image_RGB with label_5classes or label_15classes, or img_dir with ann_dir"
         raise wrong_layout(folder, ORIGIN, wanted)
     return _find_numbered(numbered)
 
@@ -106,7 +109,7 @@ def _find_numbered(root: Path) -> Found:
     if not pairs:
         raise wrong_layout(root, ORIGIN, "*.tif in img_dir/train and img_dir/val")
     unlabelled = len(list((root / "img_dir" / "test").glob("*.tif")))
-    notes = [f"test was left out, as its masks are not published (images: {unlabelled})"] if unlabelled else []
+    notes = [f"test was left out, because its masks are not published (images: {unlabelled})"] if unlabelled else []
     return Found(pairs, NUMBERS, notes)
 
 

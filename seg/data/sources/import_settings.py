@@ -1,4 +1,4 @@
-"""How a public dataset is imported."""
+"""Settings of the import of a public dataset. This module imports nothing heavy, so that `--help` is quick."""
 
 from dataclasses import dataclass, fields
 from typing import Literal
@@ -15,13 +15,14 @@ _OWNERS: dict[str, SourceName] = {"boundary": "ftw", "window": "ftw", "gid_image
 
 @dataclass(frozen=True)
 class ImportSettings:
-    """How a public dataset is imported.
+    """Settings of the import of a public dataset.
 
     Attributes:
-        copy: Copy the images; otherwise the manifest names them where they are.
-        boundary: ftw: What the edge of a field is; `cropland` takes the masks of 2 classes, which fill the fields.
-        window: ftw: Season of the images, planting (a) or harvest (b); `both` gives two scenes a place, in one fold.
-        gid_images: gid: Images of 4 bands (nir) or 3 (rgb); `auto` takes 4 where they are there.
+        copy: Copy the images; otherwise the manifest lists them at their original place.
+        boundary: ftw: Label of field boundaries; `cropland` uses the masks with 2 classes, which fill the fields.
+        window: ftw: Season of the images, planting (a) or harvest (b); `both` gives two scenes for each place, in one
+            fold.
+        gid_images: gid: Images of 4 bands (nir) or 3 (rgb); `auto` uses 4 if they exist.
     """
 
     copy: bool = False
@@ -30,13 +31,18 @@ class ImportSettings:
     gid_images: GidImages = "auto"
 
     def require_fitting(self, source: SourceName) -> None:
-        """Check that no setting of another dataset was changed.
+        """Check that no setting of another dataset is set.
+
+        Args:
+            source: Dataset to import.
 
         Raises:
-            ConfigError: One was; it would have no effect.
+            ConfigError: A setting would have no effect.
         """
         for setting in fields(self):
             value, owner = getattr(self, setting.name), _OWNERS.get(setting.name, source)
             if owner != source and value != setting.default:
                 option = setting.name.replace("_", "-")
-                raise ConfigError(f"--{option} is {value}, which only --source={owner} has; leave it out for {source}")
+                raise ConfigError(
+                    f"--{option} is {value}, but only --source={owner} uses it; leave it out for {source}"
+                )

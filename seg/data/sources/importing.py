@@ -1,6 +1,5 @@
-"""Bring a public dataset into this project's layout: recoded masks, a manifest, and a README that says whose it is."""
+"""Write a public dataset in the layout of this project: recoded masks, a manifest, and a README with its origin."""
 
-import csv
 import os
 import shutil
 from collections.abc import Sequence
@@ -9,21 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from seg.data.dataset.manifest import MANIFEST, write_manifest
 from seg.data.sources.legend import Legend, read_labels
 from seg.data.sources.origin import Origin, readme
-from seg.data.sources.replace import MANIFEST, README, replaced_dataset
+from seg.data.sources.replace import README, replaced_dataset
 from seg.data.splitting.folds import FoldSummary, Labels, summarise_folds
 from seg.errors import DatasetError
 from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, OTHER
 from seg.raster.chips import ByteMask
-from seg.raster.grid import (
-    Grid,
-    alpha_bands,
-    open_raster,
-    placed_on,
-    read_grid,
-    require_same_grid,
-)
+from seg.raster.grid import Grid, alpha_bands, open_raster, placed_on, read_grid, require_same_grid
 from seg.raster.writing.geotiff import Annotation, Georeference, write_geotiff
 from seg.terminal.progress import with_progress
 
@@ -37,11 +30,11 @@ class Pair:
     """An image of a public dataset and its mask.
 
     Attributes:
-        image: The image, as it is.
-        mask: The mask, in the dataset's own values or colours.
-        name: What the image is called in the project's layout; unique.
-        place: Where it lies. Pairs of one place share the mask, its name and the fold.
-        held_out: True in the official validation or test part, False in the training part, None where there is none.
+        image: The image.
+        mask: The mask, in the values or colours of the dataset.
+        name: Unique name of the image in the layout of this project.
+        place: Name of the place. Pairs of one place share the mask, its name and the fold.
+        held_out: True in the official validation or test part, False in the training part, None without such parts.
     """
 
     image: Path
@@ -53,12 +46,12 @@ class Pair:
 
 @dataclass(frozen=True)
 class Found:
-    """What a folder holds of a public dataset.
+    """Contents of a public dataset.
 
     Attributes:
-        pairs: The labelled images.
-        legend: What the masks hold.
-        notes: What was left out, one sentence each.
+        pairs: Labelled images.
+        legend: Classes of the masks.
+        notes: One sentence for each part that is left out.
     """
 
     pairs: Sequence[Pair]
@@ -68,12 +61,12 @@ class Found:
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import wrote.
+    """Result of an import.
 
     Attributes:
         folds: Summary of each fold; a mask that two images share counts twice, as in training.
-        official: Whether fold 0 is the official validation part, rather than one of several dealt in turn.
-        notes: What the user should know, one sentence each.
+        official: True if fold 0 is the official validation part, False if places were dealt to folds in turn.
+        notes: Sentences for the user.
     """
 
     folds: list[FoldSummary]
@@ -82,18 +75,19 @@ class Imported:
 
 
 def write_import(found: Found, origin: Origin, output: Path, copy: bool = False) -> Imported:
-    """Write a public dataset in the project's layout, in place of an older import of it.
+    """Write a public dataset in the layout of this project, in place of an older import of it.
 
     Args:
-        found: The pairs.
-        origin: Whose they are.
-        output: The dataset's folder; its parent must exist.
-        copy: Copy the images; otherwise the manifest names them where they are.
+        found: Contents of the dataset.
+        origin: Origin of the dataset.
+        output: Folder of the dataset; its parent must exist.
+        copy: Copy the images; otherwise the manifest lists them at their original place.
 
     Raises:
-        DatasetError: Two images share a name, a mask holds an unknown class, or the output cannot be written or holds
+        ConfigError: The output is a file, its parent is missing, or it is read-only.
+        DatasetError: Two images share a name, a mask has an unknown class, or the output cannot be written or holds
             other files.
-        RasterError: A file cannot be read, or a mask is not on its image's grid.
+        RasterError: A file cannot be read, or a mask is not on the grid of its image.
     """
     folds, official = _folds(found.pairs)
     rows: list[tuple[str, str, int]] = []
@@ -110,15 +104,15 @@ def write_import(found: Found, origin: Origin, output: Path, copy: bool = False)
             counts = np.array([(labels == CROPLAND).sum(), (labels == OTHER).sum()], dtype=np.int64)
             held += [(fold, counts)] * len(pairs)
             rows += [(_placed_image(pair, folder, output, copy), mask, fold) for pair in pairs]
-        _write_manifest(folder / MANIFEST, rows)
+        write_manifest(folder / MANIFEST, rows)
         (folder / README).write_text(readme(origin, found.legend, _fold_rule(official), copy), encoding="utf-8")
     summaries = summarise_folds(held, max(folds.values()) + 1)
     return Imported(summaries, official, [*found.notes, *_remarks(found.pairs, official, alpha)])
 
 
 def no_mask(image: Path, wanted: Path) -> DatasetError:
-    """The error of an image whose mask is missing."""
-    return DatasetError(f"{image}: has no mask; wanted {wanted}; unpack the masks too, or take the image out")
+    """Error for an image without a mask."""
+    return DatasetError(f"{image}: has no mask; wanted {wanted}; unpack the masks too, or remove the image")
 
 
 def _folds(pairs: Sequence[Pair]) -> tuple[dict[str, int], bool]:
@@ -126,7 +120,7 @@ def _folds(pairs: Sequence[Pair]) -> tuple[dict[str, int], bool]:
     twice = next((pair for pair in pairs if names.count(pair.name) > 1), None) if len(set(names)) < len(names) else None
     if twice is not None:
         both = " and ".join(str(pair.image) for pair in pairs if pair.name == twice.name)
-        raise DatasetError(f"{both} would both be called {twice.name}; import one folder at a time")
+        raise DatasetError(f"{both} would both be named {twice.name}; import one folder at a time")
     if {pair.held_out for pair in pairs} == {True, False}:
         return {pair.place: HELD_OUT_FOLD if pair.held_out else TRAINING_FOLD for pair in pairs}, True
     return {place: number % DEALT_FOLDS for number, place in enumerate(sorted({p.place for p in pairs}))}, False
@@ -140,7 +134,7 @@ def _by_place(pairs: Sequence[Pair]) -> list[list[Pair]]:
 
 
 def _read_place(pairs: Sequence[Pair], legend: Legend, output: Path) -> tuple[ByteMask, bool]:
-    """Write the mask of one place; returns it, and whether a band of an image is tagged as alpha."""
+    """Write the mask of one place, and return it, with True if an image has a band that is tagged as alpha."""
     images = [read_grid(pair.image) for pair in pairs]
     for image in images:
         _require_one_grid(read_grid(pairs[0].mask), image)
@@ -153,25 +147,25 @@ def _read_place(pairs: Sequence[Pair], legend: Legend, output: Path) -> tuple[By
 
 
 def _require_one_grid(grid: Grid, reference: Grid) -> None:
-    """Where only one of the two states where it lies, the same size is all that can be asked."""
+    """Check that two rasters share a grid; without a georeference in one of them, only the size can be checked."""
     require_same_grid(placed_on(grid, reference), placed_on(reference, grid))
 
 
 def _placed_image(pair: Pair, folder: Path, output: Path, copy: bool) -> str:
-    """The image as the manifest names it: a copy, or the way from the output to where it is."""
+    """Path of the image for the manifest: a copy, or the relative path from the output to the original."""
     if copy:
         name = f"images/{pair.name}{pair.image.suffix.lower()}"
         shutil.copyfile(pair.image, folder / name)
-        # Where GDAL keeps what a format has no room for, a georeference among it.
+        # GDAL stores metadata here that does not fit the format, such as the georeference of a PNG.
         companion = pair.image.with_name(pair.image.name + ".aux.xml")
         if companion.is_file():
             shutil.copyfile(companion, folder / f"{name}.aux.xml")
         return name
-    # Only the folder is resolved: data managers keep files behind links whose targets have meaningless names.
+    # Only the folder is resolved, because data managers link files to targets with meaningless names.
     image = Path(os.path.realpath(pair.image.parent)) / pair.image.name
     try:
         return Path(os.path.relpath(image, os.path.realpath(output))).as_posix()
-    except ValueError:  # another drive, on Windows
+    except ValueError:  # another drive on Windows
         return str(image)
 
 
@@ -181,17 +175,10 @@ def _fold_rule(official: bool) -> str:
     return f"places are dealt to {DEALT_FOLDS} folds in turn"
 
 
-def _write_manifest(path: Path, rows: Sequence[Sequence[object]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as lines:
-        table = csv.writer(lines, lineterminator="\n")
-        table.writerow(["image", "mask", "fold"])
-        table.writerows(rows)
-
-
 def _remarks(pairs: Sequence[Pair], official: bool, alpha: bool) -> list[str]:
     remarks = []
     if not official and any(pair.held_out is not None for pair in pairs):
-        remarks.append("only one part of the official split is there, so places were dealt to folds in turn")
+        remarks.append("only one part of the official split exists, so places were dealt to folds in turn")
     if alpha:
-        remarks.append("a band is tagged as alpha; if it holds data, name it in training: --data.bands=[1,2,3,4]")
+        remarks.append("a band is tagged as alpha; if it holds data, train with all bands: --data.bands=[1,2,3,4]")
     return remarks

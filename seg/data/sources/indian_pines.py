@@ -1,6 +1,5 @@
-"""Indian Pines (AVIRIS, 12 June 1992) as a small cropland dataset; the files come with the package tensorly."""
+"""Indian Pines (AVIRIS, 12 June 1992) as a small cropland dataset, from files in the package tensorly."""
 
-import csv
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,14 +10,9 @@ from rasterio import Affine
 from rasterio.crs import CRS
 from rasterio.windows import Window
 
-from seg.data.sources.indian_pines_readme import (
-    CITATION,
-    LICENCE,
-    NOMINAL,
-    TITLE,
-    readme,
-)
-from seg.data.sources.replace import MANIFEST, README, replaced_dataset
+from seg.data.dataset.manifest import MANIFEST, write_manifest
+from seg.data.sources.indian_pines_readme import CITATION, LICENCE, NOMINAL, TITLE, readme
+from seg.data.sources.replace import README, replaced_dataset
 from seg.data.splitting.folds import FoldSummary, summarise_folds
 from seg.data.splitting.irregular_blocks import (
     NO_FOLD,
@@ -29,12 +23,7 @@ from seg.data.splitting.irregular_blocks import (
     irregular_blocks,
 )
 from seg.errors import DatasetError
-from seg.labels import (
-    CROPLAND,
-    IGNORE,
-    LABEL_COLOURS,
-    OTHER,
-)
+from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, OTHER
 from seg.raster.writing.geotiff import Annotation, Georeference, write_geotiff
 
 SIZE = 145
@@ -46,10 +35,10 @@ BANDS: dict[str, tuple[int, float]] = {
     "red": (28, 666.61),
     "nir": (48, 841.04),
 }
-"""AVIRIS channel, counted from 1 among the 220 of this scene, and its centre in nm (spectral calibration 92AV3C.spc).
+"""AVIRIS channel, from 1 to 220, and its centre in nm (spectral calibration 92AV3C.spc).
 
-The channels nearest to Sentinel-2's 490, 560, 665 and 842 nm. The files lack channels 104-108, 150-163 and 220 (water
-absorption); all four lie before the first gap, so channel n is at index n - 1.
+These channels are nearest to 490, 560, 665 and 842 nm of Sentinel-2. The files lack channels 104-108, 150-163 and 220
+(water absorption), but all four channels come before the first gap, so channel n has index n - 1.
 """
 
 CLASSES: tuple[tuple[str, int], ...] = (
@@ -71,30 +60,31 @@ CLASSES: tuple[tuple[str, int], ...] = (
     ("buildings, grass, trees, drives", OTHER),
     ("stone and steel towers", OTHER),
 )
-"""Name and label of each ground class, by its number in the reference."""
+"""Name and label of each ground class, in the order of their numbers in the reference."""
 
 GEOREFERENCE = Georeference(CRS.from_epsg(32616), Affine(20.0, 0.0, 498_560.0, 0.0, -20.0, 4_480_260.0))
-"""Nominal: a scene of 2.9 km centred near 40.46 N, 87.0 W, drawn north up."""
+"""Nominal georeference: a north-up scene of 2.9 km, centred near 40.46 N, 87.0 W."""
 
 RULE = BlockRule(minimum=24, maximum=61, guard=2)
 FOLDS = 5
 SEED = 234
-"""Of the seeds below 500, the one with the most blocks among those where every block has at least 20 labels, there are
-at least 7 heights, 7 widths and 16 sizes (mean side 28 to 32, longest height and width above 44), and the folds hold
-1600 to 2050 labelled pixels with a cropland share of 0.63 to 0.77. No model had a say.
+"""Seed below 500 with the most blocks under these conditions, chosen without any model: every block has at least 20
+labels; there are at least 7 heights, 7 widths and 16 sizes, with a mean side of 28 to 32 and a longest height and width
+above 44; each fold has 1600 to 2050 labelled pixels with a cropland share of 0.63 to 0.77.
 """
 
 SCENE, SCENE_MASK, SCENE_FOLDS = "scene.tif", "scene_mask.tif", "scene_folds.tif"
 
 
 def write_indian_pines(output: Path) -> list[FoldSummary]:
-    """Write the dataset, in place of an older copy of it, and return what each fold holds.
+    """Write the dataset, in place of an older copy of it, and return a summary of each fold.
 
     Args:
-        output: The dataset's folder; its parent must exist.
+        output: Folder of the dataset; its parent must exist.
 
     Raises:
-        DatasetError: tensorly is missing or carries other files, or the output cannot be written or holds other files.
+        ConfigError: The output is a file, its parent is missing, or it is read-only.
+        DatasetError: tensorly is missing or has other files, or the output cannot be written or holds other files.
     """
     image, mask = read_indian_pines()
     blocks = irregular_blocks(SIZE, SIZE, RULE, SEED)
@@ -107,28 +97,29 @@ def write_indian_pines(output: Path) -> list[FoldSummary]:
         annotation = Annotation(nodata=NO_FOLD, descriptions=["fold"], tags=_tags())
         write_geotiff(folder / SCENE_FOLDS, fold_of_pixel, GEOREFERENCE, annotation)
         _write_blocks(folder, image, mask, blocks)
-        _write_manifest(folder, folds)
+        rows = [(_image_name(index), _mask_name(index), fold) for index, fold in enumerate(folds)]
+        write_manifest(folder / MANIFEST, rows)
         (folder / README).write_text(readme(BANDS, CLASSES, RULE.guard, summaries), encoding="utf-8")
     return summaries
 
 
 def read_indian_pines() -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
-    """The image (4, 145, 145) in stored units, and the mask (145, 145) of label values.
+    """Read the image (4, 145, 145) in stored units and the mask (145, 145) of label values.
 
     Raises:
-        DatasetError: tensorly is missing or carries other files.
+        DatasetError: tensorly is missing or has other files.
     """
     cube = _load("Indian_pines_corrected.npy", (SIZE, SIZE, CHANNELS), np.dtype(np.uint16))
     classes = _load("Indian_pines_gt.npy", (SIZE, SIZE), np.dtype(np.uint8))
     if classes.max() >= len(CLASSES):
-        raise DatasetError(f"Indian_pines_gt.npy: holds class {classes.max()}; wanted 0 to {len(CLASSES) - 1}")
+        raise DatasetError(f"Indian_pines_gt.npy: has class {classes.max()}; wanted 0 to {len(CLASSES) - 1}")
     indices = [channel - 1 for channel, _ in BANDS.values()]
     labels = np.array([label for _, label in CLASSES], dtype=np.uint8)
     return np.ascontiguousarray(np.moveaxis(cube[..., indices], -1, 0)), labels[classes]
 
 
 def data_folder() -> Path:
-    """The folder of tensorly's data files, found without running any of tensorly's code.
+    """Folder of the data files in tensorly, found without running code of tensorly.
 
     Raises:
         DatasetError: tensorly is not installed.
@@ -136,7 +127,7 @@ def data_folder() -> Path:
     spec = find_spec("tensorly")
     if spec is None or not spec.submodule_search_locations:
         raise DatasetError(
-            "Indian Pines comes with the package tensorly, which is not installed; "
+            "Indian Pines is part of the package tensorly, which is not installed; "
             'run: pip install "cropland-seg[demo]"'
         )
     return Path(next(iter(spec.submodule_search_locations))) / "datasets" / "data"
@@ -150,7 +141,7 @@ def _load(name: str, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> NDA
     except (OSError, EOFError, ValueError) as error:
         raise DatasetError(f"{path}: cannot be read ({error}); {advice}") from error
     if array.shape != shape or array.dtype != dtype:
-        raise DatasetError(f"{path}: holds {array.dtype} {array.shape}; wanted {dtype} {shape}; {advice}")
+        raise DatasetError(f"{path}: has {array.dtype} {array.shape}; wanted {dtype} {shape}; {advice}")
     return array
 
 
@@ -159,18 +150,11 @@ def _write_blocks(folder: Path, image: NDArray[np.uint16], mask: NDArray[np.uint
     (folder / "masks").mkdir()
     for index, block in enumerate(blocks):
         rows, columns = block.toslices()
-        # Not rasterio.windows.transform: it multiplies in a way that affine 3 warns of.
+        # Not rasterio.windows.transform, whose multiplication affine 3 warns about.
         corner = GEOREFERENCE.transform @ Affine.translation(block.col_off, block.row_off)
         place = Georeference(GEOREFERENCE.crs, corner)
         _write_image(folder / _image_name(index), image[:, rows, columns], place)
         _write_mask(folder / _mask_name(index), mask[rows, columns], place)
-
-
-def _write_manifest(folder: Path, folds: Sequence[int]) -> None:
-    with (folder / MANIFEST).open("w", newline="", encoding="utf-8") as lines:
-        rows = csv.writer(lines, lineterminator="\n")
-        rows.writerow(["image", "mask", "fold"])
-        rows.writerows([_image_name(index), _mask_name(index), fold] for index, fold in enumerate(folds))
 
 
 def _image_name(index: int) -> str:

@@ -1,4 +1,4 @@
-"""The text that goes with the Indian Pines dataset: what it is, whose it is, and what it cannot tell."""
+"""README of the Indian Pines dataset: contents, origin and limits."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -17,7 +17,7 @@ NOMINAL = (
     "nominal: UTM 16N, 20 m, centred near 40.46 N 87.0 W; not surveyed, and the rotation of the flight line is not "
     "modelled, so do not lay it over other maps"
 )
-"""Value of the tag GEOREFERENCE in every file."""
+"""Value of the GEOREFERENCE tag in every file."""
 
 _TEXT = """\
 {title}
@@ -79,13 +79,13 @@ def readme(
     guard: int,
     folds: Sequence[FoldSummary],
 ) -> str:
-    """The README of the dataset.
+    """README of the dataset.
 
     Args:
         bands: AVIRIS channel and centre in nm by band name.
-        classes: Name and label of each ground class, by its number.
+        classes: Name and label of each ground class, in the order of their numbers.
         guard: Pixels between blocks.
-        folds: What each fold holds.
+        folds: Summary of each fold.
     """
     return _TEXT.format(
         title=TITLE,

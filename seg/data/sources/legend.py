@@ -1,4 +1,4 @@
-"""What the values or colours of a public dataset's masks stand for, and masks recoded to this project's labels."""
+"""Classes of a public dataset's masks, as values or colours, and conversion to the labels of this project."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,14 +13,15 @@ from rasterio.windows import Window
 from seg.errors import DatasetError, listed
 from seg.raster.chips import ByteMask, unreadable
 from seg.raster.grid import data_bands, open_raster
+from seg.terminal.text import counted
 
 Colour = tuple[int, int, int]
 
 _ROWS = 512
-"""Rows read at once: colours need 12 bytes a pixel on the way to labels, and masks have up to 50 million pixels."""
+"""Rows to read at once. The conversion of colours needs 12 bytes for each pixel, and masks have up to 50 million."""
 
 _NAMED = 8
-"""An error names at most so many values or colours."""
+"""Most values or colours in an error message."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Meaning:
     """One class of a public dataset.
 
     Attributes:
-        value: Its value in a mask of one band, or its red, green and blue in a mask of three.
-        name: What the dataset's authors call it.
+        value: Value in masks of one band, or red, green and blue in masks of three bands.
+        name: Name given by the authors of the dataset.
         label: OTHER, CROPLAND or IGNORE.
     """
 
@@ -40,11 +41,11 @@ class Meaning:
 
 @dataclass(frozen=True)
 class Legend:
-    """What a dataset's masks hold.
+    """Classes of a dataset's masks.
 
     Attributes:
-        meanings: Every class, all of them values or all of them colours.
-        threshold: Colours of lossy masks: below it a channel counts as 0, from it on as 255.
+        meanings: All classes, with values only or colours only.
+        threshold: For masks with lossy compression: a channel below it counts as 0, others as 255. None otherwise.
     """
 
     meanings: tuple[Meaning, ...]
@@ -52,20 +53,20 @@ class Legend:
 
     @property
     def bands(self) -> int:
-        """Bands of a mask: 1 with values, 3 with colours."""
+        """Number of bands of a mask: 1 for values, 3 for colours."""
         return 1 if isinstance(self.meanings[0].value, int) else 3
 
 
 def read_labels(path: Path, legend: Legend) -> ByteMask:
-    """A public mask as labels, (H, W): OTHER, CROPLAND or IGNORE.
+    """Read a public mask as (H, W) labels: OTHER, CROPLAND or IGNORE.
 
     Args:
         path: The mask.
-        legend: What it holds.
+        legend: Classes of the mask.
 
     Raises:
-        RasterError: It cannot be read.
-        DatasetError: It has other bands than the legend, or a value or colour that the legend does not know.
+        RasterError: The mask cannot be read.
+        DatasetError: The mask has a wrong number of bands, or a value or colour that is not in the legend.
     """
     codes, labels = _table(legend)
     with open_raster(path) as dataset:
@@ -82,7 +83,7 @@ def read_labels(path: Path, legend: Legend) -> ByteMask:
 
 
 def _table(legend: Legend) -> tuple[NDArray[np.int64], ByteMask]:
-    """The legend's codes in ascending order, and the label of each."""
+    """Codes of the legend in ascending order, and the label of each."""
     label_of = {_code(meaning.value): meaning.label for meaning in legend.meanings}
     codes = sorted(label_of)
     return np.array(codes, dtype=np.int64), np.array([label_of[code] for code in codes], dtype=np.uint8)
@@ -99,8 +100,8 @@ def _bands(dataset: DatasetReader, legend: Legend) -> list[int]:
     if len(bands) != legend.bands or not fits:
         wanted = "red, green and blue in uint8" if coloured else "one band of whole class numbers"
         raise DatasetError(
-            f"{dataset.name}: has {len(bands)} bands of {dataset.dtypes[0]}, but this dataset's masks hold {wanted}; "
-            "check that --source and --input belong together"
+            f"{dataset.name}: has {counted(len(bands), 'band')} of {dataset.dtypes[0]}, but masks of this dataset "
+            f"have {wanted}; check that --source and --input belong together"
         )
     return bands
 
@@ -129,6 +130,6 @@ def _unknown(path: Path, codes: NDArray[np.int64], legend: Legend) -> DatasetErr
     kind = "value" if legend.bands == 1 else "colour"
     values = [code if legend.bands == 1 else (code >> 16, code >> 8 & 255, code & 255) for code in codes.tolist()]
     return DatasetError(
-        f"{path}: holds the {kind}s {listed(values, _NAMED)}, which stand for no class of this dataset; wanted "
-        f"{listed([meaning.value for meaning in legend.meanings], _NAMED)}; fetch the file again, or check --source"
+        f"{path}: has the {kind}s {listed(values, _NAMED)}, which are not classes of this dataset; wanted "
+        f"{listed([meaning.value for meaning in legend.meanings], _NAMED)}; download the file again, or check --source"
     )

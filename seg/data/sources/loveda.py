@@ -1,4 +1,4 @@
-"""LoveDA: 0.3 m scenes from Google Earth of Nanjing, Changzhou and Wuhan, with 7 classes."""
+"""Import of LoveDA: 0.3 m scenes from Google Earth of Nanjing, Changzhou and Wuhan, with 7 classes."""
 
 from pathlib import Path
 
@@ -29,22 +29,22 @@ LEGEND = Legend(
         Meaning(7, "agriculture", CROPLAND),
     )
 )
-"""Values as the dataset documents them; see also torchgeo's `datasets/loveda.py`."""
+"""Values from the documentation of the dataset; see also `datasets/loveda.py` of torchgeo."""
 
 _PARTS = {"Train": False, "Val": True}
-"""Folder of each labelled part, and whether it is held out."""
+"""Folder of each labelled part; True for held-out parts."""
 
 _AREAS = ("Rural", "Urban")
 
 
 def find_loveda(folder: Path) -> Found:
-    """The labelled images in `Train` and `Val`; those of `Test` have no masks and are left out.
+    """Find the labelled images in `Train` and `Val`; images in `Test` have no masks and are left out.
 
     Args:
-        folder: What holds `Train/Rural/images_png`, `Train/Rural/masks_png` and so on.
+        folder: Folder with `Train/Rural/images_png`, `Train/Rural/masks_png` and so on.
 
     Raises:
-        DatasetError: The folder is laid out otherwise, or an image has no mask.
+        DatasetError: The folder has another layout, or an image has no mask.
     """
     pairs = []
     for part, held_out in _PARTS.items():
@@ -59,5 +59,5 @@ def find_loveda(folder: Path) -> Found:
         wanted = "PNG images in " + ", ".join(f"{part}/{area}/images_png" for part in _PARTS for area in _AREAS)
         raise wrong_layout(folder, ORIGIN, wanted)
     unlabelled = sum(1 for area in _AREAS for _ in (folder / "Test" / area / "images_png").glob("*.png"))
-    notes = [f"Test was left out, as its masks are not published (images: {unlabelled})"] if unlabelled else []
+    notes = [f"Test was left out, because its masks are not published (images: {unlabelled})"] if unlabelled else []
     return Found(pairs, LEGEND, notes)

@@ -1,30 +1,25 @@
-"""Whose a public dataset is, and what its users must be told."""
+"""Origin of a public dataset: home page, licence and citation, and the README of an import."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from seg.data.sources.legend import Legend
 from seg.errors import DatasetError, listed
-from seg.labels import (
-    CROPLAND,
-    IGNORE,
-    LABEL_NAMES,
-    OTHER,
-)
+from seg.labels import CROPLAND, IGNORE, LABEL_NAMES, OTHER
 
 _NAMED = 5
-"""An error names at most so many entries of a folder."""
+"""Most entries of a folder in an error message."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Whose a dataset is.
+    """Origin of a public dataset.
 
     Attributes:
-        name: Its name.
-        home: Its home page.
-        licence: What it may be used for.
-        citation: What to cite.
+        name: Name of the dataset.
+        home: Address of the home page.
+        licence: Licence, with an address.
+        citation: Publication to cite.
     """
 
     name: str
@@ -34,36 +29,36 @@ class Origin:
 
     @property
     def title(self) -> str:
-        """First line of the README, by which a later import knows its own output."""
+        """First line of the README, by which a later import recognises the folder."""
         return f"# {self.name}, imported for cropland"
 
 
 def readme(origin: Origin, legend: Legend, folds: str, copied: bool) -> str:
-    """The README of an imported dataset.
+    """README of an imported dataset.
 
     Args:
-        origin: Whose it is.
-        legend: What its masks held.
-        folds: What the folds are.
-        copied: Whether its images were copied.
+        origin: Origin of the dataset.
+        legend: Classes of its masks.
+        folds: Description of the folds.
+        copied: True if the images were copied.
     """
     classes = "\n".join(f"| {m.value} | {m.name} | {LABEL_NAMES[m.label]} |" for m in legend.meanings)
     return (
         f"{origin.title}\n\nMade by `python scripts/prepare.py import`; a new import replaces this folder.\n\n"
         f"- Home page: {origin.home}\n- Licence: {origin.licence}\n- Cite: {origin.citation}\n\n"
         f"Masks: {OTHER} other, {CROPLAND} cropland, {IGNORE} no label. "
-        f"Images: {'copied' if copied else 'named in the manifest where they are; do not move them'}. "
+        f"Images: {'copied' if copied else 'listed in the manifest at their original place; do not move them'}. "
         f"Folds: {folds}.\n\n| in the source | class | label |\n|---|---|---|\n{classes}\n"
     )
 
 
 def wrong_layout(folder: Path, origin: Origin, wanted: str) -> DatasetError:
-    """The error of a folder that is not laid out as the dataset is distributed.
+    """Error for a folder without the layout of a distributed dataset.
 
     Args:
-        folder: What the user named.
-        origin: The dataset.
-        wanted: The folders that were looked for.
+        folder: Folder that the user named.
+        origin: Origin of the dataset.
+        wanted: Folders that were searched for.
     """
     if not folder.is_dir():
         kind = "is a file" if folder.exists() else "no such folder"
@@ -71,5 +66,5 @@ def wrong_layout(folder: Path, origin: Origin, wanted: str) -> DatasetError:
     entries = sorted(path.name for path in folder.iterdir())
     return DatasetError(
         f"{folder}: is not laid out like {origin.name}; looked for {wanted}, found "
-        f"{listed(entries, _NAMED) or 'nothing'}; unpack the archives there, or name the folder that holds these"
+        f"{listed(entries, _NAMED) or 'nothing'}; unpack the archives there, or name another folder"
     )

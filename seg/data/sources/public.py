@@ -1,13 +1,8 @@
-"""Every public dataset that can be imported, by name."""
+"""Import of public datasets by name."""
 
 from pathlib import Path
 
-from seg.data.sources import (
-    deepglobe,
-    ftw,
-    gid,
-    loveda,
-)
+from seg.data.sources import deepglobe, ftw, gid, loveda
 from seg.data.sources.import_settings import ImportSettings, SourceName
 from seg.data.sources.importing import Found, Imported, write_import
 from seg.data.sources.origin import Origin
@@ -21,19 +16,19 @@ _ORIGINS: dict[SourceName, Origin] = {
 
 
 def import_public(source: SourceName, folder: Path, output: Path, settings: ImportSettings) -> Imported:
-    """Import a public dataset into the project's layout.
+    """Import a public dataset into the layout of this project.
 
     Args:
-        source: Which one.
-        folder: Where it was unpacked.
-        output: The dataset's folder to write; its parent must exist.
-        settings: How.
+        source: Name of the dataset.
+        folder: Folder with the unpacked dataset.
+        output: Folder to write; its parent must exist.
+        settings: Settings of the import.
 
     Raises:
-        ConfigError: A setting belongs to another dataset.
-        DatasetError: The folder is laid out otherwise, an image has no mask, a mask holds an unknown class, or the
-            output cannot be written or holds other files.
-        RasterError: A file cannot be read, or a mask is not on its image's grid.
+        ConfigError: A setting belongs to another dataset, or the output cannot be a folder.
+        DatasetError: The folder has another layout, an image has no mask, a mask has an unknown class, or the output
+            cannot be written or holds other files.
+        RasterError: A file cannot be read, or a mask is not on the grid of its image.
     """
     settings.require_fitting(source)
     return write_import(_find(source, folder, settings), _ORIGINS[source], output, settings.copy)

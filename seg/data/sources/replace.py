@@ -1,6 +1,5 @@
-"""Put a generated dataset in place as a whole, without ever deleting a file that it did not write."""
+"""Replace a generated dataset as a whole, and never delete a file that an earlier run did not write."""
 
-import csv
 import os
 import shutil
 import uuid
@@ -8,24 +7,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from seg.data.dataset.manifest import MANIFEST, listed_files
 from seg.errors import DatasetError
 from seg.files import require_output_folder
 
 README = "README.md"
-MANIFEST = "manifest.csv"
 
 
 @contextmanager
 def replaced_dataset(output: Path, title: str, files: frozenset[str]) -> Iterator[Path]:
-    """A new empty folder beside the output, which takes the output's place when the block ends without an error.
+    """A new empty folder next to the output, which replaces the output if the block ends without an error.
 
-    An older dataset in the output is known by the first line of its README; what its manifest lists and `files` is
-    deleted, and nothing else ever is.
+    An older dataset in the output is recognised by the first line of its README. Only the files that its manifest lists
+    and `files` are deleted.
 
     Args:
-        output: The dataset's folder; its parent must exist.
+        output: Folder of the dataset; its parent must exist.
         title: First line of the README that the block writes.
-        files: Names of what the dataset holds besides that README, the manifest and the files that it lists.
+        files: Names of other files of the dataset, besides the README, the manifest and the files that it lists.
 
     Raises:
         ConfigError: The output is a file, its parent is missing, or it is read-only.
@@ -38,7 +37,7 @@ def replaced_dataset(output: Path, title: str, files: frozenset[str]) -> Iterato
     try:
         partial.mkdir()
         yield partial
-        # Asked again: the folder may have got other files in the meantime.
+        # Checked again, because other files may have appeared in the meantime.
         _swap(partial, target, _owned(target, title, files))
     except OSError as error:
         raise DatasetError(
@@ -50,28 +49,22 @@ def replaced_dataset(output: Path, title: str, files: frozenset[str]) -> Iterato
 
 
 def _owned(target: Path, title: str, files: frozenset[str]) -> list[Path]:
-    """The files in the target, relative to it, after checking that an earlier run wrote all of them."""
+    """Files in the target, relative to it, after checking that an earlier run wrote all of them."""
     if not target.exists():
         return []
     present = [path.relative_to(target) for path in sorted(target.rglob("*")) if path.is_symlink() or path.is_file()]
-    known = {README, MANIFEST} | files | _listed(target / MANIFEST) if _first_line(target / README) == title else set()
-    # Looking at a raster in a GIS leaves its statistics beside it, and `prepare.py stats` its cache; they go too.
+    known = (
+        {README, MANIFEST} | files | listed_files(target / MANIFEST) if _first_line(target / README) == title else set()
+    )
+    # A GIS leaves .aux.xml files next to rasters, and `prepare.py stats` its cache; these are deleted too.
     left = (path for path in present if not (known and path.match(".cache/statistics-*.json")))
     foreign = [path for path in left if path.as_posix().removesuffix(".aux.xml") not in known]
     if foreign:
         raise DatasetError(
-            f"{target}: holds {foreign[0].as_posix()}, which is no part of this dataset and would be lost; "
+            f"{target}: holds {foreign[0].as_posix()}, which is not part of this dataset and would be lost; "
             "choose a new or empty folder, or move that file"
         )
     return present
-
-
-def _listed(manifest: Path) -> set[str]:
-    try:
-        with manifest.open(newline="", encoding="utf-8") as lines:
-            return {row[column] for row in csv.DictReader(lines) for column in ("image", "mask") if row.get(column)}
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return set()
 
 
 def _first_line(readme: Path) -> str:

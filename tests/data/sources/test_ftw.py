@@ -105,7 +105,7 @@ def test_chips_without_images_or_split_are_left_out_with_a_note(write_raster: Wr
 def test_value_of_no_class_is_refused(ftw: Path, write_raster: WriteRaster, tmp_path: Path) -> None:
     mask = np.array(THREE, dtype=np.uint8)
     write_raster(ftw / "austria" / "label_masks" / "semantic_2class" / "g0_1.tif", mask)
-    with pytest.raises(DatasetError, match=r"semantic_2class/g0_1\.tif: holds the values 2, "):
+    with pytest.raises(DatasetError, match=r"semantic_2class/g0_1\.tif: has the values 2, "):
         import_public("ftw", ftw, tmp_path / "out", ImportSettings())
 
 
@@ -117,19 +117,19 @@ def test_chip_without_a_mask_is_named(ftw: Path, tmp_path: Path) -> None:
 
 def test_missing_table_of_chips_is_named(ftw: Path, tmp_path: Path) -> None:
     (ftw / "kenya" / "chips_kenya.parquet").unlink()
-    with pytest.raises(DatasetError, match=r"kenya: has none, wanted one table chips_kenya\.parquet"):
+    with pytest.raises(DatasetError, match=r"kenya: has none; wanted one table, chips_kenya\.parquet"):
         import_public("ftw", ftw, tmp_path / "out", ImportSettings())
 
 
 def test_damaged_table_of_chips_is_named(ftw: Path, tmp_path: Path) -> None:
     (ftw / "kenya" / "chips_kenya.parquet").write_text("not parquet")
-    with pytest.raises(DatasetError, match=r"chips_kenya\.parquet: not readable as a table with aoi_id and split"):
+    with pytest.raises(DatasetError, match=r"chips_kenya\.parquet: not a readable table with aoi_id and split"):
         import_public("ftw", ftw, tmp_path / "out", ImportSettings())
 
 
 def test_table_without_the_split_is_named(ftw: Path, tmp_path: Path) -> None:
     pyarrow.parquet.write_table(pyarrow.table({"aoi_id": ["g9_1"]}), ftw / "kenya" / "chips_kenya.parquet")
-    with pytest.raises(DatasetError, match=r"chips_kenya\.parquet: not readable as a table with aoi_id and split"):
+    with pytest.raises(DatasetError, match=r"chips_kenya\.parquet: not a readable table with aoi_id and split"):
         import_public("ftw", ftw, tmp_path / "out", ImportSettings())
 
 

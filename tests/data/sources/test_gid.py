@@ -78,7 +78,7 @@ def test_numbered_masks_of_gid_15_are_read_with_their_official_split(
     imported = import_public("gid", tmp_path / "gid-15", tmp_path / "out", ImportSettings())
     labels = [IGNORE, *[OTHER] * 4, *[CROPLAND] * 3, *[OTHER] * 8]
     assert read_back(tmp_path / "out") == {"a.tif": (1, [labels]), "b.tif": (0, [labels])}
-    assert imported.notes == ["test was left out, as its masks are not published (images: 1)"]
+    assert imported.notes == ["test was left out, because its masks are not published (images: 1)"]
 
 
 def test_no_two_classes_share_a_colour() -> None:
@@ -88,7 +88,7 @@ def test_no_two_classes_share_a_colour() -> None:
 
 def test_unknown_colour_leaves_no_output(gid: Path, write_plain: WritePlain, tmp_path: Path) -> None:
     write_plain(gid / "label_5classes" / f"{SCENE}_label.tif", coloured((0, 255, 0), (0, 254, 0), (0, 0, 0)))
-    with pytest.raises(DatasetError, match=rf"{SCENE}_label\.tif: holds the colours \(0, 254, 0\)"):
+    with pytest.raises(DatasetError, match=rf"{SCENE}_label\.tif: has the colours \(0, 254, 0\)"):
         import_public("gid", gid, tmp_path / "out", ImportSettings())
     assert {path.name for path in tmp_path.iterdir()} == {gid.name}
 
@@ -101,13 +101,13 @@ def test_scene_without_a_label_is_named(gid: Path, tmp_path: Path) -> None:
 
 def test_folder_with_two_sets_asks_for_one(gid: Path, tmp_path: Path) -> None:
     (tmp_path / "Fine" / "label_15classes").mkdir(parents=True)
-    with pytest.raises(DatasetError, match=r"holds 2 sets, .*label_5classes; name one with --input"):
+    with pytest.raises(DatasetError, match=r"holds 2 sets of labels, .*label_5classes; name one with --input"):
         import_public("gid", tmp_path, tmp_path / "out", ImportSettings())
 
 
 @pytest.mark.parametrize(
     ("present", "wanted"),
-    [("label_5classes", "image_NirRGB or image_RGB with"), ("pictures", "img_dir beside ann_dir")],
+    [("label_5classes", "image_NirRGB or image_RGB with"), ("pictures", "img_dir with ann_dir")],
 )
 def test_another_layout_names_what_was_looked_for(present: str, wanted: str, tmp_path: Path) -> None:
     (tmp_path / "in" / present).mkdir(parents=True)

@@ -95,7 +95,7 @@ def test_half_of_an_official_split_is_dealt_to_folds_with_a_note(pairs: list[Pai
     training = [Pair(pair.image, pair.mask, pair.name, pair.place, held_out=False) for pair in pairs]
     imported = run(training, tmp_path / "out")
     assert len(imported.folds) == 3
-    assert imported.notes == ["only one part of the official split is there, so places were dealt to folds in turn"]
+    assert imported.notes == ["only one part of the official split exists, so places were dealt to folds in turn"]
 
 
 def test_interrupted_import_leaves_nothing(pairs: list[Pair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,13 +114,13 @@ def test_interrupted_import_leaves_nothing(pairs: list[Pair], tmp_path: Path, mo
 def test_output_with_other_files_is_refused_and_left_alone(pairs: list[Pair], tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "notes.txt").write_text("mine")
-    with pytest.raises(DatasetError, match=r"holds notes\.txt, which is no part of this dataset"):
+    with pytest.raises(DatasetError, match=r"holds notes\.txt, which is not part of this dataset"):
         run(pairs, tmp_path / "out")
     assert files(tmp_path / "out") == ["notes.txt"]
 
 
 def test_source_folder_as_output_is_refused(pairs: list[Pair], tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="no part of this dataset"):
+    with pytest.raises(DatasetError, match="not part of this dataset"):
         run(pairs, tmp_path / "in")
     assert len(files(tmp_path / "in")) == 6
 
@@ -149,5 +149,5 @@ def test_damaged_mask_is_named(pairs: list[Pair], tmp_path: Path) -> None:
 
 def test_two_images_of_one_name_are_named(pairs: list[Pair], tmp_path: Path) -> None:
     twin = Pair(pairs[1].image, pairs[1].mask, "a", "a")
-    with pytest.raises(DatasetError, match=r"in/a\.tif and .*in/b\.tif would both be called a"):
+    with pytest.raises(DatasetError, match=r"in/a\.tif and .*in/b\.tif would both be named a"):
         run([pairs[0], twin], tmp_path / "out")

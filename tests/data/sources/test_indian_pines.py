@@ -180,7 +180,7 @@ def test_missing_package_is_an_error_with_the_command_that_installs_it(monkeypat
         (b"text", "cannot be read"),
         (
             np.zeros((145, 145, 220), dtype=np.uint16),
-            r"holds uint16 \(145, 145, 220\); wanted uint16 \(145, 145, 200\)",
+            r"has uint16 \(145, 145, 220\); wanted uint16 \(145, 145, 200\)",
         ),
         (np.array([{"not": "data"}]), "cannot be read"),
     ],

@@ -37,13 +37,13 @@ def test_threshold_takes_lossy_colours_for_pure_ones(write_plain: WritePlain, tm
 
 def test_unknown_value_names_file_and_what_was_wanted(write_plain: WritePlain, tmp_path: Path) -> None:
     path = write_plain(tmp_path / "mask.png", [[0, 9], [200, 7]])
-    with pytest.raises(DatasetError, match=r"mask\.png: holds the values 9, 200, .*wanted 0, 3, 7;"):
+    with pytest.raises(DatasetError, match=r"mask\.png: has the values 9, 200, .*wanted 0, 3, 7;"):
         read_labels(path, VALUES)
 
 
 def test_unknown_colour_is_named_in_red_green_blue(write_plain: WritePlain, tmp_path: Path) -> None:
     path = write_plain(tmp_path / "mask.png", [[[1]], [[2]], [[3]]])
-    with pytest.raises(DatasetError, match=r"holds the colours \(1, 2, 3\), .*wanted \(0, 0, 0\), \(0, 255, 0\);"):
+    with pytest.raises(DatasetError, match=r"has the colours \(1, 2, 3\), .*wanted \(0, 0, 0\), \(0, 255, 0\);"):
         read_labels(path, COLOURS)
 
 
@@ -56,5 +56,5 @@ def test_many_unknown_values_stay_one_short_line(write_plain: WritePlain, tmp_pa
 @pytest.mark.parametrize(("legend", "bands"), [(VALUES, 3), (COLOURS, 1)])
 def test_mask_with_other_bands_is_refused(legend: Legend, bands: int, write_plain: WritePlain, tmp_path: Path) -> None:
     path = write_plain(tmp_path / "mask.png", np.zeros((bands, 2, 2)))
-    with pytest.raises(DatasetError, match=f"has {bands} bands of uint8, but this dataset's masks hold"):
+    with pytest.raises(DatasetError, match=f"has {bands} bands? of uint8, but masks of this dataset have"):
         read_labels(path, legend)

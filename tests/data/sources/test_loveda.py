@@ -44,7 +44,7 @@ def test_official_validation_is_fold_0_and_training_fold_1(
 
 def test_test_images_are_left_out_with_a_note(loveda: Path, tmp_path: Path) -> None:
     imported = import_public("loveda", loveda, tmp_path / "out", ImportSettings())
-    assert imported.notes == ["Test was left out, as its masks are not published (images: 1)"]
+    assert imported.notes == ["Test was left out, because its masks are not published (images: 1)"]
 
 
 def test_image_without_a_mask_is_named(loveda: Path, tmp_path: Path) -> None:

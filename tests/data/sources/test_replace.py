@@ -47,7 +47,7 @@ def test_folder_with_another_file_is_refused_and_left_alone(name: str, tmp_path:
     (tmp_path / "demo" / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / "demo" / name).write_text("mine")
     before = names(tmp_path)
-    with pytest.raises(DatasetError, match=f"holds {name}, which is no part of this dataset"):
+    with pytest.raises(DatasetError, match=f"holds {name}, which is not part of this dataset"):
         write(tmp_path / "demo", "b")
     assert names(tmp_path) == before
 
@@ -55,7 +55,7 @@ def test_folder_with_another_file_is_refused_and_left_alone(name: str, tmp_path:
 def test_dataset_of_the_same_layout_but_another_title_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "demo", "a")
     (tmp_path / "demo" / "README.md").write_text("# My own fields\n")
-    with pytest.raises(DatasetError, match="no part of this dataset"):
+    with pytest.raises(DatasetError, match="not part of this dataset"):
         write(tmp_path / "demo", "a")
     assert (tmp_path / "demo" / "README.md").read_text() == "# My own fields\n"
 
