@@ -19,6 +19,10 @@ class DamageError(RasterError):
     """A raster opens, but some of its pixels cannot be read."""
 
 
+class UndeclaredNodataError(RasterError):
+    """A raster holds a constant that no sensor measures, such as -9999, and does not declare it as nodata."""
+
+
 class NoOverlapError(RasterError):
     """Polygons do not meet the raster that they were meant for."""
 

@@ -21,7 +21,9 @@ from seg.models.build import build_model
 from seg.models.config import ModelConfig
 from seg.package.checkpoint import Checkpoint
 from seg.package.write import write_package
-from seg.raster.grid import read_grid, require_same_grid
+from seg.raster.chips import Reading, read_chip
+from seg.raster.grid import open_raster, read_grid, require_same_grid
+from seg.raster.windows import window_grid
 from support.project import SCENES
 
 
@@ -90,3 +92,11 @@ def small_model(folder: Path, pixels: np.ndarray, valid: np.ndarray) -> Predicto
     return Predictor(
         [Member(TorchBackend(folder, package, ComputeSettings(device="cpu")), package)], TestTimeAugmentation()
     )
+
+
+@pytest.mark.parametrize("name", ["preligens_s2glc", "dk_lpis_s2", "landsat8_parana_sparse"])
+def test_no_measured_value_of_a_real_scene_is_taken_for_an_undeclared_void(name: str) -> None:
+    for path in sorted((scenes(name) / "images").iterdir())[:20]:
+        with open_raster(path) as dataset:
+            for window in window_grid(dataset.height, dataset.width, 512, 512):
+                read_chip(dataset, window, Reading(dataset.indexes, [0.0] * dataset.count))

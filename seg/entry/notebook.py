@@ -31,6 +31,7 @@ from seg.raster.chips import BoolMask, ByteMask, FloatImage, Reading, read_chip,
 from seg.raster.classes import read_classes
 from seg.raster.gdal_options import gdal_options
 from seg.raster.grid import data_bands, open_raster
+from seg.raster.voids import is_missing
 from seg.terminal.command_line import with_nearest_key
 
 PLAIN = TestTimeAugmentation()
@@ -170,7 +171,7 @@ class Model:
             pixels = values.astype(np.float32)
         missing = np.ma.getmaskarray(stored) | ~np.isfinite(pixels)
         if self.package.nodata is not None:
-            missing |= values == self.package.nodata
+            missing |= is_missing(values, self.package.nodata)
         valid: BoolMask = ~np.logical_or.reduce(missing)
         pixels[:, ~valid] = np.asarray(self.package.mean, dtype=np.float32)[:, None]
         return pixels, valid

@@ -14,6 +14,7 @@ from seg.inference.resuming.interruption import interrupted_by_termination
 from seg.inference.scene import SceneMaps, map_scene
 from seg.inference.settings import PredictionSettings
 from seg.raster.remote import shown_name
+from seg.raster.voids import NO_DATA_FROM
 from seg.terminal.progress import progress_bar
 from seg.terminal.text import counted
 
@@ -44,6 +45,8 @@ def predict_with_progress(
 
         maps = map_scene(scene, output, predictor, settings, report)
     _print_result(maps)
+    if settings.nodata is not None and maps.found.nodata_unmatched:
+        print(f"note: no pixel has the value of --nodata={settings.nodata:.8g}; check the value", file=sys.stderr)
     return maps
 
 
@@ -139,6 +142,12 @@ def _print_result(maps: SceneMaps) -> None:
         print(
             f"note: {maps.found.damaged_pixels} pixels could not be read and are nodata; the scene is damaged: "
             "fetch or write it again",
+            file=sys.stderr,
+        )
+    if maps.found.void_found:
+        print(
+            f"note: values of {NO_DATA_FROM:.0e} or more in size, which the scene does not declare as nodata, are "
+            "nodata in the maps; declare the value, for example with gdal_edit.py -a_nodata -3.4028235e+38",
             file=sys.stderr,
         )
     if maps.found.zero_pixels:

@@ -26,12 +26,16 @@ class BlockReader:
         area: The part to map; None for the whole scene.
         around_damage: Treat unreadable pixels as nodata.
         damaged: Unreadable pixels so far, within cores and the area.
+        nodata_found: True once a pixel had the further nodata value of the reading.
+        void_found: True once undeclared values beyond any measurement counted as no data.
     """
 
     reading: Reading
     area: Area | None = None
     around_damage: bool = False
     damaged: int = 0
+    nodata_found: bool = False
+    void_found: bool = False
 
     def open(self, path: Path) -> AbstractContextManager[DatasetReader]:
         """Open the scene; the handle must stay in this thread.
@@ -50,6 +54,7 @@ class BlockReader:
             RasterError: Pixels cannot be read.
         """
         if holds_nothing(dataset, block.read, self.reading):
+            self.nodata_found = self.nodata_found or self.reading.nodata == 0
             return _empty(block, self.reading)
         core = block.core_within_read
         inside = None if self.area is None else self.area.covers(block.core)
@@ -60,6 +65,8 @@ class BlockReader:
             # GDAL opens the parts of a mosaic on reading, and they may lie on a server.
             with one_thread() if dataset.driver == "VRT" else nullcontext():
                 chip = read_chip(dataset, block.read, self.reading)
+        self.nodata_found = self.nodata_found or chip.nodata_found
+        self.void_found = self.void_found or chip.void_found
         if inside is not None:
             chip.valid[core] &= inside
         return chip

@@ -17,6 +17,7 @@ from rasterio.windows import Window
 from seg.errors import DamageError, RasterError
 from seg.raster.grid import alpha_bands, require_real
 from seg.raster.remote import is_remote, shown_name
+from seg.raster.voids import NO_DATA_FROM, is_missing, require_plausible
 
 FloatImage = npt.NDArray[np.float32]
 BoolMask = npt.NDArray[np.bool_]
@@ -35,10 +36,14 @@ class Chip:
     Attributes:
         image: (C, H, W) float32 in the scene's stored units; invalid pixels hold the fill value of their band.
         valid: (H, W) bool; True where every band carries data.
+        nodata_found: True if a pixel has the further nodata value of the reading.
+        void_found: True if pixels of NO_DATA_FROM or more, which nothing declares, count as no data.
     """
 
     image: FloatImage
     valid: BoolMask
+    nodata_found: bool = False
+    void_found: bool = False
 
 
 class _Storage(NamedTuple):
@@ -90,8 +95,8 @@ def read_chip(dataset: DatasetReader, window: Window, reading: Reading) -> Chip:
     """The chip of a window.
 
     A pixel is valid where every band that is read carries data: not the nodata value, not masked by an alpha band or a
-    mask file, not NaN, and finite as float32. Otherwise a pixel that is missing in one band would reach the network as
-    a number.
+    mask file, not NaN, and below NO_DATA_FROM in size. Otherwise a pixel that is missing in one band would reach the
+    network as a number.
 
     Args:
         dataset: An open raster; its handle must belong to this thread.
@@ -100,6 +105,7 @@ def read_chip(dataset: DatasetReader, window: Window, reading: Reading) -> Chip:
 
     Raises:
         DamageError: The window's pixels cannot be read, as in a truncated file.
+        UndeclaredNodataError: Pixels that count as data hold a constant that stands for "no data".
         RasterError: The raster holds complex numbers.
     """
     bands, storage = reading.bands, _storage(dataset)
@@ -111,19 +117,36 @@ def read_chip(dataset: DatasetReader, window: Window, reading: Reading) -> Chip:
         valid = _unmasked(dataset, window, bands)
     except RasterioError as error:
         raise unreadable(dataset, window, error) from error
-    for band, values in zip(bands, pixels, strict=True):
-        for missing in (storage.nodata[band - 1], reading.nodata):
-            if missing is not None:
-                valid &= values != missing
+    nodata_found = _hide_nodata(valid, pixels, [storage.nodata[band - 1] for band in bands], reading.nodata)
     if pixels is not image:
         with np.errstate(over="ignore"):  # Values beyond float32 become infinite, hence invalid.
             image[...] = pixels
+    void_found = False
     if any(dtype.startswith("float") for dtype in stored):
-        valid &= np.isfinite(image).all(axis=0)
+        finite = (np.abs(image) < NO_DATA_FROM).all(axis=0)
+        void_found = bool((valid & ~finite & np.isfinite(image).all(axis=0)).any()) if not finite.all() else False
+        valid &= finite
+    if stored != {"uint8"}:
+        require_plausible(shown_name(Path(dataset.name)), image, valid)
     if not valid.all():
         for band, value in zip(image, reading.fill, strict=True):
             band[~valid] = value
-    return Chip(image, valid)
+    return Chip(image, valid, nodata_found, void_found)
+
+
+def _hide_nodata(
+    valid: BoolMask, pixels: npt.NDArray[np.generic], declared: Sequence[float | None], further: float | None
+) -> bool:
+    """Clear validity where a band holds its declared nodata value or the further one; True if any has the latter."""
+    found = False
+    for values, missing in zip(pixels, declared, strict=True):
+        if missing is not None:
+            valid &= ~is_missing(values, missing)
+        if further is not None:
+            hidden = is_missing(values, further)
+            found = found or bool(hidden.any())
+            valid &= ~hidden
+    return found
 
 
 def read_band(
@@ -153,10 +176,11 @@ def read_band(
         valid = _unmasked(dataset, window, [band], shape)
     except RasterioError as error:
         raise unreadable(dataset, window, error) from error
-    if storage.nodata[band - 1] is not None:
-        valid &= values != storage.nodata[band - 1]
+    missing = storage.nodata[band - 1]
+    if missing is not None:
+        valid &= ~is_missing(values, missing)
     if values.dtype.kind == "f":
-        valid &= np.isfinite(values)
+        valid &= np.abs(values) < NO_DATA_FROM
     return values, valid
 
 

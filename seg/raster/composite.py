@@ -12,6 +12,7 @@ from rasterio.windows import Window
 
 from seg.raster.chips import read_band
 from seg.raster.grid import data_bands
+from seg.raster.voids import is_missing
 
 COLOURS = ("red", "green", "blue")
 STRETCH_PERCENTILES = (2, 98)
@@ -81,7 +82,7 @@ def read_composite(
         if nodata is not None:
             # The average of a nodata value with other values is a new value, so the nearest pixel is checked too.
             nearest, _ = read_band(dataset, band, window, shape)
-            valid &= (nearest != nodata) & (stored != nodata)
+            valid &= ~is_missing(nearest, nodata) & ~is_missing(stored, nodata)
         values = stored.astype(np.float64)
         used.append(limits[place] if limits else display_limits(values, valid))
         layers.append(stretch(values, valid, used[-1]))

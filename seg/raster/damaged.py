@@ -56,7 +56,7 @@ def _read_by_tile(dataset: DatasetReader, window: Window, reading: Reading) -> t
     lost = np.zeros(shape, dtype=bool)
     image = np.empty((len(reading.bands), *shape), dtype=np.float32)
     image[:] = np.asarray(reading.fill, dtype=np.float32)[:, None, None]
-    valid = np.zeros(shape, dtype=bool)
+    valid, nodata_found, void_found = np.zeros(shape, dtype=bool), False, False
     for part in _tiles(dataset, reading.bands[0], window):
         inner = Window(part.col_off - window.col_off, part.row_off - window.row_off, part.width, part.height).toslices()
         try:
@@ -65,7 +65,8 @@ def _read_by_tile(dataset: DatasetReader, window: Window, reading: Reading) -> t
             lost[inner] = True
         else:
             image[:, *inner], valid[inner] = chip.image, chip.valid
-    return Chip(image, valid), lost
+            nodata_found, void_found = nodata_found or chip.nodata_found, void_found or chip.void_found
+    return Chip(image, valid, nodata_found, void_found), lost
 
 
 def _require_parts(dataset: DatasetReader) -> None:

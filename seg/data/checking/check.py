@@ -79,6 +79,7 @@ def check_dataset(root: Path, options: Options) -> Report:
     scenes = [check_one(scene, reading) for scene in with_progress(listing.scenes, "checking scenes")]
     findings = [*listing.findings, *misnamed, *(finding for scene in scenes for finding in scene.findings)]
     findings += consistency_findings(scenes, named_bands=reading.named)
+    findings += _nodata_findings(root, scenes, options.nodata)
     findings += [*duplicate_findings(scenes), *overlap_findings(scenes)]
     if listing.complete:  # Otherwise the unlisted scenes may fill the fold or class that seems to be missing.
         findings += _fold_findings(root, scenes, options.folds)
@@ -132,6 +133,13 @@ def _named_bands(scenes: Sequence[Scene], bands: Sequence[int | str]) -> tuple[t
             message = f"bands {wanted} are bands {here}, but {there} in most images; write the bands in that order"
             findings.append(error("band-names", scene.image, message))
     return usual, findings
+
+
+def _nodata_findings(root: Path, scenes: Sequence[CheckedScene], nodata: float | None) -> Iterator[Finding]:
+    """A nodata value of the command line that no image has."""
+    read = [scene.pixels for scene in scenes if scene.pixels is not None]
+    if nodata is not None and read and not any(pixels.nodata_found for pixels in read):
+        yield warning("nodata-unmatched", root, f"no pixel has the value of --nodata={nodata:.8g}; check the value")
 
 
 def _fold_findings(root: Path, scenes: Sequence[CheckedScene], folds: int) -> Iterator[Finding]:

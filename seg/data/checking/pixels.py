@@ -73,6 +73,7 @@ class PixelSummary:
         labelled_zeros: Those of `zeros` with a label.
         bands: Values of each band read; empty without valid pixels.
         inside: Smallest window with all valid pixels; None without valid pixels.
+        nodata_found: True if a pixel has the further nodata value of the reading.
         digest: Hash that is equal for scenes with equal valid pixels, in any file format.
     """
 
@@ -84,6 +85,7 @@ class PixelSummary:
     bands: tuple[BandValues, ...]
     inside: Window | None
     digest: str
+    nodata_found: bool = False
 
     @property
     def constant(self) -> tuple[int, ...]:
@@ -120,11 +122,13 @@ class _Tally:
         self.step = max(1, math.ceil(math.sqrt(self.total * bands / SAMPLED_VALUES)))
         self.samples: list[npt.NDArray[np.float32]] = []
         self.edges = [height, width, 0, 0]
+        self.nodata_found = False
         self.hash = hashlib.blake2b(f"{height}x{width}x{bands}".encode(), digest_size=16)
 
     def add(self, window: Window, chip: Chip, classes: ByteMask | None) -> None:
         """Add a window."""
         self.hash.update(np.packbits(chip.valid).tobytes())
+        self.nodata_found = self.nodata_found or chip.nodata_found
         if not chip.valid.any():
             return
         self.hash.update(chip.image.tobytes())
@@ -154,6 +158,7 @@ class _Tally:
             bands=self._bands() if self.valid else (),
             inside=Window(left, top, right - left, bottom - top) if self.valid else None,
             digest=self.hash.hexdigest(),
+            nodata_found=self.nodata_found,
         )
 
     def _bands(self) -> tuple[BandValues, ...]:

@@ -12,9 +12,10 @@ from seg.data.checking.pixels import READ_SIZE, PixelSummary, Reading, summarise
 from seg.data.checking.structure import grid_or_none, structure_findings
 from seg.data.dataset.catalogue import Scene
 from seg.data.dataset.checks import LabelCounts, count_labels, require_loadable
-from seg.errors import DatasetError, RasterError
+from seg.errors import DatasetError, RasterError, UndeclaredNodataError
 from seg.raster.chips import read_band
 from seg.raster.grid import Grid, alpha_bands, open_raster
+from seg.raster.voids import NO_DATA_FROM, is_missing
 from seg.raster.windows import window_grid
 
 NO_LABELS = {"unreadable", "complex", "mask-bands", "mask-nodata"}
@@ -103,6 +104,8 @@ def _measured(scene: Scene, reading: Reading, with_mask: bool) -> tuple[PixelSum
                 return summarise_pixels(image, None, reading), []
             with open_raster(scene.mask) as mask:
                 return summarise_pixels(image, mask, reading), []
+    except UndeclaredNodataError as problem:
+        return None, [error("undeclared-nodata", scene.image, str(problem))]
     except RasterError as problem:
         return None, [error("unreadable", scene.image, str(problem))]
 
@@ -112,7 +115,10 @@ def _image_findings(scene: Scene, grid: Grid, pixels: PixelSummary, reading: Rea
         infinite = _infinite(image, reading) if np.issubdtype(np.dtype(grid.dtype), np.floating) else 0
         yield from _alpha_findings(scene, image, reading)
     if infinite:
-        message = f"has {infinite} infinite values that are not marked as nodata; replace them by the nodata value"
+        message = (
+            f"has {infinite} values that are infinite or beyond {NO_DATA_FROM:.0e} and not marked as nodata; "
+            "replace them by the nodata value, or name it with --nodata, such as --nodata=-3.4028235e+38"
+        )
         yield error("infinite", scene.image, message)
     empty = 1 - pixels.valid / pixels.total
     if pixels.valid == 0:
@@ -156,15 +162,15 @@ def _label_findings(scene: Scene, pixels: PixelSummary) -> Iterator[Finding]:
 
 
 def _infinite(image: DatasetReader, reading: Reading) -> int:
-    """Number of infinite stored values that neither nodata nor a mask hides."""
+    """Number of stored values that are infinite or beyond NO_DATA_FROM, and that neither nodata nor a mask hides."""
     count = 0
     for window in window_grid(image.height, image.width, READ_SIZE, READ_SIZE):
         for band in reading.bands:
             values, _ = read_band(image, band, window)
-            infinite = np.isinf(values.astype(np.float64))
+            infinite = np.abs(values.astype(np.float64)) >= NO_DATA_FROM
             for missing in (image.nodatavals[band - 1], reading.nodata):
                 if missing is not None:
-                    infinite &= values != missing
+                    infinite &= ~is_missing(values, missing)
             if infinite.any():
                 count += int((infinite & (image.read_masks(band, window=window) > 0)).sum())
     return count

@@ -34,10 +34,14 @@ class Found:
         zero_pixels: Pixels mapped as data although they are 0 in every band, often the empty corners of a file that
             declares no nodata value.
         damaged_pixels: Pixels that could not be read and were mapped as nodata.
+        nodata_unmatched: True if all blocks were read, and no pixel has the additional nodata value.
+        void_found: True if undeclared values beyond any measurement counted as no data.
     """
 
     zero_pixels: int
     damaged_pixels: int
+    nodata_unmatched: bool = False
+    void_found: bool = False
 
 
 def run_blocks(plan: Plan, predictor: Predictor, store: BlockStore, report: Report) -> Found:
@@ -74,7 +78,10 @@ def run_blocks(plan: Plan, predictor: Predictor, store: BlockStore, report: Repo
         if writing is not None:
             writing.result()
             report(plan, done + 1)
-    return Found(zeros.count, sum(source.damaged for source in sources))
+    found = any(source.nodata_found for source in sources)
+    unmatched = plan.scene.identity.nodata is not None and len(todo) == len(plan.blocks) and not found
+    void_found = any(source.void_found for source in sources)
+    return Found(zeros.count, sum(source.damaged for source in sources), unmatched, void_found)
 
 
 @dataclass(frozen=True)

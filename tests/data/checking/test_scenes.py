@@ -72,3 +72,13 @@ def test_what_training_refuses_for_a_reason_unknown_here_is_an_error(
 
     monkeypatch.setattr(structure, "check_scene", refuse)
     assert findings_of(pixels(2)) == [("error", "unfit")]
+
+
+@pytest.mark.parametrize(("void", "dtype"), [(-9999, np.int16), (np.finfo(np.float32).min, np.float32)])
+def test_undeclared_voids_are_an_error(
+    findings_of: Callable[..., list[tuple[str, str]]], void: float, dtype: type
+) -> None:
+    image = pixels(2, dtype)
+    image[:, 0] = void
+    kind = "undeclared-nodata" if dtype is np.int16 else "infinite"
+    assert findings_of(image) == [("error", kind)]
