@@ -42,11 +42,8 @@ def is_missing(values: npt.NDArray[np.generic], nodata: float) -> BoolMask:
     if not LARGEST_MEASURED <= abs(nodata) < np.inf:
         return np.asarray(values == nodata)
     low, high = _printed_range(nodata)
-    numbers = np.finfo(values.dtype) if values.dtype.kind == "f" else np.iinfo(values.dtype)
-    limit = float(numbers.max)
-    if low > limit or high < -limit:
-        return np.zeros(values.shape, dtype=bool)
-    return np.asarray((values >= max(low, -limit)) & (values <= min(high, limit)))
+    numbers = values.astype(np.float64)
+    return np.asarray((numbers >= low) & (numbers <= high))
 
 
 def require_plausible(name: str, image: npt.NDArray[np.float32], valid: BoolMask) -> None:
