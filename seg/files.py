@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -209,3 +210,39 @@ def claimed(folder: Path) -> Iterator[None]:
         with suppress(OSError):
             (folder / CLAIM).unlink()
         lock.release()
+
+
+@contextmanager
+def work_folder(output: Path) -> Iterator[Path]:
+    """A hidden folder for unfinished files beside an output, on the same disk, removed when the block ends.
+
+    Its name is fixed, so that the next run for the same output removes what a killed run left there.
+
+    Args:
+        output: The file that the work will write; its folder must exist.
+
+    Raises:
+        RasterError: Another process works on the same output, or the folder's name is taken by a link.
+        OSError: The folder cannot be made or written.
+    """
+    folder = output.with_name(f".{output.name}.unfinished")
+    if folder.is_symlink():
+        raise RasterError(f"{folder}: is a link, wanted a folder for unfinished files; remove it")
+    folder.mkdir(exist_ok=True)
+    with claimed(folder):
+        _empty(folder)
+        try:
+            yield folder
+        finally:
+            _empty(folder)
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def _empty(folder: Path) -> None:
+    """Remove all that is in a folder but its claim."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != CLAIM:
+            path.unlink()

@@ -21,7 +21,7 @@ from seg.files import (
 HOLDER = """
 import sys, time
 from pathlib import Path
-from seg.files import claimed
+from seg.files import claimed, work_folder
 with claimed(Path(sys.argv[1])):
     print("claimed", flush=True)
     time.sleep(60)
@@ -204,3 +204,26 @@ def test_a_broken_disk_is_not_taken_for_a_claim(tmp_path: Path, monkeypatch: pyt
 def test_a_folder_that_is_not_there_cannot_be_claimed(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), claimed(tmp_path / "absent"):
         pass
+
+
+def test_a_work_folder_removes_what_a_killed_run_left_and_then_itself(tmp_path: Path) -> None:
+    left = tmp_path / ".a.gpkg.unfinished"
+    (left / "inner").mkdir(parents=True)
+    (left / "spool.sqlite").write_text("left")
+    with work_folder(tmp_path / "a.gpkg") as folder:
+        assert [path.name for path in folder.iterdir()] == ["claim"]
+        (folder / "a.gpkg").write_text("unfinished")
+        with pytest.raises(RasterError, match="another process is at work there"), work_folder(tmp_path / "a.gpkg"):
+            pass
+        assert (folder / "a.gpkg").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_in_the_place_of_a_work_folder_is_refused(tmp_path: Path) -> None:
+    kept = tmp_path / "mine" / "notes.txt"
+    kept.parent.mkdir()
+    kept.write_text("my own")
+    (tmp_path / ".a.gpkg.unfinished").symlink_to(kept.parent)
+    with pytest.raises(RasterError, match=r"\.unfinished: is a link"), work_folder(tmp_path / "a.gpkg"):
+        pass
+    assert kept.exists()

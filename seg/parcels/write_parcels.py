@@ -1,10 +1,8 @@
 """Turn a class map into a file of parcels: read it block by block, join what crosses seams, select, simplify, write."""
 
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
-from seg.files import complete_or_absent, require_output_file
+from seg.files import complete_or_absent, require_output_file, work_folder
 from seg.parcels.formats import COLUMNS, ParcelTable, format_of, require_own_table, write_table
 from seg.parcels.joining import Joining
 from seg.parcels.pieces import joined
@@ -80,7 +78,7 @@ def write_parcels(
     ground = GroundMeasure(grid)
     table = ParcelTable(grid, kind, settings.probability is not None)
     boxes = settings.simplify > 0 or settings.min_hole_m2 > 0
-    with _work_folder(output) as folder, Spool.opened(folder / "spool.sqlite", grid.width, boxes) as spool:
+    with work_folder(output) as folder, Spool.opened(folder / "spool.sqlite", grid.width, boxes) as spool:
         for parcels in _parcels(grid, settings, ground, advance):
             spool.add(parcels)
         if settings.min_hole_m2 > 0:
@@ -171,13 +169,6 @@ def simplified(polygons: Polygons, tolerance_m: float, pixel_m: tuple[float, flo
 def _meets_others(spool: Spool, unit: int, polygon: shapely.Polygon) -> bool:
     shapely.prepare(polygon)
     return any(shapely.intersects(polygon, others).any() for others in spool.others_near(unit, polygon))
-
-
-@contextmanager
-def _work_folder(output: Path) -> Iterator[Path]:
-    """A hidden folder beside the output, on the same disk, so that a finished file only has to be renamed."""
-    with tempfile.TemporaryDirectory(prefix=f".{output.name}.", suffix=".partial", dir=output.parent) as folder:
-        yield Path(folder)
 
 
 def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:

@@ -13,6 +13,7 @@ from seg.data.splitting.rule import SplitRule
 from seg.data.splitting.scenes import group_neighbours, split_scenes
 from seg.data.splitting.write import (
     BLOCKS,
+    SECOND,
     require_free,
     require_own_blocks,
     write_blocks,
@@ -55,9 +56,9 @@ def split_dataset(root: Path, output: Path, rule: SplitRule, replace: bool = Fal
 
 
 def _require_uncut(scenes: Sequence[Scene], output: Path) -> None:
-    blocks = (output / BLOCKS).resolve()
-    if any(blocks in scene.image.resolve().parents for scene in scenes):
+    folders = {(output / name).resolve() for name in (BLOCKS, SECOND)}
+    if any(folders.intersection(scene.image.resolve().parents) for scene in scenes):
         raise DatasetError(
             f"{output / MANIFEST}: lists the blocks of an earlier split, which cannot be split again; name the "
-            f"original dataset with --input, or delete that file and {output / BLOCKS} to return to images/ and masks/"
+            f"original dataset with --input, or delete that file and its blocks to return to images/ and masks/"
         )

@@ -1,8 +1,8 @@
 """Write a split: its manifest, and its blocks as small VRT files, windows of the scenes."""
 
 import os
+import re
 import shutil
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,12 +13,18 @@ from rasterio.windows import Window
 from seg.data.dataset.catalogue import Scene
 from seg.data.dataset.manifest import MANIFEST, listed_files, write_manifest
 from seg.errors import DatasetError
-from seg.files import complete_or_absent, require_output_folder
+from seg.files import claimed, complete_or_absent, remove_leftovers, require_output_folder
 from seg.raster.grid import open_raster
 from seg.raster.writing.vrt import write_window_vrt
 
 BLOCKS = "blocks"
 """Folder of the blocks, next to the manifest."""
+
+SECOND = "blocks-2"
+"""Folder of the blocks that replace those in BLOCKS, and the reverse: the manifest's rename is the only switch."""
+
+OWN_BLOCK = re.compile(r"(images|masks)/.*_r\d+_c\d+\.vrt(\.aux\.xml)?")
+"""Files of a split within its folder, also of one that was killed before the manifest listed them."""
 
 Columns = Mapping[Path, Mapping[str, str]]
 """Cells of a manifest by image and column name."""
@@ -60,7 +66,7 @@ def require_free(folder: Path, replace: bool) -> None:
 
 
 def require_own_blocks(folder: Path) -> None:
-    """Check that the manifest of a folder lists all files among its blocks, so that replacing them loses nothing.
+    """Check that replacing the blocks of a folder loses nothing: a split wrote all files among them.
 
     Args:
         folder: Folder with the manifest.
@@ -69,12 +75,14 @@ def require_own_blocks(folder: Path) -> None:
         DatasetError: There is another file among the blocks.
     """
     listed = listed_files(folder / MANIFEST)
-    for path in sorted((folder / BLOCKS).rglob("*")):
-        # A GIS leaves .aux.xml files with statistics next to rasters.
-        if not path.is_dir() and path.relative_to(folder).as_posix().removesuffix(".aux.xml") not in listed:
-            raise DatasetError(
-                f"{path}: would be lost, because {MANIFEST} does not list it; move {folder / BLOCKS} away"
-            )
+    for blocks in (folder / BLOCKS, folder / SECOND):
+        if blocks.is_symlink():
+            raise DatasetError(f"{blocks}: is a link, wanted a folder for blocks; remove it or name another --output")
+        for path in sorted(blocks.rglob("*")):
+            # A GIS leaves .aux.xml files with statistics next to rasters.
+            known = path.relative_to(folder).as_posix().removesuffix(".aux.xml") in listed
+            if not (path.is_dir() or known or OWN_BLOCK.fullmatch(path.relative_to(blocks).as_posix())):
+                raise DatasetError(f"{path}: would be lost, because {MANIFEST} does not list it; move {blocks} away")
 
 
 def write_scenes(folder: Path, scenes: Sequence[Scene], columns: Columns = NO_COLUMNS) -> None:
@@ -104,26 +112,21 @@ def write_blocks(folder: Path, blocks: Sequence[Block], columns: Columns = NO_CO
         DatasetError: The files cannot be written.
         RasterError: A scene cannot be read.
     """
-    final = folder / BLOCKS
-    new, old = (folder / f".{BLOCKS}.{uuid.uuid4().hex}.{kind}" for kind in ("partial", "old"))
     with _writable(folder):
+        listed = listed_files(folder / MANIFEST)
+        first_in_use = any(path.startswith(f"{BLOCKS}/") for path in listed)
+        new, old = (folder / name for name in ((SECOND, BLOCKS) if first_in_use else (BLOCKS, SECOND)))
         try:
+            shutil.rmtree(new, ignore_errors=True)  # Left by a killed run; `require_own_blocks` has looked at it.
             for kind in ("images", "masks"):
                 (new / kind).mkdir(parents=True)
             for scene in dict.fromkeys(block.scene for block in blocks):
-                _write_files(new, final, [block for block in blocks if block.scene == scene])
-            if final.exists():
-                final.rename(old)
-            new.rename(final)
-            rows = [(Scene(*_files(final, block), block.fold), columns.get(block.scene.image, {})) for block in blocks]
+                _write_files(new, [block for block in blocks if block.scene == scene])
+            rows = [(Scene(*_files(new, block), block.fold), columns.get(block.scene.image, {})) for block in blocks]
             _write_manifest(folder, rows)
         except BaseException:
-            if old.exists():
-                shutil.rmtree(final, ignore_errors=True)
-                old.rename(final)
-            raise
-        finally:
             shutil.rmtree(new, ignore_errors=True)
+            raise
         shutil.rmtree(old, ignore_errors=True)
 
 
@@ -131,7 +134,9 @@ def write_blocks(folder: Path, blocks: Sequence[Block], columns: Columns = NO_CO
 def _writable(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(exist_ok=True)
-        yield
+        with claimed(folder):
+            remove_leftovers(folder, [MANIFEST])
+            yield
     except OSError as error:
         raise DatasetError(
             f"{folder}: cannot be written ({error.strerror or error}); make it writable with space left, "
@@ -139,12 +144,12 @@ def _writable(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _write_files(new: Path, final: Path, blocks: Sequence[Block]) -> None:
+def _write_files(new: Path, blocks: Sequence[Block]) -> None:
     scene = blocks[0].scene
     with open_raster(scene.image) as image, open_raster(scene.mask) as mask:
         for block in blocks:
             for source, path in zip((image, mask), _files(new, block), strict=True):
-                write_window_vrt(path, source, block.window, final / path.parent.name)
+                write_window_vrt(path, source, block.window)
 
 
 def _files(folder: Path, block: Block) -> tuple[Path, Path]:

@@ -1,7 +1,6 @@
 """Points of a sample: the GeoPackage for interpreters, and the references they fill in."""
 
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS, Transformer
 
 from seg.errors import DatasetError
+from seg.files import work_folder
 from seg.raster.grid import Grid
 from seg.raster.ground.outlines import on_map
 from seg.terminal.text import counted
@@ -76,8 +76,8 @@ def write_points(path: Path, grid: Grid, row: NDArray[np.int64], column: NDArray
     points = geopandas.GeoDataFrame(columns, geometry=shapely.points(x, y), crs=crs)
     pixels = geopandas.GeoDataFrame({"id": ids}, geometry=outlines, crs=crs)
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-            unfinished = Path(folder) / path.name
+        with work_folder(path) as folder:
+            unfinished = folder / path.name
             pyogrio.write_dataframe(points, unfinished, layer=POINTS_LAYER, driver="GPKG")
             pyogrio.write_dataframe(pixels, unfinished, layer=PIXELS_LAYER, driver="GPKG", append=True)
             shutil.move(unfinished, path)

@@ -1,6 +1,5 @@
 """Gained and lost cropland as polygons in one GeoPackage, each with its area and probability."""
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from rasterio.windows import Window
 from seg.errors import RasterError
 from seg.evaluation.change.classes import CHANGE_NAMES, GAINED, LOST
 from seg.evaluation.change.settings import ChangeSettings
-from seg.files import complete_or_absent
+from seg.files import complete_or_absent, work_folder
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.parcels.settings import PolygonSettings
 from seg.parcels.write_parcels import ParcelFile, write_parcels
@@ -69,13 +68,13 @@ def write_change_polygons(
     """
     tracing = PolygonSettings(min_area=settings.min_area, probability=probability, uncertain=(0.0, settings.confidence))
     found = {}
-    with tempfile.TemporaryDirectory(prefix=f".{output.name}.", suffix=".partial", dir=output.parent) as folder:
-        finished = Path(folder) / output.name
+    with work_folder(output) as folder:
+        finished = folder / output.name
         for value, direction in DIRECTIONS.items():
-            only = Path(folder) / f"{direction}.vrt"
+            only = folder / f"{direction}.vrt"
             _write_only(only, change, value)
             with progress_bar(f"{direction} cropland") as bar:
-                traced = write_parcels(only, Path(folder) / f"{direction}.gpkg", tracing, bar.move)
+                traced = write_parcels(only, folder / f"{direction}.gpkg", tracing, bar.move)
             unsupported = _append(traced, direction, finished, settings.confidence, probability is not None)
             found[direction] = ChangePolygons(traced.parcels, traced.hectares, unsupported)
         with complete_or_absent(output) as temporary:

@@ -17,7 +17,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from seg.errors import RasterError
-from seg.files import complete_or_absent
+from seg.files import complete_or_absent, work_folder
 from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, OTHER
 from seg.raster.chips import BoolMask, ByteMask, Polygons
 from seg.raster.grid import Grid
@@ -185,9 +185,13 @@ def write_mask(path: Path, grid: Grid, parts: Iterable[tuple[Window, ByteMask]])
         RasterError: The file cannot be written.
     """
     try:
-        with complete_or_absent(path) as partial:
-            _write(partial, grid, parts)
-            return _count(partial)
+        with work_folder(path) as folder:
+            unfinished = folder / path.name
+            _write(unfinished, grid, parts)
+            counts = _count(unfinished)
+            with complete_or_absent(path) as temporary:
+                unfinished.replace(temporary)
+            return counts
     except (RasterioError, CPLE_BaseError, OSError) as error:
         raise RasterError(
             f"{path}: cannot be written ({error}); its folder must exist and be writable, with free space on its disk"

@@ -80,3 +80,33 @@ def test_a_mask_on_another_grid_is_refused_before_anything_is_written(apart: Pat
     with pytest.raises(RasterError, match=r"scene_3\.tif: lies up to"):
         split_dataset(apart, apart, SplitRule())
     assert not (apart / "manifest.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "moment", ["seg.data.splitting.write._write_manifest", "seg.data.splitting.write.shutil.rmtree"]
+)
+def test_a_killed_replacement_leaves_the_older_split_or_the_new_one_whole(
+    large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    class KilledError(Exception):
+        """Stands for a kill: nothing after it may tidy up."""
+
+    out, other = tmp_path / "out", SplitRule(by="blocks", folds=2, block_size_m=320, guard_m=20)
+    split_dataset(large, out, BLOCKS)
+
+    def kill(path: Path, *_: object, **__: object) -> None:
+        if moment.endswith("_manifest") or (path.name == "blocks" and (out / "blocks-2").exists()):
+            raise KilledError
+
+    before = {scene.image: scene.image.read_bytes() for scene in read_catalogue(out, 3)}
+    with monkeypatch.context() as killing:
+        killing.setattr(moment, kill)
+        if moment.endswith("_manifest"):
+            killing.setattr("seg.data.splitting.write.shutil.rmtree", lambda *_, **__: None)
+        with pytest.raises(KilledError):
+            split_dataset(large, out, other, replace=True)
+    now = {scene.image: scene.image.read_bytes() for scene in read_catalogue(out, 3)}
+    assert now == before if moment.endswith("_manifest") else all("blocks-2" in path.parts for path in now)
+    split_dataset(large, out, other, replace=True)
+    files = {path for path in out.rglob("*") if path.is_file()}
+    assert files == {p for s in read_catalogue(out, 2) for p in (s.image, s.mask)} | {out / "manifest.csv"}
