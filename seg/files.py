@@ -229,14 +229,16 @@ def work_folder(output: Path) -> Iterator[Path]:
     if folder.is_symlink():
         raise RasterError(f"{folder}: is a link, wanted a folder for unfinished files; remove it")
     folder.mkdir(exist_ok=True)
-    with claimed(folder):
-        _empty(folder)
-        try:
-            yield folder
-        finally:
+    try:
+        with claimed(folder):
             _empty(folder)
-    with suppress(OSError):
-        folder.rmdir()
+            try:
+                yield folder
+            finally:
+                _empty(folder)
+    finally:
+        with suppress(OSError):  # Another process may have claimed the folder, which is not empty then.
+            folder.rmdir()
 
 
 def _empty(folder: Path) -> None:

@@ -16,12 +16,13 @@ from seg.files import (
     require_output_folder,
     sha256,
     short_hash,
+    work_folder,
 )
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from seg.files import claimed, work_folder
+from seg.files import claimed
 with claimed(Path(sys.argv[1])):
     print("claimed", flush=True)
     time.sleep(60)
