@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,8 +57,18 @@ def restore_local(folder: Path, output: Path) -> list[Path]:
             "that was trained with --tracking.wandb=offline or online, or entity/project/id of one on the server"
         )
     # Targets of links instead of links, so that the folder can be moved.
-    shutil.copytree(files[0], output, dirs_exist_ok=True)
+    shutil.copytree(files[0], output, dirs_exist_ok=True, ignore=_unfit_links(folder.resolve()))
     return sorted(path for path in output.rglob("*") if path.is_file())
+
+
+def _unfit_links(root: Path) -> Callable[[str, list[str]], list[str]]:
+    """Function for `shutil.copytree` that leaves out links to nothing, to folders and to files outside the run."""
+
+    def unfit(folder: str, names: list[str]) -> list[str]:
+        links = [Path(folder) / name for name in names if (Path(folder) / name).is_symlink()]
+        return [path.name for path in links if not path.is_file() or not path.resolve().is_relative_to(root)]
+
+    return unfit
 
 
 def restore_online(run: str, output: Path, api: "Api | None" = None) -> list[Path]:
