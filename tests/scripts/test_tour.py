@@ -1,6 +1,5 @@
 """`scripts/tour.ipynb` runs from end to end: in a short form here, in full as a campaign."""
 
-import time
 from pathlib import Path
 
 import geopandas
@@ -42,7 +41,10 @@ def test_tour_leads_from_the_dataset_to_parcels(tmp_path: Path) -> None:
 
 @pytest.mark.campaign
 def test_tour_takes_less_than_three_minutes(tmp_path: Path) -> None:
-    start = time.monotonic()
+    resource = pytest.importorskip("resource")  # not on Windows
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     notebook = run_tour(tmp_path, epochs=40)
-    assert time.monotonic() - start < MOST_SECONDS
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # Processor time, since other work on the machine delays a clock on the wall.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < MOST_SECONDS
     assert pictures(notebook) == PICTURES
