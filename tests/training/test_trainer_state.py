@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from seg.training.trainer_state import ends_epoch, epochs_passed, is_last_validation, is_trial
-from support.warm_runs import new_trainer
+from support.training import quiet_trainer
 
 
 def trainer(**state: object) -> Any:  # noqa: ANN401  # as much of a trainer as a question needs
@@ -39,5 +39,5 @@ def test_epochs_are_counted_in_parts() -> None:
 
 
 def test_a_trial_is_known() -> None:
-    assert is_trial(new_trainer([], fast_dev_run=True))
-    assert not is_trial(new_trainer([]))
+    assert is_trial(quiet_trainer([], fast_dev_run=True))
+    assert not is_trial(quiet_trainer([]))

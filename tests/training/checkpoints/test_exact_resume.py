@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lightning as L
@@ -16,7 +17,7 @@ from seg.data.samples.random_chips import ChipConfig
 from seg.losses.config import LossConfig
 from seg.training.batch_norm import FreezeBatchNorm
 from seg.training.callbacks import CALLBACK_KEYS
-from seg.training.checkpoints.exact_resume import STATE, random_states, restore_random_states
+from seg.training.checkpoints.exact_resume import STATE, SeedBatches, random_states, restore_random_states
 from seg.training.optimizer import OptimizerConfig
 from seg.training.schedule import ScheduleConfig
 from seg.training.warmups.batch import WarmupBatch
@@ -120,3 +121,18 @@ def test_all_random_generators_go_on(tmp_path: Path) -> None:
     assert numbers() != expected
     restore_random_states(torch.load(tmp_path / "states.pt", weights_only=True))
     assert numbers() == expected
+
+
+def draw(epoch: int, batch: int, rank: int = 0, processes: int = 1, seed: int = 3) -> float:
+    """A random number that a network draws for a batch."""
+    strategy = SimpleNamespace(root_device=torch.device("cpu"))
+    trainer = SimpleNamespace(world_size=processes, global_rank=rank, current_epoch=epoch, strategy=strategy)
+    SeedBatches(seed).on_train_batch_start(trainer, L.LightningModule(), None, batch)
+    return float(torch.rand(()))
+
+
+def test_dropout_follows_from_seed_epoch_and_place_in_the_order_of_a_single_process() -> None:
+    assert draw(1, 6) == draw(1, 6)
+    assert len({draw(1, 6), draw(1, 7), draw(2, 6), draw(1, 6, seed=4)}) == 4
+    alone = [draw(1, batch) for batch in range(6)]
+    assert [draw(1, batch, rank, processes=2) for batch in range(3) for rank in range(2)] == alone
