@@ -90,7 +90,7 @@ def two_packages(package_folder: Path, tmp_path_factory: pytest.TempPathFactory)
 def onnx_package(package_folder: Path) -> Path:
     """That package, with its ONNX file."""
     if not (package_folder / ONNX).exists():
-        add_onnx(package_folder, package_folder / ONNX)
+        add_onnx(package_folder)
     return package_folder
 
 
