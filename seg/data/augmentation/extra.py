@@ -31,6 +31,9 @@ REFUSED = {
 """Transforms that cannot help here, and the reason."""
 
 _KEY = "data.augmentation.extra"
+_VALID = 77
+"""Value of valid pixels for albumentations: no label, so that pixels from outside stay invalid with any `fill_mask`."""
+
 _PROBE = 64, 48
 """Height and width of the sample on which a transform is tried."""
 
@@ -139,11 +142,12 @@ class InUnitRange(A.DualTransform):  # type: ignore[misc]  # albumentations ship
         span = filled.max(axis=(1, 2), keepdims=True) - low
         span[span == 0] = 1
         given = as_data(Sample((filled - low) / span, sample.mask, valid))
+        given["valid"] *= _VALID
         result = self.transform(force_apply=always, **given)
         if result["image"] is given["image"] and result["mask"] is given["mask"]:
             return sample
         moved = as_sample(result)
-        return Sample(moved.image * span + low, moved.mask, moved.valid)
+        return Sample(moved.image * span + low, moved.mask, result["valid"] == _VALID)
 
 
 def build_extras(extras: list[ExtraTransform], bands: int) -> list[InUnitRange]:
@@ -170,7 +174,7 @@ def _require_fitting(name: str, transform: InUnitRange, bands: int) -> None:
     try:
         changed = transform.changed(Sample(image, mask, np.ones(_PROBE, bool)), always=True)
     except Exception as error:  # whatever a transform raises, it does not fit
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise ConfigError(
             f"{_KEY}: {name} cannot change images of {bands} bands with a mask ({reason}); leave it out"
         ) from error

@@ -19,7 +19,7 @@ SPATIAL: dict[str, dict[str, Argument]] = {
     "Affine": {"rotate": [-30, 30], "scale": [0.5, 1.5]},
     "ElasticTransform": {"alpha": 20},
     "GridDistortion": {},
-    "Perspective": {"fill_mask": 1},
+    "Perspective": {},
     "RandomGridShuffle": {},
     "Rotate": {"mask_interpolation": 1},
     "Transpose": {},
@@ -54,7 +54,14 @@ def test_image_mask_and_validity_move_alike(name: str, seed: int) -> None:
     moved = changed(config, marked, seed)
     assert not same(moved, marked)
     assert (moved.mask[moved.valid] == 1).all()
-    assert not (moved.mask[~moved.valid] == 1).any() or SPATIAL[name].get("fill_mask") == 1
+    assert not (moved.mask[~moved.valid] == 1).any()
+
+
+def test_pixels_from_outside_are_invalid_whatever_their_label_is_set_to() -> None:
+    full = Sample(np.ones((1, 40, 40), np.float32), np.ones((40, 40), np.uint8), np.ones((40, 40), bool))
+    turned = changed(always("Affine", {"rotate": [45, 45], "fill_mask": 1}), full)
+    assert turned.valid[20, 20]
+    assert not turned.valid[0, 0]
 
 
 @pytest.mark.parametrize("name", PIXELS)
