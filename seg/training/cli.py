@@ -4,18 +4,20 @@ import logging
 import sys
 import warnings
 from argparse import ArgumentError
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 
 import yaml
 from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.trainer import Trainer
 
 from seg.data.datamodule import CroplandDataModule
 from seg.errors import ConfigError
 from seg.models.receptive_field import receptive_field_radius, unseen_context
-from seg.package.checkpoint import Checkpoint, read_checkpoint
+from seg.package.checkpoint import Checkpoint, load_checkpoint, read_checkpoint
 from seg.terminal.command_line import guarded, known_keys, plain_message, with_nearest_key
 from seg.training.callbacks import (
     CALLBACK_KEYS,
@@ -31,7 +33,14 @@ from seg.training.checkpoints.best import BestCheckpoint
 from seg.training.checkpoints.exact_resume import ExactResume
 from seg.training.checkpoints.last import LastCheckpoint, last_checkpoint, read_last
 from seg.training.pictures.panels import PanelConfig
-from seg.training.run.folder import check_run_folder, keep_earlier, keep_earlier_of_resumed
+from seg.training.run.folder import (
+    FirstStep,
+    check_run_folder,
+    claimed_run,
+    keep_earlier,
+    keep_earlier_of_resumed,
+    unchanged_if_refused,
+)
 from seg.training.run.record import RunConfig
 from seg.training.safeguards.stop_at_signal import interrupted_message
 from seg.training.tasks.cropland import CroplandTask
@@ -152,7 +161,8 @@ class CroplandCLI(LightningCLI):
             kwargs["enable_progress_bar"] = sys.stdout.isatty() and sys.stderr.isatty()
         kwargs["plugins"] = with_atomic_io(config.plugins)
         shows_bar = kwargs.get("enable_progress_bar", config.enable_progress_bar)
-        callbacks = [ExactResume()] if shows_bar else [ExactResume(), EpochLine()]
+        self.first_step, self.claim = FirstStep(), ExitStack()
+        callbacks: list[Callback] = [ExactResume(), self.first_step] + ([] if shows_bar else [EpochLine()])
         if fits:
             has_logger = config.logger not in (False, [])
             callbacks += safeguards(self.datamodule.seed)
@@ -180,18 +190,51 @@ class CroplandCLI(LightningCLI):
         reach = receptive_field_radius(self.model.model, self.datamodule.band_count)
         print(self.datamodule.note + unseen_context(reach, self.datamodule.median_side), end="", file=sys.stderr)
         options = self.config_init.fit
+        with claimed_run(self._root()):
+            pass  # a running training in the folder refuses this one before anything is moved
         (keep_earlier_of_resumed if options.ckpt_path else keep_earlier)(self._root())
+        self.claim.enter_context(claimed_run(self._root()))
         config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
         add_wandb(self.trainer, options.tracking, config[self.subcommand])
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Run a subcommand; Lightning ends an interrupted one with status 1 and no message."""
+        if subcommand == "fit" and (finished := self._finished()):
+            print(finished)
+            return
         try:
-            super()._run_subcommand(subcommand)
+            with self.claim, self._unchanged_if_refused():
+                super()._run_subcommand(subcommand)
         except SystemExit as stopped:
             if not self.trainer.interrupted:
                 raise
             raise KeyboardInterrupt(interrupted_message(self.trainer)) from stopped
+
+    def _unchanged_if_refused(self) -> AbstractContextManager[None]:
+        """Protect the files of a run that resumes; a new run moves an earlier one away as a whole."""
+        resumes = self.subcommand == "fit" and self.config_init.fit.ckpt_path and self.trainer.is_global_zero
+        return unchanged_if_refused(self._root(), self.first_step) if resumes else nullcontext()
+
+    def _finished(self) -> str:
+        """Note that the checkpoint to resume from has all epochs or steps of the training; otherwise empty."""
+        options = self.config_init.fit
+        if not options.ckpt_path:
+            return ""
+        content = load_checkpoint(Path(options.ckpt_path))
+        loops, steps = content.get("loops", {}).get("fit_loop", {}), content.get("global_step", 0)
+        epochs = loops.get("epoch_progress", {}).get("current", {}).get("completed", 0)
+        # A checkpoint at the end of an epoch is written before Lightning counts the epoch.
+        epochs = max(
+            epochs, content.get("epoch", -1) + loops.get("epoch_loop.batch_progress", {}).get("is_last_batch", 0)
+        )
+        length = options.trainer
+        if length.max_epochs not in (None, -1) and epochs >= length.max_epochs:
+            had, option = f"{epochs} epochs of trainer.max_epochs", "max_epochs"
+        elif length.max_steps != -1 and steps >= length.max_steps:
+            had, option = f"{steps} steps of trainer.max_steps", "max_steps"
+        else:
+            return ""
+        return f"{options.ckpt_path}: has all {had}, so nothing is left to train; set a larger --trainer.{option}"
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, object]:
         return {**super()._prepare_subcommand_kwargs(subcommand), "weights_only": True}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from seg.files import claimed
 from seg.training.cli import main
 from support.training import write_config
 
@@ -38,6 +39,40 @@ def test_a_run_that_cannot_start_leaves_the_earlier_one_where_it_is(
     before = sorted(tmp_path.rglob("*"))
     assert main(["fit", f"--config={config}", *words]) == 2
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def files_of(run: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
+
+
+def test_a_resumption_that_is_refused_changes_no_file_of_the_run(config: Path, tmp_path: Path) -> None:
+    assert main(["fit", f"--config={config}", "--trainer.max_epochs=1"]) == 0
+    before = files_of(tmp_path / "run")
+    assert main(["fit", f"--config={config}", "--ckpt_path=last", "--data.bands=[1,2]"]) != 0
+    assert files_of(tmp_path / "run") == before
+
+
+def test_going_on_with_a_finished_run_says_so_and_leaves_its_files(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", f"--config={config}", "--trainer.max_epochs=1"]) == 0
+    before = files_of(tmp_path / "run")
+    capsys.readouterr()
+    assert main(["fit", f"--config={config}", "--trainer.max_epochs=1", "--ckpt_path=last"]) == 0
+    assert "last.ckpt: has all 1 epochs of trainer.max_epochs, so nothing is left to train" in capsys.readouterr().out
+    assert files_of(tmp_path / "run") == before
+
+
+def test_a_second_training_in_the_folder_of_a_running_one_is_refused(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "metrics.csv").write_text("epoch\n")
+    with claimed(run):
+        assert main(["fit", f"--config={config}"]) == 2
+    assert f"{run}, where another training is at work" in last_line(capsys.readouterr().err)
+    assert files_of(run) == {"metrics.csv": b"epoch\n"}
 
 
 @pytest.mark.parametrize("stage", ["validate", "test"])

@@ -1,8 +1,14 @@
 """Folder of a run: its files, whether a training may use it, and how an earlier run in it is kept."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from seg.errors import ConfigError
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+
+from seg.errors import ConfigError, RasterError
+from seg.files import CLAIM, claimed
 
 METRICS = "metrics.csv"
 CONFIG = "config.yaml"
@@ -58,3 +64,65 @@ def keep_earlier_of_resumed(root: Path) -> None:
     """Rename the metrics and the record of a run that resumes in its folder; Lightning would delete the metrics."""
     keep_earlier(root / METRICS)
     keep_earlier(root / RUN_RECORD)
+
+
+class FirstStep(Callback):
+    """Note that a training has made its first step, before which a mistake may still refuse it.
+
+    Attributes:
+        made: True after the first batch.
+    """
+
+    def __init__(self) -> None:
+        self.made = False
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        """Note the step."""
+        self.made = True
+
+
+@contextmanager
+def unchanged_if_refused(root: Path, first_step: FirstStep) -> Iterator[None]:
+    """Give a run's folder its files back if the block fails before the first step of a training.
+
+    Lightning writes configuration and logs before it loads a checkpoint, so a run whose checkpoint does not fit would
+    lose the configuration that it goes on with.
+
+    Args:
+        root: The run's folder.
+        first_step: A callback of the training.
+    """
+    earlier = {path: path.read_bytes() for path in root.iterdir() if path.is_file()} if root.is_dir() else {}
+    try:
+        yield
+    except BaseException:
+        if earlier and not first_step.made:
+            for path in root.iterdir():
+                if path.is_file() and path not in earlier and path.name != CLAIM:
+                    path.unlink()
+            for path, content in earlier.items():
+                if not path.is_file() or path.read_bytes() != content:
+                    path.write_bytes(content)
+        raise
+
+
+@contextmanager
+def claimed_run(root: Path) -> Iterator[None]:
+    """Keep a second training out of a run's folder for the time of a block.
+
+    Raises:
+        ConfigError: Another training is at work in the folder.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        with claimed(root):
+            yield
+    except RasterError as error:
+        if str(error).startswith(f"{root}: another process"):
+            raise ConfigError(
+                f"trainer.default_root_dir is {root}, where another training is at work; wait for it to end, or choose "
+                "another folder"
+            ) from error
+        raise
