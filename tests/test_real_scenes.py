@@ -18,12 +18,12 @@ from seg.inference.scene import predict_scene
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.labels import CROPLAND, IGNORE
 from seg.models.build import build_model
-from seg.models.config import ModelConfig
 from seg.package.checkpoint import Checkpoint
 from seg.package.write import write_package
 from seg.raster.chips import Reading, read_chip
 from seg.raster.grid import open_raster, read_grid, require_same_grid
 from seg.raster.windows import window_grid
+from support.networks import TINY_NETWORK
 from support.project import SCENES
 
 
@@ -80,12 +80,9 @@ def test_the_empty_corner_of_a_landsat_scene_stays_empty(tmp_path: Path, write_r
 
 def small_model(folder: Path, pixels: np.ndarray, valid: np.ndarray) -> Predictor:
     """A predictor with random weights and the statistics of a scene."""
-    config = ModelConfig(
-        encoder="tu-test_resnet", output_stride=8, pyramid_rates=(1,), pyramid_channels=8, decoder_channels=(8, 8, 8)
-    )
-    network = build_model(config, bands=len(pixels))
+    network = build_model(TINY_NETWORK, bands=len(pixels))
     network.normalization.fill(pixels[:, valid].mean(axis=1).tolist(), pixels[:, valid].std(axis=1).tolist())
-    task = {"bands": len(pixels), "model": config.arguments(), "threshold": 0.5}
+    task = {"bands": len(pixels), "model": TINY_NETWORK.arguments(), "threshold": 0.5}
     names = ["red", "green", "blue"]
     data = {"bands": [1, 2, 3], "image_bands": 3, "band_names": names, "nodata": None, "pixel_size_m": 30.0}
     package = write_package(Checkpoint(Path("best.ckpt"), network.state_dict(), task, data, {}), folder)

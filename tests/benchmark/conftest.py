@@ -1,11 +1,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from seg.benchmark import family
 from seg.benchmark.convolutions import compare, roofline
-from seg.models.config import ModelConfig
+from seg.benchmark.inference.packages import write_random
+from support.networks import TINY_NETWORK
 from support.project import load_script
 
 Main = Callable[[Sequence[str]], int]
@@ -17,16 +19,21 @@ def main() -> Main:
     return function
 
 
+@pytest.fixture(scope="session")
+def random_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package of the family's smallest network with random weights and its ONNX file, to be read only."""
+    folder = tmp_path_factory.mktemp("models") / "dilated_tiny_4"
+    write_random(folder, family.FAMILY["dilated_tiny_4"])
+    return folder
+
+
 @pytest.fixture(scope="module")
 def quick() -> Iterator[None]:
     """Ceilings and timings that take no time, and a family that has small members too."""
-    small = ModelConfig(
-        encoder="tu-test_resnet", output_stride=8, pyramid_rates=(1,), pyramid_channels=8, decoder_channels=(8, 8, 8)
-    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(roofline.MATMUL_SIDE, "cpu", 16)
         patch.setitem(roofline.COPY_BYTES, "cpu", 4096)
         patch.setattr(compare, "SHORTEST_TIMING", 0.0)
-        patch.setitem(family.FAMILY, "small", small)
-        patch.setitem(family.FAMILY, "global", replace(small, context="global"))
+        patch.setitem(family.FAMILY, "small", TINY_NETWORK)
+        patch.setitem(family.FAMILY, "global", replace(TINY_NETWORK, context="global"))
         yield

@@ -1,14 +1,19 @@
 import pytest
 
+from seg.benchmark import loading
 from seg.benchmark.loading import LoadingRow, measure_loading, text_of
 from seg.benchmark.settings import LoadingSettings
 from seg.errors import ConfigError
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine with few cores
-def test_both_ways_of_reading_are_timed_for_both_sizes_of_chips() -> None:
+@pytest.mark.parametrize("sizes", [(64,), pytest.param((256, 512), marks=pytest.mark.campaign)])
+def test_both_ways_of_reading_are_timed_for_every_size_of_chips(
+    sizes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "SIZES", sizes)
     rows = measure_loading(LoadingSettings(side=512, workers=1, samples=2, repeats=1, memory_samples=2))
-    assert [row.size for row in rows] == [256, 512]
+    assert [row.size for row in rows] == [*sizes]
     assert all(row.loader > 0 and row.floor > 0 and row.memory_mib > 0 for row in rows)
 
 

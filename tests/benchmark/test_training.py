@@ -1,11 +1,13 @@
 import pytest
 
+from seg.benchmark import training
 from seg.benchmark.settings import TrainingSettings
 from seg.benchmark.training import TrainingTimes, measure_training, text_of
 from seg.errors import ConfigError
 
 
-def test_both_ways_of_training_are_timed() -> None:
+def test_both_ways_of_training_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "SIDES", (96, 128))
     times = measure_training(TrainingSettings(scenes=5, repeats=1))
     assert len(times.lightning) == len(times.loop) == 1
     assert times.ratio == times.lightning[0] / times.loop[0] > 0

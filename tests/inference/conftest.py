@@ -2,11 +2,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-import rasterio
 import torch
-from rasterio.transform import from_origin
 from torch import nn
 
 from seg.inference.augmentation import TestTimeAugmentation
@@ -22,6 +19,7 @@ from seg.package.checkpoint import Checkpoint
 from seg.package.description import ONNX, ModelPackage
 from seg.package.read import read_package
 from seg.package.write import add_onnx, write_package
+from support.scenes import write_scene
 
 MEAN, STD = (1000.0, 2000.0, 3000.0), (100.0, 200.0, 300.0)
 
@@ -127,25 +125,5 @@ def planned() -> Callable[[Path, Predictor, PredictionSettings], Plan]:
 
 @pytest.fixture
 def make_scene(tmp_path: Path) -> Callable[..., Path]:
-    """Write a scene of smooth fields and noise around the package's statistics; its name and options as keywords."""
-
-    def make(height: int, width: int, name: str = "scene.tif", bands: int = 3, **options: object) -> Path:
-        generator = np.random.default_rng(height * 10_000 + width)
-        fields = generator.normal(size=(bands, height // 20 + 1, width // 20 + 1)).repeat(20, 1).repeat(20, 2)
-        pixels = fields[:, :height, :width] + 0.3 * generator.normal(size=(bands, height, width))
-        scaled = (pixels * 200 + 2000).clip(1, 60_000)
-        path = tmp_path / name
-        profile: dict[str, object] = {
-            "driver": "GTiff",
-            "height": height,
-            "width": width,
-            "count": bands,
-            "dtype": "uint16",
-            "crs": "EPSG:32632",
-            "transform": from_origin(500_000, 5_400_000, 10, 10),
-        }
-        with rasterio.open(path, "w", **(profile | options)) as dataset:
-            dataset.write(scaled.astype(dataset.dtypes[0]))
-        return path
-
-    return make
+    """`make_scene(height, width, name="scene.tif", **options)`: `write_scene` into the test's folder."""
+    return lambda height, width, name="scene.tif", **options: write_scene(tmp_path / name, height, width, **options)

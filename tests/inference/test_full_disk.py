@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,8 +9,7 @@ import pytest
 from seg.raster.writing.block_store import partial_folder
 from support.processes import Ended, Job, Processes
 from support.project import SCRIPTS
-
-MakeScene = Callable[..., Path]
+from support.scenes import write_scene
 
 SIDE, BLOCK = 1100, 256
 BLOCK_BYTES = 2 * BLOCK * BLOCK
@@ -17,10 +17,10 @@ MAP_BYTES = 9 * 512 * 512
 """Of a map before it is compressed, in tiles; its overviews come to 5 more."""
 
 
-@pytest.fixture
-def predict(processes: Processes, onnx_package: Path, make_scene: MakeScene) -> Callable[..., Ended]:
+@pytest.fixture(scope="module")
+def predict(processes: Processes, onnx_package: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ended]:
     """`predict(output, file_bytes)`: one run over a scene that can write files of that length."""
-    scene = make_scene(SIDE, SIDE)
+    scene = write_scene(tmp_path_factory.mktemp("scenes") / "scene.tif", SIDE, SIDE)
     options = [f"--model={onnx_package}", f"--input={scene}", "--threads=1", f"--block-size={BLOCK}", "--halo=16"]
 
     def run(output: Path, file_bytes: int | None = None) -> Ended:
@@ -30,6 +30,14 @@ def predict(processes: Processes, onnx_package: Path, make_scene: MakeScene) -> 
         return ended
 
     return run
+
+
+@pytest.fixture(scope="module")
+def whole(predict: Callable[..., Ended], tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The maps of a run with room for all, by name."""
+    folder = tmp_path_factory.mktemp("whole") / "maps"
+    assert predict(folder / "map.tif").status == 0
+    return maps_in(folder)
 
 
 def maps_in(folder: Path) -> dict[str, bytes]:
@@ -42,13 +50,13 @@ def last_line(ended: Ended) -> str:
 
 
 def test_a_disk_that_fills_up_at_any_moment_leaves_no_map_and_loses_no_block(
-    predict: Callable[..., Ended], tmp_path: Path
+    predict: Callable[..., Ended], whole: dict[str, bytes], tmp_path: Path
 ) -> None:
-    whole = tmp_path / "whole" / "map.tif"
-    assert predict(whole).status == 0
-    refused = 0
+    refused, blocks = 0, tmp_path / "blocks"
     for limit in (300, BLOCK_BYTES // 2, MAP_BYTES // 2, MAP_BYTES + 50_000, 5 * MAP_BYTES // 4, 2 * MAP_BYTES):
         output = tmp_path / str(limit) / "map.tif"
+        if blocks.exists():  # to predict them anew would take most of the time
+            shutil.copytree(blocks, partial_folder(output))
         ended = predict(output, limit)
         if ended.status != 0:
             refused += 1
@@ -59,8 +67,10 @@ def test_a_disk_that_fills_up_at_any_moment_leaves_no_map_and_loses_no_block(
             kept = list(partial_folder(output).glob("*.npy"))
             assert len(kept) == (0 if limit < BLOCK_BYTES else 25)
             assert [path.name for path in output.parent.iterdir()] == ["map.tif.partial"]
+            if kept:
+                shutil.copytree(partial_folder(output), blocks, dirs_exist_ok=True)
             assert predict(output).status == 0
-        assert maps_in(output.parent) == maps_in(whole.parent)
+        assert maps_in(output.parent) == whole
     assert refused == 5  # at the settings, a block, the map, its first overview and its second; the last has room
 
 
@@ -86,10 +96,8 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
 
 @pytest.mark.parametrize("megabytes", [1, 4, 7])
 def test_a_small_disk_that_is_full_keeps_the_finished_blocks(
-    predict: Callable[..., Ended], small_disk: Callable[[int], Path], tmp_path: Path, megabytes: int
+    predict: Callable[..., Ended], whole: dict[str, bytes], small_disk: Callable[[int], Path], megabytes: int
 ) -> None:
-    assert predict(tmp_path / "whole" / "map.tif").status == 0
-    whole = maps_in(tmp_path / "whole")
     output = small_disk(megabytes * 1_000_000) / "maps" / "map.tif"
     ended = predict(output)
     assert ended.status == 2, ended.output

@@ -17,7 +17,7 @@ from seg.models.config import ModelConfig
 from seg.models.onnx_export import INPUT, OUTPUT, export_onnx
 from seg.models.receptive_field import receptive_field_radius
 from seg.models.segmenter import Segmenter
-from support.covering import enliven
+from support.networks import enliven
 
 BANDS = 4
 ENCODERS = {

@@ -22,7 +22,7 @@ from seg.models.onnx_export import INPUT, OUTPUT, export_onnx
 from seg.models.pyramid import Context
 from seg.models.receptive_field import receptive_field_radius
 from seg.models.segmenter import Segmenter
-from support.covering import covering, enliven
+from support.networks import covering, enliven
 
 BANDS = 3
 SIZES = (1, 2, 3, 7, 31, 64, 97, 200)

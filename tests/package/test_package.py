@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from seg.errors import PackageError, RasterError
+from seg.errors import ConfigError, PackageError, RasterError
 from seg.files import claimed
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
@@ -17,17 +17,14 @@ from seg.package.checkpoint import Checkpoint
 from seg.package.description import DESCRIPTION, WEIGHTS
 from seg.package.read import load_model, read_package
 from seg.package.write import add_onnx, write_package
-
-CONFIG = ModelConfig(
-    encoder="tu-test_resnet", output_stride=8, pyramid_rates=(1,), pyramid_channels=8, decoder_channels=(8, 8, 8)
-)
+from support.networks import TINY_NETWORK
 
 
 def checkpoint_of(model: torch.nn.Module, bands: int = 2) -> Checkpoint:
     return Checkpoint(
         path=Path("best.ckpt"),
         weights=model.state_dict(),
-        task={"bands": bands, "model": CONFIG.arguments(), "threshold": 0.4},
+        task={"bands": bands, "model": TINY_NETWORK.arguments(), "threshold": 0.4},
         data={"bands": [3, 1], "image_bands": 4, "band_names": ["red", "nir"], "nodata": 0.0, "pixel_size_m": 10.0},
         metrics={"val/iou": 0.9},
     )
@@ -35,7 +32,7 @@ def checkpoint_of(model: torch.nn.Module, bands: int = 2) -> Checkpoint:
 
 @pytest.fixture(scope="module")
 def trained() -> torch.nn.Module:
-    model = build_model(CONFIG, bands=2).eval()
+    model = build_model(TINY_NETWORK, bands=2).eval()
     model.normalization.fill([10.0, 20.0], [1.0, 2.0])
     return model
 
@@ -57,8 +54,8 @@ def test_the_description_holds_all_that_inference_needs(folder: Path) -> None:
     package = read_package(folder)
     assert (package.band_names, package.mean, package.std) == (("red", "nir"), (10.0, 20.0), (1.0, 2.0))
     assert (package.bands, package.image_bands, package.nodata) == ((3, 1), 4, 0.0)
-    assert (package.pixel_size_m, package.threshold, package.stride) == (10.0, 0.4, 8)
-    assert package.receptive_field > 50
+    assert (package.pixel_size_m, package.threshold, package.stride) == (10.0, 0.4, 2)
+    assert package.receptive_field > 30
     assert package.metrics == {"val/iou": 0.9}
     assert {"cropland-seg", "torch", "lightning"} <= package.versions.keys()
 
@@ -175,11 +172,20 @@ class Killed(BaseException):
     """Stands for the end of the process at a rename."""
 
 
+@pytest.fixture(scope="module")
+def exported(trained: torch.nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That package with an ONNX file, to be read only."""
+    folder = tmp_path_factory.mktemp("models") / "exported"
+    write_package(checkpoint_of(trained), folder)
+    add_onnx(folder)
+    return folder
+
+
 @pytest.mark.parametrize("moment", [1, 2, 3])
 def test_a_killed_export_leaves_the_old_or_the_new_package_whole(
-    trained: torch.nn.Module, folder: Path, monkeypatch: pytest.MonkeyPatch, moment: int
+    trained: torch.nn.Module, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
 ) -> None:
-    add_onnx(folder)
+    folder = Path(shutil.copytree(exported, tmp_path / "model"))
     changed = copy.deepcopy(trained)
     with torch.no_grad():
         next(changed.parameters()).add_(1)
@@ -229,15 +235,16 @@ def test_a_network_that_sees_the_whole_image_is_marked(tmp_path: Path) -> None:
     assert read_package(tmp_path / "model").receptive_field is None
 
 
-def test_a_network_that_cannot_be_onnx_is_said_to_be_so_and_its_package_stays(tmp_path: Path) -> None:
-    config = ModelConfig(architecture="upernet", encoder="tu-test_resnet")
-    model = build_model(config, bands=2)
-    model.normalization.fill([0.0, 0.0], [1.0, 1.0])
-    task = {"bands": 2, "model": config.arguments(), "threshold": 0.5}
-    write_package(replace(checkpoint_of(model), task=task), tmp_path / "model")
-    with pytest.raises(PackageError, match=r"model: this network .* as ONNX.*leave --onnx out"):
-        add_onnx(tmp_path / "model")
-    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["model.json", "model.safetensors"]
+def test_a_network_that_cannot_be_onnx_is_said_to_be_so_and_its_package_stays(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ConfigError("this network does not run as ONNX")
+
+    monkeypatch.setattr("seg.models.onnx_export.export_onnx", refuse)
+    with pytest.raises(PackageError, match=r"model: this network does not run as ONNX; leave --onnx out"):
+        add_onnx(folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["model.json", "model.safetensors"]
 
 
 def test_a_folder_that_cannot_be_made_is_named(trained: torch.nn.Module, tmp_path: Path) -> None:

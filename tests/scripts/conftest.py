@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from seg.models.build import build_model
-from seg.models.config import ModelConfig
 from seg.package.checkpoint import Checkpoint
 from seg.package.write import write_package
+from support.networks import TINY_NETWORK
 from support.project import load_script
 
 
@@ -33,13 +33,10 @@ def main() -> Callable[[Sequence[str]], int]:
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A package of a tiny network for 3 bands at 10 m."""
-    config = ModelConfig(
-        encoder="tu-test_resnet", output_stride=8, pyramid_rates=(1,), pyramid_channels=8, decoder_channels=(8, 8, 8)
-    )
     torch.manual_seed(0)
-    network = build_model(config, bands=3)
+    network = build_model(TINY_NETWORK, bands=3)
     network.normalization.fill([100.0] * 3, [10.0] * 3)
-    task = {"bands": 3, "model": config.arguments(), "threshold": 0.5}
+    task = {"bands": 3, "model": TINY_NETWORK.arguments(), "threshold": 0.5}
     names = ["red", "green", "blue"]
     data = {"bands": [1, 2, 3], "image_bands": 3, "band_names": names, "nodata": None, "pixel_size_m": 10.0}
     folder = tmp_path_factory.mktemp("models") / "tiny"

@@ -6,22 +6,19 @@ import pytest
 import torch
 
 from seg.models.build import build_model
-from seg.models.config import ModelConfig
 from seg.package.read import read_package
+from support.networks import TINY_NETWORK
 
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    config = ModelConfig(
-        encoder="tu-test_resnet", output_stride=8, pyramid_rates=(1,), pyramid_channels=8, decoder_channels=(8, 8, 8)
-    )
-    network = build_model(config, bands=2)
+    network = build_model(TINY_NETWORK, bands=2)
     network.normalization.fill([1.0, 2.0], [3.0, 4.0])
     content = {
         "state_dict": {f"model.{name}": value for name, value in network.state_dict().items()},
-        "hyper_parameters": {"bands": 2, "model": config.arguments(), "threshold": 0.5},
+        "hyper_parameters": {"bands": 2, "model": TINY_NETWORK.arguments(), "threshold": 0.5},
         "CroplandDataModule": {
             "bands": [1, 2],
             "image_bands": 2,

@@ -56,13 +56,13 @@ print([name for name in slow if name in sys.modules])
 def test_options_are_written_with_hyphens(run_script: Run, model: Path, scene: Path, tmp_path: Path) -> None:
     words = ["--model", model, "--input", scene, "--output", tmp_path / "map.tif", "--threads=1", "--device=cpu"]
     status, out, _ = run_script(
-        "predict", *words, "--block-size=64", "--halo=8", "--tta.dihedral=true", "--tta.scales=[1,0.5]"
+        "predict", *words, "--block-size=64", "--halo=6", "--tta.dihedral=true", "--tta.scales=[1,0.5]"
     )
     assert status == 0
-    assert "4 blocks of 64, halo 16 (given)" in out
+    assert "4 blocks of 64, halo 8 (given)" in out
     assert "GiB of memory" in out
     with rasterio.open(tmp_path / "map.tif") as dataset:
-        assert dataset.tags()["SEG_HALO"] == "16"
+        assert dataset.tags()["SEG_HALO"] == "8"
 
 
 def test_both_libraries_compute_the_same_map(run_script: Run, model: Path, scene: Path, tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from seg.training.checkpoints.best import BestCheckpoint
 from seg.training.checkpoints.exact_resume import ExactResume
 from seg.training.checkpoints.last import LastCheckpoint
 from seg.training.tasks.cropland import CroplandTask
-from support.training import TINY, quiet_trainer
+from support.networks import TINY
+from support.training import quiet_trainer
 
 AUGMENTATION = AugmentationConfig(gain=0.1, noise=0.1, scale=0.3, rotation=15)
 NETWORK = ModelConfig(**TINY | {"dropout": 0.3})

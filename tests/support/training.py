@@ -1,4 +1,4 @@
-"""Trainings of a second: a tiny network, a quiet trainer and a configuration for the command line."""
+"""Trainings of a second: a quiet trainer, and a configuration for the command line."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -6,27 +6,7 @@ from pathlib import Path
 import lightning as L
 import yaml
 
-from seg.models.config import ModelConfig
-
-TINY = {
-    "encoder": "dilated_tiny",
-    "output_stride": 2,
-    "pyramid_rates": [1],
-    "pyramid_channels": 8,
-    "decoder_channels": [8],
-}
-"""The network that takes the least time to build and to train, as a configuration names it."""
-TINY_NETWORK = ModelConfig(**TINY, dropout=0.0)
-"""The same without dropout."""
-STAGED_NETWORK = ModelConfig(
-    encoder="tu-test_resnet",
-    output_stride=8,
-    pyramid_rates=(1,),
-    pyramid_channels=8,
-    decoder_channels=(8, 8, 8),
-    dropout=0.0,
-)
-"""A network of timm whose backbone has five stages."""
+from support.networks import TINY
 
 
 def quiet_trainer(callbacks: Sequence[L.Callback] = (), **options: object) -> L.Trainer:

@@ -17,7 +17,8 @@ from seg.losses.config import LossConfig
 from seg.models.config import ModelConfig
 from seg.training.optimizer import OptimizerConfig
 from seg.training.tasks.cropland import CroplandTask
-from support.training import TINY_NETWORK, quiet_trainer
+from support.networks import TINY_NETWORK
+from support.training import quiet_trainer
 
 SIDES = ((16, 16), (20, 13), (9, 24), (17, 18), (24, 10), (30, 11), (12, 12))
 Example = dict[str, Tensor | str]

@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from seg.training.cli import main
+from support.networks import TINY
 from support.processes import Job, Processes
 from support.project import SCRIPTS
 from support.resume_runs import SIZES, content, differences
-from support.training import TINY
 
 EMA = {"class_path": "lightning.pytorch.callbacks.EMAWeightAveraging", "init_args": {"decay": 0.9}}
 SETTINGS: dict[str, Any] = {

@@ -1,3 +1,4 @@
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -7,11 +8,9 @@ import rasterio
 import torch
 from torch import nn
 
-from seg.benchmark.family import FAMILY
 from seg.benchmark.inference import compare as inference
 from seg.benchmark.inference.compare import InferenceRow, measure_inference
 from seg.benchmark.inference.engine import EngineRun
-from seg.benchmark.inference.packages import write_random
 from seg.benchmark.inference.peers import (
     Peer,
     installed_peers,
@@ -48,7 +47,8 @@ def test_the_report_names_limits_and_peers() -> None:
     assert "2.00" in monai
 
 
-def test_a_small_scene_is_measured_with_both_models(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_small_scene_is_measured_with_both_models(monkeypatch: pytest.MonkeyPatch, random_package: Path) -> None:
+    monkeypatch.setattr(inference, "write_random", lambda folder, _: shutil.copytree(random_package, folder))
     # In this process: starting one for each figure takes most of a minute.
     monkeypatch.setattr(inference, "alone", lambda function, *arguments: function(*arguments))
     monkeypatch.setattr("seg.benchmark.inference.engine.FORWARD_SECONDS", 0.0)
@@ -82,7 +82,7 @@ def fake_module(name: str, **members: object) -> ModuleType:
 
 @pytest.mark.parametrize("name", ["monai", "terratorch"])
 def test_a_peer_maps_the_scene_with_the_weights_of_the_package(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, random_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def sliding_window(
         image: torch.Tensor, size: tuple[int, int], batch: int, network: nn.Module, overlap: float
@@ -104,9 +104,8 @@ def test_a_peer_maps_the_scene_with_the_weights_of_the_package(
         fake_module("terratorch.tasks.tiled_inference", tiled_inference=tiled),
     ):
         monkeypatch.setitem(sys.modules, module.__name__, module)
-    write_random(tmp_path / "model", FAMILY["dilated_tiny_4"])
     write_scene(tmp_path / "scene.tif", tmp_path / "mask.tif", 64)
     peer = Peer(name, {"monai": run_monai, "terratorch": run_terratorch}[name])
-    assert peer.run(tmp_path / "model", tmp_path / "scene.tif", tmp_path / "map.tif") > 0
+    assert peer.run(random_package, tmp_path / "scene.tif", tmp_path / "map.tif") > 0
     with rasterio.open(tmp_path / "map.tif") as dataset:
         assert (dataset.count, dataset.shape, set(dataset.read().ravel().tolist()) <= {0, 1}) == (1, (64, 64), True)

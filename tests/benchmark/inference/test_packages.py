@@ -2,12 +2,10 @@ from pathlib import Path
 
 import numpy as np
 
-from seg.benchmark.family import FAMILY
 from seg.benchmark.inference.packages import (
     MEAN,
     STD,
     write_pointwise,
-    write_random,
 )
 from seg.benchmark.scenes import BANDS
 from seg.inference.command import load_predictor
@@ -27,9 +25,8 @@ def test_the_free_model_tells_each_pixel_by_itself(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.delete(probability.ravel(), 7), 0.5, atol=1e-5)
 
 
-def test_a_random_network_becomes_a_package_that_predicts(tmp_path: Path) -> None:
-    write_random(tmp_path / "model", FAMILY["dilated_tiny_4"])
-    predictor = load_predictor([tmp_path / "model"], PredictionSettings(), ONNX)
+def test_a_random_network_becomes_a_package_that_predicts(random_package: Path) -> None:
+    predictor = load_predictor([random_package], PredictionSettings(), ONNX)
     image = np.random.default_rng(0).normal(MEAN, STD, (BANDS, 64, 64)).astype(np.float32)
     probability = predictor.probability(image)
     assert probability.shape == (64, 64)

@@ -11,7 +11,8 @@ from seg.training.optimizer import OptimizerConfig
 from seg.training.schedule import ScheduleConfig
 from seg.training.tasks.cropland import CroplandTask
 from seg.training.warmups.learning_rate import WarmupLearningRate
-from support.training import TINY_NETWORK, quiet_trainer
+from support.networks import TINY_NETWORK
+from support.training import quiet_trainer
 from support.warm_runs import SceneModule
 
 RATE = 0.01

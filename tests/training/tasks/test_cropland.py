@@ -9,7 +9,8 @@ from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.losses.config import LossConfig
 from seg.training.optimizer import OptimizerConfig
 from seg.training.tasks.cropland import CroplandTask
-from support.training import TINY_NETWORK, quiet_trainer
+from support.networks import TINY_NETWORK
+from support.training import quiet_trainer
 
 
 def batch(height: int = 24, width: int = 20) -> dict[str, torch.Tensor]:

@@ -17,7 +17,8 @@ from seg.losses.config import LossConfig
 from seg.package.checkpoint import load_checkpoint
 from seg.training.optimizer import OptimizerConfig
 from seg.training.tasks.cropland import CroplandTask
-from support.training import TINY_NETWORK, quiet_trainer
+from support.networks import TINY_NETWORK
+from support.training import quiet_trainer
 
 
 def samples(count: int) -> DataLoader[dict[str, torch.Tensor]]:

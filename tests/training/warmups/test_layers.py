@@ -10,7 +10,8 @@ from seg.errors import ConfigError
 from seg.training.batch_norm import FreezeBatchNorm
 from seg.training.tasks.cropland import CroplandTask
 from seg.training.warmups.layers import WarmupLayers
-from support.training import STAGED_NETWORK, quiet_trainer
+from support.networks import STAGED_NETWORK
+from support.training import quiet_trainer
 from support.warm_runs import SceneModule, new_task, run_and_resume
 
 STAGES = 5

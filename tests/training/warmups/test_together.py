@@ -11,7 +11,8 @@ import yaml
 from seg.losses.config import LossConfig
 from seg.training.callbacks import CALLBACK_KEYS
 from seg.training.cli import main
-from support.training import STAGED_NETWORK, quiet_trainer, write_config
+from support.networks import STAGED_NETWORK
+from support.training import quiet_trainer, write_config
 from support.warm_runs import SceneModule, Steps, new_task, run_and_resume
 
 TOGETHER: dict[str, dict[str, object]] = {

@@ -1,4 +1,4 @@
-"""What the tests over the whole family share: few configurations in which all pairs meet, and networks that differ."""
+"""Tiny networks, networks whose probabilities differ, and few configurations in which all pairs of parts meet."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations, product
@@ -6,7 +6,25 @@ from itertools import combinations, product
 import torch
 from torch import nn
 
+from seg.models.config import ModelConfig
 from seg.models.segmenter import Segmenter
+
+TINY = {
+    "encoder": "dilated_tiny",
+    "output_stride": 2,
+    "pyramid_rates": [1],
+    "pyramid_channels": 8,
+    "decoder_channels": [8],
+}
+"""The network that takes the least time to build, train and export, as a configuration names it."""
+TINY_NETWORK = ModelConfig(
+    encoder="dilated_tiny", output_stride=2, pyramid_rates=(1,), pyramid_channels=8, decoder_channels=(8,), dropout=0.0
+)
+"""The same without dropout."""
+STAGED_NETWORK = ModelConfig(
+    encoder="tu-test_resnet", output_stride=8, pyramid_rates=(1,), pyramid_channels=8, decoder_channels=(8, 8, 8)
+)
+"""A network of timm whose backbone has five stages."""
 
 Row = dict[str, object]
 
