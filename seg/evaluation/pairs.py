@@ -6,7 +6,8 @@ from pathlib import Path
 from seg.errors import ConfigError, listed
 from seg.raster.folder import RASTER_SUFFIXES, by_stem, files_in
 
-VECTOR_SUFFIXES = (".gpkg", ".geojson", ".parquet", ".geoparquet", ".shp", ".fgb")
+VECTOR_SUFFIXES = (".gpkg", ".geojson", ".parquet", ".geoparquet", ".shp", ".fgb", ".gdb", ".gml", ".kml", ".geojsonl")
+"""Endings of the files in a folder that are taken for vector files, and of the folder of a file geodatabase."""
 
 PROBABILITY = "_probability"
 LAYERS = (PROBABILITY, "_uncertainty")
@@ -133,7 +134,13 @@ class Pairing:
 
 def is_vector(path: Path) -> bool:
     """True if a file's name ends like that of a vector file."""
-    return path.suffix.lower() in VECTOR_SUFFIXES
+    # In a folder, a JSON file is more often a description of a raster than GeoJSON.
+    return path.suffix.lower() in (*VECTOR_SUFFIXES, ".json")
+
+
+def _is_folder(path: Path) -> bool:
+    """True for a folder of files; a file geodatabase is a folder that is one file to its user."""
+    return path.is_dir() and not is_vector(path)
 
 
 def probability_beside(prediction: Path) -> Path | None:
@@ -155,9 +162,9 @@ def find_pairs(inputs: Inputs) -> Pairing:
     if not inputs.prediction.is_dir():
         return Pairing([_pair(inputs, inputs.prediction.stem, inputs.prediction)], [], [])
     maps = {stem: path for stem, path in _by_stem(inputs.prediction).items() if not _is_layer_of_another(path)}
-    if is_vector(inputs.reference) and not inputs.reference.is_dir():
+    if is_vector(inputs.reference):
         return Pairing([_pair(inputs, stem, path) for stem, path in maps.items()], [], [])
-    if not inputs.reference.is_dir():
+    if not _is_folder(inputs.reference):
         raise ConfigError(
             f"{inputs.reference}: not a folder, but --prediction {inputs.prediction} is one; wanted a folder of masks "
             "with the stems of the maps, or one vector file"
@@ -193,7 +200,7 @@ def _companion(inputs: Inputs, option: str, stem: str) -> Path | None:
     given: Path | None = getattr(inputs, option)
     if given is None:
         return None
-    if not given.is_dir():
+    if not _is_folder(given):
         if inputs.prediction.is_dir() and not (option in WITH_VECTORS and is_vector(given)):
             raise ConfigError(f"{given}: not a folder, but --prediction {inputs.prediction} is one; name a folder")
         return given

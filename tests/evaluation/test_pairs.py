@@ -125,3 +125,14 @@ def test_two_files_of_one_stem_are_an_error(maps: Path, masks: Path) -> None:
 def test_options_that_need_another_say_so(options: dict[str, object], wanted: str) -> None:
     with pytest.raises(ConfigError, match=wanted):
         Inputs(Path("map.tif"), Path("mask.tif"), **options)
+
+
+@pytest.mark.parametrize("name", ["parcels.kml", "parcels.json", "parcels.gml"])
+def test_every_vector_file_can_serve_all_maps(maps: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    assert {pair.reference for pair in find_pairs(Inputs(maps, tmp_path / name)).pairs} == {tmp_path / name}
+
+
+def test_a_file_geodatabase_is_one_reference_and_no_folder_of_them(maps: Path, tmp_path: Path) -> None:
+    (tmp_path / "land.gdb").mkdir()
+    assert {pair.reference for pair in find_pairs(Inputs(maps, tmp_path / "land.gdb")).pairs} == {tmp_path / "land.gdb"}

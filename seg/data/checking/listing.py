@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seg.data.checking.findings import Finding, error
-from seg.data.dataset.catalogue import Scene, read_catalogue
+from seg.data.dataset.catalogue import UNREAD, Scene, read_catalogue
 from seg.data.dataset.manifest import Row, manifest_of, manifest_rows
 from seg.errors import DatasetError
-from seg.raster.folder import files_in, first_by_stem
+from seg.raster.folder import files_in, first_by_stem, unread_of_stem
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 
 
@@ -104,6 +104,10 @@ def _from_folders(root: Path, folds: int) -> tuple[list[Scene], list[Finding]]:
         message = f"has no mask; add {root / 'masks' / stem}.tif, or remove the image"
         findings.append(error("missing-mask", image_of[stem], message))
     for stem in sorted(mask_of.keys() - image_of.keys()):
+        unread = unread_of_stem(root / "images", stem)
+        if unread is not None:
+            findings.append(error("unread-image", unread, UNREAD))
+            continue
         message = f"has no image, so training cannot use it; add {root / 'images' / stem}.tif, or remove the mask"
         findings.append(error("missing-image", mask_of[stem], message))
     stems = sorted(image_of.keys() & mask_of.keys())

@@ -6,9 +6,15 @@ from pathlib import Path
 
 from seg.data.dataset.manifest import MANIFEST, Row, manifest_of, read_manifest
 from seg.errors import ConfigError, DatasetError
-from seg.raster.folder import by_stem, files_in
+from seg.raster.folder import RASTER_SUFFIXES, by_stem, files_in, unread_of_stem
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 from seg.terminal.text import counted
+
+UNREAD = (
+    "has a mask, but its name does not end like a raster's, so training would leave it out; wanted "
+    f"{', '.join(RASTER_SUFFIXES)} (binary files with a .hdr); convert it, or list it in a {MANIFEST}"
+)
+"""Message about an image whose ending is not read in a folder."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,8 @@ def read_catalogue(root: Path, folds: int, labels: LabelMapping = PLAIN_LABELS) 
         labels: Meaning of the mask values.
 
     Raises:
-        DatasetError: The folder is missing or empty, an image has no mask or two entries, or the manifest is damaged.
+        DatasetError: The folder is missing or empty, an image has no mask, two entries or an unread ending, or the
+            manifest is damaged.
         ConfigError: The number of folds is below 1.
     """
     if folds < 1:
@@ -82,6 +89,10 @@ def _from_folders(root: Path, folds: int, labels: LabelMapping) -> list[Scene]:
             f"{images[unmatched[0]]}: has no mask ({counted(len(unmatched), 'such image')}); "
             f"add {root / 'masks' / unmatched[0]}.tif, or remove the image"
         )
+    for stem in sorted(masks.keys() - images.keys()):
+        unread = unread_of_stem(root / "images", stem)
+        if unread is not None:
+            raise DatasetError(f"{unread}: {UNREAD}")
     pairs = enumerate(sorted(images))
     return [Scene(images[stem], masks[stem], number % folds, labels=labels) for number, stem in pairs]
 

@@ -49,6 +49,12 @@ def test_a_mask_without_an_image_is_left_alone(tmp_path: Path) -> None:
     assert [scene.mask.name for scene in read_catalogue(tmp_path, 5)] == ["a.tif"]
 
 
+def test_an_image_whose_ending_is_not_read_is_named_rather_than_left_out(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a.tif", "images/b.sid", "masks/a.tif", "masks/b.tif")
+    with pytest.raises(DatasetError, match=r"images/b\.sid: has a mask, but its name .* wanted .*\.jpg"):
+        read_catalogue(tmp_path, 5)
+
+
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"absent: no such folder; name a dataset with images/ and masks/"):
         read_catalogue(tmp_path / "absent", 5)
