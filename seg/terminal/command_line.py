@@ -4,9 +4,11 @@ A parameter that is a dataclass without a default contributes each of its fields
 `--settings.halo`. One with a default, such as `labels: LabelMapping = PLAIN_LABELS`, keeps its name: `--labels.ignore`.
 """
 
+import codecs
 import difflib
 import errno
 import inspect
+import io
 import re
 import sys
 from argparse import ArgumentError, HelpFormatter
@@ -67,6 +69,21 @@ WORDS = {"NoneType": "null", "bool": "true or false", "list[str]": "a list like 
 """Types in the words of a user, where the type's name does not help."""
 
 
+_PLAIN = {
+    "±": "+/-",
+    "×": "x",
+    "–": "-",
+    "—": "-",
+    "\u2212": "-",
+    "≥": ">=",
+    "≤": "<=",
+    "²": "2",
+    "…": "...",
+    "亩": "mu",
+}
+"""Spelling of characters on a terminal that lacks them."""
+
+
 class CommandParser(ArgumentParser):
     """A parser that accepts no abbreviated options, and shows options with hyphens in its help."""
 
@@ -106,6 +123,7 @@ def guarded(action: Callable[[], object], debug: bool = False) -> int:
         action: The action.
         debug: Let exceptions through with their traceback.
     """
+    _let_terminal_print_anything()
     try:
         action()
     except (SegError, ArgumentError) as error:
@@ -261,6 +279,22 @@ def _with_underscores(word: str) -> str:
 def _with_hyphens(text: str) -> str:
     """Write the options of a text with hyphens, as users do: `--block-size`."""
     return re.sub(r"--[\w.]+", lambda option: option[0].replace("_", "-"), text)
+
+
+def _let_terminal_print_anything() -> None:
+    """Spell characters that a terminal lacks, and names that are not UTF-8, rather than fail on them."""
+    codecs.register_error("plain", _plainly)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="plain")
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    spelt = (_PLAIN.get(letter) or letter.encode("ascii", "backslashreplace").decode() for letter in lacking)
+    return "".join(spelt), error.end
 
 
 def _fail(message: str, status: int) -> int:

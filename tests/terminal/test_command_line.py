@@ -1,4 +1,6 @@
 import errno
+import io
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,6 +42,14 @@ def fail_with(error: BaseException) -> int:
 def test_arguments_reach_the_function_with_their_types(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(shift, ["--raster", "a/b.tif", "--distance_m=2", "--bands=[1,2]"]) == 0
     assert capsys.readouterr().out == "b.tif 2.0 [1, 2] 1\n"
+
+
+def test_a_terminal_that_lacks_characters_gets_them_spelt(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert guarded(lambda: print("15 亩 ± 2, 图, \udcb5.tif")) == 0
+    stream.flush()
+    assert stream.buffer.getvalue().decode("cp1252").strip() == r"15 mu ± 2, \u56fe, \udcb5.tif"  # type: ignore[attr-defined]
 
 
 def test_subcommand_is_chosen_by_name(capsys: pytest.CaptureFixture[str]) -> None:

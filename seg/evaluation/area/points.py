@@ -99,10 +99,10 @@ def read_references(path: Path) -> References:
     try:
         layers = [str(name) for name, _ in pyogrio.list_layers(path)]
         layer = POINTS_LAYER if POINTS_LAYER in layers else layers[0]
-        frame = pyogrio.read_dataframe(path, layer=layer, read_geometry=False)
-    except (DataSourceError, DataLayerError, IndexError) as error:
+        frame = _table(path, layer)
+    except (DataSourceError, DataLayerError, IndexError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise DatasetError(f"{path}: not readable ({reason}); wanted GeoPackage, GeoJSON or CSV") from error
+        raise DatasetError(f"{path}: not readable ({reason}); wanted GeoPackage, GeoJSON or CSV in UTF-8") from error
     columns = {str(name).strip().casefold(): frame[name] for name in frame.columns}
     missing = [name for name in ("id", REFERENCE) if name not in columns]
     if missing:
@@ -118,6 +118,14 @@ def read_references(path: Path) -> References:
     if {"row", "column"} <= columns.keys():
         place = np.column_stack([_integers(path, name, columns[name]) for name in ("row", "column")])
     return References(path, ids, [_text(value) for value in columns[REFERENCE]], place)
+
+
+def _table(path: Path, layer: str) -> geopandas.GeoDataFrame:
+    """Columns of a layer, in GB18030 where its text is not in the stated encoding: Chinese spreadsheets save GBK."""
+    try:
+        return pyogrio.read_dataframe(path, layer=layer, read_geometry=False)
+    except UnicodeDecodeError:
+        return pyogrio.read_dataframe(path, layer=layer, read_geometry=False, encoding="GB18030")
 
 
 def read_labels(references: References, classes: Mapping[int, str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -172,4 +180,6 @@ def _text(value: object) -> str:
         return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value).strip()
+    # A spreadsheet that once held gaps saves "1.0" as text.
+    text = str(value).strip()
+    return text.removesuffix(".0") if text.removesuffix(".0").isdecimal() else text

@@ -2,9 +2,10 @@
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import geopandas
 import numpy as np
@@ -20,6 +21,11 @@ from seg.raster.vectors.settings import BurnSettings
 
 SHOWN = 8
 """Columns or values that an error lists at most; a land register has hundreds of crops."""
+
+FALLBACK = "GB18030"
+"""Encoding tried where text is not in the stated one: it contains GBK, in which Chinese software writes tables."""
+
+Found = TypeVar("Found")
 
 Box = tuple[float, float, float, float]
 """Left, bottom, right, top."""
@@ -53,6 +59,7 @@ class VectorLabels:
         where: SQL condition that features must meet, or None.
         legend: Meaning of the attributes.
         options: Spelling of options in errors; {} stands for a name such as "layer".
+        encoding: Encoding of the text; None for the stated one, and GB18030 where the text is not in that.
 
     Attributes:
         path: The file.
@@ -73,18 +80,22 @@ class VectorLabels:
         where: str | None = None,
         legend: Legend | None = None,
         options: str = "--{}",
+        *,
+        encoding: str | None = None,
     ) -> None:
         self.path = path
+        self._encoding = encoding
         self.options = options
         self.legend = legend or Legend()
         self._where = where
         self._source = _source(path)
         self._layer = _chosen_layer(path, self._source, layer, options.format("layer"))
         try:
-            info = pyogrio.read_info(self._source, layer=self._layer)
+            info = self._decoded(lambda code: pyogrio.read_info(self._source, layer=self._layer, encoding=code))
         except (DataSourceError, DataLayerError) as error:
             raise _unreadable(path, error) from error
         self._columns = [str(name) for name in info["fields"]]
+        self._stated = str(info["encoding"])
         self.crs = _crs(path, info["crs"])
         self.unused = self._check()
 
@@ -124,7 +135,7 @@ class VectorLabels:
         if not set(present) & set(self.legend.cropland):
             raise RasterError(
                 f"{self.path}: column '{column}' has none of the values {_shown(self.legend.cropland)}; "
-                f"wanted some of {_shown(present)} for {self.options.format('cropland')}"
+                f"wanted some of {_shown(present)} for {self.options.format('cropland')}{self._advice(present)}"
             )
         return [value for value in (*self.legend.cropland, *self.legend.ignore) if value not in present]
 
@@ -133,8 +144,31 @@ class VectorLabels:
         if column not in self._columns:
             raise RasterError(
                 f"{self.path}: has no column '{column}'; wanted one of {_shown(self._columns)} for {option}"
+                f"{self._advice(self._columns)}"
             )
         return sorted({text for text in _texts(self._read(None, [column], geometry=False)[column]) if text is not None})
+
+    def _advice(self, shown: Sequence[str]) -> str:
+        """Advice for text in letters that may come from a wrong encoding; empty for plain ASCII."""
+        if all(text.isascii() for text in shown) or (self._stated == "UTF-8" and self._encoding is None):
+            return ""
+        code, option = self._encoding or self._stated, self.options.format("encoding")
+        return f"; it was read in the encoding {code}, if that is wrong name the right one, such as {option}=GBK"
+
+    def _decoded(self, read: Callable[[str | None], Found]) -> Found:
+        """Result of reading in the encoding of the file, or in the fallback, which is kept, if that fails."""
+        try:
+            return read(self._encoding)
+        except UnicodeDecodeError as error:
+            try:
+                found = read(FALLBACK)
+            except UnicodeDecodeError:
+                raise RasterError(
+                    f"{self.path}: its text is neither in the encoding {self._encoding or error.encoding} nor in "
+                    f"{FALLBACK}; save it in UTF-8, such as with ogr2ogr OUT.gpkg IN after correcting its .cpg"
+                ) from error
+            self._encoding = FALLBACK
+            return found
 
     def _label(self, text: str | None) -> int:
         if text is None or text in self.legend.ignore:
@@ -147,15 +181,18 @@ class VectorLabels:
         # GDAL ignores columns that are not read, so that conditions on them would find no feature in many formats.
         asked = [name for name in self._columns if where is not None and name.lower() in where.lower()]
         try:
-            return pyogrio.read_dataframe(
-                self._source,
-                layer=self._layer,
-                where=where,
-                columns=[*columns, *asked],
-                bbox=box,
-                fid_as_index=True,
-                on_invalid="fix",
-                read_geometry=geometry,
+            return self._decoded(
+                lambda code: pyogrio.read_dataframe(
+                    self._source,
+                    layer=self._layer,
+                    where=where,
+                    columns=[*columns, *asked],
+                    bbox=box,
+                    fid_as_index=True,
+                    on_invalid="fix",
+                    read_geometry=geometry,
+                    encoding=code,
+                )
             )
         except (DataSourceError, DataLayerError, ValueError) as error:
             if where is None:
@@ -184,7 +221,7 @@ def open_labels(path: Path, settings: BurnSettings, options: str = "--{}") -> Ve
         cropland_where=settings.cropland_where,
         ignore_where=settings.ignore_where,
     )
-    return VectorLabels(path, settings.layer, settings.where, legend, options)
+    return VectorLabels(path, settings.layer, settings.where, legend, options, encoding=settings.encoding)
 
 
 def _source(path: Path) -> Path | bytes:

@@ -1,5 +1,6 @@
 """Options for burning vector labels. This module imports nothing heavy, so that `--help` is quick."""
 
+import codecs
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +23,8 @@ class BurnSettings:
         outside: Label outside all polygons: other, or ignore where the polygons do not contain all cropland.
         all_touched: Burn every pixel that a polygon covers in part, not only pixels whose centre it covers.
         ignore_buffer: Pixels to both sides of polygon edges that get no label.
+        encoding: Encoding of names and text in the file, such as GBK for a shapefile with a missing or wrong .cpg; null
+            for the one that the file states.
 
     Raises:
         ConfigError: The options contradict each other.
@@ -37,12 +40,14 @@ class BurnSettings:
     outside: Literal["other", "ignore"] = "other"
     all_touched: bool = False
     ignore_buffer: int = 0
+    encoding: str | None = None
 
     def __post_init__(self) -> None:
         """Check the options against each other."""
         # Without dashes, since evaluate.py writes these options as --vector.column.
         if self.ignore_buffer < 0:
             raise ConfigError(f"ignore-buffer is {self.ignore_buffer}; wanted 0 or more pixels")
+        require_encoding(self.encoding)
         if self.column is not None and not self.cropland_values:
             raise ConfigError(f"column is '{self.column}'; wanted cropland too, the column's values of cropland")
         if self.column is None and (self.cropland is not None or self.ignore is not None):
@@ -67,6 +72,18 @@ class BurnSettings:
     def ignore_values(self) -> list[str]:
         """Values of the column that mean no label."""
         return _listed(self.ignore)
+
+
+def require_encoding(name: str | None) -> None:
+    """Check that an encoding is known; None stands for the one that a file states.
+
+    Raises:
+        ConfigError: There is no such encoding.
+    """
+    try:
+        codecs.lookup("utf-8" if name is None else name)
+    except (LookupError, ValueError) as error:
+        raise ConfigError(f"encoding is '{name}', which is unknown; wanted one such as GBK or UTF-8") from error
 
 
 def _listed(text: str | None) -> list[str]:
