@@ -34,7 +34,7 @@ def training_batches(data: CroplandDataModule, epoch: int = 0) -> dict[str, dict
 
 
 def same(first: dict[str, dict[str, Tensor]], second: dict[str, dict[str, Tensor]]) -> bool:
-    """Whether two epochs have equal images and masks in equal order."""
+    """True if two epochs have equal images and masks in equal order."""
     return list(first) == list(second) and all(
         torch.equal(first[name][key], second[name][key]) for name in first for key in ("image", "mask")
     )

@@ -1,4 +1,4 @@
-"""What looks like a defect and is none, and what is only worth a note."""
+"""Cases that look like defects but are none, and cases that are only worth a note."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -54,7 +54,7 @@ class Recorder(L.LightningModule):
 def train(
     root: Path, folder: Path, workers: int, settings: dict[str, Any], resumed: Path | None = None
 ) -> list[tuple[int, list[str], str]]:
-    """What a training sees; its checkpoints, one an epoch, lie in the folder."""
+    """Batches of a training, which writes a checkpoint to the folder after each epoch."""
     data = CroplandDataModule(root=root, seed=5, workers=workers, augmentation=AUGMENTATION, **settings)
     recorder = Recorder()
     trainer = L.Trainer(

@@ -30,7 +30,7 @@ rules = st.builds(
 
 
 def coverable(length: int, rule: BlockRule) -> bool:
-    """Whether some number of blocks covers a length, by trying them all."""
+    """True if some number of blocks covers a length, found by trying all numbers."""
     return any(
         parts * rule.minimum <= length - (parts - 1) * rule.guard <= parts * rule.maximum
         for parts in range(1, length + 1)
