@@ -50,6 +50,7 @@ class MapSettings(TypedDict, total=False):
     nodata: float | None
     threshold: float | None
     pixel_size_ratio: float
+    any_unit: bool
     area: str | None
     area_crs: str | None
     on_unreadable: Literal["stop", "nodata"]

@@ -34,6 +34,7 @@ class PredictionSettings:
             training.
         threshold: Probability above which a pixel is cropland; null for the model's own, or the mean of several.
         pixel_size_ratio: Largest accepted ratio between the pixel sizes of the scene and of training, at least 1.
+        any_unit: Also map scenes whose values are far outside the training range in every band, as in another unit.
         area: The part to map; the rest becomes nodata. A vector file of polygons in any CRS (`aoi.gpkg|layername=x`
             for one of several layers), or minx,miny,maxx,maxy. A pixel is mapped if its centre lies inside.
         area_crs: CRS of minx,miny,maxx,maxy, for example EPSG:4326 (longitude first); null for the scene's.
@@ -58,6 +59,7 @@ class PredictionSettings:
     nodata: float | None = None
     threshold: float | None = None
     pixel_size_ratio: float = 1.5
+    any_unit: bool = False
     area: str | None = None
     area_crs: str | None = None
     on_unreadable: Literal["stop", "nodata"] = "stop"

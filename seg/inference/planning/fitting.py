@@ -10,6 +10,7 @@ from seg.errors import ConfigError, PackageError
 from seg.inference.area_of_interest import Area, area_on
 from seg.inference.compute.member import MODEL, Member, common_nodata, decision_threshold
 from seg.inference.compute.predictor import Predictor
+from seg.inference.planning.units import require_unit
 from seg.inference.resuming.identity import RunIdentity
 from seg.inference.settings import MEASURED, PredictionSettings
 from seg.package.description import ModelPackage
@@ -57,6 +58,9 @@ def fit_scene(scene: Path, predictor: Predictor, settings: PredictionSettings) -
     bands = common_bands(predictor.members, grid, settings)
     area = area_on(grid, settings.area, settings.area_crs)
     packages = predictor.packages
+    nodata = common_nodata(predictor.members) if settings.nodata is None else settings.nodata
+    if not settings.any_unit:
+        require_unit(grid, bands, nodata, [(member.name, member.package) for member in predictor.members])
     identity = RunIdentity(
         version=__version__,
         scene=address_of(scene) if is_remote(scene) else str(scene.resolve()),
@@ -69,7 +73,7 @@ def fit_scene(scene: Path, predictor: Predictor, settings: PredictionSettings) -
         tolerance=settings.tolerance if settings.halo in MEASURED else None,
         tta=predictor.augmentation,
         uncertainty=predictor.uncertainty,
-        nodata=common_nodata(predictor.members) if settings.nodata is None else settings.nodata,
+        nodata=nodata,
         threshold=decision_threshold(packages) if settings.threshold is None else settings.threshold,
         interior=settings.interior,
         on_unreadable=settings.on_unreadable,

@@ -1,0 +1,114 @@
+"""Comparison of a scene's values with those of training, to recognise a scene in another unit."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from rasterio.windows import Window
+
+from seg.errors import PackageError, RasterError
+from seg.package.description import ModelPackage
+from seg.raster.chips import Reading, read_chip
+from seg.raster.grid import Grid, open_raster
+from seg.raster.remote import is_remote
+
+SCALE_RATIO = 20
+"""Ratio of value ranges that no ground explains. Against fields, clouds are about 10 times brighter and water about 10
+times darker in some band; reflectance as 0..1 and 0..10000 differs by thousands, decibels and powers by about 50."""
+
+BYTE_MOST = 255
+"""Largest value of 8 bits."""
+
+_SIDE, _PLACES = 64, 4
+"""Side of a sampled window in pixels, and number of windows along each side of the scene."""
+
+_FEWEST = 100
+"""Fewest pixels to judge by."""
+
+Values = npt.NDArray[np.float64]
+
+
+def require_unit(
+    grid: Grid, bands: Sequence[int], nodata: float | None, models: Sequence[tuple[str, ModelPackage]]
+) -> None:
+    """Check that some sampled pixels of a scene can be in the unit of the training images.
+
+    Every band must be far outside the training range, because a lake or a cloud is so in some bands only. Scenes on
+    servers are not sampled, so that each of their tiles is fetched once; windows that cannot be read are left out,
+    because mapping reports them.
+
+    Args:
+        grid: Grid of the scene.
+        bands: 1-based bands of the scene in the order of the models.
+        nodata: An additional stored value that means "no data".
+        models: Name for messages and description of each model.
+
+    Raises:
+        PackageError: The values are in another unit than those of training.
+    """
+    if is_remote(grid.path):
+        return
+    values = sampled_values(grid, bands, nodata)
+    if values.shape[1] < _FEWEST:
+        return
+    for name, package in models:
+        if is_other_unit(values, package, grid.dtype):
+            medians = np.median(values, axis=1)
+            raise PackageError(
+                f"{grid.path}: has band medians of {_few(medians)}, but {name} was trained on means of "
+                f"{_few(package.mean)}; convert the scene to that unit, or map it all the same with --any-unit=true"
+            )
+
+
+def is_other_unit(values: Values, package: ModelPackage, dtype: str) -> bool:
+    """True if values of every band are far outside the training range of a model.
+
+    Two signs count. The ranges differ by SCALE_RATIO. Or one side has values of 8 bits and the other has more: bytes
+    cannot reach a training mean above 255, and a model of bytes knows no median above 255.
+
+    Args:
+        values: (C, N) valid pixels of the scene in stored units.
+        package: Description of the model; one of mean 0 and deviation 1 in all bands does not state its unit.
+        dtype: Data type of the scene.
+    """
+    mean, std = np.asarray(package.mean), np.asarray(package.std)
+    if (mean == 0).all() and (std == 1).all():
+        return False
+    trained = np.abs(mean) + 2 * std
+    found = np.percentile(np.abs(values), 98, axis=1)
+    if (found * SCALE_RATIO < trained).all() or (found > SCALE_RATIO * trained).all():
+        return True
+    if dtype == "uint8":
+        return bool((mean > BYTE_MOST).all())
+    return bool((trained <= BYTE_MOST).all() and (np.median(values, axis=1) > BYTE_MOST).all())
+
+
+def sampled_values(grid: Grid, bands: Sequence[int], nodata: float | None) -> Values:
+    """Valid pixels of some windows spread over a scene, (C, N); pixels of 0 in all bands count as fill."""
+    reading = Reading(bands, [0.0] * len(bands), nodata)
+    found = [np.empty((len(bands), 0))]
+    with open_raster(grid.path) as dataset:
+        for window in _windows(grid.height, grid.width):
+            try:
+                chip = read_chip(dataset, window, reading)
+            except RasterError:
+                continue
+            pixels = chip.image[:, chip.valid]
+            found.append(pixels[:, pixels.any(axis=0)].astype(np.float64))
+    return np.concatenate(found, axis=1)
+
+
+def _windows(height: int, width: int) -> Iterator[Window]:
+    for top, left in itertools.product(_starts(height), _starts(width)):
+        yield Window(left, top, min(_SIDE, width), min(_SIDE, height))
+
+
+def _starts(length: int) -> list[int]:
+    last = max(length - _SIDE, 0)
+    return sorted({last * (2 * place + 1) // (2 * _PLACES) for place in range(_PLACES)})
+
+
+def _few(values: Sequence[float] | Values) -> str:
+    shown = ", ".join(f"{value:.4g}" for value in list(values)[:4])
+    return f"{shown}, ..." if len(values) > 4 else shown

@@ -1,0 +1,79 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from seg.errors import PackageError
+from seg.inference.compute.predictor import Predictor
+from seg.inference.planning.fitting import fit_scene
+from seg.inference.planning.units import is_other_unit
+from seg.inference.settings import PredictionSettings
+from seg.package.description import ModelPackage
+
+MEAN, STD = (1000.0, 900.0, 2800.0), (400.0, 500.0, 900.0)
+"""Green, red and near infrared as reflectance times 10000."""
+
+
+@pytest.mark.parametrize(
+    ("factor", "dtype", "mean", "std"),
+    [
+        (1e-4, "float32", MEAN, STD),
+        (0.05, "uint8", MEAN, STD),
+        (1, "uint16", [value / 1e4 for value in MEAN], [value / 1e4 for value in STD]),
+        (1, "uint16", (90.0, 80.0, 110.0), (40.0, 50.0, 60.0)),
+    ],
+    ids=["reflectance", "bytes", "model-of-reflectance", "model-of-bytes"],
+)
+def test_another_unit_is_recognised(
+    tiny_package: ModelPackage, factor: float, dtype: str, mean: tuple[float, ...], std: tuple[float, ...]
+) -> None:
+    values = np.random.default_rng(0).normal(MEAN, np.divide(STD, 3), (500, 3)).T * factor
+    assert is_other_unit(values, replace(tiny_package, mean=tuple(mean), std=tuple(std)), dtype)
+
+
+@pytest.mark.parametrize(
+    ("ground", "dtype"),
+    [
+        ((1000, 900, 2800), "uint16"),
+        ((9500, 9500, 9800), "uint16"),
+        ((400, 200, 100), "uint16"),
+        ((1000, 900, 0), "int16"),
+    ],
+    ids=["fields", "cloud", "water", "dead-band"],
+)
+def test_clouds_water_and_a_dead_band_are_no_other_unit(
+    tiny_package: ModelPackage, ground: tuple[float, ...], dtype: str
+) -> None:
+    values = np.random.default_rng(0).normal(ground, 20, (500, 3)).T
+    assert not is_other_unit(values, replace(tiny_package, mean=MEAN, std=STD), dtype)
+
+
+def test_a_model_without_statistics_takes_any_unit(tiny_package: ModelPackage) -> None:
+    package = replace(tiny_package, mean=(0.0,) * 3, std=(1.0,) * 3)
+    assert not is_other_unit(np.full((3, 500), 5000.0), package, "uint16")
+
+
+def test_a_scene_in_another_unit_is_refused_unless_accepted(
+    make_scene: Callable[..., Path], make_predictor: Callable[..., Predictor]
+) -> None:
+    scene = make_scene(70, 200, dtype="float32")
+    with rasterio.open(scene, "r+") as dataset:
+        dataset.write(dataset.read() / 10000)
+    with pytest.raises(PackageError, match=r"scene\.tif: has band medians of 0\.\d.*means of 1000, .*--any-unit=true"):
+        fit_scene(scene, make_predictor(), PredictionSettings())
+    fit_scene(scene, make_predictor(), PredictionSettings(any_unit=True))
+
+
+def test_fill_and_damage_do_not_stop_the_comparison(
+    make_scene: Callable[..., Path], make_predictor: Callable[..., Predictor]
+) -> None:
+    empty = make_scene(70, 200)
+    with rasterio.open(empty, "r+") as dataset:
+        dataset.write(np.zeros((3, 70, 200), np.uint16))
+    fit_scene(empty, make_predictor(), PredictionSettings())
+    cut = make_scene(300, 200, name="cut.tif")
+    cut.write_bytes(cut.read_bytes()[:100_000])
+    fit_scene(cut, make_predictor(), PredictionSettings())
