@@ -15,11 +15,12 @@ from argparse import ArgumentError, HelpFormatter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields, is_dataclass
+from itertools import zip_longest
 from typing import Any, get_args, get_origin
 
 from jsonargparse import ArgumentParser
 
-from seg.errors import IncompleteError, SegError
+from seg.errors import ConfigError, IncompleteError, SegError
 
 Command = Callable[..., None]
 """Function whose signature and docstring are a command line."""
@@ -167,6 +168,9 @@ def plain_message(message: str) -> str:
     Args:
         message: Message of the argument parser.
     """
+    lacking = re.fullmatch(r"argument (--[\w.-]+): expected (?:at least )?one argument", message.strip())
+    if lacking:
+        return f"{lacking[1]} has no value; write {lacking[1]}=VALUE, also where the value begins with a minus"
     required, colon, keys = message.partition("arguments are required: ")
     if colon:
         return required + colon + ", ".join(f"--{key}" for key in keys.split(", "))
@@ -176,6 +180,21 @@ def plain_message(message: str) -> str:
     names = TYPE_NAME.findall(found["union"] or found["type"])
     wanted = [WORDS.get(name, name) for groups in names for name in "".join(groups).replace("'", "").split(", ")]
     return f"--{found['key']} is '{found['value'].strip()}'; wanted {' or '.join(wanted)}"
+
+
+def require_values(words: Sequence[str]) -> None:
+    """Check that no option of a command line has an empty value, as an unset variable of a shell leaves it.
+
+    Args:
+        words: Words of the command line.
+
+    Raises:
+        ConfigError: An option is empty, as in `--output=`.
+    """
+    for word, following in zip_longest(words, words[1:]):
+        option, equals, value = word.partition("=")
+        if option.startswith("--") and not value and (equals or following == ""):
+            raise ConfigError(_with_hyphens(f"{option} has an empty value; give it a value or leave it out"))
 
 
 def known_keys(parser: ArgumentParser, words: Iterable[str]) -> list[str]:
@@ -230,6 +249,7 @@ def _function_parser(function: Command) -> ArgumentParser:
 def _parse_then_call(
     parser: ArgumentParser, command: Command | dict[str, Command], words: list[str], within: Within
 ) -> None:
+    require_values(words)
     try:
         parsed = parser.parse_args(words)
     except ArgumentError as error:

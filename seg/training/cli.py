@@ -18,7 +18,7 @@ from seg.data.datamodule import CroplandDataModule
 from seg.errors import ConfigError
 from seg.models.receptive_field import receptive_field_radius, unseen_context
 from seg.package.checkpoint import Checkpoint, load_checkpoint, read_checkpoint
-from seg.terminal.command_line import guarded, known_keys, plain_message, with_nearest_key
+from seg.terminal.command_line import guarded, known_keys, plain_message, require_values, with_nearest_key
 from seg.training.callbacks import (
     CALLBACK_KEYS,
     EpochLine,
@@ -301,6 +301,7 @@ def run(words: list[str]) -> None:
         ArgumentError: A word is wrong.
         KeyboardInterrupt: The training was interrupted; the message says how to resume.
     """
+    require_values(words)
     for library in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(library).setLevel(logging.WARNING)
     for message in NOISE:

@@ -52,6 +52,23 @@ def test_a_terminal_that_lacks_characters_gets_them_spelt(monkeypatch: pytest.Mo
     assert stream.buffer.getvalue().decode("cp1252").strip() == r"15 mu ± 2, \u56fe, \udcb5.tif"  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("words", [["--raster="], ["--raster", ""]])
+def test_an_empty_value_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(shift, [*words, "--distance_m=2"]) == EXIT_BAD_INPUT
+    assert capsys.readouterr().err == "error: --raster has an empty value; give it a value or leave it out\n"
+
+
+def test_a_value_that_looks_like_an_option_is_told_how_to_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    def clip(*, area: str) -> None:
+        """Clip to an area."""
+        print(area)
+
+    assert run_command(clip, ["--area", "-3,4,5,6"]) == EXIT_BAD_INPUT
+    wanted = "error: --area has no value; write --area=VALUE, also where the value begins with a minus\n"
+    assert capsys.readouterr().err == wanted
+    assert run_command(clip, ["--area=-3,4,5,6"]) == 0
+
+
 def test_subcommand_is_chosen_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     def other(*, name: str) -> None:
         print(f"other {name}")
