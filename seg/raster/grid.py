@@ -130,12 +130,16 @@ def open_raster(path: Path) -> Iterator[DatasetReader]:
         path: A file, or an address that `seg.raster.remote` knows.
 
     Raises:
-        RasterError: The file is missing, or not a raster that GDAL can read.
+        RasterError: The file is missing, its name is not UTF-8, or it is not a raster that GDAL can read.
     """
     name = gdal_name(path)
     try:
         with settings_to_open(name):
             dataset = rasterio.open(name)
+    except UnicodeEncodeError as error:
+        raise RasterError(
+            f"{path}: its name is not UTF-8, which GDAL needs; rename it, such as with convmv -f gbk -t utf8 --notest"
+        ) from error
     except RasterioIOError as error:
         if is_remote(name):
             raise RasterError(

@@ -23,6 +23,11 @@ UTM = CRS.from_epsg(32633)
 GRID = Grid(Path("a.tif"), 20, 30, 1, UTM, Affine(10, 0, 500_000, 0, -10, 5_000_000), None, "uint8")
 
 
+def test_a_name_that_is_not_utf8_is_told_to_be_renamed(tmp_path: Path) -> None:
+    with pytest.raises(RasterError, match=r"its name is not UTF-8, which GDAL needs; rename it"):
+        read_grid(tmp_path / "\udcb5\udcd8.tif")
+
+
 def test_grid_tells_size_bands_place_nodata_and_type(write_raster: WriteRaster, tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", np.zeros((2, 20, 30), dtype=np.int16), nodata=-5)
 
