@@ -29,7 +29,8 @@ class PredictionSettings:
         tta: Test-time augmentation.
         uncertainty: Also map the disagreement of views and models, with `_uncertainty` added to the output's name:
             their standard deviation in percent of its maximum, 0.5. Needs at least two views or models.
-        bands: 1-based bands of the scene in the order of the model; null for those of training.
+        bands: 1-based bands of the scene in the order of the model; null for those with the names of training,
+            or else those of training in their order.
         nodata: An additional stored value that means "no data", for files that do not declare one; null for that of
             training.
         threshold: Probability above which a pixel is cropland; null for the model's own, or the mean of several.

@@ -49,6 +49,7 @@ class Grid:
         alpha: Bands that are tagged as alpha, counted from 1.
         rectified: False where only ground control points or a camera model (RPC) state the place, so that `transform`
             does not.
+        band_names: Descriptions of the bands, empty where a band has none; () if no band has one.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class Grid:
     dtype: str
     alpha: tuple[int, ...] = ()
     rectified: bool = True
+    band_names: tuple[str, ...] = ()
 
     @property
     def pixel_size(self) -> tuple[float, float]:
@@ -178,12 +180,18 @@ def read_grid(path: Path) -> Grid:
             dtype=dataset.dtypes[0],
             alpha=tuple(alpha_bands(dataset)),
             rectified=not (dataset.transform.is_identity and (dataset.gcps[0] or dataset.rpcs)),
+            band_names=_band_names(dataset),
         )
 
 
 def alpha_bands(dataset: DatasetReader) -> list[int]:
     """The bands that are tagged as alpha, counted from 1."""
     return [band for band, meaning in enumerate(dataset.colorinterp, start=1) if meaning is ColorInterp.alpha]
+
+
+def _band_names(dataset: DatasetReader) -> tuple[str, ...]:
+    names = tuple((name or "").strip() for name in dataset.descriptions)
+    return names if any(names) else ()
 
 
 def data_bands(dataset: DatasetReader) -> list[int]:

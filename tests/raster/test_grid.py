@@ -34,6 +34,13 @@ def test_grid_tells_size_bands_place_nodata_and_type(write_raster: WriteRaster, 
     assert read_grid(path) == Grid(path, 20, 30, 2, UTM, GRID.transform, -5, "int16")
 
 
+def test_a_grid_has_the_names_of_its_bands(write_raster: Callable[..., Path], tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "a.tif", np.zeros((2, 20, 30), np.int16))
+    with rasterio.open(path, "r+") as dataset:
+        dataset.set_band_description(2, " nir ")
+    assert read_grid(path).band_names == ("", "nir")
+
+
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_grid_of_a_raster_without_georeference_has_no_crs(write_raster: WriteRaster, tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", np.zeros((2, 2), dtype=np.uint8), crs=None, transform=None)

@@ -114,7 +114,7 @@ def fitting_bands(package: ModelPackage, grid: Grid, settings: PredictionSetting
     Raises:
         PackageError: The scene's bands or pixel size do not fit the model.
     """
-    bands = settings.bands or _default_bands(package, grid, model)
+    bands = settings.bands or _bands_by_name(package, grid) or _default_bands(package, grid, model)
     if len(bands) != len(package.bands):
         raise PackageError(
             f"{grid.path}: --bands names {counted(len(bands), 'band')}, but {model} wants {_wanted(package)}"
@@ -127,19 +127,50 @@ def fitting_bands(package: ModelPackage, grid: Grid, settings: PredictionSetting
     return bands
 
 
+def _bands_by_name(package: ModelPackage, grid: Grid) -> list[int]:
+    """The bands with the names of the training bands; none unless each name belongs to exactly one band of both."""
+    wanted, found = [_plain(name) for name in package.band_names], [_plain(name) for name in grid.band_names]
+    if not all(name and wanted.count(name) == found.count(name) == 1 for name in wanted):
+        return []
+    return [found.index(name) + 1 for name in wanted]
+
+
+def _require_names_agree(package: ModelPackage, grid: Grid, bands: Sequence[int], model: str) -> None:
+    """Refuse bands chosen by their order if a band has the name of a training band at another place."""
+    wanted = [_plain(name) for name in package.band_names]
+    found = [_plain(grid.band_names[band - 1]) for band in bands] if grid.band_names else []
+    for place, name in enumerate(found):
+        if name and name in wanted and wanted[place] != name:
+            shown = ", ".join(grid.band_names[band - 1] or "unnamed" for band in bands)
+            raise PackageError(
+                f"{grid.path}: has the bands {shown}, but {model} wants {_wanted(package)} in this order; "
+                f"choose the {len(wanted)} bands with --bands, such as --bands=[{','.join(map(str, bands))}]"
+            )
+
+
+def _plain(name: str) -> str:
+    return name.strip().casefold()
+
+
 def _default_bands(package: ModelPackage, grid: Grid, model: str) -> list[int]:
     """The bands of training, if the scene has the bands of the training images; else only an unambiguous choice.
 
     An alpha band that the training images did not have marks validity, so it is not counted as data.
+
+    Raises:
+        PackageError: No choice is unambiguous, or the names of the bands contradict it.
     """
     in_order = list(range(1, len(package.bands) + 1))
+    carrying, bands = grid.data_bands, None
     if grid.bands == package.image_bands:
-        return list(package.bands)
-    carrying = grid.data_bands
-    if len(carrying) == package.image_bands:
-        return [carrying[band - 1] for band in package.bands]
-    if len(carrying) == len(in_order) and list(package.bands) == in_order:
-        return carrying
+        bands = list(package.bands)
+    elif len(carrying) == package.image_bands:
+        bands = [carrying[band - 1] for band in package.bands]
+    elif len(carrying) == len(in_order) and list(package.bands) == in_order:
+        bands = carrying
+    if bands is not None:
+        _require_names_agree(package, grid, bands, model)
+        return bands
     example = ",".join(str(band) for band in in_order)
     way = f"choose them with --bands=[{example}] or the like, or " if grid.bands >= len(in_order) else ""
     raise PackageError(

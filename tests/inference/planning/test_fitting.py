@@ -57,6 +57,35 @@ def test_an_alpha_band_that_training_had_not_is_no_data(make_scene: MakeScene, m
     assert fitting_bands(trained_with_it, grid, PredictionSettings()) == [4, 2, 1]
 
 
+def test_bands_are_taken_by_name(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
+    package = make_predictor().packages[0]
+    grid = read_grid(make_scene(20, 20, bands=4))
+    assert fitting_bands(package, replace(grid, band_names=("NIR", "Blue", "Green ", "Red")), PredictionSettings()) == [
+        4,
+        3,
+        2,
+    ]
+    reordered = replace(grid, bands=3, band_names=("blue", "green", "red"))
+    assert fitting_bands(package, reordered, PredictionSettings()) == [3, 2, 1]
+    assert fitting_bands(package, reordered, PredictionSettings(bands=[1, 2, 3])) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("names", [("blue", "", ""), ("green", "red", "nir"), ("red", "red", "blue")])
+def test_band_names_that_contradict_the_order_are_refused(
+    make_scene: MakeScene, make_predictor: MakePredictor, names: tuple[str, ...]
+) -> None:
+    grid = replace(read_grid(make_scene(20, 20)), band_names=names)
+    with pytest.raises(PackageError, match=r"wants 3 \(red, green, blue\) in this order; .*--bands=\[1,2,3\]"):
+        fitting_bands(make_predictor().packages[0], grid, PredictionSettings())
+
+
+def test_names_that_the_model_does_not_know_contradict_nothing(
+    make_scene: MakeScene, make_predictor: MakePredictor
+) -> None:
+    grid = replace(read_grid(make_scene(20, 20)), band_names=("B04", "B03", "B02"))
+    assert fitting_bands(make_predictor().packages[0], grid, PredictionSettings()) == [1, 2, 3]
+
+
 def test_a_band_that_the_scene_lacks_is_refused(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
     grid = read_grid(make_scene(20, 20, bands=3))
     with pytest.raises(PackageError, match="has 3 bands, but --bands names"):
