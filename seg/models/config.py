@@ -109,7 +109,7 @@ class ModelConfig:
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()}
         hints = get_type_hints(cls)
         for name, value in values.items():
-            if not _has_type(value, hints[name]):
+            if not has_type(value, hints[name]):
                 raise ConfigError(
                     f"model.model.{name} is {value!r}; wanted {getattr(hints[name], '__name__', hints[name])}"
                 )
@@ -117,15 +117,17 @@ class ModelConfig:
         return cls(**(values | {"encoder_weights": None}))
 
 
-def _has_type(value: object, hint: object) -> bool:
-    """True if a plain value has the type of a field: a class, a literal, a tuple of one class, or a union of these."""
+def has_type(value: object, hint: object) -> bool:
+    """True if a plain value has the type of a field: a class, a literal, a tuple or list of one type, or a union."""
     kinds = get_args(hint)
-    if get_origin(hint) is tuple:
-        return isinstance(value, tuple) and all(_has_type(item, kinds[0]) for item in value)
-    if get_origin(hint) is Literal:
+    origin = get_origin(hint)
+    if origin in (tuple, list):
+        same = isinstance(value, tuple | list) and isinstance(value, cast("type", origin))
+        return same and all(has_type(item, kinds[0]) for item in cast("Sequence[object]", value))
+    if origin is Literal:
         return value in kinds
     if kinds:
-        return any(_has_type(value, kind) for kind in kinds)
+        return any(has_type(value, kind) for kind in kinds)
     if isinstance(value, bool):
         return hint is bool
     return isinstance(value, (int, float) if hint is float else cast("type", hint))

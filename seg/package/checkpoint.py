@@ -19,6 +19,8 @@ Weights = Literal["auto", "averaged", "raw"]
 _PREFIX = "model."
 _OPTIONAL = ("f1_threshold", "area_threshold")
 """Values of a calibration that may be None."""
+_MAPPINGS = {"state_dict", "hyper_parameters", "CroplandDataModule", "metrics", "calibration"}
+"""Parts of a checkpoint that hold values by name."""
 _STEPPED = "current_model_state"
 """Key under which Lightning's WeightAveraging stores the weights of the last step; `state_dict` is then their
 average."""
@@ -109,6 +111,12 @@ def read_checkpoint(path: Path, weights: Weights = "auto") -> Checkpoint:
         raise PackageError(
             f"{path}: has no {', '.join(sorted(missing))}; wanted a checkpoint that scripts/train.py wrote"
         )
+    for name in _MAPPINGS & content.keys():
+        if not isinstance(content[name], dict):
+            raise PackageError(
+                f"{path}: its {name} is a {type(content[name]).__name__}; wanted values by name, as scripts/train.py "
+                "writes them"
+            )
     averaged = _STEPPED in content
     if weights == "averaged" and not averaged:
         raise PackageError(

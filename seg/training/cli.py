@@ -6,6 +6,7 @@ import warnings
 from argparse import ArgumentError
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
+from typing import Any
 
 import yaml
 from jsonargparse import Namespace
@@ -28,6 +29,7 @@ from seg.training.callbacks import (
     safeguards,
     tracking_callbacks,
 )
+from seg.training.checkpoint_options import data_options, with_given
 from seg.training.checkpoints.atomic_io import with_atomic_io
 from seg.training.checkpoints.best import BestCheckpoint
 from seg.training.checkpoints.exact_resume import ExactResume
@@ -129,18 +131,20 @@ class CroplandCLI(LightningCLI):
             )
 
     def _of_checkpoint(self, checkpoint: Checkpoint, options: Namespace) -> dict[str, dict[str, object]]:
-        """Network of a checkpoint, and its bands, nodata and labels where the command line names none."""
-        task = dict(checkpoint.task)
-        task.pop("bands", None)  # follows from the data, and is compared when the weights are loaded
-        data = {key: checkpoint.data.get(key) for key in ("bands", "nodata") if options.data[key] is None}
-        if "labels" in checkpoint.data and not self._is_given("data.labels"):  # older checkpoints have none
-            data["labels"] = checkpoint.data["labels"]
-        return {"model": task, "data": data}
+        """Network of a checkpoint with the options that the command line names, and its data's for those it leaves."""
+        given = self._given()
+        trains = self.config.subcommand == "fit"
+        task = with_given(checkpoint, given.get("model", {}), trains)
+        data = data_options(checkpoint)
+        if "labels" in given.get("data", {}):
+            data.pop("labels", None)
+        return {"model": task, "data": {key: data[key] for key in data if key == "labels" or options.data[key] is None}}
 
-    def _is_given(self, key: str) -> bool:
-        """True if the command line or a configuration names a key, even with its default value."""
+    def _given(self) -> dict[str, Any]:
+        """Options that the command line or a configuration names, even with their default values."""
         words = [*sys.argv[1:], "--seed_everything=0"]  # a value is linked to the seed, which must not be missing
-        return key in self.parser.parse_args(words, defaults=False)[self.config.subcommand]
+        given: Namespace = self.parser.parse_args(words, defaults=False)[self.config.subcommand]
+        return dict(given.as_dict())
 
     def _parse_ckpt_path(self) -> None:
         """Leave the checkpoint to `parse_arguments`; Lightning would start from scratch if "last" found none."""

@@ -69,6 +69,23 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
     return torch.optim.AdamW(groups, lr=config.learning_rate)
 
 
+def set_options(optimizer: Optimizer, model: nn.Module, config: OptimizerConfig) -> None:
+    """Give an optimiser, whose state may come from a checkpoint, the settings of a configuration; the state stays.
+
+    Args:
+        optimizer: An optimiser of this name, as `build_optimizer` makes it.
+        model: Its network.
+        config: The settings. The learning rate becomes the initial rate, which schedules scale.
+    """
+    decays = dict(_decays(model))
+    for group in optimizer.param_groups:
+        group["initial_lr"] = config.learning_rate
+        if any(decays.get(weight) for weight in group["params"]):  # never both kinds in a group
+            group["weight_decay"] = config.weight_decay
+        if config.name == "sgd":
+            group |= {"momentum": config.momentum, "nesterov": config.nesterov}
+
+
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Parameters of a network as two groups of an optimiser: with the decay, then with none."""
     decays = dict(_decays(model))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import lightning as L
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -12,7 +13,7 @@ from seg.errors import ConfigError
 from seg.models.segmenter import Segmenter
 from seg.models.stages import backbone_stages
 from seg.training.accumulation import Accumulation, GroupScaling
-from seg.training.optimizer import OptimizerConfig, build_optimizer, split_by_stage
+from seg.training.optimizer import OptimizerConfig, build_optimizer, set_options, split_by_stage
 from seg.training.schedule import LEARNING_RATE, RunSchedule, ScheduleConfig, schedule_of
 from seg.training.trainer_state import callbacks_of
 from seg.training.warmups.batch import WarmupBatch
@@ -45,6 +46,7 @@ class ScheduledTask(L.LightningModule):
         self.optimizer_config, self.schedule = optimizer, schedule
         self.group_scaling = GroupScaling(accumulation)
         self.total_steps: int | None = None
+        self._resumes = False
 
     def fill_normalization(self, mean: Sequence[float], std: Sequence[float]) -> None:
         """Set the band statistics of the training split, one value a band, in stored units."""
@@ -62,8 +64,18 @@ class ScheduledTask(L.LightningModule):
             )
 
     def on_train_start(self) -> None:
-        """Set the first rate of this run; the last checkpoint of a shorter run that is extended holds a rate of 0."""
-        schedule_of(self.trainer).refresh()
+        """Set the first rate of this run, and after a resumption the settings of its optimiser.
+
+        The checkpoint may have others, and the last one of a shorter run that is extended holds a rate of 0.
+        """
+        schedule = schedule_of(self.trainer)
+        if self._resumes:
+            set_options(schedule.optimizer, self.model, self.optimizer_config)
+        schedule.refresh()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Note that the optimiser's state comes from a checkpoint."""
+        self._resumes = True
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Optimiser with its schedule over all steps; it has groups for each backbone stage if a warm-up needs them."""

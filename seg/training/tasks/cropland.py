@@ -168,6 +168,7 @@ class CroplandTask(ScheduledTask):
         Raises:
             ConfigError: The number of bands differs.
         """
+        super().on_load_checkpoint(checkpoint)
         trained, found = checkpoint["hyper_parameters"]["bands"], self.hparams["bands"]
         if trained != found:
             raise ConfigError(

@@ -1,0 +1,132 @@
+"""Options of a training command line that a checkpoint provides: checked as plain values, and joined with those given.
+
+A checkpoint is data, not configuration: its values never name a file to open or weights to fetch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from seg.data.datamodule import CroplandDataModule
+from seg.errors import ConfigError, PackageError, listed
+from seg.models.config import has_type
+from seg.package.checkpoint import Checkpoint
+from seg.training.tasks.cropland import CroplandTask
+
+Options = dict[str, Any]
+"""Plain values by name, nested as on the command line."""
+
+CHANGEABLE = {"dropout", "encoder_weights"}
+"""Arguments of a network that its trained weights do not fix; they replace the encoder's initial weights."""
+
+
+def task_options(checkpoint: Checkpoint) -> Options:
+    """Arguments of a checkpoint's task as plain values, without the number of bands and the encoder's weights.
+
+    Raises:
+        PackageError: An argument is unknown, or a value has a wrong type or range.
+    """
+    options = _checked(checkpoint.path, checkpoint.task, get_type_hints(CroplandTask.__init__), "")
+    if "bands" not in options or "model" not in options:
+        raise PackageError(
+            f"{checkpoint.path}: its task has no bands or no model; wanted a checkpoint that scripts/train.py wrote"
+        )
+    options.pop("bands")  # follows from the data, and is compared when the weights are loaded
+    # Its own weights replace them: a file from elsewhere must not have others fetched or opened.
+    options["model"]["encoder_weights"] = None
+    return options
+
+
+def data_options(checkpoint: Checkpoint) -> Options:
+    """Bands, nodata value and labels of the images that a checkpoint was trained on, as far as it names them.
+
+    Raises:
+        PackageError: A value has a wrong type or range.
+    """
+    stored = {name: checkpoint.data[name] for name in ("bands", "nodata", "labels") if name in checkpoint.data}
+    return _checked(checkpoint.path, stored, get_type_hints(CroplandDataModule.__init__), "data.")
+
+
+def with_given(checkpoint: Checkpoint, given: Mapping[str, Any], trains: bool) -> Options:
+    """Arguments of a checkpoint's task, with those that the user gives in their place.
+
+    Args:
+        checkpoint: The checkpoint.
+        given: Arguments of the task that the command line or a configuration names.
+        trains: True for a training, which goes on with the optimiser's state.
+
+    Raises:
+        ConfigError: The weights or the optimiser's state contradict an argument that is given.
+        PackageError: A value of the checkpoint has a wrong type or range.
+    """
+    options = task_options(checkpoint)
+    for name, value in given.get("model", {}).items():
+        _require_same(checkpoint.path, f"model.model.{name}", value, options["model"].get(name, value), CHANGEABLE)
+    optimizer = options.get("optimizer", {})
+    if trains and "name" in given.get("optimizer", {}):
+        found = optimizer.get("name", "adamw")  # the only one of checkpoints that do not name it
+        _require_same(checkpoint.path, "model.optimizer.name", given["optimizer"]["name"], found, set())
+    joined = _joined(options, given)
+    joined["model"]["encoder_weights"] = None
+    return joined
+
+
+def _require_same(path: Path, option: str, given: object, found: object, changeable: set[str]) -> None:
+    given, found = (list(value) if isinstance(value, tuple) else value for value in (given, found))
+    if option.rpartition(".")[2] not in changeable and given != found:
+        raise ConfigError(
+            f"{option} is {given}, but {path} was trained with {found}, which cannot change afterwards; leave the "
+            "option out, or train without --ckpt_path"
+        )
+
+
+def _joined(options: Mapping[str, Any], given: Mapping[str, Any]) -> Options:
+    joined = dict(options)
+    for name, value in given.items():
+        nested = isinstance(value, Mapping)
+        joined[name] = _joined(options.get(name, {}), value) if nested else value
+    return joined
+
+
+def _checked(path: Path, values: object, hints: Mapping[str, Any], place: str) -> Options:
+    """Values whose names and types fit; those of a dataclass as a mapping of its fields."""
+    if not isinstance(values, Mapping):
+        raise PackageError(
+            f"{path}: its {place.rstrip('.') or 'task'} is {_short(values)}; wanted options by name, as "
+            "scripts/train.py writes them"
+        )
+    unknown = sorted(_short(name) for name in values if name not in hints)
+    if unknown:
+        raise PackageError(f"{path}: unknown {place}{listed(unknown)}; was it made by a newer version?")
+    options: Options = {}
+    for name, value in values.items():
+        hint = hints[name]
+        if isinstance(hint, type) and is_dataclass(hint):
+            options[name] = _checked_part(path, value, hint, f"{place}{name}.")
+        elif has_type(value, hint) or has_type(_hashable(value), hint):
+            options[name] = value
+        else:
+            wanted = getattr(hint, "__name__", hint)
+            raise PackageError(f"{path}: its {place}{name} is {_short(value)}; wanted {wanted}")
+    return options
+
+
+def _checked_part(path: Path, values: object, kind: type[Any], place: str) -> Options:
+    hints = get_type_hints(kind)
+    options = _checked(path, values, {field.name: hints[field.name] for field in fields(kind)}, place)
+    try:
+        kind(**{name: _hashable(value) for name, value in options.items()})
+    except ConfigError as error:
+        raise PackageError(f"{path}: {error}") from error
+    return options
+
+
+def _hashable(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _short(value: object) -> str:
+    """Beginning of a value, on one line."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 40 else f"{text[:40]}..."
