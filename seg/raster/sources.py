@@ -16,7 +16,7 @@ _PREFIXES = re.compile(r"(vrt://|/vsi[a-z0-9]+/)+")
 """Beginning of GDAL's names for parts of a file, such as `/vsizip/scenes.zip/a.tif` and `vrt://a.tif?bands=1`."""
 
 _SEPARATORS = re.compile(r"[:,?{}\"]")
-"""What separates a file from the rest in names such as `NETCDF:"a.nc":values` and `/vsisubfile/0_100,a.tif`."""
+"""Separators of a file from the rest in names such as `NETCDF:"a.nc":values` and `/vsisubfile/0_100,a.tif`."""
 
 _SNIFFED = 4096
 """Bytes in which the root element of a VRT begins; a name may hide it, since GDAL goes by the content."""

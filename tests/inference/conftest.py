@@ -94,7 +94,7 @@ def onnx_package(package_folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_package(package_folder: Path) -> ModelPackage:
-    """What is known of that model."""
+    """Description of that model."""
     return read_package(package_folder)
 
 

@@ -1,4 +1,4 @@
-"""What every network of the family keeps to, whichever parts it is made of."""
+"""Properties of every network of the family, whichever parts it is made of."""
 
 from functools import cache
 from itertools import combinations, product

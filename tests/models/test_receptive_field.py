@@ -149,7 +149,7 @@ DEMO = ModelConfig(
 
 
 def perturbed_radius(model: Segmenter, width: int) -> int:
-    """How far a change of one column gets, where nothing can cancel it: all weights 1, all biases 0, an image of 0."""
+    """Reach of a change of one column, where nothing can cancel it: all weights 1, all biases 0, an image of 0."""
     model.double().eval()
     for name, parameter in model.named_parameters():
         nn.init.constant_(parameter, 0.0 if name.endswith("bias") else 1.0)

@@ -100,7 +100,7 @@ def make_sparse(tmp_path: Path) -> MakeSparse:
 
 
 def empty(path: Path, window: Window, nodata: float | None = None, bands: tuple[int, ...] = (1,)) -> bool:
-    """Whether a window holds nothing; where it is said to, reading it shows no valid pixel."""
+    """True if a window holds nothing; where it is said to, reading it shows no valid pixel."""
     reading = Reading(bands, [0.0] * len(bands), nodata)
     with open_raster(path) as dataset:
         said = holds_nothing(dataset, window, reading)

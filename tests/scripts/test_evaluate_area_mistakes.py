@@ -1,4 +1,4 @@
-"""What `scripts/evaluate.py sample` and `area` say of mistakes: one line, and exit status 2."""
+"""Mistakes that `scripts/evaluate.py sample` and `area` refuse: one line, and exit status 2."""
 
 import json
 from collections.abc import Callable

@@ -108,7 +108,7 @@ def test_a_scene_that_only_control_points_place_is_pointed_out(
 def mistakes(
     model: Path, scene: Path, folder: Path, write_raster: WriteRaster
 ) -> dict[str, tuple[dict[str, object], list[str]]]:
-    """What a user may get wrong: the options that differ from a good command, and what the message must name."""
+    """Mistakes of a user: the options that differ from a good command, and what the message must name."""
     (folder / "text.tif").write_text("this is no raster\n")
     content = scene.read_bytes()
     (folder / "half.tif").write_bytes(content[: len(content) // 2])

@@ -25,7 +25,7 @@ def scenes(tmp_path: Path, write_raster: WriteRaster) -> Path:
 
 @pytest.fixture
 def words(model: Path, tmp_path: Path) -> list[object]:
-    """What all command lines have in common."""
+    """Words of all command lines."""
     return ["--model", model, "--output", tmp_path / "maps", "--device=cpu", "--threads=1"]
 
 

@@ -1,4 +1,4 @@
-"""What `prepare.py burn` refuses: one line on standard error, exit status 2, and no file written."""
+"""Mistakes that `prepare.py burn` refuses: one line on standard error, exit status 2, and no file written."""
 
 from collections.abc import Callable
 from functools import partial

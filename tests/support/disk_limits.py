@@ -1,4 +1,4 @@
-"""What stands in for a full disk."""
+"""A stand-in for a full disk."""
 
 import resource
 from collections.abc import Iterator

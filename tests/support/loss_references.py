@@ -72,7 +72,7 @@ def lovasz_extension(errors: Numbers, target: Numbers) -> float:
 
 
 def brute_force_weights(mask: Labels, edge_weight: float, sigma: float) -> Numbers:
-    """What each pixel weighs, from its distance to every pixel on an edge within 3 sigma."""
+    """Weight of each pixel, from its distance to every pixel on an edge within 3 sigma."""
     reach = int(np.ceil(3 * sigma))
     weights = np.ones(mask.shape)
     for image, labels in enumerate(mask):

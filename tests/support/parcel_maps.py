@@ -51,5 +51,5 @@ def whole_map_polygons(pixels: np.ndarray) -> list[Polygon]:
 
 
 def normalized(polygons: object) -> list[bytes]:
-    """What two sets of geometries are compared by."""
+    """Form in which two sets of geometries are compared."""
     return sorted(polygon.normalize().wkb for polygon in polygons)

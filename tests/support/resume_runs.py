@@ -29,7 +29,7 @@ SIZES = ((16, 16), (20, 13), (9, 24), (17, 18), (24, 10), (12, 16), (16, 20), (1
 
 
 class Killed(Exception):  # noqa: N818  # an event of the test
-    """What stops a training here, as a signal would: nothing else is written."""
+    """Error that stops a training as a signal would: nothing else is written."""
 
 
 class KillAt(L.Callback):

@@ -14,7 +14,7 @@ from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.raster.grid import Grid, read_grid
 
 GARBAGE = np.float32(3e38)
-"""What an invalid pixel may hold: finite, and visible wherever it leaks."""
+"""Value of invalid pixels: finite, and visible wherever it leaks."""
 
 
 def augmented(transform: WithoutCopies, sample: Sample, seed: int = 0) -> Sample:
@@ -56,7 +56,7 @@ def with_invalid(sample: Sample, value: float) -> Sample:
 
 
 def same(first: Sample, second: Sample) -> bool:
-    """Whether two samples are equal to the bit."""
+    """True if two samples are equal to the bit."""
     return all(np.array_equal(a, b) for a, b in zip(astuple(first), astuple(second), strict=True))
 
 

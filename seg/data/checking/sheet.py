@@ -18,9 +18,9 @@ from seg.errors import RasterError
 from seg.labels import CROPLAND, LABEL_NAMES, OTHER
 from seg.raster.chips import read_band
 from seg.raster.classes import class_band
-from seg.raster.composite import read_composite
-from seg.raster.figures import FRAME_COLOUR, new_figure, save_figure
 from seg.raster.grid import Grid, open_raster
+from seg.raster.pictures.composite import read_composite
+from seg.raster.pictures.figures import FRAME_COLOUR, new_figure, save_figure
 
 SHEET_SCENES = 24
 COLUMNS = 4

@@ -15,8 +15,8 @@ from seg.evaluation.reading import PairReader, open_pair
 from seg.evaluation.report.colours import NO_PROBABILITY, pixel_codes
 from seg.evaluation.settings import EvaluationSettings
 from seg.raster.classes import read_percent
-from seg.raster.composite import Limits, read_composite
 from seg.raster.grid import open_raster
+from seg.raster.pictures.composite import Limits, read_composite
 from seg.raster.windows import window_grid
 
 Bytes = NDArray[np.uint8]

@@ -19,9 +19,9 @@ from seg.evaluation.scene import SceneAccuracy
 from seg.evaluation.settings import EvaluationSettings
 from seg.labels import CROPLAND, IGNORE, LABEL_NAMES, OTHER
 from seg.raster.chips import BoolMask
-from seg.raster.composite import COLOURS, display_bands
-from seg.raster.figures import RowLayout, label_patches, panel_row, save_figure
 from seg.raster.grid import open_raster
+from seg.raster.pictures.composite import COLOURS, display_bands
+from seg.raster.pictures.figures import RowLayout, label_patches, panel_row, save_figure
 
 PANEL = 480
 """Longest side of a panel in pixels: three make a picture about 1500 wide, legible in a README at half that size."""

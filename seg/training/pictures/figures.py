@@ -10,7 +10,7 @@ import numpy.typing as npt
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
 from seg.files import complete_or_absent
-from seg.raster.figures import DPI
+from seg.raster.pictures.figures import DPI
 from seg.training.run.folder import PANELS
 from seg.training.trainer_state import is_last_validation, is_trial
 

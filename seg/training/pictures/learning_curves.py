@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import lightning as L
 from lightning.pytorch.loggers import CSVLogger
 
-from seg.raster.figures import new_figure
+from seg.raster.pictures.figures import new_figure
 from seg.training.pictures.figures import TEXT_COLOUR, plain_axes, rendered, write_png
 from seg.training.run.folder import LEARNING_CURVES
 from seg.training.run.history import History, Point, read_history

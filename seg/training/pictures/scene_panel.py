@@ -14,8 +14,8 @@ from seg.labels import (
     LABEL_NAMES,
     OTHER,
 )
-from seg.raster.composite import colour_bands, display_limits, stretch
-from seg.raster.figures import FRAME_COLOUR, RowLayout, label_patches, panel_row
+from seg.raster.pictures.composite import colour_bands, display_limits, stretch
+from seg.raster.pictures.figures import FRAME_COLOUR, RowLayout, label_patches, panel_row
 from seg.training.pictures.figures import TEXT_COLOUR
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from seg.calibration.curves import (
 )
 from seg.calibration.histogram import CENTRES, EDGES
 from seg.calibration.scaling import sigmoid
-from seg.raster.figures import new_figure
+from seg.raster.pictures.figures import new_figure
 from seg.training.pictures.figures import TEXT_COLOUR, is_due, plain_axes, publish
 
 if TYPE_CHECKING:

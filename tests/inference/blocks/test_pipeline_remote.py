@@ -48,7 +48,7 @@ def scene(make_scene: MakeScene, tmp_path: Path) -> Path:
 
 
 def bytes_of_tiles(path: Path, rows: range, columns: range) -> int:
-    """What the tiles of full resolution take in the file."""
+    """Bytes that the tiles of full resolution take in the file."""
     names = [f"BLOCK_SIZE_{column}_{row}" for row in rows for column in columns]
     with rasterio.open(path) as dataset:
         return sum(int(dataset.get_tag_item(name, "TIFF", bidx=1)) for name in names)

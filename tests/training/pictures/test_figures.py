@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seg.raster.figures import new_figure
+from seg.raster.pictures.figures import new_figure
 from seg.training.pictures.figures import rendered, write_png
 
 

@@ -16,7 +16,7 @@ from seg.evaluation.report.colours import Colour, palettes
 from seg.evaluation.report.layers import Bytes, SceneReader, open_scene
 from seg.evaluation.report.page.tiles import webp
 from seg.evaluation.settings import EvaluationSettings
-from seg.raster.composite import Limits
+from seg.raster.pictures.composite import Limits
 
 CHIP_SIDE = 192
 CHIPS = 12

@@ -12,9 +12,9 @@ from seg.evaluation.pairs import Pair
 from seg.evaluation.report.layers import open_scene
 from seg.evaluation.report.page.tiles import Level, encoded_within, shrunk
 from seg.evaluation.settings import EvaluationSettings
-from seg.raster.composite import Limits, display_bands
 from seg.raster.crs import crs_name
 from seg.raster.grid import Grid, read_grid
+from seg.raster.pictures.composite import Limits, display_bands
 
 MAP_BYTES = 2_300_000
 """Budget of all tiles, which keeps the page with its chips and tables below 3 MB."""

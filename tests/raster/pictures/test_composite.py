@@ -6,7 +6,7 @@ import pytest
 import rasterio
 from rasterio.windows import Window
 
-from seg.raster.composite import display_bands, display_limits, read_composite, stretch
+from seg.raster.pictures.composite import display_bands, display_limits, read_composite, stretch
 
 WriteRaster = Callable[..., Path]
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from seg.labels import CROPLAND, IGNORE
-from seg.raster.figures import RowLayout, label_patches, new_figure, panel_row, save_figure
+from seg.raster.pictures.figures import RowLayout, label_patches, new_figure, panel_row, save_figure
 
 LAYOUT = RowLayout(gap=10, top=30, bottom=20, narrowest=50)
 

@@ -1,0 +1,1 @@
+"""Pictures of rasters: stretched composites and Matplotlib figures of panels."""
