@@ -14,10 +14,16 @@ from rasterio.enums import ColorInterp
 # Tiny networks gain nothing from threads, and lose much on a busy machine; read when torch is first imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from hypothesis import settings
+
 from seg.labels import CROPLAND, IGNORE, OTHER
 from support.processes import Processes
 
 PROCESSES = pytest.StashKey[Processes]()
+# Benchmarks hold speeds, not tests: an example may take long on a busy machine.
+settings.register_profile("cropland-seg", deadline=None)
+settings.load_profile("cropland-seg")
+
 UTM_33N = "EPSG:32633"
 CORNER = Affine(10, 0, 500_000, 0, -10, 5_000_000)
 """10 m pixels, north up."""
