@@ -19,6 +19,7 @@ from seg.data.dataset.checks import (
     require_any_label,
     require_both_classes,
     require_loadable,
+    require_one_scaling,
 )
 from seg.data.dataset.statistics import Sampling, cached_statistics, valid_pixels
 from seg.data.loading.batching import (
@@ -169,7 +170,8 @@ class CroplandDataModule(L.LightningDataModule):
         if stage == "fit" and not self.chips.size:
             for grid in self.grids:
                 require_loadable(grid, self.band_count)
-        _ = self.grids, self._labels, self.statistics
+        require_one_scaling(self.grids, self.bands)
+        _ = self._labels, self.statistics
         if stage == "fit":
             require_both_classes(self.root, [self._labels[scene] for scene in self.training_scenes])
         require_any_label(self.root, [self._labels[scene] for scene in self.held_out_scenes])
@@ -206,13 +208,14 @@ class CroplandDataModule(L.LightningDataModule):
 
         Keys: `bands`, 1-based, their `band_names`, and `image_bands`, the number of bands in an image; `labels`, the
         meaning of the mask values; `nodata`, the additional value or None; `pixel_size_m`, the median pixel side in
-        metres, or None if no image states it.
+        metres, or None if no image states it; `scales` and `offsets` of the bands, or None if no image states them.
         """
         with open_raster(self.scenes[0].image) as image:
             names = [image.descriptions[band - 1] or "" for band in self.bands]
             image_bands = int(image.count)
         sizes = [grid.pixel_size_m for grid in self.grids]
         known = [size for size in sizes if size is not None]
+        scales, offsets = require_one_scaling(self.grids, self.bands) or (None, None)
         return {
             "band_names": names,
             "bands": [int(band) for band in self.bands],
@@ -220,6 +223,8 @@ class CroplandDataModule(L.LightningDataModule):
             "labels": self.labels.plain,
             "nodata": None if self.nodata is None else float(self.nodata),
             "pixel_size_m": float(np.median(known)) if known else None,
+            "scales": None if scales is None else list(scales),
+            "offsets": None if offsets is None else list(offsets),
         }
 
     @property

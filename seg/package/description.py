@@ -45,6 +45,8 @@ class ModelPackage:
         versions: Versions of this project and of the libraries that wrote the package.
         weights_sha256: Hash of the weight file.
         onnx_sha256: Hash of the ONNX file beside the weights; None if there is none.
+        scales: Scale of each band in the training images (measured = stored * scale + offset); None if unknown.
+        offsets: Offset of each band in the training images; None if unknown.
     """
 
     architecture: Mapping[str, Any]
@@ -64,6 +66,8 @@ class ModelPackage:
     versions: Mapping[str, str]
     weights_sha256: str
     onnx_sha256: str | None = None
+    scales: tuple[float, ...] | None = None
+    offsets: tuple[float, ...] | None = None
 
     @property
     def decision(self) -> str:
@@ -88,6 +92,9 @@ class ModelPackage:
                 raise ValueError(f"{name} is {shown if len(shown) <= 60 else shown[:57] + '...'}; wanted {wanted}")
         if len({len(self.bands), len(self.band_names), len(self.mean), len(self.std)}) != 1:
             raise ValueError("bands, band_names, mean and std have different lengths")
+        for name in ("scales", "offsets"):
+            if len(getattr(self, name) or self.bands) != len(self.bands):
+                raise ValueError(f"{name} and bands have different lengths")
         if max(self.bands) > self.image_bands:
             raise ValueError(f"bands are {list(self.bands)}, but image_bands is {self.image_bands}")
 
@@ -162,6 +169,8 @@ _SCHEMA: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "versions": (_of_texts(_is_text), "texts by name"),
     "weights_sha256": (_is_hash, "64 hexadecimal digits"),
     "onnx_sha256": (_or_none(_is_hash), "64 hexadecimal digits or null"),
+    "scales": (_or_none(_all(_is_number)), "finite numbers or null"),
+    "offsets": (_or_none(_all(_is_number)), "finite numbers or null"),
 }
 
 
@@ -188,6 +197,8 @@ def read_description(path: Path) -> ModelPackage:
         content.pop("labels")
         sequences = ("bands", "band_names", "mean", "std")
         values: dict[str, Any] = content | {name: tuple(content[name]) for name in sequences}
+        for name in ("scales", "offsets"):  # descriptions of earlier versions lack them
+            values[name] = None if content.get(name) is None else tuple(content[name])
         return ModelPackage(**values)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _no_description(path, error) from error

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -70,11 +71,17 @@ def write_package(
             metrics={**checkpoint.metrics, **checkpoint.calibration_scores()},
             versions={"cropland-seg": __version__} | {name: version(name) for name in ("torch", "lightning")},
             weights_sha256=hashlib.sha256(weights).hexdigest(),
+            scales=_stated(checkpoint.data.get("scales")),
+            offsets=_stated(checkpoint.data.get("offsets")),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise PackageError(f"{checkpoint.path}: does not say what a package needs ({error}); train again") from error
     _write(folder, weights, package)
     return package
+
+
+def _stated(values: Sequence[float] | None) -> tuple[float, ...] | None:
+    return None if values is None else tuple(values)
 
 
 def _write(folder: Path, weights: bytes, package: ModelPackage) -> None:

@@ -50,6 +50,8 @@ class Grid:
         rectified: False where only ground control points or a camera model (RPC) state the place, so that `transform`
             does not.
         band_names: Descriptions of the bands, empty where a band has none; () if no band has one.
+        scaling: Scale and offset of each band: measured value = stored value * scale + offset; () if the file states
+            none.
     """
 
     path: Path
@@ -63,6 +65,7 @@ class Grid:
     alpha: tuple[int, ...] = ()
     rectified: bool = True
     band_names: tuple[str, ...] = ()
+    scaling: tuple[tuple[float, float], ...] = ()
 
     @property
     def pixel_size(self) -> tuple[float, float]:
@@ -181,6 +184,7 @@ def read_grid(path: Path) -> Grid:
             alpha=tuple(alpha_bands(dataset)),
             rectified=not (dataset.transform.is_identity and (dataset.gcps[0] or dataset.rpcs)),
             band_names=_band_names(dataset),
+            scaling=_scaling(dataset),
         )
 
 
@@ -192,6 +196,11 @@ def alpha_bands(dataset: DatasetReader) -> list[int]:
 def _band_names(dataset: DatasetReader) -> tuple[str, ...]:
     names = tuple((name or "").strip() for name in dataset.descriptions)
     return names if any(names) else ()
+
+
+def _scaling(dataset: DatasetReader) -> tuple[tuple[float, float], ...]:
+    scaling = tuple(zip(dataset.scales, dataset.offsets, strict=True))
+    return scaling if any(band != (1, 0) for band in scaling) else ()
 
 
 def data_bands(dataset: DatasetReader) -> list[int]:

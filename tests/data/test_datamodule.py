@@ -183,7 +183,26 @@ def test_a_checkpoint_keeps_band_names_and_pixel_size(root: Path, write_raster: 
         "labels": {"cropland": [1], "ignore": [255], "other": None},
         "nodata": None,
         "pixel_size_m": 10.0,
+        "scales": None,
+        "offsets": None,
     }
+
+
+def test_a_checkpoint_keeps_scales_and_offsets(root: Path) -> None:
+    with rasterio.open(root / "images" / NAMES[0], "r+") as dataset:
+        dataset.scales, dataset.offsets = [0.5, 0.25, 0.125], [0, -1, -2]
+    data = CroplandDataModule(root=root, bands=[3, 1])
+    assert (data.state_dict()["scales"], data.state_dict()["offsets"]) == ([0.125, 0.5], [-2, 0])
+
+
+def test_images_of_different_offsets_are_refused_before_training(root: Path) -> None:
+    for name, offset in zip(NAMES[:2], (0, -0.1), strict=True):
+        with rasterio.open(root / "images" / name, "r+") as dataset:
+            dataset.scales, dataset.offsets = [0.0001] * 3, [offset] * 3
+    with pytest.raises(
+        DatasetError, match=r"states scale 0\.0001 and offset -0\.1, but .* states .* offset 0; convert"
+    ):
+        CroplandDataModule(root=root).setup("fit")
 
 
 def test_a_checkpoint_keeps_the_nodata_setting_as_a_plain_number(root: Path) -> None:

@@ -60,6 +60,14 @@ def test_the_description_holds_all_that_inference_needs(folder: Path) -> None:
     assert {"cropland-seg", "torch", "lightning"} <= package.versions.keys()
 
 
+def test_the_description_keeps_scales_and_offsets(trained: torch.nn.Module, folder: Path) -> None:
+    assert (read_package(folder).scales, read_package(folder).offsets) == (None, None)
+    checkpoint = checkpoint_of(trained)
+    stated = replace(checkpoint, data={**checkpoint.data, "scales": [0.5, 0.5], "offsets": [-0.1, 0.0]})
+    write_package(stated, folder)
+    assert (read_package(folder).scales, read_package(folder).offsets) == ((0.5, 0.5), (-0.1, 0.0))
+
+
 def test_the_threshold_can_be_set_at_export(trained: torch.nn.Module, tmp_path: Path) -> None:
     assert write_package(checkpoint_of(trained), tmp_path / "model", threshold=0.7).threshold == 0.7
 

@@ -42,6 +42,9 @@ def consistency_findings(scenes: Sequence[CheckedScene], named_bands: bool) -> I
     for grid, usual in _odd(grids, lambda grid: grid.dtype):
         message = f"has data type {grid.dtype}, but most images have {usual}; check that the units are the same"
         yield warning("dtype", grid.path, message)
+    for grid, _ in _odd(grids, lambda grid: grid.scaling):
+        message = "states other scales and offsets than most images; convert all images to the same scale and offset"
+        yield warning("scale-offset", grid.path, message)
     yield from _crs_findings(grids)
     yield from _pixel_size_findings(grids)
     yield from _range_findings([scene for scene in scenes if scene.pixels and scene.pixels.bands])

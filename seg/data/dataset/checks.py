@@ -19,6 +19,9 @@ feature maps of a network."""
 
 _READ_SIZE = 1024
 
+Scaling = tuple[tuple[float, ...], tuple[float, ...]]
+"""Scales and offsets, one each a band."""
+
 
 @dataclass(frozen=True)
 class LabelCounts:
@@ -73,6 +76,30 @@ def require_bands(image: Grid, bands: Sequence[int]) -> None:
             f"{image.path}: has {image.bands} bands, but band {missing[0]} is wanted; "
             "set data.bands to other bands, counted from 1"
         )
+
+
+def require_one_scaling(grids: Sequence[Grid], bands: Sequence[int]) -> Scaling | None:
+    """Scale and offset of each band to be read, as (scales, offsets); None if no image states them.
+
+    Images that state none are not compared: many programs drop the numbers.
+
+    Args:
+        grids: Grids of all images.
+        bands: 1-based indexes.
+
+    Raises:
+        DatasetError: Two images state different scales or offsets, so the same number means different reflectance.
+    """
+    first: tuple[Scaling, Grid] | None = None
+    for grid in (grid for grid in grids if grid.scaling):
+        scales, offsets = zip(*(grid.scaling[band - 1] for band in bands), strict=True)
+        first = first or ((scales, offsets), grid)
+        if first[0] != (scales, offsets):
+            raise DatasetError(
+                f"{grid.path}: states {_shown((scales, offsets))}, but {first[1].path} states {_shown(first[0])}; "
+                "convert all images to the same scale and offset"
+            )
+    return first[0] if first else None
 
 
 def require_loadable(grid: Grid, bands: int) -> None:
@@ -146,3 +173,8 @@ def require_any_label(root: Path, held_out: Sequence[LabelCounts]) -> None:
         f"{sum(counts.ignored for counts in held_out)} of value {IGNORE}; hold out another fold with data.fold, or "
         "describe the values of the masks with data.labels"
     )
+
+
+def _shown(scaling: Scaling) -> str:
+    scales, offsets = (", ".join(f"{value:g}" for value in dict.fromkeys(values)) for values in scaling)
+    return f"scale {scales} and offset {offsets}"

@@ -45,8 +45,11 @@ def require_unit(
         models: Name for messages and description of each model.
 
     Raises:
-        PackageError: The values are in another unit than those of training.
+        PackageError: The values are in another unit than those of training, or the files state different scales or
+            offsets.
     """
+    for name, package in models:
+        _require_scaling(grid, bands, name, package)
     if is_remote(grid.path):
         return
     values = sampled_values(grid, bands, nodata)
@@ -59,6 +62,19 @@ def require_unit(
                 f"{grid.path}: has band medians of {_few(medians)}, but {name} was trained on means of "
                 f"{_few(package.mean)}; convert the scene to that unit, or map it all the same with --any-unit=true"
             )
+
+
+def _require_scaling(grid: Grid, bands: Sequence[int], name: str, package: ModelPackage) -> None:
+    if not grid.scaling or package.scales is None or package.offsets is None:
+        return
+    found, wanted = [grid.scaling[band - 1] for band in bands], [*zip(package.scales, package.offsets, strict=True)]
+    if found != wanted:
+        scales, offsets = zip(*found, strict=True)
+        raise PackageError(
+            f"{grid.path}: states scales of {_few(scales)} and offsets of {_few(offsets)}, but {name} was trained on "
+            f"scales of {_few(package.scales)} and offsets of {_few(package.offsets)}; convert the scene to those, or "
+            "map it all the same with --any-unit=true"
+        )
 
 
 def is_other_unit(values: Values, package: ModelPackage, dtype: str) -> bool:

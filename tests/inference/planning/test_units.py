@@ -67,6 +67,27 @@ def test_a_scene_in_another_unit_is_refused_unless_accepted(
     fit_scene(scene, make_predictor(), PredictionSettings(any_unit=True))
 
 
+def made(make_predictor: Callable[..., Predictor], offset: float) -> Predictor:
+    """A predictor of a model whose training images state this offset."""
+    predictor = make_predictor()
+    package = replace(predictor.members[0].package, scales=(0.0001,) * 3, offsets=(offset,) * 3)
+    return Predictor([replace(predictor.members[0], package=package)], predictor.augmentation, False)
+
+
+def test_another_offset_than_in_training_is_refused_unless_accepted(
+    make_scene: Callable[..., Path], make_predictor: Callable[..., Predictor]
+) -> None:
+    scene = make_scene(20, 20)
+    with rasterio.open(scene, "r+") as dataset:
+        dataset.scales, dataset.offsets = [0.0001] * 3, [-0.1] * 3
+    fit_scene(scene, make_predictor(), PredictionSettings())
+    fit_scene(scene, made(make_predictor, -0.1), PredictionSettings())
+    older = made(make_predictor, 0.0)
+    with pytest.raises(PackageError, match=r"offsets of -0\.1.*trained on .*offsets of 0, .*--any-unit=true"):
+        fit_scene(scene, older, PredictionSettings())
+    fit_scene(scene, older, PredictionSettings(any_unit=True))
+
+
 def test_fill_and_damage_do_not_stop_the_comparison(
     make_scene: Callable[..., Path], make_predictor: Callable[..., Predictor]
 ) -> None:
