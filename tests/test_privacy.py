@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from support.tiny_run import write_config
+from support.training import write_config
 
 from support.project import ROOT
 

@@ -7,16 +7,15 @@ import pytest
 from seg.benchmark import family
 from seg.benchmark.convolutions import compare, roofline
 from seg.benchmark.inference.packages import write_random
+from seg.entry import benchmark
 from support.networks import TINY_NETWORK
-from support.project import load_script
 
 Main = Callable[[Sequence[str]], int]
 
 
 @pytest.fixture(scope="session")
 def main() -> Main:
-    function: Main = load_script("benchmark").main
-    return function
+    return benchmark.main
 
 
 @pytest.fixture(scope="session")

@@ -4,30 +4,17 @@ from pathlib import Path
 import pytest
 import torch
 
+from seg.entry import prepare
 from seg.models.build import build_model
 from seg.package.checkpoint import Checkpoint
 from seg.package.write import write_package
 from support.networks import TINY_NETWORK
-from support.project import load_script
-
-
-@pytest.fixture
-def run_script(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """`run_script("predict", "--input", ...)`: exit status, standard output and standard error of a script."""
-
-    def run(name: str, *words: object) -> tuple[int, str, str]:
-        status = load_script(name).main([str(word) for word in words])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture(scope="session")
 def main() -> Callable[[Sequence[str]], int]:
-    """The exit status of `scripts/prepare.py` for the words of a command line."""
-    function: Callable[[Sequence[str]], int] = load_script("prepare").main
-    return function
+    """Exit status of the command `prepare` for the words of a command line."""
+    return prepare.main
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,9 @@ from seg.models.build import build_model
 from seg.models.config import ModelConfig
 from seg.package.checkpoint import Checkpoint
 from seg.package.write import write_package
+from support.commands import assert_mistake, run_command
 from support.project import SCRIPTS
 
-Run = Callable[..., tuple[int, str, str]]
 TINY = {"encoder": "dilated_tiny", "output_stride": 2, "pyramid_rates": [1], "decoder_channels": [8]}
 
 
@@ -24,9 +23,9 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def test_text_and_json_agree(run_script: Run, config: Path) -> None:
-    _, text, _ = run_script("describe", f"--config={config}", "--bands=3", "--size=64")
-    status, out, _ = run_script("describe", f"--config={config}", "--bands=3", "--size=64", "--json")
+def test_text_and_json_agree(config: Path) -> None:
+    _, text, _ = run_command("describe", f"--config={config}", "--bands=3", "--size=64")
+    status, out, _ = run_command("describe", f"--config={config}", "--bands=3", "--size=64", "--json")
     found = json.loads(out)
     assert status == 0
     assert f"{found['parameters']:,}" in text
@@ -39,14 +38,14 @@ def test_text_and_json_agree(run_script: Run, config: Path) -> None:
     assert "| head " in text
 
 
-def test_a_model_package_is_described_with_a_checkpoint_of_its_training(run_script: Run, tmp_path: Path) -> None:
+def test_a_model_package_is_described_with_a_checkpoint_of_its_training(tmp_path: Path) -> None:
     model = build_model(ModelConfig.from_arguments(TINY), bands=2)
     data = {"bands": [1, 2], "image_bands": 2, "band_names": ["", ""], "nodata": None, "pixel_size_m": None}
     task = {"bands": 2, "model": TINY, "threshold": 0.5}
     write_package(Checkpoint(Path("x"), model.state_dict(), task, data, {}), tmp_path / "model")
     weights = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     torch.save({"state_dict": weights}, tmp_path / "last.ckpt")
-    status, out, _ = run_script("describe", f"--model={tmp_path}/model", f"--checkpoint={tmp_path}/last.ckpt")
+    status, out, _ = run_command("describe", f"--model={tmp_path}/model", f"--checkpoint={tmp_path}/last.ckpt")
     assert status == 0
     assert "2 bands" in out
     assert f"({tmp_path}/last.ckpt)" in out
@@ -67,13 +66,10 @@ def test_a_model_package_is_described_with_a_checkpoint_of_its_training(run_scri
     ],
 )
 def test_a_mistake_is_one_line_and_exit_status_2(
-    run_script: Run, config: Path, words: list[str], named: list[str], monkeypatch: pytest.MonkeyPatch
+    config: Path, words: list[str], named: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(config.parent)
-    status, _, err = run_script("describe", *words)
-    assert status == 2
-    assert len(err.strip().splitlines()) == 1
-    assert all(word in err for word in named), err
+    assert_mistake(run_command("describe", *words), *named)
 
 
 def test_it_runs_by_its_name_and_hides_no_module_of_the_standard_library() -> None:

@@ -14,11 +14,12 @@ from rasterio import Affine
 
 from seg.entry import evaluate
 from seg.labels import IGNORE
-from support.project import SCRIPTS, load_script
+from support.commands import Ran, assert_mistake, run_command
+from support.project import SCRIPTS
 
 HEIGHT, WIDTH = 40, 50
 
-Run = Callable[..., tuple[int, str, str]]
+Run = Callable[..., Ran]
 
 
 def write(path: Path, pixels: np.ndarray, **profile: object) -> Path:
@@ -58,15 +59,12 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
 
 
 @pytest.fixture
-def run(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the script on map, reference and output, with options added or replaced; exit status, stdout, stderr."""
+def run(files: dict[str, Path]) -> Run:
+    """Run the command on map, reference and output, with options added or replaced."""
 
-    def run_with(**options: object) -> tuple[int, str, str]:
+    def run_with(**options: object) -> Ran:
         chosen = {name: files[name] for name in ("prediction", "reference", "output")} | options
-        words = [word for name, value in chosen.items() for word in (f"--{name}", str(value))]
-        status = load_script("evaluate").main(words)
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
+        return run_command("evaluate", *(word for name, value in chosen.items() for word in (f"--{name}", value)))
 
     return run_with
 
@@ -152,9 +150,7 @@ def test_bad_vector_file_is_one_line_and_status_2(run: Run, option: str, kind: s
     if kind == "text":
         path.write_text("no polygons")
     attribute = {"stratum_attribute": "soil"} if option == "strata" else {}
-    status, out, err = run(**({option: path} | attribute))
-    assert (status, out, err.count("\n")) == (2, "", 1)
-    assert str(path) in err
+    assert_mistake(run(**({option: path} | attribute)), str(path))
     assert not Path("report").exists()
 
 
@@ -193,26 +189,20 @@ def make_bad(kind: str) -> Path:
 @pytest.mark.parametrize("option", ["prediction", "reference", "folds", "probability", "strata"])
 def test_bad_raster_is_one_line_and_status_2(run: Run, option: str, kind: str) -> None:
     path = make_bad(kind)
-    status, out, err = run(**({option: path} | ({"fold": 0} if option == "folds" else {})))
-    assert (status, out, err.count("\n")) == (2, "", 1)
-    assert str(path) in err
+    assert_mistake(run(**({option: path} | ({"fold": 0} if option == "folds" else {}))), str(path))
     assert not Path("report").exists()
 
 
 @pytest.mark.parametrize("option", ["prediction", "reference"])
 def test_values_that_are_no_classes_are_one_line_and_status_2(run: Run, option: str) -> None:
     path = make_bad("value")
-    status, out, err = run(**{option: path})
-    assert (status, out, err.count("\n")) == (2, "", 1)
-    assert str(path) in err
+    assert_mistake(run(**{option: path}), str(path))
 
 
 @pytest.mark.parametrize("kind", ["missing", "text", "size", "crs"])
 def test_bad_image_is_refused_before_the_comparison(run: Run, kind: str) -> None:
     path = make_bad(kind)
-    status, out, err = run(image=path)
-    assert (status, out, err.count("\n")) == (2, "", 1)
-    assert str(path) in err
+    assert_mistake(run(image=path), str(path))
 
 
 @pytest.mark.parametrize(
@@ -233,9 +223,7 @@ def test_bad_image_is_refused_before_the_comparison(run: Run, kind: str) -> None
     ],
 )
 def test_bad_options_are_one_line_and_status_2(run: Run, options: dict[str, object], wanted: str) -> None:
-    status, out, err = run(**options)
-    assert (status, out, err.count("\n")) == (2, "", 1)
-    assert wanted in err
+    assert_mistake(run(**options), wanted)
 
 
 def test_command_starts_without_torch() -> None:

@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import geopandas
@@ -13,23 +12,16 @@ import pytest
 import rasterio
 from rasterio import Affine
 
-from support.interpreted_points import Run, WriteRaster, draw_sample, interpret, subcommands, true_classes, write_map
+from support.commands import assert_mistake
+from support.interpreted_points import WriteRaster, draw_sample, evaluate, interpret, true_classes, write_map
 from support.project import SCRIPTS
 
 
-@pytest.fixture
-def run(
-    write_raster: WriteRaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
-    """The subcommands, in a folder that holds map.tif."""
+@pytest.fixture(autouse=True)
+def _here(write_raster: WriteRaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a folder that holds map.tif."""
     monkeypatch.chdir(tmp_path)
     write_map(write_raster, Path("map.tif"))
-    return subcommands(capsys)
-
-
-@pytest.fixture
-def sample(run: Run) -> Callable[..., Path]:
-    return lambda **options: draw_sample(run, **options)
 
 
 @pytest.fixture
@@ -37,10 +29,10 @@ def truth() -> np.ndarray:
     return true_classes()
 
 
-def test_sample_to_hectares(run: Run, sample: Callable[..., Path], truth: np.ndarray) -> None:
-    points = sample(standard_error=0.02, users_accuracy="{cropland: 0.9, other: 0.85}")
+def test_sample_to_hectares(truth: np.ndarray) -> None:
+    points = draw_sample(standard_error=0.02, users_accuracy="{cropland: 0.9, other: 0.85}")
     interpret(points, truth)
-    status, out, err = run("area", points=points, output="report")
+    status, out, err = evaluate("area", points=points, output="report")
     assert (status, err) == (0, "")
     content = json.loads(Path("report/area.json").read_text())
     cropland = next(one for one in content["classes"] if one["name"] == "cropland")["area_ha"]
@@ -57,19 +49,19 @@ def test_sample_to_hectares(run: Run, sample: Callable[..., Path], truth: np.nda
     assert any("all" in note and "cropland" in note for note in content["notes"])
 
 
-def test_map_without_other_may_still_have_missed_some(run: Run, truth: np.ndarray, write_raster: WriteRaster) -> None:
+def test_map_without_other_may_still_have_missed_some(truth: np.ndarray, write_raster: WriteRaster) -> None:
     write_raster(Path("all.tif"), np.ones_like(truth))
-    assert run("sample", prediction="all.tif", output="all.gpkg", points=200)[0] == 0
+    assert evaluate("sample", prediction="all.tif", output="all.gpkg", points=200)[0] == 0
     interpret(Path("all.gpkg"), truth)
-    assert run("area", points="all.gpkg", output="report")[0] == 0
+    assert evaluate("area", points="all.gpkg", output="report")[0] == 0
     other = json.loads(Path("report/area.json").read_text())["classes"][1]
     assert (other["name"], other["users_accuracy"]["value"]) == ("other", None)
     assert other["area_ha"]["low"] < (truth == 0).sum() * 0.01 / 0.9996**2 < other["area_ha"]["high"]
     assert other["producers_accuracy"]["value"] == 0
 
 
-def test_points_hide_the_map_and_lie_in_their_pixels(sample: Callable[..., Path]) -> None:
-    points = geopandas.read_file(sample(points=80, minimum=10), layer="points")
+def test_points_hide_the_map_and_lie_in_their_pixels() -> None:
+    points = geopandas.read_file(draw_sample(points=80, minimum=10), layer="points")
     pixels = geopandas.read_file("points.gpkg", layer="pixels")
     assert list(points.columns) == ["id", "lon", "lat", "row", "column", "reference", "geometry"]
     assert points["reference"].isna().all()
@@ -86,48 +78,44 @@ def test_points_hide_the_map_and_lie_in_their_pixels(sample: Callable[..., Path]
     assert 0 < mapped.sum() < 80
 
 
-def test_target_error_is_told_and_kept(run: Run) -> None:
-    _, out, _ = run("sample", prediction="map.tif", output="points.gpkg", standard_error=0.015)
+def test_target_error_is_told_and_kept() -> None:
+    _, out, _ = evaluate("sample", prediction="map.tif", output="points.gpkg", standard_error=0.015)
     told = re.search(r"accuracy: ([\d.]+)", out)
     assert told is not None
     assert float(told[1]) <= 0.015
-    _, out, _ = run("sample", prediction="map.tif", output="more.gpkg", standard_error="null", area_error=0.02)
+    _, out, _ = evaluate("sample", prediction="map.tif", output="more.gpkg", standard_error="null", area_error=0.02)
     total = re.search(r"^([\d,]+) points", out, re.MULTILINE)
     assert total is not None
     assert int(total[1].replace(",", "")) > 1500
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".geojson", ".gpkg"])
-def test_other_formats_give_the_same_hectares(
-    run: Run, sample: Callable[..., Path], truth: np.ndarray, suffix: str
-) -> None:
-    points = sample(points=150)
+def test_other_formats_give_the_same_hectares(truth: np.ndarray, suffix: str) -> None:
+    points = draw_sample(points=150)
     filled = Path(f"filled{suffix}")
     interpret(points, truth, filled)
-    status, _, err = run("area", points=filled, design="points.design.json", output="one")
+    status, _, err = evaluate("area", points=filled, design="points.design.json", output="one")
     assert (status, err) == (0, "")
     interpret(points, truth)
-    run("area", points=points, output="two")
+    evaluate("area", points=points, output="two")
     one, two = (json.loads(Path(name, "area.json").read_text()) for name in ("one", "two"))
     assert one["classes"] == two["classes"]
 
 
-def test_names_and_numbers_are_references_alike(run: Run, sample: Callable[..., Path], truth: np.ndarray) -> None:
-    frame = interpret(sample(points=100), truth, Path("filled.csv"))
+def test_names_and_numbers_are_references_alike(truth: np.ndarray) -> None:
+    frame = interpret(draw_sample(points=100), truth, Path("filled.csv"))
     frame["reference"] = [{"0": " Other", "1": "CROPLAND "}[value] for value in frame["reference"]]
     frame.drop(columns=["geometry", "row", "column"]).to_csv("named.csv", index=False)
     for name in ("filled", "named"):
-        assert run("area", points=f"{name}.csv", design="points.design.json", output=name)[0] == 0
+        assert evaluate("area", points=f"{name}.csv", design="points.design.json", output=name)[0] == 0
     one, two = (json.loads(Path(name, "area.json").read_text()) for name in ("filled", "named"))
     assert one["classes"] == two["classes"]
 
 
-def test_another_map_is_judged_by_the_same_points(
-    run: Run, sample: Callable[..., Path], truth: np.ndarray, write_raster: WriteRaster
-) -> None:
-    interpret(sample(points=200), truth)
+def test_another_map_is_judged_by_the_same_points(truth: np.ndarray, write_raster: WriteRaster) -> None:
+    interpret(draw_sample(points=200), truth)
     write_raster(Path("better.tif"), truth, nodata=255)
-    status, _, _ = run("area", points="points.gpkg", prediction="better.tif", output="report")
+    status, _, _ = evaluate("area", points="points.gpkg", prediction="better.tif", output="report")
     content = json.loads(Path("report/area.json").read_text())
     assert status == 0
     assert content["overall_accuracy"]["value"] == 1
@@ -136,29 +124,26 @@ def test_another_map_is_judged_by_the_same_points(
 
 
 @pytest.mark.parametrize(("choice", "samples"), [("drop", 92), ("other", 100), ("cropland", 100)])
-def test_unfilled_points_are_refused_or_counted_as_asked(
-    run: Run, sample: Callable[..., Path], truth: np.ndarray, choice: str, samples: int
-) -> None:
-    frame = interpret(sample(points=100), truth)
+def test_unfilled_points_are_refused_or_counted_as_asked(truth: np.ndarray, choice: str, samples: int) -> None:
+    frame = interpret(draw_sample(points=100), truth)
     frame.loc[frame["id"].between(3, 10), "reference"] = None
     frame.drop(columns="geometry").to_csv("points.csv", index=False)
-    status, out, err = run("area", points="points.csv", output="report")
-    assert (status, out, err.count("\n")) == (2, "", 1)
-    assert "8 points (3, 4, 5, 6, 7, ...) of 100 without a reference" in err
-    status, out, _ = run("area", points="points.csv", output="report", unfilled=choice)
+    ran = evaluate("area", points="points.csv", output="report")
+    assert_mistake(ran, "8 points (3, 4, 5, 6, 7, ...) of 100 without a reference")
+    status, out, _ = evaluate("area", points="points.csv", output="report", unfilled=choice)
     assert status == 0
     assert "points without a reference: 8" in out
     assert json.loads(Path("report/area.json").read_text())["samples"] == samples
 
 
-def test_map_in_degrees_is_counted_in_ground_areas(run: Run, write_raster: WriteRaster) -> None:
+def test_map_in_degrees_is_counted_in_ground_areas(write_raster: WriteRaster) -> None:
     pixels = np.zeros((60, 10), np.uint8)
     pixels[:30] = 1
     place = {"crs": "EPSG:4326", "transform": Affine(0.5, 0, 100, 0, -1, 60)}
     write_raster(Path("degrees.tif"), pixels, **place)
-    assert run("sample", prediction="degrees.tif", output="degrees.gpkg", points=200)[0] == 0
+    assert evaluate("sample", prediction="degrees.tif", output="degrees.gpkg", points=200)[0] == 0
     interpret(Path("degrees.gpkg"), pixels)
-    run("area", points="degrees.gpkg", output="report")
+    evaluate("area", points="degrees.gpkg", output="report")
     content = json.loads(Path("report/area.json").read_text())
     # Half of the pixels, but the northern half: sin(60) - sin(30) of sin(60) on a sphere.
     assert content["strata"][1]["weight"] == pytest.approx(1 - 0.5 / np.sin(np.pi / 3), abs=0.002)

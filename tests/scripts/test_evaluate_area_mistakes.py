@@ -1,7 +1,6 @@
 """Mistakes that `scripts/evaluate.py sample` and `area` refuse: one line, and exit status 2."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import geopandas
@@ -9,22 +8,15 @@ import numpy as np
 import pytest
 from rasterio import Affine
 
-from support.interpreted_points import Run, WriteRaster, draw_sample, interpret, subcommands, true_classes, write_map
+from support.commands import assert_mistake
+from support.interpreted_points import WriteRaster, draw_sample, evaluate, interpret, true_classes, write_map
 
 
-@pytest.fixture
-def run(
-    write_raster: WriteRaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
-    """The subcommands, in a folder that holds map.tif."""
+@pytest.fixture(autouse=True)
+def _here(write_raster: WriteRaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a folder that holds map.tif."""
     monkeypatch.chdir(tmp_path)
     write_map(write_raster, Path("map.tif"))
-    return subcommands(capsys)
-
-
-@pytest.fixture
-def sample(run: Run) -> Callable[..., Path]:
-    return lambda **options: draw_sample(run, **options)
 
 
 @pytest.fixture
@@ -65,15 +57,10 @@ def spoil(frame: geopandas.GeoDataFrame, kind: str) -> geopandas.GeoDataFrame:
         ("lost", "2 points (1, 2) of 100 without a reference"),
     ],
 )
-def test_bad_points_are_one_line_and_status_2(
-    run: Run, sample: Callable[..., Path], truth: np.ndarray, kind: str, wanted: str
-) -> None:
-    frame = interpret(sample(points=100), truth)
+def test_bad_points_are_one_line_and_status_2(truth: np.ndarray, kind: str, wanted: str) -> None:
+    frame = interpret(draw_sample(points=100), truth)
     spoil(frame.drop(columns="geometry"), kind).to_csv("points.csv", index=False)
-    status, out, err = run("area", points="points.csv", output="report")
-    assert (status, out, err.count("\n")) == (2, "", 1)
-    assert "points.csv" in err
-    assert wanted in err
+    assert_mistake(evaluate("area", points="points.csv", output="report"), "points.csv", wanted)
     assert not Path("report").exists()
 
 
@@ -93,22 +80,15 @@ def test_bad_points_are_one_line_and_status_2(
     ],
 )
 def test_bad_options_of_area_are_one_line_and_status_2(
-    run: Run,
-    sample: Callable[..., Path],
-    truth: np.ndarray,
-    write_raster: WriteRaster,
-    options: dict[str, object],
-    wanted: str,
+    truth: np.ndarray, write_raster: WriteRaster, options: dict[str, object], wanted: str
 ) -> None:
-    interpret(sample(points=100), truth)
+    interpret(draw_sample(points=100), truth)
     write_raster(Path("small.tif"), truth[:20, :20])
     write_raster(Path("moved.tif"), truth, transform=Affine(10, 0, 500_010, 0, -10, 5_000_000))
     design = json.loads(Path("points.design.json").read_text())
     Path("cut.json").write_text(json.dumps({name: value for name, value in design.items() if name != "row"}))
     write_raster(Path("holes.tif"), np.where(np.arange(truth.shape[1]) < 9, 255, truth).astype(np.uint8))
-    status, out, err = run("area", **({"points": "points.gpkg", "output": "report"} | options))
-    assert (status, out, err.count("\n")) == (2, "", 1)
-    assert wanted in err
+    assert_mistake(evaluate("area", **({"points": "points.gpkg", "output": "report"} | options)), wanted)
 
 
 @pytest.mark.parametrize(
@@ -128,19 +108,17 @@ def test_bad_options_of_area_are_one_line_and_status_2(
     ],
 )
 def test_bad_options_of_sample_are_one_line_and_status_2(
-    run: Run, write_raster: WriteRaster, options: dict[str, object], wanted: str
+    write_raster: WriteRaster, options: dict[str, object], wanted: str
 ) -> None:
     write_raster(Path("classes.tif"), np.full((9, 9), 5, np.uint8))
     write_raster(Path("nowhere_on_earth.tif"), np.zeros((9, 9), np.uint8), crs=None)
-    status, out, err = run("sample", **({"prediction": "map.tif", "output": "points.gpkg"} | options))
-    assert (status, out, err.count("\n")) == (2, "", 1)
-    assert wanted in err
+    assert_mistake(evaluate("sample", **({"prediction": "map.tif", "output": "points.gpkg"} | options)), wanted)
     assert not Path("points.gpkg").exists()
 
 
-def test_points_that_may_hold_work_are_never_replaced(run: Run, sample: Callable[..., Path]) -> None:
-    content = sample(points=100).read_bytes()
-    status, _, err = run("sample", prediction="map.tif", output="points.gpkg")
+def test_points_that_may_hold_work_are_never_replaced() -> None:
+    content = draw_sample(points=100).read_bytes()
+    status, _, err = evaluate("sample", prediction="map.tif", output="points.gpkg")
     assert (status, err.count("\n")) == (2, 1)
     assert "may hold an interpreter's work" in err
     assert Path("points.gpkg").read_bytes() == content

@@ -13,9 +13,10 @@ from rasterio.features import rasterize
 
 from seg.evaluation.change import maps
 from seg.labels import IGNORE
-from support.interpreted_points import subcommands
+from support.commands import Ran, assert_mistake
+from support.interpreted_points import evaluate
 
-Run = Callable[..., tuple[int, str, str]]
+Run = Callable[..., Ran]
 WriteRaster = Callable[..., Path]
 
 HEIGHT, WIDTH = 70, 90
@@ -24,9 +25,7 @@ HECTARES = 0.01 / 0.9996**2
 
 
 @pytest.fixture
-def run(
-    write_raster: WriteRaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
+def run(write_raster: WriteRaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """The subcommand, in a folder with two maps: a field of 200 pixels is lost, one of 300 and a pixel are gained."""
     monkeypatch.chdir(tmp_path)
     before, after = np.zeros((2, HEIGHT, WIDTH), np.uint8)
@@ -36,10 +35,9 @@ def run(
     after[-1] = IGNORE
     write_raster(Path("before.tif"), before, nodata=IGNORE)
     write_raster(Path("after.tif"), after, nodata=IGNORE)
-    inner = subcommands(capsys)
 
-    def change(**options: object) -> tuple[int, str, str]:
-        return inner("change", **({"before": "before.tif", "after": "after.tif", "output": "out"} | options))
+    def change(**options: object) -> Ran:
+        return evaluate("change", **({"before": "before.tif", "after": "after.tif", "output": "out"} | options))
 
     return change
 
@@ -182,18 +180,17 @@ def test_nothing_changed_is_an_empty_layer(run: Run) -> None:
     assert json.loads(Path("out/change.json").read_text())["net_change_ha"] == 0
 
 
-def test_change_map_can_be_sampled_for_areas_with_errors(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_change_map_can_be_sampled_for_areas_with_errors(run: Run) -> None:
     run(after="before.tif")
-    inner = subcommands(capsys)
-    assert "3 (lost cropland)" in inner("sample", prediction="out/change.tif", output="none.gpkg", points=300)[1]
+    assert "3 (lost cropland)" in evaluate("sample", prediction="out/change.tif", output="none.gpkg", points=300)[1]
     run()
-    status, out, err = inner("sample", prediction="out/change.tif", output="points.gpkg", points=300, minimum=40)
+    status, out, err = evaluate("sample", prediction="out/change.tif", output="points.gpkg", points=300, minimum=40)
     assert (status, err) == (0, "")
     assert "lost cropland" in out
     points = geopandas.read_file("points.gpkg", layer="points")
     points["reference"] = read("out/change.tif")[points["row"], points["column"]].astype(str)
     points.drop(columns="geometry").to_csv("points.csv", index=False)
-    status, out, _ = inner("area", points="points.csv", output="report")
+    status, out, _ = evaluate("area", points="points.csv", output="report")
     assert status == 0
     classes = {one["name"]: one for one in json.loads(Path("report/area.json").read_text())["classes"]}
     assert classes["lost cropland"]["area_ha"]["value"] == pytest.approx(200 * HECTARES, rel=1e-6)
@@ -225,6 +222,4 @@ def test_mistakes_are_one_line_and_status_2(
     write_raster(Path("change.tif"), empty)
     write_raster(Path("big.tif"), empty + 200)
     write_raster(Path("unplaced.tif"), empty, crs=None, transform=Affine.identity())
-    status, out, err = run(**options)
-    assert (status, out, err.count("\n")) == (2, "", 1)
-    assert wanted in err
+    assert_mistake(run(**options), wanted)

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from pathlib import Path
 
 import onnxruntime
@@ -7,9 +6,8 @@ import torch
 
 from seg.models.build import build_model
 from seg.package.read import read_package
+from support.commands import assert_mistake, run_command
 from support.networks import TINY_NETWORK
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -32,37 +30,35 @@ def checkpoint(tmp_path: Path) -> Path:
     return tmp_path / "best.ckpt"
 
 
-def test_a_checkpoint_becomes_a_package(run_script: Run, checkpoint: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_becomes_a_package(checkpoint: Path, tmp_path: Path) -> None:
     output = tmp_path / "models" / "new"
-    status, out, _ = run_script("export", f"--checkpoint={checkpoint}", f"--output={output}", "--threshold=0.3")
+    status, out, _ = run_command("export", f"--checkpoint={checkpoint}", f"--output={output}", "--threshold=0.3")
     assert status == 0
     assert "2 bands" in out
     assert read_package(output).threshold == 0.3
 
 
-def test_onnx_lies_beside_the_weights_it_was_made_of_until_they_are_replaced(
-    run_script: Run, checkpoint: Path, tmp_path: Path
-) -> None:
+def test_onnx_lies_beside_the_weights_it_was_made_of_until_they_are_replaced(checkpoint: Path, tmp_path: Path) -> None:
     output = tmp_path / "new"
-    status, out, _ = run_script("export", f"--checkpoint={checkpoint}", f"--output={output}", "--onnx")
+    status, out, _ = run_command("export", f"--checkpoint={checkpoint}", f"--output={output}", "--onnx")
     assert status == 0
     assert "new/model.onnx" in out
     session = onnxruntime.InferenceSession(output / "model.onnx")
     assert session.get_modelmeta().custom_metadata_map["weights_sha256"] == read_package(output).weights_sha256
     assert sorted(path.name for path in output.iterdir()) == ["model.json", "model.onnx", "model.safetensors"]
-    run_script("export", f"--checkpoint={checkpoint}", f"--output={output}")
+    run_command("export", f"--checkpoint={checkpoint}", f"--output={output}")
     assert not (output / "model.onnx").exists()
 
 
-def test_what_makes_classes_of_logits_is_said(run_script: Run, checkpoint: Path, tmp_path: Path) -> None:
+def test_what_makes_classes_of_logits_is_said(checkpoint: Path, tmp_path: Path) -> None:
     words = [f"--checkpoint={checkpoint}", f"--output={tmp_path / 'new'}"]
-    _, out, _ = run_script("export", *words)
+    _, out, _ = run_command("export", *words)
     assert "threshold 0.5, temperature 1, bias 0 (not calibrated)" in out
     calibration = {"temperature": 1.5, "bias": -0.25, "threshold": 0.4, "f1_threshold": 0.3}
     calibration |= {"ece_before": 0.1, "ece_after": 0.02}
     torch.save(torch.load(checkpoint, weights_only=True) | {"calibration": calibration}, checkpoint)
     for option, threshold in ((None, 0.4), ("--threshold=f1", 0.3), ("--threshold=0.7", 0.7)):
-        _, out, _ = run_script("export", *words, *filter(None, [option]))
+        _, out, _ = run_command("export", *words, *filter(None, [option]))
         assert f"threshold {threshold}, temperature 1.5, bias -0.25 (calibration error 0.100, 0.020 after it)" in out
         assert read_package(tmp_path / "new").threshold == threshold
 
@@ -80,12 +76,9 @@ def test_what_makes_classes_of_logits_is_said(run_script: Run, checkpoint: Path,
     ],
 )
 def test_a_mistake_is_one_line_and_exit_status_2(
-    run_script: Run, checkpoint: Path, words: list[str], named: list[str], monkeypatch: pytest.MonkeyPatch
+    checkpoint: Path, words: list[str], named: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(checkpoint.parent)
     Path("text.ckpt").write_text("just text")
     torch.save(torch.load("best.ckpt", weights_only=True) | {"calibration": {"threshold": "high"}}, "odd.ckpt")
-    status, _, err = run_script("export", *words)
-    assert status == 2
-    assert len(err.strip().splitlines()) == 1
-    assert all(word in err for word in named), err
+    assert_mistake(run_command("export", *words), *named)

@@ -16,9 +16,8 @@ from seg.package.checkpoint import load_checkpoint, read_checkpoint
 from seg.package.description import WEIGHTS
 from seg.package.read import load_model, read_package
 from seg.training.cli import main
+from support.commands import assert_mistake, run_command
 from support.training import write_config
-
-Run = Callable[..., tuple[int, str, str]]
 
 FAST = ["--warmup.steps=0", "--model.optimizer.learning_rate=0.01", "--panels.scenes=0", "--panels.curves=false"]
 """So that two epochs teach the weights something, and the average of the weights less."""
@@ -41,32 +40,32 @@ def equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     return all(torch.equal(first[name], second[name]) for name in first)
 
 
-def exported(run_script: Run, checkpoint: Path, output: Path, *words: str) -> dict[str, Tensor]:
-    status, _, err = run_script("export", f"--checkpoint={checkpoint}", f"--output={output}", *words)
+def exported(checkpoint: Path, output: Path, *words: str) -> dict[str, Tensor]:
+    status, _, err = run_command("export", f"--checkpoint={checkpoint}", f"--output={output}", *words)
     assert status == 0, err
     return dict(load_file(output / WEIGHTS))
 
 
 def test_the_raw_weights_are_those_of_the_same_training_without_averaging(
-    run_script: Run, runs: dict[str, Path], tmp_path: Path
+    runs: dict[str, Path], tmp_path: Path
 ) -> None:
-    raw = exported(run_script, runs["averaged"], tmp_path / "raw", "--weights=raw")
-    assert equal(raw, exported(run_script, runs["plain"], tmp_path / "plain"))
+    raw = exported(runs["averaged"], tmp_path / "raw", "--weights=raw")
+    assert equal(raw, exported(runs["plain"], tmp_path / "plain"))
 
 
 def test_the_averaged_weights_are_those_that_were_validated_and_the_default(
-    run_script: Run, runs: dict[str, Path], tmp_path: Path
+    runs: dict[str, Path], tmp_path: Path
 ) -> None:
-    averaged = exported(run_script, runs["averaged"], tmp_path / "averaged", "--weights=averaged")
-    assert equal(averaged, exported(run_script, runs["averaged"], tmp_path / "auto"))
-    assert not equal(averaged, exported(run_script, runs["averaged"], tmp_path / "raw", "--weights=raw"))
+    averaged = exported(runs["averaged"], tmp_path / "averaged", "--weights=averaged")
+    assert equal(averaged, exported(runs["averaged"], tmp_path / "auto"))
+    assert not equal(averaged, exported(runs["averaged"], tmp_path / "raw", "--weights=raw"))
     validated = load_checkpoint(runs["averaged"])["state_dict"]
     assert all(torch.equal(validated[f"model.{name}"], value) for name, value in averaged.items())
 
 
-def test_scores_stay_with_the_weights_they_are_of(run_script: Run, runs: dict[str, Path], tmp_path: Path) -> None:
+def test_scores_stay_with_the_weights_they_are_of(runs: dict[str, Path], tmp_path: Path) -> None:
     for words, scored in (([], True), (["--weights=averaged"], True), (["--weights=raw"], False)):
-        exported(run_script, runs["averaged"], tmp_path / "x", *words)
+        exported(runs["averaged"], tmp_path / "x", *words)
         assert ("val/iou" in read_package(tmp_path / "x").metrics) == scored
         assert bool(read_checkpoint(runs["averaged"], "auto" if scored else "raw").calibration) == scored
 
@@ -85,28 +84,23 @@ def iou(package: Path, data: Path) -> float:
 
 
 def test_the_logged_score_is_that_of_the_exported_package_of_averaged_weights(
-    run_script: Run, runs: dict[str, Path], tmp_path: Path
+    runs: dict[str, Path], tmp_path: Path
 ) -> None:
     run = runs["averaged"].parents[1]
     with (run / "metrics.csv").open() as file:
         logged = [float(row["val/iou"]) for row in csv.DictReader(file) if row["val/iou"]]
-    exported(run_script, runs["averaged"], tmp_path / "averaged")
-    exported(run_script, runs["averaged"], tmp_path / "raw", "--weights=raw")
+    exported(runs["averaged"], tmp_path / "averaged")
+    exported(runs["averaged"], tmp_path / "raw", "--weights=raw")
     assert iou(tmp_path / "averaged", run.parent / "data") == pytest.approx(logged[-1], abs=1e-6)
     assert abs(iou(tmp_path / "raw", run.parent / "data") - logged[-1]) > 0.01
 
 
-def test_a_training_without_averaging_has_raw_weights_alone(
-    run_script: Run, runs: dict[str, Path], tmp_path: Path
-) -> None:
-    plain = exported(run_script, runs["plain"], tmp_path / "plain")
-    assert equal(plain, exported(run_script, runs["plain"], tmp_path / "raw", "--weights=raw"))
+def test_a_training_without_averaging_has_raw_weights_alone(runs: dict[str, Path], tmp_path: Path) -> None:
+    plain = exported(runs["plain"], tmp_path / "plain")
+    assert equal(plain, exported(runs["plain"], tmp_path / "raw", "--weights=raw"))
     assert "val/iou" in read_package(tmp_path / "raw").metrics
     with pytest.raises(PackageError, match=r"last\.ckpt: has no averaged weights.*; choose .*weights=raw"):
         read_checkpoint(runs["plain"], "averaged")
-    status, _, err = run_script(
-        "export", f"--checkpoint={runs['plain']}", f"--output={tmp_path / 'none'}", "--weights=averaged"
-    )
-    assert status == 2
-    assert len(err.strip().splitlines()) == 1
+    words = [f"--checkpoint={runs['plain']}", f"--output={tmp_path / 'none'}", "--weights=averaged"]
+    assert_mistake(run_command("export", *words), "last.ckpt", "weights=raw")
     assert not (tmp_path / "none").exists()

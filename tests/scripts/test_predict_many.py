@@ -8,9 +8,9 @@ import rasterio
 import shapely
 
 from seg.labels import IGNORE
+from support.commands import assert_mistake, run_command
 from support.range_server import range_server
 
-Run = Callable[..., tuple[int, str, str]]
 WriteRaster = Callable[..., Path]
 
 
@@ -34,9 +34,7 @@ def mapped(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["folder", "pattern", "list", "names"])
-def test_many_scenes_are_mapped_into_a_folder(
-    run_script: Run, words: list[object], scenes: Path, tmp_path: Path, kind: str
-) -> None:
+def test_many_scenes_are_mapped_into_a_folder(words: list[object], scenes: Path, tmp_path: Path, kind: str) -> None:
     (tmp_path / "list.txt").write_text("scenes/a.tif\nscenes/b.tif\n")
     given = {
         "folder": [scenes],
@@ -44,37 +42,35 @@ def test_many_scenes_are_mapped_into_a_folder(
         "list": [tmp_path / "list.txt"],
         "names": [scenes / "a.tif", scenes / "b.tif"],  # as a shell writes a pattern out
     }[kind]
-    status, out, err = run_script("predict", *words, "--input", *given)
+    status, out, err = run_command("predict", *words, "--input", *given)
     assert (status, err) == (0, "")
     assert "2 scenes: 2 mapped" in out
     assert mapped(tmp_path / "maps") == ["a.tif", "b.tif"]
 
 
-def test_addresses_and_files_may_be_listed_together(
-    run_script: Run, words: list[object], scenes: Path, tmp_path: Path
-) -> None:
+def test_addresses_and_files_may_be_listed_together(words: list[object], scenes: Path, tmp_path: Path) -> None:
     with range_server(scenes) as server:
         (tmp_path / "list.txt").write_text(f"scenes/a.tif\n{server.url}/b.tif\n")
-        status, _, err = run_script("predict", *words, "--input", tmp_path / "list.txt")
+        status, _, err = run_command("predict", *words, "--input", tmp_path / "list.txt")
     assert (status, err) == (0, "")
     assert mapped(tmp_path / "maps") == ["a.tif", "b.tif"]
 
 
-def test_one_address_is_mapped_to_a_file(run_script: Run, model: Path, scenes: Path, tmp_path: Path) -> None:
+def test_one_address_is_mapped_to_a_file(model: Path, scenes: Path, tmp_path: Path) -> None:
     with range_server(scenes) as server:
         address = f"{server.url}/a.tif?token=x"
-        status, _, err = run_script("predict", "--model", model, "--input", address, "--output", tmp_path / "map.tif")
+        status, _, err = run_command("predict", "--model", model, "--input", address, "--output", tmp_path / "map.tif")
     assert (status, err) == (0, "")
     with rasterio.open(tmp_path / "map.tif") as dataset:
         assert dataset.shape == (40, 60)
 
 
 def test_scenes_that_fail_are_listed_at_the_end_with_status_1(
-    run_script: Run, words: list[object], scenes: Path, tmp_path: Path
+    words: list[object], scenes: Path, tmp_path: Path
 ) -> None:
     (scenes / "b.tif").write_text("no raster")
     (tmp_path / "list.txt").write_text("scenes/b.tif\nscenes/none.tif\nscenes/a.tif\n")
-    status, out, err = run_script("predict", *words, "--input", tmp_path / "list.txt")
+    status, out, err = run_command("predict", *words, "--input", tmp_path / "list.txt")
     assert status == 1
     assert "3 scenes: 1 mapped, 2 failed" in out
     *_, title, first, second, last = err.splitlines()
@@ -85,23 +81,21 @@ def test_scenes_that_fail_are_listed_at_the_end_with_status_1(
     assert mapped(tmp_path / "maps") == ["a.tif"]
 
 
-def test_the_same_command_again_does_nothing_twice(
-    run_script: Run, words: list[object], scenes: Path, tmp_path: Path
-) -> None:
-    assert run_script("predict", *words, "--input", scenes)[0] == 0
+def test_the_same_command_again_does_nothing_twice(words: list[object], scenes: Path, tmp_path: Path) -> None:
+    assert run_command("predict", *words, "--input", scenes)[0] == 0
     content = (tmp_path / "maps" / "a.tif").stat().st_mtime_ns
-    status, out, _ = run_script("predict", *words, "--input", scenes)
+    status, out, _ = run_command("predict", *words, "--input", scenes)
     assert status == 0
     assert "2 scenes: 2 kept as they were" in out
     assert (tmp_path / "maps" / "a.tif").stat().st_mtime_ns == content
-    _, out, _ = run_script("predict", *words, "--input", scenes, "--existing=overwrite")
+    _, out, _ = run_command("predict", *words, "--input", scenes, "--existing=overwrite")
     assert "2 scenes: 2 mapped" in out
 
 
-def test_an_area_restricts_each_scene(run_script: Run, words: list[object], scenes: Path, tmp_path: Path) -> None:
+def test_an_area_restricts_each_scene(words: list[object], scenes: Path, tmp_path: Path) -> None:
     shape = shapely.box(500_100, 5_000_000 - 450, 500_300, 5_000_000 - 420)
     geopandas.GeoDataFrame(geometry=[shape], crs="EPSG:32633").to_crs("EPSG:4326").to_file(tmp_path / "aoi.gpkg")
-    status, out, err = run_script("predict", *words, "--input", scenes, "--area", tmp_path / "aoi.gpkg")
+    status, out, err = run_command("predict", *words, "--input", scenes, "--area", tmp_path / "aoi.gpkg")
     assert status == 0
     assert "2 scenes: 1 mapped, 1 outside the area" in out
     assert "left out: " in err
@@ -111,12 +105,11 @@ def test_an_area_restricts_each_scene(run_script: Run, words: list[object], scen
     assert inside.sum() == 60
 
 
-def test_a_box_may_have_negative_sides(run_script: Run, model: Path, scenes: Path, tmp_path: Path) -> None:
+def test_a_box_may_have_negative_sides(model: Path, scenes: Path, tmp_path: Path) -> None:
     words = ["--model", model, "--input", scenes / "a.tif", "--output", tmp_path / "map.tif"]
-    status, _, err = run_script("predict", *words, "--area=-60,-30,-59,-29", "--area-crs=EPSG:4326")
-    assert status == 2
-    assert "a.tif: has no pixel in the area -60,-30,-59,-29" in err
-    status, _, err = run_script("predict", *words, "--area=15,45.1,15.005,45.16", "--area-crs=EPSG:4326")
+    ran = run_command("predict", *words, "--area=-60,-30,-59,-29", "--area-crs=EPSG:4326")
+    assert_mistake(ran, "a.tif: has no pixel in the area -60,-30,-59,-29")
+    status, _, err = run_command("predict", *words, "--area=15,45.1,15.005,45.16", "--area-crs=EPSG:4326")
     assert (status, err) == (0, "")
 
 
@@ -132,12 +125,10 @@ def test_a_box_may_have_negative_sides(run_script: Run, model: Path, scenes: Pat
     ],
 )
 def test_a_mistake_is_one_line_and_exit_status_2(
-    run_script: Run, model: Path, scenes: Path, tmp_path: Path, changed: dict[str, str], named: list[str]
+    model: Path, scenes: Path, tmp_path: Path, changed: dict[str, str], named: list[str]
 ) -> None:
     several = changed.keys() == {"output"}
     options = {"model": model, "input": scenes if several else scenes / "a.tif", "output": tmp_path / "map.tif"}
-    status, _, err = run_script("predict", *(f"--{key}={value}" for key, value in (options | changed).items()))
-    assert status == 2, err
-    assert len(err.strip().splitlines()) == 1
-    assert all(word in err for word in named), err
+    words = [f"--{key}={value}" for key, value in (options | changed).items()]
+    assert_mistake(run_command("predict", *words), *named)
     assert not (tmp_path / "map.tif").exists()

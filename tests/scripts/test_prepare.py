@@ -6,18 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from support.commands import assert_mistake, run_command
 from support.project import SCRIPTS
 
 Main = Callable[[Sequence[str]], int]
-
-
-def one_line_error(capsys: pytest.CaptureFixture[str]) -> str:
-    """The single line on standard error, with nothing on standard output."""
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    [line] = captured.err.splitlines()
-    assert line.startswith("error: ")
-    return line
 
 
 def test_demo_writes_the_dataset_and_prints_where_it_is_with_its_folds(
@@ -35,30 +27,22 @@ def test_demo_runs_twice_into_one_folder(main: Main, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
 
 
-def test_output_without_a_parent_is_one_line_and_status_2(
-    main: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["demo", "--output", str(tmp_path / "nowhere" / "demo")]) == 2
-    assert f"{tmp_path / 'nowhere'} does not exist" in one_line_error(capsys)
+def test_output_without_a_parent_is_one_line_and_status_2(tmp_path: Path) -> None:
+    ran = run_command("prepare demo", "--output", tmp_path / "nowhere" / "demo")
+    assert_mistake(ran, f"{tmp_path / 'nowhere'} does not exist")
 
 
-def test_unwritable_parent_is_one_line_and_status_2(
-    main: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unwritable_parent_is_one_line_and_status_2(tmp_path: Path) -> None:
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o555)
     # Root ignores permission bits; nobody can make a folder in /proc.
     parent = Path("/proc") if os.access(locked, os.W_OK) else locked
-    assert main(["demo", "--output", str(parent / "demo")]) == 2
-    assert f"{parent / 'demo'}: cannot be written" in one_line_error(capsys)
+    assert_mistake(run_command("prepare demo", "--output", parent / "demo"), f"{parent / 'demo'}: cannot be written")
 
 
-def test_folder_with_other_files_is_one_line_and_status_2(
-    main: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_folder_with_other_files_is_one_line_and_status_2(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    assert main(["demo", "--output", str(tmp_path)]) == 2
-    assert "holds notes.txt" in one_line_error(capsys)
+    assert_mistake(run_command("prepare demo", "--output", tmp_path), "holds notes.txt")
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 

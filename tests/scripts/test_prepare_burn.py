@@ -22,13 +22,14 @@ from support.burn_bench import (
     WIDTH,
     Labels,
     MaskOf,
+    burn,
     burnt_mask,
     drawn,
     field,
-    run_burn,
     write_image,
     write_labels,
 )
+from support.commands import run_command
 
 
 @pytest.fixture
@@ -47,7 +48,9 @@ def mask_of(image: Path) -> MaskOf:
 
 
 def test_mask_lies_on_the_image_and_its_counts_are_printed(image: Path, labels: Labels, tmp_path: Path) -> None:
-    status, out, err = run_burn("--image", image, "--labels", labels(), "--output", tmp_path / "mask.tif")
+    status, out, err = run_command(
+        "prepare burn", "--image", image, "--labels", labels(), "--output", tmp_path / "mask.tif"
+    )
     assert (status, err) == (0, "")
     assert out == f"{tmp_path / 'mask.tif'}: 3 polygons, {100 * ALL.mean():.1f} % cropland, 0.0 % ignore\n"
     with rasterio.open(tmp_path / "mask.tif") as mask, rasterio.open(image) as scene:
@@ -77,7 +80,7 @@ def test_long_edges_stay_straight_in_the_crs_of_the_labels(
     path = tmp_path / "labels.gpkg"
     region = geopandas.GeoDataFrame(geometry=[shapely.box(12.6, 44.0, 15.4, 44.7)], crs="EPSG:4326")
     pyogrio.write_dataframe(region, path)
-    status, _, _ = run_burn("--image", image, "--labels", path, "--output", tmp_path / "mask.tif")
+    status, _, _ = burn(image, path, tmp_path / "mask.tif")
     assert status == 0
     dense = geopandas.GeoSeries(shapely.segmentize(region.geometry.to_numpy(), 1e-4), crs="EPSG:4326").to_crs(UTM_33N)
     with rasterio.open(tmp_path / "mask.tif") as mask:
@@ -101,7 +104,7 @@ def test_rotated_image_gets_what_rasterio_burns_on_the_whole(
 ) -> None:
     turned = Affine(10, 0, 500_100, 0, -10, 4_999_950) @ Affine.rotation(31)
     image = write_raster(tmp_path / "turned.tif", np.ones((HEIGHT, WIDTH), dtype=np.uint8), transform=turned)
-    assert run_burn("--image", image, "--labels", labels(), "--output", tmp_path / "mask.tif")[0] == 0
+    assert burn(image, labels(), tmp_path / "mask.tif")[0] == 0
     with rasterio.open(tmp_path / "mask.tif") as mask:
         wanted = rasterio.features.rasterize(FIELDS, mask.shape, transform=turned, dtype="uint8")
         np.testing.assert_array_equal(mask.read(1), wanted)
@@ -184,7 +187,9 @@ def test_folder_of_images_becomes_a_folder_of_masks(
     for number, name in enumerate(["a.tif", "b.tiff"]):
         place = Affine(10, 0, 500_000 + 100 * number, 0, -10, 5_000_000)
         write_raster(tmp_path / "images" / name, pixels, transform=place)
-    status, out, err = run_burn("--image", tmp_path / "images", "--labels", labels(), "--output", tmp_path / "masks")
+    status, out, err = run_command(
+        "prepare burn", "--image", tmp_path / "images", "--labels", labels(), "--output", tmp_path / "masks"
+    )
     assert (status, err) == (0, "")
     assert [line.partition(":")[0] for line in out.splitlines()] == [f"{tmp_path}/masks/{x}.tif" for x in "ab"]
     both = [rasterio.open(tmp_path / "masks" / f"{x}.tif") for x in "ab"]
@@ -201,13 +206,13 @@ def test_image_of_a_folder_without_a_polygon_gets_a_mask_of_the_outside_label(
         place = Affine(10, 0, 500_000 + 10 * column, 0, -10, 5_000_000)
         write_raster(tmp_path / "images" / f"{name}.tif", pixels, transform=place)
     words = ["--image", tmp_path / "images", "--labels", labels(), "--output", tmp_path / "masks"]
-    status, out, err = run_burn(*words)
+    status, out, err = run_command("prepare burn", *words)
     assert (status, err) == (0, "")
     assert out.count("0 polygons, 0.0 % cropland") == 2
     for name, share in (("a_town", 0), ("b", ALL[:, :10].mean()), ("c_forest", 0)):
         with rasterio.open(tmp_path / "masks" / f"{name}.tif") as mask:
             assert mask.read(1).mean() == share
-    assert run_burn(*words, "--outside=ignore")[0] == 0
+    assert run_command("prepare burn", *words, "--outside=ignore")[0] == 0
     with rasterio.open(tmp_path / "masks" / "a_town.tif") as mask:
         assert set(mask.read(1).flat) == {IGNORE}
 
@@ -218,7 +223,9 @@ def test_polygons_that_meet_no_image_of_a_folder_are_refused(
     for name in "ab":
         place = Affine(10, 0, 600_000, 0, -10, 5_000_000)
         write_raster(tmp_path / "images" / f"{name}.tif", np.ones((5, 5), dtype=np.uint8), transform=place)
-    status, _, err = run_burn("--image", tmp_path / "images", "--labels", labels(), "--output", tmp_path / "masks")
+    status, _, err = run_command(
+        "prepare burn", "--image", tmp_path / "images", "--labels", labels(), "--output", tmp_path / "masks"
+    )
     assert status == 2
     assert "none of its polygons lies on" in err
     assert list((tmp_path / "masks").iterdir()) == []
@@ -232,7 +239,9 @@ def test_a_broken_image_of_a_folder_fails_alone(
         write_raster(tmp_path / "images" / f"{name}.tif", pixels)
     (tmp_path / "images" / "b.tif").write_text("not a raster")
     write_raster(tmp_path / "images" / "d.tif", pixels, crs=None)
-    status, out, err = run_burn("--image", tmp_path / "images", "--labels", labels(), "--output", tmp_path / "masks")
+    status, out, err = run_command(
+        "prepare burn", "--image", tmp_path / "images", "--labels", labels(), "--output", tmp_path / "masks"
+    )
     assert (status, len(out.splitlines())) == (1, 2)
     assert err.startswith("error: 2 of 4 images got no mask: ")
     assert "b.tif: not a readable raster" in err
@@ -243,5 +252,5 @@ def test_a_broken_image_of_a_folder_fails_alone(
 def test_listed_value_that_no_polygon_has_is_noted(image: Path, labels: Labels, tmp_path: Path) -> None:
     path = labels(crop=["wheat", "maize", "wheat"])
     words = ["--image", image, "--labels", path, "--output", tmp_path / "mask.tif", "--column=crop"]
-    status, _, err = run_burn(*words, "--cropland=wheat,rye", "--ignore=fallow")
+    status, _, err = run_command("prepare burn", *words, "--cropland=wheat,rye", "--ignore=fallow")
     assert (status, err) == (0, f"note: {path}: column 'crop' has no rye, fallow\n")

@@ -111,11 +111,7 @@ def test_labels_beside_the_image_are_one_line(
     [({"crs": None}, "CRS missing"), ({"transform": Affine.identity()}, "transform missing")],
 )
 def test_image_without_a_georeference_is_one_line(
-    labels: Labels,
-    tmp_path: Path,
-    write_raster: Callable[..., Path],
-    place: dict[str, object],
-    lacking: str,
+    labels: Labels, tmp_path: Path, write_raster: Callable[..., Path], place: dict[str, object], lacking: str
 ) -> None:
     image = write_raster(tmp_path / "image.tif", np.ones((HEIGHT, WIDTH), dtype=np.uint8), **place)
     line = refused(image, labels(), tmp_path / "mask.tif")

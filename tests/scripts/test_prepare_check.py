@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from support.commands import assert_mistake, run_command
 from support.planted_dataset import PlantedDataset, clean_dataset
 
 Main = Callable[[Sequence[str]], int]
@@ -85,14 +86,10 @@ def test_bands_and_nodata_are_those_of_training(
     ],
 )
 def test_mistake_on_the_command_line_is_one_line_and_status_2(
-    main: Main, dataset: PlantedDataset, capsys: pytest.CaptureFixture[str], words: list[str], problem: str
+    dataset: PlantedDataset, words: list[str], problem: str
 ) -> None:
     before = sorted(dataset.root.rglob("*"))
-    assert main(["check", *(word.format(root=dataset.root) for word in words)]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    [line] = captured.err.splitlines()
-    assert problem in line
+    assert_mistake(run_command("prepare check", *(word.format(root=dataset.root) for word in words)), problem)
     assert sorted(dataset.root.rglob("*")) == before
 
 

@@ -1,11 +1,10 @@
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
 
-Main = Callable[[Sequence[str]], int]
+from support.commands import Ran, assert_mistake, run_command
 
 
 @pytest.fixture
@@ -24,24 +23,13 @@ def loveda(tmp_path: Path) -> Path:
     return root
 
 
-def arguments(source: str, folder: Path, output: Path, *more: str) -> list[str]:
-    return ["import", "--source", source, "--input", str(folder), "--output", str(output), *more]
+def imported(source: str, folder: Path, output: Path, *more: str) -> Ran:
+    return run_command("prepare import", "--source", source, "--input", folder, "--output", output, *more)
 
 
-def one_line_error(capsys: pytest.CaptureFixture[str]) -> str:
-    """The single line on standard error, with nothing on standard output."""
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    [line] = captured.err.splitlines()
-    assert line.startswith("error: ")
-    return line
-
-
-def test_import_prints_where_the_dataset_is_its_folds_and_how_to_train(
-    main: Main, loveda: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(arguments("loveda", loveda, tmp_path / "out")) == 0
-    captured = capsys.readouterr()
+def test_import_prints_where_the_dataset_is_its_folds_and_how_to_train(loveda: Path, tmp_path: Path) -> None:
+    captured = imported("loveda", loveda, tmp_path / "out")
+    assert captured.status == 0
     first, _, _, *folds, last = captured.out.splitlines()
     assert first.startswith(f"{tmp_path / 'out'}: 2 scenes in 2 folds")
     assert [line.replace("|", " ").split() for line in folds] == [["0", "1", "8", "1.000"], ["1", "1", "8", "1.000"]]
@@ -49,49 +37,38 @@ def test_import_prints_where_the_dataset_is_its_folds_and_how_to_train(
     assert captured.err.splitlines() == ["note: Test was left out, because its masks are not published (images: 1)"]
 
 
-def test_copy_needs_no_value(main: Main, loveda: Path, tmp_path: Path) -> None:
-    assert main(arguments("loveda", loveda, tmp_path / "out", "--copy")) == 0
+def test_copy_needs_no_value(loveda: Path, tmp_path: Path) -> None:
+    assert imported("loveda", loveda, tmp_path / "out", "--copy").status == 0
     names = sorted(path.name for path in (tmp_path / "out" / "images").iterdir())
     assert names == ["train_rural_1.png", "val_rural_1.png"]
 
 
-def test_wrong_layout_is_one_line_and_status_2(
-    main: Main, loveda: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(arguments("gid", loveda, tmp_path / "out")) == 2
-    assert "is not laid out like GID" in one_line_error(capsys)
+def test_wrong_layout_is_one_line_and_status_2(loveda: Path, tmp_path: Path) -> None:
+    assert_mistake(imported("gid", loveda, tmp_path / "out"), "is not laid out like GID")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(("name", "reason"), [("nowhere", "no such folder"), ("file", "is a file")])
 @pytest.mark.parametrize("source", ["loveda", "deepglobe", "gid", "ftw"])
-def test_input_that_is_no_folder_is_one_line_and_status_2(
-    source: str, name: str, reason: str, main: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_input_that_is_no_folder_is_one_line_and_status_2(source: str, name: str, reason: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert main(arguments(source, tmp_path / name, tmp_path / "out")) == 2
-    assert f"{tmp_path / name}: {reason}; wanted the unpacked folder" in one_line_error(capsys)
+    ran = imported(source, tmp_path / name, tmp_path / "out")
+    assert_mistake(ran, f"{tmp_path / name}: {reason}; wanted the unpacked folder")
 
 
 @pytest.mark.parametrize(
     ("option", "owner"), [("--window=b", "ftw"), ("--boundary=other", "ftw"), ("--gid-images=rgb", "gid")]
 )
 def test_option_of_another_dataset_is_one_line_and_status_2(
-    option: str, owner: str, main: Main, loveda: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    option: str, owner: str, loveda: Path, tmp_path: Path
 ) -> None:
-    assert main(arguments("loveda", loveda, tmp_path / "out", option)) == 2
-    assert f"{option.replace('=', ' is ')}, but only --source={owner} uses it" in one_line_error(capsys)
+    ran = imported("loveda", loveda, tmp_path / "out", option)
+    assert_mistake(ran, f"{option.replace('=', ' is ')}, but only --source={owner} uses it")
 
 
-def test_unknown_source_is_one_line_and_status_2(
-    main: Main, loveda: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(arguments("sen12", loveda, tmp_path / "out")) == 2
-    assert "loveda" in one_line_error(capsys)
+def test_unknown_source_is_one_line_and_status_2(loveda: Path, tmp_path: Path) -> None:
+    assert_mistake(imported("sen12", loveda, tmp_path / "out"), "loveda")
 
 
-def test_output_without_a_parent_is_one_line_and_status_2(
-    main: Main, loveda: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(arguments("loveda", loveda, tmp_path / "nowhere" / "out")) == 2
-    assert f"{tmp_path / 'nowhere'} does not exist" in one_line_error(capsys)
+def test_output_without_a_parent_is_one_line_and_status_2(loveda: Path, tmp_path: Path) -> None:
+    assert_mistake(imported("loveda", loveda, tmp_path / "nowhere" / "out"), f"{tmp_path / 'nowhere'} does not exist")

@@ -7,6 +7,7 @@ import rasterio
 
 from seg.data.dataset.catalogue import read_catalogue
 from seg.data.dataset.manifest import read_manifest
+from support.commands import assert_mistake, run_command
 
 Main = Callable[[Sequence[str]], int]
 MakeDataset = Callable[..., Path]
@@ -42,19 +43,10 @@ def test_blocks_go_to_the_output_folder(main: Main, make_dataset: MakeDataset, t
     ],
 )
 def test_a_mistake_is_one_line_and_status_2_and_writes_nothing(
-    main: Main,
-    make_dataset: MakeDataset,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    words: list[str],
-    problem: str,
+    make_dataset: MakeDataset, tmp_path: Path, words: list[str], problem: str
 ) -> None:
     root = make_dataset(tmp_path / "data")
-    assert main(["split", f"--input={root}", *words]) == 2
-    captured = capsys.readouterr()
-    [line] = captured.err.splitlines()
-    assert problem in line
-    assert captured.out == ""
+    assert_mistake(run_command("prepare split", f"--input={root}", *words), problem)
     assert sorted(path.name for path in root.iterdir()) == ["images", "masks"]
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from seg.raster.grid import open_raster
+from support.commands import assert_mistake, run_command
 
 Main = Callable[[Sequence[str]], int]
 
@@ -42,11 +43,7 @@ def test_stack_writes_the_bands_chosen_and_lists_them(
         (["--input=nowhere"], "nowhere: no such folder"),
     ],
 )
-def test_a_mistake_is_one_line_and_status_2(
-    main: Main, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], problem: str
-) -> None:
-    assert main(["stack", f"--input={folder}", f"--output={tmp_path / 'scene.vrt'}", *words]) == 2
-    [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: ")
-    assert problem in line
+def test_a_mistake_is_one_line_and_status_2(folder: Path, tmp_path: Path, words: list[str], problem: str) -> None:
+    ran = run_command("prepare stack", f"--input={folder}", f"--output={tmp_path / 'scene.vrt'}", *words)
+    assert_mistake(ran, problem)
     assert not (tmp_path / "scene.vrt").exists()

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import rasterio
 
+from support.commands import assert_mistake, run_command
+
 Main = Callable[[Sequence[str]], int]
 MakeDataset = Callable[..., Path]
 
@@ -53,19 +55,13 @@ def test_bands_may_be_named_and_masks_do_not_matter(main: Main, root: Path, caps
         found.append(json.loads(capsys.readouterr().out))
     assert found[0] == found[1]
     assert found[0]["sampling"]["bands"] == [3, 1]
-    assert main(["stats", f"--input={root}", "--bands=[swir]"]) == 2
-    assert "has no band named 'swir' but the bands blue, red, nir" in capsys.readouterr().err
+    ran = run_command("prepare stats", f"--input={root}", "--bands=[swir]")
+    assert_mistake(ran, "has no band named 'swir' but the bands blue, red, nir")
 
 
 @pytest.mark.parametrize(
     ("words", "problem"),
     [(["--fold=7"], "fold 7 of 5"), (["--bands=[9]"], "band 9 is wanted"), (["--folds=0"], "is 0")],
 )
-def test_a_mistake_is_one_line_and_status_2(
-    main: Main, root: Path, capsys: pytest.CaptureFixture[str], words: list[str], problem: str
-) -> None:
-    assert main(["stats", f"--input={root}", *words]) == 2
-    captured = capsys.readouterr()
-    [line] = captured.err.splitlines()
-    assert problem in line
-    assert captured.out == ""
+def test_a_mistake_is_one_line_and_status_2(root: Path, words: list[str], problem: str) -> None:
+    assert_mistake(run_command("prepare stats", f"--input={root}", *words), problem)

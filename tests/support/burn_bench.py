@@ -3,8 +3,6 @@
 The image has 20x30 pixels of 10 m, its upper left corner at 500000 E, 5000000 N in EPSG:32633.
 """
 
-import contextlib
-import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from numpy.typing import NDArray
 from rasterio import Affine
 
 from seg.labels import CROPLAND, OTHER
-from support.project import load_script
+from support.commands import Ran, assert_mistake, run_command
 
 UTM_33N = "EPSG:32633"
 HEIGHT, WIDTH = 20, 30
@@ -47,13 +45,9 @@ ALL = drawn((CROPLAND, (2, 2, 20, 10)), (CROPLAND, (2, 12, 20, 18)))
 """The mask of FIELDS."""
 
 
-def run_burn(*words: object) -> tuple[int, str, str]:
-    """Exit status, standard output and standard error of `prepare.py burn`."""
-    main = load_script("prepare").main
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = main(["burn", *map(str, words)])
-    return status, out.getvalue(), err.getvalue()
+def burn(image: Path, labels: Path, output: Path, *options: object) -> Ran:
+    """Run `prepare burn`."""
+    return run_command("prepare burn", "--image", image, "--labels", labels, "--output", output, *options)
 
 
 def write_image(folder: Path) -> Path:
@@ -79,7 +73,7 @@ def write_labels(
 def burnt_mask(image: Path, labels: Path, *options: object) -> NDArray[np.uint8]:
     """The pixels that `burn` writes, when it says nothing on standard error."""
     output = image.with_name("mask.tif")
-    status, _, err = run_burn("--image", image, "--labels", labels, "--output", output, *options)
+    status, _, err = burn(image, labels, output, *options)
     assert (status, err) == (0, "")
     with rasterio.open(output) as dataset:
         pixels: NDArray[np.uint8] = dataset.read(1)
@@ -89,9 +83,7 @@ def burnt_mask(image: Path, labels: Path, *options: object) -> NDArray[np.uint8]
 def refused(image: Path, labels: Path, output: Path, *options: object) -> str:
     """The one line on standard error of a run that writes nothing."""
     before = sorted(output.parent.rglob("*"))
-    status, out, err = run_burn("--image", image, "--labels", labels, "--output", output, *options)
-    assert (status, out) == (2, "")
-    [line] = err.splitlines()
-    assert line.startswith("error: ")
+    ran = burn(image, labels, output, *options)
+    assert_mistake(ran)
     assert sorted(output.parent.rglob("*")) == before
-    return line
+    return ran.err

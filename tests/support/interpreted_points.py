@@ -6,11 +6,9 @@ from pathlib import Path
 import geopandas
 import numpy as np
 import pyogrio
-import pytest
 
-from support.project import load_script
+from support.commands import Ran, run_command
 
-Run = Callable[..., tuple[int, str, str]]
 WriteRaster = Callable[..., Path]
 
 HEIGHT, WIDTH = 120, 150
@@ -29,21 +27,14 @@ def write_map(write_raster: WriteRaster, path: Path) -> Path:
     return write_raster(path, np.where(missed, 0, truth).astype(np.uint8), nodata=255)
 
 
-def subcommands(capsys: pytest.CaptureFixture[str]) -> Run:
-    """`run("area", points=..., output=...)`: exit status, standard output and standard error of evaluate.py."""
-
-    def run(command: str, **options: object) -> tuple[int, str, str]:
-        words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-        status = load_script("evaluate").main([command, *words])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
+def evaluate(subcommand: str, **options: object) -> Ran:
+    """Run `evaluate("area", points=..., output=...)`."""
+    return run_command(f"evaluate {subcommand}", *(f"--{key.replace('_', '-')}={options[key]}" for key in options))
 
 
-def draw_sample(run: Run, **options: object) -> Path:
-    """The points drawn from map.tif in the current folder, which have no references yet."""
-    status, _, err = run("sample", prediction="map.tif", output="points.gpkg", **options)
+def draw_sample(**options: object) -> Path:
+    """Draw points from map.tif in the current folder; they have no references yet."""
+    status, _, err = evaluate("sample", prediction="map.tif", output="points.gpkg", **options)
     assert (status, err) == (0, "")
     return Path("points.gpkg")
 

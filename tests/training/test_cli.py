@@ -9,6 +9,7 @@ import yaml
 
 from seg.package.checkpoint import load_checkpoint, read_checkpoint
 from seg.training.cli import main
+from support.commands import assert_mistake, run_command
 from support.processes import Job, Kill, Processes
 from support.project import SCRIPTS
 from support.training import write_config
@@ -26,10 +27,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory, make_dataset: Callable[...
     folder = tmp_path_factory.mktemp("trained")
     assert main(["fit", f"--config={write_config(folder, make_dataset, pictures=True)}"]) == 0
     return folder / "run"
-
-
-def last_line(captured: str) -> str:
-    return captured.strip().splitlines()[-1]
 
 
 def test_a_run_leaves_checkpoints_logs_and_its_configuration(trained: Path) -> None:
@@ -164,10 +161,12 @@ def test_help_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Train, validate or test a cropland network." in capsys.readouterr().out
 
 
-def test_a_checkpoint_for_other_bands_is_refused(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_checkpoint_for_other_bands_is_refused(trained: Path) -> None:
     words = [f"--data.root={trained.parent / 'data'}", "--data.bands=[1,2]"]
-    assert main(["validate", *words, f"--ckpt_path={trained / 'checkpoints' / 'best.ckpt'}"]) == 2
-    assert "data have 2 bands, but the checkpoint was trained on 3" in last_line(capsys.readouterr().err)
+    assert_mistake(
+        run_command("train validate", *words, f"--ckpt_path={trained / 'checkpoints' / 'best.ckpt'}"),
+        "data have 2 bands, but the checkpoint was trained on 3",
+    )
 
 
 def test_context_that_training_never_shows_is_pointed_out(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ import yaml
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.package.checkpoint import read_checkpoint
 from seg.training.cli import main
+from support.commands import assert_mistake, run_command
 from support.training import write_config
 
 STORED = {OTHER: 7, CROPLAND: 4, IGNORE: 0}
@@ -137,10 +138,5 @@ def test_the_mapping_trains_as_recoded_masks_do(
         ([*LABELS, "--data.bands=[nir,9]"], "has 3 bands, but band 9 is wanted"),
     ],
 )
-def test_a_mistake_is_one_line_and_status_2(
-    config: Path, capsys: pytest.CaptureFixture[str], words: list[str], problem: str
-) -> None:
-    assert main(["fit", f"--config={config}", *words]) == 2
-    line = last_line(capsys.readouterr().err)
-    assert line.startswith("error: ")
-    assert problem in line
+def test_a_mistake_is_one_line_and_status_2(config: Path, words: list[str], problem: str) -> None:
+    assert_mistake(run_command("train fit", f"--config={config}", *words), problem)

@@ -8,6 +8,7 @@ import torch
 
 from seg.files import claimed
 from seg.training.cli import main
+from support.commands import assert_mistake, run_command
 from support.training import write_config
 
 
@@ -17,16 +18,12 @@ def config(tmp_path: Path, make_dataset: Callable[..., Path]) -> Path:
     return write_config(tmp_path, make_dataset)
 
 
-def last_line(captured: str) -> str:
-    return captured.strip().splitlines()[-1]
-
-
-def test_a_folder_of_other_things_is_left_alone(
-    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_of_other_things_is_left_alone(config: Path, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
-    assert main(["fit", f"--config={config}", f"--trainer.default_root_dir={tmp_path / 'data'}"]) == 2
-    assert f"{tmp_path / 'data'}, which is not empty and holds no run" in last_line(capsys.readouterr().err)
+    assert_mistake(
+        run_command("train fit", f"--config={config}", f"--trainer.default_root_dir={tmp_path / 'data'}"),
+        f"{tmp_path / 'data'}, which is not empty and holds no run",
+    )
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -63,22 +60,18 @@ def test_going_on_with_a_finished_run_says_so_and_leaves_its_files(
     assert files_of(tmp_path / "run") == before
 
 
-def test_a_second_training_in_the_folder_of_a_running_one_is_refused(
-    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_second_training_in_the_folder_of_a_running_one_is_refused(config: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     (run / "checkpoints").mkdir(parents=True)
     (run / "metrics.csv").write_text("epoch\n")
     with claimed(run):
-        assert main(["fit", f"--config={config}"]) == 2
-    assert f"{run}, where another training is at work" in last_line(capsys.readouterr().err)
+        assert_mistake(run_command("train fit", f"--config={config}"), f"{run}, where another training is at work")
     assert files_of(run) == {"metrics.csv": b"epoch\n"}
 
 
 @pytest.mark.parametrize("stage", ["validate", "test"])
-def test_scoring_needs_a_checkpoint(config: Path, stage: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([stage, f"--config={config}"]) == 2
-    assert f"{stage} has no --ckpt_path" in last_line(capsys.readouterr().err)
+def test_scoring_needs_a_checkpoint(config: Path, stage: str) -> None:
+    assert_mistake(run_command(f"train {stage}", f"--config={config}"), f"{stage} has no --ckpt_path")
 
 
 @pytest.mark.parametrize(
@@ -108,27 +101,19 @@ def test_scoring_needs_a_checkpoint(config: Path, stage: str, capsys: pytest.Cap
         (["--trainer.max_epochs=-1"], ["max_epochs is -1"]),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_status_2(
-    config: Path, words: list[str], hints: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["fit", f"--config={config}", *words]) == 2
-    error = capsys.readouterr().err
-    assert all(hint in error for hint in hints), error
-    assert "Traceback" not in error
-    assert len(error.strip().splitlines()) == 1
+def test_a_mistake_is_one_line_and_exit_status_2(config: Path, words: list[str], hints: list[str]) -> None:
+    assert_mistake(run_command("train fit", f"--config={config}", *words), *hints)
 
 
-def test_an_unknown_key_in_a_file_names_the_nearest(
-    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unknown_key_in_a_file_names_the_nearest(config: Path, tmp_path: Path) -> None:
     (tmp_path / "more.yaml").write_text("data: {augmentation: {noisse: 1}}\n")
-    assert main(["fit", f"--config={config}", f"--config={tmp_path / 'more.yaml'}"]) == 2
-    assert "nearest known key is 'data.augmentation.noise'" in capsys.readouterr().err
+    assert_mistake(
+        run_command("train fit", f"--config={config}", f"--config={tmp_path / 'more.yaml'}"),
+        "nearest known key is 'data.augmentation.noise'",
+    )
 
 
-def test_a_malicious_checkpoint_is_refused_and_not_executed(
-    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_malicious_checkpoint_is_refused_and_not_executed(config: Path, tmp_path: Path) -> None:
     trace = tmp_path / "executed"
 
     class Malicious:
@@ -136,6 +121,5 @@ def test_a_malicious_checkpoint_is_refused_and_not_executed(
             return Path.mkdir, (trace,)  # type: ignore[return-value]
 
     torch.save({"state_dict": {}, "more": Malicious()}, tmp_path / "bad.ckpt")
-    assert main(["fit", f"--config={config}", f"--ckpt_path={tmp_path / 'bad.ckpt'}"]) == 2
-    assert "not loaded" in last_line(capsys.readouterr().err)
+    assert_mistake(run_command("train fit", f"--config={config}", f"--ckpt_path={tmp_path / 'bad.ckpt'}"), "not loaded")
     assert not trace.exists()

@@ -15,6 +15,7 @@ from seg.benchmark.convolutions.compare import (
 )
 from seg.benchmark.convolutions.report import answer
 from seg.benchmark.settings import ConvolutionSettings
+from support.commands import assert_mistake, run_command
 
 Main = Callable[[Sequence[str]], int]
 
@@ -93,12 +94,5 @@ def test_the_command_prints_a_row_a_kind_and_writes_them_as_json(
         (["--output=."], "is a folder"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_status_2(
-    main: Main, words: list[str], named: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["convolutions", *words]) == 2
-    captured = capsys.readouterr()
-    [line] = captured.err.splitlines()
-    assert line.startswith("error: ")
-    assert named in line
-    assert captured.out == ""
+def test_a_mistake_is_one_line_and_exit_status_2(words: list[str], named: str) -> None:
+    assert_mistake(run_command("benchmark convolutions", *words), named)

@@ -8,6 +8,7 @@ from seg.benchmark.models import compare as models
 from seg.benchmark.models.compare import ONNX
 from seg.benchmark.timing import Candidate
 from seg.errors import ConfigError
+from support.commands import assert_mistake, run_command
 
 Main = Callable[[Sequence[str]], int]
 
@@ -58,12 +59,5 @@ def test_a_model_that_cannot_be_onnx_has_a_dash_and_one_that_sees_all_says_so(
         (["--output=none/rows.json"], ["folder none does not exist"]),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_status_2(
-    main: Main, words: list[str], named: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["models", *words]) == 2
-    captured = capsys.readouterr()
-    [line] = captured.err.splitlines()
-    assert line.startswith("error: ")
-    assert all(text in line for text in named)
-    assert captured.out == ""
+def test_a_mistake_is_one_line_and_exit_status_2(words: list[str], named: list[str]) -> None:
+    assert_mistake(run_command("benchmark models", *words), *named)

@@ -11,6 +11,7 @@ import yaml
 from seg.losses.config import LossConfig
 from seg.training.callbacks import CALLBACK_KEYS
 from seg.training.cli import main
+from support.commands import assert_mistake, run_command
 from support.networks import STAGED_NETWORK
 from support.training import quiet_trainer, write_config
 from support.warm_runs import SceneModule, Steps, new_task, run_and_resume
@@ -81,7 +82,6 @@ def test_a_configuration_sets_them_and_a_checkpoint_holds_their_state(
     ],
 )
 def test_a_mistake_on_the_command_line_is_said_in_one_line(
-    argument: str, said: str, tmp_path: Path, make_dataset: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+    argument: str, said: str, tmp_path: Path, make_dataset: Callable[..., Path]
 ) -> None:
-    assert main(["fit", f"--config={write_config(tmp_path, make_dataset)}", argument]) == 2
-    assert said in capsys.readouterr().err.strip().splitlines()[-1]
+    assert_mistake(run_command("train fit", f"--config={write_config(tmp_path, make_dataset)}", argument), said)
