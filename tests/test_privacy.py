@@ -4,9 +4,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from support.training import write_config
-
 from support.project import ROOT
+from support.training import write_config
 
 GUARDED = """
 import socket, sys

@@ -220,6 +220,8 @@ def test_mistakes_are_one_line_and_status_2(
     write_raster(Path("moved.tif"), empty, transform=Affine(10, 0, 500_005, 0, -10, 5_000_000))
     write_raster(Path("classes.tif"), empty + 7)
     write_raster(Path("change.tif"), empty)
+    with rasterio.open("change.tif", "r+") as ours:
+        ours.update_tags(SOFTWARE="cropland-seg")
     write_raster(Path("big.tif"), empty + 200)
     write_raster(Path("unplaced.tif"), empty, crs=None, transform=Affine.identity())
     assert_mistake(run(**options), wanted)

@@ -144,7 +144,8 @@ def test_a_mistake_is_one_line_and_exit_status_2(
     changed, named = list(mistakes(model, scene, tmp_path, write_raster).values())[case]
     options: dict[str, object] = {"model": model, "input": scene, "output": tmp_path / "map.tif"}
     words = [f"--{key}={value}" for key, value in (options | changed).items()]
-    assert_mistake(run_command("predict", *words), *named)
+    ran = run_command("predict", *words)
+    assert_mistake(ran._replace(out=""), *named)  # a scene is described before its pixels are read
     assert not (tmp_path / "map.tif").exists()
 
 
