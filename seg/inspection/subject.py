@@ -11,6 +11,7 @@ from seg.models.build import build_model
 from seg.models.config import ModelConfig
 from seg.models.segmenter import Segmenter
 from seg.package.read import load_model, read_package
+from seg.terminal.plain_yaml import check_yaml
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ def from_config(path: Path, bands: int) -> Subject:
         ConfigError: The file is missing or cannot be read, or its network cannot be built.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        check_yaml(text)
+        content = yaml.safe_load(text)
         named = (content.get("data") or {}).get("bands")
         arguments = (content.get("model") or {}).get("model") or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError) as error:

@@ -21,6 +21,9 @@ from typing import Any, get_args, get_origin
 from jsonargparse import ArgumentParser
 
 from seg.errors import ConfigError, IncompleteError, SegError
+from seg.terminal.plain_yaml import use_plain_yaml
+
+use_plain_yaml()
 
 Command = Callable[..., None]
 """Function whose signature and docstring are a command line."""

@@ -20,6 +20,7 @@ from seg.errors import ConfigError
 from seg.models.receptive_field import receptive_field_radius, unseen_context
 from seg.package.checkpoint import Checkpoint, load_checkpoint, read_checkpoint
 from seg.terminal.command_line import guarded, known_keys, plain_message, require_values, with_nearest_key
+from seg.terminal.plain_yaml import check_configurations
 from seg.training.callbacks import (
     CALLBACK_KEYS,
     EpochLine,
@@ -116,6 +117,10 @@ class CroplandCLI(LightningCLI):
         except ArgumentError as error:
             message = plain_message(with_nearest_key(str(error), known_keys(parser, sys.argv)))
             raise ArgumentError(None, message) from error
+        except UnicodeDecodeError as error:
+            raise ConfigError(
+                f"a file that an option names is not UTF-8 text (at byte {error.start}); wanted YAML"
+            ) from error
         subcommand = self.config.subcommand
         options = self.config[subcommand]
         if not 0 <= options.seed_everything <= LARGEST_SEED:
@@ -159,6 +164,7 @@ class CroplandCLI(LightningCLI):
         config, fits = options.trainer, self.subcommand == "fit"
         if fits:
             check_length(config.max_epochs, config.max_steps)
+            check_intervals(config)
         if config.logger in (None, True):
             kwargs["logger"] = run_loggers(self._root(), options.tracking.tensorboard) if fits else False
         if config.enable_progress_bar is None:
@@ -278,6 +284,22 @@ def check_length(epochs: int | None, steps: int) -> None:
         )
 
 
+def check_intervals(config: Namespace) -> None:
+    """Reject intervals of 0, by which Lightning divides, and those below.
+
+    Args:
+        config: Arguments of the trainer.
+
+    Raises:
+        ConfigError: An interval is not above 0.
+    """
+    for name in ("accumulate_grad_batches", "val_check_interval", "check_val_every_n_epoch", "log_every_n_steps"):
+        value = config.get(name)
+        least = 0 if name == "log_every_n_steps" else 1  # 0 logs nothing
+        if isinstance(value, int | float) and (value <= 0 if isinstance(value, float) else value < least):
+            raise ConfigError(f"trainer.{name} is {value}; wanted {'0 or more' if least == 0 else 'above 0'}")
+
+
 def check_precision(wanted: object, device: str) -> None:
     """Reject float16 on a CPU, where Lightning would silently use bfloat16 instead.
 
@@ -306,6 +328,7 @@ def run(words: list[str]) -> None:
         KeyboardInterrupt: The training was interrupted; the message says how to resume.
     """
     require_values(words)
+    check_configurations(words)
     for library in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(library).setLevel(logging.WARNING)
     for message in NOISE:

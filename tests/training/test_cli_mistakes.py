@@ -99,10 +99,36 @@ def test_scoring_needs_a_checkpoint(config: Path, stage: str) -> None:
         (["--trainer.accelerator=abacus"], ["abacus"]),
         (["--trainer.max_epochs=0"], ["max_epochs is 0", "at least 1 epoch"]),
         (["--trainer.max_epochs=-1"], ["max_epochs is -1"]),
+        (["--trainer.accumulate_grad_batches=0"], ["trainer.accumulate_grad_batches is 0", "above 0"]),
+        (["--trainer.val_check_interval=0"], ["trainer.val_check_interval is 0", "above 0"]),
+        (["--trainer.val_check_interval=-0.5"], ["trainer.val_check_interval is -0.5", "above 0"]),
+        (["--trainer.check_val_every_n_epoch=0"], ["trainer.check_val_every_n_epoch is 0", "above 0"]),
+        (["--trainer.log_every_n_steps=-1"], ["trainer.log_every_n_steps is -1", "0 or more"]),
+        (["--ckpt_path="], ["empty value"]),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_status_2(config: Path, words: list[str], hints: list[str]) -> None:
     assert_mistake(run_command("train fit", f"--config={config}", *words), *hints)
+
+
+BOMB = "a0: &a0 [x]\n" + "".join(f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 9)}]\n" for n in range(8))
+
+
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        (bytes(range(128, 256)), "not UTF-8 text"),
+        (b"a: " + b"{a: " * 1500 + b"1" + b"}" * 1500, "50 levels"),
+        (b"trainer: {max_epochs: 1" + b"0" * 5000 + b"}", "5001 digits"),
+        (BOMB.encode(), "100,000 values"),
+    ],
+)
+def test_a_configuration_that_cannot_be_built_is_one_line(
+    config: Path, tmp_path: Path, content: bytes, hint: str
+) -> None:
+    (tmp_path / "more.yaml").write_bytes(content)
+    done = run_command("train fit", f"--config={config}", f"--config={tmp_path / 'more.yaml'}")
+    assert_mistake(done, hint, "more.yaml")
 
 
 def test_an_unknown_key_in_a_file_names_the_nearest(config: Path, tmp_path: Path) -> None:

@@ -1,0 +1,41 @@
+"""Limits of YAML texts."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from seg.errors import ConfigError
+from seg.inspection.subject import from_config
+from seg.terminal.plain_yaml import check_configurations, check_yaml, load_plain
+
+BOMB = "a0: &a0 [x]\n" + "".join(f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 9)}]\n" for n in range(8))
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        (BOMB, "100,000 values"),
+        ("[" * 1500 + "]" * 1500, "50 levels"),
+        ("{a: " * 1500, "50 levels"),
+        ("a: -" + "1" * 5000, "5000 digits"),
+        ("a: [", "expected"),
+    ],
+)
+def test_a_text_beyond_the_limits_is_refused_before_it_is_built(text: str, hint: str, tmp_path: Path) -> None:
+    with pytest.raises(yaml.YAMLError, match=hint):
+        check_yaml(text)
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"x\.yaml"):
+        check_configurations(["fit", "--config", str(path)])
+    with pytest.raises(ConfigError, match=r"x\.yaml"):
+        from_config(path, bands=3)
+
+
+def test_aliases_and_numbers_within_the_limits_are_read() -> None:
+    assert load_plain("a: &a [1, 1e-3]\nb: [*a, *a]\n") == {"a": [1, 0.001], "b": [[1, 0.001], [1, 0.001]]}
+
+
+def test_text_in_the_place_of_a_configuration_is_left_to_the_parser() -> None:
+    check_configurations(["--config={" + "a" * 5000 + ": 1}", "--config=missing.yaml", "--config"])
