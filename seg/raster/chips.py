@@ -15,7 +15,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from seg.errors import DamageError, RasterError
-from seg.raster.grid import alpha_bands, require_real
+from seg.raster.grid import alpha_bands, readable_metadata, require_real
 from seg.raster.remote import is_remote, shown_name
 from seg.raster.voids import NO_DATA_FROM, is_missing, require_plausible
 
@@ -67,8 +67,9 @@ def _storage(dataset: DatasetReader) -> _Storage:
     """Storage of an open raster's bands, after checking that they hold real numbers."""
     require_real(dataset)
     elsewhere = {MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha}
-    masked = tuple(not elsewhere & set(flags) for flags in dataset.mask_flag_enums)
-    return _Storage(dataset.dtypes, dataset.nodatavals, tuple(alpha_bands(dataset)), masked)
+    with readable_metadata(Path(dataset.name)):
+        masked = tuple(not elsewhere & set(flags) for flags in dataset.mask_flag_enums)
+        return _Storage(dataset.dtypes, dataset.nodatavals, tuple(alpha_bands(dataset)), masked)
 
 
 def whole(dataset: DatasetReader) -> Window:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import rasterio
 from rasterio import Affine
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
@@ -161,13 +162,31 @@ def open_raster(path: Path) -> Iterator[DatasetReader]:
         yield dataset
 
 
+@contextmanager
+def readable_metadata(path: Path) -> Iterator[None]:
+    """Translate errors of properties such as `colorinterp`, which GDAL reads after opening a file.
+
+    Args:
+        path: The file, for the message.
+
+    Raises:
+        RasterError: Metadata is damaged.
+    """
+    try:
+        yield
+    except CPLE_BaseError as error:
+        raise RasterError(
+            f"{shown_name(path)}: its metadata cannot be read ({_first_line(error)}); copy or download the file again"
+        ) from error
+
+
 def read_grid(path: Path) -> Grid:
     """The grid of a raster file.
 
     Raises:
         RasterError: The file cannot be opened, holds no band, or holds complex numbers.
     """
-    with open_raster(path) as dataset:
+    with open_raster(path) as dataset, readable_metadata(path):
         if dataset.count == 0:
             raise RasterError(f"{path}: holds no band of its own; name one of its subdatasets instead")
         require_real(dataset)

@@ -1,3 +1,4 @@
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,10 @@ from rasterio.rpc import RPC
 from seg.errors import RasterError
 from seg.raster.grid import (
     Grid,
+    open_raster,
     placed_on,
     read_grid,
+    readable_metadata,
     require_same_grid,
 )
 
@@ -32,6 +35,18 @@ def test_grid_tells_size_bands_place_nodata_and_type(write_raster: WriteRaster, 
     path = write_raster(tmp_path / "a.tif", np.zeros((2, 20, 30), dtype=np.int16), nodata=-5)
 
     assert read_grid(path) == Grid(path, 20, 30, 2, UTM, GRID.transform, -5, "int16")
+
+
+def test_damaged_metadata_is_an_error_of_the_file(write_raster: WriteRaster, tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "a.tif", np.zeros((1, 96, 96), np.uint8))
+    content = bytearray(path.read_bytes())
+    [start] = struct.unpack_from("<I", content, 4)
+    [entries] = struct.unpack_from("<H", content, start)
+    struct.pack_into("<I", content, start + 2 + 12 * entries, 0x00FF0000)  # the link to the next directory
+    path.write_bytes(content)
+    problem = pytest.raises(RasterError, match=r"a\.tif: its metadata cannot be read")
+    with open_raster(path) as dataset, problem, readable_metadata(path):
+        _ = dataset.mask_flag_enums, dataset.colorinterp, dataset.nodatavals
 
 
 def test_a_grid_has_the_names_of_its_bands(write_raster: Callable[..., Path], tmp_path: Path) -> None:
