@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 
 import numpy as np
+import rasterio
 from rasterio import Affine
 from rasterio.enums import ColorInterp
 
@@ -59,6 +60,12 @@ def half_empty(d: PlantedDataset) -> np.ndarray:
     pixels = d.read(d.image(1))
     pixels[:, :15] = 0
     return pixels
+
+
+def plant_offset(d: PlantedDataset) -> None:
+    """Let one image state an offset."""
+    with rasterio.open(d.image(1), "r+") as dataset:
+        dataset.offsets = [-0.1] * dataset.count
 
 
 def plant_scale(d: PlantedDataset) -> None:
@@ -193,6 +200,7 @@ TOGETHER: dict[str, tuple[Plant, set[tuple[str, str, str]]]] = {
         plant_scale,
         {("warning", "value-range", IMAGE), ("warning", "dtype", IMAGE)},
     ),
+    "one scene with another offset": (plant_offset, {("warning", "scale-offset", IMAGE)}),
     "image of one value": (
         lambda d: d.rewrite(d.image(1), d.read(d.image(1)) * 0 + np.uint16(1500)),
         {("warning", "constant-image", IMAGE)},
