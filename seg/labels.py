@@ -12,4 +12,4 @@ LABEL_COLOURS: dict[int, tuple[int, int, int, int]] = {
     CROPLAND: (46, 125, 50, 255),
     IGNORE: (0, 0, 0, 0),
 }
-"""RGBA, 0 to 255. Green on sand keeps its contrast under red-green colour blindness by lightness."""
+"""RGBA, 0 to 255. Green and sand differ in lightness, so they stay distinct under red-green colour blindness."""

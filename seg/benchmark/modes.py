@@ -18,7 +18,7 @@ class Mode:
 
     Attributes:
         name: Name in the tables.
-        channels_last: Store the channels of a cell side by side in memory (NHWC) instead of the cells of a channel.
+        channels_last: Use the channels-last memory format (NHWC) instead of NCHW.
         mixed: 16-bit type of convolutions and matrix products; None for float32 throughout.
     """
 

@@ -12,10 +12,10 @@ from seg.calibration.scaling import IDENTITY, Scaling, sigmoid
 
 SMALLEST, LARGEST = 0.05, 20.0
 LARGEST_BIAS = LIMIT
-"""Bounds of temperature and bias: a fit beyond them has fitted chance."""
+"""Bounds of temperature and bias: a fit outside them has fitted noise."""
 
 _TOLERANCE = 1e-10
-"""Tolerance of the solvers: tight, but above what rounding of the sums allows."""
+"""Tolerance of the solvers: tight, but larger than the rounding error of the sums."""
 
 
 class Fit(NamedTuple):
@@ -71,9 +71,12 @@ def log_loss(counts: Counts, scaling: Scaling) -> float:
 
 
 def _fit_temperature(counts: Counts) -> Fit:
-    """Fit the temperature alone; the likelihood is convex in 1/temperature, so there is at most one minimum."""
+    """Fit the temperature alone.
 
-    # A function of the logarithm of 1/temperature, since the error of a temperature is relative.
+    The negative log-likelihood is convex in 1/temperature, so it has at most one minimum.
+    """
+
+    # Solve for log(1/temperature), so that the tolerance is a relative error of the temperature.
     def slope(log_sharpness: float) -> float:
         return float((CENTRES * _surplus(counts, math.exp(log_sharpness) * CENTRES)).sum())
 
@@ -96,7 +99,7 @@ def _fit_bias(counts: Counts) -> Fit:
 
 
 def _fit_both(counts: Counts) -> Fit:
-    """Fit 1/temperature and bias together, in which the likelihood is convex.
+    """Fit 1/temperature and bias jointly; the negative log-likelihood is convex in both.
 
     It has a minimum if and only if the logits of the two labels overlap; see Albert and Anderson (1984), On the
     Existence of Maximum Likelihood Estimates in Logistic Regression Models.

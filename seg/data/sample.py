@@ -58,7 +58,7 @@ def example_of(sample: Sample, reading: Reading, name: str) -> Example:
 
     Args:
         sample: Sample, augmented or not.
-        reading: Settings it was read with, which hold the fill values.
+        reading: Settings with which the sample was read, including the fill values.
         name: Name of the scene.
     """
     image, mask = sample.image, sample.mask
@@ -73,5 +73,5 @@ def example_of(sample: Sample, reading: Reading, name: str) -> Example:
 
 
 def example_bytes(height: int, width: int, bands: int) -> int:
-    """Bytes of the tensors of an example, with room to align them."""
+    """Size of an example's tensors in bytes, including alignment padding."""
     return height * width * (4 * bands + 1) + 128

@@ -24,10 +24,10 @@ EXIT_BAD_INPUT = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status of the program: that of the command, 2 without a known one.
+    """Run a command and return its exit status; 2 for a missing or unknown command.
 
     Args:
-        arguments: Its words; those of the process by default.
+        arguments: Command-line arguments; sys.argv[1:] by default.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
     name = words[0] if words else "--help"

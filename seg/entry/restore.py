@@ -25,6 +25,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status of the command line.
 
     Args:
-        arguments: Its words; those of the process by default.
+        arguments: Command-line arguments; sys.argv[1:] by default.
     """
     return run_command(restore, arguments)

@@ -31,7 +31,7 @@ class EvaluationSettings:
             a parcel too.
         bootstrap: Number of bootstrap draws for the 95 % intervals; 0 for no intervals.
         bootstrap_unit: Unit that is drawn; auto draws scenes if there are ten or more, else blocks.
-        block_size: Side of a block in pixels, well above the distance over which errors are alike; auto is twice the
+        block_size: Side of a block in pixels, well above the autocorrelation range of the errors; auto is twice the
             chip size, or less where that gives fewer than 20 blocks, but not below 64.
         chip_size: Side in pixels of the windows listed as worst; auto is 256, or less where that gives fewer windows
             than are listed, but not below 64.

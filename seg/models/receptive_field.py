@@ -12,7 +12,8 @@ LIMIT = 4096
 """Largest receptive field that is searched for, in pixels."""
 
 MUCH_FURTHER = 4
-"""Receptive field above which users get a note, in sides of a training scene. On the demo dataset (chips of about 28
+"""Receptive-field radius, as a multiple of the training scene's side, above which users get a note. On the demo dataset
+(chips of about 28
 pixels), a network with a radius of 80 pixels maps the whole scene well; one with a radius of 294 pixels fails."""
 
 

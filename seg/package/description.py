@@ -1,6 +1,7 @@
 """Description of a model package, readable without loading the weights.
 
-The network gives plain logits, from the weights as from the ONNX file. Probabilities of cropland follow from
+The network outputs uncalibrated logits, whether run from the weights or from the ONNX file. Probabilities of cropland
+follow from
 `temperature` and `bias` of the description: probability = sigmoid(logit / temperature + bias).
 """
 
@@ -33,10 +34,10 @@ class ModelPackage:
         band_names: One name for each of `bands`; empty strings if the training images had none.
         mean: Mean of each band in the training split, in stored units; invalid pixels are filled with it.
         std: Standard deviation of each band in the training split, in stored units.
-        nodata: Value that meant "no data" in training although the files did not declare it; None for no such value.
+        nodata: Nodata value that the training files did not declare; None if there was none.
         pixel_size_m: Pixel side of the training images in metres; None if they had no CRS.
         temperature: Divisor of the cropland logits before the sigmoid; 1 changes nothing.
-        bias: Summand after the division; 0 changes nothing.
+        bias: Added to the logit after the division by the temperature; 0 changes nothing.
         threshold: Probability, after temperature and bias, above which a pixel is cropland.
         stride: Shift in pixels under which the model is equivariant; blocks align to it.
         receptive_field: Largest distance in pixels at which an input can change a logit; None if unbounded, so that a

@@ -60,7 +60,7 @@ def joined(parts: list[Pieces]) -> WholeParcels:
 
 
 def by_unit(pieces: Pieces) -> dict[int, Pieces]:
-    """The parts of each unit, as copies, so that the memory of one unit can be freed alone."""
+    """Copy the parts of each unit, so that its memory can be freed separately."""
     unit_of_corner = pieces.units[np.searchsorted(pieces.parcels, pieces.corners.parcel)]
     corner_order, order = (np.argsort(units, kind="stable") for units in (unit_of_corner, pieces.units))
     found = np.unique(pieces.units)

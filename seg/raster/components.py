@@ -12,7 +12,7 @@ from seg.raster.chips import BoolMask
 Ids = npt.NDArray[np.int64]
 
 Sides = tuple[npt.NDArray[np.integer], ...]
-"""Numbers of a window's pixels along its top row, left column, bottom row and right column; 0 for none."""
+"""Labels along a window's top row, left column, bottom row and right column; 0 is background."""
 
 
 class UnionFind:
@@ -58,14 +58,14 @@ class UnionFind:
 
 
 class Seams:
-    """Merge the numbers that meet along the seams between windows.
+    """Merge labels that touch across window boundaries.
 
     Windows tile the raster row by row, from left to right; the windows of a row share top and height. Memory holds two
     numbers for each column of the raster, and the sets.
 
     Args:
         width: Columns of the raster.
-        diagonal: True if pixels that touch at a corner meet.
+        diagonal: True for 8-connectivity, False for 4-connectivity.
 
     Attributes:
         sets: Sets of merged numbers; 0 is not a number of any pixel.
@@ -102,7 +102,7 @@ class Seams:
         self._left = right.astype(np.int64)
 
     def end_row(self) -> None:
-        """End a row of windows: its bottom is above the next row."""
+        """Finish a row of windows: its bottom labels become `above` for the next row."""
         self.above, self._below = self._below, np.zeros_like(self._below)
 
     def _join(self, beyond: Ids, here: npt.NDArray[np.integer], where: BoolMask | None) -> None:
@@ -146,6 +146,6 @@ class ComponentLabels:
         return labels
 
     def final(self) -> Ids:
-        """(N,) component of each provisional label: 0 for 0, components from 1 without gaps."""
+        """(N,) final label of each provisional label; 0 stays 0, components are numbered consecutively from 1."""
         numbers: Ids = np.unique(self._seams.sets.roots(), return_inverse=True)[1]
         return numbers

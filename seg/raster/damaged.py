@@ -1,4 +1,4 @@
-"""Read around damaged tiles, whose pixels become invalid, and around tiles that a sparse file does not hold."""
+"""Read rasters with damaged or missing tiles; the pixels of these tiles become invalid."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -30,10 +30,10 @@ def open_around_damage(path: Path) -> Iterator[DatasetReader]:
 
 
 def read_around_damage(dataset: DatasetReader, window: Window, reading: Reading) -> tuple[Chip, BoolMask]:
-    """The chip of a window, and (H, W) True for pixels that could not be read, which are invalid.
+    """Read a window as a chip, with an (H, W) mask of unreadable pixels; the chip marks them invalid.
 
-    If the window cannot be read at once, each tile of the file is read by itself, so that only tiles that are damaged
-    in one of the bands are lost.
+    If reading the whole window fails, each tile is read separately. A tile is lost only if it is damaged in at least
+    one band.
 
     Args:
         dataset: A raster opened by `open_around_damage`; its handle must belong to this thread.
@@ -93,7 +93,7 @@ def _tiles(dataset: DatasetReader, band: int, window: Window) -> Iterator[Window
 
 
 def _spans(start: int, stop: int, side: int) -> Iterator[tuple[int, int]]:
-    """Cut a span of pixels along tiles of one side."""
+    """Split a pixel range at the tile boundaries of one axis."""
     for corner in range(start // side * side, stop, side):
         yield max(corner, start), min(corner + side, stop)
 
@@ -101,7 +101,7 @@ def _spans(start: int, stop: int, side: int) -> Iterator[tuple[int, int]]:
 def holds_nothing(dataset: DatasetReader, window: Window, reading: Reading) -> bool:
     """True if a sparse GeoTIFF holds no tile of a window, so that no pixel is valid.
 
-    Cheap, since GDAL only looks up the places of tiles. False in other formats.
+    Cheap, since GDAL only reads the tile offsets. False in other formats.
 
     Args:
         dataset: An open raster; its handle must belong to this thread.

@@ -1,4 +1,4 @@
-"""Files that a raster consists of, through VRTs in VRTs, and the check that no output replaces one of them."""
+"""List the files behind a raster, including nested VRTs, and check that no output overwrites one."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ _SNIFFED = 4096
 
 
 def image_files(image: Path) -> list[Path]:
-    """The existing files that an image consists of, the sources of a VRT and their sources among them, sorted.
+    """Sorted existing files of a raster, including all direct and nested VRT sources.
 
     Raises:
         RasterError: GDAL cannot read the raster.
@@ -34,7 +34,7 @@ def image_files(image: Path) -> list[Path]:
 
 
 def input_files(inputs: Iterable[Path | None]) -> list[Path]:
-    """The existing files that inputs consist of; unlike `image_files`, it passes over what cannot be read.
+    """Existing files of all inputs; unlike `image_files`, unreadable inputs are skipped.
 
     Args:
         inputs: Rasters, vector files or tables; folders, remote rasters and None have no file here.
@@ -48,12 +48,12 @@ def input_files(inputs: Iterable[Path | None]) -> list[Path]:
         try:
             found.update(image_files(path))
         except RasterError:
-            continue  # A vector file, or a damaged raster, which its reader reports.
+            continue  # Vector file or damaged raster; the code that reads it reports the error.
     return sorted(found)
 
 
 def require_apart(outputs: Iterable[Path], inputs: Iterable[Path | None]) -> None:
-    """Check that no output replaces a file that an input consists of, under whatever name; makes nothing.
+    """Check that no output overwrites an input file, also through links or other spellings; writes nothing.
 
     Args:
         outputs: Files to write.
@@ -110,7 +110,7 @@ def _with_sources(names: Iterable[str], seen: set[str]) -> Iterator[Path]:
             with rasterio.open(name) as dataset:
                 inner = dataset.files
         except RasterioError:
-            continue  # A missing or damaged source, which the reader of its pixels reports.
+            continue  # Missing or damaged source; the code that reads its pixels reports the error.
         yield from _with_sources(inner, seen)
 
 

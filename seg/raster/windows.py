@@ -89,7 +89,7 @@ def core_spans(length: int, size: int, halo: int) -> list[Span]:
 
 
 def read_spans(length: int, size: int, halo: int) -> list[Span]:
-    """Spans along an axis that all read one size; cores at the ends are longer, the last may be shorter.
+    """Spans along an axis with read windows of equal size.
 
     Args:
         length: Pixels of the scene along the axis; a scene shorter than `size` is one span.
@@ -98,7 +98,7 @@ def read_spans(length: int, size: int, halo: int) -> list[Span]:
     """
     last = max(length - size, 0)
     starts = [*range(0, last, size - 2 * halo), last]
-    # A core ends a halo before its reading does, and the next one begins there.
+    # A core ends one halo before its read window; the next core starts where it ends.
     ends = [start + size - halo for start in starts[:-1]] + [length]
     begins = [0, *ends[:-1]]
     return [

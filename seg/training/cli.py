@@ -59,10 +59,10 @@ DESCRIPTION = "Train, validate or test a cropland network. Add --debug to see th
 NOISE = (
     ".*does not have many workers.*",  # whole scenes load faster than a CPU trains on them
     ".*The number of training batches.*is smaller than the logging interval.*",
-    ".*Experiment logs directory .* exists and is not empty.*",  # its metrics were moved aside before
-    ".*Checkpoint directory .* exists and is not empty.*",  # as it must be when a run resumes
+    ".*Experiment logs directory .* exists and is not empty.*",  # the earlier run's metrics have already been moved
+    ".*Checkpoint directory .* exists and is not empty.*",  # expected when a run resumes
     ".*The dirpath has changed from .*",  # validate and test have a folder of their own
-    ".*callbacks used to create the checkpoint need to be provided.*",  # scoring needs none of those of training
+    ".*callbacks used to create the checkpoint need to be provided.*",  # scoring needs no training callbacks
     ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning's own use of PyTorch
     ".*AMP with fp16 is not supported on CPU.*",  # reported as an error below
 )
@@ -103,7 +103,7 @@ class CroplandCLI(LightningCLI):
         parser.link_arguments("checkpoint.dirpath", "last_checkpoint.dirpath", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Parse the command line; a checkpoint that it names provides the network, and the data's settings by default.
+        """Parse the command line; with --ckpt_path, the checkpoint defines the network and the default data settings.
 
         The checkpoint is read without executing code that may hide in it.
 
@@ -152,7 +152,7 @@ class CroplandCLI(LightningCLI):
         return dict(given.as_dict())
 
     def _parse_ckpt_path(self) -> None:
-        """Leave the checkpoint to `parse_arguments`; Lightning would start from scratch if "last" found none."""
+        """Skip Lightning's checkpoint handling: with "last" and no checkpoint, it would silently start from scratch."""
 
     def instantiate_trainer(self, **kwargs: object) -> Trainer:
         """Trainer with the loggers, progress bar and callbacks that follow from the run's folder and the terminal.
@@ -188,9 +188,9 @@ class CroplandCLI(LightningCLI):
         return trainer
 
     def before_fit(self) -> None:
-        """Check the data and give the network its band statistics; a resumed checkpoint brings its own.
+        """Check the data and give the network its band statistics; a resumed run takes them from its checkpoint.
 
-        An earlier run is moved away last, when no mistake of the user's can stop the new one any more.
+        An earlier run is moved only after all checks have passed, so that a user error leaves it in place.
         """
         self.datamodule.setup("fit")
         statistics = self.datamodule.statistics
@@ -201,7 +201,7 @@ class CroplandCLI(LightningCLI):
         print(self.datamodule.note + unseen_context(reach, self.datamodule.median_side), end="", file=sys.stderr)
         options = self.config_init.fit
         with claimed_run(self._root()):
-            pass  # a running training in the folder refuses this one before anything is moved
+            pass  # stop if another training is running in the folder, before any file is moved
         (keep_earlier_of_resumed if options.ckpt_path else keep_earlier)(self._root())
         self.claim.enter_context(claimed_run(self._root()))
         config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
@@ -226,7 +226,7 @@ class CroplandCLI(LightningCLI):
         return unchanged_if_refused(self._root(), self.first_step) if resumes else nullcontext()
 
     def _finished(self) -> str:
-        """Note that the checkpoint to resume from has all epochs or steps of the training; otherwise empty."""
+        """Message if the checkpoint has already completed max_epochs or max_steps; otherwise empty."""
         options = self.config_init.fit
         if not options.ckpt_path:
             return ""
@@ -255,9 +255,9 @@ class CroplandCLI(LightningCLI):
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
-        """Methods of the trainer on the command line, with their arguments that are left out there.
+        """Trainer methods available as subcommands, each with the arguments to hide from the command line.
 
-        If the command line names one, it is the only one: a parser takes a third of a second to build.
+        If a subcommand is given, only its parser is built, since each parser takes a third of a second.
         """
         loaders = {"model", "dataloaders", "train_dataloaders", "val_dataloaders", "datamodule", "weights_only"}
         return dict.fromkeys([name for name in SUBCOMMANDS if name in sys.argv[1:]] or SUBCOMMANDS, loaders)
@@ -272,7 +272,7 @@ def _wanted_checkpoint(options: Namespace) -> Checkpoint:
 
 
 def check_length(epochs: int | None, steps: int) -> None:
-    """Reject a training without a length, or of unknown length: the learning rate falls over all of it.
+    """Reject a training of zero or unknown length: the learning-rate schedule needs the total number of steps.
 
     Raises:
         ConfigError: The trainer's largest number of epochs or steps cannot work.
@@ -320,11 +320,11 @@ def run(words: list[str]) -> None:
     """Run a training command line.
 
     Args:
-        words: Its words, without the program's name.
+        words: Command-line arguments, without the program name.
 
     Raises:
         SegError: An argument or an input is wrong.
-        ArgumentError: A word is wrong.
+        ArgumentError: A command-line argument is invalid.
         KeyboardInterrupt: The training was interrupted; the message says how to resume.
     """
     require_values(words)
@@ -333,7 +333,7 @@ def run(words: list[str]) -> None:
         logging.getLogger(library).setLevel(logging.WARNING)
     for message in NOISE:
         warnings.filterwarnings("ignore", message=message)
-    # Lightning warns if it is given words that differ from these.
+    # Lightning warns if the arguments differ from sys.argv.
     sys.argv = [sys.argv[0], *[word for word in words if word != "--debug"]]
     strict = {"exit_on_error": False, "allow_abbrev": False}
     subcommands = {name: strict | {"description": SUBCOMMANDS[name]} for name in CroplandCLI.subcommands()}

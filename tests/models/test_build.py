@@ -18,7 +18,7 @@ def test_arguments_survive_json() -> None:
     [
         (ModelConfig(encoder="resnet81"), "encoder is 'resnet81', an unknown name; similar names: resnet18"),
         (ModelConfig(encoder=""), "encoder is '', an unknown name; see the encoders of segmentation-models-pytorch"),
-        (ModelConfig(encoder="tu-no_such_network"), "encoder is 'tu-no_such_network', which is unknown"),
+        (ModelConfig(encoder="tu-no_such_network"), "encoder is 'tu-no_such_network', an unknown name"),
         (
             ModelConfig(encoder="resnet18", output_stride=12),
             "output_stride is 12; possible with encoder resnet18 are 8, 16, 32",
@@ -29,7 +29,7 @@ def test_arguments_survive_json() -> None:
         ),
         (ModelConfig(decoder_channels=()), "decoder_channels has 0 widths ([]), but an output_stride of 8 needs 3"),
         (ModelConfig(encoder="tu-resnet19"), "encoder is 'tu-resnet19', an unknown name; similar names: tu-resnet"),
-        (ModelConfig(encoder="tu-hf-hub:someone/net"), "encoder is 'tu-hf-hub:someone/net', which is unknown"),
+        (ModelConfig(encoder="tu-hf-hub:someone/net"), "encoder is 'tu-hf-hub:someone/net', an unknown name"),
         (
             ModelConfig(architecture="segformer", encoder="tu-swin_tiny_patch4_window7_224"),
             "encoder is 'tu-swin_tiny_patch4_window7_224', which does not take images of any size (",
@@ -51,10 +51,10 @@ def test_arguments_survive_json() -> None:
             ModelConfig(architecture="unet", encoder="dilated_tiny"),
             "encoder is 'dilated_tiny', which works only with architecture dilated; use resnet18",
         ),
-        (ModelConfig(architecture="fpn", encoder="resnet81"), "encoder is 'resnet81', which is unknown"),
+        (ModelConfig(architecture="fpn", encoder="resnet81"), "encoder is 'resnet81', an unknown name"),
         (
             ModelConfig(architecture="fpn", encoder="tu-no_such_network"),
-            "encoder is 'tu-no_such_network', which is unknown",
+            "encoder is 'tu-no_such_network', an unknown name",
         ),
         (
             ModelConfig(architecture="deeplabv3plus", encoder="resnet18", output_stride=4),

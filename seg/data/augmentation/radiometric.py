@@ -9,7 +9,7 @@ from seg.raster.chips import BoolMask, FloatImage
 HAZE_CELLS = 4
 """Haze varies over a quarter of the image."""
 DARK_PERCENTILE = 1
-"""Percentile of a band that only light from sky and air reaches. The minimum may be a dead pixel."""
+"""Percentile that stands for pixels lit only by diffuse skylight; the minimum could be a dead pixel."""
 CORNERS = 3, 8
 """Fewest and most corners of a shadow."""
 PENUMBRA = 1.0, 4.0

@@ -14,8 +14,8 @@ from seg.raster.grid import Grid, open_raster, placed_on, read_grid, require_sam
 from seg.raster.windows import window_grid
 
 MAX_VALUES = 64_000_000
-"""Most values (pixels times bands) of a scene that training loads whole: 256 MB as float32, and many times that as
-feature maps of a network."""
+"""Largest scene that training loads whole, in values (pixels times bands). It takes 256 MB as float32; its feature maps
+take many times more."""
 
 _READ_SIZE = 1024
 

@@ -18,7 +18,7 @@ from seg.raster.windows import blocks_of, read_spans
 
 
 class GridChips(Dataset[Example]):
-    """Chips whose cores cover the scenes without overlap; labels around a core are ignored, its pixels give context.
+    """Chips whose cores cover the scenes without overlap; halo pixels give context, but their labels are ignored.
 
     All chips of a scene have one size. The last ones of a row or column start earlier, and score fewer pixels.
 

@@ -150,7 +150,7 @@ def _write_blocks(folder: Path, image: NDArray[np.uint16], mask: NDArray[np.uint
     (folder / "masks").mkdir()
     for index, block in enumerate(blocks):
         rows, columns = block.toslices()
-        # Not rasterio.windows.transform, whose multiplication affine 3 warns about.
+        # rasterio.windows.transform is avoided: it multiplies in a way that affine 3 warns about.
         corner = GEOREFERENCE.transform @ Affine.translation(block.col_off, block.row_off)
         place = Georeference(GEOREFERENCE.crs, corner)
         _write_image(folder / _image_name(index), image[:, rows, columns], place)

@@ -122,7 +122,7 @@ def _middles(length: int, parts: int) -> NDArray[np.intp]:
 def _sampled(
     window: Window, shape: tuple[int, int], size: int
 ) -> Iterator[tuple[Window, tuple[slice, slice], tuple[NDArray[np.intp], ...]]]:
-    """Parts of a window, with the pixels of the smaller picture in each part and the pixels of the part they show.
+    """Yield parts of a window, each with the display pixels in it and the source pixels that they show.
 
     Not GDAL's decimation: overviews may hold averages of labels, and polygons have no overviews.
     """

@@ -204,14 +204,14 @@ def _reader_count(plan: Plan) -> int:
 
 
 def _in_turns(blocks: Sequence[Block], readers: int) -> Sequence[Block]:
-    """The blocks in the order in which the readers reach them, each along its own rows."""
+    """Blocks in reading order; each reader takes its own rows."""
     if readers == 1:
         return blocks
     return sorted(blocks, key=lambda block: (block.row // readers, block.column, block.row))
 
 
 def reading_order(plan: Plan) -> Sequence[Block]:
-    """The blocks in an order in which tiles that two blocks share are still in the cache.
+    """Order the blocks so that shared tiles are still in the cache when they are read again.
 
     The order is row by row. If a row of blocks reads more than the cache holds, the scene is read in vertical strips
     that are as wide as the cache allows; then only the tiles along the strips' edges are fetched twice.

@@ -27,7 +27,7 @@ MEASURING_WORTH = 0.05
 """Largest cost of a halo measurement, as a share of the pixels computed with the whole receptive field as halo."""
 
 FEWEST_SAMPLES = 4
-"""Smallest number of samples of a measurement that the user did not ask for."""
+"""Minimum number of samples for a halo measurement that starts automatically."""
 
 FETCHING_WORTH = 0.1
 """Largest share of a scene on a server that a halo measurement may read; these pixels are fetched twice."""
@@ -75,7 +75,7 @@ class Plan:
 
     @property
     def redundancy(self) -> float:
-        """Computed pixels for each pixel of a core, at least 1."""
+        """Ratio of computed pixels to core pixels, at least 1."""
         return _computed(self.blocks) / self.pixels
 
 

@@ -28,7 +28,7 @@ _INTERPRETATIONS = {"Y": "YCbCr_Y", "Cb": "YCbCr_Cb", "Cr": "YCbCr_Cr", "other_i
 
 
 def write_window_vrt(path: Path, source: DatasetReader, window: Window, final_folder: Path | None = None) -> None:
-    """Write a VRT of a window that keeps bands, place, nodata, mask, alpha, colours, names and tags.
+    """Write a window as a VRT; keep bands, georeference, nodata, mask, alpha, colours, names and tags.
 
     The VRT refers to its source by a relative path, so that both can be moved together.
 
@@ -58,7 +58,7 @@ def has_mask_file(source: DatasetReader) -> bool:
 
 
 def vrt_root(source: DatasetReader, window: Window) -> Xml.Element:
-    """Root of a VRT with size and place of a window and without bands.
+    """Root element of a VRT without bands, with the size and georeference of a window.
 
     Args:
         source: The open raster.
@@ -74,7 +74,7 @@ def vrt_root(source: DatasetReader, window: Window) -> Xml.Element:
 
 
 def add_band(root: Xml.Element, source: DatasetReader, band: int) -> Xml.Element:
-    """Append a band with the description of a raster's band and without pixels.
+    """Append an empty band with the metadata of a source band.
 
     Args:
         root: Root of the VRT.

@@ -11,9 +11,9 @@ from seg.training.checkpoints.atomic_io import write_failure
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Lightning's ModelCheckpoint, except that a checkpoint which cannot be written changes nothing.
+    """ModelCheckpoint that keeps the previous best checkpoint and score if a write fails.
 
-    Lightning would take the score of the missing file for the best one and remove the previous file.
+    Lightning would record the failed checkpoint as the best and delete the previous file.
     """
 
     def _save_topk_checkpoint(self, trainer: L.Trainer, monitor_candidates: dict[str, Tensor]) -> None:

@@ -15,7 +15,7 @@ DEFAULT_STEPS = 100
 
 
 class WarmupLearningRate(L.Callback):
-    """Let the learning rate rise from a small share of the scheduled rate to all of it.
+    """Raise the learning rate from a fraction of the scheduled rate to the full rate.
 
     The schedule multiplies its rate by this callback's factor. The factor follows the trainer's step or epoch, so a
     resumed run goes on where it was.
@@ -65,7 +65,7 @@ class WarmupLearningRate(L.Callback):
         """Give the schedule the factor.
 
         Raises:
-            ConfigError: A list of factors has another length than the optimiser's groups.
+            ConfigError: The number of factors differs from the number of parameter groups.
         """
         groups = max((len(optimizer.param_groups) for optimizer in trainer.optimizers), default=0)
         if len(self.start_factors) not in (1, groups):

@@ -1,4 +1,4 @@
-"""Content of the page before it becomes HTML."""
+"""Content of the evaluation report's HTML page, before rendering."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -84,4 +84,4 @@ class PageContent:
 
 
 SPOKEN = {"cropland", "other", "probability", "percent", "layer.prediction"}
-"""Words that the script writes besides those of the map."""
+"""Texts that the page's script shows, apart from those on the map."""
