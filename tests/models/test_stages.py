@@ -61,7 +61,7 @@ def test_the_network_and_random_numbers_stay_as_they_are() -> None:
 def test_a_frozen_backbone_has_no_stages_to_tell_apart() -> None:
     model = build_model(TINY, bands=2)
     model.network.backbone.requires_grad_(False)
-    with pytest.raises(ConfigError, match="every parameter of the backbone is frozen"):
+    with pytest.raises(ConfigError, match="all parameters of the backbone are frozen"):
         backbone_stages(model)
 
 
