@@ -73,8 +73,8 @@ def write_parcels(
     for other in rasters[1:]:
         require_same_grid(other, grid)
     require_output_file(output)
-    require_own_table(output, output.stem, COLUMNS)
     require_apart([output], [raster.path for raster in rasters])
+    require_own_table(output, output.stem, COLUMNS)
     ground = GroundMeasure(grid)
     table = ParcelTable(grid, kind, settings.probability is not None)
     boxes = settings.simplify > 0 or settings.min_hole_m2 > 0

@@ -21,7 +21,7 @@ _SIDECARS = {".hdr", ".xml", ".txt", ".csv", ".json", ".md", ".msk", ".ovr", ".p
 
 
 def files_in(folder: Path, suffixes: Collection[str] = RASTER_SUFFIXES) -> list[Path]:
-    """The files of a folder whose names end so, sorted, without hidden files such as `._a.tif` of macOS.
+    """The files of a folder whose names end so, sorted, without hidden files such as resource forks of macOS.
 
     Among rasters, a binary file counts only with its `.hdr` file, also if its name has no ending, and a JPEG does not
     count if it is the preview of another raster: providers deliver `a.jpg` and `a_thumb.jpg` beside `a.tiff`.

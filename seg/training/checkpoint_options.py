@@ -107,7 +107,7 @@ def _checked(path: Path, values: object, hints: Mapping[str, Any], place: str) -
         elif has_type(value, hint) or has_type(_hashable(value), hint):
             options[name] = value
         else:
-            wanted = getattr(hint, "__name__", hint)
+            wanted = hint.__name__ if isinstance(hint, type) else hint
             raise PackageError(f"{path}: its {place}{name} is {_short(value)}; wanted {wanted}")
     return options
 

@@ -181,11 +181,13 @@ def test_damaged_map_leaves_the_older_file(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 2, (300, 300))
     source = write_map(tmp_path / "map.tif", noise, tiled=True, blockxsize=64, blockysize=64)
     source.write_bytes(source.read_bytes()[:-30_000])
-    (tmp_path / "parcels.gpkg").write_text("older")
+    write_parcels(write_map(tmp_path / "good.tif", noise[:9, :9]), tmp_path / "parcels.gpkg", PolygonSettings())
+    (tmp_path / "good.tif").unlink()
+    older = (tmp_path / "parcels.gpkg").read_bytes()
     with pytest.raises(RasterError, match=r"map\.tif"):
         write_parcels(source, tmp_path / "parcels.gpkg", PolygonSettings(block_size=64))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["map.tif", "parcels.gpkg"]
-    assert (tmp_path / "parcels.gpkg").read_text() == "older"
+    assert (tmp_path / "parcels.gpkg").read_bytes() == older
 
 
 def test_probability_may_be_floats_and_bounds_of_uncertainty_are_meant_in_percent(tmp_path: Path) -> None:

@@ -50,7 +50,9 @@ def test_the_checkpoint_says_what_export_needs(trained: Path) -> None:
         "image_bands": 3,
         "labels": {"cropland": [1], "ignore": [255], "other": None},
         "nodata": None,
+        "offsets": None,
         "pixel_size_m": 10.0,
+        "scales": None,
     }
     assert 0 <= checkpoint.metrics["val/iou"] <= 1
     assert bool(checkpoint.weights["normalization.filled"])

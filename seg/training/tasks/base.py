@@ -74,8 +74,9 @@ class ScheduledTask(L.LightningModule):
         schedule.refresh()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Note that the optimiser's state comes from a checkpoint."""
-        self._resumes = True
+        """Note a checkpoint whose optimiser had other settings; with equal ones its state stays to the bit."""
+        earlier = checkpoint.get("hyper_parameters", {}).get("optimizer")
+        self._resumes = earlier != self.hparams.get("optimizer")
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Optimiser with its schedule over all steps; it has groups for each backbone stage if a warm-up needs them."""
