@@ -22,9 +22,14 @@ TINY_NETWORK = ModelConfig(
 )
 """The same without dropout."""
 STAGED_NETWORK = ModelConfig(
-    encoder="tu-test_resnet", output_stride=8, pyramid_rates=(1,), pyramid_channels=8, decoder_channels=(8, 8, 8)
+    encoder="tu-test_resnet",
+    output_stride=8,
+    pyramid_rates=(1,),
+    pyramid_channels=8,
+    decoder_channels=(8, 8, 8),
+    dropout=0.0,
 )
-"""A network of timm whose backbone has five stages."""
+"""A network of timm whose backbone has five stages, without dropout."""
 
 Row = dict[str, object]
 
