@@ -1,6 +1,5 @@
 from pathlib import Path
 
-import lightning as L
 import pytest
 import torch
 from lightning.pytorch.plugins.io import AsyncCheckpointIO
@@ -8,6 +7,7 @@ from lightning.pytorch.plugins.io import AsyncCheckpointIO
 from seg.training.checkpoints.atomic_io import AtomicCheckpointIO, remove_leftovers, with_atomic_io
 from support.disk_limits import no_file_longer_than
 from support.processes import Job, Processes
+from support.training import quiet_trainer
 
 WEIGHTS = {"state_dict": {"a": torch.arange(5000.0)}}
 KILLED_WRITER = """
@@ -79,5 +79,5 @@ def test_a_plugin_of_the_users_own_stays() -> None:
 
 
 def test_the_trainer_writes_with_it(tmp_path: Path) -> None:
-    trainer = L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, plugins=with_atomic_io(None))
+    trainer = quiet_trainer(plugins=with_atomic_io(None))
     assert isinstance(trainer.strategy.checkpoint_io, AtomicCheckpointIO)

@@ -12,6 +12,7 @@ from seg.errors import ConfigError, PackageError
 from seg.training.checkpoints.atomic_io import AtomicCheckpointIO
 from seg.training.checkpoints.last import LastCheckpoint, read_last
 from support.resume_runs import SIZES, Case
+from support.training import quiet_trainer
 
 Written = list[tuple[int, int]]
 
@@ -66,7 +67,7 @@ def test_minutes_count_from_the_last_one(
 def test_leftovers_of_a_killed_training_are_deleted(tmp_path: Path) -> None:
     (tmp_path / ".last.ckpt.0a1b.partial").touch()
     (tmp_path / "best.ckpt").touch()
-    trainer = L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, default_root_dir=tmp_path)
+    trainer = quiet_trainer(default_root_dir=tmp_path)
     LastCheckpoint(dirpath=str(tmp_path)).setup(trainer, L.LightningModule(), "validate")
     assert len(list(tmp_path.iterdir())) == 2
     LastCheckpoint(dirpath=str(tmp_path)).setup(trainer, L.LightningModule(), "fit")
