@@ -2,7 +2,7 @@
 
 import sys
 
-from seg.entry.predict import main
+from seg.entry.program import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("predict", sys.argv[1:]))

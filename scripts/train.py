@@ -2,7 +2,7 @@
 
 import sys
 
-from seg.entry.train import main
+from seg.entry.program import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("train", sys.argv[1:]))

@@ -33,7 +33,7 @@ VIOLATIONS: list[tuple[Check, str, str, int]] = [
     (imports_go_down, "seg/data/x.py", "def f():\n    import seg.training", 2),
     (imports_go_down, "seg/errors.py", "from seg.labels import IGNORE", 1),
     (imports_go_down, "seg/__init__.py", "from seg.training.cli import main", 1),
-    (imports_go_down, "seg/__init__.py", "from seg.entry.train import train", 1),
+    (imports_go_down, "seg/__init__.py", "from seg.entry.commands import train", 1),
     (imports_go_down, "seg/benchmark/x.py", "from seg.entry.notebook import Model", 1),
     (imports_go_down, "seg/raster/x.py", "from . import grid", 1),
     (imports_go_down, "seg/cellar/x.py", "", 1),

@@ -12,8 +12,8 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from seg.benchmark.reporting import check_results, number, write_results
-from seg.benchmark.scenes import BANDS, write_scene
 from seg.benchmark.settings import LoadingSettings
+from seg.benchmark.subjects import BANDS, write_scene
 from seg.benchmark.timing import (
     Action,
     Candidate,

@@ -14,8 +14,8 @@ import lightning as L
 import torch
 
 from seg.benchmark.reporting import check_results, number, use_threads, write_results
-from seg.benchmark.scenes import write_scene
 from seg.benchmark.settings import TrainingSettings
+from seg.benchmark.subjects import write_scene
 from seg.data.datamodule import CroplandDataModule
 from seg.terminal.progress import progress_bar
 from seg.terminal.text import text_table

@@ -10,8 +10,7 @@ from torch.utils.data import Dataset
 from seg.data.augmentation.extra import build_extras
 from seg.data.augmentation.mixing import MixingConfig
 from seg.data.augmentation.pipeline import Augmentation, AugmentationConfig
-from seg.data.dataset.bands import band_indexes
-from seg.data.dataset.catalogue import Scene, read_catalogue
+from seg.data.dataset.catalogue import Scene, band_indexes, read_catalogue
 from seg.data.dataset.checks import (
     LabelCounts,
     check_scene,

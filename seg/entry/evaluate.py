@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seg.evaluation.area.settings import AreaSettings, SampleSettings
-from seg.evaluation.change.settings import ChangeSettings
 from seg.evaluation.pairs import Inputs
-from seg.evaluation.settings import EvaluationSettings, PageSettings
+from seg.evaluation.settings import ChangeSettings, EvaluationSettings, PageSettings
 from seg.raster.gdal_options import gdal_options
 from seg.terminal.command_line import Command, run_command
 

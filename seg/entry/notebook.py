@@ -11,8 +11,7 @@ from typing import Literal, TypedDict, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from seg.data.dataset.bands import band_indexes
-from seg.data.dataset.catalogue import Scene, read_catalogue
+from seg.data.dataset.catalogue import Scene, band_indexes, read_catalogue
 from seg.errors import ConfigError
 from seg.evaluation.accuracy import measure_accuracy
 from seg.evaluation.counts.confusion import ConfusionCounts, count_pixels

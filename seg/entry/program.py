@@ -18,7 +18,10 @@ COMMANDS = {
     "benchmark": "measure the cost of the parts of the pipeline",
     "restore": "fetch a run back from Weights & Biases",
 }
-"""Commands by name: the modules of this folder that have a `main`."""
+"""Purpose of each command."""
+
+_MODULES = ("prepare", "evaluate", "benchmark")
+"""Commands with a module of their own; `commands` has the others."""
 
 EXIT_BAD_INPUT = 2
 
@@ -42,7 +45,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hint = f"the nearest is '{near[0]}'" if near else f"wanted one of {', '.join(COMMANDS)}"
         print(f"error: no such command, '{name}'; {hint}", file=sys.stderr)
         return EXIT_BAD_INPUT
-    return _run(name, words[1:])
+    before = sys.argv
+    # Parsers print this name, and training records this command line.
+    sys.argv = [f"cropland-seg {name}", *words[1:]]
+    try:
+        return run(name, words[1:])
+    finally:
+        sys.argv = before
+
+
+def run(name: str, arguments: Sequence[str]) -> int:
+    """Import a command, run it and return its exit status.
+
+    Args:
+        name: One of `COMMANDS`.
+        arguments: Command-line arguments after the command's name.
+    """
+    if name in _MODULES:
+        status: int = import_module(f"seg.entry.{name}").main(arguments)
+    else:
+        status = import_module("seg.entry.commands").main(name, arguments)
+    return status
 
 
 def help_text() -> str:
@@ -60,14 +83,3 @@ def help_text() -> str:
             "`cropland-seg COMMAND --help` lists the options of a command.",
         ]
     )
-
-
-def _run(name: str, words: list[str]) -> int:
-    before = sys.argv
-    # Parsers print this name, and training notes this command line.
-    sys.argv = [f"cropland-seg {name}", *words]
-    try:
-        status: int = import_module(f"seg.entry.{name}").main(words)
-        return status
-    finally:
-        sys.argv = before

@@ -10,9 +10,8 @@ import numpy as np
 from seg.errors import RasterError, listed
 from seg.evaluation.counts.bootstrap import Bootstrap, bootstrap
 from seg.evaluation.counts.boundary import BoundaryCounts, fitting_tolerances
-from seg.evaluation.counts.confusion import ConfusionCounts
+from seg.evaluation.counts.confusion import ConfusionCounts, Histogram
 from seg.evaluation.counts.parcels import ParcelCounts
-from seg.evaluation.counts.probability import Histogram
 from seg.evaluation.counts.tiles import Counts, WrongWindow, worst_windows
 from seg.evaluation.pairs import Pair
 from seg.evaluation.reading import open_reference, pair_grid

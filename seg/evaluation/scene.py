@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from seg.evaluation.counts.boundary import BoundaryCounts, Tolerances, count_boundary
-from seg.evaluation.counts.confusion import ConfusionCounts
+from seg.evaluation.counts.confusion import PERCENTS, ConfusionCounts, Histogram, count_percents
 from seg.evaluation.counts.parcels import ParcelCounts, ParcelOverlaps
-from seg.evaluation.counts.probability import PERCENTS, Histogram, count_percents
 from seg.evaluation.counts.strata import StratumCounts, open_strata
 from seg.evaluation.counts.tiles import Counts, TileCounts, as_confusion
 from seg.evaluation.pairs import Pair

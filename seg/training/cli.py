@@ -32,9 +32,8 @@ from seg.training.callbacks import (
 )
 from seg.training.checkpoint_options import data_options, with_given
 from seg.training.checkpoints.atomic_io import with_atomic_io
-from seg.training.checkpoints.best import BestCheckpoint
 from seg.training.checkpoints.exact_resume import ExactResume
-from seg.training.checkpoints.last import LastCheckpoint, last_checkpoint, read_last
+from seg.training.checkpoints.saving import BestCheckpoint, LastCheckpoint, last_checkpoint, read_last
 from seg.training.pictures.panels import PanelConfig
 from seg.training.run.folder import (
     FirstStep,

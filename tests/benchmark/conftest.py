@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from seg.benchmark import family
+from seg.benchmark import subjects
 from seg.benchmark.convolutions import compare, roofline
 from seg.benchmark.inference.packages import write_random
 from seg.entry import benchmark
@@ -22,7 +22,7 @@ def main() -> Main:
 def random_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A package of the family's smallest network with random weights and its ONNX file, to be read only."""
     folder = tmp_path_factory.mktemp("models") / "dilated_tiny_4"
-    write_random(folder, family.FAMILY["dilated_tiny_4"])
+    write_random(folder, subjects.FAMILY["dilated_tiny_4"])
     return folder
 
 
@@ -33,6 +33,6 @@ def quick() -> Iterator[None]:
         patch.setitem(roofline.MATMUL_SIDE, "cpu", 16)
         patch.setitem(roofline.COPY_BYTES, "cpu", 4096)
         patch.setattr(compare, "SHORTEST_TIMING", 0.0)
-        patch.setitem(family.FAMILY, "small", TINY_NETWORK)
-        patch.setitem(family.FAMILY, "global", replace(TINY_NETWORK, context="global"))
+        patch.setitem(subjects.FAMILY, "small", TINY_NETWORK)
+        patch.setitem(subjects.FAMILY, "global", replace(TINY_NETWORK, context="global"))
         yield

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from seg.errors import RasterError
 from seg.evaluation.counts.boundary import count_boundary, fitting_tolerances
-from seg.evaluation.counts.probability import count_percents
+from seg.evaluation.counts.confusion import count_percents
 from seg.evaluation.pairs import FoldSelection, Pair, Strata
 from seg.evaluation.reading import pair_grid
 from seg.evaluation.scene import Measures, SceneAccuracy, measure_scene

@@ -1,11 +1,22 @@
 import json
+from pathlib import Path
 from typing import Any
 
+import onnxruntime
 import pytest
+import segmentation_models_pytorch as smp
+import torch
+from torch import nn
 
 from seg.errors import ConfigError
-from seg.models.build import build_model
+from seg.losses.config import LossConfig
+from seg.losses.mixture import CroplandLoss
+from seg.models.build import build_model, drop_norms_after_pooling
 from seg.models.config import ModelConfig
+from seg.models.onnx_export import INPUT, OUTPUT, export_onnx
+from seg.models.receptive_field import receptive_field_radius
+from seg.models.segmenter import Segmenter
+from support.networks import enliven
 
 
 def test_arguments_survive_json() -> None:
@@ -114,3 +125,142 @@ def test_no_bands_are_refused() -> None:
 def test_unknown_arguments_are_refused() -> None:
     with pytest.raises(ConfigError, match="widht"):
         ModelConfig.from_arguments({"widht": 3})
+
+
+BANDS = 4
+ENCODERS = {
+    "unet": "tu-test_resnet",
+    "deeplabv3plus": "tu-test_resnet",
+    "segformer": "mit_b0",
+    "upernet": "tu-test_resnet",
+    "fpn": "tu-test_resnet",
+}
+every_baseline = pytest.mark.parametrize("architecture", list(ENCODERS))
+
+
+def baseline(architecture: str, output_stride: int = 16) -> Segmenter:
+    torch.manual_seed(0)
+    encoder = ENCODERS[architecture]
+    return build_model(ModelConfig(architecture=architecture, encoder=encoder, output_stride=output_stride), BANDS)
+
+
+@every_baseline
+def test_logits_have_the_size_of_the_image(architecture: str) -> None:
+    model = baseline(architecture).eval()
+    with torch.inference_mode():
+        for height, width in ((1, 1), (3, 200), (64, 64), (97, 31)):
+            assert model(torch.randn(1, BANDS, height, width)).shape == (1, 1, height, width)
+
+
+@every_baseline
+def test_one_image_can_be_trained_on(architecture: str) -> None:
+    model = baseline(architecture).train()
+    criterion, optimizer = CroplandLoss(LossConfig()), torch.optim.AdamW(model.parameters())
+    for height, width in ((1, 1), (40, 56)):
+        mask = torch.randint(2, (1, height, width), dtype=torch.uint8)
+        optimizer.zero_grad()
+        criterion(model(torch.randn(1, BANDS, height, width)), mask).backward()
+        optimizer.step()
+        gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+        assert all(gradient.isfinite().all() for gradient in gradients)
+        assert any(gradient.abs().max() > 0 for gradient in gradients)
+
+
+@every_baseline
+def test_evaluation_is_deterministic(architecture: str) -> None:
+    model = enliven(baseline(architecture), BANDS)
+    image = torch.randn(1, BANDS, 40, 56)
+    with torch.inference_mode():
+        assert torch.equal(model(image), model(image))
+
+
+@every_baseline
+def test_no_batch_norm_follows_a_pool_to_one_pixel(architecture: str) -> None:
+    sizes: list[tuple[int, int]] = []
+    model = baseline(architecture).eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.register_forward_pre_hook(lambda _, inputs: sizes.append(tuple(inputs[0].shape[-2:])))
+    with torch.inference_mode():
+        model(torch.randn(1, BANDS, 1, 1))
+    assert len(sizes) > 0
+    assert (1, 1) not in sizes
+
+
+def test_smps_own_deeplab_cannot_be_trained_on_one_image() -> None:
+    network = smp.DeepLabV3Plus("resnet18", encoder_weights=None, in_channels=BANDS).train()
+    with pytest.raises(ValueError, match="Expected more than 1 value per channel"):
+        network(torch.randn(1, BANDS, 64, 64))
+    drop_norms_after_pooling(network)
+    assert network(torch.randn(1, BANDS, 64, 64)).shape == (1, 1, 64, 64)
+
+
+@pytest.mark.parametrize("stride", [8, 16])
+def test_deeplabv3plus_takes_an_output_stride(stride: int) -> None:
+    model = baseline("deeplabv3plus", stride).eval()
+    assert model.stride == stride
+    with torch.inference_mode():
+        deepest = model.network.encoder(torch.randn(1, BANDS, 64, 64))[-1]
+    assert deepest.shape[-2:] == (64 // stride, 64 // stride)
+
+
+@pytest.mark.parametrize("stride", [4, 12, 32])
+def test_another_output_stride_is_refused_in_one_line(stride: int) -> None:
+    with pytest.raises(ConfigError, match=f"output_stride is {stride}; .* deeplabv3plus are 8, 16") as error:
+        baseline("deeplabv3plus", stride)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "architecture", ["unet", *(pytest.param(name, marks=pytest.mark.campaign) for name in ("deeplabv3plus", "fpn"))]
+)
+def test_onnx_runtime_computes_the_same_for_any_size(architecture: str, tmp_path: Path) -> None:
+    model = enliven(baseline(architecture), BANDS)
+    export_onnx(model, BANDS, tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    for height, width in ((1, 1), (64, 64), (97, 31)):
+        image = torch.randn(1, BANDS, height, width)
+        with torch.inference_mode():
+            wanted = model(image).sigmoid()
+        found = torch.from_numpy(session.run([OUTPUT], {INPUT: image.numpy()})[0]).sigmoid()
+        torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)
+    assert float(wanted.std()) > 0.05
+
+
+@pytest.mark.campaign
+def test_upernet_says_that_it_cannot_be_onnx(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="does not run as ONNX on images of any size; it can be used with PyTorch"):
+        export_onnx(baseline("upernet"), BANDS, tmp_path / "model.onnx")
+
+
+@every_baseline
+def test_all_but_unet_are_marked_as_dependent_on_the_window(architecture: str) -> None:
+    assert baseline(architecture).window_dependent is (architecture != "unet")
+
+
+@pytest.mark.parametrize("architecture", [name for name in ENCODERS if name != "unet"])
+def test_what_depends_on_the_window_has_a_receptive_field_without_end(architecture: str) -> None:
+    assert receptive_field_radius(baseline(architecture), BANDS) is None
+
+
+@every_baseline
+def test_only_unet_answers_alike_whatever_lies_far_away(architecture: str) -> None:
+    model = enliven(baseline(architecture), BANDS)
+    image = torch.randn(1, BANDS, 64, 2048)
+    image[..., 1024:] += 1
+    with torch.inference_mode():
+        difference = (model(image)[..., :128] - model(image[..., :1024])[..., :128]).abs().max()
+    assert float(difference) < 1e-5 if architecture == "unet" else float(difference) > 1e-5
+
+
+@every_baseline
+def test_all_but_unet_depend_on_the_place_of_a_pixel_in_the_window(architecture: str) -> None:
+    model = enliven(baseline(architecture), BANDS)
+    shift, side = model.stride, 16 * model.stride
+    image = torch.randn(1, BANDS, 2 * shift, side)
+    middle = slice(side // 2 - shift, side // 2)
+    with torch.inference_mode():
+        plain, moved = model(image), model(image.roll(shift, dims=3))
+    difference = (moved[..., middle.start + shift : middle.stop + shift] - plain[..., middle]).abs().max()
+    assert model.window_dependent == (architecture != "unet")
+    assert float(difference) > 1e-4 if model.window_dependent else float(difference) < 1e-5

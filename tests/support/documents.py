@@ -10,6 +10,7 @@ from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Literal, get_args, get_origin
 from unittest.mock import patch
 
@@ -17,7 +18,8 @@ import pytest
 from jsonargparse import ArgumentParser
 
 import seg.training.cli
-from seg.entry.program import COMMANDS
+from seg.entry.commands import COMMANDS as SINGLE_COMMANDS
+from seg.entry.program import COMMANDS, run
 from seg.errors import SegError
 from seg.terminal.command_line import Command, command_parser, known_keys, run_command
 from support.project import ROOT, load_script
@@ -152,10 +154,15 @@ def problem_of_words(tool: str, words: list[str]) -> str | None:
         idle = {name: without_effect(one) for name, one in command.items()} if isinstance(command, dict) else None
         return run_command(idle or without_effect(command), *rest, **named)
 
-    module, errors = import_module(f"seg.entry.{tool}"), io.StringIO()
-    with patch.object(module, "run_command", run_idle), redirect_stderr(errors):
-        status = module.main(words)
+    errors = io.StringIO()
+    with patch.object(module_of(tool), "run_command", run_idle), redirect_stderr(errors):
+        status = run(tool, words)
     return errors.getvalue().strip() or f"status {status}" if status else None
+
+
+def module_of(tool: str) -> ModuleType:
+    """The module that defines the functions of a tool."""
+    return import_module("seg.entry.commands" if tool in SINGLE_COMMANDS else f"seg.entry.{tool}")
 
 
 def without_effect(command: Command) -> Command:
@@ -227,7 +234,6 @@ def parsers(tool: str) -> list[ArgumentParser]:
 @functools.cache
 def command_parsers(tool: str) -> dict[str, ArgumentParser]:
     """The parsers of a tool by subcommand; that without one has the name ""."""
-    module = import_module(f"seg.entry.{tool}")
     commands: dict[str, ArgumentParser] = {}
 
     def note(command: object, *rest: object, **named: object) -> int:
@@ -235,9 +241,9 @@ def command_parsers(tool: str) -> dict[str, ArgumentParser]:
         commands.update({name: command_parser(function) for name, function in functions.items()})
         return 0
 
-    with patch.object(module, "run_command", note):
-        module.main([])
-        module.main(["subcommand"])
+    with patch.object(module_of(tool), "run_command", note):
+        run(tool, [])
+        run(tool, ["subcommand"])
     return commands
 
 

@@ -15,9 +15,8 @@ from seg.data.augmentation.pipeline import AugmentationConfig
 from seg.data.datamodule import CroplandDataModule
 from seg.models.config import ModelConfig
 from seg.training.checkpoints.atomic_io import AtomicCheckpointIO
-from seg.training.checkpoints.best import BestCheckpoint
 from seg.training.checkpoints.exact_resume import ExactResume
-from seg.training.checkpoints.last import LastCheckpoint
+from seg.training.checkpoints.saving import BestCheckpoint, LastCheckpoint
 from seg.training.tasks.cropland import CroplandTask
 from support.networks import TINY
 from support.training import quiet_trainer

@@ -9,7 +9,6 @@ from statistics import median
 import numpy as np
 import rasterio
 
-from seg.benchmark.family import choose_models
 from seg.benchmark.inference.engine import (
     EngineRun,
     alone,
@@ -19,8 +18,8 @@ from seg.benchmark.inference.engine import (
 )
 from seg.benchmark.inference.packages import write_pointwise, write_random
 from seg.benchmark.inference.peers import Peer, installed_peers
-from seg.benchmark.scenes import write_scene
 from seg.benchmark.settings import InferenceSettings
+from seg.benchmark.subjects import choose_models, write_scene
 from seg.benchmark.timing import Action
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.terminal.progress import progress_bar

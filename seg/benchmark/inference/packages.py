@@ -8,7 +8,7 @@ import torch
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from safetensors.numpy import save
 
-from seg.benchmark.scenes import BANDS
+from seg.benchmark.subjects import BANDS
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
 from seg.models.onnx_export import INPUT, OUTPUT

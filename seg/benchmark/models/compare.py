@@ -11,7 +11,6 @@ import onnxruntime
 import torch
 
 from seg.benchmark.cost import NetworkCost, measure_cost
-from seg.benchmark.family import choose_models
 from seg.benchmark.machine import Machine, describe_machine
 from seg.benchmark.modes import (
     choose_device,
@@ -21,6 +20,7 @@ from seg.benchmark.modes import (
 )
 from seg.benchmark.reporting import use_threads
 from seg.benchmark.settings import ModelSettings
+from seg.benchmark.subjects import choose_models
 from seg.benchmark.timing import Candidate, Stopwatch, interleaved_medians
 from seg.errors import ConfigError
 from seg.models.build import build_model

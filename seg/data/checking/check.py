@@ -11,8 +11,7 @@ from seg.data.checking.findings import Finding, Severity, error, note, warning
 from seg.data.checking.listing import list_scenes
 from seg.data.checking.pixels import Reading
 from seg.data.checking.scenes import CheckedScene, check_one
-from seg.data.dataset.bands import band_indexes
-from seg.data.dataset.catalogue import Scene
+from seg.data.dataset.catalogue import Scene, band_indexes
 from seg.data.dataset.checks import require_both_classes
 from seg.errors import DatasetError, RasterError
 from seg.raster.grid import data_bands, open_raster

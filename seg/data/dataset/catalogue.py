@@ -1,5 +1,6 @@
-"""Scenes of a dataset with image, mask and fold, from a manifest or from two folders matched by stem."""
+"""Scenes of a dataset with image, mask and fold, from a manifest or from two folders matched by stem; their bands."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from seg.data.dataset.manifest import MANIFEST, Row, manifest_of, read_manifest
 from seg.errors import ConfigError, DatasetError
 from seg.raster.folder import RASTER_SUFFIXES, by_stem, files_in, unread_of_stem
+from seg.raster.grid import open_raster
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 from seg.terminal.text import counted
 
@@ -101,3 +103,48 @@ def _rasters_by_stem(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder; wanted a dataset with images/ and masks/, or a {MANIFEST}")
     return by_stem(files_in(folder))
+
+
+_SHOWN = 20
+"""Most band names in an error message; hyperspectral images have hundreds of bands."""
+
+
+def band_indexes(scenes: Sequence[Scene], bands: Sequence[int | str]) -> list[int]:
+    """1-based indexes of bands; a name must have the same index in every image.
+
+    Args:
+        scenes: Scenes whose images are searched for the names; not opened if all bands are indexes.
+        bands: Indexes, or names as in the band descriptions of the images, in upper or lower case.
+
+    Raises:
+        DatasetError: An image lacks a band, has two bands of a name, or a band at another index than the first image.
+        RasterError: An image cannot be opened.
+    """
+    if not any(isinstance(band, str) for band in bands):
+        return [band for band in bands if isinstance(band, int)]
+    found = [_indexes(scene, bands) for scene in scenes]
+    for scene, indexes in zip(scenes, found, strict=True):
+        for band, index, first in zip(bands, indexes, found[0], strict=True):
+            if index != first:
+                raise DatasetError(
+                    f"{scene.image}: '{band}' is band {index}, but band {first} in {scenes[0].image}; wanted one order "
+                    "in all images, so reorder the bands with gdal_translate -b"
+                )
+    return found[0]
+
+
+def _indexes(scene: Scene, bands: Sequence[int | str]) -> list[int]:
+    with open_raster(scene.image) as image:
+        names = [(name or "").strip() for name in image.descriptions]
+    return [band if isinstance(band, int) else _index(scene, names, band) for band in bands]
+
+
+def _index(scene: Scene, names: Sequence[str], wanted: str) -> int:
+    matching = [index for index, name in enumerate(names, start=1) if name.casefold() == wanted.strip().casefold()]
+    if len(matching) == 1 and wanted.strip():
+        return matching[0]
+    given = [name for name in names if name]
+    has = f"{len(names)} bands without names" if not given else f"the bands {', '.join(given[:_SHOWN])}"
+    has += ", ..." * (len(given) > _SHOWN)
+    many = f"{len(matching)} bands named '{wanted}'" if matching else f"no band named '{wanted}'"
+    raise DatasetError(f"{scene.image}: has {many} but {has}; set data.bands to names, or to indexes from 1")

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from seg.data.dataset.bands import band_indexes
-from seg.data.dataset.catalogue import Scene, read_catalogue
+from seg.data.dataset.catalogue import Scene, band_indexes, read_catalogue
 from seg.data.dataset.checks import require_bands
 from seg.errors import DatasetError
 from seg.files import complete_or_absent, short_hash

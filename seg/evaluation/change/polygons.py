@@ -13,7 +13,7 @@ from rasterio.windows import Window
 
 from seg.errors import RasterError
 from seg.evaluation.change.classes import CHANGE_NAMES, GAINED, LOST
-from seg.evaluation.change.settings import ChangeSettings
+from seg.evaluation.settings import ChangeSettings
 from seg.files import complete_or_absent, work_folder
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.parcels.settings import PolygonSettings

@@ -12,7 +12,7 @@ from seg.evaluation.change.maps import (
     write_probability_map,
 )
 from seg.evaluation.change.polygons import COLUMNS, DIRECTIONS, LAYER, ChangePolygons, write_change_polygons
-from seg.evaluation.change.settings import ChangeSettings
+from seg.evaluation.settings import ChangeSettings
 from seg.files import make_output_folder, require_ours, require_output_folder, sha256, write_json
 from seg.parcels.formats import require_own_table
 from seg.raster.sources import require_apart, require_own_raster

@@ -7,8 +7,7 @@ from seg import __version__
 from seg.calibration.curves import PrecisionRecallCurve, ReliabilityCurve, average_precision, expected_calibration_error
 from seg.evaluation.accuracy import Accuracy
 from seg.evaluation.counts.bootstrap import CONFIDENCE
-from seg.evaluation.counts.confusion import ratio
-from seg.evaluation.counts.probability import percent_precision_recall, percent_reliability
+from seg.evaluation.counts.confusion import percent_precision_recall, percent_reliability, ratio
 from seg.evaluation.counts.tiles import as_confusion
 from seg.evaluation.pairs import (
     Inputs,

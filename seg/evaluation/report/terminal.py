@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from seg.calibration.curves import average_precision, expected_calibration_error
 from seg.evaluation.accuracy import Accuracy
 from seg.evaluation.counts.bootstrap import CONFIDENCE, FEWEST_UNITS
-from seg.evaluation.counts.confusion import ConfusionCounts
-from seg.evaluation.counts.probability import percent_reliability
+from seg.evaluation.counts.confusion import ConfusionCounts, percent_reliability
 from seg.evaluation.counts.tiles import as_confusion
 from seg.evaluation.pairs import Pairing
 from seg.labels import CROPLAND, LABEL_NAMES, OTHER

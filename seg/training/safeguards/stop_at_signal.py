@@ -12,7 +12,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
 from seg.training.checkpoints.atomic_io import write_failure
-from seg.training.checkpoints.last import LastCheckpoint, last_checkpoint
+from seg.training.checkpoints.saving import LastCheckpoint, last_checkpoint
 from seg.training.trainer_state import ends_epoch
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)

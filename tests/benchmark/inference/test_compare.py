@@ -18,8 +18,8 @@ from seg.benchmark.inference.peers import (
     run_terratorch,
 )
 from seg.benchmark.inference.report import text_of
-from seg.benchmark.scenes import write_scene
 from seg.benchmark.settings import InferenceSettings
+from seg.benchmark.subjects import write_scene
 from seg.errors import ConfigError
 
 

@@ -11,7 +11,7 @@ from seg.benchmark.inference.engine import (
     run_engine,
 )
 from seg.benchmark.inference.packages import write_pointwise
-from seg.benchmark.scenes import write_scene
+from seg.benchmark.subjects import write_scene
 from seg.inference.settings import ComputeSettings, PredictionSettings
 
 COMPUTE = ComputeSettings(backend="onnx", threads=1)

@@ -7,7 +7,7 @@ from seg.benchmark.inference.packages import (
     STD,
     write_pointwise,
 )
-from seg.benchmark.scenes import BANDS
+from seg.benchmark.subjects import BANDS
 from seg.inference.command import load_predictor
 from seg.inference.settings import ComputeSettings, PredictionSettings
 

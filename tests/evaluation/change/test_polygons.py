@@ -8,7 +8,7 @@ from rasterio import Affine
 
 from seg.evaluation.change.maps import Maps
 from seg.evaluation.change.run import measure_change
-from seg.evaluation.change.settings import ChangeSettings
+from seg.evaluation.settings import ChangeSettings
 
 WriteRaster = Callable[..., Path]
 

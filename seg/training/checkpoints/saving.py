@@ -1,12 +1,16 @@
-"""The last checkpoint of a training: written after each epoch and within long ones, and found again to resume from."""
+"""The best and the last checkpoint of a training, and finding the last one again to resume from."""
 
 import contextlib
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint as CheckpointCallback
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
 
 from seg.errors import ConfigError, PackageError
 from seg.package.checkpoint import Checkpoint, read_checkpoint
@@ -113,3 +117,35 @@ class LastCheckpoint(CheckpointCallback):
         if not is_trial(trainer):
             trainer.save_checkpoint(self._path)
             self._written = time.monotonic()
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """ModelCheckpoint that keeps the previous best checkpoint and score if a write fails.
+
+    Lightning would record the failed checkpoint as the best and delete the previous file.
+    """
+
+    def _save_topk_checkpoint(self, trainer: L.Trainer, monitor_candidates: dict[str, Tensor]) -> None:
+        with self._undone_unless_written():
+            super()._save_topk_checkpoint(trainer, monitor_candidates)
+
+    def _save_last_checkpoint(self, trainer: L.Trainer, monitor_candidates: dict[str, Tensor]) -> None:
+        with self._undone_unless_written():
+            super()._save_last_checkpoint(trainer, monitor_candidates)
+
+    def _save_checkpoint(self, trainer: L.Trainer, filepath: str) -> None:
+        super()._save_checkpoint(trainer, filepath)
+        if trainer.strategy.broadcast(write_failure(trainer) is not None):  # only the first process writes
+            raise _NotWrittenError
+
+    @contextmanager
+    def _undone_unless_written(self) -> Iterator[None]:
+        before = {**vars(self), "best_k_models": dict(self.best_k_models)}
+        try:
+            yield
+        except _NotWrittenError:
+            vars(self).update(before)
+
+
+class _NotWrittenError(Exception):
+    """A checkpoint was not written."""

@@ -1,3 +1,6 @@
+"""The best and the last checkpoint: when they are written, on a full disk too, and how the last one is found."""
+
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +12,9 @@ import pytest
 import torch
 
 from seg.errors import ConfigError, PackageError
-from seg.training.checkpoints.atomic_io import AtomicCheckpointIO
-from seg.training.checkpoints.last import LastCheckpoint, read_last
-from support.resume_runs import SIZES, Case
+from seg.training.checkpoints.atomic_io import AtomicCheckpointIO, complete_or_absent
+from seg.training.checkpoints.saving import LastCheckpoint, read_last
+from support.resume_runs import SIZES, Case, content, differences
 from support.training import quiet_trainer
 
 Written = list[tuple[int, int]]
@@ -56,7 +59,7 @@ def test_minutes_count_from_the_last_one(
 ) -> None:
     clock = iter(range(1000))
     fake = SimpleNamespace(monotonic=lambda: 60.0 * next(clock))
-    monkeypatch.setattr("seg.training.checkpoints.last.time", fake)
+    monkeypatch.setattr("seg.training.checkpoints.saving.time", fake)
     callback = LastCheckpoint(dirpath=str(tmp_path), every_minutes=2)
     monkeypatch.setattr("support.resume_runs.LastCheckpoint", lambda **_: callback)
     Case(root, trainer={"max_epochs": 1}).run(tmp_path)
@@ -134,3 +137,57 @@ def test_a_temporary_file_is_no_checkpoint(tmp_path: Path) -> None:
     write_checkpoint(tmp_path / ".last.ckpt.0a1b.partial", 1)
     with pytest.raises(PackageError, match=r"last\.ckpt: no such file"):
         read_last(tmp_path / "last.ckpt")
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """`full_disk(name, writes)`: these writes of a checkpoint, counted from 0, find no room."""
+
+    def fill(name: str, writes: range) -> None:
+        count = iter(range(1000))
+
+        def write(path: Path) -> object:
+            if path.name == name and next(count) in writes:
+                raise OSError(errno.ENOSPC, "No space left on device", str(path))
+            return complete_or_absent(path)
+
+        monkeypatch.setattr("seg.training.checkpoints.atomic_io.complete_or_absent", write)
+
+    return fill
+
+
+def test_a_training_outlives_a_full_disk_and_writes_again(
+    root: Path, tmp_path: Path, full_disk: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = content(Case(root).run(tmp_path / "whole"))
+    full_disk("last.ckpt", range(2, 5))
+    assert differences(content(Case(root).run(tmp_path / "full")), expected) == []
+    said = [line for line in capsys.readouterr().err.splitlines() if "last.ckpt: No space left" in line]
+    assert len(said) == 3
+
+
+def test_a_best_one_that_was_not_written_does_not_count(
+    root: Path, tmp_path: Path, full_disk: Callable[..., None]
+) -> None:
+    full_disk("best.ckpt", range(0, 1))
+    Case(root, every_steps=1).run(tmp_path)
+    best, last = (torch.load(tmp_path / f"{name}.ckpt", weights_only=True) for name in ("best", "last"))
+    [state] = [state for name, state in last["callbacks"].items() if name.startswith("BestCheckpoint")]
+    assert best["epoch"] == 1
+    assert float(state["best_model_score"]) == pytest.approx(best["metrics"]["val/iou"])
+
+
+def test_the_best_one_before_is_not_removed_for_one_that_was_not_written(
+    root: Path, tmp_path: Path, full_disk: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full_disk("epoch=1.ckpt", range(0, 1))
+    case = Case(root, best={"filename": "{epoch}", "monitor": "epoch"})
+    case.run(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"epoch=0.ckpt", "last.ckpt"}
+
+
+def test_an_end_that_is_on_no_disk_is_an_error(root: Path, tmp_path: Path, full_disk: Callable[..., None]) -> None:
+    full_disk("last.ckpt", range(1, 99))
+    with pytest.raises(OSError, match="No space left on device, so the end of the training is lost; make room"):
+        Case(root).run(tmp_path)
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 2

@@ -1,7 +1,11 @@
-import pytest
+from pathlib import Path
 
-from seg.benchmark.family import FAMILY, choose_models
+import pytest
+import rasterio
+
+from seg.benchmark.subjects import FAMILY, choose_models, write_scene
 from seg.errors import ConfigError
+from seg.labels import CROPLAND, OTHER
 from seg.models.build import build_model
 
 
@@ -27,3 +31,17 @@ def test_no_name_at_all_is_refused() -> None:
 @pytest.mark.parametrize("name", ["dilated_tiny_4", "dilated_tiny_8", "dilated_small_8", "dilated_base_4"])
 def test_a_name_says_the_output_stride(name: str) -> None:
     assert build_model(FAMILY[name], bands=1).stride == int(name[-1])
+
+
+def test_the_scene_that_is_loaded_is_a_deflated_tiled_uint16_raster(tmp_path: Path) -> None:
+    scene = write_scene(tmp_path / "image.tif", tmp_path / "mask.tif", 1100)
+    with rasterio.open(scene.image) as image, rasterio.open(scene.mask) as mask:
+        assert (image.count, image.shape, image.dtypes[0], image.block_shapes[0]) == (
+            4,
+            (1100, 1100),
+            "uint16",
+            (256, 256),
+        )
+        assert image.profile["compress"] == "deflate"
+        assert set(mask.read(1).ravel()) == {OTHER, CROPLAND}
+    assert scene.image.stat().st_size > 0.3 * 1100 * 1100 * 8

@@ -1,0 +1,152 @@
+"""Commands of one function each, and `train`, whose subcommands are those of LightningCLI."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from seg.inference.settings import ComputeSettings, PredictionSettings
+from seg.parcels.settings import PolygonSettings
+from seg.raster.gdal_options import gdal_options
+from seg.terminal.command_line import guarded, run_command
+from seg.terminal.progress import progress_bar
+from seg.terminal.text import counted
+
+
+def export(
+    checkpoint: Path,
+    output: Path,
+    threshold: float | Literal["f1", "area"] | None = None,
+    onnx: bool = False,
+    weights: Literal["auto", "averaged", "raw"] = "auto",
+) -> None:
+    """Turn a checkpoint into a model package, all that inference needs.
+
+    Args:
+        checkpoint: A checkpoint written by training.
+        output: Folder of the package, made with its parents; an older package there is replaced.
+        threshold: Calibrated probability from 0 to 1, as in the probability map, above which a pixel is cropland; f1 or
+            area for the threshold with the highest F1 or the right area in validation; by default training's threshold.
+        onnx: Also write the network as ONNX, for use without PyTorch.
+        weights: Weights to export if training averaged them: averaged, or raw for the weights of the last step, which
+            were not validated; auto uses averaged weights if there are any.
+    """
+    from seg.package.checkpoint import read_checkpoint
+    from seg.package.write import add_onnx, write_package
+
+    package = write_package(read_checkpoint(checkpoint, weights), output, threshold)
+    print(f"{output}: model package with {len(package.mean)} bands, {package.decision}")
+    if onnx:
+        print(f"{add_onnx(output)}: the network as ONNX, checked against PyTorch")
+
+
+def predict(
+    *,
+    model: list[Path] | Path,
+    input: list[Path] | Path,
+    output: Path,
+    settings: PredictionSettings,
+    compute: ComputeSettings,
+) -> None:
+    """Write the class map and the probability map of one scene or many, each on the grid of its scene.
+
+    Args:
+        model: Folder of a model package; the probabilities of several models are averaged.
+        input: One scene: any raster that GDAL reads, or an address such as https://host/scene.tif or s3://bucket/key.
+            Or many scenes: a folder, a pattern such as 'scenes/*.tif', or a text file with a path or address a line.
+        output: The class map, a GeoTIFF; the probability map gets `_probability` added to its name. For many scenes, a
+            folder where each map gets the name of its scene.
+        settings: Options of the prediction.
+        compute: Library, device and precision.
+    """
+    from seg.inference.command import predict as predict_inputs
+
+    models, inputs = ([names] if isinstance(names, Path) else names for names in (model, input))
+    predict_inputs(models, inputs, output, settings, compute)
+
+
+def polygons(*, input: Path, output: Path, settings: PolygonSettings) -> None:
+    """Write the parcels of a class map with their areas in hectares and perimeters in metres.
+
+    Args:
+        input: The class map: 0 other, 1 cropland, 255 nodata.
+        output: The file to write: .gpkg (GeoPackage), .parquet (GeoParquet) or .geojson (GeoJSON, in WGS 84).
+        settings: Sizes, splitting and simplification of parcels.
+    """
+    from seg.parcels.write_parcels import write_parcels
+
+    with progress_bar(input.name) as bar:
+        written = write_parcels(input, output, settings, bar.move)
+    print(f"{output}: {counted(written.parcels, 'parcel')}, {written.hectares:.2f} ha")
+
+
+def describe(
+    *,
+    config: Path | None = None,
+    model: Path | None = None,
+    checkpoint: Path | None = None,
+    bands: int = 4,
+    size: int = 512,
+    json: bool = False,
+) -> None:
+    """Describe a network layer by layer, its totals, and the file sizes of its weights and of a training checkpoint.
+
+    Args:
+        config: A training configuration; its network is built with random weights.
+        model: A model package, instead of a configuration.
+        checkpoint: A training checkpoint whose parts are measured; by default a temporary one after a first step.
+        bands: Channels of the images if the configuration does not list data.bands.
+        size: Side in pixels of the image for which shapes and operations are counted.
+        json: Print JSON with every layer, instead of text with the computing layers only.
+    """
+    from seg.inspection.report import as_json, as_text, inspect_network
+
+    found = inspect_network(config, model, checkpoint, bands, size)
+    print(as_json(found) if json else as_text(found))
+
+
+def restore(*, run: str, output: Path) -> None:
+    """Fetch files, pictures and model of a run back from Weights & Biases.
+
+    Args:
+        run: Folder of a run that was trained with --tracking.wandb, or of a W&B run in it (offline-run-...), which
+            needs no network; or entity/project/id of a run on the W&B server.
+        output: Folder for the files, new or empty.
+    """
+    from seg.training.run.restore import restore_run
+
+    files = restore_run(run, output)
+    print(f"{output}: {counted(len(files), 'file')} restored")
+
+
+def train(words: Sequence[str]) -> int:
+    """Train a network or score a checkpoint, and return the exit status.
+
+    Args:
+        words: Command-line arguments: a subcommand of LightningCLI and its options.
+    """
+
+    def train_within_options() -> None:
+        # Imported here, as it takes seconds in which Ctrl-C should end with one line too.
+        from seg.training.cli import run
+
+        with gdal_options():
+            run(list(words))
+
+    return guarded(train_within_options, debug="--debug" in words)
+
+
+COMMANDS = {command.__name__: command for command in (export, predict, polygons, describe, restore)}
+"""Functions of the command line by name."""
+
+
+def main(name: str, arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status.
+
+    Args:
+        name: One of `COMMANDS`, or "train".
+        arguments: Command-line arguments; sys.argv[1:] by default.
+    """
+    if name == "train":
+        return train(sys.argv[1:] if arguments is None else arguments)
+    return run_command(COMMANDS[name], arguments, within=gdal_options)
