@@ -30,7 +30,7 @@ from support.training import quiet_trainer
 
 USED = {
     "seg/training/cli.py": {"_prepare_subcommand_kwargs", "_run_subcommand"},
-    "seg/training/checkpoints/best.py": {"_save_checkpoint", "_save_last_checkpoint", "_save_topk_checkpoint"},
+    "seg/training/checkpoints/saving.py": {"_save_checkpoint", "_save_last_checkpoint", "_save_topk_checkpoint"},
     "seg/terminal/command_line.py": {"_actions", "_typehint"},
     "seg/raster/chips.py": {"_err"},
     "seg/raster/grid.py": {"_err"},
@@ -103,7 +103,7 @@ def test_lightning_command_line_calls_the_methods_that_training_overrides(monkey
     ],
 )
 def test_model_checkpoint_has_the_methods_that_best_checkpoint_overrides(name: str, parameters: list[str]) -> None:
-    """Lightning 2.6.6 has them; tests/training/checkpoints/test_best.py shows what depends on them."""
+    """Lightning 2.6.6 has them; tests/training/checkpoints/test_saving.py shows what depends on them."""
     assert list(inspect.signature(getattr(ModelCheckpoint, name)).parameters) == parameters
 
 
