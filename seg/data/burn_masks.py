@@ -49,20 +49,21 @@ class BurntMask:
 def burn_masks(image: Path, labels: VectorLabels, output: Path, settings: BurnSettings) -> Iterator[BurntMask]:
     """Write the mask of an image, or of every image in a folder, and yield each complete mask.
 
-    The labels of one image are read at a time. In a folder, an image without a polygon gets a mask of the outside label
-    if other images have polygons, and an image that fails does not keep the others from being done.
+    Labels are read for one image at a time. In a folder, if some images have polygons, an image without polygons gets a
+    mask of the outside label. If one image fails, the others are still processed.
 
     Args:
         image: A raster, or a folder of rasters.
         labels: Polygons.
-        output: The .tif file of the mask; for a folder, the folder of the masks, which get the stems of their images.
+        output: The .tif file of the mask. For a folder of images, the folder of the masks; each mask has the stem of
+            its image.
         settings: Settings of burning.
 
     Raises:
         DatasetError: The folder holds no image, or two images with one stem.
         ConfigError: The output has a wrong name, cannot be made, or is one of the inputs.
-        RasterError: The image has no georeference, no label lies on it, or the mask cannot be written; for a folder, no
-            label lies on any of its images.
+        RasterError: The image has no georeference, no label lies on it, or the mask cannot be written. For a folder, no
+            label lies on any image.
         IncompleteError: Some images of a folder failed; the masks of all others are written.
     """
     outputs = _outputs(image, output)
@@ -90,7 +91,7 @@ def _burn_each(outputs: Mapping[Path, Path], labels: VectorLabels, settings: Bur
         except SegError as error:
             failed.append(error)
     if outside and not burnt:
-        # Polygons of another region, or in a wrong CRS: masks without cropland would be wrong labels.
+        # The polygons belong to another region or have a wrong CRS. Masks without cropland would then be wrong labels.
         raise next(iter(outside.values()))
     for path in outside:
         yield _write(read_grid(path), NO_PARCELS, outputs[path], settings)

@@ -46,7 +46,7 @@ from seg.raster.statistics import BandStatistics, band_statistics
 
 
 class CroplandDataModule(L.LightningDataModule):
-    """Scenes of any size, or chips of them, in batches or one by one, with one fold held out.
+    """Whole scenes of any size, or chips, in batches of one or more samples, with one fold held out.
 
     Args:
         root: The dataset: a folder with `images/` and `masks/`, or with a `manifest.csv` or `manifest.parquet`.
@@ -54,17 +54,17 @@ class CroplandDataModule(L.LightningDataModule):
             all bands of the first image except alpha. Name a band that is tagged as alpha but holds data, such as near
             infrared in many 8-bit images.
         labels: Meaning of the mask values.
-        nodata: Another stored value that means "no data", for files that do not declare it.
-        fold: Fold held out for validation and test; all others are for training.
+        nodata: Additional value that means "no data", for files that do not declare it.
+        fold: Fold held out for validation and test; training uses all other folds.
         folds: Number of folds.
         augmentation: Random changes of training samples.
         seed: Seed of order and augmentation.
         workers: Number of processes that load samples; 0 loads in the training process.
-        chips: Chips instead of whole scenes: random ones for training, a grid for validation.
-        mixing: Shares of training chips that are mixed from several.
-        batch_pixels: Pixels in a batch: samples of equal size are joined up to this number, and larger or unusual ones
-            stay alone; null for batches of one.
-        pad_batches: Also join training samples of unequal size, padded with ignored pixels.
+        chips: Settings of chips, which replace whole scenes: random chips for training, a grid of chips for validation.
+        mixing: Shares of training chips that are mixed from several chips.
+        batch_pixels: Largest number of pixels in a batch. Samples of equal size share a batch up to this number; a
+            larger sample, or one of unique size, is a batch of its own. null for batches of one sample.
+        pad_batches: Also batch training samples of unequal size, padded with ignored pixels.
         loader: Settings of the worker processes.
 
     Raises:
@@ -96,14 +96,14 @@ class CroplandDataModule(L.LightningDataModule):
                 raise ConfigError(f"data.{name} is {number}; wanted 0 or more")
         if pad_batches and not batch_pixels:
             raise ConfigError("data.pad_batches is true, but batches hold one sample; set data.batch_pixels")
-        if mixing.wanted and not chips.size:
+        if mixing.active and not chips.size:
             raise ConfigError("data.mixing is above 0, but whole scenes differ in size; set data.chips.size")
         self.scenes = read_catalogue(root, folds, labels)
         self.root, self.fold, self.folds, self.nodata, self.labels = root, fold, folds, nodata, labels
         with open_raster(self.scenes[0].image) as image:
             self._set_aside = [] if bands else alpha_bands(image)
             self.bands = band_indexes(self.scenes, bands) if bands else data_bands(image)
-        build_extras(augmentation.extra, len(self.bands))  # refuse now what would fail at the first sample
+        build_extras(augmentation.extra, len(self.bands))  # fails now rather than at the first sample
         self.augmentation, self.mixing, self.seed, self.workers = augmentation, mixing, seed, workers
         self.chips, self.batch_pixels, self.pad_batches, self.loader = chips, batch_pixels, pad_batches, loader
 
@@ -114,7 +114,7 @@ class CroplandDataModule(L.LightningDataModule):
 
     @property
     def note(self) -> str:
-        """Line for the user if a band was taken for an alpha mask; empty otherwise."""
+        """Line for the user if a band is read as an alpha mask, else an empty string."""
         if not self._set_aside:
             return ""
         return (
@@ -139,7 +139,7 @@ class CroplandDataModule(L.LightningDataModule):
 
     @property
     def median_side(self) -> float:
-        """Side of the chips, or else the median of sqrt(height * width) of the training scenes, in pixels."""
+        """Side of the chips in pixels; without chips, the median of sqrt(height * width) over the training scenes."""
         if self.chips.size:
             return float(self.chips.size)
         grids = self._grids_of(self.training_scenes).values()
@@ -147,13 +147,13 @@ class CroplandDataModule(L.LightningDataModule):
 
     @cached_property
     def statistics(self) -> BandStatistics:
-        """Statistics of the training scenes in stored units, from the cache of `prepare.py stats` if it holds them."""
+        """Statistics of the training scenes in stored units, from the cache of `prepare.py stats` if available."""
         sampling = Sampling(tuple(self.bands), self.nodata, self.fold)
         found = cached_statistics(self.root, self.training_scenes, sampling)
         return found.bands if found else band_statistics(valid_pixels(self.training_scenes, sampling))
 
     def setup(self, stage: str) -> None:
-        """Read every file once, to report problems before the first step.
+        """Read every file once, so that problems are reported before the first step.
 
         Raises:
             DatasetError: A split is empty, a file does not fit, the training split lacks a class, or the held-out split
@@ -180,7 +180,7 @@ class CroplandDataModule(L.LightningDataModule):
         return {scene: count_labels(scene) for scene in self.scenes}
 
     def train_dataloader(self) -> WatchedLoader:
-        """Loader of training samples, in an order that depends on seed and epoch alone."""
+        """Loader of training samples, in an order that depends only on seed and epoch."""
         augment = Augmentation(self.augmentation, self.statistics.std, self.statistics.mean)
         grids, batching = self._grids_of(self.training_scenes), bool(self.batch_pixels)
         if self.chips.size:
@@ -199,7 +199,7 @@ class CroplandDataModule(L.LightningDataModule):
         return self._loader(scenes, [(grid.height, grid.width) for grid in grids.values()])
 
     def test_dataloader(self) -> WatchedLoader:
-        """The loader of validation, because only one fold is held out."""
+        """Same loader as for validation, because only one fold is held out."""
         return self.val_dataloader()
 
     def state_dict(self) -> dict[str, object]:
@@ -240,7 +240,7 @@ class CroplandDataModule(L.LightningDataModule):
         return {scene: grid_of[scene] for scene in scenes}
 
     def _loader(self, dataset: Dataset[Example], sizes: list[Size], seed: int | None = None) -> WatchedLoader:
-        """Loader of samples, shuffled by a seed for training or in their own order."""
+        """Loader of samples: shuffled by a seed for training, else in the order of the dataset."""
         training, shard = seed is not None, self._shard
         if shard.count > 1:
             dataset = Unlabelled(dataset)

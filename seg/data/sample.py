@@ -12,7 +12,7 @@ from seg.labels import IGNORE
 from seg.raster.chips import BoolMask, ByteMask, FloatImage, Reading
 
 Augment = Callable[["Sample", np.random.Generator], "Sample"]
-"""Changes a sample at random; all randomness comes from the generator."""
+"""Function that changes a sample at random, with all random numbers from the generator."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Sample:
     Attributes:
         image: (C, H, W) float32 in stored units.
         mask: (H, W) uint8 label values.
-        valid: (H, W) bool; the label of an invalid pixel does not count.
+        valid: (H, W) bool; labels of invalid pixels do not count.
     """
 
     image: FloatImage
@@ -45,7 +45,7 @@ class SampleKey:
     Attributes:
         epoch: Number of the epoch, from 0.
         index: Position in the dataset.
-        padding: True for a repeated sample that keeps several processes in step and counts nowhere.
+        padding: True for a repeated sample that fills the last round of several processes and does not count.
     """
 
     epoch: int
@@ -58,7 +58,7 @@ def example_of(sample: Sample, reading: Reading, name: str) -> Example:
 
     Args:
         sample: Sample, augmented or not.
-        reading: Settings with which the sample was read, including the fill values.
+        reading: Settings of reading, including the fill values.
         name: Name of the scene.
     """
     image, mask = sample.image, sample.mask

@@ -1,4 +1,4 @@
-"""One gradient from several batches, each weighted by its labelled pixels or images."""
+"""Gradient accumulation, with batches weighted by their labelled pixels or images."""
 
 from collections.abc import Callable, Iterable
 from typing import Literal
@@ -11,7 +11,7 @@ from seg.labels import IGNORE
 Accumulation = Literal["area", "scene"]
 
 REFERENCE_PIXELS = 256 * 256
-"""Labelled pixels that weigh 1 by area; keeps weighted losses within the range of float16 gradients."""
+"""Labelled pixels with a total weight of 1 by area. This unit keeps weighted losses within the range of float16."""
 
 
 def batch_weight(mask: Tensor, by: Accumulation) -> Tensor:
@@ -28,12 +28,13 @@ def batch_weight(mask: Tensor, by: Accumulation) -> Tensor:
 
 
 class GroupScaling:
-    """Turn the gradient of a group of batches into the weighted mean of their gradients.
+    """Average the gradients of a group of batches, weighted by labelled pixels or images.
 
-    Lightning divides each batch's loss by the intended length of a group. Scenes of any size then count the same, and
-    the last group of an epoch, which may be shorter, gets too small a gradient. Here each loss is multiplied by its
-    weight and by that length, and the gradient is divided by the sum of the weights before the optimiser steps. By
-    area, the gradient of a mean over pixels, such as cross-entropy, is that of all pixels of the group together.
+    Lightning divides each batch's loss by the group length. Scenes of every size then have the same weight. The last
+    group of an epoch may be shorter, and its gradient is too small. This class multiplies each loss by its weight and
+    by the group length. Before the optimiser steps, it divides the gradient by the sum of the weights. With
+    `by="area"`, a loss that is a mean over pixels, such as cross-entropy, has the same gradient as one batch of all the
+    group's pixels.
 
     Args:
         by: Unit in which batches are weighted.
@@ -44,11 +45,11 @@ class GroupScaling:
         self._total: Tensor | None = None
 
     def begin(self) -> None:
-        """Start a group; forget the weights of one that broke off."""
+        """Start a group, and discard the weights of an unfinished one."""
         self._total = None
 
     def weighted(self, loss: Tensor, mask: Tensor, length: int) -> Tensor:
-        """Weight the loss of a batch for Lightning, and add its weight to that of the group.
+        """Multiply a batch's loss by its weight, and add the weight to the group's sum.
 
         Args:
             loss: A mean over the batch.
@@ -61,10 +62,10 @@ class GroupScaling:
 
     @torch.no_grad()
     def finish(self, parameters: Iterable[nn.Parameter], mean: Callable[[Tensor], Tensor]) -> None:
-        """Divide the gradients by the weights of the group; without a labelled pixel they stay 0.
+        """Divide the gradients by the group's sum of weights; a group without labelled pixels keeps gradients of 0.
 
         Args:
-            parameters: Their gradients hold the sum over the group, averaged over processes.
+            parameters: Parameters whose gradients hold the sum over the group, averaged over processes.
             mean: Average of a number over all processes; every process calls it.
         """
         if self._total is None:

@@ -1,7 +1,7 @@
-"""BatchNorm under training on one image a batch: callbacks that decide what its running statistics hold.
+"""Callbacks for the running statistics of BatchNorm when each batch holds one image.
 
-Training normalises by the statistics of each batch, evaluation by running statistics. With one image a batch, the two
-can differ widely. Each callback narrows the gap in its own way; configs/README.md compares their scores.
+BatchNorm uses batch statistics in training and running statistics in evaluation. With one image per batch, the two can
+differ widely. Each callback reduces this difference in another way; configs/README.md compares their scores.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,12 +23,12 @@ def batch_norms(module: nn.Module) -> list[BatchNorm]:
 
 
 class FreezeBatchNorm(L.Callback):
-    """Train with BatchNorm's running statistics, instead of each batch's own, from a share of the epochs on.
+    """Train with BatchNorm's running statistics instead of batch statistics after a share of the epochs.
 
-    A chip that is normalised by its own statistics loses its brightness relative to other chips, but evaluation keeps
-    that brightness. Unless both use the same statistics for a while, scores jump from epoch to epoch. The scale and
-    shift of the norms go on training. The switch follows the trainer's epoch, so a resumed run switches at the same
-    place.
+    Normalisation by batch statistics removes a chip's brightness relative to other chips; evaluation keeps this
+    brightness. Validation scores then vary strongly from epoch to epoch. They settle once training uses the running
+    statistics too. The scale and shift of the norms are still trained. The switch depends on the trainer's epoch, so a
+    resumed run switches at the same epoch.
 
     Args:
         after: Share of the epochs, 0 to 1, after which the statistics are frozen; 1 never freezes them.
@@ -46,11 +46,11 @@ class FreezeBatchNorm(L.Callback):
         self.after = after
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Set the norms' mode where a run resumes within an epoch."""
+        """Set the norms' mode for a run that resumes within an epoch."""
         self.on_train_epoch_start(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Set the norms' mode for an epoch; validation restores the mode that it finds."""
+        """Set the norms' mode for an epoch; validation restores this mode afterwards."""
         if self.after == 1:
             return
         if trainer.max_epochs is None or trainer.max_epochs < 1:
@@ -66,9 +66,9 @@ class FreezeBatchNorm(L.Callback):
 class BatchNormMomentum(L.Callback):
     """Scale the momentum of BatchNorm to the number of batches in an optimiser step.
 
-    With gradients accumulated over N batches, running statistics move N times for each optimiser step. A momentum of
-    1 - (1 - m)^(1/N) a batch lets them take over the share m a step, as one batch of N images would. Where N grows
-    during the run, the momentum follows with the next batch.
+    With gradients accumulated over N batches, running statistics are updated N times per optimiser step. A momentum of
+    1 - (1 - m)^(1/N) per batch replaces the share m per step, as one batch of N images does. If N grows during the run,
+    the momentum changes with it.
 
     Args:
         momentum: Share of the running statistics that a whole step replaces, above 0 and at most 1.
@@ -87,7 +87,7 @@ class BatchNormMomentum(L.Callback):
         self._batches = 0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Forget the last run, whose network was another."""
+        """Forget the momentum of an earlier run with another network."""
         self._batches = 0
 
     def on_train_batch_start(
@@ -103,12 +103,12 @@ class BatchNormMomentum(L.Callback):
 
 
 class RecomputeBatchNorm(L.Callback):
-    """Replace running statistics by those of the whole training split, before the last validation.
+    """Replace running statistics by the statistics of the whole training split, before the last validation.
 
     Running statistics lag behind the weights and depend most on the last few scenes. This callback averages over every
     batch of one pass instead, which costs about a third of an epoch. The last validation and the last checkpoint use
-    the result, so validation must run at the end of the last epoch. List it after a callback that averages weights, so
-    that the statistics are those of the averaged weights.
+    the result, so validation must run at the end of the last epoch. List this callback after a callback that averages
+    weights, so that it uses the averaged weights.
 
     `torch.optim.swa_utils.update_bn` is not the same: it runs the network in training mode, with dropout, which
     evaluation never applies.
@@ -122,7 +122,7 @@ class RecomputeBatchNorm(L.Callback):
         if trainer.state.fn != "fit" or trainer.sanity_checking or not is_last_validation(trainer):
             return
         datamodule = getattr(trainer, "datamodule", None)
-        # A separate loader: the one that training uses keeps its place in the epoch.
+        # A separate loader, because the training loader must keep its position in the epoch.
         loader = datamodule.train_dataloader() if datamodule else trainer.train_dataloader
         images = (batch["image"].to(pl_module.device) for batch in loader or ())
         recompute(pl_module, images)
@@ -133,8 +133,8 @@ def recompute(network: nn.Module, images: Iterable[Tensor]) -> None:
     """Set the running statistics of every BatchNorm to the mean over some images.
 
     Args:
-        network: In evaluation mode, which all other layers keep.
-        images: (B, C, H, W) each.
+        network: A network in evaluation mode; its BatchNorm layers leave this mode while images pass through.
+        images: Batches (B, C, H, W).
     """
     norms = batch_norms(network)
     momenta = [norm.momentum for norm in norms]
@@ -152,10 +152,9 @@ def recompute(network: nn.Module, images: Iterable[Tensor]) -> None:
 class SyncRunningStatistics(L.Callback):
     """Merge the running statistics of several processes, as if one process had seen every batch.
 
-    Each process normalises its batches by their own statistics, as a single process does. Its running statistics see
-    its own batches alone, and PyTorch would keep those of the first process. This callback merges them after each round
-    of batches, with one sum over the processes. With one process it does nothing. List it after callbacks that
-    recompute statistics before a validation.
+    Each process updates its running statistics from its own batches only, and PyTorch would keep the statistics of the
+    first process. This callback merges the statistics after each round of batches, with one sum over the processes.
+    With a single process it does nothing. List it after callbacks that recompute statistics before a validation.
 
     Example:
         Trainer(devices=2, strategy="ddp", callbacks=[SyncRunningStatistics()])
@@ -168,17 +167,17 @@ class SyncRunningStatistics(L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Mapping[str, Any], batch_idx: int
     ) -> None:
-        """Keep the statistics before the batch; a batch without names only fills up the round and will not count."""
+        """Keep the statistics before the batch; a batch without names is padding and does not count."""
         if trainer.world_size > 1:
             self._before = _joined(_moving_norms(pl_module))
             self._counts = all(batch.get("name", [True]))
 
     def on_after_backward(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Merge the changes of this round of batches, before an average over steps takes them up."""
+        """Merge the changes of this round of batches, before averaged weights include them."""
         norms = _moving_norms(pl_module)
         if trainer.world_size == 1 or not norms:
             return
-        # The kept share is divided by below, so a momentum of 1 must not make it 0.
+        # At least 0.01, since the share is a divisor below and would be 0 at momentum 1.
         kept = torch.cat([torch.full_like(each, max(1 - (norm.momentum or 0.0), 0.01)) for norm, each in _pairs(norms)])
         share = (_joined(norms) - kept * self._before) / kept**trainer.global_rank
         packed = torch.cat([share, share.new_ones(1)]) * self._counts
@@ -187,7 +186,7 @@ class SyncRunningStatistics(L.Callback):
         _write(norms, kept**batches * self._before + kept ** (batches - 1) * total[:-1])
 
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Average statistics that each process has recomputed from its own samples."""
+        """Average the statistics that each process has recomputed from its own samples."""
         norms = _tracking_norms(pl_module)
         if trainer.world_size > 1 and norms:
             _write(norms, trainer.strategy.reduce(_joined(norms), reduce_op="mean"))
@@ -204,7 +203,7 @@ def _moving_norms(module: nn.Module) -> list[BatchNorm]:
 
 
 def _pairs(norms: Sequence[BatchNorm]) -> list[tuple[BatchNorm, Tensor]]:
-    """Each norm with its mean, then with its variance, in float64."""
+    """Pairs of a norm and its running mean or variance, in float64."""
     buffers = ((norm, buffer) for norm in norms for buffer in (norm.running_mean, norm.running_var))
     return [(norm, buffer.double()) for norm, buffer in buffers if buffer is not None]
 

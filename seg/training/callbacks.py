@@ -1,4 +1,4 @@
-"""Loggers and callbacks of a training on the command line, in the order in which they need each other."""
+"""Loggers and callbacks of a training on the command line, in the order in which they must run."""
 
 import sys
 from collections.abc import Mapping
@@ -36,21 +36,21 @@ CALLBACK_KEYS: dict[str, type[Callback]] = {
     "warmup_layers": WarmupLayers,
     "warmup_data": WarmupData,
     "warmup_loss": WarmupLoss,
-    # After the layers, whose released stages train their norms unless this callback freezes them.
+    # After warmup_layers: its released stages train their norms, unless this callback freezes them.
     "batch_norm": FreezeBatchNorm,
 }
-"""Callbacks with a key of their own on the command line; by default, all but the first do nothing."""
+"""Callbacks by their key on the command line; by default, only the first one has an effect."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrackingConfig:
-    """Logs of a training besides `metrics.csv`, which is always written.
+    """Optional logs of a training; `metrics.csv` is always written.
 
     Args:
         tensorboard: Write TensorBoard events into the run's folder.
-        wandb: Log to Weights & Biases: offline writes into `<run>/wandb/` without network or account, online uploads
-            too; null for neither.
-        project: Project of W&B; the W&B run has the name of the run's folder.
+        wandb: Log to Weights & Biases: offline writes into `<run>/wandb/` without network or account; online also
+            uploads; null for no log.
+        project: Name of the W&B project. The W&B run is named after the run's folder.
 
     Raises:
         ConfigError: W&B is wanted but not installed.
@@ -72,11 +72,11 @@ def run_loggers(root: Path, tensorboard: bool = True) -> list[Logger]:
 
 
 def add_wandb(trainer: L.Trainer, tracking: TrackingConfig, config: Mapping[str, object]) -> None:
-    """Start a W&B run in the run's folder and add its logger to the trainer's, if one is wanted.
+    """Start a W&B run in the run's folder and add its logger to the trainer, unless W&B is off.
 
     Args:
         trainer: Trainer of the run.
-        tracking: Wanted logs.
+        tracking: Optional logs.
         config: The resolved configuration, as plain values.
 
     Raises:
@@ -90,7 +90,7 @@ def add_wandb(trainer: L.Trainer, tracking: TrackingConfig, config: Mapping[str,
 
 
 def safeguards(seed: int) -> list[Callback]:
-    """Callbacks that keep a training reproducible and stop it in time.
+    """Callbacks that make a training reproducible and stop it at a NaN loss or a signal.
 
     Args:
         seed: Seed of the run.
@@ -104,9 +104,9 @@ def tracking_callbacks(
     """Callbacks that draw and record a training.
 
     Args:
-        panels: Wanted pictures.
-        data: Data of the training.
-        has_logger: True if the trainer logs; learning rates and curves need it.
+        panels: Settings of the pictures.
+        data: Datamodule of the training.
+        has_logger: True if the trainer has a logger, which learning rates and curves need.
         resumed_from: Checkpoint that the run resumes from, or None.
     """
     pictures: list[Callback] = [PredictionPanels(panels)]
@@ -118,13 +118,13 @@ def tracking_callbacks(
 
 
 class EpochLine(Callback):
-    """Print one line after each epoch with a validation, for logs in which a progress bar would be noise."""
+    """Print one line after each validated epoch; in a log file it replaces the progress bar."""
 
     def __init__(self) -> None:
         self._validated = False
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Forget the validation of the previous epoch."""
+        """Note that this epoch has no scores yet."""
         self._validated = False
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -132,7 +132,7 @@ class EpochLine(Callback):
         self._validated = True
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Print epoch, losses and scores; before this hook, the training loss is still that of the previous epoch."""
+        """Print epoch, losses and scores; earlier hooks still have the previous epoch's training loss."""
         if not (self._validated and trainer.is_global_zero):
             return
         metrics = trainer.callback_metrics

@@ -1,6 +1,6 @@
-"""Options of a training command line that a checkpoint provides: checked as plain values, and joined with those given.
+"""Options that a checkpoint provides for a training command line: checked, and merged with the user's options.
 
-A checkpoint is data, not configuration: its values never name a file to open or weights to fetch.
+A checkpoint must not name a file to open or weights to download, so such values are removed.
 """
 
 from collections.abc import Mapping
@@ -15,14 +15,15 @@ from seg.package.checkpoint import Checkpoint
 from seg.training.tasks.cropland import CroplandTask
 
 Options = dict[str, Any]
-"""Plain values by name, nested as on the command line."""
+"""Plain values by option name, nested as on the command line."""
 
 CHANGEABLE = {"dropout", "encoder_weights"}
-"""Arguments of a network that its trained weights do not fix; they replace the encoder's initial weights."""
+"""Network arguments that may differ from the checkpoint's: trained weights do not depend on dropout, and they replace
+the encoder's initial weights."""
 
 
 def task_options(checkpoint: Checkpoint) -> Options:
-    """Arguments of a checkpoint's task as plain values, without the number of bands and the encoder's weights.
+    """Arguments of a checkpoint's task as plain values, without the number of bands and the encoder weights.
 
     Raises:
         PackageError: An argument is unknown, or a value has a wrong type or range.
@@ -32,14 +33,14 @@ def task_options(checkpoint: Checkpoint) -> Options:
         raise PackageError(
             f"{checkpoint.path}: its task has no bands or no model; wanted a checkpoint that scripts/train.py wrote"
         )
-    options.pop("bands")  # follows from the data, and is compared when the weights are loaded
-    # Its own weights replace them: a file from elsewhere must not have others fetched or opened.
+    options.pop("bands")  # taken from the data, and compared when the weights are loaded
+    # The checkpoint's weights replace the encoder's. An untrusted file must not cause a download or open another file.
     options["model"]["encoder_weights"] = None
     return options
 
 
 def data_options(checkpoint: Checkpoint) -> Options:
-    """Bands, nodata value and labels of the images that a checkpoint was trained on, as far as it names them.
+    """Bands, nodata value and labels of a checkpoint's training images; values that it lacks are left out.
 
     Raises:
         PackageError: A value has a wrong type or range.
@@ -48,16 +49,16 @@ def data_options(checkpoint: Checkpoint) -> Options:
     return _checked(checkpoint.path, stored, get_type_hints(CroplandDataModule.__init__), "data.")
 
 
-def with_given(checkpoint: Checkpoint, given: Mapping[str, Any], trains: bool) -> Options:
-    """Arguments of a checkpoint's task, with those that the user gives in their place.
+def with_overrides(checkpoint: Checkpoint, given: Mapping[str, Any], trains: bool) -> Options:
+    """Arguments of a checkpoint's task, overridden by the user's arguments.
 
     Args:
         checkpoint: The checkpoint.
-        given: Arguments of the task that the command line or a configuration names.
-        trains: True for a training, which goes on with the optimiser's state.
+        given: Task arguments from the command line or a configuration.
+        trains: True for a training, which continues with the optimiser's state.
 
     Raises:
-        ConfigError: The weights or the optimiser's state contradict an argument that is given.
+        ConfigError: A given argument contradicts the weights or the optimiser's state.
         PackageError: A value of the checkpoint has a wrong type or range.
     """
     options = task_options(checkpoint)
@@ -65,7 +66,7 @@ def with_given(checkpoint: Checkpoint, given: Mapping[str, Any], trains: bool) -
         _require_same(checkpoint.path, f"model.model.{name}", value, options["model"].get(name, value), CHANGEABLE)
     optimizer = options.get("optimizer", {})
     if trains and "name" in given.get("optimizer", {}):
-        found = optimizer.get("name", "adamw")  # the only one of checkpoints that do not name it
+        found = optimizer.get("name", "adamw")  # older checkpoints, without a name, used adamw only
         _require_same(checkpoint.path, "model.optimizer.name", given["optimizer"]["name"], found, set())
     joined = _joined(options, given)
     joined["model"]["encoder_weights"] = None
@@ -90,7 +91,7 @@ def _joined(options: Mapping[str, Any], given: Mapping[str, Any]) -> Options:
 
 
 def _checked(path: Path, values: object, hints: Mapping[str, Any], place: str) -> Options:
-    """Values whose names and types fit; those of a dataclass as a mapping of its fields."""
+    """Check names and types of values; a dataclass becomes a mapping of its fields."""
     if not isinstance(values, Mapping):
         raise PackageError(
             f"{path}: its {place.rstrip('.') or 'task'} is {_short(values)}; wanted options by name, as "

@@ -30,7 +30,7 @@ from seg.training.callbacks import (
     safeguards,
     tracking_callbacks,
 )
-from seg.training.checkpoint_options import data_options, with_given
+from seg.training.checkpoint_options import data_options, with_overrides
 from seg.training.checkpoints.atomic_io import with_atomic_io
 from seg.training.checkpoints.exact_resume import ExactResume
 from seg.training.checkpoints.saving import BestCheckpoint, LastCheckpoint, last_checkpoint, read_last
@@ -65,7 +65,7 @@ NOISE = (
     ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning's own use of PyTorch
     ".*AMP with fp16 is not supported on CPU.*",  # reported as an error below
 )
-"""Warnings of Lightning that tell a user of this project nothing."""
+"""Warnings of Lightning that do not concern users of this project."""
 
 
 class CroplandCLI(LightningCLI):
@@ -75,7 +75,7 @@ class CroplandCLI(LightningCLI):
     """
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the callbacks' keys, the project's defaults, and the values that follow from data and seed."""
+        """Add the callbacks' keys, the project's defaults, and the links from data and seed to other options."""
         for key, callback in CALLBACK_KEYS.items():
             parser.add_lightning_class_args(callback, key)
         parser.add_lightning_class_args(BestCheckpoint, "checkpoint")
@@ -87,7 +87,7 @@ class CroplandCLI(LightningCLI):
                 "trainer.default_root_dir": "runs/default",
                 "trainer.log_every_n_steps": 10,
                 "trainer.max_epochs": 30,
-                "trainer.enable_progress_bar": None,  # a bar where there is a terminal
+                "trainer.enable_progress_bar": None,  # decided below: a bar only in a terminal
                 "trainer.enable_model_summary": False,
                 "trainer.num_sanity_val_steps": 0,
                 "trainer.use_distributed_sampler": False,  # the datamodule deals its samples to processes itself
@@ -104,7 +104,7 @@ class CroplandCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse the command line; with --ckpt_path, the checkpoint defines the network and the default data settings.
 
-        The checkpoint is read without executing code that may hide in it.
+        Reading the checkpoint never executes code.
 
         Raises:
             ArgumentError: A key or a value is wrong; the message names the nearest known key.
@@ -125,8 +125,10 @@ class CroplandCLI(LightningCLI):
         if not 0 <= options.seed_everything <= LARGEST_SEED:
             raise ConfigError(f"seed_everything is {options.seed_everything}; wanted 0 to {LARGEST_SEED}")
         if options.get("ckpt_path"):
-            checkpoint = _wanted_checkpoint(options)
-            self.config = parser.parse_object({subcommand: self._of_checkpoint(checkpoint, options)}, self.config)
+            checkpoint = _selected_checkpoint(options)
+            self.config = parser.parse_object(
+                {subcommand: self._options_from_checkpoint(checkpoint, options)}, self.config
+            )
             self.config[subcommand].ckpt_path = str(checkpoint.path)
         elif subcommand != "fit":
             raise ConfigError(
@@ -134,30 +136,30 @@ class CroplandCLI(LightningCLI):
                 "for example --ckpt_path=runs/x/checkpoints/best.ckpt"
             )
 
-    def _of_checkpoint(self, checkpoint: Checkpoint, options: Namespace) -> dict[str, dict[str, object]]:
-        """Network of a checkpoint with the options that the command line names, and its data's for those it leaves."""
-        given = self._given()
+    def _options_from_checkpoint(self, checkpoint: Checkpoint, options: Namespace) -> dict[str, dict[str, object]]:
+        """Network of a checkpoint, overridden by the user's options, and its data settings as defaults."""
+        given = self._explicit_options()
         trains = self.config.subcommand == "fit"
-        task = with_given(checkpoint, given.get("model", {}), trains)
+        task = with_overrides(checkpoint, given.get("model", {}), trains)
         data = data_options(checkpoint)
         if "labels" in given.get("data", {}):
             data.pop("labels", None)
         return {"model": task, "data": {key: data[key] for key in data if key == "labels" or options.data[key] is None}}
 
-    def _given(self) -> dict[str, Any]:
-        """Options that the command line or a configuration names, even with their default values."""
-        words = [*sys.argv[1:], "--seed_everything=0"]  # a value is linked to the seed, which must not be missing
+    def _explicit_options(self) -> dict[str, Any]:
+        """Options from the command line and configurations, including those set to their default values."""
+        words = [*sys.argv[1:], "--seed_everything=0"]  # data.seed is linked to the seed, so parsing needs one
         given: Namespace = self.parser.parse_args(words, defaults=False)[self.config.subcommand]
         return dict(given.as_dict())
 
     def _parse_ckpt_path(self) -> None:
-        """Skip Lightning's checkpoint handling: with "last" and no checkpoint, it would silently start from scratch."""
+        """Skip Lightning's checkpoint handling: if "last" finds no checkpoint, it silently starts from scratch."""
 
     def instantiate_trainer(self, **kwargs: object) -> Trainer:
-        """Trainer with the loggers, progress bar and callbacks that follow from the run's folder and the terminal.
+        """Build the trainer with loggers, progress bar and callbacks for the run's folder and the terminal.
 
         Raises:
-            ConfigError: An argument of the trainer is wrong, or the folder holds something else than a run.
+            ConfigError: An argument of the trainer is wrong, or the run's folder holds files of another kind.
         """
         options = self.config_init[self.subcommand]
         config, fits = options.trainer, self.subcommand == "fit"
@@ -189,7 +191,7 @@ class CroplandCLI(LightningCLI):
     def before_fit(self) -> None:
         """Check the data and give the network its band statistics; a resumed run takes them from its checkpoint.
 
-        An earlier run is moved only after all checks have passed, so that a user error leaves it in place.
+        An earlier run in the folder is moved only after all checks have passed, so a user error leaves it in place.
         """
         self.datamodule.setup("fit")
         statistics = self.datamodule.statistics
@@ -200,14 +202,14 @@ class CroplandCLI(LightningCLI):
         print(self.datamodule.note + unseen_context(reach, self.datamodule.median_side), end="", file=sys.stderr)
         options = self.config_init.fit
         with claimed_run(self._root()):
-            pass  # stop if another training is running in the folder, before any file is moved
+            pass  # fails if another training runs in the folder, before any file is moved
         (keep_earlier_of_resumed if options.ckpt_path else keep_earlier)(self._root())
         self.claim.enter_context(claimed_run(self._root()))
         config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
         add_wandb(self.trainer, options.tracking, config[self.subcommand])
 
     def _run_subcommand(self, subcommand: str) -> None:
-        """Run a subcommand; Lightning ends an interrupted one with status 1 and no message."""
+        """Run a subcommand; an interruption gets a message, since Lightning would exit with status 1 and no message."""
         if subcommand == "fit" and (finished := self._finished()):
             print(finished)
             return
@@ -220,12 +222,12 @@ class CroplandCLI(LightningCLI):
             raise KeyboardInterrupt(interrupted_message(self.trainer)) from stopped
 
     def _unchanged_if_refused(self) -> AbstractContextManager[None]:
-        """Protect the files of a run that resumes; a new run moves an earlier one away as a whole."""
+        """Restore the run's files if a resumed run is refused; a new run starts in an empty folder."""
         resumes = self.subcommand == "fit" and self.config_init.fit.ckpt_path and self.trainer.is_global_zero
         return unchanged_if_refused(self._root(), self.first_step) if resumes else nullcontext()
 
     def _finished(self) -> str:
-        """Message if the checkpoint has already completed max_epochs or max_steps; otherwise empty."""
+        """Message if the checkpoint has already completed max_epochs or max_steps, else an empty string."""
         options = self.config_init.fit
         if not options.ckpt_path:
             return ""
@@ -238,32 +240,32 @@ class CroplandCLI(LightningCLI):
         )
         length = options.trainer
         if length.max_epochs not in (None, -1) and epochs >= length.max_epochs:
-            had, option = f"{epochs} epochs of trainer.max_epochs", "max_epochs"
+            done, option = f"{epochs} epochs of trainer.max_epochs", "max_epochs"
         elif length.max_steps != -1 and steps >= length.max_steps:
-            had, option = f"{steps} steps of trainer.max_steps", "max_steps"
+            done, option = f"{steps} steps of trainer.max_steps", "max_steps"
         else:
             return ""
-        return f"{options.ckpt_path}: has all {had}, so nothing is left to train; set a larger --trainer.{option}"
+        return f"{options.ckpt_path}: has completed all {done}; to train longer, set a larger --trainer.{option}"
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, object]:
         return {**super()._prepare_subcommand_kwargs(subcommand), "weights_only": True}
 
     def _root(self) -> Path:
-        """The run's folder, resolved, so that `.` has a name."""
+        """The run's folder as an absolute path, so that `.` has a name."""
         return Path(self.config_init[self.subcommand].trainer.default_root_dir).resolve()
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
-        """Trainer methods available as subcommands, each with the arguments to hide from the command line.
+        """Trainer methods that are subcommands, each with the arguments to hide from the command line.
 
-        If a subcommand is given, only its parser is built, since each parser takes a third of a second.
+        If the command line names a subcommand, only its parser is built, since each parser takes a third of a second.
         """
         loaders = {"model", "dataloaders", "train_dataloaders", "val_dataloaders", "datamodule", "weights_only"}
         return dict.fromkeys([name for name in SUBCOMMANDS if name in sys.argv[1:]] or SUBCOMMANDS, loaders)
 
 
-def _wanted_checkpoint(options: Namespace) -> Checkpoint:
-    """Checkpoint that --ckpt_path names."""
+def _selected_checkpoint(options: Namespace) -> Checkpoint:
+    """Read the checkpoint that --ckpt_path names."""
     path = Path(options.ckpt_path)
     if path == Path("last"):
         return read_last(last_checkpoint(options.checkpoint.dirpath, options.trainer.default_root_dir))
@@ -271,10 +273,10 @@ def _wanted_checkpoint(options: Namespace) -> Checkpoint:
 
 
 def check_length(epochs: int | None, steps: int) -> None:
-    """Reject a training of zero or unknown length: the learning-rate schedule needs the total number of steps.
+    """Reject a training of zero or unknown length, since the learning-rate schedule needs the total number of steps.
 
     Raises:
-        ConfigError: The trainer's largest number of epochs or steps cannot work.
+        ConfigError: The largest number of epochs or steps is 0, or both are unlimited.
     """
     if epochs == 0 or steps == 0 or (epochs == -1 and steps == -1):
         raise ConfigError(
@@ -284,34 +286,34 @@ def check_length(epochs: int | None, steps: int) -> None:
 
 
 def check_intervals(config: Namespace) -> None:
-    """Reject intervals of 0, by which Lightning divides, and those below.
+    """Reject intervals of 0 or below, since Lightning divides by them.
 
     Args:
         config: Arguments of the trainer.
 
     Raises:
-        ConfigError: An interval is not above 0.
+        ConfigError: An interval is 0 or below.
     """
     for name in ("accumulate_grad_batches", "val_check_interval", "check_val_every_n_epoch", "log_every_n_steps"):
         value = config.get(name)
-        least = 0 if name == "log_every_n_steps" else 1  # 0 logs nothing
+        least = 0 if name == "log_every_n_steps" else 1  # 0 turns logging off
         if isinstance(value, int | float) and (value <= 0 if isinstance(value, float) else value < least):
             raise ConfigError(f"trainer.{name} is {value}; wanted {'0 or more' if least == 0 else 'above 0'}")
 
 
-def check_precision(wanted: object, device: str) -> None:
+def check_precision(precision: object, device: str) -> None:
     """Reject float16 on a CPU, where Lightning would silently use bfloat16 instead.
 
     Args:
-        wanted: The trainer's precision.
+        precision: The trainer's precision.
         device: Type of its device.
 
     Raises:
         ConfigError: The device cannot compute in this precision.
     """
-    if device == "cpu" and str(wanted) in ("16", "16-mixed"):
+    if device == "cpu" and str(precision) in ("16", "16-mixed"):
         raise ConfigError(
-            f"trainer.precision is {wanted}, which needs a GPU, but training is on a CPU; wanted 32 or bf16-mixed there"
+            f"trainer.precision is {precision}, which needs a GPU, but this training uses the CPU; set 32 or bf16-mixed"
         )
 
 
@@ -351,6 +353,6 @@ def run(words: list[str]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a training command line, by default this process's own, and return its exit status."""
+    """Run a training command line, `sys.argv` by default, and return its exit status."""
     words = sys.argv[1:] if arguments is None else arguments
     return guarded(lambda: run(words), debug="--debug" in words)

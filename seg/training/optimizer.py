@@ -1,4 +1,4 @@
-"""Optimiser of a network: its settings, and its parameter groups by weight decay and by backbone stage."""
+"""Optimiser of a network: settings, and parameter groups by weight decay and by backbone stage."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -15,10 +15,10 @@ from seg.training.batch_norm import BatchNorm
 OptimizerName = Literal["adamw", "sgd"]
 
 NORMS = BatchNorm | nn.InstanceNorm1d | nn.InstanceNorm2d | nn.InstanceNorm3d | nn.GroupNorm | nn.LayerNorm | nn.RMSNorm
-"""Layers that normalise, whose scale and shift do not decay."""
+"""Normalisation layers, whose scale and shift have no weight decay."""
 
 STAGE = "stage"
-"""Key of a parameter group's backbone stage, counted from 0, the deepest; groups outside the backbone lack it."""
+"""Key of a parameter group's backbone stage, where 0 is the deepest; groups outside the backbone have no such key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +28,10 @@ class OptimizerConfig:
     Args:
         name: adamw (Loshchilov and Hutter 2019, https://openreview.net/forum?id=Bkg6RiCqY7) or sgd.
         learning_rate: Largest learning rate; the schedule and the warm-ups scale it.
-        weight_decay: Decay of weights; norms and biases do not decay. adamw keeps it apart from the gradient, sgd adds
-            it to the gradient.
-        momentum: For sgd, 0 to below 1.
-        nesterov: For sgd: use Nesterov's momentum.
+        weight_decay: Decay of weights, without norms and biases. adamw decays the weights directly; sgd adds the decay
+            to the gradient.
+        momentum: Momentum of sgd, 0 to below 1.
+        nesterov: Use Nesterov momentum in sgd.
 
     Raises:
         ConfigError: A value is out of range or contradicts another one.
@@ -70,24 +70,24 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
 
 
 def set_options(optimizer: Optimizer, model: nn.Module, config: OptimizerConfig) -> None:
-    """Give an optimiser, whose state may come from a checkpoint, the settings of a configuration; the state stays.
+    """Set the options of an optimiser from a configuration and keep its state.
 
     Args:
-        optimizer: An optimiser of this name, as `build_optimizer` makes it.
-        model: Its network.
+        optimizer: An optimiser of `config.name` from `build_optimizer`, whose state may come from a checkpoint.
+        model: The optimised network.
         config: The settings. The learning rate becomes the initial rate, which schedules scale.
     """
     decays = dict(_decays(model))
     for group in optimizer.param_groups:
         group["initial_lr"] = config.learning_rate
-        if any(decays.get(weight) for weight in group["params"]):  # never both kinds in a group
+        if any(decays.get(weight) for weight in group["params"]):  # a group has weights of one kind only
             group["weight_decay"] = config.weight_decay
         if config.name == "sgd":
             group |= {"momentum": config.momentum, "nesterov": config.nesterov}
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Parameters of a network as two groups of an optimiser: with the decay, then with none."""
+    """Two parameter groups of a network: first with weight decay, then without."""
     decays = dict(_decays(model))
     return [
         {"params": [weight for weight, decay in decays.items() if decay], "weight_decay": weight_decay},
@@ -96,18 +96,18 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
 
 
 def _decays(model: nn.Module) -> Iterator[tuple[nn.Parameter, bool]]:
-    """Each parameter, and True if it decays: all but those of norms, biases, and scales of channels.
+    """Pairs of a parameter and True if it decays; norms, biases and channel scales do not decay.
 
-    In the order of `model.parameters()`, which checkpoints of optimisers rely on.
+    The order is that of `model.parameters()`, which optimiser checkpoints rely on.
     """
     for layer in model.modules():
         for name, weight in layer.named_parameters(recurse=False):
-            # Dimensions alone do not tell: a LayerNorm over maps has three, and a bias may have two.
+            # Dimensions alone are not enough: a LayerNorm weight may have three, and a bias may have two.
             yield weight, not isinstance(layer, NORMS) and "bias" not in name and weight.ndim > 1
 
 
 def split_by_stage(optimizer: Optimizer, stages: Sequence[Sequence[nn.Module]]) -> None:
-    """Divide the parameter groups of a new optimiser by backbone stage; call it before making a schedule for them.
+    """Divide the parameter groups of a new optimiser by backbone stage; call this before building a schedule.
 
     The existing groups come first, without the backbone. The groups of each stage follow, the deepest stage first, with
     the same settings and the stage's number under STAGE. Empty groups are left out.

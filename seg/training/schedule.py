@@ -1,4 +1,4 @@
-"""Learning rate over a run: the shape of its schedule, and the factors that warm-ups multiply it with."""
+"""Learning rate over a run: the schedule, multiplied by the factors of warm-ups."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -16,10 +16,11 @@ from seg.errors import ConfigError
 ScheduleName = Literal["cosine", "poly", "step", "one_cycle", "constant"]
 
 LEARNING_RATE = "learning_rate"
-"""Name of the learning rate in logs; a parameter group's is `learning_rate/pg1`, counted from 1."""
+"""Name of the learning rate in logs; parameter groups are logged as `learning_rate/pg1`, counted from 1."""
 
 RateFactor = Callable[[int, Mapping[str, Any], int], float]
-"""Factor of the learning rate: from an optimiser step, a parameter group and the group's index, all counted from 0."""
+"""Function of an optimiser step, a parameter group and the group's index, both numbers counted from 0. It returns a
+factor of the learning rate."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,15 +30,15 @@ class ScheduleConfig:
     Args:
         name: cosine to 0 (Loshchilov and Hutter 2017, https://openreview.net/forum?id=Skq89Scxx), poly to 0, step,
             one_cycle (Smith and Topin 2019, https://doi.org/10.1117/12.2520589) or constant.
-        power: For poly, whose share is (1 - progress)^power; 0.9 is DeepLab's (Chen et al. 2018,
+        power: For poly: the share is (1 - progress)^power. DeepLab uses 0.9 (Chen et al. 2018,
             https://doi.org/10.1109/TPAMI.2017.2699184).
-        milestones: For step: rising shares of the run; the rate is multiplied by gamma after each. The defaults are
-            those of He et al. 2016 (https://doi.org/10.1109/CVPR.2016.90) on CIFAR-10.
-        gamma: For step, above 0 and at most 1.
+        milestones: For step: rising shares of the run; the rate is multiplied by gamma after each. He et al. 2016
+            (https://doi.org/10.1109/CVPR.2016.90) use the defaults on CIFAR-10.
+        gamma: For step: factor at each milestone, above 0 and at most 1.
         warm_share: For one_cycle: share of the run over which the rate rises, above 0 and below 1.
-        start_divisor: For one_cycle: the first rate is the largest one divided by this, 1 or more.
-        end_divisor: For one_cycle: the last rate is the first one divided by this, 1 or more. Rise and fall are half a
-            cosine each; momentum stays constant. The defaults are PyTorch's.
+        start_divisor: For one_cycle: largest rate divided by the first rate, 1 or more.
+        end_divisor: For one_cycle: first rate divided by the last rate, 1 or more. Rise and fall are half a cosine
+            each; momentum stays constant. The defaults are PyTorch's.
 
     Raises:
         ConfigError: A value is out of range.
@@ -100,18 +101,18 @@ def _half_cosine(start: float, end: float, progress: float) -> float:
 
 
 class RunSchedule(LambdaLR):
-    """Learning rate of each parameter group: its initial rate times the schedule's factor times those of callbacks.
+    """Learning rate of each parameter group: initial rate times the schedule's factor times the callbacks' factors.
 
-    PyTorch's LambdaLR reads the initial rates and the number of groups once. This one reads them from the optimiser at
-    each step, so that a callback may change a group's `initial_lr` or add a group.
+    PyTorch's LambdaLR reads the initial rates and the number of groups once. This class reads them from the optimiser
+    at each step, so that a callback may change a group's `initial_lr` or add a group.
 
     Args:
-        optimizer: The optimiser whose rates it sets.
+        optimizer: The scheduled optimiser.
         lr_lambda: The schedule's factor at an optimiser step, counted from 0.
 
     Attributes:
-        factors: Further factors by the name of the callback that gives them, multiplied in this order. A checkpoint
-            leaves them out: callbacks give them again when training starts.
+        factors: Factors by the key of the callback that adds them, multiplied in this order. Checkpoints leave them
+            out, since callbacks add them again when training starts.
     """
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float]) -> None:
@@ -129,17 +130,17 @@ class RunSchedule(LambdaLR):
         return rates
 
     def refresh(self) -> None:
-        """Set the rates of the next optimiser step again, after an initial rate or a factor has changed."""
+        """Update the rates of the next optimiser step after an initial rate or a factor has changed."""
         for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
             group["lr"] = rate
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values alone: the factors are methods of callbacks."""
+        """State without the factors, which are methods of callbacks."""
         return {name: value for name, value in super().state_dict().items() if name != "factors"}
 
 
 def schedule_of(trainer: L.Trainer) -> RunSchedule:
-    """Schedule of the trainer's optimiser, for callbacks that give it a factor.
+    """Schedule of the trainer's optimiser, for callbacks that add a factor.
 
     Raises:
         ConfigError: The task has no RunSchedule.

@@ -14,5 +14,5 @@ def test_a_local_run_is_restored_and_counted(tmp_path: Path) -> None:
 
 def test_a_folder_without_a_run_is_one_line(tmp_path: Path) -> None:
     ran = run_command("restore", "--run", tmp_path, "--output", tmp_path / "back")
-    assert_mistake(ran, "holds no run of W&B")
+    assert_mistake(ran, "holds no W&B run")
     assert not (tmp_path / "back").exists()

@@ -17,11 +17,11 @@ from support.warm_runs import SIDES, Example, example, new_task
 
 CROSS_ENTROPY = LossConfig(bce=1.0, dice=0.0)
 STANDSTILL = 1e-60
-"""A learning rate that leaves the weights as they are, so that all groups see the same network."""
+"""Learning rate that does not change the weights, so that all groups have the same network."""
 
 
 class Gradients(L.Callback):
-    """Note the gradient that each step of the optimiser used."""
+    """Record the gradient of each optimiser step."""
 
     def __init__(self) -> None:
         self.seen: list[list[Tensor]] = []
@@ -35,7 +35,7 @@ def gradients(module: nn.Module) -> list[Tensor]:
 
 
 def joint_gradient(task: CroplandTask, group: Sequence[Example], by_scene: bool = False) -> list[Tensor]:
-    """That of a single loss over all labelled pixels of a group, or of the mean of the scenes' losses."""
+    """Gradient of one loss over all labelled pixels of a group, or of the mean of the scenes' losses."""
     task.train().zero_grad()
     sums, counts = [], []
     for one in group:
@@ -63,7 +63,7 @@ def trained_gradients(task: CroplandTask, examples: Sequence[Example], **options
 
 def assert_close(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> None:
     assert len(found) == len(wanted) > 10
-    assert max(float(one.abs().max()) for one in wanted) > 1e-3  # else anything would be close
+    assert max(float(one.abs().max()) for one in wanted) > 1e-3  # else the comparison would be trivial
     for one, other in zip(found, wanted, strict=True):
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
 
@@ -72,7 +72,7 @@ SCENES = [example(*side, index) for index, side in enumerate(SIDES)]
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 7, 9])
-def test_the_gradient_of_a_group_is_that_of_all_its_pixels_however_short_the_last_group_is(length: int) -> None:
+def test_a_groups_gradient_equals_the_gradient_of_all_its_pixels_even_in_a_short_group(length: int) -> None:
     task = new_task(CROSS_ENTROPY, STANDSTILL)
     found = trained_gradients(task, SCENES, accumulate_grad_batches=length)
     groups = [SCENES[start : start + length] for start in range(0, len(SCENES), length)]
@@ -81,20 +81,20 @@ def test_the_gradient_of_a_group_is_that_of_all_its_pixels_however_short_the_las
         assert_close(one, joint_gradient(task, group))
 
 
-def test_by_scene_each_scene_counts_the_same() -> None:
+def test_by_scene_every_scene_has_the_same_weight() -> None:
     task = new_task(CROSS_ENTROPY, STANDSTILL, accumulation="scene")
     found = trained_gradients(task, SCENES, accumulate_grad_batches=4)
     for one, group in zip(found, (SCENES[:4], SCENES[4:]), strict=True):
         assert_close(one, joint_gradient(task, group, by_scene=True))
 
 
-def test_by_scene_a_batch_counts_for_each_of_its_images_with_a_label() -> None:
+def test_by_scene_a_batch_weighs_its_number_of_labelled_images() -> None:
     masks = torch.full((4, 3, 3), IGNORE, dtype=torch.uint8)
     masks[0], masks[2, 1, 1] = CROPLAND, OTHER
     assert float(batch_weight(masks, "scene")) == 2
 
 
-def test_by_scene_batches_of_several_images_have_as_many_shares_in_a_group() -> None:
+def test_by_scene_a_batch_of_two_images_weighs_twice_a_batch_of_one() -> None:
     batches = [default_collate([example(12, 16, index) for index in indexes]) for indexes in ((1, 2), (3,))]
     task, noted = new_task(CROSS_ENTROPY, STANDSTILL, accumulation="scene"), Gradients()
     loader = DataLoader(batches, batch_size=None)
@@ -103,7 +103,7 @@ def test_by_scene_batches_of_several_images_have_as_many_shares_in_a_group() -> 
     assert_close(noted.seen[0], [(2 * one + other) / 3 for one, other in zip(of_pair, of_single, strict=True)])
 
 
-def test_gradients_are_scaled_before_they_are_clipped() -> None:
+def test_gradients_are_scaled_before_clipping() -> None:
     task = new_task(CROSS_ENTROPY, STANDSTILL)
     found = trained_gradients(task, SCENES, accumulate_grad_batches=4, gradient_clip_val=0.01)
     for one, group in zip(found, (SCENES[:4], SCENES[4:]), strict=True):
@@ -118,7 +118,7 @@ def assert_scaled(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> None:
         torch.testing.assert_close(one, other, atol=1e-7, rtol=1e-4)
 
 
-def test_a_step_of_one_batch_has_the_gradient_of_the_plain_loss_to_the_bit() -> None:
+def test_a_step_of_one_batch_has_exactly_the_gradient_of_the_unweighted_loss() -> None:
     task = new_task(rate=STANDSTILL)
     (found,) = trained_gradients(task, SCENES[:1], accumulate_grad_batches=1)
     task.train().zero_grad()
@@ -143,7 +143,7 @@ def test_a_scene_without_a_labelled_pixel_does_not_count() -> None:
         assert_close(found, joint_gradient(task, SCENES[:2], by_scene=by == "scene"))
 
 
-def test_the_logged_loss_is_the_plain_one() -> None:
+def test_the_logged_loss_is_unweighted() -> None:
     task = new_task(CROSS_ENTROPY, STANDSTILL)
     trainer = quiet_trainer(max_epochs=1, accumulate_grad_batches=3)
     loader = DataLoader(SCENES, batch_size=1)
@@ -153,7 +153,7 @@ def test_the_logged_loss_is_the_plain_one() -> None:
 
 
 def test_processes_share_one_group() -> None:
-    """DDP without processes: gradients are averaged, and each process asks for the mean of the weights."""
+    """Simulate DDP in one process: gradients are averaged, and each process reads the mean of the weights."""
     weight, halves = nn.Parameter(torch.tensor(0.5)), (SCENES[:3], SCENES[3:])
     scalings, sums = [GroupScaling("area"), GroupScaling("area")], []
     for scaling, half in zip(scalings, halves, strict=True):
@@ -164,7 +164,7 @@ def test_processes_share_one_group() -> None:
             (scaling.weighted(loss, one["mask"][None], length=3) / 3).backward()
         sums.append(weight.grad)
     totals: list[Tensor] = []
-    for scaling in scalings:  # the first round tells what each process has
+    for scaling in scalings:  # the first round collects the weights of each process
         scaling.finish([], lambda total: totals.append(total) or total)
     weight.grad = torch.stack(sums).mean()
     last = GroupScaling("area")
@@ -176,12 +176,12 @@ def test_processes_share_one_group() -> None:
     torch.testing.assert_close(found, weight.grad)
 
 
-def test_weights_of_large_scenes_stay_within_what_float16_holds() -> None:
+def test_weights_of_large_scenes_stay_within_the_range_of_float16() -> None:
     mask = torch.zeros(1, 1, 1, dtype=torch.uint8).expand(1, 4096, 4096)
     assert float(batch_weight(mask, "area")) == 4096**2 / REFERENCE_PIXELS == 256
 
 
-def test_what_a_broken_off_group_left_is_forgotten() -> None:
+def test_the_weights_of_an_unfinished_group_are_discarded() -> None:
     scaling, weight = GroupScaling("scene"), SimpleNamespace(grad=torch.tensor(6.0))
     mask = torch.zeros(1, 2, 2, dtype=torch.uint8)
     scaling.weighted(torch.ones(()), mask, 1)

@@ -16,7 +16,7 @@ IMAGES = torch.rand(5, 1, 4, 4, generator=torch.Generator().manual_seed(0)) + 3
 
 
 class TinyTask(L.LightningModule):
-    """A norm whose state each epoch and each validation note."""
+    """Task with a norm, whose state is recorded after each epoch and in each validation."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class TinyTask(L.LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         self(batch["image"])
-        if batch_idx == 0:  # the statistics in use, and those of all images
+        if batch_idx == 0:  # the running statistics, and the statistics of all images
             self.validated.append((float(self.norm.running_mean), float(self.first(IMAGES).mean())))
 
     def on_train_epoch_end(self) -> None:
@@ -56,7 +56,7 @@ class Images(L.LightningDataModule):
 
 
 def fit(folder: Path, *callbacks: L.Callback, resumed: Path | None = None, **options: object) -> TinyTask:
-    """A training that leaves `end.ckpt`."""
+    """Train and write `end.ckpt`."""
     task = TinyTask()
     trainer = quiet_trainer(callbacks, default_root_dir=folder, **options)
     trainer.fit(task, datamodule=Images(), ckpt_path=resumed, weights_only=True)
@@ -68,7 +68,7 @@ def changes(values: list[Tensor]) -> list[bool]:
     return [not torch.equal(before, after) for before, after in pairwise(values)]
 
 
-def test_running_statistics_change_before_the_point_but_not_after_it(tmp_path: Path) -> None:
+def test_running_statistics_change_before_the_freeze_but_not_after(tmp_path: Path) -> None:
     task = fit(tmp_path, FreezeBatchNorm(after=0.5), max_epochs=4)
     assert changes(task.running_means) == [True, False, False]
     assert all(changes(task.scales))
@@ -83,9 +83,7 @@ def test_a_share_of_0_freezes_from_the_first_step(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("first", "moves"), [(2, [False, False]), (1, [True, False, False])])
-def test_a_run_that_resumes_before_or_after_the_point_freezes_at_the_same_place(
-    tmp_path: Path, first: int, moves: list[bool]
-) -> None:
+def test_a_resumed_run_freezes_at_the_same_epoch(tmp_path: Path, first: int, moves: list[bool]) -> None:
     before = fit(tmp_path, FreezeBatchNorm(after=1.0), max_epochs=first)
     resumed = fit(tmp_path, FreezeBatchNorm(after=0.5), max_epochs=4, resumed=tmp_path / "end.ckpt")
     assert changes([before.running_means[-1], *resumed.running_means]) == moves
@@ -104,7 +102,7 @@ def test_a_trainer_without_a_number_of_epochs_is_refused(tmp_path: Path) -> None
 
 
 class Level(L.LightningModule):
-    """A norm over batches whose mean is 1."""
+    """Task with a norm over batches of mean 1."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -127,14 +125,14 @@ def running_mean(*callbacks: L.Callback, **options: object) -> float:
 
 
 @pytest.mark.parametrize(("accumulate", "steps"), [(1, 4), (2, 2), (4, 1)])
-def test_a_step_of_the_optimiser_replaces_the_same_share_whatever_it_accumulates(accumulate: int, steps: int) -> None:
+def test_an_optimiser_step_replaces_the_same_share_at_any_accumulation(accumulate: int, steps: int) -> None:
     found = running_mean(BatchNormMomentum(momentum=0.3), accumulate_grad_batches=accumulate)
     assert found == pytest.approx(1 - 0.7**steps, abs=1e-6)
 
 
-def test_the_momentum_follows_a_length_that_grows() -> None:
+def test_the_momentum_changes_with_a_growing_group_length() -> None:
     class Lengthen(L.Callback):
-        """A group of one batch, then one of two, as a warm-up makes them."""
+        """A group of one batch, then a group of two, as in a warm-up."""
 
         def on_train_batch_start(self, trainer: L.Trainer, *args: object) -> None:
             trainer.accumulate_grad_batches = 1 if args[-1] < 2 else 2
@@ -152,23 +150,23 @@ def close(pair: tuple[float, float]) -> bool:
     return abs(pair[0] - pair[1]) < 1e-4
 
 
-def test_the_last_validation_alone_uses_the_statistics_of_the_training_split_without_dropout(tmp_path: Path) -> None:
+def test_only_the_last_validation_uses_the_statistics_of_the_training_split_without_dropout(tmp_path: Path) -> None:
     task = fit(tmp_path, RecomputeBatchNorm(), max_epochs=3)
     assert [close(pair) for pair in task.validated] == [False, False, True]
 
 
-def test_a_number_of_steps_ends_a_training_too(tmp_path: Path) -> None:
+def test_statistics_are_recomputed_if_max_steps_ends_a_training(tmp_path: Path) -> None:
     assert close(fit(tmp_path, RecomputeBatchNorm(), max_epochs=-1, max_steps=5).validated[-1])
 
 
-def test_averaged_weights_get_statistics_of_their_own_and_a_checkpoint_keeps_them(tmp_path: Path) -> None:
+def test_averaged_weights_get_their_own_statistics_which_a_checkpoint_keeps(tmp_path: Path) -> None:
     task = fit(tmp_path, EMAWeightAveraging(decay=0.5), RecomputeBatchNorm(), max_epochs=2)
     assert close(task.validated[-1])
     saved = torch.load(tmp_path / "end.ckpt", weights_only=True)["state_dict"]
     assert close((float(saved["norm.running_mean"]), float((saved["first.weight"] * IMAGES).mean())))
 
 
-def test_modes_and_momentum_are_left_as_they_were() -> None:
+def test_modes_and_momentum_are_restored() -> None:
     network = nn.Sequential(nn.BatchNorm2d(1, momentum=0.3), nn.Dropout(0.5)).eval()
     recompute(network, IMAGES.split(1))
     assert network[0].momentum == 0.3

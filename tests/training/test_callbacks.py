@@ -26,13 +26,13 @@ WANDB_VARIABLES = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_ERROR_REPORTING",
 
 @pytest.fixture
 def config(tmp_path: Path, make_dataset: Callable[..., Path]) -> Path:
-    """A configuration whose run a test may start and change."""
+    """Configuration for a run that a test may start and change."""
     return write_config(tmp_path, make_dataset, pictures=True)
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, make_dataset: Callable[..., Path]) -> Path:
-    """The folder of a run that was resumed once, to be read only; pictures after each epoch."""
+    """Folder of a run that was resumed once, with pictures of each epoch; tests only read it."""
     folder = tmp_path_factory.mktemp("tracked")
     words = ["fit", f"--config={write_config(folder, make_dataset, pictures=True)}", "--panels.every_epochs=1"]
     words += ["--trainer.log_every_n_steps=1"]
@@ -43,9 +43,9 @@ def run(tmp_path_factory: pytest.TempPathFactory, make_dataset: Callable[..., Pa
 
 @pytest.fixture
 def clean_wandb(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Environment variables of W&B as if it never ran, put back afterwards."""
+    """Clear W&B's environment variables for a test."""
     for name in WANDB_VARIABLES:
-        monkeypatch.setenv(name, "")  # so that it is known to be put back
+        monkeypatch.setenv(name, "")  # registers the variable, so that monkeypatch restores it
         monkeypatch.delenv(name)
 
 
@@ -68,7 +68,7 @@ def test_tensorboard_gets_the_pictures_and_the_learning_rate(run: Path) -> None:
     assert len(EventAccumulator(str(second)).Reload().Images("panels/01_scene_0")) == 1
 
 
-def test_the_learning_rate_of_each_step_is_that_of_the_warm_up(run: Path) -> None:
+def test_the_logged_learning_rates_follow_the_warm_up(run: Path) -> None:
     with (run / "metrics.1.csv").open() as file:
         rates = [float(row["learning_rate/pg1"]) for row in csv.DictReader(file) if row["learning_rate/pg1"]]
     assert len(rates) == 8  # two epochs of four scenes
@@ -76,11 +76,11 @@ def test_the_learning_rate_of_each_step_is_that_of_the_warm_up(run: Path) -> Non
     assert rates[0] < rates[1] < rates[2]
 
 
-def test_a_learning_curve_lies_in_the_folder(run: Path) -> None:
+def test_learning_curves_are_drawn_in_the_run_folder(run: Path) -> None:
     assert not is_blank(run / "learning_curves.png")
 
 
-def test_the_record_says_what_the_run_was_made_of_and_how_it_ended(run: Path) -> None:
+def test_the_record_holds_inputs_and_outcome_of_the_run(run: Path) -> None:
     record = json.loads((run / "run.1.json").read_text())
     assert (record["state"], record["error"], record["seed"]) == ("finished", None, 0)
     assert (record["epochs"], record["steps"]) == (2, 8)
@@ -96,7 +96,7 @@ def test_the_record_says_what_the_run_was_made_of_and_how_it_ended(run: Path) ->
     assert record["resumed_from"] is None
 
 
-def test_a_resumed_run_has_a_record_of_its_own_of_the_same_data(run: Path) -> None:
+def test_a_resumed_run_has_its_own_record_with_the_same_dataset(run: Path) -> None:
     first, second = (json.loads((run / name).read_text()) for name in ("run.1.json", "run.json"))
     assert second["resumed_from"].endswith("last.ckpt")
     assert second["epochs"] == 3
@@ -111,7 +111,7 @@ def test_pictures_can_be_left_out(config: Path, tmp_path: Path) -> None:
     assert (tmp_path / "run" / "metrics.csv").exists()
 
 
-def test_a_failed_run_says_so_in_its_record(config: Path, tmp_path: Path) -> None:
+def test_a_failed_run_is_recorded_as_failed(config: Path, tmp_path: Path) -> None:
     words = ["--checkpoint.monitor=val/nothing"]
     assert main(["fit", f"--config={config}", *words]) != 0
     record = json.loads((tmp_path / "run" / "run.json").read_text())
@@ -120,7 +120,7 @@ def test_a_failed_run_says_so_in_its_record(config: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("word", ["--panels.scenes=-1", "--panels.longest_side=3"])
-def test_a_number_that_cannot_work_is_refused(
+def test_a_number_out_of_range_is_refused(
     config: Path, tmp_path: Path, word: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["fit", f"--config={config}", word]) == 2
@@ -128,7 +128,7 @@ def test_a_number_that_cannot_work_is_refused(
     assert not (tmp_path / "run").exists()
 
 
-def test_tracking_with_a_library_that_is_missing_is_refused_before_anything_is_written(
+def test_tracking_with_a_missing_library_is_refused_before_any_file_is_written(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
@@ -171,7 +171,7 @@ def test_offline_wandb_keeps_configuration_metrics_pictures_and_the_model_in_the
 
 
 class CountingTask(L.LightningModule):
-    """Logs a training loss of ten times the epoch, and one more as validation score."""
+    """Task that logs 10 times the epoch as training loss, and 1 more as validation score."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -214,6 +214,6 @@ def test_an_epoch_without_a_validation_prints_nothing(tmp_path: Path, capsys: py
     assert [line.split("  ")[0] for line in lines] == ["epoch 2/2"]
 
 
-def test_a_validation_on_its_own_prints_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_validation_without_training_prints_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line_trainer(tmp_path).validate(CountingTask(), loader(), verbose=False)
     assert "epoch" not in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Options that a checkpoint provides, and those given beside it."""
+"""Options from a checkpoint, and options given together with it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +30,7 @@ def words_of(trained: Path, tmp_path: Path, stage: str) -> list[str]:
     return [stage, config, f"--trainer.default_root_dir={tmp_path / 'new'}", f"--ckpt_path={last_of(trained / 'run')}"]
 
 
-def test_optimiser_settings_beside_a_checkpoint_hold(trained: Path, tmp_path: Path) -> None:
+def test_given_optimiser_settings_override_those_of_a_checkpoint(trained: Path, tmp_path: Path) -> None:
     given = ["--model.optimizer.learning_rate=0.5", "--model.optimizer.weight_decay=0.2", "--model.threshold=0.3"]
     assert main([*words_of(trained, tmp_path, "fit"), *given]) == 0
     kept = yaml.safe_load((tmp_path / "new" / "config.yaml").read_text())["model"]
@@ -41,9 +41,7 @@ def test_optimiser_settings_beside_a_checkpoint_hold(trained: Path, tmp_path: Pa
     assert read_checkpoint(last).task["threshold"] == 0.3
 
 
-def test_scores_are_those_of_the_threshold_given(
-    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_scores_use_a_given_threshold(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for threshold, recall in (("0", "1.0"), ("1", "0.0")):
         capsys.readouterr()
         assert main([*words_of(trained, tmp_path, "validate"), f"--model.threshold={threshold}"]) == 0
@@ -60,7 +58,7 @@ def test_scores_are_those_of_the_threshold_given(
         ("fit", "model.optimizer.name=sgd"),
     ],
 )
-def test_an_option_that_the_weights_forbid_is_an_error_that_names_it(
+def test_an_option_that_contradicts_the_weights_is_named_in_the_error(
     trained: Path, tmp_path: Path, stage: str, option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*words_of(trained, tmp_path, stage), f"--{option}"]) == 2
@@ -71,7 +69,7 @@ def test_an_option_that_the_weights_forbid_is_an_error_that_names_it(
 
 
 def changed(content: dict[str, Any], part: str, value: object) -> dict[str, Any]:
-    """A checkpoint's content with another value at a dotted place."""
+    """Content of a checkpoint with another value at a dotted key."""
     first, _, rest = part.partition(".")
     return content | {first: changed(content[first], rest, value) if rest else value}
 
@@ -107,7 +105,7 @@ def test_a_value_of_a_checkpoint_is_never_opened_as_a_file(
 
 
 @pytest.mark.parametrize("stage", ["validate", "fit"])
-def test_no_weights_that_a_checkpoint_names_are_loaded(trained: Path, tmp_path: Path, stage: str) -> None:
+def test_encoder_weights_named_in_a_checkpoint_are_not_loaded(trained: Path, tmp_path: Path, stage: str) -> None:
     content = load_checkpoint(last_of(trained / "run"))
     content = changed(content, "hyper_parameters.model.encoder_weights", str(tmp_path / "missing.safetensors"))
     torch.save(content, tmp_path / "other.ckpt")

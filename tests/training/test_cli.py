@@ -17,19 +17,19 @@ from support.training import write_config
 
 @pytest.fixture
 def config(tmp_path: Path, make_dataset: Callable[..., Path]) -> Path:
-    """A configuration whose run a test may start and change."""
+    """Configuration for a run that a test may start and change."""
     return write_config(tmp_path, make_dataset)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, make_dataset: Callable[..., Path]) -> Path:
-    """The folder of a finished run, to be read only; the data lie beside it."""
+    """Folder of a finished run with the data beside it; tests only read it."""
     folder = tmp_path_factory.mktemp("trained")
     assert main(["fit", f"--config={write_config(folder, make_dataset, pictures=True)}"]) == 0
     return folder / "run"
 
 
-def test_a_run_leaves_checkpoints_logs_and_its_configuration(trained: Path) -> None:
+def test_a_run_writes_checkpoints_logs_and_its_configuration(trained: Path) -> None:
     run = trained
     assert {"best.ckpt", "last.ckpt"} == {path.name for path in (run / "checkpoints").iterdir()}
     assert yaml.safe_load((run / "config.yaml").read_text())["model"]["model"]["pyramid_channels"] == 8
@@ -40,7 +40,7 @@ def test_a_run_leaves_checkpoints_logs_and_its_configuration(trained: Path) -> N
     assert sum(bool(row["val/iou"]) for row in rows) == 2
 
 
-def test_the_checkpoint_says_what_export_needs(trained: Path) -> None:
+def test_the_checkpoint_holds_the_values_for_export(trained: Path) -> None:
     checkpoint = read_checkpoint(trained / "checkpoints" / "best.ckpt")
     assert checkpoint.task["bands"] == 3
     assert checkpoint.task["model"]["pyramid_channels"] == 8
@@ -59,7 +59,7 @@ def test_the_checkpoint_says_what_export_needs(trained: Path) -> None:
     assert checkpoint.weights["normalization.mean"].min() > 500
 
 
-def test_the_best_checkpoint_is_that_of_the_best_validation_iou(config: Path, tmp_path: Path) -> None:
+def test_the_best_checkpoint_has_the_best_validation_iou(config: Path, tmp_path: Path) -> None:
     assert main(["fit", f"--config={config}", "--trainer.max_epochs=4"]) == 0
     with (tmp_path / "run" / "metrics.csv").open() as file:
         scores = [float(row["val/iou"]) for row in csv.DictReader(file) if row["val/iou"]]
@@ -90,7 +90,7 @@ def test_any_argument_can_be_overridden(config: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stage", ["validate", "test"])
-def test_a_checkpoint_is_judged_without_its_configuration(
+def test_a_checkpoint_is_scored_without_its_configuration(
     trained: Path, stage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     best = trained / "checkpoints" / "best.ckpt"
@@ -99,7 +99,7 @@ def test_a_checkpoint_is_judged_without_its_configuration(
     assert f"{prefix}/iou" in capsys.readouterr().out
 
 
-def test_a_resumed_run_goes_on_and_keeps_the_metrics_of_before(config: Path, tmp_path: Path) -> None:
+def test_a_resumed_run_continues_and_keeps_its_earlier_metrics(config: Path, tmp_path: Path) -> None:
     assert main(["fit", f"--config={config}"]) == 0
     assert main(["fit", f"--config={config}", "--ckpt_path=last", "--trainer.max_epochs=3"]) == 0
     epochs = []
@@ -109,7 +109,7 @@ def test_a_resumed_run_goes_on_and_keeps_the_metrics_of_before(config: Path, tmp
     assert epochs == [[0, 1], [2]]
 
 
-def test_the_last_checkpoint_is_of_the_last_epoch_though_the_score_was_better_before(config: Path) -> None:
+def test_the_last_checkpoint_is_of_the_last_epoch_even_if_an_earlier_score_was_better(config: Path) -> None:
     assert main(["fit", f"--config={config}", "--checkpoint.monitor=epoch", "--checkpoint.mode=min"]) == 0
     folder = config.parent / "run" / "checkpoints"
     epochs = {path.stem: load_checkpoint(path)["epoch"] for path in folder.iterdir()}
@@ -123,16 +123,14 @@ def test_a_new_run_keeps_the_earlier_one(config: Path, tmp_path: Path) -> None:
     assert (tmp_path / "run.1" / "checkpoints" / "best.ckpt").read_bytes() == earlier
 
 
-def test_a_run_goes_into_the_current_folder_where_it_is_empty(
-    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_may_use_an_empty_current_folder(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     assert main(["fit", f"--config={config}", "--trainer.default_root_dir=."]) == 0
     assert (tmp_path / "here" / "checkpoints" / "last.ckpt").exists()
 
 
-def test_the_kept_configuration_is_free_of_terminal_and_checkpoint(config: Path, tmp_path: Path) -> None:
+def test_the_written_configuration_does_not_depend_on_terminal_or_checkpoint(config: Path, tmp_path: Path) -> None:
     kept = tmp_path / "run" / "config.yaml"
     assert main(["fit", f"--config={config}"]) == 0
     assert main(["fit", f"--config={kept}", "--ckpt_path=last", "--trainer.max_epochs=3"]) == 0
@@ -145,19 +143,19 @@ def test_the_kept_configuration_is_free_of_terminal_and_checkpoint(config: Path,
     assert kept.read_bytes() == before
 
 
-def test_an_interrupted_training_says_how_to_go_on(config: Path, tmp_path: Path, processes: Processes) -> None:
+def test_an_interrupted_training_prints_how_to_resume(config: Path, tmp_path: Path, processes: Processes) -> None:
     words = ["fit", f"--config={config}", "--trainer.max_epochs=100000"]
     once = tmp_path / "run" / "checkpoints" / "last.ckpt"
     [ended] = processes.run(Job(SCRIPTS / "train.py", words, kill=Kill(0, once, signal.SIGINT)))
     assert ended.status == 130
-    *others, said = ended.output.splitlines()
-    assert said.startswith("error: interrupted")
-    assert said.endswith("with --ckpt_path=last")
+    *others, printed = ended.output.splitlines()
+    assert printed.startswith("error: interrupted")
+    assert printed.endswith("with --ckpt_path=last")
     assert others
     assert all(line.startswith(("note: ", "epoch ")) for line in others)
 
 
-def test_help_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_describes_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     assert "Train, validate or test a cropland network." in capsys.readouterr().out
@@ -171,12 +169,12 @@ def test_a_checkpoint_for_other_bands_is_refused(trained: Path) -> None:
     )
 
 
-def test_context_that_training_never_shows_is_pointed_out(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_receptive_field_larger_than_the_scenes_is_noted(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", f"--config={config}", "--model.model.pyramid_rates=[60]", "--trainer.max_epochs=1"]) == 0
     assert "pixels to each side, but training scenes are about" in capsys.readouterr().err
 
 
-def test_a_checkpoint_is_judged_on_the_bands_it_was_trained_on(
+def test_a_checkpoint_is_scored_on_its_training_bands(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["fit", f"--config={config}", "--data.bands=[3,1]", "--data.nodata=7"]) == 0

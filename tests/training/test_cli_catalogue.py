@@ -1,4 +1,4 @@
-"""Training from a Parquet manifest, bands by name and labels of the user's own, through the command line."""
+"""Training from the command line with a Parquet manifest, bands by name and custom label values."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ NAMES = ("Blue", "Red", "NIR")
 
 @pytest.fixture
 def config(tmp_path: Path, make_dataset: Callable[..., Path]) -> Path:
-    """A configuration for the usual tiny dataset with masks of 0, 4 and 7, named bands and a Parquet manifest."""
+    """Configuration for the tiny dataset with mask values 0, 4 and 7, named bands and a Parquet manifest."""
     path = write_config(tmp_path, make_dataset)
     images = sorted((tmp_path / "data" / "images").iterdir())
     for image in images:
@@ -63,7 +63,7 @@ def test_manifest_names_and_mapping_train_and_score(
     assert tables[0] == tables[1] == tables[2]
 
 
-def test_labels_that_are_named_go_before_those_of_the_checkpoint(
+def test_given_labels_override_the_labels_of_the_checkpoint(
     config: Path, tmp_path: Path, make_dataset: Callable[..., Path]
 ) -> None:
     assert main(["fit", f"--config={config}", *LABELS]) == 0
@@ -72,14 +72,14 @@ def test_labels_that_are_named_go_before_those_of_the_checkpoint(
     assert_mistake(
         run_command("train", *words, plain), "holds the values 1, wanted the values of labels (cropland [4, 5]"
     )
-    # The default, but given: it counts as a choice.
+    # An explicit default overrides the checkpoint.
     assert main([*words, plain, "--data.labels.cropland=[1]"]) == 0
     file = tmp_path / "plain.yaml"
     file.write_text(yaml.safe_dump({"data": {"labels": {"cropland": [1]}}}))
     assert main([*words, plain, f"--config={file}"]) == 0
 
 
-def test_a_checkpoint_without_labels_is_read_with_the_usual_ones(
+def test_a_checkpoint_without_labels_uses_the_default_labels(
     tmp_path: Path, make_dataset: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["fit", f"--config={write_config(tmp_path, make_dataset)}"]) == 0
@@ -104,7 +104,7 @@ def test_chips_are_mixed_by_the_command_line(tmp_path: Path, make_dataset: Calla
     assert kept["mixing"] == {"cut_mix": 0.5, "mosaic": 0.5}
 
 
-def test_the_mapping_trains_as_recoded_masks_do(
+def test_mapped_labels_train_the_same_weights_as_recoded_masks(
     config: Path, tmp_path: Path, make_dataset: Callable[..., Path]
 ) -> None:
     plain = make_dataset(tmp_path / "plain")

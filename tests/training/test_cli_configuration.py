@@ -1,4 +1,4 @@
-"""Losses, optimiser and schedule from the command line, and checkpoints of before there was a choice."""
+"""Losses, optimiser and schedule from the command line, and checkpoints of versions without these options."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +32,7 @@ def test_a_run_keeps_its_losses_optimiser_and_schedule(config: Path, tmp_path: P
         assert {key: task[part][key] for key in values} == values
     optimizer = load_checkpoint(last)["optimizer_states"][0]["param_groups"][0]
     assert (optimizer["initial_lr"], optimizer["nesterov"]) == (0.02, True)
-    # As a resumed run takes it from the checkpoint.
+    # A resumed run reads these options from the checkpoint.
     assert main(["fit", f"--config={config}", "--ckpt_path=last", "--trainer.max_epochs=3"]) == 0
     resumed = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["model"]
     assert resumed["schedule"]["milestones"] == [0.25, 0.5, 0.75]
@@ -55,7 +55,7 @@ def test_a_mistake_is_one_line_and_exit_status_2(config: Path, words: list[str],
     assert_mistake(run_command("train fit", f"--config={config}", *words), *named)
 
 
-def test_a_checkpoint_of_before_there_was_a_choice_goes_on_as_it_would_have(config: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_of_an_older_version_resumes_with_the_older_settings(config: Path, tmp_path: Path) -> None:
     assert main(["fit", f"--config={config}"]) == 0
     new = tmp_path / "run" / "checkpoints" / "last.ckpt"
     content = load_checkpoint(new)

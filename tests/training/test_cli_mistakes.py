@@ -1,4 +1,4 @@
-"""Mistakes on the command line of training: one line, exit status 2, and nothing is lost."""
+"""Mistakes on the command line of training: one line, exit status 2, and no change to files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +14,11 @@ from support.training import write_config
 
 @pytest.fixture
 def config(tmp_path: Path, make_dataset: Callable[..., Path]) -> Path:
-    """A configuration whose run a test may start and change."""
+    """Configuration for a run that a test may start and change."""
     return write_config(tmp_path, make_dataset)
 
 
-def test_a_folder_of_other_things_is_left_alone(config: Path, tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_not_changed(config: Path, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     assert_mistake(
         run_command("train fit", f"--config={config}", f"--trainer.default_root_dir={tmp_path / 'data'}"),
@@ -28,9 +28,7 @@ def test_a_folder_of_other_things_is_left_alone(config: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("words", [["--data.fold=7"], ["--data.bands=[1,9]"]])
-def test_a_run_that_cannot_start_leaves_the_earlier_one_where_it_is(
-    config: Path, tmp_path: Path, words: list[str]
-) -> None:
+def test_a_run_that_cannot_start_does_not_move_the_earlier_run(config: Path, tmp_path: Path, words: list[str]) -> None:
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     (tmp_path / "run" / "metrics.csv").write_text("epoch\n")
     before = sorted(tmp_path.rglob("*"))
@@ -42,30 +40,30 @@ def files_of(run: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
 
 
-def test_a_resumption_that_is_refused_changes_no_file_of_the_run(config: Path, tmp_path: Path) -> None:
+def test_a_refused_resumption_changes_no_file_of_the_run(config: Path, tmp_path: Path) -> None:
     assert main(["fit", f"--config={config}", "--trainer.max_epochs=1"]) == 0
     before = files_of(tmp_path / "run")
     assert main(["fit", f"--config={config}", "--ckpt_path=last", "--data.bands=[1,2]"]) != 0
     assert files_of(tmp_path / "run") == before
 
 
-def test_going_on_with_a_finished_run_says_so_and_leaves_its_files(
+def test_resuming_a_finished_run_prints_a_message_and_leaves_its_files(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["fit", f"--config={config}", "--trainer.max_epochs=1"]) == 0
     before = files_of(tmp_path / "run")
     capsys.readouterr()
     assert main(["fit", f"--config={config}", "--trainer.max_epochs=1", "--ckpt_path=last"]) == 0
-    assert "last.ckpt: has all 1 epochs of trainer.max_epochs, so nothing is left to train" in capsys.readouterr().out
+    assert "last.ckpt: has completed all 1 epochs of trainer.max_epochs; to train longer" in capsys.readouterr().out
     assert files_of(tmp_path / "run") == before
 
 
-def test_a_second_training_in_the_folder_of_a_running_one_is_refused(config: Path, tmp_path: Path) -> None:
+def test_a_second_training_in_the_same_folder_is_refused(config: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     (run / "checkpoints").mkdir(parents=True)
     (run / "metrics.csv").write_text("epoch\n")
     with claimed(run):
-        assert_mistake(run_command("train fit", f"--config={config}"), f"{run}, where another training is at work")
+        assert_mistake(run_command("train fit", f"--config={config}"), f"{run}, where another training is running")
     assert files_of(run) == {"metrics.csv": b"epoch\n"}
 
 

@@ -1,4 +1,4 @@
-"""Training in other precisions than 32 bits."""
+"""Training in lower precision than 32 bits."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ from support.training import write_config
 WORDS = ("--trainer.max_epochs=1", "--trainer.logger=false", "--panels.scenes=0", "--panels.curves=false")
 
 
-def test_bfloat16_is_near_to_32_bits(
+def test_losses_in_bfloat16_are_close_to_losses_in_32_bits(
     tmp_path: Path, make_dataset: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = write_config(tmp_path, make_dataset)

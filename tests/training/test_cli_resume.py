@@ -1,4 +1,4 @@
-"""Going on with `--ckpt_path=last`: after SIGKILL, and where the last checkpoint is damaged."""
+"""Resuming with `--ckpt_path=last`: after SIGKILL, and from a damaged last checkpoint."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +34,7 @@ def root(make_dataset: Callable[..., Path], tmp_path_factory: pytest.TempPathFac
 
 
 def write_run(folder: Path, root: Path, *callbacks: dict[str, Any]) -> Path:
-    """A configuration with all warm-ups that trains into `folder/run`."""
+    """Write a configuration with all warm-ups and the run folder `folder/run`."""
     trainer = {
         "default_root_dir": str(folder / "run"),
         "max_epochs": 2,
@@ -51,7 +51,7 @@ def last_of(folder: Path) -> Path:
     return folder / "run" / "checkpoints" / "last.ckpt"
 
 
-def test_a_process_killed_within_an_epoch_ends_as_one_that_never_was(
+def test_a_process_killed_within_an_epoch_resumes_to_the_same_weights(
     root: Path, tmp_path: Path, processes: Processes
 ) -> None:
     (whole := tmp_path / "whole").mkdir()
@@ -69,7 +69,7 @@ def test_a_process_killed_within_an_epoch_ends_as_one_that_never_was(
     assert differences(content(last_of(killed)), content(last_of(whole))) == []
 
 
-def test_a_torn_last_checkpoint_is_said_and_the_one_before_taken(
+def test_a_damaged_last_checkpoint_is_reported_and_the_previous_one_used(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = write_run(tmp_path, root)
@@ -79,9 +79,9 @@ def test_a_torn_last_checkpoint_is_said_and_the_one_before_taken(
     last.write_bytes(whole[:-100])
     capsys.readouterr()
     assert main(["fit", f"--config={config}", "--ckpt_path=last", "--trainer.max_epochs=3"]) == 0
-    said = capsys.readouterr().err
-    assert f"note: {last}: damaged" in said
-    assert f"taking {last.with_name('best.ckpt')} instead" in said
+    printed = capsys.readouterr().err
+    assert f"note: {last}: damaged" in printed
+    assert f"using {last.with_name('best.ckpt')} instead" in printed
     assert content(last)["epoch"] == 2
 
     for path in last.parent.iterdir():
@@ -90,7 +90,7 @@ def test_a_torn_last_checkpoint_is_said_and_the_one_before_taken(
     assert capsys.readouterr().err.strip().splitlines()[-1].startswith(f"error: {last}: damaged")
 
 
-def test_a_folder_for_checkpoints_holds_the_last_one_too(root: Path, tmp_path: Path) -> None:
+def test_checkpoint_dirpath_also_holds_the_last_checkpoint(root: Path, tmp_path: Path) -> None:
     words = [f"--config={write_run(tmp_path, root)}", f"--checkpoint.dirpath={tmp_path / 'kept'}"]
     assert main(["fit", *words, "--trainer.max_epochs=1"]) == 0
     assert main(["fit", *words, "--ckpt_path=last"]) == 0

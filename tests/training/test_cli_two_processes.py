@@ -1,4 +1,4 @@
-"""Two processes train as one does that accumulates twice as many batches."""
+"""Two processes train like one process that accumulates twice as many batches."""
 
 import csv
 import socket
@@ -40,7 +40,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def rows(folder: Path) -> list[dict[str, float]]:
-    """The metrics of a run, line by line."""
+    """Rows of a run's metrics."""
     with (folder / "metrics.csv").open() as file:
         return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
 
@@ -55,7 +55,7 @@ def scores(rows: list[dict[str, float]]) -> list[dict[str, float]]:
 
 
 def forked(processes: Processes, words: list[str], tmp_path: Path) -> tuple[str, bool]:
-    """Output of two processes of a training, each told its rank as a cluster does, and whether both succeeded."""
+    """Run two training processes by rank; return their output and True if both succeed."""
     script = tmp_path / "rank.py"
     script.write_text(RANK)
     with socket.socket() as free:
@@ -67,21 +67,21 @@ def forked(processes: Processes, words: list[str], tmp_path: Path) -> tuple[str,
 
 
 def launched(processes: Processes, words: list[str], tmp_path: Path) -> tuple[str, bool]:
-    """The same of a command that starts the second process itself."""
+    """Run a command that starts the second process itself; return its output and True if it succeeds."""
     command = [sys.executable, str(SCRIPTS / "train.py"), *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240)
     return done.stdout + done.stderr, done.returncode == 0
 
 
 @pytest.mark.parametrize("train", [forked, pytest.param(launched, marks=pytest.mark.campaign)])
-def test_scores_and_weights_are_those_of_one_process(
+def test_two_processes_give_the_scores_and_weights_of_one(
     tmp_path: Path, make_dataset: Callable[..., Path], processes: Processes, train: Callable[..., tuple[str, bool]]
 ) -> None:
     config = write_config(tmp_path, make_dataset)
     make_dataset(tmp_path / "data", sizes=SIZES)
     one, two = tmp_path / "one", tmp_path / "two"
     words = ["fit", f"--config={config}", *WORDS]
-    # Five scenes are a step of four and a step of one, for which the second process has none.
+    # Five scenes make a step of four and a step of one, in which the second process has no scene.
     assert main([*words, "--trainer.accumulate_grad_batches=4", f"--trainer.default_root_dir={one}"]) == 0
     parallel = ["--trainer.devices=2", "--trainer.strategy=ddp", "--trainer.accumulate_grad_batches=2"]
     output, succeeded = train(processes, [*words, *parallel, f"--trainer.default_root_dir={two}"], tmp_path)
@@ -90,7 +90,7 @@ def test_scores_and_weights_are_those_of_one_process(
     assert not (tmp_path / "two.1").exists()
     found, wanted = rows(two), rows(one)
     assert sum("train/loss" in row for row in wanted) == 3
-    # Lightning logs a step's rate once for each of its batches, of which a process has fewer.
+    # Lightning logs a step's rate once per batch, and each of two processes has fewer batches.
     assert rates(found) == rates(wanted)
     assert len(rates(wanted)) == 6
     for row, other in zip(scores(found), scores(wanted), strict=True):

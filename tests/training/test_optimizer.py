@@ -23,7 +23,7 @@ NETWORKS = [
 
 
 def names(model: nn.Module) -> tuple[set[str], set[str]]:
-    """The names of the parameters that decay, and of those that do not."""
+    """Names of the parameters with weight decay, and of those without."""
     by_weight = {weight: name for name, weight in model.named_parameters()}
     decayed, others = parameter_groups(model, weight_decay=0.1)
     assert (decayed["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
@@ -31,7 +31,7 @@ def names(model: nn.Module) -> tuple[set[str], set[str]]:
 
 
 @pytest.mark.parametrize("config", NETWORKS, ids=lambda config: f"{config.architecture}-{config.norm}")
-def test_what_decays_are_the_weights_of_convolutions_and_linear_layers(config: ModelConfig) -> None:
+def test_only_weights_of_convolutions_and_linear_layers_decay(config: ModelConfig) -> None:
     model = build_model(config, bands=4)
     decayed, others = names(model)
     wanted = {
@@ -49,7 +49,7 @@ def test_what_decays_are_the_weights_of_convolutions_and_linear_layers(config: M
 
 
 @pytest.mark.parametrize("config", NETWORKS[:2], ids=lambda config: config.norm)
-def test_the_groups_are_in_the_order_that_earlier_checkpoints_have(config: ModelConfig) -> None:
+def test_the_groups_keep_the_order_of_earlier_checkpoints(config: ModelConfig) -> None:
     model = build_model(config, bands=4)
     decayed, others = (group["params"] for group in parameter_groups(model, weight_decay=0.1))
     assert list(map(id, decayed)) == [id(weight) for weight in model.parameters() if weight.ndim > 1]
@@ -71,7 +71,7 @@ def test_a_norm_over_maps_and_a_bias_of_two_dimensions_do_not_decay() -> None:
 
 
 def stepped(config: OptimizerConfig, steps: int) -> list[float]:
-    """The places of a weight that begins at 1 with a gradient of 1."""
+    """Values of a weight that starts at 1 and has a constant gradient of 1."""
     model = nn.Linear(1, 1, bias=False)
     nn.init.ones_(model.weight)
     optimizer = build_optimizer(model, config)
@@ -97,7 +97,7 @@ def test_sgd_moves_with_momentum(nesterov: bool, moves: list[float]) -> None:
     assert stepped(config, 3) == pytest.approx(wanted)
 
 
-def test_adamw_takes_the_decay_apart_from_the_gradient() -> None:
+def test_adamw_decouples_the_decay_from_the_gradient() -> None:
     config = OptimizerConfig(learning_rate=0.1, weight_decay=0.5)
     assert stepped(config, 1) == pytest.approx([1 - 0.1 * 0.5 - 0.1], abs=1e-6)
 
@@ -116,13 +116,13 @@ def test_adamw_takes_the_decay_apart_from_the_gradient() -> None:
         ({"weight_decay": math.inf}, "weight_decay is inf"),
     ],
 )
-def test_an_optimizer_that_cannot_work_is_refused(arguments: dict[str, object], message: str) -> None:
+def test_optimizer_settings_out_of_range_are_refused(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=rf"model\.optimizer\.{message}"):
         replace(OptimizerConfig(), **arguments)
 
 
 class Slope(L.LightningModule):
-    """Goes down a slope of 3 in one weight and of 4 in the other."""
+    """Task with constant gradients: 3 for one weight and 4 for the other."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -29,7 +29,7 @@ def test_the_share_of_the_rate_follows_its_formula(schedule: ScheduleConfig, at:
     assert {progress: schedule.factor(progress) for progress in at} == pytest.approx(at)
 
 
-def test_poly_and_one_cycle_are_those_of_pytorch() -> None:
+def test_poly_and_one_cycle_equal_pytorch() -> None:
     steps = 2000
     optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=1.0)
     poly = torch.optim.lr_scheduler.PolynomialLR(optimizer, total_iters=steps, power=0.9)
@@ -48,7 +48,7 @@ def test_poly_and_one_cycle_are_those_of_pytorch() -> None:
         if step < steps - 1:
             cycle.step()
     wanted = [ScheduleConfig(name="one_cycle").factor(step / steps) for step in range(steps)]
-    assert found == pytest.approx(wanted, abs=3 / steps)  # PyTorch's ends with the last step, not after it
+    assert found == pytest.approx(wanted, abs=3 / steps)  # PyTorch's schedule ends with the last step, not after it
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_poly_and_one_cycle_are_those_of_pytorch() -> None:
         ({"end_divisor": math.nan}, "end_divisor is nan; wanted 1 or more"),
     ],
 )
-def test_a_schedule_that_cannot_be_is_refused(arguments: dict[str, object], message: str) -> None:
+def test_schedule_settings_out_of_range_are_refused(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=rf"model\.schedule\.{message}"):
         replace(ScheduleConfig(), **arguments)
 
@@ -75,7 +75,7 @@ def test_a_step_schedule_may_have_no_milestone() -> None:
     assert ScheduleConfig(name="step", milestones=()).factor(0.9) == 1
 
 
-def test_each_group_has_its_own_rate_also_one_that_comes_later_or_changes() -> None:
+def test_each_group_has_its_own_rate_even_if_added_or_changed_later() -> None:
     layers = [nn.Linear(1, 1) for _ in range(3)]
     optimizer = torch.optim.SGD(
         [{"params": layers[0].parameters(), "lr": 0.1}, {"params": layers[1].parameters()}], 1.0

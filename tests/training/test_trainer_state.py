@@ -7,7 +7,7 @@ from seg.training.trainer_state import ends_epoch, epochs_passed, is_last_valida
 from support.training import quiet_trainer
 
 
-def trainer(**state: object) -> Any:  # noqa: ANN401  # as much of a trainer as a question needs
+def trainer(**state: object) -> Any:  # noqa: ANN401  # only the attributes that the functions read
     usual = {"should_stop": False, "max_epochs": 5, "max_steps": -1, "current_epoch": 0, "global_step": 0}
     return SimpleNamespace(**(usual | {"is_last_batch": False, "num_training_batches": 4} | state))
 
@@ -23,21 +23,21 @@ def trainer(**state: object) -> Any:  # noqa: ANN401  # as much of a trainer as 
         ({"max_epochs": None}, False),
     ],
 )
-def test_the_last_validation_is_that_of_the_last_epoch_or_step(state: dict[str, object], last: bool) -> None:
+def test_the_last_validation_ends_the_last_epoch_or_step(state: dict[str, object], last: bool) -> None:
     assert is_last_validation(trainer(**state)) == last
 
 
-def test_the_last_batch_of_an_epoch_is_known_by_its_place_or_by_the_loader() -> None:
+def test_the_last_batch_of_an_epoch_is_found_by_index_or_loader() -> None:
     assert [ends_epoch(trainer(), batch) for batch in range(4)] == [False, False, False, True]
     assert ends_epoch(trainer(is_last_batch=True), 1)
 
 
-def test_epochs_are_counted_in_parts() -> None:
+def test_epochs_passed_may_be_fractions() -> None:
     assert epochs_passed(trainer(current_epoch=2), 1) == 2.25
     assert epochs_passed(trainer(current_epoch=2), 9) == 3
     assert epochs_passed(trainer(num_training_batches=0), 0) == 0
 
 
-def test_a_trial_is_known() -> None:
+def test_fast_dev_run_is_a_trial() -> None:
     assert is_trial(quiet_trainer([], fast_dev_run=True))
     assert not is_trial(quiet_trainer([]))

@@ -1,6 +1,6 @@
-"""Random changes of training samples, and mixing of chips; the only room that imports albumentations."""
+"""Augmentation and mixing of training samples; the only package here that imports albumentations."""
 
 import os
 
-# Otherwise albumentations asks a server for its latest version when it is imported.
+# Without this variable, importing albumentations contacts a server to look for a newer version.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")

@@ -1,4 +1,4 @@
-"""Further transforms of albumentations, chosen by name in a configuration."""
+"""Transforms of albumentations that a configuration selects by name."""
 
 import difflib
 import re
@@ -28,14 +28,15 @@ REFUSED = {
     "ToFloat": "images are float32 already",
     "ToTensorV2": "samples become tensors later",
 }
-"""Transforms that cannot help here, and the reason."""
+"""Rejected transforms by name, with the reason."""
 
 _KEY = "data.augmentation.extra"
 _VALID = 77
-"""Value of valid pixels for albumentations: no label, so that pixels from outside stay invalid with any `fill_mask`."""
+"""Value of valid pixels for albumentations. It is not a label, so pixels filled from outside with `fill_mask` stay
+invalid."""
 
 _PROBE = 64, 48
-"""Height and width of the sample on which a transform is tried."""
+"""Height and width of the sample that tests a transform."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,10 @@ class ExtraTransform:
 
     Args:
         name: Name of the class, such as GaussianBlur.
-        arguments: Arguments of the class by name; p is the share of the samples that change, 0.5 by default.
+        arguments: Arguments of the class by name; p is the share of changed samples, 0.5 by default.
 
     Raises:
-        ConfigError: There is no such transform, or an argument does not fit it.
+        ConfigError: The name or an argument is wrong.
     """
 
     name: str
@@ -61,7 +62,7 @@ class ExtraTransform:
         """Build the transform.
 
         Raises:
-            ConfigError: There is no such transform, or an argument does not fit it.
+            ConfigError: The name or an argument is wrong.
         """
         kind = getattr(A, self.name, None) if self.name.isidentifier() else None
         if not (isinstance(kind, type) and issubclass(kind, (A.ImageOnlyTransform, A.DualTransform))):
@@ -82,7 +83,7 @@ def _names() -> Iterator[str]:
 
 
 def _reason(error: Exception) -> str:
-    """First complaint of albumentations or pydantic, in one line."""
+    """First problem in an error of albumentations or pydantic, as one line."""
     found = re.search(r"InitSchema\n(?P<argument>\w*).*?  (?P<problem>.*?) \[type", str(error), re.DOTALL)
     if found:
         argument = f"argument {found['argument']}" if found["argument"] else "arguments"
@@ -91,11 +92,11 @@ def _reason(error: Exception) -> str:
 
 
 class InUnitRange(A.DualTransform):  # type: ignore[misc]  # albumentations ships no types
-    """Show a transform of albumentations each band of a sample scaled to 0..1, and scale the result back.
+    """Apply a transform of albumentations to bands scaled to 0..1, and scale the result back.
 
     albumentations expects float32 images from 0 to 1, and clips some results to that range. Here, 0 and 1 are the
-    smallest and largest valid value of each band in the sample, so that no input value is clipped. Invalid pixels
-    get the mean of the valid pixels, so that no other value of theirs can spread.
+    smallest and largest valid value of each band in the sample, so that no input value is clipped. Invalid pixels get
+    the mean of the valid pixels, so that nodata values do not spread.
 
     Args:
         transform: Transform of albumentations.
@@ -106,7 +107,7 @@ class InUnitRange(A.DualTransform):  # type: ignore[misc]  # albumentations ship
         self.transform = transform
         transform.add_targets(TARGETS)
         if hasattr(transform, "mask_interpolation"):
-            transform.mask_interpolation = cv2.INTER_NEAREST  # labels cannot be blended
+            transform.mask_interpolation = cv2.INTER_NEAREST  # labels must not be interpolated
 
     def set_random_state(self, random_generator: np.random.Generator, py_random: Random) -> None:
         """Set the generators of the transform.
@@ -122,7 +123,7 @@ class InUnitRange(A.DualTransform):  # type: ignore[misc]  # albumentations ship
         """Transform a sample.
 
         Args:
-            params: Not used; the transform draws its own.
+            params: Not used; the wrapped transform draws its own parameters.
             args: Not used.
             data: The sample.
         """
@@ -151,7 +152,7 @@ class InUnitRange(A.DualTransform):  # type: ignore[misc]  # albumentations ship
 
 
 def build_extras(extras: list[ExtraTransform], bands: int) -> list[InUnitRange]:
-    """Build transforms and try each on a random sample.
+    """Build transforms and test each on a random sample.
 
     Args:
         extras: Names and arguments.
@@ -173,7 +174,7 @@ def _require_fitting(name: str, transform: InUnitRange, bands: int) -> None:
     transform.set_random_state(random, Random(0))
     try:
         changed = transform.changed(Sample(image, mask, np.ones(_PROBE, bool)), always=True)
-    except Exception as error:  # whatever a transform raises, it does not fit
+    except Exception as error:  # any exception means that the transform does not fit
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise ConfigError(
             f"{_KEY}: {name} cannot change images of {bands} bands with a mask ({reason}); leave it out"

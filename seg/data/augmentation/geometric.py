@@ -1,4 +1,4 @@
-"""Zoom, rotation and coarser resolution, which let no invalid value reach a valid pixel."""
+"""Zoom, rotation and coarser resolution that keep invalid values out of valid pixels."""
 
 import math
 from collections.abc import Callable
@@ -18,14 +18,14 @@ Layer = npt.NDArray[np.float32]
 class ZoomAndTurn(WithoutCopies, A.DualTransform):  # type: ignore[misc]  # albumentations ships no types
     """Zoom and rotate about the centre, at unchanged size.
 
-    The image is interpolated bilinearly, the mask takes the nearest pixel. A pixel is valid only if every source pixel
-    that contributes to it is; all others, such as those from outside, get the label "ignore". The transforms of
-    albumentations interpolate valid and invalid pixels alike.
+    The image is interpolated bilinearly, and the mask by nearest neighbour. A pixel is valid only if all its source
+    pixels are valid. Other pixels, such as those from outside the sample, get the label "ignore". The transforms of
+    albumentations would mix valid and invalid pixels.
 
     Args:
         scale: Strongest zoom: objects become up to 1 + scale times as large or as small, with equal probability.
         rotation: Largest angle to either side in degrees.
-        p: Share of the samples that change.
+        p: Share of changed samples.
     """
 
     def __init__(self, scale: float, rotation: float, p: float) -> None:
@@ -34,7 +34,7 @@ class ZoomAndTurn(WithoutCopies, A.DualTransform):  # type: ignore[misc]  # albu
 
     @property
     def targets(self) -> dict[str, Callable[..., np.ndarray]]:
-        """Function for each array of a sample."""
+        """Functions by the name of a sample's array."""
         return {"image": self.apply, "mask": self.apply_to_mask, "valid": self.apply_to_valid}
 
     def get_params_dependent_on_data(self, params: Params, data: Data) -> Params:
@@ -44,16 +44,16 @@ class ZoomAndTurn(WithoutCopies, A.DualTransform):  # type: ignore[misc]  # albu
 
     @staticmethod
     def movement(valid: BoolMask, factor: float, degrees: float) -> Params:
-        """Parameters of a given zoom and rotation.
+        """Parameters for `apply` of a zoom and rotation.
 
         Args:
-            valid: (H, W) validity before.
-            factor: Above 1, objects become larger.
-            degrees: Counter-clockwise.
+            valid: (H, W) validity before the transform.
+            factor: Zoom factor; objects become larger above 1.
+            degrees: Counter-clockwise angle.
         """
         height, width = valid.shape
         matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, factor)
-        # Weights are never negative, so a sum of exactly 0 has no invalid pixel in it, however small its weight.
+        # Weights are never negative, so a sum of exactly 0 contains no invalid pixel.
         kept = _warp((~valid).astype(np.float32), matrix, cv2.INTER_LINEAR, 1) == 0
         return {"matrix": matrix, "valid": valid, "kept": kept}
 
@@ -82,13 +82,13 @@ def _warp(layer: np.ndarray, matrix: np.ndarray, interpolation: int, outside: fl
 
 
 class Coarsen(ImageTransform):
-    """Blur an image as a sensor with larger pixels would see it, at unchanged size.
+    """Blur an image as if the sensor had larger pixels, at unchanged size.
 
-    The image is averaged down and interpolated back bilinearly, each pixel from valid pixels only.
+    The image is averaged to a smaller size and interpolated back bilinearly, using valid pixels only.
 
     Args:
         resolution: Coarsest resolution: pixels become up to 1 + resolution times as large.
-        p: Share of the samples that change.
+        p: Share of changed samples.
     """
 
     def __init__(self, resolution: float, p: float) -> None:
@@ -114,7 +114,7 @@ class Coarsen(ImageTransform):
 
 
 def _filtered(blur: Callable[[Layer], Layer], image: FloatImage, valid: BoolMask) -> FloatImage:
-    """Result of a linear filter over the valid pixels only, about the mean so that constant bands stay constant."""
+    """Apply a linear filter to the valid pixels only, relative to the mean, which keeps constant bands constant."""
     whole = bool(valid.all())
     weight = 1 if whole else np.where(valid, blur(valid.astype(np.float32)), 1)
     filtered = np.empty(image.shape, np.float32)

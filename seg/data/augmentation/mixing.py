@@ -1,4 +1,4 @@
-"""Mix chips of one size by CutMix and mosaic; mask and validity move with the pixels."""
+"""Mixing of equally large chips by CutMix and mosaic; mask and validity move with the pixels."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class MixingConfig:
     """Shares of training chips that are mixed from several; needs data.chips.size.
 
     Args:
-        cut_mix: Share of the chips with a rectangle from the same position in another chip.
+        cut_mix: Share of the chips that get a rectangle from the same position in another chip.
         mosaic: Share of the chips that consist of windows of four chips, one in each corner.
 
     Raises:
@@ -39,7 +39,7 @@ class MixingConfig:
             )
 
     @property
-    def wanted(self) -> bool:
+    def active(self) -> bool:
         """True if any chip is mixed."""
         return self.cut_mix + self.mosaic > 0
 
@@ -47,12 +47,12 @@ class MixingConfig:
 def mixed_or_plain(
     sample: Sample, another: Callable[[int], Sample], config: MixingConfig, generator: np.random.Generator
 ) -> Sample:
-    """The sample, mixed with others or unchanged, at the shares of the configuration.
+    """Mix a sample with others at the configured shares, or return it unchanged.
 
     Args:
         sample: A chip.
-        another: Loads further chips of the same size by number, from 1; called only for the chips needed.
-        config: Share of each way of mixing.
+        another: Function that loads another chip of the same size by number, from 1.
+        config: Shares of CutMix and mosaic.
         generator: Source of all random choices.
 
     Raises:
@@ -67,10 +67,10 @@ def mixed_or_plain(
 
 
 def cut_mix(sample: Sample, other: Sample, generator: np.random.Generator) -> Sample:
-    """Replace a rectangle of the sample with that of the other.
+    """Replace a rectangle of a sample by the same rectangle of another sample.
 
-    The rectangle has the proportions of the sample, a uniform share of its area and a uniform centre; parts outside are
-    lost. See Yun et al. (2019), https://arxiv.org/abs/1905.04899.
+    The rectangle has the aspect ratio of the sample. Its area share and its centre are uniformly distributed, and it is
+    clipped to the sample. See Yun et al. (2019), https://arxiv.org/abs/1905.04899.
 
     Raises:
         DatasetError: The samples differ in size or number of bands.
@@ -89,12 +89,12 @@ def cut_mix(sample: Sample, other: Sample, generator: np.random.Generator) -> Sa
 def mosaic(samples: Sequence[Sample], generator: np.random.Generator) -> Sample:
     """Join random windows of four samples, one in each corner, at unchanged scale.
 
-    After Bochkovskiy et al. (2020), https://arxiv.org/abs/2004.10934, without shrinking, which would change the ground
-    resolution.
+    See Bochkovskiy et al. (2020), https://arxiv.org/abs/2004.10934. Their mosaic also shrinks samples, which would
+    change the ground resolution.
 
     Args:
         samples: Upper left, upper right, lower left and lower right sample; repetition is allowed.
-        generator: Source of the meeting point and the windows.
+        generator: Source of random numbers for the common corner and the windows.
 
     Raises:
         DatasetError: There are not four samples, or they differ in size or number of bands.
@@ -120,14 +120,14 @@ def copied(sample: Sample) -> Sample:
 
 
 def paste(target: Sample, place: Place, source: Sample, part: Place) -> None:
-    """Copy pixels, labels and validity from a part of one sample to a place of equal size in another."""
+    """Copy pixels, labels and validity from a part of one sample to an equally large place in another."""
     target.image[:, *place] = source.image[:, *part]
     target.mask[place] = source.mask[part]
     target.valid[place] = source.valid[part]
 
 
 def require_equal_shapes(samples: Sequence[Sample]) -> None:
-    """Check that samples have one shape.
+    """Check that all samples have the same shape.
 
     Raises:
         DatasetError: The samples differ in size or number of bands.
@@ -135,4 +135,4 @@ def require_equal_shapes(samples: Sequence[Sample]) -> None:
     shapes = [sample.image.shape for sample in samples]
     if len(set(shapes)) > 1:
         found = ", ".join("×".join(map(str, shape)) for shape in shapes)
-        raise DatasetError(f"samples of {found} (bands, height, width) cannot be mixed; wanted chips of one shape")
+        raise DatasetError(f"samples of {found} (bands, height, width) cannot be mixed; wanted chips of equal shape")

@@ -1,4 +1,4 @@
-"""Augmentation of training samples: its settings, and the transforms in one pipeline."""
+"""Augmentation of training samples: settings, and the pipeline of transforms."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -37,21 +37,22 @@ class AugmentationConfig:
 
     Args:
         dihedral: Flip and turn by quarter turns.
-        gain: Standard deviation of a band's factor around 1, drawn for each band and once more for all bands.
+        gain: Standard deviation of a factor around 1; one factor is drawn for each band, and one for all bands
+            together.
         offset: Standard deviation of a band's shift, in standard deviations of the band.
         noise: Standard deviation of the noise of a pixel, in standard deviations of the band.
         scale: Strongest zoom: objects become up to 1 + scale times as large or as small, with equal probability.
         rotation: Largest rotation to either side in degrees. Pixels from outside the sample are ignored.
         resolution: Coarsest ground resolution: the image is blurred as if its pixels were up to 1 + resolution times as
-            large; the mask stays.
-        haze: Thickest veil on the first band, in standard deviations of the band. Later bands, which should have longer
-            wavelengths, get less.
-        shadow: Darkest shadow of a random polygon, as a share of the way to the darkest pixels.
-        band_dropout: Probability that a band is set to its mean; at least one band stays.
-        frequency: Share of the samples that each of zoom with rotation, resolution, haze and shadow changes, with a
-            strength drawn uniformly up to the largest.
-        extra: Transforms of albumentations to apply after these, each with a `name` and its `arguments`. They see each
-            band scaled to 0..1 by the range of its valid pixels in the sample.
+            large; the mask does not change.
+        haze: Thickest haze in the first band, in standard deviations of the band. Later bands, which should have longer
+            wavelengths, get less haze.
+        shadow: Darkest shadow of a random polygon, from 0 (none) to 1 (as dark as the darkest pixels).
+        band_dropout: Probability of setting a band to its mean; at least one band stays.
+        frequency: Share of samples changed by zoom and rotation; the same share, drawn independently, holds for each of
+            resolution, haze and shadow. Their strength is uniform between 0 and the largest value.
+        extra: Transforms of albumentations, each with a `name` and its `arguments`, applied after the other changes.
+            Each band is scaled to 0..1 for them by the range of its valid pixels in the sample.
     """
 
     dihedral: bool = True
@@ -80,9 +81,9 @@ class AugmentationConfig:
 
 
 class Augmentation:
-    """Change samples at random, with mask and validity moved alike; can be sent to a worker process.
+    """Change samples at random, with mask and validity moved like the image; can be sent to a worker process.
 
-    The transforms follow the physical order: pointing and sharpness of the sensor, light, air, errors of the sensor.
+    The transforms have the physical order: orientation and resolution of the sensor, light, air, sensor errors.
 
     Args:
         config: Kinds and strengths of the changes.
@@ -99,7 +100,7 @@ class Augmentation:
         self._compose = A.Compose(list(found.values()), additional_targets=TARGETS)
 
     def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
-        """The changed sample; all randomness comes from the generator."""
+        """Return a changed sample; all random numbers come from the generator."""
         # Each transform has its own stream, so that switching one on or off does not change the others.
         seed = int(generator.integers(2**63))
         for stream, transform in self._streams:
@@ -111,7 +112,7 @@ class Augmentation:
 def _transforms(
     config: AugmentationConfig, std: FloatImage, mean: FloatImage
 ) -> Iterator[tuple[int, A.BasicTransform]]:
-    """The transforms that a configuration wants, in order, each with the number of its random stream."""
+    """Transforms of a configuration, in order, each with the number of its random stream."""
     if config.dihedral:
         yield 0, Dihedral(p=1)
     if config.scale or config.rotation:

@@ -1,4 +1,4 @@
-"""Effects of air, clouds and sensors on pixel values in any stored units, never clipped."""
+"""Effects of air, clouds and sensors on pixel values in any stored units, without clipping."""
 
 import cv2
 import numpy as np
@@ -7,13 +7,13 @@ from seg.data.augmentation.transform import Data, ImageTransform, Params
 from seg.raster.chips import BoolMask, FloatImage
 
 HAZE_CELLS = 4
-"""Haze varies over a quarter of the image."""
+"""Cells in each direction of the coarse grid from which haze is interpolated."""
 DARK_PERCENTILE = 1
-"""Percentile that stands for pixels lit only by diffuse skylight; the minimum could be a dead pixel."""
+"""Percentile for the value of pixels lit only by diffuse skylight; the minimum could be a dead pixel."""
 CORNERS = 3, 8
-"""Fewest and most corners of a shadow."""
+"""Smallest and largest number of corners of a shadow."""
 PENUMBRA = 1.0, 4.0
-"""Narrowest and widest edge of a shadow: standard deviation of the blur in pixels."""
+"""Smallest and largest blur of a shadow's edge: standard deviation in pixels."""
 
 
 class Jitter(ImageTransform):
@@ -22,7 +22,8 @@ class Jitter(ImageTransform):
     The corresponding transforms of albumentations clip to 0..1, which reflectances and digital numbers exceed.
 
     Args:
-        gain: Standard deviation of a band's factor around 1, drawn for each band and once more for all bands.
+        gain: Standard deviation of a factor around 1; one factor is drawn for each band, and one for all bands
+            together.
         offset: Standard deviation of a band's shift, in standard deviations of the band.
         noise: Standard deviation of the noise of a pixel, in standard deviations of the band.
         std: (C,) standard deviation of each band, in stored units.
@@ -56,15 +57,15 @@ class Jitter(ImageTransform):
 
 
 class Haze(ImageTransform):
-    """Add a smooth, uneven veil, which is thickest in the first band and thinnest in the last.
+    """Add smooth, uneven haze that is thickest in the first band and thinnest in the last.
 
-    Air scatters short waves most, and bands are usually stored from blue to infrared. RandomFog of albumentations takes
-    three bands.
+    Air scatters short wavelengths most, and bands are usually stored from blue to infrared. RandomFog of albumentations
+    needs images of three bands.
 
     Args:
-        thickest: Thickest veil on the first band, in standard deviations of the band.
+        thickest: Thickest haze in the first band, in standard deviations of the band.
         std: (C,) standard deviation of each band, in stored units.
-        p: Share of the samples that change.
+        p: Share of changed samples.
     """
 
     def __init__(self, thickest: float, std: FloatImage, p: float) -> None:
@@ -72,7 +73,7 @@ class Haze(ImageTransform):
         self.thickest, self.std = thickest, std
 
     def get_params_dependent_on_data(self, params: Params, data: Data) -> Params:
-        """Draw the thickness, and where the veil is thick."""
+        """Draw the thickness and its distribution over the image."""
         veil = np.float32(self.random_generator.random() * self.thickest) * self.std
         height, width = data["mask"].shape
         cells = self.random_generator.random((HAZE_CELLS, HAZE_CELLS), dtype=np.float32)
@@ -86,13 +87,13 @@ class Haze(ImageTransform):
 
 
 class Shadow(ImageTransform):
-    """Darken a polygon: its valid pixels move towards the darkest pixels of each band.
+    """Darken a polygon by moving its valid pixels towards the darkest value of each band.
 
-    RandomShadow of albumentations scales values, which depends on the zero of the stored units.
+    RandomShadow of albumentations scales values, so its effect depends on the zero point of the stored units.
 
     Args:
-        darkest: Largest share of the way to the darkest pixels, 0 to 1.
-        p: Share of the samples that change.
+        darkest: Largest shift towards the darkest value, 0 (none) to 1 (all the way).
+        p: Share of changed samples.
     """
 
     def __init__(self, darkest: float, p: float) -> None:
@@ -134,7 +135,7 @@ def shadow_outline(shape: tuple[int, ...], random: np.random.Generator) -> Float
 class DropBands(ImageTransform):
     """Set some bands to their mean, so that they carry no information; at least one band stays.
 
-    ChannelDropout of albumentations sets all dropped bands to one value.
+    ChannelDropout of albumentations would set all dropped bands to the same value.
 
     Args:
         probability: Probability that a band is dropped.

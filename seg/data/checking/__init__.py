@@ -1,1 +1,1 @@
-"""Checks of a dataset that report every problem, where training stops at the first."""
+"""Checks of a dataset that report every problem; training stops at the first one."""

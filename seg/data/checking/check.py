@@ -1,4 +1,4 @@
-"""Read a dataset once and collect every problem that training would meet."""
+"""Read a dataset once and collect all problems for training."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ class Options:
     """Training settings that a check depends on.
 
     Attributes:
-        bands: Bands to read, 1-based indexes or names; empty for all bands of the usual image except alpha.
+        bands: Bands to read, 1-based indexes or names; empty for all bands of a typical image except alpha.
         nodata: Another stored value that means "no data", or None.
         folds: Number of folds.
         labels: Meaning of the mask values.
@@ -90,8 +90,8 @@ def check_dataset(root: Path, options: Options) -> Report:
 def _usual_bands(scenes: Sequence[Scene]) -> tuple[int, ...]:
     """All bands except alpha of the first image that has the most common number of bands.
 
-    Training uses the first image of all, and refuses images that differ from it. Here the majority decides, so that
-    one odd image is reported instead of all others.
+    Training compares all images with the first one. This check compares them with the majority, so that a single odd
+    image is reported instead of all others.
     """
     bands_of: list[tuple[int, tuple[int, ...]]] = []
     for scene in scenes:
@@ -105,7 +105,7 @@ def _usual_bands(scenes: Sequence[Scene]) -> tuple[int, ...]:
 
 
 def _named_bands(scenes: Sequence[Scene], bands: Sequence[int | str]) -> tuple[tuple[int, ...], list[Finding]]:
-    """1-based indexes of the bands in most images, and a finding for each image that differs.
+    """1-based indexes of the bands in most images, and a finding for each other image.
 
     Raises:
         DatasetError: No image has all names.
@@ -135,14 +135,14 @@ def _named_bands(scenes: Sequence[Scene], bands: Sequence[int | str]) -> tuple[t
 
 
 def _nodata_findings(root: Path, scenes: Sequence[CheckedScene], nodata: float | None) -> Iterator[Finding]:
-    """A nodata value of the command line that no image has."""
+    """Finding about a nodata value of the command line that no image contains."""
     read = [scene.pixels for scene in scenes if scene.pixels is not None]
     if nodata is not None and read and not any(pixels.nodata_found for pixels in read):
         yield warning("nodata-unmatched", root, f"no pixel has the value of --nodata={nodata:.8g}; check the value")
 
 
 def _fold_findings(root: Path, scenes: Sequence[CheckedScene], folds: int) -> Iterator[Finding]:
-    """Folds that cannot be held out, or that leave one class to train on."""
+    """Findings about folds that cannot be held out, or whose training scenes have one class only."""
     if not scenes:
         return
     known = [scene.labels for scene in scenes if scene.labels is not None]
@@ -169,7 +169,7 @@ def _training_findings(root: Path, scenes: Sequence[CheckedScene], fold: int) ->
     training = [scene.labels for scene in scenes if scene.scene.fold != fold]
     known = [labels for labels in training if labels is not None]
     if len(known) < len(training):
-        return  # A mask that cannot be read has a finding already, and may hold the missing class.
+        return  # An unreadable mask, which may hold the missing class, already has a finding.
     try:
         require_both_classes(root, known)
     except DatasetError as problem:

@@ -1,4 +1,4 @@
-"""Findings about scenes that differ from the others of their dataset."""
+"""Findings about scenes that differ from the other scenes of a dataset."""
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -12,25 +12,27 @@ from seg.raster.grid import Grid
 
 PIXEL_SIZE_RATIO = 1.5
 SCALE_RATIO = 20
-"""Ratio of value ranges that points to different units. Reflectance as 0..1 or 0..10000, 8 or 16 bits, and decibels or
-powers differ by more; clouds and forest, in all bands at once, differ by less."""
+"""Ratio of value ranges above which units probably differ. Reflectance of 0..1 and 0..10000, 8 and 16 bits, or decibels
+and powers differ by more. Clouds and forest differ by less, compared over all bands."""
 
 SPREADS = 5
-"""Distance of a median from the usual one, in usual spreads of a scene, that no season or crop explains."""
+"""Difference of a scene's median from the usual median, in usual spreads of a scene, above which units probably differ.
+Seasons and crops cause smaller differences."""
 
 ONE_CLASS_SHARE = 0.25
-"""Share of scenes with one class above which this is normal, as in small scenes, and not a failed mask."""
+"""Largest share of single-class scenes that suggests failed masks. In datasets of small scenes, single-class scenes are
+common."""
 
 _FEWEST = 3
-"""Fewest scenes to compare; of two, neither is the odd one."""
+"""Smallest number of scenes to compare; with two, neither is the exception."""
 
 
 def consistency_findings(scenes: Sequence[CheckedScene], named_bands: bool) -> Iterator[Finding]:
-    """Scenes whose bands, data type, CRS, pixel size, values or labels differ from those of the others.
+    """Findings about scenes with unusual bands, data type, CRS, pixel size, values or labels.
 
     Args:
         scenes: Scenes of the dataset.
-        named_bands: True if the user named the bands to read, so that images may have others too.
+        named_bands: True if the user named the bands to read, so that images may have additional bands.
     """
     grids = [scene.grid for scene in scenes if scene.grid is not None]
     short = {f.file for scene in scenes for f in scene.findings if f.kind == "too-few-bands"}
@@ -52,7 +54,7 @@ def consistency_findings(scenes: Sequence[CheckedScene], named_bands: bool) -> I
 
 
 def _odd(grids: Sequence[Grid], key: Callable[[Grid], Hashable]) -> Iterator[tuple[Grid, Hashable]]:
-    """Grids that differ from the most common value of a key, with that value."""
+    """Grids whose key differs from the most common value, with that value."""
     values = Counter(key(grid) for grid in grids)
     if len(values) > 1:
         [(usual, _)] = values.most_common(1)

@@ -1,4 +1,4 @@
-"""Findings about pixels that a dataset holds twice: copies of an image, and overlapping scenes."""
+"""Findings about repeated pixels: copies of an image, and overlapping scenes."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -11,11 +11,10 @@ from seg.raster.ground.distances import near_pairs
 
 
 def duplicate_findings(scenes: Sequence[CheckedScene]) -> Iterator[Finding]:
-    """Images with equal valid pixels; an error if they are in different folds.
+    """Findings about images with equal valid pixels; an error if their folds differ.
 
     Args:
-        scenes: Scenes of the dataset. Images of a single value are left out, because they are equal without being
-            copies.
+        scenes: Scenes of the dataset. Images of a single value are left out, since they may be equal by chance.
     """
     for group in _equal(scenes):
         for place, copy in enumerate(group[1:], start=1):
@@ -31,7 +30,7 @@ def duplicate_findings(scenes: Sequence[CheckedScene]) -> Iterator[Finding]:
 
 
 def overlap_findings(scenes: Sequence[CheckedScene]) -> Iterator[Finding]:
-    """Georeferenced scenes that share ground; an error if they are in different folds.
+    """Findings about georeferenced scenes that overlap; an error if their folds differ.
 
     The footprint of a scene is the smallest window with all its valid pixels. Copies of one image are left out.
 

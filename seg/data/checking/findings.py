@@ -15,7 +15,7 @@ class Severity(StrEnum):
     """Training works, but this is probably a mistake."""
 
     NOTE = "note"
-    """Worth knowing; often intended."""
+    """Information; often intended."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Finding:
 
 
 def error(kind: str, file: Path, message: str) -> Finding:
-    """A finding that makes training wrong.
+    """A finding that stops or spoils training.
 
     Args:
         kind: Short name of the finding.
@@ -52,7 +52,7 @@ def warning(kind: str, file: Path, message: str) -> Finding:
 
 
 def note(kind: str, file: Path, message: str) -> Finding:
-    """A finding that is worth knowing; arguments as for `error`."""
+    """A finding for information; arguments as for `error`."""
     return Finding(Severity.NOTE, kind, file, _line(file, message))
 
 

@@ -1,4 +1,4 @@
-"""Scenes of a dataset, as many as can be found, and findings about its list."""
+"""All usable scenes of a dataset, and findings about its manifest or folders."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ class Listing:
 
     Attributes:
         scenes: Scenes whose image and mask exist, sorted by image path.
-        findings: Problems of the list itself.
+        findings: Problems of the manifest or the folders.
         complete: True if training accepts the list, so that no scene is missing.
     """
 
@@ -28,7 +28,7 @@ class Listing:
 
 
 def list_scenes(root: Path, folds: int, labels: LabelMapping = PLAIN_LABELS) -> Listing:
-    """List the scenes of a dataset, also if the catalogue rejects some of them.
+    """List the usable scenes of a dataset, even if the catalogue rejects some entries.
 
     Args:
         root: The dataset.
@@ -115,7 +115,7 @@ def _from_folders(root: Path, folds: int) -> tuple[list[Scene], list[Finding]]:
 
 
 def _without_repeats(scenes: list[Scene], root: Path) -> tuple[list[Scene], list[Finding]]:
-    """Each image once, even if its path is written in several ways."""
+    """Keep each image once, even if its path is written in several ways."""
     first: dict[Path, Scene] = {}
     findings = []
     for scene in scenes:

@@ -1,4 +1,4 @@
-"""Summary of a scene's pixels, measured in one pass, window by window."""
+"""Summary of a scene's pixels, computed in one pass, window by window."""
 
 import hashlib
 import math
@@ -20,7 +20,8 @@ from seg.raster.windows import window_grid
 
 READ_SIZE = 512
 SAMPLED_VALUES = 4_000_000
-"""Most values (pixels times bands) for percentiles: 16 MB, or every pixel of a 1000x1000 scene with four bands."""
+"""Largest number of values (pixels times bands) for percentiles: 16 MB, or all pixels of a 1000x1000 scene with four
+bands."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,10 @@ class PixelSummary:
         valid: Pixels with data in every band read.
         labels: Label counts of the valid pixels; None without a usable mask.
         zeros: Valid pixels that are 0 in every band.
-        labelled_zeros: Those of `zeros` with a label.
+        labelled_zeros: Labelled pixels among `zeros`.
         bands: Values of each band read; empty without valid pixels.
         inside: Smallest window with all valid pixels; None without valid pixels.
-        nodata_found: True if a pixel has the further nodata value of the reading.
+        nodata_found: True if a pixel has the nodata value of the settings.
         digest: Hash that is equal for scenes with equal valid pixels, in any file format.
     """
 
@@ -89,7 +90,7 @@ class PixelSummary:
 
     @property
     def constant(self) -> tuple[int, ...]:
-        """Positions, from 0, of the bands with a single value."""
+        """Indexes, from 0, of the bands with a single value."""
         return tuple(i for i, band in enumerate(self.bands) if band.minimum == band.maximum)
 
 
@@ -163,7 +164,7 @@ class _Tally:
 
     def _bands(self) -> tuple[BandValues, ...]:
         sample = np.concatenate(self.samples, axis=1)
-        if sample.shape[1] == 0:  # few valid pixels, all between the sampled ones
+        if sample.shape[1] == 0:  # all valid pixels lie between the sampled ones
             sample = np.stack([self.least, self.greatest], axis=1).astype(np.float32)
         low, median, high = np.percentile(sample, (2, 50, 98), axis=1)
         rows: Sequence[list[float]] = np.stack([self.least, low, median, high, self.greatest], axis=1).tolist()

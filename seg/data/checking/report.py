@@ -1,4 +1,4 @@
-"""Report of a check as text and as JSON."""
+"""Report of a check in text or JSON form."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from seg.terminal.text import counted, text_table
 
 SHOWN_BANDS = 4
 SHOWN_FINDINGS = 10
-"""Most findings of one kind and severity in the text; the JSON has all."""
+"""Largest number of findings of one kind and severity in the text; the JSON has all."""
 
 _COLUMNS = ("scene", "fold", "width", "height", "bands", "type", "cropland", "other", "ignore", "nodata")
 

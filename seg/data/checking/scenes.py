@@ -1,4 +1,4 @@
-"""Check of one scene on its own: files, grid, pixels and labels."""
+"""Check of a single scene: files, grid, pixels and labels."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,12 +19,13 @@ from seg.raster.voids import NO_DATA_FROM, is_missing
 from seg.raster.windows import window_grid
 
 NO_LABELS = {"unreadable", "complex", "mask-bands", "mask-nodata"}
-"""Findings that leave the mask values without meaning."""
+"""Kinds of findings after which the mask's values are not checked."""
 
 EMPTY_SHARE = 0.5
 UNLABELLED_SHARE = 0.99
 ZERO_SHARE = 0.01
-"""Share of pixels that are 0 in every band at once; shadow and water have fewer than an empty corner."""
+"""Share of pixels that are 0 in all bands, above which they are reported; shadow and water have fewer such pixels than
+an empty corner."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class CheckedScene:
 
 
 def check_one(scene: Scene, reading: Reading) -> CheckedScene:
-    """Check a scene, continuing after the first problem.
+    """Check a scene and collect all problems.
 
     Args:
         scene: Image, mask and fold.
@@ -87,7 +88,7 @@ def _mask_findings(scene: Scene) -> list[Finding]:
 
 
 def _readable(scene: Scene) -> bool:
-    """True if the pixels of a mask can be read, whatever their values."""
+    """True if the pixels of a mask can be read, even with unknown values."""
     try:
         with open_raster(scene.mask) as mask:
             for window in window_grid(mask.height, mask.width, READ_SIZE, READ_SIZE):
@@ -162,7 +163,7 @@ def _label_findings(scene: Scene, pixels: PixelSummary) -> Iterator[Finding]:
 
 
 def _infinite(image: DatasetReader, reading: Reading) -> int:
-    """Number of stored values that are infinite or beyond NO_DATA_FROM, and that neither nodata nor a mask hides."""
+    """Number of infinite values, and values beyond NO_DATA_FROM, that are not marked as invalid."""
     count = 0
     for window in window_grid(image.height, image.width, READ_SIZE, READ_SIZE):
         for band in reading.bands:
@@ -193,7 +194,7 @@ def _alpha_findings(scene: Scene, image: DatasetReader, reading: Reading) -> Ite
 
 
 def _is_opacity(image: DatasetReader, band: int) -> bool:
-    """True if a band has at most two values, like a mask of valid pixels."""
+    """True if a band has at most two values, as a validity mask has."""
     seen: set[float] = set()
     for window in window_grid(image.height, image.width, READ_SIZE, READ_SIZE):
         values, _ = read_band(image, band, window)

@@ -1,4 +1,4 @@
-"""Contact sheet of a dataset: small pictures of image and mask, with problems marked."""
+"""Contact sheet of a dataset: small pictures of image and mask, with frames around scenes with problems."""
 
 import textwrap
 from collections.abc import Sequence
@@ -24,17 +24,17 @@ from seg.raster.pictures.figures import FRAME_COLOUR, new_figure, save_figure
 
 SHEET_SCENES = 24
 COLUMNS = 4
-# Sizes in pixels of the sheet.
+# Sizes in pixels.
 SIDE, BETWEEN, GAP, TITLE, TOP, BOTTOM = 176, 4, 22, 44, 56, 56
 NARROWEST = 780
-"""Width that the legend needs."""
+"""Smallest width of the sheet, set by the legend."""
 
 TINTS = {CROPLAND: (0.16, 0.66, 0.20), OTHER: (0.95, 0.76, 0.42)}
-"""Brighter than the colours of a map, because they lie on a grey image."""
+"""Brighter than map colours, because they are drawn over a grey image."""
 
 OPACITY = 0.55
 DARKEST = 0.3
-"""Grey of the darkest pixel under the labels; on black, the tints would change."""
+"""Grey level of the darkest pixel under the labels; on black, the tints would be too dark."""
 
 FRAMES = {Severity.ERROR: "#c62828", Severity.WARNING: "#ef6c00"}
 EMPTY = (0.82, 0.82, 0.88)
@@ -43,7 +43,7 @@ Picture = npt.NDArray[np.float64]
 
 
 def draw_sheet(report: Report, path: Path) -> None:
-    """Write a PNG with image and mask of up to 24 scenes, those with problems first, then an even selection.
+    """Write a PNG with image and mask of up to 24 scenes, of which scenes with problems come first.
 
     Args:
         report: Report of the check.
@@ -107,7 +107,7 @@ def _caption(scene: CheckedScene, findings: Sequence[Finding]) -> str:
 
 
 def _pair(scene: CheckedScene, nodata: float | None) -> Picture:
-    """(SIDE, 2 * SIDE + BETWEEN, 3) image, and next to it the image in grey under its labels; values 0 to 1."""
+    """Picture of the image, beside it the grey image under its labels: (SIDE, 2 * SIDE + BETWEEN, 3), 0 to 1."""
     pair = np.ones((SIDE, 2 * SIDE + BETWEEN, 3))
     if scene.grid is None:
         return pair
@@ -128,12 +128,12 @@ def _pair(scene: CheckedScene, nodata: float | None) -> Picture:
 
 
 def _tinted(picture: Picture, scene: Scene) -> Picture:
-    """Picture in grey, tinted where the mask has a label."""
+    """Grey picture, tinted where the mask has a label."""
     grey = picture.mean(axis=2, keepdims=True)
     tinted: Picture = np.repeat(DARKEST + (1 - DARKEST) * grey, 3, axis=2)
     try:
         with open_raster(scene.mask) as dataset:
-            # Not read_classes, which rejects wrong masks; the sheet shows them too.
+            # Not read_classes, which rejects wrong masks; the sheet also shows these.
             values, valid = read_band(dataset, class_band(dataset, scene.labels), shape=picture.shape[:2])
     except RasterError:
         return tinted
@@ -145,7 +145,7 @@ def _tinted(picture: Picture, scene: Scene) -> Picture:
 
 
 def _shape(grid: Grid) -> tuple[int, int]:
-    """Height and width of a scene in the sheet, as large as possible; small scenes are magnified."""
+    """Height and width of a scene that fill its cell of the sheet; small scenes are magnified."""
     scale = SIDE / max(grid.height, grid.width)
     return max(1, round(grid.height * scale)), max(1, round(grid.width * scale))
 

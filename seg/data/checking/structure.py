@@ -1,4 +1,4 @@
-"""Findings about the files of a scene, before any pixel is read: format, grid, bands."""
+"""Findings about the files of a scene, without reading pixels: format, grid, bands."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from seg.raster.grid import Grid, open_raster, placed_on, read_grid, require_sam
 
 
 def structure_findings(scene: Scene, bands: Sequence[int]) -> list[Finding]:
-    """All problems of a scene for which training would reject it without reading pixels.
+    """Problems of a scene for which training rejects it before reading pixels.
 
     Args:
         scene: Image and mask.

@@ -13,10 +13,10 @@ from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 from seg.terminal.text import counted
 
 UNREAD = (
-    "has a mask, but its name does not end like a raster's, so training would leave it out; wanted "
+    "has a mask, but its name does not end like a raster's, so training would skip it; wanted "
     f"{', '.join(RASTER_SUFFIXES)} (binary files with a .hdr); convert it, or list it in a {MANIFEST}"
 )
-"""Message about an image whose ending is not read in a folder."""
+"""Message about an image in a folder whose file name ending is not supported."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ def read_catalogue(root: Path, folds: int, labels: LabelMapping = PLAIN_LABELS) 
         labels: Meaning of the mask values.
 
     Raises:
-        DatasetError: The folder is missing or empty, an image has no mask, two entries or an unread ending, or the
-            manifest is damaged.
+        DatasetError: The folder is missing or empty, the manifest is damaged, or an image has no mask, two entries or
+            an unsupported ending.
         ConfigError: The number of folds is below 1.
     """
     if folds < 1:
-        raise ConfigError(f"data.folds is {folds}; wanted 2 or more, so that one can be held out")
+        raise ConfigError(f"data.folds is {folds}; wanted 2 or more, so that one fold can be held out")
     if not root.is_dir():
         raise DatasetError(f"{root}: no such folder; name a dataset with images/ and masks/, or with a {MANIFEST}")
     manifest = manifest_of(root)

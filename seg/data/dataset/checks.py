@@ -14,13 +14,13 @@ from seg.raster.grid import Grid, open_raster, placed_on, read_grid, require_sam
 from seg.raster.windows import window_grid
 
 MAX_VALUES = 64_000_000
-"""Largest scene that training loads whole, in values (pixels times bands). It takes 256 MB as float32; its feature maps
-take many times more."""
+"""Largest scene that training loads as a whole, in values (pixels times bands). Such a scene takes 256 MB as float32,
+and its feature maps take many times more."""
 
 _READ_SIZE = 1024
 
 Scaling = tuple[tuple[float, ...], tuple[float, ...]]
-"""Scales and offsets, one each a band."""
+"""Scales and offsets, each with one value per band."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class LabelCounts:
 def check_scene(scene: Scene, bands: Sequence[int]) -> Grid:
     """Check that a scene's mask lies on the grid of its image and that the bands exist, and return the grid.
 
-    A mask without georeference, such as a PNG, lies on an image of its size.
+    A mask without georeference, such as a PNG, fits an image of the same size.
 
     Args:
         scene: Image and mask.
@@ -61,7 +61,7 @@ def check_scene(scene: Scene, bands: Sequence[int]) -> Grid:
 
 
 def require_bands(image: Grid, bands: Sequence[int]) -> None:
-    """Check that an image has all bands to be read.
+    """Check that an image has all bands to read.
 
     Args:
         image: Grid of the image.
@@ -79,16 +79,16 @@ def require_bands(image: Grid, bands: Sequence[int]) -> None:
 
 
 def require_one_scaling(grids: Sequence[Grid], bands: Sequence[int]) -> Scaling | None:
-    """Scale and offset of each band to be read, as (scales, offsets); None if no image states them.
+    """Scale and offset of each band to read, as (scales, offsets); None if no image states them.
 
-    Images that state none are not compared: many programs drop the numbers.
+    Images without stated scales and offsets are not compared, since many programs drop these values.
 
     Args:
         grids: Grids of all images.
         bands: 1-based indexes.
 
     Raises:
-        DatasetError: Two images state different scales or offsets, so the same number means different reflectance.
+        DatasetError: Two images state different scales or offsets, so equal values mean different reflectance.
     """
     first: tuple[Scaling, Grid] | None = None
     for grid in (grid for grid in grids if grid.scaling):
@@ -103,7 +103,7 @@ def require_one_scaling(grids: Sequence[Grid], bands: Sequence[int]) -> Scaling 
 
 
 def require_loadable(grid: Grid, bands: int) -> None:
-    """Check that a scene is small enough to be one training example.
+    """Check that a scene is small enough for a single training example.
 
     Args:
         grid: Grid of the image.
@@ -157,7 +157,7 @@ def require_both_classes(root: Path, training: Sequence[LabelCounts]) -> None:
 
 
 def require_any_label(root: Path, held_out: Sequence[LabelCounts]) -> None:
-    """Check that the held-out scenes have labels to score.
+    """Check that the held-out scenes have labels.
 
     Args:
         root: The dataset, for the message.

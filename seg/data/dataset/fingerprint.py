@@ -1,4 +1,4 @@
-"""Hash of a dataset, to tell if two runs were trained on the same data."""
+"""Hash of a dataset, to compare the data of two runs."""
 
 import hashlib
 import json
@@ -20,8 +20,8 @@ COVERS = (
 def dataset_fingerprint(root: Path, scenes: Sequence[Scene]) -> dict[str, object]:
     """Hash a dataset, as plain values with the keys `root`, `scenes`, `files`, `bytes`, `sha256` and `covers`.
 
-    Reading every byte of a county takes minutes, so large files are sampled. A change between the samples that keeps
-    the size of a file is missed. File times do not count, so a copied dataset has the same hash.
+    Large files are sampled, since reading every byte of a county takes minutes. A change between the samples is missed
+    if the file size stays the same. File times are not part of the hash, so a copied dataset has the same hash.
 
     Args:
         root: The dataset.
@@ -54,7 +54,7 @@ def dataset_fingerprint(root: Path, scenes: Sequence[Scene]) -> dict[str, object
 def _files(raster: Path) -> list[Path]:
     if raster.suffix.lower() == ".vrt":
         return image_files(raster)
-    # GDAL would list the same files, but takes a millisecond for each.
+    # GDAL can list the same files, but needs a millisecond per raster.
     beside = raster.with_name(f"{raster.name}.msk")
     return [raster, beside] if beside.is_file() else [raster]
 

@@ -12,7 +12,7 @@ MANIFEST = "manifest.csv"
 PARQUET_MANIFEST = "manifest.parquet"
 
 SPLIT_FOLDS = {"train": 1, "val": 0, "test": 0}
-"""Fold of each split, so that holding out fold 0, the default, holds out the validation and test scenes."""
+"""Fold of each split: fold 0, held out by default, has the validation and test scenes."""
 
 _COLUMNS = ("image", "mask", "labels", "fold", "split", "weight", "quality")
 
@@ -39,15 +39,15 @@ class Row:
 
 
 def manifest_of(root: Path) -> Path | None:
-    """Manifest of a dataset, or None; the CSV, which `prepare.py split` writes, takes precedence over the Parquet."""
+    """Manifest of a dataset, or None; a CSV file, which `prepare.py split` writes, takes precedence over Parquet."""
     return next((root / name for name in (MANIFEST, PARQUET_MANIFEST) if (root / name).exists()), None)
 
 
 def read_manifest(path: Path) -> list[Row]:
     """Read the rows of a manifest.
 
-    Columns are image, mask, and fold or split (train, val or test; fold takes precedence). A column weight or quality
-    is optional. Other columns, such as a geometry, are ignored.
+    Required columns are image, mask, and fold or split (train, val or test; fold takes precedence). A column weight or
+    quality is optional. Other columns, such as a geometry, are ignored.
 
     Raises:
         DatasetError: The file cannot be read, a column is missing, or a row has an invalid value.
@@ -87,8 +87,8 @@ def manifest_rows(path: Path) -> list[Row | DatasetError]:
 def further_columns(root: Path) -> dict[Path, dict[str, str]]:
     """Cells of a dataset's manifest beyond image, mask and fold, by image and column; empty without a manifest.
 
-    All further columns of a CSV, and those of a Parquet file that this project uses; others may be geometries. The
-    column `labels` gets absolute paths.
+    A CSV file gives all its other columns. A Parquet file gives only columns that this project uses, because others may
+    be geometries. Paths in the column `labels` become absolute.
 
     Raises:
         DatasetError: The file cannot be read.
@@ -127,7 +127,7 @@ def write_manifest(path: Path, rows: Iterable[Sequence[object]], further: Sequen
 
 
 def _further(folder: Path, row: Values) -> dict[str, str]:
-    # csv.DictReader puts the surplus cells of a long line under None.
+    # csv.DictReader stores the surplus cells of a long line under None.
     taken = (None, "image", "mask", "fold", "split")
     cells = {name: "" if value is None else str(value) for name, value in row.items() if name not in taken}
     if cells.get("labels"):
@@ -137,7 +137,7 @@ def _further(folder: Path, row: Values) -> dict[str, str]:
 
 def _read_csv(path: Path) -> tuple[set[str], list[Values]]:
     try:
-        # Spreadsheets put a byte order mark before the first column name; "-sig" removes it.
+        # Spreadsheet programs write a byte order mark before the first column name; "-sig" removes it.
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)
             return set(rows.fieldnames or ()), [dict(row) for row in rows]

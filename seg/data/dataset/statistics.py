@@ -26,19 +26,19 @@ CACHE = ".cache"
 """Folder of cached statistics in a dataset."""
 
 _VERSION = 1
-"""Version of the cache; a new number invalidates older files."""
+"""Version of the cache format; a new number invalidates older files."""
 
 _READ_SIZE = 1024
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """Selection of the pixels that count.
+    """Selection of the pixels for statistics.
 
     Attributes:
         bands: 1-based band indexes.
         nodata: Another value that means "no data", or None.
-        fold: Held-out fold; None if all scenes count.
+        fold: Held-out fold; None for all scenes.
     """
 
     bands: tuple[int, ...]
@@ -66,9 +66,9 @@ class DatasetStatistics:
 def dataset_statistics(
     root: Path, folds: int, fold: int | None, bands: Sequence[int | str] | None, nodata: float | None
 ) -> DatasetStatistics:
-    """Statistics of a dataset's training scenes, from its cache, or computed and stored there.
+    """Statistics of a dataset's training scenes, from its cache or newly computed and cached.
 
-    Every valid pixel counts, with or without a label, because a network sees both; masks are not read.
+    All valid pixels count, with or without a label, since both are network input. Masks are not read.
 
     Args:
         root: The dataset.
@@ -142,13 +142,13 @@ def _store(path: Path, statistics: DatasetStatistics) -> None:
         with complete_or_absent(path) as partial_path:
             partial_path.write_text(json.dumps(asdict(statistics), indent=1) + "\n", encoding="utf-8")
     except OSError:
-        # A read-only dataset has no cache, which only saves time.
+        # A read-only dataset works without a cache.
         return
 
 
 def _cache_file(root: Path, scenes: Sequence[Scene], sampling: Sampling) -> Path:
     files = [(file, file.stat()) for scene in scenes for file in image_files(scene.image)]
-    # Relative, so that the cache stays valid if the dataset is moved or renamed.
+    # Relative paths, so that the cache stays valid if the dataset is moved or renamed.
     sizes = [(os.path.relpath(file, root), found.st_size, found.st_mtime_ns) for file, found in files]
     names = [os.path.relpath(scene.image, root) for scene in scenes]
     nodata = None if sampling.nodata is None else float(sampling.nodata)

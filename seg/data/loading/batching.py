@@ -1,4 +1,4 @@
-"""Order and batches of the samples, the same for any number of workers and after resuming."""
+"""Order and batches of the samples, independent of the number of workers and of resuming."""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
@@ -16,13 +16,13 @@ Size = tuple[int, int]
 
 
 class EpochSampler(Sampler[SampleKey]):
-    """A new permutation in each epoch, which depends on seed and epoch alone.
+    """A new permutation in each epoch that depends only on seed and epoch.
 
     Lightning calls `set_epoch` before each epoch, also after resuming.
 
     Args:
         size: Number of samples.
-        seed: Seed of the run; None keeps the samples in their order.
+        seed: Seed of the run; None for the order of the dataset.
         shard: Share of this process, if each sample is a batch.
     """
 
@@ -34,11 +34,11 @@ class EpochSampler(Sampler[SampleKey]):
         self.kept: frozenset[int] | None = None
 
     def keep(self, indexes: Collection[int] | None) -> None:
-        """Restrict the sampler to these samples, in unchanged order; None lifts the restriction."""
+        """Restrict the sampler to some samples, in unchanged order; None removes the restriction."""
         self.kept = None if indexes is None else frozenset(indexes)
 
     def batches_of(self, indexes: Collection[int]) -> int:
-        """Number of batches of one sample that these samples make."""
+        """Number of batches for some samples, with one sample each."""
         return self.shard.length(len(indexes))
 
     def set_epoch(self, epoch: int) -> None:
@@ -58,17 +58,17 @@ class EpochSampler(Sampler[SampleKey]):
 
 
 class BucketSampler(Sampler[list[SampleKey]]):
-    """Batches of samples of equal size, filled up to a budget of pixels; samples of unusual size stay alone.
+    """Batches of equally large samples, up to a number of pixels; a sample of unique size is a batch of its own.
 
-    The sampler decides the order and which samples share a batch. The number of batches is the same in every epoch.
+    The order of the sampler decides which samples share a batch. The number of batches is the same in every epoch.
 
     Args:
         sampler: Order of the samples; Lightning sets its epoch.
         sizes: Size of each sample.
-        pixels: Budget of a batch; a single larger sample exceeds it.
-        pad: Also join samples of similar size; a batch then counts with its largest height and width.
-        drop_last: Leave out an incomplete batch if another batch of the same size is full.
-        shard: Share of this process; the sampler has all samples.
+        pixels: Largest number of pixels in a batch; only a single larger sample may exceed it.
+        pad: Also batch samples of similar size; their pixels are counted at the largest height and width of the batch.
+        drop_last: Leave out an incomplete batch if another batch of the same sample size is full.
+        shard: Share of this process; the sampler yields the samples of all processes.
     """
 
     def __init__(
@@ -88,12 +88,12 @@ class BucketSampler(Sampler[list[SampleKey]]):
         self.lengths, self.kept = self._plan(range(len(sizes)))
 
     def keep(self, indexes: Collection[int] | None) -> None:
-        """Restrict the batches to these samples; None lifts the restriction."""
+        """Restrict the batches to some samples; None removes the restriction."""
         self.sampler.keep(indexes)
         self.lengths, self.kept = self._plan(range(len(self.sizes)) if indexes is None else indexes)
 
     def batches_of(self, indexes: Collection[int]) -> int:
-        """Number of batches that these samples make."""
+        """Number of batches for some samples."""
         return self.shard.length(sum(self._plan(indexes)[1]))
 
     def _plan(self, indexes: Collection[int]) -> tuple[list[int], list[bool]]:
@@ -119,12 +119,12 @@ class BucketSampler(Sampler[list[SampleKey]]):
 
 
 def group_sizes(sizes: Sequence[Size], pixels: int, pad: bool) -> list[list[Size]]:
-    """Cut sizes into batches, in their order.
+    """Divide sizes into batches, in their order.
 
     Args:
         sizes: Sorted sizes.
-        pixels: Budget of a batch; a single larger sample exceeds it.
-        pad: Allow different sizes in a batch, each counted with the largest height and width.
+        pixels: Largest number of pixels in a batch; only a single larger sample may exceed it.
+        pad: Allow different sizes in a batch; pixels are counted at the largest height and width.
     """
     groups: list[list[Size]] = []
     for size in sizes:
@@ -138,7 +138,7 @@ def group_sizes(sizes: Sequence[Size], pixels: int, pad: bool) -> list[list[Size
 
 
 def stack(examples: Sequence[Example]) -> dict[str, Any]:
-    """Join examples of one size into a batch: images (B, C, H, W), masks (B, H, W), names.
+    """Stack equally large examples into a batch: images (B, C, H, W), masks (B, H, W), names.
 
     PyTorch's own collate copies even a single example, and allocates new shared memory in a worker.
     """
@@ -150,7 +150,7 @@ def stack(examples: Sequence[Example]) -> dict[str, Any]:
 
 
 class PaddingCollate:
-    """Join examples into a batch of the largest height and width; added pixels are labelled "ignore".
+    """Pad examples to the largest height and width and stack them; added pixels are labelled "ignore".
 
     Args:
         fill: Value of the added pixels in each band: the training mean.

@@ -1,4 +1,4 @@
-"""Batches joined in the worker process and sent several at a time."""
+"""Batches collated in the worker process, and sent in groups."""
 
 import itertools
 from collections.abc import Collection, Iterator
@@ -11,19 +11,20 @@ from seg.data.loading.shared_memory import Collate, Handover, Slots
 from seg.data.sample import Example, SampleKey
 
 MOST_TOGETHER = 32
-"""Batches in one message. A message costs a process about half a millisecond, a sixth of the time to read a chip."""
+"""Largest number of batches in one message. A message costs about half a millisecond, a sixth of the time to read a
+chip."""
 
 _MESSAGE_BYTES = 2**26
-"""Size limit of a message, so that workers hold no more large batches than `prefetch_factor` says."""
+"""Largest size of a message, so that workers hold at most `prefetch_factor` large batches."""
 
 
 class Batches(Dataset[Any]):
-    """A dataset of whole batches; worker processes pass them through shared memory if there are slots.
+    """Dataset of whole batches, which worker processes pass through shared memory if slots are given.
 
     Args:
         examples: Dataset of single examples.
-        collate: Joins the examples of a batch.
-        slots: Shared memory of the worker processes; None to pass batches PyTorch's way.
+        collate: Function that makes a batch from examples.
+        slots: Shared memory of the worker processes; None to pass batches as PyTorch does.
     """
 
     def __init__(self, examples: Dataset[Example], collate: Collate, slots: Slots | None = None) -> None:
@@ -31,7 +32,7 @@ class Batches(Dataset[Any]):
 
     def __len__(self) -> int:
         """Number of examples."""
-        return len(self.examples)  # type: ignore[arg-type]  # every dataset here has a length
+        return len(self.examples)  # type: ignore[arg-type]  # all datasets here have a length
 
     def __getitem__(self, keys: list[SampleKey] | SampleKey | int) -> dict[str, Any] | Handover | Example:
         """The batch for a list of keys, or the example for a single key."""
@@ -43,15 +44,15 @@ class Batches(Dataset[Any]):
 
 
 class Groups(Sampler[list[list[SampleKey]]]):
-    """Groups of batches of nearly equal length, which a loader deals to its workers in turn.
+    """Nearly equal groups of batches, which a loader distributes to its workers in turn.
 
     Args:
-        source: Sampler of batches of keys, or of keys that are a batch each.
-        together: Batches in a group, at most.
-        workers: Number of processes; all get the same number of groups, so that none has to wait for another.
+        source: Sampler of batches of keys, or of single keys that form batches of one.
+        together: Largest number of batches in a group.
+        workers: Number of processes. All get the same number of groups, so that none waits for another.
 
     Attributes:
-        sampler: Sampler of single keys; Lightning sets the epoch here.
+        sampler: Sampler of single keys, whose epoch Lightning sets.
         left_out: Batches to skip at the start of the next epoch only.
     """
 
@@ -74,11 +75,11 @@ class Groups(Sampler[list[list[SampleKey]]]):
             yield batches[group * len(batches) // groups : (group + 1) * len(batches) // groups]
 
     def keep(self, indexes: Collection[int] | None) -> None:
-        """Restrict the batches to these samples; None lifts the restriction."""
+        """Restrict the batches to some samples; None removes the restriction."""
         self.source.keep(indexes)
 
     def batches_of(self, indexes: Collection[int]) -> int:
-        """Number of batches that these samples make."""
+        """Number of batches for some samples."""
         return self.source.batches_of(indexes)
 
 

@@ -28,10 +28,10 @@ class Batching:
     """Order and composition of batches.
 
     Attributes:
-        sampler: Order of batches, or of single samples that are a batch each.
-        collate: Joins the examples of a batch.
-        batch_bytes: Bytes of the tensors of the largest batch; 0 if unknown. Workers send small batches of known size
-            together, and through reusable shared memory.
+        sampler: Order of batches, or of single samples that form batches of one.
+        collate: Function that makes a batch from examples.
+        batch_bytes: Bytes of the tensors in the largest batch; 0 if unknown. Workers send small batches of known size
+            in groups, and through reusable shared memory.
     """
 
     sampler: EpochSampler | BucketSampler
@@ -44,12 +44,12 @@ class LoaderConfig:
     """Settings of the worker processes.
 
     Args:
-        prefetch_factor: Batches that each worker prepares ahead, or groups of up to 32 small batches and 64 MiB; memory
-            grows with workers times this number.
+        prefetch_factor: Batches that each worker prepares in advance, or groups of small batches (up to 32 batches and
+            64 MiB). Memory is proportional to workers times this number.
         pin_memory: Copy batches into page-locked memory, from which a GPU reads faster; no effect without a GPU.
         persistent_workers: Keep worker processes from one epoch to the next.
-        drop_last: Leave out the last training batch of an epoch, or of a size, if it is incomplete.
-        timeout: Seconds that a worker may take for one sample.
+        drop_last: Leave out incomplete batches: the last one of an epoch, or of each sample size.
+        timeout: Longest time of a worker for one sample, in seconds.
 
     Raises:
         ConfigError: A number is out of range.
@@ -70,22 +70,23 @@ class LoaderConfig:
 
 
 class WatchedLoader(DataLoader[Example]):
-    """PyTorch's loader, made by `build_loader`, with worker errors that name the sample.
+    """PyTorch's loader with worker errors that name the sample; `build_loader` makes it.
 
-    Follows Lightning's protocol of stateful loaders: it counts the batches of an epoch, and can resume after them.
+    The class follows Lightning's protocol of stateful loaders: it counts the loaded batches of an epoch, and can resume
+    after them.
     """
 
-    _given = _wanted = (0, 0)  # epoch, and number of its batches
+    _position = _resumed = (0, 0)  # each an epoch, and the number of its loaded batches
 
     def state_dict(self) -> dict[str, int]:
-        """Current `epoch`, from 0, and the number of its `batches` that were loaded."""
-        return {"epoch": self._given[0], "batches": self._given[1]}
+        """Current `epoch`, from 0, and number of its loaded `batches`."""
+        return {"epoch": self._position[0], "batches": self._position[1]}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Skip those batches without loading them if the next epoch is the one they belong to."""
-        self._wanted = state_dict["epoch"], state_dict["batches"]
+        """Skip the loaded batches if the next iteration is of the same epoch."""
+        self._resumed = state_dict["epoch"], state_dict["batches"]
 
-    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # PyTorch promises a class of its own
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # PyTorch declares its own iterator class
         """Batches of an epoch.
 
         Raises:
@@ -95,21 +96,21 @@ class WatchedLoader(DataLoader[Example]):
         self._begin()
         before = signal.getsignal(signal.SIGCHLD)
         batches = super().__iter__()
-        # PyTorch's handler would raise anywhere in the program; the poll in _next finds a dead worker instead.
+        # PyTorch's signal handler would raise anywhere in the program. The poll in _next finds a dead worker instead.
         if signal.getsignal(signal.SIGCHLD) != before:
             signal.signal(signal.SIGCHLD, before)
         while (group := self._next(batches)) is not None:
             while group:
-                self._given = self._given[0], self._given[1] + 1
-                yield group.pop(0)  # popped, so that its memory can be reused
+                self._position = self._position[0], self._position[1] + 1
+                yield group.pop(0)  # popped, so that the batch's memory can be reused
 
     def _begin(self) -> None:
-        """Skip the batches of a resumed epoch; called at the first batch, after Lightning has set the epoch."""
+        """Skip the loaded batches of a resumed epoch; called after Lightning has set the epoch."""
         epoch = getattr(getattr(self.batch_sampler, "sampler", None), "epoch", 0)
-        (of, left_out), self._wanted = self._wanted, (0, 0)
-        self._given = epoch, 0
-        if of == epoch and isinstance(self.batch_sampler, Groups):
-            self._given = epoch, left_out
+        (resumed_epoch, left_out), self._resumed = self._resumed, (0, 0)
+        self._position = epoch, 0
+        if resumed_epoch == epoch and isinstance(self.batch_sampler, Groups):
+            self._position = epoch, left_out
             self.batch_sampler.left_out = left_out
 
     def _next(self, batches: Iterator[Any]) -> list[Any] | None:
@@ -135,7 +136,7 @@ def build_loader(
     """Build a loader of batches.
 
     Args:
-        dataset: Dataset of single examples, which notes each with `watched`.
+        dataset: Dataset of single examples that loads each within `watched`.
         batching: Order and composition of batches.
         workers: Number of worker processes; 0 loads in this process.
         config: Settings of the worker processes.
@@ -151,7 +152,8 @@ def build_loader(
         persistent_workers=config.persistent_workers and workers > 0,
         timeout=min(config.timeout, _POLL_SECONDS) if workers else 0,
         worker_init_fn=WorkerNotes(config.timeout) if workers else None,
-        # Workers take their seed from here; drawn from the global generator, it would shift dropout in a resumed run.
+        # A separate generator for the workers' seed; a draw from the global generator would change dropout in a resumed
+        # run.
         generator=torch.Generator(),
         # Fork would copy handles and locks of GDAL and PyTorch in an arbitrary state.
         multiprocessing_context="spawn" if workers else None,
@@ -159,12 +161,12 @@ def build_loader(
 
 
 def _slots(batching: Batching, workers: int, on_the_way: int) -> Slots | None:
-    """Shared memory for the batches of workers, if it is large enough for them.
+    """Shared memory for the workers' batches; None if the batches are too large.
 
     Args:
         batching: Order and composition of batches.
         workers: Number of worker processes.
-        on_the_way: Batches of a worker that are being prepared or waiting.
+        on_the_way: Batches of a worker that are in preparation or waiting.
     """
     if not (workers and batching.batch_bytes):
         return None
@@ -173,7 +175,7 @@ def _slots(batching: Batching, workers: int, on_the_way: int) -> Slots | None:
 
 
 def _plain(error: SegError) -> SegError:
-    """Error as the worker raised it; PyTorch adds the traceback of the worker to the message."""
+    """The worker's original error, without the traceback that PyTorch adds to the message."""
     _, traceback, text = str(error).partition("Original Traceback")
     if not traceback:
         return error

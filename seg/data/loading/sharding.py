@@ -1,4 +1,4 @@
-"""Shares of several training processes, which together are the batches of one process in the same order."""
+"""Distribution of a run's batches over several training processes, in the order of a single process."""
 
 import math
 from dataclasses import dataclass, replace
@@ -12,11 +12,12 @@ from seg.labels import IGNORE
 
 @dataclass(frozen=True)
 class Shard:
-    """Share of one process.
+    """Share of one training process.
 
-    Batches are dealt in rounds: in round i, process r gets batch `i * count + r` of the order of a single process. So N
-    batches accumulated by each of two processes are the 2N that one process would accumulate. If the last round is
-    short, its first batch is repeated as padding, because every process must take part in each step.
+    Batches are distributed in rounds: in round i, process r gets batch `i * count + r` of the single-process order. N
+        batches accumulated by each of two processes are then the 2N batches that one process would accumulate. If the
+        last round is incomplete, its first batch is repeated as padding, because every process must take part in each
+        step.
 
     Attributes:
         rank: Number of the process, from 0.
@@ -27,18 +28,18 @@ class Shard:
     count: int = 1
 
     def length(self, batches: int) -> int:
-        """Number of batches that each process gets, including padding, of a number of batches."""
+        """Number of batches per process, including padding, for a total number of batches."""
         return math.ceil(batches / self.count)
 
     def places(self, batches: int) -> list[tuple[int, bool]]:
-        """Positions of this process's batches in the order of a single process; True marks padding."""
+        """Positions of this process's batches in the single-process order; True marks padding."""
         last_round = batches - batches % self.count
         mine = range(self.rank, self.length(batches) * self.count, self.count)
         return [(place, False) if place < batches else (last_round, True) for place in mine]
 
 
 WHOLE = Shard()
-"""Share of a single process: all batches."""
+"""Share of a single process, with all batches."""
 
 
 def padding_key(key: SampleKey) -> SampleKey:
@@ -47,7 +48,7 @@ def padding_key(key: SampleKey) -> SampleKey:
 
 
 class Unlabelled(Dataset[Example]):
-    """Dataset whose padding examples have no name and no labels, so that they count nowhere.
+    """Dataset that removes name and labels from padding examples, so that they do not count.
 
     Args:
         examples: Dataset of a single process.
@@ -58,7 +59,7 @@ class Unlabelled(Dataset[Example]):
 
     def __len__(self) -> int:
         """Number of examples."""
-        return len(self.examples)  # type: ignore[arg-type]  # every dataset here has a length
+        return len(self.examples)  # type: ignore[arg-type]  # all datasets here have a length
 
     def __getitem__(self, key: SampleKey | int) -> Example:
         """Example of a key.

@@ -1,6 +1,6 @@
-"""Reusable shared memory through which worker processes hand over batches.
+"""Reusable shared memory for passing batches from worker processes.
 
-PyTorch allocates new shared memory for each tensor that it passes between processes. Mapping that memory and touching
+PyTorch allocates new shared memory for each tensor that it passes between processes. Mapping this memory and accessing
 its pages for the first time takes longer than reading a chip from a file.
 """
 
@@ -18,14 +18,14 @@ from torch import Tensor
 from seg.data.sample import Example
 
 MOST_BYTES = 2**28
-"""Limit for all slots of a loader together, allocated at once. PyTorch passes larger batches its own way."""
+"""Largest total size of a loader's slots, which are allocated at once. PyTorch passes larger batches."""
 
 _ALIGNMENT = 64
 """Tensors start at multiples of this many bytes, which suits every data type and vector instruction."""
 
 Bytes = npt.NDArray[np.uint8]
 Collate = Callable[[Sequence[Example]], dict[str, Any]]
-"""Joins the examples of a batch."""
+"""Function that makes a batch from examples."""
 
 
 class Place(NamedTuple):
@@ -54,13 +54,13 @@ class Place(NamedTuple):
 class Slots:
     """A few slots of shared memory for each worker process.
 
-    A worker copies a batch into a free slot. The slot becomes free again when the training process has dropped all its
-    tensors. Without a free slot, PyTorch passes the batch its own way, so nobody waits for one.
+    A worker copies a batch into a free slot. The slot becomes free again when the training process has released all its
+    tensors. If no slot is free, PyTorch passes the batch, so that no process waits.
 
     Args:
         workers: Number of worker processes.
-        each: Slots of a worker.
-        size: Bytes of a slot.
+        each: Number of slots per worker.
+        size: Size of a slot in bytes.
     """
 
     def __init__(self, workers: int, each: int, size: int) -> None:
@@ -82,7 +82,7 @@ class Slots:
             batch: Tensors and other values by name.
 
         Returns:
-            A message that becomes the batch in the training process, or the batch itself if it fits no free slot.
+            A message that becomes the batch in the training process; or the batch itself, without a suitable free slot.
         """
         tensors = {name: value.numpy() for name, value in batch.items() if isinstance(value, Tensor)}
         places: dict[str, Place] = {}
@@ -109,11 +109,11 @@ class Slots:
 
 
 _slots_of_this_process: weakref.WeakValueDictionary[str, Slots] = weakref.WeakValueDictionary()
-"""Slots by key; the training process finds those of a message here."""
+"""Slots by key, where the training process finds the slots of a message."""
 
 
 class Handover(NamedTuple):
-    """Message about a filled slot; unpickled in the training process, it is the batch itself.
+    """Message about a filled slot, which becomes the batch when the training process unpickles it.
 
     Attributes:
         key: Key of the slots.

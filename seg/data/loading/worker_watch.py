@@ -1,4 +1,4 @@
-"""Notes of the sample that each worker process loads, and errors that name the sample of a stuck or dead worker."""
+"""Record of the sample that each worker process is loading, and errors that name it if a worker hangs or dies."""
 
 import contextlib
 import mmap
@@ -19,19 +19,19 @@ from seg.errors import DatasetError
 from seg.raster.gdal_options import set_gdal_options
 
 _MOST_BYTES = 4096
-"""Size of a note: the longest path that Linux allows."""
+"""Size of a note: the longest path of Linux."""
 
 _TIME = struct.Struct("d")
 _NOTHING = _TIME.pack(0.0)
 
 _START_SECONDS = 120.0
-"""Workers import PyTorch before their first sample, which is slow on a slow disk."""
+"""Extra time before a worker's first sample, since importing PyTorch from a slow disk takes long."""
 
 _DEAD = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)")
 """PyTorch's message about dead workers, with their process ids."""
 
 _note: mmap.mmap | None = None
-"""Memory-mapped note of this process, written for every sample; None without a reader."""
+"""Memory-mapped note of this process, written for every sample; None if no loader reads notes."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Unfinished:
 
 
 def note_samples_in(folder: Path) -> None:
-    """Write the notes of this process to a folder."""
+    """Store the notes of this process in a folder."""
     global _note
     with (folder / str(os.getpid())).open("w+b") as file:
         file.truncate(_MOST_BYTES)
@@ -59,7 +59,7 @@ def note_samples_in(folder: Path) -> None:
 
 @contextmanager
 def watched(name: str) -> Iterator[None]:
-    """Note a sample as being loaded until the block ends, normally or by an error.
+    """Note that a sample is being loaded, until the block ends.
 
     Args:
         name: Name of the sample in error messages.
@@ -68,7 +68,7 @@ def watched(name: str) -> Iterator[None]:
     if note is None:
         yield
         return
-    # A time of 0 means "no sample" and is written first, so that a half-written note names none.
+    # A time of 0 means "no sample". It is written first, so that a half-written note names no sample.
     text = name.encode()[: _MOST_BYTES - _TIME.size - 1] + b"\0"
     note[: _TIME.size] = _NOTHING
     note[_TIME.size : _TIME.size + len(text)] = text
@@ -80,7 +80,7 @@ def watched(name: str) -> Iterator[None]:
 
 
 def unfinished(folder: Path) -> list[Unfinished]:
-    """Samples being loaded by the processes that write to a folder, longest first."""
+    """Samples in loading, from the notes in a folder, longest time first."""
     found = []
     for file in folder.iterdir():
         note = file.read_bytes()
@@ -92,10 +92,10 @@ def unfinished(folder: Path) -> list[Unfinished]:
 
 
 class WorkerNotes:
-    """Initialiser of worker processes that makes them note their samples in a folder, which the loader reads.
+    """Initialiser of worker processes that stores their notes in a folder for the loader.
 
     Args:
-        patience: Seconds that a worker may take for one sample.
+        patience: Longest time of a worker for one sample, in seconds.
     """
 
     def __init__(self, patience: float) -> None:
@@ -109,7 +109,7 @@ class WorkerNotes:
         note_samples_in(self.folder)
 
     def explain(self, error: RuntimeError, waited: float) -> None:
-        """Translate PyTorch's error about its workers; return if the loader only has to wait longer.
+        """Translate PyTorch's error about its workers; return if the loader should wait longer.
 
         Args:
             error: The error that PyTorch raised.
@@ -139,7 +139,7 @@ class WorkerNotes:
         ) from error
 
     def _stuck(self, sample: Unfinished) -> DatasetError:
-        # The worker has nothing to finish, and PyTorch would wait seconds for it at the end.
+        # Killed, because PyTorch would otherwise wait for the stuck worker at the end.
         with contextlib.suppress(ProcessLookupError):
             os.kill(sample.pid, signal.SIGKILL)
         return DatasetError(

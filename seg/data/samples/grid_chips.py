@@ -1,4 +1,4 @@
-"""Chips for validation in a grid that scores each pixel of a scene exactly once."""
+"""Validation chips in a grid that scores each pixel of a scene exactly once."""
 
 from collections.abc import Mapping
 
@@ -18,15 +18,15 @@ from seg.raster.windows import blocks_of, read_spans
 
 
 class GridChips(Dataset[Example]):
-    """Chips whose cores cover the scenes without overlap; halo pixels give context, but their labels are ignored.
+    """Chips whose cores tile the scenes; halo pixels give context, and their labels are ignored.
 
-    All chips of a scene have one size. The last ones of a row or column start earlier, and score fewer pixels.
+    All chips of a scene have the same size. The last chip of a row or column starts earlier and scores fewer pixels.
 
     Args:
         grids: Grid of each scene.
         size: Side of a chip; a smaller scene is one chip of its own size.
         reading: Settings for reading pixels.
-        halo: Context around a core in pixels, cut off at the edges of the scene; less than half of `size`.
+        halo: Context around a core in pixels, less than half of `size`; clipped at the edges of the scene.
 
     Attributes:
         chips: Scene and block of each chip, scene by scene and row by row.

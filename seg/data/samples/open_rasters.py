@@ -1,4 +1,4 @@
-"""Rasters that a process keeps open for its next chips, because opening costs more than reading a small chip."""
+"""Cache of open rasters, because opening a file takes longer than reading a small chip."""
 
 import os
 from collections import OrderedDict
@@ -10,16 +10,16 @@ from rasterio.io import DatasetReader
 from seg.raster.grid import open_raster
 
 MOST_OPEN = 64
-"""Rasters that a process keeps open, far below the usual limit of 1024 files."""
+"""Largest number of open rasters per process, far below the usual limit of 1024 files."""
 
 
 class OpenRasters:
-    """Rasters opened on first use, for one thread; beyond a limit, the least recently used is closed.
+    """Rasters opened on first use, for one thread; above a limit, the least recently used raster is closed.
 
     GDAL handles survive neither fork nor pickling, so each process opens its own.
 
     Args:
-        most: Number of rasters that stay open.
+        most: Largest number of open rasters.
     """
 
     def __init__(self, most: int = MOST_OPEN) -> None:
@@ -32,7 +32,7 @@ class OpenRasters:
         return self.most
 
     def __setstate__(self, most: int) -> None:
-        self.__init__(most)  # type: ignore[misc]  # as in a new object
+        self.__init__(most)  # type: ignore[misc]  # starts with no open raster
 
     def __getitem__(self, path: Path) -> DatasetReader:
         """The open raster of a path, valid until `most` other paths were requested.
@@ -41,7 +41,7 @@ class OpenRasters:
             RasterError: The file is missing, or not a readable raster.
         """
         if self._pid != os.getpid():
-            # Kept open: after a fork, these files belong to the parent, which goes on reading them.
+            # Kept open: after a fork, these files belong to the parent process, which still reads them.
             self._inherited.append(self._opened)
             self._opened, self._pid = OrderedDict(), os.getpid()
         if path not in self._opened:

@@ -1,4 +1,4 @@
-"""Chips for training: windows at random positions in scenes of any size."""
+"""Training chips: windows at random positions in scenes of any size."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,13 +31,13 @@ class ChipConfig:
     Args:
         size: Side of a chip in pixels; null trains and validates on whole scenes.
         per_epoch: Number of training chips in an epoch.
-        sampling: Positions of training chips. `uniform` gives every pixel of the training scenes the same chance, as
-            far as windows stay inside their scene; `cropland` makes a share of the chips hold cropland; `weight`
-            multiplies the chance of a scene's pixels by its weight in the manifest.
-        cropland_share: With `cropland`, share of the chips that must hold cropland, if any is found.
-        tries: Positions to try for a chip until it holds cropland, if required, or at least a label; the last one
-            stays.
-        halo: Context around the scored part of a validation chip in pixels, cut off at the edges of the scene.
+        sampling: Positions of training chips. `uniform` chooses scenes in proportion to their pixels; `cropland` also
+            makes a share of the chips contain cropland; `weight` chooses scenes in proportion to pixels times weight in
+            the manifest.
+        cropland_share: With `cropland`, share of the chips that should contain cropland.
+        tries: Largest number of positions tried for a chip until it contains cropland, if required, or else a label. If
+            all fail, the last position is used.
+        halo: Context around the scored part of a validation chip in pixels, clipped at the edges of the scene.
 
     Raises:
         ConfigError: A number is out of range.
@@ -71,8 +71,8 @@ class RandomChips(Dataset[Example]):
         reading: Settings for reading pixels.
         augment: Random change of a sample; None for no change.
         seed: Seed; with epoch and index, it determines all random choices for a chip in any worker.
-        mixing: Shares of chips that are mixed. Each part is placed and augmented on its own before it is mixed, so that
-            it keeps its own light, and no resampling blends two scenes.
+        mixing: Shares of chips that are mixed. Each part is augmented separately before mixing, so that resampling does
+            not blend two scenes.
 
     Raises:
         ConfigError: The chips have no size.
@@ -107,17 +107,17 @@ class RandomChips(Dataset[Example]):
         if isinstance(key, int):
             key = SampleKey(0, key)
         scene, sample = self._chip(key)
-        if self.mixing.wanted:
+        if self.mixing.active:
             random = self._random(key, _MIXING)
             sample = mixed_or_plain(sample, lambda number: self._chip(key, _MIXING, number)[1], self.mixing, random)
         return example_of(sample, self.reading, scene.image.name)
 
     def place(self, key: SampleKey, *part: int) -> tuple[Scene, Window, ByteMask]:
-        """Scene, window and labels of a chip; reads the masks of the tried windows only.
+        """Scene, window and labels of a chip; reads only the masks of the tried windows.
 
         Args:
             key: Key of the chip.
-            part: Numbers of a part that is mixed into the chip; none for the chip itself.
+            part: Number of a part that is mixed into the chip; empty for the chip itself.
 
         Raises:
             RasterError: A mask cannot be read, or has unknown values.
@@ -146,7 +146,7 @@ class RandomChips(Dataset[Example]):
             return scene, sample
 
     def _random(self, key: SampleKey, *purpose: int) -> np.random.Generator:
-        """Random stream of a purpose; streams are separate, so that mixing does not move the chip itself."""
+        """Random stream for a purpose; separate streams keep the position of a chip independent of mixing."""
         return np.random.default_rng([self.seed, key.epoch, key.index, *purpose])
 
 
@@ -156,7 +156,7 @@ def chip_name(scene: Scene, window: Window) -> str:
 
 
 def _shares(grids: Mapping[Scene, Grid], config: ChipConfig) -> npt.NDArray[np.float64]:
-    """(N,) end of each scene's interval in [0, 1), in proportion to its pixels, times its weight if wanted."""
+    """(N,) end of each scene's interval in [0, 1), proportional to its pixels, or to pixels times weight."""
     pixels = np.array([float(grid.height) * grid.width for grid in grids.values()])
     if config.sampling == "weight":
         pixels *= [scene.weight for scene in grids]
@@ -167,14 +167,14 @@ def _shares(grids: Mapping[Scene, Grid], config: ChipConfig) -> npt.NDArray[np.f
 
 
 def _window(grid: Grid, size: int, random: np.random.Generator) -> Window:
-    """Random window inside a scene; a smaller scene has one window, its whole extent."""
+    """Random window inside a scene; a scene smaller than the window is used as a whole."""
     top = int(random.integers(max(grid.height - size, 0) + 1))
     left = int(random.integers(max(grid.width - size, 0) + 1))
     return Window(left, top, min(size, grid.width), min(size, grid.height))
 
 
 def _padded(sample: Sample, size: int) -> Sample:
-    """Sample padded with invalid pixels below and on the right to a square."""
+    """Pad a sample to a square with invalid pixels below and on the right."""
     height, width = sample.mask.shape
     missing = (0, size - height), (0, size - width)
     if missing == ((0, 0), (0, 0)):

@@ -1,4 +1,4 @@
-"""Whole scenes of different sizes as training examples."""
+"""Training examples that are whole scenes of different sizes."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,8 @@ class SceneDataset(Dataset[Example]):
         reading: Settings for reading pixels.
         augment: Random change of a sample; None for no change.
         seed: Seed; with epoch and index, it determines all random choices for a sample in any worker.
-        upright: Transpose examples that augmentation turned on their side, so that batches keep one size.
+        upright: Transpose examples whose sides augmentation swapped, so that all examples of a batch have the same
+            size.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class SceneDataset(Dataset[Example]):
 
 
 def read_sample(scene: Scene, reading: Reading) -> Sample:
-    """Read a whole scene; opens the files in this process, because GDAL handles do not survive a fork."""
+    """Read a whole scene; opens the files anew, because GDAL handles do not survive a fork."""
     with open_raster(scene.image) as image, open_raster(scene.mask) as mask:
         chip = read_chip(image, whole(image), reading)
         labels = read_classes(mask, labels=scene.labels)

@@ -31,8 +31,9 @@ LEGEND = Legend(
     ),
     threshold=128,
 )
-"""Colours of the challenge. Its masks have lossy compression, so it recommends to binarise each channel at 128. See
-also `datasets/deepglobelandcover.py` of torchgeo. Agriculture includes orchards, vineyards and nurseries."""
+"""Colours of the challenge. The masks have lossy compression, so the authors recommend a threshold of 128 for each
+channel. See also `datasets/deepglobelandcover.py` of torchgeo. Agriculture includes orchards, vineyards and
+nurseries."""
 
 _IMAGE_END, _MASK_END = "_sat.jpg", "_mask.png"
 _UNLABELLED = {"valid", "val", "test"}
@@ -42,13 +43,13 @@ _UNLABELLED = {"valid", "val", "test"}
 def find_deepglobe(folder: Path) -> Found:
     """Find the labelled images, `*_sat.jpg` with `*_mask.png` in the same folder or in a sibling folder `masks`.
 
-    The challenge published masks of the training part only, so there is no official validation part.
+    The challenge published only the masks of the training part, so no official validation part exists.
 
     Args:
         folder: Folder with the images, up to three levels deep.
 
     Raises:
-        DatasetError: There is no image, or an image has no mask.
+        DatasetError: The folder has no image, or an image has no mask.
     """
     images = sorted(path for depth in range(4) for path in folder.glob("*/" * depth + f"*{_IMAGE_END}"))
     pairs, unlabelled = [], 0

@@ -27,11 +27,12 @@ _TWO_CLASSES, _THREE_CLASSES = "semantic_2class", "semantic_3class"
 def find_ftw(folder: Path, boundary: Boundary = "cropland", window: SeasonWindow = "both") -> Found:
     """Find the labelled chips of every country in a folder; val and test are held out.
 
-    A mask with 2 classes holds whole fields. A mask with 3 classes has the boundaries as a class of their own, through
-    every pixel that a boundary touches (https://huggingface.co/datasets/taylor-geospatial/ftw-planet), also outside the
-    fields. So boundaries become cropland by using the masks with 2 classes, if they exist. Layout and values follow the
-    README of the dataset (https://github.com/fieldsoftheworld/ftw-datasets-list); value 3 is unlabelled ground where
-    only some fields were mapped, as in `datasets/ftw.py` of torchgeo.
+    A mask with 2 classes holds whole fields. A mask with 3 classes has a separate boundary class, which includes every
+    pixel that a boundary touches, also outside the fields
+    (https://huggingface.co/datasets/taylor-geospatial/ftw-planet). To label boundaries as cropland, the masks with 2
+    classes are used if they exist. Layout and values follow the README of the dataset
+    (https://github.com/fieldsoftheworld/ftw-datasets-list). Value 3 is unlabelled ground where only some fields were
+    mapped, as in `datasets/ftw.py` of torchgeo.
 
     Args:
         folder: Folder of a country, or of several country folders.
@@ -69,7 +70,7 @@ def _legend(edge: int | None) -> Legend:
 
 def _chips(country: Path) -> dict[str, str]:
     """Part of the official split for each chip."""
-    # Imported here because it is slow, and other datasets do not need it.
+    # Imported here because this import is slow, and other datasets do not need it.
     import pyarrow
     import pyarrow.parquet
 

@@ -47,11 +47,11 @@ _FINE = (
     ((0, 150, 200), "lake", OTHER),
     ((0, 200, 250), "pond", OTHER),
 )
-"""Classes in the order of their numbers in GID-15, from 1; see `datasets/gid15.py` of torchgeo. The colours come from
-the table of the authors, which `GID25Dataset` for mmsegmentation repeats for the 24 classes of the later dataset."""
+"""Classes in the order of their GID-15 numbers, from 1; see `datasets/gid15.py` of torchgeo. The colours come from the
+table of the authors, which is also in `GID25Dataset` for mmsegmentation with the 24 classes of the later dataset."""
 
 COLOURS = Legend((Meaning((0, 0, 0), "unlabelled", IGNORE), *(Meaning(*row) for row in (*_COARSE, *_FINE))))
-"""Both tables together, which have no colour in common."""
+"""Both tables together; they share no colour."""
 
 NUMBERS = Legend(
     (

@@ -18,10 +18,10 @@ class ImportSettings:
     """Settings of the import of a public dataset.
 
     Attributes:
-        copy: Copy the images; otherwise the manifest lists them at their original place.
+        copy: Copy the images; otherwise the manifest lists their original paths.
         boundary: ftw: Label of field boundaries; `cropland` uses the masks with 2 classes, which fill the fields.
-        window: ftw: Season of the images, planting (a) or harvest (b); `both` gives two scenes for each place, in one
-            fold.
+        window: ftw: Season of the images, planting (a) or harvest (b); `both` gives two scenes for each place, in the
+            same fold.
         gid_images: gid: Images of 4 bands (nir) or 3 (rgb); `auto` uses 4 if they exist.
     """
 

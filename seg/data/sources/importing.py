@@ -1,4 +1,4 @@
-"""Write a public dataset in the layout of this project: recoded masks, a manifest, and a README with its origin."""
+"""Writing of public datasets in the layout of this project: recoded masks, manifest and README."""
 
 import os
 import shutil
@@ -34,7 +34,7 @@ class Pair:
         mask: The mask, in the values or colours of the dataset.
         name: Unique name of the image in the layout of this project.
         place: Name of the place. Pairs of one place share the mask, its name and the fold.
-        held_out: True in the official validation or test part, False in the training part, None without such parts.
+        held_out: True in the official validation or test part, False in the training part, None without official parts.
     """
 
     image: Path
@@ -64,9 +64,9 @@ class Imported:
     """Result of an import.
 
     Attributes:
-        folds: Summary of each fold; a mask that two images share counts twice, as in training.
-        official: True if fold 0 is the official validation part, False if places were dealt to folds in turn.
-        notes: Sentences for the user.
+        folds: Summary of each fold; a mask shared by two images counts twice, as in training.
+        official: True if fold 0 is the official validation part, False if places were assigned to folds in turn.
+        notes: Notes for the user.
     """
 
     folds: list[FoldSummary]
@@ -75,13 +75,13 @@ class Imported:
 
 
 def write_import(found: Found, origin: Origin, output: Path, copy: bool = False) -> Imported:
-    """Write a public dataset in the layout of this project, in place of an older import of it.
+    """Write a public dataset in the layout of this project; replaces an older import.
 
     Args:
         found: Contents of the dataset.
         origin: Origin of the dataset.
         output: Folder of the dataset; its parent must exist.
-        copy: Copy the images; otherwise the manifest lists them at their original place.
+        copy: Copy the images; otherwise the manifest lists their original paths.
 
     Raises:
         ConfigError: The output is a file, its parent is missing, or it is read-only.
@@ -134,7 +134,7 @@ def _by_place(pairs: Sequence[Pair]) -> list[list[Pair]]:
 
 
 def _read_place(pairs: Sequence[Pair], legend: Legend, output: Path) -> tuple[ByteMask, bool]:
-    """Write the mask of one place, and return it, with True if an image has a band that is tagged as alpha."""
+    """Write the mask of one place; return the mask, and True if an image has a band tagged as alpha."""
     images = [read_grid(pair.image) for pair in pairs]
     for image in images:
         _require_one_grid(read_grid(pairs[0].mask), image)
@@ -147,7 +147,7 @@ def _read_place(pairs: Sequence[Pair], legend: Legend, output: Path) -> tuple[By
 
 
 def _require_one_grid(grid: Grid, reference: Grid) -> None:
-    """Check that two rasters share a grid; without a georeference in one of them, only the size can be checked."""
+    """Check that two rasters share a grid; if one has no georeference, only the sizes are compared."""
     require_same_grid(placed_on(grid, reference), placed_on(reference, grid))
 
 
@@ -156,12 +156,12 @@ def _placed_image(pair: Pair, folder: Path, output: Path, copy: bool) -> str:
     if copy:
         name = f"images/{pair.name}{pair.image.suffix.lower()}"
         shutil.copyfile(pair.image, folder / name)
-        # GDAL stores metadata here that does not fit the format, such as the georeference of a PNG.
+        # GDAL's sidecar file for metadata that the format cannot store, such as the georeference of a PNG.
         companion = pair.image.with_name(pair.image.name + ".aux.xml")
         if companion.is_file():
             shutil.copyfile(companion, folder / f"{name}.aux.xml")
         return name
-    # Only the folder is resolved, because data managers link files to targets with meaningless names.
+    # Only the folder is resolved: a file may be a link to a target with a meaningless name, as in data managers.
     image = Path(os.path.realpath(pair.image.parent)) / pair.image.name
     try:
         return Path(os.path.relpath(image, os.path.realpath(output))).as_posix()
@@ -172,13 +172,13 @@ def _placed_image(pair: Pair, folder: Path, output: Path, copy: bool) -> str:
 def _fold_rule(official: bool) -> str:
     if official:
         return "fold 0 is the official validation (and test) part, fold 1 the training part"
-    return f"places are dealt to {DEALT_FOLDS} folds in turn"
+    return f"places are assigned to {DEALT_FOLDS} folds in turn"
 
 
 def _remarks(pairs: Sequence[Pair], official: bool, alpha: bool) -> list[str]:
     remarks = []
     if not official and any(pair.held_out is not None for pair in pairs):
-        remarks.append("only one part of the official split exists, so places were dealt to folds in turn")
+        remarks.append("only one part of the official split exists, so places were assigned to folds in turn")
     if alpha:
         remarks.append("a band is tagged as alpha; if it holds data, train with all bands: --data.bands=[1,2,3,4]")
     return remarks

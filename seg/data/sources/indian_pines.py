@@ -38,7 +38,7 @@ BANDS: dict[str, tuple[int, float]] = {
 """AVIRIS channel, from 1 to 220, and its centre in nm (spectral calibration 92AV3C.spc).
 
 These channels are nearest to 490, 560, 665 and 842 nm of Sentinel-2. The files lack channels 104-108, 150-163 and 220
-(water absorption), but all four channels come before the first gap, so channel n has index n - 1.
+(water absorption). All four channels come before the first gap, so channel n has index n - 1.
 """
 
 CLASSES: tuple[tuple[str, int], ...] = (
@@ -68,16 +68,16 @@ GEOREFERENCE = Georeference(CRS.from_epsg(32616), Affine(20.0, 0.0, 498_560.0, 0
 RULE = BlockRule(minimum=24, maximum=61, guard=2)
 FOLDS = 5
 SEED = 234
-"""Seed below 500 with the most blocks under these conditions, chosen without any model: every block has at least 20
-labels; there are at least 7 heights, 7 widths and 16 sizes, with a mean side of 28 to 32 and a longest height and width
-above 44; each fold has 1600 to 2050 labelled pixels with a cropland share of 0.63 to 0.77.
+"""Seed below 500 with the most blocks under these conditions, chosen without any model. Every block has at least 20
+labels. The blocks have at least 7 heights, 7 widths and 16 sizes, a mean side of 28 to 32, and a largest height and
+width above 44. Each fold has 1600 to 2050 labelled pixels with a cropland share of 0.63 to 0.77.
 """
 
 SCENE, SCENE_MASK, SCENE_FOLDS = "scene.tif", "scene_mask.tif", "scene_folds.tif"
 
 
 def write_indian_pines(output: Path) -> list[FoldSummary]:
-    """Write the dataset, in place of an older copy of it, and return a summary of each fold.
+    """Write the dataset, replacing an older copy, and return a summary of each fold.
 
     Args:
         output: Folder of the dataset; its parent must exist.
@@ -119,7 +119,7 @@ def read_indian_pines() -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
 
 
 def data_folder() -> Path:
-    """Folder of the data files in tensorly, found without running code of tensorly.
+    """Folder of the data files in tensorly, found without importing tensorly.
 
     Raises:
         DatasetError: tensorly is not installed.
@@ -150,7 +150,7 @@ def _write_blocks(folder: Path, image: NDArray[np.uint16], mask: NDArray[np.uint
     (folder / "masks").mkdir()
     for index, block in enumerate(blocks):
         rows, columns = block.toslices()
-        # rasterio.windows.transform is avoided: it multiplies in a way that affine 3 warns about.
+        # rasterio.windows.transform multiplies in a way that affine 3 warns about.
         corner = GEOREFERENCE.transform @ Affine.translation(block.col_off, block.row_off)
         place = Georeference(GEOREFERENCE.crs, corner)
         _write_image(folder / _image_name(index), image[:, rows, columns], place)

@@ -26,7 +26,7 @@ Made by `python scripts/prepare.py demo`; a new run replaces this folder.
 
 A farming landscape west of West Lafayette, Indiana, seen by the airborne spectrometer AVIRIS on 12 June 1992:
 145 x 145 pixels of 20 m, early in the season, much bare soil between the rows. Each pixel of the reference is one of
-16 ground classes or unlabelled; here they are joined to cropland and other.
+16 ground classes or unlabelled; this dataset merges them into cropland and other.
 
 **The georeference is nominal**: {nominal}. Areas in hectares are of the right size; positions are not.
 
@@ -36,14 +36,14 @@ A farming landscape west of West Lafayette, Indiana, seen by the airborne spectr
 |---|---|
 | `images/block_NN.tif` | a block of the scene, 4 bands, uint16 |
 | `masks/block_NN.tif` | its labels, uint8: 0 other, 1 cropland, 255 ignore |
-| `manifest.csv` | `image,mask,fold`: which mask belongs to which image, and the fold of both |
+| `manifest.csv` | `image,mask,fold`: image, mask and fold of each block |
 | `scene.tif`, `scene_mask.tif` | the whole scene and its labels |
 | `scene_folds.tif` | the fold of each pixel; 255 in the guard between blocks |
 
 ## Bands
 
-Scaled radiance at the sensor: radiance = (value - 1000) / 500. Channels are counted among the 220 of the original;
-the source lacks 20 of them (104-108, 150-163 and 220), all beyond these four.
+Scaled radiance at the sensor: radiance = (value - 1000) / 500. Channels are numbered as in the original 220;
+the source lacks 20 of them (104-108, 150-163 and 220), but none of these four.
 
 | band | AVIRIS channel | centre (nm) |
 |---|---|---|

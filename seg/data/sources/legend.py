@@ -1,4 +1,4 @@
-"""Classes of a public dataset's masks, as values or colours, and conversion to the labels of this project."""
+"""Classes of a public dataset's masks, given as values or colours, and their conversion to labels."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ from seg.terminal.text import counted
 Colour = tuple[int, int, int]
 
 _ROWS = 512
-"""Rows to read at once. The conversion of colours needs 12 bytes for each pixel, and masks have up to 50 million."""
+"""Rows to read at once. The conversion of colours needs 12 bytes per pixel, and masks have up to 50 million pixels."""
 
 _NAMED = 8
-"""Most values or colours in an error message."""
+"""Largest number of values or colours in an error message."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class Legend:
 
     Attributes:
         meanings: All classes, with values only or colours only.
-        threshold: For masks with lossy compression: a channel below it counts as 0, others as 255. None otherwise.
+        threshold: For masks with lossy compression: channels below the threshold count as 0, others as 255. None for
+            other masks.
     """
 
     meanings: tuple[Meaning, ...]

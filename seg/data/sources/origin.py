@@ -8,7 +8,7 @@ from seg.errors import DatasetError, listed
 from seg.labels import CROPLAND, IGNORE, LABEL_NAMES, OTHER
 
 _NAMED = 5
-"""Most entries of a folder in an error message."""
+"""Largest number of folder entries in an error message."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Origin:
 
     @property
     def title(self) -> str:
-        """First line of the README, by which a later import recognises the folder."""
+        """First line of the README, which identifies the folder in a later import."""
         return f"# {self.name}, imported for cropland"
 
 
@@ -58,13 +58,13 @@ def wrong_layout(folder: Path, origin: Origin, wanted: str) -> DatasetError:
     Args:
         folder: Folder that the user named.
         origin: Origin of the dataset.
-        wanted: Folders that were searched for.
+        wanted: Expected files and folders, in words.
     """
     if not folder.is_dir():
         kind = "is a file" if folder.exists() else "no such folder"
         return DatasetError(f"{folder}: {kind}; wanted the unpacked folder of {origin.name}")
     entries = sorted(path.name for path in folder.iterdir())
     return DatasetError(
-        f"{folder}: is not laid out like {origin.name}; looked for {wanted}, found "
+        f"{folder}: does not have the layout of {origin.name}; wanted {wanted}, found "
         f"{listed(entries, _NAMED) or 'nothing'}; unpack the archives there, or name another folder"
     )

@@ -1,4 +1,4 @@
-"""Replace a generated dataset as a whole, and never delete a file that an earlier run did not write."""
+"""Replacement of a generated dataset as a whole, without deleting files of other origin."""
 
 import os
 import shutil
@@ -16,15 +16,15 @@ README = "README.md"
 
 @contextmanager
 def replaced_dataset(output: Path, title: str, files: frozenset[str]) -> Iterator[Path]:
-    """A new empty folder next to the output, which replaces the output if the block ends without an error.
+    """Make an empty folder beside the output, which replaces the output if the block ends without an error.
 
-    An older dataset in the output is recognised by the first line of its README. Only the files that its manifest lists
-    and `files` are deleted.
+    The first line of a README identifies an older dataset in the output. Only files in its manifest and in `files` are
+    deleted.
 
     Args:
         output: Folder of the dataset; its parent must exist.
         title: First line of the README that the block writes.
-        files: Names of other files of the dataset, besides the README, the manifest and the files that it lists.
+        files: Names of further files of the dataset, which are not in the manifest.
 
     Raises:
         ConfigError: The output is a file, its parent is missing, or it is read-only.
@@ -37,7 +37,7 @@ def replaced_dataset(output: Path, title: str, files: frozenset[str]) -> Iterato
     try:
         partial.mkdir()
         yield partial
-        # Checked again, because other files may have appeared in the meantime.
+        # Checked again, because other files may have appeared since the first check.
         _swap(partial, target, _owned(target, title, files))
     except OSError as error:
         raise DatasetError(
@@ -49,14 +49,14 @@ def replaced_dataset(output: Path, title: str, files: frozenset[str]) -> Iterato
 
 
 def _owned(target: Path, title: str, files: frozenset[str]) -> list[Path]:
-    """Files in the target, relative to it, after checking that an earlier run wrote all of them."""
+    """Relative paths of the files in the target; checks that an earlier run wrote all of them."""
     if not target.exists():
         return []
     present = [path.relative_to(target) for path in sorted(target.rglob("*")) if path.is_symlink() or path.is_file()]
     known = (
         {README, MANIFEST} | files | listed_files(target / MANIFEST) if _first_line(target / README) == title else set()
     )
-    # A GIS leaves .aux.xml files next to rasters, and `prepare.py stats` its cache; these are deleted too.
+    # Also deleted: .aux.xml files that a GIS writes beside rasters, and the cache of `prepare.py stats`.
     left = (path for path in present if not (known and path.match(".cache/statistics-*.json")))
     foreign = [path for path in left if path.as_posix().removesuffix(".aux.xml") not in known]
     if foreign:

@@ -1,1 +1,1 @@
-"""Splits of a dataset into folds that share no ground, by whole scenes or by blocks with a guard between folds."""
+"""Splits of a dataset into spatially separate folds, by whole scenes or by blocks with guards between folds."""

@@ -28,11 +28,11 @@ Place = list[tuple[Scene, Grid]]
 
 _READ_SIZE = 2048
 _FAR = 1e6
-"""Distance between places in blocks, so large that blocks of different places do not count as neighbours."""
+"""Distance between places, in blocks; so large that blocks of different places are not neighbours."""
 
 
 def split_blocks(root: Path, places: list[Place], rule: SplitRule) -> list[tuple[Block, Labels]]:
-    """Cut all scenes into blocks, and count the labels of each; blocks without labels are left out.
+    """Cut all scenes into blocks and count the labels of each block; blocks without labels are left out.
 
     A labelled pixel is in exactly one block, or in the guard between blocks of different folds.
 
@@ -107,7 +107,7 @@ def _require_blocks(root: Path, blocks: int, filled: int, rule: SplitRule) -> No
 
 
 def _names(scenes: Sequence[Scene]) -> dict[Scene, str]:
-    """Name for the blocks of each scene: the stem of its image, numbered if several images have it."""
+    """Name for the blocks of each scene: the stem of its image, with a number if several images share the stem."""
     often = Counter(scene.image.stem for scene in scenes)
     return {
         scene: scene.image.stem if often[scene.image.stem] == 1 else f"{scene.image.stem}-{number}"

@@ -1,4 +1,4 @@
-"""Cells of the ground under neighbouring scenes, and guards between cells of different folds."""
+"""Ground cells of neighbouring scenes, and guards between cells of different folds."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -16,20 +16,20 @@ from seg.raster.grid import Grid
 from seg.raster.ground.distances import ground_pixel
 
 _SAME_PIXEL = 1e-3
-"""Largest offset, as a share of a pixel, between grids that count as one, because writers round differently."""
+"""Largest offset between grids that count as equal, as a share of a pixel; programs round coordinates differently."""
 
 
 @dataclass(frozen=True)
 class Cells:
     """Rectangles that tile the ground of neighbouring scenes.
 
-    Lines are in pixels of the first scene, where they are exact. A pixel belongs to the cell that holds its centre.
+    Lines are in pixel coordinates of the first scene. A pixel belongs to the cell that contains its centre.
 
     Attributes:
-        rows: Row lines, ascending; one more than rows of cells.
-        columns: Column lines, likewise.
+        rows: Row lines, ascending; one more than the rows of cells.
+        columns: Column lines, ascending; one more than the columns of cells.
         guard: Rows and columns between cells of different folds.
-        frames: Affine from the pixels of each scene to those of the first.
+        frames: Affine from each scene's pixel coordinates to those of the first scene.
         sizes: Height and width of each scene.
     """
 
@@ -45,11 +45,10 @@ class Cells:
         return len(self.rows) - 1, len(self.columns) - 1
 
     def windows(self, trims: NDArray[np.bool_] | None = None) -> Iterator[tuple[int, tuple[int, int], Window]]:
-        """Index of the scene, cell, and window of the scene in the cell, for each window with a pixel.
+        """Scene index, cell and window of each part of a scene that lies in a cell and has a pixel.
 
         Args:
-            trims: (2, R, C) True for cells that leave their first rows, and their first columns, to a guard; None for
-                no guard.
+            trims: (2, R, C) True where a guard replaces a cell's first rows, and its first columns; None for no guard.
         """
         for scene, (frame, (height, width)) in enumerate(zip(self.frames, self.sizes, strict=True)):
             down, across = (frame.e, frame.f, height), (frame.a, frame.c, width)
@@ -62,7 +61,7 @@ class Cells:
 
 
 def cut_cells(grids: Sequence[Grid], block_m: float, guard_m: float) -> Cells:
-    """Cut neighbouring scenes into square cells; the last of a row or column is 0.5 to 1.5 times as long.
+    """Cut neighbouring scenes into square cells; the last cell of a row or column is 0.5 to 1.5 times as long.
 
     Args:
         grids: Grids of one or more scenes.
@@ -81,7 +80,7 @@ def cut_cells(grids: Sequence[Grid], block_m: float, guard_m: float) -> Cells:
             "georeference the scene, or split by scene"
         )
     frames = tuple(_frame(grid, first) for grid in grids)
-    # A pixel with its centre inside a cell reaches half a pixel beyond it.
+    # A pixel whose centre lies in a cell extends up to half a pixel beyond the cell.
     over = 0 if all(_aligned(frame) for frame in frames) else max(max(abs(f.a), abs(f.e)) for f in frames)
     guard = [math.ceil(round(guard_m / side, 6)) + math.ceil(over) for side in pixel]
     block = [round(block_m / side) for side in pixel]
@@ -97,19 +96,19 @@ def cut_cells(grids: Sequence[Grid], block_m: float, guard_m: float) -> Cells:
 
 
 def trims_between(folds: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(2, R, C) True for cells that leave their first rows, and their first columns, to a guard between folds.
+    """(2, R, C) True where a guard between folds replaces a cell's first rows, and its first columns.
 
-    Cells that touch only at a corner are kept apart too.
+    Cells that touch only at a corner get a guard too.
 
     Args:
-        folds: (R, C) fold of each cell; -1 for none.
+        folds: (R, C) fold of each cell; -1 for no fold.
     """
     rows, columns = np.zeros((2, *folds.shape), dtype=bool)
     rows[1:] = _differ(folds[:-1], folds[1:])
     columns[:, 1:] = _differ(folds[:, :-1], folds[:, 1:])
-    # Diagonal to the lower right: the lower cell leaves columns, unless its rows are trimmed already.
+    # Diagonal to the lower right: trim the columns of the lower cell, unless its rows are trimmed already.
     columns[1:, 1:] |= _differ(folds[:-1, :-1], folds[1:, 1:]) & ~rows[1:, 1:]
-    # Diagonal to the lower left: trimmed rows of the lower cell or trimmed columns of the upper cell suffice.
+    # Diagonal to the lower left: trim the rows of the lower cell, unless the columns of the upper cell are trimmed.
     rows[1:, :-1] |= _differ(folds[:-1, 1:], folds[1:, :-1]) & ~columns[:-1, 1:]
     return np.stack([rows, columns])
 
@@ -125,13 +124,13 @@ def _lines(start: float, stop: float, side: int) -> NDArray[np.float64]:
 
 
 def _touched(lines: NDArray[np.float64], axis: tuple[float, float, int]) -> list[int]:
-    """Indexes of the parts between lines that hold the centre of a pixel."""
+    """Indexes of the intervals between lines that contain the centre of a pixel."""
     spans = [_inside(start, stop, axis) for start, stop in pairwise(lines)]
     return [part for part, (first, after) in enumerate(spans) if after > first]
 
 
 def _inside(start: float, stop: float, axis: tuple[float, float, int]) -> tuple[int, int]:
-    """Range of the pixels with centres between two lines, along an axis of (step, offset, length)."""
+    """Range of the pixels whose centres lie between two lines, along an axis (step, offset, length)."""
     step, offset, length = axis
     ends = [(line - offset) / step - 0.5 for line in (start, stop)]
     first, after = (math.ceil(end) for end in ends) if step > 0 else (math.floor(end) + 1 for end in reversed(ends))

@@ -1,4 +1,4 @@
-"""Deal blocks and scenes to folds, and summarise the labels of each fold."""
+"""Assignment of blocks and scenes to folds, and a summary of each fold's labels."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from seg.terminal.text import text_table
 
 Labels = NDArray[np.int64]
-"""Two counts of pixels: cropland, and other labels."""
+"""Two pixel counts: cropland, and other labels."""
 
 _SPREAD = 0.5
 """Cost of a neighbour in the same fold, relative to the cost of uneven labels."""
@@ -66,14 +66,14 @@ def fold_table(parts: str, folds: Sequence[FoldSummary]) -> str:
 def deal_blocks(counts: Labels, centres: NDArray[np.float64], folds: int, seed: int) -> NDArray[np.int64]:
     """Assign blocks to folds so that folds have similar labels and each fold spreads over the whole area.
 
-    Greedy, from the block with the most labels to the block with the fewest. A block goes to the fold where it least
-    exceeds an even share of all cropland and of all other labels, and where few neighbours are.
+    The assignment is greedy, from the block with the most labels to the block with the fewest. A block goes to the fold
+    where it least exceeds an even share of all cropland and of all other labels, and where it has few neighbours.
 
     Args:
         counts: (N, 2) pixels of cropland and of other labels; at least as many blocks as folds.
         centres: (N, 2) centres of the blocks, in units of a typical block side.
         folds: Number of folds; no fold stays empty.
-        seed: Shuffles the order of blocks with similar numbers of labels, for another split.
+        seed: Seed for the order of blocks with similar numbers of labels.
 
     Returns:
         (N,) fold of each block, 0 to folds - 1.
@@ -92,7 +92,7 @@ def deal_blocks(counts: Labels, centres: NDArray[np.float64], folds: int, seed: 
         fold_of[index] = fold
         filled[fold] += shares[index]
         nearness = np.exp(-np.linalg.norm(centres - centres[index], axis=1))
-        # Above 0, so that an empty fold always costs least and no fold stays empty.
+        # A cost above 0 in filled folds makes an empty fold the cheapest, so that no fold stays empty.
         near[:, fold] += np.maximum(nearness, np.finfo(float).tiny)
     return fold_of
 
@@ -115,14 +115,14 @@ class Place:
 def deal_places(places: list[Place], folds: int, seed: int, stratify: bool) -> list[int]:
     """Assign places to folds at random; no fold stays empty if there are as many places as folds.
 
-    If every place has one scene, places are dealt in rounds, so that folds differ by at most one scene. Otherwise each
-    place goes to the fold with the fewest pixels so far, largest places first.
+    If every place has one scene, places are assigned in rounds, so that folds differ by at most one scene. Otherwise
+    each place goes to the fold with the fewest pixels so far, in order of decreasing size.
 
     Args:
         places: Groups of scenes.
         folds: Number of folds.
         seed: Seed of all random choices.
-        stratify: Deal in rounds among places with similar cropland share, so that every fold gets one of each kind.
+        stratify: Assign places with similar cropland shares in rounds, so that every fold gets a similar mixture.
 
     Returns:
         The fold of each place.
@@ -135,7 +135,7 @@ def deal_places(places: list[Place], folds: int, seed: int, stratify: bool) -> l
     size = folds if rounds else len(places)
     fold_of, filled = [-1] * len(places), [0] * folds
     for start in range(0, len(order), size):
-        # Shuffled, because min() takes the first of equals.
+        # Shuffled, because min() returns the first of equal folds.
         free = [int(fold) for fold in random.permutation(folds)]
         for index in sorted(order[start : start + size], key=lambda index: -places[index].pixels):
             fold = min(free, key=lambda fold: filled[fold])

@@ -12,7 +12,7 @@ from seg.errors import DatasetError
 from seg.labels import CROPLAND, IGNORE
 
 NO_FOLD = 255
-"""Value of a fold raster outside all blocks, in the guards."""
+"""Value of a fold raster in the guards, outside all blocks."""
 
 _KEEP_WHOLE = 0.25
 """Probability that a block within the limits stays uncut; at 0, no side would reach twice the minimum."""
@@ -42,15 +42,14 @@ class BlockRule:
             raise DatasetError(f"{self}: wanted 1 <= minimum <= maximum and guard >= 0; change the sides or the guard")
 
     def parts(self, length: int) -> int:
-        """Most blocks that cover a length end to end with guards between them; 0 if none do."""
+        """Largest number of blocks that cover a length with guards between them; 0 if no number fits."""
         most = (length + self.guard) // (self.minimum + self.guard)
         return most if length <= self._length(most, self.maximum) else 0
 
     def cut(self, length: int, random: np.random.Generator) -> int:
-        """Length of the first of two halves, which together can hold as many parts as the whole, two or more.
+        """Length of the first of two parts, which together can hold as many blocks as the whole.
 
-        The length beyond the minimum of all parts is shared between the halves at random, equally for each part on
-        average.
+        The length beyond the minimum of all blocks is divided at random, on average equally for each block.
         """
         parts = self.parts(length)
         before = int(random.integers(1, parts))
@@ -65,10 +64,10 @@ class BlockRule:
 
 
 def irregular_blocks(height: int, width: int, rule: BlockRule, seed: int) -> list[Window]:
-    """Cut a scene into rectangles of different sizes that cover it except for the guards, from the top left.
+    """Cut a scene into rectangles of different sizes that cover everything except the guards.
 
-    Recursive guillotine cuts at random positions. A cut leaves room for as many blocks as before, so most blocks are
-    small and every fold can sample the whole scene.
+    The cuts are recursive guillotine cuts at random positions. A cut does not reduce the possible number of blocks, so
+    most blocks are small and every fold can sample the whole scene.
 
     Args:
         height: Rows of the scene.
@@ -77,7 +76,7 @@ def irregular_blocks(height: int, width: int, rule: BlockRule, seed: int) -> lis
         seed: Seed of the cuts.
 
     Raises:
-        DatasetError: No number of blocks within the limits covers the scene.
+        DatasetError: Blocks within the limits cannot cover the scene.
     """
     for name, length in (("height", height), ("width", width)):
         if not rule.parts(length):

@@ -1,4 +1,4 @@
-"""Options for splitting a dataset into folds. This module imports nothing heavy, so that `--help` is quick."""
+"""Options for splitting a dataset into folds. This module has no slow imports, so that `--help` is quick."""
 
 import math
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ class SplitRule:
     """Options for splitting a dataset into folds.
 
     Args:
-        by: Parts that folds get: whole scenes, with scenes nearer than the guard in one fold; or square blocks, cut as
-            small VRT files.
+        by: Unit of the split: whole scenes, with scenes nearer than the guard in the same fold; or square blocks,
+            written as small VRT files.
         folds: Number of folds, 2 or more.
         seed: Seed of random choices; the same seed gives the same split.
-        stratify: Give folds similar shares of cropland when dealing scenes; blocks are always dealt so.
+        stratify: Give folds similar shares of cropland in a split by scene; a split by blocks always does this.
         block_size_m: Side of a block in metres.
-        guard_m: Least distance between pixels of different folds, in metres.
+        guard_m: Smallest distance between pixels of different folds, in metres.
         labels: Meaning of the mask values.
 
     Raises:

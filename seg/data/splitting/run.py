@@ -1,4 +1,4 @@
-"""Split a dataset into folds that share no ground, and write the result."""
+"""Split a dataset into spatially separate folds, and write the result."""
 
 import sys
 from collections.abc import Sequence
@@ -23,16 +23,16 @@ from seg.errors import DatasetError
 
 
 def split_dataset(root: Path, output: Path, rule: SplitRule, replace: bool = False) -> list[FoldSummary]:
-    """Write the manifest of a split, and its blocks if there are any, and return a summary of each fold.
+    """Write the manifest of a split and its blocks, if any, and return a summary of each fold.
 
-    Pixels of different folds are at least the guard apart. A scene, or each of its blocks, keeps its weight and its
-    other cells of an earlier manifest.
+    The guard is the smallest distance between pixels of different folds. Scenes and their blocks keep the weight and
+    other columns of an earlier manifest.
 
     Args:
-        root: The dataset; folds of its own are ignored.
-        output: Folder for the manifest, the dataset's own or another.
+        root: The dataset; folds in its manifest are ignored.
+        output: Folder for the manifest; may be the dataset's folder.
         rule: Settings of the split.
-        replace: Allow to replace a manifest in that folder.
+        replace: Replace an existing manifest in that folder.
 
     Raises:
         DatasetError: The dataset is damaged or cannot fill the folds, or the output cannot or must not be written.

@@ -1,4 +1,4 @@
-"""Split a dataset by whole scenes, keeping neighbouring scenes together."""
+"""Split of a dataset by whole scenes; neighbouring scenes stay together."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,7 +24,7 @@ def group_neighbours(grids: Sequence[Grid], guard_m: float) -> list[list[int]]:
 
     Args:
         grids: Grid of each raster.
-        guard_m: Least distance in metres between rasters of different groups.
+        guard_m: Smallest distance in metres between rasters of different groups.
 
     Returns:
         Sorted indexes of the rasters in each group, groups in the order of their first raster.
@@ -38,7 +38,7 @@ def group_neighbours(grids: Sequence[Grid], guard_m: float) -> list[list[int]]:
 def split_scenes(
     root: Path, found: list[tuple[Scene, Grid]], places: list[list[int]], rule: SplitRule
 ) -> list[tuple[Scene, Labels]]:
-    """Deal scenes to folds, and count the labels of each scene.
+    """Assign scenes to folds, and count the labels of each scene.
 
     Args:
         root: The dataset, for messages.

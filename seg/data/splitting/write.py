@@ -1,4 +1,4 @@
-"""Write a split: its manifest, and its blocks as small VRT files, windows of the scenes."""
+"""Writing of a split: the manifest, and blocks as small VRT files of scene windows."""
 
 import os
 import re
@@ -21,10 +21,11 @@ BLOCKS = "blocks"
 """Folder of the blocks, next to the manifest."""
 
 SECOND = "blocks-2"
-"""Folder of the blocks that replace those in BLOCKS, and the reverse: the manifest's rename is the only switch."""
+"""Second folder of blocks. New blocks go to the folder that the manifest does not list; renaming the manifest switches
+to them."""
 
 OWN_BLOCK = re.compile(r"(images|masks)/.*_r\d+_c\d+\.vrt(\.aux\.xml)?")
-"""Files of a split within its folder, also of one that was killed before the manifest listed them."""
+"""Files of a split within its folder, including those of a killed run that no manifest lists."""
 
 Columns = Mapping[Path, Mapping[str, str]]
 """Cells of a manifest by image and column name."""
@@ -34,7 +35,7 @@ NO_COLUMNS: Columns = {}
 
 @dataclass(frozen=True)
 class Block:
-    """A part of a scene that becomes a scene of its own.
+    """A part of a scene that becomes a separate scene.
 
     Attributes:
         scene: Scene that the block is cut from.
@@ -58,7 +59,7 @@ def require_free(folder: Path, replace: bool) -> None:
 
     Raises:
         ConfigError: The path is a file, its parent is missing, or the folder is read-only.
-        DatasetError: The folder holds a manifest that must stay.
+        DatasetError: The folder holds a manifest, and `replace` is not set.
     """
     require_output_folder(folder)
     if (folder / MANIFEST).exists() and not replace:
@@ -66,20 +67,20 @@ def require_free(folder: Path, replace: bool) -> None:
 
 
 def require_own_blocks(folder: Path) -> None:
-    """Check that replacing the blocks of a folder loses nothing: a split wrote all files among them.
+    """Check that an earlier split wrote all files in a folder's blocks, so that replacing them loses nothing.
 
     Args:
         folder: Folder with the manifest.
 
     Raises:
-        DatasetError: There is another file among the blocks.
+        DatasetError: The folders of the blocks hold another file.
     """
     listed = listed_files(folder / MANIFEST)
     for blocks in (folder / BLOCKS, folder / SECOND):
         if blocks.is_symlink():
             raise DatasetError(f"{blocks}: is a link, wanted a folder for blocks; remove it or name another --output")
         for path in sorted(blocks.rglob("*")):
-            # A GIS leaves .aux.xml files with statistics next to rasters.
+            # A GIS writes .aux.xml files with statistics beside rasters.
             known = path.relative_to(folder).as_posix().removesuffix(".aux.xml") in listed
             if not (path.is_dir() or known or OWN_BLOCK.fullmatch(path.relative_to(blocks).as_posix())):
                 raise DatasetError(f"{path}: would be lost, because {MANIFEST} does not list it; move {blocks} away")
@@ -101,7 +102,7 @@ def write_scenes(folder: Path, scenes: Sequence[Scene], columns: Columns = NO_CO
 
 
 def write_blocks(folder: Path, blocks: Sequence[Block], columns: Columns = NO_COLUMNS) -> None:
-    """Write blocks and their manifest in place of older ones; after an error, the older ones are intact.
+    """Write blocks and their manifest; replace older ones only if no error occurs.
 
     Args:
         folder: Folder for the manifest; made if it is missing.
@@ -117,7 +118,7 @@ def write_blocks(folder: Path, blocks: Sequence[Block], columns: Columns = NO_CO
         first_in_use = any(path.startswith(f"{BLOCKS}/") for path in listed)
         new, old = (folder / name for name in ((SECOND, BLOCKS) if first_in_use else (BLOCKS, SECOND)))
         try:
-            shutil.rmtree(new, ignore_errors=True)  # Left by a killed run; `require_own_blocks` has looked at it.
+            shutil.rmtree(new, ignore_errors=True)  # Left by a killed run and checked by `require_own_blocks`.
             for kind in ("images", "masks"):
                 (new / kind).mkdir(parents=True)
             for scene in dict.fromkeys(block.scene for block in blocks):

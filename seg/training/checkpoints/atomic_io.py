@@ -1,4 +1,4 @@
-"""Write checkpoints whole or not at all, and go on without one rather than end a training."""
+"""Atomic writing of checkpoints; a failed write does not end the training."""
 
 import io
 import sys
@@ -13,17 +13,18 @@ from seg.files import complete_or_absent
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Lightning's reader and writer of checkpoints, whose files get their names once they are whole and on the disk.
+    """Lightning's reader and writer of checkpoints, with atomic writes.
 
-    Lightning writes into the system's temporary folder and moves the file from there. Where that folder is on another
-    disk, moving means copying, and a process killed meanwhile leaves half a file under the final name.
+    A file gets its final name only after all its bytes are on the disk. Lightning moves the file from the system's
+    temporary folder. If that folder is on another disk, the move is a copy, and a process killed during the copy leaves
+    half a file under the final name.
 
-    A disk that fills up after days of training does not end it: the previous checkpoint is kept, a line on standard
-    error says so, and the next checkpoint is tried as usual. An error is raised only while this process has written
-    none yet.
+    A full disk does not end a training: the previous checkpoint stays, a line on standard error reports the failure,
+        and the next checkpoint is attempted as usual. An error is raised only if this process has not written any
+        checkpoint yet.
 
     Attributes:
-        failure: Reason why the last checkpoint was not written; None if it was.
+        failure: Error of the last write; None if the write succeeded.
 
     Raises:
         OSError: The first checkpoint cannot be written.
@@ -40,11 +41,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: object | None = None
     ) -> None:
-        """Write a checkpoint; other places than this machine's disks are left to Lightning."""
+        """Write a checkpoint; remote paths are left to Lightning."""
         if "://" in str(path) or storage_options is not None:
             super().save_checkpoint(checkpoint, path, storage_options)
             return
-        # Serialised in memory first: of a full disk, PyTorch would only report a failed check in its own code.
+        # Serialised in memory first, because PyTorch reports a full disk as a failed internal check.
         content = io.BytesIO()
         torch.save(checkpoint, content)
         path = Path(path)
@@ -62,7 +63,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def with_atomic_io(plugins: object) -> list[object]:
-    """Plugins of a trainer, with an AtomicCheckpointIO unless they write checkpoints already.
+    """Plugins of a trainer, plus an AtomicCheckpointIO unless another plugin writes checkpoints.
 
     Args:
         plugins: None, one plugin, or a list of them.
@@ -72,7 +73,7 @@ def with_atomic_io(plugins: object) -> list[object]:
 
 
 def write_failure(trainer: L.Trainer) -> OSError | None:
-    """Reason why the last checkpoint was not written; None if it was, or if another plugin writes them."""
+    """Error of the last checkpoint write; None if it succeeded, or if another plugin writes checkpoints."""
     failure: OSError | None = getattr(trainer.strategy.checkpoint_io, "failure", None)
     return failure
 

@@ -1,4 +1,4 @@
-"""Resume a training to the bit: its place in the data, and the states of its random generators."""
+"""Bit-exact resuming: position in the data, and states of the random generators."""
 
 import random
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ import torch
 from seg.data.loading.loader import WatchedLoader
 
 STATE = "exact_resume"
-"""Key of this callback's part of a checkpoint."""
+"""Key of this callback's state in a checkpoint."""
 
 
 class ExactResume(L.Callback):
-    """Add to checkpoints what Lightning leaves out: the place in the epoch's data and the random generators' states.
+    """Save the position in the epoch's data and the states of the random generators, which Lightning leaves out.
 
-    Lightning would save the loader's place too, but restores it only if nothing asked for the length of the run before;
-    the learning-rate schedule asks. With several processes, all resume with the generators of the first.
+    Lightning restores the loader's position only if no code has read the length of the run before, and the
+    learning-rate schedule reads it. With several processes, all resume with the generator states of the first.
 
     Example:
         Trainer(callbacks=[ExactResume()])
@@ -28,17 +28,17 @@ class ExactResume(L.Callback):
         self._found: Mapping[str, Any] = {}
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Save place and states, as tensors and plain values."""
+        """Save position and states, as tensors and plain values."""
         loader = trainer.train_dataloader
         place = loader.state_dict() if isinstance(loader, WatchedLoader) else None
         checkpoint[STATE] = {"loader": place, "random": random_states()}
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep them until training starts; other parts of the start may draw random numbers."""
+        """Keep position and states until training starts, since setup code may draw random numbers."""
         self._found = checkpoint.get(STATE, {})
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Restore place and states."""
+        """Restore position and states."""
         found, self._found = self._found, {}
         if not found:
             return
@@ -50,12 +50,12 @@ class ExactResume(L.Callback):
 
 
 def _begin_epoch(trainer: L.Trainer) -> None:
-    """Begin the next epoch after a checkpoint of an epoch's end.
+    """Begin the next epoch after resuming from a checkpoint of an epoch's end.
 
-    With trainer.max_steps, Lightning takes every checkpoint for one within an epoch and would end that epoch twice.
+    With trainer.max_steps, Lightning treats every checkpoint as one within an epoch and would end that epoch twice.
     """
     loop = trainer.fit_loop
-    # Its classes declare a tracker without `processed`.
+    # Any, because Lightning declares these trackers without `processed`.
     here: Any = loop.epoch_progress.current
     total: Any = loop.epoch_progress.total
     if loop.restarting and here.processed == here.ready:
@@ -65,10 +65,10 @@ def _begin_epoch(trainer: L.Trainer) -> None:
 
 
 class SeedBatches(L.Callback):
-    """Seed PyTorch's generators before each training batch from the run's seed, the epoch and the batch's place in it.
+    """Seed PyTorch's generators before each training batch from the run's seed, the epoch and the batch index.
 
-    Dropout then draws the same numbers for a batch after any interruption. With several processes, the place is the one
-    that the batch would have in a single process, so dropout does not depend on their number.
+    Dropout then draws the same numbers for a batch after any interruption. With several processes, the index counts the
+    batches of all processes, so dropout does not depend on the number of processes.
 
     Args:
         seed: Seed of the run.
@@ -85,15 +85,16 @@ class SeedBatches(L.Callback):
     ) -> None:
         """Seed the generators."""
         place = batch_idx * trainer.world_size + trainer.global_rank
-        # One number more than the keys of samples have, so that augmentation and dropout never draw the same ones.
+        # One number more than in the seeds of samples, so that augmentation and dropout never share a random sequence.
         words = np.random.SeedSequence([self.seed, trainer.current_epoch, place, 0]).generate_state(1, np.uint64)
-        # On the CPU, torch.manual_seed would also record its caller's stack for a GPU used later: 1 ms a batch.
+        # Without a GPU, torch.manual_seed also records the caller's stack for a later CUDA start, which costs 1 ms a
+        # batch.
         on_cpu = trainer.strategy.root_device.type == "cpu"
         (torch.default_generator.manual_seed if on_cpu else torch.manual_seed)(int(words[0]))
 
 
 def random_states() -> dict[str, Any]:
-    """States of the global generators of Python, NumPy, PyTorch and the present GPU, if one is in use."""
+    """States of the global generators of Python, NumPy, PyTorch and, if in use, the current GPU."""
     name, keys, position, has_normal, normal = np.random.get_state()
     states = {
         "python": random.getstate(),
@@ -104,7 +105,7 @@ def random_states() -> dict[str, Any]:
 
 
 def restore_random_states(states: Mapping[str, Any]) -> None:
-    """Set the global generators to states that `random_states` returned."""
+    """Restore the global generators from the states that `random_states` returned."""
     version, words, normal = states["python"]
     random.setstate((version, tuple(words), normal))
     name, keys, *rest = states["numpy"]
@@ -115,5 +116,5 @@ def restore_random_states(states: Mapping[str, Any]) -> None:
 
 
 def _uses_gpu() -> bool:
-    """True if this process has initialised CUDA; asking for a generator's state would initialise it."""
+    """True if this process has initialised CUDA; reading a GPU generator's state would initialise it."""
     return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""The best and the last checkpoint of a training, and finding the last one again to resume from."""
+"""The best and the last checkpoint of a training, and reading the last one to resume."""
 
 import contextlib
 import sys
@@ -19,18 +19,18 @@ from seg.training.trainer_state import ends_epoch, is_trial
 
 
 def last_checkpoint(folder: str | None, root: str) -> Path:
-    """Path of a run's last checkpoint: in the folder for checkpoints if one is given, else in the run's folder."""
+    """Path of a run's last checkpoint: in `folder` if given, else in the run's `checkpoints/`."""
     return Path(folder or Path(root) / "checkpoints") / "last.ckpt"
 
 
 def read_last(path: Path) -> Checkpoint:
-    """Read the last checkpoint of a run; where it is missing or damaged, the newest whole one beside it, with a note.
+    """Read the last checkpoint of a run, or the newest intact one beside it, with a printed note.
 
     Args:
         path: Path of the last checkpoint.
 
     Raises:
-        PackageError: No checkpoint is whole; the message is about the last one.
+        PackageError: No checkpoint is intact; the message is about the last one.
     """
     try:
         return read_checkpoint(path)
@@ -39,7 +39,7 @@ def read_last(path: Path) -> Checkpoint:
         for other in sorted(others, key=lambda other: other.stat().st_mtime, reverse=True):
             with contextlib.suppress(PackageError):
                 found = read_checkpoint(other)
-                print(f"note: {error}; taking {other} instead", file=sys.stderr)
+                print(f"note: {error}; using {other} instead", file=sys.stderr)
                 return found
         raise
 
@@ -47,9 +47,9 @@ def read_last(path: Path) -> Checkpoint:
 class LastCheckpoint(CheckpointCallback):
     """Write `last.ckpt` after every epoch, and within long epochs at intervals of minutes or optimiser steps.
 
-    Within an epoch, the checkpoint is written right after a step, since no checkpoint holds gradients gathered for the
-    next one. After the last batch it waits for the validation, which belongs to the epoch. Lightning's ModelCheckpoint
-    does neither.
+    Within an epoch, the checkpoint is written right after an optimiser step, since a checkpoint does not hold
+    accumulated gradients. After the last batch of an epoch, it is written after the validation. Lightning's
+    ModelCheckpoint does neither.
 
     Args:
         dirpath: Folder for the checkpoint; null for `checkpoints/` in the run's folder.
@@ -58,7 +58,7 @@ class LastCheckpoint(CheckpointCallback):
 
     Raises:
         ConfigError: A number is out of range.
-        OSError: The first checkpoint of a training, or its very last, cannot be written.
+        OSError: The first or the final checkpoint of a training cannot be written.
 
     Example:
         Trainer(callbacks=[LastCheckpoint(every_steps=500)])
@@ -77,7 +77,7 @@ class LastCheckpoint(CheckpointCallback):
         self._written = 0.0
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Find the folder, and delete parts of checkpoints that a killed training left there."""
+        """Resolve the folder, and delete unfinished checkpoints of a killed training."""
         self._path = last_checkpoint(self.dirpath, trainer.default_root_dir)
         if stage == "fit" and trainer.is_global_zero:
             remove_leftovers(self._path.parent)
@@ -89,7 +89,7 @@ class LastCheckpoint(CheckpointCallback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        """Write a checkpoint if this batch completed a step and one is due."""
+        """Write a checkpoint if one is due and this batch completed a step."""
         before, self._step = self._step, trainer.global_step
         if self._step > before and not ends_epoch(trainer, batch_idx) and self._is_due(trainer):
             self._write(trainer)
@@ -99,7 +99,7 @@ class LastCheckpoint(CheckpointCallback):
         self._write(trainer)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Raise an error if the checkpoint of the training's end was not written."""
+        """Raise an error if the final checkpoint was not written."""
         failure = write_failure(trainer)
         if failure is not None:
             reason = f"{failure.strerror}, so the end of the training is lost; make room and repeat it from the "

@@ -1,4 +1,4 @@
-"""Figures of a training: their style, and where they go: the run's folder, TensorBoard, Weights & Biases."""
+"""Style and output of figures: PNG files in the run's folder, TensorBoard, Weights & Biases."""
 
 from io import BytesIO
 from pathlib import Path
@@ -25,7 +25,7 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def plain_axes(axes: "Axes") -> None:
-    """Give axes a light grid, and a frame only on the left and at the bottom."""
+    """Style axes with a light grid and only the left and bottom spines."""
     axes.grid(color=GRID_COLOUR, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -43,7 +43,7 @@ def rendered(figure: "Figure") -> Pixels:
 
 
 def write_png(pixels: Pixels, path: Path) -> None:
-    """Write (H, W, 3) pixels as a PNG, complete or absent; its folder is made.
+    """Write (H, W, 3) pixels as a PNG, complete or absent; creates the folder.
 
     Raises:
         OSError: The file cannot be written.
@@ -56,11 +56,11 @@ def write_png(pixels: Pixels, path: Path) -> None:
 
 
 def is_due(trainer: L.Trainer, every_epochs: int) -> bool:
-    """True if this validation of a training is one whose pictures are kept: at intervals of epochs, and the last.
+    """True if pictures of the current validation are due: at intervals of epochs, and always after the last one.
 
     Args:
         trainer: Trainer of the run.
-        every_epochs: Epochs between two pictures; 0 keeps the last alone.
+        every_epochs: Epochs between two pictures; 0 for the last epoch only.
     """
     if trainer.state.fn != "fit" or trainer.sanity_checking or is_trial(trainer):
         return False
@@ -68,10 +68,10 @@ def is_due(trainer: L.Trainer, every_epochs: int) -> bool:
 
 
 def publish(figure: "Figure", name: str, trainer: L.Trainer) -> None:
-    """Write a figure to `<run>/panels/<name>/epoch_0001.png`, and give it to TensorBoard and Weights & Biases.
+    """Write a figure to `<run>/panels/<name>/epoch_0001.png`, and log it to TensorBoard and Weights & Biases.
 
     Args:
-        figure: Drawn after the trainer's current epoch.
+        figure: A figure of the trainer's current epoch.
         name: Name of its subject, the same in every epoch.
         trainer: Trainer of the run.
 

@@ -1,4 +1,4 @@
-"""Learning curves of a run as a picture: losses, scores, learning rate."""
+"""Picture of a run's learning curves: losses, scores, learning rate."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -30,9 +30,9 @@ SCORES = {
 HIGHEST_RATE = ("highest of the layers", "#5e3c99")
 LOWEST_RATE = ("lowest of the layers", "#b2abd2")
 FEW_POINTS = 30
-"""Points of a line up to which each is marked; a line of one point would not show."""
+"""Lines with at most this many points have markers, since a line of one point is invisible."""
 STEEP = 30
-"""Ratio of the highest loss to the lowest above which the axis is logarithmic."""
+"""The loss axis is logarithmic if the highest loss exceeds the lowest by more than this factor."""
 
 
 def draw_learning_curves(history: History, title: str) -> "Figure | None":
@@ -85,7 +85,7 @@ def _draw_line(axes: "Axes", points: Sequence[Point], label: str, colour: str) -
 
 
 def _draw_rates(axes: "Axes", history: History) -> None:
-    """Highest and, where it differs, lowest learning rate of the parameter groups, whose columns share a prefix."""
+    """Draw the highest learning rate of the parameter groups, and the lowest if it differs."""
     plain_axes(axes)
     at: dict[float, list[float]] = {}
     for name, points in history.series.items():
@@ -112,7 +112,7 @@ def _mark_best(axes: "Axes", history: History) -> None:
 class LearningCurves(L.Callback):
     """Draw `learning_curves.png` when a training ends, is interrupted or fails, from all metrics in the run's folder.
 
-    An error is a line on standard error, since no training should fail for a picture.
+    An error becomes a line on standard error, since a picture must not fail a training.
 
     Example:
         Trainer(callbacks=[LearningCurves()])
@@ -134,7 +134,7 @@ def _draw(trainer: L.Trainer) -> None:
     try:
         for logger in trainer.loggers:
             if isinstance(logger, CSVLogger):
-                logger.save()  # the last rows, which it still holds in memory
+                logger.save()  # writes the last rows, which are still in memory
         figure = draw_learning_curves(read_history(root), title=f"Learning curves of {root.resolve().name}")
         if figure is not None:
             write_png(rendered(figure), root / LEARNING_CURVES)

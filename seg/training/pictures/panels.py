@@ -1,4 +1,4 @@
-"""Predictions for some held-out scenes as pictures."""
+"""Pictures of predictions for some held-out scenes."""
 
 import re
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from seg.training.pictures.scene_panel import ScenePanel, draw_scene_panel
 
 @dataclass(frozen=True, kw_only=True)
 class PanelConfig:
-    """Pictures that a training leaves in `<run>/panels/` and gives to TensorBoard and Weights & Biases.
+    """Pictures that a training writes to `<run>/panels/` and logs to TensorBoard and Weights & Biases.
 
     Args:
-        scenes: Number of held-out scenes or chips to draw as image, reference, probability and errors; the same ones in
-            every epoch, spread evenly over the order of their names; 0 draws none.
-        every_epochs: Epochs between two pictures; the last epoch always has them, and with 0 it alone has.
-        longest_side: Longest side in pixels of the drawn scene; rows and columns of a larger one are left out.
-        curves: Draw precision-recall and reliability curves of the whole validation.
+        scenes: Number of held-out scenes or chips to draw as image, reference, probability and errors. They are spread
+            evenly over the sorted names and stay the same in every epoch. 0 draws none.
+        every_epochs: Epochs between two pictures; 0 for the last epoch only, which always has pictures.
+        longest_side: Longest side of a drawn scene in pixels; a larger scene is subsampled.
+        curves: Draw precision-recall and reliability curves over the whole validation.
 
     Raises:
         ConfigError: A number is out of range.
@@ -46,9 +46,9 @@ class PanelConfig:
 
 
 class PredictionPanels(L.Callback):
-    """Draw fixed held-out scenes with the weights that are validated, averaged weights included.
+    """Draw fixed held-out scenes with the validated weights, which may be averaged weights.
 
-    The scenes pass through the network once more, one by one, which costs their share of a validation.
+    Each drawn scene passes through the network a second time.
 
     Args:
         config: Number, interval and size of the pictures.
@@ -64,7 +64,7 @@ class PredictionPanels(L.Callback):
         self._band_names: list[str] = []
 
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Choose the samples by their place in the validation, the same in every epoch."""
+        """Choose the samples by their position in the validation, so that every epoch draws the same ones."""
         self._seen, self._chosen = 0, []
         if not (self.config.scenes and trainer.is_global_zero and is_due(trainer, self.config.every_epochs)):
             return
@@ -107,13 +107,13 @@ class PredictionPanels(L.Callback):
 
 
 def spread(samples: int, wanted: int) -> list[int]:
-    """Places, from 0 and rising, of up to `wanted` samples spread evenly over all."""
+    """Rising indexes of at most `wanted` samples, spread evenly over all."""
     wanted = min(samples, wanted)
     return [place * samples // wanted for place in range(wanted)]
 
 
 def thinned(side: int, longest: int) -> int:
-    """Step between kept rows and columns that makes a side at most `longest` pixels."""
+    """Subsampling step that makes a side at most `longest` pixels."""
     return max(1, -(-side // longest))
 
 
@@ -128,7 +128,7 @@ def _sample_count(trainer: L.Trainer) -> int:
     loader: Any = loaders[0] if isinstance(loaders, list) else loaders
     order = getattr(loader.batch_sampler, "sampler", None)
     samples = len(loader.dataset if order is None else order)
-    # With limit_val_batches, the samples of the remaining batches.
+    # limit_val_batches leaves out some of the samples.
     return max(1, samples * min(int(sum(trainer.num_val_batches)), len(loader)) // len(loader))
 
 

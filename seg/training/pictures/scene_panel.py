@@ -1,4 +1,4 @@
-"""A validated scene as a picture: image, reference, probability and errors side by side."""
+"""Picture of a validated scene: image, reference, probability and errors side by side."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ MAGNIFIED = 280
 IGNORED_COLOUR = (158, 158, 158)
 FALSE_POSITIVE, FALSE_NEGATIVE = "false cropland", "missed cropland"
 ERROR_COLOURS = {FALSE_POSITIVE: (230, 97, 1), FALSE_NEGATIVE: (94, 60, 153)}
-"""Orange and purple differ from each other and from the green of cropland under common kinds of colour blindness."""
+"""Under common kinds of colour blindness, orange and purple differ from each other and from cropland's green."""
 
 Image = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.uint8]
@@ -47,7 +47,7 @@ class ScenePanel:
         mask: (H, W) labels.
         probability: (H, W) of cropland, 0 to 1.
         threshold: Probability above which a pixel is mapped as cropland.
-        band_names: Names of the channels, among which red, green and blue are looked for; empty if unknown.
+        band_names: Names of the channels, used to find red, green and blue; empty if unknown.
     """
 
     title: str
@@ -59,15 +59,15 @@ class ScenePanel:
 
 
 def natural_colours(image: Image, mask: Mask, band_names: Sequence[str] = ()) -> Colours:
-    """Colours of an image, (H, W, 3) from 0 to 1, each channel stretched between its 2nd and 98th percentile.
+    """Colours of an image, (H, W, 3) from 0 to 1, with each channel stretched between its 2nd and 98th percentile.
 
-    Shows the channels named red, green and blue, else the first three, else the first in grey. The percentiles are
-    those of pixels with a label, if there are any: the others may hold nodata values, which would flatten the rest.
+    The channels are those named red, green and blue, else the first three, else the first in grey. Percentiles use
+    labelled pixels only, if there are any, because unlabelled pixels may hold nodata values.
 
     Args:
         image: (C, H, W) in stored units.
         mask: (H, W) labels.
-        band_names: Names of the channels, or none.
+        band_names: Names of the channels; empty if unknown.
     """
     chosen = colour_bands(band_names) or ((1, 2, 3) if len(image) >= 3 else (1,))
     counted = mask != IGNORE
@@ -80,7 +80,7 @@ def natural_colours(image: Image, mask: Mask, band_names: Sequence[str] = ()) ->
 
 
 def error_colours(mask: Mask, probability: Image, threshold: float) -> Colours:
-    """Colours of a map's errors, (H, W, 3) from 0 to 1; correct and ignored pixels have the colours of their labels.
+    """Colours of a map's errors, (H, W, 3) from 0 to 1; correct and ignored pixels have label colours.
 
     Args:
         mask: (H, W) labels.
@@ -110,7 +110,7 @@ def scene_iou(mask: Mask, probability: Image, threshold: float) -> float | None:
 
 
 def draw_scene_panel(panel: ScenePanel) -> "Figure":
-    """Draw image, reference, probability and errors in a row, above a legend of their colours."""
+    """Draw image, reference, probability and errors in a row, above a legend of the colours."""
     height, width = _display_size(*panel.mask.shape)
     iou = scene_iou(panel.mask, panel.probability, panel.threshold)
     errors = "Errors" if iou is None else f"Errors (IoU here {iou:.3f})"
@@ -143,7 +143,7 @@ def _draw_probability_bar(axes: "Axes", height: int) -> None:
 
 
 def _display_size(height: int, width: int) -> tuple[int, int]:
-    # By a whole number: unequal pixels would show.
+    # A whole number, so that all pixels are drawn equally large.
     times = max(1, MAGNIFIED // max(height, width))
     return height * times, width * times
 

@@ -1,4 +1,4 @@
-"""Precision-recall and reliability curves of a validation as pictures."""
+"""Pictures of a validation's precision-recall and reliability curves."""
 
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ MARK_COLOUR = "#e66101"
 
 
 def draw_precision_recall(curve: PrecisionRecallCurve, threshold: float, title: str) -> "Figure":
-    """Draw precision over recall, with the point of a threshold marked.
+    """Draw precision over recall, and mark the point of a threshold.
 
     Args:
         curve: Curve of the counted logits of a validation.
@@ -37,7 +37,7 @@ def draw_precision_recall(curve: PrecisionRecallCurve, threshold: float, title: 
     figure, axes = _square(
         "Recall of cropland (share of cropland that is mapped)", "Precision (share of mapped cropland that is right)"
     )
-    # Above the highest probability nothing is mapped, and precision is 1 only by definition.
+    # At recall 0 no pixel is mapped, and precision is 1 only by definition.
     reached = curve.recall > 0
     axes.plot(curve.recall[reached], curve.precision[reached], color=LINE_COLOUR, linewidth=2, clip_on=False)
     at = min(int((curve.threshold < threshold).sum()), len(curve.threshold) - 1)
@@ -50,7 +50,7 @@ def draw_precision_recall(curve: PrecisionRecallCurve, threshold: float, title: 
 
 
 def draw_reliability(curve: ReliabilityCurve, title: str) -> "Figure":
-    """Draw observed over predicted cropland, above the share of pixels in each bin.
+    """Draw the observed share of cropland over the predicted probability, with a bar chart of the pixels in each bin.
 
     Args:
         curve: Curve of the counted logits of a validation.
@@ -84,12 +84,12 @@ def _square(x_label: str, y_label: str) -> tuple["Figure", "Axes"]:
 
 
 class ScoreCurves(L.Callback):
-    """Draw precision-recall and reliability curves from the logits that the task counts, before calibration.
+    """Draw precision-recall and reliability curves of the uncalibrated logits.
 
-    A task that counts no logits gets no picture.
+    A task without counted logits gets no picture.
 
     Args:
-        every_epochs: Epochs between two pictures; the last epoch always has them, and with 0 it alone has.
+        every_epochs: Epochs between two pictures; 0 for the last epoch only, which always has pictures.
 
     Example:
         Trainer(callbacks=[ScoreCurves(every_epochs=5)])
@@ -99,7 +99,7 @@ class ScoreCurves(L.Callback):
         self.every_epochs = every_epochs
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Draw both curves if they are due; in earlier hooks, the task has not added its counts up yet."""
+        """Draw both curves if they are due; the task sums its counts only just before this hook."""
         if not (trainer.is_global_zero and is_due(trainer, self.every_epochs)):
             return
         counts = counted_logits(pl_module)
@@ -113,7 +113,7 @@ class ScoreCurves(L.Callback):
 
 
 def counted_logits(task: L.LightningModule) -> Counts | None:
-    """Pixels of the last validation by label and bin of the logit, (2, BINS); None if the task counted none."""
+    """Pixels of the last validation by label and logit bin, (2, BINS); None if the task counts no logits."""
     parts = getattr(task, "counts", None)
     if parts is None or not parts.any():
         return None

@@ -1,1 +1,1 @@
-"""A run of training as its folder and Weights & Biases keep it: configuration, record, metrics."""
+"""Files of a training run in its folder and on Weights & Biases: configuration, record, metrics."""

@@ -1,4 +1,4 @@
-"""Folder of a run: its files, whether a training may use it, and how an earlier run in it is kept."""
+"""Folder of a run: names of its files, checks before a training, and renaming of an earlier run."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +18,10 @@ PANELS = "panels"
 
 
 def check_run_folder(root: Path) -> None:
-    """Reject a folder with other content than a run, so that no data are overwritten or moved.
+    """Reject a folder that holds other files than a run, so that no data are overwritten or moved.
 
     Raises:
-        ConfigError: It is a file, holds something else, or contains the current folder.
+        ConfigError: The path is a file, or the folder holds other files or contains the current folder.
     """
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return
@@ -38,7 +38,7 @@ def check_run_folder(root: Path) -> None:
 
 
 def metrics_files(root: Path) -> list[Path]:
-    """Metrics files of a run in the order in which they were written: those before each resumption, then the last."""
+    """Metrics files of a run in the order of writing: one for each resumption, then the current one."""
     stem, suffix = Path(METRICS).stem, Path(METRICS).suffix
     numbers = (path.name.removeprefix(f"{stem}.").removesuffix(suffix) for path in root.glob(f"{stem}.*{suffix}"))
     kept = [root / f"{stem}.{number}{suffix}" for number in sorted(int(text) for text in numbers if text.isdigit())]
@@ -46,10 +46,10 @@ def metrics_files(root: Path) -> list[Path]:
 
 
 def keep_earlier(path: Path) -> None:
-    """Rename the folder or a file of an earlier run by the first free number, so that a new run overwrites nothing.
+    """Rename an earlier run's folder or file with the first free number, so that a new run overwrites nothing.
 
     Args:
-        path: A run's folder that passed `check_run_folder`, or one of its files. An empty folder keeps its name.
+        path: A run's folder that passed `check_run_folder`, or a file in it. An empty folder keeps its name.
     """
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
@@ -61,34 +61,34 @@ def keep_earlier(path: Path) -> None:
 
 
 def keep_earlier_of_resumed(root: Path) -> None:
-    """Rename the metrics and the record of a run that resumes in its folder; Lightning would delete the metrics."""
+    """Rename the metrics and the record of a resumed run, since Lightning would delete the metrics."""
     keep_earlier(root / METRICS)
     keep_earlier(root / RUN_RECORD)
 
 
 class FirstStep(Callback):
-    """Note that a training has made its first step, before which a mistake may still refuse it.
+    """Note whether a training has taken its first step.
 
     Attributes:
-        made: True after the first batch.
+        taken: True after the first batch.
     """
 
     def __init__(self) -> None:
-        self.made = False
+        self.taken = False
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         """Note the step."""
-        self.made = True
+        self.taken = True
 
 
 @contextmanager
 def unchanged_if_refused(root: Path, first_step: FirstStep) -> Iterator[None]:
-    """Give a run's folder its files back if the block fails before the first step of a training.
+    """Restore the files of a run's folder if the block fails before the first step of a training.
 
-    Lightning writes configuration and logs before it loads a checkpoint, so a run whose checkpoint does not fit would
-    lose the configuration that it goes on with.
+    Lightning writes configuration and logs before it loads a checkpoint. If the checkpoint does not fit, the run would
+    lose its earlier configuration.
 
     Args:
         root: The run's folder.
@@ -98,7 +98,7 @@ def unchanged_if_refused(root: Path, first_step: FirstStep) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if earlier and not first_step.made:
+        if earlier and not first_step.taken:
             for path in root.iterdir():
                 if path.is_file() and path not in earlier and path.name != CLAIM:
                     path.unlink()
@@ -113,7 +113,7 @@ def claimed_run(root: Path) -> Iterator[None]:
     """Keep a second training out of a run's folder for the time of a block.
 
     Raises:
-        ConfigError: Another training is at work in the folder.
+        ConfigError: Another training is running in the folder.
     """
     root.mkdir(parents=True, exist_ok=True)
     try:
@@ -122,7 +122,7 @@ def claimed_run(root: Path) -> Iterator[None]:
     except RasterError as error:
         if str(error).startswith(f"{root}: another process"):
             raise ConfigError(
-                f"trainer.default_root_dir is {root}, where another training is at work; wait for it to end, or choose "
+                f"trainer.default_root_dir is {root}, where another training is running; wait for it to end, or choose "
                 "another folder"
             ) from error
         raise

@@ -17,7 +17,7 @@ class History:
     """Course of a run's metrics.
 
     Attributes:
-        series: (epochs, value) points by column, in rising order; halfway through the third epoch is 2.5.
+        series: (epochs, value) points by column, in order of epochs; 2.5 is halfway through the third epoch.
         resumed: Epochs trained before each resumption.
     """
 
@@ -26,7 +26,7 @@ class History:
 
 
 def read_history(root: Path) -> History:
-    """Read the history of a run; steps that were repeated after resuming count once, with their later values.
+    """Read the history of a run; a step that was repeated after resuming has its later value only.
 
     Args:
         root: The run's folder; without metrics files the history is empty.
@@ -51,7 +51,7 @@ def _history(rows: list[dict[str, float]], resumed: list[float]) -> History:
         return History()
     series: dict[str, list[Point]] = {}
     for row in rows:
-        # Learning rates are logged within an epoch, without its number; everything else at its end.
+        # Learning rates are logged within an epoch, without the epoch number; all other values at its end.
         epochs = row["epoch"] + 1 if "epoch" in row else _epochs_at(row["step"], ends)
         for name in row.keys() - {"epoch", "step"}:
             series.setdefault(name, []).append((epochs, row[name]))
@@ -63,16 +63,16 @@ def _epochs_at(step: float, ends: dict[float, float]) -> float:
 
     Args:
         step: Number of steps.
-        ends: Steps by the number of epochs that ended with them.
+        ends: Step at the end of each epoch, by the number of epochs.
     """
     epochs, steps = [0.0, *sorted(ends)], [0.0, *sorted(ends.values())]
-    if step > steps[-1]:  # in an epoch that was broken off
+    if step > steps[-1]:  # in an unfinished epoch
         return epochs[-1] * step / steps[-1]
     return float(np.interp(step, steps, epochs))
 
 
 def _read(path: Path) -> list[dict[str, float]]:
-    """Rows of a metrics file with their step; empty cells and cells without a number are left out."""
+    """Rows of a metrics file with their step, without cells that hold no number."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = [{name: _number(cell) for name, cell in row.items() if name} for row in csv.DictReader(file)]
     plain = [{name: value for name, value in row.items() if value is not None} for row in rows]

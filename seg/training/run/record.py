@@ -1,4 +1,4 @@
-"""Record of a run in its folder: its configuration, what it was made of, and how it ended."""
+"""Record of a run in its folder: configuration, versions, data and outcome."""
 
 import math
 import os
@@ -30,17 +30,17 @@ LIBRARIES = ("torch", "lightning", "numpy", "rasterio", "albumentations", "segme
 """Libraries whose versions a run records."""
 
 GIT_TIMEOUT_S = 10
-"""Longest wait for git, which may read from a network drive; a run goes on without its revision then."""
+"""Longest wait for git, which may read a slow network drive; after it, the record has no revision."""
 
 
 class RunConfig(SaveConfigCallback):
     """Write the whole configuration of a training into its folder, so that the run can be repeated or scored.
 
-    The checkpoint that it resumed from is left out: using the file again must not resume by accident.
+    The file leaves out the checkpoint that the run resumed from, so that a repetition starts from scratch.
     """
 
     def setup(self, trainer: Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Write the file of a training; validation and test write none."""
+        """Write the file for a training, but not for validation or test."""
         if stage == "fit":
             self.config = self.config.clone()
             self.config.pop("ckpt_path", None)
@@ -50,14 +50,14 @@ class RunConfig(SaveConfigCallback):
 class RunRecord(L.Callback):
     """Write `run.json` when a training starts, and complete it when it ends.
 
-    The record holds state, start and end, command line, seed, versions, revision of the code, devices, dataset, and at
-    the end the best score with its checkpoint. A killed run stays "running". List this callback after those that may
-    fail.
+    The record holds state, start and end, command line, seed, versions, code revision, devices, dataset, and finally
+    the best score with its checkpoint. A killed run stays "running". List this callback after callbacks that may fail.
 
     Args:
         command: Words of the command line.
         seed: Seed of the run, or None.
-        dataset: Returns a description of the dataset as plain values; called when training starts. None leaves it out.
+        dataset: Function that returns a description of the dataset as plain values, called when training starts; None
+            leaves the description out.
         resumed_from: Checkpoint that the run resumes from, or None.
 
     Example:
@@ -77,7 +77,7 @@ class RunRecord(L.Callback):
         self._record: dict[str, object] = {}
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Write the record of the start."""
+        """Write the record with state "running"."""
         if stage != "fit" or not trainer.is_global_zero or is_trial(trainer):
             return
         self._started = datetime.now(UTC)
@@ -106,7 +106,7 @@ class RunRecord(L.Callback):
         self._write(trainer)
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Record the end."""
+        """Record that the run has finished."""
         self._finish(trainer, FINISHED)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
@@ -136,7 +136,7 @@ class RunRecord(L.Callback):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_json(self._record, path)
         except OSError as error:
-            # The training itself needs no record.
+            # A training can continue without its record.
             print(f"note: {path} was not written ({error.strerror or error})", file=sys.stderr)
 
 
@@ -145,7 +145,7 @@ def _iso(moment: datetime) -> str:
 
 
 def best_checkpoint(trainer: L.Trainer) -> dict[str, object] | None:
-    """`monitor`, `score` and `checkpoint` of the best weights so far; None without a checkpoint that has a score."""
+    """`monitor`, `score` and `checkpoint` of the best weights so far; None before a checkpoint with a score exists."""
     for callback in trainer.checkpoint_callbacks:
         if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
             score = float("nan") if callback.best_model_score is None else float(callback.best_model_score)
@@ -169,12 +169,12 @@ def versions() -> dict[str, str | None]:
 
 
 def git_revision(file: Path) -> dict[str, str | bool] | None:
-    """`revision` of the repository that tracks a source file, and `dirty` if tracked files are changed; None without.
+    """Git `revision` of a tracked source file, and `dirty` if tracked files have changed; None if untracked.
 
     Args:
         file: A source file.
     """
-    # A file inside a repository may not belong to it, such as one of a package installed in an ignored folder.
+    # A file inside a repository's folder may be untracked, as in a virtual environment.
     if _git(file.parent, "ls-files", "--error-unmatch", file.name) is None:
         return None
     revision = _git(file.parent, "rev-parse", "HEAD")
@@ -185,7 +185,7 @@ def git_revision(file: Path) -> dict[str, str | bool] | None:
 
 
 def device_name(device: torch.device) -> str:
-    """Name of a GPU, such as "NVIDIA H100", or type, architecture and number of cores of a processor."""
+    """Name of a GPU, such as "NVIDIA H100", or type, architecture and core count of a processor."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type} ({platform.machine()}, {os.cpu_count()} cores)"
@@ -193,7 +193,7 @@ def device_name(device: torch.device) -> str:
 
 def _git(folder: Path, *words: str) -> str | None:
     """Output of a git command; None if git is missing, fails or takes too long."""
-    # Without locks, so that reading the state never blocks a commit.
+    # Without optional locks, so that this call never blocks a commit.
     environment = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
     command = ["git", "-C", str(folder), *words]
     try:

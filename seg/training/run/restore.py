@@ -1,4 +1,4 @@
-"""Restore a run from Weights & Biases: files, pictures, the model."""
+"""Restore the files, pictures and model of a run from Weights & Biases."""
 
 import importlib.util
 import shutil
@@ -17,8 +17,8 @@ def restore_run(run: str, output: Path) -> list[Path]:
     """Copy the files of a W&B run into a folder.
 
     Args:
-        run: Folder of a run of training or of W&B (`<run>/wandb/offline-run-...`), which needs neither network nor
-            account; or `entity/project/id` of a run on the server, with its model artifact.
+        run: Folder of a training run or of a W&B run (`<run>/wandb/offline-run-...`), restored without network or
+            account; or `entity/project/id` of a run on the server, restored with its model artifact.
         output: A new or empty folder.
 
     Returns:
@@ -37,10 +37,10 @@ def restore_run(run: str, output: Path) -> list[Path]:
 
 
 def restore_local(folder: Path, output: Path) -> list[Path]:
-    """Copy the files that a W&B run keeps on this machine into a folder.
+    """Copy the files of a W&B run on this machine into a folder.
 
     Args:
-        folder: Folder of a W&B run, or of a run of training with W&B runs, of which the last is taken.
+        folder: Folder of a W&B run; or folder of a training run, whose last W&B run is copied.
         output: Folder for the copies.
 
     Returns:
@@ -53,16 +53,16 @@ def restore_local(folder: Path, output: Path) -> list[Path]:
     files = [path / "files" for path in (folder, *reversed(runs)) if (path / "files").is_dir()]
     if not files:
         raise ConfigError(
-            f"run is {folder}, which holds no run of W&B ({FOLDER}/offline-run-*/files); wanted the folder of a run "
+            f"run is {folder}, which holds no W&B run ({FOLDER}/offline-run-*/files); wanted the folder of a run "
             "that was trained with --tracking.wandb=offline or online, or entity/project/id of one on the server"
         )
-    # Targets of links instead of links, so that the folder can be moved.
+    # Links are replaced by copies of their targets, so that the folder can be moved.
     shutil.copytree(files[0], output, dirs_exist_ok=True, ignore=_unfit_links(folder.resolve()))
     return sorted(path for path in output.rglob("*") if path.is_file())
 
 
 def _unfit_links(root: Path) -> Callable[[str, list[str]], list[str]]:
-    """Function for `shutil.copytree` that leaves out links to nothing, to folders and to files outside the run."""
+    """Function for `shutil.copytree` that skips broken links, links to folders and links to files outside the run."""
 
     def unfit(folder: str, names: list[str]) -> list[str]:
         links = [Path(folder) / name for name in names if (Path(folder) / name).is_symlink()]
@@ -76,8 +76,8 @@ def restore_online(run: str, output: Path, api: "Api | None" = None) -> list[Pat
 
     Args:
         run: `entity/project/id`.
-        output: Folder for the files; models go into its folder `model`.
-        api: A `wandb.Api`; by default that of this machine's account.
+        output: Folder for the files; models are stored in `model/` in it.
+        api: A `wandb.Api`; None for this machine's account.
 
     Returns:
         Paths of the files.
@@ -101,7 +101,7 @@ def restore_online(run: str, output: Path, api: "Api | None" = None) -> list[Pat
         for artifact in found.logged_artifacts():
             if artifact.type == "model":
                 artifact.download(root=str(output / MODEL_FOLDER))
-    except Exception as error:  # of W&B, its network library or the server
+    except Exception as error:  # from W&B, its network library or the server
         reason = " ".join(str(error).split())
         raise ConfigError(f"run is {run}, which W&B could not download ({type(error).__name__}: {reason})") from error
     return sorted(path for path in output.rglob("*") if path.is_file())

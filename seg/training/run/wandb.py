@@ -1,4 +1,4 @@
-"""Weights & Biases: a W&B run beside each run of training, with its files in the run's folder."""
+"""Weights & Biases: one W&B run for each training run, with its files in the run's folder."""
 
 import importlib.util
 import os
@@ -33,10 +33,10 @@ STEP = "trainer/global_step"
 
 
 class RunLogger(WandbLogger):
-    """Lightning's logger for a W&B run that has the whole configuration already."""
+    """Lightning's logger for a W&B run that already has the whole configuration."""
 
     def log_hyperparams(self, params: object) -> None:
-        """Keep the configuration: the task's arguments would overwrite its keys of the same names."""
+        """Log nothing, since the task's arguments would overwrite configuration keys of the same names."""
 
 
 def require_wandb(mode: Mode) -> None:
@@ -53,11 +53,11 @@ def require_wandb(mode: Mode) -> None:
 
 
 def start_wandb(root: Path, mode: Mode, project: str, config: Mapping[str, object]) -> WandbLogger:
-    """Start a W&B run with its files in `<run>/wandb/`; offline, nothing uses the network.
+    """Start a W&B run with its files in `<run>/wandb/`; offline mode does not use the network.
 
     Args:
         root: The run's folder; its name is the name of the W&B run.
-        mode: "offline" for a run that `wandb sync` uploads later, "online" to upload at once.
+        mode: "offline" to upload later with `wandb sync`, "online" to upload during the run.
         project: Project of W&B.
         config: The resolved configuration, as plain values.
 
@@ -67,7 +67,7 @@ def start_wandb(root: Path, mode: Mode, project: str, config: Mapping[str, objec
     require_wandb(mode)
     folder = root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    # W&B's own data and cache go into the run's folder too, and offline it reports none of its errors.
+    # W&B's data and cache also stay in the run's folder, and offline mode sends no error reports.
     for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR"):
         os.environ.setdefault(name, str(folder))
     if mode == "offline":
@@ -98,7 +98,7 @@ def add_run_files(run: "Run", files: Iterable[Path]) -> None:
     folder.mkdir(exist_ok=True)
     for file in files:
         if file.is_file():
-            # A copy, since W&B would only link to the file, and a later run may change it before it is uploaded.
+            # A copy, because W&B would link to the file, which a later run may change before the upload.
             copied = shutil.copyfile(file, folder / file.name)
             run.save(str(copied), base_path=run.dir, policy="now")
 
@@ -108,7 +108,7 @@ def add_model(run: "Run", checkpoint: Path, metadata: Mapping[str, object]) -> N
 
     Args:
         run: The W&B run.
-        checkpoint: The file; a copy goes among the run's files, so that it can be restored without a server.
+        checkpoint: The file. The W&B run stores a copy, so that it can be restored without a server.
         metadata: Plain values, such as the score.
     """
     import wandb
@@ -131,15 +131,15 @@ def end_wandb(run: "Run", exit_code: int) -> None:
     import wandb
 
     run.finish(exit_code=exit_code)
-    # Offline, `finish` does not wait for the process that writes.
+    # In offline mode, `finish` does not wait for the writing process.
     wandb.teardown(exit_code=exit_code)
 
 
 class WandbFiles(L.Callback):
-    """Add the best checkpoint, configuration, record, metrics and curves to the W&B run, and end it.
+    """Add the best checkpoint, configuration, record, metrics and curves to the W&B run, and end the run.
 
-    List it last, after the callbacks that write these files. A training that is interrupted or fails adds what exists.
-    An error of W&B is a line on standard error, since the same files lie in the run's folder.
+    List this callback last, after the callbacks that write these files. An interrupted or failed training adds the
+    files that exist. An error of W&B becomes a line on standard error, since the run's folder has the same files.
 
     Example:
         Trainer(logger=WandbLogger(), callbacks=[RunRecord(sys.argv, seed=0), WandbFiles()])

@@ -1,1 +1,1 @@
-"""Callbacks that stop a training early and say why: at a NaN loss, at a signal."""
+"""Callbacks that stop a training at a NaN loss or a signal, with a message."""

@@ -12,20 +12,20 @@ from torch import Tensor
 from seg.errors import TrainingError
 
 NAN_BATCH = "nan_batch"
-"""Folder for such batches in the run's folder."""
+"""Folder for such batches, inside the run's folder."""
 
 _LARGE = 1e6
-"""Above every stored reflectance, digital number or temperature, and below some nodata values."""
+"""Larger than any reflectance, digital number or temperature in a scene, but smaller than some nodata values."""
 
 
 class StopAtNan(L.Callback):
-    """Stop at the first loss that is NaN or infinite, before the optimiser steps with it.
+    """Stop at the first loss that is NaN or infinite, before the optimiser steps.
 
-    The batch is kept as `<run>/nan_batch/epoch_E_step_S.npz` with image, mask and names, for `numpy.load`. The weights
-    are those of the last step, and `last.ckpt` is that of the last epoch, from which the training can resume.
+    The batch is saved as `<run>/nan_batch/epoch_E_step_S.npz` with image, mask and names, for `numpy.load`. The
+    training can resume from `last.ckpt`.
 
-    A GPU does not wait for the check. The result is copied to the host behind the forward pass and read once the
-    backward pass is in the queue.
+    The check does not stall a GPU: the result is copied to the host asynchronously and read after the backward pass is
+        queued.
 
     Raises:
         TrainingError: A loss is not finite; the message names the samples and a remedy.
@@ -44,7 +44,7 @@ class StopAtNan(L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Mapping[str, Any], batch_idx: int
     ) -> None:
-        """Keep the batch, and the names of all samples in its optimiser step."""
+        """Keep the batch, and the names of all samples in the optimiser step."""
         if batch_idx % trainer.accumulate_grad_batches == 0:
             self._last_step, self._names = self._names, []
         self._batch = batch
@@ -68,7 +68,7 @@ class StopAtNan(L.Callback):
         save_batch(path, image, self._batch["mask"].cpu(), _names(self._batch))
         raise TrainingError(
             f"epoch {trainer.current_epoch + 1}, step {trainer.global_step + 1}: the loss of "
-            f"{', '.join(_names(self._batch)) or 'a batch'} is not finite; the batch is kept in {path}; "
+            f"{', '.join(_names(self._batch)) or 'a batch'} is not finite; the batch is saved in {path}; "
             f"{self._advice(trainer, pl_module, image)}"
         )
 
@@ -79,7 +79,7 @@ class StopAtNan(L.Callback):
         self._batch = {}
 
     def _advice(self, trainer: L.Trainer, pl_module: L.LightningModule, image: Tensor) -> str:
-        """Remedy, judging by the batch and the weights."""
+        """Advice for the user, based on the batch and the weights."""
         if not _all_finite(pl_module.parameters()):
             return (
                 f"the weights have not been finite since the step with {', '.join(self._last_step) or 'others'}; "
@@ -87,11 +87,11 @@ class StopAtNan(L.Callback):
             )
         if not float(image.abs().max()) < _LARGE:
             return (
-                f"its pixels range from {float(image.min()):g} to {float(image.max()):g}; if one of them means "
-                "no data, give it with --data.nodata"
+                f"its pixels range from {float(image.min()):g} to {float(image.max()):g}; if one of these values means "
+                "no data, set it with --data.nodata"
             )
         if trainer.precision == "16-mixed":
-            return "try --trainer.precision=bf16-mixed or 32: 16-mixed holds no number above 65504"
+            return "try --trainer.precision=bf16-mixed or 32, since 16-mixed overflows above 65504"
         return "try a lower --model.optimizer.learning_rate, more --warmup.steps or --trainer.gradient_clip_val=1"
 
 
@@ -99,8 +99,8 @@ def save_batch(path: Path, image: Tensor, mask: Tensor, names: list[str]) -> Non
     """Write a batch as compressed arrays `image` (B, C, H, W), `mask` (B, H, W) and `name` (B,).
 
     Args:
-        path: The file to write, .npz; its folder is made.
-        image: In stored units.
+        path: The .npz file to write; its folder is created.
+        image: Images in stored units.
         mask: Labels.
         names: Names of the samples.
 

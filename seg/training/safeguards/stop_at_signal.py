@@ -1,4 +1,4 @@
-"""Stop at Ctrl-C, or when a cluster ends the job, with a checkpoint of that moment."""
+"""Stop at Ctrl-C (SIGINT) or SIGTERM, with a checkpoint of the last step."""
 
 import signal
 import sys
@@ -22,16 +22,16 @@ class StopAtSignal(Checkpoint):
     """Finish the optimiser's step, write the last checkpoint and stop; a second signal stops at once.
 
     A checkpoint between two steps is exact, since no gradient is partly accumulated. A signal during a validation takes
-    effect after the validation, which ends the epoch. Several processes would have to agree on the step, so with them
-    this callback does nothing, and the last checkpoint is that of the last epoch.
+    effect after the validation. With several processes this callback does nothing, since they would have to agree on a
+    step; the last checkpoint is then that of the last epoch.
 
-    It is a checkpoint callback because Lightning calls those after all others.
+    The base class makes Lightning call it after all other callbacks.
 
     Attributes:
-        saved: True if it wrote a checkpoint within an epoch.
+        saved: True if this callback wrote a checkpoint within an epoch.
 
     Raises:
-        KeyboardInterrupt: A signal came.
+        KeyboardInterrupt: The process received a signal.
 
     Example:
         Trainer(callbacks=[LastCheckpoint(), StopAtSignal()])
@@ -51,14 +51,14 @@ class StopAtSignal(Checkpoint):
         self._before = {number: signal.signal(number, self._ask) for number in SIGNALS}
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Stop if a signal came after the last step of the previous epoch, whose checkpoint has just been written."""
+        """Stop if a signal came after the last step of the previous epoch; its checkpoint is already written."""
         if self._asked:
             raise KeyboardInterrupt
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        """Stop if a signal came and this batch completed a step; after the last batch, the epoch is finished first."""
+        """Stop if a signal came and this batch completed a step; an epoch's end waits for its validation."""
         before, self._step = self._step, trainer.global_step
         if not self._asked or self._step == before or ends_epoch(trainer, batch_idx):
             return
@@ -86,7 +86,7 @@ class StopAtSignal(Checkpoint):
 
 
 def interrupted_message(trainer: L.Trainer) -> str:
-    """Message for the user who interrupted a training: how to resume it."""
+    """Message after an interrupted training, with the option that resumes it."""
     if trainer.state.fn != "fit" or not _path(trainer).exists():
         return "interrupted"
     saved = any(callback.saved for callback in trainer.checkpoint_callbacks if isinstance(callback, StopAtSignal))

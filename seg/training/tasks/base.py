@@ -1,4 +1,4 @@
-"""Optimisation that all tasks share: optimiser, learning-rate schedule, weights of accumulated batches."""
+"""Base class of tasks: optimiser, learning-rate schedule, weights of accumulated batches."""
 
 import math
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from seg.training.warmups.layers import WarmupLayers
 
 
 class ScheduledTask(L.LightningModule):
-    """Task that optimises a network under a schedule, to which warm-ups give their factors.
+    """Task that trains a network with an optimiser and a learning-rate schedule.
 
     A subclass writes `training_step` and returns `self.weighted(loss, mask, batch_idx)` from it.
 
@@ -30,12 +30,12 @@ class ScheduledTask(L.LightningModule):
         model: The network.
         optimizer: Optimiser and its settings.
         schedule: Learning rate over the run.
-        accumulation: Unit in which accumulated batches are weighted.
+        accumulation: Unit of the weights of accumulated batches.
 
     Attributes:
-        model: The network; its parameters, and no others, are optimised.
-        total_steps: Optimiser steps of the whole run where a warm-up changes the length of steps or epochs; None where
-            the trainer's own estimate is right.
+        model: The network; only its parameters are optimised.
+        total_steps: Optimiser steps of the whole run if a warm-up changes the length of steps or epochs; None if the
+            trainer's own estimate is right.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class ScheduledTask(L.LightningModule):
         self._resumes = False
 
     def fill_normalization(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        """Set the band statistics of the training split, one value a band, in stored units."""
+        """Set the band statistics of the training split, one value per band, in stored units."""
         self.model.normalization.fill(mean, std)
 
     def on_fit_start(self) -> None:
@@ -60,13 +60,13 @@ class ScheduledTask(L.LightningModule):
         """
         if not self.model.normalization.filled:
             raise ConfigError(
-                "the model has no band statistics; before fit, call fill_normalization with those of the training split"
+                "the model has no band statistics; before fit, call fill_normalization with the training statistics"
             )
 
     def on_train_start(self) -> None:
-        """Set the first rate of this run, and after a resumption the settings of its optimiser.
+        """Set the first learning rate of this run and, after resuming, the optimiser's settings.
 
-        The checkpoint may have others, and the last one of a shorter run that is extended holds a rate of 0.
+        The checkpoint may hold other settings. If a finished run is extended, its last checkpoint has a rate of 0.
         """
         schedule = schedule_of(self.trainer)
         if self._resumes:
@@ -74,15 +74,15 @@ class ScheduledTask(L.LightningModule):
         schedule.refresh()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Note a checkpoint whose optimiser had other settings; with equal ones its state stays to the bit."""
+        """Note if the checkpoint has other optimiser settings; with equal settings the state stays bit-exact."""
         earlier = checkpoint.get("hyper_parameters", {}).get("optimizer")
         self._resumes = earlier != self.hparams.get("optimizer")
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Optimiser with its schedule over all steps; it has groups for each backbone stage if a warm-up needs them."""
+        """Optimiser and its schedule; if a warm-up needs them, each backbone stage has parameter groups."""
         self.total_steps = counted_steps(self.trainer)
         optimizer = build_optimizer(self.model, self.optimizer_config)
-        if any(isinstance(one, WarmupLayers) and one.wanted for one in callbacks_of(self.trainer)):
+        if any(isinstance(each, WarmupLayers) and each.active for each in callbacks_of(self.trainer)):
             split_by_stage(optimizer, backbone_stages(self.model))
         schedule = RunSchedule(optimizer, self.rate_factor)
         return {
@@ -91,18 +91,18 @@ class ScheduledTask(L.LightningModule):
         }
 
     def rate_factor(self, step: int) -> float:
-        """Share of the learning rate at an optimiser step, by the steps of this run, which may extend a shorter one."""
+        """Share of the largest learning rate at an optimiser step of this run."""
         return self.schedule.factor(step / (self.total_steps or self.trainer.estimated_stepping_batches))
 
     def weighted(self, loss: Tensor, mask: Tensor, batch_idx: int) -> Tensor:
-        """Weight the loss of a batch where several batches make a step; return the result from `training_step`.
+        """Weight the loss of a batch if a step has several batches; return the result from `training_step`.
 
         Args:
             loss: A mean over the batch.
             mask: (B, H, W) uint8 labels.
-            batch_idx: Place of the batch in the epoch, from 0.
+            batch_idx: Index of the batch in the epoch, from 0.
         """
-        if not self._joins_batches:
+        if not self._accumulates:
             return loss
         length = self.trainer.accumulate_grad_batches
         if batch_idx % length == 0:
@@ -110,13 +110,13 @@ class ScheduledTask(L.LightningModule):
         return self.group_scaling.weighted(loss, mask, length)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Divide the gradient by the weights of its batches, before it is clipped."""
-        if self._joins_batches:
+        """Divide the gradient by the sum of its batches' weights, before clipping."""
+        if self._accumulates:
             self.group_scaling.finish(self.parameters(), self._mean_over_processes)
 
     @property
-    def _joins_batches(self) -> bool:
-        """True if a step has several batches, which then need weights."""
+    def _accumulates(self) -> bool:
+        """True if a step has several batches."""
         return self.trainer.accumulate_grad_batches > 1 or self.trainer.world_size > 1
 
     def _mean_over_processes(self, number: Tensor) -> Tensor:
@@ -125,17 +125,17 @@ class ScheduledTask(L.LightningModule):
 
 
 def counted_steps(trainer: L.Trainer) -> int | None:
-    """Optimiser steps of the whole run; None where Lightning's own estimate is right.
+    """Optimiser steps of the whole run; None if Lightning's own estimate is right.
 
-    Call it before training starts. Lightning's estimate takes all epochs to be as long as the present one.
+    Call this before training starts. Lightning's estimate assumes that all epochs are as long as the current one.
     """
     callbacks = callbacks_of(trainer)
-    groups = next((one for one in callbacks if isinstance(one, WarmupBatch) and one.grows), None)
-    epochs = next((one for one in callbacks if isinstance(one, WarmupData) and one.grows), None)
+    groups = next((each for each in callbacks if isinstance(each, WarmupBatch) and each.grows), None)
+    epochs = next((each for each in callbacks if isinstance(each, WarmupData) and each.grows), None)
     if (groups is None and epochs is None) or trainer.max_epochs is None or trainer.max_epochs < 0:
         return None
     if trainer.train_dataloader is None:
-        _ = trainer.estimated_stepping_batches  # loads the data, so that the length of an epoch is known
+        _ = trainer.estimated_stepping_batches  # loads the data, which gives the length of an epoch
     batches = trainer.num_training_batches
     if not isinstance(batches, int):
         return None

@@ -32,14 +32,14 @@ from seg.training.tasks.base import ScheduledTask
 def binary_metrics(threshold: float = 0.5) -> MetricCollection:
     """IoU, F1, precision and recall of cropland, from counts summed over all updates.
 
-    Keys are `iou`, `f1`, `precision` and `recall`; `.clone(prefix="val/")` gives one stage counts of its own. A scene
-    cut into chips scores the same as the whole, and a score with no pixel to count is 0, not NaN.
+    Keys are `iou`, `f1`, `precision` and `recall`; `.clone(prefix="val/")` makes separate metrics for a stage. A scene
+    cut into chips has the same scores as the whole scene. A score without counted pixels is 0, not NaN.
 
-    Update with probabilities and masks of one shape; a `(B, 1, H, W)` output needs its mask with `unsqueeze(1)`:
+    Update with probabilities and masks of the same shape; for `(B, 1, H, W)` probabilities, `unsqueeze(1)` the mask:
 
-    - probabilities: float, 0 to 1. Never logits: torchmetrics applies a sigmoid only if a value lies outside [0, 1], so
-      it would misread a chip whose logits all lie inside. A pixel is cropland above the threshold.
-    - mask: uint8 or int64; OTHER, CROPLAND or IGNORE; pixels at IGNORE do not count.
+    - probabilities: float, 0 to 1. A pixel is cropland above the threshold. Never pass logits: torchmetrics applies a
+    sigmoid only if a value lies outside [0, 1], so it would treat logits within [0, 1] as probabilities.
+    - mask: uint8 or int64; OTHER, CROPLAND or IGNORE; IGNORE pixels do not count.
 
     Args:
         threshold: Probability above which a pixel counts as cropland, between 0 and 1.
@@ -55,20 +55,20 @@ def binary_metrics(threshold: float = 0.5) -> MetricCollection:
 
 
 class CroplandTask(ScheduledTask):
-    """Network with one logit a pixel, trained with a mixture of losses over the valid pixels.
+    """Network with one logit per pixel, trained with a mixture of losses over the valid pixels.
 
     Args:
-        bands: Channels of the images; the command line takes the number from the data.
+        bands: Channels of the images; on the command line, the data set this number.
         model: Architecture of the network.
         loss: Mixture of losses.
         optimizer: Optimiser and its settings.
         schedule: Learning rate over the run.
-        accumulation: Unit in which the batches of an accumulated step are weighted: area, their labelled pixels, or
-            scene, their images with a labelled pixel.
+        accumulation: Unit of the weights of accumulated batches: area counts labelled pixels, scene counts images with
+            a labelled pixel.
         threshold: Probability above which a pixel counts as cropland in the scores of training, 0 to 1.
-        calibration: Settings of the calibration that follows each validation.
-        gradient_checkpointing: Compute the insides of the network's blocks again in the backward pass instead of
-            keeping them: less memory, more time, the same weights.
+        calibration: Settings of the calibration after each validation.
+        gradient_checkpointing: Recompute activations within the network's blocks in the backward pass instead of
+            storing them: less memory, more time, the same weights.
 
     Attributes:
         counts: Counted logits of the last validation or test; None before the first.
@@ -100,7 +100,7 @@ class CroplandTask(ScheduledTask):
             )
         super().__init__(build_model(model, bands), optimizer, schedule, accumulation)
         self.loss = mixture
-        # Plain values only, so that a checkpoint loads without unpickling any class.
+        # Plain values only, so that loading a checkpoint does not unpickle classes.
         self.save_hyperparameters(
             {
                 "bands": bands,
@@ -120,15 +120,15 @@ class CroplandTask(ScheduledTask):
         self.histogram = LogitHistogram()
         self.calibration_config = calibration
         self.counts: Counts | None = None
-        self._calibration: tuple[int, dict[str, Plain]] = -1, {}  # the step it was fitted after, and its numbers
+        self._calibration: tuple[int, dict[str, Plain]] = -1, {}  # optimiser step of the fit, and its values
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, 1, H, W) of images (B, C, H, W) in stored units."""
+        """Compute logits (B, 1, H, W) of images (B, C, H, W) in stored units."""
         logits: Tensor = self.model(image)
         return logits
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """Loss of a batch, multiplied by its weight where several batches make a step."""
+        """Compute the loss of a batch, weighted if a step has several batches."""
         return self.weighted(self._shared_step(batch, "train"), batch["mask"], batch_idx)
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
@@ -150,9 +150,9 @@ class CroplandTask(ScheduledTask):
         self._calibrate("test")
 
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
-        """Keep the scores and the calibration of the weights in the checkpoint, as plain numbers.
+        """Store the scores and the calibration of the weights in the checkpoint, as plain numbers.
 
-        Weights that have stepped since their last validation have neither.
+        Weights that have changed since the last validation have neither.
         """
         step, found = self._calibration
         validated = step == self.trainer.global_step
@@ -163,7 +163,7 @@ class CroplandTask(ScheduledTask):
             checkpoint["calibration"] = found
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Reject the checkpoint of a network for other bands, before its weights are loaded.
+        """Reject a checkpoint with another number of bands, before its weights are loaded.
 
         Raises:
             ConfigError: The number of bands differs.
@@ -172,7 +172,7 @@ class CroplandTask(ScheduledTask):
         trained, found = checkpoint["hyper_parameters"]["bands"], self.hparams["bands"]
         if trained != found:
             raise ConfigError(
-                f"the data have {found} bands, but the checkpoint was trained on {trained}; choose them with data.bands"
+                f"the data have {found} bands, but the checkpoint was trained on {trained}; select them with data.bands"
             )
         if "calibration" in checkpoint:
             self._calibration = checkpoint["global_step"], checkpoint["calibration"]
@@ -190,7 +190,8 @@ class CroplandTask(ScheduledTask):
         image, mask = batch["image"], batch["mask"]
         logits, boundary = self.model.heads(image)
         loss: Tensor = self.loss(logits, mask, boundary)
-        # Lightning averages the counts over the processes and rounds down: count every image once for each process.
+        # Lightning divides the summed counts by the number of processes and rounds down, so multiply by that number
+        # first.
         processes = self.trainer.world_size
         count = _counted(batch) * processes
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=count, sync_dist=True)
@@ -202,5 +203,5 @@ class CroplandTask(ScheduledTask):
 
 
 def _counted(batch: Mapping[str, Any]) -> int:
-    """Number of images in a batch, without those that only keep a process in step with others; these have no name."""
+    """Number of images in a batch, without padding samples, which have no name."""
     return sum(map(bool, batch["name"])) if "name" in batch else len(batch["image"])

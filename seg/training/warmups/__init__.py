@@ -1,1 +1,1 @@
-"""Callbacks that make the start of a training gentler, one a file; each can be combined with all others."""
+"""Warm-up callbacks for the start of a training, one per file; all can be combined."""

@@ -1,4 +1,4 @@
-"""Warm-up of the batch: an optimiser step after each batch at first, then after more and more batches."""
+"""Warm-up of the batch size: gradient accumulation that grows from one batch."""
 
 import math
 from collections.abc import Mapping
@@ -14,19 +14,19 @@ KEY = "warmup_batch"
 
 
 class WarmupBatch(L.Callback):
-    """Let the number of batches accumulated for an optimiser step grow from 1 to its final length.
+    """Increase the number of batches accumulated for an optimiser step from 1 to its final value.
 
-    The batches of a step are a group. The length changes where a group begins; within an epoch only where the number of
-    batches before it is a multiple of the new length, since Lightning counts groups from the start of the epoch. The
-    task weights the batches of a group and counts the steps of the whole run with this growth.
+    The batches of a step are a group. The group length changes only at the start of a group. Within an epoch, the
+    number of earlier batches must also be a multiple of the new length, since Lightning counts groups from the start of
+    the epoch. The task weights the batches of a group, and its schedule takes the growing groups into account.
 
     Args:
-        steps: Optimiser steps until the final length; null or 0 for no warm-up.
-        epochs: Epochs until then, instead of steps.
-        final: The final length; null for trainer.accumulate_grad_batches.
-        growth: Even additions, or doublings at even distances.
-        learning_rate: Factor of the learning rate: constant is 1; linear is the group's length over the final one; sqrt
-            is the square root of that.
+        steps: Optimiser steps until the final group length; null or 0 for no warm-up.
+        epochs: Epochs until the final group length, instead of steps.
+        final: The final group length; null for trainer.accumulate_grad_batches.
+        growth: linear adds batches at even intervals; doubling doubles the length at even intervals.
+        learning_rate: Factor of the learning rate: constant is 1; linear is the group length divided by the final
+            length; sqrt is the square root of linear.
 
     Raises:
         ConfigError: An argument is out of range.
@@ -45,10 +45,10 @@ class WarmupBatch(L.Callback):
         learning_rate: Literal["constant", "linear", "sqrt"] = "constant",
     ) -> None:
         self.ramp = Ramp(KEY, steps, epochs)
-        if final is not None and (final < 1 or not self.ramp.wanted):
+        if final is not None and (final < 1 or not self.ramp.active):
             raise ConfigError(
                 f"{KEY} has final={final}, steps={steps}, epochs={epochs}; wanted final >= 1 and a warm-up of "
-                "some steps or epochs, or trainer.accumulate_grad_batches for the same length from the start"
+                "some steps or epochs; for a constant length, set trainer.accumulate_grad_batches instead"
             )
         self.final, self.growth, self.learning_rate = final, growth, learning_rate
         self.length = 1
@@ -58,10 +58,10 @@ class WarmupBatch(L.Callback):
     @property
     def grows(self) -> bool:
         """True if the groups grow."""
-        return self.ramp.wanted
+        return self.ramp.active
 
     def wanted_length(self, step: int, epoch: int) -> int:
-        """Number of batches wanted in a group that begins at an optimiser step of an epoch, both counted from 0."""
+        """Target length of a group that begins at an optimiser step of an epoch, both counted from 0."""
         progress = self.ramp.progress(step, epoch)
         if progress == 1:
             return self._last
@@ -70,7 +70,7 @@ class WarmupBatch(L.Callback):
         return 1 + math.floor((self._last - 1) * progress + 1e-9)
 
     def next_length(self, length: int, batch: int, step: int, epoch: int) -> int:
-        """Length of the groups from a batch on, counted from 0 in its epoch, after groups of `length`."""
+        """Group length from a batch on, after groups of `length`; the batch is counted from 0 in its epoch."""
         wanted = self.wanted_length(step, epoch)
         return wanted if batch % length == 0 and batch % wanted == 0 else length
 
@@ -79,8 +79,8 @@ class WarmupBatch(L.Callback):
 
         Args:
             epoch: The epoch, counted from 0.
-            first_step: Steps of the run before it.
-            batches: Number of its batches.
+            first_step: Optimiser steps of the run before the epoch.
+            batches: Number of batches in the epoch.
         """
         step, batch, length = first_step, 0, 1
         while batch < batches:
@@ -91,19 +91,19 @@ class WarmupBatch(L.Callback):
         return step - first_step
 
     def rate_factor(self, step: int, group: Mapping[str, Any], index: int) -> float:
-        """Factor of the learning rate for the present group."""
+        """Factor of the learning rate for the current group."""
         ratio = self.length / self._last
         return math.sqrt(ratio) if self.learning_rate == "sqrt" else ratio
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Read the final length, before the schedule asks for the number of steps."""
+        """Read the final length, before the schedule reads the number of steps."""
         if stage == "fit":
             self._configured = trainer.accumulate_grad_batches
             self._last = self.final or trainer.accumulate_grad_batches
             self.length = self.wanted_length(0, 0)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Give the schedule the factor, and the trainer the length, which a checkpoint may have set."""
+        """Add the factor to the schedule, and set the trainer's group length, which may come from a checkpoint."""
         if self.grows:
             trainer.accumulate_grad_batches = self.length
         if self._scales_rate:
@@ -112,7 +112,7 @@ class WarmupBatch(L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: object, batch_idx: int
     ) -> None:
-        """Lengthen the group that begins with this batch."""
+        """Set the length of a group that begins with this batch."""
         if not self.grows:
             return
         self.length = self.next_length(self.length, batch_idx, trainer.global_step, trainer.current_epoch)
@@ -129,7 +129,7 @@ class WarmupBatch(L.Callback):
         self._restore(trainer)
 
     def state_dict(self) -> dict[str, Any]:
-        """The present length, which within an epoch depends on the lengths before."""
+        """The current length, which within an epoch depends on earlier lengths."""
         return {"length": self.length}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Warm-up of the data: a part of the samples at first."""
+"""Warm-up of the data: a growing share of the samples."""
 
 import math
 from collections.abc import Sequence
@@ -15,21 +15,21 @@ from seg.errors import ConfigError
 
 KEY = "warmup_data"
 
-KeepingSampler = EpochSampler | BucketSampler | Groups
+SelectingSampler = EpochSampler | BucketSampler | Groups
 """Samplers that can leave samples out of an epoch."""
 
 
 class WarmupData(L.Callback):
-    """Train on a share of the samples at first, and on all of them after some epochs.
+    """Train on a share of the samples at first, and on all samples after some epochs.
 
-    The samples are ranked once, equal ones in an order from the run's seed, and each epoch shows the first of them. The
-    selection depends on seed and epoch alone, and a sample once shown stays in all later epochs.
+    The samples are ranked once, and each epoch uses the first ones of the ranking. Samples of equal rank are ordered by
+    the run's seed. The selection depends only on seed and epoch, and a selected sample stays in all later epochs.
 
     Args:
         share: Share of the samples in the first epoch, above 0; 1 for all.
-        epochs: Epochs until all are shown; the share grows along a straight line.
-        by: Samples shown first: those with the highest weight in the manifest, the largest scenes (small ones teach
-            little and make the noisiest steps), or random ones. Chips are drawn anew each epoch and can only be random.
+        epochs: Epochs until all samples are used; the share grows linearly.
+        by: Ranking: highest weight in the manifest first, largest scene first (small scenes make noisy steps), or
+            random. Chips are drawn again in each epoch and can only be random.
 
     Raises:
         ConfigError: An argument is out of range.
@@ -51,7 +51,7 @@ class WarmupData(L.Callback):
 
     @property
     def grows(self) -> bool:
-        """True if the epochs grow."""
+        """True if the number of samples in an epoch grows."""
         return self.epochs > 0
 
     def shown(self, epoch: int, samples: int) -> int:
@@ -59,7 +59,7 @@ class WarmupData(L.Callback):
 
         Args:
             epoch: The epoch, counted from 0.
-            samples: Number of samples in all.
+            samples: Number of all samples.
         """
         if epoch >= self.epochs:
             return samples
@@ -71,7 +71,7 @@ class WarmupData(L.Callback):
         return _limited(trainer, _sampler(trainer).batches_of(ranking[: self.shown(epoch, len(ranking))]))
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Select the samples where a run resumes within an epoch."""
+        """Select the samples for a run that resumes within an epoch."""
         self._apply(trainer)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -79,7 +79,7 @@ class WarmupData(L.Callback):
         self._apply(trainer)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Forget the ranking; another run may have other samples."""
+        """Discard the ranking, since another run may have other samples."""
         self._ranking = []
 
     def state_dict(self) -> dict[str, Any]:
@@ -96,13 +96,13 @@ class WarmupData(L.Callback):
         ranking = self._ranked(trainer)
         shown = self.shown(trainer.current_epoch, len(ranking))
         _sampler(trainer).keep(None if shown == len(ranking) else ranking[:shown])
-        # Lightning keeps the length of the first epoch. Making it load the data again would restart all workers.
+        # Lightning keeps the length of the first epoch. Reloading the data would update it, but restart all workers.
         trainer.fit_loop.max_batches = _limited(trainer, len(_loader(trainer)))
         if isinstance(trainer.val_check_interval, float):
             trainer.val_check_batch = max(1, int(trainer.fit_loop.max_batches * trainer.val_check_interval))
 
     def _ranked(self, trainer: L.Trainer) -> list[int]:
-        """Indexes of all samples in the order in which they join the epochs."""
+        """Indexes of all samples in ranking order."""
         if len(self._ranking) != len(_samples(trainer)):
             self._ranking = self._rank(trainer)
         return self._ranking
@@ -115,8 +115,8 @@ class WarmupData(L.Callback):
         if self.by != "random":
             if data.chips.size is not None:
                 raise ConfigError(
-                    f"{KEY}.by is {self.by}, but the samples are chips, drawn from all scenes; wanted random, or "
-                    "whole scenes, data.chips.size=null"
+                    f"{KEY}.by is {self.by}, but the samples are random chips; set {KEY}.by=random, or train on "
+                    "whole scenes with data.chips.size=null"
                 )
             pixels = {grid.path: float(grid.height) * grid.width for grid in data.grids}
             merits = np.array(
@@ -133,20 +133,20 @@ def _samples(trainer: L.Trainer) -> Sequence[object]:
     return cast("Sequence[object]", _loader(trainer).dataset)
 
 
-def _sampler(trainer: L.Trainer) -> KeepingSampler:
+def _sampler(trainer: L.Trainer) -> SelectingSampler:
     """Sampler that selects the samples of an epoch."""
     loader = _loader(trainer)
     for sampler in (loader.batch_sampler, loader.sampler):
-        if isinstance(sampler, KeepingSampler):
+        if isinstance(sampler, SelectingSampler):
             return sampler
     raise ConfigError(
-        f"{KEY} cannot leave samples out of a {type(loader.sampler).__name__}, as "
-        "trainer.overfit_batches uses; leave one of the two out"
+        f"{KEY} cannot select samples of a {type(loader.sampler).__name__}, which "
+        "trainer.overfit_batches uses; use only one of the two options"
     )
 
 
 def _limited(trainer: L.Trainer, batches: int) -> int:
-    """Number of batches left by trainer.limit_train_batches."""
+    """Number of batches after trainer.limit_train_batches."""
     limit = trainer.limit_train_batches
     if isinstance(limit, int):
         return min(batches, limit)

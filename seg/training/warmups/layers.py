@@ -1,4 +1,4 @@
-"""Warm-up of the layers: train the decoder first, then the backbone, stage by stage from its deepest one."""
+"""Warm-up of the layers: train the decoder first, then the backbone, stage by stage from the deepest."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -17,17 +17,17 @@ KEY = "warmup_layers"
 
 
 class WarmupLayers(L.Callback):
-    """Freeze the backbone at first, then release it stage by stage from the deepest, with a lower learning rate.
+    """Freeze the backbone at first, then release its stages from the deepest, with a lower learning rate.
 
-    A frozen stage has no gradient, hence neither steps nor decay, and its BatchNorms use their running statistics
-    unchanged. The trainer's epoch alone decides which stages are frozen, and the optimiser has groups for all stages
-    from the start, so a resumed run goes on where it was. Most useful for pretrained encoders.
+    Parameters of a frozen stage have no gradient and no weight decay, and its BatchNorm layers use fixed running
+    statistics. The frozen stages depend only on the trainer's epoch, and the optimiser has groups for all stages from
+    the start, so a resumed run continues exactly. The warm-up is most useful for pretrained encoders.
 
     Args:
         frozen_epochs: Epochs in which the whole backbone is frozen; 0 freezes nothing and changes no learning rate.
-        stage_epochs: Epochs between the release of one stage and that of the next; 0 releases all at once.
-        rate_factor: Factor of the learning rate of released stages, above 0; or a list, one for each stage from the
-            deepest on.
+        stage_epochs: Epochs between the releases of two stages; 0 releases all stages together.
+        rate_factor: Factor of the learning rate of released stages, above 0; or a list with one factor per stage, from
+            the deepest on.
 
     Raises:
         ConfigError: An argument is out of range.
@@ -50,8 +50,8 @@ class WarmupLayers(L.Callback):
         self._frozen: dict[int, list[nn.Parameter]] = {}
 
     @property
-    def wanted(self) -> bool:
-        """True if anything is frozen at first; the optimiser then needs parameter groups for each stage."""
+    def active(self) -> bool:
+        """True if the backbone is frozen at first; the optimiser then needs parameter groups for each stage."""
         return self.frozen_epochs > 0
 
     def released(self, epoch: int, stages: int) -> int:
@@ -61,7 +61,7 @@ class WarmupLayers(L.Callback):
             epoch: The epoch, counted from 0.
             stages: Number of stages of the backbone.
         """
-        if not self.wanted:
+        if not self.active:
             return stages
         since = epoch - self.frozen_epochs
         if since < 0:
@@ -73,31 +73,32 @@ class WarmupLayers(L.Callback):
         return self.factors[min(group[STAGE], len(self.factors) - 1)] if STAGE in group else 1.0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Give the schedule the factors, and freeze the stages of this epoch; a run may resume within one.
+        """Add the factors to the schedule, and freeze the stages of the current epoch, in which a run may resume.
 
         Raises:
-            ConfigError: There is no factor for a stage, or the processes would wait for gradients of frozen stages.
+            ConfigError: The number of factors differs from the number of stages, or several processes would wait for
+                gradients of frozen stages.
         """
-        if not self.wanted:
+        if not self.active:
             return
         model = trainer.strategy.model
         if isinstance(model, DistributedDataParallel) and not model.find_unused_parameters:
             raise ConfigError(
-                f"{KEY} freezes parameters, for whose gradients several processes would wait; set "
+                f"{KEY} freezes parameters, and several processes would wait for their gradients; set "
                 "trainer.strategy to ddp_find_unused_parameters_true"
             )
-        # Before this callback freezes any: parameters that something else froze keep out of the stages.
+        # Read before the first freeze, so that parameters frozen by other code are not part of the stages.
         self._stages = backbone_stages(cast(Segmenter, pl_module.model))[::-1]
         if len(self.factors) not in (1, len(self._stages)):
             raise ConfigError(
-                f"{KEY}.rate_factor has {len(self.factors)} factors, but the backbone {len(self._stages)} "
+                f"{KEY}.rate_factor has {len(self.factors)} factors, but the backbone has {len(self._stages)} "
                 "stages; wanted one factor, or one for each stage"
             )
         schedule_of(trainer).factors[KEY] = self.rate_factor
         self._apply(trainer.current_epoch)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Release the stages that this epoch trains."""
+        """Release the stages that are trained from this epoch on."""
         self._apply(trainer.current_epoch)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -109,7 +110,7 @@ class WarmupLayers(L.Callback):
         self._release_all()
 
     def state_dict(self) -> dict[str, Any]:
-        """Number of frozen stages, for readers of the checkpoint; resuming needs the epoch alone."""
+        """Number of frozen stages, for information; resuming needs only the epoch."""
         return {"frozen": len(self._frozen)}
 
     def _apply(self, epoch: int) -> None:

@@ -1,4 +1,4 @@
-"""Warm-up of the learning rate: small steps at first."""
+"""Warm-up of the learning rate."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,15 +17,16 @@ DEFAULT_STEPS = 100
 class WarmupLearningRate(L.Callback):
     """Raise the learning rate from a fraction of the scheduled rate to the full rate.
 
-    The schedule multiplies its rate by this callback's factor. The factor follows the trainer's step or epoch, so a
-    resumed run goes on where it was.
+    The schedule multiplies its rate by this callback's factor. The factor depends on the trainer's step or epoch, so a
+    resumed run continues exactly.
 
     Args:
-        steps: Optimiser steps until the factor is 1; 100 if neither this nor epochs is given, 0 for no warm-up.
-        epochs: Epochs until then, instead of steps; fractions count.
-        start_factor: Factor of the first step, above 0 and at most 1; or a list, one for each parameter group of the
-            optimiser in its order: decayed weights, then norms and biases.
-        shape: Rise of the factor: a straight line or half a cosine.
+        steps: Optimiser steps until the factor is 1; 0 for no warm-up. Without steps and epochs, the length is 100
+            steps.
+        epochs: Epochs until the factor is 1, instead of steps; may be a fraction.
+        start_factor: Factor at the first step, above 0 and at most 1; or a list with one factor per parameter group of
+            the optimiser: decayed weights, then norms and biases.
+        shape: Shape of the rise: a straight line or half a cosine.
 
     Raises:
         ConfigError: An argument is out of range.
@@ -58,11 +59,11 @@ class WarmupLearningRate(L.Callback):
         return start + (1 - start) * self.ramp.progress(step, epoch)
 
     def rate_factor(self, step: int, group: Mapping[str, Any], index: int) -> float:
-        """Factor for the schedule."""
+        """Factor that the schedule multiplies its rate by."""
         return self.factor(step, self._epoch, index)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Give the schedule the factor.
+        """Add the factor to the schedule.
 
         Raises:
             ConfigError: The number of factors differs from the number of parameter groups.
@@ -70,22 +71,22 @@ class WarmupLearningRate(L.Callback):
         groups = max((len(optimizer.param_groups) for optimizer in trainer.optimizers), default=0)
         if len(self.start_factors) not in (1, groups):
             raise ConfigError(
-                f"{KEY}.start_factor has {len(self.start_factors)} factors, but the optimiser {groups} parameter "
+                f"{KEY}.start_factor has {len(self.start_factors)} factors, but the optimiser has {groups} parameter "
                 "groups; wanted one factor, or one for each group"
             )
-        if self.ramp.wanted:
+        if self.ramp.active:
             schedule_of(trainer).factors[KEY] = self.rate_factor
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: object, batch_idx: int
     ) -> None:
-        """Set the rate for this batch's place in the epoch."""
-        if self.ramp.wanted and self.ramp.epochs:
+        """Set the rate for this batch's position in the epoch."""
+        if self.ramp.active and self.ramp.epochs:
             self._epoch = epochs_passed(trainer, batch_idx)
             schedule_of(trainer).refresh()
 
     def state_dict(self) -> dict[str, Any]:
-        """Epochs passed when the last batch began."""
+        """Epochs passed at the start of the last batch."""
         return {"epoch": self._epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

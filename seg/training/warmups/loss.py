@@ -1,4 +1,4 @@
-"""Warm-up of the loss: cross-entropy alone at first."""
+"""Warm-up of the loss: starts with cross-entropy only."""
 
 from typing import Any, cast
 
@@ -11,20 +11,20 @@ from seg.training.warmups.ramp import Ramp, Shape
 
 KEY = "warmup_loss"
 FIRST = "bce"
-"""The term with its whole weight from the start."""
+"""The term that has its full weight from the start."""
 
 
 class WarmupLoss(L.Callback):
-    """Let the weights of all loss terms but cross-entropy grow from 0 to their configured values.
+    """Increase the weights of all loss terms except cross-entropy from 0 to their configured values.
 
-    Overlap losses such as Dice say little while the network is still random. Validation always uses the final weights,
-    so that its loss can be compared over epochs. The weights follow the trainer's step or epoch, so a resumed run goes
-    on where it was.
+    Overlap losses such as Dice give weak gradients while the network is still random. Validation always uses the final
+    weights, so that its loss can be compared between epochs. The weights depend on the trainer's step or epoch, so a
+    resumed run continues exactly.
 
     Args:
-        steps: Optimiser steps until the weights are the configured ones; null or 0 for no warm-up.
-        epochs: Epochs until then, instead of steps; fractions count.
-        shape: Rise of the weights: a straight line or half a cosine.
+        steps: Optimiser steps until the weights have their configured values; null or 0 for no warm-up.
+        epochs: Epochs until the weights have their configured values, instead of steps; may be a fraction.
+        shape: Shape of the rise: a straight line or half a cosine.
 
     Raises:
         ConfigError: An argument is out of range.
@@ -39,17 +39,17 @@ class WarmupLoss(L.Callback):
         self._progress = 1.0
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Keep the configured weights.
+        """Store the configured weights.
 
         Raises:
             ConfigError: Cross-entropy, the only term at the start, has no weight.
         """
-        if stage != "fit" or not self.ramp.wanted:
+        if stage != "fit" or not self.ramp.active:
             return
         self._final = dict(_mixture(pl_module).weights)
         if not self._final.get(FIRST, 0.0) > 0:
             raise ConfigError(
-                f"{KEY} starts with cross-entropy alone, but model.loss.{FIRST} is {self._final.get(FIRST, 0.0)};"
+                f"{KEY} starts with cross-entropy only, but model.loss.{FIRST} is {self._final.get(FIRST, 0.0)};"
                 f" give it a weight above 0, or leave {KEY} out"
             )
 

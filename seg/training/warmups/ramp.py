@@ -11,7 +11,7 @@ Shape = Literal["linear", "cosine"]
 
 @dataclass(frozen=True)
 class Ramp:
-    """Rise from 0 to 1 over the first optimiser steps or epochs of a run; without a length it is always 1.
+    """Rise from 0 to 1 over the first optimiser steps or epochs of a run; always 1 without a length.
 
     Attributes:
         key: Key of the warm-up on the command line, for messages.
@@ -30,13 +30,13 @@ class Ramp:
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.epochs is not None:
-            raise ConfigError(f"{self.key} has steps={self.steps} and epochs={self.epochs}; wanted one of them")
+            raise ConfigError(f"{self.key} has steps={self.steps} and epochs={self.epochs}; give only one of them")
         for name, length in (("steps", self.steps), ("epochs", self.epochs)):
             if length is not None and not 0 <= length < math.inf:
                 raise ConfigError(f"{self.key} has {name}={length}; wanted {name} >= 0")
 
     @property
-    def wanted(self) -> bool:
+    def active(self) -> bool:
         """True if the warm-up has a length."""
         return bool(self.steps or self.epochs)
 

@@ -84,7 +84,7 @@ def test_mixing_changes_no_source_and_repeats_by_seed() -> None:
 
 
 def test_samples_of_other_shapes_are_refused() -> None:
-    with pytest.raises(DatasetError, match=r"samples of 2×9×7, 2×7×9 .* wanted chips of one shape"):
+    with pytest.raises(DatasetError, match=r"samples of 2×9×7, 2×7×9 .* wanted chips of equal shape"):
         cut_mix(sample_of(2, 9, 7), sample_of(2, 7, 9), rng(0))
     with pytest.raises(DatasetError, match="cannot be mixed"):
         mosaic([sample_of(bands, 4, 4) for bands in (3, 3, 3, 4)], rng(0))
@@ -114,8 +114,8 @@ def test_each_way_asks_for_as_many_chips_as_it_needs(first: float, second: float
 
 
 def test_mixing_is_off_by_default() -> None:
-    assert not MixingConfig().wanted
-    assert MixingConfig(mosaic=0.1).wanted
+    assert not MixingConfig().active
+    assert MixingConfig(mosaic=0.1).active
 
 
 @pytest.mark.parametrize("name", ["cut_mix", "mosaic"])

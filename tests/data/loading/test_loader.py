@@ -78,7 +78,7 @@ def test_what_is_being_loaded_is_noted_until_it_ends(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize(("name", "value"), [("timeout", 0), ("timeout", float("nan")), ("prefetch_factor", 0)])
-def test_numbers_that_cannot_work_are_refused(name: str, value: float) -> None:
+def test_intervals_out_of_range_are_refused(name: str, value: float) -> None:
     with pytest.raises(ConfigError, match=rf"data\.loader\.{name} is {value:g}; wanted"):
         LoaderConfig(**{name: value})  # type: ignore[arg-type]
 

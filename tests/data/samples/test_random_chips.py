@@ -178,7 +178,7 @@ def test_a_mixed_chip_depends_on_seed_epoch_and_index_alone(painted: dict[Scene,
 @pytest.mark.parametrize(
     ("name", "value"), [("size", 0), ("per_epoch", 0), ("tries", 0), ("halo", -1), ("cropland_share", 1.5)]
 )
-def test_numbers_that_cannot_work_are_refused(name: str, value: float) -> None:
+def test_intervals_out_of_range_are_refused(name: str, value: float) -> None:
     with pytest.raises(ConfigError, match=rf"data\.chips\.{name} is {value}; wanted"):
         ChipConfig(**{name: value})  # type: ignore[arg-type]
 

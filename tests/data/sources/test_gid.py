@@ -111,5 +111,5 @@ def test_folder_with_two_sets_asks_for_one(gid: Path, tmp_path: Path) -> None:
 )
 def test_another_layout_names_what_was_looked_for(present: str, wanted: str, tmp_path: Path) -> None:
     (tmp_path / "in" / present).mkdir(parents=True)
-    with pytest.raises(DatasetError, match=f"looked for .*{wanted}.*found {present}"):
+    with pytest.raises(DatasetError, match=f"wanted .*{wanted}.*found {present}"):
         import_public("gid", tmp_path / "in", tmp_path / "out", ImportSettings())

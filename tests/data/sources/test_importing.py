@@ -95,7 +95,7 @@ def test_half_of_an_official_split_is_dealt_to_folds_with_a_note(pairs: list[Pai
     training = [Pair(pair.image, pair.mask, pair.name, pair.place, held_out=False) for pair in pairs]
     imported = run(training, tmp_path / "out")
     assert len(imported.folds) == 3
-    assert imported.notes == ["only one part of the official split exists, so places were dealt to folds in turn"]
+    assert imported.notes == ["only one part of the official split exists, so places were assigned to folds in turn"]
 
 
 def test_interrupted_import_leaves_nothing(pairs: list[Pair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

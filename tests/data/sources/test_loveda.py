@@ -56,5 +56,5 @@ def test_image_without_a_mask_is_named(loveda: Path, tmp_path: Path) -> None:
 
 def test_another_layout_names_what_was_looked_for_and_found(tmp_path: Path) -> None:
     (tmp_path / "in" / "pictures").mkdir(parents=True)
-    with pytest.raises(DatasetError, match=r"looked for .*Train/Rural/images_png.*, found pictures; "):
+    with pytest.raises(DatasetError, match=r"wanted .*Train/Rural/images_png.*, found pictures; "):
         import_public("loveda", tmp_path / "in", tmp_path / "out", ImportSettings())

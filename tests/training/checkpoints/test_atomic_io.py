@@ -15,13 +15,13 @@ import os, signal, sys
 import torch
 from seg.training.checkpoints.atomic_io import AtomicCheckpointIO
 
-# Written, but not yet on the disk.
+# Die after the write, before the bytes reach the disk.
 os.fsync = lambda number: os.kill(os.getpid(), signal.SIGKILL)
 AtomicCheckpointIO().save_checkpoint({"state_dict": {"a": torch.zeros(5000)}}, sys.argv[1])
 """
 
 
-def test_what_is_written_can_be_read_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+def test_a_written_checkpoint_can_be_read_and_no_temporary_file_stays(tmp_path: Path) -> None:
     path = tmp_path / "new" / "last.ckpt"
     files = AtomicCheckpointIO()
     files.save_checkpoint(WEIGHTS, str(path))
@@ -31,7 +31,7 @@ def test_what_is_written_can_be_read_and_leaves_nothing_beside_it(tmp_path: Path
     assert not path.exists()
 
 
-def test_a_process_killed_while_it_writes_leaves_the_checkpoint_before(tmp_path: Path, processes: Processes) -> None:
+def test_a_process_killed_during_a_write_leaves_the_previous_checkpoint(tmp_path: Path, processes: Processes) -> None:
     path, writer = tmp_path / "run" / "last.ckpt", tmp_path / "writer.py"
     AtomicCheckpointIO().save_checkpoint(WEIGHTS, path)
     before = path.read_bytes()
@@ -46,7 +46,7 @@ def test_a_process_killed_while_it_writes_leaves_the_checkpoint_before(tmp_path:
 
 
 @pytest.mark.parametrize("size", [0, 1, 4096, 15000])
-def test_a_full_disk_leaves_the_checkpoint_before_and_is_said_in_one_line(
+def test_a_full_disk_leaves_the_previous_checkpoint_and_prints_one_line(
     tmp_path: Path, size: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, files = tmp_path / "last.ckpt", AtomicCheckpointIO()
@@ -62,7 +62,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_and_is_said_in_one_line(
     assert files.failure is None
 
 
-def test_a_training_that_cannot_write_at_all_does_not_begin(tmp_path: Path, unwritable: Path) -> None:
+def test_a_training_without_any_writable_checkpoint_does_not_start(tmp_path: Path, unwritable: Path) -> None:
     with pytest.raises(OSError, match=r"last\.ckpt") as caught:
         AtomicCheckpointIO().save_checkpoint(WEIGHTS, unwritable / "last.ckpt")
     assert "\n" not in str(caught.value)
@@ -70,7 +70,7 @@ def test_a_training_that_cannot_write_at_all_does_not_begin(tmp_path: Path, unwr
         AtomicCheckpointIO().save_checkpoint(WEIGHTS, tmp_path / "last.ckpt")
 
 
-def test_a_plugin_of_the_users_own_stays() -> None:
+def test_a_plugin_of_the_user_stays() -> None:
     own, other = AsyncCheckpointIO(AtomicCheckpointIO()), object()
     assert [type(one) for one in with_atomic_io(None)] == [AtomicCheckpointIO]
     assert with_atomic_io(own) == [own]
@@ -78,6 +78,6 @@ def test_a_plugin_of_the_users_own_stays() -> None:
     assert [type(one) for one in with_atomic_io(other)] == [object, AtomicCheckpointIO]
 
 
-def test_the_trainer_writes_with_it(tmp_path: Path) -> None:
+def test_the_trainer_writes_checkpoints_with_the_plugin(tmp_path: Path) -> None:
     trainer = quiet_trainer(plugins=with_atomic_io(None))
     assert isinstance(trainer.strategy.checkpoint_io, AtomicCheckpointIO)

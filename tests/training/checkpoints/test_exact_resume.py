@@ -1,4 +1,4 @@
-"""A training that is killed, in the middle of an epoch too, ends as one that never was, to the bit."""
+"""A training that was killed and resumed ends bit for bit as an uninterrupted one, even within an epoch."""
 
 import random
 from collections.abc import Callable
@@ -44,7 +44,7 @@ ONE_CYCLE = {"schedule": ScheduleConfig(name="one_cycle")}
 
 
 def together() -> list[L.Callback]:
-    """All warm-ups, and what else keeps something over steps."""
+    """All warm-ups and other callbacks with a state."""
     return [*(make() for make in WARM_UPS.values()), FreezeBatchNorm(0.5), EMAWeightAveraging(decay=0.9)]
 
 
@@ -69,17 +69,17 @@ def test_every_warm_up_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_killed_training_ends_as_one_that_never_was(root: Path, tmp_path: Path, name: str) -> None:
+def test_a_killed_and_resumed_training_equals_an_uninterrupted_one(root: Path, tmp_path: Path, name: str) -> None:
     settings, kills = CASES[name]
     whole, killed = Case(root, **settings), Case(root, **settings)
     expected = content(whole.run(tmp_path / "whole"))
     found = content(killed.run_killed_at(tmp_path / "killed", *kills))
     assert found["global_step"] > 2
     assert differences(found, expected) == []
-    assert len(killed.seen) - len(whole.seen) <= 3 * len(kills)  # no epoch begins again
+    assert len(killed.seen) - len(whole.seen) <= 3 * len(kills)  # no epoch starts again
 
 
-def test_chips_that_a_worker_loads_go_on_too(root: Path, tmp_path: Path) -> None:
+def test_resuming_with_worker_loaded_chips_equals_an_uninterrupted_training(root: Path, tmp_path: Path) -> None:
     data = {"chips": ChipConfig(size=8, per_epoch=40), "mixing": MixingConfig(mosaic=0.3), "batch_pixels": 128}
     short = {"max_epochs": 1, "limit_val_batches": 0}  # validation would start a worker too
     whole = Case(root, data=data, trainer=short)
@@ -92,7 +92,7 @@ def test_chips_that_a_worker_loads_go_on_too(root: Path, tmp_path: Path) -> None
     assert loaded.seen == seen[8:]
 
 
-def test_the_best_checkpoint_can_be_gone_on_from_as_well(root: Path, tmp_path: Path) -> None:
+def test_resuming_from_the_best_checkpoint_equals_an_uninterrupted_training(root: Path, tmp_path: Path) -> None:
     case = Case(root, callbacks=together, trainer={"val_check_interval": 3})
     expected = content(case.run(tmp_path / "whole"))
     best = tmp_path / "whole" / "best.ckpt"
@@ -100,7 +100,7 @@ def test_the_best_checkpoint_can_be_gone_on_from_as_well(root: Path, tmp_path: P
     assert differences(content(case.run(tmp_path / "resumed", None, best, seed=2)), expected) == []
 
 
-def test_without_what_is_added_to_checkpoints_the_weights_are_others(root: Path, tmp_path: Path) -> None:
+def test_without_the_saved_position_or_states_the_weights_differ(root: Path, tmp_path: Path) -> None:
     case = Case(root)
     expected = content(case.run(tmp_path / "whole"))
     killed = torch.load(case.run(tmp_path / "killed", kill_at=4), weights_only=True)
@@ -111,7 +111,7 @@ def test_without_what_is_added_to_checkpoints_the_weights_are_others(root: Path,
         assert any(name.startswith(".state_dict") for name in differences(found, expected))
 
 
-def test_all_random_generators_go_on(tmp_path: Path) -> None:
+def test_all_random_generators_are_restored(tmp_path: Path) -> None:
     def numbers() -> list[float]:
         return [random.random(), random.gauss(0, 1), np.random.normal(), np.random.rand(), float(torch.rand(()))]
 
@@ -124,14 +124,14 @@ def test_all_random_generators_go_on(tmp_path: Path) -> None:
 
 
 def draw(epoch: int, batch: int, rank: int = 0, processes: int = 1, seed: int = 3) -> float:
-    """A random number that a network draws for a batch."""
+    """Random number drawn by a network for a batch."""
     strategy = SimpleNamespace(root_device=torch.device("cpu"))
     trainer = SimpleNamespace(world_size=processes, global_rank=rank, current_epoch=epoch, strategy=strategy)
     SeedBatches(seed).on_train_batch_start(trainer, L.LightningModule(), None, batch)
     return float(torch.rand(()))
 
 
-def test_dropout_follows_from_seed_epoch_and_place_in_the_order_of_a_single_process() -> None:
+def test_dropout_depends_on_seed_epoch_and_batch_index_but_not_on_the_number_of_processes() -> None:
     assert draw(1, 6) == draw(1, 6)
     assert len({draw(1, 6), draw(1, 7), draw(2, 6), draw(1, 6, seed=4)}) == 4
     alone = [draw(1, batch) for batch in range(6)]

@@ -27,7 +27,7 @@ def root(make_dataset: Callable[..., Path], tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> Written:
-    """Batches of the epoch and steps of the run behind each `last.ckpt`."""
+    """Batches of the epoch and steps of the run before each write of `last.ckpt`."""
     found: Written = []
     save = AtomicCheckpointIO.save_checkpoint
 
@@ -41,12 +41,12 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Written:
     return found
 
 
-def test_no_checkpoint_lies_between_the_batches_of_a_step(root: Path, tmp_path: Path, written: Written) -> None:
+def test_a_training_checkpoints_only_between_steps(root: Path, tmp_path: Path, written: Written) -> None:
     Case(root, trainer={"accumulate_grad_batches": 3}, every_steps=1).run(tmp_path)
     assert written == [(3, 1), (6, 2), (7, 3), (3, 4), (6, 5), (7, 6)]
 
 
-def test_nor_right_after_resuming_from_one(root: Path, tmp_path: Path, written: Written) -> None:
+def test_a_resumed_training_checkpoints_only_between_steps(root: Path, tmp_path: Path, written: Written) -> None:
     case = Case(root, trainer={"accumulate_grad_batches": 3}, every_steps=2)
     last = case.run(tmp_path, kill_at=8)
     assert written == [(6, 2), (7, 3)]
@@ -54,7 +54,7 @@ def test_nor_right_after_resuming_from_one(root: Path, tmp_path: Path, written: 
     assert written == [(6, 2), (7, 3), (3, 4), (7, 6)]
 
 
-def test_minutes_count_from_the_last_one(
+def test_minutes_count_from_the_last_checkpoint(
     root: Path, tmp_path: Path, written: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(range(1000))
@@ -63,7 +63,7 @@ def test_minutes_count_from_the_last_one(
     callback = LastCheckpoint(dirpath=str(tmp_path), every_minutes=2)
     monkeypatch.setattr("support.resume_runs.LastCheckpoint", lambda **_: callback)
     Case(root, trainer={"max_epochs": 1}).run(tmp_path)
-    # A minute passes at each look at the clock: at its start, after each batch but the last, after each file.
+    # The clock advances a minute at each reading: at the start, after each batch except the last, after each file.
     assert written == [(2, 2), (4, 4), (6, 6), (7, 7)]
 
 
@@ -78,26 +78,26 @@ def test_leftovers_of_a_killed_training_are_deleted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [("every_minutes", 0), ("every_minutes", float("nan")), ("every_steps", 0)])
-def test_numbers_that_cannot_work_are_refused(name: str, value: float) -> None:
+def test_intervals_out_of_range_are_refused(name: str, value: float) -> None:
     with pytest.raises(ConfigError, match=rf"last_checkpoint\.{name} is {value:g}; wanted"):
         LastCheckpoint(**{name: value})  # type: ignore[arg-type]
 
 
 def write_checkpoint(path: Path, step: int, age: float = 0.0) -> Path:
-    """A checkpoint with a number to know it by."""
+    """Write a checkpoint with a number that identifies it."""
     content = {"state_dict": {"model.a": torch.ones(500)}, "hyper_parameters": {"step": step}, "CroplandDataModule": {}}
     torch.save(content, path)
     os.utime(path, (1e9 - age, 1e9 - age))
     return path
 
 
-def test_the_last_one_is_taken_though_another_is_newer(tmp_path: Path) -> None:
+def test_the_last_checkpoint_is_read_even_if_another_is_newer(tmp_path: Path) -> None:
     last = write_checkpoint(tmp_path / "last.ckpt", 1, age=10)
     write_checkpoint(tmp_path / "best.ckpt", 2)
     assert read_last(last).task["step"] == 1
 
 
-def test_a_torn_one_is_never_taken_wherever_it_was_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_checkpoint_truncated_at_any_byte_is_never_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     last = write_checkpoint(tmp_path / "last.ckpt", 1)
     write_checkpoint(tmp_path / "best.ckpt", 2, age=5)
     write_checkpoint(tmp_path / "best-v1.ckpt", 3, age=9)
@@ -106,13 +106,13 @@ def test_a_torn_one_is_never_taken_wherever_it_was_cut(tmp_path: Path, capsys: p
     for length in lengths:
         last.write_bytes(whole[:length])
         assert read_last(last).path == tmp_path / "best.ckpt"
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == len(lengths)
-    assert said[-1].startswith(f"note: {last}: damaged")
-    assert said[-1].endswith(f"taking {tmp_path / 'best.ckpt'} instead")
+    printed = capsys.readouterr().err.splitlines()
+    assert len(printed) == len(lengths)
+    assert printed[-1].startswith(f"note: {last}: damaged")
+    assert printed[-1].endswith(f"using {tmp_path / 'best.ckpt'} instead")
 
 
-def test_zeros_where_the_rest_was_to_come_are_a_torn_one_too(tmp_path: Path) -> None:
+def test_a_checkpoint_whose_end_is_zeros_is_damaged(tmp_path: Path) -> None:
     last = write_checkpoint(tmp_path / "last.ckpt", 1)
     whole = last.read_bytes()
     last.write_bytes(whole[: len(whole) // 2].ljust(len(whole), b"\0"))
@@ -120,12 +120,12 @@ def test_zeros_where_the_rest_was_to_come_are_a_torn_one_too(tmp_path: Path) -> 
     assert read_last(last).task["step"] == 2
 
 
-def test_a_training_killed_before_its_first_last_one_goes_on_from_the_best(tmp_path: Path) -> None:
+def test_a_training_killed_before_its_first_last_checkpoint_resumes_from_the_best(tmp_path: Path) -> None:
     write_checkpoint(tmp_path / "best.ckpt", 2)
     assert read_last(tmp_path / "last.ckpt").task["step"] == 2
 
 
-def test_where_none_is_whole_the_error_is_about_the_last(tmp_path: Path) -> None:
+def test_without_an_intact_checkpoint_the_error_names_the_last(tmp_path: Path) -> None:
     for name in ("last.ckpt", "best.ckpt"):
         (tmp_path / name).write_bytes(b"half")
     with pytest.raises(PackageError, match=r"last\.ckpt: damaged") as caught:
@@ -133,7 +133,7 @@ def test_where_none_is_whole_the_error_is_about_the_last(tmp_path: Path) -> None
     assert "\n" not in str(caught.value)
 
 
-def test_a_temporary_file_is_no_checkpoint(tmp_path: Path) -> None:
+def test_a_temporary_file_is_not_read_as_a_checkpoint(tmp_path: Path) -> None:
     write_checkpoint(tmp_path / ".last.ckpt.0a1b.partial", 1)
     with pytest.raises(PackageError, match=r"last\.ckpt: no such file"):
         read_last(tmp_path / "last.ckpt")

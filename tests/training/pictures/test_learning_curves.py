@@ -9,7 +9,7 @@ def test_nothing_to_draw_gives_no_figure() -> None:
     assert draw_learning_curves(History({"learning_rate/pg1": [(0.5, 1e-3)]}), "run") is None
 
 
-def test_losses_scores_and_rate_are_named_with_the_best_epoch() -> None:
+def test_losses_scores_rate_and_best_epoch_are_labelled() -> None:
     series = {
         "train/loss": [(1.0, 9.0), (2.0, 0.1)],
         "val/iou": [(1.0, 0.8), (2.0, 0.7)],
@@ -30,14 +30,14 @@ def test_losses_scores_and_rate_are_named_with_the_best_epoch() -> None:
 
 
 @pytest.mark.parametrize("columns", [["learning_rate/pg1", "learning_rate/pg2"], ["learning_rate"]])
-def test_equal_rates_are_one_line(columns: list[str]) -> None:
+def test_equal_rates_are_drawn_as_one_line(columns: list[str]) -> None:
     series = {"train/loss": [(1.0, 9.0)]} | {name: [(0.5, 1e-3), (0.7, 1e-4)] for name in columns}
     figure = draw_learning_curves(History(series), "run")
     assert figure is not None
     assert [line.get_ydata().tolist() for line in figure.axes[2].get_lines()] == [[1e-3, 1e-4]]
 
 
-def test_a_loss_below_zero_is_inside_the_picture() -> None:
+def test_a_negative_loss_is_inside_the_picture() -> None:
     figure = draw_learning_curves(History({"train/loss": [(1.0, 0.5), (2.0, -0.5)]}), "run")
     assert figure is not None
     assert figure.axes[0].get_ylim()[0] <= -0.5

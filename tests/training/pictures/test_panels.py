@@ -20,7 +20,7 @@ from support.training import quiet_trainer
 
 
 class BrightIsCropland(L.LightningModule):
-    """Takes the first band for the logit; counts how often it is asked."""
+    """Network that returns the first band as logit and counts its calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,23 +60,23 @@ def drawn(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])
-def test_the_same_scenes_are_drawn_however_they_are_batched(tmp_path: Path, batch_size: int) -> None:
+def test_the_drawn_scenes_do_not_depend_on_the_batch_size(tmp_path: Path, batch_size: int) -> None:
     task = fit(tmp_path, PanelConfig(scenes=2), batch_size, max_epochs=1)
     assert drawn(tmp_path) == ["01_scene_0/epoch_0001.png", "02_scene_3/epoch_0001.png"]
     assert task.asked == [False, False]
 
 
-def test_every_so_many_epochs_and_the_last_are_drawn(tmp_path: Path) -> None:
+def test_epochs_at_the_interval_and_the_last_epoch_are_drawn(tmp_path: Path) -> None:
     fit(tmp_path, PanelConfig(scenes=1, every_epochs=2), max_epochs=5)
     assert drawn(tmp_path) == [f"01_scene_0/epoch_000{epoch}.png" for epoch in (2, 4, 5)]
 
 
-def test_the_last_alone_is_drawn_also_where_steps_end_the_training(tmp_path: Path) -> None:
+def test_only_the_last_epoch_is_drawn_if_max_steps_ends_the_training(tmp_path: Path) -> None:
     fit(tmp_path, PanelConfig(scenes=1, every_epochs=0), max_epochs=-1, max_steps=3)
     assert drawn(tmp_path) == ["01_scene_0/epoch_0003.png"]
 
 
-def test_nothing_is_drawn_before_training_nor_in_a_trial(tmp_path: Path) -> None:
+def test_nothing_is_drawn_in_a_sanity_check_or_a_trial_run(tmp_path: Path) -> None:
     fit(tmp_path, PanelConfig(), max_epochs=1, fast_dev_run=True)
     assert drawn(tmp_path) == []
 
@@ -88,15 +88,15 @@ def test_a_large_scene_is_drawn_smaller(tmp_path: Path) -> None:
         [path] = (tmp_path / str(longest)).rglob("*.png")
         sizes.append(np.asarray(Image.open(path)).shape)
     assert thinned(20, 16) == 2
-    assert sizes[0] == sizes[1]  # both are magnified to about the same, from 10 and from 20 pixels
+    assert sizes[0] == sizes[1]  # 10 and 20 pixels are both magnified to about the same size
 
 
-def test_a_validation_that_is_cut_short_still_has_its_scenes(tmp_path: Path) -> None:
+def test_a_limited_validation_still_draws_its_scenes(tmp_path: Path) -> None:
     fit(tmp_path, PanelConfig(scenes=2), max_epochs=1, limit_val_batches=4)
     assert [name.split("/")[0] for name in drawn(tmp_path)] == ["01_scene_0", "02_scene_2"]
 
 
-def test_places_are_spread_and_never_more_than_there_are() -> None:
+def test_indexes_are_spread_and_never_more_than_the_samples() -> None:
     assert spread(10, 3) == [0, 3, 6]
     assert spread(2, 5) == [0, 1]
     assert spread(0, 5) == []

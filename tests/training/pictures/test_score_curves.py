@@ -14,14 +14,14 @@ def separable() -> "np.ndarray[tuple[int, ...], np.dtype[np.int64]]":
     return counts
 
 
-def test_the_point_of_the_threshold_is_where_its_scores_are() -> None:
+def test_the_marked_point_has_the_scores_of_the_threshold() -> None:
     figure = draw_precision_recall(precision_recall_curve(separable(), sigmoid(EDGES)), 0.5, "epoch 1")
     [legend] = figure.axes[0].get_legend().get_texts()
     assert legend.get_text() == "threshold 0.5: precision 0.750, recall 1.000"
     assert rendered(figure).std() > 0
 
 
-def test_reliability_shows_filled_bins_alone_and_names_the_calibration_error() -> None:
+def test_reliability_shows_only_filled_bins_and_the_calibration_error() -> None:
     figure = draw_reliability(reliability_curve(separable(), sigmoid(CENTRES)), "epoch 1")
     lines = figure.axes[0].get_lines()
     assert lines[1].get_xdata() == pytest.approx([0, 1], abs=1e-3)
@@ -30,7 +30,7 @@ def test_reliability_shows_filled_bins_alone_and_names_the_calibration_error() -
     assert rendered(figure).std() > 0
 
 
-def test_an_empty_validation_is_an_empty_picture_and_no_error() -> None:
+def test_an_empty_validation_gives_an_empty_picture() -> None:
     counts = np.zeros((2, BINS), dtype=np.int64)
     assert rendered(draw_reliability(reliability_curve(counts, sigmoid(CENTRES)), "none")).std() > 0
     assert rendered(draw_precision_recall(precision_recall_curve(counts, sigmoid(EDGES)), 0.5, "none")).std() > 0

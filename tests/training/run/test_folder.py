@@ -38,7 +38,7 @@ def test_the_folder_of_a_run_may_be_used(tmp_path: Path, names: list[str]) -> No
 
 
 @pytest.mark.parametrize("name", ["images/scene.tif", "run/metrics.csv", "config.yaml"])
-def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_folder_with_other_files_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).touch()
     with pytest.raises(ConfigError, match="is not empty and holds no run"):
@@ -65,7 +65,7 @@ def test_metrics_are_listed_in_the_order_in_which_they_were_written(tmp_path: Pa
     assert names == ["metrics.1.csv", "metrics.2.csv", "metrics.10.csv", "metrics.csv"]
 
 
-def test_a_resumed_run_keeps_metrics_and_record_of_before(tmp_path: Path) -> None:
+def test_a_resumed_run_keeps_its_earlier_metrics_and_record(tmp_path: Path) -> None:
     for name in ("metrics.csv", "run.json", "config.yaml"):
         (tmp_path / name).touch()
     keep_earlier_of_resumed(tmp_path)

@@ -15,7 +15,7 @@ from support.training import quiet_trainer
 
 
 class Stopping(L.LightningModule):
-    """Raises an error in the second epoch, and keeps what the record says at that moment."""
+    """Task that raises an error in the second epoch and keeps the record of that moment."""
 
     def __init__(self, error: BaseException | None = None) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ def test_a_run_is_running_until_it_is_finished(tmp_path: Path) -> None:
         (RuntimeError("no luck"), RuntimeError, "failed", "RuntimeError: no luck"),
     ],
 )
-def test_what_ended_a_run_early_is_told_from_a_defect(
+def test_the_record_distinguishes_an_interruption_from_a_failure(
     tmp_path: Path, error: BaseException, raised: type[BaseException], state: str, reason: str | None
 ) -> None:
     with pytest.raises(raised):
@@ -117,12 +117,12 @@ def test_a_tracked_file_has_its_revision_and_a_change_is_seen(repository: Path) 
     assert git_revision(repository / "code.py") == {"revision": revision, "dirty": True}
 
 
-def test_an_installed_package_in_somebody_elses_repository_has_no_revision(repository: Path) -> None:
+def test_an_untracked_file_in_another_repository_has_no_revision(repository: Path) -> None:
     (repository / "installed.py").touch()
     assert git_revision(repository / "installed.py") is None
 
 
-def test_no_repository_and_no_git_are_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_repository_or_git_gives_no_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert git_revision(tmp_path / "code.py") is None
     monkeypatch.setenv("PATH", str(tmp_path))

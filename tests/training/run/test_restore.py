@@ -9,7 +9,7 @@ from seg.training.run.restore import restore_online, restore_run
 
 
 class StubbedApi:
-    """Stands in for `wandb.Api`, with one run `me/fields/abc`: a file, a model and a data set. No server is asked."""
+    """Replacement of `wandb.Api` without a server, with one run `me/fields/abc`: a file, a model and a dataset."""
 
     def run(self, path: str) -> SimpleNamespace:
         if path != "me/fields/abc":
@@ -37,7 +37,7 @@ def wandb_run(root: Path, name: str, content: str) -> Path:
     return root
 
 
-def test_of_several_runs_in_a_folder_the_last_is_restored(tmp_path: Path) -> None:
+def test_the_last_of_several_runs_in_a_folder_is_restored(tmp_path: Path) -> None:
     wandb_run(tmp_path, "run-20260101_000000-a", "first")
     wandb_run(tmp_path, "offline-run-20260102_000000-b", "second")
     [file] = restore_run(str(tmp_path), tmp_path / "back")
@@ -51,7 +51,7 @@ def test_one_of_several_runs_can_be_named(tmp_path: Path) -> None:
     assert file.read_text() == "first"
 
 
-def test_links_become_files(tmp_path: Path) -> None:
+def test_links_are_restored_as_files(tmp_path: Path) -> None:
     wandb_run(tmp_path, "offline-run-20260101_000000-a", "x")
     (tmp_path / "best.ckpt").write_text("weights")
     (tmp_path / "wandb" / "offline-run-20260101_000000-a" / "files" / "best.ckpt").symlink_to(tmp_path / "best.ckpt")
@@ -60,24 +60,24 @@ def test_links_become_files(tmp_path: Path) -> None:
     assert not (tmp_path / "back" / "best.ckpt").is_symlink()
 
 
-def test_a_folder_without_a_run_and_one_that_is_not_empty_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="holds no run of W&B"):
+def test_an_input_without_a_run_and_a_filled_output_folder_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="holds no W&B run"):
         restore_run(str(tmp_path), tmp_path / "back")
     wandb_run(tmp_path, "offline-run-20260101_000000-a", "x")
     with pytest.raises(ConfigError, match="not an empty folder"):
         restore_run(str(tmp_path), tmp_path)
 
 
-def test_a_word_that_is_neither_folder_nor_run_is_refused_without_asking_a_server(tmp_path: Path) -> None:
+def test_a_name_that_is_neither_folder_nor_run_is_refused_without_network_access(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="wanted one, or entity/project/id"):
         restore_run("nowhere", tmp_path / "back")
 
 
-def test_a_stubbed_server_gives_files_and_the_model(tmp_path: Path) -> None:
+def test_files_and_model_are_restored_from_a_server(tmp_path: Path) -> None:
     files = restore_online("me/fields/abc", tmp_path / "back", cast("None", StubbedApi()))
     assert [path.relative_to(tmp_path / "back").as_posix() for path in files] == ["model/model.ckpt", "run/config.yaml"]
 
 
-def test_a_run_that_the_server_does_not_know_is_one_line(tmp_path: Path) -> None:
+def test_a_run_unknown_to_the_server_is_an_error_of_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="could not find run"):
         restore_online("me/fields/other", tmp_path / "back", cast("None", StubbedApi()))

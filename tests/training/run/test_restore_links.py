@@ -6,7 +6,7 @@ from seg.training.run.restore import restore_local
 
 
 @pytest.mark.parametrize("target", [".", "nowhere", "../../../../private.txt", "config.yaml"])
-def test_links_that_leave_the_run_or_lead_to_folders_or_nothing_are_left_out(tmp_path: Path, target: str) -> None:
+def test_broken_links_and_links_to_folders_or_outside_the_run_are_skipped(tmp_path: Path, target: str) -> None:
     (tmp_path / "private.txt").write_text("not of the run")
     files = tmp_path / "run" / "wandb" / "offline-run-20260101_000000-abc" / "files"
     files.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""A loss that is no number ends the training before a step is taken with it."""
+"""A NaN loss ends the training before the optimiser steps."""
 
 from pathlib import Path
 
@@ -13,14 +13,14 @@ from support.warm_runs import SIDES, SceneModule, Scenes, example, new_task
 
 
 def data_with(value: float) -> SceneModule:
-    """Scenes of which one has a pixel of this value."""
+    """Scenes, one of which has a pixel of this value."""
     examples = [example(*side, index) for index, side in enumerate(SIDES)]
     examples[4]["image"][0, 3, 3] = value
     return SceneModule(Scenes(examples))
 
 
 @pytest.mark.parametrize("length", [1, 3])
-def test_the_sample_is_named_and_kept_and_the_weights_stay_as_they_were(tmp_path: Path, length: int) -> None:
+def test_a_nan_loss_names_and_saves_the_sample_and_leaves_the_weights_unchanged(tmp_path: Path, length: int) -> None:
     task = new_task()
     trainer = quiet_trainer([StopAtNan()], default_root_dir=tmp_path, accumulate_grad_batches=length)
     with pytest.raises(TrainingError) as raised:
@@ -39,7 +39,7 @@ def test_the_sample_is_named_and_kept_and_the_weights_stay_as_they_were(tmp_path
         assert kept["mask"].shape == (1, *SIDES[4])
 
 
-def test_weights_that_were_spoilt_before_are_not_blamed_on_the_sample(tmp_path: Path) -> None:
+def test_nan_weights_from_an_earlier_step_are_not_attributed_to_the_sample(tmp_path: Path) -> None:
     task = new_task()
 
     class Spoil(StopAtNan):
@@ -51,7 +51,7 @@ def test_weights_that_were_spoilt_before_are_not_blamed_on_the_sample(tmp_path: 
         quiet_trainer([Spoil()], default_root_dir=tmp_path).fit(task, datamodule=SceneModule())
 
 
-def test_a_large_learning_rate_is_said_to_be_one(tmp_path: Path) -> None:
+def test_a_divergence_advises_a_lower_learning_rate(tmp_path: Path) -> None:
     task = new_task()
     with torch.no_grad():
         task.model.network.head.weight.fill_(3e38)
@@ -59,7 +59,7 @@ def test_a_large_learning_rate_is_said_to_be_one(tmp_path: Path) -> None:
         quiet_trainer([StopAtNan()], default_root_dir=tmp_path).fit(task, datamodule=SceneModule())
 
 
-def test_a_training_that_goes_well_is_left_alone(tmp_path: Path) -> None:
+def test_a_training_with_finite_losses_is_not_stopped(tmp_path: Path) -> None:
     trainer = quiet_trainer([StopAtNan()], default_root_dir=tmp_path, max_epochs=1)
     trainer.fit(new_task(), datamodule=SceneModule())
     assert trainer.global_step == len(SIDES)

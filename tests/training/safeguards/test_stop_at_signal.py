@@ -1,4 +1,4 @@
-"""A signal stops a training after a step, with a checkpoint that goes on to the bit."""
+"""A signal stops a training after a step, with a checkpoint that resumes bit for bit."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ WORDS = [
 
 @pytest.fixture(autouse=True)
 def _signals() -> Iterator[None]:
-    """Lightning leaves Ctrl-C switched off after an interrupted training."""
+    """Restore the signal handlers, since Lightning ignores Ctrl-C after an interrupted training."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in before.items():
@@ -41,7 +41,7 @@ Due = Callable[[CroplandTask, int], bool]
 
 
 def send_when(monkeypatch: pytest.MonkeyPatch, hook: str, number: int, due: Due) -> None:
-    """Let the task send this process a signal from one of its hooks."""
+    """Send this process a signal from a hook of the task."""
 
     def send(task: CroplandTask, batch: object = None, batch_idx: int = -1, *_: object) -> None:
         if due(task, batch_idx):
@@ -55,7 +55,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_goes_on_from_the_step_to_the_weights_of_an_uninterrupted_run(
+def test_a_training_resumed_after_a_signal_equals_an_uninterrupted_one(
     config: Path, tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["fit", f"--config={config}", *WORDS]
@@ -72,7 +72,7 @@ def test_it_goes_on_from_the_step_to_the_weights_of_an_uninterrupted_run(
     assert all(torch.equal(value, wanted[name]) for name, value in weights(tmp_path).items())
 
 
-def test_during_a_validation_the_epoch_is_finished_first(
+def test_a_signal_during_a_validation_takes_effect_after_the_epoch(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     send_when(monkeypatch, "on_validation_start", signal.SIGINT, lambda task, _: task.current_epoch == 0)
@@ -90,7 +90,7 @@ def test_a_second_signal_stops_at_once(
         if task.current_epoch == 1 and batch_idx == 0:
             listening = signal.getsignal(signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
-            # Two that come before the first is heard count as one.
+            # Two signals before the first is handled count as one.
             until = time.monotonic() + 30
             while signal.getsignal(signal.SIGINT) == listening and time.monotonic() < until:
                 time.sleep(0.01)
@@ -99,12 +99,12 @@ def test_a_second_signal_stops_at_once(
 
     send_when(monkeypatch, "on_train_batch_start", signal.SIGINT, twice)
     assert main(["fit", f"--config={config}", *WORDS]) == 130
-    said = capsys.readouterr().err.splitlines()[-1]
-    assert said == "error: interrupted; resume from the last checkpoint with --ckpt_path=last"
+    printed = capsys.readouterr().err.splitlines()[-1]
+    assert printed == "error: interrupted; resume from the last checkpoint with --ckpt_path=last"
     assert load_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")["global_step"] == 2
 
 
-def test_signals_are_as_before_when_a_training_has_ended(config: Path) -> None:
+def test_signal_handlers_are_restored_after_a_training(config: Path) -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     assert main(["fit", f"--config={config}", *WORDS]) == 0
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before

@@ -21,7 +21,7 @@ every_schedule = pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda sched
 
 
 class Rates(L.Callback):
-    """Note the rate at which each step is taken."""
+    """Record the learning rate of each step."""
 
     def __init__(self) -> None:
         self.seen: list[float] = []
@@ -45,10 +45,8 @@ def loader(batches: int) -> DataLoader[dict[str, torch.Tensor]]:
 
 
 @every_schedule
-def test_a_run_resumed_halfway_and_then_extended_has_the_rates_of_its_length(
-    schedule: ScheduleConfig, tmp_path: Path
-) -> None:
-    """Three batches an epoch, two a step: two steps an epoch, the second of one batch."""
+def test_a_resumed_and_extended_run_has_the_rates_of_its_new_length(schedule: ScheduleConfig, tmp_path: Path) -> None:
+    """Three batches per epoch and two per step give two steps per epoch, the second with one batch."""
 
     def wanted(steps: range, total: int) -> list[float]:
         return [RATE * schedule.factor(step / total) for step in steps]

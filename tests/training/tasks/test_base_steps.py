@@ -21,14 +21,14 @@ GROWTHS = [
 
 @pytest.mark.parametrize("growths", GROWTHS, ids=range(len(GROWTHS)))
 @pytest.mark.parametrize("batch_pixels", [None, 1000])
-def test_as_many_steps_are_counted_beforehand_as_are_taken(growths: list[L.Callback], batch_pixels: int | None) -> None:
+def test_the_step_count_equals_the_steps_taken(growths: list[L.Callback], batch_pixels: int | None) -> None:
     steps, task = Steps(), new_task()
     trainer = quiet_trainer([*growths, steps], accumulate_grad_batches=3, max_epochs=5)
     trainer.fit(task, datamodule=SceneModule(batch_pixels=batch_pixels))
     assert task.total_steps == trainer.global_step == len(steps.lengths) >= 5
 
 
-def test_the_schedule_ends_where_a_growing_run_ends() -> None:
+def test_the_schedule_of_a_run_with_growing_groups_ends_with_the_run() -> None:
     steps = Steps()
     trainer = quiet_trainer([WarmupBatch(epochs=3, final=4), steps], max_epochs=5)
     trainer.fit(new_task(), datamodule=SceneModule())
@@ -46,13 +46,13 @@ def test_the_largest_number_of_steps_bounds_the_count() -> None:
     assert task.total_steps == trainer.global_step == 9
 
 
-def test_a_run_counted_in_steps_alone_needs_no_count() -> None:
+def test_a_run_limited_only_by_max_steps_needs_no_count() -> None:
     task = new_task()
     quiet_trainer([WarmupBatch(epochs=2, final=4)], max_epochs=-1, max_steps=9).fit(task, datamodule=SceneModule())
     assert task.total_steps is None
 
 
-def test_without_growth_lightning_s_own_estimate_serves() -> None:
+def test_without_a_warm_up_lightnings_estimate_is_used() -> None:
     trainer = quiet_trainer([WarmupBatch(), WarmupData()], accumulate_grad_batches=3)
     task = new_task()
     trainer.fit(task, datamodule=SceneModule())

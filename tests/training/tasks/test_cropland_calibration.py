@@ -1,4 +1,4 @@
-"""Calibration after a validation, and the checkpoints that carry it."""
+"""Calibration after a validation, and its storage in checkpoints."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from support.training import quiet_trainer
 
 
 def samples(count: int) -> DataLoader[dict[str, torch.Tensor]]:
-    """Images whose right half is a little brighter, and cropland but for some pixels."""
+    """Images whose right half is slightly brighter and, except for some pixels, cropland."""
     made = []
     for seed in range(count):
         random = torch.Generator().manual_seed(seed)
@@ -54,7 +54,7 @@ def trainer(folder: Path, **options: object) -> L.Trainer:
 
 
 def expected(checkpoint: dict[str, Any]) -> dict[str, object]:
-    """The calibration of a checkpoint's weights, computed anew."""
+    """Calibration of a checkpoint's weights, computed independently."""
     task, histogram = task_of(), LogitHistogram()
     task.load_state_dict(checkpoint["state_dict"])
     with torch.inference_mode():
@@ -64,7 +64,7 @@ def expected(checkpoint: dict[str, Any]) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("averaged", [False, True])
-def test_every_checkpoint_carries_the_calibration_of_its_own_weights(tmp_path: Path, averaged: bool) -> None:
+def test_every_checkpoint_has_the_calibration_of_its_weights(tmp_path: Path, averaged: bool) -> None:
     checkpoints = ModelCheckpoint(tmp_path, "{epoch}", save_top_k=-1, save_on_train_epoch_end=True)
     callbacks = [EMAWeightAveraging(decay=0.8), checkpoints] if averaged else [checkpoints]
     trainer(tmp_path, callbacks=callbacks).fit(task_of(), samples(4), samples(3))
@@ -84,7 +84,7 @@ def test_weights_that_were_not_validated_have_no_calibration(tmp_path: Path) -> 
     assert found == [False, True, False]
 
 
-def test_a_resumed_run_keeps_the_calibration_until_the_weights_move(tmp_path: Path) -> None:
+def test_a_resumed_run_keeps_the_calibration_until_the_weights_change(tmp_path: Path) -> None:
     first = trainer(tmp_path / "a", max_epochs=1)
     first.fit(task_of(), samples(4), samples(3))
     before = load_checkpoint(tmp_path / "a" / "epoch=0.ckpt")["calibration"]
@@ -96,7 +96,7 @@ def test_a_resumed_run_keeps_the_calibration_until_the_weights_move(tmp_path: Pa
 
 
 @pytest.mark.parametrize(("stage", "prefix"), [("validate", "val"), ("test", "test")])
-def test_validation_and_test_say_the_calibration_error(tmp_path: Path, stage: str, prefix: str) -> None:
+def test_validation_and_test_log_the_calibration_error(tmp_path: Path, stage: str, prefix: str) -> None:
     task = task_of()
     (scores,) = getattr(trainer(tmp_path), stage)(task, samples(3), verbose=False)
     assert task.counts is not None
@@ -106,7 +106,7 @@ def test_validation_and_test_say_the_calibration_error(tmp_path: Path, stage: st
     assert again == scores
 
 
-def test_the_scores_of_training_stay_at_the_threshold_of_the_task(tmp_path: Path) -> None:
+def test_calibration_does_not_change_the_threshold_of_training_scores(tmp_path: Path) -> None:
     results = []
     for calibration in (CalibrationConfig(), CalibrationConfig(threshold="f1", temperature=False)):
         runner = trainer(tmp_path, callbacks=[], enable_checkpointing=False)

@@ -33,7 +33,7 @@ def test_scores_equal_counting_by_hand_over_labelled_pixels(probability: np.ndar
     assert {k: v.item() for k, v in metrics.compute().items()} == pytest.approx(expected_scores(probability, mask))
 
 
-def test_chips_of_different_sizes_score_the_same_as_the_whole() -> None:
+def test_chips_of_different_sizes_score_the_same_as_the_whole_scene() -> None:
     rng = np.random.default_rng(0)
     probability, mask = rng.random((1, 1, 20, 30), np.float32), rng.choice([0, 1, 255], (1, 1, 20, 30))
     metrics = binary_metrics()
@@ -51,7 +51,7 @@ def test_masks_may_be_uint8_or_int64(dtype: torch.dtype) -> None:
     assert metrics.compute()["iou"].item() == pytest.approx(1 / 3)
 
 
-def test_threshold_moves_the_cut() -> None:
+def test_pixels_are_mapped_above_the_threshold() -> None:
     metrics = binary_metrics(threshold=0.8)
     metrics.update(torch.tensor([[0.7, 0.9]]), torch.tensor([[OTHER, CROPLAND]]))
     assert metrics.compute()["iou"].item() == 1
@@ -64,7 +64,7 @@ def test_mask_without_cropland_scores_zero_not_nan(label: int) -> None:
     assert {k: v.item() for k, v in metrics.compute().items()} == {"iou": 0, "f1": 0, "precision": 0, "recall": 0}
 
 
-def test_stages_count_apart_under_their_own_prefix() -> None:
+def test_stages_have_separate_counts_under_their_prefix() -> None:
     metrics = binary_metrics()
     val, test = metrics.clone(prefix="val/"), metrics.clone(prefix="test/")
     val.update(torch.ones(1, 4), torch.ones(1, 4, dtype=torch.uint8))

@@ -21,24 +21,24 @@ def lengths_by_epoch(steps: Steps) -> list[list[int]]:
     return [[length for length, of in zip(steps.lengths, steps.epochs, strict=True) if of == epoch] for epoch in epochs]
 
 
-def test_groups_grow_by_epochs_to_the_trainer_s_length_and_the_last_of_an_epoch_is_stepped_too() -> None:
+def test_groups_grow_by_epochs_to_the_trainers_length_and_a_shorter_last_group_makes_a_step() -> None:
     steps = steps_of(WarmupBatch(epochs=2), accumulate_grad_batches=3)
     assert lengths_by_epoch(steps) == [[1] * 7, [2, 2, 2, 1], [3, 3, 1], [3, 3, 1]]
 
 
-def test_an_epoch_shorter_than_a_group_is_stepped() -> None:
+def test_an_epoch_shorter_than_a_group_makes_a_step() -> None:
     steps = steps_of(WarmupBatch(epochs=1, final=20))
     assert lengths_by_epoch(steps) == [[1] * 7, [7], [7], [7]]
 
 
-def test_groups_double_at_even_distances() -> None:
+def test_groups_double_at_even_intervals() -> None:
     steps = steps_of(WarmupBatch(epochs=4, final=16, growth="doubling"), max_epochs=6)
     assert [lengths[0] for lengths in lengths_by_epoch(steps)] == [1, 2, 4, 7, 7, 7]
 
 
-def test_inside_an_epoch_a_group_grows_where_lightning_s_groups_begin() -> None:
+def test_within_an_epoch_a_group_grows_where_lightnings_groups_begin() -> None:
     steps = steps_of(WarmupBatch(steps=3, final=4), max_epochs=2, accumulate_grad_batches=4)
-    # Wanted are 1, 2, 3 and 4 from the steps 0, 1, 2 and 3 on: after 1 batch none of 2 can begin, after 2 none of 4.
+    # The target lengths at steps 0 to 3 are 1, 2, 3 and 4. After 1 batch no group of 2 can begin, after 2 none of 4.
     assert lengths_by_epoch(steps) == [[1, 1, 1, 1, 3], [4, 3]]
 
 
@@ -58,7 +58,7 @@ def test_the_learning_rate_follows_the_length(follows: str, wanted: list[float])
 
 
 class Used(Steps):
-    """Note the rates that the optimiser uses."""
+    """Record the learning rates that the optimiser uses."""
 
     def on_train_epoch_start(self, trainer: object, pl_module: object) -> None:
         super().on_train_epoch_start(trainer, pl_module)
@@ -101,7 +101,7 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path, arguments: dic
     run_and_resume(tmp_path, lambda: [WarmupBatch(**arguments)], accumulate_grad_batches=3).assert_alike()
 
 
-def test_the_length_is_in_the_checkpoint() -> None:
+def test_the_checkpoint_holds_the_group_length() -> None:
     warm_up = WarmupBatch(epochs=8, final=9)
     quiet_trainer([warm_up], max_epochs=4).fit(new_task(), datamodule=SceneModule())
     assert warm_up.state_dict() == {"length": 4}
@@ -111,7 +111,7 @@ def test_the_length_is_in_the_checkpoint() -> None:
 
 
 @pytest.mark.parametrize("stage", ["validate", "test"])
-def test_scoring_leaves_the_length_that_training_reached(stage: str) -> None:
+def test_scoring_does_not_change_the_group_length(stage: str) -> None:
     warm_up = WarmupBatch(epochs=8, final=9)
     trainer = quiet_trainer([warm_up], max_epochs=4, accumulate_grad_batches=2)
     task = new_task()
@@ -121,21 +121,21 @@ def test_scoring_leaves_the_length_that_training_reached(stage: str) -> None:
     assert trainer.accumulate_grad_batches == 2
 
 
-def test_the_trainer_is_left_as_it_was() -> None:
+def test_the_trainers_group_length_is_restored() -> None:
     trainer = quiet_trainer([WarmupBatch(epochs=8, final=9)], accumulate_grad_batches=2)
     trainer.fit(new_task(), datamodule=SceneModule())
     assert trainer.accumulate_grad_batches == 2
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
-        ({"steps": 1, "epochs": 1}, "steps=1 and epochs=1; wanted one"),
+        ({"steps": 1, "epochs": 1}, "steps=1 and epochs=1; give only one"),
         ({"epochs": -1}, "wanted epochs >= 0"),
         ({"epochs": 2, "final": 0}, "final=0"),
         ({"final": 4}, "accumulate_grad_batches"),
     ],
 )
-def test_arguments_that_cannot_work_are_refused(arguments: dict[str, int], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_arguments_out_of_range_are_refused(arguments: dict[str, int], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         WarmupBatch(**arguments)

@@ -15,11 +15,11 @@ from support.training import quiet_trainer
 from support.warm_runs import SceneModule, new_task, run_and_resume
 
 STAGES = 5
-"""Of the tiny network."""
+"""Backbone stages of the tiny network."""
 
 
 class Frozen(L.Callback):
-    """Note for each epoch which stages, from the deepest on, changed anything in it, statistics included."""
+    """Record the stages whose weights or statistics changed in each epoch, from the deepest on."""
 
     def __init__(self) -> None:
         self.changed: list[list[bool]] = []
@@ -42,7 +42,7 @@ class Frozen(L.Callback):
 
 
 def layers_of(task: nn.Module) -> list[list[nn.Module]]:
-    """From the deepest stage on; told by name, since frozen ones cannot be told by their gradients."""
+    """Layers of each stage by name, from the deepest on."""
     encoder = task.model.network.backbone.encoder.model
     deep = [encoder.layer4, encoder.layer3, encoder.layer2, encoder.layer1]
     return [list(stage.modules()) for stage in deep] + [[*encoder.conv1.modules(), encoder.bn1]]
@@ -65,7 +65,7 @@ def watch(*callbacks: L.Callback, **options: object) -> tuple[Frozen, CroplandTa
     return noted, task
 
 
-def test_stages_are_released_from_the_deepest_on_and_frozen_ones_change_in_nothing() -> None:
+def test_stages_are_released_from_the_deepest_on_and_frozen_stages_do_not_change() -> None:
     noted, _ = watch(WarmupLayers(frozen_epochs=2), max_epochs=8)
     assert [changed.count(True) for changed in noted.changed] == [0, 0, 1, 2, 3, 4, 5, 5]
     assert all(changed == sorted(changed, reverse=True) for changed in noted.changed)
@@ -73,7 +73,7 @@ def test_stages_are_released_from_the_deepest_on_and_frozen_ones_change_in_nothi
 
 
 @pytest.mark.parametrize(("stage_epochs", "wanted"), [(0, [0, 5, 5, 5]), (2, [0, 1, 1, 2])])
-def test_the_time_between_two_releases_can_be_chosen(stage_epochs: int, wanted: list[int]) -> None:
+def test_stage_epochs_sets_the_time_between_releases(stage_epochs: int, wanted: list[int]) -> None:
     noted, _ = watch(WarmupLayers(frozen_epochs=1, stage_epochs=stage_epochs))
     assert [changed.count(True) for changed in noted.changed] == wanted
 
@@ -117,7 +117,7 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path, frozen_epochs:
 
 
 class Norms(L.Callback):
-    """Note how many norms use their running statistics."""
+    """Record the number of norms in evaluation mode."""
 
     def __init__(self) -> None:
         self.frozen: list[int] = []
@@ -126,7 +126,7 @@ class Norms(L.Callback):
         self.frozen.append(sum(not m.training for m in pl_module.modules() if isinstance(m, _BatchNorm)))
 
 
-def test_norms_that_are_frozen_for_good_stay_so_when_their_stage_is_released() -> None:
+def test_frozen_batch_norm_stays_frozen_when_its_stage_is_released() -> None:
     norms = Norms()
     _, task = watch(WarmupLayers(frozen_epochs=2), FreezeBatchNorm(after=0.5), norms, max_epochs=4)
     count = sum(isinstance(layer, _BatchNorm) for layer in task.modules())
@@ -134,7 +134,7 @@ def test_norms_that_are_frozen_for_good_stay_so_when_their_stage_is_released() -
     assert set(norms.frozen[14:]) == {count}
 
 
-def test_what_was_frozen_before_stays_frozen() -> None:
+def test_parameters_frozen_before_the_training_stay_frozen() -> None:
     task = new_task(network=STAGED_NETWORK)
     stem = task.model.network.backbone.encoder.model.conv1[0].weight.requires_grad_(False)
     before = stem.clone()
@@ -143,14 +143,14 @@ def test_what_was_frozen_before_stays_frozen() -> None:
     assert not stem.requires_grad
 
 
-def test_a_factor_for_each_stage_must_be_there() -> None:
-    with pytest.raises(ConfigError, match="rate_factor has 2 factors, but the backbone 5 stages"):
+def test_a_wrong_number_of_factors_is_refused() -> None:
+    with pytest.raises(ConfigError, match="rate_factor has 2 factors, but the backbone has 5 stages"):
         watch(WarmupLayers(frozen_epochs=1, rate_factor=[0.1, 0.2]))
 
 
 @pytest.mark.parametrize(
     "arguments", [{"frozen_epochs": -1}, {"stage_epochs": -1}, {"rate_factor": 0.0}, {"rate_factor": []}], ids=str
 )
-def test_arguments_that_cannot_work_are_refused(arguments: dict[str, object]) -> None:
+def test_arguments_out_of_range_are_refused(arguments: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="wanted epochs >= 0 and factors > 0"):
         WarmupLayers(**arguments)

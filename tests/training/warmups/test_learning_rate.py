@@ -22,7 +22,7 @@ def cosine(step: int) -> float:
 
 
 class SlopeTask(L.LightningModule):
-    """Minimises a slope of 1, so that each step moves the weight by exactly the rate that the optimiser used."""
+    """Task with a constant gradient of 1, so that each step changes the weight by exactly the learning rate."""
 
     def __init__(self, keep_optimizer: bool = False) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class SlopeTask(L.LightningModule):
 
 
 def batches() -> DataLoader[Tensor]:
-    """An epoch of as many batches as the schedule has steps."""
+    """Epoch with one batch for each step of the schedule."""
     return DataLoader(torch.zeros(STEPS, 1))
 
 
@@ -98,7 +98,7 @@ def test_each_step_moves_by_the_scheduled_rate_times_the_factor(tmp_path: Path) 
     assert warmed.moves == pytest.approx(expected)
 
 
-def test_the_schedule_goes_on_as_if_there_were_no_warm_up(tmp_path: Path) -> None:
+def test_after_the_warm_up_the_rate_is_the_scheduled_rate(tmp_path: Path) -> None:
     plain, warmed = fit(SlopeTask(), tmp_path), fit(SlopeTask(), tmp_path, WarmupLearningRate(steps=4))
     assert warmed.moves[4:] == pytest.approx(plain.moves[4:])
 
@@ -111,7 +111,7 @@ def test_accumulated_batches_count_as_one_step(tmp_path: Path) -> None:
     assert warmed.moves[1::2] == pytest.approx(expected)
 
 
-def test_a_resumed_run_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_a_resumed_run_has_the_moves_of_an_uninterrupted_one(tmp_path: Path) -> None:
     warmup = WarmupLearningRate(steps=STEPS * 2, start_factor=0.1)
     whole = fit(SlopeTask(), tmp_path, warmup, max_steps=STEPS * 2)
     first = quiet_trainer([warmup], default_root_dir=tmp_path, max_steps=STEPS)
@@ -131,7 +131,7 @@ def test_a_second_fit_with_the_same_optimizer_applies_the_factor_once(tmp_path: 
     assert task.moves == pytest.approx([0.1 * RATE, 0.1 * RATE])
 
 
-def test_a_task_with_a_schedule_that_takes_no_factors_is_refused(tmp_path: Path) -> None:
+def test_a_task_without_a_run_schedule_is_refused(tmp_path: Path) -> None:
     class Other(SlopeTask):
         def configure_optimizers(self) -> torch.optim.Optimizer:
             return self.new_optimizer()
@@ -140,14 +140,14 @@ def test_a_task_with_a_schedule_that_takes_no_factors_is_refused(tmp_path: Path)
         fit(Other(), tmp_path, WarmupLearningRate(steps=4))
 
 
-def test_epochs_count_in_parts(tmp_path: Path) -> None:
+def test_the_length_may_be_a_fraction_of_an_epoch(tmp_path: Path) -> None:
     warmup = WarmupLearningRate(epochs=0.5, start_factor=0.2)
     plain, warmed = fit(SlopeTask(), tmp_path), fit(SlopeTask(), tmp_path, warmup)
     factors = [0.2 + 0.8 * min(step / (STEPS / 2), 1) for step in range(STEPS)]
     assert warmed.moves == pytest.approx([move * factor for move, factor in zip(plain.moves, factors, strict=True)])
 
 
-def test_each_parameter_group_may_start_at_a_factor_of_its_own(tmp_path: Path) -> None:
+def test_each_parameter_group_may_have_its_own_start_factor(tmp_path: Path) -> None:
     class TwoGroups(SlopeTask):
         def __init__(self) -> None:
             super().__init__()
@@ -162,12 +162,12 @@ def test_each_parameter_group_may_start_at_a_factor_of_its_own(tmp_path: Path) -
     task = TwoGroups()
     fit(task, tmp_path, WarmupLearningRate(steps=4, start_factor=[0.1, 0.5]), max_steps=1)
     assert [-task.weight.item(), -task.other.item()] == pytest.approx([0.1 * RATE, 0.5 * RATE])
-    with pytest.raises(ConfigError, match="3 factors, but the optimiser 2 parameter groups"):
+    with pytest.raises(ConfigError, match="3 factors, but the optimiser has 2 parameter groups"):
         fit(TwoGroups(), tmp_path, WarmupLearningRate(start_factor=[0.1, 0.2, 0.3]))
 
 
 def test_steps_and_epochs_together_are_refused() -> None:
-    with pytest.raises(ConfigError, match="steps=10 and epochs=2; wanted one of them"):
+    with pytest.raises(ConfigError, match="steps=10 and epochs=2; give only one of them"):
         WarmupLearningRate(steps=10, epochs=2)
 
 

@@ -18,7 +18,7 @@ def mixture() -> CroplandTask:
 
 
 class Weights(L.Callback):
-    """Note the weights of the loss in training and in validation."""
+    """Record the weights of the loss in training and in validation."""
 
     def __init__(self) -> None:
         self.training: list[dict[str, float]] = []
@@ -37,7 +37,7 @@ def weights_with(*warm_ups: WarmupLoss, **options: object) -> Weights:
     return noted
 
 
-def test_all_but_cross_entropy_grow_over_the_steps() -> None:
+def test_weights_of_all_terms_except_cross_entropy_grow_over_the_steps() -> None:
     seen = weights_with(WarmupLoss(steps=10), max_epochs=2).training
     assert len(seen) == 14
     for step, weights in enumerate(seen):
@@ -47,7 +47,7 @@ def test_all_but_cross_entropy_grow_over_the_steps() -> None:
         assert weights["lovasz"] == pytest.approx(2.0 * progress)
 
 
-def test_epochs_count_in_parts_and_half_a_cosine_starts_slowly() -> None:
+def test_the_length_may_be_in_epochs_and_half_a_cosine_starts_slowly() -> None:
     seen = weights_with(WarmupLoss(epochs=2, shape="cosine"), max_epochs=3).training
     assert seen[0]["dice"] == 0
     assert seen[7]["dice"] == pytest.approx(0.25)  # after 1 of 2 epochs
@@ -64,7 +64,7 @@ def test_validation_scores_with_the_whole_mixture() -> None:
     assert all(weights == mixture().loss.weights for weights in weights_with(WarmupLoss(epochs=20)).validation)
 
 
-def test_a_term_without_weight_yet_has_no_part_in_the_loss() -> None:
+def test_a_term_with_weight_0_does_not_change_the_loss() -> None:
     warmed, plain = mixture(), new_task(LossConfig(bce=1.0, dice=0.0))
     for task, warm_ups in ((warmed, [WarmupLoss(steps=1000)]), (plain, [])):
         quiet_trainer(warm_ups, max_steps=1, max_epochs=-1).fit(task, datamodule=SceneModule())
@@ -75,7 +75,7 @@ def test_without_a_length_nothing_changes() -> None:
     assert all(weights == mixture().loss.weights for weights in weights_with(WarmupLoss()).training)
 
 
-def test_the_final_weights_are_left() -> None:
+def test_the_final_weights_are_restored_after_training() -> None:
     task = mixture()
     quiet_trainer([WarmupLoss(epochs=20)], max_epochs=1).fit(task, datamodule=SceneModule())
     assert task.loss.weights == mixture().loss.weights
@@ -86,7 +86,7 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path, arguments: dic
     run_and_resume(tmp_path, lambda: [WarmupLoss(**arguments)], mixture).assert_alike()
 
 
-def test_how_far_it_is_lies_in_the_checkpoint() -> None:
+def test_the_checkpoint_holds_the_progress() -> None:
     warm_up, again = WarmupLoss(steps=10), WarmupLoss(steps=10)
     quiet_trainer([warm_up], max_epochs=1).fit(mixture(), datamodule=SceneModule())
     assert warm_up.state_dict() == {"progress": 0.6}

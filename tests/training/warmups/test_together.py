@@ -1,4 +1,4 @@
-"""All warm-ups together, and from a configuration."""
+"""All warm-ups together, also from a configuration."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +30,7 @@ def all_warm_ups() -> list[L.Callback]:
     return [callback(**TOGETHER[key]) for key, callback in CALLBACK_KEYS.items()]
 
 
-def test_each_works_beside_all_others_after_resuming_too(tmp_path: Path) -> None:
+def test_all_warm_ups_together_resume_to_the_same_weights(tmp_path: Path) -> None:
     runs = run_and_resume(tmp_path, all_warm_ups, lambda: new_task(LossConfig(lovasz=1.0)), accumulate_grad_batches=3)
     runs.assert_alike()
     assert runs.whole_steps.batches == [3, 5, 6, 7]
@@ -38,7 +38,7 @@ def test_each_works_beside_all_others_after_resuming_too(tmp_path: Path) -> None
     assert runs.whole.total_steps == runs.resumed.total_steps == len(runs.whole_steps.lengths)
 
 
-def test_by_default_they_change_nothing() -> None:
+def test_by_default_warm_ups_change_nothing() -> None:
     weights, steps = [], []
     for callbacks in (
         [],
@@ -53,7 +53,7 @@ def test_by_default_they_change_nothing() -> None:
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
 
 
-def test_a_configuration_sets_them_and_a_checkpoint_holds_their_state(
+def test_a_configuration_sets_warm_ups_and_a_checkpoint_holds_their_state(
     tmp_path: Path, make_dataset: Callable[..., Path]
 ) -> None:
     path = write_config(tmp_path, make_dataset)
@@ -72,7 +72,7 @@ def test_a_configuration_sets_them_and_a_checkpoint_holds_their_state(
 
 
 @pytest.mark.parametrize(
-    ("argument", "said"),
+    ("argument", "message"),
     [
         ("--warmup_batch.final=3", "warmup_batch has final=3"),
         ("--warmup_data.share=0.5", "warmup_data has share=0.5"),
@@ -81,7 +81,7 @@ def test_a_configuration_sets_them_and_a_checkpoint_holds_their_state(
         ("--model.accumulation=pixels", "accumulation"),
     ],
 )
-def test_a_mistake_on_the_command_line_is_said_in_one_line(
-    argument: str, said: str, tmp_path: Path, make_dataset: Callable[..., Path]
+def test_a_mistake_on_the_command_line_is_one_line(
+    argument: str, message: str, tmp_path: Path, make_dataset: Callable[..., Path]
 ) -> None:
-    assert_mistake(run_command("train fit", f"--config={write_config(tmp_path, make_dataset)}", argument), said)
+    assert_mistake(run_command("train fit", f"--config={write_config(tmp_path, make_dataset)}", argument), message)
