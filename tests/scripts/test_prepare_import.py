@@ -44,7 +44,7 @@ def test_copy_needs_no_value(loveda: Path, tmp_path: Path) -> None:
 
 
 def test_wrong_layout_is_one_line_and_status_2(loveda: Path, tmp_path: Path) -> None:
-    assert_mistake(imported("gid", loveda, tmp_path / "out"), "is not laid out like GID")
+    assert_mistake(imported("gid", loveda, tmp_path / "out"), "does not have the layout of GID")
     assert not (tmp_path / "out").exists()
 
 

@@ -106,7 +106,7 @@ def _rasters_by_stem(folder: Path) -> dict[str, Path]:
 
 
 _SHOWN = 20
-"""Most band names in an error message; hyperspectral images have hundreds of bands."""
+"""Largest number of band names in an error message; hyperspectral images have hundreds of bands."""
 
 
 def band_indexes(scenes: Sequence[Scene], bands: Sequence[int | str]) -> list[int]:
@@ -117,7 +117,8 @@ def band_indexes(scenes: Sequence[Scene], bands: Sequence[int | str]) -> list[in
         bands: Indexes, or names as in the band descriptions of the images, in upper or lower case.
 
     Raises:
-        DatasetError: An image lacks a band, has two bands of a name, or a band at another index than the first image.
+        DatasetError: An image lacks a band, has two bands with the same name, or has a band at another index than the
+            first image.
         RasterError: An image cannot be opened.
     """
     if not any(isinstance(band, str) for band in bands):
@@ -127,8 +128,8 @@ def band_indexes(scenes: Sequence[Scene], bands: Sequence[int | str]) -> list[in
         for band, index, first in zip(bands, indexes, found[0], strict=True):
             if index != first:
                 raise DatasetError(
-                    f"{scene.image}: '{band}' is band {index}, but band {first} in {scenes[0].image}; wanted one order "
-                    "in all images, so reorder the bands with gdal_translate -b"
+                    f"{scene.image}: '{band}' is band {index}, but band {first} in {scenes[0].image}; wanted one band "
+                    "order in all images, so reorder the bands with gdal_translate -b"
                 )
     return found[0]
 

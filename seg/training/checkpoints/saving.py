@@ -122,7 +122,7 @@ class LastCheckpoint(CheckpointCallback):
 class BestCheckpoint(ModelCheckpoint):
     """ModelCheckpoint that keeps the previous best checkpoint and score if a write fails.
 
-    Lightning would record the failed checkpoint as the best and delete the previous file.
+    Lightning's own class would record the failed checkpoint as the best and delete the previous file.
     """
 
     def _save_topk_checkpoint(self, trainer: L.Trainer, monitor_candidates: dict[str, Tensor]) -> None:

@@ -200,7 +200,11 @@ def test_an_image_may_have_further_bands_after_those_named(images: Images) -> No
         ([["", ""]], "red", r"0\.tif: has no band named 'red' but 2 bands without names; set .* indexes from 1"),
         ([["red", "Red"]], "red", r"0\.tif: has 2 bands named 'red' but the bands red, Red"),
         ([["red", "nir"], ["red", "swir"]], "nir", r"1\.tif: has no band named 'nir' but the bands red, swir"),
-        ([["red", "nir"], ["nir", "red"]], "nir", r"1\.tif: 'nir' is band 1, but band 2 in .*0\.tif; wanted one order"),
+        (
+            [["red", "nir"], ["nir", "red"]],
+            "nir",
+            r"1\.tif: 'nir' is band 1, but band 2 in .*0\.tif; wanted one band order",
+        ),
         ([[f"b{n}" for n in range(30)]], "c", r"the bands b0, .*b19, \.\.\.; set"),
     ],
 )

@@ -74,5 +74,5 @@ def test_training_image_without_a_mask_is_named(deepglobe: Path, tmp_path: Path)
 
 def test_empty_folder_says_what_was_looked_for(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    with pytest.raises(DatasetError, match=r"looked for \*_sat\.jpg .* found nothing"):
+    with pytest.raises(DatasetError, match=r"wanted \*_sat\.jpg .* found nothing"):
         import_public("deepglobe", tmp_path / "in", tmp_path / "out", ImportSettings())

@@ -135,5 +135,5 @@ def test_table_without_the_split_is_named(ftw: Path, tmp_path: Path) -> None:
 
 def test_another_layout_names_what_was_looked_for(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    with pytest.raises(DatasetError, match=r"looked for s2_images, label_masks and chips_COUNTRY\.parquet"):
+    with pytest.raises(DatasetError, match=r"wanted s2_images, label_masks and chips_COUNTRY\.parquet"):
         import_public("ftw", tmp_path / "in", tmp_path / "out", ImportSettings())

@@ -141,7 +141,7 @@ def test_a_temporary_file_is_not_read_as_a_checkpoint(tmp_path: Path) -> None:
 
 @pytest.fixture
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """`full_disk(name, writes)`: these writes of a checkpoint, counted from 0, find no room."""
+    """Function `full_disk(name, writes)` that makes these writes of a checkpoint, counted from 0, fail."""
 
     def fill(name: str, writes: range) -> None:
         count = iter(range(1000))
@@ -156,17 +156,17 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return fill
 
 
-def test_a_training_outlives_a_full_disk_and_writes_again(
+def test_a_training_continues_on_a_full_disk_and_writes_checkpoints_later(
     root: Path, tmp_path: Path, full_disk: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     expected = content(Case(root).run(tmp_path / "whole"))
     full_disk("last.ckpt", range(2, 5))
     assert differences(content(Case(root).run(tmp_path / "full")), expected) == []
-    said = [line for line in capsys.readouterr().err.splitlines() if "last.ckpt: No space left" in line]
-    assert len(said) == 3
+    printed = [line for line in capsys.readouterr().err.splitlines() if "last.ckpt: No space left" in line]
+    assert len(printed) == 3
 
 
-def test_a_best_one_that_was_not_written_does_not_count(
+def test_a_best_checkpoint_that_was_not_written_is_not_recorded(
     root: Path, tmp_path: Path, full_disk: Callable[..., None]
 ) -> None:
     full_disk("best.ckpt", range(0, 1))
@@ -177,7 +177,7 @@ def test_a_best_one_that_was_not_written_does_not_count(
     assert float(state["best_model_score"]) == pytest.approx(best["metrics"]["val/iou"])
 
 
-def test_the_best_one_before_is_not_removed_for_one_that_was_not_written(
+def test_the_previous_best_checkpoint_stays_if_a_better_one_is_not_written(
     root: Path, tmp_path: Path, full_disk: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full_disk("epoch=1.ckpt", range(0, 1))
@@ -186,7 +186,7 @@ def test_the_best_one_before_is_not_removed_for_one_that_was_not_written(
     assert {path.name for path in tmp_path.iterdir()} == {"epoch=0.ckpt", "last.ckpt"}
 
 
-def test_an_end_that_is_on_no_disk_is_an_error(root: Path, tmp_path: Path, full_disk: Callable[..., None]) -> None:
+def test_an_unwritten_final_checkpoint_is_an_error(root: Path, tmp_path: Path, full_disk: Callable[..., None]) -> None:
     full_disk("last.ckpt", range(1, 99))
     with pytest.raises(OSError, match="No space left on device, so the end of the training is lost; make room"):
         Case(root).run(tmp_path)
