@@ -1,4 +1,4 @@
-"""The best and the last checkpoint: when they are written, on a full disk too, and how the last one is found."""
+"""The best and the last checkpoint: time of writing, full disks, and reading the last one."""
 
 import errno
 import os
