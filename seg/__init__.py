@@ -8,7 +8,7 @@ In a notebook::
     model.map("county.tif", "county_map.tif")
     seg.evaluate("county_map.tif", "county_mask.tif").iou
 
-The names are imported when they are first used, so that `import seg` itself takes no time.
+Names are imported on first use, so that `import seg` is quick.
 """
 
 import os
@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from seg.entry.notebook import Dataset, Model, TestTimeAugmentation, evaluate, load_model, read_dataset
 
-# Libraries read these when they are imported. Without them, ONNX Runtime makes a device id and sends events,
-# albumentations asks for its newest version, and the clients of Hugging Face and W&B report their use and errors.
-# Values that are set in the environment stay.
+# Libraries read these variables when they are imported. Without them, ONNX Runtime creates a device id and sends
+# events, albumentations looks for a newer version, and the clients of Hugging Face and W&B report usage and errors.
+# Variables that are already set in the environment are not changed.
 for _variable, _value in {
     "ORT_DISABLE_TELEMETRY": "1",
     "NO_ALBUMENTATIONS_UPDATE": "1",
@@ -32,8 +32,8 @@ for _variable, _value in {
 
 __version__ = "0.1.0"
 _MODULES = {"TestTimeAugmentation": "seg.inference.augmentation"}
-"""Modules of names that are not in `seg.entry.notebook`. jsonargparse asks this package for every class that a command
-line names, so the class must not bring all of the notebook's imports."""
+"""Modules of names that are not in `seg.entry.notebook`. jsonargparse looks up classes of a command line in this
+package, so this lookup must not import the whole notebook module."""
 
 __all__ = ["Dataset", "Model", "TestTimeAugmentation", "__version__", "evaluate", "load_model", "read_dataset"]
 

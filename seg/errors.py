@@ -1,18 +1,18 @@
-"""Errors a user can cause, and the parts that their messages share.
+"""Errors that a user can cause, and helpers for their messages.
 
-Errors have one root, and each is also the builtin that it resembles. A message is one line that names the file or
-argument, what was found, what was wanted, and what to do.
+All errors derive from SegError and from a similar builtin exception. A message is one line that states the file or
+argument, the value found, the value wanted, and a remedy.
 """
 
 from collections.abc import Sequence
 
 
 class SegError(Exception):
-    """Root of the errors that commands print as one line and turn into exit status 2."""
+    """Base class of errors that commands print as one line, with exit status 2."""
 
 
 class RasterError(SegError, ValueError):
-    """A raster cannot be read or written, or lies on another grid than was wanted."""
+    """A raster cannot be read or written, or has a wrong grid."""
 
 
 class DamageError(RasterError):
@@ -20,11 +20,11 @@ class DamageError(RasterError):
 
 
 class UndeclaredNodataError(RasterError):
-    """A raster holds a constant that no sensor measures, such as -9999, and does not declare it as nodata."""
+    """A raster holds a constant such as -9999, which no sensor measures, without declaring it as nodata."""
 
 
 class NoOverlapError(RasterError):
-    """Polygons do not meet the raster that they were meant for."""
+    """Polygons do not overlap the raster."""
 
 
 class DatasetError(SegError, ValueError):
@@ -32,7 +32,7 @@ class DatasetError(SegError, ValueError):
 
 
 class ConfigError(SegError, ValueError):
-    """An argument or a configuration value cannot work."""
+    """An argument or a configuration value is invalid."""
 
 
 class PackageError(SegError, ValueError):
@@ -40,35 +40,35 @@ class PackageError(SegError, ValueError):
 
 
 class IncompleteError(SegError):
-    """Some of several tasks failed and the others are done; commands end with exit status 1."""
+    """Some of several tasks failed and the others succeeded; commands end with exit status 1."""
 
 
 class TrainingError(SegError, ArithmeticError):
-    """A training cannot go on, since its loss is NaN or infinite."""
+    """A training stopped at a loss that is NaN or infinite."""
 
 
 def require_option(met: bool, option: str, value: object, wanted: str) -> None:
     """Check the value of an option of the command line.
 
     Args:
-        met: True if the value can be used.
-        option: Name of the option as a field, such as "block_size", or on the command line, "block-size".
+        met: True if the value is valid.
+        option: Name of the option, as a field ("block_size") or on the command line ("block-size").
         value: The value given.
-        wanted: Values that can be used, in words.
+        wanted: Valid values, in words.
 
     Raises:
-        ConfigError: The value cannot be used.
+        ConfigError: The value is invalid.
     """
     if not met:
         raise ConfigError(f"--{option.replace('_', '-')} is {value}; wanted {wanted}")
 
 
 def listed(names: Sequence[object], most: int = 5) -> str:
-    """The first of some names for a message, and their number if there are more: "a, b, ... (7 in all)".
+    """List names for a message, shortened if there are many: "a, b, ... (7 in all)".
 
     Args:
         names: Names or values.
-        most: Number of names that are shown.
+        most: Largest number of names to show.
     """
     shown = ", ".join(str(name) for name in names[:most])
     return f"{shown}, ... ({len(names)} in all)" if len(names) > most else shown

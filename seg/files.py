@@ -1,4 +1,4 @@
-"""Files that are complete or absent, hashes, checks of outputs before the work begins, and claims on folders."""
+"""Atomic writes, hashes, early checks of outputs, and claims on folders."""
 
 import errno
 import glob
@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from seg.errors import ConfigError, RasterError
 
 TEMPORARY = re.compile(r"[0-9a-f]{32}\.partial")
-"""End of a temporary file's name, after a dot, the name of the final file and another dot."""
+"""End of a temporary file's name; the full name is `.FINAL_NAME.` followed by this end."""
 
 SOFTWARE = "cropland-seg"
 """Name of this software in the files that it writes."""
@@ -26,14 +26,14 @@ CLAIM = "claim"
 """Name of the lock file in a claimed folder."""
 
 WITHOUT_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
-"""Errors of file systems that know no locks, such as some network and FUSE mounts."""
+"""Errors of file systems without locks, such as some network and FUSE mounts."""
 
 
 @contextmanager
 def complete_or_absent(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; it replaces `path` if the block ends without an error.
+    """Yield a temporary path beside `path`; the file there replaces `path` if the block ends without an error.
 
-    The bytes reach the disk before the name does, so that even a power cut leaves either the older file or the whole
+    The bytes reach the disk before the rename, so that even a power cut leaves either the older file or the complete
     new one. The temporary name is unique, so processes that write the same file do not disturb each other. Only a
     killed process leaves its temporary file behind.
 
@@ -57,7 +57,7 @@ def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
     """Remove temporary files that killed processes left in a folder (see `complete_or_absent`).
 
     Args:
-        folder: A folder that no other process is writing to, by its claim.
+        folder: A folder claimed by this process, so that no other process writes to it.
         names: Names of the files whose temporary files are removed; all other files stay.
     """
     for name in names:
@@ -70,7 +70,7 @@ def write_json(content: Mapping[str, object], path: Path) -> None:
     """Write plain values as an indented JSON file, complete or absent.
 
     Args:
-        content: Values without NaN and infinity, which JSON does not have.
+        content: Values without NaN and infinity, which JSON cannot store.
         path: The file; its folder must exist.
 
     Raises:
@@ -82,24 +82,24 @@ def write_json(content: Mapping[str, object], path: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes as 64 hexadecimal digits; the file is read piece by piece."""
+    """SHA-256 of a file as 64 hexadecimal digits; does not load the whole file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def short_hash(text: str) -> str:
-    """First 16 hexadecimal digits of a text's SHA-256: enough to tell the runs and files of one machine apart."""
+    """First 16 hexadecimal digits of a text's SHA-256, enough to distinguish runs and files of one machine."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def require_output_file(path: Path, suffixes: Sequence[str] = ()) -> None:
-    """Check that a file can be written, before minutes of work; makes nothing.
+    """Check that a file can be written, before long work; creates nothing.
 
-    `seg.raster.sources.require_apart` compares it with the inputs.
+    `seg.raster.sources.require_apart` compares an output with the inputs.
 
     Args:
         path: The file.
-        suffixes: Endings that its name may have, in lower case; empty allows any.
+        suffixes: Allowed endings of the name, in lower case; empty allows any.
 
     Raises:
         ConfigError: The name has another ending, the folder is missing or read-only, or the path is a folder.
@@ -109,15 +109,15 @@ def require_output_file(path: Path, suffixes: Sequence[str] = ()) -> None:
     if suffixes and path.suffix.lower() not in suffixes:
         raise ConfigError(f"{path}: wanted a file name that ends in {' or '.join(suffixes)}; name another output")
     if not path.parent.is_dir():
-        raise ConfigError(f"{path}: its folder {path.parent} does not exist; make it or name another output")
+        raise ConfigError(f"{path}: its folder {path.parent} does not exist; create it or name another output")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise ConfigError(f"{path}: its folder {path.parent} is read-only; name another output")
 
 
 def require_ours(path: Path) -> None:
-    """Check that a file to replace is absent, empty, or was written by this project; other programs' files stay.
+    """Check that a file is absent, empty or written by this project, so that files of other programs are not replaced.
 
-    A JSON document names this software, a page its product, and a picture the software in its metadata.
+    JSON documents, pages and the metadata of pictures contain the name of this software.
 
     Args:
         path: A file to write whose name ends in .json, .html or .png.
@@ -149,55 +149,55 @@ def _names_software(content: bytes) -> bool:
 
 
 def require_output_folder(folder: Path) -> None:
-    """Check that a folder exists or can be made, and can be written to, before minutes of work; makes nothing.
+    """Check that a folder exists or can be created, and is writable, before long work; creates nothing.
 
     Raises:
-        ConfigError: The path is a file, its parent does not exist, or the folder (its parent, if it is missing) is
+        ConfigError: The path is a file, its parent does not exist, or the folder, or the parent of a missing folder, is
             read-only.
     """
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder}: is a file; name a folder")
     place = folder if folder.exists() else folder.absolute().parent
     if not place.is_dir():
-        raise ConfigError(f"{folder}: its parent folder {place} does not exist; make it or name another output")
+        raise ConfigError(f"{folder}: its parent folder {place} does not exist; create it or name another output")
     if not os.access(place, os.W_OK | os.X_OK):
         raise ConfigError(f"{folder}: {place} is read-only; change its permissions or name another output")
 
 
 def make_output_folder(folder: Path) -> None:
-    """Make a folder unless it exists; its parent must exist.
+    """Create a folder unless it exists; its parent must exist.
 
     Raises:
-        ConfigError: The folder cannot be made, or cannot be written to.
+        ConfigError: The folder cannot be created, or is read-only.
     """
     require_output_folder(folder)
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"{folder}: cannot be made ({error.strerror}); name another output") from error
+        raise ConfigError(f"{folder}: cannot be created ({error.strerror}); name another output") from error
 
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Keep other processes out of a folder for the time of a block.
+    """Lock a folder against other processes during a block.
 
-    The claim is a lock of the operating system on a file in the folder, so it ends with the process, even a killed one.
-    The lock file is removed at the end. File systems without locks let every process in.
+    The claim is an operating-system lock on a file in the folder, so it also ends if the process is killed. The lock
+    file is removed at the end. On file systems without locks, no process is kept out.
 
     Args:
         folder: An existing folder.
 
     Raises:
         RasterError: Another process holds the claim.
-        OSError: The lock file cannot be made, or the folder is missing.
+        OSError: The lock file cannot be created, or the folder is missing.
     """
-    folder.stat()  # The lock would make a missing folder.
+    folder.stat()  # Raises for a missing folder, which FileLock would create.
     lock = FileLock(folder / CLAIM, blocking=False, fallback_to_soft=False)
     try:
         lock.acquire()
     except Timeout as error:
         raise RasterError(
-            f"{folder}: another process is at work there; wait for it to end, or name another output"
+            f"{folder}: another process uses this folder; wait for it to end, or name another output"
         ) from error
     except OSError as error:
         if error.errno not in WITHOUT_LOCKS:
@@ -205,8 +205,8 @@ def claimed(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        # While the file is locked: later, it could be the lock file of another process. Windows removes no open file,
-        # and there `release` removes it.
+        # Removed before the release, after which another process could lock the file. On Windows, open files cannot be
+        # removed, and `release` removes the file instead.
         with suppress(OSError):
             (folder / CLAIM).unlink()
         lock.release()
@@ -214,20 +214,20 @@ def claimed(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def work_folder(output: Path) -> Iterator[Path]:
-    """A hidden folder for unfinished files beside an output, on the same disk, removed when the block ends.
+    """Create a hidden folder for unfinished files beside an output, and remove it when the block ends.
 
-    Its name is fixed, so that the next run for the same output removes what a killed run left there.
+    The name of the folder is fixed, so that the next run for the same output removes files of a killed run.
 
     Args:
-        output: The file that the work will write; its folder must exist.
+        output: The final output file; its folder must exist.
 
     Raises:
-        RasterError: Another process works on the same output, or the folder's name is taken by a link.
-        OSError: The folder cannot be made or written.
+        RasterError: Another process works on the same output, or a link has the folder's name.
+        OSError: The folder cannot be created or written.
     """
     folder = output.with_name(f".{output.name}.unfinished")
     if folder.is_symlink():
-        raise RasterError(f"{folder}: is a link, wanted a folder for unfinished files; remove it")
+        raise RasterError(f"{folder}: is a link; wanted a folder for unfinished files; remove the link")
     folder.mkdir(exist_ok=True)
     try:
         with claimed(folder):
@@ -237,12 +237,12 @@ def work_folder(output: Path) -> Iterator[Path]:
             finally:
                 _empty(folder)
     finally:
-        with suppress(OSError):  # Another process may have claimed the folder, which is not empty then.
+        with suppress(OSError):  # Fails if another process has claimed the folder, which is then not empty.
             folder.rmdir()
 
 
 def _empty(folder: Path) -> None:
-    """Remove all that is in a folder but its claim."""
+    """Remove all files and folders in a folder except its claim."""
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)

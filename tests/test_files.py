@@ -91,7 +91,7 @@ def test_an_output_file_may_be_new_or_older(tmp_path: Path) -> None:
     [
         ("a.png", r"wanted a file name that ends in \.tif or \.tiff"),
         ("folder.tif", "is a folder; name a file"),
-        ("absent/a.tif", "its folder .*absent does not exist; make it"),
+        ("absent/a.tif", "its folder .*absent does not exist; create it"),
     ],
 )
 def test_an_output_file_that_cannot_be_written_is_refused(tmp_path: Path, name: str, message: str) -> None:
@@ -141,14 +141,14 @@ def test_refusal_of_the_system_to_make_the_folder_is_one_error(tmp_path: Path, m
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(ConfigError, match=r"report: cannot be made \(Read-only file system\)"):
+    with pytest.raises(ConfigError, match=r"report: cannot be created \(Read-only file system\)"):
         make_output_folder(tmp_path / "report")
 
 
 def test_a_folder_is_claimed_by_one_at_a_time(tmp_path: Path) -> None:
     with (
         claimed(tmp_path),
-        pytest.raises(RasterError, match="another process is at work there; wait"),
+        pytest.raises(RasterError, match="another process uses this folder; wait"),
         claimed(tmp_path),
     ):
         pass
@@ -214,7 +214,7 @@ def test_a_work_folder_removes_what_a_killed_run_left_and_then_itself(tmp_path: 
     with work_folder(tmp_path / "a.gpkg") as folder:
         assert [path.name for path in folder.iterdir()] == ["claim"]
         (folder / "a.gpkg").write_text("unfinished")
-        with pytest.raises(RasterError, match="another process is at work there"), work_folder(tmp_path / "a.gpkg"):
+        with pytest.raises(RasterError, match="another process uses this folder"), work_folder(tmp_path / "a.gpkg"):
             pass
         assert (folder / "a.gpkg").exists()
     assert list(tmp_path.iterdir()) == []

@@ -1,1 +1,1 @@
-"""Calibration of probabilities, from pixels counted by label and logit."""
+"""Calibration of probabilities from pixel counts by label and logit."""

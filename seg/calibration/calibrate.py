@@ -1,4 +1,4 @@
-"""Calibration of a network from one validation: temperature, bias and threshold, and the error they leave."""
+"""Calibration of a network from one validation: temperature, bias, threshold, and calibration errors."""
 
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
@@ -16,15 +16,15 @@ Plain = bool | int | float | str | None
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationConfig:
-    """Calibration that a model package gets from the validation of its checkpoint.
+    """Settings of the calibration after each validation, which model packages use.
 
     Args:
-        temperature: Divide logits by the temperature that fits the labels best.
-        bias: Then add the bias that fits the labels best. Temperature or bias is left out if a fit on most of the
-            validation does not improve the rest.
-        threshold: Where a package cuts the probability. keep: at the calibrated `model.threshold`, so that the scores
-            of training stay valid and nothing is tuned on the pixels they were computed from. f1: at the highest F1.
-            area: where the mapped area equals the labelled area, for area figures.
+        temperature: Divide logits by a temperature fitted to the labels.
+        bias: Add a bias fitted to the labels to the divided logits. Temperature or bias is left out if it does not
+            improve the loss in cross-validation.
+        threshold: Threshold of the package. keep: the calibrated `model.threshold`, so that training scores stay valid
+            and the threshold is not tuned on the validation pixels. f1: the threshold with the highest F1. area: the
+            threshold at which the mapped area equals the labelled area.
     """
 
     temperature: bool = True
@@ -34,21 +34,22 @@ class CalibrationConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Calibration of a network and the figures of its validation.
+    """Calibration of a network, and statistics of its validation.
 
     Attributes:
         temperature: Divisor of the logits, above 0.
-        bias: Added to the divided logits.
+        bias: Summand after the division by the temperature.
         threshold: Calibrated probability above which a pixel is cropland.
-        f1_threshold: Threshold with the highest F1; None unless both labels occur.
-        area_threshold: Threshold above which as many pixels lie as are cropland; None unless both labels occur.
-        ece_before: Expected calibration error of the plain logits, 0 to 1.
-        ece_after: The same after calibration; each part of the samples is scored with a fit on the others.
-        cross_fitted: True if there were several parts; with one part, fit and score share their pixels.
+        f1_threshold: Threshold with the highest F1; None without both labels.
+        area_threshold: Threshold at which the mapped area equals the cropland area; None without both labels.
+        ece_before: Expected calibration error of the uncalibrated logits, 0 to 1.
+        ece_after: Expected calibration error after calibration; each part of the samples is scored with a fit on the
+            other parts.
+        cross_fitted: True with several parts; with one part, fit and score use the same pixels.
         labelled_share: Share of cropland among the labels, 0 to 1.
         mapped_share: Share of the labelled pixels above the threshold.
         pixels: Number of labelled pixels.
-        note: Why temperature, bias or threshold differ from the configuration; else empty.
+        note: Reason if temperature, bias or threshold differ from the configuration, else empty.
     """
 
     temperature: float
@@ -74,19 +75,20 @@ def calibrate(parts: Counts, config: CalibrationConfig, threshold: float) -> Cal
 
     Args:
         parts: (P, 2, BINS) pixels by part of the samples, label and bin of the logit; any number of parts.
-        config: Requested calibration.
-        threshold: Threshold of the task for plain probabilities; used to "keep" it, and if no other can be chosen.
+        config: Settings of the calibration.
+        threshold: Threshold of the task for uncalibrated probabilities, for "keep", or if the labels allow no other
+            choice.
     """
     parts = parts[parts.any(axis=(1, 2))]
     counts: Counts = parts.sum(axis=0)
     pixels = int(counts.sum())
-    asked, config = config, _proven(parts, config)
+    requested, config = config, _cross_validated(parts, config)
     scaling, reason = _fit(counts, config)
-    if (config.temperature, config.bias) != (asked.temperature, asked.bias):
+    if (config.temperature, config.bias) != (requested.temperature, requested.bias):
         left_out = " and ".join(
-            name for name in ("temperature", "bias") if getattr(asked, name) > getattr(config, name)
+            name for name in ("temperature", "bias") if getattr(requested, name) > getattr(config, name)
         )
-        reason = reason or f"no {left_out}: learnt from some of the samples, it fits others no better"
+        reason = reason or f"no {left_out}, since it does not improve held-out samples"
     f1, area = best_f1_threshold(counts, scaling), unbiased_area_threshold(counts, scaling)
     kept = scaling.threshold(threshold)
     chosen = {"keep": kept, "f1": f1, "area": area}[config.threshold]
@@ -103,12 +105,12 @@ def calibrate(parts: Counts, config: CalibrationConfig, threshold: float) -> Cal
         labelled_share=int(counts[1].sum()) / max(pixels, 1),
         mapped_share=mapped_share(counts, used, scaling),
         pixels=pixels,
-        note=reason or "not both labels occur" * (chosen is None),
+        note=reason or "one label is missing" * (chosen is None),
     )
 
 
 def best_f1_threshold(counts: Counts, scaling: Scaling = IDENTITY) -> float | None:
-    """Threshold with the highest F1 of cropland, of several the one nearest to 0.5; None unless both labels occur.
+    """Threshold with the highest F1 of cropland, nearest to 0.5 if there are several; None without both labels.
 
     Args:
         counts: (2, BINS) pixels by label and bin of the logit.
@@ -121,14 +123,14 @@ def best_f1_threshold(counts: Counts, scaling: Scaling = IDENTITY) -> float | No
 
 
 def unbiased_area_threshold(counts: Counts, scaling: Scaling = IDENTITY) -> float | None:
-    """Threshold above which as many pixels lie as are cropland, of several the one nearest to 0.5.
+    """Threshold at which mapped pixels equal cropland pixels in number, nearest to 0.5 if there are several.
 
     Args:
         counts: (2, BINS) pixels by label and bin of the logit.
         scaling: Calibration of the logits.
 
     Returns:
-        A probability; None unless both labels occur.
+        A probability; None without both labels.
     """
     if not counts.sum(axis=1).all():
         return None
@@ -143,15 +145,15 @@ def mapped_share(counts: Counts, threshold: float, scaling: Scaling = IDENTITY) 
     return float(pixels[above].sum() / max(int(pixels.sum()), 1))
 
 
-def _proven(parts: Counts, config: CalibrationConfig) -> CalibrationConfig:
-    """Drop temperature or bias if that lowers the sum of the losses of the parts, each under a fit on the other parts.
+def _cross_validated(parts: Counts, config: CalibrationConfig) -> CalibrationConfig:
+    """Drop temperature or bias if this lowers the cross-validated loss over the parts.
 
-    Samples of a small validation differ so much that a fit on some of them may be far off for the others.
+    In a small validation, a fit on some samples may be wrong for the others.
     """
     if len(parts) < 2:
         return config
-    ways = [(config.temperature, config.bias), (config.temperature, False), (False, config.bias), (False, False)]
-    choices = [replace(config, temperature=temperature, bias=bias) for temperature, bias in dict.fromkeys(ways)]
+    options = [(config.temperature, config.bias), (config.temperature, False), (False, config.bias), (False, False)]
+    choices = [replace(config, temperature=temperature, bias=bias) for temperature, bias in dict.fromkeys(options)]
     losses = [
         sum(log_loss(part, _fit(parts.sum(axis=0) - part, choice).scaling) for part in parts) for choice in choices
     ]
@@ -159,7 +161,7 @@ def _proven(parts: Counts, config: CalibrationConfig) -> CalibrationConfig:
 
 
 def _held_out_curve(parts: Counts, config: CalibrationConfig) -> ReliabilityCurve:
-    """Reliability after calibration, each part with a fit on the others if there are several."""
+    """Reliability after calibration; with several parts, each is calibrated by a fit on the other parts."""
     counts: Counts = parts.sum(axis=0)
     curves = [_curve(part, _fit(counts - part if len(parts) > 1 else part, config).scaling) for part in parts]
     return sum(curves[1:], start=curves[0]) if curves else _curve(counts, IDENTITY)
@@ -175,5 +177,5 @@ def _fit(counts: Counts, config: CalibrationConfig) -> Fit:
 
 def _nearest_to_half(candidate: npt.NDArray[np.bool_], scaling: Scaling) -> float:
     edges = EDGES[candidate]
-    # Compared as logits: probabilities near 0 or 1 round to the same number.
+    # Compared as logits, because probabilities near 0 or 1 round to equal numbers.
     return float(scaling.probability(edges[np.abs(scaling.logits(edges)).argmin()]))

@@ -1,6 +1,6 @@
-"""Reliability and precision-recall curves of pixels counted by label and predicted value.
+"""Reliability and precision-recall curves from pixel counts by label and predicted value.
 
-The values are probabilities, bins of logits (training) or percents (evaluation); these functions serve all of them.
+Predicted values are probabilities, logit bins (training) or percents (evaluation).
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Counts = npt.NDArray[np.int64]
-"""(2, N) pixels by label, other before cropland, and by predicted value in ascending order."""
+"""(2, N) pixel counts: rows are the labels other and cropland, columns the predicted values in ascending order."""
 
 Values = npt.NDArray[np.float64]
 
@@ -22,7 +22,7 @@ class ReliabilityCurve:
         pixels: (bins,) pixels in each bin.
         cropland: (bins,) cropland pixels in each bin.
         expected: (bins,) sum of the predicted values in each bin.
-        full: The predicted value that stands for probability 1: 1 for probabilities, 100 for percents.
+        full: Predicted value of probability 1: 1 for probabilities, 100 for percents.
     """
 
     pixels: Counts
@@ -52,8 +52,8 @@ class PrecisionRecallCurve:
     Attributes:
         threshold: (T,) thresholds, ascending.
         mapped: (T,) pixels at or above each threshold.
-        hits: (T,) cropland pixels among them.
-        cropland: Cropland pixels in all.
+        hits: (T,) cropland pixels at or above each threshold.
+        cropland: Number of all cropland pixels.
     """
 
     threshold: Values
@@ -63,12 +63,12 @@ class PrecisionRecallCurve:
 
     @property
     def precision(self) -> Values:
-        """(T,) share of the mapped pixels that are cropland; 1 where no pixel is mapped."""
+        """(T,) cropland share of the mapped pixels; 1 without mapped pixels."""
         return np.asarray(np.where(self.mapped > 0, self.hits / np.maximum(self.mapped, 1), 1.0))
 
     @property
     def recall(self) -> Values:
-        """(T,) share of the cropland pixels that are mapped; 0 without cropland."""
+        """(T,) mapped share of the cropland pixels; 0 without cropland."""
         return np.asarray(self.hits / max(self.cropland, 1))
 
 
@@ -79,7 +79,7 @@ def reliability_curve(counts: Counts, values: Values, bins: int = 15, full: floa
         counts: (2, N) pixels by label and predicted value.
         values: (N,) predicted values, 0 to `full`.
         bins: Number of bins; the last one includes `full`.
-        full: The predicted value that stands for probability 1.
+        full: Predicted value of probability 1.
     """
     place = np.minimum((values * bins / full).astype(np.int64), bins - 1)
     pixels, cropland = np.zeros((2, bins), dtype=np.int64)
@@ -93,10 +93,10 @@ def reliability_curve(counts: Counts, values: Values, bins: int = 15, full: floa
 def expected_calibration_error(curve: ReliabilityCurve) -> float:
     """Mean of |predicted - observed| over the bins, weighted by their pixels, 0 to 1; 0 without any pixel.
 
-    The error of the probability of cropland, as Naeini et al. (2015), Obtaining Well Calibrated Probabilities Using
-    Bayesian Binning, https://doi.org/10.1609/aaai.v29i1.9602, define it for two classes and torchmetrics computes it.
-    Guo et al. (2017), https://arxiv.org/abs/1706.04599, use the probability of the predicted class instead, where
-    errors of the two classes can cancel out.
+    The error is that of the probability of cropland, as in Naeini et al. (2015), Obtaining Well Calibrated
+    Probabilities Using Bayesian Binning, https://doi.org/10.1609/aaai.v29i1.9602, and in torchmetrics. Guo et al.
+    (2017), https://arxiv.org/abs/1706.04599, use the probability of the predicted class instead, so errors of the two
+    classes can cancel out.
     """
     filled = curve.pixels > 0
     gaps = curve.pixels[filled] * np.abs(curve.predicted[filled] - curve.observed[filled])
@@ -108,14 +108,14 @@ def precision_recall_curve(counts: Counts, thresholds: Values) -> PrecisionRecal
 
     Args:
         counts: (2, N) pixels by label and predicted value.
-        thresholds: (N,) one threshold per value, or (N + 1,) with a last one above every value.
+        thresholds: (N,) one threshold per value; or (N + 1,) with a last threshold above all values.
     """
     mapped, hits = (at_or_above(pixels)[: len(thresholds)] for pixels in (counts.sum(axis=0), counts[1]))
     return PrecisionRecallCurve(thresholds, mapped, hits, int(counts[1].sum()))
 
 
 def average_precision(counts: Counts) -> float | None:
-    """Mean precision over all thresholds, each weighted by the recall it adds; None without cropland.
+    """Mean precision over all thresholds, weighted by the increase in recall; None without cropland.
 
     Args:
         counts: (2, N) pixels by label and predicted value.
@@ -128,7 +128,7 @@ def average_precision(counts: Counts) -> float | None:
 
 
 def at_or_above(pixels: Counts) -> Counts:
-    """Pixels at or above each of (N,) values, (N + 1,); the last entry is 0, for a threshold above every value."""
+    """(N + 1,) pixels at or above each of (N,) values; the last entry is 0, for a threshold above all values."""
     total: Counts = np.append(pixels[::-1].cumsum()[::-1], 0)
     return total
 

@@ -1,4 +1,4 @@
-"""Fit of temperature and bias to counted logits, by maximum likelihood."""
+"""Maximum-likelihood fit of temperature and bias to counted logits."""
 
 import math
 from typing import NamedTuple
@@ -12,18 +12,18 @@ from seg.calibration.scaling import IDENTITY, Scaling, sigmoid
 
 SMALLEST, LARGEST = 0.05, 20.0
 LARGEST_BIAS = LIMIT
-"""Bounds of temperature and bias: a fit outside them has fitted noise."""
+"""Bounds of temperature and bias; a result outside the bounds is overfitted."""
 
 _TOLERANCE = 1e-10
-"""Tolerance of the solvers: tight, but larger than the rounding error of the sums."""
+"""Tolerance of the solvers, larger than the rounding error of the sums."""
 
 
 class Fit(NamedTuple):
-    """A fitted scaling.
+    """Result of a fit.
 
     Attributes:
-        scaling: The temperature and bias.
-        reason: Why a requested temperature or bias is left out; else empty.
+        scaling: Fitted temperature and bias.
+        reason: Reason if a requested temperature or bias is left out, else empty.
     """
 
     scaling: Scaling
@@ -31,21 +31,22 @@ class Fit(NamedTuple):
 
 
 def fit_scaling(counts: Counts, *, temperature: bool = True, bias: bool = True) -> Fit:
-    """The scaling with the smallest negative log-likelihood of the labels.
+    """Fit the scaling with the smallest negative log-likelihood of the labels.
 
-    If temperature and bias cannot be fitted together, the temperature is fitted alone; if that fails too, the logits
-    stay as they are.
+    If the joint fit of temperature and bias fails, only the temperature is fitted. If this fit fails too, the logits
+    are not scaled.
 
     Args:
         counts: (2, BINS) pixels by label and bin of the logit.
         temperature: Fit a temperature; it is 1 otherwise.
         bias: Fit a bias; it is 0 otherwise.
 
-    Both together are a logistic regression on the logit: Platt (1999), Probabilistic Outputs for Support Vector
-    Machines and Comparisons to Regularized Likelihood Methods. The temperature alone is that of Guo et al. (2017), On
-    Calibration of Modern Neural Networks, https://arxiv.org/abs/1706.04599; with a bias it is the bias-corrected
-    temperature scaling of Alexandari, Kundaje and Shrikumar (2020), https://arxiv.org/abs/1901.06852. A loss such as
-    Dice, which does not weigh the classes by their frequency, shifts all logits; only a bias can shift them back.
+    Temperature alone is temperature scaling (Guo et al. 2017, On Calibration of Modern Neural Networks,
+    https://arxiv.org/abs/1706.04599). Temperature with bias is Platt scaling, a logistic regression on the logit (Platt
+    1999, Probabilistic Outputs for Support Vector Machines and Comparisons to Regularized Likelihood Methods), also
+    called bias-corrected temperature scaling (Alexandari, Kundaje and Shrikumar 2020,
+    https://arxiv.org/abs/1901.06852). A loss such as Dice, which does not weight the classes by frequency, shifts all
+    logits; only a bias corrects this shift.
     """
     if not temperature and not bias:
         return Fit(IDENTITY)
@@ -65,13 +66,13 @@ def fit_scaling(counts: Counts, *, temperature: bool = True, bias: bool = True) 
 
 
 def log_loss(counts: Counts, scaling: Scaling) -> float:
-    """Negative log-likelihood of the labels under scaled logits, summed over (2, BINS) pixels."""
+    """Negative log-likelihood of the labels with scaled logits, summed over (2, BINS) pixel counts."""
     logits = scaling.logits(CENTRES)
     return float((counts.sum(axis=0) * np.logaddexp(0, logits) - counts[1] * logits).sum())
 
 
 def _fit_temperature(counts: Counts) -> Fit:
-    """Fit the temperature alone.
+    """Fit only the temperature.
 
     The negative log-likelihood is convex in 1/temperature, so it has at most one minimum.
     """
@@ -81,72 +82,72 @@ def _fit_temperature(counts: Counts) -> Fit:
         return float((CENTRES * _surplus(counts, math.exp(log_sharpness) * CENTRES)).sum())
 
     if not slope(-math.log(LARGEST)) < 0:
-        return Fit(IDENTITY, "the logits say nothing about the labels")
+        return Fit(IDENTITY, "the logits do not predict the labels")
     if not slope(-math.log(SMALLEST)) > 0:
-        return Fit(IDENTITY, "the logits separate the labels without an error")
+        return Fit(IDENTITY, "the logits separate the labels perfectly")
     return Fit(Scaling(math.exp(-optimize.brentq(slope, -math.log(LARGEST), -math.log(SMALLEST), xtol=_TOLERANCE))))
 
 
 def _fit_bias(counts: Counts) -> Fit:
-    """Fit the bias alone: the sum of the probabilities, which rises with it, must equal the cropland pixels."""
+    """Fit only the bias, with which the sum of the probabilities equals the number of cropland pixels."""
 
     def slope(bias: float) -> float:
         return float(_surplus(counts, CENTRES + bias).sum())
 
     if not slope(-LARGEST_BIAS) < 0 < slope(LARGEST_BIAS):
-        return Fit(IDENTITY, f"the bias would be beyond {LARGEST_BIAS:g}")
+        return Fit(IDENTITY, f"the bias would exceed {LARGEST_BIAS:g}")
     return Fit(Scaling(1.0, float(optimize.brentq(slope, -LARGEST_BIAS, LARGEST_BIAS, xtol=_TOLERANCE))))
 
 
 def _fit_both(counts: Counts) -> Fit:
-    """Fit 1/temperature and bias jointly; the negative log-likelihood is convex in both.
+    """Fit 1/temperature and bias jointly, in which the negative log-likelihood is convex.
 
-    It has a minimum if and only if the logits of the two labels overlap; see Albert and Anderson (1984), On the
+    A minimum exists if and only if the logits of the two labels overlap; see Albert and Anderson (1984), On the
     Existence of Maximum Likelihood Estimates in Logistic Regression Models.
     """
     other, cropland = (np.flatnonzero(row) for row in counts)
     if other[0] == other[-1] == cropland[0] == cropland[-1]:
-        return Fit(IDENTITY, "all logits are the same")
+        return Fit(IDENTITY, "all logits are equal")
     if other[-1] <= cropland[0]:
-        return Fit(IDENTITY, "the logits separate the labels without an error")
+        return Fit(IDENTITY, "the logits separate the labels perfectly")
     if cropland[-1] <= other[0]:
-        return Fit(IDENTITY, "the logits say nothing about the labels")
+        return Fit(IDENTITY, "the logits do not predict the labels")
     sharpness, bias = _minimum(counts)
     if sharpness < 1 / LARGEST:
-        return Fit(IDENTITY, "the logits say nothing about the labels")
+        return Fit(IDENTITY, "the logits do not predict the labels")
     if sharpness > 1 / SMALLEST or abs(bias) > LARGEST_BIAS:
         return Fit(IDENTITY, f"temperature would be {1 / sharpness:.2g} and bias {bias:.2g}, out of bounds")
     return Fit(Scaling(1 / sharpness, bias))
 
 
 def _minimum(counts: Counts) -> tuple[float, float]:
-    """1/temperature and bias with the smallest loss."""
+    """1/temperature and bias with the smallest negative log-likelihood."""
     filled = counts.any(axis=0)
     terms = np.stack([CENTRES[filled], np.ones(int(filled.sum()))])
     weight: Values = counts[:, filled].sum(axis=0) / counts.sum()
     cropland: Values = counts[1, filled] / counts.sum()
 
-    def loss(at: Values) -> float:
-        logits = at @ terms
+    def loss(point: Values) -> float:
+        logits = point @ terms
         return float((weight * np.logaddexp(0, logits) - cropland * logits).sum())
 
-    def gradient(at: Values) -> Values:
-        return np.asarray(terms @ (weight * sigmoid(at @ terms) - cropland))
+    def gradient(point: Values) -> Values:
+        return np.asarray(terms @ (weight * sigmoid(point @ terms) - cropland))
 
-    def curvature(at: Values) -> Values:
-        probability = sigmoid(at @ terms)
+    def curvature(point: Values) -> Values:
+        probability = sigmoid(point @ terms)
         return np.asarray((terms * (weight * probability * (1 - probability))) @ terms.T)
 
-    # Starts at the plain share of cropland, where no probability is near 0 or 1.
+    # Start with every probability at the cropland share, so that none is near 0 or 1.
     start = np.array([0.0, math.log(cropland.sum() / (1 - cropland.sum()))])
     options = {"gtol": _TOLERANCE}
-    near = optimize.minimize(loss, start, jac=gradient, hess=curvature, method="trust-exact", options=options).x
-    # Rounding of the loss leaves half the digits; the root of its gradient has them all.
-    sharpness, bias = optimize.root(gradient, near, jac=curvature, tol=_TOLERANCE).x
+    approximate = optimize.minimize(loss, start, jac=gradient, hess=curvature, method="trust-exact", options=options).x
+    # Rounding limits a minimum of the loss to half the digits; the root of its gradient is accurate to all digits.
+    sharpness, bias = optimize.root(gradient, approximate, jac=curvature, tol=_TOLERANCE).x
     return float(sharpness), float(bias)
 
 
 def _surplus(counts: Counts, logits: Values) -> Values:
-    """Expected minus true cropland pixels in each bin."""
+    """Expected minus observed cropland pixels in each bin."""
     surplus: Values = counts.sum(axis=0) * sigmoid(logits) - counts[1]
     return surplus

@@ -1,4 +1,4 @@
-"""Histogram of the logits of labelled pixels: all that calibration needs of a validation, whatever its size."""
+"""Histogram of the logits of labelled pixels: the input of calibration, of fixed size."""
 
 import numpy as np
 import torch
@@ -9,10 +9,11 @@ from seg.calibration.curves import Values
 from seg.labels import CROPLAND, IGNORE
 
 LIMIT = 20.0
-"""Bins span -LIMIT to LIMIT; a logit beyond counts in the outermost bin, where the probability is 0 or 1 to 2e-9."""
+"""Bins span -LIMIT to LIMIT. Logits outside count in the outermost bins, where the probability differs from 0 or 1 by
+2e-9."""
 BINS = 4000
 PARTS = 5
-"""Parts of a validation: enough that a fit on all parts but one is much like a fit on all."""
+"""Parts of a validation for cross-validation; a fit on all parts but one is similar to a fit on all."""
 
 EDGES: Values = np.linspace(-LIMIT, LIMIT, BINS + 1)
 CENTRES: Values = (EDGES[1:] + EDGES[:-1]) / 2
@@ -21,8 +22,8 @@ CENTRES: Values = (EDGES[1:] + EDGES[:-1]) / 2
 class LogitHistogram(Metric):
     """Pixels of a validation by part, label and logit, (PARTS, 2, BINS) int64.
 
-    Samples go to the parts in turn, so that a fit on some parts can be scored on another.
-    A pixel without a label is not counted, nor is a NaN logit.
+    Samples are assigned to the parts in turn, so that a fit on some parts can be scored on another part. Pixels without
+    a label and NaN logits are not counted.
 
     Example:
         histogram.update(logits, mask, batch_idx)
@@ -43,16 +44,16 @@ class LogitHistogram(Metric):
         Args:
             logits: (B, 1, H, W) logits of cropland, any float type.
             mask: (B, H, W) uint8 labels.
-            turn: Part of the first sample, taken modulo PARTS; the batch number will do.
+            turn: Part of the first sample, modulo PARTS; for example the batch number.
         """
         logits = logits[:, 0].detach().float()
         part = (torch.arange(len(mask), device=mask.device) + turn) % PARTS
         row = part[:, None, None] * 2 + (mask == CROPLAND)
         scaled = (logits.clamp(-LIMIT, LIMIT) + LIMIT) * (BINS / (2 * LIMIT))
-        # Clamped again: the addition can round up to the bin after the last.
+        # Clamped again, because the addition can round up to an index after the last bin.
         index = row * BINS + scaled.nan_to_num().long().clamp_(0, BINS - 1)
         counted = (mask != IGNORE) & ~logits.isnan()
-        # An extra bin for the uncounted pixels costs less than selecting the others.
+        # An extra bin for uncounted pixels is faster than selecting the counted ones.
         rows = PARTS * 2 * BINS
         found = torch.bincount(index.masked_fill_(~counted, rows).flatten(), minlength=rows + 1)
         self.counts += found[:rows].view_as(self.counts)

@@ -1,4 +1,4 @@
-"""Calibrated logits: plain logits divided by a temperature, plus a bias."""
+"""Calibrated logits: logits divided by a temperature, plus a bias."""
 
 import math
 from typing import NamedTuple
@@ -15,46 +15,46 @@ class Scaling(NamedTuple):
     """Calibration of a logit: the probability is sigmoid(logit / temperature + bias).
 
     Attributes:
-        temperature: Above 0; above 1 for an overconfident network.
-        bias: Above 0 for a network that finds too little cropland.
+        temperature: Divisor of the logits, above 0; above 1 for an overconfident network.
+        bias: Summand after the division; above 0 for a network that underestimates cropland.
     """
 
     temperature: float = 1.0
     bias: float = 0.0
 
     def logits(self, plain: Values) -> Values:
-        """Calibrated logits of plain logits."""
+        """Calibrate logits."""
         calibrated: Values = plain / self.temperature + self.bias
         return calibrated
 
     def probability(self, plain: Values) -> Values:
-        """Calibrated probability of plain logits, 0 to 1."""
+        """Calibrated probability of uncalibrated logits, 0 to 1."""
         return sigmoid(self.logits(plain))
 
     def threshold(self, plain: float) -> float:
-        """Calibrated threshold that maps the same pixels as a plain threshold.
+        """Calibrated threshold that maps the same pixels as an uncalibrated threshold.
 
         Args:
-            plain: Threshold of plain probabilities, 0 to 1. 0 and 1 stay as they are; any other threshold stays between
-                them, even where its calibrated probability would round to 0 or 1.
+            plain: Threshold of uncalibrated probabilities, 0 to 1. 0 and 1 do not change. Any other threshold stays
+                between 0 and 1, even if its calibrated probability would round to 0 or 1.
 
-        Calibration keeps the order of logits, so the mapped pixels stay the same. For a mean over several views of an
-        image this holds only approximately.
+        Calibration keeps the order of logits, so the mapped pixels do not change. For a mean over several views of an
+        image, this is only approximately true.
         """
         if plain in (0, 1) or self == IDENTITY:
             return float(plain)
         logit = (math.log(plain) - math.log1p(-plain)) / self.temperature + self.bias
-        # On either side the exponential cannot overflow, and keeps its digits near 0.
+        # exp(-|logit|) cannot overflow, and is accurate near 0.
         small = math.exp(-abs(logit))
         probability = 1 / (1 + small) if logit > 0 else small / (1 + small)
         return min(max(probability, SMALLEST_THRESHOLD), LARGEST_THRESHOLD)
 
 
 IDENTITY = Scaling()
-"""Leaves logits as they are."""
+"""Scaling that does not change logits."""
 
 
 def sigmoid(logits: Values) -> Values:
-    """Probability of each logit; computed by tanh, which never overflows."""
+    """Probability of each logit, computed by tanh, which does not overflow."""
     probability: Values = 0.5 * (1 + np.tanh(logits / 2))
     return probability

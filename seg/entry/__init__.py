@@ -1,1 +1,1 @@
-"""Entry points: the names that `import seg` offers, and the commands of `cropland-seg` and `scripts/`."""
+"""Entry points: the names of `import seg`, and the commands of `cropland-seg` and `scripts/`."""

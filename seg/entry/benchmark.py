@@ -1,4 +1,4 @@
-"""Measure the cost of the parts of the pipeline: the command `benchmark`."""
+"""The command `benchmark`: time, memory and operations of the parts of the pipeline."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from seg.terminal.command_line import run_command
 
 
 def convolutions(*, settings: ConvolutionSettings, output: Path | None = None) -> None:
-    """Compare kinds of convolutions at equal shapes: operations, bytes, time, and the limits of the machine.
+    """Compare kinds of convolutions at equal shapes: operations, bytes, time, and limits of the machine.
 
     Args:
         settings: Options of the benchmark.
@@ -28,7 +28,7 @@ def convolutions(*, settings: ConvolutionSettings, output: Path | None = None) -
 
 
 def models(*, settings: ModelSettings, output: Path | None = None) -> None:
-    """Compare the models of the family: operations, bytes, megapixels a second, and receptive field.
+    """Compare this project's models: operations, bytes, megapixels per second, and receptive field.
 
     Args:
         settings: Options of the benchmark.
@@ -40,7 +40,7 @@ def models(*, settings: ModelSettings, output: Path | None = None) -> None:
 
 
 def loading(*, settings: LoadingSettings, output: Path | None = None) -> None:
-    """Compare the loader of chips with plain loops that read the same windows, and measure its memory.
+    """Compare the chip loader with plain loops over the same windows, and measure its memory.
 
     Args:
         settings: Options of the benchmark.
@@ -52,7 +52,7 @@ def loading(*, settings: LoadingSettings, output: Path | None = None) -> None:
 
 
 def training(*, settings: TrainingSettings, output: Path | None = None) -> None:
-    """Compare training through Lightning with a plain loop over the same loader, network and loss.
+    """Compare training with Lightning and a plain loop over the same loader, network and loss.
 
     Args:
         settings: Options of the benchmark.
@@ -64,7 +64,7 @@ def training(*, settings: TrainingSettings, output: Path | None = None) -> None:
 
 
 def inference(*, settings: InferenceSettings, output: Path | None = None) -> None:
-    """Compare the raster engine with the forward pass alone, with plain reading and writing, and with other libraries.
+    """Compare the raster engine with the forward pass only, with plain reading and writing, and with other libraries.
 
     Args:
         settings: Options of the benchmark.
@@ -76,7 +76,7 @@ def inference(*, settings: InferenceSettings, output: Path | None = None) -> Non
 
 
 def polygons(*, settings: PolygonBenchmarkSettings, output: Path | None = None) -> None:
-    """Compare writing parcels block by block with polygonising the whole map in memory: time and memory.
+    """Compare time and memory of writing parcels block by block and of polygonising the whole map in memory.
 
     Args:
         settings: Options of the benchmark.
@@ -88,10 +88,10 @@ def polygons(*, settings: PolygonBenchmarkSettings, output: Path | None = None) 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status of the command line.
+    """Run the command line and return its exit status.
 
     Args:
-        arguments: Its words; those of the process by default.
+        arguments: Command-line arguments; sys.argv[1:] by default.
     """
     return run_command(
         {

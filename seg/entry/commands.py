@@ -1,4 +1,4 @@
-"""Commands of one function each, and `train`, whose subcommands are those of LightningCLI."""
+"""Commands with one function each, and `train` with the subcommands of LightningCLI."""
 
 import sys
 from collections.abc import Sequence
@@ -20,16 +20,17 @@ def export(
     onnx: bool = False,
     weights: Literal["auto", "averaged", "raw"] = "auto",
 ) -> None:
-    """Turn a checkpoint into a model package, all that inference needs.
+    """Turn a checkpoint into a model package for inference.
 
     Args:
         checkpoint: A checkpoint written by training.
-        output: Folder of the package, made with its parents; an older package there is replaced.
-        threshold: Calibrated probability from 0 to 1, as in the probability map, above which a pixel is cropland; f1 or
-            area for the threshold with the highest F1 or the right area in validation; by default training's threshold.
+        output: Folder of the package, created with its parents; an older package is replaced.
+        threshold: Calibrated probability, 0 to 1, above which a pixel is cropland. f1: the threshold with the highest
+            F1 in validation. area: the threshold at which the mapped area equals the cropland area in validation. By
+            default the threshold of training.
         onnx: Also write the network as ONNX, for use without PyTorch.
-        weights: Weights to export if training averaged them: averaged, or raw for the weights of the last step, which
-            were not validated; auto uses averaged weights if there are any.
+        weights: Weights to export if training averaged weights: averaged; or raw for the weights of the last step,
+            which were not validated. auto uses averaged weights if the checkpoint has them.
     """
     from seg.package.checkpoint import read_checkpoint
     from seg.package.write import add_onnx, write_package
@@ -48,14 +49,14 @@ def predict(
     settings: PredictionSettings,
     compute: ComputeSettings,
 ) -> None:
-    """Write the class map and the probability map of one scene or many, each on the grid of its scene.
+    """Write the class map and the probability map of one or many scenes, on the grid of each scene.
 
     Args:
         model: Folder of a model package; the probabilities of several models are averaged.
         input: One scene: any raster that GDAL reads, or an address such as https://host/scene.tif or s3://bucket/key.
-            Or many scenes: a folder, a pattern such as 'scenes/*.tif', or a text file with a path or address a line.
-        output: The class map, a GeoTIFF; the probability map gets `_probability` added to its name. For many scenes, a
-            folder where each map gets the name of its scene.
+            Many scenes: a folder, a pattern such as 'scenes/*.tif', or a text file with one path or address per line.
+        output: The class map, a GeoTIFF; `_probability` is added to its name for the probability map. For many scenes,
+            a folder, in which maps have the names of their scenes.
         settings: Options of the prediction.
         compute: Library, device and precision.
     """
@@ -89,15 +90,15 @@ def describe(
     size: int = 512,
     json: bool = False,
 ) -> None:
-    """Describe a network layer by layer, its totals, and the file sizes of its weights and of a training checkpoint.
+    """Describe the layers of a network, its totals, and the sizes of its weight file and a training checkpoint.
 
     Args:
         config: A training configuration; its network is built with random weights.
         model: A model package, instead of a configuration.
-        checkpoint: A training checkpoint whose parts are measured; by default a temporary one after a first step.
+        checkpoint: A training checkpoint to measure; by default a temporary checkpoint after a first step.
         bands: Channels of the images if the configuration does not list data.bands.
         size: Side in pixels of the image for which shapes and operations are counted.
-        json: Print JSON with every layer, instead of text with the computing layers only.
+        json: Print JSON with all layers, instead of text with the layers that compute.
     """
     from seg.inspection.report import as_json, as_text, inspect_network
 
@@ -106,12 +107,12 @@ def describe(
 
 
 def restore(*, run: str, output: Path) -> None:
-    """Fetch files, pictures and model of a run back from Weights & Biases.
+    """Restore files, pictures and model of a run from Weights & Biases.
 
     Args:
-        run: Folder of a run that was trained with --tracking.wandb, or of a W&B run in it (offline-run-...), which
-            needs no network; or entity/project/id of a run on the W&B server.
-        output: Folder for the files, new or empty.
+        run: Folder of a run that was trained with --tracking.wandb, or of a W&B run in it (offline-run-...), restored
+            without network; or entity/project/id of a run on the W&B server.
+        output: New or empty folder for the files.
     """
     from seg.training.run.restore import restore_run
 
@@ -127,7 +128,7 @@ def train(words: Sequence[str]) -> int:
     """
 
     def train_within_options() -> None:
-        # Imported here, as it takes seconds in which Ctrl-C should end with one line too.
+        # Imported within `guarded`, since this import takes seconds, in which Ctrl-C should also end with one line.
         from seg.training.cli import run
 
         with gdal_options():
@@ -137,7 +138,7 @@ def train(words: Sequence[str]) -> int:
 
 
 COMMANDS = {command.__name__: command for command in (export, predict, polygons, describe, restore)}
-"""Functions of the command line by name."""
+"""Command functions by name."""
 
 
 def main(name: str, arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Compare maps with references, estimate areas, map change: the command `evaluate`."""
+"""The command `evaluate`: comparison with references, area estimation, change maps."""
 
 import sys
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ def evaluate(
     """Compare cropland maps with references: scores and a report; or see `evaluate.py sample|area|change --help`.
 
     Args:
-        inputs: Maps, references, and files that go with them.
-        output: Folder for the report; made if its parent exists.
+        inputs: Maps, references, and related files.
+        output: Folder for the report; created if its parent exists.
         settings: Options of the comparison.
         page: Options of the report.
     """
@@ -36,11 +36,11 @@ def sample(*, prediction: Path, output: Path, settings: SampleSettings, zones: P
 
     Args:
         prediction: Class map: 0 other, 1 cropland (or other classes up to 254), 255 or nodata for none.
-        output: GeoPackage for the points; the design of the sample, which interpreters must not see, is written beside
+        output: GeoPackage for the points. The design of the sample, which interpreters must not see, is written beside
             it.
         settings: Size and allocation of the sample.
-        zones: Raster of whole numbers on the same grid, such as districts: each zone gets strata of its own, and pixels
-            without a number are left out.
+        zones: Raster of whole numbers on the same grid, such as districts. Each zone has its own strata; pixels without
+            a number are left out.
     """
     from seg.evaluation.area.population import Population
     from seg.evaluation.area.sample import sample_map
@@ -56,14 +56,14 @@ def area(
     design: Path | None = None,
     prediction: Path | None = None,
 ) -> None:
-    """Estimate areas and accuracies with their errors from an interpreted sample; print them and write area.json.
+    """Estimate areas and accuracies with standard errors from an interpreted sample; print them and write area.json.
 
     Args:
         points: Points drawn by `sample`, with their column `reference` filled: GeoPackage, GeoJSON or CSV.
-        output: Folder for area.json; made if its parent exists.
+        output: Folder for area.json; created if its parent exists.
         settings: Treatment of points without a reference, and confidence of the intervals.
-        design: Design written by `sample`; by default the one beside the points.
-        prediction: Another map of the same grid to judge by the same points; by default the sampled map.
+        design: Design written by `sample`; by default the file beside the points.
+        prediction: Another map on the same grid to assess with the same points; by default the sampled map.
     """
     from seg.evaluation.area.estimate import estimate_area
 
@@ -79,15 +79,16 @@ def change(
     before_probability: Path | None = None,
     after_probability: Path | None = None,
 ) -> None:
-    """Map gained and lost cropland between two class maps: rasters, polygons with areas, support by probabilities.
+    """Map gained and lost cropland between two class maps, as rasters and as polygons with areas.
 
     Args:
         before: The earlier class map: 0 other, 1 cropland, 255 or nodata for no value.
         after: The later class map, on the same grid.
-        output: Folder for change.tif, change_probability.tif, change.gpkg and change.json; made if its parent exists.
+        output: Folder for change.tif, change_probability.tif, change.gpkg and change.json; created if its parent
+            exists.
         settings: Smallest polygon, and confidence of a supported change.
-        before_probability: Probability map of the earlier map in percent; by default the file beside the map whose name
-            ends in `_probability`.
+        before_probability: Probability map of the earlier map in percent; by default the file beside the map with
+            `_probability` in its name.
         after_probability: Probability map of the later map; by default the file beside it.
     """
     from seg.evaluation.change.maps import find_maps
@@ -97,14 +98,14 @@ def change(
 
 
 SUBCOMMANDS: dict[str, Command] = {"sample": sample, "area": area, "change": change}
-"""Commands by the first word of the command line; without such a word, maps are compared with references."""
+"""Commands by the first word of the command line; without one, maps are compared with references."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status of the command line.
+    """Run the command line and return its exit status.
 
     Args:
-        arguments: Its words; those of the process by default.
+        arguments: Command-line arguments; sys.argv[1:] by default.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
     if words and not words[0].startswith("-"):

@@ -1,6 +1,6 @@
-"""The names that `import seg` offers: load a model, map a scene, compare with a reference, read a dataset.
+"""The names of `import seg`: load a model, map a scene, compare with a reference, read a dataset.
 
-Arrays have the layout of rasterio, and a pixel without data is NaN in images and probabilities, 255 in masks.
+Arrays have the layout of rasterio. Pixels without data are NaN in images and probabilities, and 255 in masks.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,7 +37,7 @@ PLAIN = TestTimeAugmentation()
 
 
 class MapSettings(TypedDict, total=False):
-    """Keyword arguments of `Model.map`: those of `seg.inference.settings.PredictionSettings`, explained there."""
+    """Keyword arguments of `Model.map`, as in `seg.inference.settings.PredictionSettings`."""
 
     block_size: int | Literal["auto"]
     halo: int | Literal["auto", "receptive-field", "measure"]
@@ -82,17 +82,17 @@ class Model:
 
     @property
     def bands(self) -> tuple[int, ...]:
-        """Bands of a scene that the model takes, counted from 1, in the order of the channels of an array."""
+        """Bands of a scene that the model reads, counted from 1, in the order of an array's channels."""
         return self.package.bands
 
     @property
     def band_names(self) -> tuple[str, ...]:
-        """Name of each band; empty strings where the training images had none."""
+        """Name of each band; empty strings for bands without a name in the training images."""
         return self.package.band_names
 
     @property
     def pixel_size(self) -> float | None:
-        """Pixel side of the training images in metres; None where they had no CRS."""
+        """Pixel side of the training images in metres; None if they had no CRS."""
         return self.package.pixel_size_m
 
     @property
@@ -101,17 +101,17 @@ class Model:
         return self.package.threshold
 
     def probability(self, image: npt.ArrayLike, *, tta: TestTimeAugmentation = PLAIN) -> Probability:
-        """Cropland probability of each pixel of an array.
+        """Compute the cropland probability of each pixel of an array.
 
-        The array is computed in one piece. For a whole scene, `map` needs less memory.
+        The whole array is computed at once. For a whole scene, `map` needs less memory.
 
         Args:
-            image: (C, H, W) numbers in the units of the scene's file, the C bands in the order of `bands`. Pixels
+            image: (C, H, W) numbers in the units of the scene's file, with the bands in the order of `bands`. Pixels
                 without data are NaN, masked (as `rasterio` reads with `masked=True`) or the model's nodata value.
-            tta: Test-time augmentation; none by default.
+            tta: Test-time augmentation; off by default.
 
         Returns:
-            (H, W) float32, 0 to 1; NaN where a band has no data.
+            (H, W) float32, 0 to 1; NaN for pixels where a band has no data.
 
         Raises:
             ConfigError: The array has another number of bands or dimensions, or holds no real numbers.
@@ -121,11 +121,10 @@ class Model:
         return np.where(valid, estimate, np.float32(np.nan))
 
     def map(self, scene: Path | str, output: Path | str, **settings: Unpack[MapSettings]) -> SceneMaps:
-        """Map a raster of any size, block by block, on exactly its grid.
+        """Map a raster of any size, block by block, on the same grid.
 
         Writes the class map `output` (0 other, 1 cropland, 255 nodata) and, with `_probability` added to its name, the
-        probability map in percent. A map that is there is replaced. A call that was interrupted goes on where it
-        stopped when it is repeated.
+        probability map in percent. Existing maps are replaced. Repeating an interrupted call resumes it.
 
         Args:
             scene: The raster, or an address such as https://host/scene.tif.
@@ -134,7 +133,7 @@ class Model:
                 or `tta=seg.TestTimeAugmentation(dihedral=True)`.
 
         Returns:
-            Paths of the maps: `classes`, `probability`, and `uncertainty` where it was asked for.
+            Paths of the maps: `classes`, `probability` and, if requested, `uncertainty`.
 
         Raises:
             RasterError: The scene cannot be read, or the output cannot be written.
@@ -158,16 +157,16 @@ class Model:
         return self._backends[interior]
 
     def _filled(self, image: npt.ArrayLike) -> tuple[FloatImage, BoolMask]:
-        """The (C, H, W) image with the training mean where it has no data, and (H, W) True where it has."""
+        """(C, H, W) image with invalid pixels set to the training mean, and (H, W) validity."""
         stored = np.asanyarray(image)
         bands = len(self.bands)
         if stored.ndim != 3 or stored.shape[0] != bands or not stored.size or stored.dtype.kind not in "biuf":
             raise ConfigError(
                 f"image is {stored.dtype} of shape {stored.shape}; wanted real numbers of shape ({bands}, height, "
-                f"width), the bands of the scene being {list(self.bands)}"
+                f"width), with the bands {list(self.bands)} of the scene"
             )
         values = np.ma.getdata(stored)
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, hence invalid
+        with np.errstate(over="ignore"):  # values beyond float32 become infinite, hence invalid
             pixels = values.astype(np.float32)
         missing = np.ma.getmaskarray(stored) | ~np.isfinite(pixels)
         if self.package.nodata is not None:
@@ -180,12 +179,12 @@ class Model:
 def load_model(folder: Path | str, *, device: str = "auto", threads: int = 0) -> Model:
     """Load a trained model.
 
-    On the CPU, ONNX Runtime computes; `model.onnx` is written into the folder the first time.
+    On the CPU, ONNX Runtime is used; the first call writes `model.onnx` into the folder.
 
     Args:
         folder: Folder of a model package, which `scripts/export.py` writes.
-        device: auto, cpu, cuda (cuda:1 for the second one) or mps.
-        threads: Threads that compute; 0 for all cores.
+        device: auto, cpu, cuda (cuda:1 for the second GPU) or mps.
+        threads: Number of computing threads; 0 for all cores.
 
     Raises:
         PackageError: A file is missing or damaged.
@@ -196,17 +195,17 @@ def load_model(folder: Path | str, *, device: str = "auto", threads: int = 0) ->
 
 @dataclass(frozen=True)
 class Scores:
-    """Agreement of a map with a reference over all pixels that have a value in both; a score of 0 / 0 is None.
+    """Agreement of a map with a reference over pixels with a value in both; a score of 0 / 0 is None.
 
     Attributes:
         iou: Intersection over union of cropland, 0 to 1.
         f1: Harmonic mean of precision and recall, 0 to 1.
         precision: Share of mapped cropland that is cropland (user's accuracy).
         recall: Share of cropland that is mapped (producer's accuracy).
-        overall_accuracy: Share of pixels that are mapped right.
+        overall_accuracy: Share of correctly mapped pixels.
         kappa: Cohen's kappa, -1 to 1.
         mcc: Matthews correlation coefficient, -1 to 1.
-        compared: Number of pixels that were compared.
+        compared: Number of compared pixels.
     """
 
     iou: float | None
@@ -220,7 +219,7 @@ class Scores:
 
     @classmethod
     def of(cls, counts: ConfusionCounts) -> "Scores":
-        """The scores of confusion counts."""
+        """Scores of confusion counts."""
         return cls(
             counts.iou,
             counts.f1,
@@ -242,18 +241,18 @@ def evaluate(
 ) -> Scores:
     """Compare a class map with a reference, both files or both arrays.
 
-    `scripts/evaluate.py` also gives intervals, boundaries, parcels and a report.
+    `scripts/evaluate.py` also gives intervals, boundary and parcel scores, and a report.
 
     Args:
-        prediction: Class map: 0 other, 1 cropland, 255 or nodata where it has no value. As an array (H, W).
-        reference: Mask: 0 other, 1 cropland, 255 no label. A raster on the map's grid, a vector file of cropland
-            polygons, or an array of the same shape as the map.
-        folds: Raster on the same grid with a fold number per pixel; needs `fold`. For files only.
+        prediction: Class map: 0 other, 1 cropland, 255 or nodata for no value; a file or an (H, W) array.
+        reference: Mask: 0 other, 1 cropland, 255 no label; a raster on the map's grid, a vector file of cropland
+            polygons, or an array of the map's shape.
+        folds: Raster on the same grid with a fold number per pixel; needs `fold`; for files only.
         fold: Compare only the pixels of this held-out fold.
 
     Raises:
-        ConfigError: Arrays differ in shape or hold other values, or arguments do not belong together.
-        RasterError: A file cannot be read or lies on another grid, or nothing can be compared.
+        ConfigError: Arrays differ in shape or hold other values, or the arguments are inconsistent.
+        RasterError: A file cannot be read or has another grid, or no pixel can be compared.
     """
     arrays = [isinstance(given, np.ndarray) for given in (prediction, reference)]
     if not any(arrays):
@@ -262,7 +261,7 @@ def evaluate(
         with gdal_options():
             return Scores.of(measure_accuracy(find_pairs(inputs).pairs, EvaluationSettings(bootstrap=0)).counts)
     if not all(arrays) or folds is not None or fold is not None:
-        raise ConfigError("evaluate has an array beside a file; wanted two files or two arrays (folds are for files)")
+        raise ConfigError("evaluate has an array and a file; wanted two files or two arrays (folds are for files)")
     mapped, labels = _classes("prediction", np.asarray(prediction)), _classes("reference", np.asarray(reference))
     if mapped.shape != labels.shape:
         raise ConfigError(f"prediction has the shape {mapped.shape}, but reference {labels.shape}; wanted the same")
@@ -279,12 +278,12 @@ def _classes(name: str, values: npt.NDArray[np.generic]) -> ByteMask:
 
 @dataclass(frozen=True)
 class LabelledScene:
-    """The pixels of a scene with their labels.
+    """Pixels and labels of a scene.
 
     Attributes:
         name: Stem of the image's file.
-        fold: The fold in which the scene is held out, from 0.
-        image: (C, H, W) float32 in the units of the file; NaN in all bands where one has no data.
+        fold: Fold in which the scene is held out, from 0.
+        image: (C, H, W) float32 in the units of the file; all bands are NaN where any band has no data.
         mask: (H, W) uint8: 0 other, 1 cropland, 255 no label or no data.
     """
 
@@ -296,13 +295,13 @@ class LabelledScene:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled scenes, read from their files one by one: `len(dataset)`, `dataset[0]`, `for scene in dataset`.
+    """Labelled scenes, read from files on access: `len(dataset)`, `dataset[0]`, `for scene in dataset`.
 
     Attributes:
         scenes: Files and fold of each scene, sorted by image path.
-        bands: Bands that are read, counted from 1.
-        band_names: Name of each in the first image; empty strings where it has none.
-        nodata: A further value that means "no data", for files that do not say so themselves.
+        bands: Bands to read, counted from 1.
+        band_names: Name of each band in the first image; empty strings for bands without a name.
+        nodata: Additional value that means "no data", for files that do not declare it.
     """
 
     scenes: Sequence[Scene]
@@ -317,7 +316,7 @@ class Dataset:
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> LabelledScene:
-        """Read a scene whole.
+        """Read a whole scene.
 
         Raises:
             RasterError: A file cannot be read, or the mask has unknown values.
@@ -333,12 +332,12 @@ class Dataset:
 def read_dataset(
     root: Path | str, *, bands: Sequence[int | str] | None = None, nodata: float | None = None, folds: int = 5
 ) -> Dataset:
-    """Find the labelled scenes of a dataset; none is read before it is asked for.
+    """List the labelled scenes of a dataset; pixels are read on access.
 
     Args:
         root: A folder with images/ and masks/, or with a manifest.csv or manifest.parquet.
-        bands: Bands to read, counted from 1, or their names as the images have them; all but alpha by default.
-        nodata: A further value that means "no data", for files that do not say so themselves.
+        bands: Bands to read, counted from 1, or their names in the images; all bands except alpha by default.
+        nodata: Additional value that means "no data", for files that do not declare it.
         folds: Number of folds.
 
     Raises:

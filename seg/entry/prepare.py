@@ -1,4 +1,4 @@
-"""Make, check, split and import datasets: the command `prepare`."""
+"""The command `prepare`: create, check, split and import datasets."""
 
 import sys
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ def demo(output: Path) -> None:
     """Write the embedded demo dataset (Indian Pines, 1992), ready for training.
 
     Args:
-        output: Folder for the dataset; its parent must exist. An older copy of the dataset is replaced.
+        output: Folder for the dataset; its parent must exist. An older copy is replaced.
     """
     from seg.data.sources.indian_pines import write_indian_pines
     from seg.data.splitting.folds import fold_table
@@ -31,7 +31,7 @@ def import_public_dataset(*, source: SourceName, input: Path, output: Path, sett
     """Convert a downloaded public dataset to the project's layout: recoded masks, a manifest, a README.
 
     Args:
-        source: Name of the dataset; data/README.md lists where to download each.
+        source: Name of the dataset; data/README.md has the download addresses.
         input: Folder with the unpacked dataset.
         output: Folder for the result; its parent must exist. An older import of the same dataset is replaced.
         settings: Options of the import.
@@ -44,7 +44,7 @@ def import_public_dataset(*, source: SourceName, input: Path, output: Path, sett
     print(f"{output}: {scenes} scenes in {len(imported.folds)} folds; see {output / 'README.md'}")
     print(fold_table("scenes", imported.folds))
     if imported.official:
-        print("train with --data.folds=2 --data.fold=0 to hold the official validation part out")
+        print("train with --data.folds=2 --data.fold=0 to hold out the official validation part")
     for note in imported.notes:
         print(f"note: {note}", file=sys.stderr)
 
@@ -61,17 +61,17 @@ def check(
     sheet: Path | None = None,
     json: bool = False,
 ) -> None:
-    """Read a dataset as training would and report all problems; exit status 2 if training would fail or be wrong.
+    """Read a dataset as in training and report all problems; exit status 2 if training would fail or be wrong.
 
     Args:
         input: The dataset: a folder with images/ and masks/, or with a manifest.csv.
-        bands: Bands to read, counted from 1, or their names in the images; all but alpha by default.
-        nodata: Another stored value that means "no data", for files that do not declare it.
+        bands: Bands to read, counted from 1, or their names in the images; all bands except alpha by default.
+        nodata: Additional value that means "no data", for files that do not declare it.
         folds: Number of folds.
         labels: Meaning of the mask values.
         chips: Training will use chips (--data.chips.size), which allows scenes of any size.
-        output: Also write all measurements and findings to this .json file.
-        sheet: Also write a contact sheet to this .png file: image and mask of up to 24 scenes, problems first.
+        output: A .json file for all measurements and findings.
+        sheet: A .png file for a contact sheet with image and mask of up to 24 scenes, scenes with problems first.
         json: Print JSON instead of text.
     """
     from seg.data.checking.check import Options
@@ -101,13 +101,13 @@ def burn(*, image: Path, labels: Path, output: Path, settings: BurnSettings) -> 
 
 
 def stack(*, input: Path, output: Path, bands: list[str] | None = None) -> None:
-    """Stack rasters of one band each into one image, a small VRT file that refers to them and copies no pixel.
+    """Stack single-band rasters into one image, a small VRT file that refers to them without copying pixels.
 
     Args:
-        input: Folder with one raster for each band, all on one grid and of one data type.
-        output: The .vrt file; its folder must exist. An older one is replaced.
-        bands: Names of the bands to use, in order, as [B02,B03,B08]; by default all, in the order of their names. The
-            name of a band is the part in which its file's name differs from the others.
+        input: Folder with one raster per band, all on the same grid and with the same data type.
+        output: The .vrt file; its folder must exist. An older file is replaced.
+        bands: Names of the bands to use, in order, as [B02,B03,B08]; by default all, sorted by name. The name of a band
+            is the part of its file name that differs between the files.
     """
     from seg.raster.writing.band_stack import band_files, write_band_stack
 
@@ -119,12 +119,12 @@ def stack(*, input: Path, output: Path, bands: list[str] | None = None) -> None:
 
 
 def split(*, input: Path, rule: SplitRule, output: Path | None = None, replace: bool = False) -> None:
-    """Write a manifest.csv that deals the scenes of a dataset, or blocks of them, to folds that share no ground.
+    """Write a manifest.csv that assigns scenes, or blocks of scenes, to spatially separate folds.
 
     Args:
         input: The dataset: a folder with images/ and masks/, or with a manifest.csv, whose folds are ignored.
         rule: Options of the split.
-        output: Folder for the manifest and the blocks; by default the dataset's own.
+        output: Folder for the manifest and the blocks; by default the dataset's folder.
         replace: Replace an existing manifest and the blocks that it lists; its other columns are kept.
     """
     from seg.data.splitting.folds import fold_table
@@ -147,13 +147,13 @@ def stats(
 ) -> None:
     """Show mean, standard deviation and percentiles of the valid training pixels, and cache them for training.
 
-    Pixels without a label count too, since the network sees them; masks are not read.
+    Pixels without a label count too, since they are network input; masks are not read.
 
     Args:
         input: The dataset: a folder with images/ and masks/, or with a manifest.csv.
-        bands: Bands to read, counted from 1, or their names in the images; all but alpha by default.
-        nodata: Another stored value that means "no data", for files that do not declare it.
-        fold: The held-out fold, whose pixels are not counted; null counts all folds.
+        bands: Bands to read, counted from 1, or their names in the images; all bands except alpha by default.
+        nodata: Additional value that means "no data", for files that do not declare it.
+        fold: Held-out fold, whose pixels do not count; null to count all folds.
         folds: Number of folds.
         json: Print JSON instead of text.
     """
@@ -163,10 +163,10 @@ def stats(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status of the command line.
+    """Run the command line and return its exit status.
 
     Args:
-        arguments: Its words; those of the process by default.
+        arguments: Command-line arguments; sys.argv[1:] by default.
     """
     return run_command(
         {
@@ -179,6 +179,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "import": import_public_dataset,
         },
         arguments,
-        "Make, check, split and import datasets.",
+        "Create, check, split and import datasets.",
         gdal_options,
     )

@@ -1,4 +1,4 @@
-"""The program `cropland-seg`: its first word names the command that does the rest."""
+"""The program `cropland-seg`, whose first argument is the name of a command."""
 
 import difflib
 import sys
@@ -8,7 +8,7 @@ from importlib import import_module
 from seg import __version__
 
 COMMANDS = {
-    "prepare": "make, check, split and import datasets",
+    "prepare": "create, check, split and import datasets",
     "train": "train a network, or score a checkpoint",
     "export": "turn a checkpoint into a model package",
     "predict": "map scenes with a trained model",
@@ -16,12 +16,12 @@ COMMANDS = {
     "polygons": "turn a class map into parcels",
     "describe": "show a network layer by layer",
     "benchmark": "measure the cost of the parts of the pipeline",
-    "restore": "fetch a run back from Weights & Biases",
+    "restore": "restore a run from Weights & Biases",
 }
 """Purpose of each command."""
 
 _MODULES = ("prepare", "evaluate", "benchmark")
-"""Commands with a module of their own; `commands` has the others."""
+"""Commands with their own module; the other commands are in `commands`."""
 
 EXIT_BAD_INPUT = 2
 
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"the nearest is '{near[0]}'" if near else f"wanted one of {', '.join(COMMANDS)}"
-        print(f"error: no such command, '{name}'; {hint}", file=sys.stderr)
+        print(f"error: unknown command '{name}'; {hint}", file=sys.stderr)
         return EXIT_BAD_INPUT
     before = sys.argv
     # Parsers print this name, and training records this command line.
@@ -69,7 +69,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
 
 
 def help_text() -> str:
-    """The commands, one a line."""
+    """Help with one command per line."""
     lines = [f"  {name:12}{purpose}" for name, purpose in COMMANDS.items()]
     return "\n".join(
         [

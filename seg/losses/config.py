@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from seg.errors import ConfigError
 
 TERMS = ("bce", "dice", "focal", "tversky", "lovasz", "boundary_bce")
-"""Terms of the loss by the names of their weights."""
+"""Loss terms, by the name of the weight."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
-    """Weights of the terms, where 0 leaves a term out, and parameters of some terms.
+    """Weights of the loss terms, where 0 leaves a term out, and their parameters.
 
     Args:
         bce: Weight of binary cross-entropy.
@@ -19,19 +19,22 @@ class LossConfig:
         focal: Weight of the focal loss (Lin et al. 2017, https://doi.org/10.1109/ICCV.2017.324).
         tversky: Weight of the Tversky loss (Salehi et al. 2017, https://doi.org/10.1007/978-3-319-67389-9_44).
         lovasz: Weight of the Lovász hinge (Berman et al. 2018, https://doi.org/10.1109/CVPR.2018.00464).
-        boundary_bce: Weight of binary cross-entropy with heavier pixels near the edges between cropland and other.
-        boundary: Weight of the same mixture on the edges between cropland and other, for a network with a boundary
-            head.
-        boundary_width: Pixels to each side of an edge that count as edge, for the boundary head.
-        pos_weight: Weight of a cropland pixel relative to other in bce and boundary_bce, above 0.
-        label_smoothing: Share of each label in bce and boundary_bce that is spread over both classes, 0 to below 1.
-        focal_gamma: Exponent that fades easy pixels in the focal loss, 0 or more; 0 gives cross-entropy.
-        focal_alpha: Weight of cropland in the focal loss, above 0 and below 1; other weighs one minus that. Null weighs
-            both alike.
-        tversky_alpha: Cost of false cropland. With tversky_alpha and tversky_beta 0.5, the loss is Dice.
-        tversky_beta: Cost of missed cropland. The defaults are the best values of the paper.
-        edge_weight: Added weight of a pixel on an edge in boundary_bce. The defaults are those of the U-Net paper.
-        edge_sigma: Pixels over which the added weight falls off, above 0 and at most 100.
+        boundary_bce: Weight of binary cross-entropy with increased weights near the edges between cropland and other.
+        boundary: Weight of the boundary head's loss: the same mixture of terms, applied to the edges between cropland
+            and other.
+        boundary_width: Width of the edges for the boundary head, in pixels to each side.
+        pos_weight: Weight of a cropland pixel in bce and boundary_bce relative to an other pixel, above 0.
+        label_smoothing: Label smoothing in bce and boundary_bce: share of each label that is divided between both
+            classes, 0 to below 1.
+        focal_gamma: Exponent of the focal loss, which reduces the weight of easy pixels, 0 or more; 0 gives
+            cross-entropy.
+        focal_alpha: Weight of cropland in the focal loss, above 0 and below 1; other has the weight 1 - focal_alpha.
+            null gives both the weight 1.
+        tversky_alpha: Weight of false positives. With tversky_alpha = tversky_beta = 0.5, the loss is Dice.
+        tversky_beta: Weight of false negatives. The defaults are the best values of the paper.
+        edge_weight: Additional weight of a pixel on an edge in boundary_bce. The defaults are from the U-Net paper.
+        edge_sigma: Standard deviation in pixels of the Gaussian with which this weight decreases, above 0 and at most
+            100.
     """
 
     bce: float = 1.0

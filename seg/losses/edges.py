@@ -10,15 +10,15 @@ from seg.labels import CROPLAND, IGNORE, OTHER
 
 
 def boundary_mask(mask: Tensor, width: int) -> Tensor:
-    """Label the edges between cropland and other.
+    """Mask of the edges between cropland and other.
 
     Args:
         mask: (B, H, W) integer labels.
-        width: Pixels to each side of an edge that count as edge.
+        width: Width of an edge, in pixels to each side.
 
     Returns:
-        (B, H, W) uint8: 1 edge, 0 no edge, 255 unknown. A pixel is on an edge if both classes occur within `width` of
-        it. It is unknown if only one class occurs there beside unlabelled pixels, or if it has no label itself.
+        (B, H, W) uint8: 1 edge, 0 no edge, 255 unknown. A pixel is on an edge if both classes occur within `width`. It
+        is unknown if it has no label, or if unlabelled pixels but only one class occur within `width`.
     """
     side = 2 * width + 1
     classes = torch.stack([mask == label for label in (CROPLAND, OTHER, IGNORE)], dim=1).float()
@@ -32,21 +32,21 @@ def boundary_mask(mask: Tensor, width: int) -> Tensor:
 def edge_weights(mask: Tensor, edge_weight: float, sigma: float) -> Tensor:
     """Weight of each pixel: 1 + edge_weight exp(-d² / 2 sigma²) at a distance of d pixels from the nearest edge.
 
-    After the U-Net (Ronneberger et al. 2015, https://doi.org/10.1007/978-3-319-24574-4_28, equation 2), which sums the
-    distances to the two nearest cells. A mask of two classes has no single parcels, so d is the distance to the nearest
-    labelled pixel that touches the other class. An ignored pixel is never on an edge and hides the class beyond it.
-    Pixels farther than 3 sigma from every edge in row or column have weight 1.
+    The weight follows the U-Net (Ronneberger et al. 2015, https://doi.org/10.1007/978-3-319-24574-4_28, equation 2).
+    The U-Net sums the distances to the two nearest cells, but a mask of two classes has no separate parcels. Here, d is
+    the distance to the nearest labelled pixel that touches the other class. An ignored pixel is never on an edge.
+    Pixels more than 3 sigma away from every edge, along rows or columns, have weight 1.
 
     Args:
         mask: (B, H, W) integer labels.
-        edge_weight: Added weight of a pixel on an edge.
-        sigma: Pixels over which the added weight falls off.
+        edge_weight: Additional weight of a pixel on an edge.
+        sigma: Standard deviation of the Gaussian, in pixels.
 
     Returns:
         (B, H, W) float32.
     """
     near = (boundary_mask(mask, width=1) == CROPLAND).float()
-    # exp(-(dx² + dy²)) = exp(-dx²) exp(-dy²): search along the rows, then along the columns.
+    # exp(-(dx² + dy²)) = exp(-dx²) exp(-dy²), so rows and columns are processed one after the other.
     for axis in (-1, -2):
         near = _fall_off(near, sigma, axis)
     return 1 + edge_weight * near

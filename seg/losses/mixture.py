@@ -1,4 +1,4 @@
-"""The training loss: a weighted mixture of terms, each over the pixels whose label is not ignore."""
+"""The training loss: a weighted sum of terms over labelled pixels."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,17 +13,18 @@ from seg.losses.config import TERMS, LossConfig, check_loss
 from seg.losses.edges import boundary_mask, edge_weights
 
 Term = Callable[[Tensor, Tensor], Tensor]
-"""Maps (B, 1, H, W) float32 logits and int64 labels to a scalar."""
+"""Function of (B, 1, H, W) float32 logits and int64 labels that returns a scalar."""
 
 
 class CroplandLoss(nn.Module):
-    """Weighted sum of terms, each over the pixels whose label is not ignore.
+    """Weighted sum of terms over labelled pixels.
 
     Args:
         config: Weights and parameters of the terms.
 
     Attributes:
-        weights: Weight of each term by name. They may change between two batches; a term with weight 0 is not computed.
+        weights: Weight of each term by name. Weights may change between two batches; a term with weight 0 is not
+            computed.
         terms: Terms of the last batch by name, unweighted and without gradients; `boundary` is the mixture on the
             edges.
 
@@ -40,7 +41,7 @@ class CroplandLoss(nn.Module):
         self._losses = loss_terms(config)
 
     def forward(self, logits: Tensor, mask: Tensor, boundary: Tensor | None = None) -> Tensor:
-        """Loss of a batch in float32; 0 with gradients of 0 if every label is ignore.
+        """Compute the loss of a batch in float32; the loss and its gradients are 0 without labelled pixels.
 
         Args:
             logits: (B, 1, H, W) logits of cropland, any float type.
@@ -56,10 +57,10 @@ class CroplandLoss(nn.Module):
         return loss
 
     def _mixture(self, logits: Tensor, mask: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Weighted sum, and the terms it consists of."""
+        """Weighted sum of the terms, and the terms by name."""
         labels = mask[:, None].long()
         terms = {name: self._losses[name](logits, labels) for name, weight in self.weights.items() if weight}
-        if not terms:  # a schedule may set every weight to 0 for a while
+        if not terms:  # a schedule may temporarily set all weights to 0
             return 0.0 * logits.sum(), {}
         loss = torch.stack([self.weights[name] * value for name, value in terms.items()]).sum()
         return loss, {name: value.detach() for name, value in terms.items()}
@@ -68,11 +69,11 @@ class CroplandLoss(nn.Module):
 def loss_terms(config: LossConfig) -> dict[str, Term]:
     """Terms by name, with the parameters of a configuration.
 
-    Each term treats a batch as one set of pixels. Soft Dice, Tversky and the Lovász hinge come from smp: the first two
-    multiply ignored pixels by 0 in every sum, the third drops them. Without cropland among the labels, Dice and Tversky
-    are 0 and the Lovász hinge is the error of the worst pixel. Cross-entropy and focal loss are written here: smp's
-    cross-entropy divides by all pixels, including ignored ones; its focal loss is NaN if all pixels are ignored, and
-    has a NaN gradient at a certain pixel for a gamma below 1.
+    Each term treats a batch as one set of pixels. Soft Dice, Tversky and the Lovász hinge come from smp. Dice and
+    Tversky multiply ignored pixels by 0 in every sum; the Lovász hinge drops them. Without cropland labels, Dice and
+    Tversky are 0, and the Lovász hinge is the error of the worst pixel. Cross-entropy and focal loss are implemented
+    here. smp's cross-entropy divides by all pixels, including ignored ones. smp's focal loss is NaN if all pixels are
+    ignored, and for gamma below 1 its gradient is NaN at a pixel with probability 1.
     """
     smp = {"mode": BINARY_MODE, "from_logits": True, "ignore_index": IGNORE}
     return {
@@ -92,15 +93,15 @@ def masked_cross_entropy(
     pos_weight: float = 1.0,
     label_smoothing: float = 0.0,
 ) -> Tensor:
-    """Mean binary cross-entropy over the pixels whose label is not ignore; 0 without any.
+    """Mean binary cross-entropy over labelled pixels; 0 without labelled pixels.
 
     Args:
         logits: Logits in float32, any shape.
         labels: Labels, same shape.
-        weights: Factor of each pixel's loss, same shape. The sum is divided by the number of pixels, not of weights, so
-            that the weight of a pixel does not depend on the others.
-        pos_weight: Weight of a cropland pixel relative to other.
-        label_smoothing: Share of each label that is spread over both classes (Szegedy et al. 2016,
+        weights: Factor of each pixel's loss, same shape. The sum is divided by the number of pixels, not by the sum of
+            weights, so that a pixel's weight does not depend on other pixels.
+        pos_weight: Weight of a cropland pixel relative to an other pixel.
+        label_smoothing: Share of each label that is divided between both classes (Szegedy et al. 2016,
             https://doi.org/10.1109/CVPR.2016.308): the target is 1 - share / 2 for cropland and share / 2 for other.
     """
     target = (labels == CROPLAND).to(logits.dtype)
@@ -117,12 +118,12 @@ def masked_focal(logits: Tensor, labels: Tensor, gamma: float, alpha: float | No
     Args:
         logits: Logits in float32, any shape.
         labels: Labels, same shape.
-        gamma: Exponent that fades easy pixels.
-        alpha: Weight of cropland, 0 to 1; other weighs 1 - alpha. None weighs both alike.
+        gamma: Exponent that reduces the weight of easy pixels.
+        alpha: Weight of cropland, 0 to 1; other has the weight 1 - alpha. None gives both the weight 1.
     """
     cropland = labels == CROPLAND
     margin = torch.where(cropland, logits, -logits)
-    # Written as exp(-softplus(margin)), a power of 1 - p has a finite gradient even where p rounds to 1.
+    # 1 - p is computed as exp(-softplus(margin)), so that its powers have a finite gradient even if p rounds to 1.
     losses = torch.exp(-gamma * F.softplus(margin)) * F.softplus(-margin)
     if alpha is not None:
         losses = losses * torch.where(cropland, alpha, 1 - alpha)
@@ -130,10 +131,10 @@ def masked_focal(logits: Tensor, labels: Tensor, gamma: float, alpha: float | No
 
 
 def valid_mean(losses: Tensor, labels: Tensor) -> Tensor:
-    """Mean over the pixels whose label is not ignore; 0 without any.
+    """Mean over labelled pixels; 0 without labelled pixels.
 
     Args:
-        losses: Loss of each pixel, finite even where the label is ignore.
+        losses: Loss of each pixel, finite also for ignored pixels.
         labels: Labels, same shape.
     """
     valid = labels != IGNORE

@@ -1,1 +1,1 @@
-"""Networks: an image in, one logit a pixel out. No data, no rasters."""
+"""Networks that map an image to one logit per pixel; no datasets, no rasters."""

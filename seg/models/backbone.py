@@ -1,4 +1,4 @@
-"""Classification networks of smp and timm as backbones, with late strides replaced by dilation."""
+"""Backbones from classification networks of smp and timm, with dilation in place of late strides."""
 
 import difflib
 
@@ -11,7 +11,7 @@ from seg.models.dilated import VARIANTS
 
 TIMM = "tu-"
 BUILD_ERRORS = (ValueError, NotImplementedError, RuntimeError, TypeError, AssertionError, KeyError)
-"""Exceptions of smp and timm for a network that cannot be built."""
+"""Exceptions that smp and timm raise for a network that cannot be built."""
 
 
 def make_encoder(encoder: str, bands: int, output_stride: int) -> tuple[nn.Module, tuple[int, ...]]:
@@ -39,16 +39,16 @@ def make_encoder(encoder: str, bands: int, output_stride: int) -> tuple[nn.Modul
 
 
 def check_encoder(encoder: str, own: bool = False) -> None:
-    """Reject names that are unknown to smp and, as "tu-<name>", to timm.
+    """Reject encoder names that neither smp nor, as "tu-<name>", timm has.
 
-    Addresses such as "tu-hf-hub:..." are rejected too, since building a network must not contact a hub.
+    Names such as "tu-hf-hub:..." are rejected too, since building a network must not contact a hub.
 
     Args:
         encoder: The name.
-        own: Accept this project's own encoders as well.
+        own: Also accept this project's own encoders.
 
     Raises:
-        ConfigError: The name is unknown; the nearest ones are named.
+        ConfigError: The name is unknown; the message lists similar names.
     """
     if encoder in VARIANTS and not own:
         raise ConfigError(
@@ -68,7 +68,7 @@ OUTPUT_STRIDES = (8, 16, 32)
 
 
 class DilatedBackbone(nn.Module):
-    """Encoder that keeps its resolution from the output stride on and dilates its later convolutions instead.
+    """Encoder whose stages after the output stride keep the resolution and use dilated convolutions.
 
     Args:
         encoder: Name of an smp encoder, for example "resnet18", or any timm network as "tu-<name>".

@@ -1,4 +1,4 @@
-"""Build a network from its configuration: the dilated network, or a baseline of segmentation-models-pytorch."""
+"""Networks from configurations: the dilated network, and baselines of segmentation-models-pytorch."""
 
 import copy
 
@@ -17,14 +17,14 @@ from seg.models.segmenter import BandNormalization, DilatedNetwork, Segmenter
 
 
 def build_model(config: ModelConfig, bands: int) -> Segmenter:
-    """Build the network of a configuration, with random weights except those that `encoder_weights` names.
+    """Build the network of a configuration, with random weights except for an encoder with `encoder_weights`.
 
     Args:
         config: Architecture and widths.
         bands: Channels of the input image, at least 1.
 
     Raises:
-        ConfigError: An argument is not possible; the message names it and the possible values.
+        ConfigError: An argument is impossible; the message names the argument and its possible values.
     """
     if bands < 1:
         raise ConfigError(f"bands is {bands}; wanted at least 1")
@@ -48,7 +48,7 @@ def _build(config: ModelConfig, bands: int) -> Segmenter:
 
 @torch.no_grad()
 def _require_any_size(model: Segmenter, config: ModelConfig, bands: int) -> None:
-    """Trace two image shapes, since some timm networks accept a single size only."""
+    """Trace two image shapes, since some timm networks accept only one size."""
     shadow = copy.deepcopy(model).to("meta").eval()
     try:
         for steps in (2, 3):
@@ -91,12 +91,12 @@ def _build_backbone(config: ModelConfig, bands: int) -> DilatedResNet | DilatedB
 STRIDE = 32
 DEEPLAB_STRIDES = (8, 16)
 SHIFT_EQUIVARIANT = {"unet"}
-"""Architectures whose logits do not depend on the window. The others resize features with aligned corners, pool over
-the whole window, or normalise by its statistics."""
+"""Architectures whose logits do not depend on the window. The other architectures resize features with aligned corners,
+pool over the whole window, or normalise by window statistics."""
 
 
 def build_baseline(config: ModelConfig, bands: int) -> tuple[nn.Module, int]:
-    """Build a network with random weights; also return the stride that the sides of its images must be multiples of.
+    """Build a network with random weights; also return its stride, of which image sides must be multiples.
 
     Raises:
         ConfigError: The network cannot be built with this encoder or output stride.
@@ -129,7 +129,7 @@ def build_baseline(config: ModelConfig, bands: int) -> tuple[nn.Module, int]:
 
 
 def drop_norms_after_pooling(network: nn.Module) -> None:
-    """Replace BatchNorm after a pool to a single pixel by identity, since it cannot train on one image a batch."""
+    """Replace BatchNorm after global pooling by identity, since such a BatchNorm cannot train on single images."""
     for block in network.modules():
         first = next(block.children(), None)
         if not isinstance(first, nn.AdaptiveAvgPool2d) or first.output_size not in (1, (1, 1)):

@@ -16,29 +16,29 @@ class ModelConfig:
     """Architecture and widths of the network.
 
     Args:
-        architecture: "dilated" is this project's own network. The others are the networks of
-            segmentation-models-pytorch, for comparison; they use only encoder, encoder_weights and boundary, and
-            deeplabv3plus also output_stride.
+        architecture: "dilated" is this project's own network. The other networks come from segmentation-models-pytorch,
+            for comparison; they use only encoder, encoder_weights and boundary, and deeplabv3plus also output_stride.
         encoder: Backbone: one of this project's own (dilated_tiny, dilated_small, dilated_base), an smp encoder, or a
             timm network as "tu-<name>". It must support dilation and have features at stride 2.
-        encoder_weights: Initial weights of the encoder: null for random ones, a .safetensors or .pth file, or a name
-            on the hub ("imagenet" for most). Checkpoints do not store this value, since they have their own weights.
+        encoder_weights: Initial weights of the encoder: null for random weights, a .safetensors or .pth file, or a name
+            on the hub ("imagenet" for most encoders). Checkpoints do not store this value, since they hold all weights.
         output_stride: Image size divided by the size of the deepest features: 8, 16 or 32; also 2 or 4 for this
             project's own encoders.
         convolution: Kind of convolution in pyramid and decoder: standard, separable (depthwise, then 1x1) or grouped.
         groups: Groups of grouped convolutions; must divide the widths on both sides.
         norm: Normalisation in pyramid, decoder and this project's own encoders: batch, group or none. "group" uses
-            statistics of the whole window, so a map depends on how the scene is cut.
+            statistics of the whole window, so maps depend on the tiling.
         pyramid_rates: Dilation rates of the atrous pyramid on the deepest features.
         pyramid_channels: Width of the pyramid.
-        pyramid_bottleneck: Width of a 1x1 convolution before the pyramid; null for no such convolution.
-        context: Pooled context beside the pyramid's rates: none, windowed (a local mean), or global (the mean of the
-            whole window; a map then depends on how the scene is cut).
+        pyramid_bottleneck: Width of a 1x1 convolution before the pyramid; null for none.
+        context: Additional pooled branch of the pyramid: none, windowed (a local mean), or global (the mean of the
+            whole window; maps then depend on the tiling).
         context_window: Side of the window of "windowed", in cells of the deepest features; odd.
-        decoder_channels: Width of each decoder stage, from coarse to fine; one for each halving of the output stride.
+        decoder_channels: Width of each decoder stage, from coarse to fine; one stage for each halving of the output
+            stride.
         dropout: Share of the pyramid's channels dropped in training, 0 to below 1.
-        boundary: Add a second output for the edges between cropland and other; needs a weight, loss.boundary.
-            Parcels that touch without a pixel of another class between them have no edge in a mask.
+        boundary: Add a second output for the edges between cropland and other; needs a weight in loss.boundary.
+            Touching parcels without pixels of another class between them have no edge in a mask.
 
     Raises:
         ConfigError: A value is out of range.
@@ -88,7 +88,7 @@ class ModelConfig:
 
     @property
     def heads(self) -> int:
-        """Number of logits a pixel: cropland, and the boundary if enabled."""
+        """Number of logits per pixel: cropland and, if enabled, the boundary."""
         return 2 if self.boundary else 1
 
     def arguments(self) -> dict[str, object]:
@@ -98,7 +98,7 @@ class ModelConfig:
 
     @classmethod
     def from_arguments(cls, arguments: Mapping[str, Any]) -> Self:
-        """The configuration from plain JSON values, as `arguments` returns them.
+        """Configuration from plain JSON values, as returned by `arguments`.
 
         Raises:
             ConfigError: A name is unknown, or a value has a wrong type or range.
@@ -113,7 +113,7 @@ class ModelConfig:
                 raise ConfigError(
                     f"model.model.{name} is {value!r}; wanted {getattr(hints[name], '__name__', hints[name])}"
                 )
-        # Loading a package must never fetch weights, whatever names the package contains.
+        # Loading a package must never download weights, even if the package names some.
         return cls(**(values | {"encoder_weights": None}))
 
 

@@ -1,4 +1,4 @@
-"""Small dilated backbone of this project: residual blocks whose dilation rates leave no holes."""
+"""Small dilated backbone of this project: residual blocks with hybrid dilation rates."""
 
 from dataclasses import dataclass
 
@@ -13,10 +13,10 @@ class DilatedVariant:
     """One size of the backbone.
 
     Attributes:
-        width: Channels after the first halving; each further halving doubles them.
-        rates: Dilation of each residual block on the deepest level. Rates such as 1, 2, 5 share no common factor, and
-            none exceeds the reach of the blocks before it. Every pixel of the receptive field is then used, and no
-            grid pattern appears (hybrid dilation, Wang et al. 2018, https://doi.org/10.1109/WACV.2018.00163).
+        width: Channels after the first halving of the resolution; each further halving doubles the channels.
+        rates: Dilation of each residual block on the deepest level. Rates such as 1, 2, 5 have no common factor, and no
+            rate exceeds the receptive field of the previous blocks. The network then uses every pixel of its receptive
+            field, without a grid pattern (hybrid dilation, Wang et al. 2018, https://doi.org/10.1109/WACV.2018.00163).
     """
 
     width: int
@@ -42,7 +42,7 @@ class DilatedResNet(nn.Module):
         norm: Normalisation: "batch", "group" or "none".
 
     Raises:
-        ConfigError: The output stride is not one of these.
+        ConfigError: The output stride has another value.
     """
 
     def __init__(self, variant: DilatedVariant, bands: int, output_stride: int, norm: Norm = "batch") -> None:

@@ -53,9 +53,9 @@ class LayerStyle:
     def upsample(self, channels_in: int, channels_out: int) -> nn.Module:
         """Transposed convolution that doubles height and width.
 
-        The kernel of 4 is a multiple of the stride of 2, so all output pixels receive the same number of taps. The
-        initial weights are a random channel mix of bilinear interpolations. Both prevent checkerboard artefacts
-        (Odena et al. 2016, https://doi.org/10.23915/distill.00003).
+        The kernel size 4 is a multiple of the stride 2, so all output pixels have the same number of taps. The initial
+        weights are bilinear interpolations times random factors. Both choices prevent checkerboard artefacts (Odena et
+        al. 2016, https://doi.org/10.23915/distill.00003).
 
         Raises:
             ConfigError: The groups do not divide the channels.
@@ -118,7 +118,7 @@ def _bilinear_start(convolution: nn.ConvTranspose2d) -> nn.ConvTranspose2d:
     depthwise = convolution.groups == convolution.in_channels == convolution.out_channels
     mix = torch.ones(convolution.weight.shape[:2])
     if not depthwise:
-        # The weight is (in, out / groups): transposed, its columns are the fan-in of an output.
+        # The weight has shape (in, out / groups); kaiming_normal_ expects the fan-in in the second dimension.
         nn.init.kaiming_normal_(mix.T, nonlinearity="relu", mode="fan_in")
         mix *= math.sqrt(convolution.groups)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Export a network as an ONNX file for ONNX Runtime."""
+"""Export of networks to ONNX files for ONNX Runtime."""
 
 import logging
 import warnings
@@ -19,7 +19,7 @@ TOLERANCE = 1e-4
 
 
 class Outputs(nn.Module):
-    """Wrapper whose outputs are the logits of each head of a network.
+    """Wrapper that returns the logits of each head of a network.
 
     Args:
         model: The network.
@@ -47,8 +47,8 @@ def export_onnx(model: Segmenter, bands: int, path: Path, metadata: Mapping[str,
         metadata: Key-value pairs stored in the file.
 
     Raises:
-        ConfigError: The network cannot be exported, or the exported file computes different values. Pooling to a fixed
-            number of cells, for example, keeps the size of the example image. No file is left behind.
+        ConfigError: The network cannot be exported, or the exported file computes different values. For example,
+            pooling to a fixed number of cells keeps the size of the example image. No file is written then.
         OSError: The file cannot be written.
     """
     training = model.training
@@ -66,12 +66,12 @@ def export_onnx(model: Segmenter, bands: int, path: Path, metadata: Mapping[str,
 
 
 def _program(model: Segmenter, bands: int) -> torch.onnx.ONNXProgram:
-    # Unusual sizes, so that the exporter does not mistake them for constants of the network.
+    # Unusual sizes, so that the exporter does not confuse them with constants of the network.
     side = 2 * model.stride + 3
     example = torch.zeros(1, bands, side, side + model.stride)
     dynamic = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
     level = logging.root.manager.disable
-    logging.disable(logging.ERROR)  # the exporter logs internals; its errors are raised anyway
+    logging.disable(logging.ERROR)  # the exporter logs internals; errors are raised as exceptions
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -97,7 +97,7 @@ def _program(model: Segmenter, bands: int) -> torch.onnx.ONNXProgram:
 
 @torch.inference_mode()
 def _check(path: Path, model: Segmenter, bands: int) -> None:
-    """Compare the file with the network on images whose sizes differ from the example's."""
+    """Compare the file with the network on images of other sizes than the example."""
     random = torch.Generator().manual_seed(0)
     mean, std = (values[:, None, None].cpu() for values in (model.normalization.mean, model.normalization.std))
     for height, width in ((1, 2), (3 * model.stride + 1, 5 * model.stride + 2)):
@@ -115,7 +115,7 @@ def _wanted(model: Segmenter, image: Tensor) -> tuple[Tensor, ...]:
 
 def _computed(path: Path, image: Tensor) -> list[Tensor]:
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # errors are raised; logging them too would print them twice
+    options.log_severity_level = 4  # errors are raised as exceptions, so logging would print them twice
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         return [torch.from_numpy(output) for output in session.run(None, {INPUT: image.numpy()})]

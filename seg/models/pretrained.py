@@ -1,4 +1,4 @@
-"""Initial weights of an encoder, from a local file or from the hub of smp and timm."""
+"""Initial weights of an encoder from a local file, or from the hub of smp and timm."""
 
 import logging
 import warnings
@@ -21,19 +21,20 @@ SUFFIXES = {".safetensors", ".pth", ".pt", ".ckpt", ".bin"}
 RGB = 3
 ARGUMENT = "model.model.encoder_weights"
 COUNTER = ".num_batches_tracked"
-"""Suffix of BatchNorm's step counter: unused here and missing in older files."""
+"""Suffix of BatchNorm's step counter, which is unused here and missing in older files."""
 
 State = Mapping[str, Tensor]
 
 
 def load_encoder_weights(encoder: nn.Module, config: ModelConfig, bands: int) -> None:
-    """Load the weights that a configuration names into an encoder; without a name it keeps its random weights.
+    """Load initial weights into an encoder; without `encoder_weights`, it keeps random weights.
 
-    A first convolution over three bands is repeated over the image's bands and scaled to the same sum, as in timm.
+    The weights of a first convolution over three bands are repeated for the image's bands and scaled to the same sum,
+    as in timm.
 
     Args:
-        encoder: The network to fill.
-        config: Names the encoder and its weights.
+        encoder: The encoder.
+        config: Configuration with the encoder's name and weights.
         bands: Channels of the images.
 
     Raises:
@@ -49,14 +50,14 @@ def load_encoder_weights(encoder: nn.Module, config: ModelConfig, bands: int) ->
 
 
 def _read(path: Path) -> State:
-    """Read the tensors of a file without unpickling anything else."""
+    """Read the tensors of a file without unpickling other objects."""
     if not path.is_file():
         raise ConfigError(f"{ARGUMENT} is '{path}', which does not exist; wanted {' or '.join(sorted(SUFFIXES))}")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # files that are not zip archives warn; the error below says more
+            warnings.simplefilter("ignore")  # about files that are not zip archives; the error below explains more
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle can raise almost any exception
         raise ConfigError(
@@ -73,7 +74,7 @@ def _read(path: Path) -> State:
 
 
 def _fitting(state: State, encoder: nn.Module, config: ModelConfig, bands: int) -> State:
-    """Select the encoder's weights from a file that may hold a whole network, possibly under a prefix."""
+    """Select the encoder's weights from a file that may hold a whole network, possibly with a name prefix."""
     wanted = encoder.state_dict()
     prefix = _common_prefix(state, wanted)
     missing = [name for name in wanted if prefix + name not in state and not name.endswith(COUNTER)]
@@ -92,7 +93,7 @@ def _fitting(state: State, encoder: nn.Module, config: ModelConfig, bands: int) 
 
 
 def _common_prefix(state: State, wanted: State) -> str:
-    """Prefix under which a file holds most of the wanted names."""
+    """Prefix with which a file has most of the expected names."""
     first = next(iter(wanted))
     prefixes = {name.removesuffix(first) for name in state if name.endswith(first)}
     return max(prefixes, key=lambda prefix: sum(prefix + name in state for name in wanted), default="")
@@ -114,8 +115,8 @@ def _lacking(missing: Sequence[str], wanted: State, config: ModelConfig) -> Conf
 
 
 def _through_timm(state: State, config: ModelConfig, bands: int) -> State:
-    """Load a timm network's own file through timm, which renames weights for feature networks."""
-    # timm ignores missing weights: they stay random and therefore differ between two loads.
+    """Load a file of a timm network with timm, which renames weights for feature networks."""
+    # timm ignores missing weights. They stay random, so they differ between two loads.
     first, second = (_loaded_by_timm(state, config, bands) for _ in range(2))
     missing = [name for name in first if not torch.equal(first[name], second[name])]
     if missing:
@@ -147,11 +148,11 @@ def _from_hub(config: ModelConfig, bands: int) -> State:
         )
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
-    logger.setLevel(logging.CRITICAL)  # it logs every attempt; the error below gives the outcome
+    logger.setLevel(logging.CRITICAL)  # it logs every attempt; the error below reports the outcome
     try:
         weights = True if config.encoder.startswith(TIMM) else name
         donor = smp.encoders.get_encoder(config.encoder, in_channels=bands, weights=weights)
-    except Exception as error:  # without a network, each library layer fails with its own exception
+    except Exception as error:  # without a network, each library raises its own exception
         raise ConfigError(
             f"{ARGUMENT} is '{name}', which could not be fetched ({type(error).__name__}); download {files[name]} on a "
             "machine with network access and give the file instead"
@@ -163,7 +164,7 @@ def _from_hub(config: ModelConfig, bands: int) -> State:
 
 
 def _hub_files(encoder: str) -> dict[str, str]:
-    """File address for each name of an encoder's weights on the hub."""
+    """File address of each set of weights of an encoder on the hub."""
     if encoder in VARIANTS:
         return {}
     if encoder.startswith(TIMM):

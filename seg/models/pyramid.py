@@ -13,12 +13,12 @@ Context = Literal["none", "windowed", "global"]
 
 
 class WindowedContext(nn.Module):
-    """Mean over a window around each cell, mixed by a 1x1 convolution: context with a bounded receptive field.
+    """Mean over a window around each cell, followed by a 1x1 convolution; the receptive field is bounded.
 
     Args:
         channels_in: Channels of the (B, C, H, W) input.
         channels_out: Channels of the (B, C, H, W) output.
-        window: Side of the window in cells, odd. The mean leaves out cells outside the map.
+        window: Side of the window in cells, odd. Cells outside the map are not part of the mean.
         style: Normalisation of the convolution.
     """
 
@@ -35,10 +35,10 @@ class WindowedContext(nn.Module):
 
 
 class GlobalContext(nn.Module):
-    """Mean over the whole map in every cell, as in DeepLab, with an unbounded receptive field.
+    """Mean over the whole map, repeated in every cell, as in DeepLab; the receptive field is unbounded.
 
-    A pixel's probability then depends on how the scene is cut. No normalisation follows the pool, since BatchNorm
-    cannot train on a single value a channel.
+    A pixel's probability then depends on the tiling. No normalisation follows the pooling, since BatchNorm cannot train
+    on a single value per channel.
 
     Args:
         channels_in: Channels of the (B, C, H, W) input.
@@ -63,7 +63,7 @@ class AtrousPyramid(nn.Module):
         channels_out: Channels of each branch and of the (B, C, H, W) output.
         rates: Dilation of each 3x3 branch.
         dropout: Share of channels dropped after merging, 0 to 1.
-        bottleneck: Channels of a 1x1 convolution before the branches; None for no such convolution.
+        bottleneck: Channels of a 1x1 convolution before the branches; None for none.
         context: Additional branch, "none", "windowed" or "global"; see `WindowedContext` and `GlobalContext`.
         context_window: Side of the window of "windowed" in cells, odd.
         style: Kind of convolution and normalisation.

@@ -1,4 +1,4 @@
-"""Receptive field of a network: by formula for a chain of layers, by tracing, and by gradients."""
+"""Receptive field of a network: by formula, by tracing, and by gradients."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from torch import Tensor
 from seg.models.segmenter import Segmenter
 
 LIMIT = 4096
-"""Largest receptive field that is searched for, in pixels."""
+"""Largest receptive field that is searched, in pixels."""
 
 MUCH_FURTHER = 4
-"""Receptive-field radius, as a multiple of the training scene's side, above which users get a note. On the demo dataset
-(chips of about 28
-pixels), a network with a radius of 80 pixels maps the whole scene well; one with a radius of 294 pixels fails."""
+"""Receptive-field radius, as a multiple of the training scene's side, above which users get a note. On the demo
+dataset, with scenes of about 28 pixels, a network with a radius of 80 pixels maps the whole scene well, and a network
+with a radius of 294 pixels fails."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One convolution or pooling along an axis, with lengths in cells of the layer's input."""
+    """A convolution or pooling along one axis, with lengths in cells of the layer's input."""
 
     kernel: int
     stride: int = 1
@@ -63,22 +63,22 @@ def chain_reach(layers: Iterable[Layer], length: int) -> ChainReach:
 
 @torch.inference_mode()
 def receptive_field_radius(model: Segmenter, bands: int) -> int | None:
-    """Largest distance in pixels at which an input can change a logit; None if unbounded.
+    """Largest distance in pixels at which an input pixel can change a logit; None if unbounded.
 
-    A column of NaN in an image of zeros spreads to exactly the logits that its pixels reach, since NaN survives every
-    product, even with a weight of 0. All columns within one stride are tried, since they differ in phase. Only the
-    width is traced; the reach along the height is assumed to be the same.
+    A column of NaN in an image of zeros spreads to exactly the logits that depend on its pixels, since NaN stays NaN
+    even when multiplied by 0. All columns within one stride are traced, because they differ in phase. Only the width is
+    traced; the height is assumed to have the same radius.
 
     Args:
-        model: Shift-equivariant by its stride.
+        model: A network that is equivariant to shifts by its stride.
         bands: Channels of the input.
     """
     if model.window_dependent:
         return None
     training = model.training
     model.eval()
-    # First trace all columns together on the widest image, which gives a sufficient width for tracing each column. On a
-    # narrow image, a dilated convolution can reach past the border and leave no trace.
+    # First trace all columns together on the widest image, to find a sufficient width for tracing each column. On a
+    # narrow image, a dilated convolution can skip the image's edge and leave no trace.
     radius = _radius_within(model, bands, 2 * LIMIT, together=True)
     if radius is not None:
         width = 2 * (radius // model.stride + 2) * model.stride
@@ -88,36 +88,36 @@ def receptive_field_radius(model: Segmenter, bands: int) -> int | None:
 
 
 def effective_radius(model: Segmenter, images: Iterable[Tensor], tolerance: float) -> int:
-    """Halo in pixels beyond which a probability changes by less than a tolerance, to first order.
+    """Halo in pixels outside which input pixels change a probability by less than a tolerance, to first order.
 
     The gradient of a probability gives the effect of each input pixel (Luo et al. 2016,
-    https://doi.org/10.48550/arXiv.1701.04128). Even if every band of every pixel beyond this radius moved by one
-    standard deviation in its worst direction, the changes would add up to at most the tolerance. In most networks this
-    radius is far smaller than the receptive field, since gradients fade outwards.
+    https://doi.org/10.48550/arXiv.1701.04128). If every band of every pixel outside this radius changes by one standard
+    deviation in the worst direction, the sum of the effects is at most the tolerance. In most networks this radius is
+    far smaller than the receptive field, since gradients decrease with distance.
 
     Args:
         model: Network in evaluation mode; its band statistics define a standard deviation.
-        images: (C, H, W) in stored units, wider than twice the receptive field. Around the middle of each image, one
-            place for each phase of the stride's diagonal is examined.
+        images: (C, H, W) in stored units, wider than twice the receptive field. For each image, gradients are computed
+            at one pixel near the middle per phase of the stride.
         tolerance: Largest change of a probability, 0 to 1.
     """
     radius = 0
     for image in images:
         for profile in gradient_profiles(model, image):
-            beyond = profile.flip(0).cumsum(0).flip(0)  # beyond[r]: all at distance r or more
+            beyond = profile.flip(0).cumsum(0).flip(0)  # beyond[r]: sum at distances of r or more
             radius = max(radius, int((beyond > tolerance).sum()) - 1)
     return max(radius, 0)
 
 
 def gradient_profiles(model: Segmenter, image: Tensor) -> Iterator[Tensor]:
-    """Sensitivity of a probability to the input at each distance, for places around the middle of an image.
+    """Sensitivity of a probability to the input at each distance, for pixels near the middle of an image.
 
     Args:
         model: The network.
         image: (C, H, W) in stored units.
 
     Yields:
-        (R,) sums of absolute gradients per standard deviation of the input at each Chebyshev distance from the place.
+        (R,) sums of absolute gradients per standard deviation of the input, by Chebyshev distance from the pixel.
     """
     height, width = image.shape[-2:]
     batch = image[None].clone().requires_grad_()
@@ -133,9 +133,10 @@ def gradient_profiles(model: Segmenter, image: Tensor) -> Iterator[Tensor]:
 
 
 def unseen_context(reach: int | None, side: float) -> str:
-    """Note for the user if a network's receptive field is much larger than its training scenes; otherwise empty.
+    """Note for the user if a network's receptive field is much larger than its training scenes, else an empty string.
 
-    Such a network sees mostly padding in training. It can score well on small scenes and fail on a whole one.
+    The input of such a network in training is mostly padding. The network can score well on small scenes and fail on a
+    large scene.
 
     Args:
         reach: Receptive field to each side, in pixels; None if unbounded.
@@ -143,9 +144,9 @@ def unseen_context(reach: int | None, side: float) -> str:
     """
     if reach is None:
         return (
-            "note: the network's receptive field is unbounded, so maps will depend slightly on how a scene is cut; "
-            "architecture dilated with encoder dilated_small, norm batch or none, and context none or windowed has a "
-            "bounded one\n"
+            "note: the network's receptive field is unbounded, so maps will depend slightly on the tiling; "
+            "for a bounded one, use architecture dilated with encoder dilated_small, norm batch or none, and context "
+            "none or windowed\n"
         )
     if reach <= MUCH_FURTHER * side:
         return ""
@@ -157,7 +158,7 @@ def unseen_context(reach: int | None, side: float) -> str:
 
 
 def _radius_within(model: Segmenter, bands: int, width: int, together: bool) -> int | None:
-    """Trace the radius with one image for each column, or an upper bound with one image for all columns."""
+    """Trace the radius with one image per column, or an upper bound of the radius with one image for all columns."""
     middle = width // 2 // model.stride * model.stride
     columns = torch.arange(middle, middle + model.stride)
     numbers = torch.zeros_like(columns) if together else torch.arange(model.stride)

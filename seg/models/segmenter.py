@@ -12,7 +12,7 @@ from seg.models.pyramid import AtrousPyramid
 
 
 class BandNormalization(nn.Module):
-    """Subtract each band's mean and divide by its standard deviation, both kept as buffers in the checkpoint.
+    """Normalisation of each band by mean and standard deviation, which are buffers in the checkpoint.
 
     Args:
         bands: Number of bands.
@@ -29,7 +29,7 @@ class BandNormalization(nn.Module):
         self.register_buffer("filled", torch.tensor(False))
 
     def fill(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        """Store the training split's mean and standard deviation, one value a band, in stored units."""
+        """Set mean and standard deviation of the training split, one value per band, in stored units."""
         self.mean.copy_(torch.tensor(mean))
         self.std.copy_(torch.tensor(std))
         self.filled.fill_(True)
@@ -44,28 +44,28 @@ class Heads(NamedTuple):
 
     Attributes:
         cropland: Logits of cropland.
-        boundary: Logits of lying on the edge of a parcel; None without a boundary head.
+        boundary: Logits of parcel edges; None without a boundary head.
     """
 
     cropland: Tensor
     boundary: Tensor | None
 
     def interior_probability(self) -> Tensor:
-        """Probability (B, 1, H, W) of cropland that is not an edge, in which touching parcels are separate."""
+        """Probability (B, 1, H, W) of cropland without edges, in which touching parcels are separate."""
         if self.boundary is None:
             return self.cropland.sigmoid()
         return self.cropland.sigmoid() * (1 - self.boundary.sigmoid())
 
 
 class Segmenter(nn.Module):
-    """Segmentation network with one logit a pixel, at the size of the input.
+    """Segmentation network with one logit per pixel, at the size of the input.
 
     Args:
         normalization: Maps stored units to mean 0 and standard deviation 1.
         network: Maps normalised (B, C, H, W) images, whose sides are multiples of the stride, to (B, 1 or 2, H, W)
             logits.
         stride: Shift in pixels under which the network is equivariant.
-        window_dependent: True if logits depend on the size of the image or the place in it, for example because the
+        window_dependent: True if logits depend on the image size or the position in the image, for example if the
             network resizes features with aligned corners.
     """
 
@@ -79,7 +79,7 @@ class Segmenter(nn.Module):
         self.window_dependent = window_dependent
 
     def forward(self, image: Tensor) -> Tensor:
-        """Cropland logits of an image.
+        """Compute cropland logits.
 
         Args:
             image: (B, C, H, W) float32 in stored units, any H, W >= 1.
@@ -90,11 +90,11 @@ class Segmenter(nn.Module):
         return self.heads(image).cropland
 
     def heads(self, image: Tensor) -> Heads:
-        """Logits of every head; the image is as for `forward`."""
+        """Compute the logits of every head; the argument is as for `forward`."""
         height, width = image.shape[-2:]
         padded = _pad_to_stride(self.normalization(image), self.stride)
         logits: Tensor = self.network(padded)
-        # Crop by negative padding: torch.export would turn a slice into a constraint on the size.
+        # Crop by negative padding, because torch.export would turn a slice into a constraint on the size.
         logits = F.pad(logits, (0, width - logits.shape[-1], 0, height - logits.shape[-2]))
         return Heads(logits[:, :1], logits[:, 1:] if logits.shape[1] > 1 else None)
 
@@ -102,10 +102,10 @@ class Segmenter(nn.Module):
 def _pad_to_stride(image: Tensor, stride: int) -> Tensor:
     """Pad a normalised image with zeros (the band means) at the bottom and the right to multiples of the stride.
 
-    Each side gets at least two strides, since BatchNorm cannot train on a single value a channel.
+    Each side has at least two strides, since BatchNorm cannot train on a single value per channel.
     """
     height, width = image.shape[-2:]
-    # Round up with positive numbers only: ONNX rounds negative quotients towards 0.
+    # Round up with positive numbers only, since ONNX rounds negative quotients towards 0.
     bottom = max((height + stride - 1) // stride, 2) * stride - height
     right = max((width + stride - 1) // stride, 2) * stride - width
     return F.pad(image, (0, right, 0, bottom))

@@ -14,15 +14,15 @@ _SIDE = 64
 def backbone_stages(model: Segmenter) -> list[list[nn.Module]]:
     """Layers of each stage of the backbone, from the shallowest to the deepest; the decoder is not included.
 
-    A stage holds the layers that one feature level needs in addition to the previous level. Gradients find these
-    layers, since each encoder family of smp and timm has its own names and order. Layers that no feature level needs
-    belong to the deepest stage.
+    A stage holds the layers that one feature level needs in addition to the previous level. These layers are found by
+    gradients, since each encoder family of smp and timm has other names and another order. Layers that no feature level
+    needs belong to the deepest stage.
 
     Args:
-        model: On any device; its state and mode do not change.
+        model: A network on any device; its state and mode do not change.
 
     Returns:
-        For each stage, the layers that own parameters themselves (convolutions, norms).
+        For each stage, the layers that directly own parameters (convolutions, norms).
 
     Raises:
         ConfigError: The network has no separate backbone, or all of it is frozen.
@@ -66,7 +66,7 @@ def _features(model: Segmenter, encoder: nn.Module) -> list[Tensor]:
     finally:
         for module, mode in modes.items():
             module.training = mode
-    if isinstance(features, tuple):  # this project's own backbones: deepest features, then finer ones
+    if isinstance(features, tuple):  # this project's backbones return the deepest features, then the finer levels
         deepest, finer = features
         return [*finer[::-1], deepest]
     return list(features)

@@ -14,7 +14,7 @@ from seg.models.receptive_field import receptive_field_radius
 from seg.models.segmenter import Segmenter
 
 WIDEST = 2048
-"""Width in pixels of the image in which layers are traced if the receptive field is unbounded."""
+"""Width in pixels of the traced image if the receptive field is unbounded."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class LayerSummary:
     Attributes:
         name: Dotted name in the network.
         kind: Class name.
-        shape: Shape of the output.
+        shape: Output shape.
         parameters: Number of weights.
         macs: Multiply-accumulate operations for the image.
         receptive_field: Width of the receptive field of one output cell, in input pixels; None if unbounded.
@@ -43,7 +43,7 @@ class LayerSummary:
 
 
 def summarize_layers(model: Segmenter, bands: int, size: int) -> list[LayerSummary]:
-    """List every layer of a network in the order of computation; the first is the whole network.
+    """Summarise every layer of a network in the order of computation, after the network as a whole.
 
     Args:
         model: The network.
@@ -56,7 +56,7 @@ def summarize_layers(model: Segmenter, bands: int, size: int) -> list[LayerSumma
         with FlopCounterMode(display=False, depth=99) as counter:
             model(image)
         reaches = traced_reaches(model, bands)
-    # torchinfo counts a transposed convolution as a convolution over its output, and leaves out shared weights.
+    # torchinfo would count a transposed convolution as a convolution over its output, and leave out shared weights.
     operations = {name: sum(counts.values()) // 2 for name, counts in counter.get_flop_counts().items()}
     names = {id(module): name for name, module in model.named_modules()}
     root = type(model).__name__
@@ -83,7 +83,7 @@ def summarize_layers(model: Segmenter, bands: int, size: int) -> list[LayerSumma
 def traced_reaches(model: Segmenter, bands: int) -> dict[str, tuple[int | None, float]]:
     """Receptive field and stride of every layer whose output is a map, in input pixels along the width.
 
-    The method is that of `receptive_field_radius`: a column of NaN spreads to exactly the cells that it reaches.
+    As in `receptive_field_radius`, a column of NaN spreads to exactly the cells that depend on it.
 
     Args:
         model: The network, in evaluation mode.
@@ -97,7 +97,7 @@ def traced_reaches(model: Segmenter, bands: int) -> dict[str, tuple[int | None, 
     images[torch.arange(model.stride), :, :, columns] = torch.nan
     reached: dict[str, Tensor] = {}
     handles = [
-        module.register_forward_hook(partial(_note_reached, reached, name, width / (2 * model.stride)))
+        module.register_forward_hook(partial(_record_reached, reached, name, width / (2 * model.stride)))
         for name, module in model.named_modules()
     ]
     try:
@@ -111,10 +111,10 @@ def traced_reaches(model: Segmenter, bands: int) -> dict[str, tuple[int | None, 
     }
 
 
-def _note_reached(
+def _record_reached(
     reached: dict[str, Tensor], name: str, aspect: float, *call: nn.Module | tuple[object, ...] | object
 ) -> None:
-    """Forward hook: record the columns of a layer's output with a NaN, if the output has the image's proportions."""
+    """Record the NaN columns of a layer's output, if it has the image's aspect ratio (a forward hook)."""
     output = call[-1]
     if isinstance(output, Tensor) and output.ndim == 4 and output.shape[-1] == aspect * output.shape[-2]:
         reached[name] = output.isnan().any(dim=1).any(dim=1)
@@ -134,7 +134,7 @@ def _widest_field(cells: Tensor, middle: int, width: int, stride: int) -> int | 
     per_stride = max(cells.shape[1] * stride // width, 1)
     columns, reached = cells.nonzero(as_tuple=True)
     offsets = reached - middle * cells.shape[1] // width
-    # Shift equivariance: map each cell back to the first stride, and its columns by the same shift.
+    # Shift each cell back to the first stride, and its columns by the same amount (shift equivariance).
     relative = columns - offsets.div(per_stride, rounding_mode="floor") * stride
     phases = offsets % per_stride
     seen = [relative[phases == phase] for phase in range(per_stride)]

@@ -1,1 +1,1 @@
-"""Model packages: folders with all that inference needs, and nothing that executes."""
+"""Model packages: folders with all files for inference, without executable content."""

@@ -1,4 +1,4 @@
-"""Read a training checkpoint without executing code from the file."""
+"""Reading of training checkpoints without executing code from the file."""
 
 import math
 import warnings
@@ -14,30 +14,30 @@ from torch import Tensor
 from seg.errors import ConfigError, PackageError
 
 Weights = Literal["auto", "averaged", "raw"]
-"""Choice of weights: those that were validated, the average over the last steps, or those of the last step."""
+"""Choice of weights: the validated weights, averaged weights, or the weights of the last step."""
 
 _PREFIX = "model."
 _OPTIONAL = ("f1_threshold", "area_threshold")
-"""Values of a calibration that may be None."""
+"""Calibration values that may be None."""
 _MAPPINGS = {"state_dict", "hyper_parameters", "CroplandDataModule", "metrics", "calibration"}
-"""Parts of a checkpoint that hold values by name."""
+"""Parts of a checkpoint that must be mappings."""
 _STEPPED = "current_model_state"
-"""Key under which Lightning's WeightAveraging stores the weights of the last step; `state_dict` is then their
-average."""
+"""Key of the last step's weights in checkpoints of Lightning's WeightAveraging; `state_dict` then holds averaged
+weights."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The parts of a training checkpoint that a model package needs.
+    """Parts of a training checkpoint for a model package.
 
     Attributes:
         path: The file.
         weights: Parameters and buffers of the network by name.
         task: Arguments of the task, as plain values.
-        data: Facts about the training images from the datamodule, such as `band_names` and `pixel_size_m`.
-        metrics: Scores of these weights by name; empty if they were not validated.
-        calibration: Calibration of these weights' probabilities, with the fields of `Calibration`; empty if they were
-            not validated.
+        data: Description of the training images by the datamodule, such as `band_names` and `pixel_size_m`.
+        metrics: Scores of these weights by name; empty without a validation of these weights.
+        calibration: Calibration of these weights, with the fields of `Calibration`; empty without a validation of these
+            weights.
     """
 
     path: Path
@@ -63,29 +63,29 @@ class Checkpoint:
                 )
 
     def threshold(self, wanted: float | Literal["f1", "area"] | None = None) -> float:
-        """The calibrated probability above which a pixel is cropland.
+        """Calibrated probability above which a pixel is cropland.
 
         Args:
-            wanted: A number; "f1" for the threshold with the highest F1 of the validation; "area" for the threshold
-                whose mapped area equals the area of cropland in the validation; None for the threshold that the
-                calibration chose, or without one, that of the task.
+            wanted: A number; "f1" for the threshold with the highest F1 in validation; "area" for the threshold at
+                which the mapped area equals the cropland area in validation; None for the threshold chosen by the
+                calibration, or without a calibration, the task's threshold.
 
         Raises:
-            ConfigError: The number is outside 0 to 1, or the validation chose no threshold of this name.
+            ConfigError: The number is outside 0 to 1, or the checkpoint has no threshold of this name.
         """
         if wanted is None:
             return float(self.calibration.get("threshold", self.task["threshold"]))
         if isinstance(wanted, str):
             found = self.calibration.get(f"{wanted}_threshold")
             if found is None:
-                raise ConfigError(f"{self.path}: no validation chose a threshold for {wanted}; give a number instead")
+                raise ConfigError(f"{self.path}: has no threshold for {wanted} from validation; give a number instead")
             return float(found)
         if not 0 <= wanted <= 1:
             raise ConfigError(f"threshold is {wanted:g}; wanted a probability from 0 to 1, f1 or area")
         return wanted
 
     def calibration_scores(self) -> dict[str, float]:
-        """Numbers of the calibration, with names that begin with `calibration/`."""
+        """Numbers of the calibration, with the prefix `calibration/` in their names."""
         numbers = {name: value for name, value in self.calibration.items() if isinstance(value, int | float)}
         return {f"calibration/{name}": float(value) for name, value in numbers.items()}
 
@@ -97,13 +97,13 @@ def read_checkpoint(path: Path, weights: Weights = "auto") -> Checkpoint:
 
     Args:
         path: The file.
-        weights: "averaged" for the average that a callback computed; "raw" for the weights of the last step, without
-            the scores and the calibration, which belong to the average; "auto" for the weights that were validated:
-            the average if there is one.
+        weights: "averaged" for averaged weights; "raw" for the weights of the last step, without scores and
+            calibration, which belong to the averaged weights; "auto" for the validated weights, which are averaged
+            weights if the training averaged them.
 
     Raises:
-        PackageError: The file is missing, damaged, unsafe or not a checkpoint of this project, or has no averaged
-            weights although they were asked for.
+        PackageError: The file is missing, damaged, unsafe, not a checkpoint of this project, or lacks requested
+            averaged weights.
     """
     content = load_checkpoint(path)
     missing = {"state_dict", "hyper_parameters", "CroplandDataModule"} - content.keys()
@@ -120,7 +120,7 @@ def read_checkpoint(path: Path, weights: Weights = "auto") -> Checkpoint:
     averaged = _STEPPED in content
     if weights == "averaged" and not averaged:
         raise PackageError(
-            f"{path}: has no averaged weights, because its training averaged none; choose another checkpoint, "
+            f"{path}: has no averaged weights, because its training did not average them; choose another checkpoint, "
             "or weights=raw"
         )
     other = averaged and weights == "raw"
@@ -145,15 +145,15 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise PackageError(f"{path}: no such file; training writes checkpoints into <run>/checkpoints/")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about files that are not zip archives; the errors below explain them
+            warnings.simplefilter("ignore")  # about files that are not zip archives; the errors below explain more
             content = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise PackageError(
             f"{path}: holds more than tensors and plain values, so it was not loaded (it could execute code); "
             "wanted a checkpoint that scripts/train.py wrote"
         ) from error
-    except Exception as error:  # a damaged pickle can fail in any way, with KeyError or struct.error too
+    except Exception as error:  # a damaged pickle can raise almost any exception
         raise PackageError(
-            f"{path}: damaged, or not a checkpoint ({type(error).__name__}); wanted one that scripts/train.py wrote"
+            f"{path}: damaged, or not a checkpoint ({type(error).__name__}); wanted a file from scripts/train.py"
         ) from error
     return content if isinstance(content, dict) else {}

@@ -1,8 +1,7 @@
 """Description of a model package, readable without loading the weights.
 
-The network outputs uncalibrated logits, whether run from the weights or from the ONNX file. Probabilities of cropland
-follow from
-`temperature` and `bias` of the description: probability = sigmoid(logit / temperature + bias).
+The network outputs uncalibrated logits, both from the weights and from the ONNX file. Probabilities of cropland follow
+from `temperature` and `bias` of the description: probability = sigmoid(logit / temperature + bias).
 """
 
 import json
@@ -28,24 +27,24 @@ class ModelPackage:
     """Description of a trained model.
 
     Attributes:
-        architecture: Name of the network ("name") and the arguments that build it ("arguments").
+        architecture: Name of the network ("name") and its arguments ("arguments").
         bands: 1-based bands of the training images, in the order of the model's input.
         image_bands: Number of bands of the training images.
         band_names: One name for each of `bands`; empty strings if the training images had none.
-        mean: Mean of each band in the training split, in stored units; invalid pixels are filled with it.
+        mean: Mean of each band in the training split, in stored units; invalid pixels get this value.
         std: Standard deviation of each band in the training split, in stored units.
-        nodata: Nodata value that the training files did not declare; None if there was none.
+        nodata: Nodata value that the training files did not declare; None for no such value.
         pixel_size_m: Pixel side of the training images in metres; None if they had no CRS.
         temperature: Divisor of the cropland logits before the sigmoid; 1 changes nothing.
-        bias: Added to the logit after the division by the temperature; 0 changes nothing.
-        threshold: Probability, after temperature and bias, above which a pixel is cropland.
+        bias: Summand of the logit after the division by the temperature; 0 changes nothing.
+        threshold: Calibrated probability above which a pixel is cropland.
         stride: Shift in pixels under which the model is equivariant; blocks align to it.
-        receptive_field: Largest distance in pixels at which an input can change a logit; None if unbounded, so that a
-            map depends on how the scene is cut.
-        metrics: Scores of the checkpoint by name; names of the calibration's scores begin with `calibration/`.
+        receptive_field: Largest distance in pixels at which an input pixel can change a logit; None if unbounded, so
+            that maps depend on the tiling.
+        metrics: Scores of the checkpoint by name; calibration scores have the prefix `calibration/`.
         versions: Versions of this project and of the libraries that wrote the package.
         weights_sha256: Hash of the weight file.
-        onnx_sha256: Hash of the ONNX file beside the weights; None if there is none.
+        onnx_sha256: Hash of the ONNX file; None without an ONNX file.
         scales: Scale of each band in the training images (measured = stored * scale + offset); None if unknown.
         offsets: Offset of each band in the training images; None if unknown.
     """
@@ -76,12 +75,12 @@ class ModelPackage:
         known = "not calibrated"
         if "calibration/ece_after" in self.metrics:
             before, after = (self.metrics[f"calibration/ece_{when}"] for when in ("before", "after"))
-            known = f"calibration error {before:.3f}, {after:.3f} after it"
+            known = f"calibration error {before:.3f} before, {after:.3f} after"
         scaling = f"temperature {self.temperature:.4g}, bias {self.bias:.4g}"
         return f"threshold {self.threshold:.4g}, {scaling} ({known})"
 
     def __post_init__(self) -> None:
-        """Check types and ranges, which a damaged or edited file can break.
+        """Check types and ranges, which may be wrong in a damaged or edited file.
 
         Raises:
             ValueError: A value has another type or is out of range; the message names it.
@@ -198,7 +197,7 @@ def read_description(path: Path) -> ModelPackage:
         content.pop("labels")
         sequences = ("bands", "band_names", "mean", "std")
         values: dict[str, Any] = content | {name: tuple(content[name]) for name in sequences}
-        for name in ("scales", "offsets"):  # descriptions of earlier versions lack them
+        for name in ("scales", "offsets"):  # missing in descriptions of earlier versions
             values[name] = None if content.get(name) is None else tuple(content[name])
         return ModelPackage(**values)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

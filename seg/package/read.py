@@ -1,4 +1,4 @@
-"""Read a model package and build its network."""
+"""Reading of model packages and their networks."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from seg.models.segmenter import Segmenter
 
 NEXT_WEIGHTS = f".{WEIGHTS}.next"
-"""Weights of a package that is being replaced, until they have their final name (see `seg.package.write`)."""
+"""Temporary name of new weights while a package is being replaced (see `seg.package.write`)."""
 
 
 def read_package(folder: Path) -> ModelPackage:
     """Read the description of a package, and check the weights against their hash without loading them.
 
     Raises:
-        PackageError: A file is missing or damaged, or the weights are not those of the description.
+        PackageError: A file is missing or damaged, or the weights do not match the description.
     """
     path = folder / DESCRIPTION
     if not path.is_file():
@@ -37,10 +37,10 @@ def read_package(folder: Path) -> ModelPackage:
 def weights_file(folder: Path, package: ModelPackage) -> Path:
     """Find the weight file of a package by its hash.
 
-    An export that was killed between its two renames leaves the new weights under their temporary name.
+    An export that was killed between its two renames leaves the new weights with their temporary name.
 
     Raises:
-        PackageError: The file is missing, or has another hash than the description says.
+        PackageError: The file is missing, or its hash differs from the description.
     """
     places = [path for path in (folder / WEIGHTS, folder / NEXT_WEIGHTS) if path.is_file()]
     for path in places:
@@ -70,7 +70,7 @@ def load_model(folder: Path, package: ModelPackage) -> "Segmenter":
     model = build_network(package.architecture, len(package.mean), weights, path)
     if model.normalization.mean.tolist() != list(package.mean) or model.normalization.std.tolist() != list(package.std):
         raise PackageError(
-            f"{folder / DESCRIPTION}: its statistics are not those of the weights; export the model again"
+            f"{folder / DESCRIPTION}: its statistics differ from those in the weights; export the model again"
         )
     return model
 
@@ -87,7 +87,7 @@ def build_network(architecture: Mapping[str, Any], bands: int, weights: Mapping[
     Raises:
         PackageError: The weights do not fit the architecture.
     """
-    # torch is imported here so that reading a description does not need it.
+    # Imported here, so that reading a description does not import torch.
     from seg.models.build import build_model
     from seg.models.config import ModelConfig
 
@@ -96,5 +96,5 @@ def build_network(architecture: Mapping[str, Any], bands: int, weights: Mapping[
         model.load_state_dict(dict(weights))
     except (ConfigError, RuntimeError, TypeError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise PackageError(f"{source}: the weights do not fit the architecture beside them ({reason})") from error
+        raise PackageError(f"{source}: the weights do not fit the stated architecture ({reason})") from error
     return model.eval()

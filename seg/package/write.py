@@ -1,4 +1,4 @@
-"""Write a model package: weights and description, and the network as ONNX."""
+"""Writing of model packages: weights, description, and the network as ONNX."""
 
 import hashlib
 import json
@@ -34,15 +34,16 @@ def write_package(
 
     Args:
         checkpoint: A training checkpoint.
-        folder: Folder to write, made with its parents. A package in it is replaced in one step, ONNX file included.
-        threshold: Calibrated probability above which a pixel is cropland; "f1" for the highest F1 of the validation;
-            "area" for the threshold whose mapped area equals the area of cropland in the validation. None takes the
-            threshold that training chose, or the one that it was scored with.
+        folder: Folder to write, created with its parents. An existing package is replaced atomically, including its
+            ONNX file.
+        threshold: Calibrated probability above which a pixel is cropland; "f1" for the highest F1 in validation; "area"
+            for the threshold at which the mapped area equals the cropland area in validation. None for the threshold
+            chosen by the calibration, or without a calibration, the task's threshold.
 
     Raises:
         PackageError: The folder cannot be written or holds a `model.json` of another program, or the checkpoint's
             weights do not fit its architecture.
-        ConfigError: The threshold is outside 0 to 1, or the validation chose no threshold of this name.
+        ConfigError: The threshold is outside 0 to 1, or the checkpoint has no threshold of this name.
         RasterError: Another process is writing the folder.
     """
     from safetensors.torch import save
@@ -75,7 +76,7 @@ def write_package(
             offsets=_stated(checkpoint.data.get("offsets")),
         )
     except (KeyError, ValueError, TypeError) as error:
-        raise PackageError(f"{checkpoint.path}: does not say what a package needs ({error}); train again") from error
+        raise PackageError(f"{checkpoint.path}: lacks a value for the package ({error}); train again") from error
     _write(folder, weights, package)
     return package
 
@@ -85,10 +86,10 @@ def _stated(values: Sequence[float] | None) -> tuple[float, ...] | None:
 
 
 def _write(folder: Path, weights: bytes, package: ModelPackage) -> None:
-    """Replace a package so that a reader finds the old one or the new one at every moment.
+    """Replace a package atomically: readers find either the old or the new package.
 
-    The rename of the description is the switch. Before it, the new weights have a temporary name; after it, readers
-    find them there by their hash (`seg.package.read.weights_file`) until they have their final name.
+    Renaming the description switches to the new package. At this moment the new weights still have a temporary name,
+    under which readers find them by hash (`seg.package.read.weights_file`).
     """
     description = folder / DESCRIPTION
     try:
@@ -101,17 +102,17 @@ def _write(folder: Path, weights: bytes, package: ModelPackage) -> None:
             with complete_or_absent(description) as temporary:
                 temporary.write_text(description_text(package), encoding="utf-8")
             (folder / NEXT_WEIGHTS).replace(folder / WEIGHTS)
-            (folder / ONNX).unlink(missing_ok=True)  # made from the earlier weights
+            (folder / ONNX).unlink(missing_ok=True)  # belongs to the earlier weights
             remove_leftovers(folder, PACKAGE_FILES)
     except OSError as error:
         raise PackageError(f"{folder}: cannot be written ({error.strerror}); name another folder") from error
 
 
 def _require_ours(description: Path) -> None:
-    """Refuse to replace a file of the description's name that another program wrote.
+    """Refuse to replace a `model.json` of another program.
 
     Raises:
-        PackageError: The file exists and does not describe a model package of any format.
+        PackageError: The file exists and is not a description of a model package.
     """
     if not description.exists():
         return
@@ -127,7 +128,7 @@ def _require_ours(description: Path) -> None:
 
 
 def _finish_earlier(folder: Path) -> None:
-    """Finish the replacement of an export that was killed between its two renames, or remove its unused weights."""
+    """Complete an export that was killed between its two renames, or remove its unused weights."""
     waiting = folder / NEXT_WEIGHTS
     if not waiting.is_file():
         return
@@ -142,11 +143,11 @@ def _finish_earlier(folder: Path) -> None:
 
 
 def add_onnx(folder: Path, path: Path | None = None) -> Path:
-    """Write the ONNX file of a package and compare it with the weights; the description keeps its hash.
+    """Write the ONNX file of a package, compare it with the weights, and store its hash in the description.
 
     Args:
         folder: The package.
-        path: The file to write if it is not to lie in the package, for a read-only package; its hash is not kept then.
+        path: Another path for the file, for a read-only package; the description then does not store its hash.
 
     Raises:
         PackageError: The package is missing or damaged, its network cannot be exported, or the file cannot be written.

@@ -1,1 +1,1 @@
-"""Parse command lines, format text and show progress: shared by every command."""
+"""Command lines, text formatting and progress bars, shared by all commands."""

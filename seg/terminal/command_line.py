@@ -1,7 +1,7 @@
-"""Run commands from the terminal: options from a function's signature, one-line errors, exit status.
+"""Command lines from function signatures, with one-line errors and exit status.
 
-A parameter that is a dataclass without a default contributes each of its fields as an option: `--halo` rather than
-`--settings.halo`. One with a default, such as `labels: LabelMapping = PLAIN_LABELS`, keeps its name: `--labels.ignore`.
+A dataclass parameter without a default makes an option of each field: `--halo`, not `--settings.halo`. A dataclass
+parameter with a default, such as `labels: LabelMapping = PLAIN_LABELS`, keeps its name as a prefix: `--labels.ignore`.
 """
 
 import codecs
@@ -26,10 +26,10 @@ from seg.terminal.plain_yaml import use_plain_yaml
 use_plain_yaml()
 
 Command = Callable[..., None]
-"""Function whose signature and docstring are a command line."""
+"""Function whose signature and docstring define a command line."""
 
 Within = Callable[[], AbstractContextManager[object]]
-"""Function that gives the context in which a command runs."""
+"""Function that returns a context manager for running a command."""
 
 EXIT_FAILURE = 1
 EXIT_BAD_INPUT = 2
@@ -41,7 +41,7 @@ UNKNOWN_KEY = re.compile(
     r"|does not accept (?:option|nested key) ['\"]([\w.]+)['\"]"
     r"|[Nn]o action for (?:destination )?key ['\"]([\w.]+)['\"]"
 )
-"""Messages of jsonargparse about a key that it does not know."""
+"""Messages of jsonargparse about an unknown key."""
 
 INPUT_MISTAKES = {
     errno.ENOENT,
@@ -53,7 +53,7 @@ INPUT_MISTAKES = {
     errno.EROFS,
     errno.ENAMETOOLONG,
 }
-"""System errors that another path on the command line avoids; a full disk or a broken device is not among them."""
+"""System errors that the user can avoid with another path, unlike a full disk or a broken device."""
 
 TYPE_NAME = re.compile(r"<class '([\w.]+)'>|Literal\[([^\]]*)\]|\b((?:list|tuple|dict)\[[^\]]*\])")
 """Types in messages of jsonargparse."""
@@ -70,7 +70,7 @@ BAD_VALUE = re.compile(
 WORDS = {"NoneType": "null", "bool": "true or false", "list[str]": "a list like [red,nir]"} | dict.fromkeys(
     ("list", "tuple", "list[int]", "list[float]", "list[int | str]"), "a list like [1,2]"
 )
-"""Types in the words of a user, where the type's name does not help."""
+"""Descriptions of types whose Python name would not help a user."""
 
 
 _PLAIN = {
@@ -85,7 +85,7 @@ _PLAIN = {
     "…": "...",
     "亩": "mu",
 }
-"""Spelling of characters on a terminal that lacks them."""
+"""ASCII replacements of characters for terminals that lack them."""
 
 
 class CommandParser(ArgumentParser):
@@ -107,7 +107,7 @@ def run_command(
 ) -> int:
     """Run a command and return its exit status: 0 done, 1 failed, 2 bad usage or input, 130 interrupted.
 
-    A bad argument or input is one line on standard error; with `--debug`, exceptions keep their traceback.
+    A bad argument or input prints one line on standard error; with `--debug`, exceptions are not caught.
 
     Args:
         command: One command, or several by subcommand name.
@@ -149,7 +149,7 @@ def guarded(action: Callable[[], object], debug: bool = False) -> int:
 
 
 def with_nearest_key(message: str, keys: Iterable[str]) -> str:
-    """Add the nearest known key to a message about an unknown key; other messages stay as they are.
+    """Add the nearest known key to a message about an unknown key; return other messages unchanged.
 
     Args:
         message: Message of the argument parser.
@@ -166,14 +166,14 @@ def with_nearest_key(message: str, keys: Iterable[str]) -> str:
 
 
 def plain_message(message: str) -> str:
-    """Rewrite a message about a wrong or missing value in the words of a user.
+    """Rewrite a message about a wrong or missing value for users.
 
     Args:
         message: Message of the argument parser.
     """
     lacking = re.fullmatch(r"argument (--[\w.-]+): expected (?:at least )?one argument", message.strip())
     if lacking:
-        return f"{lacking[1]} has no value; write {lacking[1]}=VALUE, also where the value begins with a minus"
+        return f"{lacking[1]} has no value; write {lacking[1]}=VALUE, also if the value begins with a minus"
     required, colon, keys = message.partition("arguments are required: ")
     if colon:
         return required + colon + ", ".join(f"--{key}" for key in keys.split(", "))
@@ -186,7 +186,7 @@ def plain_message(message: str) -> str:
 
 
 def require_values(words: Sequence[str]) -> None:
-    """Check that no option of a command line has an empty value, as an unset variable of a shell leaves it.
+    """Reject options with an empty value, for example from an unset shell variable.
 
     Args:
         words: Words of the command line.
@@ -270,7 +270,7 @@ def _parse_then_call(
 
 
 def _takes_several(hint: object) -> bool:
-    """True for a type `list[T] | T`, for which `--model a b` and `--model=[a,b]` are the same."""
+    """True for a type `list[T] | T`, for which `--model a b` and `--model=[a,b]` are equal."""
     kinds = get_args(hint)
     return any(get_origin(kind) is list and get_args(kind)[0] in kinds for kind in kinds)
 
@@ -282,7 +282,7 @@ def _flat(value: object) -> object:
 
 
 def _settings_classes(command: Command) -> dict[str, type[Any]]:
-    """Dataclasses whose fields are options of a command, by parameter."""
+    """Dataclasses whose fields are options of a command, by parameter name."""
     found: dict[str, type[Any]] = {}
     for parameter in inspect.signature(command, eval_str=True).parameters.values():
         kind: type[Any] = parameter.annotation
@@ -305,7 +305,7 @@ def _with_hyphens(text: str) -> str:
 
 
 def _let_terminal_print_anything() -> None:
-    """Spell characters that a terminal lacks, and names that are not UTF-8, rather than fail on them."""
+    """Replace characters that a terminal lacks, and bytes that are not UTF-8, instead of failing."""
     codecs.register_error("plain", _plainly)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

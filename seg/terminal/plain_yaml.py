@@ -1,4 +1,4 @@
-"""YAML of configurations and option values, refused where it would exhaust memory, recursion or digits."""
+"""YAML of configurations and option values, with limits on size, depth and digits."""
 
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
@@ -13,20 +13,21 @@ JSONARGPARSE_LOAD = get_loader("yaml")
 """Loader of jsonargparse for YAML 1.2 floats such as 1e-3."""
 
 DEEPEST = 50
-"""Largest depth of mappings and lists in each other; PyYAML builds them by recursion."""
+"""Largest depth of nested mappings and lists, which PyYAML builds by recursion."""
 
 MOST_VALUES = 100_000
-"""Largest number of values after aliases are replaced: nine levels of nine aliases would be 400 million."""
+"""Largest number of values with aliases expanded; nine levels of nine aliases would give 400 million."""
 
 MOST_DIGITS = 300
-"""Largest number of digits; Python's floats end after 308, and its integers are read up to 4,300."""
+"""Largest number of digits; Python's floats have at most 308, and integers are parsed up to 4,300."""
 
 
 def check_yaml(text: str) -> None:
-    """Check the size of a YAML text before it is built.
+    """Check a YAML text against the limits before objects are built.
 
     Raises:
-        YAMLError: It is no YAML, nests too deep, holds too many values by its aliases, or a number is too long.
+        YAMLError: The text is not YAML, is nested too deep, expands to too many values, or has a number with too many
+            digits.
     """
     sizes: dict[str, int] = {}
     opened: list[tuple[str | None, int]] = []
@@ -49,11 +50,11 @@ def check_yaml(text: str) -> None:
         if len(opened) > DEEPEST:
             raise yaml.YAMLError(f"nests more than {DEEPEST} levels deep")
         if values > MOST_VALUES:
-            raise yaml.YAMLError(f"has more than {MOST_VALUES:,} values, counting those of aliases")
+            raise yaml.YAMLError(f"has more than {MOST_VALUES:,} values, with aliases expanded")
 
 
 def check_configurations(words: Sequence[str]) -> None:
-    """Check each file that a command line names with --config, so that a message can name the file.
+    """Check each --config file of a command line; error messages name the file.
 
     Args:
         words: Words of the command line.
@@ -65,7 +66,7 @@ def check_configurations(words: Sequence[str]) -> None:
         try:
             check_yaml(path.read_text(encoding="utf-8"))
         except OSError:
-            continue  # the parser tells of missing files, and takes text in the place of a path
+            continue  # the parser reports missing files, and accepts YAML text instead of a path
         except UnicodeDecodeError as error:
             raise ConfigError(f"{path}: not UTF-8 text (byte {error.start}); wanted a YAML configuration") from error
         except yaml.YAMLError as error:
@@ -87,15 +88,15 @@ def _check_digits(text: str) -> None:
 
 
 def use_plain_yaml() -> None:
-    """Let jsonargparse check each text that it reads as YAML, whether from a file or from an option."""
+    """Make jsonargparse check all YAML texts from files and options."""
     set_loader("yaml", load_plain, (yaml.YAMLError,))
 
 
 def load_plain(text: str) -> object:
-    """Value of a YAML text, as jsonargparse reads it, after its check.
+    """Check a YAML text and return its value as jsonargparse reads it.
 
     Raises:
-        YAMLError: It is no YAML, or exceeds a limit of `check_yaml`.
+        YAMLError: The text is not YAML, or exceeds a limit of `check_yaml`.
     """
     check_yaml(text)
     return JSONARGPARSE_LOAD(text)

@@ -1,4 +1,4 @@
-"""Progress bars for work that is done piece by piece; only a terminal shows them."""
+"""Progress bars, shown only in a terminal."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sized
@@ -12,12 +12,12 @@ Item = TypeVar("Item")
 
 
 class Bar:
-    """A progress bar that work moves forward; without a terminal it draws nothing.
+    """A progress bar; draws nothing without a terminal.
 
     Args:
         title: Text before the bar.
-        total: Number of pieces; None if unknown so far.
-        progress: Where the bar is drawn; None for nowhere.
+        total: Number of pieces; None if unknown.
+        progress: Display that draws the bar; None to draw nothing.
     """
 
     def __init__(self, title: str, total: int | None, progress: "Progress | None") -> None:
@@ -43,18 +43,18 @@ class Bar:
 
 @contextmanager
 def progress_bar(title: str, total: int | None = None, stream: TextIO | None = None) -> Iterator[Bar]:
-    """A bar for the time of a block, with the number of finished pieces and the time left.
+    """Show a bar during a block, with the number of finished pieces and the remaining time.
 
     Args:
         title: Text before the bar.
-        total: Number of pieces; None if unknown so far.
-        stream: Where the bar is drawn, if that is a terminal; standard error by default.
+        total: Number of pieces; None if unknown.
+        stream: Stream for the bar, used only if it is a terminal; standard error by default.
     """
     stream = stream or sys.stderr
     if not stream.isatty():
         yield Bar(title, total, None)
         return
-    # Imported here, so that commands without a terminal do not wait for it.
+    # Imported here, so that commands without a terminal start faster.
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -65,7 +65,7 @@ def progress_bar(title: str, total: int | None = None, stream: TextIO | None = N
 
 
 def with_progress(items: Iterable[Item], title: str, total: int | None = None) -> Iterator[Item]:
-    """Pass items on, with a bar on standard error that counts the finished ones.
+    """Yield items, with a bar on standard error that counts finished items.
 
     Args:
         items: Pieces of work, in order.

@@ -1,14 +1,14 @@
-"""Text for the terminal: aligned tables, which read as Markdown too, and counted nouns."""
+"""Text for the terminal: aligned Markdown tables, and counted nouns."""
 
 from collections.abc import Sequence
 
 
 def text_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table with aligned columns, text to the left in the first and figures to the right in the others.
+    """Aligned Markdown table; the first column is left-aligned for text, the others are right-aligned for figures.
 
     Args:
         columns: Headings.
-        rows: Cells, as many in each row as there are columns.
+        rows: Cells of each row, one per column.
     """
     widths = [max(len(row[place]) for row in (columns, *rows)) for place in range(len(columns))]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
@@ -21,5 +21,5 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun: "1 block", "2 blocks"."""
+    """Number and noun: "1 block", "2 blocks"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -94,7 +94,7 @@ def test_what_one_half_teaches_is_left_out_where_it_misleads_in_the_other(honest
     found = calibrate(halves, CalibrationConfig(), 0.5)
     assert found.bias == 0
     assert found.ece_after < found.ece_before
-    assert "no bias: learnt from some of the samples, it fits others no better" in found.note
+    assert "no bias, since it does not improve held-out samples" in found.note
 
 
 def test_without_temperature_and_bias_nothing_changes(halves: np.ndarray) -> None:
@@ -125,7 +125,7 @@ def test_the_threshold_is_kept_or_chosen(halves: np.ndarray) -> None:
 @pytest.mark.parametrize("way", ["f1", "area"])
 def test_without_cropland_the_threshold_stays_and_a_note_says_why(halves: np.ndarray, way: str) -> None:
     lost = halves * np.array([1, 0])[:, None]
-    for fits, reason in ((True, "every label is other"), (False, "not both labels occur")):
+    for fits, reason in ((True, "every label is other"), (False, "one label is missing")):
         found = calibrate(lost, CalibrationConfig(temperature=fits, bias=fits, threshold=way), 0.4)
         assert (found.temperature, found.bias, found.threshold, found.note) == (1, 0, 0.4, reason)
         assert (found.f1_threshold, found.area_threshold) == (None, None)

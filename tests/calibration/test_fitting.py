@@ -99,9 +99,9 @@ def test_without_both_labels_logits_stay_and_it_says_why(
 @pytest.mark.parametrize(
     ("logits", "cropland", "reason"),
     [
-        ([3.0, -3.0, 1.0], [True, False, True], "separate the labels without an error"),
-        ([-3.0, 3.0, -1.0], [True, False, True], "say nothing about the labels"),
-        ([1.0, 1.0, 2.0, 2.0], [True, False, True, False], "say nothing about the labels"),
+        ([3.0, -3.0, 1.0], [True, False, True], "separate the labels perfectly"),
+        ([-3.0, 3.0, -1.0], [True, False, True], "do not predict the labels"),
+        ([1.0, 1.0, 2.0, 2.0], [True, False, True, False], "do not predict the labels"),
     ],
 )
 @pytest.mark.parametrize("bias", [False, True])
@@ -116,14 +116,14 @@ def test_where_no_temperature_fits_logits_stay_and_it_says_why(
 def test_logits_that_another_threshold_separates_get_a_temperature_without_bias(counted: Count) -> None:
     counts = counted(np.array([-2.0, 1.0, 2.0, 3.0]), np.array([False, False, True, True]))
     found = fit_scaling(counts)
-    assert found.reason == "no bias, since the logits separate the labels without an error"
+    assert found.reason == "no bias, since the logits separate the labels perfectly"
     assert found.scaling == fit_scaling(counts, bias=False).scaling != IDENTITY
 
 
 def test_a_constant_logit_gets_the_share_of_cropland_as_its_probability(counted: Count) -> None:
     counts = counted(np.full(100, 1.005), np.arange(100) < 80)
     found = fit_scaling(counts)
-    assert found.reason == "no bias, since all logits are the same"
+    assert found.reason == "no bias, since all logits are equal"
     for scaling in (found.scaling, fit_scaling(counts, temperature=False).scaling):
         assert scaling.probability(np.array([1.005]))[0] == pytest.approx(0.8)
 
@@ -140,7 +140,7 @@ def test_what_lies_out_of_bounds_is_not_taken(counted: Count) -> None:
 def test_a_bias_out_of_bounds_is_not_taken() -> None:
     counts = np.zeros((2, BINS), dtype=np.int64)
     counts[0, 0], counts[1, 0] = 1, 10**6
-    assert fit_scaling(counts, temperature=False) == Fit(IDENTITY, f"the bias would be beyond {LARGEST_BIAS:g}")
+    assert fit_scaling(counts, temperature=False) == Fit(IDENTITY, f"the bias would exceed {LARGEST_BIAS:g}")
 
 
 def test_logits_of_0_alone_say_nothing() -> None:

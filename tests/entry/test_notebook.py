@@ -181,7 +181,7 @@ def test_scores_of_a_notebook_are_those_of_the_confusion_counts() -> None:
         (np.zeros((2, 2), int), np.zeros((2, 3), int), "has the shape"),
         (np.zeros((2, 2)), np.zeros((2, 2), int), "prediction has type float64"),
         (np.zeros((2, 2), int), np.full((2, 2), 7), r"reference has the values \[7\]"),
-        (np.zeros((2, 2), int), "mask.tif", "an array beside a file"),
+        (np.zeros((2, 2), int), "mask.tif", "an array and a file"),
     ],
 )
 def test_arrays_that_cannot_be_compared_are_refused(mapped: object, labels: object, problem: str) -> None:

@@ -116,14 +116,14 @@ def test_weights_of_another_architecture_are_refused(folder: Path) -> None:
     description = json.loads(path.read_text())
     description["architecture"]["arguments"]["pyramid_channels"] = 16
     path.write_text(json.dumps(description))
-    with pytest.raises(PackageError, match="do not fit the architecture"):
+    with pytest.raises(PackageError, match="do not fit the stated architecture"):
         load_model(folder, read_package(folder))
 
 
 def test_edited_statistics_are_refused(folder: Path) -> None:
     path = folder / DESCRIPTION
     path.write_text(json.dumps(json.loads(path.read_text()) | {"mean": [11.0, 20.0]}))
-    with pytest.raises(PackageError, match="statistics are not those of the weights"):
+    with pytest.raises(PackageError, match="statistics differ from those in the weights"):
         load_model(folder, read_package(folder))
 
 
@@ -230,7 +230,7 @@ def test_a_description_of_another_program_is_not_replaced(
 
 
 def test_a_second_export_onto_one_package_is_refused(trained: torch.nn.Module, folder: Path) -> None:
-    with claimed(folder), pytest.raises(RasterError, match="another process is at work there"):
+    with claimed(folder), pytest.raises(RasterError, match="another process uses this folder"):
         write_package(checkpoint_of(trained), folder)
 
 

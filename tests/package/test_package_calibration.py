@@ -143,7 +143,7 @@ def test_weights_that_were_not_validated_make_a_package_without_scaling(checkpoi
     bare = replace(checkpoint, calibration={})
     package = write_package(bare, tmp_path / "model")
     assert (package.temperature, package.bias, package.threshold) == (1, 0, 0.5)
-    with pytest.raises(ConfigError, match=r"last\.ckpt: no validation chose a threshold for f1; give a number"):
+    with pytest.raises(ConfigError, match=r"last\.ckpt: has no threshold for f1 from validation; give a number"):
         write_package(bare, tmp_path / "model", "f1")
 
 
@@ -169,7 +169,7 @@ def test_a_checkpoint_whose_calibration_is_no_number_is_one_clear_error(
 def test_a_checkpoint_whose_calibration_is_out_of_range_makes_no_package(
     checkpoint: Checkpoint, tmp_path: Path, name: str, value: float
 ) -> None:
-    with pytest.raises(PackageError, match=rf"last\.ckpt: does not say what a package needs \(.*{name}"):
+    with pytest.raises(PackageError, match=rf"last\.ckpt: lacks a value for the package \(.*{name}"):
         write_package(replace(checkpoint, calibration={name: value}), tmp_path / "model")
 
 

@@ -137,7 +137,7 @@ def test_output_that_cannot_be_is_one_line(
 
 
 def test_output_in_a_folder_that_does_not_exist_is_one_line(image: Path, labels: Labels, tmp_path: Path) -> None:
-    assert "nowhere does not exist; make it" in refused(image, labels(), tmp_path / "nowhere" / "mask.tif")
+    assert "nowhere does not exist; create it" in refused(image, labels(), tmp_path / "nowhere" / "mask.tif")
 
 
 def test_folder_of_images_as_its_own_output_is_one_line(

@@ -64,7 +64,7 @@ def test_a_value_that_looks_like_an_option_is_told_how_to_be_written(capsys: pyt
         print(area)
 
     assert run_command(clip, ["--area", "-3,4,5,6"]) == EXIT_BAD_INPUT
-    wanted = "error: --area has no value; write --area=VALUE, also where the value begins with a minus\n"
+    wanted = "error: --area has no value; write --area=VALUE, also if the value begins with a minus\n"
     assert capsys.readouterr().err == wanted
     assert run_command(clip, ["--area=-3,4,5,6"]) == 0
 
