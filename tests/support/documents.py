@@ -120,7 +120,7 @@ def problem_of_command(text: str) -> str | None:
         named = [word for word in rest if word.startswith("--")]
         return next((f"{tool} has no option {word}" for word in named if not is_option(word, tool)), None)
     if tool not in {*TOOLS, "bootstrap"}:
-        return f"no such command, {tool}"
+        return f"unknown command {tool}"
     problem_of = {"bootstrap": problem_of_bootstrap, "train": problem_of_training}
     return problem_of[tool](rest) if tool in problem_of else problem_of_words(tool, rest)
 
