@@ -26,7 +26,7 @@ class BlockReader:
         area: The part to map; None for the whole scene.
         around_damage: Treat unreadable pixels as nodata.
         damaged: Unreadable pixels so far, within cores and the area.
-        nodata_found: True once a pixel had the further nodata value of the reading.
+        nodata_found: True once a pixel held the nodata value of the `Reading`.
         void_found: True once undeclared values beyond any measurement counted as no data.
     """
 

@@ -26,7 +26,7 @@ Polygons = npt.NDArray[np.object_]
 """Shapely polygons, (N,)."""
 
 _EXACT_IN_FLOAT32 = {"int8", "uint8", "int16", "uint16", "float32"}
-"""Data types whose every value float32 holds."""
+"""Data types whose values float32 represents exactly."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,9 @@ class Chip:
     Attributes:
         image: (C, H, W) float32 in the scene's stored units; invalid pixels hold the fill value of their band.
         valid: (H, W) bool; True where every band carries data.
-        nodata_found: True if a pixel has the further nodata value of the reading.
-        void_found: True if pixels of NO_DATA_FROM or more, which nothing declares, count as no data.
+        nodata_found: True if a pixel holds the nodata value of the `Reading`.
+        void_found: True if pixels are invalid because a value reaches NO_DATA_FROM, though the file declares no such
+            value.
     """
 
     image: FloatImage
@@ -47,7 +48,9 @@ class Chip:
 
 
 class _Storage(NamedTuple):
-    """Storage of an open raster's bands, cached because asking GDAL takes as long as reading a small window.
+    """Data types, nodata values and masks of an open raster's bands.
+
+    The result is cached, since GDAL takes as long to return it as to read a small window.
 
     Attributes:
         dtypes: Data type of each band.
@@ -64,7 +67,7 @@ class _Storage(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _storage(dataset: DatasetReader) -> _Storage:
-    """Storage of an open raster's bands, after checking that they hold real numbers."""
+    """Storage of an open raster's bands; complex numbers raise RasterError."""
     require_real(dataset)
     elsewhere = {MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha}
     with readable_metadata(Path(dataset.name)):
@@ -82,9 +85,9 @@ class Reading:
     """Bands to read and the treatment of invalid pixels.
 
     Attributes:
-        bands: 1-based band indexes in the order that the model wants; a listed alpha band is read as data.
-        fill: One value a band for invalid pixels: the training mean, which normalisation turns into 0.
-        nodata: A further value that means "no data", for files that do not declare it.
+        bands: 1-based band indexes in the model's order; a listed alpha band is read as data.
+        fill: One value per band for invalid pixels: the training mean, which normalisation turns into 0.
+        nodata: Additional nodata value, for files that do not declare theirs.
     """
 
     bands: Sequence[int]
@@ -93,11 +96,10 @@ class Reading:
 
 
 def read_chip(dataset: DatasetReader, window: Window, reading: Reading) -> Chip:
-    """The chip of a window.
+    """Read the chip of a window.
 
-    A pixel is valid where every band that is read carries data: not the nodata value, not masked by an alpha band or a
-    mask file, not NaN, and below NO_DATA_FROM in size. Otherwise a pixel that is missing in one band would reach the
-    network as a number.
+    A pixel is valid if all bands that are read hold data there. A band holds no data if its value is a nodata value or
+    NaN, if the magnitude of the value is NO_DATA_FROM or more, or if an alpha band or a mask file hides the pixel.
 
     Args:
         dataset: An open raster; its handle must belong to this thread.
@@ -105,13 +107,14 @@ def read_chip(dataset: DatasetReader, window: Window, reading: Reading) -> Chip:
         reading: Bands and the treatment of invalid pixels.
 
     Raises:
-        DamageError: The window's pixels cannot be read, as in a truncated file.
-        UndeclaredNodataError: Pixels that count as data hold a constant that stands for "no data".
+        DamageError: The window's pixels cannot be read, for example in a truncated file.
+        UndeclaredNodataError: Valid pixels hold a constant that means "no data".
         RasterError: The raster holds complex numbers.
     """
     bands, storage = reading.bands, _storage(dataset)
     stored = {storage.dtypes[band - 1] for band in bands}
-    # GDAL converts while it copies from its cache, at no cost; nodata is compared before values are rounded.
+    # GDAL converts to float32 while it copies from its cache, which costs nothing. Types that float32 rounds are read
+    # unconverted, since nodata must be compared before rounding.
     image = np.empty((len(bands), window.height, window.width), np.float32)
     try:
         pixels = dataset.read(list(bands), window=window, out=image if stored <= _EXACT_IN_FLOAT32 else None)
@@ -138,7 +141,10 @@ def read_chip(dataset: DatasetReader, window: Window, reading: Reading) -> Chip:
 def _hide_nodata(
     valid: BoolMask, pixels: npt.NDArray[np.generic], declared: Sequence[float | None], further: float | None
 ) -> bool:
-    """Clear validity where a band holds its declared nodata value or the further one; True if any has the latter."""
+    """Clear validity where a band holds its declared nodata value or the further one.
+
+    Returns True if a pixel holds the further value.
+    """
     found = False
     for values, missing in zip(pixels, declared, strict=True):
         if missing is not None:
@@ -164,10 +170,10 @@ def read_band(
         band: Band index, from 1.
         window: Pixels to read; the whole raster by default.
         shape: Height and width of the result; smaller than the window for a cheap overview.
-        resampling: Method that brings values (not validity) to that shape.
+        resampling: Resampling method of the values; validity uses the nearest pixel.
 
     Raises:
-        DamageError: The file is damaged or ends early, which shows only on reading.
+        DamageError: The file is damaged or truncated.
         RasterError: The raster holds complex numbers.
     """
     storage = _storage(dataset)
@@ -190,7 +196,8 @@ def _unmasked(
 ) -> BoolMask:
     """True where neither a mask file nor an alpha band hides the pixel; the caller checks the nodata value.
 
-    GDAL's own mask considers only one of the three. An alpha band among the bands that are read is data, not a mask.
+    GDAL's own mask combines none of these: it uses the nodata value, the mask file or the alpha band. An alpha band in
+    `bands` is data, not a mask.
     """
     height, width = shape or (window.height, window.width)
     unmasked = np.ones((height, width), dtype=bool)
@@ -206,14 +213,16 @@ def _unmasked(
 
 
 def unreadable(dataset: DatasetReader, window: Window, error: Exception) -> RasterError:
-    """The error for pixels of an open raster that cannot be read: damage, or a lack of memory."""
+    """Error for pixels that cannot be read: a damaged file, a failed connection or a lack of memory."""
     reason = " ".join(str(error.__cause__ or error).split())[:200]
     if isinstance(error.__cause__, CPLE_OutOfMemoryError):
-        return RasterError(f"{dataset.name}: out of memory while reading ({reason}); free some or read smaller windows")
+        return RasterError(
+            f"{dataset.name}: out of memory while reading ({reason}); free memory or use smaller windows"
+        )
     name = shown_name(Path(dataset.name))
-    advice = "the file is damaged or truncated, so fetch or write it again"
+    advice = "the file is damaged or truncated; download or write it again"
     if is_remote(dataset.name):
-        advice = "the server or the connection failed, so repeat the command later"
+        advice = "the server or the connection failed; repeat the command later"
     return DamageError(
         f"{name}: pixels at row {window.row_off}, column {window.col_off} cannot be read ({reason}); {advice}"
     )

@@ -1,4 +1,4 @@
-"""Read class rasters (maps and masks) and probability maps, and refuse values that they must not hold."""
+"""Read class rasters (maps and masks) and probability maps, and reject invalid values."""
 
 from functools import lru_cache
 
@@ -19,7 +19,7 @@ MOST_PERCENT = 100
 
 @lru_cache(maxsize=256)
 def class_band(dataset: DatasetReader, labels: LabelMapping = PLAIN_LABELS) -> int:
-    """The only data band of a class map or mask, counted from 1; an alpha band beside it only masks.
+    """Index of the only data band of a class map or mask, counted from 1; an alpha band does not count.
 
     Args:
         dataset: An open raster.
@@ -45,9 +45,9 @@ def class_band(dataset: DatasetReader, labels: LabelMapping = PLAIN_LABELS) -> i
 
 
 def read_classes(dataset: DatasetReader, window: Window | None = None, labels: LabelMapping = PLAIN_LABELS) -> ByteMask:
-    """A window of a class map or mask, (H, W): OTHER, CROPLAND, or IGNORE where there is no value.
+    """A window of a class map or mask, (H, W): OTHER, CROPLAND, or IGNORE where a pixel has no label.
 
-    IGNORE itself, nodata, NaN and pixels hidden by an alpha band or a mask file have no value.
+    A pixel has no label if it holds IGNORE, nodata or NaN, or if an alpha band or a mask file hides it.
 
     Args:
         dataset: An open raster of any data type.
@@ -75,7 +75,7 @@ def _wanted(labels: LabelMapping) -> str:
     if labels != PLAIN_LABELS:
         return f"the values of labels ({labels}); add them there, or set labels.other=rest"
     return (
-        f"{OTHER} (other), {CROPLAND} (cropland) or {IGNORE} (no label, nodata); recode the file, or name the class "
+        f"{OTHER} (other), {CROPLAND} (cropland) or {IGNORE} (no label, nodata); recode the file, or give the class "
         "map if this is a probability map"
     )
 
@@ -104,6 +104,6 @@ def read_percent(dataset: DatasetReader, window: Window) -> tuple[ByteMask, Bool
     if wrong.any():
         raise RasterError(
             f"{dataset.name}: holds {values[wrong][0]:g}, wanted probabilities: whole percents from 0 to 100 (255 or "
-            "nodata for none), or floats from 0 to 1; name the probability map that predict.py wrote"
+            "nodata for none), or floats from 0 to 1; give the probability map that predict.py wrote"
         )
     return percent.astype(np.uint8), valid

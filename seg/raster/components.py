@@ -1,4 +1,4 @@
-"""Connected components of a raster that is read window by window; the windows do not change the result."""
+"""Connected components of a raster, labelled window by window; the result does not depend on the windows."""
 
 from array import array
 
@@ -16,7 +16,7 @@ Sides = tuple[npt.NDArray[np.integer], ...]
 
 
 class UnionFind:
-    """Disjoint sets of the numbers 0, 1, ...; the smallest number of a set is its root."""
+    """Union-find structure over the numbers 0, 1, ...; the root of a set is its smallest number."""
 
     def __init__(self) -> None:
         self._parents = array("q")
@@ -25,25 +25,25 @@ class UnionFind:
         return len(self._parents)
 
     def add(self, count: int) -> None:
-        """Append new sets of one number each.
+        """Append new numbers, each in a set of its own.
 
         Args:
-            count: Number of new sets.
+            count: How many numbers to append.
         """
         self._parents.extend(range(len(self), len(self) + count))
 
     def join(self, pairs: Ids) -> None:
-        """Merge the two sets of each pair.
+        """Merge the sets of the two numbers of each pair.
 
         Args:
-            pairs: (N, 2) numbers.
+            pairs: (N, 2) existing numbers.
         """
         for one, other in pairs.tolist():
             first, second = sorted((self._root(one), self._root(other)))
             self._parents[second] = first
 
     def roots(self) -> Ids:
-        """(N,) root of each number's set."""
+        """Root of the set of each number, (N,)."""
         roots = np.array(self._parents, dtype=np.int64)
         while (roots != (further := roots[roots])).any():
             roots = further
@@ -60,16 +60,17 @@ class UnionFind:
 class Seams:
     """Merge labels that touch across window boundaries.
 
-    Windows tile the raster row by row, from left to right; the windows of a row share top and height. Memory holds two
-    numbers for each column of the raster, and the sets.
+    The windows tile the raster row by row, from left to right; the windows of a row have the same top and height.
+    Memory holds two labels per raster column, and the sets of labels.
 
     Args:
         width: Columns of the raster.
         diagonal: True for 8-connectivity, False for 4-connectivity.
 
     Attributes:
-        sets: Sets of merged numbers; 0 is not a number of any pixel.
-        above: (width + 2,) numbers of the row above the current row of windows, with one column more on each side.
+        sets: Sets of merged labels; label 0 is background and never merged.
+        above: (width + 2,) labels of the pixel row above the current row of windows, padded by one column of 0 on each
+            side.
     """
 
     def __init__(self, width: int, diagonal: bool = False) -> None:
@@ -81,12 +82,12 @@ class Seams:
         self._steps = (-1, 0, 1) if diagonal else (0,)
 
     def add(self, window: Window, sides: Sides, where: tuple[BoolMask, BoolMask] | None = None) -> None:
-        """Merge the numbers of a window with those of its neighbours above and to the left.
+        """Merge the labels of a window with touching labels of the windows above and to the left.
 
         Args:
             window: The next window.
-            sides: Its numbers.
-            where: Pixels of the top row and the left column that may be merged; None for all.
+            sides: Labels along the sides of that window.
+            where: Pixels of the top row and of the left column whose labels may be merged; None for all.
         """
         top, left, bottom, right = sides
         columns = np.arange(window.col_off, window.col_off + window.width)
@@ -94,29 +95,29 @@ class Seams:
             for step in self._steps:
                 self._join(self.above[columns + 1 + step], top, None if where is None else where[0])
         if window.col_off > 0:
-            beside = np.pad(self._left, 1)
+            padded = np.pad(self._left, 1)
             for step in self._steps:
-                neighbours = beside[1 + step : 1 + step + window.height]
+                neighbours = padded[1 + step : 1 + step + window.height]
                 self._join(neighbours, left, None if where is None else where[1])
         self._below[columns + 1] = bottom
         self._left = right.astype(np.int64)
 
     def end_row(self) -> None:
-        """Finish a row of windows: its bottom labels become `above` for the next row."""
+        """Finish a row of windows; its bottom labels become `above` for the next row."""
         self.above, self._below = self._below, np.zeros_like(self._below)
 
-    def _join(self, beyond: Ids, here: npt.NDArray[np.integer], where: BoolMask | None) -> None:
-        touching = (beyond > 0) & (here > 0)
+    def _join(self, neighbours: Ids, labels: npt.NDArray[np.integer], where: BoolMask | None) -> None:
+        touching = (neighbours > 0) & (labels > 0)
         if where is not None:
             touching &= where
-        self.sets.join(np.unique(np.stack([beyond[touching], here[touching]], axis=1), axis=0))
+        self.sets.join(np.unique(np.stack([neighbours[touching], labels[touching]], axis=1), axis=0))
 
 
 class ComponentLabels:
     """Label the 4-connected components of a raster window by window.
 
-    Memory holds one row of the raster, one column of a window, and a number for each component of each window, but no
-    pixels. Final labels follow from provisional ones:
+    Memory holds labels of one pixel row of the raster and one pixel column of a window, and one number per component
+    and window. The caller keeps the provisional labels and converts them to final labels after the last window:
 
         parts = [components.label(window, inside) for window in windows]
         whole = [components.final()[part] for part in parts]
@@ -130,11 +131,11 @@ class ComponentLabels:
         self._seams = Seams(width)
 
     def label(self, window: Window, inside: BoolMask) -> Ids:
-        """Provisional labels of a window, (H, W): 0 outside, elsewhere numbers from 1 that no other window has.
+        """Provisional labels of a window, (H, W): 0 for background, and positive labels that no other window has.
 
         Args:
-            window: Windows tile the raster row by row; the windows of a row share top and height.
-            inside: (H, W) True in components.
+            window: The next window; the windows tile the raster as in `Seams`.
+            inside: (H, W) True for pixels of components.
         """
         count, local = cv2.connectedComponents(inside.astype(np.uint8), connectivity=4, ltype=cv2.CV_32S)
         labels = local.astype(np.int64)
@@ -146,6 +147,6 @@ class ComponentLabels:
         return labels
 
     def final(self) -> Ids:
-        """(N,) final label of each provisional label; 0 stays 0, components are numbered consecutively from 1."""
+        """Final label of each provisional label, (N,); 0 stays 0, and components are numbered from 1 without gaps."""
         numbers: Ids = np.unique(self._seams.sets.roots(), return_inverse=True)[1]
         return numbers

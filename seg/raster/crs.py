@@ -37,7 +37,7 @@ def crs_key(crs: CRS) -> str:
 
 
 def has_place(crs: CRS | None) -> bool:
-    """True if a CRS places pixels on the Earth; False without one, and for a local or engineering CRS."""
+    """True if a CRS refers to the Earth; False for None and for a local or engineering CRS."""
     if crs is None:
         return False
     horizontal = _horizontal(crs.to_wkt())
@@ -52,8 +52,8 @@ def _key(wkt: str) -> str:
 
 
 def _horizontal(wkt: str) -> CRS:
-    """Horizontal part of a compound CRS, and the source of a bound one; any other CRS as it is."""
-    # Imported here, since it takes a while, and most commands compare no two CRSs that are spelled differently.
+    """Horizontal part of a compound CRS, source CRS of a bound CRS, or any other CRS unchanged."""
+    # Imported here, since the import is slow and few commands compare CRSs with different WKT.
     import pyproj
 
     try:

@@ -1,4 +1,4 @@
-"""Read rasters with damaged or missing tiles; the pixels of these tiles become invalid."""
+"""Read rasters that have damaged or missing tiles; pixels of these tiles become invalid."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -30,10 +30,10 @@ def open_around_damage(path: Path) -> Iterator[DatasetReader]:
 
 
 def read_around_damage(dataset: DatasetReader, window: Window, reading: Reading) -> tuple[Chip, BoolMask]:
-    """Read a window as a chip, with an (H, W) mask of unreadable pixels; the chip marks them invalid.
+    """Read a window as a chip and an (H, W) mask of its unreadable pixels, which are invalid in the chip.
 
-    If reading the whole window fails, each tile is read separately. A tile is lost only if it is damaged in at least
-    one band.
+    If the window cannot be read at once, its tiles are read one by one. A tile that is damaged in one band is
+    unreadable in all bands.
 
     Args:
         dataset: A raster opened by `open_around_damage`; its handle must belong to this thread.
@@ -41,13 +41,13 @@ def read_around_damage(dataset: DatasetReader, window: Window, reading: Reading)
         reading: Bands and the treatment of invalid pixels.
 
     Raises:
-        RasterError: A part of a mosaic cannot be opened, or the raster holds complex numbers.
+        RasterError: A source file of a mosaic cannot be opened, or the raster holds complex numbers.
     """
-    with one_thread():  # Parts of a mosaic are opened when they are read.
+    with one_thread():  # GDAL opens the source files of a mosaic only when it reads them.
         try:
             return read_chip(dataset, window, reading), np.zeros((window.height, window.width), dtype=bool)
         except DamageError:
-            _require_parts(dataset)
+            _require_sources(dataset)
         return _read_by_tile(dataset, window, reading)
 
 
@@ -69,23 +69,23 @@ def _read_by_tile(dataset: DatasetReader, window: Window, reading: Reading) -> t
     return Chip(image, valid, nodata_found, void_found), lost
 
 
-def _require_parts(dataset: DatasetReader) -> None:
-    """Check that all files of a mosaic can be opened.
+def _require_sources(dataset: DatasetReader) -> None:
+    """Check that all source files of a mosaic can be opened.
 
-    GDAL reports a missing file only once and reads zeros afterwards, which would pass for data.
+    GDAL reports a missing file only once. Later reads return zeros, which look like data.
     """
     for file in dataset.files[1:] if dataset.driver == "VRT" else []:
         try:
             rasterio.open(file).close()
         except RasterioIOError as error:
             raise RasterError(
-                f"{dataset.name}: its part {file} cannot be opened ({' '.join(str(error).split())[:200]}); "
-                "restore it, or remove it from the mosaic, which makes its place nodata"
+                f"{dataset.name}: its source file {file} cannot be opened ({' '.join(str(error).split())[:200]}); "
+                "restore the file, or remove it from the mosaic so that its pixels become nodata"
             ) from error
 
 
 def _tiles(dataset: DatasetReader, band: int, window: Window) -> Iterator[Window]:
-    """Cut a window along the tiles of the file."""
+    """Split a window at the tile boundaries of the file."""
     height, width = dataset.block_shapes[band - 1]
     for top, bottom in _spans(window.row_off, window.row_off + window.height, height):
         for left, right in _spans(window.col_off, window.col_off + window.width, width):
@@ -93,24 +93,24 @@ def _tiles(dataset: DatasetReader, band: int, window: Window) -> Iterator[Window
 
 
 def _spans(start: int, stop: int, side: int) -> Iterator[tuple[int, int]]:
-    """Split a pixel range at the tile boundaries of one axis."""
+    """Split a pixel range at multiples of the tile's side."""
     for corner in range(start // side * side, stop, side):
         yield max(corner, start), min(corner + side, stop)
 
 
 def holds_nothing(dataset: DatasetReader, window: Window, reading: Reading) -> bool:
-    """True if a sparse GeoTIFF holds no tile of a window, so that no pixel is valid.
+    """True if a sparse GeoTIFF stores no tile of a window, so that no pixel is valid; False for other formats.
 
-    Cheap, since GDAL only reads the tile offsets. False in other formats.
+    The test is fast, since GDAL only reads the tile offsets.
 
     Args:
         dataset: An open raster; its handle must belong to this thread.
         window: Inside the raster.
         reading: Bands and the treatment of invalid pixels.
     """
-    # A pixel is valid only if every band carries data, so one empty band is enough.
+    # A pixel is valid only if every band holds data, so one empty band is enough.
     band = reading.bands[0]
-    # Tiles that were never written read as the nodata value, or as 0 if the file declares none.
+    # GDAL reads tiles that were never written as the nodata value, or as 0 if the file declares none.
     invalid = dataset.nodatavals[band - 1] is not None or reading.nodata == 0
     if dataset.driver != "GTiff" or not invalid:
         return False

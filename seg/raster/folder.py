@@ -1,4 +1,4 @@
-"""Raster files of a folder, told by the endings of their names and matched by their stems."""
+"""Find raster files in a folder by their suffixes, and match files by their stems."""
 
 import glob
 from collections.abc import Collection, Iterable, Sequence
@@ -7,63 +7,63 @@ from pathlib import Path
 from seg.errors import DatasetError
 
 GEOTIFF_SUFFIXES = (".tif", ".tiff")
-"""Endings of a GeoTIFF's name."""
+"""Suffixes of GeoTIFF files."""
 
 _JPEG = (".jpg", ".jpeg")
 _BINARY = (".dat", ".bsq", ".bil", ".bip", "")
-"""Endings of binary rasters, such as ENVI's, which are taken only with a `.hdr` file beside them."""
+"""Suffixes of raw binary rasters, such as ENVI's; they count as rasters only beside a `.hdr` file."""
 
 RASTER_SUFFIXES = (*GEOTIFF_SUFFIXES, ".vrt", ".jp2", ".img", ".png", *_JPEG, ".bmp", ".pix", *_BINARY[:-1])
-"""Endings of the files in a folder that are taken for rasters. Any other raster can be named by its path."""
+"""Suffixes of the files in a folder that count as rasters. Other rasters must be given by their path."""
 
 _SIDECARS = {".hdr", ".xml", ".txt", ".csv", ".json", ".md", ".msk", ".ovr", ".prj"}
-"""Endings of files beside a raster that hold no pixels of their own; also of world files and of `.partial` folders."""
+"""Suffixes of sidecar files, which hold no pixels."""
 
 
 def files_in(folder: Path, suffixes: Collection[str] = RASTER_SUFFIXES) -> list[Path]:
-    """The files of a folder whose names end so, sorted, without hidden files such as resource forks of macOS.
+    """Sorted files of a folder with the given suffixes, without hidden files such as resource forks of macOS.
 
-    Among rasters, a binary file counts only with its `.hdr` file, also if its name has no ending, and a JPEG does not
-    count if it is the preview of another raster: providers deliver `a.jpg` and `a_thumb.jpg` beside `a.tiff`.
+    A binary raster, which may lack a suffix, counts only with its `.hdr` file. A JPEG does not count if it is the
+    preview of another raster: providers deliver `a.jpg` and `a_thumb.jpg` with `a.tiff`.
 
     Args:
         folder: An existing folder.
-        suffixes: Endings in lower case; those of the files may be in upper case.
+        suffixes: Suffixes in lower case; suffixes of files are compared without case.
     """
     wanted = {*suffixes, *(_BINARY if set(_BINARY) & set(suffixes) else ())}
     entries = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
     names = {path.name.lower() for path in entries}
     found = [path for path in entries if path.suffix.lower() in wanted and _has_header(path, names)]
     stems = {path.stem.lower() for path in found if path.suffix.lower() not in _JPEG}
-    return [path for path in found if not (path.suffix.lower() in _JPEG and _pictured(path) in stems)]
+    return [path for path in found if not (path.suffix.lower() in _JPEG and _previewed_stem(path) in stems)]
 
 
 def unread_of_stem(folder: Path, stem: str) -> Path | None:
-    """A file of this stem that is not taken for a raster because of its ending, and is no sidecar; None without one."""
+    """First file with a stem whose suffix is neither a raster's nor a sidecar's; None if there is none."""
     read = set(files_in(folder))
     return next((path for path in sorted(folder.glob(f"{glob.escape(stem)}.*")) if _looks_like_data(path, read)), None)
 
 
 def _looks_like_data(path: Path, read: set[Path]) -> bool:
     suffix = path.suffix.lower()
-    # World files are named after the raster's ending: .tfw, .jgw, .pgw, .wld.
+    # The suffix of a world file is made from the raster's suffix (.tfw, .jgw, .pgw), or is .wld.
     return path.is_file() and path not in read and suffix not in _SIDECARS and not suffix.endswith(("w", "wld"))
 
 
 def _has_header(path: Path, names: set[str]) -> bool:
-    """True for files that need no `.hdr` file, and for those that have one of these names beside them."""
+    """True if a file needs no `.hdr` file, or if its `.hdr` file is among the names."""
     if path.suffix.lower() not in _BINARY:
         return True
     return path.is_file() and not names.isdisjoint({f"{path.name}.hdr".lower(), f"{path.stem}.hdr".lower()})
 
 
-def _pictured(preview: Path) -> str:
-    """Stem, in lower case, of the raster that a JPEG could be a preview of."""
+def _previewed_stem(preview: Path) -> str:
+    """Lower-case stem of the raster that a JPEG with this name would preview."""
     return preview.stem.lower().removesuffix("_thumb")
 
 
 def first_by_stem(files: Iterable[Path]) -> dict[str, Path]:
-    """Files by their stems, in the given order; of several with one stem, the first."""
+    """Map each stem to the first file with that stem, in the given order."""
     found: dict[str, Path] = {}
     for path in files:
         found.setdefault(path.stem, path)
@@ -71,7 +71,7 @@ def first_by_stem(files: Iterable[Path]) -> dict[str, Path]:
 
 
 def by_stem(files: Sequence[Path]) -> dict[str, Path]:
-    """Files by their stems, in the given order.
+    """Map each stem to its file, in the given order.
 
     Raises:
         DatasetError: Two files share a stem.

@@ -14,8 +14,8 @@ from contextvars import ContextVar
 MIB = 2**20
 
 CACHE = 256 * MIB
-"""Bytes of decoded tiles that GDAL caches. GDAL's default is 5 % of the machine's memory, so that memory would grow
-with the raster."""
+"""Size of GDAL's cache of decoded tiles, in bytes. GDAL's default is 5 % of the machine's memory; with it, the memory
+of a command would grow with the raster."""
 
 SERVERS = {
     "GDAL_HTTP_MAX_RETRY": "3",

@@ -1,4 +1,4 @@
-"""The grid of a raster file (path, CRS, transform, size, bands, nodata), read once and checked at the edge."""
+"""Grid of a raster file (path, CRS, transform, size, bands, nodata), and checks of its metadata."""
 
 import math
 import warnings
@@ -24,34 +24,34 @@ from seg.raster.remote import gdal_name, is_remote, settings_to_open, shown_name
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
 MOST_PIXELS = 10**13
-"""Largest size of a raster in pixels: 3,000 km by 3,000 km at 1 m. More is a mistake in the file."""
+"""Largest accepted raster, in pixels: 3,000 km by 3,000 km at 1 m. A larger size is an error in the file."""
 
 LEAST_PIXEL_AREA = 1e-24
-"""Smallest area of a pixel in squared units of the CRS; a micrometre at the equator is 1e-11 degrees."""
+"""Smallest accepted pixel area, in squared CRS units; a micrometre at the equator is 1e-11 degrees."""
 
 _EQUATOR_RADIUS_M = 6_378_137.0
 _ECCENTRICITY_SQUARED = 0.00669437999
-"""Both of the WGS 84 ellipsoid; other datums differ by less than a thousandth."""
+"""Radius and squared eccentricity of the WGS 84 ellipsoid; other datums differ by less than a thousandth."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Place, size and kind of a raster's pixels.
+    """Georeference, size, bands and data type of a raster.
 
     Attributes:
         path: The file that the grid was read from.
         height: Rows in pixels.
         width: Columns in pixels.
         bands: Number of bands.
-        crs: Coordinate reference system; None where the file states none.
+        crs: Coordinate reference system; None if the file has none.
         transform: Pixel-to-CRS affine.
         nodata: Stored value that means "no data", or None.
         dtype: Name of the first band's data type, for example "uint16".
         alpha: Bands that are tagged as alpha, counted from 1.
-        rectified: False where only ground control points or a camera model (RPC) state the place, so that `transform`
-            does not.
+        rectified: False if only ground control points or a camera model (RPC) georeference the file; `transform` then
+            has no meaning.
         band_names: Descriptions of the bands, empty where a band has none; () if no band has one.
-        scaling: Scale and offset of each band: measured value = stored value * scale + offset; () if the file states
+        scaling: Scale and offset of each band: measured value = stored value * scale + offset; () if the file has
             none.
     """
 
@@ -76,17 +76,18 @@ class Grid:
 
     @property
     def metres_per_unit(self) -> float | None:
-        """Metres in a unit of a projected CRS; None in any other CRS, and without one."""
+        """Metres per unit of a projected CRS; None for any other CRS, and without a CRS."""
         if self.crs is None or not self.crs.is_projected:
             return None
         return float(self.crs.linear_units_factor[1])
 
     @property
     def pixel_size_m(self) -> float | None:
-        """Mean pixel side in metres; None where the CRS is missing, or neither projected nor geographic.
+        """Mean pixel side in metres; None if the CRS is missing, or neither projected nor geographic.
 
-        In a geographic CRS pixels shrink towards the poles: the value is that of the raster's centre on the WGS 84
-        ellipsoid, or None where the centre is beyond a pole. Fit for comparing resolutions, not for areas.
+        In a geographic CRS, where pixels shrink towards the poles, the pixel size is taken at the raster's centre on
+        the WGS 84 ellipsoid; it is None if the centre lies beyond a pole. Compare resolutions with it, but do not
+        compute areas.
         """
         if self.crs is None:
             return None
@@ -97,12 +98,12 @@ class Grid:
 
     @property
     def georeferenced(self) -> bool:
-        """True if the file states a CRS or a transform; a PNG states neither."""
+        """True if the file has a CRS or a transform; a PNG has neither."""
         return self.crs is not None or not self.transform.is_identity
 
     @property
     def data_bands(self) -> list[int]:
-        """All bands but alpha, counted from 1."""
+        """All bands except alpha, counted from 1."""
         return [band for band in range(1, self.bands + 1) if band not in self.alpha]
 
     def part(self, window: Window) -> "Grid":
@@ -133,7 +134,7 @@ def open_raster(path: Path) -> Iterator[DatasetReader]:
     """Open a raster for reading; its handle must stay in this thread and process.
 
     Args:
-        path: A file, or an address that `seg.raster.remote` knows.
+        path: A file, or an address in a form of `seg.raster.remote`.
 
     Raises:
         RasterError: The file is missing, its name is not UTF-8, or it is not a raster that GDAL can read.
@@ -152,7 +153,7 @@ def open_raster(path: Path) -> Iterator[DatasetReader]:
                 f"{shown_name(path)}: cannot be opened ({_first_line(error)}); "
                 "check the address, access to it and the connection"
             ) from error
-        # Checked only now, since GDAL opens names that are not files: subdatasets, /vsizip/.
+        # Checked only after GDAL fails, since GDAL also opens names that are not files: subdatasets, /vsizip/.
         if not path.exists():
             raise RasterError(f"{path}: no such file; check the path") from error
         raise RasterError(
@@ -164,7 +165,7 @@ def open_raster(path: Path) -> Iterator[DatasetReader]:
 
 @contextmanager
 def readable_metadata(path: Path) -> Iterator[None]:
-    """Translate errors of properties such as `colorinterp`, which GDAL reads after opening a file.
+    """Convert errors of metadata that GDAL reads only after opening a file, such as `colorinterp`.
 
     Args:
         path: The file, for the message.
@@ -223,7 +224,7 @@ def _scaling(dataset: DatasetReader) -> tuple[tuple[float, float], ...]:
 
 
 def data_bands(dataset: DatasetReader) -> list[int]:
-    """All bands but alpha, counted from 1."""
+    """All bands except alpha, counted from 1."""
     alpha = alpha_bands(dataset)
     return [band for band in dataset.indexes if band not in alpha]
 
@@ -238,16 +239,16 @@ def require_real(dataset: DatasetReader) -> None:
     if unreal:
         raise RasterError(
             f"{dataset.name}: holds complex numbers ({unreal[0]}), wanted real numbers; "
-            "store their meaning, such as amplitude or backscatter, as real bands first"
+            "store real quantities, such as amplitude or backscatter, first"
         )
 
 
 def _require_sound(path: Path, dataset: DatasetReader) -> None:
-    """Check size and transform once, where every command reads them.
+    """Check the size and the transform of a raster.
 
     Raises:
-        RasterError: The file declares more than MOST_PIXELS pixels, or its transform has a number that is not finite
-            or gives pixels without a size.
+        RasterError: The file declares more than MOST_PIXELS pixels, or its transform is not finite or not
+            invertible.
     """
     pixels = dataset.height * dataset.width
     if pixels > MOST_PIXELS:
@@ -260,17 +261,17 @@ def _require_sound(path: Path, dataset: DatasetReader) -> None:
     if not all(map(math.isfinite, numbers)) or not LEAST_PIXEL_AREA < area < math.inf:
         shown = ", ".join(f"{number:g}" for number in numbers)
         raise RasterError(
-            f"{path}: its transform ({shown}) gives pixels without a size or place; georeference the file again"
+            f"{path}: its transform ({shown}) is not finite or not invertible; georeference the file again"
         )
 
 
 def placed_on(labels: Grid, image: Grid) -> Grid:
-    """The grid of labels that belong to an image: their own, or the image's where they only have its size.
+    """The grid of an image's labels: their own, or the image's if they have no georeference but the same size.
 
-    Annotation tools write PNG files, which state no place, so nothing in them contradicts the image.
+    Annotation tools write PNG files, which have no georeference.
 
     Args:
-        labels: The grid of a mask, as its file states it.
+        labels: The grid of the mask's file.
         image: The grid of the labelled image.
     """
     if labels.georeferenced or (labels.height, labels.width) != (image.height, image.width):
@@ -281,8 +282,8 @@ def placed_on(labels: Grid, image: Grid) -> Grid:
 def require_same_grid(grid: Grid, reference: Grid) -> None:
     """Check that two rasters share size, CRS and transform, so that each pixel has its counterpart.
 
-    Transforms may differ by a thousandth of a pixel, since writers round differently. A raster without a CRS, or in a
-    local one, fits any CRS on the same transform, since many annotation tools drop the CRS.
+    Transforms may differ by a thousandth of a pixel, since writers round differently. A raster without a CRS, or
+    with a local one, matches any CRS if the transforms are equal, since many annotation tools drop the CRS.
 
     Raises:
         RasterError: The grids differ; the message names both files and the first difference.

@@ -12,16 +12,16 @@ from seg.labels import CROPLAND, IGNORE, OTHER
 
 @dataclass(frozen=True)
 class LabelMapping:
-    """Meaning of a mask's stored values; by default 0 is other, 1 cropland, 255 no label, and any other an error.
+    """Meaning of a mask's stored values; by default 0 is other, 1 is cropland and 255 is no label.
 
     Attributes:
         cropland: Values of cropland.
-        ignore: Values of pixels without a label. 255 is always among them, unless it is listed elsewhere.
-        other: Values of other classes, or "rest" for all values that are not listed. null means 0, unless 0 is listed
-            elsewhere. Any other value in a mask is an error.
+        ignore: Values of pixels without a label. 255 is always one of them unless another key lists it.
+        other: Values of other classes, or "rest" for all values that are not listed. null means 0, unless another key
+            lists 0. A value that no key lists is an error.
 
     Raises:
-        ConfigError: No value is cropland, or a value has two meanings.
+        ConfigError: No value means cropland, or a value has two meanings.
     """
 
     cropland: tuple[int, ...] = (CROPLAND,)
@@ -59,7 +59,7 @@ class LabelMapping:
         return {"cropland": list(self.cropland), "ignore": list(self.ignore), "other": other}
 
     def classes(self, values: npt.NDArray[np.generic]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-        """OTHER, CROPLAND or IGNORE for each value, and True for values without a meaning.
+        """Label of each value (OTHER, CROPLAND or IGNORE), and a mask of values without a meaning.
 
         Args:
             values: Values as stored, of any real type and shape.
@@ -77,7 +77,7 @@ class LabelMapping:
 
 
 def _any_of(values: npt.NDArray[np.generic], wanted: tuple[int, ...]) -> npt.NDArray[np.bool_]:
-    """True for wanted values; comparing with each is faster than `np.isin` for the few values of masks."""
+    """True for wanted values; for a few wanted values, comparing with each is faster than `np.isin`."""
     found = np.zeros(values.shape, dtype=bool)
     for value in wanted:
         found |= values == value

@@ -11,7 +11,7 @@ _SCHEMES = {"s3": "/vsis3/", "gs": "/vsigs/", "az": "/vsiaz/", "abfs": "/vsiadls
 """GDAL's prefixes of object stores, by the scheme of their addresses."""
 
 _ADDRESS = re.compile(rf"(?P<virtual>/vsicurl/)?(?P<scheme>https?|ftp|{'|'.join(_SCHEMES)}):/+(?P<rest>.+)")
-"""An address, also if a `Path` has shortened its two slashes to one."""
+"""Pattern of an address; it also matches if a `Path` has shortened the two slashes to one."""
 
 _REMOTE = re.compile(r"/vsi(curl|s3|gs|az|adls|oss|swift|webhdfs|hdfs)(_streaming)?/")
 
@@ -28,7 +28,7 @@ def gdal_name(path: Path) -> str:
     """GDAL's name of a raster: the file, or the virtual file that reads an address.
 
     Args:
-        path: A file, any name that GDAL knows, or an address such as `https://host/scene.tif` or
+        path: A file, any other GDAL name, or an address such as `https://host/scene.tif` or
             `s3://bucket/scene.tif`, which a `Path` may have shortened to `https:/host/scene.tif`.
     """
     found = _ADDRESS.fullmatch(path.as_posix())
@@ -49,7 +49,7 @@ def is_remote(path: Path | str) -> bool:
 
 @contextmanager
 def settings_to_open(name: str) -> Iterator[None]:
-    """GDAL settings for opening a raster, for the time of a block.
+    """Set GDAL's settings for opening a raster within a context.
 
     Args:
         name: GDAL's name of the raster.
@@ -77,12 +77,12 @@ def shown_name(path: Path) -> str:
 
 
 def stem_of(path: Path) -> str:
-    """Stem of a raster's file name; for an address, of the file that it names."""
+    """Stem of the file name of a raster or of an address."""
     return Path(gdal_name(path).partition("?")[0]).stem if is_remote(path) else path.stem
 
 
 def one_thread() -> AbstractContextManager[object]:
-    """GDAL settings with which every unreadable tile is reported.
+    """Context with GDAL settings that make GDAL report every unreadable tile.
 
     With several decoding threads (GDAL_NUM_THREADS, GDAL 3.10), GDAL reports a damaged tile only once and returns its
     decoded part afterwards, and never reports a failing server.

@@ -1,4 +1,4 @@
-"""Checksums of a scene's files, by which a changed scene is noticed."""
+"""Checksums of a scene's files, to detect that a scene has changed."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from seg.raster.grid import open_raster
 from seg.raster.remote import is_remote
 
 BESIDE = (".aux.xml", ".ovr")
-"""Endings of files that viewers write; no pixel is read from them."""
+"""Suffixes of files that viewers write; no pixel is read from them."""
 
 
 def scene_version(path: Path) -> str | None:
@@ -38,14 +38,14 @@ def scene_version(path: Path) -> str | None:
 
 
 _SAMPLED = 64
-"""Number of tiles whose places and sizes represent all tiles."""
+"""Number of tiles whose offsets and sizes represent all tiles."""
 
 
 def layout_of(dataset: DatasetReader) -> str:
-    """A checksum of a raster's storage, 16 hexadecimal digits, which changes if another file takes its address.
+    """A checksum of a raster's storage, 16 hexadecimal digits, which changes if another file replaces the raster.
 
-    GDAL does not know when a file on a server was changed. In a compressed TIFF other pixels give tiles of other sizes;
-    64 evenly spread tiles represent all.
+    GDAL does not report when a file on a server was changed. In a compressed TIFF, changed pixels change the sizes of
+    tiles. The checksum covers the sizes of 64 evenly spread tiles.
 
     Args:
         dataset: The open raster.

@@ -13,13 +13,13 @@ from seg.raster.grid import open_raster
 from seg.raster.remote import gdal_name, is_remote
 
 _PREFIXES = re.compile(r"(vrt://|/vsi[a-z0-9]+/)+")
-"""Beginning of GDAL's names for parts of a file, such as `/vsizip/scenes.zip/a.tif` and `vrt://a.tif?bands=1`."""
+"""Prefix of GDAL names that wrap a file, such as `/vsizip/scenes.zip/a.tif` and `vrt://a.tif?bands=1`."""
 
 _SEPARATORS = re.compile(r"[:,?{}\"]")
-"""Separators of a file from the rest in names such as `NETCDF:"a.nc":values` and `/vsisubfile/0_100,a.tif`."""
+"""Separators around the file in GDAL names such as `NETCDF:"a.nc":values` and `/vsisubfile/0_100,a.tif`."""
 
 _SNIFFED = 4096
-"""Bytes in which the root element of a VRT begins; a name may hide it, since GDAL goes by the content."""
+"""Number of bytes that are searched for the root element of a VRT. GDAL too detects VRTs by content, not by name."""
 
 
 def image_files(image: Path) -> list[Path]:
@@ -37,7 +37,7 @@ def input_files(inputs: Iterable[Path | None]) -> list[Path]:
     """Existing files of all inputs; unlike `image_files`, unreadable inputs are skipped.
 
     Args:
-        inputs: Rasters, vector files or tables; folders, remote rasters and None have no file here.
+        inputs: Rasters, vector files or tables; folders, remote rasters and None are skipped.
     """
     found: set[Path] = set()
     for path in inputs:
@@ -53,14 +53,14 @@ def input_files(inputs: Iterable[Path | None]) -> list[Path]:
 
 
 def require_apart(outputs: Iterable[Path], inputs: Iterable[Path | None]) -> None:
-    """Check that no output overwrites an input file, also through links or other spellings; writes nothing.
+    """Check that no output overwrites an input file, not even through a link or another spelling of its path.
 
     Args:
         outputs: Files to write.
-        inputs: Rasters, vector files or tables that the work reads; None stands for an input that was not given.
+        inputs: Rasters, vector files or tables that the command reads; None is skipped.
 
     Raises:
-        ConfigError: An output is a file of an input.
+        ConfigError: An output is an input, or one of the files of an input.
     """
     existing = [path for path in outputs if path.is_file()]
     if not existing:
@@ -69,15 +69,15 @@ def require_apart(outputs: Iterable[Path], inputs: Iterable[Path | None]) -> Non
     for output in existing:
         file = ids.get(_identity(output))
         if file is not None:
-            known = "is one of the inputs" if file == output else f"is {file}, a file of the inputs,"
-            raise ConfigError(f"{output}: {known} and would be overwritten; name another output")
+            problem = "is one of the inputs" if file == output else f"is the same file as the input {file}"
+            raise ConfigError(f"{output}: {problem} and would be overwritten; name another output")
 
 
 def require_own_raster(path: Path) -> None:
-    """Check that a map to replace, in a folder that the user named, is absent or was written by this project.
+    """Check that a file, if it exists, was written by this software, so that it may be replaced.
 
     Raises:
-        ConfigError: The file has no tag of this software.
+        ConfigError: The file exists and has no tag of this software.
     """
     if not path.is_file() or not path.stat().st_size:
         return
@@ -93,7 +93,7 @@ def require_own_raster(path: Path) -> None:
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    """Device and number of a file, equal for its links, hard links and other spellings."""
+    """Device and inode of a file; equal for all links to it and all spellings of its path."""
     state = path.stat()
     return state.st_dev, state.st_ino
 
@@ -115,7 +115,7 @@ def _with_sources(names: Iterable[str], seen: set[str]) -> Iterator[Path]:
 
 
 def _local_file(name: str) -> Path | None:
-    """The local file behind one of GDAL's names: itself, the archive that holds it, or None."""
+    """The local file behind a GDAL name: the named file, the archive that contains it, or None."""
     rest = _PREFIXES.sub("", name, count=1)
     for candidate in (name, rest, *_SEPARATORS.split(rest)):
         path = Path(candidate)

@@ -9,13 +9,13 @@ import numpy.typing as npt
 from seg.errors import RasterError
 
 Samples = Callable[[], Iterable[npt.NDArray[np.float32]]]
-"""Function that gives (C, N) valid pixels, sample by sample; called once for every pass over the pixels."""
+"""Function that returns an iterator over samples, (C, N) valid pixels each; called once for each pass."""
 
 PERCENTILES = (2, 98)
-"""Percentiles between which pictures of an image are stretched."""
+"""Percentiles for stretching pictures of an image."""
 
 SMALL_INTEGERS = frozenset({"uint8", "int8", "uint16", "int16"})
-"""Data types with few enough values to count each of them."""
+"""Data types with so few values that each value can be counted."""
 
 BINS = 65_536
 """Number of bins for the values of other data types."""
@@ -28,8 +28,8 @@ class BandStatistics:
     """Mean and standard deviation of each band, in the scenes' stored units.
 
     Attributes:
-        mean: One value a band.
-        std: One value a band, above 0; 1 for a constant band, which normalisation then turns into 0.
+        mean: One value per band.
+        std: One value per band, above 0; 1 for a constant band, so that normalisation turns the band into 0.
         count: Number of valid pixels.
     """
 
@@ -43,9 +43,9 @@ class BandPercentiles:
     """Percentiles of each band, in the scenes' stored units, interpolated linearly between neighbouring pixels.
 
     Attributes:
-        low: The 2nd percentile, one value a band.
-        high: The 98th percentile, one value a band.
-        error: Largest possible error, one value a band; 0 for small integers.
+        low: The 2nd percentile, one value per band.
+        high: The 98th percentile, one value per band.
+        error: Largest possible error, one value per band; 0 for small integers.
     """
 
     low: tuple[float, ...]
@@ -56,8 +56,8 @@ class BandPercentiles:
 def band_statistics(samples: Iterable[npt.NDArray[np.float32]]) -> BandStatistics:
     """Mean and standard deviation of all samples together, one sample in memory at a time.
 
-    Samples are merged by the update of Chan, Golub and LeVeque (1983), https://doi.org/10.1080/00031305.1983.10483115,
-    which keeps the digits that a sum of squares would lose.
+    Samples are merged by the update of Chan, Golub and LeVeque (1983), https://doi.org/10.1080/00031305.1983.10483115.
+    A sum of squares would lose digits.
 
     Args:
         samples: (C, N) valid pixels each; N may be 0, C must not change.
@@ -134,7 +134,7 @@ class _Counts:
             self.counts[band] += np.bincount(places, minlength=bins)
 
     def percentile(self, percent: float, within_bin: float) -> tuple[float, ...]:
-        """Value of each band at a percentile; `within_bin`, 0 to 1, is the place in a bin that stands for it."""
+        """Value of each band at a percentile; `within_bin`, 0 to 1, is the position that represents a bin."""
         up_to = self.counts.cumsum(axis=1)
         rank = (up_to[0, -1] - 1) * percent / 100
         before, after = (

@@ -1,4 +1,4 @@
-"""Stored values that mean "no data": comparison with a nodata value, and constants that no sensor measures."""
+"""Compare stored values with a nodata value, and detect undeclared constants that mean "no data" (voids)."""
 
 from decimal import Decimal
 from functools import lru_cache
@@ -11,29 +11,31 @@ from seg.errors import UndeclaredNodataError
 BoolMask = npt.NDArray[np.bool_]
 
 LARGEST_MEASURED = 1e10
-"""Above every stored reflectance, digital number, temperature or backscatter, and below the void of floats."""
+"""Larger than any stored reflectance, digital number, temperature or backscatter; voids of float bands are larger."""
 
 NO_DATA_FROM = 1e30
-"""From this size on, numbers count as no data like infinity, for example the least float32, or 9.97e36 of netCDF."""
+"""Values of this magnitude or more count as no data, like infinity: for example -3.4e38, the least float32, and
+9.97e36 of netCDF."""
 
 LOW_VOIDS = (-999.0, -9999.0, -99999.0, -999999.0, -32767.0, -32768.0, -2147483648.0)
-"""Usual voids of signed bands. One of them is a void if no other value comes near it."""
+"""Common voids of signed bands. Such a value is a void if no other value is close to it."""
 
 HIGH_VOIDS = (65535.0, 2147483648.0, 4294967296.0)
-"""Largest values of 16 and 32 bits as float32; voids if all bands hold them in many pixels."""
+"""Largest 16-bit and 32-bit integers as float32. Such a value is a void if all bands hold it in many pixels."""
 
 _ALONE = 0.9
-"""Least share of the void among values beyond its half; resampling mixes some voids with their neighbours."""
+"""Smallest share of the void among values beyond half of it; resampling mixes some voids with neighbouring values."""
 
 _HIGH_SHARE = 0.05
-"""Least share of a window for a high void: single pixels are saturated."""
+"""Smallest share of a window that a high void covers; a few pixels with this value are saturated."""
 
 
 def is_missing(values: npt.NDArray[np.generic], nodata: float) -> BoolMask:
     """True where values mean "no data".
 
-    Beyond LARGEST_MEASURED, values match within the printed digits of the nodata value, since files and users round it:
-    -3.4e38 matches the least float32, -3.4028235e38. Smaller ones match as the band's type rounds them.
+    A nodata value beyond LARGEST_MEASURED is compared to the digits that it is printed with, since files and users
+    round
+    it: -3.4e38 matches the least float32, -3.4028235e38. A smaller nodata value is first rounded to the band's type.
 
     Args:
         values: Values as stored, or as float32.
@@ -47,17 +49,17 @@ def is_missing(values: npt.NDArray[np.generic], nodata: float) -> BoolMask:
 
 
 def require_plausible(name: str, image: npt.NDArray[np.float32], valid: BoolMask) -> None:
-    """Check that valid pixels hold no constant that stands for "no data" without being declared.
+    """Check that valid pixels hold no undeclared constant that means "no data".
 
-    A network would spread such a value over its receptive field, and statistics would be those of the void.
+    A network would spread such a value over its receptive field, and it would dominate the statistics.
 
     Args:
         name: The file, for the message.
         image: (C, H, W) pixels in stored units.
-        valid: (H, W) True where every band carries data, as far as the file says.
+        valid: (H, W) True where every band holds data according to the file.
 
     Raises:
-        UndeclaredNodataError: A band holds a value beyond LARGEST_MEASURED, or a usual void that stands alone.
+        UndeclaredNodataError: A band holds a value beyond LARGEST_MEASURED, or a common void far from all other values.
     """
     pixels = image.reshape(len(image), -1) if valid.all() else image[:, valid]
     if pixels.size == 0:
@@ -90,7 +92,7 @@ def _undeclared(name: str, value: float, count: int) -> UndeclaredNodataError:
 
 @lru_cache(maxsize=64)
 def _printed_range(nodata: float) -> tuple[float, float]:
-    """Least and greatest value that are printed as a nodata value, with the digits that it has."""
+    """Smallest and largest number that round to a nodata value at the digits it is printed with."""
     printed = [Decimal(repr(nodata)).normalize()]
     if abs(nodata) <= float(np.finfo(np.float32).max):
         printed.append(Decimal(str(np.float32(nodata))).normalize())

@@ -1,4 +1,4 @@
-"""Integer geometry of windows and blocks: a scene is cut here so that no cut shows."""
+"""Integer geometry of windows, and of blocks with halos."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Block:
     Attributes:
         row: Row of the block in the grid of blocks, from 0.
         column: Column of the block in the grid of blocks, from 0.
-        core: The pixels that this block decides; the cores of all blocks tile the scene without overlap.
+        core: The pixels that this block predicts; the cores of all blocks tile the scene without overlap.
         read: The core with its halo, cut off at the scene's edges.
     """
 
@@ -30,7 +30,7 @@ class Block:
 
     @property
     def core_within_read(self) -> tuple[slice, slice]:
-        """Rows and columns of the core, counted from the read window's corner."""
+        """Rows and columns of the core, counted from the corner of the read window."""
         top = self.core.row_off - self.read.row_off
         left = self.core.col_off - self.read.col_off
         return slice(top, top + self.core.height), slice(left, left + self.core.width)
@@ -40,7 +40,7 @@ class Span(NamedTuple):
     """One block along one axis, in pixels.
 
     Attributes:
-        core: The pixels that the block decides.
+        core: The pixels that the block predicts.
         read: The core with its halo, cut off at the scene's ends.
     """
 
@@ -61,7 +61,7 @@ def plan_blocks(height: int, width: int, size: int, halo: int) -> list[Block]:
 
 
 def blocks_of(rows: Sequence[Span], columns: Sequence[Span]) -> list[Block]:
-    """The blocks of every row with every column, row by row."""
+    """One block for each pair of a row span and a column span, row by row."""
     places = ((row, column) for row in range(len(rows)) for column in range(len(columns)))
     return [block_at(row, column, rows, columns) for row, column in places]
 
@@ -82,7 +82,7 @@ def core_spans(length: int, size: int, halo: int) -> list[Span]:
     Args:
         length: Pixels of the scene along the axis.
         size: Pixels of a core.
-        halo: Context read on each side of a core, where there is scene.
+        halo: Context read on each side of a core, cut off at the scene's ends.
     """
     cores = (range(start, min(start + size, length)) for start in range(0, length, size))
     return [Span(core, range(max(core.start - halo, 0), min(core.stop + halo, length))) for core in cores]
@@ -94,7 +94,7 @@ def read_spans(length: int, size: int, halo: int) -> list[Span]:
     Args:
         length: Pixels of the scene along the axis; a scene shorter than `size` is one span.
         size: Pixels that a span reads.
-        halo: Context read on each side of a core, where there is scene; less than half of `size`.
+        halo: Context read on each side of a core, cut off at the scene's ends; less than half of `size`.
     """
     last = max(length - size, 0)
     starts = [*range(0, last, size - 2 * halo), last]
@@ -108,13 +108,13 @@ def read_spans(length: int, size: int, halo: int) -> list[Span]:
 
 
 def window_grid(height: int, width: int, size: int, stride: int) -> Iterator[Window]:
-    """Windows of one size whose corners lie `stride` apart, row by row; the last ones are cut off at the edges.
+    """Windows of one size whose corners lie `stride` apart, row by row; windows are cut off at the scene's edges.
 
     Args:
         height: Rows of the scene.
         width: Columns of the scene.
         size: Side of a window.
-        stride: Distance between corners, at most `size` if no pixel may be left out.
+        stride: Distance between corners; above `size`, pixels between windows are left out.
     """
     for top in _corners(height, size, stride):
         for left in _corners(width, size, stride):
@@ -122,7 +122,7 @@ def window_grid(height: int, width: int, size: int, stride: int) -> Iterator[Win
 
 
 def round_up(value: int, multiple: int) -> int:
-    """The smallest multiple of `multiple` that is not below `value`."""
+    """The smallest multiple of `multiple` that is at least `value`."""
     return -(-value // multiple) * multiple
 
 

@@ -163,7 +163,7 @@ def test_turned_and_south_up_maps_have_counterclockwise_shells(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("profile", "pixel", "message"),
     [
-        ({"crs": None}, 1, "states no CRS, so the areas of its parcels are unknown"),
+        ({"crs": None}, 1, "has no CRS, so the areas of its parcels are unknown"),
         ({}, 7, "holds the values 7, wanted 0"),
         ({"nodata": 1}, 1, "nodata is 1, which is also the label"),
     ],

@@ -104,7 +104,7 @@ def test_bad_options_of_area_are_one_line_and_status_2(
         ({"allocation": "best"}, "allocation"),
         ({"minimum": 1}, "minimum is 1"),
         ({"prediction": "classes.tif", "area_error": 0.1}, "area-error needs a map of cropland (1) and other (0)"),
-        ({"prediction": "nowhere_on_earth.tif"}, "states no CRS"),
+        ({"prediction": "nowhere_on_earth.tif"}, "has no CRS"),
     ],
 )
 def test_bad_options_of_sample_are_one_line_and_status_2(

@@ -203,7 +203,7 @@ def test_change_map_can_be_sampled_for_areas_with_errors(run: Run) -> None:
         ({"before": "moved.tif"}, "moved.tif: lies up to 0.5 pixels off after.tif"),
         ({"before": "nowhere.tif"}, "nowhere.tif: no such file"),
         ({"before": "classes.tif"}, "classes.tif: holds the values 7"),
-        ({"before": "unplaced.tif", "after": "unplaced.tif"}, "states no CRS"),
+        ({"before": "unplaced.tif", "after": "unplaced.tif"}, "has no CRS"),
         ({"before_probability": "before.tif"}, "after.tif: has no probability map beside it"),
         ({"before_probability": "classes.tif", "after_probability": "big.tif"}, "big.tif: holds 200, wanted prob"),
         ({"min_area": "1"}, "--min-area is '1'"),

@@ -94,7 +94,7 @@ def test_several_layers_without_a_choice_are_one_line(image: Path, labels: Label
 def test_labels_without_a_crs_are_one_line(image: Path, labels: Labels, tmp_path: Path) -> None:
     path = labels(name="a.shp")
     path.with_suffix(".prj").unlink()
-    assert "a.shp: states no CRS" in refused(image, path, tmp_path / "mask.tif")
+    assert "a.shp: has no CRS" in refused(image, path, tmp_path / "mask.tif")
 
 
 @pytest.mark.parametrize("shape", [field(100, 100, 110, 110), field(WIDTH + 1, 2, WIDTH + 5, 6), field(-2, -2, 0, 0)])

@@ -13,18 +13,19 @@ from pyproj import CRS, Geod, Proj, Transformer
 from seg.raster.grid import Grid
 
 TRUE_SCALE = 0.005
-"""Largest relative error of a projected CRS whose stated unit is used: UTM and most national grids keep below it.
+"""Largest scale error of a projected CRS whose coordinates count as ground distances.
 
-Web Mercator does not: at 60 degrees north its metre is half a metre on the ground.
+UTM and most national grids stay below it. Web Mercator does not: at 60 degrees north, one metre of the CRS is half a
+metre on the ground.
 """
 
 _ELLIPSOID = Geod(ellps="WGS84")
 _SMALL_RADIUS_M = 6_335_000.0
-"""Below any radius of curvature of the Earth, so that distances on a sphere of this radius are never too long."""
+"""Smaller than any radius of curvature of the Earth, so that distances on this sphere are never too long."""
 
 _MILLIMETRE = 1e-3
 _EDGE_PARTS = 20
-"""Points on each edge of a footprint, since straight edges bend in another CRS."""
+"""Points along each edge of a footprint, since a straight edge becomes a curve in another CRS."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class _Edge:
 
     Attributes:
         lonlat: (N, 2) longitude and latitude in degrees.
-        vectors: (N, 3) the same in metres on a sphere.
+        vectors: (N, 3) the same points as vectors in metres, on a sphere.
     """
 
     lonlat: NDArray[np.float64]
@@ -47,8 +48,8 @@ class _Footprint:
     Attributes:
         crs: The raster's CRS, as WKT.
         pixel_m: Smaller side of a pixel in metres.
-        outline: In metres of the raster's own CRS; None where that is not true to scale.
-        edge: On the Earth; None in a local CRS.
+        outline: Outline in metres, in the raster's CRS; None if that CRS is not true to scale.
+        edge: Points along the outline on the Earth; None for a local CRS.
     """
 
     crs: str
@@ -58,9 +59,9 @@ class _Footprint:
 
 
 def ground_pixel(grid: Grid) -> tuple[float, float] | None:
-    """Height and width of a pixel in metres, where the raster's pixels are smallest; None where its place is unknown.
+    """Height and width of the raster's smallest pixel in metres; None if the place of the raster is unknown.
 
-    The stated unit of a projected CRS is used where it is true to TRUE_SCALE; elsewhere pixels are measured on the
+    The unit of a projected CRS is used if its scale error is at most TRUE_SCALE; otherwise pixels are measured on the
     WGS 84 ellipsoid.
 
     Args:
@@ -86,21 +87,22 @@ def ground_pixel(grid: Grid) -> tuple[float, float] | None:
 
 
 def near_pairs(grids: Sequence[Grid], guard_m: float) -> list[tuple[int, int]]:
-    """Index pairs of rasters that overlap, or whose footprints lie nearer to each other than a distance.
+    """Index pairs of rasters whose footprints overlap, or lie nearer to each other than a distance.
 
-    Rasters in a local CRS are compared with those in the same CRS alone. A raster without a CRS, or outside the area
-    of its CRS, is near to none.
+    A raster in a local CRS is compared only with rasters in the same CRS. A raster without a CRS, or outside the area
+    of its CRS, is in no pair.
 
     Args:
         grids: Grids of the rasters.
-        guard_m: Distance in metres; at 0, rasters may touch, and overlap by less than a quarter of a pixel.
+        guard_m: Distance in metres. At 0, rasters that touch, or overlap by less than a quarter of a pixel, are no
+            pair.
     """
     prints = {index: found for index, grid in enumerate(grids) if (found := _footprint(grid)) is not None}
     return sorted({*_pairs_of_one_crs(prints, guard_m), *_pairs_across(prints, guard_m)})
 
 
 def _pairs_of_one_crs(prints: Mapping[int, _Footprint], guard_m: float) -> Iterator[tuple[int, int]]:
-    """Near pairs whose common CRS is true to scale."""
+    """Near pairs in one CRS that is true to scale."""
     groups: dict[str, list[int]] = defaultdict(list)
     for index, found in prints.items():
         if found.outline is not None:
@@ -117,7 +119,7 @@ def _pairs_of_one_crs(prints: Mapping[int, _Footprint], guard_m: float) -> Itera
 
 
 def _pairs_across(prints: Mapping[int, _Footprint], guard_m: float) -> Iterator[tuple[int, int]]:
-    """Near pairs in two reference systems, or in one that is not true to scale."""
+    """Near pairs in two CRSs, or in one CRS that is not true to scale."""
     placed = [(index, found, found.edge) for index, found in prints.items() if found.edge is not None]
     if not placed:
         return
@@ -137,7 +139,7 @@ def _pairs_across(prints: Mapping[int, _Footprint], guard_m: float) -> Iterator[
 
 
 def _near(one: _Edge, other: _Edge, pixels_m: tuple[float, float], guard_m: float) -> bool:
-    """Compare two footprints on a plane that touches the Earth where they are nearest."""
+    """True if two footprints are near, measured on a plane that touches the Earth at their nearest points."""
     between = np.linalg.norm(one.vectors[:, None] - other.vectors, axis=-1)
     nearest, farther = np.unravel_index(between.argmin(), between.shape)
     x, y, z = one.vectors[nearest] + other.vectors[farther]
@@ -171,7 +173,7 @@ def _footprint(grid: Grid) -> _Footprint | None:
 
 
 def _lonlat(grid: Grid, columns: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, 2) longitude and latitude on WGS 84, in degrees, of places counted in pixels."""
+    """Longitude and latitude of pixel coordinates, (N, 2) in degrees on WGS 84."""
     assert grid.crs is not None
     return np.column_stack(_to_lonlat(grid.crs.to_wkt()).transform(*(grid.transform @ (columns, rows))))
 

@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 
 def metres_per_unit(crs: CRS) -> float:
-    """Metres in a unit of a CRS: of its linear unit if it is projected, along a great circle if it is geographic."""
+    """Metres per unit of a CRS; for a geographic CRS, metres per unit along a great circle."""
     unit = crs.axis_info[0].unit_conversion_factor if crs.axis_info else 1.0
     return (unit or 1.0) * (_EARTH_M if crs.is_geographic else 1.0)
 
@@ -41,9 +41,9 @@ class GroundMeasure:
     def __init__(self, grid: Grid) -> None:
         unknown = "so the areas of its parcels are unknown; georeference it first (gdal_edit.py -a_srs ... -a_ullr ...)"
         if grid.crs is None:
-            raise RasterError(f"{grid.path}: states no CRS, {unknown}")
+            raise RasterError(f"{grid.path}: has no CRS, {unknown}")
         if grid.transform.is_identity or grid.transform.determinant == 0:
-            raise RasterError(f"{grid.path}: states no valid transform, {unknown}")
+            raise RasterError(f"{grid.path}: has no valid transform, {unknown}")
         self._grid = grid
         try:
             crs = CRS.from_wkt(grid.crs.to_wkt())
@@ -99,7 +99,7 @@ class GroundMeasure:
 
 
 def on_map(grid: Grid, lattice: Floats) -> Floats:
-    """(N, 2) x and y in the CRS of lattice points.
+    """Coordinates of lattice points in the CRS of the grid, (N, 2).
 
     Args:
         grid: Grid of the raster.

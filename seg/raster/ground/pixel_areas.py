@@ -14,11 +14,11 @@ SQUARE_METRES_PER_HECTARE = 10_000.0
 
 _NODE_PIXELS = 64
 _NODE_M = 5_000.0
-"""Largest spacing of the places where areas in a projected CRS are computed, in pixels and metres. Areas in between are
-interpolated, which is right to a ten-millionth where the scale changes as in UTM."""
+"""Largest spacing, in pixels and in metres, of the points where areas in a projected CRS are computed. Areas between
+these points are interpolated; in UTM the relative error is at most 1e-7."""
 
 _DIFFERENCE_M = 1_000.0
-"""Span of the differences that stand for derivatives, since some inverses of PROJ are only right to a millimetre."""
+"""Step of the finite differences; a smaller step is inexact, since some inverse projections err by a millimetre."""
 
 _UNKNOWN = "so the ground its pixels cover is unknown"
 
@@ -26,21 +26,22 @@ _UNKNOWN = "so the ground its pixels cover is unknown"
 class PixelAreas:
     """Ground area of the pixels of one grid, window by window.
 
-    In a geographic CRS a pixel lies between two meridians and two parallels, whose area has a closed form (Snyder 1987,
-    https://doi.org/10.3133/pp1395, equation 3-12). In a projected CRS the area follows from the change of longitude and
-    latitude around the pixel's centre; the relative error is the square of a kilometre's (or a larger pixel's) share of
-    the Earth's radius.
+    In a geographic CRS a pixel lies between two meridians and two parallels, so its area has a closed form (Snyder
+    1987, https://doi.org/10.3133/pp1395, equation 3-12). In a projected CRS the area follows from finite differences of
+    longitude and latitude around the pixel's centre. Their step is 1 km, or the pixel size if it is larger; the
+    relative error is (step / Earth's radius) squared.
 
     Args:
-        grid: Grid of the raster; only in a projected CRS may it be rotated.
+        grid: Grid of the raster; it may be rotated only in a projected CRS.
 
     Raises:
-        RasterError: The grid states no CRS, a CRS that is neither geographic nor projected, or is rotated in degrees.
+        RasterError: The grid has no CRS, or a CRS that is neither geographic nor projected; or it is rotated in a
+            geographic CRS.
     """
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
-        self._crs = _understood(grid)
+        self._crs = _usable_crs(grid)
         if self._crs.is_geographic:
             _require_upright(grid)
         self._projection = None if self._crs.is_geographic else Proj(self._crs)
@@ -99,7 +100,7 @@ class PixelAreas:
         half = max(0.5, _DIFFERENCE_M / 2 / self._pixel_m)
         up, down = self._radians(row - half, column), self._radians(row + half, column)
         left, right = self._radians(row, column - half), self._radians(row, column + half)
-        with np.errstate(invalid="ignore"):  # Places beyond the CRS are infinite.
+        with np.errstate(invalid="ignore"):  # Coordinates outside the area of the CRS are infinite.
             (east_down, north_down), (east_right, north_right) = down - up, right - left
             turned = _wrapped(east_right) * north_down - _wrapped(east_down) * north_right
             areas = np.abs(turned) / (2 * half) ** 2 * self._square_radian((up + down)[1] / 2)
@@ -111,22 +112,22 @@ class PixelAreas:
         return np.asarray(areas)
 
     def _radians(self, row: NDArray[np.float64], column: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(2, ...) longitude and latitude, in radians on the CRS's own datum, of places counted in pixels."""
+        """Longitude and latitude of pixel coordinates, (2, ...) in radians on the CRS's own datum."""
         assert self._projection is not None
         x, y = self._grid.transform @ (column, row)
         return np.stack(self._projection(x, y, inverse=True, radians=True))
 
     def _square_radian(self, latitude: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Square metres of one radian by one radian, from the radii of curvature: Snyder, section 4."""
+        """Area of one radian by one radian in square metres, from the radii of curvature (Snyder 1987, section 4)."""
         major, minor = self._axes
         squared = 1 - (minor / major) ** 2
         flat = 1 - squared * np.sin(latitude) ** 2
         return np.asarray(major**2 * (1 - squared) * np.cos(latitude) / flat**2)
 
 
-def _understood(grid: Grid) -> CRS:
+def _usable_crs(grid: Grid) -> CRS:
     if grid.crs is None:
-        raise RasterError(f"{grid.path}: states no CRS, {_UNKNOWN}; assign the right one (gdal_edit.py -a_srs)")
+        raise RasterError(f"{grid.path}: has no CRS, {_UNKNOWN}; assign the right one (gdal_edit.py -a_srs)")
     crs = CRS.from_wkt(grid.crs.to_wkt())
     while crs.is_bound or crs.is_compound:
         inner = crs.sub_crs_list[0] if crs.is_compound else crs.source_crs
@@ -145,12 +146,12 @@ def _require_upright(grid: Grid) -> None:
 
 
 def _wrapped(longitude: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Differences of longitude in radians, -pi to pi, across the antimeridian too."""
+    """Differences of longitude wrapped to -pi to pi, in radians."""
     return np.asarray((longitude + np.pi) % (2 * np.pi) - np.pi)
 
 
 def _area_below(latitude: NDArray[np.float64], major: float, minor: float) -> NDArray[np.float64]:
-    """Square metres between the equator and a latitude, for one radian of longitude; negative in the south."""
+    """Area between the equator and a latitude for one radian of longitude, in square metres; negative in the south."""
     sine, eccentricity = np.sin(latitude), np.sqrt(1 - (minor / major) ** 2)
     if eccentricity == 0:
         return np.asarray(major**2 * sine)
@@ -159,7 +160,7 @@ def _area_below(latitude: NDArray[np.float64], major: float, minor: float) -> ND
 
 
 def _interpolation(start: int, length: int, step: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(P,) places along an axis, counted in pixels, and (N, P) their weights for the centres of N pixels."""
+    """Sample points along an axis, (P,) in pixels, and their interpolation weights at N pixel centres, (N, P)."""
     centres = np.arange(start, start + length, dtype=np.float64) + 0.5
     if length <= step or step == 1:
         nodes = centres if step == 1 or length == 1 else centres[[0, -1]]

@@ -16,7 +16,7 @@ from seg.raster.voids import is_missing
 
 COLOURS = ("red", "green", "blue")
 STRETCH_PERCENTILES = (2, 98)
-"""Percentiles that become black and white, so that a cloud or a few dark pixels do not flatten the rest."""
+"""Percentiles shown as black and white, so that a cloud or a few dark pixels do not reduce the contrast of the rest."""
 
 Limits = tuple[tuple[float, float], ...]
 """Stored values shown darkest and brightest, one pair for each shown band."""
@@ -70,14 +70,14 @@ def read_composite(
         shape: Height and width to read at.
         window: Part of the scene; the whole scene by default.
         limits: Stored values shown darkest and brightest in each band; by default the percentiles of the pixels read.
-        nodata: A further nodata value, for files that do not declare it.
+        nodata: Additional nodata value, for files that do not declare theirs.
 
     Raises:
-        RasterError: The file is damaged or ends early.
+        RasterError: The file is damaged or truncated.
     """
     layers, used, opaque = [], [], np.ones(shape, dtype=np.bool_)
     for place, band in enumerate(display_bands(dataset)):
-        # Averages, since every n-th pixel of a large scene looks like noise.
+        # Averages, since a large scene shown by every n-th pixel looks like noise.
         stored, valid = read_band(dataset, band, window, shape, Resampling.average)
         if nodata is not None:
             # The average of a nodata value with other values is a new value, so the nearest pixel is checked too.

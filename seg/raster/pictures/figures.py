@@ -25,7 +25,7 @@ class RowLayout:
         gap: Between panels, and beside the first and the last.
         top: Above the panels.
         bottom: Below the panels.
-        narrowest: Least width of a column, for titles of narrow panels.
+        narrowest: Smallest width of a column, so that titles of narrow panels fit.
     """
 
     gap: int
@@ -80,11 +80,12 @@ def label_patches(names: Mapping[int, str]) -> list["Patch"]:
 
 
 def save_figure(figure: "Figure", path: Path) -> None:
-    """Write a figure as a PNG, complete or absent; the same figure gives the same bytes.
+    """Write a figure as a PNG, atomically; the same figure gives the same bytes.
 
     Raises:
         OSError: The file cannot be written.
     """
     with complete_or_absent(path) as temporary:
-        # Not matplotlib's version: the name tells later runs that they may replace the file (`seg.files.require_ours`).
+        # The name of this software instead of matplotlib's, so that later runs may replace the file
+        # (`seg.files.require_ours`).
         figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": SOFTWARE})

@@ -1,4 +1,4 @@
-"""Burn polygons into a raster window by window; the windows do not change the pixels."""
+"""Burn polygons into a raster window by window; the result does not depend on the windows."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from seg.raster.vectors.settings import BurnSettings
 from seg.raster.windows import window_grid
 from seg.raster.writing.geotiff import byte_profile, tile_sides
 
-if TYPE_CHECKING:  # it imports pyproj, which burning does not need
+if TYPE_CHECKING:  # the import is slow, since it imports pyproj
     from seg.raster.vectors.placing import Parcels
 
 WINDOW = 2048
@@ -34,12 +34,12 @@ WINDOW = 2048
 
 _TILE = 512
 _ARC = 16
-"""Segments of a quarter circle around the ends of an edge; their width is right to half a percent."""
+"""Segments per quarter circle of a buffer; with 8, the width of the buffer is accurate to half a percent."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Polygons that get one label.
+    """Polygons that are burnt with one label.
 
     Attributes:
         label: The value to burn.
@@ -67,7 +67,7 @@ class Layer:
 
 
 class NumberedPolygons:
-    """Polygons that are burnt by their numbers, from 1 in the given order; where they overlap, the last one wins.
+    """Polygons burnt with their numbers, from 1 in the given order; where polygons overlap, the last one wins.
 
     Args:
         polygons: Simple polygons in pixels of the raster, x to the right and y down.
@@ -99,7 +99,7 @@ def _query(tree: shapely.STRtree, window: Window) -> npt.NDArray[np.int64]:
 
 
 def _rasterized(shapes: Iterable[object], window: Window, dtype: str) -> npt.NDArray[np.integer]:
-    # With whole pixels in the transform, GDAL moves vertices along the lattice without rounding.
+    # The transform moves vertices by whole pixels, so they stay on the lattice without rounding.
     place = Affine.translation(window.col_off, window.row_off)
     shape = int(window.height), int(window.width)
     pixels: npt.NDArray[np.integer] = rasterio.features.rasterize(shapes, shape, transform=place, dtype=dtype)
@@ -122,7 +122,7 @@ def label_layers(parcels: "Parcels", settings: BurnSettings) -> list[Layer]:
 def class_layers(polygons: Polygons, labels: ByteMask, all_touched: bool) -> list[Layer]:
     """One layer for each label, in the order in which they are burnt: ignore wins over cropland, cropland over other.
 
-    The mask where polygons overlap therefore does not depend on the order of the polygons in their file.
+    The mask therefore does not depend on the order of the polygons in their file.
 
     Args:
         polygons: Simple polygons in pixels.
@@ -138,7 +138,7 @@ def edge_layer(polygons: Polygons, width: int) -> Layer:
 
     Args:
         polygons: Simple polygons in pixels.
-        width: Largest distance of a pixel's centre from an edge, in pixels, to both sides.
+        width: Largest distance of a pixel's centre from an edge on either side, in pixels.
     """
     bands = shapely.buffer(shapely.boundary(polygons), width, quad_segs=_ARC)
     return Layer(IGNORE, shapely.transform(shapely.get_parts(bands), on_lattice))
@@ -174,7 +174,7 @@ def burnt_windows(
 
 
 def write_mask(path: Path, grid: Grid, parts: Iterable[tuple[Window, ByteMask]]) -> npt.NDArray[np.int64]:
-    """Write a mask on the image's grid, complete or absent; return its pixels by label, (256,).
+    """Write a mask on the image's grid, atomically; return the number of its pixels by label, (256,).
 
     Args:
         path: The file to write; its folder must exist.
@@ -208,7 +208,7 @@ def _write(path: Path, grid: Grid, parts: Iterable[tuple[Window, ByteMask]]) -> 
 
 
 def _count(path: Path) -> npt.NDArray[np.int64]:
-    """Pixels by value, read back from the file, since GDAL hides an error of its last write when it closes a file."""
+    """Number of pixels by value, read back, since GDAL does not report an error of the last write to a file."""
     counts = np.zeros(256, dtype=np.int64)
     with rasterio.open(path) as dataset:
         for _, window in dataset.block_windows(1):

@@ -1,4 +1,4 @@
-"""Pixels that polygon edges pass through, found in integers so that rounding does not depend on the window."""
+"""Pixels that polygon edges pass through, computed in integers so that rounding does not depend on the window."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +8,7 @@ from rasterio.windows import Window
 from seg.raster.chips import BoolMask, Polygons
 
 STEPS = 256
-"""Lattice steps in a pixel: 4 cm at 10 m. A power of two, so that floats hold vertices on the lattice exactly."""
+"""Lattice steps per pixel; a step is 4 cm at 10 m. A power of two, so that floats represent lattice points exactly."""
 
 Integers = npt.NDArray[np.int64]
 
@@ -69,7 +69,7 @@ def _columns_crossed(starts: Integers, ends: Integers, row: Integers) -> tuple[I
     """First and last column that each segment passes through in its row; none if the first is larger than the last."""
     (x, y), (dx, dy) = starts.T, (ends - starts).T
     level = dy == 0
-    # x at both borders of the row, times the segment's height, since fractions are exact.
+    # x at both borders of the row, multiplied by the segment's height to stay in integers.
     scale = np.where(level, 1, dy)
     at_top = x * scale + np.where(level, 0, np.maximum(row * STEPS - y, 0) * dx)
     at_bottom = x * scale + np.where(level, dx, np.minimum((row + 1) * STEPS - y, dy) * dx)

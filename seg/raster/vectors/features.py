@@ -20,10 +20,10 @@ from seg.raster.chips import ByteMask
 from seg.raster.vectors.settings import BurnSettings
 
 SHOWN = 8
-"""Columns or values that an error lists at most; a land register has hundreds of crops."""
+"""Largest number of columns or values listed in an error; a land register has hundreds of crops."""
 
 FALLBACK = "GB18030"
-"""Encoding tried where text is not in the stated one: it contains GBK, in which Chinese software writes tables."""
+"""Encoding tried if text does not decode in the declared one. It contains GBK, which Chinese software writes."""
 
 Found = TypeVar("Found")
 
@@ -59,7 +59,7 @@ class VectorLabels:
         where: SQL condition that features must meet, or None.
         legend: Meaning of the attributes.
         options: Spelling of options in errors; {} stands for a name such as "layer".
-        encoding: Encoding of the text; None for the stated one, and GB18030 where the text is not in that.
+        encoding: Encoding of the text; None for the declared one, or GB18030 if decoding fails.
 
     Attributes:
         path: The file.
@@ -69,8 +69,8 @@ class VectorLabels:
         unused: Values of the legend that no feature has.
 
     Raises:
-        RasterError: The file cannot be read, has no such layer or column, states no CRS, or no feature meets the
-            condition or has a value of cropland.
+        RasterError: The file cannot be read, has no such layer or column, has no CRS, or no feature meets the
+            condition or is cropland.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class VectorLabels:
         self.unused = self._check()
 
     def features(self, box: Box | None) -> tuple[geopandas.GeoDataFrame, ByteMask]:
-        """The features that meet a box and have a geometry, and (N,) their labels.
+        """Features with a geometry that intersect a box, and their labels, (N,).
 
         Args:
             box: In the layer's CRS; None for all features.
@@ -149,14 +149,14 @@ class VectorLabels:
         return sorted({text for text in _texts(self._read(None, [column], geometry=False)[column]) if text is not None})
 
     def _advice(self, shown: Sequence[str]) -> str:
-        """Advice for text in letters that may come from a wrong encoding; empty for plain ASCII."""
+        """Advice for text that may be garbled by a wrong encoding; empty for plain ASCII."""
         if all(text.isascii() for text in shown) or (self._stated == "UTF-8" and self._encoding is None):
             return ""
         code, option = self._encoding or self._stated, self.options.format("encoding")
-        return f"; it was read in the encoding {code}, if that is wrong name the right one, such as {option}=GBK"
+        return f"; the text was read as {code}; if it is garbled, give the encoding, such as {option}=GBK"
 
     def _decoded(self, read: Callable[[str | None], Found]) -> Found:
-        """Result of reading in the encoding of the file, or in the fallback, which is kept, if that fails."""
+        """Read in the encoding of the file; if that fails, switch to the fallback encoding for good."""
         try:
             return read(self._encoding)
         except UnicodeDecodeError as error:
@@ -164,7 +164,7 @@ class VectorLabels:
                 found = read(FALLBACK)
             except UnicodeDecodeError:
                 raise RasterError(
-                    f"{self.path}: its text is neither in the encoding {self._encoding or error.encoding} nor in "
+                    f"{self.path}: its text is encoded neither in {self._encoding or error.encoding} nor in "
                     f"{FALLBACK}; save it in UTF-8, such as with ogr2ogr OUT.gpkg IN after correcting its .cpg"
                 ) from error
             self._encoding = FALLBACK
@@ -178,7 +178,7 @@ class VectorLabels:
     def _read(
         self, where: str | None, columns: list[str], box: Box | None = None, geometry: bool = True
     ) -> geopandas.GeoDataFrame:
-        # GDAL ignores columns that are not read, so that conditions on them would find no feature in many formats.
+        # In many formats GDAL filters only by columns that it reads, so columns of the condition are read too.
         asked = [name for name in self._columns if where is not None and name.lower() in where.lower()]
         try:
             return self._decoded(
@@ -257,7 +257,7 @@ def _chosen_layer(path: Path, source: Path | bytes, wanted: str | None, option: 
 def _crs(path: Path, text: str | None) -> pyproj.CRS:
     if not text:
         raise RasterError(
-            f"{path}: states no CRS, so the place of its polygons is unknown; assign the right CRS first, "
+            f"{path}: has no CRS, so the place of its polygons is unknown; assign the right CRS first, "
             "such as: ogr2ogr -a_srs EPSG:4326 OUT.gpkg IN (a shapefile needs its .prj beside it)"
         )
     try:
@@ -269,7 +269,10 @@ def _crs(path: Path, text: str | None) -> pyproj.CRS:
 
 
 def _texts(values: Sequence[object]) -> list[str | None]:
-    """Attribute values as text; None for missing ones. Whole numbers, read as floats from gappy columns, get no dot."""
+    """Attribute values as text; None for missing values.
+
+    Integer columns with missing values are read as floats; their values are written without a decimal point.
+    """
     texts: list[str | None] = []
     for value in values:
         if isinstance(value, float):

@@ -15,7 +15,7 @@ from seg.raster.ground.outlines import STRAIGHT_M, metres_per_unit
 from seg.raster.vectors.features import Box, VectorLabels
 
 REACH = 16_384
-"""Pixels beyond the raster at which polygons are cut off, so that coordinates of huge polygons stay exact."""
+"""Distance from the raster, in pixels, beyond which polygons are cut off, so that large coordinates stay exact."""
 
 _AREAS = ("Polygon", "MultiPolygon", "GeometryCollection")
 
@@ -97,7 +97,7 @@ def read_parcels(source: VectorLabels, grid: Grid, margin: int = 0) -> Parcels:
 
 
 def place_box(box: GivenBox, grid: Grid) -> Polygons:
-    """A box as (N,) simple polygons in pixels of an image, even if it does not meet the image.
+    """A box as (N,) simple polygons in pixels of an image; the box may lie outside the image.
 
     Args:
         box: The box; in another CRS its sides become curves.
@@ -112,7 +112,7 @@ def place_box(box: GivenBox, grid: Grid) -> Polygons:
 
 
 def _within_reach(shapes: npt.NDArray[np.object_], grid: Grid) -> tuple[Polygons, npt.NDArray[np.intp]]:
-    """Polygons of geometries, cut off far beyond the image, and the index of each one's geometry."""
+    """Polygons of geometries, cut off far outside the image, and the index of the geometry of each polygon."""
     valid, feature = _polygons(shapes)
     beyond = shapely.box(-REACH, -REACH, grid.width + REACH, grid.height + REACH)
     reaching = ~shapely.covered_by(valid, beyond)
@@ -147,10 +147,10 @@ class _Transform:
         except pyproj.exceptions.ProjError:
             return None
         left, bottom, right, top = box
-        # Left lies beyond right across the antimeridian, where all features are read.
+        # Across the antimeridian, left is larger than right; all features are read then.
         if not np.isfinite(box).all() or left >= right:
             return None
-        # One percent covers by far the error of edges that are sampled at 51 points.
+        # Edges are sampled at 51 points; one percent is far more than the resulting error.
         pad = 0.01 * max(right - left, top - bottom)
         return left - pad, bottom - pad, right + pad, top + pad
 
@@ -176,9 +176,9 @@ class _Transform:
 
 
 def _cut(shapes: npt.NDArray[np.object_], box: Box) -> npt.NDArray[np.object_]:
-    """Cut geometries off at one box's size beyond a box, so that no cut comes near the box.
+    """Clip geometries to a box of three times the size around a box, so that no cut lies near the box.
 
-    Far from the region of a projection, coordinates are wrong without an error.
+    Far outside the area of a projection, PROJ returns wrong coordinates without an error.
     """
     left, bottom, right, top = box
     wide, high = right - left, top - bottom
@@ -201,7 +201,7 @@ def _require_areas(source: VectorLabels, shapes: npt.NDArray[np.object_]) -> Non
 
 
 def _polygons(shapes: npt.NDArray[np.object_]) -> tuple[Polygons, npt.NDArray[np.intp]]:
-    """Polygons of geometries after their repair, and the index of each one's geometry."""
+    """Polygons of repaired geometries, and the index of the geometry of each polygon."""
     parts, index = shapely.get_parts(shapely.make_valid(shapes), return_index=True)
     # Parts of a collection can have several parts themselves.
     parts, inner = shapely.get_parts(parts, return_index=True)

@@ -24,7 +24,7 @@ class BurnSettings:
         all_touched: Burn every pixel that a polygon covers in part, not only pixels whose centre it covers.
         ignore_buffer: Pixels to both sides of polygon edges that get no label.
         encoding: Encoding of names and text in the file, such as GBK for a shapefile with a missing or wrong .cpg; null
-            for the one that the file states.
+            for the encoding that the file declares.
 
     Raises:
         ConfigError: The options contradict each other.
@@ -53,10 +53,10 @@ class BurnSettings:
         if self.column is None and (self.cropland is not None or self.ignore is not None):
             raise ConfigError("cropland and ignore list values of a column; name the column with column")
         if self.column is not None and (self.cropland_where is not None or self.ignore_where is not None):
-            raise ConfigError(f"column is '{self.column}' beside a condition of a class; wanted one or the other")
+            raise ConfigError(f"column is '{self.column}' beside a condition of a class; wanted only one of them")
         both = set(self.cropland_values) & set(self.ignore_values)
         if both:
-            raise ConfigError(f"'{min(both)}' is both in cropland and in ignore; take it out of one")
+            raise ConfigError(f"'{min(both)}' is in both cropland and ignore; remove it from one of them")
 
     @property
     def outside_label(self) -> int:
@@ -75,7 +75,7 @@ class BurnSettings:
 
 
 def require_encoding(name: str | None) -> None:
-    """Check that an encoding is known; None stands for the one that a file states.
+    """Check that an encoding is known; None stands for the encoding that a file declares.
 
     Raises:
         ConfigError: There is no such encoding.

@@ -16,13 +16,13 @@ from seg.raster.sources import require_apart
 from seg.raster.writing.vrt import GDAL_TYPES, add_band, add_source, has_mask_file, vrt_root
 
 BAND_SUFFIXES = (".tif", ".tiff", ".jp2", ".img")
-"""Endings of files that are taken for bands; without .vrt, so that a stack in the same folder is not a band."""
+"""Suffixes of files that count as bands; not .vrt, so that an existing stack in the folder does not count."""
 
 
 def band_files(folder: Path, bands: Sequence[str] | None = None) -> dict[str, Path]:
     """Rasters of a folder by the name of their band, in natural order: B2 before B10.
 
-    A band's name is the part in which its file's name differs from the others: B02 and B03 for
+    A band's name is the part of the file name that differs between the files: B02 and B03 for
     `T32UNE_B02_10m.jp2` and `T32UNE_B03_10m.jp2`.
 
     Args:
@@ -104,8 +104,8 @@ def _require_alike(files: Sequence[Path]) -> None:
             raise RasterError(f"{path}: has {grid.bands} bands, wanted one band a file; leave it out with --bands")
         if grid.dtype != reference.dtype or grid.dtype not in GDAL_TYPES:
             raise RasterError(
-                f"{path}: holds {grid.dtype}, but {files[0]} {reference.dtype}; wanted one type in all bands, so leave "
-                "it out with --bands or convert it (gdal_translate -ot)"
+                f"{path}: holds {grid.dtype}, but {files[0]} holds {reference.dtype}; wanted one data type in all "
+                "bands: leave the file out with --bands, or convert it (gdal_translate -ot)"
             )
         require_same_grid(grid, reference)
         with open_raster(path) as source:

@@ -1,4 +1,4 @@
-"""Block store: the finished blocks of an unfinished run on disk, so that a killed run goes on where it stopped."""
+"""Block store: finished blocks of an unfinished run on disk, from which a killed run resumes."""
 
 import io
 import json
@@ -16,13 +16,13 @@ from seg.files import CLAIM, claimed, complete_or_absent
 
 HEADER = "run.json"
 LONGEST = 24
-"""Characters of a setting's value that a message shows; longer values, such as checksums, do not help a reader."""
+"""Longest value of a setting that a message shows, in characters; longer values are checksums, mostly."""
 
 OWN_FILE = re.compile(rf"(run\.json|{CLAIM}|r\d+_c\d+\.npy|\.(run\.json|r\d+_c\d+\.npy)\.[0-9a-f]+\.partial)")
-"""Names of all files that a block store writes; a folder with another file belongs to somebody else."""
+"""Names of all files that a block store writes; a folder with any other file is refused."""
 
 CHECKSUM_BYTES = 4
-"""Length of the CRC-32 that follows the array in the file of a block."""
+"""Length in bytes of the CRC-32 that follows the array in the file of a block."""
 
 BlockPixels = npt.NDArray[np.uint8]
 
@@ -73,7 +73,7 @@ class BlockStore:
             pixels: (layers, H, W) uint8.
 
         Raises:
-            RasterError: The block cannot be written, as on a full disk.
+            RasterError: The block cannot be written, for example on a full disk.
         """
         path = self._path(name)
         kept = _shape_and_values(pixels) if _is_uniform(pixels) else np.ascontiguousarray(pixels)
@@ -150,10 +150,10 @@ def open_store(output: Path, run: Mapping[str, object], restart: bool = False) -
 
 @contextmanager
 def claimed_blocks(folder: Path) -> Iterator[None]:
-    """Claim the folder of a block store for the time of a block; a folder that is empty then is removed.
+    """Claim the folder of a block store within a context; on exit, remove the folder if it is empty.
 
     Raises:
-        RasterError: Another process holds the claim, or the folder is a link or holds files of somebody else.
+        RasterError: Another process holds the claim, or the folder is a link or holds other files.
         OSError: The folder is missing or cannot be written.
     """
     _require_own(folder)
@@ -172,7 +172,7 @@ def discard_blocks(folder: Path) -> None:
 
 
 def stored_run(folder: Path) -> dict[str, object]:
-    """Everything the blocks of an unfinished run depend on, as their store was told; empty without such a run.
+    """Settings stored with the blocks of an unfinished run; empty if there is no such run.
 
     Raises:
         RasterError: The header of the folder is damaged.
@@ -205,7 +205,7 @@ def _remove_blocks(folder: Path) -> None:
 
 
 def _require_own(folder: Path) -> None:
-    """Refuse a folder that blocks must not be written to, since a finished run would empty it."""
+    """Refuse a folder that is a link or holds other files, since a finished run removes its folder."""
     if folder.is_symlink():
         raise RasterError(
             f"{folder}: is a link, wanted a folder for unfinished blocks; remove it or name another output"
@@ -218,7 +218,7 @@ def _require_own(folder: Path) -> None:
 
 
 def _content(path: Path) -> bytes | None:
-    """The array in a block's file; None if it does not have its checksum."""
+    """The array in a block's file; None if the checksum does not match."""
     try:
         content = path.read_bytes()
     except OSError:
@@ -244,13 +244,13 @@ def _difference(key: str, found: Mapping[str, object], wanted: Mapping[str, obje
 
 
 def _is_uniform(pixels: BlockPixels) -> bool:
-    """True if each layer holds a single value, as where there is no data; the first row mostly decides."""
+    """True if each layer holds a single value; the first row is compared first, since most blocks differ there."""
     first = pixels[:, :1, :1]
     return bool((pixels[:, :1] == first).all() and (pixels == first).all())
 
 
 def _shape_and_values(pixels: BlockPixels) -> npt.NDArray[np.int64]:
-    """Shape and values of a uniform block, stored in its place so that empty parts of a scene take no space."""
+    """Shape and values of a uniform block; they are stored instead of its pixels to save disk space."""
     return np.array([*pixels.shape, *pixels[:, 0, 0]], dtype=np.int64)
 
 

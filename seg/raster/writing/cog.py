@@ -29,10 +29,10 @@ TILE = 512
 """Side of an internal tile, in pixels."""
 
 LEVEL = 5
-"""Compression level: half the time of GDAL's default, 6, for files a few percent larger."""
+"""Compression level; it takes half the time of GDAL's default, 6, and gives files that are a few percent larger."""
 
 _FINISHED_AT_ONCE = 2
-"""Maps that are compressed at the same time."""
+"""Number of maps that are compressed in parallel."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class CogLayer:
         scale: Factor from stored to real values, for example 0.01 for percent.
         colours: RGBA of each value, 0 to 255; empty for none.
         tags: Tags of the file.
-        resampling: Method for overviews: "NEAREST" or "MODE" for classes; "AVERAGE" for quantities and for classes 0
-            and 1, where the rounded average is the majority in a third of the time.
+        resampling: Method for overviews: "NEAREST" or "MODE" for classes, "AVERAGE" for quantities. For classes 0 and
+            1, use "AVERAGE": the rounded average is the majority, and takes a third of the time of "MODE".
     """
 
     nodata: int
@@ -58,7 +58,7 @@ class CogLayer:
 
 
 def write_cog(path: Path, grid: Grid, layer: CogLayer, parts: Iterable[tuple[Window, ByteMask]]) -> None:
-    """Write a map on the input's grid as a Cloud Optimized GeoTIFF, complete or absent.
+    """Write a map on the input's grid as a Cloud Optimized GeoTIFF, atomically.
 
     Args:
         path: The file to write.
@@ -75,7 +75,7 @@ def write_cog(path: Path, grid: Grid, layer: CogLayer, parts: Iterable[tuple[Win
 def write_cogs(
     grid: Grid, layers: Mapping[Path, CogLayer], parts: Iterable[tuple[Window, npt.NDArray[np.uint8]]]
 ) -> None:
-    """Write several maps on the input's grid from one pass over their pixels; each file is complete or absent.
+    """Write several maps on the input's grid from one pass over their pixels; each file is written atomically.
 
     Args:
         grid: Grid of the input raster.
@@ -91,7 +91,7 @@ def write_cogs(
             for written, values in zip(maps, pixels, strict=True):
                 written.write(window, values)
         with ThreadPoolExecutor(max_workers=_FINISHED_AT_ONCE) as pool:
-            # The last map first, since of a scene's maps the probabilities take longest to compress.
+            # The last map comes first: it is the probability map, which takes longest to compress.
             for finished in [pool.submit(written.finish) for written in reversed(maps)]:
                 finished.result()
 
@@ -134,9 +134,9 @@ class _UnfinishedMap:
             self._dataset.close()
 
     def finish(self) -> None:
-        """Make a COG of the plain file, compare it with the written pixels, and give it its name."""
+        """Convert the plain file to a COG, compare the COG with the written pixels, and rename it into place."""
         self.close()
-        # Only for writing: with several threads, GDAL 3.10 reports a damaged tile of a scene only once.
+        # Set only while writing: on reading with several threads, GDAL 3.10 reports a damaged tile only once.
         with _named(self.path), rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"):
             self._build_overviews()
             rasterio.shutil.copy(
@@ -169,7 +169,7 @@ class _UnfinishedMap:
 
 @contextmanager
 def _unfinished(path: Path, grid: Grid, layer: CogLayer) -> Iterator[_UnfinishedMap]:
-    """A map in a folder beside the output; the name is fixed, so that the next run removes what a killed run left."""
+    """A map in a folder beside the output; the folder has a fixed name, so that the next run removes old files."""
     folder = path.with_name(f".{path.name}.unfinished")
     shutil.rmtree(folder, ignore_errors=True)
     with _named(path):
@@ -183,7 +183,7 @@ def _unfinished(path: Path, grid: Grid, layer: CogLayer) -> Iterator[_Unfinished
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Turn errors of writing into one that names the map."""
+    """Convert errors of writing to a RasterError that names the map."""
     # CPLE_BaseError: rasterio does not wrap GDAL's errors everywhere, such as in a copy to a full disk.
     try:
         yield
@@ -194,7 +194,7 @@ def _named(path: Path) -> Iterator[None]:
 
 
 def _read_back(path: Path, written: Iterable[tuple[Window, int]]) -> None:
-    """Compare a file with its written pixels, since GDAL hides an error of its last write when it closes a file."""
+    """Compare a file with the written pixels, since GDAL does not report an error of the last write to a file."""
     with rasterio.open(path) as dataset:
         for window, checksum in written:
             if zlib.crc32(dataset.read(1, window=window)) != checksum:
@@ -202,7 +202,7 @@ def _read_back(path: Path, written: Iterable[tuple[Window, int]]) -> None:
 
 
 def _require_overviews(path: Path, levels: int) -> None:
-    """Check that a file holds every tile of its overviews, which may be lost in the same way."""
+    """Check that a file holds every tile of its overviews; GDAL does not report tiles that it failed to write."""
     size = path.stat().st_size
     with rasterio.open(path) as dataset:
         for level in range(levels):
@@ -222,6 +222,6 @@ def _no_space(path: Path) -> OSError:
 
 
 def _overviews(grid: Grid) -> list[int]:
-    """Factors by which overviews are smaller than the map; the last overview fits into a tile."""
+    """Reduction factors of the overviews; the last overview fits into a tile."""
     halvings = max(math.ceil(math.log2(max(grid.height, grid.width) / TILE)), 0)
     return [2**level for level in range(1, halvings + 1)]

@@ -1,4 +1,4 @@
-"""Write arrays as tiled, deflated GeoTIFF files that are complete or absent."""
+"""Write arrays as tiled, deflated GeoTIFF files, atomically."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ _TILE = 256
 
 @dataclass(frozen=True)
 class Georeference:
-    """Place of an array's pixels.
+    """CRS and transform of an array.
 
     Attributes:
         crs: Coordinate reference system, or None for an array without a place.
@@ -39,9 +39,9 @@ class Annotation:
 
     Attributes:
         nodata: Stored value that means "no data".
-        descriptions: One name a band.
+        descriptions: One name per band.
         tags: Tags of the file.
-        band_tags: One mapping of tags a band.
+        band_tags: One mapping of tags per band.
         colours: RGBA, 0 to 255, by value; only for a single uint8 band.
     """
 
@@ -57,7 +57,7 @@ def write_geotiff(
 ) -> None:
     """Write an array as a tiled, deflated GeoTIFF, replacing any older file of that name.
 
-    The file is made in memory and renamed into place, so that a full disk or a killed run leaves the older file alone.
+    The file is made in memory and renamed into place, so that a full disk or a killed run leaves the older file intact.
 
     Args:
         path: The file to write; its folder must exist.
@@ -82,7 +82,7 @@ def write_geotiff(
 
 
 def byte_profile(grid: Grid, nodata: int) -> dict[str, Any]:
-    """Arguments of `rasterio.open` for a raster of one uint8 band on a grid, except those of its tiles.
+    """Arguments of `rasterio.open` for a raster of one uint8 band on a grid, without the tile size.
 
     Args:
         grid: Size, CRS and transform of the raster.
@@ -151,7 +151,7 @@ def _encode(bands: NDArray[np.generic], georeference: Georeference, annotation: 
 
 def _annotate(dataset: DatasetWriter, annotation: Annotation) -> None:
     if annotation.colours is None:
-        # Otherwise GDAL takes three uint8 bands for a colour picture, and a fourth for alpha.
+        # By default GDAL marks three uint8 bands as red, green and blue, and a fourth as alpha.
         dataset.colorinterp = [ColorInterp.gray] + [ColorInterp.undefined] * (dataset.count - 1)
     else:
         dataset.write_colormap(1, dict(annotation.colours))

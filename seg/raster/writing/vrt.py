@@ -52,7 +52,7 @@ def write_window_vrt(path: Path, source: DatasetReader, window: Window, final_fo
 
 
 def has_mask_file(source: DatasetReader) -> bool:
-    """True if a mask beside the bands, not an alpha band, hides pixels of a raster."""
+    """True if a raster has a mask file; an alpha band does not count."""
     flags = source.mask_flag_enums[0]
     return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
 
@@ -106,7 +106,7 @@ def add_band(root: Xml.Element, source: DatasetReader, band: int) -> Xml.Element
 
 
 def add_source(band: Xml.Element, file: Path, source_band: str, window: Window) -> None:
-    """Give a VRT's band its pixels.
+    """Add a source of pixels to a band of a VRT.
 
     Args:
         band: The band of the VRT.

@@ -67,7 +67,7 @@ def test_other_classes_are_named_by_the_maps_tag_or_by_number(write_raster: Writ
         (np.full((4, 4), -1, np.int16), {}, "has the value -1; wanted classes"),
         (np.arange(64, dtype=np.uint8).reshape(8, 8), {}, "more than 32 different values"),
         (np.full((4, 4), 255, np.uint8), {}, "no pixel of any class"),
-        (np.zeros((4, 4), np.uint8), {"crs": None}, "states no CRS"),
+        (np.zeros((4, 4), np.uint8), {"crs": None}, "has no CRS"),
         (np.zeros((2, 4, 4), np.uint8), {}, "has 2 bands"),
     ],
 )

@@ -53,8 +53,8 @@ def test_turned_raster_has_the_same_areas() -> None:
 @pytest.mark.parametrize(
     ("crs", "transform", "message"),
     [
-        (None, GRIDS["utm"][1], "map.tif: states no CRS, so the areas of its parcels are unknown"),
-        ("EPSG:32633", Affine.identity(), "map.tif: states no valid transform"),
+        (None, GRIDS["utm"][1], "map.tif: has no CRS, so the areas of its parcels are unknown"),
+        ("EPSG:32633", Affine.identity(), "map.tif: has no valid transform"),
         ('LOCAL_CS["site",UNIT["metre",1]]', GRIDS["utm"][1], "map.tif: its CRS .* has no place on the Earth"),
     ],
 )

@@ -88,7 +88,7 @@ def test_utm_metres_are_not_the_ground() -> None:
 @pytest.mark.parametrize(
     ("crs", "transform", "wanted"),
     [
-        (None, Affine.identity(), "states no CRS"),
+        (None, Affine.identity(), "has no CRS"),
         (WGS_84, Affine(0.1, 0.1, 0, 0.1, -0.1, 0), "north up"),
         (WGS_84, Affine(1, 0, 0, 0, -1, 100), "10 degrees beyond a pole"),
         (UTM, Affine(1e6, 0, 9e7, 0, -1e6, 9e7), "beyond the area of"),

@@ -117,7 +117,7 @@ def test_bands_that_are_not_clearly_there_are_refused(
         ((6, 7), "uint16", {}, r"b\.tif: size is 7x6, but .*a\.tif has 7x5"),
         (SHAPE, "uint16", {"crs": "EPSG:32632"}, r"b\.tif: CRS is EPSG:32632, but"),
         (SHAPE, "uint16", {"transform": Affine(10, 0, 500_010, 0, -10, 5_000_000)}, r"b\.tif: lies up to 1 pixels off"),
-        (SHAPE, "uint8", {}, r"b\.tif: holds uint8, but .*a\.tif uint16; wanted one type in all bands"),
+        (SHAPE, "uint8", {}, r"b\.tif: holds uint8, but .*a\.tif holds uint16; wanted one data type in all bands"),
         ((2, *SHAPE), "uint16", {}, r"b\.tif: has 2 bands, wanted one band a file; leave it out with --bands"),
         (SHAPE, "uint16", {"mask": np.eye(*SHAPE)}, r"b\.tif: has a mask file, .* declare a nodata value"),
     ],
