@@ -1,4 +1,4 @@
-"""Area of interest: the part of a scene that is mapped, from polygons of a vector file or a box."""
+"""Area of interest: the part of a scene to map, given by polygons of a vector file or by a box."""
 
 import hashlib
 import math
@@ -27,7 +27,7 @@ LAYER = "|layername="
 
 @dataclass(frozen=True, eq=False)
 class Area:
-    """The pixels of a scene to map: those whose centre lies in a polygon.
+    """Pixels of a scene to map: pixels whose centre lies in a polygon.
 
     Attributes:
         polygons: Simple polygons in pixels of the scene, x to the right and y down.
@@ -38,7 +38,7 @@ class Area:
     name: str
 
     def covers(self, window: Window) -> BoolMask:
-        """(H, W) bool, True for the pixels of a window that belong to the area; the same in every window."""
+        """(H, W) bool, True for pixels of the area; a pixel has the same value in every window."""
         return self._layer.covers(window)
 
     def meets(self, window: Window) -> bool:
@@ -47,7 +47,7 @@ class Area:
         near = self.polygons[self._layer.tree.query(frame, predicate="intersects")]
         if not len(near):
             return False
-        # Burning the area into each block would take minutes in a large scene; most blocks lie within a polygon.
+        # Most blocks lie within a polygon, and burning the area into each block would take minutes in a large scene.
         return bool(shapely.contains_properly(near, frame).any() or self.covers(window).any())
 
     @cached_property
@@ -58,7 +58,7 @@ class Area:
 
     @cached_property
     def checksum(self) -> str:
-        """SHA-256 of the polygons; it differs for any other area of the same scene."""
+        """SHA-256 of the polygons; different for each area of a scene."""
         return hashlib.sha256(b"".join(shapely.to_wkb(self.polygons, byte_order=1))).hexdigest()
 
     @cached_property
@@ -94,7 +94,7 @@ def area_on(grid: Grid, text: str | None, crs: str | None) -> Area | None:
         crs: CRS of a box, if it differs from the scene's; longitude comes before latitude. A file has its own CRS.
 
     Raises:
-        NoOverlapError: The area has no pixel of the scene.
+        NoOverlapError: No pixel of the scene lies in the area.
         RasterError: The file cannot be read, or its polygons cannot be transformed to the scene's CRS.
         ConfigError: The box or its CRS is invalid.
     """
@@ -102,7 +102,7 @@ def area_on(grid: Grid, text: str | None, crs: str | None) -> Area | None:
         return None
     box = box_of(text)
     if box is None and crs is not None:
-        raise ConfigError(f"area-crs is {crs}, but the area is the file {text}, which has its own; leave area-crs out")
+        raise ConfigError(f"area-crs is {crs}, but the area {text} is a file with a CRS of its own; leave area-crs out")
     found = _of_file(text, grid) if box is None else _of_box(text, box, crs, grid)
     area = Area(shapely.transform(found, on_lattice), text if crs is None else f"{text} {crs}")
     if not area.meets(Window(0, 0, grid.width, grid.height)):

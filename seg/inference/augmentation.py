@@ -1,4 +1,4 @@
-"""Test-time augmentation: make the views of an image, and bring each view's probability back."""
+"""Test-time augmentation: views of an image, and the inverse transform of each view's probability."""
 
 import math
 from collections.abc import Sequence
@@ -14,14 +14,15 @@ from seg.errors import ConfigError
 Array = npt.NDArray[np.float32]
 
 LARGEST_DENOMINATOR = 20
-"""Largest denominator of the fraction that a scale is rounded to."""
+"""Scales are rounded to fractions with at most this denominator."""
 
 LARGEST_COMMON_DENOMINATOR = 60
-"""Largest common denominator of all scales. Windows align to the model's stride times this: 480 pixels at stride 8."""
+"""Largest common denominator of all scales. Windows align to the model's stride times the common denominator: to at
+most 480 pixels at stride 8."""
 
 
 class Turn(NamedTuple):
-    """One of the eight ways to turn and mirror an image.
+    """One of the eight combinations of turns and flips of an image.
 
     Attributes:
         quarters: Quarter turns counter-clockwise.
@@ -32,12 +33,12 @@ class Turn(NamedTuple):
     flip: bool
 
     def apply(self, image: Array) -> Array:
-        """Turn a (C, H, W) image; the result is (C, H, W) or (C, W, H) and shares its memory."""
+        """Turn a (C, H, W) image; the result is a view of it, (C, H, W) or (C, W, H)."""
         turned: Array = np.rot90(image, self.quarters, axes=(1, 2))
         return turned[:, :, ::-1] if self.flip else turned
 
     def undo(self, probability: Array) -> Array:
-        """Turn the probability of a turned image back to (H, W); the result shares its memory."""
+        """Turn the probability of a turned image back; the result is a view of it, (H, W)."""
         unflipped = probability[:, ::-1] if self.flip else probability
         upright: Array = np.rot90(unflipped, -self.quarters)
         return upright
@@ -62,7 +63,7 @@ class TestTimeAugmentation:
 
     Args:
         scales: Factors by which the image is resized, for example [0.75,1,1.25]. Each is rounded to a fraction with a
-            denominator of at most 20, so that blocks stay on whole pixels. A view at scale s costs s * s times a plain
+            denominator of at most 20, so that blocks stay on whole pixels. A view at scale s costs s² times a plain
             prediction.
         dihedral: Turns and flips of each scale: true for all eight, false for none, or a list of names such as
             [identity,rot180]: identity, rot90, rot180, rot270 (counter-clockwise), flip_horizontal, flip_vertical,
@@ -72,7 +73,7 @@ class TestTimeAugmentation:
         ConfigError: There is no scale or turn, or one is out of range, unknown or repeated.
     """
 
-    __test__ = False  # the name begins like a test class; pytest must not collect it
+    __test__ = False  # pytest must not collect the class as a test because of its name
 
     scales: tuple[float, ...] = (1.0,)
     dihedral: bool | list[str] | str = False
@@ -83,10 +84,10 @@ class TestTimeAugmentation:
             raise ConfigError(f"tta.scales is {list(self.scales)}; wanted one or more factors between 0.125 and 8")
         if len(set(self.fractions)) < len(self.scales):
             found = ", ".join(str(fraction) for fraction in self.fractions)
-            raise ConfigError(f"tta.scales is {list(self.scales)}, taken as {found}; wanted each scale once")
+            raise ConfigError(f"tta.scales is {list(self.scales)}, rounded to {found}; wanted each scale once")
         if self.alignment(1) > LARGEST_COMMON_DENOMINATOR:
             raise ConfigError(
-                f"tta.scales is {list(self.scales)}, which meet on whole pixels only every {self.alignment(1)} pixels; "
+                f"tta.scales is {list(self.scales)}, whose common denominator is {self.alignment(1)}; "
                 f"wanted at most {LARGEST_COMMON_DENOMINATOR}: use multiples of 1/4 or of 1/10"
             )
         _check_names(self.names)
@@ -115,13 +116,13 @@ class TestTimeAugmentation:
 
     @property
     def cost(self) -> float:
-        """Computed pixels, as a multiple of those of a plain prediction."""
+        """Ratio of computed pixels to the computed pixels of a plain prediction."""
         return float(len(self.turns) * sum(fraction**2 for fraction in self.fractions))
 
     def alignment(self, stride: int) -> int:
-        """Number of pixels to whose multiples windows must align.
+        """Alignment of windows in pixels: every window must begin on a multiple of it.
 
-        Each scale then meets the model's stride on whole pixels.
+        At each scale, the window then begins on a multiple of the model's stride.
 
         Args:
             stride: Stride of the model in pixels.
@@ -132,12 +133,12 @@ class TestTimeAugmentation:
 def resize_bilinear(image: Array, height: int, width: int) -> Array:
     """Resize a (C, H, W) image bilinearly to (C, height, width), with pixel centres at half coordinates.
 
-    At a factor p / q, every p-th pixel of the result lies at the same position between its neighbours. Each of these p
-    sets is computed in one go with weights from exact fractions. Two windows of a scene that begin on multiples of q
-    therefore agree to the bit. Image libraries use positions in floating point, whose rounding depends on the distance
-    from the corner.
+    At a factor p / q, every p-th pixel of the result has the same position between its source pixels. The pixels
+    therefore form p sets, and each set is computed at once with weights from exact fractions. Two windows of a scene
+    that begin on multiples of q agree in every bit. Image libraries use floating-point positions instead, whose
+    rounding depends on the distance from the corner.
     """
-    if height <= image.shape[1]:  # the axis first that leaves less work for the other
+    if height <= image.shape[1]:  # first the axis whose resizing leaves fewer pixels for the second
         return _resize_axis(_resize_axis(image, 1, height), 2, width)
     return _resize_axis(_resize_axis(image, 2, width), 1, height)
 

@@ -1,4 +1,4 @@
-"""Map one or many scenes with the same models, and report to the user."""
+"""Map one or many scenes with the same models, and report the results."""
 
 import sys
 from collections.abc import Sequence
@@ -28,9 +28,9 @@ class Tally:
     Attributes:
         total: Number of scenes.
         mapped: Number of scenes that were mapped.
-        kept: Number of scenes whose maps an earlier, equal run made.
+        kept: Number of scenes whose maps were kept from an earlier run of the same identity.
         outside: Number of scenes without a pixel in the area.
-        failed: Each scene that could not be mapped, with its error.
+        failed: Scenes that could not be mapped, with their errors.
     """
 
     total: int
@@ -42,7 +42,7 @@ class Tally:
     def __str__(self) -> str:
         counts = {
             "mapped": self.mapped,
-            "kept as they were": self.kept,
+            "kept": self.kept,
             "outside the area": self.outside,
             "failed": len(self.failed),
         }
@@ -56,7 +56,7 @@ def predict(
     settings: PredictionSettings,
     compute: ComputeSettings,
 ) -> None:
-    """Map all scenes that the inputs name; the models are loaded once.
+    """Map all scenes of the inputs; the models are loaded once.
 
     Args:
         models: Folders of model packages.
@@ -66,7 +66,7 @@ def predict(
         compute: Library, device, threads and precision.
 
     Raises:
-        IncompleteError: Some of several scenes could not be mapped; all others are.
+        IncompleteError: Some of several scenes could not be mapped; all others were.
         SegError: An argument is invalid, or the only scene cannot be mapped.
     """
     named = named_scenes(inputs)
@@ -93,7 +93,7 @@ def map_each(jobs: Sequence[Job], predictor: Predictor, settings: PredictionSett
     Raises:
         IncompleteError: Some scenes could not be mapped.
         NoOverlapError: No scene has a pixel in the area.
-        KeyboardInterrupt: With a message that says how many scenes are done.
+        KeyboardInterrupt: The run was interrupted; the message gives the number of finished scenes.
     """
     tally = Tally(len(jobs))
     for number, job in enumerate(jobs, start=1):
@@ -103,10 +103,10 @@ def map_each(jobs: Sequence[Job], predictor: Predictor, settings: PredictionSett
             tally.kept += not mapped
         except NoOverlapError as error:
             tally.outside += 1
-            print(f"left out: {_reason(job.scene, error)}", file=sys.stderr)
+            print(f"skipped: {_reason(job.scene, error)}", file=sys.stderr)
         except KeyboardInterrupt as interrupt:
             raise KeyboardInterrupt(_interrupted(interrupt, tally, settings)) from interrupt
-        except Exception as error:  # even a defect must not stop the other scenes
+        except Exception as error:  # even a bug must not stop the other scenes
             tally.failed.append((job.scene, error))
             print(f"failed: {_reason(job.scene, error)}", file=sys.stderr)
     print(tally, flush=True)
@@ -122,11 +122,15 @@ def map_each(jobs: Sequence[Job], predictor: Predictor, settings: PredictionSett
 
 
 def _map(job: Job, predictor: Predictor, settings: PredictionSettings, name: str) -> bool:
-    """Map a scene unless an equal run did so before; True if it was mapped now."""
+    """Map a scene and return True; return False if maps of the same run exist and are kept."""
     scene = fit_scene(job.scene, predictor, settings)
     if settings.existing == "skip" and not settings.restart and is_finished(job.output, scene.identity):
         discard_leftovers(job.output, scene.identity)
-        print(f"{job.output}: kept, because this same run made it; --existing=overwrite maps it again", flush=True)
+        print(
+            f"{job.output}: kept, since it is from a run with the same scene, models and settings; "
+            "--existing=overwrite maps the scene again",
+            flush=True,
+        )
         return False
     predict_with_progress(scene, job.output, predictor, settings, name)
     return True
@@ -139,7 +143,7 @@ def _print_failures(tally: Tally) -> None:
 
 
 def _reason(scene: Path, error: Exception) -> str:
-    """One line that names a scene and says why it was not mapped."""
+    """One line with the name of a scene and the reason why it was not mapped."""
     said = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
     kind = "" if isinstance(error, SegError | OSError) else f"{type(error).__name__} (unexpected): "
     line = " ".join(f"{kind}{said}".split())
@@ -161,10 +165,10 @@ def load_predictor(folders: Sequence[Path], settings: PredictionSettings, comput
         compute: Library, device, threads and precision.
 
     Raises:
-        PackageError: A package is damaged, cannot be averaged with the first one, or cannot be computed by the library
-            that was asked for.
+        PackageError: A package is damaged, cannot be averaged with the first one, or cannot be computed with the chosen
+            library.
         ConfigError: The device is unknown or absent, a model has no boundary head for the interior, or the uncertainty
-            of a single view of a single model is asked for.
+            is to be computed from a single view of a single model.
     """
     packages = [read_package(folder) for folder in folders]
     names = [str(folder) for folder in folders] if len(folders) > 1 else [MODEL]

@@ -1,4 +1,4 @@
-"""Find the scenes that a command line names, and the output file of each."""
+"""Find the input scenes of a command line, and choose the output file of each scene."""
 
 import glob
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class Inputs:
 
     Attributes:
         scenes: In the order in which they are mapped.
-        several: True if the input is a folder, a pattern, a list or several names, so that the output is a folder.
+        several: True if the input is a folder, a pattern, a list or several names; the output is then a folder.
     """
 
     scenes: Sequence[Path]
@@ -42,15 +42,15 @@ class Inputs:
 
 
 def named_scenes(names: Sequence[Path]) -> Inputs:
-    """Find all scenes that the user named.
+    """Find all input scenes.
 
     Args:
-        names: Each a scene, its address, a folder, a pattern such as `scenes/*.tif` (`**` for nested folders), or a
+        names: Scenes, addresses of scenes, folders, patterns such as `scenes/*.tif` (`**` for nested folders), or a
             text file with a path or an address on each line. In a text file, `#` begins a comment, and relative paths
             start at the file's folder.
 
     Raises:
-        RasterError: A folder, a pattern or a list names no scene, or a list cannot be read.
+        RasterError: A folder, a pattern or a list contains no scene, or a list cannot be read.
     """
     found = [_scenes(name) for name in names]
     several = len(found) > 1 or any(inputs.several for inputs in found)
@@ -79,7 +79,7 @@ def jobs_of(inputs: Inputs, output: Path, uncertainty: bool) -> list[Job]:
     Args:
         inputs: The scenes.
         output: A file or an existing folder for one scene; a folder for several.
-        uncertainty: Each scene also gets a map of the uncertainty.
+        uncertainty: True if each scene also gets a map of the uncertainty.
 
     Raises:
         ConfigError: The output is a file but should be a folder, or two scenes would get the same output.
@@ -111,7 +111,7 @@ def _require_apart(jobs: Sequence[Job], uncertainty: bool) -> None:
             name = str(path.absolute()).casefold()  # Names that differ only in case are one file on some systems.
             if name in makers:
                 raise ConfigError(
-                    f"{job.scene}: its map {path} is also that of {makers[name]}; "
+                    f"{job.scene}: its map would be {path}, like the map of {makers[name]}; "
                     "rename one of the scenes, or map them into different folders"
                 )
             makers[name] = job.scene

@@ -1,4 +1,4 @@
-"""Show the plan, the progress and the results of one scene on a terminal."""
+"""Print the plan, the progress and the results of one scene."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ from typing import TextIO
 from seg.inference.compute.predictor import Predictor
 from seg.inference.planning.fitting import FittedScene
 from seg.inference.planning.plan import Plan, Report
-from seg.inference.resuming.interruption import interrupted_by_termination
+from seg.inference.resuming.interruption import sigterm_as_interrupt
 from seg.inference.scene import SceneMaps, map_scene
 from seg.inference.settings import PredictionSettings
 from seg.raster.remote import shown_name
@@ -32,7 +32,7 @@ def predict_with_progress(
         name: Name of the scene beside the progress bar.
     """
     printed = False
-    with interrupted_by_termination(), progress_on(sys.stderr, name) as advance:
+    with sigterm_as_interrupt(), progress_on(sys.stderr, name) as advance:
 
         def report(plan: Plan, done: int) -> None:
             nonlocal printed
@@ -46,7 +46,7 @@ def predict_with_progress(
         maps = map_scene(scene, output, predictor, settings, report)
     _print_result(maps)
     if settings.nodata is not None and maps.found.nodata_unmatched:
-        print(f"note: no pixel has the value of --nodata={settings.nodata:.8g}; check the value", file=sys.stderr)
+        print(f"note: no pixel has the value of --nodata={settings.nodata:.8g}; check the option", file=sys.stderr)
     return maps
 
 
@@ -54,7 +54,7 @@ def predict_with_progress(
 def progress_on(stream: TextIO, name: str) -> Iterator[Report]:
     """Draw a progress bar if the stream is a terminal.
 
-    The bar shows blocks, megapixels of the scene a second since the run began, and the remaining time.
+    The bar shows finished blocks, the speed in megapixels of the scene per second, and the remaining time.
 
     Args:
         stream: The stream to draw on.
@@ -74,7 +74,7 @@ def progress_on(stream: TextIO, name: str) -> Iterator[Report]:
 
 
 class Speed:
-    """Speed in megapixels a second since the first report.
+    """Speed in megapixels per second since the first report.
 
     Args:
         clock: Returns the time in seconds, like `time.monotonic`.
@@ -99,8 +99,8 @@ def _print_plan(plan: Plan, done: int) -> None:
     grid, blocks = plan.grid, counted(len(plan.blocks), "block")
     print(
         f"{shown_name(grid.path)}: {grid.width}x{grid.height} pixels in {blocks} of {plan.block_size}, "
-        f"halo {plan.halo} ({plan.halo_origin}), {plan.redundancy:.2f} pixels computed for each one, "
-        f"about {plan.memory / 2**30:.2g} GiB of memory" + (f"; {counted(done, 'block')} done already" if done else ""),
+        f"halo {plan.halo} ({plan.halo_origin}), {plan.redundancy:.2f} computed pixels per pixel, "
+        f"about {plan.memory / 2**30:.2g} GiB of memory" + (f"; {counted(done, 'block')} already done" if done else ""),
         flush=True,
     )
 
@@ -109,25 +109,25 @@ def _print_views(plan: Plan, predictor: Predictor, settings: PredictionSettings)
     models, augmentation = len(predictor.members), predictor.augmentation
     if predictor.views > 1:
         print(
-            f"{counted(augmentation.views, 'view')} of {counted(models, 'model')} averaged, "
-            f"the cost of {models * augmentation.cost:.3g} plain predictions",
+            f"averaging {counted(augmentation.views, 'view')} of {counted(models, 'model')}, "
+            f"at the cost of {models * augmentation.cost:.3g} plain predictions",
             flush=True,
         )
     if models > 1 and settings.threshold is None:
-        print(f"threshold {plan.scene.identity.threshold:.4g}, the mean of the models' own", flush=True)
+        print(f"threshold {plan.scene.identity.threshold:.4g}, the mean of the models' thresholds", flush=True)
 
 
 def _print_notes(plan: Plan, predictor: Predictor) -> None:
     if not plan.grid.rectified:
         print(
-            "note: the scene is located only by ground control points or a camera model, which its maps do not keep; "
-            "for georeferenced maps, rectify the scene first, for example with gdalwarp",
+            "note: the scene is georeferenced only by ground control points or a camera model, which its maps do not "
+            "keep; for georeferenced maps, rectify the scene first, for example with gdalwarp",
             file=sys.stderr,
         )
     if not predictor.bounded and len(plan.blocks) > 1:
         which = "the" if len(predictor.members) == 1 else "a"
         print(
-            f"note: {which} model sees the whole window, so the map depends a little on how the scene is cut; "
+            f"note: {which} model has an unbounded receptive field, so the map depends slightly on the blocks; "
             "a larger --block-size or --halo reduces this",
             file=sys.stderr,
         )
@@ -141,18 +141,18 @@ def _print_result(maps: SceneMaps) -> None:
     if maps.found.damaged_pixels:
         print(
             f"note: {maps.found.damaged_pixels} pixels could not be read and are nodata; the scene is damaged: "
-            "fetch or write it again",
+            "download or write it again",
             file=sys.stderr,
         )
     if maps.found.void_found:
         print(
-            f"note: values of {NO_DATA_FROM:.0e} or more in size, which the scene does not declare as nodata, are "
-            "nodata in the maps; declare the value, for example with gdal_edit.py -a_nodata -3.4028235e+38",
+            f"note: the scene has undeclared values of magnitude {NO_DATA_FROM:.0e} or more, which became nodata in "
+            "the maps; declare the value, for example with gdal_edit.py -a_nodata -3.4028235e+38",
             file=sys.stderr,
         )
     if maps.found.zero_pixels:
         print(
             f"note: {maps.found.zero_pixels} pixels are 0 in every band and were mapped as data; "
-            "if they are empty, add --nodata=0",
+            "if these pixels hold no data, add --nodata=0",
             file=sys.stderr,
         )

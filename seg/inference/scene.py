@@ -1,4 +1,4 @@
-"""Map one scene: fit it to the models, plan it, compute its blocks and put its maps together."""
+"""Map one scene: match it with the models, plan and compute its blocks, and write its maps."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -9,12 +9,12 @@ from rasterio.windows import Window
 from seg.errors import RasterError
 from seg.files import require_output_file
 from seg.inference.blocks.layers import empty_pixels, map_descriptions
-from seg.inference.blocks.pipeline import Found, run_blocks
+from seg.inference.blocks.pipeline import Findings, run_blocks
 from seg.inference.compute.predictor import Predictor
 from seg.inference.inputs import map_paths
 from seg.inference.planning.fitting import FittedScene, fit_scene
 from seg.inference.planning.plan import Plan, Report, plan_scene
-from seg.inference.resuming.interruption import how_to_go_on
+from seg.inference.resuming.interruption import explain_interruption
 from seg.inference.settings import MEASURED, PredictionSettings
 from seg.raster.folder import GEOTIFF_SUFFIXES
 from seg.raster.gdal_options import MIB, gdal_options
@@ -32,8 +32,8 @@ from seg.raster.writing.block_store import (
 from seg.raster.writing.cog import write_cogs
 
 TILE_CACHE = 64 * MIB
-"""Bytes of decoded tiles that GDAL caches. The blocks of a scene are read once and in order, so the cache need not hold
-more than the tiles along one row of blocks of a usual COG."""
+"""Size of GDAL's cache of decoded tiles, in bytes. Blocks are read once and in order, so the tiles along one row of
+blocks of a typical COG are enough."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,15 @@ class SceneMaps:
     Attributes:
         classes: File of the class map: 0 other, 1 cropland, 255 nodata.
         probability: File of the probability map: percent, 255 nodata.
-        uncertainty: File of the standard deviation over views and models: percent of 0.5, 255 nodata; None unless it
-            was asked for.
-        found: Findings in the blocks that this run computed.
+        uncertainty: File of the standard deviation over views and models: percent of 0.5, 255 nodata; None unless
+            uncertainty is mapped.
+        found: Problems in the blocks that this run computed.
     """
 
     classes: Path
     probability: Path
     uncertainty: Path | None
-    found: Found
+    found: Findings
 
 
 def predict_scene(
@@ -61,15 +61,15 @@ def predict_scene(
 
     Args:
         scene: The raster.
-        output: The class map to write; the other maps get `_probability` and `_uncertainty` added to its stem.
+        output: The class map to write; names of the other maps end in `_probability` and `_uncertainty`.
         predictor: Models and augmentation.
         settings: Settings of the prediction.
         report: Called with the plan and the number of finished blocks, before the first block and after each.
 
     Raises:
         RasterError: The scene cannot be read, or the output cannot be written.
-        PackageError: The scene does not fit the models.
-        NoOverlapError: The area has no pixel of the scene.
+        PackageError: The scene does not match the models.
+        NoOverlapError: No pixel of the scene lies in the area.
         ConfigError: Settings contradict each other, the models or the scene.
     """
     with gdal_options(TILE_CACHE):
@@ -79,7 +79,7 @@ def predict_scene(
 def map_scene(
     scene: FittedScene, output: Path, predictor: Predictor, settings: PredictionSettings, report: Report
 ) -> SceneMaps:
-    """Map a scene that is fitted to the models; otherwise like `predict_scene`.
+    """Map a scene that was matched with the models; otherwise like `predict_scene`.
 
     Finished blocks are kept in `<output>.partial/` until all maps are written, so a killed run continues where it
     stopped.
@@ -89,7 +89,7 @@ def map_scene(
         require_output_file(path, GEOTIFF_SUFFIXES)
     require_apart(paths, [scene.grid.path, *_area_file(settings.area)])
     plan = _planned(scene, predictor, settings, output)
-    with open_store(output, plan.record, settings.restart) as store, how_to_go_on(plan, store):
+    with open_store(output, plan.record, settings.restart) as store, explain_interruption(plan, store):
         with gdal_options(plan.cache or TILE_CACHE):
             found = run_blocks(plan, predictor, store, report)
         _require_unchanged(scene)
@@ -99,24 +99,24 @@ def map_scene(
 
 
 def _area_file(area: str | None) -> list[Path]:
-    """File of an area, whose name may have layer and condition after a bar."""
+    """File of an area; a layer and a condition may follow its name after a bar."""
     return [] if area is None else [Path(area.partition("|")[0])]
 
 
 def _planned(scene: FittedScene, predictor: Predictor, settings: PredictionSettings, output: Path) -> Plan:
-    """Plan a scene; if an unfinished run of the same identity chose sizes, keep them, as another choice may differ."""
+    """Plan a scene; reuse block size and halo of an unfinished run with the same identity."""
     kept = {} if settings.restart else stored_run(partial_folder(output))
     size, halo = kept.get("block_size"), kept.get("halo")
-    # The halo of another scene or model could be too small.
-    if not (isinstance(size, int) and isinstance(halo, int) and scene.identity.began(kept)):
+    # Only of the same run: the halo of another scene or model could be too small.
+    if not (isinstance(size, int) and isinstance(halo, int) and scene.identity.matches(kept)):
         return plan_scene(scene, predictor, settings)
-    # With its own limit of memory, a run that ran out of memory in its first block may be cut anew.
-    anew = settings.memory is not None and not has_blocks(partial_folder(output))
-    kept_size = size if settings.block_size == "auto" and not anew else settings.block_size
+    # If the run ran out of memory in its first block, --memory may choose another block size.
+    resize = settings.memory is not None and not has_blocks(partial_folder(output))
+    kept_size = size if settings.block_size == "auto" and not resize else settings.block_size
     if settings.halo not in MEASURED:
         return plan_scene(scene, predictor, replace(settings, block_size=kept_size))
     plan = plan_scene(scene, predictor, replace(settings, block_size=kept_size, halo=halo))
-    return replace(plan, halo_origin="as the run began")
+    return replace(plan, halo_origin="from the unfinished run")
 
 
 def _parts(plan: Plan, store: BlockStore) -> Iterator[tuple[Window, BlockPixels]]:
@@ -130,10 +130,10 @@ def _parts(plan: Plan, store: BlockStore) -> Iterator[tuple[Window, BlockPixels]
 
 
 def _require_unchanged(scene: FittedScene) -> None:
-    """Check that the scene did not change while it was read. A removed scene is fine: it was read to its end."""
+    """Check that the scene did not change while it was read. A scene that was removed after reading is accepted."""
     path = scene.grid.path
     if scene_version(path) not in (None, scene.identity.scene_version):
         raise RasterError(
-            f"{path}: was changed while it was read, so its blocks are of two versions; "
-            "leave the scene unchanged and repeat the run with --restart=true"
+            f"{path}: was changed while it was read, so its blocks mix two versions; "
+            "repeat the run with --restart=true, and do not change the scene meanwhile"
         )

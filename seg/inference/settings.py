@@ -1,4 +1,4 @@
-"""Options of prediction on the command line. Without torch, so that --help is quick."""
+"""Options of prediction on the command line. This module does not import torch, so that --help is quick."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -7,7 +7,7 @@ from seg.errors import ConfigError, require_option
 from seg.inference.augmentation import TestTimeAugmentation
 
 MEASURED = ("auto", "measure")
-"""Settings of the halo that may measure it on the scene's pixels."""
+"""Values of `halo` with which the halo may be measured on the scene's pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,31 +15,33 @@ class PredictionSettings:
     """Settings of the prediction of a scene.
 
     Args:
-        block_size: Side of a block's core in pixels, rounded up to the model's alignment; auto computes the fewest
-            pixels within --memory.
-        halo: Context around a core in pixels, rounded up to the alignment; or receptive-field: all that the model
-            sees, so that no cut shows; or measure: less, just enough to keep the probabilities of sampled places,
-            those where the model is least sure, within half of the tolerance, plus one step; or auto: measure if
-            that costs at most a twentieth of the scene's computing, else receptive-field. The halo of a model
-            without a receptive field (one that sees the whole window) is always measured.
+        block_size: Side of a block's core in pixels, rounded up to the model's alignment; auto minimises the number of
+            computed pixels within --memory.
+        halo: Context around a core: a number of pixels, rounded up to the alignment, or a method. receptive-field:
+            the receptive field of the model, so that blocks leave no seams. measure: the smallest halo with which
+            probabilities of samples change by at most half the tolerance, plus one step; samples are taken where
+            the model is least certain. auto: measure if a measurement costs at most a twentieth of the scene's
+            computing, else receptive-field. For a model with an unbounded receptive field, the halo is always
+            measured.
         tolerance: Largest change of a probability that a measured halo may cause, above 0 and at most 1; by default
             1/255.
-        memory: GiB that prediction may take in total, for an automatic block size; null for 1.5, or half of the free
-            memory if that is less. Blocks never become so small that they are mostly halo.
+        memory: Limit of the total memory in GiB, for an automatic block size; null for 1.5, or half of the free
+            memory if that is less. The limit may be exceeded, since a core is never smaller than its halo.
         tta: Test-time augmentation.
-        uncertainty: Also map the disagreement of views and models, with `_uncertainty` added to the output's name:
-            their standard deviation in percent of its maximum, 0.5. Needs at least two views or models.
-        bands: 1-based bands of the scene in the order of the model; null for those with the names of training,
-            or else those of training in their order.
-        nodata: An additional stored value that means "no data", for files that do not declare one; null for that of
-            training.
-        threshold: Probability above which a pixel is cropland; null for the model's own, or the mean of several.
+        uncertainty: Also map the standard deviation over views and models, in percent of its maximum, 0.5. The file's
+            name ends in `_uncertainty`. Needs at least two views or models.
+        bands: 1-based bands of the scene in the order of the model; null for the bands with the names of the
+            training bands, or else the bands of training in their order.
+        nodata: An additional stored value that means "no data", for files that do not declare one; null for the
+            value of training.
+        threshold: Probability above which a pixel is cropland; null for the model's threshold, or the mean over
+            several models.
         pixel_size_ratio: Largest accepted ratio between the pixel sizes of the scene and of training, at least 1.
-        any_unit: Also map scenes whose values are far outside the training range in every band, as in another unit.
+        any_unit: Also map scenes in another unit, whose values are far outside the training range in every band.
         area: The part to map; the rest becomes nodata. A vector file of polygons in any CRS (`aoi.gpkg|layername=x`
             for one of several layers), or minx,miny,maxx,maxy. A pixel is mapped if its centre lies inside.
         area_crs: CRS of minx,miny,maxx,maxy, for example EPSG:4326 (longitude first); null for the scene's.
-        on_unreadable: Treatment of unreadable tiles of the scene: stop ends the scene's run, nodata maps the rest.
+        on_unreadable: Treatment of unreadable tiles: stop ends the run of the scene; nodata maps the other tiles.
         interior: Map cropland without the edges of parcels, so that neighbouring parcels separate; for models with
             a boundary head.
         existing: Treatment of maps that exist: skip keeps maps of the same run (same scene, models and settings)
@@ -92,11 +94,11 @@ class ComputeSettings:
     """Library, device and precision of the computation.
 
     Args:
-        backend: Library that computes: onnx (ONNX Runtime, on the CPU) or torch; auto is torch where there is a GPU,
-            and onnx elsewhere. For onnx the network is written beside the model once, as model.onnx.
-        device: Device that computes: auto, cpu, cuda (cuda:1 for the second GPU) or mps.
-        threads: Threads that compute; 0 for all cores, or the number in OMP_NUM_THREADS.
-        precision: Bits of the numbers in the network: 32, or on CUDA bf16 or 16; auto is 16 on CUDA, 32 elsewhere.
+        backend: Library for computing: onnx (ONNX Runtime, on the CPU) or torch; auto is torch if there is a GPU, and
+            onnx otherwise. For onnx, the network is exported once to model.onnx in the folder of the model.
+        device: Device for computing: auto, cpu, cuda (cuda:1 for the second GPU) or mps.
+        threads: Number of computing threads; 0 for all cores, or the number in OMP_NUM_THREADS.
+        precision: Precision of the network: 32, or on CUDA bf16 or 16; auto is 16 on CUDA and 32 elsewhere.
 
     Raises:
         ConfigError: Values contradict each other, or the number of threads is negative.
@@ -108,7 +110,7 @@ class ComputeSettings:
     precision: Precision = "auto"
 
     def __post_init__(self) -> None:
-        """Check the values that need no device to check."""
+        """Check values that can be checked without a device."""
         if self.threads < 0:
             raise ConfigError(f"threads is {self.threads}; wanted 0 for all cores, or a number of threads")
         if self.backend == "onnx" and self.device not in {"auto", "cpu"}:

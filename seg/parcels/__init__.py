@@ -1,1 +1,1 @@
-"""Turn class maps into parcels, traced block by block on the pixel lattice, without seams."""
+"""Convert class maps to parcels; outlines are traced block by block, without seams."""

@@ -27,14 +27,14 @@ FORMATS = {
     ".geojson": "GeoJSON",
     ".json": "GeoJSON",
 }
-"""Formats by the ending of the file's name."""
+"""Formats by the suffix of the file."""
 
 
 def format_of(output: Path) -> str:
-    """Format of a file, by its name.
+    """Format of a file, from its suffix.
 
     Raises:
-        ConfigError: The name has another ending.
+        ConfigError: The suffix is none of FORMATS.
     """
     if output.suffix.lower() not in FORMATS:
         raise ConfigError(f"{output}: wanted a file name that ends in {', '.join(FORMATS)}; name another output")
@@ -42,11 +42,11 @@ def format_of(output: Path) -> str:
 
 
 COLUMNS = ("id", "area", "perimeter", "mean_probability", "uncertain_share")
-"""All columns of parcels but their geometry; the last two only with probabilities."""
+"""Columns of parcels without the geometry; the last two exist only with probabilities."""
 
 
 def require_own_table(path: Path, layer: str, columns: Collection[str]) -> None:
-    """Check that a file of polygons to replace is absent, empty or like those that this project writes.
+    """Check that a file of polygons may be replaced: it is absent, empty, or has only known layers and columns.
 
     Args:
         path: The file.
@@ -54,7 +54,7 @@ def require_own_table(path: Path, layer: str, columns: Collection[str]) -> None:
         columns: Names of the columns that it may have.
 
     Raises:
-        ConfigError: The file has another layer or column, as users add, or is no table; it would be lost.
+        ConfigError: The file has another layer or column, which a user may have added, or is not a table.
     """
     if not path.is_file() or not path.stat().st_size:
         return
@@ -79,7 +79,7 @@ def _layers(path: Path) -> list[str]:
 
 
 def _columns(path: Path, layer: str | None) -> list[str]:
-    """Columns of a table but its geometry; none for a file that cannot be read as a table."""
+    """Columns of a table without its geometry; empty if the file cannot be read as a table."""
     try:
         if format_of(path) == "Parquet":
             return [name for name in pq.read_schema(path).names if name != "geometry"]
@@ -89,12 +89,12 @@ def _columns(path: Path, layer: str | None) -> list[str]:
 
 
 class ParcelTable:
-    """Turn parcels on the pixel lattice into rows of a table, in the CRS of the output.
+    """Convert parcels on the pixel lattice to rows of a table, in the CRS of the output.
 
     Args:
         grid: Grid of the map.
         kind: Format of the output; GeoJSON is in longitude and latitude on WGS 84 (RFC 7946).
-        probability: Add columns of probability.
+        probability: Add the columns of probabilities.
 
     Attributes:
         crs: CRS of the output.
@@ -167,7 +167,7 @@ def write_table(output: Path, layer: str, table: ParcelTable, batches: Iterable[
             layer_options=options,
         )
     except (DataSourceError, DataLayerError, RuntimeError) as error:
-        if failures:  # The real error; pyogrio only reports missing rows.
+        if failures:  # pyogrio hides this error: it only reports missing rows.
             raise failures[0] from error
         raise RasterError(
             f"{output}: cannot be written ({' '.join(str(error).split())[:200]}); name an output with space left"

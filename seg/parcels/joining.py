@@ -1,4 +1,4 @@
-"""Join the parts of parcels that cross the edges of blocks, one row of blocks after the other."""
+"""Join parts of parcels across block edges, one row of blocks after the other."""
 
 import numpy as np
 
@@ -9,10 +9,10 @@ from seg.raster.components import Seams
 
 
 class Joining:
-    """Hold parts of parcels until the parcels are whole.
+    """Hold parts of parcels until the parcels are complete.
 
-    Memory holds the corners of unfinished units and of one row of blocks, two numbers for each column of the raster,
-    and one for each part that ever reached an edge of its block.
+    Memory holds the corners of unfinished units and of one row of blocks, two numbers per raster column, and one number
+    per part that reached an edge of its block.
 
     Args:
         width: Columns of the raster.
@@ -25,7 +25,7 @@ class Joining:
         self._held: dict[int, list[Pieces]] = {}
 
     def add(self, seen: BlockParcels) -> None:
-        """Take the parts in a block.
+        """Add the parts in a block.
 
         Args:
             seen: The next block; blocks come row by row, from left to right.
@@ -45,7 +45,7 @@ class Joining:
         self._held |= {unit: [pieces] for unit, pieces in by_unit(numbered).items()}
 
     def end_row(self, last: bool) -> WholeParcels | None:
-        """End a row of blocks and give out the parcels that are whole now; None if there are none.
+        """End a row of blocks and return the parcels that are now complete; None if there are none.
 
         Args:
             last: True for the last row.
@@ -66,7 +66,7 @@ class Joining:
 
 
 def _numbered(seams: Seams, labels: Integers) -> Integers:
-    """By label, a number that no other block has; 0 for other labels."""
+    """Number for each label that is unique among all blocks; 0 for other labels."""
     numbers = np.zeros(int(labels.max(initial=0)) + 1, dtype=np.int64)
     numbers[labels] = len(seams.sets) + np.arange(len(labels))
     seams.sets.add(len(labels))

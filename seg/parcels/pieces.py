@@ -1,4 +1,4 @@
-"""Parts of parcels, from one block or several, and whole parcels joined from them."""
+"""Parts of parcels from one or more blocks, and whole parcels joined from parts."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from seg.parcels.corners import Corners, Integers, concatenated, summed
 from seg.parcels.rings import Outlines, traced
 
 TALLIES = 3
-"""Counts for each parcel: pixels with a probability, the sum of their percents, uncertain pixels."""
+"""Number of counts per parcel: pixels with a probability, sum of their percents, uncertain pixels."""
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,9 @@ class Pieces:
 
     Attributes:
         corners: Corners of all parts, on the lattice of the whole raster.
-        parcels: (P,) number of each part's parcel.
-        units: (P,) number of each part's unit, a group of parcels that are finished together.
-        tallies: (P, TALLIES) counts in each part.
+        parcels: (P,) parcel number of each part.
+        units: (P,) unit number of each part; a unit is a group of parcels that are finished together.
+        tallies: (P, TALLIES) counts of each part.
     """
 
     corners: Corners
@@ -48,7 +48,7 @@ def joined(parts: list[Pieces]) -> WholeParcels:
     """Join parts to whole parcels.
 
     Args:
-        parts: All parts of each of the parcels.
+        parts: Parts; every parcel has all of its parts among them.
     """
     outlines = traced(summed(concatenated([part.corners for part in parts])))
     place = np.searchsorted(outlines.numbers, np.concatenate([part.parcels for part in parts]))
@@ -60,7 +60,7 @@ def joined(parts: list[Pieces]) -> WholeParcels:
 
 
 def by_unit(pieces: Pieces) -> dict[int, Pieces]:
-    """Copy the parts of each unit, so that its memory can be freed separately."""
+    """Copy the parts of each unit separately, so that the memory of one unit can be freed."""
     unit_of_corner = pieces.units[np.searchsorted(pieces.parcels, pieces.corners.parcel)]
     corner_order, order = (np.argsort(units, kind="stable") for units in (unit_of_corner, pieces.units))
     found = np.unique(pieces.units)

@@ -1,4 +1,4 @@
-"""Read the parcels of one block of a map: whole ones, and parts that continue in neighbouring blocks."""
+"""Read the parcels of one block of a map: whole parcels, and parts that continue in neighbouring blocks."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from seg.raster.grid import Grid, open_raster
 from seg.raster.windows import Block
 
 EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
-"""Neighbours of a pixel, with those at its corners."""
+"""The eight neighbours of a pixel."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Borders:
 
     Attributes:
         parcels: Labels of parcels in the top row, left column, bottom row and right column.
-        units: Labels of units in the same places.
-        joins_above: (W,) True where the top row continues the parcel of the row above, if both have one.
-        joins_left: (H,) True where the left column continues the parcel of the column to its left, if both have one.
+        units: Labels of units along the same sides.
+        joins_above: (W,) True where a parcel in the top row and a parcel in the row above are the same.
+        joins_left: (H,) True where a parcel in the left column and a parcel in the column to its left are the same.
     """
 
     parcels: tuple[Labels, Labels, Labels, Labels]
@@ -46,8 +46,8 @@ class BlockParcels:
         block: The block.
         whole: Parcels of units that reach no other block.
         parts: Parts of parcels of the other units.
-        reaching: (U,) labels of these other units. A parcel whose pixels in this block lie in several units is counted
-            in one of them, since other blocks join these units.
+        reaching: (U,) labels of these other units. If the pixels of a parcel in this block lie in several units, the
+            parcel is counted in one of them; other blocks will join these units.
         borders: Labels along the sides.
     """
 
@@ -60,11 +60,11 @@ class BlockParcels:
 
 @dataclass(frozen=True)
 class MapReader:
-    """Read blocks of a map; each call opens the files again, since their handles must stay in one thread.
+    """Read blocks of a map; each call opens the files, since file handles must stay in one thread.
 
     Attributes:
         grid: Grid of the map.
-        settings: Maps to read, and the growth of interiors.
+        settings: Maps to read, and the growth distance of interiors.
     """
 
     grid: Grid
@@ -72,19 +72,19 @@ class MapReader:
 
     @property
     def halo(self) -> int:
-        """Context of a block in pixels: the growth of interiors, and the pixels next to the block."""
+        """Context of a block in pixels: the growth distance of interiors plus one pixel."""
         return 0 if self.settings.interior is None else self.settings.growth + 1
 
     @property
     def by_cluster(self) -> bool:
-        """True if units are clusters of parcels that touch, at least at a corner, rather than single parcels."""
+        """True if units are clusters of parcels that share an edge or a corner; False if units are single parcels."""
         return self.settings.interior is not None or self.settings.simplify > 0
 
     def read(self, block: Block) -> BlockParcels:
         """Read one block.
 
         Raises:
-            RasterError: A file cannot be read, or holds values that it must not hold.
+            RasterError: A file cannot be read, or holds invalid values.
         """
         parcels, joins = self._parcels(block)
         units = clusters(parcels > 0) if self.by_cluster else parcels
@@ -99,7 +99,7 @@ class MapReader:
         return BlockParcels(block, chosen(pieces, ~reaching), parts, np.flatnonzero(reaching), borders)
 
     def _parcels(self, block: Block) -> tuple[Labels, tuple[BoolMask, BoolMask]]:
-        """Labels of the core's parcels, and True where its top row and left column continue the pixels beyond."""
+        """Labels of parcels in the core, and masks where its top row and left column continue neighbouring parcels."""
         core, settings = block.core, self.settings
         cropland = _cropland(self.grid.path, block.read)
         if settings.interior is None:
@@ -116,7 +116,7 @@ class MapReader:
         if units is not parcels:
             unit_of[:] = 0
             unit_of[parcels.ravel()] = units.ravel()
-        present = np.flatnonzero(unit_of)  # Some labels of a window with a halo lie beyond the core.
+        present = np.flatnonzero(unit_of)  # Some labels of the window lie only in its halo.
         return Pieces(
             corners=corners_of(parcels, self.settings.interior is None, window.row_off, window.col_off),
             parcels=present,
@@ -155,18 +155,18 @@ def clusters(inside: BoolMask) -> Labels:
 def grown_parcels(
     cropland: BoolMask, interior: BoolMask, distance: int, part: tuple[slice, slice] = (slice(None), slice(None))
 ) -> Labels:
-    """Split touching parcels by growing interiors back over the surrounding cropland until they meet.
+    """Split touching parcels: grow interiors into the surrounding cropland until they meet.
 
-    In each of `distance` steps, a cropland pixel without a parcel joins the parcel of the pixel above, to the left, to
-    the right or below, whichever of these had one first in this order. Cropland that no interior reaches forms
-    4-connected parcels of its own. The parcel of a pixel therefore depends only on pixels up to `distance` steps away.
+    In each of `distance` steps, a cropland pixel without a parcel joins the parcel of a neighbour. Neighbours are tried
+    in this order: above, left, right, below. Cropland that no interior reaches forms 4-connected parcels of its own.
+    The parcel of a pixel therefore depends only on pixels up to `distance` steps away.
 
     Args:
         cropland: (H, W) True for cropland.
-        interior: (H, W) True inside parcels, which do not touch here; ignored outside cropland.
+        interior: (H, W) True for the interiors of parcels, which do not touch each other; ignored outside cropland.
         distance: Number of steps, in pixels along rows and columns.
-        part: Rows and columns to return. In a window of a larger map they must be at least `distance` from the cut
-            edges, since interiors beyond the edges do not grow into the window.
+        part: Rows and columns to return. In a window of a larger map, this part must lie at least `distance` from the
+            cut edges, since interiors outside the window do not grow into it.
 
     Returns:
         int32 labels of parcels; 0 outside cropland.
@@ -176,7 +176,7 @@ def grown_parcels(
     pending = np.flatnonzero(np.pad(cropland, 1).ravel() & (flat == 0))
     for _ in range(distance):
         found = np.zeros(len(pending), dtype=np.int32)
-        for neighbour in (width, 1, -1, -width):  # The last one written wins.
+        for neighbour in (width, 1, -1, -width):  # The last assignment wins.
             candidate = flat[pending + neighbour]
             np.copyto(found, candidate, where=candidate != 0)
         if not found.any():

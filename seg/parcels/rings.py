@@ -1,4 +1,4 @@
-"""Turn corners into rings and polygons, in an order that does not depend on the blocks that cut the raster."""
+"""Convert corners to rings and polygons, in an order that does not depend on the blocks."""
 
 from dataclasses import dataclass
 
@@ -21,8 +21,8 @@ class Outlines:
 
     Attributes:
         vertices: (N, 2) int64 column and row.
-        rings: (R + 1,) first vertex of each ring, and the number of vertices.
-        parcels: (P + 1,) first ring of each parcel, and the number of rings.
+        rings: (R + 1,) index of the first vertex of each ring, followed by the number of vertices.
+        parcels: (P + 1,) index of the first ring of each parcel, followed by the number of rings.
         numbers: (P,) numbers of the parcels, ascending.
     """
 
@@ -32,7 +32,7 @@ class Outlines:
     numbers: Integers
 
     def polygons(self) -> Polygons:
-        """(P,) polygons on the pixel lattice; x is the column, y the row, downwards."""
+        """(P,) polygons on the pixel lattice; x is the column, y is the row (downwards)."""
         ring_of_vertex = np.repeat(np.arange(len(self.rings) - 1), np.diff(self.rings))
         parcel_of_ring = np.repeat(np.arange(len(self.numbers)), np.diff(self.parcels))
         if not len(self.numbers):
@@ -45,7 +45,7 @@ class Outlines:
 def traced(corners: Corners) -> Outlines:
     """Outlines of parcels.
 
-    Where a parcel touches itself at a vertex, its rings are separated, so that polygons are valid.
+    Where a parcel touches itself at a vertex, the ring is split there, so that polygons are valid.
 
     Args:
         corners: Corners of whole, 4-connected parcels, as `summed` returns them.
@@ -77,7 +77,7 @@ def traced(corners: Corners) -> Outlines:
 
 
 def noded(polygons: Polygons) -> Polygons:
-    """Add a vertex to polygons wherever another polygon has a corner on their edges, so that shared edges are equal.
+    """Add a vertex to an edge wherever another polygon has a corner on it, so that shared edges have equal vertices.
 
     Args:
         polygons: (P,) on the pixel lattice, with edges along rows and columns.
@@ -90,7 +90,7 @@ def noded(polygons: Polygons) -> Polygons:
     start, end = vertices[edges], vertices[edges + 1]
     inserted, owner = [], []
     for along in (0, 1):
-        # Sorted along the lines of the lattice, the vertices on an edge lie between its ends.
+        # With vertices sorted along lattice lines, the vertices on an edge are sorted between its ends.
         key = vertices[:, 1 - along] * (vertices.max() + 1) + vertices[:, along]
         lines, places = np.unique(key, return_index=True)
         on = np.flatnonzero(start[:, 1 - along] == end[:, 1 - along])
@@ -107,7 +107,7 @@ def noded(polygons: Polygons) -> Polygons:
 
 
 def _with_vertices(polygons: Polygons, vertices: Integers, inserted: Integers, edge: Integers) -> Polygons:
-    """Insert vertices into edges, which are numbered by their first vertex."""
+    """Insert vertices into edges; the number of an edge is the index of its first vertex."""
     from_start = np.abs(inserted - vertices[edge]).sum(axis=1)
     place = np.concatenate([np.arange(len(vertices)), edge])
     order = np.lexsort((np.concatenate([np.zeros(len(vertices), np.int64), from_start]), place))
@@ -119,16 +119,15 @@ def _with_vertices(polygons: Polygons, vertices: Integers, inserted: Integers, e
 
 
 def _onward(every: Corners, second: NDArray[np.bool_]) -> Integers:
-    """(N,) next corner of each corner, with the parcel on the left.
+    """Index of the corner after each corner, (N,), walking with the parcel on the left.
 
-    Along a row of the lattice, the first corner of a parcel is linked to the second, the third to the fourth, and so
-    on; along a column in the same way. A walk leaves corners of positive weight along their column, others along their
-    row.
+    Along a lattice row, the first corner of a parcel is linked to the second, the third to the fourth, and so on; the
+    same holds along columns. The walk leaves a corner of positive weight along its column, any other along its row.
     """
     count = len(every)
     along_row = np.arange(count) ^ 1
-    # Of two corners at a vertex, the first is linked to the left. So that rings do not cross themselves there, a pair
-    # of positive weight turns from left to below, a pair of negative weight from left to above.
+    # Of two corners at one vertex, the first is linked to the left. A pair of positive weight turns from left to below,
+    # a pair of negative weight from left to above; so rings do not cross themselves there.
     below = second ^ (every.weight == 2)
     order = lexical_order(every.parcel, every.column, every.row, below)
     along_column = np.empty(count, dtype=np.int64)

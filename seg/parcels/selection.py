@@ -1,4 +1,4 @@
-"""Fill small holes, and select the parcels that are large enough to keep."""
+"""Fill small holes, and select large parcels."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Parcels:
     Attributes:
         polygons: (P,) outlines.
         first_pixels: (P,) first pixel of each parcel in row-major order, as row times width plus column.
-        units: (P,) unit of each parcel, as the first pixel of all its parcels.
+        units: (P,) unit of each parcel; a unit is numbered by the first pixel of all its parcels.
         sizes: (P, 2) area in square metres and perimeter in metres.
         tallies: (P, TALLIES) counts in each parcel.
         filled: (F,) filled holes as polygons.
@@ -35,7 +35,7 @@ class Parcels:
 
 
 def selected(whole: WholeParcels, width: int, ground: GroundMeasure, settings: PolygonSettings) -> Parcels:
-    """Fill small holes of parcels, then leave small parcels out.
+    """Fill small holes of parcels, then drop small parcels.
 
     Args:
         whole: Parcels of complete units.

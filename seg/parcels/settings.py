@@ -1,4 +1,4 @@
-"""Options for turning a map into parcels. This module imports nothing heavy, so that `--help` is quick."""
+"""Options for converting a map to parcels. This module imports nothing heavy, so that `--help` is quick."""
 
 import math
 import re
@@ -15,30 +15,31 @@ UNITS_M2 = {
     "mu": _HECTARE_M2 / 15,
     "亩": _HECTARE_M2 / 15,
 }
-"""Square metres of each unit; fifteen mu (亩), the land unit of China, are a hectare."""
+"""Square metres per unit; 15 mu (亩), China's unit of land area, are one hectare."""
 
 _SIZE = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*(\D\S*)?\s*")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PolygonSettings:
-    """Options for turning a map into parcels.
+    """Options for converting a map to parcels.
 
     Args:
         min_area: Smallest parcel to keep: a number and m2, ha or mu (亩, a fifteenth of a hectare), such as 0.5ha; 0
             keeps all.
         min_hole: Smallest hole to keep, in the same units; smaller holes are filled, and parcels in them disappear.
-        simplify: Tolerance in metres for simpler outlines, the square root of the area that removing a vertex may
-            change; neighbours keep common edges. 0 keeps the edges of the pixels.
-        probability: Probability map from predict.py on the same grid (percent, 255 nodata). It gives each parcel its
-            mean probability and its share of uncertain pixels, both without filled holes; null for neither.
+        simplify: Tolerance in metres for simplified outlines: removing a vertex may change an area of at most the
+            tolerance squared. Neighbours keep common edges. 0 keeps the pixel edges.
+        probability: Probability map from predict.py on the same grid (percent, 255 nodata). Parcels get the
+            columns of their mean probability and of their share of uncertain pixels, both computed without filled
+            holes. null adds neither column.
         uncertain: Lowest and highest probability of an uncertain pixel.
-        interior: Map on the same grid of cropland without the edges of parcels, from predict.py --interior. It splits
-            touching parcels, which then share an edge; null for no splitting.
-        growth: Pixels by which interiors grow back, along rows and columns; cropland farther from all interiors forms
-            parcels of its own.
-        block_size: Side in pixels of the blocks in which the map is read; affects memory, never the result.
-        threads: Threads that read and trace blocks.
+        interior: Map from predict.py --interior on the same grid: cropland without the edges of parcels. It splits
+            touching parcels, which then share an edge. null splits none.
+        growth: Distance in pixels, along rows and columns, by which interiors grow back; cropland farther from all
+            interiors forms parcels of its own.
+        block_size: Side in pixels of the blocks in which the map is read; affects memory, not the result.
+        threads: Number of threads that read and trace blocks.
 
     Raises:
         ConfigError: A value is out of range.

@@ -1,4 +1,4 @@
-"""Hold parcels on disk while the map is read, so that they can be found by place and written in order."""
+"""Temporary database of parcels on disk, to find parcels by location and write them in order."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from seg.raster.chips import Polygons
 from seg.raster.ground.outlines import Floats
 
 READ_AT_ONCE = 1000
-"""Parcels in memory at a time while the spool is read."""
+"""Number of parcels in memory at a time while the spool is read."""
 
 _TABLES = """
 PRAGMA journal_mode = OFF;
@@ -56,7 +56,7 @@ class Spool:
     Args:
         database: Connection; see `opened`.
         width: Columns of the raster.
-        boxes: Index parcels by place.
+        boxes: Index parcels by location.
     """
 
     def __init__(self, database: sqlite3.Connection, width: int, boxes: bool) -> None:
@@ -66,15 +66,15 @@ class Spool:
     @classmethod
     @contextmanager
     def opened(cls, path: Path, width: int, boxes: bool) -> Iterator["Spool"]:
-        """A new spool in a file, for the time of a block.
+        """Context with a new spool in a file.
 
         Args:
             path: The file.
             width: Columns of the raster.
-            boxes: Index parcels by place, for `drop_what_was_filled` and `others_near`.
+            boxes: Index parcels by location, for `drop_filled` and `others_near`.
 
         Raises:
-            RasterError: The file cannot be written, as on a full disk.
+            RasterError: The file cannot be written, for example on a full disk.
         """
         database = sqlite3.connect(path, isolation_level=None)
         try:
@@ -101,8 +101,8 @@ class Spool:
             self._database.executemany("INSERT INTO boxes VALUES (?, ?, ?, ?, ?)", boxes)
         self._database.execute("COMMIT")
 
-    def drop_what_was_filled(self) -> None:
-        """Remove parcels in filled holes of other parcels."""
+    def drop_filled(self) -> None:
+        """Remove parcels that lie in filled holes of other parcels."""
         for (blob,) in self._database.execute("SELECT outline FROM filled"):
             hole = shapely.from_wkb(blob)
             query = f"SELECT first_pixel FROM boxes WHERE {_WITHIN_BOX}"
@@ -121,14 +121,14 @@ class Spool:
             yield unit, np.array(pixels, dtype=np.int64), shapely.from_wkb(np.array(outlines, dtype=object))
 
     def others_near(self, unit: int, polygon: shapely.Polygon) -> Iterator[Polygons]:
-        """Polygons of other units whose boxes meet the box of a polygon, in batches."""
+        """Polygons of other units whose bounding boxes intersect that of a polygon, in batches."""
         query = f"SELECT outline FROM boxes JOIN parcels USING (first_pixel) WHERE {_ACROSS_BOX} AND unit <> ?"
         cursor = self._database.execute(query, (*polygon.bounds, unit))
         while rows := cursor.fetchmany(READ_AT_ONCE):
             yield shapely.from_wkb(np.array([row[0] for row in rows], dtype=object))
 
     def put_simplified(self, first_pixels: Integers, polygons: Polygons, sizes: Floats) -> None:
-        """Replace outlines and sizes of parcels by simplified ones."""
+        """Store simplified outlines of parcels and their sizes, which replace the original ones."""
         rows = zip(first_pixels.tolist(), *sizes.T.tolist(), _encoded(polygons), strict=True)
         self._database.executemany("INSERT INTO simplified VALUES (?, ?, ?, ?)", rows)
 

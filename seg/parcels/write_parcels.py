@@ -1,4 +1,4 @@
-"""Turn a class map into a file of parcels: read it block by block, join what crosses seams, select, simplify, write."""
+"""Convert a class map to a file of parcels: read blocks, join parts across seams, select, simplify, write."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -31,10 +31,10 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 HALVINGS = 5
-"""After this many halvings of the tolerance, to about a thirtieth, a unit keeps its original outlines."""
+"""Number of times that the tolerance of a unit is halved; after that, the unit keeps its original outlines."""
 
 Advance = Callable[[int, int], None]
-"""Called with the number of finished blocks and that of all blocks."""
+"""Function called with the number of finished blocks and the number of all blocks."""
 
 
 @dataclass(frozen=True)
@@ -55,17 +55,17 @@ class ParcelFile:
 def write_parcels(
     input: Path, output: Path, settings: PolygonSettings, advance: Advance = lambda done, total: None
 ) -> ParcelFile:
-    """Turn a class map into parcels, block by block.
+    """Convert a class map to parcels, block by block.
 
     Args:
         input: The class map: 0 other, 1 cropland, 255 nodata.
-        output: The file to write (.gpkg, .parquet or .geojson), complete or absent.
+        output: The file to write (.gpkg, .parquet or .geojson), atomically.
         settings: Sizes, splitting and simplification of parcels.
         advance: Called after each block.
 
     Raises:
         RasterError: A raster cannot be read, does not fit the others or has no CRS, or the output cannot be written.
-        ConfigError: The output's name has no known ending, its folder is missing, or it is one of the inputs.
+        ConfigError: The output has an unknown suffix, its folder is missing, or it is one of the inputs.
     """
     kind = format_of(output)
     grid = read_grid(input)
@@ -82,7 +82,7 @@ def write_parcels(
         for parcels in _parcels(grid, settings, ground, advance):
             spool.add(parcels)
         if settings.min_hole_m2 > 0:
-            spool.drop_what_was_filled()
+            spool.drop_filled()
         if settings.simplify > 0:
             simplify_spooled(spool, settings.simplify, ground_pixel(grid) or grid.pixel_size[::-1], ground)
         totals = _Totals()
@@ -100,7 +100,7 @@ class _Totals:
     hectares: float = 0.0
 
     def of(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Pass rows on and add them up."""
+        """Yield batches unchanged and add up their parcels and areas."""
         for batch in batches:
             self.parcels += batch.num_rows
             self.hectares += pc.sum(batch["area"]).as_py()
@@ -108,7 +108,7 @@ class _Totals:
 
 
 def _parcels(grid: Grid, settings: PolygonSettings, ground: GroundMeasure, advance: Advance) -> Iterator[Parcels]:
-    """All parcels of the map, in the order in which they become whole."""
+    """All parcels of the map, in the order in which they are completed."""
     reader = MapReader(grid, settings)
     joining = Joining(grid.width, reader.by_cluster)
     blocks = plan_blocks(grid.height, grid.width, settings.block_size, reader.halo)
@@ -129,13 +129,14 @@ def _parcels(grid: Grid, settings: PolygonSettings, ground: GroundMeasure, advan
 
 
 def simplify_spooled(spool: Spool, tolerance_m: float, pixel_m: tuple[float, float], ground: GroundMeasure) -> None:
-    """Simplify the parcels of a spool so that neighbours keep their common edges and parcels never overlap.
+    """Simplify the parcels of a spool; neighbours keep common edges, and parcels do not overlap.
 
-    Parcels that touch, at least at a corner, form a unit and are simplified together (`shapely.coverage_simplify`), so
-    that shared edges stay shared. Two simplified units do not overlap if neither meets the other's original outline:
-    for edges of both to cross, an end of one edge would have to lie in the area that the other unit gained, and ends of
-    edges do not move. Each unit is therefore compared with the original outlines of the others, and simplified with
-    half the tolerance until it meets none of them. The result depends on the map alone.
+    Parcels that share an edge or a corner form a unit. They are simplified together (`shapely.coverage_simplify`), so
+    that shared edges stay shared. Two simplified units do not overlap if neither intersects the original outline of the
+    other. Proof: if edges of both units crossed, an end of one edge would lie in the area that the other unit gained;
+    but simplification does not move the ends of edges. Each simplified unit is therefore compared with the original
+    outlines of the others. While it intersects one of them, it is simplified again with half the tolerance. The result
+    depends only on the map.
 
     Args:
         spool: Opened with boxes; its units are clusters of touching parcels.
@@ -152,7 +153,7 @@ def simplify_spooled(spool: Spool, tolerance_m: float, pixel_m: tuple[float, flo
 
 
 def simplified(polygons: Polygons, tolerance_m: float, pixel_m: tuple[float, float]) -> Polygons:
-    """Polygons with fewer vertices, which keep their common edges.
+    """Simplify polygons so that neighbours keep common edges.
 
     Args:
         polygons: (P,) on the pixel lattice, a valid coverage.
@@ -174,7 +175,7 @@ def _meets_others(spool: Spool, unit: int, polygon: shapely.Polygon) -> bool:
 def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
     """Results of a function computed in threads, in the order of the items.
 
-    At most one more item than there are threads is begun ahead of the result that is taken, which bounds memory.
+    To limit memory, at most `threads` + 1 items are started before their results are taken.
 
     Args:
         function: Called in any thread.

@@ -17,8 +17,8 @@ from seg.raster.remote import one_thread
 
 
 @contextmanager
-def open_around_damage(path: Path) -> Iterator[DatasetReader]:
-    """Open a raster for `read_around_damage`.
+def open_damaged(path: Path) -> Iterator[DatasetReader]:
+    """Open a raster for `read_damaged`.
 
     Raises:
         RasterError: The file is missing, or not a raster that GDAL can read.
@@ -29,14 +29,14 @@ def open_around_damage(path: Path) -> Iterator[DatasetReader]:
         yield dataset
 
 
-def read_around_damage(dataset: DatasetReader, window: Window, reading: Reading) -> tuple[Chip, BoolMask]:
+def read_damaged(dataset: DatasetReader, window: Window, reading: Reading) -> tuple[Chip, BoolMask]:
     """Read a window as a chip and an (H, W) mask of its unreadable pixels, which are invalid in the chip.
 
     If the window cannot be read at once, its tiles are read one by one. A tile that is damaged in one band is
     unreadable in all bands.
 
     Args:
-        dataset: A raster opened by `open_around_damage`; its handle must belong to this thread.
+        dataset: A raster opened by `open_damaged`; its handle must belong to this thread.
         window: Inside the raster.
         reading: Bands and the treatment of invalid pixels.
 
@@ -98,7 +98,7 @@ def _spans(start: int, stop: int, side: int) -> Iterator[tuple[int, int]]:
         yield max(corner, start), min(corner + side, stop)
 
 
-def holds_nothing(dataset: DatasetReader, window: Window, reading: Reading) -> bool:
+def is_unwritten(dataset: DatasetReader, window: Window, reading: Reading) -> bool:
     """True if a sparse GeoTIFF stores no tile of a window, so that no pixel is valid; False for other formats.
 
     The test is fast, since GDAL only reads the tile offsets.

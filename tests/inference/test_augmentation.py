@@ -72,7 +72,7 @@ def test_alignment_keeps_every_scale_on_whole_strides(scales: tuple[float, ...],
         ((100.0,), "wanted one or more"),
         ((float("nan"),), "wanted one or more"),
         ((1.0, 0.75, 1.0), "wanted each scale once"),
-        ((0.333, 1 / 3), "taken as 1/3, 1/3; wanted each scale once"),
+        ((0.333, 1 / 3), "rounded to 1/3, 1/3; wanted each scale once"),
         ((0.47, 0.53, 0.61), r"only every \d+ pixels; wanted at most 60"),
     ],
 )

@@ -157,7 +157,7 @@ def test_scenes_outside_the_area_are_left_out(
     low = PredictionSettings(area="500000,5399000,501000,5399500")  # below row 50
     tally = map_each(jobs, make_predictor(), low)
     assert str(tally) == "3 scenes: 2 mapped, 1 outside the area"
-    assert "left out: " in capsys.readouterr().err
+    assert "skipped: " in capsys.readouterr().err
     assert not jobs[0].output.exists()
 
 

@@ -122,7 +122,7 @@ def test_two_scenes_of_one_map_are_refused_before_anything_is_made(
     if not collide:
         assert len(jobs_of(inputs, tmp_path / "maps", uncertainty)) == 2
         return
-    with pytest.raises(ConfigError, match=r": its map .* is also that of "):
+    with pytest.raises(ConfigError, match=r": its map would be .*, like the map of "):
         jobs_of(inputs, tmp_path / "maps", uncertainty)
     assert not (tmp_path / "maps").exists()
 

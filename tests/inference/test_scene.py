@@ -64,9 +64,9 @@ def collected_probability(scene: Path, predictor: Predictor, block_size: int, ha
     collected = np.full((grid.height, grid.width), np.nan, dtype=np.float32)
     plain = pipeline._write
 
-    def remember(store: BlockStore, begun: pipeline._BegunBlock, estimate: Estimate, identity: RunIdentity) -> None:
-        collected[begun.block.core.toslices()] = estimate.probability
-        plain(store, begun, estimate, identity)
+    def remember(store: BlockStore, started: pipeline._StartedBlock, estimate: Estimate, identity: RunIdentity) -> None:
+        collected[started.block.core.toslices()] = estimate.probability
+        plain(store, started, estimate, identity)
 
     settings = PredictionSettings(block_size=block_size, halo=halo, tta=predictor.augmentation)
     with pytest.MonkeyPatch.context() as patch:

@@ -9,7 +9,7 @@ from rasterio.windows import Window
 
 from seg.errors import DamageError
 from seg.raster.chips import Reading, read_chip
-from seg.raster.damaged import holds_nothing, open_around_damage, read_around_damage
+from seg.raster.damaged import is_unwritten, open_damaged, read_damaged
 from seg.raster.grid import open_raster
 from support.damage import damage_tile
 
@@ -39,12 +39,12 @@ def test_only_the_damaged_tile_is_lost(
     damage_tile(path, row=1, column=2, band=2)
     wanted = np.zeros((90, 100), dtype=bool)
     wanted[32:64, 64:96] = True
-    with open_around_damage(path) as dataset:
+    with open_damaged(path) as dataset:
         for window in (WHOLE, Window(50, 20, 40, 30)):
             with pytest.raises(DamageError):
                 read_chip(dataset, window, READING)
             for _ in range(2):
-                chip, lost = read_around_damage(dataset, window, READING)
+                chip, lost = read_damaged(dataset, window, READING)
             part = window.toslices()
             np.testing.assert_array_equal(lost, wanted[part])
             np.testing.assert_array_equal(chip.valid, ~wanted[part])
@@ -56,8 +56,8 @@ def test_only_the_damaged_tile_is_lost(
 def test_of_a_striped_file_only_strips_are_lost(tmp_path: Path, write_raster: WriteRaster, pixels: np.ndarray) -> None:
     path = write_raster(tmp_path / "scene.tif", pixels, compress="deflate", blockysize=8)
     damage_tile(path, row=3, column=0)
-    with open_around_damage(path) as dataset:
-        _, lost = read_around_damage(dataset, Window(10, 0, 50, 90), READING)
+    with open_damaged(path) as dataset:
+        _, lost = read_damaged(dataset, Window(10, 0, 50, 90), READING)
     assert lost[24:32].all()
     assert lost.sum() == 8 * 50
 
@@ -66,16 +66,16 @@ def test_nodata_beside_damage_stays_nodata(tmp_path: Path, write_raster: WriteRa
     pixels[0, 5, 5] = 0
     path = write_raster(tmp_path / "s.tif", pixels, nodata=0, tiled=True, blockxsize=32, blockysize=32, compress="lzw")
     damage_tile(path, row=2, column=3)
-    with open_around_damage(path) as dataset:
-        chip, lost = read_around_damage(dataset, WHOLE, READING)
+    with open_damaged(path) as dataset:
+        chip, lost = read_damaged(dataset, WHOLE, READING)
     assert not chip.valid[5, 5]
     assert not lost[5, 5]
     assert lost.sum() == (90 - 64) * (100 - 96)
 
 
 def test_a_sound_file_is_read_as_ever(tmp_path: Path, write_raster: WriteRaster, pixels: np.ndarray) -> None:
-    with open_around_damage(write_raster(tmp_path / "scene.tif", pixels)) as dataset:
-        chip, lost = read_around_damage(dataset, WHOLE, READING)
+    with open_damaged(write_raster(tmp_path / "scene.tif", pixels)) as dataset:
+        chip, lost = read_damaged(dataset, WHOLE, READING)
     np.testing.assert_array_equal(chip.image, pixels)
     assert not lost.any()
 
@@ -103,7 +103,7 @@ def empty(path: Path, window: Window, nodata: float | None = None, bands: tuple[
     """True if a window holds nothing; where it is said to, reading it shows no valid pixel."""
     reading = Reading(bands, [0.0] * len(bands), nodata)
     with open_raster(path) as dataset:
-        said = holds_nothing(dataset, window, reading)
+        said = is_unwritten(dataset, window, reading)
         assert not (said and read_chip(dataset, window, reading).valid.any())
     return said
 

@@ -99,7 +99,7 @@ def test_a_scene_that_only_control_points_place_is_pointed_out(model: Path, scen
     words = ["--model", model, "--input", tmp_path / "raw.tif", "--output", tmp_path / "map.tif"]
     status, _, err = run_command("predict", *words)
     assert status == 0
-    assert err.startswith("note: the scene is located only by ground control points or a camera model")
+    assert err.startswith("note: the scene is georeferenced only by ground control points or a camera model")
     assert "gdalwarp" in err
 
 

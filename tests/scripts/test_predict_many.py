@@ -86,7 +86,7 @@ def test_the_same_command_again_does_nothing_twice(words: list[object], scenes: 
     content = (tmp_path / "maps" / "a.tif").stat().st_mtime_ns
     status, out, _ = run_command("predict", *words, "--input", scenes)
     assert status == 0
-    assert "2 scenes: 2 kept as they were" in out
+    assert "2 scenes: 2 kept" in out
     assert (tmp_path / "maps" / "a.tif").stat().st_mtime_ns == content
     _, out, _ = run_command("predict", *words, "--input", scenes, "--existing=overwrite")
     assert "2 scenes: 2 mapped" in out
@@ -98,7 +98,7 @@ def test_an_area_restricts_each_scene(words: list[object], scenes: Path, tmp_pat
     status, out, err = run_command("predict", *words, "--input", scenes, "--area", tmp_path / "aoi.gpkg")
     assert status == 0
     assert "2 scenes: 1 mapped, 1 outside the area" in out
-    assert "left out: " in err
+    assert "skipped: " in err
     with rasterio.open(tmp_path / "maps" / "b.tif") as dataset:
         inside = dataset.read(1) != IGNORE
     assert inside[42:45, 10:30].all()

@@ -55,8 +55,8 @@ def test_models_are_named_one_after_another_or_as_a_list(models: list[Path], sce
         words = [*named, "--input", scene, "--output", tmp_path / output, "--backend=torch", "--device=cpu"]
         status, out, err = run_command("predict", *words)
         assert (status, err) == (0, "")
-        assert "1 view of 2 models averaged, the cost of 2 plain predictions" in out
-        assert "threshold 0.5, the mean of the models' own" in out
+        assert "averaging 1 view of 2 models, at the cost of 2 plain predictions" in out
+        assert "threshold 0.5, the mean of the models' thresholds" in out
         with rasterio.open(tmp_path / output) as dataset:
             assert len(dataset.tags()["SEG_MODEL"].split(", ")) == 2
             maps.append(dataset.read())
@@ -74,7 +74,7 @@ def test_uncertainty_and_turns_are_options(models: list[Path], scene: Path, tmp_
         "--uncertainty",
     )
     assert status == 0
-    assert "4 views of 1 model averaged, the cost of 2.5 plain predictions" in out
+    assert "averaging 4 views of 1 model, at the cost of 2.5 plain predictions" in out
     assert f"{tmp_path / 'map_uncertainty.tif'}: standard deviation in percent of 0.5, 255 nodata" in out
     assert (tmp_path / "map_uncertainty.tif").is_file()
 
@@ -83,7 +83,7 @@ MISTAKES = [
     (["--tta.dihedral=[rot90,rot45]"], "tta.dihedral has rot45; wanted true, false, or some of identity"),
     (["--tta.dihedral=rot45"], "tta.dihedral has rot45; wanted"),
     (["--tta.dihedral=[rot90,rot90]"], "tta.dihedral is rot90, rot90; wanted each turn once"),
-    (["--tta.scales=[1,1]"], "tta.scales is [1.0, 1.0], taken as 1, 1; wanted each scale once"),
+    (["--tta.scales=[1,1]"], "tta.scales is [1.0, 1.0], rounded to 1, 1; wanted each scale once"),
     (["--uncertainty"], "one view of one model"),
 ]
 

@@ -1,4 +1,4 @@
-"""Encode estimates as uint8 map layers, and describe the file of each layer."""
+"""Encode estimates as uint8 map layers, and describe the files of the maps."""
 
 import json
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from seg.raster.writing.block_store import BlockPixels
 from seg.raster.writing.cog import CogLayer
 
 DEVIATION_STEPS = 200
-"""Stored value of a standard deviation of 1. The largest deviation is 0.5, so 0 to 100 are stored."""
+"""Factor from a standard deviation to its stored value. The largest deviation is 0.5, so stored values are 0 to 100."""
 
 _SHOWN = (
     "model",
@@ -30,7 +30,7 @@ _SHOWN = (
     "tta",
     "version",
 )
-"""Parts of a run's record that a map shows in its tags."""
+"""Values of a run's record that go into the tags of its maps."""
 
 
 def layer_pixels(valid: BoolMask, estimate: Estimate, threshold: float) -> BlockPixels:
@@ -75,7 +75,7 @@ def map_descriptions(plan: Plan) -> list[CogLayer]:
         nodata=IGNORE,
         description="standard deviation of the cropland probability over views and models",
         scale=1 / DEVIATION_STEPS,
-        tags={**tags, "UNITS": "percent of 0.5, the largest standard deviation there is"},
+        tags={**tags, "UNITS": "percent of 0.5, the largest possible standard deviation"},
     )
     return [classes, probability, uncertainty][: 3 if plan.scene.identity.uncertainty else 2]
 

@@ -1,4 +1,4 @@
-"""Compute the blocks of a scene: read ahead, compute, and write behind."""
+"""Pipeline over the blocks of a scene: reading, computing and writing run in parallel."""
 
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
@@ -22,20 +22,20 @@ from seg.raster.writing.block_store import BlockStore
 from seg.raster.writing.cog import TILE
 
 READERS = 2
-"""Number of threads that read. One thread decodes about 50 megapixels of four bands a second, less than a fast network
-computes."""
+"""Number of reading threads. One thread decodes about 50 megapixels of four bands per second; a fast network computes
+more."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """Findings in the blocks of a run that the user should know.
+class Findings:
+    """Problems in the pixels of a run, which are reported to the user.
 
     Attributes:
         zero_pixels: Pixels mapped as data although they are 0 in every band, often the empty corners of a file that
             declares no nodata value.
         damaged_pixels: Pixels that could not be read and were mapped as nodata.
-        nodata_unmatched: True if all blocks were read, and no pixel has the additional nodata value.
-        void_found: True if undeclared values beyond any measurement counted as no data.
+        nodata_unmatched: True if all blocks were read and no pixel has the additional nodata value.
+        void_found: True if pixels became nodata because of undeclared values that are too large for a measurement.
     """
 
     zero_pixels: int
@@ -44,54 +44,54 @@ class Found:
     void_found: bool = False
 
 
-def run_blocks(plan: Plan, predictor: Predictor, store: BlockStore, report: Report) -> Found:
-    """Compute all blocks that the store does not hold yet.
+def run_blocks(plan: Plan, predictor: Predictor, store: BlockStore, report: Report) -> Findings:
+    """Compute all blocks that are not in the store yet.
 
-    Two threads read the next blocks, each with its own GDAL handle, while this thread computes a block and a fourth
-    one writes the block before it. So only a few blocks are in memory. An error in any thread, or an interrupt, ends
-    the run; a block that is computed by then is still written.
+    The calling thread computes a block. Meanwhile, up to two threads read the next blocks, each with its own GDAL
+    handle, and one thread writes the previous block. Only a few blocks are in memory at a time. An error in any thread,
+    or an interrupt, ends the run; a block that has been computed is still written.
 
     Args:
         plan: Blocks of the scene.
         predictor: Models and augmentation.
-        store: Keeps finished blocks.
+        store: Store of the finished blocks.
         report: Called with the plan and the number of blocks in the store, before the first block and after each.
 
     Raises:
         RasterError: The scene cannot be read, or a block cannot be written.
     """
     sources = [block_reader(plan.scene, predictor) for _ in range(_reader_count(plan))]
-    todo = [block for block in _in_turns(reading_order(plan), len(sources)) if block.name not in store]
+    todo = [block for block in _in_reader_order(reading_order(plan), len(sources)) if block.name not in store]
     done = len(plan.blocks) - len(todo)
     zeros = _ZeroPixels()
     report(plan, done)
     chips = _read_ahead(plan.grid.path, _largest_first(todo), sources)
     with ThreadPoolExecutor(max_workers=1) as writer, closing(chips):
         writing: Future[None] | None = None
-        for begun in _begin_ahead(chips, predictor, zeros):
-            estimate = begun.estimate()
+        for started in _start_ahead(chips, predictor, zeros):
+            estimate = started.estimate()
             if writing is not None:
                 writing.result()
                 done += 1
                 report(plan, done)
-            writing = writer.submit(_write, store, begun, estimate, plan.scene.identity)
+            writing = writer.submit(_write, store, started, estimate, plan.scene.identity)
         if writing is not None:
             writing.result()
             report(plan, done + 1)
     found = any(source.nodata_found for source in sources)
     unmatched = plan.scene.identity.nodata is not None and len(todo) == len(plan.blocks) and not found
     void_found = any(source.void_found for source in sources)
-    return Found(zeros.count, sum(source.damaged for source in sources), unmatched, void_found)
+    return Findings(zeros.count, sum(source.damaged for source in sources), unmatched, void_found)
 
 
 @dataclass(frozen=True)
-class _BegunBlock:
-    """A block that is being computed.
+class _StartedBlock:
+    """A block whose computation has started.
 
     Attributes:
-        block: Its windows.
-        valid: (H, W) validity of its core.
-        pending: Waits for the estimate of the whole read window; None if no pixel of the core is valid.
+        block: The windows of the block.
+        valid: (H, W) validity of the core.
+        pending: Function that waits for the estimate of the read window; None if no pixel of the core is valid.
     """
 
     block: Block
@@ -103,11 +103,11 @@ class _BegunBlock:
         return None if self.pending is None else self.pending().within(self.block.core_within_read)
 
 
-def _begin_ahead(
+def _start_ahead(
     chips: Iterator[tuple[Block, Chip]], predictor: Predictor, zeros: "_ZeroPixels"
-) -> Iterator[_BegunBlock]:
-    """Begin blocks, and yield each once the backend works ahead by as many blocks as it can."""
-    waiting: deque[_BegunBlock] = deque()
+) -> Iterator[_StartedBlock]:
+    """Start blocks, and yield each block as soon as `predictor.ahead` further blocks are started."""
+    waiting: deque[_StartedBlock] = deque()
     for block, chip in chips:
         core = block.core_within_read
         valid = chip.valid[core]
@@ -115,22 +115,22 @@ def _begin_ahead(
         if valid.any():
             zeros.add(chip, core)
             pending = predictor.start(chip.image)
-        waiting.append(_BegunBlock(block, valid, pending))
+        waiting.append(_StartedBlock(block, valid, pending))
         if len(waiting) > predictor.ahead:
             yield waiting.popleft()
     yield from waiting
 
 
-def _write(store: BlockStore, begun: _BegunBlock, estimate: Estimate | None, identity: RunIdentity) -> None:
+def _write(store: BlockStore, started: _StartedBlock, estimate: Estimate | None, identity: RunIdentity) -> None:
     if estimate is None:
-        pixels = empty_pixels(begun.valid.shape, identity.uncertainty)
+        pixels = empty_pixels(started.valid.shape, identity.uncertainty)
     else:
-        pixels = layer_pixels(begun.valid, estimate, identity.threshold)
-    store.write(begun.block.name, pixels)
+        pixels = layer_pixels(started.valid, estimate, identity.threshold)
+    store.write(started.block.name, pixels)
 
 
 class _ZeroPixels:
-    """Counts valid pixels that are 0 in every band."""
+    """Counter of valid pixels that are 0 in every band."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -145,17 +145,17 @@ class _ZeroPixels:
 
 
 def _largest_first(blocks: Sequence[Block]) -> list[Block]:
-    """The blocks, with one of the largest first, so that memory is allocated once and in one piece."""
+    """Move one of the largest blocks to the front, so that memory is allocated once and in one piece."""
     largest = max(range(len(blocks)), key=lambda index: blocks[index].read.width * blocks[index].read.height, default=0)
     return [*blocks[largest : largest + 1], *blocks[:largest], *blocks[largest + 1 :]]
 
 
 class _Reader:
-    """A thread that reads blocks with its own GDAL handle, because threads must not share handles.
+    """A thread that reads blocks with its own GDAL handle, since threads must not share handles.
 
     Args:
         scene: The raster.
-        source: Reads its blocks; used by this thread alone.
+        source: Reader of the scene's blocks, which no other thread uses.
     """
 
     def __init__(self, scene: Path, source: BlockReader) -> None:
@@ -165,7 +165,7 @@ class _Reader:
         self._dataset = self._thread.submit(self._open, scene)
 
     def _open(self, scene: Path) -> DatasetReader:
-        # GDAL's options reach this thread only if the main thread set them.
+        # This thread inherits GDAL's options only from the main thread, so they are set again here.
         self._handles.enter_context(gdal_options(cache=None))
         return self._handles.enter_context(self.source.open(scene))
 
@@ -182,7 +182,7 @@ class _Reader:
 def _read_ahead(
     scene: Path, blocks: Sequence[Block], sources: Sequence[BlockReader]
 ) -> Generator[tuple[Block, Chip], None, None]:
-    """Yield each block with its pixels, while each thread reads the next block of its rows."""
+    """Yield each block with its pixels, while the threads read the next blocks."""
     with ExitStack() as opened:
         readers = [opened.enter_context(closing(_Reader(scene, source))) for source in sources]
         ahead: deque[tuple[Block, Future[Chip]]] = deque()
@@ -196,34 +196,34 @@ def _read_ahead(
 
 
 def _reader_count(plan: Plan) -> int:
-    """Number of threads that read: one for a server or for strips, as two would read overlapping tiles twice."""
+    """Number of reading threads; one for a server and for files of strips, where two threads would read tiles twice."""
     if plan.cache:
         return 1
     with open_raster(plan.grid.path) as dataset:
         return READERS if dataset.block_shapes[0][1] < dataset.width else 1
 
 
-def _in_turns(blocks: Sequence[Block], readers: int) -> Sequence[Block]:
-    """Blocks in reading order; each reader takes its own rows."""
+def _in_reader_order(blocks: Sequence[Block], readers: int) -> Sequence[Block]:
+    """Order blocks so that the readers, each with its own rows, take turns."""
     if readers == 1:
         return blocks
     return sorted(blocks, key=lambda block: (block.row // readers, block.column, block.row))
 
 
 def reading_order(plan: Plan) -> Sequence[Block]:
-    """Order the blocks so that shared tiles are still in the cache when they are read again.
+    """Order the blocks of a scene on a server so that tiles shared by blocks are fetched once, as far as possible.
 
-    The order is row by row. If a row of blocks reads more than the cache holds, the scene is read in vertical strips
-    that are as wide as the cache allows; then only the tiles along the strips' edges are fetched twice.
+    Blocks are read row by row. If the tiles of a row of blocks do not fit into the cache, the scene is read in vertical
+    strips as wide as the cache allows; only tiles along the edges of strips are then fetched twice.
     """
     if not plan.cache:
         return plan.blocks
     grid = plan.grid
-    read = plan.block_size + 2 * plan.halo + 2 * TILE  # in whole tiles, wherever they begin
+    read = plan.block_size + 2 * plan.halo + 2 * TILE  # two tiles more, since the window may begin anywhere in a tile
     across = round_up(plan.block_size, TILE)
     # GDAL caches all bands of a pixel-interleaved tile, and one byte for each pixel of a mask.
     column = read * across * (grid.bands * _bytes(grid.dtype) + 1)
-    # The cache must hold two columns more than the strip: the block before it, and the first of the next row.
+    # Besides the strip, the cache must hold two block columns: the previous block, and the first one of the next row.
     wide = max(plan.cache // column - 2, 1)
     return sorted(plan.blocks, key=lambda block: (block.column // wide, block.row, block.column))
 

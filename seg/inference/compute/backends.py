@@ -10,7 +10,7 @@ from seg.raster.chips import FloatImage
 
 Probability = npt.NDArray[np.float32]
 Pending = Callable[[], Probability]
-"""Waits for a probability that is being computed, and returns it."""
+"""Function that waits for a probability and returns it."""
 
 
 class Backend(Protocol):
@@ -18,7 +18,8 @@ class Backend(Protocol):
 
     Attributes:
         name: Library, device and precision. Results of backends with different names differ in their last bits.
-        ahead: Number of images to start before the result of the first is asked for; 0 where `start` itself computes.
+        ahead: Number of further images to start before waiting for the result of the first; 0 if `start` computes the
+            result itself.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Choose between ONNX Runtime on the CPU and PyTorch; neither is imported before it is chosen."""
+"""Choose between ONNX Runtime on the CPU and PyTorch; only the chosen library is imported."""
 
 import ctypes
 import platform
@@ -30,13 +30,13 @@ def open_backend(folder: Path, package: ModelPackage, compute: ComputeSettings, 
             f"{folder}: the model has no boundary head, which --interior needs; "
             "train with --model.model.boundary=true --model.loss.boundary=1"
         )
-    if not compute.wants_torch and not _better_in_torch(compute):
+    if not compute.wants_torch and not _prefers_torch(compute):
         from seg.inference.compute.onnx_backend import OnnxBackend
 
         try:
             return OnnxBackend(folder, package, compute, interior)
         except PackageError as error:
-            # If the export failed, its message also has advice for scripts/export.py; the cause alone is of use here.
+            # The message of a failed export contains advice for scripts/export.py, so only its cause is shown here.
             reason = error.__cause__ if isinstance(error.__cause__, ConfigError) else error
             if not _torch_is_installed():
                 raise
@@ -51,8 +51,8 @@ def open_backend(folder: Path, package: ModelPackage, compute: ComputeSettings, 
     return TorchBackend(folder, package, compute, interior)
 
 
-def gpu_is_there() -> bool:
-    """True if PyTorch may find an accelerator; asks the system, because importing PyTorch takes seconds."""
+def may_have_gpu() -> bool:
+    """True if the machine may have an accelerator; does not ask PyTorch, since importing it takes seconds."""
     if sys.platform == "darwin":
         return platform.machine() == "arm64"
     if Path("/dev/kfd").exists():  # AMD
@@ -65,8 +65,8 @@ def gpu_is_there() -> bool:
     return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
 
 
-def _better_in_torch(compute: ComputeSettings) -> bool:
-    if compute.backend != "auto" or compute.device != "auto" or not (gpu_is_there() and _torch_is_installed()):
+def _prefers_torch(compute: ComputeSettings) -> bool:
+    if compute.backend != "auto" or compute.device != "auto" or not (may_have_gpu() and _torch_is_installed()):
         return False
     from seg.inference.compute.torch_backend import has_accelerator
 

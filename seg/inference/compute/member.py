@@ -1,4 +1,4 @@
-"""One ensemble member and its probability for each view, and the values that members must share."""
+"""One ensemble member and its probability for each view; checks of values that all members must share."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from seg.raster.windows import round_up
 from seg.terminal.text import counted
 
 WIDEST_CONTEXT = 256
-"""Context in pixels for a network that sees the whole window; pixels further away are assumed to matter little."""
+"""Context in pixels for a network with an unbounded receptive field; farther pixels are assumed to matter little."""
 
 MODEL = "the model"
 """Name of a single model in messages."""
@@ -38,21 +38,21 @@ class Member:
     name: str = MODEL
 
     def reach(self, augmentation: TestTimeAugmentation) -> int:
-        """Largest distance in pixels at which an input changes a probability, in any view.
+        """Largest distance in pixels at which an input pixel affects a probability, over all views.
 
-        For a network that sees the whole window, the widest context that it is given.
+        For a network with an unbounded receptive field, the largest context that is used.
         """
         reach = WIDEST_CONTEXT if self.package.receptive_field is None else self.package.receptive_field
         if any(scale != 1 for scale in augmentation.fractions):
-            reach += 2  # resampling reaches one pixel on the way to the view and one on the way back
-        # A view at a scale below 1 sees further by the inverse of the scale.
+            reach += 2  # resampling to the view and back adds one pixel each
+        # At a scale below 1, a pixel of the view covers 1 / scale pixels of the scene.
         return math.ceil(reach / min(Fraction(1), *augmentation.fractions))
 
     def start_views(self, image: FloatImage, augmentation: TestTimeAugmentation) -> Iterator[Pending]:
-        """Start each view of a (C, H, W) image when the iterator reaches it; each gives an (H, W) probability.
+        """Start the views of a (C, H, W) image one by one, on demand; each view gives an (H, W) probability.
 
-        The image is padded at the bottom and the right, so that each view meets the model's stride at the same scene
-        pixels however the scene was cut.
+        The image is padded at the bottom and the right to the model's stride. The stride therefore falls on the same
+        scene pixels for every block size.
         """
         height, width = image.shape[1:]
         for scale in augmentation.fractions:
@@ -63,14 +63,14 @@ class Member:
                 yield partial(_undone, self.backend.start(turn.apply(resized)), turn, scale, (height, width))
 
     def with_own_fill(self, image: FloatImage) -> FloatImage:
-        """The image with NaN replaced by the training mean of each band."""
+        """Replace NaN in an image by the training mean of each band."""
         missing = np.isnan(image)
         if not missing.any():
             return image
         return np.where(missing, np.asarray(self.package.mean, dtype=np.float32)[:, None, None], image)
 
     def _padded(self, image: FloatImage, height: int, width: int) -> FloatImage:
-        """The (C, height, width) image with the training mean of each band added at the bottom and the right."""
+        """Pad an image at the bottom and the right to (C, height, width) with the training mean of each band."""
         if image.shape[1:] == (height, width):
             return image
         padded = np.empty((len(self.package.mean), height, width), dtype=np.float32)
@@ -98,8 +98,8 @@ def require_alike(names: Sequence[str], packages: Sequence[ModelPackage]) -> Non
         packages: Description of each model.
 
     Raises:
-        PackageError: A model takes other bands than the first, or takes them in another order, or has the same weights
-            as an earlier model.
+        PackageError: A model takes other bands or another band order than the first, or has the same weights as an
+            earlier model.
     """
     first, wanted = names[0], packages[0]
     hashes: dict[str, str] = {}
@@ -122,14 +122,14 @@ def require_alike(names: Sequence[str], packages: Sequence[ModelPackage]) -> Non
 
 
 def decision_threshold(packages: Sequence[ModelPackage]) -> float:
-    """Default threshold of a prediction: the mean of the models' own thresholds."""
+    """Default threshold of a prediction: the mean of the thresholds of the models."""
     return sum(package.threshold for package in packages) / len(packages)
 
 
 def common_nodata(members: Sequence[Member]) -> float | None:
-    """The additional nodata value of training; None where there is none.
+    """The additional nodata value of training; None if no model has one.
 
-    A model without one was trained on files that declare their nodata value, so it agrees with any.
+    A model without an additional value was trained on files that declare their nodata value, so it accepts any value.
 
     Raises:
         ConfigError: Models have different values.

@@ -27,8 +27,8 @@ DEFAULT = ComputeSettings()
 class OnnxBackend:
     """A model package in ONNX Runtime.
 
-    The ONNX file lies beside the weights, or in the user's cache if that folder is read-only. If the file is missing,
-    or its hash is not the stored one, PyTorch exports it from the weights again.
+    The ONNX file lies in the folder of the package, or in the user's cache if that folder is read-only. If the file is
+    missing or its hash differs from the stored hash, PyTorch exports the weights again.
 
     Args:
         folder: Folder of the package.
@@ -55,14 +55,14 @@ class OnnxBackend:
         logits = self.session.run(self.outputs, {"image": np.ascontiguousarray(image)[None]})
         probability = _sigmoid(logits[0][0, 0] / np.float32(self.temperature) + np.float32(self.bias))
         if len(logits) > 1:
-            # Temperature and bias are fitted to cropland alone, so the boundary's logits stay as they are.
+            # Temperature and bias calibrate cropland only, so the logits of the boundary head are not changed.
             probability *= 1 - _sigmoid(logits[1][0, 0])
         return lambda: probability
 
 
 def _sigmoid(logits: npt.NDArray[np.float32]) -> Probability:
     """The logistic function of an array, computed in place."""
-    with np.errstate(over="ignore"):  # of a very low logit: 1 / (1 + inf) is 0
+    with np.errstate(over="ignore"):  # for a very low logit, exp overflows to inf, and 1 / (1 + inf) is 0
         np.exp(np.negative(logits, out=logits), out=logits)
     logits += 1
     return np.reciprocal(logits, out=logits)
@@ -102,14 +102,14 @@ def _export(folder: Path, package: ModelPackage) -> Path:
 
         place.parent.mkdir(parents=True, exist_ok=True)
         written_to = place if beside else _cache()
-        print(f"{written_to}: exporting the network, once; this takes some seconds", flush=True)
+        print(f"{written_to}: exporting the network; this takes some seconds and happens once", flush=True)
         if beside:
             return add_onnx(folder)
         return add_onnx(folder, place).replace(_cache() / f"{package.weights_sha256}-{sha256(place)}.onnx")
     except ImportError as error:
         raise PackageError(
-            f"{folder}: has no {ONNX} of its weights, and exporting one needs {error.name}, which is not installed; "
-            "export it where the model was trained, with scripts/export.py --onnx"
+            f"{folder}: has no {ONNX} for its weights, and the export needs {error.name}, which is not installed; "
+            "export the model where it was trained, with scripts/export.py --onnx"
         ) from error
     except OSError as error:
         raise PackageError(f"{place.parent}: cannot be written ({error.strerror}); make it writable") from error
@@ -120,10 +120,10 @@ def _cache() -> Path:
 
 
 def _fitting_session(path: Path, package: ModelPackage, threads: int) -> onnxruntime.InferenceSession | None:
-    """Open a session of a file; None if the file is damaged, or is not of these weights and heads."""
+    """Open a session of a file; None if the file is damaged or has other weights or heads."""
     try:
         session = onnxruntime.InferenceSession(path, _options(threads), providers=["CPUExecutionProvider"])
-    except Exception:  # ONNX Runtime's errors share no base class
+    except Exception:  # errors of ONNX Runtime have no common base class
         return None
     wanted = [OUTPUT, BOUNDARY] if package.architecture["arguments"].get("boundary") else [OUTPUT]
     of_weights = session.get_modelmeta().custom_metadata_map.get("weights_sha256") == package.weights_sha256
@@ -133,12 +133,12 @@ def _fitting_session(path: Path, package: ModelPackage, threads: int) -> onnxrun
 def _options(threads: int) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # ONNX Runtime logs the errors that it also raises
-    # With a number given, ONNX Runtime does not bind its threads to cores.
+    # If the number is set, ONNX Runtime does not bind its threads to cores.
     options.intra_op_num_threads = threads or _cores()
     options.inter_op_num_threads = 1
-    # Threads that spin while they wait for the next layer take cores from reading and writing.
+    # Threads that spin between layers would take CPU time from reading and writing.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Blocks at a scene's edges have their own sizes, each of which would get its own buffer: 2.2 instead of 1.2 GB.
+    # Otherwise each block size, such as those at a scene's edges, gets a buffer of its own: 2.2 instead of 1.2 GB.
     options.enable_mem_pattern = False
     _share_memory()
     options.add_session_config_entry("session.use_env_allocators", "1")

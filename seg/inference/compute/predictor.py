@@ -21,23 +21,23 @@ class Estimate(NamedTuple):
 
     Attributes:
         probability: (H, W) mean probability, 0 to 1.
-        deviation: (H, W) standard deviation, 0 to 0.5; None unless it was asked for.
+        deviation: (H, W) standard deviation, 0 to 0.5; None unless uncertainty is computed.
     """
 
     probability: Probability
     deviation: Probability | None
 
     def within(self, window: tuple[slice, slice]) -> "Estimate":
-        """The estimate of some rows and columns."""
+        """The estimate within some rows and columns."""
         return Estimate(self.probability[window], None if self.deviation is None else self.deviation[window])
 
 
 class RunningEstimate:
-    """Mean and standard deviation of probabilities, in one pass and in the memory of two arrays.
+    """Mean and standard deviation of probabilities, computed in one pass with two arrays.
 
-    The standard deviation is that of the population (divided by n), so it is at most 0.5. Squares are summed around the
-    running mean by the update of Youngs and Cramer (1971), https://doi.org/10.1080/00401706.1971.10488826, because the
-    difference of two large sums would leave noise in float32.
+    The standard deviation is that of the population (divided by n), so it is at most 0.5. Squared deviations from the
+    running mean are summed by the update of Youngs and Cramer (1971), https://doi.org/10.1080/00401706.1971.10488826.
+    The difference of two large sums would be inexact in float32.
 
     Args:
         deviation: Compute the standard deviation too.
@@ -65,7 +65,7 @@ class RunningEstimate:
         """Mean and deviation of all probabilities added so far.
 
         Raises:
-            ValueError: None was added.
+            ValueError: No probability was added.
         """
         if self._sum is None:
             raise ValueError("wanted at least one probability")
@@ -75,11 +75,11 @@ class RunningEstimate:
 
 
 PendingEstimate = Callable[[], Estimate]
-"""Waits for an estimate that is being computed, and returns it."""
+"""Function that waits for an estimate and returns it."""
 
 
 class Predictor:
-    """Models and their test-time augmentation as one function of a window's pixels.
+    """Ensemble of models with test-time augmentation, as a function of a window's pixels.
 
     Args:
         members: The models; each view of each model has the same weight.
@@ -87,10 +87,10 @@ class Predictor:
         uncertainty: Compute the standard deviation over views and models too.
 
     Attributes:
-        alignment: Windows of a scene must begin on multiples of this many pixels.
+        alignment: Alignment in pixels: windows of a scene must begin on multiples of it.
 
     Raises:
-        ConfigError: The uncertainty is asked for, but there is only one view of one model.
+        ConfigError: The uncertainty is to be computed, but there is only one view of one model.
     """
 
     def __init__(
@@ -118,28 +118,28 @@ class Predictor:
 
     @property
     def ahead(self) -> int:
-        """Number of views to start before the result of the first is asked for."""
+        """Number of further views to start before waiting for the result of the first."""
         return max(member.backend.ahead for member in self.members)
 
     @property
     def fill(self) -> tuple[float, ...]:
-        """Value of each band for pixels without data: the training mean, or NaN if the models have different means.
+        """Fill value of each band for invalid pixels: the training mean, or NaN if the means of the models differ.
 
-        Each model replaces NaN by its own mean.
+        Each model replaces NaN by its own training mean.
         """
         mean = self.members[0].package.mean
         return mean if self._means_agree else (math.nan,) * len(mean)
 
     @property
     def bounded(self) -> bool:
-        """True if every model has a receptive field, so that a halo exists with which no cut can show."""
+        """True if the receptive field of every model is bounded; with a halo of that size, blocks leave no seams."""
         return all(package.receptive_field is not None for package in self.packages)
 
     @property
     def receptive_field(self) -> int:
-        """Largest distance in pixels at which an input changes a probability, rounded up to the alignment.
+        """Largest distance in pixels at which an input pixel affects a probability, rounded up to the alignment.
 
-        For a network that sees the whole window, the widest context that it is given.
+        For a network with an unbounded receptive field, the largest context that is used.
         """
         return round_up(max(member.reach(self.augmentation) for member in self.members), self.alignment)
 
@@ -150,7 +150,7 @@ class Predictor:
     def start(self, image: FloatImage) -> PendingEstimate:
         """Start the estimate of an image.
 
-        Views are averaged as they finish, so memory does not depend on their number.
+        Each view is added to the average when it finishes, so memory does not depend on the number of views.
 
         Args:
             image: (C, H, W) in stored units, with invalid pixels set to `fill`.

@@ -21,7 +21,7 @@ DEFAULT = ComputeSettings()
 class TorchBackend:
     """A model package in PyTorch.
 
-    On CUDA, images are copied from page-locked memory and probabilities into it, on streams of their own, while the
+    On CUDA, images are uploaded and probabilities downloaded through page-locked memory, in separate streams, while the
     network computes another image.
 
     Args:
@@ -51,7 +51,7 @@ class TorchBackend:
 
     @torch.inference_mode()
     def start(self, image: FloatImage) -> Pending:
-        """Start the (H, W) probability of a (C, H, W) image; devices other than CUDA finish it at once."""
+        """Start the (H, W) probability of a (C, H, W) image; on devices other than CUDA, finish it at once."""
         batch = torch.from_numpy(np.ascontiguousarray(image))[None]
         if self.device.type == "cuda":
             return self._start_on_cuda(batch)
@@ -64,7 +64,7 @@ class TorchBackend:
         with torch.cuda.stream(self.uploads):
             uploaded = batch.pin_memory().to(self.device, non_blocking=True)
         current.wait_stream(self.uploads)
-        uploaded.record_stream(current)  # keeps its memory until the network has read it
+        uploaded.record_stream(current)  # keeps the memory of the image until the network has read it
         with torch.cuda.device(self.device), self._autocast():
             computed = self._compute(uploaded.contiguous(memory_format=torch.channels_last))
         self.downloads.wait_stream(current)
@@ -85,7 +85,7 @@ class TorchBackend:
 
     def _compute(self, batch: Tensor) -> Tensor:
         heads = self.model.heads(batch)
-        # Temperature and bias are fitted to cropland alone, so the boundary's logits stay as they are.
+        # Temperature and bias calibrate cropland only, so the logits of the boundary head are not changed.
         heads = heads._replace(cropland=heads.cropland.float() / self.temperature + self.bias)
         if heads.boundary is not None:
             heads = heads._replace(boundary=heads.boundary.float())
@@ -111,7 +111,7 @@ def has_accelerator() -> bool:
 
 def _precision(wanted: Precision, device: torch.device) -> str:
     if device.type == "cuda":
-        # float16 has finer steps than bfloat16: about 0.001 of a probability, so smaller effects of a halo cannot show.
+        # float16 has finer steps than bfloat16: about 0.001 of a probability. Effects of a halo below that are invisible.
         return "16" if wanted == "auto" else wanted
     if wanted in {"auto", "32"}:
         return "32"

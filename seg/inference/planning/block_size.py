@@ -7,22 +7,22 @@ from typing import NamedTuple
 from seg.raster.windows import core_spans, round_up
 
 SMALLEST = 128
-"""Smallest side of a core in pixels, whatever the memory; a smaller block would be mostly halo."""
+"""Smallest side of a core in pixels, even with little memory; smaller blocks would be mostly halo."""
 
 USUAL = 1024
-"""Side in pixels above which the fixed cost of a block no longer shows; it is 10 % of the time of a trivial network."""
+"""Side in pixels above which the fixed cost of a block is negligible; it is 10 % of the time of a trivial network."""
 
 TILE_WORTH = 1.02
-"""Accepted ratio of computed pixels to the fewest possible, for a side that fits the output's tiles."""
+"""Accepted ratio of computed pixels to the smallest possible number, for a side that is a multiple of the tile."""
 
 
 class Cutting(NamedTuple):
-    """Cost of cutting a scene into blocks of one size.
+    """Cost of processing a scene in blocks of one size.
 
     Attributes:
-        computed: Pixels computed in total, halos included.
+        computed: Total number of computed pixels, including halos.
         size: Side of a core in pixels.
-        largest: Pixels that the largest block reads.
+        largest: Number of pixels that the largest block reads.
     """
 
     computed: int
@@ -31,16 +31,17 @@ class Cutting(NamedTuple):
 
 
 def automatic_size(shape: tuple[int, int], halo: int, alignment: int, pixels: int, tile: int) -> int:
-    """The side of a core with which the fewest pixels are computed; at least the halo, however little the memory.
+    """Side of a core that minimises the number of computed pixels; at least the halo, even with little memory.
 
-    The candidates divide height or width into equal parts, so that no block is a sliver, or are multiples of the
-    output's tile. A multiple of the tile is chosen where it costs hardly more, and preferably one of at least 1024.
+    The candidates divide the height or the width into equal parts, so that no block is a sliver, or are multiples of
+    the output's tile. A multiple of the tile is preferred if it costs hardly more, and sides of at least 1024 among
+    these multiples.
 
     Args:
         shape: Height and width of the scene in pixels.
         halo: Context around a core in pixels.
-        alignment: The side is a multiple of this.
-        pixels: Number of pixels that a block may read, halo included.
+        alignment: The side is a multiple of this number.
+        pixels: Number of pixels that a block may read, including its halo.
         tile: Side of the output's internal tiles in pixels.
     """
     whole = round_up(max(shape), alignment)
@@ -48,7 +49,7 @@ def automatic_size(shape: tuple[int, int], halo: int, alignment: int, pixels: in
         return whole  # one block, which needs no halo
     smallest = min(round_up(max(SMALLEST, halo), alignment), whole)
     tiled = math.lcm(alignment, tile)
-    # In a long, thin scene a core may be wider than the square root of the pixels of a block.
+    # In a long, narrow scene, a core may be longer than the square root of `pixels`.
     widest = min(max(math.isqrt(pixels), pixels // min(shape), smallest), whole)
     fitting = [
         found
@@ -67,7 +68,7 @@ def automatic_size(shape: tuple[int, int], halo: int, alignment: int, pixels: in
 
 
 def cutting(shape: tuple[int, int], size: int, halo: int) -> Cutting:
-    """The cost of cutting a scene of a height and width into cores of one size."""
+    """Cost of processing a scene of a height and width in cores of one size."""
     rows, columns = ([len(span.read) for span in core_spans(length, size, halo)] for length in shape)
     return Cutting(sum(rows) * sum(columns), size, max(rows) * max(columns))
 
@@ -79,5 +80,5 @@ def _even_sizes(shape: tuple[int, int], alignment: int, smallest: int) -> Iterat
 
 
 def _sliver(shape: tuple[int, int], size: int) -> bool:
-    """True if the last row or column of blocks is less than half as wide as the others."""
+    """True if the last row or column of blocks is narrower than half of the others."""
     return any(length > size and 0 < length % size < size / 2 for length in shape)

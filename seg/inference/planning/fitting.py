@@ -1,4 +1,4 @@
-"""Fit a scene to the models: bands, pixel size, area of interest, and the identity of the run."""
+"""Match a scene with the models: bands, pixel size, unit, area of interest and the identity of the run."""
 
 import math
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from seg.terminal.text import counted
 
 @dataclass(frozen=True)
 class FittedScene:
-    """A scene that the models can map.
+    """A scene that matches the models.
 
     Attributes:
         grid: The scene's grid.
@@ -36,23 +36,23 @@ class FittedScene:
 
 
 def fit_scene(scene: Path, predictor: Predictor, settings: PredictionSettings) -> FittedScene:
-    """Check that a scene fits the models, and fix everything that its maps depend on.
+    """Check that a scene matches the models, and determine everything that its maps depend on.
 
     Args:
         scene: The raster.
         predictor: Models and augmentation.
-        settings: As the user gave them. Values that they leave open come from the models.
+        settings: The user's settings; unset values come from the models.
 
     Raises:
-        PackageError: The scene does not fit the models.
-        NoOverlapError: The area has no pixel of the scene.
-        RasterError: The scene cannot be opened, or the area cannot be brought onto it.
-        ConfigError: Settings contradict each other, or do not go with the models or with a scene on a server.
+        PackageError: The scene does not match the models.
+        NoOverlapError: No pixel of the scene lies in the area.
+        RasterError: The scene cannot be opened, or the area cannot be transformed to its CRS.
+        ConfigError: Settings contradict each other, the models, or a scene on a server.
     """
     if settings.on_unreadable == "nodata" and is_remote(scene):
         raise ConfigError(
-            f"{shown_name(scene)}: is read from a server, where --on-unreadable=nodata would map a broken connection "
-            "as nodata; leave the option out, or copy the scene first"
+            f"{shown_name(scene)}: is read from a server, and --on-unreadable=nodata would map pixels as nodata if the "
+            "connection breaks; leave the option out, or copy the scene first"
         )
     grid = read_grid(scene)
     bands = common_bands(predictor.members, grid, settings)
@@ -88,7 +88,7 @@ def common_bands(members: Sequence[Member], grid: Grid, settings: PredictionSett
     """The 1-based bands of a scene that all models take.
 
     Raises:
-        PackageError: The scene does not fit a model, or two models would take different bands.
+        PackageError: The scene does not match a model, or two models would take different bands.
     """
     first, *others = members
     bands = fitting_bands(first.package, grid, settings, first.name)
@@ -108,11 +108,11 @@ def fitting_bands(package: ModelPackage, grid: Grid, settings: PredictionSetting
     Args:
         package: Description of the model.
         grid: Grid of the scene.
-        settings: Bands and pixel size ratio that the user asked for.
+        settings: The user's bands and pixel size ratio.
         model: Name of the model in messages.
 
     Raises:
-        PackageError: The scene's bands or pixel size do not fit the model.
+        PackageError: The scene's bands or pixel size do not match the model.
     """
     bands = settings.bands or _bands_by_name(package, grid) or _default_bands(package, grid, model)
     if len(bands) != len(package.bands):
@@ -128,7 +128,7 @@ def fitting_bands(package: ModelPackage, grid: Grid, settings: PredictionSetting
 
 
 def _bands_by_name(package: ModelPackage, grid: Grid) -> list[int]:
-    """The bands with the names of the training bands; none unless each name belongs to exactly one band of both."""
+    """Bands with the names of the training bands; empty unless each name is unique in the scene and in training."""
     wanted, found = [_plain(name) for name in package.band_names], [_plain(name) for name in grid.band_names]
     if not all(name and wanted.count(name) == found.count(name) == 1 for name in wanted):
         return []
@@ -136,7 +136,7 @@ def _bands_by_name(package: ModelPackage, grid: Grid) -> list[int]:
 
 
 def _require_names_agree(package: ModelPackage, grid: Grid, bands: Sequence[int], model: str) -> None:
-    """Refuse bands chosen by their order if a band has the name of a training band at another place."""
+    """Reject bands chosen by order if the name of a band is the name of another training band."""
     wanted = [_plain(name) for name in package.band_names]
     found = [_plain(grid.band_names[band - 1]) for band in bands] if grid.band_names else []
     for place, name in enumerate(found):
@@ -153,12 +153,12 @@ def _plain(name: str) -> str:
 
 
 def _default_bands(package: ModelPackage, grid: Grid, model: str) -> list[int]:
-    """The bands of training, if the scene has the bands of the training images; else only an unambiguous choice.
+    """The bands of training if the scene has the bands of the training images, or else the only possible choice.
 
-    An alpha band that the training images did not have marks validity, so it is not counted as data.
+    An alpha band that the training images did not have is a mask, so it does not count as data.
 
     Raises:
-        PackageError: No choice is unambiguous, or the names of the bands contradict it.
+        PackageError: Several choices are possible, or the names of the bands contradict the choice.
     """
     in_order = list(range(1, len(package.bands) + 1))
     carrying, bands = grid.data_bands, None
@@ -172,7 +172,7 @@ def _default_bands(package: ModelPackage, grid: Grid, model: str) -> list[int]:
         _require_names_agree(package, grid, bands, model)
         return bands
     example = ",".join(str(band) for band in in_order)
-    way = f"choose them with --bands=[{example}] or the like, or " if grid.bands >= len(in_order) else ""
+    way = f"choose bands, such as --bands=[{example}], or " if grid.bands >= len(in_order) else ""
     raise PackageError(
         f"{grid.path}: has {counted(grid.bands, 'band')}, but {model} wants {_wanted(package)}; "
         f"{way}use a model trained on these bands"
@@ -191,5 +191,5 @@ def _check_pixel_size(package: ModelPackage, grid: Grid, largest_ratio: float, m
     if ratio > largest_ratio:
         raise PackageError(
             f"{grid.path}: has pixels of {found:g} m, but {model} was trained on {trained:g} m; "
-            f"resample the scene, or accept the difference with --pixel-size-ratio={math.ceil(ratio * 100) / 100:g}"
+            f"resample the scene, or allow the difference with --pixel-size-ratio={math.ceil(ratio * 100) / 100:g}"
         )

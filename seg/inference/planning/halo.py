@@ -1,4 +1,4 @@
-"""Measure with the model itself, on places of the scene, how much context a block needs."""
+"""Measure the context that a block needs, by running the model on samples of the scene."""
 
 import heapq
 import itertools
@@ -23,17 +23,18 @@ STEPS = 32
 """Number of candidate halos up to the limit."""
 
 SMALLEST_CORE = 128
-"""Smallest side in pixels of the square that is cut out of the scene.
+"""Smallest side in pixels of the core of a sample.
 
-The side is twice the limit: changes are followed up to three eighths of a core, and trained networks needed 0.6 of
-their receptive field at a tolerance of 1/255. In a smaller scene, the side is half of the longer side of the scene.
+The side is twice the limit. Effects of a cut are measured up to three eighths of a core, which is 0.75 of the limit;
+trained networks needed a halo of 0.6 of their receptive field at a tolerance of 1/255. In a small scene, the side is
+half of the scene's longer side.
 """
 
 LOOKED_AT = 8
-"""Places along each axis from which the samples are chosen, including the scene's edges and corners."""
+"""Number of candidate samples along each axis, including the scene's edges and corners."""
 
 LOOK = 64
-"""Side in pixels of the square in the middle of each place that is looked at, before rounding to the alignment."""
+"""Side in pixels of the square in the middle of a candidate that is computed to rank it, before alignment."""
 
 SAMPLES = 16
 """Largest number of samples."""
@@ -41,12 +42,12 @@ SAMPLES = 16
 
 @dataclass(frozen=True)
 class Sample:
-    """A core of the scene with the widest context around it; cutting the context off shows the effect of a halo.
+    """A core of the scene with its largest context; predictions with and without the context show the effect of a halo.
 
     Attributes:
-        image: (C, H, W) pixels of the core and its context, as far as the scene goes.
+        image: (C, H, W) pixels of the core and its context, cut off at the scene's edges.
         core: Rows and columns of the core in the image.
-        valid: (h, w) validity of the core; pixels without data have no probability that could change.
+        valid: (h, w) validity of the core; invalid pixels have no probability.
     """
 
     image: FloatImage
@@ -54,18 +55,18 @@ class Sample:
     valid: BoolMask
 
     def halo(self, predictor: Predictor, change: float) -> int | None:
-        """The smallest halo with which no probability of the core changes by more than `change`.
+        """Smallest halo with which no probability of the core changes by more than `change`.
 
-        Two predictions measure every halo at once: one with all of the context, and one of the core alone. In the
-        latter, a pixel at distance d from a cut has the probability that a block with a halo of d has at the edge of
-        its core.
+        Two predictions measure all halos at once: one with the full context, and one of the core without context. In
+        the second prediction, a pixel at distance d from a cut represents a pixel at the edge of a core with a halo
+        of d.
 
         Args:
             predictor: Models and augmentation.
             change: Accepted change of a probability, 0 to 1.
 
         Returns:
-            Pixels; None where the core is the whole scene, or where a change reaches too far into the core to measure.
+            The halo in pixels; None if the core is the whole scene, or if changes reach too far into the core.
         """
         context = self._context()
         if context.max() >= self.image.size:
@@ -74,11 +75,11 @@ class Sample:
         alone = predictor.probability(self.image[:, self.core[0], self.core[1]])
         changed = self.valid & (np.abs(whole - alone) > change)
         fewest = int(context[changed].max(initial=-1)) + 1
-        # Further in, too few pixels are left to measure a halo.
+        # Farther inside, too few pixels are left for a measurement.
         return fewest if fewest <= context.max() * 3 // 4 or not changed.any() else None
 
     def _context(self) -> npt.NDArray[np.intp]:
-        """(h, w) distance in pixels of each pixel of the core from the nearest cut; scene edges are not cuts."""
+        """Distance of each pixel of the core from the nearest cut, (h, w) in pixels; scene edges are not cuts."""
         distances = []
         for core, length in zip(self.core, self.image.shape[1:], strict=True):
             side = core.stop - core.start
@@ -90,16 +91,16 @@ class Sample:
 
 
 def measured_halo(predictor: Predictor, samples: Iterable[Sample], limit: int, tolerance: float) -> int:
-    """A halo that keeps every probability of the samples well within the tolerance.
+    """Halo with which the probabilities of all samples stay within the tolerance, with a safety margin.
 
-    The result is the candidate after the smallest one that suffices at half the tolerance. Half the tolerance and one
-    step are the margin for places that were not sampled.
+    The smallest candidate that suffices at half the tolerance is found, and the next larger candidate is returned. Half
+    the tolerance and one step are the safety margin for pixels that were not sampled.
 
     Args:
         predictor: Models and augmentation.
-        samples: The places.
-        limit: A halo that always suffices, a multiple of the alignment: the receptive field. It is the result where
-            there is no sample, or where a sample cannot be measured.
+        samples: Samples of the scene.
+        limit: The receptive field, a multiple of the alignment, which always suffices. It is returned if there is no
+            sample, or if a sample cannot be measured.
         tolerance: Largest accepted change of a probability, 0 to 1.
     """
     candidates = halo_candidates(predictor.alignment, limit)
@@ -107,7 +108,7 @@ def measured_halo(predictor: Predictor, samples: Iterable[Sample], limit: int, t
     for sample in samples:
         fewest = sample.halo(predictor, tolerance / 2)
         if fewest is None or fewest > candidates[-2:][0]:
-            return limit  # no smaller candidate suffices, whatever the other samples need
+            return limit  # this sample needs the limit, so the other samples need not be measured
         enough = max(enough or 0, fewest)
     if enough is None:
         return limit
@@ -123,11 +124,12 @@ def halo_candidates(alignment: int, limit: int) -> list[int]:
 def sensitive_samples(
     grid: Grid, reader: BlockReader, predictor: Predictor, limit: int, most: int = SAMPLES
 ) -> Iterator[Sample]:
-    """Samples of a scene, beginning with those whose probabilities are most sensitive to their input.
+    """Samples of a scene, sorted by the sensitivity of their probabilities, most sensitive first.
 
-    The network is run on 64 small squares, spread over the scene, without context. The slope of the logistic function,
-    p (1 - p), tells how much a change of a logit shows: most at p = 0.5, hardly at all where the model is sure. Squares
-    without valid pixels are left out. With an area of interest, the squares are spread over its bounding box.
+    The network is run on 64 small squares, spread over the scene, without context. The sensitivity is the mean slope of
+    the logistic function, p (1 - p): a change of a logit has the largest effect at p = 0.5, and hardly any effect where
+    the model is certain. Squares without valid pixels are left out. With an area of interest, the squares are spread
+    over its bounding box.
 
     Args:
         grid: Grid of the scene.
@@ -152,14 +154,14 @@ def sensitive_samples(
 
 
 def samples_within(pixels: float, alignment: int, limit: int) -> int:
-    """Number of samples that can be chosen and computed with a number of computed pixels."""
+    """Number of samples that can be selected and measured by computing a number of pixels."""
     core = _core(alignment, limit)
     looking = (LOOKED_AT * round_up(LOOK, alignment)) ** 2
     return min(SAMPLES, max(int((pixels - looking) // ((core + 2 * limit) ** 2 + core**2)), 0))
 
 
 def sampling_reads(alignment: int, limit: int, samples: int) -> int:
-    """Approximate number of pixels that a measurement reads, in whole tiles of a usual file."""
+    """Approximate number of pixels that a measurement reads, in whole tiles of a typical file."""
     look = round_up(round_up(LOOK, alignment), TILE)
     return (LOOKED_AT * look) ** 2 + samples * (_core(alignment, limit) + 2 * limit + TILE) ** 2
 
@@ -169,7 +171,7 @@ def _core(alignment: int, limit: int) -> int:
 
 
 def _places(grid: Grid, area: Area | None, alignment: int, limit: int) -> Iterator[Block]:
-    """Blocks of the sampled size, spread as evenly as whole blocks allow; those that meet the area."""
+    """Candidate samples: blocks spread evenly over the scene that intersect the area."""
     core = min(_core(alignment, limit), round_up(-(-max(grid.height, grid.width) // 2), alignment))
     left, top, right, bottom = (0, 0, grid.width, grid.height) if area is None else area.bounds
     rows, columns = (core_spans(length, core, limit) for length in (grid.height, grid.width))
@@ -186,7 +188,7 @@ def _spread(first: int, stop: int) -> list[int]:
 
 
 def _middle(core: Window, alignment: int) -> Window:
-    """A small square in the middle of a core, cut off where the core is smaller."""
+    """A small square in the middle of a core, cut off if the core is smaller."""
     side = round_up(LOOK, alignment)
     height, width = min(side, core.height), min(side, core.width)
     row, column = ((length - side) // 2 // alignment * alignment for length in (core.height, core.width))
@@ -197,7 +199,7 @@ def _sensitivity(chip: Chip, predictor: Predictor) -> float:
     if not chip.valid.any():
         return 0.0
     probability = predictor.probability(chip.image)[chip.valid]
-    return float(np.mean(probability * (1 - probability))) + 1e-9  # above 0 even where the model is sure everywhere
+    return float(np.mean(probability * (1 - probability))) + 1e-9  # above 0 even if the model is certain everywhere
 
 
 def _sample(dataset: DatasetReader, block: Block, reader: BlockReader) -> Sample:

@@ -1,4 +1,4 @@
-"""Memory that prediction may take, and memory that a block takes."""
+"""Memory limit of a prediction, and expected memory of a block."""
 
 import os
 from pathlib import Path
@@ -9,22 +9,24 @@ from seg.package.description import ModelPackage
 GIB = 2**30
 
 DEFAULT = 3 * GIB // 2
-"""Bytes that prediction may take in total if the user gives no limit and twice as much is free."""
+"""Default limit of the total memory in bytes, if at least twice as much memory is free."""
 
 PROCESS = GIB // 4
-"""Bytes of the libraries, the weights and GDAL's cache; 120 to 250 MB were measured."""
+"""Memory in bytes of the libraries, the weights and GDAL's cache; 120 to 250 MB were measured."""
 
 BYTES_PER_CHANNEL = 36
-"""Bytes of the network for each pixel and channel of its last feature map, the widest: nine planes of float32. A
-transposed convolution of ONNX Runtime takes four of them for its columns. Measured at 512 to 1448 pixels: 31 to 36 for
-`dilated_tiny_4` and `dilated_small_8`, 11 to 32 for Unet and DeepLabV3+ with resnet18."""
+"""Memory of the network in bytes per pixel and channel of its last, largest feature map: nine planes of float32.
+
+A transposed convolution of ONNX Runtime takes four of these planes for its columns. Measured at 512 to 1448 pixels: 31
+to 36 for `dilated_tiny_4` and `dilated_small_8`, 11 to 32 for Unet and DeepLabV3+ with resnet18.
+"""
 
 LEAST_CHANNELS = 16
-"""Channels to count at least; with fewer, the encoder takes the most memory."""
+"""Smallest number of channels to assume; with fewer channels, the encoder takes the most memory."""
 
 
 def allowed_memory(wanted_gib: float | None) -> int:
-    """Bytes that prediction may take in total.
+    """Limit of the total memory of a prediction, in bytes.
 
     Args:
         wanted_gib: Limit in GiB; None for 1.5 GiB, or half of the free memory if that is less.
@@ -36,29 +38,29 @@ def allowed_memory(wanted_gib: float | None) -> int:
 
 
 def free_memory() -> int | None:
-    """Bytes of free memory; None where the system does not report them."""
+    """Free memory in bytes; None if the system does not report it."""
     found = [free for free in (_free_by_kernel(), _free_in_group()) if free is not None]
     return min(found, default=None)
 
 
 def pixels_within(memory: int, predictor: Predictor) -> int:
-    """Number of pixels that a block may read for prediction to stay within `memory` bytes; at least 0."""
+    """Number of pixels that a block may read so that a prediction stays within `memory` bytes; at least 0."""
     return int(max(memory - PROCESS, 0) / bytes_per_pixel(predictor))
 
 
 def expected_memory(pixels: int, predictor: Predictor) -> int:
-    """Approximate bytes that prediction takes in total if its largest block reads a number of pixels."""
+    """Approximate total memory of a prediction whose largest block reads a number of pixels, in bytes."""
     return PROCESS + int(pixels * bytes_per_pixel(predictor))
 
 
 def bytes_per_pixel(predictor: Predictor) -> float:
-    """Bytes for each pixel of a block: feature maps at the largest scale, and the pixels themselves.
+    """Memory in bytes per pixel of a block: feature maps at the largest scale, and the pixels themselves.
 
-    The estimate uses the package's description alone, so that a scene is always cut in the same way.
+    The estimate depends only on the package's description, so that a scene is always divided in the same way.
     """
-    # Several models compute one after the other, in the same memory.
+    # Models compute one after the other and reuse the same memory.
     network = BYTES_PER_CHANNEL * max(_widest_channels(package) for package in predictor.packages)
-    # Four blocks are held (two read ahead, one computed, one written), and for several views their sum and one view.
+    # Memory holds four blocks (two read ahead, one computed, one written) and, for several views, the sum and one view.
     held = 4 * (4 * len(predictor.fill) + 4 + 2 * predictor.uncertainty)
     largest = max(1.0, *predictor.augmentation.scales)
     return network * largest**2 * (1 + predictor.ahead) + held
@@ -83,7 +85,7 @@ def _free_by_kernel() -> int | None:
 
 
 def _free_in_group(folder: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """Bytes that a container's limit leaves; None without a limit."""
+    """Free memory within the limit of a container, in bytes; None without a limit."""
     try:
         limit, used = ((folder / name).read_text(encoding="ascii") for name in ("memory.max", "memory.current"))
         return max(int(limit) - int(used), 0)

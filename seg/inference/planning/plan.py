@@ -1,4 +1,4 @@
-"""Plan of a scene: its blocks, their halo, and the memory that prediction takes."""
+"""Plan of a scene: its blocks, their halo, and the expected memory."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ FETCHING_WORTH = 0.1
 """Largest share of a scene on a server that a halo measurement may read; these pixels are fetched twice."""
 
 CACHE_SHARE = 4
-"""A quarter of the memory caches tiles of a scene on a server, so that no halo is fetched twice."""
+"""For a scene on a server, a quarter of the memory caches tiles, so that halos are not fetched twice."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Plan:
         scene: The scene, its area and the identity of the run.
         block_size: Side of a core in pixels.
         halo: Context around a core in pixels.
-        halo_origin: Origin of the halo, in words for the user.
+        halo_origin: Origin of the halo, as text for the user.
         blocks: Blocks that have a pixel of the area, row by row.
         memory: Bytes that prediction is expected to take in total.
         cache: Bytes of decoded tiles to cache, for a scene on a server; 0 for the usual cache.
@@ -65,7 +65,7 @@ class Plan:
 
     @property
     def record(self) -> dict[str, object]:
-        """Everything that the pixels of a block depend on, as it is kept with the blocks."""
+        """Everything that the pixels of a block depend on, as stored with the blocks."""
         return self.scene.identity.dependencies | {"block_size": self.block_size, "halo": self.halo}
 
     @property
@@ -80,11 +80,11 @@ class Plan:
 
 
 Report = Callable[[Plan, int], None]
-"""A function that is called with the plan and the number of finished blocks."""
+"""Function called with the plan and the number of finished blocks."""
 
 
 def plan_scene(scene: FittedScene, predictor: Predictor, settings: PredictionSettings) -> Plan:
-    """Choose the block size and the halo of a scene, within the memory.
+    """Choose the block size and the halo of a scene within the memory limit.
 
     Args:
         scene: The scene, fitted to the models.
@@ -92,7 +92,7 @@ def plan_scene(scene: FittedScene, predictor: Predictor, settings: PredictionSet
         settings: Block size, halo, tolerance and memory.
 
     Raises:
-        RasterError: The halo is measured, and the pixels cannot be read.
+        RasterError: The pixels for measuring the halo cannot be read.
     """
     grid, area = scene.grid, scene.area
     reader = block_reader(scene, predictor)
@@ -130,7 +130,7 @@ def _halo(
     settings: PredictionSettings,
     size_for: Callable[[int], int],
 ) -> tuple[int, str]:
-    """The halo of a scene that does not fit into one block, and its origin in words."""
+    """Halo of a scene that does not fit into one block, and its origin as text."""
     if isinstance(settings.halo, int):
         return round_up(settings.halo, predictor.alignment), "given"
     reach = predictor.receptive_field
@@ -142,8 +142,8 @@ def _halo(
         samples = samples_within(MEASURING_WORTH * computed, predictor.alignment, reach)
         fetched = sampling_reads(predictor.alignment, reach, samples) if is_remote(grid.path) else 0
         if samples < FEWEST_SAMPLES or fetched > FETCHING_WORTH * computed:
-            return reach, "the receptive field"  # measuring could cost more than it saves
+            return reach, "the receptive field"  # a measurement could cost more than it saves
     print(f"{shown_name(grid.path)}: measuring how much context the model needs ...", file=sys.stderr, flush=True)
     places = sensitive_samples(grid, reader, predictor, reach, samples)
     halo = measured_halo(predictor, places, reach, settings.tolerance)
-    return halo, f"measured, of {reach}"
+    return halo, f"measured; the receptive field is {reach}" if predictor.bounded else f"measured; at most {reach}"

@@ -1,4 +1,4 @@
-"""Comparison of a scene's values with those of training, to recognise a scene in another unit."""
+"""Compare a scene's values with the training values, to detect a scene in another unit."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -14,8 +14,9 @@ from seg.raster.grid import Grid, open_raster
 from seg.raster.remote import is_remote
 
 SCALE_RATIO = 20
-"""Ratio of value ranges that no ground explains. Against fields, clouds are about 10 times brighter and water about 10
-times darker in some band; reflectance as 0..1 and 0..10000 differs by thousands, decibels and powers by about 50."""
+"""Ratio of value ranges that no land cover explains. Compared with fields, clouds are about 10 times brighter and water
+is about 10 times darker in some band. Reflectance as 0..1 and as 0..10000 differs by thousands, decibels and powers by
+about 50."""
 
 BYTE_MOST = 255
 """Largest value of 8 bits."""
@@ -24,7 +25,7 @@ _SIDE, _PLACES = 64, 4
 """Side of a sampled window in pixels, and number of windows along each side of the scene."""
 
 _FEWEST = 100
-"""Fewest pixels to judge by."""
+"""Smallest number of pixels for the comparison."""
 
 Values = npt.NDArray[np.float64]
 
@@ -32,11 +33,11 @@ Values = npt.NDArray[np.float64]
 def require_unit(
     grid: Grid, bands: Sequence[int], nodata: float | None, models: Sequence[tuple[str, ModelPackage]]
 ) -> None:
-    """Check that some sampled pixels of a scene can be in the unit of the training images.
+    """Check that a scene is in the unit of the training images.
 
-    Every band must be far outside the training range, because a lake or a cloud is so in some bands only. Scenes on
-    servers are not sampled, so that each of their tiles is fetched once; windows that cannot be read are left out,
-    because mapping reports them.
+    A scene is rejected only if sampled values of every band are far outside the training range; a lake or a cloud is
+    outside in some bands only. Scenes on servers are not sampled, so that their tiles are fetched only once. Windows
+    that cannot be read are skipped, since mapping reports them later.
 
     Args:
         grid: Grid of the scene.
@@ -45,8 +46,7 @@ def require_unit(
         models: Name for messages and description of each model.
 
     Raises:
-        PackageError: The values are in another unit than those of training, or the files state different scales or
-            offsets.
+        PackageError: The scene is in another unit than the training images, or declares other scales or offsets.
     """
     for name, package in models:
         _require_scaling(grid, bands, name, package)
@@ -60,7 +60,7 @@ def require_unit(
             medians = np.median(values, axis=1)
             raise PackageError(
                 f"{grid.path}: has band medians of {_few(medians)}, but {name} was trained on means of "
-                f"{_few(package.mean)}; convert the scene to that unit, or map it all the same with --any-unit=true"
+                f"{_few(package.mean)}; convert the scene to that unit, or map the scene anyway with --any-unit=true"
             )
 
 
@@ -71,7 +71,7 @@ def _require_scaling(grid: Grid, bands: Sequence[int], name: str, package: Model
     if found != wanted:
         scales, offsets = zip(*found, strict=True)
         raise PackageError(
-            f"{grid.path}: states scales of {_few(scales)} and offsets of {_few(offsets)}, but {name} was trained on "
+            f"{grid.path}: has scales of {_few(scales)} and offsets of {_few(offsets)}, but {name} was trained on "
             f"scales of {_few(package.scales)} and offsets of {_few(package.offsets)}; convert the scene to those, or "
             "map it all the same with --any-unit=true"
         )
@@ -80,12 +80,12 @@ def _require_scaling(grid: Grid, bands: Sequence[int], name: str, package: Model
 def is_other_unit(values: Values, package: ModelPackage, dtype: str) -> bool:
     """True if values of every band are far outside the training range of a model.
 
-    Two signs count. The ranges differ by SCALE_RATIO. Or one side has values of 8 bits and the other has more: bytes
-    cannot reach a training mean above 255, and a model of bytes knows no median above 255.
+    That is the case if the ranges differ by SCALE_RATIO, or if only one of scene and model has 8-bit values: an 8-bit
+    scene cannot reach a training mean above 255, and an 8-bit model was not trained on medians above 255.
 
     Args:
         values: (C, N) valid pixels of the scene in stored units.
-        package: Description of the model; one of mean 0 and deviation 1 in all bands does not state its unit.
+        package: Description of the model; if all means are 0 and all deviations 1, its unit is unknown.
         dtype: Data type of the scene.
     """
     mean, std = np.asarray(package.mean), np.asarray(package.std)
@@ -101,7 +101,7 @@ def is_other_unit(values: Values, package: ModelPackage, dtype: str) -> bool:
 
 
 def sampled_values(grid: Grid, bands: Sequence[int], nodata: float | None) -> Values:
-    """Valid pixels of some windows spread over a scene, (C, N); pixels of 0 in all bands count as fill."""
+    """Valid pixels of some windows spread over a scene, (C, N), without pixels that are 0 in all bands."""
     reading = Reading(bands, [0.0] * len(bands), nodata)
     found = [np.empty((len(bands), 0))]
     with open_raster(grid.path) as dataset:

@@ -1,1 +1,1 @@
-"""Identity of a prediction, and how an interrupted one goes on."""
+"""Identity of a run, and messages of interrupted runs."""

@@ -1,4 +1,4 @@
-"""Identity of a run: everything that its maps depend on, kept with its blocks and written into the maps' tags."""
+"""Identity of a run: everything that its maps depend on. It is stored with the blocks and in the tags of the maps."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ from seg.inference.inputs import map_paths
 from seg.raster.writing.block_store import claimed_blocks, discard_blocks, has_blocks, partial_folder, stored_run
 
 RUN_TAG = "SEG_RUN"
-"""The tag of a map with the checksum of the run that made it."""
+"""Name of the tag that holds the checksum of the run."""
 
 _ASKED = ("asked_block_size", "asked_halo")
 
@@ -26,17 +26,17 @@ _ASKED = ("asked_block_size", "asked_halo")
 class RunIdentity:
     """Everything that the maps of a scene depend on.
 
-    Values of a model are tuples, with one value for each model of an ensemble.
+    Attributes of models are tuples with one value per ensemble member.
 
     Attributes:
         version: Version of this project.
         scene: Full path of the scene, or its address without access tokens.
-        scene_version: Checksum of the scene's files; None if it has no files on this system.
+        scene_version: Checksum of the scene's files; None if the scene is neither a file nor an address.
         model: SHA-256 of the weights.
         temperature: Divisor of the logits.
-        bias: Summand of the logits.
+        bias: Bias added to the logits.
         backend: Library, device and precision.
-        bands: 1-based bands of the scene in the order the models want.
+        bands: 1-based bands of the scene in the models' order.
         tolerance: Largest change of a probability that a measured halo may cause; None if the halo is not measured.
         tta: Test-time augmentation.
         uncertainty: True if the standard deviation is mapped too.
@@ -70,19 +70,19 @@ class RunIdentity:
 
     @cached_property
     def checksum(self) -> str:
-        """16 hexadecimal digits, different for any other run."""
+        """Checksum of all values, 16 hexadecimal digits."""
         return short_hash(json.dumps(asdict(self), sort_keys=True))
 
     @cached_property
     def dependencies(self) -> dict[str, object]:
-        """The values that the pixels of a block depend on, apart from the block size and halo that the plan chooses."""
+        """Values that the pixels of a block depend on, without the planned block size and halo."""
         return {name: value for name, value in asdict(self).items() if name not in _ASKED}
 
-    def began(self, kept: Mapping[str, object]) -> bool:
-        """True if blocks belong to this run, whatever their size and halo.
+    def matches(self, kept: Mapping[str, object]) -> bool:
+        """True if stored blocks belong to this run; block size and halo may differ.
 
         Args:
-            kept: The record that was kept with the blocks; empty if there are none.
+            kept: The record stored with the blocks; empty if there are no blocks.
         """
         return _as_text(kept, self.dependencies) == _as_text(self.dependencies, self.dependencies)
 
@@ -95,18 +95,18 @@ def is_finished(output: Path, identity: RunIdentity) -> bool:
 def discard_leftovers(output: Path, identity: RunIdentity) -> None:
     """Remove the blocks of a run that was killed after it had finished its maps.
 
-    Blocks of a run with other settings stay, and so do blocks that another process is working on.
+    Blocks of a run with other settings are kept, and so are blocks that another process has claimed.
     """
     folder = partial_folder(output)
     if not folder.is_dir():
         return
     with suppress(RasterError), claimed_blocks(folder):
-        if not has_blocks(folder) or identity.began(stored_run(folder)):
+        if not has_blocks(folder) or identity.matches(stored_run(folder)):
             discard_blocks(folder)
 
 
 def _run_of(path: Path) -> str | None:
-    """The checksum of the run that made a map; None for anything else."""
+    """Checksum of the run that wrote a map; None if the file is not such a map."""
     try:
         with rasterio.open(path) as dataset:
             run: str | None = dataset.tags().get(RUN_TAG)
@@ -116,5 +116,5 @@ def _run_of(path: Path) -> str | None:
 
 
 def _as_text(run: Mapping[str, object], names: Iterable[str]) -> dict[str, str]:
-    """Values as JSON text, in which NaN equals itself and a tuple equals the list that it was stored as."""
+    """Values as JSON text for comparison; as text, NaN equals NaN and a tuple equals the list that it is stored as."""
     return {name: json.dumps(run.get(name), sort_keys=True) for name in names}

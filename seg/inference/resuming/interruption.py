@@ -1,4 +1,4 @@
-"""Messages of a run that ends early: the blocks that are kept, and the way to continue."""
+"""Messages of a run that is interrupted or runs out of memory: finished blocks, and instructions to continue."""
 
 import re
 import signal
@@ -19,8 +19,8 @@ OUT_OF_MEMORY = re.compile(
 
 
 @contextmanager
-def how_to_go_on(plan: Plan, store: BlockStore) -> Iterator[None]:
-    """Tell the user what is kept and how to continue, if the run is interrupted or memory runs out.
+def explain_interruption(plan: Plan, store: BlockStore) -> Iterator[None]:
+    """Add the finished blocks and instructions to continue to the error, if the run is interrupted or memory runs out.
 
     Args:
         plan: Blocks of the scene.
@@ -40,14 +40,14 @@ def how_to_go_on(plan: Plan, store: BlockStore) -> Iterator[None]:
         again = " --restart=true" if store.finished else ""
         raise RasterError(
             f"{plan.grid.path}: memory ran out at blocks of {plan.block_size} pixels with a halo of {plan.halo}; "
-            f"{_kept(store)}free memory and repeat the command, or take smaller blocks with "
+            f"{_kept(store)}free memory and repeat the command, or use smaller blocks with "
             f"--block-size={max(plan.block_size // 2, 1)}{again} or with a lower --memory{again}"
         ) from error
 
 
 @contextmanager
-def interrupted_by_termination() -> Iterator[None]:
-    """Make SIGTERM, with which clusters end jobs, end a run like Ctrl-C; has no effect outside the main thread."""
+def sigterm_as_interrupt() -> Iterator[None]:
+    """Turn SIGTERM, which clusters send to end jobs, into KeyboardInterrupt; has no effect outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -36,7 +36,7 @@ def exported(with_boundary: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def model(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of that package, on a machine without a GPU and with caches of its own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
-    monkeypatch.setattr(choose_backend, "gpu_is_there", lambda: False)
+    monkeypatch.setattr(choose_backend, "may_have_gpu", lambda: False)
     return Path(shutil.copytree(exported, tmp_path / "model"))
 
 
@@ -105,7 +105,7 @@ def test_without_a_gpu_onnx_runtime_computes_and_its_file_is_made_once(
 def test_pytorch_computes_where_it_can_use_a_gpu(
     model: Path, monkeypatch: pytest.MonkeyPatch, driver: bool, built_for_it: bool, installed: bool, chosen: str
 ) -> None:
-    monkeypatch.setattr(choose_backend, "gpu_is_there", lambda: driver)
+    monkeypatch.setattr(choose_backend, "may_have_gpu", lambda: driver)
     monkeypatch.setattr(choose_backend, "find_spec", lambda name: object() if installed else None)
     monkeypatch.setattr(torch_backend, "has_accelerator", lambda: built_for_it)
     assert open_backend(model, read_package(model), ComputeSettings()).name == chosen

@@ -131,7 +131,7 @@ def test_blocks_of_other_sizes_are_of_the_same_run(make_scene: MakeScene, make_p
     scene, predictor = make_scene(20, 20), make_predictor()
     nan = fit_scene(scene, predictor, PredictionSettings(nodata=float("nan"))).identity
     kept = json.loads(json.dumps(nan.dependencies | {"block_size": 64, "halo": 8}))
-    assert nan.began(kept)
-    assert fit_scene(scene, predictor, PredictionSettings(nodata=float("nan"), block_size=99)).identity.began(kept)
-    assert not fit_scene(scene, predictor, PredictionSettings()).identity.began(kept)
-    assert not nan.began({})
+    assert nan.matches(kept)
+    assert fit_scene(scene, predictor, PredictionSettings(nodata=float("nan"), block_size=99)).identity.matches(kept)
+    assert not fit_scene(scene, predictor, PredictionSettings()).identity.matches(kept)
+    assert not nan.matches({})

@@ -42,7 +42,7 @@ def test_the_automatic_halo_is_the_whole_receptive_field_where_measuring_costs_m
     monkeypatch.setattr("seg.inference.planning.plan.samples_within", lambda *arguments: 4)
     monkeypatch.setattr("seg.inference.planning.plan.measured_halo", lambda *arguments: 40)
     large = planned(scene, predictor, settings)
-    assert (large.halo, large.halo_origin) == (40, f"measured, of {predictor.receptive_field}")
+    assert (large.halo, large.halo_origin) == (40, f"measured; the receptive field is {predictor.receptive_field}")
     assert planned(scene, predictor, replace(settings, halo="receptive-field")).halo == plan.halo
 
 
