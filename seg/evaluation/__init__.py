@@ -1,1 +1,1 @@
-"""Comparison of maps with references: scores, report, areas, change. Windowed, and without torch, to start quickly."""
+"""Comparison of maps with references: scores, report, areas, change. Reads window by window; does not import torch."""

@@ -1,4 +1,4 @@
-"""Accuracy of maps against references: counts of all scenes, summed, with intervals."""
+"""Accuracy of maps against references: counts summed over scenes, with intervals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class Accuracy:
 
     @property
     def unmapped(self) -> int:
-        """Labelled pixels of all scenes without a value in the maps."""
+        """Number of labelled pixels without a mapped class, over all scenes."""
         return sum(scene.unmapped for scene in self.scenes)
 
     @property
@@ -55,7 +55,7 @@ class Accuracy:
 
     @property
     def has_boundary(self) -> bool:
-        """True if the reference has any boundary to compare with."""
+        """True if the reference has a boundary between cropland and other."""
         return any(counts.reference for counts in self.boundary)
 
     @property
@@ -95,7 +95,7 @@ def measure_accuracy(pairs: Sequence[Pair], settings: EvaluationSettings) -> Acc
         settings: Options of the comparison.
 
     Raises:
-        RasterError: A file cannot be read, lies on another grid or holds other values, or nothing can be compared.
+        RasterError: A file cannot be read, lies on another grid or holds invalid values, or nothing can be compared.
     """
     grids = [pair_grid(pair) for pair in pairs]
     sizes = [(grid.height, grid.width) for grid in grids]
@@ -117,7 +117,7 @@ def _intervals(scenes: list[SceneAccuracy], measures: Measures) -> Bootstrap | N
 
 
 def _natural(name: str) -> tuple[int, float, str]:
-    """Sort key that puts numbers, by value, before words."""
+    """Sort key: numbers first, by value, then words."""
     try:
         return 0, float(name), name
     except ValueError:
@@ -130,8 +130,8 @@ def _nothing_compared(scene: SceneAccuracy, settings: EvaluationSettings) -> Ras
     reference, within = pair.reference, pair.within
     if scene.unmapped:
         return RasterError(
-            f"{pair.prediction}: has no value at any of the {scene.unmapped} labelled pixels of {reference}; "
-            "give a map that covers them"
+            f"{pair.prediction}: has no class at any of the {scene.unmapped} labelled pixels of {reference}; "
+            "give a map that covers these pixels"
         )
     if within is None:
         return RasterError(f"{reference}: has no labelled pixel, only {IGNORE} or nodata; give a mask with labels")

@@ -30,9 +30,9 @@ def evaluate(
         page: Options of `index.html`.
 
     Raises:
-        ConfigError: The output folder cannot be made or written, files do not belong together, or the area estimate
-            cannot be read.
-        RasterError: A file cannot be read, lies on another grid or holds other values, or nothing can be compared.
+        ConfigError: The output folder cannot be written, files do not belong together, or the area estimate cannot be
+            read.
+        RasterError: A file cannot be read, lies on another grid or holds invalid values, or nothing can be compared.
     """
     require_output_folder(output)
     area = read_area_estimate(page.area_estimate)

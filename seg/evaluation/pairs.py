@@ -7,14 +7,14 @@ from seg.errors import ConfigError, listed
 from seg.raster.folder import RASTER_SUFFIXES, by_stem, files_in
 
 VECTOR_SUFFIXES = (".gpkg", ".geojson", ".parquet", ".geoparquet", ".shp", ".fgb", ".gdb", ".gml", ".kml", ".geojsonl")
-"""Endings of the files in a folder that are taken for vector files, and of the folder of a file geodatabase."""
+"""Suffixes of files in a folder that count as vector files, and of file geodatabases, which are folders."""
 
 PROBABILITY = "_probability"
 LAYERS = (PROBABILITY, "_uncertainty")
-"""Endings that `scripts/predict.py` adds to the stem of a map for the layers beside it."""
+"""Endings of the stems of the other maps that `scripts/predict.py` writes beside a class map."""
 
 WITH_VECTORS = ("reference", "strata")
-"""Inputs that may be vector files."""
+"""Names of the inputs that may be vector files."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Inputs:
     """Files or folders to compare. If the maps are a folder, so are the other inputs, matched by stem.
 
     Args:
-        prediction: Class map to judge: 0 other, 1 cropland, 255 or nodata without a value; or a folder of maps, matched
+        prediction: Class map to evaluate: 0 other, 1 cropland, 255 or nodata for no class; or a folder of maps, matched
             by stem with the files of the other folders.
         reference: Mask on the map's grid: 0 other, 1 cropland, 255 no label; or polygons in a vector file, which are
             burnt onto the map's grid; or a folder of either. One vector file can serve all maps.
@@ -82,8 +82,8 @@ class Inputs:
         image: The scene that was mapped, or a folder of scenes, shown beside reference and map.
         folds: Raster on the same grid with a fold number per pixel, or a folder of them; needs --fold.
         fold: Compare only the pixels of this held-out fold; needs --folds.
-        strata: Raster of codes on the same grid, or polygons, or a folder of either; scores are given by stratum.
-        stratum_attribute: Column of the polygons that names the strata.
+        strata: Raster of codes on the same grid, or polygons, or a folder of either; scores are reported by stratum.
+        stratum_attribute: Column of the polygons with the names of the strata.
         stratum_layer: Layer of the polygons, if their file has several.
 
     Raises:
@@ -101,14 +101,14 @@ class Inputs:
     stratum_layer: str | None = None
 
     def __post_init__(self) -> None:
-        """Check that the options go together."""
+        """Check the options against each other."""
         if self.folds is None and self.fold is not None:
             raise ConfigError(f"--fold {self.fold} needs --folds, a raster with the fold of each pixel")
         if self.folds is not None and self.fold is None:
             raise ConfigError(f"--folds {self.folds} needs --fold, the number of the held-out fold to compare")
         vector = self.strata is not None and is_vector(self.strata)
         if vector and self.stratum_attribute is None:
-            raise ConfigError(f"--strata {self.strata} needs --stratum-attribute, the column that names the strata")
+            raise ConfigError(f"--strata {self.strata} needs --stratum-attribute, the column of the strata's names")
         if self.stratum_attribute is not None and not vector:
             raise ConfigError(
                 f"--stratum-attribute {self.stratum_attribute} needs --strata, a vector file with that column"
@@ -117,7 +117,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Pairing:
-    """Pairs to compare, and the names of maps and references without a partner."""
+    """Pairs to compare, and the stems of maps and references without a partner."""
 
     pairs: list[Pair]
     lone_predictions: list[str]
@@ -133,13 +133,13 @@ class Pairing:
 
 
 def is_vector(path: Path) -> bool:
-    """True if a file's name ends like that of a vector file."""
-    # In a folder, a JSON file is more often a description of a raster than GeoJSON.
+    """True if a file has the suffix of a vector file."""
+    # VECTOR_SUFFIXES does not contain .json: in a folder, such a file mostly describes a raster.
     return path.suffix.lower() in (*VECTOR_SUFFIXES, ".json")
 
 
 def _is_folder(path: Path) -> bool:
-    """True for a folder of files; a file geodatabase is a folder that is one file to its user."""
+    """True for a folder of files; a file geodatabase, although it is a folder, counts as a file."""
     return path.is_dir() and not is_vector(path)
 
 
@@ -174,7 +174,7 @@ def find_pairs(inputs: Inputs) -> Pairing:
     if not both:
         raise ConfigError(
             f"{inputs.prediction}: no map has the stem of a mask in {inputs.reference}; maps are "
-            f"{listed(sorted(maps))}, masks {listed(sorted(references))}; rename one or the other"
+            f"{listed(sorted(maps))}, masks are {listed(sorted(references))}; rename maps or masks"
         )
     pairs = [_pair(inputs, stem, maps[stem]) for stem in both]
     return Pairing(pairs, sorted(set(maps) - set(both)), sorted(set(references) - set(both)))
@@ -202,7 +202,7 @@ def _companion(inputs: Inputs, option: str, stem: str) -> Path | None:
         return None
     if not _is_folder(given):
         if inputs.prediction.is_dir() and not (option in WITH_VECTORS and is_vector(given)):
-            raise ConfigError(f"{given}: not a folder, but --prediction {inputs.prediction} is one; name a folder")
+            raise ConfigError(f"{given}: not a folder, but --prediction {inputs.prediction} is one; give a folder")
         return given
     found = _by_stem(given, vectors=option in WITH_VECTORS)
     for name in (stem, stem + PROBABILITY) if option == "probability" else (stem,):
@@ -220,7 +220,7 @@ def _by_stem(folder: Path, vectors: bool = False) -> dict[str, Path]:
 
 
 def _is_layer_of_another(path: Path) -> bool:
-    """True for a probability or uncertainty map beside its class map."""
+    """True if a file is the probability or uncertainty map of a class map in the same folder."""
     return any(
         path.stem.endswith(layer) and path.with_name(path.stem.removesuffix(layer) + path.suffix).exists()
         for layer in LAYERS

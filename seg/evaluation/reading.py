@@ -1,4 +1,4 @@
-"""Windowed reading of a pair: map, reference, fold and probabilities of one scene."""
+"""Read a pair window by window: map, reference, fold and probabilities of one scene."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -34,8 +34,8 @@ class Reference:
     """An open reference.
 
     Attributes:
-        labels: Reads its labels in a window.
-        parcels: Its cropland polygons, if it is a vector file; None for a raster.
+        labels: Function that reads the labels of a window.
+        parcels: Cropland polygons of a vector reference; None for a raster.
     """
 
     labels: ReadLabels
@@ -48,8 +48,8 @@ class PairReader:
 
     Attributes:
         grid: Grid of the map.
-        mapped: Reads the classes of the map in a window.
-        labels: Reads the labels of the reference in a window; IGNORE outside the fold.
+        mapped: Function that reads the classes of the map in a window.
+        labels: Function that reads the labels of the reference in a window; IGNORE outside the fold.
         parcels: Cropland polygons of a vector reference; None for a raster.
         probability: The probability map; None without one.
     """
@@ -85,7 +85,7 @@ def open_pair(pair: Pair, settings: EvaluationSettings) -> Iterator[PairReader]:
 
 
 def pair_grid(pair: Pair) -> Grid:
-    """Grid of a map, after checking that every raster of the pair lies on it.
+    """Grid of a map; checks that all rasters of the pair have the same grid.
 
     Raises:
         RasterError: A raster lies on another grid or cannot be read.

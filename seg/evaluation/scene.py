@@ -1,4 +1,4 @@
-"""Comparison of one map with its reference, window by window, in memory that does not depend on their size."""
+"""Compare one map with its reference window by window; memory does not depend on the size of the map."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -20,7 +20,7 @@ from seg.raster.windows import plan_blocks
 
 @dataclass(frozen=True)
 class Measures:
-    """Settings of a comparison, with automatic values settled for all its scenes.
+    """Settings of a comparison, with automatic values resolved for all scenes together.
 
     Attributes:
         settings: Options of the command line.
@@ -36,7 +36,7 @@ class Measures:
 
     @property
     def tile_size(self) -> int:
-        """Side in pixels of the tiles that blocks and listed windows consist of."""
+        """Side in pixels of the tiles of which blocks and listed windows consist."""
         return min(self.block_size, self.chip_size)
 
 
@@ -48,7 +48,7 @@ class SceneAccuracy:
         pair: The files.
         tiles: Confusion counts by tile.
         boundary: Boundary counts at each tolerance.
-        parcels: Counts of matched, cut and merged parcels.
+        parcels: Parcel counts, for matches and segmentation errors.
         strata: (5,) counts by name of the stratum, in the order of `TileCounts`.
         histogram: Pixels by label and percent; None without a probability map.
     """
@@ -67,16 +67,16 @@ class SceneAccuracy:
 
     @property
     def unmapped(self) -> int:
-        """Labelled pixels without a value in the map.
+        """Number of labelled pixels without a mapped class.
 
-        They enter no score, so a map that leaves out difficult ground looks better than it is: report this number
-        beside the scores.
+        The scores do not include these pixels, so a map that leaves out difficult areas seems better than it is. Report
+        this number with the scores.
         """
         return int(self.tiles.total[-1])
 
 
 def measure_scene(pair: Pair, measures: Measures, advance: Callable[[], None] = lambda: None) -> SceneAccuracy:
-    """Compare a map with its reference over the pixels that have a value in both.
+    """Compare a map with its reference over the pixels that have a class in both.
 
     Args:
         pair: The files.
@@ -84,7 +84,7 @@ def measure_scene(pair: Pair, measures: Measures, advance: Callable[[], None] = 
         advance: Called after each window.
 
     Raises:
-        RasterError: A file cannot be read, lies on another grid or holds other values.
+        RasterError: A file cannot be read, lies on another grid or holds invalid values.
     """
     settings = measures.settings
     with ExitStack() as opened:

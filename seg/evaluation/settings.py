@@ -1,4 +1,4 @@
-"""Options for comparing maps, for the report and for change. Imports little, so that `--help` is quick."""
+"""Options for comparing maps, for the report and for change. This module imports little, so `--help` is quick."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,14 +28,14 @@ class EvaluationSettings:
         tolerances: Distances in metres at which boundaries are scored, or in pixels where a map has no CRS; null for
             one, two and four pixels.
         object_iou: Intersection over union above which a mapped parcel matches a reference parcel, 0.5 or more.
-        min_parcel: Size of the smallest parcel to count, in pixels, in map and reference alike; a single wrong pixel is
-            a parcel too.
+        min_parcel: Smallest parcel to count, in pixels, in both map and reference. With 1, a single wrong pixel counts
+            as a parcel.
         bootstrap: Number of bootstrap draws for the 95 % intervals; 0 for no intervals.
         bootstrap_unit: Unit that is drawn; auto draws scenes if there are ten or more, else blocks.
-        block_size: Side of a block in pixels, well above the autocorrelation range of the errors; auto is twice the
-            chip size, or less where that gives fewer than 20 blocks, but not below 64.
-        chip_size: Side in pixels of the windows listed as worst; auto is 256, or less where that gives fewer windows
-            than are listed, but not below 64.
+        block_size: Side of a block in pixels; it should be well above the autocorrelation range of the errors. auto is
+            twice the chip size; the side is halved, down to 64, while there are fewer than 20 blocks.
+        chip_size: Side in pixels of the windows listed as worst. auto is 256; the side is halved, down to 64, while
+            there are fewer windows than `worst`.
         worst: Number of worst windows to list.
         seed: Seed of the bootstrap draws.
         window_size: Side in pixels of the windows that are read; changes memory and time, not the scores.
@@ -106,7 +106,7 @@ class PageSettings:
 
 
 def _halved(size: int, sizes: Sequence[tuple[int, int]], wanted: int) -> int:
-    """Halve a side until there are as many blocks as wanted, but not below SMALLEST_BLOCK."""
+    """Halve a side until there are at least `wanted` blocks, but not below SMALLEST_BLOCK."""
     while size % 2 == 0 and size // 2 >= SMALLEST_BLOCK and _blocks(sizes, size) < wanted:
         size //= 2
     return size
@@ -123,9 +123,9 @@ class ChangeSettings:
     Attributes:
         min_area: Smallest polygon to keep: a number with m2, ha or mu (亩, a fifteenth of a hectare), such as 0.5ha; 0
             keeps all. The raster and its totals keep every pixel.
-        confidence: A change is supported if the probability that both maps are right is above this number. That is (1 -
-            before) times after for a gain, and before times (1 - after) for a loss, with calibrated probabilities and
-            independent errors of the two maps.
+        confidence: A change is supported if the probability that both maps are right is above this number. This
+            probability is (1 - before) * after for a gain, and before * (1 - after) for a loss; it is valid for
+            calibrated probabilities and independent errors of the two maps.
     """
 
     min_area: str = "0"

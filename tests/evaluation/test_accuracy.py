@@ -173,7 +173,7 @@ def test_reference_without_a_label_is_an_error_not_zeros(write_raster: WriteRast
 
 def test_map_without_a_value_at_any_label_is_an_error(write_raster: WriteRaster, reference: Path) -> None:
     prediction = write_raster("map.tif", np.full((HEIGHT, WIDTH), IGNORE, np.uint8))
-    with pytest.raises(RasterError, match=r"map\.tif: has no value at any of the \d+ labelled pixels"):
+    with pytest.raises(RasterError, match=r"map\.tif: has no class at any of the \d+ labelled pixels"):
         compare(prediction, reference)
 
 

@@ -1,1 +1,1 @@
-"""Area estimation: draw a probability sample of a map, and estimate areas and accuracies with their errors from it."""
+"""Area estimation: draw a probability sample of a map, and estimate areas, accuracies and their standard errors."""

@@ -31,15 +31,15 @@ class Expectation:
 
     @property
     def deviations(self) -> NDArray[np.float64]:
-        """(S,) standard deviation of correct (1) and wrong (0) within each stratum."""
+        """(S,) standard deviation within each stratum of the variable that is 1 for correct and 0 for wrong pixels."""
         return np.asarray(np.sqrt(self.accuracy * (1 - self.accuracy)))
 
 
 def expected_error(expected: Expectation, counts: Counts) -> float:
     """Expected standard error of the overall accuracy of a sample.
 
-    With two classes it is also the standard error of the share of either class: a wrongly mapped pixel belongs to the
-    other class.
+    With two classes, this is also the standard error of the area share of each class, since a wrongly mapped pixel
+    belongs to the other class.
 
     Args:
         expected: Expectations of the strata.
@@ -52,14 +52,15 @@ def expected_error(expected: Expectation, counts: Counts) -> float:
 def allocate(expected: Expectation, total: int, allocation: Allocation, minimum: int) -> Counts:
     """Pixels to draw in each stratum, (S,).
 
-    A stratum gets at least the minimum and at most all its pixels; the rest goes to the other strata by their shares,
-    as section 5.1 of the paper recommends. The result exceeds the total if the minima alone do.
+    A stratum gets at least the minimum and at most all its pixels. The rest of the sample is divided among the other
+    strata by their shares, as recommended in section 5.1 of the paper. If the minima alone exceed the total, so does
+    the result.
 
     Args:
         expected: Expectations of the strata.
-        total: Pixels to draw in all.
+        total: Total number of pixels to draw.
         allocation: Rule for the shares.
-        minimum: Fewest pixels of a stratum.
+        minimum: Smallest number of pixels of a stratum.
     """
     shares = {
         "proportional": expected.weights,
@@ -67,8 +68,8 @@ def allocate(expected: Expectation, total: int, allocation: Allocation, minimum:
         "equal": np.ones(len(expected.weights)),
     }[allocation]
     least, most = np.minimum(minimum, expected.pixels), expected.pixels
-    # Find the pixels per unit of share that give the total. The sum is piecewise linear in them: it bends where a
-    # stratum leaves its minimum or reaches its last pixel.
+    # Find the number of pixels per unit of share that gives the total. The sum over all strata is a piecewise linear
+    # function of this number; its slope changes where a stratum leaves its minimum or reaches its last pixel.
     bends = np.sort(np.concatenate([least / shares, most / shares]))
     sums = np.clip(bends[:, None] * shares, least, most).sum(axis=1)
     return _rounded(np.clip(np.interp(total, sums, bends) * shares, least, most))
@@ -84,7 +85,7 @@ def least_sample(expected: Expectation, standard_error: float, allocation: Alloc
         expected: Expectations of the strata.
         standard_error: Standard error of the overall accuracy, as a share.
         allocation: Rule of allocation.
-        minimum: Fewest pixels of a stratum.
+        minimum: Smallest number of pixels of a stratum.
     """
 
     def reaches(total: int) -> bool:
@@ -96,7 +97,7 @@ def least_sample(expected: Expectation, standard_error: float, allocation: Alloc
 
 
 def _rounded(dealt: NDArray[np.float64]) -> Counts:
-    """Round to whole numbers with the same sum, the largest remainders up."""
+    """Round to whole numbers with the same sum; the largest remainders are rounded up."""
     whole = np.floor(dealt + 1e-9).astype(np.int64)
     missing = round(float(dealt.sum())) - int(whole.sum())
     whole[np.argsort(whole - dealt, kind="stable")[:missing]] += 1

@@ -1,4 +1,4 @@
-"""Design of a sample, a JSON file beside its points: the estimate needs it, and interpreters must not see it."""
+"""Design of a sample, stored as JSON beside its points. The estimate needs it; interpreters must not see it."""
 
 import json
 from collections.abc import Sequence
@@ -23,17 +23,17 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Design:
-    """A sample as it was drawn.
+    """Design of a drawn sample.
 
     Attributes:
-        map: Path of the class map, as it was given.
+        map: Path of the class map, as given by the user.
         map_sha256: SHA-256 of the map's bytes.
         grid: Grid of the map.
         settings: Options of the draw by name.
         classes: Names of the map's classes by value.
         strata: All strata of the map.
         ids: (N,) number of each point.
-        stratum: (N,) place of each point among the strata.
+        stratum: (N,) index of each point's stratum.
         row: (N,) row of each pixel, from 0.
         column: (N,) column of each pixel, from 0.
         pixel_area_m2: (N,) ground area of each pixel.
@@ -58,7 +58,7 @@ def design_path(points: Path) -> Path:
 
 
 def write_design(design: Design, path: Path) -> None:
-    """Write a design as JSON, complete or absent.
+    """Write a design as JSON, atomically.
 
     Raises:
         OSError: The file cannot be written.
@@ -90,7 +90,7 @@ def read_design(path: Path) -> Design:
         content = dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise DatasetError(
-            f"{path}: no such file; put the design there that `evaluate.py sample` wrote, or name it with --design"
+            f"{path}: no such file; copy the design that `evaluate.py sample` wrote there, or give it with --design"
         ) from error
     except (OSError, TypeError, ValueError) as error:
         raise DatasetError(f"{path}: not readable as the design of a sample ({error}); restore the original") from error

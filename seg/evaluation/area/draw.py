@@ -22,7 +22,7 @@ class Drawn:
     """Drawn pixels, in an order that reveals nothing about their strata.
 
     Attributes:
-        stratum: (N,) place of each pixel's stratum.
+        stratum: (N,) index of each pixel's stratum.
         row: (N,) row of each pixel, from 0.
         column: (N,) column of each pixel, from 0.
     """
@@ -37,15 +37,15 @@ def draw(
 ) -> Drawn:
     """Draw a stratified random sample; the same seed draws the same pixels.
 
-    The pixels of a stratum are numbered in reading order and numbers are drawn; a second reading finds the pixels with
-    these numbers. Memory depends on the sample, not on the map.
+    The pixels of a stratum are numbered in reading order, and numbers are drawn. A second pass over the map finds the
+    pixels with these numbers. Memory depends on the sample, not on the map.
 
     Args:
         population: The map and its zones.
         strata: Strata of the population.
         counts: (S,) pixels to draw in each stratum, at most all its pixels.
         seed: Seed of the draw.
-        size: Side in pixels of the windows that are read; it changes the numbering, and so the draw.
+        size: Side in pixels of the windows that are read; it changes the numbers of pixels, and so the draw.
 
     Raises:
         RasterError: The map cannot be read.

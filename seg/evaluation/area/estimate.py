@@ -26,7 +26,7 @@ def estimate_area(
         output: Folder for area.json; made if its parent exists.
         settings: Treatment of points without a reference, and confidence of the intervals.
         design: Design of the sample; None for the file beside the points.
-        prediction: Another map to judge by the same points; None for the sampled map.
+        prediction: Another map to evaluate with the same points; None for the sampled map.
 
     Returns:
         Content of area.json.
@@ -50,7 +50,7 @@ def estimate_area(
 
 
 def as_json(interpreted: InterpretedSample, settings: AreaSettings) -> dict[str, object]:
-    """Estimates with their errors as plain numbers; undefined ones are None.
+    """Estimates with their standard errors as JSON values; undefined estimates are None.
 
     Args:
         interpreted: The sample with its references; areas in hectares.
@@ -104,7 +104,7 @@ def _figures(estimate: Estimate | None, confidence: float) -> dict[str, float | 
 
 
 def _only_references(interpreted: InterpretedSample) -> list[str | None]:
-    """Class of each stratum whose points all have one class; None for several classes or a fully sampled stratum."""
+    """Reference class of each stratum if all its points have the same one; else None, and for fully sampled strata."""
     sample = interpreted.sample
     only: list[str | None] = []
     for place, stratum in enumerate(sample.strata):
@@ -115,7 +115,7 @@ def _only_references(interpreted: InterpretedSample) -> list[str | None]:
 
 
 def _notes(interpreted: InterpretedSample) -> list[str]:
-    """Reasons why the figures are less certain than they look."""
+    """Reasons why the estimates are less certain than their errors suggest."""
     notes = [
         f"all points of stratum '{stratum.name}' are {only}, so it adds nothing to the errors, and the intervals are "
         "somewhat too narrow"
@@ -146,7 +146,7 @@ def _estimate_text(interpreted: InterpretedSample, confidence: float) -> str:
         )
     columns = ["class", "mapped ha", "estimated ha", "standard error", f"{100 * confidence:.4g} % interval"]
     lines = [
-        f"{interpreted.map}, judged by {len(sample.stratum):,} points in {len(sample.strata)} strata",
+        f"{interpreted.map}, evaluated with {len(sample.stratum):,} points in {len(sample.strata)} strata",
         "",
         text_table([*columns, "user's accuracy", "producer's accuracy"], rows),
         "",
@@ -157,7 +157,7 @@ def _estimate_text(interpreted: InterpretedSample, confidence: float) -> str:
 
 
 def _with_half(estimate: Estimate | None, confidence: float) -> str:
-    """Format an accuracy with half its interval, before clipping to 0 and 1."""
+    """Format an accuracy with half of its interval, which is not clipped to 0 and 1."""
     if estimate is None:
         return "-"
     half = Estimate(0.0, estimate.standard_error, np.inf).interval(confidence)[1]

@@ -1,14 +1,13 @@
 """Estimators of areas and accuracies, with standard errors, for a stratified random sample.
 
-The estimators are those of Stehman (2014), https://doi.org/10.1080/01431161.2014.930207, for strata that need not be
-the classes of the map. For strata that are, they equal Olofsson et al. (2014),
-https://doi.org/10.1016/j.rse.2014.02.015, equations 1 to 11. Every figure is a ratio of two totals, so one formula
-serves all.
+The estimators are those of Stehman (2014), https://doi.org/10.1080/01431161.2014.930207. Their strata may differ from
+the classes of the map. If the strata are the classes, the estimators equal equations 1 to 11 of Olofsson et al. (2014),
+https://doi.org/10.1016/j.rse.2014.02.015. Every estimate is a ratio of two totals, so one formula computes all of them.
 
-Pixels are drawn with equal probability but cover unequal ground: very unequal in a geographic CRS, slightly in every
-other. A stratum's mean is therefore weighted by pixel area, the ratio estimator of Cochran (1977), Sampling Techniques,
-section 6.10, separately in each stratum because the ground area of each stratum is known exactly. Its variance comes
-from the residuals. With equal pixel areas it becomes the plain mean.
+Pixels are drawn with equal probability, but their ground areas differ: strongly in a geographic CRS, slightly in other
+CRSs. The mean of a stratum is therefore weighted by pixel area: the ratio estimator of Cochran (1977), Sampling
+Techniques, section 6.10. It is applied to each stratum separately, since the ground area of each stratum is known
+exactly. The variance is computed from the residuals. With equal pixel areas, the estimator is the plain mean.
 """
 
 from collections.abc import Sequence
@@ -56,7 +55,7 @@ class Stratum:
     Attributes:
         name: Name in reports.
         area: Ground area, in any unit.
-        pixels: Number of pixels; None if the sample is a negligible share of them.
+        pixels: Number of pixels; None if the sample is a negligible share of the stratum.
     """
 
     name: str
@@ -66,13 +65,13 @@ class Stratum:
 
 @dataclass(frozen=True)
 class StratifiedSample:
-    """Sampled pixels with their mapped and their true class; at least two in each stratum, or all its pixels.
+    """Sampled pixels with their mapped and true classes; each stratum has at least two sampled pixels, or is complete.
 
     Attributes:
         strata: Strata of the map.
-        stratum: (N,) int, place of each pixel's stratum.
+        stratum: (N,) int, index of each pixel's stratum.
         mapped: (N,) int, class in the map.
-        reference: (N,) int, true class, by the numbers of the map's classes.
+        reference: (N,) int, true class, with the numbers of the map's classes.
         pixel_area: (N,) ground area of each pixel, in any unit; None if all are equal.
     """
 
@@ -101,12 +100,12 @@ class StratifiedSample:
         return right
 
     def users_accuracy(self, label: int) -> Estimate | None:
-        """Share of the area mapped as a class that belongs to it; None if no area is mapped so: equations 2 and 6."""
+        """Share of the area mapped as a class that is this class, equations 2 and 6; None if the mapped area is 0."""
         mapped = self.mapped == label
         return self._ratio(mapped & (self.reference == label), mapped)
 
     def producers_accuracy(self, label: int) -> Estimate | None:
-        """Share of the area of a class that is mapped as such; None if the class has no area: equations 3 and 7."""
+        """Share of the area of a class that is mapped as this class, equations 3 and 7; None if the area is 0."""
         true = self.reference == label
         return self._ratio(true & (self.mapped == label), true)
 
@@ -133,13 +132,13 @@ class StratifiedSample:
         return np.ones(len(self.stratum)) if self.pixel_area is None else self.pixel_area
 
     def _weights(self) -> NDArray[np.float64]:
-        """Area that each sampled pixel stands for: its share of the sampled area of its stratum."""
+        """Area that each sampled pixel represents: the area of its stratum times its share of the sampled area."""
         areas = self._pixel_areas()
         sampled = np.bincount(self.stratum, areas, len(self.strata))
         return np.array([stratum.area for stratum in self.strata])[self.stratum] * areas / sampled[self.stratum]
 
     def _ratio(self, part: Flags, whole: Flags) -> Estimate | None:
-        """Share of one area in another: the ratio estimator of Stehman (2014), by ground area."""
+        """Ratio of two ground areas, by the estimator of Stehman (2014)."""
         weights = self._weights()
         of = float(weights[whole].sum())
         if of == 0:
@@ -149,13 +148,13 @@ class StratifiedSample:
         areas = np.array([stratum.area for stratum in self.strata])
         in_stratum = np.bincount(self.stratum, weights * residuals, len(self.strata)) / areas
         counts = np.bincount(self.stratum, minlength=len(self.strata))
-        # Each pixel's part in the error of its stratum's total; a pixel of mean area stands for area / count.
+        # Contribution of each pixel to the error of the stratum's total; a pixel of mean area represents area / count.
         pulls = weights * (residuals - in_stratum[self.stratum])
         spread = np.bincount(self.stratum, pulls**2, len(self.strata)) * counts / np.maximum(counts - 1, 1)
         variance = float((spread * self._unsampled(counts)).sum()) / of**2
         return Estimate(value, variance**0.5)
 
     def _unsampled(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Finite population correction, left out by Olofsson et al. (2014): 0 for a fully sampled stratum."""
+        """Finite population correction, which Olofsson et al. (2014) omit; 0 for a fully sampled stratum."""
         pixels = [stratum.pixels or np.inf for stratum in self.strata]
         return np.asarray(1 - counts / np.array(pixels))

@@ -1,4 +1,4 @@
-"""An interpreted sample: points with their references, matched with the design and the judged map."""
+"""An interpreted sample: points with their references, the design, and the evaluated map."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,21 +26,21 @@ from seg.raster.grid import open_raster, read_grid, require_same_grid
 from seg.terminal.text import counted
 
 SAME_EXTENT = 1e-3
-"""Largest relative difference between the ground of another map and the ground of the sample."""
+"""Largest relative difference between the area of another map and the area of the sampled map."""
 
 
 @dataclass(frozen=True)
 class InterpretedSample:
-    """A sample with its references, and the map it judges.
+    """A sample with its references, and the map that it evaluates.
 
     Attributes:
         sample: Input of the estimators; areas in hectares.
         classes: Names of the classes by value, including classes that occur only in references.
         mapped_ha: Mapped area of each class in hectares.
-        map: Path of the judged map.
-        map_sha256: SHA-256 of its bytes.
+        map: Path of the evaluated map.
+        map_sha256: SHA-256 of the map's bytes.
         unfilled: Number of points without a reference.
-        drawn: Options of the draw by name.
+        drawn: Options of the draw, by name.
     """
 
     sample: StratifiedSample
@@ -61,7 +61,7 @@ def interpreted_sample(
         points: The drawn points with the column `reference` filled: GeoPackage, GeoJSON or CSV.
         settings: Treatment of points without a reference.
         design: Design of the sample; None for the file beside the points.
-        prediction: Another map of the same classes on the same grid, to be judged by the same points; None for the
+        prediction: Another map of the same classes on the same grid, to be evaluated with the same points; None for the
             sampled map.
 
     Raises:
@@ -100,13 +100,13 @@ class _Judged:
 
 
 def _places(references: References, design: Design) -> NDArray[np.int64]:
-    """Place of each point in the design."""
+    """Index of each point in the design."""
     place = {number: index for index, number in enumerate(design.ids.tolist())}
     strange = np.array([number not in place for number in references.ids.tolist()], dtype=np.bool_)
     if strange.any():
         raise DatasetError(
             f"{references.path}: {named_points(references.ids[strange])} missing from the design of the sample; "
-            "name the design of these points with --design"
+            "give the design of these points with --design"
         )
     order = np.array([place[number] for number in references.ids.tolist()], dtype=np.int64)
     if references.place is not None:
@@ -122,7 +122,10 @@ def _places(references: References, design: Design) -> NDArray[np.int64]:
 def _settle(
     reference: NDArray[np.int64], unfilled: Unfilled, design: Design, path: Path
 ) -> tuple[NDArray[np.int64], int]:
-    """Refuse, drop or fill in points without a reference, in place; returns the kept places, (K,), and their number."""
+    """Refuse, drop or fill in points without a reference, in place.
+
+    Returns the indexes of the kept points, (K,), and the number of points without a reference.
+    """
     empty = reference < 0
     if unfilled == "refuse" and empty.any():
         raise DatasetError(
@@ -139,7 +142,7 @@ def _settle(
 
 
 def _judged(design: Design, prediction: Path | None) -> _Judged:
-    """Classes of the judged map at the points, and its area by class."""
+    """Classes of the evaluated map at the points, and its area by class."""
     labels = np.array([stratum.label for stratum in design.strata], dtype=np.int64)
     if prediction is None:
         mapped = dict.fromkeys(design.classes, 0.0)
@@ -151,8 +154,8 @@ def _judged(design: Design, prediction: Path | None) -> _Judged:
     covered, stood_for = (sum(stratum.area_ha for stratum in strata) for strata in (tallied, design.strata))
     if abs(covered / stood_for - 1) > SAME_EXTENT:
         raise RasterError(
-            f"{prediction}: covers {covered:,.1f} ha, but the sample stands for {stood_for:,.1f} ha; give a map of the "
-            f"same ground as {design.map}, with nodata elsewhere"
+            f"{prediction}: covers {covered:,.1f} ha, but the sample represents {stood_for:,.1f} ha; give a map that "
+            f"covers the same area as {design.map}, with nodata elsewhere"
         )
     with open_raster(prediction) as dataset:
         band = class_band(dataset)
@@ -173,6 +176,6 @@ def _require_enough(sample: StratifiedSample, path: Path) -> None:
     for stratum, count in zip(sample.strata, counts.tolist(), strict=True):
         if count < min(2, stratum.pixels or 2):
             raise DatasetError(
-                f"{path}: stratum '{stratum.name}' has {counted(count, 'point')} with a reference; wanted at least 2, "
-                "which a standard error needs; interpret more of its points"
+                f"{path}: stratum '{stratum.name}' has {counted(count, 'point')} with a reference; wanted at least 2 "
+                "for a standard error; interpret more points of this stratum"
             )

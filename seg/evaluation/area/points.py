@@ -24,7 +24,7 @@ PIXELS_LAYER = "pixels"
 REFERENCE = "reference"
 
 _CORNERS = ((0, 0), (1, 0), (1, 1), (0, 1))
-"""Corners of a pixel as columns and rows from its first corner."""
+"""Corners of a pixel, as offsets in columns and rows from its upper left corner."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class References:
     Attributes:
         path: The file.
         ids: (N,) number of each point.
-        texts: Text of each point's reference column, trimmed; empty where it is not filled.
+        texts: Trimmed text of each point's reference column; empty if the reference is not filled in.
         place: (N, 2) row and column of each pixel; None if the file lacks these columns.
     """
 
@@ -47,11 +47,11 @@ class References:
 def write_points(path: Path, grid: Grid, row: NDArray[np.int64], column: NDArray[np.int64]) -> None:
     """Write a GeoPackage with a layer of points to interpret and a layer of pixel outlines.
 
-    A point has id (from 1), lon and lat (WGS 84), row, column and the empty text column `reference`. It has neither its
-    mapped class nor its stratum, which would bias the interpreter.
+    A point has id (from 1), lon and lat (WGS 84), row, column and the empty text column `reference`. The file
+    does not contain the mapped class or the stratum of a point, which would bias the interpreter.
 
     Args:
-        path: The file; complete or absent.
+        path: The file, written atomically.
         grid: Grid of the map, with a CRS.
         row: (N,) row of each pixel, from 0.
         column: (N,) column of each pixel, from 0.
@@ -95,7 +95,7 @@ def read_references(path: Path) -> References:
         DatasetError: The file is missing, unreadable or lacks a column, or its ids are not unique whole numbers.
     """
     if not path.exists():
-        raise DatasetError(f"{path}: no such file; name the drawn points, with their references filled in")
+        raise DatasetError(f"{path}: no such file; give the drawn points, with their references filled in")
     try:
         layers = [str(name) for name, _ in pyogrio.list_layers(path)]
         layer = POINTS_LAYER if POINTS_LAYER in layers else layers[0]
@@ -107,7 +107,7 @@ def read_references(path: Path) -> References:
     missing = [name for name in ("id", REFERENCE) if name not in columns]
     if missing:
         raise DatasetError(
-            f"{path}: has no column '{missing[0]}', its columns are {', '.join(columns) or 'none'}; export the points "
+            f"{path}: has no column '{missing[0]}' (columns: {', '.join(columns) or 'none'}); export the points "
             f"with id and {REFERENCE}"
         )
     ids = _integers(path, "id", columns["id"])
@@ -121,7 +121,7 @@ def read_references(path: Path) -> References:
 
 
 def _table(path: Path, layer: str) -> geopandas.GeoDataFrame:
-    """Columns of a layer, in GB18030 where its text is not in the stated encoding: Chinese spreadsheets save GBK."""
+    """Columns of a layer; text that does not decode is read as GB18030, since Chinese spreadsheets save GBK."""
     try:
         return pyogrio.read_dataframe(path, layer=layer, read_geometry=False)
     except UnicodeDecodeError:
@@ -129,9 +129,9 @@ def _table(path: Path, layer: str) -> geopandas.GeoDataFrame:
 
 
 def read_labels(references: References, classes: Mapping[int, str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Class of each point, (N,), -1 for an empty reference, and (N,) True where the reference is filled.
+    """Class of each point, (N,), -1 for an empty reference; and a mask of filled references, (N,).
 
-    A reference is the number or the name of a class, in any case.
+    A reference is the number or the name of a class, in upper or lower case.
 
     Args:
         references: References of the points.
@@ -155,7 +155,7 @@ def read_labels(references: References, classes: Mapping[int, str]) -> tuple[NDA
 
 
 def named_points(ids: NDArray[np.int64]) -> str:
-    """Number of points and the first of them: "12 points (3, 8, 21, 22, 40, ...)"."""
+    """Text with the number of points and the first ids: "12 points (3, 8, 21, 22, 40, ...)"."""
     first = ", ".join(str(number) for number in np.sort(ids)[:5].tolist())
     return f"{counted(len(ids), 'point')} ({first}{', ...' if len(ids) > 5 else ''})"
 
@@ -175,11 +175,11 @@ def _integers(path: Path, name: str, values: object) -> NDArray[np.int64]:
 
 
 def _text(value: object) -> str:
-    """Cell as text; a column of whole numbers with gaps is stored as floats."""
+    """Cell as text; 1.0 becomes "1", since a column of whole numbers with gaps is stored as floats."""
     if value is None or value != value:
         return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    # A spreadsheet that once held gaps saves "1.0" as text.
+    # A spreadsheet column that once had gaps may contain "1.0" as text.
     text = str(value).strip()
     return text.removesuffix(".0") if text.removesuffix(".0").isdecimal() else text

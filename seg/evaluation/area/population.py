@@ -31,10 +31,10 @@ from seg.raster.windows import window_grid
 from seg.terminal.progress import with_progress
 
 WINDOW_SIZE = 1024
-"""A multiple of the usual tile sizes, so that no tile is read twice; about 60 MB for a map and its zones."""
+"""A multiple of common tile sizes, so that no tile is read twice; map and zones take about 60 MB."""
 
 CLASSES_TAG = "SEG_CLASSES"
-"""Tag of a map with classes beyond cropland and other: JSON, names by value."""
+"""Tag of a map with classes other than cropland and other: JSON with the names of the classes by value."""
 
 MOST_CLASSES = 32
 MOST_STRATA = 1000
@@ -44,12 +44,12 @@ OUTSIDE = -1
 
 _KEYS_A_ZONE = 256
 _NARROW = 1 << 20
-"""Keys within this span are counted in an array, which takes a tenth of the time of sorting them."""
+"""Keys within this span are counted in an array, which is ten times faster than sorting."""
 
 
 @dataclass(frozen=True)
 class StratumTally:
-    """Pixels and area of a stratum.
+    """Number of pixels and area of a stratum.
 
     Attributes:
         name: Name of the class, with the zone if there are zones.
@@ -68,7 +68,7 @@ class StratumTally:
 
 @dataclass(frozen=True)
 class Population:
-    """A class map, whose classes zones may divide further.
+    """A class map, optionally divided into zones.
 
     Attributes:
         map: One band of whole numbers 0 to 254; nodata and 255 belong to no class.
@@ -90,7 +90,7 @@ class Population:
         return grid
 
     def windows(self, title: str, size: int = WINDOW_SIZE) -> Iterator[tuple[Window, NDArray[np.int64]]]:
-        """Windows with the stratum keys of their pixels, (H, W) int64: see `key`; OUTSIDE without a stratum.
+        """Windows with the stratum key of each pixel, (H, W) int64 as in `key`; OUTSIDE for pixels without a stratum.
 
         Args:
             title: Title of the progress bar.
@@ -122,7 +122,7 @@ class Population:
             size: Side in pixels of the windows that are read; it does not change the counts.
 
         Raises:
-            RasterError: A file cannot be read, its ground areas are unknown, or it has no classes or far too many.
+            RasterError: A file cannot be read, its ground areas are unknown, or it has no classes or too many values.
         """
         areas = PixelAreas(self.grid())
         found: dict[int, tuple[int, float]] = {}
@@ -164,12 +164,12 @@ class Population:
 
 
 def key(stratum: StratumTally) -> int:
-    """Number that stands for a stratum in the windows of its population."""
+    """Key of a stratum in the windows of its population."""
     return stratum.label + (stratum.zone or 0) * _KEYS_A_ZONE
 
 
 def numbered(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Keys in ascending order, (K,), and the place of each pixel's key among them, (N,); some keys may not occur.
+    """Sorted keys, (K,), and the index of each pixel's key in them, (N,); some of the keys may not occur.
 
     Args:
         keys: At least one key, in any shape.
@@ -182,10 +182,10 @@ def numbered(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int
 
 
 def class_names(path: Path, labels: Iterable[int]) -> dict[int, str]:
-    """Names of the possible classes by value, including classes that the map misses everywhere.
+    """Names of the possible classes by value, including classes that do not occur in the map.
 
-    Names come from the map's SEG_CLASSES tag; without one they are cropland and other, or "class 7" and so on for a map
-    with further values.
+    Names come from the map's SEG_CLASSES tag. Without this tag, the classes are cropland and other; a map with more
+    values has names such as "class 7".
 
     Args:
         path: The map.
@@ -207,7 +207,7 @@ def class_names(path: Path, labels: Iterable[int]) -> dict[int, str]:
         names = {}
     if not names.keys() >= set(wanted):
         raise RasterError(
-            f"{path}: its tag {CLASSES_TAG} does not name all of the values {wanted}; wanted JSON like "
+            f"{path}: its tag {CLASSES_TAG} does not contain a name for all values {wanted}; wanted JSON like "
             '{"0": "other", "2": "gained"}'
         )
     return names

@@ -26,11 +26,12 @@ from seg.terminal.text import text_table
 
 
 def sample_map(population: Population, output: Path, settings: SampleSettings) -> Design:
-    """Draw a sample, print it, and write its points with the design beside them.
+    """Draw a sample, print a summary, and write the points and the design.
 
     Args:
         population: The class map and its zones.
-        output: GeoPackage for the points. Neither it nor its design may exist: they may hold an interpreter's work.
+        output: GeoPackage for the points. The file and its design must not exist, since they may hold an interpreter's
+            work.
         settings: Size and allocation of the sample.
 
     Returns:

@@ -19,11 +19,12 @@ class SampleSettings:
         area_error: Target standard error of the cropland area, as a share of the mapped cropland; for maps of cropland
             and other.
         points: Size of the sample; it replaces both targets.
-        users_accuracy: Expected share of correct pixels in each mapped class: one number, or one per class as in
-            {cropland: 0.8, other: 0.95}. Too high a guess makes the sample too small.
+        users_accuracy: Expected share of correct pixels in each mapped class: one number, or one number per class, such
+            as {cropland: 0.8, other: 0.95}. If the guess is too high, the sample is too small.
         allocation: Rule that divides the pixels among the strata. proportional: by area. neyman: by area and by the
             uncertainty of the class. equal: the same number for each.
-        minimum: Fewest pixels of a stratum, if it has that many, so that its accuracy can be estimated.
+        minimum: Smallest number of pixels drawn in a stratum (or all, if the stratum has fewer), so that its accuracy
+            can be estimated.
         seed: Seed of the draw.
     """
 
@@ -59,8 +60,8 @@ class AreaSettings:
 
     Attributes:
         unfilled: Treatment of points without a reference. refuse: end with an error. drop: leave them out, which is
-            valid if they were missed by chance, but not if they were the difficult ones. other or cropland: count them
-            as that class, which shows how far the areas could be off.
+            valid if references are missing at random, but not if they are missing at difficult points. other or
+            cropland: count these points as this class, to see how much the areas could change.
         confidence: Confidence of the intervals, above 0 and below 1.
     """
 

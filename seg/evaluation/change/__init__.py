@@ -1,1 +1,1 @@
-"""Change between two maps, and its support by their probabilities."""
+"""Change between two maps, and the support of changes by probabilities."""

@@ -21,13 +21,13 @@ CHANGE_COLOURS = {
     LOST: (221, 102, 51, 255),
     IGNORE: (0, 0, 0, 0),
 }
-"""RGBA, 0 to 255: blue and orange differ under any colour vision, and stand out from stable ground."""
+"""RGBA, 0 to 255. Blue and orange differ under any colour vision, and stand out from unchanged pixels."""
 
 PERCENT = 100
 
 
 def change_classes(before: ByteMask, after: ByteMask) -> ByteMask:
-    """Class of change of each pixel, (H, W); IGNORE where either map has no value.
+    """Class of change of each pixel, (H, W); IGNORE where one of the maps has no class.
 
     Args:
         before: (H, W) classes of the earlier map: OTHER, CROPLAND or IGNORE.
@@ -40,19 +40,19 @@ def change_classes(before: ByteMask, after: ByteMask) -> ByteMask:
 
 
 def change_percent(classes: ByteMask, before: ByteMask, after: ByteMask, valid: BoolMask) -> ByteMask:
-    """Probability of each mapped change in whole percent, (H, W); IGNORE without a change or a probability.
+    """Probability of each mapped change in whole percent, (H, W); IGNORE for pixels without change or probability.
 
-    A mapped change is real only if both maps are right. If their errors are independent, its probability is the product
-    of two probabilities. If the same ground misleads both maps alike, fewer changes are real; if one map tends to be
-    right where the other errs, more are.
+    A mapped change is real only if both maps are right. If the errors of the maps are independent, the probability of
+    the change is the product of two probabilities. If both maps err at the same pixels, the true probability is
+    lower; if they err at different pixels, it is higher.
 
     Args:
         classes: (H, W) classes of change.
         before: (H, W) probability of cropland in the earlier map in percent, 0 to 100.
-        after: (H, W) the same in the later map.
+        after: (H, W) probability of cropland in the later map in percent.
         valid: (H, W) True where both probabilities are known.
     """
-    # In integers, so that halves round alike everywhere.
+    # Integer arithmetic rounds halves in the same way on every machine.
     first, second = before.astype(np.uint16), after.astype(np.uint16)
     products = np.where(classes == GAINED, (PERCENT - first) * second, first * (PERCENT - second))
     percent: ByteMask = ((products + PERCENT // 2) // PERCENT).astype(np.uint8)

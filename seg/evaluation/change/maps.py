@@ -37,7 +37,7 @@ from seg.raster.writing.cog import CogLayer, write_cog
 from seg.terminal.progress import with_progress
 
 WINDOW_SIZE = 1024
-"""A multiple of the output tiles; takes about 60 MB for four rasters of bytes and the areas of the pixels."""
+"""A multiple of the output tiles. A window takes about 60 MB for four byte rasters and the areas of the pixels."""
 
 CLASSES = len(CHANGE_NAMES)
 
@@ -48,8 +48,8 @@ class Maps:
 
     Attributes:
         before: The earlier class map.
-        after: The later one.
-        probabilities: Probability maps of both, in percent; None if they are not known.
+        after: The later class map.
+        probabilities: Probability maps of both, in percent; None if there are none.
     """
 
     before: Path
@@ -75,7 +75,7 @@ class ChangeTally:
     Attributes:
         pixels: (4,) number of pixels.
         hectares: (4,) ground area.
-        unsupported_ha: (4,) ground area with a probability not above the confidence; 0 without probabilities.
+        unsupported_ha: (4,) ground area where the probability is at most the confidence; 0 without probabilities.
     """
 
     pixels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(CLASSES, dtype=np.int64))
@@ -84,7 +84,7 @@ class ChangeTally:
 
 
 def find_maps(before: Path, after: Path, probabilities: tuple[Path | None, Path | None]) -> Maps:
-    """Find the probability maps of two maps: the given ones, or those beside the maps if both exist.
+    """Find the probability maps of two class maps: the given files, or the files beside the class maps if both exist.
 
     Args:
         before: The earlier class map.
@@ -100,8 +100,8 @@ def find_maps(before: Path, after: Path, probabilities: tuple[Path | None, Path 
     if any(probabilities):
         one = 0 if found[0] is None else 1
         raise ConfigError(
-            f"{(before, after)[one]}: has no probability map beside it, but one is given for the other map; name it "
-            f"with --{('before', 'after')[one]}-probability, or name neither"
+            f"{(before, after)[one]}: has no probability map beside it, but one is given for the other map; give both "
+            f"(with --{('before', 'after')[one]}-probability) or none"
         )
     return Maps(before, after)
 
@@ -133,7 +133,7 @@ def write_change_map(maps: Maps, output: Path) -> None:
 
 
 def write_probability_map(maps: Maps, output: Path) -> None:
-    """Write the probability of each mapped change as a COG in percent; 255 without a change or a probability.
+    """Write the probability of each mapped change as a COG in percent; 255 for pixels without change or probability.
 
     Args:
         maps: The maps to compare, with probabilities.
@@ -154,7 +154,7 @@ def write_probability_map(maps: Maps, output: Path) -> None:
 
 
 def tally_change(maps: Maps, confidence: float) -> ChangeTally:
-    """Pixels and ground area of each class of change.
+    """Number of pixels and ground area of each class of change.
 
     Args:
         maps: The maps to compare.
@@ -163,7 +163,7 @@ def tally_change(maps: Maps, confidence: float) -> ChangeTally:
     Raises:
         RasterError: A map cannot be read or lies on another grid, or its ground areas are unknown.
     """
-    tally, limit = ChangeTally(), round(PERCENT * confidence, 6)  # 100 * 0.57 is not quite 57
+    tally, limit = ChangeTally(), round(PERCENT * confidence, 6)  # in floating point, 100 * 0.57 is not 57
     with _opened(maps) as reader:
         areas = PixelAreas(reader.grid)
         for window in reader.windows("Measuring"):

@@ -26,7 +26,7 @@ LAYER = "change"
 DIRECTIONS = {GAINED: "gained", LOST: "lost"}
 
 COLUMNS = ("id", "change", "area", "perimeter", "mean_probability", "unsupported_share", "supported")
-"""All columns of the polygons; the last three only with probabilities."""
+"""Columns of the polygons; the last three exist only with probabilities."""
 
 _BATCH = 10_000
 
@@ -38,7 +38,7 @@ class ChangePolygons:
     Attributes:
         count: Number of polygons.
         hectares: Total area.
-        unsupported: Number of polygons that their probability does not support; None without probabilities.
+        unsupported: Number of polygons whose mean probability is at most the confidence; None without probabilities.
     """
 
     count: int
@@ -98,7 +98,7 @@ def _write_only(path: Path, change: Path, value: int) -> None:
 
 
 def _append(traced: ParcelFile, direction: str, output: Path, confidence: float, probable: bool) -> int | None:
-    """Append the polygons of one direction to the output in batches; returns the number of unsupported ones."""
+    """Append the polygons of one direction to the output in batches; return the number of unsupported polygons."""
     unsupported = 0
 
     def rows(batches: Iterator[pa.RecordBatch], geometry: str) -> Iterator[pa.RecordBatch]:

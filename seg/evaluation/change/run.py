@@ -1,4 +1,4 @@
-"""Change between two maps as rasters, polygons and hectares: `scripts/evaluate.py change`."""
+"""Change between two maps as rasters, polygons and areas: `scripts/evaluate.py change`."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ CHANGE_MAP, PROBABILITY_MAP, POLYGONS, SUMMARY = (
 
 RULE = (
     "a change is supported where the probability that both maps are right is above the confidence: (1 - before) * "
-    "after for a gain, before * (1 - after) for a loss; this supposes calibrated probabilities and independent errors"
+    "after for a gain, before * (1 - after) for a loss; valid for calibrated probabilities and independent errors"
 )
 
 
@@ -111,6 +111,6 @@ def _change_text(maps: Maps, settings: ChangeSettings, tally: ChangeTally, polyg
         "",
         f"net change of cropland: {tally.hectares[GAINED] - tally.hectares[LOST]:+,.2f} ha",
         support,
-        f"these areas carry the errors of both maps; for an estimate with intervals, draw a sample of {CHANGE_MAP}",
+        f"these areas include the errors of both maps; for an estimate with intervals, draw a sample of {CHANGE_MAP}",
     ]
     return "\n".join(lines)

@@ -1,1 +1,1 @@
-"""Counts that scores are computed from: confusion, boundaries, parcels, strata."""
+"""Counts for computing scores: confusion, boundaries, parcels, strata."""

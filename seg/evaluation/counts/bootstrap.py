@@ -1,6 +1,6 @@
 """Confidence intervals of scores, by bootstrap over scenes or blocks.
 
-Whole scenes or blocks are drawn, because the errors of neighbouring pixels are not independent.
+Whole scenes or blocks are drawn, since the errors of neighbouring pixels are not independent.
 """
 
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from seg.evaluation.settings import EvaluationSettings
 
 CONFIDENCE = 0.95
 FEWEST_UNITS = 5
-"""With fewer units, draws repeat too often for a meaningful interval."""
+"""Smallest number of units; with fewer units, the draws are too similar for a meaningful interval."""
 
 ENOUGH_SCENES = 10
-"""From this number on, scenes are drawn: they lie apart, so their errors are independent."""
+"""Smallest number of scenes for drawing scenes instead of blocks. Scenes lie apart, so their errors are independent."""
 
 _DRAWS = 1 << 20
-"""Numbers drawn at a time: 8 MB."""
+"""Number of random numbers in memory at a time: 8 MB."""
 
 Unit = Literal["scene", "block"]
 
@@ -30,10 +30,10 @@ class Bootstrap:
     """Intervals of every score.
 
     Attributes:
-        unit: Kind of unit that was drawn.
+        unit: Kind of the drawn units.
         units: Number of units.
         block_size: Side of a block in pixels; None for scenes.
-        repetitions: Number of draws; each takes as many units as there are, with replacement.
+        repetitions: Number of draws; each draws `units` units with replacement.
         seed: Seed of the draws.
         intervals: Lower and upper bound by name of the score.
     """
@@ -67,13 +67,13 @@ def bootstrap(scenes: Counts, blocks: Counts, block_size: int, settings: Evaluat
 
 
 def score_intervals(units: Counts, repetitions: int, seed: int) -> dict[str, tuple[float, float]]:
-    """Percentile intervals of every score at CONFIDENCE; a score that no draw defines has none.
+    """Percentile intervals of every score at CONFIDENCE; a score that is undefined in every draw has no interval.
 
     Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 13, https://doi.org/10.1201/9780429246593.
 
     Args:
         units: (N, 5) counts of the units.
-        repetitions: Number of draws; each takes N units.
+        repetitions: Number of draws; each draws N units.
         seed: Seed of the draws.
     """
     random = np.random.default_rng(seed)
@@ -90,7 +90,7 @@ def score_intervals(units: Counts, repetitions: int, seed: int) -> dict[str, tup
 
 
 def _compared(units: Counts) -> Counts:
-    """Units with a compared pixel."""
+    """Units with at least one compared pixel."""
     return units[units[:, : KINDS - 1].any(axis=1)]
 
 

@@ -1,8 +1,8 @@
-"""Boundary scores: the share of the cropland's boundary that lies within a distance of the true boundary.
+"""Boundary scores: shares of the mapped and true cropland boundaries that lie within a distance of each other.
 
-Pixels without a label or a mapped class belong to no boundary. Neither do pixels at the raster's edge: where cropland
-ends there is unknown. Distances are measured between pixel centres. With a margin around each window, the counts equal
-those of the whole raster.
+Pixels without a label or a mapped class belong to no boundary. The raster's edge is not a boundary either. Distances
+are measured between pixel centres. Windows are read with a margin, so that their counts add up to the counts of the
+whole raster.
 """
 
 import math
@@ -19,7 +19,7 @@ from seg.raster.grid import Grid
 from seg.raster.ground.distances import ground_pixel
 
 _ROUNDING = 1e-9
-"""Relative slack, so that rounding does not exclude a distance equal to the tolerance."""
+"""Relative margin, so that rounding does not exclude a distance equal to the tolerance."""
 
 _FAR = np.int32(1 << 29)
 
@@ -34,15 +34,16 @@ class Reach:
     """Neighbourhood of a pixel within a distance.
 
     Attributes:
-        columns: (rows + 1,) columns to each side in the pixel's own row, one row away, two rows away, and so on.
+        columns: (rows + 1,) number of columns on each side in the pixel's own row, one row away, two rows away, and so
+            on.
     """
 
     columns: tuple[int, ...]
 
     @property
     def margin(self) -> int:
-        """Pixels around a window on which its counts depend."""
-        # One more: a pixel is on the boundary or not by its neighbours.
+        """Width in pixels of the margin around a window on which its counts depend."""
+        # One pixel more, since the neighbours of a pixel decide if it is on the boundary.
         return max(len(self.columns) - 1, *self.columns) + 1
 
 
@@ -72,7 +73,7 @@ class Tolerances:
     metric: bool
 
     def reaches(self, grid: Grid) -> list[Reach]:
-        """Pixels of a scene within each distance.
+        """Neighbourhoods in pixels of a scene, one for each distance.
 
         Args:
             grid: Grid of the scene.
@@ -82,7 +83,7 @@ class Tolerances:
 
 
 def fitting_tolerances(grids: Sequence[Grid], wanted: Sequence[float] | None) -> Tolerances:
-    """Tolerances for scenes, in metres if every scene is georeferenced, else in pixels.
+    """Tolerances for scenes, in metres if every scene is georeferenced, otherwise in pixels.
 
     Args:
         grids: Grids of the scenes.
@@ -93,7 +94,7 @@ def fitting_tolerances(grids: Sequence[Grid], wanted: Sequence[float] | None) ->
     metric = len(sides) == len(pixels)
     if wanted is not None:
         return Tolerances(tuple(sorted(set(wanted))), metric)
-    # Rounded up to centimetres, so that a pixel's own side is within them.
+    # Rounded up to centimetres, so that the side of a pixel is within the tolerance.
     side = math.ceil(round(max(sides) * 100, 6)) / 100 if metric else 1.0
     return Tolerances(tuple(side * pixels for pixels in DEFAULT_PIXELS), metric)
 
@@ -102,11 +103,11 @@ def fitting_tolerances(grids: Sequence[Grid], wanted: Sequence[float] | None) ->
 class BoundaryCounts:
     """Pixel counts at one tolerance, which sum exactly over windows and scenes.
 
-    Scores are None if the reference has no boundary. Strips without labels between cropland and other hide the
-    boundary, and then no map could score.
+    Scores are None if the reference has no boundary, for example because strips without labels separate cropland from
+    other.
 
     Attributes:
-        mapped: Boundary pixels of the map: cropland beside other.
+        mapped: Boundary pixels of the map: cropland pixels next to other.
         mapped_near: Boundary pixels of the map within the tolerance of the reference's boundary.
         reference: Boundary pixels of the reference.
         reference_near: Boundary pixels of the reference within the tolerance of the map's boundary.
@@ -180,7 +181,7 @@ def count_boundary(mapped: ByteMask, labels: ByteMask, core: Core, reaches: Sequ
 
 
 def edge_pixels(inside: BoolMask, outside: BoolMask) -> BoolMask:
-    """Pixels inside that touch a pixel outside above, below, to the left or to the right, (H, W)."""
+    """Pixels of `inside` with a pixel of `outside` above, below, to the left or to the right, (H, W)."""
     beside = np.zeros_like(outside)
     beside[1:] |= outside[:-1]
     beside[:-1] |= outside[1:]
@@ -190,7 +191,7 @@ def edge_pixels(inside: BoolMask, outside: BoolMask) -> BoolMask:
 
 
 def columns_to_nearest(inside: BoolMask) -> npt.NDArray[np.int32]:
-    """Columns to the nearest pixel inside in the same row, (H, W); a huge number if the row has none."""
+    """Distance in columns to the nearest pixel of `inside` in the same row, (H, W); a huge number if there is none."""
     columns = np.arange(inside.shape[1], dtype=np.int32)
     before = np.maximum.accumulate(np.where(inside, columns, -_FAR), axis=1)
     after = np.minimum.accumulate(np.where(inside, columns, 2 * _FAR)[:, ::-1], axis=1)[:, ::-1]
@@ -199,7 +200,7 @@ def columns_to_nearest(inside: BoolMask) -> npt.NDArray[np.int32]:
 
 
 def within(columns: npt.NDArray[np.int32], distance: Reach) -> BoolMask:
-    """Pixels with a pixel inside in their neighbourhood, (H, W).
+    """Pixels with a pixel of `inside` in their neighbourhood, (H, W).
 
     Args:
         columns: (H, W) result of `columns_to_nearest`.
@@ -213,7 +214,7 @@ def within(columns: npt.NDArray[np.int32], distance: Reach) -> BoolMask:
 
 
 def _distances(classes: ByteMask, compared: BoolMask) -> tuple[BoolMask, npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Boundary of a class raster, columns to that boundary, and columns to pixels of other."""
+    """Boundary of a class raster, and distances in columns to this boundary and to pixels of other."""
     other = compared & (classes == OTHER)
     edge = edge_pixels(compared & (classes == CROPLAND), other)
     return edge, columns_to_nearest(edge), columns_to_nearest(other)

@@ -1,7 +1,7 @@
 """Counts of a class map and of a probability map by true class, and the scores and curves computed from them.
 
-Counts are Python integers, exact at any raster size, and evaluation starts without importing torch. A test compares the
-scores with those of torchmetrics, which training uses.
+Counts are Python integers, which are exact at any raster size. The scores do not use torchmetrics, as training does, so
+that evaluation need not import torch; a test compares both.
 """
 
 import math
@@ -18,7 +18,7 @@ from seg.raster.chips import BoolMask, ByteMask
 
 @dataclass(frozen=True)
 class ConfusionCounts:
-    """Pixels by mapped and true class; cropland is positive. A score that would be 0 divided by 0 is None.
+    """Number of pixels by mapped and true class; cropland is positive. A score of 0 divided by 0 is None.
 
     Attributes:
         tp: Cropland mapped as cropland.
@@ -33,12 +33,12 @@ class ConfusionCounts:
     tn: int = 0
 
     def __add__(self, more: "ConfusionCounts") -> "ConfusionCounts":
-        """Counts of both areas together."""
+        """Sum of two counts."""
         return ConfusionCounts(*(one + other for one, other in zip(astuple(self), astuple(more), strict=True)))
 
     @property
     def compared(self) -> int:
-        """Pixels that have a label and a mapped class."""
+        """Number of pixels that have a label and a mapped class."""
         return self.tp + self.fp + self.fn + self.tn
 
     @property
@@ -53,7 +53,7 @@ class ConfusionCounts:
 
     @property
     def precision(self) -> float | None:
-        """User's accuracy: the share of mapped cropland that is cropland."""
+        """User's accuracy: the share of the mapped cropland that is cropland."""
         return ratio(self.tp, self.tp + self.fp)
 
     @property
@@ -68,7 +68,7 @@ class ConfusionCounts:
 
     @property
     def kappa(self) -> float | None:
-        """Cohen's kappa, -1 to 1: agreement beyond chance, given the class shares of map and reference."""
+        """Cohen's kappa, -1 to 1: agreement beyond the agreement expected by chance from the class shares."""
         chance = (self.tp + self.fp) * (self.fp + self.tn) + (self.tp + self.fn) * (self.fn + self.tn)
         return ratio(2 * (self.tp * self.tn - self.fp * self.fn), chance)
 
@@ -77,7 +77,7 @@ class ConfusionCounts:
         """Matthews correlation coefficient of map and reference, -1 to 1."""
         pairs = (self.tp + self.fp) * (self.tp + self.fn), (self.tn + self.fp) * (self.tn + self.fn)
         scale = math.sqrt(pairs[0]) * math.sqrt(pairs[1])  # the product may exceed the range of a float
-        # Rounding can take a perfect score out of its range.
+        # Rounding could move a perfect score out of its range.
         return max(-1.0, min(1.0, (self.tp * self.tn - self.fp * self.fn) / scale)) if scale else None
 
     def scores(self) -> dict[str, float | None]:
@@ -94,7 +94,7 @@ class ConfusionCounts:
 
 
 def count_pixels(mapped: NDArray[np.uint8], labels: NDArray[np.uint8]) -> ConfusionCounts:
-    """Confusion counts of two arrays of one shape, over the pixels that are IGNORE in neither.
+    """Confusion counts of two arrays of one shape, over pixels that are IGNORE in neither array.
 
     Args:
         mapped: Classes of the map: OTHER, CROPLAND or IGNORE.
@@ -111,7 +111,7 @@ def count_pixels(mapped: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Confus
 
 
 def ratio(part: int, whole: int) -> float | None:
-    """A share; None if it would be 0 divided by 0."""
+    """Ratio of two numbers; None for 0 divided by 0."""
     return part / whole if whole else None
 
 
@@ -119,11 +119,11 @@ PERCENTS = 101
 RELIABILITY_BINS = 10
 
 Histogram = npt.NDArray[np.int64]
-"""(2, 101) pixels by label, other before cropland, and by percent."""
+"""(2, 101) number of pixels by label (other, cropland) and by percent."""
 
 
 def count_percents(percent: ByteMask, valid: BoolMask, labels: ByteMask) -> Histogram:
-    """Count the pixels of a window by label and percent, where both are known.
+    """Count the pixels of a window that have a label and a probability, by label and percent.
 
     Args:
         percent: (H, W) 0 to 100 where valid.

@@ -1,8 +1,8 @@
-"""Parcel scores: reference parcels found, and the degree to which the map cuts or merges them.
+"""Parcel scores: precision, recall and F1 of matched parcels, over-segmentation and under-segmentation.
 
-Parcels of a map or a raster reference are 4-connected components of cropland among the compared pixels; those of a
-vector reference are its polygons, even where they touch. A mapped and a reference parcel match if their intersection
-over union is above a threshold. From 0.5 on, a parcel has at most one match (Kirillov et al. 2019,
+Parcels of a map or a raster reference are 4-connected components of cropland among the compared pixels. Parcels of a
+vector reference are its polygons, even if they touch. A mapped and a reference parcel match if their intersection over
+union is above a threshold. If the threshold is at least 0.5, a parcel has at most one match (Kirillov et al. 2019,
 https://doi.org/10.1109/CVPR.2019.00963).
 """
 
@@ -62,26 +62,26 @@ class ParcelCounts:
     def over_segmentation(self) -> float | None:
         """Mean of 1 - |R and M| / |R| for reference parcels R, where M is the mapped parcel that shares most of R.
 
-        0 if one mapped parcel covers each R, near 1 if the map cuts parcels to pieces. Persello and Bruzzone (2010),
-        https://doi.org/10.1109/TGRS.2009.2029570. The mean is over the parcels that a mapped parcel overlaps; the
-        others count as errors of recall.
+        0 if each R is covered by one mapped parcel, near 1 if the map splits parcels into many parts. Persello and
+        Bruzzone (2010), https://doi.org/10.1109/TGRS.2009.2029570. The mean is taken over reference parcels that
+        overlap a mapped parcel; the others count as errors of recall.
         """
         return self.over / self.overlapped if self.overlapped else None
 
     @property
     def under_segmentation(self) -> float | None:
-        """Mean of 1 - |R and M| / |M|: 0 if each mapped parcel lies within one R, near 1 if it merges many."""
+        """Mean of 1 - |R and M| / |M|: 0 if each M lies within one R, near 1 if mapped parcels merge many parcels."""
         return self.under / self.overlapped if self.overlapped else None
 
 
 class ParcelOverlaps:
     """Overlap in pixels of mapped and reference parcels, collected window by window.
 
-    Memory holds a few numbers for each pair of parcels that overlap in a window, but no pixels.
+    Memory holds a few numbers for each pair of parcels that overlap in a window.
 
     Args:
         width: Columns of the raster.
-        polygons: Parcels of the reference; None for the components of its cropland.
+        polygons: Parcels of the reference; None to use the connected components of its cropland.
     """
 
     def __init__(self, width: int, polygons: NumberedPolygons | None = None) -> None:
@@ -90,7 +90,7 @@ class ParcelOverlaps:
         self._found: list[npt.NDArray[np.int64]] = []
 
     def add(self, window: Window, mapped: ByteMask, labels: ByteMask) -> None:
-        """Count a window.
+        """Add the overlaps of a window.
 
         Args:
             window: The window; windows must tile the raster row by row.
@@ -123,7 +123,7 @@ class ParcelOverlaps:
         both = (mapped > 0) & (reference > 0) & large[mapped] & true_large[reference]
         mapped, reference, pixels = mapped[both], reference[both], pixels[both]
         matched = pixels > threshold * (mapped_area[mapped] + true_area[reference] - pixels)
-        # Largest overlap of each reference parcel first; of equal ones, the one with the smaller mapped parcel.
+        # Sort the overlaps of each reference parcel, largest first; of equal overlaps, the smaller mapped parcel first.
         order = np.lexsort((mapped_area[mapped], -pixels, reference))
         best = order[np.unique(reference[order], return_index=True)[1]]
         return ParcelCounts(
@@ -131,7 +131,7 @@ class ParcelOverlaps:
             mapped=int(np.count_nonzero(large[1:])),
             matched=int(np.count_nonzero(matched)),
             overlapped=len(best),
-            # fsum does not depend on the order, which changes with the windows.
+            # The order of parcels depends on the windows; the result of fsum does not depend on the order.
             over=math.fsum(1 - pixels[best] / true_area[reference[best]]),
             under=math.fsum(1 - pixels[best] / mapped_area[mapped[best]]),
         )
@@ -145,12 +145,12 @@ def _counted(mapped: Ids, reference: Ids, pixels: Ids) -> npt.NDArray[np.int64]:
 
 
 def _areas(numbers: Ids, pixels: Ids) -> Ids:
-    """Pixels of each parcel by its number; number 0 stands for no parcel."""
+    """Number of pixels of each parcel, by the number of the parcel; number 0 means no parcel."""
     return _sums(numbers, pixels, int(numbers.max(initial=0)) + 1)
 
 
 def _sums(numbers: Ids, pixels: Ids, count: int) -> Ids:
-    """Sums of pixels by number, (count,); in integers, where bincount would add floats."""
+    """Sums of pixels by number, (count,), as exact integers; bincount would add floats."""
     sums = np.zeros(count, dtype=np.int64)
     np.add.at(sums, numbers, pixels)
     return sums

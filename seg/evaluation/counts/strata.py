@@ -85,7 +85,7 @@ def open_strata(strata: Strata, grid: Grid) -> Iterator[StratumSource]:
 
 @dataclass
 class StratumCounts:
-    """Counts by stratum; labelled pixels without a stratum count as NO_STRATUM.
+    """Confusion counts by stratum; labelled pixels without a stratum count as NO_STRATUM.
 
     Attributes:
         path: File of the strata, for errors.
@@ -96,7 +96,7 @@ class StratumCounts:
     counts: dict[str, Counts] = field(default_factory=dict)
 
     def add(self, source: StratumSource, window: Window, mapped: ByteMask, labels: ByteMask) -> None:
-        """Count a window.
+        """Add the counts of a window.
 
         Args:
             source: The strata.
@@ -128,7 +128,7 @@ class StratumCounts:
 
 
 def _kinds(mapped: ByteMask, labels: ByteMask) -> npt.NDArray[np.int64]:
-    """Place of each labelled pixel among the five counts, (H, W)."""
+    """Index of the count to which each labelled pixel belongs, (H, W)."""
     kinds = np.full(mapped.shape, KINDS - 1, dtype=np.int64)
     for kind, (here, wanted) in enumerate(((CROPLAND, CROPLAND), (CROPLAND, OTHER), (OTHER, CROPLAND), (OTHER, OTHER))):
         kinds[(mapped == here) & (labels == wanted)] = kind
@@ -136,7 +136,7 @@ def _kinds(mapped: ByteMask, labels: ByteMask) -> npt.NDArray[np.int64]:
 
 
 class VectorClasses(VectorLabels):
-    """Features of a vector file, labelled by the place of their value among the sorted values; IGNORE without a value.
+    """Features of a vector file, labelled by the index of their value in the sorted values; IGNORE without a value.
 
     Args:
         path: Any vector file that GDAL reads, or GeoParquet.

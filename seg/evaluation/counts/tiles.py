@@ -1,4 +1,4 @@
-"""Confusion counts of the tiles of a scene, the source of the counts of blocks, scenes and worst windows."""
+"""Confusion counts of the tiles of a scene, from which counts of blocks, scenes and worst windows are summed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from seg.labels import CROPLAND, IGNORE
 from seg.raster.chips import ByteMask
 
 Counts = npt.NDArray[np.int64]
-"""(..., 5) pixels: tp, fp, fn, tn, and labelled pixels without a mapped class."""
+"""(..., 5) numbers of pixels: tp, fp, fn, tn, and labelled pixels without a mapped class."""
 
 KINDS = 5
 
 
 class TileCounts:
-    """Counts of the square tiles of a scene, filled window by window; 40 bytes a tile.
+    """Counts of the square tiles of a scene, filled window by window; 40 bytes per tile.
 
     Args:
         height: Rows of the scene.
@@ -31,7 +31,7 @@ class TileCounts:
         self.counts: Counts = np.zeros((-(-height // size), -(-width // size), KINDS), dtype=np.int64)
 
     def add(self, window: Window, mapped: ByteMask, labels: ByteMask) -> None:
-        """Count a window.
+        """Add the counts of a window.
 
         Args:
             window: Any part of the scene.
@@ -65,7 +65,7 @@ class TileCounts:
 
 @dataclass(frozen=True)
 class WrongWindow:
-    """A window of a scene with wrong pixels.
+    """A window of a scene that contains wrong pixels.
 
     Attributes:
         window: The window.
@@ -82,12 +82,12 @@ class WrongWindow:
 
 
 def worst_windows(tiles: TileCounts, size: int, number: int) -> list[WrongWindow]:
-    """Windows with the most wrong pixels, worst first; ties go from top to bottom, then from left to right.
+    """Windows with the most wrong pixels, worst first; equal windows are sorted by row, then by column.
 
     Args:
         tiles: Counts of a scene.
         size: Side of a window in pixels, a multiple of the side of a tile.
-        number: Most windows to return; windows without an error are left out.
+        number: Largest number of windows to return; windows without an error are left out.
     """
     blocks = tiles.blocks(size)
     errors = blocks[..., 1] + blocks[..., 2]
@@ -102,11 +102,11 @@ def worst_windows(tiles: TileCounts, size: int, number: int) -> list[WrongWindow
 
 
 def as_confusion(counts: Counts) -> ConfusionCounts:
-    """Confusion counts among (5,) counts."""
+    """The confusion counts in (5,) counts."""
     return ConfusionCounts(*counts[:4].tolist())
 
 
 def _parts(start: int, length: int, size: int) -> Iterator[tuple[int, slice]]:
-    """Tiles that a range of rows or columns meets: the number of each tile, and its part of the range."""
+    """Tiles that intersect a range of rows or columns: the index of each tile, and its part of the range."""
     for tile in range(start // size, (start + length - 1) // size + 1):
         yield tile, slice(max(tile * size - start, 0), min((tile + 1) * size - start, length))

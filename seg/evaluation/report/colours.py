@@ -1,8 +1,9 @@
 """Colours of the map layers, shared by the picture, the page's map and its chips.
 
-A pixel's code joins the mapped class with the reference class, so that one raster carries three layers. Errors have the
-vermilion, blue and purple of Okabe and Ito's set (https://jfly.uni-koeln.de/color/), probabilities the ramp "cividis"
-(https://doi.org/10.1371/journal.pone.0199239): readable with any colour vision.
+The code of a pixel combines its mapped class and its reference class, so that one raster holds three layers. Colours
+can be told apart with any colour vision: errors are vermilion, blue and purple of Okabe and Ito's palette
+(https://jfly.uni-koeln.de/color/), and probabilities have the ramp "cividis"
+(https://doi.org/10.1371/journal.pone.0199239).
 """
 
 import numpy as np
@@ -15,22 +16,22 @@ Colour = tuple[int, int, int, int]
 """Red, green, blue and opacity, 0 to 255."""
 
 STATES = (OTHER, CROPLAND, IGNORE)
-"""States of a pixel, in a map and in a reference alike; codes are numbers of base 3 with these digits."""
+"""States of a pixel in a map or a reference; a code is a two-digit number of base 3 with these digits."""
 
 COMMISSION: Colour = (213, 94, 0, 255)
 OMISSION: Colour = (0, 114, 178, 255)
 UNMAPPED: Colour = (204, 121, 167, 255)
 AGREED: Colour = (150, 160, 155, 110)
-"""Cropland in both: faint, because the layer is there to show errors."""
+"""Cropland in both map and reference; faint, since the layer shows errors."""
 
 NOTHING: Colour = (0, 0, 0, 0)
 
 NO_PROBABILITY = 255
-"""Stands for a missing probability in percent."""
+"""Value of pixels without a probability."""
 
 
 def pixel_codes(mapped: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Join classes into codes: three times the state in the map plus the state in the reference.
+    """Combine classes to codes: three times the state in the map plus the state in the reference.
 
     Args:
         mapped: OTHER, CROPLAND or IGNORE, of any shape.
@@ -42,7 +43,7 @@ def pixel_codes(mapped: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray
 
 
 def palettes() -> dict[str, list[Colour]]:
-    """Colours of every code by layer."""
+    """Colours of all codes, by layer."""
     pairs = [(mapped, label) for mapped in STATES for label in STATES]
     return {
         "prediction": [LABEL_COLOURS[mapped] for mapped, _ in pairs],
@@ -58,7 +59,7 @@ def probability_ramp() -> list[Colour]:
 
 
 def css(colour: Colour) -> str:
-    """Colour in the notation of style sheets."""
+    """Colour in CSS notation."""
     red, green, blue, alpha = colour
     return f"rgb({red} {green} {blue} / {alpha / 255:.3g})"
 

@@ -1,4 +1,4 @@
-"""Result of a comparison as JSON, with everything needed to repeat it. An undefined score is null."""
+"""Result of a comparison as JSON, with all inputs and settings. An undefined score is null."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -51,7 +51,7 @@ def as_json(accuracy: Accuracy, pairing: Pairing, inputs: Inputs) -> Json:
 
 
 def _settings(accuracy: Accuracy, inputs: Inputs) -> Json:
-    """Options that change a number; automatic ones with the value used."""
+    """Options that affect scores; automatic options have the value that was used."""
     measures = accuracy.measures
     settings = asdict(measures.settings) | {
         "tolerances": list(measures.tolerances.values),
@@ -77,7 +77,7 @@ def _pair(pair: Pair) -> Json:
         "strata": pair.strata.path if pair.strata else None,
     }
     paths: Json = {kind: _text(path) for kind, path in files.items()}
-    # No hash of the image: it is large, and only pictures show it.
+    # The image has no hash: it is large, and it only appears in pictures.
     hashes: Json = {f"{kind}_sha256": _hash(path) for kind, path in files.items()}
     return {"name": pair.name, "image": _text(pair.image)} | paths | hashes | {"tags": tags}
 
@@ -225,7 +225,7 @@ def _worst(accuracy: Accuracy) -> list[Json]:
 
 
 def _hash(path: Path | None) -> str | None:
-    """SHA-256 of a plain file; None without one, such as for a path that only GDAL can open."""
+    """SHA-256 of a file; None if the path is not a plain file, such as a GDAL subdataset."""
     return sha256(path) if path is not None and path.is_file() else None
 
 

@@ -24,10 +24,10 @@ Bytes = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class SceneLayers:
-    """A scene, or a window of it, at some resolution.
+    """Layers of a scene, or of a window of a scene, at some resolution.
 
     Attributes:
-        codes: (H, W) mapped and true class, joined by `pixel_codes`.
+        codes: (H, W) mapped and true class, as in `pixel_codes`.
         probability: (H, W) percent, NO_PROBABILITY without a value; None without a probability map.
         image: (H, W, 4) red, green, blue and opacity; None without an image.
         limits: Stored values of the image shown darkest and brightest.
@@ -46,7 +46,7 @@ class SceneLayers:
 
 
 class SceneReader:
-    """Reads an open scene at display size, in memory that depends on that size alone.
+    """Reader of an open scene at display size; memory depends only on the display size.
 
     Args:
         pair: Open files of the comparison.
@@ -65,7 +65,7 @@ class SceneReader:
         Args:
             window: Part of the scene.
             shape: Height and width to read at, at most those of the window.
-            limits: Stored values of the image shown darkest and brightest; by default the percentiles of what is read.
+            limits: Stored values of the image shown darkest and brightest; by default percentiles of the pixels read.
 
         Raises:
             RasterError: A file cannot be read.
@@ -100,7 +100,7 @@ def open_scene(pair: Pair, settings: EvaluationSettings) -> Iterator[SceneReader
 
 
 def resized(layers: SceneLayers, shape: tuple[int, int]) -> SceneLayers:
-    """Shrink layers: the image by averaging, the others by picking the pixel in the middle.
+    """Shrink layers: the image by averaging, the other layers by taking the pixel in the middle.
 
     Args:
         layers: The layers.
@@ -122,9 +122,9 @@ def _middles(length: int, parts: int) -> NDArray[np.intp]:
 def _sampled(
     window: Window, shape: tuple[int, int], size: int
 ) -> Iterator[tuple[Window, tuple[slice, slice], tuple[NDArray[np.intp], ...]]]:
-    """Yield parts of a window, each with the display pixels in it and the source pixels that they show.
+    """Yield parts of a window, each with its display pixels and the source pixels that they show.
 
-    Not GDAL's decimation: overviews may hold averages of labels, and polygons have no overviews.
+    GDAL's decimation is not used, since overviews may hold averages of labels, and polygons have no overviews.
     """
     rows, columns = _middles(window.height, shape[0]), _middles(window.width, shape[1])
     for part in window_grid(window.height, window.width, size, size):

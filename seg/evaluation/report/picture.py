@@ -24,7 +24,7 @@ from seg.raster.pictures.composite import COLOURS, display_bands
 from seg.raster.pictures.figures import RowLayout, label_patches, panel_row, save_figure
 
 PANEL = 480
-"""Longest side of a panel in pixels: three make a picture about 1500 wide, legible in a README at half that size."""
+"""Longest side of a panel in pixels; a picture of three panels is about 1500 pixels wide, legible at half that size."""
 
 LAYOUT = RowLayout(gap=24, top=48, bottom=72, narrowest=432)
 OUTLINE_COLOUR = "#c2185b"
@@ -49,10 +49,10 @@ def draw_picture(scene: SceneAccuracy, settings: EvaluationSettings, path: Path,
     """Write a PNG of image (if given), reference and map; memory does not depend on the size of the rasters.
 
     Args:
-        scene: The compared scene. Its fold, if any, is outlined; the title of the map states the IoU.
+        scene: The compared scene. If it has a fold, the fold is outlined. The title of the map contains the IoU.
         settings: Settings of the comparison.
-        path: The PNG to write; complete or absent.
-        named: True to name the scene, where several were compared.
+        path: The PNG, written atomically.
+        named: True to show the name of the scene, if several scenes were compared.
 
     Raises:
         RasterError: A raster cannot be read.
@@ -68,7 +68,7 @@ def draw_picture(scene: SceneAccuracy, settings: EvaluationSettings, path: Path,
 
 
 def _panels(scene: SceneAccuracy, settings: EvaluationSettings, named: bool) -> list[Panel]:
-    # Without its fold: the picture shows the whole reference, and outlines the part that was compared.
+    # Opened without its fold, since the picture shows the whole reference and outlines the compared part.
     with open_scene(replace(scene.pair, within=None, probability=None), settings) as reader:
         grid, image = reader.pair.grid, reader.image
         layers = reader.read(Window(0, 0, grid.width, grid.height), display_shape(grid.height, grid.width))
@@ -81,7 +81,7 @@ def _panels(scene: SceneAccuracy, settings: EvaluationSettings, named: bool) -> 
 
 
 def display_shape(height: int, width: int) -> tuple[int, int]:
-    """Height and width at which a raster is read for a panel: its own, or less so that it fits."""
+    """Height and width at which a raster is read for a panel: its own size, or a smaller size that fits."""
     shrink = max(1.0, max(height, width) / PANEL)
     return max(1, round(height / shrink)), max(1, round(width / shrink))
 
@@ -126,7 +126,7 @@ def _draw_panel(axes: Axes, panel: Panel, held_out: BoolMask | None) -> None:
 
 
 def _magnification(shape: tuple[int, ...]) -> float:
-    # A whole number where pixels are large enough that uneven ones would show.
+    # A whole number if pixels are so large that unequal pixels would be visible.
     times = PANEL / max(shape[:2])
     return float(int(times)) if times >= 2 else times
 

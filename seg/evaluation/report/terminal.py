@@ -123,7 +123,7 @@ def _groups_table(title: str, groups: Sequence[tuple[str, ConfusionCounts]]) -> 
 
 
 def _worst_table(accuracy: Accuracy) -> str:
-    # A window with all the pixels of its scene says nothing that the scene's own scores do not.
+    # A window with all pixels of its scene has the same scores as the scene, so it is left out.
     parts = [(scene, found) for scene, found in accuracy.worst if found.counts.compared < scene.counts.compared]
     rows = []
     for scene, found in parts[:SHOWN_WINDOWS]:
@@ -151,8 +151,8 @@ def _notes(accuracy: Accuracy, pairing: Pairing) -> list[str]:
         )
     if not accuracy.has_boundary:
         notes.append(
-            "boundaries are not scored: no cropland of the reference touches other; strips without labels may lie "
-            "between them"
+            "boundaries are not scored: in the reference, cropland and other do not touch; strips without labels may "
+            "separate them"
         )
     for kind, names in (("map", pairing.lone_predictions), ("reference", pairing.lone_references)):
         if names:
@@ -163,11 +163,11 @@ def _notes(accuracy: Accuracy, pairing: Pairing) -> list[str]:
 def _unmapped_note(accuracy: Accuracy) -> str:
     unmapped = accuracy.unmapped
     if not unmapped:
-        return "the map has a value at every labelled pixel"
+        return "the map has a class at every labelled pixel"
     share = unmapped / (accuracy.counts.compared + unmapped)
-    return f"the map has no value at {unmapped:,} labelled pixels ({share:.2%}), which enter no score"
+    return f"the map has no class at {unmapped:,} labelled pixels ({share:.2%}); the scores do not include them"
 
 
 def _shown(value: float | None) -> str:
-    """Format a score; a dash stands for an undefined one."""
+    """Format a score; an undefined score is a dash."""
     return "-" if value is None else f"{value:.4f}"

@@ -111,7 +111,7 @@ def has_accelerator() -> bool:
 
 def _precision(wanted: Precision, device: torch.device) -> str:
     if device.type == "cuda":
-        # float16 has finer steps than bfloat16: about 0.001 of a probability. Effects of a halo below that are invisible.
+        # float16 has finer steps than bfloat16: about 0.001 of a probability, so smaller effects of a halo are hidden.
         return "16" if wanted == "auto" else wanted
     if wanted in {"auto", "32"}:
         return "32"

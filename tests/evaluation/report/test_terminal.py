@@ -85,11 +85,11 @@ def test_fold_is_named(pair: Pair, write_raster: WriteRaster) -> None:
 
 
 def test_unmapped_pixels_are_told_with_their_share(pair: Pair) -> None:
-    assert "the map has no value at 250 labelled pixels (3.12%)" in printed([pair])
+    assert "the map has no class at 250 labelled pixels (3.12%)" in printed([pair])
 
 
 def test_full_cover_is_told(pair: Pair) -> None:
-    assert "the map has a value at every labelled pixel" in printed([replace(pair, prediction=pair.reference)])
+    assert "the map has a class at every labelled pixel" in printed([replace(pair, prediction=pair.reference)])
 
 
 def test_strata_are_printed(pair: Pair, write_raster: WriteRaster) -> None:
@@ -114,7 +114,7 @@ def test_boundaries_that_the_reference_hides_are_said_not_to_be_scored(pair: Pai
     labels = np.repeat([CROPLAND, IGNORE, OTHER], [3200, 800, 4000]).astype(np.uint8).reshape(SHAPE)
     text = printed([replace(pair, reference=write_raster("strips.tif", labels))])
     assert "boundary within" not in text
-    assert "boundaries are not scored: no cropland of the reference touches other" in text
+    assert "boundaries are not scored: in the reference, cropland and other do not touch" in text
     assert "boundaries are not scored" not in printed([pair])
 
 

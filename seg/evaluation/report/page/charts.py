@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 LEFT, TOP, WIDTH, HEIGHT = 46.0, 10.0, 300.0, 250.0
-"""Position and size of the axes from 0 to 1 in a drawing of 360 by 310."""
+"""Position and size of axes from 0 to 1 in a drawing of 360 by 310 units."""
 
 HISTOGRAM_HEIGHT = 46.0
 DOTS = 101
-"""Most points of a curve that show their values under the pointer; more would overlap."""
+"""Largest number of points of a curve that show their values under the pointer; more points would overlap."""
 
 TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 @dataclass(frozen=True)
 class Dot:
-    """A point of a curve: its position, and the entry of the JSON that it shows."""
+    """A point of a curve: its position, and the JSON entry that it shows."""
 
     x: float
     y: float
@@ -25,7 +25,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar of a histogram: its left edge, top edge and size, and the entry of the JSON that it shows."""
+    """A bar of a histogram: its left edge, top edge and size, and the JSON entry that it shows."""
 
     x: float
     y: float
@@ -45,7 +45,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Span:
-    """A value with its interval on a line from 0 (left end) to 1; None where undefined."""
+    """A value with its interval, as positions on a line from 0 (left) to 1 (right); None if undefined."""
 
     value: float | None
     low: float | None
@@ -87,13 +87,13 @@ def reliability_line(entries: Sequence[Mapping[str, Any]]) -> Curve:
 
 
 def spans(scores: Mapping[str, Mapping[str, float | None]]) -> tuple[float, dict[str, Span]]:
-    """Scores with their intervals on one scale that ends at 1.
+    """Scores with their intervals on a common scale that ends at 1.
 
     Args:
         scores: Scores by name, each with value, low and high.
 
     Returns:
-        Start of the scale, a multiple of a tenth below everything on it, and the spans by name.
+        Start of the scale, a multiple of 0.1 below all values, and the spans by name.
     """
     drawn = [number for score in scores.values() for number in score.values() if number is not None]
     start = min((int(10 * min(drawn, default=0.0) // 1) / 10, 0.9)) if drawn else 0.0

@@ -27,10 +27,10 @@ class WorstChip:
     """A window and its pictures.
 
     Attributes:
-        found: Entry of `accuracy.json`: scene, place, errors, compared pixels and IoU.
+        found: Entry of `accuracy.json`: scene, position, errors, compared pixels and IoU.
         width: Width of the pictures in pixels.
         height: Height of the pictures in pixels.
-        pictures: Data URIs by layer; without an image for a scene without one.
+        pictures: Data URIs by layer; the layer "image" is missing if the scene has no image.
     """
 
     found: Mapping[str, Any]
@@ -40,7 +40,7 @@ class WorstChip:
 
     @property
     def width_percent(self) -> int:
-        """Width of the pictures as a percentage of a square that holds them, so that narrow ones do not exceed it."""
+        """Width of the pictures in percent of the square that holds them; below 100 for pictures higher than wide."""
         return round(100 * self.width / max(self.width, self.height))
 
 
@@ -50,14 +50,14 @@ def worst_chips(
     settings: EvaluationSettings,
     limits: Mapping[str, Limits],
 ) -> list[WorstChip]:
-    """Draw the first CHIPS of the worst windows, at their own resolution up to CHIP_SIDE pixels.
+    """Draw the CHIPS worst windows, at full resolution up to CHIP_SIDE pixels.
 
     Args:
         found: The "worst" entries of `accuracy.json`.
         pairs: The compared files.
         settings: Settings of the comparison.
-        limits: Limits of the image by scene, so that chips have the colours of the map; the chips of other scenes are
-            stretched one by one.
+        limits: Display limits of the image by scene, so that chips have the colours of the map. Chips of scenes without
+            limits are stretched separately.
 
     Raises:
         RasterError: A file cannot be read.
@@ -65,7 +65,7 @@ def worst_chips(
     by_name = {pair.name: pair for pair in pairs}
     drawn: dict[int, WorstChip] = {}
     ranked = sorted(enumerate(found[:CHIPS]), key=lambda entry: entry[1]["scene"])
-    # Scene by scene: opening a vector reference reads all its polygons.
+    # Chips are grouped by scene, since opening a vector reference reads all its polygons.
     for name, windows in groupby(ranked, key=lambda entry: entry[1]["scene"]):
         with open_scene(by_name[name], settings) as scene:
             drawn |= {rank: _drawn(window, scene, limits.get(name)) for rank, window in windows}
@@ -85,7 +85,7 @@ def _drawn(found: Mapping[str, Any], scene: SceneReader, limits: Limits | None) 
 
 
 def indexed_png(codes: Bytes, palette: Sequence[Colour]) -> str:
-    """Encode (H, W) codes as a PNG with a palette, in base64."""
+    """Encode (H, W) codes as a PNG with a palette, as base64."""
     picture = Image.fromarray(codes).convert("P")
     picture.putpalette(np.asarray(palette, np.uint8)[:, :3].ravel().tolist())
     content = io.BytesIO()

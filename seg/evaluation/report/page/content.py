@@ -35,7 +35,7 @@ class PageContent:
 
     @property
     def sections(self) -> list[str]:
-        """Names of the sections that have something to show, in order."""
+        """Names of the sections that have content, in order."""
         accuracy = self.accuracy
         shown = {
             "result": True,
@@ -69,10 +69,10 @@ class PageContent:
         return f"area.classes.{names.index(LABEL_NAMES[CROPLAND])}.area_ha"
 
     def map_data(self, words: Mapping[str, str]) -> dict[str, object]:
-        """Data of the page's script: scenes, colours and words.
+        """Data for the page's script: scenes, colours and texts.
 
         Args:
-            words: Words of the page by key.
+            words: Texts of the page by key.
         """
         return {
             "tile": TILE,

@@ -34,7 +34,7 @@ from seg.labels import CROPLAND, LABEL_COLOURS, OTHER
 
 STYLES = ("page.css", "tables.css", "map.css")
 SCRIPTS = ("decode.js", "view.js", "tiles.js", "map.js", "controls.js", "page.js")
-"""Joined into one script in this order."""
+"""Files that are joined into one script, in this order."""
 
 THRESHOLD_ROWS = 21
 
@@ -120,7 +120,7 @@ def _image_note(content: PageContent, words: Mapping[str, str]) -> str:
 
 
 def _settings(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Settings as text; nested ones have their names as options, such as "vector.layer"."""
+    """Settings as text; nested settings have dotted names such as "vector.layer"."""
     found: dict[str, str] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
@@ -131,7 +131,7 @@ def _settings(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def _colour_style() -> str:
-    """Colours of the layers as CSS variables, so that legend and map cannot differ."""
+    """Colours of the layers as CSS variables, so that legend and map have the same colours."""
     ramp = ", ".join(css(colour) for colour in probability_ramp()[::10])
     named = {
         "cropland": LABEL_COLOURS[CROPLAND],

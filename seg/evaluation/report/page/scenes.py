@@ -1,4 +1,4 @@
-"""Scenes of the page's map: image pyramids that share a budget of bytes."""
+"""Scenes of the page's map: image pyramids within a common size limit."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,13 +17,13 @@ from seg.raster.grid import Grid, read_grid
 from seg.raster.pictures.composite import Limits, display_bands
 
 MAP_BYTES = 2_300_000
-"""Budget of all tiles, which keeps the page with its chips and tables below 3 MB."""
+"""Size limit of all tiles together, so that the page with its chips and tables stays below 3 MB."""
 
 MAP_SCENES = 60
-"""Most scenes on the map, those with the lowest IoU; more would be thumbnails."""
+"""Largest number of scenes on the map (those with the lowest IoU); more scenes would be too small."""
 
 READ_SIDE = 1536
-"""Longest side that is read: about the resolution that MAP_BYTES hold of one scene, in some 200 MB of memory."""
+"""Longest side at which a scene is read. MAP_BYTES hold about one scene of this size; reading takes about 200 MB."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ class MapScene:
 
 
 def map_scenes(scenes: Sequence[Pair], settings: EvaluationSettings, budget: int = MAP_BYTES) -> list[MapScene]:
-    """Encode scenes for the map, in their order; small scenes leave the rest of their share to larger ones.
+    """Encode scenes for the map, in the given order; budget that small scenes do not use is left to larger scenes.
 
     Args:
         scenes: The compared files.
         settings: Settings of the comparison.
-        budget: Most characters of all tiles together.
+        budget: Largest number of characters of all tiles together.
 
     Raises:
         RasterError: A file cannot be read.
@@ -78,7 +78,7 @@ def map_scenes(scenes: Sequence[Pair], settings: EvaluationSettings, budget: int
 
 
 def lowest_scenes(accuracy: Mapping[str, Any], scenes: Sequence[Pair]) -> list[Pair]:
-    """The MAP_SCENES scenes with the lowest IoU, in the given order; scenes with an undefined IoU are taken last.
+    """Select the MAP_SCENES scenes with the lowest IoU, in the given order; an undefined IoU counts as the highest.
 
     Args:
         accuracy: Content of `accuracy.json`.

@@ -1,4 +1,4 @@
-"""Words and numbers of the page as HTML, in the languages it is written in."""
+"""Texts and numbers of the page as HTML, in English or Chinese."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -10,12 +10,12 @@ from markupsafe import Markup, escape
 from seg.evaluation.settings import Language
 
 TAGS: dict[Language, str] = {"en": "en", "zh": "zh-Hans"}
-"""Language tags of HTML, by which browsers choose the forms of Chinese characters."""
+"""HTML language tags; browsers use them to choose the forms of Chinese characters."""
 
 Kind = Literal["score", "percent", "count", "hectares", "metres", "plain"]
 
 MISSING = "–"
-"""Stands for an undefined number, such as recall where the reference has no cropland."""
+"""Text for an undefined number, such as recall if the reference has no cropland."""
 
 
 def read_words(language: Language) -> dict[str, str]:
@@ -26,17 +26,17 @@ def read_words(language: Language) -> dict[str, str]:
 
 
 class Words:
-    """Labels and sentences of the page, filled with values.
+    """Texts of the page, filled with values.
 
     Args:
-        words: Texts by key, with the names of their values in braces.
+        words: Texts by key, with names of values in braces.
     """
 
     def __init__(self, words: Mapping[str, str]) -> None:
         self.words = words
 
     def __call__(self, key: str, **values: object) -> Markup:
-        """Fill a sentence with its values; plain text is escaped, `Markup` is kept.
+        """Fill a text with values; plain values are escaped, `Markup` is kept.
 
         Raises:
             KeyError: The key is unknown, or a value is missing.
@@ -44,17 +44,17 @@ class Words:
         return escape(self.words[key]).format(**values)
 
     def has(self, key: str) -> bool:
-        """True if there is a text of this key."""
+        """True if there is a text with this key."""
         return key in self.words
 
 
 def shown(value: float, kind: Kind, percent_sign: str = "%") -> str:
-    """Format a number with the digits its kind calls for.
+    """Format a number with the number of digits for its kind.
 
     Args:
         value: A finite number; a share from 0 to 1 for "percent".
         kind: Kind of number.
-        percent_sign: Percent sign, with the space that the language puts before it.
+        percent_sign: Percent sign, with a space before it if the language requires one.
     """
     forms: dict[Kind, Callable[[], str]] = {
         "score": lambda: f"{value:.3f}",
@@ -72,7 +72,7 @@ class Figures:
 
     Args:
         documents: Documents by name.
-        percent_sign: Percent sign, with the space that the language puts before it.
+        percent_sign: Percent sign, with a space before it if the language requires one.
     """
 
     def __init__(self, documents: Mapping[str, Any], percent_sign: str) -> None:
@@ -92,7 +92,7 @@ class Figures:
         return found
 
     def num(self, path: str, kind: Kind = "score") -> Markup:
-        """Number at a path as a `data` element, which keeps the path and the unrounded value."""
+        """Number at a path as an HTML `data` element with the path and the unrounded value."""
         value = self.at(path)
         if value is None:
             return Markup('<span class="missing" data-path="{}">{}</span>').format(path, MISSING)
@@ -100,5 +100,5 @@ class Figures:
         return Markup('<data data-path="{}" value="{!r}">{}</data>').format(path, value, text)
 
     def text(self, value: float | None, kind: Kind = "score") -> str:
-        """Format a number that stands in no document."""
+        """Format a number that is not in a document."""
         return MISSING if value is None else shown(value, kind, self.percent_sign)

@@ -17,7 +17,7 @@ TILE = 256
 
 WEBP_QUALITY = 80
 SMALLEST_SIDE = 64
-"""Longest side of the coarsest version of a scene, even if it exceeds the budget."""
+"""The longer side of a scene is not reduced below this number of pixels, even if the tiles exceed the budget."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class Level:
 
 
 def encoded_within(layers: SceneLayers, budget: int) -> list[Level]:
-    """Encode the pyramid of a scene, finest level first, as fine as a number of characters allows.
+    """Encode the pyramid of a scene, finest level first, at the finest resolution within a number of characters.
 
     Args:
         layers: The scene.
-        budget: Most characters of its tiles; SMALLEST_SIDE takes precedence.
+        budget: Largest number of characters of its tiles; SMALLEST_SIDE takes precedence.
     """
     levels = [_encoded(level) for level in pyramid(layers)]
     size = sum(level.size for level in levels)
@@ -65,7 +65,7 @@ def shrunk(shape: tuple[int, int], factor: float) -> tuple[int, int]:
 
 
 def pyramid(layers: SceneLayers) -> Iterator[SceneLayers]:
-    """Layers at full size, then at half the size again and again, until they fit into one tile."""
+    """Layers at full size, then at half, a quarter and so on, until they fit into one tile."""
     yield layers
     while max(layers.shape) > TILE:
         height, width = layers.shape
@@ -74,9 +74,10 @@ def pyramid(layers: SceneLayers) -> Iterator[SceneLayers]:
 
 
 def deflated(pixels: Bytes) -> str:
-    """Compress bytes (zlib, RFC 1950) as base64; all but the first of a row are differences to their left neighbour.
+    """Compress rows of bytes (zlib, RFC 1950) as base64; each byte is stored as the difference from its left neighbour.
 
-    Not PNG: a page can read its pixels only through a canvas, where browsers may alter them against fingerprinting.
+    PNG is not used: a page can read its pixels only through a canvas, and browsers may alter canvas pixels to prevent
+    fingerprinting.
     """
     left = np.zeros_like(pixels)
     left[:, 1:] = pixels[:, :-1]
@@ -84,7 +85,7 @@ def deflated(pixels: Bytes) -> str:
 
 
 def webp(image: Bytes) -> str:
-    """Encode (H, W, 4) red, green, blue and opacity as lossy WebP in base64."""
+    """Encode (H, W, 4) red, green, blue and opacity as lossy WebP, as base64."""
     content = io.BytesIO()
     opaque = bool((image[..., 3] == 255).all())
     picture = Image.fromarray(image[..., :3] if opaque else image)

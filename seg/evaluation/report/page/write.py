@@ -1,4 +1,4 @@
-"""The report's page as one HTML file that needs nothing else, and the JSON documents behind its numbers."""
+"""Write the report's page as one self-contained HTML file, and read the JSON documents with its numbers."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ WANTED = "wanted the area.json that `evaluate.py area` writes"
 
 @dataclass(frozen=True)
 class Documents:
-    """JSON documents that hold every number of the page.
+    """JSON documents with all numbers of the page.
 
     Attributes:
         accuracy: Content of `accuracy.json`.
@@ -41,9 +41,9 @@ def write_page(
     Args:
         documents: Source of every number on the page.
         pairs: Compared files, for the map and the chips.
-        settings: Settings they were compared with.
+        settings: Settings of the comparison.
         language: Language of the page.
-        path: The file to write; complete or absent.
+        path: The file, written atomically.
 
     Raises:
         RasterError: A raster cannot be read.
@@ -57,7 +57,7 @@ def write_page(
 
 
 def read_area_estimate(path: Path | None) -> Mapping[str, Any] | None:
-    """Content of an `area.json`; None if no file is named.
+    """Content of an `area.json`; None if no file is given.
 
     Raises:
         ConfigError: The file does not exist, or is not an estimate of cropland area.
