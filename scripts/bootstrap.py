@@ -1,12 +1,13 @@
-"""Set the project up and run it, on a machine that has nothing but Python 3.11 or later.
+"""Install and run the project on a machine that has only Python 3.11 or later.
 
-    python3 scripts/bootstrap.py demo    the whole job on the demo dataset: prepare, train, export, predict, evaluate
+    python3 scripts/bootstrap.py demo    all steps on the demo dataset: prepare, train, export, predict, evaluate
     python3 scripts/bootstrap.py test    ruff, mypy and the tests; further arguments go to pytest
 
-Both make `.venv` in the repository root and install there what they need, in the versions of
-`scripts/constraints.txt`; while nothing changed, a later run skips that. To install anew, delete `.venv`.
+Both make `.venv` in the repository root and install their dependencies into it, in the versions of
+`scripts/constraints.txt`. A later run skips the installation unless something changed. To install again, delete
+`.venv`.
 
-The exit status is that of the command, 2 when it could not be run at all, 130 after Ctrl-C.
+The exit status is that of the command; it is 2 if the command could not be run, and 130 after Ctrl-C.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-# Before anything that an older Python does not know: it parses this file, and must get as far as this line.
+# This check comes first, and the file contains no newer syntax, so that an older Python can run it.
 if sys.version_info < (3, 11):  # noqa: UP036
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     sys.stderr.write(f"bootstrap.py: this is Python {version}; run it with Python 3.11 or later\n")
@@ -41,11 +42,11 @@ DEMO_RESULTS = {
 LINTERS = ("-m ruff check .", "-m ruff format --check .", "-m mypy --strict seg")
 PYTEST = "-m pytest --numprocesses=auto --maxprocesses=4"
 
-# The extra that a command installs comes first; an install of any of the others serves it too.
+# Each command installs its first extra; an existing installation of another listed extra is sufficient.
 EXTRAS = {"demo": ("demo", "test"), "test": ("test",)}
 
-# Albumentations asks for its newest version on import; tests must not ask a model hub for weights either. Threads that
-# wait actively for each other make an epoch several times slower on a machine that others use too.
+# Albumentations checks for a newer version on import, and tests must not download weights from a model hub. Threads
+# that wait actively for each other make an epoch several times slower on a shared machine.
 COMMON = {"NO_ALBUMENTATIONS_UPDATE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 ENVIRONMENT = {"demo": COMMON, "test": COMMON | {"HF_HUB_OFFLINE": "1"}}
 
@@ -61,19 +62,19 @@ SECONDS_TO_STOP = 10.0
 
 
 class BootstrapError(Exception):
-    """The command could not be run; the message is one line."""
+    """Error for a command that could not be run; the message is one line."""
 
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Raise instead of printing the usage and leaving."""
+        """Raise an error instead of printing the usage and exiting."""
         raise BootstrapError(f"{message}; see --help")
 
 
 def main(arguments: list[str]) -> int:
-    """The exit status of a command line."""
+    """Run a command line; return its exit status."""
     try:
         options, further = parse(arguments)
         prepare(options.command, options.unconstrained)
@@ -87,13 +88,13 @@ def main(arguments: list[str]) -> int:
 
 
 def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    """The options, and the further arguments that go to pytest."""
+    """Parse a command line into options and further arguments, which go to pytest."""
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("command", choices=list(EXTRAS))
     parser.add_argument(
         "--unconstrained",
         action="store_true",
-        help="let pip choose the versions, for a platform that scripts/constraints.txt names no wheels for",
+        help="let pip choose the versions, if scripts/constraints.txt has no wheels for this platform",
     )
     options, further = parser.parse_known_args(arguments)
     if further and options.command != "test":
@@ -102,19 +103,19 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def prepare(command: str, unconstrained: bool) -> None:
-    """Make `.venv` and install what a command needs, unless an unchanged earlier run did."""
+    """Make `.venv` and install the dependencies of a command, unless they are installed and unchanged."""
     version = make_venv()
     stamps = [fingerprint(extra, version) for extra in EXTRAS[command]]
     if STAMP.is_file() and STAMP.read_text(encoding="utf-8") in stamps:
         return
-    # Gone while pip works: an install that is killed leaves no stamp, so the next run repeats it.
+    # The stamp is removed before pip runs, so that the next run repeats an installation that was killed.
     STAMP.unlink(missing_ok=True)
     install(EXTRAS[command][0], unconstrained)
     STAMP.write_text(stamps[0], encoding="utf-8")
 
 
 def make_venv() -> str:
-    """The Python version inside `.venv`, which is made first if it is missing or broken."""
+    """Make `.venv` if it is missing or broken; return its Python version."""
     version = venv_version()
     if version is not None:
         return version
@@ -131,7 +132,7 @@ def make_venv() -> str:
 
 
 def venv_version() -> str | None:
-    """The Python version inside `.venv`; None where that is missing, broken, without pip or too old."""
+    """Python version of `.venv`; None if `.venv` is missing, broken, without pip or too old."""
     try:
         probe = subprocess.run([PYTHON, "-c", PROBE], capture_output=True, text=True, check=False)
     except OSError:
@@ -140,7 +141,7 @@ def venv_version() -> str | None:
 
 
 def fingerprint(extra: str, python_version: str) -> str:
-    """A hash of all that decides what an install holds; of the place too, as the install points to it."""
+    """Hash of everything that an installation depends on, including its path, which is stored in it."""
     digest = hashlib.sha256(f"{extra}\n{python_version}\n{ROOT}\n".encode())
     digest.update(PROJECT.read_bytes())
     digest.update(CONSTRAINTS.read_bytes())
@@ -166,7 +167,7 @@ def install(extra: str, unconstrained: bool) -> None:
 
 
 def demo() -> int:
-    """Run the demo's steps up to the first that fails; its exit status, or 0."""
+    """Run the steps of the demo until one fails; return its exit status, or 0."""
     for step in DEMO_STEPS:
         start = time.monotonic()
         status = python(step.split(), ENVIRONMENT["demo"])
@@ -181,7 +182,10 @@ def demo() -> int:
 
 
 def test(pytest_arguments: list[str]) -> int:
-    """Run every check, the tests last so that their count ends the output; the exit status of the tests comes first."""
+    """Run every check, and the tests last so that the output ends with their summary; return the exit status.
+
+    If the tests and other checks fail, the exit status is that of the tests.
+    """
     linters = {linter: python(linter.split(), ENVIRONMENT["test"]) for linter in LINTERS}
     status = python([*PYTEST.split(), *pytest_arguments], ENVIRONMENT["test"])
     failed = [linter.removeprefix("-m ") for linter, linter_status in linters.items() if linter_status != 0]
@@ -191,13 +195,13 @@ def test(pytest_arguments: list[str]) -> int:
 
 
 def python(arguments: list[str], environment: dict[str, str]) -> int:
-    """Run the Python of `.venv` and show the command; its exit status."""
+    """Print and run a command with the Python of `.venv`; return its exit status."""
     print("$ python", *arguments, flush=True)
     return run([str(PYTHON), *arguments], environment)
 
 
 def run(command: list[str], environment: dict[str, str] | None = None) -> int:
-    """Run a command in the repository root, its output streaming; its exit status, 128 + n if signal n ended it."""
+    """Run a command in the repository root with streaming output; return its exit status, or 128 + n after signal n."""
     with subprocess.Popen(command, cwd=ROOT, env={**os.environ, **(environment or {})}) as process:
         try:
             status = process.wait()
@@ -208,7 +212,7 @@ def run(command: list[str], environment: dict[str, str] | None = None) -> int:
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:
-    """Let a child that got the same Ctrl-C end by itself, then end it."""
+    """Wait for a child process that received the same Ctrl-C, and end it if it does not end by itself."""
     try:
         process.wait(timeout=SECONDS_TO_STOP)
     except (subprocess.TimeoutExpired, KeyboardInterrupt):

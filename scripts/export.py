@@ -1,4 +1,4 @@
-"""Turn a checkpoint into a model package: `python scripts/export.py --help`."""
+"""Convert a checkpoint to a model package: `python scripts/export.py --help`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Turn a class map into parcels: `python scripts/polygons.py --help`."""
+"""Convert a class map to parcels: `python scripts/polygons.py --help`."""
 
 import sys
 

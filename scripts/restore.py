@@ -1,4 +1,4 @@
-"""Restore a run from Weights & Biases: `python scripts/restore.py --help`."""
+"""Download a run from Weights & Biases: `python scripts/restore.py --help`."""
 
 import sys
 

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 COUNTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
-"""Layers whose bytes are counted; norms and activations can be fused into them."""
+"""Layers whose bytes are counted. Norms and activations do not count, since they can be fused into these layers."""
 
 BYTES = 4
-"""Bytes of a float32."""
+"""Size of a float32 in bytes."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Cost:
     Attributes:
         parameters: Number of trainable values.
         macs: Multiply-accumulate operations.
-        bytes_moved: Ideal traffic with memory in float32: each layer reads its input and its weights once and writes
-            its output once.
+        bytes_moved: Smallest memory traffic in float32: each layer reads its input and its weights once, and writes its
+            output once.
     """
 
     parameters: int
@@ -33,7 +33,7 @@ class Cost:
 
     @property
     def intensity(self) -> float:
-        """MACs for each byte moved."""
+        """MACs per moved byte."""
         return self.macs / self.bytes_moved if self.bytes_moved else 0.0
 
 
@@ -54,7 +54,7 @@ def measure_cost(module: nn.Module, shape: Sequence[int]) -> NetworkCost:
     """Measure the cost of one forward pass on the meta device, where only shapes are computed.
 
     Args:
-        module: Network with one input tensor; it does not change.
+        module: Network with one input tensor; it is not modified.
         shape: Shape of the input tensor.
     """
     shadow = copy.deepcopy(module).eval().to("meta")

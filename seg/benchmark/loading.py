@@ -40,10 +40,10 @@ class LoadingRow:
 
     Attributes:
         size: Side of a chip in pixels.
-        loader: Chips a second of the loader.
-        floor: Chips a second of plain loops in the same number of processes.
-        memory_mib: Resident memory of all processes before the watched samples, in MiB.
-        growth: Growth of this memory over the watched samples, as a share.
+        loader: Chips per second of the loader.
+        floor: Chips per second of plain loops in the same number of processes.
+        memory_mib: Resident memory of all processes before the memory samples, in MiB.
+        growth: Growth of this memory over the memory samples, as a share.
     """
 
     size: int
@@ -54,7 +54,7 @@ class LoadingRow:
 
     @property
     def ratio(self) -> float:
-        """Speed of the loader as a share of the plain loops'."""
+        """Speed of the loader divided by the speed of plain loops."""
         return self.loader / self.floor
 
 
@@ -71,7 +71,7 @@ def _measure(scene: Scene, size: int, settings: LoadingSettings, report: Action)
     reading = Reading(tuple(range(1, BANDS + 1)), [0.0] * BANDS)
     chips = RandomChips({scene: read_grid(scene.image)}, config, reading)
     order = EpochSampler(len(chips), None)
-    # New windows in each round, since GDAL caches the blocks that were just read.
+    # Each round reads new windows, since GDAL caches blocks that were just read.
     rounds = [_parts(chips, order, epoch, settings.workers) for epoch in range(settings.repeats + 1)]
     loader_epochs, floor_rounds = itertools.count(), iter(rounds)
     batching = Batching(order, batch_bytes=example_bytes(size, size, BANDS))
@@ -99,7 +99,7 @@ def _measure(scene: Scene, size: int, settings: LoadingSettings, report: Action)
 
 
 def _parts(chips: RandomChips, order: EpochSampler, epoch: int, workers: int) -> list[list[tuple[int, ...]]]:
-    """Windows of an epoch for each plain process, divided as the loader divides them among its workers."""
+    """Windows of an epoch for each plain process, divided in the same way as among the loader's workers."""
     order.set_epoch(epoch)
     windows = [chips.place(key)[1].flatten() for key in order]
     return [windows[start::workers] for start in range(workers)]
@@ -115,7 +115,7 @@ def _together(run: Callable[..., object], parts: list[list[tuple[int, ...]]]) ->
 
 
 _opened: list[DatasetReader] = []
-"""Open image and mask of a plain process."""
+"""Image and mask that a plain process has opened."""
 
 
 def _open(scene: Scene) -> None:
@@ -131,7 +131,7 @@ def _read_plainly(windows: list[tuple[int, ...]]) -> None:
 
 
 def _resident_mib() -> float:
-    """Resident memory of this process and its children, without shared memory, which Linux counts in each process."""
+    """Resident memory of this process and its children, without shared memory, which Linux counts for each process."""
     total = 0
     for pid in ("self", *(child.pid for child in multiprocessing.active_children())):
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ CPU_INFO = Path("/proc/cpuinfo")
 
 @dataclass(frozen=True)
 class Machine:
-    """Hardware and versions that figures of a benchmark depend on.
+    """Hardware and versions of a benchmark.
 
     Attributes:
         date: Local date and time of the measurement, to the minute.
@@ -63,8 +63,8 @@ def cpu_name(cpu_info: Path = CPU_INFO) -> str:
     """Name of the processor.
 
     Args:
-        cpu_info: File in which Linux describes the processor. Without it, Python's `platform` answers, often with no
-            more than "x86_64".
+        cpu_info: File in which Linux describes the processor. If it is missing, Python's `platform` is asked, which
+            often returns only "x86_64".
     """
     if cpu_info.is_file():
         for line in cpu_info.read_text(encoding="utf-8", errors="replace").splitlines():

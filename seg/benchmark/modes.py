@@ -19,7 +19,7 @@ class Mode:
     Attributes:
         name: Name in the tables.
         channels_last: Use the channels-last memory format (NHWC) instead of NCHW.
-        mixed: 16-bit type of convolutions and matrix products; None for float32 throughout.
+        mixed: 16-bit type of convolutions and matrix products; None if everything is float32.
     """
 
     name: str
@@ -37,7 +37,7 @@ def choose_device(name: str) -> torch.device:
     """Choose a device by name.
 
     Args:
-        name: "cpu", "cuda", or "auto" for the GPU if present.
+        name: "cpu", "cuda", or "auto" (the GPU if present).
 
     Raises:
         ConfigError: "cuda" was requested, but there is no GPU.
@@ -48,7 +48,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def modes_on(device: torch.device) -> tuple[Mode, ...]:
-    """Modes worth comparing on a device, float32 first."""
+    """Modes to compare on a device, float32 first."""
     if device.type != "cuda":
         return CONTIGUOUS, CHANNELS_LAST
     mixed = (BFLOAT16, FLOAT16) if torch.cuda.is_bf16_supported() else (FLOAT16,)
@@ -68,7 +68,7 @@ def forward_passes(
     Args:
         module: Network with one input tensor; it is set to evaluation mode and moved to the device.
         shape: Shape of the input tensor, (B, C, H, W).
-        device: Device that computes.
+        device: Device for computing.
         modes: Modes to time.
     """
     image = torch.randn(*shape, device=device)

@@ -9,13 +9,13 @@ from seg.files import require_output_file, write_json
 
 
 def use_threads(threads: int) -> None:
-    """Let PyTorch compute with a number of threads in this process; 0 leaves the number to the library."""
+    """Set PyTorch's number of threads in this process; 0 keeps the library's default."""
     if threads:
         torch.set_num_threads(threads)
 
 
 def check_results(path: Path | None) -> None:
-    """Check that a file for results can be written, before minutes of measuring.
+    """Check before the measurement that a file for results can be written.
 
     Args:
         path: The file; None for no file.

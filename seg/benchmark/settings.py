@@ -1,4 +1,4 @@
-"""Options of the benchmarks. Without torch, so that `--help` is quick."""
+"""Options of the benchmarks. This module does not import torch, so that `--help` is quick."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 from seg.errors import ConfigError
 
 MOST_GROUPS = 32
-"""Groups of the most finely grouped convolution; must divide the number of channels."""
+"""Largest number of groups of a grouped convolution; must divide the number of channels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,9 +16,9 @@ class ConvolutionSettings:
     Args:
         channels: Channels of input and output, a multiple of 32.
         size: Side of the feature map in cells.
-        repeats: Timings of each convolution; the median counts.
+        repeats: Number of timings of each convolution; the median is reported.
         threads: Computing threads on the CPU; 0 for the default of PyTorch.
-        device: Device that computes; auto takes the GPU if present.
+        device: Device for computing; auto uses the GPU if present.
 
     Raises:
         ConfigError: A value is out of range.
@@ -46,10 +46,10 @@ class ModelSettings:
     Args:
         size: Side of the image in pixels.
         bands: Bands of the image.
-        repeats: Timings of each model; the median counts.
+        repeats: Number of timings of each model; the median is reported.
         threads: Computing threads on the CPU; 0 for the default of the libraries.
         models: Names of the models, as a,b or [a,b]; null for the whole family.
-        device: Device of PyTorch; auto takes the GPU if present. ONNX Runtime always computes on the CPU.
+        device: Device of PyTorch; auto uses the GPU if present. ONNX Runtime always computes on the CPU.
 
     Raises:
         ConfigError: A value is out of range.
@@ -77,9 +77,9 @@ class LoadingSettings:
     Args:
         side: Side of the synthetic scene in pixels; at least 512.
         workers: Number of loading processes.
-        samples: Chips of one timing.
-        repeats: Timings; the median counts.
-        memory_samples: Chips over which the growth of resident memory is measured.
+        samples: Number of chips per timing.
+        repeats: Number of timings; the median is reported.
+        memory_samples: Number of chips over which the growth of resident memory is measured.
 
     Raises:
         ConfigError: A value is out of range.
@@ -104,7 +104,7 @@ class TrainingSettings:
 
     Args:
         scenes: Number of synthetic scenes; a fifth is held out.
-        repeats: Epochs of each loop; the median counts.
+        repeats: Number of epochs of each loop; the median is reported.
         threads: Computing threads; 0 for the default of PyTorch.
 
     Raises:
@@ -132,7 +132,7 @@ class InferenceSettings:
         halo: Context around a block in pixels, or the method that chooses it, as for prediction.
         block_size: Side of a block in pixels; auto as for prediction.
         memory: Memory limit in GiB for an automatic block size; null as for prediction.
-        repeats: Runs; the median counts.
+        repeats: Number of runs; the median is reported.
         threads: Computing threads; 0 for all cores.
         peers: Also map the scene with MONAI and TerraTorch, if installed.
 
@@ -161,9 +161,9 @@ class PolygonBenchmarkSettings:
     """Options of `benchmark.py polygons`.
 
     Args:
-        side: Side of the larger synthetic map in pixels, with one field for every 5,369 pixels; the smaller map has
-            half this side.
-        repeats: Runs of each method; the median counts.
+        side: Side of the larger synthetic map in pixels; the smaller map has half of this side. Both have one field per
+            5,369 pixels.
+        repeats: Number of runs of each method; the median is reported.
 
     Raises:
         ConfigError: A value is out of range.

@@ -50,7 +50,7 @@ RESNET18_16 = ModelConfig(
 )
 
 FAMILY = {
-    "dilated_tiny_4": ModelConfig(  # the demo's
+    "dilated_tiny_4": ModelConfig(  # the network of the demo
         encoder="dilated_tiny", output_stride=4, pyramid_channels=48, decoder_channels=(32, 32)
     ),
     "dilated_tiny_8": ModelConfig(encoder="dilated_tiny", pyramid_rates=(1, 2, 4)),
@@ -88,5 +88,5 @@ def choose_models(names: Sequence[str] | str | None) -> dict[str, ModelConfig]:
     unknown = [name for name in chosen if name not in FAMILY]
     if unknown or not chosen:
         found = f"has '{unknown[0]}'" if unknown else "is empty"
-        raise ConfigError(f"--models {found}; possible are {', '.join(FAMILY)}")
+        raise ConfigError(f"--models {found}; wanted some of {', '.join(FAMILY)}")
     return {name: FAMILY[name] for name in chosen}

@@ -1,4 +1,4 @@
-"""Interleaved timing of several actions, and their medians."""
+"""Interleaved timings of several actions, and their medians."""
 
 import math
 import time
@@ -15,7 +15,7 @@ MOST_CALLS = 1000
 
 
 def nothing() -> None:
-    """Do nothing: the default for waiting, preparing and reporting."""
+    """Do nothing; the default action for waiting, preparing and reporting."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Stopwatch:
     """Timer for calls.
 
     Attributes:
-        synchronize: Waits until a device is idle, since a GPU returns from a call before it has computed.
+        synchronize: Function that waits until a device is idle, since a GPU call returns before the GPU has computed.
         clock: Clock in seconds.
-        shortest: Least duration of a timing in seconds, reached by repeating the call; 0 for a single call.
+        shortest: Smallest duration of a timing in seconds; calls are repeated until then. 0 for a single call.
     """
 
     synchronize: Action = nothing
@@ -71,12 +71,12 @@ class Stopwatch:
 def interleaved_medians(
     candidates: Mapping[Key, Candidate], repeats: int, stopwatch: Stopwatch, report: Action = nothing
 ) -> dict[Key, float]:
-    """Median seconds of a call of each candidate.
+    """Median time of a call of each candidate, in seconds.
 
-    Each round times every candidate once, so other load on the machine slows all of them alike.
+    Each round times every candidate once, so that other load on the machine slows all candidates equally.
 
     Args:
-        candidates: Candidates by any key.
+        candidates: Candidates by key.
         repeats: Rounds after the warm-up, at least 1.
         stopwatch: The timer.
         report: Called after each warm-up and each timing.

@@ -1,4 +1,4 @@
-"""Overhead of training through Lightning over a plain loop with the same loader, network and loss."""
+"""Time of a training with Lightning compared with a plain loop that has the same loader, network and loss."""
 
 import contextlib
 import io
@@ -28,7 +28,7 @@ SIDES = 192, 240, 288, 320
 
 @dataclass(frozen=True)
 class TrainingTimes:
-    """Seconds of each epoch.
+    """Times of epochs in seconds.
 
     Attributes:
         lightning: Epochs of `scripts/train.py fit` with its defaults, without validation.
@@ -45,7 +45,7 @@ class TrainingTimes:
 
 
 class EpochClock(L.Callback):
-    """Record the seconds of the first epoch, from its start to the start of the second, without validation.
+    """Record the time from the start of the first epoch to the start of the second, without validation.
 
     Args:
         path: JSON file for the seconds.
@@ -57,7 +57,7 @@ class EpochClock(L.Callback):
         self._seconds = 0.0
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the clock, or write the sum; by now the epoch's checkpoints and logs are written."""
+        """Start the clock, or write the total time, which includes writing checkpoints and logs."""
         if trainer.current_epoch == 1:
             self._seconds += time.perf_counter() - self._since
             self.path.write_text(json.dumps(self._seconds), encoding="utf-8")
@@ -84,7 +84,7 @@ def measure_training(settings: TrainingSettings) -> TrainingTimes:
             for way, seconds in zip(ways, times, strict=True):
                 seconds.append(way(root))
                 bar.step()
-        # The first epoch of each is a warm-up.
+        # The first epoch of each loop is a warm-up.
         return TrainingTimes(*(tuple(seconds[1:]) for seconds in times))
 
 
@@ -153,7 +153,7 @@ def text_of(settings: TrainingSettings, times: TrainingTimes) -> str:
     """Report as text for the terminal."""
     title = (
         f"an epoch of the default configuration, {settings.scenes} scenes of {min(SIDES)} to {max(SIDES)} pixels, "
-        "one a batch, a fifth held out; median and range of seconds without validation"
+        "batches of one scene, a fifth of the scenes held out; median and range of seconds without validation"
     )
     rows = [_cells(name, seconds) for name, seconds in (("train.py fit", times.lightning), ("loop", times.loop))]
     table = text_table(["", "median s", "least", "most"], rows)

@@ -23,10 +23,10 @@ TOLERANCE = 1 / 255
 """Tolerance of a probability, the same as in prediction."""
 
 WIDEST_EFFECTIVE = 256
-"""Pixels examined to each side if the receptive field is unbounded."""
+"""Distance in pixels that is examined if the receptive field is unbounded."""
 
 LARGEST = 4096
-"""Largest side in pixels of the image for a layer table, since its feature maps are computed."""
+"""Largest side in pixels of the image for a layer table; the limit exists because its feature maps are computed."""
 
 COLUMNS = ("layer", "kind", "output", "parameters", "MMAC", "receptive field", "stride")
 
@@ -39,12 +39,12 @@ class Inspection:
         subject: The network.
         size: Side in pixels of the image for which operations are counted.
         layers: Layers of the network; the first is the whole network.
-        reach: Receptive field to each side in pixels; None if unbounded.
+        reach: Receptive field on each side in pixels; None if unbounded.
         effective: Distance in pixels beyond which noise changes a probability by less than `TOLERANCE`; None for
             random weights.
         weights_bytes: Size of the weights.
         checkpoint: Sizes of the parts of a training checkpoint.
-        checkpoint_source: The checkpoint file; None for a temporary one after a first training step.
+        checkpoint_source: The checkpoint file; None for a temporary checkpoint after one training step.
     """
 
     subject: Subject
@@ -65,7 +65,7 @@ def inspect_network(
     Args:
         config: The configuration, or None.
         model: The package's folder, or None.
-        checkpoint: A training checkpoint whose parts are measured; None for a temporary one after a first step.
+        checkpoint: A training checkpoint whose parts are measured; None for a temporary checkpoint after one step.
         bands: Channels of the input if the configuration does not list the bands.
         size: Side in pixels of the image for which operations are counted.
 
@@ -74,7 +74,7 @@ def inspect_network(
         PackageError: The package or the checkpoint cannot be read.
     """
     if (config is None) == (model is None):
-        raise ConfigError("wanted one of --config, a training configuration, and --model, a model package")
+        raise ConfigError("wanted either --config, a training configuration, or --model, a model package")
     for name, number in (("bands", bands), ("size", size)):
         if number < 1:
             raise ConfigError(f"--{name} is {number}; wanted at least 1")
@@ -95,7 +95,7 @@ def inspect_network(
 
 
 def _effective(subject: Subject, reach: int | None) -> int:
-    """Effective radius on noise with the statistics of the training bands."""
+    """Effective radius of the network on noise that has the statistics of the training bands."""
     side = 2 * ((WIDEST_EFFECTIVE if reach is None else reach) + subject.model.stride)
     norm = subject.model.normalization
     noise = torch.randn(subject.bands, side, side, generator=torch.Generator().manual_seed(0))
@@ -153,21 +153,21 @@ def _cells(layer: LayerSummary) -> list[str]:
 
 def _totals(found: Inspection) -> list[str]:
     whole, sizes = found.layers[0], found.checkpoint
-    reach = "the whole window, whatever its size" if found.reach is None else f"{found.reach} pixels to each side"
-    averaged = f", {_megabytes(sizes.averaged)} averaged weights beside those in training" if sizes.averaged else ""
-    source = found.checkpoint_source or "after a first step, no callbacks"
-    beyond = f"{found.effective} pixels; beyond, noise changes a probability by less than {TOLERANCE:.4f}"
+    reach = "unbounded (the whole window)" if found.reach is None else f"{found.reach} pixels on each side"
+    averaged = f", {_megabytes(sizes.averaged)} averaged weights" if sizes.averaged else ""
+    source = found.checkpoint_source or "after one step, without callbacks"
+    beyond = f"{found.effective} pixels; beyond this distance, noise changes a probability by less than {TOLERANCE:.4f}"
     return [
-        f"parameters          {whole.parameters:,} (including norms, which the table leaves out)",
-        f"operations          {whole.macs / MEGA:,.1f} MMAC, {whole.macs / found.size**2 / 1e3:,.1f} kMAC a pixel",
-        f"receptive field     {reach}; repeats itself every {found.subject.model.stride} pixels",
+        f"parameters          {whole.parameters:,} (including norms, which the table omits)",
+        f"operations          {whole.macs / MEGA:,.1f} MMAC, {whole.macs / found.size**2 / 1e3:,.1f} kMAC per pixel",
+        f"receptive field     {reach}; the pattern repeats every {found.subject.model.stride} pixels",
         *([f"effective field     {beyond}"] if found.effective is not None else []),
         f"weights alone       {_megabytes(found.weights_bytes)}",
         f"training checkpoint {_megabytes(sizes.total)} ({source}): "
         f"{_megabytes(sizes.weights)} weights, {_megabytes(sizes.optimizer)} optimiser state{averaged}, "
         f"{_megabytes(sizes.rest)} loop state and names",
         "",
-        "The checkpoint is larger because it stores what a resumed training needs: AdamW's two running means for each",
+        "The checkpoint is larger because resuming needs more than the weights: AdamW's two running means of each",
         "weight, averaged weights, and the state of loops, callbacks and schedule. Prediction needs only the weights.",
     ]
 

@@ -24,7 +24,7 @@ from seg.training.tasks.cropland import CroplandTask
 
 @dataclass(frozen=True)
 class CheckpointSize:
-    """Bytes of a training checkpoint and of its parts.
+    """Size of a training checkpoint and of its parts, in bytes.
 
     Attributes:
         total: The whole file.
@@ -42,7 +42,7 @@ class CheckpointSize:
 
 
 def weights_size(subject: Subject) -> int:
-    """Bytes of the network's weights in a model package."""
+    """Size of the network's weights in a model package, in bytes."""
     return len(save({name: tensor.contiguous() for name, tensor in subject.model.state_dict().items()}))
 
 
@@ -51,10 +51,10 @@ def checkpoint_size(path: Path, subject: Subject) -> CheckpointSize:
 
     Args:
         path: The checkpoint.
-        subject: Its network.
+        subject: Network of the checkpoint.
 
     Raises:
-        PackageError: The file is missing, damaged or unsafe, or holds no checkpoint of this network.
+        PackageError: The file is missing, damaged or unsafe, or is not a checkpoint of this network.
     """
     content = load_checkpoint(path)
     if not isinstance(content.get("state_dict"), dict):
@@ -62,7 +62,7 @@ def checkpoint_size(path: Path, subject: Subject) -> CheckpointSize:
     shapes = {f"model.{name}": tensor.shape for name, tensor in subject.model.state_dict().items()}
     found = {name: tensor.shape for name, tensor in content["state_dict"].items() if name in shapes}
     if found != shapes:
-        raise PackageError(f"{path}: is not of the network of {subject.source}; wanted a checkpoint of its training")
+        raise PackageError(f"{path}: is not a checkpoint of the network of {subject.source}; wanted one")
     parts = ("state_dict", "optimizer_states", "current_model_state")
     weights, optimizer, averaged = (_bytes(content.get(part)) for part in parts)
     total = path.stat().st_size
@@ -70,7 +70,7 @@ def checkpoint_size(path: Path, subject: Subject) -> CheckpointSize:
 
 
 def first_checkpoint_size(subject: Subject) -> CheckpointSize:
-    """Measure the parts of a checkpoint written after a first training step of this network."""
+    """Measure the parts of a checkpoint that is written after one training step of this network."""
     task = CroplandTask(
         bands=subject.bands, model=subject.config, loss=LossConfig(boundary=float(subject.config.boundary))
     )
@@ -79,11 +79,11 @@ def first_checkpoint_size(subject: Subject) -> CheckpointSize:
     mask = torch.full((side, side), OTHER, dtype=torch.uint8)
     mask[: side // 2] = CROPLAND
     examples = [{"image": torch.randn(subject.bands, side, side), "mask": mask}]
-    # PyTorch accepts a list as a dataset, though its types do not say so; Lightning would take it for several loaders.
+    # PyTorch accepts a list as a dataset, but its type hints do not; Lightning would treat a list as several loaders.
     loader = DataLoader(cast("Dataset[dict[str, Tensor]]", examples), batch_size=1)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Lightning warns about a training of one step
+        warnings.simplefilter("ignore")  # Lightning warns if a training has one step
         trainer = L.Trainer(
             max_steps=1,
             accelerator="cpu",
@@ -100,7 +100,7 @@ def first_checkpoint_size(subject: Subject) -> CheckpointSize:
 
 
 def _bytes(content: object) -> int:
-    """Bytes of all tensors in nested dicts and lists."""
+    """Size in bytes of all tensors in nested dicts and lists."""
     return sum(tensor.numel() * tensor.element_size() for tensor in _tensors(content))
 
 

@@ -19,7 +19,7 @@ def test_names_with_commas_are_a_list(names: str) -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_possible_ones() -> None:
-    with pytest.raises(ConfigError, match=r"has 'unett'; possible are dilated_tiny_4, .*, segformer_mit_b0"):
+    with pytest.raises(ConfigError, match=r"has 'unett'; wanted some of dilated_tiny_4, .*, segformer_mit_b0"):
         choose_models("resnet18_16,unett")
 
 

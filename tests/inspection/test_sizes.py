@@ -48,8 +48,8 @@ def test_averaged_weights_are_told_apart(subject: Subject, tmp_path: Path) -> No
     ("content", "words"),
     [
         ({"epoch": 1}, "has no state_dict"),
-        ({"state_dict": {}}, "not of the network of x.yaml"),
-        ({"state_dict": {"model.network.head.weight": torch.zeros(7)}}, "not of the network of x.yaml"),
+        ({"state_dict": {}}, "not a checkpoint of the network of x.yaml"),
+        ({"state_dict": {"model.network.head.weight": torch.zeros(7)}}, "not a checkpoint of the network of x.yaml"),
     ],
 )
 def test_a_file_of_something_else_is_refused(

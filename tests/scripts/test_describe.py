@@ -29,7 +29,7 @@ def test_text_and_json_agree(config: Path) -> None:
     found = json.loads(out)
     assert status == 0
     assert f"{found['parameters']:,}" in text
-    assert f"{found['receptive_field_radius']} pixels to each side" in text
+    assert f"{found['receptive_field_radius']} pixels on each side" in text
     assert f"{found['weights_bytes'] / 1e6:.2f} MB" in text
     assert f"{found['checkpoint']['bytes']['total'] / 1e6:.2f} MB (after" in text
     assert found["macs_per_pixel"] == found["macs"] / 64**2

@@ -1,1 +1,1 @@
-"""Kinds of convolutions at equal shapes: cost, time and the machine's limits."""
+"""Comparison of kinds of convolution at equal shapes: cost, time and the machine's limits."""

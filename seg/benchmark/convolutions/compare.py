@@ -1,4 +1,4 @@
-"""Kinds of convolutions at equal shapes: what each costs, how long it takes, and what the machine could do."""
+"""Cost and time of several kinds of convolution at equal shapes, and the limits of the machine."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,8 +35,8 @@ STANDARD, TRANSPOSED = "standard 3x3", "transposed 4x4"
 SEPARABLE, DEPTHWISE, POINTWISE = "separable 3x3", "depthwise 3x3 alone", "pointwise 1x1 alone"
 
 SHORTEST_TIMING = 0.05
-"""Least seconds of a timing: as long as the slowest convolution takes at the default shape, so that other load on the
-machine affects fast and slow ones alike."""
+"""Smallest duration of a timing in seconds: the time of the slowest convolution at the default shape. Fast convolutions
+are repeated for as long, so that other load on the machine affects all timings equally."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class ConvolutionRow:
         name: Name of the kind.
         cost: Operations and bytes.
         seconds: Median time by mode.
-        roof: Shortest time that the machine's ceilings allow in float32.
-        fewer_macs: MACs of the standard convolution of the same shape, divided by its own.
-        faster: Time of that standard convolution divided by its own, each in the faster float32 layout.
+        roof: Shortest possible time in float32 within the machine's limits.
+        fewer_macs: MACs of the standard convolution of the same shape, divided by the MACs of this kind.
+        faster: Time of this standard convolution, divided by the time of this kind, each in the faster float32 layout.
     """
 
     name: str
@@ -66,7 +66,7 @@ class ConvolutionRow:
 
     @property
     def macs_per_second(self) -> float:
-        """MACs a second in the faster of the float32 layouts."""
+        """MACs per second in the faster of the float32 layouts."""
         return self.cost.macs / self.best_seconds
 
 
@@ -87,7 +87,7 @@ class ConvolutionReport:
     rows: tuple[ConvolutionRow, ...]
 
     def row(self, name: str) -> ConvolutionRow:
-        """The row of a kind."""
+        """The row of a kind of convolution."""
         return next(row for row in self.rows if row.name == name)
 
 

@@ -17,11 +17,11 @@ from seg.benchmark.settings import ConvolutionSettings
 from seg.terminal.text import text_table
 
 LEGEND = """MB moved: input, weights and output of each convolution in float32, once each. GMAC/s and x faster: in the
-faster float32 layout. x fewer MACs and x faster: against the standard or the transposed convolution. roofline ms:
-max(MACs / most GMAC/s, bytes / most GB/s), and which of the two limits; two convolutions come one after the other."""
+faster float32 layout. x fewer MACs and x faster: compared with the standard or the transposed convolution. roofline
+ms: max(MACs / peak GMAC/s, bytes / peak GB/s) and the limit that applies; for two convolutions, the sum of both."""
 
-AS_FAST_AS_SMALL = 0.9
-"""A convolution with n times fewer parameters counts as n times as fast from this share of n on."""
+SPEEDUP_SHARE = 0.9
+"""A convolution with n times fewer parameters counts as n times as fast if its speed-up is at least this share of n."""
 
 
 def benchmark_convolutions(settings: ConvolutionSettings, output: Path | None) -> None:
@@ -48,7 +48,7 @@ def text_of(report: ConvolutionReport) -> str:
         f"at most {number(ceilings.matmul_macs_per_second / 1e9)} GMAC/s in a large matrix product, "
         f"{number(ceilings.convolution_macs_per_second / 1e9)} in the best convolution; "
         f"{number(ceilings.bytes_per_second / 1e9)} GB/s in a large copy (read + write)\n"
-        f"so computing limits what has more than {number(ceilings.balance)} MAC a byte, memory what has less"
+        f"so computing limits layers of more than {number(ceilings.balance)} MAC per byte; memory limits the others"
     )
     return "\n\n".join([str(report.machine), f"{shape}\n{peaks}", _table(report), LEGEND, answer(report)])
 
@@ -84,7 +84,7 @@ def answer(report: ConvolutionReport) -> str:
     standard, separable = report.row(STANDARD), report.row(SEPARABLE)
     smaller = standard.cost.parameters / separable.cost.parameters
     has = f"The separable convolution has {number(smaller)} times fewer parameters than the standard one"
-    if separable.faster >= AS_FAST_AS_SMALL * smaller:
+    if separable.faster >= SPEEDUP_SHARE * smaller:
         return f"{has} and is {number(separable.faster)} times as fast."
     return (
         f"{has} but is only {number(separable.faster)} times as fast: with {number(separable.cost.intensity)} MAC for "
@@ -96,7 +96,7 @@ def answer(report: ConvolutionReport) -> str:
 def _halves(report: ConvolutionReport) -> str:
     depthwise, pointwise = report.row(DEPTHWISE), report.row(POINTWISE)
     limited = "memory" in depthwise.roof.limits
-    why = f" ({number(depthwise.cost.intensity)} MAC a byte, so memory limits it)" if limited else ""
+    why = f" ({number(depthwise.cost.intensity)} MAC per byte, so memory limits it)" if limited else ""
     return f"its depthwise half alone {_rate(depthwise)}{why}, its pointwise half {_rate(pointwise)}"
 
 

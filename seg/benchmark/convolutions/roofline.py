@@ -1,6 +1,6 @@
 """Roofline model of a machine (Williams et al. 2009, https://doi.org/10.1145/1498765.1498785).
 
-The time of a layer is at least the longer of computing its operations and moving its bytes.
+The time of a layer is at least the larger of two times: of computing its operations, and of moving its bytes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +15,7 @@ from seg.benchmark.timing import Candidate
 MATMUL, COPY = "matmul", "copy"
 MATMUL_SIDE = {"cpu": 1536, "cuda": 8192}
 COPY_BYTES = {"cpu": 2**28, "cuda": 2**30}
-"""Bytes of the copy, far more than caches hold."""
+"""Size of the copy in bytes, far more than caches hold."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Ceilings:
 
     @property
     def macs_per_second(self) -> float:
-        """Highest computing speed measured."""
+        """Highest measured computing speed."""
         return max(self.matmul_macs_per_second, self.convolution_macs_per_second)
 
     @property
@@ -67,7 +67,7 @@ class Ceilings:
 
 
 def ceiling_candidates(device: torch.device) -> dict[str, Candidate]:
-    """A large matrix product and a large copy, timed in turn with the convolutions."""
+    """A large matrix product and a large copy, which are timed together with the convolutions."""
     side, values = MATMUL_SIDE[device.type], COPY_BYTES[device.type] // 4
     left, right = torch.randn(side, side, device=device), torch.randn(side, side, device=device)
     product, source = torch.empty_like(left), torch.zeros(values, device=device)
@@ -88,7 +88,7 @@ def ceilings_from(seconds: Mapping[str, float], device: torch.device, convolutio
     Args:
         seconds: Times by name of the candidate.
         device: Device of the measurement.
-        convolution: MACs a second of the fastest convolution in the same run.
+        convolution: MACs per second of the fastest convolution in the same run.
     """
     return Ceilings(
         matmul_macs_per_second=MATMUL_SIDE[device.type] ** 3 / seconds[MATMUL],
@@ -99,7 +99,7 @@ def ceilings_from(seconds: Mapping[str, float], device: torch.device, convolutio
 
 @contextmanager
 def matmul_like_convolutions(device: torch.device) -> Iterator[None]:
-    """Compute matrix products of a GPU in TF32, the default of its convolutions; otherwise the ceiling is too low."""
+    """Compute matrix products on a GPU in TF32, as convolutions do by default; in float32 the limit is too low."""
     earlier = torch.get_float32_matmul_precision()
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")

@@ -1,1 +1,1 @@
-"""The raster engine against the machine's limits and other libraries."""
+"""Speed of the raster engine compared with the machine's limits and other libraries."""

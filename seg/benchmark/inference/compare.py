@@ -37,10 +37,11 @@ class InferenceRow:
         name: Name of the model.
         megapixels: Size of the scene.
         runs: Runs of the engine.
-        forward: Megapixels a second of the forward pass alone, on images of the size of a block with its halo.
+        forward: Speed of the forward pass alone, in megapixels per second, on images of the size of a block with its
+            halo.
         copying: Seconds to read the scene and write its maps in plain loops.
-        seam_percent: Largest difference in percent between the probabilities of a smaller scene mapped in blocks and
-            as one block; maps hold whole percents.
+        seam_percent: Largest difference between the probabilities of a smaller scene mapped in blocks and mapped as one
+            block, in percentage points; maps hold whole percents.
         peers: Seconds of other libraries, by name.
     """
 
@@ -59,22 +60,22 @@ class InferenceRow:
 
     @property
     def speed(self) -> float:
-        """Megapixels of the scene that the engine finishes in a second."""
+        """Speed of the engine in megapixels of the scene per second."""
         return self.megapixels / self.seconds
 
     @property
     def of_forward(self) -> float:
-        """Speed of the engine as a share of the forward pass; pixels computed in halos count as loss."""
+        """Speed of the engine divided by the speed of the forward pass; pixels in halos do not count."""
         return self.speed / median(self.forward)
 
     @property
     def of_computing(self) -> float:
-        """Speed of the engine as a share of the forward pass; pixels computed in halos count as work."""
+        """Speed of the engine divided by the speed of the forward pass; pixels in halos count as computed pixels."""
         return self.of_forward * self.runs[0].redundancy
 
     @property
     def of_copying(self) -> float:
-        """Speed of the engine as a share of reading and writing alone."""
+        """Speed of the engine divided by the speed of reading and writing alone."""
         return median(self.copying) / self.seconds
 
     @property
@@ -107,7 +108,7 @@ class _Bench:
 
 
 def measure_inference(settings: InferenceSettings) -> list[InferenceRow]:
-    """Map a synthetic scene in a temporary folder with a model of the family and with a model that costs nothing.
+    """Map a synthetic scene in a temporary folder with a model of the family and with a 1×1 convolution.
 
     Raises:
         ConfigError: The model is unknown, or `peers` is set and no other library is installed.
@@ -152,7 +153,7 @@ def _peers(bench: _Bench, model: Path, report: Action) -> dict[str, float]:
         try:
             seconds[peer.name] = alone(peer.run, model, bench.scene, bench.folder / "peer.tif")
         except ImportError as error:
-            print(f"note: left out {peer.name}, since one of its dependencies is missing: {error}", file=sys.stderr)
+            print(f"note: skipped {peer.name}, since one of its dependencies is missing: {error}", file=sys.stderr)
         report()
     return seconds
 

@@ -1,6 +1,6 @@
-"""Runs of the raster engine, of the forward pass alone and of plain copying, each in a new process.
+"""Run the raster engine, the forward pass alone, and plain copying, each in a new process.
 
-Without torch, so that memory is measured as in a deployment.
+This module does not import torch, so that memory is measured as in a deployment.
 """
 
 import time
@@ -25,7 +25,7 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 FORWARD_SECONDS = 5.0
-"""Least seconds for which the forward pass is repeated."""
+"""Smallest number of seconds for which the forward pass is repeated."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class EngineRun:
     """One run of the engine over a scene.
 
     Attributes:
-        seconds: Time from the loaded model to the finished maps: planning, reading, computing, writing, overviews.
+        seconds: Time for planning, reading, computing, writing and overviews, without loading the model.
         peak_mib: Peak memory of the process in MiB.
         blocks: Number of blocks.
         block_size: Side of a block's core in pixels.
         halo: Context around a core in pixels.
-        redundancy: Pixels computed for each pixel of the scene.
+        redundancy: Number of computed pixels per pixel of the scene.
         shape: Rows and columns read for the largest block.
     """
 
@@ -64,8 +64,8 @@ def run_engine(
 
     Args:
         model: Folder of a model package with its ONNX file.
-        scenes: The rasters; those before the last warm up the libraries, as in a batch.
-        output: The class map to write, of each in turn.
+        scenes: The rasters. Rasters before the last one warm up the libraries, as in a batch.
+        output: The class map, which each scene overwrites.
         settings: Settings of the prediction.
         compute: Backend and threads.
     """
@@ -85,7 +85,7 @@ def run_engine(
 
 
 def forward_speed(model: Path, shape: tuple[int, int], settings: PredictionSettings, compute: ComputeSettings) -> float:
-    """Megapixels a second of the forward pass without reading or writing; the median of several passes.
+    """Speed of the forward pass alone in megapixels per second, the median of several passes.
 
     Args:
         model: Folder of a model package.
@@ -108,8 +108,8 @@ def forward_speed(model: Path, shape: tuple[int, int], settings: PredictionSetti
 def plain_copy(scene: Path, maps: list[Path], folder: Path) -> float:
     """Seconds to read every tile of a scene once and to write every tile of its maps once, in a plain loop.
 
-    The copies are tiled files without overviews, deflated like the engine's maps. Their content is read before the
-    clock starts.
+    The copies are tiled files without overviews, deflated like the engine's maps. The content of the maps is read
+    before the clock starts.
 
     Args:
         scene: The raster.

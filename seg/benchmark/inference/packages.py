@@ -1,4 +1,4 @@
-"""Model packages for benchmarks: a network with random weights, and a network that costs nothing."""
+"""Model packages for benchmarks: a network with random weights, and a 1×1 convolution."""
 
 import hashlib
 from pathlib import Path
@@ -51,7 +51,7 @@ def write_random(folder: Path, config: ModelConfig) -> None:
 
 
 def write_pointwise(folder: Path) -> None:
-    """Write a package whose network is a 1×1 convolution, as ONNX only: its run measures the engine itself.
+    """Write a package whose network is a 1×1 convolution, as ONNX only, to measure the engine itself.
 
     Args:
         folder: Folder to write.

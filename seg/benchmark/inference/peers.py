@@ -14,7 +14,7 @@ from seg.errors import ConfigError
 from seg.package.read import load_model, read_package
 
 TILE, STRIDE = 512, 384
-"""Side of a tile and step between tiles in pixels: an overlap of a quarter, MONAI's default."""
+"""Side of a tile and step between tiles, in pixels. The overlap is a quarter, MONAI's default."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Peer:
 
     Attributes:
         name: Name of its module.
-        run: Maps a raster to a GeoTIFF with the weights of a package, and returns the seconds.
+        run: Function that maps a raster to a GeoTIFF with the weights of a package, and returns the time in seconds.
     """
 
     name: str
@@ -39,12 +39,12 @@ def installed_peers() -> list[Peer]:
     known = [Peer("monai", run_monai), Peer("terratorch", run_terratorch)]
     found = [peer for peer in known if find_spec(peer.name)]
     if not found:
-        raise ConfigError("--peers wants monai or terratorch, and neither is installed; pip install monai terratorch")
+        raise ConfigError("--peers needs monai or terratorch, and neither is installed; pip install monai terratorch")
     return found
 
 
 def run_monai(model: Path, scene: Path, output: Path) -> float:
-    """Seconds of MONAI's `sliding_window_inference` (https://docs.monai.io/en/stable/inferers.html)."""
+    """Time in seconds of MONAI's `sliding_window_inference` (https://docs.monai.io/en/stable/inferers.html)."""
     from monai.inferers import sliding_window_inference
 
     def infer(image: Tensor, network: nn.Module) -> Tensor:
@@ -55,7 +55,7 @@ def run_monai(model: Path, scene: Path, output: Path) -> float:
 
 
 def run_terratorch(model: Path, scene: Path, output: Path) -> float:
-    """Seconds of TerraTorch's `tiled_inference` (https://ibm.github.io/terratorch/stable/guide/inference)."""
+    """Time in seconds of TerraTorch's `tiled_inference` (https://ibm.github.io/terratorch/stable/guide/inference)."""
     from terratorch.tasks.tiled_inference import tiled_inference
 
     def infer(image: Tensor, network: nn.Module) -> Tensor:

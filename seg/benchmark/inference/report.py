@@ -38,16 +38,16 @@ def text_of(settings: InferenceSettings, rows: list[InferenceRow]) -> str:
 def _section(row: InferenceRow) -> str:
     run = row.runs[0]
     plan = (
-        f"{row.name}: {run.blocks} blocks of {run.block_size}, halo {run.halo}, {run.redundancy:.2f} pixels computed "
-        f"for each one; largest difference by cutting {row.seam_percent} %; at most {row.peak_mib:,.0f} MiB"
+        f"{row.name}: {run.blocks} blocks of {run.block_size}, halo {run.halo}, {run.redundancy:.2f} computed pixels "
+        f"per pixel; largest difference from a single block {row.seam_percent} %; at most {row.peak_mib:,.0f} MiB"
     )
     forward, copying = median(row.forward), row.megapixels / median(row.copying)
     cells = [
         ["engine", number(row.speed), ""],
-        ["forward pass alone", number(forward), f"{row.of_forward:.2f} ({row.of_computing:.2f} with halos as work)"],
+        ["forward pass alone", number(forward), f"{row.of_forward:.2f} ({row.of_computing:.2f} if halo pixels count)"],
         ["reading and writing alone", number(copying), f"{row.of_copying:.2f}"],
     ]
     for name, seconds in row.peers.items():
         speed = row.megapixels / seconds
         cells.append([name, number(speed), f"{row.speed / speed:.2f}"])
-    return plan + "\n\n" + text_table(["", "Mpx/s", "engine / it"], cells)
+    return plan + "\n\n" + text_table(["", "Mpx/s", "engine / this"], cells)

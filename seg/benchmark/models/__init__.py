@@ -1,1 +1,1 @@
-"""Networks of the family side by side: cost, speed and field of view."""
+"""Comparison of the networks of the family: cost, speed and receptive field."""

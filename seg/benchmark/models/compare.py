@@ -40,8 +40,8 @@ class ModelRow:
     Attributes:
         name: Name in the family.
         cost: Cost of one image.
-        radius: Receptive field to each side in pixels; None if unbounded.
-        seconds: Median time of one image by mode; None if the mode is not possible.
+        radius: Receptive field on each side in pixels; None if unbounded.
+        seconds: Median time of one image by mode; None if the mode does not work.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Prepared:
     Attributes:
         cost: Cost of one image.
         radius: Receptive field, as in `ModelRow`.
-        candidates: Forward passes by mode, without impossible modes.
+        candidates: Forward passes by mode, without modes that do not work.
     """
 
     cost: NetworkCost
@@ -147,7 +147,7 @@ def onnx_candidate(model: Segmenter, shape: Sequence[int], threads: int) -> Cand
 
 
 class OnnxRuns:
-    """ONNX Runtime session that is open only during a timing, since it holds about a gigabyte for a megapixel.
+    """ONNX Runtime session that is open only during a timing, since it holds about 1 GB for an image of a megapixel.
 
     Args:
         content: Bytes of the ONNX file.

@@ -8,8 +8,8 @@ from seg.benchmark.reporting import check_results, number, write_results
 from seg.benchmark.settings import ModelSettings
 from seg.terminal.text import text_table
 
-LEGEND = """GMAC/Mpx: billion multiply-accumulate operations for a million pixels. MB/Mpx: input, weights and output of
-each convolution and linear layer in float32, once each. Mpx/s: million pixels a second. sees: receptive field to each
+LEGEND = """GMAC/Mpx: billion multiply-accumulate operations per million pixels. MB/Mpx: input, weights and output of
+each convolution and linear layer in float32, once each. Mpx/s: million pixels per second. sees: receptive field on each
 side."""
 
 

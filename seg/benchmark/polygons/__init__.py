@@ -1,1 +1,1 @@
-"""Time and memory of parcels from large maps."""
+"""Time and memory for converting large maps to parcels."""

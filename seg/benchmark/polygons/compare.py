@@ -1,4 +1,4 @@
-"""Time and memory of parcels at two map sizes, compared with `rasterio.features.shapes` of the whole map."""
+"""Time and memory for converting maps of two sizes to parcels, compared with `rasterio.features.shapes`."""
 
 import tempfile
 from dataclasses import asdict, dataclass
@@ -27,9 +27,9 @@ class PolygonRow:
         side: Side of the map in pixels.
         parcels: Number of parcels.
         seconds: Time to write the parcels as a GeoPackage with areas and perimeters.
-        shapes_seconds: Time in which rasterio polygonises the map in memory.
-        memory_mib: Peak resident memory of the first process, in MiB.
-        shapes_memory_mib: Peak resident memory of the process with rasterio, in MiB.
+        shapes_seconds: Time to polygonise the map in memory with rasterio.
+        memory_mib: Peak resident memory of the process that writes the parcels, in MiB.
+        shapes_memory_mib: Peak resident memory of the process that runs rasterio, in MiB.
     """
 
     side: int
@@ -41,12 +41,12 @@ class PolygonRow:
 
     @property
     def ratio(self) -> float:
-        """Time divided by that of rasterio."""
+        """Time to write the parcels, divided by the time of rasterio."""
         return self.seconds / self.shapes_seconds
 
 
 def measure_polygons(settings: PolygonBenchmarkSettings) -> list[PolygonRow]:
-    """Polygonise synthetic maps in a temporary folder, first one of half the side, then one of the whole side."""
+    """Polygonise two synthetic maps in a temporary folder, with half of the side and with the whole side."""
     with tempfile.TemporaryDirectory() as folder, progress_bar("Polygons", 4 * settings.repeats) as bar:
         return [
             _row(Path(folder) / "map.tif", side, settings, bar.step) for side in (settings.side // 2, settings.side)
@@ -57,7 +57,7 @@ def _row(path: Path, side: int, settings: PolygonBenchmarkSettings, report: Acti
     write_map(path, side)
     runs: dict[str, list[PolygonRun]] = {"parcels": [], "shapes": []}
     for _ in range(settings.repeats):
-        # Interleaved, so other load on the machine slows both alike.
+        # Interleaved, so that other load on the machine slows both equally.
         for name, way in (("shapes", as_shapes), ("parcels", as_parcels)):
             runs[name].append(measured(way, path))
             report()
@@ -95,8 +95,8 @@ def benchmark_polygons(settings: PolygonBenchmarkSettings, output: Path | None) 
 def text_of(rows: list[PolygonRow]) -> str:
     """Report as text for the terminal."""
     title = (
-        "a map of fields into a GeoPackage of parcels with areas and perimeters, each run in a new process; "
-        "shapes: rasterio.features.shapes of the whole map in memory, nothing written"
+        "a map of fields to a GeoPackage of parcels with areas and perimeters, each run in a new process; "
+        "shapes: rasterio.features.shapes of the whole map in memory, without writing"
     )
     columns = ["map", "parcels", "s", "Mpx/s", "memory MiB", "shapes s", "shapes MiB", "s / shapes s"]
     small, large = rows

@@ -1,4 +1,4 @@
-"""Synthetic maps of fields, and runs that polygonise them, each in a new process. Without torch."""
+"""Synthetic maps of fields, and runs that polygonise them, each in a new process. Does not import torch."""
 
 import multiprocessing
 import time
@@ -17,7 +17,7 @@ from seg.raster.chips import BoolMask
 from seg.raster.windows import window_grid
 
 FIELD_HEIGHT, FIELD_WIDTH = 65.536, 81.92
-"""Distance between fields in pixels; a map of 16384x16384 pixels then has about 50,000 fields."""
+"""Distance between fields in pixels; a map of 16384x16384 pixels has about 50,000 fields."""
 _PATH = 0.06
 _POND = 0.06
 _TILE = 512
@@ -39,7 +39,7 @@ class PolygonRun:
 
 
 def write_map(path: Path, side: int) -> None:
-    """Write a square class map of fields with uneven edges, paths between them, and a pond in every fourth field.
+    """Write a square class map of fields with uneven edges; paths separate the fields, and every fourth has a pond.
 
     Args:
         path: GeoTIFF to write.

@@ -40,8 +40,8 @@ def test_shares_are_of_medians_and_count_halos_both_ways() -> None:
 
 def test_the_report_names_limits_and_peers() -> None:
     text = text_of(InferenceSettings(), [ROW])
-    assert "small: 4 blocks of 1024, halo 32, 1.25 pixels computed for each one" in text
-    assert "0.80 (1.00 with halos as work)" in text
+    assert "small: 4 blocks of 1024, halo 32, 1.25 computed pixels per pixel" in text
+    assert "0.80 (1.00 if halo pixels count)" in text
     monai = next(line for line in text.splitlines() if "monai" in line)
     assert "0.8" in monai  # Mpx/s
     assert "2.00" in monai
@@ -62,7 +62,7 @@ def test_a_small_scene_is_measured_with_both_models(monkeypatch: pytest.MonkeyPa
 
 
 def test_an_unknown_model_or_no_peer_is_refused_before_anything_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match="possible are"):
+    with pytest.raises(ConfigError, match="wanted some of"):
         measure_inference(InferenceSettings(model="giant"))
     monkeypatch.setattr("seg.benchmark.inference.peers.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="neither is installed"):
