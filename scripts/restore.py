@@ -1,4 +1,4 @@
-"""Download a run from Weights & Biases: `python scripts/restore.py --help`."""
+"""Restore a run from Weights & Biases: `python scripts/restore.py --help`."""
 
 import sys
 
