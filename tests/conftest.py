@@ -11,7 +11,7 @@ import rasterio
 from rasterio import Affine
 from rasterio.enums import ColorInterp
 
-# Tiny networks gain nothing from threads, and lose much on a busy machine; read when torch is first imported.
+# Tiny networks do not become faster with threads, and much slower on a busy machine. Torch reads this on import.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from hypothesis import settings
@@ -20,7 +20,7 @@ from seg.labels import CROPLAND, IGNORE, OTHER
 from support.processes import Processes
 
 PROCESSES = pytest.StashKey[Processes]()
-# Benchmarks hold speeds, not tests: an example may take long on a busy machine.
+# Examples have no deadline, since they may take long on a busy machine; benchmarks measure speed.
 settings.register_profile("cropland-seg", deadline=None)
 settings.load_profile("cropland-seg")
 
@@ -39,7 +39,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="session")
 def processes(pytestconfig: pytest.Config) -> Processes:
-    """Python files run in processes of their own, which can be killed."""
+    """Run Python files in separate processes, which a test can kill."""
     if PROCESSES not in pytestconfig.stash:
         pytest.skip("this system cannot fork")
     return pytestconfig.stash[PROCESSES]
@@ -49,15 +49,15 @@ def processes(pytestconfig: pytest.Config) -> Processes:
 def write_raster() -> Callable[..., Path]:
     """`write_raster(path, pixels, *, descriptions=(), meanings=(), mask=None, **profile)`, which returns the path.
 
-    Writes (H, W) or (C, H, W) pixels, making the folder where it is missing.
+    Writes (H, W) or (C, H, W) pixels, and makes the folder if it is missing.
 
-    - descriptions: one name a band;
-    - meanings: one `ColorInterp` a band; grey and undefined by default, so that no band is taken for alpha;
-    - mask: (H, W) bool, True where there is data; goes into a `.msk` file beside the raster;
-    - profile: what differs from a plain GeoTIFF in EPSG:32633 with 10 m pixels, corner at 500000 E, 5000000 N:
+    - descriptions: one name per band;
+    - meanings: one `ColorInterp` per band; grey and undefined by default, so that no band is alpha;
+    - mask: (H, W) bool, True where there is data; written to a `.msk` file beside the raster;
+    - profile: differences from a GeoTIFF in EPSG:32633 with 10 m pixels and its corner at 500000 E, 5000000 N:
       `crs`, `transform`, `nodata`, `dtype`, `tiled`, `compress`...
 
-    The fixture holds nothing, so a hypothesis test may use it with folders of its own.
+    The fixture has no state, so a hypothesis test may use it with its own folders.
     """
 
     def write(
@@ -94,11 +94,11 @@ def write_raster() -> Callable[..., Path]:
 def make_dataset(write_raster: Callable[..., Path]) -> Callable[..., Path]:
     """`make_dataset(root, sizes=((16, 16), ...), bands=3, empty=2, seed=0)`, which returns the root.
 
-    Writes `images/scene_0.tif`... and `masks/scene_0.tif`..., one scene a size (height, width), five of different sizes
-    by default, side by side on one 10 m grid.
+    Writes `images/scene_0.tif`... and `masks/scene_0.tif`..., one scene for each size (height, width); by default five
+    scenes of different sizes. The scenes lie side by side on one 10 m grid.
 
-    - images: uint16 with nodata 0; band b holds about 1000 b, and 500 more on cropland, so a network learns it at once;
-    - masks: vertical stripes of other and cropland, four columns each, and one ignored pixel, the last;
+    - images: uint16 with nodata 0; band b holds about 1000 b, and 500 more on cropland, for quick learning;
+    - masks: vertical stripes of other and cropland, four columns each; the last pixel is ignored;
     - empty: side of the nodata square in the upper left corner; the mask has labels there.
     """
 
@@ -129,7 +129,7 @@ def make_dataset(write_raster: Callable[..., Path]) -> Callable[..., Path]:
 
 @pytest.fixture
 def unwritable(tmp_path: Path) -> Path:
-    """A folder in which nobody can make a file; /proc stands in for root, whom permission bits do not stop."""
+    """A folder in which no file can be made; for root, who may ignore permission bits, a folder in /proc."""
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o555)
     if not os.access(folder, os.W_OK):

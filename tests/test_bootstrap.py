@@ -1,4 +1,4 @@
-"""Behaviour of scripts/bootstrap.py, in a copy of its own repository and without any install."""
+"""Behaviour of scripts/bootstrap.py, in a copy of the repository and without any installation."""
 
 import ast
 import os
@@ -20,7 +20,7 @@ POSIX_ONLY = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals and
 
 
 class Recorder:
-    """Stands in for `bootstrap.run`: keeps the commands, and answers with the status of the first matching word."""
+    """Replacement of `bootstrap.run` that records commands and returns the status of the first matching word."""
 
     def __init__(self) -> None:
         self.commands: list[str] = []
@@ -39,7 +39,7 @@ class Recorder:
 
 @pytest.fixture
 def bootstrap(tmp_path: Path) -> ModuleType:
-    """The script, in a repository of its own and loaded anew, so that a test may replace its functions."""
+    """The script as a new module in a repository of its own, so that a test may replace its functions."""
     (tmp_path / "scripts").mkdir()
     (tmp_path / ".venv").mkdir()
     (tmp_path / "pyproject.toml").write_text("[project]\n")
@@ -54,7 +54,7 @@ def bootstrap(tmp_path: Path) -> ModuleType:
 
 @pytest.fixture
 def recorder(bootstrap: ModuleType) -> Recorder:
-    """Keeps what the script would run, beside a `.venv` that is in order."""
+    """Recorder of the commands of the script, with an intact `.venv`."""
     bootstrap.run = Recorder()
     bootstrap.venv_version = lambda: "3.12.1"
     return bootstrap.run
@@ -201,7 +201,7 @@ def test_interrupt_ends_the_child_and_exits_130_without_a_traceback(bootstrap: M
     bootstrap.PYTHON.chmod(0o755)
     bootstrap.STAMP.write_text(bootstrap.fingerprint("demo", "3.12.1"))
     start = time.monotonic()
-    # Python takes no notice of Ctrl-C if it starts with the signal ignored, as in a job in the background.
+    # Python ignores Ctrl-C if it starts with the signal ignored, as in a background job.
     heed = "import runpy, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); sys.argv[:1] = []"
     with subprocess.Popen(
         [sys.executable, "-c", f"{heed}; runpy.run_path(sys.argv[0], run_name='__main__')", bootstrap.__file__, "demo"],
@@ -228,7 +228,7 @@ def test_bad_usage_is_one_line_and_exit_status_2(arguments: list[str]) -> None:
 
 
 def test_help_needs_only_the_standard_library() -> None:
-    # No site-packages under -S; test_architecture.py looks at the imports inside functions too.
+    # -S hides site-packages; test_architecture.py also checks imports inside functions.
     done = subprocess.run([sys.executable, "-I", "-S", SCRIPT, "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert "--unconstrained" in done.stdout

@@ -1,4 +1,4 @@
-"""Every command, option and configuration in the documents is one that the code takes."""
+"""Commands, options and configurations in the documents are valid."""
 
 import re
 from pathlib import Path
@@ -24,7 +24,7 @@ from support.project import ROOT
 
 LANGUAGES = {"", "bash", "text", "csv", "python", "yaml"}
 NOT_DOCUMENTED = {"debug", "labels", "vector", "tta"}
-"""The first is explained for all commands at once; groups are documented by their members."""
+"""`--debug` is explained once for all commands; option groups are documented by their members."""
 
 by_name = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 
@@ -73,7 +73,7 @@ def test_every_link_within_the_project_leads_somewhere(document: Path) -> None:
 
 
 def anchors(path: Path) -> set[str]:
-    """Anchors that a Markdown viewer gives the headings of a file."""
+    """Anchors of the headings of a Markdown file."""
     headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

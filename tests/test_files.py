@@ -101,7 +101,7 @@ def test_an_output_file_that_cannot_be_written_is_refused(tmp_path: Path, name: 
 
 
 def test_an_output_file_in_a_read_only_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.access", lambda *_: False)  # Permissions do not stop root, which tests may run as.
+    monkeypatch.setattr("os.access", lambda *_: False)  # Permission bits do not stop root, and tests may run as root.
     with pytest.raises(ConfigError, match="is read-only; name another output"):
         require_output_file(tmp_path / "a.tif")
 
@@ -130,7 +130,7 @@ def test_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
 
 
 def test_folder_that_may_not_be_written_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Permissions do not stop root, which tests may run as.
+    # Permission bits do not stop root, and tests may run as root.
     monkeypatch.setattr("os.access", lambda *_: False)
     with pytest.raises(ConfigError, match="is read-only"):
         require_output_folder(tmp_path / "report")

@@ -1,4 +1,4 @@
-"""Files that another program wrote, in the places of outputs, stay as they are."""
+"""Outputs do not replace files that another program wrote."""
 
 import shutil
 from collections.abc import Callable

@@ -54,5 +54,5 @@ def test_the_five_commands_connect_to_nobody_and_leave_nothing_outside_their_out
     )
     assert "CONNECTED TO" not in done.stdout
     left = sorted(path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file())
-    # Matplotlib's list of the machine's fonts is made once and sent nowhere.
+    # Matplotlib writes a list of the machine's fonts once; it is not sent anywhere.
     assert [name for name in left if "matplotlib" not in name] == []

@@ -1,7 +1,7 @@
 """Private names of lightning, jsonargparse and rasterio that `seg` relies on.
 
-A new version may rename them without notice, so `pyproject.toml` holds these libraries below the next version that may.
-When a test fails after an upgrade, mend the file it names; when all pass, raise the bound.
+A new version may rename them without notice, so `pyproject.toml` has upper bounds for these libraries. If a test fails
+after an upgrade, fix the file that it names; if all tests pass, raise the bound.
 """
 
 import inspect
@@ -37,14 +37,14 @@ USED = {
     "seg/raster/vectors/burning.py": {"_err"},
     "seg/raster/writing/cog.py": {"_err"},
 }
-"""Private names by the file that uses them; `_parse_ckpt_path`, which cli.py overrides, is not called there."""
+"""Private names by the file that uses them. cli.py overrides `_parse_ckpt_path` but does not call it."""
 
 OTHERS = {"_replace", "_version", "_BatchNorm"}
-"""Names that are public all the same, and names of PyTorch."""
+"""Names that are public despite their underscore, and names of PyTorch."""
 
 
 def private_names(text: str) -> set[str]:
-    """Private names that code takes from other modules' objects, from modules, or by text."""
+    """Private names of other modules or of their objects that code uses, also as text."""
     attributes = re.findall(r"(?<!self)(?<!cls)\.(_[a-zA-Z]\w*)", text)
     by_text = re.findall(r'getattr\(\w+, "(_\w+)"', text)
     imported = re.findall(r"^from [\w.]+ import .*\b(_[a-zA-Z]\w*)", text, re.MULTILINE)
@@ -67,7 +67,7 @@ def test_an_upper_bound_holds_the_library_at_versions_that_were_tested(library: 
 
 
 class Called(LightningCLI):
-    """A command line that notes which of its private methods Lightning calls, and trains nothing."""
+    """A command line that records which of its private methods Lightning calls, and does not train."""
 
     def _parse_ckpt_path(self) -> None:
         self.called = [f"parsed {self.config.subcommand}"]
@@ -81,12 +81,12 @@ class Called(LightningCLI):
         return {**super()._prepare_subcommand_kwargs(subcommand), "weights_only": True}
 
     def validate(self, **arguments: object) -> None:
-        """In place of the trainer's method."""
+        """Replacement of the trainer's method."""
         self.given = arguments
 
 
 def test_lightning_command_line_calls_the_methods_that_training_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lightning 2.5.5 added `_parse_ckpt_path`; before, a checkpoint's arguments were left to the user."""
+    """Lightning 2.5.5 added `_parse_ckpt_path`; older versions do not use the arguments of a checkpoint."""
     quiet = ["--trainer.logger=false", "--trainer.accelerator=cpu", "--trainer.enable_checkpointing=false"]
     monkeypatch.setattr(sys, "argv", ["train.py", "validate", *quiet])
     cli = Called(BoringModel, save_config_callback=None, seed_everything_default=False)
@@ -103,7 +103,7 @@ def test_lightning_command_line_calls_the_methods_that_training_overrides(monkey
     ],
 )
 def test_model_checkpoint_has_the_methods_that_best_checkpoint_overrides(name: str, parameters: list[str]) -> None:
-    """Lightning 2.6.6 has them; tests/training/checkpoints/test_saving.py shows what depends on them."""
+    """Lightning 2.6.6 has them; tests/training/checkpoints/test_saving.py tests the overriding methods."""
     assert list(inspect.signature(getattr(ModelCheckpoint, name)).parameters) == parameters
 
 
@@ -131,7 +131,7 @@ def test_the_length_of_an_epoch_can_be_changed_when_it_begins() -> None:
 
 
 def test_a_parser_lists_its_actions_with_their_types() -> None:
-    """jsonargparse 4.53 has `_typehint`; `_actions` is of argparse, and has been there since Python 2.7."""
+    """jsonargparse 4.53 has `_typehint`; argparse has had `_actions` since Python 2.7."""
     parser, inner = jsonargparse.ArgumentParser(), jsonargparse.ArgumentParser()
     inner.add_argument("--restart", type=bool | None)
     parser.add_subcommands().add_subcommand("predict", inner)
@@ -141,7 +141,7 @@ def test_a_parser_lists_its_actions_with_their_types() -> None:
 
 
 def test_rasterio_lets_gdal_errors_through_as_they_are(tmp_path: Path, write_raster: Callable[..., Path]) -> None:
-    """rasterio 1.4 does so in `rasterio.shutil.copy`, which its documented root does not cover."""
+    """rasterio 1.4 does so in `rasterio.shutil.copy`; these errors do not derive from its documented base class."""
     assert issubclass(CPLE_OutOfMemoryError, CPLE_BaseError)
     source = write_raster(tmp_path / "source.tif", np.zeros((4, 4), np.uint8))
     with pytest.raises(CPLE_BaseError) as raised:

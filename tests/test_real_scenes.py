@@ -1,4 +1,4 @@
-"""The pipeline on imagery it was not written for; skipped where the scenes are not at hand."""
+"""The pipeline on real imagery; the tests are skipped if the scenes are missing."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +28,7 @@ from support.project import SCENES
 
 
 def scenes(name: str) -> Path:
-    """A dataset folder among the real scenes."""
+    """A dataset folder of real scenes."""
     if not (SCENES / name).is_dir():
         pytest.skip(f"no folder {name} in the scenes; set CROPLAND_SEG_SCENES to the folder that holds it")
     return SCENES / name

@@ -20,7 +20,7 @@ def main() -> Main:
 
 @pytest.fixture(scope="session")
 def random_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A package of the family's smallest network with random weights and its ONNX file, to be read only."""
+    """A package of the family's smallest network with random weights and its ONNX file; tests must not change it."""
     folder = tmp_path_factory.mktemp("models") / "dilated_tiny_4"
     write_random(folder, subjects.FAMILY["dilated_tiny_4"])
     return folder
@@ -28,7 +28,7 @@ def random_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def quick() -> Iterator[None]:
-    """Ceilings and timings that take no time, and a family that has small members too."""
+    """Fast limits and timings, and a family that also has small networks."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(roofline.MATMUL_SIDE, "cpu", 16)
         patch.setitem(roofline.COPY_BYTES, "cpu", 4096)

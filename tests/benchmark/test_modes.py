@@ -18,9 +18,9 @@ CPU = torch.device("cpu")
 
 
 class Witness(nn.Module):
-    """A convolution that remembers how its last input and output lay in memory, and their types."""
+    """A convolution that records the memory layouts and types of its last input and output."""
 
-    seen: list[tuple[bool, torch.dtype]] = []  # noqa: RUF012 - shared with the copies that are made of it
+    seen: list[tuple[bool, torch.dtype]] = []  # noqa: RUF012 - shared with copies of the module
 
     def __init__(self) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ from seg.benchmark.timing import (
 
 
 class FakeClock:
-    """A clock that moves only when it is told to."""
+    """A clock that advances only on request."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -21,7 +21,7 @@ class FakeClock:
         return self.now
 
     def lasting(self, *seconds: float) -> Action:
-        """An action that takes these times, one after the other."""
+        """An action whose successive calls take these times."""
         times: Iterator[float] = iter(seconds)
 
         def action() -> None:
@@ -62,7 +62,7 @@ def test_the_device_is_waited_for_before_and_after_the_calls() -> None:
 @pytest.mark.parametrize(("once", "calls"), [(0.3, 4), (1.0, 1), (5.0, 1), (1e-6, MOST_CALLS)])
 def test_a_timing_has_as_many_calls_as_its_shortest_length_takes(once: float, calls: int) -> None:
     clock = FakeClock()
-    # The first call sets up and takes long; it says nothing about the others.
+    # The first call is slower because of the setup, so it does not count.
     stopwatch = Stopwatch(clock=clock, shortest=1.0)
     assert stopwatch.warm_up(Candidate(clock.lasting(9.0, once))) == calls
 

@@ -31,14 +31,14 @@ def curve_of(counts: np.ndarray, scaling: Scaling) -> ReliabilityCurve:
 
 @pytest.fixture(scope="module")
 def halves(honest: Make, counted: Count) -> np.ndarray:
-    """Overconfident by a factor of 3, in one half a little more."""
+    """Counts of logits that are too large by a factor of 3, and by slightly more in one half."""
     parts = [honest(50_000, seed) for seed in (0, 1)]
     return np.stack([counted(logits * factor, crop) for (logits, crop), factor in zip(parts, (3, 3.3), strict=True)])
 
 
 @pytest.fixture(scope="module")
 def shifted(honest: Make, counted: Count) -> np.ndarray:
-    """Too sure by a factor of 2, and too high by 1 before."""
+    """Counts of logits that were shifted up by 1 and then multiplied by 2."""
     return np.stack([counted((logits + 1) * 2, crop) for logits, crop in (honest(50_000, seed) for seed in (0, 1))])
 
 
@@ -180,7 +180,7 @@ def test_of_equal_thresholds_the_one_nearest_to_a_half_is_taken(
 ) -> None:
     separated = np.array([-3.0, -2.0, 2.0, 3.0]), np.array([False, False, True, True])
     assert choose(counted(*separated), Scaling(1.7)) == 0.5
-    # The highest cut between the two is at a probability below a half.
+    # The highest threshold between the two probabilities is below one half.
     assert choose(counted(*separated), Scaling(1.0, -5.0)) == pytest.approx(1 / (1 + np.exp(5.0 - 2.0)), rel=0.02)
 
 

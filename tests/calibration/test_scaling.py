@@ -21,14 +21,14 @@ def test_the_same_pixels_lie_above_the_calibrated_threshold(seed: int, threshold
     logits = torch.randn(4000, generator=torch.Generator().manual_seed(seed)) * 4
     plain = logits.sigmoid().numpy()
     calibrated = (logits / scaling.temperature + scaling.bias).sigmoid().numpy()
-    # What float32 cannot tell apart from the threshold, before or after, is a tie.
+    # Logits that float32 cannot distinguish from the threshold, before or after scaling, are ties.
     tie = abs(logits.double().numpy() - math.log(threshold / (1 - threshold))) < tolerance(threshold, scaling)
     assert tie.mean() < 0.5
     np.testing.assert_array_equal((calibrated > scaling.threshold(threshold))[~tie], (plain > threshold)[~tie])
 
 
 def tolerance(threshold: float, scaling: Scaling) -> float:
-    """Largest distance from the threshold at which a logit can have its float32 probability, plain or calibrated."""
+    """Largest distance from the threshold at which a logit has the same float32 probability, plain or calibrated."""
     probabilities = ((threshold, 1.0), (scaling.threshold(threshold), scaling.temperature))
     return max(4 * 2.0**-24 * factor / (1 - p) for p, factor in probabilities) + 1e-5
 

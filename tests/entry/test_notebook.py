@@ -21,7 +21,7 @@ WriteRaster = Callable[..., Path]
 
 @pytest.fixture
 def scene(write_raster: WriteRaster, tmp_path: Path) -> Path:
-    """A scene of 3 bands that the model of these tests fits, with a corner of nodata."""
+    """A scene of 3 bands for the model of these tests, with nodata in one corner."""
     pixels = np.random.default_rng(0).normal(100, 10, (3, 40, 56)).astype(np.float32)
     pixels[1, :5, :7] = -1
     return write_raster(tmp_path / "scene.tif", pixels, nodata=-1)

@@ -26,7 +26,7 @@ def random_classes(seed: int) -> np.ndarray:
 
 
 def quarters() -> np.ndarray:
-    """Folds 0 to 3, one a quarter of the scene."""
+    """Folds 0 to 3, one for each quarter of the scene."""
     rows, columns = np.indices((HEIGHT, WIDTH))
     return ((rows > HEIGHT // 2) * 2 + (columns > WIDTH // 2)).astype(np.uint8)
 
@@ -142,7 +142,7 @@ def test_bad_raster_is_named_with_what_is_wrong(
         with pytest.raises(RasterError) as raised:
             compare(*pair)
         assert str(path) in str(raised.value)
-        # Size, CRS and offset are told from the map's side whichever file is the odd one.
+        # The message about size, CRS or offset always names the map first.
         on_grid = not any(word in wrong for word in ("size", "CRS", "off"))
         assert wrong in str(raised.value) or (role == "reference" and not on_grid)
 
@@ -179,7 +179,7 @@ def test_map_without_a_value_at_any_label_is_an_error(write_raster: WriteRaster,
 
 @pytest.fixture
 def two_scenes(write_raster: WriteRaster) -> list[Pair]:
-    """Two scenes of different sizes, wrong in five pixels in a row and in three; the first alone has probabilities."""
+    """Two scenes of different sizes with five and three wrong pixels in a row; only the first has probabilities."""
     pairs = []
     for name, shape, wrong in (("east", (20, 40), 3), ("west", (33, 17), 5)):
         labels = np.zeros(shape, np.uint8)

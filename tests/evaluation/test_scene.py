@@ -25,7 +25,7 @@ HEIGHT, WIDTH = 57, 71
 
 
 def patches(seed: int) -> np.ndarray:
-    """Fields of a few pixels' size, with pixels that are wrong or without a label."""
+    """Fields of a few pixels, some of them wrong or without a label."""
     random = np.random.default_rng(seed)
     fields = random.integers(0, 2, (12, 15)).repeat(5, 0).repeat(5, 1)[:HEIGHT, :WIDTH]
     noise = random.random((HEIGHT, WIDTH))
@@ -101,7 +101,7 @@ def test_parcels_of_polygons_that_touch_are_counted_apart(
     touching = replace(pair, within=None, reference=fields(tmp_path / "fields.gpkg"))
     upper_right = np.zeros((HEIGHT, WIDTH), np.uint8)
     upper_right[:30, 35:] = CROPLAND
-    upper_right[40:50, 50:60] = CROPLAND  # in no field
+    upper_right[40:50, 50:60] = CROPLAND  # cropland outside the polygons
     found = measure(replace(touching, prediction=write_raster("one.tif", upper_right)), window_size=16).parcels
     assert (found.reference, found.mapped, found.matched, found.overlapped) == (2, 2, 1, 1)
     assert (found.over, found.under) == (0, 0)

@@ -78,7 +78,7 @@ def package_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def two_packages(package_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """That package, and one of other weights, band means and threshold."""
+    """The model package, and a package with other weights, band means and threshold."""
     folder = tmp_path_factory.mktemp("models") / "other"
     write_package(lively_checkpoint(seed=2, mean=(1100.0, 1900.0, 2500.0), threshold=0.3), folder)
     return [package_folder, folder]
@@ -86,7 +86,7 @@ def two_packages(package_folder: Path, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="session")
 def onnx_package(package_folder: Path) -> Path:
-    """That package, with its ONNX file."""
+    """The model package, with its ONNX file."""
     if not (package_folder / ONNX).exists():
         add_onnx(package_folder)
     return package_folder
@@ -94,13 +94,13 @@ def onnx_package(package_folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_package(package_folder: Path) -> ModelPackage:
-    """Description of that model."""
+    """Description of the model package."""
     return read_package(package_folder)
 
 
 @pytest.fixture
 def make_predictor(package_folder: Path) -> Callable[..., Predictor]:
-    """A predictor of that package; views, and what its description says otherwise, as keywords."""
+    """Function that makes a predictor of the model package; keywords are views and changes of its description."""
 
     def make(
         scales: tuple[float, ...] = (1.0,),
@@ -119,7 +119,7 @@ def make_predictor(package_folder: Path) -> Callable[..., Predictor]:
 
 @pytest.fixture
 def planned() -> Callable[[Path, Predictor, PredictionSettings], Plan]:
-    """The plan of a scene file."""
+    """Function that returns the plan of a scene file."""
     return lambda scene, predictor, settings: plan_scene(fit_scene(scene, predictor, settings), predictor, settings)
 
 

@@ -44,7 +44,7 @@ def vector_file(grid: Grid, folder: Path, crs: str = "EPSG:32632", *shapes: shap
 
 
 def centres_within(grid: Grid, shape: shapely.Geometry) -> np.ndarray:
-    """An independent answer: which pixels have their centre in a shape."""
+    """Pixels whose centre lies in a shape, computed independently."""
     rows, columns = np.mgrid[: grid.height, : grid.width] + 0.5
     return shapely.contains_xy(shape, columns, rows)
 
@@ -63,7 +63,7 @@ def test_a_pixel_belongs_to_the_area_if_its_centre_does(grid: Grid, tmp_path: Pa
     area = area_on(grid, str(vector_file(grid, tmp_path, crs)), None)
     assert area is not None
     covered, wanted = area.covers(Window(0, 0, 170, 130)), centres_within(grid, TRIANGLE)
-    # Reprojecting there and back, and the lattice of vertices, move an edge by up to a hundredth of a pixel.
+    # Reprojection in both directions and rounding to the lattice move an edge by up to a hundredth of a pixel.
     near_edge = shapely.distance(shapely.points(np.argwhere(covered != wanted)[:, ::-1] + 0.5), TRIANGLE.exterior)
     assert near_edge.max(initial=0) < 0.02
     assert covered.sum() > 5000

@@ -14,12 +14,12 @@ from support.scenes import write_scene
 SIDE, BLOCK = 1100, 256
 BLOCK_BYTES = 2 * BLOCK * BLOCK
 MAP_BYTES = 9 * 512 * 512
-"""Of a map before it is compressed, in tiles; its overviews come to 5 more."""
+"""Size of an uncompressed map in tiles; its overviews have 5 more."""
 
 
 @pytest.fixture(scope="module")
 def predict(processes: Processes, onnx_package: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ended]:
-    """`predict(output, file_bytes)`: one run over a scene that can write files of that length."""
+    """`predict(output, file_bytes)`: map a scene in a process that can write files of at most this size."""
     scene = write_scene(tmp_path_factory.mktemp("scenes") / "scene.tif", SIDE, SIDE)
     options = [f"--model={onnx_package}", f"--input={scene}", "--threads=1", f"--block-size={BLOCK}", "--halo=16"]
 
@@ -34,14 +34,14 @@ def predict(processes: Processes, onnx_package: Path, tmp_path_factory: pytest.T
 
 @pytest.fixture(scope="module")
 def whole(predict: Callable[..., Ended], tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The maps of a run with room for all, by name."""
+    """The maps of a run with enough space, by name."""
     folder = tmp_path_factory.mktemp("whole") / "maps"
     assert predict(folder / "map.tif").status == 0
     return maps_in(folder)
 
 
 def maps_in(folder: Path) -> dict[str, bytes]:
-    """All that is in a folder, each file by its name."""
+    """Content of all files in a folder, by name."""
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -55,7 +55,7 @@ def test_a_disk_that_fills_up_at_any_moment_leaves_no_map_and_loses_no_block(
     refused, blocks = 0, tmp_path / "blocks"
     for limit in (300, BLOCK_BYTES // 2, MAP_BYTES // 2, MAP_BYTES + 50_000, 5 * MAP_BYTES // 4, 2 * MAP_BYTES):
         output = tmp_path / str(limit) / "map.tif"
-        if blocks.exists():  # to predict them anew would take most of the time
+        if blocks.exists():  # computing the blocks again would take most of the time
             shutil.copytree(blocks, partial_folder(output))
         ended = predict(output, limit)
         if ended.status != 0:
@@ -71,12 +71,13 @@ def test_a_disk_that_fills_up_at_any_moment_leaves_no_map_and_loses_no_block(
                 shutil.copytree(partial_folder(output), blocks, dirs_exist_ok=True)
             assert predict(output).status == 0
         assert maps_in(output.parent) == whole
-    assert refused == 5  # at the settings, a block, the map, its first overview and its second; the last has room
+    # Runs fail at the settings, a block, the map, and its first and second overview; the last run succeeds.
+    assert refused == 5
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
-    """`small_disk(size)`: the folder of a file system of so many bytes, which another call enlarges."""
+    """`small_disk(size)`: folder of a file system of `size` bytes; another call changes its size."""
     folder = tmp_path / "disk"
     folder.mkdir()
 
@@ -103,7 +104,7 @@ def test_a_small_disk_that_is_full_keeps_the_finished_blocks(
     assert ended.status == 2, ended.output
     assert str(output.parent) in last_line(ended)
     assert "space" in last_line(ended)
-    # One of the two maps may have found room.
+    # One of the two maps may be complete.
     assert all(path.read_bytes() == whole[path.name] for path in output.parent.glob("*.tif"))
     kept = len(list(partial_folder(output).glob("*.npy")))
     assert kept > 5

@@ -17,7 +17,7 @@ BLOCK = 64
 
 
 class Campaign:
-    """A scene that is predicted again and again, what its maps must be, and what is checked after each kill."""
+    """A scene that is mapped repeatedly, its expected maps, and the checks after each kill."""
 
     def __init__(self, processes: Processes, model: Path, scene: Path) -> None:
         self.processes, self.output = processes, scene.parent / "maps" / "map.tif"
@@ -44,13 +44,13 @@ class Campaign:
             path.unlink()
 
     def check_files(self) -> None:
-        """Nothing is torn: a map is whole or absent, and each block that is there is right."""
+        """Check that each map is complete or absent, and that each stored block is right."""
         for path, content in self.whole.items():
             assert not path.exists() or path.read_bytes() == content
         folder = partial_folder(self.output)
         if not folder.exists():
             return
-        store = BlockStore.__new__(BlockStore)  # looks at blocks without being the run they belong to
+        store = BlockStore.__new__(BlockStore)  # reads blocks of another run
         store.folder = folder
         for block in folder.glob("*.npy"):
             row, column = (int(part[1:]) * BLOCK for part in block.stem.split("_"))
@@ -59,7 +59,7 @@ class Campaign:
                 np.testing.assert_array_equal(layer, wanted[row : row + BLOCK, column : column + BLOCK])
 
     def kill_often(self, kills: int, within: float, once: Path | None = None) -> None:
-        """Kill runs at random moments, each going on where the one before was killed; then let one end."""
+        """Kill runs at random moments, each of which resumes the previous one; then let one run end."""
         random, finished = np.random.default_rng(kills), 0
         while kills:
             ended = self.run(Kill(float(random.uniform(0, within)), once))
@@ -76,7 +76,7 @@ class Campaign:
         self.check_end()
 
     def check_end(self) -> None:
-        """Both maps are as they must be, and nothing lies beside them."""
+        """Check that both maps are as expected, and that there are no other files."""
         assert {path: path.read_bytes() for path in self.output.parent.iterdir()} == self.whole
 
 

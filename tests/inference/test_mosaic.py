@@ -21,7 +21,7 @@ MakeScene = Callable[..., Path]
 MakePredictor = Callable[..., Predictor]
 
 SPLIT = 100
-"""The column at which the mosaic's parts meet."""
+"""The column between the two source files of the mosaic."""
 
 
 def silent(plan: Plan, done: int) -> None:
@@ -40,7 +40,7 @@ def scene(make_scene: MakeScene) -> Path:
 
 @pytest.fixture
 def mosaic(scene: Path) -> Path:
-    """The scene as a VRT of two files that meet in it."""
+    """The scene as a VRT of two adjacent files."""
     path = scene.with_name("mosaic.vrt")
     with rasterio.open(scene) as source:
         root = vrt_root(source, Window(0, 0, 170, 130))
@@ -76,7 +76,7 @@ def test_a_part_that_is_damaged_ends_the_run_or_is_nodata_where_it_is(
         predict_scene(mosaic, tmp_path / "map.tif", make_predictor(), PredictionSettings(), silent)
     settings = PredictionSettings(on_unreadable="nodata", restart=True)
     lost = percent(predict_scene(mosaic, tmp_path / "map.tif", make_predictor(), settings, silent)) == IGNORE
-    # A VRT has tiles of its own, 128 pixels wide, and loses those that the file's tile lies in.
+    # The tiles of a VRT are 128 pixels wide; every tile that overlaps the damaged tile of the file is lost.
     wanted = np.zeros((130, 170), dtype=bool)
     wanted[:128, 128:] = True
     np.testing.assert_array_equal(lost, wanted)

@@ -1,4 +1,4 @@
-"""Rasters of every odd kind are mapped block by block as they are in one piece, on exactly their own grid."""
+"""Unusual rasters give the same map in blocks and in one piece, on exactly their own grid."""
 
 import os
 from collections.abc import Callable
@@ -26,14 +26,14 @@ WriteRaster = Callable[..., Path]
 Pixels = np.ndarray
 
 REACH = 9
-"""Pixels that the network below sees to each side."""
+"""Receptive field of the network below, in pixels on each side."""
 
 BLOCK = 64
 ALPHA = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
 
 
 class Blur:
-    """A network that sees `REACH` pixels to each side, and counts what it computes; rounded, so that sums are exact."""
+    """A network with a receptive field of `REACH`, which counts its images; it rounds, so that sums are exact."""
 
     name = "blur"
     ahead = 0
@@ -69,7 +69,7 @@ def noise(bands: int, height: int, width: int, dtype: str = "uint8") -> Pixels:
 
 
 def hole(height: int, width: int) -> Pixels:
-    """(H, W) bool, True where there is data: all but a rectangle in the middle, and one pixel."""
+    """(H, W) bool, True where there is data: everywhere except in a rectangle in the middle and at one pixel."""
     valid = np.ones((height, width), dtype=bool)
     valid[height // 4 : height * 2 // 3, width // 4 : width // 2] = False
     valid[height - 1, width - 1] = False
@@ -77,7 +77,7 @@ def hole(height: int, width: int) -> Pixels:
 
 
 def check(scene: Path, predictor: Predictor, valid: Pixels, **options: object) -> SceneMaps:
-    """Map a scene in blocks and in one piece; both agree, lie where it lies, and hold data exactly where it does."""
+    """Check that maps of a scene in blocks and in one piece are equal, and have its grid and its valid pixels."""
     maps = []
     for name, size in (("cut", BLOCK), ("whole", 8192)):
         settings = PredictionSettings(block_size=size, halo="receptive-field", **options)  # type: ignore[arg-type]
@@ -162,7 +162,7 @@ def test_a_mask_of_the_whole_dataset(
 def test_int16_with_a_negative_nodata_value(predictor: Predictor, write_raster: WriteRaster, tmp_path: Path) -> None:
     valid, pixels = hole(130, 170), noise(3, 130, 170, "int16")
     pixels[2, ~valid] = -32768
-    pixels[:, 0, 0] = -5  # below 0, and data
+    pixels[:, 0, 0] = -5  # negative, but not nodata
     check(write_raster(tmp_path / "s.tif", pixels, nodata=-32768), predictor, valid)
 
 
@@ -200,7 +200,7 @@ def test_some_of_eight_bands_in_an_order_of_their_own(
 ) -> None:
     valid, pixels = hole(130, 170), noise(8, 130, 170, "uint16")
     pixels[6, ~valid] = 0
-    pixels[0] = 0  # a band that is not read may lack everywhere
+    pixels[0] = 0  # a band that is not read may be nodata everywhere
     scene = write_raster(tmp_path / "eight.tif", pixels, nodata=0)
     eight = check(scene, predictor, valid, bands=[8, 2, 7])
     (tmp_path / "three").mkdir()
@@ -210,7 +210,7 @@ def test_some_of_eight_bands_in_an_order_of_their_own(
 
 
 def sparse(path: Path, bands: int, side: int, dtype: str, patch: Window) -> Path:
-    """A BigTIFF of more than 4 GiB but for its holes: only a patch was ever written, and it lies beyond the 4 GiB."""
+    """A sparse BigTIFF of nominally more than 4 GiB: only a patch is written, beyond the first 4 GiB."""
     profile = {"driver": "GTiff", "height": side, "width": side, "count": bands, "dtype": dtype, "nodata": 0}
     place = {"crs": "EPSG:32633", "transform": Affine(10, 0, 5e5, 0, -10, 5e6)}
     layout = {"tiled": True, "blockxsize": 256, "blockysize": 256, "SPARSE_OK": True, "BIGTIFF": "YES"}
@@ -235,5 +235,5 @@ def test_a_sparse_bigtiff_beyond_4_gib(predictor: Predictor, tmp_path: Path) -> 
         found = dataset.read(1) != IGNORE
     assert found[patch.toslices()].all()
     assert found.sum() == 300 * 200
-    assert predictor.members[0].backend.images == 2  # blocks that meet the patch, of 144
+    assert predictor.members[0].backend.images == 2  # 2 of 144 blocks intersect the patch
     assert sum(file.stat().st_size for file in (maps.classes, maps.probability)) < 200_000

@@ -14,7 +14,7 @@ MakePredictor = Callable[..., Predictor]
 
 
 class Terminal(StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True

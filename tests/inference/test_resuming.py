@@ -21,11 +21,11 @@ def silent(plan: Plan, done: int) -> None:
 
 
 class KilledError(Exception):
-    """Stands for a kill at this moment."""
+    """Simulates that the process is killed."""
 
 
 def kill_after(blocks: int) -> Callable[[Plan, int], None]:
-    """A report that kills the run when so many blocks are done."""
+    """A report function that kills the run when this number of blocks is done."""
 
     def report(plan: Plan, done: int) -> None:
         if done == blocks:
@@ -194,7 +194,7 @@ def test_a_measured_halo_keeps_the_map_within_the_tolerance(
         made = predict_scene(scene, tmp_path / f"{name}.tif", make_predictor(), settings, silent)
         with rasterio.open(made.probability) as dataset:
             maps.append(dataset.read(1).astype(int))
-    assert np.abs(maps[0] - maps[1]).max() <= 5 + 1  # percent, and its rounding
+    assert np.abs(maps[0] - maps[1]).max() <= 5 + 1  # tolerance in percent, plus rounding
 
 
 def test_the_nodata_value_of_training_is_used_where_none_is_given(

@@ -59,7 +59,7 @@ def test_without_a_halo_the_cuts_would_show(
 
 
 def collected_probability(scene: Path, predictor: Predictor, block_size: int, halo: int, folder: Path) -> np.ndarray:
-    """The float probabilities of a blocked run, put together from what each block was decided by."""
+    """The float probabilities of a run in blocks, assembled from the estimates of its blocks."""
     grid = read_grid(scene)
     collected = np.full((grid.height, grid.width), np.nan, dtype=np.float32)
     plain = pipeline._write

@@ -68,7 +68,7 @@ def test_the_other_maps_are_the_same_without_it(
         with rasterio.open(one) as without, rasterio.open(other) as beside:
             np.testing.assert_array_equal(without.read(), beside.read())
             differing = dict(without.tags().items() ^ beside.tags().items())
-            assert set(differing) == {"SEG_RUN"}  # of a run that was asked for another set of maps
+            assert set(differing) == {"SEG_RUN"}  # the runs differ in the set of maps
 
 
 def test_nodata_is_nodata_in_the_uncertainty_too(
@@ -76,7 +76,7 @@ def test_nodata_is_nodata_in_the_uncertainty_too(
 ) -> None:
     scene = make_scene(150, 200, nodata=0)
     with rasterio.open(scene, "r+") as dataset:
-        dataset.write(np.zeros((3, 90, 90), np.uint16), window=((0, 90), (0, 90)))  # a whole block, and parts of others
+        dataset.write(np.zeros((3, 90, 90), np.uint16), window=((0, 90), (0, 90)))  # a whole block and parts of others
     maps = mapped(scene, tmp_path / "map.tif", make_predictor(dihedral=TURNS, uncertainty=True))
     empty = np.zeros((150, 200), bool)
     empty[:90, :90] = True

@@ -27,7 +27,7 @@ def silent(plan: Plan, done: int) -> None:
 
 @pytest.fixture
 def damaged(make_scene: MakeScene) -> Path:
-    """A scene of which the tile in row 1, column 3 cannot be read; it lies in the halo of three blocks too."""
+    """A scene whose tile in row 1, column 3 is unreadable; the tile also lies in the halo of three blocks."""
     path = make_scene(130, 170, **TILES)
     damage_tile(path, row=1, column=3)
     return path

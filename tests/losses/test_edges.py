@@ -71,7 +71,7 @@ def test_an_ignored_pixel_is_no_edge() -> None:
     mask = torch.full((1, 9, 9), CROPLAND, dtype=torch.uint8)
     mask[:, 4:] = IGNORE
     assert (edge_weights(mask, 10.0, 2.0) == 1).all()
-    mask[:, 5:] = OTHER  # a class beyond an ignored row is not seen
+    mask[:, 5:] = OTHER  # an ignored row separates the classes, so there is no edge
     assert (edge_weights(mask, 10.0, 2.0) == 1).all()
 
 

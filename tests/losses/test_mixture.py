@@ -29,7 +29,7 @@ def loss_of(logits: Tensor, mask: Tensor, config: LossConfig = LossConfig()) -> 
 
 
 def expected(logits: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
-    """Cross-entropy and soft Dice by their formulas, in float64, over the pixels with a label."""
+    """Cross-entropy and soft Dice by their formulas, in float64, over labelled pixels."""
     known = mask != IGNORE
     z, target = logits[known].astype(np.float64), (mask[known] == CROPLAND).astype(np.float64)
     if not target.size:

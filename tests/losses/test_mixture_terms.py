@@ -1,4 +1,4 @@
-"""Each loss against its formula, and against what ignored pixels must not do."""
+"""Each loss equals its formula, and ignored pixels have no effect."""
 
 import math
 
@@ -18,7 +18,7 @@ from support.loss_references import jaccard_loss, only, only_unusual, reference
 SHAPE = (2, 3, 5)
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 WITHOUT_PLACE = [name for name in TERMS if name != "boundary_bce"]
-"""Losses for which a pixel's neighbours do not matter."""
+"""Losses that do not depend on the neighbours of a pixel."""
 
 logits_of_any_size = arrays(np.float32, SHAPE, elements=st.floats(-30, 30, width=32))
 masks = arrays(np.uint8, SHAPE, elements=st.sampled_from([OTHER, CROPLAND, IGNORE]))
@@ -94,7 +94,7 @@ def test_what_lies_beside_a_scene_in_a_padded_batch_changes_nothing(name: str) -
     z, labels = torch.randn(1, 6, 7), torch.randint(0, 2, (1, 6, 7), dtype=torch.uint8)
     padded = torch.nn.functional.pad(z, (0, 4, 0, 3), value=9.0)
     mask = torch.nn.functional.pad(labels, (0, 4, 0, 3), value=IGNORE)
-    # Beside padding nobody knows whether an edge goes on, but where both classes are seen it is one.
+    # Beside padding, only places where both classes are visible count as edges.
     config = only_unusual(name)
     assert loss_of(padded, mask, config).item() == pytest.approx(loss_of(z, labels, config).item(), rel=1e-5)
 
@@ -159,7 +159,7 @@ def test_tversky_alpha_is_the_cost_of_what_is_mapped_wrongly() -> None:
 def test_focal_with_a_gamma_of_0_is_cross_entropy(logits: np.ndarray, mask: np.ndarray) -> None:
     tensors = torch.from_numpy(logits), torch.from_numpy(mask)
     focal = loss_of(*tensors, only("focal", focal_gamma=0.0))
-    # PyTorch takes the cross-entropy of a certain pixel as the difference of two large numbers.
+    # PyTorch computes the cross-entropy of a certain pixel as the difference of two large numbers.
     assert focal.item() == pytest.approx(loss_of(*tensors, only("bce")).item(), rel=1e-5, abs=1e-5)
 
 
@@ -175,7 +175,7 @@ def test_focal_fades_an_easy_pixel_as_the_paper_says() -> None:
 @settings(deadline=None, max_examples=40)
 @given(mask=masks, wrong=arrays(np.bool_, SHAPE))
 def test_the_lovasz_hinge_is_the_jaccard_loss_where_errors_are_0_or_1(mask: np.ndarray, wrong: np.ndarray) -> None:
-    """A right pixel at the margin has an error of 0; a wrong one has 1 on the fence and 2 beyond the other margin."""
+    """A right pixel at the margin has an error of 0; a wrong pixel has an error of 1 at logit 0 and 2 at the margin."""
     side = np.where(mask == CROPLAND, 1.0, -1.0)
     known = mask != IGNORE
     wanted = jaccard_loss(wrong[known].astype(float), (mask[known] == CROPLAND).astype(float))

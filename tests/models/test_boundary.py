@@ -1,4 +1,4 @@
-"""A network with a boundary head learns to tell parcels apart that touch."""
+"""A network with a boundary head learns to separate touching parcels."""
 
 import numpy as np
 import pytest

@@ -40,8 +40,8 @@ def test_upsample_starts_with_the_variance_of_its_input(convolution: str) -> Non
     smooth = torch.randn(1, 512, 1, 1).expand(-1, -1, 8, 8)
     with torch.inference_mode():
         inner = style.upsample(512, 512)(smooth)[..., 4, 4]
-    if convolution != "separable":  # whose second half starts as PyTorch starts any convolution
-        assert float(inner.var()) == pytest.approx(2.0, rel=0.25)  # the factor that ReLU halves again
+    if convolution != "separable":  # the pointwise half has PyTorch's default initialisation
+        assert float(inner.var()) == pytest.approx(2.0, rel=0.25)  # ReLU halves the variance again
 
 
 @pytest.mark.parametrize(

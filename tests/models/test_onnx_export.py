@@ -14,14 +14,14 @@ BANDS = 2
 
 
 class FourCells(nn.Module):
-    """Means of four quarters, whose ONNX keeps the size of the quarters."""
+    """Means of four quarters; its ONNX graph has a fixed size of the quarters."""
 
     def forward(self, image: Tensor) -> Tensor:
         return F.interpolate(F.adaptive_avg_pool2d(image[:, :1], 2), size=image.shape[-2:])
 
 
 class Cells(nn.Module):
-    """A layer over the means of four quarters, whose ONNX runs on images as large as the example alone."""
+    """A layer over the means of four quarters; its ONNX graph only runs on images of the example's size."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Cells(nn.Module):
 
 
 def one_layer() -> Segmenter:
-    """The smallest network there is, for exports take seconds."""
+    """The smallest possible network, since exports take seconds."""
     normalization = BandNormalization(BANDS)
     normalization.fill([1000.0, 2000.0], [100.0, 300.0])
     return Segmenter(normalization, nn.Conv2d(BANDS, 1, 3, padding=1), stride=4)

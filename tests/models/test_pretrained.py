@@ -24,7 +24,7 @@ SMP = ModelConfig(encoder="resnet18", pyramid_channels=8, decoder_channels=(8, 8
 
 @pytest.fixture
 def save(tmp_path: Path) -> Save:
-    """`save(content, name="weights.pth")`, which returns the path; a .safetensors where the name says so."""
+    """`save(content, name="weights.pth")`, which returns the path; the suffix .safetensors selects this format."""
 
     def write(content: object, name: str = "weights.pth") -> str:
         path = tmp_path / name
@@ -45,7 +45,7 @@ def encoder_state(config: ModelConfig, bands: int) -> State:
 
 
 def shuffled(module: nn.Module) -> nn.Module:
-    """The module with no weight left as it starts, so that one that was not read from a file shows."""
+    """The module with all weights changed, so that a weight that was not read from the file is detected."""
     for tensor in module.state_dict().values():
         if tensor.is_floating_point():
             tensor.uniform_(0.5, 1.5)
@@ -62,7 +62,7 @@ def same(found: State, wanted: State) -> bool:
 
 
 def refusal(config: ModelConfig, bands: int = 3) -> str:
-    """The one line with which the weights are refused; it names argument and source."""
+    """The one-line error for refused weights; checks that it names argument and source."""
     with pytest.raises(ConfigError) as error:
         build_model(config, bands)
     message = str(error.value)
@@ -126,7 +126,7 @@ def test_a_timm_networks_own_file_fits_its_encoder(tiny: ModelConfig, save: Save
     config = replace(tiny, encoder=f"tu-{network}", encoder_weights=save(weights))
     found = encoder_state(config, bands)
     first = donor.pretrained_cfg["first_conv"] + ".weight"
-    # For features, timm writes some dots of a name as underscores.
+    # In feature extractors, timm replaces some dots of names by underscores.
     wanted = {name.replace("_", "."): tensor for name, tensor in weights.items()}
     wanted[first.replace("_", ".")] = adapt_input_conv(bands, weights[first])
     assert all(torch.equal(found[name], wanted[name[len("model.") :].replace("_", ".")]) for name in found)
@@ -141,7 +141,7 @@ def test_configurations_that_are_kept_do_not_name_the_weights() -> None:
 
 
 class Bomb:
-    """Makes a file where it is unpickled."""
+    """Object that makes a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -17,7 +17,7 @@ def test_pyramid_keeps_height_and_width(rates: tuple[int, ...], context: str, bo
 
 
 def reach(pyramid: AtrousPyramid) -> tuple[int, int, int, int]:
-    """First and last row and column that a NaN in the middle of 21x21 cells gets to."""
+    """First and last row and column that a NaN in the middle of 21x21 cells affects."""
     image = torch.zeros(1, 1, 21, 21)
     image[..., 10, 10] = torch.nan
     rows, columns = pyramid.eval()(image)[0, 0].isnan().nonzero(as_tuple=True)

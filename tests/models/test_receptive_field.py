@@ -25,7 +25,7 @@ STEM = [Layer(7, stride=2, padding=3), HALVE]
 
 VGG16 = [*[CONV] * 2, POOL, *[CONV] * 2, POOL, *([*[CONV] * 3, POOL] * 3)]
 ALEXNET = [Layer(11, 4), OVERLAPPING, FIVE, OVERLAPPING, *[CONV] * 3, OVERLAPPING]
-# The longest way through each inception module is that of its 5x5 convolution.
+# The longest path through each inception module is its 5x5 convolution.
 GOOGLENET = [*STEM, CONV, HALVE, *[FIVE] * 2, HALVE, *[FIVE] * 5, HALVE, *[FIVE] * 2, Layer(7)]
 RESNET18 = [*STEM, *[CONV] * 4, *([HALVE, *[CONV] * 3] * 3)]
 MOBILENET = [HALVE, CONV, HALVE, CONV, HALVE, CONV, HALVE, *[CONV] * 5, HALVE, CONV]
@@ -34,7 +34,7 @@ WAVENET = [Layer(2, dilation=2**power) for power in range(10)]
 
 
 def slim_resnet(*units: int) -> list[Layer]:
-    """The bottlenecks' 3x3 convolutions; TF-slim has the stride in the last unit of a block."""
+    """The 3x3 convolutions of the bottlenecks; in TF-slim, the last unit of a block has the stride."""
     *strided, last = units
     return [*STEM, *[layer for count in strided for layer in (*[CONV] * (count - 1), HALVE)], *[CONV] * last]
 
@@ -115,7 +115,7 @@ def test_chained_convolutions_add_up() -> None:
 
 
 def test_strided_and_transposed_layers_count_in_input_pixels() -> None:
-    # A 2x2 convolution of stride 2 and its transpose: each pixel sees the block of 2 that it lies in.
+    # A 2x2 convolution of stride 2 and its transpose: each pixel depends on its own block of 2.
     chain = nn.Sequential(nn.Conv2d(1, 2, 2, stride=2), nn.ConvTranspose2d(2, 1, 2, stride=2))
     assert receptive_field_radius(wrapped(chain, stride=2), bands=1) == 1
 
@@ -129,7 +129,7 @@ def test_weights_of_zero_still_count() -> None:
 @pytest.mark.parametrize("rate", [300, 1501, 4000])
 @pytest.mark.parametrize("stride", [1, 4])
 def test_a_dilated_layer_is_seen_however_far_it_reaches(rate: int, stride: int) -> None:
-    # Of each 4 columns, the stride of 4 keeps one, so that 1501 is reached from one phase alone.
+    # The stride of 4 keeps one of 4 columns, so only one phase reaches 1501.
     dilated = nn.Conv2d(1, 1, 3, padding=rate, dilation=rate)
     shrunk = nn.Sequential(dilated, nn.Conv2d(1, 1, 1, stride), nn.Upsample(scale_factor=stride))
     assert receptive_field_radius(wrapped(shrunk, stride=stride), bands=1) == rate + stride - 1
@@ -139,7 +139,7 @@ def test_the_trace_of_resnet18_agrees_with_the_formula() -> None:
     reach = chain_reach(RESNET18, length=224)
     narrow = timm.create_model("resnet18", channels=(8, 8, 8, 8), in_chans=1, num_classes=0, global_pool="")
     model = wrapped(nn.Sequential(narrow, nn.Upsample(scale_factor=reach.stride)), stride=reach.stride)
-    # From the pixel that is on the far side of the cell's middle.
+    # Measured from the pixel beyond the middle of the cell.
     assert receptive_field_radius(model, bands=1) == reach.size // 2 + reach.stride - 1
 
 
@@ -149,7 +149,7 @@ DEMO = ModelConfig(
 
 
 def perturbed_radius(model: Segmenter, width: int) -> int:
-    """Reach of a change of one column, where nothing can cancel it: all weights 1, all biases 0, an image of 0."""
+    """Distance at which a change of one column has an effect; with weights of 1 and biases of 0, nothing cancels it."""
     model.double().eval()
     for name, parameter in model.named_parameters():
         nn.init.constant_(parameter, 0.0 if name.endswith("bias") else 1.0)
@@ -196,7 +196,7 @@ def test_only_a_network_that_sees_much_further_than_its_scenes_is_pointed_out() 
 
 
 def random_network(seed: int = 0, std: float = 1.0) -> Segmenter:
-    """A tiny network in which every layer passes something on; its bands' statistics are filled."""
+    """A tiny network with random weights in every layer and with band statistics."""
     torch.manual_seed(seed)
     config = replace(DEMO, output_stride=2, pyramid_rates=(1,), pyramid_channels=8, decoder_channels=(8,))
     model = build_model(config, bands=2).eval()
@@ -220,7 +220,7 @@ def test_the_effective_radius_of_a_convolution_is_what_its_weights_say(tolerance
     probability = float(model(image[None])[0, 0, 15, 15].sigmoid().detach())
     away = (torch.arange(9) - 4).abs()
     ring = torch.maximum(away[:, None], away)
-    # In normalised units a standard deviation is 1, whatever the band's.
+    # In normalised units the standard deviation is 1 for every band.
     slope, weights = probability * (1 - probability), convolution.weight.detach()[0].abs().sum(dim=0)
     wanted = next(r for r in range(5) if slope * float(weights[ring > r].sum()) <= tolerance)
     assert effective_radius(model, [image], tolerance) == wanted

@@ -17,7 +17,7 @@ GOOD = {
 
 
 class Malicious:
-    """Would make a folder when it is unpickled."""
+    """Object that makes a folder when it is unpickled."""
 
     def __init__(self, trace: Path) -> None:
         self.trace = trace

@@ -177,12 +177,12 @@ def test_an_argument_of_a_wrong_type_is_named(folder: Path, name: str, value: ob
 
 
 class Killed(BaseException):
-    """Stands for the end of the process at a rename."""
+    """Simulates that the process is killed at a rename."""
 
 
 @pytest.fixture(scope="module")
 def exported(trained: torch.nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """That package with an ONNX file, to be read only."""
+    """A package with an ONNX file; tests must not change it."""
     folder = tmp_path_factory.mktemp("models") / "exported"
     write_package(checkpoint_of(trained), folder)
     add_onnx(folder)

@@ -1,4 +1,4 @@
-"""From the checkpoint of a training to the map: temperature, bias and threshold arrive where they are used."""
+"""Temperature, bias and threshold on their way from the checkpoint of a training to the map."""
 
 import json
 from collections.abc import Callable
@@ -33,7 +33,7 @@ MakeDataset = Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, make_dataset: MakeDataset) -> Path:
-    """The folder of a training that chose its threshold for F1, on labels of which every tenth is wrong."""
+    """The folder of a training with a threshold chosen for F1; every tenth label is wrong."""
     folder = tmp_path_factory.mktemp("trained")
     config = write_config(folder, make_dataset)
     for path in (folder / "data" / "masks").iterdir():

@@ -15,7 +15,7 @@ GRID = Grid(Path("map.tif"), 100, 100, 1, PLACE["crs"], PLACE["transform"], 255,
 
 
 class Flat(GroundMeasure):
-    """Measures nothing, as no place is needed here."""
+    """Measure without a georeference, whose results are not used."""
 
     def __init__(self) -> None: ...
 
@@ -24,7 +24,7 @@ class Flat(GroundMeasure):
 
 
 def spooled(path: Path, polygons: list[shapely.Polygon], units: list[int], tolerance: float) -> list[shapely.Polygon]:
-    """What polygons are simplified to, those of a unit together."""
+    """Simplified polygons; polygons of one unit are simplified together."""
     count = len(polygons)
     numbers = np.arange(count)
     with Spool.opened(path / "spool.sqlite", 100, boxes=True) as spool:
@@ -48,9 +48,10 @@ def test_vertices_stay_on_the_lattice() -> None:
 
 
 def test_a_group_keeps_clear_of_what_lies_in_a_bay(tmp_path: Path) -> None:
-    around = shapely.box(0, 0, 9, 9) - shapely.box(4, 3, 5, 9)  # a bay of one pixel's width
+    around = shapely.box(0, 0, 9, 9) - shapely.box(4, 3, 5, 9)  # a bay that is one pixel wide
     within = shapely.box(4, 6, 5, 7)
-    # Alone, the bay is closed; with a parcel in it (not touching in the map, but here for the worst case), it is not.
+    # Without another parcel, simplification closes the bay; a parcel in the bay prevents this. The worst case is a parcel
+    # that touches, which does not occur in a map.
     alone = spooled(tmp_path, [around], [0], 60.0)
     assert alone[0].area > around.area + 3
     (tmp_path / "spool.sqlite").unlink()

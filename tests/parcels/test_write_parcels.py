@@ -34,7 +34,7 @@ def blobs(seed: int, side: int = 40) -> np.ndarray:
 
 
 def as_file(folder: Path, pixels: np.ndarray, **settings: object) -> bytes:
-    """The bytes of the GeoParquet file of a map."""
+    """Content of the GeoParquet file of a map."""
     parcels_of(folder, pixels, **settings)
     return (folder / "parcels.parquet").read_bytes()
 
@@ -108,7 +108,7 @@ def test_small_parcels_are_left_out_and_small_holes_filled(tmp_path: Path) -> No
     pixels[1:9, 1:9] = 1
     pixels[2:5, 2:5] = 0  # a hole of 900 m² with an island of one pixel
     pixels[3, 3] = 1
-    pixels[6, 6] = IGNORE  # one of 100 m²
+    pixels[6, 6] = IGNORE  # a hole of 100 m²
     pixels[10, 10:12] = 1  # a parcel of 200 m²
     for size in (4, 64):
         every = parcels_of(tmp_path, pixels, block_size=size)

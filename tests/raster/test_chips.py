@@ -34,7 +34,7 @@ def ones(bands: int, dtype: npt.DTypeLike = np.uint8) -> npt.NDArray[np.generic]
 
 
 def with_hole() -> npt.NDArray[np.bool_]:
-    """(2, 3) True but at row 0, column 1, which the tests below put the missing pixel on."""
+    """(2, 3) True except at row 0, column 1, where the tests below have the missing pixel."""
     valid = np.ones((2, 3), dtype=bool)
     valid[0, 1] = False
     return valid
@@ -182,7 +182,7 @@ def test_complex_numbers_are_refused(write_raster: WriteRaster, tmp_path: Path) 
 
 @pytest.fixture
 def truncated(write_raster: WriteRaster, tmp_path: Path) -> Path:
-    """A tiled deflate GeoTIFF cut in half: it opens, but its last tiles are gone."""
+    """A tiled, deflated GeoTIFF cut in half: it can be opened, but its last tiles are missing."""
     noise = np.random.default_rng(0).integers(0, 255, (2, 128, 128), dtype=np.uint8)
     path = write_raster(tmp_path / "half.tif", noise, tiled=True, blockxsize=32, blockysize=32, compress="deflate")
     content = path.read_bytes()

@@ -17,7 +17,7 @@ WriteRaster = Callable[..., Path]
 
 @pytest.fixture
 def classes_of(write_raster: WriteRaster, tmp_path: Path) -> Callable[..., np.ndarray]:
-    """A function that writes labels with the profile given and reads them as classes."""
+    """Function that writes labels with a profile and reads them as classes."""
 
     def read(labels: object, dtype: str = "uint8", **profile: object) -> np.ndarray:
         with open_raster(write_raster(tmp_path / "mask.tif", np.array(labels, dtype=dtype), **profile)) as dataset:

@@ -25,7 +25,7 @@ def test_components_are_those_of_the_whole_raster_however_it_is_cut(inside: np.n
     wanted, count = ndimage.label(inside)
     found = labelled(inside, size)
     assert ((found == 0) == ~inside).all()
-    # One to one: as many pairs as components on either side.
+    # The labels correspond one to one if there are as many pairs as components in each raster.
     pairs = np.unique(np.stack([wanted[inside], found[inside]]), axis=1)
     assert pairs.shape[1] == count
     assert found.max(initial=0) == count

@@ -25,7 +25,7 @@ def pixels() -> np.ndarray:
 
 @pytest.fixture(params=["1", "ALL_CPUS"])
 def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let GDAL decode in so many threads."""
+    """Let GDAL decode with this number of threads."""
     monkeypatch.setenv("GDAL_NUM_THREADS", request.param)
 
 
@@ -87,7 +87,7 @@ TILE = {"tiled": True, "blockxsize": 32, "blockysize": 16}
 
 @pytest.fixture
 def make_sparse(tmp_path: Path) -> MakeSparse:
-    """A raster of 64 rows and 96 columns of which the pixels at row 20, column 40 alone were ever written."""
+    """A raster of 64 rows and 96 columns in which only the pixel at row 20, column 40 was written."""
 
     def make(bands: int = 2, **profile: object) -> Path:
         path = tmp_path / "sparse.tif"
@@ -100,7 +100,7 @@ def make_sparse(tmp_path: Path) -> MakeSparse:
 
 
 def empty(path: Path, window: Window, nodata: float | None = None, bands: tuple[int, ...] = (1,)) -> bool:
-    """True if a window holds nothing; where it is said to, reading it shows no valid pixel."""
+    """Result of `is_unwritten`; if it is True, checks that the window has no valid pixel."""
     reading = Reading(bands, [0.0] * len(bands), nodata)
     with open_raster(path) as dataset:
         said = is_unwritten(dataset, window, reading)
@@ -113,9 +113,9 @@ def empty(path: Path, window: Window, nodata: float | None = None, bands: tuple[
     ("window", "wanted"),
     [
         (Window(0, 0, 32, 64), True),
-        (Window(0, 0, 33, 64), False),  # the first column of the tile that holds something
+        (Window(0, 0, 33, 64), False),  # the first column of the written tile
         (Window(64, 0, 32, 64), True),
-        (Window(63, 31, 33, 33), False),  # its last pixel
+        (Window(63, 31, 33, 33), False),  # the last pixel of the written tile
         (Window(63, 32, 33, 32), True),
         (Window(32, 16, 1, 1), False),
         (Window(95, 63, 1, 1), True),

@@ -42,7 +42,7 @@ def test_damaged_metadata_is_an_error_of_the_file(write_raster: WriteRaster, tmp
     content = bytearray(path.read_bytes())
     [start] = struct.unpack_from("<I", content, 4)
     [entries] = struct.unpack_from("<H", content, start)
-    struct.pack_into("<I", content, start + 2 + 12 * entries, 0x00FF0000)  # the link to the next directory
+    struct.pack_into("<I", content, start + 2 + 12 * entries, 0x00FF0000)  # offset of the next directory
     path.write_bytes(content)
     problem = pytest.raises(RasterError, match=r"a\.tif: its metadata cannot be read")
     with open_raster(path) as dataset, problem, readable_metadata(path):
@@ -92,7 +92,7 @@ def test_message_about_an_unreadable_file_is_one_line(tmp_path: Path) -> None:
 
 @pytest.fixture
 def container(write_raster: WriteRaster, tmp_path: Path) -> Path:
-    """A file that holds two rasters and no band of its own."""
+    """A file with two subdatasets and no band of its own."""
     path, pixels = tmp_path / "two.gpkg", np.zeros((4, 6), dtype=np.uint8)
     write_raster(path, pixels, driver="GPKG", RASTER_TABLE="first")
     return write_raster(path, pixels, driver="GPKG", RASTER_TABLE="second", APPEND_SUBDATASET="YES")
@@ -152,7 +152,7 @@ def test_pixel_size_in_metres_of_oblong_pixels_is_the_side_of_a_square_of_that_a
     assert replace(GRID, transform=Affine.scale(4, -9)).pixel_size_m == pytest.approx(6)
 
 
-# Metres of a degree of latitude and of longitude on WGS 84, as tables of it say.
+# Metres per degree of latitude and of longitude on WGS 84, from published tables.
 @pytest.mark.parametrize(
     ("latitude", "north", "east"), [(0, 110_574, 111_320), (45, 111_132, 78_847), (-60, 111_412, 55_800)]
 )

@@ -9,7 +9,7 @@ UNKNOWN = -1
 
 
 def meaning(labels: LabelMapping, values: list[float], dtype: str = "int16") -> list[int]:
-    """The class of each value, UNKNOWN where it has none."""
+    """The class of each value, or UNKNOWN."""
     classes, unknown = labels.classes(np.array(values, dtype=dtype))
     assert classes.dtype == np.uint8
     return np.where(unknown, UNKNOWN, classes.astype(int)).tolist()

@@ -30,7 +30,7 @@ def server(tmp_path: Path) -> Iterator[RangeServer]:
 
 @pytest.fixture
 def quick_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let GDAL try once, and wait a second for a server that says nothing."""
+    """Let GDAL try once, and wait one second for a server that does not answer."""
     monkeypatch.setenv("GDAL_HTTP_MAX_RETRY", "0")
     monkeypatch.setenv("GDAL_HTTP_TIMEOUT", "1")
 

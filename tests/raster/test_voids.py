@@ -1,4 +1,4 @@
-"""Tests of nodata values as printed, and of constants that stand for "no data" without being declared."""
+"""Tests of printed nodata values, and of undeclared constants that mean "no data"."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,13 +16,13 @@ LEAST = float(np.finfo(np.float32).min)
 
 
 def chip_of(path: Path, nodata: float | None = None) -> Chip:
-    """The whole raster, read as a model of all its bands reads it."""
+    """The whole raster with all bands, read as a chip."""
     with open_raster(path) as dataset:
         return read_chip(dataset, whole(dataset), Reading(dataset.indexes, [0.0] * dataset.count, nodata))
 
 
 def with_void(void: float, dtype: str) -> npt.NDArray[np.generic]:
-    """(3, 8, 8) values around 1000, and a void in the upper half."""
+    """(3, 8, 8) values around 1000, with a void in the upper half."""
     pixels = np.random.default_rng(0).integers(900, 1100, (3, 8, 8)).astype(dtype)
     pixels[:, :4] = void
     return pixels

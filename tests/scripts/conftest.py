@@ -13,7 +13,7 @@ from support.networks import TINY_NETWORK
 
 @pytest.fixture(scope="session")
 def main() -> Callable[[Sequence[str]], int]:
-    """Exit status of the command `prepare` for the words of a command line."""
+    """Function that runs the command `prepare` with words of a command line and returns its exit status."""
     return prepare.main
 
 

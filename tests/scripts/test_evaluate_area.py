@@ -1,4 +1,4 @@
-"""`scripts/evaluate.py sample` and `area`, from a map to hectares with their errors."""
+"""`scripts/evaluate.py sample` and `area`: from a map to areas with standard errors."""
 
 import json
 import re
@@ -145,7 +145,7 @@ def test_map_in_degrees_is_counted_in_ground_areas(write_raster: WriteRaster) ->
     interpret(Path("degrees.gpkg"), pixels)
     evaluate("area", points="degrees.gpkg", output="report")
     content = json.loads(Path("report/area.json").read_text())
-    # Half of the pixels, but the northern half: sin(60) - sin(30) of sin(60) on a sphere.
+    # The northern half of the pixels has (sin(60) - sin(30)) / sin(60) of the area of a sphere.
     assert content["strata"][1]["weight"] == pytest.approx(1 - 0.5 / np.sin(np.pi / 3), abs=0.002)
     assert content["classes"][0]["area_ha"]["value"] == pytest.approx(content["pixel_count"]["cropland_ha"])
 

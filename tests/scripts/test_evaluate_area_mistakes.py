@@ -1,4 +1,4 @@
-"""Mistakes that `scripts/evaluate.py sample` and `area` refuse: one line, and exit status 2."""
+"""Mistakes in `scripts/evaluate.py sample` and `area` are reported in one line with exit status 2."""
 
 import json
 from pathlib import Path

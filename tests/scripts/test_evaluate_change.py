@@ -1,4 +1,4 @@
-"""`scripts/evaluate.py change`, from two maps to what was gained and lost."""
+"""`scripts/evaluate.py change`: gained and lost cropland between two maps."""
 
 import json
 from collections.abc import Callable
@@ -21,12 +21,12 @@ WriteRaster = Callable[..., Path]
 
 HEIGHT, WIDTH = 70, 90
 HECTARES = 0.01 / 0.9996**2
-"""Of a pixel of 10 m near the central meridian of a UTM zone."""
+"""Ground area of a pixel of 10 m near the central meridian of a UTM zone."""
 
 
 @pytest.fixture
 def run(write_raster: WriteRaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The subcommand, in a folder with two maps: a field of 200 pixels is lost, one of 300 and a pixel are gained."""
+    """Run the subcommand on two maps: a field of 200 pixels is lost; a field of 300 pixels and one pixel are gained."""
     monkeypatch.chdir(tmp_path)
     before, after = np.zeros((2, HEIGHT, WIDTH), np.uint8)
     before[5:45, 5:45] = after[5:45, 5:45] = 1
@@ -44,7 +44,7 @@ def run(write_raster: WriteRaster, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def probabilities(run: Run, write_raster: WriteRaster) -> None:
-    """Beside the maps: the loss is sure, half of the gained field is doubtful, the gained pixel too."""
+    """Write probability maps: the loss is certain; half of the gained field and the gained pixel are doubtful."""
     before, after = np.full((2, HEIGHT, WIDTH), 10, np.uint8)
     before[5:45, 5:45] = after[5:45, 5:45] = 90
     after[5:15, 5:25] = 5

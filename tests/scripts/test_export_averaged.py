@@ -1,4 +1,4 @@
-"""Which weights of a training that averaged them a package takes, shown on real checkpoints of a tiny training."""
+"""Weights that a package takes from a training with averaged weights, on checkpoints of a tiny training."""
 
 import csv
 from collections.abc import Callable
@@ -20,14 +20,14 @@ from support.commands import assert_mistake, run_command
 from support.training import write_config
 
 FAST = ["--warmup.steps=0", "--model.optimizer.learning_rate=0.01", "--panels.scenes=0", "--panels.curves=false"]
-"""So that two epochs teach the weights something, and the average of the weights less."""
+"""Options with which the averaged weights differ from the last weights after two epochs."""
 
 AVERAGED = ["--trainer.callbacks+=lightning.pytorch.callbacks.EMAWeightAveraging", "--trainer.callbacks.decay=0.9"]
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory, make_dataset: Callable[..., Path]) -> dict[str, Path]:
-    """The last checkpoint of the same training with and without averaged weights; to be read only."""
+    """The last checkpoints of a training with and without averaged weights; tests must not change them."""
     folder = tmp_path_factory.mktemp("runs")
     config = write_config(folder, make_dataset)
     for name, words in (("averaged", AVERAGED), ("plain", [])):
@@ -71,7 +71,7 @@ def test_scores_stay_with_the_weights_they_are_of(runs: dict[str, Path], tmp_pat
 
 
 def iou(package: Path, data: Path) -> float:
-    """IoU of a package on the held-out scenes, from counts of the whole."""
+    """IoU of a package on the held-out scenes, from summed counts."""
     model = load_model(package, read_package(package))
     mapped_right = either = 0
     with torch.inference_mode():

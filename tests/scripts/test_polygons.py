@@ -13,7 +13,7 @@ from support.project import SCRIPTS
 
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A map of a parcel of 2 ha and one of 0.04 ha, in the current folder."""
+    """A map of two parcels, of 2 ha and of 0.04 ha, in the current folder."""
     monkeypatch.chdir(tmp_path)
     pixels = np.zeros((30, 30), np.uint8)
     pixels[2:12, 3:23] = 1

@@ -106,7 +106,7 @@ def test_a_scene_that_only_control_points_place_is_pointed_out(model: Path, scen
 def mistakes(
     model: Path, scene: Path, folder: Path, write_raster: WriteRaster
 ) -> dict[str, tuple[dict[str, object], list[str]]]:
-    """Mistakes of a user: the options that differ from a good command, and what the message must name."""
+    """Mistakes of a user: changed options of a valid command, and the words that the message must contain."""
     (folder / "text.tif").write_text("this is no raster\n")
     content = scene.read_bytes()
     (folder / "half.tif").write_bytes(content[: len(content) // 2])
@@ -145,7 +145,7 @@ def test_a_mistake_is_one_line_and_exit_status_2(
     options: dict[str, object] = {"model": model, "input": scene, "output": tmp_path / "map.tif"}
     words = [f"--{key}={value}" for key, value in (options | changed).items()]
     ran = run_command("predict", *words)
-    assert_mistake(ran._replace(out=""), *named)  # a scene is described before its pixels are read
+    assert_mistake(ran._replace(out=""), *named)  # the plan of a scene is printed before its pixels are read
     assert not (tmp_path / "map.tif").exists()
 
 

@@ -25,7 +25,7 @@ def scenes(tmp_path: Path, write_raster: WriteRaster) -> Path:
 
 @pytest.fixture
 def words(model: Path, tmp_path: Path) -> list[object]:
-    """Words of all command lines."""
+    """Options that all command lines of these tests have."""
     return ["--model", model, "--output", tmp_path / "maps", "--device=cpu", "--threads=1"]
 
 
@@ -40,7 +40,7 @@ def test_many_scenes_are_mapped_into_a_folder(words: list[object], scenes: Path,
         "folder": [scenes],
         "pattern": [scenes / "[ab].tif"],
         "list": [tmp_path / "list.txt"],
-        "names": [scenes / "a.tif", scenes / "b.tif"],  # as a shell writes a pattern out
+        "names": [scenes / "a.tif", scenes / "b.tif"],  # as a shell expands a pattern
     }[kind]
     status, out, err = run_command("predict", *words, "--input", *given)
     assert (status, err) == (0, "")

@@ -35,7 +35,7 @@ def test_output_without_a_parent_is_one_line_and_status_2(tmp_path: Path) -> Non
 def test_unwritable_parent_is_one_line_and_status_2(tmp_path: Path) -> None:
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o555)
-    # Root ignores permission bits; nobody can make a folder in /proc.
+    # Root ignores permission bits, but no user can make a folder in /proc.
     parent = Path("/proc") if os.access(locked, os.W_OK) else locked
     assert_mistake(run_command("prepare demo", "--output", parent / "demo"), f"{parent / 'demo'}: cannot be written")
 

@@ -1,4 +1,4 @@
-"""Labels that `prepare.py burn` burns; what the image and the fields are, burn_bench.py says."""
+"""Labels burnt by `prepare.py burn`; tests/support/burn_bench.py defines the image and the fields."""
 
 from collections.abc import Callable
 from functools import partial
@@ -61,7 +61,7 @@ def test_mask_lies_on_the_image_and_its_counts_are_printed(image: Path, labels: 
 
 @pytest.mark.parametrize("name", ["a.gpkg", "a.shp", "a.geojson", "a.fgb", "a.parquet"])
 def test_labels_of_any_format_and_crs_are_reprojected(mask_of: MaskOf, labels: Labels, name: str) -> None:
-    inset = [shape.buffer(-1) for shape in FIELDS]  # so that no edge is near a pixel's centre
+    inset = [shape.buffer(-1) for shape in FIELDS]  # keeps edges away from pixel centres
     np.testing.assert_array_equal(mask_of(labels(inset, name, to="EPSG:4326")), ALL)
 
 
@@ -95,7 +95,7 @@ def test_long_edges_stay_straight_in_the_crs_of_the_labels(
 def test_polygon_that_reaches_far_beyond_the_image_covers_it(mask_of: MaskOf, tmp_path: Path) -> None:
     world = shapely.box(-180, -90, 180, 90).difference(shapely.box(14, 45, 15.0001, 46))
     pyogrio.write_dataframe(geopandas.GeoDataFrame(geometry=[world], crs="EPSG:4326"), tmp_path / "world.gpkg")
-    # The central meridian, 15 E, is the image's left edge; a 0.0001th of a degree there is 7.9 m.
+    # The left edge of the image is the central meridian, 15 E; there, 0.0001 degrees are 7.9 m.
     np.testing.assert_array_equal(mask_of(tmp_path / "world.gpkg"), drawn((CROPLAND, (1, 0, WIDTH, HEIGHT))))
 
 
@@ -176,7 +176,7 @@ def test_repaired_holed_nested_and_empty_geometries_are_burnt(mask_of: MaskOf, l
         (CROPLAND, (6, 1, 14, 9)), (OTHER, (8, 3, 12, 7)), (CROPLAND, (16, 1, 19, 4)), (CROPLAND, (20, 1, 22, 4))
     )
     np.testing.assert_array_equal(mask[:, 5:], wanted[:, 5:])
-    # Two triangles that meet in the middle; valid area, both of them.
+    # A bow tie: two triangles that meet in the middle; both must be burnt.
     assert 4 <= (mask[:4, :4] == CROPLAND).sum() <= 12
 
 

@@ -1,4 +1,4 @@
-"""Mistakes that `prepare.py burn` refuses: one line on standard error, exit status 2, and no file written."""
+"""Mistakes in `prepare.py burn` are reported in one line with exit status 2, and no file is written."""
 
 from collections.abc import Callable
 from functools import partial

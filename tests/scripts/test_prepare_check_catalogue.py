@@ -1,4 +1,4 @@
-"""`prepare.py check` of a Parquet manifest and of masks with labels of their own."""
+"""`prepare.py check` of a Parquet manifest and of masks with other label values."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ MakeDataset = Callable[..., Path]
 
 @pytest.fixture
 def root(make_dataset: MakeDataset, tmp_path: Path) -> Path:
-    """A dataset of five scenes whose manifest lists four, with 7 for other and 4 for cropland."""
+    """A dataset of five scenes; the manifest lists four of them. In the masks, 7 is other and 4 is cropland."""
     root = make_dataset(tmp_path / "data")
     for path in (root / "masks").iterdir():
         with rasterio.open(path, "r+") as mask:

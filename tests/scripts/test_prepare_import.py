@@ -9,7 +9,7 @@ from support.commands import Ran, assert_mistake, run_command
 
 @pytest.fixture
 def loveda(tmp_path: Path) -> Path:
-    """LoveDA in small: one image for training, one for validation, one for testing."""
+    """A small LoveDA: one image each for training, validation and testing."""
     root = tmp_path / "LoveDA"
     for part in ("Train", "Val", "Test"):
         for kind, bands in (("images_png", 3), ("masks_png", 1)):

@@ -52,7 +52,7 @@ def test_a_mistake_is_one_line_and_status_2_and_writes_nothing(
 
 @pytest.fixture
 def coded(make_dataset: MakeDataset, tmp_path: Path) -> Path:
-    """Eight scenes of masks with 2 for other and 5 for cropland, which half of them are full of; with a manifest."""
+    """Eight scenes with a manifest. In the masks, 2 is other and 5 is cropland; half of the masks are all cropland."""
     root = make_dataset(tmp_path / "coded", sizes=[(16, 16 + number) for number in range(8)])
     lines = ["image,mask,split,weight,sensor,labels"]
     for number in range(8):

@@ -1,4 +1,4 @@
-"""`scripts/tour.ipynb` runs from end to end: in a short form here, in full as a campaign."""
+"""`scripts/tour.ipynb` runs from end to end: in a short version in the suite, and in full as a campaign."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ MOST_SECONDS = 180
 
 
 def run_tour(folder: Path, epochs: int) -> nbformat.NotebookNode:
-    """Run the tour into a folder; the notebook with its outputs."""
+    """Run the notebook with a folder for its files; return the notebook with its outputs."""
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(SCRIPTS)}})
     settings = {"TOUR_FOLDER": str(folder / "tour"), "TOUR_EPOCHS": str(epochs), "IPYTHONDIR": str(folder / "ipython")}
@@ -23,7 +23,7 @@ def run_tour(folder: Path, epochs: int) -> nbformat.NotebookNode:
 
 
 def pictures(notebook: nbformat.NotebookNode) -> int:
-    """Pictures that a notebook shows."""
+    """Number of pictures in the outputs of a notebook."""
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     return sum("image/png" in output.get("data", {}) for output in outputs)
 
@@ -45,6 +45,6 @@ def test_tour_takes_less_than_three_minutes(tmp_path: Path) -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     notebook = run_tour(tmp_path, epochs=40)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    # Processor time, since other work on the machine delays a clock on the wall.
+    # CPU time, since wall time depends on other load on the machine.
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < MOST_SECONDS
     assert pictures(notebook) == PICTURES

@@ -7,7 +7,7 @@ from seg.terminal.progress import progress_bar, with_progress
 
 
 class Terminal(StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True

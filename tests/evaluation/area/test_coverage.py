@@ -1,4 +1,4 @@
-"""Coverage of the intervals of a known truth: 1,000 samples of one population."""
+"""Coverage of intervals for a known truth, with 1,000 samples of one population."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,13 +19,13 @@ POINTS = (150, 250)
 
 
 class World:
-    """A made-up country: mapped and true classes of 60,000 pixels, and the ground that each covers."""
+    """A synthetic population: mapped and true classes and ground areas of 60,000 pixels."""
 
     def __init__(self, unequal: bool) -> None:
         random = np.random.default_rng(7)
         latitude = random.uniform(0, 75, 60_000)
         self.area = np.cos(np.radians(latitude)) if unequal else np.ones(60_000)
-        # Cropland lies where pixels are large, and the map misses a third of it and invents some.
+        # Cropland lies where pixels are large. The map omits a third of it and has some commission errors.
         self.true = np.where(random.random(60_000) < np.where(latitude < 30, 0.6, 0.15), CROPLAND, OTHER)
         right = random.random(60_000) < np.where(self.true == CROPLAND, 0.67, 0.94)
         self.mapped = np.where(right, self.true, 1 - self.true)

@@ -44,7 +44,8 @@ def test_every_pixel_of_a_stratum_is_drawn_alike(write_raster: WriteRaster, tmp_
     for seed in range(400):
         drawn = draw(population, strata, np.array([12, 6]), seed, size=4)
         times[drawn.row, drawn.column] += 1
-    # A quarter of each stratum: 100 times of 400 with a deviation of 8.7; four of them cover 72 pixels.
+    # Each pixel is drawn in about 100 of 400 samples, with a standard deviation of 8.7; four standard deviations bound
+    # all 72 pixels.
     assert np.abs(times - 100).max() < 4 * 8.7
 
 

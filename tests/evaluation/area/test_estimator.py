@@ -1,4 +1,4 @@
-"""The estimator against published examples and against sums done by hand."""
+"""The estimator compared with published examples and with manual calculations."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def test_worked_example_has_the_papers_accuracies(paper: StratifiedSample) -> No
     assert [round(one.value, 2) for one in users if one] == [0.88, 0.73, 0.93, 0.96]
     assert [round(Z * one.standard_error, 2) for one in users if one] == [0.07, 0.10, 0.04, 0.02]
     assert [round(one.value, 2) for one in producers if one] == [0.75, 0.85, 0.93, 0.96]
-    # Equation 7; four digits as other implementations have them.
+    # Equation 7, with four digits from other implementations.
     halves = [round(Z * one.standard_error, 4) for one in producers if one]
     assert halves == [0.2133, 0.2544, 0.0343, 0.0184]
 
@@ -62,8 +62,8 @@ def test_worked_example_has_the_papers_error_matrix(paper: StratifiedSample) -> 
 
 
 def test_strata_that_are_not_the_maps_classes_give_stehmans_example() -> None:
-    # Stehman (2014), https://doi.org/10.1080/01431161.2014.930207, section 4: ten pixels from each of four strata. To
-    # more digits: https://search.r-project.org/CRAN/refmans/mapaccuracy/html/stehman2014.html.
+    # Stehman (2014), https://doi.org/10.1080/01431161.2014.930207, section 4: ten pixels from each of four strata. More
+    # digits are in https://search.r-project.org/CRAN/refmans/mapaccuracy/html/stehman2014.html.
     def labels(text: str) -> np.ndarray:
         return np.array(["ABCD".index(letter) for letter in text])
 

@@ -7,7 +7,7 @@ from seg.evaluation.settings import EvaluationSettings
 
 
 def units(number: int, seed: int = 0) -> np.ndarray:
-    """Counts of blocks of which each is right in a share of its own, about 0.8."""
+    """Counts of blocks; the share of right pixels differs between blocks and is about 0.8."""
     random = np.random.default_rng(seed)
     right = random.normal(800, 50, number).astype(int)
     return np.stack([right // 2, (1000 - right) // 2, (1000 - right) // 2, right // 2, right * 0], axis=1)

@@ -23,7 +23,7 @@ Pixel = tuple[float, float]
 
 
 def by_hand(mapped: np.ndarray, labels: np.ndarray, tolerance: float, pixel: Pixel) -> BoundaryCounts:
-    """The definition, pixel against pixel."""
+    """Counts by the definition, computed pixel by pixel."""
     compared = (mapped != IGNORE) & (labels != IGNORE)
 
     def near(places: np.ndarray, targets: np.ndarray) -> set[tuple[int, int]]:
@@ -91,7 +91,7 @@ def test_parcel_that_is_a_pixel_off_is_right_within_a_pixel(tolerance: float, f1
 
 
 def test_boundary_iou_of_a_parcel_that_is_a_pixel_off() -> None:
-    # Rings one pixel wide of 36 pixels each, which share all of two sides but an end.
+    # Two rings one pixel wide, of 36 pixels each. They share two sides, except for one pixel at the end of each side.
     counts = whole(square(1), square(0), 1)
     assert (counts.shared, counts.either) == (18, 54)
     assert counts.iou == pytest.approx(1 / 3)
@@ -142,7 +142,7 @@ def test_without_a_crs_tolerances_are_pixels(grid: Callable[..., Grid]) -> None:
 def test_degrees_are_metres_on_the_ground_and_not_square(grid: Callable[..., Grid]) -> None:
     degrees = grid(crs="EPSG:4326", transform=Affine(1e-4, 0, 11, 0, -1e-4, 60))
     found = fitting_tolerances([degrees], None)
-    assert found.values[0] == pytest.approx(11.14, abs=0.01)  # the side to the north
+    assert found.values[0] == pytest.approx(11.14, abs=0.01)  # length of the side that runs north
     assert [reach.columns for reach in found.reaches(degrees)] == [(1, 0), (3, 3, 0), (7, 7, 6, 5, 0)]
 
 

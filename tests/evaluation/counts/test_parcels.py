@@ -25,7 +25,7 @@ def count(
 
 
 def by_hand(mapped: np.ndarray, labels: np.ndarray, threshold: float, smallest: int) -> ParcelCounts:
-    """The definition, parcel against parcel."""
+    """Counts by the definition, computed parcel by parcel."""
     compared = (mapped != IGNORE) & (labels != IGNORE)
     parts = []
     for raster in (mapped, labels):

@@ -22,7 +22,7 @@ SHAPE = 100, 80
 
 @pytest.fixture
 def pair(write_raster: WriteRaster) -> Pair:
-    """3000 pixels of cropland mapped right, 500 mapped that are none, 250 not mapped, 4000 of other; 250 unmapped."""
+    """A pair with tp 3000, fp 500, fn 250 and tn 4000, and 250 labelled pixels without a mapped class."""
     labels = np.repeat([CROPLAND, OTHER, CROPLAND, OTHER, OTHER], [3000, 500, 250, 4000, 250]).astype(np.uint8)
     mapped = np.repeat([CROPLAND, CROPLAND, OTHER, OTHER, IGNORE], [3000, 500, 250, 4000, 250]).astype(np.uint8)
     return Pair(

@@ -29,7 +29,7 @@ def silent(plan: Plan, done: int) -> None:
 
 
 def counting(predictor: Predictor, before: Callable[[int], None]) -> Predictor:
-    """The predictor, which calls a function with the number of each image before it begins with it."""
+    """The predictor, which calls `before` with the number of each image before it computes the image."""
     plain, begun = predictor.start, [0]
 
     def start(image: np.ndarray) -> Callable[[], np.ndarray]:

@@ -48,7 +48,7 @@ def scene(make_scene: MakeScene, tmp_path: Path) -> Path:
 
 
 def bytes_of_tiles(path: Path, rows: range, columns: range) -> int:
-    """Bytes that the tiles of full resolution take in the file."""
+    """Size of tiles of the full resolution in the file, in bytes."""
     names = [f"BLOCK_SIZE_{column}_{row}" for row in rows for column in columns]
     with rasterio.open(path) as dataset:
         return sum(int(dataset.get_tag_item(name, "TIFF", bidx=1)) for name in names)
@@ -68,7 +68,7 @@ def test_a_scene_on_a_server_is_fetched_once(
 def test_without_the_cache_halos_would_be_fetched_again(
     scene: Path, server: RangeServer, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
-    with rasterio.Env(GDAL_CACHEMAX=2**20):  # the user's own, which is kept
+    with rasterio.Env(GDAL_CACHEMAX=2**20):  # an option of the user, which must not be changed
         predict_scene(Path(f"{server.url}/scene.tif"), tmp_path / "map.tif", make_predictor(), CUT, silent)
     assert server.sent > 1.5 * bytes_of_tiles(scene, range(7), range(7))
 
@@ -166,7 +166,7 @@ def test_blocks_are_read_in_the_order_of_the_plan(
     predictor, settings = make_predictor(), PredictionSettings(block_size=64, halo=16)
     fitted = fit_scene(make_scene(200, 700, tiled=True, blockxsize=64, blockysize=64), predictor, settings)
     column = (64 + 32 + 1024) * 512 * (3 * 2 + 1)
-    plan = replace(plan_scene(fitted, predictor, settings), cache=6 * column)  # as of a server: strips of four columns
+    plan = replace(plan_scene(fitted, predictor, settings), cache=6 * column)  # strips of four columns
     plain, read = BlockReader.read, []
 
     def note(reader: BlockReader, dataset: DatasetReader, block: Block) -> Chip:
@@ -178,7 +178,7 @@ def test_blocks_are_read_in_the_order_of_the_plan(
         run_blocks(plan, predictor, store, silent)
     ordered = reading_order(plan)
     assert [block.column for block in ordered[:8]] == [0, 1, 2, 3, 0, 1, 2, 3]
-    first = read[0]  # one of the largest, so that memory is taken in one piece
+    first = read[0]  # one of the largest blocks comes first
     assert read == [first, *(block for block in ordered if block != first)]
 
 

@@ -76,7 +76,7 @@ def test_a_model_alone_is_read_with_its_mean(members: list[Member]) -> None:
 
 @pytest.mark.parametrize("size", [64, 88, 200])
 def test_no_cut_shows_with_models_of_different_stride_and_reach(members: list[Member], size: int) -> None:
-    # The second pretends to a longer stride and reach, which must do it no harm.
+    # The second model declares a larger stride and receptive field than it has, which must not change its results.
     longer = replace(members[1], package=replace(members[1].package, stride=24, receptive_field=150))
     predictor = Predictor([members[0], longer], TestTimeAugmentation((1.0, 1.5), ["rot90"]), uncertainty=True)
     assert predictor.alignment == 48

@@ -26,7 +26,7 @@ from support.project import ROOT
 
 @pytest.fixture(scope="module")
 def exported(with_boundary: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """That package with its ONNX file."""
+    """The package with a boundary head, and its ONNX file."""
     folder = Path(shutil.copytree(with_boundary, tmp_path_factory.mktemp("models") / "exported"))
     add_onnx(folder)
     return folder
@@ -34,7 +34,7 @@ def exported(with_boundary: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture
 def model(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of that package, on a machine without a GPU and with caches of its own."""
+    """A copy of the package with its ONNX file, on a machine without a GPU and with separate caches."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
     monkeypatch.setattr(choose_backend, "may_have_gpu", lambda: False)
     return Path(shutil.copytree(exported, tmp_path / "model"))
@@ -42,7 +42,7 @@ def model(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 @pytest.fixture
 def exports(model: Path, exported: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The ONNX files made in a test; making one is copying it."""
+    """The ONNX files that a test exports; the export is replaced by copying a file."""
     made: list[Path] = []
 
     def copied(folder: Path, path: Path | None = None) -> Path:
@@ -96,7 +96,7 @@ def test_without_a_gpu_onnx_runtime_computes_and_its_file_is_made_once(
 @pytest.mark.parametrize(
     ("driver", "built_for_it", "installed", "chosen"),
     [
-        (True, True, True, "torch cpu 32"),  # on this machine's CPU, for want of a GPU
+        (True, True, True, "torch cpu 32"),  # on the CPU, since this machine has no GPU
         (True, False, True, "onnx cpu 32"),
         (True, True, False, "onnx cpu 32"),
         (False, True, True, "onnx cpu 32"),
@@ -221,7 +221,7 @@ def test_two_processes_may_make_the_file_at_once(model: Path, monkeypatch: pytes
 
 def test_models_work_in_the_same_memory(model: Path) -> None:
     pytest.importorskip("resource")
-    # In a process of its own, whose peak is that of the two.
+    # In a separate process, to measure its peak memory.
     program = f"""
 import resource, numpy
 from pathlib import Path

@@ -24,7 +24,7 @@ def image_of(height: int, width: int) -> np.ndarray:
 
 
 class Spy:
-    """A backend that remembers its images, and how many are under way at once; gives the first band times a factor."""
+    """A backend that records its images and how many are pending; it returns the first band times a factor."""
 
     name = "spy"
 
@@ -46,7 +46,7 @@ class Spy:
 
 
 class Neighbours:
-    """A backend that sees 4 pixels to each side and knows the phase of its stride of 4, as a network does."""
+    """A backend with a receptive field of 4 pixels on each side; like a network, it depends on the phase of its stride."""
 
     name = "neighbours"
     ahead = 0
@@ -72,7 +72,7 @@ def neighbours(package: ModelPackage, augmentation: TestTimeAugmentation, uncert
 
 
 def in_blocks(predictor: Predictor, image: np.ndarray, size: int) -> np.ndarray:
-    """The probability and, if wanted, the deviation, put together from blocks with all that the model sees as halo."""
+    """Probability and, if computed, deviation, assembled from blocks whose halo is the receptive field."""
     pieces = np.full((1 + predictor.uncertainty, *image.shape[1:]), np.nan, np.float32)
     for block in plan_blocks(*image.shape[1:], size, predictor.receptive_field):
         estimate = predictor.start(image[(slice(None), *block.read.toslices())])().within(block.core_within_read)
@@ -175,7 +175,7 @@ def estimate_of(probabilities: np.ndarray, deviation: bool = True) -> tuple[np.n
 
 @given(st.integers(1, 40), st.integers(0, 1000), st.sampled_from([1.0, 1e-2, 1e-4]))
 def test_mean_and_deviation_are_those_of_all_at_once(count: int, seed: int, spread: float) -> None:
-    # Around 0.9 with little spread, the difference of two sums of squares would be noise.
+    # Around 0.9 with a small spread, the difference of two sums of squares would be rounding noise.
     drawn = 0.9 - spread * 0.9 * np.random.default_rng(seed).random((count, 5, 4), dtype=np.float32)
     mean, deviation = estimate_of(drawn)
     np.testing.assert_allclose(mean, drawn.mean(axis=0, dtype=np.float64), atol=1e-6)

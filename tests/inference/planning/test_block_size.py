@@ -27,7 +27,7 @@ def test_blocks_fit_the_memory_or_are_as_small_as_is_sensible(
 
 
 def test_no_block_is_a_sliver() -> None:
-    # 1024 of 1100 would leave 76.
+    # With 1024 of 1100 pixels, the last block would have 76.
     assert automatic_size((1100, 1100), halo=32, alignment=8, pixels=1_100_000, tile=512) == 552
 
 
@@ -41,7 +41,7 @@ def test_blocks_without_halos_are_not_smaller_than_usual() -> None:
 
 
 def test_the_widest_side_that_fits_may_itself_be_on_the_tiles() -> None:
-    # Of 5000, no equal parts have 1024; 1024 x 1024 pixels are all that may be read.
+    # No equal parts of 5000 are 1024 wide, and a block may read at most 1024 x 1024 pixels.
     assert automatic_size((5000, 5000), halo=0, alignment=1, pixels=1024**2, tile=512) == 1024
 
 

@@ -44,7 +44,7 @@ def sample(predictor: Predictor, core: int = 256, seed: int = 0) -> Sample:
 
 
 def change(predictor: Predictor, place: Sample, halo: int) -> float:
-    """By how much a block with a halo, whose reading ends where the sample's core does, differs from the whole."""
+    """Largest difference between the full prediction and a block whose read window is the sample's core."""
     limit, side = predictor.receptive_field, place.valid.shape[0]
     inner = slice(halo, side - halo)
     whole = predictor.probability(place.image)[limit : limit + side, limit : limit + side]
@@ -113,7 +113,7 @@ def test_what_a_cut_changes_where_nothing_is_valid_does_not_count(make_predictor
 
 
 def needing(halo: int, make_predictor: MakePredictor, monkeypatch: pytest.MonkeyPatch) -> int:
-    """The halo that is measured up to 128 where a single sample needs so many pixels."""
+    """The halo, at most 128, that is measured if the only sample needs a halo of this size."""
     predictor = make_predictor()
     monkeypatch.setattr(Sample, "halo", lambda sample, predictor, change: halo)
     return measured_halo(predictor, [sample(predictor, core=16)], limit=128, tolerance=0.01)

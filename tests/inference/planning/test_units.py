@@ -68,7 +68,7 @@ def test_a_scene_in_another_unit_is_refused_unless_accepted(
 
 
 def made(make_predictor: Callable[..., Predictor], offset: float) -> Predictor:
-    """A predictor of a model whose training images state this offset."""
+    """A predictor of a model whose training images have this offset."""
     predictor = make_predictor()
     package = replace(predictor.members[0].package, scales=(0.0001,) * 3, offsets=(offset,) * 3)
     return Predictor([replace(predictor.members[0], package=package)], predictor.augmentation, False)

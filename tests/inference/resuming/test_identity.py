@@ -31,7 +31,7 @@ def identity(job: Job, predictor: Predictor, settings: PredictionSettings) -> Ru
 
 
 def leave_blocks(job: Job, predictor: Predictor, settings: PredictionSettings, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Map a scene and be killed when the maps are written; the folder of the blocks."""
+    """Map a scene, but stop when the maps have been written; return the folder of the blocks."""
     with monkeypatch.context() as patch:
         patch.setattr(BlockStore, "discard", lambda store: None)
         predict_scene(job.scene, job.output, predictor, settings, silent)
@@ -47,7 +47,7 @@ def test_blocks_that_a_finished_run_left_are_removed(
     assert is_finished(job.output, identity(job, predictor, SETTINGS))
     discard_leftovers(job.output, identity(job, predictor, SETTINGS))
     assert not folder.exists()
-    discard_leftovers(job.output, identity(job, predictor, SETTINGS))  # nothing is left to do
+    discard_leftovers(job.output, identity(job, predictor, SETTINGS))  # a second call has nothing to remove
 
 
 def test_blocks_of_other_settings_stay(

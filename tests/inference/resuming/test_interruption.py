@@ -26,7 +26,7 @@ def silent(plan: Plan, done: int) -> None:
 
 
 def at_block(predictor: Predictor, number: int, happens: Callable[[], None]) -> Predictor:
-    """The predictor, to which something happens once, before it begins with a block, counted from 0."""
+    """The predictor, which calls `happens` once, before it computes the block with this number, from 0."""
     plain, begun = predictor.start, [0]
 
     def start(image: np.ndarray) -> Callable[[], np.ndarray]:
@@ -71,7 +71,7 @@ def test_a_run_that_is_interrupted_before_its_first_block_claims_to_keep_nothing
 
 
 class RuntimeException(Exception):  # noqa: N818
-    """Called as ONNX Runtime calls its own."""
+    """Exception with the name of ONNX Runtime's exception."""
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_a_raster_inside_of_another_is_near_to_it() -> None:
 
 @pytest.mark.parametrize(("shift", "near"), [(0.0, True), (0.0125, True), (0.02, False)])
 def test_distance_between_two_systems_is_that_on_the_ground(shift: float, near: bool) -> None:
-    # The UTM scene reaches 1000 m to the east of 15 degrees, which is 0.01270 degrees at this latitude.
+    # The UTM scene extends 1000 m east of 15 degrees, which is 0.01270 degrees at this latitude.
     pair = [grid((500_000, 5_000_000)), grid((15.0 + shift, 45.153), 0.0001, WGS84)]
     assert near_pairs(pair, 100) == ([(0, 1)] if near else [])
 
@@ -65,6 +65,6 @@ def test_neighbours_across_the_date_line_are_found() -> None:
 
 
 def test_neighbours_in_two_zones_are_found() -> None:
-    # 12 degrees east, the seam of the zones, lies at 735 km in the western and 264 km in the eastern one.
+    # 12 degrees east, the border of the zones, lies at 735 km in the western zone and at 264 km in the eastern zone.
     pair = [grid((735_500, 5_000_000), crs=UTM_32N), grid((264_000, 5_000_000), crs=UTM_33N)]
     assert near_pairs(pair, 100) == [(0, 1)]

@@ -21,7 +21,7 @@ def grid_of(crs: CRS | None, transform: Affine, height: int = 40, width: int = 3
 
 
 def geodesic(grid: Grid, row: int, column: int) -> float:
-    """A pixel's area by pyproj's geodesic polygons, its edges cut fine since parallels are no geodesics."""
+    """Area of a pixel as a geodesic polygon of pyproj; edges have many vertices, since parallels are not geodesics."""
     along = np.arange(DENSE) / DENSE
     none, full = np.zeros(DENSE), np.ones(DENSE)
     columns = column + np.concatenate([along, full, 1 - along, none])

@@ -41,7 +41,7 @@ def grid_of(height: int, width: int) -> Grid:
 def burnt(
     layers: Sequence[Layer], size: int, outside: int = OTHER, shape: tuple[int, int] = (HEIGHT, WIDTH)
 ) -> ByteMask:
-    """A mask put together from windows; a pixel that no window covers stays 7."""
+    """A mask assembled from windows; a pixel that no window covers stays 7."""
     mask = np.full(shape, 7, dtype=np.uint8)
     for window, labels in burnt_windows(list(layers), grid_of(*shape), outside, size):
         mask[window.toslices()] = labels
@@ -58,7 +58,7 @@ def cropland(*polygons: shapely.Polygon, all_touched: bool = False) -> list[Laye
 
 @st.composite
 def polygon(draw: st.DrawFn) -> shapely.Polygon:
-    """A polygon whose vertices fall on pixel corners and centres as often as beside them."""
+    """A polygon with many vertices exactly on pixel corners and centres."""
     steps = draw(st.sampled_from([1, 2, 3, 256]))
     place = st.tuples(*[st.integers(-8 * steps, 34 * steps)] * 2)
     points = draw(st.lists(place, min_size=3, max_size=6, unique=True))
@@ -95,7 +95,7 @@ def test_all_touched_burns_exactly_the_pixels_that_a_polygon_covers_a_part_of(
     shape: shapely.Polygon, size: int
 ) -> None:
     placed = shapely.transform(shape, on_lattice)
-    # Slivers may collapse to a line on the lattice, of which shapely has no area to compare with.
+    # On the lattice, slivers may collapse to lines, whose area in shapely is 0.
     assume(placed.is_valid and placed.area > 0)
     x, y = np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))
     covered = shapely.area(shapely.intersection(shapely.box(x, y, x + 1, y + 1), placed)) > 1e-9
@@ -147,7 +147,7 @@ def test_ignored_edges_are_the_pixels_whose_centre_lies_near_an_edge() -> None:
     mask = burnt([edge_layer(array_of(field), 3)], 10)
     x, y = np.meshgrid(np.arange(WIDTH) + 0.5, np.arange(HEIGHT) + 0.5)
     distance = shapely.distance(shapely.points(x, y), field.boundary)
-    clear = np.abs(distance - 3) > 0.03  # where the polygon that stands for a circle decides
+    clear = np.abs(distance - 3) > 0.03  # excludes pixels where the approximation of circles by polygons matters
     assert clear.mean() > 0.95
     np.testing.assert_array_equal((mask == IGNORE)[clear], (distance < 3)[clear])
 

@@ -14,7 +14,7 @@ CROPLAND = BurnSettings(column="地类", cropland="耕地")
 
 @pytest.fixture
 def shapefile(tmp_path: Path) -> Path:
-    """Two parcels with GBK attributes and a .cpg file that says UTF-8."""
+    """Two parcels with GBK attributes and a .cpg file that declares UTF-8."""
     columns = {"地类": ["耕地", "林地"], "DLBM": ["0103", "0301"]}
     boxes = [shapely.box(0, 0, 1, 1), shapely.box(1, 0, 2, 1)]
     path = tmp_path / "dltb.shp"

@@ -18,7 +18,7 @@ FILL = [-1.0, -1.0, -1.0]
 
 @pytest.fixture
 def bands(write_raster: WriteRaster, tmp_path: Path) -> dict[str, np.ndarray]:
-    """The pixels of a folder `bands` with B2, B3 and B10, each with nodata 0 in a corner of its own."""
+    """The pixels of a folder `bands` with B2, B3 and B10, each with nodata 0 in another corner."""
     random = np.random.default_rng(0)
     pixels = {name: random.integers(1, 999, SHAPE).astype(np.uint16) for name in ("B2", "B3", "B10")}
     for place, (name, values) in enumerate(pixels.items()):

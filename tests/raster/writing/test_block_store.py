@@ -76,7 +76,7 @@ def test_a_run_with_nan_among_its_settings_finds_its_finished_blocks_again(outpu
     [
         ({"halo": 32}, r"halo \(64, now 32\)"),
         ({"halo": 32, "scene": "b.tif"}, r'halo \(64, now 32\), scene \("a.tif", now "b.tif"\)'),
-        ({"tta": {"scales": [1.0, 0.5, 0.25]}}, "tta"),  # as too long to show
+        ({"tta": {"scales": [1.0, 0.5, 0.25]}}, "tta"),  # too long to show
         ({"scene_version": "0" * 16}, r'scene version \(null, now "0{16}"\)'),
     ],
 )

@@ -86,7 +86,7 @@ def test_the_map_says_what_it_holds(class_map: Path) -> None:
 def test_classes_have_the_colours_of_their_labels(class_map: Path) -> None:
     with rasterio.open(class_map) as dataset:
         colours = dataset.colormap(1)
-    # GDAL makes the nodata value transparent, whatever its colour.
+    # GDAL makes the nodata value transparent.
     assert {value: colours[value] for value in (OTHER, CROPLAND)} == {
         value: LABEL_COLOURS[value] for value in (OTHER, CROPLAND)
     }
@@ -134,7 +134,7 @@ def test_overviews_of_percent_are_averages_that_leave_nodata_out(percent_map: Pa
     with rasterio.open(percent_map, overview_level=0) as overview:
         pixels = overview.read(1)
     assert (pixels[:100, :100] == IGNORE).all()
-    # At the nodata square's edge, an average with 255 in it would lie above 90.
+    # At the edge of the nodata square, an average that includes 255 would be above 90.
     assert pixels[pixels != IGNORE].max() <= 90
     assert 10 < np.median(pixels[200:]) < 90
 
@@ -149,7 +149,7 @@ def test_pixels_that_no_part_covers_are_nodata(tmp_path: Path) -> None:
 def test_a_map_beyond_4_gib_is_a_bigtiff(tmp_path: Path, side: int, signature: bytes) -> None:
     grid = replace(GRID, height=side, width=side)
     with rasterio.open(tmp_path / "map.tif", "w", **byte_profile(grid, IGNORE), SPARSE_OK=True):
-        pass  # nothing is written but the head of the file
+        pass  # only the header of the file is written
     with (tmp_path / "map.tif").open("rb") as file:
         assert file.read(4) == signature
 
@@ -200,7 +200,7 @@ def test_a_full_disk_is_one_clear_error_and_the_earlier_map_stays(
 
 def test_no_map_lacks_a_tile_where_the_disk_fills_up(class_map: Path, classes: ByteMask, tmp_path: Path) -> None:
     whole, path, refused = class_map.read_bytes(), tmp_path / "map.tif", 0
-    # What is written in between is not compressed, so it fills the disk before the map itself does.
+    # The intermediate file is not compressed, so it fills the disk before the map does.
     for limit in range(HEIGHT * WIDTH, 2_500_000, 130_000):
         try:
             with no_file_longer_than(limit):

@@ -14,7 +14,7 @@ from support.report_samples import AREA, HOSTILE, NORTH, Report, blobs, write_ra
 
 @pytest.fixture(scope="session")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """Two scenes with all that may go with them; `north` is larger than a tile, the other has a hostile name."""
+    """Two scenes with all optional files; `north` is larger than a tile, and the other has markup in its name."""
     folder = tmp_path_factory.mktemp("scenes")
     for seed, (name, shape) in enumerate([(HOSTILE, (60, 50)), ("north", NORTH)]):
         share = blobs(shape, seed)
@@ -51,11 +51,11 @@ def write_report(scenes: Report, tmp_path_factory: pytest.TempPathFactory) -> Ca
 
 @pytest.fixture(scope="session")
 def report(write_report: Callable[..., Report]) -> Report:
-    """In English, with an area estimate."""
+    """The report in English, with an area estimate."""
     return write_report("en", AREA)
 
 
 @pytest.fixture(scope="session")
 def report_zh(write_report: Callable[..., Report]) -> Report:
-    """In Chinese, without an area estimate."""
+    """The report in Chinese, without an area estimate."""
     return write_report("zh")

@@ -1,4 +1,4 @@
-"""The page in a real browser: what it shows is what the files hold, and its controls do what they say."""
+"""The page in a real browser: it shows the content of the files, and its controls work."""
 
 import json
 import re
@@ -30,7 +30,7 @@ FLAGS = (
     "--disable-sync",
 )
 RIGHT = "\ue014"
-"""The arrow key, as WebDriver writes it."""
+"""WebDriver's code of the arrow key."""
 
 FIGURES = """return [...document.querySelectorAll("data")].map((one) =>
   [one.dataset.path, one.value, one.textContent]);"""
@@ -45,7 +45,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     for flag in [*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    # The path keeps selenium from looking for a driver to download.
+    # With a path, selenium does not look for a driver to download.
     driver = webdriver.Chrome(service=Service(executable_path=PROGRAMS["chromedriver"]), options=options)
     yield Browser(driver)
     driver.quit()

@@ -73,7 +73,7 @@ def test_every_sentence_is_used_and_every_used_one_is_there() -> None:
     words = read_words("en")
     said = set(re.findall(r"""say\(["']([\w.]+)["']\s*[,)]""", sources))
     assert said <= words.keys()
-    # Sentences whose key is put together, such as "layer." ~ layer, are used by their beginning.
+    # Templates that compose a key, such as "layer." ~ layer, use all texts whose key begins so.
     joined = tuple(re.findall(r"""(?:say|has)\(["']([\w.]+\.)["'] ~""", sources))
     dotted = set(re.findall(r"""words(?:\.(\w+)|\["([\w.]+)"\]|, "([\w.]+)")""", sources))
     by_script = {part for parts in dotted for part in parts if part}

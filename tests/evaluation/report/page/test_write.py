@@ -20,7 +20,7 @@ VOID = {"br", "col", "hr", "img", "input", "link", "meta"}
 
 
 class Page(HTMLParser):
-    """Tags with their attributes, and the text of scripts; complains where tags do not nest."""
+    """Parser that collects tags with attributes and the text of scripts; fails if tags are not nested."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
