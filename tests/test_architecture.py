@@ -98,11 +98,11 @@ def test_check_reports_file_and_line_of_a_planted_violation(check: Check, path: 
 
 
 @pytest.mark.parametrize(("check", "path", "text"), INNOCENT)
-def test_check_lets_innocent_code_pass(check: Check, path: str, text: str) -> None:
+def test_check_accepts_valid_code(check: Check, path: str, text: str) -> None:
     assert list(check(Source(path, text))) == []
 
 
-def test_every_check_is_shown_to_fail() -> None:
+def test_every_check_has_a_planted_violation() -> None:
     assert {check for check, *_ in VIOLATIONS} == set(CHECKS)
 
 

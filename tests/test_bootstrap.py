@@ -76,7 +76,7 @@ def test_unconstrained_install_leaves_the_versions_to_pip(bootstrap: ModuleType,
 @pytest.mark.parametrize(
     ("first", "second", "installs"), [("demo", "demo", 1), ("test", "demo", 1), ("demo", "test", 2)]
 )
-def test_unchanged_install_is_skipped_when_it_serves_the_command(
+def test_sufficient_unchanged_installation_is_skipped(
     bootstrap: ModuleType, recorder: Recorder, first: str, second: str, installs: int
 ) -> None:
     assert bootstrap.main([first]) == bootstrap.main([second]) == 0
@@ -126,7 +126,7 @@ def test_killed_install_is_repeated_even_if_the_project_goes_back_to_an_installe
     assert len(recorder.installs) == 2
 
 
-def test_broken_venv_is_made_anew_and_installed_into(bootstrap: ModuleType, recorder: Recorder) -> None:
+def test_broken_venv_is_replaced(bootstrap: ModuleType, recorder: Recorder) -> None:
     bootstrap.venv_version = iter([None, "3.12.1"]).__next__
     assert bootstrap.main(["demo"]) == 0
     assert recorder.commands[0] == f"-m venv --clear {bootstrap.VENV}"
@@ -190,7 +190,7 @@ def test_status_of_failed_tests_comes_before_that_of_a_linter(bootstrap: ModuleT
         pytest.param("import os; os.kill(os.getpid(), 9)", 137, marks=POSIX_ONLY),
     ],
 )
-def test_exit_status_of_a_child_is_passed_on_as_a_shell_does(bootstrap: ModuleType, program: str, status: int) -> None:
+def test_exit_status_of_a_child_is_returned(bootstrap: ModuleType, program: str, status: int) -> None:
     assert bootstrap.run([sys.executable, "-c", program]) == status
 
 
@@ -234,7 +234,7 @@ def test_help_needs_only_the_standard_library() -> None:
     assert "--unconstrained" in done.stdout
 
 
-def test_old_python_can_parse_the_script_and_is_told_what_to_use() -> None:
+def test_old_python_gets_a_message_with_the_required_version() -> None:
     ast.parse(SCRIPT.read_text(encoding="utf-8"), feature_version=(3, 6))
     pretend = f"import sys, runpy; sys.version_info = (3, 6, 15); runpy.run_path({str(SCRIPT)!r})"
     done = subprocess.run([sys.executable, "-c", pretend], capture_output=True, text=True, check=False)

@@ -57,13 +57,13 @@ def test_every_python_block_compiles(document: Path) -> None:
 
 
 @by_name
-def test_every_block_says_its_language_unless_it_holds_commands(document: Path) -> None:
+def test_every_code_block_declares_its_language_unless_it_holds_commands(document: Path) -> None:
     found = re.findall(r"^```(\w+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
     assert set(found) <= LANGUAGES
 
 
 @by_name
-def test_every_link_within_the_project_leads_somewhere(document: Path) -> None:
+def test_every_link_within_the_project_exists(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!https?:)([^)]*)\)", text):
         name, _, anchor = target.partition("#")
@@ -118,7 +118,7 @@ def test_readme_is_short() -> None:
         "cropland-seg evaluate sample --prediction map.tif",
     ],
 )
-def test_a_command_that_would_fail_is_noticed(command: str) -> None:
+def test_an_invalid_command_is_detected(command: str) -> None:
     assert problem_of_command(command)
 
 
@@ -133,10 +133,10 @@ def test_a_command_that_would_fail_is_noticed(command: str) -> None:
         ("--halo 64 --tile 7", "predict.py"),
     ],
 )
-def test_an_option_that_does_not_exist_is_noticed(text: str, heading: str) -> None:
+def test_an_unknown_option_is_detected(text: str, heading: str) -> None:
     assert problem_of_option(Mention(ROOT / "README.md", 1, text, heading))
 
 
-def test_a_configuration_that_would_fail_is_noticed(tmp_path: Path) -> None:
+def test_an_invalid_configuration_is_detected(tmp_path: Path) -> None:
     assert problem_of_configuration("warmup: {epoch: 1}", tmp_path)
     assert problem_of_configuration("warmup: {epochs: 1}", tmp_path) is None

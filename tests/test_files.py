@@ -29,7 +29,7 @@ with claimed(Path(sys.argv[1])):
 """
 
 
-def test_a_finished_file_takes_the_old_ones_place(tmp_path: Path) -> None:
+def test_a_finished_file_replaces_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "accuracy.json"
     path.write_text("old")
     with complete_or_absent(path) as temporary:
@@ -45,7 +45,7 @@ def test_two_writers_of_one_file_do_not_share_a_temporary_one(tmp_path: Path) ->
         second.touch()
 
 
-def test_a_disk_that_is_full_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -57,7 +57,7 @@ def test_a_disk_that_is_full_leaves_the_old_file_alone(tmp_path: Path, monkeypat
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("a", "old")]
 
 
-def test_interrupted_write_leaves_the_old_file_alone(tmp_path: Path) -> None:
+def test_interrupted_write_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "accuracy.json"
     path.write_text("old")
 
@@ -79,7 +79,7 @@ def test_hashes_are_sha_256_in_hexadecimal_digits(tmp_path: Path) -> None:
     assert short_hash("abc") == known[:16]
 
 
-def test_an_output_file_may_be_new_or_older(tmp_path: Path) -> None:
+def test_an_output_file_may_be_new_or_existing(tmp_path: Path) -> None:
     (tmp_path / "old.TIF").touch()
     require_output_file(tmp_path / "old.TIF", (".tif",))
     require_output_file(tmp_path / "new.tif", (".tif",))
@@ -106,12 +106,12 @@ def test_an_output_file_in_a_read_only_folder_is_refused(tmp_path: Path, monkeyp
         require_output_file(tmp_path / "a.tif")
 
 
-def test_check_makes_nothing(tmp_path: Path) -> None:
+def test_check_creates_no_file(tmp_path: Path) -> None:
     require_output_folder(tmp_path / "report")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_folder_is_made_once_and_kept_after(tmp_path: Path) -> None:
+def test_folder_is_created_once_and_kept(tmp_path: Path) -> None:
     make_output_folder(tmp_path / "report")
     (tmp_path / "report/kept.txt").touch()
     make_output_folder(tmp_path / "report")
@@ -123,7 +123,7 @@ def test_missing_parent_is_named(tmp_path: Path) -> None:
         make_output_folder(tmp_path / "nowhere/report")
 
 
-def test_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
+def test_file_instead_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "report").touch()
     with pytest.raises(ConfigError, match="is a file; name a folder"):
         require_output_folder(tmp_path / "report")
@@ -136,7 +136,7 @@ def test_folder_that_may_not_be_written_is_refused(tmp_path: Path, monkeypatch: 
         require_output_folder(tmp_path / "report")
 
 
-def test_refusal_of_the_system_to_make_the_folder_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure_to_create_the_folder_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(30, "Read-only file system")
 
@@ -145,7 +145,7 @@ def test_refusal_of_the_system_to_make_the_folder_is_one_error(tmp_path: Path, m
         make_output_folder(tmp_path / "report")
 
 
-def test_a_folder_is_claimed_by_one_at_a_time(tmp_path: Path) -> None:
+def test_a_folder_has_one_claim_at_a_time(tmp_path: Path) -> None:
     with (
         claimed(tmp_path),
         pytest.raises(RasterError, match="another process uses this folder; wait"),
@@ -154,7 +154,7 @@ def test_a_folder_is_claimed_by_one_at_a_time(tmp_path: Path) -> None:
         pass
 
 
-def test_a_claim_ends_with_its_block_and_with_an_error(tmp_path: Path) -> None:
+def test_a_claim_ends_with_its_context_or_an_error(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), claimed(tmp_path):
         raise KeyboardInterrupt
     with claimed(tmp_path):
@@ -174,7 +174,7 @@ def test_the_claim_of_a_killed_process_ends_with_it(tmp_path: Path) -> None:
         pass
 
 
-def test_the_lock_file_goes_with_the_claim(tmp_path: Path) -> None:
+def test_the_lock_file_is_removed_with_the_claim(tmp_path: Path) -> None:
     with claimed(tmp_path):
         assert [path.name for path in tmp_path.iterdir()] == [CLAIM]
     assert list(tmp_path.iterdir()) == []
@@ -188,7 +188,7 @@ def refuse_locks(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS])
-def test_a_file_system_without_locks_lets_everybody_in(
+def test_a_file_system_without_locks_accepts_every_claim(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     refuse_locks(monkeypatch, number)
@@ -196,18 +196,18 @@ def test_a_file_system_without_locks_lets_everybody_in(
         pass
 
 
-def test_a_broken_disk_is_not_taken_for_a_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_disk_is_not_reported_as_a_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refuse_locks(monkeypatch, errno.EIO)
     with pytest.raises(OSError, match="Input/output error"), claimed(tmp_path):
         pass
 
 
-def test_a_folder_that_is_not_there_cannot_be_claimed(tmp_path: Path) -> None:
+def test_a_missing_folder_cannot_be_claimed(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), claimed(tmp_path / "absent"):
         pass
 
 
-def test_a_work_folder_removes_what_a_killed_run_left_and_then_itself(tmp_path: Path) -> None:
+def test_a_work_folder_removes_files_of_killed_runs_and_itself(tmp_path: Path) -> None:
     left = tmp_path / ".a.gpkg.unfinished"
     (left / "inner").mkdir(parents=True)
     (left / "spool.sqlite").write_text("left")
@@ -220,7 +220,7 @@ def test_a_work_folder_removes_what_a_killed_run_left_and_then_itself(tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_link_in_the_place_of_a_work_folder_is_refused(tmp_path: Path) -> None:
+def test_a_link_instead_of_a_work_folder_is_refused(tmp_path: Path) -> None:
     kept = tmp_path / "mine" / "notes.txt"
     kept.parent.mkdir()
     kept.write_text("my own")

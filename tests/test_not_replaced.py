@@ -30,7 +30,7 @@ def map_file(write_raster: WriteRaster, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", REPORT_FILES)
-def test_a_report_replaces_its_own_files_and_no_others(map_file: Path, tmp_path: Path, name: str) -> None:
+def test_a_report_replaces_only_its_own_files(map_file: Path, tmp_path: Path, name: str) -> None:
     inputs, report = Inputs(map_file, map_file), tmp_path / "report"
     for _ in range(2):
         evaluate(inputs, report, EvaluationSettings(bootstrap=2))
@@ -49,7 +49,7 @@ def test_a_report_replaces_its_own_files_and_no_others(map_file: Path, tmp_path:
 
 
 @pytest.mark.parametrize("suffix", [".gpkg", ".geojson", ".parquet"])
-def test_parcels_replace_their_own_file_and_no_others(map_file: Path, tmp_path: Path, suffix: str) -> None:
+def test_parcels_replace_only_their_own_file(map_file: Path, tmp_path: Path, suffix: str) -> None:
     output = tmp_path / f"parcels{suffix}"
     for _ in range(2):
         assert write_parcels(map_file, output, PolygonSettings()).parcels == 1

@@ -31,7 +31,7 @@ for words in (
 SILENT = ("ORT_DISABLE_TELEMETRY", "NO_ALBUMENTATIONS_UPDATE", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK")
 
 
-def test_the_five_commands_connect_to_nobody_and_leave_nothing_outside_their_outputs(
+def test_the_five_commands_use_no_network_and_write_only_their_outputs(
     tmp_path: Path, make_dataset: Callable[..., Path]
 ) -> None:
     work, home = tmp_path / "work", tmp_path / "home"

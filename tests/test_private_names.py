@@ -57,7 +57,7 @@ def test_no_other_private_name_is_used() -> None:
 
 
 @pytest.mark.parametrize("library", ["lightning", "jsonargparse", "rasterio"])
-def test_an_upper_bound_holds_the_library_at_versions_that_were_tested(library: str) -> None:
+def test_an_upper_bound_admits_only_tested_versions(library: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     [wanted] = [word for word in project["dependencies"] if re.match(rf"{library}\b", word)]
     bound = re.search(r"<([\d.]+)", wanted)
@@ -140,7 +140,7 @@ def test_a_parser_lists_its_actions_with_their_types() -> None:
     assert action._typehint == bool | None
 
 
-def test_rasterio_lets_gdal_errors_through_as_they_are(tmp_path: Path, write_raster: Callable[..., Path]) -> None:
+def test_rasterio_passes_gdal_errors_through(tmp_path: Path, write_raster: Callable[..., Path]) -> None:
     """rasterio 1.4 does so in `rasterio.shutil.copy`; these errors do not derive from its documented base class."""
     assert issubclass(CPLE_OutOfMemoryError, CPLE_BaseError)
     source = write_raster(tmp_path / "source.tif", np.zeros((4, 4), np.uint8))

@@ -50,7 +50,7 @@ def test_a_folder_of_images_and_masks_is_a_dataset(name: str, bands: int, count:
     assert cropland / pixels == pytest.approx(share, abs=1e-3)
 
 
-def test_sentinel_2_tiles_are_loaded_as_they_lie() -> None:
+def test_sentinel_2_tiles_are_loaded_unchanged() -> None:
     data = CroplandDataModule(root=scenes("preligens_s2glc"), fold=0)
     data.setup("fit")
     example = data.val_dataloader().dataset[0]
@@ -92,7 +92,7 @@ def small_model(folder: Path, pixels: np.ndarray, valid: np.ndarray) -> Predicto
 
 
 @pytest.mark.parametrize("name", ["preligens_s2glc", "dk_lpis_s2", "landsat8_parana_sparse"])
-def test_no_measured_value_of_a_real_scene_is_taken_for_an_undeclared_void(name: str) -> None:
+def test_no_real_measurement_counts_as_an_undeclared_void(name: str) -> None:
     for path in sorted((scenes(name) / "images").iterdir())[:20]:
         with open_raster(path) as dataset:
             for window in window_grid(dataset.height, dataset.width, 512, 512):

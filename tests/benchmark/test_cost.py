@@ -41,7 +41,7 @@ def test_a_linear_layer_counts_and_a_norm_has_parameters_alone() -> None:
     assert cost.bytes_moved == 4 * (40 + 27 + 15)
 
 
-def test_products_outside_of_layers_are_among_the_macs_of_the_network() -> None:
+def test_matrix_products_outside_layers_count_as_macs() -> None:
     class Square(nn.Module):
         def forward(self, values: torch.Tensor) -> torch.Tensor:
             return values @ values
@@ -50,7 +50,7 @@ def test_products_outside_of_layers_are_among_the_macs_of_the_network() -> None:
     assert (cost.macs, cost.layers, cost.intensity) == (216, (), 0)
 
 
-def test_measuring_leaves_the_network_as_it_was() -> None:
+def test_measuring_does_not_change_the_network() -> None:
     network = nn.Conv2d(2, 2, 3)
     measure_cost(network, (1, 2, 8, 8))
     assert network.training

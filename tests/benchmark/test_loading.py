@@ -17,7 +17,7 @@ def test_both_ways_of_reading_are_timed_for_every_size_of_chips(
     assert all(row.loader > 0 and row.floor > 0 and row.memory_mib > 0 for row in rows)
 
 
-def test_the_report_has_a_line_a_size() -> None:
+def test_the_report_has_a_line_per_size() -> None:
     text = text_of(LoadingSettings(), [LoadingRow(256, loader=90.0, floor=100.0, memory_mib=800.0, growth=0.012)])
     assert "| 256x256 |" in text
     assert "0.900" in text

@@ -5,7 +5,7 @@ import torch
 from seg.benchmark.machine import cpu_name, describe_machine
 
 
-def test_the_header_says_when_and_on_what_was_measured() -> None:
+def test_the_header_has_date_and_machine() -> None:
     machine = describe_machine(torch.device("cpu"))
     line = str(machine)
     assert all(text in line for text in (machine.date, machine.python, machine.torch, machine.onnxruntime, machine.cpu))
@@ -14,12 +14,12 @@ def test_the_header_says_when_and_on_what_was_measured() -> None:
     assert "\n" not in line
 
 
-def test_the_processor_is_called_what_linux_calls_it(tmp_path: Path) -> None:
+def test_the_processor_has_the_name_that_linux_reports(tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: Some CPU @ 3 GHz\nmodel name\t: other\n")
     assert cpu_name(tmp_path / "cpuinfo") == "Some CPU @ 3 GHz"
 
 
-def test_a_processor_that_linux_does_not_name_has_some_name(tmp_path: Path) -> None:
+def test_without_cpuinfo_the_processor_still_has_a_name(tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text("processor : 0\n")
     assert cpu_name(tmp_path / "cpuinfo")
     assert cpu_name(tmp_path / "missing")

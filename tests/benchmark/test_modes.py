@@ -59,19 +59,19 @@ def test_a_gpu_is_measured_in_the_precisions_it_has(
     assert modes_on(torch.device("cuda"))[2:] == mixed
 
 
-def test_auto_is_the_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_is_the_gpu_if_present(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert [choose_device(name).type for name in ("auto", "cuda", "cpu")] == ["cuda", "cuda", "cpu"]
 
 
-def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_device("auto") == CPU
     with pytest.raises(ConfigError, match="finds no GPU"):
         choose_device("cuda")
 
 
-def test_a_gpu_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timing_waits_for_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[torch.device] = []
     monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
     synchronizer(CPU)()

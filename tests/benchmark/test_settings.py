@@ -12,7 +12,7 @@ def test_channels_that_32_groups_do_not_divide_are_refused(channels: int) -> Non
 
 @pytest.mark.parametrize(("option", "value"), [("size", 0), ("repeats", 0), ("threads", -1)])
 @pytest.mark.parametrize("settings", [ConvolutionSettings, ModelSettings])
-def test_what_is_too_small_is_refused(settings: type, option: str, value: int) -> None:
+def test_too_small_values_are_refused(settings: type, option: str, value: int) -> None:
     with pytest.raises(ConfigError, match=f"{option} is {value}; wanted {value + 1} or more"):
         settings(**{option: value})
 

@@ -46,28 +46,28 @@ def test_the_median_leaves_the_warm_up_and_an_outlier_out() -> None:
     assert interleaved_medians(candidates, 3, Stopwatch(clock=clock)) == {"steady": 2, "noisy": 3}
 
 
-def test_what_comes_before_and_after_is_not_timed() -> None:
+def test_calls_before_and_after_are_not_timed() -> None:
     clock = FakeClock()
     candidate = Candidate(clock.lasting(1, 1), before=clock.lasting(10, 10), after=clock.lasting(20, 20))
     assert interleaved_medians({"a": candidate}, 1, Stopwatch(clock=clock)) == {"a": 1}
     assert clock.now == 62
 
 
-def test_the_device_is_waited_for_before_and_after_the_calls() -> None:
+def test_timing_waits_for_the_device_before_and_after_the_calls() -> None:
     calls: list[str] = []
     Stopwatch(synchronize=noting(calls, "wait")).seconds(Candidate(noting(calls, "compute")), calls=2)
     assert calls == ["wait", "compute", "compute", "wait"]
 
 
 @pytest.mark.parametrize(("once", "calls"), [(0.3, 4), (1.0, 1), (5.0, 1), (1e-6, MOST_CALLS)])
-def test_a_timing_has_as_many_calls_as_its_shortest_length_takes(once: float, calls: int) -> None:
+def test_calls_are_repeated_until_the_shortest_duration(once: float, calls: int) -> None:
     clock = FakeClock()
     # The first call is slower because of the setup, so it does not count.
     stopwatch = Stopwatch(clock=clock, shortest=1.0)
     assert stopwatch.warm_up(Candidate(clock.lasting(9.0, once))) == calls
 
 
-def test_the_time_of_several_calls_is_that_of_one() -> None:
+def test_the_time_of_several_calls_is_divided_by_their_number() -> None:
     clock = FakeClock()
     stopwatch = Stopwatch(clock=clock, shortest=1.0)
     medians = interleaved_medians({"a": Candidate(clock.lasting(9, 0.5, 0.5, 0.25))}, 1, stopwatch)

@@ -6,7 +6,7 @@ from seg.benchmark.training import TrainingTimes, measure_training, text_of
 from seg.errors import ConfigError
 
 
-def test_both_ways_of_training_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lightning_and_the_plain_loop_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "SIDES", (96, 128))
     times = measure_training(TrainingSettings(scenes=5, repeats=1))
     assert len(times.lightning) == len(times.loop) == 1

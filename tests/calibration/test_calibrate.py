@@ -42,7 +42,7 @@ def shifted(honest: Make, counted: Count) -> np.ndarray:
     return np.stack([counted((logits + 1) * 2, crop) for logits, crop in (honest(50_000, seed) for seed in (0, 1))])
 
 
-def test_overconfidence_is_mended(halves: np.ndarray) -> None:
+def test_overconfidence_is_corrected(halves: np.ndarray) -> None:
     found = calibrate(halves, CalibrationConfig(), 0.5)
     assert found.temperature == pytest.approx(3.15, rel=0.02)
     assert found.bias == pytest.approx(0, abs=0.03)
@@ -51,7 +51,7 @@ def test_overconfidence_is_mended(halves: np.ndarray) -> None:
     assert (found.cross_fitted, found.pixels, found.note) == (True, 100_000, "")
 
 
-def test_a_shift_is_mended_by_the_bias_and_by_no_temperature(shifted: np.ndarray) -> None:
+def test_a_shift_is_corrected_by_the_bias_and_not_by_the_temperature(shifted: np.ndarray) -> None:
     both, temperature, bias = (
         calibrate(shifted, CalibrationConfig(temperature=first, bias=second), 0.5)
         for first, second in ((True, True), (True, False), (False, True))
@@ -71,7 +71,7 @@ def test_each_half_is_scored_with_the_scaling_of_the_other(halves: np.ndarray) -
     assert found > expected_calibration_error(curve_of(halves[0], first) + curve_of(halves[1], second))
 
 
-def test_one_half_alone_is_said_to_be_scored_on_itself(halves: np.ndarray) -> None:
+def test_a_single_half_is_reported_as_scored_on_itself(halves: np.ndarray) -> None:
     found = calibrate(np.stack([NOTHING, halves[1]]), CalibrationConfig(), 0.5)
     assert not found.cross_fitted
     assert found.ece_after == pytest.approx(
@@ -88,7 +88,7 @@ def test_each_of_many_parts_is_scored_with_the_scaling_of_all_others(honest: Mak
     assert (found.ece_after, found.cross_fitted) == (pytest.approx(wanted), True)
 
 
-def test_what_one_half_teaches_is_left_out_where_it_misleads_in_the_other(honest: Make, counted: Count) -> None:
+def test_a_scaling_that_does_not_help_the_other_half_is_not_used(honest: Make, counted: Count) -> None:
     (logits, crop), (others, other_crop) = (honest(50_000, seed) for seed in (0, 1))
     halves = np.stack([counted(logits + 2, crop), counted(others - 2, other_crop)])
     found = calibrate(halves, CalibrationConfig(), 0.5)
@@ -104,7 +104,7 @@ def test_without_temperature_and_bias_nothing_changes(halves: np.ndarray) -> Non
 
 
 @pytest.mark.parametrize("threshold", [0, 0.2, 0.5, 0.7, 1])
-def test_the_threshold_that_is_kept_maps_the_pixels_that_were_scored(shifted: np.ndarray, threshold: float) -> None:
+def test_the_kept_threshold_maps_the_scored_pixels(shifted: np.ndarray, threshold: float) -> None:
     counts = shifted.sum(axis=0)
     found = calibrate(shifted, CalibrationConfig(), threshold)
     assert found.threshold == pytest.approx(threshold, abs=1e-9) if threshold in (0, 1) else found.threshold < threshold
@@ -123,7 +123,7 @@ def test_the_threshold_is_kept_or_chosen(halves: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("way", ["f1", "area"])
-def test_without_cropland_the_threshold_stays_and_a_note_says_why(halves: np.ndarray, way: str) -> None:
+def test_without_cropland_the_threshold_is_kept_with_a_note(halves: np.ndarray, way: str) -> None:
     lost = halves * np.array([1, 0])[:, None]
     for fits, reason in ((True, "every label is other"), (False, "one label is missing")):
         found = calibrate(lost, CalibrationConfig(temperature=fits, bias=fits, threshold=way), 0.4)
@@ -137,7 +137,7 @@ def test_without_any_label_all_figures_are_0() -> None:
     assert found.note == "no pixel has a label"
 
 
-def test_it_becomes_plain_values(halves: np.ndarray) -> None:
+def test_a_calibration_is_converted_to_plain_values(halves: np.ndarray) -> None:
     values = calibrate(halves, CalibrationConfig(threshold="f1"), 0.5).plain().values()
     assert {type(value) for value in values} <= {bool, int, float, str, type(None)}
 
@@ -153,7 +153,7 @@ def f1_of(mapped: np.ndarray, cropland: np.ndarray) -> float:
 
 
 @given(seed=st.integers(0, 10_000), scaling=SCALINGS)
-def test_no_cut_between_pixels_has_a_higher_f1(counted: Count, seed: int, scaling: Scaling) -> None:
+def test_no_other_threshold_has_a_higher_f1(counted: Count, seed: int, scaling: Scaling) -> None:
     logits, cropland = sample(seed)
     threshold = best_f1_threshold(counted(logits, cropland), scaling)
     assert threshold is not None
@@ -162,9 +162,7 @@ def test_no_cut_between_pixels_has_a_higher_f1(counted: Count, seed: int, scalin
 
 
 @given(seed=st.integers(0, 10_000), scaling=SCALINGS)
-def test_no_cut_between_pixels_maps_an_area_nearer_to_that_of_cropland(
-    counted: Count, seed: int, scaling: Scaling
-) -> None:
+def test_no_other_threshold_maps_an_area_nearer_to_the_true_area(counted: Count, seed: int, scaling: Scaling) -> None:
     logits, cropland = sample(seed)
     threshold = unbiased_area_threshold(counted(logits, cropland), scaling)
     assert threshold is not None
@@ -175,7 +173,7 @@ def test_no_cut_between_pixels_maps_an_area_nearer_to_that_of_cropland(
 
 
 @pytest.mark.parametrize("choose", [best_f1_threshold, unbiased_area_threshold])
-def test_of_equal_thresholds_the_one_nearest_to_a_half_is_taken(
+def test_among_equal_thresholds_the_nearest_to_one_half_is_chosen(
     counted: Count, choose: Callable[..., float | None]
 ) -> None:
     separated = np.array([-3.0, -2.0, 2.0, 3.0]), np.array([False, False, True, True])
@@ -186,7 +184,7 @@ def test_of_equal_thresholds_the_one_nearest_to_a_half_is_taken(
 
 @pytest.mark.parametrize("choose", [best_f1_threshold, unbiased_area_threshold])
 @pytest.mark.parametrize("labels", [[True, True], [False, False], []])
-def test_without_both_labels_there_is_none(
+def test_without_both_labels_there_is_no_threshold(
     counted: Count, choose: Callable[..., float | None], labels: list[bool]
 ) -> None:
     assert choose(counted(np.array([1.0, -1.0])[: len(labels)], np.array(labels, dtype=bool))) is None

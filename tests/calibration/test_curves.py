@@ -23,7 +23,7 @@ SCALINGS = st.builds(Scaling, st.floats(0.1, 10), st.floats(-3, 3))
 
 
 @given(seed=st.integers(0, 10_000), pixels=st.integers(1, 300), scaling=SCALINGS)
-def test_the_error_is_that_of_all_pixels_one_by_one(counted: Count, seed: int, pixels: int, scaling: Scaling) -> None:
+def test_the_error_equals_that_of_single_pixels(counted: Count, seed: int, pixels: int, scaling: Scaling) -> None:
     random = np.random.default_rng(seed)
     logits, cropland = CENTRES[random.integers(1500, 2500, pixels)], random.random(pixels) < 0.4
     error = expected_calibration_error(reliability_curve(counted(logits, cropland), scaling.probability(CENTRES)))
@@ -33,7 +33,7 @@ def test_the_error_is_that_of_all_pixels_one_by_one(counted: Count, seed: int, p
     assert error == pytest.approx(wanted)
 
 
-def test_the_error_is_that_of_torchmetrics_but_for_the_width_of_a_bin(honest: Make, counted: Count) -> None:
+def test_the_error_equals_torchmetrics_within_the_width_of_a_bin(honest: Make, counted: Count) -> None:
     logits, cropland = honest(20_000)
     error = expected_calibration_error(reliability_curve(counted(3 * logits, cropland), sigmoid(CENTRES)))
     wanted = binary_calibration_error(torch.from_numpy(3 * logits).sigmoid(), torch.from_numpy(cropland).long(), 15)

@@ -45,7 +45,7 @@ def test_a_known_bias_is_found_alone(honest: Make, counted: Count, bias: float) 
     assert found == Fit(Scaling(1.0, pytest.approx(bias, rel=0.02)))
 
 
-def test_nothing_wanted_is_nothing_done(honest: Make, counted: Count) -> None:
+def test_without_temperature_and_bias_nothing_is_fitted(honest: Make, counted: Count) -> None:
     logits, cropland = honest(1000)
     assert fit_scaling(counted(3 * logits, cropland), temperature=False, bias=False) == Fit(IDENTITY)
 
@@ -73,7 +73,9 @@ def test_no_other_scaling_nearby_has_a_smaller_loss(
 
 
 @given(seed=st.integers(0, 10_000), share=st.floats(0.001, 0.999), spread=st.floats(0.5, 15))
-def test_with_a_bias_as_much_is_expected_as_is_cropland(counted: Count, seed: int, share: float, spread: float) -> None:
+def test_with_a_bias_the_expected_area_equals_the_cropland(
+    counted: Count, seed: int, share: float, spread: float
+) -> None:
     random = np.random.default_rng(seed)
     cropland = random.random(3000) < share
     counts = counted(random.normal(cropland * 2.0, 1) * spread, cropland)
@@ -89,7 +91,7 @@ def test_with_a_bias_as_much_is_expected_as_is_cropland(counted: Count, seed: in
     ("labels", "reason"),
     [([], "no pixel has a label"), ([1, 1], "every label is cropland"), ([0, 0], "every label is other")],
 )
-def test_without_both_labels_logits_stay_and_it_says_why(
+def test_without_both_labels_logits_are_unchanged_with_a_reason(
     counted: Count, labels: list[int], reason: str, part: tuple[bool, bool]
 ) -> None:
     counts = counted(np.array([1.0, -2.0])[: len(labels)], np.array(labels, dtype=bool))
@@ -105,7 +107,7 @@ def test_without_both_labels_logits_stay_and_it_says_why(
     ],
 )
 @pytest.mark.parametrize("bias", [False, True])
-def test_where_no_temperature_fits_logits_stay_and_it_says_why(
+def test_without_a_fitting_temperature_logits_are_unchanged_with_a_reason(
     counted: Count, logits: list[float], cropland: list[bool], reason: str, bias: bool
 ) -> None:
     found = fit_scaling(counted(np.array(logits), np.array(cropland)), bias=bias)
@@ -128,7 +130,7 @@ def test_a_constant_logit_gets_the_share_of_cropland_as_its_probability(counted:
         assert scaling.probability(np.array([1.005]))[0] == pytest.approx(0.8)
 
 
-def test_what_lies_out_of_bounds_is_not_taken(counted: Count) -> None:
+def test_a_bias_with_a_temperature_out_of_bounds_is_not_used(counted: Count) -> None:
     # Two of a thousand pixels are on the wrong side; the others are separated by a hundredth of a logit.
     logits = np.where(np.arange(1000) < 200, 5.005, 5.015)
     cropland = (np.arange(1000) >= 200) ^ np.isin(np.arange(1000), (0, 999))
@@ -137,13 +139,13 @@ def test_what_lies_out_of_bounds_is_not_taken(counted: Count) -> None:
     assert re.fullmatch(r"no bias, since temperature would be 0\.0\d+ and bias -\S+, out of bounds", found.reason)
 
 
-def test_a_bias_out_of_bounds_is_not_taken() -> None:
+def test_a_bias_out_of_bounds_is_not_used() -> None:
     counts = np.zeros((2, BINS), dtype=np.int64)
     counts[0, 0], counts[1, 0] = 1, 10**6
     assert fit_scaling(counts, temperature=False) == Fit(IDENTITY, f"the bias would exceed {LARGEST_BIAS:g}")
 
 
-def test_logits_of_0_alone_say_nothing() -> None:
+def test_logits_of_0_give_no_scaling() -> None:
     counts = np.zeros((2, BINS), dtype=np.int64)
     counts[:, BINS // 2 - 1 : BINS // 2 + 1] = 5  # for both labels, equally many just below 0 and just above
     assert fit_scaling(counts).scaling == IDENTITY

@@ -57,13 +57,13 @@ def test_logits_beyond_the_limits_are_counted_in_the_outermost_bins(logit: float
     assert histogram.compute()[0, 0, place] == 4
 
 
-def test_logits_that_are_no_number_are_not_counted() -> None:
+def test_nan_logits_are_not_counted() -> None:
     histogram = LogitHistogram()
     histogram.update(torch.full((1, 1, 2, 2), float("nan")), torch.zeros(1, 2, 2, dtype=torch.uint8))
     assert histogram.compute().sum() == 0
 
 
-def test_logits_of_half_precision_are_counted_as_what_they_are() -> None:
+def test_half_precision_logits_are_counted_exactly() -> None:
     half, full = LogitHistogram(), LogitHistogram()
     logits, mask = batch(0)
     half.update(logits.bfloat16(), mask)
@@ -71,7 +71,7 @@ def test_logits_of_half_precision_are_counted_as_what_they_are() -> None:
     assert torch.equal(half.compute(), full.compute())
 
 
-def test_the_histograms_of_two_processes_add_up_to_that_of_one() -> None:
+def test_histograms_of_two_processes_add_up() -> None:
     parts, whole = [LogitHistogram(), LogitHistogram()], LogitHistogram()
     for number in range(6):
         logits, mask = batch(number, samples=1)

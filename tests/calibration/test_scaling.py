@@ -11,7 +11,7 @@ from seg.calibration.scaling import IDENTITY, Scaling
 SCALINGS = st.builds(Scaling, st.floats(0.3, 5), st.floats(-4, 4))
 
 
-def test_logits_are_divided_then_moved() -> None:
+def test_logits_are_divided_then_shifted() -> None:
     found = Scaling(2.0, -1.0).probability(np.array([2.0, 4.0]))
     np.testing.assert_allclose(found, [0.5, 1 / (1 + math.exp(-1))])
 
@@ -34,12 +34,12 @@ def tolerance(threshold: float, scaling: Scaling) -> float:
 
 
 @given(scaling=SCALINGS)
-def test_everything_and_nothing_stay_what_they_are(scaling: Scaling) -> None:
+def test_thresholds_of_0_and_1_are_unchanged(scaling: Scaling) -> None:
     assert (scaling.threshold(0), scaling.threshold(1)) == (0, 1)
 
 
 @given(threshold=st.floats(0, 1))
-def test_without_scaling_a_threshold_stays_the_same_number(threshold: float) -> None:
+def test_without_scaling_a_threshold_is_unchanged(threshold: float) -> None:
     assert IDENTITY.threshold(threshold) == threshold
 
 
@@ -55,7 +55,7 @@ def test_a_threshold_near_0_keeps_its_digits() -> None:
     assert Scaling(0.5, -10.0).threshold(1e-6) == pytest.approx(1e-12 * math.exp(-10), rel=1e-5)
 
 
-def test_a_threshold_rises_with_the_bias_and_comes_back_through_the_inverse() -> None:
+def test_a_threshold_rises_with_the_bias_and_the_inverse_restores_it() -> None:
     moved = Scaling(2.0, 1.5).threshold(0.3)
     assert moved > 0.3
     assert Scaling(0.5, -3.0).threshold(moved) == pytest.approx(0.3)

@@ -32,7 +32,7 @@ def read_masked(path: Path) -> np.ma.MaskedArray:
         return dataset.read(masked=True)
 
 
-def test_importing_the_package_imports_nothing_else() -> None:
+def test_importing_the_package_imports_no_other_library() -> None:
     code = "import seg, sys; print([name for name in sys.modules if name.startswith(('seg.', 'numpy', 'torch'))])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
@@ -48,7 +48,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         seg.load_modle  # noqa: B018
 
 
-def test_model_tells_bands_pixel_size_and_threshold(model: Path) -> None:
+def test_model_has_bands_pixel_size_and_threshold(model: Path) -> None:
     loaded = seg.load_model(model)
     assert loaded.bands == (1, 2, 3)
     assert loaded.band_names == ("red", "green", "blue")
@@ -121,13 +121,13 @@ def test_mistyped_setting_of_a_map_names_the_nearest(model: Path, scene: Path, t
         seg.load_model(model).map(scene, tmp_path / "map.tif", blok_size=64)  # type: ignore[call-arg]
 
 
-def test_settings_of_a_map_are_those_of_a_prediction_but_for_existing_maps() -> None:
+def test_settings_of_a_map_are_those_of_a_prediction_without_existing() -> None:
     wanted = get_type_hints(PredictionSettings)
     del wanted["existing"]
     assert get_type_hints(MapSettings) == wanted
 
 
-def test_map_says_how_far_views_disagree_if_asked(model: Path, scene: Path, tmp_path: Path) -> None:
+def test_map_includes_uncertainty_on_request(model: Path, scene: Path, tmp_path: Path) -> None:
     turned = seg.TestTimeAugmentation(dihedral=True)
     maps = seg.load_model(model).map(scene, tmp_path / "map.tif", tta=turned, uncertainty=True)
     assert maps.uncertainty is not None
@@ -146,7 +146,7 @@ def test_files_and_arrays_get_the_same_scores(write_raster: WriteRaster, tmp_pat
     assert scores.iou == pytest.approx(tp / np.count_nonzero(both & ((mapped == 1) | (labels == 1))))
 
 
-def test_only_the_held_out_fold_is_compared_if_asked(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_only_the_given_fold_is_compared(write_raster: WriteRaster, tmp_path: Path) -> None:
     mapped, labels = np.ones((8, 8), np.uint8), np.ones((8, 8), np.uint8)
     labels[:4] = 0
     folds = (np.arange(64).reshape(8, 8) >= 32).astype(np.uint8)
@@ -164,7 +164,7 @@ def test_map_of_booleans_is_a_class_map() -> None:
     assert (scores.precision, scores.recall) == (0.5, 1.0)
 
 
-def test_score_that_is_undefined_is_none() -> None:
+def test_undefined_score_is_none() -> None:
     nothing = np.full((2, 2), IGNORE, np.uint8)
     assert seg.evaluate(nothing, nothing) == Scores(None, None, None, None, None, None, None, 0)
 
@@ -194,7 +194,7 @@ def test_file_that_does_not_exist_is_refused(tmp_path: Path) -> None:
         seg.evaluate(tmp_path / "map.tif", str(tmp_path / "mask.tif"))
 
 
-def test_dataset_gives_scenes_with_their_labels(make_dataset: Callable[..., Path], tmp_path: Path) -> None:
+def test_dataset_contains_scenes_with_their_labels(make_dataset: Callable[..., Path], tmp_path: Path) -> None:
     dataset = seg.read_dataset(str(make_dataset(tmp_path, sizes=((16, 18), (12, 14)), bands=3)))
     scenes = list(dataset)
     assert [scene.name for scene in scenes] == ["scene_0", "scene_1"]
@@ -208,7 +208,7 @@ def test_dataset_gives_scenes_with_their_labels(make_dataset: Callable[..., Path
         dataset[2]
 
 
-def test_dataset_is_read_in_the_bands_asked_for(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_dataset_is_read_in_the_given_bands(write_raster: WriteRaster, tmp_path: Path) -> None:
     pixels = np.arange(3 * 4 * 4, dtype=np.uint16).reshape(3, 4, 4)
     write_raster(tmp_path / "images" / "a.tif", pixels, descriptions=("red", "green", "nir"))
     write_raster(tmp_path / "masks" / "a.tif", np.zeros((4, 4), np.uint8))

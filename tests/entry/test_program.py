@@ -17,11 +17,11 @@ def test_help_lists_every_command_and_imports_none(capsys: pytest.CaptureFixture
     assert done.stdout.splitlines()[-1] == "False"
 
 
-def test_every_script_but_the_bootstrap_is_a_command() -> None:
+def test_every_script_except_the_bootstrap_is_a_command() -> None:
     assert {path.stem for path in SCRIPTS.glob("*.py")} - {"bootstrap"} == set(COMMANDS)
 
 
-def test_without_a_word_the_help_is_shown_with_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_arguments_the_help_is_shown_with_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     assert "usage: cropland-seg COMMAND" in capsys.readouterr().out
 
@@ -39,14 +39,14 @@ def test_unknown_command_is_one_line_and_status_2(word: str, hint: str, capsys: 
     assert hint in error
 
 
-def test_command_does_what_its_script_does(tmp_path: Path) -> None:
+def test_command_equals_its_script(tmp_path: Path) -> None:
     before = sys.argv
     assert main(["prepare", "demo", "--output", str(tmp_path / "demo")]) == 0
     assert (tmp_path / "demo" / "scene.tif").is_file()
     assert sys.argv is before
 
 
-def test_mistake_of_a_command_is_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistake_of_a_command_is_status_2_with_one_error_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["polygons", "--input", "map.tif", "--output", "parcels.txt"]) == 2
     assert capsys.readouterr().err.startswith("error: ")
 

@@ -48,18 +48,14 @@ def folds(write_raster: WriteRaster) -> Path:
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(window_size=st.integers(16, 60))
-def test_counts_are_those_of_the_whole_raster_however_it_is_cut(
-    prediction: Path, reference: Path, window_size: int
-) -> None:
+def test_counts_equal_the_whole_raster_for_any_windows(prediction: Path, reference: Path, window_size: int) -> None:
     comparison = compare(prediction, reference, window_size=window_size)
     assert comparison.counts == count_pixels(random_classes(0), random_classes(1))
     assert comparison.unmapped == np.sum((random_classes(0) == IGNORE) & (random_classes(1) != IGNORE))
 
 
 @pytest.mark.parametrize("window_size", [17, 64])
-def test_folds_share_out_the_pixels_of_the_scene(
-    prediction: Path, reference: Path, folds: Path, window_size: int
-) -> None:
+def test_counts_of_folds_add_up_to_the_scene(prediction: Path, reference: Path, folds: Path, window_size: int) -> None:
     parts = [compare(prediction, reference, FoldSelection(folds, n), window_size) for n in range(4)]
     whole = compare(prediction, reference)
     assert sum((part.counts for part in parts), ConfusionCounts()) == whole.counts
@@ -88,14 +84,14 @@ def test_labelled_pixels_without_a_value_in_the_map_are_reported(write_raster: W
         (np.array([[CROPLAND, OTHER, IGNORE]], np.uint8), None),
     ],
 )
-def test_nodata_of_any_kind_is_no_value(write_raster: WriteRaster, pixels: np.ndarray, nodata: float | None) -> None:
+def test_nodata_of_any_kind_is_no_class(write_raster: WriteRaster, pixels: np.ndarray, nodata: float | None) -> None:
     prediction = write_raster("map.tif", pixels, nodata=nodata)
     reference = write_raster("mask.tif", np.full((1, 3), CROPLAND, np.uint8))
     comparison = compare(prediction, reference)
     assert (comparison.counts, comparison.unmapped) == (ConfusionCounts(tp=1, fn=1), 1)
 
 
-def test_pixels_under_an_alpha_band_are_no_value(write_raster: WriteRaster) -> None:
+def test_pixels_hidden_by_an_alpha_band_have_no_class(write_raster: WriteRaster) -> None:
     layers = np.array([[[CROPLAND, CROPLAND]], [[255, 0]]], np.uint8)
     prediction = write_raster("map.tif", layers, meanings=(ColorInterp.gray, ColorInterp.alpha))
     reference = write_raster("mask.tif", np.full((1, 2), CROPLAND, np.uint8))
@@ -134,7 +130,7 @@ def test_a_reference_without_georeference_is_compared_by_its_size(write_raster: 
 
 
 @pytest.mark.parametrize("role", ["prediction", "reference"])
-def test_bad_raster_is_named_with_what_is_wrong(
+def test_bad_raster_is_named_with_the_problem(
     write_raster: WriteRaster, tmp_path: Path, prediction: Path, reference: Path, role: str
 ) -> None:
     for wrong, path in bad_inputs(write_raster, tmp_path).items():
@@ -158,14 +154,14 @@ def test_absent_fold_is_an_error_that_names_the_folds(prediction: Path, referenc
         compare(prediction, reference, FoldSelection(folds, 7))
 
 
-def test_fold_without_labels_is_not_offered(write_raster: WriteRaster, prediction: Path, folds: Path) -> None:
+def test_fold_without_labels_is_not_suggested(write_raster: WriteRaster, prediction: Path, folds: Path) -> None:
     labels = np.where(quarters() == 1, IGNORE, random_classes(1))
     reference = write_raster("mask.tif", labels.astype(np.uint8))
     with pytest.raises(RasterError, match=r"fold 1 has no labelled pixel .*: 0, 2, 3$"):
         compare(prediction, reference, FoldSelection(folds, 1))
 
 
-def test_reference_without_a_label_is_an_error_not_zeros(write_raster: WriteRaster, prediction: Path) -> None:
+def test_reference_without_a_label_is_an_error(write_raster: WriteRaster, prediction: Path) -> None:
     reference = write_raster("mask.tif", np.full((HEIGHT, WIDTH), IGNORE, np.uint8))
     with pytest.raises(RasterError, match=r"mask\.tif: has no labelled pixel"):
         compare(prediction, reference)

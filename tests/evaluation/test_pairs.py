@@ -51,7 +51,7 @@ def test_probability_map_beside_the_map_is_found(maps: Path, masks: Path) -> Non
     assert find_pairs(Inputs(maps / "a.tif", masks / "a.png")).pairs[0].probability == maps / "a_probability.tif"
 
 
-def test_probability_folder_may_name_its_files_like_the_maps_or_as_they_are_written(
+def test_files_of_a_probability_folder_have_the_stem_of_the_map_or_an_added_ending(
     maps: Path, masks: Path, tmp_path: Path
 ) -> None:
     folder = touch(tmp_path / "percent", "a_probability.tif", "b.tif", "a_b.tif")
@@ -59,7 +59,7 @@ def test_probability_folder_may_name_its_files_like_the_maps_or_as_they_are_writ
     assert found == {"a": folder / "a_probability.tif", "a_b": folder / "a_b.tif", "b": folder / "b.tif"}
 
 
-def test_what_has_no_partner_is_told(maps: Path, masks: Path) -> None:
+def test_files_without_a_partner_are_reported(maps: Path, masks: Path) -> None:
     touch(maps, "only_map.tif")
     touch(masks, "only_mask.tif")
     found = find_pairs(Inputs(maps, masks))
@@ -78,7 +78,7 @@ def test_fold_applies_to_every_pair(maps: Path, masks: Path, tmp_path: Path) -> 
     assert [pair.within for pair in pairs] == [FoldSelection(folds / f"{name}.tif", 2) for name in ("a", "a_b", "b")]
 
 
-def test_map_without_a_file_that_was_asked_for_is_an_error(maps: Path, masks: Path, tmp_path: Path) -> None:
+def test_map_without_a_requested_file_is_an_error(maps: Path, masks: Path, tmp_path: Path) -> None:
     images = touch(tmp_path / "images", "a.tif")
     with pytest.raises(ConfigError, match=r"images: has no file a_b\.\*; wanted one for each map; its files are a$"):
         find_pairs(Inputs(maps, masks, image=images))
@@ -122,7 +122,7 @@ def test_two_files_of_one_stem_are_an_error(maps: Path, masks: Path) -> None:
         ({"stratum_attribute": "type"}, "--stratum-attribute type needs --strata, a vector"),
     ],
 )
-def test_options_that_need_another_say_so(options: dict[str, object], wanted: str) -> None:
+def test_options_that_need_another_option_are_errors(options: dict[str, object], wanted: str) -> None:
     with pytest.raises(ConfigError, match=wanted):
         Inputs(Path("map.tif"), Path("mask.tif"), **options)
 
@@ -133,6 +133,6 @@ def test_every_vector_file_can_serve_all_maps(maps: Path, tmp_path: Path, name: 
     assert {pair.reference for pair in find_pairs(Inputs(maps, tmp_path / name)).pairs} == {tmp_path / name}
 
 
-def test_a_file_geodatabase_is_one_reference_and_no_folder_of_them(maps: Path, tmp_path: Path) -> None:
+def test_a_file_geodatabase_is_one_reference(maps: Path, tmp_path: Path) -> None:
     (tmp_path / "land.gdb").mkdir()
     assert {pair.reference for pair in find_pairs(Inputs(maps, tmp_path / "land.gdb")).pairs} == {tmp_path / "land.gdb"}

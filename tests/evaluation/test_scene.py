@@ -59,7 +59,7 @@ def numbers(scene: SceneAccuracy) -> tuple[object, ...]:
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(window_size=st.integers(16, 72))
-def test_everything_counted_is_that_of_the_whole_raster_however_it_is_cut(pair: Pair, window_size: int) -> None:
+def test_all_counts_equal_the_whole_raster_for_any_windows(pair: Pair, window_size: int) -> None:
     assert numbers(measure(pair, window_size=window_size)) == numbers(measure(pair))
 
 
@@ -95,9 +95,7 @@ def test_vector_reference_is_burnt_onto_the_map(pair: Pair, tmp_path: Path, writ
         assert numbers(measure(replace(pair, reference=path), vector=chosen, window_size=size)) == numbers(by_raster)
 
 
-def test_parcels_of_polygons_that_touch_are_counted_apart(
-    pair: Pair, tmp_path: Path, write_raster: WriteRaster
-) -> None:
+def test_touching_polygons_count_as_separate_parcels(pair: Pair, tmp_path: Path, write_raster: WriteRaster) -> None:
     touching = replace(pair, within=None, reference=fields(tmp_path / "fields.gpkg"))
     upper_right = np.zeros((HEIGHT, WIDTH), np.uint8)
     upper_right[:30, 35:] = CROPLAND
@@ -108,7 +106,7 @@ def test_parcels_of_polygons_that_touch_are_counted_apart(
 
 
 @pytest.mark.parametrize("suffix", ["geojson", "parquet"])
-def test_any_vector_format_will_do(pair: Pair, tmp_path: Path, suffix: str) -> None:
+def test_any_vector_format_is_a_reference(pair: Pair, tmp_path: Path, suffix: str) -> None:
     path = fields(tmp_path / "fields.gpkg")
     wanted = numbers(measure(replace(pair, reference=path)))
     frame = geopandas.read_file(path)
@@ -128,7 +126,7 @@ def test_strata_of_polygons_are_their_attribute(pair: Pair, tmp_path: Path) -> N
     }
 
 
-def test_values_of_a_raster_reference_may_mean_what_the_settings_say(pair: Pair, write_raster: WriteRaster) -> None:
+def test_settings_define_the_values_of_a_raster_reference(pair: Pair, write_raster: WriteRaster) -> None:
     recoded = np.select([patches(1) == CROPLAND, patches(1) == OTHER], [7, 3], 9).astype(np.uint8)
     other = replace(pair, reference=write_raster("codes.tif", recoded))
     found = measure(other, labels=LabelMapping(cropland=(7,), other=(3,), ignore=(9,)))
@@ -143,7 +141,7 @@ def test_missing_attribute_is_an_error_that_names_the_columns(pair: Pair, tmp_pa
         measure(replace(pair, strata=Strata(path, "type")))
 
 
-def test_raster_of_measurements_is_no_raster_of_strata(pair: Pair, write_raster: WriteRaster) -> None:
+def test_raster_of_measurements_is_refused_as_strata(pair: Pair, write_raster: WriteRaster) -> None:
     slopes = write_raster("slope.tif", np.random.default_rng(0).random((HEIGHT, WIDTH)))
     with pytest.raises(RasterError, match=r"slope\.tif: has more than 1000 different values; wanted strata"):
         measure(replace(pair, strata=Strata(slopes), within=None))
@@ -158,7 +156,7 @@ def test_raster_on_another_grid_is_refused(pair: Pair, write_raster: WriteRaster
 
 
 @pytest.mark.parametrize(("value", "dtype"), [(101, np.uint8), (-1, np.int16), (1.5, np.float32)])
-def test_values_that_are_no_probability_are_refused(
+def test_values_other_than_probabilities_are_refused(
     pair: Pair, write_raster: WriteRaster, value: float, dtype: type
 ) -> None:
     path = write_raster("bad.tif", np.full((HEIGHT, WIDTH), value, dtype))

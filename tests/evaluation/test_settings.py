@@ -29,14 +29,14 @@ def test_value_out_of_range_is_refused(options: dict[str, object], wanted: str) 
 @pytest.mark.parametrize(
     ("sizes", "block"), [([(10_000, 10_000)], 512), ([(145, 145)], 64), ([(1024, 1024)], 128), ([(512, 512)] * 20, 512)]
 )
-def test_blocks_shrink_where_they_would_be_few(sizes: list[tuple[int, int]], block: int) -> None:
+def test_blocks_shrink_if_there_are_too_few(sizes: list[tuple[int, int]], block: int) -> None:
     assert EvaluationSettings().fitting_block_size(sizes) == block
 
 
 @pytest.mark.parametrize(
     ("sizes", "chip"), [([(10_000, 10_000)], 256), ([(145, 145)], 64), ([(400, 450)], 128), ([(200, 200)] * 12, 256)]
 )
-def test_listed_windows_shrink_where_they_would_be_few(sizes: list[tuple[int, int]], chip: int) -> None:
+def test_listed_windows_shrink_if_there_are_too_few(sizes: list[tuple[int, int]], chip: int) -> None:
     assert EvaluationSettings().fitting_chip_size(sizes) == chip
     assert EvaluationSettings(chip_size=256).fitting_chip_size(sizes) == 256
 

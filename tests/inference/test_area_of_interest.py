@@ -69,7 +69,7 @@ def test_a_pixel_belongs_to_the_area_if_its_centre_does(grid: Grid, tmp_path: Pa
     assert covered.sum() > 5000
 
 
-def test_what_belongs_to_the_area_does_not_depend_on_the_window(grid: Grid, tmp_path: Path) -> None:
+def test_pixels_of_the_area_do_not_depend_on_the_window(grid: Grid, tmp_path: Path) -> None:
     area = area_on(grid, str(vector_file(grid, tmp_path)), None)
     assert area is not None
     whole = area.covers(Window(0, 0, 170, 130))
@@ -106,13 +106,13 @@ def test_a_scene_without_crs_takes_a_box_in_its_coordinates(make_scene: MakeScen
 
 
 @pytest.mark.parametrize("text", ["1,2,3", "3,2,1,4", "1,2,3,4,5", "1,,2,3", "1 2 3 4", "-"])
-def test_a_box_that_is_none_is_refused(text: str) -> None:
+def test_an_invalid_box_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=r"area is .*minx,miny,maxx,maxy"):
         box_of(text)
 
 
 @pytest.mark.parametrize("text", ["aoi.gpkg", "2024.gpkg", "e1/aoi.shp", "/data/1,2.json"])
-def test_a_file_is_no_box(text: str) -> None:
+def test_a_file_name_is_not_a_box(text: str) -> None:
     assert box_of(text) is None
 
 
@@ -147,7 +147,7 @@ def test_a_layer_is_chosen_as_in_qgis(grid: Grid, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("predicted", ["whole", "blocks"])
-def test_inside_the_area_the_map_is_that_of_the_whole_scene(
+def test_inside_the_area_the_map_equals_that_of_the_scene(
     grid: Grid, make_predictor: MakePredictor, tmp_path: Path, predicted: str
 ) -> None:
     size = {"whole": 256, "blocks": 64}[predicted]
@@ -204,7 +204,7 @@ def test_a_halo_is_measured_in_the_area(
     assert min(window.row_off for window in windows) >= 896 - make_predictor().receptive_field
 
 
-def test_another_area_does_not_go_on_with_the_blocks(grid: Grid, make_predictor: MakePredictor, tmp_path: Path) -> None:
+def test_another_area_does_not_resume_the_blocks(grid: Grid, make_predictor: MakePredictor, tmp_path: Path) -> None:
     def stop(plan: Plan, done: int) -> None:
         if done == 2:
             raise KeyboardInterrupt
@@ -224,7 +224,7 @@ def test_another_area_does_not_go_on_with_the_blocks(grid: Grid, make_predictor:
         assert dataset.tags()["SEG_AREA"] == settings.area
 
 
-def test_a_crs_of_the_area_is_for_a_box_alone(grid: Grid, tmp_path: Path) -> None:
+def test_a_crs_of_the_area_is_only_for_a_box(grid: Grid, tmp_path: Path) -> None:
     file = vector_file(grid, tmp_path)
     with pytest.raises(ConfigError, match=r"area-crs is EPSG:4326, but the area is the file .*area.gpkg"):
         area_on(grid, str(file), "EPSG:4326")

@@ -9,7 +9,7 @@ from seg.inference.augmentation import DIHEDRAL, TestTimeAugmentation, resize_bi
 IMAGE = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 
 
-def test_turns_and_flips_do_what_their_names_say() -> None:
+def test_turns_and_flips_match_their_names() -> None:
     wanted = {
         "identity": IMAGE,
         "rot90": np.rot90(IMAGE, axes=(1, 2)),
@@ -31,7 +31,7 @@ def test_a_turn_is_undone_exactly(name: str) -> None:
     np.testing.assert_array_equal(turn.undo(turn.apply(IMAGE)[0]), IMAGE[0])
 
 
-def test_true_takes_all_turns_false_none_and_names_those_alone() -> None:
+def test_true_selects_all_turns_false_none_and_names_some() -> None:
     assert TestTimeAugmentation(dihedral=True).turns == list(DIHEDRAL.values())
     assert TestTimeAugmentation(dihedral=False).turns == [DIHEDRAL["identity"]]
     assert TestTimeAugmentation(dihedral=["rot180"]).turns == [DIHEDRAL["rot180"]]
@@ -81,7 +81,7 @@ def test_impossible_scales_are_refused(scales: tuple[float, ...], message: str) 
         TestTimeAugmentation(scales)
 
 
-def test_views_count_all_alike_and_cost_by_their_area() -> None:
+def test_views_have_equal_weights_and_cost_by_area() -> None:
     augmentation = TestTimeAugmentation((0.5, 1.0, 2.0), ["identity", "rot180"])
     assert augmentation.views == 6
     assert augmentation.cost == pytest.approx(2 * (0.25 + 1 + 4))
@@ -115,12 +115,12 @@ def test_a_window_far_from_the_corner_gives_the_same_bits(scale: float) -> None:
     np.testing.assert_array_equal(window[:, 2:-2], whole[:, start + 2 : start + window.shape[1] - 2])
 
 
-def test_a_smooth_image_survives_scaling_and_back() -> None:
+def test_a_smooth_image_is_restored_after_scaling() -> None:
     ramp = np.linspace(0, 1, 40, dtype=np.float32)[None, :, None].repeat(40, 2)
     back = resize_bilinear(resize_bilinear(ramp, 30, 30), 40, 40)
     np.testing.assert_allclose(back[0, 4:-4], ramp[0, 4:-4], atol=1e-6)
 
 
-def test_an_image_of_that_size_stays_as_it_is() -> None:
+def test_an_image_of_the_target_size_is_unchanged() -> None:
     image = np.random.default_rng(0).random((2, 5, 7), dtype=np.float32)
     assert resize_bilinear(image, 5, 7) is image

@@ -43,7 +43,7 @@ def test_each_scene_gets_its_maps(jobs: list[Job], make_predictor: MakePredictor
     assert len(list(jobs[0].output.parent.iterdir())) == 6
 
 
-def test_a_scene_that_fails_does_so_alone(
+def test_a_failed_scene_does_not_stop_the_others(
     jobs: list[Job], make_predictor: MakePredictor, make_scene: MakeScene, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     broken = make_scene(64, 64, "broken.tif", tiled=True, blockxsize=64, blockysize=64, compress="deflate")
@@ -69,7 +69,7 @@ def test_a_scene_that_fails_does_so_alone(
         assert not (tmp_path / "maps" / f"{scene.stem}_probability.tif").exists()
 
 
-def test_a_defect_fails_its_scene_alone(
+def test_an_unexpected_error_does_not_stop_other_scenes(
     jobs: list[Job], make_predictor: MakePredictor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     plain = command.predict_with_progress
@@ -86,7 +86,7 @@ def test_a_defect_fails_its_scene_alone(
     assert jobs[2].output.exists()
 
 
-def test_what_the_same_run_mapped_is_kept(
+def test_maps_of_the_same_run_are_kept(
     jobs: list[Job], make_predictor: MakePredictor, capsys: pytest.CaptureFixture
 ) -> None:
     map_each(jobs[:2], make_predictor(), CUT)
@@ -141,7 +141,7 @@ def replace_a_map(jobs: list[Job]) -> PredictionSettings:
         replace_a_map,
     ],
 )
-def test_what_another_run_mapped_is_mapped_again(
+def test_maps_of_another_run_are_replaced(
     jobs: list[Job], make_predictor: MakePredictor, change: Callable[[list[Job]], PredictionSettings]
 ) -> None:
     map_each(jobs[:1], make_predictor(), CUT)
@@ -151,7 +151,7 @@ def test_what_another_run_mapped_is_mapped_again(
         assert dataset.shape == (40, 90)
 
 
-def test_scenes_outside_the_area_are_left_out(
+def test_scenes_outside_the_area_are_skipped(
     jobs: list[Job], make_predictor: MakePredictor, capsys: pytest.CaptureFixture
 ) -> None:
     low = PredictionSettings(area="500000,5399000,501000,5399500")  # below row 50
@@ -161,13 +161,13 @@ def test_scenes_outside_the_area_are_left_out(
     assert not jobs[0].output.exists()
 
 
-def test_an_area_that_no_scene_meets_is_a_mistake(jobs: list[Job], make_predictor: MakePredictor) -> None:
+def test_an_area_outside_all_scenes_is_a_mistake(jobs: list[Job], make_predictor: MakePredictor) -> None:
     with pytest.raises(NoOverlapError, match="no scene has a pixel in it"):
         map_each(jobs, make_predictor(), PredictionSettings(area="0,0,1,1"))
 
 
 @pytest.mark.parametrize(("existing", "said"), [("skip", ""), ("overwrite", ", which --existing=skip keeps")])
-def test_an_interrupt_ends_the_batch_and_says_how_to_go_on(
+def test_an_interrupt_ends_the_batch_and_explains_how_to_continue(
     jobs: list[Job], make_predictor: MakePredictor, monkeypatch: pytest.MonkeyPatch, existing: str, said: str
 ) -> None:
     predictor = make_predictor()

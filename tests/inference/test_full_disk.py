@@ -49,7 +49,7 @@ def last_line(ended: Ended) -> str:
     return ended.output.strip().splitlines()[-1]
 
 
-def test_a_disk_that_fills_up_at_any_moment_leaves_no_map_and_loses_no_block(
+def test_a_full_disk_leaves_no_map_and_loses_no_block(
     predict: Callable[..., Ended], whole: dict[str, bytes], tmp_path: Path
 ) -> None:
     refused, blocks = 0, tmp_path / "blocks"
@@ -96,7 +96,7 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
 
 
 @pytest.mark.parametrize("megabytes", [1, 4, 7])
-def test_a_small_disk_that_is_full_keeps_the_finished_blocks(
+def test_a_full_small_disk_keeps_the_finished_blocks(
     predict: Callable[..., Ended], whole: dict[str, bytes], small_disk: Callable[[int], Path], megabytes: int
 ) -> None:
     output = small_disk(megabytes * 1_000_000) / "maps" / "map.tif"

@@ -30,22 +30,22 @@ def names(inputs: Inputs) -> list[str]:
     return [scene.name for scene in inputs.scenes]
 
 
-def test_one_scene_is_itself(folder: Path) -> None:
+def test_one_scene_is_one_input(folder: Path) -> None:
     assert named_scenes([folder / "b.tif"]) == Inputs([folder / "b.tif"], several=False)
     assert named_scenes([folder / "missing.tif"]) == Inputs([folder / "missing.tif"], several=False)
 
 
-def test_an_address_is_one_scene_whatever_its_characters() -> None:
+def test_an_address_is_one_scene_even_with_pattern_characters() -> None:
     address = Path("https://host/list.txt?x=[1]*")
     assert named_scenes([address]) == Inputs([address], several=False)
 
 
-def test_a_folder_is_its_rasters_in_order(folder: Path) -> None:
+def test_a_folder_gives_its_rasters_in_order(folder: Path) -> None:
     assert names(named_scenes([folder])) == ["a.VRT", "b.tif"]
 
 
 @pytest.mark.parametrize(("pattern", "found"), [("*.tif", ["b.tif"]), ("**/*.tif", ["b.tif", "d.tif"])])
-def test_a_pattern_is_the_files_that_match(folder: Path, pattern: str, found: list[str]) -> None:
+def test_a_pattern_gives_the_matching_files(folder: Path, pattern: str, found: list[str]) -> None:
     assert names(named_scenes([folder / pattern])) == found
 
 
@@ -60,7 +60,7 @@ def test_a_file_with_the_characters_of_a_pattern_is_a_scene(folder: Path) -> Non
     assert named_scenes([folder / "e[1].tif"]) == Inputs([folder / "e[1].tif"], several=False)
 
 
-def test_a_list_names_a_scene_a_line_from_its_folder(folder: Path) -> None:
+def test_a_list_has_a_scene_per_line_relative_to_its_folder(folder: Path) -> None:
     listed = folder / "list.txt"
     listed.write_text("\ufeff# scenes\n\n  b.tif \nhttps://host/x.tif\n/data/y.tif\n../z z.tif\n", encoding="utf-8")
     wanted = [folder / "b.tif", Path("https://host/x.tif"), Path("/data/y.tif"), folder / "../z z.tif"]
@@ -75,14 +75,14 @@ def test_several_names_are_joined(folder: Path) -> None:
     ("name", "said"),
     [("empty", "holds no scene"), ("*.jp2", "no file matches"), ("none.txt", "lists no scene")],
 )
-def test_a_name_that_stands_for_nothing_is_refused(folder: Path, name: str, said: str) -> None:
+def test_a_name_without_scenes_is_refused(folder: Path, name: str, said: str) -> None:
     (folder / "empty").mkdir()
     (folder / "none.txt").write_text("# nothing\n")
     with pytest.raises(RasterError, match=said):
         named_scenes([folder / name])
 
 
-def test_a_list_that_is_no_text_is_refused(folder: Path) -> None:
+def test_a_list_that_is_not_text_is_refused(folder: Path) -> None:
     (folder / "list.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(RasterError, match="not readable as a list"):
         named_scenes([folder / "list.txt"])
@@ -115,7 +115,7 @@ def test_one_scene_is_mapped_to_a_file_or_into_a_folder(tmp_path: Path) -> None:
         (["a.tif", "ab.tif"], True, False),
     ],
 )
-def test_two_scenes_of_one_map_are_refused_before_anything_is_made(
+def test_two_scenes_with_one_map_are_refused_before_files_are_made(
     tmp_path: Path, scenes: list[str], uncertainty: bool, collide: bool
 ) -> None:
     inputs = Inputs([Path(scene) for scene in scenes], several=True)
@@ -135,13 +135,13 @@ def test_maps_beside_their_scenes_are_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("output", "said"), [("map.tif", "is a file"), ("file", "is a file"), ("none/maps", "does not exist")]
 )
-def test_many_scenes_want_a_folder(tmp_path: Path, output: str, said: str) -> None:
+def test_many_scenes_need_a_folder(tmp_path: Path, output: str, said: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=said):
         jobs_of(Inputs([Path("a.tif")], several=True), tmp_path / output, uncertainty=False)
 
 
-def test_a_map_that_another_scene_is_a_mosaic_of_is_refused(tmp_path: Path, write_raster: Callable[..., Path]) -> None:
+def test_a_map_over_a_source_of_a_mosaic_is_refused(tmp_path: Path, write_raster: Callable[..., Path]) -> None:
     part = write_raster(tmp_path / "north.tif", np.ones((16, 16), np.uint8))
     with open_raster(part) as dataset:
         write_window_vrt(tmp_path / "mosaic.vrt", dataset, Window(0, 0, 16, 16))

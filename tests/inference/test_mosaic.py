@@ -68,7 +68,7 @@ def test_a_mosaic_is_mapped_as_one_scene(
     require_same_grid(read_grid(joined.classes), read_grid(scene))
 
 
-def test_a_part_that_is_damaged_ends_the_run_or_is_nodata_where_it_is(
+def test_a_damaged_source_ends_the_run_or_is_nodata(
     mosaic: Path, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     damage_tile(mosaic.with_name("east.tif"), row=0, column=4)
@@ -83,7 +83,7 @@ def test_a_part_that_is_damaged_ends_the_run_or_is_nodata_where_it_is(
 
 
 @pytest.mark.parametrize("settings", [PredictionSettings(), PredictionSettings(on_unreadable="nodata")])
-def test_a_part_that_is_missing_always_ends_the_run(
+def test_a_missing_source_always_ends_the_run(
     mosaic: Path, make_predictor: MakePredictor, tmp_path: Path, settings: PredictionSettings
 ) -> None:
     mosaic.with_name("east.tif").unlink()

@@ -166,7 +166,9 @@ def test_int16_with_a_negative_nodata_value(predictor: Predictor, write_raster: 
     check(write_raster(tmp_path / "s.tif", pixels, nodata=-32768), predictor, valid)
 
 
-def test_nothing_but_nodata_is_not_computed(predictor: Predictor, write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_a_scene_of_only_nodata_is_not_computed(
+    predictor: Predictor, write_raster: WriteRaster, tmp_path: Path
+) -> None:
     check(
         write_raster(tmp_path / "s.tif", np.zeros((3, 130, 170), np.uint8), nodata=0), predictor, hole(130, 170) & False
     )
@@ -195,9 +197,7 @@ def test_places(predictor: Predictor, write_raster: WriteRaster, tmp_path: Path,
     check(scene, predictor, np.ones((130, 170), dtype=bool), pixel_size_ratio=100.0)
 
 
-def test_some_of_eight_bands_in_an_order_of_their_own(
-    predictor: Predictor, write_raster: WriteRaster, tmp_path: Path
-) -> None:
+def test_some_of_eight_bands_in_another_order(predictor: Predictor, write_raster: WriteRaster, tmp_path: Path) -> None:
     valid, pixels = hole(130, 170), noise(8, 130, 170, "uint16")
     pixels[6, ~valid] = 0
     pixels[0] = 0  # a band that is not read may be nodata everywhere

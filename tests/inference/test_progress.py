@@ -26,7 +26,7 @@ def plan(make_scene: MakeScene, make_predictor: MakePredictor, planned: Callable
     return planned(make_scene(128, 128), make_predictor(), PredictionSettings(block_size=64, halo=0))
 
 
-def test_speed_counts_the_blocks_of_this_run_alone(plan: Plan) -> None:
+def test_speed_counts_only_blocks_of_this_run(plan: Plan) -> None:
     seconds = iter([10.0, 10.0, 12.0])
     speed = Speed(lambda: next(seconds))
     assert speed.text(plan, 2) == ""
@@ -43,7 +43,7 @@ def test_a_terminal_sees_blocks_and_speed(plan: Plan) -> None:
     assert "Mpx/s" in stream.getvalue()
 
 
-def test_what_is_no_terminal_sees_nothing(plan: Plan) -> None:
+def test_a_file_gets_no_progress_bar(plan: Plan) -> None:
     stream = StringIO()
     with progress_on(stream, "scene.tif") as advance:
         advance(plan, 1)

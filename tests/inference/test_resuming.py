@@ -34,7 +34,7 @@ def kill_after(blocks: int) -> Callable[[Plan, int], None]:
     return report
 
 
-def test_a_killed_run_goes_on_and_gives_the_same_bytes(
+def test_a_killed_run_resumes_with_the_same_bytes(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     scene, settings = make_scene(150, 200), PredictionSettings(block_size=64, halo=16)
@@ -52,7 +52,7 @@ def test_a_killed_run_goes_on_and_gives_the_same_bytes(
     assert not partial_folder(output).exists()
 
 
-def test_a_measured_halo_is_kept_when_a_run_goes_on(
+def test_a_measured_halo_is_kept_on_resuming(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene, settings = make_scene(300, 300), PredictionSettings(block_size=128, halo="measure")
@@ -71,7 +71,7 @@ def test_a_measured_halo_is_kept_when_a_run_goes_on(
     assert halos[0] == halos[1] > 0
 
 
-def test_a_block_size_chosen_for_the_memory_is_kept_when_a_run_goes_on(
+def test_a_block_size_chosen_for_the_memory_is_kept_on_resuming(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     scene, output = make_scene(500, 500), tmp_path / "map.tif"
@@ -141,7 +141,7 @@ def test_a_mistyped_restart_discards_nothing(
     assert len(list(partial_folder(output).glob("*.npy"))) == 2
 
 
-def test_a_run_that_finished_no_block_stands_in_nobodys_way(
+def test_a_run_without_finished_blocks_does_not_block_another(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     scene, output = make_scene(150, 200), tmp_path / "map.tif"
@@ -152,7 +152,7 @@ def test_a_run_that_finished_no_block_stands_in_nobodys_way(
 
 
 @pytest.mark.parametrize("output", ["missing/map.tif", "map.png", "scene.tif"])
-def test_an_output_that_cannot_be_is_refused_before_anything_is_computed(
+def test_an_invalid_output_is_refused_before_computing(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path, output: str
 ) -> None:
     with pytest.raises(ConfigError, match=output.split("/")[0]):
@@ -197,7 +197,7 @@ def test_a_measured_halo_keeps_the_map_within_the_tolerance(
     assert np.abs(maps[0] - maps[1]).max() <= 5 + 1  # tolerance in percent, plus rounding
 
 
-def test_the_nodata_value_of_training_is_used_where_none_is_given(
+def test_the_nodata_value_of_training_is_the_default(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     scene, predictor = make_scene(40, 40), make_predictor(nodata=0.0)

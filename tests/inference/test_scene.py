@@ -33,7 +33,7 @@ def percent(maps: SceneMaps) -> np.ndarray:
     ("block_size", "scales", "dihedral"),
     [(64, (1.0,), False), (72, (1.0,), False), (120, (1.0,), True), (96, (0.75, 1.0, 1.5), False)],
 )
-def test_no_cut_shows_when_the_halo_covers_the_receptive_field(
+def test_a_halo_of_the_receptive_field_leaves_no_seams(
     make_scene: MakeScene,
     make_predictor: MakePredictor,
     block_size: int,
@@ -49,9 +49,7 @@ def test_no_cut_shows_when_the_halo_covers_the_receptive_field(
     np.testing.assert_allclose(cut, whole, atol=1e-5)
 
 
-def test_without_a_halo_the_cuts_would_show(
-    make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
-) -> None:
+def test_without_a_halo_there_are_seams(make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path) -> None:
     predictor, scene = make_predictor(), make_scene(130, 170)
     with rasterio.open(scene) as dataset:
         whole = predictor.probability(dataset.read().astype(np.float32))
@@ -97,7 +95,7 @@ def test_maps_lie_on_exactly_the_grid_of_the_scene(
         assert read_grid(path).transform == read_grid(scene).transform
 
 
-def test_maps_say_what_they_are(make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path) -> None:
+def test_maps_have_descriptions_and_tags(make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path) -> None:
     predictor = make_predictor()
     maps = predict_scene(make_scene(70, 90), tmp_path / "map.tif", predictor, PredictionSettings(), silent)
     with rasterio.open(maps.classes) as classes, rasterio.open(maps.probability) as probability:

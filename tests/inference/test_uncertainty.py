@@ -56,7 +56,7 @@ def test_the_uncertainty_map_holds_the_standard_deviation_over_views(
     require_same_grid(read_grid(maps.uncertainty), read_grid(scene))
 
 
-def test_the_other_maps_are_the_same_without_it(
+def test_the_other_maps_are_the_same_without_uncertainty(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     scene = make_scene(150, 200)
@@ -71,7 +71,7 @@ def test_the_other_maps_are_the_same_without_it(
             assert set(differing) == {"SEG_RUN"}  # the runs differ in the set of maps
 
 
-def test_nodata_is_nodata_in_the_uncertainty_too(
+def test_nodata_is_nodata_in_the_uncertainty(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     scene = make_scene(150, 200, nodata=0)
@@ -84,7 +84,7 @@ def test_nodata_is_nodata_in_the_uncertainty_too(
         np.testing.assert_array_equal(dataset.read(1) == IGNORE, empty)
 
 
-def test_a_killed_run_with_uncertainty_goes_on_and_one_without_refuses_its_blocks(
+def test_blocks_with_uncertainty_are_resumed_only_with_uncertainty(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     scene, output = make_scene(150, 200), tmp_path / "map.tif"

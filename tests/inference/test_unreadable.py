@@ -33,13 +33,15 @@ def damaged(make_scene: MakeScene) -> Path:
     return path
 
 
-def test_by_default_the_run_ends(damaged: Path, make_predictor: MakePredictor, tmp_path: Path) -> None:
+def test_by_default_an_unreadable_tile_ends_the_run(
+    damaged: Path, make_predictor: MakePredictor, tmp_path: Path
+) -> None:
     with pytest.raises(RasterError, match=r"scene\.tif: pixels at row .* cannot be read"):
         predict_scene(damaged, tmp_path / "map.tif", make_predictor(), PredictionSettings(), silent)
 
 
 @pytest.mark.parametrize("halo", [16, "measure"])
-def test_a_damaged_tile_becomes_nodata_and_all_else_is_mapped(
+def test_a_damaged_tile_becomes_nodata_and_the_rest_is_mapped(
     damaged: Path, make_predictor: MakePredictor, tmp_path: Path, halo: int
 ) -> None:
     settings = PredictionSettings(block_size=64, halo=halo, on_unreadable="nodata")
@@ -52,7 +54,7 @@ def test_a_damaged_tile_becomes_nodata_and_all_else_is_mapped(
     assert maps.found.damaged_pixels == 32 * 32
 
 
-def test_what_lies_outside_the_area_is_not_counted(
+def test_unreadable_pixels_outside_the_area_are_not_counted(
     damaged: Path, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     area = "500000,5398800,501000,5400000"  # columns up to 100
@@ -61,7 +63,9 @@ def test_what_lies_outside_the_area_is_not_counted(
     assert maps.found.damaged_pixels == 32 * 4
 
 
-def test_a_sound_scene_comes_out_alike(make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path) -> None:
+def test_an_intact_scene_gives_the_same_map(
+    make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
+) -> None:
     scene, maps = make_scene(130, 170, **TILES), []
     for name, settings in (("a", AROUND), ("b", PredictionSettings(block_size=64, halo=16))):
         made = predict_scene(scene, tmp_path / f"{name}.tif", make_predictor(), settings, silent)
@@ -71,7 +75,7 @@ def test_a_sound_scene_comes_out_alike(make_scene: MakeScene, make_predictor: Ma
     np.testing.assert_array_equal(*maps)
 
 
-def test_the_other_choice_does_not_go_on_with_the_blocks(
+def test_the_other_treatment_does_not_resume_the_blocks(
     damaged: Path, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     with pytest.raises(RasterError, match="cannot be read"):

@@ -28,12 +28,12 @@ def test_adamw_keeps_two_values_for_each_trained_weight(subject: Subject) -> Non
     assert size.rest > 0
 
 
-def test_weights_alone_are_little_more_than_their_numbers(subject: Subject) -> None:
+def test_the_weights_file_is_little_larger_than_its_numbers(subject: Subject) -> None:
     numbers = sum(tensor.numel() * tensor.element_size() for tensor in subject.model.state_dict().values())
     assert numbers < weights_size(subject) < 1.05 * numbers
 
 
-def test_averaged_weights_are_told_apart(subject: Subject, tmp_path: Path) -> None:
+def test_averaged_weights_are_counted_separately(subject: Subject, tmp_path: Path) -> None:
     path = tmp_path / "x.ckpt"
     weights = {f"model.{name}": tensor for name, tensor in subject.model.state_dict().items()}
     numbers = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
@@ -52,7 +52,7 @@ def test_averaged_weights_are_told_apart(subject: Subject, tmp_path: Path) -> No
         ({"state_dict": {"model.network.head.weight": torch.zeros(7)}}, "not a checkpoint of the network of x.yaml"),
     ],
 )
-def test_a_file_of_something_else_is_refused(
+def test_a_file_that_is_not_a_checkpoint_is_refused(
     content: dict[str, object], words: str, subject: Subject, tmp_path: Path
 ) -> None:
     torch.save(content, tmp_path / "x.ckpt")

@@ -27,7 +27,7 @@ def test_bands_that_the_configuration_lists_are_counted(tmp_path: Path) -> None:
     assert from_config(write(tmp_path / "a.yaml", text), bands=5).bands == 3
 
 
-def test_weights_are_not_fetched_to_look_at_a_network(tmp_path: Path) -> None:
+def test_pretrained_weights_are_not_downloaded(tmp_path: Path) -> None:
     text = (
         "model: {model: {encoder: dilated_tiny, encoder_weights: none.pth, output_stride: 2, decoder_channels: [8]}}\n"
     )
@@ -44,7 +44,7 @@ def test_weights_are_not_fetched_to_look_at_a_network(tmp_path: Path) -> None:
         ("model: {model: {encoder: resnet81}}", ["resnet81", "resnet18"]),
     ],
 )
-def test_a_configuration_that_cannot_be_used_is_one_line(text: str, words: list[str], tmp_path: Path) -> None:
+def test_an_invalid_configuration_is_one_line(text: str, words: list[str], tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
         from_config(write(tmp_path / "a.yaml", text), bands=3)
     assert all(word in str(error.value) for word in words), str(error.value)

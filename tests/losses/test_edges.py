@@ -30,7 +30,7 @@ def brute_force(mask: np.ndarray, width: int) -> np.ndarray:
 
 @settings(deadline=None, max_examples=60)
 @given(masks, st.integers(1, 3))
-def test_an_edge_is_where_both_classes_are_near(mask: np.ndarray, width: int) -> None:
+def test_an_edge_has_both_classes_nearby(mask: np.ndarray, width: int) -> None:
     found = boundary_mask(torch.from_numpy(mask)[None], width)
     assert found.dtype == torch.uint8
     np.testing.assert_array_equal(found[0].numpy(), brute_force(mask, width))
@@ -55,19 +55,19 @@ def test_masks_without_any_edge_give_finite_gradients(value: int) -> None:
 
 
 @pytest.mark.parametrize("arguments", [{"boundary": -1.0}, {"boundary": math.nan}, {"boundary_width": 0}])
-def test_a_boundary_that_cannot_be_is_refused(arguments: dict[str, float]) -> None:
+def test_an_invalid_boundary_is_refused(arguments: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="a weight of 0 or more and a width of at least 1"):
         CroplandLoss(LossConfig(**arguments))
 
 
 @settings(deadline=None, max_examples=60)
 @given(masks, st.sampled_from([0.3, 0.7, 1.2, 3.0]))
-def test_a_pixel_weighs_by_its_distance_to_the_nearest_edge(mask: np.ndarray, sigma: float) -> None:
+def test_the_weight_of_a_pixel_follows_its_distance_to_an_edge(mask: np.ndarray, sigma: float) -> None:
     found = edge_weights(torch.from_numpy(mask)[None], 3.0, sigma)
     np.testing.assert_allclose(found.numpy(), brute_force_weights(mask[None], 3.0, sigma), rtol=1e-5)
 
 
-def test_an_ignored_pixel_is_no_edge() -> None:
+def test_an_ignored_pixel_is_not_an_edge() -> None:
     mask = torch.full((1, 9, 9), CROPLAND, dtype=torch.uint8)
     mask[:, 4:] = IGNORE
     assert (edge_weights(mask, 10.0, 2.0) == 1).all()

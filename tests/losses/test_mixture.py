@@ -50,9 +50,7 @@ def test_cross_entropy_and_dice_equal_their_formulas_over_labelled_pixels(logits
 
 @settings(deadline=None, max_examples=40)
 @given(logits_of_any_size, masks, st.sampled_from(DTYPES))
-def test_the_loss_is_that_of_the_labelled_pixels_alone(
-    logits: np.ndarray, mask: np.ndarray, dtype: torch.dtype
-) -> None:
+def test_the_loss_depends_only_on_labelled_pixels(logits: np.ndarray, mask: np.ndarray, dtype: torch.dtype) -> None:
     z, labels = torch.from_numpy(logits).to(dtype), torch.from_numpy(mask)
     known = labels != IGNORE
     if not known.any():
@@ -199,6 +197,6 @@ def test_a_tversky_loss_without_any_cost_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("bce", "dice"), [(-0.1, 1), (1, -0.1), (0, 0), (math.nan, 1), (1, math.nan)])
-def test_weights_that_make_no_loss_are_refused(bce: float, dice: float) -> None:
+def test_invalid_weights_of_losses_are_refused(bce: float, dice: float) -> None:
     with pytest.raises(ConfigError, match="wanted none below 0 and at least one above 0"):
         CroplandLoss(LossConfig(bce=bce, dice=dice))

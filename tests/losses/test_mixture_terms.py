@@ -78,7 +78,7 @@ def test_logits_at_ignored_pixels_change_neither_the_loss_nor_a_gradient(
 @pytest.mark.parametrize("name", WITHOUT_PLACE)
 @settings(deadline=None, max_examples=20)
 @given(logits=logits_of_any_size, mask=masks)
-def test_a_loss_is_that_of_the_labelled_pixels_alone(name: str, logits: np.ndarray, mask: np.ndarray) -> None:
+def test_a_loss_depends_only_on_labelled_pixels(name: str, logits: np.ndarray, mask: np.ndarray) -> None:
     z, labels = torch.from_numpy(logits), torch.from_numpy(mask)
     known = labels != IGNORE
     if not known.any():
@@ -89,7 +89,7 @@ def test_a_loss_is_that_of_the_labelled_pixels_alone(name: str, logits: np.ndarr
 
 
 @every_term
-def test_what_lies_beside_a_scene_in_a_padded_batch_changes_nothing(name: str) -> None:
+def test_padding_does_not_change_the_loss(name: str) -> None:
     torch.manual_seed(0)
     z, labels = torch.randn(1, 6, 7), torch.randint(0, 2, (1, 6, 7), dtype=torch.uint8)
     padded = torch.nn.functional.pad(z, (0, 4, 0, 3), value=9.0)
@@ -121,7 +121,7 @@ def test_masks_of_one_value_give_a_finite_loss_and_finite_gradients(
 
 @every_term
 @pytest.mark.parametrize("sign", [-1, 1])
-def test_logits_far_out_on_either_side_give_finite_gradients(name: str, sign: int) -> None:
+def test_extreme_logits_give_finite_gradients(name: str, sign: int) -> None:
     mask = torch.tensor([[[OTHER, CROPLAND, IGNORE]]], dtype=torch.uint8)
     for config in (only_unusual(name), only(name, focal_gamma=0.5)):
         assert gradient_of(torch.full((1, 1, 3), sign * 1e4), mask, config).isfinite().all()
@@ -146,7 +146,7 @@ def test_tversky_with_halves_is_dice(logits: np.ndarray, mask: np.ndarray) -> No
     assert tversky.item() == pytest.approx(loss_of(*tensors, only("dice")).item(), abs=1e-6)
 
 
-def test_tversky_alpha_is_the_cost_of_what_is_mapped_wrongly() -> None:
+def test_tversky_alpha_is_the_cost_of_commission() -> None:
     mask = torch.tensor([[[CROPLAND, CROPLAND, OTHER, OTHER]]], dtype=torch.uint8)
     too_much, too_little = torch.tensor([[[[99.0, 99, 99, -99]]], [[[99.0, -99, -99, -99]]]])
     config = only("tversky", tversky_alpha=0.2, tversky_beta=0.8)
@@ -163,7 +163,7 @@ def test_focal_with_a_gamma_of_0_is_cross_entropy(logits: np.ndarray, mask: np.n
     assert focal.item() == pytest.approx(loss_of(*tensors, only("bce")).item(), rel=1e-5, abs=1e-5)
 
 
-def test_focal_fades_an_easy_pixel_as_the_paper_says() -> None:
+def test_focal_reduces_easy_pixels_as_in_the_paper() -> None:
     """With gamma 2, a pixel of probability 0.9 has a hundredth of its cross-entropy, one of 0.968 a thousandth."""
     mask = torch.tensor([[[CROPLAND]]], dtype=torch.uint8)
     for probability, times in ((0.9, 100), (0.968, 1000)):
@@ -192,7 +192,7 @@ def test_without_smoothing_or_weight_cross_entropy_is_pytorchs() -> None:
     assert loss_of(z, mask, only("bce")).item() == pytest.approx(wanted.item(), rel=1e-6)
 
 
-def test_smoothed_labels_are_met_by_a_probability_between() -> None:
+def test_smoothed_labels_are_reached_by_an_intermediate_probability() -> None:
     z = torch.tensor([[[math.log(0.9 / 0.1)]]])
     mask = torch.tensor([[[CROPLAND]]], dtype=torch.uint8)
     assert gradient_of(z, mask, only("bce", label_smoothing=0.2)).item() == pytest.approx(0, abs=1e-6)

@@ -42,7 +42,7 @@ def trained(config: ModelConfig, loss: LossConfig) -> Segmenter:
     return model.eval()
 
 
-def test_touching_parcels_fall_apart_in_the_interior_probability() -> None:
+def test_touching_parcels_are_separate_in_the_interior() -> None:
     model = trained(SMALL, LossConfig(boundary=1.0))
     counts = []
     for seed in range(1000, 1005):

@@ -81,7 +81,7 @@ def test_arguments_survive_json() -> None:
         ),
     ],
 )
-def test_what_cannot_be_built_is_named(config: ModelConfig, message: str) -> None:
+def test_an_invalid_configuration_is_named(config: ModelConfig, message: str) -> None:
     with pytest.raises(ConfigError) as error:
         build_model(config, bands=4)
     assert str(error.value).startswith(f"model.model.{message}")
@@ -228,7 +228,7 @@ def test_onnx_runtime_computes_the_same_for_any_size(architecture: str, tmp_path
 
 
 @pytest.mark.campaign
-def test_upernet_says_that_it_cannot_be_onnx(tmp_path: Path) -> None:
+def test_upernet_has_an_error_for_onnx(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="does not run as ONNX on images of any size; it can be used with PyTorch"):
         export_onnx(baseline("upernet"), BANDS, tmp_path / "model.onnx")
 
@@ -239,12 +239,12 @@ def test_all_but_unet_are_marked_as_dependent_on_the_window(architecture: str) -
 
 
 @pytest.mark.parametrize("architecture", [name for name in ENCODERS if name != "unet"])
-def test_what_depends_on_the_window_has_a_receptive_field_without_end(architecture: str) -> None:
+def test_networks_that_depend_on_the_window_are_unbounded(architecture: str) -> None:
     assert receptive_field_radius(baseline(architecture), BANDS) is None
 
 
 @every_baseline
-def test_only_unet_answers_alike_whatever_lies_far_away(architecture: str) -> None:
+def test_only_unet_ignores_distant_pixels(architecture: str) -> None:
     model = enliven(baseline(architecture), BANDS)
     image = torch.randn(1, BANDS, 64, 2048)
     image[..., 1024:] += 1

@@ -21,7 +21,7 @@ def test_features_halve_from_level_to_level(name: str, stride: int) -> None:
 
 
 @pytest.mark.parametrize("stride", [2, 4, 8, 16, 32])
-def test_it_makes_a_whole_network(stride: int) -> None:
+def test_the_backbone_fits_into_a_whole_network(stride: int) -> None:
     widths = WIDTHS[: stride.bit_length() - 1]
     model = build_model(ModelConfig(encoder="dilated_tiny", output_stride=stride, decoder_channels=widths), bands=3)
     model.train()(torch.randn(1, 3, 13, 21)).mean().backward()
@@ -38,7 +38,7 @@ def test_dilation_rates_leave_no_holes() -> None:
         assert reached.tolist() == list(range(int(reached.min()), int(reached.max()) + 1))
 
 
-def test_a_rate_without_the_smaller_ones_does_leave_holes() -> None:
+def test_a_large_rate_without_smaller_rates_leaves_holes() -> None:
     backbone = DilatedResNet(DilatedVariant(1, (4, 4)), bands=1, output_stride=2).eval()
     backbone.levels[0][1] = torch.nn.Identity()
     image = torch.zeros(1, 1, 2, 256)
@@ -47,7 +47,7 @@ def test_a_rate_without_the_smaller_ones_does_leave_holes() -> None:
     assert len(reached) < int(reached.max()) - int(reached.min()) + 1
 
 
-def test_the_demos_network_sees_at_most_a_few_chips_far() -> None:
+def test_the_receptive_field_of_the_demo_network_is_a_few_chips() -> None:
     config = ModelConfig(
         encoder="dilated_tiny", output_stride=4, pyramid_rates=(1, 2), pyramid_channels=48, decoder_channels=(32, 32)
     )
@@ -55,6 +55,6 @@ def test_the_demos_network_sees_at_most_a_few_chips_far() -> None:
     assert 59 < 2 * radius + 1 < 200
 
 
-def test_an_output_stride_that_cannot_be_is_refused() -> None:
+def test_an_invalid_output_stride_is_refused() -> None:
     with pytest.raises(ConfigError, match="output_stride is 12"):
         build_model(ModelConfig(encoder="dilated_tiny", output_stride=12), bands=3)

@@ -102,7 +102,7 @@ def model(request: pytest.FixtureRequest) -> Segmenter:
 every_network = pytest.mark.parametrize("model", CONFIGS, ids=name, indirect=True)
 
 
-def test_every_two_values_of_different_factors_meet_in_a_configuration() -> None:
+def test_every_pair_of_values_occurs_in_a_configuration() -> None:
     seen = {pair for row in ROWS for pair in combinations(row.items(), 2)}
     for (first, values), (second, others) in combinations(FACTORS.items(), 2):
         assert all(((first, value), (second, other)) in seen for value, other in product(values, others))
@@ -120,7 +120,7 @@ def test_logits_have_the_size_of_the_image(model: Segmenter, shapes: list[tuple[
 
 
 @every_network
-def test_evaluation_is_deterministic_and_images_of_a_batch_do_not_meet(model: Segmenter) -> None:
+def test_evaluation_is_deterministic_and_independent_of_the_batch(model: Segmenter) -> None:
     images = torch.randn(2, BANDS, 45, 70)
     with torch.inference_mode():
         together = model(images).sigmoid()
@@ -152,7 +152,7 @@ def test_moving_the_image_by_the_stride_moves_the_logits(model: Segmenter, reque
 
 
 @pytest.mark.parametrize("model", BOUNDED[:2], ids=name, indirect=True)
-def test_moving_the_image_down_by_the_stride_does_so_too(model: Segmenter, request: pytest.FixtureRequest) -> None:
+def test_moving_the_image_down_by_the_stride_moves_the_logits(model: Segmenter, request: pytest.FixtureRequest) -> None:
     config = request.node.callspec.params["model"]
     check_shift(model, bound(config.encoder, config.output_stride), axis=2)
 
@@ -172,12 +172,12 @@ def check_shift(model: Segmenter, radius: int, axis: int) -> None:
 
 
 @pytest.mark.parametrize("model", UNBOUNDED, ids=name, indirect=True)
-def test_group_norm_and_global_context_have_a_receptive_field_without_end(model: Segmenter) -> None:
+def test_group_norm_and_global_context_are_unbounded(model: Segmenter) -> None:
     assert receptive_field_radius(model, BANDS) is None
 
 
 @pytest.mark.parametrize(("part", "depends"), [({}, False), ({"context": "global"}, True), ({"norm": "group"}, True)])
-def test_only_without_an_end_do_logits_depend_on_a_distant_cut(part: dict[str, str], depends: bool) -> None:
+def test_only_unbounded_logits_depend_on_a_distant_cut(part: dict[str, str], depends: bool) -> None:
     model = enliven(build_model(configuration({"backbone": ("dilated_tiny", 4), **part}), BANDS), BANDS)
     radius = bound("dilated_tiny", 4)
     image = torch.randn(1, BANDS, 8, 1024)
@@ -248,7 +248,7 @@ def test_the_whole_network_draws_no_checkerboard_on_a_constant_image() -> None:
         assert unevenness(model(image), margin=bound("dilated_tiny", 4)) < 1e-5
 
 
-def test_a_transposed_convolution_of_kernel_3_does_draw_a_checkerboard() -> None:
+def test_a_transposed_convolution_of_kernel_3_draws_a_checkerboard() -> None:
     upsample = nn.ConvTranspose2d(4, 4, kernel_size=3, stride=2, padding=1, output_padding=1)
     with torch.inference_mode():
         assert unevenness(upsample(torch.ones(1, 4, 16, 16)), margin=4) > 1e-2

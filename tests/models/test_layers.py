@@ -48,7 +48,7 @@ def test_upsample_starts_with_the_variance_of_its_input(convolution: str) -> Non
     ("convolution", "weights"),
     [("standard", 9 * 8 * 16), ("separable", 9 * 8 + 8 * 16), ("grouped", 9 * 8 * 16 // 4)],
 )
-def test_each_kind_has_the_weights_that_its_name_says(convolution: str, weights: int) -> None:
+def test_each_kind_has_its_number_of_weights(convolution: str, weights: int) -> None:
     layer = LayerStyle(convolution=convolution, groups=4).conv(8, 16)
     assert sum(weight.numel() for weight in layer.parameters()) == weights
     assert layer(torch.zeros(1, 8, 5, 7)).shape == (1, 16, 5, 7)
@@ -69,7 +69,7 @@ def test_stride_and_dilation_reach_the_spatial_convolution(convolution: str) -> 
     assert (spatial.stride, spatial.dilation) == ((2, 2), (3, 3))
 
 
-def test_a_bias_stands_in_for_a_norm_that_is_left_out() -> None:
+def test_without_a_norm_there_is_a_bias() -> None:
     with_norm, without = (LayerStyle(norm=norm).conv_norm_relu(4, 4) for norm in ("batch", "none"))
     assert with_norm[0].bias is None
     assert without[0].bias is not None
@@ -84,6 +84,6 @@ def test_group_norm_takes_groups_that_divide_the_channels(channels: int, groups:
 
 
 @pytest.mark.parametrize("build", ["conv", "upsample"])
-def test_groups_that_do_not_divide_name_the_argument_and_what_is_possible(build: str) -> None:
+def test_an_invalid_number_of_groups_is_named_with_valid_ones(build: str) -> None:
     with pytest.raises(ConfigError, match=r"model\.model\.groups is 5, .* 12 to 18 channels; .* 1, 2, 3, 6$"):
         getattr(LayerStyle(convolution="grouped", groups=5), build)(12, 18)

@@ -18,7 +18,7 @@ def test_band_mean_becomes_exactly_0() -> None:
     assert layer(torch.full((1, 1, 2, 2), layer.mean.item())).abs().max() == 0
 
 
-def test_statistics_travel_in_the_state_dict() -> None:
+def test_statistics_are_in_the_state_dict() -> None:
     layer = BandNormalization(2)
     layer.fill([1.0, 2.0], [3.0, 4.0])
     other = BandNormalization(2)

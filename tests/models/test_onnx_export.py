@@ -51,7 +51,7 @@ def test_metadata_is_kept(session: onnxruntime.InferenceSession) -> None:
     assert (kept["bands"], kept["threshold"]) == ("red, nir", "0.5")
 
 
-def test_an_image_goes_in_and_logits_come_out(session: onnxruntime.InferenceSession) -> None:
+def test_input_is_an_image_and_output_is_logits(session: onnxruntime.InferenceSession) -> None:
     assert [entry.name for entry in session.get_inputs()] == ["image"]
     assert [entry.name for entry in session.get_outputs()] == ["logits"]
     image = 1500 + 500 * torch.randn(1, BANDS, 9, 14)
@@ -76,7 +76,7 @@ def test_bands_are_fixed_in_the_file(session: onnxruntime.InferenceSession) -> N
     assert session.get_inputs()[0].shape[:2] == [1, BANDS]
 
 
-def test_training_mode_is_left_as_it_was(tmp_path: Path) -> None:
+def test_training_mode_is_not_changed(tmp_path: Path) -> None:
     model = one_layer().train()
     export_onnx(model, BANDS, tmp_path / "model.onnx")
     assert model.training
@@ -87,7 +87,7 @@ def test_another_number_of_bands_than_the_networks_is_refused(tmp_path: Path) ->
         export_onnx(one_layer(), BANDS + 1, tmp_path / "model.onnx")
 
 
-def test_a_network_that_is_another_as_onnx_is_refused(tmp_path: Path) -> None:
+def test_a_network_with_other_results_as_onnx_is_refused(tmp_path: Path) -> None:
     model = Segmenter(BandNormalization(BANDS), FourCells(), stride=4)
     with pytest.raises(ConfigError, match="different values as ONNX"):
         export_onnx(model, BANDS, tmp_path / "model.onnx")
@@ -99,7 +99,7 @@ def test_a_network_that_runs_as_onnx_on_one_size_only_is_refused(tmp_path: Path)
         export_onnx(model, BANDS, tmp_path / "model.onnx")
 
 
-def test_a_refusal_leaves_the_training_mode_as_it_was_and_no_file(tmp_path: Path) -> None:
+def test_a_refusal_keeps_the_training_mode_and_leaves_no_file(tmp_path: Path) -> None:
     model = Segmenter(BandNormalization(BANDS), FourCells(), stride=4).train()
     with pytest.raises(ConfigError):
         export_onnx(model, BANDS, tmp_path / "model.onnx")

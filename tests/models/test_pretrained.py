@@ -112,7 +112,7 @@ def test_a_baseline_starts_from_a_file_too(save: Save) -> None:
     )
 
 
-def test_a_file_of_an_old_pytorch_without_batch_counters_is_taken(save: Save) -> None:
+def test_a_file_without_batch_counters_is_accepted(save: Save) -> None:
     weights = {k: v for k, v in shuffled_state(SMP, 3).items() if not k.endswith("num_batches_tracked")}
     found = encoder_state(replace(SMP, encoder_weights=save(weights)), 3)
     assert all(torch.equal(found[name], tensor) for name, tensor in weights.items())
@@ -136,7 +136,7 @@ def test_without_a_source_weights_are_random(tiny: ModelConfig) -> None:
     assert not same(encoder_state(tiny, 3), encoder_state(tiny, 3))
 
 
-def test_configurations_that_are_kept_do_not_name_the_weights() -> None:
+def test_stored_configurations_do_not_contain_the_weights() -> None:
     assert replace(SMP, encoder_weights="imagenet").arguments() == SMP.arguments()
 
 
@@ -218,7 +218,7 @@ def test_a_timm_file_that_lacks_some_weights_is_refused(tiny: ModelConfig, save:
         ("dilated_tiny", "use a file"),
     ],
 )
-def test_a_name_that_the_hub_has_not_lists_the_possible_ones(encoder: str, possible: str) -> None:
+def test_an_unknown_name_of_weights_lists_the_known_ones(encoder: str, possible: str) -> None:
     message = refusal(replace(SMP, encoder=encoder, encoder_weights="imagenett"))
     assert message.endswith(f"but encoder {encoder} has no weights of that name; {possible}")
 

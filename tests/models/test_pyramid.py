@@ -24,19 +24,19 @@ def reach(pyramid: AtrousPyramid) -> tuple[int, int, int, int]:
     return int(rows.min()), int(rows.max()), int(columns.min()), int(columns.max())
 
 
-def test_pyramid_sees_no_further_than_its_largest_rate() -> None:
+def test_the_largest_rate_bounds_the_pyramid() -> None:
     assert reach(AtrousPyramid(1, 2, (1, 3))) == (7, 13, 7, 13)
 
 
-def test_windowed_context_sees_half_its_window_to_each_side() -> None:
+def test_windowed_context_reaches_half_of_its_window() -> None:
     assert reach(AtrousPyramid(1, 2, (1,), context="windowed", context_window=9)) == (6, 14, 6, 14)
 
 
-def test_global_context_sees_everything() -> None:
+def test_global_context_reaches_everywhere() -> None:
     assert reach(AtrousPyramid(1, 2, (1,), context="global")) == (0, 20, 0, 20)
 
 
-def test_windowed_context_is_the_mean_of_the_cells_there_are() -> None:
+def test_windowed_context_is_the_mean_of_existing_cells() -> None:
     context = WindowedContext(1, 1, window=3, style=LayerStyle(norm="none"))
     nn.init.ones_(context.mix[0].weight)
     nn.init.zeros_(context.mix[0].bias)
@@ -58,7 +58,7 @@ def test_a_bottleneck_narrows_what_the_rates_convolve() -> None:
     assert widths == {4}
 
 
-def test_dropout_leaves_evaluation_alone() -> None:
+def test_dropout_does_not_affect_evaluation() -> None:
     pyramid = AtrousPyramid(4, 4, (1,), dropout=0.9).eval()
     image = torch.randn(1, 4, 5, 5)
     assert torch.equal(pyramid(image), pyramid(image))

@@ -60,7 +60,7 @@ PUBLISHED = [
 
 
 @pytest.mark.parametrize(("layers", "size", "stride"), PUBLISHED)
-def test_published_receptive_fields_and_strides_come_out(layers: list[Layer], size: int, stride: int) -> None:
+def test_published_receptive_fields_and_strides_are_reproduced(layers: list[Layer], size: int, stride: int) -> None:
     reach = chain_reach(layers, length=4096)
     assert (reach.size, reach.stride) == (size, stride)
 
@@ -90,7 +90,7 @@ def test_the_output_is_as_long_as_that_of_real_layers(layers: list[Layer], lengt
 
 @settings(deadline=None, max_examples=50)
 @given(layers=st.lists(LAYER, max_size=4))
-def test_size_and_stride_are_where_gradients_of_real_layers_end(layers: list[Layer]) -> None:
+def test_size_and_stride_equal_the_extent_of_gradients(layers: list[Layer]) -> None:
     real = nn.Sequential(*[nn.Conv1d(1, 1, lay.kernel, lay.stride, 0, lay.dilation) for lay in layers])
     for weight in real.parameters():
         nn.init.ones_(weight)
@@ -120,7 +120,7 @@ def test_strided_and_transposed_layers_count_in_input_pixels() -> None:
     assert receptive_field_radius(wrapped(chain, stride=2), bands=1) == 1
 
 
-def test_weights_of_zero_still_count() -> None:
+def test_weights_of_zero_count() -> None:
     convolution = nn.Conv2d(1, 1, 5, padding=2)
     nn.init.zeros_(convolution.weight)
     assert receptive_field_radius(wrapped(convolution), bands=1) == 2
@@ -128,7 +128,7 @@ def test_weights_of_zero_still_count() -> None:
 
 @pytest.mark.parametrize("rate", [300, 1501, 4000])
 @pytest.mark.parametrize("stride", [1, 4])
-def test_a_dilated_layer_is_seen_however_far_it_reaches(rate: int, stride: int) -> None:
+def test_a_dilated_layer_of_any_reach_is_detected(rate: int, stride: int) -> None:
     # The stride of 4 keeps one of 4 columns, so only one phase reaches 1501.
     dilated = nn.Conv2d(1, 1, 3, padding=rate, dilation=rate)
     shrunk = nn.Sequential(dilated, nn.Conv2d(1, 1, 1, stride), nn.Upsample(scale_factor=stride))
@@ -176,11 +176,11 @@ def test_trace_agrees_with_perturbing_single_columns(config: ModelConfig) -> Non
 
 
 @pytest.mark.parametrize("changes", [{"norm": "group"}, {"context": "global"}, *WINDOW_DEPENDENT])
-def test_a_network_that_depends_on_its_window_has_no_end(tiny: ModelConfig, changes: dict[str, Any]) -> None:
+def test_a_network_that_depends_on_its_window_is_unbounded(tiny: ModelConfig, changes: dict[str, Any]) -> None:
     assert receptive_field_radius(build_model(replace(tiny, **changes), bands=1), bands=1) is None
 
 
-def test_training_mode_is_left_as_it_was(tiny: ModelConfig) -> None:
+def test_training_mode_is_not_changed(tiny: ModelConfig) -> None:
     model = build_model(tiny, bands=1).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     receptive_field_radius(model, 1)
@@ -188,7 +188,7 @@ def test_training_mode_is_left_as_it_was(tiny: ModelConfig) -> None:
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-def test_only_a_network_that_sees_much_further_than_its_scenes_is_pointed_out() -> None:
+def test_only_a_receptive_field_much_larger_than_the_scenes_has_a_note() -> None:
     assert unseen_context(reach=300, side=256.0) == ""
     assert unseen_context(reach=80, side=28.0) == ""
     assert "reaches 294 pixels" in unseen_context(reach=294, side=29.4)
@@ -204,13 +204,13 @@ def random_network(seed: int = 0, std: float = 1.0) -> Segmenter:
     return model
 
 
-def test_a_network_that_mixes_bands_alone_needs_no_halo() -> None:
+def test_a_pointwise_network_needs_no_halo() -> None:
     model = wrapped(nn.Conv2d(2, 1, 1), bands=2)
     assert effective_radius(model, [torch.randn(2, 9, 9)], tolerance=1e-6) == 0
 
 
 @pytest.mark.parametrize("tolerance", [1e-4, 0.01, 0.05, 0.1, 0.2, 0.4])
-def test_the_effective_radius_of_a_convolution_is_what_its_weights_say(tolerance: float) -> None:
+def test_the_effective_radius_of_a_convolution_follows_from_its_weights(tolerance: float) -> None:
     torch.manual_seed(1)
     convolution = nn.Conv2d(2, 1, 9, padding=4)
     model = wrapped(convolution, bands=2)
@@ -242,7 +242,7 @@ def test_stored_units_do_not_change_the_effective_radius() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_what_happens_beyond_the_effective_radius_changes_a_probability_by_at_most_the_tolerance(seed: int) -> None:
+def test_changes_beyond_the_effective_radius_stay_within_the_tolerance(seed: int) -> None:
     model, tolerance = random_network(seed), 1 / 255
     image = torch.randn(2, 120, 120)
     radius = effective_radius(model, [image], tolerance)

@@ -90,7 +90,7 @@ def test_a_copy_computes_with_its_own_weights() -> None:
     assert any(bool(parameter.grad.any()) for parameter in other.parameters())
 
 
-def test_a_network_that_evaluates_keeps_to_its_own_forward_pass() -> None:
+def test_recomputation_does_not_affect_evaluation() -> None:
     plain, recomputed = filled(CONFIGS["own"], False).eval(), filled(CONFIGS["own"], True).eval()
     image = torch.randn(1, 3, 20, 30)
     assert torch.equal(plain(image), recomputed(image))

@@ -46,7 +46,7 @@ def test_stages_come_from_the_shallowest_to_the_deepest(config: ModelConfig, wan
     assert len(owned) == len(set(owned)) == len(encoder)
 
 
-def test_the_network_and_random_numbers_stay_as_they_are() -> None:
+def test_finding_stages_changes_neither_network_nor_random_state() -> None:
     model = build_model(TINY, bands=2)
     model.network.decoder.eval()
     modes = [layer.training for layer in model.modules()]

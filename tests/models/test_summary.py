@@ -18,7 +18,7 @@ def chain(*layers: nn.Module, stride: int) -> Segmenter:
 
 
 @pytest.mark.campaign
-def test_the_layers_of_resnet18_see_what_the_formula_says() -> None:
+def test_the_receptive_fields_of_resnet18_follow_the_formula() -> None:
     model = build_model(
         ModelConfig(encoder="resnet18", output_stride=32, decoder_channels=(8, 8, 8, 8, 8)), bands=3
     ).eval()
@@ -43,7 +43,7 @@ def test_layers_of_one_chain_are_traced_each_in_input_pixels(kernel: int) -> Non
     assert reaches["network.2"] == (kernel + 2 * 6, 1)
 
 
-def test_the_whole_network_sees_its_radius_to_one_side_or_both() -> None:
+def test_the_size_of_the_receptive_field_agrees_with_the_radius() -> None:
     model = build_model(ModelConfig(encoder="dilated_tiny", output_stride=4, decoder_channels=(8, 8)), bands=2).eval()
     radius = receptive_field_radius(model, bands=2)
     size, stride = traced_reaches(model, bands=2)[""]
@@ -53,7 +53,7 @@ def test_the_whole_network_sees_its_radius_to_one_side_or_both() -> None:
     assert stride == 1
 
 
-def test_layers_before_a_global_pool_have_an_end_and_those_after_have_none() -> None:
+def test_layers_are_bounded_before_a_global_pool_and_unbounded_after_it() -> None:
     config = ModelConfig(encoder="dilated_tiny", output_stride=4, decoder_channels=(8, 8), context="global")
     reaches = traced_reaches(build_model(config, bands=1).eval(), bands=1)
     assert reaches["network.backbone.dilated"][0] == 127
@@ -72,7 +72,7 @@ def test_operations_and_parameters_are_those_of_the_layers() -> None:
     assert model.training
 
 
-def test_what_is_no_map_has_no_receptive_field() -> None:
+def test_outputs_other_than_feature_maps_have_no_receptive_field() -> None:
     class Tokens(nn.Module):
         """A linear layer over the bands of each pixel, with pixels as tokens like in a transformer."""
 

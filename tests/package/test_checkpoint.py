@@ -49,20 +49,20 @@ def test_a_bare_malicious_pickle_is_refused_and_not_executed(tmp_path: Path) -> 
     assert not trace.exists()
 
 
-def test_the_trap_itself_works(tmp_path: Path) -> None:
+def test_the_malicious_object_works(tmp_path: Path) -> None:
     pickle.loads(pickle.dumps(Malicious(tmp_path / "executed")))
     assert (tmp_path / "executed").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"just text\n", b"PK\x03\x04 half a zip"])
-def test_what_is_no_checkpoint_is_one_clear_error(tmp_path: Path, content: bytes) -> None:
+def test_other_files_than_checkpoints_are_one_clear_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.ckpt").write_bytes(content)
     with pytest.raises(PackageError, match=r"a\.ckpt") as error:
         read_checkpoint(tmp_path / "a.ckpt")
     assert "\n" not in str(error.value)
 
 
-def test_a_torn_checkpoint_is_refused(tmp_path: Path) -> None:
+def test_a_truncated_checkpoint_is_refused(tmp_path: Path) -> None:
     torch.save(GOOD, tmp_path / "a.ckpt")
     content = (tmp_path / "a.ckpt").read_bytes()
     (tmp_path / "a.ckpt").write_bytes(content[: len(content) // 2])
@@ -70,7 +70,7 @@ def test_a_torn_checkpoint_is_refused(tmp_path: Path) -> None:
         read_checkpoint(tmp_path / "a.ckpt")
 
 
-def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_program_is_refused(tmp_path: Path) -> None:
     torch.save({"weights": torch.ones(1)}, tmp_path / "a.ckpt")
     with pytest.raises(PackageError, match="has no CroplandDataModule, hyper_parameters, state_dict"):
         read_checkpoint(tmp_path / "a.ckpt")

@@ -72,11 +72,11 @@ def test_the_threshold_can_be_set_at_export(trained: torch.nn.Module, tmp_path: 
     assert write_package(checkpoint_of(trained), tmp_path / "model", threshold=0.7).threshold == 0.7
 
 
-def test_a_package_is_only_data(folder: Path) -> None:
+def test_a_package_contains_only_data(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == [DESCRIPTION, WEIGHTS]
 
 
-def test_a_package_can_be_written_over(trained: torch.nn.Module, folder: Path) -> None:
+def test_a_package_can_be_replaced(trained: torch.nn.Module, folder: Path) -> None:
     write_package(checkpoint_of(trained), folder, threshold=0.6)
     assert read_package(folder).threshold == 0.6
 
@@ -104,7 +104,7 @@ def test_a_damaged_description_is_one_clear_error(folder: Path, content: str) ->
 
 
 @pytest.mark.parametrize("other", [2, 99])
-def test_another_format_is_said_to_be_one(folder: Path, other: int) -> None:
+def test_another_format_is_named(folder: Path, other: int) -> None:
     path = folder / DESCRIPTION
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": other, "bands": None}))
     with pytest.raises(PackageError, match=f"has format {other}, this version reads 3"):
@@ -234,7 +234,7 @@ def test_a_second_export_onto_one_package_is_refused(trained: torch.nn.Module, f
         write_package(checkpoint_of(trained), folder)
 
 
-def test_a_network_that_sees_the_whole_image_is_marked(tmp_path: Path) -> None:
+def test_an_unbounded_network_is_marked(tmp_path: Path) -> None:
     config = ModelConfig(encoder="tu-mobilenetv3_small_050", pyramid_channels=8, decoder_channels=(8, 8, 8))
     model = build_model(config, bands=2)
     model.normalization.fill([0.0, 0.0], [1.0, 1.0])
@@ -243,7 +243,7 @@ def test_a_network_that_sees_the_whole_image_is_marked(tmp_path: Path) -> None:
     assert read_package(tmp_path / "model").receptive_field is None
 
 
-def test_a_network_that_cannot_be_onnx_is_said_to_be_so_and_its_package_stays(
+def test_a_failed_onnx_export_is_reported_and_the_package_is_kept(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -255,7 +255,7 @@ def test_a_network_that_cannot_be_onnx_is_said_to_be_so_and_its_package_stays(
     assert sorted(path.name for path in folder.iterdir()) == ["model.json", "model.safetensors"]
 
 
-def test_a_folder_that_cannot_be_made_is_named(trained: torch.nn.Module, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named(trained: torch.nn.Module, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(PackageError, match=r"file/model: cannot be written"):
         write_package(checkpoint_of(trained), tmp_path / "file" / "model")
@@ -268,7 +268,7 @@ def test_statistics_come_from_the_weights(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def test_weights_that_a_description_names_are_not_asked_for(folder: Path) -> None:
+def test_loading_a_package_downloads_no_weights(folder: Path) -> None:
     content = json.loads((folder / "model.json").read_text())
     content["architecture"]["arguments"]["encoder_weights"] = "nowhere.pth"
     (folder / "model.json").write_text(json.dumps(content))

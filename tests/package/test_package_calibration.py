@@ -63,9 +63,7 @@ def map_scene(folder: Path, package: ModelPackage, scene: Path, output: Path) ->
         return classes.read(1), percent.read(1)
 
 
-def test_a_training_leaves_its_temperature_bias_and_threshold_in_the_package(
-    checkpoint: Checkpoint, tmp_path: Path
-) -> None:
+def test_a_package_has_temperature_bias_and_threshold_of_the_training(checkpoint: Checkpoint, tmp_path: Path) -> None:
     write_package(checkpoint, tmp_path / "model")
     package = read_package(tmp_path / "model")
     assert package.temperature == checkpoint.calibration["temperature"] != 1
@@ -75,7 +73,9 @@ def test_a_training_leaves_its_temperature_bias_and_threshold_in_the_package(
     assert set(checkpoint.metrics) < set(package.metrics)
 
 
-def test_a_scene_is_mapped_with_them(trained: Path, checkpoint: Checkpoint, tmp_path: Path) -> None:
+def test_a_scene_is_mapped_with_temperature_bias_and_threshold(
+    trained: Path, checkpoint: Checkpoint, tmp_path: Path
+) -> None:
     package = write_package(checkpoint, tmp_path / "model")
     scene = trained / "data" / "images" / "scene_0.tif"
     with rasterio.open(scene) as dataset, torch.inference_mode():
@@ -91,7 +91,7 @@ def test_a_scene_is_mapped_with_them(trained: Path, checkpoint: Checkpoint, tmp_
         np.testing.assert_array_equal((classes == CROPLAND)[clear], (probability > threshold)[clear])
 
 
-def test_the_threshold_that_is_kept_maps_the_pixels_that_training_scored(
+def test_the_kept_threshold_maps_the_pixels_that_training_scored(
     trained: Path, checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
     scaling = Scaling(1.7, -0.6)
@@ -110,7 +110,7 @@ def test_the_threshold_that_is_kept_maps_the_pixels_that_training_scored(
 
 
 @pytest.mark.parametrize("change", [{"temperature": 9.0}, {"bias": -9.0}])
-def test_blocks_of_another_scaling_are_not_gone_on_with(
+def test_blocks_of_another_scaling_are_not_resumed(
     trained: Path, checkpoint: Checkpoint, tmp_path: Path, change: dict[str, float]
 ) -> None:
     class KilledError(Exception):
@@ -132,9 +132,7 @@ def test_blocks_of_another_scaling_are_not_gone_on_with(
         predict_scene(scene, tmp_path / "map.tif", predictor, settings, lambda plan, done: None)
 
 
-def test_a_threshold_that_is_given_wins_and_one_of_the_validation_can_be_named(
-    checkpoint: Checkpoint, tmp_path: Path
-) -> None:
+def test_a_threshold_is_given_or_taken_from_the_validation(checkpoint: Checkpoint, tmp_path: Path) -> None:
     found = [write_package(checkpoint, tmp_path / "model", wanted).threshold for wanted in (0.7, "area", "f1")]
     assert found == [0.7, checkpoint.calibration["area_threshold"], checkpoint.calibration["f1_threshold"]]
 
@@ -152,7 +150,7 @@ IMPOSSIBLE = [float("nan"), float("inf"), "warm", None, torch.ones(9, 9)]
 
 @pytest.mark.parametrize("value", IMPOSSIBLE)
 @pytest.mark.parametrize("name", ["temperature", "bias", "threshold", "ece_after"])
-def test_a_checkpoint_whose_calibration_is_no_number_is_one_clear_error(
+def test_an_invalid_calibration_of_a_checkpoint_is_one_clear_error(
     trained: Path, tmp_path: Path, name: str, value: object
 ) -> None:
     content = load_checkpoint(trained / "run" / "checkpoints" / "last.ckpt")
@@ -166,7 +164,7 @@ def test_a_checkpoint_whose_calibration_is_no_number_is_one_clear_error(
 
 
 @pytest.mark.parametrize(("name", "value"), [("temperature", 0.0), ("temperature", -1.0), ("threshold", 1.5)])
-def test_a_checkpoint_whose_calibration_is_out_of_range_makes_no_package(
+def test_a_calibration_out_of_range_gives_no_package(
     checkpoint: Checkpoint, tmp_path: Path, name: str, value: float
 ) -> None:
     with pytest.raises(PackageError, match=rf"last\.ckpt: lacks a value for the package \(.*{name}"):
@@ -176,7 +174,7 @@ def test_a_checkpoint_whose_calibration_is_out_of_range_makes_no_package(
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name in ("temperature", "bias") for value in IMPOSSIBLE[:4]]
 )
-def test_a_description_with_a_scaling_that_cannot_be_is_refused(
+def test_a_description_with_an_invalid_scaling_is_refused(
     checkpoint: Checkpoint, tmp_path: Path, name: str, value: object
 ) -> None:
     write_package(checkpoint, tmp_path / "model")

@@ -27,7 +27,7 @@ def test_a_pixel_has_four_corners() -> None:
 
 
 @given(LABELS, st.integers(0, 8), st.integers(0, 8))
-def test_corners_of_a_cut_map_add_up_to_those_of_the_whole(labels: np.ndarray, row: int, column: int) -> None:
+def test_corners_of_parts_add_up_to_those_of_the_map(labels: np.ndarray, row: int, column: int) -> None:
     parts = [
         corners_of(labels[rows, columns], False, rows.start, columns.start)
         for rows in (slice(0, row), slice(row, None))
@@ -37,7 +37,7 @@ def test_corners_of_a_cut_map_add_up_to_those_of_the_whole(labels: np.ndarray, r
 
 
 @given(hnp.arrays(np.int32, (6, 6), elements=st.integers(0, 1)))
-def test_the_quick_way_finds_the_same_corners(labels: np.ndarray) -> None:
+def test_the_fast_method_finds_the_same_corners(labels: np.ndarray) -> None:
     assert as_sets(corners_of(labels, True)) == as_sets(corners_of(labels, False))
 
 

@@ -28,7 +28,7 @@ def table_of(output: Path, probability: bool = False) -> ParcelTable:
     return ParcelTable(grid, format_of(output), probability)
 
 
-def test_geoparquet_says_what_its_geometry_is(tmp_path: Path) -> None:
+def test_geoparquet_describes_its_geometry(tmp_path: Path) -> None:
     output = tmp_path / "parcels.parquet"
     table = table_of(output, probability=True)
     write_table(output, "parcels", table, [table.batch(PARCELS)])
@@ -49,7 +49,7 @@ def test_geoparquet_says_what_its_geometry_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["parcels.gpkg", "parcels.geojson", "parcels.parquet"])
-def test_an_error_among_the_rows_comes_through(tmp_path: Path, name: str) -> None:
+def test_an_error_of_the_rows_is_raised(tmp_path: Path, name: str) -> None:
     table = table_of(tmp_path / name)
 
     def rows() -> Iterator[pa.RecordBatch]:

@@ -36,11 +36,11 @@ def test_interior_beyond_cropland_does_not_count() -> None:
     assert not grown_parcels(np.zeros((2, 2), bool), np.ones((2, 2), bool), 3).any()
 
 
-def test_pixels_that_touch_at_a_corner_are_of_one_cluster_but_two_components() -> None:
+def test_pixels_that_touch_at_a_corner_are_one_cluster_and_two_components() -> None:
     assert (components(np.eye(2, dtype=bool)).max(), clusters(np.eye(2, dtype=bool)).max()) == (2, 1)
 
 
-def test_what_no_interior_reaches_is_told_apart_within_the_wanted_part() -> None:
+def test_cropland_without_an_interior_is_labelled_within_the_part() -> None:
     around = np.array([[1, 0, 1], [1, 0, 1], [1, 1, 1]], bool)
     nowhere = np.zeros((3, 3), bool)
     assert grown_parcels(around, nowhere, 1).max() == 1

@@ -18,7 +18,7 @@ def outlines_of(inside: np.ndarray) -> Outlines:
 
 
 @given(hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12)))
-def test_outlines_are_those_of_rasterio(inside: np.ndarray) -> None:
+def test_outlines_equal_rasterio(inside: np.ndarray) -> None:
     labels = components(inside)
     wanted = [shape(found) for found, _ in shapes(labels, mask=inside)]
     found = outlines_of(inside).polygons()
@@ -33,13 +33,13 @@ def test_rings_begin_at_the_top_left_with_shells_downwards_and_holes_to_the_righ
     assert outlines.parcels.tolist() == [0, 2, 3]
 
 
-def test_rings_part_where_a_parcel_touches_itself() -> None:
+def test_rings_are_split_where_a_parcel_touches_itself() -> None:
     around = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 0]], bool)
     [polygon] = outlines_of(around).polygons()
     assert (polygon.is_valid, len(polygon.interiors), polygon.area) == (True, 1, 7)
 
 
-def test_nothing_has_no_outline() -> None:
+def test_no_corners_give_no_outline() -> None:
     assert len(outlines_of(np.zeros((3, 4), bool)).polygons()) == 0
 
 
@@ -62,7 +62,7 @@ def test_vertices_are_inserted_in_the_direction_of_the_ring() -> None:
     assert len(found[0].interiors[0].coords) == 4 + 2 * 3 + 1
 
 
-def test_parcels_that_do_not_touch_stay_as_they_are() -> None:
+def test_parcels_that_do_not_touch_are_unchanged() -> None:
     apart = np.array([shapely.box(0, 0, 2, 2), shapely.box(3, 0, 5, 1)])
     assert noded(apart).tolist() == apart.tolist()
     assert len(noded(apart[:0])) == 0

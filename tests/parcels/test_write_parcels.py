@@ -41,7 +41,7 @@ def as_file(folder: Path, pixels: np.ndarray, **settings: object) -> bytes:
 
 @settings(max_examples=10, deadline=None)
 @given(MAPS)
-def test_any_blocks_give_the_polygons_of_the_whole_map(pixels: np.ndarray) -> None:
+def test_polygons_do_not_depend_on_the_blocks(pixels: np.ndarray) -> None:
     with tempfile.TemporaryDirectory() as folder:
         files = [as_file(Path(folder), pixels, block_size=size) for size in BLOCK_SIZES]
         parcels = geopandas.read_parquet(Path(folder) / "parcels.parquet")
@@ -60,7 +60,7 @@ def test_a_large_map_of_noise_keeps_every_pixel(tmp_path: Path) -> None:
 @settings(max_examples=4, deadline=None)
 @example(30, 3)  # a parcel has two parts in one block
 @given(st.integers(0, 10_000), st.integers(0, 5))
-def test_any_blocks_give_the_split_of_the_whole_map(seed: int, growth: int) -> None:
+def test_split_parcels_do_not_depend_on_the_blocks(seed: int, growth: int) -> None:
     surface = blobs(seed, side=22)
     pixels, interior = (surface > 0.3).astype(np.uint8), (surface > 0.6).astype(np.uint8)
     labels = grown_parcels(pixels > 0, interior > 0, growth)
@@ -122,7 +122,7 @@ def test_small_parcels_are_left_out_and_small_holes_filled(tmp_path: Path) -> No
         assert alone["perimeter"][0] == pytest.approx(320, rel=1e-3)
 
 
-def test_probabilities_are_those_of_the_parcels_pixels(tmp_path: Path) -> None:
+def test_probabilities_are_means_over_the_pixels_of_parcels(tmp_path: Path) -> None:
     pixels = np.array([[1, 1, 1, 0, 1], [1, 1, 0, 0, 1]], np.uint8)
     percent = np.array([[90, 80, 30, 9, IGNORE], [75, 76, 9, 9, IGNORE]], np.uint8)
     for size in (1, 2, 64):
@@ -226,7 +226,7 @@ def test_output_must_be_a_new_file_of_a_known_format(tmp_path: Path) -> None:
         assert dataset.read().all()
 
 
-def test_results_come_in_order_though_later_ones_are_ready_first() -> None:
+def test_results_are_ordered_even_if_later_ones_finish_first() -> None:
     second_done = threading.Event()
 
     def work(item: int) -> int:
@@ -252,7 +252,7 @@ def test_items_are_taken_no_faster_than_results() -> None:
     results.close()
 
 
-def test_an_error_is_raised_where_its_result_was_wanted() -> None:
+def test_an_error_is_raised_when_its_result_is_taken() -> None:
     def work(item: int) -> float:
         return 1 / (item - 1)
 

@@ -48,11 +48,11 @@ def test_pixels_come_in_stored_units_as_float32(write_raster: WriteRaster, tmp_p
     np.testing.assert_array_equal(chip.image, pixels)
 
 
-def test_raster_that_declares_nothing_is_valid_throughout(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_raster_without_nodata_is_valid_everywhere(write_raster: WriteRaster, tmp_path: Path) -> None:
     assert chip_of(write_raster(tmp_path / "a.tif", ones(1) * 0)).valid.all()
 
 
-def test_bands_come_in_the_order_asked_for(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_bands_are_read_in_the_given_order(write_raster: WriteRaster, tmp_path: Path) -> None:
     pixels = ones(3) * np.array([1, 2, 3], dtype=np.uint8)[:, None, None]
     with open_raster(write_raster(tmp_path / "a.tif", pixels)) as dataset:
         chip = read_chip(dataset, whole(dataset), Reading([3, 1], [0, 0]))
@@ -60,7 +60,7 @@ def test_bands_come_in_the_order_asked_for(write_raster: WriteRaster, tmp_path: 
     assert chip.image[:, 0, 0].tolist() == [3, 1]
 
 
-def test_only_the_windows_pixels_come(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_only_pixels_of_the_window_are_read(write_raster: WriteRaster, tmp_path: Path) -> None:
     pixels = np.arange(30, dtype=np.uint8).reshape(5, 6)
     with open_raster(write_raster(tmp_path / "a.tif", pixels)) as dataset:
         chip = read_chip(dataset, Window(2, 1, 3, 2), Reading([1], [0]))
@@ -81,26 +81,26 @@ def test_negative_integer_nodata_is_invalid(write_raster: WriteRaster, tmp_path:
     np.testing.assert_array_equal(chip_of(path).valid, with_hole())
 
 
-def test_nodata_value_given_by_hand_is_invalid(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_given_nodata_value_is_invalid(write_raster: WriteRaster, tmp_path: Path) -> None:
     pixels = ones(1)
     pixels[0, 0, 1] = 0
     path = write_raster(tmp_path / "a.tif", pixels)
     np.testing.assert_array_equal(chip_of(path, nodata=0.0).valid, with_hole())
 
 
-def test_nodata_value_given_by_hand_counts_beside_the_files_own(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_a_given_nodata_value_is_added_to_that_of_the_file(write_raster: WriteRaster, tmp_path: Path) -> None:
     pixels = ones(1)
     pixels[0, 0, :2] = (7, 0)
     chip = chip_of(write_raster(tmp_path / "a.tif", pixels, nodata=7), nodata=0.0)
     assert chip.valid.tolist() == [[False, False, True], [True, True, True]]
 
 
-def test_nodata_value_that_the_type_cannot_hold_hides_nothing(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_nodata_value_outside_the_type_matches_nothing(write_raster: WriteRaster, tmp_path: Path) -> None:
     assert chip_of(write_raster(tmp_path / "a.tif", ones(1)), nodata=-9999.0).valid.all()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_a_float_that_is_no_number_is_invalid(write_raster: WriteRaster, tmp_path: Path, value: float) -> None:
+def test_nan_and_infinity_are_invalid(write_raster: WriteRaster, tmp_path: Path, value: float) -> None:
     pixels = ones(1, np.float32)
     pixels[0, 0, 1] = value
     np.testing.assert_array_equal(chip_of(write_raster(tmp_path / "a.tif", pixels)).valid, with_hole())
@@ -123,13 +123,13 @@ def test_a_float64_beyond_float32_is_invalid_without_a_warning(
     np.testing.assert_array_equal(chip_of(path).valid, with_hole())
 
 
-def test_pixel_of_alpha_0_is_invalid_though_alpha_is_not_read(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_pixel_of_alpha_0_is_invalid(write_raster: WriteRaster, tmp_path: Path) -> None:
     pixels = np.concatenate([ones(3), 255 * with_hole()[None].astype(np.uint8)])
     path = write_raster(tmp_path / "a.tif", pixels, meanings=RGBA)
     np.testing.assert_array_equal(chip_of(path, bands=3).valid, with_hole())
 
 
-def test_alpha_counts_beside_a_nodata_value(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_alpha_and_nodata_value_are_combined(write_raster: WriteRaster, tmp_path: Path) -> None:
     pixels = np.concatenate([ones(3), 255 * with_hole()[None].astype(np.uint8)])
     pixels[0, 1, 2] = 7
     path = write_raster(tmp_path / "a.tif", pixels, meanings=RGBA, nodata=7)
@@ -142,14 +142,14 @@ def test_pixel_outside_the_mask_file_is_invalid(write_raster: WriteRaster, tmp_p
     np.testing.assert_array_equal(chip_of(path, bands=2).valid, with_hole())
 
 
-def test_nodata_value_counts_beside_a_mask_file(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_nodata_value_and_mask_file_are_combined(write_raster: WriteRaster, tmp_path: Path) -> None:
     pixels = ones(2)
     pixels[0, 1, 2] = 7
     path = write_raster(tmp_path / "a.tif", pixels, mask=with_hole(), nodata=7)
     assert chip_of(path, bands=2).valid.tolist() == [[True, False, True], [True, True, False]]
 
 
-def test_pixel_that_one_band_alone_misses_is_invalid(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_pixel_missing_in_one_band_is_invalid(write_raster: WriteRaster, tmp_path: Path) -> None:
     pixels = ones(3)
     pixels[1, 0, 1] = 0
     path = write_raster(tmp_path / "a.tif", pixels, nodata=0)
@@ -212,7 +212,7 @@ def test_message_about_unreadable_pixels_is_one_line(truncated: Path) -> None:
     assert "\n" not in str(raised.value)
 
 
-def test_lacking_memory_is_not_taken_for_damage(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_lack_of_memory_is_not_reported_as_damage(write_raster: WriteRaster, tmp_path: Path) -> None:
     error = RasterioIOError("Read failed. See previous exception for details.")
     error.__cause__ = CPLE_OutOfMemoryError(3, 2, "Out of memory allocating 3000000000 bytes")
     with open_raster(write_raster(tmp_path / "a.tif", ones(1))) as dataset:
@@ -231,7 +231,7 @@ def test_an_alpha_band_that_is_read_is_data(write_raster: WriteRaster, tmp_path:
     assert chip.image[3, 0, 0] == 0
 
 
-def test_a_mask_file_counts_beside_an_alpha_band_that_is_read(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_a_mask_file_counts_if_an_alpha_band_is_data(write_raster: WriteRaster, tmp_path: Path) -> None:
     mask = np.array([[True, False, True]])
     path = write_raster(tmp_path / "rgbn.tif", np.full((4, 1, 3), 9, np.uint8), meanings=RGBA, mask=mask)
     with open_raster(path) as dataset:

@@ -27,7 +27,7 @@ def classes_of(write_raster: WriteRaster, tmp_path: Path) -> Callable[..., np.nd
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "float32"])
-def test_known_labels_come_as_uint8_from_any_type(classes_of: Callable[..., np.ndarray], dtype: str) -> None:
+def test_known_labels_are_uint8_for_any_type(classes_of: Callable[..., np.ndarray], dtype: str) -> None:
     classes = classes_of([[0, 1, 255]], dtype)
     assert (classes.dtype, classes.tolist()) == (np.uint8, [[OTHER, CROPLAND, IGNORE]])
 
@@ -61,23 +61,23 @@ def test_nodata_is_no_label(
     assert classes_of([[0, missing, 1]], dtype, nodata=nodata).tolist() == [[OTHER, IGNORE, CROPLAND]]
 
 
-def test_what_an_alpha_band_hides_is_no_label(classes_of: Callable[..., np.ndarray]) -> None:
+def test_pixels_hidden_by_an_alpha_band_have_no_label(classes_of: Callable[..., np.ndarray]) -> None:
     layers = [[[0, 0, 1]], [[255, 0, 255]]]
     classes = classes_of(layers, meanings=[ColorInterp.gray, ColorInterp.alpha])
     assert classes.tolist() == [[OTHER, IGNORE, CROPLAND]]
 
 
-def test_nodata_does_not_switch_the_alpha_band_off(classes_of: Callable[..., np.ndarray]) -> None:
+def test_nodata_does_not_disable_the_alpha_band(classes_of: Callable[..., np.ndarray]) -> None:
     layers = [[[0, 0, 1, 9]], [[255, 0, 255, 255]]]
     classes = classes_of(layers, meanings=[ColorInterp.gray, ColorInterp.alpha], nodata=9)
     assert classes.tolist() == [[OTHER, IGNORE, CROPLAND, IGNORE]]
 
 
-def test_what_a_mask_file_hides_is_no_label(classes_of: Callable[..., np.ndarray]) -> None:
+def test_pixels_hidden_by_a_mask_file_have_no_label(classes_of: Callable[..., np.ndarray]) -> None:
     assert classes_of([[0, 0, 1]], mask=[[True, False, True]]).tolist() == [[OTHER, IGNORE, CROPLAND]]
 
 
-def test_a_mask_file_does_not_switch_nodata_off(classes_of: Callable[..., np.ndarray]) -> None:
+def test_a_mask_file_does_not_disable_nodata(classes_of: Callable[..., np.ndarray]) -> None:
     classes = classes_of([[0, 0, 1, 9]], mask=[[True, False, True, True]], nodata=9)
     assert classes.tolist() == [[OTHER, IGNORE, CROPLAND, IGNORE]]
 
@@ -98,7 +98,7 @@ def read_mapped(path: Path, labels: LabelMapping) -> list[list[int]]:
         return read_classes(dataset, labels=labels).tolist()
 
 
-def test_values_mean_what_the_mapping_says(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_the_mapping_defines_the_values(write_raster: WriteRaster, tmp_path: Path) -> None:
     path = write_raster(tmp_path / "mask.tif", np.array([[0, 1, 2, 3, 9]], dtype=np.uint8), nodata=9)
     labels = LabelMapping(cropland=(1, 2), ignore=(0,), other="rest")
     assert read_mapped(path, labels) == [[IGNORE, CROPLAND, CROPLAND, OTHER, IGNORE]]
@@ -114,7 +114,7 @@ def test_a_value_outside_the_mapping_is_named_with_it(write_raster: WriteRaster,
         read_mapped(path, LabelMapping(cropland=(1, 2)))
 
 
-def test_nodata_may_be_a_value_that_the_mapping_ignores_but_no_other(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_nodata_may_only_be_a_value_that_the_mapping_ignores(write_raster: WriteRaster, tmp_path: Path) -> None:
     path = write_raster(tmp_path / "mask.tif", np.array([[0, 1, 2]], dtype=np.uint8), nodata=0)
     labels = LabelMapping(cropland=(2,), ignore=(0, 255), other=(1,))
     assert read_mapped(path, labels) == [[IGNORE, OTHER, CROPLAND]]
@@ -131,7 +131,7 @@ WINDOW = Window(0, 0, 4, 1)
     ("values", "dtype", "nodata"),
     [([0, 57, 100, 255], "uint8", None), ([0, 0.57, 1, np.nan], "float32", None), ([0, 57, 100, -1], "int16", -1)],
 )
-def test_percents_and_shares_are_read_alike(
+def test_percents_and_shares_are_read_equally(
     write_raster: Callable[..., Path], tmp_path: Path, values: list[float], dtype: str, nodata: float | None
 ) -> None:
     path = write_raster(tmp_path / "percent.tif", np.array([values], dtype=dtype), nodata=nodata)
@@ -142,7 +142,7 @@ def test_percents_and_shares_are_read_alike(
 
 
 @pytest.mark.parametrize("value", [101, 200])
-def test_what_is_no_percent_is_refused(write_raster: Callable[..., Path], tmp_path: Path, value: int) -> None:
+def test_values_other_than_percents_are_refused(write_raster: Callable[..., Path], tmp_path: Path, value: int) -> None:
     path = write_raster(tmp_path / "percent.tif", np.array([[0, 1, 2, value]], dtype=np.uint8))
     with open_raster(path) as dataset, pytest.raises(RasterError, match=rf"percent\.tif: holds {value}, wanted"):
         read_percent(dataset, WINDOW)

@@ -21,7 +21,7 @@ def labelled(inside: np.ndarray, size: int) -> np.ndarray:
 
 @settings(max_examples=150, deadline=None)
 @given(masks, st.integers(1, 25))
-def test_components_are_those_of_the_whole_raster_however_it_is_cut(inside: np.ndarray, size: int) -> None:
+def test_components_do_not_depend_on_the_windows(inside: np.ndarray, size: int) -> None:
     wanted, count = ndimage.label(inside)
     found = labelled(inside, size)
     assert ((found == 0) == ~inside).all()

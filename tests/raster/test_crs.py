@@ -44,7 +44,7 @@ def test_different_crss_stay_different(one: int, other: int) -> None:
     assert not same_crs(CRS.from_epsg(one), CRS.from_epsg(other))
 
 
-def test_heights_do_not_count() -> None:
+def test_vertical_crs_is_ignored() -> None:
     assert same_crs(CRS.from_user_input("EPSG:32650+5773"), UTM_50N)
     assert has_place(CRS.from_user_input("EPSG:32650+5773"))
 

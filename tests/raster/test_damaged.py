@@ -53,7 +53,9 @@ def test_only_the_damaged_tile_is_lost(
             assert set(chip.image[1][lost]) == {8.0}
 
 
-def test_of_a_striped_file_only_strips_are_lost(tmp_path: Path, write_raster: WriteRaster, pixels: np.ndarray) -> None:
+def test_a_striped_file_loses_only_damaged_strips(
+    tmp_path: Path, write_raster: WriteRaster, pixels: np.ndarray
+) -> None:
     path = write_raster(tmp_path / "scene.tif", pixels, compress="deflate", blockysize=8)
     damage_tile(path, row=3, column=0)
     with open_damaged(path) as dataset:
@@ -73,7 +75,7 @@ def test_nodata_beside_damage_stays_nodata(tmp_path: Path, write_raster: WriteRa
     assert lost.sum() == (90 - 64) * (100 - 96)
 
 
-def test_a_sound_file_is_read_as_ever(tmp_path: Path, write_raster: WriteRaster, pixels: np.ndarray) -> None:
+def test_an_intact_file_is_read_normally(tmp_path: Path, write_raster: WriteRaster, pixels: np.ndarray) -> None:
     with open_damaged(write_raster(tmp_path / "scene.tif", pixels)) as dataset:
         chip, lost = read_damaged(dataset, WHOLE, READING)
     np.testing.assert_array_equal(chip.image, pixels)
@@ -132,7 +134,7 @@ def test_a_window_is_empty_where_no_tile_of_it_was_written(
     ("declared", "given", "wanted"),
     [(0, None, True), (5, None, True), (None, 0.0, True), (None, None, False), (None, 3.0, False)],
 )
-def test_what_was_never_written_is_data_where_0_is(
+def test_unwritten_pixels_are_data_if_0_is_data(
     make_sparse: MakeSparse, declared: float | None, given: float | None, wanted: bool
 ) -> None:
     assert empty(make_sparse(nodata=declared), Window(0, 0, 32, 16), given) == wanted
@@ -142,7 +144,7 @@ def test_nan_as_nodata_value_is_no_data(make_sparse: MakeSparse) -> None:
     assert empty(make_sparse(nodata=float("nan"), dtype="float32"), Window(0, 0, 32, 16))
 
 
-def test_other_formats_are_read_to_know(make_sparse: MakeSparse, tmp_path: Path) -> None:
+def test_other_formats_are_never_unwritten(make_sparse: MakeSparse, tmp_path: Path) -> None:
     rasterio.shutil.copy(make_sparse(), tmp_path / "mosaic.vrt", driver="VRT")
     assert not empty(tmp_path / "mosaic.vrt", Window(0, 0, 32, 16))
 

@@ -6,7 +6,7 @@ from seg.errors import DatasetError
 from seg.raster.folder import by_stem, files_in, first_by_stem, unread_of_stem
 
 
-def test_files_are_those_with_an_ending_of_a_raster(tmp_path: Path) -> None:
+def test_files_with_a_raster_suffix_are_found(tmp_path: Path) -> None:
     for name in ("b.TIF", "a.vrt", "a.txt", "c.tif.aux.xml"):
         (tmp_path / name).touch()
     assert [path.name for path in files_in(tmp_path)] == ["a.vrt", "b.TIF"]
@@ -31,14 +31,14 @@ def test_jpegs_and_binary_rasters_are_scenes(tmp_path: Path) -> None:
     assert [path.name for path in files_in(tmp_path)] == ["a.jpg", "b.JPEG", "c.dat", "d", "e.bsq", "f.bmp"]
 
 
-def test_hidden_files_previews_and_binary_files_without_a_header_are_no_scenes(tmp_path: Path) -> None:
+def test_hidden_files_previews_and_headerless_binary_files_are_not_scenes(tmp_path: Path) -> None:
     for name in ("._a.tif", ".hidden.tif", "a.tiff", "a.jpg", "a_thumb.jpg", "log.dat", "README"):
         (tmp_path / name).touch()
     (tmp_path / "folder").mkdir()
     assert [path.name for path in files_in(tmp_path)] == ["a.tiff"]
 
 
-def test_a_file_of_another_ending_is_told_from_sidecars(tmp_path: Path) -> None:
+def test_an_unknown_suffix_differs_from_sidecars(tmp_path: Path) -> None:
     for name in ("a.tif", "a.tfw", "a.hdr", "a.tif.aux.xml", "b.sid", "c.txt"):
         (tmp_path / name).touch()
     found = [unread_of_stem(tmp_path, stem) for stem in ("a", "b", "c", "d[1]")]

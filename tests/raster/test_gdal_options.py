@@ -44,7 +44,7 @@ def test_options_hold_in_every_thread_until_the_command_ends() -> None:
     assert found() == in_thread(found) == before
 
 
-def test_a_thread_off_the_main_one_sets_its_own() -> None:
+def test_another_thread_sets_its_own_options() -> None:
     def within() -> list[object]:
         with gdal_options(cache=None):
             return found()
@@ -58,19 +58,19 @@ def test_every_option_for_servers_is_set() -> None:
         assert {name: str(get_gdal_config(name)) for name in SERVERS} == SERVERS
 
 
-def test_an_environment_of_the_caller_comes_first() -> None:
+def test_an_environment_of_the_caller_takes_precedence() -> None:
     with rasterio.Env(GDAL_CACHEMAX=5 * MIB, GDAL_HTTP_MAX_RETRY=9), gdal_options():
         assert found() == [5 * MIB, 9]
 
 
-def test_an_inner_command_changes_the_cache_and_gives_it_back() -> None:
+def test_an_inner_command_changes_and_restores_the_cache() -> None:
     with gdal_options(64 * MIB):
         with gdal_options(100 * MIB):
             assert found() == in_thread(found) == [100 * MIB, 3]
         assert found() == [64 * MIB, 3]
 
 
-def test_without_a_size_the_cache_stays_as_it_is() -> None:
+def test_without_a_size_the_cache_is_unchanged() -> None:
     before = found()[0]
     with gdal_options(cache=None):
         assert found() == [before, 3]

@@ -26,12 +26,12 @@ UTM = CRS.from_epsg(32633)
 GRID = Grid(Path("a.tif"), 20, 30, 1, UTM, Affine(10, 0, 500_000, 0, -10, 5_000_000), None, "uint8")
 
 
-def test_a_name_that_is_not_utf8_is_told_to_be_renamed(tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf8_is_an_error_with_advice(tmp_path: Path) -> None:
     with pytest.raises(RasterError, match=r"its name is not UTF-8, which GDAL needs; rename it"):
         read_grid(tmp_path / "\udcb5\udcd8.tif")
 
 
-def test_grid_tells_size_bands_place_nodata_and_type(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_grid_has_size_bands_georeference_nodata_and_type(write_raster: WriteRaster, tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", np.zeros((2, 20, 30), dtype=np.int16), nodata=-5)
 
     assert read_grid(path) == Grid(path, 20, 30, 2, UTM, GRID.transform, -5, "int16")
@@ -68,7 +68,7 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
         read_grid(tmp_path / "absent.tif")
 
 
-def test_text_file_named_tif_is_no_raster(tmp_path: Path) -> None:
+def test_text_file_named_tif_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "text.tif"
     path.write_text("not a raster\n")
 
@@ -76,7 +76,7 @@ def test_text_file_named_tif_is_no_raster(tmp_path: Path) -> None:
         read_grid(path)
 
 
-def test_folder_is_no_raster(tmp_path: Path) -> None:
+def test_folder_is_refused_as_a_raster(tmp_path: Path) -> None:
     with pytest.raises(RasterError, match=r"not a readable raster .* wanted a GeoTIFF"):
         read_grid(tmp_path)
 
@@ -108,11 +108,11 @@ def test_subdataset_is_read_by_gdals_name_for_it(container: Path) -> None:
     assert read_grid(Path(f"GPKG:{container}:second")).crs == UTM
 
 
-def test_grids_that_differ_in_bands_nodata_and_type_count_as_the_same() -> None:
+def test_bands_nodata_and_type_do_not_matter_for_equal_grids() -> None:
     require_same_grid(replace(GRID, path=Path("b.tif"), bands=4, nodata=0, dtype="float32"), GRID)
 
 
-def test_transform_a_thousandth_of_a_pixel_off_counts_as_the_same() -> None:
+def test_transforms_may_differ_by_a_thousandth_of_a_pixel() -> None:
     require_same_grid(replace(GRID, transform=GRID.transform @ Affine.translation(0.0009, 0)), GRID)
 
 
@@ -183,7 +183,7 @@ LOCAL = CRS.from_wkt('LOCAL_CS["site",UNIT["metre",1]]')
 
 
 @pytest.mark.parametrize("crs", [None, LOCAL], ids=["no crs", "local"])
-def test_a_raster_without_a_place_fits_exactly_its_transform_only(crs: CRS | None) -> None:
+def test_a_raster_without_a_crs_matches_only_an_equal_transform(crs: CRS | None) -> None:
     placeless = replace(GRID, path=Path("b.tif"), crs=crs)
     require_same_grid(placeless, GRID)
     require_same_grid(GRID, placeless)
@@ -197,7 +197,7 @@ def test_a_raster_without_a_place_fits_exactly_its_transform_only(crs: CRS | Non
     ["nan,10,0,0,0,-10", "0,10,0,inf,0,-10", "0,0,0,0,0,-10", "0,10,5,0,10,5", "0,1e-30,0,0,0,-1e-30"],
     ids=["nan", "inf", "no width", "parallel axes", "tiny"],
 )
-def test_a_transform_without_place_or_size_is_refused(tmp_path: Path, transform: str) -> None:
+def test_an_invalid_transform_is_refused(tmp_path: Path, transform: str) -> None:
     path = tmp_path / "a.vrt"
     path.write_text(
         f'<VRTDataset rasterXSize="4" rasterYSize="4"><GeoTransform>{transform}</GeoTransform>'
@@ -217,7 +217,7 @@ def test_an_absurd_size_is_refused_at_once(tmp_path: Path) -> None:
         read_grid(path)
 
 
-def test_labels_without_a_place_take_that_of_an_image_of_their_size() -> None:
+def test_labels_without_georeference_get_that_of_an_image_of_equal_size() -> None:
     labels = replace(GRID, path=Path("b.png"), crs=None, transform=Affine.identity())
 
     require_same_grid(placed_on(labels, GRID), GRID)
@@ -228,13 +228,13 @@ def test_labels_without_a_place_take_that_of_an_image_of_their_size() -> None:
     [{"height": 21}, {"crs": UTM}, {"transform": GRID.transform}],
     ids=["another size", "a crs", "a transform"],
 )
-def test_labels_that_say_where_they_lie_keep_their_place(change: dict[str, object]) -> None:
+def test_labels_with_a_georeference_keep_it(change: dict[str, object]) -> None:
     labels = replace(GRID, path=Path("b.png"), **({"crs": None, "transform": Affine.identity()} | change))
 
     assert placed_on(labels, GRID) == labels
 
 
-def test_a_raster_that_only_control_points_or_a_camera_model_place_is_not_rectified(tmp_path: Path) -> None:
+def test_a_raster_with_only_control_points_or_rpcs_is_not_rectified(tmp_path: Path) -> None:
     profile = {"driver": "GTiff", "height": 4, "width": 5, "count": 1, "dtype": "uint8"}
     corners = [GroundControlPoint(row, column, 10.0 * column, -10.0 * row) for row in (0, 4) for column in (0, 5)]
     one, none = [1.0] + [0.0] * 19, [0.0] * 20

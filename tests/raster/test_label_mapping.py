@@ -15,7 +15,7 @@ def meaning(labels: LabelMapping, values: list[float], dtype: str = "int16") -> 
     return np.where(unknown, UNKNOWN, classes.astype(int)).tolist()
 
 
-def test_by_default_all_but_0_1_and_255_is_unknown() -> None:
+def test_by_default_only_0_1_and_255_are_known() -> None:
     assert meaning(PLAIN_LABELS, [0, 1, 255, 2, -1, 256]) == [OTHER, CROPLAND, IGNORE, UNKNOWN, UNKNOWN, UNKNOWN]
 
 
@@ -43,7 +43,7 @@ def test_255_is_no_label_unless_it_is_named_as_something_else() -> None:
     assert meaning(LabelMapping(ignore=(), other=(0, 255)), [255]) == [OTHER]
 
 
-def test_the_rest_is_other_where_it_is_said() -> None:
+def test_rest_makes_unlisted_values_other() -> None:
     labels = LabelMapping(cropland=(1, 2), ignore=(0,), other="rest")
     assert meaning(labels, [0, 1, 2, 3, 200, -5]) == [IGNORE, CROPLAND, CROPLAND, OTHER, OTHER, OTHER]
 

@@ -73,11 +73,11 @@ def test_the_stem_of_an_address_is_that_of_its_path() -> None:
         "",
     ],
 )
-def test_an_address_is_the_same_with_another_grant_to_read_it(grant: str) -> None:
+def test_access_tokens_do_not_change_an_address(grant: str) -> None:
     assert address_of(Path(f"https://host/b.tif{grant}")) == "/vsicurl/https://host/b.tif"
 
 
-def test_what_is_read_stays_in_the_address() -> None:
+def test_other_parameters_stay_in_the_address() -> None:
     assert address_of(Path("https://host/b?scene=7&sig=abc&date=1")) == "/vsicurl/https://host/b?scene=7&date=1"
 
 
@@ -109,9 +109,7 @@ def test_an_object_store_is_read_through_its_virtual_file(
     assert read_grid(Path("s3://bucket/scene.tif")).width == 30
 
 
-def test_a_mask_file_beside_the_raster_counts_there_too(
-    tmp_path: Path, write_raster: WriteRaster, server: RangeServer
-) -> None:
+def test_a_remote_mask_file_counts(tmp_path: Path, write_raster: WriteRaster, server: RangeServer) -> None:
     valid = np.arange(20 * 30).reshape(20, 30) % 3 > 0
     write_raster(tmp_path / "masked.tif", np.ones((20, 30), np.uint8), mask=valid)
     with open_raster(Path(f"{server.url}/masked.tif")) as dataset:
@@ -136,7 +134,7 @@ def test_no_folder_of_the_server_is_listed(tmp_path: Path, write_raster: WriteRa
         ({"delay": 3}, ""),
     ],
 )
-def test_a_server_that_does_not_give_the_raster_is_one_error(
+def test_a_failed_request_is_one_error(
     tmp_path: Path, write_raster: WriteRaster, server: RangeServer, behaviour: dict[str, object], said: str
 ) -> None:
     write_raster(tmp_path / "scene.tif", np.ones((20, 30), np.uint8))
@@ -146,14 +144,14 @@ def test_a_server_that_does_not_give_the_raster_is_one_error(
 
 
 @pytest.mark.usefixtures("quick_failure")
-def test_no_server_is_one_error() -> None:
+def test_a_missing_server_is_one_error() -> None:
     with pytest.raises(RasterError, match=r"scene\.tif: cannot be opened"):
         read_grid(Path("http://127.0.0.1:9/scene.tif"))
 
 
 @pytest.mark.usefixtures("quick_failure")
 @pytest.mark.parametrize("threads", ["1", "ALL_CPUS"])
-def test_a_server_that_fails_later_is_no_damage_to_the_file(
+def test_a_later_server_failure_is_not_reported_as_damage(
     tmp_path: Path, write_raster: WriteRaster, server: RangeServer, threads: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GDAL_NUM_THREADS", threads)
@@ -165,7 +163,7 @@ def test_a_server_that_fails_later_is_no_damage_to_the_file(
             read_chip(dataset, Window(200, 200, 200, 200), Reading([1], [0.0]))
 
 
-def test_the_layout_tells_another_file_of_the_same_address(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_the_layout_detects_another_file_at_the_same_address(tmp_path: Path, write_raster: WriteRaster) -> None:
     random, layouts = np.random.default_rng(0), []
     for most in (100, 100, 200):
         pixels = random.integers(0, most, (300, 300)).astype(np.uint8)

@@ -23,18 +23,18 @@ def touch(path: Path) -> None:
     os.utime(path, ns=(1, 1))
 
 
-def test_a_scene_that_nobody_touched_has_one_version(scene: Path) -> None:
+def test_an_unchanged_scene_keeps_its_version(scene: Path) -> None:
     assert scene_version(scene) == scene_version(scene)
 
 
 @pytest.mark.parametrize("name", ["scene.tif", "scene.tif.msk"])
-def test_a_file_that_was_written_anew_is_another_version(scene: Path, name: str) -> None:
+def test_a_rewritten_file_has_another_version(scene: Path, name: str) -> None:
     before = scene_version(scene)
     touch(scene.with_name(name))
     assert scene_version(scene) != before
 
 
-def test_a_part_of_a_mosaic_that_was_written_anew_is_another_version(scene: Path) -> None:
+def test_a_rewritten_source_of_a_mosaic_gives_another_version(scene: Path) -> None:
     mosaic = scene.with_name("mosaic.vrt")
     rasterio.shutil.copy(scene, mosaic, driver="VRT")
     before = scene_version(mosaic)
@@ -43,7 +43,7 @@ def test_a_part_of_a_mosaic_that_was_written_anew_is_another_version(scene: Path
 
 
 @pytest.mark.parametrize("name", ["scene.tif.aux.xml", "scene.tif.ovr"])
-def test_what_a_viewer_adds_changes_nothing(scene: Path, name: str) -> None:
+def test_files_of_viewers_do_not_change_the_version(scene: Path, name: str) -> None:
     before = scene_version(scene)
     if name.endswith(".ovr"):
         shutil.copyfile(scene, scene.with_name(name))
@@ -54,7 +54,7 @@ def test_what_a_viewer_adds_changes_nothing(scene: Path, name: str) -> None:
     assert scene_version(scene) == before
 
 
-def test_what_is_no_file_has_no_version(tmp_path: Path) -> None:
+def test_a_missing_file_has_no_version(tmp_path: Path) -> None:
     assert scene_version(tmp_path / "none.tif") is None
 
 

@@ -71,7 +71,7 @@ def test_an_output_that_is_a_link_to_a_source_is_refused(scene: Path, link: Call
         require_apart([scene.with_name("link.tif")], [nested(scene)])
 
 
-def test_an_archive_and_the_sidecars_of_a_raster_are_files_of_it(scene: Path) -> None:
+def test_archive_and_sidecars_belong_to_a_raster(scene: Path) -> None:
     shutil.copy(scene, scene.with_name("scene.tif.ovr"))
     archive = scene.with_name("scenes.zip")
     with zipfile.ZipFile(archive, "w") as file:

@@ -60,7 +60,7 @@ def test_samples_are_taken_one_after_the_other() -> None:
 
 
 @pytest.mark.parametrize("samples", [[], [np.zeros((3, 0), dtype=np.float32)]], ids=["no scene", "no valid pixel"])
-def test_nothing_valid_at_all_is_an_error(samples: list[Pixels]) -> None:
+def test_samples_without_valid_pixels_are_an_error(samples: list[Pixels]) -> None:
     with pytest.raises(RasterError, match=r"no valid pixel.*check their nodata"):
         band_statistics(samples)
 

@@ -43,7 +43,7 @@ def with_void(void: float, dtype: str) -> npt.NDArray[np.generic]:
         (-1e20, "float64"),
     ],
 )
-def test_a_void_that_nothing_declares_is_an_error_with_the_option_that_mends_it(
+def test_an_undeclared_void_is_an_error_that_names_the_option(
     tmp_path: Path, write_raster: Callable[..., Path], void: float, dtype: str
 ) -> None:
     path = write_raster(tmp_path / "x.tif", with_void(void, dtype))
@@ -55,7 +55,7 @@ def test_a_void_that_nothing_declares_is_an_error_with_the_option_that_mends_it(
 
 
 @pytest.mark.parametrize("void", [LEAST, -3.4e38, 9.96921e36, -1e30])
-def test_values_beyond_any_measurement_are_no_data_like_infinity(
+def test_values_too_large_for_a_measurement_are_no_data(
     tmp_path: Path, write_raster: Callable[..., Path], void: float
 ) -> None:
     path = write_raster(tmp_path / "x.tif", with_void(void, "float32"))
@@ -74,7 +74,7 @@ def test_a_void_in_one_band_is_an_error(tmp_path: Path, write_raster: Callable[.
         chip_of(write_raster(tmp_path / "x.tif", pixels))
 
 
-def test_a_nodata_option_beyond_float32_matches_the_least_float32_that_is_printed_so() -> None:
+def test_a_rounded_nodata_option_matches_the_least_float32() -> None:
     assert is_missing(np.array([LEAST], dtype=np.float32), -3.403e38).all()
 
 
@@ -94,7 +94,7 @@ def test_declared_and_given_nodata_match_within_their_printed_digits(
 
 
 @pytest.mark.parametrize("nodata", [0.0, 1.0, -9999.0, 0.1])
-def test_small_nodata_values_match_only_as_the_band_rounds_them(nodata: float) -> None:
+def test_small_nodata_values_match_after_rounding_to_the_band(nodata: float) -> None:
     values = np.array([nodata, nodata + 0.01, nodata - 0.4], dtype=np.float32)
     assert is_missing(values, nodata).tolist() == [True, False, False]
 

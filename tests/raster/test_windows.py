@@ -10,7 +10,7 @@ halos = st.integers(0, 90)
 
 
 @given(st.integers(1, 300), st.integers(1, 60), st.integers(0, 70))
-def test_spans_of_equal_cores_tile_an_axis_and_read_the_halo_there_is(length: int, size: int, halo: int) -> None:
+def test_spans_of_equal_cores_tile_an_axis_and_halos_end_at_the_scene(length: int, size: int, halo: int) -> None:
     spans = core_spans(length, size, halo)
     assert [place for span in spans for place in span.core] == list(range(length))
     assert {len(span.core) for span in spans[:-1]} <= {size}
@@ -19,7 +19,7 @@ def test_spans_of_equal_cores_tile_an_axis_and_read_the_halo_there_is(length: in
 
 
 @given(st.integers(1, 300), st.integers(1, 60), st.integers(0, 29))
-def test_spans_of_equal_readings_tile_an_axis_with_a_halo_around_each_core(length: int, size: int, halo: int) -> None:
+def test_spans_of_equal_read_windows_tile_an_axis_with_halos(length: int, size: int, halo: int) -> None:
     halo = min(halo, (size - 1) // 2)
     spans = read_spans(length, size, halo)
     assert [place for span in spans for place in span.core] == list(range(length))
@@ -31,7 +31,7 @@ def test_spans_of_equal_readings_tile_an_axis_with_a_halo_around_each_core(lengt
 
 @given(sides, sides, sizes, st.data())
 @example(1, 1, 4, None)
-def test_windows_no_further_apart_than_their_size_cover_every_pixel(
+def test_windows_cover_every_pixel_if_the_stride_is_at_most_the_size(
     height: int, width: int, size: int, data: st.DataObject | None
 ) -> None:
     stride = size if data is None else data.draw(st.integers(1, size))
@@ -73,9 +73,7 @@ def test_cores_cover_every_pixel_exactly_once(height: int, width: int, size: int
 @given(sides, sides, sizes, halos)
 @example(1, 5000, 64, 32)
 @example(5, 7, 32, 64)
-def test_a_block_reads_the_halo_on_each_side_as_far_as_the_scene_goes(
-    height: int, width: int, size: int, halo: int
-) -> None:
+def test_the_halo_of_a_block_ends_at_the_scene(height: int, width: int, size: int, halo: int) -> None:
     for block in plan_blocks(height, width, size, halo):
         (core_rows, core_columns), (rows, columns) = block.core.toslices(), block.read.toslices()
         assert (rows.start, rows.stop) == (max(core_rows.start - halo, 0), min(core_rows.stop + halo, height))
@@ -87,7 +85,7 @@ def test_a_block_reads_the_halo_on_each_side_as_far_as_the_scene_goes(
 
 @settings(deadline=None)
 @given(sides, sides, sizes, halos)
-def test_the_core_is_found_again_in_the_pixels_read(height: int, width: int, size: int, halo: int) -> None:
+def test_the_core_is_located_within_the_read_window(height: int, width: int, size: int, halo: int) -> None:
     scene = np.arange(height * width).reshape(height, width)
     for block in plan_blocks(height, width, size, halo):
         np.testing.assert_array_equal(
@@ -96,7 +94,7 @@ def test_the_core_is_found_again_in_the_pixels_read(height: int, width: int, siz
 
 
 @given(sides, sides, st.integers(1, 4), st.integers(1, 4), st.integers(1, 16))
-def test_blocks_read_from_corners_in_one_phase_when_size_and_halo_are_aligned(
+def test_aligned_blocks_read_from_aligned_corners(
     height: int, width: int, cores: int, halos: int, alignment: int
 ) -> None:
     for block in plan_blocks(height, width, cores * alignment, halos * alignment):
@@ -104,12 +102,12 @@ def test_blocks_read_from_corners_in_one_phase_when_size_and_halo_are_aligned(
 
 
 @given(sides, sides, sizes)
-def test_blocks_have_names_of_their_own(height: int, width: int, size: int) -> None:
+def test_names_of_blocks_are_unique(height: int, width: int, size: int) -> None:
     names = [block.name for block in plan_blocks(height, width, size, 0)]
     assert len(set(names)) == len(names)
 
 
-def test_blocks_come_row_by_row_and_know_their_place() -> None:
+def test_blocks_are_ordered_row_by_row_with_their_position() -> None:
     places = [(block.row, block.column) for block in plan_blocks(10, 20, 8, 0)]
     assert places == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
 

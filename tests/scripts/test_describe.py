@@ -72,7 +72,7 @@ def test_a_mistake_is_one_line_and_exit_status_2(
     assert_mistake(run_command("describe", *words), *named)
 
 
-def test_it_runs_by_its_name_and_hides_no_module_of_the_standard_library() -> None:
+def test_the_script_runs_and_shadows_no_standard_module() -> None:
     command = [sys.executable, SCRIPTS / "describe.py", "--help"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "--config" in shown.stdout

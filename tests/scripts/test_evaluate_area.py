@@ -49,7 +49,7 @@ def test_sample_to_hectares(truth: np.ndarray) -> None:
     assert any("all" in note and "cropland" in note for note in content["notes"])
 
 
-def test_map_without_other_may_still_have_missed_some(truth: np.ndarray, write_raster: WriteRaster) -> None:
+def test_map_without_other_may_have_omissions(truth: np.ndarray, write_raster: WriteRaster) -> None:
     write_raster(Path("all.tif"), np.ones_like(truth))
     assert evaluate("sample", prediction="all.tif", output="all.gpkg", points=200)[0] == 0
     interpret(Path("all.gpkg"), truth)
@@ -60,7 +60,7 @@ def test_map_without_other_may_still_have_missed_some(truth: np.ndarray, write_r
     assert other["producers_accuracy"]["value"] == 0
 
 
-def test_points_hide_the_map_and_lie_in_their_pixels() -> None:
+def test_points_do_not_contain_the_map_and_lie_in_their_pixels() -> None:
     points = geopandas.read_file(draw_sample(points=80, minimum=10), layer="points")
     pixels = geopandas.read_file("points.gpkg", layer="pixels")
     assert list(points.columns) == ["id", "lon", "lat", "row", "column", "reference", "geometry"]
@@ -78,7 +78,7 @@ def test_points_hide_the_map_and_lie_in_their_pixels() -> None:
     assert 0 < mapped.sum() < 80
 
 
-def test_target_error_is_told_and_kept() -> None:
+def test_target_error_is_printed_and_reached() -> None:
     _, out, _ = evaluate("sample", prediction="map.tif", output="points.gpkg", standard_error=0.015)
     told = re.search(r"accuracy: ([\d.]+)", out)
     assert told is not None
@@ -102,7 +102,7 @@ def test_other_formats_give_the_same_hectares(truth: np.ndarray, suffix: str) ->
     assert one["classes"] == two["classes"]
 
 
-def test_names_and_numbers_are_references_alike(truth: np.ndarray) -> None:
+def test_names_and_numbers_are_valid_references(truth: np.ndarray) -> None:
     frame = interpret(draw_sample(points=100), truth, Path("filled.csv"))
     frame["reference"] = [{"0": " Other", "1": "CROPLAND "}[value] for value in frame["reference"]]
     frame.drop(columns=["geometry", "row", "column"]).to_csv("named.csv", index=False)
@@ -112,7 +112,7 @@ def test_names_and_numbers_are_references_alike(truth: np.ndarray) -> None:
     assert one["classes"] == two["classes"]
 
 
-def test_another_map_is_judged_by_the_same_points(truth: np.ndarray, write_raster: WriteRaster) -> None:
+def test_another_map_is_evaluated_with_the_same_points(truth: np.ndarray, write_raster: WriteRaster) -> None:
     interpret(draw_sample(points=200), truth)
     write_raster(Path("better.tif"), truth, nodata=255)
     status, _, _ = evaluate("area", points="points.gpkg", prediction="better.tif", output="report")
@@ -124,7 +124,7 @@ def test_another_map_is_judged_by_the_same_points(truth: np.ndarray, write_raste
 
 
 @pytest.mark.parametrize(("choice", "samples"), [("drop", 92), ("other", 100), ("cropland", 100)])
-def test_unfilled_points_are_refused_or_counted_as_asked(truth: np.ndarray, choice: str, samples: int) -> None:
+def test_unfilled_points_are_treated_as_requested(truth: np.ndarray, choice: str, samples: int) -> None:
     frame = interpret(draw_sample(points=100), truth)
     frame.loc[frame["id"].between(3, 10), "reference"] = None
     frame.drop(columns="geometry").to_csv("points.csv", index=False)

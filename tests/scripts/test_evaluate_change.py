@@ -173,7 +173,7 @@ def test_windows_change_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
     assert content["area_ha"] == pytest.approx(first[1]["area_ha"], rel=1e-9)
 
 
-def test_nothing_changed_is_an_empty_layer(run: Run) -> None:
+def test_no_change_is_an_empty_layer(run: Run) -> None:
     status, _, err = run(after="before.tif")
     assert (status, err) == (0, "")
     assert len(geopandas.read_file("out/change.gpkg")) == 0

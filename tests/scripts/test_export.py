@@ -38,7 +38,7 @@ def test_a_checkpoint_becomes_a_package(checkpoint: Path, tmp_path: Path) -> Non
     assert read_package(output).threshold == 0.3
 
 
-def test_onnx_lies_beside_the_weights_it_was_made_of_until_they_are_replaced(checkpoint: Path, tmp_path: Path) -> None:
+def test_onnx_file_is_removed_when_the_weights_are_replaced(checkpoint: Path, tmp_path: Path) -> None:
     output = tmp_path / "new"
     status, out, _ = run_command("export", f"--checkpoint={checkpoint}", f"--output={output}", "--onnx")
     assert status == 0
@@ -50,7 +50,7 @@ def test_onnx_lies_beside_the_weights_it_was_made_of_until_they_are_replaced(che
     assert not (output / "model.onnx").exists()
 
 
-def test_what_makes_classes_of_logits_is_said(checkpoint: Path, tmp_path: Path) -> None:
+def test_temperature_bias_and_threshold_are_printed(checkpoint: Path, tmp_path: Path) -> None:
     words = [f"--checkpoint={checkpoint}", f"--output={tmp_path / 'new'}"]
     _, out, _ = run_command("export", *words)
     assert "threshold 0.5, temperature 1, bias 0 (not calibrated)" in out

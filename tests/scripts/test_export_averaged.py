@@ -63,7 +63,7 @@ def test_the_averaged_weights_are_those_that_were_validated_and_the_default(
     assert all(torch.equal(validated[f"model.{name}"], value) for name, value in averaged.items())
 
 
-def test_scores_stay_with_the_weights_they_are_of(runs: dict[str, Path], tmp_path: Path) -> None:
+def test_scores_belong_to_the_exported_weights(runs: dict[str, Path], tmp_path: Path) -> None:
     for words, scored in (([], True), (["--weights=averaged"], True), (["--weights=raw"], False)):
         exported(runs["averaged"], tmp_path / "x", *words)
         assert ("val/iou" in read_package(tmp_path / "x").metrics) == scored
@@ -95,7 +95,7 @@ def test_the_logged_score_is_that_of_the_exported_package_of_averaged_weights(
     assert abs(iou(tmp_path / "raw", run.parent / "data") - logged[-1]) > 0.01
 
 
-def test_a_training_without_averaging_has_raw_weights_alone(runs: dict[str, Path], tmp_path: Path) -> None:
+def test_a_training_without_averaging_has_only_raw_weights(runs: dict[str, Path], tmp_path: Path) -> None:
     plain = exported(runs["plain"], tmp_path / "plain")
     assert equal(plain, exported(runs["plain"], tmp_path / "raw", "--weights=raw"))
     assert "val/iou" in read_package(tmp_path / "raw").metrics

@@ -35,7 +35,7 @@ def test_a_second_run_replaces_the_file(source: Path) -> None:
     assert len(geopandas.read_file("parcels.geojson")) == 2
 
 
-def test_all_options_are_taken(source: Path) -> None:
+def test_all_options_are_accepted(source: Path) -> None:
     options = ("--min-hole=0.5mu", "--simplify=12", "--probability=percent.tif", "--uncertain=[0.2,0.8]")
     options += ("--interior=map.tif", "--growth=3", "--block-size=16", "--threads=1")
     write_map(Path("percent.tif"), np.full((30, 30), 70))

@@ -28,7 +28,7 @@ def test_one_command_maps_a_scene(model: Path, scene: Path, tmp_path: Path) -> N
     assert sorted(path.name for path in tmp_path.iterdir()) == ["map.tif", "map_probability.tif", "scene.tif"]
 
 
-def test_a_scene_without_a_place_gives_no_warning(model: Path, tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_a_scene_without_georeference_gives_no_warning(model: Path, tmp_path: Path, write_raster: WriteRaster) -> None:
     pixels = np.full((3, 40, 40), 100, np.uint16)
     scene = write_raster(tmp_path / "s.tif", pixels, crs=None, transform=rasterio.Affine.identity())
     command = [sys.executable, SCRIPTS / "predict.py", "--model", model, "--input", scene, "--output"]
@@ -36,7 +36,7 @@ def test_a_scene_without_a_place_gives_no_warning(model: Path, tmp_path: Path, w
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_asking_for_help_waits_for_no_library_of_rasters_or_networks() -> None:
+def test_help_imports_no_heavy_library() -> None:
     program = f"""
 import runpy, sys
 sys.argv = ["predict.py", "--help"]
@@ -76,7 +76,7 @@ def test_both_libraries_compute_the_same_map(model: Path, scene: Path, tmp_path:
     assert np.abs(percents[0] - percents[1]).max() <= 1
 
 
-def test_empty_corners_without_a_nodata_value_are_pointed_out(
+def test_empty_corners_without_a_nodata_value_have_a_note(
     model: Path, tmp_path: Path, write_raster: WriteRaster
 ) -> None:
     pixels = np.full((3, 40, 40), 100, np.uint16)
@@ -88,7 +88,7 @@ def test_empty_corners_without_a_nodata_value_are_pointed_out(
     assert "--nodata=0" in err
 
 
-def test_a_scene_that_only_control_points_place_is_pointed_out(model: Path, scene: Path, tmp_path: Path) -> None:
+def test_a_scene_with_only_control_points_has_a_note(model: Path, scene: Path, tmp_path: Path) -> None:
     with rasterio.open(scene) as source:
         corners = [(row, column) for row in (0, source.height) for column in (0, source.width)]
         points = [GroundControlPoint(row, column, *(source.transform @ (column, row))) for row, column in corners]

@@ -81,7 +81,7 @@ def test_scenes_that_fail_are_listed_at_the_end_with_status_1(
     assert mapped(tmp_path / "maps") == ["a.tif"]
 
 
-def test_the_same_command_again_does_nothing_twice(words: list[object], scenes: Path, tmp_path: Path) -> None:
+def test_repeating_the_command_keeps_finished_maps(words: list[object], scenes: Path, tmp_path: Path) -> None:
     assert run_command("predict", *words, "--input", scenes)[0] == 0
     content = (tmp_path / "maps" / "a.tif").stat().st_mtime_ns
     status, out, _ = run_command("predict", *words, "--input", scenes)

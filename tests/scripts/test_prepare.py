@@ -12,7 +12,7 @@ from support.project import SCRIPTS
 Main = Callable[[Sequence[str]], int]
 
 
-def test_demo_writes_the_dataset_and_prints_where_it_is_with_its_folds(
+def test_demo_writes_the_dataset_and_prints_path_and_folds(
     main: Main, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["demo", "--output", str(tmp_path / "demo")]) == 0
@@ -46,7 +46,7 @@ def test_folder_with_other_files_is_one_line_and_status_2(tmp_path: Path) -> Non
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
-def test_script_hands_its_exit_status_to_the_shell(tmp_path: Path) -> None:
+def test_script_returns_its_exit_status(tmp_path: Path) -> None:
     command = [sys.executable, str(SCRIPTS / "prepare.py"), "demo", "--output", str(tmp_path / "nowhere" / "demo")]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2

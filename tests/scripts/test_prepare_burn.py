@@ -92,16 +92,14 @@ def test_long_edges_stay_straight_in_the_crs_of_the_labels(
     assert (vertices_only != wanted).sum() > 10
 
 
-def test_polygon_that_reaches_far_beyond_the_image_covers_it(mask_of: MaskOf, tmp_path: Path) -> None:
+def test_polygon_far_larger_than_the_image_covers_it(mask_of: MaskOf, tmp_path: Path) -> None:
     world = shapely.box(-180, -90, 180, 90).difference(shapely.box(14, 45, 15.0001, 46))
     pyogrio.write_dataframe(geopandas.GeoDataFrame(geometry=[world], crs="EPSG:4326"), tmp_path / "world.gpkg")
     # The left edge of the image is the central meridian, 15 E; there, 0.0001 degrees are 7.9 m.
     np.testing.assert_array_equal(mask_of(tmp_path / "world.gpkg"), drawn((CROPLAND, (1, 0, WIDTH, HEIGHT))))
 
 
-def test_rotated_image_gets_what_rasterio_burns_on_the_whole(
-    tmp_path: Path, labels: Labels, write_raster: Callable[..., Path]
-) -> None:
+def test_rotated_image_equals_rasterio(tmp_path: Path, labels: Labels, write_raster: Callable[..., Path]) -> None:
     turned = Affine(10, 0, 500_100, 0, -10, 4_999_950) @ Affine.rotation(31)
     image = write_raster(tmp_path / "turned.tif", np.ones((HEIGHT, WIDTH), dtype=np.uint8), transform=turned)
     assert burn(image, labels(), tmp_path / "mask.tif")[0] == 0
@@ -111,7 +109,7 @@ def test_rotated_image_gets_what_rasterio_burns_on_the_whole(
     assert 0 < wanted.mean() < 1
 
 
-def test_column_says_what_is_cropland_and_what_has_no_label(mask_of: MaskOf, labels: Labels) -> None:
+def test_column_defines_cropland_and_no_label(mask_of: MaskOf, labels: Labels) -> None:
     path = labels(crop=["wheat", "meadow", "fallow"])
     mask = mask_of(path, "--column", "crop", "--cropland=wheat", "--ignore=fallow", "--outside", "ignore")
     wanted = drawn((CROPLAND, (2, 2, 10, 10)), (OTHER, (10, 2, 20, 10)), outside=IGNORE)
@@ -127,7 +125,7 @@ def test_codes_are_compared_as_text_and_a_polygon_without_one_has_no_label(
 
 
 @pytest.mark.parametrize("name", ["a.gpkg", "a.shp", "a.parquet", "a.geojson"])
-def test_conditions_say_what_is_cropland_and_what_has_no_label(mask_of: MaskOf, labels: Labels, name: str) -> None:
+def test_conditions_define_cropland_and_no_label(mask_of: MaskOf, labels: Labels, name: str) -> None:
     path = labels(name=name, code=[3, 150, 200])
     mask = mask_of(path, "--cropland-where", "code < 100", "--ignore-where=code = 200")
     np.testing.assert_array_equal(mask, drawn((CROPLAND, (2, 2, 10, 10)), (IGNORE, (2, 12, 20, 18))))
@@ -137,7 +135,7 @@ def test_conditions_say_what_is_cropland_and_what_has_no_label(mask_of: MaskOf, 
 @pytest.mark.parametrize(
     "condition", ["area > 4 AND area < 9", "AREA = 5", "crop LIKE 'm%'", "FID <> 0 AND crop = 'maize'"]
 )
-def test_where_leaves_out_what_does_not_meet_it(mask_of: MaskOf, labels: Labels, name: str, condition: str) -> None:
+def test_where_drops_other_polygons(mask_of: MaskOf, labels: Labels, name: str, condition: str) -> None:
     path = labels(name=name, area=[1, 5, 9], crop=["wheat", "maize", "oats"])
     mask = mask_of(path, "--where", condition)
     np.testing.assert_array_equal(mask, drawn((CROPLAND, (10, 2, 20, 10))))
@@ -150,7 +148,7 @@ def test_layer_is_chosen_by_name(mask_of: MaskOf, labels: Labels) -> None:
     np.testing.assert_array_equal(mask_of(path, "--layer", "second"), drawn((CROPLAND, (2, 2, 10, 10))))
 
 
-def test_buffer_and_all_touched_reach_the_mask(mask_of: MaskOf, labels: Labels) -> None:
+def test_buffer_and_all_touched_affect_the_mask(mask_of: MaskOf, labels: Labels) -> None:
     path = labels([field(5.6, 5, 12, 12)])
     touched = mask_of(path, "--all-touched")
     np.testing.assert_array_equal(touched, drawn((CROPLAND, (5, 5, 12, 12))))
@@ -217,7 +215,7 @@ def test_image_of_a_folder_without_a_polygon_gets_a_mask_of_the_outside_label(
         assert set(mask.read(1).flat) == {IGNORE}
 
 
-def test_polygons_that_meet_no_image_of_a_folder_are_refused(
+def test_polygons_outside_all_images_are_refused(
     labels: Labels, tmp_path: Path, write_raster: Callable[..., Path]
 ) -> None:
     for name in "ab":
@@ -231,7 +229,7 @@ def test_polygons_that_meet_no_image_of_a_folder_are_refused(
     assert list((tmp_path / "masks").iterdir()) == []
 
 
-def test_a_broken_image_of_a_folder_fails_alone(
+def test_a_broken_image_does_not_stop_the_others(
     labels: Labels, tmp_path: Path, write_raster: Callable[..., Path]
 ) -> None:
     pixels = np.ones((HEIGHT, 10), dtype=np.uint8)

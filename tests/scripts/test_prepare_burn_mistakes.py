@@ -53,7 +53,7 @@ BAD_OPTIONS = [
 
 
 @pytest.mark.parametrize(("options", "message"), BAD_OPTIONS, ids=lambda value: " ".join(value)[:40])
-def test_options_that_do_not_fit_the_labels_are_one_line(
+def test_invalid_options_for_the_labels_are_one_line(
     image: Path, labels: Labels, tmp_path: Path, options: list[str], message: str
 ) -> None:
     path = labels(crop=["wheat", "maize", "oats"], code=[1, 2, 3])
@@ -130,9 +130,7 @@ def test_missing_image_is_one_line(labels: Labels, tmp_path: Path) -> None:
         (".", "is a folder; name a file"),
     ],
 )
-def test_output_that_cannot_be_is_one_line(
-    image: Path, labels: Labels, tmp_path: Path, output: str, message: str
-) -> None:
+def test_invalid_output_is_one_line(image: Path, labels: Labels, tmp_path: Path, output: str, message: str) -> None:
     assert message in refused(image, labels(), tmp_path / output)
 
 
@@ -158,7 +156,7 @@ def test_folder_without_images_or_with_two_of_one_stem_is_one_line(
     assert "a.tiff: has the same stem as a.tif" in refused(folder, labels(), tmp_path / "masks")
 
 
-def test_file_in_the_way_of_the_folder_of_masks_is_one_line(
+def test_file_instead_of_the_folder_of_masks_is_one_line(
     labels: Labels, tmp_path: Path, write_raster: Callable[..., Path]
 ) -> None:
     write_raster(tmp_path / "images" / "a.tif", np.ones((HEIGHT, WIDTH), dtype=np.uint8))

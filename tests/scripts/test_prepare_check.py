@@ -45,7 +45,7 @@ def test_errors_are_status_2_with_the_whole_report_and_one_line_on_standard_erro
     assert line.endswith("(2 errors in all)")
 
 
-def test_json_is_all_of_standard_output_and_what_the_output_file_gets(
+def test_json_is_printed_and_written_to_the_output(
     main: Main, dataset: PlantedDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dataset.rewrite(dataset.mask(2), nodata=0)

@@ -34,7 +34,7 @@ def root(make_dataset: MakeDataset, tmp_path: Path) -> Path:
     return root
 
 
-def test_what_training_takes_is_found_right(
+def test_a_dataset_valid_for_training_has_status_0(
     main: Main, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--labels.cropland=[4]", "--labels.other=[7]", f"--sheet={tmp_path / 'sheet.png'}", "--folds=2"]
@@ -42,9 +42,7 @@ def test_what_training_takes_is_found_right(
     assert (tmp_path / "sheet.png").is_file()
 
 
-def test_labels_are_0_1_and_255_unless_they_are_said(
-    main: Main, root: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_labels_are_0_1_and_255_by_default(main: Main, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", f"--input={root}", "--folds=2"]) == 2
     assert "holds the values 4, 7, wanted 0 (other), 1 (cropland) or 255" in capsys.readouterr().err
 
@@ -55,7 +53,7 @@ def test_a_damaged_manifest_is_an_error(main: Main, root: Path, capsys: pytest.C
     assert "manifest.parquet: not a readable Parquet file" in capsys.readouterr().err
 
 
-def test_every_row_that_cannot_work_is_found(main: Main, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_invalid_row_is_found(main: Main, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "manifest.csv").write_text(
         "image,mask,split,weight\n"
         "images/scene_0.tif,masks/scene_0.tif,val,1\n"
@@ -71,7 +69,7 @@ def test_every_row_that_cannot_work_is_found(main: Main, root: Path, capsys: pyt
     assert "line 5 of" in out
 
 
-def test_bands_may_be_named_and_an_image_without_them_is_found(
+def test_bands_may_be_named_and_images_without_them_are_found(
     main: Main, make_dataset: MakeDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = make_dataset(tmp_path / "plain")
@@ -92,7 +90,7 @@ def test_bands_may_be_named_and_an_image_without_them_is_found(
     assert main([*words, "--bands=[red,1]"]) == 0
 
 
-def test_scenes_too_large_to_load_whole_are_right_for_chips(
+def test_large_scenes_are_valid_for_chips(
     main: Main,
     make_dataset: MakeDataset,
     tmp_path: Path,

@@ -27,7 +27,7 @@ def imported(source: str, folder: Path, output: Path, *more: str) -> Ran:
     return run_command("prepare import", "--source", source, "--input", folder, "--output", output, *more)
 
 
-def test_import_prints_where_the_dataset_is_its_folds_and_how_to_train(loveda: Path, tmp_path: Path) -> None:
+def test_import_prints_path_folds_and_training_command(loveda: Path, tmp_path: Path) -> None:
     captured = imported("loveda", loveda, tmp_path / "out")
     assert captured.status == 0
     first, _, _, *folds, last = captured.out.splitlines()
@@ -50,7 +50,7 @@ def test_wrong_layout_is_one_line_and_status_2(loveda: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("name", "reason"), [("nowhere", "no such folder"), ("file", "is a file")])
 @pytest.mark.parametrize("source", ["loveda", "deepglobe", "gid", "ftw"])
-def test_input_that_is_no_folder_is_one_line_and_status_2(source: str, name: str, reason: str, tmp_path: Path) -> None:
+def test_invalid_input_folder_is_one_line_and_status_2(source: str, name: str, reason: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     ran = imported(source, tmp_path / name, tmp_path / "out")
     assert_mistake(ran, f"{tmp_path / name}: {reason}; wanted the unpacked folder")

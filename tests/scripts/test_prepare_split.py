@@ -13,7 +13,7 @@ Main = Callable[[Sequence[str]], int]
 MakeDataset = Callable[..., Path]
 
 
-def test_split_prints_what_each_fold_holds(
+def test_split_prints_the_content_of_each_fold(
     main: Main, make_dataset: MakeDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = make_dataset(tmp_path / "data")
@@ -79,7 +79,7 @@ def test_masks_with_other_values_are_stratified(
 
 
 @pytest.mark.parametrize("words", [[], ["--by=blocks", "--block-size-m=80", "--guard-m=20"]], ids=["scenes", "blocks"])
-def test_weights_and_further_columns_are_kept(main: Main, coded: Path, tmp_path: Path, words: list[str]) -> None:
+def test_weights_and_other_columns_are_kept(main: Main, coded: Path, tmp_path: Path, words: list[str]) -> None:
     out = tmp_path / "out"
     assert main(["split", f"--input={coded}", f"--output={out}", "--folds=2", "--guard-m=0", *CODED, *words]) == 0
     header, *lines = (out / "manifest.csv").read_text().splitlines()
@@ -93,7 +93,7 @@ def test_weights_and_further_columns_are_kept(main: Main, coded: Path, tmp_path:
     assert {row.fold for row in rows} == {0, 1}
 
 
-def test_a_dataset_without_a_manifest_gets_no_further_columns(
+def test_a_dataset_without_a_manifest_gets_no_other_columns(
     main: Main, make_dataset: MakeDataset, tmp_path: Path
 ) -> None:
     root = make_dataset(tmp_path / "data")

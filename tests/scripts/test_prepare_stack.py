@@ -18,7 +18,7 @@ def folder(write_raster: Callable[..., Path], tmp_path: Path) -> Path:
     return tmp_path / "bands"
 
 
-def test_stack_writes_the_bands_chosen_and_lists_them(
+def test_stack_writes_and_lists_the_chosen_bands(
     main: Main, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "scene.vrt"

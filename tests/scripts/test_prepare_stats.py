@@ -17,7 +17,7 @@ def root(make_dataset: MakeDataset, tmp_path: Path) -> Path:
     return make_dataset(tmp_path / "data")
 
 
-def test_stats_prints_a_line_a_band(main: Main, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stats_prints_a_line_per_band(main: Main, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stats", f"--input={root}", "--bands=[3,1]"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"{root}: ")
@@ -27,7 +27,7 @@ def test_stats_prints_a_line_a_band(main: Main, root: Path, capsys: pytest.Captu
     assert low < mean - std < mean + std < high
 
 
-def test_stats_as_json_holds_all_figures(main: Main, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stats_as_json_has_all_values(main: Main, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stats", f"--input={root}", "--json", "--fold=null"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["dataset"], found["scenes"]) == (str(root), 5)

@@ -33,7 +33,7 @@ def test_tour_is_stored_without_outputs() -> None:
     assert all(not cell.outputs and cell.execution_count is None for cell in cells)
 
 
-def test_tour_leads_from_the_dataset_to_parcels(tmp_path: Path) -> None:
+def test_tour_runs_from_the_dataset_to_parcels(tmp_path: Path) -> None:
     notebook = run_tour(tmp_path, epochs=1)
     assert pictures(notebook) == PICTURES
     assert len(geopandas.read_file(tmp_path / "tour" / "parcels.gpkg")) > 0

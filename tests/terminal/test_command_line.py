@@ -44,7 +44,7 @@ def test_arguments_reach_the_function_with_their_types(capsys: pytest.CaptureFix
     assert capsys.readouterr().out == "b.tif 2.0 [1, 2] 1\n"
 
 
-def test_a_terminal_that_lacks_characters_gets_them_spelt(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_characters_missing_in_the_terminal_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
     monkeypatch.setattr(sys, "stdout", stream)
     assert guarded(lambda: print("15 亩 ± 2, 图, \udcb5.tif")) == 0
@@ -58,7 +58,7 @@ def test_an_empty_value_is_refused(words: list[str], capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err == "error: --raster has an empty value; give it a value or leave it out\n"
 
 
-def test_a_value_that_looks_like_an_option_is_told_how_to_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_value_that_looks_like_an_option_is_an_error_with_advice(capsys: pytest.CaptureFixture[str]) -> None:
     def clip(*, area: str) -> None:
         """Clip to an area."""
         print(area)
@@ -77,7 +77,7 @@ def test_subcommand_is_chosen_by_name(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out == "other x\n"
 
 
-def test_a_context_surrounds_the_command_alone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_context_is_only_active_during_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     @contextmanager
     def within() -> Iterator[None]:
         print("enter")
@@ -166,7 +166,7 @@ def test_error_becomes_one_line_and_a_status(
 
 
 @pytest.mark.parametrize("error", [RasterError("bad"), OSError(errno.ENOENT, "gone"), KeyError("x")])
-def test_debug_lets_the_error_through(error: Exception) -> None:
+def test_debug_raises_the_error(error: Exception) -> None:
     def break_down(*, name: str = "") -> None:
         raise error
 
@@ -202,7 +202,7 @@ def frame(*, block_size: int | Literal["auto"] = "auto", bands: list[int] | None
         ("--wrap=maybe", "--wrap is 'maybe'; wanted true or false"),
     ],
 )
-def test_a_value_of_a_wrong_type_is_said_plainly(word: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_value_of_a_wrong_type_is_one_plain_line(word: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(frame, [word]) == EXIT_BAD_INPUT
     assert capsys.readouterr().err == f"error: {line}\n"
 
@@ -226,7 +226,7 @@ def test_a_switch_needs_no_value(words: list[str], shown: str, capsys: pytest.Ca
         (["--model=[a,b]", "--turns=[x,y]"], "['a', 'b'] ['x', 'y']"),
     ],
 )
-def test_an_option_takes_several_words_where_its_type_is_a_list_or_one(
+def test_options_of_list_types_accept_several_words(
     words: list[str], shown: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def show(*, model: list[Path] | Path, turns: bool | list[str] = False) -> None:
@@ -257,16 +257,16 @@ def test_help_of_several_commands_describes_each(capsys: pytest.CaptureFixture[s
     assert all(words in text for words in ("Handle rasters.", "Shift a raster.", "Frame a raster."))
 
 
-def test_an_interrupt_may_say_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_message_of_an_interrupt_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert fail_with(KeyboardInterrupt("interrupted; go on so")) == EXIT_INTERRUPTED
     assert capsys.readouterr().err == "error: interrupted; go on so\n"
 
 
-def test_other_messages_stay_as_they_are() -> None:
+def test_other_messages_are_unchanged() -> None:
     assert with_nearest_key("Key 'x' is required", ["x"]) == "Key 'x' is required"
 
 
-def test_what_was_done_in_part_is_status_1(capsys: pytest.CaptureFixture[str]) -> None:
+def test_partial_success_is_status_1(capsys: pytest.CaptureFixture[str]) -> None:
     def do_half() -> None:
         raise IncompleteError("1 of 2 could not be done")
 

@@ -22,7 +22,7 @@ BOMB = "a0: &a0 [x]\n" + "".join(f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 
         ("a: [", "expected"),
     ],
 )
-def test_a_text_beyond_the_limits_is_refused_before_it_is_built(text: str, hint: str, tmp_path: Path) -> None:
+def test_a_text_above_the_limits_is_refused_before_it_is_built(text: str, hint: str, tmp_path: Path) -> None:
     with pytest.raises(yaml.YAMLError, match=hint):
         check_yaml(text)
     path = tmp_path / "x.yaml"
@@ -37,5 +37,5 @@ def test_aliases_and_numbers_within_the_limits_are_read() -> None:
     assert load_plain("a: &a [1, 1e-3]\nb: [*a, *a]\n") == {"a": [1, 0.001], "b": [[1, 0.001], [1, 0.001]]}
 
 
-def test_text_in_the_place_of_a_configuration_is_left_to_the_parser() -> None:
+def test_text_instead_of_a_configuration_is_left_to_the_parser() -> None:
     check_configurations(["--config={" + "a" * 5000 + ": 1}", "--config=missing.yaml", "--config"])

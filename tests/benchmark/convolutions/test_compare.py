@@ -60,11 +60,11 @@ def test_the_answer_is_one_sentence_with_both_factors(report: ConvolutionReport)
     assert text.count(". ") == 0
 
 
-def test_a_separable_convolution_as_fast_as_it_is_small_is_said_to_be_so(report: ConvolutionReport) -> None:
+def test_answer_for_a_separable_convolution_with_full_speedup(report: ConvolutionReport) -> None:
     assert answer(with_speed_of_separable(report, faster=7.0)).endswith("and is 7.00 times as fast.")
 
 
-def test_the_command_prints_a_row_a_kind_and_writes_them_as_json(
+def test_the_command_prints_a_row_per_kind_and_writes_json(
     main: Main, quick: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["convolutions", "--channels=32", "--size=16", "--repeats=1", "--threads=1", "--device=cpu"]

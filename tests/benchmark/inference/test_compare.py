@@ -30,7 +30,7 @@ def run_of(seconds: float, peak_mib: float = 500.0) -> EngineRun:
 ROW = InferenceRow("small", 8.0, (run_of(4.0), run_of(5.0, 700.0), run_of(10.0)), (2.0,), (1.0,), 1, {"monai": 10.0})
 
 
-def test_shares_are_of_medians_and_count_halos_both_ways() -> None:
+def test_shares_use_medians_with_and_without_halos() -> None:
     assert ROW.speed == 8 / 5
     assert ROW.of_forward == pytest.approx(0.8)
     assert ROW.of_computing == pytest.approx(1.0)

@@ -25,7 +25,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_run_says_how_the_scene_was_cut_and_leaves_the_maps(place: Path) -> None:
+def test_a_run_reports_its_blocks_and_writes_the_maps(place: Path) -> None:
     settings = PredictionSettings(block_size=128, halo=16)
     run = run_engine(place / "model", [place / "scene.tif"] * 2, place / "map.tif", settings, COMPUTE)
     assert (run.blocks, run.block_size, run.halo, run.shape) == (9, 128, 16, (160, 160))
@@ -36,7 +36,7 @@ def test_a_run_says_how_the_scene_was_cut_and_leaves_the_maps(place: Path) -> No
         assert dataset.shape == (300, 300)
 
 
-def test_plain_copies_hold_what_the_maps_hold(place: Path) -> None:
+def test_plain_copies_have_the_content_of_the_maps(place: Path) -> None:
     maps = [place / "one.tif", place / "one_probability.tif"]
     run_engine(place / "model", [place / "scene.tif"], maps[0], PredictionSettings(), COMPUTE)
     assert plain_copy(place / "scene.tif", maps, place) > 0

@@ -14,7 +14,7 @@ from seg.inference.settings import ComputeSettings, PredictionSettings
 ONNX = ComputeSettings(backend="onnx", threads=1)
 
 
-def test_the_free_model_tells_each_pixel_by_itself(tmp_path: Path) -> None:
+def test_the_pointwise_model_computes_pixels_independently(tmp_path: Path) -> None:
     write_pointwise(tmp_path / "model")
     predictor = load_predictor([tmp_path / "model"], PredictionSettings(), ONNX)
     image = np.full((BANDS, 3, 5), MEAN, np.float32)

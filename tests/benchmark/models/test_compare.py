@@ -17,7 +17,7 @@ def cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def test_the_command_prints_a_row_a_model_and_writes_them_as_json(
+def test_the_command_prints_a_row_per_model_and_writes_json(
     main: Main, quick: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["models", "--size=32", "--bands=2", "--repeats=1", "--threads=1", "--device=cpu", "--models=small"]
@@ -35,7 +35,7 @@ def test_the_command_prints_a_row_a_model_and_writes_them_as_json(
     assert written["seconds"][ONNX] > 0
 
 
-def test_a_model_that_cannot_be_onnx_has_a_dash_and_one_that_sees_all_says_so(
+def test_missing_onnx_is_a_dash_and_an_unbounded_field_is_reported(
     main: Main, quick: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(*_: object) -> Candidate:

@@ -16,7 +16,7 @@ class FakeSession:
         FakeSession.runs += 1
 
 
-def test_a_session_lives_around_a_timing_alone_and_is_warm_by_then(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_is_open_and_warm_only_during_a_timing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_runs.onnxruntime, "InferenceSession", FakeSession)
     monkeypatch.setattr(FakeSession, "runs", 0)
     runs = OnnxRuns(b"", (1, 2, 8, 8), threads=1)

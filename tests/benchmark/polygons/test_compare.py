@@ -9,7 +9,7 @@ from seg.benchmark.settings import PolygonBenchmarkSettings
 from seg.errors import ConfigError
 
 
-def test_both_ways_find_the_same_polygons(tmp_path: Path) -> None:
+def test_both_methods_find_the_same_polygons(tmp_path: Path) -> None:
     write_map(tmp_path / "map.tif", 512)
     with rasterio.open(tmp_path / "map.tif") as dataset:
         assert 0.7 < dataset.read(1).mean() < 0.95
@@ -22,7 +22,7 @@ def test_two_sizes_are_measured() -> None:
     assert all(row.parcels > 0 and row.seconds > 0 and row.memory_mib > 1 for row in rows)
 
 
-def test_the_report_has_a_line_a_map_and_says_how_time_grows() -> None:
+def test_the_report_has_a_line_per_map_and_the_growth_of_time() -> None:
     small = PolygonRow(8192, 12_500, 2.0, 1.6, 500.0, 600.0)
     text = text_of([small, PolygonRow(16384, 50_000, 8.2, 6.4, 520.0, 1900.0)])
     assert "| 16384x16384 |  50,000 | 8.20 |" in text

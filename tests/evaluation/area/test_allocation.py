@@ -18,7 +18,7 @@ PAPER = Expectation(PIXELS / PIXELS.sum(), np.array([0.7, 0.6, 0.9, 0.95]), PIXE
 ALLOCATIONS: tuple[Allocation, ...] = ("proportional", "neyman", "equal")
 
 
-def test_size_is_that_of_the_worked_example() -> None:
+def test_size_equals_the_worked_example() -> None:
     assert least_sample(PAPER, 0.01, "neyman", 2).sum() == 641
 
 
@@ -33,12 +33,12 @@ def test_rare_strata_get_their_minimum_and_the_others_share_the_rest() -> None:
     assert counts[3] / counts[2] == pytest.approx(PIXELS[3] / PIXELS[2], rel=0.02)
 
 
-def test_best_way_to_deal_reaches_the_error_with_the_size_of_equation_13() -> None:
+def test_neyman_allocation_needs_the_size_of_equation_13() -> None:
     assert expected_error(PAPER, allocate(PAPER, 641, "neyman", 2)) == pytest.approx(0.01, rel=1e-3)
 
 
 @pytest.mark.parametrize("allocation", ALLOCATIONS)
-def test_other_ways_get_as_many_pixels_as_they_need(allocation: Allocation) -> None:
+def test_other_allocations_get_enough_pixels(allocation: Allocation) -> None:
     counts = least_sample(PAPER, 0.01, allocation, 50)
     assert expected_error(PAPER, counts) <= 0.01
     assert counts.sum() >= 641
@@ -46,7 +46,7 @@ def test_other_ways_get_as_many_pixels_as_they_need(allocation: Allocation) -> N
     assert expected_error(PAPER, fewer) > 0.01
 
 
-def test_error_that_no_sample_reaches_takes_every_pixel() -> None:
+def test_unreachable_error_draws_every_pixel() -> None:
     small = Expectation(np.array([0.01, 0.99]), np.array([0.8, 0.8]), np.array([30, 3000]))
     assert least_sample(small, 1e-12, "equal", 50).tolist() == [30, 3000]
     assert expected_error(small, np.array([30, 3000])) == 0
@@ -58,7 +58,7 @@ def test_error_that_no_sample_reaches_takes_every_pixel() -> None:
     allocation=st.sampled_from(ALLOCATIONS),
     minimum=st.integers(2, 100),
 )
-def test_dealing_keeps_to_total_minimum_and_what_there_is(
+def test_allocation_respects_total_minimum_and_stratum_sizes(
     pixels: list[int], total: int, allocation: Allocation, minimum: int
 ) -> None:
     held = np.array(pixels)

@@ -11,7 +11,7 @@ WriteRaster = Callable[..., Path]
 
 
 @pytest.mark.parametrize("size", [16, 1024])
-def test_pixels_are_of_their_stratum_and_none_is_drawn_twice(class_map: Path, size: int) -> None:
+def test_pixels_belong_to_their_stratum_and_are_drawn_once(class_map: Path, size: int) -> None:
     population = Population(class_map)
     strata = population.tally()
     drawn = draw(population, strata, np.array([300, 200]), seed=1, size=size)
@@ -21,7 +21,7 @@ def test_pixels_are_of_their_stratum_and_none_is_drawn_twice(class_map: Path, si
     np.testing.assert_array_equal(drawn.column < 27, drawn.stratum == 1)
 
 
-def test_seed_decides(class_map: Path) -> None:
+def test_seed_determines_the_draw(class_map: Path) -> None:
     population = Population(class_map)
     strata = population.tally()
     first, again, other = (draw(population, strata, np.array([20, 20]), seed) for seed in (1, 1, 2))
@@ -29,13 +29,13 @@ def test_seed_decides(class_map: Path) -> None:
     assert (first.row != other.row).any()
 
 
-def test_order_tells_nothing_of_the_strata(class_map: Path) -> None:
+def test_order_does_not_reveal_the_strata(class_map: Path) -> None:
     population = Population(class_map)
     drawn = draw(population, population.tally(), np.array([100, 100]), seed=0)
     assert 30 < np.count_nonzero(drawn.stratum[:100]) < 70
 
 
-def test_every_pixel_of_a_stratum_is_drawn_alike(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_pixels_of_a_stratum_are_drawn_with_equal_probability(write_raster: WriteRaster, tmp_path: Path) -> None:
     pixels = np.zeros((8, 9), np.uint8)
     pixels[2:6, 1:7] = 1
     population = Population(write_raster(tmp_path / "map.tif", pixels))

@@ -92,7 +92,7 @@ def test_equal_pixel_areas_change_nothing(paper: StratifiedSample) -> None:
         assert one.standard_error == pytest.approx(other.standard_error, rel=1e-12)
 
 
-def test_unequal_pixel_areas_weigh_as_the_ratio_estimator() -> None:
+def test_unequal_pixel_areas_follow_the_ratio_estimator() -> None:
     # Cochran (1977), equations 6.1 and 6.13: R = sum(y) / sum(x), residuals y - R x.
     area, crop = np.array([1.0, 2, 3, 4]), np.array([1, 0, 1, 1])
     sample = StratifiedSample([Stratum("all", 500.0)], np.zeros(4, int), np.zeros(4, int), crop, area)
@@ -102,7 +102,7 @@ def test_unequal_pixel_areas_weigh_as_the_ratio_estimator() -> None:
     assert sample.area(1).standard_error == pytest.approx(500 * error)
 
 
-def test_stratum_that_was_sampled_whole_adds_no_error() -> None:
+def test_fully_sampled_stratum_adds_no_error() -> None:
     matrix = np.array([[3, 2], [20, 80]])
     part, whole = (sample_of(matrix, (5.0, 1000.0), (pixels, 1_000_000)) for pixels in (500_000, 5))
     assert whole.area(0).standard_error < part.area(0).standard_error
@@ -116,6 +116,6 @@ def test_accuracy_of_a_class_that_does_not_occur_is_undefined() -> None:
     assert sample.producers_accuracy(0) is None
 
 
-def test_intervals_stay_within_what_is_possible() -> None:
+def test_intervals_stay_within_the_possible_range() -> None:
     assert Estimate(0.99, 0.02).interval() == (pytest.approx(0.99 - 0.0392, abs=1e-4), 1.0)
     assert Estimate(1.0, 5.0, 40.0).interval(0.9) == (0.0, pytest.approx(9.224, abs=1e-3))

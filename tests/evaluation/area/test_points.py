@@ -8,7 +8,7 @@ CLASSES = {0: "other", 1: "cropland"}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "gbk"])
-def test_a_table_of_any_chinese_spreadsheet_is_read(tmp_path: Path, encoding: str) -> None:
+def test_tables_of_chinese_spreadsheets_are_read(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "points.csv"
     path.write_bytes("id,reference,remark\n1,1.0,水田\n2,0,林地\n3,cropland,\n".encode(encoding))
     assert read_labels(read_references(path), CLASSES)[0].tolist() == [1, 0, 1]

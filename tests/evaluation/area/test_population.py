@@ -12,7 +12,7 @@ from seg.raster.ground.pixel_areas import PixelAreas
 WriteRaster = Callable[..., Path]
 
 
-def test_strata_are_the_classes_with_their_pixels_and_ground(class_map: Path) -> None:
+def test_strata_are_the_classes_with_pixels_and_areas(class_map: Path) -> None:
     other, cropland = Population(class_map).tally()
     assert [(one.name, one.label, one.zone, one.pixels) for one in (other, cropland)] == [
         ("other", 0, None, 58 * 53),
@@ -22,7 +22,7 @@ def test_strata_are_the_classes_with_their_pixels_and_ground(class_map: Path) ->
 
 
 @pytest.mark.parametrize("far", [0, 3_000_000_000], ids=["near numbers", "far numbers"])
-def test_zones_cut_classes_further_and_pixels_without_one_are_left_out(
+def test_zones_divide_classes_and_pixels_without_a_zone_are_left_out(
     class_map: Path, write_raster: WriteRaster, tmp_path: Path, far: int
 ) -> None:
     zones = np.full((60, 80), 7, np.int64)
@@ -38,7 +38,7 @@ def test_zones_cut_classes_further_and_pixels_without_one_are_left_out(
 
 
 @pytest.mark.parametrize("size", [7, 16, 33, 1024])
-def test_windows_change_no_count(write_raster: WriteRaster, tmp_path: Path, size: int) -> None:
+def test_windows_do_not_change_counts(write_raster: WriteRaster, tmp_path: Path, size: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 4, (50, 41)).astype(np.uint8)
     path = write_raster(tmp_path / "map.tif", pixels)
     population = Population(path)
@@ -71,7 +71,7 @@ def test_other_classes_are_named_by_the_maps_tag_or_by_number(write_raster: Writ
         (np.zeros((2, 4, 4), np.uint8), {}, "has 2 bands"),
     ],
 )
-def test_what_is_no_class_map_is_refused_in_one_line(
+def test_other_rasters_than_class_maps_are_refused_in_one_line(
     write_raster: WriteRaster, tmp_path: Path, pixels: np.ndarray, profile: dict[str, object], wanted: str
 ) -> None:
     path = write_raster(tmp_path / "map.tif", pixels, **profile)

@@ -12,7 +12,7 @@ from seg.evaluation.change.classes import (
 from seg.labels import CROPLAND, IGNORE, OTHER
 
 
-def test_every_pair_of_classes_has_its_change() -> None:
+def test_every_pair_of_classes_has_a_class_of_change() -> None:
     before, after = (part.astype(np.uint8) for part in np.meshgrid(*[[OTHER, CROPLAND, IGNORE]] * 2, indexing="ij"))
     expected = [[STABLE_OTHER, GAINED, IGNORE], [LOST, STABLE_CROPLAND, IGNORE], [IGNORE] * 3]
     np.testing.assert_array_equal(change_classes(before, after), expected)
@@ -26,7 +26,7 @@ def test_probability_of_a_change_is_that_both_maps_are_right() -> None:
     assert change_percent(classes, before, after, valid).tolist() == [[72, 54, IGNORE, IGNORE, IGNORE]]
 
 
-def test_probability_is_how_often_the_change_is_true_where_errors_are_independent() -> None:
+def test_probability_is_the_frequency_of_true_change_for_independent_errors() -> None:
     random = np.random.default_rng(0)
     before, after = random.integers(0, 101, (2, 400_000)).astype(np.uint8)
     true = (random.random((2, 400_000)) < np.stack([before, after]) / 100).astype(np.uint8)

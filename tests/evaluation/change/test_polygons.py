@@ -20,9 +20,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_polygons_are_as_large_as_the_pixels_that_changed(
-    write_raster: WriteRaster, tmp_path: Path, place: str
-) -> None:
+def test_polygons_have_the_area_of_the_changed_pixels(write_raster: WriteRaster, tmp_path: Path, place: str) -> None:
     before, after = np.random.default_rng(0).integers(0, 2, (2, 60, 70)).astype(np.uint8)
     maps = Maps(*(write_raster(tmp_path / f"{i}.tif", one, **PLACES[place]) for i, one in enumerate((before, after))))
     content = measure_change(maps, tmp_path / "out", ChangeSettings())

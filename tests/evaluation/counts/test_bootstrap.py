@@ -22,7 +22,7 @@ def test_interval_of_overall_accuracy_is_that_of_the_normal_distribution() -> No
     assert high == pytest.approx(shares.mean() + half, abs=0.1 * half)
 
 
-def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
+def test_intervals_cover_the_truth_at_their_confidence() -> None:
     covered = 0
     for seed in range(200):
         low, high = score_intervals(units(40, seed), 200, seed)["overall_accuracy"]
@@ -30,7 +30,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
     assert 0.88 <= covered / 200 <= 0.99
 
 
-def test_same_seed_gives_the_same_intervals_and_another_gives_others() -> None:
+def test_intervals_depend_on_the_seed() -> None:
     assert score_intervals(units(9), 100, 3) == score_intervals(units(9), 100, 3)
     assert score_intervals(units(9), 100, 3) != score_intervals(units(9), 100, 4)
 
@@ -44,7 +44,7 @@ def test_every_score_has_an_interval_around_its_value() -> None:
         assert low < value < high
 
 
-def test_score_that_no_draw_defines_has_no_interval() -> None:
+def test_score_undefined_in_every_draw_has_no_interval() -> None:
     only_other = np.array([[0, 0, 0, 10, 0]] * 8)
     assert score_intervals(only_other, 50, 0) == {"overall_accuracy": (1, 1)}
 
@@ -60,19 +60,19 @@ def test_score_that_no_draw_defines_has_no_interval() -> None:
         (1, 4, "auto", None),
     ],
 )
-def test_scenes_are_drawn_where_there_are_enough(
+def test_scenes_are_drawn_if_there_are_enough(
     scenes: int, blocks: int, wanted: str, unit: tuple[str, int, int | None] | None
 ) -> None:
     found = bootstrap(units(scenes), units(blocks), 256, EvaluationSettings(bootstrap=20, bootstrap_unit=wanted))
     assert (found and (found.unit, found.units, found.block_size)) == unit
 
 
-def test_blocks_in_which_nothing_was_compared_are_not_drawn() -> None:
+def test_blocks_without_compared_pixels_are_not_drawn() -> None:
     blocks = np.concatenate([units(6), [[0, 0, 0, 0, 9]] * 20])
     found = bootstrap(units(1), blocks, 256, EvaluationSettings(bootstrap=20))
     assert found is not None
     assert found.units == 6
 
 
-def test_no_intervals_if_none_are_wanted() -> None:
+def test_zero_draws_give_no_intervals() -> None:
     assert bootstrap(units(20), units(50), 256, EvaluationSettings(bootstrap=0)) is None

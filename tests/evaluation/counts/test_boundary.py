@@ -85,31 +85,31 @@ def square(shift: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("tolerance", "f1"), [(0, 0.5), (1, 1.0), (2, 1.0)])
-def test_parcel_that_is_a_pixel_off_is_right_within_a_pixel(tolerance: float, f1: float) -> None:
+def test_parcel_shifted_by_a_pixel_is_right_within_a_pixel(tolerance: float, f1: float) -> None:
     counts = whole(square(1), square(0), tolerance)
     assert counts.f1 == pytest.approx(f1, abs=0.01)
 
 
-def test_boundary_iou_of_a_parcel_that_is_a_pixel_off() -> None:
+def test_boundary_iou_of_a_parcel_shifted_by_a_pixel() -> None:
     # Two rings one pixel wide, of 36 pixels each. They share two sides, except for one pixel at the end of each side.
     counts = whole(square(1), square(0), 1)
     assert (counts.shared, counts.either) == (18, 54)
     assert counts.iou == pytest.approx(1 / 3)
 
 
-def test_edge_of_the_raster_is_no_boundary() -> None:
+def test_edge_of_the_raster_is_not_a_boundary() -> None:
     everywhere = np.full((5, 5), CROPLAND, dtype=np.uint8)
     counts = whole(everywhere, everywhere, 2)
     assert counts == BoundaryCounts()
     assert (counts.precision, counts.recall, counts.f1, counts.iou) == (None, None, None, None)
 
 
-def test_boundary_that_the_map_lacks_scores_zero() -> None:
+def test_missing_boundary_scores_zero() -> None:
     counts = whole(np.zeros((20, 20), dtype=np.uint8), square(0), 3)
     assert (counts.precision, counts.recall, counts.f1, counts.iou) == (None, 0, 0, 0)
 
 
-def test_map_is_not_scored_where_strips_without_labels_hide_the_boundaries() -> None:
+def test_boundaries_hidden_by_strips_without_labels_are_not_scored() -> None:
     labels = square(0)
     labels[4:16, 4:16][square(0)[4:16, 4:16] == OTHER] = IGNORE
     counts = whole(square(1), labels, 2)
@@ -139,7 +139,7 @@ def test_without_a_crs_tolerances_are_pixels(grid: Callable[..., Grid]) -> None:
     assert found.reaches(grid())[0] == found.reaches(plain)[0]
 
 
-def test_degrees_are_metres_on_the_ground_and_not_square(grid: Callable[..., Grid]) -> None:
+def test_degrees_are_converted_to_ground_metres(grid: Callable[..., Grid]) -> None:
     degrees = grid(crs="EPSG:4326", transform=Affine(1e-4, 0, 11, 0, -1e-4, 60))
     found = fitting_tolerances([degrees], None)
     assert found.values[0] == pytest.approx(11.14, abs=0.01)  # length of the side that runs north

@@ -67,7 +67,7 @@ def test_scores_equal_scikit_learn(mapped: np.ndarray, labels: np.ndarray) -> No
             assert scores[name] == pytest.approx(score(wanted, here)), name
 
 
-def test_pixels_without_a_value_on_either_side_are_not_counted() -> None:
+def test_pixels_without_a_class_or_a_label_are_not_counted() -> None:
     mapped = np.array([CROPLAND, IGNORE, IGNORE, CROPLAND, OTHER, OTHER, CROPLAND], dtype=np.uint8)
     labels = np.array([IGNORE, CROPLAND, IGNORE, CROPLAND, CROPLAND, OTHER, OTHER], dtype=np.uint8)
     assert count_pixels(mapped, labels) == ConfusionCounts(tp=1, fp=1, fn=1, tn=1)
@@ -100,7 +100,7 @@ def test_rounding_does_not_take_mcc_out_of_its_range(counts: ConfusionCounts, mc
         (ConfusionCounts(1, 1, 1, 1), set()),
     ],
 )
-def test_score_that_is_nothing_divided_by_nothing_is_none(counts: ConfusionCounts, undefined: set[str]) -> None:
+def test_score_of_zero_divided_by_zero_is_none(counts: ConfusionCounts, undefined: set[str]) -> None:
     assert {name for name, score in counts.scores().items() if score is None} == undefined
 
 
@@ -108,7 +108,7 @@ def test_sum_of_parts_equals_the_whole() -> None:
     assert ConfusionCounts(1, 2, 3, 4) + ConfusionCounts(10, 20, 30, 40) == ConfusionCounts(11, 22, 33, 44)
 
 
-def test_one_pixel_in_a_quadrillion_still_shows_in_the_counts() -> None:
+def test_counts_are_exact_up_to_a_quadrillion_pixels() -> None:
     counts = ConfusionCounts(tp=10**15) + ConfusionCounts(fp=1)
     assert counts.compared == 10**15 + 1
     assert counts.iou < 1
@@ -163,7 +163,7 @@ def test_reliability_and_calibration_error_are_those_of_the_definition(
     assert expected_calibration_error(curve) == pytest.approx(error)
 
 
-def test_every_percent_is_in_the_bin_of_its_tens_and_certainty_in_the_last() -> None:
+def test_percents_are_binned_by_tens_and_100_is_in_the_last_bin() -> None:
     for percent in range(PERCENTS):
         histogram = np.zeros((2, PERCENTS), dtype=np.int64)
         histogram[CROPLAND, percent] = 7

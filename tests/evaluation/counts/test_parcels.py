@@ -64,7 +64,7 @@ def test_counts_do_not_depend_on_the_windows(pair: tuple[np.ndarray, np.ndarray]
     assert count(*pair, size=size) == count(*pair)
 
 
-def test_field_cut_in_three_is_over_segmented() -> None:
+def test_field_split_in_three_is_over_segmented() -> None:
     labels = np.zeros((10, 14), dtype=np.uint8)
     labels[1:9, 1:13] = CROPLAND
     mapped = labels.copy()
@@ -75,7 +75,7 @@ def test_field_cut_in_three_is_over_segmented() -> None:
     assert found.under_segmentation == 0
 
 
-def test_fields_merged_are_under_segmented() -> None:
+def test_merged_fields_are_under_segmented() -> None:
     mapped = np.zeros((10, 14), dtype=np.uint8)
     mapped[1:9, 1:13] = CROPLAND
     labels = mapped.copy()
@@ -86,7 +86,7 @@ def test_fields_merged_are_under_segmented() -> None:
     assert found.under_segmentation == pytest.approx(1 - (40 + 48) / 96 / 2)
 
 
-def test_exactly_half_is_no_match() -> None:
+def test_iou_of_exactly_one_half_is_no_match() -> None:
     mapped = np.full((1, 4), CROPLAND, dtype=np.uint8)
     labels = np.array([[CROPLAND, CROPLAND, OTHER, OTHER]], dtype=np.uint8)
     assert count(mapped, labels).matched == 0

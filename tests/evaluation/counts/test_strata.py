@@ -21,7 +21,7 @@ def test_features_are_numbered_by_their_value_in_order(tmp_path: Path) -> None:
     assert source.features(None)[1].tolist() == [1, 0, IGNORE, 1]
 
 
-def test_whole_numbers_are_named_without_a_point(tmp_path: Path) -> None:
+def test_integer_values_have_names_without_a_decimal_point(tmp_path: Path) -> None:
     assert VectorClasses(write(tmp_path / "a.gpkg", [3, 11, None]), "kind").names == ["11", "3"]
 
 

@@ -23,7 +23,7 @@ def tiled(mapped: np.ndarray, labels: np.ndarray, size: int, windows: int = 100)
 
 @settings(max_examples=60, deadline=None)
 @given(rasters, st.integers(1, 12), st.integers(1, 41))
-def test_each_tile_holds_the_counts_of_its_pixels_however_the_raster_is_cut(
+def test_tiles_have_the_counts_of_their_pixels_for_any_windows(
     pair: tuple[np.ndarray, np.ndarray], size: int, windows: int
 ) -> None:
     mapped, labels = pair
@@ -58,7 +58,7 @@ def test_worst_windows_come_first_and_end_at_the_scenes_edge() -> None:
     assert found[0].counts == ConfusionCounts(fp=4, tn=20)
 
 
-def test_windows_that_are_equally_wrong_come_in_reading_order() -> None:
+def test_equally_wrong_windows_are_sorted_in_reading_order() -> None:
     found = worst_windows(wrong_at((17, 1, 1), (0, 20, 1), (0, 1, 1)), 8, 5)
     assert [(one.window.row_off, one.window.col_off) for one in found] == [(0, 0), (0, 16), (16, 0)]
 

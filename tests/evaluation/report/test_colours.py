@@ -23,14 +23,14 @@ def colour(layer: str, mapped: int, label: int) -> tuple[int, ...]:
     return palettes()[layer][code]
 
 
-def test_layers_are_coloured_by_what_is_mapped_and_what_is_true() -> None:
+def test_layers_are_coloured_by_mapped_and_true_class() -> None:
     for mapped in (OTHER, CROPLAND, IGNORE):
         for label in (OTHER, CROPLAND, IGNORE):
             assert colour("prediction", mapped, label) == LABEL_COLOURS[mapped]
             assert colour("reference", mapped, label) == LABEL_COLOURS[label]
 
 
-def test_errors_show_what_is_wrong_alone() -> None:
+def test_error_layer_shows_only_wrong_pixels() -> None:
     assert colour("errors", CROPLAND, OTHER) == COMMISSION
     assert colour("errors", OTHER, CROPLAND) == OMISSION
     assert colour("errors", IGNORE, OTHER) == UNMAPPED
@@ -43,6 +43,6 @@ def test_ramp_has_a_colour_for_every_percent_and_becomes_lighter() -> None:
     assert lightness[::10] == sorted(lightness[::10])
 
 
-def test_colours_are_written_as_style_sheets_want_them() -> None:
+def test_colours_are_written_in_css_notation() -> None:
     assert css((1, 2, 3, 255)) == "rgb(1 2 3 / 1)"
     assert css(NOTHING) == "rgb(0 0 0 / 0)"

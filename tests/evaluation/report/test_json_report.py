@@ -68,7 +68,7 @@ def test_files_are_named_with_their_hashes(pair: Pair, tmp_path: Path) -> None:
     ]
 
 
-def test_every_number_is_there(pair: Pair, tmp_path: Path) -> None:
+def test_json_has_every_number(pair: Pair, tmp_path: Path) -> None:
     content = written(pair, tmp_path)
     counts = content["counts"]
     assert content["software"] == {"name": "cropland-seg", "version": seg.__version__}
@@ -101,13 +101,13 @@ def test_every_number_is_there(pair: Pair, tmp_path: Path) -> None:
     assert content["strata"] == {"by": None, "rows": []}
 
 
-def test_settings_are_those_that_were_used(pair: Pair, tmp_path: Path) -> None:
+def test_json_has_the_settings_used(pair: Pair, tmp_path: Path) -> None:
     found = written(pair, tmp_path)["settings"]
     assert (found["tolerances"], found["block_size"], found["fold"]) == ([10, 20, 40], 16, None)
     assert "window_size" not in found
 
 
-def test_same_comparison_gives_the_same_bytes_whatever_the_windows(pair: Pair, tmp_path: Path) -> None:
+def test_same_comparison_gives_the_same_bytes_for_any_windows(pair: Pair, tmp_path: Path) -> None:
     written(pair, tmp_path)
     first = (tmp_path / "accuracy.json").read_bytes()
     written(pair, tmp_path, window_size=17)
@@ -124,9 +124,7 @@ def test_undefined_numbers_are_null(pair: Pair, tmp_path: Path, write_raster: Wr
     assert content["objects"]["precision"] is None
 
 
-def test_curves_of_one_probability_are_null_where_nothing_is_mapped(
-    pair: Pair, tmp_path: Path, write_raster: WriteRaster
-) -> None:
+def test_undefined_values_of_a_curve_are_null(pair: Pair, tmp_path: Path, write_raster: WriteRaster) -> None:
     sure = write_raster("sure.tif", np.full((64, 64), 90, np.uint8))
     curves = written(replace(pair, probability=sure), tmp_path)["curves"]
     bins = curves["reliability"]
@@ -151,7 +149,7 @@ def test_tolerances_are_in_pixels_without_a_crs(tmp_path: Path, write_raster: Wr
     assert [next(iter(row)) for row in rows] == ["tolerance_px"]
 
 
-def test_strata_are_named_by_what_told_them(pair: Pair, tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_json_names_the_source_of_the_strata(pair: Pair, tmp_path: Path, write_raster: WriteRaster) -> None:
     soil = write_raster("soil.tif", np.arange(64).reshape(64, 1).repeat(64, 1).astype(np.uint8) // 32)
     found = written(replace(pair, strata=Strata(soil)), tmp_path)["strata"]
     assert found["by"] == str(soil)
@@ -161,7 +159,7 @@ def test_strata_are_named_by_what_told_them(pair: Pair, tmp_path: Path, write_ra
     ]
 
 
-def test_worst_windows_have_their_place(pair: Pair, tmp_path: Path) -> None:
+def test_worst_windows_have_their_position(pair: Pair, tmp_path: Path) -> None:
     worst = written(pair, tmp_path, worst=2)["worst"]
     assert len(worst) == 2
     assert worst[0]["errors"] >= worst[1]["errors"] > 0

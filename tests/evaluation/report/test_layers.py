@@ -38,7 +38,7 @@ def read(path: Path) -> np.ndarray:
         return dataset.read(1)
 
 
-def test_codes_hold_what_is_mapped_and_what_is_true(pair: Pair) -> None:
+def test_codes_hold_mapped_and_true_class(pair: Pair) -> None:
     with open_scene(pair, EvaluationSettings()) as scene:
         layers = scene.read(Window(10, 5, 40, 30), (30, 40))
     mapped, labels = states(layers.codes)
@@ -47,7 +47,7 @@ def test_codes_hold_what_is_mapped_and_what_is_true(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("size", [16, 33, 1024])
-def test_smaller_picture_does_not_depend_on_the_windows_read(pair: Pair, size: int) -> None:
+def test_reduced_layers_do_not_depend_on_the_windows(pair: Pair, size: int) -> None:
     with open_scene(pair, EvaluationSettings(window_size=size)) as scene:
         layers = scene.read(Window(0, 0, 70, 50), (11, 17))
     rows, columns = ((np.arange(parts) + 0.5) * length / parts for length, parts in ((50, 11), (70, 17)))

@@ -122,9 +122,7 @@ def test_any_shape_of_raster_can_be_drawn(write_raster: WriteRaster, tmp_path: P
     assert max(imread(tmp_path / "picture.png").shape) <= 4 * PANEL
 
 
-def test_classes_have_their_label_colours_and_nothing_else(
-    write_raster: WriteRaster, tmp_path: Path, shown: list[Panel]
-) -> None:
+def test_classes_have_only_their_label_colours(write_raster: WriteRaster, tmp_path: Path, shown: list[Panel]) -> None:
     path = write_raster("map.tif", np.array([[CROPLAND, IGNORE, OTHER, 9]], np.uint8), nodata=9)
     draw(compare(path, path).scenes[0], tmp_path / "picture.png")
     assert [panel.title for panel in shown] == ["Reference", "Map: IoU 1.000"]
@@ -134,7 +132,7 @@ def test_classes_have_their_label_colours_and_nothing_else(
         assert (panel.colours[0, [1, 3], 3] == 0).all()
 
 
-def test_the_reference_is_shown_beyond_the_fold_too(
+def test_the_reference_is_also_shown_outside_the_fold(
     scene: SceneAccuracy, write_raster: WriteRaster, tmp_path: Path, shown: list[Panel]
 ) -> None:
     whole = replace(scene, pair=replace(scene.pair, reference=write_raster("all.tif", np.ones((145, 145), np.uint8))))

@@ -57,7 +57,7 @@ def test_boundary_and_parcels_are_printed(pair: Pair) -> None:
     assert ["matched,", "IoU", "above", "0.5", "1"] in found
 
 
-def test_intervals_stand_beside_the_scores(pair: Pair) -> None:
+def test_intervals_are_printed_beside_the_scores(pair: Pair) -> None:
     text = printed([pair], chip_size=16, block_size=16, bootstrap=50)
     assert "95% interval" in text
     assert "intervals: bootstrap over 35 blocks of 16 pixels, 50 draws, seed 0" in text
@@ -65,7 +65,7 @@ def test_intervals_stand_beside_the_scores(pair: Pair) -> None:
     assert low < 0.8 < high
 
 
-def test_too_few_blocks_for_intervals_are_told(pair: Pair) -> None:
+def test_too_few_blocks_for_intervals_are_reported(pair: Pair) -> None:
     assert "no intervals: fewer than 5 scenes or blocks" in printed([pair])
 
 
@@ -75,7 +75,7 @@ def test_text_is_plain_ascii(pair: Pair) -> None:
     assert text.replace("\n", "").isprintable()
 
 
-def test_brackets_in_a_file_name_are_printed_as_they_are(pair: Pair) -> None:
+def test_brackets_in_a_file_name_are_printed_unchanged(pair: Pair) -> None:
     assert f"{pair.prediction} against {pair.reference}" in printed([pair])
 
 
@@ -84,11 +84,11 @@ def test_fold_is_named(pair: Pair, write_raster: WriteRaster) -> None:
     assert f", fold 3 of {folds}" in printed([replace(pair, within=FoldSelection(folds, 3))])
 
 
-def test_unmapped_pixels_are_told_with_their_share(pair: Pair) -> None:
+def test_unmapped_pixels_are_reported_with_their_share(pair: Pair) -> None:
     assert "the map has no class at 250 labelled pixels (3.12%)" in printed([pair])
 
 
-def test_full_cover_is_told(pair: Pair) -> None:
+def test_complete_cover_is_reported(pair: Pair) -> None:
     assert "the map has a class at every labelled pixel" in printed([replace(pair, prediction=pair.reference)])
 
 
@@ -105,12 +105,12 @@ def test_scenes_are_printed_worst_first(pair: Pair) -> None:
     assert "2 maps of" in text
 
 
-def test_worst_windows_are_printed_where_the_scene_is_larger(pair: Pair) -> None:
+def test_worst_windows_are_printed_if_the_scene_is_larger(pair: Pair) -> None:
     assert "most wrong pixels in" not in printed([pair], chip_size=256)
     assert "most wrong pixels in" in printed([pair], chip_size=16)
 
 
-def test_boundaries_that_the_reference_hides_are_said_not_to_be_scored(pair: Pair, write_raster: WriteRaster) -> None:
+def test_boundaries_hidden_in_the_reference_have_a_note(pair: Pair, write_raster: WriteRaster) -> None:
     labels = np.repeat([CROPLAND, IGNORE, OTHER], [3200, 800, 4000]).astype(np.uint8).reshape(SHAPE)
     text = printed([replace(pair, reference=write_raster("strips.tif", labels))])
     assert "boundary within" not in text
@@ -124,7 +124,7 @@ def test_calibration_is_printed_with_a_probability_map(pair: Pair, write_raster:
     assert "probabilities: expected calibration error 0.0938, average precision 0.4062" in text
 
 
-def test_what_has_no_partner_is_told(pair: Pair) -> None:
+def test_files_without_a_partner_are_reported(pair: Pair) -> None:
     accuracy = measure_accuracy([pair], EvaluationSettings())
     text = accuracy_text(accuracy, Pairing([pair], ["extra", "more"], ["lone"]))
     assert "2 maps without a partner, first extra" in text

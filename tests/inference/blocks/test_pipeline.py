@@ -85,7 +85,7 @@ def test_a_block_that_cannot_be_read_ends_the_run_and_keeps_the_blocks_before(
     assert len(list(partial_folder(tmp_path / "map.tif").glob("*.npy"))) > 5
 
 
-def test_a_slow_disk_holds_up_the_computing_instead_of_filling_the_memory(
+def test_computing_waits_for_a_slow_disk(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain, written, ahead = BlockStore.write, [0], []
@@ -102,7 +102,7 @@ def test_a_slow_disk_holds_up_the_computing_instead_of_filling_the_memory(
     assert written == [16]
 
 
-def test_maps_do_not_depend_on_how_far_ahead_the_backend_works(
+def test_maps_do_not_depend_on_the_number_of_started_blocks(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     scene, made = make_scene(150, 200, nodata=0), []

@@ -74,7 +74,7 @@ def test_without_the_cache_halos_would_be_fetched_again(
 
 
 @pytest.mark.parametrize("asked", [None, "64"])
-def test_the_cache_of_a_scene_on_a_server_is_that_of_the_plan_unless_the_user_set_one(
+def test_the_plan_sets_the_cache_for_a_remote_scene_unless_the_user_did(
     scene: Path,
     server: RangeServer,
     make_predictor: MakePredictor,
@@ -95,7 +95,7 @@ def test_the_cache_of_a_scene_on_a_server_is_that_of_the_plan_unless_the_user_se
     assert before not in {planned for planned, _ in caches}
 
 
-def test_of_an_area_only_its_tiles_are_fetched(
+def test_only_tiles_of_the_area_are_fetched(
     scene: Path, server: RangeServer, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     # Rows and columns 400 to 560 lie in one block of 192, which reads 360 to 600 with its halo: tiles 2 to 4.
@@ -105,7 +105,7 @@ def test_of_an_area_only_its_tiles_are_fetched(
     assert server.sent <= 1.2 * bytes_of_tiles(scene, range(2, 5), range(2, 5))
 
 
-def test_a_run_goes_on_with_the_scene_on_the_server_unless_that_was_replaced(
+def test_a_run_resumes_with_a_remote_scene_unless_it_was_replaced(
     scene: Path, server: RangeServer, make_predictor: MakePredictor, make_scene: MakeScene, tmp_path: Path
 ) -> None:
     def stop(plan: Plan, done: int) -> None:
@@ -131,7 +131,7 @@ def test_a_run_goes_on_with_the_scene_on_the_server_unless_that_was_replaced(
 
 
 @pytest.mark.parametrize(("kind", "after"), [("address", 12), ("address", 15), ("mosaic", 2), ("mosaic", 4)])
-def test_a_server_that_fails_in_between_ends_the_run(
+def test_a_server_failure_ends_the_run(
     scene: Path, server: RangeServer, make_predictor: MakePredictor, kind: str, after: int
 ) -> None:
     address, output = Path(f"{server.url}/scene.tif"), scene.with_name("map.tif")
@@ -182,7 +182,7 @@ def test_blocks_are_read_in_the_order_of_the_plan(
     assert read == [first, *(block for block in ordered if block != first)]
 
 
-def test_of_a_file_nothing_changes(
+def test_the_order_of_a_local_file_is_unchanged(
     make_scene: MakeScene, make_predictor: MakePredictor, planned: Callable[..., Plan]
 ) -> None:
     plan = planned(make_scene(600, 1000), make_predictor(), CUT)

@@ -75,7 +75,7 @@ def test_a_model_alone_is_read_with_its_mean(members: list[Member]) -> None:
 
 
 @pytest.mark.parametrize("size", [64, 88, 200])
-def test_no_cut_shows_with_models_of_different_stride_and_reach(members: list[Member], size: int) -> None:
+def test_models_of_different_stride_and_reach_leave_no_seams(members: list[Member], size: int) -> None:
     # The second model declares a larger stride and receptive field than it has, which must not change its results.
     longer = replace(members[1], package=replace(members[1].package, stride=24, receptive_field=150))
     predictor = Predictor([members[0], longer], TestTimeAugmentation((1.0, 1.5), ["rot90"]), uncertainty=True)
@@ -90,13 +90,13 @@ def test_no_cut_shows_with_models_of_different_stride_and_reach(members: list[Me
         np.testing.assert_allclose(cut.deviation, whole_scene.deviation[core], atol=1e-5)
 
 
-def test_a_network_that_sees_whole_windows_makes_the_ensemble_one(members: list[Member]) -> None:
+def test_an_ensemble_with_an_unbounded_network_is_unbounded(members: list[Member]) -> None:
     unbounded = replace(members[1], package=replace(members[1].package, receptive_field=None))
     assert Predictor(members, TestTimeAugmentation()).bounded
     assert not Predictor([members[0], unbounded], TestTimeAugmentation()).bounded
 
 
-def test_the_widest_model_says_how_much_memory_a_block_takes(members: list[Member]) -> None:
+def test_the_widest_model_determines_the_memory_of_a_block(members: list[Member]) -> None:
     architecture = {"name": "segmenter", "arguments": {"decoder_channels": [64]}}
     wide = replace(members[1], package=replace(members[1].package, architecture=architecture))
     plain, wider, two = (Predictor(some, TestTimeAugmentation()) for some in (members, [wide], [members[0], wide]))
@@ -145,7 +145,7 @@ def test_a_scene_is_mapped_with_the_mean_threshold_and_the_hashes_of_all(
         np.testing.assert_array_equal(classes.read(1) == IGNORE, ~chip.valid)
 
 
-def test_blocks_of_one_model_are_not_gone_on_with_by_two(
+def test_an_ensemble_does_not_resume_blocks_of_one_model(
     make_scene: MakeScene, two_packages: list[Path], tmp_path: Path
 ) -> None:
     scene, settings = make_scene(150, 170), PredictionSettings(block_size=64, halo=16, threshold=0.5)
@@ -202,7 +202,7 @@ def test_models_that_cannot_be_averaged_are_refused(changes: dict[str, object], 
         require_alike(["a", "b"], [described(), described(**changes)])
 
 
-def test_bands_that_are_called_otherwise_are_no_hindrance() -> None:
+def test_models_with_other_band_names_can_be_averaged() -> None:
     require_alike(["a", "b"], [described(), described(weights_sha256="b" * 64, band_names=("B4", "B3", "B2"))])
 
 
@@ -210,7 +210,7 @@ def test_the_threshold_is_the_mean_of_the_models() -> None:
     assert decision_threshold([described(threshold=0.3), described(threshold=0.4)]) == pytest.approx(0.35)
 
 
-def test_nodata_is_that_of_the_models_which_name_one(members: list[Member]) -> None:
+def test_nodata_comes_from_the_models_that_have_one(members: list[Member]) -> None:
     none, zero, last = (replace(members[0], package=described(nodata=value), name=str(value)) for value in (None, 0, 9))
     assert common_nodata([none]) is None
     assert common_nodata([none, zero]) == 0

@@ -76,7 +76,7 @@ def test_extreme_logits_are_certain_and_raise_no_warning(model: Path) -> None:
         assert set(found.ravel().tolist()) == {wanted}
 
 
-def test_the_number_of_threads_changes_no_bit(model: Path) -> None:
+def test_the_number_of_threads_does_not_change_the_result(model: Path) -> None:
     package = read_package(model)
     one, three = (OnnxBackend(model, package, ComputeSettings(threads=n)).start(image())() for n in (1, 3))
     np.testing.assert_array_equal(one, three)
@@ -102,7 +102,7 @@ def test_without_a_gpu_onnx_runtime_computes_and_its_file_is_made_once(
         (False, True, True, "onnx cpu 32"),
     ],
 )
-def test_pytorch_computes_where_it_can_use_a_gpu(
+def test_pytorch_computes_if_it_can_use_a_gpu(
     model: Path, monkeypatch: pytest.MonkeyPatch, driver: bool, built_for_it: bool, installed: bool, chosen: str
 ) -> None:
     monkeypatch.setattr(choose_backend, "may_have_gpu", lambda: driver)
@@ -112,13 +112,13 @@ def test_pytorch_computes_where_it_can_use_a_gpu(
     assert open_backend(model, read_package(model), ComputeSettings(device="cpu")).name == "onnx cpu 32"
 
 
-def test_pytorch_is_asked_for_where_it_is_missing(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_pytorch_is_an_error_with_advice(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choose_backend, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="PyTorch is not installed; add --backend=onnx"):
         open_backend(model, read_package(model), ComputeSettings(backend="torch"))
 
 
-def test_a_torn_file_is_made_again(model: Path, exports: list[Path]) -> None:
+def test_a_truncated_file_is_exported_again(model: Path, exports: list[Path]) -> None:
     (model / ONNX).write_bytes((model / ONNX).read_bytes()[:100])
     OnnxBackend(model, read_package(model))
     assert exports == [model / ONNX]
@@ -131,7 +131,7 @@ def test_a_file_of_other_weights_is_never_used(model: Path, exports: list[Path])
     assert exports == [model / ONNX]
 
 
-def test_beside_a_read_only_package_the_file_lies_among_the_caches(
+def test_for_a_read_only_package_the_file_is_cached(
     model: Path, exports: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (model / ONNX).unlink()
@@ -144,7 +144,7 @@ def test_beside_a_read_only_package_the_file_lies_among_the_caches(
     assert kept.name == f"{read_package(model).weights_sha256}-{sha256(kept)}.onnx"
 
 
-def test_a_damaged_file_in_the_cache_is_made_again(
+def test_a_damaged_file_in_the_cache_is_exported_again(
     model: Path, exports: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (model / ONNX).unlink()
@@ -170,7 +170,7 @@ def test_a_flipped_bit_of_the_file_never_reaches_a_map(
     assert "model.onnx: damaged" in capsys.readouterr().err
 
 
-def test_a_package_of_before_the_hash_gets_its_file_anew_once(model: Path) -> None:
+def test_a_package_without_a_hash_gets_a_new_file_once(model: Path) -> None:
     path = model / DESCRIPTION
     description = json.loads(path.read_text())
     del description["onnx_sha256"]
@@ -179,7 +179,7 @@ def test_a_package_of_before_the_hash_gets_its_file_anew_once(model: Path) -> No
     assert read_package(model).onnx_sha256 == sha256(model / ONNX)
 
 
-def test_where_no_file_can_be_made_pytorch_computes_and_says_why(
+def test_if_the_export_fails_pytorch_computes_with_a_note(
     model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (model / ONNX).unlink()
@@ -194,7 +194,7 @@ def test_where_no_file_can_be_made_pytorch_computes_and_says_why(
         open_backend(model, read_package(model), ComputeSettings(backend="onnx"))
 
 
-def test_without_pytorch_a_missing_file_is_asked_for(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pytorch_a_missing_file_is_an_error_with_advice(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (model / ONNX).unlink()
     monkeypatch.setitem(sys.modules, "seg.package.write", None)
     with pytest.raises(PackageError, match=r"has no model\.onnx .* scripts/export\.py --onnx"):
@@ -219,7 +219,7 @@ def test_two_processes_may_make_the_file_at_once(model: Path, monkeypatch: pytes
     assert sorted(path.name for path in model.iterdir()) == ["model.json", ONNX, "model.safetensors"]
 
 
-def test_models_work_in_the_same_memory(model: Path) -> None:
+def test_models_share_memory(model: Path) -> None:
     pytest.importorskip("resource")
     # In a separate process, to measure its peak memory.
     program = f"""
@@ -271,11 +271,11 @@ print([name for name in heavy if name in sys.modules])
         ({"device": "cpu", "precision": "bf16"}, "precision is bf16, which is for CUDA devices"),
     ],
 )
-def test_what_contradicts_itself_is_refused(chosen: dict[str, object], message: str) -> None:
+def test_contradictory_settings_are_refused(chosen: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         ComputeSettings(**chosen)
 
 
-def test_half_precision_is_refused_where_no_cuda_device_is(model: Path) -> None:
+def test_half_precision_is_refused_without_a_cuda_device(model: Path) -> None:
     with pytest.raises(ConfigError, match="precision is 16, but the device cpu computes in 32"):
         TorchBackend(model, read_package(model), ComputeSettings(device="auto", precision="16"))

@@ -46,7 +46,7 @@ class Spy:
 
 
 class Neighbours:
-    """A backend with a receptive field of 4 pixels on each side; like a network, it depends on the phase of its stride."""
+    """A backend with a receptive field of 4 pixels; like a network, it depends on the phase of its stride."""
 
     name = "neighbours"
     ahead = 0
@@ -88,7 +88,7 @@ def in_blocks(predictor: Predictor, image: np.ndarray, size: int) -> np.ndarray:
     parts=st.integers(2, 4),
 )
 @settings(deadline=None, max_examples=80)
-def test_no_cut_shows_in_any_view_at_any_size(
+def test_no_view_has_seams_at_any_block_size(
     tiny_package: ModelPackage, scales: list[float], names: list[str], height: int, width: int, parts: int
 ) -> None:
     predictor = neighbours(tiny_package, TestTimeAugmentation(tuple(scales), names), len(scales) * len(names) > 1)
@@ -100,7 +100,7 @@ def test_no_cut_shows_in_any_view_at_any_size(
         np.testing.assert_allclose(cut[1], whole.deviation, atol=1e-5)
 
 
-def test_a_halo_one_step_short_of_the_receptive_field_would_show(tiny_package: ModelPackage) -> None:
+def test_a_halo_below_the_receptive_field_leaves_seams(tiny_package: ModelPackage) -> None:
     predictor = neighbours(tiny_package, TestTimeAugmentation((0.5,)))
     image = image_of(80, 80)
     whole, halo = predictor.probability(image), predictor.receptive_field - predictor.alignment
@@ -153,7 +153,7 @@ def test_backend_sees_only_aligned_sizes_filled_with_the_mean(tiny_package: Mode
 
 
 @pytest.mark.parametrize("ahead", [0, 1])
-def test_views_are_started_ahead_as_far_as_the_backend_wants(tiny_package: ModelPackage, ahead: int) -> None:
+def test_views_are_started_ahead_as_the_backend_requires(tiny_package: ModelPackage, ahead: int) -> None:
     spy, image = Spy(ahead), image_of(24, 16)
     mean = Predictor([Member(spy, tiny_package)], TestTimeAugmentation(dihedral=True)).probability(image)
     assert (len(spy.seen), spy.most, spy.under_way) == (8, ahead + 1, 0)
@@ -174,7 +174,7 @@ def estimate_of(probabilities: np.ndarray, deviation: bool = True) -> tuple[np.n
 
 
 @given(st.integers(1, 40), st.integers(0, 1000), st.sampled_from([1.0, 1e-2, 1e-4]))
-def test_mean_and_deviation_are_those_of_all_at_once(count: int, seed: int, spread: float) -> None:
+def test_running_mean_and_deviation_equal_numpy(count: int, seed: int, spread: float) -> None:
     # Around 0.9 with a small spread, the difference of two sums of squares would be rounding noise.
     drawn = 0.9 - spread * 0.9 * np.random.default_rng(seed).random((count, 5, 4), dtype=np.float32)
     mean, deviation = estimate_of(drawn)
@@ -194,13 +194,13 @@ def test_the_mean_is_the_same_to_the_bit_without_the_deviation() -> None:
     np.testing.assert_array_equal(alone, estimate_of(drawn)[0])
 
 
-def test_what_was_added_is_left_as_it_was() -> None:
+def test_added_probabilities_are_not_modified() -> None:
     drawn = np.random.default_rng(0).random((3, 4, 4), dtype=np.float32)
     before = drawn.copy()
     estimate_of(drawn)
     np.testing.assert_array_equal(drawn, before)
 
 
-def test_nothing_has_no_mean() -> None:
+def test_an_estimate_of_no_probability_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least one"):
         RunningEstimate(False).estimate()

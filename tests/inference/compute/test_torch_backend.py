@@ -12,7 +12,7 @@ from seg.inference.settings import ComputeSettings
 from seg.package.read import load_model, read_package
 
 
-def test_the_interior_is_cropland_without_its_edges(with_boundary: Path) -> None:
+def test_the_interior_is_cropland_without_edges(with_boundary: Path) -> None:
     package = read_package(with_boundary)
     image = np.random.default_rng(0).standard_normal((2, 20, 30)).astype(np.float32)
     cropland, interior = (

@@ -31,7 +31,7 @@ def test_no_block_is_a_sliver() -> None:
     assert automatic_size((1100, 1100), halo=32, alignment=8, pixels=1_100_000, tile=512) == 552
 
 
-def test_a_side_on_the_tiles_of_the_output_wins_where_it_costs_about_as_little() -> None:
+def test_multiples_of_the_tile_are_preferred_at_similar_cost() -> None:
     assert automatic_size((4000, 4000), halo=64, alignment=8, pixels=1_500_000, tile=512) == 1024
 
 
@@ -40,7 +40,7 @@ def test_blocks_without_halos_are_not_smaller_than_usual() -> None:
     assert automatic_size((4096, 4096), halo=0, alignment=1, pixels=300_000, tile=512) == 512
 
 
-def test_the_widest_side_that_fits_may_itself_be_on_the_tiles() -> None:
+def test_the_largest_possible_side_may_be_a_multiple_of_the_tile() -> None:
     # No equal parts of 5000 are 1024 wide, and a block may read at most 1024 x 1024 pixels.
     assert automatic_size((5000, 5000), halo=0, alignment=1, pixels=1024**2, tile=512) == 1024
 
@@ -49,7 +49,7 @@ def test_a_scene_that_fits_into_the_memory_is_one_block() -> None:
     assert automatic_size((1000, 1200), halo=200, alignment=8, pixels=1_200_000, tile=512) == 1200
 
 
-def test_a_wider_halo_wants_larger_blocks_or_more_memory() -> None:
+def test_a_larger_halo_needs_larger_blocks_or_more_memory() -> None:
     shape, pixels = (6000, 6000), 2_000_000
     computed = [cutting(shape, automatic_size(shape, halo, 8, pixels, 512), halo).computed for halo in (0, 80, 200)]
     assert computed == sorted(computed)
@@ -57,7 +57,7 @@ def test_a_wider_halo_wants_larger_blocks_or_more_memory() -> None:
     assert cutting(shape, more, 200).computed < computed[2]
 
 
-def test_a_long_thin_scene_is_cut_along_its_length_alone() -> None:
+def test_a_long_thin_scene_is_divided_only_along_its_length() -> None:
     size = automatic_size((100, 50_000), halo=64, alignment=8, pixels=1_000_000, tile=512)
     assert size > 5000
     assert cutting((100, 50_000), size, 64).largest <= 1_000_000

@@ -17,15 +17,13 @@ MakeScene = Callable[..., Path]
 MakePredictor = Callable[..., Predictor]
 
 
-def test_a_scene_with_other_bands_is_refused_with_the_way_out(
-    make_scene: MakeScene, make_predictor: MakePredictor
-) -> None:
+def test_a_scene_with_other_bands_is_refused_with_advice(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
     grid = read_grid(make_scene(20, 20, bands=5))
     with pytest.raises(PackageError, match=r"has 5 bands.*wants 3 \(red, green, blue\).*--bands=\[1,2,3\]"):
         fitting_bands(make_predictor().packages[0], grid, PredictionSettings())
 
 
-def test_bands_are_not_offered_where_there_are_too_few(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
+def test_bands_are_not_suggested_if_there_are_too_few(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
     with pytest.raises(PackageError, match="has 1 band, but") as error:
         fitting_bands(make_predictor().packages[0], read_grid(make_scene(20, 20, bands=1)), PredictionSettings())
     assert "--bands" not in str(error.value)
@@ -36,7 +34,7 @@ def test_bands_can_be_chosen(make_scene: MakeScene, make_predictor: MakePredicto
     assert fitting_bands(make_predictor().packages[0], grid, PredictionSettings(bands=[5, 1, 3])) == [5, 1, 3]
 
 
-def test_images_like_those_of_training_are_read_like_in_training(
+def test_images_with_the_bands_of_training_are_read_as_in_training(
     make_scene: MakeScene, make_predictor: MakePredictor
 ) -> None:
     package = replace(make_predictor().packages[0], bands=(4, 1, 2), image_bands=5)
@@ -45,7 +43,7 @@ def test_images_like_those_of_training_are_read_like_in_training(
         fitting_bands(package, read_grid(make_scene(20, 20, bands=3)), PredictionSettings())
 
 
-def test_an_alpha_band_that_training_had_not_is_no_data(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
+def test_an_alpha_band_unknown_to_training_is_a_mask(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
     package = make_predictor().packages[0]
     grid = read_grid(make_scene(20, 20, bands=4, dtype="uint8", photometric="RGB", alpha="YES"))
     assert grid.alpha == (4,)
@@ -79,9 +77,7 @@ def test_band_names_that_contradict_the_order_are_refused(
         fitting_bands(make_predictor().packages[0], grid, PredictionSettings())
 
 
-def test_names_that_the_model_does_not_know_contradict_nothing(
-    make_scene: MakeScene, make_predictor: MakePredictor
-) -> None:
+def test_unknown_band_names_are_accepted(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
     grid = replace(read_grid(make_scene(20, 20)), band_names=("B04", "B03", "B02"))
     assert fitting_bands(make_predictor().packages[0], grid, PredictionSettings()) == [1, 2, 3]
 
@@ -108,7 +104,7 @@ def test_an_unknown_pixel_size_is_not_compared(make_scene: MakeScene, make_predi
 
 
 @pytest.mark.parametrize("name", ["read_grid", "area_on", "common_bands"])
-def test_a_scene_is_fitted_once_a_run(
+def test_a_scene_is_fitted_once_per_run(
     make_scene: MakeScene, make_predictor: MakePredictor, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     scene, plain, calls = make_scene(150, 200), getattr(fitting, name), []
@@ -118,7 +114,9 @@ def test_a_scene_is_fitted_once_a_run(
     assert len(calls) == 1
 
 
-def test_an_identity_differs_in_what_maps_depend_on(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
+def test_an_identity_contains_everything_that_maps_depend_on(
+    make_scene: MakeScene, make_predictor: MakePredictor
+) -> None:
     scene, predictor = make_scene(20, 20), make_predictor()
     plain = fit_scene(scene, predictor, PredictionSettings()).identity
     assert plain == fit_scene(scene, predictor, PredictionSettings(memory=1, pixel_size_ratio=2)).identity
@@ -127,7 +125,7 @@ def test_an_identity_differs_in_what_maps_depend_on(make_scene: MakeScene, make_
         assert changed.checksum != plain.checksum
 
 
-def test_blocks_of_other_sizes_are_of_the_same_run(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
+def test_blocks_of_other_sizes_belong_to_the_same_run(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
     scene, predictor = make_scene(20, 20), make_predictor()
     nan = fit_scene(scene, predictor, PredictionSettings(nodata=float("nan"))).identity
     kept = json.loads(json.dumps(nan.dependencies | {"block_size": 64, "halo": 8}))

@@ -52,14 +52,14 @@ def change(predictor: Predictor, place: Sample, halo: int) -> float:
     return float(np.abs(whole - block)[inner, inner].max())
 
 
-def test_a_sample_tells_the_fewest_pixels_of_context_that_are_enough(make_predictor: MakePredictor) -> None:
+def test_a_sample_measures_the_smallest_sufficient_halo(make_predictor: MakePredictor) -> None:
     predictor = make_predictor()
     halo = sample(predictor).halo(predictor, 0.02)
     assert halo is not None
     assert change(predictor, sample(predictor), halo) <= 0.02 < change(predictor, sample(predictor), halo - 1)
 
 
-def test_the_scenes_own_edges_are_no_cuts(make_predictor: MakePredictor) -> None:
+def test_edges_of_the_scene_are_not_cuts(make_predictor: MakePredictor) -> None:
     predictor = make_predictor()
     place = sample(predictor)
     rows, columns = place.core
@@ -70,7 +70,7 @@ def test_the_scenes_own_edges_are_no_cuts(make_predictor: MakePredictor) -> None
     assert alone.halo(predictor, 0.5) is None
 
 
-def test_a_core_that_changes_to_its_middle_cannot_tell(make_predictor: MakePredictor) -> None:
+def test_a_core_that_changes_up_to_its_middle_is_not_measured(make_predictor: MakePredictor) -> None:
     predictor = make_predictor()
     assert sample(predictor, core=16).halo(predictor, 1e-6) is None
     assert measured_halo(predictor, [sample(predictor, core=16)], predictor.receptive_field, 1e-6) == (
@@ -88,7 +88,7 @@ def test_a_measured_halo_leaves_a_margin_within_the_tolerance(make_predictor: Ma
         assert change(predictor, sample(predictor), enough) <= tolerance / 2
 
 
-def test_the_worst_sample_decides_wherever_it_comes(make_predictor: MakePredictor) -> None:
+def test_the_worst_sample_determines_the_halo(make_predictor: MakePredictor) -> None:
     predictor = make_predictor()
     limit, calm, lively = predictor.receptive_field, sample(predictor), sample(predictor)
     calm.image[:] = 2000
@@ -97,7 +97,7 @@ def test_the_worst_sample_decides_wherever_it_comes(make_predictor: MakePredicto
     assert measured_halo(predictor, [calm, lively], limit, 0.02) == alone
 
 
-def test_a_stricter_tolerance_never_wants_less_halo(make_predictor: MakePredictor) -> None:
+def test_a_stricter_tolerance_never_reduces_the_halo(make_predictor: MakePredictor) -> None:
     predictor = make_predictor()
     limit = predictor.receptive_field
     halos = [measured_halo(predictor, [sample(predictor)], limit, tolerance) for tolerance in (0.5, 0.05, 0.005, 0.0)]
@@ -105,7 +105,7 @@ def test_a_stricter_tolerance_never_wants_less_halo(make_predictor: MakePredicto
     assert halos[0] < limit == halos[-1]
 
 
-def test_what_a_cut_changes_where_nothing_is_valid_does_not_count(make_predictor: MakePredictor) -> None:
+def test_changes_at_invalid_pixels_do_not_count(make_predictor: MakePredictor) -> None:
     predictor, place = make_predictor(), sample(make_predictor())
     limit = predictor.receptive_field
     place.valid[:] = False
@@ -127,12 +127,12 @@ def test_the_margin_is_one_step_at_both_ends_of_the_last_step(
     assert found == {112: 120, 113: 128, 120: 128, 121: 128, 128: 128}
 
 
-def test_without_samples_the_whole_receptive_field_is_taken(make_predictor: MakePredictor) -> None:
+def test_without_samples_the_halo_is_the_receptive_field(make_predictor: MakePredictor) -> None:
     assert measured_halo(make_predictor(), [], limit=128, tolerance=0.01) == 128
 
 
 @pytest.mark.parametrize("shape", [(5, 300), (130, 700), (148, 148), (1500, 1100)])
-def test_samples_are_places_of_the_scene_with_the_context_there_is(
+def test_samples_have_their_context_within_the_scene(
     make_scene: MakeScene, make_predictor: MakePredictor, shape: tuple[int, int]
 ) -> None:
     grid, predictor = read_grid(make_scene(*shape)), make_predictor()
@@ -154,7 +154,7 @@ def test_samples_are_places_of_the_scene_with_the_context_there_is(
             np.testing.assert_array_equal(sample.image, pixels[:, row : row + height, column : column + width])
 
 
-def test_places_where_the_model_is_unsure_come_first(
+def test_samples_of_uncertain_pixels_come_first(
     make_scene: MakeScene, make_predictor: MakePredictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predictor, scene = make_predictor(), make_scene(1280, 1280)
@@ -171,14 +171,14 @@ def test_places_where_the_model_is_unsure_come_first(
     assert (sample.image[(0, *sample.core)] == 1000).all()
 
 
-def test_a_scene_without_data_has_no_places(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
+def test_a_scene_without_data_has_no_samples(make_scene: MakeScene, make_predictor: MakePredictor) -> None:
     scene = make_scene(300, 300)
     with rasterio.open(scene, "r+") as dataset:
         dataset.write(np.zeros((3, 300, 300), np.uint16))
     assert list(sensitive_samples(read_grid(scene), READER, make_predictor(), limit=24)) == []
 
 
-def test_samples_get_as_many_pixels_as_they_may_cost() -> None:
+def test_the_number_of_samples_follows_from_their_cost() -> None:
     looking, each = 64 * 64**2, (200 + 2 * 100) ** 2 + 200**2
     assert samples_within(looking + 3 * each, alignment=8, limit=100) == 3
     assert samples_within(looking + 3 * each - 1, alignment=8, limit=100) == 2

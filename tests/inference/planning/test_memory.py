@@ -18,13 +18,15 @@ MakePredictor = Callable[..., Predictor]
 
 
 @pytest.mark.parametrize(("free", "allowed"), [(64 * GIB, DEFAULT), (2 * GIB, GIB), (None, DEFAULT)])
-def test_at_most_half_of_what_is_free_is_taken(free: int | None, allowed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_most_half_of_the_free_memory_is_used(
+    free: int | None, allowed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(memory, "free_memory", lambda: free)
     assert allowed_memory(None) == allowed
     assert allowed_memory(8.0) == 8 * GIB
 
 
-def test_a_container_has_no_more_than_its_limit_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_free_memory_respects_the_limit_of_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "memory.current").write_text(f"{GIB}\n")
     (tmp_path / "memory.max").write_text("max\n")
     assert memory._free_in_group(tmp_path) is None

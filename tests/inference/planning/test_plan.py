@@ -30,7 +30,7 @@ def test_size_and_halo_are_rounded_up_to_the_alignment(
     assert (plan.block_size, plan.halo) == (64, 32)
 
 
-def test_the_automatic_halo_is_the_whole_receptive_field_where_measuring_costs_more(
+def test_the_automatic_halo_is_the_receptive_field_if_measuring_costs_more(
     make_scene: MakeScene, make_predictor: MakePredictor, planned: Planned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predictor, scene = make_predictor(), make_scene(300, 300)
@@ -46,7 +46,7 @@ def test_the_automatic_halo_is_the_whole_receptive_field_where_measuring_costs_m
     assert planned(scene, predictor, replace(settings, halo="receptive-field")).halo == plan.halo
 
 
-def test_an_automatic_block_size_keeps_to_the_memory(
+def test_an_automatic_block_size_stays_within_the_memory(
     make_scene: MakeScene, make_predictor: MakePredictor, planned: Planned
 ) -> None:
     predictor, scene = make_predictor(), make_scene(900, 1000)
@@ -58,7 +58,7 @@ def test_an_automatic_block_size_keeps_to_the_memory(
     assert 1 < scarce.redundancy < 1.5
 
 
-def test_a_model_that_sees_whole_windows_gets_a_measured_halo(
+def test_an_unbounded_model_gets_a_measured_halo(
     make_scene: MakeScene, make_predictor: MakePredictor, planned: Planned
 ) -> None:
     predictor = make_predictor(receptive_field=None)

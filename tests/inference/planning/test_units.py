@@ -44,14 +44,14 @@ def test_another_unit_is_recognised(
     ],
     ids=["fields", "cloud", "water", "dead-band"],
 )
-def test_clouds_water_and_a_dead_band_are_no_other_unit(
+def test_clouds_water_and_a_dead_band_are_not_another_unit(
     tiny_package: ModelPackage, ground: tuple[float, ...], dtype: str
 ) -> None:
     values = np.random.default_rng(0).normal(ground, 20, (500, 3)).T
     assert not is_other_unit(values, replace(tiny_package, mean=MEAN, std=STD), dtype)
 
 
-def test_a_model_without_statistics_takes_any_unit(tiny_package: ModelPackage) -> None:
+def test_a_model_without_statistics_accepts_any_unit(tiny_package: ModelPackage) -> None:
     package = replace(tiny_package, mean=(0.0,) * 3, std=(1.0,) * 3)
     assert not is_other_unit(np.full((3, 500), 5000.0), package, "uint16")
 

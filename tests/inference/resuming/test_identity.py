@@ -38,7 +38,7 @@ def leave_blocks(job: Job, predictor: Predictor, settings: PredictionSettings, m
     return partial_folder(job.output)
 
 
-def test_blocks_that_a_finished_run_left_are_removed(
+def test_remaining_blocks_of_a_finished_run_are_removed(
     job: Job, make_predictor: Callable[..., Predictor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predictor = make_predictor()
@@ -50,7 +50,7 @@ def test_blocks_that_a_finished_run_left_are_removed(
     discard_leftovers(job.output, identity(job, predictor, SETTINGS))  # a second call has nothing to remove
 
 
-def test_blocks_of_other_settings_stay(
+def test_blocks_of_other_settings_are_kept(
     job: Job, make_predictor: Callable[..., Predictor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predictor = make_predictor()
@@ -59,7 +59,7 @@ def test_blocks_of_other_settings_stay(
     assert list(folder.glob("*.npy"))
 
 
-def test_a_folder_without_blocks_goes_whatever_it_was_of(
+def test_a_folder_without_blocks_is_removed(
     job: Job, make_predictor: Callable[..., Predictor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predictor = make_predictor()
@@ -70,7 +70,7 @@ def test_a_folder_without_blocks_goes_whatever_it_was_of(
     assert not folder.exists()
 
 
-def test_what_another_process_is_at_stays(
+def test_blocks_claimed_by_another_process_are_kept(
     job: Job, make_predictor: Callable[..., Predictor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predictor = make_predictor()

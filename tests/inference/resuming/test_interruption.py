@@ -47,7 +47,7 @@ def failing(error: BaseException) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_says_how_to_go_on(
+def test_an_interrupted_run_explains_how_to_continue(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path, number: signal.Signals
 ) -> None:
     scene, output, before = make_scene(150, 200), tmp_path / "map.tif", signal.getsignal(number)
@@ -62,7 +62,7 @@ def test_an_interrupted_run_says_how_to_go_on(
     assert output.exists()
 
 
-def test_a_run_that_is_interrupted_before_its_first_block_claims_to_keep_nothing(
+def test_a_run_interrupted_before_its_first_block_reports_no_blocks(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     predictor = at_block(make_predictor(), 0, failing(KeyboardInterrupt()))
@@ -91,7 +91,7 @@ class RuntimeException(Exception):  # noqa: N818
     ],
     ids=["numpy", "python", "onnx", "onnx bare", "torch", "cuda", "thread"],
 )
-def test_a_run_without_memory_keeps_its_blocks_and_says_what_to_do(
+def test_a_run_out_of_memory_keeps_its_blocks_and_gives_advice(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path, error: Exception
 ) -> None:
     scene, output = make_scene(150, 200), tmp_path / "map.tif"
@@ -105,13 +105,13 @@ def test_a_run_without_memory_keeps_its_blocks_and_says_what_to_do(
     assert "\n" not in message
 
 
-def test_other_errors_stay_what_they_are(make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path) -> None:
+def test_other_errors_are_unchanged(make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path) -> None:
     predictor = at_block(make_predictor(), 3, failing(RuntimeError("another matter")))
     with pytest.raises(RuntimeError, match="another matter"):
         predict_scene(make_scene(150, 200), tmp_path / "map.tif", predictor, SETTINGS, silent)
 
 
-def test_less_memory_takes_smaller_blocks_where_none_was_finished(
+def test_less_memory_gives_smaller_blocks_if_none_is_finished(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     scene, output, sizes = make_scene(500, 500), tmp_path / "map.tif", []
@@ -123,7 +123,7 @@ def test_less_memory_takes_smaller_blocks_where_none_was_finished(
     assert sizes[0] < 500
 
 
-def test_a_scene_that_is_removed_meanwhile_was_read_to_its_end(
+def test_a_scene_may_be_removed_after_reading(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     scene = make_scene(150, 200)
@@ -133,7 +133,7 @@ def test_a_scene_that_is_removed_meanwhile_was_read_to_its_end(
     assert maps.probability.read_bytes() == whole.probability.read_bytes()
 
 
-def test_a_run_whose_scene_is_gone_keeps_its_blocks_until_it_is_back(
+def test_a_run_without_its_scene_keeps_its_blocks(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     scene, output, moved = make_scene(150, 200), tmp_path / "map.tif", tmp_path / "moved.tif"
@@ -148,7 +148,7 @@ def test_a_run_whose_scene_is_gone_keeps_its_blocks_until_it_is_back(
     assert begun[0] == 4
 
 
-def test_a_scene_that_changes_meanwhile_makes_no_map_of_two_versions(
+def test_a_scene_that_changes_during_the_run_gives_no_map(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     scene, output = make_scene(150, 200), tmp_path / "map.tif"

@@ -16,7 +16,7 @@ def grid(corner: tuple[float, float], pixel: float = 10, crs: int | None = UTM_3
     return Grid(Path("a.tif"), size, size, 1, None if crs is None else CRS.from_epsg(crs), place, None, "uint8")
 
 
-def test_pixels_of_a_projected_grid_have_the_size_that_it_states() -> None:
+def test_pixels_of_a_projected_grid_have_their_nominal_size() -> None:
     assert ground_pixel(grid((500_000, 5_000_000))) == (10.0, 10.0)
 
 
@@ -26,7 +26,7 @@ def test_pixels_of_a_geographic_grid_are_measured_where_they_are_smallest() -> N
     assert width == pytest.approx(55.8, abs=0.1)
 
 
-def test_web_mercator_is_not_taken_at_its_word() -> None:
+def test_web_mercator_units_are_not_ground_distances() -> None:
     assert ground_pixel(grid((1_500_000, 8_399_737), 10, WEB_MERCATOR)) == pytest.approx((5, 5), rel=0.01)
 
 
@@ -48,12 +48,12 @@ def test_without_a_guard_rasters_may_touch_but_not_overlap(gap: float, near: boo
     assert near_pairs(pair, 0) == ([(0, 1)] if near else [])
 
 
-def test_a_raster_inside_of_another_is_near_to_it() -> None:
+def test_a_raster_inside_another_is_near() -> None:
     assert near_pairs([grid((500_000, 5_000_000), size=1000), grid((504_000, 4_996_000))], 100) == [(0, 1)]
 
 
 @pytest.mark.parametrize(("shift", "near"), [(0.0, True), (0.0125, True), (0.02, False)])
-def test_distance_between_two_systems_is_that_on_the_ground(shift: float, near: bool) -> None:
+def test_distance_between_two_crss_is_measured_on_the_ground(shift: float, near: bool) -> None:
     # The UTM scene extends 1000 m east of 15 degrees, which is 0.01270 degrees at this latitude.
     pair = [grid((500_000, 5_000_000)), grid((15.0 + shift, 45.153), 0.0001, WGS84)]
     assert near_pairs(pair, 100) == ([(0, 1)] if near else [])

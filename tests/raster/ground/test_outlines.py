@@ -27,7 +27,7 @@ def make_grid(crs: str | None, transform: Affine) -> Grid:
 
 
 @pytest.mark.parametrize("name", GRIDS)
-def test_area_is_that_of_the_pixels_within(name: str) -> None:
+def test_area_is_the_sum_of_the_pixel_areas(name: str) -> None:
     grid = make_grid(*GRIDS[name])
     polygon = shapely.box(3, 4, 33, 36) - shapely.box(10, 10, 20, 15)
     pixels = PixelAreas(grid).window(Window(0, 0, 40, 40)).copy()
@@ -36,7 +36,7 @@ def test_area_is_that_of_the_pixels_within(name: str) -> None:
     assert area == pytest.approx(pixels[4:36, 3:33].sum(), rel=2e-6)
 
 
-def test_perimeter_is_that_of_the_geodesics_with_holes_added() -> None:
+def test_perimeter_is_geodesic_and_includes_holes() -> None:
     grid = make_grid(*GRIDS["degrees"])
     shell, hole = shapely.box(3, 4, 33, 36), shapely.box(10, 10, 20, 15)
     [[_, length]] = GroundMeasure(grid).polygons(np.array([shell - hole]))
@@ -58,7 +58,7 @@ def test_turned_raster_has_the_same_areas() -> None:
         ('LOCAL_CS["site",UNIT["metre",1]]', GRIDS["utm"][1], "map.tif: its CRS .* has no place on the Earth"),
     ],
 )
-def test_place_that_is_not_known_is_refused(crs: str | None, transform: Affine, message: str) -> None:
+def test_missing_georeference_is_refused(crs: str | None, transform: Affine, message: str) -> None:
     with pytest.raises(RasterError, match=message):
         GroundMeasure(make_grid(crs, transform))
 

@@ -91,9 +91,7 @@ def test_windows_together_equal_rasterio_on_the_whole(shapes: list[shapely.Polyg
 
 @settings(max_examples=30, deadline=None)
 @given(shape=polygon(), size=st.integers(5, 30))
-def test_all_touched_burns_exactly_the_pixels_that_a_polygon_covers_a_part_of(
-    shape: shapely.Polygon, size: int
-) -> None:
+def test_all_touched_burns_exactly_the_partly_covered_pixels(shape: shapely.Polygon, size: int) -> None:
     placed = shapely.transform(shape, on_lattice)
     # On the lattice, slivers may collapse to lines, whose area in shapely is 0.
     assume(placed.is_valid and placed.area > 0)
@@ -121,7 +119,7 @@ def test_ignore_wins_over_cropland_and_cropland_over_other_in_any_order(order: l
 
 
 @pytest.mark.parametrize("width", [1, 2, 3])
-def test_edges_are_ignored_so_many_pixels_to_both_sides(width: int) -> None:
+def test_edges_are_ignored_with_the_given_width(width: int) -> None:
     field = shapely.box(8, 8, 18, 18)
     mask = burnt([*cropland(field), edge_layer(array_of(field), width)], 7)
     line = [OTHER] * (8 - width) + [IGNORE] * 2 * width + [CROPLAND] * (10 - 2 * width) + [IGNORE] * 2 * width
@@ -186,7 +184,7 @@ def test_file_has_the_image_grid_and_counts_its_pixels(tmp_path: Path, size: int
         np.testing.assert_array_equal(mask.read(1), burnt(layers, 700, shape=(600, 700)))
 
 
-def test_windows_are_burnt_one_after_the_other_as_they_are_written(tmp_path: Path) -> None:
+def test_windows_are_burnt_one_by_one_while_writing(tmp_path: Path) -> None:
     grid = grid_of(64, 64)
     alive: list[str] = []
 
@@ -218,7 +216,7 @@ def test_folder_that_cannot_be_written_is_an_error_with_the_path(unwritable: Pat
         write_mask(unwritable / "mask.tif", grid, burnt_windows([], grid, OTHER))
 
 
-def test_published_mask_is_what_its_own_polygons_burn_to() -> None:
+def test_published_mask_equals_its_burnt_polygons() -> None:
     path = SCENES / "dk_lpis_s2" / "masks" / "dk_lpis_2016.tif"
     if not path.is_file():
         pytest.skip(f"{path} is not here")
@@ -247,14 +245,14 @@ def test_numbers_do_not_depend_on_the_windows(shapes: list[list[tuple[float, flo
         assert (burnt.read(window) == whole[window.toslices()]).all()
 
 
-def test_neighbours_that_touch_stay_apart() -> None:
+def test_touching_neighbours_have_different_numbers() -> None:
     burnt = NumberedPolygons(polygons(shapely.box(0, 0, 3, 4), shapely.box(3, 0, 6, 4)))
     assert burnt.read(Window(0, 1, 7, 1)).tolist() == [[1, 1, 1, 2, 2, 2, 0]]
     assert len(burnt) == 2
 
 
 @pytest.mark.parametrize("last", [0, 1])
-def test_of_polygons_that_overlap_the_last_wins(last: int) -> None:
+def test_the_last_of_overlapping_polygons_wins(last: int) -> None:
     shapes = [shapely.box(0, 0, 4, 1), shapely.box(2, 0, 6, 1)]
     found = NumberedPolygons(polygons(shapes[1 - last], shapes[last])).read(Window(0, 0, 6, 1))
     assert (found[0, 2:4] == 2).all()

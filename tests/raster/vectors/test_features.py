@@ -27,7 +27,7 @@ def test_gbk_text_under_a_wrong_encoding_is_read(shapefile: Path) -> None:
     assert open_labels(shapefile, CROPLAND).features(None)[1].tolist() == [1, 0]
 
 
-def test_without_a_stated_encoding_the_error_names_the_option_and_the_option_works(shapefile: Path) -> None:
+def test_without_a_declared_encoding_the_error_names_the_option(shapefile: Path) -> None:
     shapefile.with_suffix(".cpg").unlink()
     with pytest.raises(RasterError, match=r"the text was read as ISO-8859-1; .* such as --encoding=GBK"):
         open_labels(shapefile, CROPLAND)

@@ -78,7 +78,7 @@ def test_scale_offset_and_tags_of_each_file_stay(tmp_path: Path, write_raster: W
         (["a.tif", "a_b.tif"], ["a", "a_b"]),
     ],
 )
-def test_a_band_is_named_by_what_tells_its_file_from_the_others(
+def test_a_band_is_named_by_the_unique_part_of_its_file_name(
     tmp_path: Path, files: list[str], names: list[str]
 ) -> None:
     for name in [*files, "readme.txt", "older.vrt", "a.tif.aux.xml"]:
@@ -102,7 +102,7 @@ def test_bands_may_be_chosen_in_another_order_and_case(tmp_path: Path) -> None:
         (["red.tif", "nir.tif"], ["red", "RED"], r"has no 2 different bands red, RED; choose each once"),
     ],
 )
-def test_bands_that_are_not_clearly_there_are_refused(
+def test_missing_or_ambiguous_bands_are_refused(
     tmp_path: Path, files: list[str], bands: list[str] | None, problem: str
 ) -> None:
     for name in files:
@@ -122,7 +122,7 @@ def test_bands_that_are_not_clearly_there_are_refused(
         (SHAPE, "uint16", {"mask": np.eye(*SHAPE)}, r"b\.tif: has a mask file, .* declare a nodata value"),
     ],
 )
-def test_files_that_do_not_lie_on_each_other_are_refused(
+def test_files_on_different_grids_are_refused(
     tmp_path: Path,
     write_raster: WriteRaster,
     shape: tuple[int, ...],
@@ -139,6 +139,6 @@ def test_files_that_do_not_lie_on_each_other_are_refused(
 
 @pytest.mark.parametrize(("name", "problem"), [("scene.tif", "ends in .vrt"), ("absent/scene.vrt", "does not exist")])
 @pytest.mark.usefixtures("bands")
-def test_an_output_that_cannot_be_is_refused(tmp_path: Path, name: str, problem: str) -> None:
+def test_an_invalid_output_is_refused(tmp_path: Path, name: str, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         write_band_stack(tmp_path / name, band_files(tmp_path / "bands"))

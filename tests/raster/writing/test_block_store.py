@@ -25,14 +25,14 @@ def output(tmp_path: Path) -> Path:
     return tmp_path / "map.tif"
 
 
-def test_a_finished_block_comes_back_as_it_was(output: Path) -> None:
+def test_a_finished_block_is_read_back_unchanged(output: Path) -> None:
     store = BlockStore(output, RUN)
     store.write("r0_c0", BLOCK)
     np.testing.assert_array_equal(store.read("r0_c0"), BLOCK)
 
 
 @pytest.mark.parametrize("shape", [(2, 700, 500), (3, 1, 1), (1, 1, 900)])
-def test_a_block_of_one_value_a_layer_takes_next_to_no_space(output: Path, shape: tuple[int, ...]) -> None:
+def test_a_uniform_block_takes_little_space(output: Path, shape: tuple[int, ...]) -> None:
     store = BlockStore(output, RUN)
     pixels = np.empty(shape, dtype=np.uint8)
     pixels[:] = np.arange(255, 255 - shape[0], -1, dtype=np.uint8)[:, None, None]
@@ -41,7 +41,7 @@ def test_a_block_of_one_value_a_layer_takes_next_to_no_space(output: Path, shape
     np.testing.assert_array_equal(store.read("r0_c0"), pixels)
 
 
-def test_a_block_of_one_value_but_for_one_pixel_comes_back_as_it_was(output: Path) -> None:
+def test_a_nearly_uniform_block_is_read_back_unchanged(output: Path) -> None:
     store = BlockStore(output, RUN)
     pixels = np.full((2, 30, 40), 255, dtype=np.uint8)
     pixels[1, 29, 39] = 0
@@ -49,7 +49,7 @@ def test_a_block_of_one_value_but_for_one_pixel_comes_back_as_it_was(output: Pat
     np.testing.assert_array_equal(store.read("r0_c0"), pixels)
 
 
-def test_a_block_that_is_not_contiguous_comes_back_as_it_was(output: Path) -> None:
+def test_a_non_contiguous_block_is_read_back_unchanged(output: Path) -> None:
     store = BlockStore(output, RUN)
     store.write("r0_c0", BLOCK[:, ::-1, ::2])
     np.testing.assert_array_equal(store.read("r0_c0"), BLOCK[:, ::-1, ::2])
@@ -80,7 +80,7 @@ def test_a_run_with_nan_among_its_settings_finds_its_finished_blocks_again(outpu
         ({"scene_version": "0" * 16}, r'scene version \(null, now "0{16}"\)'),
     ],
 )
-def test_another_run_is_refused_by_what_differs(output: Path, change: dict[str, object], keys: str) -> None:
+def test_another_run_is_refused_with_the_differences(output: Path, change: dict[str, object], keys: str) -> None:
     BlockStore(output, RUN).write("r0_c0", BLOCK)
     with pytest.raises(RasterError, match=rf"map\.tif\.partial: .* another {keys}; repeat that run .* --restart=true"):
         BlockStore(output, RUN | change)
@@ -93,7 +93,7 @@ def test_refusing_another_run_keeps_the_finished_blocks(output: Path) -> None:
     assert "r0_c0" in BlockStore(output, RUN)
 
 
-def test_blocks_of_which_nobody_knows_the_run_are_dropped(output: Path) -> None:
+def test_blocks_of_an_unknown_run_are_dropped(output: Path) -> None:
     BlockStore(output, RUN).write("r0_c0", BLOCK)
     (partial_folder(output) / HEADER).unlink()
     assert "r0_c0" not in BlockStore(output, RUN)
@@ -121,7 +121,7 @@ def test_writing_a_block_to_a_full_disk_is_one_clear_error(output: Path, monkeyp
         store.write("r0_c0", BLOCK)
 
 
-def test_a_disk_that_fills_up_within_a_block_is_named_as_the_reason(output: Path) -> None:
+def test_a_disk_full_within_a_block_is_named_as_the_reason(output: Path) -> None:
     store = BlockStore(output, RUN)
     pixels = np.random.default_rng(0).integers(0, 9, (2, 300, 300), dtype=np.uint8)
     with (
@@ -152,7 +152,7 @@ def test_a_damaged_block_is_named_then_computed_again(output: Path, pixels: np.n
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "field.npy", "inner/notes.txt", "r1_c1.npy.bak"])
-def test_a_folder_with_files_of_somebody_else_is_refused(output: Path, name: str) -> None:
+def test_a_folder_with_other_files_is_refused(output: Path, name: str) -> None:
     foreign = partial_folder(output) / name
     foreign.parent.mkdir(parents=True)
     foreign.write_text("my own")
@@ -165,7 +165,7 @@ def test_a_folder_with_files_of_somebody_else_is_refused(output: Path, name: str
     assert foreign.read_text() == "my own"
 
 
-def test_a_link_in_the_stores_place_is_refused(output: Path) -> None:
+def test_a_link_instead_of_the_folder_is_refused(output: Path) -> None:
     elsewhere = output.parent / "elsewhere"
     BlockStore(elsewhere, RUN).write("r0_c0", BLOCK)
     partial_folder(output).symlink_to(partial_folder(elsewhere))
@@ -181,13 +181,13 @@ def test_files_that_appear_during_a_run_stay(output: Path) -> None:
     assert [path.name for path in partial_folder(output).iterdir()] == ["notes.txt"]
 
 
-def test_a_run_without_any_finished_block_makes_way_for_another(output: Path) -> None:
+def test_a_run_without_finished_blocks_is_replaced_by_another(output: Path) -> None:
     BlockStore(output, RUN)
     BlockStore(output, RUN | {"halo": 32})
     assert stored_run(partial_folder(output))["halo"] == 32
 
 
-def test_a_restart_discards_what_is_there(output: Path) -> None:
+def test_a_restart_discards_existing_blocks(output: Path) -> None:
     BlockStore(output, RUN).write("r0_c0", BLOCK)
     (partial_folder(output) / HEADER).write_bytes(b"damaged")
     assert "r0_c0" not in BlockStore(output, RUN, restart=True)
@@ -200,7 +200,7 @@ def test_discarding_removes_the_folder(output: Path) -> None:
     assert list(output.parent.iterdir()) == []
 
 
-def test_a_run_killed_while_it_discards_is_still_known(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_killed_while_discarding_is_still_known(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def kill(path: Path, missing_ok: bool = False) -> None:
         if path.name == HEADER:
             raise KeyboardInterrupt
@@ -215,7 +215,7 @@ def test_a_run_killed_while_it_discards_is_still_known(output: Path, monkeypatch
     assert stored_run(partial_folder(output)) == RUN
 
 
-def test_what_kills_left_of_unfinished_blocks_goes_when_the_run_goes_on(output: Path) -> None:
+def test_resuming_removes_unfinished_blocks_of_killed_processes(output: Path) -> None:
     BlockStore(output, RUN).write("r0_c0", BLOCK)
     (partial_folder(output) / ".r0_c1.npy.0123.partial").write_bytes(b"half a block")
     with open_store(output, RUN) as store:
@@ -246,7 +246,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(unwritable: Path) ->
         BlockStore(unwritable / "map.tif", RUN)
 
 
-def test_a_file_in_the_stores_place_is_one_clear_error(output: Path) -> None:
+def test_a_file_instead_of_the_folder_is_one_clear_error(output: Path) -> None:
     partial_folder(output).write_text("in the way")
     with pytest.raises(RasterError, match=r"map\.tif\.partial: cannot be written \(File exists\)"):
         BlockStore(output, RUN)
@@ -265,5 +265,5 @@ def test_the_settings_of_an_unfinished_run_can_be_looked_up(output: Path) -> Non
     assert stored_run(partial_folder(output)) == RUN
 
 
-def test_no_unfinished_run_has_no_settings(output: Path) -> None:
+def test_without_an_unfinished_run_settings_are_empty(output: Path) -> None:
     assert stored_run(partial_folder(output)) == {}

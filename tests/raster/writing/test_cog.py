@@ -66,7 +66,7 @@ def test_the_layout_is_that_of_a_cloud_optimized_geotiff(class_map: Path) -> Non
         assert dataset.block_shapes == [(512, 512)]
 
 
-def test_pixels_come_back_as_they_were_given(class_map: Path, classes: ByteMask) -> None:
+def test_pixels_are_read_back_unchanged(class_map: Path, classes: ByteMask) -> None:
     with rasterio.open(class_map) as dataset:
         np.testing.assert_array_equal(dataset.read(1), classes)
 
@@ -76,7 +76,7 @@ def test_the_map_lies_exactly_where_the_input_lies(class_map: Path) -> None:
         assert (dataset.crs, dataset.transform) == (GRID.crs, GRID.transform)
 
 
-def test_the_map_says_what_it_holds(class_map: Path) -> None:
+def test_the_map_has_its_description_and_tags(class_map: Path) -> None:
     with rasterio.open(class_map) as dataset:
         assert (dataset.count, dataset.dtypes, dataset.nodata) == (1, ("uint8",), IGNORE)
         assert dataset.descriptions == ("cropland",)
@@ -92,7 +92,7 @@ def test_classes_have_the_colours_of_their_labels(class_map: Path) -> None:
     }
 
 
-def test_overviews_of_classes_hold_classes_alone(class_map: Path) -> None:
+def test_overviews_of_classes_hold_only_classes(class_map: Path) -> None:
     with rasterio.open(class_map, overview_level=0) as overview:
         assert overview.shape == (HEIGHT // 2, WIDTH // 2)
         assert set(np.unique(overview.read(1)).tolist()) <= {OTHER, CROPLAND, IGNORE}
@@ -125,12 +125,12 @@ def test_overviews_go_down_to_one_tile(tmp_path: Path, height: int, width: int, 
             np.testing.assert_array_equal(dataset.read(1), pixels)
 
 
-def test_percent_carries_its_scale(percent_map: Path) -> None:
+def test_percent_maps_have_their_scale(percent_map: Path) -> None:
     with rasterio.open(percent_map) as dataset:
         assert (dataset.scales, dataset.nodata) == ((0.01,), IGNORE)
 
 
-def test_overviews_of_percent_are_averages_that_leave_nodata_out(percent_map: Path) -> None:
+def test_overviews_of_percent_are_averages_without_nodata(percent_map: Path) -> None:
     with rasterio.open(percent_map, overview_level=0) as overview:
         pixels = overview.read(1)
     assert (pixels[:100, :100] == IGNORE).all()
@@ -146,7 +146,7 @@ def test_pixels_that_no_part_covers_are_nodata(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("side", "signature"), [(70_000, b"II+\0"), (700, b"II*\0")])
-def test_a_map_beyond_4_gib_is_a_bigtiff(tmp_path: Path, side: int, signature: bytes) -> None:
+def test_a_map_above_4_gib_is_a_bigtiff(tmp_path: Path, side: int, signature: bytes) -> None:
     grid = replace(GRID, height=side, width=side)
     with rasterio.open(tmp_path / "map.tif", "w", **byte_profile(grid, IGNORE), SPARSE_OK=True):
         pass  # only the header of the file is written
@@ -159,13 +159,13 @@ def breaking(parts: Iterable[tuple[Window, ByteMask]]) -> Iterator[tuple[Window,
     raise KeyboardInterrupt
 
 
-def test_nothing_is_left_when_the_parts_break_off(tmp_path: Path, classes: ByteMask) -> None:
+def test_an_error_of_the_parts_leaves_no_file(tmp_path: Path, classes: ByteMask) -> None:
     with pytest.raises(KeyboardInterrupt):
         write_cog(tmp_path / "map.tif", GRID, CLASSES, breaking(parts_of(classes)))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_earlier_map_stays_when_the_parts_break_off(tmp_path: Path, classes: ByteMask) -> None:
+def test_an_error_of_the_parts_keeps_the_earlier_map(tmp_path: Path, classes: ByteMask) -> None:
     (tmp_path / "map.tif").write_bytes(b"earlier")
     with pytest.raises(KeyboardInterrupt):
         write_cog(tmp_path / "map.tif", GRID, CLASSES, breaking(parts_of(classes)))
@@ -179,7 +179,7 @@ def test_the_earlier_map_is_replaced(tmp_path: Path, classes: ByteMask) -> None:
         assert dataset.width == WIDTH
 
 
-def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path, classes: ByteMask) -> None:
+def test_files_of_a_killed_run_are_removed(tmp_path: Path, classes: ByteMask) -> None:
     leftover = tmp_path / ".map.tif.unfinished" / "plain.tif"
     leftover.parent.mkdir()
     leftover.write_bytes(b"half a map")
@@ -198,7 +198,7 @@ def test_a_full_disk_is_one_clear_error_and_the_earlier_map_stays(
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"earlier"]
 
 
-def test_no_map_lacks_a_tile_where_the_disk_fills_up(class_map: Path, classes: ByteMask, tmp_path: Path) -> None:
+def test_a_full_disk_never_gives_a_map_with_missing_tiles(class_map: Path, classes: ByteMask, tmp_path: Path) -> None:
     whole, path, refused = class_map.read_bytes(), tmp_path / "map.tif", 0
     # The intermediate file is not compressed, so it fills the disk before the map does.
     for limit in range(HEIGHT * WIDTH, 2_500_000, 130_000):

@@ -39,7 +39,7 @@ def unwritable(tmp_path: Path) -> Path:
         lambda dtype: arrays(dtype, st.tuples(*[st.integers(1, size) for size in (5, 70, 70)]))
     )
 )
-def test_pixels_and_type_come_back_as_they_were_written(
+def test_pixels_and_type_are_read_back_unchanged(
     pixels: NDArray[np.generic], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("round") / "a.tif"
@@ -65,7 +65,7 @@ def test_large_raster_is_tiled_and_deflated(tmp_path: Path) -> None:
     assert (tmp_path / "a.tif").stat().st_size < 700 * 30
 
 
-def test_names_and_tags_come_back(tmp_path: Path) -> None:
+def test_names_and_tags_are_read_back(tmp_path: Path) -> None:
     annotation = Annotation(
         descriptions=["red", "nir"], tags={"SOURCE": "a test"}, band_tags=[{"NM": "665"}, {"NM": "842"}]
     )
@@ -76,7 +76,7 @@ def test_names_and_tags_come_back(tmp_path: Path) -> None:
         assert [dataset.tags(band)["NM"] for band in (1, 2)] == ["665", "842"]
 
 
-def test_label_colours_come_back(tmp_path: Path) -> None:
+def test_label_colours_are_read_back(tmp_path: Path) -> None:
     write_geotiff(tmp_path / "a.tif", MASK, PLACE, Annotation(nodata=IGNORE, colours=LABEL_COLOURS))
     with rasterio.open(tmp_path / "a.tif") as dataset:
         assert dataset.colormap(1)[CROPLAND] == LABEL_COLOURS[CROPLAND]
@@ -110,7 +110,7 @@ def test_older_file_is_replaced(tmp_path: Path) -> None:
         (MASK, Annotation(nodata=-1), "-1"),
     ],
 )
-def test_array_that_makes_no_geotiff_is_refused_and_leaves_nothing(
+def test_invalid_array_is_refused_and_leaves_no_file(
     pixels: NDArray[np.generic], annotation: Annotation, words: str, tmp_path: Path
 ) -> None:
     with pytest.raises(RasterError) as caught:

@@ -71,7 +71,7 @@ def test_alpha_masks_unless_it_is_read_as_data(tmp_path: Path, write_raster: Wri
     assert_same_chip(source, vrt, [4, 1])
 
 
-def test_names_units_scales_and_tags_stay_but_statistics_go(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_names_units_scales_and_tags_are_kept_without_statistics(tmp_path: Path, write_raster: WriteRaster) -> None:
     source = write_raster(tmp_path / "a.tif", pixels(2), descriptions=("blue & green", "nir"), nodata=0)
     with rasterio.open(source, "r+") as dataset:
         dataset.update_tags(SENSOR="<S2>")
@@ -85,7 +85,7 @@ def test_names_units_scales_and_tags_stay_but_statistics_go(tmp_path: Path, writ
         assert other.tags(1) == {"WAVELENGTH": "490"}
 
 
-def test_every_colour_interpretation_survives(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_every_colour_interpretation_is_kept(tmp_path: Path, write_raster: WriteRaster) -> None:
     meanings = [meaning for meaning in ColorInterp if meaning is not ColorInterp.palette]
     source = write_raster(tmp_path / "a.tif", pixels(len(meanings)))
     meant = tmp_path / "meant.vrt"
@@ -144,5 +144,5 @@ def test_a_window_may_be_cut_from_a_window(tmp_path: Path, write_raster: WriteRa
     assert_same_chip(tmp_path / "b.vrt", cut(tmp_path / "b.vrt", tmp_path / "cuts"), [1, 2])
 
 
-def test_types_are_those_that_rasters_of_real_numbers_have() -> None:
+def test_all_real_data_types_are_supported() -> None:
     assert {"uint8", "uint16", "int16", "float32", "float64", "int8", "uint32", "int32"} <= set(GDAL_TYPES)

@@ -57,7 +57,7 @@ def page(browser: Browser, report: Report) -> Browser:
     return browser
 
 
-def test_console_is_silent_and_nothing_is_loaded(page: Browser, report_zh: Report) -> None:
+def test_console_is_empty_and_the_page_loads_nothing(page: Browser, report_zh: Report) -> None:
     page.click("button.show")
     page.open(report_zh, dark=True)
     names = page.run('return performance.getEntriesByType("resource").map((entry) => entry.name.slice(0, 5))')
@@ -142,7 +142,7 @@ def test_keys_move_zoom_and_choose(page: Browser) -> None:
     assert (page.canvas["overlay"], page.canvas["image"]) == ("errors", "false")
 
 
-def test_readout_tells_the_place_and_what_is_there(page: Browser, report: Report) -> None:
+def test_readout_shows_position_and_values(page: Browser, report: Report) -> None:
     page.scene("north")
     page.press("+", "+")
     column, row = (int(float(page.canvas[name])) for name in ("x", "y"))
@@ -204,7 +204,7 @@ def test_phone_does_not_scroll_sideways(browser: Browser, report: Report, report
         assert browser.run("return document.documentElement.scrollWidth") == PHONE[0]
 
 
-def test_focus_can_be_seen_on_the_way_through_the_page(page: Browser) -> None:
+def test_keyboard_focus_is_visible(page: Browser) -> None:
     from selenium.webdriver.common.keys import Keys
 
     focused = "const one = document.activeElement; return [one.id || one.className, getComputedStyle(one).outlineStyle]"

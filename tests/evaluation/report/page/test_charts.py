@@ -21,7 +21,7 @@ def test_undefined_points_are_left_out_of_the_curve() -> None:
     assert [dot.entry["threshold"] for dot in curve.dots] == [0.0, 0.5]
 
 
-def test_long_curves_have_a_bounded_number_of_points_to_point_at() -> None:
+def test_long_curves_have_a_limited_number_of_interactive_points() -> None:
     entries = [{"threshold": i / 1000, "precision": 0.5, "recall": 1 - i / 1000} for i in range(1001)]
     curve = precision_recall_line(entries)
     assert len(curve.dots) <= DOTS
@@ -47,5 +47,5 @@ def test_scale_of_intervals_starts_at_a_tenth_below(value: float, start: float) 
     assert drawn["iou"].low is None
 
 
-def test_undefined_scores_have_a_scale_too() -> None:
+def test_undefined_scores_have_a_scale() -> None:
     assert spans({"iou": {"value": None, "low": None, "high": None}})[0] == 0

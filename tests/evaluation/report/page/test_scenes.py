@@ -22,7 +22,7 @@ def pairs_of(write_raster: WriteRaster, sides: list[int]) -> list[Pair]:
     return pairs
 
 
-def test_scenes_share_the_bytes_and_small_ones_leave_theirs(write_raster: WriteRaster) -> None:
+def test_scenes_share_the_budget_and_small_scenes_leave_the_rest(write_raster: WriteRaster) -> None:
     pairs = pairs_of(write_raster, [300, 20, 300])
     shown = map_scenes(pairs, EvaluationSettings(), budget=100_000)
     sizes = [sum(level.size for level in scene.levels) for scene in shown]
@@ -32,7 +32,7 @@ def test_scenes_share_the_bytes_and_small_ones_leave_theirs(write_raster: WriteR
     assert [scene.name for scene in shown] == ["s0", "s1", "s2"]
 
 
-def test_scene_is_described_as_its_grid_is(write_raster: WriteRaster) -> None:
+def test_scene_has_the_description_of_its_grid(write_raster: WriteRaster) -> None:
     [scene] = map_scenes(pairs_of(write_raster, [30]), EvaluationSettings())
     content = scene.as_json()
     assert (content["width"], content["height"], content["crs"]) == (30, 30, "EPSG:32633")

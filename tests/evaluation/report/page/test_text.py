@@ -34,11 +34,11 @@ FIGURES = Figures({"accuracy": {"scores": {"iou": {"value": 0.12345, "low": None
         (0.5, "plain", "0.5"),
     ],
 )
-def test_numbers_have_the_digits_that_a_reader_wants(value: float, kind: Kind, text: str) -> None:
+def test_numbers_have_the_digits_of_their_kind(value: float, kind: Kind, text: str) -> None:
     assert shown(value, kind) == text
 
 
-def test_number_names_its_place_and_keeps_its_value() -> None:
+def test_number_has_its_path_and_unrounded_value() -> None:
     expected = '<data data-path="accuracy.scores.iou.value" value="0.12345">12.3 %</data>'
     assert FIGURES.num("accuracy.scores.iou.value", "percent") == expected
 
@@ -49,7 +49,7 @@ def test_undefined_numbers_are_a_dash(path: str) -> None:
     assert f">{MISSING}<" in FIGURES.num(path)
 
 
-def test_places_in_lists_count_from_0() -> None:
+def test_list_indexes_in_paths_count_from_0() -> None:
     assert FIGURES.at("accuracy.worst.0.errors") == 3
 
 
@@ -57,14 +57,14 @@ def blanks(text: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(text) if name}
 
 
-def test_languages_have_the_same_sentences_with_the_same_values() -> None:
+def test_languages_have_the_same_texts_with_the_same_values() -> None:
     english, chinese = (read_words(language) for language in TAGS)
     assert english.keys() == chinese.keys()
     for key, text in english.items():
         assert blanks(text) == blanks(chinese[key]), key
 
 
-def test_every_sentence_is_used_and_every_used_one_is_there() -> None:
+def test_every_text_is_used_and_every_used_text_exists() -> None:
     sources = "".join(
         path.read_text(encoding="utf-8")
         for kind in ("templates", "scripts")
@@ -86,7 +86,7 @@ def test_values_are_escaped_but_html_is_not() -> None:
     assert say("greeting", name="<b>") == "&lt;&lt;b&gt;&gt;"
 
 
-def test_sentence_that_does_not_exist_is_an_error() -> None:
+def test_missing_text_is_an_error() -> None:
     with pytest.raises(KeyError):
         Words({})("nothing")
 

@@ -31,7 +31,7 @@ def inflated(text: str, shape: tuple[int, int]) -> np.ndarray:
     return np.cumsum(differences, axis=1, dtype=np.uint8)
 
 
-def test_deflated_pixels_come_back() -> None:
+def test_deflated_pixels_are_restored() -> None:
     pixels = noise(30, 17).codes
     pixels[3, 4:9] = 255
     assert (inflated(deflated(pixels), pixels.shape) == pixels).all()
@@ -55,7 +55,7 @@ def test_pyramid_halves_until_one_tile_holds_it() -> None:
 
 
 @pytest.mark.parametrize("budget", [400_000, 100_000, 30_000])
-def test_scene_becomes_coarser_until_it_keeps_within_its_budget(budget: int) -> None:
+def test_scene_is_reduced_until_it_fits_its_budget(budget: int) -> None:
     levels = encoded_within(noise(500, 400), budget)
     assert sum(level.size for level in levels) <= budget
     assert levels[0].height < 500

@@ -67,7 +67,7 @@ def test_tags_nest_and_ids_are_unique(page: Page, report_zh: Report) -> None:
         assert {link[1:] for link in parsed.values("href") if link.startswith("#")} <= set(ids)
 
 
-def test_page_refers_to_nothing_outside_of_itself(page: Page, report: Report) -> None:
+def test_page_has_no_external_references(page: Page, report: Report) -> None:
     assert all(link.startswith(("data:", "#")) for link in page.values("src", "href", "srcset", "action", "poster"))
     assert "@import" not in report.html
     assert not re.search(r"url\(", report.html)
@@ -88,11 +88,11 @@ def test_file_names_do_not_become_markup(page: Page, report: Report) -> None:
     assert page.texts.count(HOSTILE) == 3  # in the list of scenes, their table and their files
 
 
-def test_page_keeps_within_its_size(report: Report) -> None:
+def test_page_stays_below_its_size_limit(report: Report) -> None:
     assert (report.folder / "index.html").stat().st_size < 3_000_000
 
 
-def test_every_number_names_its_place_and_holds_its_value(page: Page, report: Report) -> None:
+def test_every_number_has_its_path_and_value(page: Page, report: Report) -> None:
     documents: Any = {"accuracy": report.accuracy, "area": AREA}
     shown = [own for tag, own in page.tags if tag == "data"]
     for own in shown:
@@ -116,7 +116,7 @@ def test_controls_have_names(page: Page) -> None:
             assert own["alt"]
 
 
-def test_chinese_page_says_its_language(report_zh: Report) -> None:
+def test_chinese_page_declares_its_language(report_zh: Report) -> None:
     assert '<html lang="zh-Hans">' in report_zh.html
     for term in ("交并比", "用户精度", "生产者精度", "总体精度", "可靠性图", "混淆矩阵", "置信区间"):
         assert term in report_zh.html
@@ -140,7 +140,7 @@ def test_bare_comparison_has_a_page(tmp_path: Path) -> None:
     assert {"curves", "strata", "area"}.isdisjoint(page.values("id"))
 
 
-def test_boundaries_that_cannot_be_scored_are_said_not_to_be(tmp_path: Path) -> None:
+def test_boundaries_without_scores_have_a_note(tmp_path: Path) -> None:
     labels = np.repeat([CROPLAND, IGNORE, OTHER], [800, 200, 600]).astype(np.uint8).reshape(40, 40)
     write_raster(tmp_path / "map.tif", np.where(labels == IGNORE, OTHER, labels))
     write_raster(tmp_path / "mask.tif", labels)
@@ -177,7 +177,7 @@ def test_wrong_area_estimate_is_one_line(tmp_path: Path, content: str | None, re
     assert "\n" not in str(caught.value)
 
 
-def test_estimate_of_other_classes_than_cropland_is_refused(tmp_path: Path) -> None:
+def test_estimate_of_other_classes_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "area.json"
     rows = [
         row | {"name": name} for row, name in zip(AREA["classes"], ("gained cropland", "lost cropland"), strict=True)
