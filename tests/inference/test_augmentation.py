@@ -73,7 +73,7 @@ def test_alignment_keeps_every_scale_on_whole_strides(scales: tuple[float, ...],
         ((float("nan"),), "wanted one or more"),
         ((1.0, 0.75, 1.0), "wanted each scale once"),
         ((0.333, 1 / 3), "rounded to 1/3, 1/3; wanted each scale once"),
-        ((0.47, 0.53, 0.61), r"only every \d+ pixels; wanted at most 60"),
+        ((0.47, 0.53, 0.61), r"whose common denominator is \d+; wanted at most 60"),
     ],
 )
 def test_impossible_scales_are_refused(scales: tuple[float, ...], message: str) -> None:
