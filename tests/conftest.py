@@ -1,4 +1,4 @@
-"""Fixtures for all tests: tiny rasters with a real georeference, and datasets made of them. No torch here."""
+"""Fixtures for all tests: tiny georeferenced rasters and datasets. This file does not import torch."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ CORNER = Affine(10, 0, 500_000, 0, -10, 5_000_000)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Start the server of `processes` while nothing runs yet, if a test needs it."""
+    """Start the server of `processes` before any test runs, if a test needs it."""
     wanted = any("processes" in item.fixturenames for item in session.items if isinstance(item, pytest.Function))
     if wanted and hasattr(os, "fork"):
         session.config.stash[PROCESSES] = Processes()
@@ -47,7 +47,8 @@ def processes(pytestconfig: pytest.Config) -> Processes:
 
 @pytest.fixture(scope="session")
 def write_raster() -> Callable[..., Path]:
-    """`write_raster(path, pixels, *, descriptions=(), meanings=(), mask=None, **profile)`, which returns the path.
+    """Function `write_raster(path, pixels, *, descriptions=(), meanings=(), mask=None, **profile)` that returns the
+    path.
 
     Writes (H, W) or (C, H, W) pixels, and makes the folder if it is missing.
 
@@ -92,7 +93,7 @@ def write_raster() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def make_dataset(write_raster: Callable[..., Path]) -> Callable[..., Path]:
-    """`make_dataset(root, sizes=((16, 16), ...), bands=3, empty=2, seed=0)`, which returns the root.
+    """Function `make_dataset(root, sizes=((16, 16), ...), bands=3, empty=2, seed=0)` that returns the root.
 
     Writes `images/scene_0.tif`... and `masks/scene_0.tif`..., one scene for each size (height, width); by default five
     scenes of different sizes. The scenes lie side by side on one 10 m grid.

@@ -13,14 +13,14 @@ Logits = npt.NDArray[np.float64]
 
 
 def count(logits: Logits, cropland: npt.NDArray[np.bool_]) -> Counts:
-    """The (2, BINS) counts of logits with labels, by numpy alone."""
+    """(2, BINS) counts of labelled logits, computed with NumPy only."""
     kept = logits.clip(-LIMIT, LIMIT)
     return np.stack([np.histogram(kept[cropland == label], BINS, (-LIMIT, LIMIT))[0] for label in (False, True)])
 
 
 @pytest.fixture(scope="session")
 def counted() -> Callable[[Logits, npt.NDArray[np.bool_]], Counts]:
-    """`counted(logits, cropland)`, the (2, BINS) counts of logits with labels."""
+    """Function `counted(logits, cropland)` that returns (2, BINS) counts of labelled logits."""
     return count
 
 

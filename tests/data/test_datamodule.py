@@ -27,7 +27,7 @@ def root(make_dataset: MakeDataset, tmp_path: Path) -> Path:
 
 
 def training_batches(data: CroplandDataModule, epoch: int = 0) -> dict[str, dict[str, Tensor]]:
-    """The batches of an epoch by the scene's name, in the order in which they come."""
+    """Batches of an epoch by scene name, in loading order."""
     loader = data.train_dataloader()
     loader.batch_sampler.sampler.set_epoch(epoch)
     return {batch["name"][0]: batch for batch in loader}
@@ -40,13 +40,13 @@ def same(first: dict[str, dict[str, Tensor]], second: dict[str, dict[str, Tensor
     )
 
 
-def test_the_fold_held_out_validates_and_the_others_train(root: Path) -> None:
+def test_the_held_out_fold_validates_and_the_other_folds_train(root: Path) -> None:
     data = CroplandDataModule(root=root, fold=2)
     assert sorted(training_batches(data)) == ["scene_0.tif", "scene_1.tif", "scene_3.tif", "scene_4.tif"]
     assert [batch["name"] for batch in data.val_dataloader()] == [["scene_2.tif"]]
 
 
-def test_the_test_set_is_the_fold_held_out(root: Path) -> None:
+def test_the_test_set_is_the_held_out_fold(root: Path) -> None:
     data = CroplandDataModule(root=root, fold=1)
     assert [batch["name"] for batch in data.test_dataloader()] == [["scene_1.tif"]]
 
@@ -65,7 +65,7 @@ def test_all_bands_of_the_first_image_are_the_default(root: Path) -> None:
     assert CroplandDataModule(root=root).bands == [1, 2, 3]
 
 
-def test_the_band_count_is_that_of_the_bands_chosen(root: Path) -> None:
+def test_the_band_count_is_the_number_of_chosen_bands(root: Path) -> None:
     assert CroplandDataModule(root=root, bands=[3, 1]).band_count == 2
 
 
@@ -74,12 +74,12 @@ def test_pixels_without_data_are_ignored_and_hold_the_training_mean(root: Path) 
     batch = training_batches(data)["scene_1.tif"]
 
     assert (batch["mask"][0, :2, :2] == IGNORE).all()
-    assert int((batch["mask"] == IGNORE).sum()) == 5  # with the one pixel that has no label
+    assert int((batch["mask"] == IGNORE).sum()) == 5  # includes the one pixel without a label
     expected = torch.tensor(data.statistics.mean, dtype=torch.float32)[:, None, None].expand(3, 2, 2)
     assert torch.equal(batch["image"][0, :, :2, :2], expected)
 
 
-def test_statistics_are_those_of_the_valid_training_pixels_alone(root: Path) -> None:
+def test_statistics_use_only_the_valid_training_pixels(root: Path) -> None:
     pixels = []
     for name in NAMES[1:]:
         with rasterio.open(root / "images" / name) as dataset:
@@ -93,7 +93,7 @@ def test_statistics_are_those_of_the_valid_training_pixels_alone(root: Path) -> 
     assert statistics.count == expected.shape[1]
 
 
-def test_a_nodata_value_given_by_hand_is_left_out_of_the_statistics(root: Path, write_raster: WriteRaster) -> None:
+def test_a_nodata_value_of_the_user_is_left_out_of_the_statistics(root: Path, write_raster: WriteRaster) -> None:
     with rasterio.open(root / "images" / NAMES[1]) as dataset:
         image, transform = dataset.read(), dataset.transform
     image[:, 5, 5] = 65535
@@ -129,22 +129,22 @@ def test_held_out_scenes_are_not_augmented(root: Path) -> None:
     assert torch.equal(batch["image"][0, :, 2:, 2:], image[:, 2:, 2:])
 
 
-def test_a_sound_dataset_passes_the_check_before_training(root: Path) -> None:
+def test_a_correct_dataset_passes_the_check_before_training(root: Path) -> None:
     CroplandDataModule(root=root).setup("fit")
 
 
 @pytest.mark.parametrize("fold", [5, -1])
-def test_a_fold_that_holds_nothing_is_refused(root: Path, fold: int) -> None:
+def test_an_empty_fold_is_refused(root: Path, fold: int) -> None:
     with pytest.raises(DatasetError, match=rf"no held-out scene with data\.fold {fold} of 5 folds, 5 scenes in all"):
         CroplandDataModule(root=root, fold=fold).setup("fit")
 
 
-def test_a_single_fold_leaves_nothing_to_train_on(root: Path) -> None:
+def test_a_single_fold_is_refused(root: Path) -> None:
     with pytest.raises(DatasetError, match=r"no training scene with data\.fold 0 of 1 folds"):
         CroplandDataModule(root=root, folds=1).setup("fit")
 
 
-def test_no_fold_at_all_is_refused(root: Path) -> None:
+def test_zero_folds_are_refused(root: Path) -> None:
     with pytest.raises(ConfigError, match=r"data\.folds is 0"):
         CroplandDataModule(root=root, folds=0)
 
@@ -164,7 +164,7 @@ def test_a_mask_on_another_grid_is_found_before_training(root: Path, write_raste
         CroplandDataModule(root=root).setup("fit")
 
 
-def test_a_band_that_images_lack_is_found_before_training(root: Path) -> None:
+def test_a_missing_band_is_found_before_training(root: Path) -> None:
     with pytest.raises(DatasetError, match=r"scene_0\.tif: has 3 bands, but band 4 is wanted"):
         CroplandDataModule(root=root, bands=[1, 4]).setup("fit")
 
@@ -211,7 +211,7 @@ def test_a_checkpoint_keeps_the_nodata_setting_as_a_plain_number(root: Path) -> 
 
 
 def recode(root: Path, write_raster: WriteRaster, names: list[str], codes: dict[int, int]) -> None:
-    """Write masks anew with other values."""
+    """Rewrite masks with other values."""
     for name in names:
         with rasterio.open(root / "masks" / name) as dataset:
             labels, transform = dataset.read(), dataset.transform
@@ -225,7 +225,7 @@ def test_masks_of_0_and_255_are_refused_before_training(root: Path, write_raster
         CroplandDataModule(root=root).setup("fit")
 
 
-def test_a_held_out_fold_without_cropland_is_no_error(root: Path, write_raster: WriteRaster) -> None:
+def test_a_held_out_fold_without_cropland_is_accepted(root: Path, write_raster: WriteRaster) -> None:
     recode(root, write_raster, NAMES[:1], {1: 0})
     CroplandDataModule(root=root, fold=0).setup("fit")
 
@@ -241,7 +241,7 @@ def test_a_scene_too_large_is_found_before_training(root: Path, monkeypatch: pyt
         CroplandDataModule(root=root).setup("fit")
 
 
-def test_mixing_takes_chips(root: Path) -> None:
+def test_mixing_needs_chips(root: Path) -> None:
     mixing = MixingConfig(mosaic=0.1)
     with pytest.raises(ConfigError, match=r"data\.mixing is above 0, .* set data\.chips\.size"):
         CroplandDataModule(root=root, mixing=mixing)
@@ -255,7 +255,7 @@ def test_a_negative_number_is_refused(root: Path, name: str) -> None:
         CroplandDataModule(root=root, **{name: -1})
 
 
-def test_an_alpha_band_is_read_only_when_it_is_named(tmp_path: Path, write_raster: Callable[..., Path]) -> None:
+def test_an_alpha_band_is_read_as_data_only_if_named(tmp_path: Path, write_raster: Callable[..., Path]) -> None:
     meanings = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
     write_raster(tmp_path / "images" / "a.tif", np.full((4, 8, 8), 9, np.uint8), meanings=meanings)
     write_raster(tmp_path / "masks" / "a.tif", np.zeros((8, 8), np.uint8))

@@ -11,7 +11,7 @@ from seg.package.write import write_package
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A package of a tiny network for 3 bands at 10 m, whose band means are 100."""
+    """Package of a tiny network for 3 bands at 10 m, with band means of 100."""
     config = ModelConfig(encoder="dilated_tiny", output_stride=2, pyramid_rates=(1,), decoder_channels=(8,))
     torch.manual_seed(0)
     network = build_model(config, bands=3)

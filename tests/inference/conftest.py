@@ -25,7 +25,7 @@ MEAN, STD = (1000.0, 2000.0, 3000.0), (100.0, 200.0, 300.0)
 
 
 def lively_checkpoint(seed: int = 1, mean: Sequence[float] = MEAN, threshold: float = 0.5) -> Checkpoint:
-    """A small network with random weights whose probabilities differ from pixel to pixel."""
+    """Checkpoint of a small random network whose probabilities vary between pixels."""
     torch.manual_seed(seed)
     bands = len(mean)
     config = ModelConfig(
@@ -125,5 +125,5 @@ def planned() -> Callable[[Path, Predictor, PredictionSettings], Plan]:
 
 @pytest.fixture
 def make_scene(tmp_path: Path) -> Callable[..., Path]:
-    """`make_scene(height, width, name="scene.tif", **options)`: `write_scene` into the test's folder."""
+    """Function `make_scene(height, width, name="scene.tif", **options)` that writes a scene into the test's folder."""
     return lambda height, width, name="scene.tif", **options: write_scene(tmp_path / name, height, width, **options)

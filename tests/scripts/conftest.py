@@ -19,7 +19,7 @@ def main() -> Callable[[Sequence[str]], int]:
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A package of a tiny network for 3 bands at 10 m."""
+    """Package of a tiny network for 3 bands at 10 m."""
     torch.manual_seed(0)
     network = build_model(TINY_NETWORK, bands=3)
     network.normalization.fill([100.0] * 3, [10.0] * 3)

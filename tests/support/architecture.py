@@ -1,4 +1,4 @@
-"""The house rules of CONTRIBUTING.md as checks: each takes a source file and yields what breaks the rule."""
+"""Checks of the rules in CONTRIBUTING.md; each check yields the violations in a source file."""
 
 import ast
 import graphlib
@@ -31,14 +31,14 @@ BARRED_LIBRARIES = {
 }
 FREE_FOR_ALL = {"errors", "labels"}
 FRONT_DOOR = "seg.entry.notebook"
-"""All that `seg/__init__.py` may import, and that only for type checkers; a test holds it to that at run time."""
+"""The only module that `seg/__init__.py` may import, for type checkers only; a test checks this at run time."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True)
 class Source:
-    """A Python file of the project, by its path from the root."""
+    """A Python file of the project, with its path relative to the root."""
 
     path: str
     text: str
@@ -57,11 +57,11 @@ class Source:
 
     @property
     def room(self) -> str | None:
-        """The room of a file in seg; "" for seg/__init__.py, None for a file elsewhere."""
+        """Room of a file in seg; "" for seg/__init__.py, None for files outside seg."""
         return room_of(self.module)
 
     def imports(self) -> Iterator[tuple[int, str]]:
-        """Line and full dotted name of each import, wherever in the file it stands."""
+        """Line and full dotted name of each import in the file."""
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 yield from ((node.lineno, alias.name) for alias in node.names)
@@ -74,7 +74,7 @@ class Source:
         yield from (node for node in ast.walk(self.tree) if isinstance(node, Function))
 
     def at(self, line: int, problem: str) -> str:
-        """A problem as it is reported."""
+        """Message about a problem in a line."""
         return f"{self.path}:{line}: {problem}"
 
 
@@ -87,7 +87,7 @@ def room_of(module: str) -> str | None:
 
 
 def read_rooms() -> dict[str, set[str]]:
-    """Room to the rooms it may import, from the table in CONTRIBUTING.md."""
+    """Rooms that each room may import, from the table in CONTRIBUTING.md."""
     rows = re.findall(r"^\| (`.+?) \|.*\|(.*)\|$", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE)
     allowed: dict[str, set[str]] = {}
     for row, cell in rows:
@@ -114,7 +114,7 @@ def imports_go_down(source: Source) -> Iterator[str]:
         if name.startswith("."):
             yield source.at(line, f"relative import {name!r}; write the full name")
         elif room == "" and target is not None and not name.startswith(f"{FRONT_DOOR}."):
-            yield source.at(line, f"seg/__init__.py may import {FRONT_DOOR} alone")
+            yield source.at(line, f"seg/__init__.py may import only {FRONT_DOOR}")
         elif room and target in ROOMS and target not in allowed:
             yield source.at(line, f"room {room!r} may not import seg.{target}")
 
@@ -129,7 +129,7 @@ def libraries_keep_to_their_rooms(source: Source) -> Iterator[str]:
             and library == "albumentations"
             and not source.path.startswith("seg/data/augmentation/")
         ):
-            yield source.at(line, "albumentations belongs in seg/data/augmentation alone")
+            yield source.at(line, "only seg/data/augmentation may import albumentations")
 
 
 def scripts_are_thin(source: Source) -> Iterator[str]:
@@ -161,7 +161,7 @@ def signatures_are_short(source: Source) -> Iterator[str]:
     if source.folder == "tests":
         return
     for function in source.functions():
-        # A hook's signature is its library's. A constructor's is the config schema, a command's its command line.
+        # The library defines a hook's signature. Signatures of constructors and commands are schemas.
         if function.name.startswith("on_"):
             continue
         counted = [*function.args.posonlyargs, *function.args.args]
@@ -183,7 +183,7 @@ def public_names_have_docstrings(source: Source) -> Iterator[str]:
 
 
 def public_definitions(body: Iterable[ast.stmt]) -> Iterator[ast.ClassDef | Function]:
-    """Public classes and functions; methods only of classes that inherit nothing, as others may override."""
+    """Public classes and functions, with methods of classes without bases, since other methods may be overrides."""
     for node in body:
         if isinstance(node, ast.ClassDef | Function) and not node.name.startswith("_"):
             yield node
@@ -192,7 +192,7 @@ def public_definitions(body: Iterable[ast.stmt]) -> Iterator[ast.ClassDef | Func
 
 
 def import_cycles(sources: Iterable[Source]) -> Iterator[str]:
-    # seg/__init__.py imports nothing at run time, so `from seg import __version__` closes no circle.
+    # seg/__init__.py imports no module at run time, so `from seg import __version__` makes no cycle.
     by_module = {source.module: source for source in sources if source.room != ""}
     lines: dict[tuple[str, str], int] = {}
     for module, source in by_module.items():
@@ -210,7 +210,7 @@ def import_cycles(sources: Iterable[Source]) -> Iterator[str]:
 
 
 def unmirrored_tests(paths: Iterable[Path], root: Path = ROOT) -> Iterator[str]:
-    """A folder of tests/ is named like the folder of seg/ that it tests, or like one beside seg/."""
+    """Test folders whose name is not that of a folder in seg/ or beside seg/."""
     for path in paths:
         folder = path.parent.relative_to("tests")
         if not (root / "seg" / folder).is_dir() and not (root / folder).is_dir():

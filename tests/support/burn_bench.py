@@ -1,4 +1,4 @@
-"""A small image, labels on it and the command that burns them, for the tests of `prepare.py burn`.
+"""Small image, labels and command for the tests of `prepare.py burn`.
 
 The image has 20x30 pixels of 10 m, its upper left corner at 500000 E, 5000000 N in EPSG:32633.
 """
@@ -26,7 +26,7 @@ MaskOf = Callable[..., NDArray[np.uint8]]
 
 
 def field(left: float, top: float, right: float, bottom: float) -> shapely.Polygon:
-    """A rectangle by its pixels, in EPSG:32633."""
+    """Rectangle in EPSG:32633, given in pixels."""
     return shapely.box(500_000 + 10 * left, 5_000_000 - 10 * bottom, 500_000 + 10 * right, 5_000_000 - 10 * top)
 
 
@@ -34,7 +34,7 @@ FIELDS = [field(2, 2, 10, 10), field(10, 2, 20, 10), field(2, 12, 20, 18)]
 
 
 def drawn(*squares: tuple[int, tuple[int, int, int, int]], outside: int = OTHER) -> NDArray[np.uint8]:
-    """A mask with labels in rectangles (left, top, right, bottom), later ones over earlier ones."""
+    """Mask with labels in rectangles (left, top, right, bottom); later rectangles cover earlier ones."""
     mask = np.full((HEIGHT, WIDTH), outside, dtype=np.uint8)
     for label, (left, top, right, bottom) in squares:
         mask[top:bottom, left:right] = label
@@ -42,7 +42,7 @@ def drawn(*squares: tuple[int, tuple[int, int, int, int]], outside: int = OTHER)
 
 
 ALL = drawn((CROPLAND, (2, 2, 20, 10)), (CROPLAND, (2, 12, 20, 18)))
-"""The mask of FIELDS."""
+"""Mask of FIELDS."""
 
 
 def burn(image: Path, labels: Path, output: Path, *options: object) -> Ran:
@@ -62,7 +62,7 @@ def write_image(folder: Path) -> Path:
 def write_labels(
     folder: Path, shapes: object = FIELDS, name: str = "labels.gpkg", to: object = None, **columns: object
 ) -> Path:
-    """A vector file, its shapes given in EPSG:32633 and brought into the CRS `to`."""
+    """Write shapes of EPSG:32633 to a vector file, reprojected to the CRS `to`."""
     frame = geopandas.GeoDataFrame(columns, geometry=list(shapes), crs=UTM_33N)  # type: ignore[call-overload]
     frame = frame if to is None else frame.to_crs(to)
     path = folder / name
@@ -71,7 +71,7 @@ def write_labels(
 
 
 def burnt_mask(image: Path, labels: Path, *options: object) -> NDArray[np.uint8]:
-    """The pixels that `burn` writes, when it says nothing on standard error."""
+    """Pixels of the mask from `burn`, after checking that standard error is empty."""
     output = image.with_name("mask.tif")
     status, _, err = burn(image, labels, output, *options)
     assert (status, err) == (0, "")
@@ -81,7 +81,7 @@ def burnt_mask(image: Path, labels: Path, *options: object) -> NDArray[np.uint8]
 
 
 def refused(image: Path, labels: Path, output: Path, *options: object) -> str:
-    """The one line on standard error of a run that writes nothing."""
+    """The single line on standard error of a run that writes no file."""
     before = sorted(output.parent.rglob("*"))
     ran = burn(image, labels, output, *options)
     assert_mistake(ran)

@@ -1,4 +1,4 @@
-"""Commands of `cropland-seg` in the process of the tests, and the form of a mistake in one."""
+"""Commands of `cropland-seg` in the test process, and an assertion about their error messages."""
 
 import io
 from contextlib import redirect_stderr, redirect_stdout
@@ -22,7 +22,7 @@ class Ran(NamedTuple):
 
 
 def run_command(command: str, *words: object) -> Ran:
-    """Run a command such as "predict" or "prepare stats" with the further words of its command line."""
+    """Run a command such as "predict" or "prepare stats" with its arguments."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         status = main([*command.split(), *map(str, words)])
@@ -30,7 +30,7 @@ def run_command(command: str, *words: object) -> Ran:
 
 
 def assert_mistake(ran: Ran, *named: str) -> None:
-    """Assert that a command ended with status 2 and wrote a single line, an error in which all of this occurs."""
+    """Assert exit status 2 and a single error line that contains all given texts."""
     assert (ran.status, ran.out, ran.err.count("\n")) == (2, "", 1), ran
     assert ran.err.startswith("error: ")
     assert not [words for words in named if words not in ran.err], ran.err

@@ -1,4 +1,4 @@
-"""Compare one map with one reference, as the tests of several files do."""
+"""Comparison of a map with a reference, for several test files."""
 
 from pathlib import Path
 
@@ -10,6 +10,6 @@ from seg.evaluation.settings import EvaluationSettings
 def compare(
     prediction: Path, reference: Path, within: FoldSelection | None = None, window_size: int = 2048, **options: object
 ) -> Accuracy:
-    """The accuracy of one map; `options` are settings."""
+    """Accuracy of a map; `options` are settings."""
     pair = Pair(prediction.stem, prediction, reference, within=within)
     return measure_accuracy([pair], EvaluationSettings(window_size=window_size, **options))

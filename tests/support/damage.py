@@ -1,4 +1,4 @@
-"""Damage to files, as a broken disk or copy does it."""
+"""Damage to files, as by a broken disk or copy."""
 
 from pathlib import Path
 

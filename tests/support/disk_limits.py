@@ -1,4 +1,4 @@
-"""A stand-in for a full disk."""
+"""Simulation of a full disk."""
 
 import resource
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def no_file_longer_than(size: int) -> Iterator[None]:
-    """Writes beyond a size in bytes fail, as on a full disk; Python ignores the signal that comes with it."""
+    """Make writes beyond a file size in bytes fail, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

@@ -1,4 +1,4 @@
-"""Command lines, options and configurations that the documents name, parsed by the real parsers without running."""
+"""Checks of command lines, options and configurations in documents with the real parsers, without running them."""
 
 import functools
 import io
@@ -30,31 +30,31 @@ DOCUMENTS = sorted(
     for path in ROOT.glob(name)
     if path.name != "CHANGELOG.md"
 )
-"""CHANGELOG.md also names what was removed."""
+"""CHANGELOG.md is left out, because it names removed options."""
 
 TOOLS = tuple(COMMANDS)
 ELSEWHERE = {"pip", "pytest", "ruff", "mypy", "wandb", "tensorboard", "source", "pre-commit"}
-"""Programs of others; their command lines are not checked."""
+"""Other programs, whose command lines are not checked."""
 
 SEED = "--seed_everything=0"
-"""Training parses nothing without a seed, and parses ten times faster without its other defaults."""
+"""Parsing a training needs a seed, and is ten times faster without other defaults."""
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`]+)`")
 OPTION = re.compile(r"(?<![\w-])--([\w.+-]+)(=\S+)?")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 PREFIXED_TABLE = re.compile(r"^\| `-*([\w.]+\.)` \|.*\n\|[-:| ]+\|\n((?:\|.*\n?)+)", re.MULTILINE)
-"""A table whose first column holds the ends of the options whose beginning heads it."""
+"""Table whose heading is the common prefix of the options in its first column."""
 
 
 @dataclass(frozen=True)
 class Mention:
-    """A command line, or an option, in a document.
+    """A command line or an option in a document.
 
     Attributes:
         document: The file.
-        line: Counted from 1.
-        text: As it is written.
+        line: Line number, from 1.
+        text: Text as written.
         heading: The heading above it.
     """
 
@@ -76,7 +76,7 @@ def blocks(document: Path, *languages: str) -> Iterator[Mention]:
 
 
 def command_lines(document: Path) -> Iterator[Mention]:
-    """Commands in fenced blocks without a language, and whole ones in code spans."""
+    """Commands in fenced blocks without a language, and complete commands in code spans."""
     for block in blocks(document, "", "bash"):
         line = block.line
         for text in block.text.replace("\\\n", "\\\0").splitlines():
@@ -88,7 +88,7 @@ def command_lines(document: Path) -> Iterator[Mention]:
 
 
 def code_spans(document: Path) -> Iterator[Mention]:
-    """Inline code, with the heading that it stands under."""
+    """Inline code with its heading."""
     text = document.read_text(encoding="utf-8")
     prose = FENCE.sub(lambda found: "\n" * found[0].count("\n"), text)
     headings = list(HEADING.finditer(prose))
@@ -99,7 +99,7 @@ def code_spans(document: Path) -> Iterator[Mention]:
 
 
 def table_keys(document: Path) -> Iterator[Mention]:
-    """Keys of tables that are headed by their common beginning, such as `--data.augmentation.`, as options."""
+    """Options from tables with a common prefix such as `--data.augmentation.` in the heading."""
     text = document.read_text(encoding="utf-8")
     for table in PREFIXED_TABLE.finditer(text):
         first = text.count("\n", 0, table.start(2)) + 1
@@ -109,7 +109,7 @@ def table_keys(document: Path) -> Iterator[Mention]:
 
 
 def problem_of_command(text: str) -> str | None:
-    """The error of a command line; None if it would run."""
+    """Error of a command line; None if it is valid."""
     words = shlex.split(text, comments=True)
     if words[0] in {"python", "python3", "cropland-seg"}:
         words = words[1:]
@@ -126,7 +126,7 @@ def problem_of_command(text: str) -> str | None:
 
 
 def problem_of_bootstrap(words: list[str]) -> str | None:
-    """The error of `bootstrap.py` for words; None if it would run."""
+    """Error of `bootstrap.py` for arguments; None if they are valid."""
     bootstrap = load_script("bootstrap")
     try:
         bootstrap.parse(words)
@@ -136,7 +136,7 @@ def problem_of_bootstrap(words: list[str]) -> str | None:
 
 
 def problem_of_training(words: list[str]) -> str | None:
-    """The error of training for words; None if it would run."""
+    """Error of training for arguments; None if they are valid."""
     if words[0] not in training_parsers():
         return f"train has no subcommand {words[0]}"
     try:
@@ -148,7 +148,7 @@ def problem_of_training(words: list[str]) -> str | None:
 
 
 def problem_of_words(tool: str, words: list[str]) -> str | None:
-    """The error of a command for words; None if it would run. Its functions are called without effect."""
+    """Error of a command for arguments; None if they are valid. Its functions are replaced by empty ones."""
 
     def run_idle(command: Command | dict[str, Command], *rest: object, **named: object) -> int:
         idle = {name: without_effect(one) for name, one in command.items()} if isinstance(command, dict) else None
@@ -166,7 +166,7 @@ def module_of(tool: str) -> ModuleType:
 
 
 def without_effect(command: Command) -> Command:
-    """A function with the signature and docstring of a command that does nothing."""
+    """Empty function with the signature and docstring of a command."""
 
     @functools.wraps(command)
     def idle(*arguments: object, **named: object) -> None: ...
@@ -175,9 +175,10 @@ def without_effect(command: Command) -> Command:
 
 
 def problem_of_option(mention: Mention) -> str | None:
-    """The error in options in prose; None if a command that is meant takes each, with its value.
+    """Error of options in prose; None if a possible command accepts each option with its value.
 
-    The tool is that of the code span, such as `predict.py --interior`, or of the heading; any one if neither says.
+    The command is named in the code span, such as `predict.py --interior`, or in the heading; otherwise any command is
+    possible.
     """
     first = mention.text.split()[0]
     if first in ELSEWHERE or first.endswith("."):
@@ -192,7 +193,7 @@ def problem_of_option(mention: Mention) -> str | None:
 
 @functools.cache
 def is_option(word: str, tool: str) -> bool:
-    """True if a subcommand of a tool takes an option, and its value where one is given."""
+    """True if a subcommand of a tool accepts an option and its value, if given."""
     if word in {"--help", "--debug"}:
         return True
     if tool == "bootstrap":
@@ -203,7 +204,7 @@ def is_option(word: str, tool: str) -> bool:
 
 
 def accepts(parser: ArgumentParser, option: str, tool: str) -> bool:
-    """True if a parser takes an option with its value, given something for each argument that it requires."""
+    """True if a parser accepts an option with its value, together with values for its required arguments."""
     with suppress(ArgumentError, SegError):
         given = [SEED, option] if tool == "train" else [with_underscores(option)]
         parser.parse_args([*required(parser), *given], defaults=False)
@@ -212,19 +213,19 @@ def accepts(parser: ArgumentParser, option: str, tool: str) -> bool:
 
 
 def required(parser: ArgumentParser) -> list[str]:
-    """Words for the arguments that a parser requires."""
+    """Values for the required arguments of a parser."""
     actions = [action for action in parser._actions if action.required and action.option_strings]
     choices = [get_args(hint) if get_origin(hint := action._typehint) is Literal else ("x",) for action in actions]
     return [f"--{action.dest}={values[0]}" for action, values in zip(actions, choices, strict=True)]
 
 
 def keys(parser: ArgumentParser) -> set[str]:
-    """Every key of a parser without subcommands, but for help."""
+    """All keys of a parser without subcommands, except help."""
     return {key for key in known_keys(parser, []) if not key.startswith(("help", "print_"))}
 
 
 def parsers(tool: str) -> list[ArgumentParser]:
-    """The parsers of a tool's subcommands, or its only one."""
+    """Parsers of a tool's subcommands, or its single parser."""
     if tool != "train":
         return list(command_parsers(tool).values())
     subcommands = (action.choices for action in training_parsers()["fit"]._actions)
@@ -233,7 +234,7 @@ def parsers(tool: str) -> list[ArgumentParser]:
 
 @functools.cache
 def command_parsers(tool: str) -> dict[str, ArgumentParser]:
-    """The parsers of a tool by subcommand; that without one has the name ""."""
+    """Parsers of a tool by subcommand; "" is the parser without a subcommand."""
     commands: dict[str, ArgumentParser] = {}
 
     def note(command: object, *rest: object, **named: object) -> int:
@@ -248,7 +249,7 @@ def command_parsers(tool: str) -> dict[str, ArgumentParser]:
 
 
 def without_missing_configuration(words: list[str]) -> list[str]:
-    """The words of a training without `--config runs/x/config.yaml`, which is not there before a run."""
+    """Arguments of a training without `--config runs/x/config.yaml`, which does not exist before a run."""
     at = words.index("--config") if "--config" in words else -1
     if at < 0 or (ROOT / words[at + 1]).is_file():
         return words
@@ -256,7 +257,7 @@ def without_missing_configuration(words: list[str]) -> list[str]:
 
 
 def with_underscores(word: str) -> str:
-    """An option as the parsers of commands know it."""
+    """Write an option with underscores, as in the parsers."""
     if not word.startswith("--"):
         return word
     option, equals, value = word.partition("=")
@@ -265,12 +266,12 @@ def with_underscores(word: str) -> str:
 
 @functools.cache
 def training_parsers() -> dict[str, ArgumentParser]:
-    """The parsers of `scripts/train.py` by subcommand; each takes the word of its own."""
+    """Parsers of `scripts/train.py` by subcommand."""
     return {name: training_parser(name) for name in seg.training.cli.SUBCOMMANDS}
 
 
 def training_parser(subcommand: str) -> ArgumentParser:
-    """The parser that training builds for a subcommand."""
+    """Parser of training for a subcommand."""
     built: list[ArgumentParser] = []
 
     def stop(cli: object, parser: ArgumentParser, words: object) -> None:
@@ -284,7 +285,7 @@ def training_parser(subcommand: str) -> ArgumentParser:
 
 
 def problem_of_configuration(text: str, folder: Path) -> str | None:
-    """The error of a YAML configuration; None if training takes it."""
+    """Error of a YAML configuration; None if it is valid for training."""
     path = folder / "config.yaml"
     path.write_text(text, encoding="utf-8")
     try:

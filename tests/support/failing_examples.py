@@ -1,4 +1,4 @@
-"""Examples whose worker dies, gets stuck or meets a damaged file; a spawned worker must be able to import them."""
+"""Examples that make a worker die, hang or meet a damaged file; importable by spawned workers."""
 
 import os
 import time
@@ -12,7 +12,7 @@ from seg.errors import RasterError
 
 
 class FailingExamples(Dataset[Example]):
-    """Four examples, of which the third is trouble: "sleep", "die" or "damage"; "none" is a sound one."""
+    """Four examples, of which the third causes a failure: "sleep", "die" or "damage"; "none" for no failure."""
 
     def __init__(self, trouble: str) -> None:
         self.trouble = trouble
@@ -26,7 +26,7 @@ class FailingExamples(Dataset[Example]):
             if key.index == 2 and self.trouble == "sleep":
                 time.sleep(600)
             if key.index == 2 and self.trouble == "die":
-                time.sleep(0.1)  # an earlier batch must have left the process
+                time.sleep(0.1)  # waits until an earlier batch has left the process
                 os._exit(9)
             if key.index == 2 and self.trouble == "damage":
                 raise RasterError(f"{name}: is damaged; fetch it again")

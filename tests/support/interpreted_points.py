@@ -1,4 +1,4 @@
-"""A made-up country, a map of it with mistakes, and an interpreter who knows the truth."""
+"""Synthetic ground truth, a map with errors, and interpretation of sample points by the truth."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,13 +15,13 @@ HEIGHT, WIDTH = 120, 150
 
 
 def true_classes() -> np.ndarray:
-    """Fields of 10 x 10 pixels, two of five cropland, (120, 150) uint8."""
+    """(120, 150) uint8 fields of 10 x 10 pixels, 40 % of them cropland."""
     fields = np.random.default_rng(3).random((HEIGHT // 10, WIDTH // 10)) < 0.4
     return fields.repeat(10, 0).repeat(10, 1).astype(np.uint8)
 
 
 def write_map(write_raster: WriteRaster, path: Path) -> Path:
-    """A map that misses a fifth of the cropland."""
+    """Write a map that misses a fifth of the cropland."""
     truth = true_classes()
     missed = np.random.default_rng(4).random(truth.shape) < 0.2
     return write_raster(path, np.where(missed, 0, truth).astype(np.uint8), nodata=255)
@@ -33,14 +33,14 @@ def evaluate(subcommand: str, **options: object) -> Ran:
 
 
 def draw_sample(**options: object) -> Path:
-    """Draw points from map.tif in the current folder; they have no references yet."""
+    """Draw points from map.tif in the current folder, without references."""
     status, _, err = evaluate("sample", prediction="map.tif", output="points.gpkg", **options)
     assert (status, err) == (0, "")
     return Path("points.gpkg")
 
 
 def interpret(points: Path, truth: np.ndarray, output: Path | None = None) -> geopandas.GeoDataFrame:
-    """Fill in the references as an interpreter would, and save them over the points or in another format."""
+    """Fill in the references as an interpreter would, and write the points to the same file or another one."""
     frame = geopandas.read_file(points, layer="points")
     frame["reference"] = [str(value) for value in truth[frame["row"], frame["column"]]]
     if output is not None and output.suffix == ".csv":

@@ -1,4 +1,4 @@
-"""The losses by their formulas: NumPy, float64, one pixel at a time where that is plainer; and a mixture for each."""
+"""Reference losses by their formulas, in NumPy and float64, and configurations with a single loss."""
 
 import numpy as np
 import numpy.typing as npt
@@ -17,18 +17,18 @@ PARAMETERS = LossConfig(
 
 
 def only(name: str, **parameters: float) -> LossConfig:
-    """One loss alone."""
+    """Configuration with a single loss."""
     return LossConfig(**(dict.fromkeys(TERMS, 0.0) | {name: 1.0} | parameters))
 
 
 def only_unusual(name: str) -> LossConfig:
-    """One loss alone, with every parameter other than its default."""
+    """Configuration with a single loss, in which all parameters differ from their defaults."""
     values = {key: value for key, value in vars(PARAMETERS).items() if key not in TERMS}
     return LossConfig(**(values | dict.fromkeys(TERMS, 0.0) | {name: 1.0}))
 
 
 def reference(name: str, logits: Numbers, mask: Labels) -> float:
-    """The loss that `only_unusual(name)` gives for (B, H, W) logits and labels."""
+    """Expected loss of `only_unusual(name)` for (B, H, W) logits and labels."""
     known = mask != IGNORE
     z, target = logits[known].astype(np.float64), (mask[known] == CROPLAND).astype(np.float64)
     if not target.size:
@@ -56,13 +56,14 @@ def _focal(z: Numbers, target: Numbers) -> Numbers:
 
 
 def jaccard_loss(mistakes: Numbers, target: Numbers) -> float:
-    """1 - intersection / union of cropland and a map that is wrong at the mistakes alone."""
+    """1 - intersection / union of cropland and a map that is wrong exactly at the mistakes."""
     union = ((target == 1) | (mistakes == 1)).sum()
     return float(mistakes.sum() / union) if union else 0.0
 
 
 def lovasz_extension(errors: Numbers, target: Numbers) -> float:
-    """Of the Jaccard loss: what a set of mistakes adds as it grows by the pixel with the next largest error."""
+    """Lovász extension of the Jaccard loss: errors in decreasing order, times the increase of the loss by each
+    mistake."""
     total, mistakes = 0.0, np.zeros_like(target)
     for pixel in np.argsort(-errors):
         before = jaccard_loss(mistakes, target)
@@ -72,7 +73,7 @@ def lovasz_extension(errors: Numbers, target: Numbers) -> float:
 
 
 def brute_force_weights(mask: Labels, edge_weight: float, sigma: float) -> Numbers:
-    """Weight of each pixel, from its distance to every pixel on an edge within 3 sigma."""
+    """Weight of each pixel by its distance to all edge pixels within 3 sigma."""
     reach = int(np.ceil(3 * sigma))
     weights = np.ones(mask.shape)
     for image, labels in enumerate(mask):

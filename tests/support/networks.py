@@ -1,4 +1,4 @@
-"""Tiny networks, networks whose probabilities differ, and few configurations in which all pairs of parts meet."""
+"""Tiny networks, networks with varied probabilities, and pairwise covering configurations."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations, product
@@ -16,11 +16,11 @@ TINY = {
     "pyramid_channels": 8,
     "decoder_channels": [8],
 }
-"""The network that takes the least time to build, train and export, as a configuration names it."""
+"""Configuration of the network that is fastest to build, train and export."""
 TINY_NETWORK = ModelConfig(
     encoder="dilated_tiny", output_stride=2, pyramid_rates=(1,), pyramid_channels=8, decoder_channels=(8,), dropout=0.0
 )
-"""The same without dropout."""
+"""The tiny network without dropout."""
 STAGED_NETWORK = ModelConfig(
     encoder="tu-test_resnet",
     output_stride=8,
@@ -35,9 +35,9 @@ Row = dict[str, object]
 
 
 def covering(factors: Mapping[str, Sequence[object]]) -> list[Row]:
-    """Few rows, a value for each factor, in which every two values of different factors meet.
+    """Pairwise covering array: few rows in which every pair of values of two factors occurs.
 
-    Greedy: each row is the first that has the most meetings not seen yet, so the rows are the same each time.
+    Greedy and deterministic: each row is the first one with the most uncovered pairs.
     """
     rows = [dict(zip(factors, values, strict=True)) for values in product(*factors.values())]
     candidates = [(row, set(combinations(row.items(), 2))) for row in rows]
@@ -52,7 +52,7 @@ def covering(factors: Mapping[str, Sequence[object]]) -> list[Row]:
 
 @torch.inference_mode()
 def enliven(model: Segmenter, bands: int) -> Segmenter:
-    """The network as it evaluates, with random norms and probabilities that differ from pixel to pixel."""
+    """Give a network random norms and probabilities that vary between pixels, and set evaluation mode."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.8, 1.2)

@@ -1,4 +1,4 @@
-"""Examples that say which they are; a spawned worker must be able to import them."""
+"""Examples that contain their index; importable by spawned workers."""
 
 import torch
 from torch.utils.data import Dataset
@@ -7,7 +7,7 @@ from seg.data.sample import Example, SampleKey
 
 
 class NumberedExamples(Dataset[Example]):
-    """So many examples of 2 bands and 3x5 pixels, whose pixels and labels all hold the index of the example."""
+    """Examples of 2 bands and 3x5 pixels; all pixels and labels are the index of the example."""
 
     def __init__(self, count: int) -> None:
         self.count = count

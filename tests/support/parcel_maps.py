@@ -18,7 +18,7 @@ PLACE = {"crs": "EPSG:32633", "transform": TRANSFORM}
 
 
 def write_map(path: Path, pixels: np.ndarray, **profile: object) -> Path:
-    """A GeoTIFF of one band; uint8 with nodata 255, in UTM and of 10 m, if nothing else is asked for."""
+    """Write a GeoTIFF of one band, by default uint8 with nodata 255 and 10 m pixels in UTM."""
     height, width = pixels.shape
     size = {"driver": "GTiff", "count": 1, "height": height, "width": width, "dtype": "uint8", "nodata": IGNORE}
     with rasterio.open(path, "w", **(size | PLACE | profile)) as dataset:
@@ -29,13 +29,13 @@ def write_map(path: Path, pixels: np.ndarray, **profile: object) -> Path:
 def parcels_of(
     folder: Path, pixels: np.ndarray, profile: dict[str, object] | None = None, **settings: object
 ) -> geopandas.GeoDataFrame:
-    """The parcels of a map as they are read back from GeoParquet.
+    """Parcels of a map, read back from GeoParquet.
 
     Args:
-        folder: Where files may be written.
+        folder: Folder for temporary files.
         pixels: (H, W) classes.
-        profile: How the map is stored.
-        settings: Those of `PolygonSettings`; interior and probability are arrays.
+        profile: Profile of the map's GeoTIFF.
+        settings: Fields of `PolygonSettings`; interior and probability are arrays.
     """
     for name in {"interior", "probability"} & settings.keys():
         settings[name] = write_map(folder / f"{name}.tif", settings[name], **(profile or {}))
@@ -45,11 +45,11 @@ def parcels_of(
 
 
 def whole_map_polygons(pixels: np.ndarray) -> list[Polygon]:
-    """The polygons of cropland that rasterio finds in the whole map at once."""
+    """Cropland polygons that rasterio finds in the whole map at once."""
     cropland = (pixels == CROPLAND).astype(np.uint8)
     return [shape(found) for found, _ in shapes(cropland, mask=cropland > 0, transform=TRANSFORM)]
 
 
 def normalized(polygons: object) -> list[bytes]:
-    """Form in which two sets of geometries are compared."""
+    """Normal form of geometries, for comparison."""
     return sorted(polygon.normalize().wkb for polygon in polygons)

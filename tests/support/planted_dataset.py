@@ -1,4 +1,4 @@
-"""A clean dataset to plant defects in."""
+"""A clean dataset, into which tests plant defects."""
 
 import csv
 from collections.abc import Callable
@@ -16,9 +16,9 @@ FOLDS = 3
 
 @dataclass(frozen=True)
 class PlantedDataset:
-    """Four scenes side by side, the first and the last in one fold, with the means to change them.
+    """Four scenes side by side, the first and the last in the same fold, and methods to change them.
 
-    The folds are written down in a manifest, so that a defect moves no scene into another fold.
+    The folds are stored in a manifest, so that a defect does not move scenes into other folds.
     """
 
     root: Path
@@ -31,13 +31,13 @@ class PlantedDataset:
         return self.root / "masks" / f"scene_{number}.tif"
 
     def read(self, path: Path) -> np.ndarray:
-        """The (C, H, W) pixels as stored."""
+        """Stored pixels, (C, H, W)."""
         with rasterio.open(path) as dataset:
             pixels: np.ndarray = dataset.read()
         return pixels
 
     def rewrite(self, path: Path, pixels: np.ndarray | None = None, **profile: object) -> None:
-        """Write a raster again, with other pixels or another profile."""
+        """Rewrite a raster with other pixels or another profile."""
         with rasterio.open(path) as dataset:
             old = {"crs": dataset.crs, "transform": dataset.transform, "nodata": dataset.nodata}
         pixels = self.read(path) if pixels is None else pixels
@@ -45,14 +45,14 @@ class PlantedDataset:
         self.write_raster(path, pixels, **(old | profile))
 
     def move(self, number: int, columns: float, scale: float = 1) -> None:
-        """Move a scene to so many pixels east of the first one, with pixels so many times as large."""
+        """Move a scene by `columns` pixels east of the first scene, and scale its pixel size."""
         with rasterio.open(self.image(0)) as first:
             transform = first.transform @ Affine.translation(columns, 0) @ Affine.scale(scale)
         for path in (self.image(number), self.mask(number)):
             self.rewrite(path, transform=transform)
 
     def fill_mask(self, number: int, value: int) -> None:
-        """Give every pixel of a mask one value."""
+        """Set all pixels of a mask to a value."""
         self.rewrite(self.mask(number), np.full_like(self.read(self.mask(number)), value))
 
     def list_scenes(self, rows: list[tuple[str, str, object]]) -> None:
@@ -61,7 +61,7 @@ class PlantedDataset:
             csv.writer(file).writerows([("image", "mask", "fold"), *rows])
 
     def rows(self) -> list[tuple[str, str, object]]:
-        """The lines of the clean manifest."""
+        """Lines of the clean manifest."""
         names = [f"scene_{number}.tif" for number in range(len(SIZES))]
         return [(f"images/{name}", f"masks/{name}", fold) for name, fold in zip(names, FOLD_OF, strict=True)]
 

@@ -1,4 +1,4 @@
-"""Defects to plant in a clean dataset: what plants each, and what is to be found then."""
+"""Defects for a clean dataset: functions that plant them, and the expected findings."""
 
 import shutil
 from collections.abc import Callable
@@ -22,7 +22,7 @@ def truncate(dataset: PlantedDataset, file: str) -> None:
 
 
 def with_value(pixels: np.ndarray, value: float) -> np.ndarray:
-    """The pixels with another value in the middle of the first band."""
+    """Pixels with another value in the middle of the first band."""
     changed = pixels.copy()
     changed[0, pixels.shape[1] // 2, pixels.shape[2] // 2] = value
     return changed
@@ -35,7 +35,7 @@ def plant_infinity(d: PlantedDataset) -> None:
 
 
 def plant_copy(d: PlantedDataset, number: int) -> None:
-    """Store the first scene again elsewhere: another type, compression, nodata value and mask."""
+    """Copy the first scene to another one, with another type, compression, nodata value and mask."""
     pixels = d.read(d.image(0)).astype(np.int32)
     pixels[pixels == 0] = -1
     d.rewrite(d.image(number), pixels, nodata=-1, compress="lzw")
@@ -63,7 +63,7 @@ def half_empty(d: PlantedDataset) -> np.ndarray:
 
 
 def plant_offset(d: PlantedDataset) -> None:
-    """Let one image state an offset."""
+    """Set an offset in one image."""
     with rasterio.open(d.image(1), "r+") as dataset:
         dataset.offsets = [-0.1] * dataset.count
 
@@ -73,7 +73,7 @@ def plant_scale(d: PlantedDataset) -> None:
 
 
 def in_folders(d: PlantedDataset) -> PlantedDataset:
-    """Without a manifest; the folds stay what they were."""
+    """Remove the manifest without changing the folds."""
     (d.root / "manifest.csv").unlink()
     return d
 

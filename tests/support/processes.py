@@ -1,7 +1,7 @@
-"""Python files run in processes of their own, which can be killed, or kept short of disk.
+"""Python files run in separate processes, which can be killed or limited in file size.
 
-Importing PyTorch and Lightning takes seconds, so each process is forked from a server, and the server from the process
-of the tests once it has collected them: everything is imported, and no thread of PyTorch runs yet.
+Importing PyTorch and Lightning takes seconds, so each process is forked from a server. The server is forked from the
+test process after collection, when all modules are imported and no thread of PyTorch runs yet.
 """
 
 import json
@@ -18,16 +18,16 @@ from typing import Any, NoReturn, TextIO
 
 POLL = 0.001
 TIMEOUT = 120.0
-"""Seconds after which a process that nobody kills is taken for stuck."""
+"""Seconds after which a running process counts as stuck."""
 
 
 @dataclass(frozen=True)
 class Kill:
-    """Signal to a process, and its time.
+    """A signal to a process, and its time.
 
     Attributes:
-        after: Seconds after the start of a process, or after a file appeared.
-        once: That file.
+        after: Seconds after the start of the process, or after a file appears.
+        once: The file to wait for; None for the start of the process.
         number: The signal.
     """
 
@@ -38,14 +38,14 @@ class Kill:
 
 @dataclass(frozen=True)
 class Job:
-    """A Python file to run as `python PATH WORDS...` does.
+    """A Python file to run like `python PATH WORDS...`.
 
     Attributes:
         path: The file.
-        words: The words after its name on the command line.
-        environment: Variables beside those of the tests.
-        kill: A signal that it gets.
-        file_bytes: Length of the longest file that the process can write, in place of a full disk.
+        words: Command-line arguments.
+        environment: Additional environment variables.
+        kill: Signal for the process; None for no signal.
+        file_bytes: Largest file size that the process can write, to simulate a full disk.
     """
 
     path: Path
@@ -61,7 +61,7 @@ class Ended:
 
     Attributes:
         status: Exit status; None for a process that a signal ended.
-        seconds: Time since its start, or since the file of `Kill` appeared.
+        seconds: Time since the start, or since the file of `Kill` appeared.
         output: Text on standard output and standard error.
     """
 
@@ -77,7 +77,7 @@ class Processes:
         asked, self._ask = os.pipe()
         self._answers, answered = os.pipe()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside the threads of pytest-xdist
+            warnings.simplefilter("ignore", DeprecationWarning)  # about forking while threads of pytest-xdist run
             self._server = os.fork()
         if self._server == 0:
             os.close(self._ask)
@@ -88,7 +88,7 @@ class Processes:
         self._requests, self._replies = os.fdopen(self._ask, "w"), os.fdopen(self._answers)
 
     def run(self, *jobs: Job) -> list[Ended]:
-        """Run files at the same time, each in a process of its own, until all have ended."""
+        """Run files in parallel in separate processes, and wait until all have ended."""
         self._requests.write(json.dumps([asdict(job) for job in jobs], default=str) + "\n")
         self._requests.flush()
         return [Ended(**ended) for ended in json.loads(self._replies.readline())]
@@ -101,8 +101,8 @@ class Processes:
 
 
 def _serve(requests: TextIO, replies: TextIO) -> NoReturn:
-    """Run the jobs of each line of requests, until the tests close the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the tests, which then end this process
+    """Run the jobs of each request line, until the tests close the pipe."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the tests handle Ctrl-C and then end this process
     for line in requests:
         started = [_Process(job) for job in json.loads(line)]
         while [process for process in started if not process.ended()]:
@@ -113,24 +113,24 @@ def _serve(requests: TextIO, replies: TextIO) -> NoReturn:
 
 
 class _Process:
-    """A running job, on the side of the server."""
+    """A running job in the server."""
 
     def __init__(self, job: dict[str, Any]) -> None:
         self.kill = Kill(**(job["kill"] or {"after": TIMEOUT}))
-        # Through a pipe, since limits of a file's length would cut off what a process says of them.
-        self.said, says = os.pipe()
-        os.set_blocking(self.said, False)
+        # A pipe, since a limit on file size would truncate the output in a file.
+        self.output_pipe, write_end = os.pipe()
+        os.set_blocking(self.output_pipe, False)
         self.output, self.status = b"", None
         self.began, self.pid = time.monotonic(), os.fork()
         if self.pid == 0:
-            _run(job, says)
-        os.close(says)
+            _run(job, write_end)
+        os.close(write_end)
         self.since = None if self.kill.once else self.began
         self.killed = False
         self.seconds: float | None = None
 
     def ended(self) -> bool:
-        """Look after the process; true once it has ended."""
+        """Send a due signal and read output; return True if the process has ended."""
         if self.seconds is not None:
             return True
         self._read()
@@ -142,29 +142,29 @@ class _Process:
             self.status = None if os.WIFSIGNALED(code) else os.WEXITSTATUS(code)
             self.seconds = now - (self.since or self.began)
             self._read()
-            os.close(self.said)
+            os.close(self.output_pipe)
         elif not self.killed and self.since is not None and now - self.since >= self.kill.after:
             self.killed = True
             os.kill(self.pid, self.kill.number)
         return self.seconds is not None
 
     def answer(self) -> dict[str, object]:
-        """The fields of `Ended`."""
+        """Fields of `Ended`."""
         return {"status": self.status, "seconds": self.seconds, "output": self.output.decode()}
 
     def _read(self) -> None:
         try:
-            while part := os.read(self.said, 65536):
+            while part := os.read(self.output_pipe, 65536):
                 self.output += part
         except BlockingIOError:
             return
 
 
-def _run(job: dict[str, Any], says: int) -> NoReturn:
+def _run(job: dict[str, Any], write_end: int) -> NoReturn:
     status = 70
     try:
-        os.dup2(says, 1)
-        os.dup2(says, 2)
+        os.dup2(write_end, 1)
+        os.dup2(write_end, 2)
         sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", 1, closefd=False)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.environ |= job["environment"]

@@ -9,17 +9,17 @@ ROOT = Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"
 SCRIPTS = ROOT / "scripts"
 SCENES = Path(os.environ.get("CROPLAND_SEG_SCENES", ROOT.parent / "shared" / "data"))
-"""Real scenes, where a machine has them; tests that need them are skipped elsewhere."""
+"""Folder of real scenes; tests that need missing scenes are skipped."""
 
 
 def environment() -> dict[str, str]:
-    """Environment of a process that imports `seg` and `support` as this one does."""
+    """Environment of a process that can import `seg` and `support`."""
     found = [str(ROOT), str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
     return os.environ | {"PYTHONPATH": os.pathsep.join(found)}
 
 
 def load_script(name: str) -> ModuleType:
-    """Import a script without running it, so that tests call it without a process of its own."""
+    """Import a script without running it, so that tests can call it without a new process."""
     spec = importlib.util.spec_from_file_location(f"{name}_script", SCRIPTS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None

@@ -1,6 +1,7 @@
-"""A local HTTP server of one folder that answers requests for byte ranges, counts what it sends, and can misbehave.
+"""Local HTTP server of a folder with byte ranges, which counts sent bytes and can simulate errors.
 
-It is a process of its own: rasterio holds the interpreter's lock while it opens a file, so no thread could answer.
+The server is a separate process, because rasterio holds the interpreter lock while opening a file, which would block a
+thread.
 """
 
 import json
@@ -22,27 +23,27 @@ _CONTROL = "/_control"
 
 
 class RangeServer:
-    """The server as a test sees it.
+    """Client of the server, for tests.
 
     Attributes:
-        url: Its address, without a slash at the end.
+        url: Address of the server, without a slash at the end.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
 
     def behave(self, **behaviour: object) -> None:
-        """Forget what was counted, and behave so from now on.
+        """Reset the counts and set the behaviour.
 
         Args:
-            behaviour: `status`: answer everything so. `after`: but only after so many requests. `delay`: seconds before
-                each answer. `names`: whether contents have an ETag and a time; they have by default.
+            behaviour: `status`: status of all answers. `after`: number of requests before this status applies. `delay`:
+                seconds before each answer. `names`: True, the default, to send ETag and modification time.
         """
         self._ask(behaviour)
 
     @property
     def sent(self) -> int:
-        """Bytes of contents sent."""
+        """Number of content bytes sent."""
         return int(self._ask()["sent"])
 
     @property
@@ -58,7 +59,7 @@ class RangeServer:
 
 @contextmanager
 def range_server(folder: Path) -> Iterator[RangeServer]:
-    """Serve a folder on a free port of this machine, until the block ends."""
+    """Serve a folder on a free local port during a block."""
     with subprocess.Popen([sys.executable, __file__, str(folder)], stdout=subprocess.PIPE, text=True) as process:
         try:
             yield RangeServer(process.stdout.readline().strip())
@@ -91,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.OK, b"{}")
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing on standard error."""
+        """Print no log messages."""
 
     def _serve(self) -> None:
         with self.lock:

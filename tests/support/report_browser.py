@@ -1,4 +1,4 @@
-"""A headless browser with a report's page open, for the tests of that page."""
+"""Headless browser for tests of the report's page."""
 
 import time
 from collections.abc import Callable
@@ -15,11 +15,11 @@ return arguments[0].map(([column, row]) => [...canvas.getContext("2d").getImageD
   Math.floor(((column + 0.5 - x) * scale + canvas.clientWidth / 2) * ratio),
   Math.floor(((row + 0.5 - y) * scale + canvas.clientHeight / 2) * ratio), 1, 1).data]);
 """
-"""Colours of the canvas over the middles of pixels of the scene."""
+"""Script that returns the canvas colours at the centres of scene pixels."""
 
 
 class Browser:
-    """A browser with a report open."""
+    """A browser that shows a report."""
 
     def __init__(self, driver: Any) -> None:  # noqa: ANN401 - selenium may be absent
         self.driver = driver

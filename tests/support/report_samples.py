@@ -1,4 +1,4 @@
-"""Shared parts of the tests of the report's page: names, an area estimate, a report, smooth random fields."""
+"""Data for tests of the report's page: names, an area estimate, a report, smooth random fields."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from rasterio import Affine
 from seg.evaluation.pairs import Inputs
 
 HOSTILE = 'a<b>&"c</script>'.replace("/", "\N{DIVISION SLASH}")
-"""A legal file name that would be markup if it were not escaped."""
+"""Legal file name that is HTML markup if not escaped."""
 
 NORTH = (300, 280)
 
@@ -40,7 +40,7 @@ AREA: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Report:
-    """A report that `evaluate` wrote, and what it was made of."""
+    """A report of `evaluate`, with its inputs."""
 
     folder: Path
     inputs: Inputs
@@ -61,7 +61,7 @@ class Report:
 
 
 def blobs(shape: tuple[int, int], seed: int) -> np.ndarray:
-    """Smooth shares of cropland, 0 to 1: cells of 20 pixels, interpolated by repeating and averaging."""
+    """Smooth random field, 0 to 1, from cells of 20 pixels by repeating and averaging."""
     cells = np.random.default_rng(seed).random((shape[0] // 20 + 2, shape[1] // 20 + 2))
     fine = np.kron(cells, np.ones((20, 20)))
     smooth = (fine[10:-10, 10:-10] + fine[20:, 20:] + fine[:-20, 20:]) / 3

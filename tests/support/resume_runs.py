@@ -1,4 +1,4 @@
-"""Trainings of a second that stop, go on from their last checkpoint, and should end as one that never stopped."""
+"""Short trainings that stop and resume, for comparison with uninterrupted ones."""
 
 import os
 import signal
@@ -24,15 +24,15 @@ from support.training import quiet_trainer
 AUGMENTATION = AugmentationConfig(gain=0.1, noise=0.1, scale=0.3, rotation=15)
 NETWORK = ModelConfig(**TINY | {"dropout": 0.3})
 SIZES = ((16, 16), (20, 13), (9, 24), (17, 18), (24, 10), (12, 16), (16, 20), (10, 10), (14, 22))
-"""Of nine scenes; two are held out, so that an epoch has seven batches of one."""
+"""Sizes of nine scenes; two are held out, so that an epoch has seven batches of one scene."""
 
 
 class Killed(Exception):  # noqa: N818  # an event of the test
-    """Error that stops a training as a signal would: nothing else is written."""
+    """Error that stops a training like a signal, so that no further file is written."""
 
 
 class KillAt(L.Callback):
-    """Stop before a batch, counted from 0 over the run."""
+    """Raise Killed before a batch, counted from 0 over the run."""
 
     def __init__(self, batch: int) -> None:
         self.batch = batch
@@ -43,7 +43,7 @@ class KillAt(L.Callback):
 
 
 class SigkillAt(KillAt):
-    """The same without mercy, for a process of its own."""
+    """Send SIGKILL before a batch, for a training in a separate process."""
 
     def on_train_batch_start(self, trainer: L.Trainer, *more: object) -> None:
         try:
@@ -54,7 +54,7 @@ class SigkillAt(KillAt):
 
 @dataclass
 class Case:
-    """A way to train, every object made anew for each run."""
+    """Settings of a training; each run creates new objects."""
 
     root: Path
     callbacks: Callable[[], list[L.Callback]] = list
@@ -66,13 +66,13 @@ class Case:
     seen: list[tuple[int, list[str], float]] = field(default_factory=list)
 
     def run(self, folder: Path, kill_at: int | None = None, resumed: Path | None = None, seed: int = 1) -> Path:
-        """Train; gives the last checkpoint.
+        """Train, and return the path of the last checkpoint.
 
         Args:
-            folder: For checkpoints.
-            kill_at: The batch before which it is killed.
-            resumed: The checkpoint to go on from.
-            seed: Of the state in which a process happens to begin; only a run from scratch starts with it.
+            folder: Folder for checkpoints.
+            kill_at: Batch before which the training is killed; None for no kill.
+            resumed: Checkpoint to resume from; None to start from scratch.
+            seed: Seed of the random state at the start of the process, which matters only for a run from scratch.
         """
         torch.manual_seed(seed)
         settings = {"augmentation": AUGMENTATION, "seed": 3, **self.data}
@@ -96,7 +96,7 @@ class Case:
         return folder / "last.ckpt"
 
     def run_killed_at(self, folder: Path, *batches: int) -> Path:
-        """Train, killed before each of these batches and gone on from the last checkpoint with another process."""
+        """Train with a kill before each of these batches, each followed by resuming with another random state."""
         resumed = None
         for seed, batch in enumerate((*batches, None), start=1):
             last = self.run(folder, batch, resumed, seed)
@@ -105,7 +105,7 @@ class Case:
 
 
 class Sight(L.Callback):
-    """Note what each batch holds: epoch, names, sum of pixels."""
+    """Record epoch, names and sum of pixels of each batch."""
 
     def __init__(self, seen: list[tuple[int, list[str], float]]) -> None:
         self.seen = seen
@@ -117,7 +117,7 @@ class Sight(L.Callback):
 
 
 def content(path: Path) -> dict[str, Any]:
-    """A checkpoint but for what says when and where it was written, and for scores, which nothing trains on."""
+    """Content of a checkpoint without times, paths and scores, which training does not depend on."""
     found = torch.load(path, weights_only=True)
     found["callbacks"] = {name: state for name, state in found["callbacks"].items() if "Checkpoint" not in name}
     found["epochs"] = found.pop("loops")["fit_loop"]["epoch_progress"]["current"]
@@ -125,7 +125,7 @@ def content(path: Path) -> dict[str, Any]:
 
 
 def differences(first: object, second: object, name: str = "") -> list[str]:
-    """The names of what is not equal to the bit."""
+    """Names of values that are not bit-identical."""
     if isinstance(first, dict) and isinstance(second, dict):
         if first.keys() != second.keys():
             return [f"{name}: {sorted(map(str, first.keys() ^ second.keys()))}"]

@@ -1,4 +1,4 @@
-"""Samples for the tests of what changes them: random ones, painted ones, and how they compare."""
+"""Samples for tests of augmentation: random samples, painted samples, and comparisons."""
 
 from collections.abc import Sequence
 from dataclasses import astuple
@@ -14,22 +14,22 @@ from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.raster.grid import Grid, read_grid
 
 GARBAGE = np.float32(3e38)
-"""Value of invalid pixels: finite, and visible wherever it leaks."""
+"""Value of invalid pixels: finite, and large enough to detect leaks."""
 
 
 def augmented(transform: WithoutCopies, sample: Sample, seed: int = 0) -> Sample:
-    """The sample after one transform."""
+    """Sample after one transform."""
     transform.set_random_state(np.random.default_rng(seed), Random(seed))
     return as_sample(transform(**as_data(sample)))
 
 
 def grids_of(*scenes: Scene) -> dict[Scene, Grid]:
-    """The grid of each scene, as the datasets of chips take them."""
+    """Grid of each scene, as an argument of chip datasets."""
     return {scene: read_grid(scene.image) for scene in scenes}
 
 
 def sample_of(bands: int, height: int, width: int, seed: int = 0) -> Sample:
-    """Reflectances up to 10000, which albumentations would clip if it could."""
+    """Random sample with reflectances up to 10000, outside the range of albumentations."""
     random = np.random.default_rng(seed)
     image = random.uniform(0, 10_000, (bands, height, width)).astype(np.float32)
     mask = random.choice(np.array([OTHER, CROPLAND, IGNORE], dtype=np.uint8), (height, width))
@@ -37,13 +37,13 @@ def sample_of(bands: int, height: int, width: int, seed: int = 0) -> Sample:
 
 
 def painted(sample: Sample, invalid: float = GARBAGE) -> Sample:
-    """The sample with two bands instead of its own: 1 on cropland, and 1 where there is no label."""
+    """Sample with two bands that show its mask: 1 for cropland, and 1 for pixels without a label."""
     image = np.stack([sample.mask == CROPLAND, sample.mask == IGNORE]).astype(np.float32)
     return Sample(np.where(sample.valid, image, np.float32(invalid)), sample.mask, sample.valid)
 
 
 def assert_paint_shows_the_mask(sample: Sample) -> None:
-    """Wherever both painted bands of a valid pixel are exactly 0 or 1, they say what the mask says."""
+    """Assert that painted bands agree with the mask at valid pixels whose bands are exactly 0 or 1."""
     cropland, unlabelled = sample.image
     pure = sample.valid & np.isin(cropland, [0, 1]) & np.isin(unlabelled, [0, 1])
     np.testing.assert_array_equal(cropland[pure] == 1, sample.mask[pure] == CROPLAND)
@@ -51,17 +51,17 @@ def assert_paint_shows_the_mask(sample: Sample) -> None:
 
 
 def with_invalid(sample: Sample, value: float) -> Sample:
-    """The sample with that value in its invalid pixels."""
+    """Sample with a value in its invalid pixels."""
     return Sample(np.where(sample.valid, sample.image, np.float32(value)), sample.mask, sample.valid)
 
 
 def same(first: Sample, second: Sample) -> bool:
-    """True if two samples are equal to the bit."""
+    """True if two samples are bit-identical."""
     return all(np.array_equal(a, b) for a, b in zip(astuple(first), astuple(second), strict=True))
 
 
 class OneAfterAnother(Dataset[Example]):
-    """The samples of several datasets, for one loader; lies here, so that workers import no test."""
+    """Concatenation of several datasets; defined here, so that workers do not import test modules."""
 
     def __init__(self, parts: Sequence[Dataset[Example]]) -> None:
         self.parts = [(part, index) for part in parts for index in range(len(part))]  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Scenes that the models of the tests map to a mixture of classes."""
+"""Scenes for which the test models map a mixture of classes."""
 
 from pathlib import Path
 
@@ -8,14 +8,14 @@ from rasterio.transform import from_origin
 
 
 def write_scene(path: Path, height: int, width: int, bands: int = 3, **options: object) -> Path:
-    """Write a scene of smooth fields and noise around the band statistics of those models; gives its path.
+    """Write a scene of fields and noise around the band statistics of the test models, and return its path.
 
     Args:
         path: The GeoTIFF.
         height: Rows.
         width: Columns.
         bands: Number of bands.
-        options: Settings of rasterio instead of a plain uint16 GeoTIFF with 10 m pixels in EPSG:32632.
+        options: Settings of rasterio; the default is a uint16 GeoTIFF with 10 m pixels in EPSG:32632.
     """
     generator = np.random.default_rng(height * 10_000 + width)
     fields = generator.normal(size=(bands, height // 20 + 1, width // 20 + 1)).repeat(20, 1).repeat(20, 2)

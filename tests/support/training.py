@@ -1,4 +1,4 @@
-"""Trainings of a second: a quiet trainer, and a configuration for the command line."""
+"""Short trainings: a quiet trainer, and a configuration for the command line."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from support.networks import TINY
 
 
 def quiet_trainer(callbacks: Sequence[L.Callback] = (), **options: object) -> L.Trainer:
-    """A trainer that prints and writes nothing, for four epochs unless the options say otherwise."""
+    """Trainer that prints and writes nothing, with four epochs by default."""
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     settings = {"accelerator": "cpu", "num_sanity_val_steps": 0, "max_epochs": 4, **quiet, **options}
     return L.Trainer(callbacks=list(callbacks), **settings)
@@ -20,10 +20,9 @@ def write_config(folder: Path, make_dataset: Callable[..., Path], pictures: bool
     """Write a configuration that trains a tiny network on a tiny dataset for two epochs into `folder/run`.
 
     Args:
-        folder: Gets the dataset, `config.yaml` and, when it is trained, the run.
-        make_dataset: The fixture.
-        pictures: Draw panels and curves, for files and for TensorBoard, as trainings do by default; a third of the time
-            of such a training.
+        folder: Folder for the dataset, `config.yaml` and the run.
+        make_dataset: The fixture of this name.
+        pictures: Draw panels and curves, as is the default of training, which takes a third of the time.
     """
     content = {
         "data": {"root": str(make_dataset(folder / "data"))},

@@ -1,4 +1,4 @@
-"""Trainings of a second, to see what a warm-up does, and whether a resumed one ends where an uninterrupted one does."""
+"""Short trainings for tests of warm-ups and of resuming."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ Example = dict[str, Tensor | str]
 
 
 def example(height: int, width: int, index: int) -> Example:
-    """A scene whose right half is brighter, and is cropland; its first `index` rows have no label."""
+    """Scene whose right half is brighter and cropland; its first `index` rows have no label."""
     mask = torch.full((height, width), OTHER, dtype=torch.uint8)
     mask[:, width // 2 :] = CROPLAND
     image = torch.randn(2, height, width, generator=torch.Generator().manual_seed(index)) * 0.1 + mask
@@ -49,7 +49,7 @@ class Scenes(Dataset[Example]):
 
 
 class SceneModule(L.LightningDataModule):
-    """The loaders of scenes in memory, in the order that this project's sampler gives them."""
+    """Loaders of scenes in memory, in the order of this project's sampler."""
 
     def __init__(self, scenes: Scenes | None = None, batch_pixels: int | None = None) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class SceneModule(L.LightningDataModule):
 def new_task(
     loss: LossConfig = LossConfig(), rate: float = 1e-2, network: ModelConfig = TINY_NETWORK, **options: object
 ) -> CroplandTask:
-    """The same tiny network each time."""
+    """Task with a tiny network, whose initial weights are always the same."""
     torch.manual_seed(0)
     task = CroplandTask(bands=2, model=network, loss=loss, optimizer=OptimizerConfig(learning_rate=rate), **options)
     task.fill_normalization([0.5, 0.5], [0.5, 0.5])
@@ -84,7 +84,7 @@ def new_task(
 
 
 class Steps(L.Callback):
-    """Note each step of the optimiser: how many batches it had, in which epoch, with which rates."""
+    """Record number of batches, epoch and learning rates of each optimiser step."""
 
     def __init__(self) -> None:
         self.lengths: list[int] = []
@@ -124,7 +124,7 @@ class SaveAfter(L.Callback):
 
 @dataclass
 class Runs:
-    """Two trainings that should end alike."""
+    """Two trainings that should end with the same weights."""
 
     whole: CroplandTask
     resumed: CroplandTask
@@ -132,7 +132,7 @@ class Runs:
     resumed_steps: Steps
 
     def assert_alike(self) -> None:
-        """Both have the same weights, to the bit, and the second took the last steps of the first."""
+        """Assert bit-identical weights, and equal last steps."""
         taken = self.resumed_steps
         assert taken.lengths
         assert self.whole_steps.lengths[-len(taken.lengths) :] == taken.lengths
@@ -148,7 +148,7 @@ def run_and_resume(
     make_task: Callable[[], CroplandTask] = new_task,
     **options: object,
 ) -> Runs:
-    """A training of 4 epochs, and one that goes on with its checkpoint after 2, all objects made anew."""
+    """Train for 4 epochs, and resume a second training with new objects from the checkpoint after 2 epochs."""
     path, whole, steps = folder / "half.ckpt", make_task(), Steps()
     quiet_trainer([*warm_ups(), steps, SaveAfter(1, path)], **options).fit(whole, datamodule=SceneModule())
     resumed, after = make_task(), Steps()

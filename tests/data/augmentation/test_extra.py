@@ -57,7 +57,7 @@ def test_image_mask_and_validity_move_alike(name: str, seed: int) -> None:
     assert not (moved.mask[~moved.valid] == 1).any()
 
 
-def test_pixels_from_outside_are_invalid_whatever_their_label_is_set_to() -> None:
+def test_pixels_from_outside_are_invalid_for_any_fill_mask() -> None:
     full = Sample(np.ones((1, 40, 40), np.float32), np.ones((40, 40), np.uint8), np.ones((40, 40), bool))
     turned = changed(always("Affine", {"rotate": [45, 45], "fill_mask": 1}), full)
     assert turned.valid[20, 20]
@@ -65,7 +65,7 @@ def test_pixels_from_outside_are_invalid_whatever_their_label_is_set_to() -> Non
 
 
 @pytest.mark.parametrize("name", PIXELS)
-def test_pixel_transforms_work_in_stored_units_and_leave_mask_and_validity(name: str) -> None:
+def test_pixel_transforms_work_in_stored_units_and_do_not_change_mask_and_validity(name: str) -> None:
     plain = sample_of(5, 40, 30)
     moved = changed(always(name, PIXELS[name]), plain)
     inside = plain.image[:, plain.valid]
@@ -77,13 +77,13 @@ def test_pixel_transforms_work_in_stored_units_and_leave_mask_and_validity(name:
     assert moved.image[:, plain.valid].std() > 100
 
 
-def test_a_transform_that_does_not_draw_its_turn_changes_no_pixel() -> None:
+def test_a_transform_with_probability_0_changes_no_pixel() -> None:
     plain = sample_of(3, 8, 9)
     assert same(changed(AugmentationConfig(dihedral=False, extra=[ExtraTransform("Blur", {"p": 0})]), plain), plain)
 
 
 @pytest.mark.parametrize("name", ["Affine", "GaussianBlur", "RandomBrightnessContrast"])
-def test_what_invalid_pixels_hold_reaches_no_valid_pixel(name: str) -> None:
+def test_invalid_values_never_reach_valid_pixels(name: str) -> None:
     sample = sample_of(2, 20, 30)
     config = always(name, {**SPATIAL, **PIXELS}[name])
     first, other = (changed(config, with_invalid(sample, value)) for value in (GARBAGE, -1))
@@ -97,7 +97,7 @@ def test_constant_and_empty_samples_are_changed_too() -> None:
         assert np.isfinite(changed(always("GaussianBlur", {}), sample).image).all()
 
 
-def test_extras_follow_from_the_seed_alone_also_in_another_process() -> None:
+def test_extras_depend_only_on_the_seed_also_in_another_process() -> None:
     config = AugmentationConfig(extra=[ExtraTransform("Affine", {"rotate": [-30, 30]}), ExtraTransform("GaussNoise")])
     sample, augmentation = sample_of(3, 9, 7), Augmentation(config, [1.0] * 3, [0.0] * 3)
     sent = pickle.loads(pickle.dumps(augmentation))
@@ -106,7 +106,7 @@ def test_extras_follow_from_the_seed_alone_also_in_another_process() -> None:
     assert len({result.image.tobytes() for result in results}) > 10
 
 
-def test_a_configuration_names_transforms_with_their_arguments() -> None:
+def test_a_configuration_selects_transforms_with_their_arguments() -> None:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--augmentation", type=AugmentationConfig)
     words = ["--augmentation.extra+={name: GaussianBlur, arguments: {sigma_limit: [0.5, 1], p: 0.3}}"]
@@ -130,7 +130,7 @@ def test_a_configuration_names_transforms_with_their_arguments() -> None:
         ("CropAndPad", {}, "CropAndPad has wrong arguments: Value error, Both px and percent"),
     ],
 )
-def test_a_wrong_name_or_argument_is_one_line(name: str, arguments: dict[str, Argument], message: str) -> None:
+def test_a_wrong_name_or_argument_is_a_one_line_error(name: str, arguments: dict[str, Argument], message: str) -> None:
     with pytest.raises(ConfigError, match=rf"^data\.augmentation\.extra: [^\n]*{message}[^\n]*$"):
         ExtraTransform(name, arguments)
 
@@ -151,7 +151,7 @@ def test_a_transform_that_does_not_fit_the_samples_is_refused(
         build_extras([ExtraTransform(name, arguments)], bands=4)
 
 
-def test_albumentations_asks_no_server_when_it_is_imported() -> None:
+def test_importing_albumentations_contacts_no_server() -> None:
     code = (
         "import socket, sys; socket.create_connection = lambda *_, **__: sys.exit('asked a server'); "
         "import seg.data.augmentation.transform"

@@ -26,14 +26,14 @@ def coarsen(sample: Sample, factor: float) -> Sample:
 
 
 def blocks(side: int, block: int) -> np.ndarray:
-    """(side, side) bool, squares of `block` pixels like a chessboard."""
+    """(side, side) bool chessboard with squares of `block` pixels."""
     rows, columns = np.indices((side, side)) // block
     return (rows + columns) % 2 == 1
 
 
 @settings(deadline=None)
 @given(sides, sides, seeds, factors, degrees)
-def test_a_painted_mask_comes_back_after_zoom_and_turn(
+def test_image_mask_and_validity_stay_consistent_after_zoom_and_rotation(
     height: int, width: int, seed: int, factor: float, turn: float
 ) -> None:
     moved = zoom_and_turn(painted(sample_of(1, height, width, seed)), factor, turn)
@@ -44,7 +44,7 @@ def test_a_painted_mask_comes_back_after_zoom_and_turn(
 
 @settings(deadline=None)
 @given(st.integers(8, 30), st.floats(1, 5), degrees)
-def test_most_pixels_of_large_parcels_show_their_label(block: int, factor: float, turn: float) -> None:
+def test_most_pixels_of_large_parcels_keep_their_label(block: int, factor: float, turn: float) -> None:
     mask = blocks(60, block).astype(np.uint8)
     moved = zoom_and_turn(painted(Sample(mask[None].astype(np.float32), mask, np.ones_like(mask, bool))), factor, turn)
 
@@ -54,7 +54,7 @@ def test_most_pixels_of_large_parcels_show_their_label(block: int, factor: float
 
 @settings(deadline=None)
 @given(sides, sides, seeds, factors, degrees)
-def test_a_pixel_is_valid_only_where_nothing_invalid_contributes(
+def test_a_pixel_is_valid_only_if_all_its_source_pixels_are_valid(
     height: int, width: int, seed: int, factor: float, turn: float
 ) -> None:
     sample = sample_of(2, height, width, seed)
@@ -68,17 +68,17 @@ def test_a_pixel_is_valid_only_where_nothing_invalid_contributes(
     assert same(moved, zoom_and_turn(with_invalid(sample, -7), factor, turn))
 
 
-def test_an_invalid_pixel_takes_with_it_all_that_it_contributes_to() -> None:
+def test_all_pixels_interpolated_from_an_invalid_pixel_are_invalid() -> None:
     valid = np.ones((17, 17), bool)
     valid[8, 8] = False
     moved = zoom_and_turn(Sample(np.ones((1, 17, 17), np.float32), np.ones((17, 17), np.uint8), valid), 4, 0)
 
     expected = np.ones((17, 17), bool)
-    expected[5:12, 5:12] = False  # less than one source pixel to each side of the centre
+    expected[5:12, 5:12] = False  # destination pixels within one source pixel of the centre
     np.testing.assert_array_equal(moved.valid, expected)
 
 
-def test_the_centre_stays_where_it_is() -> None:
+def test_zoom_keeps_the_centre_in_place() -> None:
     mask = np.zeros((9, 13), np.uint8)
     mask[4, 6] = 1
     moved = zoom_and_turn(Sample(mask[None].astype(np.float32), mask, np.ones_like(mask, bool)), 3, 0)
@@ -86,7 +86,7 @@ def test_the_centre_stays_where_it_is() -> None:
     assert np.argwhere(moved.mask == 1).tolist() == [[row, column] for row in (3, 4, 5) for column in (5, 6, 7)]
 
 
-def test_what_comes_from_outside_is_invalid_and_ignored() -> None:
+def test_pixels_from_outside_are_invalid_and_ignored() -> None:
     full = Sample(np.full((1, 40, 40), 7, np.float32), np.ones((40, 40), np.uint8), np.ones((40, 40), bool))
     shrunk = zoom_and_turn(full, 0.5, 0)
 
@@ -95,7 +95,7 @@ def test_what_comes_from_outside_is_invalid_and_ignored() -> None:
     np.testing.assert_array_equal(shrunk.mask, np.where(shrunk.valid, 1, IGNORE))
 
 
-def test_zoom_makes_things_larger_and_a_turn_goes_counter_clockwise() -> None:
+def test_zoom_enlarges_objects_and_rotation_is_counter_clockwise() -> None:
     mask = np.zeros((41, 41), np.uint8)
     mask[20, 20:] = 1  # from the centre to the right
     sample = Sample(mask[None].astype(np.float32), mask, np.ones_like(mask, bool))
@@ -108,7 +108,7 @@ def test_zoom_makes_things_larger_and_a_turn_goes_counter_clockwise() -> None:
 
 @settings(deadline=None)
 @given(sides, sides, seeds)
-def test_no_zoom_and_no_turn_changes_no_valid_pixel(height: int, width: int, seed: int) -> None:
+def test_zoom_1_and_rotation_0_change_no_valid_pixel(height: int, width: int, seed: int) -> None:
     sample = sample_of(3, height, width, seed)
     moved = zoom_and_turn(sample, 1, 0)
 
@@ -119,7 +119,7 @@ def test_no_zoom_and_no_turn_changes_no_valid_pixel(height: int, width: int, see
 
 @settings(deadline=None)
 @given(sides, sides, seeds, st.floats(1, 16))
-def test_coarsening_leaves_mask_and_validity_and_lets_nothing_invalid_in(
+def test_coarsening_does_not_change_mask_and_validity_and_uses_only_valid_pixels(
     height: int, width: int, seed: int, factor: float
 ) -> None:
     sample = sample_of(2, height, width, seed)
@@ -136,7 +136,7 @@ def test_coarsening_leaves_mask_and_validity_and_lets_nothing_invalid_in(
 
 @settings(deadline=None)
 @given(sides, sides, seeds, st.floats(1, 16), st.sampled_from([0.25, 1000.0, 65_535.0]))
-def test_coarsening_keeps_a_constant_band_as_it_is(
+def test_coarsening_keeps_a_constant_band_constant(
     height: int, width: int, seed: int, factor: float, level: float
 ) -> None:
     sample = sample_of(1, height, width, seed)
@@ -149,7 +149,7 @@ def test_coarsening_by_one_changes_nothing() -> None:
     assert same(coarsen(sample, 1), sample)
 
 
-def test_coarsening_blurs_detail_below_its_pixel_and_keeps_what_is_larger() -> None:
+def test_coarsening_blurs_small_details_and_keeps_large_ones() -> None:
     fine, large = blocks(64, 1), blocks(64, 32)
     image = np.stack([fine, large]).astype(np.float32) * 1000
     blurred = coarsen(Sample(image, fine.astype(np.uint8), np.ones_like(fine)), 4).image
@@ -158,7 +158,7 @@ def test_coarsening_blurs_detail_below_its_pixel_and_keeps_what_is_larger() -> N
     assert np.corrcoef(blurred[1].ravel(), image[1].ravel())[0, 1] > 0.95
 
 
-def test_means_of_bands_are_those_of_valid_pixels() -> None:
+def test_band_means_use_only_valid_pixels() -> None:
     image = np.array([[[1, 3, 99]], [[2, 6, 99]]], dtype=np.float32)
     valid = np.array([[True, True, False]])
     assert band_means(image, valid).tolist() == [2, 4]

@@ -21,7 +21,7 @@ Mix = Callable[[np.random.Generator], Sample]
 
 
 def numbered(height: int, width: int, source: int) -> Sample:
-    """Bands: which sample, row, column, label, validity; so each pixel tells where it comes from."""
+    """Sample whose bands are sample number, row, column, label and validity, so that each pixel shows its origin."""
     plain = sample_of(1, height, width, source)
     rows, columns = np.indices((height, width))
     bands = [np.full((height, width), source), rows, columns, plain.mask, plain.valid]
@@ -44,7 +44,7 @@ def test_mask_and_validity_follow_the_pixels(height: int, width: int, seed: int)
 
 @settings(deadline=None)
 @given(sides, sides, seeds)
-def test_cut_mix_takes_one_rectangle_from_the_same_place(height: int, width: int, seed: int) -> None:
+def test_cut_mix_copies_one_rectangle_from_the_same_position(height: int, width: int, seed: int) -> None:
     mixed = cut_mix(numbered(height, width, 0), numbered(height, width, 1), rng(seed))
     other = mixed.image[0] == 1
 
@@ -67,7 +67,7 @@ def test_mosaic_has_each_sample_in_its_corner_as_one_window(height: int, width: 
         assert len(set(zip(rows[place] - place[0], columns[place] - place[1], strict=True))) == 1
 
 
-def test_the_other_sample_covers_any_share() -> None:
+def test_the_area_share_of_the_other_sample_is_uniform() -> None:
     first, other = numbered(32, 32, 0), numbered(32, 32, 1)
     shares = [cut_mix(first, other, rng(seed)).image[0].mean() for seed in range(200)]
     assert min(shares) < 0.05
@@ -83,21 +83,21 @@ def test_mixing_changes_no_source_and_repeats_by_seed() -> None:
     assert all(same(one, other) for one, other in zip(four, untouched, strict=True))
 
 
-def test_samples_of_other_shapes_are_refused() -> None:
+def test_samples_of_different_shapes_are_refused() -> None:
     with pytest.raises(DatasetError, match=r"samples of 2×9×7, 2×7×9 .* wanted chips of equal shape"):
         cut_mix(sample_of(2, 9, 7), sample_of(2, 7, 9), rng(0))
     with pytest.raises(DatasetError, match="cannot be mixed"):
         mosaic([sample_of(bands, 4, 4) for bands in (3, 3, 3, 4)], rng(0))
 
 
-def test_a_mosaic_of_another_number_is_refused() -> None:
+def test_a_mosaic_of_three_samples_is_refused() -> None:
     with pytest.raises(DatasetError, match="a mosaic has 3 samples; wanted 4"):
         mosaic([sample_of(1, 4, 4)] * 3, rng(0))
 
 
 @settings(deadline=None)
 @given(st.floats(0, 1), st.floats(0, 1), seeds)
-def test_each_way_asks_for_as_many_chips_as_it_needs(first: float, second: float, seed: int) -> None:
+def test_each_way_of_mixing_loads_only_the_chips_that_it_needs(first: float, second: float, seed: int) -> None:
     low, high = sorted((first, second))
     config = MixingConfig(cut_mix=low, mosaic=high - low)
     asked: list[int] = []
@@ -120,11 +120,11 @@ def test_mixing_is_off_by_default() -> None:
 
 @pytest.mark.parametrize("name", ["cut_mix", "mosaic"])
 @pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
-def test_a_share_that_cannot_be_is_refused(name: str, share: float) -> None:
+def test_a_share_out_of_range_is_refused(name: str, share: float) -> None:
     with pytest.raises(ConfigError, match=rf"data\.mixing\.{name} is {share:g}; wanted a share of the chips, 0 to 1"):
         MixingConfig(**{name: share})
 
 
-def test_more_mixed_chips_than_there_are_is_refused() -> None:
+def test_shares_with_a_sum_above_1_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"cut_mix is 0\.6 and data\.mixing\.mosaic is 0\.5; wanted a sum of"):
         MixingConfig(cut_mix=0.6, mosaic=0.5)

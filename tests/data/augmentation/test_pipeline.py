@@ -78,12 +78,12 @@ def test_flips_and_turns_change_no_value() -> None:
     np.testing.assert_array_equal(np.sort(moved.image, axis=None), np.sort(sample.image, axis=None))
 
 
-def test_augmentation_without_any_change_gives_the_sample_back() -> None:
+def test_augmentation_without_changes_returns_an_equal_sample() -> None:
     sample = sample_of(3, 5, 7)
     assert same(changed(NOTHING, sample), sample)
 
 
-def test_radiometric_changes_leave_mask_and_validity() -> None:
+def test_radiometric_changes_do_not_change_mask_and_validity() -> None:
     sample = sample_of(3, 5, 7)
     moved = changed(RADIOMETRIC, sample)
     assert same(Sample(sample.image, moved.mask, moved.valid), sample)
@@ -91,7 +91,7 @@ def test_radiometric_changes_leave_mask_and_validity() -> None:
 
 @given(seeds)
 @settings(deadline=None, max_examples=20)
-def test_a_seed_gives_the_same_change_whatever_came_before(seed: int) -> None:
+def test_a_seed_gives_the_same_change_after_any_earlier_calls(seed: int) -> None:
     sample, augmentation = sample_of(3, 5, 7), Augmentation(FULL, [100.0] * 3, [5000.0] * 3)
     first = augmentation(sample, np.random.default_rng(seed))
     augmentation(sample_of(3, 9, 4), np.random.default_rng(seed + 1))
@@ -99,7 +99,7 @@ def test_a_seed_gives_the_same_change_whatever_came_before(seed: int) -> None:
     assert same(augmentation(sample, np.random.default_rng(seed)), first)
 
 
-def test_a_copy_sent_to_another_process_changes_samples_alike() -> None:
+def test_a_pickled_copy_gives_the_same_changes() -> None:
     sample, augmentation = sample_of(3, 5, 7), Augmentation(FULL, [100.0] * 3, [5000.0] * 3)
     sent = pickle.loads(pickle.dumps(augmentation))
 
@@ -122,24 +122,24 @@ def flat(level: float) -> Sample:
 
 
 def shifts(config: AugmentationConfig, level: float) -> np.ndarray:
-    """(400, 2) how much the mean of each of two bands changes, for 400 seeds; the bands' spreads are 10 and 1000."""
+    """(400, 2) changes of the means of two bands with standard deviations 10 and 1000, for 400 seeds."""
     augmentation = Augmentation(config, [10.0, 1000.0], [0.0, 0.0])
     images = [augmentation(flat(level), np.random.default_rng(seed)).image for seed in range(400)]
     return np.array([image.mean(axis=(1, 2)) - level for image in images])
 
 
-def test_offset_is_counted_in_standard_deviations_of_the_band() -> None:
+def test_offset_is_in_standard_deviations_of_the_band() -> None:
     spread = shifts(AugmentationConfig(dihedral=False, offset=0.5), level=0).std(axis=0)
     assert spread == pytest.approx([5, 500], rel=0.15)
 
 
-def test_gain_multiplies_by_a_factor_that_bands_share_in_part() -> None:
+def test_gain_factors_of_bands_are_correlated() -> None:
     moves = shifts(AugmentationConfig(dihedral=False, gain=0.1), level=1000)
     assert moves.std(axis=0) == pytest.approx([100 * 2**0.5] * 2, rel=0.15)
     assert np.corrcoef(moves.T)[0, 1] == pytest.approx(0.5, abs=0.15)
 
 
-def test_noise_differs_by_pixel_and_is_counted_in_standard_deviations_of_the_band() -> None:
+def test_noise_differs_by_pixel_and_is_in_standard_deviations_of_the_band() -> None:
     noisy = Augmentation(AugmentationConfig(dihedral=False, noise=0.5), [10.0, 1000.0], [0.0, 0.0])(
         flat(0), np.random.default_rng(0)
     )
@@ -147,7 +147,7 @@ def test_noise_differs_by_pixel_and_is_counted_in_standard_deviations_of_the_ban
 
 
 @pytest.mark.parametrize(("config", "pinned"), PINNED.values(), ids=PINNED)
-def test_samples_are_those_of_earlier_versions_to_the_bit(config: AugmentationConfig, pinned: str) -> None:
+def test_samples_are_identical_to_earlier_versions(config: AugmentationConfig, pinned: str) -> None:
     random = np.random.default_rng(11)
     image = random.integers(0, 10_000, (3, 20, 20)).astype(np.float32)
     mask = random.choice(np.array([0, 1, 255], np.uint8), (20, 20))
@@ -161,13 +161,13 @@ def test_samples_are_those_of_earlier_versions_to_the_bit(config: AugmentationCo
 
 @settings(deadline=None)
 @given(sides, sides, seeds)
-def test_a_painted_mask_comes_back_after_every_geometric_change(height: int, width: int, seed: int) -> None:
+def test_image_mask_and_validity_stay_consistent_after_all_changes(height: int, width: int, seed: int) -> None:
     assert_paint_shows_the_mask(changed(GEOMETRIC, painted(sample_of(1, height, width, seed)), seed))
 
 
 @settings(deadline=None)
 @given(st.integers(1, 4), sides, sides, seeds)
-def test_what_invalid_pixels_hold_reaches_no_valid_pixel(bands: int, height: int, width: int, seed: int) -> None:
+def test_invalid_values_never_reach_valid_pixels(bands: int, height: int, width: int, seed: int) -> None:
     sample = sample_of(bands, height, width, seed)
     first, other = (changed(FULL, with_invalid(sample, value), seed) for value in (GARBAGE, -1))
 
@@ -177,7 +177,7 @@ def test_what_invalid_pixels_hold_reaches_no_valid_pixel(bands: int, height: int
     assert np.isfinite(first.image[:, first.valid]).all()
 
 
-def test_other_changes_leave_flips_and_jitter_as_they_are() -> None:
+def test_further_changes_do_not_change_flips_and_jitter() -> None:
     sample = sample_of(3, 8, 8)
     more = AugmentationConfig(gain=0.1, offset=0.1, noise=0.1, shadow=0.5, frequency=0)
     assert same(changed(more, sample), changed(EVERYTHING, sample))
@@ -200,7 +200,7 @@ def test_dropped_bands_get_the_mean_of_the_training_split() -> None:
 
 @pytest.mark.parametrize("name", ["gain", "offset", "noise", "haze"])
 @pytest.mark.parametrize("strength", [-1.0, float("nan"), float("inf")])
-def test_a_strength_that_is_no_number_of_standard_deviations_is_refused(name: str, strength: float) -> None:
+def test_a_strength_that_is_negative_or_not_finite_is_refused(name: str, strength: float) -> None:
     with pytest.raises(ConfigError, match=rf"data\.augmentation\.{name} is {strength:g}; wanted .* 0 or more"):
         AugmentationConfig(**{name: strength})
 

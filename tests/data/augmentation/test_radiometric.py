@@ -31,7 +31,7 @@ def test_haze_adds_at_most_the_veil_and_less_to_later_bands(height: int, width: 
     np.testing.assert_allclose(hazy.image, hazy.image[:1] * falloff, rtol=1e-5)
 
 
-def test_haze_is_uneven_and_smooth_and_of_any_thickness() -> None:
+def test_haze_is_smooth_and_uneven_with_a_random_thickness() -> None:
     dark = Sample(np.zeros((1, 128, 128), np.float32), np.zeros((128, 128), np.uint8), np.ones((128, 128), bool))
     veils = [augmented(Haze(1, VEIL[:1], p=1), dark, seed).image[0] for seed in range(30)]
     spreads = [np.ptp(veil) for veil in veils]
@@ -41,14 +41,14 @@ def test_haze_is_uneven_and_smooth_and_of_any_thickness() -> None:
         assert max(np.abs(np.diff(veil, axis=axis)).max() for axis in (0, 1)) < 6
 
 
-def test_a_veil_of_nothing_changes_nothing() -> None:
+def test_haze_of_thickness_0_changes_nothing() -> None:
     sample = sample_of(4, 9, 12)
     assert same(augmented(Haze(0, VEIL, p=1), sample), sample)
 
 
 @settings(deadline=None)
 @given(sides, sides, seeds, st.floats(0, 1))
-def test_shadow_only_darkens_and_not_below_the_darkest(height: int, width: int, seed: int, darkness: float) -> None:
+def test_shadow_darkens_only_down_to_the_darkest_pixels(height: int, width: int, seed: int, darkness: float) -> None:
     sample = sample_of(2, height, width, seed)
     shaded = augmented(Shadow(darkness, p=1), sample, seed)
 
@@ -61,7 +61,7 @@ def test_shadow_only_darkens_and_not_below_the_darkest(height: int, width: int, 
 
 @settings(deadline=None)
 @given(sides, sides, seeds)
-def test_invalid_pixels_neither_change_nor_tell_what_is_dark(height: int, width: int, seed: int) -> None:
+def test_shadow_neither_changes_nor_uses_invalid_pixels(height: int, width: int, seed: int) -> None:
     sample = sample_of(2, height, width, seed)
     bright, dark = (augmented(Shadow(0.7, p=1), with_invalid(sample, value), seed) for value in (GARBAGE, -GARBAGE))
 
@@ -69,12 +69,12 @@ def test_invalid_pixels_neither_change_nor_tell_what_is_dark(height: int, width:
     assert (bright.image[:, ~sample.valid] == GARBAGE).all()
 
 
-def test_shadow_of_no_darkness_changes_nothing() -> None:
+def test_shadow_of_darkness_0_changes_nothing() -> None:
     sample = sample_of(3, 20, 30)
     assert same(augmented(Shadow(0, p=1), sample), sample)
 
 
-def test_shadow_is_the_same_share_of_the_way_in_any_units() -> None:
+def test_shadow_does_not_depend_on_the_stored_units() -> None:
     sample = sample_of(1, 40, 40)
     other_units = Sample(sample.image / 10_000 - 0.5, sample.mask, sample.valid)
     shaded, in_other_units = (augmented(Shadow(0.8, p=1), one, 3).image for one in (sample, other_units))
@@ -101,7 +101,7 @@ def test_a_dropped_band_holds_its_mean_and_one_band_stays(bands: int, seed: int,
 
 
 @pytest.mark.parametrize(("probability", "share"), [(0, 0), (0.3, 0.3), (1, 0.75)])
-def test_bands_are_dropped_as_often_as_asked(probability: float, share: float) -> None:
+def test_bands_are_dropped_with_the_given_probability(probability: float, share: float) -> None:
     sample = sample_of(4, 1, 2)
     images = [augmented(DropBands(probability, VEIL - 200), sample, seed).image for seed in range(500)]
     assert np.mean([image[:, 0, 0] == -100 for image in images]) == pytest.approx(share, abs=0.04)

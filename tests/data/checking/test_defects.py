@@ -1,4 +1,4 @@
-"""Every defect, planted alone in a clean dataset, is found: its kind, severity and file, and nothing beside it."""
+"""Every defect in an otherwise clean dataset is found with its kind, severity and file, without other findings."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from support.planted_defects import ERRORS, TOGETHER, WARNINGS, in_folders
 
 
 def found(dataset: PlantedDataset) -> list[tuple[str, str, str]]:
-    """Severity, kind and file of everything but notes."""
+    """Severity, kind and file of errors and warnings."""
     report = check_dataset(dataset.root, Options(folds=FOLDS))
     for finding in report.findings:
         assert finding.message.startswith(f"{finding.file}: ")
@@ -18,31 +18,31 @@ def found(dataset: PlantedDataset) -> list[tuple[str, str, str]]:
     return [(f.severity.value, f.kind, f.file.relative_to(dataset.root).as_posix()) for f in serious]
 
 
-def test_nothing_is_found_in_a_clean_dataset(dataset: PlantedDataset) -> None:
+def test_a_clean_dataset_has_no_findings(dataset: PlantedDataset) -> None:
     assert check_dataset(dataset.root, Options(folds=FOLDS)).findings == ()
 
 
-def test_nothing_is_found_in_clean_folders_without_a_manifest(dataset: PlantedDataset) -> None:
+def test_clean_folders_without_a_manifest_have_no_findings(dataset: PlantedDataset) -> None:
     in_folders(dataset)
     assert check_dataset(dataset.root, Options(folds=FOLDS)).findings == ()
 
 
 @pytest.mark.parametrize("defect", ERRORS)
-def test_error_is_found_and_nothing_else(dataset: PlantedDataset, defect: str) -> None:
+def test_an_error_is_found_without_other_findings(dataset: PlantedDataset, defect: str) -> None:
     plant, kind, file = ERRORS[defect]
     plant(dataset)
     assert found(dataset) == [("error", kind, file)]
 
 
 @pytest.mark.parametrize("defect", WARNINGS)
-def test_warning_is_found_and_nothing_else(dataset: PlantedDataset, defect: str) -> None:
+def test_a_warning_is_found_without_other_findings(dataset: PlantedDataset, defect: str) -> None:
     plant, kind, file = WARNINGS[defect]
     plant(dataset)
     assert found(dataset) == [("warning", kind, file)]
 
 
 @pytest.mark.parametrize("defect", TOGETHER)
-def test_defect_is_found_with_what_follows_from_it(dataset: PlantedDataset, defect: str) -> None:
+def test_a_defect_is_found_together_with_its_consequences(dataset: PlantedDataset, defect: str) -> None:
     plant, expected = TOGETHER[defect]
     plant(dataset)
     findings = found(dataset)

@@ -13,7 +13,7 @@ def kinds(dataset: PlantedDataset) -> set[str]:
 
 
 def reproject(dataset: PlantedDataset, number: int, crs: str) -> None:
-    """Say where a scene lies in another CRS; its pixels keep their number, not their shape."""
+    """Georeference a scene in another CRS with the same number of pixels, which change their shape."""
     with rasterio.open(dataset.image(number)) as scene:
         left, bottom, right, top = transform_bounds(scene.crs, crs, *scene.bounds)
         step = (right - left) / scene.width, (bottom - top) / scene.height
@@ -32,7 +32,7 @@ def test_scenes_that_touch_do_not_overlap(dataset: PlantedDataset) -> None:
     assert kinds(dataset) == set()
 
 
-def test_scenes_that_share_nodata_alone_do_not_overlap(dataset: PlantedDataset) -> None:
+def test_scenes_that_share_only_nodata_do_not_overlap(dataset: PlantedDataset) -> None:
     pixels = dataset.read(dataset.image(0))
     pixels[:, :, 10:] = 0
     dataset.rewrite(dataset.image(0), pixels)
@@ -51,14 +51,14 @@ def test_neighbours_in_two_reference_systems_do_not_overlap(dataset: PlantedData
     assert kinds(dataset) == set()
 
 
-def test_scenes_without_a_place_are_not_compared(dataset: PlantedDataset) -> None:
+def test_scenes_without_a_georeference_are_not_compared(dataset: PlantedDataset) -> None:
     for number in range(4):
         for path in (dataset.image(number), dataset.mask(number)):
             dataset.rewrite(path, crs=None, transform=Affine.identity())
     assert kinds(dataset) == set()
 
 
-def test_scene_in_a_local_system_is_compared_with_its_like_alone(dataset: PlantedDataset) -> None:
+def test_a_scene_in_a_local_system_is_compared_only_with_scenes_in_the_same_system(dataset: PlantedDataset) -> None:
     local = 'LOCAL_CS["site",UNIT["metre",1]]'
     for number in (0, 1):
         for path in (dataset.image(number), dataset.mask(number)):

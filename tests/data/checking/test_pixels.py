@@ -15,7 +15,7 @@ WriteRaster = Callable[..., Path]
 
 @pytest.fixture
 def scene(tmp_path: Path, write_raster: WriteRaster) -> tuple[Path, Path]:
-    """An image of two bands, 40x30, with three empty rows above, and its mask of stripes."""
+    """Image of two bands, 40x30, with three empty rows at the top, and its mask of stripes."""
     pixels = np.random.default_rng(0).integers(1, 9000, (2, 40, 30)).astype(np.uint16)
     pixels[1, :3] = 0
     mask = np.tile(np.repeat([OTHER, CROPLAND, IGNORE], 10), (40, 1)).astype(np.uint8)
@@ -46,7 +46,7 @@ def test_values_of_a_small_scene_are_exact(scene: tuple[Path, Path]) -> None:
         assert (band.low, band.median, band.high) == pytest.approx(np.percentile(expected, (2, 50, 98)))
 
 
-def test_small_windows_change_no_count_and_a_sample_keeps_the_extremes(
+def test_small_windows_give_the_same_counts_and_extremes(
     scene: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = summary(*scene)
@@ -59,7 +59,7 @@ def test_small_windows_change_no_count_and_a_sample_keeps_the_extremes(
         assert band.median == pytest.approx(exact.median, rel=0.2)
 
 
-def test_digest_depends_on_valid_values_alone(
+def test_digest_depends_only_on_valid_values(
     scene: tuple[Path, Path], tmp_path: Path, write_raster: WriteRaster
 ) -> None:
     with open_raster(scene[0]) as dataset:

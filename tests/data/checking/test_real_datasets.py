@@ -1,4 +1,4 @@
-"""Real datasets without a defect; skipped where they are not at hand."""
+"""Real datasets without a defect; skipped if they are missing."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from support.project import SCENES
         ("landsat8_parana_sparse", ["one-scene", "zero-pixels", "sparse-labels"]),
     ],
 )
-def test_real_dataset_has_notes_alone(name: str, notes: list[str]) -> None:
+def test_real_datasets_have_only_notes(name: str, notes: list[str]) -> None:
     if not (SCENES / name).is_dir():
         pytest.skip(f"no folder {name} in the scenes; set CROPLAND_SEG_SCENES to the folder that holds it")
     findings = check_dataset(SCENES / name, Options()).findings
@@ -25,7 +25,7 @@ def test_real_dataset_has_notes_alone(name: str, notes: list[str]) -> None:
     assert {finding.severity for finding in findings} <= {Severity.NOTE}
 
 
-def test_demo_dataset_has_notes_alone(tmp_path: Path) -> None:
+def test_the_demo_dataset_has_only_notes(tmp_path: Path) -> None:
     pytest.importorskip("tensorly")
     from seg.data.sources.indian_pines import write_indian_pines
 

@@ -14,7 +14,7 @@ def checked(dataset: PlantedDataset) -> Report:
     return check_dataset(dataset.root, Options(folds=FOLDS))
 
 
-def test_table_has_a_line_a_scene_and_one_for_all(dataset: PlantedDataset) -> None:
+def test_the_table_has_a_line_per_scene_and_a_total_line(dataset: PlantedDataset) -> None:
     lines = text_report(checked(dataset)).splitlines()
     assert [line.replace("|", " ").split()[0] for line in [lines[0], *lines[2:7]]] == [
         "scene",

@@ -1,4 +1,4 @@
-"""Cases that look like defects but are none, and cases that are only worth a note."""
+"""Cases that look like defects but are correct, and cases that only give a note."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ WriteRaster = Callable[..., Path]
 
 @pytest.fixture
 def findings_of(write_raster: WriteRaster, tmp_path: Path) -> Callable[..., list[tuple[str, str]]]:
-    """A function that checks an image of the pixels and profile given; its mask is half cropland."""
+    """Function that checks an image of given pixels and profile, with a mask that is half cropland."""
 
     def check(pixels: np.ndarray, bands: tuple[int, ...] = (1, 2), **profile: object) -> list[tuple[str, str]]:
         mask = np.zeros(pixels.shape[1:], np.uint8)
@@ -41,9 +41,7 @@ def test_nan_is_nodata(findings_of: Callable[..., list[tuple[str, str]]]) -> Non
 
 
 @pytest.mark.parametrize("how", ["nodata", "mask"])
-def test_infinite_values_that_are_masked_are_no_finding(
-    findings_of: Callable[..., list[tuple[str, str]]], how: str
-) -> None:
+def test_masked_infinite_values_give_no_finding(findings_of: Callable[..., list[tuple[str, str]]], how: str) -> None:
     image = pixels(2)
     image[:, 0] = np.inf
     profile = {"nodata": np.inf} if how == "nodata" else {"mask": np.isfinite(image[0])}
@@ -64,7 +62,7 @@ def test_zeros_of_a_single_band_are_a_note(findings_of: Callable[..., list[tuple
     assert findings_of(image, bands=(1,)) == [("note", "zero-pixels")]
 
 
-def test_what_training_refuses_for_a_reason_unknown_here_is_an_error(
+def test_any_refusal_by_training_is_an_error(
     findings_of: Callable[..., list[tuple[str, str]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(scene: Scene, bands: tuple[int, ...]) -> None:

@@ -30,7 +30,7 @@ def test_sheet_marks_the_scene_with_an_error(dataset: PlantedDataset, tmp_path: 
     assert red_pixels(tmp_path / "wrong.png") > 500
 
 
-def test_scenes_that_cannot_be_read_have_an_empty_place(dataset: PlantedDataset, tmp_path: Path) -> None:
+def test_unreadable_scenes_have_an_empty_cell(dataset: PlantedDataset, tmp_path: Path) -> None:
     dataset.image(1).write_text("notes")
     dataset.image(2).write_bytes(dataset.image(2).read_bytes()[:-300])
     dataset.mask(3).write_text("notes")
@@ -38,7 +38,7 @@ def test_scenes_that_cannot_be_read_have_an_empty_place(dataset: PlantedDataset,
     assert matplotlib.image.imread(tmp_path / "sheet.png").ndim == 3
 
 
-def test_a_further_nodata_value_is_shown_as_empty(dataset: PlantedDataset, tmp_path: Path) -> None:
+def test_an_additional_nodata_value_is_drawn_as_empty(dataset: PlantedDataset, tmp_path: Path) -> None:
     for number in range(4):
         pixels = dataset.read(dataset.image(number))
         pixels[:, :, :4] = 7
@@ -63,7 +63,7 @@ def test_same_dataset_gives_the_same_bytes(dataset: PlantedDataset, tmp_path: Pa
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-def test_errors_come_first_then_warnings_then_scenes_spread_over_the_rest(
+def test_scenes_with_errors_come_first_then_warnings_then_an_even_selection(
     dataset: PlantedDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset.rewrite(dataset.image(1), dataset.read(dataset.image(1)).astype(np.float32))

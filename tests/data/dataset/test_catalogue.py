@@ -18,7 +18,7 @@ def touch(root: Path, *names: str) -> None:
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Callable[..., Path]:
-    """A function that writes manifest.csv beside a.tif, b.tif and m.tif, and returns their folder."""
+    """Function that writes manifest.csv beside a.tif, b.tif and m.tif, and returns the folder."""
 
     def write(text: str, encoding: str = "utf-8") -> Path:
         touch(tmp_path, "a.tif", "b.tif", "m.tif")
@@ -28,7 +28,7 @@ def manifest(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-def test_images_meet_the_masks_of_their_stem_whatever_the_suffix(tmp_path: Path) -> None:
+def test_images_and_masks_are_matched_by_stem_for_any_suffix(tmp_path: Path) -> None:
     touch(tmp_path, "images/a.tif", "images/b.jp2", "masks/a.png", "masks/b.TIF")
     pairs = [(scene.image.name, scene.mask.name) for scene in read_catalogue(tmp_path, 5)]
     assert pairs == [("a.tif", "a.png"), ("b.jp2", "b.TIF")]
@@ -40,17 +40,17 @@ def test_every_fifth_scene_is_in_one_fold(tmp_path: Path) -> None:
     assert [scene.fold for scene in read_catalogue(tmp_path, 5)] == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1]
 
 
-def test_files_that_are_no_rasters_are_left_alone(tmp_path: Path) -> None:
+def test_files_that_are_not_rasters_are_ignored(tmp_path: Path) -> None:
     touch(tmp_path, "images/a.tif", "images/a.tif.msk", "images/a.tif.aux.xml", "images/notes.txt", "masks/a.tif")
     assert [scene.image.name for scene in read_catalogue(tmp_path, 5)] == ["a.tif"]
 
 
-def test_a_mask_without_an_image_is_left_alone(tmp_path: Path) -> None:
+def test_a_mask_without_an_image_is_ignored(tmp_path: Path) -> None:
     touch(tmp_path, "images/a.tif", "masks/a.tif", "masks/b.tif")
     assert [scene.mask.name for scene in read_catalogue(tmp_path, 5)] == ["a.tif"]
 
 
-def test_an_image_whose_ending_is_not_read_is_named_rather_than_left_out(tmp_path: Path) -> None:
+def test_an_image_with_an_unsupported_ending_is_an_error(tmp_path: Path) -> None:
     touch(tmp_path, "images/a.tif", "images/b.sid", "masks/a.tif", "masks/b.tif")
     with pytest.raises(DatasetError, match=r"images/b\.sid: has a mask, but its name .* wanted .*\.jpg"):
         read_catalogue(tmp_path, 5)
@@ -61,7 +61,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         read_catalogue(tmp_path / "absent", 5)
 
 
-def test_a_folder_without_images_is_told_what_it_should_hold(tmp_path: Path) -> None:
+def test_a_folder_without_images_is_an_error_with_the_expected_layout(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"images: no such folder; wanted a dataset with images/ and masks/"):
         read_catalogue(tmp_path, 5)
 
@@ -73,7 +73,7 @@ def test_an_empty_dataset_is_refused(tmp_path: Path) -> None:
         read_catalogue(tmp_path, 5)
 
 
-def test_an_image_without_a_mask_is_named_with_the_mask_it_lacks(tmp_path: Path) -> None:
+def test_an_image_without_a_mask_is_an_error_with_the_expected_mask(tmp_path: Path) -> None:
     touch(tmp_path, "images/a.tif", "images/b.tif", "masks/b.tif")
     with pytest.raises(DatasetError, match=r"images/a\.tif: has no mask \(1 such image\); add .*masks/a\.tif"):
         read_catalogue(tmp_path, 5)
@@ -85,7 +85,7 @@ def test_two_images_of_one_stem_are_refused(tmp_path: Path) -> None:
         read_catalogue(tmp_path, 5)
 
 
-def test_a_dataset_in_no_fold_is_refused(tmp_path: Path) -> None:
+def test_zero_folds_are_refused(tmp_path: Path) -> None:
     touch(tmp_path, "images/a.tif", "masks/a.tif")
     with pytest.raises(ConfigError, match=r"data\.folds is 0; wanted 2 or more"):
         read_catalogue(tmp_path, 0)
@@ -99,13 +99,13 @@ def test_a_manifest_names_scenes_relative_to_its_folder(manifest: Callable[..., 
     ]
 
 
-def test_a_manifest_goes_before_the_two_folders(manifest: Callable[..., Path]) -> None:
+def test_a_manifest_takes_precedence_over_the_two_folders(manifest: Callable[..., Path]) -> None:
     root = manifest(HEADER + "a.tif,m.tif,0\n")
     touch(root, "images/c.tif", "masks/c.tif")
     assert [scene.image.name for scene in read_catalogue(root, 5)] == ["a.tif"]
 
 
-def test_further_columns_of_a_manifest_are_left_alone(manifest: Callable[..., Path]) -> None:
+def test_additional_columns_of_a_manifest_are_ignored(manifest: Callable[..., Path]) -> None:
     root = manifest("note,fold,mask,image\nnear the river,2,m.tif,a.tif\n")
     assert read_catalogue(root, 5) == [Scene(root / "a.tif", root / "m.tif", 2)]
 
@@ -142,7 +142,7 @@ def test_a_manifest_saved_by_a_spreadsheet_with_a_byte_order_mark_is_read(manife
         "same image twice",
     ],
 )
-def test_what_is_wrong_with_a_manifest_is_said(manifest: Callable[..., Path], text: str, problem: str) -> None:
+def test_a_wrong_manifest_is_an_error_with_the_problem(manifest: Callable[..., Path], text: str, problem: str) -> None:
     with pytest.raises(DatasetError, match=problem):
         read_catalogue(manifest(text), 5)
 
@@ -170,7 +170,7 @@ def images(write_raster: Callable[..., Path], tmp_path: Path) -> Images:
     return make
 
 
-def test_names_are_found_in_upper_or_lower_case_in_the_order_wanted(images: Images) -> None:
+def test_names_are_found_in_any_case_and_in_the_given_order(images: Images) -> None:
     scenes = images(["Blue", "Green", "Red", "NIR"], ["blue", "green", "red", "nir"])
     assert band_indexes(scenes, ["nir", "RED", "blue"]) == [4, 3, 1]
 
@@ -184,7 +184,7 @@ def test_indexes_need_no_image() -> None:
     assert band_indexes([Scene(absent, absent, 0)], [3, 9]) == [3, 9]
 
 
-def test_an_image_may_have_further_bands_after_those_named(images: Images) -> None:
+def test_an_image_may_have_additional_bands(images: Images) -> None:
     assert band_indexes(images(["red", "nir"], ["red", "nir", "swir"]), ["nir"]) == [2]
 
 
@@ -208,7 +208,7 @@ def test_an_image_may_have_further_bands_after_those_named(images: Images) -> No
         ([[f"b{n}" for n in range(30)]], "c", r"the bands b0, .*b19, \.\.\.; set"),
     ],
 )
-def test_a_band_that_is_not_clearly_there_is_refused(
+def test_a_missing_or_ambiguous_band_is_refused(
     images: Images, names: list[list[str]], wanted: str, problem: str
 ) -> None:
     with pytest.raises(DatasetError, match=problem):

@@ -25,7 +25,7 @@ WriteRaster = Callable[..., Path]
 
 @pytest.fixture
 def scene_with(write_raster: WriteRaster, tmp_path: Path) -> Callable[..., Scene]:
-    """A function that writes a three-band image of 8x9 pixels with a mask of the profile given."""
+    """Function that writes a three-band image of 8x9 pixels with a mask of a given profile."""
 
     def write(shape: tuple[int, ...] = (1, 8, 9), **profile: object) -> Scene:
         image = write_raster(tmp_path / "image.tif", np.ones((3, 8, 9), dtype=np.uint16))
@@ -35,7 +35,7 @@ def scene_with(write_raster: WriteRaster, tmp_path: Path) -> Callable[..., Scene
     return write
 
 
-def test_a_scene_that_fits_gives_its_images_grid(scene_with: Callable[..., Scene]) -> None:
+def test_a_consistent_scene_returns_the_grid_of_its_image(scene_with: Callable[..., Scene]) -> None:
     scene = scene_with()
     assert check_scene(scene, [1, 3]).path == scene.image
 
@@ -62,32 +62,30 @@ def test_a_mask_of_several_bands_is_refused(scene_with: Callable[..., Scene]) ->
 
 
 @pytest.mark.parametrize(("bands", "missing"), [([1, 4], 4), ([0, 3], 0), ([-1, 2], -1)])
-def test_the_band_that_an_image_lacks_is_named(
-    scene_with: Callable[..., Scene], bands: list[int], missing: int
-) -> None:
+def test_a_missing_band_is_named(scene_with: Callable[..., Scene], bands: list[int], missing: int) -> None:
     with pytest.raises(DatasetError, match=rf"image\.tif: has 3 bands, but band {missing} is wanted; .* data\.bands"):
         check_scene(scene_with(), bands)
 
 
-def test_a_mask_beside_an_alpha_band_is_one_band(scene_with: Callable[..., Scene]) -> None:
+def test_a_mask_may_have_an_alpha_band(scene_with: Callable[..., Scene]) -> None:
     meanings = [ColorInterp.gray, ColorInterp.alpha]
     assert check_scene(scene_with((2, 8, 9), meanings=meanings), [1]).bands == 3
 
 
-def test_a_mask_that_calls_a_label_nodata_is_refused(scene_with: Callable[..., Scene]) -> None:
+def test_a_mask_with_a_label_value_as_nodata_is_refused(scene_with: Callable[..., Scene]) -> None:
     with pytest.raises(RasterError, match=r"mask\.tif: nodata is 0, which is also the label 'other'"):
         check_scene(scene_with(nodata=0), [1])
 
 
 def png_mask(write_raster: WriteRaster, scene: Scene, width: int) -> Scene:
-    """The scene with a mask of 8 rows as annotation tools write it: a PNG that states no place."""
+    """The scene with a mask of 8 rows as a PNG without georeference, as annotation tools write."""
     labels = np.zeros((8, width), dtype=np.uint8)
     return replace(
         scene, mask=write_raster(scene.mask.with_suffix(".png"), labels, driver="PNG", crs=None, transform=None)
     )
 
 
-def test_a_png_mask_lies_on_an_image_of_its_size(scene_with: Callable[..., Scene], write_raster: WriteRaster) -> None:
+def test_a_png_mask_fits_an_image_of_the_same_size(scene_with: Callable[..., Scene], write_raster: WriteRaster) -> None:
     scene = png_mask(write_raster, scene_with(), width=9)
     assert check_scene(scene, [1]).path == scene.image
 
@@ -98,7 +96,7 @@ def test_a_png_mask_of_another_size_is_refused(scene_with: Callable[..., Scene],
 
 
 @pytest.mark.parametrize("width", [8_000, 8_001])
-def test_a_scene_too_large_to_train_on_whole_is_refused(width: int) -> None:
+def test_a_scene_too_large_for_one_example_is_refused(width: int) -> None:
     grid = Grid(Path("huge.tif"), 2_000, width, 4, None, Affine.identity(), None, "uint16")
     if 4 * 2_000 * width <= MAX_VALUES:
         require_loadable(grid, 4)
@@ -122,7 +120,7 @@ def test_a_split_without_one_of_the_classes_is_refused_with_its_counts(other: in
         require_both_classes(Path("data"), [LabelCounts(other, cropland, 7), LabelCounts(0, 0, 0)])
 
 
-def test_classes_may_lie_in_different_scenes() -> None:
+def test_classes_may_be_in_different_scenes() -> None:
     require_both_classes(Path("data"), [LabelCounts(1, 0, 0), LabelCounts(0, 1, 0)])
 
 

@@ -18,14 +18,14 @@ def sha(root: Path) -> object:
     return dataset_fingerprint(root, read_catalogue(root, 5))["sha256"]
 
 
-def test_a_copy_has_the_same_hash_whatever_its_times(tmp_path: Path, make_dataset: Callable[..., Path]) -> None:
+def test_a_copy_with_other_file_times_has_the_same_hash(tmp_path: Path, make_dataset: Callable[..., Path]) -> None:
     root = make_dataset(tmp_path / "data")
     shutil.copytree(root, tmp_path / "copy")
     os.utime(tmp_path / "copy" / "images" / "scene_0.tif", (1, 1))
     assert sha(tmp_path / "copy") == sha(root)
 
 
-def test_one_changed_label_another_fold_and_a_file_less_are_seen(
+def test_a_changed_label_a_changed_fold_and_a_missing_file_change_the_hash(
     tmp_path: Path, make_dataset: Callable[..., Path]
 ) -> None:
     root = make_dataset(tmp_path / "data")
@@ -57,7 +57,7 @@ def test_a_large_file_is_sampled_at_its_beginning_middle_and_end(
     assert len(found) == 4
 
 
-def test_the_source_of_a_vrt_counts(tmp_path: Path, write_raster: Callable[..., Path]) -> None:
+def test_the_source_of_a_vrt_changes_the_hash(tmp_path: Path, write_raster: Callable[..., Path]) -> None:
     source = write_raster(tmp_path / "source" / "a.tif", np.zeros((4, 4), np.uint8))
     write_raster(tmp_path / "masks" / "a.tif", np.zeros((4, 4), np.uint8))
     (tmp_path / "images").mkdir()

@@ -40,7 +40,8 @@ WRITERS: dict[str, Callable[..., Path]] = {"csv": csv_table, "parquet": parquet}
 
 @pytest.fixture(params=sorted(WRITERS))
 def write(request: pytest.FixtureRequest) -> Callable[..., Path]:
-    """`write(root, image=[...], ...)` writes a manifest of these columns, as CSV and as Parquet in turn."""
+    """Function `write(root, image=[...], ...)` that writes a manifest of these columns; parametrised as CSV and
+    Parquet."""
     return WRITERS[request.param]
 
 
@@ -57,29 +58,29 @@ def test_val_and_test_are_held_out_as_fold_0_and_train_is_fold_1(root: Path, wri
     assert [scene.fold for scene in read_catalogue(root, 2)] == [0, 1, 0]
 
 
-def test_fold_goes_before_split(root: Path, write: Callable[..., Path]) -> None:
+def test_fold_takes_precedence_over_split(root: Path, write: Callable[..., Path]) -> None:
     write(root, image=["a.tif"], mask=["m.tif"], split=["train"], fold=[4])
     assert read_catalogue(root, 5)[0].fold == 4
 
 
-def test_quality_is_a_weight_where_there_is_none(root: Path, write: Callable[..., Path]) -> None:
+def test_quality_is_used_as_weight_without_a_weight_column(root: Path, write: Callable[..., Path]) -> None:
     write(root, image=["a.tif"], mask=["m.tif"], fold=[0], quality=[2])
     assert read_catalogue(root, 5)[0].weight == 2.0
 
 
-def test_a_geometry_is_left_alone(root: Path) -> None:
+def test_a_geometry_column_is_ignored(root: Path) -> None:
     columns = {"image": ["a.tif"], "mask": ["m.tif"], "fold": [2], "cloud": [0.1]}
     geopandas.GeoDataFrame(columns, geometry=[Point(1, 2)], crs="EPSG:4326").to_parquet(root / "manifest.parquet")
     assert read_catalogue(root, 5) == [Scene(root / "a.tif", root / "m.tif", 2)]
 
 
-def test_the_csv_goes_before_the_parquet(root: Path) -> None:
+def test_the_csv_takes_precedence_over_the_parquet(root: Path) -> None:
     parquet(root, image=["a.tif"], mask=["m.tif"], fold=[0])
     csv(root, "image,mask,fold\nb.tif,m.tif,0\n")
     assert [scene.image.name for scene in read_catalogue(root, 5)] == ["b.tif"]
 
 
-def test_every_scene_knows_what_its_labels_mean(root: Path) -> None:
+def test_every_scene_has_the_label_mapping(root: Path) -> None:
     labels = LabelMapping(cropland=(1, 2))
     parquet(root, image=["a.tif"], mask=["m.tif"], fold=[0])
     assert read_catalogue(root, 5, labels)[0].labels == labels
@@ -105,7 +106,7 @@ def test_every_scene_knows_what_its_labels_mean(root: Path) -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_said_with_file_and_row(
+def test_a_wrong_row_is_an_error_with_file_and_row(
     root: Path, write: Callable[..., Path], columns: dict[str, list[object]], problem: str
 ) -> None:
     write(root, **{"image": ["a.tif"], "mask": ["m.tif"], **columns})
@@ -113,7 +114,7 @@ def test_what_is_wrong_is_said_with_file_and_row(
         read_catalogue(root, 5)
 
 
-def test_labels_without_a_column_of_masks_are_sent_to_burn(root: Path, write: Callable[..., Path]) -> None:
+def test_labels_without_a_mask_column_are_an_error_that_names_burn(root: Path, write: Callable[..., Path]) -> None:
     write(root, image=["a.tif"], labels=["l.gpkg"], fold=[0])
     with pytest.raises(DatasetError, match=r"(line 2|row 1) names labels .* python scripts/prepare\.py burn"):
         read_catalogue(root, 5)

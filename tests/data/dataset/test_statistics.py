@@ -31,7 +31,7 @@ def cache(root: Path) -> list[Path]:
 
 
 def training_pixels(root: Path) -> np.ndarray:
-    """Valid pixels of all scenes but the first, (3, N)."""
+    """Valid pixels of all scenes except the first, (3, N)."""
     images = []
     for number in range(1, 5):
         with rasterio.open(root / "images" / f"scene_{number}.tif") as dataset:
@@ -40,7 +40,7 @@ def training_pixels(root: Path) -> np.ndarray:
     return np.concatenate(images, axis=1).astype(np.float64)
 
 
-def test_percentiles_are_those_of_the_valid_training_pixels_alone(root: Path) -> None:
+def test_percentiles_use_only_the_valid_training_pixels(root: Path) -> None:
     found = statistics(root)
     wanted = np.percentile(training_pixels(root), [2, 98], axis=1)
     np.testing.assert_allclose([found.percentiles.low, found.percentiles.high], wanted, rtol=1e-12)
@@ -48,7 +48,7 @@ def test_percentiles_are_those_of_the_valid_training_pixels_alone(root: Path) ->
     assert found.scenes == 4
 
 
-def test_float_images_have_percentiles_with_an_error(root: Path, write_raster: WriteRaster) -> None:
+def test_percentiles_of_float_images_have_an_error_bound(root: Path, write_raster: WriteRaster) -> None:
     exact = statistics(root).percentiles
     path = root / "images" / "scene_2.tif"
     with rasterio.open(path) as dataset:
@@ -59,7 +59,7 @@ def test_float_images_have_percentiles_with_an_error(root: Path, write_raster: W
     assert (np.abs(np.subtract(found.low, exact.low)) <= found.error).all()
 
 
-def test_the_cache_gives_the_same_figures_to_the_bit(root: Path) -> None:
+def test_cached_statistics_are_bit_identical(root: Path) -> None:
     first = statistics(root)
     [file] = cache(root)
     held = json.loads(file.read_text())
@@ -69,7 +69,7 @@ def test_the_cache_gives_the_same_figures_to_the_bit(root: Path) -> None:
     assert statistics(root).bands.mean[0] == 1.5
 
 
-def test_training_reads_the_cache_and_gets_what_it_would_compute(root: Path) -> None:
+def test_training_reads_equal_statistics_from_the_cache(root: Path) -> None:
     computed = CroplandDataModule(root=root).statistics
     assert not (root / CACHE).exists()
     assert statistics(root).bands == computed
@@ -82,14 +82,14 @@ def test_training_reads_the_cache_and_gets_what_it_would_compute(root: Path) -> 
     assert CroplandDataModule(root=root, bands=[1]).statistics.count == computed.count
 
 
-def test_the_cache_is_found_however_the_dataset_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_is_found_by_any_path_of_the_dataset(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     statistics(root)
     monkeypatch.chdir(root.parent)
     statistics(Path("data"))
     assert len(cache(root)) == 1
 
 
-def test_a_changed_image_is_read_again(root: Path) -> None:
+def test_a_changed_image_invalidates_the_cache(root: Path) -> None:
     statistics(root)
     path = root / "images" / "scene_3.tif"
     os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
@@ -97,14 +97,14 @@ def test_a_changed_image_is_read_again(root: Path) -> None:
     assert len(cache(root)) == 2
 
 
-def test_the_image_of_the_fold_held_out_may_change(root: Path) -> None:
+def test_a_changed_image_of_the_held_out_fold_keeps_the_cache(root: Path) -> None:
     statistics(root)
     os.utime(root / "images" / "scene_0.tif", ns=(0, 0))
     statistics(root)
     assert len(cache(root)) == 1
 
 
-def test_a_changed_source_of_blocks_is_read_again(root: Path, tmp_path: Path) -> None:
+def test_a_changed_source_of_blocks_invalidates_the_cache(root: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     split_dataset(root, out, SplitRule(by="blocks", block_size_m=80, guard_m=10))
     statistics(out)
@@ -114,28 +114,28 @@ def test_a_changed_source_of_blocks_is_read_again(root: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"bands": 3}'])
-def test_a_damaged_cache_is_computed_anew(root: Path, text: str) -> None:
+def test_a_damaged_cache_is_computed_again(root: Path, text: str) -> None:
     first = statistics(root)
     cache(root)[0].write_text(text)
     assert CroplandDataModule(root=root).statistics == first.bands
     assert statistics(root) == first
 
 
-def test_a_dataset_that_cannot_be_written_has_no_cache(root: Path) -> None:
+def test_a_read_only_dataset_works_without_a_cache(root: Path) -> None:
     (root / CACHE).write_text("a file, so no folder can be made")
     assert statistics(root) == statistics(root)
 
 
-def test_all_scenes_count_without_a_fold(root: Path) -> None:
+def test_without_a_fold_all_scenes_count(root: Path) -> None:
     assert statistics(root, fold=None).scenes == 5
 
 
 @pytest.mark.parametrize("fold", [5, -1])
-def test_a_fold_that_there_is_not_is_refused(root: Path, fold: int) -> None:
+def test_an_unknown_fold_is_refused(root: Path, fold: int) -> None:
     with pytest.raises(DatasetError, match=f"has no training scene with fold {fold} of 5 held out"):
         statistics(root, fold)
 
 
-def test_a_band_that_images_lack_is_refused(root: Path) -> None:
+def test_a_missing_band_is_refused(root: Path) -> None:
     with pytest.raises(DatasetError, match="has 3 bands, but band 4 is wanted"):
         dataset_statistics(root, 5, 0, [4], None)

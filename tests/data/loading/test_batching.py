@@ -13,14 +13,14 @@ def order(size: int, seed: int, epoch: int) -> list[SampleKey]:
 
 
 @given(st.integers(0, 50), st.integers(0, 2**31), st.integers(0, 1000))
-def test_every_sample_comes_once_an_epoch(size: int, seed: int, epoch: int) -> None:
+def test_every_sample_occurs_once_per_epoch(size: int, seed: int, epoch: int) -> None:
     keys = order(size, seed, epoch)
     assert sorted(key.index for key in keys) == list(range(size))
     assert {key.epoch for key in keys} <= {epoch}
 
 
 @given(st.integers(0, 50), st.integers(0, 2**31), st.integers(0, 1000))
-def test_the_order_depends_on_seed_and_epoch_alone(size: int, seed: int, epoch: int) -> None:
+def test_the_order_depends_only_on_seed_and_epoch(size: int, seed: int, epoch: int) -> None:
     sampler = EpochSampler(size, seed)
     list(sampler)
     sampler.set_epoch(epoch)
@@ -38,7 +38,7 @@ def test_the_sampler_is_as_long_as_its_dataset() -> None:
 
 
 @given(st.integers(0, 30), st.integers(0, 99), st.sets(st.integers(0, 29)))
-def test_kept_samples_come_in_the_order_that_they_have_among_all(size: int, epoch: int, wanted: set[int]) -> None:
+def test_selected_samples_keep_their_order_among_all_samples(size: int, epoch: int, wanted: set[int]) -> None:
     wanted = {index for index in wanted if index < size}
     sampler = EpochSampler(size, seed=0)
     sampler.set_epoch(epoch)
@@ -49,7 +49,7 @@ def test_kept_samples_come_in_the_order_that_they_have_among_all(size: int, epoc
     assert list(sampler) == order(size, 0, epoch)
 
 
-def test_batches_are_made_of_the_kept_samples_alone() -> None:
+def test_batches_hold_only_selected_samples() -> None:
     batches = BucketSampler(EpochSampler(6, seed=0), [(4, 4), (8, 8)] * 3, pixels=32)
     batches.keep([0, 2, 3, 4])
     assert sorted(sorted(key.index for key in batch) for batch in batches) in (

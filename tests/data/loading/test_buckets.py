@@ -23,7 +23,7 @@ def batches(
 
 
 @given(many_sizes, budgets, st.booleans(), st.integers(0, 3))
-def test_batches_keep_to_the_budget_and_hold_every_sample_once(
+def test_batches_keep_the_pixel_limit_and_hold_every_sample_once(
     sizes: list[tuple[int, int]], pixels: int, pad: bool, epoch: int
 ) -> None:
     found = batches(sizes, pixels, epoch, pad)
@@ -34,34 +34,34 @@ def test_batches_keep_to_the_budget_and_hold_every_sample_once(
 
 
 @given(many_sizes, budgets)
-def test_batches_never_mix_sizes_unless_they_are_padded(sizes: list[tuple[int, int]], pixels: int) -> None:
+def test_batches_never_mix_sizes_without_padding(sizes: list[tuple[int, int]], pixels: int) -> None:
     assert all(len({sizes[index] for index in batch}) == 1 for batch in batches(sizes, pixels))
 
 
-def test_unequal_sizes_are_joined_only_where_padding_is_asked_for() -> None:
+def test_unequal_sizes_share_a_batch_only_with_padding() -> None:
     sizes = [(4, 4), (4, 5)]
     assert len(BucketSampler(EpochSampler(2, seed=1), sizes, 100)) == 2
     assert len(BucketSampler(EpochSampler(2, seed=1), sizes, 100, pad=True)) == 1
 
 
 @given(many_sizes, budgets, st.booleans())
-def test_an_epoch_is_equally_long_each_time(sizes: list[tuple[int, int]], pixels: int, pad: bool) -> None:
+def test_all_epochs_have_the_same_length(sizes: list[tuple[int, int]], pixels: int, pad: bool) -> None:
     assert len({len(batches(sizes, pixels, epoch, pad)) for epoch in range(4)}) == 1
 
 
-def test_equal_sizes_fill_the_budget_and_odd_ones_stay_alone() -> None:
+def test_equal_sizes_share_batches_and_a_unique_size_is_a_batch_of_its_own() -> None:
     found = batches([(2, 2)] * 6 + [(5, 5)], pixels=12)
     assert sorted(len(batch) for batch in found) == [1, 3, 3]
     assert [6] in found
 
 
-def test_who_meets_whom_depends_on_seed_and_epoch_alone() -> None:
+def test_the_samples_of_a_batch_depend_only_on_seed_and_epoch() -> None:
     sizes = [(2, 2)] * 12
     assert batches(sizes, 12, epoch=3) == batches(sizes, 12, epoch=3)
     assert batches(sizes, 12, epoch=3) != batches(sizes, 12, epoch=4)
 
 
-def test_drop_last_leaves_out_short_batches_but_not_odd_sizes() -> None:
+def test_drop_last_leaves_out_incomplete_batches_but_not_unique_sizes() -> None:
     found = batches([(2, 2)] * 5 + [(3, 1)], pixels=8, drop_last=True)
     assert sorted(len(batch) for batch in found) == [1, 2, 2]
     assert [5] in found
@@ -85,7 +85,7 @@ def test_padding_holds_the_fill_values_and_is_ignored() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32])
-def test_examples_of_one_size_are_stacked_as_they_are(dtype: torch.dtype) -> None:
+def test_examples_of_equal_size_are_stacked_unchanged(dtype: torch.dtype) -> None:
     first, second = example(2, 2, 0.1), example(2, 2, 0.7)
     batch = PaddingCollate([1e6, 1e6])([first, second])
     image = batch["image"]

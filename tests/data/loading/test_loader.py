@@ -33,17 +33,17 @@ STRONG = AugmentationConfig(gain=0.1, offset=0.1, noise=0.1)
 
 
 def loader(trouble: str, timeout: float = 60.0) -> WatchedLoader:
-    """One worker, so that samples come in turn."""
+    """Loader with one worker, so that samples come in order."""
     return build_loader(FailingExamples(trouble), Batching(EpochSampler(4, None)), 1, LoaderConfig(timeout=timeout))
 
 
-def test_a_worker_that_dies_is_an_error_that_names_the_sample() -> None:
+def test_a_dead_worker_is_an_error_that_names_the_sample() -> None:
     with pytest.raises(DatasetError, match=r"^scene_2\.tif: the worker process died while loading.*workers") as caught:
         list(loader("die"))
     assert "\n" not in str(caught.value)
 
 
-def test_a_worker_that_is_stuck_is_an_error_that_names_the_sample_within_the_timeout() -> None:
+def test_a_stuck_worker_is_an_error_that_names_the_sample_within_the_timeout() -> None:
     batches = iter(loader("sleep", timeout=0.5))
     assert [next(batches)["name"] for _ in range(2)] == [["scene_0.tif"], ["scene_1.tif"]]
     since = time.monotonic()
@@ -57,7 +57,7 @@ def test_an_error_of_a_worker_is_one_line_and_keeps_its_class() -> None:
         list(loader("damage"))
 
 
-def test_persistent_workers_load_epoch_after_epoch_and_leave_no_notes() -> None:
+def test_persistent_workers_load_several_epochs_and_leave_no_notes() -> None:
     sound = loader("none")
     assert isinstance(sound.worker_init_fn, WorkerNotes)
     folder = sound.worker_init_fn.folder
@@ -69,7 +69,7 @@ def test_persistent_workers_load_epoch_after_epoch_and_leave_no_notes() -> None:
     assert not folder.exists()
 
 
-def test_what_is_being_loaded_is_noted_until_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sample_is_noted_while_it_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seg.data.loading.worker_watch._note", None)
     note_samples_in(tmp_path)
     with watched("a.tif"):
@@ -103,7 +103,7 @@ def same(first: list[dict[str, Tensor]], second: list[dict[str, Tensor]]) -> boo
 
 
 @pytest.mark.parametrize("workers", [2, pytest.param(1, marks=CAMPAIGN), pytest.param(4, marks=CAMPAIGN)])
-def test_batches_of_workers_are_those_without_to_the_bit(root: Path, workers: int) -> None:
+def test_batches_with_and_without_workers_are_bit_identical(root: Path, workers: int) -> None:
     chips = ChipConfig(size=8, per_epoch=9, sampling="cropland")
     alone, several = (
         CroplandDataModule(root=root, augmentation=STRONG, workers=count, chips=chips, batch_pixels=600)
@@ -114,14 +114,14 @@ def test_batches_of_workers_are_those_without_to_the_bit(root: Path, workers: in
     assert not same(epoch_of(alone, 4), expected)
 
 
-def test_an_epoch_after_others_is_that_of_a_run_that_resumes_there(root: Path) -> None:
+def test_an_epoch_after_resuming_equals_the_epoch_of_an_uninterrupted_run(root: Path) -> None:
     chips = ChipConfig(size=8, per_epoch=9)
     through, resumed = (CroplandDataModule(root=root, augmentation=STRONG, chips=chips) for _ in range(2))
     whole = [epoch_of(through, epoch) for epoch in range(3)]
     assert same(epoch_of(resumed, 2), whole[2])
 
 
-def test_scenes_of_one_size_share_a_batch_though_augmentation_turns_them(root: Path) -> None:
+def test_scenes_of_equal_size_share_a_batch_even_after_quarter_turns(root: Path) -> None:
     data = CroplandDataModule(root=root, fold=0, augmentation=STRONG, batch_pixels=3 * 260)
     for epoch in range(4):
         shapes = sorted(tuple(batch["mask"].shape) for batch in epoch_of(data, epoch))
@@ -134,7 +134,7 @@ def test_padded_batches_hold_scenes_of_all_sizes(root: Path) -> None:
     assert batch["mask"].shape == (4, 20, 20)
 
 
-def test_padding_needs_a_budget(root: Path) -> None:
+def test_padding_needs_batch_pixels(root: Path) -> None:
     with pytest.raises(ConfigError, match=r"data\.pad_batches is true, .*set data\.batch_pixels"):
         CroplandDataModule(root=root, pad_batches=True)
 

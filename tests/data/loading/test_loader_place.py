@@ -1,4 +1,4 @@
-"""A loader that goes on in the middle of an epoch."""
+"""Resuming a loader within an epoch."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  #
 
 
 class Counted(Dataset[Example]):
-    """Notes what is read."""
+    """Dataset that records the indexes of read examples."""
 
     def __init__(self, size: int) -> None:
         self.examples, self.read = NumberedExamples(size), list[SampleKey]()
@@ -37,13 +37,13 @@ def names(batches: Iterator[dict[str, list[str]]]) -> list[str]:
 
 
 def begin(loader: WatchedLoader, epoch: int) -> Iterator[dict[str, list[str]]]:
-    """As Lightning does: the iterator first, then the epoch."""
+    """Create the iterator first and set the epoch after it, as Lightning does."""
     batches = iter(loader)
     loader.batch_sampler.sampler.set_epoch(epoch)
     return batches
 
 
-def test_what_was_given_is_left_out_and_never_read() -> None:
+def test_loaded_batches_are_skipped_without_reading_them() -> None:
     first = loader_of(NumberedExamples(9))
     expected = names(begin(first, 2))
     batches = begin(first, 2)
@@ -59,14 +59,14 @@ def test_what_was_given_is_left_out_and_never_read() -> None:
     assert second.state_dict() == {"epoch": 2, "batches": 9}
 
 
-def test_another_epoch_than_the_one_it_broke_off_in_is_whole() -> None:
+def test_another_epoch_than_the_interrupted_one_is_complete() -> None:
     loader = loader_of(NumberedExamples(9))
     loader.load_state_dict({"epoch": 2, "batches": 4})
     assert len(names(begin(loader, 3))) == 9
     assert len(names(begin(loader, 2))) == 9
 
 
-def test_an_iterator_that_nobody_asks_takes_no_place() -> None:
+def test_an_unused_iterator_does_not_change_the_position() -> None:
     loader = loader_of(NumberedExamples(9))
     loader.load_state_dict({"epoch": 1, "batches": 7})
     iter(loader)
@@ -74,7 +74,7 @@ def test_an_iterator_that_nobody_asks_takes_no_place() -> None:
     assert len(names(begin(loader, 1))) == 9
 
 
-def test_workers_that_stay_and_send_batches_together_go_on_too() -> None:
+def test_persistent_workers_with_grouped_batches_resume_within_an_epoch() -> None:
     loader = loader_of(NumberedExamples(40), workers=1, size=40)
     expected = names(begin(loader_of(NumberedExamples(40), size=40), 1))
     loader.load_state_dict({"epoch": 1, "batches": 21})
@@ -82,10 +82,10 @@ def test_workers_that_stay_and_send_batches_together_go_on_too() -> None:
     assert names(begin(loader, 1)) == expected
     batches = begin(loader, 1)
     next(batches)
-    assert loader.state_dict() == {"epoch": 1, "batches": 1}  # though more are on their way
+    assert loader.state_dict() == {"epoch": 1, "batches": 1}  # even though more batches are prefetched
 
 
-def test_loading_draws_no_number_that_dropout_would_draw() -> None:
+def test_loading_does_not_use_the_global_random_generator() -> None:
     before = torch.get_rng_state()
     list(begin(loader_of(NumberedExamples(9)), 0))
     assert torch.equal(torch.get_rng_state(), before)

@@ -1,4 +1,4 @@
-"""The batches of several processes are together those of one."""
+"""The batches of several processes together equal the batches of one process."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from seg.labels import IGNORE
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
 @pytest.mark.parametrize("batches", [0, 1, 4, 5, 6, 7])
-def test_processes_get_equally_many_batches_and_each_batch_counts_once(batches: int, count: int) -> None:
+def test_all_processes_get_equally_many_batches_and_each_batch_counts_once(batches: int, count: int) -> None:
     parts = [Shard(rank, count).places(batches) for rank in range(count)]
     assert {len(part) for part in parts} == {Shard(0, count).length(batches)}
     dealt = [place for batch in zip(*parts, strict=True) for place in batch]
@@ -21,7 +21,7 @@ def test_processes_get_equally_many_batches_and_each_batch_counts_once(batches: 
 
 @pytest.mark.parametrize("kept", [None, [0, 2, 3, 4, 8]])
 @pytest.mark.parametrize("bucket", [False, True])
-def test_two_processes_go_through_the_order_of_one(bucket: bool, kept: list[int] | None) -> None:
+def test_two_processes_together_have_the_order_of_one(bucket: bool, kept: list[int] | None) -> None:
     sizes = [(4, 4), (8, 8), (4, 4)] * 3
 
     def sampler(shard: Shard) -> EpochSampler | BucketSampler:

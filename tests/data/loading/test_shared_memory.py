@@ -36,12 +36,12 @@ def assert_holds(batch: dict[str, Any], *indexes: int) -> None:
     torch.testing.assert_close(batch["mask"], wanted["mask"], rtol=0, atol=0)
 
 
-def test_a_batch_arrives_as_it_was_sent() -> None:
+def test_a_batch_arrives_unchanged() -> None:
     slots = Slots(workers=1, each=1, size=2 * BYTES)
     assert_holds(received(slots.put(0, batch_of(3, 4))), 3, 4)
 
 
-def test_a_slot_is_used_again_when_the_last_view_of_its_tensors_is_gone() -> None:
+def test_a_slot_is_reused_after_the_last_view_of_its_tensors_is_released() -> None:
     slots = Slots(workers=1, each=1, size=BYTES)
     kept: Tensor | None = received(slots.put(0, batch_of(7)))["image"][0, 1, 2]
     for _ in range(3):
@@ -53,14 +53,14 @@ def test_a_slot_is_used_again_when_the_last_view_of_its_tensors_is_gone() -> Non
     assert_holds(received(slots.put(0, batch_of(8))), 8)
 
 
-def test_each_worker_has_slots_of_its_own() -> None:
+def test_each_worker_has_its_own_slots() -> None:
     slots = Slots(workers=2, each=1, size=BYTES)
     first, second = (received(slots.put(worker, batch_of(worker))) for worker in (0, 1))
     assert_holds(first, 0)
     assert_holds(second, 1)
 
 
-def test_a_batch_that_is_too_large_goes_the_usual_way_and_leaves_the_slot_free() -> None:
+def test_a_batch_too_large_for_a_slot_is_passed_by_pytorch_and_leaves_the_slot_free() -> None:
     slots = Slots(workers=1, each=1, size=BYTES)
     batch = slots.put(0, batch_of(1, 2, 3))
     assert isinstance(batch, dict)
@@ -72,7 +72,7 @@ def loader(count: int) -> WatchedLoader:
     return build_loader(NumberedExamples(count), Batching(EpochSampler(count, None), batch_bytes=BYTES), 1)
 
 
-def test_batches_of_a_worker_stay_as_they_are_however_long_they_are_held() -> None:
+def test_held_batches_of_a_worker_never_change() -> None:
     count = 90
     batches = loader(count)
     assert len(batches) == count
@@ -83,7 +83,7 @@ def test_batches_of_a_worker_stay_as_they_are_however_long_they_are_held() -> No
             assert_holds(batch, index)
 
 
-def test_an_epoch_that_is_broken_off_takes_no_slot_from_the_next() -> None:
+def test_an_unfinished_epoch_leaves_its_slots_free() -> None:
     batches = loader(60)
     slots = batches.dataset.slots
     assert isinstance(slots, Slots)

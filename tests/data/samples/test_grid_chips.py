@@ -39,7 +39,7 @@ def test_chips_cover_each_pixel_once_at_any_size(height: int, width: int, size: 
 
 @settings(deadline=None, max_examples=10)
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(3, 12), st.booleans())
-def test_the_labels_of_all_chips_are_those_of_the_scene(
+def test_all_chips_together_have_the_labels_of_the_scene(
     tmp_path_factory: pytest.TempPathFactory,
     write_raster: Callable[..., Path],
     height: int,

@@ -27,7 +27,7 @@ KEYS = [SampleKey(epoch, index) for epoch in range(2) for index in range(30)]
 
 @pytest.fixture
 def scene(write_raster: WriteRaster, tmp_path: Path) -> Callable[..., Scene]:
-    """`scene(mask, weight=1)`: band 1 holds the row, band 2 the column of each pixel, counted from 1."""
+    """Function `scene(mask, weight=1)`: band 1 of its image is the row and band 2 the column of each pixel, from 1."""
 
     def make(mask: np.ndarray, weight: float = 1.0) -> Scene:
         name = f"{len(list(tmp_path.rglob('*.tif')))}.tif"
@@ -38,7 +38,7 @@ def scene(write_raster: WriteRaster, tmp_path: Path) -> Callable[..., Scene]:
     return make
 
 
-def test_a_chip_is_the_window_of_its_place(scene: Callable[..., Scene]) -> None:
+def test_a_chip_has_the_pixels_of_its_window(scene: Callable[..., Scene]) -> None:
     mask = np.random.default_rng(0).integers(0, 2, (40, 50)).astype(np.uint8)
     chips = RandomChips(grids_of(scene(mask)), ChipConfig(size=8), READING)
     places = set()
@@ -64,7 +64,7 @@ def test_a_scene_smaller_than_a_chip_is_padded_and_the_padding_ignored(scene: Ca
     assert chip["image"][:, 7, 7].tolist() == [5.0, 6.0]
 
 
-def test_the_share_of_chips_with_cropland_is_that_asked_for(scene: Callable[..., Scene]) -> None:
+def test_the_share_of_chips_with_cropland_is_as_configured(scene: Callable[..., Scene]) -> None:
     mask = np.zeros((64, 64), np.uint8)
     mask[:16, :16] = CROPLAND
     grids = grids_of(scene(mask))
@@ -96,7 +96,7 @@ def test_weights_decide_which_scenes_are_drawn(scene: Callable[..., Scene]) -> N
     assert 0.84 < share("weight") < 0.96
 
 
-def test_a_chip_depends_on_seed_epoch_and_index_alone(scene: Callable[..., Scene]) -> None:
+def test_a_chip_depends_only_on_seed_epoch_and_index(scene: Callable[..., Scene]) -> None:
     grids = grids_of(scene(np.ones((40, 50), np.uint8)))
     forth, back = (RandomChips(grids, ChipConfig(size=8), READING, seed=3) for _ in range(2))
     chips = {key: forth[key]["image"] for key in KEYS}
@@ -112,7 +112,7 @@ FLIPS = Augmentation(AugmentationConfig(scale=0.5, rotation=20), [1.0, 1.0], [0.
 
 @pytest.fixture
 def painted(write_raster: WriteRaster, tmp_path: Path) -> dict[Scene, Grid]:
-    """Three scenes whose bands say: the label plus 1, 0 where there is no data; the number of the scene."""
+    """Three scenes: band 1 is the label plus 1, or 0 for no data; band 2 is the number of the scene."""
     scenes = []
     for number, shape in enumerate([(40, 50), (30, 64), (5, 33)], start=1):
         random = np.random.default_rng(number)
@@ -126,7 +126,7 @@ def painted(write_raster: WriteRaster, tmp_path: Path) -> dict[Scene, Grid]:
 
 @pytest.mark.parametrize("mixing", MIXINGS)
 @pytest.mark.parametrize("augment", [None, FLIPS])
-def test_mask_and_validity_follow_what_is_mixed(
+def test_mask_and_validity_follow_the_mixed_pixels(
     painted: dict[Scene, Grid], mixing: MixingConfig, augment: Augmentation | None
 ) -> None:
     chips = RandomChips(painted, ChipConfig(size=12), READING, augment, mixing=mixing)
@@ -137,14 +137,14 @@ def test_mask_and_validity_follow_what_is_mixed(
         pure = np.isin(image[0], [1, CROPLAND + 1]) & np.isin(image[1], [1, 2, 3])
         assert image.shape == (2, 12, 12)
         assert (mask[filled] == IGNORE).all()
-        if augment is None:  # which may blend neighbours
+        if augment is None:  # augmentation may blend neighbouring values
             assert (pure | filled | (image[0] == IGNORE + 1)).all()
         np.testing.assert_array_equal(image[0][pure] - 1, mask[pure])
         met.add(len(np.unique(image[1][pure])))
     assert max(met) >= 2
 
 
-def test_chips_that_are_not_mixed_are_as_without_mixing(painted: dict[Scene, Grid]) -> None:
+def test_unmixed_chips_do_not_depend_on_the_mixing_settings(painted: dict[Scene, Grid]) -> None:
     def images(mixing: MixingConfig) -> list[bytes]:
         chips = RandomChips(painted, ChipConfig(size=12), READING, FLIPS, mixing=mixing)
         return [chips[SampleKey(0, index)]["image"].numpy().tobytes() for index in range(200)]
@@ -165,7 +165,7 @@ def test_without_mixing_one_chip_is_read(painted: dict[Scene, Grid], monkeypatch
 
 
 @pytest.mark.parametrize("mixing", MIXINGS)
-def test_a_mixed_chip_depends_on_seed_epoch_and_index_alone(painted: dict[Scene, Grid], mixing: MixingConfig) -> None:
+def test_a_mixed_chip_depends_only_on_seed_epoch_and_index(painted: dict[Scene, Grid], mixing: MixingConfig) -> None:
     forth, back = (RandomChips(painted, ChipConfig(size=12), READING, FLIPS, 3, mixing=mixing) for _ in range(2))
     chips = {key: forth[key] for key in KEYS}
     back = pickle.loads(pickle.dumps(back))
@@ -204,14 +204,14 @@ def test_open_rasters_are_kept_up_to_a_limit(write_raster: WriteRaster, tmp_path
     assert not last.closed
 
 
-def test_open_rasters_travel_without_their_handles(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_open_rasters_are_pickled_without_handles(write_raster: WriteRaster, tmp_path: Path) -> None:
     [path], opened = rasters(write_raster, tmp_path, 1), OpenRasters(most=7)
     assert opened[path]
     copied = pickle.loads(pickle.dumps(opened))
     assert (copied.most, copied[path] is not opened[path]) == (7, True)
 
 
-def test_another_process_opens_its_own(
+def test_a_forked_process_opens_its_own_rasters(
     write_raster: WriteRaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [path], opened = rasters(write_raster, tmp_path, 1), OpenRasters()

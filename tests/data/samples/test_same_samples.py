@@ -1,4 +1,4 @@
-"""The samples of an epoch, for any number of workers and after resuming: equal to the bit."""
+"""The samples of an epoch are bit-identical for any number of workers and after resuming."""
 
 import hashlib
 from collections.abc import Callable
@@ -37,7 +37,7 @@ pytestmark = [
 
 
 class Recorder(L.LightningModule):
-    """Trains one number; notes what it is given: epoch, names of the scenes, digest of pixels and labels."""
+    """Task that records the epoch, the scene names and a digest of pixels and labels of each batch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class Recorder(L.LightningModule):
 def train(
     root: Path, folder: Path, workers: int, settings: dict[str, Any], resumed: Path | None = None
 ) -> list[tuple[int, list[str], str]]:
-    """Batches of a training, which writes a checkpoint to the folder after each epoch."""
+    """Train with a checkpoint after each epoch, and return the recorded batches."""
     data = CroplandDataModule(root=root, seed=5, workers=workers, augmentation=AUGMENTATION, **settings)
     recorder = Recorder()
     keep = ModelCheckpoint(folder, "{epoch}", save_top_k=-1, save_on_train_epoch_end=True)
@@ -66,18 +66,18 @@ def train(
 
 
 def loaded(loader: WatchedLoader) -> list[tuple[list[str], bytes, bytes]]:
-    """The second epoch: names, pixels and labels."""
+    """Names, pixels and labels of the second epoch."""
     loader.batch_sampler.sampler.set_epoch(1)
     return [(batch["name"], batch["image"].numpy().tobytes(), batch["mask"].numpy().tobytes()) for batch in loader]
 
 
 @pytest.mark.parametrize("workers", [2, pytest.param(1, marks=CAMPAIGN), pytest.param(4, marks=CAMPAIGN)])
-def test_workers_load_the_samples_that_no_worker_would(
+def test_samples_do_not_depend_on_the_number_of_workers(
     make_dataset: Callable[..., Path], tmp_path: Path, workers: int
 ) -> None:
     root = make_dataset(tmp_path / "data")
     modules = [CroplandDataModule(root=root, augmentation=AUGMENTATION, **settings) for settings in (CHIPS, {})]
-    # Chips and whole scenes in one loader, since workers take seconds to start.
+    # One loader for chips and whole scenes, since workers take seconds to start.
     samples = OneAfterAnother([module.train_dataloader().dataset.examples for module in modules])
     none, several = (
         loaded(build_loader(samples, Batching(EpochSampler(len(samples), 5)), count)) for count in (0, workers)
@@ -87,7 +87,7 @@ def test_workers_load_the_samples_that_no_worker_would(
 
 
 @pytest.mark.parametrize(("settings", "workers"), [(CHIPS, 1), ({}, 0), (PADDED, 0)], ids=["chips", "scenes", "padded"])
-def test_a_resumed_training_sees_the_samples_of_an_uninterrupted_one(
+def test_a_resumed_training_has_the_samples_of_an_uninterrupted_one(
     make_dataset: Callable[..., Path], tmp_path: Path, settings: dict[str, Any], workers: int
 ) -> None:
     root = make_dataset(tmp_path / "data")

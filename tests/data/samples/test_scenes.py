@@ -19,7 +19,8 @@ READING = Reading(bands=[2, 1], fill=[7.5, 3.5], nodata=99)
 
 @pytest.fixture
 def scenes(write_raster: WriteRaster, tmp_path: Path) -> list[Scene]:
-    """Two scenes of other sizes; bands hold 10 and 20, the first scene misses pixels by tag and by hand."""
+    """Two scenes of different sizes with band values 10 and 20. In the first scene, pixels are nodata by tag and by
+    option."""
     scenes = []
     for number, (height, width) in enumerate([(4, 6), (5, 3)]):
         image = np.ones((2, height, width), dtype=np.uint8) * np.array([10, 20], dtype=np.uint8)[:, None, None]
@@ -41,17 +42,17 @@ def same(first: Example, second: Example) -> bool:
     return torch.equal(first["image"], second["image"]) and torch.equal(first["mask"], second["mask"])
 
 
-def test_a_scene_comes_whole_at_its_own_size(scenes: list[Scene]) -> None:
+def test_an_example_has_the_size_of_its_scene(scenes: list[Scene]) -> None:
     dataset = SceneDataset(scenes, READING)
     assert [tuple(dataset[index]["image"].shape) for index in range(len(dataset))] == [(2, 4, 6), (2, 5, 3)]
 
 
-def test_image_mask_and_name_come_in_their_types(scenes: list[Scene]) -> None:
+def test_image_mask_and_name_have_the_documented_types(scenes: list[Scene]) -> None:
     example = SceneDataset(scenes, READING)[1]
     assert (example["image"].dtype, example["mask"].dtype, example["name"]) == (torch.float32, torch.uint8, "1.tif")
 
 
-def test_bands_come_in_the_order_asked_for(scenes: list[Scene]) -> None:
+def test_bands_have_the_requested_order(scenes: list[Scene]) -> None:
     assert SceneDataset(scenes, READING)[1]["image"][:, 0, 0].tolist() == [20, 10]
 
 
@@ -66,7 +67,7 @@ def test_invalid_pixels_hold_the_fill_value_of_their_band(scenes: list[Scene]) -
     assert [image[:, 0, 0].tolist(), image[:, 3, 5].tolist()] == [[7.5, 3.5], [7.5, 3.5]]
 
 
-def test_invalid_pixels_hold_the_fill_value_after_augmentation_too(scenes: list[Scene]) -> None:
+def test_invalid_pixels_hold_the_fill_value_also_after_augmentation(scenes: list[Scene]) -> None:
     image = SceneDataset(scenes, READING, augment=shifted)[0]["image"]
     assert image[:, 0, 0].tolist() == [7.5, 3.5]
     assert image[1, 1, 1] > 10
@@ -77,7 +78,7 @@ def test_a_bare_index_means_the_first_epoch(scenes: list[Scene]) -> None:
     assert same(dataset[1], dataset[SampleKey(0, 1)])
 
 
-def test_randomness_repeats_by_seed_epoch_and_index_in_any_order_of_reading(scenes: list[Scene]) -> None:
+def test_random_choices_depend_only_on_seed_epoch_and_index(scenes: list[Scene]) -> None:
     keys = [SampleKey(epoch, index) for epoch in range(3) for index in range(2)]
     forth, back = (SceneDataset(scenes, READING, shifted, seed=4) for _ in range(2))
     examples = {key: forth[key] for key in keys}
@@ -85,7 +86,7 @@ def test_randomness_repeats_by_seed_epoch_and_index_in_any_order_of_reading(scen
 
 
 @pytest.mark.parametrize(("seed", "epoch"), [(4, 1), (5, 0)], ids=["epoch", "seed"])
-def test_another_seed_or_epoch_draws_anew(scenes: list[Scene], seed: int, epoch: int) -> None:
+def test_another_seed_or_epoch_gives_another_example(scenes: list[Scene], seed: int, epoch: int) -> None:
     first = SceneDataset(scenes, READING, shifted, seed=4)[SampleKey(0, 1)]
     assert not same(SceneDataset(scenes, READING, shifted, seed=seed)[SampleKey(epoch, 1)], first)
 
@@ -96,7 +97,7 @@ def test_unknown_labels_are_refused(write_raster: WriteRaster, scenes: list[Scen
         _ = SceneDataset(scenes, READING)[1]
 
 
-def test_nodata_of_the_mask_itself_does_not_count(write_raster: WriteRaster, scenes: list[Scene]) -> None:
+def test_nodata_of_the_mask_is_ignored(write_raster: WriteRaster, scenes: list[Scene]) -> None:
     write_raster(scenes[1].mask, np.full((5, 3), -1, dtype=np.int16), nodata=-1)
     assert (SceneDataset(scenes, READING)[1]["mask"] == IGNORE).all()
 

@@ -1,4 +1,4 @@
-"""Helpers for imports of public datasets: files of the formats they come in, and what an import made of them."""
+"""Helpers for imports of public datasets: writing of source files, and reading of imported datasets."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,8 @@ ReadBack = Callable[[Path], dict[str, tuple[int, list[list[int]]]]]
 
 @pytest.fixture
 def write_plain() -> WritePlain:
-    """`write_plain(path, pixels)` writes (H, W) or (C, H, W) uint8 without a georeference; the suffix says how."""
+    """Function `write_plain(path, pixels)` that writes (H, W) or (C, H, W) uint8 without a georeference; the suffix
+    sets the format."""
 
     def write(path: Path, pixels: npt.ArrayLike) -> Path:
         layers = np.asarray(pixels, dtype=np.uint8)
@@ -39,7 +40,8 @@ def write_plain() -> WritePlain:
 
 @pytest.fixture
 def read_back() -> ReadBack:
-    """`read_back(root)`: fold and labels of an imported dataset by image name, as training reads them."""
+    """Function `read_back(root)` that returns fold and labels of an imported dataset by image name, as read in
+    training."""
 
     def read(root: Path) -> dict[str, tuple[int, list[list[int]]]]:
         scenes = {}

@@ -9,7 +9,7 @@ from seg.data.sources.public import import_public
 from seg.errors import DatasetError
 from seg.labels import CROPLAND, IGNORE, OTHER
 
-# Urban, agriculture, rangeland, forest, water, barren, unknown, and what is left when edges blend.
+# Urban, agriculture, rangeland, forest, water, barren, unknown, and a blended colour of edges.
 COLOURS = [
     [0, 255, 255],
     [250, 240, 9],
@@ -46,7 +46,7 @@ def test_agriculture_is_cropland_and_unknown_has_no_label(deepglobe: Path, tmp_p
     assert read_back(tmp_path / "out")["119_sat.jpg"][1] == [LABELS]
 
 
-def test_places_are_dealt_to_five_folds_in_turn(deepglobe: Path, tmp_path: Path, read_back: ReadBack) -> None:
+def test_places_are_assigned_to_five_folds_in_turn(deepglobe: Path, tmp_path: Path, read_back: ReadBack) -> None:
     imported = import_public("deepglobe", deepglobe, tmp_path / "out", ImportSettings())
     assert sorted(fold for fold, _ in read_back(tmp_path / "out").values()) == [0, 0, 1, 2, 3, 4]
     assert not imported.official
@@ -57,7 +57,7 @@ def test_unlabelled_part_is_left_out_with_a_note(deepglobe: Path, tmp_path: Path
     assert [note.rpartition(" (")[2] for note in imported.notes] == ["images: 1)"]
 
 
-def test_masks_may_lie_in_a_folder_beside_the_images(
+def test_masks_may_be_in_a_folder_beside_the_images(
     write_plain: WritePlain, tmp_path: Path, read_back: ReadBack
 ) -> None:
     part = tmp_path / "in" / "data" / "training_data"
@@ -72,7 +72,7 @@ def test_training_image_without_a_mask_is_named(deepglobe: Path, tmp_path: Path)
         import_public("deepglobe", deepglobe, tmp_path / "out", ImportSettings())
 
 
-def test_empty_folder_says_what_was_looked_for(tmp_path: Path) -> None:
+def test_an_empty_folder_is_an_error_with_the_expected_files(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     with pytest.raises(DatasetError, match=r"wanted \*_sat\.jpg .* found nothing"):
         import_public("deepglobe", tmp_path / "in", tmp_path / "out", ImportSettings())

@@ -20,7 +20,7 @@ WriteRaster = Callable[..., Path]
 
 
 def write_country(write_raster: WriteRaster, root: Path, name: str, parts: Mapping[str, str]) -> Path:
-    """A country's folder with one chip for each entry of `parts`, chip to part of the split."""
+    """Write a country's folder with one chip for each entry of `parts`, which maps chips to parts of the split."""
     country = root / name
     for chip in parts:
         for window in ("window_a", "window_b"):
@@ -59,7 +59,7 @@ def test_both_windows_of_a_place_share_mask_and_fold(ftw: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("window", ["a", "b"])
-def test_one_window_gives_one_scene_a_place(window: str, ftw: Path, tmp_path: Path) -> None:
+def test_one_window_gives_one_scene_per_place(window: str, ftw: Path, tmp_path: Path) -> None:
     import_public("ftw", ftw, tmp_path / "out", ImportSettings(window=window))  # type: ignore[arg-type]
     folders = [scene.image.parent.name for scene in read_catalogue(tmp_path / "out", 2)]
     assert folders == [f"window_{window}"] * 3
@@ -76,13 +76,13 @@ def test_masks_lie_on_the_grid_of_their_images(ftw: Path, tmp_path: Path) -> Non
     ("boundary", "edge", "source"),
     [("cropland", CROPLAND, "two"), ("other", OTHER, "three"), ("ignore", IGNORE, "three")],
 )
-def test_edges_of_fields_are_what_was_chosen(boundary: str, edge: int, source: str, ftw: Path, tmp_path: Path) -> None:
+def test_boundaries_have_the_chosen_label(boundary: str, edge: int, source: str, ftw: Path, tmp_path: Path) -> None:
     import_public("ftw", ftw, tmp_path / "out", ImportSettings(boundary=boundary))  # type: ignore[arg-type]
     assert labels_of(tmp_path / "out") == [[OTHER, CROPLAND, edge, IGNORE]]
     assert ("field boundary" in (tmp_path / "out" / "README.md").read_text()) == (source == "three")
 
 
-def test_edges_are_cropland_too_where_only_masks_of_3_classes_are_there(ftw: Path, tmp_path: Path) -> None:
+def test_boundaries_are_cropland_with_only_masks_of_3_classes(ftw: Path, tmp_path: Path) -> None:
     country = ftw / "austria"
     (country / "label_masks" / "semantic_2class").rename(country / "unused")
     import_public("ftw", country, tmp_path / "out", ImportSettings())
@@ -102,7 +102,7 @@ def test_chips_without_images_or_split_are_left_out_with_a_note(write_raster: Wr
     ]
 
 
-def test_value_of_no_class_is_refused(ftw: Path, write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_an_unknown_class_value_is_refused(ftw: Path, write_raster: WriteRaster, tmp_path: Path) -> None:
     mask = np.array(THREE, dtype=np.uint8)
     write_raster(ftw / "austria" / "label_masks" / "semantic_2class" / "g0_1.tif", mask)
     with pytest.raises(DatasetError, match=r"semantic_2class/g0_1\.tif: has the values 2, "):
@@ -133,7 +133,7 @@ def test_table_without_the_split_is_named(ftw: Path, tmp_path: Path) -> None:
         import_public("ftw", ftw, tmp_path / "out", ImportSettings())
 
 
-def test_another_layout_names_what_was_looked_for(tmp_path: Path) -> None:
+def test_another_layout_is_an_error_with_the_expected_files(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     with pytest.raises(DatasetError, match=r"wanted s2_images, label_masks and chips_COUNTRY\.parquet"):
         import_public("ftw", tmp_path / "in", tmp_path / "out", ImportSettings())

@@ -44,14 +44,12 @@ def test_farmland_is_cropland_and_black_has_no_label(gid: Path, tmp_path: Path, 
 @pytest.mark.parametrize(
     ("images", "folder"), [("auto", "image_NirRGB"), ("nir", "image_NirRGB"), ("rgb", "image_RGB")]
 )
-def test_images_of_4_bands_are_taken_unless_others_are_asked_for(
-    images: str, folder: str, gid: Path, tmp_path: Path
-) -> None:
+def test_images_with_4_bands_are_the_default(images: str, folder: str, gid: Path, tmp_path: Path) -> None:
     import_public("gid", gid, tmp_path / "out", ImportSettings(gid_images=images))  # type: ignore[arg-type]
     assert f"/{folder}/" in (tmp_path / "out" / "manifest.csv").read_text()
 
 
-def test_fourth_band_tagged_as_alpha_is_pointed_out(gid: Path, tmp_path: Path) -> None:
+def test_a_fourth_band_tagged_as_alpha_gives_a_note(gid: Path, tmp_path: Path) -> None:
     imported = import_public("gid", gid, tmp_path / "out", ImportSettings())
     assert any("--data.bands=[1,2,3,4]" in note for note in imported.notes)
 
@@ -99,7 +97,7 @@ def test_scene_without_a_label_is_named(gid: Path, tmp_path: Path) -> None:
         import_public("gid", gid, tmp_path / "out", ImportSettings())
 
 
-def test_folder_with_two_sets_asks_for_one(gid: Path, tmp_path: Path) -> None:
+def test_two_sets_of_labels_are_an_error(gid: Path, tmp_path: Path) -> None:
     (tmp_path / "Fine" / "label_15classes").mkdir(parents=True)
     with pytest.raises(DatasetError, match=r"holds 2 sets of labels, .*label_5classes; name one with --input"):
         import_public("gid", tmp_path, tmp_path / "out", ImportSettings())
@@ -109,7 +107,7 @@ def test_folder_with_two_sets_asks_for_one(gid: Path, tmp_path: Path) -> None:
     ("present", "wanted"),
     [("label_5classes", "image_NirRGB or image_RGB with"), ("pictures", "img_dir with ann_dir")],
 )
-def test_another_layout_names_what_was_looked_for(present: str, wanted: str, tmp_path: Path) -> None:
+def test_another_layout_is_an_error_with_the_expected_files(present: str, wanted: str, tmp_path: Path) -> None:
     (tmp_path / "in" / present).mkdir(parents=True)
     with pytest.raises(DatasetError, match=f"wanted .*{wanted}.*found {present}"):
         import_public("gid", tmp_path / "in", tmp_path / "out", ImportSettings())

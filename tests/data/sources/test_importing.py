@@ -44,7 +44,7 @@ def files(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def test_manifest_names_images_where_they_are_by_the_way_from_the_output(pairs: list[Pair], tmp_path: Path) -> None:
+def test_the_manifest_has_relative_paths_to_the_original_images(pairs: list[Pair], tmp_path: Path) -> None:
     run(pairs, tmp_path / "out")
     lines = (tmp_path / "out" / "manifest.csv").read_text().splitlines()
     assert lines[:2] == ["image,mask,fold", "../in/a.tif,masks/a.tif,0"]
@@ -80,7 +80,7 @@ def test_import_runs_twice_into_one_folder(copy: bool, pairs: list[Pair], tmp_pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
 
 
-def test_readme_says_whose_the_data_are_and_what_the_classes_became(pairs: list[Pair], tmp_path: Path) -> None:
+def test_the_readme_has_origin_licence_and_class_table(pairs: list[Pair], tmp_path: Path) -> None:
     run(pairs, tmp_path / "out")
     text = (tmp_path / "out" / "README.md").read_text()
     assert all(part in text for part in (ORIGIN.home, ORIGIN.licence, ORIGIN.citation, "| 2 | field | cropland |"))
@@ -91,14 +91,14 @@ def test_counts_are_given_by_fold(pairs: list[Pair], tmp_path: Path) -> None:
     assert [(fold.parts, fold.labelled, fold.cropland_share) for fold in imported.folds] == [(1, 4, 0.75)] * 3
 
 
-def test_half_of_an_official_split_is_dealt_to_folds_with_a_note(pairs: list[Pair], tmp_path: Path) -> None:
+def test_one_part_of_an_official_split_gets_folds_in_turn(pairs: list[Pair], tmp_path: Path) -> None:
     training = [Pair(pair.image, pair.mask, pair.name, pair.place, held_out=False) for pair in pairs]
     imported = run(training, tmp_path / "out")
     assert len(imported.folds) == 3
     assert imported.notes == ["only one part of the official split exists, so places were assigned to folds in turn"]
 
 
-def test_interrupted_import_leaves_nothing(pairs: list[Pair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_import_leaves_no_files(pairs: list[Pair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(path: Path, legend: Legend) -> None:
         if path.name == "b_mask.tif":
             raise KeyboardInterrupt
@@ -111,7 +111,7 @@ def test_interrupted_import_leaves_nothing(pairs: list[Pair], tmp_path: Path, mo
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
-def test_output_with_other_files_is_refused_and_left_alone(pairs: list[Pair], tmp_path: Path) -> None:
+def test_an_output_with_other_files_is_refused_and_not_changed(pairs: list[Pair], tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "notes.txt").write_text("mine")
     with pytest.raises(DatasetError, match=r"holds notes\.txt, which is not part of this dataset"):
@@ -132,7 +132,7 @@ def test_mask_of_another_size_is_named(pairs: list[Pair], write_raster: WriteRas
     assert not (tmp_path / "out").exists()
 
 
-def test_mask_with_a_place_fits_an_image_without_one(
+def test_a_georeferenced_mask_fits_an_image_without_georeference(
     pairs: list[Pair], write_raster: WriteRaster, tmp_path: Path
 ) -> None:
     write_raster(pairs[0].image, np.full((3, 2, 2), 90, dtype=np.uint8), crs=None, transform=Affine.identity())

@@ -40,7 +40,7 @@ def manifest(demo: Path) -> list[dict[str, str]]:
 
 
 def offset(path: Path, scene: Path) -> tuple[slice, slice]:
-    """Rows and columns of the scene that a block's georeference says it covers."""
+    """Rows and columns of the scene that a block covers according to its georeference."""
     block, whole = read_grid(path), read_grid(scene)
     column, row = ~whole.transform @ (block.transform.c, block.transform.f)
     assert (row % 1, column % 1) == (0.0, 0.0)
@@ -91,7 +91,7 @@ def test_blocks_hold_the_pixels_of_the_scene_where_their_georeference_says(demo:
             assert block_mask.nodata == IGNORE
 
 
-def test_scene_is_what_the_source_holds(demo: Path) -> None:
+def test_the_scene_equals_the_source(demo: Path) -> None:
     image, mask = read_indian_pines()
     with rasterio.open(demo / "scene.tif") as scene, rasterio.open(demo / "scene_mask.tif") as labels:
         np.testing.assert_array_equal(scene.read(), image)
@@ -142,7 +142,7 @@ def test_every_fold_holds_enough_of_both_classes(written: tuple[Path, list[FoldS
         assert 0.6 < summary.cropland_share < 0.8
 
 
-def test_every_file_says_that_its_georeference_is_nominal_and_whose_data_it_is(demo: Path) -> None:
+def test_every_file_states_licence_and_nominal_georeference(demo: Path) -> None:
     paths = sorted(demo.rglob("*.tif"))
     assert len(paths) == 2 * len(manifest(demo)) + 3
     for path in paths:

@@ -24,18 +24,18 @@ def test_colours_become_labels(write_plain: WritePlain, tmp_path: Path) -> None:
     assert read_labels(path, COLOURS).tolist() == [[IGNORE, CROPLAND]]
 
 
-def test_mask_taller_than_one_read_is_whole(write_plain: WritePlain, tmp_path: Path) -> None:
+def test_a_mask_is_read_in_strips_completely(write_plain: WritePlain, tmp_path: Path) -> None:
     rows = np.where(np.arange(1300) % 3 == 0, 7, 3)[:, None] * np.ones((1, 2))
     labels = read_labels(write_plain(tmp_path / "mask.tif", rows), VALUES)
     assert (labels == np.where(rows == 7, CROPLAND, OTHER)).all()
 
 
-def test_threshold_takes_lossy_colours_for_pure_ones(write_plain: WritePlain, tmp_path: Path) -> None:
+def test_the_threshold_restores_lossy_colours(write_plain: WritePlain, tmp_path: Path) -> None:
     path = write_plain(tmp_path / "mask.png", [[[127, 3]], [[128, 0]], [[9, 127]]])
     assert read_labels(path, Legend(COLOURS.meanings, threshold=128)).tolist() == [[CROPLAND, IGNORE]]
 
 
-def test_unknown_value_names_file_and_what_was_wanted(write_plain: WritePlain, tmp_path: Path) -> None:
+def test_an_unknown_value_is_an_error_with_file_and_known_values(write_plain: WritePlain, tmp_path: Path) -> None:
     path = write_plain(tmp_path / "mask.png", [[0, 9], [200, 7]])
     with pytest.raises(DatasetError, match=r"mask\.png: has the values 9, 200, .*wanted 0, 3, 7;"):
         read_labels(path, VALUES)

@@ -15,7 +15,7 @@ LABELS = [[IGNORE, OTHER, OTHER, OTHER], [OTHER, OTHER, OTHER, CROPLAND]]
 
 @pytest.fixture
 def loveda(write_plain: Callable[..., Path], tmp_path: Path) -> Path:
-    """LoveDA as its archives unpack: two training images, one for validation, one for testing."""
+    """LoveDA as unpacked: two training images, one validation image, one test image."""
     root = tmp_path / "LoveDA"
     for folder, name in (("Train/Rural", "0"), ("Train/Urban", "1366"), ("Val/Rural", "2522")):
         write_plain(root / folder / "images_png" / f"{name}.png", np.full((3, 2, 4), 90))
@@ -54,7 +54,7 @@ def test_image_without_a_mask_is_named(loveda: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_another_layout_names_what_was_looked_for_and_found(tmp_path: Path) -> None:
+def test_another_layout_is_an_error_with_expected_and_found_files(tmp_path: Path) -> None:
     (tmp_path / "in" / "pictures").mkdir(parents=True)
     with pytest.raises(DatasetError, match=r"wanted .*Train/Rural/images_png.*, found pictures; "):
         import_public("loveda", tmp_path / "in", tmp_path / "out", ImportSettings())

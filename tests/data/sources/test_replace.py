@@ -9,7 +9,7 @@ TITLE = "# A dataset"
 
 
 def write(output: Path, *stems: str) -> None:
-    """Write a small dataset of the given stems in place of the output."""
+    """Replace the output by a small dataset with given stems."""
     with replaced_dataset(output, TITLE, frozenset({"scene.tif"})) as folder:
         (folder / "README.md").write_text(f"{TITLE}\n\nText.\n")
         (folder / "scene.tif").write_text("scene")
@@ -25,7 +25,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def test_older_dataset_goes_with_all_its_files(tmp_path: Path) -> None:
+def test_an_older_dataset_is_replaced_with_all_its_files(tmp_path: Path) -> None:
     write(tmp_path / "demo", "a", "b", "c")
     (tmp_path / "demo" / "images" / "a.tif.aux.xml").write_text("statistics")
     write(tmp_path / "demo", "d")
@@ -35,14 +35,14 @@ def test_older_dataset_goes_with_all_its_files(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
 
 
-def test_empty_folder_is_taken(tmp_path: Path) -> None:
+def test_an_empty_folder_is_used(tmp_path: Path) -> None:
     (tmp_path / "demo").mkdir()
     write(tmp_path / "demo", "a")
     assert "demo/images/a.tif" in names(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "images/mine.tif", "models/x/model.json", "scene.tif.txt"])
-def test_folder_with_another_file_is_refused_and_left_alone(name: str, tmp_path: Path) -> None:
+def test_a_folder_with_another_file_is_refused_and_not_changed(name: str, tmp_path: Path) -> None:
     write(tmp_path / "demo", "a")
     (tmp_path / "demo" / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / "demo" / name).write_text("mine")
@@ -70,7 +70,7 @@ def test_file_that_appears_during_the_run_is_kept(tmp_path: Path) -> None:
     assert (tmp_path / "demo" / "late.txt").read_text() == "mine"
 
 
-def test_failed_run_leaves_the_older_dataset_and_no_rest(tmp_path: Path) -> None:
+def test_a_failed_run_keeps_the_older_dataset_and_leaves_no_temporary_files(tmp_path: Path) -> None:
     write(tmp_path / "demo", "a")
     before = names(tmp_path)
 
@@ -85,7 +85,7 @@ def test_failed_run_leaves_the_older_dataset_and_no_rest(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
 
 
-def test_failed_renaming_brings_the_older_dataset_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_rename_restores_the_older_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "demo", "a")
     before = names(tmp_path)
     rename = Path.rename
@@ -101,7 +101,7 @@ def test_failed_renaming_brings_the_older_dataset_back(tmp_path: Path, monkeypat
     assert names(tmp_path) == before
 
 
-def test_output_through_a_link_is_written_where_it_points(tmp_path: Path) -> None:
+def test_an_output_link_is_followed(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "demo").symlink_to(tmp_path / "disk")
     write(tmp_path / "demo", "a")

@@ -12,7 +12,7 @@ Move = Callable[[Path, str, Affine], None]
 
 @pytest.fixture
 def move() -> Move:
-    """`move(root, "scene_0.tif", transform)` puts a scene and its mask elsewhere, in EPSG:32633."""
+    """Function `move(root, "scene_0.tif", transform)` that moves a scene and its mask, in EPSG:32633."""
 
     def to(root: Path, name: str, transform: Affine) -> None:
         for folder in ("images", "masks"):
@@ -24,7 +24,7 @@ def move() -> Move:
 
 @pytest.fixture
 def apart(make_dataset: MakeDataset, move: Move, tmp_path: Path) -> Path:
-    """Ten scenes, 5 km from one to the next."""
+    """Ten scenes at distances of 5 km."""
     root = make_dataset(tmp_path / "data", sizes=[(8, 8 + 4 * (number % 3)) for number in range(10)])
     for number in range(10):
         move(root, f"scene_{number}.tif", Affine(10, 0, 500_000 + 5000 * number, 0, -10, 5_000_000))
@@ -33,7 +33,7 @@ def apart(make_dataset: MakeDataset, move: Move, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def large(make_dataset: MakeDataset, move: Move, tmp_path: Path) -> Path:
-    """One scene of 100 by 90 pixels of 10 m, and a smaller one over its lower right corner."""
+    """A scene of 100 by 90 pixels of 10 m, and a smaller scene over its lower right corner."""
     root = make_dataset(tmp_path / "data", sizes=[(100, 90), (40, 40)])
     move(root, "scene_1.tif", Affine(10, 0, 500_600, 0, -10, 4_999_300))
     return root

@@ -23,7 +23,7 @@ def grid(size: tuple[int, int], transform: Affine, crs: CRS | None = UTM) -> Gri
 
 @st.composite
 def neighbours(draw: st.DrawFn) -> list[Grid]:
-    """Up to three scenes around one place: pixels of any size, offsets within a pixel, some upside down."""
+    """Up to three neighbouring scenes with any pixel size, offsets within a pixel, and some upside down."""
     grids = []
     for _ in range(draw(st.integers(1, 3))):
         left, top = (draw(st.floats(-150, 150)) for _ in range(2))
@@ -34,7 +34,7 @@ def neighbours(draw: st.DrawFn) -> list[Grid]:
 
 
 def rectangle(found: Grid, window: Window) -> shapely.Polygon:
-    """The ground of a window."""
+    """Rectangle of a window on the ground."""
     rows, columns = window.toslices()
     first, last = found.transform @ (columns.start, rows.start), found.transform @ (columns.stop, rows.stop)
     return shapely.box(*np.minimum(first, last), *np.maximum(first, last))
@@ -42,7 +42,7 @@ def rectangle(found: Grid, window: Window) -> shapely.Polygon:
 
 @settings(max_examples=80, deadline=None)
 @given(neighbours(), st.integers(0, 2), st.integers(2, 4), st.integers(0, 999), st.booleans())
-def test_pixels_of_different_folds_are_a_guard_apart_and_only_guards_are_lost(
+def test_pixels_of_different_folds_are_a_guard_apart_and_only_guards_are_removed(
     grids: list[Grid], guard: int, folds: int, seed: int, sparse: bool
 ) -> None:
     cells = cut_cells(grids, block_m=120, guard_m=10 * guard)
@@ -65,21 +65,21 @@ def test_pixels_of_different_folds_are_a_guard_apart_and_only_guards_are_lost(
     assert all((raster <= 1).all() for raster in seen)
 
 
-def test_cells_are_square_on_the_ground_and_the_last_takes_a_small_rest() -> None:
+def test_cells_are_square_on_the_ground_and_the_last_cell_includes_a_small_remainder() -> None:
     cells = cut_cells([grid((100, 64), Affine(10, 0, 500_000, 0, -10, 5_000_000))], 300, 20)
     assert cells.rows.tolist() == [0, 30, 60, 100]
     assert cells.columns.tolist() == [0, 30, 64]
     assert cells.guard == (2, 2)
 
 
-def test_pixels_of_degrees_are_cut_by_their_metres() -> None:
+def test_scenes_in_degrees_are_cut_in_metres() -> None:
     cells = cut_cells([grid((100, 100), Affine(0.001, 0, 15, 0, -0.001, 60), CRS.from_epsg(4326))], 1000, 100)
     assert np.diff(cells.rows)[0] == 9
     assert np.diff(cells.columns)[0] == 18
     assert cells.guard == (1, 2)
 
 
-def test_a_scene_turned_on_the_ground_is_cut_along_its_own_rows() -> None:
+def test_a_rotated_scene_is_cut_along_its_rows() -> None:
     turned = Affine.translation(500_000, 5_000_000) @ Affine.rotation(30) @ Affine.scale(10, -10)
     assert cut_cells([grid((60, 60), turned)], 300, 20).rows.tolist() == [0, 30, 60]
 
@@ -89,24 +89,24 @@ def test_only_the_side_towards_another_fold_is_trimmed() -> None:
     assert not trims_between(np.array([[0, -1, 1]])).any()
 
 
-def test_folds_that_meet_at_a_corner_are_kept_apart() -> None:
+def test_folds_that_touch_at_a_corner_get_a_guard() -> None:
     assert trims_between(np.array([[0, 1], [1, 1]])).any()
     assert trims_between(np.array([[0, -1], [-1, 1]])).any()
     assert trims_between(np.array([[-1, 1], [0, -1]])).any()
 
 
-def test_a_scene_without_a_place_cannot_be_cut_in_metres() -> None:
+def test_a_scene_without_a_georeference_cannot_be_cut_in_metres() -> None:
     with pytest.raises(DatasetError, match=r"a\.tif: CRS is none.*split by scene"):
         cut_cells([grid((60, 60), Affine.identity(), None)], 300, 20)
 
 
-def test_near_scenes_of_two_systems_share_no_cells() -> None:
+def test_near_scenes_in_two_reference_systems_are_refused() -> None:
     pair = [grid((60, 60), Affine(10, 0, 500_000, 0, -10, 5_000_000), CRS.from_epsg(code)) for code in (32633, 32632)]
     with pytest.raises(DatasetError, match=r"another CRS or direction \(EPSG:32632, EPSG:32633\)"):
         cut_cells(pair, 300, 20)
 
 
-def test_blocks_that_the_guard_would_eat_are_refused() -> None:
+def test_blocks_too_small_for_the_guard_are_refused() -> None:
     with pytest.raises(
         DatasetError, match=r"blocks of 50 m are 5 pixels wide and the guard of 100 m takes 10; wanted .* 22"
     ):

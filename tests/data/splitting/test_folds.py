@@ -12,7 +12,7 @@ places = st.lists(st.builds(Place, st.integers(1, 3), st.integers(1, 900), st.fl
 
 @settings(deadline=None)
 @given(places, st.integers(1, 9), st.integers(0, 99), st.booleans())
-def test_no_fold_stays_empty_where_places_suffice(found: list[Place], folds: int, seed: int, stratify: bool) -> None:
+def test_no_fold_stays_empty_with_enough_places(found: list[Place], folds: int, seed: int, stratify: bool) -> None:
     dealt = deal_places(found, folds, seed, stratify)
     assert set(dealt) <= set(range(folds))
     assert len(set(dealt)) == min(folds, len(found))
@@ -26,7 +26,7 @@ def test_folds_of_single_scenes_differ_by_one_scene_at_most(scenes: int, folds: 
     assert max(sizes) - min(sizes) <= 1
 
 
-def test_scenes_are_dealt_by_the_seed_alone() -> None:
+def test_the_folds_of_scenes_depend_only_on_the_seed() -> None:
     found = [Place(1, 100, 0.5)] * 20
     assert deal_places(found, 5, 1, False) == deal_places(found, 5, 1, False)
     assert deal_places(found, 5, 1, False) != deal_places(found, 5, 2, False)

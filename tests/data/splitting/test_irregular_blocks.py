@@ -30,7 +30,7 @@ rules = st.builds(
 
 
 def coverable(length: int, rule: BlockRule) -> bool:
-    """True if some number of blocks covers a length, found by trying all numbers."""
+    """True if some number of blocks covers a length, found by brute force."""
     return any(
         parts * rule.minimum <= length - (parts - 1) * rule.guard <= parts * rule.maximum
         for parts in range(1, length + 1)
@@ -38,7 +38,7 @@ def coverable(length: int, rule: BlockRule) -> bool:
 
 
 def numbered(blocks: list[Window], height: int, width: int) -> NDArray[np.int64]:
-    """(H, W) number of the block of each pixel, -1 in the guard; fails where blocks overlap or stick out."""
+    """(H, W) block number of each pixel, -1 in the guard; fails if blocks overlap or leave the scene."""
     raster = np.full((height, width), -1)
     for number, block in enumerate(blocks):
         part = raster[block.toslices()]
@@ -49,7 +49,7 @@ def numbered(blocks: list[Window], height: int, width: int) -> NDArray[np.int64]
 
 
 def chessboard(height: int, width: int) -> NDArray[np.uint8]:
-    """A mask of fields of 10 by 10 pixels, with a strip that has no labels."""
+    """Mask of fields of 10 by 10 pixels, with a strip without labels."""
     rows, columns = np.indices((height, width)) // 10
     mask = np.where((rows + columns) % 3 == 0, OTHER, CROPLAND).astype(np.uint8)
     mask[:, : width // 8] = IGNORE
@@ -58,7 +58,7 @@ def chessboard(height: int, width: int) -> NDArray[np.uint8]:
 
 @settings(max_examples=60, deadline=None)
 @given(rule=rules, height=st.integers(1, 70), width=st.integers(1, 70), seed=st.integers(0, 999))
-@example(rule=BlockRule(10, 12, 2), height=26, width=39, seed=0)  # hardly any room for a cut
+@example(rule=BlockRule(10, 12, 2), height=26, width=39, seed=0)  # few possible cuts
 def test_blocks_keep_limits_and_guard_and_leave_only_guards_uncovered(
     rule: BlockRule, height: int, width: int, seed: int
 ) -> None:
@@ -69,7 +69,7 @@ def test_blocks_keep_limits_and_guard_and_leave_only_guards_uncovered(
     blocks = irregular_blocks(height, width, rule, seed)
     assert all(rule.minimum <= side <= rule.maximum for block in blocks for side in (block.height, block.width))
     raster = numbered(blocks, height, width)
-    # Brute force: around every pixel of a block, out to the guard, lies no pixel of another one.
+    # Brute force: no pixel of another block lies within the guard of a block's pixel.
     wide = np.pad(raster, rule.guard, constant_values=-1)
     reach = 2 * rule.guard + 1
     around = np.lib.stride_tricks.sliding_window_view(wide, (reach, reach))
@@ -87,7 +87,7 @@ def test_blocks_differ_in_height_and_in_width(seed: int) -> None:
     assert max(max(block.height, block.width) for block in blocks) > 2 * RULE.minimum
 
 
-def test_blocks_and_folds_come_from_the_seed_alone() -> None:
+def test_blocks_and_folds_depend_only_on_the_seed() -> None:
     mask = chessboard(300, 300)
     first, again, other = (irregular_blocks(300, 300, RULE, seed) for seed in (3, 3, 4))
     assert first == again
@@ -108,7 +108,7 @@ def test_impossible_rule_is_refused(minimum: int, maximum: int, guard: int) -> N
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_folds_are_alike_in_labels(seed: int) -> None:
+def test_folds_have_similar_labels(seed: int) -> None:
     mask = chessboard(400, 400)
     blocks = irregular_blocks(400, 400, RULE, seed)
     folds = assign_folds(blocks, mask, 5, seed)
@@ -127,7 +127,7 @@ def test_rare_class_in_two_places_goes_to_both_folds() -> None:
     assert folds[0] != folds[1]
 
 
-def test_blocks_of_a_fold_lie_further_apart_than_in_a_random_deal() -> None:
+def test_blocks_of_a_fold_are_farther_apart_than_at_random() -> None:
     blocks = irregular_blocks(400, 400, RULE, 0)
     mask = np.full((400, 400), CROPLAND, dtype=np.uint8)
 
@@ -153,7 +153,7 @@ def test_no_fold_stays_empty_even_without_labels(folds: int, extra: int, step: i
 
 
 @pytest.mark.parametrize("folds", [0, 3])
-def test_number_of_folds_that_cannot_be_filled_is_refused(folds: int) -> None:
+def test_more_folds_than_blocks_are_refused(folds: int) -> None:
     with pytest.raises(DatasetError, match=f"2 blocks cannot fill {folds} folds"):
         assign_folds([Window(0, 0, 2, 2), Window(3, 0, 2, 2)], np.zeros((2, 5), dtype=np.uint8), folds, 0)
 

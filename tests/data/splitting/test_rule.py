@@ -14,6 +14,6 @@ from seg.errors import ConfigError
         ({"block_size_m": 0.0}, "--block-size-m is 0; wanted more than 0"),
     ],
 )
-def test_a_rule_that_cannot_work_is_refused(wrong: dict[str, float], problem: str) -> None:
+def test_options_out_of_range_are_refused(wrong: dict[str, float], problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         SplitRule(**wrong)

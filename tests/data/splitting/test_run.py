@@ -37,12 +37,12 @@ def footprint(scene: Scene) -> shapely.Polygon:
 
 
 def least_distance(root: Path) -> float:
-    """Between the scenes of two folds, in metres."""
+    """Smallest distance between scenes of two folds, in metres."""
     pairs = itertools.combinations(read_catalogue(root, 99), 2)
     return min(footprint(one).distance(footprint(other)) for one, other in pairs if one.fold != other.fold)
 
 
-def test_scenes_are_dealt_to_folds_of_equal_counts_with_their_masks(apart: Path) -> None:
+def test_folds_have_equally_many_scenes_with_their_masks(apart: Path) -> None:
     summaries = split_dataset(apart, apart, SplitRule())
     assert [fold.parts for fold in summaries] == [2] * 5
     for scene in read_catalogue(apart, 5):
@@ -68,14 +68,14 @@ def test_another_seed_gives_another_split(apart: Path, tmp_path: Path) -> None:
     assert folds_of(tmp_path / "0") != folds_of(tmp_path / "1")
 
 
-def test_folds_of_an_older_manifest_do_not_count(apart: Path, tmp_path: Path) -> None:
+def test_folds_of_an_older_manifest_are_ignored(apart: Path, tmp_path: Path) -> None:
     split_dataset(apart, tmp_path / "out", SplitRule())
     split_dataset(apart, apart, SplitRule(seed=5, folds=7))
     split_dataset(apart, apart, SplitRule(), replace=True)
     assert folds_of(apart) == folds_of(tmp_path / "out")
 
 
-def test_scenes_that_overlap_or_lie_too_near_share_a_fold(apart: Path, move: Move) -> None:
+def test_scenes_that_overlap_or_are_too_near_share_a_fold(apart: Path, move: Move) -> None:
     move(apart, "scene_7.tif", Affine(10, 0, 500_050, 0, -10, 5_000_050))
     move(apart, "scene_8.tif", Affine(10, 0, 500_000, 0, -10, 4_999_830))
     split_dataset(apart, apart, SplitRule(folds=4))
@@ -84,7 +84,7 @@ def test_scenes_that_overlap_or_lie_too_near_share_a_fold(apart: Path, move: Mov
     assert least_distance(apart) >= 100
 
 
-def test_scenes_without_a_crs_are_places_of_their_own(apart: Path, write_raster: WriteRaster) -> None:
+def test_scenes_without_a_crs_are_separate_places(apart: Path, write_raster: WriteRaster) -> None:
     for number in range(10):
         for folder in ("images", "masks"):
             path = apart / folder / f"scene_{number}.tif"
@@ -103,7 +103,7 @@ def test_too_few_places_are_an_error_that_counts_them(make_dataset: MakeDataset,
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_pixels_of_blocks_in_different_folds_are_a_guard_apart_even_between_scenes(
+def test_blocks_of_different_folds_are_a_guard_apart_even_between_scenes(
     large: Path, tmp_path: Path, seed: int
 ) -> None:
     rule = SplitRule(by="blocks", folds=4, seed=seed, block_size_m=160, guard_m=20)
@@ -111,7 +111,7 @@ def test_pixels_of_blocks_in_different_folds_are_a_guard_apart_even_between_scen
     assert least_distance(tmp_path / "out") >= 20
 
 
-def test_blocks_hold_each_labelled_pixel_once_or_leave_it_to_the_guard(large: Path, tmp_path: Path) -> None:
+def test_each_labelled_pixel_is_in_one_block_or_in_the_guard(large: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     summaries = split_dataset(large, out, BLOCKS)
     scenes = {scene.image.stem: scene for scene in read_catalogue(large, 5)}
@@ -153,7 +153,7 @@ def test_blocks_without_labels_are_left_out(large: Path, tmp_path: Path, write_r
     assert {block.image.stem[-4:] for block in blocks} == {"c000", "c001", "c002"}
 
 
-def test_scenes_of_one_name_get_blocks_of_their_own(large: Path, tmp_path: Path) -> None:
+def test_scenes_with_the_same_name_get_separate_blocks(large: Path, tmp_path: Path) -> None:
     rows = [("image", "mask", "fold"), ("images/scene_0.tif", "masks/scene_0.tif", 0)]
     for folder in ("images", "masks"):
         (large / "more" / folder).mkdir(parents=True)

@@ -13,7 +13,7 @@ WriteRaster = Callable[..., Path]
 BLOCKS = SplitRule(by="blocks", folds=3, block_size_m=160, guard_m=20)
 
 
-def test_a_manifest_is_only_replaced_when_asked(apart: Path) -> None:
+def test_a_manifest_is_replaced_only_with_the_option(apart: Path) -> None:
     split_dataset(apart, apart, SplitRule())
     before = (apart / "manifest.csv").read_text()
     with pytest.raises(DatasetError, match=r"manifest\.csv: exists; add --replace"):
@@ -64,7 +64,7 @@ def test_a_failure_while_writing_leaves_the_older_split(
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
-def test_an_output_that_cannot_be_is_refused(apart: Path, tmp_path: Path, unwritable: Path) -> None:
+def test_an_impossible_output_is_refused(apart: Path, tmp_path: Path, unwritable: Path) -> None:
     (tmp_path / "file").write_text("")
     for output, problem in (
         (tmp_path / "file", "is a file; name a folder"),
@@ -85,11 +85,11 @@ def test_a_mask_on_another_grid_is_refused_before_anything_is_written(apart: Pat
 @pytest.mark.parametrize(
     "moment", ["seg.data.splitting.write._write_manifest", "seg.data.splitting.write.shutil.rmtree"]
 )
-def test_a_killed_replacement_leaves_the_older_split_or_the_new_one_whole(
+def test_a_killed_replacement_leaves_the_older_or_the_new_split_intact(
     large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     class KilledError(Exception):
-        """Stands for a kill: nothing after it may tidy up."""
+        """Simulated kill, after which no cleanup may run."""
 
     out, other = tmp_path / "out", SplitRule(by="blocks", folds=2, block_size_m=320, guard_m=20)
     split_dataset(large, out, BLOCKS)

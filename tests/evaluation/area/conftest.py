@@ -9,7 +9,7 @@ WriteRaster = Callable[..., Path]
 
 @pytest.fixture
 def class_map(write_raster: WriteRaster, tmp_path: Path) -> Path:
-    """A map of 60 x 80 pixels, 10 m: cropland in its left third, nodata in its last two rows."""
+    """Map of 60 x 80 pixels of 10 m, with cropland in the left third and nodata in the last two rows."""
     pixels = np.zeros((60, 80), np.uint8)
     pixels[:, :27] = 1
     pixels[-2:] = 255

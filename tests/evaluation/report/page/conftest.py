@@ -34,7 +34,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Report:
 
 @pytest.fixture(scope="session")
 def write_report(scenes: Report, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Report]:
-    """`write_report(language, area=None)`: the report of the two scenes."""
+    """Function `write_report(language, area=None)` that writes a report of the two scenes."""
 
     def write(language: Language, area: dict[str, Any] | None = None) -> Report:
         output = tmp_path_factory.mktemp(f"report_{language}")
