@@ -47,8 +47,7 @@ def processes(pytestconfig: pytest.Config) -> Processes:
 
 @pytest.fixture(scope="session")
 def write_raster() -> Callable[..., Path]:
-    """Function `write_raster(path, pixels, *, descriptions=(), meanings=(), mask=None, **profile)` that returns the
-    path.
+    """`write_raster(path, pixels, *, descriptions=(), meanings=(), mask=None, **profile)`, which returns the path.
 
     Writes (H, W) or (C, H, W) pixels, and makes the folder if it is missing.
 
