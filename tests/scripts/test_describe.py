@@ -55,8 +55,8 @@ def test_a_model_package_is_described_with_a_checkpoint_of_its_training(tmp_path
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        ([], ["one of --config", "--model"]),
-        (["--config=tiny.yaml", "--model=models/x"], ["one of --config"]),
+        ([], ["either --config", "--model"]),
+        (["--config=tiny.yaml", "--model=models/x"], ["either --config"]),
         (["--config=none.yaml"], ["none.yaml", "No such file"]),
         (["--model=models/x"], ["models/x", "model package"]),
         (["--config=tiny.yaml", "--bands=0"], ["bands is 0"]),
