@@ -36,7 +36,7 @@ class Strata:
 
     Attributes:
         path: A raster of codes on the scene's grid, or a vector file.
-        attribute: Column of a vector file that names the strata.
+        attribute: Column of a vector file with the names of the strata.
         layer: Layer of a vector file; None for its only layer.
     """
 

@@ -22,7 +22,7 @@ from seg.raster.vectors.crossed_pixels import on_lattice
 
 Sides = tuple[float, float, float, float]
 LAYER = "|layername="
-"""Separates a file from the name of one of its layers, as in QGIS."""
+"""Separator between a file and the name of a layer, as in QGIS."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class Area:
         """(H, W) bool, True for pixels of the area; a pixel has the same value in every window."""
         return self._layer.covers(window)
 
-    def meets(self, window: Window) -> bool:
+    def intersects(self, window: Window) -> bool:
         """True if any pixel of a window belongs to the area."""
         frame = shapely.box(*_corners(window))
         near = self.polygons[self._layer.tree.query(frame, predicate="intersects")]
@@ -105,10 +105,10 @@ def area_on(grid: Grid, text: str | None, crs: str | None) -> Area | None:
         raise ConfigError(f"area-crs is {crs}, but the area {text} is a file with a CRS of its own; leave area-crs out")
     found = _of_file(text, grid) if box is None else _of_box(text, box, crs, grid)
     area = Area(shapely.transform(found, on_lattice), text if crs is None else f"{text} {crs}")
-    if not area.meets(Window(0, 0, grid.width, grid.height)):
+    if not area.intersects(Window(0, 0, grid.width, grid.height)):
         raise NoOverlapError(
             f"{grid.path}: has no pixel in the area {text}; the scene's CRS is {crs_name(grid.crs)}, its bounds are "
-            f"{','.join(f'{side:.10g}' for side in _sides(grid))}; wanted an area on the scene"
+            f"{','.join(f'{side:.10g}' for side in _sides(grid))}; choose an area on the scene"
         )
     return area
 

@@ -153,7 +153,7 @@ def _reason(scene: Path, error: Exception) -> str:
 def _interrupted(interrupt: KeyboardInterrupt, tally: Tally, settings: PredictionSettings) -> str:
     done = tally.mapped + tally.kept
     said = f"{str(interrupt) or 'interrupted; repeat the command to continue'}; {done} of {tally.total} scenes are done"
-    return said if settings.existing == "skip" or not done else f"{said}, which --existing=skip keeps"
+    return said if settings.existing == "skip" or not done else f"{said}; --existing=skip keeps their maps"
 
 
 def load_predictor(folders: Sequence[Path], settings: PredictionSettings, compute: ComputeSettings) -> Predictor:

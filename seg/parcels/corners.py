@@ -46,7 +46,7 @@ class Corners:
 
 
 def corners_of(labels: Labels, separate: bool, row: int = 0, column: int = 0) -> Corners:
-    """Corners of each label in a window, as if the label were 0 outside the window.
+    """Corners of each label in a window, as if there were no parcels outside the window.
 
     Args:
         labels: (H, W) labels of parcels; 0 for none.

@@ -48,7 +48,7 @@ def joined(parts: list[Pieces]) -> WholeParcels:
     """Join parts to whole parcels.
 
     Args:
-        parts: Parts; every parcel has all of its parts among them.
+        parts: The parts, complete for every parcel.
     """
     outlines = traced(summed(concatenated([part.corners for part in parts])))
     place = np.searchsorted(outlines.numbers, np.concatenate([part.parcels for part in parts]))

@@ -28,8 +28,9 @@ class Borders:
     Attributes:
         parcels: Labels of parcels in the top row, left column, bottom row and right column.
         units: Labels of units along the same sides.
-        joins_above: (W,) True where a parcel in the top row and a parcel in the row above are the same.
-        joins_left: (H,) True where a parcel in the left column and a parcel in the column to its left are the same.
+        joins_above: (W,) True where a pixel in the top row and the pixel above belong to one parcel, if both are in
+            parcels.
+        joins_left: (H,) True where a pixel in the left column and the pixel to its left belong to one parcel, likewise.
     """
 
     parcels: tuple[Labels, Labels, Labels, Labels]

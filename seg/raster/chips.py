@@ -139,18 +139,18 @@ def read_chip(dataset: DatasetReader, window: Window, reading: Reading) -> Chip:
 
 
 def _hide_nodata(
-    valid: BoolMask, pixels: npt.NDArray[np.generic], declared: Sequence[float | None], further: float | None
+    valid: BoolMask, pixels: npt.NDArray[np.generic], declared: Sequence[float | None], additional: float | None
 ) -> bool:
-    """Clear validity where a band holds its declared nodata value or the further one.
+    """Clear validity where a band holds its declared nodata value or the additional one.
 
-    Returns True if a pixel holds the further value.
+    Returns True if a pixel holds the additional value.
     """
     found = False
     for values, missing in zip(pixels, declared, strict=True):
         if missing is not None:
             valid &= ~is_missing(values, missing)
-        if further is not None:
-            hidden = is_missing(values, further)
+        if additional is not None:
+            hidden = is_missing(values, additional)
             found = found or bool(hidden.any())
             valid &= ~hidden
     return found
@@ -196,8 +196,8 @@ def _unmasked(
 ) -> BoolMask:
     """True where neither a mask file nor an alpha band hides the pixel; the caller checks the nodata value.
 
-    GDAL's own mask combines none of these: it uses the nodata value, the mask file or the alpha band. An alpha band in
-    `bands` is data, not a mask.
+    GDAL's own mask uses only one of nodata value, mask file and alpha band. An alpha band in `bands` is data, not a
+    mask.
     """
     height, width = shape or (window.height, window.width)
     unmasked = np.ones((height, width), dtype=bool)

@@ -38,8 +38,8 @@ def files_in(folder: Path, suffixes: Collection[str] = RASTER_SUFFIXES) -> list[
     return [path for path in found if not (path.suffix.lower() in _JPEG and _previewed_stem(path) in stems)]
 
 
-def unread_of_stem(folder: Path, stem: str) -> Path | None:
-    """First file with a stem whose suffix is neither a raster's nor a sidecar's; None if there is none."""
+def unrecognised_file(folder: Path, stem: str) -> Path | None:
+    """First file with a stem that is neither a raster nor a sidecar by its suffix; None if there is no such file."""
     read = set(files_in(folder))
     return next((path for path in sorted(folder.glob(f"{glob.escape(stem)}.*")) if _looks_like_data(path, read)), None)
 

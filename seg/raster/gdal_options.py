@@ -1,6 +1,6 @@
 """GDAL's options for a whole command: a limit for the cache of decoded tiles, and limits for slow servers.
 
-A command enters `gdal_options` where it begins. In the main thread, `rasterio.Env` sets the options of the process, so
+A command enters `gdal_options` at its start. In the main thread, `rasterio.Env` sets the options of the process, so
 they hold in every thread. In any other thread, it sets the options of that thread alone, so a thread that reads
 rasters enters `gdal_options` itself. The size of the cache is the exception: it always belongs to the process. A
 spawned process starts without these options. See `rasterio/_env.pyx`.
@@ -27,7 +27,7 @@ SERVERS = {
 """Options for rasters on servers. GDAL's defaults give up at the first error and wait forever for a silent server."""
 
 _OURS: ContextVar[frozenset[str]] = ContextVar("_OURS", default=frozenset())
-"""Options that an outer `gdal_options` set; an inner one may change them."""
+"""Options that an outer `gdal_options` set; an inner `gdal_options` may change them."""
 
 
 @contextmanager

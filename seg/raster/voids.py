@@ -24,18 +24,18 @@ HIGH_VOIDS = (65535.0, 2147483648.0, 4294967296.0)
 """Largest 16-bit and 32-bit integers as float32. Such a value is a void if all bands hold it in many pixels."""
 
 _ALONE = 0.9
-"""Smallest share of the void among values beyond half of it; resampling mixes some voids with neighbouring values."""
+"""Smallest share of the void among values beyond half of the void; resampling mixes some voids with other values."""
 
 _HIGH_SHARE = 0.05
-"""Smallest share of a window that a high void covers; a few pixels with this value are saturated."""
+"""Smallest share of a window with a high void; if fewer pixels have this value, they count as saturated."""
 
 
 def is_missing(values: npt.NDArray[np.generic], nodata: float) -> BoolMask:
     """True where values mean "no data".
 
     A nodata value beyond LARGEST_MEASURED is compared to the digits that it is printed with, since files and users
-    round
-    it: -3.4e38 matches the least float32, -3.4028235e38. A smaller nodata value is first rounded to the band's type.
+    round it: -3.4e38 matches the least float32, -3.4028235e38. A smaller nodata value is first rounded to the band's
+    type.
 
     Args:
         values: Values as stored, or as float32.

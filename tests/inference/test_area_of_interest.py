@@ -76,7 +76,7 @@ def test_pixels_of_the_area_do_not_depend_on_the_window(grid: Grid, tmp_path: Pa
     for size in (17, 64):
         for window in window_grid(130, 170, size, size):
             np.testing.assert_array_equal(area.covers(window), whole[window.toslices()])
-            assert area.meets(window) == whole[window.toslices()].any()
+            assert area.intersects(window) == whole[window.toslices()].any()
 
 
 def test_a_box_is_in_the_crs_of_the_scene(grid: Grid) -> None:

@@ -166,7 +166,7 @@ def test_an_area_outside_all_scenes_is_a_mistake(jobs: list[Job], make_predictor
         map_each(jobs, make_predictor(), PredictionSettings(area="0,0,1,1"))
 
 
-@pytest.mark.parametrize(("existing", "said"), [("skip", ""), ("overwrite", ", which --existing=skip keeps")])
+@pytest.mark.parametrize(("existing", "said"), [("skip", ""), ("overwrite", "; --existing=skip keeps their maps")])
 def test_an_interrupt_ends_the_batch_and_explains_how_to_continue(
     jobs: list[Job], make_predictor: MakePredictor, monkeypatch: pytest.MonkeyPatch, existing: str, said: str
 ) -> None:

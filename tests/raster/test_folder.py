@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from seg.errors import DatasetError
-from seg.raster.folder import by_stem, files_in, first_by_stem, unread_of_stem
+from seg.raster.folder import by_stem, files_in, first_by_stem, unrecognised_file
 
 
 def test_files_with_a_raster_suffix_are_found(tmp_path: Path) -> None:
@@ -41,5 +41,5 @@ def test_hidden_files_previews_and_headerless_binary_files_are_not_scenes(tmp_pa
 def test_an_unknown_suffix_differs_from_sidecars(tmp_path: Path) -> None:
     for name in ("a.tif", "a.tfw", "a.hdr", "a.tif.aux.xml", "b.sid", "c.txt"):
         (tmp_path / name).touch()
-    found = [unread_of_stem(tmp_path, stem) for stem in ("a", "b", "c", "d[1]")]
+    found = [unrecognised_file(tmp_path, stem) for stem in ("a", "b", "c", "d[1]")]
     assert found == [None, tmp_path / "b.sid", None, None]

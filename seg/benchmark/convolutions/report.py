@@ -87,9 +87,9 @@ def answer(report: ConvolutionReport) -> str:
     if separable.faster >= SPEEDUP_SHARE * smaller:
         return f"{has} and is {number(separable.faster)} times as fast."
     return (
-        f"{has} but is only {number(separable.faster)} times as fast: with {number(separable.cost.intensity)} MAC for "
-        f"each byte moved against {number(standard.cost.intensity)} it reaches {_rate(separable)} GMAC/s against "
-        f"{_rate(standard)}, {_halves(report)}."
+        f"{has} but is only {number(separable.faster)} times as fast: it computes {number(separable.cost.intensity)} MAC "
+        f"per moved byte (standard: {number(standard.cost.intensity)}) and reaches {_rate(separable)} GMAC/s (standard: "
+        f"{_rate(standard)}); {_halves(report)}."
     )
 
 
@@ -97,7 +97,7 @@ def _halves(report: ConvolutionReport) -> str:
     depthwise, pointwise = report.row(DEPTHWISE), report.row(POINTWISE)
     limited = "memory" in depthwise.roof.limits
     why = f" ({number(depthwise.cost.intensity)} MAC per byte, so memory limits it)" if limited else ""
-    return f"its depthwise half alone {_rate(depthwise)}{why}, its pointwise half {_rate(pointwise)}"
+    return f"its depthwise half reaches {_rate(depthwise)}{why}, its pointwise half {_rate(pointwise)}"
 
 
 def _rate(row: ConvolutionRow) -> str:

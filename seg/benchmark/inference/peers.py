@@ -1,4 +1,4 @@
-"""Tiled inference of other libraries, used as their documentation shows, with the whole raster in memory."""
+"""Tiled inference of other libraries, called as in their documentation, with the whole raster in memory."""
 
 import time
 from collections.abc import Callable

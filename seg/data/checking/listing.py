@@ -8,7 +8,7 @@ from seg.data.checking.findings import Finding, error
 from seg.data.dataset.catalogue import UNREAD, Scene, read_catalogue
 from seg.data.dataset.manifest import Row, manifest_of, manifest_rows
 from seg.errors import DatasetError
-from seg.raster.folder import files_in, first_by_stem, unread_of_stem
+from seg.raster.folder import files_in, first_by_stem, unrecognised_file
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 
 
@@ -104,7 +104,7 @@ def _from_folders(root: Path, folds: int) -> tuple[list[Scene], list[Finding]]:
         message = f"has no mask; add {root / 'masks' / stem}.tif, or remove the image"
         findings.append(error("missing-mask", image_of[stem], message))
     for stem in sorted(mask_of.keys() - image_of.keys()):
-        unread = unread_of_stem(root / "images", stem)
+        unread = unrecognised_file(root / "images", stem)
         if unread is not None:
             findings.append(error("unread-image", unread, UNREAD))
             continue

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from seg.data.dataset.manifest import MANIFEST, Row, manifest_of, read_manifest
 from seg.errors import ConfigError, DatasetError
-from seg.raster.folder import RASTER_SUFFIXES, by_stem, files_in, unread_of_stem
+from seg.raster.folder import RASTER_SUFFIXES, by_stem, files_in, unrecognised_file
 from seg.raster.grid import open_raster
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 from seg.terminal.text import counted
@@ -92,7 +92,7 @@ def _from_folders(root: Path, folds: int, labels: LabelMapping) -> list[Scene]:
             f"add {root / 'masks' / unmatched[0]}.tif, or remove the image"
         )
     for stem in sorted(masks.keys() - images.keys()):
-        unread = unread_of_stem(root / "images", stem)
+        unread = unrecognised_file(root / "images", stem)
         if unread is not None:
             raise DatasetError(f"{unread}: {UNREAD}")
     pairs = enumerate(sorted(images))

@@ -114,7 +114,7 @@ def _places(references: References, design: Design) -> NDArray[np.int64]:
         if moved.any():
             raise DatasetError(
                 f"{references.path}: {named_points(references.ids[moved])} on another row or column than in the "
-                "design of the sample; name the design of these points with --design"
+                "design of the sample; give the design of these points with --design"
             )
     return order
 

@@ -157,7 +157,7 @@ class Population:
                 "probabilities or measurements"
             )
         if len(found) > MOST_STRATA:
-            raise RasterError(f"{self.zones}: makes more than {MOST_STRATA} strata; merge zones into fewer")
+            raise RasterError(f"{self.zones}: gives more than {MOST_STRATA} strata; use fewer zones")
 
     def _within(self) -> str:
         return f" within the zones of {self.zones}" if self.zones else ""

@@ -68,7 +68,7 @@ def sample_map(population: Population, output: Path, settings: SampleSettings) -
     error = expected_error(expected, counts)
     print(f"\n{len(design.ids):,} points; expected standard error of the overall accuracy: {error:.4f}")
     print(f"written: {output}; fill its column 'reference' with {_named_classes(design)}")
-    print(f"written: {design_path(output)}; it reveals the mapped classes, so keep it from the interpreters")
+    print(f"written: {design_path(output)}; it contains the mapped classes, so do not give it to interpreters")
     return design
 
 

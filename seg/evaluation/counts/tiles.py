@@ -102,7 +102,7 @@ def worst_windows(tiles: TileCounts, size: int, number: int) -> list[WrongWindow
 
 
 def as_confusion(counts: Counts) -> ConfusionCounts:
-    """The confusion counts in (5,) counts."""
+    """Convert (5,) counts to confusion counts."""
     return ConfusionCounts(*counts[:4].tolist())
 
 

@@ -64,7 +64,7 @@ class SceneReader:
 
         Args:
             window: Part of the scene.
-            shape: Height and width to read at, at most those of the window.
+            shape: Height and width to read at; at most the size of the window.
             limits: Stored values of the image shown darkest and brightest; by default percentiles of the pixels read.
 
         Raises:

@@ -10,7 +10,7 @@ SMALLEST = 128
 """Smallest side of a core in pixels, even with little memory; smaller blocks would be mostly halo."""
 
 USUAL = 1024
-"""Side in pixels above which the fixed cost of a block is negligible; it is 10 % of the time of a trivial network."""
+"""Side in pixels above which the fixed cost of a block is negligible: at most 10 % of the time of a trivial network."""
 
 TILE_WORTH = 1.02
 """Accepted ratio of computed pixels to the smallest possible number, for a side that is a multiple of the tile."""

@@ -34,7 +34,7 @@ LOOKED_AT = 8
 """Number of candidate samples along each axis, including the scene's edges and corners."""
 
 LOOK = 64
-"""Side in pixels of the square in the middle of a candidate that is computed to rank it, before alignment."""
+"""Side in pixels, before alignment, of the square that is computed to rank a candidate."""
 
 SAMPLES = 16
 """Largest number of samples."""
@@ -179,7 +179,7 @@ def _places(grid: Grid, area: Area | None, alignment: int, limit: int) -> Iterat
     chosen_columns = _spread(max(left, 0) // core, -(-min(right, grid.width) // core))
     for row, column in itertools.product(chosen_rows, chosen_columns):
         block = block_at(row, column, rows, columns)
-        if area is None or area.meets(block.core):
+        if area is None or area.intersects(block.core):
             yield block
 
 

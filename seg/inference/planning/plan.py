@@ -116,7 +116,7 @@ def plan_scene(scene: FittedScene, predictor: Predictor, settings: PredictionSet
 
 def _blocks(grid: Grid, size: int, halo: int, area: Area | None) -> list[Block]:
     blocks = plan_blocks(grid.height, grid.width, size, halo)
-    return blocks if area is None else [block for block in blocks if area.meets(block.core)]
+    return blocks if area is None else [block for block in blocks if area.intersects(block.core)]
 
 
 def _computed(blocks: Sequence[Block]) -> int:

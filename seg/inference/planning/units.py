@@ -73,7 +73,7 @@ def _require_scaling(grid: Grid, bands: Sequence[int], name: str, package: Model
         raise PackageError(
             f"{grid.path}: has scales of {_few(scales)} and offsets of {_few(offsets)}, but {name} was trained on "
             f"scales of {_few(package.scales)} and offsets of {_few(package.offsets)}; convert the scene to those, or "
-            "map it all the same with --any-unit=true"
+            "map the scene anyway with --any-unit=true"
         )
 
 

@@ -38,8 +38,8 @@ class Composite:
 def display_bands(dataset: DatasetReader) -> tuple[int, ...]:
     """Bands to show as red, green and blue, counted from 1; a single band is shown in grey.
 
-    Bands are chosen by description ("red", "B04 red", but not "red edge"), otherwise the first three, otherwise the
-    first.
+    Bands are chosen by description ("red", "B04 red", but not "red edge"). Without such descriptions, these are the
+    first three bands, or the first band if there are fewer than three.
     """
     named = colour_bands(dataset.descriptions)
     if named:
@@ -77,7 +77,7 @@ def read_composite(
     """
     layers, used, opaque = [], [], np.ones(shape, dtype=np.bool_)
     for place, band in enumerate(display_bands(dataset)):
-        # Averages, since a large scene shown by every n-th pixel looks like noise.
+        # Average resampling, since every n-th pixel of a large scene looks like noise.
         stored, valid = read_band(dataset, band, window, shape, Resampling.average)
         if nodata is not None:
             # The average of a nodata value with other values is a new value, so the nearest pixel is checked too.

@@ -1,4 +1,4 @@
-"""Read the features of vector labels in any format that GDAL knows, with the label of each."""
+"""Read the features of vector labels with their labels, in any format that GDAL reads."""
 
 import io
 import math
@@ -156,7 +156,7 @@ class VectorLabels:
         return f"; the text was read as {code}; if it is garbled, give the encoding, such as {option}=GBK"
 
     def _decoded(self, read: Callable[[str | None], Found]) -> Found:
-        """Read in the encoding of the file; if that fails, switch to the fallback encoding for good."""
+        """Read in the encoding of the file; if that fails, switch permanently to the fallback encoding."""
         try:
             return read(self._encoding)
         except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Bring vector labels onto the grid of an image, as valid simple polygons in pixels."""
+"""Transform vector labels to the grid of an image, as valid simple polygons in pixels."""
 
 from dataclasses import dataclass
 
@@ -54,7 +54,7 @@ def require_georeference(grid: Grid) -> None:
     """Check that an image has a georeference.
 
     Raises:
-        RasterError: The image has no CRS, or no transform, or one that maps pixels to a line.
+        RasterError: The image has no CRS, no transform, or a degenerate transform.
     """
     lacking = "CRS" if grid.crs is None else "transform"
     if grid.crs is None or grid.transform.is_identity or grid.transform.determinant == 0:
@@ -67,7 +67,7 @@ def require_georeference(grid: Grid) -> None:
 def read_parcels(source: VectorLabels, grid: Grid, margin: int = 0) -> Parcels:
     """The polygons that lie on an image or within a margin around it.
 
-    Invalid geometries are repaired, and only the polygons of collections are used.
+    Invalid geometries are repaired. Of geometry collections, only polygons are used.
 
     Args:
         source: The labels.
@@ -75,7 +75,7 @@ def read_parcels(source: VectorLabels, grid: Grid, margin: int = 0) -> Parcels:
         margin: Width of the margin in pixels.
 
     Raises:
-        NoOverlapError: No polygon meets the image.
+        NoOverlapError: No polygon intersects the image.
         RasterError: The image has no valid georeference, a feature is a line or a point, or a polygon cannot be
             transformed to the CRS of the image.
     """
@@ -176,7 +176,7 @@ class _Transform:
 
 
 def _cut(shapes: npt.NDArray[np.object_], box: Box) -> npt.NDArray[np.object_]:
-    """Clip geometries to a box of three times the size around a box, so that no cut lies near the box.
+    """Clip geometries to `box` enlarged by its own size on every side, so that no cut lies near `box`.
 
     Far outside the area of a projection, PROJ returns wrong coordinates without an error.
     """

@@ -1,4 +1,4 @@
-"""Stack rasters of one band each into a VRT file of several bands, which copies no pixel."""
+"""Stack rasters of one band each into a VRT file of several bands, which copies no pixels."""
 
 import os
 import re
@@ -53,7 +53,7 @@ def band_files(folder: Path, bands: Sequence[str] | None = None) -> dict[str, Pa
 
 
 def write_band_stack(output: Path, files: Mapping[str, Path]) -> None:
-    """Write a VRT with one named band for each file, which keeps place, nodata, scale and tags.
+    """Write a VRT with one named band for each file, which keeps georeference, nodata, scale and tags.
 
     The VRT refers to the files by relative paths, so that all can be moved together.
 
@@ -62,7 +62,7 @@ def write_band_stack(output: Path, files: Mapping[str, Path]) -> None:
         files: Rasters by the name of their band, in order.
 
     Raises:
-        ConfigError: The output has another ending, or its folder is missing or read-only.
+        ConfigError: The output has another suffix, or its folder is missing or read-only.
         RasterError: A file has several bands, a mask file, or another grid or data type than the first; or the output
             cannot be stored.
     """
@@ -81,7 +81,7 @@ def write_band_stack(output: Path, files: Mapping[str, Path]) -> None:
                 "Description",
                 "ColorInterp",
                 "ColorTable",
-            ):  # Of a file's only band, not of one among several.
+            ):  # these describe the only band of a file, not a band of a stack
                 for element in band.findall(tag):
                     band.remove(element)
             Xml.SubElement(band, "Description").text = name
@@ -111,12 +111,12 @@ def _require_alike(files: Sequence[Path]) -> None:
         with open_raster(path) as source:
             if has_mask_file(source):
                 raise RasterError(
-                    f"{path}: has a mask file, which one of several bands cannot keep; declare a nodata value instead"
+                    f"{path}: has a mask file, which a band of a stack cannot have; declare a nodata value instead"
                 )
 
 
 def _relative(file: Path, folder: str) -> Path:
-    # Without symbolic links, since the operating system resolves ".." from the real folder.
+    # Symbolic links are resolved, since the operating system resolves ".." from the real folder.
     real = os.path.realpath(file)
     try:
         return Path(os.path.relpath(real, folder))

@@ -16,7 +16,7 @@ from seg.files import CLAIM, claimed, complete_or_absent
 
 HEADER = "run.json"
 LONGEST = 24
-"""Longest value of a setting that a message shows, in characters; longer values are checksums, mostly."""
+"""Values of settings with more characters, such as checksums, are not shown in messages."""
 
 OWN_FILE = re.compile(rf"(run\.json|{CLAIM}|r\d+_c\d+\.npy|\.(run\.json|r\d+_c\d+\.npy)\.[0-9a-f]+\.partial)")
 """Names of all files that a block store writes; a folder with any other file is refused."""
@@ -82,7 +82,7 @@ class BlockStore:
         checksum = zlib.crc32(kept.data, zlib.crc32(header.getvalue()))
         with _written(path), complete_or_absent(path) as temporary, temporary.open("wb") as file:
             file.write(header.getvalue())
-            file.write(kept.data)  # Not `np.save`, whose error on a full disk gives no reason.
+            file.write(kept.data)  # The error of `np.save` on a full disk gives no reason.
             file.write(checksum.to_bytes(CHECKSUM_BYTES, "little"))
 
     def read(self, name: str) -> BlockPixels:
@@ -115,7 +115,7 @@ class BlockStore:
 
     def _refuse_other(self, wanted: Mapping[str, object]) -> None:
         found = stored_run(self.folder)
-        # Compared as text, since a NaN among the settings differs from itself.
+        # Compared as text, since NaN is not equal to NaN.
         keys = [key for key in sorted(wanted.keys() | found.keys()) if _text(wanted, key) != _text(found, key)]
         if keys:
             raise RasterError(
@@ -213,7 +213,7 @@ def _require_own(folder: Path) -> None:
     foreign = sorted(path.name for path in folder.iterdir() if not OWN_FILE.fullmatch(path.name) or path.is_dir())
     if foreign:
         raise RasterError(
-            f"{folder}: holds {foreign[0]}, which is no part of an unfinished run; move it away or name another output"
+            f"{folder}: holds {foreign[0]}, which is not part of an unfinished run; move it away or name another output"
         )
 
 

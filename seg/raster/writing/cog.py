@@ -162,7 +162,7 @@ class _UnfinishedMap:
             dataset.build_overviews(factors, Resampling[self.layer.resampling.lower()])
         if self.layer.colours:
             with rasterio.open(self._plain, "r+") as dataset:
-                # After the overviews, since GDAL would average colours instead of values.
+                # Written after the overviews; otherwise GDAL would average colours instead of values.
                 dataset.write_colormap(1, dict(self.layer.colours))
         _require_overviews(self._plain, len(factors))
 

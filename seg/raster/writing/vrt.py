@@ -1,4 +1,4 @@
-"""Write windows and bands of rasters as VRT files, small rasters that refer to other files and copy no pixel."""
+"""Write windows and bands of rasters as VRT files, small rasters that refer to other files and copy no pixels."""
 
 import os
 from pathlib import Path
@@ -40,7 +40,7 @@ def write_window_vrt(path: Path, source: DatasetReader, window: Window, final_fo
     """
     root = vrt_root(source, window)
     _add_tags(root, source.tags())
-    # Without symbolic links, since the operating system resolves ".." from the real folder.
+    # Symbolic links are resolved, since the operating system resolves ".." from the real folder.
     file = os.path.relpath(os.path.realpath(source.name), os.path.realpath(final_folder or path.parent))
     for band in source.indexes:
         add_source(add_band(root, source, band), Path(file), str(band), window)

@@ -22,7 +22,7 @@ SMALLEST_SIDE = 64
 
 @dataclass(frozen=True)
 class Level:
-    """One resolution of a scene; tiles go row by row.
+    """One resolution of a scene; tiles are ordered row by row.
 
     Attributes:
         width: Width in pixels.
