@@ -103,7 +103,7 @@ def area_on(grid: Grid, text: str | None, crs: str | None) -> Area | None:
     box = box_of(text)
     if box is None and crs is not None:
         raise ConfigError(f"area-crs is {crs}, but the area {text} is a file with a CRS of its own; leave area-crs out")
-    found = _of_file(text, grid) if box is None else _of_box(text, box, crs, grid)
+    found = _file_polygons(text, grid) if box is None else _box_polygons(text, box, crs, grid)
     area = Area(shapely.transform(found, on_lattice), text if crs is None else f"{text} {crs}")
     if not area.intersects(Window(0, 0, grid.width, grid.height)):
         raise NoOverlapError(
@@ -113,7 +113,7 @@ def area_on(grid: Grid, text: str | None, crs: str | None) -> Area | None:
     return area
 
 
-def _of_file(text: str, grid: Grid) -> Polygons:
+def _file_polygons(text: str, grid: Grid) -> Polygons:
     # Imported here: reading vectors imports pandas, which is slow.
     from seg.raster.vectors.features import VectorLabels
     from seg.raster.vectors.placing import read_parcels
@@ -123,7 +123,7 @@ def _of_file(text: str, grid: Grid) -> Polygons:
     return read_parcels(source, grid).polygons
 
 
-def _of_box(text: str, sides: Sides, crs: str | None, grid: Grid) -> Polygons:
+def _box_polygons(text: str, sides: Sides, crs: str | None, grid: Grid) -> Polygons:
     if crs is None:
         to_pixels = ~grid.transform
         box = shapely.transform(shapely.box(*sides), lambda x, y: to_pixels @ (x, y), interleaved=False)

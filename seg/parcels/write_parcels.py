@@ -88,7 +88,7 @@ def write_parcels(
         totals = _Totals()
         finished = folder / output.name
         rows = ordered_map(table.batch, spool.in_order(), settings.threads)
-        write_table(finished, output.stem, table, totals.of(rows))
+        write_table(finished, output.stem, table, totals.counted(rows))
         with complete_or_absent(output) as temporary:
             finished.replace(temporary)
     return ParcelFile(output, totals.parcels, totals.hectares)
@@ -99,7 +99,7 @@ class _Totals:
     parcels: int = 0
     hectares: float = 0.0
 
-    def of(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def counted(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield batches unchanged and add up their parcels and areas."""
         for batch in batches:
             self.parcels += batch.num_rows
@@ -113,11 +113,11 @@ def _parcels(grid: Grid, settings: PolygonSettings, ground: GroundMeasure, advan
     joining = Joining(grid.width, reader.by_cluster)
     blocks = plan_blocks(grid.height, grid.width, settings.block_size, reader.halo)
 
-    def look(block: Block) -> tuple[BlockParcels, Parcels]:
+    def read_block(block: Block) -> tuple[BlockParcels, Parcels]:
         seen = reader.read(block)
         return seen, selected(joined([seen.whole]), grid.width, ground, settings)
 
-    for done, (seen, parcels) in enumerate(ordered_map(look, blocks, settings.threads), start=1):
+    for done, (seen, parcels) in enumerate(ordered_map(read_block, blocks, settings.threads), start=1):
         yield parcels
         joining.add(seen)
         if seen.block.core.col_off + seen.block.core.width == grid.width:

@@ -86,10 +86,11 @@ def answer(report: ConvolutionReport) -> str:
     has = f"The separable convolution has {number(smaller)} times fewer parameters than the standard one"
     if separable.faster >= SPEEDUP_SHARE * smaller:
         return f"{has} and is {number(separable.faster)} times as fast."
+    intensities = number(separable.cost.intensity), number(standard.cost.intensity)
     return (
-        f"{has} but is only {number(separable.faster)} times as fast: it computes {number(separable.cost.intensity)} MAC "
-        f"per moved byte (standard: {number(standard.cost.intensity)}) and reaches {_rate(separable)} GMAC/s (standard: "
-        f"{_rate(standard)}); {_halves(report)}."
+        f"{has} but is only {number(separable.faster)} times as fast: it computes {intensities[0]} MAC per moved byte "
+        f"(standard: {intensities[1]}) and reaches {_rate(separable)} GMAC/s (standard: {_rate(standard)}); "
+        f"{_halves(report)}."
     )
 
 

@@ -11,8 +11,8 @@ import rasterio
 
 from seg.benchmark.inference.engine import (
     EngineRun,
-    alone,
     forward_speed,
+    in_new_process,
     plain_copy,
     run_engine,
 )
@@ -134,11 +134,11 @@ def _measure(bench: _Bench, name: str, model: Path, report: Action) -> Inference
     output = bench.folder / "map.tif"
     maps = [output, output.with_name("map_probability.tif")]
     for _ in range(bench.settings.repeats):
-        runs.append(alone(run_engine, model, [bench.small, bench.scene], output, prediction, bench.compute))
+        runs.append(in_new_process(run_engine, model, [bench.small, bench.scene], output, prediction, bench.compute))
         report()
-        forward.append(alone(forward_speed, model, runs[0].shape, prediction, bench.compute))
+        forward.append(in_new_process(forward_speed, model, runs[0].shape, prediction, bench.compute))
         report()
-        copying.append(alone(plain_copy, bench.scene, maps, bench.folder))
+        copying.append(in_new_process(plain_copy, bench.scene, maps, bench.folder))
         report()
     seam = _seam(bench, model, replace(prediction, block_size=SEAM_SIDE // 4))
     report()
@@ -166,7 +166,7 @@ def _seam(bench: _Bench, model: Path, cut: PredictionSettings) -> int:
 
 def _percent(bench: _Bench, model: Path, settings: PredictionSettings) -> np.ndarray:
     output = bench.folder / "small_map.tif"
-    alone(run_engine, model, [bench.small], output, settings, bench.compute)
+    in_new_process(run_engine, model, [bench.small], output, settings, bench.compute)
     with rasterio.open(output.with_name("small_map_probability.tif")) as dataset:
         percent: np.ndarray = dataset.read(1)
     return percent

@@ -30,10 +30,10 @@ trained networks needed a halo of 0.6 of their receptive field at a tolerance of
 half of the scene's longer side.
 """
 
-LOOKED_AT = 8
+CANDIDATES_PER_AXIS = 8
 """Number of candidate samples along each axis, including the scene's edges and corners."""
 
-LOOK = 64
+RANKING_SIDE = 64
 """Side in pixels, before alignment, of the square that is computed to rank a candidate."""
 
 SAMPLES = 16
@@ -145,8 +145,8 @@ def sensitive_samples(
         scored: list[tuple[float, Block]] = []
         for block in _places(grid, reader.area, predictor.alignment, limit):
             middle = _middle(block.core, predictor.alignment)
-            look = replace(block, core=middle, read=middle)
-            sensitivity = _sensitivity(reader.read(dataset, look), predictor)
+            square = replace(block, core=middle, read=middle)
+            sensitivity = _sensitivity(reader.read(dataset, square), predictor)
             if sensitivity > 0:
                 scored.append((sensitivity, block))
         for _, block in heapq.nlargest(most, scored, key=lambda place: place[0]):
@@ -156,14 +156,14 @@ def sensitive_samples(
 def samples_within(pixels: float, alignment: int, limit: int) -> int:
     """Number of samples that can be selected and measured by computing a number of pixels."""
     core = _core(alignment, limit)
-    looking = (LOOKED_AT * round_up(LOOK, alignment)) ** 2
-    return min(SAMPLES, max(int((pixels - looking) // ((core + 2 * limit) ** 2 + core**2)), 0))
+    ranking = (CANDIDATES_PER_AXIS * round_up(RANKING_SIDE, alignment)) ** 2
+    return min(SAMPLES, max(int((pixels - ranking) // ((core + 2 * limit) ** 2 + core**2)), 0))
 
 
 def sampling_reads(alignment: int, limit: int, samples: int) -> int:
     """Approximate number of pixels that a measurement reads, in whole tiles of a typical file."""
-    look = round_up(round_up(LOOK, alignment), TILE)
-    return (LOOKED_AT * look) ** 2 + samples * (_core(alignment, limit) + 2 * limit + TILE) ** 2
+    square = round_up(round_up(RANKING_SIDE, alignment), TILE)
+    return (CANDIDATES_PER_AXIS * square) ** 2 + samples * (_core(alignment, limit) + 2 * limit + TILE) ** 2
 
 
 def _core(alignment: int, limit: int) -> int:
@@ -184,12 +184,14 @@ def _places(grid: Grid, area: Area | None, alignment: int, limit: int) -> Iterat
 
 
 def _spread(first: int, stop: int) -> list[int]:
-    return sorted({first + round(step * (stop - first - 1) / (LOOKED_AT - 1)) for step in range(LOOKED_AT)})
+    return sorted(
+        {first + round(step * (stop - first - 1) / (CANDIDATES_PER_AXIS - 1)) for step in range(CANDIDATES_PER_AXIS)}
+    )
 
 
 def _middle(core: Window, alignment: int) -> Window:
     """A small square in the middle of a core, cut off if the core is smaller."""
-    side = round_up(LOOK, alignment)
+    side = round_up(RANKING_SIDE, alignment)
     height, width = min(side, core.height), min(side, core.width)
     row, column = ((length - side) // 2 // alignment * alignment for length in (core.height, core.width))
     return Window(core.col_off + max(column, 0), core.row_off + max(row, 0), width, height)
