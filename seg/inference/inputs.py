@@ -62,14 +62,14 @@ def _scenes(path: Path) -> Inputs:
         return Inputs([path], several=False)
     if path.is_dir():
         otherwise = f"{path}: holds no scene; wanted files ending in {', '.join(RASTER_SUFFIXES)}"
-        return Inputs(_require_any(files_in(path), otherwise), True)
+        return Inputs(_nonempty(files_in(path), otherwise), True)
     if path.suffix.lower() == LIST and path.is_file():
         return Inputs(
-            _require_any(_listed(path), f"{path}: lists no scene; wanted a path or an address on each line"), True
+            _nonempty(_listed(path), f"{path}: lists no scene; wanted a path or an address on each line"), True
         )
     if glob.has_magic(str(path)) and not path.exists():
         matching = sorted(file for file in Path(path.anchor).glob(str(path.relative_to(path.anchor))) if file.is_file())
-        return Inputs(_require_any(matching, f"{path}: no file matches; check the pattern"), True)
+        return Inputs(_nonempty(matching, f"{path}: no file matches; check the pattern"), True)
     return Inputs([path], several=False)
 
 
@@ -132,7 +132,7 @@ def _listed(path: Path) -> list[Path]:
     return [scene if is_remote(scene) else path.parent / scene for scene in named]
 
 
-def _require_any(scenes: list[Path], otherwise: str) -> list[Path]:
+def _nonempty(scenes: list[Path], otherwise: str) -> list[Path]:
     if not scenes:
         raise RasterError(otherwise)
     return scenes

@@ -151,7 +151,7 @@ def _peers(bench: _Bench, model: Path, report: Action) -> dict[str, float]:
     seconds = {}
     for peer in bench.peers:
         try:
-            seconds[peer.name] = alone(peer.run, model, bench.scene, bench.folder / "peer.tif")
+            seconds[peer.name] = in_new_process(peer.run, model, bench.scene, bench.folder / "peer.tif")
         except ImportError as error:
             print(f"note: skipped {peer.name}, since one of its dependencies is missing: {error}", file=sys.stderr)
         report()

@@ -30,7 +30,7 @@ trained networks needed a halo of 0.6 of their receptive field at a tolerance of
 half of the scene's longer side.
 """
 
-CANDIDATES_PER_AXIS = 8
+PER_AXIS = 8
 """Number of candidate samples along each axis, including the scene's edges and corners."""
 
 RANKING_SIDE = 64
@@ -156,14 +156,14 @@ def sensitive_samples(
 def samples_within(pixels: float, alignment: int, limit: int) -> int:
     """Number of samples that can be selected and measured by computing a number of pixels."""
     core = _core(alignment, limit)
-    ranking = (CANDIDATES_PER_AXIS * round_up(RANKING_SIDE, alignment)) ** 2
+    ranking = (PER_AXIS * round_up(RANKING_SIDE, alignment)) ** 2
     return min(SAMPLES, max(int((pixels - ranking) // ((core + 2 * limit) ** 2 + core**2)), 0))
 
 
 def sampling_reads(alignment: int, limit: int, samples: int) -> int:
     """Approximate number of pixels that a measurement reads, in whole tiles of a typical file."""
     square = round_up(round_up(RANKING_SIDE, alignment), TILE)
-    return (CANDIDATES_PER_AXIS * square) ** 2 + samples * (_core(alignment, limit) + 2 * limit + TILE) ** 2
+    return (PER_AXIS * square) ** 2 + samples * (_core(alignment, limit) + 2 * limit + TILE) ** 2
 
 
 def _core(alignment: int, limit: int) -> int:
@@ -184,9 +184,7 @@ def _places(grid: Grid, area: Area | None, alignment: int, limit: int) -> Iterat
 
 
 def _spread(first: int, stop: int) -> list[int]:
-    return sorted(
-        {first + round(step * (stop - first - 1) / (CANDIDATES_PER_AXIS - 1)) for step in range(CANDIDATES_PER_AXIS)}
-    )
+    return sorted({first + round(step * (stop - first - 1) / (PER_AXIS - 1)) for step in range(PER_AXIS)})
 
 
 def _middle(core: Window, alignment: int) -> Window:

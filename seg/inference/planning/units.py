@@ -59,8 +59,8 @@ def require_unit(
         if is_other_unit(values, package, grid.dtype):
             medians = np.median(values, axis=1)
             raise PackageError(
-                f"{grid.path}: has band medians of {_formatted(medians)}, but {name} was trained on means of "
-                f"{_formatted(package.mean)}; convert the scene to that unit, or map the scene anyway with --any-unit=true"
+                f"{grid.path}: has band medians of {_text(medians)}, but {name} was trained on means of "
+                f"{_text(package.mean)}; convert the scene to that unit, or map the scene anyway with --any-unit=true"
             )
 
 
@@ -71,9 +71,9 @@ def _require_scaling(grid: Grid, bands: Sequence[int], name: str, package: Model
     if found != wanted:
         scales, offsets = zip(*found, strict=True)
         raise PackageError(
-            f"{grid.path}: has scales of {_formatted(scales)} and offsets of {_formatted(offsets)}, but {name} was trained on "
-            f"scales of {_formatted(package.scales)} and offsets of {_formatted(package.offsets)}; convert the scene to those, or "
-            "map the scene anyway with --any-unit=true"
+            f"{grid.path}: has scales of {_text(scales)} and offsets of {_text(offsets)}, but {name} was trained on "
+            f"scales of {_text(package.scales)} and offsets of {_text(package.offsets)}; convert the scene, or map it "
+            "anyway with --any-unit=true"
         )
 
 
@@ -125,6 +125,6 @@ def _starts(length: int) -> list[int]:
     return sorted({last * (2 * place + 1) // (2 * _PLACES) for place in range(_PLACES)})
 
 
-def _formatted(values: Sequence[float] | Values) -> str:
+def _text(values: Sequence[float] | Values) -> str:
     shown = ", ".join(f"{value:.4g}" for value in list(values)[:4])
     return f"{shown}, ..." if len(values) > 4 else shown
