@@ -60,8 +60,8 @@ def burn_masks(image: Path, labels: VectorLabels, output: Path, settings: BurnSe
         settings: Settings of burning.
 
     Raises:
-        DatasetError: The folder holds no image, or two images with one stem.
-        ConfigError: The output has a wrong name, cannot be made, or is one of the inputs.
+        DatasetError: The folder holds no image, or two images with the same stem.
+        ConfigError: The output has a wrong name, cannot be created, or is one of the inputs.
         RasterError: The image has no georeference, no label lies on it, or the mask cannot be written. For a folder, no
             label lies on any image.
         IncompleteError: Some images of a folder failed; the masks of all others are written.
@@ -91,7 +91,8 @@ def _burn_each(outputs: Mapping[Path, Path], labels: VectorLabels, settings: Bur
         except SegError as error:
             failed.append(error)
     if outside and not burnt:
-        # The polygons belong to another region or have a wrong CRS. Masks without cropland would then be wrong labels.
+        # Without any overlap, the polygons belong to another region or have a wrong CRS. Masks without cropland would
+        # be wrong.
         raise next(iter(outside.values()))
     for path in outside:
         yield _write(read_grid(path), NO_PARCELS, outputs[path], settings)

@@ -50,9 +50,9 @@ class CroplandDataModule(L.LightningDataModule):
 
     Args:
         root: The dataset: a folder with `images/` and `masks/`, or with a `manifest.csv` or `manifest.parquet`.
-        bands: Bands in the order the model reads them: 1-based indexes, or band names stored in the images; null for
-            all bands of the first image except alpha. Name a band that is tagged as alpha but holds data, such as near
-            infrared in many 8-bit images.
+        bands: Bands in the order of the model's input: 1-based indexes, or band names stored in the images; null for
+            all bands of the first image except alpha. List the bands if one is tagged as alpha but holds data, such as
+            near infrared in many 8-bit images.
         labels: Meaning of the mask values.
         nodata: Additional value that means "no data", for files that do not declare it.
         fold: Fold held out for validation and test; training uses all other folds.
@@ -205,9 +205,9 @@ class CroplandDataModule(L.LightningDataModule):
     def state_dict(self) -> dict[str, object]:
         """Description of the training images for the checkpoint, as plain values.
 
-        Keys: `bands`, 1-based, their `band_names`, and `image_bands`, the number of bands in an image; `labels`, the
-        meaning of the mask values; `nodata`, the additional value or None; `pixel_size_m`, the median pixel side in
-        metres, or None if no image states it; `scales` and `offsets` of the bands, or None if no image states them.
+        Keys: `bands`, 1-based; `band_names`; `image_bands`, the number of bands in an image; `labels`, the meaning of
+        the mask values; `nodata`, the additional nodata value or None; `pixel_size_m`, the median pixel side in metres,
+        or None if unknown; `scales` and `offsets` of the bands, or None if no image states them.
         """
         with open_raster(self.scenes[0].image) as image:
             names = [image.descriptions[band - 1] or "" for band in self.bands]
@@ -228,7 +228,7 @@ class CroplandDataModule(L.LightningDataModule):
 
     @property
     def _shard(self) -> Shard:
-        """Share of this process, if the trainer has several."""
+        """Share of this process, if the trainer has several processes."""
         return Shard(self.trainer.global_rank, self.trainer.world_size) if self.trainer else WHOLE
 
     @property

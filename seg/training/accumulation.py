@@ -11,11 +11,11 @@ from seg.labels import IGNORE
 Accumulation = Literal["area", "scene"]
 
 REFERENCE_PIXELS = 256 * 256
-"""Labelled pixels with a total weight of 1 by area. This unit keeps weighted losses within the range of float16."""
+"""Unit of weights by area: the number of labelled pixels with weight 1. It keeps losses within the range of float16."""
 
 
 def batch_weight(mask: Tensor, by: Accumulation) -> Tensor:
-    """Weight of a batch, a float32 scalar on the mask's device; 0 where every label is ignored.
+    """Weight of a batch, a float32 scalar on the mask's device; 0 without labelled pixels.
 
     Args:
         mask: (B, H, W) uint8 labels.
@@ -30,14 +30,14 @@ def batch_weight(mask: Tensor, by: Accumulation) -> Tensor:
 class GroupScaling:
     """Average the gradients of a group of batches, weighted by labelled pixels or images.
 
-    Lightning divides each batch's loss by the group length. Scenes of every size then have the same weight. The last
-    group of an epoch may be shorter, and its gradient is too small. This class multiplies each loss by its weight and
-    by the group length. Before the optimiser steps, it divides the gradient by the sum of the weights. With
-    `by="area"`, a loss that is a mean over pixels, such as cross-entropy, has the same gradient as one batch of all the
-    group's pixels.
+    Lightning divides each batch's loss by the group length. Scenes of all sizes then have the same weight, and a
+    shorter last group of an epoch has too small a gradient. This class multiplies each loss by its weight and by the
+    group length. Before the optimiser steps, it divides the gradient by the sum of the weights. With `by="area"`, a
+    loss that is a mean over pixels, such as cross-entropy, has the same gradient as one batch of all the group's
+    pixels.
 
     Args:
-        by: Unit in which batches are weighted.
+        by: Unit of the batches' weights.
     """
 
     def __init__(self, by: Accumulation) -> None:
@@ -52,7 +52,7 @@ class GroupScaling:
         """Multiply a batch's loss by its weight, and add the weight to the group's sum.
 
         Args:
-            loss: A mean over the batch.
+            loss: Mean loss of the batch.
             mask: (B, H, W) uint8 labels of the batch.
             length: Number by which Lightning divides the loss.
         """
@@ -66,7 +66,7 @@ class GroupScaling:
 
         Args:
             parameters: Parameters whose gradients hold the sum over the group, averaged over processes.
-            mean: Average of a number over all processes; every process calls it.
+            mean: Function that averages a number over all processes; every process must call it.
         """
         if self._total is None:
             return

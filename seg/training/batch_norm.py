@@ -34,7 +34,7 @@ class FreezeBatchNorm(L.Callback):
         after: Share of the epochs, 0 to 1, after which the statistics are frozen; 1 never freezes them.
 
     Raises:
-        ConfigError: The share is out of range, or the trainer has no number of epochs.
+        ConfigError: The share is out of range, or trainer.max_epochs is not set.
 
     Example:
         Trainer(max_epochs=60, callbacks=[FreezeBatchNorm(after=0.5)])

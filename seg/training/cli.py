@@ -60,7 +60,7 @@ NOISE = (
     ".*The number of training batches.*is smaller than the logging interval.*",
     ".*Experiment logs directory .* exists and is not empty.*",  # the earlier run's metrics have already been moved
     ".*Checkpoint directory .* exists and is not empty.*",  # expected when a run resumes
-    ".*The dirpath has changed from .*",  # validate and test have a folder of their own
+    ".*The dirpath has changed from .*",  # validate and test use other folders
     ".*callbacks used to create the checkpoint need to be provided.*",  # scoring needs no training callbacks
     ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning's own use of PyTorch
     ".*AMP with fp16 is not supported on CPU.*",  # reported as an error below
@@ -90,7 +90,7 @@ class CroplandCLI(LightningCLI):
                 "trainer.enable_progress_bar": None,  # decided below: a bar only in a terminal
                 "trainer.enable_model_summary": False,
                 "trainer.num_sanity_val_steps": 0,
-                "trainer.use_distributed_sampler": False,  # the datamodule deals its samples to processes itself
+                "trainer.use_distributed_sampler": False,  # the datamodule distributes samples to processes
                 "checkpoint.monitor": "val/iou",
                 "checkpoint.mode": "max",
                 "checkpoint.filename": "best",

@@ -32,8 +32,8 @@ REFUSED = {
 
 _KEY = "data.augmentation.extra"
 _VALID = 77
-"""Value of valid pixels for albumentations. It is not a label, so pixels filled from outside with `fill_mask` stay
-invalid."""
+"""Value of valid pixels in albumentations' mask. No `fill_mask` for outside pixels has this value, since it is not a
+label."""
 
 _PROBE = 64, 48
 """Height and width of the sample that tests a transform."""
@@ -123,7 +123,7 @@ class InUnitRange(A.DualTransform):  # type: ignore[misc]  # albumentations ship
         """Transform a sample.
 
         Args:
-            params: Not used; the wrapped transform draws its own parameters.
+            params: Not used, since the wrapped transform draws its own parameters.
             args: Not used.
             data: The sample.
         """
@@ -133,7 +133,7 @@ class InUnitRange(A.DualTransform):  # type: ignore[misc]  # albumentations ship
         """Transform a sample.
 
         Args:
-            sample: In stored units.
+            sample: Sample in stored units.
             always: Ignore the probability of the transform.
         """
         image, valid = sample.image, sample.valid

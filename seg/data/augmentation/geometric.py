@@ -1,4 +1,4 @@
-"""Zoom, rotation and coarser resolution that keep invalid values out of valid pixels."""
+"""Zoom, rotation and coarser resolution, without mixing invalid values into valid pixels."""
 
 import math
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class ZoomAndTurn(WithoutCopies, A.DualTransform):  # type: ignore[misc]  # albu
 
     @property
     def targets(self) -> dict[str, Callable[..., np.ndarray]]:
-        """Functions by the name of a sample's array."""
+        """Function for each array of a sample, by name."""
         return {"image": self.apply, "mask": self.apply_to_mask, "valid": self.apply_to_valid}
 
     def get_params_dependent_on_data(self, params: Params, data: Data) -> Params:

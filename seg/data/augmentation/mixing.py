@@ -13,7 +13,7 @@ Place = tuple[slice, slice]
 
 @dataclass(frozen=True, kw_only=True)
 class MixingConfig:
-    """Shares of training chips that are mixed from several; needs data.chips.size.
+    """Shares of training chips that are mixed from several chips; needs data.chips.size.
 
     Args:
         cut_mix: Share of the chips that get a rectangle from the same position in another chip.

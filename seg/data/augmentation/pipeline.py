@@ -49,10 +49,10 @@ class AugmentationConfig:
             wavelengths, get less haze.
         shadow: Darkest shadow of a random polygon, from 0 (none) to 1 (as dark as the darkest pixels).
         band_dropout: Probability of setting a band to its mean; at least one band stays.
-        frequency: Share of samples changed by zoom and rotation; the same share, drawn independently, holds for each of
-            resolution, haze and shadow. Their strength is uniform between 0 and the largest value.
+        frequency: Probability of each of these changes for a sample: zoom with rotation, resolution, haze, shadow. The
+            strength is uniformly distributed up to the largest value.
         extra: Transforms of albumentations, each with a `name` and its `arguments`, applied after the other changes.
-            Each band is scaled to 0..1 for them by the range of its valid pixels in the sample.
+            Their input bands are scaled to 0..1 by the range of the valid pixels in the sample.
     """
 
     dihedral: bool = True
@@ -81,7 +81,7 @@ class AugmentationConfig:
 
 
 class Augmentation:
-    """Change samples at random, with mask and validity moved like the image; can be sent to a worker process.
+    """Random changes of samples, in which mask and validity move with the image; can be pickled for worker processes.
 
     The transforms have the physical order: orientation and resolution of the sensor, light, air, sensor errors.
 
@@ -101,7 +101,7 @@ class Augmentation:
 
     def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
         """Return a changed sample; all random numbers come from the generator."""
-        # Each transform has its own stream, so that switching one on or off does not change the others.
+        # Each transform has its own random stream, so that switching a transform on or off does not change the others.
         seed = int(generator.integers(2**63))
         for stream, transform in self._streams:
             random = np.random.default_rng([seed, stream])

@@ -25,7 +25,7 @@ class Options:
 
     Attributes:
         bands: Bands to read, 1-based indexes or names; empty for all bands of a typical image except alpha.
-        nodata: Another stored value that means "no data", or None.
+        nodata: Additional value that means "no data", or None.
         folds: Number of folds.
         labels: Meaning of the mask values.
         chips: True for training on chips, which allows scenes of any size.
@@ -80,7 +80,7 @@ def check_dataset(root: Path, options: Options) -> Report:
     findings += consistency_findings(scenes, named_bands=reading.named)
     findings += _nodata_findings(root, scenes, options.nodata)
     findings += [*duplicate_findings(scenes), *overlap_findings(scenes)]
-    if listing.complete:  # Otherwise the unlisted scenes may fill the fold or class that seems to be missing.
+    if listing.complete:  # Otherwise unlisted scenes may belong to the missing fold or class.
         findings += _fold_findings(root, scenes, options.folds)
     rank = {severity: place for place, severity in enumerate(Severity)}
     ordered = sorted(findings, key=lambda finding: (rank[finding.severity], finding.file, finding.kind))
@@ -142,19 +142,19 @@ def _nodata_findings(root: Path, scenes: Sequence[CheckedScene], nodata: float |
 
 
 def _fold_findings(root: Path, scenes: Sequence[CheckedScene], folds: int) -> Iterator[Finding]:
-    """Findings about folds that cannot be held out, or whose training scenes have one class only."""
+    """Findings about folds that cannot be held out, or whose training scenes have only one class."""
     if not scenes:
         return
     known = [scene.labels for scene in scenes if scene.labels is not None]
     if len(known) == len(scenes) and not any(labels.other or labels.cropland for labels in known):
-        yield error("no-labels", root, "no scene has a label where its image has data; add labelled scenes")
+        yield error("no-labels", root, "no scene has a labelled pixel with data; add labelled scenes")
         return
     if len(scenes) == 1:
-        yield note("one-scene", root, "has one scene, so holding it out leaves none to train on; split it into blocks")
+        yield note("one-scene", root, "has one scene, so no scene is left for training; split it into blocks")
         return
     used = sorted({scene.scene.fold for scene in scenes})
     if len(used) == 1:
-        message = f"all {len(scenes)} scenes are in fold {used[0]}, so holding it out leaves none to train on"
+        message = f"all {len(scenes)} scenes are in fold {used[0]}, so no scene is left for training"
         yield error("one-fold", root, f"{message}; spread the scenes over the folds")
         return
     unused = [fold for fold in range(folds) if fold not in used]

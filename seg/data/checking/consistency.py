@@ -12,8 +12,8 @@ from seg.raster.grid import Grid
 
 PIXEL_SIZE_RATIO = 1.5
 SCALE_RATIO = 20
-"""Ratio of value ranges above which units probably differ. Reflectance of 0..1 and 0..10000, 8 and 16 bits, or decibels
-and powers differ by more. Clouds and forest differ by less, compared over all bands."""
+"""Ratio of value ranges above which units probably differ. The ratio is larger between reflectance of 0..1 and
+0..10000, 8 and 16 bits, or decibels and powers. It is smaller between clouds and forest, taken over all bands."""
 
 SPREADS = 5
 """Difference of a scene's median from the usual median, in usual spreads of a scene, above which units probably differ.
@@ -96,7 +96,7 @@ def _range_findings(scenes: Sequence[CheckedScene]) -> Iterator[Finding]:
     usual_peak, usual_median = np.median(peak, axis=0), np.median(median, axis=0)
     scaled = (peak > SCALE_RATIO * usual_peak) | (peak * SCALE_RATIO < usual_peak)
     shifted = np.abs(median - usual_median) > SPREADS * np.median(high - low, axis=0)
-    # In every band, because a lake or a cloud differs in some bands only.
+    # In every band, because a lake or a cloud differs only in some bands.
     for place in np.flatnonzero((scaled | shifted).all(axis=1)).tolist():
         message = (
             f"has band medians of {_few(median[place])}, but {_few(usual_median)} is usual here; "

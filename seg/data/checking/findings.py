@@ -9,7 +9,7 @@ class Severity(StrEnum):
     """Severity of a finding."""
 
     ERROR = "error"
-    """Training would stop, or learn the wrong thing."""
+    """Training would stop or learn wrongly."""
 
     WARNING = "warning"
     """Training works, but this is probably a mistake."""
@@ -36,7 +36,7 @@ class Finding:
 
 
 def error(kind: str, file: Path, message: str) -> Finding:
-    """A finding that stops or spoils training.
+    """A finding with which training stops or learns wrongly.
 
     Args:
         kind: Short name of the finding.

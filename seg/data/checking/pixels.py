@@ -30,7 +30,7 @@ class Reading:
 
     Attributes:
         bands: 1-based bands.
-        nodata: Another value that means "no data", or None.
+        nodata: Additional value that means "no data", or None.
         named: True if the user named the bands, so that alpha tags are ignored.
         labels: Meaning of the mask values.
         chips: True for training on chips, which allows scenes of any size.
@@ -45,7 +45,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class BandValues:
-    """Valid values of one band; percentiles of large scenes come from an evenly spread sample.
+    """Statistics of the valid values of a band; percentiles of large scenes come from an evenly spread sample.
 
     Attributes:
         minimum: Smallest value.
@@ -74,7 +74,7 @@ class PixelSummary:
         labelled_zeros: Labelled pixels among `zeros`.
         bands: Values of each band read; empty without valid pixels.
         inside: Smallest window with all valid pixels; None without valid pixels.
-        nodata_found: True if a pixel has the nodata value of the settings.
+        nodata_found: True if a pixel has the additional nodata value of the settings.
         digest: Hash that is equal for scenes with equal valid pixels, in any file format.
     """
 
@@ -95,7 +95,7 @@ class PixelSummary:
 
 
 def summarise_pixels(image: DatasetReader, mask: DatasetReader | None, reading: Reading) -> PixelSummary:
-    """Summarise the pixels of a scene, read as in training; memory does not depend on its size.
+    """Summarise the pixels of a scene, read as in training; memory does not depend on the size of the scene.
 
     Args:
         image: The open image.

@@ -1,4 +1,4 @@
-"""Check of a dataset as a command: prints the report and writes it to files."""
+"""Command that checks a dataset, prints the report and writes it to files."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -24,8 +24,8 @@ NO_LABELS = {"unreadable", "complex", "mask-bands", "mask-nodata"}
 EMPTY_SHARE = 0.5
 UNLABELLED_SHARE = 0.99
 ZERO_SHARE = 0.01
-"""Share of pixels that are 0 in all bands, above which they are reported; shadow and water have fewer such pixels than
-an empty corner."""
+"""Largest unreported share of pixels that are 0 in all bands. Shadow and water stay below it, unlike an empty
+corner."""
 
 
 @dataclass(frozen=True)

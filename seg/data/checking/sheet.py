@@ -70,7 +70,7 @@ def draw_sheet(report: Report, path: Path) -> None:
 
 
 def choose_scenes(report: Report) -> list[CheckedScene]:
-    """Up to SHEET_SCENES scenes: those with errors, those with warnings, then an even selection of the others."""
+    """Up to SHEET_SCENES scenes: first with errors, then with warnings, then an even selection of the others."""
     rank = {severity: place for place, severity in enumerate(FRAMES)}
     worst = [min((rank[f.severity] for f in findings_of(report, scene)), default=len(rank)) for scene in report.scenes]
     marked = sorted((place for place, level in enumerate(worst) if level < len(rank)), key=lambda place: worst[place])

@@ -13,7 +13,7 @@ from seg.raster.grid import Grid, open_raster, placed_on, read_grid, require_sam
 
 
 def structure_findings(scene: Scene, bands: Sequence[int]) -> list[Finding]:
-    """Problems of a scene for which training rejects it before reading pixels.
+    """Problems that make training reject a scene before reading pixels.
 
     Args:
         scene: Image and mask.

@@ -16,14 +16,14 @@ Size = tuple[int, int]
 
 
 class EpochSampler(Sampler[SampleKey]):
-    """A new permutation in each epoch that depends only on seed and epoch.
+    """Sampler with a new permutation in each epoch, which depends only on seed and epoch.
 
     Lightning calls `set_epoch` before each epoch, also after resuming.
 
     Args:
         size: Number of samples.
         seed: Seed of the run; None for the order of the dataset.
-        shard: Share of this process, if each sample is a batch.
+        shard: Share of this process, for batches of one sample.
     """
 
     def __init__(self, size: int, seed: int | None, shard: Shard = WHOLE) -> None:
@@ -38,7 +38,7 @@ class EpochSampler(Sampler[SampleKey]):
         self.kept = None if indexes is None else frozenset(indexes)
 
     def batches_of(self, indexes: Collection[int]) -> int:
-        """Number of batches for some samples, with one sample each."""
+        """Number of single-sample batches for some samples."""
         return self.shard.length(len(indexes))
 
     def set_epoch(self, epoch: int) -> None:
@@ -58,7 +58,7 @@ class EpochSampler(Sampler[SampleKey]):
 
 
 class BucketSampler(Sampler[list[SampleKey]]):
-    """Batches of equally large samples, up to a number of pixels; a sample of unique size is a batch of its own.
+    """Sampler of batches of equally large samples; a sample of unique size is a batch of its own.
 
     The order of the sampler decides which samples share a batch. The number of batches is the same in every epoch.
 
@@ -119,7 +119,7 @@ class BucketSampler(Sampler[list[SampleKey]]):
 
 
 def group_sizes(sizes: Sequence[Size], pixels: int, pad: bool) -> list[list[Size]]:
-    """Divide sizes into batches, in their order.
+    """Divide sorted sizes into batches.
 
     Args:
         sizes: Sorted sizes.

@@ -44,7 +44,7 @@ class Batches(Dataset[Any]):
 
 
 class Groups(Sampler[list[list[SampleKey]]]):
-    """Nearly equal groups of batches, which a loader distributes to its workers in turn.
+    """Sampler of groups with nearly equal numbers of batches, which a loader distributes to its workers in turn.
 
     Args:
         source: Sampler of batches of keys, or of single keys that form batches of one.

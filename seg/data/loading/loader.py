@@ -76,21 +76,21 @@ class WatchedLoader(DataLoader[Example]):
     after them.
     """
 
-    _position = _resumed = (0, 0)  # each an epoch, and the number of its loaded batches
+    _position = _resumed = (0, 0)  # pairs of an epoch and the number of its loaded batches
 
     def state_dict(self) -> dict[str, int]:
         """Current `epoch`, from 0, and number of its loaded `batches`."""
         return {"epoch": self._position[0], "batches": self._position[1]}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Skip the loaded batches if the next iteration is of the same epoch."""
+        """Skip the loaded batches if the next iteration belongs to the same epoch."""
         self._resumed = state_dict["epoch"], state_dict["batches"]
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # PyTorch declares its own iterator class
         """Batches of an epoch.
 
         Raises:
-            DatasetError: A worker died, or took too long over a sample.
+            DatasetError: A worker died, or exceeded the timeout.
             RasterError: A file cannot be read.
         """
         self._begin()
@@ -152,10 +152,10 @@ def build_loader(
         persistent_workers=config.persistent_workers and workers > 0,
         timeout=min(config.timeout, _POLL_SECONDS) if workers else 0,
         worker_init_fn=WorkerNotes(config.timeout) if workers else None,
-        # A separate generator for the workers' seed; a draw from the global generator would change dropout in a resumed
-        # run.
+        # A separate generator for the workers' seed, since a draw from the global generator would change dropout after
+        # resuming.
         generator=torch.Generator(),
-        # Fork would copy handles and locks of GDAL and PyTorch in an arbitrary state.
+        # Not fork, which would copy handles and locks of GDAL and PyTorch in an arbitrary state.
         multiprocessing_context="spawn" if workers else None,
     )
 

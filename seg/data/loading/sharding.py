@@ -15,9 +15,9 @@ class Shard:
     """Share of one training process.
 
     Batches are distributed in rounds: in round i, process r gets batch `i * count + r` of the single-process order. N
-        batches accumulated by each of two processes are then the 2N batches that one process would accumulate. If the
-        last round is incomplete, its first batch is repeated as padding, because every process must take part in each
-        step.
+    batches accumulated by each of two processes are then the 2N batches that one process would accumulate. If the
+    last round is incomplete, its first batch is repeated as padding, because every process must take part in each
+    step.
 
     Attributes:
         rank: Number of the process, from 0.
@@ -43,7 +43,7 @@ WHOLE = Shard()
 
 
 def padding_key(key: SampleKey) -> SampleKey:
-    """Key of the same sample as padding, which has no labels."""
+    """Key of the same sample, marked as padding."""
     return replace(key, padding=True)
 
 

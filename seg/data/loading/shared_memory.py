@@ -102,7 +102,7 @@ class Slots:
         return Handover(self.key, slot, places, {name: batch[name] for name in batch.keys() - tensors.keys()})
 
     def tensors(self, slot: int, places: dict[str, Place]) -> dict[str, Tensor]:
-        """Tensors of a filled slot; the slot becomes free when they and all their views are gone."""
+        """Tensors of a filled slot; the slot becomes free when these tensors and their views are released."""
         memory: Bytes = self._memory[slot].numpy()
         weakref.finalize(memory, self._taken.numpy().__setitem__, slot, 0).atexit = False
         return {name: torch.from_numpy(place.within(memory)) for name, place in places.items()}

@@ -25,7 +25,7 @@ _TIME = struct.Struct("d")
 _NOTHING = _TIME.pack(0.0)
 
 _START_SECONDS = 120.0
-"""Extra time before a worker's first sample, since importing PyTorch from a slow disk takes long."""
+"""Additional time before a worker's first sample, for importing PyTorch from a slow disk."""
 
 _DEAD = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)")
 """PyTorch's message about dead workers, with their process ids."""
@@ -80,7 +80,7 @@ def watched(name: str) -> Iterator[None]:
 
 
 def unfinished(folder: Path) -> list[Unfinished]:
-    """Samples in loading, from the notes in a folder, longest time first."""
+    """Samples being loaded, from the notes in a folder, in order of decreasing time."""
     found = []
     for file in folder.iterdir():
         note = file.read_bytes()

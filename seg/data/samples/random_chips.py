@@ -21,7 +21,7 @@ from seg.raster.classes import read_classes
 from seg.raster.grid import Grid
 
 _PLACES, _MIXING = 1, 2
-"""Numbers of the random streams for position and mixing; augmentation uses the stream without a number."""
+"""Random streams of position and mixing; augmentation uses the stream without a number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +31,9 @@ class ChipConfig:
     Args:
         size: Side of a chip in pixels; null trains and validates on whole scenes.
         per_epoch: Number of training chips in an epoch.
-        sampling: Positions of training chips. `uniform` chooses scenes in proportion to their pixels; `cropland` also
-            makes a share of the chips contain cropland; `weight` chooses scenes in proportion to pixels times weight in
-            the manifest.
+        sampling: Positions of training chips. `uniform` chooses scenes in proportion to their pixels. `cropland` does
+            the same and draws a share of the chips again until they contain cropland. `weight` chooses scenes in
+            proportion to pixels times weight in the manifest.
         cropland_share: With `cropland`, share of the chips that should contain cropland.
         tries: Largest number of positions tried for a chip until it contains cropland, if required, or else a label. If
             all fail, the last position is used.

@@ -1,4 +1,4 @@
-"""Training examples that are whole scenes of different sizes."""
+"""Whole scenes as training examples."""
 
 from collections.abc import Sequence
 

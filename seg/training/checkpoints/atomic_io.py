@@ -20,8 +20,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     half a file under the final name.
 
     A full disk does not end a training: the previous checkpoint stays, a line on standard error reports the failure,
-        and the next checkpoint is attempted as usual. An error is raised only if this process has not written any
-        checkpoint yet.
+    and the next checkpoint is attempted as usual. An error is raised only if this process has not written any
+    checkpoint yet.
 
     Attributes:
         failure: Error of the last write; None if the write succeeded.
@@ -57,7 +57,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             self.failure = OSError(error.errno, error.strerror or str(error), str(path))
             if not self._wrote:
                 raise self.failure from error
-            print(f"note: {path}: {self.failure.strerror}; training goes on without this checkpoint", file=sys.stderr)
+            print(f"note: {path}: {self.failure.strerror}; training continues without this checkpoint", file=sys.stderr)
         else:
             self.failure, self._wrote = None, True
 

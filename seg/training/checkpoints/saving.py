@@ -102,8 +102,8 @@ class LastCheckpoint(CheckpointCallback):
         """Raise an error if the final checkpoint was not written."""
         failure = write_failure(trainer)
         if failure is not None:
-            reason = f"{failure.strerror}, so the end of the training is lost; make room and repeat it from the "
-            raise OSError(failure.errno, reason + "checkpoint before with --ckpt_path=last", failure.filename)
+            reason = f"{failure.strerror}, so the end of the training is lost; free disk space and resume from the "
+            raise OSError(failure.errno, reason + "previous checkpoint with --ckpt_path=last", failure.filename)
 
     def _is_due(self, trainer: L.Trainer) -> bool:
         if self.every_steps and trainer.global_step % self.every_steps == 0:

@@ -35,7 +35,7 @@ def draw_precision_recall(curve: PrecisionRecallCurve, threshold: float, title: 
         title: Title of the figure.
     """
     figure, axes = _square(
-        "Recall of cropland (share of cropland that is mapped)", "Precision (share of mapped cropland that is right)"
+        "Recall of cropland (share of cropland that is mapped)", "Precision (share of mapped cropland that is correct)"
     )
     # At recall 0 no pixel is mapped, and precision is 1 only by definition.
     reached = curve.recall > 0

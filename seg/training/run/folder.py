@@ -29,11 +29,11 @@ def check_run_folder(root: Path) -> None:
     if not (root / METRICS).is_file() and not ((root / CONFIG).is_file() and of_a_run):
         raise ConfigError(
             f"trainer.default_root_dir is {root}, which is not empty and holds no run ({METRICS}, or {CONFIG} with "
-            "checkpoints/); wanted a new or empty folder, or that of an earlier run"
+            "checkpoints/); wanted a new or empty folder, or the folder of an earlier run"
         )
     if Path.cwd().is_relative_to(root):
         raise ConfigError(
-            f"trainer.default_root_dir is {root}, which is or contains the current folder; choose another one"
+            f"trainer.default_root_dir is {root}, which is or contains the current folder; choose another folder"
         )
 
 
@@ -110,7 +110,7 @@ def unchanged_if_refused(root: Path, first_step: FirstStep) -> Iterator[None]:
 
 @contextmanager
 def claimed_run(root: Path) -> Iterator[None]:
-    """Keep a second training out of a run's folder for the time of a block.
+    """Lock a run's folder against a second training during a block.
 
     Raises:
         ConfigError: Another training is running in the folder.

@@ -26,7 +26,7 @@ class History:
 
 
 def read_history(root: Path) -> History:
-    """Read the history of a run; a step that was repeated after resuming has its later value only.
+    """Read the history of a run; a step that was repeated after resuming keeps only its later value.
 
     Args:
         root: The run's folder; without metrics files the history is empty.

@@ -28,7 +28,7 @@ def restore_run(run: str, output: Path) -> list[Path]:
         ConfigError: The run does not exist or has no files, or the folder is not empty.
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise ConfigError(f"output is {output}, which is not an empty folder; give a new one")
+        raise ConfigError(f"output is {output}, which is not an empty folder; give a new folder")
     local = Path(run)
     restored = restore_local(local, output) if local.is_dir() else restore_online(run, output)
     if not restored:
@@ -54,7 +54,7 @@ def restore_local(folder: Path, output: Path) -> list[Path]:
     if not files:
         raise ConfigError(
             f"run is {folder}, which holds no W&B run ({FOLDER}/offline-run-*/files); wanted the folder of a run "
-            "that was trained with --tracking.wandb=offline or online, or entity/project/id of one on the server"
+            "that was trained with --tracking.wandb=offline or online, or entity/project/id of a run on the server"
         )
     # Links are replaced by copies of their targets, so that the folder can be moved.
     shutil.copytree(files[0], output, dirs_exist_ok=True, ignore=_unfit_links(folder.resolve()))
@@ -88,7 +88,7 @@ def restore_online(run: str, output: Path, api: "Api | None" = None) -> list[Pat
     if api is None:
         if run.count("/") != 2 or importlib.util.find_spec("wandb") is None:
             raise ConfigError(
-                f"run is {run}, which is not a folder; wanted one, or entity/project/id of a run on a W&B server, "
+                f"run is {run}, which is not a folder; wanted a folder, or entity/project/id of a run on a W&B server, "
                 "which needs wandb (pip install wandb)"
             )
         import wandb

@@ -43,7 +43,7 @@ def require_wandb(mode: Mode) -> None:
     """Check that W&B is installed.
 
     Raises:
-        ConfigError: It is not installed.
+        ConfigError: W&B is not installed.
     """
     if importlib.util.find_spec("wandb") is None:
         raise ConfigError(

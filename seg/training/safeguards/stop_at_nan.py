@@ -25,7 +25,7 @@ class StopAtNan(L.Callback):
     training can resume from `last.ckpt`.
 
     The check does not stall a GPU: the result is copied to the host asynchronously and read after the backward pass is
-        queued.
+    queued.
 
     Raises:
         TrainingError: A loss is not finite; the message names the samples and a remedy.
@@ -82,7 +82,7 @@ class StopAtNan(L.Callback):
         """Advice for the user, based on the batch and the weights."""
         if not _all_finite(pl_module.parameters()):
             return (
-                f"the weights have not been finite since the step with {', '.join(self._last_step) or 'others'}; "
+                f"the weights have not been finite since the step with {', '.join(self._last_step) or 'unknown'}; "
                 "try a lower --model.optimizer.learning_rate or --trainer.gradient_clip_val=1"
             )
         if not float(image.abs().max()) < _LARGE:

@@ -25,7 +25,7 @@ class StopAtSignal(Checkpoint):
     effect after the validation. With several processes this callback does nothing, since they would have to agree on a
     step; the last checkpoint is then that of the last epoch.
 
-    The base class makes Lightning call it after all other callbacks.
+    Because of its base class, Lightning calls this callback after all others.
 
     Attributes:
         saved: True if this callback wrote a checkpoint within an epoch.
@@ -48,7 +48,7 @@ class StopAtSignal(Checkpoint):
         if trainer.world_size > 1 or threading.current_thread() is not threading.main_thread():
             return
         self._asked, self._step = False, trainer.global_step
-        self._before = {number: signal.signal(number, self._ask) for number in SIGNALS}
+        self._before = {number: signal.signal(number, self._request_stop) for number in SIGNALS}
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Stop if a signal came after the last step of the previous epoch; its checkpoint is already written."""
@@ -74,10 +74,10 @@ class StopAtSignal(Checkpoint):
         """Restore the signal handlers."""
         self._restore()
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
+    def _request_stop(self, number: int, frame: FrameType | None) -> None:
         self._asked = True
         self._restore()
-        print("note: stopping after this step; repeat to stop at once", file=sys.stderr, flush=True)
+        print("note: stopping after this step; repeat the signal to stop at once", file=sys.stderr, flush=True)
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

@@ -98,7 +98,7 @@ class ScheduledTask(L.LightningModule):
         """Weight the loss of a batch if a step has several batches; return the result from `training_step`.
 
         Args:
-            loss: A mean over the batch.
+            loss: Mean loss of the batch.
             mask: (B, H, W) uint8 labels.
             batch_idx: Index of the batch in the epoch, from 0.
         """

@@ -38,7 +38,7 @@ def binary_metrics(threshold: float = 0.5) -> MetricCollection:
     Update with probabilities and masks of the same shape; for `(B, 1, H, W)` probabilities, `unsqueeze(1)` the mask:
 
     - probabilities: float, 0 to 1. A pixel is cropland above the threshold. Never pass logits: torchmetrics applies a
-    sigmoid only if a value lies outside [0, 1], so it would treat logits within [0, 1] as probabilities.
+      sigmoid only if a value lies outside [0, 1], so it would treat logits within [0, 1] as probabilities.
     - mask: uint8 or int64; OTHER, CROPLAND or IGNORE; IGNORE pixels do not count.
 
     Args:
@@ -96,7 +96,7 @@ class CroplandTask(ScheduledTask):
         if model.boundary != (loss.boundary > 0):
             raise ConfigError(
                 f"model.model.boundary is {model.boundary} and model.loss.boundary {loss.boundary}; a boundary head "
-                "needs a weight above 0, and the weight a head: set both or neither"
+                "needs a weight above 0, and the weight needs a head: set both or neither"
             )
         super().__init__(build_model(model, bands), optimizer, schedule, accumulation)
         self.loss = mixture

@@ -57,7 +57,7 @@ class WarmupBatch(L.Callback):
 
     @property
     def grows(self) -> bool:
-        """True if the groups grow."""
+        """True if the group length grows."""
         return self.ramp.active
 
     def wanted_length(self, step: int, epoch: int) -> int:
@@ -121,11 +121,11 @@ class WarmupBatch(L.Callback):
             schedule_of(trainer).refresh()
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Restore the trainer's own length."""
+        """Restore the trainer's configured group length."""
         self._restore(trainer)
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Restore the trainer's own length."""
+        """Restore the trainer's configured group length."""
         self._restore(trainer)
 
     def state_dict(self) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint_and_prints_one_line(
     assert files.failure is not None
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
-    assert capsys.readouterr().err == f"note: {path}: File too large; training goes on without this checkpoint\n"
+    assert capsys.readouterr().err == f"note: {path}: File too large; training continues without this checkpoint\n"
     files.save_checkpoint(WEIGHTS, path)
     assert files.failure is None
 

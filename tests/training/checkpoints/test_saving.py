@@ -188,6 +188,6 @@ def test_the_previous_best_checkpoint_stays_if_a_better_one_is_not_written(
 
 def test_an_unwritten_final_checkpoint_is_an_error(root: Path, tmp_path: Path, full_disk: Callable[..., None]) -> None:
     full_disk("last.ckpt", range(1, 99))
-    with pytest.raises(OSError, match="No space left on device, so the end of the training is lost; make room"):
+    with pytest.raises(OSError, match="No space left on device, so the end of the training is lost; free disk space"):
         Case(root).run(tmp_path)
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 2

@@ -69,7 +69,7 @@ def test_an_input_without_a_run_and_a_filled_output_folder_are_refused(tmp_path:
 
 
 def test_a_name_that_is_neither_folder_nor_run_is_refused_without_network_access(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="wanted one, or entity/project/id"):
+    with pytest.raises(ConfigError, match="wanted a folder, or entity/project/id"):
         restore_run("nowhere", tmp_path / "back")
 
 
