@@ -28,7 +28,7 @@ class NoOverlapError(RasterError):
 
 
 class DatasetError(SegError, ValueError):
-    """A dataset is incomplete, or its images and masks do not belong together."""
+    """A dataset is incomplete, or its images and masks do not match."""
 
 
 class ConfigError(SegError, ValueError):

@@ -16,7 +16,7 @@ Plain = bool | int | float | str | None
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationConfig:
-    """Settings of the calibration after each validation, which model packages use.
+    """Settings of the calibration that follows each validation and that model packages use.
 
     Args:
         temperature: Divide logits by a temperature fitted to the labels.
@@ -146,7 +146,7 @@ def mapped_share(counts: Counts, threshold: float, scaling: Scaling = IDENTITY) 
 
 
 def _cross_validated(parts: Counts, config: CalibrationConfig) -> CalibrationConfig:
-    """Drop temperature or bias if this lowers the cross-validated loss over the parts.
+    """Drop temperature or bias if the cross-validated loss over the parts is lower without it.
 
     In a small validation, a fit on some samples may be wrong for the others.
     """

@@ -89,7 +89,7 @@ def _fit_temperature(counts: Counts) -> Fit:
 
 
 def _fit_bias(counts: Counts) -> Fit:
-    """Fit only the bias, with which the sum of the probabilities equals the number of cropland pixels."""
+    """Fit only the bias; at the minimum, the sum of the probabilities equals the number of cropland pixels."""
 
     def slope(bias: float) -> float:
         return float(_surplus(counts, CENTRES + bias).sum())
@@ -100,7 +100,7 @@ def _fit_bias(counts: Counts) -> Fit:
 
 
 def _fit_both(counts: Counts) -> Fit:
-    """Fit 1/temperature and bias jointly, in which the negative log-likelihood is convex.
+    """Fit 1/temperature and bias jointly; the negative log-likelihood is convex in these two.
 
     A minimum exists if and only if the logits of the two labels overlap; see Albert and Anderson (1984), On the
     Existence of Maximum Likelihood Estimates in Logistic Regression Models.
@@ -142,7 +142,7 @@ def _minimum(counts: Counts) -> tuple[float, float]:
     start = np.array([0.0, math.log(cropland.sum() / (1 - cropland.sum()))])
     options = {"gtol": _TOLERANCE}
     approximate = optimize.minimize(loss, start, jac=gradient, hess=curvature, method="trust-exact", options=options).x
-    # Rounding limits a minimum of the loss to half the digits; the root of its gradient is accurate to all digits.
+    # Rounding limits the accuracy of a minimum to half the digits; the root of the gradient is accurate to all digits.
     sharpness, bias = optimize.root(gradient, approximate, jac=curvature, tol=_TOLERANCE).x
     return float(sharpness), float(bias)
 

@@ -1,4 +1,4 @@
-"""Histogram of the logits of labelled pixels: the input of calibration, of fixed size."""
+"""Histogram of the logits of labelled pixels, from which calibration is computed."""
 
 import numpy as np
 import torch
@@ -9,8 +9,8 @@ from seg.calibration.curves import Values
 from seg.labels import CROPLAND, IGNORE
 
 LIMIT = 20.0
-"""Bins span -LIMIT to LIMIT. Logits outside count in the outermost bins, where the probability differs from 0 or 1 by
-2e-9."""
+"""Bins span -LIMIT to LIMIT. Logits outside this range count in the outermost bins, where the probability differs from
+0 or 1 by at most 2e-9."""
 BINS = 4000
 PARTS = 5
 """Parts of a validation for cross-validation; a fit on all parts but one is similar to a fit on all."""

@@ -8,7 +8,7 @@ import numpy as np
 from seg.calibration.curves import Values
 
 SMALLEST_THRESHOLD, LARGEST_THRESHOLD = 2.0**-126, 1 - 2.0**-24
-"""The smallest normal float32 and the largest below 1: maps compare probabilities as float32."""
+"""Smallest normal float32, and largest float32 below 1, since maps compare probabilities as float32."""
 
 
 class Scaling(NamedTuple):

@@ -38,7 +38,7 @@ def export(
     package = write_package(read_checkpoint(checkpoint, weights), output, threshold)
     print(f"{output}: model package with {len(package.mean)} bands, {package.decision}")
     if onnx:
-        print(f"{add_onnx(output)}: the network as ONNX, checked against PyTorch")
+        print(f"{add_onnx(output)}: the network as ONNX, compared with PyTorch")
 
 
 def predict(

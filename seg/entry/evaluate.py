@@ -89,7 +89,7 @@ def change(
         settings: Smallest polygon, and confidence of a supported change.
         before_probability: Probability map of the earlier map in percent; by default the file beside the map with
             `_probability` in its name.
-        after_probability: Probability map of the later map; by default the file beside it.
+        after_probability: Probability map of the later map; by default the file beside the map.
     """
     from seg.evaluation.change.maps import find_maps
     from seg.evaluation.change.run import measure_change

@@ -200,8 +200,8 @@ class Scores:
     Attributes:
         iou: Intersection over union of cropland, 0 to 1.
         f1: Harmonic mean of precision and recall, 0 to 1.
-        precision: Share of mapped cropland that is cropland (user's accuracy).
-        recall: Share of cropland that is mapped (producer's accuracy).
+        precision: Share of mapped cropland that is cropland in the reference (user's accuracy).
+        recall: Share of the reference's cropland that is mapped (producer's accuracy).
         overall_accuracy: Share of correctly mapped pixels.
         kappa: Cohen's kappa, -1 to 1.
         mcc: Matthews correlation coefficient, -1 to 1.
@@ -244,9 +244,9 @@ def evaluate(
     `scripts/evaluate.py` also gives intervals, boundary and parcel scores, and a report.
 
     Args:
-        prediction: Class map: 0 other, 1 cropland, 255 or nodata for no value; a file or an (H, W) array.
-        reference: Mask: 0 other, 1 cropland, 255 no label; a raster on the map's grid, a vector file of cropland
-            polygons, or an array of the map's shape.
+        prediction: Class map, a file or an (H, W) array: 0 other, 1 cropland, 255 or nodata for no value.
+        reference: Mask with 0 other, 1 cropland, 255 no label, as a raster on the map's grid or an array of the map's
+            shape; or a vector file of cropland polygons.
         folds: Raster on the same grid with a fold number per pixel; needs `fold`; for files only.
         fold: Compare only the pixels of this held-out fold.
 
@@ -264,7 +264,7 @@ def evaluate(
         raise ConfigError("evaluate has an array and a file; wanted two files or two arrays (folds are for files)")
     mapped, labels = _classes("prediction", np.asarray(prediction)), _classes("reference", np.asarray(reference))
     if mapped.shape != labels.shape:
-        raise ConfigError(f"prediction has the shape {mapped.shape}, but reference {labels.shape}; wanted the same")
+        raise ConfigError(f"prediction has the shape {mapped.shape}, but reference {labels.shape}; wanted equal shapes")
     return Scores.of(count_pixels(mapped, labels))
 
 

@@ -23,7 +23,7 @@ class LossConfig:
         boundary: Weight of the boundary head's loss: the same mixture of terms, applied to the edges between cropland
             and other.
         boundary_width: Width of the edges for the boundary head, in pixels to each side.
-        pos_weight: Weight of a cropland pixel in bce and boundary_bce relative to an other pixel, above 0.
+        pos_weight: Weight of a cropland pixel in bce and boundary_bce relative to a pixel of "other", above 0.
         label_smoothing: Label smoothing in bce and boundary_bce: share of each label that is divided between both
             classes, 0 to below 1.
         focal_gamma: Exponent of the focal loss, which reduces the weight of easy pixels, 0 or more; 0 gives
@@ -33,8 +33,8 @@ class LossConfig:
         tversky_alpha: Weight of false positives. With tversky_alpha = tversky_beta = 0.5, the loss is Dice.
         tversky_beta: Weight of false negatives. The defaults are the best values of the paper.
         edge_weight: Additional weight of a pixel on an edge in boundary_bce. The defaults are from the U-Net paper.
-        edge_sigma: Standard deviation in pixels of the Gaussian with which this weight decreases, above 0 and at most
-            100.
+        edge_sigma: Standard deviation in pixels of the Gaussian by which this weight decreases with distance, above 0
+            and at most 100.
     """
 
     bce: float = 1.0

@@ -35,7 +35,7 @@ def edge_weights(mask: Tensor, edge_weight: float, sigma: float) -> Tensor:
     The weight follows the U-Net (Ronneberger et al. 2015, https://doi.org/10.1007/978-3-319-24574-4_28, equation 2).
     The U-Net sums the distances to the two nearest cells, but a mask of two classes has no separate parcels. Here, d is
     the distance to the nearest labelled pixel that touches the other class. An ignored pixel is never on an edge.
-    Pixels more than 3 sigma away from every edge, along rows or columns, have weight 1.
+    The weight is 1 for pixels that are more than 3 sigma from every edge along rows or columns.
 
     Args:
         mask: (B, H, W) integer labels.

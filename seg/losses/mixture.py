@@ -100,7 +100,7 @@ def masked_cross_entropy(
         labels: Labels, same shape.
         weights: Factor of each pixel's loss, same shape. The sum is divided by the number of pixels, not by the sum of
             weights, so that a pixel's weight does not depend on other pixels.
-        pos_weight: Weight of a cropland pixel relative to an other pixel.
+        pos_weight: Weight of a cropland pixel relative to a pixel of "other".
         label_smoothing: Share of each label that is divided between both classes (Szegedy et al. 2016,
             https://doi.org/10.1109/CVPR.2016.308): the target is 1 - share / 2 for cropland and share / 2 for other.
     """

@@ -96,7 +96,7 @@ pool over the whole window, or normalise by window statistics."""
 
 
 def build_baseline(config: ModelConfig, bands: int) -> tuple[nn.Module, int]:
-    """Build a network with random weights; also return its stride, of which image sides must be multiples.
+    """Build a network with random weights; also return its stride. Image sides must be multiples of the stride.
 
     Raises:
         ConfigError: The network cannot be built with this encoder or output stride.

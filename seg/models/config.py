@@ -18,8 +18,8 @@ class ModelConfig:
     Args:
         architecture: "dilated" is this project's own network. The other networks come from segmentation-models-pytorch,
             for comparison; they use only encoder, encoder_weights and boundary, and deeplabv3plus also output_stride.
-        encoder: Backbone: one of this project's own (dilated_tiny, dilated_small, dilated_base), an smp encoder, or a
-            timm network as "tu-<name>". It must support dilation and have features at stride 2.
+        encoder: Backbone: dilated_tiny, dilated_small or dilated_base of this project, an smp encoder, or a timm
+            network as "tu-<name>". The encoder must support dilation and have features at stride 2.
         encoder_weights: Initial weights of the encoder: null for random weights, a .safetensors or .pth file, or a name
             on the hub ("imagenet" for most encoders). Checkpoints do not store this value, since they hold all weights.
         output_stride: Image size divided by the size of the deepest features: 8, 16 or 32; also 2 or 4 for this
@@ -30,7 +30,7 @@ class ModelConfig:
             statistics of the whole window, so maps depend on the tiling.
         pyramid_rates: Dilation rates of the atrous pyramid on the deepest features.
         pyramid_channels: Width of the pyramid.
-        pyramid_bottleneck: Width of a 1x1 convolution before the pyramid; null for none.
+        pyramid_bottleneck: Width of a 1x1 convolution before the pyramid; null for no such convolution.
         context: Additional pooled branch of the pyramid: none, windowed (a local mean), or global (the mean of the
             whole window; maps then depend on the tiling).
         context_window: Side of the window of "windowed", in cells of the deepest features; odd.

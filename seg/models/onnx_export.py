@@ -47,8 +47,8 @@ def export_onnx(model: Segmenter, bands: int, path: Path, metadata: Mapping[str,
         metadata: Key-value pairs stored in the file.
 
     Raises:
-        ConfigError: The network cannot be exported, or the exported file computes different values. For example,
-            pooling to a fixed number of cells keeps the size of the example image. No file is written then.
+        ConfigError: The network cannot be exported, or the exported file computes different values, for example because
+            pooling to a fixed number of cells keeps the size of the example image. The file is not written.
         OSError: The file cannot be written.
     """
     training = model.training

@@ -63,7 +63,7 @@ class AtrousPyramid(nn.Module):
         channels_out: Channels of each branch and of the (B, C, H, W) output.
         rates: Dilation of each 3x3 branch.
         dropout: Share of channels dropped after merging, 0 to 1.
-        bottleneck: Channels of a 1x1 convolution before the branches; None for none.
+        bottleneck: Channels of a 1x1 convolution before the branches; None for no such convolution.
         context: Additional branch, "none", "windowed" or "global"; see `WindowedContext` and `GlobalContext`.
         context_window: Side of the window of "windowed" in cells, odd.
         style: Kind of convolution and normalisation.

@@ -12,9 +12,9 @@ LIMIT = 4096
 """Largest receptive field that is searched, in pixels."""
 
 MUCH_FURTHER = 4
-"""Receptive-field radius, as a multiple of the training scene's side, above which users get a note. On the demo
-dataset, with scenes of about 28 pixels, a network with a radius of 80 pixels maps the whole scene well, and a network
-with a radius of 294 pixels fails."""
+"""Users get a note if the receptive-field radius exceeds the training scenes' side by more than this factor. On the
+demo dataset, with scenes of about 28 pixels, a network with a radius of 80 pixels maps the whole scene well, and a
+network with a radius of 294 pixels fails."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def receptive_field_radius(model: Segmenter, bands: int) -> int | None:
 
 
 def effective_radius(model: Segmenter, images: Iterable[Tensor], tolerance: float) -> int:
-    """Halo in pixels outside which input pixels change a probability by less than a tolerance, to first order.
+    """Halo in pixels outside which the input changes a probability by less than a tolerance, to first order.
 
     The gradient of a probability gives the effect of each input pixel (Luo et al. 2016,
     https://doi.org/10.48550/arXiv.1701.04128). If every band of every pixel outside this radius changes by one standard

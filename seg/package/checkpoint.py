@@ -59,7 +59,7 @@ class Checkpoint:
                 shown = " ".join(repr(value).split())[:40]
                 raise PackageError(
                     f"{self.path}: its calibration has {name} {shown}; wanted a finite number; "
-                    "take another checkpoint of the run"
+                    "choose another checkpoint of the run"
                 )
 
     def threshold(self, wanted: float | Literal["f1", "area"] | None = None) -> float:

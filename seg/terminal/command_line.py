@@ -111,8 +111,8 @@ def run_command(
 
     Args:
         command: One command, or several by subcommand name.
-        arguments: Words of the command line; those of the process by default.
-        description: Purpose of several subcommands; a single function has it in its docstring.
+        arguments: Command-line arguments; sys.argv[1:] by default.
+        description: Description of several subcommands; a single function's docstring describes it.
         within: Context in which the command runs, entered after its arguments are parsed.
     """
     words = [_with_underscores(word) for word in (sys.argv[1:] if arguments is None else arguments)]
@@ -125,7 +125,7 @@ def guarded(action: Callable[[], object], debug: bool = False) -> int:
 
     Args:
         action: The action.
-        debug: Let exceptions through with their traceback.
+        debug: Do not catch exceptions, so that Python prints their traceback.
     """
     _let_terminal_print_anything()
     try:
@@ -144,7 +144,7 @@ def guarded(action: Callable[[], object], debug: bool = False) -> int:
     except Exception as error:
         if debug:
             raise
-        return _fail(f"{type(error).__name__}: {error} (unexpected: add --debug to see where)", EXIT_FAILURE)
+        return _fail(f"{type(error).__name__}: {error} (unexpected; add --debug for the traceback)", EXIT_FAILURE)
     return 0
 
 
@@ -220,7 +220,7 @@ def command_parser(command: Command | dict[str, Command], description: str = "")
 
     Args:
         command: One command, or several by subcommand name.
-        description: Purpose of several subcommands; a single function has it in its docstring.
+        description: Description of several subcommands; a single function's docstring describes it.
     """
     if not isinstance(command, dict):
         return _function_parser(command)

@@ -48,7 +48,7 @@ def check_yaml(text: str) -> None:
             if anchor:
                 sizes[anchor] = values - before
         if len(opened) > DEEPEST:
-            raise yaml.YAMLError(f"nests more than {DEEPEST} levels deep")
+            raise yaml.YAMLError(f"is nested more than {DEEPEST} levels deep")
         if values > MOST_VALUES:
             raise yaml.YAMLError(f"has more than {MOST_VALUES:,} values, with aliases expanded")
 

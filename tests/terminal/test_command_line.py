@@ -154,7 +154,7 @@ def test_bad_usage_of_a_subcommand_is_one_line_and_status_2(
         (OSError(errno.EROFS, "Read-only file system", "out"), EXIT_BAD_INPUT, "out: Read-only file system"),
         (OSError(errno.ENOSPC, "No space left", "out"), EXIT_FAILURE, "out: No space left"),
         (OSError("lost the disk"), EXIT_FAILURE, "input or output: lost the disk"),
-        (KeyError("x"), EXIT_FAILURE, "KeyError: 'x' (unexpected: add --debug to see where)"),
+        (KeyError("x"), EXIT_FAILURE, "KeyError: 'x' (unexpected; add --debug for the traceback)"),
         (KeyboardInterrupt(), EXIT_INTERRUPTED, "interrupted"),
     ],
 )

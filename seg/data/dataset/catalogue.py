@@ -27,7 +27,7 @@ class Scene:
         image: Raster with the bands.
         mask: Raster with the labels, on the grid of the image.
         fold: Fold in which the scene is held out, from 0.
-        weight: Weight of the scene when scenes are drawn by weight; above 0.
+        weight: Weight of the scene in sampling by weight, above 0.
         labels: Meaning of the mask values.
     """
 
@@ -49,8 +49,8 @@ def read_catalogue(root: Path, folds: int, labels: LabelMapping = PLAIN_LABELS) 
         labels: Meaning of the mask values.
 
     Raises:
-        DatasetError: The folder is missing or empty, the manifest is damaged, or an image has no mask, two entries or
-            an unsupported ending.
+        DatasetError: The folder is missing or empty, the manifest is damaged, or an image has no mask, two manifest
+            lines or an unsupported file name ending.
         ConfigError: The number of folds is below 1.
     """
     if folds < 1:
@@ -63,11 +63,11 @@ def read_catalogue(root: Path, folds: int, labels: LabelMapping = PLAIN_LABELS) 
         raise DatasetError(f"{root}: has no scenes; wanted rasters in images/ and masks/, or lines in {MANIFEST}")
     outside = sorted({scene.fold for scene in scenes if not 0 <= scene.fold < folds})
     if outside:
-        raise DatasetError(f"{manifest}: has the folds {outside}; wanted 0 to {folds - 1}, as data.folds says")
+        raise DatasetError(f"{manifest}: has the folds {outside}; wanted 0 to {folds - 1}, as set by data.folds")
     ordered = sorted(scenes, key=lambda scene: scene.image)
     for scene, following in pairwise(ordered):
         if scene.image == following.image:
-            raise DatasetError(f"{manifest}: lists {scene.image} twice, so folds could share it; keep one line")
+            raise DatasetError(f"{manifest}: lists {scene.image} twice, so two folds could contain it; keep one line")
     return ordered
 
 

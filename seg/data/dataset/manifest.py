@@ -28,7 +28,7 @@ class Row:
         image: Path of the image as written.
         mask: Path of the mask as written.
         fold: Fold in which the scene is held out.
-        weight: Weight of the scene when scenes are drawn by weight; above 0.
+        weight: Weight of the scene in sampling by weight, above 0.
     """
 
     place: str
@@ -85,10 +85,10 @@ def manifest_rows(path: Path) -> list[Row | DatasetError]:
 
 
 def further_columns(root: Path) -> dict[Path, dict[str, str]]:
-    """Cells of a dataset's manifest beyond image, mask and fold, by image and column; empty without a manifest.
+    """Cells of a manifest's columns other than image, mask and fold, by image and column; empty without a manifest.
 
-    A CSV file gives all its other columns. A Parquet file gives only columns that this project uses, because others may
-    be geometries. Paths in the column `labels` become absolute.
+    From a CSV file, all other columns are returned. From a Parquet file, only columns that this project uses are
+    returned, because others may be geometries. Paths in the column `labels` become absolute.
 
     Raises:
         DatasetError: The file cannot be read.
@@ -101,7 +101,7 @@ def further_columns(root: Path) -> dict[Path, dict[str, str]]:
 
 
 def listed_files(path: Path) -> set[str]:
-    """Images and masks that a CSV manifest lists, as written; empty if it cannot be read."""
+    """Images and masks in a CSV manifest, as written; empty if the manifest cannot be read."""
     try:
         _, rows = _read_csv(path)
     except (OSError, DatasetError):
@@ -146,7 +146,7 @@ def _read_csv(path: Path) -> tuple[set[str], list[Values]]:
 
 
 def _read_parquet(path: Path) -> tuple[set[str], list[Values]]:
-    # Imported here because it is slow, and most manifests are CSV.
+    # Imported here because this import is slow, and most manifests are CSV.
     import pyarrow
     import pyarrow.parquet
 
@@ -200,5 +200,5 @@ def _weight(path: Path, place: str, row: Values) -> float:
     except ValueError:
         weight = math.nan
     if not 0 < weight < math.inf:
-        raise DatasetError(f"{path}: {place} has the {column} {value}; wanted a number above 0, or nothing for 1")
+        raise DatasetError(f"{path}: {place} has the {column} {value}; wanted a number above 0, or an empty cell for 1")
     return weight

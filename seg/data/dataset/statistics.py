@@ -37,7 +37,7 @@ class Sampling:
 
     Attributes:
         bands: 1-based band indexes.
-        nodata: Another value that means "no data", or None.
+        nodata: Additional value that means "no data", or None.
         fold: Held-out fold; None for all scenes.
     """
 
@@ -75,7 +75,7 @@ def dataset_statistics(
         folds: Number of folds.
         fold: Held-out fold; None for all scenes.
         bands: 1-based band indexes or band names; None for all bands of the first image except alpha.
-        nodata: Another value that means "no data", or None.
+        nodata: Additional value that means "no data", or None.
 
     Raises:
         DatasetError: The dataset is damaged, an image lacks a band, or no training scene is left.
@@ -118,7 +118,7 @@ def valid_pixels(
 
 
 def cached_statistics(root: Path, scenes: Sequence[Scene], sampling: Sampling) -> DatasetStatistics | None:
-    """Cached statistics of exactly these scenes and pixels; None if there are none or a file has changed.
+    """Cached statistics of exactly these scenes and pixels; None without a cache or after a change of a file.
 
     Args:
         root: The dataset.

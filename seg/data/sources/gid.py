@@ -47,8 +47,8 @@ _FINE = (
     ((0, 150, 200), "lake", OTHER),
     ((0, 200, 250), "pond", OTHER),
 )
-"""Classes in the order of their GID-15 numbers, from 1; see `datasets/gid15.py` of torchgeo. The colours come from the
-table of the authors, which is also in `GID25Dataset` for mmsegmentation with the 24 classes of the later dataset."""
+"""Classes in the order of their GID-15 numbers, from 1; see `datasets/gid15.py` of torchgeo. The colours come from a
+table of the authors. `GID25Dataset` for mmsegmentation has the same colours for the 24 classes of the later dataset."""
 
 COLOURS = Legend((Meaning((0, 0, 0), "unlabelled", IGNORE), *(Meaning(*row) for row in (*_COARSE, *_FINE))))
 """Both tables together; they share no colour."""
@@ -68,9 +68,8 @@ _PARTS = {"train": False, "val": True}
 def find_gid(folder: Path, images: GidImages = "auto") -> Found:
     """Find the labelled images in the layout of GID or GID-15.
 
-    GID has `image_NirRGB` or `image_RGB` next to `label_5classes`, `label_15classes` and so on, without an official
-    split. GID-15 has `img_dir` and `ann_dir` with the parts train and val; images in test have no masks and are left
-    out.
+    GID has `image_NirRGB` or `image_RGB` beside `label_5classes` or `label_15classes`, without an official split.
+    GID-15 has `img_dir` and `ann_dir` with the parts train and val; images in test have no masks and are left out.
 
     Args:
         folder: Folder with these folders, or the parent of such a folder.

@@ -1,4 +1,4 @@
-"""Settings of the import of a public dataset. This module imports nothing heavy, so that `--help` is quick."""
+"""Settings of the import of a public dataset. This module has no slow imports, so that `--help` is quick."""
 
 from dataclasses import dataclass, fields
 from typing import Literal

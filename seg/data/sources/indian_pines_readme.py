@@ -25,10 +25,10 @@ _TEXT = """\
 Made by `python scripts/prepare.py demo`; a new run replaces this folder.
 
 A farming landscape west of West Lafayette, Indiana, seen by the airborne spectrometer AVIRIS on 12 June 1992:
-145 x 145 pixels of 20 m, early in the season, much bare soil between the rows. Each pixel of the reference is one of
-16 ground classes or unlabelled; this dataset merges them into cropland and other.
+145 x 145 pixels of 20 m, early in the season, with much bare soil between the rows. Each pixel of the reference is
+one of 16 ground classes or unlabelled; this dataset merges them into cropland and other.
 
-**The georeference is nominal**: {nominal}. Areas in hectares are of the right size; positions are not.
+**The georeference is nominal**: {nominal}. Areas in hectares are correct; positions are not.
 
 ## Files
 
@@ -57,9 +57,9 @@ the source lacks 20 of them (104-108, 150-163 and 220), but none of these four.
 
 ## Folds
 
-Blocks of different sizes, {guard} pixels apart, dealt out so that the folds are alike. No training pixel touches a
-held-out one, but a field may reach across a guard: scores tell how well a model fills in this scene, not how well it
-would do in another place or year.
+Blocks of different sizes, {guard} pixels apart, assigned so that the folds have similar labels. No training pixel
+touches a held-out pixel, but a field may extend across a guard. Scores therefore measure how well a model maps other
+parts of this scene, not another place or year.
 
 | fold | blocks | labelled pixels | cropland share |
 |---|---|---|---|

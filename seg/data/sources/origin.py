@@ -47,7 +47,7 @@ def readme(origin: Origin, legend: Legend, folds: str, copied: bool) -> str:
         f"{origin.title}\n\nMade by `python scripts/prepare.py import`; a new import replaces this folder.\n\n"
         f"- Home page: {origin.home}\n- Licence: {origin.licence}\n- Cite: {origin.citation}\n\n"
         f"Masks: {OTHER} other, {CROPLAND} cropland, {IGNORE} no label. "
-        f"Images: {'copied' if copied else 'listed in the manifest at their original place; do not move them'}. "
+        f"Images: {'copied' if copied else 'listed in the manifest with their original paths; do not move them'}. "
         f"Folds: {folds}.\n\n| in the source | class | label |\n|---|---|---|\n{classes}\n"
     )
 

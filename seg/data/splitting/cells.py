@@ -48,7 +48,8 @@ class Cells:
         """Scene index, cell and window of each part of a scene that lies in a cell and has a pixel.
 
         Args:
-            trims: (2, R, C) True where a guard replaces a cell's first rows, and its first columns; None for no guard.
+            trims: (2, R, C) True where a guard replaces the first rows (index 0) or first columns (index 1) of a cell;
+                None for no guard.
         """
         for scene, (frame, (height, width)) in enumerate(zip(self.frames, self.sizes, strict=True)):
             down, across = (frame.e, frame.f, height), (frame.a, frame.c, width)
@@ -87,7 +88,7 @@ def cut_cells(grids: Sequence[Grid], block_m: float, guard_m: float) -> Cells:
     if any(side < 2 * gap + 2 for side, gap in zip(block, guard, strict=True)):
         raise DatasetError(
             f"{first.path}: has pixels of {min(pixel):g} m, so blocks of {block_m:g} m are {min(block)} pixels wide "
-            f"and the guard of {guard_m:g} m takes {max(guard)}; wanted blocks of {2 * max(guard) + 2} pixels or more"
+            f"and the guard of {guard_m:g} m is {max(guard)} wide; wanted blocks of {2 * max(guard) + 2} pixels or more"
         )
     ends = zip(frames, grids, strict=True)
     corners = np.array([frame @ corner for frame, g in ends for corner in ((0, 0), (g.width, g.height))])
@@ -96,7 +97,7 @@ def cut_cells(grids: Sequence[Grid], block_m: float, guard_m: float) -> Cells:
 
 
 def trims_between(folds: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(2, R, C) True where a guard between folds replaces a cell's first rows, and its first columns.
+    """(2, R, C) True where a guard between folds replaces the first rows (0) or first columns (1) of a cell.
 
     Cells that touch only at a corner get a guard too.
 
@@ -145,7 +146,7 @@ def _frame(grid: Grid, first: Grid) -> Affine:
     if not same_crs(grid.crs, first.crs) or reach > _SAME_PIXEL * max(abs(frame.a), abs(frame.e)):
         raise DatasetError(
             f"{grid.path}: is near {first.path}, but in another CRS or direction ({crs_name(grid.crs)}, "
-            f"{crs_name(first.crs)}), so no common blocks fit both; warp one to the other's grid, or split by scene"
+            f"{crs_name(first.crs)}), so common blocks are impossible; warp one to the other's grid, or split by scene"
         )
     return frame
 

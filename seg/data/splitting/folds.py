@@ -31,7 +31,7 @@ class FoldSummary:
 
     @property
     def cropland_share(self) -> float:
-        """Cropland among the labelled pixels, 0 to 1; 0 without labels."""
+        """Cropland share of the labelled pixels, 0 to 1; 0 without labels."""
         return self.cropland / max(self.labelled, 1)
 
 
@@ -104,7 +104,7 @@ class Place:
     Attributes:
         scenes: Number of scenes.
         pixels: Pixels of all scenes together.
-        cropland_share: Cropland among the labelled pixels.
+        cropland_share: Cropland share of the labelled pixels.
     """
 
     scenes: int

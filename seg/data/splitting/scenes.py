@@ -20,7 +20,7 @@ from seg.terminal.text import counted
 
 
 def group_neighbours(grids: Sequence[Grid], guard_m: float) -> list[list[int]]:
-    """Group rasters that must share a fold: those that overlap or are too near, directly or through other rasters.
+    """Group rasters that must share a fold because they overlap or are too near, directly or through other rasters.
 
     Args:
         grids: Grid of each raster.

@@ -90,9 +90,9 @@ def write_scenes(folder: Path, scenes: Sequence[Scene], columns: Columns = NO_CO
     """Write a manifest of whole scenes.
 
     Args:
-        folder: Folder for the manifest; made if it is missing.
+        folder: Folder for the manifest; created if missing.
         scenes: Scenes with their new folds.
-        columns: Further cells by image.
+        columns: Additional cells by image.
 
     Raises:
         DatasetError: The manifest cannot be written.
@@ -105,9 +105,9 @@ def write_blocks(folder: Path, blocks: Sequence[Block], columns: Columns = NO_CO
     """Write blocks and their manifest; replace older ones only if no error occurs.
 
     Args:
-        folder: Folder for the manifest; made if it is missing.
+        folder: Folder for the manifest; created if missing.
         blocks: One block or more.
-        columns: Further cells for each block, by the image that it is cut from.
+        columns: Additional cells of each block, by the image of its scene.
 
     Raises:
         DatasetError: The files cannot be written.

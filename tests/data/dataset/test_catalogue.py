@@ -123,11 +123,11 @@ def test_a_manifest_saved_by_a_spreadsheet_with_a_byte_order_mark_is_read(manife
         (HEADER, r"has no scenes; wanted .* lines in manifest\.csv"),
         (HEADER + "a.tif,m.tif,first\n", r"line 2 is \['a\.tif', 'm\.tif', 'first'\]; wanted image, mask, fold number"),
         (HEADER + "a.tif,m.tif,0\nb.tif\n", r"line 3 is \['b\.tif', None, None\]; wanted image, mask, fold number"),
-        (HEADER + "a.tif,m.tif,5\n", r"has the folds \[5\]; wanted 0 to 4, as data\.folds says"),
+        (HEADER + "a.tif,m.tif,5\n", r"has the folds \[5\]; wanted 0 to 4, as set by data\.folds"),
         (HEADER + "a.tif,m.tif,-1\n", r"has the folds \[-1\]; wanted 0 to 4"),
         (HEADER + "c.tif,m.tif,0\n", r"line 2 names .*c\.tif, which does not exist; correct the line"),
         (HEADER + "a.tif,n.tif,0\n", r"line 2 names .*n\.tif, which does not exist"),
-        (HEADER + "a.tif,m.tif,0\n./a.tif,m.tif,1\n", r"lists .*a\.tif twice, so folds could share it"),
+        (HEADER + "a.tif,m.tif,0\n./a.tif,m.tif,1\n", r"lists .*a\.tif twice, so two folds could contain it"),
     ],
     ids=[
         "no fold column",

@@ -93,7 +93,7 @@ def test_every_scene_has_the_label_mapping(root: Path) -> None:
         ({"split": [None]}, r"wanted image, mask, split"),
         ({"fold": ["one"]}, r" 'one'\]; wanted image, mask, fold number"),
         ({"fold": [0.5]}, r"wanted image, mask, fold number"),
-        ({"fold": [0], "weight": [0]}, r"has the weight 0; wanted a number above 0, or nothing for 1"),
+        ({"fold": [0], "weight": [0]}, r"has the weight 0; wanted a number above 0, or an empty cell for 1"),
         ({"fold": [0], "weight": [-1.5]}, r"has the weight -1\.5; wanted"),
         ({"fold": [0], "weight": ["nan"]}, r"has the weight nan; wanted"),
         ({"fold": [0], "quality": ["good"]}, r"has the quality good; wanted"),

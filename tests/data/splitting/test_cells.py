@@ -108,7 +108,7 @@ def test_near_scenes_in_two_reference_systems_are_refused() -> None:
 
 def test_blocks_too_small_for_the_guard_are_refused() -> None:
     with pytest.raises(
-        DatasetError, match=r"blocks of 50 m are 5 pixels wide and the guard of 100 m takes 10; wanted .* 22"
+        DatasetError, match=r"blocks of 50 m are 5 pixels wide and the guard of 100 m is 10 wide; wanted .* 22"
     ):
         cut_cells([grid((60, 60), Affine(10, 0, 500_000, 0, -10, 5_000_000))], 50, 100)
 
