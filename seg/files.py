@@ -114,7 +114,7 @@ def require_output_file(path: Path, suffixes: Sequence[str] = ()) -> None:
         raise ConfigError(f"{path}: its folder {path.parent} is read-only; name another output")
 
 
-def require_ours(path: Path) -> None:
+def require_replaceable(path: Path) -> None:
     """Check that a file is absent, empty or written by this project, so that files of other programs are not replaced.
 
     JSON documents, pages and the metadata of pictures contain the name of this software.
@@ -130,11 +130,11 @@ def require_ours(path: Path) -> None:
         return
     content = path.read_bytes()
     if path.suffix.lower() == ".json":
-        ours = _names_software(content)
+        is_own_file = _names_software(content)
     else:
         marks = {".html": f'class="product">{SOFTWARE}'.encode(), ".png": b"tEXtSoftware\0" + SOFTWARE.encode()}
-        ours = marks[path.suffix.lower()] in content
-    if not ours:
+        is_own_file = marks[path.suffix.lower()] in content
+    if not is_own_file:
         raise ConfigError(
             f"{path}: was not written by {SOFTWARE}, so it is not replaced; move it or name another output"
         )

@@ -218,7 +218,7 @@ class Scores:
     compared: int
 
     @classmethod
-    def of(cls, counts: ConfusionCounts) -> "Scores":
+    def from_counts(cls, counts: ConfusionCounts) -> "Scores":
         """Scores of confusion counts."""
         return cls(
             counts.iou,
@@ -259,13 +259,15 @@ def evaluate(
         where = None if folds is None else Path(folds)
         inputs = Inputs(Path(str(prediction)), Path(str(reference)), folds=where, fold=fold)
         with gdal_options():
-            return Scores.of(measure_accuracy(find_pairs(inputs).pairs, EvaluationSettings(bootstrap=0)).counts)
+            return Scores.from_counts(
+                measure_accuracy(find_pairs(inputs).pairs, EvaluationSettings(bootstrap=0)).counts
+            )
     if not all(arrays) or folds is not None or fold is not None:
         raise ConfigError("evaluate has an array and a file; wanted two files or two arrays (folds are for files)")
     mapped, labels = _classes("prediction", np.asarray(prediction)), _classes("reference", np.asarray(reference))
     if mapped.shape != labels.shape:
         raise ConfigError(f"prediction has the shape {mapped.shape}, but reference {labels.shape}; wanted equal shapes")
-    return Scores.of(count_pixels(mapped, labels))
+    return Scores.from_counts(count_pixels(mapped, labels))
 
 
 def _classes(name: str, values: npt.NDArray[np.generic]) -> ByteMask:

@@ -9,7 +9,7 @@ from seg.evaluation.report.page.write import Documents, read_area_estimate, writ
 from seg.evaluation.report.picture import draw_picture
 from seg.evaluation.report.terminal import accuracy_text
 from seg.evaluation.settings import EvaluationSettings, PageSettings
-from seg.files import make_output_folder, require_ours, require_output_folder, write_json
+from seg.files import make_output_folder, require_output_folder, require_replaceable, write_json
 from seg.raster.sources import require_apart
 
 REPORT_FILES = ("accuracy.json", "picture.png", "index.html")
@@ -37,7 +37,7 @@ def evaluate(
     require_output_folder(output)
     area = read_area_estimate(page.area_estimate)
     for name in REPORT_FILES:
-        require_ours(output / name)
+        require_replaceable(output / name)
     pairing = find_pairs(inputs)
     require_apart([output / name for name in REPORT_FILES], [page.area_estimate, *pairing.files])
     accuracy = measure_accuracy(pairing.pairs, settings)

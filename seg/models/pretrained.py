@@ -79,7 +79,7 @@ def _fitting(state: State, encoder: nn.Module, config: ModelConfig, bands: int) 
     prefix = _common_prefix(state, wanted)
     missing = [name for name in wanted if prefix + name not in state and not name.endswith(COUNTER)]
     if missing and config.encoder.startswith(TIMM):
-        return _through_timm(state, config, bands)
+        return _timm_state(state, config, bands)
     if missing:
         raise _lacking(missing, wanted, config)
     fitted = {name: _adapted(state.get(prefix + name, tensor), tensor.shape) for name, tensor in wanted.items()}
@@ -114,17 +114,17 @@ def _lacking(missing: Sequence[str], wanted: State, config: ModelConfig) -> Conf
     )
 
 
-def _through_timm(state: State, config: ModelConfig, bands: int) -> State:
+def _timm_state(state: State, config: ModelConfig, bands: int) -> State:
     """Load a file of a timm network with timm, which renames weights for feature networks."""
     # timm ignores missing weights. They stay random, so they differ between two loads.
-    first, second = (_loaded_by_timm(state, config, bands) for _ in range(2))
+    first, second = (_load_with_timm(state, config, bands) for _ in range(2))
     missing = [name for name in first if not torch.equal(first[name], second[name])]
     if missing:
         raise _lacking(missing, first, config)
     return first
 
 
-def _loaded_by_timm(state: State, config: ModelConfig, bands: int) -> State:
+def _load_with_timm(state: State, config: ModelConfig, bands: int) -> State:
     try:
         donor = smp.encoders.get_encoder(
             config.encoder, in_channels=bands, weights=True, pretrained_cfg_overlay={"state_dict": dict(state)}

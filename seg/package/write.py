@@ -94,7 +94,7 @@ def _write(folder: Path, weights: bytes, package: ModelPackage) -> None:
     description = folder / DESCRIPTION
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _require_ours(description)
+        _require_replaceable(description)
         with claimed(folder):
             _finish_earlier(folder)
             with complete_or_absent(folder / NEXT_WEIGHTS) as temporary:
@@ -108,7 +108,7 @@ def _write(folder: Path, weights: bytes, package: ModelPackage) -> None:
         raise PackageError(f"{folder}: cannot be written ({error.strerror}); name another folder") from error
 
 
-def _require_ours(description: Path) -> None:
+def _require_replaceable(description: Path) -> None:
     """Refuse to replace a `model.json` of another program.
 
     Raises:
@@ -118,10 +118,10 @@ def _require_ours(description: Path) -> None:
         return
     try:
         content = json.loads(description.read_text(encoding="utf-8"))
-        ours = isinstance(content, dict) and {"format", "architecture", "weights_sha256"} <= content.keys()
+        is_description = isinstance(content, dict) and {"format", "architecture", "weights_sha256"} <= content.keys()
     except (ValueError, RecursionError):
-        ours = False
-    if not ours:
+        is_description = False
+    if not is_description:
         raise PackageError(
             f"{description}: is not a model package's description, so it is not replaced; name another folder"
         )

@@ -127,7 +127,7 @@ def guarded(action: Callable[[], object], debug: bool = False) -> int:
         action: The action.
         debug: Do not catch exceptions, so that Python prints their traceback.
     """
-    _let_terminal_print_anything()
+    _replace_unprintable_characters()
     try:
         action()
     except (SegError, ArgumentError) as error:
@@ -171,9 +171,9 @@ def plain_message(message: str) -> str:
     Args:
         message: Message of the argument parser.
     """
-    lacking = re.fullmatch(r"argument (--[\w.-]+): expected (?:at least )?one argument", message.strip())
-    if lacking:
-        return f"{lacking[1]} has no value; write {lacking[1]}=VALUE, also if the value begins with a minus"
+    without_value = re.fullmatch(r"argument (--[\w.-]+): expected (?:at least )?one argument", message.strip())
+    if without_value:
+        return f"{without_value[1]} has no value; write {without_value[1]}=VALUE, also if the value begins with a minus"
     required, colon, keys = message.partition("arguments are required: ")
     if colon:
         return required + colon + ", ".join(f"--{key}" for key in keys.split(", "))
@@ -304,20 +304,20 @@ def _with_hyphens(text: str) -> str:
     return re.sub(r"--[\w.]+", lambda option: option[0].replace("_", "-"), text)
 
 
-def _let_terminal_print_anything() -> None:
+def _replace_unprintable_characters() -> None:
     """Replace characters that a terminal lacks, and bytes that are not UTF-8, instead of failing."""
-    codecs.register_error("plain", _plainly)
+    codecs.register_error("plain", _ascii_replacement)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="plain")
 
 
-def _plainly(error: UnicodeError) -> tuple[str, int]:
+def _ascii_replacement(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    lacking = error.object[error.start : error.end]
-    spelt = (_PLAIN.get(letter) or letter.encode("ascii", "backslashreplace").decode() for letter in lacking)
-    return "".join(spelt), error.end
+    missing = error.object[error.start : error.end]
+    replacements = (_PLAIN.get(letter) or letter.encode("ascii", "backslashreplace").decode() for letter in missing)
+    return "".join(replacements), error.end
 
 
 def _fail(message: str, status: int) -> int:

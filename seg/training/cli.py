@@ -40,7 +40,7 @@ from seg.training.run.folder import (
     check_run_folder,
     claimed_run,
     keep_earlier,
-    keep_earlier_of_resumed,
+    keep_files_of_resumed,
     unchanged_if_refused,
 )
 from seg.training.run.record import RunConfig
@@ -203,7 +203,7 @@ class CroplandCLI(LightningCLI):
         options = self.config_init.fit
         with claimed_run(self._root()):
             pass  # fails if another training runs in the folder, before any file is moved
-        (keep_earlier_of_resumed if options.ckpt_path else keep_earlier)(self._root())
+        (keep_files_of_resumed if options.ckpt_path else keep_earlier)(self._root())
         self.claim.enter_context(claimed_run(self._root()))
         config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
         add_wandb(self.trainer, options.tracking, config[self.subcommand])

@@ -172,7 +172,7 @@ def test_undefined_score_is_none() -> None:
 def test_scores_of_a_notebook_are_those_of_the_confusion_counts() -> None:
     counts = ConfusionCounts(5, 3, 2, 7)
     assert {field.name for field in fields(Scores)} == {*counts.scores(), "compared"}
-    assert {**counts.scores(), "compared": 17} == vars(Scores.of(counts))
+    assert {**counts.scores(), "compared": 17} == vars(Scores.from_counts(counts))
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ class MixingConfig:
         return self.cut_mix + self.mosaic > 0
 
 
-def mixed_or_plain(
+def mix_or_keep(
     sample: Sample, another: Callable[[int], Sample], config: MixingConfig, generator: np.random.Generator
 ) -> Sample:
     """Mix a sample with others at the configured shares, or return it unchanged.

@@ -128,8 +128,8 @@ def _named_bands(scenes: Sequence[Scene], bands: Sequence[int | str]) -> tuple[t
     [(usual, _)] = Counter(found.values()).most_common(1)
     for scene, indexes in found.items():
         if indexes != usual:
-            wanted, here, there = (", ".join(map(str, names)) for names in (bands, indexes, usual))
-            message = f"bands {wanted} are bands {here}, but {there} in most images; write the bands in that order"
+            names, found_indexes, usual_indexes = (", ".join(map(str, part)) for part in (bands, indexes, usual))
+            message = f"bands {names} are bands {found_indexes}, but {usual_indexes} in most images; use one order"
             findings.append(error("band-names", scene.image, message))
     return usual, findings
 

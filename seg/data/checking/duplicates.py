@@ -19,14 +19,14 @@ def duplicate_findings(scenes: Sequence[CheckedScene]) -> Iterator[Finding]:
     for group in _equal(scenes):
         for place, copy in enumerate(group[1:], start=1):
             earlier = group[:place]
-            apart = [scene for scene in earlier if scene.scene.fold != copy.scene.fold]
-            original = (apart or earlier)[0].scene
-            what = f"has the same pixels as {original.image}"
-            if apart:
-                message = f"{what}, but is in fold {copy.scene.fold}, not {original.fold}, so a model would be tested"
+            other_folds = [scene for scene in earlier if scene.scene.fold != copy.scene.fold]
+            original = (other_folds or earlier)[0].scene
+            prefix = f"has the same pixels as {original.image}"
+            if other_folds:
+                message = f"{prefix}, but is in fold {copy.scene.fold}, not {original.fold}, so a model would be tested"
                 yield error("duplicate-across-folds", copy.scene.image, f"{message} on training data; keep one of them")
             else:
-                yield warning("duplicate", copy.scene.image, f"{what}, in the same fold; keep one of them")
+                yield warning("duplicate", copy.scene.image, f"{prefix}, in the same fold; keep one of them")
 
 
 def overlap_findings(scenes: Sequence[CheckedScene]) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from seg.data.checking.findings import Severity
 from seg.data.checking.listing import list_scenes
 from seg.data.checking.report import json_report, text_report
 from seg.errors import ConfigError, DatasetError
-from seg.files import complete_or_absent, require_ours, require_output_file
+from seg.files import complete_or_absent, require_output_file, require_replaceable
 from seg.raster.sources import require_apart
 
 
@@ -34,7 +34,7 @@ def run_check(root: Path, options: Options, output: Path | None, sheet: Path | N
     files = [path for scene in scenes for path in (scene.image, scene.mask)]
     for path in (output, sheet):
         if path is not None:
-            require_ours(path)
+            require_replaceable(path)
     require_apart([path for path in (output, sheet) if path is not None], files)
     report = check_dataset(root, options)
     print(json_report(report) if as_json else text_report(report))

@@ -141,11 +141,11 @@ def _image_findings(scene: Scene, grid: Grid, pixels: PixelSummary, reading: Rea
 
 
 def _zero_finding(scene: Scene, pixels: PixelSummary) -> Finding:
-    what = f"has {pixels.zeros / pixels.total:.1%} valid pixels that are 0 in every band"
+    prefix = f"has {pixels.zeros / pixels.total:.1%} valid pixels that are 0 in every band"
     if pixels.labelled_zeros and len(pixels.bands) > 1 and len(pixels.constant) < len(pixels.bands):
-        message = f"{what}, {pixels.labelled_zeros} of them with a label; if they hold no data, add --nodata=0"
+        message = f"{prefix}, {pixels.labelled_zeros} of them with a label; if they hold no data, add --nodata=0"
         return warning("undeclared-nodata", scene.image, message)
-    return note("zero-pixels", scene.image, f"{what}; if they hold no data, add --nodata=0")
+    return note("zero-pixels", scene.image, f"{prefix}; if they hold no data, add --nodata=0")
 
 
 def _label_findings(scene: Scene, pixels: PixelSummary) -> Iterator[Finding]:
@@ -184,12 +184,12 @@ def _alpha_findings(scene: Scene, image: DatasetReader, reading: Reading) -> Ite
                 message = f"band {band} is tagged as alpha, but read as data, as in the first image; if it is data,"
                 yield warning("alpha-band", scene.image, f"{message} name the bands with --bands")
             continue
-        what = f"band {band} is tagged as alpha and read as a mask"
+        prefix = f"band {band} is tagged as alpha and read as a mask"
         if _is_opacity(image, band):
-            yield note("alpha-band", scene.image, what)
+            yield note("alpha-band", scene.image, prefix)
         else:
             every = sorted([*reading.bands, band])
-            message = f"{what}, but has more than two values; if it holds data, name all bands: --bands={every}"
+            message = f"{prefix}, but has more than two values; if it holds data, name all bands: --bands={every}"
             yield warning("alpha-band", scene.image, message)
 
 

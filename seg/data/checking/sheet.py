@@ -139,8 +139,8 @@ def _tinted(picture: Picture, scene: Scene) -> Picture:
         return tinted
     classes, _ = scene.labels.classes(values)
     for label, tint in TINTS.items():
-        here = valid & (classes == label)
-        tinted[here] = (1 - OPACITY) * tinted[here] + OPACITY * np.array(tint)
+        selected = valid & (classes == label)
+        tinted[selected] = (1 - OPACITY) * tinted[selected] + OPACITY * np.array(tint)
     return tinted
 
 

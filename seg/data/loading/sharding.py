@@ -34,8 +34,8 @@ class Shard:
     def places(self, batches: int) -> list[tuple[int, bool]]:
         """Positions of this process's batches in the single-process order; True marks padding."""
         last_round = batches - batches % self.count
-        mine = range(self.rank, self.length(batches) * self.count, self.count)
-        return [(place, False) if place < batches else (last_round, True) for place in mine]
+        positions = range(self.rank, self.length(batches) * self.count, self.count)
+        return [(place, False) if place < batches else (last_round, True) for place in positions]
 
 
 WHOLE = Shard()

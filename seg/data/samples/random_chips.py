@@ -9,7 +9,7 @@ import numpy.typing as npt
 from rasterio.windows import Window
 from torch.utils.data import Dataset
 
-from seg.data.augmentation.mixing import MixingConfig, mixed_or_plain
+from seg.data.augmentation.mixing import MixingConfig, mix_or_keep
 from seg.data.dataset.catalogue import Scene
 from seg.data.loading.worker_watch import watched
 from seg.data.sample import Augment, Example, Sample, SampleKey, example_of
@@ -109,7 +109,7 @@ class RandomChips(Dataset[Example]):
         scene, sample = self._chip(key)
         if self.mixing.active:
             random = self._random(key, _MIXING)
-            sample = mixed_or_plain(sample, lambda number: self._chip(key, _MIXING, number)[1], self.mixing, random)
+            sample = mix_or_keep(sample, lambda number: self._chip(key, _MIXING, number)[1], self.mixing, random)
         return example_of(sample, self.reading, scene.image.name)
 
     def place(self, key: SampleKey, *part: int) -> tuple[Scene, Window, ByteMask]:

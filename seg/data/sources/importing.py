@@ -21,7 +21,7 @@ from seg.raster.writing.geotiff import Annotation, Georeference, write_geotiff
 from seg.terminal.progress import with_progress
 
 HELD_OUT_FOLD, TRAINING_FOLD = 0, 1
-DEALT_FOLDS = 5
+DEFAULT_FOLDS = 5
 """Folds of a dataset without an official validation part."""
 
 
@@ -117,13 +117,15 @@ def no_mask(image: Path, wanted: Path) -> DatasetError:
 
 def _folds(pairs: Sequence[Pair]) -> tuple[dict[str, int], bool]:
     names = [pair.name for pair in pairs]
-    twice = next((pair for pair in pairs if names.count(pair.name) > 1), None) if len(set(names)) < len(names) else None
-    if twice is not None:
-        both = " and ".join(str(pair.image) for pair in pairs if pair.name == twice.name)
-        raise DatasetError(f"{both} would both be named {twice.name}; import one folder at a time")
+    repeated = (
+        next((pair for pair in pairs if names.count(pair.name) > 1), None) if len(set(names)) < len(names) else None
+    )
+    if repeated is not None:
+        both = " and ".join(str(pair.image) for pair in pairs if pair.name == repeated.name)
+        raise DatasetError(f"{both} would both be named {repeated.name}; import one folder at a time")
     if {pair.held_out for pair in pairs} == {True, False}:
         return {pair.place: HELD_OUT_FOLD if pair.held_out else TRAINING_FOLD for pair in pairs}, True
-    return {place: number % DEALT_FOLDS for number, place in enumerate(sorted({p.place for p in pairs}))}, False
+    return {place: number % DEFAULT_FOLDS for number, place in enumerate(sorted({p.place for p in pairs}))}, False
 
 
 def _by_place(pairs: Sequence[Pair]) -> list[list[Pair]]:
@@ -172,7 +174,7 @@ def _placed_image(pair: Pair, folder: Path, output: Path, copy: bool) -> str:
 def _fold_rule(official: bool) -> str:
     if official:
         return "fold 0 is the official validation (and test) part, fold 1 the training part"
-    return f"places are assigned to {DEALT_FOLDS} folds in turn"
+    return f"places are assigned to {DEFAULT_FOLDS} folds in turn"
 
 
 def _remarks(pairs: Sequence[Pair], official: bool, alpha: bool) -> list[str]:

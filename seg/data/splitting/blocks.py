@@ -11,7 +11,7 @@ from rasterio.windows import Window
 
 from seg.data.dataset.catalogue import Scene
 from seg.data.splitting.cells import Cells, cut_cells, trims_between
-from seg.data.splitting.folds import Labels, deal_blocks
+from seg.data.splitting.folds import Labels, assign_blocks
 from seg.data.splitting.rule import SplitRule
 from seg.data.splitting.write import Block
 from seg.errors import DatasetError
@@ -49,15 +49,15 @@ def split_blocks(root: Path, places: list[Place], rule: SplitRule) -> list[tuple
     read = zip(with_progress(places, "reading masks"), cells, strict=True)
     labels = [_labels_of_cells(place, cut) for place, cut in read]
     # Place, row and column of each labelled cell.
-    where = np.array([(n, *cell) for n, counts in enumerate(labels) for cell in np.argwhere(counts.any(axis=-1))])
-    _require_blocks(root, len(where), len(where), rule)
-    counts = np.array([labels[n][row, column] for n, row, column in where])
-    dealt = deal_blocks(counts, where[:, 1:] + _FAR * where[:, :1], rule.folds, rule.seed)
+    labelled = np.array([(n, *cell) for n, counts in enumerate(labels) for cell in np.argwhere(counts.any(axis=-1))])
+    _require_blocks(root, len(labelled), len(labelled), rule)
+    counts = np.array([labels[n][row, column] for n, row, column in labelled])
+    fold_of = assign_blocks(counts, labelled[:, 1:] + _FAR * labelled[:, :1], rule.folds, rule.seed)
     names = _names([scene for place in places for scene, _ in place])
     blocks = []
     for number, (place, cut) in enumerate(zip(with_progress(places, "cutting blocks"), cells, strict=True)):
-        folds, here = np.full(cut.shape, -1), where[:, 0] == number
-        folds[tuple(where[here, 1:].T)] = dealt[here]
+        folds, in_place = np.full(cut.shape, -1), labelled[:, 0] == number
+        folds[tuple(labelled[in_place, 1:].T)] = fold_of[in_place]
         for scene, cell, window, count in _labelled_windows(place, cut, trims_between(folds)):
             name = f"{names[scene]}_r{cell[0]:03d}_c{cell[1]:03d}"
             blocks.append((Block(scene, name, window, int(folds[cell])), count))
@@ -108,8 +108,8 @@ def _require_blocks(root: Path, blocks: int, filled: int, rule: SplitRule) -> No
 
 def _names(scenes: Sequence[Scene]) -> dict[Scene, str]:
     """Name for the blocks of each scene: the stem of its image, with a number if several images share the stem."""
-    often = Counter(scene.image.stem for scene in scenes)
+    counts_by_stem = Counter(scene.image.stem for scene in scenes)
     return {
-        scene: scene.image.stem if often[scene.image.stem] == 1 else f"{scene.image.stem}-{number}"
+        scene: scene.image.stem if counts_by_stem[scene.image.stem] == 1 else f"{scene.image.stem}-{number}"
         for number, scene in enumerate(scenes)
     }

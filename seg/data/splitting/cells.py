@@ -82,8 +82,8 @@ def cut_cells(grids: Sequence[Grid], block_m: float, guard_m: float) -> Cells:
         )
     frames = tuple(_frame(grid, first) for grid in grids)
     # A pixel whose centre lies in a cell extends up to half a pixel beyond the cell.
-    over = 0 if all(_aligned(frame) for frame in frames) else max(max(abs(f.a), abs(f.e)) for f in frames)
-    guard = [math.ceil(round(guard_m / side, 6)) + math.ceil(over) for side in pixel]
+    overhang = 0 if all(_aligned(frame) for frame in frames) else max(max(abs(f.a), abs(f.e)) for f in frames)
+    guard = [math.ceil(round(guard_m / side, 6)) + math.ceil(overhang) for side in pixel]
     block = [round(block_m / side) for side in pixel]
     if any(side < 2 * gap + 2 for side, gap in zip(block, guard, strict=True)):
         raise DatasetError(

@@ -63,7 +63,7 @@ def fold_table(parts: str, folds: Sequence[FoldSummary]) -> str:
     return text_table(("fold", parts, "labelled pixels", "cropland share"), rows)
 
 
-def deal_blocks(counts: Labels, centres: NDArray[np.float64], folds: int, seed: int) -> NDArray[np.int64]:
+def assign_blocks(counts: Labels, centres: NDArray[np.float64], folds: int, seed: int) -> NDArray[np.int64]:
     """Assign blocks to folds so that folds have similar labels and each fold spreads over the whole area.
 
     The assignment is greedy, from the block with the most labels to the block with the fewest. A block goes to the fold
@@ -112,7 +112,7 @@ class Place:
     cropland_share: float
 
 
-def deal_places(places: list[Place], folds: int, seed: int, stratify: bool) -> list[int]:
+def assign_places(places: list[Place], folds: int, seed: int, stratify: bool) -> list[int]:
     """Assign places to folds at random; no fold stays empty if there are as many places as folds.
 
     If every place has one scene, places are assigned in rounds, so that folds differ by at most one scene. Otherwise

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from seg.data.splitting.folds import Labels, deal_blocks
+from seg.data.splitting.folds import Labels, assign_blocks
 from seg.errors import DatasetError
 from seg.labels import CROPLAND, IGNORE
 
@@ -89,7 +89,7 @@ def irregular_blocks(height: int, width: int, rule: BlockRule, seed: int) -> lis
 
 
 def assign_folds(blocks: Sequence[Window], mask: NDArray[np.uint8], folds: int, seed: int) -> list[int]:
-    """Assign blocks to folds with `deal_blocks`, and return the fold of each.
+    """Assign blocks to folds with `assign_blocks`, and return the fold of each.
 
     Args:
         blocks: Windows of the mask.
@@ -104,7 +104,7 @@ def assign_folds(blocks: Sequence[Window], mask: NDArray[np.uint8], folds: int, 
         raise DatasetError(f"{len(blocks)} blocks cannot fill {folds} folds; use fewer folds or smaller blocks")
     centres = np.array([(block.row_off + block.height / 2, block.col_off + block.width / 2) for block in blocks])
     side = np.sqrt(np.mean([block.height * block.width for block in blocks]))
-    return [int(fold) for fold in deal_blocks(block_labels(blocks, mask), centres / side, folds, seed)]
+    return [int(fold) for fold in assign_blocks(block_labels(blocks, mask), centres / side, folds, seed)]
 
 
 def fold_raster(blocks: Sequence[Window], folds: Sequence[int], height: int, width: int) -> NDArray[np.uint8]:

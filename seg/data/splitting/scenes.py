@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 
 from seg.data.dataset.catalogue import Scene
 from seg.data.dataset.checks import count_labels
-from seg.data.splitting.folds import Labels, Place, deal_places
+from seg.data.splitting.folds import Labels, Place, assign_places
 from seg.data.splitting.rule import SplitRule
 from seg.errors import DatasetError
 from seg.raster.grid import Grid
@@ -61,7 +61,7 @@ def split_scenes(
     pixels = np.array([grid.height * grid.width for _, grid in found])
     sums = [Place(len(place), int(pixels[place].sum()), _share(labels[place].sum(axis=0))) for place in places]
     fold_of = [0] * len(found)
-    for place, fold in zip(places, deal_places(sums, rule.folds, rule.seed, rule.stratify), strict=True):
+    for place, fold in zip(places, assign_places(sums, rule.folds, rule.seed, rule.stratify), strict=True):
         for index in place:
             fold_of[index] = fold
     return [(replace(scene, fold=fold_of[i]), labels[i]) for i, (scene, _) in enumerate(found)]

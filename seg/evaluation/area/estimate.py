@@ -9,7 +9,7 @@ from seg.evaluation.area.design import design_path
 from seg.evaluation.area.estimator import Estimate
 from seg.evaluation.area.interpreted import InterpretedSample, interpreted_sample
 from seg.evaluation.area.settings import AreaSettings
-from seg.files import make_output_folder, require_ours, require_output_folder, write_json
+from seg.files import make_output_folder, require_output_folder, require_replaceable, write_json
 from seg.raster.sources import require_apart
 from seg.terminal.text import text_table
 
@@ -37,7 +37,7 @@ def estimate_area(
         RasterError: The other map cannot be read, or has no class at a point.
     """
     require_output_folder(output)
-    require_ours(output / FILE_NAME)
+    require_replaceable(output / FILE_NAME)
     require_apart([output / FILE_NAME], [points, design or design_path(points), prediction])
     interpreted = interpreted_sample(points, settings, design, prediction)
     content = as_json(interpreted, settings)

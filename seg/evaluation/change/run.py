@@ -13,7 +13,7 @@ from seg.evaluation.change.maps import (
 )
 from seg.evaluation.change.polygons import COLUMNS, DIRECTIONS, LAYER, ChangePolygons, write_change_polygons
 from seg.evaluation.settings import ChangeSettings
-from seg.files import make_output_folder, require_ours, require_output_folder, sha256, write_json
+from seg.files import make_output_folder, require_output_folder, require_replaceable, sha256, write_json
 from seg.parcels.formats import require_own_table
 from seg.raster.sources import require_apart, require_own_raster
 from seg.terminal.text import text_table
@@ -49,7 +49,7 @@ def measure_change(maps: Maps, output: Path, settings: ChangeSettings) -> dict[s
     """
     require_output_folder(output)
     outputs = [output / name for name in (CHANGE_MAP, PROBABILITY_MAP, POLYGONS, SUMMARY)]
-    require_ours(output / SUMMARY)
+    require_replaceable(output / SUMMARY)
     require_own_table(output / POLYGONS, LAYER, COLUMNS)
     require_own_raster(output / CHANGE_MAP)
     require_own_raster(output / PROBABILITY_MAP)

@@ -87,5 +87,5 @@ def save_figure(figure: "Figure", path: Path) -> None:
     """
     with complete_or_absent(path) as temporary:
         # The name of this software instead of matplotlib's, so that later runs may replace the file
-        # (`seg.files.require_ours`).
+        # (`seg.files.require_replaceable`).
         figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": SOFTWARE})

@@ -126,11 +126,11 @@ class BestCheckpoint(ModelCheckpoint):
     """
 
     def _save_topk_checkpoint(self, trainer: L.Trainer, monitor_candidates: dict[str, Tensor]) -> None:
-        with self._undone_unless_written():
+        with self._undo_unless_written():
             super()._save_topk_checkpoint(trainer, monitor_candidates)
 
     def _save_last_checkpoint(self, trainer: L.Trainer, monitor_candidates: dict[str, Tensor]) -> None:
-        with self._undone_unless_written():
+        with self._undo_unless_written():
             super()._save_last_checkpoint(trainer, monitor_candidates)
 
     def _save_checkpoint(self, trainer: L.Trainer, filepath: str) -> None:
@@ -139,7 +139,7 @@ class BestCheckpoint(ModelCheckpoint):
             raise _NotWrittenError
 
     @contextmanager
-    def _undone_unless_written(self) -> Iterator[None]:
+    def _undo_unless_written(self) -> Iterator[None]:
         before = {**vars(self), "best_k_models": dict(self.best_k_models)}
         try:
             yield

@@ -25,8 +25,8 @@ def check_run_folder(root: Path) -> None:
     """
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return
-    of_a_run = (root / "checkpoints").is_dir() or any(root.glob("events.out.tfevents.*"))
-    if not (root / METRICS).is_file() and not ((root / CONFIG).is_file() and of_a_run):
+    has_run_files = (root / "checkpoints").is_dir() or any(root.glob("events.out.tfevents.*"))
+    if not (root / METRICS).is_file() and not ((root / CONFIG).is_file() and has_run_files):
         raise ConfigError(
             f"trainer.default_root_dir is {root}, which is not empty and holds no run ({METRICS}, or {CONFIG} with "
             "checkpoints/); wanted a new or empty folder, or the folder of an earlier run"
@@ -60,7 +60,7 @@ def keep_earlier(path: Path) -> None:
     print(f"moved {path} of an earlier run to {kept}")
 
 
-def keep_earlier_of_resumed(root: Path) -> None:
+def keep_files_of_resumed(root: Path) -> None:
     """Rename the metrics and the record of a resumed run, since Lightning would delete the metrics."""
     keep_earlier(root / METRICS)
     keep_earlier(root / RUN_RECORD)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from seg.data.augmentation.mixing import (
     MixingConfig,
     cut_mix,
-    mixed_or_plain,
+    mix_or_keep,
     mosaic,
 )
 from seg.data.sample import Sample
@@ -107,7 +107,7 @@ def test_each_way_of_mixing_loads_only_the_chips_that_it_needs(first: float, sec
         return numbered(6, 6, number)
 
     plain = numbered(6, 6, 0)
-    mixed = mixed_or_plain(plain, another, config, rng(seed))
+    mixed = mix_or_keep(plain, another, config, rng(seed))
     drawn = rng(seed).random()
     assert asked == ([1] if drawn < low else [1, 2, 3] if drawn < config.cut_mix + config.mosaic else [])
     assert asked or mixed is plain

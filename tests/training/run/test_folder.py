@@ -6,7 +6,7 @@ from seg.errors import ConfigError
 from seg.training.run.folder import (
     check_run_folder,
     keep_earlier,
-    keep_earlier_of_resumed,
+    keep_files_of_resumed,
     metrics_files,
 )
 
@@ -68,5 +68,5 @@ def test_metrics_are_listed_in_the_order_in_which_they_were_written(tmp_path: Pa
 def test_a_resumed_run_keeps_its_earlier_metrics_and_record(tmp_path: Path) -> None:
     for name in ("metrics.csv", "run.json", "config.yaml"):
         (tmp_path / name).touch()
-    keep_earlier_of_resumed(tmp_path)
+    keep_files_of_resumed(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "metrics.1.csv", "run.1.json"]
