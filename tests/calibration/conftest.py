@@ -25,8 +25,8 @@ def counted() -> Callable[[Logits, npt.NDArray[np.bool_]], Counts]:
 
 
 @pytest.fixture(scope="session")
-def honest() -> Callable[..., tuple[Logits, npt.NDArray[np.bool_]]]:
-    """`honest(pixels, seed=0)`, calibrated logits with their random labels."""
+def calibrated() -> Callable[..., tuple[Logits, npt.NDArray[np.bool_]]]:
+    """`calibrated(pixels, seed=0)`, calibrated logits with their random labels."""
 
     def make(pixels: int, seed: int = 0) -> tuple[Logits, npt.NDArray[np.bool_]]:
         random = np.random.default_rng(seed)

@@ -30,16 +30,16 @@ def curve_of(counts: np.ndarray, scaling: Scaling) -> ReliabilityCurve:
 
 
 @pytest.fixture(scope="module")
-def halves(honest: Make, counted: Count) -> np.ndarray:
+def halves(calibrated: Make, counted: Count) -> np.ndarray:
     """Counts of logits that are too large by a factor of 3, and by slightly more in one half."""
-    parts = [honest(50_000, seed) for seed in (0, 1)]
+    parts = [calibrated(50_000, seed) for seed in (0, 1)]
     return np.stack([counted(logits * factor, crop) for (logits, crop), factor in zip(parts, (3, 3.3), strict=True)])
 
 
 @pytest.fixture(scope="module")
-def shifted(honest: Make, counted: Count) -> np.ndarray:
+def shifted(calibrated: Make, counted: Count) -> np.ndarray:
     """Counts of logits that were shifted up by 1 and then multiplied by 2."""
-    return np.stack([counted((logits + 1) * 2, crop) for logits, crop in (honest(50_000, seed) for seed in (0, 1))])
+    return np.stack([counted((logits + 1) * 2, crop) for logits, crop in (calibrated(50_000, seed) for seed in (0, 1))])
 
 
 def test_overconfidence_is_corrected(halves: np.ndarray) -> None:
@@ -79,8 +79,8 @@ def test_a_single_half_is_reported_as_scored_on_itself(halves: np.ndarray) -> No
     )
 
 
-def test_each_of_many_parts_is_scored_with_the_scaling_of_all_others(honest: Make, counted: Count) -> None:
-    samples = [honest(20_000, seed) for seed in range(4)]
+def test_each_of_many_parts_is_scored_with_the_scaling_of_all_others(calibrated: Make, counted: Count) -> None:
+    samples = [calibrated(20_000, seed) for seed in range(4)]
     parts = np.stack([counted(3 * logits, crop) for logits, crop in samples])
     curves = [curve_of(part, fit_scaling(parts.sum(axis=0) - part, bias=False).scaling) for part in parts]
     wanted = expected_calibration_error(curves[0] + curves[1] + curves[2] + curves[3])
@@ -88,8 +88,8 @@ def test_each_of_many_parts_is_scored_with_the_scaling_of_all_others(honest: Mak
     assert (found.ece_after, found.cross_fitted) == (pytest.approx(wanted), True)
 
 
-def test_a_scaling_that_does_not_help_the_other_half_is_not_used(honest: Make, counted: Count) -> None:
-    (logits, crop), (others, other_crop) = (honest(50_000, seed) for seed in (0, 1))
+def test_a_scaling_that_does_not_help_the_other_half_is_not_used(calibrated: Make, counted: Count) -> None:
+    (logits, crop), (others, other_crop) = (calibrated(50_000, seed) for seed in (0, 1))
     halves = np.stack([counted(logits + 2, crop), counted(others - 2, other_crop)])
     found = calibrate(halves, CalibrationConfig(), 0.5)
     assert found.bias == 0

@@ -33,8 +33,8 @@ def test_the_error_equals_that_of_single_pixels(counted: Count, seed: int, pixel
     assert error == pytest.approx(wanted)
 
 
-def test_the_error_equals_torchmetrics_within_the_width_of_a_bin(honest: Make, counted: Count) -> None:
-    logits, cropland = honest(20_000)
+def test_the_error_equals_torchmetrics_within_the_width_of_a_bin(calibrated: Make, counted: Count) -> None:
+    logits, cropland = calibrated(20_000)
     error = expected_calibration_error(reliability_curve(counted(3 * logits, cropland), sigmoid(CENTRES)))
     wanted = binary_calibration_error(torch.from_numpy(3 * logits).sigmoid(), torch.from_numpy(cropland).long(), 15)
     assert error > 0.05
@@ -50,8 +50,8 @@ def test_the_curve_shows_predicted_and_observed_of_each_bin(counted: Count) -> N
     np.testing.assert_allclose(curve.predicted, [0.1192, np.nan, np.nan, 0.8808], atol=1e-3)
 
 
-def test_curves_add_up(honest: Make, counted: Count) -> None:
-    logits, cropland = honest(1000)
+def test_curves_add_up(calibrated: Make, counted: Count) -> None:
+    logits, cropland = calibrated(1000)
     parts = [counted(logits[part], cropland[part]) for part in (slice(0, 400), slice(400, None))]
     first, second, whole = (
         reliability_curve(counts, sigmoid(CENTRES)) for counts in (*parts, counted(logits, cropland))

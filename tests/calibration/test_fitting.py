@@ -24,29 +24,31 @@ def loss(counts: np.ndarray, scaling: Scaling) -> float:
 
 @pytest.mark.parametrize("bias", [-1.5, 0.0, 0.7])
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5])
-def test_a_known_temperature_and_bias_are_found(honest: Make, counted: Count, temperature: float, bias: float) -> None:
-    logits, cropland = honest(400_000)
+def test_a_known_temperature_and_bias_are_found(
+    calibrated: Make, counted: Count, temperature: float, bias: float
+) -> None:
+    logits, cropland = calibrated(400_000)
     found = fit_scaling(counted((logits - bias) * temperature, cropland))
     assert found.scaling == pytest.approx((temperature, bias), rel=0.015, abs=0.01)
     assert found.reason == ""
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5])
-def test_a_known_temperature_is_found_alone(honest: Make, counted: Count, temperature: float) -> None:
-    logits, cropland = honest(400_000)
+def test_a_known_temperature_is_found_alone(calibrated: Make, counted: Count, temperature: float) -> None:
+    logits, cropland = calibrated(400_000)
     found = fit_scaling(counted(logits * temperature, cropland), bias=False)
     assert found == Fit(Scaling(pytest.approx(temperature, rel=0.01), 0.0))
 
 
 @pytest.mark.parametrize("bias", [-2.0, 0.7])
-def test_a_known_bias_is_found_alone(honest: Make, counted: Count, bias: float) -> None:
-    logits, cropland = honest(400_000)
+def test_a_known_bias_is_found_alone(calibrated: Make, counted: Count, bias: float) -> None:
+    logits, cropland = calibrated(400_000)
     found = fit_scaling(counted(logits - bias, cropland), temperature=False)
     assert found == Fit(Scaling(1.0, pytest.approx(bias, rel=0.02)))
 
 
-def test_without_temperature_and_bias_nothing_is_fitted(honest: Make, counted: Count) -> None:
-    logits, cropland = honest(1000)
+def test_without_temperature_and_bias_nothing_is_fitted(calibrated: Make, counted: Count) -> None:
+    logits, cropland = calibrated(1000)
     assert fit_scaling(counted(3 * logits, cropland), temperature=False, bias=False) == Fit(IDENTITY)
 
 
@@ -58,9 +60,9 @@ def test_without_temperature_and_bias_nothing_is_fitted(honest: Make, counted: C
     part=st.sampled_from(PARTS),
 )
 def test_no_other_scaling_nearby_has_a_smaller_loss(
-    honest: Make, counted: Count, seed: int, pixels: int, spread: float, shift: float, part: tuple[bool, bool]
+    calibrated: Make, counted: Count, seed: int, pixels: int, spread: float, shift: float, part: tuple[bool, bool]
 ) -> None:
-    logits, cropland = honest(pixels, seed)
+    logits, cropland = calibrated(pixels, seed)
     counts = counted(logits * spread + shift, cropland)
     found = fit_scaling(counts, temperature=part[0], bias=part[1])
     if found.reason:
@@ -151,8 +153,8 @@ def test_logits_of_0_give_no_scaling() -> None:
     assert fit_scaling(counts).scaling == IDENTITY
 
 
-def test_a_shift_of_the_logits_moves_the_bias_alone(honest: Make, counted: Count) -> None:
-    logits, cropland = honest(20_000)
+def test_a_shift_of_the_logits_moves_the_bias_alone(calibrated: Make, counted: Count) -> None:
+    logits, cropland = calibrated(20_000)
     width = CENTRES[1] - CENTRES[0]
     plain, moved = (fit_scaling(counted(logits + shift, cropland)).scaling for shift in (0, 100 * width))
     assert moved.temperature == pytest.approx(plain.temperature, rel=1e-6)

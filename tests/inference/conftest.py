@@ -24,7 +24,7 @@ from support.scenes import write_scene
 MEAN, STD = (1000.0, 2000.0, 3000.0), (100.0, 200.0, 300.0)
 
 
-def lively_checkpoint(seed: int = 1, mean: Sequence[float] = MEAN, threshold: float = 0.5) -> Checkpoint:
+def random_checkpoint(seed: int = 1, mean: Sequence[float] = MEAN, threshold: float = 0.5) -> Checkpoint:
     """Checkpoint of a small random network whose probabilities vary between pixels."""
     torch.manual_seed(seed)
     bands = len(mean)
@@ -72,7 +72,7 @@ def with_boundary(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def package_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model package for 3 bands at 10 m."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    write_package(lively_checkpoint(), folder)
+    write_package(random_checkpoint(), folder)
     return folder
 
 
@@ -80,7 +80,7 @@ def package_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def two_packages(package_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The model package, and a package with other weights, band means and threshold."""
     folder = tmp_path_factory.mktemp("models") / "other"
-    write_package(lively_checkpoint(seed=2, mean=(1100.0, 1900.0, 2500.0), threshold=0.3), folder)
+    write_package(random_checkpoint(seed=2, mean=(1100.0, 1900.0, 2500.0), threshold=0.3), folder)
     return [package_folder, folder]
 
 

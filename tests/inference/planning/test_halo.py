@@ -90,11 +90,11 @@ def test_a_measured_halo_leaves_a_margin_within_the_tolerance(make_predictor: Ma
 
 def test_the_worst_sample_determines_the_halo(make_predictor: MakePredictor) -> None:
     predictor = make_predictor()
-    limit, calm, lively = predictor.receptive_field, sample(predictor), sample(predictor)
-    calm.image[:] = 2000
-    alone = measured_halo(predictor, [lively], limit, 0.02)
-    assert measured_halo(predictor, [lively, calm], limit, 0.02) == alone
-    assert measured_halo(predictor, [calm, lively], limit, 0.02) == alone
+    limit, insensitive, sensitive = predictor.receptive_field, sample(predictor), sample(predictor)
+    insensitive.image[:] = 2000
+    alone = measured_halo(predictor, [sensitive], limit, 0.02)
+    assert measured_halo(predictor, [sensitive, insensitive], limit, 0.02) == alone
+    assert measured_halo(predictor, [insensitive, sensitive], limit, 0.02) == alone
 
 
 def test_a_stricter_tolerance_never_reduces_the_halo(make_predictor: MakePredictor) -> None:
