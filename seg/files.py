@@ -182,7 +182,7 @@ def claimed(folder: Path) -> Iterator[None]:
     """Lock a folder against other processes during a block.
 
     The claim is an operating-system lock on a file in the folder, so it also ends if the process is killed. The lock
-    file is removed at the end. On file systems without locks, no process is kept out.
+    file is removed at the end. On file systems without locks, a claim has no effect.
 
     Args:
         folder: An existing folder.

@@ -195,7 +195,7 @@ def load_model(folder: Path | str, *, device: str = "auto", threads: int = 0) ->
 
 @dataclass(frozen=True)
 class Scores:
-    """Agreement of a map with a reference over pixels with a value in both; a score of 0 / 0 is None.
+    """Agreement of a map with a reference, over pixels that have a value in both; a score of 0 / 0 is None.
 
     Attributes:
         iou: Intersection over union of cropland, 0 to 1.

@@ -17,8 +17,8 @@ def boundary_mask(mask: Tensor, width: int) -> Tensor:
         width: Width of an edge, in pixels to each side.
 
     Returns:
-        (B, H, W) uint8: 1 edge, 0 no edge, 255 unknown. A pixel is on an edge if both classes occur within `width`. It
-        is unknown if it has no label, or if unlabelled pixels but only one class occur within `width`.
+        (B, H, W) uint8: 1 edge, 0 no edge, 255 unknown. A pixel is on an edge if both classes occur within `width`. A
+        pixel without a label is unknown, and so is a pixel with unlabelled pixels but only one class within `width`.
     """
     side = 2 * width + 1
     classes = torch.stack([mask == label for label in (CROPLAND, OTHER, IGNORE)], dim=1).float()

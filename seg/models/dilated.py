@@ -64,7 +64,7 @@ class DilatedResNet(nn.Module):
         self.dilated = nn.Sequential(*[ResidualBlock(self.channels[-1], rate, style) for rate in variant.rates])
 
     def forward(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Compute the deepest features and those of each finer level, as `DilatedBackbone.forward` does."""
+        """Compute the deepest features and the features of each finer level, as in `DilatedBackbone.forward`."""
         features: list[Tensor] = []
         for level in self.levels:
             features.append(level(features[-1] if features else image))

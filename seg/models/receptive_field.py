@@ -145,7 +145,7 @@ def unseen_context(reach: int | None, side: float) -> str:
     if reach is None:
         return (
             "note: the network's receptive field is unbounded, so maps will depend slightly on the tiling; "
-            "for a bounded one, use architecture dilated with encoder dilated_small, norm batch or none, and context "
+            "to bound it, use architecture dilated with encoder dilated_small, norm batch or none, and context "
             "none or windowed\n"
         )
     if reach <= MUCH_FURTHER * side:

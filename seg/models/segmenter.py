@@ -121,7 +121,7 @@ class Backbone(Protocol):
     output_stride: int
 
     def __call__(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Compute the deepest features and those of each finer level, from coarse to fine."""
+        """Compute the deepest features, and the features of each finer level from coarse to fine."""
 
 
 class DilatedNetwork(nn.Module):

@@ -39,8 +39,8 @@ class ModelPackage:
         bias: Summand of the logit after the division by the temperature; 0 changes nothing.
         threshold: Calibrated probability above which a pixel is cropland.
         stride: Shift in pixels under which the model is equivariant; blocks align to it.
-        receptive_field: Largest distance in pixels at which an input pixel can change a logit; None if unbounded, so
-            that maps depend on the tiling.
+        receptive_field: Largest distance in pixels at which an input pixel can change a logit; None if unbounded. Maps
+            then depend on the tiling.
         metrics: Scores of the checkpoint by name; calibration scores have the prefix `calibration/`.
         versions: Versions of this project and of the libraries that wrote the package.
         weights_sha256: Hash of the weight file.

@@ -19,7 +19,7 @@ MOST_VALUES = 100_000
 """Largest number of values with aliases expanded; nine levels of nine aliases would give 400 million."""
 
 MOST_DIGITS = 300
-"""Largest number of digits; Python's floats have at most 308, and integers are parsed up to 4,300."""
+"""Largest number of digits in a number; Python reads floats of up to 308 digits and integers of up to 4,300."""
 
 
 def check_yaml(text: str) -> None:

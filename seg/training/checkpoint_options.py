@@ -18,8 +18,8 @@ Options = dict[str, Any]
 """Plain values by option name, nested as on the command line."""
 
 CHANGEABLE = {"dropout", "encoder_weights"}
-"""Network arguments that may differ from the checkpoint's: trained weights do not depend on dropout, and they replace
-the encoder's initial weights."""
+"""Network arguments that may differ from the checkpoint's. Dropout has no weights, and trained weights replace the
+encoder's initial weights."""
 
 
 def task_options(checkpoint: Checkpoint) -> Options:

@@ -32,8 +32,8 @@ REFUSED = {
 
 _KEY = "data.augmentation.extra"
 _VALID = 77
-"""Value of valid pixels in albumentations' mask. No `fill_mask` for outside pixels has this value, since it is not a
-label."""
+"""Value of valid pixels in albumentations' mask. Labels have other values, so pixels filled with `fill_mask` count as
+invalid."""
 
 _PROBE = 64, 48
 """Height and width of the sample that tests a transform."""
@@ -70,7 +70,7 @@ class ExtraTransform:
             hint = f"; the nearest name is {near[0]}" if near else ""
             raise ConfigError(f"{_KEY}: albumentations {A.__version__} has no image transform '{self.name}'{hint}")
         if self.name in REFUSED:
-            raise ConfigError(f"{_KEY}: {self.name} is not needed here, because {REFUSED[self.name]}; leave it out")
+            raise ConfigError(f"{_KEY}: {self.name} cannot be used here, because {REFUSED[self.name]}; leave it out")
         try:
             return kind(**self.arguments, strict=True)
         except (TypeError, ValueError) as error:

@@ -16,15 +16,15 @@ SCALE_RATIO = 20
 0..10000, 8 and 16 bits, or decibels and powers. It is smaller between clouds and forest, taken over all bands."""
 
 SPREADS = 5
-"""Difference of a scene's median from the usual median, in usual spreads of a scene, above which units probably differ.
-Seasons and crops cause smaller differences."""
+"""Largest plausible difference between a scene's median and the usual median, in usual spreads of a scene. Larger
+differences suggest other units. Seasons and crops cause smaller differences."""
 
 ONE_CLASS_SHARE = 0.25
 """Largest share of single-class scenes that suggests failed masks. In datasets of small scenes, single-class scenes are
 common."""
 
 _FEWEST = 3
-"""Smallest number of scenes to compare; with two, neither is the exception."""
+"""Smallest number of scenes to compare. Of two scenes that differ, neither is the exception."""
 
 
 def consistency_findings(scenes: Sequence[CheckedScene], named_bands: bool) -> Iterator[Finding]:
@@ -96,7 +96,7 @@ def _range_findings(scenes: Sequence[CheckedScene]) -> Iterator[Finding]:
     usual_peak, usual_median = np.median(peak, axis=0), np.median(median, axis=0)
     scaled = (peak > SCALE_RATIO * usual_peak) | (peak * SCALE_RATIO < usual_peak)
     shifted = np.abs(median - usual_median) > SPREADS * np.median(high - low, axis=0)
-    # In every band, because a lake or a cloud differs only in some bands.
+    # The difference must occur in every band, because a lake or a cloud differs only in some bands.
     for place in np.flatnonzero((scaled | shifted).all(axis=1)).tolist():
         message = (
             f"has band medians of {_few(median[place])}, but {_few(usual_median)} is usual here; "

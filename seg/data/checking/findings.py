@@ -36,7 +36,7 @@ class Finding:
 
 
 def error(kind: str, file: Path, message: str) -> Finding:
-    """A finding with which training stops or learns wrongly.
+    """A finding that makes training stop or learn wrongly.
 
     Args:
         kind: Short name of the finding.

@@ -35,8 +35,8 @@ class ChipConfig:
             the same and draws a share of the chips again until they contain cropland. `weight` chooses scenes in
             proportion to pixels times weight in the manifest.
         cropland_share: With `cropland`, share of the chips that should contain cropland.
-        tries: Largest number of positions tried for a chip until it contains cropland, if required, or else a label. If
-            all fail, the last position is used.
+        tries: Largest number of positions tried for a chip. A chip of the cropland share needs cropland; other chips
+            need a label. If all positions fail, the last one is used.
         halo: Context around the scored part of a validation chip in pixels, clipped at the edges of the scene.
 
     Raises:

@@ -32,7 +32,7 @@ one of 16 ground classes or unlabelled; this dataset merges them into cropland a
 
 ## Files
 
-| file | holds |
+| file | content |
 |---|---|
 | `images/block_NN.tif` | a block of the scene, 4 bands, uint16 |
 | `masks/block_NN.tif` | its labels, uint8: 0 other, 1 cropland, 255 ignore |

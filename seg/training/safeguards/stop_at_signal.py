@@ -23,7 +23,7 @@ class StopAtSignal(Checkpoint):
 
     A checkpoint between two steps is exact, since no gradient is partly accumulated. A signal during a validation takes
     effect after the validation. With several processes this callback does nothing, since they would have to agree on a
-    step; the last checkpoint is then that of the last epoch.
+    step; the last checkpoint then comes from the last epoch.
 
     Because of its base class, Lightning calls this callback after all others.
 
