@@ -109,7 +109,7 @@ def test_a_resumed_run_continues_and_keeps_its_earlier_metrics(config: Path, tmp
     assert epochs == [[0, 1], [2]]
 
 
-def test_the_last_checkpoint_is_of_the_last_epoch_even_if_an_earlier_score_was_better(config: Path) -> None:
+def test_the_last_checkpoint_comes_from_the_last_epoch_even_if_an_earlier_score_was_better(config: Path) -> None:
     assert main(["fit", f"--config={config}", "--checkpoint.monitor=epoch", "--checkpoint.mode=min"]) == 0
     folder = config.parent / "run" / "checkpoints"
     epochs = {path.stem: load_checkpoint(path)["epoch"] for path in folder.iterdir()}

@@ -79,7 +79,7 @@ def test_manifest_lists_every_block_in_order_with_relative_paths(demo: Path) -> 
     assert {row["fold"] for row in rows} == set("01234")
 
 
-def test_blocks_hold_the_pixels_of_the_scene_where_their_georeference_says(demo: Path) -> None:
+def test_blocks_hold_the_scene_pixels_at_their_georeferenced_position(demo: Path) -> None:
     with rasterio.open(demo / "scene.tif") as scene, rasterio.open(demo / "scene_mask.tif") as mask:
         image, labels = scene.read(), mask.read(1)
     for row in manifest(demo):
