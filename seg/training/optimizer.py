@@ -98,7 +98,7 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
 def _decays(model: nn.Module) -> Iterator[tuple[nn.Parameter, bool]]:
     """Pairs of a parameter and True if it decays; norms, biases and channel scales do not decay.
 
-    The order is that of `model.parameters()`, which optimiser checkpoints rely on.
+    Pairs have the order of `model.parameters()`, on which optimiser checkpoints depend.
     """
     for layer in model.modules():
         for name, weight in layer.named_parameters(recurse=False):

@@ -210,7 +210,7 @@ def import_cycles(sources: Iterable[Source]) -> Iterator[str]:
 
 
 def unmirrored_tests(paths: Iterable[Path], root: Path = ROOT) -> Iterator[str]:
-    """Test folders whose name is not that of a folder in seg/ or beside seg/."""
+    """Test folders without a folder of the same name in seg/ or beside seg/."""
     for path in paths:
         folder = path.parent.relative_to("tests")
         if not (root / "seg" / folder).is_dir() and not (root / folder).is_dir():

@@ -22,7 +22,7 @@ def write_config(folder: Path, make_dataset: Callable[..., Path], pictures: bool
     Args:
         folder: Folder for the dataset, `config.yaml` and the run.
         make_dataset: The fixture of this name.
-        pictures: Draw panels and curves, as is the default of training, which takes a third of the time.
+        pictures: Draw panels and curves, the default of training; the pictures take a third of the time.
     """
     content = {
         "data": {"root": str(make_dataset(folder / "data"))},

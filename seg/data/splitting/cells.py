@@ -29,7 +29,7 @@ class Cells:
         rows: Row lines, ascending; one more than the rows of cells.
         columns: Column lines, ascending; one more than the columns of cells.
         guard: Rows and columns between cells of different folds.
-        frames: Affine from each scene's pixel coordinates to those of the first scene.
+        frames: Affine from each scene's pixel coordinates to the first scene's pixel coordinates.
         sizes: Height and width of each scene.
     """
 

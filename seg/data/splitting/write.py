@@ -25,7 +25,7 @@ SECOND = "blocks-2"
 to them."""
 
 OWN_BLOCK = re.compile(r"(images|masks)/.*_r\d+_c\d+\.vrt(\.aux\.xml)?")
-"""Files of a split within its folder, including those of a killed run that no manifest lists."""
+"""Files of a split within its folder, including files of a killed run that no manifest lists."""
 
 Columns = Mapping[Path, Mapping[str, str]]
 """Cells of a manifest by image and column name."""

@@ -67,7 +67,7 @@ def keep_files_of_resumed(root: Path) -> None:
 
 
 class FirstStep(Callback):
-    """Note whether a training has taken its first step.
+    """Callback that records the first step of a training.
 
     Attributes:
         taken: True after the first batch.
