@@ -50,7 +50,7 @@ function followPointers(map) {
   }
 }
 
-/** Zoom by wheel only if the map has the focus or Ctrl is held, so that the page can be scrolled past it. */
+/** Zoom with the wheel only if the map has the focus or Ctrl is held; otherwise the page scrolls. */
 function followWheel(map) {
   const hint = byId("wheel-hint");
   let hiding = 0;

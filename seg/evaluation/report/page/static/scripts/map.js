@@ -133,7 +133,7 @@ class SceneMap {
     context.globalAlpha = 1;
   }
 
-  /** Rectangle of the scene in whole canvas pixels, so that tiles neither part nor overlap. */
+  /** Rectangle of the scene in whole canvas pixels, so that tiles have no gaps and do not overlap. */
   onCanvas(rectangle, ratio) {
     const at = (value, centre, length) => Math.round(((value - centre) * this.view.scale + length / 2) * ratio);
     const x = at(rectangle.x, this.view.x, this.size.width);
@@ -163,7 +163,7 @@ class SceneMap {
     });
   }
 
-  /** Stroke dark lines within light ones, which are visible on any ground. */
+  /** Draw dark lines inside light lines, which are visible on any background. */
   stroke(context, ratio, lines) {
     for (const [colour, width] of [["#ffffff", 4], ["#111111", 1.5]]) {
       context.strokeStyle = colour;
@@ -172,7 +172,7 @@ class SceneMap {
     }
   }
 
-  /** Place and decoded values under a point of the map; null outside the scene. */
+  /** Position and decoded values under a point of the map; null outside the scene. */
   valuesAt(point) {
     const { x, y } = sceneAt(this.view, point, this.size);
     if (x < 0 || y < 0 || x >= this.scene.width || y >= this.scene.height) return null;

@@ -12,7 +12,7 @@ function fitted(rectangle, size, margin = 1) {
   };
 }
 
-/** View with its centre kept on the scene and its scale within useful limits. */
+/** View whose centre is limited to the scene and whose scale is limited. */
 function bounded(view, scene, size) {
   const whole = fitted({ x: 0, y: 0, width: scene.width, height: scene.height }, size).scale;
   return {
@@ -27,14 +27,14 @@ function moved(view, right, down) {
   return { ...view, x: view.x + right / view.scale, y: view.y + down / view.scale };
 }
 
-/** View after zooming about a point of the map, which keeps its place. */
+/** View after zooming around a point of the map, which stays in place. */
 function zoomed(view, factor, point, size) {
   const at = sceneAt(view, point, size);
   const scale = view.scale * factor;
   return { x: at.x - (point.x - size.width / 2) / scale, y: at.y - (point.y - size.height / 2) / scale, scale };
 }
 
-/** Place in the scene under a point of the map. */
+/** Position in the scene under a point of the map. */
 function sceneAt(view, point, size) {
   return {
     x: view.x + (point.x - size.width / 2) / view.scale,
