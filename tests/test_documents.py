@@ -50,6 +50,11 @@ def test_every_configuration_parses(document: Path, tmp_path: Path) -> None:
     assert not [f"{block}\n    {problem}" for block, problem in found if problem]
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_configuration_file_parses(path: Path, tmp_path: Path) -> None:
+    assert problem_of_configuration(path.read_text(encoding="utf-8"), tmp_path) is None
+
+
 @by_name
 def test_every_python_block_compiles(document: Path) -> None:
     for block in blocks(document, "python"):

@@ -15,9 +15,10 @@ from seg.errors import ConfigError
 from seg.evaluation.evaluate import REPORT_FILES, evaluate
 from seg.evaluation.pairs import Inputs
 from seg.evaluation.settings import EvaluationSettings
-from seg.inference.inputs import jobs_of, named_scenes
+from seg.inference.inputs import jobs_of
 from seg.parcels.settings import PolygonSettings
 from seg.parcels.write_parcels import write_parcels
+from seg.raster.folder import named_scenes
 
 WriteRaster = Callable[..., Path]
 

@@ -98,7 +98,7 @@ def _measure(scene: Scene, size: int, settings: LoadingSettings, report: Action)
     return LoadingRow(size, len(chips) / seconds["loader"], len(chips) / seconds["floor"], before, growth)
 
 
-def _parts(chips: RandomChips, order: EpochSampler, epoch: int, workers: int) -> list[list[tuple[int, ...]]]:
+def _parts(chips: RandomChips[Scene], order: EpochSampler, epoch: int, workers: int) -> list[list[tuple[int, ...]]]:
     """Windows of an epoch for each plain process, divided in the same way as among the loader's workers."""
     order.set_epoch(epoch)
     windows = [chips.place(key)[1].flatten() for key in order]

@@ -1,6 +1,7 @@
 """Options of the benchmarks. This module does not import torch, so that `--help` is quick."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from seg.errors import ConfigError
@@ -176,6 +177,71 @@ class PolygonBenchmarkSettings:
         """Check the ranges."""
         _check_at_least("side", self.side, 256)
         _check_at_least("repeats", self.repeats, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelsSettings:
+    """Options of `benchmark.py labels`.
+
+    Args:
+        root: The dataset, fully labelled; masks of scenes that a run takes as unlabelled are not read.
+        shares: Shares of the scenes outside the held-out fold that are labelled, above 0 and at most 1.
+        seeds: Seeds; each chooses the labelled scenes and begins the trainings.
+        fold: Fold that scores the trainings.
+        folds: Number of folds.
+        aside: Fold that is neither learned from nor scored on, such as the one kept for the final result while settings
+            are chosen on others; null for none.
+        steps: Optimiser steps of each training.
+        batches: Batches of one sample in a step.
+        chip: Side of a chip in pixels.
+        supervised: Configuration of the supervised trainings.
+        student: Configuration of the semi-supervised trainings.
+        both: Further options of all trainings, as [--a=1,--b=2].
+        taught: Further options of the semi-supervised trainings.
+        threads: Computing threads; 0 for the default of PyTorch.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    root: Path
+    shares: tuple[float, ...] = (0.05, 0.1, 0.25)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    fold: int = 0
+    folds: int = 5
+    aside: int | None = None
+    steps: int = 1000
+    batches: int = 4
+    chip: int = 256
+    supervised: Path = Path("configs/sentinel2.yaml")
+    student: Path = Path("configs/few_labels.yaml")
+    both: tuple[str, ...] = ()
+    taught: tuple[str, ...] = ()
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not self.shares or not all(0 < share <= 1 for share in self.shares):
+            raise ConfigError(f"--shares is {list(self.shares)}; wanted shares above 0 and at most 1")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ConfigError(f"--seeds is {list(self.seeds)}; wanted each seed once")
+        if self.fold == self.aside or not 0 <= self.fold < self.folds:
+            raise ConfigError(
+                f"--fold is {self.fold} of {self.folds}, with fold {self.aside} set aside; wanted another fold"
+            )
+        for name in ("steps", "batches", "chip"):
+            _check_at_least(name, getattr(self, name), 1)
+        _check_at_least("threads", self.threads, 0)
+
+    def fixed(self) -> dict[str, object]:
+        """Values that each training depends on, as plain values; shares and seeds may be added later."""
+        free = {"shares", "seeds", "threads"}
+        values = {name: value for name, value in vars(self).items() if name not in free}
+        return {name: str(value) if isinstance(value, Path) else _plain(value) for name, value in values.items()}
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _check_at_least(option: str, value: int, least: int) -> None:

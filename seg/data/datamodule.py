@@ -1,5 +1,6 @@
 """Lightning data module of a dataset folder."""
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -21,6 +22,14 @@ from seg.data.dataset.checks import (
     require_one_scaling,
 )
 from seg.data.dataset.statistics import Sampling, cached_statistics, valid_pixels
+from seg.data.dataset.teacher_maps import match_maps, require_maps
+from seg.data.dataset.unlabelled import (
+    UnlabelledScene,
+    check_unlabelled,
+    overlap_note,
+    read_unlabelled,
+    unlabelled_rows,
+)
 from seg.data.loading.batching import (
     BucketSampler,
     EpochSampler,
@@ -33,16 +42,19 @@ from seg.data.loading.loader import (
     WatchedLoader,
     build_loader,
 )
-from seg.data.loading.sharding import WHOLE, Shard, Unlabelled
-from seg.data.sample import Example, example_bytes
+from seg.data.loading.sharding import WHOLE, PaddingIgnored, Shard
+from seg.data.sample import Augment, Example, example_bytes
 from seg.data.samples.grid_chips import GridChips
+from seg.data.samples.layers import Maps
 from seg.data.samples.random_chips import ChipConfig, RandomChips
 from seg.data.samples.scenes import SceneDataset
+from seg.data.samples.views import ViewConfig, WithViews, clean_changes, strong_changes, view_bytes
 from seg.errors import ConfigError, DatasetError
 from seg.raster.chips import Reading
 from seg.raster.grid import Grid, alpha_bands, data_bands, open_raster
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 from seg.raster.statistics import BandStatistics, band_statistics
+from seg.terminal.text import counted
 
 
 class CroplandDataModule(L.LightningDataModule):
@@ -66,6 +78,10 @@ class CroplandDataModule(L.LightningDataModule):
             larger sample, or one of unique size, is a batch of its own. null for batches of one sample.
         pad_batches: Also batch training samples of unequal size, padded with ignored pixels.
         loader: Settings of the worker processes.
+        unlabelled: Scenes without masks, from which the task student learns too: one, a folder, a pattern such as
+            `scenes/*.tif`, or a text file with a path on each line. They join the rows of the manifest without a mask.
+        views: Strongly changed views of unlabelled samples.
+        maps: Probability maps of a teacher, named like unlabelled scenes; the command line takes them from the teacher.
 
     Raises:
         ConfigError: A number is out of range, or an extra augmentation does not fit the bands.
@@ -89,6 +105,9 @@ class CroplandDataModule(L.LightningDataModule):
         batch_pixels: int | None = None,
         pad_batches: bool = False,
         loader: LoaderConfig = LoaderConfig(),
+        unlabelled: Path | None = None,
+        views: ViewConfig = ViewConfig(),
+        maps: Path | None = None,
     ) -> None:
         super().__init__()
         for name, number in (("seed", seed), ("workers", workers), ("batch_pixels", batch_pixels or 0)):
@@ -106,6 +125,7 @@ class CroplandDataModule(L.LightningDataModule):
         build_extras(augmentation.extra, len(self.bands))  # fails now rather than at the first sample
         self.augmentation, self.mixing, self.seed, self.workers = augmentation, mixing, seed, workers
         self.chips, self.batch_pixels, self.pad_batches, self.loader = chips, batch_pixels, pad_batches, loader
+        self.unlabelled, self.views, self.maps = unlabelled, views, maps
 
     @property
     def band_count(self) -> int:
@@ -114,13 +134,20 @@ class CroplandDataModule(L.LightningDataModule):
 
     @property
     def note(self) -> str:
-        """Line for the user if a band is read as an alpha mask, else an empty string."""
-        if not self._set_aside:
-            return ""
-        return (
-            f"note: band {self._set_aside[0]} of {self.scenes[0].image} is tagged as alpha and read as a mask; if it "
-            f"holds data, name all bands, for example --data.bands={sorted([*self.bands, *self._set_aside])}\n"
-        )
+        """Lines for the user: a band taken for an alpha mask, scenes that are not used, test ground that is seen."""
+        lines = ""
+        if self._set_aside:
+            lines += (
+                f"note: band {self._set_aside[0]} of {self.scenes[0].image} is tagged as alpha and read as a mask; if "
+                f"it holds data, name all bands, for example --data.bands={sorted([*self.bands, *self._set_aside])}\n"
+            )
+        if self.loads_views:
+            return lines + overlap_note(self.unlabelled_grids, list(self._grids_of(self.held_out_scenes).values()))
+        unused = unlabelled_rows(self.root)
+        if not self.views.count and (unused or self.unlabelled):
+            what = f"{counted(unused, 'scene')} of the manifest without a mask" if unused else f"{self.unlabelled}"
+            lines += f"note: {what}: not learned from; add --task=student to learn from unlabelled scenes too\n"
+        return lines
 
     @property
     def training_scenes(self) -> list[Scene]:
@@ -136,6 +163,31 @@ class CroplandDataModule(L.LightningDataModule):
     def grids(self) -> list[Grid]:
         """Grid of each scene, checked against the grid of its mask."""
         return [check_scene(scene, self.bands) for scene in self.scenes]
+
+    @cached_property
+    def unlabelled_scenes(self) -> list[UnlabelledScene]:
+        """Scenes without a mask: rows of the manifest that are not held out, then those that the user names."""
+        return read_unlabelled(self.root, self.unlabelled, self.fold)
+
+    @property
+    def loads_views(self) -> bool:
+        """True if training samples come with views of unlabelled scenes: if views are wanted, and there are scenes."""
+        return self.views.count > 0 and bool(self.unlabelled_scenes)
+
+    @cached_property
+    def unlabelled_grids(self) -> list[Grid]:
+        """Grid of each unlabelled scene, checked for bands and against the held-out scenes."""
+        return check_unlabelled(self.unlabelled_scenes, self.bands, self.held_out_scenes)
+
+    @cached_property
+    def teacher_maps(self) -> Maps | None:
+        """Map of each training scene and unlabelled scene that has one; None without a teacher's maps."""
+        if self.maps is None:
+            return None
+        unlabelled = self.unlabelled_grids if self.loads_views else []
+        found = match_maps(self.maps, [*self._grids_of(self.training_scenes).values(), *unlabelled])
+        require_maps(self.maps, [grid.path for grid in unlabelled], found)
+        return found
 
     @property
     def median_side(self) -> float:
@@ -169,11 +221,19 @@ class CroplandDataModule(L.LightningDataModule):
         if stage == "fit" and not self.chips.size:
             for grid in self.grids:
                 require_loadable(grid, self.band_count)
-        require_one_scaling(self.grids, self.bands)
-        _ = self._labels, self.statistics
+        unlabelled = self._checked_unlabelled() if stage == "fit" and self.loads_views else []
+        require_one_scaling([*self.grids, *unlabelled], self.bands)
+        _ = self._labels, self.statistics, self.teacher_maps
         if stage == "fit":
             require_both_classes(self.root, [self._labels[scene] for scene in self.training_scenes])
         require_any_label(self.root, [self._labels[scene] for scene in self.held_out_scenes])
+
+    def _checked_unlabelled(self) -> list[Grid]:
+        """Grids of the unlabelled scenes, after the checks that training needs."""
+        if not self.chips.size:
+            for grid in self.unlabelled_grids:
+                require_loadable(grid, self.band_count)
+        return self.unlabelled_grids
 
     @cached_property
     def _labels(self) -> dict[Scene, LabelCounts]:
@@ -182,12 +242,43 @@ class CroplandDataModule(L.LightningDataModule):
     def train_dataloader(self) -> WatchedLoader:
         """Loader of training samples, in an order that depends only on seed and epoch."""
         augment = Augmentation(self.augmentation, self.statistics.std, self.statistics.mean)
-        grids, batching = self._grids_of(self.training_scenes), bool(self.batch_pixels)
+        grids, maps, reading = self._grids_of(self.training_scenes), self.teacher_maps, self._reading
         if self.chips.size:
-            chips = RandomChips(grids, self.chips, self._reading, augment, self.seed, mixing=self.mixing)
-            return self._loader(chips, [(self.chips.size, self.chips.size)] * len(chips), self.seed)
-        scenes = SceneDataset(self.training_scenes, self._reading, augment, self.seed, upright=batching)
-        return self._loader(scenes, [(grid.height, grid.width) for grid in grids.values()], self.seed)
+            chips = RandomChips(grids, self.chips, reading, augment, self.seed, maps=maps, mixing=self.mixing)
+            return self._loader(self._with_views(chips), [(self.chips.size, self.chips.size)] * len(chips), self.seed)
+        length = max(len(grids), len(self.unlabelled_scenes)) if self.loads_views else len(grids)
+        upright = bool(self.batch_pixels)
+        scenes = SceneDataset(
+            self.training_scenes, reading, augment, self.seed, upright=upright, length=length, maps=maps
+        )
+        sizes = [(grid.height, grid.width) for grid in grids.values()]
+        return self._loader(self._with_views(scenes), [sizes[i % len(sizes)] for i in range(length)], self.seed)
+
+    def _with_views(self, examples: Dataset[Example]) -> Dataset[Example]:
+        """Examples with views of unlabelled samples, if they are wanted."""
+        if not self.loads_views:
+            return examples
+        mean, std = self.statistics.mean, self.statistics.std
+        samples = self.unlabelled_samples(clean_changes(self.augmentation, mean, std))
+        return WithViews(examples, samples, self.views, strong_changes(self.views, mean, std), samples.seed)
+
+    def unlabelled_samples(self, augment: Augment | None = None) -> RandomChips[UnlabelledScene] | SceneDataset:
+        """Samples of unlabelled scenes: random chips if chips have a size, else whole scenes.
+
+        Chips may be drawn by weight, but not by the cropland in their masks.
+
+        Args:
+            augment: Random change of a sample; None for no change.
+        """
+        grids = dict(zip(self.unlabelled_scenes, self.unlabelled_grids, strict=True))
+        # A seed of their own, so that they share no random numbers with the labelled samples.
+        seed = int(np.random.SeedSequence([self.seed, 1]).generate_state(1)[0])
+        reading, maps = self._reading, self.teacher_maps
+        if self.chips.size is None:
+            scenes, places = list(grids), list(grids.values())
+            return SceneDataset(scenes, reading, augment, seed, upright=True, maps=maps, grids=places)
+        chips = self.chips if self.chips.sampling == "weight" else replace(self.chips, sampling="uniform")
+        return RandomChips(grids, chips, reading, augment, seed, maps=maps)
 
     def val_dataloader(self) -> WatchedLoader:
         """Loader of held-out scenes, or of all their chips, in the order of their names."""
@@ -243,10 +334,14 @@ class CroplandDataModule(L.LightningDataModule):
         """Loader of samples: shuffled by a seed for training, else in the order of the dataset."""
         training, shard = seed is not None, self._shard
         if shard.count > 1:
-            dataset = Unlabelled(dataset)
-        largest = example_bytes(
-            1, max([height * width for height, width in sizes] + [self.batch_pixels or 0]), self.band_count
-        )
+            dataset = PaddingIgnored(dataset)
+        areas = [height * width for height, width in sizes]
+        largest = example_bytes(1, max([*areas, self.batch_pixels or 0]), self.band_count)
+        if training and self.loads_views:
+            side = self.chips.size
+            pixels = side * side if side else max(grid.height * grid.width for grid in self.unlabelled_grids)
+            together = max(1, (self.batch_pixels or 0) // min(areas))
+            largest += together * view_bytes(pixels, self.band_count, self.views)
         if not self.batch_pixels:
             order = EpochSampler(len(sizes), seed, shard)
             return build_loader(dataset, Batching(order, batch_bytes=largest), self.workers, self.loader)

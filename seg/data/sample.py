@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import torch
@@ -23,19 +23,41 @@ class Sample:
         image: (C, H, W) float32 in stored units.
         mask: (H, W) uint8 label values.
         valid: (H, W) bool; labels of invalid pixels do not count.
+        percent: (H, W) uint8 probability of cropland by a teacher's map, 0 to 100, and IGNORE where the map has no
+            data; None without a map.
     """
 
     image: FloatImage
     mask: ByteMask
     valid: BoolMask
+    percent: ByteMask | None = None
 
 
 class Example(TypedDict):
-    """Training example as tensors: image (C, H, W) float32, mask (H, W) uint8, and name of the scene."""
+    """Training example as tensors.
+
+    Attributes:
+        image: (C, H, W) float32 in stored units.
+        mask: (H, W) uint8 labels.
+        name: Name of the scene.
+        percent: (H, W) uint8, as in `Sample`; only with a teacher's map.
+        clean: (K, C, H, W) images of one unlabelled scene, or of two that are mixed.
+        strong: (V, C, H, W) strongly changed views of them.
+        source: (V, H, W) uint8 place among the clean images from which a pixel of a view comes; IGNORE where the view
+            has no data.
+        clean_percent: (K, H, W) as `percent`, for the clean images.
+        unlabelled: Name of the first unlabelled scene.
+    """
 
     image: Tensor
     mask: Tensor
     name: str
+    percent: NotRequired[Tensor]
+    clean: NotRequired[Tensor]
+    strong: NotRequired[Tensor]
+    source: NotRequired[Tensor]
+    clean_percent: NotRequired[Tensor]
+    unlabelled: NotRequired[str]
 
 
 @dataclass(frozen=True)
@@ -61,15 +83,28 @@ def example_of(sample: Sample, reading: Reading, name: str) -> Example:
         reading: Settings of reading, including the fill values.
         name: Name of the scene.
     """
-    image, mask = sample.image, sample.mask
-    if not sample.valid.all():
-        image = np.where(sample.valid, image, np.asarray(reading.fill, np.float32)[:, None, None])
-        mask = np.where(sample.valid, mask, np.uint8(IGNORE))
-    return {
-        "image": torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32)),
+    mask = sample.mask if sample.valid.all() else np.where(sample.valid, sample.mask, np.uint8(IGNORE))
+    example: Example = {
+        "image": torch.from_numpy(filled_image(sample, reading)),
         "mask": torch.from_numpy(np.ascontiguousarray(mask)),
         "name": name,
     }
+    if sample.percent is not None:
+        example["percent"] = torch.from_numpy(filled_percent(sample, sample.percent))
+    return example
+
+
+def filled_image(sample: Sample, reading: Reading) -> FloatImage:
+    """The (C, H, W) image of a sample with the fill value in its invalid pixels."""
+    image = sample.image
+    if not sample.valid.all():
+        image = np.where(sample.valid, image, np.asarray(reading.fill, np.float32)[:, None, None])
+    return np.ascontiguousarray(image, dtype=np.float32)
+
+
+def filled_percent(sample: Sample, percent: ByteMask) -> ByteMask:
+    """The (H, W) percents of a sample with IGNORE in its invalid pixels."""
+    return np.ascontiguousarray(np.where(sample.valid, percent, np.uint8(IGNORE)))
 
 
 def example_bytes(height: int, width: int, bands: int) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 from seg.benchmark.settings import (
     ConvolutionSettings,
     InferenceSettings,
+    LabelsSettings,
     LoadingSettings,
     ModelSettings,
     PolygonBenchmarkSettings,
@@ -87,6 +88,20 @@ def polygons(*, settings: PolygonBenchmarkSettings, output: Path | None = None) 
     benchmark_polygons(settings, output)
 
 
+def labels(*, settings: LabelsSettings, output: Path) -> None:
+    """Compare training on labels alone with learning from unlabelled scenes too, at shares of labelled scenes.
+
+    Goes on where it was interrupted; further shares and seeds can be added to finished ones.
+
+    Args:
+        settings: Options of the benchmark.
+        output: Folder for the trainings, labels.json and the picture labels.png.
+    """
+    from seg.benchmark.labels.report import benchmark_labels
+
+    benchmark_labels(settings, output)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
@@ -101,6 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "training": training,
             "inference": inference,
             "polygons": polygons,
+            "labels": labels,
         },
         arguments,
         "Measure time, memory and operations of the parts of the pipeline.",

@@ -30,12 +30,16 @@ def export(
             default the threshold of training.
         onnx: Also write the network as ONNX, for use without PyTorch.
         weights: Weights to export if training averaged weights: averaged; or raw for the weights of the last step,
-            which were not validated. auto uses averaged weights if the checkpoint has them.
+            which were not validated. auto uses averaged weights if the checkpoint has them; of an averaged teacher
+            and its student, the one with the higher IoU in validation.
     """
     from seg.package.checkpoint import read_checkpoint
     from seg.package.write import add_onnx, write_package
 
-    package = write_package(read_checkpoint(checkpoint, weights), output, threshold)
+    found = read_checkpoint(checkpoint, weights)
+    package = write_package(found, output, threshold)
+    if found.note:
+        print(f"{output}: {found.note}")
     print(f"{output}: model package with {len(package.mean)} bands, {package.decision}")
     if onnx:
         print(f"{add_onnx(output)}: the network as ONNX, compared with PyTorch")

@@ -57,6 +57,8 @@ def check(
     folds: int = 5,
     labels: LabelMapping = PLAIN_LABELS,
     chips: bool = False,
+    fold: int | None = 0,
+    unlabelled: Path | None = None,
     output: Path | None = None,
     sheet: Path | None = None,
     json: bool = False,
@@ -70,6 +72,9 @@ def check(
         folds: Number of folds.
         labels: Meaning of the mask values.
         chips: Training will use chips (--data.chips.size), which allows scenes of any size.
+        fold: The held-out fold, whose ground no unlabelled scene may show; null for none.
+        unlabelled: Unlabelled scenes to check too: a scene, a folder, a pattern or a text file that lists scenes. Rows
+            of the manifest without a mask are always checked.
         output: A .json file for all measurements and findings.
         sheet: A .png file for a contact sheet with image and mask of up to 24 scenes, scenes with problems first.
         json: Print JSON instead of text.
@@ -77,7 +82,15 @@ def check(
     from seg.data.checking.check import Options
     from seg.data.checking.run import run_check
 
-    options = Options(bands=tuple(bands or ()), nodata=nodata, folds=folds, labels=labels, chips=chips)
+    options = Options(
+        bands=tuple(bands or ()),
+        nodata=nodata,
+        folds=folds,
+        labels=labels,
+        chips=chips,
+        fold=fold,
+        unlabelled=unlabelled,
+    )
     run_check(input, options, output, sheet, json)
 
 

@@ -9,13 +9,14 @@ from seg.errors import IncompleteError, NoOverlapError, SegError
 from seg.inference.compute.choose_backend import open_backend
 from seg.inference.compute.member import MODEL, Member, require_alike
 from seg.inference.compute.predictor import Predictor
-from seg.inference.inputs import Job, jobs_of, named_scenes
+from seg.inference.inputs import Job, jobs_of
 from seg.inference.planning.fitting import fit_scene
 from seg.inference.progress import predict_with_progress
 from seg.inference.resuming.identity import discard_leftovers, is_finished
 from seg.inference.scene import TILE_CACHE
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.package.read import read_package
+from seg.raster.folder import named_scenes
 from seg.raster.gdal_options import gdal_options
 from seg.raster.remote import shown_name, stem_of
 from seg.terminal.text import counted

@@ -1,18 +1,14 @@
-"""Find the input scenes of a command line, and choose the output file of each scene."""
+"""Choose the output file of each scene of a command line."""
 
-import glob
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seg.errors import ConfigError, RasterError
+from seg.errors import ConfigError
 from seg.files import make_output_folder
-from seg.raster.folder import RASTER_SUFFIXES, files_in
-from seg.raster.remote import is_remote, stem_of
+from seg.raster.folder import RASTER_SUFFIXES, Inputs
+from seg.raster.remote import stem_of
 from seg.raster.sources import require_apart, require_own_raster
-
-LIST = ".txt"
-"""Suffix of a file that lists scenes."""
 
 
 @dataclass(frozen=True)
@@ -26,51 +22,6 @@ class Job:
 
     scene: Path
     output: Path
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The scenes of a command line.
-
-    Attributes:
-        scenes: In the order in which they are mapped.
-        several: True if the input is a folder, a pattern, a list or several names; the output is then a folder.
-    """
-
-    scenes: Sequence[Path]
-    several: bool
-
-
-def named_scenes(names: Sequence[Path]) -> Inputs:
-    """Find all input scenes.
-
-    Args:
-        names: Scenes, addresses of scenes, folders, patterns such as `scenes/*.tif` (`**` for nested folders), or a
-            text file with a path or an address on each line. In a text file, `#` begins a comment, and relative paths
-            start at the file's folder.
-
-    Raises:
-        RasterError: A folder, a pattern or a list contains no scene, or a list cannot be read.
-    """
-    found = [_scenes(name) for name in names]
-    several = len(found) > 1 or any(inputs.several for inputs in found)
-    return Inputs([scene for inputs in found for scene in inputs.scenes], several)
-
-
-def _scenes(path: Path) -> Inputs:
-    if is_remote(path):
-        return Inputs([path], several=False)
-    if path.is_dir():
-        otherwise = f"{path}: holds no scene; wanted files ending in {', '.join(RASTER_SUFFIXES)}"
-        return Inputs(_nonempty(files_in(path), otherwise), True)
-    if path.suffix.lower() == LIST and path.is_file():
-        return Inputs(
-            _nonempty(_listed(path), f"{path}: lists no scene; wanted a path or an address on each line"), True
-        )
-    if glob.has_magic(str(path)) and not path.exists():
-        matching = sorted(file for file in Path(path.anchor).glob(str(path.relative_to(path.anchor))) if file.is_file())
-        return Inputs(_nonempty(matching, f"{path}: no file matches; check the pattern"), True)
-    return Inputs([path], several=False)
 
 
 def jobs_of(inputs: Inputs, output: Path, uncertainty: bool) -> list[Job]:
@@ -121,18 +72,3 @@ def _require_apart(jobs: Sequence[Job], uncertainty: bool) -> None:
     require_apart(outputs, [job.scene for job in jobs])
     for path in outputs:
         require_own_raster(path)
-
-
-def _listed(path: Path) -> list[Path]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RasterError(f"{path}: not readable as a list of scenes ({error}); wanted UTF-8 text") from error
-    named = [Path(line.strip()) for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    return [scene if is_remote(scene) else path.parent / scene for scene in named]
-
-
-def _nonempty(scenes: list[Path], otherwise: str) -> list[Path]:
-    if not scenes:
-        raise RasterError(otherwise)
-    return scenes

@@ -24,7 +24,7 @@ class CroplandLoss(nn.Module):
 
     Attributes:
         weights: Weight of each term by name. Weights may change between two batches; a term with weight 0 is not
-            computed.
+            computed. A task may add weights of its own terms, which warm-ups then raise too; this loss skips them.
         terms: Terms of the last batch by name, unweighted and without gradients; `boundary` is the mixture on the
             edges.
 
@@ -59,7 +59,8 @@ class CroplandLoss(nn.Module):
     def _mixture(self, logits: Tensor, mask: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Weighted sum of the terms, and the terms by name."""
         labels = mask[:, None].long()
-        terms = {name: self._losses[name](logits, labels) for name, weight in self.weights.items() if weight}
+        wanted = [name for name, weight in self.weights.items() if weight and name in self._losses]
+        terms = {name: self._losses[name](logits, labels) for name in wanted}
         if not terms:  # a schedule may temporarily set all weights to 0
             return 0.0 * logits.sum(), {}
         loss = torch.stack([self.weights[name] * value for name, value in terms.items()]).sum()

@@ -19,7 +19,15 @@ Weights = Literal["auto", "averaged", "raw"]
 _PREFIX = "model."
 _OPTIONAL = ("f1_threshold", "area_threshold")
 """Calibration values that may be None."""
-_MAPPINGS = {"state_dict", "hyper_parameters", "CroplandDataModule", "metrics", "calibration"}
+_MAPPINGS = {
+    "state_dict",
+    "hyper_parameters",
+    "CroplandDataModule",
+    "metrics",
+    "calibration",
+    "taught_by",
+    "student_calibration",
+}
 """Parts of a checkpoint that must be mappings."""
 _STEPPED = "current_model_state"
 """Key of the last step's weights in checkpoints of Lightning's WeightAveraging; `state_dict` then holds averaged
@@ -38,6 +46,8 @@ class Checkpoint:
         metrics: Scores of these weights by name; empty without a validation of these weights.
         calibration: Calibration of these weights, with the fields of `Calibration`; empty without a validation of these
             weights.
+        taught_by: Kind, names and hashes of the teacher; empty without one.
+        note: Line about the choice between an averaged teacher and its student; empty without one.
     """
 
     path: Path
@@ -46,6 +56,8 @@ class Checkpoint:
     data: Mapping[str, Any]
     metrics: Mapping[str, float]
     calibration: Mapping[str, Any] = field(default_factory=dict)
+    taught_by: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
 
     def __post_init__(self) -> None:
         """Check the numbers of the calibration.
@@ -90,6 +102,10 @@ class Checkpoint:
         return {f"calibration/{name}": float(value) for name, value in numbers.items()}
 
 
+_STUDENT = "val/student/"
+"""Prefix of the scores of a student whose averaged teacher has the plain names."""
+
+
 def read_checkpoint(path: Path, weights: Weights = "auto") -> Checkpoint:
     """Read a checkpoint that training wrote.
 
@@ -99,7 +115,8 @@ def read_checkpoint(path: Path, weights: Weights = "auto") -> Checkpoint:
         path: The file.
         weights: "averaged" for averaged weights; "raw" for the weights of the last step, without scores and
             calibration, which belong to the averaged weights; "auto" for the validated weights, which are averaged
-            weights if the training averaged them.
+            weights if the training averaged them. Of an averaged teacher and its student, both validated,
+            "auto" is the one with the higher IoU, and the teacher if they are equal.
 
     Raises:
         PackageError: The file is missing, damaged, unsafe, not a checkpoint of this project, or lacks requested
@@ -123,16 +140,36 @@ def read_checkpoint(path: Path, weights: Weights = "auto") -> Checkpoint:
             f"{path}: has no averaged weights, because its training did not average them; choose another checkpoint, "
             "or weights=raw"
         )
-    other = averaged and weights == "raw"
-    chosen = content[_STEPPED if other else "state_dict"].items()
+    raw, note = averaged and weights == "raw", ""
+    scores = {False: (content.get("metrics", {}), content.get("calibration", {})), True: ({}, {})}
+    if averaged and "student_calibration" in content:
+        scores[True] = _of_student(content["metrics"]), content["student_calibration"]
+        raw, note = _choice(scores[False][0], scores[True][0], weights)
+    chosen = content[_STEPPED if raw else "state_dict"].items()
+    metrics, calibration = scores[raw]
     return Checkpoint(
         path=path,
         weights={name.removeprefix(_PREFIX): value for name, value in chosen if name.startswith(_PREFIX)},
         task=content["hyper_parameters"],
         data=content["CroplandDataModule"],
-        metrics={} if other else content.get("metrics", {}),
-        calibration={} if other else content.get("calibration", {}),
+        metrics=metrics,
+        calibration=calibration,
+        taught_by=content.get("taught_by", {}),
+        note=note,
     )
+
+
+def _of_student(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Scores of a student by the names that those of any network have."""
+    return {name.replace(_STUDENT, "val/"): score for name, score in metrics.items() if name.startswith(_STUDENT)}
+
+
+def _choice(teacher: Mapping[str, float], student: Mapping[str, float], weights: Weights) -> tuple[bool, str]:
+    """True for the student's weights instead of the averaged teacher's, and a line that says which and why."""
+    ious = teacher.get("val/iou", 0.0), student.get("val/iou", 0.0)
+    raw = weights == "raw" or (weights == "auto" and ious[1] > ious[0])
+    taken, left = ("student", "averaged teacher") if raw else ("averaged teacher", "student")
+    return raw, f"weights of the {taken}, IoU {ious[raw]:.4f} in validation; the {left} has {ious[not raw]:.4f}"
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -47,6 +47,8 @@ class ModelPackage:
         onnx_sha256: Hash of the ONNX file; None without an ONNX file.
         scales: Scale of each band in the training images (measured = stored * scale + offset); None if unknown.
         offsets: Offset of each band in the training images; None if unknown.
+        taught_by: Teacher of the training: its kind, with names and hashes of packages, or the hash of its maps, and
+            number and hash of the unlabelled scenes; None without a teacher.
     """
 
     architecture: Mapping[str, Any]
@@ -68,6 +70,7 @@ class ModelPackage:
     onnx_sha256: str | None = None
     scales: tuple[float, ...] | None = None
     offsets: tuple[float, ...] | None = None
+    taught_by: Mapping[str, Any] | None = None
 
     @property
     def decision(self) -> str:
@@ -171,6 +174,10 @@ _SCHEMA: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "onnx_sha256": (_or_none(_is_hash), "64 hexadecimal digits or null"),
     "scales": (_or_none(_all(_is_number)), "finite numbers or null"),
     "offsets": (_or_none(_all(_is_number)), "finite numbers or null"),
+    "taught_by": (
+        _or_none(lambda teacher: isinstance(teacher, Mapping) and _is_text(teacher.get("kind"))),
+        "an object with the kind of the teacher, or null",
+    ),
 }
 
 

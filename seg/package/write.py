@@ -74,6 +74,7 @@ def write_package(
             weights_sha256=hashlib.sha256(weights).hexdigest(),
             scales=_stated(checkpoint.data.get("scales")),
             offsets=_stated(checkpoint.data.get("offsets")),
+            taught_by=dict(checkpoint.taught_by) or None,
         )
     except (KeyError, ValueError, TypeError) as error:
         raise PackageError(f"{checkpoint.path}: lacks a value for the package ({error}); train again") from error

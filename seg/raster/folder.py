@@ -1,10 +1,12 @@
-"""Find raster files in a folder by their suffixes, and match files by their stems."""
+"""Find raster files in a folder by suffix and stem, and rasters that a user names, one or many."""
 
 import glob
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from seg.errors import DatasetError
+from seg.errors import DatasetError, RasterError
+from seg.raster.remote import is_remote
 
 GEOTIFF_SUFFIXES = (".tif", ".tiff")
 """Suffixes of GeoTIFF files."""
@@ -15,6 +17,9 @@ _BINARY = (".dat", ".bsq", ".bil", ".bip", "")
 
 RASTER_SUFFIXES = (*GEOTIFF_SUFFIXES, ".vrt", ".jp2", ".img", ".png", *_JPEG, ".bmp", ".pix", *_BINARY[:-1])
 """Suffixes of the files in a folder that count as rasters. Other rasters must be given by their path."""
+
+LIST = ".txt"
+"""Suffix of a file that lists scenes."""
 
 _SIDECARS = {".hdr", ".xml", ".txt", ".csv", ".json", ".md", ".msk", ".ovr", ".prj"}
 """Suffixes of sidecar files, which hold no pixels."""
@@ -81,3 +86,63 @@ def by_stem(files: Sequence[Path]) -> dict[str, Path]:
         if found[path.stem] != path:
             raise DatasetError(f"{path}: has the same stem as {found[path.stem].name}; rename one of them")
     return found
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The scenes of a command line.
+
+    Attributes:
+        scenes: In the order in which they are mapped.
+        several: True if the input is a folder, a pattern, a list or several names; the output is then a folder.
+    """
+
+    scenes: Sequence[Path]
+    several: bool
+
+
+def named_scenes(names: Sequence[Path]) -> Inputs:
+    """Find all input scenes.
+
+    Args:
+        names: Scenes, addresses of scenes, folders, patterns such as `scenes/*.tif` (`**` for nested folders), or a
+            text file with a path or an address on each line. In a text file, `#` begins a comment, and relative paths
+            start at the file's folder.
+
+    Raises:
+        RasterError: A folder, a pattern or a list contains no scene, or a list cannot be read.
+    """
+    found = [_scenes(name) for name in names]
+    several = len(found) > 1 or any(inputs.several for inputs in found)
+    return Inputs([scene for inputs in found for scene in inputs.scenes], several)
+
+
+def _scenes(path: Path) -> Inputs:
+    if is_remote(path):
+        return Inputs([path], several=False)
+    if path.is_dir():
+        otherwise = f"{path}: holds no scene; wanted files ending in {', '.join(RASTER_SUFFIXES)}"
+        return Inputs(_nonempty(files_in(path), otherwise), True)
+    if path.suffix.lower() == LIST and path.is_file():
+        return Inputs(
+            _nonempty(_listed(path), f"{path}: lists no scene; wanted a path or an address on each line"), True
+        )
+    if glob.has_magic(str(path)) and not path.exists():
+        matching = sorted(file for file in Path(path.anchor).glob(str(path.relative_to(path.anchor))) if file.is_file())
+        return Inputs(_nonempty(matching, f"{path}: no file matches; check the pattern"), True)
+    return Inputs([path], several=False)
+
+
+def _listed(path: Path) -> list[Path]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RasterError(f"{path}: not readable as a list of scenes ({error}); wanted UTF-8 text") from error
+    named = [Path(line.strip()) for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    return [scene if is_remote(scene) else path.parent / scene for scene in named]
+
+
+def _nonempty(scenes: list[Path], otherwise: str) -> list[Path]:
+    if not scenes:
+        raise RasterError(otherwise)
+    return scenes

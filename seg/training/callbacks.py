@@ -18,10 +18,12 @@ from seg.training.checkpoints.exact_resume import SeedBatches
 from seg.training.pictures.learning_curves import LearningCurves
 from seg.training.pictures.panels import PanelConfig, PredictionPanels
 from seg.training.pictures.score_curves import ScoreCurves
+from seg.training.pictures.teacher_panels import TeacherPanels
 from seg.training.run.record import RunRecord
 from seg.training.run.wandb import WandbFiles, require_wandb, start_wandb
 from seg.training.safeguards.stop_at_nan import StopAtNan
 from seg.training.safeguards.stop_at_signal import StopAtSignal
+from seg.training.safeguards.watch_targets import WatchTargets
 from seg.training.schedule import LEARNING_RATE
 from seg.training.trainer_state import is_trial
 from seg.training.warmups.batch import WarmupBatch
@@ -96,6 +98,15 @@ def safeguards(seed: int) -> list[Callback]:
         seed: Seed of the run.
     """
     return [SeedBatches(seed), StopAtNan(), SyncRunningStatistics(), StopAtSignal()]
+
+
+def student_callbacks(panels: PanelConfig) -> list[Callback]:
+    """Callbacks of a task with a teacher, to list after the warm-ups.
+
+    Args:
+        panels: Wanted pictures.
+    """
+    return [WatchTargets(), TeacherPanels(panels)]
 
 
 def tracking_callbacks(

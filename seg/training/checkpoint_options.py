@@ -12,7 +12,7 @@ from seg.data.datamodule import CroplandDataModule
 from seg.errors import ConfigError, PackageError, listed
 from seg.models.config import has_type
 from seg.package.checkpoint import Checkpoint
-from seg.training.tasks.cropland import CroplandTask
+from seg.training.task_choice import DEFAULT_TASK, TASKS, task_of_checkpoint
 
 Options = dict[str, Any]
 """Plain values by option name, nested as on the command line."""
@@ -22,13 +22,21 @@ CHANGEABLE = {"dropout", "encoder_weights"}
 encoder's initial weights."""
 
 
-def task_options(checkpoint: Checkpoint) -> Options:
+def task_options(checkpoint: Checkpoint, task: str = DEFAULT_TASK) -> Options:
     """Arguments of a checkpoint's task as plain values, without the number of bands and the encoder weights.
+
+    Args:
+        checkpoint: The checkpoint.
+        task: Name of the task that gets them; arguments that it does not have are left out.
 
     Raises:
         PackageError: An argument is unknown, or a value has a wrong type or range.
     """
-    options = _checked(checkpoint.path, checkpoint.task, get_type_hints(CroplandTask.__init__), "")
+    wrote = TASKS[task_of_checkpoint(checkpoint.task)]
+    given = {name: value for name, value in checkpoint.task.items() if name != "task"}
+    options = _checked(checkpoint.path, given, get_type_hints(wrote.__init__), "")
+    known = get_type_hints(TASKS[task].__init__)
+    options = {name: value for name, value in options.items() if name in known}
     if "bands" not in options or "model" not in options:
         raise PackageError(
             f"{checkpoint.path}: its task has no bands or no model; wanted a checkpoint that scripts/train.py wrote"
@@ -49,19 +57,29 @@ def data_options(checkpoint: Checkpoint) -> Options:
     return _checked(checkpoint.path, stored, get_type_hints(CroplandDataModule.__init__), "data.")
 
 
-def with_overrides(checkpoint: Checkpoint, given: Mapping[str, Any], trains: bool) -> Options:
+def with_overrides(
+    checkpoint: Checkpoint, given: Mapping[str, Any], task: str = DEFAULT_TASK, trains: bool = False
+) -> Options:
     """Arguments of a checkpoint's task, overridden by the user's arguments.
 
     Args:
         checkpoint: The checkpoint.
         given: Task arguments from the command line or a configuration.
+        task: Name of the task that gets them. Scoring needs only the network, so any task will do.
         trains: True for a training, which continues with the optimiser's state.
 
     Raises:
-        ConfigError: A given argument contradicts the weights or the optimiser's state.
+        ConfigError: A given argument contradicts the weights or the optimiser's state, or a training of another task
+            would continue.
         PackageError: A value of the checkpoint has a wrong type or range.
     """
-    options = task_options(checkpoint)
+    wrote = task_of_checkpoint(checkpoint.task)
+    if trains and wrote != task:
+        raise ConfigError(
+            f"task is {task}, but {checkpoint.path} was trained by the task {wrote}; add --task={wrote} or its "
+            "configuration, or train without --ckpt_path"
+        )
+    options = task_options(checkpoint, task)
     for name, value in given.get("model", {}).items():
         _require_same(checkpoint.path, f"model.model.{name}", value, options["model"].get(name, value), CHANGEABLE)
     optimizer = options.get("optimizer", {})

@@ -6,7 +6,7 @@ import warnings
 from argparse import ArgumentError
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from jsonargparse import Namespace
@@ -28,6 +28,7 @@ from seg.training.callbacks import (
     add_wandb,
     run_loggers,
     safeguards,
+    student_callbacks,
     tracking_callbacks,
 )
 from seg.training.checkpoint_options import data_options, with_overrides
@@ -45,7 +46,7 @@ from seg.training.run.folder import (
 )
 from seg.training.run.record import RunConfig
 from seg.training.safeguards.stop_at_signal import interrupted_message
-from seg.training.tasks.cropland import CroplandTask
+from seg.training.task_choice import DEFAULTS, TASKS, wanted_task
 
 LARGEST_SEED = 2**32 - 1
 SUBCOMMANDS = {
@@ -74,6 +75,11 @@ class CroplandCLI(LightningCLI):
     The run's folder is `trainer.default_root_dir`: checkpoints, `metrics.csv`, TensorBoard events, `config.yaml`.
     """
 
+    @property
+    def task(self) -> str:
+        """Name of the task."""
+        return next(name for name, kind in TASKS.items() if kind is self.model_class)
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the callbacks' keys, the project's defaults, and the links from data and seed to other options."""
         for key, callback in CALLBACK_KEYS.items():
@@ -82,6 +88,13 @@ class CroplandCLI(LightningCLI):
         parser.add_lightning_class_args(LastCheckpoint, "last_checkpoint")
         parser.add_class_arguments(PanelConfig, "panels")
         parser.add_class_arguments(TrackingConfig, "tracking")
+        parser.add_argument(
+            "--task",
+            type=Literal[tuple(TASKS)],
+            default=self.task,
+            help="Learn from labels alone (cropland), or also from a teacher and unlabelled scenes (student).",
+        )
+        parser.set_defaults(DEFAULTS.get(self.task, {}))
         parser.set_defaults(
             {
                 "trainer.default_root_dir": "runs/default",
@@ -100,6 +113,8 @@ class CroplandCLI(LightningCLI):
         parser.link_arguments("data.band_count", "model.bands", apply_on="instantiate")
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
         parser.link_arguments("checkpoint.dirpath", "last_checkpoint.dirpath", apply_on="instantiate")
+        if self.task == "student":
+            parser.link_arguments("model.teacher.maps", "data.maps")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse the command line; with --ckpt_path, the checkpoint defines the network and the default data settings.
@@ -140,7 +155,7 @@ class CroplandCLI(LightningCLI):
         """Network of a checkpoint, overridden by the user's options, and its data settings as defaults."""
         given = self._explicit_options()
         trains = self.config.subcommand == "fit"
-        task = with_overrides(checkpoint, given.get("model", {}), trains)
+        task = with_overrides(checkpoint, given.get("model", {}), self.task, trains)
         data = data_options(checkpoint)
         if "labels" in given.get("data", {}):
             data.pop("labels", None)
@@ -177,6 +192,7 @@ class CroplandCLI(LightningCLI):
         if fits:
             has_logger = config.logger not in (False, [])
             callbacks += safeguards(self.datamodule.seed)
+            callbacks += student_callbacks(options.panels) if self.task == "student" else []
             callbacks += tracking_callbacks(options.panels, self.datamodule, has_logger, options.ckpt_path)
         self.trainer_defaults["callbacks"] = callbacks
         try:
@@ -194,6 +210,7 @@ class CroplandCLI(LightningCLI):
         An earlier run in the folder is moved only after all checks have passed, so a user error leaves it in place.
         """
         self.datamodule.setup("fit")
+        self.model.check_data(self.datamodule)
         statistics = self.datamodule.statistics
         self.model.fill_normalization(statistics.mean, statistics.std)
         if not self.trainer.is_global_zero:
@@ -340,7 +357,7 @@ def run(words: list[str]) -> None:
     subcommands = {name: strict | {"description": SUBCOMMANDS[name]} for name in CroplandCLI.subcommands()}
     try:
         CroplandCLI(
-            CroplandTask,
+            TASKS[wanted_task(words)],
             CroplandDataModule,
             save_config_callback=RunConfig,
             save_config_kwargs={"overwrite": True},

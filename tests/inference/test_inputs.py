@@ -5,13 +5,9 @@ import numpy as np
 import pytest
 from rasterio.windows import Window
 
-from seg.errors import ConfigError, RasterError
-from seg.inference.inputs import (
-    Inputs,
-    Job,
-    jobs_of,
-    named_scenes,
-)
+from seg.errors import ConfigError
+from seg.inference.inputs import Job, jobs_of
+from seg.raster.folder import Inputs, named_scenes
 from seg.raster.grid import open_raster
 from seg.raster.writing.vrt import write_window_vrt
 
@@ -23,69 +19,6 @@ def folder(tmp_path: Path) -> Path:
         (scenes / name).parent.mkdir(parents=True, exist_ok=True)
         (scenes / name).touch()
     return scenes
-
-
-def names(inputs: Inputs) -> list[str]:
-    assert inputs.several
-    return [scene.name for scene in inputs.scenes]
-
-
-def test_one_scene_is_one_input(folder: Path) -> None:
-    assert named_scenes([folder / "b.tif"]) == Inputs([folder / "b.tif"], several=False)
-    assert named_scenes([folder / "missing.tif"]) == Inputs([folder / "missing.tif"], several=False)
-
-
-def test_an_address_is_one_scene_even_with_pattern_characters() -> None:
-    address = Path("https://host/list.txt?x=[1]*")
-    assert named_scenes([address]) == Inputs([address], several=False)
-
-
-def test_a_folder_gives_its_rasters_in_order(folder: Path) -> None:
-    assert names(named_scenes([folder])) == ["a.VRT", "b.tif"]
-
-
-@pytest.mark.parametrize(("pattern", "found"), [("*.tif", ["b.tif"]), ("**/*.tif", ["b.tif", "d.tif"])])
-def test_a_pattern_gives_the_matching_files(folder: Path, pattern: str, found: list[str]) -> None:
-    assert names(named_scenes([folder / pattern])) == found
-
-
-def test_a_pattern_starts_at_the_working_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(folder)
-    assert named_scenes([Path("*.tif")]).scenes == [Path("b.tif")]
-    assert named_scenes([Path("../scenes/b*")]).scenes == [Path("../scenes/b.tif")]
-
-
-def test_a_file_with_the_characters_of_a_pattern_is_a_scene(folder: Path) -> None:
-    (folder / "e[1].tif").touch()
-    assert named_scenes([folder / "e[1].tif"]) == Inputs([folder / "e[1].tif"], several=False)
-
-
-def test_a_list_has_a_scene_per_line_relative_to_its_folder(folder: Path) -> None:
-    listed = folder / "list.txt"
-    listed.write_text("\ufeff# scenes\n\n  b.tif \nhttps://host/x.tif\n/data/y.tif\n../z z.tif\n", encoding="utf-8")
-    wanted = [folder / "b.tif", Path("https://host/x.tif"), Path("/data/y.tif"), folder / "../z z.tif"]
-    assert named_scenes([listed]) == Inputs(wanted, several=True)
-
-
-def test_several_names_are_joined(folder: Path) -> None:
-    assert names(named_scenes([folder / "b.tif", folder / "deep"])) == ["b.tif", "d.tif"]
-
-
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [("empty", "holds no scene"), ("*.jp2", "no file matches"), ("none.txt", "lists no scene")],
-)
-def test_a_name_without_scenes_is_refused(folder: Path, name: str, said: str) -> None:
-    (folder / "empty").mkdir()
-    (folder / "none.txt").write_text("# nothing\n")
-    with pytest.raises(RasterError, match=said):
-        named_scenes([folder / name])
-
-
-def test_a_list_that_is_not_text_is_refused(folder: Path) -> None:
-    (folder / "list.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(RasterError, match="not readable as a list"):
-        named_scenes([folder / "list.txt"])
 
 
 def test_each_map_gets_the_stem_of_its_scene(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from seg.entry.commands import COMMANDS as SINGLE_COMMANDS
 from seg.entry.program import COMMANDS, run
 from seg.errors import SegError
 from seg.terminal.command_line import Command, command_parser, known_keys, run_command
+from seg.training.task_choice import DEFAULT_TASK, TASKS, wanted_task
 from support.project import ROOT, load_script
 
 DOCUMENTS = sorted(
@@ -141,7 +142,7 @@ def problem_of_training(words: list[str]) -> str | None:
         return f"train has no subcommand {words[0]}"
     try:
         given = [words[0], SEED, *without_missing_configuration(words[1:])]
-        training_parsers()[words[0]].parse_args(given, defaults=False)
+        training_parsers(wanted_task(words))[words[0]].parse_args(given, defaults=False)
     except (ArgumentError, SegError) as error:
         return str(error)
     return None
@@ -228,8 +229,8 @@ def parsers(tool: str) -> list[ArgumentParser]:
     """Parsers of a tool's subcommands, or its single parser."""
     if tool != "train":
         return list(command_parsers(tool).values())
-    subcommands = (action.choices for action in training_parsers()["fit"]._actions)
-    return [choices["fit"] for choices in subcommands if isinstance(choices, dict)]
+    actions = (action for task in TASKS for action in training_parsers(task)["fit"]._actions)
+    return [action.choices["fit"] for action in actions if isinstance(action.choices, dict)]
 
 
 @functools.cache
@@ -265,13 +266,13 @@ def with_underscores(word: str) -> str:
 
 
 @functools.cache
-def training_parsers() -> dict[str, ArgumentParser]:
-    """Parsers of `scripts/train.py` by subcommand."""
-    return {name: training_parser(name) for name in seg.training.cli.SUBCOMMANDS}
+def training_parsers(task: str = DEFAULT_TASK) -> dict[str, ArgumentParser]:
+    """Parsers of `scripts/train.py` for a task by subcommand."""
+    return {name: training_parser(name, task) for name in seg.training.cli.SUBCOMMANDS}
 
 
-def training_parser(subcommand: str) -> ArgumentParser:
-    """Parser of training for a subcommand."""
+def training_parser(subcommand: str, task: str) -> ArgumentParser:
+    """Parser of training for a subcommand and a task."""
     built: list[ArgumentParser] = []
 
     def stop(cli: object, parser: ArgumentParser, words: object) -> None:
@@ -280,7 +281,7 @@ def training_parser(subcommand: str) -> ArgumentParser:
 
     parsing = patch.object(seg.training.cli.CroplandCLI, "parse_arguments", stop)
     with parsing, patch("sys.argv", ["train.py"]), pytest.raises(SystemExit):
-        seg.training.cli.run([subcommand])
+        seg.training.cli.run([subcommand, f"--task={task}"])
     return built[0]
 
 
@@ -289,7 +290,8 @@ def problem_of_configuration(text: str, folder: Path) -> str | None:
     path = folder / "config.yaml"
     path.write_text(text, encoding="utf-8")
     try:
-        training_parsers()["fit"].parse_args(["fit", SEED, "--data.root=x", f"--config={path}"], defaults=False)
+        words = ["fit", SEED, "--data.root=x", f"--config={path}"]
+        training_parsers(wanted_task(words))["fit"].parse_args(words, defaults=False)
     except ArgumentError as error:
         return str(error)
     return None

@@ -63,6 +63,7 @@ class Case:
     trainer: dict[str, Any] = field(default_factory=dict)
     best: dict[str, Any] = field(default_factory=dict)
     every_steps: int | None = 2
+    kind: type[CroplandTask] = CroplandTask
     seen: list[tuple[int, list[str], float]] = field(default_factory=list)
 
     def run(self, folder: Path, kill_at: int | None = None, resumed: Path | None = None, seed: int = 1) -> Path:
@@ -77,7 +78,7 @@ class Case:
         torch.manual_seed(seed)
         settings = {"augmentation": AUGMENTATION, "seed": 3, **self.data}
         data = CroplandDataModule(root=self.root, **settings)
-        task = CroplandTask(bands=3, model=NETWORK, **self.task)
+        task = self.kind(bands=3, model=NETWORK, **self.task)
         task.fill_normalization(data.statistics.mean, data.statistics.std)
         last = LastCheckpoint(dirpath=str(folder), every_steps=self.every_steps)
         wanted = {"filename": "best", "monitor": "val/iou", **self.best}

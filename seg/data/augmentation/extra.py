@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -57,6 +57,11 @@ class ExtraTransform:
     def __post_init__(self) -> None:
         """Check name and arguments."""
         self.build()
+
+    @property
+    def moves(self) -> bool:
+        """True if the transform may move pixels, so that mask and validity move too."""
+        return issubclass(getattr(A, self.name), A.DualTransform)
 
     def build(self) -> A.BasicTransform:
         """Build the transform.
@@ -142,13 +147,13 @@ class InUnitRange(A.DualTransform):  # type: ignore[misc]  # albumentations ship
         low = filled.min(axis=(1, 2), keepdims=True)
         span = filled.max(axis=(1, 2), keepdims=True) - low
         span[span == 0] = 1
-        given = as_data(Sample((filled - low) / span, sample.mask, valid))
+        given = as_data(replace(sample, image=(filled - low) / span))
         given["valid"] *= _VALID
         result = self.transform(force_apply=always, **given)
         if result["image"] is given["image"] and result["mask"] is given["mask"]:
             return sample
         moved = as_sample(result)
-        return Sample(moved.image * span + low, moved.mask, result["valid"] == _VALID)
+        return replace(moved, image=moved.image * span + low, valid=result["valid"] == _VALID)
 
 
 def build_extras(extras: list[ExtraTransform], bands: int) -> list[InUnitRange]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from seg.data.sample import Sample
 from seg.errors import ConfigError, DatasetError
+from seg.labels import IGNORE
 
 Place = tuple[slice, slice]
 
@@ -69,21 +70,28 @@ def mix_or_keep(
 def cut_mix(sample: Sample, other: Sample, generator: np.random.Generator) -> Sample:
     """Replace a rectangle of a sample by the same rectangle of another sample.
 
-    The rectangle has the aspect ratio of the sample. Its area share and its centre are uniformly distributed, and it is
-    clipped to the sample. See Yun et al. (2019), https://arxiv.org/abs/1905.04899.
+    See Yun et al. (2019), https://arxiv.org/abs/1905.04899.
 
     Raises:
         DatasetError: The samples differ in size or number of bands.
     """
     require_equal_shapes([sample, other])
-    sides = np.array(sample.mask.shape)
-    half = sides * np.sqrt(generator.random()) / 2
-    centre = generator.random(2) * sides
-    low, high = (np.clip(np.round(edge), 0, sides).astype(int) for edge in (centre - half, centre + half))
-    place = slice(low[0], high[0]), slice(low[1], high[1])
+    place = random_rectangle(sample.mask.shape, generator)
     mixed = copied(sample)
     paste(mixed, place, other, place)
     return mixed
+
+
+def random_rectangle(shape: tuple[int, ...], generator: np.random.Generator) -> Place:
+    """Rectangle with the proportions of a (H, W) array, a uniform share of its area and a uniform centre.
+
+    Parts outside are lost.
+    """
+    sides = np.array(shape)
+    half = sides * np.sqrt(generator.random()) / 2
+    centre = generator.random(2) * sides
+    low, high = (np.clip(np.round(edge), 0, sides).astype(int) for edge in (centre - half, centre + half))
+    return slice(low[0], high[0]), slice(low[1], high[1])
 
 
 def mosaic(samples: Sequence[Sample], generator: np.random.Generator) -> Sample:
@@ -116,14 +124,17 @@ def mosaic(samples: Sequence[Sample], generator: np.random.Generator) -> Sample:
 
 def copied(sample: Sample) -> Sample:
     """Writable copy of a sample."""
-    return Sample(sample.image.copy(), sample.mask.copy(), sample.valid.copy())
+    percent = None if sample.percent is None else sample.percent.copy()
+    return Sample(sample.image.copy(), sample.mask.copy(), sample.valid.copy(), percent)
 
 
 def paste(target: Sample, place: Place, source: Sample, part: Place) -> None:
-    """Copy pixels, labels and validity from a part of one sample to an equally large place in another."""
+    """Copy pixels, labels, validity and percents from a part of one sample to an equally large place in another."""
     target.image[:, *place] = source.image[:, *part]
     target.mask[place] = source.mask[part]
     target.valid[place] = source.valid[part]
+    if target.percent is not None:
+        target.percent[place] = IGNORE if source.percent is None else source.percent[part]
 
 
 def require_equal_shapes(samples: Sequence[Sample]) -> None:

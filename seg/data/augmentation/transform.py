@@ -9,23 +9,24 @@ import numpy.typing as npt
 from seg.data.sample import Sample
 
 Data = dict[str, npt.NDArray[Any]]
-"""A sample in the form of albumentations: `image` (H, W, C) float32, `mask` and `valid` (H, W) uint8."""
+"""A sample in the form of albumentations: `image` (H, W, C) float32, `mask`, `valid`, any `percent` (H, W) uint8."""
 
 Params = dict[str, Any]
 """Random choices of a transform for one sample, by the argument names of its `apply`."""
 
-TARGETS = {"valid": "mask"}
-"""Additional targets: albumentations treats validity like a mask."""
+TARGETS = {"valid": "mask", "percent": "mask"}
+"""Additional targets: albumentations treats validity and a teacher's percents like a mask."""
 
 
 def as_data(sample: Sample) -> Data:
     """Convert a sample to the form of albumentations; the image is a view."""
-    return {"image": sample.image.transpose(1, 2, 0), "mask": sample.mask, "valid": sample.valid.astype(np.uint8)}
+    data: Data = {"image": sample.image.transpose(1, 2, 0), "mask": sample.mask, "valid": sample.valid.astype(np.uint8)}
+    return data if sample.percent is None else data | {"percent": sample.percent}
 
 
 def as_sample(data: Data) -> Sample:
     """Convert a result of albumentations to a sample; the image is a view."""
-    return Sample(data["image"].transpose(2, 0, 1), data["mask"], data["valid"] == 1)
+    return Sample(data["image"].transpose(2, 0, 1), data["mask"], data["valid"] == 1, data.get("percent"))
 
 
 class WithoutCopies(A.BasicTransform):  # type: ignore[misc]  # albumentations ships no types

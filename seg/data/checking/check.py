@@ -11,6 +11,7 @@ from seg.data.checking.findings import Finding, Severity, error, note, warning
 from seg.data.checking.listing import list_scenes
 from seg.data.checking.pixels import Reading
 from seg.data.checking.scenes import CheckedScene, check_one
+from seg.data.checking.unlabelled import check_unlabelled_scenes, leak_findings
 from seg.data.dataset.catalogue import Scene, band_indexes
 from seg.data.dataset.checks import require_both_classes
 from seg.errors import DatasetError, RasterError
@@ -29,6 +30,8 @@ class Options:
         folds: Number of folds.
         labels: Meaning of the mask values.
         chips: True for training on chips, which allows scenes of any size.
+        fold: The held-out fold, whose ground no unlabelled scene may show; None for none.
+        unlabelled: Unlabelled scenes beside those of the manifest, as for training; None for none.
     """
 
     bands: tuple[int | str, ...] = ()
@@ -36,6 +39,8 @@ class Options:
     folds: int = 5
     labels: LabelMapping = PLAIN_LABELS
     chips: bool = False
+    fold: int | None = 0
+    unlabelled: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class Report:
         bands: The 1-based bands that were read.
         scenes: Scenes in the order of their image paths.
         findings: All findings, errors first, then by file.
+        unlabelled: Unlabelled scenes, as scenes that are their own mask and belong to no fold.
     """
 
     root: Path
@@ -55,6 +61,7 @@ class Report:
     bands: tuple[int, ...]
     scenes: tuple[CheckedScene, ...]
     findings: tuple[Finding, ...]
+    unlabelled: tuple[CheckedScene, ...] = ()
 
     def count(self, severity: Severity) -> int:
         """Number of findings of a severity."""
@@ -69,22 +76,26 @@ def check_dataset(root: Path, options: Options) -> Report:
         options: Training settings that the check assumes.
 
     Raises:
-        DatasetError: There is no such folder, or no image has the named bands.
+        DatasetError: There is no such folder, no image has the named bands, or an unlabelled scene is missing.
+        RasterError: The unlabelled scenes are named by a folder, a pattern or a list that names none.
         ConfigError: The number of folds is below 1.
     """
     listing = list_scenes(root, options.folds, options.labels)
     bands, misnamed = _named_bands(listing.scenes, options.bands or _usual_bands(listing.scenes))
     reading = Reading(bands, options.nodata, bool(options.bands), options.labels, options.chips)
     scenes = [check_one(scene, reading) for scene in with_progress(listing.scenes, "checking scenes")]
-    findings = [*listing.findings, *misnamed, *(finding for scene in scenes for finding in scene.findings)]
-    findings += consistency_findings(scenes, named_bands=reading.named)
+    unlabelled = check_unlabelled_scenes(root, options.unlabelled, options.fold, reading)
+    everything = [*scenes, *unlabelled]
+    findings = [*listing.findings, *misnamed, *(finding for scene in everything for finding in scene.findings)]
+    findings += consistency_findings(everything, named_bands=reading.named)
+    findings += leak_findings(scenes, unlabelled, options.fold)
     findings += _nodata_findings(root, scenes, options.nodata)
     findings += [*duplicate_findings(scenes), *overlap_findings(scenes)]
     if listing.complete:  # Otherwise unlisted scenes may belong to the missing fold or class.
         findings += _fold_findings(root, scenes, options.folds)
     rank = {severity: place for place, severity in enumerate(Severity)}
     ordered = sorted(findings, key=lambda finding: (rank[finding.severity], finding.file, finding.kind))
-    return Report(root, options, reading.bands, tuple(scenes), tuple(ordered))
+    return Report(root, options, reading.bands, tuple(scenes), tuple(ordered), tuple(unlabelled))
 
 
 def _usual_bands(scenes: Sequence[Scene]) -> tuple[int, ...]:

@@ -38,7 +38,7 @@ def overlap_findings(scenes: Sequence[CheckedScene]) -> Iterator[Finding]:
         scenes: Scenes of the dataset.
     """
     copies = {frozenset((a.scene.image, b.scene.image)) for group in _equal(scenes) for a, b in combinations(group, 2)}
-    for first, second in _overlapping(scenes):
+    for first, second in overlapping(scenes):
         a, b = first.scene, second.scene
         if frozenset((a.image, b.image)) in copies:
             continue
@@ -57,7 +57,7 @@ def _equal(scenes: Sequence[CheckedScene]) -> list[list[CheckedScene]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _overlapping(scenes: Sequence[CheckedScene]) -> Iterator[tuple[CheckedScene, CheckedScene]]:
+def overlapping(scenes: Sequence[CheckedScene]) -> Iterator[tuple[CheckedScene, CheckedScene]]:
     """Pairs of scenes whose footprints share more than a quarter of a pixel, each pair once."""
     placed = [(scene, part) for scene in scenes if (part := _valid_part(scene)) is not None]
     for first, second in near_pairs([part for _, part in placed], guard_m=0):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seg.data.checking.findings import Finding, error
-from seg.data.dataset.catalogue import UNREAD, Scene, read_catalogue
+from seg.data.dataset.catalogue import UNREAD, Scene, labelled_row, read_catalogue
 from seg.data.dataset.manifest import Row, manifest_of, manifest_rows
 from seg.errors import DatasetError
 from seg.raster.folder import files_in, first_by_stem, unrecognised_file
@@ -73,10 +73,12 @@ def _from_manifest(path: Path, folds: int) -> tuple[list[Scene], list[Finding]]:
         if isinstance(row, DatasetError):
             findings.append(error("manifest", path, str(row)))
             continue
-        scene = Scene(path.parent / row.image, path.parent / row.mask, row.fold, row.weight)
+        scene = labelled_row(path, row)
+        if scene is None:
+            continue
         problems = list(_missing_files(path, row, scene))
-        if not 0 <= row.fold < folds:
-            message = f"is in fold {row.fold}; wanted 0 to {folds - 1}, or a higher --folds"
+        if not 0 <= scene.fold < folds:
+            message = f"is in fold {scene.fold}; wanted 0 to {folds - 1}, or a higher --folds"
             findings.append(error("fold-range", scene.image, message))
         findings += problems
         scenes += [] if problems else [scene]

@@ -8,6 +8,7 @@ from seg.data.checking.check import Report
 from seg.data.checking.findings import Finding, Severity
 from seg.data.checking.pixels import BandValues, PixelSummary
 from seg.data.checking.scenes import CheckedScene
+from seg.data.checking.unlabelled import NO_FOLD
 from seg.data.dataset.checks import LabelCounts
 from seg.terminal.text import counted, text_table
 
@@ -22,7 +23,7 @@ def text_report(report: Report) -> str:
     """Report as text: scenes, totals and findings."""
     shown = report.bands[:SHOWN_BANDS]
     rows = [[*_COLUMNS, *(f"band {band}" for band in shown)]]
-    rows += [_row(scene, len(shown)) for scene in report.scenes]
+    rows += [_row(scene, len(shown)) for scene in (*report.scenes, *report.unlabelled)]
     rows.append(_total_row(report, len(shown)))
     lines = [text_table(rows[0], rows[1:])] if report.scenes else []
     if report.scenes:
@@ -36,7 +37,9 @@ def verdict(report: Report) -> str:
     """One line with the number of findings of each severity."""
     counts = [(severity, report.count(severity)) for severity in Severity]
     found = ", ".join(counted(count, severity) for severity, count in counts)
-    return f"{report.root}: {counted(len(report.scenes), 'scene')}, {found}"
+    scenes = counted(len(report.scenes), "scene")
+    scenes += f" and {len(report.unlabelled)} unlabelled" if report.unlabelled else ""
+    return f"{report.root}: {scenes}, {found}"
 
 
 def json_report(report: Report) -> str:
@@ -52,6 +55,10 @@ def json_report(report: Report) -> str:
             for f in report.findings
         ],
         "scenes": [_scene_json(scene) for scene in report.scenes],
+        "unlabelled": [
+            {name: value for name, value in _scene_json(scene).items() if name not in ("mask", "fold", "labels")}
+            for scene in report.unlabelled
+        ],
     }
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
 
@@ -61,7 +68,8 @@ def _row(scene: CheckedScene, bands: int) -> list[str]:
     size = [str(grid.width), str(grid.height), str(grid.bands), grid.dtype] if grid else ["-"] * 4
     values = [_values(band) for band in pixels.bands[:bands]] if pixels else []
     values += ["-"] * (bands - len(values))
-    return [scene.scene.image.name, str(scene.scene.fold), *size, *_shares(pixels), *values]
+    fold = "-" if scene.scene.fold == NO_FOLD else str(scene.scene.fold)
+    return [scene.scene.image.name, fold, *size, *_shares(pixels), *values]
 
 
 def _total_row(report: Report, bands: int) -> list[str]:

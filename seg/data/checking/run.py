@@ -8,6 +8,7 @@ from seg.data.checking.check import Options, check_dataset
 from seg.data.checking.findings import Severity
 from seg.data.checking.listing import list_scenes
 from seg.data.checking.report import json_report, text_report
+from seg.data.dataset.unlabelled import read_unlabelled
 from seg.errors import ConfigError, DatasetError
 from seg.files import complete_or_absent, require_output_file, require_replaceable
 from seg.raster.sources import require_apart
@@ -32,6 +33,7 @@ def run_check(root: Path, options: Options, output: Path | None, sheet: Path | N
             require_output_file(path, [suffix])
     scenes = list_scenes(root, options.folds, options.labels).scenes
     files = [path for scene in scenes for path in (scene.image, scene.mask)]
+    files += [scene.image for scene in read_unlabelled(root, options.unlabelled, options.fold)]
     for path in (output, sheet):
         if path is not None:
             require_replaceable(path)

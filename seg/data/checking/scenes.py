@@ -9,7 +9,7 @@ from rasterio.io import DatasetReader
 
 from seg.data.checking.findings import Finding, error, note, warning
 from seg.data.checking.pixels import READ_SIZE, PixelSummary, Reading, summarise_pixels
-from seg.data.checking.structure import grid_or_none, structure_findings
+from seg.data.checking.structure import grid_or_none, image_findings, structure_findings
 from seg.data.dataset.catalogue import Scene
 from seg.data.dataset.checks import LabelCounts, count_labels, require_loadable
 from seg.errors import DatasetError, RasterError, UndeclaredNodataError
@@ -60,6 +60,21 @@ def check_one(scene: Scene, reading: Reading) -> CheckedScene:
     findings = structure_findings(scene, reading.bands)
     if not NO_LABELS & _kinds(findings, scene.mask):
         findings += _mask_findings(scene)
+    return _with_pixels(scene, reading, findings, with_mask=not _kinds(findings, scene.mask))
+
+
+def check_image(scene: Scene, reading: Reading) -> CheckedScene:
+    """Check the image of a scene alone, continuing after the first problem.
+
+    Args:
+        scene: Image and fold; its mask is not looked at.
+        reading: Settings for reading images.
+    """
+    return _with_pixels(scene, reading, image_findings(scene.image, reading.bands), with_mask=False)
+
+
+def _with_pixels(scene: Scene, reading: Reading, findings: list[Finding], with_mask: bool) -> CheckedScene:
+    """The scene with the findings so far and those about its pixels."""
     grid = grid_or_none(scene.image)
     if grid is None or _kinds(findings, scene.image) & {"too-few-bands", "unfit"}:
         return CheckedScene(scene, grid, None, tuple(findings))
@@ -68,7 +83,7 @@ def check_one(scene: Scene, reading: Reading) -> CheckedScene:
             require_loadable(grid, len(reading.bands))
     except DatasetError as problem:
         findings.append(error("too-large", scene.image, f"{problem}; to check for training on chips, add --chips"))
-    pixels, unread = _measured(scene, reading, with_mask=not _kinds(findings, scene.mask))
+    pixels, unread = _measured(scene, reading, with_mask)
     findings += unread
     if pixels is not None:
         findings += [*_image_findings(scene, grid, pixels, reading), *_label_findings(scene, pixels)]

@@ -35,18 +35,31 @@ def grid_or_none(path: Path) -> Grid | None:
 
 
 def _diagnosis(scene: Scene, bands: Sequence[int]) -> list[Finding]:
-    findings = [finding for path in (scene.image, scene.mask) if (finding := _unopenable(path))]
+    findings = [*image_findings(scene.image, bands), *([found] if (found := _unopenable(scene.mask)) else [])]
     image, mask = grid_or_none(scene.image), grid_or_none(scene.mask)
     if image and mask:
         findings += _misplaced(placed_on(mask, image), image)
     if mask:
         findings += _no_mask(scene)
-    if image:
-        missing = [band for band in bands if not 1 <= band <= image.bands]
-        if missing:
-            message = f"has {image.bands} bands, but band {missing[0]} is wanted; set --bands to other bands"
-            findings.append(error("too-few-bands", scene.image, message))
     return findings
+
+
+def image_findings(path: Path, bands: Sequence[int]) -> list[Finding]:
+    """Problems of an image for which training would reject it without reading pixels.
+
+    Args:
+        path: The image.
+        bands: 1-based indexes of the bands to read.
+    """
+    unopened = _unopenable(path)
+    if unopened:
+        return [unopened]
+    found = read_grid(path).bands
+    missing = [band for band in bands if not 1 <= band <= found]
+    if not missing:
+        return []
+    message = f"has {found} bands, but band {missing[0]} is wanted; set --bands to other bands"
+    return [error("too-few-bands", path, message)]
 
 
 def _unopenable(path: Path) -> Finding | None:

@@ -72,15 +72,24 @@ def read_catalogue(root: Path, folds: int, labels: LabelMapping = PLAIN_LABELS) 
 
 
 def _from_manifest(path: Path, labels: LabelMapping) -> list[Scene]:
-    return [_scene_of_row(path, row, labels) for row in read_manifest(path)]
+    return [scene for row in read_manifest(path) if (scene := _existing_scene(path, row, labels))]
 
 
-def _scene_of_row(path: Path, row: Row, labels: LabelMapping) -> Scene:
-    scene = Scene(path.parent / row.image, path.parent / row.mask, row.fold, row.weight, labels)
+def _existing_scene(path: Path, row: Row, labels: LabelMapping) -> Scene | None:
+    scene = labelled_row(path, row, labels)
+    if scene is None:
+        return None
     for file in (scene.image, scene.mask):
         if not file.is_file():
             raise DatasetError(f"{path}: {row.place} names {file}, which does not exist; correct the line")
     return scene
+
+
+def labelled_row(path: Path, row: Row, labels: LabelMapping = PLAIN_LABELS) -> Scene | None:
+    """Scene of a manifest's row, whether its files exist or not; None for an unlabelled one."""
+    if row.mask is None or row.fold is None:
+        return None
+    return Scene(path.parent / row.image, path.parent / row.mask, row.fold, row.weight, labels)
 
 
 def _from_folders(root: Path, folds: int, labels: LabelMapping) -> list[Scene]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seg.data.dataset.catalogue import Scene
+from seg.raster.remote import is_remote
 from seg.raster.sources import image_files
 
 PIECE = 64 * 1024
@@ -49,6 +50,27 @@ def dataset_fingerprint(root: Path, scenes: Sequence[Scene]) -> dict[str, object
         "sha256": digest.hexdigest(),
         "covers": COVERS,
     }
+
+
+def images_fingerprint(images: Sequence[Path]) -> dict[str, object]:
+    """Hash images without masks, as plain values with the keys `scenes` and `sha256`; read as by `dataset_fingerprint`.
+
+    Paths do not count, so the same images elsewhere have the same hash.
+
+    Args:
+        images: Images of unlabelled scenes; those on servers count by their addresses.
+
+    Raises:
+        RasterError: An image cannot be opened.
+        OSError: A file cannot be read.
+    """
+    digests = []
+    for image in images:
+        digest = hashlib.sha256(str(image).encode() if is_remote(image) else b"")
+        for file in () if is_remote(image) else _files(image):
+            digest.update(_sample(file, file.stat().st_size))
+        digests.append(digest.hexdigest())
+    return {"scenes": len(images), "sha256": hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()}
 
 
 def _files(raster: Path) -> list[Path]:

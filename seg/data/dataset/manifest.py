@@ -26,15 +26,15 @@ class Row:
     Attributes:
         place: Position of the row, for messages.
         image: Path of the image as written.
-        mask: Path of the mask as written.
-        fold: Fold in which the scene is held out.
+        mask: Path of the mask as written; None for an unlabelled scene.
+        fold: Fold in which the scene is held out; None for an unlabelled scene that may always be learned from.
         weight: Weight of the scene in sampling by weight, above 0.
     """
 
     place: str
     image: str
-    mask: str
-    fold: int
+    mask: str | None
+    fold: int | None
     weight: float
 
 
@@ -47,7 +47,8 @@ def read_manifest(path: Path) -> list[Row]:
     """Read the rows of a manifest.
 
     Required columns are image, mask, and fold or split (train, val or test; fold takes precedence). A column weight or
-    quality is optional. Other columns, such as a geometry, are ignored.
+    quality is optional. Other columns, such as a geometry, are ignored. A row without a mask is an
+    unlabelled scene, which may also lack a fold.
 
     Raises:
         DatasetError: The file cannot be read, a column is missing, or a row has an invalid value.
@@ -170,6 +171,10 @@ def _row(path: Path, place: str, row: Values, fold: str) -> Row:
             "scripts/prepare.py burn --image IMAGE --labels LABELS --output MASK, and name that mask"
         )
     number = _fold(row[fold], fold)
+    # A cell that a line of a CSV lacks is None: such a line is broken off, not unlabelled.
+    unlabelled = mask == "" or (mask is None and path.suffix == ".parquet")
+    if isinstance(image, str) and image and unlabelled and (number is not None or row[fold] in (None, "")):
+        return Row(place, image, None, number, _weight(path, place, row))
     if not isinstance(image, str) or not isinstance(mask, str) or number is None:
         wanted = "fold number" if fold == "fold" else f"split ({', '.join(SPLIT_FOLDS)})"
         values = [value for name, value in row.items() if name not in ("weight", "quality")]

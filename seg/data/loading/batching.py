@@ -1,10 +1,11 @@
 """Order and batches of the samples, independent of the number of workers and of resuming."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import Sampler
 
 from seg.data.loading.sharding import WHOLE, Shard, padding_key
@@ -13,6 +14,9 @@ from seg.labels import IGNORE
 
 Size = tuple[int, int]
 """Height and width."""
+
+_LABELLED, _UNLABELLED = ("image", "mask", "percent"), ("clean", "strong", "source", "clean_percent")
+"""Layers of an example that share a size."""
 
 
 class EpochSampler(Sampler[SampleKey]):
@@ -137,15 +141,18 @@ def group_sizes(sizes: Sequence[Size], pixels: int, pad: bool) -> list[list[Size
     return groups
 
 
-def stack(examples: Sequence[Example]) -> dict[str, Any]:
-    """Stack equally large examples into a batch: images (B, C, H, W), masks (B, H, W), names.
+def stack(examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Stack equally large examples into a batch: images (B, C, H, W), masks (B, H, W), names, and so on.
 
     PyTorch's own collate copies even a single example, and allocates new shared memory in a worker.
     """
-    batch: dict[str, Any] = {"name": [example["name"] for example in examples]}
-    for key in ("image", "mask"):
-        tensors = [example[key] for example in examples]
-        batch[key] = torch.stack(tensors) if len(tensors) > 1 else tensors[0][None]
+    batch: dict[str, Any] = {}
+    for key, first in examples[0].items():
+        values = [example[key] for example in examples]
+        if isinstance(first, Tensor):
+            batch[key] = torch.stack(values) if len(values) > 1 else first[None]
+        else:
+            batch[key] = values
     return batch
 
 
@@ -160,18 +167,22 @@ class PaddingCollate:
         self.fill = torch.tensor(fill, dtype=torch.float32)[:, None, None]
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, Any]:
-        """Batch with images (B, C, H, W), masks (B, H, W) and names."""
-        height = max(example["mask"].shape[0] for example in examples)
-        width = max(example["mask"].shape[1] for example in examples)
-        return stack([self._padded(example, height, width) for example in examples])
+        """Batch with images (B, C, H, W), masks (B, H, W) and names; views of unlabelled scenes have their own size."""
+        padded: list[dict[str, Any]] = [dict(example) for example in examples]
+        for keys in (_LABELLED, _UNLABELLED):
+            present = [key for key in padded[0] if key in keys]
+            sizes = [example[key].shape[-2:] for example in padded for key in present]
+            height, width = (max((size[axis] for size in sizes), default=0) for axis in (0, 1))
+            for example in padded:
+                example |= {key: self._padded(example[key], height, width) for key in present}
+        return stack(padded)
 
-    def _padded(self, example: Example, height: int, width: int) -> Example:
-        """Example with rows added below and columns on the right."""
-        rows, columns = example["mask"].shape
+    def _padded(self, layers: Tensor, height: int, width: int) -> Tensor:
+        """Layers with rows added below and columns on the right; images are float, all others are uint8."""
+        rows, columns = layers.shape[-2:]
         if (rows, columns) == (height, width):
-            return example
-        image = self.fill.repeat(1, height, width)
-        image[:, :rows, :columns] = example["image"]
-        mask = torch.full((height, width), IGNORE, dtype=torch.uint8)
-        mask[:rows, :columns] = example["mask"]
-        return {"image": image, "mask": mask, "name": example["name"]}
+            return layers
+        fill = self.fill if layers.is_floating_point() else torch.tensor(IGNORE, dtype=torch.uint8)
+        padded = fill.expand(*layers.shape[:-2], height, width).clone()
+        padded[..., :rows, :columns] = layers
+        return padded

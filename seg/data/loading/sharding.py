@@ -47,8 +47,8 @@ def padding_key(key: SampleKey) -> SampleKey:
     return replace(key, padding=True)
 
 
-class Unlabelled(Dataset[Example]):
-    """Dataset that removes name and labels from padding examples, so that they do not count.
+class PaddingIgnored(Dataset[Example]):
+    """Dataset that removes name, labels and views from padding examples, so that they do not count.
 
     Args:
         examples: Dataset of a single process.
@@ -70,4 +70,7 @@ class Unlabelled(Dataset[Example]):
         example = self.examples[key]
         if isinstance(key, int) or not key.padding:
             return example
-        return {**example, "mask": torch.full_like(example["mask"], IGNORE), "name": ""}
+        blank: Example = {**example, "mask": torch.full_like(example["mask"], IGNORE), "name": ""}
+        if "source" in example:
+            blank["source"] = torch.full_like(example["source"], IGNORE)
+        return blank

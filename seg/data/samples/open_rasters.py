@@ -2,9 +2,12 @@
 
 import os
 from collections import OrderedDict
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
+from typing import Self
 
+from rasterio import Env
+from rasterio.env import hasenv
 from rasterio.io import DatasetReader
 
 from seg.raster.grid import open_raster
@@ -34,6 +37,14 @@ class OpenRasters:
     def __setstate__(self, most: int) -> None:
         self.__init__(most)  # type: ignore[misc]  # starts with no open raster
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close all rasters."""
+        while self._opened:
+            self._opened.popitem()[1][1].close()
+
     def __getitem__(self, path: Path) -> DatasetReader:
         """The open raster of a path, valid until `most` other paths were requested.
 
@@ -48,6 +59,8 @@ class OpenRasters:
             while len(self._opened) >= self.most:
                 self._opened.popitem(last=False)[1][1].close()
             stack = ExitStack()
-            self._opened[path] = stack.enter_context(open_raster(path)), stack
+            # A raster opened outside an environment of rasterio would own one, and end any other when it is closed.
+            with nullcontext() if hasenv() else Env():
+                self._opened[path] = stack.enter_context(open_raster(path)), stack
         self._opened.move_to_end(path)
         return self._opened[path][0]

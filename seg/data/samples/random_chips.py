@@ -1,8 +1,8 @@
 """Training chips: windows at random positions in scenes of any size."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,15 +10,17 @@ from rasterio.windows import Window
 from torch.utils.data import Dataset
 
 from seg.data.augmentation.mixing import MixingConfig, mix_or_keep
-from seg.data.dataset.catalogue import Scene
+from seg.data.dataset.unlabelled import AnyScene
 from seg.data.loading.worker_watch import watched
 from seg.data.sample import Augment, Example, Sample, SampleKey, example_of
+from seg.data.samples.layers import Maps, read_labels, read_map
 from seg.data.samples.open_rasters import OpenRasters
 from seg.errors import ConfigError
 from seg.labels import CROPLAND, IGNORE
 from seg.raster.chips import ByteMask, Reading, read_chip
-from seg.raster.classes import read_classes
 from seg.raster.grid import Grid
+
+SceneT = TypeVar("SceneT", bound=AnyScene)
 
 _PLACES, _MIXING = 1, 2
 """Random streams of position and mixing; augmentation uses the stream without a number."""
@@ -62,7 +64,7 @@ class ChipConfig:
             raise ConfigError(f"data.chips.halo is {self.halo}; wanted less than half of data.chips.size, {self.size}")
 
 
-class RandomChips(Dataset[Example]):
+class RandomChips(Dataset[Example], Generic[SceneT]):
     """Chips of one size at random positions; smaller scenes are padded with ignored pixels.
 
     Args:
@@ -71,6 +73,7 @@ class RandomChips(Dataset[Example]):
         reading: Settings for reading pixels.
         augment: Random change of a sample; None for no change.
         seed: Seed; with epoch and index, it determines all random choices for a chip in any worker.
+        maps: Probability maps of a teacher; None for none.
         mixing: Shares of chips that are mixed. Each part is augmented separately before mixing, so that resampling does
             not blend two scenes.
 
@@ -80,19 +83,21 @@ class RandomChips(Dataset[Example]):
 
     def __init__(
         self,
-        grids: Mapping[Scene, Grid],
+        grids: Mapping[SceneT, Grid],
         config: ChipConfig,
         reading: Reading,
         augment: Augment | None = None,
         seed: int = 0,
         *,
+        maps: Maps | None = None,
         mixing: MixingConfig = MixingConfig(),
     ) -> None:
         if config.size is None:
             raise ConfigError("data.chips.size is null; wanted the side of a chip in pixels")
         self.grids, self.config, self.size = list(grids.items()), config, config.size
         self.reading, self.augment, self.seed, self.mixing = reading, augment, seed, mixing
-        self.shares = _shares(grids, config)
+        self.maps = maps
+        self.shares = _shares(self.grids, config)
         self._rasters = OpenRasters()
 
     def __len__(self) -> int:
@@ -106,13 +111,17 @@ class RandomChips(Dataset[Example]):
         """
         if isinstance(key, int):
             key = SampleKey(0, key)
-        scene, sample = self._chip(key)
+        scene, sample = self.sample(key)
         if self.mixing.active:
             random = self._random(key, _MIXING)
-            sample = mix_or_keep(sample, lambda number: self._chip(key, _MIXING, number)[1], self.mixing, random)
+            sample = mix_or_keep(sample, lambda number: self.partner(key, number), self.mixing, random)
         return example_of(sample, self.reading, scene.image.name)
 
-    def place(self, key: SampleKey, *part: int) -> tuple[Scene, Window, ByteMask]:
+    def partner(self, key: SampleKey, number: int = 1) -> Sample:
+        """Another augmented chip to mix into that of a key; several such chips are numbered from 1."""
+        return self.sample(key, _MIXING, number)[1]
+
+    def place(self, key: SampleKey, *part: int) -> tuple[SceneT, Window, ByteMask]:
         """Scene, window and labels of a chip; reads only the masks of the tried windows.
 
         Args:
@@ -128,19 +137,20 @@ class RandomChips(Dataset[Example]):
             scene, grid = self.grids[int(np.searchsorted(self.shares, random.random(), side="right"))]
             window = _window(grid, self.size, random)
             with watched(chip_name(scene, window)):
-                labels = read_classes(self._rasters[scene.mask], window, scene.labels)
+                labels = read_labels(self._rasters, scene, window, self.reading)
             fits = (labels == CROPLAND).any() if cropland else (labels != IGNORE).any()
             if fits or tried == self.config.tries:
                 break
         return scene, window, labels
 
-    def _chip(self, key: SampleKey, *part: int) -> tuple[Scene, Sample]:
-        """Scene of a chip, and the augmented chip."""
+    def sample(self, key: SampleKey, *part: int) -> tuple[SceneT, Sample]:
+        """Scene of a chip, and the augmented chip, before it is mixed; arguments and errors as for `place`."""
         scene, window, labels = self.place(key, *part)
         reading = self.reading
         with watched(chip_name(scene, window)):
             chip = read_chip(self._rasters[scene.image], window, reading)
-            sample = _padded(Sample(chip.image, labels, chip.valid), self.size)
+            percent = read_map(self._rasters, scene, window, self.maps)
+            sample = _padded(Sample(chip.image, labels, chip.valid, percent), self.size)
             if self.augment is not None:
                 sample = self.augment(sample, self._random(key, *part))
             return scene, sample
@@ -150,16 +160,16 @@ class RandomChips(Dataset[Example]):
         return np.random.default_rng([self.seed, key.epoch, key.index, *purpose])
 
 
-def chip_name(scene: Scene, window: Window) -> str:
+def chip_name(scene: AnyScene, window: Window) -> str:
     """Name of a chip in error messages."""
     return f"{scene.image}, chip at row {window.row_off}, column {window.col_off}"
 
 
-def _shares(grids: Mapping[Scene, Grid], config: ChipConfig) -> npt.NDArray[np.float64]:
+def _shares(grids: Sequence[tuple[AnyScene, Grid]], config: ChipConfig) -> npt.NDArray[np.float64]:
     """(N,) end of each scene's interval in [0, 1), proportional to its pixels, or to pixels times weight."""
-    pixels = np.array([float(grid.height) * grid.width for grid in grids.values()])
+    pixels = np.array([float(grid.height) * grid.width for _, grid in grids])
     if config.sampling == "weight":
-        pixels *= [scene.weight for scene in grids]
+        pixels *= [scene.weight for scene, _ in grids]
     ends: npt.NDArray[np.float64] = np.cumsum(pixels)
     # A scene of weight 0 gets an empty interval; the last interval ends at exactly 1.
     ends /= ends[-1]
@@ -183,4 +193,5 @@ def _padded(sample: Sample, size: int) -> Sample:
         np.pad(sample.image, ((0, 0), *missing)),
         np.pad(sample.mask, missing, constant_values=IGNORE),
         np.pad(sample.valid, missing),
+        None if sample.percent is None else np.pad(sample.percent, missing, constant_values=IGNORE),
     )

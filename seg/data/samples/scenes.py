@@ -6,11 +6,16 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from seg.data.dataset.catalogue import Scene
+from seg.data.dataset.unlabelled import AnyScene
 from seg.data.loading.worker_watch import watched
 from seg.data.sample import Augment, Example, Sample, SampleKey, example_of
+from seg.data.samples.layers import Maps, labels_of, read_labels, read_map
+from seg.data.samples.open_rasters import OpenRasters
 from seg.raster.chips import Reading, read_chip, whole
-from seg.raster.classes import read_classes
-from seg.raster.grid import open_raster
+from seg.raster.grid import Grid
+
+_PARTNER = 3
+"""Number of the random stream for partners; augmentation uses the stream without a number."""
 
 
 class SceneDataset(Dataset[Example]):
@@ -23,24 +28,34 @@ class SceneDataset(Dataset[Example]):
         seed: Seed; with epoch and index, it determines all random choices for a sample in any worker.
         upright: Transpose examples whose sides augmentation swapped, so that all examples of a batch have the same
             size.
+        length: Number of examples in an epoch, in which the scenes repeat with other random choices; None for one each.
+        maps: Probability maps of a teacher; None for none.
+        grids: Grids of the scenes, for partners.
     """
 
     def __init__(
         self,
-        scenes: Sequence[Scene],
+        scenes: Sequence[AnyScene],
         reading: Reading,
         augment: Augment | None = None,
         seed: int = 0,
         upright: bool = False,
+        *,
+        length: int | None = None,
+        maps: Maps | None = None,
+        grids: Sequence[Grid] = (),
     ) -> None:
         self.scenes = scenes
         self.reading = reading
         self.augment = augment
         self.seed = seed
         self.upright = upright
+        self.length = len(scenes) if length is None else length
+        self.maps = maps
+        self._sizes = [(grid.height, grid.width) for grid in grids]
 
     def __len__(self) -> int:
-        return len(self.scenes)
+        return self.length
 
     def __getitem__(self, key: SampleKey | int) -> Example:
         """Example of a key; a bare index means epoch 0.
@@ -50,20 +65,50 @@ class SceneDataset(Dataset[Example]):
         """
         if isinstance(key, int):
             key = SampleKey(0, key)
-        scene = self.scenes[key.index]
+        scene, sample = self.sample(key)
+        return example_of(sample, self.reading, scene.image.name)
+
+    def sample(self, key: SampleKey) -> tuple[AnyScene, Sample]:
+        """Scene of a key, and its augmented sample; errors as for an example."""
+        scene = self.scenes[key.index % len(self.scenes)]
+        return scene, self._augmented(scene, np.random.default_rng([self.seed, key.epoch, key.index]))
+
+    def partner(self, key: SampleKey) -> Sample:
+        """Augmented sample of a random scene that has the size of a key's scene, which may be that scene itself."""
+        random = np.random.default_rng([self.seed, key.epoch, key.index, _PARTNER])
+        size = self._sizes[key.index % len(self.scenes)]
+        alike = [scene for scene, other in zip(self.scenes, self._sizes, strict=True) if other == size]
+        return self._augmented(alike[int(random.integers(len(alike)))], random)
+
+    def _augmented(self, scene: AnyScene, random: np.random.Generator) -> Sample:
         with watched(str(scene.image)):
-            sample = read_sample(scene, self.reading)
+            sample = read_sample(scene, self.reading, self.maps)
             shape = sample.mask.shape
             if self.augment is not None:
-                sample = self.augment(sample, np.random.default_rng([self.seed, key.epoch, key.index]))
-            if self.upright and sample.mask.shape == shape[::-1] != shape:
-                sample = Sample(sample.image.transpose(0, 2, 1), sample.mask.T, sample.valid.T)
-            return example_of(sample, self.reading, scene.image.name)
+                sample = self.augment(sample, random)
+            turned = self.upright and sample.mask.shape == shape[::-1] != shape
+            return _transposed(sample) if turned else sample
 
 
-def read_sample(scene: Scene, reading: Reading) -> Sample:
-    """Read a whole scene; opens the files anew, because GDAL handles do not survive a fork."""
-    with open_raster(scene.image) as image, open_raster(scene.mask) as mask:
-        chip = read_chip(image, whole(image), reading)
-        labels = read_classes(mask, labels=scene.labels)
-    return Sample(chip.image, labels, chip.valid)
+def read_sample(scene: AnyScene, reading: Reading, maps: Maps | None = None) -> Sample:
+    """Read a whole scene; opens the files in this process, because GDAL handles do not survive a fork.
+
+    Args:
+        scene: A scene with or without a mask.
+        reading: Settings for reading pixels.
+        maps: Probability maps of a teacher; None for none.
+
+    Raises:
+        RasterError: A file cannot be read, or the mask has unknown values.
+    """
+    with OpenRasters() as rasters:
+        window = whole(rasters[scene.image])
+        chip = read_chip(rasters[scene.image], window, reading)
+        known = isinstance(scene, Scene)
+        labels = read_labels(rasters, scene, window, reading) if known else labels_of(chip.valid)
+        return Sample(chip.image, labels, chip.valid, read_map(rasters, scene, window, maps))
+
+
+def _transposed(sample: Sample) -> Sample:
+    percent = None if sample.percent is None else sample.percent.T
+    return Sample(sample.image.transpose(0, 2, 1), sample.mask.T, sample.valid.T, percent)

@@ -7,6 +7,7 @@ from pathlib import Path
 from seg.data.dataset.catalogue import Scene, read_catalogue
 from seg.data.dataset.checks import check_scene
 from seg.data.dataset.manifest import MANIFEST, further_columns
+from seg.data.dataset.unlabelled import unlabelled_rows
 from seg.data.splitting.blocks import split_blocks
 from seg.data.splitting.folds import FoldSummary, summarise_folds
 from seg.data.splitting.rule import SplitRule
@@ -20,6 +21,7 @@ from seg.data.splitting.write import (
     write_scenes,
 )
 from seg.errors import DatasetError
+from seg.terminal.text import counted
 
 
 def split_dataset(root: Path, output: Path, rule: SplitRule, replace: bool = False) -> list[FoldSummary]:
@@ -39,6 +41,7 @@ def split_dataset(root: Path, output: Path, rule: SplitRule, replace: bool = Fal
         RasterError: A file cannot be read, or a mask does not fit its image.
     """
     require_free(output, replace)
+    _require_masks(root)
     scenes = read_catalogue(root, sys.maxsize, rule.labels)
     columns = further_columns(root)
     if rule.by == "blocks":
@@ -53,6 +56,15 @@ def split_dataset(root: Path, output: Path, rule: SplitRule, replace: bool = Fal
     blocks = split_blocks(root, [[found[index] for index in place] for place in places], rule)
     write_blocks(output, [block for block, _ in blocks], columns)
     return summarise_folds([(block.fold, labels) for block, labels in blocks], rule.folds)
+
+
+def _require_masks(root: Path) -> None:
+    unlabelled = unlabelled_rows(root)
+    if unlabelled:
+        raise DatasetError(
+            f"{root}: its manifest lists {counted(unlabelled, 'scene')} without a mask, which no fold can hold out; "
+            "take these rows out, split, and name the scenes with --data.unlabelled in training"
+        )
 
 
 def _require_uncut(scenes: Sequence[Scene], output: Path) -> None:

@@ -20,13 +20,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH, HEIGHT = 1000, 1120
-LOSSES = {"train/loss": ("training", "#e66101"), "val/loss": ("validation", "#1b6ca8")}
+LOSSES = {
+    "train/loss": ("training", "#e66101"),
+    "val/loss": ("validation", "#1b6ca8"),
+    "train/unlabelled_loss": ("unlabelled", "#8c8c8c"),
+}
 SCORES = {
     "val/iou": ("IoU", "#1b6ca8"),
     "val/f1": ("F1", "#2e7d32"),
     "val/precision": ("precision", "#b39ddb"),
     "val/recall": ("recall", "#ffb74d"),
+    "val/student/iou": ("IoU of the student", "#80b1d3"),
 }
+SHARES = {
+    "train/kept_cropland": ("kept as cropland", "#2e7d32"),
+    "train/kept_other": ("kept as other", "#a0522d"),
+    "train/labelled_cropland": ("cropland among the labels", "#888888"),
+}
+"""Shares of pixels in a training with a teacher."""
 HIGHEST_RATE = ("highest of the layers", "#5e3c99")
 LOWEST_RATE = ("lowest of the layers", "#b2abd2")
 FEW_POINTS = 30
@@ -45,7 +56,11 @@ def draw_learning_curves(history: History, title: str) -> "Figure | None":
     if not history.series.keys() & (LOSSES.keys() | SCORES.keys()):
         return None
     figure = new_figure(WIDTH, HEIGHT)
-    losses, scores, rates = figure.subplots(3, 1, sharex=True, gridspec_kw={"height_ratios": (3, 3, 2)})
+    taught = any(name in history.series for name in SHARES)
+    heights = (3, 3, 2, 2) if taught else (3, 3, 2)
+    losses, scores, rates, *further = figure.subplots(
+        len(heights), 1, sharex=True, gridspec_kw={"height_ratios": heights}
+    )
     figure.subplots_adjust(left=0.1, right=0.96, top=0.93, bottom=0.06, hspace=0.12)
     _draw_lines(losses, history, LOSSES)
     values = [value for name in LOSSES for _, value in history.series.get(name, [])]
@@ -57,6 +72,11 @@ def draw_learning_curves(history: History, title: str) -> "Figure | None":
     _mark_best(scores, history)
     scores.set_ylim(0, 1.02)
     _draw_rates(rates, history)
+    for shares in further:
+        _draw_lines(shares, history, SHARES)
+        shares.set_ylim(0, 1.02)
+        shares.set_ylabel("Share of pixels", color=TEXT_COLOUR, fontsize=11)
+        shares.legend(frameon=False, fontsize=10, ncols=3, loc="best")
     for axes, label in ((losses, "Loss"), (scores, "Score of cropland, validation"), (rates, "Learning rate")):
         axes.set_ylabel(label, color=TEXT_COLOUR, fontsize=11)
         for number, epoch in enumerate(history.resumed):
@@ -64,7 +84,8 @@ def draw_learning_curves(history: History, title: str) -> "Figure | None":
             axes.axvline(epoch, color="#888888", linewidth=1, linestyle=":", label="resumed" if named else None)
         if len(axes.get_legend_handles_labels()[0]) > 1:
             axes.legend(frameon=False, fontsize=10, ncols=5, loc="best")
-    rates.set_xlabel("Epochs", color=TEXT_COLOUR, fontsize=11)
+    lowest = (rates, *further)[-1]
+    lowest.set_xlabel("Epochs", color=TEXT_COLOUR, fontsize=11)
     rates.set_xlim(left=0)
     rates.xaxis.get_major_locator().set_params(integer=True)
     figure.suptitle(title, x=0.1, y=0.975, ha="left", fontsize=14, color=TEXT_COLOUR)

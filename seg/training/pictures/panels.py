@@ -96,9 +96,9 @@ class PredictionPanels(L.Callback):
         smaller = thinned(max(image.shape[-2:]), self.config.longest_side)
         panel = ScenePanel(
             title=f"{name}, epoch {trainer.current_epoch + 1}",
-            image=_array(image[0, :, ::smaller, ::smaller].float()),
-            mask=_array(batch["mask"][place, ::smaller, ::smaller].to(torch.uint8)),
-            probability=_array(logits[0, 0, ::smaller, ::smaller].float().sigmoid()),
+            image=array_of(image[0, :, ::smaller, ::smaller].float()),
+            mask=array_of(batch["mask"][place, ::smaller, ::smaller].to(torch.uint8)),
+            probability=array_of(logits[0, 0, ::smaller, ::smaller].float().sigmoid()),
             threshold=float(pl_module.hparams.get("threshold", 0.5)),
             band_names=self._band_names,
         )
@@ -137,6 +137,7 @@ def _name(names: object, place: int) -> str:
     return str(name) or f"scene {place}"
 
 
-def _array(values: Tensor) -> "np.ndarray[tuple[int, ...], np.dtype[Any]]":
+def array_of(values: Tensor) -> "np.ndarray[tuple[int, ...], np.dtype[Any]]":
+    """Values of a tensor as an array on the host."""
     array: np.ndarray[tuple[int, ...], np.dtype[Any]] = values.detach().cpu().numpy()
     return array

@@ -111,7 +111,7 @@ def scene_iou(mask: Mask, probability: Image, threshold: float) -> float | None:
 
 def draw_scene_panel(panel: ScenePanel) -> "Figure":
     """Draw image, reference, probability and errors in a row, above a legend of the colours."""
-    height, width = _display_size(*panel.mask.shape)
+    height, width = display_size(*panel.mask.shape)
     iou = scene_iou(panel.mask, panel.probability, panel.threshold)
     errors = "Errors" if iou is None else f"Errors (IoU here {iou:.3f})"
     pictures: list[tuple[str, Colours | Image]] = [
@@ -124,7 +124,7 @@ def draw_scene_panel(panel: ScenePanel) -> "Figure":
     for axes, (title, pixels) in zip(columns, pictures, strict=True):
         axes.imshow(pixels, interpolation="nearest", aspect="auto", cmap="viridis", vmin=0, vmax=1)
         axes.set_title(title, fontsize=10, color=TEXT_COLOUR, pad=5)
-    _draw_probability_bar(columns[2], height)
+    draw_probability_bar(columns[2], height)
     handles = _legend()
     figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=9.5)
     total_width, total_height = figure.canvas.get_width_height()
@@ -133,7 +133,8 @@ def draw_scene_panel(panel: ScenePanel) -> "Figure":
     return figure
 
 
-def _draw_probability_bar(axes: "Axes", height: int) -> None:
+def draw_probability_bar(axes: "Axes", height: int) -> None:
+    """Draw the colours of probabilities below a panel that is `height` pixels high."""
     bar = axes.inset_axes((0, -18 / height, 1, 8 / height))
     bar.imshow(np.linspace(0, 1, 256)[None], aspect="auto", cmap="viridis", extent=(0, 1, 0, 1))
     bar.set_xticks([0, 0.5, 1], labels=["0", "0.5", "1"], fontsize=8, color=TEXT_COLOUR)
@@ -142,7 +143,8 @@ def _draw_probability_bar(axes: "Axes", height: int) -> None:
     bar.spines[:].set_visible(False)
 
 
-def _display_size(height: int, width: int) -> tuple[int, int]:
+def display_size(height: int, width: int) -> tuple[int, int]:
+    """Height and width of a panel in pixels; small scenes are magnified."""
     # A whole number, so that all pixels are drawn equally large.
     times = max(1, MAGNIFIED // max(height, width))
     return height * times, width * times

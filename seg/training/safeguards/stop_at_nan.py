@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import lightning as L
@@ -65,7 +66,8 @@ class StopAtNan(L.Callback):
             return
         path = Path(trainer.default_root_dir) / NAN_BATCH / _file_name(trainer)
         image = self._batch["image"].detach().float().cpu()
-        save_batch(path, image, self._batch["mask"].cpu(), _names(self._batch))
+        further = {name: self._batch[name].cpu() for name in ("clean", "strong", "source") if name in self._batch}
+        save_batch(path, image, self._batch["mask"].cpu(), _names(self._batch), further)
         raise TrainingError(
             f"epoch {trainer.current_epoch + 1}, step {trainer.global_step + 1}: the loss of "
             f"{', '.join(_names(self._batch)) or 'a batch'} is not finite; the batch is saved in {path}; "
@@ -95,7 +97,9 @@ class StopAtNan(L.Callback):
         return "try a lower --model.optimizer.learning_rate, more --warmup.steps or --trainer.gradient_clip_val=1"
 
 
-def save_batch(path: Path, image: Tensor, mask: Tensor, names: list[str]) -> None:
+def save_batch(
+    path: Path, image: Tensor, mask: Tensor, names: list[str], further: Mapping[str, Tensor] = MappingProxyType({})
+) -> None:
     """Write a batch as compressed arrays `image` (B, C, H, W), `mask` (B, H, W) and `name` (B,).
 
     Args:
@@ -103,16 +107,19 @@ def save_batch(path: Path, image: Tensor, mask: Tensor, names: list[str]) -> Non
         image: Images in stored units.
         mask: Labels.
         names: Names of the samples.
+        further: Views of unlabelled samples by the names that they have in the batch.
 
     Raises:
         OSError: The file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, image=image.numpy(), mask=mask.numpy(), name=np.array(names, dtype=np.str_))
+    arrays = {name: value.numpy() for name, value in {"image": image, "mask": mask, **further}.items()}
+    arrays["name"] = np.array(names, dtype=np.str_)
+    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]  # none of them is allow_pickle
 
 
 def _names(batch: Mapping[str, Any]) -> list[str]:
-    return [str(name) for name in batch.get("name", ())]
+    return [str(name) for key in ("name", "unlabelled") for name in batch.get(key, ())]
 
 
 def _file_name(trainer: L.Trainer) -> str:

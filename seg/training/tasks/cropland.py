@@ -16,6 +16,7 @@ from seg.calibration.calibrate import (
 )
 from seg.calibration.curves import Counts
 from seg.calibration.histogram import LogitHistogram
+from seg.data.datamodule import CroplandDataModule
 from seg.errors import ConfigError
 from seg.labels import IGNORE
 from seg.losses.config import LossConfig
@@ -23,6 +24,7 @@ from seg.losses.mixture import CroplandLoss
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
 from seg.models.recomputation import recompute_in_backward
+from seg.models.segmenter import Heads, Segmenter
 from seg.training.accumulation import Accumulation
 from seg.training.optimizer import OptimizerConfig
 from seg.training.schedule import LEARNING_RATE, ScheduleConfig
@@ -124,7 +126,7 @@ class CroplandTask(ScheduledTask):
 
     def forward(self, image: Tensor) -> Tensor:
         """Compute logits (B, 1, H, W) of images (B, C, H, W) in stored units."""
-        logits: Tensor = self.model(image)
+        logits: Tensor = (self.model if self.training else self.scored)(image)
         return logits
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
@@ -138,6 +140,18 @@ class CroplandTask(ScheduledTask):
     def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Add a batch to the test metrics."""
         self._shared_step(batch, "test", self.test_metrics, batch_idx)
+
+    def check_data(self, data: CroplandDataModule) -> None:
+        """Check that the data fit the task.
+
+        Raises:
+            ConfigError: Unlabelled samples are loaded, from which this task learns nothing.
+        """
+        if data.views.count:
+            raise ConfigError(
+                f"data.views.count is {data.views.count}, but the task learns from labels alone; add "
+                "--task=student, or set it to 0"
+            )
 
     def on_validation_epoch_end(self) -> None:
         """Calibrate the validated weights."""
@@ -177,6 +191,22 @@ class CroplandTask(ScheduledTask):
         if "calibration" in checkpoint:
             self._calibration = checkpoint["global_step"], checkpoint["calibration"]
 
+    @property
+    def scored(self) -> Segmenter:
+        """The network that validation and test score."""
+        return self.model
+
+    def labelled_loss(self, heads: Heads, batch: dict[str, Tensor], stage: str) -> Tensor:
+        """Loss of a labelled batch.
+
+        Args:
+            heads: Outputs of the network.
+            batch: The batch.
+            stage: "train", "val" or "test".
+        """
+        loss: Tensor = self.loss(heads.cropland, batch["mask"], heads.boundary)
+        return loss
+
     def _calibrate(self, stage: str) -> Calibration:
         self.counts = self.histogram.compute().cpu().numpy()
         self.histogram.reset()
@@ -187,13 +217,13 @@ class CroplandTask(ScheduledTask):
     def _shared_step(
         self, batch: dict[str, Tensor], stage: str, metrics: MetricCollection | None = None, batch_idx: int = 0
     ) -> Tensor:
-        image, mask = batch["image"], batch["mask"]
-        logits, boundary = self.model.heads(image)
-        loss: Tensor = self.loss(logits, mask, boundary)
+        mask = batch["mask"]
+        heads = (self.model if stage == "train" else self.scored).heads(batch["image"])
+        logits, loss = heads.cropland, self.labelled_loss(heads, batch, stage)
         # Lightning divides the summed counts by the number of processes and rounds down, so multiply by that number
         # first.
         processes = self.trainer.world_size
-        count = _counted(batch) * processes
+        count = counted(batch) * processes
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=count, sync_dist=True)
         if metrics is not None:
             metrics.update(logits.sigmoid().squeeze(1), mask)
@@ -202,6 +232,6 @@ class CroplandTask(ScheduledTask):
         return loss
 
 
-def _counted(batch: Mapping[str, Any]) -> int:
+def counted(batch: Mapping[str, Any]) -> int:
     """Number of images in a batch, without padding samples, which have no name."""
     return sum(map(bool, batch["name"])) if "name" in batch else len(batch["image"])

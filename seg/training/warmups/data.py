@@ -119,9 +119,8 @@ class WarmupData(L.Callback):
                     "whole scenes with data.chips.size=null"
                 )
             pixels = {grid.path: float(grid.height) * grid.width for grid in data.grids}
-            merits = np.array(
-                [scene.weight if self.by == "weight" else pixels[scene.image] for scene in data.training_scenes]
-            )
+            each = [scene.weight if self.by == "weight" else pixels[scene.image] for scene in data.training_scenes]
+            merits = np.resize(each, count)  # scenes repeat in epochs as long as the unlabelled ones
         return [int(index) for index in order[np.argsort(-merits[order], kind="stable")]]
 
 

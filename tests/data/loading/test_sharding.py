@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from seg.data.loading.batching import BucketSampler, EpochSampler
-from seg.data.loading.sharding import Shard, Unlabelled, padding_key
+from seg.data.loading.sharding import PaddingIgnored, Shard, padding_key
 from seg.data.sample import Example, SampleKey
 from seg.labels import IGNORE
 
@@ -50,7 +50,7 @@ def test_padding_has_no_label_and_no_name() -> None:
         def __getitem__(self, key: SampleKey | int) -> Example:
             return {"image": torch.ones(1, 2, 2), "mask": torch.ones(2, 2, dtype=torch.uint8), "name": "field"}
 
-    examples = Unlabelled(Two())
+    examples = PaddingIgnored(Two())
     assert len(examples) == 2
     assert examples[SampleKey(0, 1)]["name"] == examples[0]["name"] == "field"
     padding = examples[padding_key(SampleKey(0, 1))]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 
 from seg.data.augmentation.mixing import MixingConfig
@@ -219,3 +220,12 @@ def test_a_forked_process_opens_its_own_rasters(
     monkeypatch.setattr(os, "getpid", lambda: -1)
     assert opened[path] is not parents
     assert not parents.closed
+
+
+def test_closing_chips_leaves_the_environment_of_others_alone(scene: Callable[..., Scene]) -> None:
+    chips = RandomChips(grids_of(scene(np.zeros((9, 12), np.uint8))), ChipConfig(size=4), READING)
+    _ = chips[0]
+    with rasterio.Env():
+        with chips._rasters:  # closes them
+            pass
+        assert rasterio.env.hasenv()

@@ -170,3 +170,13 @@ def test_too_few_blocks_are_an_error_that_counts_them(large: Path) -> None:
     with pytest.raises(DatasetError, match="has 1 block of 2000 m with labels, too few to fill 5 folds"):
         split_dataset(large, large, SplitRule(by="blocks"))
     assert sorted(path.name for path in large.iterdir()) == ["images", "masks"]
+
+
+def test_scenes_without_a_mask_are_not_dealt(apart: Path) -> None:
+    names = sorted(path.name for path in (apart / "images").iterdir())
+    rows = [f"images/{name},{f'masks/{name}' if number else ''}," for number, name in enumerate(names)]
+    (apart / "manifest.csv").write_text(
+        "\n".join(["image,mask,fold", *(f"{row}{number % 5}" for number, row in enumerate(rows))])
+    )
+    with pytest.raises(DatasetError, match="its manifest lists 1 scene without a mask, which no fold can hold out"):
+        split_dataset(apart, apart, SplitRule(), replace=True)

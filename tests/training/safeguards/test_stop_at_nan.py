@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from seg.errors import TrainingError
-from seg.training.safeguards.stop_at_nan import StopAtNan
+from seg.training.safeguards.stop_at_nan import StopAtNan, save_batch
 from support.training import quiet_trainer
 from support.warm_runs import SIDES, SceneModule, Scenes, example, new_task
 
@@ -64,3 +64,11 @@ def test_a_training_with_finite_losses_is_not_stopped(tmp_path: Path) -> None:
     trainer.fit(new_task(), datamodule=SceneModule())
     assert trainer.global_step == len(SIDES)
     assert not (tmp_path / "nan_batch").exists()
+
+
+def test_views_of_unlabelled_samples_are_kept_beside_the_labelled_ones(tmp_path: Path) -> None:
+    image, mask = torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4, dtype=torch.uint8)
+    save_batch(tmp_path / "batch.npz", image, mask, ["a.tif"], {"strong": torch.ones(1, 2, 2, 4, 4)})
+    with np.load(tmp_path / "batch.npz", allow_pickle=False) as kept:
+        assert kept["strong"].shape == (1, 2, 2, 4, 4)
+        assert sorted(kept) == ["image", "mask", "name", "strong"]

@@ -1,0 +1,1 @@
+"""Supervised against semi-supervised training at shares of labelled scenes."""

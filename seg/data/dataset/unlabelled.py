@@ -1,0 +1,128 @@
+"""Scenes without a mask, from which training learns too: their list, and checks against the labelled scenes."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from seg.data.dataset.catalogue import Scene
+from seg.data.dataset.checks import require_bands
+from seg.data.dataset.manifest import Row, manifest_of, manifest_rows
+from seg.errors import DatasetError
+from seg.raster.folder import named_scenes
+from seg.raster.grid import Grid, read_grid
+from seg.raster.ground.distances import near_pairs
+from seg.raster.remote import is_remote, shown_name
+
+
+@dataclass(frozen=True)
+class UnlabelledScene:
+    """A scene without a mask.
+
+    Attributes:
+        image: Raster with the bands.
+        weight: Weight of the scene when scenes are drawn by weight; above 0.
+    """
+
+    image: Path
+    weight: float = 1.0
+
+
+AnyScene = Scene | UnlabelledScene
+
+
+def read_unlabelled(root: Path | None, named: Path | None, fold: int | None) -> list[UnlabelledScene]:
+    """List unlabelled scenes: rows of a dataset's manifest without a mask, then those that the user names.
+
+    Args:
+        root: The dataset, or None.
+        named: A scene, a folder, a pattern or a list, as for `named_scenes`; None for the manifest's rows alone.
+        fold: Held-out fold, whose rows are left out; None for no held-out fold.
+
+    Raises:
+        DatasetError: A file does not exist, or a scene is listed twice.
+        RasterError: A folder, a pattern or a list names no scene.
+    """
+    scenes = [] if root is None else _from_manifest(root, fold)
+    if named is not None:
+        scenes += [UnlabelledScene(image) for image in named_scenes([named]).scenes]
+    seen: set[Path] = set()
+    for scene in scenes:
+        place = scene.image if is_remote(scene.image) else scene.image.resolve()
+        if place in seen:
+            raise DatasetError(f"{scene.image}: is listed twice among the unlabelled scenes; keep one entry")
+        seen.add(place)
+    return scenes
+
+
+def unlabelled_rows(root: Path) -> int:
+    """Number of rows of a dataset's manifest that name no mask; 0 without a manifest."""
+    manifest = manifest_of(root)
+    return 0 if manifest is None else len(_rows_without_mask(manifest))
+
+
+def _from_manifest(root: Path, fold: int | None) -> list[UnlabelledScene]:
+    manifest = manifest_of(root)
+    if manifest is None:
+        return []
+    rows = [row for row in _rows_without_mask(manifest) if fold is None or row.fold != fold]
+    for row in rows:
+        image = root / row.image
+        if not image.is_file():
+            raise DatasetError(f"{manifest}: {row.place} names {image}, which does not exist; correct the line")
+    return [UnlabelledScene(root / row.image, row.weight) for row in rows]
+
+
+def _rows_without_mask(manifest: Path) -> list[Row]:
+    """Sound rows without a mask; `read_catalogue` and the check of a dataset report the others."""
+    try:
+        rows = manifest_rows(manifest)
+    except DatasetError:
+        return []
+    return [row for row in rows if isinstance(row, Row) and row.mask is None]
+
+
+def check_unlabelled(scenes: Sequence[UnlabelledScene], bands: Sequence[int], held_out: Sequence[Scene]) -> list[Grid]:
+    """Check that unlabelled scenes have the bands to read and are no held-out scene, and return their grids.
+
+    Args:
+        scenes: The unlabelled scenes.
+        bands: 1-based indexes of the bands to read.
+        held_out: Scenes that training is scored on.
+
+    Raises:
+        RasterError: A scene cannot be opened.
+        DatasetError: A scene has too few bands, or is one of the held-out scenes.
+    """
+    tested = {os.path.realpath(scene.image) for scene in held_out}
+    grids = []
+    for scene in scenes:
+        if not is_remote(scene.image) and os.path.realpath(scene.image) in tested:
+            raise DatasetError(
+                f"{scene.image}: is held out for validation, so it must not be learned from; leave it out of the "
+                "unlabelled scenes"
+            )
+        grid = read_grid(scene.image)
+        require_bands(grid, bands)
+        grids.append(grid)
+    return grids
+
+
+def overlap_note(unlabelled: Sequence[Grid], held_out: Sequence[Grid]) -> str:
+    """Line for the user if unlabelled scenes show ground of held-out scenes; empty otherwise.
+
+    Args:
+        unlabelled: Grids of the unlabelled scenes.
+        held_out: Grids of the held-out scenes.
+    """
+    grids = [grid for grid in (*unlabelled, *held_out) if grid.crs is not None and not grid.transform.is_identity]
+    first = sum(grid.crs is not None and not grid.transform.is_identity for grid in unlabelled)
+    shared = [(one, other) for one, other in near_pairs(grids, guard_m=0) if one < first <= other]
+    if not shared:
+        return ""
+    one, other = shared[0]
+    return (
+        f"note: {shown_name(grids[one].path)} overlaps the held-out {grids[other].path} ({len(shared)} such pairs), so "
+        "training sees test ground without its labels and the scores may be too good; python scripts/prepare.py check "
+        "--unlabelled lists all\n"
+    )

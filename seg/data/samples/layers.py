@@ -1,0 +1,67 @@
+"""Layers of a window beside its image: labels, or for an unlabelled scene validity; percents of a teacher's map."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+
+from seg.data.dataset.catalogue import Scene
+from seg.data.dataset.unlabelled import AnyScene
+from seg.labels import IGNORE, OTHER
+from seg.raster.chips import BoolMask, ByteMask, Reading, read_chip
+from seg.raster.classes import read_classes, read_percent
+
+Maps = Mapping[Path, Path]
+"""Probability map of a teacher for each image that has one, on the image's grid."""
+
+
+class Rasters(Protocol):
+    """Open rasters by path."""
+
+    def __getitem__(self, path: Path) -> DatasetReader:
+        """The open raster of a path."""
+
+
+def read_labels(rasters: Rasters, scene: AnyScene, window: Window, reading: Reading) -> ByteMask:
+    """Labels of a window, (H, W); an unlabelled scene has OTHER where its image has data, and IGNORE elsewhere.
+
+    Args:
+        rasters: Open rasters of this process.
+        scene: A scene with or without a mask.
+        window: Pixels to read.
+        reading: Settings for reading the image.
+
+    Raises:
+        RasterError: A file cannot be read, or the mask has unknown values.
+    """
+    if isinstance(scene, Scene):
+        return read_classes(rasters[scene.mask], window, scene.labels)
+    return labels_of(read_chip(rasters[scene.image], window, reading).valid)
+
+
+def labels_of(valid: BoolMask) -> ByteMask:
+    """Labels of an unlabelled scene by its validity, (H, W)."""
+    return np.where(valid, np.uint8(OTHER), np.uint8(IGNORE))
+
+
+def read_map(rasters: Rasters, scene: AnyScene, window: Window, maps: Maps | None) -> ByteMask | None:
+    """Percents of a window by a teacher's map, (H, W), IGNORE where it has none; None if no scene has a map.
+
+    Args:
+        rasters: Open rasters of this process.
+        scene: A scene with or without a mask.
+        window: Pixels to read.
+        maps: Map of each image; None for no maps at all.
+
+    Raises:
+        RasterError: The map cannot be read, or holds no percents.
+    """
+    if maps is None:
+        return None
+    if scene.image not in maps:
+        return np.full((window.height, window.width), IGNORE, np.uint8)
+    percent, valid = read_percent(rasters[maps[scene.image]], window)
+    return np.where(valid, percent, np.uint8(IGNORE))
