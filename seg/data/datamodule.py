@@ -81,7 +81,9 @@ class CroplandDataModule(L.LightningDataModule):
         unlabelled: Scenes without masks, from which the task student learns too: one, a folder, a pattern such as
             `scenes/*.tif`, or a text file with a path on each line. They join the rows of the manifest without a mask.
         views: Strongly changed views of unlabelled samples.
-        maps: Probability maps of a teacher, named like unlabelled scenes; the command line takes them from the teacher.
+
+    Attributes:
+        maps: Probability maps of a teacher, named like unlabelled scenes; None for none. Set them before `setup`.
 
     Raises:
         ConfigError: A number is out of range, or an extra augmentation does not fit the bands.
@@ -107,7 +109,6 @@ class CroplandDataModule(L.LightningDataModule):
         loader: LoaderConfig = LoaderConfig(),
         unlabelled: Path | None = None,
         views: ViewConfig = ViewConfig(),
-        maps: Path | None = None,
     ) -> None:
         super().__init__()
         for name, number in (("seed", seed), ("workers", workers), ("batch_pixels", batch_pixels or 0)):
@@ -125,7 +126,8 @@ class CroplandDataModule(L.LightningDataModule):
         build_extras(augmentation.extra, len(self.bands))  # fails now rather than at the first sample
         self.augmentation, self.mixing, self.seed, self.workers = augmentation, mixing, seed, workers
         self.chips, self.batch_pixels, self.pad_batches, self.loader = chips, batch_pixels, pad_batches, loader
-        self.unlabelled, self.views, self.maps = unlabelled, views, maps
+        self.unlabelled, self.views = unlabelled, views
+        self.maps: Path | None = None
 
     @property
     def band_count(self) -> int:

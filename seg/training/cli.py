@@ -47,6 +47,7 @@ from seg.training.run.folder import (
 from seg.training.run.record import RunConfig
 from seg.training.safeguards.stop_at_signal import interrupted_message
 from seg.training.task_choice import DEFAULTS, TASKS, wanted_task
+from seg.training.tasks.student import StudentTask
 
 LARGEST_SEED = 2**32 - 1
 SUBCOMMANDS = {
@@ -113,8 +114,6 @@ class CroplandCLI(LightningCLI):
         parser.link_arguments("data.band_count", "model.bands", apply_on="instantiate")
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
         parser.link_arguments("checkpoint.dirpath", "last_checkpoint.dirpath", apply_on="instantiate")
-        if self.task == "student":
-            parser.link_arguments("model.teacher.maps", "data.maps")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse the command line; with --ckpt_path, the checkpoint defines the network and the default data settings.
@@ -209,6 +208,8 @@ class CroplandCLI(LightningCLI):
 
         An earlier run in the folder is moved only after all checks have passed, so a user error leaves it in place.
         """
+        if isinstance(self.model, StudentTask):
+            self.datamodule.maps = self.model.teacher_config.maps
         self.datamodule.setup("fit")
         self.model.check_data(self.datamodule)
         statistics = self.datamodule.statistics

@@ -157,7 +157,7 @@ class StudentTask(CroplandTask):
             )
         if self.teacher_config.maps != data.maps:
             wanted = self.teacher_config.maps
-            raise ConfigError(f"data.maps is {data.maps}, but model.teacher.maps is {wanted}; set both alike")
+            raise ConfigError(f"data.maps is {data.maps}, but model.teacher.maps is {wanted}; set the former too")
         if self.teacher_config.packages:
             require_fitting(self.teacher_config.packages, data.grids[0], data.bands)
 

@@ -39,7 +39,9 @@ def data_of(make_dataset: Callable[..., Path], tmp_path: Path, scenes: Path) -> 
 
     def make(**options: object) -> CroplandDataModule:
         given: dict[str, object] = {"unlabelled": scenes, "views": STILL, "chips": CHIPS, "seed": 3} | options
+        maps = given.pop("maps", None)
         data = CroplandDataModule(root=root, **given)  # type: ignore[arg-type]
+        data.maps = maps  # type: ignore[assignment]
         data.setup("fit")
         return data
 

@@ -53,7 +53,10 @@ def root(make_dataset: MakeDataset, tmp_path_factory: pytest.TempPathFactory) ->
 
 def data_of(root: Path, **options: object) -> CroplandDataModule:
     given: dict[str, object] = {"views": VIEWS, "chips": ChipConfig(size=12, per_epoch=6), "seed": 3} | options
-    return CroplandDataModule(root=root, **given)  # type: ignore[arg-type]
+    maps = given.pop("maps", None)
+    data = CroplandDataModule(root=root, **given)  # type: ignore[arg-type]
+    data.maps = maps  # type: ignore[assignment]
+    return data
 
 
 def fitted(root: Path, task: StudentTask, *, data: dict[str, object] | None = None, **trainer: object) -> StudentTask:
