@@ -7,6 +7,7 @@ from typing import Literal
 
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.parcels.settings import PolygonSettings
+from seg.places.settings import AdaptationSettings, PlaceSettings
 from seg.raster.gdal_options import gdal_options
 from seg.terminal.command_line import guarded, run_command
 from seg.terminal.progress import progress_bar
@@ -14,11 +15,13 @@ from seg.terminal.text import counted
 
 
 def export(
+    *,
     checkpoint: Path,
     output: Path,
     threshold: float | Literal["f1", "area"] | None = None,
     onnx: bool = False,
     weights: Literal["auto", "averaged", "raw"] = "auto",
+    data: Path | None = None,
 ) -> None:
     """Turn a checkpoint into a model package for inference.
 
@@ -32,17 +35,58 @@ def export(
         weights: Weights to export if training averaged weights: averaged; or raw for the weights of the last step,
             which were not validated. auto uses averaged weights if the checkpoint has them; of an averaged teacher
             and its student, the one with the higher IoU in validation.
+        data: Dataset of the training, whose features the package describes, so that predict can tell how unlike a scene
+            is; by default the one that the configuration of the run names, if it is still there.
     """
     from seg.package.checkpoint import read_checkpoint
     from seg.package.write import add_onnx, write_package
+    from seg.places.training_features import add_training_features, training_images
 
-    found = read_checkpoint(checkpoint, weights)
+    found, images = read_checkpoint(checkpoint, weights), training_images(checkpoint, data)
     package = write_package(found, output, threshold)
     if found.note:
         print(f"{output}: {found.note}")
     print(f"{output}: model package with {len(package.mean)} bands, {package.decision}")
+    if add_training_features(output, images, required=data is not None):
+        print(f"{output}: describes the features of {counted(len(images), 'training image')}")
+    else:
+        print(
+            f"note: {output} does not describe the features of its training images, so predict cannot tell how unlike "
+            "a scene is; name the training's dataset with --data",
+            file=sys.stderr,
+        )
     if onnx:
         print(f"{add_onnx(output)}: the network as ONNX, compared with PyTorch")
+
+
+def adapt(
+    *,
+    model: Path,
+    input: list[Path] | Path,
+    output: Path,
+    settings: AdaptationSettings,
+    reading: PlaceSettings,
+) -> None:
+    """Fit the statistics of a model package to the scenes of a new place, without any label.
+
+    Args:
+        model: Folder of the model package; it stays as it is.
+        input: Scenes of the new place: one or several files, a folder, a pattern such as 'scenes/*.tif', or a text
+            file with a path or address a line.
+        output: Folder of the new package, made with its parents; an older package in it is replaced.
+        settings: Options of the adaptation.
+        reading: Options of reading.
+    """
+    from seg.places.adapting import adapt as adapt_package
+    from seg.places.report import PICTURE, report_text, write_report
+    from seg.raster.folder import named_scenes
+
+    scenes = named_scenes([input] if isinstance(input, Path) else input).scenes
+    adapted = adapt_package(model, scenes, output, reading, settings)
+    print(report_text(adapted))
+    write_report(adapted, output)
+    print(f"{output}: model package of {counted(len(adapted.place.grids), 'scene')}, {adapted.package.decision}")
+    print(f"{output / PICTURE}: three places before and after")
 
 
 def predict(
@@ -141,7 +185,7 @@ def train(words: Sequence[str]) -> int:
     return guarded(train_within_options, debug="--debug" in words)
 
 
-COMMANDS = {command.__name__: command for command in (export, predict, polygons, describe, restore)}
+COMMANDS = {command.__name__: command for command in (export, adapt, predict, polygons, describe, restore)}
 """Command functions by name."""
 
 

@@ -22,9 +22,11 @@ from seg.inference.compute.backends import Backend, Probability
 from seg.inference.compute.choose_backend import open_backend
 from seg.inference.compute.member import Member
 from seg.inference.compute.predictor import Predictor
+from seg.inference.features.layers import layers_of, require_layers
 from seg.inference.scene import SceneMaps, predict_scene
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.labels import CROPLAND, IGNORE, OTHER
+from seg.package.features import read_features
 from seg.package.read import read_package
 from seg.raster.chips import BoolMask, ByteMask, FloatImage, Reading, read_chip, whole
 from seg.raster.classes import read_classes
@@ -45,6 +47,8 @@ class MapSettings(TypedDict, total=False):
     memory: float | None
     tta: TestTimeAugmentation
     uncertainty: bool
+    features: bool
+    distance: bool
     bands: list[int] | None
     nodata: float | None
     threshold: float | None
@@ -148,8 +152,12 @@ class Model:
         return predict_scene(Path(scene), Path(output), self._predictor(chosen), chosen, lambda plan, done: None)
 
     def _predictor(self, settings: PredictionSettings) -> Predictor:
-        member = Member(self._backend(settings.interior), self.package)
-        return Predictor([member], settings.tta, settings.uncertainty)
+        member = Member(
+            self._backend(settings.interior), self.package, features=read_features(self.folder, self.package)
+        )
+        predictor = Predictor([member], settings.tta, settings.uncertainty)
+        require_layers(predictor, layers_of(settings))
+        return predictor
 
     def _backend(self, interior: bool) -> Backend:
         if interior not in self._backends:

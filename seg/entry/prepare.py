@@ -6,6 +6,7 @@ from pathlib import Path
 
 from seg.data.sources.import_settings import ImportSettings, SourceName
 from seg.data.splitting.rule import SplitRule
+from seg.places.settings import PlaceSettings, SuggestionSettings
 from seg.raster.gdal_options import gdal_options
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 from seg.raster.vectors.settings import BurnSettings
@@ -175,6 +176,47 @@ def stats(
     print(statistics_report(input, dataset_statistics(input, folds, fold, bands, nodata), json))
 
 
+def suggest(
+    *,
+    model: Path,
+    input: list[Path] | Path,
+    output: Path,
+    settings: SuggestionSettings,
+    reading: PlaceSettings,
+) -> None:
+    """Suggest squares of a place to label next: those of which a model is unsure and that differ from each other.
+
+    Squares that were picked bias an estimate of areas; draw its sample with evaluate.py sample.
+
+    Args:
+        model: Folder of a model package.
+        input: Scenes of the place: one or several files, a folder, a pattern such as 'scenes/*.tif', or a text file
+            with a path or address a line.
+        output: GeoPackage for the squares; a sheet of pictures with the ending .png is written beside it.
+        settings: Options of the choice.
+        reading: Options of reading.
+    """
+    from seg.files import require_output_file
+    from seg.places.squares import draw_squares, write_squares
+    from seg.places.suggesting import suggest as suggest_squares
+    from seg.raster.folder import named_scenes
+
+    require_output_file(output, (".gpkg",))
+    scenes = named_scenes([input] if isinstance(input, Path) else input).scenes
+    found = suggest_squares(model, scenes, reading, settings)
+    write_squares(found, output)
+    draw_squares(found, output.with_suffix(".png"))
+    left_out = f", {found.labelled} left out as labelled" if found.labelled else ""
+    print(f"{output}: {counted(len(found.squares), 'square')} of {found.candidates} looked at{left_out}")
+    print(f"{output.with_suffix('.png')}: their pictures and reasons")
+    if len(found.squares) < settings.count:
+        print(
+            f"note: fewer than {settings.count}, because squares are at least {settings.least_distance_m:g} m apart; "
+            "a smaller --spacing-m gives more",
+            file=sys.stderr,
+        )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
@@ -190,8 +232,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "split": split,
             "stats": stats,
             "import": import_public_dataset,
+            "suggest": suggest,
         },
         arguments,
-        "Create, check, split and import datasets.",
+        "Create, check, split and import datasets, and suggest what to label next.",
         gdal_options,
     )

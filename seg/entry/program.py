@@ -8,9 +8,10 @@ from importlib import import_module
 from seg import __version__
 
 COMMANDS = {
-    "prepare": "create, check, split and import datasets",
+    "prepare": "create, check, split and import datasets; suggest what to label next",
     "train": "train a network, or score a checkpoint",
     "export": "turn a checkpoint into a model package",
+    "adapt": "fit the statistics of a model to the scenes of a new place",
     "predict": "map scenes with a trained model",
     "evaluate": "compare maps with references, estimate areas, map change",
     "polygons": "turn a class map into parcels",

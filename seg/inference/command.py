@@ -9,12 +9,14 @@ from seg.errors import IncompleteError, NoOverlapError, SegError
 from seg.inference.compute.choose_backend import open_backend
 from seg.inference.compute.member import MODEL, Member, require_alike
 from seg.inference.compute.predictor import Predictor
+from seg.inference.features.layers import layers_of, require_layers, write_layers
 from seg.inference.inputs import Job, jobs_of
 from seg.inference.planning.fitting import fit_scene
 from seg.inference.progress import predict_with_progress
 from seg.inference.resuming.identity import discard_leftovers, is_finished
 from seg.inference.scene import TILE_CACHE
 from seg.inference.settings import ComputeSettings, PredictionSettings
+from seg.package.features import read_features
 from seg.package.read import read_package
 from seg.raster.folder import named_scenes
 from seg.raster.gdal_options import gdal_options
@@ -132,6 +134,8 @@ def _map(job: Job, predictor: Predictor, settings: PredictionSettings, name: str
             "--existing=overwrite maps the scene again",
             flush=True,
         )
+        for path in write_layers(scene, job.output, predictor, layers_of(settings)):
+            print(f"{path}: written beside the kept maps", flush=True)
         return False
     predict_with_progress(scene, job.output, predictor, settings, name)
     return True
@@ -175,7 +179,9 @@ def load_predictor(folders: Sequence[Path], settings: PredictionSettings, comput
     names = [str(folder) for folder in folders] if len(folders) > 1 else [MODEL]
     require_alike(names, packages)
     members = [
-        Member(open_backend(folder, package, compute, settings.interior), package, name)
+        Member(open_backend(folder, package, compute, settings.interior), package, name, read_features(folder, package))
         for folder, package, name in zip(folders, packages, names, strict=True)
     ]
-    return Predictor(members, settings.tta, settings.uncertainty)
+    predictor = Predictor(members, settings.tta, settings.uncertainty)
+    require_layers(predictor, layers_of(settings))
+    return predictor

@@ -124,6 +124,15 @@ def _print_notes(plan: Plan, predictor: Predictor) -> None:
             "keep; for georeferenced maps, rectify the scene first, for example with gdalwarp",
             file=sys.stderr,
         )
+    unlikeness = plan.scene.unlikeness
+    if unlikeness is not None:
+        print(f"features: {unlikeness}", flush=True)
+    if unlikeness is not None and unlikeness.unlike:
+        print(
+            f"note: {shown_name(plan.grid.path)} is unlike the training images, so its map may be far worse than the "
+            "scores of training say; check it, adapt the model with scripts/adapt.py, or label some squares here",
+            file=sys.stderr,
+        )
     if not predictor.bounded and len(plan.blocks) > 1:
         which = "the" if len(predictor.members) == 1 else "a"
         print(
@@ -138,6 +147,8 @@ def _print_result(maps: SceneMaps) -> None:
     print(f"{maps.probability}: percent, 255 nodata")
     if maps.uncertainty is not None:
         print(f"{maps.uncertainty}: standard deviation in percent of 0.5, 255 nodata")
+    for path in maps.layers:
+        print(f"{path}: written beside them")
     if maps.found.damaged_pixels:
         print(
             f"note: {maps.found.damaged_pixels} pixels could not be read and are nodata; the scene is damaged: "

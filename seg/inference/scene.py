@@ -11,11 +11,14 @@ from seg.files import require_output_file
 from seg.inference.blocks.layers import empty_pixels, map_descriptions
 from seg.inference.blocks.pipeline import Findings, run_blocks
 from seg.inference.compute.predictor import Predictor
+from seg.inference.features.layers import layers_of, write_layers
+from seg.inference.features.unlikeness import Unlikeness, scene_unlikeness
 from seg.inference.inputs import map_paths
 from seg.inference.planning.fitting import FittedScene, fit_scene
 from seg.inference.planning.plan import Plan, Report, plan_scene
 from seg.inference.resuming.interruption import explain_interruption
 from seg.inference.settings import MEASURED, PredictionSettings
+from seg.raster.chips import Reading
 from seg.raster.folder import GEOTIFF_SUFFIXES
 from seg.raster.gdal_options import MIB, gdal_options
 from seg.raster.scene_version import scene_version
@@ -46,12 +49,14 @@ class SceneMaps:
         uncertainty: File of the standard deviation over views and models: percent of 0.5, 255 nodata; None unless
             uncertainty is mapped.
         found: Problems in the blocks that this run computed.
+        layers: Files of the features and the distance that this run wrote.
     """
 
     classes: Path
     probability: Path
     uncertainty: Path | None
     found: Findings
+    layers: tuple[Path, ...] = ()
 
 
 def predict_scene(
@@ -88,6 +93,7 @@ def map_scene(
     for path in paths:
         require_output_file(path, GEOTIFF_SUFFIXES)
     require_apart(paths, [scene.grid.path, *_area_file(settings.area)])
+    scene = replace(scene, unlikeness=_unlikeness(scene, predictor))
     plan = _planned(scene, predictor, settings, output)
     with open_store(output, plan.record, settings.restart) as store, explain_interruption(plan, store):
         with gdal_options(plan.cache or TILE_CACHE):
@@ -95,7 +101,13 @@ def map_scene(
         _require_unchanged(scene)
         write_cogs(plan.grid, dict(zip(paths, map_descriptions(plan), strict=True)), _parts(plan, store))
         store.discard()
-    return SceneMaps(paths[0], paths[1], paths[2] if predictor.uncertainty else None, found)
+    layers = tuple(write_layers(scene, output, predictor, layers_of(settings)))
+    return SceneMaps(paths[0], paths[1], paths[2] if predictor.uncertainty else None, found, layers)
+
+
+def _unlikeness(scene: FittedScene, predictor: Predictor) -> Unlikeness | None:
+    reading = Reading(scene.identity.bands, predictor.fill, scene.identity.nodata)
+    return scene_unlikeness(scene.grid, scene.area, reading, predictor.members)
 
 
 def _area_file(area: str | None) -> list[Path]:

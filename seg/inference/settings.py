@@ -30,6 +30,10 @@ class PredictionSettings:
         tta: Test-time augmentation.
         uncertainty: Also map the standard deviation over views and models, in percent of its maximum, 0.5. The file's
             name ends in `_uncertainty`. Needs at least two views or models.
+        features: Also write the deepest features of the network at its stride, as int8 in a file whose name ends in
+            `_features`.
+        distance: Also write the distance of each patch of 64 pixels from the training images, in a file whose name ends
+            in `_distance`, and that of the scene as JSON beside it.
         bands: 1-based bands of the scene in the order of the model; null for the bands with the names of the
             training bands, or else the bands of training in their order.
         nodata: An additional stored value that means "no data", for files that do not declare one; null for the
@@ -58,6 +62,8 @@ class PredictionSettings:
     memory: float | None = None
     tta: TestTimeAugmentation = field(default_factory=TestTimeAugmentation)
     uncertainty: bool = False
+    features: bool = False
+    distance: bool = False
     bands: list[int] | None = None
     nodata: float | None = None
     threshold: float | None = None

@@ -13,13 +13,13 @@ from seg.errors import ConfigError
 from seg.models.segmenter import Segmenter
 
 OPSET = 18
-INPUT, OUTPUT, BOUNDARY = "image", "logits", "boundary"
+INPUT, OUTPUT, BOUNDARY, FEATURES = "image", "logits", "boundary", "features"
 TOLERANCE = 1e-4
 """Largest accepted difference between the probabilities of ONNX Runtime and PyTorch."""
 
 
 class Outputs(nn.Module):
-    """Wrapper that returns the logits of each head of a network.
+    """Wrapper that returns the logits of each head of a network, and its deepest features.
 
     Args:
         model: The network.
@@ -30,15 +30,19 @@ class Outputs(nn.Module):
         self.model = model
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Map (B, C, H, W) in stored units to (B, 1, H, W) logits of cropland and, if enabled, of the boundary."""
-        return tuple(logits for logits in self.model.heads(image) if logits is not None)
+        """Map (B, C, H, W) in stored units to the logits of cropland, those of the boundary, and the features."""
+        if not self.model.has_features:
+            return tuple(logits for logits in self.model.heads(image) if logits is not None)
+        heads, features = self.model.heads_and_features(image)
+        return *(logits for logits in heads if logits is not None), features
 
 
 def export_onnx(model: Segmenter, bands: int, path: Path, metadata: Mapping[str, str] | None = None) -> None:
     """Write a network as ONNX, for images of any height and width.
 
-    The input "image" is (1, bands, H, W) float32 in stored units. The outputs, each (1, 1, H, W), are the "logits" of
-    cropland and, if the network has a boundary head, the "boundary" logits.
+    The input "image" is (1, bands, H, W) float32 in stored units. The outputs are the "logits" of cropland and,
+    if the network has a boundary head, the "boundary" logits, each (1, 1, H, W); and, if it has an encoder, its deepest
+    "features", (1, F, H / stride, W / stride), rounded up.
 
     Args:
         model: The network; exported in evaluation mode.
@@ -79,7 +83,7 @@ def _program(model: Segmenter, bands: int) -> torch.onnx.ONNXProgram:
                 Outputs(model).eval(),
                 (example,),
                 input_names=[INPUT],
-                output_names=[OUTPUT, BOUNDARY][: len(_wanted(model, example))],
+                output_names=_output_names(model, len(_wanted(model, example))),
                 opset_version=OPSET,
                 dynamic_shapes=(dynamic,),
                 dynamo=True,
@@ -93,6 +97,12 @@ def _program(model: Segmenter, bands: int) -> torch.onnx.ONNXProgram:
     if program is None:
         raise ConfigError("this network cannot be exported to ONNX")
     return program
+
+
+def _output_names(model: Segmenter, count: int) -> list[str]:
+    if not model.has_features:
+        return [OUTPUT, BOUNDARY][:count]
+    return [*[OUTPUT, BOUNDARY][: count - 1], FEATURES]
 
 
 @torch.inference_mode()

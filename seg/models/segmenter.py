@@ -1,7 +1,7 @@
 """Segmentation network for images of any size: band normalisation, backbone, pyramid, decoder, heads."""
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol, cast
 
 import torch
 import torch.nn.functional as F
@@ -91,12 +91,55 @@ class Segmenter(nn.Module):
 
     def heads(self, image: Tensor) -> Heads:
         """Compute the logits of every head; the argument is as for `forward`."""
-        height, width = image.shape[-2:]
-        padded = _pad_to_stride(self.normalization(image), self.stride)
-        logits: Tensor = self.network(padded)
-        # Crop by negative padding, because torch.export would turn a slice into a constraint on the size.
-        logits = F.pad(logits, (0, width - logits.shape[-1], 0, height - logits.shape[-2]))
-        return Heads(logits[:, :1], logits[:, 1:] if logits.shape[1] > 1 else None)
+        return _cropped(self.network(self._padded(image)), image)
+
+    @property
+    def has_features(self) -> bool:
+        """True if the network has an encoder, and so deepest features."""
+        return isinstance(self.network, DilatedNetwork) or hasattr(self.network, "encoder")
+
+    def features(self, image: Tensor) -> Tensor:
+        """Deepest features of an image, before the decoder: of the pyramid, or of the encoder of another network.
+
+        Args:
+            image: As for `forward`; the network must have features (`has_features`).
+
+        Returns:
+            (B, F, H / s, W / s) features, rounded up, where s is the stride of the features: the output stride.
+        """
+        deepest, _ = _encoded(self.network, self._padded(image))
+        return _cells_within(deepest, image, self.stride)
+
+    def heads_and_features(self, image: Tensor) -> tuple[Heads, Tensor]:
+        """Logits of every head, and the features as `features` gives them, from one pass through the encoder."""
+        deepest, decode = _encoded(self.network, self._padded(image))
+        return _cropped(decode(), image), _cells_within(deepest, image, self.stride)
+
+    def _padded(self, image: Tensor) -> Tensor:
+        return _pad_to_stride(self.normalization(image), self.stride)
+
+
+def _cropped(logits: Tensor, image: Tensor) -> Heads:
+    # Crop by negative padding, because torch.export would turn a slice into a constraint on the size.
+    logits = F.pad(logits, (0, image.shape[-1] - logits.shape[-1], 0, image.shape[-2] - logits.shape[-2]))
+    return Heads(logits[:, :1], logits[:, 1:] if logits.shape[1] > 1 else None)
+
+
+def _cells_within(features: Tensor, image: Tensor, stride: int) -> Tensor:
+    """Drop the cells of the padding that gives the smallest images two strides."""
+    rows, columns = ((length + stride - 1) // stride for length in image.shape[-2:])
+    return F.pad(features, (0, columns - features.shape[-1], 0, rows - features.shape[-2]))
+
+
+def _encoded(network: nn.Module, image: Tensor) -> tuple[Tensor, Callable[[], Tensor]]:
+    """Deepest features of a network, and a function that decodes them into logits."""
+    if isinstance(network, DilatedNetwork):
+        backbone, finer = network.backbone(image)
+        deepest: Tensor = network.pyramid(backbone)
+        return deepest, lambda: cast("Tensor", network.head(network.decoder(deepest, [*finer, image])))
+    encoder, decoder, head = (network.get_submodule(name) for name in ("encoder", "decoder", "segmentation_head"))
+    levels: list[Tensor] = encoder(image)
+    return levels[-1], lambda: cast("Tensor", head(decoder(levels)))
 
 
 def _pad_to_stride(image: Tensor, stride: int) -> Tensor:
@@ -143,6 +186,5 @@ class DilatedNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Map (B, C, H, W), whose sides are multiples of the output stride, to (B, heads, H, W) logits."""
-        deepest, finer = self.backbone(image)
-        logits: Tensor = self.head(self.decoder(self.pyramid(deepest), [*finer, image]))
-        return logits
+        _, decode = _encoded(self, image)
+        return decode()

@@ -17,9 +17,27 @@ from seg.labels import LABEL_NAMES
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
 ONNX = "model.onnx"
+FEATURES = "features.safetensors"
 FORMAT = 3
 LARGEST_PIXEL_M = 1e6
 """Largest plausible pixel side in metres."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adaptation:
+    """Origin of a package whose statistics were adapted to a new place.
+
+    Attributes:
+        parent_sha256: Hash of the weight file of the package that was adapted.
+        scenes: Hash of the sampled pixels of each scene by the scene's name.
+        mix: Weight of the new place's statistics in the norms, 0 to 1.
+        pixels: Number of valid pixels in the sample.
+    """
+
+    parent_sha256: str
+    scenes: Mapping[str, str]
+    mix: float
+    pixels: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +67,10 @@ class ModelPackage:
         offsets: Offset of each band in the training images; None if unknown.
         taught_by: Teacher of the training: its kind, with names and hashes of packages, or the hash of its maps, and
             number and hash of the unlabelled scenes; None without a teacher.
+        adaptation: Origin of statistics that were adapted to a new place; None if all are those of training. Bands,
+            mean, std, nodata, scales and offsets are then those of the new place.
+        features_sha256: Hash of the file that describes the features of the training images (`seg.package.features`);
+            None if there is none.
     """
 
     architecture: Mapping[str, Any]
@@ -71,11 +93,15 @@ class ModelPackage:
     scales: tuple[float, ...] | None = None
     offsets: tuple[float, ...] | None = None
     taught_by: Mapping[str, Any] | None = None
+    adaptation: Adaptation | None = None
+    features_sha256: str | None = None
 
     @property
     def decision(self) -> str:
         """Threshold and calibration in words."""
         known = "not calibrated"
+        if self.adaptation is not None:
+            known = "as before the adaptation, and not measured since"
         if "calibration/ece_after" in self.metrics:
             before, after = (self.metrics[f"calibration/ece_{when}"] for when in ("before", "after"))
             known = f"calibration error {before:.3f} before, {after:.3f} after"
@@ -145,6 +171,16 @@ def _is_architecture(value: object) -> bool:
     )
 
 
+def _is_adaptation(value: object) -> bool:
+    return (
+        isinstance(value, Adaptation)
+        and _is_hash(value.parent_sha256)
+        and _of_texts(_is_hash)(value.scenes)
+        and _in_range(0, 1)(value.mix)
+        and _is_whole(value.pixels)
+    )
+
+
 _SCHEMA: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "architecture": (_is_architecture, "an object with name and arguments"),
     "bands": (_all(lambda band: _is_whole(band) and band >= 1), "whole numbers from 1 on"),
@@ -178,6 +214,8 @@ _SCHEMA: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         _or_none(lambda teacher: isinstance(teacher, Mapping) and _is_text(teacher.get("kind"))),
         "an object with the kind of the teacher, or null",
     ),
+    "features_sha256": (_or_none(_is_hash), "64 hexadecimal digits or null"),
+    "adaptation": (_or_none(_is_adaptation), "an object with parent_sha256, scenes, mix and pixels, or null"),
 }
 
 
@@ -206,6 +244,8 @@ def read_description(path: Path) -> ModelPackage:
         values: dict[str, Any] = content | {name: tuple(content[name]) for name in sequences}
         for name in ("scales", "offsets"):  # missing in descriptions of earlier versions
             values[name] = None if content.get(name) is None else tuple(content[name])
+        if content.get("adaptation") is not None:
+            values["adaptation"] = Adaptation(**content["adaptation"])
         return ModelPackage(**values)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _no_description(path, error) from error

@@ -13,6 +13,7 @@ from seg.errors import ConfigError, PackageError
 from seg.files import claimed, complete_or_absent, remove_leftovers, sha256
 from seg.package.description import (
     DESCRIPTION,
+    FEATURES,
     ONNX,
     WEIGHTS,
     ModelPackage,
@@ -22,9 +23,12 @@ from seg.package.description import (
 from seg.package.read import NEXT_WEIGHTS, build_network, load_model, read_package
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from seg.models.segmenter import Segmenter
     from seg.package.checkpoint import Checkpoint
 
-PACKAGE_FILES = (DESCRIPTION, WEIGHTS, NEXT_WEIGHTS, ONNX)
+PACKAGE_FILES = (DESCRIPTION, WEIGHTS, NEXT_WEIGHTS, ONNX, FEATURES)
 
 
 def write_package(
@@ -53,7 +57,7 @@ def write_package(
     cut = checkpoint.threshold(threshold)
     architecture = {"name": "segmenter", "arguments": dict(checkpoint.task["model"])}
     model = build_network(architecture, int(checkpoint.task["bands"]), checkpoint.weights, checkpoint.path)
-    weights = save({name: tensor.contiguous() for name, tensor in model.state_dict().items()})
+    weights = save(_plain(model))
     try:
         package = ModelPackage(
             architecture=architecture,
@@ -82,6 +86,39 @@ def write_package(
     return package
 
 
+def write_derived(model: "Segmenter", package: ModelPackage, folder: Path) -> ModelPackage:
+    """Write the package of a network that was made from another package, such as one with adapted statistics.
+
+    Args:
+        model: The network.
+        package: Its description; statistics, hash of the weights and versions are filled in here.
+        folder: Folder to write, as in `write_package`.
+
+    Raises:
+        PackageError: The folder cannot be written or holds a `model.json` of another program.
+        RasterError: Another process is writing the folder.
+    """
+    from safetensors.torch import save
+
+    weights = save(_plain(model))
+    described = replace(
+        package,
+        mean=tuple(model.normalization.mean.tolist()),
+        std=tuple(model.normalization.std.tolist()),
+        versions={**package.versions, "cropland-seg": __version__, "torch": version("torch")},
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
+        onnx_sha256=None,
+        features_sha256=None,
+    )
+    _write(folder, weights, described)
+    return described
+
+
+def _plain(model: "Segmenter") -> dict[str, "Tensor"]:
+    """Parameters and buffers by name, on the CPU."""
+    return {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
+
+
 def _stated(values: Sequence[float] | None) -> tuple[float, ...] | None:
     return None if values is None else tuple(values)
 
@@ -103,7 +140,8 @@ def _write(folder: Path, weights: bytes, package: ModelPackage) -> None:
             with complete_or_absent(description) as temporary:
                 temporary.write_text(description_text(package), encoding="utf-8")
             (folder / NEXT_WEIGHTS).replace(folder / WEIGHTS)
-            (folder / ONNX).unlink(missing_ok=True)  # belongs to the earlier weights
+            for made_from_earlier_weights in (ONNX, FEATURES):
+                (folder / made_from_earlier_weights).unlink(missing_ok=True)
             remove_leftovers(folder, PACKAGE_FILES)
     except OSError as error:
         raise PackageError(f"{folder}: cannot be written ({error.strerror}); name another folder") from error

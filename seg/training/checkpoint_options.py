@@ -23,7 +23,7 @@ encoder's initial weights."""
 
 
 def task_options(checkpoint: Checkpoint, task: str = DEFAULT_TASK) -> Options:
-    """Arguments of a checkpoint's task as plain values, without the number of bands and the encoder weights.
+    """Arguments of a checkpoint's task as plain values, without the number of bands and any initial weights.
 
     Args:
         checkpoint: The checkpoint.
@@ -44,6 +44,7 @@ def task_options(checkpoint: Checkpoint, task: str = DEFAULT_TASK) -> Options:
     options.pop("bands")  # taken from the data, and compared when the weights are loaded
     # The checkpoint's weights replace the encoder's. An untrusted file must not cause a download or open another file.
     options["model"]["encoder_weights"] = None
+    options.pop("initial_weights", None)
     return options
 
 
@@ -88,6 +89,7 @@ def with_overrides(
         _require_same(checkpoint.path, "model.optimizer.name", given["optimizer"]["name"], found, set())
     joined = _joined(options, given)
     joined["model"]["encoder_weights"] = None
+    joined.pop("initial_weights", None)  # the checkpoint's weights replace these too
     return joined
 
 

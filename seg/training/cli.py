@@ -216,6 +216,8 @@ class CroplandCLI(LightningCLI):
         self.model.fill_normalization(statistics.mean, statistics.std)
         if not self.trainer.is_global_zero:
             return
+        if self.model.initial is not None:
+            print(self.model.initial, file=sys.stderr)
         reach = receptive_field_radius(self.model.model, self.datamodule.band_count)
         print(self.datamodule.note + unseen_context(reach, self.datamodule.median_side), end="", file=sys.stderr)
         options = self.config_init.fit

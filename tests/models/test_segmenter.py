@@ -71,3 +71,20 @@ def test_stored_units_do_not_matter_once_statistics_are_filled(tiny: ModelConfig
         model.normalization.fill([3000.0], [500.0])
         scaled = model(image * 500 + 3000)
     torch.testing.assert_close(scaled, plain, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("config", "stride"),
+    [(ModelConfig(), 8), (ModelConfig(architecture="unet", encoder="resnet18"), 32)],
+    ids=["dilated", "unet"],
+)
+@pytest.mark.parametrize("size", [(64, 97), (3, 9)])
+def test_features_lie_at_the_stride_of_the_network(config: ModelConfig, stride: int, size: tuple[int, int]) -> None:
+    model = build_model(config, bands=3).eval()
+    image = torch.randn(1, 3, *size)
+    with torch.inference_mode():
+        features = model.features(image)
+        heads, same = model.heads_and_features(image)
+        assert torch.equal(heads.cropland, model(image))
+    assert torch.equal(features, same)
+    assert features.shape[-2:] == (-(-size[0] // stride), -(-size[1] // stride))

@@ -185,3 +185,12 @@ def test_a_checkpoint_is_scored_on_its_training_bands(
         assert main(["validate", data, best, *words]) == 0
         tables.append(capsys.readouterr().out)
     assert tables[0] == tables[1] != tables[2]
+
+
+def test_a_training_starts_from_given_weights_and_names_those_it_does_not_take(config: Path, trained: Path) -> None:
+    weights = f"--model.initial_weights={trained / 'checkpoints' / 'best.ckpt'}"
+    ran = run_command("train fit", f"--config={config}", weights, "--trainer.max_epochs=1")
+    assert ran.status == 0, ran.err
+    assert "initial weights: all" in ran.err
+    other = run_command("train fit", f"--config={config}", weights, "--model.model.encoder=dilated_small")
+    assert_mistake(other, "best.ckpt", "of this network's values")

@@ -22,6 +22,8 @@ from seg.terminal.text import counted
 POINTS_LAYER = "points"
 PIXELS_LAYER = "pixels"
 REFERENCE = "reference"
+SUGGESTED = "suggested"
+"""Layer and column of squares that `prepare.py suggest` writes."""
 
 _CORNERS = ((0, 0), (1, 0), (1, 1), (0, 1))
 """Corners of a pixel, as offsets in columns and rows from its upper left corner."""
@@ -104,6 +106,11 @@ def read_references(path: Path) -> References:
         reason = " ".join(str(error).split())[:200]
         raise DatasetError(f"{path}: not readable ({reason}); wanted GeoPackage, GeoJSON or CSV in UTF-8") from error
     columns = {str(name).strip().casefold(): frame[name] for name in frame.columns}
+    if SUGGESTED in columns or layer == SUGGESTED:
+        raise DatasetError(
+            f"{path}: holds squares that prepare.py suggest picked, which bias an estimate of areas; wanted a random "
+            "sample, as evaluate.py sample draws it"
+        )
     missing = [name for name in ("id", REFERENCE) if name not in columns]
     if missing:
         raise DatasetError(

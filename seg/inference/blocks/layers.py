@@ -82,11 +82,13 @@ def map_descriptions(plan: Plan) -> list[CogLayer]:
 
 def map_tags(plan: Plan) -> dict[str, str]:
     """Tags of all maps of a run: the software, the run, and the values that the pixels depend on."""
-    record, area = plan.record, plan.scene.area
+    record, area, unlikeness = plan.record, plan.scene.area, plan.scene.unlikeness
     return (
         {"SOFTWARE": f"cropland-seg {__version__}", RUN_TAG: plan.scene.identity.checksum}
         | {f"SEG_{key.upper()}": _text(record[key]) for key in _SHOWN}
         | ({} if area is None else {"SEG_AREA": area.name})
+        | ({} if unlikeness is None else {"SEG_DISTANCE": f"{unlikeness.distance:.4g}"})
+        | ({} if unlikeness is None else {"SEG_DISTANCE_LIMIT": f"{unlikeness.limit:.4g}"})
     )
 
 

@@ -9,6 +9,9 @@ import numpy.typing as npt
 from seg.raster.chips import FloatImage
 
 Probability = npt.NDArray[np.float32]
+Features = npt.NDArray[np.float32]
+"""(F, h, w) deepest features of a network, at its stride."""
+
 Pending = Callable[[], Probability]
 """Function that waits for a probability and returns it."""
 
@@ -35,4 +38,18 @@ class Backend(Protocol):
 
         Returns:
             A function that returns the (H, W) float32 probability, 0 to 1.
+        """
+
+    @property
+    def has_features(self) -> bool:
+        """True if `features` can be called; not for a network without an encoder, or an ONNX file without features."""
+
+    def features(self, image: FloatImage) -> Features:
+        """Compute the deepest features of an image.
+
+        Args:
+            image: (C, H, W) float32 in stored units.
+
+        Returns:
+            (F, H / stride, W / stride) float32, rounded up.
         """

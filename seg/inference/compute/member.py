@@ -12,6 +12,7 @@ from seg.errors import ConfigError, PackageError
 from seg.inference.augmentation import TestTimeAugmentation, Turn, resize_bilinear
 from seg.inference.compute.backends import Backend, Pending, Probability
 from seg.package.description import ModelPackage
+from seg.package.features import FeatureDescription
 from seg.raster.chips import FloatImage
 from seg.raster.windows import round_up
 from seg.terminal.text import counted
@@ -31,11 +32,13 @@ class Member:
         backend: Computes the probability of one image.
         package: Description of the model: stride, receptive field, fill values.
         name: Name of the model in messages.
+        features: Description of the features of its training images; None if the package has none.
     """
 
     backend: Backend
     package: ModelPackage
     name: str = MODEL
+    features: FeatureDescription | None = None
 
     def reach(self, augmentation: TestTimeAugmentation) -> int:
         """Largest distance in pixels at which an input pixel affects a probability, over all views.

@@ -13,12 +13,12 @@ import onnxruntime
 
 from seg.errors import PackageError
 from seg.files import sha256
-from seg.inference.compute.backends import Pending, Probability
+from seg.inference.compute.backends import Features, Pending, Probability
 from seg.inference.settings import ComputeSettings
 from seg.package.description import ONNX, ModelPackage
 from seg.raster.chips import FloatImage
 
-OUTPUT, BOUNDARY = "logits", "boundary"
+OUTPUT, BOUNDARY, FEATURES = "logits", "boundary", "features"
 """Names of the outputs of an ONNX file."""
 
 DEFAULT = ComputeSettings()
@@ -58,6 +58,18 @@ class OnnxBackend:
             # Temperature and bias calibrate cropland only, so the logits of the boundary head are not changed.
             probability *= 1 - _sigmoid(logits[1][0, 0])
         return lambda: probability
+
+    @property
+    def has_features(self) -> bool:
+        """True if the file has the output of the features; earlier versions of this project wrote none."""
+        return any(output.name == FEATURES for output in self.session.get_outputs())
+
+    def features(self, image: FloatImage) -> Features:
+        """Compute the (F, h, w) deepest features of a (C, H, W) image; the decoder is not computed."""
+        options = onnxruntime.RunOptions()
+        options.only_execute_path_to_fetches = True
+        found: Features = self.session.run([FEATURES], {"image": np.ascontiguousarray(image)[None]}, options)[0][0]
+        return found
 
 
 def _sigmoid(logits: npt.NDArray[np.float32]) -> Probability:
@@ -127,7 +139,8 @@ def _fitting_session(path: Path, package: ModelPackage, threads: int) -> onnxrun
         return None
     wanted = [OUTPUT, BOUNDARY] if package.architecture["arguments"].get("boundary") else [OUTPUT]
     of_weights = session.get_modelmeta().custom_metadata_map.get("weights_sha256") == package.weights_sha256
-    return session if of_weights and [output.name for output in session.get_outputs()] == wanted else None
+    heads = [output.name for output in session.get_outputs() if output.name != FEATURES]
+    return session if of_weights and heads == wanted else None
 
 
 def _options(threads: int) -> onnxruntime.SessionOptions:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from seg.errors import ConfigError
-from seg.inference.compute.backends import Pending, Probability
+from seg.inference.compute.backends import Features, Pending, Probability
 from seg.inference.settings import ComputeSettings, Precision
 from seg.package.description import ModelPackage
 from seg.package.read import load_model
@@ -58,6 +58,19 @@ class TorchBackend:
         with self._autocast():
             probability: Probability = self._compute(batch.to(self.device)).cpu().numpy()
         return lambda: probability
+
+    @property
+    def has_features(self) -> bool:
+        """True if the network has an encoder."""
+        return self.model.has_features
+
+    @torch.inference_mode()
+    def features(self, image: FloatImage) -> Features:
+        """Compute the (F, h, w) deepest features of a (C, H, W) image."""
+        batch = torch.from_numpy(np.ascontiguousarray(image))[None].to(self.device)
+        with self._autocast():
+            features: Features = self.model.features(batch)[0].float().cpu().numpy()
+        return features
 
     def _start_on_cuda(self, batch: Tensor) -> Pending:
         current = torch.cuda.current_stream(self.device)

@@ -10,6 +10,7 @@ from seg.errors import ConfigError, PackageError
 from seg.inference.area_of_interest import Area, area_on
 from seg.inference.compute.member import MODEL, Member, common_nodata, decision_threshold
 from seg.inference.compute.predictor import Predictor
+from seg.inference.features.unlikeness import Unlikeness
 from seg.inference.planning.units import require_unit
 from seg.inference.resuming.identity import RunIdentity
 from seg.inference.settings import MEASURED, PredictionSettings
@@ -28,11 +29,13 @@ class FittedScene:
         grid: The scene's grid.
         area: The part to map; None for the whole scene.
         identity: Everything that the maps depend on.
+        unlikeness: Distance from the training images; None until it is measured, and where it cannot be.
     """
 
     grid: Grid
     area: Area | None
     identity: RunIdentity
+    unlikeness: Unlikeness | None = None
 
 
 def fit_scene(scene: Path, predictor: Predictor, settings: PredictionSettings) -> FittedScene:

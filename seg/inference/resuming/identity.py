@@ -89,7 +89,7 @@ class RunIdentity:
 
 def is_finished(output: Path, identity: RunIdentity) -> bool:
     """True if all maps of a scene exist and were made by this run."""
-    return all(_run_of(path) == identity.checksum for path in map_paths(output, identity.uncertainty))
+    return all(run_of(path) == identity.checksum for path in map_paths(output, identity.uncertainty))
 
 
 def discard_leftovers(output: Path, identity: RunIdentity) -> None:
@@ -105,7 +105,7 @@ def discard_leftovers(output: Path, identity: RunIdentity) -> None:
             discard_blocks(folder)
 
 
-def _run_of(path: Path) -> str | None:
+def run_of(path: Path) -> str | None:
     """Checksum of the run that wrote a map; None if the file is not such a map."""
     try:
         with rasterio.open(path) as dataset:

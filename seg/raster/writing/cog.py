@@ -116,7 +116,7 @@ class _UnfinishedMap:
         # Not compressed, since the file is read once, and compressing a byte costs more than writing it. Overviews are
         # made in this file because the COG driver would compress them in between.
         profile = byte_profile(grid, layer.nodata) | {"compress": None, "blockxsize": TILE, "blockysize": TILE}
-        with _named(path):
+        with named_errors(path):
             self._dataset = rasterio.open(self._plain, "w", **profile)
             self._dataset.set_band_description(1, layer.description)
             self._dataset.scales = (layer.scale,)
@@ -124,20 +124,20 @@ class _UnfinishedMap:
 
     def write(self, window: Window, pixels: ByteMask) -> None:
         """Write the (H, W) pixels of a window and remember their checksum."""
-        with _named(self.path):
+        with named_errors(self.path):
             self._dataset.write(pixels, 1, window=window)
         self._written.append((window, zlib.crc32(np.ascontiguousarray(pixels).data)))
 
     def close(self) -> None:
         """Close the plain file."""
-        with _named(self.path):
+        with named_errors(self.path):
             self._dataset.close()
 
     def finish(self) -> None:
         """Convert the plain file to a COG, compare the COG with the written pixels, and rename it into place."""
         self.close()
         # Set only while writing: on reading with several threads, GDAL 3.10 reports a damaged tile only once.
-        with _named(self.path), rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"):
+        with named_errors(self.path), rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"):
             self._build_overviews()
             rasterio.shutil.copy(
                 self._plain,
@@ -172,7 +172,7 @@ def _unfinished(path: Path, grid: Grid, layer: CogLayer) -> Iterator[_Unfinished
     """A map in a folder beside the output; the folder has a fixed name, so that the next run removes old files."""
     folder = path.with_name(f".{path.name}.unfinished")
     shutil.rmtree(folder, ignore_errors=True)
-    with _named(path):
+    with named_errors(path):
         folder.mkdir()
     try:
         with closing(_UnfinishedMap(path, grid, layer, folder)) as unfinished:
@@ -182,8 +182,15 @@ def _unfinished(path: Path, grid: Grid, layer: CogLayer) -> Iterator[_Unfinished
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Convert errors of writing to a RasterError that names the map."""
+def named_errors(path: Path) -> Iterator[None]:
+    """Convert errors of writing to a RasterError that names the map.
+
+    Args:
+        path: The map.
+
+    Raises:
+        RasterError: The block raised an error of GDAL or of the file system.
+    """
     # CPLE_BaseError: rasterio does not wrap GDAL's errors everywhere, such as in a copy to a full disk.
     try:
         yield

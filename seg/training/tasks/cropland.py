@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -26,6 +27,7 @@ from seg.models.config import ModelConfig
 from seg.models.recomputation import recompute_in_backward
 from seg.models.segmenter import Heads, Segmenter
 from seg.training.accumulation import Accumulation
+from seg.training.initial_weights import take_weights
 from seg.training.optimizer import OptimizerConfig
 from seg.training.schedule import LEARNING_RATE, ScheduleConfig
 from seg.training.tasks.base import ScheduledTask
@@ -71,9 +73,12 @@ class CroplandTask(ScheduledTask):
         calibration: Settings of the calibration after each validation.
         gradient_checkpointing: Recompute activations within the network's blocks in the backward pass instead of
             storing them: less memory, more time, the same weights.
+        initial_weights: Checkpoint or model package whose weights the training starts from, as far as they fit.
+            Checkpoints do not store this value, since they have their own weights.
 
     Attributes:
         counts: Counted logits of the last validation or test; None before the first.
+        initial: Weights that were taken from `initial_weights`; None without.
 
     Raises:
         ConfigError: An argument is out of range or contradicts another one.
@@ -91,6 +96,7 @@ class CroplandTask(ScheduledTask):
         threshold: float = 0.5,
         calibration: CalibrationConfig = CalibrationConfig(),
         gradient_checkpointing: bool = False,
+        initial_weights: Path | None = None,
     ) -> None:
         if not 0 <= threshold <= 1:
             raise ConfigError(f"model.threshold is {threshold}; wanted 0 to 1")
@@ -101,6 +107,7 @@ class CroplandTask(ScheduledTask):
                 "needs a weight above 0, and the weight needs a head: set both or neither"
             )
         super().__init__(build_model(model, bands), optimizer, schedule, accumulation)
+        self.initial = None if initial_weights is None else take_weights(self.model, initial_weights)
         self.loss = mixture
         # Plain values only, so that loading a checkpoint does not unpickle classes.
         self.save_hyperparameters(

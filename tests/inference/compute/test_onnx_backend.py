@@ -279,3 +279,25 @@ def test_contradictory_settings_are_refused(chosen: dict[str, object], message: 
 def test_half_precision_is_refused_without_a_cuda_device(model: Path) -> None:
     with pytest.raises(ConfigError, match="precision is 16, but the device cpu computes in 32"):
         TorchBackend(model, read_package(model), ComputeSettings(device="auto", precision="16"))
+
+
+def test_features_are_those_of_pytorch(model: Path) -> None:
+    package = read_package(model)
+    onnx, torch = OnnxBackend(model, package, ONE), TorchBackend(model, package, CPU)
+    assert onnx.has_features
+    assert torch.has_features
+    np.testing.assert_allclose(onnx.features(image()), torch.features(image()), atol=1e-4)
+
+
+def test_a_file_without_features_still_maps(model: Path) -> None:
+    import onnx
+
+    path = model / ONNX
+    content = onnx.load(path)
+    del content.graph.output[[output.name for output in content.graph.output].index("features")]
+    onnx.save(content, path)
+    description = json.loads((model / DESCRIPTION).read_text()) | {"onnx_sha256": sha256(path)}
+    (model / DESCRIPTION).write_text(json.dumps(description))
+    backend = OnnxBackend(model, read_package(model), ONE)
+    assert not backend.has_features
+    assert backend.start(image())().shape == image().shape[1:]

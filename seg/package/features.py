@@ -1,0 +1,152 @@
+"""Description of the features of training images in a model package, and the distance of other features from it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from seg.errors import PackageError
+from seg.files import complete_or_absent, sha256
+from seg.package.description import DESCRIPTION, FEATURES, ModelPackage, description_text
+from seg.package.read import read_package
+
+Vectors = npt.NDArray[np.float64]
+"""(N, F) pooled features, one vector for each patch of an image."""
+
+LIMIT = 0.99
+"""Share of the training windows that lie nearer than an unlike scene."""
+
+PARTS = 5
+"""Parts of the training windows, each of which is measured from the other parts."""
+
+
+@dataclass(frozen=True)
+class FeatureDescription:
+    """Features of the training images, pooled over patches.
+
+    Attributes:
+        mean: (F,) mean over all patches.
+        covariance: (F, F) covariance over all patches, shrunk so that it has an inverse.
+        distances: Distance of each training window, in ascending order.
+    """
+
+    mean: Vectors
+    covariance: Vectors
+    distances: Vectors
+
+    @property
+    def limit(self) -> float:
+        """Distance beyond which 1 % of the training windows lie."""
+        return float(np.quantile(self.distances, LIMIT))
+
+    def patch_distances(self, vectors: Vectors) -> Vectors:
+        """Mahalanobis distance of each patch, divided by the root of F: about 1 for patches of the training images."""
+        whitened = np.linalg.solve(self._root, (vectors - self.mean).T)
+        squares = np.asarray(np.square(whitened).sum(axis=0), dtype=np.float64)
+        return np.sqrt(squares / len(self.mean))
+
+    def window_distance(self, vectors: Vectors) -> float:
+        """Distance of a window: root mean square over its patches, at least one."""
+        return math.sqrt(float(np.square(self.patch_distances(vectors)).mean()))
+
+    def share_nearer(self, distance: float) -> float:
+        """Share of the training windows that lie nearer than a distance, 0 to 1."""
+        return float(np.searchsorted(self.distances, distance)) / len(self.distances)
+
+    @cached_property
+    def _root(self) -> Vectors:
+        return np.asarray(np.linalg.cholesky(self.covariance), dtype=np.float64)
+
+
+def describe_features(windows: Sequence[Vectors]) -> FeatureDescription:
+    """Describe training windows by their patches.
+
+    Each fifth of the windows is measured from the other four, since a window lies nearer to a mean and a covariance
+    that it has contributed to than an equal window of a new scene.
+
+    Args:
+        windows: (N, F) pooled features of each window; N may differ and is at least 1.
+
+    Raises:
+        ValueError: There are fewer than two windows.
+    """
+    if len(windows) < 2:
+        raise ValueError(f"{len(windows)} windows; wanted at least 2")
+    parts = min(PARTS, len(windows))
+    distances = np.empty(len(windows))
+    for part in range(parts):
+        others = [window for number, window in enumerate(windows) if number % parts != part]
+        known = FeatureDescription(*_moments(np.concatenate(others)), np.zeros(1))
+        for number in range(part, len(windows), parts):
+            distances[number] = known.window_distance(windows[number])
+    return FeatureDescription(*_moments(np.concatenate(windows)), np.sort(distances))
+
+
+def _moments(vectors: Vectors) -> tuple[Vectors, Vectors]:
+    """Mean and shrunk covariance of (N, F) vectors.
+
+    The correlation is shrunk towards the identity by the oracle approximating formula of Chen et al. (2010),
+    https://doi.org/10.1109/TSP.2010.2053029, since there can be fewer vectors than features.
+    """
+    mean = vectors.mean(axis=0)
+    deviation = np.maximum(vectors.std(axis=0), 1e-6)
+    standard = (vectors - mean) / deviation
+    count, features = vectors.shape
+    correlation = standard.T @ standard / count
+    squared, trace = float(np.square(correlation).sum()), float(np.trace(correlation))
+    above = (1 - 2 / features) * squared + trace**2
+    below = (count + 1 - 2 / features) * (squared - trace**2 / features)
+    shrinkage = 1.0 if below <= 0 else min(1.0, above / below)
+    shrunk = (1 - shrinkage) * correlation + shrinkage * np.eye(features)
+    return mean, shrunk * np.outer(deviation, deviation)
+
+
+def add_features(folder: Path, description: FeatureDescription) -> ModelPackage:
+    """Write the description into a package; its description file keeps the hash.
+
+    Raises:
+        PackageError: The package is missing or damaged, or cannot be written.
+    """
+    from safetensors.numpy import save_file
+
+    package = read_package(folder)
+    values = {
+        "mean": description.mean.astype(np.float32),
+        "covariance": description.covariance.astype(np.float32),
+        "distances": description.distances.astype(np.float32),
+    }
+    try:
+        with complete_or_absent(folder / FEATURES) as unfinished:
+            save_file(values, unfinished)
+            found = sha256(unfinished)
+        described = replace(package, features_sha256=found)
+        with complete_or_absent(folder / DESCRIPTION) as unfinished:
+            unfinished.write_text(description_text(described), encoding="utf-8")
+    except OSError as error:
+        raise PackageError(f"{folder}: cannot be written ({error.strerror}); name another folder") from error
+    return described
+
+
+def read_features(folder: Path, package: ModelPackage) -> FeatureDescription | None:
+    """Read the description of a package; None if it has none.
+
+    Raises:
+        PackageError: The file is missing or damaged, or is not the one that the package names.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    if package.features_sha256 is None:
+        return None
+    path = folder / FEATURES
+    try:
+        if sha256(path) != package.features_sha256:
+            raise PackageError(f"{path}: is not the file that {folder / DESCRIPTION} describes; export the model again")
+        values = {name: value.astype(np.float64) for name, value in load_file(path).items()}
+        return FeatureDescription(values["mean"], values["covariance"], values["distances"])
+    except (OSError, SafetensorError, KeyError) as error:
+        raise PackageError(f"{path}: missing or damaged ({error}); export the model again") from error

@@ -1,0 +1,158 @@
+"""Adapt the statistics of a model package to a new place, and measure the change."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from seg.errors import ConfigError
+from seg.inference.compute.torch_backend import TorchBackend
+from seg.inference.settings import ComputeSettings
+from seg.labels import IGNORE
+from seg.package.description import Adaptation, ModelPackage
+from seg.package.features import add_features, read_features
+from seg.package.read import read_package
+from seg.package.write import write_derived
+from seg.places.norms import Movement, mix_in
+from seg.places.sampling import (
+    Batch,
+    Place,
+    SampledWindow,
+    fitting_place,
+    read_batches,
+    sample_windows,
+    scene_hashes,
+)
+from seg.places.settings import AdaptationSettings, PlaceSettings
+from seg.raster.statistics import band_statistics
+from seg.terminal.progress import with_progress
+
+BATCH = 8
+"""Windows that the network sees at once: half a megapixel, about half a GiB of feature maps in the default network."""
+
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """An adapted package and its distance from its parent.
+
+    Attributes:
+        parent: Description of the package that was adapted.
+        package: Description of the new package.
+        place: Scenes of the new place.
+        windows: Sampled windows.
+        before: Probability of the parent in percent for each window, (SIDE, SIDE), 255 where there is no data.
+        after: The same of the new package.
+        movements: Distance that each norm's statistics moved.
+    """
+
+    parent: ModelPackage
+    package: ModelPackage
+    place: Place
+    windows: Sequence[SampledWindow]
+    before: Sequence[Bytes]
+    after: Sequence[Bytes]
+    movements: Sequence[Movement]
+
+
+def adapt(
+    model: Path, scenes: Sequence[Path], output: Path, reading: PlaceSettings, settings: AdaptationSettings
+) -> Adapted:
+    """Write a package with the band statistics and mixed BatchNorm statistics of a new place.
+
+    The statistics are fixed before any map is made, so a map still does not depend on how its scene is cut. Memory
+    depends on the number of bands alone: a few windows are held at a time.
+
+    Args:
+        model: Folder of the package to adapt; it stays as it is.
+        scenes: Scenes of the new place.
+        output: Folder of the new package; an older package in it is replaced.
+        reading: Bands, nodata, pixel size and device.
+        settings: Mix and size of the sample.
+
+    Raises:
+        ConfigError: The output is the model's own folder, or the device is unknown.
+        RasterError: No scene can be read, or none has a valid pixel.
+        PackageError: The package is damaged or of an older format, a scene does not fit it, or the output cannot be
+            written.
+    """
+    if output.resolve() == model.resolve():
+        raise ConfigError(
+            f"output {output} is the model itself, which the new package names as its parent; name another"
+        )
+    parent = read_package(model)
+    place = fitting_place(scenes, parent, reading)
+    backend = TorchBackend(model, parent, ComputeSettings(device=reading.device, precision="32"))
+    windows = sample_windows(place, settings.windows)
+    before = _probabilities(backend, place, windows, "before")
+    statistics = band_statistics(_valid_pixels(place, windows))
+    network = backend.model
+    network.normalization.fill(statistics.mean, statistics.std)
+    batches = (
+        (torch.from_numpy(image).to(backend.device), torch.from_numpy(valid).to(backend.device))
+        for image, valid in with_progress(_mingled_batches(place, windows, statistics.mean), "adapting")
+    )
+    movements = mix_in(network, batches, settings.mix)
+    after = _probabilities(backend, place, windows, "after")
+    origin = Adaptation(
+        parent_sha256=parent.weights_sha256, scenes=scene_hashes(windows), mix=settings.mix, pixels=statistics.count
+    )
+    features = read_features(model, parent)
+    package = write_derived(network, _of_place(parent, place, origin), output)
+    if features is not None:  # of training still, so that predict tells how unlike the place remains
+        package = add_features(output, features)
+    return Adapted(parent, package, place, windows, before, after, movements)
+
+
+def _of_place(parent: ModelPackage, place: Place, origin: Adaptation) -> ModelPackage:
+    """The parent's description with what differs in the images of the new place."""
+    first = place.grids[0]
+    names = tuple(first.band_names[band - 1] for band in place.bands) if first.band_names else ()
+    scaling = [first.scaling[band - 1] for band in place.bands] if first.scaling else []
+    if any(grid.scaling != first.scaling for grid in place.grids):
+        print(
+            f"note: {first.path} and other scenes state different scales or offsets, so the new package states none; "
+            "convert the scenes to one unit",
+            file=sys.stderr,
+        )
+        scaling = []
+    return replace(
+        parent,
+        bands=place.bands,
+        image_bands=first.bands,
+        band_names=names if all(names) and names else parent.band_names,
+        nodata=place.nodata,
+        scales=tuple(scale for scale, _ in scaling) or None,
+        offsets=tuple(offset for _, offset in scaling) or None,
+        metrics={},
+        adaptation=origin,
+    )
+
+
+def _mingled_batches(place: Place, windows: Sequence[SampledWindow], fill: Sequence[float]) -> Iterator[Batch]:
+    """Batches of equal size, each of windows from all over the place."""
+    batches = -(-len(windows) // BATCH)
+    mingled = [window for start in range(batches) for window in windows[start::batches]]
+    return read_batches(place, mingled, fill, -(-len(windows) // batches))
+
+
+def _valid_pixels(place: Place, windows: Sequence[SampledWindow]) -> Iterator[npt.NDArray[np.float32]]:
+    """(C, N) valid pixels of each window."""
+    for window in windows:
+        chip = place.read(window.grid, window.window, [0.0] * len(place.bands))
+        yield chip.image[:, chip.valid]
+
+
+def _probabilities(backend: TorchBackend, place: Place, windows: Sequence[SampledWindow], when: str) -> list[Bytes]:
+    """Probability of each window in percent, 255 where there is no data."""
+    maps = []
+    mean = backend.model.normalization.mean.tolist()
+    for images, valid in with_progress(read_batches(place, windows, mean, 1), f"map {when}", len(windows)):
+        percent = np.rint(backend.start(images[0])() * 100).astype(np.uint8)
+        maps.append(np.where(valid[0], percent, np.uint8(IGNORE)))
+    return maps

@@ -1,0 +1,102 @@
+"""Options of the commands for new places. Without torch, so that --help is quick."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from seg.errors import require_option
+from seg.inference.settings import PredictionSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaceSettings:
+    """Reading of the scenes of a place.
+
+    Args:
+        bands: 1-based bands of the scenes in the order of the model; null for those with the names of training, or
+            else those of training in their order.
+        nodata: An additional stored value that means "no data", for files that do not declare one; null for that of
+            training.
+        pixel_size_ratio: Largest accepted ratio between the pixel sizes of the scenes and of training, at least 1.
+        device: Device that computes: auto, cpu, cuda (cuda:1 for the second GPU) or mps.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    bands: list[int] | None = None
+    nodata: float | None = None
+    pixel_size_ratio: float = 1.5
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Check the ranges, with the messages of prediction."""
+        _ = self.fitting
+
+    @property
+    def fitting(self) -> PredictionSettings:
+        """The settings of prediction by which a scene's bands and pixel size are held against the model."""
+        return PredictionSettings(bands=self.bands, nodata=self.nodata, pixel_size_ratio=self.pixel_size_ratio)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptationSettings:
+    """Amount and weight of the new place's pixels.
+
+    Args:
+        mix: Weight of the new place's statistics in the norms, 0 to 1; 0 keeps those of training. The band statistics
+            are always those of the new place.
+        windows: Number of sampled windows of 256 x 256 pixels, at least 1.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    mix: float = 0.5
+    windows: int = 64
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require_option(0 <= self.mix <= 1, "mix", self.mix, "0 to 1")
+        require_option(self.windows >= 1, "windows", self.windows, "at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuggestionSettings:
+    """Number and kind of squares to suggest.
+
+    Args:
+        count: Number of squares, at least 1.
+        size_m: Side of a square in metres.
+        spacing_m: Least distance between the centres of two squares in metres; null for twice the side.
+        labelled: Ground that is labelled already: a dataset, a folder of masks, a mask, or a vector file of polygons;
+            null for none.
+        zones: Vector file of zones; each gets its share of the squares, and at least one if the count allows it.
+        zone_column: Column of the zones' names; null for their numbers.
+        like: Vector file of clicked examples: the squares most similar to them are suggested, instead of uncertain
+            ones.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    count: int = 50
+    size_m: float = 2560.0
+    spacing_m: float | None = None
+    labelled: Path | None = None
+    zones: Path | None = None
+    zone_column: str | None = None
+    like: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        require_option(self.count >= 1, "count", self.count, "at least 1")
+        require_option(0 < self.size_m < 1e6, "size-m", f"{self.size_m:g}", "metres above 0, less than 1,000 km")
+        least = self.spacing_m
+        require_option(least is None or 0 <= least < 1e7, "spacing-m", least, "metres from 0 on")
+        alone = self.zone_column is not None and self.zones is None
+        require_option(not alone, "zone-column", self.zone_column, "--zones beside it")
+
+    @property
+    def least_distance_m(self) -> float:
+        """Least distance between the centres of two squares in metres."""
+        return 2 * self.size_m if self.spacing_m is None else self.spacing_m

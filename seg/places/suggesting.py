@@ -1,0 +1,271 @@
+"""Choose squares to label next: uncertain, unlike each other, apart, and not labelled yet."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from rasterio.windows import Window
+
+from seg.errors import PackageError, RasterError
+from seg.inference.compute.backends import Backend, Features, Probability
+from seg.inference.compute.choose_backend import open_backend
+from seg.inference.features.unlikeness import pooled_patches
+from seg.inference.settings import ComputeSettings
+from seg.package.description import ModelPackage
+from seg.package.features import Vectors
+from seg.package.read import read_package
+from seg.places.choosing import Candidates, choose_squares
+from seg.places.ground import example_points, labelled_ground, outline_of, pixel_of, zone_names
+from seg.places.sampling import SIDE, Place, fitting_place
+from seg.places.settings import PlaceSettings, SuggestionSettings
+from seg.raster.chips import BoolMask
+from seg.raster.grid import Grid
+from seg.raster.windows import window_grid
+from seg.terminal.progress import with_progress
+
+MOST_CANDIDATES = 2000
+"""Squares that are looked at; of a larger place, an even random selection."""
+
+MOST_LOOKS = 16
+"""Windows of SIDE pixels that are looked at in one square."""
+
+SMALL_PATCH = 32
+"""Side in pixels of the patches that are compared with examples."""
+
+LEAST_VALID = 0.5
+"""Share of valid pixels that a square needs."""
+
+
+@dataclass(frozen=True)
+class Square:
+    """A suggested square.
+
+    Attributes:
+        grid: Grid of its scene.
+        window: Its pixels.
+        outline: Its outline in WGS 84, longitude first.
+        zone: Name of its zone; empty without zones.
+        score: Product of uncertainty and novelty, or similarity to the examples.
+        reason: Explanation for the one who labels.
+    """
+
+    grid: Grid
+    window: Window
+    outline: shapely.Polygon
+    zone: str
+    score: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One candidate as the network sees it."""
+
+    grid: Grid
+    window: Window
+    entropy: float
+    vector: Vectors
+    similarity: float = math.nan
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Result of a search.
+
+    Attributes:
+        place: Scenes of the place.
+        package: Description of the model.
+        squares: In the order in which to label them.
+        candidates: Number of squares that were looked at.
+        labelled: Number of squares left out because they hold labels.
+    """
+
+    place: Place
+    package: ModelPackage
+    squares: Sequence[Square]
+    candidates: int
+    labelled: int
+
+
+def suggest(model: Path, scenes: Sequence[Path], reading: PlaceSettings, settings: SuggestionSettings) -> Suggestion:
+    """Suggest squares of a place to label.
+
+    The scores follow active learning by uncertainty and core sets: Sener and Savarese (2018),
+    https://arxiv.org/abs/1708.00489.
+
+    Args:
+        model: Folder of a model package.
+        scenes: Scenes of the place.
+        reading: Bands, nodata, pixel size and device.
+        settings: Number, size, distance, zones, labels and examples.
+
+    Raises:
+        RasterError: No scene can be read, a scene has no pixel size in metres, no square holds enough data, or a vector
+            file cannot be read.
+        PackageError: The package is damaged, a scene does not fit it, or its network has no features.
+    """
+    package = read_package(model)
+    place = fitting_place(scenes, package, reading)
+    backend = open_backend(model, package, ComputeSettings(device=reading.device))
+    if not backend.has_features:
+        raise PackageError(f"{model}: its network has no encoder, so squares cannot be compared; use another model")
+    squares = _candidate_squares(place, settings.size_m)
+    ground = labelled_ground(settings.labelled) if settings.labelled else None
+    free = [square for square in squares if ground is None or not ground.overlaps(outline_of(*square))]
+    if not free:
+        raise RasterError(f"{place.grids[0].path}: every square is labelled already; name other scenes")
+    looks = _look_at(place, backend, package, free)
+    if settings.like is not None:
+        looks = _compared(place, backend, package, looks, settings.like)
+    outlines = [outline_of(look.grid, look.window) for look in looks]
+    zones = zone_names(outlines, settings.zones, settings.zone_column) if settings.zones else [""] * len(looks)
+    candidates = Candidates(
+        np.array([look.entropy for look in looks]),
+        np.stack([look.vector for look in looks]),
+        _centres(outlines),
+        zones,
+        None if settings.like is None else np.array([look.similarity for look in looks]),
+    )
+    chosen = choose_squares(candidates, settings.count, settings.least_distance_m)
+    found = [
+        Square(
+            looks[one.index].grid, looks[one.index].window, outlines[one.index], zones[one.index], one.score, one.reason
+        )
+        for one in chosen
+    ]
+    return Suggestion(place, package, found, len(looks), len(squares) - len(free))
+
+
+def _candidate_squares(place: Place, size_m: float) -> list[tuple[Grid, Window]]:
+    """Squares of a side in metres that tile the scenes; a smaller scene is one square."""
+    squares: list[tuple[Grid, Window]] = []
+    for grid in place.grids:
+        pixel = grid.pixel_size_m
+        if pixel is None:
+            raise RasterError(f"{grid.path}: states no CRS, so squares have no size in metres; georeference the scene")
+        side = max(round(size_m / pixel), 1)
+        rows, columns = min(side, grid.height), min(side, grid.width)
+        squares += [
+            (grid, window)
+            for window in window_grid(grid.height, grid.width, side, side)
+            if (window.height, window.width) == (rows, columns)
+        ]
+    order = np.random.default_rng(0).permutation(len(squares))[:MOST_CANDIDATES]
+    return [squares[number] for number in sorted(order)]
+
+
+def _look_at(
+    place: Place, backend: Backend, package: ModelPackage, squares: Sequence[tuple[Grid, Window]]
+) -> list[_Look]:
+    looks = []
+    for grid, window in with_progress(squares, "looking at squares"):
+        entropies, vectors, valid = [], [], 0.0
+        parts = _parts(window)
+        for part in parts:
+            seen = _seen(place, backend, package, grid, part)
+            valid += float(seen.valid.mean()) / len(parts)
+            pooled = pooled_patches(seen.features, seen.valid, package.stride)
+            if len(pooled):
+                vectors.append(pooled.mean(axis=0))
+                entropies.append(float(_entropy(seen.probability())[seen.valid].mean()))
+        if vectors and valid >= LEAST_VALID:
+            looks.append(_Look(grid, window, float(np.mean(entropies)), np.mean(vectors, axis=0)))
+    if not looks:
+        raise RasterError(
+            f"{place.grids[0].path}: no square has data in half of its pixels; check the scene's nodata value"
+        )
+    return looks
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Features, validity and probability of a window, computed with context around it where it is small."""
+
+    features: Features
+    valid: BoolMask
+    probability: Callable[[], Probability]
+
+
+def _seen(place: Place, backend: Backend, package: ModelPackage, grid: Grid, window: Window) -> _Seen:
+    stride = package.stride
+    # A margin of whole strides keeps the cells of a window where they are without it.
+    above, left = (
+        min(max(SIDE - int(length), 0) // 2, int(start)) // stride * stride
+        for length, start in ((window.height, window.row_off), (window.width, window.col_off))
+    )
+    corner = window.col_off - left, window.row_off - above
+    width = min(max(SIDE, left + int(window.width)), grid.width - corner[0])
+    height = min(max(SIDE, above + int(window.height)), grid.height - corner[1])
+    chip = place.read(grid, Window(*corner, width, height), package.mean)
+    rows, columns = slice(above, above + int(window.height)), slice(left, left + int(window.width))
+    cells = (slice(part.start // stride, -(-part.stop // stride)) for part in (rows, columns))
+    features = backend.features(chip.image)[:, *cells]
+    return _Seen(features, chip.valid[rows, columns], lambda: backend.start(chip.image)()[rows, columns])
+
+
+def _parts(square: Window) -> list[Window]:
+    """Windows of at most SIDE pixels that tile a square; an even selection of a large one."""
+    parts = [
+        Window(square.col_off + part.col_off, square.row_off + part.row_off, part.width, part.height)
+        for part in window_grid(int(square.height), int(square.width), SIDE, SIDE)
+    ]
+    step = max(1, len(parts) / MOST_LOOKS)
+    return [parts[int(number * step)] for number in range(min(len(parts), MOST_LOOKS))]
+
+
+def _entropy(probability: npt.NDArray[np.float32]) -> Vectors:
+    """Entropy of each pixel in bits, 0 to 1."""
+    p = np.clip(probability.astype(np.float64), 1e-9, 1 - 1e-9)
+    bits: Vectors = -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
+    return bits
+
+
+def _compared(place: Place, backend: Backend, package: ModelPackage, looks: Sequence[_Look], like: Path) -> list[_Look]:
+    """The looks with their cosine similarity to examples, by the most similar tenth of their patches.
+
+    Features are centred first: after a ReLU, all have a high cosine.
+    """
+    centre = np.mean([look.vector for look in looks], axis=0)
+    examples = np.stack([_unit(vector - centre) for vector in _example_vectors(place, backend, package, like)])
+    compared = []
+    for look in with_progress(looks, "comparing with the examples"):
+        similarities: list[float] = []
+        for part in _parts(look.window):
+            seen = _seen(place, backend, package, look.grid, part)
+            patches = pooled_patches(seen.features, seen.valid, package.stride, SMALL_PATCH)
+            similarities += (_unit(patches - centre) @ examples.T).max(axis=1).tolist()
+        nearest = sorted(similarities)[-max(1, len(similarities) // 10) :]
+        compared.append(replace(look, similarity=float(np.mean(nearest)) if nearest else -1.0))
+    return compared
+
+
+def _example_vectors(place: Place, backend: Backend, package: ModelPackage, like: Path) -> Iterator[Vectors]:
+    """Mean features of the cells around each example that lies in a scene."""
+    found = False
+    for point in example_points(like):
+        for grid in place.grids:
+            row, column = pixel_of(grid, point)
+            if not (0 <= row < grid.height and 0 <= column < grid.width):
+                continue
+            side = max(SMALL_PATCH // package.stride, 1) * package.stride
+            top, left = (max(0, centre - side // 2) // package.stride * package.stride for centre in (row, column))
+            window = Window(left, top, min(side, grid.width - left), min(side, grid.height - top))
+            found = True
+            yield _seen(place, backend, package, grid, window).features.mean(axis=(1, 2), dtype=np.float64)
+            break
+    if not found:
+        raise RasterError(f"{like}: no point lies in a scene; check its CRS and its points")
+
+
+def _unit(vectors: Vectors) -> Vectors:
+    lengths: Vectors = np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+    return vectors / lengths
+
+
+def _centres(outlines: Sequence[shapely.Polygon]) -> Vectors:
+    """(N, 2) longitude and latitude of the centre of each outline."""
+    return np.array([(outline.centroid.x, outline.centroid.y) for outline in outlines])

@@ -1,0 +1,106 @@
+"""Initial weights of a network from a checkpoint or model package, as far as they fit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seg.errors import ConfigError, PackageError
+from seg.models.segmenter import Segmenter
+from seg.package.checkpoint import read_checkpoint
+from seg.package.read import read_package, weights_file
+
+OPTION = "model.initial_weights"
+STATISTICS = "normalization."
+"""Band statistics are those of the training images, whatever the initial weights were trained on."""
+
+LEAST_SHARE = 0.5
+"""Share of the network's values that must come from the file; a network of another architecture shares a few shapes."""
+
+
+@dataclass(frozen=True)
+class InitialWeights:
+    """Weights that a network took from a file, and those that it did not.
+
+    Attributes:
+        path: The file or package.
+        taken: Names of the tensors that were taken.
+        left: Reason for each tensor of the network that was not taken.
+    """
+
+    path: Path
+    taken: tuple[str, ...]
+    left: Mapping[str, str]
+
+    def __str__(self) -> str:
+        total = len(self.taken) + len(self.left)
+        if not self.left:
+            return f"initial weights: all {total} tensors of {self.path}"
+        groups: dict[str, list[str]] = {}
+        for name, reason in self.left.items():
+            groups.setdefault(reason, []).append(name)
+        told = "; ".join(
+            f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {reason}"
+            for reason, names in groups.items()
+        )
+        return f"initial weights: {len(self.taken)} of {total} tensors of {self.path}; not taken: {told}"
+
+
+def take_weights(model: Segmenter, path: Path) -> InitialWeights:
+    """Copy the weights and buffers of a file into a network, each that has the same name and shape.
+
+    Args:
+        model: The network; its band statistics are kept.
+        path: A checkpoint of training, of its average where it has one, or the folder of a model package.
+
+    Raises:
+        PackageError: The file is missing, damaged, unsafe or of another program.
+        ConfigError: Most of the network's values have no counterpart in the file.
+    """
+    found, arguments = _stored(path)
+    wanted = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(STATISTICS)}
+    left = {name: reason for name, tensor in wanted.items() if (reason := _misfit(found.get(name), tensor))}
+    taken = {name: found[name] for name in wanted if name not in left}
+    size = sum(tensor.numel() for tensor in wanted.values())
+    share = sum(tensor.numel() for tensor in taken.values()) / max(size, 1)
+    if share < LEAST_SHARE:
+        raise ConfigError(
+            f"{OPTION} is {path}, which fits {share:.0%} of this network's values (its network is "
+            f"{_named(arguments)}); set the options of model.model as they were there, or leave {OPTION} out"
+        )
+    model.load_state_dict(taken, strict=False)
+    return InitialWeights(path, tuple(taken), left)
+
+
+def _stored(path: Path) -> tuple[Mapping[str, Tensor], Mapping[str, Any]]:
+    """Weights by name, and the arguments of their network."""
+    if not path.is_dir():
+        checkpoint = read_checkpoint(path)
+        return checkpoint.weights, checkpoint.task.get("model", {})
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    package = read_package(path)
+    try:
+        return load_file(weights_file(path, package)), package.architecture["arguments"]
+    except SafetensorError as error:
+        raise PackageError(f"{path}: its weights are damaged ({error}); export the model again") from error
+
+
+def _misfit(found: Tensor | None, wanted: Tensor) -> str:
+    """Reason not to take a tensor; empty if it fits."""
+    if found is None:
+        return "not in the file"
+    if found.shape != wanted.shape:
+        return f"shape {list(found.shape)}, wanted {list(wanted.shape)}"
+    if found.is_floating_point() and not bool(torch.isfinite(found).all()):
+        return "holds NaN or infinity"
+    return ""
+
+
+def _named(arguments: Mapping[str, Any]) -> str:
+    """Architecture and encoder in words."""
+    return f"{arguments.get('architecture', 'unknown')} with encoder {arguments.get('encoder', 'unknown')}"
