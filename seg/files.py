@@ -78,7 +78,22 @@ def write_json(content: Mapping[str, object], path: Path) -> None:
     """
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     with complete_or_absent(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+        # A name that is not UTF-8 becomes the JSON escapes of its bytes.
+        temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+
+
+def read_text(path: Path) -> str:
+    """Text of a file in UTF-8, with or without a byte order mark, or in GBK, as Chinese spreadsheets and editors save.
+
+    Raises:
+        UnicodeDecodeError: The text is in neither.
+        OSError: The file cannot be read.
+    """
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("GB18030")
 
 
 def sha256(path: Path) -> str:
@@ -90,6 +105,20 @@ def sha256(path: Path) -> str:
 def short_hash(text: str) -> str:
     """First 16 hexadecimal digits of a text's SHA-256, enough to distinguish runs and files of one machine."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def require_utf8_name(path: Path) -> None:
+    """Check that a file's name is UTF-8: GDAL and JSON take no other. Old archives unpack to names in GBK.
+
+    Raises:
+        RasterError: The name has bytes that are not UTF-8.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise RasterError(
+            f"{path}: its name is not UTF-8, which GDAL needs; rename it, such as with convmv -f gbk -t utf8 --notest"
+        ) from error
 
 
 def require_output_file(path: Path, suffixes: Sequence[str] = ()) -> None:

@@ -31,7 +31,7 @@ from seg.package.read import read_package
 from seg.raster.chips import BoolMask, ByteMask, FloatImage, Reading, read_chip, whole
 from seg.raster.classes import read_classes
 from seg.raster.gdal_options import gdal_options
-from seg.raster.grid import data_bands, open_raster
+from seg.raster.grid import band_texts, data_bands, open_raster
 from seg.raster.voids import is_missing
 from seg.terminal.command_line import with_nearest_key
 
@@ -356,6 +356,6 @@ def read_dataset(
     """
     scenes = read_catalogue(Path(root), folds)
     with open_raster(scenes[0].image) as image:
-        usual, names = data_bands(image), image.descriptions
+        usual, names = data_bands(image), band_texts(image)
     indexes = usual if bands is None else band_indexes(scenes, bands)
-    return Dataset(scenes, tuple(indexes), tuple(names[band - 1] or "" for band in indexes), nodata)
+    return Dataset(scenes, tuple(indexes), tuple(names[band - 1] for band in indexes), nodata)

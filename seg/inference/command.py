@@ -20,6 +20,7 @@ from seg.package.features import read_features
 from seg.package.read import read_package
 from seg.raster.folder import named_scenes
 from seg.raster.gdal_options import gdal_options
+from seg.raster.grid import read_grid
 from seg.raster.remote import shown_name, stem_of
 from seg.terminal.text import counted
 
@@ -74,6 +75,8 @@ def predict(
     """
     named = named_scenes(inputs)
     jobs = jobs_of(named, output, settings.uncertainty)
+    if not named.several:
+        read_grid(jobs[0].scene)  # An unreadable scene shows before the model is loaded.
     predictor = load_predictor(models, settings, compute)
     with gdal_options(TILE_CACHE):
         if named.several:

@@ -1,18 +1,17 @@
 """Read rasters that have damaged or missing tiles; pixels of these tiles become invalid."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
-import rasterio
-from rasterio.errors import RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from seg.errors import DamageError, RasterError
+from seg.errors import DamageError
 from seg.raster.chips import BoolMask, Chip, Reading, read_chip
-from seg.raster.grid import open_raster
+from seg.raster.grid import open_raster, require_sources
 from seg.raster.remote import one_thread
 
 
@@ -47,7 +46,7 @@ def read_damaged(dataset: DatasetReader, window: Window, reading: Reading) -> tu
         try:
             return read_chip(dataset, window, reading), np.zeros((window.height, window.width), dtype=bool)
         except DamageError:
-            _require_sources(dataset)
+            require_sources(dataset, sys.maxsize)
         return _read_by_tile(dataset, window, reading)
 
 
@@ -67,21 +66,6 @@ def _read_by_tile(dataset: DatasetReader, window: Window, reading: Reading) -> t
             image[:, *inner], valid[inner] = chip.image, chip.valid
             nodata_found, void_found = nodata_found or chip.nodata_found, void_found or chip.void_found
     return Chip(image, valid, nodata_found, void_found), lost
-
-
-def _require_sources(dataset: DatasetReader) -> None:
-    """Check that all source files of a mosaic can be opened.
-
-    GDAL reports a missing file only once. Later reads return zeros, which look like data.
-    """
-    for file in dataset.files[1:] if dataset.driver == "VRT" else []:
-        try:
-            rasterio.open(file).close()
-        except RasterioIOError as error:
-            raise RasterError(
-                f"{dataset.name}: its source file {file} cannot be opened ({' '.join(str(error).split())[:200]}); "
-                "restore the file, or remove it from the mosaic so that its pixels become nodata"
-            ) from error
 
 
 def _tiles(dataset: DatasetReader, band: int, window: Window) -> Iterator[Window]:

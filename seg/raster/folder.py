@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seg.errors import DatasetError, RasterError
-from seg.raster.remote import is_remote
+from seg.files import read_text
+from seg.raster.remote import is_remote, is_virtual
 
 GEOTIFF_SUFFIXES = (".tif", ".tiff")
 """Suffixes of GeoTIFF files."""
@@ -127,7 +128,7 @@ def _scenes(path: Path) -> Inputs:
         return Inputs(
             _nonempty(_listed(path), f"{path}: lists no scene; wanted a path or an address on each line"), True
         )
-    if glob.has_magic(str(path)) and not path.exists():
+    if glob.has_magic(str(path)) and not (path.exists() or is_virtual(path)):
         matching = sorted(file for file in Path(path.anchor).glob(str(path.relative_to(path.anchor))) if file.is_file())
         return Inputs(_nonempty(matching, f"{path}: no file matches; check the pattern"), True)
     return Inputs([path], several=False)
@@ -135,11 +136,11 @@ def _scenes(path: Path) -> Inputs:
 
 def _listed(path: Path) -> list[Path]:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(path).splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise RasterError(f"{path}: not readable as a list of scenes ({error}); wanted UTF-8 text") from error
+        raise RasterError(f"{path}: not readable as a list of scenes ({error}); wanted text in UTF-8 or GBK") from error
     named = [Path(line.strip()) for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    return [scene if is_remote(scene) else path.parent / scene for scene in named]
+    return [scene if is_remote(scene) or is_virtual(scene) else path.parent / scene for scene in named]
 
 
 def _nonempty(scenes: list[Path], otherwise: str) -> list[Path]:

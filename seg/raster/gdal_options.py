@@ -7,9 +7,12 @@ spawned process starts without these options. See `rasterio/_env.pyx`.
 """
 
 import os
+import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
+from types import TracebackType
 
 MIB = 2**20
 
@@ -25,6 +28,12 @@ SERVERS = {
     "GDAL_HTTP_LOW_SPEED_TIME": "60",
 }
 """Options for rasters on servers. GDAL's defaults give up at the first error and wait forever for a silent server."""
+
+_LOGS_WARNINGS = "rasterio._env.log_error"
+"""Function of rasterio that GDAL calls with its warnings, as Python names it in an exception."""
+
+_FOR_GOOD = ExitStack()
+"""Contexts that a worker process never leaves."""
 
 _OURS: ContextVar[frozenset[str]] = ContextVar("_OURS", default=frozenset())
 """Options that an outer `gdal_options` set; an inner `gdal_options` may change them."""
@@ -45,7 +54,7 @@ def gdal_options(cache: int | None = CACHE) -> Iterator[None]:
     options = _unset_options(cache)
     ours = _OURS.set(_OURS.get() | options.keys())
     try:
-        with Env.from_defaults(**options):
+        with _without_undecodable_messages(), Env.from_defaults(**options):
             yield
     finally:
         _OURS.reset(ours)
@@ -55,7 +64,36 @@ def set_gdal_options() -> None:
     """Set GDAL's options for the rest of a worker process, except those that the user has set."""
     from rasterio import Env
 
+    _FOR_GOOD.enter_context(_without_undecodable_messages())
     Env.from_defaults(**_unset_options(CACHE)).__enter__()
+
+
+@contextmanager
+def _without_undecodable_messages() -> Iterator[None]:
+    """Keep silent over GDAL warnings that are not UTF-8, since they quote damaged bytes of a file's metadata.
+
+    rasterio cannot decode them, and Python prints 20 lines of traceback for each. Everything else is shown as before.
+    The hooks belong to the process, so only the main thread sets them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    unraisable_before, uncaught_before = sys.unraisablehook, sys.excepthook
+
+    def unraisable(arguments: "sys.UnraisableHookArgs") -> None:
+        if arguments.exc_type is not UnicodeDecodeError or arguments.object != _LOGS_WARNINGS:
+            unraisable_before(arguments)
+
+    def uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        # Cython prints an exception in such a function here first, without the traceback of any other exception.
+        if kind is not UnicodeDecodeError or trace is not None:
+            uncaught_before(kind, error, trace)
+
+    sys.unraisablehook, sys.excepthook = unraisable, uncaught
+    try:
+        yield
+    finally:
+        sys.unraisablehook, sys.excepthook = unraisable_before, uncaught_before
 
 
 def _unset_options(cache: int | None) -> dict[str, str | int]:

@@ -1,11 +1,13 @@
 """Grid of a raster file (path, CRS, transform, size, bands, nodata), and checks of its metadata."""
 
 import math
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import rasterio
 from rasterio import Affine
@@ -17,6 +19,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from seg.errors import RasterError
+from seg.files import require_utf8_name
 from seg.raster.crs import crs_names, has_place, same_crs
 from seg.raster.remote import gdal_name, is_remote, settings_to_open, shown_name
 
@@ -28,6 +31,12 @@ MOST_PIXELS = 10**13
 
 LEAST_PIXEL_AREA = 1e-24
 """Smallest accepted pixel area, in squared CRS units; a micrometre at the equator is 1e-11 degrees."""
+
+FEW_SOURCES = 200
+"""Largest number of source files of a mosaic that are all opened as a check; opening one takes 0.3 ms."""
+
+_SNIFFED = 4096
+"""Bytes in which the root element of a VRT begins."""
 
 _EQUATOR_RADIUS_M = 6_378_137.0
 _ECCENTRICITY_SQUARED = 0.00669437999
@@ -134,19 +143,17 @@ def open_raster(path: Path) -> Iterator[DatasetReader]:
     """Open a raster for reading; its handle must stay in this thread and process.
 
     Args:
-        path: A file, or an address in a form of `seg.raster.remote`.
+        path: A file, or an address or another name of GDAL in a form of `seg.raster.remote`.
 
     Raises:
-        RasterError: The file is missing, its name is not UTF-8, or it is not a raster that GDAL can read.
+        RasterError: The file is missing, its name is not UTF-8, it is not a raster that GDAL can read, its metadata is
+            damaged, it declares more than MOST_PIXELS pixels, or its transform gives pixels without a size or place.
     """
+    require_utf8_name(path)
     name = gdal_name(path)
     try:
         with settings_to_open(name):
             dataset = rasterio.open(name)
-    except UnicodeEncodeError as error:
-        raise RasterError(
-            f"{path}: its name is not UTF-8, which GDAL needs; rename it, such as with convmv -f gbk -t utf8 --notest"
-        ) from error
     except RasterioIOError as error:
         if is_remote(name):
             raise RasterError(
@@ -160,6 +167,10 @@ def open_raster(path: Path) -> Iterator[DatasetReader]:
             f"{path}: not a readable raster ({_first_line(error)}); wanted a GeoTIFF or another format that GDAL reads"
         ) from error
     with dataset:
+        with readable_metadata(path):
+            # GDAL follows the links between directories at the first property, and rasterio raises at the second.
+            _ = dataset.mask_flag_enums, dataset.colorinterp
+            _require_sound(path, dataset)
         yield dataset
 
 
@@ -175,7 +186,7 @@ def readable_metadata(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except CPLE_BaseError as error:
+    except (CPLE_BaseError, UnicodeDecodeError) as error:
         raise RasterError(
             f"{shown_name(path)}: its metadata cannot be read ({_first_line(error)}); copy or download the file again"
         ) from error
@@ -185,13 +196,14 @@ def read_grid(path: Path) -> Grid:
     """The grid of a raster file.
 
     Raises:
-        RasterError: The file cannot be opened, holds no band, or holds complex numbers.
+        RasterError: The file or a source file of a mosaic cannot be opened, it holds no band, or it holds complex
+            numbers.
     """
     with open_raster(path) as dataset, readable_metadata(path):
         if dataset.count == 0:
             raise RasterError(f"{path}: holds no band of its own; name one of its subdatasets instead")
         require_real(dataset)
-        _require_sound(path, dataset)
+        require_sources(dataset)
         return Grid(
             path=path,
             height=dataset.height,
@@ -213,8 +225,17 @@ def alpha_bands(dataset: DatasetReader) -> list[int]:
     return [band for band, meaning in enumerate(dataset.colorinterp, start=1) if meaning is ColorInterp.alpha]
 
 
+def band_texts(dataset: DatasetReader, kind: Literal["descriptions", "units"] = "descriptions") -> tuple[str, ...]:
+    """Descriptions or units of the bands; empty where a band has none, and in all bands if one is not UTF-8."""
+    try:
+        texts = dataset.descriptions if kind == "descriptions" else dataset.units
+        return tuple(str(text or "").strip() for text in texts)
+    except UnicodeDecodeError:  # GDAL passes on the bytes of a file, for example GBK in the header of an ENVI raster.
+        return ("",) * int(dataset.count)
+
+
 def _band_names(dataset: DatasetReader) -> tuple[str, ...]:
-    names = tuple((name or "").strip() for name in dataset.descriptions)
+    names = band_texts(dataset)
     return names if any(names) else ()
 
 
@@ -243,6 +264,51 @@ def require_real(dataset: DatasetReader) -> None:
         )
 
 
+def require_sources(dataset: DatasetReader, few: int = FEW_SOURCES) -> None:
+    """Check that all local source files of a mosaic can be opened, including those of mosaics in the mosaic.
+
+    GDAL reports a missing file only when its pixels are read, and only once. Later reads return zeros, which look like
+    data.
+
+    Args:
+        dataset: An open raster; only a VRT has source files.
+        few: Largest number of source files that are all opened; of more, only files that look missing are opened.
+
+    Raises:
+        RasterError: A source file is missing or cannot be opened; the message names it.
+    """
+    if dataset.driver == "VRT":
+        _require_sources(dataset, shown_name(Path(dataset.name)), {dataset.name}, few)
+
+
+def _require_sources(dataset: DatasetReader, mosaic: str, seen: set[str], few: int) -> None:
+    # Viewers write statistics and overviews beside the mosaic itself.
+    files = [file for file in dataset.files[1:] if not file.startswith(f"{dataset.name}.") and file not in seen]
+    seen.update(files)
+    for file in files:
+        exists = Path(file).is_file() and os.access(file, os.R_OK)
+        if is_remote(file) or (exists and len(files) > few and not is_vrt(Path(file))):
+            continue
+        try:
+            with rasterio.open(file) as inner:
+                if inner.driver == "VRT":
+                    _require_sources(inner, mosaic, seen, few)
+        except RasterioIOError as error:
+            raise RasterError(
+                f"{mosaic}: its source file {file} cannot be opened ({' '.join(str(error).split())[:200]}); "
+                "restore the file, or remove it from the mosaic so that its pixels become nodata"
+            ) from error
+
+
+def is_vrt(file: Path) -> bool:
+    """True if a file begins like a VRT; a name may hide it, since GDAL goes by the content."""
+    try:
+        with file.open("rb") as opened:
+            return b"<VRTDataset" in opened.read(_SNIFFED)
+    except OSError:
+        return False
+
+
 def _require_sound(path: Path, dataset: DatasetReader) -> None:
     """Check the size and the transform of a raster.
 
@@ -253,15 +319,15 @@ def _require_sound(path: Path, dataset: DatasetReader) -> None:
     pixels = dataset.height * dataset.width
     if pixels > MOST_PIXELS:
         raise RasterError(
-            f"{path}: declares {dataset.width:,} x {dataset.height:,} pixels, wanted at most {MOST_PIXELS:,} in all; "
-            "check how the file was made, or cut it into several"
+            f"{shown_name(path)}: declares {dataset.width:,} x {dataset.height:,} pixels, "
+            f"wanted at most {MOST_PIXELS:,} in all; check how the file was made, or cut it into several"
         )
     numbers = tuple(dataset.transform)[:6]
     area = abs(dataset.transform.a * dataset.transform.e - dataset.transform.b * dataset.transform.d)
     if not all(map(math.isfinite, numbers)) or not LEAST_PIXEL_AREA < area < math.inf:
         shown = ", ".join(f"{number:g}" for number in numbers)
         raise RasterError(
-            f"{path}: its transform ({shown}) is not finite or not invertible; georeference the file again"
+            f"{shown_name(path)}: its transform ({shown}) is not finite or not invertible; georeference the file again"
         )
 
 

@@ -1,4 +1,4 @@
-"""Rasters on servers: their names in GDAL and in messages, and the GDAL settings to open and decode them."""
+"""GDAL's names of rasters on servers, in archives and in other files, and GDAL's settings to open and decode them."""
 
 import re
 from collections.abc import Iterator
@@ -12,6 +12,12 @@ _SCHEMES = {"s3": "/vsis3/", "gs": "/vsigs/", "az": "/vsiaz/", "abfs": "/vsiadls
 
 _ADDRESS = re.compile(rf"(?P<virtual>/vsicurl/)?(?P<scheme>https?|ftp|{'|'.join(_SCHEMES)}):/+(?P<rest>.+)")
 """Pattern of an address; it also matches if a `Path` has shortened the two slashes to one."""
+
+_DRIVER = re.compile(r"(?P<driver>[A-Z][A-Z0-9_]+):(?P<quote>\"?)(?P<file>.+?)(?P=quote)(?::(?P<inner>.+))?")
+"""A part of a file, such as `NETCDF:"a.nc":values` and `GPKG:a.gpkg:layer`."""
+
+_ARCHIVE = re.compile(r"(/vsi(?:zip|tar|gzip|7z|rar|sparse|cached)/)(?!/|\{|vsi)(.+)")
+"""An archive whose absolute path may have lost its second slash."""
 
 _REMOTE = re.compile(r"/vsi(curl|s3|gs|az|adls|oss|swift|webhdfs|hdfs)(_streaming)?/")
 
@@ -33,9 +39,36 @@ def gdal_name(path: Path) -> str:
     """
     found = _ADDRESS.fullmatch(path.as_posix())
     if found is None:
-        return str(path)
+        return _with_slashes(path.as_posix()) if is_virtual(path) else str(path)
     scheme = found["scheme"]
     return f"{_SCHEMES[scheme]}{found['rest']}" if scheme in _SCHEMES else f"/vsicurl/{scheme}://{found['rest']}"
+
+
+def is_virtual(path: Path) -> bool:
+    """True if GDAL knows a raster or vector layer by this name, such as `/vsizip/a.zip/b.tif`, but no file has it."""
+    text = path.as_posix()
+    named = text.startswith(("/vsi", "vrt:/")) or _DRIVER.fullmatch(text) is not None
+    return named and not path.exists()
+
+
+def _with_slashes(name: str) -> str:
+    """GDAL's name with the double slashes that a `Path` shortened to one."""
+    name = re.sub(rf"\b(https?|ftp|{'|'.join(_SCHEMES)}):/+", r"\1://", name)
+    name = re.sub(r"(/vsi[a-z0-9_]+)/(?=vsi[a-z0-9_]+/)", r"\1//", name)
+    name = re.sub(r"^((?:HDF5|BAG):.+):/+", r"\1://", name)
+    if name.startswith("vrt:/"):
+        inner = name.removeprefix("vrt:").lstrip("/")
+        name = f"vrt://{_with_root(inner)}"
+    archive = _ARCHIVE.search(name)
+    return name if archive is None else name[: archive.start(2)] + _with_root(archive[2])
+
+
+def _with_root(inner: str) -> str:
+    """A path with a slash before it if only then one of its folders is a file."""
+    file = Path(inner.partition("?")[0])
+    absolute = Path("/", file)
+    relative = any(part.is_file() for part in (file, *file.parents))
+    return f"/{inner}" if not relative and any(part.is_file() for part in (absolute, *absolute.parents)) else inner
 
 
 def is_remote(path: Path | str) -> bool:
@@ -77,8 +110,15 @@ def shown_name(path: Path) -> str:
 
 
 def stem_of(path: Path) -> str:
-    """Stem of the file name of a raster or of an address."""
-    return Path(gdal_name(path).partition("?")[0]).stem if is_remote(path) else path.stem
+    """Stem of the file name of a raster or of an address; `NETCDF:"a.nc":part` has the stem `a_part`."""
+    if not (is_remote(path) or is_virtual(path)):
+        return path.stem
+    name = gdal_name(path)
+    part = _DRIVER.fullmatch(name)
+    if part is None:
+        return Path(name.partition("?")[0]).stem
+    words = [Path(part["file"]).stem, *re.findall(r"\w+", part["inner"] or "")]
+    return "_".join(words)
 
 
 def one_thread() -> AbstractContextManager[object]:

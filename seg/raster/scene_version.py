@@ -6,14 +6,15 @@ from rasterio.io import DatasetReader
 
 from seg.files import short_hash
 from seg.raster.grid import open_raster
-from seg.raster.remote import is_remote
+from seg.raster.remote import is_remote, is_virtual
+from seg.raster.sources import image_files
 
 BESIDE = (".aux.xml", ".ovr")
 """Suffixes of files that viewers write; no pixel is read from them."""
 
 
 def scene_version(path: Path) -> str | None:
-    """A checksum of the names, sizes and times of all files of a raster, including the parts of a mosaic.
+    """A checksum of the names, sizes and times of all files of a raster, including the parts of mosaics in mosaics.
 
     For a raster on a server, the checksum of `layout_of`.
 
@@ -21,7 +22,7 @@ def scene_version(path: Path) -> str | None:
         path: The raster.
 
     Returns:
-        16 hexadecimal digits; None if the path is neither a local file nor an address.
+        16 hexadecimal digits; None if the path is neither a local file nor an address nor another name of GDAL.
 
     Raises:
         RasterError: GDAL cannot read the raster.
@@ -29,12 +30,11 @@ def scene_version(path: Path) -> str | None:
     if is_remote(path):
         with open_raster(path) as dataset:
             return layout_of(dataset)
-    if not path.exists():
+    if not (path.exists() or is_virtual(path)):
         return None
-    with open_raster(path) as dataset:
-        names = sorted(name for name in dataset.files if not name.endswith(BESIDE))
-    states = [(name, Path(name).stat() if Path(name).exists() else None) for name in names]
-    return short_hash("".join(f"{name} {state and (state.st_size, state.st_mtime_ns)}\n" for name, state in states))
+    files = [file for file in image_files(path) if not file.name.endswith(BESIDE)]
+    states = [(file, file.stat()) for file in files]
+    return short_hash("".join(f"{file} {state.st_size, state.st_mtime_ns}\n" for file, state in states))
 
 
 _SAMPLED = 64

@@ -8,8 +8,8 @@ import rasterio
 from rasterio.errors import RasterioError
 
 from seg.errors import ConfigError, RasterError
-from seg.files import SOFTWARE
-from seg.raster.grid import open_raster
+from seg.files import SOFTWARE, sha256
+from seg.raster.grid import is_vrt, open_raster
 from seg.raster.remote import gdal_name, is_remote
 
 _PREFIXES = re.compile(r"(vrt://|/vsi[a-z0-9]+/)+")
@@ -50,6 +50,14 @@ def input_files(inputs: Iterable[Path | None]) -> list[Path]:
         except RasterError:
             continue  # Vector file or damaged raster; the code that reads it reports the error.
     return sorted(found)
+
+
+def raster_sha256(path: Path) -> str | None:
+    """SHA-256 of a raster's file, or of the file that holds it, such as an archive; None for a raster on a server."""
+    if path.is_file():
+        return sha256(path)
+    files = [] if is_remote(path) else image_files(path)
+    return sha256(files[0]) if files else None
 
 
 def require_apart(outputs: Iterable[Path], inputs: Iterable[Path | None]) -> None:
@@ -103,7 +111,7 @@ def _with_sources(names: Iterable[str], seen: set[str]) -> Iterator[Path]:
         path = _local_file(name)
         if path is not None:
             yield path
-        if name in seen or is_remote(name) or (path is not None and path == Path(name) and not _is_vrt(path)):
+        if name in seen or is_remote(name) or (path is not None and path == Path(name) and not is_vrt(path)):
             continue
         seen.add(name)
         try:
@@ -123,11 +131,3 @@ def _local_file(name: str) -> Path | None:
             if candidate and file.is_file():
                 return file
     return None
-
-
-def _is_vrt(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return b"<VRTDataset" in file.read(_SNIFFED)
-    except OSError:
-        return False

@@ -96,6 +96,17 @@ def test_a_list_has_a_scene_per_line_relative_to_its_folder(folder: Path) -> Non
     assert named_scenes([listed]) == Inputs(wanted, several=True)
 
 
+def test_a_list_in_gbk_may_have_names_of_gdal(folder: Path) -> None:
+    listed = folder / "list.txt"
+    listed.write_bytes("耕地.tif\n/vsizip//data/a.zip/b.tif\n".encode("gbk"))
+    assert named_scenes([listed]).scenes == [folder / "耕地.tif", Path("/vsizip//data/a.zip/b.tif")]
+
+
+def test_a_name_of_gdal_is_no_pattern(folder: Path) -> None:
+    name = Path(f"vrt://{folder}/b.tif?bands=1")
+    assert named_scenes([name]) == Inputs([name], several=False)
+
+
 def test_several_names_are_joined(folder: Path) -> None:
     assert names(named_scenes([folder / "b.tif", folder / "deep"])) == ["b.tif", "d.tif"]
 

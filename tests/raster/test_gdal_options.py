@@ -4,13 +4,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import pytest
 import rasterio
 from rasterio.env import get_gdal_config
 
 from seg.raster.gdal_options import CACHE, MIB, SERVERS, gdal_options
+from seg.raster.grid import read_grid
 from support.project import environment
 
 T = TypeVar("T")
@@ -100,3 +103,21 @@ def test_a_process_keeps_what_its_user_set_in_the_environment(name: str, enter: 
     assert unchanged
     assert (cache, retries) == ((64 * MIB, 7) if asked else (1 if name == "gdal_options" else CACHE, 3))
     assert os.environ.keys().isdisjoint(LIMITS)
+
+
+def test_a_warning_of_gdal_that_is_not_utf8_is_not_shown(write_raster: Callable[..., Path], tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "a.tif", np.ones((8, 8), np.uint8))
+    with rasterio.open(path, "r+") as dataset:
+        dataset.update_tags(sensor="GF-2")
+    path.write_bytes(path.read_bytes().replace(b'name="sensor">', b'name="sensor"\xff'))
+    shown: list[type[BaseException] | None] = []
+    before = sys.unraisablehook, sys.excepthook
+    sys.unraisablehook = lambda arguments: shown.append(arguments.exc_type)
+    sys.excepthook = lambda kind, error, trace: shown.append(kind)
+    try:
+        with gdal_options():
+            assert read_grid(path).bands == 1
+            sys.excepthook(ValueError, ValueError(), None)
+    finally:
+        sys.unraisablehook, sys.excepthook = before
+    assert shown == [ValueError]

@@ -14,10 +14,10 @@ from rasterio.rpc import RPC
 from seg.errors import RasterError
 from seg.raster.grid import (
     Grid,
+    band_texts,
     open_raster,
     placed_on,
     read_grid,
-    readable_metadata,
     require_same_grid,
 )
 
@@ -44,9 +44,51 @@ def test_damaged_metadata_is_an_error_of_the_file(write_raster: WriteRaster, tmp
     [entries] = struct.unpack_from("<H", content, start)
     struct.pack_into("<I", content, start + 2 + 12 * entries, 0x00FF0000)  # offset of the next directory
     path.write_bytes(content)
-    problem = pytest.raises(RasterError, match=r"a\.tif: its metadata cannot be read")
-    with open_raster(path) as dataset, problem, readable_metadata(path):
-        _ = dataset.mask_flag_enums, dataset.colorinterp, dataset.nodatavals
+    with pytest.raises(RasterError, match=r"a\.tif: its metadata cannot be read"), open_raster(path):
+        pass
+
+
+def test_names_of_bands_that_are_not_utf8_are_left_out(write_raster: WriteRaster, tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "a.tif", np.zeros((2, 8, 8), np.uint8), descriptions=("ABCD", "nir"))
+    path.write_bytes(path.read_bytes().replace(b"ABCD", "波段".encode("gbk")))
+    assert read_grid(path).band_names == ()
+    with open_raster(path) as dataset:
+        assert (band_texts(dataset), band_texts(dataset, "units")) == (("", ""), ("", ""))
+
+
+def mosaic(path: Path, part: str) -> Path:
+    """A VRT that shows an 8 x 8 raster beside it, which may be missing."""
+    path.write_text(
+        '<VRTDataset rasterXSize="8" rasterYSize="8"><VRTRasterBand dataType="Byte" band="1"><SimpleSource>'
+        f'<SourceFilename relativeToVRT="1">{part}</SourceFilename><SourceBand>1</SourceBand>'
+        '<SrcRect xOff="0" yOff="0" xSize="8" ySize="8"/><DstRect xOff="0" yOff="0" xSize="8" ySize="8"/>'
+        "</SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+    return path
+
+
+@pytest.mark.parametrize("kind", ["missing", "a folder", "no raster"])
+@pytest.mark.parametrize("nested", [False, True], ids=["in a mosaic", "in a mosaic of a mosaic"])
+def test_a_mosaic_names_the_part_that_cannot_be_opened(tmp_path: Path, kind: str, nested: bool) -> None:
+    part = tmp_path / "part.tif"
+    path = mosaic(tmp_path / "a.vrt", part.name)
+    path = mosaic(tmp_path / "outer.vrt", path.name) if nested else path
+    if kind == "a folder":
+        part.mkdir()
+    elif kind == "no raster":
+        part.write_text("no raster")
+    with pytest.raises(
+        RasterError, match=rf"{path.name}: its source file .*part\.tif cannot be opened .*; restore the file, or"
+    ):
+        read_grid(path)
+
+
+def test_a_mosaic_with_all_its_parts_is_read(write_raster: WriteRaster, tmp_path: Path) -> None:
+    write_raster(tmp_path / "part.tif", np.ones((8, 8), np.uint8))
+    mosaic(tmp_path / "a.vrt", "part.tif")
+    outer = mosaic(tmp_path / "outer.vrt", "a.vrt")
+    outer.with_name("outer.vrt.aux.xml").write_text("<PAMDataset/>")  # as a viewer leaves it
+    assert read_grid(outer).width == 8
 
 
 def test_a_grid_has_the_names_of_its_bands(write_raster: Callable[..., Path], tmp_path: Path) -> None:

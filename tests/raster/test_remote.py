@@ -14,6 +14,7 @@ from seg.raster.remote import (
     address_of,
     gdal_name,
     is_remote,
+    is_virtual,
     stem_of,
 )
 from seg.raster.scene_version import layout_of
@@ -55,6 +56,36 @@ def test_an_address_is_opened_by_the_virtual_file_that_reads_it(given: str, name
     assert gdal_name(Path(given)) == name
     remote = any(kind in name for kind in ("vsicurl", "vsis3", "vsigs", "vsiaz"))
     assert is_remote(Path(given)) == is_remote(name) == remote
+
+
+@pytest.mark.parametrize(
+    ("given", "stem"),
+    [
+        ("/vsizip//vsicurl/https://host/a.zip/b.tif", "b"),
+        ('NETCDF:"/data/a.nc":values', "a_values"),
+        ('HDF5:"a.h5"://group/ndvi', "a_group_ndvi"),
+        ("GPKG:maps.gpkg:crops", "maps_crops"),
+        ("vrt://a.tif?bands=1", "a"),
+        ("/vsizip/{/data/a.zip}/b.tif", "b"),
+    ],
+)
+def test_names_of_gdal_keep_their_slashes(given: str, stem: str) -> None:
+    path = Path(given)
+    assert (is_virtual(path), gdal_name(path), stem_of(path)) == (True, given, stem)
+
+
+def test_a_name_of_gdal_keeps_the_slash_of_an_absolute_path(tmp_path: Path) -> None:
+    for name in ("a.zip", "a.tif"):
+        (tmp_path / name).touch()
+    for given in (f"/vsizip/{tmp_path}/a.zip/b.tif", f"vrt://{tmp_path}/a.tif?bands=1", f"/vsigzip/{tmp_path}/a.tif"):
+        assert gdal_name(Path(given)) == given
+    assert not is_virtual(tmp_path / "a.tif")
+
+
+def test_a_file_with_a_colon_in_its_name_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("MAP:2024.tif").touch()
+    assert not is_virtual(Path("MAP:2024.tif"))
 
 
 def test_the_stem_of_an_address_is_that_of_its_path() -> None:

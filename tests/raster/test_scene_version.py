@@ -1,5 +1,6 @@
 import os
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,9 +35,12 @@ def test_a_rewritten_file_has_another_version(scene: Path, name: str) -> None:
     assert scene_version(scene) != before
 
 
-def test_a_rewritten_source_of_a_mosaic_gives_another_version(scene: Path) -> None:
-    mosaic = scene.with_name("mosaic.vrt")
-    rasterio.shutil.copy(scene, mosaic, driver="VRT")
+@pytest.mark.parametrize("levels", [1, 2])
+def test_a_rewritten_source_of_a_mosaic_gives_another_version(scene: Path, levels: int) -> None:
+    mosaic = scene
+    for level in range(levels):
+        inner, mosaic = mosaic, scene.with_name(f"mosaic_{level}.vrt")
+        rasterio.shutil.copy(inner, mosaic, driver="VRT")
     before = scene_version(mosaic)
     touch(scene)
     assert scene_version(mosaic) != before
@@ -62,3 +66,13 @@ def test_a_file_that_is_no_raster_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.tif").write_text("this is no raster")
     with pytest.raises(RasterError, match="not a readable raster"):
         scene_version(tmp_path / "text.tif")
+
+
+def test_a_scene_in_an_archive_has_the_version_of_the_archive(scene: Path) -> None:
+    archive = scene.with_name("scenes.zip")
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.write(scene, scene.name)
+    inside = Path(f"/vsizip/{archive}/{scene.name}")
+    before = scene_version(inside)
+    touch(archive)
+    assert before != scene_version(inside) is not None

@@ -27,7 +27,7 @@ class Design:
 
     Attributes:
         map: Path of the class map, as given by the user.
-        map_sha256: SHA-256 of the map's bytes.
+        map_sha256: SHA-256 of the map's file; None for a map on a server.
         grid: Grid of the map.
         settings: Options of the draw by name.
         classes: Names of the map's classes by value.
@@ -40,7 +40,7 @@ class Design:
     """
 
     map: str
-    map_sha256: str
+    map_sha256: str | None
     grid: Grid
     settings: dict[str, object]
     classes: dict[int, str]
@@ -112,7 +112,7 @@ def _design(content: dict[str, Any]) -> Design:
         raise ValueError("points without a stratum or an area")
     return Design(
         map=str(content["map"]),
-        map_sha256=str(content["map_sha256"]),
+        map_sha256=None if content["map_sha256"] is None else str(content["map_sha256"]),
         grid=_grid(Path(content["map"]), **content["grid"]),
         settings=dict(content["settings"]),
         classes={int(label): str(name) for label, name in content["classes"].items()},

@@ -18,11 +18,11 @@ from seg.evaluation.area.points import (
 )
 from seg.evaluation.area.population import Population, class_names
 from seg.evaluation.area.settings import AreaSettings, Unfilled
-from seg.files import sha256
 from seg.labels import IGNORE
 from seg.raster.chips import read_band
 from seg.raster.classes import class_band
 from seg.raster.grid import open_raster, read_grid, require_same_grid
+from seg.raster.sources import raster_sha256
 from seg.terminal.text import counted
 
 SAME_EXTENT = 1e-3
@@ -38,7 +38,7 @@ class InterpretedSample:
         classes: Names of the classes by value, including classes that occur only in references.
         mapped_ha: Mapped area of each class in hectares.
         map: Path of the evaluated map.
-        map_sha256: SHA-256 of the map's bytes.
+        map_sha256: SHA-256 of the map's file; None for a map on a server.
         unfilled: Number of points without a reference.
         drawn: Options of the draw, by name.
     """
@@ -47,7 +47,7 @@ class InterpretedSample:
     classes: dict[int, str]
     mapped_ha: dict[int, float]
     map: str
-    map_sha256: str
+    map_sha256: str | None
     unfilled: int
     drawn: dict[str, object]
 
@@ -69,7 +69,7 @@ def interpreted_sample(
         RasterError: The other map cannot be read, or has no class at a point.
         ConfigError: The map lacks the class that the settings give to unfilled points.
     """
-    references = read_references(points)
+    references = read_references(points, settings.encoding)
     drawn = read_design(design or design_path(points))
     order = _places(references, drawn)
     labels, filled = read_labels(references, drawn.classes)
@@ -96,7 +96,7 @@ class _Judged:
     classes: dict[int, str]
     mapped_ha: dict[int, float]
     map: str
-    sha256: str
+    sha256: str | None
 
 
 def _places(references: References, design: Design) -> NDArray[np.int64]:
@@ -168,7 +168,8 @@ def _judged(design: Design, prediction: Path | None) -> _Judged:
             f"{design.map}"
         )
     names = class_names(prediction, {stratum.label for stratum in tallied})
-    return _Judged(found, names, {one.label: one.area_ha for one in tallied}, str(prediction), sha256(prediction))
+    mapped = {one.label: one.area_ha for one in tallied}
+    return _Judged(found, names, mapped, str(prediction), raster_sha256(prediction))
 
 
 def _require_enough(sample: StratifiedSample, path: Path) -> None:

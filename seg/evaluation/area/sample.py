@@ -19,9 +19,10 @@ from seg.evaluation.area.draw import draw
 from seg.evaluation.area.points import write_points
 from seg.evaluation.area.population import Population, StratumTally, class_names
 from seg.evaluation.area.settings import SampleSettings
-from seg.files import require_output_file, sha256
+from seg.files import require_output_file
 from seg.labels import CROPLAND, LABEL_NAMES
 from seg.raster.ground.pixel_areas import PixelAreas
+from seg.raster.sources import raster_sha256
 from seg.terminal.text import text_table
 
 
@@ -51,7 +52,7 @@ def sample_map(population: Population, output: Path, settings: SampleSettings) -
     grid = population.grid()
     design = Design(
         map=str(population.map),
-        map_sha256=sha256(population.map),
+        map_sha256=raster_sha256(population.map),
         grid=grid,
         settings={"zones": str(population.zones) if population.zones else None} | asdict(settings),
         classes=classes,

@@ -13,9 +13,9 @@ from seg.evaluation.change.maps import (
 )
 from seg.evaluation.change.polygons import COLUMNS, DIRECTIONS, LAYER, ChangePolygons, write_change_polygons
 from seg.evaluation.settings import ChangeSettings
-from seg.files import make_output_folder, require_output_folder, require_replaceable, sha256, write_json
+from seg.files import make_output_folder, require_output_folder, require_replaceable, write_json
 from seg.parcels.formats import require_own_table
-from seg.raster.sources import require_apart, require_own_raster
+from seg.raster.sources import raster_sha256, require_apart, require_own_raster
 from seg.terminal.text import text_table
 
 CHANGE_MAP, PROBABILITY_MAP, POLYGONS, SUMMARY = (
@@ -83,7 +83,7 @@ def _as_json(
     return {
         "software": {"name": "cropland-seg", "version": __version__},
         "settings": {"min_area": settings.min_area, "confidence": settings.confidence},
-        "maps": {name: {"path": str(path), "sha256": sha256(path)} for name, path in files.items()},
+        "maps": {name: {"path": str(path), "sha256": raster_sha256(path)} for name, path in files.items()},
         "rule": RULE if known else None,
         "pixels": {name: int(tally.pixels[value]) for value, name in names.items()},
         "area_ha": {name: float(tally.hectares[value]) for value, name in names.items()},

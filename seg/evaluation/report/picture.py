@@ -19,7 +19,7 @@ from seg.evaluation.scene import SceneAccuracy
 from seg.evaluation.settings import EvaluationSettings
 from seg.labels import CROPLAND, IGNORE, LABEL_NAMES, OTHER
 from seg.raster.chips import BoolMask
-from seg.raster.grid import open_raster
+from seg.raster.grid import band_texts, open_raster
 from seg.raster.pictures.composite import COLOURS, display_bands
 from seg.raster.pictures.figures import RowLayout, label_patches, panel_row, save_figure
 
@@ -149,7 +149,7 @@ def _map_title(scene: SceneAccuracy, named: bool) -> str:
 
 def _image_title(image: DatasetReader) -> str:
     bands = display_bands(image)
-    named = [(image.descriptions[band - 1] or "").strip().lower() for band in bands]
-    if tuple(named) == COLOURS:
+    texts = band_texts(image)
+    if tuple(texts[band - 1].lower() for band in bands) == COLOURS:
         return "Image (red, green, blue)"
     return f"Image (band{'s' if len(bands) > 1 else ''} {', '.join(map(str, bands))})"

@@ -11,7 +11,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from seg.raster.chips import read_band
-from seg.raster.grid import data_bands
+from seg.raster.grid import band_texts, data_bands
 from seg.raster.voids import is_missing
 
 COLOURS = ("red", "green", "blue")
@@ -41,7 +41,7 @@ def display_bands(dataset: DatasetReader) -> tuple[int, ...]:
     Bands are chosen by description ("red", "B04 red", but not "red edge"). Without such descriptions, these are the
     first three bands, or the first band if there are fewer than three.
     """
-    named = colour_bands(dataset.descriptions)
+    named = colour_bands(band_texts(dataset))
     if named:
         return named
     first = data_bands(dataset)[:3]

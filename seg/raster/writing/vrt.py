@@ -9,6 +9,8 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
+from seg.raster.grid import band_texts
+
 GDAL_TYPES = {
     "uint8": "Byte",
     "int8": "Int8",
@@ -88,8 +90,8 @@ def add_band(root: Xml.Element, source: DatasetReader, band: int) -> Xml.Element
     element = Xml.SubElement(root, "VRTRasterBand", dataType=GDAL_TYPES[dtype], band=str(band))
     _add_tags(element, source.tags(band))
     texts = {
-        "Description": source.descriptions[band - 1],
-        "UnitType": source.units[band - 1],
+        "Description": band_texts(source)[band - 1],
+        "UnitType": band_texts(source, "units")[band - 1],
         "NoDataValue": _number(source.nodatavals[band - 1]),
         "Offset": _number(source.offsets[band - 1] or None),
         "Scale": _number(None if source.scales[band - 1] == 1 else source.scales[band - 1]),

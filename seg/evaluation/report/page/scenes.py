@@ -13,7 +13,7 @@ from seg.evaluation.report.layers import open_scene
 from seg.evaluation.report.page.tiles import Level, encoded_within, shrunk
 from seg.evaluation.settings import EvaluationSettings
 from seg.raster.crs import crs_name
-from seg.raster.grid import Grid, read_grid
+from seg.raster.grid import Grid, band_texts, read_grid
 from seg.raster.pictures.composite import Limits, display_bands
 
 MAP_BYTES = 2_300_000
@@ -100,4 +100,5 @@ def _map_scene(pair: Pair, settings: EvaluationSettings, budget: int) -> MapScen
 
 
 def _band_names(image: DatasetReader) -> list[str]:
-    return [image.descriptions[band - 1] or str(band) for band in display_bands(image)]
+    names = band_texts(image)
+    return [names[band - 1] or str(band) for band in display_bands(image)]
