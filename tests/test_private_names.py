@@ -33,6 +33,7 @@ USED = {
     "seg/training/checkpoints/saving.py": {"_save_checkpoint", "_save_last_checkpoint", "_save_topk_checkpoint"},
     "seg/terminal/command_line.py": {"_actions", "_typehint"},
     "seg/raster/chips.py": {"_err"},
+    "seg/raster/gdal_options.py": {"_env"},
     "seg/raster/grid.py": {"_err"},
     "seg/raster/vectors/burning.py": {"_err"},
     "seg/raster/writing/cog.py": {"_err"},

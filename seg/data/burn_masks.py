@@ -15,7 +15,7 @@ from seg.raster.grid import Grid, read_grid
 from seg.raster.sources import require_apart
 from seg.raster.vectors.burning import WINDOW, burnt_windows, label_layers, write_mask
 from seg.raster.vectors.features import VectorLabels
-from seg.raster.vectors.placing import Parcels, read_parcels
+from seg.raster.vectors.placing import Parcels, missed, read_parcels
 from seg.raster.vectors.settings import BurnSettings
 from seg.terminal.progress import with_progress
 from seg.terminal.text import counted
@@ -31,11 +31,13 @@ class BurntMask:
         path: The mask.
         features: Number of polygons on the mask; a multipolygon counts once.
         counts: Pixels by label.
+        missed: Number of polygons that cover no pixel centre and are not in the mask.
     """
 
     path: Path
     features: int
     counts: LabelCounts
+    missed: int = 0
 
     def __str__(self) -> str:
         counts = self.counts
@@ -43,6 +45,17 @@ class BurntMask:
         return (
             f"{self.path}: {counted(self.features, 'polygon')}, "
             f"{100 * counts.cropland / pixels:.1f} % cropland, {100 * counts.ignored / pixels:.1f} % ignore"
+        )
+
+    @property
+    def note(self) -> str | None:
+        """Note on polygons that are not in the mask; None without any."""
+        if not self.missed:
+            return None
+        cover = "polygon covers" if self.missed == 1 else "polygons cover"
+        return (
+            f"{self.path}: {self.missed} {cover} no pixel centre and left no trace; --all-touched=true burns every "
+            "pixel that a polygon touches"
         )
 
 
@@ -111,9 +124,8 @@ def _write(grid: Grid, parcels: Parcels, output: Path, settings: BurnSettings) -
     windows = burnt_windows(label_layers(parcels, settings), grid, settings.outside_label)
     total = -(-grid.height // WINDOW) * -(-grid.width // WINDOW)
     counts = write_mask(output, grid, with_progress(windows, f"burning {output.name}", total))
-    return BurntMask(
-        output, parcels.features, LabelCounts(int(counts[OTHER]), int(counts[CROPLAND]), int(counts[IGNORE]))
-    )
+    labels = LabelCounts(int(counts[OTHER]), int(counts[CROPLAND]), int(counts[IGNORE]))
+    return BurntMask(output, parcels.features, labels, 0 if settings.all_touched else missed(parcels.polygons, grid))
 
 
 def _outputs(image: Path, output: Path) -> dict[Path, Path]:

@@ -21,7 +21,7 @@ from seg.data.dataset.checks import (
     require_loadable,
     require_one_scaling,
 )
-from seg.data.dataset.statistics import Sampling, cached_statistics, valid_pixels
+from seg.data.dataset.statistics import Sampling, ValidPixels, cached_statistics, unmatched_nodata
 from seg.data.dataset.teacher_maps import match_maps, require_maps
 from seg.data.dataset.unlabelled import (
     UnlabelledScene,
@@ -51,7 +51,7 @@ from seg.data.samples.scenes import SceneDataset
 from seg.data.samples.views import ViewConfig, WithViews, clean_changes, strong_changes, view_bytes
 from seg.errors import ConfigError, DatasetError
 from seg.raster.chips import Reading
-from seg.raster.grid import Grid, alpha_bands, data_bands, open_raster
+from seg.raster.grid import Grid, alpha_bands, band_texts, data_bands, open_raster
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 from seg.raster.statistics import BandStatistics, band_statistics
 from seg.terminal.text import counted
@@ -125,6 +125,7 @@ class CroplandDataModule(L.LightningDataModule):
             self.bands = band_indexes(self.scenes, bands) if bands else data_bands(image)
         build_extras(augmentation.extra, len(self.bands))  # fails now rather than at the first sample
         self.augmentation, self.mixing, self.seed, self.workers = augmentation, mixing, seed, workers
+        self._nodata_found = False
         self.chips, self.batch_pixels, self.pad_batches, self.loader = chips, batch_pixels, pad_batches, loader
         self.unlabelled, self.views = unlabelled, views
         self.maps: Path | None = None
@@ -136,8 +137,8 @@ class CroplandDataModule(L.LightningDataModule):
 
     @property
     def note(self) -> str:
-        """Lines for the user: a band taken for an alpha mask, scenes that are not used, test ground that is seen."""
-        lines = ""
+        """Lines for the user: unmatched nodata, a band taken as alpha, unused scenes, test ground that is seen."""
+        lines = "" if self.nodata is None else self._unmatched_nodata(self.nodata)
         if self._set_aside:
             lines += (
                 f"note: band {self._set_aside[0]} of {self.scenes[0].image} is tagged as alpha and read as a mask; if "
@@ -150,6 +151,11 @@ class CroplandDataModule(L.LightningDataModule):
             what = f"{counted(unused, 'scene')} of the manifest without a mask" if unused else f"{self.unlabelled}"
             lines += f"note: {what}: not learned from; add --task=student to learn from unlabelled scenes too\n"
         return lines
+
+    def _unmatched_nodata(self, nodata: float) -> str:
+        _ = self.statistics  # Computing them reads all pixels.
+        unmatched = unmatched_nodata(nodata, self._nodata_found, "--data.nodata")
+        return f"note: {self.root}: {unmatched}\n" if unmatched else ""
 
     @property
     def training_scenes(self) -> list[Scene]:
@@ -204,7 +210,13 @@ class CroplandDataModule(L.LightningDataModule):
         """Statistics of the training scenes in stored units, from the cache of `prepare.py stats` if available."""
         sampling = Sampling(tuple(self.bands), self.nodata, self.fold)
         found = cached_statistics(self.root, self.training_scenes, sampling)
-        return found.bands if found else band_statistics(valid_pixels(self.training_scenes, sampling))
+        if found:
+            self._nodata_found = found.nodata_found
+            return found.bands
+        pixels = ValidPixels(self.training_scenes, sampling)
+        statistics = band_statistics(pixels)
+        self._nodata_found = pixels.nodata_found
+        return statistics
 
     def setup(self, stage: str) -> None:
         """Read every file once, so that problems are reported before the first step.
@@ -303,7 +315,8 @@ class CroplandDataModule(L.LightningDataModule):
         or None if unknown; `scales` and `offsets` of the bands, or None if no image states them.
         """
         with open_raster(self.scenes[0].image) as image:
-            names = [image.descriptions[band - 1] or "" for band in self.bands]
+            texts = band_texts(image)
+            names = [texts[band - 1] for band in self.bands]
             image_bands = int(image.count)
         sizes = [grid.pixel_size_m for grid in self.grids]
         known = [size for size in sizes if size is not None]

@@ -112,6 +112,8 @@ def burn(*, image: Path, labels: Path, output: Path, settings: BurnSettings) -> 
         print(f"note: {labels}: column '{settings.column}' has no {', '.join(source.unused)}", file=sys.stderr)
     for mask in burn_masks(image, source, output, settings):
         print(mask)
+        if mask.note:
+            print(f"note: {mask.note}", file=sys.stderr)
 
 
 def stack(*, input: Path, output: Path, bands: list[str] | None = None) -> None:
@@ -171,9 +173,13 @@ def stats(
         folds: Number of folds.
         json: Print JSON instead of text.
     """
-    from seg.data.dataset.statistics import dataset_statistics, statistics_report
+    from seg.data.dataset.statistics import dataset_statistics, statistics_report, unmatched_nodata
 
-    print(statistics_report(input, dataset_statistics(input, folds, fold, bands, nodata), json))
+    found = dataset_statistics(input, folds, fold, bands, nodata)
+    print(statistics_report(input, found, json))
+    unmatched = unmatched_nodata(nodata, found.nodata_found, "--nodata")
+    if unmatched:
+        print(f"note: {input}: {unmatched}", file=sys.stderr)
 
 
 def suggest(

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from seg.errors import ConfigError, listed
 from seg.raster.folder import RASTER_SUFFIXES, by_stem, files_in
+from seg.raster.remote import stem_of
+from seg.raster.vectors.settings import require_encoding
 
 VECTOR_SUFFIXES = (".gpkg", ".geojson", ".parquet", ".geoparquet", ".shp", ".fgb", ".gdb", ".gml", ".kml", ".geojsonl")
 """Suffixes of files in a folder that count as vector files, and of file geodatabases, which are folders."""
@@ -38,11 +40,13 @@ class Strata:
         path: A raster of codes on the scene's grid, or a vector file.
         attribute: Column of a vector file with the names of the strata.
         layer: Layer of a vector file; None for its only layer.
+        encoding: Encoding of the text of a vector file; None for the one that it states.
     """
 
     path: Path
     attribute: str | None = None
     layer: str | None = None
+    encoding: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,8 @@ class Inputs:
         strata: Raster of codes on the same grid, or polygons, or a folder of either; scores are reported by stratum.
         stratum_attribute: Column of the polygons with the names of the strata.
         stratum_layer: Layer of the polygons, if their file has several.
+        stratum_encoding: Encoding of the names and text of the polygons, such as GBK; null for the one that the file
+            states.
 
     Raises:
         ConfigError: Options contradict each other.
@@ -99,9 +105,11 @@ class Inputs:
     strata: Path | None = None
     stratum_attribute: str | None = None
     stratum_layer: str | None = None
+    stratum_encoding: str | None = None
 
     def __post_init__(self) -> None:
         """Check the options against each other."""
+        require_encoding(self.stratum_encoding)
         if self.folds is None and self.fold is not None:
             raise ConfigError(f"--fold {self.fold} needs --folds, a raster with the fold of each pixel")
         if self.folds is not None and self.fold is None:
@@ -134,8 +142,8 @@ class Pairing:
 
 def is_vector(path: Path) -> bool:
     """True if a file has the suffix of a vector file."""
-    # VECTOR_SUFFIXES does not contain .json: in a folder, such a file mostly describes a raster.
-    return path.suffix.lower() in (*VECTOR_SUFFIXES, ".json")
+    # VECTOR_SUFFIXES contains neither: in a folder, .json mostly describes a raster, and an archive may hold anything.
+    return path.suffix.lower() in (*VECTOR_SUFFIXES, ".json", ".zip")
 
 
 def _is_folder(path: Path) -> bool:
@@ -160,7 +168,7 @@ def find_pairs(inputs: Inputs) -> Pairing:
         DatasetError: Two files of a folder share a stem.
     """
     if not inputs.prediction.is_dir():
-        return Pairing([_pair(inputs, inputs.prediction.stem, inputs.prediction)], [], [])
+        return Pairing([_pair(inputs, stem_of(inputs.prediction), inputs.prediction)], [], [])
     maps = {stem: path for stem, path in _by_stem(inputs.prediction).items() if not _is_layer_of_another(path)}
     if is_vector(inputs.reference):
         return Pairing([_pair(inputs, stem, path) for stem, path in maps.items()], [], [])
@@ -191,8 +199,14 @@ def _pair(inputs: Inputs, stem: str, prediction: Path) -> Pair:
         probability=_companion(inputs, "probability", stem) or probability_beside(prediction),
         image=_companion(inputs, "image", stem),
         within=FoldSelection(folds, inputs.fold) if folds is not None and inputs.fold is not None else None,
-        strata=Strata(strata, inputs.stratum_attribute, inputs.stratum_layer) if strata is not None else None,
+        strata=_strata(inputs, strata),
     )
+
+
+def _strata(inputs: Inputs, path: Path | None) -> Strata | None:
+    if path is None:
+        return None
+    return Strata(path, inputs.stratum_attribute, inputs.stratum_layer, inputs.stratum_encoding)
 
 
 def _companion(inputs: Inputs, option: str, stem: str) -> Path | None:

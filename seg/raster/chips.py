@@ -17,7 +17,7 @@ from rasterio.windows import Window
 from seg.errors import DamageError, RasterError
 from seg.raster.grid import alpha_bands, readable_metadata, require_real
 from seg.raster.remote import is_remote, shown_name
-from seg.raster.voids import NO_DATA_FROM, is_missing, require_plausible
+from seg.raster.voids import NO_DATA_FROM, Extremes, extremes, is_missing, is_suspicious, require_plausible
 
 FloatImage = npt.NDArray[np.float32]
 BoolMask = npt.NDArray[np.bool_]
@@ -125,17 +125,28 @@ def read_chip(dataset: DatasetReader, window: Window, reading: Reading) -> Chip:
     if pixels is not image:
         with np.errstate(over="ignore"):  # Values beyond float32 become infinite, hence invalid.
             image[...] = pixels
-    void_found = False
+    found, void_found = None, False
     if any(dtype.startswith("float") for dtype in stored):
-        finite = (np.abs(image) < NO_DATA_FROM).all(axis=0)
-        void_found = bool((valid & ~finite & np.isfinite(image).all(axis=0)).any()) if not finite.all() else False
-        valid &= finite
-    if stored != {"uint8"}:
-        require_plausible(shown_name(Path(dataset.name)), image, valid)
+        found = extremes(image, stored)
+        void_found = _hide_endless(image, valid, found)
     if not valid.all():
+        found = None
         for band, value in zip(image, reading.fill, strict=True):
             band[~valid] = value
+    # With invalid pixels filled, a declared void is no extreme; the exact check would take longer than reading.
+    if is_suspicious(found or extremes(image, stored)):
+        require_plausible(shown_name(Path(dataset.name)), image, valid)
     return Chip(image, valid, nodata_found, void_found)
+
+
+def _hide_endless(image: FloatImage, valid: BoolMask, found: Extremes) -> bool:
+    """Clear validity where a band is not finite or beyond NO_DATA_FROM; True if such a finite number was valid."""
+    if found[0].min() > -NO_DATA_FROM and found[1].max() < NO_DATA_FROM:  # False for NaN
+        return False
+    finite = (np.abs(image) < NO_DATA_FROM).all(axis=0)
+    void_found = bool((valid & ~finite & np.isfinite(image).all(axis=0)).any())
+    valid &= finite
+    return void_found
 
 
 def _hide_nodata(

@@ -1,5 +1,6 @@
 """Compare stored values with a nodata value, and detect undeclared constants that mean "no data" (voids)."""
 
+from collections.abc import Set
 from decimal import Decimal
 from functools import lru_cache
 
@@ -9,6 +10,8 @@ import numpy.typing as npt
 from seg.errors import UndeclaredNodataError
 
 BoolMask = npt.NDArray[np.bool_]
+Extremes = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
+"""Least and greatest value of each band, (C,) each."""
 
 LARGEST_MEASURED = 1e10
 """Larger than any stored reflectance, digital number, temperature or backscatter; voids of float bands are larger."""
@@ -22,6 +25,8 @@ LOW_VOIDS = (-999.0, -9999.0, -99999.0, -999999.0, -32767.0, -32768.0, -21474836
 
 HIGH_VOIDS = (65535.0, 2147483648.0, 4294967296.0)
 """Largest 16-bit and 32-bit integers as float32. Such a value is a void if all bands hold it in many pixels."""
+
+_LOW, _HIGH = frozenset(LOW_VOIDS), frozenset(HIGH_VOIDS)
 
 _ALONE = 0.9
 """Smallest share of the void among values beyond half of the void; resampling mixes some voids with other values."""
@@ -46,6 +51,32 @@ def is_missing(values: npt.NDArray[np.generic], nodata: float) -> BoolMask:
     low, high = _printed_range(nodata)
     numbers = values.astype(np.float64)
     return np.asarray((numbers >= low) & (numbers <= high))
+
+
+def extremes(image: npt.NDArray[np.float32], stored: Set[str]) -> Extremes:
+    """Least and greatest value of each band, (C,) each; 0 where a void in these data types cannot show.
+
+    Looking at each number takes a tenth of the time of reading an uncompressed raster, so it is not done in vain.
+
+    Args:
+        image: (C, H, W) pixels in stored units.
+        stored: Data types of the bands.
+    """
+    nothing: npt.NDArray[np.float32] = np.zeros(len(image), np.float32)
+    # In 16 bits without a sign, a void is in all bands.
+    unsigned_16 = stored == {"uint16"}
+    if image.size == 0 or stored == {"uint8"} or (unsigned_16 and image[0].max() < HIGH_VOIDS[0]):
+        return nothing, nothing
+    bands = image.reshape(len(image), -1)
+    low = nothing if unsigned_16 else bands.min(axis=1)
+    return low, nothing if stored == {"int16"} else bands.max(axis=1)
+
+
+def is_suspicious(found: Extremes) -> bool:
+    """True if the extremes of an image could be voids, so that `require_plausible` must look closer."""
+    low, high = (values.tolist() for values in found)  # In plain Python, since the arrays hold a few numbers.
+    beyond = any(abs(value) >= LARGEST_MEASURED for value in (*low, *high))
+    return beyond or not _LOW.isdisjoint(low) or _HIGH.issuperset(high)
 
 
 def require_plausible(name: str, image: npt.NDArray[np.float32], valid: BoolMask) -> None:

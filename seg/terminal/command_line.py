@@ -9,13 +9,15 @@ import difflib
 import errno
 import inspect
 import io
+import logging
 import re
 import sys
 from argparse import ArgumentError, HelpFormatter
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import fields, is_dataclass
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from jsonargparse import ArgumentParser
@@ -129,7 +131,8 @@ def guarded(action: Callable[[], object], debug: bool = False) -> int:
     """
     _replace_unprintable_characters()
     try:
-        action()
+        with _messages_on_terminal():
+            action()
     except (SegError, ArgumentError) as error:
         if debug:
             raise
@@ -188,12 +191,20 @@ def plain_message(message: str) -> str:
 def require_values(words: Sequence[str]) -> None:
     """Reject options with an empty value, for example from an unset shell variable.
 
+    All words must be UTF-8 too, as must the current folder: names that are not cannot be opened by GDAL, nor kept in
+    JSON, YAML and the tags of maps.
+
     Args:
         words: Words of the command line.
 
     Raises:
-        ConfigError: An option is empty, as in `--output=`.
+        ConfigError: An option is empty, as in `--output=`, or a name is not UTF-8.
     """
+    for name in (*words, str(Path.cwd())):
+        if any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise ConfigError(
+                f"{name}: its name is not UTF-8; rename the file or folder, such as with convmv -f gbk -t utf8 --notest"
+            )
     for word, following in zip_longest(words, words[1:]):
         option, equals, value = word.partition("=")
         if option.startswith("--") and not value and (equals or following == ""):
@@ -302,6 +313,31 @@ def _with_underscores(word: str) -> str:
 def _with_hyphens(text: str) -> str:
     """Write the options of a text with hyphens, as users do: `--block-size`."""
     return re.sub(r"--[\w.]+", lambda option: option[0].replace("_", "-"), text)
+
+
+class _Terminal(logging.Handler):
+    """Print messages of the project's modules on standard error; "note: " begins a warning."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a message on the current standard error, which tests and notebooks replace."""
+        mark = "note: " if record.levelno >= logging.WARNING else ""
+        print(f"{mark}{record.getMessage()}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _messages_on_terminal() -> Iterator[None]:
+    """Print messages of the project's loggers while a command runs; modules log and do not print."""
+    logger, handler = logging.getLogger("seg"), _Terminal()
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
 
 
 def _replace_unprintable_characters() -> None:

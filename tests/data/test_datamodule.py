@@ -263,3 +263,12 @@ def test_an_alpha_band_is_read_as_data_only_if_named(tmp_path: Path, write_raste
     assert (unnamed.bands, named.bands) == ([1, 2, 3], [4, 1])
     assert "--data.bands=[1, 2, 3, 4]" in unnamed.note
     assert named.note == ""
+
+
+@pytest.mark.parametrize(("nodata", "noted"), [(-9999.0, True), (0.0, False), (None, False)])
+def test_a_nodata_value_that_no_training_pixel_has_is_noted(
+    make_dataset: Callable[..., Path], tmp_path: Path, nodata: float | None, noted: bool
+) -> None:
+    root = make_dataset(tmp_path / "data")
+    note = f"note: {root}: no pixel has the value of --data.nodata=-9999; check the value\n" if noted else ""
+    assert CroplandDataModule(root=root, nodata=nodata).note == note

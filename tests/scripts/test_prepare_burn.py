@@ -252,3 +252,12 @@ def test_listed_value_that_no_polygon_has_is_noted(image: Path, labels: Labels, 
     words = ["--image", image, "--labels", path, "--output", tmp_path / "mask.tif", "--column=crop"]
     status, _, err = run_command("prepare burn", *words, "--cropland=wheat,rye", "--ignore=fallow")
     assert (status, err) == (0, f"note: {path}: column 'crop' has no rye, fallow\n")
+
+
+def test_a_parcel_below_a_pixel_is_noted_and_the_advice_burns_it(image: Path, labels: Labels, tmp_path: Path) -> None:
+    words = ["--image", image, "--labels", labels([field(2, 2, 8, 8), field(22.6, 15.6, 23.4, 16.4)])]
+    status, _, err = run_command("prepare burn", *words, "--output", tmp_path / "mask.tif")
+    assert status == 0
+    assert err.startswith(f"note: {tmp_path / 'mask.tif'}: 1 polygon covers no pixel centre")
+    status, _, err = run_command("prepare burn", *words, "--output", tmp_path / "mask.tif", "--all-touched=true")
+    assert (status, err) == (0, "")

@@ -1,5 +1,6 @@
 import errno
 import io
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -326,3 +327,25 @@ def test_help_describes_the_fields_of_dataclasses(capsys: pytest.CaptureFixture[
         run_command(cut, ["--help"])
     said = capsys.readouterr().out
     assert all(text in said for text in ("Side of a block.", "--window", "--cropland", "--labels.cropland"))
+
+
+def test_a_name_that_is_not_utf8_is_told_to_be_renamed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(frame, ["--block-size=7", "--name=\udcb5\udcd8.tif"]) == EXIT_BAD_INPUT
+    said = capsys.readouterr().err
+    assert said.startswith("error: --name=")
+    assert said.endswith(
+        "its name is not UTF-8; rename the file or folder, such as with convmv -f gbk -t utf8 --notest\n"
+    )
+
+
+def test_messages_of_modules_are_lines_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    log = logging.getLogger("seg.somewhere")
+
+    def work() -> None:
+        log.info("measuring")
+        log.warning("damaged")
+        log.debug("detail")
+
+    assert guarded(work) == 0
+    log.info("after the command")
+    assert capsys.readouterr().err == "measuring\nnote: damaged\n"

@@ -97,7 +97,9 @@ def _draw_scene(axes: Axes, scene: CheckedScene, findings: Sequence[Finding], no
 
 
 def _caption(scene: CheckedScene, findings: Sequence[Finding]) -> str:
-    name = textwrap.shorten(scene.scene.image.name, 46, placeholder="...")
+    # Fonts cannot draw a name that is not UTF-8.
+    name = scene.scene.image.name.encode(errors="backslashreplace").decode()
+    name = textwrap.shorten(name, 46, placeholder="...")
     name = name if len(name) <= 46 else f"{name[:43]}..."
     kinds = ", ".join(dict.fromkeys(finding.kind for finding in findings))
     labels = scene.labels

@@ -8,8 +8,9 @@ from pathlib import Path
 from seg.data.dataset.manifest import MANIFEST, Row, manifest_of, read_manifest
 from seg.errors import ConfigError, DatasetError
 from seg.raster.folder import RASTER_SUFFIXES, by_stem, files_in, unrecognised_file
-from seg.raster.grid import open_raster
+from seg.raster.grid import band_texts, open_raster
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
+from seg.raster.remote import gdal_name, is_remote, is_virtual, stem_of
 from seg.terminal.text import counted
 
 UNREAD = (
@@ -79,7 +80,12 @@ def _existing_scene(path: Path, row: Row, labels: LabelMapping) -> Scene | None:
     scene = labelled_row(path, row, labels)
     if scene is None:
         return None
-    for file in (scene.image, scene.mask):
+    for name, file in ((row.image, scene.image), (row.mask or "", scene.mask)):
+        if is_virtual(Path(name)) or is_remote(Path(name)):
+            raise DatasetError(
+                f"{path}: {row.place} names {name}, wanted a file; make a small one that refers to it, such as with "
+                f"gdal_translate -of VRT {gdal_name(Path(name))} {stem_of(Path(name))}.vrt"
+            )
         if not file.is_file():
             raise DatasetError(f"{path}: {row.place} names {file}, which does not exist; correct the line")
     return scene
@@ -145,7 +151,7 @@ def band_indexes(scenes: Sequence[Scene], bands: Sequence[int | str]) -> list[in
 
 def _indexes(scene: Scene, bands: Sequence[int | str]) -> list[int]:
     with open_raster(scene.image) as image:
-        names = [(name or "").strip() for name in image.descriptions]
+        names = band_texts(image)
     return [band if isinstance(band, int) else _index(scene, names, band) for band in bands]
 
 

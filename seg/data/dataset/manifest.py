@@ -1,12 +1,14 @@
 """Manifests: tables of a dataset's scenes in CSV or (Geo)Parquet."""
 
 import csv
+import io
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from seg.errors import DatasetError
+from seg.files import read_text
 
 MANIFEST = "manifest.csv"
 PARQUET_MANIFEST = "manifest.parquet"
@@ -98,7 +100,7 @@ def further_columns(root: Path) -> dict[Path, dict[str, str]]:
     if path is None:
         return {}
     _, rows = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
-    return {path.parent / str(row["image"]): _further(path.parent, row) for row in rows}
+    return {path.parent / _written(path, str(row["image"])): _further(path.parent, row) for row in rows}
 
 
 def listed_files(path: Path) -> set[str]:
@@ -107,7 +109,7 @@ def listed_files(path: Path) -> set[str]:
         _, rows = _read_csv(path)
     except (OSError, DatasetError):
         return set()
-    return {str(row[column]) for row in rows for column in ("image", "mask") if row.get(column)}
+    return {_written(path, str(row[column])) for row in rows for column in ("image", "mask") if row.get(column)}
 
 
 def write_manifest(path: Path, rows: Iterable[Sequence[object]], further: Sequence[str] = ()) -> None:
@@ -137,13 +139,14 @@ def _further(folder: Path, row: Values) -> dict[str, str]:
 
 
 def _read_csv(path: Path) -> tuple[set[str], list[Values]]:
+    """Columns and rows of a CSV with commas, semicolons or tabs, as spreadsheets write it in some countries."""
     try:
-        # Spreadsheet programs write a byte order mark before the first column name; "-sig" removes it.
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
-            return set(rows.fieldnames or ()), [dict(row) for row in rows]
+        text = read_text(path)
+        header = text.partition("\n")[0]
+        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
+        return set(rows.fieldnames or ()), [dict(row) for row in rows]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{path}: not a CSV file in UTF-8 ({error}); save it as CSV in UTF-8") from error
+        raise DatasetError(f"{path}: not a CSV file in UTF-8 or GBK ({error}); save it as CSV in UTF-8") from error
 
 
 def _read_parquet(path: Path) -> tuple[set[str], list[Values]]:
@@ -174,12 +177,17 @@ def _row(path: Path, place: str, row: Values, fold: str) -> Row:
     # A cell that a line of a CSV lacks is None: such a line is broken off, not unlabelled.
     unlabelled = mask == "" or (mask is None and path.suffix == ".parquet")
     if isinstance(image, str) and image and unlabelled and (number is not None or row[fold] in (None, "")):
-        return Row(place, image, None, number, _weight(path, place, row))
+        return Row(place, _written(path, image), None, number, _weight(path, place, row))
     if not isinstance(image, str) or not isinstance(mask, str) or number is None:
         wanted = "fold number" if fold == "fold" else f"split ({', '.join(SPLIT_FOLDS)})"
         values = [value for name, value in row.items() if name not in ("weight", "quality")]
         raise DatasetError(f"{path}: {place} is {values}; wanted image, mask, {wanted}")
-    return Row(place, image, mask, number, _weight(path, place, row))
+    return Row(place, _written(path, image), _written(path, mask), number, _weight(path, place, row))
+
+
+def _written(path: Path, name: str) -> str:
+    """A path of a row with slashes for the backslashes of Windows, unless a file's name has them."""
+    return name.replace("\\", "/") if "\\" in name and not (path.parent / name).exists() else name
 
 
 def _fold(value: object, column: str) -> int | None:

@@ -4,7 +4,6 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,7 @@ from seg.terminal.text import counted, text_table
 CACHE = ".cache"
 """Folder of cached statistics in a dataset."""
 
-_VERSION = 1
+_VERSION = 2
 """Version of the cache format; a new number invalidates older files."""
 
 _READ_SIZE = 1024
@@ -55,12 +54,41 @@ class DatasetStatistics:
         scenes: Number of scenes.
         bands: Mean and standard deviation of each band.
         percentiles: 2nd and 98th percentile of each band.
+        nodata_found: True if a pixel has the further nodata value of the sampling.
     """
 
     sampling: Sampling
     scenes: int
     bands: BandStatistics
     percentiles: BandPercentiles
+    nodata_found: bool
+
+
+class ValidPixels:
+    """Valid pixels of scenes, (C, N) for each window; every iteration reads them anew.
+
+    Args:
+        scenes: Scenes in the order of reading.
+        sampling: Selection of the pixels.
+        progress: Title of a progress bar; None for no bar.
+
+    Attributes:
+        nodata_found: True once a pixel had the further nodata value of the sampling.
+    """
+
+    def __init__(self, scenes: Sequence[Scene], sampling: Sampling, progress: str | None = None) -> None:
+        self._scenes, self._progress = scenes, progress
+        self._reading = Reading(sampling.bands, [0.0] * len(sampling.bands), sampling.nodata)
+        self.nodata_found = False
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.float32]]:
+        """Read the scenes window by window."""
+        for scene in with_progress(self._scenes, self._progress) if self._progress else self._scenes:
+            with open_raster(scene.image) as image:
+                for window in window_grid(image.height, image.width, _READ_SIZE, _READ_SIZE):
+                    chip = read_chip(image, window, self._reading)
+                    self.nodata_found = self.nodata_found or chip.nodata_found
+                    yield chip.image[:, chip.valid]
 
 
 def dataset_statistics(
@@ -92,29 +120,12 @@ def dataset_statistics(
         require_bands(read_grid(scene.image), sampling.bands)
     found = cached_statistics(root, scenes, sampling)
     if found is None:
-        pixels = partial(valid_pixels, scenes, sampling, "reading pixels")
+        pixels = ValidPixels(scenes, sampling, "reading pixels")
         whole = all(_small_integers(scene, sampling) for scene in scenes)
-        found = DatasetStatistics(sampling, len(scenes), *statistics_with_percentiles(pixels, whole))
+        bands_found, percentiles = statistics_with_percentiles(lambda: pixels, whole)
+        found = DatasetStatistics(sampling, len(scenes), bands_found, percentiles, pixels.nodata_found)
         _store(_cache_file(root, scenes, sampling), found)
     return found
-
-
-def valid_pixels(
-    scenes: Sequence[Scene], sampling: Sampling, progress: str | None = None
-) -> Iterator[npt.NDArray[np.float32]]:
-    """Valid pixels of scenes, (C, N) for each window.
-
-    Args:
-        scenes: Scenes in the order of reading.
-        sampling: Selection of the pixels.
-        progress: Title of a progress bar; None for no bar.
-    """
-    nothing = [0.0] * len(sampling.bands)
-    for scene in with_progress(scenes, progress) if progress else scenes:
-        with open_raster(scene.image) as image:
-            for window in window_grid(image.height, image.width, _READ_SIZE, _READ_SIZE):
-                chip = read_chip(image, window, Reading(sampling.bands, nothing, sampling.nodata))
-                yield chip.image[:, chip.valid]
 
 
 def cached_statistics(root: Path, scenes: Sequence[Scene], sampling: Sampling) -> DatasetStatistics | None:
@@ -131,9 +142,10 @@ def cached_statistics(root: Path, scenes: Sequence[Scene], sampling: Sampling) -
         held = json.loads(_cache_file(root, scenes, sampling).read_text(encoding="utf-8"))
         bands = BandStatistics(tuple(held["bands"]["mean"]), tuple(held["bands"]["std"]), held["bands"]["count"])
         percentiles = BandPercentiles(*(tuple(held["percentiles"][name]) for name in ("low", "high", "error")))
+        nodata_found = bool(held["nodata_found"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return DatasetStatistics(sampling, len(scenes), bands, percentiles)
+    return DatasetStatistics(sampling, len(scenes), bands, percentiles, nodata_found)
 
 
 def _store(path: Path, statistics: DatasetStatistics) -> None:
@@ -159,6 +171,17 @@ def _cache_file(root: Path, scenes: Sequence[Scene], sampling: Sampling) -> Path
 def _small_integers(scene: Scene, sampling: Sampling) -> bool:
     with open_raster(scene.image) as image:
         return {image.dtypes[band - 1] for band in sampling.bands} <= SMALL_INTEGERS
+
+
+def unmatched_nodata(nodata: float | None, found: bool, option: str) -> str | None:
+    """Note on a nodata value that no pixel has; None otherwise.
+
+    Args:
+        nodata: The further nodata value, or None.
+        found: True if a pixel has it.
+        option: Option that gave it, such as "--nodata".
+    """
+    return None if nodata is None or found else f"no pixel has the value of {option}={nodata:.8g}; check the value"
 
 
 def statistics_report(root: Path, statistics: DatasetStatistics, as_json: bool = False) -> str:

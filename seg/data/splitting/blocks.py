@@ -10,7 +10,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from seg.data.dataset.catalogue import Scene
-from seg.data.splitting.cells import Cells, cut_cells, trims_between
+from seg.data.splitting.cells import Cells, cut_cells, fitting_block_m, trims_between
 from seg.data.splitting.folds import Labels, assign_blocks
 from seg.data.splitting.rule import SplitRule
 from seg.data.splitting.write import Block
@@ -50,7 +50,8 @@ def split_blocks(root: Path, places: list[Place], rule: SplitRule) -> list[tuple
     labels = [_labels_of_cells(place, cut) for place, cut in read]
     # Place, row and column of each labelled cell.
     labelled = np.array([(n, *cell) for n, counts in enumerate(labels) for cell in np.argwhere(counts.any(axis=-1))])
-    _require_blocks(root, len(labelled), len(labelled), rule)
+    grids = [grid for place in places for _, grid in place]
+    _require_blocks(root, len(labelled), len(labelled), rule, grids)
     counts = np.array([labels[n][row, column] for n, row, column in labelled])
     fold_of = assign_blocks(counts, labelled[:, 1:] + _FAR * labelled[:, :1], rule.folds, rule.seed)
     names = _names([scene for place in places for scene, _ in place])
@@ -61,7 +62,7 @@ def split_blocks(root: Path, places: list[Place], rule: SplitRule) -> list[tuple
         for scene, cell, window, count in _labelled_windows(place, cut, trims_between(folds)):
             name = f"{names[scene]}_r{cell[0]:03d}_c{cell[1]:03d}"
             blocks.append((Block(scene, name, window, int(folds[cell])), count))
-    _require_blocks(root, len(blocks), len({block.fold for block, _ in blocks}), rule)
+    _require_blocks(root, len(blocks), len({block.fold for block, _ in blocks}), rule, grids)
     return blocks
 
 
@@ -98,11 +99,13 @@ def _count(mask: DatasetReader, window: Window, mapping: LabelMapping) -> Labels
     return counts
 
 
-def _require_blocks(root: Path, blocks: int, filled: int, rule: SplitRule) -> None:
+def _require_blocks(root: Path, blocks: int, filled: int, rule: SplitRule, grids: Sequence[Grid]) -> None:
     if filled < rule.folds:
+        fitting = fitting_block_m(grids, rule.folds, rule.guard_m)
+        smaller = f"smaller blocks, such as --block-size-m={fitting:g}" if fitting else "a smaller guard"
         raise DatasetError(
             f"{root}: has {counted(blocks, 'block')} of {rule.block_size_m:g} m with labels, too few to fill "
-            f"{rule.folds} folds with a guard of {rule.guard_m:g} m; use smaller blocks, fewer folds or a smaller guard"
+            f"{rule.folds} folds with a guard of {rule.guard_m:g} m; choose {smaller}, or fewer folds"
         )
 
 

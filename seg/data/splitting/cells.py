@@ -15,6 +15,9 @@ from seg.raster.crs import crs_name, same_crs
 from seg.raster.grid import Grid
 from seg.raster.ground.distances import ground_pixel
 
+_BLOCKS_A_FOLD = 6
+"""Blocks in a fold, for a side of blocks that is advised: some have no label, and some are lost to guards."""
+
 _SAME_PIXEL = 1e-3
 """Largest offset between grids that count as equal, as a share of a pixel; programs round coordinates differently."""
 
@@ -94,6 +97,25 @@ def cut_cells(grids: Sequence[Grid], block_m: float, guard_m: float) -> Cells:
     corners = np.array([frame @ corner for frame, g in ends for corner in ((0, 0), (g.width, g.height))])
     columns, rows = (_lines(along.min(), along.max(), side) for along, side in zip(corners.T, block[::-1], strict=True))
     return Cells(rows, columns, (guard[0], guard[1]), frames, tuple((grid.height, grid.width) for grid in grids))
+
+
+def fitting_block_m(grids: Sequence[Grid], folds: int, guard_m: float) -> float | None:
+    """Side of blocks in metres of which scenes give a few for each fold; None if the guard or a CRS allows none.
+
+    Args:
+        grids: Grids of the scenes.
+        folds: Number of folds.
+        guard_m: Guard in metres.
+    """
+    pixels = [ground_pixel(grid) for grid in grids]
+    sides = [max(pixel) for pixel in pixels if pixel is not None]
+    if len(sides) < len(grids):
+        return None
+    area = sum(grid.height * grid.width * side**2 for grid, side in zip(grids, sides, strict=True))
+    block = math.sqrt(area / (_BLOCKS_A_FOLD * folds))
+    rounded = math.floor(block / (step := 10.0 ** (math.floor(math.log10(block)) - 1))) * step
+    least = max(2 * math.ceil(guard_m / side + 1) * side + 2 * side for side in sides)
+    return rounded if rounded >= least else None
 
 
 def trims_between(folds: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -10,6 +10,7 @@ from scipy.sparse.csgraph import connected_components
 
 from seg.data.dataset.catalogue import Scene
 from seg.data.dataset.checks import count_labels
+from seg.data.splitting.cells import fitting_block_m
 from seg.data.splitting.folds import Labels, Place, assign_places
 from seg.data.splitting.rule import SplitRule
 from seg.errors import DatasetError
@@ -53,8 +54,8 @@ def split_scenes(
     if len(places) < rule.folds:
         raise DatasetError(
             f"{root}: has {counted(len(found), 'scene')} in {counted(len(places), 'place')} "
-            f"at least {rule.guard_m:g} m apart, too few to fill {rule.folds} folds; use fewer "
-            "folds or a smaller guard, or split by blocks"
+            f"at least {rule.guard_m:g} m apart, too few to fill {rule.folds} folds; "
+            f"{_ways_out(len(places), [grid for _, grid in found], rule)}"
         )
     counts = [count_labels(scene) for scene, _ in with_progress(found, "reading masks")]
     labels = np.array([(count.cropland, count.other) for count in counts])
@@ -65,6 +66,15 @@ def split_scenes(
         for index in place:
             fold_of[index] = fold
     return [(replace(scene, fold=fold_of[i]), labels[i]) for i, (scene, _) in enumerate(found)]
+
+
+def _ways_out(places: int, grids: Sequence[Grid], rule: SplitRule) -> str:
+    """Options that let a dataset with too few places fill the folds."""
+    ways = [f"--folds={places}"] if places > 1 else []
+    ways += ["a smaller --guard-m"] if places < len(grids) >= rule.folds and rule.guard_m else []
+    block = fitting_block_m(grids, rule.folds, rule.guard_m)
+    ways += [f"--by=blocks --block-size-m={block:g}"] if block else []
+    return f"choose {' or '.join(ways)}" if ways else "add scenes of other places, or choose a smaller --guard-m"
 
 
 def _share(labels: Labels) -> float:

@@ -17,6 +17,7 @@ from seg.errors import DatasetError
 from seg.files import work_folder
 from seg.raster.grid import Grid
 from seg.raster.ground.outlines import on_map
+from seg.raster.vectors.features import FALLBACK, quiet_library
 from seg.terminal.text import counted
 
 POINTS_LAYER = "points"
@@ -87,11 +88,12 @@ def write_points(path: Path, grid: Grid, row: NDArray[np.int64], column: NDArray
         raise DatasetError(f"{path}: cannot be written ({error}); choose a writable folder with free space") from error
 
 
-def read_references(path: Path) -> References:
+def read_references(path: Path, encoding: str | None = None) -> References:
     """Read the references of points from a file with the columns id and reference.
 
     Args:
         path: A GeoPackage, GeoJSON, CSV or another table that GDAL reads.
+        encoding: Encoding of its text; None for the stated one, and GB18030 where the text is not in that.
 
     Raises:
         DatasetError: The file is missing, unreadable or lacks a column, or its ids are not unique whole numbers.
@@ -99,9 +101,10 @@ def read_references(path: Path) -> References:
     if not path.exists():
         raise DatasetError(f"{path}: no such file; give the drawn points, with their references filled in")
     try:
-        layers = [str(name) for name, _ in pyogrio.list_layers(path)]
-        layer = POINTS_LAYER if POINTS_LAYER in layers else layers[0]
-        frame = _table(path, layer)
+        with quiet_library():
+            layers = [str(name) for name, _ in pyogrio.list_layers(path)]
+            layer = POINTS_LAYER if POINTS_LAYER in layers else layers[0]
+            frame = _table(path, layer, encoding)
     except (DataSourceError, DataLayerError, IndexError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise DatasetError(f"{path}: not readable ({reason}); wanted GeoPackage, GeoJSON or CSV in UTF-8") from error
@@ -127,12 +130,12 @@ def read_references(path: Path) -> References:
     return References(path, ids, [_text(value) for value in columns[REFERENCE]], place)
 
 
-def _table(path: Path, layer: str) -> geopandas.GeoDataFrame:
+def _table(path: Path, layer: str, encoding: str | None) -> geopandas.GeoDataFrame:
     """Columns of a layer; text that does not decode is read as GB18030, since Chinese spreadsheets save GBK."""
     try:
-        return pyogrio.read_dataframe(path, layer=layer, read_geometry=False)
+        return pyogrio.read_dataframe(path, layer=layer, read_geometry=False, encoding=encoding)
     except UnicodeDecodeError:
-        return pyogrio.read_dataframe(path, layer=layer, read_geometry=False, encoding="GB18030")
+        return pyogrio.read_dataframe(path, layer=layer, read_geometry=False, encoding=FALLBACK)
 
 
 def read_labels(references: References, classes: Mapping[int, str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from seg.errors import require_option
+from seg.raster.vectors.settings import require_encoding
 
 Allocation = Literal["proportional", "neyman", "equal"]
 Unfilled = Literal["refuse", "drop", "other", "cropland"]
@@ -63,17 +64,20 @@ class AreaSettings:
             valid if references are missing at random, but not if they are missing at difficult points. other or
             cropland: count these points as this class, to see how much the areas could change.
         confidence: Confidence of the intervals, above 0 and below 1.
+        encoding: Encoding of the text of the points, such as GBK; null for the one that the file states.
     """
 
     unfilled: Unfilled = "refuse"
     confidence: float = 0.95
+    encoding: str | None = None
 
     def __post_init__(self) -> None:
         """Check the range.
 
         Raises:
-            ConfigError: The confidence is out of range.
+            ConfigError: The confidence is out of range, or the encoding is unknown.
         """
+        require_encoding(self.encoding)
         require_option(
             0 < self.confidence < 1, "confidence", self.confidence, "a share above 0 and below 1, such as 0.95"
         )

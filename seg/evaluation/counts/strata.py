@@ -73,7 +73,9 @@ def open_strata(strata: Strata, grid: Grid) -> Iterator[StratumSource]:
         RasterError: The file cannot be read, its polygons do not meet the scene, or it lacks the column.
     """
     if is_vector(strata.path):
-        source = VectorClasses(strata.path, str(strata.attribute), strata.layer, "--stratum-{}")
+        source = VectorClasses(
+            strata.path, str(strata.attribute), strata.layer, "--stratum-{}", encoding=strata.encoding
+        )
         parcels = read_parcels(source, grid)
         placed = shapely.transform(parcels.polygons, on_lattice)
         layers = [Layer(code, placed[parcels.labels == code]) for code in range(len(source.names))]
@@ -144,6 +146,7 @@ class VectorClasses(VectorLabels):
         layer: The layer; None for the only layer.
         options: Form of the options for layer and column in errors: `--stratum-{}` stands for `--stratum-layer` and
             `--stratum-attribute`.
+        encoding: As in `VectorLabels`.
 
     Attributes:
         names: Values of the column as text, sorted.
@@ -152,9 +155,17 @@ class VectorClasses(VectorLabels):
         RasterError: The file cannot be read, lacks the layer, the column or a CRS, or has too many classes.
     """
 
-    def __init__(self, path: Path, column: str, layer: str | None = None, options: str = "--{}") -> None:
+    def __init__(
+        self,
+        path: Path,
+        column: str,
+        layer: str | None = None,
+        options: str = "--{}",
+        *,
+        encoding: str | None = None,
+    ) -> None:
         self.names: list[str] = []
-        super().__init__(path, layer, legend=Legend(column=column), options=options)
+        super().__init__(path, layer, legend=Legend(column=column), options=options, encoding=encoding)
 
     def _check(self) -> list[str]:
         column, option = str(self.legend.column), self.options.format("attribute")

@@ -1,6 +1,7 @@
 """Choose between ONNX Runtime on the CPU and PyTorch; only the chosen library is imported."""
 
 import ctypes
+import logging
 import platform
 import sys
 from importlib.util import find_spec
@@ -10,6 +11,8 @@ from seg.errors import ConfigError, PackageError
 from seg.inference.compute.backends import Backend
 from seg.inference.settings import ComputeSettings
 from seg.package.description import ModelPackage
+
+LOG = logging.getLogger(__name__)
 
 
 def open_backend(folder: Path, package: ModelPackage, compute: ComputeSettings, interior: bool = False) -> Backend:
@@ -42,7 +45,7 @@ def open_backend(folder: Path, package: ModelPackage, compute: ComputeSettings, 
                 raise
             if compute.backend == "onnx":
                 raise PackageError(f"{folder}: {reason}; add --backend=torch") from error
-            print(f"note: computing with PyTorch instead of ONNX Runtime: {reason}", file=sys.stderr)
+            LOG.warning("computing with PyTorch instead of ONNX Runtime: %s", reason)
     if not _torch_is_installed():
         raise ConfigError("PyTorch is not installed; add --backend=onnx, or install PyTorch")
     from seg.inference.compute.torch_backend import TorchBackend, use_threads

@@ -1,7 +1,7 @@
 """Compute a model package with ONNX Runtime on the CPU, without PyTorch."""
 
+import logging
 import os
-import sys
 import uuid
 from collections.abc import Iterator
 from functools import cache
@@ -22,6 +22,7 @@ OUTPUT, BOUNDARY, FEATURES = "logits", "boundary", "features"
 """Names of the outputs of an ONNX file."""
 
 DEFAULT = ComputeSettings()
+LOG = logging.getLogger(__name__)
 
 
 class OnnxBackend:
@@ -85,7 +86,7 @@ def _open_session(folder: Path, package: ModelPackage, threads: int) -> onnxrunt
         if not path.is_file():
             continue
         if sha256(path) != stored_hash:
-            print(f"note: {path}: damaged (its hash differs from the stored one)", file=sys.stderr, flush=True)
+            LOG.warning("%s: damaged (its hash differs from the stored one)", path)
             continue
         session = _fitting_session(path, package, threads)
         if session is not None:
@@ -114,7 +115,7 @@ def _export(folder: Path, package: ModelPackage) -> Path:
 
         place.parent.mkdir(parents=True, exist_ok=True)
         written_to = place if beside else _cache()
-        print(f"{written_to}: exporting the network; this takes some seconds and happens once", flush=True)
+        LOG.info("%s: exporting the network; this takes some seconds and happens once", written_to)
         if beside:
             return add_onnx(folder)
         return add_onnx(folder, place).replace(_cache() / f"{package.weights_sha256}-{sha256(place)}.onnx")

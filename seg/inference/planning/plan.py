@@ -1,6 +1,6 @@
 """Plan of a scene: its blocks, their halo, and the expected memory."""
 
-import sys
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +22,8 @@ from seg.raster.grid import Grid
 from seg.raster.remote import is_remote, shown_name
 from seg.raster.windows import Block, plan_blocks, round_up
 from seg.raster.writing.cog import TILE
+
+LOG = logging.getLogger(__name__)
 
 MEASURING_WORTH = 0.05
 """Largest cost of a halo measurement, as a share of the pixels computed with the whole receptive field as halo."""
@@ -143,7 +145,7 @@ def _halo(
         fetched = sampling_reads(predictor.alignment, reach, samples) if is_remote(grid.path) else 0
         if samples < FEWEST_SAMPLES or fetched > FETCHING_WORTH * computed:
             return reach, "the receptive field"  # a measurement could cost more than it saves
-    print(f"{shown_name(grid.path)}: measuring how much context the model needs ...", file=sys.stderr, flush=True)
+    LOG.info("%s: measuring how much context the model needs ...", shown_name(grid.path))
     places = sensitive_samples(grid, reader, predictor, reach, samples)
     halo = measured_halo(predictor, places, reach, settings.tolerance)
     return halo, f"measured; the receptive field is {reach}" if predictor.bounded else f"measured; at most {reach}"

@@ -2,10 +2,12 @@
 
 import io
 import math
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import geopandas
 import numpy as np
@@ -15,8 +17,10 @@ import pyproj
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from seg.errors import RasterError, listed
+from seg.files import require_utf8_name
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.raster.chips import ByteMask
+from seg.raster.remote import gdal_name, is_remote, is_virtual
 from seg.raster.vectors.settings import BurnSettings
 
 SHOWN = 8
@@ -66,11 +70,12 @@ class VectorLabels:
         options: As given.
         legend: As given.
         crs: CRS of the layer.
+        bounds: Left, bottom, right and top of all features in a geographic CRS; None in another CRS or if unknown.
         unused: Values of the legend that no feature has.
 
     Raises:
-        RasterError: The file cannot be read, has no such layer or column, has no CRS, or no feature meets the
-            condition or is cropland.
+        RasterError: The file cannot be read, has no such layer, column or feature, has no CRS, or no feature meets
+            the condition or is cropland.
     """
 
     def __init__(
@@ -88,16 +93,29 @@ class VectorLabels:
         self.options = options
         self.legend = legend or Legend()
         self._where = where
+        require_utf8_name(path)
         self._source = _source(path)
         self._layer = _chosen_layer(path, self._source, layer, options.format("layer"))
-        try:
-            info = self._decoded(lambda code: pyogrio.read_info(self._source, layer=self._layer, encoding=code))
-        except (DataSourceError, DataLayerError) as error:
-            raise _unreadable(path, error) from error
+        info = self._info()
+        if info["features"] == 0:
+            raise RasterError(f"{path}: its layer '{self._layer}' has no feature; wanted polygons")
         self._columns = [str(name) for name in info["fields"]]
         self._stated = str(info["encoding"])
         self.crs = _crs(path, info["crs"])
+        bounds = self._info(bounds=True)["total_bounds"] if self.crs.is_geographic else None
+        self.bounds: Box | None = None if bounds is None else (bounds[0], bounds[1], bounds[2], bounds[3])
         self.unused = self._check()
+
+    def _info(self, bounds: bool = False) -> dict[str, Any]:
+        """Fields, encoding, CRS and number of features of the layer; its bounds only on request, for they can cost."""
+        try:
+            return self._decoded(
+                lambda code: pyogrio.read_info(
+                    self._source, layer=self._layer, encoding=code, force_total_bounds=bounds
+                )
+            )
+        except (DataSourceError, DataLayerError) as error:
+            raise _unreadable(self.path, error) from error
 
     def features(self, box: Box | None) -> tuple[geopandas.GeoDataFrame, ByteMask]:
         """Features with a geometry that intersect a box, and their labels, (N,).
@@ -158,10 +176,12 @@ class VectorLabels:
     def _decoded(self, read: Callable[[str | None], Found]) -> Found:
         """Read in the encoding of the file; if that fails, switch permanently to the fallback encoding."""
         try:
-            return read(self._encoding)
+            with quiet_library():
+                return read(self._encoding)
         except UnicodeDecodeError as error:
             try:
-                found = read(FALLBACK)
+                with quiet_library():
+                    found = read(FALLBACK)
             except UnicodeDecodeError:
                 raise RasterError(
                     f"{self.path}: its text is encoded neither in {self._encoding or error.encoding} nor in "
@@ -203,6 +223,14 @@ class VectorLabels:
             ) from error
 
 
+@contextmanager
+def quiet_library() -> Iterator[None]:
+    """Keep pyogrio's warnings from the terminal: it warns three times of a layer with measures (M), which it drops."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", (UserWarning, RuntimeWarning))
+        yield
+
+
 def open_labels(path: Path, settings: BurnSettings, options: str = "--{}") -> VectorLabels:
     """Vector labels as the options of the command line choose them.
 
@@ -224,8 +252,10 @@ def open_labels(path: Path, settings: BurnSettings, options: str = "--{}") -> Ve
     return VectorLabels(path, settings.layer, settings.where, legend, options, encoding=settings.encoding)
 
 
-def _source(path: Path) -> Path | bytes:
-    """The file, or GeoParquet turned into FlatGeobuf, since the GDAL of pyogrio is often built without Parquet."""
+def _source(path: Path) -> Path | str | bytes:
+    """The file or GDAL's name of it; GeoParquet as FlatGeobuf, since the GDAL of pyogrio is often without Parquet."""
+    if is_remote(path) or is_virtual(path):
+        return gdal_name(path)
     if not path.exists():
         raise RasterError(f"{path}: no such file; check the path")
     if path.suffix.lower() not in {".parquet", ".geoparquet"}:
@@ -240,9 +270,10 @@ def _source(path: Path) -> Path | bytes:
     return content.getvalue()
 
 
-def _chosen_layer(path: Path, source: Path | bytes, wanted: str | None, option: str) -> str:
+def _chosen_layer(path: Path, source: Path | str | bytes, wanted: str | None, option: str) -> str:
     try:
-        layers = [str(name) for name, kind in pyogrio.list_layers(source) if kind is not None]
+        with quiet_library():
+            layers = [str(name) for name, kind in pyogrio.list_layers(source) if kind is not None]
     except (DataSourceError, DataLayerError) as error:
         raise _unreadable(path, error) from error
     if not layers:
@@ -287,6 +318,11 @@ def _shown(names: Sequence[str]) -> str:
 
 
 def _unreadable(path: Path, error: Exception) -> RasterError:
+    if "SHAPE_RESTORE_SHX" in str(error):
+        return RasterError(
+            f"{path}: its index {path.with_suffix('.shx').name} is missing; copy that file too, or put "
+            "SHAPE_RESTORE_SHX=YES before the command once, which writes a new one"
+        )
     return RasterError(
         f"{path}: not a readable vector file ({_line(error)}); wanted GeoPackage, Shapefile, GeoJSON, GeoParquet "
         "or another format that GDAL reads"

@@ -82,9 +82,12 @@ def read_parcels(source: VectorLabels, grid: Grid, margin: int = 0) -> Parcels:
     require_georeference(grid)
     to_image = _Transform(source, grid)
     box = to_image.box(margin)
-    frame, labels = source.features(box)
+    turn = _turn(source, box)
+    frame, labels = source.features(_turned(box, turn))
     shapes = frame.geometry.to_numpy()
     _require_areas(source, shapes)
+    if turn:
+        shapes = shapely.transform(shapely.force_2d(shapes), lambda x, y: (x - turn, y), interleaved=False)
     polygons, feature = _within_reach(to_image.pixels(shapes, box), grid)
     frame_box = shapely.box(-margin, -margin, grid.width + margin, grid.height + margin)
     near = shapely.intersects(polygons, frame_box)
@@ -94,6 +97,36 @@ def read_parcels(source: VectorLabels, grid: Grid, margin: int = 0) -> Parcels:
             "check that both cover the same region and that the CRS of the polygons is right"
         )
     return Parcels(polygons[near], labels[feature[near]], len(np.unique(feature[near])))
+
+
+def _turn(source: VectorLabels, box: Box | None) -> int:
+    """Degrees from the longitudes of an image to those of a layer, which may count 0 to 360: 0, 360 or -360."""
+    if box is None or source.bounds is None:
+        return 0
+    left, _, right, _ = source.bounds
+    turns = (turn for turn in (0, 360, -360) if box[0] + turn <= right and box[2] + turn >= left)
+    return next(turns, 0)
+
+
+def _turned(box: Box | None, turn: int) -> Box | None:
+    return None if box is None else (box[0] + turn, box[1], box[2] + turn, box[3])
+
+
+def missed(polygons: Polygons, grid: Grid) -> int:
+    """Number of small polygons that cover no pixel centre, so that burning leaves no trace of them.
+
+    Args:
+        polygons: In pixels; only those of less than two pixels in width and height are looked at.
+        grid: Grid of the image; polygons that reach beyond it do not count.
+    """
+    left, top, right, bottom = shapely.bounds(polygons).T
+    inside = (left >= 0) & (top >= 0) & (right <= grid.width) & (bottom <= grid.height)
+    small = np.flatnonzero(inside & (right - left < 2) & (bottom - top < 2))
+    covers = np.zeros(len(small), dtype=bool)
+    corner = np.floor(np.stack([left, top])[:, small]) + 0.5
+    for down, across in np.ndindex(3, 3):  # A box of less than two pixels touches three rows at most.
+        covers |= shapely.contains_xy(polygons[small], corner[0] + across, corner[1] + down)
+    return int((~covers).sum())
 
 
 def place_box(box: GivenBox, grid: Grid) -> Polygons:

@@ -8,6 +8,7 @@ import pytest
 from shapely import Point
 
 from seg.data.dataset.catalogue import Scene, read_catalogue
+from seg.data.dataset.manifest import further_columns
 from seg.errors import DatasetError
 from seg.raster.label_mapping import LabelMapping
 
@@ -124,3 +125,25 @@ def test_a_damaged_parquet_is_named(root: Path) -> None:
     (root / "manifest.parquet").write_text("image,mask,fold\n")
     with pytest.raises(DatasetError, match=r"manifest\.parquet: not a readable Parquet file .*manifest\.csv"):
         read_catalogue(root, 5)
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_csv_of_other_delimiters_and_slashes_of_windows_is_read(root: Path, delimiter: str) -> None:
+    (root / "images").mkdir()
+    (root / "images" / "d.tif").touch()
+    csv(root, "image,mask,fold,note\nimages\\d.tif,m.tif,1,x\n".replace(",", delimiter))
+    assert read_catalogue(root, 2) == [Scene(root / "images" / "d.tif", root / "m.tif", 1)]
+    assert further_columns(root) == {root / "images" / "d.tif": {"note": "x"}}
+
+
+@pytest.mark.parametrize("name", ["/vsizip//data/a.zip/b.tif", "https://host/b.tif"])
+def test_a_scene_that_is_no_file_is_told_to_get_one(root: Path, name: str) -> None:
+    csv(root, f"image,mask,fold\n{name},m.tif,0\n")
+    with pytest.raises(DatasetError, match=r"line 2 names .*, wanted a file; .* gdal_translate -of VRT /vsi.* b\.vrt"):
+        read_catalogue(root, 2)
+
+
+def test_a_csv_in_gbk_is_read(root: Path) -> None:
+    (root / "耕地.tif").touch()
+    (root / "manifest.csv").write_bytes("image,mask,fold\n耕地.tif,m.tif,1\n".encode("gbk"))
+    assert read_catalogue(root, 2) == [Scene(root / "耕地.tif", root / "m.tif", 1)]

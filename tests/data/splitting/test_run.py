@@ -1,6 +1,8 @@
 import csv
 import itertools
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +102,15 @@ def test_too_few_places_are_an_error_that_counts_them(make_dataset: MakeDataset,
         split_dataset(root, root, SplitRule())
     assert not (root / "manifest.csv").exists()
     split_dataset(root, root, SplitRule(guard_m=0))
+
+
+@pytest.mark.parametrize("rule", [SplitRule(guard_m=20), replace(BLOCKS, folds=5, block_size_m=900)])
+def test_the_blocks_that_an_error_advises_fill_the_folds(large: Path, rule: SplitRule) -> None:
+    with pytest.raises(DatasetError, match=r"--block-size-m=\d+") as problem:
+        split_dataset(large, large, rule)
+    [advised] = re.findall(r"--block-size-m=([\d.]+)", str(problem.value))
+    folds = split_dataset(large, large, replace(rule, by="blocks", block_size_m=float(advised)))
+    assert all(fold.parts for fold in folds)
 
 
 @pytest.mark.parametrize("seed", range(6))

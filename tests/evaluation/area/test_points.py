@@ -12,3 +12,9 @@ def test_tables_of_chinese_spreadsheets_are_read(tmp_path: Path, encoding: str) 
     path = tmp_path / "points.csv"
     path.write_bytes("id,reference,remark\n1,1.0,水田\n2,0,林地\n3,cropland,\n".encode(encoding))
     assert read_labels(read_references(path), CLASSES)[0].tolist() == [1, 0, 1]
+
+
+def test_points_in_a_named_encoding_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "points.csv"
+    path.write_bytes("id,reference\n1,Äcker\n".encode("latin1"))
+    assert read_references(path, "ISO-8859-1").texts == ["Äcker"]

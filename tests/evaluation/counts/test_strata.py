@@ -34,3 +34,11 @@ def test_missing_column_is_an_error_that_names_the_option(tmp_path: Path) -> Non
 def test_too_few_or_many_classes_are_an_error(tmp_path: Path, values: list[object], count: int) -> None:
     with pytest.raises(RasterError, match=f"has {count} different values; wanted 1 to 255 for --attribute"):
         VectorClasses(write(tmp_path / "a.gpkg", values), "kind")
+
+
+def test_the_encoding_of_a_shapefile_can_be_named(tmp_path: Path) -> None:
+    path = tmp_path / "soil.shp"
+    shapes = geopandas.GeoDataFrame({"kind": ["壤土"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
+    shapes.to_file(path, encoding="GBK")
+    path.with_suffix(".cpg").unlink()
+    assert VectorClasses(path, "kind", encoding="GBK").names == ["壤土"]

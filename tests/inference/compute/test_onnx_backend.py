@@ -83,14 +83,15 @@ def test_the_number_of_threads_does_not_change_the_result(model: Path) -> None:
 
 
 def test_without_a_gpu_onnx_runtime_computes_and_its_file_is_made_once(
-    model: Path, exports: list[Path], capsys: pytest.CaptureFixture[str]
+    model: Path, exports: list[Path], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "seg")
     (model / ONNX).unlink()
     for _ in range(2):
         backend = open_backend(model, read_package(model), ComputeSettings())
         assert backend.name == "onnx cpu 32"
     assert exports == [model / ONNX]
-    assert "model.onnx: exporting the network; this takes" in capsys.readouterr().out
+    assert "model.onnx: exporting the network; this takes" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,7 @@ def test_a_damaged_file_in_the_cache_is_exported_again(
 
 
 def test_a_flipped_bit_of_the_file_never_reaches_a_map(
-    model: Path, exports: list[Path], capsys: pytest.CaptureFixture[str]
+    model: Path, exports: list[Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     good = (model / ONNX).read_bytes()
     damaged = bytearray(good)
@@ -167,7 +168,7 @@ def test_a_flipped_bit_of_the_file_never_reaches_a_map(
     OnnxBackend(model, read_package(model))
     assert exports == [model / ONNX]
     assert (model / ONNX).read_bytes() == good
-    assert "model.onnx: damaged" in capsys.readouterr().err
+    assert "model.onnx: damaged" in caplog.text
 
 
 def test_a_package_without_a_hash_gets_a_new_file_once(model: Path) -> None:
@@ -180,7 +181,7 @@ def test_a_package_without_a_hash_gets_a_new_file_once(model: Path) -> None:
 
 
 def test_if_the_export_fails_pytorch_computes_with_a_note(
-    model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (model / ONNX).unlink()
 
@@ -189,7 +190,7 @@ def test_if_the_export_fails_pytorch_computes_with_a_note(
 
     monkeypatch.setattr(write, "add_onnx", refuse)
     assert open_backend(model, read_package(model), ComputeSettings()).name == "torch cpu 32"
-    assert capsys.readouterr().err == "note: computing with PyTorch instead of ONNX Runtime: it takes one size alone\n"
+    assert caplog.messages == ["computing with PyTorch instead of ONNX Runtime: it takes one size alone"]
     with pytest.raises(PackageError, match="it takes one size alone; add --backend=torch"):
         open_backend(model, read_package(model), ComputeSettings(backend="onnx"))
 

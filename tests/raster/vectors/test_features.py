@@ -1,3 +1,4 @@
+import zipfile
 from pathlib import Path
 
 import geopandas
@@ -40,3 +41,56 @@ def test_without_a_declared_encoding_the_error_names_the_option(shapefile: Path)
 def test_an_unknown_encoding_is_refused() -> None:
     with pytest.raises(ConfigError, match="encoding is 'GBX', which is unknown; wanted one such as GBK"):
         BurnSettings(encoding="GBX")
+
+
+def of_wkt(folder: Path, kind: str, wkt: str) -> Path:
+    """A layer of one geometry, which GDAL reads from text, since shapely writes neither curves nor measures."""
+    (folder / "a.csv").write_text(f'WKT\n"{wkt}"\n')
+    path = folder / "a.vrt"
+    path.write_text(
+        f'<OGRVRTDataSource><OGRVRTLayer name="a"><SrcDataSource>{folder / "a.csv"}</SrcDataSource>'
+        f"<LayerSRS>EPSG:32633</LayerSRS><GeometryType>{kind}</GeometryType></OGRVRTLayer></OGRVRTDataSource>"
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "wkt"),
+    [
+        ("wkbPolygonZM", "POLYGON ZM((0 0 1 2,4 0 1 2,4 4 1 2,0 0 1 2))"),
+        ("wkbPolygonM", "POLYGON M((0 0 2,4 0 2,4 4 2,0 0 2))"),
+        ("wkbCurvePolygon", "CURVEPOLYGON(CIRCULARSTRING(0 0,2 2,4 0,2 -2,0 0))"),
+        ("wkbMultiSurface", "MULTISURFACE(CURVEPOLYGON(CIRCULARSTRING(0 0,2 2,4 0,2 -2,0 0)))"),
+    ],
+)
+def test_measures_heights_and_curves_are_read_in_silence(tmp_path: Path, kind: str, wkt: str) -> None:
+    frame, _ = open_labels(of_wkt(tmp_path, kind, wkt), BurnSettings()).features(None)  # A warning is an error.
+    assert frame.geometry.area.item() > 7
+
+
+def test_an_empty_layer_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.gpkg"
+    empty = geopandas.GeoDataFrame({"a": []}, geometry=[], crs="EPSG:32633")
+    pyogrio.write_dataframe(empty, path, layer="parcels", geometry_type="Polygon")
+    with pytest.raises(RasterError, match=r"a\.gpkg: its layer 'parcels' has no feature; wanted polygons"):
+        open_labels(path, BurnSettings())
+
+
+def test_a_missing_shx_is_named_with_a_way_to_restore_it(shapefile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shapefile.with_suffix(".shx").unlink()
+    with pytest.raises(RasterError, match=r"dltb\.shp: its index dltb\.shx is missing; copy .* SHAPE_RESTORE_SHX=YES"):
+        open_labels(shapefile, CROPLAND)
+    pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": True})
+    try:
+        assert len(open_labels(shapefile, CROPLAND).features(None)[1]) == 2
+    finally:
+        pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": None})
+
+
+def test_a_layer_in_an_archive_is_read_by_its_name_in_gdal(shapefile: Path) -> None:
+    archive = shapefile.with_name("parcels.zip")
+    with zipfile.ZipFile(archive, "w") as packed:
+        for file in shapefile.parent.glob("dltb.*"):
+            packed.write(file, file.name)
+    for name in (f"/vsizip/{archive}", f"/vsizip/{archive}/dltb.shp", str(archive)):
+        assert len(open_labels(Path(name), CROPLAND).features(None)[1]) == 2
