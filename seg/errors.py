@@ -27,6 +27,14 @@ class NoOverlapError(RasterError):
     """Polygons do not overlap the raster."""
 
 
+class WriteError(SegError, OSError):
+    """A file cannot be written, as on a full disk or in a read-only folder."""
+
+
+class ClaimError(SegError, RuntimeError):
+    """Another process is at work on the same output."""
+
+
 class DatasetError(SegError, ValueError):
     """A dataset is incomplete, or its images and masks do not match."""
 

@@ -4,17 +4,18 @@ import errno
 import glob
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from seg.errors import ConfigError, RasterError
+from seg.errors import ClaimError, ConfigError, RasterError, WriteError
 
 TEMPORARY = re.compile(r"[0-9a-f]{32}\.partial")
 """End of a temporary file's name; the full name is `.FINAL_NAME.` followed by this end."""
@@ -22,39 +23,117 @@ TEMPORARY = re.compile(r"[0-9a-f]{32}\.partial")
 SOFTWARE = "cropland-seg"
 """Name of this software in the files that it writes."""
 
-CLAIM = "claim"
-"""Name of the lock file in a claimed folder."""
+CLAIM = ".cropland-seg.lock"
+"""Name of the lock file in a claimed folder, which no user's file should have."""
+
+UNFINISHED = ".unfinished"
+"""End of the name of a folder for unfinished files, after a dot and the name of the output."""
+
+LONGEST = 200
+"""Characters of a library's message that an error keeps."""
+
+MOST_DIGITS = 20
+"""Characters of the longest whole number of 64 bits."""
+
+FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors of a disk without space, of a quota and of a limit of a file's size."""
 
 WITHOUT_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
 """Errors of file systems without locks, such as some network and FUSE mounts."""
 
 
 @contextmanager
+def writing(path: Path, *kinds: type[Exception]) -> Iterator[None]:
+    """Name a file in errors of the system, such as a full disk, that arise while it is written.
+
+    Args:
+        path: The file or folder; a file in a `work_folder` is named by its final place.
+        kinds: Further errors of libraries that write it.
+
+    Raises:
+        WriteError: The block raised an error of the system or one of these kinds, and not about another file.
+    """
+    shown = Path(*(part for part in path.parts if not (part.startswith(".") and part.endswith(UNFINISHED))))
+    caught: tuple[type[Exception], ...] = (OSError, *kinds)
+    try:
+        yield
+    except WriteError:
+        raise
+    except caught as error:
+        if not _is_about(error, path):
+            raise
+        reason = (error.strerror if isinstance(error, OSError) else None) or " ".join(str(error).split())[:LONGEST]
+        raise WriteError(
+            f"{shown}: cannot be written ({reason}); make {shown.parent} writable with space left, or name another "
+            "output"
+        ) from error
+
+
+def _is_about(error: Exception, path: Path) -> bool:
+    """True unless an error of the system names another file, or none although it is not one of disks."""
+    if not isinstance(error, OSError) or error.errno in FULL_DISK:  # Copying names the file that it reads.
+        return True
+    if not isinstance(error.filename, str):
+        return error.errno in (None, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+    named = Path(error.filename)
+    own = named.is_relative_to(path) or path.is_relative_to(named)
+    return own or any(part.startswith(f".{path.name}.") for part in named.parts)
+
+
+@contextmanager
 def complete_or_absent(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; the file there replaces `path` if the block ends without an error.
+    """Yield a temporary path; the file there replaces `path` if the block ends without an error.
 
     The bytes reach the disk before the rename, so that even a power cut leaves either the older file or the complete
-    new one. The temporary name is unique, so processes that write the same file do not disturb each other. Only a
-    killed process leaves its temporary file behind.
+    new one. What a killed process leaves in its `work_folder` is removed when the same file is written again.
 
     Args:
         path: The file to write; its folder must exist.
 
     Raises:
-        OSError: The temporary file cannot be stored, or `path` cannot be replaced.
+        WriteError: The temporary file cannot be stored, or `path` cannot be replaced.
+        ClaimError: Another process writes the same file.
+    """
+    with work_folder(path) as folder:
+        yield folder / path.name
+        with writing(path):
+            put_in_place(folder / path.name, path)
+
+
+@contextmanager
+def complete_in_claimed_folder(path: Path) -> Iterator[Path]:
+    """The same as `complete_or_absent` for a file in a folder that this process has claimed, at less cost.
+
+    `remove_leftovers` removes what killed processes leave.
+
+    Args:
+        path: The file to write.
+
+    Raises:
+        WriteError: The temporary file cannot be stored, or `path` cannot be replaced.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with writing(path):
+            yield temporary
+            put_in_place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
+def put_in_place(finished: Path, path: Path) -> None:
+    """Give a file its final name, in place of an older file, once its bytes are on the disk.
+
+    Raises:
+        OSError: The disk is full, or the older file cannot be replaced.
+    """
+    with finished.open("rb+") as file:
+        os.fsync(file.fileno())
+    finished.replace(path)
+
+
 def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
-    """Remove temporary files that killed processes left in a folder (see `complete_or_absent`).
+    """Remove temporary files that killed processes left in a folder (see `complete_in_claimed_folder`).
 
     Args:
         folder: A folder claimed by this process, so that no other process writes to it.
@@ -74,7 +153,8 @@ def write_json(content: Mapping[str, object], path: Path) -> None:
         path: The file; its folder must exist.
 
     Raises:
-        OSError: The file cannot be written.
+        WriteError: The file cannot be written.
+        ClaimError: Another process writes the same file.
     """
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     with complete_or_absent(path) as temporary:
@@ -94,6 +174,31 @@ def read_text(path: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return content.decode("GB18030")
+
+
+def read_json(path: Path) -> object:
+    """Plain values of a JSON file; NaN, which images may have as nodata, is let through.
+
+    Raises:
+        ValueError: The file is not JSON in UTF-8, nests too deep, or holds a number beyond 64 bits.
+        OSError: The file cannot be read.
+    """
+
+    def real(text: str) -> float:
+        if math.isinf(float(text)):
+            raise ValueError(f"a number is {text[:MOST_DIGITS]}, which is beyond 64 bits")
+        return float(text)
+
+    def whole(text: str) -> int:
+        if len(text) > MOST_DIGITS or not -(2**63) <= int(text) < 2**63:
+            raise ValueError(f"a number has {len(text)} digits, which is beyond 64 bits")
+        return int(text)
+
+    try:
+        content: object = json.loads(path.read_text(encoding="utf-8"), parse_float=real, parse_int=whole)
+    except RecursionError as error:
+        raise ValueError("it nests too deep") from error
+    return content
 
 
 def sha256(path: Path) -> str:
@@ -143,40 +248,6 @@ def require_output_file(path: Path, suffixes: Sequence[str] = ()) -> None:
         raise ConfigError(f"{path}: its folder {path.parent} is read-only; name another output")
 
 
-def require_replaceable(path: Path) -> None:
-    """Check that a file is absent, empty or written by this project, so that files of other programs are not replaced.
-
-    JSON documents, pages and the metadata of pictures contain the name of this software.
-
-    Args:
-        path: A file to write whose name ends in .json, .html or .png.
-
-    Raises:
-        ConfigError: Another program wrote the file.
-        OSError: The file cannot be read.
-    """
-    if not path.is_file() or not path.stat().st_size:
-        return
-    content = path.read_bytes()
-    if path.suffix.lower() == ".json":
-        is_own_file = _names_software(content)
-    else:
-        marks = {".html": f'class="product">{SOFTWARE}'.encode(), ".png": b"tEXtSoftware\0" + SOFTWARE.encode()}
-        is_own_file = marks[path.suffix.lower()] in content
-    if not is_own_file:
-        raise ConfigError(
-            f"{path}: was not written by {SOFTWARE}, so it is not replaced; move it or name another output"
-        )
-
-
-def _names_software(content: bytes) -> bool:
-    try:
-        document = json.loads(content)
-        return bool(document["software"]["name"] == SOFTWARE)
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return False
-
-
 def require_output_folder(folder: Path) -> None:
     """Check that a folder exists or can be created, and is writable, before long work; creates nothing.
 
@@ -207,7 +278,7 @@ def make_output_folder(folder: Path) -> None:
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[None]:
+def claimed(folder: Path, wait: bool = False) -> Iterator[None]:
     """Lock a folder against other processes during a block.
 
     The claim is an operating-system lock on a file in the folder, so it also ends if the process is killed. The lock
@@ -215,17 +286,18 @@ def claimed(folder: Path) -> Iterator[None]:
 
     Args:
         folder: An existing folder.
+        wait: Wait for another process that holds the claim.
 
     Raises:
-        RasterError: Another process holds the claim.
+        ClaimError: Another process holds the claim.
         OSError: The lock file cannot be created, or the folder is missing.
     """
     folder.stat()  # Raises for a missing folder, which FileLock would create.
-    lock = FileLock(folder / CLAIM, blocking=False, fallback_to_soft=False)
+    lock = FileLock(folder / CLAIM, blocking=wait, fallback_to_soft=False)
     try:
         lock.acquire()
     except Timeout as error:
-        raise RasterError(
+        raise ClaimError(
             f"{folder}: another process uses this folder; wait for it to end, or name another output"
         ) from error
     except OSError as error:
@@ -248,26 +320,47 @@ def work_folder(output: Path) -> Iterator[Path]:
     The name of the folder is fixed, so that the next run for the same output removes files of a killed run.
 
     Args:
-        output: The final output file; its folder must exist.
+        output: The file or folder that the work will write; its parent must exist.
 
     Raises:
-        RasterError: Another process works on the same output, or a link has the folder's name.
-        OSError: The folder cannot be created or written.
+        ClaimError: Another process works on the same output.
+        WriteError: The folder cannot be made or written, or its name is taken by a link.
     """
-    folder = output.with_name(f".{output.name}.unfinished")
+    folder = output.with_name(f".{output.name}{UNFINISHED}")
     if folder.is_symlink():
-        raise RasterError(f"{folder}: is a link; wanted a folder for unfinished files; remove the link")
-    folder.mkdir(exist_ok=True)
-    try:
-        with claimed(folder):
+        raise WriteError(f"{folder}: is a link; wanted a folder for unfinished files; remove the link")
+    with ExitStack() as claim:
+        with writing(output):
+            claim.callback(remove_if_empty, folder)
+            claim.enter_context(_made_and_claimed(folder, output))
+            claim.callback(_empty, folder)
             _empty(folder)
+        with writing(output):
+            yield folder
+
+
+@contextmanager
+def _made_and_claimed(folder: Path, output: Path) -> Iterator[None]:
+    with ExitStack() as claim:
+        for is_last in (False, False, True):
+            folder.mkdir(exist_ok=True)
             try:
-                yield folder
-            finally:
-                _empty(folder)
-    finally:
-        with suppress(OSError):  # Fails if another process has claimed the folder, which is then not empty.
-            folder.rmdir()
+                claim.enter_context(claimed(folder))
+                break
+            except FileNotFoundError:  # Another process has ended and removed the folder meanwhile.
+                if is_last:
+                    raise
+            except ClaimError as error:
+                raise ClaimError(
+                    f"{output}: another process is writing it; wait for it to end, or name another output"
+                ) from error
+        yield
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder unless something is in it."""
+    with suppress(OSError):  # Another process may have claimed the folder, which is not empty then.
+        folder.rmdir()
 
 
 def _empty(folder: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from seg.errors import ConfigError, RasterError
+from seg.errors import ClaimError, ConfigError, WriteError
 from seg.files import (
     CLAIM,
     claimed,
@@ -38,11 +38,39 @@ def test_a_finished_file_replaces_the_old_one(tmp_path: Path) -> None:
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("accuracy.json", "new")]
 
 
-def test_two_writers_of_one_file_do_not_share_a_temporary_one(tmp_path: Path) -> None:
-    with complete_or_absent(tmp_path / "a") as first, complete_or_absent(tmp_path / "a") as second:
-        assert first != second
-        first.touch()
-        second.touch()
+def test_a_second_writer_of_a_file_is_refused(tmp_path: Path) -> None:
+    with complete_or_absent(tmp_path / "a") as first:
+        first.write_text("whole")
+        with (
+            pytest.raises(ClaimError, match="a: another process is writing it; wait"),
+            complete_or_absent(tmp_path / "a"),
+        ):
+            pass
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("a", "whole")]
+
+
+def test_what_a_killed_writer_left_goes_when_the_file_is_written_again(tmp_path: Path) -> None:
+    (tmp_path / ".a.unfinished").mkdir()
+    (tmp_path / ".a.unfinished" / "a").write_text("half")
+    with complete_or_absent(tmp_path / "a") as temporary:
+        temporary.write_text("whole")
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("a", "whole")]
+
+
+def test_an_error_of_the_system_without_a_name_gets_that_of_the_file(tmp_path: Path) -> None:
+    with (
+        pytest.raises(
+            WriteError, match=r"a: cannot be written \(No space left on device\); make .* space left"
+        ) as caught,
+        complete_or_absent(tmp_path / "a"),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert "unfinished" not in str(caught.value)
+
+
+def test_errors_about_other_files_keep_their_names(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="input"), complete_or_absent(tmp_path / "a"):
+        (tmp_path / "input").read_text()
 
 
 def test_a_full_disk_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +80,7 @@ def test_a_full_disk_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(os, "fsync", fail)
     path = tmp_path / "a"
     path.write_text("old")
-    with pytest.raises(OSError, match="No space left"), complete_or_absent(path) as temporary:
+    with pytest.raises(WriteError, match="No space left"), complete_or_absent(path) as temporary:
         temporary.write_text("new")
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("a", "old")]
 
@@ -148,7 +176,7 @@ def test_failure_to_create_the_folder_is_one_error(tmp_path: Path, monkeypatch: 
 def test_a_folder_has_one_claim_at_a_time(tmp_path: Path) -> None:
     with (
         claimed(tmp_path),
-        pytest.raises(RasterError, match="another process uses this folder; wait"),
+        pytest.raises(ClaimError, match="another process uses this folder; wait"),
         claimed(tmp_path),
     ):
         pass
@@ -167,7 +195,7 @@ def test_the_claim_of_a_killed_process_ends_with_it(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", HOLDER, tmp_path], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "claimed\n"
-        with pytest.raises(RasterError, match="another process"), claimed(tmp_path):
+        with pytest.raises(ClaimError, match="another process"), claimed(tmp_path):
             pass
         holder.kill()
     with claimed(tmp_path):
@@ -212,9 +240,12 @@ def test_a_work_folder_removes_files_of_killed_runs_and_itself(tmp_path: Path) -
     (left / "inner").mkdir(parents=True)
     (left / "spool.sqlite").write_text("left")
     with work_folder(tmp_path / "a.gpkg") as folder:
-        assert [path.name for path in folder.iterdir()] == ["claim"]
+        assert [path.name for path in folder.iterdir()] == [CLAIM]
         (folder / "a.gpkg").write_text("unfinished")
-        with pytest.raises(RasterError, match="another process uses this folder"), work_folder(tmp_path / "a.gpkg"):
+        with (
+            pytest.raises(ClaimError, match=r"a\.gpkg: another process is writing it"),
+            work_folder(tmp_path / "a.gpkg"),
+        ):
             pass
         assert (folder / "a.gpkg").exists()
     assert list(tmp_path.iterdir()) == []
@@ -225,6 +256,6 @@ def test_a_link_instead_of_a_work_folder_is_refused(tmp_path: Path) -> None:
     kept.parent.mkdir()
     kept.write_text("my own")
     (tmp_path / ".a.gpkg.unfinished").symlink_to(kept.parent)
-    with pytest.raises(RasterError, match=r"\.unfinished: is a link"), work_folder(tmp_path / "a.gpkg"):
+    with pytest.raises(WriteError, match=r"\.unfinished: is a link"), work_folder(tmp_path / "a.gpkg"):
         pass
     assert kept.exists()

@@ -8,11 +8,11 @@ import numpy as np
 
 from seg.data.dataset.checks import LabelCounts
 from seg.errors import DatasetError, IncompleteError, NoOverlapError, SegError
-from seg.files import make_output_folder, require_output_file
+from seg.files import claimed, make_output_folder, require_output_file
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.raster.folder import GEOTIFF_SUFFIXES, RASTER_SUFFIXES, by_stem, files_in
 from seg.raster.grid import Grid, read_grid
-from seg.raster.sources import require_apart
+from seg.raster.sources import require_apart, require_own_raster
 from seg.raster.vectors.burning import WINDOW, burnt_windows, label_layers, write_mask
 from seg.raster.vectors.features import VectorLabels
 from seg.raster.vectors.placing import Parcels, missed, read_parcels
@@ -74,9 +74,11 @@ def burn_masks(image: Path, labels: VectorLabels, output: Path, settings: BurnSe
 
     Raises:
         DatasetError: The folder holds no image, or two images with the same stem.
-        ConfigError: The output has a wrong name, cannot be created, or is one of the inputs.
-        RasterError: The image has no georeference, no label lies on it, or the mask cannot be written. For a folder, no
-            label lies on any image.
+        ConfigError: The output has a wrong name, cannot be created, or is one of the inputs; or a folder of masks holds
+            one that another program wrote.
+        ClaimError: Another process writes the output.
+        RasterError: The image has no georeference, or no label lies on it. For a folder, no label lies on any image.
+        WriteError: The mask cannot be written.
         IncompleteError: Some images of a folder failed; the masks of all others are written.
     """
     outputs = _outputs(image, output)
@@ -86,7 +88,10 @@ def burn_masks(image: Path, labels: VectorLabels, output: Path, settings: BurnSe
         require_output_file(mask, GEOTIFF_SUFFIXES)
     require_apart(outputs.values(), [*outputs, labels.path])
     if image.is_dir():
-        yield from _burn_each(outputs, labels, settings)
+        with claimed(output):
+            for mask in outputs.values():
+                require_own_raster(mask)
+            yield from _burn_each(outputs, labels, settings)
     else:
         yield _burn(read_grid(image), labels, output, settings)
 

@@ -101,7 +101,7 @@ def burn(*, image: Path, labels: Path, output: Path, settings: BurnSettings) -> 
     Args:
         image: The image, or a folder of images.
         labels: Polygons in any vector format that GDAL reads, or GeoParquet, in any CRS.
-        output: The mask, a GeoTIFF; for a folder of images, a folder. Older masks are replaced.
+        output: The mask, a GeoTIFF; for a folder of images, a folder, where masks of an earlier run are replaced.
         settings: Options for burning.
     """
     from seg.data.burn_masks import burn_masks

@@ -8,12 +8,13 @@ from seg.evaluation.report.json_report import as_json
 from seg.evaluation.report.page.write import Documents, read_area_estimate, write_page
 from seg.evaluation.report.picture import draw_picture
 from seg.evaluation.report.terminal import accuracy_text
+from seg.evaluation.report_folder import report_folder
 from seg.evaluation.settings import EvaluationSettings, PageSettings
-from seg.files import make_output_folder, require_output_folder, require_replaceable, write_json
-from seg.raster.sources import require_apart
+from seg.files import require_output_folder, write_json
+from seg.raster.sources import require_apart, require_replaceable
 
 REPORT_FILES = ("accuracy.json", "picture.png", "index.html")
-"""Files of a report, in the order in which they are written."""
+"""Files of a report, in the order in which they are made; they get their names together."""
 
 
 def evaluate(
@@ -33,6 +34,8 @@ def evaluate(
         ConfigError: The output folder cannot be written, files do not belong together, or the area estimate cannot be
             read.
         RasterError: A file cannot be read, lies on another grid or holds invalid values, or nothing can be compared.
+        WriteError: The report cannot be written, as on a full disk; an earlier report is left as it was.
+        ClaimError: Another process writes a report there.
     """
     require_output_folder(output)
     area = read_area_estimate(page.area_estimate)
@@ -40,14 +43,14 @@ def evaluate(
         require_replaceable(output / name)
     pairing = find_pairs(inputs)
     require_apart([output / name for name in REPORT_FILES], [page.area_estimate, *pairing.files])
-    accuracy = measure_accuracy(pairing.pairs, settings)
-    print(accuracy_text(accuracy, pairing))
-    make_output_folder(output)
-    content = as_json(accuracy, pairing, inputs)
-    write_json(content, output / "accuracy.json")
-    shown = accuracy.worst[0][0] if accuracy.worst else accuracy.scenes[0]
-    draw_picture(shown, settings, output / "picture.png", named=len(accuracy.scenes) > 1)
-    write_page(Documents(content, area), pairing.pairs, settings, page.lang, output / "index.html")
+    with report_folder(output, REPORT_FILES) as unfinished:
+        accuracy = measure_accuracy(pairing.pairs, settings)
+        print(accuracy_text(accuracy, pairing))
+        content = as_json(accuracy, pairing, inputs)
+        write_json(content, unfinished / "accuracy.json")
+        shown = accuracy.worst[0][0] if accuracy.worst else accuracy.scenes[0]
+        draw_picture(shown, settings, unfinished / "picture.png", named=len(accuracy.scenes) > 1)
+        write_page(Documents(content, area), pairing.pairs, settings, page.lang, unfinished / "index.html")
     for name in REPORT_FILES:
         print(f"written: {output / name}")
     return accuracy

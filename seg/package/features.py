@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seg.errors import PackageError
-from seg.files import complete_or_absent, sha256
+from seg.files import claimed, complete_in_claimed_folder, sha256, writing
 from seg.package.description import DESCRIPTION, FEATURES, ModelPackage, description_text
 from seg.package.read import read_package
 
@@ -109,25 +109,24 @@ def add_features(folder: Path, description: FeatureDescription) -> ModelPackage:
     """Write the description into a package; its description file keeps the hash.
 
     Raises:
-        PackageError: The package is missing or damaged, or cannot be written.
+        PackageError: The package is missing or damaged.
+        WriteError: The package cannot be written.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    package = read_package(folder)
     values = {
         "mean": description.mean.astype(np.float32),
         "covariance": description.covariance.astype(np.float32),
         "distances": description.distances.astype(np.float32),
     }
-    try:
-        with complete_or_absent(folder / FEATURES) as unfinished:
+    with writing(folder, SafetensorError), claimed(folder, wait=True):
+        package = read_package(folder)
+        with complete_in_claimed_folder(folder / FEATURES) as unfinished:
             save_file(values, unfinished)
-            found = sha256(unfinished)
-        described = replace(package, features_sha256=found)
-        with complete_or_absent(folder / DESCRIPTION) as unfinished:
+            described = replace(package, features_sha256=sha256(unfinished))
+        with complete_in_claimed_folder(folder / DESCRIPTION) as unfinished:
             unfinished.write_text(description_text(described), encoding="utf-8")
-    except OSError as error:
-        raise PackageError(f"{folder}: cannot be written ({error.strerror}); name another folder") from error
     return described
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from seg import __version__
 from seg.errors import ConfigError, PackageError
-from seg.files import claimed, complete_or_absent, remove_leftovers, sha256
+from seg.files import claimed, complete_in_claimed_folder, complete_or_absent, remove_leftovers, sha256, writing
 from seg.package.description import (
     DESCRIPTION,
     FEATURES,
@@ -45,10 +45,11 @@ def write_package(
             chosen by the calibration, or without a calibration, the task's threshold.
 
     Raises:
-        PackageError: The folder cannot be written or holds a `model.json` of another program, or the checkpoint's
-            weights do not fit its architecture.
+        PackageError: The folder holds a `model.json` of another program, or the checkpoint's weights do not fit its
+            architecture.
         ConfigError: The threshold is outside 0 to 1, or the checkpoint has no threshold of this name.
-        RasterError: Another process is writing the folder.
+        WriteError: The folder cannot be written.
+        ClaimError: Another process is writing the folder.
     """
     from safetensors.torch import save
 
@@ -130,21 +131,19 @@ def _write(folder: Path, weights: bytes, package: ModelPackage) -> None:
     under which readers find them by hash (`seg.package.read.weights_file`).
     """
     description = folder / DESCRIPTION
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         _require_replaceable(description)
         with claimed(folder):
             _finish_earlier(folder)
-            with complete_or_absent(folder / NEXT_WEIGHTS) as temporary:
+            with complete_in_claimed_folder(folder / NEXT_WEIGHTS) as temporary:
                 temporary.write_bytes(weights)
-            with complete_or_absent(description) as temporary:
+            with complete_in_claimed_folder(description) as temporary:
                 temporary.write_text(description_text(package), encoding="utf-8")
             (folder / NEXT_WEIGHTS).replace(folder / WEIGHTS)
             for made_from_earlier_weights in (ONNX, FEATURES):
                 (folder / made_from_earlier_weights).unlink(missing_ok=True)
             remove_leftovers(folder, PACKAGE_FILES)
-    except OSError as error:
-        raise PackageError(f"{folder}: cannot be written ({error.strerror}); name another folder") from error
 
 
 def _require_replaceable(description: Path) -> None:
@@ -189,23 +188,29 @@ def add_onnx(folder: Path, path: Path | None = None) -> Path:
         path: Another path for the file, for a read-only package; the description then does not store its hash.
 
     Raises:
-        PackageError: The package is missing or damaged, its network cannot be exported, or the file cannot be written.
+        PackageError: The package is missing or damaged, or its network cannot be exported.
+        WriteError: The file cannot be written.
     """
+    if path is not None:
+        with complete_or_absent(path) as unfinished:
+            _export(folder, read_package(folder), unfinished)
+        return path
+    with writing(folder), claimed(folder, wait=True):
+        remove_leftovers(folder, PACKAGE_FILES)
+        package = read_package(folder)
+        with complete_in_claimed_folder(folder / ONNX) as unfinished:
+            _export(folder, package, unfinished)
+            described = replace(package, onnx_sha256=sha256(unfinished))
+        with complete_in_claimed_folder(folder / DESCRIPTION) as unfinished:
+            unfinished.write_text(description_text(described), encoding="utf-8")
+    return folder / ONNX
+
+
+def _export(folder: Path, package: ModelPackage, path: Path) -> None:
     from seg.models.onnx_export import export_onnx
 
-    package = read_package(folder)
-    target = path or folder / ONNX
+    metadata = {"weights_sha256": package.weights_sha256}
     try:
-        with complete_or_absent(target) as unfinished:
-            metadata = {"weights_sha256": package.weights_sha256}
-            export_onnx(load_model(folder, package), len(package.bands), unfinished, metadata)
-            content_hash = sha256(unfinished)
+        export_onnx(load_model(folder, package), len(package.bands), path, metadata)
     except ConfigError as error:
         raise PackageError(f"{folder}: {error}; leave --onnx out") from error
-    except OSError as error:
-        raise PackageError(f"{target}: cannot be written ({error.strerror}); name another folder") from error
-    if path is None:
-        described = replace(package, onnx_sha256=content_hash)
-        with complete_or_absent(folder / DESCRIPTION) as unfinished:
-            unfinished.write_text(description_text(described), encoding="utf-8")
-    return target

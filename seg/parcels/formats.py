@@ -12,7 +12,8 @@ import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS, Transformer
 
-from seg.errors import ConfigError, RasterError
+from seg.errors import ConfigError, WriteError
+from seg.files import writing
 from seg.parcels.spool import SpooledParcels
 from seg.raster.chips import Polygons
 from seg.raster.grid import Grid
@@ -146,7 +147,7 @@ def write_table(output: Path, layer: str, table: ParcelTable, batches: Iterable[
         batches: The rows.
 
     Raises:
-        RasterError: The rows cannot be stored.
+        WriteError: The rows cannot be stored.
     """
     kind = format_of(output)
     if kind == "Parquet":
@@ -156,22 +157,21 @@ def write_table(output: Path, layer: str, table: ParcelTable, batches: Iterable[
     reader = pa.RecordBatchReader.from_batches(table.schema, _watched(batches, failures))
     options = {"RFC7946": "YES"} if kind == "GeoJSON" else {}
     try:
-        pyogrio.write_arrow(
-            reader,
-            output,
-            layer=layer,
-            driver=kind,
-            geometry_name="geometry",
-            geometry_type="Polygon",
-            crs=table.crs.to_wkt(),
-            layer_options=options,
-        )
-    except (DataSourceError, DataLayerError, RuntimeError) as error:
+        with writing(output, DataSourceError, DataLayerError, RuntimeError):
+            pyogrio.write_arrow(
+                reader,
+                output,
+                layer=layer,
+                driver=kind,
+                geometry_name="geometry",
+                geometry_type="Polygon",
+                crs=table.crs.to_wkt(),
+                layer_options=options,
+            )
+    except WriteError as error:
         if failures:  # pyogrio hides this error: it only reports missing rows.
             raise failures[0] from error
-        raise RasterError(
-            f"{output}: cannot be written ({' '.join(str(error).split())[:200]}); name an output with space left"
-        ) from error
+        raise
 
 
 def _watched(batches: Iterable[pa.RecordBatch], failures: list[BaseException]) -> Iterator[pa.RecordBatch]:
@@ -193,6 +193,6 @@ def _write_parquet(output: Path, table: ParcelTable, batches: Iterable[pa.Record
     }
     geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": geometry}}
     plain = pa.schema([pa.field(field.name, field.type) for field in table.schema], {"geo": json.dumps(geo)})
-    with pq.ParquetWriter(output, plain, compression="zstd") as writer:
+    with writing(output, pa.ArrowException), pq.ParquetWriter(output, plain, compression="zstd") as writer:
         for batch in batches:
             writer.write_batch(pa.record_batch(batch.columns, schema=plain))

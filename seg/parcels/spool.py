@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import shapely
 
-from seg.errors import RasterError
 from seg.parcels.corners import Integers
 from seg.parcels.selection import Parcels
 from seg.raster.chips import Polygons
@@ -74,16 +73,11 @@ class Spool:
             boxes: Index parcels by location, for `drop_filled` and `others_near`.
 
         Raises:
-            RasterError: The file cannot be written, for example on a full disk.
+            sqlite3.Error: The file cannot be written, for example on a full disk.
         """
         database = sqlite3.connect(path, isolation_level=None)
         try:
             yield cls(database, width, boxes)
-        except sqlite3.Error as error:
-            raise RasterError(
-                f"{path.parent.parent}: cannot hold the parcels of the map ({error}); name an output on a disk with "
-                "space left"
-            ) from error
         finally:
             database.close()
 

@@ -1,5 +1,6 @@
 """Convert a class map to a file of parcels: read blocks, join parts across seams, select, simplify, write."""
 
+import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
-from seg.files import complete_or_absent, require_output_file, work_folder
+from seg.files import put_in_place, require_output_file, work_folder, writing
 from seg.parcels.formats import COLUMNS, ParcelTable, format_of, require_own_table, write_table
 from seg.parcels.joining import Joining
 from seg.parcels.pieces import joined
@@ -64,7 +65,9 @@ def write_parcels(
         advance: Called after each block.
 
     Raises:
-        RasterError: A raster cannot be read, does not fit the others or has no CRS, or the output cannot be written.
+        RasterError: A raster cannot be read, does not fit the others or has no CRS.
+        WriteError: The output cannot be written.
+        ClaimError: Another process writes it.
         ConfigError: The output has an unknown suffix, its folder is missing, or it is one of the inputs.
     """
     kind = format_of(output)
@@ -78,7 +81,11 @@ def write_parcels(
     ground = GroundMeasure(grid)
     table = ParcelTable(grid, kind, settings.probability is not None)
     boxes = settings.simplify > 0 or settings.min_hole_m2 > 0
-    with work_folder(output) as folder, Spool.opened(folder / "spool.sqlite", grid.width, boxes) as spool:
+    with (
+        work_folder(output) as folder,
+        writing(output, sqlite3.Error),
+        Spool.opened(folder / "spool.sqlite", grid.width, boxes) as spool,
+    ):
         for parcels in _parcels(grid, settings, ground, advance):
             spool.add(parcels)
         if settings.min_hole_m2 > 0:
@@ -89,8 +96,7 @@ def write_parcels(
         finished = folder / output.name
         rows = ordered_map(table.batch, spool.in_order(), settings.threads)
         write_table(finished, output.stem, table, totals.counted(rows))
-        with complete_or_absent(output) as temporary:
-            finished.replace(temporary)
+        put_in_place(finished, output)
     return ParcelFile(output, totals.parcels, totals.hectares)
 
 

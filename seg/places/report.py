@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from seg.errors import PackageError
 from seg.files import SOFTWARE, write_json
 from seg.labels import IGNORE
 from seg.places.adapting import Adapted, Bytes
@@ -29,14 +28,11 @@ def write_report(adapted: Adapted, folder: Path) -> None:
     """Write the report into the folder of the new package.
 
     Raises:
-        PackageError: A file cannot be written.
+        WriteError: A file cannot be written.
         RasterError: A scene cannot be read again.
     """
-    try:
-        write_json(report_values(adapted), folder / JSON)
-        _draw(adapted, folder / PICTURE)
-    except OSError as error:
-        raise PackageError(f"{folder}: cannot be written ({error.strerror}); name another folder") from error
+    write_json(report_values(adapted), folder / JSON)
+    _draw(adapted, folder / PICTURE)
 
 
 def report_values(adapted: Adapted) -> dict[str, object]:

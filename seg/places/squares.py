@@ -1,6 +1,5 @@
 """Write suggested squares: a GeoPackage for QGIS, and a sheet of pictures."""
 
-import shutil
 from pathlib import Path
 
 import geopandas
@@ -10,8 +9,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS
 from rasterio.windows import Window
 
-from seg.errors import RasterError
-from seg.files import work_folder
+from seg.files import complete_or_absent, writing
 from seg.places.ground import LONLAT
 from seg.places.report import EMPTY
 from seg.places.suggesting import Square, Suggestion
@@ -37,7 +35,7 @@ def write_squares(suggestion: Suggestion, path: Path) -> None:
         path: A .gpkg file; complete or absent.
 
     Raises:
-        RasterError: The file cannot be written.
+        WriteError: The file cannot be written.
     """
     squares = suggestion.squares
     columns = {
@@ -51,13 +49,8 @@ def write_squares(suggestion: Suggestion, path: Path) -> None:
     outlines = geopandas.GeoSeries([square.outline for square in squares], crs=LONLAT)
     crs = CRS.from_user_input(suggestion.place.grids[0].crs)
     frame = geopandas.GeoDataFrame(columns, geometry=outlines.to_crs(crs))
-    try:
-        with work_folder(path) as folder:
-            unfinished = folder / path.name
-            pyogrio.write_dataframe(frame, unfinished, layer=LAYER, driver="GPKG")
-            shutil.move(unfinished, path)
-    except (DataSourceError, DataLayerError, OSError) as error:
-        raise RasterError(f"{path}: cannot be written ({error}); choose a writable folder with free space") from error
+    with complete_or_absent(path) as unfinished, writing(path, DataSourceError, DataLayerError):
+        pyogrio.write_dataframe(frame, unfinished, layer=LAYER, driver="GPKG")
 
 
 def draw_squares(suggestion: Suggestion, path: Path) -> None:
@@ -68,7 +61,8 @@ def draw_squares(suggestion: Suggestion, path: Path) -> None:
         path: The .png file; complete or absent.
 
     Raises:
-        RasterError: A scene cannot be read, or the file cannot be written.
+        RasterError: A scene cannot be read.
+        WriteError: The file cannot be written.
     """
     shown = suggestion.squares[:SHOWN]
     columns = min(COLUMNS, len(shown))
@@ -87,10 +81,7 @@ def draw_squares(suggestion: Suggestion, path: Path) -> None:
         f", the first {SHOWN}" if len(suggestion.squares) > SHOWN else ""
     )
     figure.text(GAP / width, 1 - 12 / height, heading, fontsize=12, va="top")
-    try:
-        save_figure(figure, path)
-    except OSError as error:
-        raise RasterError(f"{path}: cannot be written ({error.strerror}); name another output") from error
+    save_figure(figure, path)
 
 
 def _picture(square: Square, nodata: float | None) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

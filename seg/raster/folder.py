@@ -136,10 +136,12 @@ def _scenes(path: Path) -> Inputs:
 
 def _listed(path: Path) -> list[Path]:
     try:
-        lines = read_text(path).splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+        if "\0" in text:
+            raise ValueError("it holds a NUL byte")
+    except (OSError, ValueError) as error:
         raise RasterError(f"{path}: not readable as a list of scenes ({error}); wanted text in UTF-8 or GBK") from error
-    named = [Path(line.strip()) for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    named = [Path(line.strip()) for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     return [scene if is_remote(scene) or is_virtual(scene) else path.parent / scene for scene in named]
 
 

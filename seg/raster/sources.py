@@ -1,5 +1,6 @@
-"""List the files behind a raster, including nested VRTs, and check that no output overwrites one."""
+"""Files behind a raster, including nested VRTs, and checks that no output overwrites a file of the user."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -96,8 +97,42 @@ def require_own_raster(path: Path) -> None:
         ours = False
     if not ours:
         raise ConfigError(
-            f"{path}: was not written by {SOFTWARE}, so it is not replaced; move it or name another folder"
+            f"{path}: was not written by {SOFTWARE}, so it is not replaced; move it or name another output"
         )
+
+
+def require_replaceable(path: Path) -> None:
+    """Check that a file is absent, empty or written by this project, so that files of other programs are not replaced.
+
+    JSON documents, pages and the metadata of pictures contain the name of this software.
+
+    Args:
+        path: A file to write whose name ends in .json, .html or .png.
+
+    Raises:
+        ConfigError: Another program wrote the file.
+        OSError: The file cannot be read.
+    """
+    if not path.is_file() or not path.stat().st_size:
+        return
+    content = path.read_bytes()
+    if path.suffix.lower() == ".json":
+        ours = _names_software(content)
+    else:
+        marks = {".html": f'class="product">{SOFTWARE}'.encode(), ".png": b"tEXtSoftware\0" + SOFTWARE.encode()}
+        ours = marks[path.suffix.lower()] in content
+    if not ours:
+        raise ConfigError(
+            f"{path}: was not written by {SOFTWARE}, so it is not replaced; move it or name another output"
+        )
+
+
+def _names_software(content: bytes) -> bool:
+    try:
+        document = json.loads(content)
+        return bool(document["software"]["name"] == SOFTWARE)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return False
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from seg.errors import ConfigError, PackageError, RasterError
+from seg.errors import ClaimError, ConfigError, PackageError, WriteError
 from seg.files import claimed
 from seg.models.build import build_model
 from seg.models.config import ModelConfig
@@ -230,7 +230,7 @@ def test_a_description_of_another_program_is_not_replaced(
 
 
 def test_a_second_export_onto_one_package_is_refused(trained: torch.nn.Module, folder: Path) -> None:
-    with claimed(folder), pytest.raises(RasterError, match="another process uses this folder"):
+    with claimed(folder), pytest.raises(ClaimError, match="another process uses this folder"):
         write_package(checkpoint_of(trained), folder)
 
 
@@ -257,7 +257,7 @@ def test_a_failed_onnx_export_is_reported_and_the_package_is_kept(
 
 def test_a_folder_that_cannot_be_created_is_named(trained: torch.nn.Module, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(PackageError, match=r"file/model: cannot be written"):
+    with pytest.raises(WriteError, match=r"file/model: cannot be written"):
         write_package(checkpoint_of(trained), tmp_path / "file" / "model")
 
 

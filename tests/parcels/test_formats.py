@@ -9,7 +9,7 @@ import pytest
 import shapely
 from rasterio.crs import CRS
 
-from seg.errors import RasterError
+from seg.errors import RasterError, WriteError
 from seg.parcels.formats import ParcelTable, format_of, write_table
 from seg.parcels.spool import SpooledParcels
 from seg.raster.grid import Grid
@@ -63,5 +63,5 @@ def test_an_error_of_the_rows_is_raised(tmp_path: Path, name: str) -> None:
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     output = tmp_path / "nowhere" / "parcels.gpkg"
     table = table_of(output)
-    with pytest.raises(RasterError, match=r"parcels\.gpkg: cannot be written"):
+    with pytest.raises(WriteError, match=r"parcels\.gpkg: cannot be written"):
         write_table(output, "parcels", table, [table.batch(PARCELS)])

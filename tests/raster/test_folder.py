@@ -122,6 +122,12 @@ def test_a_name_without_scenes_is_refused(folder: Path, name: str, said: str) ->
         named_scenes([folder / name])
 
 
+def test_a_list_with_a_nul_byte_is_refused(folder: Path) -> None:
+    (folder / "scenes.txt").write_text("a\0.tif\n")
+    with pytest.raises(RasterError, match=r"scenes\.txt: not readable as a list of scenes \(it holds a NUL byte\)"):
+        named_scenes([folder / "scenes.txt"])
+
+
 def test_a_list_that_is_not_text_is_refused(folder: Path) -> None:
     (folder / "list.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(RasterError, match="not readable as a list"):

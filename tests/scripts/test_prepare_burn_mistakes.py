@@ -8,15 +8,18 @@ import geopandas
 import numpy as np
 import pyogrio
 import pytest
+import rasterio
 import shapely
 from rasterio import Affine
 
+from seg.files import claimed
 from support.burn_bench import (
     FIELDS,
     HEIGHT,
     UTM_33N,
     WIDTH,
     Labels,
+    burn,
     field,
     refused,
     write_image,
@@ -154,6 +157,28 @@ def test_folder_without_images_or_with_two_of_one_stem_is_one_line(
     for name in ("a.tif", "a.tiff"):
         write_raster(folder / name, np.ones((HEIGHT, WIDTH), dtype=np.uint8))
     assert "a.tiff: has the same stem as a.tif" in refused(folder, labels(), tmp_path / "masks")
+
+
+def test_masks_of_another_program_in_the_folder_of_masks_stay(image: Path, labels: Labels, tmp_path: Path) -> None:
+    scenes, masks = tmp_path / "scenes", tmp_path / "masks"
+    scenes.mkdir()
+    image.rename(scenes / "image.tif")
+    for _ in range(2):  # Its own masks are replaced, as after a kill.
+        assert burn(scenes, labels(), masks).status == 0
+    with rasterio.open(masks / "image.tif") as mask:
+        profile, drawn = mask.profile, mask.read()
+    with rasterio.open(masks / "image.tif", "w", **profile) as mask:
+        mask.write(drawn)
+    assert "image.tif: was not written by cropland-seg" in refused(scenes, labels(), masks)
+
+
+def test_folder_of_masks_that_another_process_writes_is_one_line(image: Path, labels: Labels, tmp_path: Path) -> None:
+    scenes, masks = tmp_path / "scenes", tmp_path / "masks"
+    for folder in (scenes, masks):
+        folder.mkdir()
+    image.rename(scenes / "image.tif")
+    with claimed(masks):
+        assert "masks: another process uses this folder" in refused(scenes, labels(), masks)
 
 
 def test_file_instead_of_the_folder_of_masks_is_one_line(

@@ -1,7 +1,5 @@
 """Command that checks a dataset, prints the report and writes it to files."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from seg.data.checking.check import Options, check_dataset
@@ -9,9 +7,9 @@ from seg.data.checking.findings import Severity
 from seg.data.checking.listing import list_scenes
 from seg.data.checking.report import json_report, text_report
 from seg.data.dataset.unlabelled import read_unlabelled
-from seg.errors import ConfigError, DatasetError
-from seg.files import complete_or_absent, require_output_file, require_replaceable
-from seg.raster.sources import require_apart
+from seg.errors import DatasetError
+from seg.files import complete_or_absent, require_output_file
+from seg.raster.sources import require_apart, require_replaceable
 
 
 def run_check(root: Path, options: Options, output: Path | None, sheet: Path | None, as_json: bool) -> None:
@@ -25,7 +23,8 @@ def run_check(root: Path, options: Options, output: Path | None, sheet: Path | N
         as_json: Print JSON instead of text.
 
     Raises:
-        ConfigError: An output cannot be written.
+        ConfigError: An output has a wrong name, is one of the inputs, or was written by another program.
+        WriteError: An output cannot be written.
         DatasetError: There is no such dataset, or the check found an error.
     """
     for path, suffix in ((output, ".json"), (sheet, ".png")):
@@ -41,26 +40,14 @@ def run_check(root: Path, options: Options, output: Path | None, sheet: Path | N
     report = check_dataset(root, options)
     print(json_report(report) if as_json else text_report(report))
     if output is not None:
-        with _writing(output), complete_or_absent(output) as temporary:
+        with complete_or_absent(output) as temporary:
             # A name that is not UTF-8 becomes the JSON escapes of its bytes.
             temporary.write_text(json_report(report) + "\n", encoding="utf-8", errors="backslashreplace")
     if sheet is not None:
         from seg.data.checking.sheet import draw_sheet
 
-        with _writing(sheet):
-            draw_sheet(report, sheet)
+        draw_sheet(report, sheet)
     errors = report.count(Severity.ERROR)
     if errors:
         more = f" ({errors} errors in all)" if errors > 1 else ""
         raise DatasetError(f"{report.findings[0].message}{more}")
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as problem:
-        raise ConfigError(
-            f"{path}: cannot be written ({problem.strerror or problem}); make {path.parent} writable with space left, "
-            "or choose another path"
-        ) from problem

@@ -13,7 +13,7 @@ from rasterio.windows import Window
 from seg.data.dataset.catalogue import Scene
 from seg.data.dataset.manifest import MANIFEST, listed_files, write_manifest
 from seg.errors import DatasetError
-from seg.files import claimed, complete_or_absent, remove_leftovers, require_output_folder
+from seg.files import claimed, complete_in_claimed_folder, remove_leftovers, require_output_folder, writing
 from seg.raster.grid import open_raster
 from seg.raster.writing.vrt import write_window_vrt
 
@@ -95,7 +95,8 @@ def write_scenes(folder: Path, scenes: Sequence[Scene], columns: Columns = NO_CO
         columns: Additional cells by image.
 
     Raises:
-        DatasetError: The manifest cannot be written.
+        WriteError: The manifest cannot be written.
+        ClaimError: Another process is at work in the folder.
     """
     with _writable(folder):
         _write_manifest(folder, [(scene, columns.get(scene.image, {})) for scene in scenes])
@@ -110,7 +111,8 @@ def write_blocks(folder: Path, blocks: Sequence[Block], columns: Columns = NO_CO
         columns: Additional cells of each block, by the image of its scene.
 
     Raises:
-        DatasetError: The files cannot be written.
+        WriteError: The files cannot be written.
+        ClaimError: Another process is at work in the folder.
         RasterError: A scene cannot be read.
     """
     with _writable(folder):
@@ -133,16 +135,11 @@ def write_blocks(folder: Path, blocks: Sequence[Block], columns: Columns = NO_CO
 
 @contextmanager
 def _writable(folder: Path) -> Iterator[None]:
-    try:
+    with writing(folder):
         folder.mkdir(exist_ok=True)
         with claimed(folder):
             remove_leftovers(folder, [MANIFEST])
             yield
-    except OSError as error:
-        raise DatasetError(
-            f"{folder}: cannot be written ({error.strerror or error}); make it writable with space left, "
-            "or name another folder with --output"
-        ) from error
 
 
 def _write_files(new: Path, blocks: Sequence[Block]) -> None:
@@ -163,7 +160,7 @@ def _write_manifest(folder: Path, scenes: Sequence[tuple[Scene, Mapping[str, str
     for scene, further in sorted(scenes, key=lambda row: row[0].image):
         files = [_relative(file, folder) for file in (scene.image, scene.mask)]
         rows.append([*files, scene.fold, *(_cell(name, further.get(name, ""), folder) for name in names)])
-    with complete_or_absent(folder / MANIFEST) as partial:
+    with complete_in_claimed_folder(folder / MANIFEST) as partial:
         write_manifest(partial, rows, names)
 
 

@@ -9,8 +9,9 @@ from seg.evaluation.area.design import design_path
 from seg.evaluation.area.estimator import Estimate
 from seg.evaluation.area.interpreted import InterpretedSample, interpreted_sample
 from seg.evaluation.area.settings import AreaSettings
-from seg.files import make_output_folder, require_output_folder, require_replaceable, write_json
-from seg.raster.sources import require_apart
+from seg.evaluation.report_folder import report_folder
+from seg.files import require_output_folder, write_json
+from seg.raster.sources import require_apart, require_replaceable
 from seg.terminal.text import text_table
 
 FILE_NAME = "area.json"
@@ -35,16 +36,18 @@ def estimate_area(
         ConfigError: The folder cannot be made, or a setting does not fit the map.
         DatasetError: Points or design cannot be read, do not belong together, or lack references.
         RasterError: The other map cannot be read, or has no class at a point.
+        WriteError: The file cannot be written.
+        ClaimError: Another process writes an estimate there.
     """
     require_output_folder(output)
     require_replaceable(output / FILE_NAME)
     require_apart([output / FILE_NAME], [points, design or design_path(points), prediction])
-    interpreted = interpreted_sample(points, settings, design, prediction)
-    content = as_json(interpreted, settings)
-    content["points"] = str(points)
-    print(_estimate_text(interpreted, settings.confidence))
-    make_output_folder(output)
-    write_json(content, output / FILE_NAME)
+    with report_folder(output, [FILE_NAME]) as unfinished:
+        interpreted = interpreted_sample(points, settings, design, prediction)
+        content = as_json(interpreted, settings)
+        content["points"] = str(points)
+        print(_estimate_text(interpreted, settings.confidence))
+        write_json(content, unfinished / FILE_NAME)
     print(f"written: {output / FILE_NAME}")
     return content
 

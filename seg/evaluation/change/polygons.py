@@ -11,10 +11,9 @@ import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError
 from rasterio.windows import Window
 
-from seg.errors import RasterError
 from seg.evaluation.change.classes import CHANGE_NAMES, GAINED, LOST
 from seg.evaluation.settings import ChangeSettings
-from seg.files import complete_or_absent, work_folder
+from seg.files import put_in_place, work_folder, writing
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.parcels.settings import PolygonSettings
 from seg.parcels.write_parcels import ParcelFile, write_parcels
@@ -77,8 +76,7 @@ def write_change_polygons(
                 traced = write_parcels(only, folder / f"{direction}.gpkg", tracing, bar.move)
             unsupported = _append(traced, direction, finished, settings.confidence, probability is not None)
             found[direction] = ChangePolygons(traced.parcels, traced.hectares, unsupported)
-        with complete_or_absent(output) as temporary:
-            finished.replace(temporary)
+        put_in_place(finished, output)
     return found
 
 
@@ -116,24 +114,23 @@ def _append(traced: ParcelFile, direction: str, output: Path, confidence: float,
                 }
             yield pa.record_batch({"geometry": batch[geometry], **columns})
 
-    try:
-        with pyogrio.open_arrow(traced.path, use_pyarrow=True, batch_size=_BATCH) as (meta, reader):
-            batches = rows(iter(reader), meta["geometry_name"] or "wkb_geometry")
-            names = {"id": pa.string(), "change": pa.string(), "area": pa.float64(), "perimeter": pa.float64()}
-            if probable:
-                names |= {"mean_probability": pa.float64(), "unsupported_share": pa.float64(), "supported": pa.bool_()}
-            schema = pa.schema([pa.field("geometry", pa.binary()), *(pa.field(*field) for field in names.items())])
-            pyogrio.write_arrow(
-                pa.RecordBatchReader.from_batches(schema, (batch.cast(schema) for batch in batches)),
-                output,
-                layer=LAYER,
-                driver="GPKG",
-                geometry_name="geometry",
-                geometry_type="Polygon",
-                crs=meta["crs"],
-                append=output.exists(),
-            )
-    except (DataSourceError, DataLayerError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise RasterError(f"{output.name}: cannot be written ({reason}); choose an output with space left") from error
+    with (
+        writing(output, DataSourceError, DataLayerError),
+        pyogrio.open_arrow(traced.path, use_pyarrow=True, batch_size=_BATCH) as (meta, reader),
+    ):
+        batches = rows(iter(reader), meta["geometry_name"] or "wkb_geometry")
+        names = {"id": pa.string(), "change": pa.string(), "area": pa.float64(), "perimeter": pa.float64()}
+        if probable:
+            names |= {"mean_probability": pa.float64(), "unsupported_share": pa.float64(), "supported": pa.bool_()}
+        schema = pa.schema([pa.field("geometry", pa.binary()), *(pa.field(*field) for field in names.items())])
+        pyogrio.write_arrow(
+            pa.RecordBatchReader.from_batches(schema, (batch.cast(schema) for batch in batches)),
+            output,
+            layer=LAYER,
+            driver="GPKG",
+            geometry_name="geometry",
+            geometry_type="Polygon",
+            crs=meta["crs"],
+            append=output.exists(),
+        )
     return unsupported if probable else None

@@ -12,18 +12,20 @@ from seg.evaluation.change.maps import (
     write_probability_map,
 )
 from seg.evaluation.change.polygons import COLUMNS, DIRECTIONS, LAYER, ChangePolygons, write_change_polygons
+from seg.evaluation.report_folder import report_folder
 from seg.evaluation.settings import ChangeSettings
-from seg.files import make_output_folder, require_output_folder, require_replaceable, write_json
+from seg.files import require_output_folder, write_json
 from seg.parcels.formats import require_own_table
-from seg.raster.sources import raster_sha256, require_apart, require_own_raster
+from seg.raster.sources import raster_sha256, require_apart, require_own_raster, require_replaceable
 from seg.terminal.text import text_table
 
-CHANGE_MAP, PROBABILITY_MAP, POLYGONS, SUMMARY = (
+FILES = CHANGE_MAP, PROBABILITY_MAP, POLYGONS, SUMMARY = (
     "change.tif",
     "change_probability.tif",
     "change.gpkg",
     "change.json",
 )
+"""Files of a comparison; the probabilities only where both maps have them."""
 
 RULE = (
     "a change is supported where the probability that both maps are right is above the confidence: (1 - before) * "
@@ -44,31 +46,30 @@ def measure_change(maps: Maps, output: Path, settings: ChangeSettings) -> dict[s
 
     Raises:
         ConfigError: The folder cannot be made, or a file to write is one of the inputs.
-        RasterError: A map cannot be read, lies on another grid or has no known ground area, or a file cannot be
-            written.
+        RasterError: A map cannot be read, lies on another grid or has no known ground area.
+        WriteError: A file cannot be written; those of an earlier comparison are left as they were.
+        ClaimError: Another process writes a comparison there.
     """
     require_output_folder(output)
-    outputs = [output / name for name in (CHANGE_MAP, PROBABILITY_MAP, POLYGONS, SUMMARY)]
+    outputs = [output / name for name in FILES]
     require_replaceable(output / SUMMARY)
     require_own_table(output / POLYGONS, LAYER, COLUMNS)
     require_own_raster(output / CHANGE_MAP)
     require_own_raster(output / PROBABILITY_MAP)
     require_apart(outputs, [maps.before, maps.after, *(maps.probabilities or ())])
-    tally = tally_change(maps, settings.confidence)
-    make_output_folder(output)
-    write_change_map(maps, output / CHANGE_MAP)
-    probability = output / PROBABILITY_MAP if maps.probabilities else None
-    if probability is not None:
-        write_probability_map(maps, probability)
-    else:
-        (output / PROBABILITY_MAP).unlink(missing_ok=True)  # left by an earlier run
-    polygons = write_change_polygons(output / CHANGE_MAP, probability, output / POLYGONS, settings)
-    content = _as_json(maps, settings, tally, polygons)
-    write_json(content, output / SUMMARY)
-    print(_change_text(maps, settings, tally, polygons))
-    for path in (output / CHANGE_MAP, probability, output / POLYGONS, output / SUMMARY):
-        if path is not None:
-            print(f"written: {path}")
+    with report_folder(output, FILES) as unfinished:
+        tally = tally_change(maps, settings.confidence)
+        write_change_map(maps, unfinished / CHANGE_MAP)
+        probability = unfinished / PROBABILITY_MAP if maps.probabilities else None
+        if probability is not None:
+            write_probability_map(maps, probability)
+        polygons = write_change_polygons(unfinished / CHANGE_MAP, probability, unfinished / POLYGONS, settings)
+        content = _as_json(maps, settings, tally, polygons)
+        write_json(content, unfinished / SUMMARY)
+        print(_change_text(maps, settings, tally, polygons))
+    for name in FILES:
+        if name != PROBABILITY_MAP or maps.probabilities:
+            print(f"written: {output / name}")
     return content
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from seg.errors import PackageError
-from seg.files import sha256
+from seg.errors import PackageError, WriteError
+from seg.files import sha256, writing
 from seg.inference.compute.backends import Features, Pending, Probability
 from seg.inference.settings import ComputeSettings
 from seg.package.description import ONNX, ModelPackage
@@ -113,7 +113,8 @@ def _export(folder: Path, package: ModelPackage) -> Path:
     try:
         from seg.package.write import add_onnx
 
-        place.parent.mkdir(parents=True, exist_ok=True)
+        with writing(place):
+            place.parent.mkdir(parents=True, exist_ok=True)
         written_to = place if beside else _cache()
         LOG.info("%s: exporting the network; this takes some seconds and happens once", written_to)
         if beside:
@@ -124,8 +125,8 @@ def _export(folder: Path, package: ModelPackage) -> Path:
             f"{folder}: has no {ONNX} for its weights, and the export needs {error.name}, which is not installed; "
             "export the model where it was trained, with scripts/export.py --onnx"
         ) from error
-    except OSError as error:
-        raise PackageError(f"{place.parent}: cannot be written ({error.strerror}); make it writable") from error
+    except WriteError as error:
+        raise PackageError(str(error)) from error
 
 
 def _cache() -> Path:

@@ -83,9 +83,9 @@ def save_figure(figure: "Figure", path: Path) -> None:
     """Write a figure as a PNG, atomically; the same figure gives the same bytes.
 
     Raises:
-        OSError: The file cannot be written.
+        WriteError: The file cannot be written.
     """
     with complete_or_absent(path) as temporary:
         # The name of this software instead of matplotlib's, so that later runs may replace the file
-        # (`seg.files.require_replaceable`).
+        # (`seg.raster.sources.require_replaceable`).
         figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": SOFTWARE})

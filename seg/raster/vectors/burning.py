@@ -16,8 +16,8 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from seg.errors import RasterError
-from seg.files import complete_or_absent, work_folder
+from seg import __version__
+from seg.files import SOFTWARE, complete_or_absent, writing
 from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, OTHER
 from seg.raster.chips import BoolMask, ByteMask, Polygons
 from seg.raster.grid import Grid
@@ -182,20 +182,12 @@ def write_mask(path: Path, grid: Grid, parts: Iterable[tuple[Window, ByteMask]])
         parts: Windows with their labels; together they cover the grid.
 
     Raises:
-        RasterError: The file cannot be written.
+        WriteError: The file cannot be written.
+        ClaimError: Another process writes it.
     """
-    try:
-        with work_folder(path) as folder:
-            unfinished = folder / path.name
-            _write(unfinished, grid, parts)
-            counts = _count(unfinished)
-            with complete_or_absent(path) as temporary:
-                unfinished.replace(temporary)
-            return counts
-    except (RasterioError, CPLE_BaseError, OSError) as error:
-        raise RasterError(
-            f"{path}: cannot be written ({error}); its folder must exist and be writable, with free space on its disk"
-        ) from error
+    with complete_or_absent(path) as unfinished, writing(path, RasterioError, CPLE_BaseError):
+        _write(unfinished, grid, parts)
+        return _count(unfinished)
 
 
 def _write(path: Path, grid: Grid, parts: Iterable[tuple[Window, ByteMask]]) -> None:
@@ -203,6 +195,7 @@ def _write(path: Path, grid: Grid, parts: Iterable[tuple[Window, ByteMask]]) -> 
     with rasterio.open(path, "w", **profile) as dataset:
         dataset.set_band_description(1, "label")
         dataset.write_colormap(1, LABEL_COLOURS)
+        dataset.update_tags(SOFTWARE=f"{SOFTWARE} {__version__}")  # Later runs replace only masks of this project.
         for window, mask in parts:
             dataset.write(mask, 1, window=window)
 

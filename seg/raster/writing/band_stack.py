@@ -63,8 +63,8 @@ def write_band_stack(output: Path, files: Mapping[str, Path]) -> None:
 
     Raises:
         ConfigError: The output has another suffix, or its folder is missing or read-only.
-        RasterError: A file has several bands, a mask file, or another grid or data type than the first; or the output
-            cannot be stored.
+        RasterError: A file has several bands, a mask file, or another grid or data type than the first.
+        WriteError: The output cannot be stored.
     """
     require_output_file(output, (".vrt",))
     require_apart([output], files.values())
@@ -87,13 +87,8 @@ def write_band_stack(output: Path, files: Mapping[str, Path]) -> None:
             Xml.SubElement(band, "Description").text = name
             add_source(band, _relative(Path(source.name), folder), "1", whole(source))
     Xml.indent(root)
-    try:
-        with complete_or_absent(output) as partial:
-            partial.write_text(Xml.tostring(root, encoding="unicode") + "\n", encoding="utf-8")
-    except OSError as error:
-        raise RasterError(
-            f"{output}: cannot be written ({error.strerror or error}); name a file on a disk with space left"
-        ) from error
+    with complete_or_absent(output) as unfinished:
+        unfinished.write_text(Xml.tostring(root, encoding="unicode") + "\n", encoding="utf-8")
 
 
 def _require_alike(files: Sequence[Path]) -> None:

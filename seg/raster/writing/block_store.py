@@ -12,13 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from seg.errors import RasterError
-from seg.files import CLAIM, claimed, complete_or_absent
+from seg.files import CLAIM, claimed, complete_in_claimed_folder, read_json, writing
 
 HEADER = "run.json"
 LONGEST = 24
 """Values of settings with more characters, such as checksums, are not shown in messages."""
 
-OWN_FILE = re.compile(rf"(run\.json|{CLAIM}|r\d+_c\d+\.npy|\.(run\.json|r\d+_c\d+\.npy)\.[0-9a-f]+\.partial)")
+OWN_FILE = re.compile(
+    rf"(run\.json|{re.escape(CLAIM)}|r\d+_c\d+\.npy|\.(run\.json|r\d+_c\d+\.npy)\.[0-9a-f]+\.partial)"
+)
 """Names of all files that a block store writes; a folder with any other file is refused."""
 
 CHECKSUM_BYTES = 4
@@ -37,23 +39,24 @@ class BlockStore:
         restart: Discard the blocks of any earlier run.
 
     Raises:
-        RasterError: The folder holds blocks of a run with other settings, or cannot be made.
+        RasterError: The folder holds blocks of a run with other settings.
+        WriteError: The folder cannot be made.
     """
 
     def __init__(self, output: Path, run: Mapping[str, object], restart: bool = False) -> None:
         self.folder = partial_folder(output)
         self._header = self.folder / HEADER
         wanted = json.loads(json.dumps(run))
-        with _written(self.folder):
+        with writing(self.folder):
             self.folder.mkdir(exist_ok=True)
         if self._header.exists() and has_blocks(self.folder) and not restart:
             self._refuse_other(wanted)
             return
-        with _written(self._header):
+        with writing(self._header):
             # Blocks without a header were left by a killed `discard`; their run is unknown.
             self._header.unlink(missing_ok=True)
             _remove_blocks(self.folder)
-            with complete_or_absent(self._header) as temporary:
+            with complete_in_claimed_folder(self._header) as temporary:
                 temporary.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
 
     def __contains__(self, name: str) -> bool:
@@ -73,14 +76,14 @@ class BlockStore:
             pixels: (layers, H, W) uint8.
 
         Raises:
-            RasterError: The block cannot be written, for example on a full disk.
+            WriteError: The block cannot be written, for example on a full disk.
         """
         path = self._path(name)
         kept = _shape_and_values(pixels) if _is_uniform(pixels) else np.ascontiguousarray(pixels)
         header = io.BytesIO()
         np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(kept))
         checksum = zlib.crc32(kept.data, zlib.crc32(header.getvalue()))
-        with _written(path), complete_or_absent(path) as temporary, temporary.open("wb") as file:
+        with complete_in_claimed_folder(path) as temporary, temporary.open("wb") as file:
             file.write(header.getvalue())
             file.write(kept.data)  # The error of `np.save` on a full disk gives no reason.
             file.write(checksum.to_bytes(CHECKSUM_BYTES, "little"))
@@ -135,12 +138,13 @@ def open_store(output: Path, run: Mapping[str, object], restart: bool = False) -
         restart: Discard the blocks of any earlier run.
 
     Raises:
-        RasterError: The folder holds blocks of a run with other settings, cannot be made, or is claimed by another
-            process.
+        RasterError: The folder holds blocks of a run with other settings.
+        WriteError: The folder cannot be made.
+        ClaimError: Another process has claimed the folder.
     """
     folder = partial_folder(output)
     with ExitStack() as claim:
-        with _written(folder):
+        with writing(folder):
             folder.mkdir(exist_ok=True)
             claim.enter_context(claimed_blocks(folder))
             for unfinished in folder.glob(".*.partial"):  # Left by killed processes.
@@ -153,7 +157,8 @@ def claimed_blocks(folder: Path) -> Iterator[None]:
     """Claim the folder of a block store within a context; on exit, remove the folder if it is empty.
 
     Raises:
-        RasterError: Another process holds the claim, or the folder is a link or holds other files.
+        RasterError: The folder is a link or holds other files.
+        ClaimError: Another process holds the claim.
         OSError: The folder is missing or cannot be written.
     """
     _require_own(folder)
@@ -181,8 +186,10 @@ def stored_run(folder: Path) -> dict[str, object]:
     if not path.exists():
         return {}
     try:
-        run: dict[str, object] = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, TypeError, ValueError) as error:
+        run = read_json(path)
+        if not isinstance(run, dict):
+            raise ValueError(f"it is {str(run)[:40]}")
+    except (OSError, ValueError) as error:
         raise RasterError(
             f"{path}: not readable as a run's settings ({error}); discard the run with --restart=true"
         ) from error
@@ -256,14 +263,3 @@ def _shape_and_values(pixels: BlockPixels) -> npt.NDArray[np.int64]:
 
 def _uniform(kept: npt.NDArray[np.int64]) -> BlockPixels:
     return np.broadcast_to(kept[3:, None, None].astype(np.uint8), tuple(kept[:3]))
-
-
-@contextmanager
-def _written(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RasterError(
-            f"{path}: cannot be written ({error.strerror or error}); make {path.parent} a writable folder "
-            "with space left, or name another output"
-        ) from error

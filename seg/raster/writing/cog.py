@@ -3,11 +3,10 @@
 import errno
 import math
 import os
-import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from seg.errors import RasterError
+from seg.files import put_in_place, work_folder, writing
 from seg.raster.chips import ByteMask
 from seg.raster.grid import Grid
 from seg.raster.writing.geotiff import byte_profile
@@ -67,7 +66,7 @@ def write_cog(path: Path, grid: Grid, layer: CogLayer, parts: Iterable[tuple[Win
         parts: Windows with their (H, W) uint8 pixels; together they cover the grid.
 
     Raises:
-        RasterError: The file cannot be written.
+        WriteError: The file cannot be written.
     """
     write_cogs(grid, {path: layer}, ((window, pixels[None]) for window, pixels in parts))
 
@@ -83,7 +82,7 @@ def write_cogs(
         parts: Windows with their (layers, H, W) uint8 pixels; together they cover the grid.
 
     Raises:
-        RasterError: A file cannot be written.
+        WriteError: A file cannot be written.
     """
     with ExitStack() as unfinished:
         maps = [unfinished.enter_context(_unfinished(path, grid, layer)) for path, layer in layers.items()]
@@ -106,7 +105,7 @@ class _UnfinishedMap:
         folder: Folder for unfinished files.
 
     Raises:
-        RasterError: The file cannot be written; the methods raise it too.
+        WriteError: The file cannot be written; the methods raise it too.
     """
 
     def __init__(self, path: Path, grid: Grid, layer: CogLayer, folder: Path) -> None:
@@ -150,9 +149,7 @@ class _UnfinishedMap:
                 BIGTIFF="IF_SAFER",
             )
             _read_back(self._cog, self._written)
-            with self._cog.open("rb+") as file:
-                os.fsync(file.fileno())
-            self._cog.replace(self.path)
+            put_in_place(self._cog, self.path)
 
     def _build_overviews(self) -> None:
         if self._plain.stat().st_size < self.grid.height * self.grid.width:
@@ -169,35 +166,18 @@ class _UnfinishedMap:
 
 @contextmanager
 def _unfinished(path: Path, grid: Grid, layer: CogLayer) -> Iterator[_UnfinishedMap]:
-    """A map in a folder beside the output; the folder has a fixed name, so that the next run removes old files."""
-    folder = path.with_name(f".{path.name}.unfinished")
-    shutil.rmtree(folder, ignore_errors=True)
-    with named_errors(path):
-        folder.mkdir()
-    try:
-        with closing(_UnfinishedMap(path, grid, layer, folder)) as unfinished:
-            yield unfinished
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with work_folder(path) as folder, closing(_UnfinishedMap(path, grid, layer, folder)) as unfinished:
+        yield unfinished
 
 
-@contextmanager
-def named_errors(path: Path) -> Iterator[None]:
-    """Convert errors of writing to a RasterError that names the map.
+def named_errors(path: Path) -> AbstractContextManager[None]:
+    """Context that names a map in errors of GDAL and of the file system.
 
     Args:
         path: The map.
-
-    Raises:
-        RasterError: The block raised an error of GDAL or of the file system.
     """
     # CPLE_BaseError: rasterio does not wrap GDAL's errors everywhere, such as in a copy to a full disk.
-    try:
-        yield
-    except (RasterioError, CPLE_BaseError, OSError) as error:
-        raise RasterError(
-            f"{path}: cannot be written ({error}); its folder must be writable, with free space on its disk"
-        ) from error
+    return writing(path, RasterioError, CPLE_BaseError)
 
 
 def _read_back(path: Path, written: Iterable[tuple[Window, int]]) -> None:

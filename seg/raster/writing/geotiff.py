@@ -66,7 +66,8 @@ def write_geotiff(
         annotation: Nodata, band names, tags and colours; none by default.
 
     Raises:
-        RasterError: GeoTIFF cannot hold the array or its annotation, or the folder is missing or cannot be written.
+        RasterError: GeoTIFF cannot hold the array or its annotation, or the folder is missing.
+        WriteError: The file cannot be written.
     """
     annotation = annotation or Annotation()
     bands = pixels[None] if pixels.ndim == 2 else pixels
@@ -165,11 +166,5 @@ def _annotate(dataset: DatasetWriter, annotation: Annotation) -> None:
 def _replace(path: Path, content: bytes) -> None:
     if not path.parent.is_dir():
         raise RasterError(f"{path}: its folder {path.parent} does not exist; make it first, or name another file")
-    try:
-        with complete_or_absent(path) as partial:
-            partial.write_bytes(content)
-    except OSError as error:
-        raise RasterError(
-            f"{path}: cannot be written ({error.strerror or error}); make {path.parent} writable with space left, "
-            "or name another file"
-        ) from error
+    with complete_or_absent(path) as unfinished:
+        unfinished.write_bytes(content)

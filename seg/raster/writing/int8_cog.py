@@ -10,7 +10,7 @@ import rasterio
 import rasterio.shutil
 from rasterio.windows import Window
 
-from seg.files import work_folder
+from seg.files import put_in_place, work_folder
 from seg.raster.grid import Grid
 from seg.raster.writing.cog import named_errors
 
@@ -48,7 +48,8 @@ def write_int8_cog(
         parts: Windows with their (bands, H, W) pixels, NODATA where there are none; together they cover the grid.
 
     Raises:
-        RasterError: The file cannot be written.
+        WriteError: The file cannot be written.
+        ClaimError: Another process writes it.
     """
     profile = {
         "driver": "GTiff",
@@ -75,4 +76,4 @@ def write_int8_cog(
                 dataset.write(pixels, window=window)
         options = {"COMPRESS": "DEFLATE", "BLOCKSIZE": TILE, "RESAMPLING": "NEAREST", "BIGTIFF": "IF_SAFER"}
         rasterio.shutil.copy(plain, cog, driver="COG", INTERLEAVE="BAND", **options)
-        cog.replace(path)
+        put_in_place(cog, path)

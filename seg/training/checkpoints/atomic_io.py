@@ -9,7 +9,8 @@ import lightning as L
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO, TorchCheckpointIO
 
-from seg.files import complete_or_absent
+from seg.errors import WriteError
+from seg.files import complete_in_claimed_folder, writing
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -27,7 +28,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         failure: Error of the last write; None if the write succeeded.
 
     Raises:
-        OSError: The first checkpoint cannot be written.
+        WriteError: The first checkpoint cannot be written.
 
     Example:
         Trainer(plugins=[AtomicCheckpointIO()])
@@ -35,7 +36,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def __init__(self) -> None:
         super().__init__()
-        self.failure: OSError | None = None
+        self.failure: WriteError | None = None
         self._wrote = False
 
     def save_checkpoint(
@@ -50,14 +51,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         torch.save(checkpoint, content)
         path = Path(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with complete_or_absent(path) as temporary, temporary.open("wb") as file:
+            with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            with complete_in_claimed_folder(path) as temporary, temporary.open("wb") as file:
                 file.write(content.getbuffer())
-        except OSError as error:
-            self.failure = OSError(error.errno, error.strerror or str(error), str(path))
+        except WriteError as error:
+            self.failure = error
             if not self._wrote:
-                raise self.failure from error
-            print(f"note: {path}: {self.failure.strerror}; training continues without this checkpoint", file=sys.stderr)
+                raise
+            print(f"note: {error}; training continues without this checkpoint", file=sys.stderr)
         else:
             self.failure, self._wrote = None, True
 
@@ -72,9 +74,9 @@ def with_atomic_io(plugins: object) -> list[object]:
     return given if any(isinstance(one, CheckpointIO) for one in given) else [*given, AtomicCheckpointIO()]
 
 
-def write_failure(trainer: L.Trainer) -> OSError | None:
+def write_failure(trainer: L.Trainer) -> WriteError | None:
     """Error of the last checkpoint write; None if it succeeded, or if another plugin writes checkpoints."""
-    failure: OSError | None = getattr(trainer.strategy.checkpoint_io, "failure", None)
+    failure: WriteError | None = getattr(trainer.strategy.checkpoint_io, "failure", None)
     return failure
 
 

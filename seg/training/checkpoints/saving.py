@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint as CheckpointCallback
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
-from seg.errors import ConfigError, PackageError
+from seg.errors import ConfigError, PackageError, WriteError
 from seg.package.checkpoint import Checkpoint, read_checkpoint
 from seg.training.checkpoints.atomic_io import remove_leftovers, write_failure
 from seg.training.trainer_state import ends_epoch, is_trial
@@ -58,7 +58,7 @@ class LastCheckpoint(CheckpointCallback):
 
     Raises:
         ConfigError: A number is out of range.
-        OSError: The first or the final checkpoint of a training cannot be written.
+        WriteError: The first or the final checkpoint of a training cannot be written.
 
     Example:
         Trainer(callbacks=[LastCheckpoint(every_steps=500)])
@@ -102,8 +102,10 @@ class LastCheckpoint(CheckpointCallback):
         """Raise an error if the final checkpoint was not written."""
         failure = write_failure(trainer)
         if failure is not None:
-            reason = f"{failure.strerror}, so the end of the training is lost; free disk space and resume from the "
-            raise OSError(failure.errno, reason + "previous checkpoint with --ckpt_path=last", failure.filename)
+            raise WriteError(
+                f"{failure}; the end of the training is lost, so free disk space and resume from the "
+                "previous checkpoint with --ckpt_path=last"
+            )
 
     def _is_due(self, trainer: L.Trainer) -> bool:
         if self.every_steps and trainer.global_step % self.every_steps == 0:

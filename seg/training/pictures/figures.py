@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
-from seg.files import complete_or_absent
+from seg.files import complete_or_absent, writing
 from seg.raster.pictures.figures import DPI
 from seg.training.run.folder import PANELS
 from seg.training.trainer_state import is_last_validation, is_trial
@@ -46,11 +46,12 @@ def write_png(pixels: Pixels, path: Path) -> None:
     """Write (H, W, 3) pixels as a PNG, complete or absent; creates the folder.
 
     Raises:
-        OSError: The file cannot be written.
+        WriteError: The file cannot be written.
     """
     from PIL import Image
 
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with complete_or_absent(path) as temporary:
         Image.fromarray(pixels).save(temporary, format="png", compress_level=3)
 
@@ -76,7 +77,7 @@ def publish(figure: "Figure", name: str, trainer: L.Trainer) -> None:
         trainer: Trainer of the run.
 
     Raises:
-        OSError: The file cannot be written.
+        WriteError: The file cannot be written.
     """
     pixels = rendered(figure)
     path = Path(trainer.default_root_dir) / PANELS / name / f"epoch_{trainer.current_epoch + 1:04d}.png"

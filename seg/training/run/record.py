@@ -20,7 +20,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 import seg
 from seg import __version__
-from seg.files import write_json
+from seg.files import write_json, writing
 from seg.training.run.folder import RUN_RECORD
 from seg.training.trainer_state import is_trial
 
@@ -133,11 +133,12 @@ class RunRecord(L.Callback):
     def _write(self, trainer: L.Trainer) -> None:
         path = Path(trainer.default_root_dir) / RUN_RECORD
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
             write_json(self._record, path)
         except OSError as error:
             # A training can continue without its record.
-            print(f"note: {path} was not written ({error.strerror or error})", file=sys.stderr)
+            print(f"note: {error}", file=sys.stderr)
 
 
 def _iso(moment: datetime) -> str:

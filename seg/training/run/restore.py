@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seg.errors import ConfigError
+from seg.files import writing
 from seg.training.run.wandb import FOLDER, MODEL_FOLDER
 
 if TYPE_CHECKING:
@@ -56,8 +57,9 @@ def restore_local(folder: Path, output: Path) -> list[Path]:
             f"run is {folder}, which holds no W&B run ({FOLDER}/offline-run-*/files); wanted the folder of a run "
             "that was trained with --tracking.wandb=offline or online, or entity/project/id of a run on the server"
         )
-    # Links are replaced by copies of their targets, so that the folder can be moved.
-    shutil.copytree(files[0], output, dirs_exist_ok=True, ignore=_unfit_links(folder.resolve()))
+    with writing(output):
+        # Links are replaced by copies of their targets, so that the folder can be moved.
+        shutil.copytree(files[0], output, dirs_exist_ok=True, ignore=_unfit_links(folder.resolve()))
     return sorted(path for path in output.rglob("*") if path.is_file())
 
 

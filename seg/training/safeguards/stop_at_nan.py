@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seg.errors import TrainingError
+from seg.errors import TrainingError, WriteError
+from seg.files import writing
 
 NAN_BATCH = "nan_batch"
 """Folder for such batches, inside the run's folder."""
@@ -67,10 +68,14 @@ class StopAtNan(L.Callback):
         path = Path(trainer.default_root_dir) / NAN_BATCH / _file_name(trainer)
         image = self._batch["image"].detach().float().cpu()
         further = {name: self._batch[name].cpu() for name in ("clean", "strong", "source") if name in self._batch}
-        save_batch(path, image, self._batch["mask"].cpu(), _names(self._batch), further)
+        kept = f"the batch is saved in {path}"
+        try:
+            save_batch(path, image, self._batch["mask"].cpu(), _names(self._batch), further)
+        except WriteError as error:
+            kept = f"the batch is not saved ({error})"
         raise TrainingError(
             f"epoch {trainer.current_epoch + 1}, step {trainer.global_step + 1}: the loss of "
-            f"{', '.join(_names(self._batch)) or 'a batch'} is not finite; the batch is saved in {path}; "
+            f"{', '.join(_names(self._batch)) or 'a batch'} is not finite; {kept}; "
             f"{self._advice(trainer, pl_module, image)}"
         )
 
@@ -110,12 +115,13 @@ def save_batch(
         further: Views of unlabelled samples by the names that they have in the batch.
 
     Raises:
-        OSError: The file cannot be written.
+        WriteError: The file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {name: value.numpy() for name, value in {"image": image, "mask": mask, **further}.items()}
     arrays["name"] = np.array(names, dtype=np.str_)
-    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]  # none of them is allow_pickle
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, **arrays)  # type: ignore[arg-type]  # none of them is allow_pickle
 
 
 def _names(batch: Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 from seg.data.dataset.catalogue import read_catalogue
 from seg.data.splitting.rule import SplitRule
 from seg.data.splitting.run import split_dataset
-from seg.errors import DatasetError, RasterError, SegError
+from seg.errors import DatasetError, RasterError, SegError, WriteError
 
 WriteRaster = Callable[..., Path]
 BLOCKS = SplitRule(by="blocks", folds=3, block_size_m=160, guard_m=20)
@@ -59,7 +59,7 @@ def test_a_failure_while_writing_leaves_the_older_split(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("seg.data.splitting.write._write_manifest", full)
-    with pytest.raises(DatasetError, match=r"out: cannot be written \(No space left on device\)"):
+    with pytest.raises(WriteError, match=r"out: cannot be written \(No space left on device\)"):
         split_dataset(large, out, SplitRule(by="blocks", folds=2, block_size_m=320, guard_m=20), replace=True)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 

@@ -12,7 +12,7 @@ from rasterio import Affine
 from rasterio.crs import CRS
 from rasterio.windows import Window
 
-from seg.errors import RasterError
+from seg.errors import WriteError
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.raster.chips import ByteMask
 from seg.raster.grid import Grid
@@ -212,7 +212,7 @@ def test_failure_midway_leaves_the_older_mask_as_it_was(tmp_path: Path) -> None:
 
 def test_folder_that_cannot_be_written_is_an_error_with_the_path(unwritable: Path) -> None:
     grid = grid_of(8, 8)
-    with pytest.raises(RasterError, match=r"mask\.tif: cannot be written"):
+    with pytest.raises(WriteError, match=r"mask\.tif: cannot be written"):
         write_mask(unwritable / "mask.tif", grid, burnt_windows([], grid, OTHER))
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seg.errors import RasterError
+from seg.errors import ClaimError, RasterError, WriteError
+from seg.files import CLAIM
 from seg.raster.writing.block_store import (
     HEADER,
     BlockStore,
@@ -117,7 +118,7 @@ def test_writing_a_block_to_a_full_disk_is_one_clear_error(output: Path, monkeyp
 
     store = BlockStore(output, RUN)
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(RasterError, match=r"r0_c0\.npy: cannot be written \(No space left on device\)"):
+    with pytest.raises(WriteError, match=r"r0_c0\.npy: cannot be written \(No space left on device\)"):
         store.write("r0_c0", BLOCK)
 
 
@@ -126,7 +127,7 @@ def test_a_disk_full_within_a_block_is_named_as_the_reason(output: Path) -> None
     pixels = np.random.default_rng(0).integers(0, 9, (2, 300, 300), dtype=np.uint8)
     with (
         no_file_longer_than(5000),
-        pytest.raises(RasterError, match=r"cannot be written \(File too large\); make .* space"),
+        pytest.raises(WriteError, match=r"cannot be written \(File too large\); make .* space"),
     ):
         store.write("r0_c0", pixels)
     assert [path.name for path in partial_folder(output).iterdir()] == [HEADER]
@@ -220,14 +221,14 @@ def test_resuming_removes_unfinished_blocks_of_killed_processes(output: Path) ->
     (partial_folder(output) / ".r0_c1.npy.0123.partial").write_bytes(b"half a block")
     with open_store(output, RUN) as store:
         assert "r0_c0" in store
-        assert sorted(path.name for path in store.folder.iterdir()) == ["claim", "r0_c0.npy", HEADER]
+        assert sorted(path.name for path in store.folder.iterdir()) == [CLAIM, "r0_c0.npy", HEADER]
 
 
 def test_two_runs_at_once_are_refused(output: Path) -> None:
     with open_store(output, RUN) as store:
         store.write("r0_c0", BLOCK)
         with (
-            pytest.raises(RasterError, match=r"map\.tif\.partial: another process .* wait"),
+            pytest.raises(ClaimError, match=r"map\.tif\.partial: another process .* wait"),
             open_store(output, RUN, True),
         ):
             pass
@@ -237,18 +238,18 @@ def test_two_runs_at_once_are_refused(output: Path) -> None:
 
 
 def test_a_missing_folder_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(RasterError, match=r"cannot be written \(No such file or directory\); make .*absent a writable"):
+    with pytest.raises(WriteError, match=r"cannot be written \(No such file or directory\); make .*absent writable"):
         BlockStore(tmp_path / "absent" / "map.tif", RUN)
 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_error(unwritable: Path) -> None:
-    with pytest.raises(RasterError, match=r"map\.tif\.partial: cannot be written .*; make .* a writable folder"):
+    with pytest.raises(WriteError, match=r"map\.tif\.partial: cannot be written .*; make .* writable"):
         BlockStore(unwritable / "map.tif", RUN)
 
 
 def test_a_file_instead_of_the_folder_is_one_clear_error(output: Path) -> None:
     partial_folder(output).write_text("in the way")
-    with pytest.raises(RasterError, match=r"map\.tif\.partial: cannot be written \(File exists\)"):
+    with pytest.raises(WriteError, match=r"map\.tif\.partial: cannot be written \(File exists\)"):
         BlockStore(output, RUN)
 
 

@@ -9,7 +9,7 @@ from rasterio import Affine
 from rasterio.crs import CRS
 from rasterio.windows import Window
 
-from seg.errors import RasterError
+from seg.errors import WriteError
 from seg.labels import (
     CROPLAND,
     IGNORE,
@@ -193,7 +193,7 @@ def test_a_full_disk_is_one_clear_error_and_the_earlier_map_stays(
 ) -> None:
     limit = int(class_map.stat().st_size * share)
     (tmp_path / "map.tif").write_bytes(b"earlier")
-    with no_file_longer_than(limit), pytest.raises(RasterError, match=r"map\.tif: cannot be written .* free space"):
+    with no_file_longer_than(limit), pytest.raises(WriteError, match=r"map\.tif: cannot be written .* space left"):
         write_cog(tmp_path / "map.tif", GRID, CLASSES, parts_of(classes))
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"earlier"]
 
@@ -205,7 +205,7 @@ def test_a_full_disk_never_gives_a_map_with_missing_tiles(class_map: Path, class
         try:
             with no_file_longer_than(limit):
                 write_cog(path, GRID, CLASSES, parts_of(classes))
-        except RasterError:
+        except WriteError:
             refused += 1
             assert list(tmp_path.iterdir()) == []
         else:
@@ -215,10 +215,10 @@ def test_a_full_disk_never_gives_a_map_with_missing_tiles(class_map: Path, class
 
 
 def test_a_missing_folder_is_one_clear_error(tmp_path: Path, classes: ByteMask) -> None:
-    with pytest.raises(RasterError, match=r"map\.tif: cannot be written .* folder must be writable"):
+    with pytest.raises(WriteError, match=r"map\.tif: cannot be written .* make .* writable"):
         write_cog(tmp_path / "absent" / "map.tif", GRID, CLASSES, parts_of(classes))
 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_error(unwritable: Path, classes: ByteMask) -> None:
-    with pytest.raises(RasterError, match=r"map\.tif: cannot be written .* folder must be writable"):
+    with pytest.raises(WriteError, match=r"map\.tif: cannot be written .* make .* writable"):
         write_cog(unwritable / "map.tif", GRID, CLASSES, parts_of(classes))

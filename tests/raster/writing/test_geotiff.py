@@ -11,7 +11,7 @@ from rasterio import Affine
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
-from seg.errors import RasterError
+from seg.errors import RasterError, WriteError
 from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS
 from seg.raster.writing.geotiff import Annotation, Georeference, write_geotiff
 
@@ -132,12 +132,12 @@ def test_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
 
 
 def test_unwritable_folder_is_named(unwritable: Path) -> None:
-    with pytest.raises(RasterError, match=f"cannot be written .* make {unwritable} writable"):
+    with pytest.raises(WriteError, match=f"cannot be written .* make {unwritable} writable"):
         write_geotiff(unwritable / "a.tif", MASK, PLACE)
 
 
 def test_failed_renaming_leaves_no_temporary_file(tmp_path: Path) -> None:
     (tmp_path / "a.tif").mkdir()
-    with pytest.raises(RasterError, match=r"a\.tif: cannot be written"):
+    with pytest.raises(WriteError, match=r"a\.tif: cannot be written"):
         write_geotiff(tmp_path / "a.tif", MASK, PLACE)
     assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]

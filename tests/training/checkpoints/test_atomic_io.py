@@ -4,6 +4,7 @@ import pytest
 import torch
 from lightning.pytorch.plugins.io import AsyncCheckpointIO
 
+from seg.errors import WriteError
 from seg.training.checkpoints.atomic_io import AtomicCheckpointIO, remove_leftovers, with_atomic_io
 from support.disk_limits import no_file_longer_than
 from support.processes import Job, Processes
@@ -57,16 +58,21 @@ def test_a_full_disk_leaves_the_previous_checkpoint_and_prints_one_line(
     assert files.failure is not None
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
-    assert capsys.readouterr().err == f"note: {path}: File too large; training continues without this checkpoint\n"
+    said = capsys.readouterr().err
+    assert said.startswith(
+        f"note: {path}: cannot be written (File too large); make {tmp_path} writable with space left"
+    )
+    assert said.endswith("; training continues without this checkpoint\n")
+    assert said.count("\n") == 1
     files.save_checkpoint(WEIGHTS, path)
     assert files.failure is None
 
 
 def test_a_training_without_any_writable_checkpoint_does_not_start(tmp_path: Path, unwritable: Path) -> None:
-    with pytest.raises(OSError, match=r"last\.ckpt") as caught:
+    with pytest.raises(WriteError, match=r"last\.ckpt") as caught:
         AtomicCheckpointIO().save_checkpoint(WEIGHTS, unwritable / "last.ckpt")
     assert "\n" not in str(caught.value)
-    with no_file_longer_than(10), pytest.raises(OSError, match=r"File too large: .*last\.ckpt"):
+    with no_file_longer_than(10), pytest.raises(WriteError, match=r"last\.ckpt: cannot be written \(File too large\)"):
         AtomicCheckpointIO().save_checkpoint(WEIGHTS, tmp_path / "last.ckpt")
 
 

@@ -1,6 +1,5 @@
 """The best and the last checkpoint: time of writing, full disks, and reading the last one."""
 
-import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +10,9 @@ import lightning as L
 import pytest
 import torch
 
-from seg.errors import ConfigError, PackageError
-from seg.training.checkpoints.atomic_io import AtomicCheckpointIO, complete_or_absent
+from seg.errors import ConfigError, PackageError, WriteError
+from seg.files import complete_in_claimed_folder
+from seg.training.checkpoints.atomic_io import AtomicCheckpointIO
 from seg.training.checkpoints.saving import LastCheckpoint, read_last
 from support.resume_runs import SIZES, Case, content, differences
 from support.training import quiet_trainer
@@ -148,10 +148,10 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
         def write(path: Path) -> object:
             if path.name == name and next(count) in writes:
-                raise OSError(errno.ENOSPC, "No space left on device", str(path))
-            return complete_or_absent(path)
+                raise WriteError(f"{path}: cannot be written (No space left on device); make room")
+            return complete_in_claimed_folder(path)
 
-        monkeypatch.setattr("seg.training.checkpoints.atomic_io.complete_or_absent", write)
+        monkeypatch.setattr("seg.training.checkpoints.atomic_io.complete_in_claimed_folder", write)
 
     return fill
 
@@ -162,7 +162,7 @@ def test_a_training_continues_on_a_full_disk_and_writes_checkpoints_later(
     expected = content(Case(root).run(tmp_path / "whole"))
     full_disk("last.ckpt", range(2, 5))
     assert differences(content(Case(root).run(tmp_path / "full")), expected) == []
-    printed = [line for line in capsys.readouterr().err.splitlines() if "last.ckpt: No space left" in line]
+    printed = [line for line in capsys.readouterr().err.splitlines() if "last.ckpt: cannot be written" in line]
     assert len(printed) == 3
 
 
@@ -188,6 +188,6 @@ def test_the_previous_best_checkpoint_stays_if_a_better_one_is_not_written(
 
 def test_an_unwritten_final_checkpoint_is_an_error(root: Path, tmp_path: Path, full_disk: Callable[..., None]) -> None:
     full_disk("last.ckpt", range(1, 99))
-    with pytest.raises(OSError, match="No space left on device, so the end of the training is lost; free disk space"):
+    with pytest.raises(WriteError, match=r"No space left on device.*; the end of the training is lost, so free"):
         Case(root).run(tmp_path)
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 2

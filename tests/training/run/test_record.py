@@ -79,7 +79,7 @@ def test_a_record_that_cannot_be_written_does_not_stop_the_training(
     record = RunRecord([], None)
     trainer = quiet_trainer([record], max_epochs=1, default_root_dir=tmp_path)
     trainer.fit(Stopping(), DataLoader(torch.zeros(2, 1)))
-    assert "run.json was not written" in capsys.readouterr().err
+    assert "run.json: cannot be written" in capsys.readouterr().err
 
 
 def test_a_curve_that_cannot_be_drawn_does_not_stop_the_training(

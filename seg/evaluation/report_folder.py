@@ -1,0 +1,38 @@
+"""Folder of a report, whose files appear together."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from seg.files import claimed, make_output_folder, put_in_place, remove_if_empty, work_folder, writing
+
+
+@contextmanager
+def report_folder(folder: Path, names: Sequence[str]) -> Iterator[Path]:
+    """A place for the files of a report, which get their names together when the block ends without an error.
+
+    A file of an earlier report that the new one lacks is removed. Other files in the folder stay.
+
+    Args:
+        folder: Folder of the report; made if its parent exists, and removed again if it stays empty.
+        names: Names of all files that a report may have.
+
+    Raises:
+        ConfigError: The folder cannot be made.
+        ClaimError: Another process writes a report there.
+        WriteError: The disk is full.
+    """
+    with ExitStack() as made:
+        if not folder.exists():
+            made.callback(remove_if_empty, folder)
+        make_output_folder(folder)
+        made.enter_context(claimed(folder))
+        unfinished = made.enter_context(work_folder(folder / "report"))
+        with writing(folder):
+            yield unfinished
+        for name in names:
+            with writing(folder / name):
+                if (unfinished / name).exists():
+                    put_in_place(unfinished / name, folder / name)
+                else:
+                    (folder / name).unlink(missing_ok=True)
