@@ -1,25 +1,28 @@
 """Replacement of a generated dataset as a whole, without deleting files of other origin."""
 
+import ctypes
 import os
-import shutil
-import uuid
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from seg.data.dataset.manifest import MANIFEST, listed_files
-from seg.errors import DatasetError
-from seg.files import require_output_folder
+from seg.errors import DatasetError, SegError
+from seg.files import CLAIM, UNFINISHED, claimed, require_output_folder, work_folder
 
 README = "README.md"
+
+_HERE, _EXCHANGE = -100, 2
+"""AT_FDCWD, and RENAME_EXCHANGE of Linux, which is also RENAME_SWAP of macOS."""
 
 
 @contextmanager
 def replaced_dataset(output: Path, title: str, files: frozenset[str]) -> Iterator[Path]:
     """Make an empty folder beside the output, which replaces the output if the block ends without an error.
 
-    The first line of a README identifies an older dataset in the output. Only files in its manifest and in `files` are
-    deleted.
+    The first line of a README identifies an older dataset in the output. It is deleted only if it holds no files but
+    those in its manifest and in `files`.
 
     Args:
         output: Folder of the dataset; its parent must exist.
@@ -28,43 +31,60 @@ def replaced_dataset(output: Path, title: str, files: frozenset[str]) -> Iterato
 
     Raises:
         ConfigError: The output is a file, its parent is missing, or it is read-only.
-        DatasetError: The output cannot be written, or holds other files.
+        DatasetError: The output holds other files.
+        WriteError: The output cannot be written.
+        ClaimError: Another process is at work in the output, or writes it too.
     """
     target = Path(os.path.realpath(output))
     require_output_folder(target)
-    _owned(target, title, files)
-    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
-    try:
-        partial.mkdir()
-        yield partial
-        # Checked again, because other files may have appeared since the first check.
-        _swap(partial, target, _owned(target, title, files))
-    except OSError as error:
-        raise DatasetError(
-            f"{output}: cannot be written ({error.strerror or error}); make {target.parent} writable with space left, "
-            "or choose another folder"
-        ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    _require_owned(target, target, title, files)
+    with work_folder(target) as folder:
+        new = folder / target.name
+        new.mkdir()
+        yield new
+        if not target.exists():
+            new.rename(target)
+            return
+        _require_owned(target, target, title, files)
+        _exchange(new, target)
+        try:  # Again, because other files may have appeared until the exchange.
+            _require_owned(new, target, title, files)
+        except SegError:
+            _exchange(new, target)
+            raise
 
 
-def _owned(target: Path, title: str, files: frozenset[str]) -> list[Path]:
-    """Relative paths of the files in the target; checks that an earlier run wrote all of them."""
-    if not target.exists():
-        return []
-    present = [path.relative_to(target) for path in sorted(target.rglob("*")) if path.is_symlink() or path.is_file()]
-    known = (
-        {README, MANIFEST} | files | listed_files(target / MANIFEST) if _first_line(target / README) == title else set()
-    )
-    # Also deleted: .aux.xml files that a GIS writes beside rasters, and the cache of `prepare.py stats`.
-    left = (path for path in present if not (known and path.match(".cache/statistics-*.json")))
-    foreign = [path for path in left if path.as_posix().removesuffix(".aux.xml") not in known]
-    if foreign:
-        raise DatasetError(
-            f"{target}: holds {foreign[0].as_posix()}, which is not part of this dataset and would be lost; "
-            "choose a new or empty folder, or move that file"
-        )
-    return present
+def _require_owned(folder: Path, target: Path, title: str, files: frozenset[str]) -> None:
+    """Check that earlier runs wrote all files of a dataset, and that no process is at work in it.
+
+    Args:
+        folder: The dataset, if it exists.
+        target: Its name in messages.
+        title: First line of its README.
+        files: Names of other files of the dataset.
+    """
+    if not folder.exists():
+        return
+    left = [path for path in sorted(folder.rglob("*")) if path.is_symlink() or path.is_file()]
+    for path in [folder / CLAIM, *(path for path in left if path.name == CLAIM)]:
+        with claimed(path.parent):
+            pass
+    ours = _first_line(folder / README) == title
+    known = {README, MANIFEST} | files | listed_files(folder / MANIFEST) if ours else set()
+    for path in left:
+        name = path.relative_to(folder)
+        # Also deleted: .aux.xml files that a GIS writes beside rasters, and the cache of `prepare.py stats`.
+        if name.as_posix().removesuffix(".aux.xml") not in known and not (ours and _is_made_beside(name)):
+            raise DatasetError(
+                f"{target}: holds {name.as_posix()}, which is not part of this dataset and would be lost; "
+                "choose a new or empty folder, or move that file"
+            )
+
+
+def _is_made_beside(name: Path) -> bool:
+    """True for a cache, a lock file and what a killed process left unfinished."""
+    unfinished = any(part.startswith(".") and part.endswith(UNFINISHED) for part in name.parts)
+    return unfinished or name.name == CLAIM or name.match(".cache/statistics-*.json")
 
 
 def _first_line(readme: Path) -> str:
@@ -74,19 +94,26 @@ def _first_line(readme: Path) -> str:
         return ""
 
 
-def _swap(partial: Path, target: Path, owned: list[Path]) -> None:
-    if not target.exists():
-        partial.rename(target)
+def _exchange(first: Path, second: Path) -> None:
+    """Exchange two folders of one disk: in one step on Linux and macOS, elsewhere in three."""
+    if _exchanged_by_system(first, second):
         return
-    old = target.with_name(f".{target.name}.{uuid.uuid4().hex}.old")
-    target.rename(old)
+    aside = first.with_name(f"{first.name}.old")
+    second.rename(aside)
     try:
-        partial.rename(target)
+        first.rename(second)
     except BaseException:
-        old.rename(target)
+        aside.rename(second)
         raise
-    for path in owned:
-        (old / path).unlink()
-    for folder in sorted((path for path in old.rglob("*") if path.is_dir()), reverse=True):
-        folder.rmdir()
-    old.rmdir()
+    aside.rename(first)
+
+
+def _exchanged_by_system(first: Path, second: Path) -> bool:
+    """Exchange two folders by a call that Python lacks; False where the system or the disk does not know it."""
+    names = os.fsencode(first), os.fsencode(second)
+    if sys.platform == "linux":
+        library = ctypes.CDLL(None)
+        return hasattr(library, "renameat2") and library.renameat2(_HERE, names[0], _HERE, names[1], _EXCHANGE) == 0
+    if sys.platform == "darwin":
+        return bool(ctypes.CDLL(None).renamex_np(*names, _EXCHANGE) == 0)
+    return False

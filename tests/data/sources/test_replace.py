@@ -1,9 +1,12 @@
+import sys
 from pathlib import Path
 
 import pytest
 
+from seg.data.sources import replace
 from seg.data.sources.replace import replaced_dataset
-from seg.errors import ConfigError, DatasetError
+from seg.errors import ClaimError, ConfigError, DatasetError, WriteError
+from seg.files import CLAIM, claimed
 
 TITLE = "# A dataset"
 
@@ -91,14 +94,78 @@ def test_a_failed_rename_restores_the_older_dataset(tmp_path: Path, monkeypatch:
     rename = Path.rename
 
     def fail_for_the_new(self: Path, target: Path) -> Path:
-        if self.suffix == ".partial":
+        if self.parent.suffix == ".unfinished" and self.name == "demo":
             raise OSError(28, "No space left on device")
         return rename(self, target)
 
+    monkeypatch.setattr("seg.data.sources.replace._exchanged_by_system", lambda *_: False)
     monkeypatch.setattr(Path, "rename", fail_for_the_new)
-    with pytest.raises(DatasetError, match=r"cannot be written .*No space left on device"):
+    with pytest.raises(WriteError, match=r"demo: cannot be written .*No space left on device"):
         write(tmp_path / "demo", "b")
     assert names(tmp_path) == before
+
+
+def test_a_system_that_cannot_exchange_folders_replaces_the_older_dataset_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seg.data.sources.replace._exchanged_by_system", lambda *_: False)
+    write(tmp_path / "demo", "a")
+    write(tmp_path / "demo", "b")
+    assert "demo/images/b.tif" in names(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["demo"]
+
+
+@pytest.mark.skipif(sys.platform not in ("linux", "darwin"), reason="needs a system that exchanges folders")
+def test_an_older_dataset_is_there_until_the_new_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "demo", "a")
+    rename, there = Path.rename, []
+
+    def watched(self: Path, target: Path) -> Path:
+        renamed = rename(self, target)
+        there.append((tmp_path / "demo" / "manifest.csv").exists())
+        return renamed
+
+    monkeypatch.setattr(Path, "rename", watched)
+    write(tmp_path / "demo", "b")
+    assert "demo/images/b.tif" in names(tmp_path)
+    assert all(there)
+
+
+def test_file_that_appears_until_the_exchange_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "demo", "a")
+    exchange = replace._exchange
+
+    def after_another_wrote(new: Path, old: Path) -> None:
+        if not (tmp_path / "demo" / "late.txt").exists():
+            (tmp_path / "demo" / "late.txt").write_text("mine")
+        exchange(new, old)
+
+    monkeypatch.setattr(replace, "_exchange", after_another_wrote)
+    with pytest.raises(DatasetError, match=r"demo: holds late\.txt"):
+        write(tmp_path / "demo", "b")
+    assert (tmp_path / "demo" / "late.txt").read_text() == "mine"
+    assert "demo/images/a.tif" in names(tmp_path)
+
+
+def test_dataset_that_another_process_works_on_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "demo", "a")
+    with claimed(tmp_path / "demo" / "masks"), pytest.raises(ClaimError, match="another process uses this folder"):
+        write(tmp_path / "demo", "b")
+    with (
+        replaced_dataset(tmp_path / "demo", TITLE, frozenset({"scene.tif"})),
+        pytest.raises(ClaimError, match="demo: another process is writing it"),
+    ):
+        write(tmp_path / "demo", "b")
+
+
+def test_what_a_killed_process_left_is_no_file_of_the_user(tmp_path: Path) -> None:
+    write(tmp_path / "demo", "a")
+    left = tmp_path / "demo" / ".cache" / ".statistics-01.json.unfinished"
+    left.mkdir(parents=True)
+    (left / "statistics-01.json").touch()
+    (tmp_path / "demo" / CLAIM).touch()
+    write(tmp_path / "demo", "b")
+    assert [path.name for path in tmp_path.iterdir()] == ["demo"]
 
 
 def test_an_output_link_is_followed(tmp_path: Path) -> None:
