@@ -48,6 +48,8 @@ class Checkpoint:
             weights.
         taught_by: Kind, names and hashes of the teacher; empty without one.
         note: Line about the choice between an averaged teacher and its student; empty without one.
+        epochs: Number of completed epochs.
+        steps: Number of optimiser steps.
     """
 
     path: Path
@@ -58,6 +60,8 @@ class Checkpoint:
     calibration: Mapping[str, Any] = field(default_factory=dict)
     taught_by: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    epochs: int = 0
+    steps: int = 0
 
     def __post_init__(self) -> None:
         """Check the numbers of the calibration.
@@ -156,6 +160,8 @@ def read_checkpoint(path: Path, weights: Weights = "auto") -> Checkpoint:
         calibration=calibration,
         taught_by=content.get("taught_by", {}),
         note=note,
+        epochs=_epochs(content),
+        steps=_whole_number(content, "global_step"),
     )
 
 
@@ -170,6 +176,21 @@ def _choice(teacher: Mapping[str, float], student: Mapping[str, float], weights:
     raw = weights == "raw" or (weights == "auto" and ious[1] > ious[0])
     taken, left = ("student", "averaged teacher") if raw else ("averaged teacher", "student")
     return raw, f"weights of the {taken}, IoU {ious[raw]:.4f} in validation; the {left} has {ious[not raw]:.4f}"
+
+
+def _epochs(content: Mapping[str, Any]) -> int:
+    loop = "loops", "fit_loop"
+    completed = _whole_number(content, *loop, "epoch_progress", "current", "completed")
+    # A checkpoint at the end of an epoch is written before Lightning counts the epoch.
+    ends_epoch = _whole_number(content, *loop, "epoch_loop.batch_progress", "is_last_batch")
+    return max(completed, _whole_number(content, "epoch", missing=-1) + ends_epoch)
+
+
+def _whole_number(content: object, *keys: str, missing: int = 0) -> int:
+    """Number under nested keys; another value where the file has none, since it may be damaged or from elsewhere."""
+    for key in keys:
+        content = content.get(key) if isinstance(content, dict) else None
+    return int(content) if isinstance(content, int) else missing
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -1,14 +1,15 @@
 """Folder of a run: names of its files, checks before a training, and renaming of an earlier run."""
 
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from seg.errors import ConfigError, RasterError
-from seg.files import CLAIM, claimed
+from seg.errors import ClaimError, ConfigError
+from seg.files import CLAIM, FULL_DISK, UNFINISHED, claimed, writing
 
 METRICS = "metrics.csv"
 CONFIG = "config.yaml"
@@ -23,7 +24,7 @@ def check_run_folder(root: Path) -> None:
     Raises:
         ConfigError: The path is a file, or the folder holds other files or contains the current folder.
     """
-    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+    if not root.exists() or (root.is_dir() and _is_empty(root)):
         return
     has_run_files = (root / "checkpoints").is_dir() or any(root.glob("events.out.tfevents.*"))
     if not (root / METRICS).is_file() and not ((root / CONFIG).is_file() and has_run_files):
@@ -51,7 +52,7 @@ def keep_earlier(path: Path) -> None:
     Args:
         path: A run's folder that passed `check_run_folder`, or a file in it. An empty folder keeps its name.
     """
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+    if not path.exists() or (path.is_dir() and _is_empty(path)):
         return
     number = 1
     while (kept := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
@@ -60,10 +61,9 @@ def keep_earlier(path: Path) -> None:
     print(f"moved {path} of an earlier run to {kept}")
 
 
-def keep_files_of_resumed(root: Path) -> None:
-    """Rename the metrics and the record of a resumed run, since Lightning would delete the metrics."""
-    keep_earlier(root / METRICS)
-    keep_earlier(root / RUN_RECORD)
+def _is_empty(folder: Path) -> bool:
+    """True for a folder without files but a lock, which a killed training leaves, or one that has just begun."""
+    return all(path.name == CLAIM for path in folder.iterdir())
 
 
 class FirstStep(Callback):
@@ -84,23 +84,61 @@ class FirstStep(Callback):
 
 
 @contextmanager
-def unchanged_if_refused(root: Path, first_step: FirstStep) -> Iterator[None]:
+def taken_folder(root: Path, resumes: bool, first_step: FirstStep) -> Iterator[None]:
+    """Keep other trainings out of a run's folder for the time of a block, and keep what an earlier run wrote there.
+
+    A new run moves the folder of an earlier one. A run that resumes moves its metrics and its record, and gets them
+    back if it is refused before its first step.
+
+    Args:
+        root: The run's folder; made if it is missing.
+        resumes: True if the training goes on with the run in the folder.
+        first_step: A callback of the training.
+
+    Raises:
+        ConfigError: Another training is at work in the folder.
+        WriteError: The disk is full.
+    """
+    if resumes:
+        with _claimed_run(root), _unchanged_if_refused(root, first_step):
+            _remove_unfinished(root)
+            keep_earlier(root / METRICS)  # Lightning would delete the file.
+            keep_earlier(root / RUN_RECORD)
+            with _named_if_full(root):
+                yield
+    else:
+        with _claimed_run(root):
+            pass  # Stop before the folder of a running training is moved.
+        keep_earlier(root)
+        with _claimed_run(root), _named_if_full(root):
+            yield
+
+
+def _remove_unfinished(root: Path) -> None:
+    """Remove folders for unfinished files that a killed training left anywhere in a claimed run folder."""
+    for left in sorted(root.rglob(f".*{UNFINISHED}")):
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
+
+
+@contextmanager
+def _unchanged_if_refused(root: Path, first_step: FirstStep) -> Iterator[None]:
     """Restore the files of a run's folder if the block fails before the first step of a training.
 
     Lightning writes configuration and logs before it loads a checkpoint. If the checkpoint does not fit, the run would
     lose its earlier configuration.
 
     Args:
-        root: The run's folder.
+        root: The run's folder, claimed for this training, since another one might be writing to it.
         first_step: A callback of the training.
     """
-    earlier = {path: path.read_bytes() for path in root.iterdir() if path.is_file()} if root.is_dir() else {}
+    earlier = {path: path.read_bytes() for path in _files(root)}
     try:
         yield
     except BaseException:
         if earlier and not first_step.taken:
-            for path in root.iterdir():
-                if path.is_file() and path not in earlier and path.name != CLAIM:
+            for path in _files(root):
+                if path not in earlier:
                     path.unlink()
             for path, content in earlier.items():
                 if not path.is_file() or path.read_bytes() != content:
@@ -108,21 +146,34 @@ def unchanged_if_refused(root: Path, first_step: FirstStep) -> Iterator[None]:
         raise
 
 
+def _files(root: Path) -> list[Path]:
+    return [path for path in root.iterdir() if path.is_file() and path.name != CLAIM]
+
+
 @contextmanager
-def claimed_run(root: Path) -> Iterator[None]:
+def _named_if_full(root: Path) -> Iterator[None]:
+    """Name the run's folder if its disk is full, since loggers do not say which file they write."""
+    try:
+        yield
+    except OSError as error:
+        with writing(root) if error.errno in FULL_DISK else nullcontext():
+            raise
+
+
+@contextmanager
+def _claimed_run(root: Path) -> Iterator[None]:
     """Lock a run's folder against a second training during a block.
 
     Raises:
         ConfigError: Another training is running in the folder.
     """
     root.mkdir(parents=True, exist_ok=True)
-    try:
-        with claimed(root):
-            yield
-    except RasterError as error:
-        if str(error).startswith(f"{root}: another process"):
+    with ExitStack() as claim:
+        try:
+            claim.enter_context(claimed(root))
+        except ClaimError as error:
             raise ConfigError(
                 f"trainer.default_root_dir is {root}, where another training is running; wait for it to end, or choose "
                 "another folder"
             ) from error
-        raise
+        yield

@@ -46,7 +46,7 @@ class ScheduledTask(L.LightningModule):
         self.optimizer_config, self.schedule = optimizer, schedule
         self.group_scaling = GroupScaling(accumulation)
         self.total_steps: int | None = None
-        self._resumes = False
+        self._optimizer_changed = False
 
     def fill_normalization(self, mean: Sequence[float], std: Sequence[float]) -> None:
         """Set the band statistics of the training split, one value per band, in stored units."""
@@ -69,14 +69,14 @@ class ScheduledTask(L.LightningModule):
         The checkpoint may hold other settings. If a finished run is extended, its last checkpoint has a rate of 0.
         """
         schedule = schedule_of(self.trainer)
-        if self._resumes:
+        if self._optimizer_changed:
             set_options(schedule.optimizer, self.model, self.optimizer_config)
         schedule.refresh()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Note if the checkpoint has other optimiser settings; with equal settings the state stays bit-exact."""
         earlier = checkpoint.get("hyper_parameters", {}).get("optimizer")
-        self._resumes = earlier != self.hparams.get("optimizer")
+        self._optimizer_changed = earlier != self.hparams.get("optimizer")
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Optimiser and its schedule; if a warm-up needs them, each backbone stage has parameter groups."""

@@ -3,16 +3,16 @@ from pathlib import Path
 import pytest
 
 from seg.errors import ConfigError
-from seg.training.run.folder import (
-    check_run_folder,
-    keep_earlier,
-    keep_files_of_resumed,
-    metrics_files,
-)
+from seg.files import CLAIM
+from seg.training.run.folder import FirstStep, check_run_folder, keep_earlier, metrics_files, taken_folder
 
 
-def test_an_empty_folder_is_not_moved_away(tmp_path: Path) -> None:
+@pytest.mark.parametrize("names", [[], [CLAIM]])
+def test_an_empty_folder_is_not_moved_away(tmp_path: Path, names: list[str]) -> None:
     (tmp_path / "run").mkdir()
+    for name in names:
+        (tmp_path / "run" / name).touch()
+    check_run_folder(tmp_path / "run")
     keep_earlier(tmp_path / "run")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
@@ -68,5 +68,6 @@ def test_metrics_are_listed_in_the_order_in_which_they_were_written(tmp_path: Pa
 def test_a_resumed_run_keeps_its_earlier_metrics_and_record(tmp_path: Path) -> None:
     for name in ("metrics.csv", "run.json", "config.yaml"):
         (tmp_path / name).touch()
-    keep_files_of_resumed(tmp_path)
+    with taken_folder(tmp_path, True, FirstStep()):
+        pass
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "metrics.1.csv", "run.1.json"]
