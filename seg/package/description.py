@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from seg.errors import PackageError
+from seg.files import read_json
 from seg.labels import LABEL_NAMES
 
 WEIGHTS = "model.safetensors"
@@ -232,9 +233,9 @@ def read_description(path: Path) -> ModelPackage:
         PackageError: The file is damaged, has another format, or holds a value of a wrong type or range.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content: Any = read_json(path)
         found = content.pop("format")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _no_description(path, error) from error
     if found != FORMAT:
         raise PackageError(f"{path}: has format {found}, this version reads {FORMAT}; export the model again")

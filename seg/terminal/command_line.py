@@ -10,6 +10,7 @@ import errno
 import inspect
 import io
 import logging
+import os
 import re
 import sys
 from argparse import ArgumentError, HelpFormatter
@@ -23,7 +24,7 @@ from typing import Any, get_args, get_origin
 from jsonargparse import ArgumentParser
 
 from seg.errors import ConfigError, IncompleteError, SegError
-from seg.terminal.plain_yaml import use_plain_yaml
+from seg.terminal.plain_yaml import require_plain_values, use_plain_yaml
 
 use_plain_yaml()
 
@@ -36,6 +37,9 @@ Within = Callable[[], AbstractContextManager[object]]
 EXIT_FAILURE = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+
+LONGEST = 200
+"""Characters of a wrong value that a message shows."""
 
 UNKNOWN_KEY = re.compile(
     r"[Uu]nrecognized arguments: -*([\w.]+)"
@@ -130,6 +134,8 @@ def guarded(action: Callable[[], object], debug: bool = False) -> int:
         debug: Do not catch exceptions, so that Python prints their traceback.
     """
     _replace_unprintable_characters()
+    # GDAL writes errors of its own threads to this file instead of standard error; what concerns a user is raised too.
+    os.environ.setdefault("CPL_LOG", os.devnull)
     try:
         with _messages_on_terminal():
             action()
@@ -185,7 +191,9 @@ def plain_message(message: str) -> str:
         return message
     names = TYPE_NAME.findall(found["union"] or found["type"])
     wanted = [WORDS.get(name, name) for groups in names for name in "".join(groups).replace("'", "").split(", ")]
-    return f"--{found['key']} is '{found['value'].strip()}'; wanted {' or '.join(wanted)}"
+    value = found["value"].strip()
+    shown = value if len(value) <= LONGEST else f"{value[:LONGEST]}..."
+    return f"--{found['key']} is '{shown}'; wanted {' or '.join(wanted)}"
 
 
 def require_values(words: Sequence[str]) -> None:
@@ -270,6 +278,7 @@ def _parse_then_call(
         options = [key.replace("_", "-") for key in known_keys(parser, words)]
         message = plain_message(with_nearest_key(str(error), options))
         raise ArgumentError(None, _with_hyphens(message)) from error
+    require_plain_values(parsed.as_dict(), lambda key: _with_hyphens(f"--{key.rpartition('.')[2]}"))
     values = parser.instantiate(parsed)
     if isinstance(command, dict):
         command, values = command[values.subcommand], values[values.subcommand]

@@ -1,6 +1,7 @@
 """YAML of configurations and option values, with limits on size, depth and digits."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
@@ -20,6 +21,10 @@ MOST_VALUES = 100_000
 
 MOST_DIGITS = 300
 """Largest number of digits in a number; Python reads floats of up to 308 digits and integers of up to 4,300."""
+
+
+LARGEST = 2**63 - 1
+"""Largest whole number of an option; libraries in C hold no larger one."""
 
 
 def check_yaml(text: str) -> None:
@@ -100,3 +105,35 @@ def load_plain(text: str) -> object:
     """
     check_yaml(text)
     return JSONARGPARSE_LOAD(text)
+
+
+def require_plain_values(values: Mapping[str, object], shown: Callable[[str], str] = lambda key: key) -> None:
+    """Check that numbers of a command line or a configuration are finite and fit into 64 bits, and texts have no NUL.
+
+    Images may declare NaN as nodata, so `nodata` may be any number.
+
+    Args:
+        values: Values by name, nested as in a configuration.
+        shown: Gives the option of a dotted name for the message.
+
+    Raises:
+        ConfigError: A value is something else.
+    """
+    for key, value in _single_values(values, ""):
+        if isinstance(value, int | float):
+            wrong = not math.isfinite(value) if isinstance(value, float) else abs(value) > LARGEST
+            if wrong and key.rpartition(".")[2] != "nodata":
+                raise ConfigError(f"{shown(key)} is {str(value)[:40]}; wanted a finite number of at most 64 bits")
+        elif "\0" in str(value):
+            raise ConfigError(f"{shown(key)} holds a NUL character; wanted text without it")
+
+
+def _single_values(value: object, key: str) -> Iterator[tuple[str, object]]:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _single_values(item, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _single_values(item, key)
+    else:
+        yield key, value

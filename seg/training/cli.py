@@ -4,7 +4,7 @@ import logging
 import sys
 import warnings
 from argparse import ArgumentError
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,9 +18,15 @@ from lightning.pytorch.trainer import Trainer
 from seg.data.datamodule import CroplandDataModule
 from seg.errors import ConfigError
 from seg.models.receptive_field import receptive_field_radius, unseen_context
-from seg.package.checkpoint import Checkpoint, load_checkpoint, read_checkpoint
-from seg.terminal.command_line import guarded, known_keys, plain_message, require_values, with_nearest_key
-from seg.terminal.plain_yaml import check_configurations
+from seg.package.checkpoint import Checkpoint, read_checkpoint
+from seg.terminal.command_line import (
+    guarded,
+    known_keys,
+    plain_message,
+    require_values,
+    with_nearest_key,
+)
+from seg.terminal.plain_yaml import check_configurations, require_plain_values
 from seg.training.callbacks import (
     CALLBACK_KEYS,
     EpochLine,
@@ -39,10 +45,7 @@ from seg.training.pictures.panels import PanelConfig
 from seg.training.run.folder import (
     FirstStep,
     check_run_folder,
-    claimed_run,
-    keep_earlier,
-    keep_files_of_resumed,
-    unchanged_if_refused,
+    taken_folder,
 )
 from seg.training.run.record import RunConfig
 from seg.training.safeguards.stop_at_signal import interrupted_message
@@ -136,10 +139,13 @@ class CroplandCLI(LightningCLI):
             ) from error
         subcommand = self.config.subcommand
         options = self.config[subcommand]
+        self.trained: tuple[int, int] | None = None  # epochs and steps of the checkpoint
+        require_plain_values(options.as_dict())
         if not 0 <= options.seed_everything <= LARGEST_SEED:
             raise ConfigError(f"seed_everything is {options.seed_everything}; wanted 0 to {LARGEST_SEED}")
         if options.get("ckpt_path"):
             checkpoint = _selected_checkpoint(options)
+            self.trained = checkpoint.epochs, checkpoint.steps
             self.config = parser.parse_object(
                 {subcommand: self._options_from_checkpoint(checkpoint, options)}, self.config
             )
@@ -221,10 +227,7 @@ class CroplandCLI(LightningCLI):
         reach = receptive_field_radius(self.model.model, self.datamodule.band_count)
         print(self.datamodule.note + unseen_context(reach, self.datamodule.median_side), end="", file=sys.stderr)
         options = self.config_init.fit
-        with claimed_run(self._root()):
-            pass  # fails if another training runs in the folder, before any file is moved
-        (keep_files_of_resumed if options.ckpt_path else keep_earlier)(self._root())
-        self.claim.enter_context(claimed_run(self._root()))
+        self.claim.enter_context(taken_folder(self._root(), bool(options.ckpt_path), self.first_step))
         config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
         add_wandb(self.trainer, options.tracking, config[self.subcommand])
 
@@ -234,31 +237,19 @@ class CroplandCLI(LightningCLI):
             print(finished)
             return
         try:
-            with self.claim, self._unchanged_if_refused():
+            with self.claim:
                 super()._run_subcommand(subcommand)
         except SystemExit as stopped:
             if not self.trainer.interrupted:
                 raise
             raise KeyboardInterrupt(interrupted_message(self.trainer)) from stopped
 
-    def _unchanged_if_refused(self) -> AbstractContextManager[None]:
-        """Restore the run's files if a resumed run is refused; a new run starts in an empty folder."""
-        resumes = self.subcommand == "fit" and self.config_init.fit.ckpt_path and self.trainer.is_global_zero
-        return unchanged_if_refused(self._root(), self.first_step) if resumes else nullcontext()
-
     def _finished(self) -> str:
         """Message if the checkpoint has already completed max_epochs or max_steps, else an empty string."""
         options = self.config_init.fit
-        if not options.ckpt_path:
+        if self.trained is None:
             return ""
-        content = load_checkpoint(Path(options.ckpt_path))
-        loops, steps = content.get("loops", {}).get("fit_loop", {}), content.get("global_step", 0)
-        epochs = loops.get("epoch_progress", {}).get("current", {}).get("completed", 0)
-        # A checkpoint at the end of an epoch is written before Lightning counts the epoch.
-        epochs = max(
-            epochs, content.get("epoch", -1) + loops.get("epoch_loop.batch_progress", {}).get("is_last_batch", 0)
-        )
-        length = options.trainer
+        (epochs, steps), length = self.trained, options.trainer
         if length.max_epochs not in (None, -1) and epochs >= length.max_epochs:
             done, option = f"{epochs} epochs of trainer.max_epochs", "max_epochs"
         elif length.max_steps != -1 and steps >= length.max_steps:

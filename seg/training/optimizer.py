@@ -1,6 +1,5 @@
 """Optimiser of a network: settings, and parameter groups by weight decay and by backbone stage."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -16,6 +15,9 @@ OptimizerName = Literal["adamw", "sgd"]
 
 NORMS = BatchNorm | nn.InstanceNorm1d | nn.InstanceNorm2d | nn.InstanceNorm3d | nn.GroupNorm | nn.LayerNorm | nn.RMSNorm
 """Normalisation layers, whose scale and shift have no weight decay."""
+
+LARGEST = 1e6
+"""Largest learning rate and weight decay: far above any of use, and far below what a step in float32 can hold."""
 
 STAGE = "stage"
 """Key of a parameter group's backbone stage, where 0 is the deepest; groups outside the backbone have no such key."""
@@ -48,10 +50,13 @@ class OptimizerConfig:
             raise ConfigError(
                 f"model.optimizer.name is {self.name!r}; wanted one of {', '.join(get_args(OptimizerName))}"
             )
-        if not 0 < self.learning_rate < math.inf:
-            raise ConfigError(f"model.optimizer.learning_rate is {self.learning_rate}; wanted above 0")
-        if not 0 <= self.weight_decay < math.inf:
-            raise ConfigError(f"model.optimizer.weight_decay is {self.weight_decay}; wanted 0 or more")
+        if not 0 < self.learning_rate <= LARGEST:
+            wanted = f"above 0 and at most {LARGEST:g}"
+            raise ConfigError(f"model.optimizer.learning_rate is {self.learning_rate}; wanted {wanted}")
+        if not 0 <= self.weight_decay <= LARGEST:
+            raise ConfigError(
+                f"model.optimizer.weight_decay is {self.weight_decay}; wanted 0 or more, at most {LARGEST:g}"
+            )
         if not 0 <= self.momentum < 1:
             raise ConfigError(f"model.optimizer.momentum is {self.momentum}; wanted 0 to below 1")
         if self.nesterov and (self.name != "sgd" or self.momentum == 0):

@@ -55,6 +55,6 @@ def _of_configuration(given: str) -> object:
     try:
         text = Path(given).read_text(encoding="utf-8") if "\n" not in given else given
         content = yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError):
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return None
     return content.get("task") if isinstance(content, dict) else None

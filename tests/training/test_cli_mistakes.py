@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from seg.data.datamodule import CroplandDataModule
 from seg.files import claimed
 from seg.training.cli import main
 from support.commands import assert_mistake, run_command
@@ -67,6 +68,23 @@ def test_a_second_training_in_the_same_folder_is_refused(config: Path, tmp_path:
     assert files_of(run) == {"metrics.csv": b"epoch\n"}
 
 
+def test_a_refused_second_training_leaves_what_the_running_one_writes_meanwhile(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["fit", f"--config={config}", "--trainer.max_epochs=1"]) == 0
+    run, setup = tmp_path / "run", CroplandDataModule.setup
+
+    def setup_while_the_other_writes(data: CroplandDataModule, stage: str) -> None:
+        setup(data, stage)
+        (run / "metrics.csv").write_text("of the running one\n")
+
+    monkeypatch.setattr(CroplandDataModule, "setup", setup_while_the_other_writes)
+    with claimed(run):
+        second = run_command("train fit", f"--config={config}", "--ckpt_path=last")
+    assert_mistake(second, "another training is at work")
+    assert (run / "metrics.csv").read_text() == "of the running one\n"
+
+
 @pytest.mark.parametrize("stage", ["validate", "test"])
 def test_scoring_needs_a_checkpoint(config: Path, stage: str) -> None:
     assert_mistake(run_command(f"train {stage}", f"--config={config}"), f"{stage} has no --ckpt_path")
@@ -103,6 +121,16 @@ def test_scoring_needs_a_checkpoint(config: Path, stage: str) -> None:
         (["--trainer.check_val_every_n_epoch=0"], ["trainer.check_val_every_n_epoch is 0", "above 0"]),
         (["--trainer.log_every_n_steps=-1"], ["trainer.log_every_n_steps is -1", "0 or more"]),
         (["--ckpt_path="], ["empty value"]),
+        (["--model.optimizer.learning_rate=1e308"], ["model.optimizer.learning_rate is 1e+308", "at most 1e+06"]),
+        (["--model.optimizer.learning_rate=.nan"], ["model.optimizer.learning_rate is nan", "finite number"]),
+        (["--model.optimizer.weight_decay=.inf"], ["model.optimizer.weight_decay is inf", "finite number"]),
+        (["--trainer.gradient_clip_val=.nan"], ["trainer.gradient_clip_val is nan", "finite number"]),
+        (["--trainer.limit_train_batches=.inf"], ["trainer.limit_train_batches is inf", "finite number"]),
+        (["--trainer.max_epochs=1" + "0" * 30], ["trainer.max_epochs is 1000", "64 bits"]),
+        (["--trainer.max_epochs=1" + "0" * 5000], ["trainer.max_epochs is '1000", "000...'; wanted int"]),
+        (["--warmup.start_factor=[0.1, .nan]"], ["warmup.start_factor is nan", "finite number"]),
+        (['--data.root="a\\0b"'], ["data.root holds a NUL character"]),
+        (["--data.augmentation.gain=1e999"], ["data.augmentation.gain is inf", "finite number"]),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_status_2(config: Path, words: list[str], hints: list[str]) -> None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 from seg.errors import DatasetError
 from seg.files import read_text
@@ -17,6 +18,9 @@ SPLIT_FOLDS = {"train": 1, "val": 0, "test": 0}
 """Fold of each split: fold 0, held out by default, has the validation and test scenes."""
 
 _COLUMNS = ("image", "mask", "labels", "fold", "split", "weight", "quality")
+
+LONGEST = 80
+"""Characters of a cell that a message shows."""
 
 Values = dict[str, object]
 
@@ -176,18 +180,23 @@ def _row(path: Path, place: str, row: Values, fold: str) -> Row:
     number = _fold(row[fold], fold)
     # A cell that a line of a CSV lacks is None: such a line is broken off, not unlabelled.
     unlabelled = mask == "" or (mask is None and path.suffix == ".parquet")
-    if isinstance(image, str) and image and unlabelled and (number is not None or row[fold] in (None, "")):
+    if _is_path(image) and image and unlabelled and (number is not None or row[fold] in (None, "")):
         return Row(place, _written(path, image), None, number, _weight(path, place, row))
-    if not isinstance(image, str) or not isinstance(mask, str) or number is None:
+    if not _is_path(image) or not _is_path(mask) or number is None:
         wanted = "fold number" if fold == "fold" else f"split ({', '.join(SPLIT_FOLDS)})"
         values = [value for name, value in row.items() if name not in ("weight", "quality")]
-        raise DatasetError(f"{path}: {place} is {values}; wanted image, mask, {wanted}")
+        shown = [value if len(str(value)) <= LONGEST else f"{str(value)[:LONGEST]}..." for value in values]
+        raise DatasetError(f"{path}: {place} is {shown}; wanted image, mask, {wanted}")
     return Row(place, _written(path, image), _written(path, mask), number, _weight(path, place, row))
 
 
 def _written(path: Path, name: str) -> str:
     """A path of a row with slashes for the backslashes of Windows, unless a file's name has them."""
     return name.replace("\\", "/") if "\\" in name and not (path.parent / name).exists() else name
+
+
+def _is_path(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and "\0" not in value
 
 
 def _fold(value: object, column: str) -> int | None:

@@ -5,14 +5,15 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from seg.data.dataset.catalogue import Scene, band_indexes, read_catalogue
 from seg.data.dataset.checks import require_bands
-from seg.errors import DatasetError
-from seg.files import complete_or_absent, short_hash
+from seg.errors import ClaimError, DatasetError
+from seg.files import complete_or_absent, read_json, short_hash
 from seg.raster.chips import Reading, read_chip
 from seg.raster.grid import data_bands, open_raster, read_grid
 from seg.raster.sources import image_files
@@ -27,6 +28,7 @@ CACHE = ".cache"
 _VERSION = 2
 """Version of the cache format; a new number invalidates older files."""
 
+_PERCENTILES = ("low", "high", "error")
 _READ_SIZE = 1024
 
 
@@ -139,11 +141,14 @@ def cached_statistics(root: Path, scenes: Sequence[Scene], sampling: Sampling) -
     if not (root / CACHE).is_dir():
         return None
     try:
-        held = json.loads(_cache_file(root, scenes, sampling).read_text(encoding="utf-8"))
-        bands = BandStatistics(tuple(held["bands"]["mean"]), tuple(held["bands"]["std"]), held["bands"]["count"])
-        percentiles = BandPercentiles(*(tuple(held["percentiles"][name]) for name in ("low", "high", "error")))
+        held: Any = read_json(_cache_file(root, scenes, sampling))
+        mean, std = (tuple(map(float, held["bands"][name])) for name in ("mean", "std"))
+        bands = BandStatistics(mean, std, int(held["bands"]["count"]))
+        percentiles = BandPercentiles(*(tuple(map(float, held["percentiles"][name])) for name in _PERCENTILES))
         nodata_found = bool(held["nodata_found"])
     except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if any(len(values) != len(sampling.bands) for values in (mean, std, *vars(percentiles).values())):
         return None
     return DatasetStatistics(sampling, len(scenes), bands, percentiles, nodata_found)
 
@@ -153,8 +158,8 @@ def _store(path: Path, statistics: DatasetStatistics) -> None:
         path.parent.mkdir(exist_ok=True)
         with complete_or_absent(path) as partial_path:
             partial_path.write_text(json.dumps(asdict(statistics), indent=1) + "\n", encoding="utf-8")
-    except OSError:
-        # A read-only dataset works without a cache.
+    except (OSError, ClaimError):
+        # A read-only dataset works without a cache, and another process may be writing the same one.
         return
 
 

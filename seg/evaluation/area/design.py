@@ -1,10 +1,8 @@
 """Design of a sample, stored as JSON beside its points. The estimate needs it; interpreters must not see it."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +13,8 @@ from rasterio.errors import CRSError
 from seg import __version__
 from seg.errors import DatasetError
 from seg.evaluation.area.population import StratumTally
-from seg.files import write_json
+from seg.evaluation.plain_values import from_plain
+from seg.files import read_json, write_json
 from seg.raster.grid import Grid
 
 FORMAT = 1
@@ -61,7 +60,7 @@ def write_design(design: Design, path: Path) -> None:
     """Write a design as JSON, atomically.
 
     Raises:
-        OSError: The file cannot be written.
+        WriteError: The file cannot be written.
     """
     content = {"format": FORMAT, "software": {"name": "cropland-seg", "version": __version__}}
     content |= {
@@ -87,40 +86,84 @@ def read_design(path: Path) -> Design:
         DatasetError: The file is missing, damaged or of another format.
     """
     try:
-        content = dict(json.loads(path.read_text(encoding="utf-8")))
+        content = read_json(path)
     except FileNotFoundError as error:
         raise DatasetError(
             f"{path}: no such file; copy the design that `evaluate.py sample` wrote there, or give it with --design"
         ) from error
-    except (OSError, TypeError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: not readable as the design of a sample ({error}); restore the original") from error
-    if content.get("format") != FORMAT:
-        raise DatasetError(f"{path}: has format {content.get('format')}, wanted {FORMAT}; draw the sample again")
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, dict) else None
+        raise DatasetError(f"{path}: has format {str(found)[:20]}, wanted {FORMAT}; draw the sample again")
     try:
-        return _design(content)
-    except (KeyError, TypeError, ValueError, CRSError) as error:
-        raise DatasetError(f"{path}: is damaged, {type(error).__name__} at {error}; restore the original") from error
-
-
-def _design(content: dict[str, Any]) -> Design:
-    integers = {name: np.array(content[name], dtype=np.int64) for name in ("ids", "stratum", "row", "column")}
-    strata = [StratumTally(**stratum) for stratum in content["strata"]]
-    areas = np.array(content["pixel_area_m2"], dtype=np.float64)
-    if {len(values) for values in integers.values()} != {len(areas)} or not len(areas):
-        raise ValueError("columns of unequal length")
-    if not ((integers["stratum"] >= 0) & (integers["stratum"] < len(strata))).all() or not (areas > 0).all():
-        raise ValueError("points without a stratum or an area")
+        stored = from_plain(_Stored, content)
+        grid = _grid(Path(stored.map), stored.grid)
+    except (ValueError, CRSError) as error:
+        raise DatasetError(f"{path}: is damaged: {error}; restore the original") from error
     return Design(
-        map=str(content["map"]),
-        map_sha256=None if content["map_sha256"] is None else str(content["map_sha256"]),
-        grid=_grid(Path(content["map"]), **content["grid"]),
-        settings=dict(content["settings"]),
-        classes={int(label): str(name) for label, name in content["classes"].items()},
-        strata=strata,
-        pixel_area_m2=areas,
-        **integers,
+        map=stored.map,
+        map_sha256=stored.map_sha256,
+        grid=grid,
+        settings=stored.settings,
+        classes={int(label): name for label, name in stored.classes.items()},
+        strata=stored.strata,
+        pixel_area_m2=np.array(stored.pixel_area_m2, dtype=np.float64),
+        **{name: np.array(getattr(stored, name), dtype=np.int64) for name in _COLUMNS},
     )
 
 
-def _grid(path: Path, height: int, width: int, crs: str, transform: Sequence[float]) -> Grid:
-    return Grid(path, int(height), int(width), 1, CRS.from_wkt(crs), Affine(*transform), None, "uint8")
+_COLUMNS = ("ids", "stratum", "row", "column")
+"""Whole numbers of each point."""
+
+
+@dataclass(frozen=True)
+class _StoredGrid:
+    height: int
+    width: int
+    crs: str
+    transform: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if self.height < 1 or self.width < 1 or len(self.transform) != 6:
+            raise ValueError("grid has no size, or its transform has not 6 numbers")
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """Layout of the file."""
+
+    map: str
+    map_sha256: str | None
+    grid: _StoredGrid
+    settings: dict[str, object]
+    classes: dict[str, str]
+    strata: tuple[StratumTally, ...]
+    ids: tuple[int, ...]
+    stratum: tuple[int, ...]
+    row: tuple[int, ...]
+    column: tuple[int, ...]
+    pixel_area_m2: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        lengths = {len(getattr(self, name)) for name in (*_COLUMNS, "pixel_area_m2")}
+        labels = {str(one.label) for one in self.strata}
+        if len(lengths) != 1 or not self.ids or len(set(self.ids)) < len(self.ids):
+            raise ValueError("columns of unequal length, no points, or an id twice")
+        if not _within(self.stratum, len(self.strata)) or min(self.pixel_area_m2) <= 0:
+            raise ValueError("points without a stratum or an area")
+        if any(one.pixels < 1 or one.area_ha <= 0 for one in self.strata) or not labels <= self.classes.keys():
+            raise ValueError("strata without pixels, an area or a class")
+        if not all(label.isdecimal() for label in self.classes):
+            raise ValueError("classes that are no numbers")
+        if not _within(self.row, self.grid.height) or not _within(self.column, self.grid.width):
+            raise ValueError("points outside the grid")
+
+
+def _within(numbers: Sequence[int], end: int) -> bool:
+    return min(numbers) >= 0 and max(numbers) < end
+
+
+def _grid(path: Path, stored: _StoredGrid) -> Grid:
+    place = CRS.from_wkt(stored.crs), Affine(*stored.transform)
+    return Grid(path, stored.height, stored.width, 1, *place, None, "uint8")

@@ -1,6 +1,5 @@
 """Points of a sample: the GeoPackage for interpreters, and the references they fill in."""
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS, Transformer
 
 from seg.errors import DatasetError
-from seg.files import work_folder
+from seg.files import complete_or_absent, writing
 from seg.raster.grid import Grid
 from seg.raster.ground.outlines import on_map
 from seg.raster.vectors.features import FALLBACK, quiet_library
@@ -22,6 +21,9 @@ from seg.terminal.text import counted
 
 POINTS_LAYER = "points"
 PIXELS_LAYER = "pixels"
+LONGEST = 40
+"""Characters of a wrong reference that a message shows."""
+
 REFERENCE = "reference"
 SUGGESTED = "suggested"
 """Layer and column of squares that `prepare.py suggest` writes."""
@@ -60,7 +62,7 @@ def write_points(path: Path, grid: Grid, row: NDArray[np.int64], column: NDArray
         column: (N,) column of each pixel, from 0.
 
     Raises:
-        DatasetError: The file cannot be written.
+        WriteError: The file cannot be written.
     """
     crs = CRS.from_wkt(grid.crs.to_wkt()) if grid.crs is not None else None
     x, y = on_map(grid, np.asarray(np.column_stack([column, row]) + 0.5, dtype=np.float64)).T
@@ -78,14 +80,9 @@ def write_points(path: Path, grid: Grid, row: NDArray[np.int64], column: NDArray
     outlines = shapely.polygons(np.stack(corners, axis=1))
     points = geopandas.GeoDataFrame(columns, geometry=shapely.points(x, y), crs=crs)
     pixels = geopandas.GeoDataFrame({"id": ids}, geometry=outlines, crs=crs)
-    try:
-        with work_folder(path) as folder:
-            unfinished = folder / path.name
-            pyogrio.write_dataframe(points, unfinished, layer=POINTS_LAYER, driver="GPKG")
-            pyogrio.write_dataframe(pixels, unfinished, layer=PIXELS_LAYER, driver="GPKG", append=True)
-            shutil.move(unfinished, path)
-    except (DataSourceError, DataLayerError, OSError) as error:
-        raise DatasetError(f"{path}: cannot be written ({error}); choose a writable folder with free space") from error
+    with complete_or_absent(path) as unfinished, writing(path, DataSourceError, DataLayerError):
+        pyogrio.write_dataframe(points, unfinished, layer=POINTS_LAYER, driver="GPKG")
+        pyogrio.write_dataframe(pixels, unfinished, layer=PIXELS_LAYER, driver="GPKG", append=True)
 
 
 def read_references(path: Path, encoding: str | None = None) -> References:
@@ -159,7 +156,7 @@ def read_labels(references: References, classes: Mapping[int, str]) -> tuple[NDA
         wanted = ", ".join(f"{label} ({name})" for label, name in classes.items())
         raise DatasetError(
             f"{references.path}: {named_points(references.ids[unknown])} with an unknown class as reference, such as "
-            f"'{values[0]}'; wanted {wanted}"
+            f"'{values[0][:LONGEST]}'; wanted {wanted}"
         )
     return np.array([numbers.get(text, -1) for text in keys], dtype=np.int64), filled
 
@@ -186,7 +183,7 @@ def _integers(path: Path, name: str, values: object) -> NDArray[np.int64]:
 
 def _text(value: object) -> str:
     """Cell as text; 1.0 becomes "1", since a column of whole numbers with gaps is stored as floats."""
-    if value is None or value != value:
+    if value is None or (not isinstance(value, str) and str(value) in ("nan", "NaT")):
         return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))

@@ -203,7 +203,7 @@ def class_names(path: Path, labels: Iterable[int]) -> dict[int, str]:
         return {label: f"class {label}" for label in wanted}
     try:
         names = {int(label): str(name) for label, name in sorted(dict(json.loads(text)).items())}
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         names = {}
     if not names.keys() >= set(wanted):
         raise RasterError(

@@ -57,6 +57,10 @@ def test_other_classes_are_named_by_the_maps_tag_or_by_number(write_raster: Writ
     assert class_names(path, [0, 3]) == {0: "stable other", 3: "lost"}
     with pytest.raises(RasterError, match="SEG_CLASSES does not contain a name for all values"):
         class_names(path, [2])
+    with rasterio.open(path, "r+") as dataset:
+        dataset.update_tags(SEG_CLASSES="[" * 100_000)
+    with pytest.raises(RasterError, match="SEG_CLASSES does not contain a name for all values"):
+        class_names(path, [0])
 
 
 @pytest.mark.parametrize(

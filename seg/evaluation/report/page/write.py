@@ -1,23 +1,90 @@
 """Write the report's page as one self-contained HTML file, and read the JSON documents with its numbers."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from seg.errors import ConfigError
 from seg.evaluation.pairs import Pair
+from seg.evaluation.plain_values import from_plain
 from seg.evaluation.report.page.chips import worst_chips
 from seg.evaluation.report.page.content import PageContent
 from seg.evaluation.report.page.render import render_page
 from seg.evaluation.report.page.scenes import lowest_scenes, map_scenes
 from seg.evaluation.settings import EvaluationSettings, Language
-from seg.files import complete_or_absent
+from seg.files import complete_or_absent, read_json
 from seg.labels import CROPLAND, LABEL_NAMES
 
-AREA_KEYS = ("classes", "confidence", "confusion", "map", "overall_accuracy", "pixel_count", "samples", "strata")
 WANTED = "wanted the area.json that `evaluate.py area` writes"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """An estimate with its standard error and the ends of its interval; None where it is undefined."""
+
+    value: float | None
+    standard_error: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class AreaClass:
+    """Estimates of a class: its area in hectares and its accuracies, 0 to 1."""
+
+    name: str
+    area_ha: Figures
+    users_accuracy: Figures
+    producers_accuracy: Figures
+
+
+@dataclass(frozen=True)
+class AreaStratum:
+    """A stratum of the map; `only_reference` is the class of all its points."""
+
+    name: str
+    area_ha: float
+    weight: float
+    samples: int
+    only_reference: str | None = None
+
+
+@dataclass(frozen=True)
+class AreaMap:
+    """The sampled map."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class AreaEstimate:
+    """Content of an `area.json` as far as the page shows it."""
+
+    map: AreaMap
+    samples: int
+    confidence: float
+    pixel_count: dict[str, float]
+    strata: tuple[AreaStratum, ...]
+    classes: tuple[AreaClass, ...]
+    overall_accuracy: Figures
+    confusion: tuple[tuple[int, ...], ...]
+    error_matrix_proportions: tuple[tuple[float, ...], ...]
+    unfilled: int = 0
+
+    def __post_init__(self) -> None:
+        """Check that matrices and counts are those of the classes.
+
+        Raises:
+            ValueError: They are not.
+        """
+        side = len(self.classes)
+        for name in ("confusion", "error_matrix_proportions"):
+            if {side} != {len(getattr(self, name)), *map(len, getattr(self, name))}:
+                raise ValueError(f"{name} has not {side} rows and columns, one for each class")
+        for row in self.classes:
+            if f"{row.name.replace(' ', '_')}_ha" not in self.pixel_count:
+                raise ValueError(f"pixel_count has no {row.name}")
 
 
 @dataclass(frozen=True)
@@ -65,16 +132,13 @@ def read_area_estimate(path: Path | None) -> Mapping[str, Any] | None:
     if path is None:
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
+        estimate = from_plain(AreaEstimate, found)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); {WANTED}") from error
     except ValueError as error:
-        raise ConfigError(f"{path}: not valid JSON ({error}); {WANTED}") from error
-    content = found if isinstance(found, dict) else {}
-    missing = [key for key in AREA_KEYS if key not in content]
-    if missing:
-        raise ConfigError(f"{path}: has no {', '.join(missing)}; {WANTED}")
-    names = [row["name"] for row in content["classes"]]
+        raise ConfigError(f"{path}: not an estimate of areas ({error}); {WANTED}") from error
+    names = [row.name for row in estimate.classes]
     if LABEL_NAMES[CROPLAND] not in names:
         raise ConfigError(f"{path}: estimates {', '.join(names)}; wanted the estimate of a cropland map")
-    return dict(content)
+    return cast("dict[str, Any]", found)

@@ -161,9 +161,18 @@ def test_area_estimate_is_read(tmp_path: Path) -> None:
     ("content", "reason"),
     [
         (None, "cannot be read (No such file or directory)"),
-        ("{", "not valid JSON"),
-        ("[]", "has no classes, confidence"),
-        (json.dumps({**AREA, "classes": 0} | {"samples": 1}).replace('"strata"', '"layers"'), "has no strata;"),
+        ("{", "not an estimate of areas (Expecting property name"),
+        ("[]", "not an estimate of areas (it is []; wanted values by name)"),
+        ('{"samples": 1' + "0" * 5000 + "}", "not an estimate of areas (a number has 5001 digits, which"),
+        ("[" * 100_000, "not an estimate of areas (it nests too deep)"),
+        (json.dumps(AREA).replace('"strata"', '"layers"'), "not an estimate of areas (it has no strata)"),
+        (json.dumps(AREA | {"classes": 0}), "not an estimate of areas (classes is 0; wanted a list)"),
+        (json.dumps(AREA | {"confidence": "high"}), "not an estimate of areas (confidence is 'high'; wanted a number)"),
+        (
+            json.dumps(AREA).replace("0.93", "NaN"),
+            "not an estimate of areas (classes.0.users_accuracy.value is nan; wanted a finite number)",
+        ),
+        (json.dumps(AREA | {"confusion": [[1, 2]]}), "not an estimate of areas (confusion has not 2 rows"),
     ],
 )
 def test_wrong_area_estimate_is_one_line(tmp_path: Path, content: str | None, reason: str) -> None:
@@ -182,6 +191,9 @@ def test_estimate_of_other_classes_is_refused(tmp_path: Path) -> None:
     rows = [
         row | {"name": name} for row, name in zip(AREA["classes"], ("gained cropland", "lost cropland"), strict=True)
     ]
-    path.write_text(json.dumps(AREA | {"classes": rows}), encoding="utf-8")
+    path.write_text(
+        json.dumps(AREA | {"classes": rows, "pixel_count": {"gained_cropland_ha": 1, "lost_cropland_ha": 1}}),
+        encoding="utf-8",
+    )
     with pytest.raises(ConfigError, match=r"area\.json: estimates gained cropland, lost cropland; wanted"):
         read_area_estimate(path)
