@@ -1,6 +1,7 @@
 """Text for the terminal: aligned Markdown tables, and counted nouns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 
 def text_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -23,3 +24,9 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 def counted(number: int, noun: str) -> str:
     """Number and noun: "1 block", "2 blocks"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def first_numbers(values: Iterable[float], most: int = 4) -> str:
+    """The first of some numbers, with four digits each, and "..." if there are more."""
+    shown = [f"{value:.4g}" for value in islice(values, most + 1)]
+    return ", ".join(shown[:most] + ["..."] * (len(shown) > most))

@@ -9,6 +9,7 @@ from seg.data.checking.findings import Finding, error, note, warning
 from seg.data.checking.scenes import CheckedScene
 from seg.raster.crs import crs_key, crs_name
 from seg.raster.grid import Grid
+from seg.terminal.text import first_numbers
 
 PIXEL_SIZE_RATIO = 1.5
 SCALE_RATIO = 20
@@ -99,7 +100,7 @@ def _range_findings(scenes: Sequence[CheckedScene]) -> Iterator[Finding]:
     # The difference must occur in every band, because a lake or a cloud differs only in some bands.
     for place in np.flatnonzero((scaled | shifted).all(axis=1)).tolist():
         message = (
-            f"has band medians of {_few(median[place])}, but {_few(usual_median)} is usual here; "
+            f"has band medians of {first_numbers(median[place])}, but {first_numbers(usual_median)} is usual here; "
             "convert all images to the same units"
         )
         yield warning("value-range", like[place].scene.image, message)
@@ -114,8 +115,3 @@ def _share_findings(scenes: Sequence[CheckedScene]) -> Iterator[Finding]:
         share = "only" if counts.cropland else "no"
         message = f"has {share} cropland in {counts.other + counts.cropland} labelled pixels; check the mask"
         yield severity("one-class-scene", mask, message)
-
-
-def _few(values: np.ndarray) -> str:
-    shown = ", ".join(f"{value:.4g}" for value in values[:4].tolist())
-    return f"{shown}, ..." if len(values) > 4 else shown

@@ -12,6 +12,7 @@ from seg.package.description import ModelPackage
 from seg.raster.chips import Reading, read_chip
 from seg.raster.grid import Grid, open_raster
 from seg.raster.remote import is_remote
+from seg.terminal.text import first_numbers
 
 SCALE_RATIO = 20
 """Ratio of value ranges that no land cover explains. Compared with fields, clouds are about 10 times brighter and water
@@ -59,8 +60,9 @@ def require_unit(
         if is_other_unit(values, package, grid.dtype):
             medians = np.median(values, axis=1)
             raise PackageError(
-                f"{grid.path}: has band medians of {_text(medians)}, but {name} was trained on means of "
-                f"{_text(package.mean)}; convert the scene to that unit, or map the scene anyway with --any-unit=true"
+                f"{grid.path}: has band medians of {first_numbers(medians)}, but {name} was trained on means of "
+                f"{first_numbers(package.mean)}; convert the scene to that unit, or map the scene anyway with "
+                "--any-unit=true"
             )
 
 
@@ -69,11 +71,11 @@ def _require_scaling(grid: Grid, bands: Sequence[int], name: str, package: Model
         return
     found, wanted = [grid.scaling[band - 1] for band in bands], [*zip(package.scales, package.offsets, strict=True)]
     if found != wanted:
-        scales, offsets = zip(*found, strict=True)
+        scales, offsets = (first_numbers(values) for values in zip(*found, strict=True))
         raise PackageError(
-            f"{grid.path}: has scales of {_text(scales)} and offsets of {_text(offsets)}, but {name} was trained on "
-            f"scales of {_text(package.scales)} and offsets of {_text(package.offsets)}; convert the scene, or map it "
-            "anyway with --any-unit=true"
+            f"{grid.path}: has scales of {scales} and offsets of {offsets}, but {name} was trained on scales of "
+            f"{first_numbers(package.scales)} and offsets of {first_numbers(package.offsets)}; "
+            "convert the scene, or map it anyway with --any-unit=true"
         )
 
 
@@ -123,8 +125,3 @@ def _windows(height: int, width: int) -> Iterator[Window]:
 def _starts(length: int) -> list[int]:
     last = max(length - _SIDE, 0)
     return sorted({last * (2 * place + 1) // (2 * _PLACES) for place in range(_PLACES)})
-
-
-def _text(values: Sequence[float] | Values) -> str:
-    shown = ", ".join(f"{value:.4g}" for value in list(values)[:4])
-    return f"{shown}, ..." if len(values) > 4 else shown
