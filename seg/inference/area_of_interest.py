@@ -19,10 +19,9 @@ from seg.raster.crs import crs_name
 from seg.raster.grid import Grid
 from seg.raster.vectors.burning import Layer
 from seg.raster.vectors.crossed_pixels import on_lattice
+from seg.raster.vectors.settings import LAYER
 
 Sides = tuple[float, float, float, float]
-LAYER = "|layername="
-"""Separator between a file and the name of a layer, as in QGIS."""
 
 
 @dataclass(frozen=True, eq=False)

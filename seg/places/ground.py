@@ -7,10 +7,8 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
-import pyogrio
 import rasterio.features
 import shapely
-from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS, Transformer
 from rasterio.windows import Window
 
@@ -19,6 +17,7 @@ from seg.labels import IGNORE
 from seg.raster.chips import read_band
 from seg.raster.folder import RASTER_SUFFIXES, files_in
 from seg.raster.grid import Grid, open_raster, read_grid
+from seg.raster.vectors.features import read_features
 
 LONLAT = "EPSG:4326"
 
@@ -146,13 +145,7 @@ def example_points(path: Path) -> list[tuple[float, float]]:
 
 def _features(path: Path) -> geopandas.GeoDataFrame:
     """Features of a vector file with a geometry, in WGS 84."""
-    try:
-        frame = geopandas.read_parquet(path) if path.suffix.lower() == ".parquet" else pyogrio.read_dataframe(path)
-    except (DataSourceError, DataLayerError, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise RasterError(
-            f"{path}: not readable as vector features ({reason}); wanted GeoPackage or GeoJSON"
-        ) from error
+    frame = read_features(path)
     if not isinstance(frame, geopandas.GeoDataFrame) or frame.crs is None:
         raise RasterError(f"{path}: has no geometry with a CRS; wanted features that state their CRS")
     frame = frame[frame.geometry.notna() & ~frame.geometry.is_empty]

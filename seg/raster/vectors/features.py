@@ -21,7 +21,7 @@ from seg.files import require_utf8_name
 from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.raster.chips import ByteMask
 from seg.raster.remote import gdal_name, is_remote, is_virtual
-from seg.raster.vectors.settings import BurnSettings
+from seg.raster.vectors.settings import LAYER, BurnSettings
 
 SHOWN = 8
 """Largest number of columns or values listed in an error; a land register has hundreds of crops."""
@@ -221,6 +221,30 @@ class VectorLabels:
                 f"{self.path}: cannot filter by '{where}' ({_line(error)}); wanted an SQL condition like "
                 f"\"crop = 'wheat'\"; its columns are {_shown(self._columns)}"
             ) from error
+
+
+def read_features(path: Path) -> geopandas.GeoDataFrame:
+    """All features of a layer with all columns; text that is not in the stated encoding is read as GB18030.
+
+    Args:
+        path: Any vector file that GDAL reads, or GeoParquet; `FILE|layername=NAME` for one of several layers.
+
+    Raises:
+        RasterError: The file cannot be read, or has no such layer.
+    """
+    name, _, layer = str(path).partition(LAYER)
+    file = Path(name)
+    require_utf8_name(file)
+    source = _source(file)
+    chosen = _chosen_layer(file, source, layer or None, f"{file}{LAYER}NAME")
+    try:
+        with quiet_library():
+            try:
+                return pyogrio.read_dataframe(source, layer=chosen)
+            except UnicodeDecodeError:
+                return pyogrio.read_dataframe(source, layer=chosen, encoding=FALLBACK)
+    except (DataSourceError, DataLayerError, ValueError) as error:
+        raise _unreadable(file, error) from error
 
 
 @contextmanager

@@ -7,6 +7,9 @@ from typing import Literal
 from seg.errors import ConfigError
 from seg.labels import IGNORE, OTHER
 
+LAYER = "|layername="
+"""Separates a file from the name of one of its layers, as in QGIS."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BurnSettings:

@@ -7,7 +7,7 @@ import pytest
 import shapely
 
 from seg.errors import ConfigError, RasterError
-from seg.raster.vectors.features import open_labels
+from seg.raster.vectors.features import open_labels, read_features
 from seg.raster.vectors.settings import BurnSettings
 
 CROPLAND = BurnSettings(column="地类", cropland="耕地")
@@ -85,6 +85,17 @@ def test_a_missing_shx_is_named_with_a_way_to_restore_it(shapefile: Path, monkey
         assert len(open_labels(shapefile, CROPLAND).features(None)[1]) == 2
     finally:
         pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": None})
+
+
+def test_all_columns_are_read_in_any_encoding_and_from_a_named_layer(shapefile: Path) -> None:
+    frame = read_features(shapefile)
+    assert frame["地类"].tolist() == ["耕地", "林地"]
+    package = shapefile.with_name("several.gpkg")
+    for layer in ("first", "second"):
+        pyogrio.write_dataframe(frame[frame["DLBM"] == "0103"] if layer == "first" else frame, package, layer=layer)
+    assert len(read_features(Path(f"{package}|layername=second"))) == 2
+    with pytest.raises(RasterError, match=r"has 2 layers, 'first', 'second'; choose one with .*gpkg\|layername=NAME"):
+        read_features(package)
 
 
 def test_a_layer_in_an_archive_is_read_by_its_name_in_gdal(shapefile: Path) -> None:
