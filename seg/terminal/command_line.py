@@ -325,12 +325,14 @@ def _with_hyphens(text: str) -> str:
 
 
 class _Terminal(logging.Handler):
-    """Print messages of the project's modules on standard error; "note: " begins a warning."""
+    """Print messages of the project's modules, and warnings as notes on standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print a message on the current standard error, which tests and notebooks replace."""
-        mark = "note: " if record.levelno >= logging.WARNING else ""
-        print(f"{mark}{record.getMessage()}", file=sys.stderr, flush=True)
+        """Print a message on the current streams, which tests and notebooks replace."""
+        if record.levelno >= logging.WARNING:
+            print(f"note: {record.getMessage()}", file=sys.stderr, flush=True)
+        else:
+            print(record.getMessage(), flush=True)
 
 
 @contextmanager

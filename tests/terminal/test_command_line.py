@@ -338,7 +338,7 @@ def test_a_name_that_is_not_utf8_is_told_to_be_renamed(capsys: pytest.CaptureFix
     )
 
 
-def test_messages_of_modules_are_lines_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_messages_of_modules_are_printed_and_warnings_are_notes(capsys: pytest.CaptureFixture[str]) -> None:
     log = logging.getLogger("seg.somewhere")
 
     def work() -> None:
@@ -348,4 +348,4 @@ def test_messages_of_modules_are_lines_on_standard_error(capsys: pytest.CaptureF
 
     assert guarded(work) == 0
     log.info("after the command")
-    assert capsys.readouterr().err == "measuring\nnote: damaged\n"
+    assert capsys.readouterr() == ("measuring\n", "note: damaged\n")
