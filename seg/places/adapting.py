@@ -1,6 +1,6 @@
 """Adapt the statistics of a model package to a new place, and measure the change."""
 
-import sys
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +30,8 @@ from seg.places.sampling import (
 from seg.places.settings import AdaptationSettings, PlaceSettings
 from seg.raster.statistics import band_statistics
 from seg.terminal.progress import with_progress
+
+LOG = logging.getLogger(__name__)
 
 BATCH = 8
 """Windows that the network sees at once: half a megapixel, about half a GiB of feature maps in the default network."""
@@ -115,10 +117,10 @@ def _of_place(parent: ModelPackage, place: Place, origin: Adaptation) -> ModelPa
     names = tuple(first.band_names[band - 1] for band in place.bands) if first.band_names else ()
     scaling = [first.scaling[band - 1] for band in place.bands] if first.scaling else []
     if any(grid.scaling != first.scaling for grid in place.grids):
-        print(
-            f"note: {first.path} and other scenes state different scales or offsets, so the new package states none; "
-            "convert the scenes to one unit",
-            file=sys.stderr,
+        LOG.warning(
+            "%s and other scenes state different scales or offsets, so the new package states none; convert the scenes "
+            "to one unit",
+            first.path,
         )
         scaling = []
     return replace(

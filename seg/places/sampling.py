@@ -1,7 +1,7 @@
 """Scenes of a place that fit a model, and windows sampled from them."""
 
 import hashlib
-import sys
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +19,8 @@ from seg.places.settings import PlaceSettings
 from seg.raster.chips import Chip, Reading, read_chip
 from seg.raster.grid import Grid, open_raster, read_grid
 from seg.raster.windows import window_grid
+
+LOG = logging.getLogger(__name__)
 
 SIDE = 256
 """Side of a sampled window in pixels: the size of common training chips, and wider than most receptive fields."""
@@ -73,7 +75,7 @@ class SampledWindow:
 
 
 def fitting_place(scenes: Sequence[Path], package: ModelPackage, settings: PlaceSettings) -> Place:
-    """The scenes that can be opened; each that cannot is named on standard error.
+    """The scenes that can be opened; each that cannot is logged.
 
     Args:
         scenes: Rasters.
@@ -91,7 +93,7 @@ def fitting_place(scenes: Sequence[Path], package: ModelPackage, settings: Place
         except RasterError as error:
             if len(scenes) == 1:
                 raise
-            print(f"left out: {error}", file=sys.stderr)
+            LOG.warning("left out: %s", error)
     if not grids:
         raise RasterError(f"{scenes[0].parent}: none of its {len(scenes)} scenes can be read; see the lines above")
     found = [tuple(fitting_bands(package, grid, settings.fitting)) for grid in grids]

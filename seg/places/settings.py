@@ -43,15 +43,15 @@ class AdaptationSettings:
     """Amount and weight of the new place's pixels.
 
     Args:
-        mix: Weight of the new place's statistics in the norms, 0 to 1; 0 keeps those of training. The band statistics
-            are always those of the new place.
+        mix: Weight of the new place's statistics in the norms, 0 to 1; 0 keeps those of training, which measured best.
+            The band statistics are always those of the new place.
         windows: Number of sampled windows of 256 x 256 pixels, at least 1.
 
     Raises:
         ConfigError: A value is out of range.
     """
 
-    mix: float = 0.5
+    mix: float = 0.0
     windows: int = 64
 
     def __post_init__(self) -> None:

@@ -60,14 +60,14 @@ def test_a_place_without_a_valid_pixel_is_refused(
 
 
 def test_a_scene_that_cannot_be_read_is_left_out(
-    model: Path, write_place: WritePlace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Path, write_place: WritePlace, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     [scene] = write_place(tmp_path, [(16, 16)])
     broken = tmp_path / "broken.tif"
     broken.write_text("no raster")
     place = fitting_place([broken, scene], read_package(model), PLAIN)
     assert [grid.path for grid in place.grids] == [scene]
-    assert capsys.readouterr().err.startswith(f"left out: {broken}")
+    assert caplog.messages[0].startswith(f"left out: {broken}")
     with pytest.raises(RasterError, match="none of its 2 scenes can be read"):
         fitting_place([broken, broken], read_package(model), PLAIN)
 
