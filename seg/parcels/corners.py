@@ -1,4 +1,4 @@
-"""Corners of labelled regions, from which outlines are traced; corners of joined parts are added.
+"""Corners of labelled regions; outlines are traced from these corners.
 
 The outline of any set of pixels follows from its corners alone (O'Rourke, "Uniqueness of orthogonal connect-the-dots",
 in Toussaint (ed.), Computational Morphology, 1988, pages 97-104). At a lattice vertex between the pixels
@@ -6,10 +6,10 @@ in Toussaint (ed.), Computational Morphology, 1988, pages 97-104). At a lattice 
     a b
     c d
 
-a set has the weight [a] - [b] - [c] + [d], where [x] is 1 for a pixel of the set: 0 on straight edges, 1 or -1 at a
-corner, 2 or -2 where two corners meet. The weights of a union of disjoint parts are the sums of the parts' weights.
-The corners of a parcel that is cut by blocks are therefore the sums of the corners of its parts; corners along the cuts
-cancel. All sums are integers.
+a set has the weight [a] - [b] - [c] + [d], where [x] is 1 for a pixel of the set and 0 for any other pixel. The weight
+is 0 on straight edges, 1 or -1 at a corner, and 2 or -2 where two corners meet. The weights of a union of disjoint
+parts are the sums of the parts' weights. The corners of a parcel that is cut by blocks are therefore the sums of the
+corners of its parts; corners along the cuts cancel. All sums are integers.
 """
 
 import math
@@ -60,7 +60,7 @@ def corners_of(labels: Labels, separate: bool, row: int = 0, column: int = 0) ->
     straight = (alike_across[:-1] & alike_across[1:]) | (alike_down[:, :-1] & alike_down[:, 1:])
     vertex = np.flatnonzero(~straight)
     rows, columns = np.divmod(vertex, straight.shape[1])
-    pixels, north_west = padded.ravel(), vertex + rows  # A row of pixels is one longer than a row of vertices.
+    pixels, north_west = padded.ravel(), vertex + rows  # A row has one pixel more than vertices.
     a, b, c, d = (pixels[north_west + step] for step in (0, 1, padded.shape[1], padded.shape[1] + 1))
     weights = (
         (a, _ones(a) - (b == a) - (c == a) + (d == a)),
@@ -101,10 +101,10 @@ def summed(corners: Corners) -> Corners:
 
 
 def lexical_order(*keys: Integers) -> Integers:
-    """(N,) order that sorts by the first key, then by the second, and so on.
+    """(N,) indices that sort by the first key, then by the second key, and so on.
 
     Args:
-        keys: (N,) each, 0 or more.
+        keys: Arrays of (N,) integers, 0 or more.
     """
     spans = [int(key.max(initial=0)) + 1 for key in keys]
     if math.prod(spans) > np.iinfo(np.int64).max:

@@ -55,7 +55,7 @@ def require_own_table(path: Path, layer: str, columns: Collection[str]) -> None:
         columns: Names of the columns that it may have.
 
     Raises:
-        ConfigError: The file has another layer or column, which a user may have added, or is not a table.
+        ConfigError: The file is not a table, or it has another layer or column, which a user may have added.
     """
     if not path.is_file() or not path.stat().st_size:
         return
@@ -103,7 +103,7 @@ class ParcelTable:
     """
 
     def __init__(self, grid: Grid, kind: str, probability: bool) -> None:
-        assert grid.crs is not None  # GroundMeasure has checked it.
+        assert grid.crs is not None  # GroundMeasure has rejected grids without a CRS.
         self._grid, self._probability = grid, probability
         crs = CRS.from_wkt(grid.crs.to_wkt())
         self.crs = CRS.from_user_input(WGS84) if kind == "GeoJSON" else crs

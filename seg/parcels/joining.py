@@ -11,8 +11,8 @@ from seg.raster.components import Seams
 class Joining:
     """Hold parts of parcels until the parcels are complete.
 
-    Memory holds the corners of unfinished units and of one row of blocks, two numbers per raster column, and one number
-    per part that reached an edge of its block.
+    Memory holds the corners of unfinished units and the corners of one row of blocks. It also holds two numbers for
+    each raster column, and one number for each part that reached an edge of its block.
 
     Args:
         width: Columns of the raster.
@@ -45,7 +45,7 @@ class Joining:
         self._held |= {unit: [pieces] for unit, pieces in by_unit(numbered).items()}
 
     def end_row(self, last: bool) -> WholeParcels | None:
-        """End a row of blocks and return the parcels that are now complete; None if there are none.
+        """End a row of blocks and return the parcels that are now complete; None if no parcel is complete.
 
         Args:
             last: True for the last row.
@@ -66,7 +66,7 @@ class Joining:
 
 
 def _numbered(seams: Seams, labels: Integers) -> Integers:
-    """Number for each label that is unique among all blocks; 0 for other labels."""
+    """Give the labels of a block numbers that no other block has, (L + 1,) by label; labels not in `labels` get 0."""
     numbers = np.zeros(int(labels.max(initial=0)) + 1, dtype=np.int64)
     numbers[labels] = len(seams.sets) + np.arange(len(labels))
     seams.sets.add(len(labels))
@@ -74,7 +74,7 @@ def _numbered(seams: Seams, labels: Integers) -> Integers:
 
 
 def _renumbered(numbers: Integers, sides: tuple[Labels, ...]) -> tuple[Integers, ...]:
-    # Labels beyond the last numbered one do not reach another block.
+    # Labels above the largest numbered label do not reach another block.
     return tuple(np.where(side < len(numbers), numbers[np.minimum(side, len(numbers) - 1)], 0) for side in sides)
 
 

@@ -30,7 +30,8 @@ class Borders:
         units: Labels of units along the same sides.
         joins_above: (W,) True where a pixel in the top row and the pixel above belong to one parcel, if both are in
             parcels.
-        joins_left: (H,) True where a pixel in the left column and the pixel to its left belong to one parcel, likewise.
+        joins_left: (H,) True where a pixel in the left column and the pixel to its left belong to one parcel, if both
+            are in parcels.
     """
 
     parcels: tuple[Labels, Labels, Labels, Labels]
@@ -45,10 +46,10 @@ class BlockParcels:
 
     Attributes:
         block: The block.
-        whole: Parcels of units that reach no other block.
-        parts: Parts of parcels of the other units.
-        reaching: (U,) labels of these other units. If the pixels of a parcel in this block lie in several units, the
-            parcel is counted in one of them; other blocks will join these units.
+        whole: Parcels of units that lie entirely within this block.
+        parts: Parts of the parcels of units that reach other blocks.
+        reaching: (U,) labels of the units that reach other blocks. If the pixels of a parcel in this block lie in
+            several units, the parcel is counted in one of them; other blocks will join these units.
         borders: Labels along the sides.
     """
 
@@ -100,7 +101,7 @@ class MapReader:
         return BlockParcels(block, chosen(pieces, ~reaching), parts, np.flatnonzero(reaching), borders)
 
     def _parcels(self, block: Block) -> tuple[Labels, tuple[BoolMask, BoolMask]]:
-        """Labels of parcels in the core, and masks where its top row and left column continue neighbouring parcels."""
+        """Labels of parcels in the core; masks of the pixels in its top row and left column that continue a parcel."""
         core, settings = block.core, self.settings
         cropland = _cropland(self.grid.path, block.read)
         if settings.interior is None:

@@ -90,7 +90,7 @@ def noded(polygons: Polygons) -> Polygons:
     start, end = vertices[edges], vertices[edges + 1]
     inserted, owner = [], []
     for along in (0, 1):
-        # With vertices sorted along lattice lines, the vertices on an edge are sorted between its ends.
+        # Vertices are sorted along lattice lines, so all vertices on an edge lie between the two ends of the edge.
         key = vertices[:, 1 - along] * (vertices.max() + 1) + vertices[:, along]
         lines, places = np.unique(key, return_index=True)
         on = np.flatnonzero(start[:, 1 - along] == end[:, 1 - along])
@@ -119,15 +119,17 @@ def _with_vertices(polygons: Polygons, vertices: Integers, inserted: Integers, e
 
 
 def _onward(every: Corners, second: NDArray[np.bool_]) -> Integers:
-    """Index of the corner after each corner, (N,), walking with the parcel on the left.
+    """(N,) index of the next corner of each corner's ring; the parcel lies to the left of the ring.
 
     Along a lattice row, the first corner of a parcel is linked to the second, the third to the fourth, and so on; the
-    same holds along columns. The walk leaves a corner of positive weight along its column, any other along its row.
+    same holds along columns. The ring leaves a corner of positive weight along its column, and any other corner along
+    its row.
     """
     count = len(every)
     along_row = np.arange(count) ^ 1
-    # Of two corners at one vertex, the first is linked to the left. A pair of positive weight turns from left to below,
-    # a pair of negative weight from left to above; so rings do not cross themselves there.
+    # If two corners lie at one vertex, the first corner is linked to the left. If the two weights are positive, the
+    # ring turns from left to below; if they are negative, it turns from left to above. Rings therefore do not cross
+    # themselves at such a vertex.
     below = second ^ (every.weight == 2)
     order = lexical_order(every.parcel, every.column, every.row, below)
     along_column = np.empty(count, dtype=np.int64)

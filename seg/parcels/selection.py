@@ -20,7 +20,7 @@ class Parcels:
     Attributes:
         polygons: (P,) outlines.
         first_pixels: (P,) first pixel of each parcel in row-major order, as row times width plus column.
-        units: (P,) unit of each parcel; a unit is numbered by the first pixel of all its parcels.
+        units: (P,) unit of each parcel; the number of a unit is the first pixel of all its parcels.
         sizes: (P, 2) area in square metres and perimeter in metres.
         tallies: (P, TALLIES) counts in each parcel.
         filled: (F,) filled holes as polygons.

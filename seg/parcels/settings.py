@@ -25,17 +25,17 @@ class PolygonSettings:
     """Options for converting a map to parcels.
 
     Args:
-        min_area: Smallest parcel to keep: a number and m2, ha or mu (亩, a fifteenth of a hectare), such as 0.5ha; 0
-            keeps all.
+        min_area: Smallest parcel to keep: a number and a unit, such as 0.5ha. Units are m2, ha and mu (亩, a fifteenth
+            of a hectare). 0 keeps all parcels.
         min_hole: Smallest hole to keep, in the same units; smaller holes are filled, and parcels in them disappear.
         simplify: Tolerance in metres for simplified outlines: removing a vertex may change an area of at most the
             tolerance squared. Neighbours keep common edges. 0 keeps the pixel edges.
-        probability: Probability map from predict.py on the same grid (percent, 255 nodata). Parcels get the
-            columns of their mean probability and of their share of uncertain pixels, both computed without filled
-            holes. null adds neither column.
+        probability: Probability map from predict.py on the same grid (percent, 255 nodata). Parcels get two columns:
+            their mean probability and their share of uncertain pixels. The figures leave out filled holes. null adds no
+            columns.
         uncertain: Lowest and highest probability of an uncertain pixel.
-        interior: Map from predict.py --interior on the same grid: cropland without the edges of parcels. It splits
-            touching parcels, which then share an edge. null splits none.
+        interior: Map from predict.py --interior on the same grid: cropland without the edges of parcels. Touching
+            parcels are split and then share an edge. null splits no parcels.
         growth: Distance in pixels, along rows and columns, by which interiors grow back; cropland farther from all
             interiors forms parcels of its own.
         block_size: Side in pixels of the blocks in which the map is read; affects memory, not the result.

@@ -115,14 +115,14 @@ class Spool:
             yield unit, np.array(pixels, dtype=np.int64), shapely.from_wkb(np.array(outlines, dtype=object))
 
     def others_near(self, unit: int, polygon: shapely.Polygon) -> Iterator[Polygons]:
-        """Polygons of other units whose bounding boxes intersect that of a polygon, in batches."""
+        """Polygons of other units whose bounding boxes intersect the bounding box of a polygon, in batches."""
         query = f"SELECT outline FROM boxes JOIN parcels USING (first_pixel) WHERE {_ACROSS_BOX} AND unit <> ?"
         cursor = self._database.execute(query, (*polygon.bounds, unit))
         while rows := cursor.fetchmany(READ_AT_ONCE):
             yield shapely.from_wkb(np.array([row[0] for row in rows], dtype=object))
 
     def put_simplified(self, first_pixels: Integers, polygons: Polygons, sizes: Floats) -> None:
-        """Store simplified outlines of parcels and their sizes, which replace the original ones."""
+        """Replace the outlines and sizes of parcels by those of the simplified parcels."""
         rows = zip(first_pixels.tolist(), *sizes.T.tolist(), _encoded(polygons), strict=True)
         self._database.executemany("INSERT INTO simplified VALUES (?, ?, ?, ?)", rows)
 

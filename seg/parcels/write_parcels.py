@@ -141,12 +141,12 @@ def simplify_spooled(spool: Spool, tolerance_m: float, pixel_m: tuple[float, flo
     that shared edges stay shared. Two simplified units do not overlap if neither intersects the original outline of the
     other. Proof: if edges of both units crossed, an end of one edge would lie in the area that the other unit gained;
     but simplification does not move the ends of edges. Each simplified unit is therefore compared with the original
-    outlines of the others. While it intersects one of them, it is simplified again with half the tolerance. The result
-    depends only on the map.
+    outlines of the other units. While the simplified unit intersects such an outline, it is simplified again with half
+    the tolerance. The result depends only on the map.
 
     Args:
         spool: Opened with boxes; its units are clusters of touching parcels.
-        tolerance_m: Square root of the area in square metres that removing a vertex may change.
+        tolerance_m: Tolerance in metres; removing a vertex changes an area of at most the tolerance squared.
         pixel_m: Height and width of a pixel in metres.
         ground: Measures the simplified parcels.
     """
@@ -163,7 +163,7 @@ def simplified(polygons: Polygons, tolerance_m: float, pixel_m: tuple[float, flo
 
     Args:
         polygons: (P,) on the pixel lattice, a valid coverage.
-        tolerance_m: Square root of an area in square metres.
+        tolerance_m: Tolerance in metres, as in `simplify_spooled`.
         pixel_m: Height and width of a pixel in metres.
     """
     scale = np.array(pixel_m[::-1])

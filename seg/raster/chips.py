@@ -37,8 +37,8 @@ class Chip:
         image: (C, H, W) float32 in the scene's stored units; invalid pixels hold the fill value of their band.
         valid: (H, W) bool; True where every band carries data.
         nodata_found: True if a pixel holds the nodata value of the `Reading`.
-        void_found: True if pixels are invalid because a value reaches NO_DATA_FROM, though the file declares no such
-            value.
+        void_found: True if pixels are invalid because a value reaches NO_DATA_FROM, though the file does not declare
+            this value as nodata.
     """
 
     image: FloatImage
@@ -50,7 +50,7 @@ class Chip:
 class _Storage(NamedTuple):
     """Data types, nodata values and masks of an open raster's bands.
 
-    The result is cached, since GDAL takes as long to return it as to read a small window.
+    These properties are cached, since GDAL takes as long to report them as to read a small window.
 
     Attributes:
         dtypes: Data type of each band.
@@ -123,7 +123,7 @@ def read_chip(dataset: DatasetReader, window: Window, reading: Reading) -> Chip:
         raise unreadable(dataset, window, error) from error
     nodata_found = _hide_nodata(valid, pixels, [storage.nodata[band - 1] for band in bands], reading.nodata)
     if pixels is not image:
-        with np.errstate(over="ignore"):  # Values beyond float32 become infinite, hence invalid.
+        with np.errstate(over="ignore"):  # Values beyond the range of float32 become infinite and invalid.
             image[...] = pixels
     found, void_found = None, False
     if any(dtype.startswith("float") for dtype in stored):

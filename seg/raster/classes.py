@@ -38,8 +38,8 @@ def class_band(dataset: DatasetReader, labels: LabelMapping = PLAIN_LABELS) -> i
         name = LABEL_NAMES[CROPLAND if nodata in labels.cropland else OTHER]
         mend = f"write nodata as {IGNORE}" if labels == PLAIN_LABELS else f"name {nodata:g} in labels.ignore"
         raise RasterError(
-            f"{dataset.name}: nodata is {nodata:g}, which is also the label '{name}', so these "
-            f"pixels would be ignored; unset it (gdal_edit.py -unsetnodata) or {mend}"
+            f"{dataset.name}: nodata is {nodata:g}, which is also the label '{name}', so these pixels would be "
+            f"ignored; unset the nodata value (gdal_edit.py -unsetnodata) or {mend}"
         )
     return bands[0]
 

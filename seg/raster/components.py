@@ -61,7 +61,7 @@ class Seams:
     """Merge labels that touch across window boundaries.
 
     The windows tile the raster row by row, from left to right; the windows of a row have the same top and height.
-    Memory holds two labels per raster column, and the sets of labels.
+    Memory holds two labels for each raster column, and the sets of labels.
 
     Args:
         width: Columns of the raster.
@@ -116,8 +116,9 @@ class Seams:
 class ComponentLabels:
     """Label the 4-connected components of a raster window by window.
 
-    Memory holds labels of one pixel row of the raster and one pixel column of a window, and one number per component
-    and window. The caller keeps the provisional labels and converts them to final labels after the last window:
+    Memory holds the labels of one pixel row of the raster and of one pixel column of a window. It also holds one number
+    for each component in each window. The caller keeps the provisional labels and converts them to final labels after
+    the last window:
 
         parts = [components.label(window, inside) for window in windows]
         whole = [components.final()[part] for part in parts]

@@ -24,7 +24,8 @@ def same_crs(first: CRS | None, second: CRS | None) -> bool:
     """True if two CRSs give the same horizontal coordinates.
 
     GeoTIFF and ESRI's .prj store a CRS without its EPSG code and axis order, so one CRS has several spellings. Two
-    spellings are equal if GDAL identifies both as the same EPSG code. Of compound CRSs only the horizontal part counts.
+    spellings are equal if GDAL identifies both as the same EPSG code. Only the horizontal part of a compound CRS is
+    compared.
     """
     if first is None or second is None:
         return first is second

@@ -31,8 +31,8 @@ def open_damaged(path: Path) -> Iterator[DatasetReader]:
 def read_damaged(dataset: DatasetReader, window: Window, reading: Reading) -> tuple[Chip, BoolMask]:
     """Read a window as a chip and an (H, W) mask of its unreadable pixels, which are invalid in the chip.
 
-    If the window cannot be read at once, its tiles are read one by one. A tile that is damaged in one band is
-    unreadable in all bands.
+    If the whole window cannot be read, its tiles are read one by one. A tile that is damaged in one band is unreadable
+    in all bands.
 
     Args:
         dataset: A raster opened by `open_damaged`; its handle must belong to this thread.

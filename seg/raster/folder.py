@@ -1,4 +1,4 @@
-"""Find raster files in a folder by suffix and stem, and rasters that a user names, one or many."""
+"""Find raster files in a folder by suffix and stem, and find the rasters that a user names."""
 
 import glob
 from collections.abc import Collection, Iterable, Sequence
@@ -29,8 +29,8 @@ _SIDECARS = {".hdr", ".xml", ".txt", ".csv", ".json", ".md", ".msk", ".ovr", ".p
 def files_in(folder: Path, suffixes: Collection[str] = RASTER_SUFFIXES) -> list[Path]:
     """Sorted files of a folder with the given suffixes, without hidden files such as resource forks of macOS.
 
-    A binary raster, which may lack a suffix, counts only with its `.hdr` file. A JPEG does not count if it is the
-    preview of another raster: providers deliver `a.jpg` and `a_thumb.jpg` with `a.tiff`.
+    A binary raster counts only if it has a `.hdr` file; the raster itself may lack a suffix. A JPEG does not count if
+    it is the preview of another raster: providers deliver `a.jpg` and `a_thumb.jpg` with `a.tiff`.
 
     Args:
         folder: An existing folder.
@@ -45,7 +45,7 @@ def files_in(folder: Path, suffixes: Collection[str] = RASTER_SUFFIXES) -> list[
 
 
 def unrecognised_file(folder: Path, stem: str) -> Path | None:
-    """First file with a stem that is neither a raster nor a sidecar by its suffix; None if there is no such file."""
+    """First file with a stem whose suffix is unknown for rasters and sidecars; None if there is no such file."""
     read = set(files_in(folder))
     return next((path for path in sorted(folder.glob(f"{glob.escape(stem)}.*")) if _looks_like_data(path, read)), None)
 

@@ -17,8 +17,8 @@ from types import TracebackType
 MIB = 2**20
 
 CACHE = 256 * MIB
-"""Size of GDAL's cache of decoded tiles, in bytes. GDAL's default is 5 % of the machine's memory; with it, the memory
-of a command would grow with the raster."""
+"""Size of GDAL's cache of decoded tiles, in bytes. If GDAL used its default of 5 % of the machine's memory,
+the memory of a command would grow with the raster."""
 
 SERVERS = {
     "GDAL_HTTP_MAX_RETRY": "3",

@@ -85,7 +85,7 @@ class Grid:
 
     @property
     def metres_per_unit(self) -> float | None:
-        """Metres per unit of a projected CRS; None for any other CRS, and without a CRS."""
+        """Metres per unit of a projected CRS; None for any other CRS, or if there is no CRS."""
         if self.crs is None or not self.crs.is_projected:
             return None
         return float(self.crs.linear_units_factor[1])
@@ -95,8 +95,8 @@ class Grid:
         """Mean pixel side in metres; None if the CRS is missing, or neither projected nor geographic.
 
         In a geographic CRS, where pixels shrink towards the poles, the pixel size is taken at the raster's centre on
-        the WGS 84 ellipsoid; it is None if the centre lies beyond a pole. Compare resolutions with it, but do not
-        compute areas.
+        the WGS 84 ellipsoid; the result is None if the centre lies beyond a pole. Use the pixel size to compare
+        resolutions, but not to compute areas.
         """
         if self.crs is None:
             return None
@@ -107,7 +107,7 @@ class Grid:
 
     @property
     def georeferenced(self) -> bool:
-        """True if the file has a CRS or a transform; a PNG has neither."""
+        """True if the file has a CRS or a transform; a PNG file has no CRS and no transform."""
         return self.crs is not None or not self.transform.is_identity
 
     @property
@@ -131,7 +131,8 @@ class Grid:
         latitude = (self.transform @ (self.width / 2, self.height / 2))[1] * radians
         if not abs(latitude) < math.pi / 2:
             return None
-        # Radii of curvature of the meridian and across it: Snyder (1987), https://doi.org/10.3133/pp1395, section 4.
+        # Radii of curvature along the meridian and across the meridian: Snyder (1987), https://doi.org/10.3133/pp1395,
+        # section 4.
         flattening = 1 - _ECCENTRICITY_SQUARED * math.sin(latitude) ** 2
         north = _EQUATOR_RADIUS_M * (1 - _ECCENTRICITY_SQUARED) / flattening**1.5
         east = _EQUATOR_RADIUS_M / flattening**0.5 * math.cos(latitude)
@@ -160,7 +161,8 @@ def open_raster(path: Path) -> Iterator[DatasetReader]:
                 f"{shown_name(path)}: cannot be opened ({_first_line(error)}); "
                 "check the address, access to it and the connection"
             ) from error
-        # Checked only after GDAL fails, since GDAL also opens names that are not files: subdatasets, /vsizip/.
+        # The file is checked only after GDAL fails, since GDAL also opens names that are not files: subdatasets,
+        # /vsizip/.
         if not path.exists():
             raise RasterError(f"{path}: no such file; check the path") from error
         raise RasterError(
@@ -254,13 +256,13 @@ def require_real(dataset: DatasetReader) -> None:
     """Check that a raster holds real numbers.
 
     Raises:
-        RasterError: A band has a complex type, of which only the real part would be read.
+        RasterError: A band has a complex type; GDAL would read only the real parts.
     """
     unreal = [dtype for dtype in dataset.dtypes if dtype.startswith("complex")]
     if unreal:
         raise RasterError(
             f"{dataset.name}: holds complex numbers ({unreal[0]}), wanted real numbers; "
-            "store real quantities, such as amplitude or backscatter, first"
+            "first convert them to a real quantity, such as amplitude or backscatter"
         )
 
 
@@ -320,7 +322,7 @@ def _require_sound(path: Path, dataset: DatasetReader) -> None:
     if pixels > MOST_PIXELS:
         raise RasterError(
             f"{shown_name(path)}: declares {dataset.width:,} x {dataset.height:,} pixels, "
-            f"wanted at most {MOST_PIXELS:,} in all; check how the file was made, or cut it into several"
+            f"wanted at most {MOST_PIXELS:,} in all; check how the file was made, or cut it into several files"
         )
     numbers = tuple(dataset.transform)[:6]
     area = abs(dataset.transform.a * dataset.transform.e - dataset.transform.b * dataset.transform.d)
@@ -332,7 +334,7 @@ def _require_sound(path: Path, dataset: DatasetReader) -> None:
 
 
 def placed_on(labels: Grid, image: Grid) -> Grid:
-    """The grid of an image's labels: their own, or the image's if they have no georeference but the same size.
+    """The grid of the labels; the grid of the image if the labels have the same size but no georeference.
 
     Annotation tools write PNG files, which have no georeference.
 
@@ -348,8 +350,8 @@ def placed_on(labels: Grid, image: Grid) -> Grid:
 def require_same_grid(grid: Grid, reference: Grid) -> None:
     """Check that two rasters share size, CRS and transform, so that each pixel has its counterpart.
 
-    Transforms may differ by a thousandth of a pixel, since writers round differently. A raster without a CRS, or
-    with a local one, matches any CRS if the transforms are equal, since many annotation tools drop the CRS.
+    Transforms may differ by a thousandth of a pixel, since writers round differently. A raster without a CRS or with a
+    local CRS matches any CRS if the transforms are equal, since many annotation tools drop the CRS.
 
     Raises:
         RasterError: The grids differ; the message names both files and the first difference.

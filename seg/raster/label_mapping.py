@@ -16,7 +16,7 @@ class LabelMapping:
 
     Attributes:
         cropland: Values of cropland.
-        ignore: Values of pixels without a label. 255 is always one of them unless another key lists it.
+        ignore: Values of pixels without a label. 255 always means no label, unless another key lists 255.
         other: Values of other classes, or "rest" for all values that are not listed. null means 0, unless another key
             lists 0. A value that no key lists is an error.
 

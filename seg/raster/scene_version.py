@@ -16,7 +16,7 @@ BESIDE = (".aux.xml", ".ovr")
 def scene_version(path: Path) -> str | None:
     """A checksum of the names, sizes and times of all files of a raster, including the parts of mosaics in mosaics.
 
-    For a raster on a server, the checksum of `layout_of`.
+    For a raster on a server, this is the checksum of `layout_of`.
 
     Args:
         path: The raster.
@@ -42,7 +42,7 @@ _SAMPLED = 64
 
 
 def layout_of(dataset: DatasetReader) -> str:
-    """A checksum of a raster's storage, 16 hexadecimal digits, which changes if another file replaces the raster.
+    """Checksum of a raster's storage, 16 hexadecimal digits; the checksum changes if another file replaces the raster.
 
     GDAL does not report when a file on a server was changed. In a compressed TIFF, changed pixels change the sizes of
     tiles. The checksum covers the sizes of 64 evenly spread tiles.

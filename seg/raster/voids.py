@@ -17,8 +17,8 @@ LARGEST_MEASURED = 1e10
 """Larger than any stored reflectance, digital number, temperature or backscatter; voids of float bands are larger."""
 
 NO_DATA_FROM = 1e30
-"""Values of this magnitude or more count as no data, like infinity: for example -3.4e38, the least float32, and
-9.97e36 of netCDF."""
+"""Values of this magnitude or more count as no data, like infinity: for example the lowest float32, -3.4e38,
+and the fill value of netCDF, 9.97e36."""
 
 LOW_VOIDS = (-999.0, -9999.0, -99999.0, -999999.0, -32767.0, -32768.0, -2147483648.0)
 """Common voids of signed bands. Such a value is a void if no other value is close to it."""
@@ -29,18 +29,18 @@ HIGH_VOIDS = (65535.0, 2147483648.0, 4294967296.0)
 _LOW, _HIGH = frozenset(LOW_VOIDS), frozenset(HIGH_VOIDS)
 
 _ALONE = 0.9
-"""Smallest share of the void among values beyond half of the void; resampling mixes some voids with other values."""
+"""A void makes up at least this share of the values beyond half the void; resampling mixes voids with other values."""
 
 _HIGH_SHARE = 0.05
-"""Smallest share of a window with a high void; if fewer pixels have this value, they count as saturated."""
+"""A high void must fill at least this share of a window; if fewer pixels have this value, they count as saturated."""
 
 
 def is_missing(values: npt.NDArray[np.generic], nodata: float) -> BoolMask:
     """True where values mean "no data".
 
-    A nodata value beyond LARGEST_MEASURED is compared to the digits that it is printed with, since files and users
-    round it: -3.4e38 matches the least float32, -3.4028235e38. A smaller nodata value is first rounded to the band's
-    type.
+    A nodata value beyond LARGEST_MEASURED matches all values that round to its printed digits, since files and users
+    round such values: -3.4e38 matches the lowest float32, -3.4028235e38. A smaller nodata value is first rounded to the
+    band's type.
 
     Args:
         values: Values as stored, or as float32.
@@ -123,7 +123,7 @@ def _undeclared(name: str, value: float, count: int) -> UndeclaredNodataError:
 
 @lru_cache(maxsize=64)
 def _printed_range(nodata: float) -> tuple[float, float]:
-    """Smallest and largest number that round to a nodata value at the digits it is printed with."""
+    """Smallest and largest number that round to the printed digits of a nodata value."""
     printed = [Decimal(repr(nodata)).normalize()]
     if abs(nodata) <= float(np.finfo(np.float32).max):
         printed.append(Decimal(str(np.float32(nodata))).normalize())

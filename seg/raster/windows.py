@@ -77,7 +77,7 @@ def block_at(row: int, column: int, rows: Sequence[Span], columns: Sequence[Span
 
 
 def core_spans(length: int, size: int, halo: int) -> list[Span]:
-    """Spans along an axis whose cores have one size; the last core may be shorter.
+    """Spans along an axis; all cores have the same size, except that the last core may be shorter.
 
     Args:
         length: Pixels of the scene along the axis.
@@ -114,7 +114,7 @@ def window_grid(height: int, width: int, size: int, stride: int) -> Iterator[Win
         height: Rows of the scene.
         width: Columns of the scene.
         size: Side of a window.
-        stride: Distance between corners; above `size`, pixels between windows are left out.
+        stride: Distance between corners; if it is larger than `size`, pixels between windows are left out.
     """
     for top in _corners(height, size, stride):
         for left in _corners(width, size, stride):

@@ -40,7 +40,7 @@ def labels(tmp_path: Path) -> Labels:
 BAD_OPTIONS = [
     (["--column", "kind", "--cropland=wheat"], "labels.gpkg: has no column 'kind'; wanted one of 'crop', 'code'"),
     (["--column", "crop", "--cropland=weat"], "column 'crop' has none of the values 'weat'; wanted some of 'maize'"),
-    (["--column", "crop"], "column is 'crop'; wanted cropland too"),
+    (["--column", "crop"], "column is 'crop', but cropland is not given"),
     (["--cropland", "wheat"], "name the column with column"),
     (["--ignore", "wheat"], "name the column with column"),
     (["--column=crop", "--cropland=wheat", "--ignore-where=code=1"], "wanted only one of them"),

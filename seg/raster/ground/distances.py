@@ -59,7 +59,7 @@ class _Footprint:
 
 
 def ground_pixel(grid: Grid) -> tuple[float, float] | None:
-    """Height and width of the raster's smallest pixel in metres; None if the place of the raster is unknown.
+    """Height and width of the raster's smallest pixel in metres; None if its location on the Earth is unknown.
 
     The unit of a projected CRS is used if its scale error is at most TRUE_SCALE; otherwise pixels are measured on the
     WGS 84 ellipsoid.
@@ -94,8 +94,8 @@ def near_pairs(grids: Sequence[Grid], guard_m: float) -> list[tuple[int, int]]:
 
     Args:
         grids: Grids of the rasters.
-        guard_m: Distance in metres. At 0, rasters that touch, or overlap by less than a quarter of a pixel, are no
-            pair.
+        guard_m: Distance in metres. At 0, rasters that touch, or that overlap by less than a quarter of a pixel, do not
+            count as a pair.
     """
     prints = {index: found for index, grid in enumerate(grids) if (found := _footprint(grid)) is not None}
     return sorted({*_pairs_of_one_crs(prints, guard_m), *_pairs_across(prints, guard_m)})

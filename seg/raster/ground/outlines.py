@@ -35,7 +35,7 @@ class GroundMeasure:
         grid: Grid of the raster.
 
     Raises:
-        RasterError: The grid has no CRS, no transform, or a CRS without a place on the Earth.
+        RasterError: The grid has no CRS, no transform, or a CRS that does not refer to the Earth.
     """
 
     def __init__(self, grid: Grid) -> None:
@@ -49,7 +49,7 @@ class GroundMeasure:
             crs = CRS.from_wkt(grid.crs.to_wkt())
             geod, geodetic = crs.get_geod(), crs.geodetic_crs
             if geod is None or geodetic is None:
-                raise RasterError(f"{grid.path}: its CRS {crs_name(grid.crs)} has no place on the Earth, {unknown}")
+                raise RasterError(f"{grid.path}: its CRS {crs_name(grid.crs)} does not refer to the Earth, {unknown}")
             self._to_lonlat = Transformer.from_crs(crs, geodetic, always_xy=True)
         except ProjError as error:
             raise RasterError(f"{grid.path}: PROJ cannot use its CRS ({error}), {unknown}") from error

@@ -20,7 +20,7 @@ these points are interpolated; in UTM the relative error is at most 1e-7."""
 _DIFFERENCE_M = 1_000.0
 """Step of the finite differences; a smaller step is inexact, since some inverse projections err by a millimetre."""
 
-_UNKNOWN = "so the ground its pixels cover is unknown"
+_UNKNOWN = "so the area of its pixels is unknown"
 
 
 class PixelAreas:
@@ -28,14 +28,14 @@ class PixelAreas:
 
     In a geographic CRS a pixel lies between two meridians and two parallels, so its area has a closed form (Snyder
     1987, https://doi.org/10.3133/pp1395, equation 3-12). In a projected CRS the area follows from finite differences of
-    longitude and latitude around the pixel's centre. Their step is 1 km, or the pixel size if it is larger; the
-    relative error is (step / Earth's radius) squared.
+    longitude and latitude around the pixel's centre. The step of the differences is 1 km, or the pixel size if a pixel
+    is larger than 1 km; the relative error is (step / Earth's radius) squared.
 
     Args:
         grid: Grid of the raster; it may be rotated only in a projected CRS.
 
     Raises:
-        RasterError: The grid has no CRS, or a CRS that is neither geographic nor projected; or it is rotated in a
+        RasterError: The grid has no CRS, its CRS is neither geographic nor projected, or the grid is rotated in a
             geographic CRS.
     """
 

@@ -19,7 +19,7 @@ STRETCH_PERCENTILES = (2, 98)
 """Percentiles shown as black and white, so that a cloud or a few dark pixels do not reduce the contrast of the rest."""
 
 Limits = tuple[tuple[float, float], ...]
-"""Stored values shown darkest and brightest, one pair for each shown band."""
+"""Stored values that are shown darkest and brightest, one pair for each shown band."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Composite:
 
     Attributes:
         colours: (H, W, 4) red, green, blue and opacity, each 0 to 1.
-        limits: Stored values shown darkest and brightest in each band.
+        limits: Stored values that are shown darkest and brightest in each band.
     """
 
     colours: npt.NDArray[np.float64]
@@ -38,8 +38,8 @@ class Composite:
 def display_bands(dataset: DatasetReader) -> tuple[int, ...]:
     """Bands to show as red, green and blue, counted from 1; a single band is shown in grey.
 
-    Bands are chosen by description ("red", "B04 red", but not "red edge"). Without such descriptions, these are the
-    first three bands, or the first band if there are fewer than three.
+    Bands are chosen by description ("red", "B04 red", but not "red edge"). If bands have no such descriptions, the
+    first three bands are shown, or only the first band if there are fewer than three.
     """
     named = colour_bands(band_texts(dataset))
     if named:
@@ -69,7 +69,8 @@ def read_composite(
         dataset: An open scene.
         shape: Height and width to read at.
         window: Part of the scene; the whole scene by default.
-        limits: Stored values shown darkest and brightest in each band; by default the percentiles of the pixels read.
+        limits: Stored values that are shown darkest and brightest in each band; by default the percentiles of the
+            pixels read.
         nodata: Additional nodata value, for files that do not declare theirs.
 
     Raises:
@@ -92,7 +93,7 @@ def read_composite(
 
 
 def display_limits(values: npt.NDArray[np.float64], valid: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """2nd and 98th percentile of the valid values; 0 and 0 without valid values."""
+    """2nd and 98th percentile of the valid values; 0 and 0 if no value is valid."""
     if not valid.any():
         return 0.0, 0.0
     low, high = np.percentile(values[valid], STRETCH_PERCENTILES)

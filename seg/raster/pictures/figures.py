@@ -1,4 +1,4 @@
-"""Figures of rasters: panels in a row above a legend, drawn without pyplot, which would keep every figure."""
+"""Figures of rasters: panels in a row above a legend. Pyplot is not used, since it keeps every figure in memory."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -86,6 +86,6 @@ def save_figure(figure: "Figure", path: Path) -> None:
         WriteError: The file cannot be written.
     """
     with complete_or_absent(path) as temporary:
-        # The name of this software instead of matplotlib's, so that later runs may replace the file
+        # The file names this software, not matplotlib, so that later runs may replace the file
         # (`seg.raster.sources.require_replaceable`).
         figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": SOFTWARE})

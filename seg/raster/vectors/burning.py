@@ -80,7 +80,7 @@ class NumberedPolygons:
         return len(self._polygons)
 
     def read(self, window: Window) -> npt.NDArray[np.int64]:
-        """(H, W) number of the polygon that covers each pixel's centre; 0 without one."""
+        """(H, W) number of the polygon that covers each pixel's centre; 0 if no polygon covers the centre."""
         near = np.sort(_query(self._tree, window))
         if not len(near):
             return np.zeros((int(window.height), int(window.width)), dtype=np.int64)
@@ -120,7 +120,7 @@ def label_layers(parcels: "Parcels", settings: BurnSettings) -> list[Layer]:
 
 
 def class_layers(polygons: Polygons, labels: ByteMask, all_touched: bool) -> list[Layer]:
-    """One layer for each label, in the order in which they are burnt: ignore wins over cropland, cropland over other.
+    """One layer for each label, in the order in which they are burnt: other, cropland, ignore.
 
     The mask therefore does not depend on the order of the polygons in their file.
 
@@ -148,7 +148,7 @@ def burn_window(layers: Iterable[Layer], window: Window, outside: int) -> ByteMa
     """Labels of a window, (H, W).
 
     Args:
-        layers: Layers to burn, later ones over earlier ones.
+        layers: Layers to burn; a later layer covers earlier layers.
         window: Part of the raster.
         outside: Label of pixels outside all layers.
     """
@@ -161,10 +161,10 @@ def burn_window(layers: Iterable[Layer], window: Window, outside: int) -> ByteMa
 def burnt_windows(
     layers: list[Layer], grid: Grid, outside: int, size: int = WINDOW
 ) -> Iterator[tuple[Window, ByteMask]]:
-    """Windows of a mask with their labels, one in memory at a time; the size does not change the labels.
+    """Windows of a mask with their labels, one window in memory at a time; the window size does not change the labels.
 
     Args:
-        layers: Layers to burn, later ones over earlier ones.
+        layers: Layers to burn; a later layer covers earlier layers.
         grid: Grid of the image.
         outside: Label of pixels outside all layers.
         size: Side of a window.

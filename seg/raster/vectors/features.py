@@ -27,7 +27,7 @@ SHOWN = 8
 """Largest number of columns or values listed in an error; a land register has hundreds of crops."""
 
 FALLBACK = "GB18030"
-"""Encoding tried if text does not decode in the declared one. It contains GBK, which Chinese software writes."""
+"""Encoding to try if text is not in the declared encoding. GB18030 contains GBK, which Chinese software writes."""
 
 Found = TypeVar("Found")
 
@@ -63,7 +63,7 @@ class VectorLabels:
         where: SQL condition that features must meet, or None.
         legend: Meaning of the attributes.
         options: Spelling of options in errors; {} stands for a name such as "layer".
-        encoding: Encoding of the text; None for the declared one, or GB18030 if decoding fails.
+        encoding: Encoding of the text; None for the declared encoding, or for GB18030 if decoding fails.
 
     Attributes:
         path: The file.
@@ -74,8 +74,8 @@ class VectorLabels:
         unused: Values of the legend that no feature has.
 
     Raises:
-        RasterError: The file cannot be read, has no such layer, column or feature, has no CRS, or no feature meets
-            the condition or is cropland.
+        RasterError: The file cannot be read, it lacks the layer, a column, features or a CRS, no feature meets the
+            condition, or no feature is cropland.
     """
 
     def __init__(
@@ -256,7 +256,7 @@ def quiet_library() -> Iterator[None]:
 
 
 def open_labels(path: Path, settings: BurnSettings, options: str = "--{}") -> VectorLabels:
-    """Vector labels as the options of the command line choose them.
+    """Vector labels that the options of the command line select.
 
     Args:
         path: The file.
@@ -287,7 +287,7 @@ def _source(path: Path) -> Path | str | bytes:
     try:
         frame = geopandas.read_parquet(path)
         content = io.BytesIO()
-        # A spatial index would sort the features, and cannot hold those without a geometry.
+        # A spatial index would sort the features, and cannot hold features without a geometry.
         pyogrio.write_dataframe(frame, content, driver="FlatGeobuf", layer=path.stem, spatial_index="NO")
     except (pyarrow.ArrowException, DataSourceError, DataLayerError, ValueError, TypeError) as error:
         raise _unreadable(path, error) from error

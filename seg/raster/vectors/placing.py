@@ -67,7 +67,7 @@ def require_georeference(grid: Grid) -> None:
 def read_parcels(source: VectorLabels, grid: Grid, margin: int = 0) -> Parcels:
     """The polygons that lie on an image or within a margin around it.
 
-    Invalid geometries are repaired. Of geometry collections, only polygons are used.
+    Invalid geometries are repaired. Only the polygons of geometry collections are used.
 
     Args:
         source: The labels.
@@ -159,7 +159,7 @@ class _Transform:
 
     def __init__(self, source: VectorLabels | GivenBox, grid: Grid) -> None:
         self._source, self._grid = source, grid
-        assert grid.crs is not None  # require_georeference
+        assert grid.crs is not None  # require_georeference has rejected grids without a CRS.
         try:
             image_crs = pyproj.CRS.from_wkt(grid.crs.to_wkt())
             self._same = image_crs.equals(source.crs, ignore_axis_order=True)

@@ -13,13 +13,13 @@ LAYER = "|layername="
 
 @dataclass(frozen=True, kw_only=True)
 class BurnSettings:
-    """Options for burning labels. Where polygons overlap, ignore wins over cropland, and cropland over other.
+    """Options for burning labels. Where polygons overlap, ignore wins over cropland, and cropland wins over other.
 
     Args:
         layer: Layer of the file; null for its only layer.
         where: SQL condition that polygons must meet to be used, such as "area_ha > 0.5".
         column: Column of the classes; null makes all polygons cropland. Polygons without a value get no label.
-        cropland: Values of the column that mean cropland, such as "wheat,maize"; all others mean other.
+        cropland: Values of the column that mean cropland, such as "wheat,maize"; all other values mean other.
         ignore: Values of the column that mean no label, such as "fallow".
         cropland_where: SQL condition of cropland instead of a column, such as "code BETWEEN 1 AND 180".
         ignore_where: SQL condition of polygons without a label instead of a column.
@@ -52,11 +52,17 @@ class BurnSettings:
             raise ConfigError(f"ignore-buffer is {self.ignore_buffer}; wanted 0 or more pixels")
         require_encoding(self.encoding)
         if self.column is not None and not self.cropland_values:
-            raise ConfigError(f"column is '{self.column}'; wanted cropland too, the column's values of cropland")
+            raise ConfigError(
+                f"column is '{self.column}', but cropland is not given; give cropland the values of the "
+                "column that mean cropland"
+            )
         if self.column is None and (self.cropland is not None or self.ignore is not None):
             raise ConfigError("cropland and ignore list values of a column; name the column with column")
         if self.column is not None and (self.cropland_where is not None or self.ignore_where is not None):
-            raise ConfigError(f"column is '{self.column}' beside a condition of a class; wanted only one of them")
+            raise ConfigError(
+                f"column is '{self.column}', but a condition of a class is given too; give only the column or only the "
+                "conditions"
+            )
         both = set(self.cropland_values) & set(self.ignore_values)
         if both:
             raise ConfigError(f"'{min(both)}' is in both cropland and ignore; remove it from one of them")
@@ -86,7 +92,7 @@ def require_encoding(name: str | None) -> None:
     try:
         codecs.lookup("utf-8" if name is None else name)
     except (LookupError, ValueError) as error:
-        raise ConfigError(f"encoding is '{name}', which is unknown; wanted one such as GBK or UTF-8") from error
+        raise ConfigError(f"encoding is '{name}', which is unknown; wanted an encoding such as GBK or UTF-8") from error
 
 
 def _listed(text: str | None) -> list[str]:

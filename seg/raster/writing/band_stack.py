@@ -48,12 +48,12 @@ def band_files(folder: Path, bands: Sequence[str] | None = None) -> dict[str, Pa
     missing = [band for band in bands if band.casefold() not in by_name]
     if missing or len({band.casefold() for band in bands}) < len(bands) or not bands:
         problem = f"no band {missing[0]}" if missing else f"no {len(bands)} different bands {', '.join(bands)}"
-        raise RasterError(f"{folder}: has {problem}; choose each once with --bands among {', '.join(found)}")
+        raise RasterError(f"{folder}: has {problem}; choose each name once with --bands among {', '.join(found)}")
     return {by_name[band.casefold()]: found[by_name[band.casefold()]] for band in bands}
 
 
 def write_band_stack(output: Path, files: Mapping[str, Path]) -> None:
-    """Write a VRT with one named band for each file, which keeps georeference, nodata, scale and tags.
+    """Write a VRT with one named band for each file; the VRT keeps georeference, nodata, scale and tags.
 
     The VRT refers to the files by relative paths, so that all can be moved together.
 
@@ -63,7 +63,7 @@ def write_band_stack(output: Path, files: Mapping[str, Path]) -> None:
 
     Raises:
         ConfigError: The output has another suffix, or its folder is missing or read-only.
-        RasterError: A file has several bands, a mask file, or another grid or data type than the first.
+        RasterError: A file has several bands or a mask file, or its grid or data type differs from the first file.
         WriteError: The output cannot be stored.
     """
     require_output_file(output, (".vrt",))
@@ -81,7 +81,7 @@ def write_band_stack(output: Path, files: Mapping[str, Path]) -> None:
                 "Description",
                 "ColorInterp",
                 "ColorTable",
-            ):  # these describe the only band of a file, not a band of a stack
+            ):  # These tags describe the only band of a file, not a band of a stack.
                 for element in band.findall(tag):
                     band.remove(element)
             Xml.SubElement(band, "Description").text = name
@@ -115,7 +115,7 @@ def _relative(file: Path, folder: str) -> Path:
     real = os.path.realpath(file)
     try:
         return Path(os.path.relpath(real, folder))
-    except ValueError:  # On another drive of Windows.
+    except ValueError:  # The file is on another drive of Windows.
         return Path(real)
 
 

@@ -34,8 +34,7 @@ class BlockStore:
 
     Args:
         output: The file that the run will write; the folder lies beside it.
-        run: Everything the blocks depend on (input, model, settings), as JSON values; blocks of another run are
-            refused.
+        run: All that the blocks depend on (input, model, settings), as JSON values; blocks of another run are refused.
         restart: Discard the blocks of any earlier run.
 
     Raises:
@@ -60,7 +59,7 @@ class BlockStore:
                 temporary.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
 
     def __contains__(self, name: str) -> bool:
-        """True if a block is finished; a damaged one is removed, so that it is computed again."""
+        """True if a block is finished; a damaged block is removed, so that it is computed again."""
         path = self._path(name)
         if not path.exists():
             return False
@@ -147,7 +146,7 @@ def open_store(output: Path, run: Mapping[str, object], restart: bool = False) -
         with writing(folder):
             folder.mkdir(exist_ok=True)
             claim.enter_context(claimed_blocks(folder))
-            for unfinished in folder.glob(".*.partial"):  # Left by killed processes.
+            for unfinished in folder.glob(".*.partial"):  # Killed processes left these files.
                 unfinished.unlink()
         yield BlockStore(output, run, restart)
 

@@ -105,7 +105,7 @@ class _UnfinishedMap:
         folder: Folder for unfinished files.
 
     Raises:
-        WriteError: The file cannot be written; the methods raise it too.
+        WriteError: The file cannot be written; the methods raise this error too.
     """
 
     def __init__(self, path: Path, grid: Grid, layer: CogLayer, folder: Path) -> None:
@@ -135,7 +135,8 @@ class _UnfinishedMap:
     def finish(self) -> None:
         """Convert the plain file to a COG, compare the COG with the written pixels, and rename it into place."""
         self.close()
-        # Set only while writing: on reading with several threads, GDAL 3.10 reports a damaged tile only once.
+        # Several threads are allowed only for writing: if several threads read, GDAL 3.10 reports a damaged tile only
+        # once.
         with named_errors(self.path), rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"):
             self._build_overviews()
             rasterio.shutil.copy(
@@ -159,7 +160,7 @@ class _UnfinishedMap:
             dataset.build_overviews(factors, Resampling[self.layer.resampling.lower()])
         if self.layer.colours:
             with rasterio.open(self._plain, "r+") as dataset:
-                # Written after the overviews; otherwise GDAL would average colours instead of values.
+                # Colours are written after the overviews; otherwise GDAL would average colours instead of values.
                 dataset.write_colormap(1, dict(self.layer.colours))
         _require_overviews(self._plain, len(factors))
 

@@ -25,7 +25,7 @@ class Georeference:
     """CRS and transform of an array.
 
     Attributes:
-        crs: Coordinate reference system, or None for an array without a place.
+        crs: Coordinate reference system; None if the array has no location.
         transform: Pixel-to-CRS affine.
     """
 

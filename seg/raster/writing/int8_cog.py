@@ -39,13 +39,14 @@ class Int8Layer:
 def write_int8_cog(
     path: Path, grid: Grid, layer: Int8Layer, parts: Iterable[tuple[Window, npt.NDArray[np.int8]]]
 ) -> None:
-    """Write a raster of int8 bands, complete or absent; overviews hold every n-th pixel.
+    """Write a raster of int8 bands, atomically; overviews hold every n-th pixel.
 
     Args:
         path: The file to write.
         grid: Grid of the raster.
         layer: Number, scale and names of the bands.
-        parts: Windows with their (bands, H, W) pixels, NODATA where there are none; together they cover the grid.
+        parts: Windows with their (bands, H, W) pixels, which are NODATA where there is no data; together they cover the
+            grid.
 
     Raises:
         WriteError: The file cannot be written.

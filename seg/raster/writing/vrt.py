@@ -1,4 +1,4 @@
-"""Write windows and bands of rasters as VRT files, small rasters that refer to other files and copy no pixels."""
+"""Write windows and bands of rasters as VRT files, which refer to other files and copy no pixels."""
 
 import os
 from pathlib import Path

@@ -55,7 +55,7 @@ def test_turned_raster_has_the_same_areas() -> None:
     [
         (None, GRIDS["utm"][1], "map.tif: has no CRS, so the areas of its parcels are unknown"),
         ("EPSG:32633", Affine.identity(), "map.tif: has no valid transform"),
-        ('LOCAL_CS["site",UNIT["metre",1]]', GRIDS["utm"][1], "map.tif: its CRS .* has no place on the Earth"),
+        ('LOCAL_CS["site",UNIT["metre",1]]', GRIDS["utm"][1], "map.tif: its CRS .* does not refer to the Earth"),
     ],
 )
 def test_missing_georeference_is_refused(crs: str | None, transform: Affine, message: str) -> None:

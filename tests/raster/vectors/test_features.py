@@ -39,7 +39,7 @@ def test_without_a_declared_encoding_the_error_names_the_option(shapefile: Path)
 
 
 def test_an_unknown_encoding_is_refused() -> None:
-    with pytest.raises(ConfigError, match="encoding is 'GBX', which is unknown; wanted one such as GBK"):
+    with pytest.raises(ConfigError, match="encoding is 'GBX', which is unknown; wanted an encoding such as GBK"):
         BurnSettings(encoding="GBX")
 
 
