@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from seg.errors import ConfigError
+from seg.inference.settings import Library
 
 MOST_GROUPS = 32
 """Largest number of groups of a grouped convolution; must divide the number of channels."""
@@ -135,7 +136,8 @@ class InferenceSettings:
         memory: Memory limit in GiB for an automatic block size; null as for prediction.
         repeats: Number of runs; the median is reported.
         threads: Computing threads; 0 for all cores.
-        peers: Also map the scene with MONAI and TerraTorch, if installed.
+        backend: Library on the CPU, as for prediction.
+        peers: Also map the scene with MONAI, TerraTorch and TorchGeo, if installed.
 
     Raises:
         ConfigError: A value is out of range.
@@ -148,6 +150,7 @@ class InferenceSettings:
     memory: float | None = None
     repeats: int = 3
     threads: int = 0
+    backend: Library = "auto"
     peers: bool = False
 
     def __post_init__(self) -> None:

@@ -1,21 +1,30 @@
 """Compare one map with its reference window by window; memory does not depend on the size of the map."""
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
 
-from seg.evaluation.counts.boundary import BoundaryCounts, Tolerances, count_boundary
+from seg.evaluation.counts.boundary import BoundaryCounts, Reach, Tolerances, count_boundary
 from seg.evaluation.counts.confusion import PERCENTS, ConfusionCounts, Histogram, count_percents
 from seg.evaluation.counts.parcels import ParcelCounts, ParcelOverlaps
 from seg.evaluation.counts.strata import StratumCounts, open_strata
 from seg.evaluation.counts.tiles import Counts, TileCounts, as_confusion
 from seg.evaluation.pairs import Pair
-from seg.evaluation.reading import open_pair
+from seg.evaluation.reading import PairReader, open_pair
 from seg.evaluation.settings import EvaluationSettings
+from seg.raster.chips import ByteMask
 from seg.raster.classes import read_percent
-from seg.raster.windows import plan_blocks
+from seg.raster.windows import Block, plan_blocks
+
+Compared = tuple[Block, ByteMask, ByteMask, list[BoundaryCounts]]
+"""A window with its mapped classes, its labels and its boundary counts."""
+
+AHEAD = 2
+"""Number of windows that are read ahead."""
 
 
 @dataclass(frozen=True)
@@ -98,12 +107,8 @@ def measure_scene(pair: Pair, measures: Measures, advance: Callable[[], None] = 
         parcels = ParcelOverlaps(grid.width, reader.parcels)
         by_stratum = StratumCounts(pair.strata.path if pair.strata else pair.reference)
         histogram = np.zeros((2, PERCENTS), dtype=np.int64) if reader.probability else None
-        margin = max(reach.margin for reach in reaches)
-        for block in plan_blocks(grid.height, grid.width, settings.window_size, margin):
-            mapped, labels = reader.mapped(block.read), reader.labels(block.read)
-            found = count_boundary(mapped, labels, block.core_within_read, reaches)
+        for block, mapped, labels, found in _windows(reader, settings.window_size, reaches):
             boundary = [before + here for before, here in zip(boundary, found, strict=True)]
-            mapped, labels = mapped[block.core_within_read], labels[block.core_within_read]
             tiles.add(block.core, mapped, labels)
             parcels.add(block.core, mapped, labels)
             if strata is not None:
@@ -119,3 +124,24 @@ def measure_scene(pair: Pair, measures: Measures, advance: Callable[[], None] = 
             by_stratum.counts,
             histogram,
         )
+
+
+def _windows(reader: PairReader, size: int, reaches: Sequence[Reach]) -> Iterator[Compared]:
+    """Windows of a scene, row by row.
+
+    A second thread reads the next windows and counts their boundaries, which takes about as long as all other counts.
+    """
+    margin = max(reach.margin for reach in reaches)
+
+    def read(block: Block) -> Compared:
+        mapped, labels, core = reader.mapped(block.read), reader.labels(block.read), block.core_within_read
+        return block, mapped[core], labels[core], count_boundary(mapped, labels, core, reaches)
+
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        ahead: deque[Future[Compared]] = deque()
+        for block in plan_blocks(reader.grid.height, reader.grid.width, size, margin):
+            ahead.append(thread.submit(read, block))
+            if len(ahead) > AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()

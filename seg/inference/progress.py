@@ -98,8 +98,8 @@ class Speed:
 def _print_plan(plan: Plan, done: int) -> None:
     grid, blocks = plan.grid, counted(len(plan.blocks), "block")
     print(
-        f"{shown_name(grid.path)}: {grid.width}x{grid.height} pixels in {blocks} of {plan.block_size}, "
-        f"halo {plan.halo} ({plan.halo_origin}), {plan.redundancy:.2f} computed pixels per pixel, "
+        f"{shown_name(grid.path)}: {grid.width}x{grid.height} pixels in {blocks} of "
+        f"{plan.block_size.text(plan.halo)} ({plan.halo_origin}), {plan.redundancy:.2f} computed pixels per pixel, "
         f"about {plan.memory / 2**30:.2g} GiB of memory" + (f"; {counted(done, 'block')} already done" if done else ""),
         flush=True,
     )

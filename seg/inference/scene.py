@@ -14,6 +14,7 @@ from seg.inference.compute.predictor import Predictor
 from seg.inference.features.layers import layers_of, write_layers
 from seg.inference.features.unlikeness import Unlikeness, scene_unlikeness
 from seg.inference.inputs import map_paths
+from seg.inference.planning.block_size import recorded_size
 from seg.inference.planning.fitting import FittedScene, fit_scene
 from seg.inference.planning.plan import Plan, Report, plan_scene
 from seg.inference.resuming.interruption import explain_interruption
@@ -23,7 +24,7 @@ from seg.raster.folder import GEOTIFF_SUFFIXES
 from seg.raster.gdal_options import MIB, gdal_options
 from seg.raster.scene_version import scene_version
 from seg.raster.sources import require_apart
-from seg.raster.windows import plan_blocks
+from seg.raster.windows import blocks_of
 from seg.raster.writing.block_store import (
     BlockPixels,
     BlockStore,
@@ -118,23 +119,23 @@ def _area_file(area: str | None) -> list[Path]:
 def _planned(scene: FittedScene, predictor: Predictor, settings: PredictionSettings, output: Path) -> Plan:
     """Plan a scene; reuse block size and halo of an unfinished run with the same identity."""
     kept = {} if settings.restart else stored_run(partial_folder(output))
-    size, halo = kept.get("block_size"), kept.get("halo")
+    size, halo = recorded_size(kept.get("block_size")), kept.get("halo")
     # Only of the same run: the halo of another scene or model could be too small.
-    if not (isinstance(size, int) and isinstance(halo, int) and scene.identity.matches(kept)):
+    if not (size is not None and isinstance(halo, int) and scene.identity.matches(kept)):
         return plan_scene(scene, predictor, settings)
     # If the run ran out of memory in its first block, --memory may choose another block size.
     resize = settings.memory is not None and not has_blocks(partial_folder(output))
-    kept_size = size if settings.block_size == "auto" and not resize else settings.block_size
+    kept_size = size if settings.block_size == "auto" and not resize else None
     if settings.halo not in MEASURED:
-        return plan_scene(scene, predictor, replace(settings, block_size=kept_size))
-    plan = plan_scene(scene, predictor, replace(settings, block_size=kept_size, halo=halo))
+        return plan_scene(scene, predictor, settings, kept_size)
+    plan = plan_scene(scene, predictor, replace(settings, halo=halo), kept_size)
     return replace(plan, halo_origin="from the unfinished run")
 
 
 def _parts(plan: Plan, store: BlockStore) -> Iterator[tuple[Window, BlockPixels]]:
     """The window and the (layers, H, W) pixels of each block; nodata in blocks outside the area."""
     mapped = {block.name for block in plan.blocks}
-    for block in plan_blocks(plan.grid.height, plan.grid.width, plan.block_size, halo=0):
+    for block in blocks_of(*plan.block_size.spans((plan.grid.height, plan.grid.width), plan.halo)):
         if block.name in mapped:
             yield block.core, store.read(block.name)
         else:

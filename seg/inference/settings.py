@@ -15,8 +15,8 @@ class PredictionSettings:
     """Settings of the prediction of a scene.
 
     Args:
-        block_size: Side of a block's core in pixels, rounded up to the model's alignment; auto minimises the number of
-            computed pixels within --memory.
+        block_size: Side of a block's core in pixels, rounded up to the model's alignment; auto finishes the scene
+            soonest within --memory.
         halo: Context around a core: a number of pixels, rounded up to the alignment, or a method. receptive-field:
             the receptive field of the model, so that blocks leave no seams. measure: the smallest halo with which
             probabilities of samples change by at most half the tolerance, plus one step; samples are taken where
@@ -25,8 +25,9 @@ class PredictionSettings:
             measured.
         tolerance: Largest change of a probability that a measured halo may cause, above 0 and at most 1; by default
             1/255.
-        memory: Limit of the total memory in GiB, for an automatic block size; null for 1.5, or half of the free
-            memory if that is less. The limit may be exceeded, since a core is never smaller than its halo.
+        memory: Limit of the total memory in GiB, for an automatic block size; null for a quarter of the free memory,
+            but at least 1.5, or half of the free memory if that is less. The limit may be exceeded, since a core is
+            never smaller than its halo.
         tta: Test-time augmentation.
         uncertainty: Also map the standard deviation over views and models, in percent of its maximum, 0.5. The file's
             name ends in `_uncertainty`. Needs at least two views or models.
@@ -91,8 +92,11 @@ class PredictionSettings:
         require_option(self.pixel_size_ratio >= 1, "pixel-size-ratio", self.pixel_size_ratio, "at least 1")
 
 
-Library = Literal["auto", "onnx", "torch"]
+Library = Literal["auto", "openvino", "onnx", "torch"]
 Precision = Literal["auto", "32", "bf16", "16"]
+
+ON_CPU = {"openvino": "OpenVINO", "onnx": "ONNX Runtime"}
+"""Names of the libraries that compute on the CPU from a model's ONNX file, the faster one first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +104,9 @@ class ComputeSettings:
     """Library, device and precision of the computation.
 
     Args:
-        backend: Library for computing: onnx (ONNX Runtime, on the CPU) or torch; auto is torch if there is a GPU, and
-            onnx otherwise. For onnx, the network is exported once to model.onnx in the folder of the model.
+        backend: Library for computing: openvino or onnx (ONNX Runtime), both on the CPU, or torch; auto is torch if
+            there is a GPU, otherwise openvino if it is installed, or else onnx. For openvino and onnx, the network is
+            exported once to model.onnx in the folder of the model.
         device: Device for computing: auto, cpu, cuda (cuda:1 for the second GPU) or mps.
         threads: Number of computing threads; 0 for all cores, or the number in OMP_NUM_THREADS.
         precision: Precision of the network: 32, or on CUDA bf16 or 16; auto is 16 on CUDA and 32 elsewhere.
@@ -119,11 +124,12 @@ class ComputeSettings:
         """Check values that can be checked without a device."""
         if self.threads < 0:
             raise ConfigError(f"threads is {self.threads}; wanted 0 for all cores, or a number of threads")
-        if self.backend == "onnx" and self.device not in {"auto", "cpu"}:
+        if self.backend in ON_CPU and self.device not in {"auto", "cpu"}:
             raise ConfigError(
-                f"device is {self.device}, but ONNX Runtime computes on the CPU here; wanted cpu, or --backend=torch"
+                f"device is {self.device}, but {ON_CPU[self.backend]} computes on the CPU here; wanted cpu, or "
+                "--backend=torch"
             )
-        if self.precision in {"bf16", "16"} and (self.backend == "onnx" or self.device in {"cpu", "mps"}):
+        if self.precision in {"bf16", "16"} and (self.backend in ON_CPU or self.device in {"cpu", "mps"}):
             raise ConfigError(
                 f"precision is {self.precision}, which is for CUDA devices; wanted auto or 32 on the CPU and on mps"
             )

@@ -72,7 +72,8 @@ def band_statistics(samples: Iterable[npt.NDArray[np.float32]]) -> BandStatistic
             continue
         values = sample.astype(np.float64)
         size, centre = values.shape[1], values.mean(axis=1)
-        spread = np.square(values - centre[:, None]).sum(axis=1)
+        values -= centre[:, None]
+        spread = np.square(values, out=values).sum(axis=1)
         if count == 0:
             count, mean, squares = size, centre, spread
             continue
@@ -120,17 +121,23 @@ def statistics_with_percentiles(samples: Samples, small_integers: bool) -> tuple
 
 
 class _Counts:
-    """Histogram of each band with bins of equal width."""
+    """Histogram of each band with bins of equal width; with `integers`, of a bin for each integer."""
 
-    def __init__(self, lowest: npt.NDArray[np.float64], width: npt.NDArray[np.float64], bins: int) -> None:
-        self.lowest, self.width = lowest, width
+    def __init__(
+        self, lowest: npt.NDArray[np.float64], width: npt.NDArray[np.float64], bins: int, integers: bool = False
+    ) -> None:
+        self.lowest, self.width, self._integers = lowest, width, integers
         self.counts = np.zeros((len(lowest), bins), dtype=np.int64)
 
     def add(self, sample: npt.NDArray[np.float32]) -> None:
         bins = self.counts.shape[1]
         for band, values in enumerate(sample):
-            steps = (values - self.lowest[band]) / (self.width[band] or 1.0)
-            places = np.minimum(steps.astype(np.int64), bins - 1)
+            if self._integers:
+                places = values.astype(np.int64)
+                places -= int(self.lowest[band])
+            else:
+                steps = (values - self.lowest[band]) / (self.width[band] or 1.0)
+                places = np.minimum(steps.astype(np.int64), bins - 1)
             self.counts[band] += np.bincount(places, minlength=bins)
 
     def percentile(self, percent: float, within_bin: float) -> tuple[float, ...]:
@@ -152,7 +159,8 @@ def _exact(samples: Samples) -> tuple[BandStatistics, BandPercentiles]:
         for sample in samples():
             if not counts:
                 bands = sample.shape[0]
-                counts.append(_Counts(np.full(bands, float(_LOWEST)), np.ones(bands), _HIGHEST - _LOWEST + 1))
+                lowest, width = np.full(bands, float(_LOWEST)), np.ones(bands)
+                counts.append(_Counts(lowest, width, _HIGHEST - _LOWEST + 1, integers=True))
             counts[0].add(sample)
             yield sample
 

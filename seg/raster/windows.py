@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from rasterio.windows import Window
@@ -85,6 +86,23 @@ def core_spans(length: int, size: int, halo: int) -> list[Span]:
         halo: Context read on each side of a core, cut off at the scene's ends.
     """
     cores = (range(start, min(start + size, length)) for start in range(0, length, size))
+    return [Span(core, range(max(core.start - halo, 0), min(core.stop + halo, length))) for core in cores]
+
+
+def evened_spans(length: int, size: int, halo: int) -> list[Span]:
+    """Spans along an axis that each read at most `size` pixels, cut where the model's stride allows.
+
+    Cores at the scene's ends are larger by the halo that they lack there, so that fewer spans cover the axis than with
+    equal cores. With size and halo multiples of the model's alignment, so are the starts of cores and reads.
+
+    Args:
+        length: Pixels of the scene along the axis.
+        size: Pixels that a span reads; more than two halos, unless the scene is one span.
+        halo: Context read on each side of a core, where there is scene.
+    """
+    # A further span begins where the core before it would be larger than the last one may be, `size - halo`.
+    starts = [0, *range(size - halo, length - halo, max(size - 2 * halo, 1))]
+    cores = [range(start, stop) for start, stop in pairwise([*starts, length])]
     return [Span(core, range(max(core.start - halo, 0), min(core.stop + halo, length))) for core in cores]
 
 

@@ -19,11 +19,12 @@ BLOCK = 64
 class Campaign:
     """A scene that is mapped repeatedly, its expected maps, and the checks after each kill."""
 
-    def __init__(self, processes: Processes, model: Path, scene: Path) -> None:
+    def __init__(self, processes: Processes, model: Path, scene: Path, backend: str) -> None:
         self.processes, self.output = processes, scene.parent / "maps" / "map.tif"
         self.output.parent.mkdir()
         self.probability = self.output.with_name("map_probability.tif")
         self.words = [f"--model={model}", f"--input={scene}", f"--output={self.output}", "--threads=1"]
+        self.words.append(f"--backend={backend}")
         self.words += [f"--block-size={BLOCK}", "--halo=16"]
         ended = self.run()
         assert ended.status == 0, ended.output
@@ -80,9 +81,11 @@ class Campaign:
         assert {path: path.read_bytes() for path in self.output.parent.iterdir()} == self.whole
 
 
-@pytest.fixture
-def campaign(processes: Processes, onnx_package: Path, make_scene: MakeScene) -> Campaign:
-    return Campaign(processes, onnx_package, make_scene(300, 340, nodata=0))
+@pytest.fixture(params=["openvino", pytest.param("onnx", marks=pytest.mark.campaign)])
+def campaign(
+    request: pytest.FixtureRequest, processes: Processes, onnx_package: Path, make_scene: MakeScene
+) -> Campaign:
+    return Campaign(processes, onnx_package, make_scene(300, 340, nodata=0), request.param)
 
 
 @pytest.mark.parametrize("kills", [5, pytest.param(40, marks=pytest.mark.campaign)])

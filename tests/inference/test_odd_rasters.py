@@ -37,6 +37,8 @@ class Blur:
 
     name = "blur"
     ahead = 0
+    bytes_per_channel = 36
+    device_memory = None
 
     def __init__(self) -> None:
         self.images = 0

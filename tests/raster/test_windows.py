@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from seg.raster.windows import core_spans, plan_blocks, read_spans, round_up, window_grid
+from seg.raster.windows import core_spans, evened_spans, plan_blocks, read_spans, round_up, window_grid
 
 sides = st.integers(1, 70)
 sizes = st.integers(4, 40)
@@ -14,6 +14,18 @@ def test_spans_of_equal_cores_tile_an_axis_and_halos_end_at_the_scene(length: in
     spans = core_spans(length, size, halo)
     assert [place for span in spans for place in span.core] == list(range(length))
     assert {len(span.core) for span in spans[:-1]} <= {size}
+    for core, read in spans:
+        assert (read.start, read.stop) == (max(core.start - halo, 0), min(core.stop + halo, length))
+
+
+@given(st.integers(1, 300), st.integers(1, 60), st.integers(0, 70))
+def test_evened_spans_tile_an_axis_and_read_no_more_than_their_size(length: int, inner: int, halo: int) -> None:
+    size = inner + 2 * halo
+    spans = evened_spans(length, size, halo)
+    assert [place for span in spans for place in span.core] == list(range(length))
+    assert {len(span.read) for span in spans[:-1]} <= {size}
+    assert len(spans[-1].read) <= size
+    assert len(spans) == max(1, -(-(length - 2 * halo) // inner))
     for core, read in spans:
         assert (read.start, read.stop) == (max(core.start - halo, 0), min(core.stop + halo, length))
 

@@ -17,7 +17,7 @@ from seg.benchmark.inference.engine import (
     run_engine,
 )
 from seg.benchmark.inference.packages import write_pointwise, write_random
-from seg.benchmark.inference.peers import Peer, installed_peers
+from seg.benchmark.inference.peers import Peer, PeerRun, installed_peers
 from seg.benchmark.settings import InferenceSettings
 from seg.benchmark.subjects import choose_models, write_scene
 from seg.benchmark.timing import Action
@@ -27,6 +27,20 @@ from seg.terminal.progress import progress_bar
 POINTWISE = "1x1 convolution"
 SEAM_SIDE = 1024
 """Side in pixels of the scene that is mapped both in blocks and as one block."""
+
+
+@dataclass(frozen=True)
+class PeerFigures:
+    """Results of another library.
+
+    Attributes:
+        run: Its run over the scene.
+        seam_percent: Largest difference in percent between the probabilities of a smaller scene mapped in tiles by it
+            and as one block by the engine.
+    """
+
+    run: PeerRun
+    seam_percent: int
 
 
 @dataclass(frozen=True)
@@ -42,7 +56,7 @@ class InferenceRow:
         copying: Seconds to read the scene and write its maps in plain loops.
         seam_percent: Largest difference between the probabilities of a smaller scene mapped in blocks and mapped as one
             block, in percentage points; maps hold whole percents.
-        peers: Seconds of other libraries, by name.
+        peers: Figures of other libraries, by name.
     """
 
     name: str
@@ -51,7 +65,7 @@ class InferenceRow:
     forward: tuple[float, ...]
     copying: tuple[float, ...]
     seam_percent: int
-    peers: dict[str, float]
+    peers: dict[str, PeerFigures]
 
     @property
     def seconds(self) -> float:
@@ -123,7 +137,7 @@ def measure_inference(settings: InferenceSettings) -> list[InferenceRow]:
         write_pointwise(models[POINTWISE])
         for name, side in (("scene", settings.side), ("small", min(SEAM_SIDE, settings.side))):
             write_scene(folder / f"{name}.tif", folder / f"{name}_mask.tif", side)
-        compute = ComputeSettings(backend="onnx", threads=settings.threads)
+        compute = ComputeSettings(backend=settings.backend, device="cpu", threads=settings.threads)
         bench = _Bench(folder, folder / "scene.tif", folder / "small.tif", compute, settings, peers)
         return [_measure(bench, name, model, bar.step) for name, model in models.items()]
 
@@ -140,33 +154,38 @@ def _measure(bench: _Bench, name: str, model: Path, report: Action) -> Inference
         report()
         copying.append(in_new_process(plain_copy, bench.scene, maps, bench.folder))
         report()
-    seam = _seam(bench, model, replace(prediction, block_size=SEAM_SIDE // 4))
+    whole = _percent(bench, model, replace(prediction, block_size=SEAM_SIDE))
+    seam = _difference(whole, _percent(bench, model, replace(prediction, block_size=SEAM_SIDE // 4)))
     report()
-    peers = _peers(bench, model, report) if name != POINTWISE else {}
+    peers = _peers(bench, model, whole, report) if name != POINTWISE else {}
     megapixels = bench.settings.side**2 / 1e6
     return InferenceRow(name, megapixels, tuple(runs), tuple(forward), tuple(copying), seam, peers)
 
 
-def _peers(bench: _Bench, model: Path, report: Action) -> dict[str, float]:
-    seconds = {}
+def _peers(bench: _Bench, model: Path, whole: np.ndarray, report: Action) -> dict[str, PeerFigures]:
+    figures, output = {}, bench.folder / "peer.tif"
     for peer in bench.peers:
         try:
-            seconds[peer.name] = in_new_process(peer.run, model, bench.scene, bench.folder / "peer.tif")
+            run = in_new_process(peer.run, model, bench.scene, output)
+            in_new_process(peer.run, model, bench.small, output)
+            figures[peer.name] = PeerFigures(run, _difference(whole, _read(output)))
         except ImportError as error:
             print(f"note: skipped {peer.name}, since one of its dependencies is missing: {error}", file=sys.stderr)
         report()
-    return seconds
+    return figures
 
 
-def _seam(bench: _Bench, model: Path, cut: PredictionSettings) -> int:
-    whole = replace(cut, block_size=SEAM_SIDE)
-    blocks, one = (_percent(bench, model, settings) for settings in (cut, whole))
-    return int(np.abs(blocks.astype(int) - one.astype(int)).max())
+def _difference(percent: np.ndarray, other: np.ndarray) -> int:
+    return int(np.abs(percent.astype(int) - other.astype(int)).max())
 
 
 def _percent(bench: _Bench, model: Path, settings: PredictionSettings) -> np.ndarray:
     output = bench.folder / "small_map.tif"
     in_new_process(run_engine, model, [bench.small], output, settings, bench.compute)
-    with rasterio.open(output.with_name("small_map_probability.tif")) as dataset:
+    return _read(output.with_name("small_map_probability.tif"))
+
+
+def _read(path: Path) -> np.ndarray:
+    with rasterio.open(path) as dataset:
         percent: np.ndarray = dataset.read(1)
     return percent

@@ -33,20 +33,20 @@ class EngineRun:
     """One run of the engine over a scene.
 
     Attributes:
+        backend: Library, device and precision.
         seconds: Time for planning, reading, computing, writing and overviews, without loading the model.
         peak_mib: Peak memory of the process in MiB.
         blocks: Number of blocks.
-        block_size: Side of a block's core in pixels.
-        halo: Context around a core in pixels.
+        cut: Size and halo of the blocks in words.
         redundancy: Number of computed pixels per pixel of the scene.
         shape: Rows and columns read for the largest block.
     """
 
+    backend: str
     seconds: float
     peak_mib: float
     blocks: int
-    block_size: int
-    halo: int
+    cut: str
     redundancy: float
     shape: tuple[int, int]
 
@@ -82,8 +82,8 @@ def run_engine(
     plan = plans[0]
     reads = [(int(block.read.height), int(block.read.width)) for block in plan.blocks]
     largest = max(reads, key=lambda shape: shape[0] * shape[1])
-    found = len(plan.blocks), plan.block_size, plan.halo, plan.redundancy
-    return EngineRun(seconds, peak_memory_mib(), *found, largest)
+    found = len(plan.blocks), plan.block_size.text(plan.halo), plan.redundancy
+    return EngineRun(predictor.members[0].backend.name, seconds, peak_memory_mib(), *found, largest)
 
 
 def forward_speed(model: Path, shape: tuple[int, int], settings: PredictionSettings, compute: ComputeSettings) -> float:

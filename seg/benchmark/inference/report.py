@@ -30,24 +30,26 @@ def text_of(settings: InferenceSettings, rows: list[InferenceRow]) -> str:
     """Report as text for the terminal."""
     title = (
         f"a scene of {settings.side}x{settings.side} pixels, 4 bands of uint16, deflate, to two maps with overviews; "
-        f"ONNX Runtime on the CPU, random weights; medians of {settings.repeats}"
+        f"{rows[0].runs[0].backend}, random weights; medians of {settings.repeats}"
     )
     return "\n\n".join([title, *(_section(row) for row in rows)])
 
 
 def _section(row: InferenceRow) -> str:
     run = row.runs[0]
-    plan = (
-        f"{row.name}: {run.blocks} blocks of {run.block_size}, halo {run.halo}, {run.redundancy:.2f} computed pixels "
-        f"per pixel; largest difference from a single block {row.seam_percent} %; at most {row.peak_mib:,.0f} MiB"
-    )
+    plan = f"{row.name}: {run.blocks} blocks of {run.cut}, {run.redundancy:.2f} computed pixels per pixel"
     forward, copying = median(row.forward), row.megapixels / median(row.copying)
     cells = [
         ["engine", number(row.speed), ""],
         ["forward pass alone", number(forward), f"{row.of_forward:.2f} ({row.of_computing:.2f} if halo pixels count)"],
         ["reading and writing alone", number(copying), f"{row.of_copying:.2f}"],
     ]
-    for name, seconds in row.peers.items():
-        speed = row.megapixels / seconds
-        cells.append([name, number(speed), f"{row.speed / speed:.2f}"])
-    return plan + "\n\n" + text_table(["", "Mpx/s", "engine / this"], cells)
+    cells = [[*cell, "", ""] for cell in cells]
+    cells[0][3:] = [f"{row.peak_mib:,.0f}", f"{row.seam_percent}"]
+    for name, peer in row.peers.items():
+        speed = row.megapixels / peer.run.seconds
+        cells.append(
+            [name, number(speed), f"{row.speed / speed:.2f}", f"{peer.run.peak_mib:,.0f}", f"{peer.seam_percent}"]
+        )
+    head = ["", "finished Mpx/s", "engine / this", "peak MiB", "largest difference from a single block (%)"]
+    return plan + "\n\n" + text_table(head, cells)

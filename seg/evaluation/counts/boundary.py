@@ -9,8 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
+import cv2
 import numpy as np
-import numpy.typing as npt
 
 from seg.evaluation.counts.confusion import ratio
 from seg.labels import CROPLAND, OTHER
@@ -20,8 +20,6 @@ from seg.raster.ground.distances import ground_pixel
 
 _ROUNDING = 1e-9
 """Relative margin, so that rounding does not exclude a distance equal to the tolerance."""
-
-_FAR = np.int32(1 << 29)
 
 Core = tuple[slice, slice]
 
@@ -161,18 +159,17 @@ def count_boundary(mapped: ByteMask, labels: ByteMask, core: Core, reaches: Sequ
         reaches: Neighbourhoods of the tolerances.
     """
     compared = (mapped <= CROPLAND) & (labels <= CROPLAND)
-    map_edge, map_to_edge, map_to_other = _distances(mapped, compared)
-    true_edge, true_to_edge, true_to_other = _distances(labels, compared)
-    map_crop, true_crop = compared & (mapped == CROPLAND), compared & (labels == CROPLAND)
+    map_crop, map_other, map_edge = _classes(mapped, compared)
+    true_crop, true_other, true_edge = _classes(labels, compared)
     counts = []
     for distance in reaches:
-        map_band = map_crop & within(map_to_other, distance)
-        true_band = true_crop & within(true_to_other, distance)
+        map_band = map_crop & near(map_other, distance)
+        true_band = true_crop & near(true_other, distance)
         found = (
             map_edge,
-            map_edge & within(true_to_edge, distance),
+            map_edge & near(true_edge, distance),
             true_edge,
-            true_edge & within(map_to_edge, distance),
+            true_edge & near(map_edge, distance),
             map_band & true_band,
             map_band | true_band,
         )
@@ -190,31 +187,28 @@ def edge_pixels(inside: BoolMask, outside: BoolMask) -> BoolMask:
     return inside & beside
 
 
-def columns_to_nearest(inside: BoolMask) -> npt.NDArray[np.int32]:
-    """Distance in columns to the nearest pixel of `inside` in the same row, (H, W); a huge number if there is none."""
-    columns = np.arange(inside.shape[1], dtype=np.int32)
-    before = np.maximum.accumulate(np.where(inside, columns, -_FAR), axis=1)
-    after = np.minimum.accumulate(np.where(inside, columns, 2 * _FAR)[:, ::-1], axis=1)[:, ::-1]
-    nearest: npt.NDArray[np.int32] = np.minimum(columns - before, after - columns)
-    return nearest
-
-
-def within(columns: npt.NDArray[np.int32], distance: Reach) -> BoolMask:
+def near(inside: BoolMask, distance: Reach) -> BoolMask:
     """Pixels with a pixel of `inside` in their neighbourhood, (H, W).
 
     Args:
-        columns: (H, W) result of `columns_to_nearest`.
+        inside: (H, W) bool.
         distance: The neighbourhood.
     """
-    found: BoolMask = columns <= distance.columns[0]
-    for row, beside in enumerate(distance.columns[1:], start=1):
-        found[row:] |= columns[:-row] <= beside
-        found[:-row] |= columns[row:] <= beside
+    found = np.zeros_like(inside)
+    widened, reached = np.ascontiguousarray(inside).view(np.uint8), 0
+    # The row furthest away has the fewest columns, so each row widens the one before it.
+    for row, columns in reversed([*enumerate(distance.columns)]):
+        if columns > reached:
+            along = np.ones((1, 2 * (columns - reached) + 1), np.uint8)
+            widened = np.asarray(cv2.dilate(widened, along, borderType=cv2.BORDER_CONSTANT, borderValue=0), np.uint8)
+            reached = columns
+        beside, rows = widened.view(bool), max(len(found) - row, 0)
+        found[row:] |= beside[:rows]
+        found[:rows] |= beside[row:]
     return found
 
 
-def _distances(classes: ByteMask, compared: BoolMask) -> tuple[BoolMask, npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Boundary of a class raster, and distances in columns to this boundary and to pixels of other."""
-    other = compared & (classes == OTHER)
-    edge = edge_pixels(compared & (classes == CROPLAND), other)
-    return edge, columns_to_nearest(edge), columns_to_nearest(other)
+def _classes(classes: ByteMask, compared: BoolMask) -> tuple[BoolMask, BoolMask, BoolMask]:
+    """Cropland, other, and the boundary of cropland of a class raster, each (H, W) among the compared pixels."""
+    cropland, other = compared & (classes == CROPLAND), compared & (classes == OTHER)
+    return cropland, other, edge_pixels(cropland, other)

@@ -104,8 +104,7 @@ class ParcelOverlaps:
             true_parcels = self._reference.label(window, true_cropland)
         else:
             true_parcels = np.where(true_cropland, self._polygons.read(window), 0)
-        some = (parcels > 0) | (true_parcels > 0)
-        self._found.append(_counted(parcels[some], true_parcels[some], np.ones(np.count_nonzero(some), np.int64)))
+        self._found.append(_counted(*_runs(parcels.ravel(), true_parcels.ravel())))
 
     def counts(self, threshold: float, smallest: int = 1) -> ParcelCounts:
         """Parcel counts of all windows together.
@@ -135,6 +134,19 @@ class ParcelOverlaps:
             over=math.fsum(1 - pixels[best] / true_area[reference[best]]),
             under=math.fsum(1 - pixels[best] / mapped_area[mapped[best]]),
         )
+
+
+def _runs(mapped: Ids, reference: Ids) -> tuple[Ids, Ids, Ids]:
+    """Runs of pixels in the same parcels of both: the two parcels and the number of pixels; none where both are 0.
+
+    Fields are wide, so there are far fewer runs to sort than pixels.
+    """
+    changes = (mapped[1:] != mapped[:-1]) | (reference[1:] != reference[:-1])
+    starts = np.concatenate([[0], np.flatnonzero(changes) + 1])
+    pixels = np.diff(starts, append=len(mapped))
+    mapped, reference = mapped[starts], reference[starts]
+    some = (mapped > 0) | (reference > 0)
+    return mapped[some], reference[some], pixels[some]
 
 
 def _counted(mapped: Ids, reference: Ids, pixels: Ids) -> npt.NDArray[np.int64]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from rasterio.io import DatasetReader
 
 from seg.inference.blocks.layers import empty_pixels, layer_pixels
+from seg.inference.blocks.pieces import start_core
 from seg.inference.compute.predictor import Estimate, PendingEstimate, Predictor
 from seg.inference.planning.plan import Plan, Report
 from seg.inference.reading import BlockReader, block_reader
@@ -68,7 +69,7 @@ def run_blocks(plan: Plan, predictor: Predictor, store: BlockStore, report: Repo
     chips = _read_ahead(plan.grid.path, _largest_first(todo), sources)
     with ThreadPoolExecutor(max_workers=1) as writer, closing(chips):
         writing: Future[None] | None = None
-        for started in _start_ahead(chips, predictor, zeros):
+        for started in _start_ahead(chips, plan, predictor, zeros):
             estimate = started.estimate()
             if writing is not None:
                 writing.result()
@@ -91,7 +92,7 @@ class _StartedBlock:
     Attributes:
         block: The windows of the block.
         valid: (H, W) validity of the core.
-        pending: Function that waits for the estimate of the read window; None if no pixel of the core is valid.
+        pending: Function that waits for the estimate of the core; None if no pixel of the core is valid.
     """
 
     block: Block
@@ -100,13 +101,16 @@ class _StartedBlock:
 
     def estimate(self) -> Estimate | None:
         """Wait for the estimate of the core; None if no pixel is valid."""
-        return None if self.pending is None else self.pending().within(self.block.core_within_read)
+        return None if self.pending is None else self.pending()
 
 
 def _start_ahead(
-    chips: Iterator[tuple[Block, Chip]], predictor: Predictor, zeros: "_ZeroPixels"
+    chips: Iterator[tuple[Block, Chip]], plan: Plan, predictor: Predictor, zeros: "_ZeroPixels"
 ) -> Iterator[_StartedBlock]:
     """Start blocks, and yield each block as soon as `predictor.ahead` further blocks are started."""
+    # A single block has no halo. Blocks of a size that the user chose are always computed whole.
+    needed = plan.halo if len(plan.blocks) > 1 else predictor.receptive_field
+    halo = needed if plan.scene.identity.asked_block_size == "auto" else None
     waiting: deque[_StartedBlock] = deque()
     for block, chip in chips:
         core = block.core_within_read
@@ -114,7 +118,7 @@ def _start_ahead(
         pending = None
         if valid.any():
             zeros.add(chip, core)
-            pending = predictor.start(chip.image)
+            pending = start_core(predictor, chip, block, halo)
         waiting.append(_StartedBlock(block, valid, pending))
         if len(waiting) > predictor.ahead:
             yield waiting.popleft()
@@ -219,8 +223,9 @@ def reading_order(plan: Plan) -> Sequence[Block]:
     if not plan.cache:
         return plan.blocks
     grid = plan.grid
-    read = plan.block_size + 2 * plan.halo + 2 * TILE  # two tiles more, since the window may begin anywhere in a tile
-    across = round_up(plan.block_size, TILE)
+    # Two tiles more, since the window may begin anywhere in a tile.
+    read = max(block.read.height for block in plan.blocks) + 2 * TILE
+    across = round_up(max(block.core.width for block in plan.blocks), TILE)
     # GDAL caches all bands of a pixel-interleaved tile, and one byte for each pixel of a mask.
     column = read * across * (grid.bands * _bytes(grid.dtype) + 1)
     # Besides the strip, the cache must hold two block columns: the previous block, and the first one of the next row.

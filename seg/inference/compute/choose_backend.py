@@ -1,4 +1,4 @@
-"""Choose between ONNX Runtime on the CPU and PyTorch; only the chosen library is imported."""
+"""Choose between OpenVINO and ONNX Runtime on the CPU, and PyTorch; only the chosen library is imported."""
 
 import ctypes
 import logging
@@ -6,11 +6,16 @@ import platform
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from seg.errors import ConfigError, PackageError
 from seg.inference.compute.backends import Backend
-from seg.inference.settings import ComputeSettings
+from seg.inference.settings import ON_CPU, ComputeSettings
 from seg.package.description import ModelPackage
+
+if TYPE_CHECKING:
+    from seg.inference.compute.onnx_backend import OnnxBackend
+    from seg.inference.compute.openvino_backend import OpenVinoBackend
 
 LOG = logging.getLogger(__name__)
 
@@ -25,8 +30,8 @@ def open_backend(folder: Path, package: ModelPackage, compute: ComputeSettings, 
         interior: Compute the probability of cropland without the edges of parcels.
 
     Raises:
-        ConfigError: The device is unknown or absent, or the model has no boundary head for the interior.
-        PackageError: The user asked for ONNX Runtime, but the network cannot be exported to ONNX.
+        ConfigError: The device or the library is unknown or absent, or the model has no boundary head for the interior.
+        PackageError: The user asked for a library that needs ONNX, but the network cannot be exported to it.
     """
     if interior and not package.architecture["arguments"].get("boundary"):
         raise ConfigError(
@@ -34,24 +39,36 @@ def open_backend(folder: Path, package: ModelPackage, compute: ComputeSettings, 
             "train with --model.model.boundary=true --model.loss.boundary=1"
         )
     if not compute.wants_torch and not _prefers_torch(compute):
-        from seg.inference.compute.onnx_backend import OnnxBackend
-
+        backend = _cpu_backend(compute)
         try:
-            return OnnxBackend(folder, package, compute, interior)
+            return backend(folder, package, compute, interior)
         except PackageError as error:
             # The message of a failed export contains advice for scripts/export.py, so only its cause is shown here.
             reason = error.__cause__ if isinstance(error.__cause__, ConfigError) else error
-            if not _torch_is_installed():
+            if not _is_installed("torch"):
                 raise
-            if compute.backend == "onnx":
+            if compute.backend in ON_CPU:
                 raise PackageError(f"{folder}: {reason}; add --backend=torch") from error
-            LOG.warning("computing with PyTorch instead of ONNX Runtime: %s", reason)
-    if not _torch_is_installed():
+            LOG.warning("computing with PyTorch instead of %s: %s", backend.library, reason)
+    if not _is_installed("torch"):
         raise ConfigError("PyTorch is not installed; add --backend=onnx, or install PyTorch")
     from seg.inference.compute.torch_backend import TorchBackend, use_threads
 
     use_threads(compute.threads)
     return TorchBackend(folder, package, compute, interior)
+
+
+def _cpu_backend(compute: ComputeSettings) -> type["OpenVinoBackend"] | type["OnnxBackend"]:
+    """Backend for the CPU: the requested one, or else OpenVINO if it is installed."""
+    if compute.backend == "onnx" or (compute.backend == "auto" and not _is_installed("openvino")):
+        from seg.inference.compute.onnx_backend import OnnxBackend
+
+        return OnnxBackend
+    if not _is_installed("openvino"):
+        raise ConfigError("OpenVINO is not installed; pip install openvino, or add --backend=onnx")
+    from seg.inference.compute.openvino_backend import OpenVinoBackend
+
+    return OpenVinoBackend
 
 
 def may_have_gpu() -> bool:
@@ -69,12 +86,12 @@ def may_have_gpu() -> bool:
 
 
 def _prefers_torch(compute: ComputeSettings) -> bool:
-    if compute.backend != "auto" or compute.device != "auto" or not (may_have_gpu() and _torch_is_installed()):
+    if compute.backend != "auto" or compute.device != "auto" or not (may_have_gpu() and _is_installed("torch")):
         return False
     from seg.inference.compute.torch_backend import has_accelerator
 
     return has_accelerator()  # PyTorch may have been built for the CPU alone
 
 
-def _torch_is_installed() -> bool:
-    return find_spec("torch") is not None
+def _is_installed(library: str) -> bool:
+    return find_spec(library) is not None

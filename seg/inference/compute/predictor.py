@@ -71,7 +71,7 @@ class RunningEstimate:
             raise ValueError("wanted at least one probability")
         count = np.float32(self._count)
         deviation = None if self._squares is None else np.sqrt(self._squares / count)
-        return Estimate(self._sum / count, deviation)
+        return Estimate(self._sum / count if self._count > 1 else self._sum, deviation)
 
 
 PendingEstimate = Callable[[], Estimate]

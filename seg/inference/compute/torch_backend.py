@@ -34,6 +34,9 @@ class TorchBackend:
         ConfigError: The device is unknown or absent, or does not compute in that precision.
     """
 
+    bytes_per_channel = 36
+    """As for ONNX Runtime."""
+
     def __init__(
         self, folder: Path, package: ModelPackage, compute: ComputeSettings = DEFAULT, interior: bool = False
     ) -> None:
@@ -44,8 +47,10 @@ class TorchBackend:
         self.interior = interior
         self.name = f"torch {self.device.type} {self.precision}"
         self.ahead = 0
+        self.device_memory: int | None = None
         if self.device.type == "cuda":
             self.ahead = 1
+            self.device_memory = torch.cuda.mem_get_info(self.device)[0]
             self.model.to(memory_format=torch.channels_last)
             self.uploads, self.downloads = (torch.cuda.Stream(self.device) for _ in range(2))  # type: ignore[no-untyped-call]
 

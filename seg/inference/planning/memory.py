@@ -8,33 +8,35 @@ from seg.package.description import ModelPackage
 
 GIB = 2**30
 
-DEFAULT = 3 * GIB // 2
-"""Default limit of the total memory in bytes, if at least twice as much memory is free."""
+LEAST = 3 * GIB // 2
+"""Smallest default limit of the total memory in bytes, if at least twice as much memory is free."""
+
+SHARE = 4
+"""The default limit is this fraction of the free memory, since larger blocks compute fewer pixels in halos."""
 
 PROCESS = GIB // 4
 """Memory in bytes of the libraries, the weights and GDAL's cache; 120 to 250 MB were measured."""
 
-BYTES_PER_CHANNEL = 36
-"""Memory of the network in bytes per pixel and channel of its last, largest feature map: nine planes of float32.
-
-A transposed convolution of ONNX Runtime takes four of these planes for its columns. Measured at 512 to 1448 pixels: 31
-to 36 for `dilated_tiny_4` and `dilated_small_8`, 11 to 32 for Unet and DeepLabV3+ with resnet18.
-"""
+MOST_VALUES = 2**30
+"""Largest number of values in a feature map of a block, since libraries count values in 32 bits."""
 
 LEAST_CHANNELS = 16
 """Smallest number of channels to assume; with fewer channels, the encoder takes the most memory."""
 
 
-def allowed_memory(wanted_gib: float | None) -> int:
+def allowed_memory(wanted_gib: float | None, predictor: Predictor) -> int:
     """Limit of the total memory of a prediction, in bytes.
 
     Args:
-        wanted_gib: Limit in GiB; None for 1.5 GiB, or half of the free memory if that is less.
+        wanted_gib: Limit in GiB; None for a quarter of the free memory, but at least 1.5 GiB, or half of the free
+            memory if that is less. A device with a memory of its own may have less free memory than the machine.
+        predictor: Models on their devices.
     """
     if wanted_gib is not None:
         return int(wanted_gib * GIB)
-    free = free_memory()
-    return DEFAULT if free is None else min(DEFAULT, free // 2)
+    devices = [member.backend.device_memory for member in predictor.members]
+    free = min([size for size in (free_memory(), *devices) if size is not None], default=None)
+    return LEAST if free is None else max(free // SHARE, min(LEAST, free // 2))
 
 
 def free_memory() -> int | None:
@@ -45,7 +47,8 @@ def free_memory() -> int | None:
 
 def pixels_within(memory: int, predictor: Predictor) -> int:
     """Number of pixels that a block may read so that a prediction stays within `memory` bytes; at least 0."""
-    return int(max(memory - PROCESS, 0) / bytes_per_pixel(predictor))
+    countable = MOST_VALUES // max(_widest_channels(package) for package in predictor.packages)
+    return min(int(max(memory - PROCESS, 0) / bytes_per_pixel(predictor)), countable)
 
 
 def expected_memory(pixels: int, predictor: Predictor) -> int:
@@ -59,7 +62,7 @@ def bytes_per_pixel(predictor: Predictor) -> float:
     The estimate depends only on the package's description, so that a scene is always divided in the same way.
     """
     # Models compute one after the other and reuse the same memory.
-    network = BYTES_PER_CHANNEL * max(_widest_channels(package) for package in predictor.packages)
+    network = max(member.backend.bytes_per_channel * _widest_channels(member.package) for member in predictor.members)
     # Memory holds four blocks (two read ahead, one computed, one written) and, for several views, the sum and one view.
     held = 4 * (4 * len(predictor.fill) + 4 + 2 * predictor.uncertainty)
     largest = max(1.0, *predictor.augmentation.scales)

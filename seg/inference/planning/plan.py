@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from seg.inference.area_of_interest import Area
 from seg.inference.compute.predictor import Predictor
-from seg.inference.planning.block_size import automatic_size, cutting
+from seg.inference.planning.block_size import USUAL, BlockSize, automatic_size, cutting, square, usual_size
 from seg.inference.planning.fitting import FittedScene
 from seg.inference.planning.halo import (
     SAMPLES,
@@ -20,8 +20,7 @@ from seg.inference.reading import BlockReader, block_reader
 from seg.inference.settings import PredictionSettings
 from seg.raster.grid import Grid
 from seg.raster.remote import is_remote, shown_name
-from seg.raster.windows import Block, plan_blocks, round_up
-from seg.raster.writing.cog import TILE
+from seg.raster.windows import Block, blocks_of, round_up
 
 LOG = logging.getLogger(__name__)
 
@@ -44,7 +43,7 @@ class Plan:
 
     Attributes:
         scene: The scene, its area and the identity of the run.
-        block_size: Side of a core in pixels.
+        block_size: Size of the blocks.
         halo: Context around a core in pixels.
         halo_origin: Origin of the halo, as text for the user.
         blocks: Blocks that have a pixel of the area, row by row.
@@ -53,7 +52,7 @@ class Plan:
     """
 
     scene: FittedScene
-    block_size: int
+    block_size: BlockSize
     halo: int
     halo_origin: str
     blocks: Sequence[Block]
@@ -68,7 +67,7 @@ class Plan:
     @property
     def record(self) -> dict[str, object]:
         """Everything that the pixels of a block depend on, as stored with the blocks."""
-        return self.scene.identity.dependencies | {"block_size": self.block_size, "halo": self.halo}
+        return self.scene.identity.dependencies | {"block_size": self.block_size.record, "halo": self.halo}
 
     @property
     def pixels(self) -> int:
@@ -85,39 +84,48 @@ Report = Callable[[Plan, int], None]
 """Function called with the plan and the number of finished blocks."""
 
 
-def plan_scene(scene: FittedScene, predictor: Predictor, settings: PredictionSettings) -> Plan:
+def plan_scene(
+    scene: FittedScene, predictor: Predictor, settings: PredictionSettings, kept: BlockSize | None = None
+) -> Plan:
     """Choose the block size and the halo of a scene within the memory limit.
 
     Args:
         scene: The scene, fitted to the models.
         predictor: Models and augmentation.
         settings: Block size, halo, tolerance and memory.
+        kept: Block size of an unfinished run that goes on.
 
     Raises:
         RasterError: The pixels for measuring the halo cannot be read.
     """
     grid, area = scene.grid, scene.area
     reader = block_reader(scene, predictor)
-    memory = allowed_memory(settings.memory)
+    memory = allowed_memory(settings.memory, predictor)
     cache = memory // CACHE_SHARE if is_remote(grid.path) else 0
     pixels = pixels_within(memory - cache, predictor)
     shape, alignment = (grid.height, grid.width), predictor.alignment
 
-    def size_for(halo: int) -> int:
+    def size_for(halo: int) -> BlockSize:
+        if kept is not None:
+            return kept
         if settings.block_size != "auto":
-            return round_up(settings.block_size, alignment)
-        return automatic_size(shape, halo, alignment, pixels, TILE)
+            return square(round_up(settings.block_size, alignment))
+        if predictor.receptive_field == 0:
+            return usual_size(shape, alignment, pixels)
+        # Large blocks would compute much that lies outside the area.
+        most = pixels if area is None else min(pixels, (USUAL + 2 * halo) ** 2)
+        return automatic_size(shape, halo, alignment, most)
 
     size, halo, origin = size_for(0), 0, "none needed"
-    if max(shape) > size:
+    if not size.holds(shape):
         halo, origin = _halo(grid, reader, predictor, settings, size_for)
         size = size_for(halo)
     expected = expected_memory(cutting(shape, size, halo).largest, predictor) + cache
     return Plan(scene, size, halo, origin, _blocks(grid, size, halo, area), expected, cache)
 
 
-def _blocks(grid: Grid, size: int, halo: int, area: Area | None) -> list[Block]:
-    blocks = plan_blocks(grid.height, grid.width, size, halo)
+def _blocks(grid: Grid, size: BlockSize, halo: int, area: Area | None) -> list[Block]:
+    blocks = blocks_of(*size.spans((grid.height, grid.width), halo))
     return blocks if area is None else [block for block in blocks if area.intersects(block.core)]
 
 
@@ -130,7 +138,7 @@ def _halo(
     reader: BlockReader,
     predictor: Predictor,
     settings: PredictionSettings,
-    size_for: Callable[[int], int],
+    size_for: Callable[[int], BlockSize],
 ) -> tuple[int, str]:
     """Halo of a scene that does not fit into one block, and its origin as text."""
     if isinstance(settings.halo, int):

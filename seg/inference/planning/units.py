@@ -107,7 +107,7 @@ def sampled_values(grid: Grid, bands: Sequence[int], nodata: float | None) -> Va
     reading = Reading(bands, [0.0] * len(bands), nodata)
     found = [np.empty((len(bands), 0))]
     with open_raster(grid.path) as dataset:
-        for window in _windows(grid.height, grid.width):
+        for window in _windows(dataset.shape, dataset.block_shapes[0]):
             try:
                 chip = read_chip(dataset, window, reading)
             except RasterError:
@@ -117,11 +117,14 @@ def sampled_values(grid: Grid, bands: Sequence[int], nodata: float | None) -> Va
     return np.concatenate(found, axis=1)
 
 
-def _windows(height: int, width: int) -> Iterator[Window]:
-    for top, left in itertools.product(_starts(height), _starts(width)):
-        yield Window(left, top, min(_SIDE, width), min(_SIDE, height))
+def _windows(shape: tuple[int, int], tile: tuple[int, int]) -> Iterator[Window]:
+    """Windows spread over a raster, each within one tile if tiles are large enough, since whole tiles are decoded."""
+    tops, lefts = (_starts(length, side) for length, side in zip(shape, tile, strict=True))
+    for top, left in itertools.product(tops, lefts):
+        yield Window(left, top, min(_SIDE, shape[1]), min(_SIDE, shape[0]))
 
 
-def _starts(length: int) -> list[int]:
+def _starts(length: int, tile: int) -> list[int]:
     last = max(length - _SIDE, 0)
-    return sorted({last * (2 * place + 1) // (2 * _PLACES) for place in range(_PLACES)})
+    starts = (last * (2 * place + 1) // (2 * _PLACES) for place in range(_PLACES))
+    return sorted({start - (max(start % tile + _SIDE - tile, 0) if tile >= _SIDE else 0) for start in starts})

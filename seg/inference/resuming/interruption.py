@@ -38,10 +38,11 @@ def explain_interruption(plan: Plan, store: BlockStore) -> Iterator[None]:
         if not _is_out_of_memory(error):
             raise
         again = " --restart=true" if store.finished else ""
+        smaller = max(min(plan.block_size.height, plan.block_size.width) // 2, 1)
         raise RasterError(
-            f"{plan.grid.path}: memory ran out at blocks of {plan.block_size} pixels with a halo of {plan.halo}; "
+            f"{plan.grid.path}: memory ran out at blocks of {plan.block_size.text(plan.halo)}; "
             f"{_kept(store)}free memory and repeat the command, or use smaller blocks with "
-            f"--block-size={max(plan.block_size // 2, 1)}{again} or with a lower --memory{again}"
+            f"--block-size={smaller}{again} or with a lower --memory{again}"
         ) from error
 
 

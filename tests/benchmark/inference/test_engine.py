@@ -28,7 +28,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_reports_its_blocks_and_writes_the_maps(place: Path) -> None:
     settings = PredictionSettings(block_size=128, halo=16)
     run = run_engine(place / "model", [place / "scene.tif"] * 2, place / "map.tif", settings, COMPUTE)
-    assert (run.blocks, run.block_size, run.halo, run.shape) == (9, 128, 16, (160, 160))
+    assert (run.blocks, run.cut, run.shape) == (9, "128, halo 16", (160, 160))
     assert run.redundancy == pytest.approx(((144 + 160 + 60) / 300) ** 2)
     assert 0 < run.seconds < 60
     assert 50 < run.peak_mib <= peak_memory_mib()

@@ -6,8 +6,9 @@ import pytest
 from seg.inference.compute.predictor import Predictor
 from seg.inference.planning import memory
 from seg.inference.planning.memory import (
-    DEFAULT,
     GIB,
+    LEAST,
+    LEAST_CHANNELS,
     allowed_memory,
     bytes_per_pixel,
     expected_memory,
@@ -17,13 +18,16 @@ from seg.inference.planning.memory import (
 MakePredictor = Callable[..., Predictor]
 
 
-@pytest.mark.parametrize(("free", "allowed"), [(64 * GIB, DEFAULT), (2 * GIB, GIB), (None, DEFAULT)])
-def test_at_most_half_of_the_free_memory_is_used(
-    free: int | None, allowed: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("free", "allowed"), [(64 * GIB, 16 * GIB), (4 * GIB, LEAST), (2 * GIB, GIB), (None, LEAST)])
+def test_a_quarter_of_the_free_memory_is_used_or_half_if_that_is_little(
+    free: int | None, allowed: int, make_predictor: MakePredictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "free_memory", lambda: free)
-    assert allowed_memory(None) == allowed
-    assert allowed_memory(8.0) == 8 * GIB
+    predictor = make_predictor()
+    assert allowed_memory(None, predictor) == allowed
+    assert allowed_memory(8.0, predictor) == 8 * GIB
+    predictor.members[0].backend.device_memory = 12 * GIB
+    assert allowed_memory(None, predictor) == (3 * GIB if free is None else min(3 * GIB, allowed))
 
 
 def test_free_memory_respects_the_limit_of_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,6 +45,11 @@ def test_the_memory_of_a_block_grows_with_its_pixels(make_predictor: MakePredict
     pixels = pixels_within(GIB, predictor)
     assert expected_memory(pixels, predictor) == pytest.approx(GIB, rel=1e-5)
     assert pixels_within(1000, predictor) == 0
+
+
+def test_a_feature_map_has_fewer_values_than_32_bits_count(make_predictor: MakePredictor) -> None:
+    predictor = make_predictor()
+    assert pixels_within(10**15, predictor) * LEAST_CHANNELS <= 2**30
 
 
 def test_wide_maps_large_scales_and_images_started_ahead_take_more(make_predictor: MakePredictor) -> None:

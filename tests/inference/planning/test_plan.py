@@ -7,6 +7,7 @@ import pytest
 from seg.errors import ConfigError
 from seg.inference.compute.member import WIDEST_CONTEXT
 from seg.inference.compute.predictor import Predictor
+from seg.inference.planning.block_size import square
 from seg.inference.planning.plan import Plan
 from seg.inference.settings import PredictionSettings
 
@@ -27,7 +28,7 @@ def test_size_and_halo_are_rounded_up_to_the_alignment(
 ) -> None:
     settings = PredictionSettings(block_size=33, halo=9)
     plan = planned(make_scene(100, 130), make_predictor(scales=(0.75, 1.0)), settings)
-    assert (plan.block_size, plan.halo) == (64, 32)
+    assert (plan.block_size, plan.halo) == (square(64), 32)
 
 
 def test_the_automatic_halo_is_the_receptive_field_if_measuring_costs_more(

@@ -9,7 +9,7 @@ import rasterio
 from seg.errors import PackageError
 from seg.inference.compute.predictor import Predictor
 from seg.inference.planning.fitting import fit_scene
-from seg.inference.planning.units import is_other_unit
+from seg.inference.planning.units import _windows, is_other_unit
 from seg.inference.settings import PredictionSettings
 from seg.package.description import ModelPackage
 
@@ -98,3 +98,14 @@ def test_fill_and_damage_do_not_stop_the_comparison(
     cut = make_scene(300, 200, name="cut.tif")
     cut.write_bytes(cut.read_bytes()[:100_000])
     fit_scene(cut, make_predictor(), PredictionSettings())
+
+
+@pytest.mark.parametrize("tile", [(256, 256), (64, 128), (1, 1000), (16, 16)])
+def test_sampled_windows_lie_within_the_scene_and_within_one_tile_if_that_is_large(tile: tuple[int, int]) -> None:
+    windows = list(_windows((3000, 1000), tile))
+    assert len(windows) == 16
+    for window in windows:
+        for start, side, length in ((window.row_off, tile[0], 3000), (window.col_off, tile[1], 1000)):
+            assert 0 <= start <= length - 64
+            assert side < 64 or start // side == (start + 63) // side
+    assert all((window.height, window.width) == (40, 64) for window in _windows((40, 200), (40, 64)))

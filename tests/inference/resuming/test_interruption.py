@@ -98,7 +98,7 @@ def test_a_run_out_of_memory_keeps_its_blocks_and_gives_advice(
     with pytest.raises(RasterError) as raised:
         predict_scene(scene, output, at_block(make_predictor(), 3, failing(error)), SETTINGS, silent)
     message = str(raised.value)
-    assert "scene.tif: memory ran out at blocks of 64 pixels with a halo of 16; 3 finished blocks kept in" in message
+    assert "scene.tif: memory ran out at blocks of 64, halo 16; 3 finished blocks kept in" in message
     assert "repeat the command" in message
     assert "--block-size=32 --restart=true or with a lower --memory --restart=true" in message
     assert len(list(partial_folder(output).glob("*.npy"))) == 3
@@ -120,7 +120,7 @@ def test_less_memory_gives_smaller_blocks_if_none_is_finished(
         predict_scene(scene, output, predictor, PredictionSettings(halo=16, memory=2), silent)
     settings = PredictionSettings(halo=16, memory=0.3)
     predict_scene(scene, output, make_predictor(), settings, lambda plan, done: sizes.append(plan.block_size))
-    assert sizes[0] < 500
+    assert sizes[0].height < 500
 
 
 def test_a_scene_may_be_removed_after_reading(

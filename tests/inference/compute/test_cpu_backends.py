@@ -16,8 +16,10 @@ from seg.files import sha256
 from seg.inference.compute import choose_backend, torch_backend
 from seg.inference.compute.choose_backend import open_backend
 from seg.inference.compute.onnx_backend import OnnxBackend
+from seg.inference.compute.onnx_network import thread_count
+from seg.inference.compute.openvino_backend import OpenVinoBackend
 from seg.inference.compute.torch_backend import TorchBackend
-from seg.inference.settings import ComputeSettings
+from seg.inference.settings import ComputeSettings, Library
 from seg.package import write
 from seg.package.description import DESCRIPTION, ONNX
 from seg.package.read import read_package
@@ -54,6 +56,10 @@ def exports(model: Path, exported: Path, monkeypatch: pytest.MonkeyPatch) -> lis
     return made
 
 
+Backend = type[OnnxBackend] | type[OpenVinoBackend]
+each_backend = pytest.mark.parametrize("backend", [OnnxBackend, OpenVinoBackend])
+
+ON_CPU = {"onnx": "onnx cpu 32", "openvino": f"openvino cpu 32 threads {thread_count(0)}"}
 ONE = ComputeSettings(threads=1)
 CPU = ComputeSettings(device="cpu")
 
@@ -62,18 +68,20 @@ def image(seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(2, 20, 30)).astype(np.float32)
 
 
+@each_backend
 @pytest.mark.parametrize("interior", [False, True])
-def test_onnx_runtime_and_pytorch_give_the_same_probability(model: Path, interior: bool) -> None:
+def test_pytorch_gives_the_same_probability(model: Path, backend: Backend, interior: bool) -> None:
     package = replace(read_package(model), temperature=2.5, bias=-0.8)
-    found = OnnxBackend(model, package, ONE, interior).start(image())()
+    found = backend(model, package, ONE, interior).start(image())()
     np.testing.assert_allclose(found, TorchBackend(model, package, CPU, interior).start(image())(), atol=1e-5)
     assert found.dtype == np.float32
     assert found.std() > 1e-3
 
 
-def test_extreme_logits_are_certain_and_raise_no_warning(model: Path) -> None:
+@each_backend
+def test_extreme_logits_are_certain_and_raise_no_warning(model: Path, backend: Backend) -> None:
     for bias, wanted in ((-1e4, 0.0), (1e4, 1.0)):
-        found = OnnxBackend(model, replace(read_package(model), bias=bias), ONE).start(image())()
+        found = backend(model, replace(read_package(model), bias=bias), ONE).start(image())()
         assert set(found.ravel().tolist()) == {wanted}
 
 
@@ -83,14 +91,15 @@ def test_the_number_of_threads_does_not_change_the_result(model: Path) -> None:
     np.testing.assert_array_equal(one, three)
 
 
-def test_without_a_gpu_onnx_runtime_computes_and_its_file_is_made_once(
-    model: Path, exports: list[Path], caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_the_file_of_a_library_for_the_cpu_is_made_once(
+    model: Path, exports: list[Path], caplog: pytest.LogCaptureFixture, name: Library
 ) -> None:
     caplog.set_level("INFO", "seg")
     (model / ONNX).unlink()
     for _ in range(2):
-        backend = open_backend(model, read_package(model), ComputeSettings())
-        assert backend.name == "onnx cpu 32"
+        backend = open_backend(model, read_package(model), ComputeSettings(backend=name))
+        assert backend.name == ON_CPU[name]
     assert exports == [model / ONNX]
     assert "model.onnx: exporting the network; this takes" in caplog.text
 
@@ -98,38 +107,64 @@ def test_without_a_gpu_onnx_runtime_computes_and_its_file_is_made_once(
 @pytest.mark.parametrize(
     ("driver", "built_for_it", "installed", "chosen"),
     [
-        (True, True, True, "torch cpu 32"),  # on the CPU, since this machine has no GPU
-        (True, False, True, "onnx cpu 32"),
-        (True, True, False, "onnx cpu 32"),
-        (False, True, True, "onnx cpu 32"),
+        (True, True, ["torch", "openvino"], "torch cpu 32"),  # on the CPU, since this machine has no GPU
+        (True, False, ["torch", "openvino"], ON_CPU["openvino"]),
+        (True, True, ["openvino"], ON_CPU["openvino"]),
+        (False, True, ["torch", "openvino"], ON_CPU["openvino"]),
+        (False, True, ["torch"], ON_CPU["onnx"]),
     ],
 )
 def test_pytorch_computes_if_it_can_use_a_gpu(
-    model: Path, monkeypatch: pytest.MonkeyPatch, driver: bool, built_for_it: bool, installed: bool, chosen: str
+    model: Path, monkeypatch: pytest.MonkeyPatch, driver: bool, built_for_it: bool, installed: list[str], chosen: str
 ) -> None:
     monkeypatch.setattr(choose_backend, "may_have_gpu", lambda: driver)
-    monkeypatch.setattr(choose_backend, "find_spec", lambda name: object() if installed else None)
+    monkeypatch.setattr(choose_backend, "find_spec", lambda name: object() if name in installed else None)
     monkeypatch.setattr(torch_backend, "has_accelerator", lambda: built_for_it)
     assert open_backend(model, read_package(model), ComputeSettings()).name == chosen
-    assert open_backend(model, read_package(model), ComputeSettings(device="cpu")).name == "onnx cpu 32"
+    on_cpu = ON_CPU["openvino"] if "openvino" in installed else ON_CPU["onnx"]
+    assert open_backend(model, read_package(model), ComputeSettings(device="cpu")).name == on_cpu
+    assert open_backend(model, read_package(model), ComputeSettings(backend="onnx")).name == ON_CPU["onnx"]
 
 
-def test_missing_pytorch_is_an_error_with_advice(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_is_an_error_with_advice(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choose_backend, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="PyTorch is not installed; add --backend=onnx"):
         open_backend(model, read_package(model), ComputeSettings(backend="torch"))
+    with pytest.raises(ConfigError, match="OpenVINO is not installed; pip install openvino"):
+        open_backend(model, read_package(model), ComputeSettings(backend="openvino"))
 
 
-def test_a_truncated_file_is_exported_again(model: Path, exports: list[Path]) -> None:
+@each_backend
+def test_images_of_all_sizes_follow_each_other(model: Path, backend: Backend) -> None:
+    package = read_package(model)
+    computing, torch = backend(model, package, ONE), TorchBackend(model, package, CPU)
+    for height, width in ((20, 30), (64, 8), (2, 2), (20, 30)):
+        pixels = np.random.default_rng(height).normal(size=(2, height, width)).astype(np.float32)
+        np.testing.assert_allclose(computing.start(pixels)(), torch.start(pixels)(), atol=1e-5)
+
+
+@each_backend
+def test_the_next_image_does_not_change_a_probability(model: Path, backend: Backend) -> None:
+    for interior in (False, True):
+        computing = backend(model, read_package(model), ONE, interior)
+        first = computing.start(image())()
+        before = first.copy()
+        computing.start(image(1))()
+        np.testing.assert_array_equal(first, before)
+
+
+@each_backend
+def test_a_truncated_file_is_exported_again(model: Path, exports: list[Path], backend: Backend) -> None:
     (model / ONNX).write_bytes((model / ONNX).read_bytes()[:100])
-    OnnxBackend(model, read_package(model))
+    backend(model, read_package(model))
     assert exports == [model / ONNX]
 
 
-def test_a_file_of_other_weights_is_never_used(model: Path, exports: list[Path]) -> None:
+@each_backend
+def test_a_file_of_other_weights_is_never_used(model: Path, exports: list[Path], backend: Backend) -> None:
     package = replace(read_package(model), weights_sha256="0" * 64)
     with pytest.raises(PackageError, match="cannot use this newly written file"):
-        OnnxBackend(model, package)
+        backend(model, package)
     assert exports == [model / ONNX]
 
 
@@ -159,14 +194,15 @@ def test_a_damaged_file_in_the_cache_is_exported_again(
     assert (len(exports), kept.read_bytes() == good) == (2, True)
 
 
+@each_backend
 def test_a_flipped_bit_of_the_file_never_reaches_a_map(
-    model: Path, exports: list[Path], caplog: pytest.LogCaptureFixture
+    model: Path, exports: list[Path], caplog: pytest.LogCaptureFixture, backend: Backend
 ) -> None:
     good = (model / ONNX).read_bytes()
     damaged = bytearray(good)
     damaged[len(damaged) // 2] ^= 1
     (model / ONNX).write_bytes(damaged)
-    OnnxBackend(model, read_package(model))
+    backend(model, read_package(model))
     assert exports == [model / ONNX]
     assert (model / ONNX).read_bytes() == good
     assert "model.onnx: damaged" in caplog.text
@@ -191,7 +227,7 @@ def test_if_the_export_fails_pytorch_computes_with_a_note(
 
     monkeypatch.setattr(write, "add_onnx", refuse)
     assert open_backend(model, read_package(model), ComputeSettings()).name == "torch cpu 32"
-    assert caplog.messages == ["computing with PyTorch instead of ONNX Runtime: it takes one size alone"]
+    assert caplog.messages == ["computing with PyTorch instead of OpenVINO: it takes one size alone"]
     with pytest.raises(PackageError, match="it takes one size alone; add --backend=torch"):
         open_backend(model, read_package(model), ComputeSettings(backend="onnx"))
 
@@ -224,17 +260,18 @@ def test_two_processes_that_make_the_file_at_once_take_turns(model: Path, monkey
     assert sorted(path.name for path in model.iterdir()) == ["model.json", ONNX, "model.safetensors"]
 
 
-def test_models_share_memory(model: Path) -> None:
+@each_backend
+def test_models_share_memory(model: Path, backend: Backend) -> None:
     pytest.importorskip("resource")
     # In a separate process, to measure its peak memory.
     program = f"""
 import resource, numpy
 from pathlib import Path
-from seg.inference.compute.onnx_backend import OnnxBackend
+from {backend.__module__} import {backend.__name__} as Backend
 from seg.inference.settings import ComputeSettings
 from seg.package.read import read_package
 folder = Path({str(model)!r})
-backends = [OnnxBackend(folder, read_package(folder), ComputeSettings(threads=1)) for _ in range(2)]
+backends = [Backend(folder, read_package(folder), ComputeSettings(threads=1)) for _ in range(2)]
 peaks = []
 for backend in backends:
     backend.start(numpy.zeros((2, 1024, 1024), numpy.float32))()
@@ -246,7 +283,7 @@ print(peaks[1] / peaks[0])
     assert float(done.stdout) < 1.05
 
 
-def test_predicting_with_onnx_runtime_imports_no_training_library(
+def test_predicting_on_the_cpu_imports_no_training_library(
     model: Path, make_scene: Callable[..., Path], tmp_path: Path
 ) -> None:
     scene, output = make_scene(40, 50, bands=2), tmp_path / "map.tif"
@@ -272,6 +309,7 @@ print([name for name in heavy if name in sys.modules])
     [
         ({"threads": -1}, "threads is -1; wanted 0 for all cores"),
         ({"backend": "onnx", "device": "cuda"}, "device is cuda, but ONNX Runtime computes on the CPU"),
+        ({"backend": "openvino", "device": "mps"}, "device is mps, but OpenVINO computes on the CPU"),
         ({"backend": "onnx", "precision": "16"}, "precision is 16, which is for CUDA devices"),
         ({"device": "cpu", "precision": "bf16"}, "precision is bf16, which is for CUDA devices"),
     ],
@@ -286,15 +324,17 @@ def test_half_precision_is_refused_without_a_cuda_device(model: Path) -> None:
         TorchBackend(model, read_package(model), ComputeSettings(device="auto", precision="16"))
 
 
-def test_features_are_those_of_pytorch(model: Path) -> None:
+@each_backend
+def test_features_are_those_of_pytorch(model: Path, backend: Backend) -> None:
     package = read_package(model)
-    onnx, torch = OnnxBackend(model, package, ONE), TorchBackend(model, package, CPU)
-    assert onnx.has_features
+    computing, torch = backend(model, package, ONE), TorchBackend(model, package, CPU)
+    assert computing.has_features
     assert torch.has_features
-    np.testing.assert_allclose(onnx.features(image()), torch.features(image()), atol=1e-4)
+    np.testing.assert_allclose(computing.features(image()), torch.features(image()), atol=1e-4)
 
 
-def test_a_file_without_features_still_maps(model: Path) -> None:
+@each_backend
+def test_a_file_without_features_still_maps(model: Path, backend: Backend) -> None:
     import onnx
 
     path = model / ONNX
@@ -303,6 +343,6 @@ def test_a_file_without_features_still_maps(model: Path) -> None:
     onnx.save(content, path)
     description = json.loads((model / DESCRIPTION).read_text()) | {"onnx_sha256": sha256(path)}
     (model / DESCRIPTION).write_text(json.dumps(description))
-    backend = OnnxBackend(model, read_package(model), ONE)
-    assert not backend.has_features
-    assert backend.start(image())().shape == image().shape[1:]
+    computing = backend(model, read_package(model), ONE)
+    assert not computing.has_features
+    assert computing.start(image())().shape == image().shape[1:]
