@@ -1,4 +1,4 @@
-"""Atomic writes, hashes, early checks of outputs, and claims on folders."""
+"""Atomic writes, hashes, early checks of output paths, and locks on folders."""
 
 import errno
 import glob
@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from seg.errors import ClaimError, ConfigError, RasterError, WriteError
 
 TEMPORARY = re.compile(r"[0-9a-f]{32}\.partial")
-"""End of a temporary file's name; the full name is `.FINAL_NAME.` followed by this end."""
+"""Ending of a temporary file's name, which is `.`, the final name, `.` and this ending."""
 
 SOFTWARE = "cropland-seg"
 """Name of this software in the files that it writes."""
@@ -84,8 +84,9 @@ def _is_about(error: Exception, path: Path) -> bool:
 def complete_or_absent(path: Path) -> Iterator[Path]:
     """Yield a temporary path; the file there replaces `path` if the block ends without an error.
 
-    The bytes reach the disk before the rename, so that even a power cut leaves either the older file or the complete
-    new one. What a killed process leaves in its `work_folder` is removed when the same file is written again.
+    The content reaches the disk before the rename, so even after a power cut `path` is either the old file or the
+    complete new file. If the process is killed, files remain in its `work_folder`; they are removed when the same file
+    is written again.
 
     Args:
         path: The file to write; its folder must exist.
@@ -227,9 +228,9 @@ def require_utf8_name(path: Path) -> None:
 
 
 def require_output_file(path: Path, suffixes: Sequence[str] = ()) -> None:
-    """Check that a file can be written, before long work; creates nothing.
+    """Check before long work that a file can be written; creates nothing.
 
-    `seg.raster.sources.require_apart` compares an output with the inputs.
+    This function does not compare the output with the inputs; see `seg.raster.sources.require_apart`.
 
     Args:
         path: The file.
@@ -249,10 +250,10 @@ def require_output_file(path: Path, suffixes: Sequence[str] = ()) -> None:
 
 
 def require_output_folder(folder: Path) -> None:
-    """Check that a folder exists or can be created, and is writable, before long work; creates nothing.
+    """Check before long work that files can be written to a folder; creates nothing.
 
     Raises:
-        ConfigError: The path is a file, its parent does not exist, or the folder, or the parent of a missing folder, is
+        ConfigError: The path is a file; the folder is read-only; or the folder is missing and its parent is missing or
             read-only.
     """
     if folder.exists() and not folder.is_dir():
@@ -281,15 +282,15 @@ def make_output_folder(folder: Path) -> None:
 def claimed(folder: Path, wait: bool = False) -> Iterator[None]:
     """Lock a folder against other processes during a block.
 
-    The claim is an operating-system lock on a file in the folder, so it also ends if the process is killed. The lock
-    file is removed at the end. On file systems without locks, a claim has no effect.
+    The lock is an operating-system lock on a file in the folder, so it also ends if the process is killed. The lock
+    file is removed at the end. If the file system does not support locks, this function has no effect.
 
     Args:
         folder: An existing folder.
         wait: Wait for another process that holds the claim.
 
     Raises:
-        ClaimError: Another process holds the claim.
+        ClaimError: Another process has locked the folder.
         OSError: The lock file cannot be created, or the folder is missing.
     """
     folder.stat()  # Raises for a missing folder, which FileLock would create.
@@ -306,8 +307,8 @@ def claimed(folder: Path, wait: bool = False) -> Iterator[None]:
     try:
         yield
     finally:
-        # Removed before the release, after which another process could lock the file. On Windows, open files cannot be
-        # removed, and `release` removes the file instead.
+        # The file is removed before the lock is released, because another process could lock the file after the
+        # release. On Windows, open files cannot be removed, so `release` removes the file there.
         with suppress(OSError):
             (folder / CLAIM).unlink()
         lock.release()

@@ -1,4 +1,4 @@
-"""Calibration of a network from one validation: temperature, bias, threshold, and calibration errors."""
+"""Temperature, bias, threshold and calibration errors of a network, computed from one validation."""
 
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
@@ -16,15 +16,15 @@ Plain = bool | int | float | str | None
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationConfig:
-    """Settings of the calibration that follows each validation and that model packages use.
+    """Settings of the calibration after each validation; model packages store its result.
 
     Args:
         temperature: Divide logits by a temperature fitted to the labels.
-        bias: Add a bias fitted to the labels to the divided logits. Temperature or bias is left out if it does not
-            improve the loss in cross-validation.
-        threshold: Threshold of the package. keep: the calibrated `model.threshold`, so that training scores stay valid
-            and the threshold is not tuned on the validation pixels. f1: the threshold with the highest F1. area: the
-            threshold at which the mapped area equals the labelled area.
+        bias: Add a fitted bias to the divided logits. If the temperature or the bias does not improve the loss in
+            cross-validation, it is left out.
+        threshold: Threshold of the package. keep: `model.threshold`, converted to the scale of calibrated
+            probabilities. It maps the same pixels as in training, so the scores of training stay valid. f1: the
+            threshold with the highest F1. area: the threshold at which the mapped area equals the labelled area.
     """
 
     temperature: bool = True
@@ -34,22 +34,22 @@ class CalibrationConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Calibration of a network, and statistics of its validation.
+    """Calibration of a network, and statistics of the validation that it was computed from.
 
     Attributes:
         temperature: Divisor of the logits, above 0.
         bias: Summand after the division by the temperature.
         threshold: Calibrated probability above which a pixel is cropland.
-        f1_threshold: Threshold with the highest F1; None without both labels.
-        area_threshold: Threshold at which the mapped area equals the cropland area; None without both labels.
+        f1_threshold: Threshold with the highest F1; None if either label is missing.
+        area_threshold: Threshold at which the mapped area equals the cropland area; None if either label is missing.
         ece_before: Expected calibration error of the uncalibrated logits, 0 to 1.
-        ece_after: Expected calibration error after calibration; each part of the samples is scored with a fit on the
+        ece_after: Expected calibration error after calibration; each part of the samples is scored with a fit to the
             other parts.
-        cross_fitted: True with several parts; with one part, fit and score use the same pixels.
+        cross_fitted: True if the samples were divided into several parts. If False, fit and score use the same pixels.
         labelled_share: Share of cropland among the labels, 0 to 1.
-        mapped_share: Share of the labelled pixels above the threshold.
+        mapped_share: Share of the labelled pixels that are above the threshold.
         pixels: Number of labelled pixels.
-        note: Reason if temperature, bias or threshold differ from the configuration, else empty.
+        note: Reason why temperature, bias or threshold differ from the configuration; empty if they do not.
     """
 
     temperature: float
@@ -74,10 +74,10 @@ def calibrate(parts: Counts, config: CalibrationConfig, threshold: float) -> Cal
     """Calibrate a network from counted logits.
 
     Args:
-        parts: (P, 2, BINS) pixels by part of the samples, label and bin of the logit; any number of parts.
+        parts: (P, 2, BINS) pixel counts for each part of the samples, each label and each bin of the logit.
         config: Settings of the calibration.
-        threshold: Threshold of the task for uncalibrated probabilities, for "keep", or if the labels allow no other
-            choice.
+        threshold: Threshold of the task, on uncalibrated probabilities. It is used for "keep", and for the other
+            settings if either label is missing.
     """
     parts = parts[parts.any(axis=(1, 2))]
     counts: Counts = parts.sum(axis=0)
@@ -88,7 +88,7 @@ def calibrate(parts: Counts, config: CalibrationConfig, threshold: float) -> Cal
         left_out = " and ".join(
             name for name in ("temperature", "bias") if getattr(requested, name) > getattr(config, name)
         )
-        reason = reason or f"no {left_out}, since it does not improve held-out samples"
+        reason = reason or f"{left_out} left out: no improvement on held-out samples"
     f1, area = best_f1_threshold(counts, scaling), unbiased_area_threshold(counts, scaling)
     kept = scaling.threshold(threshold)
     chosen = {"keep": kept, "f1": f1, "area": area}[config.threshold]
@@ -110,7 +110,7 @@ def calibrate(parts: Counts, config: CalibrationConfig, threshold: float) -> Cal
 
 
 def best_f1_threshold(counts: Counts, scaling: Scaling = IDENTITY) -> float | None:
-    """Threshold with the highest F1 of cropland, nearest to 0.5 if there are several; None without both labels.
+    """Threshold with the highest F1 of cropland, nearest to 0.5 if there are several; None if a label is missing.
 
     Args:
         counts: (2, BINS) pixels by label and bin of the logit.
@@ -123,14 +123,14 @@ def best_f1_threshold(counts: Counts, scaling: Scaling = IDENTITY) -> float | No
 
 
 def unbiased_area_threshold(counts: Counts, scaling: Scaling = IDENTITY) -> float | None:
-    """Threshold at which mapped pixels equal cropland pixels in number, nearest to 0.5 if there are several.
+    """Threshold at which as many pixels are mapped as are cropland, nearest to 0.5 if there are several.
 
     Args:
         counts: (2, BINS) pixels by label and bin of the logit.
         scaling: Calibration of the logits.
 
     Returns:
-        A probability; None without both labels.
+        A probability; None if either label is missing.
     """
     if not counts.sum(axis=1).all():
         return None
@@ -139,14 +139,14 @@ def unbiased_area_threshold(counts: Counts, scaling: Scaling = IDENTITY) -> floa
 
 
 def mapped_share(counts: Counts, threshold: float, scaling: Scaling = IDENTITY) -> float:
-    """Share of the labelled pixels whose probability is above a threshold; 0 without any pixel."""
+    """Share of the labelled pixels whose probability is above a threshold; 0 if no pixel is labelled."""
     pixels = counts.sum(axis=0)
     above = scaling.probability(CENTRES) > threshold
     return float(pixels[above].sum() / max(int(pixels.sum()), 1))
 
 
 def _cross_validated(parts: Counts, config: CalibrationConfig) -> CalibrationConfig:
-    """Drop temperature or bias if the cross-validated loss over the parts is lower without it.
+    """Switch off temperature or bias if the cross-validated loss is lower without it.
 
     In a small validation, a fit on some samples may be wrong for the others.
     """
@@ -161,7 +161,7 @@ def _cross_validated(parts: Counts, config: CalibrationConfig) -> CalibrationCon
 
 
 def _held_out_curve(parts: Counts, config: CalibrationConfig) -> ReliabilityCurve:
-    """Reliability after calibration; with several parts, each is calibrated by a fit on the other parts."""
+    """Reliability after calibration; if there are several parts, each is calibrated by a fit to the others."""
     counts: Counts = parts.sum(axis=0)
     curves = [_curve(part, _fit(counts - part if len(parts) > 1 else part, config).scaling) for part in parts]
     return sum(curves[1:], start=curves[0]) if curves else _curve(counts, IDENTITY)

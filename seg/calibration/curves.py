@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Counts = npt.NDArray[np.int64]
-"""(2, N) pixel counts: rows are the labels other and cropland, columns the predicted values in ascending order."""
+"""(2, N) pixel counts. Row 0 is other and row 1 cropland; columns are predicted values in ascending order."""
 
 Values = npt.NDArray[np.float64]
 
@@ -22,7 +22,7 @@ class ReliabilityCurve:
         pixels: (bins,) pixels in each bin.
         cropland: (bins,) cropland pixels in each bin.
         expected: (bins,) sum of the predicted values in each bin.
-        full: Predicted value of probability 1: 1 for probabilities, 100 for percents.
+        full: Predicted value that means probability 1: 1 for probabilities, 100 for percents.
     """
 
     pixels: Counts
@@ -63,12 +63,12 @@ class PrecisionRecallCurve:
 
     @property
     def precision(self) -> Values:
-        """(T,) cropland share of the mapped pixels; 1 without mapped pixels."""
+        """(T,) share of cropland among the mapped pixels; 1 if no pixel is mapped."""
         return np.asarray(np.where(self.mapped > 0, self.hits / np.maximum(self.mapped, 1), 1.0))
 
     @property
     def recall(self) -> Values:
-        """(T,) mapped share of the cropland pixels; 0 without cropland."""
+        """(T,) share of the cropland pixels that are mapped; 0 if there is no cropland."""
         return np.asarray(self.hits / max(self.cropland, 1))
 
 
@@ -79,7 +79,7 @@ def reliability_curve(counts: Counts, values: Values, bins: int = 15, full: floa
         counts: (2, N) pixels by label and predicted value.
         values: (N,) predicted values, 0 to `full`.
         bins: Number of bins; the last one includes `full`.
-        full: Predicted value of probability 1.
+        full: Predicted value that means probability 1.
     """
     place = np.minimum((values * bins / full).astype(np.int64), bins - 1)
     pixels, cropland = np.zeros((2, bins), dtype=np.int64)
@@ -91,12 +91,12 @@ def reliability_curve(counts: Counts, values: Values, bins: int = 15, full: floa
 
 
 def expected_calibration_error(curve: ReliabilityCurve) -> float:
-    """Mean of |predicted - observed| over the bins, weighted by their pixels, 0 to 1; 0 without pixels.
+    """Mean of |predicted - observed| over the bins, weighted by their pixels, 0 to 1; 0 if there are no pixels.
 
-    The error refers to the probability of cropland, as in Naeini et al. (2015), Obtaining Well Calibrated Probabilities
-    Using Bayesian Binning, https://doi.org/10.1609/aaai.v29i1.9602, and in torchmetrics. Guo et al. (2017),
-    https://arxiv.org/abs/1706.04599, use the probability of the predicted class instead, so errors of the two classes
-    can cancel out.
+    The error is that of the probability of cropland, as in Naeini et al. (2015), Obtaining Well Calibrated
+    Probabilities Using Bayesian Binning, https://doi.org/10.1609/aaai.v29i1.9602, and in torchmetrics. Guo et al.
+    (2017), https://arxiv.org/abs/1706.04599, use the probability of the predicted class instead, so errors of the two
+    classes can cancel out.
     """
     filled = curve.pixels > 0
     gaps = curve.pixels[filled] * np.abs(curve.predicted[filled] - curve.observed[filled])
@@ -115,7 +115,7 @@ def precision_recall_curve(counts: Counts, thresholds: Values) -> PrecisionRecal
 
 
 def average_precision(counts: Counts) -> float | None:
-    """Mean precision over all thresholds, weighted by the increase in recall; None without cropland.
+    """Mean precision over all thresholds, weighted by the increase in recall; None if there is no cropland.
 
     Args:
         counts: (2, N) pixels by label and predicted value.

@@ -23,7 +23,7 @@ class Fit(NamedTuple):
 
     Attributes:
         scaling: Fitted temperature and bias.
-        reason: Reason if a requested temperature or bias is left out, else empty.
+        reason: Reason why a requested temperature or bias is left out; empty if none is.
     """
 
     scaling: Scaling
@@ -38,8 +38,8 @@ def fit_scaling(counts: Counts, *, temperature: bool = True, bias: bool = True) 
 
     Args:
         counts: (2, BINS) pixels by label and bin of the logit.
-        temperature: Fit a temperature; it is 1 otherwise.
-        bias: Fit a bias; it is 0 otherwise.
+        temperature: Fit a temperature; if False, the temperature is 1.
+        bias: Fit a bias; if False, the bias is 0.
 
     Temperature alone is temperature scaling (Guo et al. 2017, On Calibration of Modern Neural Networks,
     https://arxiv.org/abs/1706.04599). Temperature with bias is Platt scaling, a logistic regression on the logit (Platt
@@ -62,11 +62,11 @@ def fit_scaling(counts: Counts, *, temperature: bool = True, bias: bool = True) 
     if not both.reason:
         return both
     alone = _fit_temperature(counts)
-    return alone if alone.reason else Fit(alone.scaling, f"no bias, since {both.reason}")
+    return alone if alone.reason else Fit(alone.scaling, f"bias left out: {both.reason}")
 
 
 def log_loss(counts: Counts, scaling: Scaling) -> float:
-    """Negative log-likelihood of the labels with scaled logits, summed over (2, BINS) pixel counts."""
+    """Negative log-likelihood of the labels given scaled logits, summed over (2, BINS) pixel counts."""
     logits = scaling.logits(CENTRES)
     return float((counts.sum(axis=0) * np.logaddexp(0, logits) - counts[1] * logits).sum())
 
@@ -102,8 +102,8 @@ def _fit_bias(counts: Counts) -> Fit:
 def _fit_both(counts: Counts) -> Fit:
     """Fit 1/temperature and bias jointly; the negative log-likelihood is convex in these two.
 
-    A minimum exists if and only if the logits of the two labels overlap; see Albert and Anderson (1984), On the
-    Existence of Maximum Likelihood Estimates in Logistic Regression Models.
+    A minimum exists only if the logits of the two labels overlap; see Albert and Anderson (1984), On the Existence of
+    Maximum Likelihood Estimates in Logistic Regression Models.
     """
     other, cropland = (np.flatnonzero(row) for row in counts)
     if other[0] == other[-1] == cropland[0] == cropland[-1]:

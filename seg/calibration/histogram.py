@@ -13,16 +13,16 @@ LIMIT = 20.0
 0 or 1 by at most 2e-9."""
 BINS = 4000
 PARTS = 5
-"""Parts of a validation for cross-validation; a fit on all parts but one is similar to a fit on all."""
+"""Number of parts of a validation for cross-validation. A fit to all parts but one is similar to a fit to all parts."""
 
 EDGES: Values = np.linspace(-LIMIT, LIMIT, BINS + 1)
 CENTRES: Values = (EDGES[1:] + EDGES[:-1]) / 2
 
 
 class LogitHistogram(Metric):
-    """Pixels of a validation by part, label and logit, (PARTS, 2, BINS) int64.
+    """Pixel counts of a validation for each part, label and bin of the logit: (PARTS, 2, BINS) int64.
 
-    Samples are assigned to the parts in turn, so that a fit on some parts can be scored on another part. Pixels without
+    Samples are assigned to the parts in turn, so that a fit to some parts can be scored on another part. Pixels without
     a label and NaN logits are not counted.
 
     Example:
@@ -44,7 +44,8 @@ class LogitHistogram(Metric):
         Args:
             logits: (B, 1, H, W) logits of cropland, any float type.
             mask: (B, H, W) uint8 labels.
-            turn: Part of the first sample, modulo PARTS; for example the batch number.
+            turn: Number of the part that the first sample is assigned to, modulo PARTS. The following samples are
+                assigned to the following parts. Usually the batch number.
         """
         logits = logits[:, 0].detach().float()
         part = (torch.arange(len(mask), device=mask.device) + turn) % PARTS
@@ -53,7 +54,7 @@ class LogitHistogram(Metric):
         # Clamped again, because the addition can round up to an index after the last bin.
         index = row * BINS + scaled.nan_to_num().long().clamp_(0, BINS - 1)
         counted = (mask != IGNORE) & ~logits.isnan()
-        # An extra bin for uncounted pixels is faster than selecting the counted ones.
+        # Counting unlabelled pixels in an extra bin is faster than selecting the labelled pixels.
         rows = PARTS * 2 * BINS
         found = torch.bincount(index.masked_fill_(~counted, rows).flatten(), minlength=rows + 1)
         self.counts += found[:rows].view_as(self.counts)

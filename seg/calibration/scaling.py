@@ -8,7 +8,7 @@ import numpy as np
 from seg.calibration.curves import Values
 
 SMALLEST_THRESHOLD, LARGEST_THRESHOLD = 2.0**-126, 1 - 2.0**-24
-"""Smallest normal float32, and largest float32 below 1, since maps compare probabilities as float32."""
+"""Smallest normal float32, and largest float32 below 1. Maps compare probabilities as float32."""
 
 
 class Scaling(NamedTuple):
@@ -38,8 +38,8 @@ class Scaling(NamedTuple):
             plain: Threshold of uncalibrated probabilities, 0 to 1. 0 and 1 do not change. Any other threshold stays
                 between 0 and 1, even if its calibrated probability would round to 0 or 1.
 
-        Calibration keeps the order of logits, so the mapped pixels do not change. For a mean over several views of an
-        image, this is only approximately true.
+        Calibration keeps the order of logits, so the mapped pixels do not change. If probabilities are averaged over
+        several views of an image, a few pixels may change.
         """
         if plain in (0, 1) or self == IDENTITY:
             return float(plain)
@@ -55,6 +55,6 @@ IDENTITY = Scaling()
 
 
 def sigmoid(logits: Values) -> Values:
-    """Probability of each logit, computed by tanh, which does not overflow."""
+    """Probability of each logit. The formula with tanh does not overflow."""
     probability: Values = 0.5 * (1 + np.tanh(logits / 2))
     return probability

@@ -29,7 +29,7 @@ class BurntMask:
 
     Attributes:
         path: The mask.
-        features: Number of polygons on the mask; a multipolygon counts once.
+        features: Number of polygons burnt into the mask; a multipolygon counts once.
         counts: Pixels by label.
         missed: Number of polygons that cover no pixel centre and are not in the mask.
     """
@@ -62,8 +62,8 @@ class BurntMask:
 def burn_masks(image: Path, labels: VectorLabels, output: Path, settings: BurnSettings) -> Iterator[BurntMask]:
     """Write the mask of an image, or of every image in a folder, and yield each complete mask.
 
-    Labels are read for one image at a time. In a folder, if some images have polygons, an image without polygons gets a
-    mask of the outside label. If one image fails, the others are still processed.
+    Labels are read for one image at a time. If some images of a folder have polygons and an image has none, all pixels
+    of its mask get the label for ground outside polygons. If one image fails, the others are still processed.
 
     Args:
         image: A raster, or a folder of rasters.
@@ -74,12 +74,12 @@ def burn_masks(image: Path, labels: VectorLabels, output: Path, settings: BurnSe
 
     Raises:
         DatasetError: The folder holds no image, or two images with the same stem.
-        ConfigError: The output has a wrong name, cannot be created, or is one of the inputs; or a folder of masks holds
-            one that another program wrote.
+        ConfigError: The output has a wrong name, cannot be created, or is one of the inputs; or another program wrote a
+            mask in the output folder.
         ClaimError: Another process writes the output.
         RasterError: The image has no georeference, or no label lies on it. For a folder, no label lies on any image.
         WriteError: The mask cannot be written.
-        IncompleteError: Some images of a folder failed; the masks of all others are written.
+        IncompleteError: Some images of a folder failed; the masks of all other images are written.
     """
     outputs = _outputs(image, output)
     if image.is_dir():
@@ -109,8 +109,8 @@ def _burn_each(outputs: Mapping[Path, Path], labels: VectorLabels, settings: Bur
         except SegError as error:
             failed.append(error)
     if outside and not burnt:
-        # Without any overlap, the polygons belong to another region or have a wrong CRS. Masks without cropland would
-        # be wrong.
+        # If no polygon lies on any image, the polygons belong to another region or have a wrong CRS. Masks without
+        # cropland would then be wrong.
         raise next(iter(outside.values()))
     for path in outside:
         yield _write(read_grid(path), NO_PARCELS, outputs[path], settings)

@@ -58,13 +58,13 @@ from seg.terminal.text import counted
 
 
 class CroplandDataModule(L.LightningDataModule):
-    """Whole scenes of any size, or chips, in batches of one or more samples, with one fold held out.
+    """Batches of whole scenes or chips for training, and of one held-out fold for validation and test.
 
     Args:
         root: The dataset: a folder with `images/` and `masks/`, or with a `manifest.csv` or `manifest.parquet`.
         bands: Bands in the order of the model's input: 1-based indexes, or band names stored in the images; null for
-            all bands of the first image except alpha. List the bands if one is tagged as alpha but holds data, such as
-            near infrared in many 8-bit images.
+            all bands of the first image except alpha. If a band is tagged as alpha but holds data, name all bands; in
+            many 8-bit images, near infrared is tagged as alpha.
         labels: Meaning of the mask values.
         nodata: Additional value that means "no data", for files that do not declare it.
         fold: Fold held out for validation and test; training uses all other folds.
@@ -72,18 +72,21 @@ class CroplandDataModule(L.LightningDataModule):
         augmentation: Random changes of training samples.
         seed: Seed of order and augmentation.
         workers: Number of processes that load samples; 0 loads in the training process.
-        chips: Settings of chips, which replace whole scenes: random chips for training, a grid of chips for validation.
-        mixing: Shares of training chips that are mixed from several chips.
-        batch_pixels: Largest number of pixels in a batch. Samples of equal size share a batch up to this number; a
-            larger sample, or one of unique size, is a batch of its own. null for batches of one sample.
-        pad_batches: Also batch training samples of unequal size, padded with ignored pixels.
+        chips: Settings of chips. If chips have a size, they replace whole scenes: chips at random positions in
+            training, and a grid of chips in validation.
+        mixing: Shares of the training chips that are mixed from several chips.
+        batch_pixels: Largest number of pixels in a batch. Samples of equal size share a batch up to this number. If a
+            sample is larger, or no other sample has its size, it is a batch of its own. null for batches of one sample.
+        pad_batches: Also put training samples of unequal size into one batch and pad them with ignored pixels.
         loader: Settings of the worker processes.
-        unlabelled: Scenes without masks, from which the task student learns too: one, a folder, a pattern such as
-            `scenes/*.tif`, or a text file with a path on each line. They join the rows of the manifest without a mask.
+        unlabelled: Scenes without masks, from which the task `student` also learns: one file, a folder, a pattern such
+            as `scenes/*.tif`, or a text file with one path per line. They are added to the scenes of the manifest that
+            have no mask.
         views: Strongly changed views of unlabelled samples.
 
     Attributes:
-        maps: Probability maps of a teacher, named like unlabelled scenes; None for none. Set them before `setup`.
+        maps: Probability maps of a teacher: a file, a folder, a pattern or a list, as for `unlabelled`; None for no
+            maps. Set this attribute before `setup`.
 
     Raises:
         ConfigError: A number is out of range, or an extra augmentation does not fit the bands.
@@ -137,7 +140,7 @@ class CroplandDataModule(L.LightningDataModule):
 
     @property
     def note(self) -> str:
-        """Lines for the user: unmatched nodata, a band taken as alpha, unused scenes, test ground that is seen."""
+        """Notes for the user about nodata, bands read as alpha, unused scenes, and overlap with test ground."""
         lines = "" if self.nodata is None else self._unmatched_nodata(self.nodata)
         if self._set_aside:
             lines += (
@@ -149,7 +152,7 @@ class CroplandDataModule(L.LightningDataModule):
         unused = unlabelled_rows(self.root)
         if not self.views.count and (unused or self.unlabelled):
             what = f"{counted(unused, 'scene')} of the manifest without a mask" if unused else f"{self.unlabelled}"
-            lines += f"note: {what}: not learned from; add --task=student to learn from unlabelled scenes too\n"
+            lines += f"note: {what}: not used in training; to learn from unlabelled scenes too, add --task=student\n"
         return lines
 
     def _unmatched_nodata(self, nodata: float) -> str:
@@ -174,12 +177,12 @@ class CroplandDataModule(L.LightningDataModule):
 
     @cached_property
     def unlabelled_scenes(self) -> list[UnlabelledScene]:
-        """Scenes without a mask: rows of the manifest that are not held out, then those that the user names."""
+        """Scenes without a mask: first those of the manifest that are not held out, then those that the user named."""
         return read_unlabelled(self.root, self.unlabelled, self.fold)
 
     @property
     def loads_views(self) -> bool:
-        """True if training samples come with views of unlabelled scenes: if views are wanted, and there are scenes."""
+        """True if training samples come with views of unlabelled scenes."""
         return self.views.count > 0 and bool(self.unlabelled_scenes)
 
     @cached_property
@@ -189,7 +192,7 @@ class CroplandDataModule(L.LightningDataModule):
 
     @cached_property
     def teacher_maps(self) -> Maps | None:
-        """Map of each training scene and unlabelled scene that has one; None without a teacher's maps."""
+        """Map of each training scene or unlabelled scene that has a map; None if there are no teacher's maps."""
         if self.maps is None:
             return None
         unlabelled = self.unlabelled_grids if self.loads_views else []
@@ -199,7 +202,7 @@ class CroplandDataModule(L.LightningDataModule):
 
     @property
     def median_side(self) -> float:
-        """Side of the chips in pixels; without chips, the median of sqrt(height * width) over the training scenes."""
+        """Side of the chips in pixels; for whole scenes, the median of sqrt(height * width) over training scenes."""
         if self.chips.size:
             return float(self.chips.size)
         grids = self._grids_of(self.training_scenes).values()
@@ -269,7 +272,7 @@ class CroplandDataModule(L.LightningDataModule):
         return self._loader(self._with_views(scenes), [sizes[i % len(sizes)] for i in range(length)], self.seed)
 
     def _with_views(self, examples: Dataset[Example]) -> Dataset[Example]:
-        """Examples with views of unlabelled samples, if they are wanted."""
+        """Examples with views of unlabelled samples, if such views are configured; else unchanged examples."""
         if not self.loads_views:
             return examples
         mean, std = self.statistics.mean, self.statistics.std
@@ -279,13 +282,14 @@ class CroplandDataModule(L.LightningDataModule):
     def unlabelled_samples(self, augment: Augment | None = None) -> RandomChips[UnlabelledScene] | SceneDataset:
         """Samples of unlabelled scenes: random chips if chips have a size, else whole scenes.
 
-        Chips may be drawn by weight, but not by the cropland in their masks.
+        The sampling `weight` also applies to these chips. The sampling `cropland` does not apply, since they have no
+        masks.
 
         Args:
             augment: Random change of a sample; None for no change.
         """
         grids = dict(zip(self.unlabelled_scenes, self.unlabelled_grids, strict=True))
-        # A seed of their own, so that they share no random numbers with the labelled samples.
+        # Another seed, so that unlabelled samples share no random numbers with labelled samples.
         seed = int(np.random.SeedSequence([self.seed, 1]).generate_state(1)[0])
         reading, maps = self._reading, self.teacher_maps
         if self.chips.size is None:
@@ -295,7 +299,7 @@ class CroplandDataModule(L.LightningDataModule):
         return RandomChips(grids, chips, reading, augment, seed, maps=maps)
 
     def val_dataloader(self) -> WatchedLoader:
-        """Loader of held-out scenes, or of all their chips, in the order of their names."""
+        """Loader of the held-out scenes, or of all their chips, in the order of the scenes' names."""
         grids = self._grids_of(self.held_out_scenes)
         if self.chips.size:
             chips = GridChips(grids, self.chips.size, self._reading, self.chips.halo)

@@ -1,4 +1,4 @@
-"""Training example as arrays and as tensors, and the key that identifies it."""
+"""A training example as arrays and as tensors, and the key that identifies a sample."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from seg.labels import IGNORE
 from seg.raster.chips import BoolMask, ByteMask, FloatImage, Reading
 
 Augment = Callable[["Sample", np.random.Generator], "Sample"]
-"""Function that changes a sample at random, with all random numbers from the generator."""
+"""Function that changes a sample at random; all random numbers come from the generator."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Sample:
         image: (C, H, W) float32 in stored units.
         mask: (H, W) uint8 label values.
         valid: (H, W) bool; labels of invalid pixels do not count.
-        percent: (H, W) uint8 probability of cropland by a teacher's map, 0 to 100, and IGNORE where the map has no
-            data; None without a map.
+        percent: (H, W) uint8 probability of cropland in a teacher's map, 0 to 100; IGNORE where the map has no data.
+            None if there is no map.
     """
 
     image: FloatImage
@@ -40,13 +40,13 @@ class Example(TypedDict):
         image: (C, H, W) float32 in stored units.
         mask: (H, W) uint8 labels.
         name: Name of the scene.
-        percent: (H, W) uint8, as in `Sample`; only with a teacher's map.
-        clean: (K, C, H, W) images of one unlabelled scene, or of two that are mixed.
-        strong: (V, C, H, W) strongly changed views of them.
-        source: (V, H, W) uint8 place among the clean images from which a pixel of a view comes; IGNORE where the view
-            has no data.
-        clean_percent: (K, H, W) as `percent`, for the clean images.
-        unlabelled: Name of the first unlabelled scene.
+        percent: (H, W) uint8, as in `Sample`; only if there is a teacher's map.
+        clean: (K, C, H, W) images of unlabelled scenes; K is 2 if views mix two scenes, else 1.
+        strong: (V, C, H, W) strongly changed views of these images.
+        source: (V, H, W) uint8 index of the clean image that each pixel of a view comes from; IGNORE where the view has
+            no data.
+        clean_percent: (K, H, W) uint8 probability of the teacher's map for each clean image, as `percent`.
+        unlabelled: Name of the scene of the first clean image.
     """
 
     image: Tensor
@@ -62,12 +62,13 @@ class Example(TypedDict):
 
 @dataclass(frozen=True)
 class SampleKey:
-    """Identity of a sample; with the seed, it determines all random choices for the sample.
+    """Identity of a sample; together with the seed, it determines all random choices for the sample.
 
     Attributes:
         epoch: Number of the epoch, from 0.
         index: Position in the dataset.
-        padding: True for a repeated sample that fills the last round of several processes and does not count.
+        padding: True for a repeated sample that fills the last round of several processes; it does not affect the
+            training.
     """
 
     epoch: int

@@ -11,7 +11,7 @@ TERMS = ("bce", "dice", "focal", "tversky", "lovasz", "boundary_bce")
 
 @dataclass(frozen=True, kw_only=True)
 class LossConfig:
-    """Weights of the loss terms, where 0 leaves a term out, and their parameters.
+    """Weights and parameters of the loss terms; a term with weight 0 is left out.
 
     Args:
         bce: Weight of binary cross-entropy.
@@ -20,9 +20,9 @@ class LossConfig:
         tversky: Weight of the Tversky loss (Salehi et al. 2017, https://doi.org/10.1007/978-3-319-67389-9_44).
         lovasz: Weight of the Lovász hinge (Berman et al. 2018, https://doi.org/10.1109/CVPR.2018.00464).
         boundary_bce: Weight of binary cross-entropy with increased weights near the edges between cropland and other.
-        boundary: Weight of the boundary head's loss: the same mixture of terms, applied to the edges between cropland
-            and other.
-        boundary_width: Width of the edges for the boundary head, in pixels to each side.
+        boundary: Weight of the boundary head's loss: the same terms with the same weights, computed for the edges
+            between cropland and other.
+        boundary_width: Width of the edges that the boundary head learns, in pixels to each side.
         pos_weight: Weight of a cropland pixel in bce and boundary_bce relative to a pixel of "other", above 0.
         label_smoothing: Label smoothing in bce and boundary_bce: share of each label that is divided between both
             classes, 0 to below 1.
@@ -31,10 +31,12 @@ class LossConfig:
         focal_alpha: Weight of cropland in the focal loss, above 0 and below 1; other has the weight 1 - focal_alpha.
             null gives both the weight 1.
         tversky_alpha: Weight of false positives. With tversky_alpha = tversky_beta = 0.5, the loss is Dice.
-        tversky_beta: Weight of false negatives. The defaults are the best values of the paper.
-        edge_weight: Additional weight of a pixel on an edge in boundary_bce. The defaults are from the U-Net paper.
-        edge_sigma: Standard deviation in pixels of the Gaussian by which this weight decreases with distance, above 0
-            and at most 100.
+        tversky_beta: Weight of false negatives. The defaults of tversky_alpha and tversky_beta are the best values of
+            the paper.
+        edge_weight: Additional weight of a pixel on an edge in boundary_bce. The defaults of edge_weight and edge_sigma
+            are those of the U-Net paper.
+        edge_sigma: This weight decreases with the distance to the edge by a Gaussian of this standard deviation, in
+            pixels, above 0 and at most 100.
     """
 
     bce: float = 1.0

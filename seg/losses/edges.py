@@ -17,8 +17,9 @@ def boundary_mask(mask: Tensor, width: int) -> Tensor:
         width: Width of an edge, in pixels to each side.
 
     Returns:
-        (B, H, W) uint8: 1 edge, 0 no edge, 255 unknown. A pixel is on an edge if both classes occur within `width`. A
-        pixel without a label is unknown, and so is a pixel with unlabelled pixels but only one class within `width`.
+        (B, H, W) uint8: 1 edge, 0 no edge, 255 unknown. A pixel is on an edge if both classes occur within `width`
+        pixels of it. Two kinds of pixels are unknown: pixels that have no label, and pixels with only one class but
+        also an unlabelled pixel within `width`.
     """
     side = 2 * width + 1
     classes = torch.stack([mask == label for label in (CROPLAND, OTHER, IGNORE)], dim=1).float()
@@ -32,10 +33,10 @@ def boundary_mask(mask: Tensor, width: int) -> Tensor:
 def edge_weights(mask: Tensor, edge_weight: float, sigma: float) -> Tensor:
     """Weight of each pixel: 1 + edge_weight exp(-d² / 2 sigma²) at a distance of d pixels from the nearest edge.
 
-    The weight follows the U-Net (Ronneberger et al. 2015, https://doi.org/10.1007/978-3-319-24574-4_28, equation 2).
-    The U-Net sums the distances to the two nearest cells, but a mask of two classes has no separate parcels. Here, d is
-    the distance to the nearest labelled pixel that touches the other class. An ignored pixel is never on an edge.
-    The weight is 1 for pixels that are more than 3 sigma from every edge along rows or columns.
+    The formula is from the U-Net (Ronneberger et al. 2015, https://doi.org/10.1007/978-3-319-24574-4_28, equation 2).
+    In the U-Net, d is the sum of the distances to the two nearest cells, but a mask of two classes does not separate
+    the parcels. Here, d is the distance to the nearest labelled pixel that touches the other class. An ignored pixel is
+    never on an edge. The weight is 1 if every edge is more than 3 sigma away, along rows or along columns.
 
     Args:
         mask: (B, H, W) integer labels.
@@ -53,7 +54,7 @@ def edge_weights(mask: Tensor, edge_weight: float, sigma: float) -> Tensor:
 
 
 def _fall_off(near: Tensor, sigma: float, axis: int) -> Tensor:
-    """Largest value along an axis, weighted by a Gaussian of the distance."""
+    """Largest value along an axis, after multiplying each value by a Gaussian of its distance."""
     largest = near.clone()
     for distance in range(1, min(math.ceil(3 * sigma), near.shape[axis] - 1) + 1):
         faded = near * math.exp(-(distance**2) / (2 * sigma**2))

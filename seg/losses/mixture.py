@@ -24,8 +24,9 @@ class CroplandLoss(nn.Module):
 
     Attributes:
         weights: Weight of each term by name. Weights may change between two batches; a term with weight 0 is not
-            computed. A task may add weights of its own terms, which warm-ups then raise too; this loss skips them.
-        terms: Terms of the last batch by name, unweighted and without gradients; `boundary` is the mixture on the
+            computed. A task may add weights of its own terms. Warm-ups raise these weights too, but this loss ignores
+            them.
+        terms: Terms of the last batch by name, unweighted and without gradients; `boundary` is the weighted sum for the
             edges.
 
     Raises:
@@ -41,7 +42,7 @@ class CroplandLoss(nn.Module):
         self._losses = loss_terms(config)
 
     def forward(self, logits: Tensor, mask: Tensor, boundary: Tensor | None = None) -> Tensor:
-        """Compute the loss of a batch in float32; the loss and its gradients are 0 without labelled pixels.
+        """Compute the loss of a batch in float32; the loss and its gradients are 0 if no pixel is labelled.
 
         Args:
             logits: (B, 1, H, W) logits of cropland, any float type.
@@ -71,10 +72,10 @@ def loss_terms(config: LossConfig) -> dict[str, Term]:
     """Terms by name, with the parameters of a configuration.
 
     Each term treats a batch as one set of pixels. Soft Dice, Tversky and the Lovász hinge come from smp. Dice and
-    Tversky multiply ignored pixels by 0 in every sum; the Lovász hinge drops them. Without cropland labels, Dice and
-    Tversky are 0, and the Lovász hinge is the error of the worst pixel. Cross-entropy and focal loss are implemented
-    here. smp's cross-entropy divides by all pixels, including ignored ones. smp's focal loss is NaN if all pixels are
-    ignored, and for gamma below 1 its gradient is NaN at a pixel with probability 1.
+    Tversky multiply ignored pixels by 0 in every sum; the Lovász hinge drops them. If no pixel is labelled cropland,
+    Dice and Tversky are 0, and the Lovász hinge is the error of the worst pixel. Cross-entropy and focal loss are
+    implemented here. smp's cross-entropy divides by all pixels, including ignored ones. smp's focal loss is NaN if all
+    pixels are ignored, and for gamma below 1 its gradient is NaN at a pixel with probability 1.
     """
     smp = {"mode": BINARY_MODE, "from_logits": True, "ignore_index": IGNORE}
     return {
@@ -94,13 +95,13 @@ def masked_cross_entropy(
     pos_weight: float = 1.0,
     label_smoothing: float = 0.0,
 ) -> Tensor:
-    """Mean binary cross-entropy over labelled pixels; 0 without labelled pixels.
+    """Mean binary cross-entropy over labelled pixels; 0 if there are none.
 
     Args:
         logits: Logits in float32, any shape.
         labels: Labels, same shape.
-        weights: Factor of each pixel's loss, same shape. The sum is divided by the number of pixels, not by the sum of
-            weights, so that a pixel's weight does not depend on other pixels.
+        weights: Factor of each pixel's loss, same shape. The weighted sum is divided by the number of labelled pixels,
+            not by the sum of weights, so that a pixel's weight does not depend on other pixels.
         pos_weight: Weight of a cropland pixel relative to a pixel of "other".
         label_smoothing: Share of each label that is divided between both classes (Szegedy et al. 2016,
             https://doi.org/10.1109/CVPR.2016.308): the target is 1 - share / 2 for cropland and share / 2 for other.
@@ -132,10 +133,10 @@ def masked_focal(logits: Tensor, labels: Tensor, gamma: float, alpha: float | No
 
 
 def valid_mean(losses: Tensor, labels: Tensor) -> Tensor:
-    """Mean over labelled pixels; 0 without labelled pixels.
+    """Mean over labelled pixels; 0 if there are none.
 
     Args:
-        losses: Loss of each pixel, finite also for ignored pixels.
+        losses: Loss of each pixel; finite even where a pixel is ignored.
         labels: Labels, same shape.
     """
     valid = labels != IGNORE

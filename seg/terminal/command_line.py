@@ -47,7 +47,7 @@ UNKNOWN_KEY = re.compile(
     r"|does not accept (?:option|nested key) ['\"]([\w.]+)['\"]"
     r"|[Nn]o action for (?:destination )?key ['\"]([\w.]+)['\"]"
 )
-"""Messages of jsonargparse about an unknown key."""
+"""Pattern of jsonargparse's messages about an unknown key."""
 
 INPUT_MISTAKES = {
     errno.ENOENT,
@@ -59,10 +59,10 @@ INPUT_MISTAKES = {
     errno.EROFS,
     errno.ENAMETOOLONG,
 }
-"""System errors that the user can avoid with another path, unlike a full disk or a broken device."""
+"""System errors that another path would avoid. A full disk or a broken device is not among them."""
 
 TYPE_NAME = re.compile(r"<class '([\w.]+)'>|Literal\[([^\]]*)\]|\b((?:list|tuple|dict)\[[^\]]*\])")
-"""Types in messages of jsonargparse."""
+"""Names of types in the messages of jsonargparse."""
 
 BAD_VALUE = re.compile(
     r'Parser key "(?P<key>[\w.+]+)":\s*'
@@ -71,12 +71,12 @@ BAD_VALUE = re.compile(
     r"(?P<value>.*)",
     re.DOTALL,
 )
-"""Messages of jsonargparse about a value of a wrong type."""
+"""Pattern of jsonargparse's messages about a value of a wrong type."""
 
 WORDS = {"NoneType": "null", "bool": "true or false", "list[str]": "a list like [red,nir]"} | dict.fromkeys(
     ("list", "tuple", "list[int]", "list[float]", "list[int | str]"), "a list like [1,2]"
 )
-"""Descriptions of types whose Python name would not help a user."""
+"""Descriptions of the types whose Python names would not help a user."""
 
 
 _PLAIN = {
@@ -95,7 +95,7 @@ _PLAIN = {
 
 
 class CommandParser(ArgumentParser):
-    """A parser that accepts no abbreviated options, and shows options with hyphens in its help."""
+    """A parser that rejects abbreviated options and writes options with hyphens in its help."""
 
     def __init__(self, description: str = "") -> None:
         super().__init__(exit_on_error=False, allow_abbrev=False, description=description)
@@ -113,12 +113,13 @@ def run_command(
 ) -> int:
     """Run a command and return its exit status: 0 done, 1 failed, 2 bad usage or input, 130 interrupted.
 
-    A bad argument or input prints one line on standard error; with `--debug`, exceptions are not caught.
+    An error in an argument or input is printed as one line on standard error. If `--debug` is given, exceptions are not
+    caught.
 
     Args:
         command: One command, or several by subcommand name.
         arguments: Command-line arguments; sys.argv[1:] by default.
-        description: Description of several subcommands; a single function's docstring describes it.
+        description: Description of a command with subcommands; a single function is described by its docstring.
         within: Context in which the command runs, entered after its arguments are parsed.
     """
     words = [_with_underscores(word) for word in (sys.argv[1:] if arguments is None else arguments)]
@@ -239,7 +240,7 @@ def command_parser(command: Command | dict[str, Command], description: str = "")
 
     Args:
         command: One command, or several by subcommand name.
-        description: Description of several subcommands; a single function's docstring describes it.
+        description: Description of a command with subcommands; a single function is described by its docstring.
     """
     if not isinstance(command, dict):
         return _function_parser(command)

@@ -11,13 +11,14 @@ from jsonargparse import get_loader, set_loader
 from seg.errors import ConfigError
 
 JSONARGPARSE_LOAD = get_loader("yaml")
-"""Loader of jsonargparse for YAML 1.2 floats such as 1e-3."""
+"""The YAML loader of jsonargparse that reads 1e-3 as a float, as YAML 1.2 requires."""
 
 DEEPEST = 50
 """Largest depth of nested mappings and lists, which PyYAML builds by recursion."""
 
 MOST_VALUES = 100_000
-"""Largest number of values with aliases expanded; nine levels of nine aliases would give 400 million."""
+"""Largest number of values after aliases are expanded; nine levels of nine aliases would expand to 400 million
+values."""
 
 MOST_DIGITS = 300
 """Largest number of digits in a number; Python reads floats of up to 308 digits and integers of up to 4,300."""
@@ -31,7 +32,7 @@ def check_yaml(text: str) -> None:
     """Check a YAML text against the limits before objects are built.
 
     Raises:
-        YAMLError: The text is not YAML, is nested too deep, expands to too many values, or has a number with too many
+        YAMLError: The text is not YAML, is nested too deeply, expands to too many values, or has a number with too many
             digits.
     """
     sizes: dict[str, int] = {}

@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 
 
 class Bar:
-    """A progress bar; draws nothing without a terminal.
+    """A progress bar; draws nothing if there is no terminal.
 
     Args:
         title: Text before the bar.
@@ -43,7 +43,7 @@ class Bar:
 
 @contextmanager
 def progress_bar(title: str, total: int | None = None, stream: TextIO | None = None) -> Iterator[Bar]:
-    """Show a bar during a block, with the number of finished pieces and the remaining time.
+    """Show a bar with the number of finished pieces and the remaining time while a block runs.
 
     Args:
         title: Text before the bar.

@@ -5,7 +5,7 @@ from itertools import islice
 
 
 def text_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Aligned Markdown table; the first column is left-aligned for text, the others are right-aligned for figures.
+    """Aligned Markdown table. The first column is left-aligned; the other columns are right-aligned.
 
     Args:
         columns: Headings.

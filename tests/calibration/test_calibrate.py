@@ -94,7 +94,7 @@ def test_a_scaling_that_does_not_help_the_other_half_is_not_used(calibrated: Mak
     found = calibrate(halves, CalibrationConfig(), 0.5)
     assert found.bias == 0
     assert found.ece_after < found.ece_before
-    assert "no bias, since it does not improve held-out samples" in found.note
+    assert "bias left out: no improvement on held-out samples" in found.note
 
 
 def test_without_temperature_and_bias_nothing_changes(halves: np.ndarray) -> None:

@@ -120,14 +120,14 @@ def test_without_a_fitting_temperature_logits_are_unchanged_with_a_reason(
 def test_logits_that_another_threshold_separates_get_a_temperature_without_bias(counted: Count) -> None:
     counts = counted(np.array([-2.0, 1.0, 2.0, 3.0]), np.array([False, False, True, True]))
     found = fit_scaling(counts)
-    assert found.reason == "no bias, since the logits separate the labels perfectly"
+    assert found.reason == "bias left out: the logits separate the labels perfectly"
     assert found.scaling == fit_scaling(counts, bias=False).scaling != IDENTITY
 
 
 def test_a_constant_logit_gets_the_share_of_cropland_as_its_probability(counted: Count) -> None:
     counts = counted(np.full(100, 1.005), np.arange(100) < 80)
     found = fit_scaling(counts)
-    assert found.reason == "no bias, since all logits are equal"
+    assert found.reason == "bias left out: all logits are equal"
     for scaling in (found.scaling, fit_scaling(counts, temperature=False).scaling):
         assert scaling.probability(np.array([1.005]))[0] == pytest.approx(0.8)
 
@@ -138,7 +138,7 @@ def test_a_bias_with_a_temperature_out_of_bounds_is_not_used(counted: Count) -> 
     cropland = (np.arange(1000) >= 200) ^ np.isin(np.arange(1000), (0, 999))
     found = fit_scaling(counted(logits, cropland))
     assert found.scaling == pytest.approx((5.013 / np.log(4), 0.0), rel=0.01)
-    assert re.fullmatch(r"no bias, since temperature would be 0\.0\d+ and bias -\S+, out of bounds", found.reason)
+    assert re.fullmatch(r"bias left out: temperature would be 0\.0\d+ and bias -\S+, out of bounds", found.reason)
 
 
 def test_a_bias_out_of_bounds_is_not_used() -> None:

@@ -28,12 +28,12 @@ REFUSED = {
     "ToFloat": "images are float32 already",
     "ToTensorV2": "samples become tensors later",
 }
-"""Rejected transforms by name, with the reason."""
+"""Rejected transforms, with the reason for each."""
 
 _KEY = "data.augmentation.extra"
 _VALID = 77
-"""Value of valid pixels in albumentations' mask. Labels have other values, so pixels filled with `fill_mask` count as
-invalid."""
+"""Value that marks valid pixels in the mask passed to albumentations. No label has this value, so pixels that a
+transform fills with `fill_mask` count as invalid."""
 
 _PROBE = 64, 48
 """Height and width of the sample that tests a transform."""
@@ -97,11 +97,11 @@ def _reason(error: Exception) -> str:
 
 
 class InUnitRange(A.DualTransform):  # type: ignore[misc]  # albumentations ships no types
-    """Apply a transform of albumentations to bands scaled to 0..1, and scale the result back.
+    """Scale each band to 0..1, apply a transform of albumentations, and scale the result back.
 
-    albumentations expects float32 images from 0 to 1, and clips some results to that range. Here, 0 and 1 are the
-    smallest and largest valid value of each band in the sample, so that no input value is clipped. Invalid pixels get
-    the mean of the valid pixels, so that nodata values do not spread.
+    albumentations expects float32 images from 0 to 1, and clips some results to that range. The smallest valid value of
+    each band in the sample becomes 0 and the largest becomes 1, so no input value is clipped. Invalid pixels are set to
+    the mean of the valid pixels, so nodata values do not spread into valid pixels.
 
     Args:
         transform: Transform of albumentations.
@@ -139,7 +139,7 @@ class InUnitRange(A.DualTransform):  # type: ignore[misc]  # albumentations ship
 
         Args:
             sample: Sample in stored units.
-            always: Ignore the probability of the transform.
+            always: Always apply the transform, whatever its probability.
         """
         image, valid = sample.image, sample.valid
         means = band_means(image, valid)[:, None, None]
@@ -164,7 +164,8 @@ def build_extras(extras: list[ExtraTransform], bands: int) -> list[InUnitRange]:
         bands: Number of bands of the samples.
 
     Raises:
-        ConfigError: A transform cannot be built, fails on such samples, or changes their size or type.
+        ConfigError: A transform cannot be built, fails on samples with this number of bands, or changes their size or
+            type.
     """
     transforms = [InUnitRange(extra.build()) for extra in extras]
     for extra, transform in zip(extras, transforms, strict=True):

@@ -18,12 +18,12 @@ Layer = npt.NDArray[np.float32]
 class ZoomAndTurn(WithoutCopies, A.DualTransform):  # type: ignore[misc]  # albumentations ships no types
     """Zoom and rotate about the centre, at unchanged size.
 
-    The image is interpolated bilinearly, and the mask by nearest neighbour. A pixel is valid only if all its source
-    pixels are valid. Other pixels, such as those from outside the sample, get the label "ignore". The transforms of
-    albumentations would mix valid and invalid pixels.
+    The image is interpolated bilinearly, and the mask by nearest neighbour. A pixel of the result is valid only if all
+    pixels that it is interpolated from are valid. All other pixels get the label "ignore", also where the result shows
+    ground outside the sample. The transforms of albumentations would mix valid and invalid pixels.
 
     Args:
-        scale: Strongest zoom: objects become up to 1 + scale times as large or as small, with equal probability.
+        scale: Strongest zoom: objects are enlarged or shrunk by a factor of up to 1 + scale; both are equally probable.
         rotation: Largest angle to either side in degrees.
         p: Share of changed samples.
     """
@@ -48,12 +48,12 @@ class ZoomAndTurn(WithoutCopies, A.DualTransform):  # type: ignore[misc]  # albu
 
         Args:
             valid: (H, W) validity before the transform.
-            factor: Zoom factor; objects become larger above 1.
+            factor: Zoom factor; a factor above 1 enlarges objects.
             degrees: Counter-clockwise angle.
         """
         height, width = valid.shape
         matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, factor)
-        # Weights are never negative, so a sum of exactly 0 contains no invalid pixel.
+        # Weights are never negative, so if the sum over invalid pixels is exactly 0, no invalid pixel contributes.
         kept = _warp((~valid).astype(np.float32), matrix, cv2.INTER_LINEAR, 1) == 0
         return {"matrix": matrix, "valid": valid, "kept": kept}
 
@@ -84,7 +84,8 @@ def _warp(layer: np.ndarray, matrix: np.ndarray, interpolation: int, outside: fl
 class Coarsen(ImageTransform):
     """Blur an image as if the sensor had larger pixels, at unchanged size.
 
-    The image is averaged to a smaller size and interpolated back bilinearly, using valid pixels only.
+    The image is averaged to a smaller size, then interpolated bilinearly to its original size. Only valid pixels are
+    used.
 
     Args:
         resolution: Coarsest resolution: pixels become up to 1 + resolution times as large.
@@ -114,7 +115,7 @@ class Coarsen(ImageTransform):
 
 
 def _filtered(blur: Callable[[Layer], Layer], image: FloatImage, valid: BoolMask) -> FloatImage:
-    """Apply a linear filter to the valid pixels only, relative to the mean, which keeps constant bands constant."""
+    """Apply a linear filter to the differences of valid pixels from the band mean; constant bands stay constant."""
     whole = bool(valid.all())
     weight = 1 if whole else np.where(valid, blur(valid.astype(np.float32)), 1)
     filtered = np.empty(image.shape, np.float32)
@@ -126,7 +127,7 @@ def _filtered(blur: Callable[[Layer], Layer], image: FloatImage, valid: BoolMask
 
 
 def band_means(image: FloatImage, valid: BoolMask) -> FloatImage:
-    """(C,) mean of each band of a (C, H, W) image over the valid pixels; 0 without valid pixels."""
+    """(C,) mean of each band of a (C, H, W) image over the valid pixels; 0 if no pixel is valid."""
     if not valid.any():
         return np.zeros(len(image), dtype=np.float32)
     pixels = (band if valid.all() else band[valid] for band in image)

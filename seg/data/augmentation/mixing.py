@@ -14,7 +14,7 @@ Place = tuple[slice, slice]
 
 @dataclass(frozen=True, kw_only=True)
 class MixingConfig:
-    """Shares of training chips that are mixed from several chips; needs data.chips.size.
+    """Shares of training chips that are mixed from several chips. These settings need data.chips.size.
 
     Args:
         cut_mix: Share of the chips that get a rectangle from the same position in another chip.
@@ -48,11 +48,11 @@ class MixingConfig:
 def mix_or_keep(
     sample: Sample, another: Callable[[int], Sample], config: MixingConfig, generator: np.random.Generator
 ) -> Sample:
-    """Mix a sample with others at the configured shares, or return it unchanged.
+    """Mix a random share of samples with others, and return the other samples unchanged.
 
     Args:
         sample: A chip.
-        another: Function that loads another chip of the same size by number, from 1.
+        another: Function that loads another chip of the same size; its argument numbers the other chips from 1.
         config: Shares of CutMix and mosaic.
         generator: Source of all random choices.
 
@@ -83,9 +83,9 @@ def cut_mix(sample: Sample, other: Sample, generator: np.random.Generator) -> Sa
 
 
 def random_rectangle(shape: tuple[int, ...], generator: np.random.Generator) -> Place:
-    """Rectangle with the proportions of a (H, W) array, a uniform share of its area and a uniform centre.
+    """Random rectangle with the aspect ratio of a (H, W) array; area and centre are uniformly distributed.
 
-    Parts outside are lost.
+    Parts of the rectangle outside the array are cut off.
     """
     sides = np.array(shape)
     half = sides * np.sqrt(generator.random()) / 2
@@ -95,14 +95,14 @@ def random_rectangle(shape: tuple[int, ...], generator: np.random.Generator) -> 
 
 
 def mosaic(samples: Sequence[Sample], generator: np.random.Generator) -> Sample:
-    """Join random windows of four samples, one in each corner, at unchanged scale.
+    """Join random windows of four samples, one window in each corner, at unchanged scale.
 
     See Bochkovskiy et al. (2020), https://arxiv.org/abs/2004.10934. Their mosaic also shrinks samples, which would
     change the ground resolution.
 
     Args:
-        samples: Upper left, upper right, lower left and lower right sample; repetition is allowed.
-        generator: Source of random numbers for the common corner and the windows.
+        samples: Upper left, upper right, lower left and lower right sample; a sample may occur several times.
+        generator: Source of random numbers for the windows and for the point where they meet.
 
     Raises:
         DatasetError: There are not four samples, or they differ in size or number of bands.

@@ -28,7 +28,7 @@ LIMITS: dict[str, tuple[float, str]] = {
     "band_dropout": (1, "a probability, 0 to 1"),
     "frequency": (1, "a share, 0 to 1"),
 }
-"""Largest value of each strength, and the accepted range in words."""
+"""Largest accepted value of each strength, and the accepted range in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,18 +41,20 @@ class AugmentationConfig:
             together.
         offset: Standard deviation of a band's shift, in standard deviations of the band.
         noise: Standard deviation of the noise of a pixel, in standard deviations of the band.
-        scale: Strongest zoom: objects become up to 1 + scale times as large or as small, with equal probability.
-        rotation: Largest rotation to either side in degrees. Pixels from outside the sample are ignored.
+        scale: Strongest zoom: objects are enlarged or shrunk by a factor of up to 1 + scale; both are equally probable.
+        rotation: Largest rotation to either side in degrees. Pixels of the result that lie outside the sample are
+            ignored.
         resolution: Coarsest ground resolution: the image is blurred as if its pixels were up to 1 + resolution times as
             large; the mask does not change.
-        haze: Thickest haze in the first band, in standard deviations of the band. Later bands, which should have longer
-            wavelengths, get less haze.
+        haze: Thickest haze in the first band, in standard deviations of the band. Haze decreases from the first band to
+            the last, so bands should be ordered by increasing wavelength.
         shadow: Darkest shadow of a random polygon, from 0 (none) to 1 (as dark as the darkest pixels).
         band_dropout: Probability of setting a band to its mean; at least one band stays.
-        frequency: Probability of each of these changes for a sample: zoom with rotation, resolution, haze, shadow. The
-            strength is uniformly distributed up to the largest value.
+        frequency: Probability that a sample is changed by zoom and rotation; also the probabilities of coarser
+            resolution, of haze and of a shadow. Each is drawn separately. The strength of a change is uniformly
+            distributed from 0 to its largest value.
         extra: Transforms of albumentations, each with a `name` and its `arguments`, applied after the other changes.
-            Their input bands are scaled to 0..1 by the range of the valid pixels in the sample.
+            For these transforms, the range of the valid pixels of each band in the sample is scaled to 0..1.
     """
 
     dihedral: bool = True
@@ -81,9 +83,10 @@ class AugmentationConfig:
 
 
 class Augmentation:
-    """Random changes of samples, in which mask and validity move with the image; can be pickled for worker processes.
+    """Random changes of samples; mask and validity move with the image. Can be pickled for worker processes.
 
-    The transforms have the physical order: orientation and resolution of the sensor, light, air, sensor errors.
+    The transforms are applied in the order of the physical effects: orientation and resolution of the sensor, light,
+    air, sensor errors.
 
     Args:
         config: Kinds and strengths of the changes.
@@ -112,7 +115,7 @@ class Augmentation:
 def _transforms(
     config: AugmentationConfig, std: FloatImage, mean: FloatImage
 ) -> Iterator[tuple[int, A.BasicTransform]]:
-    """Transforms of a configuration, in order, each with the number of its random stream."""
+    """Transforms of a configuration in the order of application, each with the number of its random stream."""
     if config.dihedral:
         yield 0, Dihedral(p=1)
     if config.scale or config.rotation:

@@ -1,4 +1,4 @@
-"""Effects of air, clouds and sensors on pixel values in any stored units, without clipping."""
+"""Effects of air, clouds and sensors on pixel values; values in any units, never clipped."""
 
 import cv2
 import numpy as np
@@ -9,7 +9,8 @@ from seg.raster.chips import BoolMask, FloatImage
 HAZE_CELLS = 4
 """Cells in each direction of the coarse grid from which haze is interpolated."""
 DARK_PERCENTILE = 1
-"""Percentile for the value of pixels lit only by diffuse skylight; the minimum could be a dead pixel."""
+"""Percentile of a band that is taken as the value of pixels lit only by diffuse skylight. The minimum could be a dead
+pixel."""
 CORNERS = 3, 8
 """Smallest and largest number of corners of a shadow."""
 PENUMBRA = 1.0, 4.0
@@ -19,7 +20,8 @@ PENUMBRA = 1.0, 4.0
 class Jitter(ImageTransform):
     """Change gain and offset of each band, and add noise to each pixel.
 
-    The corresponding transforms of albumentations clip to 0..1, which reflectances and digital numbers exceed.
+    The corresponding transforms of albumentations clip values to 0..1, but reflectances and digital numbers may be
+    larger.
 
     Args:
         gain: Standard deviation of a factor around 1; one factor is drawn for each band, and one for all bands
@@ -57,7 +59,7 @@ class Jitter(ImageTransform):
 
 
 class Haze(ImageTransform):
-    """Add smooth, uneven haze that is thickest in the first band and thinnest in the last.
+    """Add smooth, uneven haze that is thickest in the first band and thinnest in the last band.
 
     Air scatters short wavelengths most, and bands are usually stored from blue to infrared. RandomFog of albumentations
     needs images of three bands.
@@ -73,7 +75,7 @@ class Haze(ImageTransform):
         self.thickest, self.std = thickest, std
 
     def get_params_dependent_on_data(self, params: Params, data: Data) -> Params:
-        """Draw the thickness and its distribution over the image."""
+        """Draw the thickness of the haze and its distribution over the image."""
         veil = np.float32(self.random_generator.random() * self.thickest) * self.std
         height, width = data["mask"].shape
         cells = self.random_generator.random((HAZE_CELLS, HAZE_CELLS), dtype=np.float32)

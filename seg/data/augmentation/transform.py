@@ -15,7 +15,7 @@ Params = dict[str, Any]
 """Random choices of a transform for one sample, by the argument names of its `apply`."""
 
 TARGETS = {"valid": "mask", "percent": "mask"}
-"""Additional targets: albumentations treats validity and a teacher's percents like a mask."""
+"""Targets in addition to image and mask. albumentations treats validity and a teacher's percents like masks."""
 
 
 def as_data(sample: Sample) -> Data:
@@ -33,7 +33,7 @@ class WithoutCopies(A.BasicTransform):  # type: ignore[misc]  # albumentations s
     """Apply a transform to arrays of any memory layout.
 
     albumentations copies each array into contiguous memory before and after every transform. These copies take longer
-    than most transforms here, which work band by band.
+    than most transforms of this project, which work band by band.
     """
 
     def apply_with_params(self, params: Params, *args: object, **data: npt.NDArray[Any]) -> Data:

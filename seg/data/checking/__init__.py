@@ -1,1 +1,1 @@
-"""Checks of a dataset that report every problem; training stops at the first one."""
+"""Checks of a dataset that report every problem; training would stop at the first problem."""

@@ -29,9 +29,9 @@ class Options:
         nodata: Additional value that means "no data", or None.
         folds: Number of folds.
         labels: Meaning of the mask values.
-        chips: True for training on chips, which allows scenes of any size.
-        fold: The held-out fold, whose ground no unlabelled scene may show; None for none.
-        unlabelled: Unlabelled scenes beside those of the manifest, as for training; None for none.
+        chips: True for training on chips; scenes may then have any size.
+        fold: The held-out fold; no unlabelled scene may show its ground. None if no fold is held out.
+        unlabelled: Unlabelled scenes in addition to those of the manifest, named as for training; None for no others.
     """
 
     bands: tuple[int | str, ...] = ()
@@ -53,7 +53,7 @@ class Report:
         bands: The 1-based bands that were read.
         scenes: Scenes in the order of their image paths.
         findings: All findings, errors first, then by file.
-        unlabelled: Unlabelled scenes, as scenes that are their own mask and belong to no fold.
+        unlabelled: Unlabelled scenes. The path of the image also stands for the mask, and the fold is -1.
     """
 
     root: Path
@@ -77,7 +77,7 @@ def check_dataset(root: Path, options: Options) -> Report:
 
     Raises:
         DatasetError: There is no such folder, no image has the named bands, or an unlabelled scene is missing.
-        RasterError: The unlabelled scenes are named by a folder, a pattern or a list that names none.
+        RasterError: The folder, pattern or list of unlabelled scenes contains no scene.
         ConfigError: The number of folds is below 1.
     """
     listing = list_scenes(root, options.folds, options.labels)
@@ -101,8 +101,8 @@ def check_dataset(root: Path, options: Options) -> Report:
 def _usual_bands(scenes: Sequence[Scene]) -> tuple[int, ...]:
     """All bands except alpha of the first image that has the most common number of bands.
 
-    Training compares all images with the first one. This check compares them with the majority, so that a single odd
-    image is reported instead of all others.
+    Training compares all images with the first one. This check compares all images with the most common form, so that a
+    single odd image is reported rather than all others.
     """
     bands_of: list[tuple[int, tuple[int, ...]]] = []
     for scene in scenes:
@@ -116,10 +116,10 @@ def _usual_bands(scenes: Sequence[Scene]) -> tuple[int, ...]:
 
 
 def _named_bands(scenes: Sequence[Scene], bands: Sequence[int | str]) -> tuple[tuple[int, ...], list[Finding]]:
-    """1-based indexes of the bands in most images, and a finding for each other image.
+    """1-based indexes that the named bands have in most images, and a finding for each image with other indexes.
 
     Raises:
-        DatasetError: No image has all names.
+        DatasetError: No image has bands of all these names.
     """
     found: dict[Scene, tuple[int, ...]] = {}
     findings: list[Finding] = []
@@ -146,7 +146,7 @@ def _named_bands(scenes: Sequence[Scene], bands: Sequence[int | str]) -> tuple[t
 
 
 def _nodata_findings(root: Path, scenes: Sequence[CheckedScene], nodata: float | None) -> Iterator[Finding]:
-    """Finding about a nodata value of the command line that no image contains."""
+    """Finding if no image contains the nodata value given on the command line."""
     read = [scene.pixels for scene in scenes if scene.pixels is not None]
     if nodata is not None and read and not any(pixels.nodata_found for pixels in read):
         yield warning("nodata-unmatched", root, f"no pixel has the value of --nodata={nodata:.8g}; check the value")
@@ -170,7 +170,7 @@ def _fold_findings(root: Path, scenes: Sequence[CheckedScene], folds: int) -> It
         return
     unused = [fold for fold in range(folds) if fold not in used]
     if unused:
-        message = f"no scene is in fold {', '.join(map(str, unused))} of {folds}, which cannot be held out"
+        message = f"no scene is in fold {', '.join(map(str, unused))} of {folds}, so training cannot hold it out"
         yield warning("empty-fold", root, f"{message}; use fewer folds, or add scenes")
     for fold in used:
         yield from _training_findings(root, scenes, fold)
@@ -180,7 +180,7 @@ def _training_findings(root: Path, scenes: Sequence[CheckedScene], fold: int) ->
     training = [scene.labels for scene in scenes if scene.scene.fold != fold]
     known = [labels for labels in training if labels is not None]
     if len(known) < len(training):
-        return  # An unreadable mask, which may hold the missing class, already has a finding.
+        return  # An unreadable mask may hold the missing class; it already has a finding.
     try:
         require_both_classes(root, known)
     except DatasetError as problem:

@@ -13,19 +13,22 @@ from seg.terminal.text import first_numbers
 
 PIXEL_SIZE_RATIO = 1.5
 SCALE_RATIO = 20
-"""Ratio of value ranges above which units probably differ. The ratio is larger between reflectance of 0..1 and
-0..10000, 8 and 16 bits, or decibels and powers. It is smaller between clouds and forest, taken over all bands."""
+"""If the value ranges of two scenes differ by more than this factor, their units probably differ. Ranges differ by more
+between reflectance from 0 to 1 and from 0 to 10000, between 8 and 16 bits, and between decibels and powers. Over all
+bands, ranges differ by less between clouds and forest."""
 
 SPREADS = 5
-"""Largest plausible difference between a scene's median and the usual median, in usual spreads of a scene. Larger
-differences suggest other units. Seasons and crops cause smaller differences."""
+"""Largest plausible difference between a scene's median and the median of all scenes' medians. The unit is the typical
+difference between the 2nd and 98th percentile of a scene. Larger differences suggest other units; seasons and crops
+cause smaller differences."""
 
 ONE_CLASS_SHARE = 0.25
-"""Largest share of single-class scenes that suggests failed masks. In datasets of small scenes, single-class scenes are
-common."""
+"""If at most this share of the scenes has labels of only one class, these scenes are reported as warnings, since their
+masks probably failed. If the share is larger, they are notes: single-class scenes are common in datasets of small
+scenes."""
 
 _FEWEST = 3
-"""Smallest number of scenes to compare. Of two scenes that differ, neither is the exception."""
+"""Smallest number of scenes that are compared. If two scenes differ, it is unclear which one is wrong."""
 
 
 def consistency_findings(scenes: Sequence[CheckedScene], named_bands: bool) -> Iterator[Finding]:
@@ -55,7 +58,7 @@ def consistency_findings(scenes: Sequence[CheckedScene], named_bands: bool) -> I
 
 
 def _odd(grids: Sequence[Grid], key: Callable[[Grid], Hashable]) -> Iterator[tuple[Grid, Hashable]]:
-    """Grids whose key differs from the most common value, with that value."""
+    """Grids whose key differs from the most common key, each with the most common key."""
     values = Counter(key(grid) for grid in grids)
     if len(values) > 1:
         [(usual, _)] = values.most_common(1)
@@ -100,7 +103,8 @@ def _range_findings(scenes: Sequence[CheckedScene]) -> Iterator[Finding]:
     # The difference must occur in every band, because a lake or a cloud differs only in some bands.
     for place in np.flatnonzero((scaled | shifted).all(axis=1)).tolist():
         message = (
-            f"has band medians of {first_numbers(median[place])}, but {first_numbers(usual_median)} is usual here; "
+            f"has band medians of {first_numbers(median[place])}, but the usual medians are "
+            f"{first_numbers(usual_median)}; "
             "convert all images to the same units"
         )
         yield warning("value-range", like[place].scene.image, message)

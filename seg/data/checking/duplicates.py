@@ -14,7 +14,8 @@ def duplicate_findings(scenes: Sequence[CheckedScene]) -> Iterator[Finding]:
     """Findings about images with equal valid pixels; an error if their folds differ.
 
     Args:
-        scenes: Scenes of the dataset. Images of a single value are left out, since they may be equal by chance.
+        scenes: Scenes of the dataset. Images whose pixels all have the same value are left out, since they may be equal
+            by chance.
     """
     for group in _equal(scenes):
         for place, copy in enumerate(group[1:], start=1):
@@ -32,7 +33,8 @@ def duplicate_findings(scenes: Sequence[CheckedScene]) -> Iterator[Finding]:
 def overlap_findings(scenes: Sequence[CheckedScene]) -> Iterator[Finding]:
     """Findings about georeferenced scenes that overlap; an error if their folds differ.
 
-    The footprint of a scene is the smallest window with all its valid pixels. Copies of one image are left out.
+    The footprint of a scene is the smallest window with all its valid pixels. Images with equal pixels are left out,
+    since `duplicate_findings` reports them.
 
     Args:
         scenes: Scenes of the dataset.
@@ -65,7 +67,7 @@ def overlapping(scenes: Sequence[CheckedScene]) -> Iterator[tuple[CheckedScene, 
 
 
 def _valid_part(scene: CheckedScene) -> Grid | None:
-    """Grid of the smallest window with all valid pixels; None without georeference or valid pixels."""
+    """Grid of the smallest window with all valid pixels; None if there is no georeference or no valid pixel."""
     grid, pixels = scene.grid, scene.pixels
     if grid is None or grid.crs is None or grid.transform.is_identity or pixels is None or pixels.inside is None:
         return None

@@ -9,10 +9,10 @@ class Severity(StrEnum):
     """Severity of a finding."""
 
     ERROR = "error"
-    """Training would stop or learn wrongly."""
+    """Training would stop, or would learn from wrong data."""
 
     WARNING = "warning"
-    """Training works, but this is probably a mistake."""
+    """Training would work, but this is probably a mistake."""
 
     NOTE = "note"
     """Information; often intended."""
@@ -36,12 +36,12 @@ class Finding:
 
 
 def error(kind: str, file: Path, message: str) -> Finding:
-    """A finding that makes training stop or learn wrongly.
+    """A finding that would stop training or make it learn from wrong data.
 
     Args:
         kind: Short name of the finding.
         file: File or folder with the problem.
-        message: Message of an exception, which starts with the file, or a message without the file.
+        message: Message without the file, or the message of an exception, which may begin with the file.
     """
     return Finding(Severity.ERROR, kind, file, _line(file, message))
 

@@ -19,7 +19,7 @@ class Listing:
     Attributes:
         scenes: Scenes whose image and mask exist, sorted by image path.
         findings: Problems of the manifest or the folders.
-        complete: True if training accepts the list, so that no scene is missing.
+        complete: True if the catalogue of training accepts the dataset; then no scene is missing from the list.
     """
 
     scenes: tuple[Scene, ...]

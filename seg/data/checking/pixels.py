@@ -20,8 +20,8 @@ from seg.raster.windows import window_grid
 
 READ_SIZE = 512
 SAMPLED_VALUES = 4_000_000
-"""Largest number of values (pixels times bands) for percentiles: 16 MB, or all pixels of a 1000x1000 scene with four
-bands."""
+"""Largest number of values (pixels times bands) from which percentiles are computed. These values take 16 MB and
+suffice for all pixels of a 1000x1000 scene with four bands."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Reading:
     Attributes:
         bands: 1-based bands.
         nodata: Additional value that means "no data", or None.
-        named: True if the user named the bands, so that alpha tags are ignored.
+        named: True if the user named the bands; alpha tags are then ignored.
         labels: Meaning of the mask values.
-        chips: True for training on chips, which allows scenes of any size.
+        chips: True for training on chips; scenes may then have any size.
     """
 
     bands: tuple[int, ...]
@@ -45,7 +45,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class BandValues:
-    """Statistics of the valid values of a band; percentiles of large scenes come from an evenly spread sample.
+    """Statistics of a band's valid values; for large scenes, percentiles are those of an evenly spread sample.
 
     Attributes:
         minimum: Smallest value.
@@ -69,12 +69,12 @@ class PixelSummary:
     Attributes:
         total: Number of pixels.
         valid: Pixels with data in every band read.
-        labels: Label counts of the valid pixels; None without a usable mask.
+        labels: Label counts of the valid pixels; None if there is no usable mask.
         zeros: Valid pixels that are 0 in every band.
         labelled_zeros: Labelled pixels among `zeros`.
-        bands: Values of each band read; empty without valid pixels.
-        inside: Smallest window with all valid pixels; None without valid pixels.
-        nodata_found: True if a pixel has the additional nodata value of the settings.
+        bands: Statistics of each band that was read; empty if no pixel is valid.
+        inside: Smallest window with all valid pixels; None if no pixel is valid.
+        nodata_found: True if any pixel has the additional nodata value of the settings.
         digest: Hash that is equal for scenes with equal valid pixels, in any file format.
     """
 

@@ -14,7 +14,7 @@ from seg.terminal.text import counted, text_table
 
 SHOWN_BANDS = 4
 SHOWN_FINDINGS = 10
-"""Largest number of findings of one kind and severity in the text; the JSON has all."""
+"""Largest number of findings of one kind and severity in the text report; the JSON report has all findings."""
 
 _COLUMNS = ("scene", "fold", "width", "height", "bands", "type", "cropland", "other", "ignore", "nodata")
 

@@ -19,13 +19,13 @@ from seg.raster.voids import NO_DATA_FROM, is_missing
 from seg.raster.windows import window_grid
 
 NO_LABELS = {"unreadable", "complex", "mask-bands", "mask-nodata"}
-"""Kinds of findings after which the mask's values are not checked."""
+"""If a scene has findings of these kinds, the values of its mask are not checked."""
 
 EMPTY_SHARE = 0.5
 UNLABELLED_SHARE = 0.99
 ZERO_SHARE = 0.01
-"""Largest unreported share of pixels that are 0 in all bands. Shadow and water stay below it, unlike an empty
-corner."""
+"""Scenes in which a larger share of pixels is 0 in all bands are reported. Shadow and water cause smaller shares; an
+empty corner causes a larger share."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class CheckedScene:
         scene: Image, mask and fold.
         grid: Grid of the image; None if it cannot be opened.
         pixels: Summary of the pixels; None if they cannot be read.
-        findings: Problems of the scene.
+        findings: Problems found in the scene.
     """
 
     scene: Scene
@@ -46,7 +46,7 @@ class CheckedScene:
 
     @property
     def labels(self) -> LabelCounts | None:
-        """Label counts of the valid pixels; None if unknown."""
+        """Label counts of the valid pixels; None if the pixels or the mask cannot be used."""
         return self.pixels.labels if self.pixels else None
 
 
@@ -67,14 +67,14 @@ def check_image(scene: Scene, reading: Reading) -> CheckedScene:
     """Check the image of a scene alone, continuing after the first problem.
 
     Args:
-        scene: Image and fold; its mask is not looked at.
+        scene: Image and fold; the mask is not read.
         reading: Settings for reading images.
     """
     return _with_pixels(scene, reading, image_findings(scene.image, reading.bands), with_mask=False)
 
 
 def _with_pixels(scene: Scene, reading: Reading, findings: list[Finding], with_mask: bool) -> CheckedScene:
-    """The scene with the findings so far and those about its pixels."""
+    """The scene with the given findings and the findings about its pixels."""
     grid = grid_or_none(scene.image)
     if grid is None or _kinds(findings, scene.image) & {"too-few-bands", "unfit"}:
         return CheckedScene(scene, grid, None, tuple(findings))
@@ -132,7 +132,7 @@ def _image_findings(scene: Scene, grid: Grid, pixels: PixelSummary, reading: Rea
         yield from _alpha_findings(scene, image, reading)
     if infinite:
         message = (
-            f"has {infinite} values that are infinite or beyond {NO_DATA_FROM:.0e} and not marked as nodata; "
+            f"has {infinite} values that are infinite or above {NO_DATA_FROM:.0e} and not marked as nodata; "
             "replace them by the nodata value, or name it with --nodata, such as --nodata=-3.4028235e+38"
         )
         yield error("infinite", scene.image, message)
@@ -178,7 +178,7 @@ def _label_findings(scene: Scene, pixels: PixelSummary) -> Iterator[Finding]:
 
 
 def _infinite(image: DatasetReader, reading: Reading) -> int:
-    """Number of infinite values, and values beyond NO_DATA_FROM, that are not marked as invalid."""
+    """Number of values that are infinite or larger than NO_DATA_FROM in magnitude, but not marked as invalid."""
     count = 0
     for window in window_grid(image.height, image.width, READ_SIZE, READ_SIZE):
         for band in reading.bands:

@@ -1,4 +1,4 @@
-"""Contact sheet of a dataset: small pictures of image and mask, with frames around scenes with problems."""
+"""Contact sheet of a dataset: small pictures of each image and mask; scenes with problems are framed."""
 
 import textwrap
 from collections.abc import Sequence
@@ -27,10 +27,10 @@ COLUMNS = 4
 # Sizes in pixels.
 SIDE, BETWEEN, GAP, TITLE, TOP, BOTTOM = 176, 4, 22, 44, 56, 56
 NARROWEST = 780
-"""Smallest width of the sheet, set by the legend."""
+"""Smallest width of the sheet, for which the legend fits."""
 
 TINTS = {CROPLAND: (0.16, 0.66, 0.20), OTHER: (0.95, 0.76, 0.42)}
-"""Brighter than map colours, because they are drawn over a grey image."""
+"""Colours of the labels. They are brighter than the colours of maps, because they are drawn over a grey image."""
 
 OPACITY = 0.55
 DARKEST = 0.3
@@ -43,7 +43,7 @@ Picture = npt.NDArray[np.float64]
 
 
 def draw_sheet(report: Report, path: Path) -> None:
-    """Write a PNG with image and mask of up to 24 scenes, of which scenes with problems come first.
+    """Write a PNG with the image and mask of up to 24 scenes; scenes with problems come first.
 
     Args:
         report: Report of the check.
@@ -70,7 +70,7 @@ def draw_sheet(report: Report, path: Path) -> None:
 
 
 def choose_scenes(report: Report) -> list[CheckedScene]:
-    """Up to SHEET_SCENES scenes: first with errors, then with warnings, then an even selection of the others."""
+    """Up to SHEET_SCENES scenes: scenes with errors, then with warnings, then an even selection of the other scenes."""
     rank = {severity: place for place, severity in enumerate(FRAMES)}
     worst = [min((rank[f.severity] for f in findings_of(report, scene)), default=len(rank)) for scene in report.scenes]
     marked = sorted((place for place, level in enumerate(worst) if level < len(rank)), key=lambda place: worst[place])
@@ -109,7 +109,7 @@ def _caption(scene: CheckedScene, findings: Sequence[Finding]) -> str:
 
 
 def _pair(scene: CheckedScene, nodata: float | None) -> Picture:
-    """Picture of the image, beside it the grey image under its labels: (SIDE, 2 * SIDE + BETWEEN, 3), 0 to 1."""
+    """Picture (SIDE, 2 * SIDE + BETWEEN, 3), 0 to 1: the image, and to the right its grey copy with coloured labels."""
     pair = np.ones((SIDE, 2 * SIDE + BETWEEN, 3))
     if scene.grid is None:
         return pair
@@ -135,7 +135,7 @@ def _tinted(picture: Picture, scene: Scene) -> Picture:
     tinted: Picture = np.repeat(DARKEST + (1 - DARKEST) * grey, 3, axis=2)
     try:
         with open_raster(scene.mask) as dataset:
-            # Not read_classes, which rejects wrong masks; the sheet also shows these.
+            # The sheet also shows invalid masks, which `read_classes` would reject.
             values, valid = read_band(dataset, class_band(dataset, scene.labels), shape=picture.shape[:2])
     except RasterError:
         return tinted
@@ -147,7 +147,7 @@ def _tinted(picture: Picture, scene: Scene) -> Picture:
 
 
 def _shape(grid: Grid) -> tuple[int, int]:
-    """Height and width of a scene that fill its cell of the sheet; small scenes are magnified."""
+    """Height and width at which a scene fills its cell of the sheet; small scenes are magnified."""
     scale = SIDE / max(grid.height, grid.width)
     return max(1, round(grid.height * scale)), max(1, round(grid.width * scale))
 

@@ -13,7 +13,7 @@ from seg.raster.grid import Grid, open_raster, placed_on, read_grid, require_sam
 
 
 def structure_findings(scene: Scene, bands: Sequence[int]) -> list[Finding]:
-    """Problems that make training reject a scene before reading pixels.
+    """Problems for which training would reject a scene before reading its pixels.
 
     Args:
         scene: Image and mask.
@@ -27,7 +27,7 @@ def structure_findings(scene: Scene, bands: Sequence[int]) -> list[Finding]:
 
 
 def grid_or_none(path: Path) -> Grid | None:
-    """Grid of a raster; None if it cannot be opened or used for training."""
+    """Grid of a raster; None if the raster cannot be opened or used for training."""
     try:
         return read_grid(path)
     except RasterError:

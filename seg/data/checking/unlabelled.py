@@ -1,4 +1,4 @@
-"""Check of unlabelled scenes: each on its own, and against the scenes that a training is scored on."""
+"""Checks of unlabelled scenes: of each scene alone, and for overlap with the scenes that training is scored on."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,16 +12,16 @@ from seg.data.dataset.unlabelled import read_unlabelled
 from seg.terminal.progress import with_progress
 
 NO_FOLD = -1
-"""Fold of an unlabelled scene, which is never held out."""
+"""Fold of unlabelled scenes, which are never held out."""
 
 
 def check_unlabelled_scenes(root: Path, named: Path | None, fold: int | None, reading: Reading) -> list[CheckedScene]:
     """Check each unlabelled scene that training would read, continuing after the first problem.
 
     Args:
-        root: The dataset, whose manifest may list such scenes.
-        named: Further ones, as for training; None for none.
-        fold: The held-out fold; None for none.
+        root: The dataset; its manifest may list unlabelled scenes.
+        named: Other unlabelled scenes, named as for training; None for no others.
+        fold: The held-out fold; None if no fold is held out.
         reading: Settings for reading images.
 
     Raises:
@@ -36,12 +36,12 @@ def check_unlabelled_scenes(root: Path, named: Path | None, fold: int | None, re
 def leak_findings(
     scenes: Sequence[CheckedScene], unlabelled: Sequence[CheckedScene], fold: int | None
 ) -> Iterator[Finding]:
-    """Unlabelled scenes with the pixels or the ground of held-out scenes.
+    """Errors about unlabelled scenes that repeat the pixels of a held-out scene or overlap it.
 
     Args:
         scenes: Labelled scenes.
         unlabelled: Unlabelled scenes.
-        fold: The held-out fold; None for none.
+        fold: The held-out fold; None if no fold is held out.
     """
     held_out = [scene for scene in scenes if scene.scene.fold == fold]
     by_digest = {scene.pixels.digest: scene.scene for scene in held_out if scene.pixels and scene.pixels.valid}

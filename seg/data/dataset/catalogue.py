@@ -1,4 +1,4 @@
-"""Scenes of a dataset with image, mask and fold, from a manifest or from two folders matched by stem; their bands."""
+"""Scenes of a dataset, from a manifest or from two folders whose files are matched by stem; and their bands."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ UNREAD = (
     "has a mask, but its name does not end like a raster's, so training would skip it; wanted "
     f"{', '.join(RASTER_SUFFIXES)} (binary files with a .hdr); convert it, or list it in a {MANIFEST}"
 )
-"""Message about an image in a folder whose file name ending is not supported."""
+"""Message about an image in a folder if the ending of its file name is not supported."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,14 @@ def read_catalogue(root: Path, folds: int, labels: LabelMapping = PLAIN_LABELS) 
 
     Args:
         root: A folder with a `manifest.csv` or `manifest.parquet` (see `seg.data.dataset.manifest`), whose paths are
-            relative to the folder; or with `images/` and `masks/`, whose files are matched by stem and get the folds
-            0, 1, ... in turn.
+            relative to the folder; or a folder with `images/` and `masks/`. In the second case, files are matched by
+            stem, and images are assigned to the folds 0, 1, ... in turn.
         folds: Number of folds.
         labels: Meaning of the mask values.
 
     Raises:
-        DatasetError: The folder is missing or empty, the manifest is damaged, or an image has no mask, two manifest
-            lines or an unsupported file name ending.
+        DatasetError: The folder is missing or empty; the manifest is damaged; or an image has no mask, is listed twice,
+            or has an unsupported file name ending.
         ConfigError: The number of folds is below 1.
     """
     if folds < 1:
@@ -64,7 +64,7 @@ def read_catalogue(root: Path, folds: int, labels: LabelMapping = PLAIN_LABELS) 
         raise DatasetError(f"{root}: has no scenes; wanted rasters in images/ and masks/, or lines in {MANIFEST}")
     outside = sorted({scene.fold for scene in scenes if not 0 <= scene.fold < folds})
     if outside:
-        raise DatasetError(f"{manifest}: has the folds {outside}; wanted 0 to {folds - 1}, as set by data.folds")
+        raise DatasetError(f"{manifest}: has the folds {outside}, but data.folds {folds} allows only 0 to {folds - 1}")
     ordered = sorted(scenes, key=lambda scene: scene.image)
     for scene, following in pairwise(ordered):
         if scene.image == following.image:
@@ -92,7 +92,7 @@ def _existing_scene(path: Path, row: Row, labels: LabelMapping) -> Scene | None:
 
 
 def labelled_row(path: Path, row: Row, labels: LabelMapping = PLAIN_LABELS) -> Scene | None:
-    """Scene of a manifest's row, whether its files exist or not; None for an unlabelled one."""
+    """Scene of a manifest's row; its files need not exist. None if the row has no mask."""
     if row.mask is None or row.fold is None:
         return None
     return Scene(path.parent / row.image, path.parent / row.mask, row.fold, row.weight, labels)
@@ -129,7 +129,7 @@ def band_indexes(scenes: Sequence[Scene], bands: Sequence[int | str]) -> list[in
 
     Args:
         scenes: Scenes whose images are searched for the names; not opened if all bands are indexes.
-        bands: Indexes, or names as in the band descriptions of the images, in upper or lower case.
+        bands: Indexes, or names that are compared with the band descriptions of the images, ignoring case.
 
     Raises:
         DatasetError: An image lacks a band, has two bands with the same name, or has a band at another index than the

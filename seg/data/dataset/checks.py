@@ -14,8 +14,8 @@ from seg.raster.grid import Grid, open_raster, placed_on, read_grid, require_sam
 from seg.raster.windows import window_grid
 
 MAX_VALUES = 64_000_000
-"""Largest scene that training loads as a whole, in values (pixels times bands). Such a scene takes 256 MB as float32,
-and its feature maps take many times more."""
+"""Largest scene that training loads as a whole, in values (pixels times bands). A scene of this size takes 256 MB as
+float32, and its feature maps take many times as much."""
 
 _READ_SIZE = 1024
 
@@ -41,7 +41,7 @@ class LabelCounts:
 def check_scene(scene: Scene, bands: Sequence[int]) -> Grid:
     """Check that a scene's mask lies on the grid of its image and that the bands exist, and return the grid.
 
-    A mask without georeference, such as a PNG, fits an image of the same size.
+    If the mask has no georeference, for example as a PNG, only the sizes are compared.
 
     Args:
         scene: Image and mask.
@@ -79,9 +79,9 @@ def require_bands(image: Grid, bands: Sequence[int]) -> None:
 
 
 def require_one_scaling(grids: Sequence[Grid], bands: Sequence[int]) -> Scaling | None:
-    """Scale and offset of each band to read, as (scales, offsets); None if no image states them.
+    """Scales and offsets of the bands to read, as (scales, offsets); None if no image states them.
 
-    Images without stated scales and offsets are not compared, since many programs drop these values.
+    Images that state no scales and offsets are accepted, since many programs drop these values.
 
     Args:
         grids: Grids of all images.

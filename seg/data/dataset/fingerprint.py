@@ -11,18 +11,19 @@ from seg.raster.remote import is_remote
 from seg.raster.sources import image_files
 
 PIECE = 64 * 1024
-"""Bytes to read at the beginning, in the middle and at the end of a file."""
+"""Number of bytes that are read at the beginning, in the middle and at the end of a file."""
 COVERS = (
     "paths in the dataset, folds, weights, meaning of the labels; for every image and mask, including sources of VRT "
-    f"files and .msk files, the size and {PIECE // 1024} KiB each at the beginning, in the middle and at the end"
+    f"files and .msk files, its size and {PIECE // 1024} KiB from its beginning, its middle and its end"
 )
 
 
 def dataset_fingerprint(root: Path, scenes: Sequence[Scene]) -> dict[str, object]:
     """Hash a dataset, as plain values with the keys `root`, `scenes`, `files`, `bytes`, `sha256` and `covers`.
 
-    Large files are sampled, since reading every byte of a county takes minutes. A change between the samples is missed
-    if the file size stays the same. File times are not part of the hash, so a copied dataset has the same hash.
+    Large files are sampled, since reading every byte of a county takes minutes. A change outside the samples is not
+    detected if the file size stays the same. File times are not part of the hash, so a copied dataset has the same
+    hash.
 
     Args:
         root: The dataset.
@@ -53,12 +54,12 @@ def dataset_fingerprint(root: Path, scenes: Sequence[Scene]) -> dict[str, object
 
 
 def images_fingerprint(images: Sequence[Path]) -> dict[str, object]:
-    """Hash images without masks, as plain values with the keys `scenes` and `sha256`; read as by `dataset_fingerprint`.
+    """Hash images without masks, as plain values with the keys `scenes` and `sha256`.
 
-    Paths do not count, so the same images elsewhere have the same hash.
+    Files are sampled as by `dataset_fingerprint`. Paths are not part of the hash, so copied images have the same hash.
 
     Args:
-        images: Images of unlabelled scenes; those on servers count by their addresses.
+        images: Images of unlabelled scenes. Of an image on a server, only the address is hashed.
 
     Raises:
         RasterError: An image cannot be opened.

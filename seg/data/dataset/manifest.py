@@ -15,7 +15,7 @@ MANIFEST = "manifest.csv"
 PARQUET_MANIFEST = "manifest.parquet"
 
 SPLIT_FOLDS = {"train": 1, "val": 0, "test": 0}
-"""Fold of each split: fold 0, held out by default, has the validation and test scenes."""
+"""Fold of each split. Validation and test scenes are in fold 0, which is held out by default."""
 
 _COLUMNS = ("image", "mask", "labels", "fold", "split", "weight", "quality")
 
@@ -33,7 +33,7 @@ class Row:
         place: Position of the row, for messages.
         image: Path of the image as written.
         mask: Path of the mask as written; None for an unlabelled scene.
-        fold: Fold in which the scene is held out; None for an unlabelled scene that may always be learned from.
+        fold: Fold in which the scene is held out; None for an unlabelled scene that is never held out.
         weight: Weight of the scene in sampling by weight, above 0.
     """
 
@@ -45,16 +45,16 @@ class Row:
 
 
 def manifest_of(root: Path) -> Path | None:
-    """Manifest of a dataset, or None; a CSV file, which `prepare.py split` writes, takes precedence over Parquet."""
+    """Manifest of a dataset, or None; CSV takes precedence over Parquet, since `prepare.py split` writes CSV."""
     return next((root / name for name in (MANIFEST, PARQUET_MANIFEST) if (root / name).exists()), None)
 
 
 def read_manifest(path: Path) -> list[Row]:
     """Read the rows of a manifest.
 
-    Required columns are image, mask, and fold or split (train, val or test; fold takes precedence). A column weight or
-    quality is optional. Other columns, such as a geometry, are ignored. A row without a mask is an
-    unlabelled scene, which may also lack a fold.
+    Required columns are image, mask, and either fold or split (train, val or test); if both exist, fold is used. A
+    column weight or quality is optional. Other columns, such as a geometry, are ignored. A row without a mask is an
+    unlabelled scene; its fold may be empty.
 
     Raises:
         DatasetError: The file cannot be read, a column is missing, or a row has an invalid value.
@@ -67,7 +67,7 @@ def read_manifest(path: Path) -> list[Row]:
 
 
 def manifest_rows(path: Path) -> list[Row | DatasetError]:
-    """Read the rows of a manifest, with an error in place of each row that has an invalid value.
+    """Read the rows of a manifest; a row with an invalid value is replaced by its error.
 
     Raises:
         DatasetError: The file cannot be read, or a column is missing.
@@ -92,7 +92,7 @@ def manifest_rows(path: Path) -> list[Row | DatasetError]:
 
 
 def further_columns(root: Path) -> dict[Path, dict[str, str]]:
-    """Cells of a manifest's columns other than image, mask and fold, by image and column; empty without a manifest.
+    """Cells of all columns but image, mask and fold, by image and column; empty if there is no manifest.
 
     From a CSV file, all other columns are returned. From a Parquet file, only columns that this project uses are
     returned, because others may be geometries. Paths in the column `labels` become absolute.
@@ -178,7 +178,8 @@ def _row(path: Path, place: str, row: Values, fold: str) -> Row:
             "scripts/prepare.py burn --image IMAGE --labels LABELS --output MASK, and name that mask"
         )
     number = _fold(row[fold], fold)
-    # A cell that a line of a CSV lacks is None: such a line is broken off, not unlabelled.
+    # None means that the line of a CSV ends before this cell. The line is incomplete, so its scene does not count as
+    # unlabelled.
     unlabelled = mask == "" or (mask is None and path.suffix == ".parquet")
     if _is_path(image) and image and unlabelled and (number is not None or row[fold] in (None, "")):
         return Row(place, _written(path, image), None, number, _weight(path, place, row))

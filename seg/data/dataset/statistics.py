@@ -26,7 +26,7 @@ CACHE = ".cache"
 """Folder of cached statistics in a dataset."""
 
 _VERSION = 2
-"""Version of the cache format; a new number invalidates older files."""
+"""Version of the cache format. Cached files of other versions are ignored."""
 
 _PERCENTILES = ("low", "high", "error")
 _READ_SIZE = 1024
@@ -34,7 +34,7 @@ _READ_SIZE = 1024
 
 @dataclass(frozen=True)
 class Sampling:
-    """Selection of the pixels for statistics.
+    """Selection of the pixels from which statistics are computed.
 
     Attributes:
         bands: 1-based band indexes.
@@ -98,9 +98,9 @@ class ValidPixels:
 def dataset_statistics(
     root: Path, folds: int, fold: int | None, bands: Sequence[int | str] | None, nodata: float | None
 ) -> DatasetStatistics:
-    """Statistics of a dataset's training scenes, from its cache or newly computed and cached.
+    """Statistics of a dataset's training scenes, read from its cache, or computed and written to the cache.
 
-    All valid pixels count, with or without a label, since both are network input. Masks are not read.
+    Statistics include valid pixels without a label, since these are also input of the network. Masks are not read.
 
     Args:
         root: The dataset.
@@ -133,7 +133,7 @@ def dataset_statistics(
 
 
 def cached_statistics(root: Path, scenes: Sequence[Scene], sampling: Sampling) -> DatasetStatistics | None:
-    """Cached statistics of exactly these scenes and pixels; None without a cache or after a change of a file.
+    """Cached statistics of exactly these scenes and pixels; None if there is no cache or a file has changed.
 
     Args:
         root: The dataset.
@@ -161,7 +161,7 @@ def _store(path: Path, statistics: DatasetStatistics) -> None:
         with complete_or_absent(path) as partial_path:
             partial_path.write_text(json.dumps(asdict(statistics), indent=1) + "\n", encoding="utf-8")
     except (OSError, ClaimError):
-        # A read-only dataset works without a cache, and another process may be writing the same one.
+        # Nothing is cached if the dataset is read-only, or if another process is writing the same cache.
         return
 
 
@@ -181,18 +181,18 @@ def _small_integers(scene: Scene, sampling: Sampling) -> bool:
 
 
 def unmatched_nodata(nodata: float | None, found: bool, option: str) -> str | None:
-    """Note on a nodata value that no pixel has; None otherwise.
+    """Note if no pixel has an additional nodata value; None otherwise.
 
     Args:
-        nodata: The further nodata value, or None.
-        found: True if a pixel has it.
-        option: Option that gave it, such as "--nodata".
+        nodata: Additional value that means "no data", or None.
+        found: True if any pixel has this value.
+        option: Option that set the value, such as "--nodata".
     """
     return None if nodata is None or found else f"no pixel has the value of {option}={nodata:.8g}; check the value"
 
 
 def statistics_report(root: Path, statistics: DatasetStatistics, as_json: bool = False) -> str:
-    """Statistics as a table with a line for each band, or as JSON.
+    """Statistics as a table with one row per band, or as JSON.
 
     Args:
         root: The dataset.

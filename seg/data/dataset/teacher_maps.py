@@ -1,4 +1,4 @@
-"""Probability maps of a teacher, matched to the scenes that they map."""
+"""Probability maps of a teacher, matched to the scenes that they were predicted from."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,16 +13,16 @@ PROBABILITY = "_probability"
 
 
 def match_maps(named: Path, grids: Iterable[Grid]) -> dict[Path, Path]:
-    """Map of each image that has one: of the same grid, and where several share it, of the image's name.
+    """Map of each image that has a map on its grid; if several maps have this grid, the one with the image's name.
 
     Args:
-        named: A map, a folder, a pattern or a list, as for `named_scenes`. Where some rasters are named like the
-            probability maps of `predict.py`, the others are left out.
+        named: A map, a folder, a pattern or a list, as for `named_scenes`. If some of the rasters have names like the
+            probability maps of `predict.py`, all others are left out.
         grids: Grids of the images.
 
     Raises:
-        RasterError: No map is found, or one cannot be opened.
-        DatasetError: A map of an image's name is on another grid.
+        RasterError: No map is found, or a map cannot be opened.
+        DatasetError: A map has the name of an image but another grid.
     """
     paths = list(named_scenes([named]).scenes)
     paths = [path for path in paths if stem_of(path).endswith(PROBABILITY)] or paths
@@ -36,7 +36,7 @@ def match_maps(named: Path, grids: Iterable[Grid]) -> dict[Path, Path]:
 
 
 def require_maps(named: Path, images: Iterable[Path], maps: Mapping[Path, Path]) -> None:
-    """Check that each unlabelled image has a map, since nothing else says what it shows.
+    """Check that each unlabelled image has a map; without labels and map, training cannot learn from an image.
 
     Args:
         named: The maps as the user named them, for the message.

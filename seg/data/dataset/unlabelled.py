@@ -1,4 +1,4 @@
-"""Scenes without a mask, from which training learns too: their list, and checks against the labelled scenes."""
+"""Scenes without a mask, from which training also learns: their list, and checks against the held-out scenes."""
 
 import os
 from collections.abc import Sequence
@@ -32,12 +32,12 @@ AnyScene = Scene | UnlabelledScene
 
 
 def read_unlabelled(root: Path | None, named: Path | None, fold: int | None) -> list[UnlabelledScene]:
-    """List unlabelled scenes: rows of a dataset's manifest without a mask, then those that the user names.
+    """List unlabelled scenes: first those of the dataset's manifest, then those that the user named.
 
     Args:
         root: The dataset, or None.
-        named: A scene, a folder, a pattern or a list, as for `named_scenes`; None for the manifest's rows alone.
-        fold: Held-out fold, whose rows are left out; None for no held-out fold.
+        named: A scene, a folder, a pattern or a list, as for `named_scenes`; None to list only scenes of the manifest.
+        fold: Held-out fold; scenes of this fold in the manifest are left out. None if no fold is held out.
 
     Raises:
         DatasetError: A file does not exist, or a scene is listed twice.
@@ -56,7 +56,7 @@ def read_unlabelled(root: Path | None, named: Path | None, fold: int | None) -> 
 
 
 def unlabelled_rows(root: Path) -> int:
-    """Number of rows of a dataset's manifest that name no mask; 0 without a manifest."""
+    """Number of scenes without a mask in a dataset's manifest; 0 if there is no manifest."""
     manifest = manifest_of(root)
     return 0 if manifest is None else len(_rows_without_mask(manifest))
 
@@ -74,7 +74,7 @@ def _from_manifest(root: Path, fold: int | None) -> list[UnlabelledScene]:
 
 
 def _rows_without_mask(manifest: Path) -> list[Row]:
-    """Sound rows without a mask; `read_catalogue` and the check of a dataset report the others."""
+    """Valid rows without a mask. `read_catalogue` and the check of a dataset report invalid rows."""
     try:
         rows = manifest_rows(manifest)
     except DatasetError:
@@ -83,7 +83,7 @@ def _rows_without_mask(manifest: Path) -> list[Row]:
 
 
 def check_unlabelled(scenes: Sequence[UnlabelledScene], bands: Sequence[int], held_out: Sequence[Scene]) -> list[Grid]:
-    """Check that unlabelled scenes have the bands to read and are no held-out scene, and return their grids.
+    """Check that unlabelled scenes have the wanted bands and that none of them is held out; return their grids.
 
     Args:
         scenes: The unlabelled scenes.
@@ -109,7 +109,7 @@ def check_unlabelled(scenes: Sequence[UnlabelledScene], bands: Sequence[int], he
 
 
 def overlap_note(unlabelled: Sequence[Grid], held_out: Sequence[Grid]) -> str:
-    """Line for the user if unlabelled scenes show ground of held-out scenes; empty otherwise.
+    """Note for the user if unlabelled scenes overlap held-out scenes; empty otherwise.
 
     Args:
         unlabelled: Grids of the unlabelled scenes.
@@ -122,7 +122,7 @@ def overlap_note(unlabelled: Sequence[Grid], held_out: Sequence[Grid]) -> str:
         return ""
     one, other = shared[0]
     return (
-        f"note: {shown_name(grids[one].path)} overlaps the held-out {grids[other].path} ({len(shared)} such pairs), so "
+        f"note: {shown_name(grids[one].path)} overlaps held-out {grids[other].path} ({len(shared)} such pairs), so "
         "training sees test ground without its labels and the scores may be too good; python scripts/prepare.py check "
         "--unlabelled lists all\n"
     )

@@ -1,4 +1,4 @@
-"""Order and batches of the samples, independent of the number of workers and of resuming."""
+"""Order and batches of the samples; they do not depend on the number of workers or on resuming."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ Size = tuple[int, int]
 """Height and width."""
 
 _LABELLED, _UNLABELLED = ("image", "mask", "percent"), ("clean", "strong", "source", "clean_percent")
-"""Layers of an example that share a size."""
+"""Names of the layers of an example that have the size of its image."""
 
 
 class EpochSampler(Sampler[SampleKey]):
@@ -27,7 +27,7 @@ class EpochSampler(Sampler[SampleKey]):
     Args:
         size: Number of samples.
         seed: Seed of the run; None for the order of the dataset.
-        shard: Share of this process, for batches of one sample.
+        shard: Share of this process, if each batch holds one sample.
     """
 
     def __init__(self, size: int, seed: int | None, shard: Shard = WHOLE) -> None:
@@ -42,7 +42,7 @@ class EpochSampler(Sampler[SampleKey]):
         self.kept = None if indexes is None else frozenset(indexes)
 
     def batches_of(self, indexes: Collection[int]) -> int:
-        """Number of single-sample batches for some samples."""
+        """Number of batches for some samples if each batch holds one sample."""
         return self.shard.length(len(indexes))
 
     def set_epoch(self, epoch: int) -> None:
@@ -62,16 +62,18 @@ class EpochSampler(Sampler[SampleKey]):
 
 
 class BucketSampler(Sampler[list[SampleKey]]):
-    """Sampler of batches of equally large samples; a sample of unique size is a batch of its own.
+    """Sampler of batches of equally large samples; a sample is a batch of its own if no other has its size.
 
-    The order of the sampler decides which samples share a batch. The number of batches is the same in every epoch.
+    Samples of one size are batched in the order in which the given sampler yields them. The number of batches is the
+    same in every epoch.
 
     Args:
         sampler: Order of the samples; Lightning sets its epoch.
         sizes: Size of each sample.
         pixels: Largest number of pixels in a batch; only a single larger sample may exceed it.
-        pad: Also batch samples of similar size; their pixels are counted at the largest height and width of the batch.
-        drop_last: Leave out an incomplete batch if another batch of the same sample size is full.
+        pad: Also batch samples of similar size. `pixels` then limits the number of samples times the largest height and
+            width of the batch.
+        drop_last: Leave out an incomplete batch if there is a full batch of the same sample size.
         shard: Share of this process; the sampler yields the samples of all processes.
     """
 
@@ -128,7 +130,8 @@ def group_sizes(sizes: Sequence[Size], pixels: int, pad: bool) -> list[list[Size
     Args:
         sizes: Sorted sizes.
         pixels: Largest number of pixels in a batch; only a single larger sample may exceed it.
-        pad: Allow different sizes in a batch; pixels are counted at the largest height and width.
+        pad: Allow different sizes in a batch. `pixels` then limits the number of samples times the largest height and
+            width.
     """
     groups: list[list[Size]] = []
     for size in sizes:
@@ -142,9 +145,9 @@ def group_sizes(sizes: Sequence[Size], pixels: int, pad: bool) -> list[list[Size
 
 
 def stack(examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Stack equally large examples into a batch: images (B, C, H, W), masks (B, H, W), names, and so on.
+    """Stack equally large examples into a batch with images (B, C, H, W), masks (B, H, W), names and other values.
 
-    PyTorch's own collate copies even a single example, and allocates new shared memory in a worker.
+    The collate function of PyTorch would copy even a single example and, in a worker, allocate new shared memory.
     """
     batch: dict[str, Any] = {}
     for key, first in examples[0].items():
@@ -167,7 +170,7 @@ class PaddingCollate:
         self.fill = torch.tensor(fill, dtype=torch.float32)[:, None, None]
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, Any]:
-        """Batch with images (B, C, H, W), masks (B, H, W) and names; views of unlabelled scenes have their own size."""
+        """Batch of images (B, C, H, W), masks (B, H, W) and names; views of unlabelled scenes may differ in size."""
         padded: list[dict[str, Any]] = [dict(example) for example in examples]
         for keys in (_LABELLED, _UNLABELLED):
             present = [key for key in padded[0] if key in keys]
@@ -178,7 +181,7 @@ class PaddingCollate:
         return stack(padded)
 
     def _padded(self, layers: Tensor, height: int, width: int) -> Tensor:
-        """Layers with rows added below and columns on the right; images are float, all others are uint8."""
+        """Layers with rows added below and columns added on the right; images are float, all other layers are uint8."""
         rows, columns = layers.shape[-2:]
         if (rows, columns) == (height, width):
             return layers

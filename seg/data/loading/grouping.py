@@ -11,15 +11,15 @@ from seg.data.loading.shared_memory import Collate, Handover, Slots
 from seg.data.sample import Example, SampleKey
 
 MOST_TOGETHER = 32
-"""Largest number of batches in one message. A message costs about half a millisecond, a sixth of the time to read a
-chip."""
+"""Largest number of batches in one message. A message takes about half a millisecond, one sixth of the time for reading
+a chip."""
 
 _MESSAGE_BYTES = 2**26
 """Largest size of a message, so that workers hold at most `prefetch_factor` large batches."""
 
 
 class Batches(Dataset[Any]):
-    """Dataset of whole batches, which worker processes pass through shared memory if slots are given.
+    """Dataset of whole batches. Worker processes pass the batches through shared memory if slots are given.
 
     Args:
         examples: Dataset of single examples.
@@ -44,16 +44,17 @@ class Batches(Dataset[Any]):
 
 
 class Groups(Sampler[list[list[SampleKey]]]):
-    """Sampler of groups with nearly equal numbers of batches, which a loader distributes to its workers in turn.
+    """Sampler of groups with nearly equal numbers of batches. A loader distributes the groups to its workers in turn.
 
     Args:
-        source: Sampler of batches of keys, or of single keys that form batches of one.
+        source: Sampler of batches of keys, or of single keys if each batch holds one sample.
         together: Largest number of batches in a group.
-        workers: Number of processes. All get the same number of groups, so that none waits for another.
+        workers: Number of worker processes. Each process gets the same number of groups, so that no process waits for
+            another.
 
     Attributes:
-        sampler: Sampler of single keys, whose epoch Lightning sets.
-        left_out: Batches to skip at the start of the next epoch only.
+        sampler: Sampler of single keys; Lightning sets its epoch.
+        left_out: Number of batches that are skipped at the start of the next epoch, but not of later epochs.
     """
 
     def __init__(self, source: EpochSampler | BucketSampler, together: int = 1, workers: int = 1) -> None:

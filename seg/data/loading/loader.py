@@ -1,4 +1,4 @@
-"""Data loader that names the sample if a worker process dies, gets stuck or meets a damaged file."""
+"""Data loader whose errors name the sample if a worker process dies, gets stuck or reads a damaged file."""
 
 import signal
 import time
@@ -28,10 +28,10 @@ class Batching:
     """Order and composition of batches.
 
     Attributes:
-        sampler: Order of batches, or of single samples that form batches of one.
+        sampler: Order of batches, or of single samples if each batch holds one sample.
         collate: Function that makes a batch from examples.
-        batch_bytes: Bytes of the tensors in the largest batch; 0 if unknown. Workers send small batches of known size
-            in groups, and through reusable shared memory.
+        batch_bytes: Bytes of the tensors in the largest batch; 0 if unknown. If the size is known and small, workers
+            send batches in groups, through reusable shared memory.
     """
 
     sampler: EpochSampler | BucketSampler
@@ -44,11 +44,12 @@ class LoaderConfig:
     """Settings of the worker processes.
 
     Args:
-        prefetch_factor: Batches that each worker prepares in advance, or groups of small batches (up to 32 batches and
-            64 MiB). Memory is proportional to workers times this number.
+        prefetch_factor: Number of batches that each worker prepares in advance. Small batches are sent in groups of up
+            to 32 batches and 64 MiB; then this is the number of groups. Memory is proportional to this number times the
+            number of workers.
         pin_memory: Copy batches into page-locked memory, from which a GPU reads faster; no effect without a GPU.
         persistent_workers: Keep worker processes from one epoch to the next.
-        drop_last: Leave out incomplete batches: the last one of an epoch, or of each sample size.
+        drop_last: Leave out incomplete batches: the last batch of an epoch, or the last batch of each sample size.
         timeout: Longest time of a worker for one sample, in seconds.
 
     Raises:
@@ -70,20 +71,20 @@ class LoaderConfig:
 
 
 class WatchedLoader(DataLoader[Example]):
-    """PyTorch's loader with worker errors that name the sample; `build_loader` makes it.
+    """PyTorch's data loader, with errors that name the sample; made by `build_loader`.
 
-    The class follows Lightning's protocol of stateful loaders: it counts the loaded batches of an epoch, and can resume
-    after them.
+    The class follows Lightning's protocol of stateful loaders: it counts the loaded batches of an epoch, and a resumed
+    run skips them.
     """
 
     _position = _resumed = (0, 0)  # pairs of an epoch and the number of its loaded batches
 
     def state_dict(self) -> dict[str, int]:
-        """Current `epoch`, from 0, and number of its loaded `batches`."""
+        """Current `epoch`, from 0, and the number of `batches` that were loaded in this epoch."""
         return {"epoch": self._position[0], "batches": self._position[1]}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Skip the loaded batches if the next iteration belongs to the same epoch."""
+        """Skip the batches that were already loaded, if the next iteration belongs to the same epoch."""
         self._resumed = state_dict["epoch"], state_dict["batches"]
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # PyTorch declares its own iterator class
@@ -136,7 +137,7 @@ def build_loader(
     """Build a loader of batches.
 
     Args:
-        dataset: Dataset of single examples that loads each within `watched`.
+        dataset: Dataset of single examples; must load each example within `watched`.
         batching: Order and composition of batches.
         workers: Number of worker processes; 0 loads in this process.
         config: Settings of the worker processes.
@@ -152,10 +153,10 @@ def build_loader(
         persistent_workers=config.persistent_workers and workers > 0,
         timeout=min(config.timeout, _POLL_SECONDS) if workers else 0,
         worker_init_fn=WorkerNotes(config.timeout) if workers else None,
-        # A separate generator for the workers' seed, since a draw from the global generator would change dropout after
-        # resuming.
+        # The workers' seed comes from a separate generator, because a draw from the global generator would change
+        # dropout after resuming.
         generator=torch.Generator(),
-        # Not fork, which would copy handles and locks of GDAL and PyTorch in an arbitrary state.
+        # Workers are not forked, because fork would copy handles and locks of GDAL and PyTorch in an arbitrary state.
         multiprocessing_context="spawn" if workers else None,
     )
 
@@ -166,7 +167,7 @@ def _slots(batching: Batching, workers: int, on_the_way: int) -> Slots | None:
     Args:
         batching: Order and composition of batches.
         workers: Number of worker processes.
-        on_the_way: Batches of a worker that are in preparation or waiting.
+        on_the_way: Number of a worker's batches that are in preparation or waiting.
     """
     if not (workers and batching.batch_bytes):
         return None

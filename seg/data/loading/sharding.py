@@ -1,4 +1,4 @@
-"""Distribution of a run's batches over several training processes, in the order of a single process."""
+"""Distribution of a run's batches over several training processes; their order is that of a single process."""
 
 import math
 from dataclasses import dataclass, replace
@@ -14,10 +14,9 @@ from seg.labels import IGNORE
 class Shard:
     """Share of one training process.
 
-    Batches are distributed in rounds: in round i, process r gets batch `i * count + r` of the single-process order. N
-    batches accumulated by each of two processes are then the 2N batches that one process would accumulate. If the
-    last round is incomplete, its first batch is repeated as padding, because every process must take part in each
-    step.
+    Batches are distributed in rounds: in round i, process r gets batch `i * count + r` of the single-process order. If
+    each of two processes accumulates N batches, these are the 2N batches that a single process would accumulate. If the
+    last round is incomplete, its first batch is repeated as padding, because every process must take part in each step.
 
     Attributes:
         rank: Number of the process, from 0.
@@ -28,7 +27,7 @@ class Shard:
     count: int = 1
 
     def length(self, batches: int) -> int:
-        """Number of batches per process, including padding, for a total number of batches."""
+        """Number of batches per process, including padding, for a given total number of batches."""
         return math.ceil(batches / self.count)
 
     def places(self, batches: int) -> list[tuple[int, bool]]:
@@ -48,7 +47,7 @@ def padding_key(key: SampleKey) -> SampleKey:
 
 
 class PaddingIgnored(Dataset[Example]):
-    """Dataset that removes name, labels and views from padding examples, so that they do not count.
+    """Dataset that removes name, labels and views from padding examples, so that they do not affect the training.
 
     Args:
         examples: Dataset of a single process.

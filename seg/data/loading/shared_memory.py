@@ -18,10 +18,11 @@ from torch import Tensor
 from seg.data.sample import Example
 
 MOST_BYTES = 2**28
-"""Largest total size of a loader's slots, which are allocated at once. PyTorch passes larger batches."""
+"""Largest total size of a loader's slots. All slots are allocated at the start. If slots would exceed this size,
+PyTorch passes the batches instead."""
 
 _ALIGNMENT = 64
-"""Tensors start at multiples of this many bytes, which suits every data type and vector instruction."""
+"""Each tensor starts at a multiple of this number of bytes, as every data type and vector instruction allows."""
 
 Bytes = npt.NDArray[np.uint8]
 Collate = Callable[[Sequence[Example]], dict[str, Any]]
@@ -54,8 +55,8 @@ class Place(NamedTuple):
 class Slots:
     """A few slots of shared memory for each worker process.
 
-    A worker copies a batch into a free slot. The slot becomes free again when the training process has released all its
-    tensors. If no slot is free, PyTorch passes the batch, so that no process waits.
+    A worker copies a batch into a free slot. The slot becomes free again when the training process has released all
+    tensors of the batch. If no slot is free, PyTorch passes the batch in its own way, so that no process waits.
 
     Args:
         workers: Number of worker processes.
@@ -82,7 +83,8 @@ class Slots:
             batch: Tensors and other values by name.
 
         Returns:
-            A message that becomes the batch in the training process; or the batch itself, without a suitable free slot.
+            A message that becomes the batch in the training process; or the batch itself if no free slot is large
+            enough.
         """
         tensors = {name: value.numpy() for name, value in batch.items() if isinstance(value, Tensor)}
         places: dict[str, Place] = {}
@@ -109,11 +111,11 @@ class Slots:
 
 
 _slots_of_this_process: weakref.WeakValueDictionary[str, Slots] = weakref.WeakValueDictionary()
-"""Slots by key, where the training process finds the slots of a message."""
+"""Slots by key. The training process looks up the key of a message here."""
 
 
 class Handover(NamedTuple):
-    """Message about a filled slot, which becomes the batch when the training process unpickles it.
+    """Message about a filled slot. When the training process unpickles the message, it gets the batch.
 
     Attributes:
         key: Key of the slots.
@@ -136,6 +138,6 @@ def _received(key: str, slot: int, places: dict[str, Place], rest: dict[str, Any
 
 
 def _shared(*shape: int) -> Tensor:
-    """Zeros (uint8) in memory that worker processes share with this one."""
+    """Zeros (uint8) in memory that worker processes share with this process."""
     zeros: Tensor = torch.zeros(shape, dtype=torch.uint8).share_memory_()  # type: ignore[no-untyped-call]
     return zeros

@@ -1,4 +1,4 @@
-"""Record of the sample that each worker process is loading, and errors that name it if a worker hangs or dies."""
+"""Notes of the sample that each worker process is loading, and errors that name it if the worker hangs or dies."""
 
 import contextlib
 import mmap
@@ -31,7 +31,7 @@ _DEAD = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)")
 """PyTorch's message about dead workers, with their process ids."""
 
 _note: mmap.mmap | None = None
-"""Memory-mapped note of this process, written for every sample; None if no loader reads notes."""
+"""Memory-mapped file in which this process notes the current sample; None if no loader reads notes."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Unfinished:
 
 
 def note_samples_in(folder: Path) -> None:
-    """Store the notes of this process in a folder."""
+    """Write the notes of this process to a folder from now on."""
     global _note
     with (folder / str(os.getpid())).open("w+b") as file:
         file.truncate(_MOST_BYTES)
@@ -59,7 +59,7 @@ def note_samples_in(folder: Path) -> None:
 
 @contextmanager
 def watched(name: str) -> Iterator[None]:
-    """Note that a sample is being loaded, until the block ends.
+    """Note while a block runs that it is loading a sample.
 
     Args:
         name: Name of the sample in error messages.
@@ -68,7 +68,8 @@ def watched(name: str) -> Iterator[None]:
     if note is None:
         yield
         return
-    # A time of 0 means "no sample". It is written first, so that a half-written note names no sample.
+    # A time of 0 means that no sample is being loaded. It is written first, so that a half-written note names no
+    # sample.
     text = name.encode()[: _MOST_BYTES - _TIME.size - 1] + b"\0"
     note[: _TIME.size] = _NOTHING
     note[_TIME.size : _TIME.size + len(text)] = text
@@ -80,7 +81,7 @@ def watched(name: str) -> Iterator[None]:
 
 
 def unfinished(folder: Path) -> list[Unfinished]:
-    """Samples being loaded, from the notes in a folder, in order of decreasing time."""
+    """Samples that workers are loading, read from the notes in a folder; the longest running comes first."""
     found = []
     for file in folder.iterdir():
         note = file.read_bytes()

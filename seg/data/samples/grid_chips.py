@@ -18,13 +18,13 @@ from seg.raster.windows import blocks_of, read_spans
 
 
 class GridChips(Dataset[Example]):
-    """Chips whose cores tile the scenes; halo pixels give context, and their labels are ignored.
+    """Chips whose cores tile the scenes. The halo around a core is context for the network; its labels are ignored.
 
     All chips of a scene have the same size. The last chip of a row or column starts earlier and scores fewer pixels.
 
     Args:
         grids: Grid of each scene.
-        size: Side of a chip; a smaller scene is one chip of its own size.
+        size: Side of a chip in pixels; a smaller scene is one chip of its own size.
         reading: Settings for reading pixels.
         halo: Context around a core in pixels, less than half of `size`; clipped at the edges of the scene.
 

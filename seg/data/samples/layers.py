@@ -1,4 +1,4 @@
-"""Layers of a window beside its image: labels, or for an unlabelled scene validity; percents of a teacher's map."""
+"""Layers of a window other than its image: labels, and percents of a teacher's map."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ from seg.raster.chips import BoolMask, ByteMask, Reading, read_chip
 from seg.raster.classes import read_classes, read_percent
 
 Maps = Mapping[Path, Path]
-"""Probability map of a teacher for each image that has one, on the image's grid."""
+"""Probability map of a teacher for each image that has a map; both are on the same grid."""
 
 
 class Rasters(Protocol):
@@ -43,18 +43,18 @@ def read_labels(rasters: Rasters, scene: AnyScene, window: Window, reading: Read
 
 
 def labels_of(valid: BoolMask) -> ByteMask:
-    """Labels of an unlabelled scene by its validity, (H, W)."""
+    """(H, W) labels of an unlabelled scene: OTHER where pixels are valid, IGNORE elsewhere."""
     return np.where(valid, np.uint8(OTHER), np.uint8(IGNORE))
 
 
 def read_map(rasters: Rasters, scene: AnyScene, window: Window, maps: Maps | None) -> ByteMask | None:
-    """Percents of a window by a teacher's map, (H, W), IGNORE where it has none; None if no scene has a map.
+    """(H, W) percents of a teacher's map in a window, IGNORE where there are none; None if no scene has a map.
 
     Args:
         rasters: Open rasters of this process.
         scene: A scene with or without a mask.
         window: Pixels to read.
-        maps: Map of each image; None for no maps at all.
+        maps: Map of each image that has a map; None if no image has a map.
 
     Raises:
         RasterError: The map cannot be read, or holds no percents.

@@ -17,9 +17,9 @@ MOST_OPEN = 64
 
 
 class OpenRasters:
-    """Rasters opened on first use, for one thread; above a limit, the least recently used raster is closed.
+    """Rasters opened on first use, for one thread; if too many are open, the least recently used is closed.
 
-    GDAL handles survive neither fork nor pickling, so each process opens its own.
+    GDAL handles survive neither fork nor pickling, so each process opens its own rasters.
 
     Args:
         most: Largest number of open rasters.
@@ -46,20 +46,21 @@ class OpenRasters:
             self._opened.popitem()[1][1].close()
 
     def __getitem__(self, path: Path) -> DatasetReader:
-        """The open raster of a path, valid until `most` other paths were requested.
+        """The open raster of a path. It stays open until `most` other paths have been requested.
 
         Raises:
             RasterError: The file is missing, or not a readable raster.
         """
         if self._pid != os.getpid():
-            # Kept open: after a fork, these files belong to the parent process, which still reads them.
+            # After a fork, these rasters are not closed, because the parent process still reads them.
             self._inherited.append(self._opened)
             self._opened, self._pid = OrderedDict(), os.getpid()
         if path not in self._opened:
             while len(self._opened) >= self.most:
                 self._opened.popitem(last=False)[1][1].close()
             stack = ExitStack()
-            # A raster opened outside an environment of rasterio would own one, and end any other when it is closed.
+            # If a raster is opened outside an environment of rasterio, it opens its own environment. Closing the raster
+            # would then also end other environments.
             with nullcontext() if hasenv() else Env():
                 self._opened[path] = stack.enter_context(open_raster(path)), stack
         self._opened.move_to_end(path)

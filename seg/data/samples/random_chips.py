@@ -28,18 +28,19 @@ _PLACES, _MIXING = 1, 2
 
 @dataclass(frozen=True, kw_only=True)
 class ChipConfig:
-    """Settings of chips, which replace whole scenes in training and validation.
+    """Settings of chips. If `size` is set, chips replace whole scenes in training and validation.
 
     Args:
         size: Side of a chip in pixels; null trains and validates on whole scenes.
         per_epoch: Number of training chips in an epoch.
-        sampling: Positions of training chips. `uniform` chooses scenes in proportion to their pixels. `cropland` does
-            the same and draws a share of the chips again until they contain cropland. `weight` chooses scenes in
-            proportion to pixels times weight in the manifest.
-        cropland_share: With `cropland`, share of the chips that should contain cropland.
-        tries: Largest number of positions tried for a chip. A chip of the cropland share needs cropland; other chips
-            need a label. If all positions fail, the last one is used.
-        halo: Context around the scored part of a validation chip in pixels, clipped at the edges of the scene.
+        sampling: Rule for drawing training chips. `uniform` chooses scenes in proportion to their pixels. `cropland`
+            does the same; for a share of the chips, positions are drawn again until the chip contains cropland.
+            `weight` chooses scenes in proportion to their pixels times their weight in the manifest.
+        cropland_share: Share of the chips that should contain cropland if sampling is `cropland`.
+        tries: Largest number of positions that are tried for a chip. Chips of the cropland share must contain cropland,
+            and all other chips a label. If every position fails, the last one is used.
+        halo: Width in pixels of the context around the scored part of a validation chip, clipped at the edges of the
+            scene.
 
     Raises:
         ConfigError: A number is out of range.
@@ -72,10 +73,10 @@ class RandomChips(Dataset[Example], Generic[SceneT]):
         config: Size, number and positions of chips.
         reading: Settings for reading pixels.
         augment: Random change of a sample; None for no change.
-        seed: Seed; with epoch and index, it determines all random choices for a chip in any worker.
+        seed: Seed. Seed, epoch and index determine all random choices for a chip, whichever worker loads it.
         maps: Probability maps of a teacher; None for none.
-        mixing: Shares of chips that are mixed. Each part is augmented separately before mixing, so that resampling does
-            not blend two scenes.
+        mixing: Shares of chips that are mixed. Each part is augmented separately before mixing, so resampling does not
+            blend two scenes.
 
     Raises:
         ConfigError: The chips have no size.
@@ -118,11 +119,11 @@ class RandomChips(Dataset[Example], Generic[SceneT]):
         return example_of(sample, self.reading, scene.image.name)
 
     def partner(self, key: SampleKey, number: int = 1) -> Sample:
-        """Another augmented chip to mix into that of a key; several such chips are numbered from 1."""
+        """Another augmented chip to mix into the chip of a key; if there are several, they are numbered from 1."""
         return self.sample(key, _MIXING, number)[1]
 
     def place(self, key: SampleKey, *part: int) -> tuple[SceneT, Window, ByteMask]:
-        """Scene, window and labels of a chip; reads only the masks of the tried windows.
+        """Scene, window and labels of a chip. Only the masks of the tried windows are read.
 
         Args:
             key: Key of the chip.
@@ -144,7 +145,7 @@ class RandomChips(Dataset[Example], Generic[SceneT]):
         return scene, window, labels
 
     def sample(self, key: SampleKey, *part: int) -> tuple[SceneT, Sample]:
-        """Scene of a chip, and the augmented chip, before it is mixed; arguments and errors as for `place`."""
+        """Scene of a chip, and the augmented chip before mixing; arguments and errors are those of `place`."""
         scene, window, labels = self.place(key, *part)
         reading = self.reading
         with watched(chip_name(scene, window)):
@@ -156,7 +157,7 @@ class RandomChips(Dataset[Example], Generic[SceneT]):
             return scene, sample
 
     def _random(self, key: SampleKey, *purpose: int) -> np.random.Generator:
-        """Random stream for a purpose; separate streams keep the position of a chip independent of mixing."""
+        """Random stream for a purpose. Separate streams keep the position of a chip independent of mixing."""
         return np.random.default_rng([self.seed, key.epoch, key.index, *purpose])
 
 
@@ -166,7 +167,7 @@ def chip_name(scene: AnyScene, window: Window) -> str:
 
 
 def _shares(grids: Sequence[tuple[AnyScene, Grid]], config: ChipConfig) -> npt.NDArray[np.float64]:
-    """(N,) end of each scene's interval in [0, 1), proportional to its pixels, or to pixels times weight."""
+    """(N,) end of each scene's interval in [0, 1). Its length is proportional to pixels, or to pixels times weight."""
     pixels = np.array([float(grid.height) * grid.width for _, grid in grids])
     if config.sampling == "weight":
         pixels *= [scene.weight for scene, _ in grids]

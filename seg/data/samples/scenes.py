@@ -25,12 +25,13 @@ class SceneDataset(Dataset[Example]):
         scenes: Scenes in the order of their indexes.
         reading: Settings for reading pixels.
         augment: Random change of a sample; None for no change.
-        seed: Seed; with epoch and index, it determines all random choices for a sample in any worker.
-        upright: Transpose examples whose sides augmentation swapped, so that all examples of a batch have the same
+        seed: Seed. Seed, epoch and index determine all random choices for a sample, whichever worker loads it.
+        upright: Transpose an example if augmentation swapped its sides, so that all examples of a batch have the same
             size.
-        length: Number of examples in an epoch, in which the scenes repeat with other random choices; None for one each.
+        length: Number of examples in an epoch. Scenes are repeated with other random choices to reach this number. None
+            for one example per scene.
         maps: Probability maps of a teacher; None for none.
-        grids: Grids of the scenes, for partners.
+        grids: Grids of the scenes, needed to choose partners.
     """
 
     def __init__(
@@ -69,12 +70,12 @@ class SceneDataset(Dataset[Example]):
         return example_of(sample, self.reading, scene.image.name)
 
     def sample(self, key: SampleKey) -> tuple[AnyScene, Sample]:
-        """Scene of a key, and its augmented sample; errors as for an example."""
+        """Scene of a key, and its augmented sample; errors are those of `__getitem__`."""
         scene = self.scenes[key.index % len(self.scenes)]
         return scene, self._augmented(scene, np.random.default_rng([self.seed, key.epoch, key.index]))
 
     def partner(self, key: SampleKey) -> Sample:
-        """Augmented sample of a random scene that has the size of a key's scene, which may be that scene itself."""
+        """Augmented sample of a random scene with the size of a key's scene; may be that scene itself."""
         random = np.random.default_rng([self.seed, key.epoch, key.index, _PARTNER])
         size = self._sizes[key.index % len(self.scenes)]
         alike = [scene for scene, other in zip(self.scenes, self._sizes, strict=True) if other == size]

@@ -1,4 +1,4 @@
-"""Examples of labelled scenes, each with views of an unlabelled scene: a clean one, and strongly changed ones."""
+"""Labelled examples, each with a clean view and strongly changed views of an unlabelled scene."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,23 +22,26 @@ _STRONG, _CUT = 4, 5
 
 @dataclass(frozen=True, kw_only=True)
 class ViewConfig:
-    """Strongly changed views of unlabelled samples, from which a student learns what a teacher says of the clean one.
+    """Settings of the strongly changed views of unlabelled samples.
 
-    The clean image is flipped, turned and zoomed as `data.augmentation` says. Strong changes touch values alone, so
-    that each pixel keeps its place. The defaults are several times as strong as those that suit labelled samples.
+    In each strong view, a student learns the probabilities that a teacher predicts for the clean view. The clean view
+    is flipped, rotated and zoomed as configured in `data.augmentation`. Strong changes modify values only, so pixels do
+    not move. The default strengths are several times as large as suitable strengths for labelled samples.
 
     Args:
         count: Strong views of each unlabelled sample; 0 loads no unlabelled sample. The task student sets 2.
-        cut_mix: Share of the strong views with a rectangle of another unlabelled sample of the same size. Above 0, two
-            clean images are loaded for each sample, and the teacher looks at both.
-        gain: Standard deviation of a band's factor around 1, drawn for each band and once more for all bands.
+        cut_mix: Share of the strong views that get a rectangle of another unlabelled sample of the same size. If it is
+            above 0, each example has two clean images, and the teacher predicts both.
+        gain: Standard deviation of a factor around 1; one factor is drawn for each band, and one for all bands
+            together.
         offset: Standard deviation of a band's shift, in standard deviations of the band.
         noise: Standard deviation of the noise of a pixel, in standard deviations of the band.
         resolution: Coarsest resolution: the image is blurred as if its pixels were up to 1 + resolution times as large.
-        haze: Thickest veil on the first band, in standard deviations of the band.
-        shadow: Darkest shadow of a random polygon, as a share of the way to the darkest pixels.
+        haze: Thickest haze in the first band, in standard deviations of the band.
+        shadow: Darkest shadow of a random polygon, from 0 (none) to 1 (as dark as the darkest pixels).
         band_dropout: Probability that a band is set to its mean; at least one band stays.
-        frequency: Share of the views that each of resolution, haze and shadow changes.
+        frequency: Probability that a view is changed by coarser resolution; also the probabilities of haze and of a
+            shadow. Each is drawn separately.
 
     Raises:
         ConfigError: A number is out of range.
@@ -68,7 +71,7 @@ class ViewConfig:
 
     @property
     def strong(self) -> AugmentationConfig:
-        """The strong changes as an augmentation."""
+        """The strong changes as settings of an augmentation."""
         return AugmentationConfig(
             dihedral=False,
             gain=self.gain,
@@ -91,15 +94,15 @@ class UnlabelledSamples(Protocol):
         """Scene and sample of a key."""
 
     def partner(self, key: SampleKey) -> Sample:
-        """Another sample of the same size, to mix into that of a key."""
+        """Another sample of the same size, to mix into the sample of a key."""
 
 
 class WithViews(Dataset[Example]):
-    """Examples of a labelled dataset, each with views of an unlabelled sample; all follow from seed, epoch and index.
+    """Examples of a labelled dataset, each with views of an unlabelled sample.
 
     Args:
         labelled: Labelled examples.
-        unlabelled: Unlabelled samples, of which the index of an example takes one.
+        unlabelled: Unlabelled samples; the index and the epoch of an example select one of them.
         config: Number and mixing of the views.
         strong: Strong changes of values.
         seed: Seed of the strong changes.
@@ -129,7 +132,7 @@ class WithViews(Dataset[Example]):
         return {**self.labelled[key], **self._views(key)}  # type: ignore[typeddict-item]  # of the same names
 
     def _views(self, key: SampleKey) -> dict[str, object]:
-        # In each epoch another unlabelled scene meets a labelled one.
+        # A labelled scene is combined with another unlabelled scene in each epoch.
         place = SampleKey(key.epoch, key.index + key.epoch)
         scene, first = self.unlabelled.sample(place)
         samples = [first, self.unlabelled.partner(place)] if self.config.cut_mix else [first]
@@ -144,7 +147,7 @@ class WithViews(Dataset[Example]):
         return found | {"clean_percent": torch.from_numpy(np.stack(percents))} if percents else found
 
     def _strong_view(self, samples: Sequence[Sample], key: SampleKey, view: int) -> tuple[Sample, ByteMask]:
-        """One changed view, and for each pixel the place of its sample, IGNORE where the view has no data."""
+        """One changed view, and the index of each pixel's sample, IGNORE where the view has no data."""
         changed = [self.strong(sample, self._random(key, _STRONG, view, i)) for i, sample in enumerate(samples)]
         mixed, source = changed[0], np.zeros(changed[0].mask.shape, np.uint8)
         random = self._random(key, _CUT, view)
@@ -166,7 +169,7 @@ class WithViews(Dataset[Example]):
 
 
 def clean_changes(config: AugmentationConfig, mean: Sequence[float], std: Sequence[float]) -> Augmentation:
-    """Augmentation of clean views: that of labelled samples, as far as it moves pixels and keeps their values.
+    """Augmentation of clean views: the changes of labelled samples that move pixels but keep their values.
 
     Args:
         config: Augmentation of labelled samples.
@@ -200,7 +203,7 @@ def view_bytes(pixels: int, bands: int, config: ViewConfig) -> int:
     Args:
         pixels: Pixels of the largest unlabelled sample.
         bands: Number of bands.
-        config: Number of views; 0 needs nothing.
+        config: Number of views; 0 views need 0 bytes.
     """
     if not config.count:
         return 0

@@ -31,17 +31,17 @@ LEGEND = Legend(
     ),
     threshold=128,
 )
-"""Colours of the challenge. The masks have lossy compression, so the authors recommend a threshold of 128 for each
+"""Colours of the challenge. The masks are compressed with loss, so the authors recommend a threshold of 128 for each
 channel. See also `datasets/deepglobelandcover.py` of torchgeo. Agriculture includes orchards, vineyards and
 nurseries."""
 
 _IMAGE_END, _MASK_END = "_sat.jpg", "_mask.png"
 _UNLABELLED = {"valid", "val", "test"}
-"""Folders without published masks."""
+"""Folders of images whose masks are not published."""
 
 
 def find_deepglobe(folder: Path) -> Found:
-    """Find the labelled images, `*_sat.jpg` with `*_mask.png` in the same folder or in a sibling folder `masks`.
+    """Find the labelled images `*_sat.jpg`, with `*_mask.png` in the same folder or in a sibling folder `masks`.
 
     The challenge published only the masks of the training part, so no official validation part exists.
 

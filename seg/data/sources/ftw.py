@@ -25,14 +25,14 @@ _TWO_CLASSES, _THREE_CLASSES = "semantic_2class", "semantic_3class"
 
 
 def find_ftw(folder: Path, boundary: Boundary = "cropland", window: SeasonWindow = "both") -> Found:
-    """Find the labelled chips of every country in a folder; val and test are held out.
+    """Find the labelled chips of every country in a folder; chips of val and test are held out.
 
     A mask with 2 classes holds whole fields. A mask with 3 classes has a separate boundary class, which includes every
-    pixel that a boundary touches, also outside the fields
+    pixel that a boundary touches, even outside the fields
     (https://huggingface.co/datasets/taylor-geospatial/ftw-planet). To label boundaries as cropland, the masks with 2
     classes are used if they exist. Layout and values follow the README of the dataset
-    (https://github.com/fieldsoftheworld/ftw-datasets-list). Value 3 is unlabelled ground where only some fields were
-    mapped, as in `datasets/ftw.py` of torchgeo.
+    (https://github.com/fieldsoftheworld/ftw-datasets-list). In countries where only some fields were mapped, value 3
+    marks unlabelled ground, as in `datasets/ftw.py` of torchgeo.
 
     Args:
         folder: Folder of a country, or of several country folders.
@@ -48,17 +48,17 @@ def find_ftw(folder: Path, boundary: Boundary = "cropland", window: SeasonWindow
         raise wrong_layout(folder, ORIGIN, "s2_images, label_masks and chips_COUNTRY.parquet in it or in its folders")
     filled = boundary == "cropland" and all((path / "label_masks" / _TWO_CLASSES).is_dir() for path in countries)
     kind = _TWO_CLASSES if filled else _THREE_CLASSES
-    pairs, skipped = [], dict.fromkeys(("no image", "no part of the split"), 0)
+    pairs, skipped = [], dict.fromkeys(("have no image", "are in no part of the official split"), 0)
     for country in countries:
         for chip, part in sorted(_chips(country).items()):
             found = _pairs_of_chip(country, chip, kind, window)
             if not found or part not in _HELD_OUT:
-                skipped["no image" if not found else "no part of the split"] += 1
+                skipped["have no image" if not found else "are in no part of the official split"] += 1
                 continue
             pairs += [Pair(image, mask, name, place, _HELD_OUT[part]) for image, mask, name, place in found]
     if not pairs:
         raise wrong_layout(countries[0], ORIGIN, "the images of its chips, s2_images/window_a/CHIP.tif and window_b")
-    notes = [f"chips with {lack} were left out (chips: {count})" for lack, count in skipped.items() if count]
+    notes = [f"chips that {lack} were left out (chips: {count})" for lack, count in skipped.items() if count]
     return Found(pairs, _legend(None if filled else _BOUNDARY_LABELS[boundary]), notes)
 
 

@@ -51,7 +51,7 @@ _FINE = (
 table of the authors. `GID25Dataset` for mmsegmentation has the same colours for the 24 classes of the later dataset."""
 
 COLOURS = Legend((Meaning((0, 0, 0), "unlabelled", IGNORE), *(Meaning(*row) for row in (*_COARSE, *_FINE))))
-"""Both tables together; they share no colour."""
+"""Classes of both tables; no colour occurs in both."""
 
 NUMBERS = Legend(
     (

@@ -19,10 +19,11 @@ class ImportSettings:
 
     Attributes:
         copy: Copy the images; otherwise the manifest lists their original paths.
-        boundary: ftw: Label of field boundaries; `cropland` uses the masks with 2 classes, which fill the fields.
-        window: ftw: Season of the images, planting (a) or harvest (b); `both` gives two scenes for each place, in the
-            same fold.
-        gid_images: gid: Images of 4 bands (nir) or 3 (rgb); `auto` uses 4 if they exist.
+        boundary: ftw: Label of field boundaries. If `cropland`, the masks with 2 classes are used; in these masks,
+            boundaries belong to the fields.
+        window: ftw: Season of the images, planting (a) or harvest (b). `both` imports two scenes for each place and
+            puts them into the same fold.
+        gid_images: gid: Images of 4 bands (nir) or of 3 bands (rgb); `auto` uses those of 4 bands if they exist.
     """
 
     copy: bool = False

@@ -22,7 +22,7 @@ from seg.terminal.progress import with_progress
 
 HELD_OUT_FOLD, TRAINING_FOLD = 0, 1
 DEFAULT_FOLDS = 5
-"""Folds of a dataset without an official validation part."""
+"""Number of folds for a dataset that has no official validation part."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Pair:
         mask: The mask, in the values or colours of the dataset.
         name: Unique name of the image in the layout of this project.
         place: Name of the place. Pairs of one place share the mask, its name and the fold.
-        held_out: True in the official validation or test part, False in the training part, None without official parts.
+        held_out: True in the official validation or test part, False in the training part, None if there are no
+            official parts.
     """
 
     image: Path
@@ -136,7 +137,7 @@ def _by_place(pairs: Sequence[Pair]) -> list[list[Pair]]:
 
 
 def _read_place(pairs: Sequence[Pair], legend: Legend, output: Path) -> tuple[ByteMask, bool]:
-    """Write the mask of one place; return the mask, and True if an image has a band tagged as alpha."""
+    """Write the mask of one place. Return the mask, and True if a band of an image is tagged as alpha."""
     images = [read_grid(pair.image) for pair in pairs]
     for image in images:
         _require_one_grid(read_grid(pairs[0].mask), image)
@@ -149,7 +150,7 @@ def _read_place(pairs: Sequence[Pair], legend: Legend, output: Path) -> tuple[By
 
 
 def _require_one_grid(grid: Grid, reference: Grid) -> None:
-    """Check that two rasters share a grid; if one has no georeference, only the sizes are compared."""
+    """Check that two rasters have the same grid; if one has no georeference, only the sizes are compared."""
     require_same_grid(placed_on(grid, reference), placed_on(reference, grid))
 
 
@@ -158,12 +159,13 @@ def _placed_image(pair: Pair, folder: Path, output: Path, copy: bool) -> str:
     if copy:
         name = f"images/{pair.name}{pair.image.suffix.lower()}"
         shutil.copyfile(pair.image, folder / name)
-        # GDAL's sidecar file for metadata that the format cannot store, such as the georeference of a PNG.
+        # GDAL stores metadata that the format lacks in this sidecar file, such as the georeference of a PNG.
         companion = pair.image.with_name(pair.image.name + ".aux.xml")
         if companion.is_file():
             shutil.copyfile(companion, folder / f"{name}.aux.xml")
         return name
-    # Only the folder is resolved: a file may be a link to a target with a meaningless name, as in data managers.
+    # Only the folder is resolved. The file may be a link, and in data managers, the target of a link has a meaningless
+    # name.
     image = Path(os.path.realpath(pair.image.parent)) / pair.image.name
     try:
         return Path(os.path.relpath(image, os.path.realpath(output))).as_posix()

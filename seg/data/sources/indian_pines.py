@@ -37,8 +37,8 @@ BANDS: dict[str, tuple[int, float]] = {
 }
 """AVIRIS channel, from 1 to 220, and its centre in nm (spectral calibration 92AV3C.spc).
 
-These channels are nearest to 490, 560, 665 and 842 nm of Sentinel-2. The files lack channels 104-108, 150-163 and 220
-(water absorption). All four channels come before the first gap, so channel n has index n - 1.
+These channels are nearest to the bands of Sentinel-2 at 490, 560, 665 and 842 nm. The files lack channels 104-108,
+150-163 and 220 (water absorption). All four channels come before the first gap, so channel n has index n - 1.
 """
 
 CLASSES: tuple[tuple[str, int], ...] = (
@@ -68,16 +68,17 @@ GEOREFERENCE = Georeference(CRS.from_epsg(32616), Affine(20.0, 0.0, 498_560.0, 0
 RULE = BlockRule(minimum=24, maximum=61, guard=2)
 FOLDS = 5
 SEED = 234
-"""Seed below 500 with the most blocks under these conditions, chosen without any model. Every block has at least 20
-labels. The blocks have at least 7 heights, 7 widths and 16 sizes, a mean side of 28 to 32, and a largest height and
-width above 44. Each fold has 1600 to 2050 labelled pixels with a cropland share of 0.63 to 0.77.
+"""Of the seeds below 500 that satisfy the following conditions, this one gives the most blocks. No model was used for
+the choice. Every block has at least 20 labels. The blocks have at least 7 heights, 7 widths and 16 sizes, a mean side
+of 28 to 32, and a largest height and width above 44. Each fold has 1600 to 2050 labelled pixels with a cropland share
+of 0.63 to 0.77.
 """
 
 SCENE, SCENE_MASK, SCENE_FOLDS = "scene.tif", "scene_mask.tif", "scene_folds.tif"
 
 
 def write_indian_pines(output: Path) -> list[FoldSummary]:
-    """Write the dataset, replacing an older copy, and return a summary of each fold.
+    """Write the dataset in place of any older copy, and return a summary of each fold.
 
     Args:
         output: Folder of the dataset; its parent must exist.

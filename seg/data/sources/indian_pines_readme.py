@@ -24,9 +24,9 @@ _TEXT = """\
 
 Made by `python scripts/prepare.py demo`; a new run replaces this folder.
 
-A farming landscape west of West Lafayette, Indiana, seen by the airborne spectrometer AVIRIS on 12 June 1992:
-145 x 145 pixels of 20 m, early in the season, with much bare soil between the rows. Each pixel of the reference is
-one of 16 ground classes or unlabelled; this dataset merges them into cropland and other.
+A farming landscape west of West Lafayette, Indiana, seen by the airborne spectrometer AVIRIS on 12 June 1992: 145 x 145
+pixels of 20 m, early in the season, with much bare soil between the rows. Each pixel of the reference has one of 16
+ground classes or no label; this dataset merges the classes into cropland and other.
 
 **The georeference is nominal**: {nominal}. Areas in hectares are correct; positions are not.
 
@@ -42,8 +42,8 @@ one of 16 ground classes or unlabelled; this dataset merges them into cropland a
 
 ## Bands
 
-Scaled radiance at the sensor: radiance = (value - 1000) / 500. Channels are numbered as in the original 220;
-the source lacks 20 of them (104-108, 150-163 and 220), but none of these four.
+Scaled radiance at the sensor: radiance = (value - 1000) / 500. Channels are numbered as in the original 220; the source
+lacks 20 channels (104-108, 150-163 and 220), but none of the four below.
 
 | band | AVIRIS channel | centre (nm) |
 |---|---|---|
@@ -57,9 +57,9 @@ the source lacks 20 of them (104-108, 150-163 and 220), but none of these four.
 
 ## Folds
 
-Blocks of different sizes, {guard} pixels apart, assigned so that the folds have similar labels. No training pixel
-touches a held-out pixel, but a field may extend across a guard. Scores therefore measure how well a model maps other
-parts of this scene, not another place or year.
+The blocks have different sizes and are {guard} pixels apart. They are assigned to the folds so that the folds have
+similar labels. No training pixel touches a held-out pixel, but a field may extend across a guard. Scores therefore
+measure how well a model maps other parts of this scene, not another place or year.
 
 | fold | blocks | labelled pixels | cropland share |
 |---|---|---|---|

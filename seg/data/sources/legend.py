@@ -1,4 +1,4 @@
-"""Classes of a public dataset's masks, given as values or colours, and their conversion to labels."""
+"""Classes of a public dataset's masks, which are values or colours, and the conversion of masks to labels."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,8 @@ from seg.terminal.text import counted
 Colour = tuple[int, int, int]
 
 _ROWS = 512
-"""Rows to read at once. The conversion of colours needs 12 bytes per pixel, and masks have up to 50 million pixels."""
+"""Number of rows that are read at once. The conversion of colours needs 12 bytes per pixel, and masks have up to 50
+million pixels."""
 
 _NAMED = 8
 """Largest number of values or colours in an error message."""
@@ -44,9 +45,9 @@ class Legend:
     """Classes of a dataset's masks.
 
     Attributes:
-        meanings: All classes, with values only or colours only.
-        threshold: For masks with lossy compression: channels below the threshold count as 0, others as 255. None for
-            other masks.
+        meanings: All classes; either all of them have values, or all have colours.
+        threshold: For masks with lossy compression: a channel below the threshold counts as 0, any other channel as
+            255. None for other masks.
     """
 
     meanings: tuple[Meaning, ...]

@@ -32,7 +32,7 @@ LEGEND = Legend(
 """Values from the documentation of the dataset; see also `datasets/loveda.py` of torchgeo."""
 
 _PARTS = {"Train": False, "Val": True}
-"""Folder of each labelled part; True for held-out parts."""
+"""Labelled parts by the name of their folder; True for held-out parts."""
 
 _AREAS = ("Rural", "Urban")
 

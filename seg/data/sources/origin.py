@@ -29,7 +29,7 @@ class Origin:
 
     @property
     def title(self) -> str:
-        """First line of the README, which identifies the folder in a later import."""
+        """First line of the README; a later import recognises its own folder by this line."""
         return f"# {self.name}, imported for cropland"
 
 
@@ -53,7 +53,7 @@ def readme(origin: Origin, legend: Legend, folds: str, copied: bool) -> str:
 
 
 def wrong_layout(folder: Path, origin: Origin, wanted: str) -> DatasetError:
-    """Error for a folder without the layout of a distributed dataset.
+    """Error if a folder does not have the layout in which a dataset is distributed.
 
     Args:
         folder: Folder that the user named.

@@ -1,4 +1,4 @@
-"""Replacement of a generated dataset as a whole, without deleting files of other origin."""
+"""Replacement of a generated dataset as a whole; files of other origin are never deleted."""
 
 import ctypes
 import os
@@ -19,15 +19,15 @@ _HERE, _EXCHANGE = -100, 2
 
 @contextmanager
 def replaced_dataset(output: Path, title: str, files: frozenset[str]) -> Iterator[Path]:
-    """Make an empty folder beside the output, which replaces the output if the block ends without an error.
+    """Make an empty folder beside the output; it replaces the output if the block ends without an error.
 
-    The first line of a README identifies an older dataset in the output. It is deleted only if it holds no files but
-    those in its manifest and in `files`.
+    An older dataset in the output is recognised by the first line of its README. It is deleted only if all its files are
+    listed in its manifest or in `files`.
 
     Args:
         output: Folder of the dataset; its parent must exist.
         title: First line of the README that the block writes.
-        files: Names of further files of the dataset, which are not in the manifest.
+        files: Names of files that belong to the dataset but are not in the manifest.
 
     Raises:
         ConfigError: The output is a file, its parent is missing, or it is read-only.
@@ -55,12 +55,12 @@ def replaced_dataset(output: Path, title: str, files: frozenset[str]) -> Iterato
 
 
 def _require_owned(folder: Path, target: Path, title: str, files: frozenset[str]) -> None:
-    """Check that earlier runs wrote all files of a dataset, and that no process is at work in it.
+    """Check that earlier runs wrote all files of a dataset, and that no other process uses it.
 
     Args:
         folder: The dataset, if it exists.
-        target: Its name in messages.
-        title: First line of its README.
+        target: Name of the dataset in messages.
+        title: First line of the README of a dataset of this kind.
         files: Names of other files of the dataset.
     """
     if not folder.exists():
@@ -73,7 +73,7 @@ def _require_owned(folder: Path, target: Path, title: str, files: frozenset[str]
     known = {README, MANIFEST} | files | listed_files(folder / MANIFEST) if ours else set()
     for path in left:
         name = path.relative_to(folder)
-        # Also deleted: .aux.xml files that a GIS writes beside rasters, and the cache of `prepare.py stats`.
+        # The .aux.xml files that a GIS writes beside rasters and the cache of `prepare.py stats` may be deleted too.
         if name.as_posix().removesuffix(".aux.xml") not in known and not (ours and _is_made_beside(name)):
             raise DatasetError(
                 f"{target}: holds {name.as_posix()}, which is not part of this dataset and would be lost; "
@@ -82,7 +82,7 @@ def _require_owned(folder: Path, target: Path, title: str, files: frozenset[str]
 
 
 def _is_made_beside(name: Path) -> bool:
-    """True for a cache, a lock file and what a killed process left unfinished."""
+    """True for a cache, a lock file or an unfinished file of a killed process."""
     unfinished = any(part.startswith(".") and part.endswith(UNFINISHED) for part in name.parts)
     return unfinished or name.name == CLAIM or name.match(".cache/statistics-*.json")
 

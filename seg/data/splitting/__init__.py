@@ -1,1 +1,1 @@
-"""Splits of a dataset into spatially separate folds, by whole scenes or by blocks with guards between folds."""
+"""Splits of a dataset into spatially separate folds, by whole scenes or by blocks; guards separate the folds."""

@@ -28,13 +28,13 @@ Place = list[tuple[Scene, Grid]]
 
 _READ_SIZE = 2048
 _FAR = 1e6
-"""Distance between places, in blocks; so large that blocks of different places are not neighbours."""
+"""Distance in blocks at which places are laid out, so large that blocks of different places are not neighbours."""
 
 
 def split_blocks(root: Path, places: list[Place], rule: SplitRule) -> list[tuple[Block, Labels]]:
-    """Cut all scenes into blocks and count the labels of each block; blocks without labels are left out.
+    """Cut all scenes into blocks, and count the labels of each block; blocks without labels are left out.
 
-    A labelled pixel is in exactly one block, or in the guard between blocks of different folds.
+    Each labelled pixel is in exactly one block or in a guard between blocks of different folds.
 
     Args:
         root: The dataset, for messages.
@@ -48,7 +48,7 @@ def split_blocks(root: Path, places: list[Place], rule: SplitRule) -> list[tuple
     cells = [cut_cells([grid for _, grid in place], rule.block_size_m, rule.guard_m) for place in places]
     read = zip(with_progress(places, "reading masks"), cells, strict=True)
     labels = [_labels_of_cells(place, cut) for place, cut in read]
-    # Place, row and column of each labelled cell.
+    # Place, row and column of each cell that has labels.
     labelled = np.array([(n, *cell) for n, counts in enumerate(labels) for cell in np.argwhere(counts.any(axis=-1))])
     grids = [grid for place in places for _, grid in place]
     _require_blocks(root, len(labelled), len(labelled), rule, grids)
@@ -110,7 +110,7 @@ def _require_blocks(root: Path, blocks: int, filled: int, rule: SplitRule, grids
 
 
 def _names(scenes: Sequence[Scene]) -> dict[Scene, str]:
-    """Name for the blocks of each scene: the stem of its image, with a number if several images share the stem."""
+    """Name for the blocks of each scene: the stem of its image, plus a number if several images have this stem."""
     counts_by_stem = Counter(scene.image.stem for scene in scenes)
     return {
         scene: scene.image.stem if counts_by_stem[scene.image.stem] == 1 else f"{scene.image.stem}-{number}"

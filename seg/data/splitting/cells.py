@@ -19,19 +19,20 @@ _BLOCKS_A_FOLD = 6
 """Blocks in a fold, for a side of blocks that is advised: some have no label, and some are lost to guards."""
 
 _SAME_PIXEL = 1e-3
-"""Largest offset between grids that count as equal, as a share of a pixel; programs round coordinates differently."""
+"""Grids whose offset is at most this share of a pixel count as equal, since programs round coordinates differently."""
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Rectangles that tile the ground of neighbouring scenes.
+    """Rectangles that tile the ground of neighbouring scenes, in rows and columns.
 
-    Lines are in pixel coordinates of the first scene. A pixel belongs to the cell that contains its centre.
+    The lines between cells are in pixel coordinates of the first scene. A pixel belongs to the cell that contains its
+    centre.
 
     Attributes:
-        rows: Row lines, ascending; one more than the rows of cells.
-        columns: Column lines, ascending; one more than the columns of cells.
-        guard: Rows and columns between cells of different folds.
+        rows: (R + 1,) lines above, between and below the R rows of cells, ascending.
+        columns: (C + 1,) lines to the left of, between and to the right of the C columns of cells, ascending.
+        guard: Number of pixel rows, and of pixel columns, that separate cells of different folds.
         frames: Affine from each scene's pixel coordinates to the first scene's pixel coordinates.
         sizes: Height and width of each scene.
     """
@@ -48,11 +49,11 @@ class Cells:
         return len(self.rows) - 1, len(self.columns) - 1
 
     def windows(self, trims: NDArray[np.bool_] | None = None) -> Iterator[tuple[int, tuple[int, int], Window]]:
-        """Scene index, cell and window of each part of a scene that lies in a cell and has a pixel.
+        """Scene index, cell (row and column) and window of each part of a scene that lies in a cell.
 
         Args:
-            trims: (2, R, C) True where a guard replaces the first rows (index 0) or first columns (index 1) of a cell;
-                None for no guard.
+            trims: (2, R, C) bool: at index 0, True if a guard replaces the first pixel rows of a cell; at index 1, the
+                same for its first pixel columns. None for no guard.
         """
         for scene, (frame, (height, width)) in enumerate(zip(self.frames, self.sizes, strict=True)):
             down, across = (frame.e, frame.f, height), (frame.a, frame.c, width)
@@ -65,7 +66,7 @@ class Cells:
 
 
 def cut_cells(grids: Sequence[Grid], block_m: float, guard_m: float) -> Cells:
-    """Cut neighbouring scenes into square cells; the last cell of a row or column is 0.5 to 1.5 times as long.
+    """Cut neighbouring scenes into square cells; the last row and column of cells are 0.5 to 1.5 times as wide.
 
     Args:
         grids: Grids of one or more scenes.
@@ -73,8 +74,8 @@ def cut_cells(grids: Sequence[Grid], block_m: float, guard_m: float) -> Cells:
         guard_m: Guard in metres, rounded up to whole pixels.
 
     Raises:
-        DatasetError: A scene has no usable georeference, differs from its neighbour in CRS or direction, or the guard
-            takes half of a block or more.
+        DatasetError: A scene has no usable georeference, or differs from its neighbour in CRS or direction; or the
+            guard takes half of a block or more.
     """
     first = grids[0]
     pixel = ground_pixel(first)
@@ -119,9 +120,9 @@ def fitting_block_m(grids: Sequence[Grid], folds: int, guard_m: float) -> float 
 
 
 def trims_between(folds: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(2, R, C) True where a guard between folds replaces the first rows (0) or first columns (1) of a cell.
+    """Guards between folds, as the argument `trims` of `Cells.windows`.
 
-    Cells that touch only at a corner get a guard too.
+    Cells of different folds that touch only at a corner get a guard too.
 
     Args:
         folds: (R, C) fold of each cell; -1 for no fold.
@@ -129,9 +130,11 @@ def trims_between(folds: NDArray[np.int64]) -> NDArray[np.bool_]:
     rows, columns = np.zeros((2, *folds.shape), dtype=bool)
     rows[1:] = _differ(folds[:-1], folds[1:])
     columns[:, 1:] = _differ(folds[:, :-1], folds[:, 1:])
-    # Diagonal to the lower right: trim the columns of the lower cell, unless its rows are trimmed already.
+    # If a cell and the cell to its lower right differ, trim the columns of the lower cell, unless its rows are trimmed
+    # already.
     columns[1:, 1:] |= _differ(folds[:-1, :-1], folds[1:, 1:]) & ~rows[1:, 1:]
-    # Diagonal to the lower left: trim the rows of the lower cell, unless the columns of the upper cell are trimmed.
+    # If a cell and the cell to its lower left differ, trim the rows of the lower cell, unless the columns of the upper
+    # cell are trimmed already.
     rows[1:, :-1] |= _differ(folds[:-1, 1:], folds[1:, :-1]) & ~columns[:-1, 1:]
     return np.stack([rows, columns])
 

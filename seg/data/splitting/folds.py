@@ -12,7 +12,7 @@ Labels = NDArray[np.int64]
 """Two pixel counts: cropland, and other labels."""
 
 _SPREAD = 0.5
-"""Cost of a neighbour in the same fold, relative to the cost of uneven labels."""
+"""Cost if two neighbouring blocks are in the same fold, relative to the cost of an uneven distribution of labels."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class FoldSummary:
 
     @property
     def cropland_share(self) -> float:
-        """Cropland share of the labelled pixels, 0 to 1; 0 without labels."""
+        """Share of cropland among the labelled pixels, 0 to 1; 0 if no pixel is labelled."""
         return self.cropland / max(self.labelled, 1)
 
 
@@ -50,7 +50,7 @@ def summarise_folds(parts: Iterable[tuple[int, Labels]], folds: int) -> list[Fol
 
 
 def fold_table(parts: str, folds: Sequence[FoldSummary]) -> str:
-    """Table with a line for each fold.
+    """Table with one row per fold.
 
     Args:
         parts: Heading for the number of parts: "scenes" or "blocks".
@@ -64,16 +64,17 @@ def fold_table(parts: str, folds: Sequence[FoldSummary]) -> str:
 
 
 def assign_blocks(counts: Labels, centres: NDArray[np.float64], folds: int, seed: int) -> NDArray[np.int64]:
-    """Assign blocks to folds so that folds have similar labels and each fold spreads over the whole area.
+    """Assign blocks to folds so that folds have similar labels, and so that each fold spreads over the whole area.
 
-    The assignment is greedy, from the block with the most labels to the block with the fewest. A block goes to the fold
-    where it least exceeds an even share of all cropland and of all other labels, and where it has few neighbours.
+    The assignment is greedy, from the block with the most labels to the block with the fewest. Each block is assigned
+    to the fold with the lowest cost. The cost increases if the fold then has more than its even share of cropland or of
+    other labels, and with the number of neighbouring blocks in the fold.
 
     Args:
-        counts: (N, 2) pixels of cropland and of other labels; at least as many blocks as folds.
+        counts: (N, 2) pixels of cropland and pixels of other in each block; N is at least the number of folds.
         centres: (N, 2) centres of the blocks, in units of a typical block side.
         folds: Number of folds; no fold stays empty.
-        seed: Seed for the order of blocks with similar numbers of labels.
+        seed: Seed that decides the order of blocks with similar numbers of labels.
 
     Returns:
         (N,) fold of each block, 0 to folds - 1.
@@ -92,7 +93,8 @@ def assign_blocks(counts: Labels, centres: NDArray[np.float64], folds: int, seed
         fold_of[index] = fold
         filled[fold] += shares[index]
         nearness = np.exp(-np.linalg.norm(centres - centres[index], axis=1))
-        # A cost above 0 in filled folds makes an empty fold the cheapest, so that no fold stays empty.
+        # Every fold that already has blocks costs more than 0, so an empty fold is the cheapest and no fold stays
+        # empty.
         near[:, fold] += np.maximum(nearness, np.finfo(float).tiny)
     return fold_of
 
@@ -115,8 +117,8 @@ class Place:
 def assign_places(places: list[Place], folds: int, seed: int, stratify: bool) -> list[int]:
     """Assign places to folds at random; no fold stays empty if there are as many places as folds.
 
-    If every place has one scene, places are assigned in rounds, so that folds differ by at most one scene. Otherwise
-    each place goes to the fold with the fewest pixels so far, in order of decreasing size.
+    If every place has one scene, places are assigned in rounds, so the numbers of scenes of two folds differ by at most
+    one. Otherwise, places are assigned in order of decreasing size, each to the fold with the fewest pixels so far.
 
     Args:
         places: Groups of scenes.
@@ -135,7 +137,7 @@ def assign_places(places: list[Place], folds: int, seed: int, stratify: bool) ->
     size = folds if rounds else len(places)
     fold_of, filled = [-1] * len(places), [0] * folds
     for start in range(0, len(order), size):
-        # Shuffled, because min() returns the first of equal folds.
+        # The folds are shuffled, because min() returns the first of several equal folds.
         free = [int(fold) for fold in random.permutation(folds)]
         for index in sorted(order[start : start + size], key=lambda index: -places[index].pixels):
             fold = min(free, key=lambda fold: filled[fold])

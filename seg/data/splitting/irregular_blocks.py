@@ -1,4 +1,4 @@
-"""Spatial split of one scene into blocks of different sizes with guards between them."""
+"""Spatial split of one scene into blocks of different sizes; guards separate the blocks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,8 @@ NO_FOLD = 255
 """Value of a fold raster in the guards, outside all blocks."""
 
 _KEEP_WHOLE = 0.25
-"""Probability that a block within the limits stays uncut; at 0, no side would reach twice the minimum."""
+"""Probability that a block within the limits is not cut further. If it were 0, no side would reach twice the
+minimum."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class BlockRule:
     Attributes:
         minimum: Shortest side of a block.
         maximum: Longest side of a block.
-        guard: Width of the gap between neighbours; the nearest pixels of two blocks are at least guard + 1 apart.
+        guard: Number of pixels between neighbouring blocks.
     """
 
     minimum: int
@@ -42,14 +43,15 @@ class BlockRule:
             raise DatasetError(f"{self}: wanted 1 <= minimum <= maximum and guard >= 0; change the sides or the guard")
 
     def parts(self, length: int) -> int:
-        """Largest number of blocks that cover a length with guards between them; 0 if no number fits."""
+        """Largest number of blocks, with guards between them, that can cover a length; 0 if none can."""
         most = (length + self.guard) // (self.minimum + self.guard)
         return most if length <= self._length(most, self.maximum) else 0
 
     def cut(self, length: int, random: np.random.Generator) -> int:
-        """Length of the first of two parts, which together can hold as many blocks as the whole.
+        """Length of the first of two parts that together can hold as many blocks as the whole.
 
-        The length beyond the minimum of all blocks is divided at random, on average equally for each block.
+        The pixels that exceed the minimum sides of all blocks are divided between the two parts at random; on average,
+        each block gets the same number.
         """
         parts = self.parts(length)
         before = int(random.integers(1, parts))
@@ -64,10 +66,10 @@ class BlockRule:
 
 
 def irregular_blocks(height: int, width: int, rule: BlockRule, seed: int) -> list[Window]:
-    """Cut a scene into rectangles of different sizes that cover everything except the guards.
+    """Cut a scene into rectangles of different sizes that cover the whole scene except the guards.
 
-    The cuts are recursive guillotine cuts at random positions. A cut does not reduce the possible number of blocks, so
-    most blocks are small and every fold can sample the whole scene.
+    The cuts are recursive guillotine cuts at random positions. No cut reduces the number of blocks that is possible.
+    Most blocks are therefore small, and every fold can have blocks in all parts of the scene.
 
     Args:
         height: Rows of the scene.
@@ -116,7 +118,7 @@ def fold_raster(blocks: Sequence[Window], folds: Sequence[int], height: int, wid
 
 
 def block_labels(blocks: Sequence[Window], mask: NDArray[np.uint8]) -> Labels:
-    """(N, 2) pixels of cropland, and of other labels, in each block.
+    """(N, 2) pixels of cropland and pixels of other in each block.
 
     Args:
         blocks: Windows of the mask.
@@ -132,7 +134,7 @@ def _cut(block: Window, rule: BlockRule, random: np.random.Generator) -> list[Wi
     fits = max(block.height, block.width) <= rule.maximum
     if rows == columns == 1 or (fits and random.random() < _KEEP_WHOLE):
         return [block]
-    # The longer side is more likely to be cut, which avoids strips.
+    # The longer side is more likely to be cut, so that blocks do not become narrow strips.
     between_rows = rows > 1 and (columns == 1 or random.random() < block.height / (block.height + block.width))
     first = rule.cut(block.height if between_rows else block.width, random)
     rest = first + rule.guard

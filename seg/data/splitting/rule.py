@@ -13,11 +13,12 @@ class SplitRule:
     """Options for splitting a dataset into folds.
 
     Args:
-        by: Unit of the split: whole scenes, with scenes nearer than the guard in the same fold; or square blocks,
-            written as small VRT files.
+        by: Unit of the split: whole scenes or square blocks. Scenes that are nearer to each other than the guard stay
+            in one fold. Blocks are written as small VRT files.
         folds: Number of folds, 2 or more.
         seed: Seed of random choices; the same seed gives the same split.
-        stratify: Give folds similar shares of cropland in a split by scene; a split by blocks always does this.
+        stratify: Give folds similar shares of cropland in a split by scene. A split by blocks always gives similar
+            shares.
         block_size_m: Side of a block in metres.
         guard_m: Smallest distance between pixels of different folds, in metres.
         labels: Meaning of the mask values.

@@ -25,10 +25,10 @@ from seg.terminal.text import counted
 
 
 def split_dataset(root: Path, output: Path, rule: SplitRule, replace: bool = False) -> list[FoldSummary]:
-    """Write the manifest of a split and its blocks, if any, and return a summary of each fold.
+    """Split a dataset and write the manifest and, in a split by blocks, the blocks; return a summary of each fold.
 
-    The guard is the smallest distance between pixels of different folds. Scenes and their blocks keep the weight and
-    other columns of an earlier manifest.
+    Pixels of different folds are at least a guard apart. If the dataset has a manifest, its other columns, such as the
+    weight, are copied to the new manifest for each scene and for the blocks of each scene.
 
     Args:
         root: The dataset; folds in its manifest are ignored.
@@ -62,8 +62,8 @@ def _require_masks(root: Path) -> None:
     unlabelled = unlabelled_rows(root)
     if unlabelled:
         raise DatasetError(
-            f"{root}: its manifest lists {counted(unlabelled, 'scene')} without a mask, which no fold can hold out; "
-            "take these rows out, split, and name the scenes with --data.unlabelled in training"
+            f"{root}: its manifest lists {counted(unlabelled, 'scene')} without a mask, but a split needs masks; "
+            "remove these rows before the split, and name the scenes with --data.unlabelled in training"
         )
 
 
@@ -71,6 +71,6 @@ def _require_uncut(scenes: Sequence[Scene], output: Path) -> None:
     folders = {(output / name).resolve() for name in (BLOCKS, SECOND)}
     if any(folders.intersection(scene.image.resolve().parents) for scene in scenes):
         raise DatasetError(
-            f"{output / MANIFEST}: lists the blocks of an earlier split, which cannot be split again; name the "
+            f"{output / MANIFEST}: lists blocks of an earlier split, and blocks cannot be split again; name the "
             f"original dataset with --input, or delete that file and its blocks to return to images/ and masks/"
         )

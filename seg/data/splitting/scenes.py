@@ -21,7 +21,7 @@ from seg.terminal.text import counted
 
 
 def group_neighbours(grids: Sequence[Grid], guard_m: float) -> list[list[int]]:
-    """Group rasters that must share a fold because they overlap or are too near, directly or through other rasters.
+    """Group rasters that are nearer than the guard; chains of near rasters form one group.
 
     Args:
         grids: Grid of each raster.
@@ -44,7 +44,7 @@ def split_scenes(
     Args:
         root: The dataset, for messages.
         found: Scenes with their grids.
-        places: Indexes of the scenes that stay together.
+        places: Indexes of the scenes of each place; the scenes of a place stay in one fold.
         rule: Folds, seed and guard.
 
     Raises:

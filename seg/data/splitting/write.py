@@ -1,4 +1,4 @@
-"""Writing of a split: the manifest, and blocks as small VRT files of scene windows."""
+"""Writing of a split: the manifest, and small VRT files for the blocks."""
 
 import os
 import re
@@ -21,11 +21,11 @@ BLOCKS = "blocks"
 """Folder of the blocks, next to the manifest."""
 
 SECOND = "blocks-2"
-"""Second folder of blocks. New blocks go to the folder that the manifest does not list; renaming the manifest switches
-to them."""
+"""Second folder of blocks. New blocks are written to the folder that the current manifest does not list. When the new
+manifest replaces the current one, the new blocks are in use."""
 
 OWN_BLOCK = re.compile(r"(images|masks)/.*_r\d+_c\d+\.vrt(\.aux\.xml)?")
-"""Files of a split within its folder, including files of a killed run that no manifest lists."""
+"""Patterns of a split's files within its folder. They include files of a killed run, which no manifest lists."""
 
 Columns = Mapping[Path, Mapping[str, str]]
 """Cells of a manifest by image and column name."""
@@ -51,7 +51,7 @@ class Block:
 
 
 def require_free(folder: Path, replace: bool) -> None:
-    """Check that a split can be written into a folder, before any work is done.
+    """Check before any work that a split can be written to a folder.
 
     Args:
         folder: Folder for the manifest; its parent must exist.
@@ -67,13 +67,13 @@ def require_free(folder: Path, replace: bool) -> None:
 
 
 def require_own_blocks(folder: Path) -> None:
-    """Check that an earlier split wrote all files in a folder's blocks, so that replacing them loses nothing.
+    """Check that an earlier split wrote all files in the folders of blocks, so that no other file is lost.
 
     Args:
         folder: Folder with the manifest.
 
     Raises:
-        DatasetError: The folders of the blocks hold another file.
+        DatasetError: A folder of blocks holds another file.
     """
     listed = listed_files(folder / MANIFEST)
     for blocks in (folder / BLOCKS, folder / SECOND):
@@ -103,12 +103,12 @@ def write_scenes(folder: Path, scenes: Sequence[Scene], columns: Columns = NO_CO
 
 
 def write_blocks(folder: Path, blocks: Sequence[Block], columns: Columns = NO_COLUMNS) -> None:
-    """Write blocks and their manifest; replace older ones only if no error occurs.
+    """Write blocks and their manifest; older blocks are replaced only if no error occurs.
 
     Args:
         folder: Folder for the manifest; created if missing.
         blocks: One block or more.
-        columns: Additional cells of each block, by the image of its scene.
+        columns: Additional cells by the image of a scene; the scene's blocks get these cells.
 
     Raises:
         WriteError: The files cannot be written.
@@ -120,7 +120,7 @@ def write_blocks(folder: Path, blocks: Sequence[Block], columns: Columns = NO_CO
         first_in_use = any(path.startswith(f"{BLOCKS}/") for path in listed)
         new, old = (folder / name for name in ((SECOND, BLOCKS) if first_in_use else (BLOCKS, SECOND)))
         try:
-            shutil.rmtree(new, ignore_errors=True)  # Left by a killed run and checked by `require_own_blocks`.
+            shutil.rmtree(new, ignore_errors=True)  # Left by a killed run; `require_own_blocks` has checked the files.
             for kind in ("images", "masks"):
                 (new / kind).mkdir(parents=True)
             for scene in dict.fromkeys(block.scene for block in blocks):

@@ -98,7 +98,7 @@ def test_every_scene_has_the_label_mapping(root: Path) -> None:
         ({"fold": [0], "weight": [-1.5]}, r"has the weight -1\.5; wanted"),
         ({"fold": [0], "weight": ["nan"]}, r"has the weight nan; wanted"),
         ({"fold": [0], "quality": ["good"]}, r"has the quality good; wanted"),
-        ({"fold": [9]}, r"has the folds \[9\]; wanted 0 to 4"),
+        ({"fold": [9]}, r"has the folds \[9\], but data\.folds 5 allows only 0 to 4"),
         ({"mask": ["n.tif"], "fold": [0]}, r"names .*n\.tif, which does not exist"),
         ({}, r"has no column fold; wanted image, mask, fold \(or split: train, val, test\)"),
         (

@@ -223,5 +223,5 @@ def test_a_number_out_of_range_is_refused(options: dict[str, float], said: str) 
 
 def test_plain_training_says_that_it_leaves_unlabelled_scenes_out(data_of: Callable[..., CroplandDataModule]) -> None:
     data = data_of(views=ViewConfig())
-    assert "scenes: not learned from; add --task=student" in data.note
+    assert "scenes: not used in training; to learn from unlabelled scenes too, add --task=student" in data.note
     assert "clean" not in batches(data)[0]

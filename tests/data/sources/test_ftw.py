@@ -97,8 +97,8 @@ def test_chips_without_images_or_split_are_left_out_with_a_note(write_raster: Wr
     imported = import_public("ftw", india, tmp_path / "out", ImportSettings(window="a"))
     assert sum(fold.parts for fold in imported.folds) == 2
     assert imported.notes == [
-        "chips with no image were left out (chips: 1)",
-        "chips with no part of the split were left out (chips: 1)",
+        "chips that have no image were left out (chips: 1)",
+        "chips that are in no part of the official split were left out (chips: 1)",
     ]
 
 

@@ -189,5 +189,5 @@ def test_scenes_without_a_mask_are_not_dealt(apart: Path) -> None:
     (apart / "manifest.csv").write_text(
         "\n".join(["image,mask,fold", *(f"{row}{number % 5}" for number, row in enumerate(rows))])
     )
-    with pytest.raises(DatasetError, match="its manifest lists 1 scene without a mask, which no fold can hold out"):
+    with pytest.raises(DatasetError, match="its manifest lists 1 scene without a mask, but a split needs masks"):
         split_dataset(apart, apart, SplitRule(), replace=True)

@@ -44,7 +44,7 @@ def test_other_files_among_the_blocks_are_never_lost(large: Path, tmp_path: Path
 
 def test_blocks_are_not_cut_again(large: Path) -> None:
     split_dataset(large, large, BLOCKS)
-    with pytest.raises(DatasetError, match="lists the blocks of an earlier split, which cannot be split again"):
+    with pytest.raises(DatasetError, match="lists blocks of an earlier split, and blocks cannot be split again"):
         split_dataset(large, large, BLOCKS, replace=True)
 
 
