@@ -21,8 +21,8 @@ _HERE, _EXCHANGE = -100, 2
 def replaced_dataset(output: Path, title: str, files: frozenset[str]) -> Iterator[Path]:
     """Make an empty folder beside the output; it replaces the output if the block ends without an error.
 
-    An older dataset in the output is recognised by the first line of its README. It is deleted only if all its files are
-    listed in its manifest or in `files`.
+    An older dataset in the output is recognised by the first line of its README. It is deleted only if all its files
+    are listed in its manifest or in `files`.
 
     Args:
         output: Folder of the dataset; its parent must exist.
