@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seg.errors import ConfigError
-from seg.files import writing
+from seg.files import work_folder, writing
 from seg.training.run.wandb import FOLDER, MODEL_FOLDER
 
 if TYPE_CHECKING:
@@ -28,13 +28,22 @@ def restore_run(run: str, output: Path) -> list[Path]:
     Raises:
         ConfigError: The run does not exist or has no files, or the folder is not empty.
     """
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+    occupied = output.exists() and (not output.is_dir() or any(output.iterdir()))
+    if occupied or output.resolve() == Path.cwd():
         raise ConfigError(f"output is {output}, which is not an empty folder; give a new folder")
     local = Path(run)
-    restored = restore_local(local, output) if local.is_dir() else restore_online(run, output)
-    if not restored:
-        raise ConfigError(f"run is {run}, which has no files yet; nothing was restored")
-    return restored
+    with writing(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+    with work_folder(output) as folder:
+        unfinished = folder / output.name
+        restored = restore_local(local, unfinished) if local.is_dir() else restore_online(run, unfinished)
+        if not restored:
+            raise ConfigError(f"run is {run}, which has no files yet; nothing was restored")
+        with writing(output):
+            if output.exists():
+                output.rmdir()  # Windows renames nothing onto an empty folder.
+            unfinished.rename(output)
+    return [output / path.relative_to(unfinished) for path in restored]
 
 
 def restore_local(folder: Path, output: Path) -> list[Path]:

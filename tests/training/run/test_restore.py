@@ -44,6 +44,19 @@ def test_the_last_of_several_runs_in_a_folder_is_restored(tmp_path: Path) -> Non
     assert file.read_text() == "second"
 
 
+def test_a_restore_that_breaks_off_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = wandb_run(tmp_path / "mine", "run-20260101_000000-a", "x")
+
+    def copy_half(_: Path, output: Path) -> list[Path]:
+        output.mkdir()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("seg.training.run.restore.restore_local", copy_half)
+    with pytest.raises(KeyboardInterrupt):
+        restore_run(str(root), tmp_path / "back")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
 def test_one_of_several_runs_can_be_named(tmp_path: Path) -> None:
     wandb_run(tmp_path, "offline-run-20260101_000000-a", "first")
     wandb_run(tmp_path, "offline-run-20260102_000000-b", "second")
