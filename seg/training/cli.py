@@ -354,7 +354,7 @@ def run(words: list[str]) -> None:
             TASKS[wanted_task(words)],
             CroplandDataModule,
             save_config_callback=RunConfig,
-            save_config_kwargs={"overwrite": True},
+            save_config_kwargs={"save_to_log_dir": False},  # RunConfig writes it
             seed_everything_default=0,
             parser_kwargs=strict | {"description": DESCRIPTION} | subcommands,
             load_from_checkpoint_support=False,

@@ -13,6 +13,9 @@ from seg.files import CLAIM, FULL_DISK, UNFINISHED, claimed, writing
 
 METRICS = "metrics.csv"
 CONFIG = "config.yaml"
+CONFIG_HEADER = b"# lightning.pytorch=="
+"""Beginning of a configuration that Lightning's command line writes, followed by its version."""
+
 RUN_RECORD = "run.json"
 LEARNING_CURVES = "learning_curves.png"
 PANELS = "panels"
@@ -27,7 +30,8 @@ def check_run_folder(root: Path) -> None:
     if not root.exists() or (root.is_dir() and _is_empty(root)):
         return
     has_run_files = (root / "checkpoints").is_dir() or any(root.glob("events.out.tfevents.*"))
-    if not (root / METRICS).is_file() and not ((root / CONFIG).is_file() and has_run_files):
+    has_config = (root / CONFIG).is_file() and (has_run_files or _is_of_a_run(root / CONFIG))
+    if not (root / METRICS).is_file() and not has_config:
         raise ConfigError(
             f"trainer.default_root_dir is {root}, which is not empty and holds no run ({METRICS}, or {CONFIG} with "
             "checkpoints/); wanted a new or empty folder, or the folder of an earlier run"
@@ -62,8 +66,15 @@ def keep_earlier(path: Path) -> None:
 
 
 def _is_empty(folder: Path) -> bool:
-    """True for a folder without files but a lock, which a killed training leaves, or one that has just begun."""
-    return all(path.name == CLAIM for path in folder.iterdir())
+    """True for a folder with nothing but a lock and unfinished files, which a killed training leaves."""
+    names = [path.name for path in folder.iterdir()]
+    return all(name == CLAIM or (name.startswith(".") and name.endswith(UNFINISHED)) for name in names)
+
+
+def _is_of_a_run(config: Path) -> bool:
+    """True for a configuration that a training wrote, by its first line; a run killed at once has no other file."""
+    with config.open("rb") as file:
+        return file.readline(100).startswith(CONFIG_HEADER)
 
 
 class FirstStep(Callback):

@@ -20,8 +20,8 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 import seg
 from seg import __version__
-from seg.files import write_json, writing
-from seg.training.run.folder import RUN_RECORD
+from seg.files import complete_or_absent, write_json, writing
+from seg.training.run.folder import CONFIG, RUN_RECORD
 from seg.training.trainer_state import is_trial
 
 RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"
@@ -36,7 +36,8 @@ GIT_TIMEOUT_S = 10
 class RunConfig(SaveConfigCallback):
     """Write the whole configuration of a training into its folder, so that the run can be repeated or scored.
 
-    The file leaves out the checkpoint that the run resumed from, so that a repetition starts from scratch.
+    The file leaves out the checkpoint that the run resumed from, so that a repetition starts from scratch. It is
+    complete or absent, because `check_run_folder` knows by it the folder of a run that was killed at its beginning.
     """
 
     def setup(self, trainer: Trainer, pl_module: L.LightningModule, stage: str) -> None:
@@ -44,7 +45,16 @@ class RunConfig(SaveConfigCallback):
         if stage == "fit":
             self.config = self.config.clone()
             self.config.pop("ckpt_path", None)
+            self._folder = Path(trainer.log_dir or trainer.default_root_dir)  # the same in all processes
             super().setup(trainer, pl_module, stage)
+
+    def save_config(self, trainer: Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Write the file."""
+        path = self._folder / CONFIG
+        with writing(path):
+            self._folder.mkdir(parents=True, exist_ok=True)
+        with complete_or_absent(path) as unfinished:
+            unfinished.write_text(self.parser.dump(self.config, skip_none=False), encoding="utf-8")
 
 
 class RunRecord(L.Callback):

@@ -7,7 +7,7 @@ from seg.files import CLAIM
 from seg.training.run.folder import FirstStep, check_run_folder, keep_earlier, metrics_files, taken_folder
 
 
-@pytest.mark.parametrize("names", [[], [CLAIM]])
+@pytest.mark.parametrize("names", [[], [CLAIM], [CLAIM, ".config.yaml.unfinished"]])
 def test_an_empty_folder_is_not_moved_away(tmp_path: Path, names: list[str]) -> None:
     (tmp_path / "run").mkdir()
     for name in names:
@@ -34,6 +34,11 @@ def test_the_folder_of_a_run_may_be_used(tmp_path: Path, names: list[str]) -> No
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
+    check_run_folder(tmp_path)
+
+
+def test_the_folder_of_a_run_that_was_killed_at_its_beginning_may_be_used(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("# lightning.pytorch==2.6.6\nseed_everything: 1\n")
     check_run_folder(tmp_path)
 
 
