@@ -1,17 +1,20 @@
-"""Python files run in separate processes, which can be killed or limited in file size.
+"""Python files run in separate processes, which can be killed, limited and measured.
 
 Importing PyTorch and Lightning takes seconds, so each process is forked from a server. The server is forked from the
 test process after collection, when all modules are imported and no thread of PyTorch runs yet.
 """
 
+import builtins
+import io
 import json
+import mmap
 import os
 import runpy
 import signal
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
@@ -19,6 +22,12 @@ from typing import Any, NoReturn, TextIO
 POLL = 0.001
 TIMEOUT = 120.0
 """Seconds after which a running process counts as stuck."""
+
+LOOK = 0.05
+"""Seconds between two measurements of a process whose memory is limited."""
+
+CHANGES = ("replace", "rename", "unlink", "remove", "mkdir", "rmdir", "fsync", "link", "symlink", "truncate")
+"""Functions of `os` that change the file system; calls of these and files opened for writing are counted."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +38,14 @@ class Kill:
         after: Seconds after the start of the process, or after a file appears.
         once: The file to wait for; None for the start of the process.
         number: The signal.
+        call: Number, from 1, of the call that changes the file system (see `CHANGES`); the process gets SIGKILL
+            instead of making that call. None for no such kill.
     """
 
-    after: float
+    after: float = TIMEOUT
     once: Path | None = None
     number: int = signal.SIGKILL
+    call: int | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,9 @@ class Job:
         environment: Additional environment variables.
         kill: Signal for the process; None for no signal.
         file_bytes: Largest file size that the process can write, to simulate a full disk.
+        folder: Working folder; None for that of the tests.
+        seconds: Processor time after which the process is killed.
+        memory: Resident size in bytes above which the process is killed.
     """
 
     path: Path
@@ -53,6 +68,9 @@ class Job:
     environment: dict[str, str] = field(default_factory=dict)
     kill: Kill | None = None
     file_bytes: int | None = None
+    folder: Path | None = None
+    seconds: int | None = None
+    memory: int | None = None
 
 
 @dataclass(frozen=True)
@@ -62,12 +80,20 @@ class Ended:
     Attributes:
         status: Exit status; None for a process that a signal ended.
         seconds: Time since the start, or since the file of `Kill` appeared.
-        output: Text on standard output and standard error.
+        output: Text on standard output, followed by the text on standard error.
+        error: Text on standard error.
+        cpu: Processor time in seconds.
+        memory: Largest resident size in bytes, including pages shared with the server.
+        calls: Number of calls that changed the file system (see `CHANGES`).
     """
 
     status: int | None
     seconds: float
     output: str
+    error: str
+    cpu: float
+    memory: int
+    calls: int
 
 
 class Processes:
@@ -116,62 +142,81 @@ class _Process:
     """A running job in the server."""
 
     def __init__(self, job: dict[str, Any]) -> None:
-        self.kill = Kill(**(job["kill"] or {"after": TIMEOUT}))
-        # A pipe, since a limit on file size would truncate the output in a file.
-        self.output_pipe, write_end = os.pipe()
-        os.set_blocking(self.output_pipe, False)
-        self.output, self.status = b"", None
+        self.kill, self.most = Kill(**(job["kill"] or {})), job["memory"]
+        # Pipes, since a limit on file size would truncate the output in a file.
+        pipes = [os.pipe(), os.pipe()]
+        self.texts = {reader: b"" for reader, _ in pipes}
+        self.calls = mmap.mmap(-1, 8)
+        self.status: int | None = None
         self.began, self.pid = time.monotonic(), os.fork()
         if self.pid == 0:
-            _run(job, write_end)
-        os.close(write_end)
+            _run(job, self.calls, [writer for _, writer in pipes])
+        for reader, writer in pipes:
+            os.close(writer)
+            os.set_blocking(reader, False)
         self.since = None if self.kill.once else self.began
-        self.killed = False
+        self.killed, self.looked = False, self.began
         self.seconds: float | None = None
+        self.cpu, self.memory = 0.0, 0
 
     def ended(self) -> bool:
         """Send a due signal and read output; return True if the process has ended."""
         if self.seconds is not None:
             return True
         self._read()
-        ended, code = os.waitpid(self.pid, os.WNOHANG)
+        ended, code, used = os.wait4(self.pid, os.WNOHANG)
         now = time.monotonic()
         if self.since is None and Path(self.kill.once).exists():
             self.since = now
         if ended:
             self.status = None if os.WIFSIGNALED(code) else os.WEXITSTATUS(code)
             self.seconds = now - (self.since or self.began)
+            self.cpu, self.memory = used.ru_utime + used.ru_stime, max(self.memory, used.ru_maxrss * 1024)
             self._read()
-            os.close(self.output_pipe)
-        elif not self.killed and self.since is not None and now - self.since >= self.kill.after:
+            for reader in self.texts:
+                os.close(reader)
+        elif not self.killed and (self._is_due(now) or self._is_too_large(now)):
             self.killed = True
             os.kill(self.pid, self.kill.number)
         return self.seconds is not None
 
     def answer(self) -> dict[str, object]:
         """Fields of `Ended`."""
-        return {"status": self.status, "seconds": self.seconds, "output": self.output.decode()}
+        out, error = (text.decode(errors="replace") for text in self.texts.values())
+        number = int.from_bytes(self.calls[:], sys.byteorder)
+        used = {"cpu": self.cpu, "memory": self.memory, "calls": number}
+        return {"status": self.status, "seconds": self.seconds, "output": out + error, "error": error, **used}
+
+    def _is_due(self, now: float) -> bool:
+        return self.since is not None and now - self.since >= self.kill.after
+
+    def _is_too_large(self, now: float) -> bool:
+        if self.most is None or now - self.looked < LOOK:
+            return False
+        self.looked = now
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        self.memory = max(self.memory, pages * mmap.PAGESIZE)
+        return self.memory > self.most
 
     def _read(self) -> None:
-        try:
-            while part := os.read(self.output_pipe, 65536):
-                self.output += part
-        except BlockingIOError:
-            return
+        for reader in self.texts:
+            try:
+                while part := os.read(reader, 65536):
+                    self.texts[reader] += part
+            except BlockingIOError:
+                continue
 
 
-def _run(job: dict[str, Any], write_end: int) -> NoReturn:
+def _run(job: dict[str, Any], calls: mmap.mmap, write_ends: list[int]) -> NoReturn:
     status = 70
     try:
-        os.dup2(write_end, 1)
-        os.dup2(write_end, 2)
+        os.dup2(write_ends[0], 1)
+        os.dup2(write_ends[1], 2)
         sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", 1, closefd=False)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.environ |= job["environment"]
-        if job["file_bytes"] is not None:
-            import resource
-
-            resource.setrlimit(resource.RLIMIT_FSIZE, (job["file_bytes"], job["file_bytes"]))
+        _limit(job)
+        _count_calls(calls, (job["kill"] or {}).get("call"))
         sys.argv = [job["path"], *job["words"]]
         runpy.run_path(job["path"], run_name="__main__")
         status = 0
@@ -184,3 +229,33 @@ def _run(job: dict[str, Any], write_end: int) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def _limit(job: dict[str, Any]) -> None:
+    """Set the working folder and the limits of a job."""
+    import resource
+
+    if job["folder"] is not None:
+        os.chdir(job["folder"])
+    for kind, most in ((resource.RLIMIT_FSIZE, job["file_bytes"]), (resource.RLIMIT_CPU, job["seconds"])):
+        if most is not None:
+            resource.setrlimit(kind, (most, most))
+
+
+def _count_calls(calls: mmap.mmap, last: int | None) -> None:
+    """Count calls that change the file system; send SIGKILL to this process instead of the last call."""
+
+    def counted(function: Callable[..., Any], changes: Callable[..., bool]) -> Callable[..., Any]:
+        def call(*words: Any, **options: Any) -> Any:  # noqa: ANN401  # of any function of `os`
+            if changes(*words, **options):
+                number = int.from_bytes(calls[:], sys.byteorder) + 1
+                calls[:] = number.to_bytes(8, sys.byteorder)
+                if number == last:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return function(*words, **options)
+
+        return call
+
+    for name in CHANGES:
+        setattr(os, name, counted(getattr(os, name), lambda *_, **__: True))
+    builtins.open = io.open = counted(io.open, lambda _, mode="r", *__, **___: set(mode) & set("wax+") != set())
