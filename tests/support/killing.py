@@ -1,0 +1,296 @@
+"""Commands that write, killed at random moments: what is left then, and what the next run makes of it."""
+
+import csv
+import io
+import re
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from seg.errors import PackageError
+from seg.package.read import read_package
+from support.command_lines import FIT
+from support.processes import Ended, Job, Kill, Processes
+from support.project import SCRIPTS
+from support.resume_runs import content, differences
+from support.world import copy_of
+
+Tree = dict[str, bytes]
+"""Content of the files of a folder by relative name."""
+
+HIDDEN = re.compile(r"(^|/)\.|\.partial/|(^|/)claim$")
+"""Names of unfinished files, which only the next run of the command removes."""
+
+RUN_DEPENDENT = (
+    # Time of the last change of each layer.
+    (re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)?"), b"<time>"),
+    (re.compile(rb'"(created|seconds|duration_s)": [^,\n]*'), b"<time>"),
+)
+"""Parts of files that tell when they were written."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A command that writes.
+
+    Attributes:
+        name: Name in reports.
+        words: The command line; names are relative to the folder of `support.world`.
+        needs: Inputs.
+        earlier: Command line that wrote the outputs before, which this one replaces; empty for none.
+        kind: "files" for outputs that are whole each on its own, "package", "dataset" and "run" for those that are
+            whole together.
+        output: The folder of a package, dataset or run.
+        again: Command line that goes on after a kill, if it is not the same.
+    """
+
+    name: str
+    words: str
+    needs: tuple[str, ...]
+    earlier: str = ""
+    kind: str = "files"
+    output: str = ""
+    again: str = ""
+
+
+EXPORT = "export --checkpoint=run/checkpoints/last.ckpt --output=new_model"
+MAP = "predict --model=model --input=scene.tif --output=out.tif --threads=1 --block-size=16 --halo=8 --backend=torch"
+REPORT = "evaluate --prediction=map.tif --reference=reference.tif --image=scene.tif --output=report --bootstrap=5"
+MAPS = ("map.tif", "map_probability.tif", "reference.tif")
+SAMPLE = "evaluate sample --prediction=map.tif --output=drawn.gpkg --points=12 --minimum=4"
+BURN = "prepare burn --labels=parcels.gpkg --column=crop --cropland=wheat,maize"
+SPLIT = "prepare split --input=data --output=split"
+BLOCKS = f"{SPLIT} --by=blocks --block-size-m=80 --guard-m=10 --folds=2"
+POLYGONS = "polygons --input=map.tif --probability=map_probability.tif"
+IMPORT = "prepare import --source=loveda --input=LoveDA --output=imported"
+ADAPT = "adapt --model=model --input=scenes --output=adapted --windows=2 --device=cpu"
+RESUME = f"{FIT} --trainer.default_root_dir=run --ckpt_path=last --trainer.max_epochs=2"
+
+WORKS = (
+    Work("train", FIT, ("config.yaml", "data"), kind="run", output="new_run"),
+    Work("resume", RESUME, ("config.yaml", "data", "run"), kind="run", output="run"),
+    Work("export", f"{EXPORT} --onnx", ("run",), kind="package", output="new_model"),
+    Work("export again", EXPORT, ("run",), f"{EXPORT} --threshold=0.25 --onnx", "package", "new_model"),
+    Work("predict layers", f"{MAP} --uncertainty --tta.dihedral=[identity,rot90] --halo=8", ("model", "scene.tif")),
+    Work("predict again", f"{MAP} --threshold=0.6", ("model", "scene.tif"), f"{MAP} --threshold=0.2"),
+    Work("predict scenes", MAP.replace("scene.tif", "scenes").replace("out.tif", "out"), ("model", "scenes")),
+    Work("evaluate", REPORT, (*MAPS, "scene.tif")),
+    Work("evaluate again", f"{REPORT} --seed=2", (*MAPS, "scene.tif"), REPORT),
+    Work("sample", SAMPLE, MAPS, f"{SAMPLE} --seed=3"),
+    Work("area", "evaluate area --points=points.gpkg --output=report", ("points.gpkg", "points.design.json", *MAPS)),
+    Work(
+        "change",
+        "evaluate change --before=map.tif --after=after.tif --output=change",
+        (*MAPS, "after.tif", "after_probability.tif"),
+        "evaluate change --before=after.tif --after=map.tif --output=change",
+    ),
+    *(
+        Work(
+            f"polygons {suffix}",
+            f"{POLYGONS} --output=out.{suffix}",
+            MAPS,
+            f"polygons --input=map.tif --output=out.{suffix}",
+        )
+        for suffix in ("gpkg", "geojson", "parquet")
+    ),
+    Work("check", "prepare check --input=data --output=check.json --sheet=check.png --chips", ("data",)),
+    Work("stats", "prepare stats --input=data", ("data",)),
+    Work(
+        "stack",
+        "prepare stack --input=bands --output=stack.vrt",
+        ("bands",),
+        "prepare stack --input=bands --output=stack.vrt --bands=[B03,B02]",
+    ),
+    Work("burn", f"{BURN} --image=scene.tif --output=mask.tif", ("parcels.gpkg", "scene.tif")),
+    Work(
+        "burn folder",
+        f"{BURN} --image=data/images --output=burnt --outside=ignore",
+        ("parcels.gpkg", "data"),
+        f"{BURN} --image=data/images --output=burnt",
+    ),
+    Work("split scenes", SPLIT, ("data",), kind="dataset", output="split", again=f"{SPLIT} --replace"),
+    Work(
+        "split blocks",
+        f"{BLOCKS} --seed=2 --replace",
+        ("data",),
+        f"{BLOCKS} --seed=1",
+        kind="dataset",
+        output="split",
+    ),
+    Work("import", f"{IMPORT} --copy", ("LoveDA",), kind="dataset", output="imported"),
+    Work("import again", f"{IMPORT} --copy", ("LoveDA",), IMPORT, "dataset", "imported"),
+    Work("demo", "prepare demo --output=demo", (), kind="dataset", output="demo"),
+    Work("adapt", ADAPT, ("model", "scenes"), f"{ADAPT} --mix=0.1", "package", "adapted"),
+    Work(
+        "suggest",
+        "prepare suggest --model=model --input=scene.tif --output=squares.gpkg --count=2 --size-m=160 --device=cpu",
+        ("model", "scene.tif"),
+    ),
+    Work("restore", "restore --run=tracked --output=restored", ("tracked",)),
+)
+"""Every command that writes, new outputs and replaced ones."""
+
+
+def tree_of(folder: Path) -> Tree:
+    """The files of a folder without what tells the time."""
+    return {
+        path.relative_to(folder).as_posix(): _timeless(path.read_bytes())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _in_one_folder(tree: Tree) -> Tree:
+    """A tree with the blocks of a split in `blocks`: each split uses the folder that the split before left free."""
+    return {
+        name.replace("/blocks-2/", "/blocks/"): found.replace(b"blocks-2/", b"blocks/") for name, found in tree.items()
+    }
+
+
+def _timeless(content: bytes) -> bytes:
+    for pattern, text in RUN_DEPENDENT:
+        content = pattern.sub(text, content)
+    return content
+
+
+class Killing:
+    """A command, its undisturbed result, and what its kills leave.
+
+    Attributes:
+        problems: What was found wrong, a line or more each.
+    """
+
+    def __init__(self, work: Work, world: Path, processes: Processes, folder: Path) -> None:
+        self.work, self.processes, self.folder = work, processes, folder
+        # Always in one place: maps tell the path of their scene.
+        self.place = copy_of(world, list(work.needs), folder / "place")
+        if work.earlier:
+            self._must(self._run(work.earlier))
+        self.old = tree_of(self.place)
+        shutil.copytree(self.place, folder / "begin")
+        ended = self._run(work.words)
+        self._must(ended)
+        self.seconds, self.calls = ended.seconds, ended.calls
+        self.new = tree_of(self.place)
+        self.place.rename(folder / "whole")
+        self.problems: list[str] = []
+
+    def kill(self, seed: int) -> bool:
+        """Kill one run, look at what it left, and let another one end; false if it ended before its kill.
+
+        Args:
+            seed: Seed of the moment: of a time, or of a call that changes the file system.
+        """
+        random = Random(f"{self.work.name} {seed}")
+        if random.random() < 0.5:
+            kill = Kill(random.uniform(0, self.seconds))
+        else:
+            kill = Kill(call=random.randint(1, self.calls))
+        shutil.copytree(self.folder / "begin", self.place)
+        ended = self._run(self.work.words, kill)
+        moment = f"call {kill.call} of {self.calls}" if kill.call else f"{kill.after:.3f} of {self.seconds:.3f} s"
+        found = list(self._torn(self.place)) if ended.status is None else []
+        has_manifest = (self.place / self.work.output / "manifest.csv").exists()
+        again = self._run((self.work.again if has_manifest else "") or self.work.words)
+        if again.status != 0:
+            found.append(f"the same command ended with {again.status}: {again.output[-500:]}")
+        else:
+            found += self._unlike(self.place)
+        kept = self.folder / str(seed)
+        self.place.rename(kept)
+        self.problems += [f"{self.work.name}, seed {seed}, killed at {moment}, {kept}: {one}" for one in found]
+        if not found:
+            shutil.rmtree(kept)
+        return ended.status is None
+
+    def _torn(self, place: Path) -> Iterable[str]:
+        """What is neither absent nor old nor new."""
+        left = {name: found for name, found in tree_of(place).items() if not HIDDEN.search(name)}
+        output = self.work.output
+        for name, found in left.items():
+            known = {tree[name] for tree in (self.old, self.new) if name in tree}
+            if not known and self.work.kind != "run":
+                yield f"{name} belongs to no result"
+            elif found not in known and not (output and name.startswith(f"{output}/")):
+                yield f"{name} is torn"
+        for name in self.old.keys() & self.new.keys() - left.keys():
+            if self.old[name] not in left.values():  # A resumed run renames the files of its earlier part.
+                yield f"{name} is lost"
+        if output:
+            yield from WHOLE[self.work.kind](self, place / output, left)
+
+    def _unlike(self, place: Path) -> Iterable[str]:
+        """What differs from an undisturbed run."""
+        if self.work.kind == "run":
+            yield from self._unlike_run(place / self.work.output)
+            return
+        found, wanted = _in_one_folder(tree_of(place)), _in_one_folder(self.new)
+        if more := sorted(found.keys() - wanted.keys()):
+            yield f"left over: {', '.join(more)}"
+        if fewer := sorted(wanted.keys() - found.keys()):
+            yield f"missing: {', '.join(fewer)}"
+        if others := sorted(name for name in found.keys() & wanted.keys() if found[name] != wanted[name]):
+            yield f"other bytes: {', '.join(others)}"
+
+    def _unlike_run(self, run: Path) -> Iterable[str]:
+        last = Path("checkpoints", "last.ckpt")
+        if different := differences(content(run / last), content(self.folder / "whole" / self.work.output / last)):
+            yield f"other weights or states: {', '.join(different[:3])}"
+        left = [name for name in tree_of(run) if HIDDEN.search(name)]
+        if left:
+            yield f"left over: {', '.join(left)}"
+
+    def _run(self, words: str, kill: Kill | None = None) -> Ended:
+        command, *rest = words.split()
+        [ended] = self.processes.run(Job(SCRIPTS / f"{command}.py", rest, folder=self.place, kill=kill))
+        return ended
+
+    def _must(self, ended: Ended) -> None:
+        assert ended.status == 0, (self.work, ended.output)
+
+
+def _torn_package(killing: Killing, package: Path, left: Tree) -> Iterable[str]:
+    if not (package / "model.json").exists():
+        return
+    try:
+        read_package(package)
+    except PackageError as error:
+        yield str(error)
+    name = f"{killing.work.output}/model.json"
+    if left[name] not in [tree.get(name) for tree in (killing.old, killing.new)]:
+        yield f"{name} is torn"
+
+
+def _torn_dataset(killing: Killing, dataset: Path, left: Tree) -> Iterable[str]:
+    """A manifest, old or new, with each of its files as it was written with it."""
+    name = f"{killing.work.output}/manifest.csv"
+    if name not in left:
+        return
+    version = next((tree for tree in (killing.new, killing.old) if tree.get(name) == left[name]), None)
+    if version is None:
+        yield f"{name} is torn"
+        return
+    for row in csv.DictReader(io.StringIO(left[name].decode())):
+        for kind in ("image", "mask"):
+            path = (dataset / row[kind]).resolve()
+            inside = path.relative_to(dataset.parent.resolve()).as_posix()
+            if left.get(inside) != version.get(inside) or inside not in left:
+                yield f"{inside} is not what {name} lists"
+
+
+def _torn_run(killing: Killing, run: Path, left: Tree) -> Iterable[str]:
+    for path in run.glob("checkpoints/*.ckpt"):
+        try:
+            content(path)
+        except Exception as error:  # whatever a torn file makes of the reader
+            yield f"{path.name} is torn ({error})"
+
+
+WHOLE: dict[str, Callable[[Killing, Path, Tree], Iterable[str]]] = {
+    "package": _torn_package,
+    "dataset": _torn_dataset,
+    "run": _torn_run,
+}
+"""Checks of outputs that are whole together."""
