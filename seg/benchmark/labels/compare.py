@@ -17,6 +17,8 @@ from seg.training.run.history import read_history
 
 RESULT, SETTINGS, DATASET, TRAINING = "result.json", "settings.json", "data", "run"
 SCORE = "val/iou"
+RISE = 0.2
+"""Share of a semi-supervised training over which the weight of the unlabelled loss rises."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ def training_words(run: Run, folder: Path, settings: LabelsSettings) -> list[str
     ]
     if run.way == "student":
         unlabelled = folder / DATASET / IMAGES if run.labelled == run.scenes else "null"
-        words += [f"--data.unlabelled={unlabelled}", *settings.taught]
+        # A configuration counts its warm-up in epochs, and this training has one.
+        words += [f"--data.unlabelled={unlabelled}", f"--warmup_loss.epochs={RISE}", *settings.taught]
     if (folder / TRAINING / "checkpoints" / "last.ckpt").is_file():
         words.append("--ckpt_path=last")
     return ["fit", *words]

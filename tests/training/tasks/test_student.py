@@ -24,6 +24,10 @@ from seg.training.tasks.cropland import CroplandTask
 from seg.training.tasks.student import UNLABELLED, StudentTask
 from seg.training.teachers.config import TeacherConfig
 from seg.training.teachers.targets import TargetConfig
+from seg.training.warmups.batch import WarmupBatch
+from seg.training.warmups.data import WarmupData
+from seg.training.warmups.layers import WarmupLayers
+from seg.training.warmups.learning_rate import WarmupLearningRate
 from seg.training.warmups.loss import WarmupLoss
 from support.networks import TINY_NETWORK
 from support.resume_runs import SIZES, Case, content, differences
@@ -164,8 +168,21 @@ def test_whole_scenes_of_any_size_can_be_learned_from(root: Path) -> None:
     assert task.shown["batch"]["strong"].shape[:3] == (1, 2, 3)
 
 
+def all_warm_ups() -> list[object]:
+    """Callbacks of every warm-up, with the watch after them."""
+    return [
+        WarmupLearningRate(steps=4),
+        WarmupBatch(steps=4, final=2),
+        WarmupLayers(frozen_epochs=1, stage_epochs=1),
+        WarmupData(share=0.7, epochs=1),
+        WarmupLoss(epochs=1.5),
+        WatchTargets(every=3),
+    ]
+
+
 CASES = {
     "averaged": {},
+    "with all warm-ups": {"callbacks": all_warm_ups, "every_steps": 1},
     "accumulated": {"trainer": {"accumulate_grad_batches": 3}, "every_steps": 1},
     "without validation": {"trainer": {"limit_val_batches": 0}},
 }
