@@ -188,7 +188,12 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+DEAR = "accumulated", "without validation"
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.campaign) if name in DEAR else name for name in CASES]
+)
 def test_a_killed_student_ends_as_one_that_never_was(root: Path, tmp_path: Path, name: str) -> None:
     def callbacks() -> list[object]:
         return [WarmupLoss(steps=6), WatchTargets(every=3)]
