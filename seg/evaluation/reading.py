@@ -24,7 +24,7 @@ from seg.raster.grid import (
 )
 from seg.raster.vectors.burning import NumberedPolygons, burn_window, label_layers
 from seg.raster.vectors.features import open_labels
-from seg.raster.vectors.placing import read_parcels
+from seg.raster.vectors.placing import missed, read_parcels
 
 ReadLabels = Callable[[Window], ByteMask]
 
@@ -36,10 +36,12 @@ class Reference:
     Attributes:
         labels: Function that reads the labels of a window.
         parcels: Cropland polygons of a vector reference; None for a raster.
+        missed: Number of polygons that cover no pixel centre, so that no label shows them.
     """
 
     labels: ReadLabels
     parcels: NumberedPolygons | None = None
+    missed: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class PairReader:
         labels: Function that reads the labels of the reference in a window; IGNORE outside the fold.
         parcels: Cropland polygons of a vector reference; None for a raster.
         probability: The probability map; None without one.
+        missed: Number of reference polygons that cover no pixel centre.
     """
 
     grid: Grid
@@ -59,6 +62,7 @@ class PairReader:
     labels: ReadLabels
     parcels: NumberedPolygons | None
     probability: DatasetReader | None
+    missed: int
 
 
 @contextmanager
@@ -81,7 +85,8 @@ def open_pair(pair: Pair, settings: EvaluationSettings) -> Iterator[PairReader]:
             folds = opened.enter_context(open_raster(pair.within.path))
             labels = _within_fold(labels, folds, pair.within)
         probability = opened.enter_context(open_raster(pair.probability)) if pair.probability else None
-        yield PairReader(grid, lambda window: read_classes(class_map, window), labels, reference.parcels, probability)
+        parcels, unseen = reference.parcels, reference.missed
+        yield PairReader(grid, lambda window: read_classes(class_map, window), labels, parcels, probability, unseen)
 
 
 def pair_grid(pair: Pair) -> Grid:
@@ -117,7 +122,8 @@ def open_reference(path: Path, grid: Grid, settings: EvaluationSettings) -> Iter
         parcels = read_parcels(open_labels(path, burning, "--vector.{}"), grid, burning.ignore_buffer)
         layers = label_layers(parcels, burning)
         cropland = NumberedPolygons(parcels.polygons[parcels.labels == CROPLAND])
-        yield Reference(lambda window: burn_window(layers, window, burning.outside_label), cropland)
+        unseen = 0 if burning.all_touched else missed(parcels.polygons, grid)
+        yield Reference(lambda window: burn_window(layers, window, burning.outside_label), cropland, unseen)
         return
     with open_raster(path) as dataset:
         yield Reference(lambda window: read_classes(dataset, window, settings.labels))

@@ -1,5 +1,6 @@
 """Compare one map with its reference window by window; memory does not depend on the size of the map."""
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +20,9 @@ from seg.evaluation.settings import EvaluationSettings
 from seg.raster.chips import ByteMask
 from seg.raster.classes import read_percent
 from seg.raster.windows import Block, plan_blocks
+from seg.terminal.text import counted
+
+LOG = logging.getLogger(__name__)
 
 Compared = tuple[Block, ByteMask, ByteMask, list[BoundaryCounts]]
 """A window with its mapped classes, its labels and its boundary counts."""
@@ -98,6 +102,13 @@ def measure_scene(pair: Pair, measures: Measures, advance: Callable[[], None] = 
     settings = measures.settings
     with ExitStack() as opened:
         reader = opened.enter_context(open_pair(pair, settings))
+        if reader.missed:
+            LOG.warning(
+                "%s: %s without a pixel centre left no label; --vector.all-touched=true labels every pixel that a "
+                "polygon touches",
+                pair.reference,
+                counted(reader.missed, "polygon"),
+            )
         grid, strata = reader.grid, None
         if pair.strata is not None:
             strata = opened.enter_context(open_strata(pair.strata, grid))

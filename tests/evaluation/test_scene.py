@@ -175,3 +175,18 @@ def test_pixels_without_a_probability_are_in_no_curve(pair: Pair, write_raster: 
     found = measure(replace(pair, probability=path))
     assert found.histogram is not None
     assert not found.histogram.any()
+
+
+@pytest.mark.parametrize("all_touched", [False, True])
+def test_reference_polygons_below_a_pixel_are_noted(
+    pair: Pair, tmp_path: Path, caplog: pytest.LogCaptureFixture, all_touched: bool
+) -> None:
+    grid = pair_grid(pair)
+    boxes = [shapely.box(10, 10, 30, 30), shapely.box(40.6, 40.6, 41.4, 41.4)]
+    placed = shapely.transform(boxes, lambda x, y: grid.transform @ (x, y), interleaved=False)
+    geopandas.GeoDataFrame(geometry=placed, crs=grid.crs.to_wkt()).to_file(tmp_path / "parcels.gpkg")
+    measure(replace(pair, reference=tmp_path / "parcels.gpkg"), vector=BurnSettings(all_touched=all_touched))
+    noted = ["parcels.gpkg: 1 polygon without a pixel centre left no label; --vector.all-touched=true"]
+    assert [message.rpartition("/")[2].partition(" labels every")[0] for message in caplog.messages] == (
+        [] if all_touched else noted
+    )
