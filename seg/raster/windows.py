@@ -90,17 +90,17 @@ def core_spans(length: int, size: int, halo: int) -> list[Span]:
 
 
 def evened_spans(length: int, size: int, halo: int) -> list[Span]:
-    """Spans along an axis that each read at most `size` pixels, cut where the model's stride allows.
+    """Spans along an axis that each read at most `size` pixels.
 
-    Cores at the scene's ends are larger by the halo that they lack there, so that fewer spans cover the axis than with
-    equal cores. With size and halo multiples of the model's alignment, so are the starts of cores and reads.
+    Spans at the ends of the scene have a halo on one side only, so their cores are larger, and fewer spans cover the
+    axis than with equal cores. If `size` and `halo` are multiples of an alignment, each core and read starts on one.
 
     Args:
         length: Pixels of the scene along the axis.
-        size: Pixels that a span reads; more than two halos, unless the scene is one span.
+        size: Pixels that a span reads; more than two halos, unless one span covers the scene.
         halo: Context read on each side of a core, where there is scene.
     """
-    # A further span begins where the core before it would be larger than the last one may be, `size - halo`.
+    # The last core may be as large as the first one, `size - halo`.
     starts = [0, *range(size - halo, length - halo, max(size - 2 * halo, 1))]
     cores = [range(start, stop) for start, stop in pairwise([*starts, length])]
     return [Span(core, range(max(core.start - halo, 0), min(core.stop + halo, length))) for core in cores]

@@ -18,7 +18,7 @@ FEWEST_CELLS = 4
 """Smallest side of a piece in cells; smaller pieces would be mostly halo."""
 
 WORTH = 0.9
-"""Largest share of the pixels that pieces may compute to be worth their further calls."""
+"""Largest ratio of the pixels that pieces compute to those of the block; more would not pay for the further calls."""
 
 SMALL = 2 * 2**20
 """Pixels up to which a block is computed whole."""
@@ -28,11 +28,11 @@ Box = tuple[slice, slice]
 
 
 class Cells(NamedTuple):
-    """Validity of the cells of a core, and the limits of what its pieces may read.
+    """Validity of the cells of a core, and the extent of the block's read window.
 
     Attributes:
-        valid: (rows, columns) True in cells with a valid pixel.
-        halo: Context of a piece in cells, rounded up.
+        valid: (rows, columns) bool; True in cells with a valid pixel.
+        halo: Context around a piece in cells, rounded up.
         before: Cells that the block reads above and to the left of its core.
         after: Cells from the core's upper left corner to the end of the read window.
     """
@@ -43,7 +43,7 @@ class Cells(NamedTuple):
     after: tuple[int, int]
 
     def cost(self, boxes: Sequence[Box]) -> int:
-        """Cells that boxes read together, halos included."""
+        """Number of cells that boxes read, including their halos."""
         return sum(self._read(rows, 0) * self._read(columns, 1) for rows, columns in boxes)
 
     def _read(self, span: slice, axis: int) -> int:
@@ -106,7 +106,7 @@ def valid_pieces(valid: BoolMask, core: Box, halo: int, alignment: int) -> list[
 
 
 def _covering(cells: Cells, box: Box) -> list[Box]:
-    """Boxes that hold the valid cells of a box: its bounds, or those of its halves, where these read less."""
+    """Boxes that contain the valid cells of a box: their bounding box, or boxes of its halves if these read less."""
     rows, columns = (np.flatnonzero(cells.valid[box].any(axis=axis)) for axis in (1, 0))
     if not len(rows):
         return []

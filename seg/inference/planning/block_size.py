@@ -11,15 +11,16 @@ SMALLEST = 128
 """Smallest side of a core in pixels, even with little memory; smaller blocks would be mostly halo."""
 
 USUAL = 1024
-"""Side in pixels of blocks that need no halo. In smaller ones, the fixed cost of a block shows (10 % of the time of a
-trivial network); in larger ones, less of the reading and writing runs beside the computing."""
+"""Side in pixels of blocks without a halo. The fixed cost of smaller blocks matters (10 % of the time of a trivial
+network); with larger blocks, less of the reading and writing overlaps with computing."""
 
 ALONE = 0.03
-"""Time to read and to write a pixel, in times to compute it: the first block is read, and the last one written, while
-nothing is computed. 1/50 + 1/50 s against 1/0.7 s a megapixel were measured for `dilated_small_8` on two threads."""
+"""Time for reading and writing a pixel, relative to the time for computing it. While the first block is read and the
+last block is written, nothing is computed. For `dilated_small_8` on two threads, a megapixel takes about 0.04 s to read
+and write, and 1.4 s to compute."""
 
 BLOCK = 10_000
-"""Fixed cost of a block, in times to compute a pixel: about 10 ms."""
+"""Fixed cost of a block, relative to the time for computing a pixel; about 10 ms."""
 
 
 class BlockSize(NamedTuple):
@@ -28,8 +29,7 @@ class BlockSize(NamedTuple):
     Attributes:
         height: Rows in pixels.
         width: Columns in pixels.
-        read: True if a block reads at most this many pixels, halo included, and has a core as large as that allows;
-            False if its core has this size.
+        read: True if this is the size that a block reads, including its halo; False if it is the size of a core.
     """
 
     height: int
@@ -38,20 +38,20 @@ class BlockSize(NamedTuple):
 
     @property
     def record(self) -> int | list[int]:
-        """The size as JSON: the side of square cores, or the height and width that blocks read."""
+        """The size as a JSON value: side of square cores, or height and width that blocks read."""
         return [self.height, self.width] if self.read else self.height
 
     def spans(self, shape: tuple[int, int], halo: int) -> tuple[list[Span], list[Span]]:
-        """Spans of the rows and of the columns of a scene of a height and width."""
+        """Spans of the rows and columns of a scene with a height and width."""
         cut = evened_spans if self.read else core_spans
         return cut(shape[0], self.height, halo), cut(shape[1], self.width, halo)
 
     def holds(self, shape: tuple[int, int]) -> bool:
-        """True if one block holds a scene of a height and width."""
+        """True if a scene with a height and width fits into one block."""
         return shape[0] <= self.height and shape[1] <= self.width
 
     def text(self, halo: int) -> str:
-        """The size and the halo in words, as in "1024, halo 200"."""
+        """Size and halo in words, as in "1024, halo 200"."""
         if self.read:
             return f"{self.width}x{self.height}, halo {halo} included"
         return f"{self.height}, halo {halo}"
@@ -84,23 +84,24 @@ def recorded_size(record: object) -> BlockSize | None:
 
 
 def automatic_size(shape: tuple[int, int], halo: int, alignment: int, pixels: int) -> BlockSize:
-    """The size of blocks with which a scene is finished soonest; a core is at least the halo, however little memory.
+    """Block size that finishes a scene soonest; a core is at least as large as the halo, even with little memory.
 
-    A scene that fits into the memory is one block, which needs no halo. Otherwise height and width are each divided
-    into equal reads, by numbers of their own: two wide blocks compute fewer pixels of halos than four square ones.
+    A scene that fits into the memory is one block without a halo. In other scenes, the blocks read equal parts of the
+    height and equal parts of the width. The two numbers of parts may differ, since two wide blocks have fewer pixels in
+    halos than four square blocks.
 
     Args:
         shape: Height and width of the scene in pixels.
         halo: Context around a core in pixels.
-        alignment: Sides are multiples of this.
-        pixels: Number of pixels that a block may read, halo included.
+        alignment: Sides are multiples of this number.
+        pixels: Number of pixels that a block may read, including its halo.
     """
     if math.prod(shape) <= pixels:
         return square(round_up(max(shape), alignment))
     heights, widths = (_equal_reads(length, halo, alignment) for length in shape)
     fitting: list[tuple[float, BlockSize]] = []
     for rows, height in enumerate(heights, start=1):
-        # Widths fall, so this many columns are the fewest that fit. With a few more, less is read and written alone.
+        # Widths decrease, so these are the fewest columns that fit. With more columns, the first block is read sooner.
         fewest = bisect_left(widths, -(pixels // height), key=operator.neg) + 1
         for columns, width in enumerate(widths[fewest - 1 : fewest + 3], start=fewest):
             computed = (shape[0] + 2 * halo * (rows - 1)) * (shape[1] + 2 * halo * (columns - 1))
@@ -111,11 +112,11 @@ def automatic_size(shape: tuple[int, int], halo: int, alignment: int, pixels: in
 
 
 def usual_size(shape: tuple[int, int], alignment: int, pixels: int) -> BlockSize:
-    """The size of blocks that need no halo.
+    """Size of blocks without a halo.
 
     Args:
         shape: Height and width of the scene in pixels.
-        alignment: The side is a multiple of this.
+        alignment: The side is a multiple of this number.
         pixels: Number of pixels that a block may read.
     """
     side = min(round_up(USUAL, alignment), math.isqrt(pixels) // alignment * alignment)
@@ -129,10 +130,10 @@ def cutting(shape: tuple[int, int], size: BlockSize, halo: int) -> Cutting:
 
 
 def _equal_reads(length: int, halo: int, alignment: int) -> list[int]:
-    """Pixels that each part of a length reads, halos included, if it is divided into 1, 2, ... parts."""
+    """Pixels along an axis that a block reads, including its halo, for 1, 2, ... blocks along that axis."""
     smallest = round_up(max(SMALLEST, halo + 1), alignment)
     reads, parts = [round_up(length, alignment)], 2
-    # The cores of two parts lack one halo, an inner core lacks two.
+    # With two blocks, each has a halo on one side; with more, inner blocks have halos on both sides.
     while (read := _equal_read(length, halo, alignment, parts)) >= smallest + min(parts - 1, 2) * halo:
         reads.append(read)
         parts += 1
