@@ -17,7 +17,7 @@ from seg.terminal.command_line import run_command
 
 
 def convolutions(*, settings: ConvolutionSettings, output: Path | None = None) -> None:
-    """Compare kinds of convolutions at equal shapes: operations, bytes, time, and limits of the machine.
+    """Compare kinds of convolutions at equal shapes: operations, bytes, time, and the limits of the machine.
 
     Args:
         settings: Options of the benchmark.
@@ -65,7 +65,7 @@ def training(*, settings: TrainingSettings, output: Path | None = None) -> None:
 
 
 def inference(*, settings: InferenceSettings, output: Path | None = None) -> None:
-    """Compare the raster engine with the forward pass only, with plain reading and writing, and with other libraries.
+    """Compare prediction with its forward pass alone, with plain reading and writing, and with other libraries.
 
     Args:
         settings: Options of the benchmark.
@@ -77,7 +77,7 @@ def inference(*, settings: InferenceSettings, output: Path | None = None) -> Non
 
 
 def polygons(*, settings: PolygonBenchmarkSettings, output: Path | None = None) -> None:
-    """Compare time and memory of writing parcels block by block and of polygonising the whole map in memory.
+    """Compare two ways of writing parcels, block by block and from the whole map in memory: time and memory.
 
     Args:
         settings: Options of the benchmark.
@@ -89,9 +89,9 @@ def polygons(*, settings: PolygonBenchmarkSettings, output: Path | None = None) 
 
 
 def labels(*, settings: LabelsSettings, output: Path) -> None:
-    """Compare training on labels alone with learning from unlabelled scenes too, at shares of labelled scenes.
+    """Compare training on labels only with training on labels and unlabelled scenes, for shares of labelled scenes.
 
-    Goes on where it was interrupted; further shares and seeds can be added to finished ones.
+    If it was interrupted, a new call continues where it stopped. A later call can add shares and seeds.
 
     Args:
         settings: Options of the benchmark.

@@ -1,4 +1,4 @@
-"""Commands with one function each, and `train` with the subcommands of LightningCLI."""
+"""Commands that consist of one function each, and `train`, which has the subcommands of LightningCLI."""
 
 import sys
 from collections.abc import Sequence
@@ -27,16 +27,16 @@ def export(
 
     Args:
         checkpoint: A checkpoint written by training.
-        output: Folder of the package, created with its parents; an older package is replaced.
+        output: Folder of the package; it and its parents are created. An older package in it is replaced.
         threshold: Calibrated probability, 0 to 1, above which a pixel is cropland. f1: the threshold with the highest
             F1 in validation. area: the threshold at which the mapped area equals the cropland area in validation. By
-            default the threshold of training.
+            default, the threshold that the calibration of the training chose.
         onnx: Also write the network as ONNX, for use without PyTorch.
-        weights: Weights to export if training averaged weights: averaged; or raw for the weights of the last step,
-            which were not validated. auto uses averaged weights if the checkpoint has them; of an averaged teacher
-            and its student, the one with the higher IoU in validation.
-        data: Dataset of the training, whose features the package describes, so that predict can tell how unlike a scene
-            is; by default the one that the configuration of the run names, if it is still there.
+        weights: Weights to export if training averaged weights. averaged: the averaged weights. raw: the weights of the
+            last step, which were not validated. auto: the averaged weights if the checkpoint has them; of an averaged
+            teacher and its student, the weights with the higher IoU in validation.
+        data: Dataset of the training. The package gets a description of its features, so that predict can tell how
+            unlike a scene is. By default, the dataset in the configuration of the run, if it still exists.
     """
     from seg.package.checkpoint import read_checkpoint
     from seg.package.write import add_onnx, write_package
@@ -67,13 +67,13 @@ def adapt(
     settings: AdaptationSettings,
     reading: PlaceSettings,
 ) -> None:
-    """Fit the statistics of a model package to the scenes of a new place, without any label.
+    """Adapt the statistics of a model package to the scenes of a new place; no labels are needed.
 
     Args:
-        model: Folder of the model package; it stays as it is.
-        input: Scenes of the new place: one or several files, a folder, a pattern such as 'scenes/*.tif', or a text
-            file with a path or address a line.
-        output: Folder of the new package, made with its parents; an older package in it is replaced.
+        model: Folder of the model package; the package does not change.
+        input: Scenes of the new place: one or several files, a folder, a pattern such as 'scenes/*.tif', or a text file
+            with one path or address per line.
+        output: Folder of the new package; it and its parents are created. An older package in it is replaced.
         settings: Options of the adaptation.
         reading: Options of reading.
     """
@@ -103,8 +103,8 @@ def predict(
         model: Folder of a model package; the probabilities of several models are averaged.
         input: One scene: any raster that GDAL reads, or an address such as https://host/scene.tif or s3://bucket/key.
             Many scenes: a folder, a pattern such as 'scenes/*.tif', or a text file with one path or address per line.
-        output: The class map, a GeoTIFF; `_probability` is added to its name for the probability map. For many scenes,
-            a folder, in which maps have the names of their scenes.
+        output: The class map, a GeoTIFF; the probability map has the same name with `_probability` added. For many
+            scenes, a folder; each map gets the name of its scene.
         settings: Options of the prediction.
         compute: Library, device and precision.
     """
@@ -138,15 +138,16 @@ def describe(
     size: int = 512,
     json: bool = False,
 ) -> None:
-    """Describe the layers of a network, its totals, and the sizes of its weight file and a training checkpoint.
+    """Describe the layers and totals of a network, and the sizes of its weight file and of a training checkpoint.
 
     Args:
         config: A training configuration; its network is built with random weights.
         model: A model package, instead of a configuration.
-        checkpoint: A training checkpoint to measure; by default a temporary checkpoint after a first step.
+        checkpoint: A training checkpoint to measure; by default, a temporary checkpoint that is written after one
+            training step.
         bands: Channels of the images if the configuration does not list data.bands.
         size: Side in pixels of the image for which shapes and operations are counted.
-        json: Print JSON with all layers, instead of text with the layers that compute.
+        json: Print JSON with all layers. By default, text with only the layers that have no sublayers.
     """
     from seg.inspection.report import as_json, as_text, inspect_network
 
@@ -158,8 +159,8 @@ def restore(*, run: str, output: Path) -> None:
     """Restore files, pictures and model of a run from Weights & Biases.
 
     Args:
-        run: Folder of a run that was trained with --tracking.wandb, or of a W&B run in it (offline-run-...), restored
-            without network; or entity/project/id of a run on the W&B server.
+        run: Folder of a run that was trained with --tracking.wandb, or of a W&B run in this folder (offline-run-...);
+            restoring it needs no network. Or entity/project/id of a run on the W&B server.
         output: New or empty folder for the files.
     """
     from seg.training.run.restore import restore_run
@@ -176,7 +177,7 @@ def train(words: Sequence[str]) -> int:
     """
 
     def train_within_options() -> None:
-        # Imported within `guarded`, since this import takes seconds, in which Ctrl-C should also end with one line.
+        # Imported within `guarded`, since the import takes seconds. Ctrl-C during this time should also print one line.
         from seg.training.cli import run
 
         with gdal_options():

@@ -18,7 +18,7 @@ def evaluate(
     settings: EvaluationSettings,
     page: PageSettings,
 ) -> None:
-    """Compare cropland maps with references: scores and a report; or see `evaluate.py sample|area|change --help`.
+    """Compare cropland maps with references; for the other uses see `evaluate.py sample|area|change --help`.
 
     Args:
         inputs: Maps, references, and related files.
@@ -35,12 +35,12 @@ def sample(*, prediction: Path, output: Path, settings: SampleSettings, zones: P
     """Draw a stratified random sample of a class map for interpretation; the map's classes are the strata.
 
     Args:
-        prediction: Class map: 0 other, 1 cropland (or other classes up to 254), 255 or nodata for none.
-        output: GeoPackage for the points. The design of the sample, which interpreters must not see, is written beside
-            it.
+        prediction: Class map: 0 other, 1 cropland (or other classes up to 254), 255 or nodata for no class.
+        output: GeoPackage for the points. The design of the sample is written beside it; interpreters must not see the
+            design.
         settings: Size and allocation of the sample.
-        zones: Raster of whole numbers on the same grid, such as districts. Each zone has its own strata; pixels without
-            a number are left out.
+        zones: Raster of whole numbers on the same grid, such as district numbers. Each zone has its own strata; pixels
+            without a number are left out.
     """
     from seg.evaluation.area.population import Population
     from seg.evaluation.area.sample import sample_map
@@ -59,11 +59,11 @@ def area(
     """Estimate areas and accuracies with standard errors from an interpreted sample; print them and write area.json.
 
     Args:
-        points: Points drawn by `sample`, with their column `reference` filled: GeoPackage, GeoJSON or CSV.
+        points: Points drawn by `sample` whose column `reference` has been filled: GeoPackage, GeoJSON or CSV.
         output: Folder for area.json; created if its parent exists.
         settings: Treatment of points without a reference, and confidence of the intervals.
         design: Design written by `sample`; by default the file beside the points.
-        prediction: Another map on the same grid to assess with the same points; by default the sampled map.
+        prediction: Another map on the same grid, to be assessed with the same points; by default, the sampled map.
     """
     from seg.evaluation.area.estimate import estimate_area
 
@@ -79,7 +79,7 @@ def change(
     before_probability: Path | None = None,
     after_probability: Path | None = None,
 ) -> None:
-    """Map gained and lost cropland between two class maps, as rasters and as polygons with areas.
+    """Map cropland that was gained or lost between two class maps, as rasters and as polygons with areas.
 
     Args:
         before: The earlier class map: 0 other, 1 cropland, 255 or nodata for no value.
@@ -87,9 +87,10 @@ def change(
         output: Folder for change.tif, change_probability.tif, change.gpkg and change.json; created if its parent
             exists.
         settings: Smallest polygon, and confidence of a supported change.
-        before_probability: Probability map of the earlier map in percent; by default the file beside the map with
-            `_probability` in its name.
-        after_probability: Probability map of the later map; by default the file beside the map.
+        before_probability: Probability map of the earlier map in percent; by default, the file beside the map with the
+            same name and `_probability` added.
+        after_probability: Probability map of the later map; by default, the file beside the map, as for the earlier
+            map.
     """
     from seg.evaluation.change.maps import find_maps
     from seg.evaluation.change.run import measure_change
@@ -98,7 +99,7 @@ def change(
 
 
 SUBCOMMANDS: dict[str, Command] = {"sample": sample, "area": area, "change": change}
-"""Commands by the first word of the command line; without one, maps are compared with references."""
+"""Subcommands by their name. If the command line names none, maps are compared with references."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -62,7 +62,7 @@ class MapSettings(TypedDict, total=False):
 
 
 class Model:
-    """A trained model; `seg.load_model` makes it.
+    """A trained model; made by `seg.load_model`.
 
     Args:
         folder: Folder of a model package.
@@ -70,7 +70,7 @@ class Model:
 
     Raises:
         PackageError: A file is missing or damaged.
-        ConfigError: The device is unknown or absent.
+        ConfigError: The device is unknown or not available.
     """
 
     def __init__(self, folder: Path, compute: ComputeSettings) -> None:
@@ -107,11 +107,11 @@ class Model:
     def probability(self, image: npt.ArrayLike, *, tta: TestTimeAugmentation = PLAIN) -> Probability:
         """Compute the cropland probability of each pixel of an array.
 
-        The whole array is computed at once. For a whole scene, `map` needs less memory.
+        The array is computed as a whole. To compute a whole scene, use `map`, which needs less memory.
 
         Args:
-            image: (C, H, W) numbers in the units of the scene's file, with the bands in the order of `bands`. Pixels
-                without data are NaN, masked (as `rasterio` reads with `masked=True`) or the model's nodata value.
+            image: (C, H, W) numbers in the units of the scene's file; the bands are in the order of `bands`. A pixel
+                has no data if it is NaN, masked (as read by `rasterio` with `masked=True`) or the model's nodata value.
             tta: Test-time augmentation; off by default.
 
         Returns:
@@ -127,8 +127,8 @@ class Model:
     def map(self, scene: Path | str, output: Path | str, **settings: Unpack[MapSettings]) -> SceneMaps:
         """Map a raster of any size, block by block, on the same grid.
 
-        Writes the class map `output` (0 other, 1 cropland, 255 nodata) and, with `_probability` added to its name, the
-        probability map in percent. Existing maps are replaced. Repeating an interrupted call resumes it.
+        `output` is the class map: 0 other, 1 cropland, 255 nodata. The probability map in percent has the same name
+        with `_probability` added. Existing maps are replaced. To resume an interrupted call, repeat it.
 
         Args:
             scene: The raster, or an address such as https://host/scene.tif.
@@ -174,7 +174,7 @@ class Model:
                 f"width), with the bands {list(self.bands)} of the scene"
             )
         values = np.ma.getdata(stored)
-        with np.errstate(over="ignore"):  # values beyond float32 become infinite, hence invalid
+        with np.errstate(over="ignore"):  # values too large for float32 become infinite and thus invalid
             pixels = values.astype(np.float32)
         missing = np.ma.getmaskarray(stored) | ~np.isfinite(pixels)
         if self.package.nodata is not None:
@@ -196,14 +196,14 @@ def load_model(folder: Path | str, *, device: str = "auto", threads: int = 0) ->
 
     Raises:
         PackageError: A file is missing or damaged.
-        ConfigError: The device is unknown or absent.
+        ConfigError: The device is unknown or not available.
     """
     return Model(Path(folder), ComputeSettings(device=device, threads=threads))
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Agreement of a map with a reference, over pixels that have a value in both; a score of 0 / 0 is None.
+    """Agreement of a map with a reference over pixels that have a value in both; a score is None if it is 0 / 0.
 
     Attributes:
         iou: Intersection over union of cropland, 0 to 1.
@@ -247,7 +247,7 @@ def evaluate(
     folds: Path | str | None = None,
     fold: int | None = None,
 ) -> Scores:
-    """Compare a class map with a reference, both files or both arrays.
+    """Compare a class map with a reference; both are files, or both are arrays.
 
     `scripts/evaluate.py` also gives intervals, boundary and parcel scores, and a report.
 
@@ -255,7 +255,7 @@ def evaluate(
         prediction: Class map, a file or an (H, W) array: 0 other, 1 cropland, 255 or nodata for no value.
         reference: Mask with 0 other, 1 cropland, 255 no label, as a raster on the map's grid or an array of the map's
             shape; or a vector file of cropland polygons.
-        folds: Raster on the same grid with a fold number per pixel; needs `fold`; for files only.
+        folds: Raster on the same grid with a fold number per pixel. It needs `fold` and is possible only for files.
         fold: Compare only the pixels of this held-out fold.
 
     Raises:
@@ -293,7 +293,7 @@ class LabelledScene:
     Attributes:
         name: Stem of the image's file.
         fold: Fold in which the scene is held out, from 0.
-        image: (C, H, W) float32 in the units of the file; all bands are NaN where any band has no data.
+        image: (C, H, W) float32 in the units of the file. If a band has no data in a pixel, all its bands are NaN.
         mask: (H, W) uint8: 0 other, 1 cropland, 255 no label or no data.
     """
 
@@ -305,7 +305,7 @@ class LabelledScene:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled scenes, read from files on access: `len(dataset)`, `dataset[0]`, `for scene in dataset`.
+    """Labelled scenes, whose files are read on access: `len(dataset)`, `dataset[0]`, `for scene in dataset`.
 
     Attributes:
         scenes: Files and fold of each scene, sorted by image path.

@@ -15,7 +15,7 @@ from seg.terminal.text import counted, text_table
 
 
 def demo(output: Path) -> None:
-    """Write the embedded demo dataset (Indian Pines, 1992), ready for training.
+    """Write the demo dataset (Indian Pines, 1992), ready for training.
 
     Args:
         output: Folder for the dataset; its parent must exist. An older copy is replaced.
@@ -64,7 +64,7 @@ def check(
     sheet: Path | None = None,
     json: bool = False,
 ) -> None:
-    """Read a dataset as in training and report all problems; exit status 2 if training would fail or be wrong.
+    """Read a dataset as in training and report all problems; the exit status is 2 if there is an error.
 
     Args:
         input: The dataset: a folder with images/ and masks/, or with a manifest.csv.
@@ -72,12 +72,13 @@ def check(
         nodata: Additional value that means "no data", for files that do not declare it.
         folds: Number of folds.
         labels: Meaning of the mask values.
-        chips: Training will use chips (--data.chips.size), which allows scenes of any size.
-        fold: The held-out fold, whose ground no unlabelled scene may show; null for none.
-        unlabelled: Unlabelled scenes to check too: a scene, a folder, a pattern or a text file that lists scenes. Rows
-            of the manifest without a mask are always checked.
+        chips: Check for training on chips (--data.chips.size); scenes may then have any size.
+        fold: The held-out fold; no unlabelled scene may show its ground. null if no fold is held out.
+        unlabelled: Unlabelled scenes to check too: a scene, a folder, a pattern or a text file that lists scenes.
+            Unlabelled scenes of the manifest are always checked.
         output: A .json file for all measurements and findings.
-        sheet: A .png file for a contact sheet with image and mask of up to 24 scenes, scenes with problems first.
+        sheet: A .png file for a contact sheet with the image and mask of up to 24 scenes; scenes with problems come
+            first.
         json: Print JSON instead of text.
     """
     from seg.data.checking.check import Options
@@ -96,12 +97,12 @@ def check(
 
 
 def burn(*, image: Path, labels: Path, output: Path, settings: BurnSettings) -> None:
-    """Burn vector labels onto the grid of an image, or of each image in a folder, as a mask for training.
+    """Burn vector labels into a mask for training, on the grid of an image or of each image in a folder.
 
     Args:
         image: The image, or a folder of images.
         labels: Polygons in any vector format that GDAL reads, or GeoParquet, in any CRS.
-        output: The mask, a GeoTIFF; for a folder of images, a folder, where masks of an earlier run are replaced.
+        output: The mask, a GeoTIFF; or, for a folder of images, a folder. Masks of an earlier run are replaced.
         settings: Options for burning.
     """
     from seg.data.burn_masks import burn_masks
@@ -117,13 +118,13 @@ def burn(*, image: Path, labels: Path, output: Path, settings: BurnSettings) -> 
 
 
 def stack(*, input: Path, output: Path, bands: list[str] | None = None) -> None:
-    """Stack single-band rasters into one image, a small VRT file that refers to them without copying pixels.
+    """Stack single-band rasters into one image: a small VRT file that refers to the rasters and copies no pixels.
 
     Args:
         input: Folder with one raster per band, all on the same grid and with the same data type.
         output: The .vrt file; its folder must exist. An older file is replaced.
-        bands: Names of the bands to use, in order, as [B02,B03,B08]; by default all, sorted by name. The name of a band
-            is the part of its file name that differs between the files.
+        bands: Names of the bands to use, in order, for example [B02,B03,B08]; by default, all bands sorted by name. The
+            name of a band is the part of its file name that differs between the files.
     """
     from seg.raster.writing.band_stack import band_files, write_band_stack
 
@@ -135,13 +136,13 @@ def stack(*, input: Path, output: Path, bands: list[str] | None = None) -> None:
 
 
 def split(*, input: Path, rule: SplitRule, output: Path | None = None, replace: bool = False) -> None:
-    """Write a manifest.csv that assigns scenes, or blocks of scenes, to spatially separate folds.
+    """Assign scenes, or blocks of scenes, to spatially separate folds, and write them to a manifest.csv.
 
     Args:
-        input: The dataset: a folder with images/ and masks/, or with a manifest.csv, whose folds are ignored.
+        input: The dataset: a folder with images/ and masks/, or with a manifest.csv; folds in the manifest are ignored.
         rule: Options of the split.
         output: Folder for the manifest and the blocks; by default the dataset's folder.
-        replace: Replace an existing manifest and the blocks that it lists; its other columns are kept.
+        replace: Replace an existing manifest and the blocks that it lists; its columns other than the fold are kept.
     """
     from seg.data.splitting.folds import fold_table
     from seg.data.splitting.run import split_dataset
@@ -163,13 +164,13 @@ def stats(
 ) -> None:
     """Show mean, standard deviation and percentiles of the valid training pixels, and cache them for training.
 
-    Pixels without a label count too, since they are network input; masks are not read.
+    Pixels without a label are included, since they are also input of the network; masks are not read.
 
     Args:
         input: The dataset: a folder with images/ and masks/, or with a manifest.csv.
         bands: Bands to read, counted from 1, or their names in the images; all bands except alpha by default.
         nodata: Additional value that means "no data", for files that do not declare it.
-        fold: Held-out fold, whose pixels do not count; null to count all folds.
+        fold: Held-out fold, whose pixels are left out; null to include all folds.
         folds: Number of folds.
         json: Print JSON instead of text.
     """
@@ -190,15 +191,16 @@ def suggest(
     settings: SuggestionSettings,
     reading: PlaceSettings,
 ) -> None:
-    """Suggest squares of a place to label next: those of which a model is unsure and that differ from each other.
+    """Suggest squares to label next: those in which a model is uncertain and which differ from each other.
 
-    Squares that were picked bias an estimate of areas; draw its sample with evaluate.py sample.
+    These squares are not a random sample, so they would bias an area estimate. For area estimates, draw points with
+    evaluate.py sample.
 
     Args:
         model: Folder of a model package.
         input: Scenes of the place: one or several files, a folder, a pattern such as 'scenes/*.tif', or a text file
             with a path or address a line.
-        output: GeoPackage for the squares; a sheet of pictures with the ending .png is written beside it.
+        output: GeoPackage for the squares. A sheet of their pictures is written beside it, with the ending .png.
         settings: Options of the choice.
         reading: Options of reading.
     """
@@ -213,7 +215,7 @@ def suggest(
     write_squares(found, output)
     draw_squares(found, output.with_suffix(".png"))
     left_out = f", {found.labelled} left out as labelled" if found.labelled else ""
-    print(f"{output}: {counted(len(found.squares), 'square')} of {found.candidates} looked at{left_out}")
+    print(f"{output}: {counted(len(found.squares), 'square')} of {found.candidates} candidates{left_out}")
     print(f"{output.with_suffix('.png')}: their pictures and reasons")
     if len(found.squares) < settings.count:
         print(

@@ -1,4 +1,4 @@
-"""The program `cropland-seg`, whose first argument is the name of a command."""
+"""The program `cropland-seg`; its first argument is the name of a command."""
 
 import difflib
 import sys

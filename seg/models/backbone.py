@@ -1,4 +1,4 @@
-"""Backbones from classification networks of smp and timm, with dilation in place of late strides."""
+"""Backbones made from classification networks of smp and timm; dilation replaces their last strides."""
 
 import difflib
 
@@ -15,12 +15,12 @@ BUILD_ERRORS = (ValueError, NotImplementedError, RuntimeError, TypeError, Assert
 
 
 def make_encoder(encoder: str, bands: int, output_stride: int) -> tuple[nn.Module, tuple[int, ...]]:
-    """Build an encoder with five feature levels and random weights; also return the channels of each level.
+    """Build an encoder with five feature levels and random weights; return it and the channels of each level.
 
     Args:
         encoder: Name of an smp encoder, or any timm network as "tu-<name>".
         bands: Channels of the input image.
-        output_stride: Image size divided by the size of the deepest features: 8, 16 or 32.
+        output_stride: Size of the image divided by the size of the deepest features: 8, 16 or 32.
 
     Raises:
         ConfigError: The encoder is unknown or cannot be built with this output stride.
@@ -33,7 +33,7 @@ def make_encoder(encoder: str, bands: int, output_stride: int) -> tuple[nn.Modul
     except BUILD_ERRORS as error:
         raise ConfigError(
             f"model.model.encoder is '{encoder}', which cannot be built at output stride {output_stride} "
-            f"({str(error) or 'unsupported'}); dilated_small, resnet18 and resnet50 can"
+            f"({str(error) or 'unsupported'}); use dilated_small, resnet18 or resnet50"
         ) from error
     return network, tuple(network.out_channels[1:])
 
@@ -73,7 +73,7 @@ class DilatedBackbone(nn.Module):
     Args:
         encoder: Name of an smp encoder, for example "resnet18", or any timm network as "tu-<name>".
         bands: Channels of the input image.
-        output_stride: Image size divided by the size of the deepest features: 8, 16 or 32.
+        output_stride: Size of the image divided by the size of the deepest features: 8, 16 or 32.
 
     Raises:
         ConfigError: The encoder is unknown, does not support dilation, or does not have this output stride.
@@ -90,7 +90,7 @@ class DilatedBackbone(nn.Module):
         if 0 in self.channels:
             raise ConfigError(
                 f"model.model.encoder is '{encoder}', which has no features at stride "
-                f"{2 ** (self.channels.index(0) + 1)}; the decoder needs them: resnet18 and resnet50 have them"
+                f"{2 ** (self.channels.index(0) + 1)}, but the decoder needs them; use resnet18 or resnet50"
             )
         self.output_stride = output_stride
         strides = [min(2**step, output_stride) for step in range(1, len(self.channels) + 1)]

@@ -17,7 +17,7 @@ from seg.models.segmenter import BandNormalization, DilatedNetwork, Segmenter
 
 
 def build_model(config: ModelConfig, bands: int) -> Segmenter:
-    """Build the network of a configuration, with random weights except for an encoder with `encoder_weights`.
+    """Build the network of a configuration; weights are random, except those of an encoder with `encoder_weights`.
 
     Args:
         config: Architecture and widths.
@@ -48,7 +48,7 @@ def _build(config: ModelConfig, bands: int) -> Segmenter:
 
 @torch.no_grad()
 def _require_any_size(model: Segmenter, config: ModelConfig, bands: int) -> None:
-    """Trace two image shapes, since some timm networks accept only one size."""
+    """Check a network with images of two sizes, since some timm networks accept only one size."""
     shadow = copy.deepcopy(model).to("meta").eval()
     try:
         for steps in (2, 3):
@@ -56,8 +56,8 @@ def _require_any_size(model: Segmenter, config: ModelConfig, bands: int) -> None
     except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
         reason = " ".join(str(error).split())[:150]
         raise ConfigError(
-            f"model.model.encoder is '{config.encoder}', which does not take images of any size ({reason}); "
-            "dilated_small, resnet18 and resnet50 do"
+            f"model.model.encoder is '{config.encoder}', which does not accept images of any size ({reason}); "
+            "use dilated_small, resnet18 or resnet50"
         ) from error
 
 
@@ -91,12 +91,12 @@ def _build_backbone(config: ModelConfig, bands: int) -> DilatedResNet | DilatedB
 STRIDE = 32
 DEEPLAB_STRIDES = (8, 16)
 SHIFT_EQUIVARIANT = {"unet"}
-"""Architectures whose logits do not depend on the window. The other architectures resize features with aligned corners,
-pool over the whole window, or normalise by window statistics."""
+"""Architectures whose logits do not depend on the window that is computed. All other architectures resize features with
+aligned corners, pool over the whole window, or normalise by statistics of the window."""
 
 
 def build_baseline(config: ModelConfig, bands: int) -> tuple[nn.Module, int]:
-    """Build a network with random weights; also return its stride. Image sides must be multiples of the stride.
+    """Build a network with random weights; return it and its stride, of which image sides must be multiples.
 
     Raises:
         ConfigError: The network cannot be built with this encoder or output stride.
@@ -129,7 +129,7 @@ def build_baseline(config: ModelConfig, bands: int) -> tuple[nn.Module, int]:
 
 
 def drop_norms_after_pooling(network: nn.Module) -> None:
-    """Replace BatchNorm after global pooling by identity, since such a BatchNorm cannot train on single images."""
+    """Replace BatchNorm after global pooling by the identity, since it could not train on single images."""
     for block in network.modules():
         first = next(block.children(), None)
         if not isinstance(first, nn.AdaptiveAvgPool2d) or first.output_size not in (1, (1, 1)):

@@ -1,4 +1,4 @@
-"""Configuration of a network, as plain values stored in checkpoints and model packages."""
+"""Configuration of a network; checkpoints and model packages store it as plain values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -16,29 +16,32 @@ class ModelConfig:
     """Architecture and widths of the network.
 
     Args:
-        architecture: "dilated" is this project's own network. The other networks come from segmentation-models-pytorch,
-            for comparison; they use only encoder, encoder_weights and boundary, and deeplabv3plus also output_stride.
-        encoder: Backbone: dilated_tiny, dilated_small or dilated_base of this project, an smp encoder, or a timm
-            network as "tu-<name>". The encoder must support dilation and have features at stride 2.
-        encoder_weights: Initial weights of the encoder: null for random weights, a .safetensors or .pth file, or a name
-            on the hub ("imagenet" for most encoders). Checkpoints do not store this value, since they hold all weights.
-        output_stride: Image size divided by the size of the deepest features: 8, 16 or 32; also 2 or 4 for this
-            project's own encoders.
+        architecture: "dilated" is the network of this project. The other networks are for comparison and come from
+            segmentation-models-pytorch. They use only the settings encoder, encoder_weights and boundary; deeplabv3plus
+            also uses output_stride.
+        encoder: Backbone: dilated_tiny, dilated_small or dilated_base of this project; an smp encoder; or a timm
+            network as "tu-<name>". With architecture "dilated", an smp or timm encoder must support dilation and have
+            features at stride 2.
+        encoder_weights: Initial weights of the encoder: null for random weights, a .safetensors or .pth file, or the
+            name of weights on the hub ("imagenet" for most encoders). Checkpoints do not store this value, since they
+            hold all weights.
+        output_stride: Size of the image divided by the size of the deepest features: 8, 16 or 32. With the encoders of
+            this project, also 2 or 4.
         convolution: Kind of convolution in pyramid and decoder: standard, separable (depthwise, then 1x1) or grouped.
-        groups: Groups of grouped convolutions; must divide the widths on both sides.
-        norm: Normalisation in pyramid, decoder and this project's own encoders: batch, group or none. "group" uses
-            statistics of the whole window, so maps depend on the tiling.
+        groups: Number of groups of grouped convolutions; must divide the numbers of input and output channels.
+        norm: Normalisation in pyramid, decoder and the encoders of this project: batch, group or none. If "group",
+            statistics of the whole window are used, so maps depend on the tiling.
         pyramid_rates: Dilation rates of the atrous pyramid on the deepest features.
-        pyramid_channels: Width of the pyramid.
-        pyramid_bottleneck: Width of a 1x1 convolution before the pyramid; null for no such convolution.
-        context: Additional pooled branch of the pyramid: none, windowed (a local mean), or global (the mean of the
-            whole window; maps then depend on the tiling).
-        context_window: Side of the window of "windowed", in cells of the deepest features; odd.
-        decoder_channels: Width of each decoder stage, from coarse to fine; one stage for each halving of the output
-            stride.
+        pyramid_channels: Number of channels of the pyramid.
+        pyramid_bottleneck: Number of channels of a 1x1 convolution before the pyramid; null for no such convolution.
+        context: Additional branch of the pyramid: none; windowed, the mean over a fixed neighbourhood; or global, the
+            mean over the whole window. If "global", maps depend on the tiling.
+        context_window: For context "windowed": side of the neighbourhood in cells of the deepest features; odd.
+        decoder_channels: Number of channels of each decoder stage, from coarse to fine. There is one stage for each
+            halving of the resolution, for example 3 stages if output_stride is 8.
         dropout: Share of the pyramid's channels dropped in training, 0 to below 1.
-        boundary: Add a second output for the edges between cropland and other; needs a weight in loss.boundary.
-            Touching parcels without pixels of another class between them have no edge in a mask.
+        boundary: Add a second output for the edges between cropland and other; loss.boundary must then be above 0. If
+            two parcels touch and no pixels of another class lie between them, the mask has no edge there.
 
     Raises:
         ConfigError: A value is out of range.
@@ -88,7 +91,7 @@ class ModelConfig:
 
     @property
     def heads(self) -> int:
-        """Number of logits per pixel: cropland and, if enabled, the boundary."""
+        """Number of logits per pixel: 2 if the boundary is enabled, otherwise 1."""
         return 2 if self.boundary else 1
 
     def arguments(self) -> dict[str, object]:
@@ -98,7 +101,7 @@ class ModelConfig:
 
     @classmethod
     def from_arguments(cls, arguments: Mapping[str, Any]) -> Self:
-        """Configuration from plain JSON values, as returned by `arguments`.
+        """Configuration from plain JSON values that `arguments` returned.
 
         Raises:
             ConfigError: A name is unknown, or a value has a wrong type or range.
@@ -113,12 +116,12 @@ class ModelConfig:
                 raise ConfigError(
                     f"model.model.{name} is {value!r}; wanted {getattr(hints[name], '__name__', hints[name])}"
                 )
-        # Loading a package must never download weights, even if the package names some.
+        # Loading a package must never download weights, even if the package names weights on the hub.
         return cls(**(values | {"encoder_weights": None}))
 
 
 def has_type(value: object, hint: object) -> bool:
-    """True if a plain value has the type of a field: a class, a literal, a tuple or list of one type, or a union."""
+    """True if a plain value has the type of a field."""
     kinds = get_args(hint)
     origin = get_origin(hint)
     if origin in (tuple, list):

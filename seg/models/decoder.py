@@ -35,7 +35,8 @@ class TransposedDecoder(nn.Module):
 
     Args:
         channels_in: Channels of the deepest features.
-        channels_skips: Channels of the skip connections, from coarse to fine; the last is the image itself.
+        channels_skips: Channels of the skip connections, from coarse to fine; the last skip connection is the image
+            itself.
         widths: Channels of each stage's output, one for each skip connection.
         style: Kind of convolution and normalisation.
     """

@@ -1,4 +1,4 @@
-"""Small dilated backbone of this project: residual blocks with hybrid dilation rates."""
+"""The small dilated backbone of this project: residual blocks with hybrid dilation rates."""
 
 from dataclasses import dataclass
 
@@ -15,8 +15,9 @@ class DilatedVariant:
     Attributes:
         width: Channels after the first halving of the resolution; each further halving doubles the channels.
         rates: Dilation of each residual block on the deepest level. Rates such as 1, 2, 5 have no common factor, and no
-            rate exceeds the receptive field of the previous blocks. The network then uses every pixel of its receptive
-            field, without a grid pattern (hybrid dilation, Wang et al. 2018, https://doi.org/10.1109/WACV.2018.00163).
+            rate exceeds the receptive field of the previous blocks. Therefore the network uses every pixel of its
+            receptive field and causes no grid pattern (hybrid dilation, Wang et al. 2018,
+            https://doi.org/10.1109/WACV.2018.00163).
     """
 
     width: int
@@ -33,12 +34,12 @@ VARIANTS = {
 
 
 class DilatedResNet(nn.Module):
-    """Residual backbone: each level halves the resolution, and dilated blocks follow on the deepest level.
+    """Residual backbone. Each level halves the resolution; the deepest level has dilated blocks.
 
     Args:
         variant: Width and dilation rates.
         bands: Channels of the input image.
-        output_stride: Image size divided by the size of the deepest features: 2, 4, 8, 16 or 32.
+        output_stride: Size of the image divided by the size of the deepest features: 2, 4, 8, 16 or 32.
         norm: Normalisation: "batch", "group" or "none".
 
     Raises:

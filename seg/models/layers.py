@@ -20,11 +20,12 @@ class LayerStyle:
     """Kind of convolution and normalisation used to build layers.
 
     Attributes:
-        convolution: "standard"; "separable", a depthwise convolution followed by a 1x1 convolution (Chollet 2017,
-            https://doi.org/10.1109/CVPR.2017.195); or "grouped". 1x1 convolutions are always standard.
-        groups: Groups of a grouped convolution.
-        norm: "batch"; "group" (Wu and He 2018, https://doi.org/10.1007/978-3-030-01261-8_1), which uses statistics of
-            the whole window, so the receptive field is unbounded; or "none", which adds a bias instead.
+        convolution: "standard"; "separable", which means a depthwise convolution followed by a 1x1 convolution (Chollet
+            2017, https://doi.org/10.1109/CVPR.2017.195); or "grouped". 1x1 convolutions are always standard.
+        groups: Number of groups of a grouped convolution.
+        norm: "batch", "group" (Wu and He 2018, https://doi.org/10.1007/978-3-030-01261-8_1) or "none". If "group",
+            statistics of the whole window are used, so the receptive field is unbounded. If "none", convolutions have a
+            bias.
     """
 
     convolution: Convolution = "standard"
@@ -34,7 +35,7 @@ class LayerStyle:
     def conv(
         self, channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1, dilation: int = 1
     ) -> nn.Module:
-        """Convolution with "same" padding: height and width change only by the stride.
+        """Convolution with "same" padding; only its stride changes height and width.
 
         Raises:
             ConfigError: The groups do not divide the channels.
@@ -53,9 +54,9 @@ class LayerStyle:
     def upsample(self, channels_in: int, channels_out: int) -> nn.Module:
         """Transposed convolution that doubles height and width.
 
-        The kernel size 4 is a multiple of the stride 2, so all output pixels have the same number of taps. The initial
-        weights are bilinear interpolations times random factors. Both choices prevent checkerboard artefacts (Odena et
-        al. 2016, https://doi.org/10.23915/distill.00003).
+        The kernel size 4 is a multiple of the stride 2, so the same number of input pixels contributes to each output
+        pixel. The initial weights are those of a bilinear interpolation, multiplied by random factors. These choices
+        prevent checkerboard artefacts (Odena et al. 2016, https://doi.org/10.23915/distill.00003).
 
         Raises:
             ConfigError: The groups do not divide the channels.
@@ -101,7 +102,7 @@ class LayerStyle:
 
 
 def bilinear_kernel() -> Tensor:
-    """Kernel (4, 4) that makes a transposed convolution of stride 2 a bilinear interpolation."""
+    """(4, 4) kernel with which a transposed convolution of stride 2 interpolates bilinearly."""
     slope = torch.tensor([0.25, 0.75, 0.75, 0.25])
     return torch.outer(slope, slope)
 
@@ -111,9 +112,9 @@ def _transposed(channels_in: int, channels_out: int, groups: int, bias: bool) ->
 
 
 def _bilinear_start(convolution: nn.ConvTranspose2d) -> nn.ConvTranspose2d:
-    """Initialise a transposed convolution as bilinear interpolation times a random factor for each pair of channels.
+    """Initialise a transposed convolution as bilinear interpolation, with a random factor for each pair of channels.
 
-    A depthwise convolution starts as plain interpolation.
+    The factors of a depthwise convolution are 1.
     """
     depthwise = convolution.groups == convolution.in_channels == convolution.out_channels
     mix = torch.ones(convolution.weight.shape[:2])

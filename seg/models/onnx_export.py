@@ -19,7 +19,7 @@ TOLERANCE = 1e-4
 
 
 class Outputs(nn.Module):
-    """Wrapper that returns the logits of each head of a network, and its deepest features.
+    """Wrapper that returns the logits of each head and the deepest features of a network.
 
     Args:
         model: The network.
@@ -30,7 +30,7 @@ class Outputs(nn.Module):
         self.model = model
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Map (B, C, H, W) in stored units to the logits of cropland, those of the boundary, and the features."""
+        """Map (B, C, H, W) in stored units to logits of each head and, if the network has them, features."""
         if not self.model.has_features:
             return tuple(logits for logits in self.model.heads(image) if logits is not None)
         heads, features = self.model.heads_and_features(image)
@@ -38,11 +38,12 @@ class Outputs(nn.Module):
 
 
 def export_onnx(model: Segmenter, bands: int, path: Path, metadata: Mapping[str, str] | None = None) -> None:
-    """Write a network as ONNX, for images of any height and width.
+    """Write a network as an ONNX file that accepts images of any height and width.
 
-    The input "image" is (1, bands, H, W) float32 in stored units. The outputs are the "logits" of cropland and,
-    if the network has a boundary head, the "boundary" logits, each (1, 1, H, W); and, if it has an encoder, its deepest
-    "features", (1, F, H / stride, W / stride), rounded up.
+    The input "image" is (1, bands, H, W) float32 in stored units. The output "logits" holds the logits of cropland, (1,
+    1, H, W). If the network has a boundary head, the output "boundary" holds its logits, (1, 1, H, W). If the network
+    has an encoder, the output "features" holds its deepest features, (1, F, H / stride, W / stride), where the sizes
+    are rounded up.
 
     Args:
         model: The network; exported in evaluation mode.
@@ -51,8 +52,9 @@ def export_onnx(model: Segmenter, bands: int, path: Path, metadata: Mapping[str,
         metadata: Key-value pairs stored in the file.
 
     Raises:
-        ConfigError: The network cannot be exported, or the exported file computes different values, for example because
-            pooling to a fixed number of cells keeps the size of the example image. The file is not written.
+        ConfigError: The network cannot be exported, or the exported file computes different values. This happens, for
+            example, if a network pools to a fixed number of cells, since the file then keeps the size of the example
+            image. No file is written.
         OSError: The file cannot be written.
     """
     training = model.training
@@ -70,7 +72,7 @@ def export_onnx(model: Segmenter, bands: int, path: Path, metadata: Mapping[str,
 
 
 def _program(model: Segmenter, bands: int) -> torch.onnx.ONNXProgram:
-    # Unusual sizes, so that the exporter does not confuse them with constants of the network.
+    # The sizes are unusual, so that the exporter does not confuse them with constants of the network.
     side = 2 * model.stride + 3
     example = torch.zeros(1, bands, side, side + model.stride)
     dynamic = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
@@ -107,7 +109,7 @@ def _output_names(model: Segmenter, count: int) -> list[str]:
 
 @torch.inference_mode()
 def _check(path: Path, model: Segmenter, bands: int) -> None:
-    """Compare the file with the network on images of other sizes than the example."""
+    """Compare the outputs of file and network for images that differ in size from the example image."""
     random = torch.Generator().manual_seed(0)
     mean, std = (values[:, None, None].cpu() for values in (model.normalization.mean, model.normalization.std))
     for height, width in ((1, 2), (3 * model.stride + 1, 5 * model.stride + 2)):
@@ -125,7 +127,7 @@ def _wanted(model: Segmenter, image: Tensor) -> tuple[Tensor, ...]:
 
 def _computed(path: Path, image: Tensor) -> list[Tensor]:
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # errors are raised as exceptions, so logging would print them twice
+    options.log_severity_level = 4  # errors are also raised as exceptions, so they would be printed twice
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         return [torch.from_numpy(output) for output in session.run(None, {INPUT: image.numpy()})]

@@ -27,10 +27,10 @@ State = Mapping[str, Tensor]
 
 
 def load_encoder_weights(encoder: nn.Module, config: ModelConfig, bands: int) -> None:
-    """Load initial weights into an encoder; without `encoder_weights`, it keeps random weights.
+    """Load initial weights into an encoder; if `encoder_weights` is null, its random weights do not change.
 
-    The weights of a first convolution over three bands are repeated for the image's bands and scaled to the same sum,
-    as in timm.
+    If the file's first convolution has three bands, its weights are repeated for the bands of the images and scaled so
+    that their sum stays the same, as in timm.
 
     Args:
         encoder: The encoder.
@@ -57,7 +57,7 @@ def _read(path: Path) -> State:
         if path.suffix == ".safetensors":
             return load_file(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about files that are not zip archives; the error below explains more
+            warnings.simplefilter("ignore")  # the error below explains more than PyTorch does
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle can raise almost any exception
         raise ConfigError(
@@ -74,7 +74,7 @@ def _read(path: Path) -> State:
 
 
 def _fitting(state: State, encoder: nn.Module, config: ModelConfig, bands: int) -> State:
-    """Select the encoder's weights from a file that may hold a whole network, possibly with a name prefix."""
+    """Select the encoder's weights from a file; it may hold a whole network, and names may have a prefix."""
     wanted = encoder.state_dict()
     prefix = _common_prefix(state, wanted)
     missing = [name for name in wanted if prefix + name not in state and not name.endswith(COUNTER)]
@@ -93,14 +93,14 @@ def _fitting(state: State, encoder: nn.Module, config: ModelConfig, bands: int) 
 
 
 def _common_prefix(state: State, wanted: State) -> str:
-    """Name prefix under which a file holds the most expected tensors."""
+    """Prefix of the names in a file for which the most expected tensors are found."""
     first = next(iter(wanted))
     prefixes = {name.removesuffix(first) for name in state if name.endswith(first)}
     return max(prefixes, key=lambda prefix: sum(prefix + name in state for name in wanted), default="")
 
 
 def _adapted(weight: Tensor, shape: torch.Size) -> Tensor:
-    """Adapt a first convolution over RGB to another number of bands; return other weights unchanged."""
+    """Adapt the weights of a first convolution to another number of bands; return other weights unchanged."""
     if weight.ndim == 4 == len(shape) and weight.shape[1] == RGB != shape[1] and weight.shape[0] == shape[0]:
         adapted: Tensor = adapt_input_conv(shape[1], weight)
         return adapted
@@ -115,8 +115,9 @@ def _lacking(missing: Sequence[str], wanted: State, config: ModelConfig) -> Conf
 
 
 def _timm_state(state: State, config: ModelConfig, bands: int) -> State:
-    """Load a file of a timm network with timm, which renames weights for feature networks."""
-    # timm ignores missing weights. They stay random, so they differ between two loads.
+    """Load the weights of a timm network with timm, because timm renames weights for feature networks."""
+    # timm ignores missing weights, which then stay random. Two loads show which weights are missing, since random
+    # weights differ.
     first, second = (_load_with_timm(state, config, bands) for _ in range(2))
     missing = [name for name in first if not torch.equal(first[name], second[name])]
     if missing:
@@ -148,11 +149,11 @@ def _from_hub(config: ModelConfig, bands: int) -> State:
         )
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
-    logger.setLevel(logging.CRITICAL)  # it logs every attempt; the error below reports the outcome
+    logger.setLevel(logging.CRITICAL)  # the hub logs every attempt; the error below reports the result
     try:
         weights = True if config.encoder.startswith(TIMM) else name
         donor = smp.encoders.get_encoder(config.encoder, in_channels=bands, weights=weights)
-    except Exception as error:  # without a network, each library raises its own exception
+    except Exception as error:  # if the network is unavailable, each library raises another exception
         raise ConfigError(
             f"{ARGUMENT} is '{name}', which could not be fetched ({type(error).__name__}); download {files[name]} on a "
             "machine with network access and give the file instead"
@@ -164,7 +165,7 @@ def _from_hub(config: ModelConfig, bands: int) -> State:
 
 
 def _hub_files(encoder: str) -> dict[str, str]:
-    """File address of each set of weights of an encoder on the hub."""
+    """Names of an encoder's weights on the hub, with the addresses of their files."""
     if encoder in VARIANTS:
         return {}
     if encoder.startswith(TIMM):

@@ -1,4 +1,4 @@
-"""Atrous pyramid on the deepest features: parallel dilation rates and optional pooled context."""
+"""Atrous pyramid on the deepest features: parallel convolutions with different dilation rates, and optional context."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -13,12 +13,12 @@ Context = Literal["none", "windowed", "global"]
 
 
 class WindowedContext(nn.Module):
-    """Mean over a window around each cell, followed by a 1x1 convolution; the receptive field is bounded.
+    """Mean over a window around each cell, then a 1x1 convolution; the receptive field is bounded.
 
     Args:
         channels_in: Channels of the (B, C, H, W) input.
         channels_out: Channels of the (B, C, H, W) output.
-        window: Side of the window in cells, odd. Cells outside the map are not part of the mean.
+        window: Side of the window in cells, odd. Cells outside the map are not included in the mean.
         style: Normalisation of the convolution.
     """
 
@@ -35,10 +35,10 @@ class WindowedContext(nn.Module):
 
 
 class GlobalContext(nn.Module):
-    """Mean over the whole map, repeated in every cell, as in DeepLab; the receptive field is unbounded.
+    """Mean over the whole map, copied to every cell as in DeepLab; the receptive field is unbounded.
 
-    A pixel's probability then depends on the tiling. No normalisation follows the pooling, since BatchNorm cannot train
-    on a single value per channel.
+    The probability of a pixel then depends on the tiling. The pooling is not followed by a normalisation, since
+    BatchNorm cannot train on a single value per channel.
 
     Args:
         channels_in: Channels of the (B, C, H, W) input.
@@ -65,7 +65,7 @@ class AtrousPyramid(nn.Module):
         dropout: Share of channels dropped after merging, 0 to 1.
         bottleneck: Channels of a 1x1 convolution before the branches; None for no such convolution.
         context: Additional branch, "none", "windowed" or "global"; see `WindowedContext` and `GlobalContext`.
-        context_window: Side of the window of "windowed" in cells, odd.
+        context_window: Side of the window in cells if context is "windowed"; odd.
         style: Kind of convolution and normalisation.
     """
 

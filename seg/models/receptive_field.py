@@ -9,17 +9,17 @@ from torch import Tensor
 from seg.models.segmenter import Segmenter
 
 LIMIT = 4096
-"""Largest receptive field that is searched, in pixels."""
+"""Largest receptive field that is searched for, in pixels; a larger one counts as unbounded."""
 
 MUCH_FURTHER = 4
-"""Users get a note if the receptive-field radius exceeds the training scenes' side by more than this factor. On the
-demo dataset, with scenes of about 28 pixels, a network with a radius of 80 pixels maps the whole scene well, and a
-network with a radius of 294 pixels fails."""
+"""The user gets a note if the radius of the receptive field is more than this factor times the side of the training
+scenes. The scenes of the demo dataset have sides of about 28 pixels. Trained on them, a network with a radius of 80
+pixels maps the whole scene well, but a network with a radius of 294 pixels fails."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution or pooling along one axis, with lengths in cells of the layer's input."""
+    """A convolution or pooling along one axis; its lengths are in cells of the layer's input."""
 
     kernel: int
     stride: int = 1
@@ -33,8 +33,8 @@ class ChainReach:
 
     Attributes:
         size: Width of the receptive field of one output cell, in input pixels.
-        stride: Input pixels from one output cell to the next.
-        output: Output cells along the axis.
+        stride: Distance between neighbouring output cells, in input pixels.
+        output: Number of output cells along the axis.
     """
 
     size: int
@@ -50,7 +50,7 @@ def chain_reach(layers: Iterable[Layer], length: int) -> ChainReach:
 
     Args:
         layers: Layers in order, starting at the input.
-        length: Pixels of the input along the axis.
+        length: Number of input pixels along the axis.
     """
     size, stride = 1, 1
     for layer in layers:
@@ -65,9 +65,9 @@ def chain_reach(layers: Iterable[Layer], length: int) -> ChainReach:
 def receptive_field_radius(model: Segmenter, bands: int) -> int | None:
     """Largest distance in pixels at which an input pixel can change a logit; None if unbounded.
 
-    A column of NaN in an image of zeros spreads to exactly the logits that depend on its pixels, since NaN stays NaN
-    even when multiplied by 0. All columns within one stride are traced, because they differ in phase. Only the width is
-    traced; the height is assumed to have the same radius.
+    If one column of an image of zeros is NaN, exactly the logits that depend on this column become NaN, since NaN times
+    0 is NaN. The radius may depend on the position of the column relative to the stride, so all columns within one
+    stride are tried. The radius is measured along the width only and assumed to be the same along the height.
 
     Args:
         model: A network that is equivariant to shifts by its stride.
@@ -77,8 +77,9 @@ def receptive_field_radius(model: Segmenter, bands: int) -> int | None:
         return None
     training = model.training
     model.eval()
-    # First trace all columns together on the widest image, to find a sufficient width for tracing each column. On a
-    # narrow image, a dilated convolution can skip the image's edge and leave no trace.
+    # First, all columns are NaN together in the widest image, to find a width that is sufficient to try each column
+    # alone. In a narrow image, a dilated convolution could reach beyond the edge of the image, so that no logit shows
+    # it.
     radius = _radius_within(model, bands, 2 * LIMIT, together=True)
     if radius is not None:
         width = 2 * (radius // model.stride + 2) * model.stride
@@ -88,17 +89,17 @@ def receptive_field_radius(model: Segmenter, bands: int) -> int | None:
 
 
 def effective_radius(model: Segmenter, images: Iterable[Tensor], tolerance: float) -> int:
-    """Halo in pixels outside which the input changes a probability by less than a tolerance, to first order.
+    """Distance in pixels beyond which the input changes a probability by at most a tolerance, to first order.
 
     The gradient of a probability gives the effect of each input pixel (Luo et al. 2016,
-    https://doi.org/10.48550/arXiv.1701.04128). If every band of every pixel outside this radius changes by one standard
-    deviation in the worst direction, the sum of the effects is at most the tolerance. In most networks this radius is
-    far smaller than the receptive field, since gradients decrease with distance.
+    https://doi.org/10.48550/arXiv.1701.04128). If every pixel beyond this distance changes by one standard deviation in
+    every band, each in the worst direction, the sum of the effects is at most the tolerance. In most networks, this
+    distance is far smaller than the radius of the receptive field, since gradients decrease with distance.
 
     Args:
-        model: Network in evaluation mode; its band statistics define a standard deviation.
-        images: (C, H, W) in stored units, wider than twice the receptive field. For each image, gradients are computed
-            at one pixel near the middle per phase of the stride.
+        model: Network in evaluation mode; its band statistics give the standard deviation of each band.
+        images: (C, H, W) in stored units, wider than twice the receptive field. In each image, gradients are computed
+            for pixels near the middle: one pixel for each position relative to the stride.
         tolerance: Largest change of a probability, 0 to 1.
     """
     radius = 0
@@ -110,14 +111,15 @@ def effective_radius(model: Segmenter, images: Iterable[Tensor], tolerance: floa
 
 
 def gradient_profiles(model: Segmenter, image: Tensor) -> Iterator[Tensor]:
-    """Sensitivity of a probability to the input at each distance, for pixels near the middle of an image.
+    """Sensitivity of the probability of a pixel to the input at each distance, for pixels near an image's middle.
 
     Args:
         model: The network.
         image: (C, H, W) in stored units.
 
     Yields:
-        (R,) sums of absolute gradients per standard deviation of the input, by Chebyshev distance from the pixel.
+        (R,) sums of the absolute gradients at each Chebyshev distance from the pixel, per standard deviation of the
+        input.
     """
     height, width = image.shape[-2:]
     batch = image[None].clone().requires_grad_()
@@ -133,13 +135,13 @@ def gradient_profiles(model: Segmenter, image: Tensor) -> Iterator[Tensor]:
 
 
 def unseen_context(reach: int | None, side: float) -> str:
-    """Note for the user if a network's receptive field is much larger than its training scenes, else an empty string.
+    """Note if a network's receptive field is much larger than its training scenes; empty otherwise.
 
-    The input of such a network in training is mostly padding. The network can score well on small scenes and fail on a
-    large scene.
+    If the receptive field is much larger, it contains mostly padding in training. The network can then score well on
+    small scenes but fail on large scenes.
 
     Args:
-        reach: Receptive field to each side, in pixels; None if unbounded.
+        reach: Radius of the receptive field in pixels; None if unbounded.
         side: Side of a training scene, in pixels.
     """
     if reach is None:
@@ -158,7 +160,7 @@ def unseen_context(reach: int | None, side: float) -> str:
 
 
 def _radius_within(model: Segmenter, bands: int, width: int, together: bool) -> int | None:
-    """Trace the radius with one image per column, or an upper bound of the radius with one image for all columns."""
+    """Measure the radius with one image per column; or an upper bound of it, with all columns in one image."""
     middle = width // 2 // model.stride * model.stride
     columns = torch.arange(middle, middle + model.stride)
     numbers = torch.zeros_like(columns) if together else torch.arange(model.stride)

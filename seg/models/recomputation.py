@@ -1,4 +1,4 @@
-"""Gradient checkpointing: blocks recompute activations in the backward pass to save memory."""
+"""Gradient checkpointing: to save memory, blocks recompute their activations in the backward pass."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -16,11 +16,11 @@ _LISTS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
 def recompute_in_backward(model: Segmenter) -> None:
-    """Make the blocks of a network store only their input and recompute activations in the backward pass.
+    """Make the blocks of a network store only their input, and recompute their activations in the backward pass.
 
     This is gradient checkpointing (Chen et al. 2016, https://arxiv.org/abs/1604.06174). Loss, gradients and BatchNorm
-    statistics are bit-identical, also with dropout. A training step takes about one more forward pass. Weights,
-    parameter names and evaluation do not change.
+    statistics are bit-identical, even if the network has dropout. A training step takes longer by about one forward
+    pass. Weights, parameter names and evaluation do not change.
 
     Args:
         model: A network of any architecture.
@@ -32,12 +32,13 @@ def recompute_in_backward(model: Segmenter) -> None:
     if not blocks:
         raise ConfigError("model.gradient_checkpointing is true, but the network has no blocks to recompute")
     for block in blocks:
-        # A bound method in the instance: deep copies bind it to their own block, and parameter names do not change.
+        # The method is bound in the instance. A deep copy then binds it to its own block, and parameter names do not
+        # change.
         block.__dict__["forward"] = MethodType(_recomputed, block)
 
 
 def recomputed_blocks(network: nn.Module) -> list[nn.Module]:
-    """Outermost modules in lists that hold several layers: residual blocks, stages, branches."""
+    """Outermost modules of module lists that contain several layers: residual blocks, stages, branches."""
     return [block for child in network.children() for block in _blocks(child, isinstance(network, _LISTS))]
 
 
@@ -52,13 +53,13 @@ def _blocks(module: nn.Module, listed: bool) -> Iterator[nn.Module]:
 
 
 def _recomputed(block: nn.Module, *inputs: object, **named: object) -> object:
-    """Compute a block; if a backward pass will follow, do not store activations."""
+    """Compute a block; if gradients are needed, its activations are not stored."""
     forward = partial(type(block).forward, block, **named)
     if not (block.training and is_grad_enabled()):
         return forward(*inputs)
     tensors = [each for each in (*inputs, *named.values()) if isinstance(each, Tensor)]
     versions = [tensor._version for tensor in tensors]
-    # Copied, because lists may grow later, as in a dense block.
+    # Lists are copied, because they may grow later, as in a dense block.
     kept = [list(each) if isinstance(each, list) else each for each in inputs]
     output = checkpoint(forward, *kept, use_reentrant=False, context_fn=partial(_contexts, block))
     if [tensor._version for tensor in tensors] != versions:
@@ -78,7 +79,7 @@ def _contexts(block: nn.Module) -> tuple[AbstractContextManager[None], AbstractC
 def _statistics_kept(block: nn.Module) -> Iterator[None]:
     """Keep BatchNorm's running statistics unchanged during recomputation.
 
-    The norms stay in training mode, since both passes must save the same tensors.
+    The norms stay in training mode, since the forward pass and its recomputation must save the same tensors.
     """
     norms = [layer for layer in block.modules() if isinstance(layer, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]

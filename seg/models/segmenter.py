@@ -12,7 +12,7 @@ from seg.models.pyramid import AtrousPyramid
 
 
 class BandNormalization(nn.Module):
-    """Normalisation of each band by mean and standard deviation, which are buffers in the checkpoint.
+    """Normalisation of each band by mean and standard deviation, which checkpoints store as buffers.
 
     Args:
         bands: Number of bands.
@@ -40,18 +40,18 @@ class BandNormalization(nn.Module):
 
 
 class Heads(NamedTuple):
-    """Outputs of a network, each (B, 1, H, W) logits.
+    """Outputs of a network; each output has (B, 1, H, W) logits.
 
     Attributes:
         cropland: Logits of cropland.
-        boundary: Logits of parcel edges; None without a boundary head.
+        boundary: Logits of parcel edges; None if the network has no boundary head.
     """
 
     cropland: Tensor
     boundary: Tensor | None
 
     def interior_probability(self) -> Tensor:
-        """Probability (B, 1, H, W) of cropland without edges, in which touching parcels are separate."""
+        """Probability (B, 1, H, W) that a pixel is cropland and not on an edge; it separates touching parcels."""
         if self.boundary is None:
             return self.cropland.sigmoid()
         return self.cropland.sigmoid() * (1 - self.boundary.sigmoid())
@@ -65,8 +65,8 @@ class Segmenter(nn.Module):
         network: Maps normalised (B, C, H, W) images, whose sides are multiples of the stride, to (B, 1 or 2, H, W)
             logits.
         stride: Shift in pixels under which the network is equivariant.
-        window_dependent: True if logits depend on the image size or the position in the image, for example if the
-            network resizes features with aligned corners.
+        window_dependent: True if logits depend on the size of the image or on the position in the image, for example if
+            the network resizes features with aligned corners.
     """
 
     def __init__(
@@ -95,11 +95,11 @@ class Segmenter(nn.Module):
 
     @property
     def has_features(self) -> bool:
-        """True if the network has an encoder, and so deepest features."""
+        """True if the network has an encoder; only then has it deepest features."""
         return isinstance(self.network, DilatedNetwork) or hasattr(self.network, "encoder")
 
     def features(self, image: Tensor) -> Tensor:
-        """Deepest features of an image, before the decoder: of the pyramid, or of the encoder of another network.
+        """Deepest features of an image: the output of the pyramid or, in other architectures, of the encoder.
 
         Args:
             image: As for `forward`; the network must have features (`has_features`).
@@ -111,7 +111,7 @@ class Segmenter(nn.Module):
         return _cells_within(deepest, image, self.stride)
 
     def heads_and_features(self, image: Tensor) -> tuple[Heads, Tensor]:
-        """Logits of every head, and the features as `features` gives them, from one pass through the encoder."""
+        """Logits of every head, and the deepest features, from one pass through the encoder; see `features`."""
         deepest, decode = _encoded(self.network, self._padded(image))
         return _cropped(decode(), image), _cells_within(deepest, image, self.stride)
 
@@ -126,7 +126,7 @@ def _cropped(logits: Tensor, image: Tensor) -> Heads:
 
 
 def _cells_within(features: Tensor, image: Tensor, stride: int) -> Tensor:
-    """Drop the cells of the padding that gives the smallest images two strides."""
+    """Drop the cells of the padding that extends small images to two strides."""
     rows, columns = ((length + stride - 1) // stride for length in image.shape[-2:])
     return F.pad(features, (0, columns - features.shape[-1], 0, rows - features.shape[-2]))
 
@@ -143,12 +143,12 @@ def _encoded(network: nn.Module, image: Tensor) -> tuple[Tensor, Callable[[], Te
 
 
 def _pad_to_stride(image: Tensor, stride: int) -> Tensor:
-    """Pad a normalised image with zeros (the band means) at the bottom and the right to multiples of the stride.
+    """Pad a normalised image at the bottom and right with zeros, the band means, to multiples of the stride.
 
     Each side has at least two strides, since BatchNorm cannot train on a single value per channel.
     """
     height, width = image.shape[-2:]
-    # Round up with positive numbers only, since ONNX rounds negative quotients towards 0.
+    # The division uses positive numbers only, since ONNX rounds negative quotients towards 0.
     bottom = max((height + stride - 1) // stride, 2) * stride - height
     right = max((width + stride - 1) // stride, 2) * stride - width
     return F.pad(image, (0, right, 0, bottom))
@@ -158,7 +158,7 @@ class Backbone(Protocol):
     """Backbone of the dilated network.
 
     Attributes:
-        output_stride: Image size divided by the size of the deepest features.
+        output_stride: Size of the image divided by the size of the deepest features.
     """
 
     output_stride: int
@@ -173,7 +173,7 @@ class DilatedNetwork(nn.Module):
     Args:
         backbone: Computes features from shallow to deep.
         pyramid: Adds context to the deepest features.
-        decoder: Restores full resolution; its last skip connection is the image itself.
+        decoder: Restores full resolution; the last skip connection is the image itself.
         head: Maps features to logits.
     """
 

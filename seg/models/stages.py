@@ -8,21 +8,21 @@ from seg.models.backbone import DilatedBackbone
 from seg.models.segmenter import Segmenter
 
 _SIDE = 64
-"""Side of the traced image: two cells of an encoder with stride 32."""
+"""Side of the image with which stages are found: two cells of an encoder with stride 32."""
 
 
 def backbone_stages(model: Segmenter) -> list[list[nn.Module]]:
     """Layers of each stage of the backbone, from the shallowest to the deepest; the decoder is not included.
 
-    A stage holds the layers that one feature level needs in addition to the previous level. These layers are found by
-    gradients, since each encoder family of smp and timm has other names and another order. Layers that no feature level
-    needs belong to the deepest stage.
+    A stage consists of the layers that a feature level uses but the previous level does not. Gradients show which
+    layers a level uses, since names and order differ between the encoder families of smp and timm. If no feature level
+    uses a layer, it belongs to the deepest stage.
 
     Args:
         model: A network on any device; its state and mode do not change.
 
     Returns:
-        For each stage, the layers that directly own parameters (convolutions, norms).
+        For each stage, its layers that have parameters of their own, such as convolutions and norms.
 
     Raises:
         ConfigError: The network has no separate backbone, or all of it is frozen.

@@ -1,4 +1,4 @@
-"""Layer table of a network: shape, parameters, operations, receptive field."""
+"""Table of a network's layers: shapes, parameters, operations and receptive fields."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from seg.models.receptive_field import receptive_field_radius
 from seg.models.segmenter import Segmenter
 
 WIDEST = 2048
-"""Width in pixels of the traced image if the receptive field is unbounded."""
+"""Width in pixels of the image that is traced if the receptive field is unbounded."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class LayerSummary:
         kind: Class name.
         shape: Output shape.
         parameters: Number of weights.
-        macs: Multiply-accumulate operations for the image.
+        macs: Number of multiply-accumulate operations for an image of the given size.
         receptive_field: Width of the receptive field of one output cell, in input pixels; None if unbounded.
-        stride: Input pixels from one output cell to the next; 0 if the output is not a map.
+        stride: Distance between neighbouring output cells, in input pixels; 0 if the output has no cells.
         leaf: True if the layer has no sublayers.
     """
 
@@ -43,12 +43,12 @@ class LayerSummary:
 
 
 def summarize_layers(model: Segmenter, bands: int, size: int) -> list[LayerSummary]:
-    """Summarise every layer of a network in the order of computation, after the network as a whole.
+    """Summarise every layer of a network in the order of computation; the first entry is the whole network.
 
     Args:
         model: The network.
         bands: Channels of the input.
-        size: Side in pixels of the image for which shapes and operations are counted.
+        size: Side in pixels of the image for which shapes and operations are given.
     """
     image = torch.zeros(1, bands, size, size)
     with _evaluating(model):
@@ -56,7 +56,8 @@ def summarize_layers(model: Segmenter, bands: int, size: int) -> list[LayerSumma
         with FlopCounterMode(display=False, depth=99) as counter:
             model(image)
         reaches = traced_reaches(model, bands)
-    # torchinfo would count a transposed convolution as a convolution over its output, and leave out shared weights.
+    # torchinfo would count a transposed convolution as if it were a convolution over its output, and would not count
+    # shared weights.
     operations = {name: sum(counts.values()) // 2 for name, counts in counter.get_flop_counts().items()}
     names = {id(module): name for name, module in model.named_modules()}
     root = type(model).__name__
@@ -81,9 +82,9 @@ def summarize_layers(model: Segmenter, bands: int, size: int) -> list[LayerSumma
 
 @torch.inference_mode()
 def traced_reaches(model: Segmenter, bands: int) -> dict[str, tuple[int | None, float]]:
-    """Receptive field and stride of every layer whose output is a map, in input pixels along the width.
+    """Receptive field and stride, in input pixels along the width, of every layer whose output is a feature map.
 
-    As in `receptive_field_radius`, a column of NaN spreads to exactly the cells that depend on it.
+    As in `receptive_field_radius`, if a column of the input is NaN, exactly the cells that depend on it become NaN.
 
     Args:
         model: The network, in evaluation mode.
@@ -114,14 +115,14 @@ def traced_reaches(model: Segmenter, bands: int) -> dict[str, tuple[int | None, 
 def _record_reached(
     reached: dict[str, Tensor], name: str, aspect: float, *call: nn.Module | tuple[object, ...] | object
 ) -> None:
-    """Record the NaN columns of a layer's output, if it has the image's aspect ratio (a forward hook)."""
+    """Forward hook that records the NaN columns of a layer's output if it has the aspect ratio of the image."""
     output = call[-1]
     if isinstance(output, Tensor) and output.ndim == 4 and output.shape[-1] == aspect * output.shape[-2]:
         reached[name] = output.isnan().any(dim=1).any(dim=1)
 
 
 def _widest_field(cells: Tensor, middle: int, width: int, stride: int) -> int | None:
-    """Width in columns of the largest receptive field among the cells of a layer.
+    """Largest width of a receptive field among the cells of a layer, in columns of the image.
 
     Args:
         cells: (stride, cells) bool, True where column `middle + i` of the image reaches a cell.
@@ -134,7 +135,8 @@ def _widest_field(cells: Tensor, middle: int, width: int, stride: int) -> int | 
     per_stride = max(cells.shape[1] * stride // width, 1)
     columns, reached = cells.nonzero(as_tuple=True)
     offsets = reached - middle * cells.shape[1] // width
-    # Shift each cell back to the first stride, and its columns by the same amount (shift equivariance).
+    # Since the network is equivariant to shifts by its stride, shift each cell to the first stride, and its columns by
+    # the same distance.
     relative = columns - offsets.div(per_stride, rounding_mode="floor") * stride
     phases = offsets % per_stride
     seen = [relative[phases == phase] for phase in range(per_stride)]

@@ -1,1 +1,1 @@
-"""Model packages: folders with all files for inference, without executable content."""
+"""Model packages: folders with all files that inference needs; they contain no executable code."""

@@ -14,11 +14,11 @@ from torch import Tensor
 from seg.errors import ConfigError, PackageError
 
 Weights = Literal["auto", "averaged", "raw"]
-"""Choice of weights: the validated weights, averaged weights, or the weights of the last step."""
+"""Choice of a checkpoint's weights; see `read_checkpoint`."""
 
 _PREFIX = "model."
 _OPTIONAL = ("f1_threshold", "area_threshold")
-"""Calibration values that may be None."""
+"""Calibration values that are None if they could not be determined."""
 _MAPPINGS = {
     "state_dict",
     "hyper_parameters",
@@ -28,26 +28,27 @@ _MAPPINGS = {
     "taught_by",
     "student_calibration",
 }
-"""Parts of a checkpoint that must be mappings."""
+"""Entries of a checkpoint that must be mappings."""
 _STEPPED = "current_model_state"
-"""Key of the last step's weights in checkpoints of Lightning's WeightAveraging; `state_dict` then holds averaged
-weights."""
+"""Key of the last step's weights in checkpoints of Lightning's WeightAveraging. If a checkpoint has this key, its
+`state_dict` holds the averaged weights."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Parts of a training checkpoint for a model package.
+    """Content of a training checkpoint that a model package needs.
 
     Attributes:
         path: The file.
         weights: Parameters and buffers of the network by name.
         task: Arguments of the task, as plain values.
-        data: Description of the training images by the datamodule, such as `band_names` and `pixel_size_m`.
-        metrics: Scores of these weights by name; empty without a validation of these weights.
-        calibration: Calibration of these weights, with the fields of `Calibration`; empty without a validation of these
-            weights.
-        taught_by: Kind, names and hashes of the teacher; empty without one.
-        note: Line about the choice between an averaged teacher and its student; empty without one.
+        data: Description of the training images that the datamodule stored, such as `band_names` and `pixel_size_m`.
+        metrics: Scores of these weights by name; empty if these weights were not validated.
+        calibration: Calibration of these weights, with the fields of `Calibration`; empty if these weights were not
+            validated.
+        taught_by: Kind, names and hashes of the teacher; empty if there was no teacher.
+        note: Note about the choice between the weights of an averaged teacher and of its student; empty if there was no
+            choice.
         epochs: Number of completed epochs.
         steps: Number of optimiser steps.
     """
@@ -83,8 +84,8 @@ class Checkpoint:
 
         Args:
             wanted: A number; "f1" for the threshold with the highest F1 in validation; "area" for the threshold at
-                which the mapped area equals the cropland area in validation; None for the threshold chosen by the
-                calibration, or without a calibration, the task's threshold.
+                which the mapped area equals the cropland area in validation; or None for the threshold that the
+                calibration chose. If there is no calibration, None gives the threshold of the task.
 
         Raises:
             ConfigError: The number is outside 0 to 1, or the checkpoint has no threshold of this name.
@@ -101,30 +102,30 @@ class Checkpoint:
         return wanted
 
     def calibration_scores(self) -> dict[str, float]:
-        """Numbers of the calibration, with the prefix `calibration/` in their names."""
+        """Numbers of the calibration; their names have the prefix `calibration/`."""
         numbers = {name: value for name, value in self.calibration.items() if isinstance(value, int | float)}
         return {f"calibration/{name}": float(value) for name, value in numbers.items()}
 
 
 _STUDENT = "val/student/"
-"""Prefix of the scores of a student whose averaged teacher has the plain names."""
+"""Prefix of a student's scores if its averaged teacher was scored too. The teacher's scores have no prefix."""
 
 
 def read_checkpoint(path: Path, weights: Weights = "auto") -> Checkpoint:
     """Read a checkpoint that training wrote.
 
-    Only tensors and plain values are unpickled (`weights_only`); a file with anything else is refused.
+    Only tensors and plain values are unpickled (`weights_only`); a file with other content is rejected.
 
     Args:
         path: The file.
-        weights: "averaged" for averaged weights; "raw" for the weights of the last step, without scores and
-            calibration, which belong to the averaged weights; "auto" for the validated weights, which are averaged
-            weights if the training averaged them. Of an averaged teacher and its student, both validated,
-            "auto" is the one with the higher IoU, and the teacher if they are equal.
+        weights: "averaged" for averaged weights. "raw" for the weights of the last step; if averaged weights were
+            validated instead, scores and calibration are left out. "auto" for the validated weights. If an averaged
+            teacher and its student were both validated, "auto" takes the weights with the higher IoU, and the teacher's
+            if the IoU is equal.
 
     Raises:
-        PackageError: The file is missing, damaged, unsafe, not a checkpoint of this project, or lacks requested
-            averaged weights.
+        PackageError: The file is missing, damaged, unsafe or not a checkpoint of this project; or averaged weights are
+            requested, and the checkpoint has none.
     """
     content = load_checkpoint(path)
     missing = {"state_dict", "hyper_parameters", "CroplandDataModule"} - content.keys()
@@ -166,12 +167,12 @@ def read_checkpoint(path: Path, weights: Weights = "auto") -> Checkpoint:
 
 
 def _of_student(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Scores of a student by the names that those of any network have."""
+    """Scores of a student by name, without the prefix."""
     return {name.replace(_STUDENT, "val/"): score for name, score in metrics.items() if name.startswith(_STUDENT)}
 
 
 def _choice(teacher: Mapping[str, float], student: Mapping[str, float], weights: Weights) -> tuple[bool, str]:
-    """True for the student's weights instead of the averaged teacher's, and a line that says which and why."""
+    """True to take the student's weights instead of the averaged teacher's, and a note with the reason."""
     ious = teacher.get("val/iou", 0.0), student.get("val/iou", 0.0)
     raw = weights == "raw" or (weights == "auto" and ious[1] > ious[0])
     taken, left = ("student", "averaged teacher") if raw else ("averaged teacher", "student")
@@ -194,7 +195,7 @@ def _whole_number(content: object, *keys: str, missing: int = 0) -> int:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Load the whole content of a checkpoint, as tensors and plain values.
+    """Load the complete content of a checkpoint, as tensors and plain values.
 
     Raises:
         PackageError: The file is missing, damaged or unsafe.
@@ -203,7 +204,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise PackageError(f"{path}: no such file; training writes checkpoints into <run>/checkpoints/")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about files that are not zip archives; the errors below explain more
+            warnings.simplefilter("ignore")  # the error below explains more than PyTorch does
             content = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise PackageError(

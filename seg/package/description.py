@@ -1,7 +1,7 @@
-"""Description of a model package, readable without loading the weights.
+"""Description of a model package, which can be read without loading the weights.
 
-The network outputs uncalibrated logits, both from the weights and from the ONNX file. Probabilities of cropland follow
-from `temperature` and `bias` of the description: probability = sigmoid(logit / temperature + bias).
+The network outputs uncalibrated logits, whether it is run from the weights or from the ONNX file. The probability of
+cropland is sigmoid(logit / temperature + bias), with `temperature` and `bias` of the description.
 """
 
 import json
@@ -30,8 +30,8 @@ class Adaptation:
 
     Attributes:
         parent_sha256: Hash of the weight file of the package that was adapted.
-        scenes: Hash of the sampled pixels of each scene by the scene's name.
-        mix: Weight of the new place's statistics in the norms, 0 to 1.
+        scenes: Hash of each scene's sampled pixels, by the name of the scene.
+        mix: Weight of the new place's statistics in BatchNorm, 0 to 1.
         pixels: Number of valid pixels in the sample.
     """
 
@@ -49,27 +49,27 @@ class ModelPackage:
         architecture: Name of the network ("name") and its arguments ("arguments").
         bands: 1-based bands of the training images, in the order of the model's input.
         image_bands: Number of bands of the training images.
-        band_names: One name for each of `bands`; empty strings if the training images had none.
+        band_names: Name of each of `bands`; an empty string if the training images had no name for a band.
         mean: Mean of each band in the training split, in stored units; invalid pixels get this value.
         std: Standard deviation of each band in the training split, in stored units.
         nodata: Nodata value that the training files did not declare; None for no such value.
         pixel_size_m: Pixel side of the training images in metres; None if they had no CRS.
         temperature: Divisor of the cropland logits before the sigmoid; 1 changes nothing.
-        bias: Summand of the logit after the division by the temperature; 0 changes nothing.
+        bias: Summand of the logits after the division by the temperature; 0 changes nothing.
         threshold: Calibrated probability above which a pixel is cropland.
-        stride: Shift in pixels under which the model is equivariant; blocks align to it.
+        stride: Shift in pixels under which the model is equivariant. Blocks start at multiples of it.
         receptive_field: Largest distance in pixels at which an input pixel can change a logit; None if unbounded. Maps
             then depend on the tiling.
         metrics: Scores of the checkpoint by name; calibration scores have the prefix `calibration/`.
         versions: Versions of this project and of the libraries that wrote the package.
         weights_sha256: Hash of the weight file.
-        onnx_sha256: Hash of the ONNX file; None without an ONNX file.
+        onnx_sha256: Hash of the ONNX file; None if there is no ONNX file.
         scales: Scale of each band in the training images (measured = stored * scale + offset); None if unknown.
         offsets: Offset of each band in the training images; None if unknown.
-        taught_by: Teacher of the training: its kind, with names and hashes of packages, or the hash of its maps, and
-            number and hash of the unlabelled scenes; None without a teacher.
-        adaptation: Origin of statistics that were adapted to a new place; None if all are those of training. Bands,
-            mean, std, nodata, scales and offsets are then those of the new place.
+        taught_by: Teacher of the training: its kind; names and hashes of its packages, or the hash of its maps; and
+            number and hash of the unlabelled scenes. None if there was no teacher.
+        adaptation: Origin of statistics that were adapted to a new place. If it is set, bands, mean, std, nodata,
+            scales and offsets are those of the new place. None if all are those of the training.
         features_sha256: Hash of the file that describes the features of the training images (`seg.package.features`);
             None if there is none.
     """

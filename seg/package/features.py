@@ -1,4 +1,4 @@
-"""Description of the features of training images in a model package, and the distance of other features from it."""
+"""Description of the training images' features in a model package, and distances of other features from them."""
 
 import math
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ Vectors = npt.NDArray[np.float64]
 """(N, F) pooled features, one vector for each patch of an image."""
 
 LIMIT = 0.99
-"""Share of the training windows that lie nearer than an unlike scene."""
+"""A scene is unlike the training images if this share of the training windows is nearer."""
 
 PARTS = 5
-"""Parts of the training windows, each of which is measured from the other parts."""
+"""Number of parts of the training windows. The distances of each part are measured from the other parts."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class FeatureDescription:
 
     Attributes:
         mean: (F,) mean over all patches.
-        covariance: (F, F) covariance over all patches, shrunk so that it has an inverse.
+        covariance: (F, F) covariance over all patches, regularised by shrinkage so that it has an inverse.
         distances: Distance of each training window, in ascending order.
     """
 
@@ -40,21 +40,21 @@ class FeatureDescription:
 
     @property
     def limit(self) -> float:
-        """Distance beyond which 1 % of the training windows lie."""
+        """Distance that 1 % of the training windows exceed."""
         return float(np.quantile(self.distances, LIMIT))
 
     def patch_distances(self, vectors: Vectors) -> Vectors:
-        """Mahalanobis distance of each patch, divided by the root of F: about 1 for patches of the training images."""
+        """Mahalanobis distance of each patch divided by the square root of F; about 1 for training images."""
         whitened = np.linalg.solve(self._root, (vectors - self.mean).T)
         squares = np.asarray(np.square(whitened).sum(axis=0), dtype=np.float64)
         return np.sqrt(squares / len(self.mean))
 
     def window_distance(self, vectors: Vectors) -> float:
-        """Distance of a window: root mean square over its patches, at least one."""
+        """Distance of a window: the root mean square over its patches; there must be at least one."""
         return math.sqrt(float(np.square(self.patch_distances(vectors)).mean()))
 
     def share_nearer(self, distance: float) -> float:
-        """Share of the training windows that lie nearer than a distance, 0 to 1."""
+        """Share of the training windows whose distance is smaller than a given distance, 0 to 1."""
         return float(np.searchsorted(self.distances, distance)) / len(self.distances)
 
     @cached_property
@@ -65,8 +65,8 @@ class FeatureDescription:
 def describe_features(windows: Sequence[Vectors]) -> FeatureDescription:
     """Describe training windows by their patches.
 
-    Each fifth of the windows is measured from the other four, since a window lies nearer to a mean and a covariance
-    that it has contributed to than an equal window of a new scene.
+    The distances of each fifth of the windows are measured from the other four fifths. If a window contributed to the
+    mean and the covariance, it would be nearer to them than an equal window of a new scene.
 
     Args:
         windows: (N, F) pooled features of each window; N may differ and is at least 1.
@@ -89,8 +89,8 @@ def describe_features(windows: Sequence[Vectors]) -> FeatureDescription:
 def _moments(vectors: Vectors) -> tuple[Vectors, Vectors]:
     """Mean and shrunk covariance of (N, F) vectors.
 
-    The correlation is shrunk towards the identity by the oracle approximating formula of Chen et al. (2010),
-    https://doi.org/10.1109/TSP.2010.2053029, since there can be fewer vectors than features.
+    The correlation is shrunk towards the identity, since there can be fewer vectors than features. The amount is that
+    of the oracle approximating shrinkage estimator of Chen et al. (2010), https://doi.org/10.1109/TSP.2010.2053029.
     """
     mean = vectors.mean(axis=0)
     deviation = np.maximum(vectors.std(axis=0), 1e-6)
@@ -106,7 +106,7 @@ def _moments(vectors: Vectors) -> tuple[Vectors, Vectors]:
 
 
 def add_features(folder: Path, description: FeatureDescription) -> ModelPackage:
-    """Write the description into a package; its description file keeps the hash.
+    """Write the description of features to a package, and its hash to the package's description file.
 
     Raises:
         PackageError: The package is missing or damaged.
@@ -131,10 +131,11 @@ def add_features(folder: Path, description: FeatureDescription) -> ModelPackage:
 
 
 def read_features(folder: Path, package: ModelPackage) -> FeatureDescription | None:
-    """Read the description of a package; None if it has none.
+    """Read the description of features from a package; None if the package has none.
 
     Raises:
-        PackageError: The file is missing or damaged, or is not the one that the package names.
+        PackageError: The file is missing or damaged, or its hash differs from the one in the package's description
+            file.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file

@@ -37,10 +37,10 @@ def read_package(folder: Path) -> ModelPackage:
 def weights_file(folder: Path, package: ModelPackage) -> Path:
     """Find the weight file of a package by its hash.
 
-    An export that was killed between its two renames leaves the new weights with their temporary name.
+    If an export is killed between its two renames, the new weights still have their temporary name.
 
     Raises:
-        PackageError: The file is missing, or its hash differs from the description.
+        PackageError: The file is missing, or its hash differs from the one in the description.
     """
     places = [path for path in (folder / WEIGHTS, folder / NEXT_WEIGHTS) if path.is_file()]
     for path in places:

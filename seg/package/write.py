@@ -38,11 +38,11 @@ def write_package(
 
     Args:
         checkpoint: A training checkpoint.
-        folder: Folder to write, created with its parents. An existing package is replaced atomically, including its
-            ONNX file.
+        folder: Folder to write; it and its parents are created. An existing package, including its ONNX file, is
+            replaced atomically.
         threshold: Calibrated probability above which a pixel is cropland; "f1" for the highest F1 in validation; "area"
             for the threshold at which the mapped area equals the cropland area in validation. None for the threshold
-            chosen by the calibration, or without a calibration, the task's threshold.
+            that the calibration chose or, if there is no calibration, the threshold of the task.
 
     Raises:
         PackageError: The folder holds a `model.json` of another program, or the checkpoint's weights do not fit its
@@ -88,11 +88,11 @@ def write_package(
 
 
 def write_derived(model: "Segmenter", package: ModelPackage, folder: Path) -> ModelPackage:
-    """Write the package of a network that was made from another package, such as one with adapted statistics.
+    """Write the package of a network that was derived from another package, for example by adapting its statistics.
 
     Args:
         model: The network.
-        package: Its description; statistics, hash of the weights and versions are filled in here.
+        package: Description of the network. This function sets its statistics, hash of the weights and versions.
         folder: Folder to write, as in `write_package`.
 
     Raises:
@@ -125,10 +125,10 @@ def _stated(values: Sequence[float] | None) -> tuple[float, ...] | None:
 
 
 def _write(folder: Path, weights: bytes, package: ModelPackage) -> None:
-    """Replace a package atomically: readers find either the old or the new package.
+    """Replace a package atomically: readers find either the old package or the new one.
 
-    Renaming the description switches to the new package. At this moment the new weights still have a temporary name,
-    under which readers find them by hash (`seg.package.read.weights_file`).
+    The new package is in use as soon as its description is renamed. At that moment, the new weights still have a
+    temporary name; readers find them by their hash (`seg.package.read.weights_file`).
     """
     description = folder / DESCRIPTION
     with writing(folder):
@@ -147,7 +147,7 @@ def _write(folder: Path, weights: bytes, package: ModelPackage) -> None:
 
 
 def _require_replaceable(description: Path) -> None:
-    """Refuse to replace a `model.json` of another program.
+    """Check that `model.json` was not written by another program, before it is replaced.
 
     Raises:
         PackageError: The file exists and is not a description of a model package.
@@ -185,7 +185,8 @@ def add_onnx(folder: Path, path: Path | None = None) -> Path:
 
     Args:
         folder: The package.
-        path: Another path for the file, for a read-only package; the description then does not store its hash.
+        path: Another path for the file, for example if the package is read-only. The hash is then not stored in the
+            description.
 
     Raises:
         PackageError: The package is missing or damaged, or its network cannot be exported.

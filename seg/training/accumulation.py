@@ -11,15 +11,17 @@ from seg.labels import IGNORE
 Accumulation = Literal["area", "scene"]
 
 REFERENCE_PIXELS = 256 * 256
-"""Unit of weights by area: the number of labelled pixels with weight 1. It keeps losses within the range of float16."""
+"""Number of labelled pixels that gives a batch the weight 1 if weights are by area. This unit keeps weighted losses
+within the range of float16."""
 
 
 def batch_weight(mask: Tensor, by: Accumulation) -> Tensor:
-    """Weight of a batch, a float32 scalar on the mask's device; 0 without labelled pixels.
+    """Weight of a batch, a float32 scalar on the mask's device; 0 if no pixel is labelled.
 
     Args:
         mask: (B, H, W) uint8 labels.
-        by: "area" counts labelled pixels, in units of REFERENCE_PIXELS; "scene" counts images with a labelled pixel.
+        by: "area" divides the number of labelled pixels by REFERENCE_PIXELS; "scene" counts the images that have a
+            labelled pixel.
     """
     labelled = mask != IGNORE
     if by == "scene":
@@ -30,14 +32,14 @@ def batch_weight(mask: Tensor, by: Accumulation) -> Tensor:
 class GroupScaling:
     """Average the gradients of a group of batches, weighted by labelled pixels or images.
 
-    Lightning divides each batch's loss by the group length. Scenes of all sizes then have the same weight, and a
-    shorter last group of an epoch has too small a gradient. This class multiplies each loss by its weight and by the
-    group length. Before the optimiser steps, it divides the gradient by the sum of the weights. With `by="area"`, a
-    loss that is a mean over pixels, such as cross-entropy, has the same gradient as one batch of all the group's
-    pixels.
+    Lightning divides the loss of each batch by the group length. Scenes of all sizes would then have the same weight,
+    and if the last group of an epoch is shorter, its gradient would be too small. This class multiplies the loss of
+    each batch by the weight of the batch and by the group length. Before the optimiser step, this class divides the
+    gradient by the sum of the weights. With `by="area"`, a loss that is a mean over pixels, such as cross-entropy, has
+    the same gradient as one batch of all the group's pixels.
 
     Args:
-        by: Unit of the batches' weights.
+        by: Rule for the weight of a batch, as for `batch_weight`.
     """
 
     def __init__(self, by: Accumulation) -> None:
@@ -45,7 +47,7 @@ class GroupScaling:
         self._total: Tensor | None = None
 
     def begin(self) -> None:
-        """Start a group, and discard the weights of an unfinished one."""
+        """Start a group, and discard the weights of an unfinished group."""
         self._total = None
 
     def weighted(self, loss: Tensor, mask: Tensor, length: int) -> Tensor:
@@ -62,7 +64,7 @@ class GroupScaling:
 
     @torch.no_grad()
     def finish(self, parameters: Iterable[nn.Parameter], mean: Callable[[Tensor], Tensor]) -> None:
-        """Divide the gradients by the group's sum of weights; a group without labelled pixels keeps gradients of 0.
+        """Divide the gradients by the group's sum of weights; if no pixel is labelled, the gradients stay 0.
 
         Args:
             parameters: Parameters whose gradients hold the sum over the group, averaged over processes.

@@ -1,7 +1,8 @@
 """Callbacks for the running statistics of BatchNorm when each batch holds one image.
 
-BatchNorm uses batch statistics in training and running statistics in evaluation. With one image per batch, the two can
-differ widely. Each callback reduces this difference in another way; configs/README.md compares their scores.
+BatchNorm uses batch statistics in training and running statistics in evaluation. If each batch holds one image, batch
+statistics and running statistics can differ widely. Each callback reduces this difference in another way;
+configs/README.md compares their scores.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,12 +24,12 @@ def batch_norms(module: nn.Module) -> list[BatchNorm]:
 
 
 class FreezeBatchNorm(L.Callback):
-    """Train with BatchNorm's running statistics instead of batch statistics after a share of the epochs.
+    """After a share of the epochs, train with BatchNorm's running statistics instead of batch statistics.
 
-    Normalisation by batch statistics removes a chip's brightness relative to other chips; evaluation keeps this
-    brightness. Validation scores then vary strongly from epoch to epoch. They settle once training uses the running
-    statistics too. The scale and shift of the norms are still trained. The switch depends on the trainer's epoch, so a
-    resumed run switches at the same epoch.
+    Normalisation by batch statistics removes differences in brightness between chips, but evaluation keeps these
+    differences. Validation scores therefore vary strongly from epoch to epoch. When training uses the running
+    statistics too, the scores become stable. The scale and shift of the norms are still trained. The switch depends on
+    the trainer's epoch, so a resumed run switches at the same epoch.
 
     Args:
         after: Share of the epochs, 0 to 1, after which the statistics are frozen; 1 never freezes them.
@@ -66,12 +67,12 @@ class FreezeBatchNorm(L.Callback):
 class BatchNormMomentum(L.Callback):
     """Scale the momentum of BatchNorm to the number of batches in an optimiser step.
 
-    With gradients accumulated over N batches, running statistics are updated N times per optimiser step. A momentum of
-    1 - (1 - m)^(1/N) per batch replaces the share m per step, as one batch of N images does. If N grows during the run,
-    the momentum changes with it.
+    If gradients are accumulated over N batches, running statistics are updated N times per optimiser step. With a
+    momentum of 1 - (1 - m)^(1/N) per batch, a step replaces the share m of the statistics, as one batch of N images
+    would. If N grows during the run, the momentum changes with it.
 
     Args:
-        momentum: Share of the running statistics that a whole step replaces, above 0 and at most 1.
+        momentum: Share of the running statistics that an optimiser step replaces, above 0 and at most 1.
 
     Raises:
         ConfigError: The share is out of range.
@@ -103,15 +104,15 @@ class BatchNormMomentum(L.Callback):
 
 
 class RecomputeBatchNorm(L.Callback):
-    """Replace running statistics by the statistics of the whole training split, before the last validation.
+    """Before the last validation, replace running statistics by statistics of the whole training split.
 
-    Running statistics lag behind the weights and depend most on the last few scenes. This callback averages over every
-    batch of one pass instead, which costs about a third of an epoch. The last validation and the last checkpoint use
-    the result, so validation must run at the end of the last epoch. List this callback after a callback that averages
-    weights, so that it uses the averaged weights.
+    Running statistics lag behind the weights and depend mostly on the last few scenes. This callback averages over all
+    batches of the training split, which takes about a third of an epoch. The last validation and the last checkpoint
+    use these statistics, so validation must run at the end of the last epoch. List this callback after a callback that
+    averages weights, so that it uses the averaged weights.
 
-    `torch.optim.swa_utils.update_bn` is not the same: it runs the network in training mode, with dropout, which
-    evaluation never applies.
+    `torch.optim.swa_utils.update_bn` would run the network in training mode and so apply dropout, but evaluation never
+    applies dropout.
 
     Example:
         Trainer(callbacks=[EMAWeightAveraging(decay=0.98), RecomputeBatchNorm()])
@@ -130,10 +131,11 @@ class RecomputeBatchNorm(L.Callback):
 
 @torch.no_grad()
 def recompute(network: nn.Module, images: Iterable[Tensor]) -> None:
-    """Set the running statistics of every BatchNorm to the mean over some images.
+    """Set the running statistics of every BatchNorm to the mean over batches of images.
 
     Args:
-        network: A network in evaluation mode; its BatchNorm layers leave this mode while images pass through.
+        network: A network in evaluation mode; only its BatchNorm layers are in training mode while the images are
+            processed.
         images: Batches (B, C, H, W).
     """
     norms = batch_norms(network)
@@ -150,11 +152,11 @@ def recompute(network: nn.Module, images: Iterable[Tensor]) -> None:
 
 
 class SyncRunningStatistics(L.Callback):
-    """Merge the running statistics of several processes, as if one process had seen every batch.
+    """Merge the running statistics of several processes, as if one process had processed every batch.
 
     Each process updates its running statistics from its own batches only, and PyTorch would keep the statistics of the
-    first process. This callback merges the statistics after each round of batches, with one sum over the processes.
-    With a single process it does nothing. List it after callbacks that recompute statistics before a validation.
+    first process. After each round of batches, this callback merges the statistics with one sum over the processes. If
+    there is a single process, it does nothing. List it after callbacks that recompute statistics before a validation.
 
     Example:
         Trainer(devices=2, strategy="ddp", callbacks=[SyncRunningStatistics()])
@@ -167,17 +169,17 @@ class SyncRunningStatistics(L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Mapping[str, Any], batch_idx: int
     ) -> None:
-        """Keep the statistics before the batch; a batch without names is padding and does not count."""
+        """Store the statistics before the batch; a batch without names is padding and is not counted."""
         if trainer.world_size > 1:
             self._before = _joined(_moving_norms(pl_module))
             self._counts = all(batch.get("name", [True]))
 
     def on_after_backward(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Merge the changes of this round of batches, before averaged weights include them."""
+        """Merge the changes of this round of batches, before the statistics are averaged with the weights."""
         norms = _moving_norms(pl_module)
         if trainer.world_size == 1 or not norms:
             return
-        # At least 0.01, since the share is a divisor below and would be 0 at momentum 1.
+        # At least 0.01, since the computation below divides by this share, and at momentum 1 it would be 0.
         kept = torch.cat([torch.full_like(each, max(1 - (norm.momentum or 0.0), 0.01)) for norm, each in _pairs(norms)])
         share = (_joined(norms) - kept * self._before) / kept**trainer.global_rank
         packed = torch.cat([share, share.new_ones(1)]) * self._counts
@@ -198,7 +200,7 @@ def _tracking_norms(module: nn.Module) -> list[BatchNorm]:
 
 
 def _moving_norms(module: nn.Module) -> list[BatchNorm]:
-    """BatchNorm layers whose running statistics a batch changes."""
+    """BatchNorm layers whose running statistics change in a training step."""
     return [norm for norm in _tracking_norms(module) if norm.training]
 
 

@@ -1,4 +1,4 @@
-"""Loggers and callbacks of a training on the command line, in the order in which they must run."""
+"""Loggers and callbacks of the training command, in the order in which they must run."""
 
 import sys
 from collections.abc import Mapping
@@ -38,24 +38,25 @@ CALLBACK_KEYS: dict[str, type[Callback]] = {
     "warmup_layers": WarmupLayers,
     "warmup_data": WarmupData,
     "warmup_loss": WarmupLoss,
-    # After warmup_layers: its released stages train their norms, unless this callback freezes them.
+    # batch_norm comes after warmup_layers. Stages that warmup_layers releases train their norms, unless batch_norm
+    # freezes the norms.
     "batch_norm": FreezeBatchNorm,
 }
-"""Callbacks by their key on the command line; by default, only the first one has an effect."""
+"""Callbacks by their key on the command line. With default settings, only the first callback has an effect."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrackingConfig:
-    """Optional logs of a training; `metrics.csv` is always written.
+    """Optional logs of a training. `metrics.csv` is written in any case.
 
     Args:
         tensorboard: Write TensorBoard events into the run's folder.
-        wandb: Log to Weights & Biases: offline writes into `<run>/wandb/` without network or account; online also
-            uploads; null for no log.
+        wandb: Log to Weights & Biases. offline writes to `<run>/wandb/` and needs neither network nor account; online
+            also uploads the files; null does not log to W&B.
         project: Name of the W&B project. The W&B run is named after the run's folder.
 
     Raises:
-        ConfigError: W&B is wanted but not installed.
+        ConfigError: W&B is enabled but not installed.
     """
 
     tensorboard: bool = True
@@ -74,7 +75,7 @@ def run_loggers(root: Path, tensorboard: bool = True) -> list[Logger]:
 
 
 def add_wandb(trainer: L.Trainer, tracking: TrackingConfig, config: Mapping[str, object]) -> None:
-    """Start a W&B run in the run's folder and add its logger to the trainer, unless W&B is off.
+    """If W&B is enabled, start a W&B run in the run's folder and add its logger to the trainer.
 
     Args:
         trainer: Trainer of the run.
@@ -92,7 +93,7 @@ def add_wandb(trainer: L.Trainer, tracking: TrackingConfig, config: Mapping[str,
 
 
 def safeguards(seed: int) -> list[Callback]:
-    """Callbacks that make a training reproducible and stop it at a NaN loss or a signal.
+    """Callbacks that make a training reproducible, and callbacks that stop it at a NaN loss or a signal.
 
     Args:
         seed: Seed of the run.
@@ -101,10 +102,10 @@ def safeguards(seed: int) -> list[Callback]:
 
 
 def student_callbacks(panels: PanelConfig) -> list[Callback]:
-    """Callbacks of a task with a teacher, to list after the warm-ups.
+    """Callbacks of a task with a teacher; they must be listed after the warm-ups.
 
     Args:
-        panels: Wanted pictures.
+        panels: Settings of the pictures.
     """
     return [WatchTargets(), TeacherPanels(panels)]
 
@@ -117,7 +118,7 @@ def tracking_callbacks(
     Args:
         panels: Settings of the pictures.
         data: Datamodule of the training.
-        has_logger: True if the trainer has a logger, which learning rates and curves need.
+        has_logger: True if the trainer has a logger; learning rates and curves need one.
         resumed_from: Checkpoint that the run resumes from, or None.
     """
     pictures: list[Callback] = [PredictionPanels(panels)]
@@ -129,7 +130,7 @@ def tracking_callbacks(
 
 
 class EpochLine(Callback):
-    """Print one line after each validated epoch; in a log file it replaces the progress bar."""
+    """Print one line after each validated epoch, as a replacement of the progress bar in log files."""
 
     def __init__(self) -> None:
         self._validated = False
@@ -143,7 +144,7 @@ class EpochLine(Callback):
         self._validated = True
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Print epoch, losses and scores; earlier hooks still have the previous epoch's training loss."""
+        """Print epoch, losses and scores. In earlier hooks, the training loss would be that of the previous epoch."""
         if not (self._validated and trainer.is_global_zero):
             return
         metrics = trainer.callback_metrics

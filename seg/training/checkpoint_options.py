@@ -1,6 +1,6 @@
-"""Options that a checkpoint provides for a training command line: checked, and merged with the user's options.
+"""Options that a checkpoint provides for the training command: they are checked and merged with the user's options.
 
-A checkpoint must not name a file to open or weights to download, so such values are removed.
+A checkpoint must not cause files to be opened or weights to be downloaded, so values that name them are removed.
 """
 
 from collections.abc import Mapping
@@ -18,16 +18,16 @@ Options = dict[str, Any]
 """Plain values by option name, nested as on the command line."""
 
 CHANGEABLE = {"dropout", "encoder_weights"}
-"""Network arguments that may differ from the checkpoint's. Dropout has no weights, and trained weights replace the
-encoder's initial weights."""
+"""Network arguments that may differ from those of the checkpoint. Dropout has no weights, and the trained weights
+replace the encoder's initial weights."""
 
 
 def task_options(checkpoint: Checkpoint, task: str = DEFAULT_TASK) -> Options:
-    """Arguments of a checkpoint's task as plain values, without the number of bands and any initial weights.
+    """Arguments of a checkpoint's task as plain values, without the number of bands and the initial weights.
 
     Args:
         checkpoint: The checkpoint.
-        task: Name of the task that gets them; arguments that it does not have are left out.
+        task: Name of the task for which the arguments are meant. Arguments that this task does not have are left out.
 
     Raises:
         PackageError: An argument is unknown, or a value has a wrong type or range.
@@ -41,8 +41,9 @@ def task_options(checkpoint: Checkpoint, task: str = DEFAULT_TASK) -> Options:
         raise PackageError(
             f"{checkpoint.path}: its task has no bands or no model; wanted a checkpoint that scripts/train.py wrote"
         )
-    options.pop("bands")  # taken from the data, and compared when the weights are loaded
-    # The checkpoint's weights replace the encoder's. An untrusted file must not cause a download or open another file.
+    options.pop("bands")  # the data give this number, and loading the weights compares it
+    # The checkpoint's weights replace the encoder's weights. An untrusted checkpoint must not cause a download or open
+    # another file.
     options["model"]["encoder_weights"] = None
     options.pop("initial_weights", None)
     return options
@@ -66,12 +67,13 @@ def with_overrides(
     Args:
         checkpoint: The checkpoint.
         given: Task arguments from the command line or a configuration.
-        task: Name of the task that gets them. Scoring needs only the network, so any task will do.
+        task: Name of the task for which the arguments are meant. Scoring needs only the network, so it works with any
+            task.
         trains: True for a training, which continues with the optimiser's state.
 
     Raises:
-        ConfigError: A given argument contradicts the weights or the optimiser's state, or a training of another task
-            would continue.
+        ConfigError: A given argument contradicts the weights or the optimiser's state; or the training is to continue
+            with another task.
         PackageError: A value of the checkpoint has a wrong type or range.
     """
     wrote = task_of_checkpoint(checkpoint.task)
@@ -85,7 +87,7 @@ def with_overrides(
         _require_same(checkpoint.path, f"model.model.{name}", value, options["model"].get(name, value), CHANGEABLE)
     optimizer = options.get("optimizer", {})
     if trains and "name" in given.get("optimizer", {}):
-        found = optimizer.get("name", "adamw")  # older checkpoints, without a name, used adamw only
+        found = optimizer.get("name", "adamw")  # older checkpoints have no name and always used adamw
         _require_same(checkpoint.path, "model.optimizer.name", given["optimizer"]["name"], found, set())
     joined = _joined(options, given)
     joined["model"]["encoder_weights"] = None
@@ -97,7 +99,7 @@ def _require_same(path: Path, option: str, given: object, found: object, changea
     given, found = (list(value) if isinstance(value, tuple) else value for value in (given, found))
     if option.rpartition(".")[2] not in changeable and given != found:
         raise ConfigError(
-            f"{option} is {given}, but {path} was trained with {found}, which cannot change afterwards; leave the "
+            f"{option} is {given}, but {path} was trained with {found}, and this value cannot change; leave the "
             "option out, or train without --ckpt_path"
         )
 

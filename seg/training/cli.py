@@ -1,4 +1,4 @@
-"""Command line of training: fit, validate and test, with every argument overridable."""
+"""The training command, with the subcommands fit, validate and test; every argument can be overridden."""
 
 import logging
 import sys
@@ -54,7 +54,7 @@ from seg.training.tasks.student import StudentTask
 
 LARGEST_SEED = 2**32 - 1
 SUBCOMMANDS = {
-    "fit": "Train a network; --ckpt_path resumes a run from a checkpoint, --ckpt_path=last from its last one.",
+    "fit": "Train a network; --ckpt_path=FILE resumes from a checkpoint, --ckpt_path=last from the last checkpoint.",
     "validate": "Score a checkpoint on the validation split.",
     "test": "Score a checkpoint on the test split.",
 }
@@ -76,7 +76,8 @@ NOISE = (
 class CroplandCLI(LightningCLI):
     """Lightning's command line with this project's task, data, callbacks and loggers.
 
-    The run's folder is `trainer.default_root_dir`: checkpoints, `metrics.csv`, TensorBoard events, `config.yaml`.
+    The run's folder is `trainer.default_root_dir`. It gets checkpoints, `metrics.csv`, TensorBoard events and
+    `config.yaml`.
     """
 
     @property
@@ -96,7 +97,7 @@ class CroplandCLI(LightningCLI):
             "--task",
             type=Literal[tuple(TASKS)],
             default=self.task,
-            help="Learn from labels alone (cropland), or also from a teacher and unlabelled scenes (student).",
+            help="Learn from labels only (cropland), or also from a teacher and unlabelled scenes (student).",
         )
         parser.set_defaults(DEFAULTS.get(self.task, {}))
         parser.set_defaults(
@@ -104,7 +105,7 @@ class CroplandCLI(LightningCLI):
                 "trainer.default_root_dir": "runs/default",
                 "trainer.log_every_n_steps": 10,
                 "trainer.max_epochs": 30,
-                "trainer.enable_progress_bar": None,  # decided below: a bar only in a terminal
+                "trainer.enable_progress_bar": None,  # set below: a bar is shown only in a terminal
                 "trainer.enable_model_summary": False,
                 "trainer.num_sanity_val_steps": 0,
                 "trainer.use_distributed_sampler": False,  # the datamodule distributes samples to processes
@@ -119,13 +120,13 @@ class CroplandCLI(LightningCLI):
         parser.link_arguments("checkpoint.dirpath", "last_checkpoint.dirpath", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Parse the command line; with --ckpt_path, the checkpoint defines the network and the default data settings.
+        """Parse the command line; if it has --ckpt_path, the checkpoint sets the network and the defaults of the data.
 
         Reading the checkpoint never executes code.
 
         Raises:
             ArgumentError: A key or a value is wrong; the message names the nearest known key.
-            ConfigError: The seed is out of range, or scoring has no checkpoint.
+            ConfigError: The seed is out of range, or no checkpoint is given for scoring.
             PackageError: The checkpoint cannot be read.
         """
         try:
@@ -157,7 +158,7 @@ class CroplandCLI(LightningCLI):
             )
 
     def _options_from_checkpoint(self, checkpoint: Checkpoint, options: Namespace) -> dict[str, dict[str, object]]:
-        """Network of a checkpoint, overridden by the user's options, and its data settings as defaults."""
+        """Options from a checkpoint: its network, with the user's overrides, and its data settings, as defaults."""
         given = self._explicit_options()
         trains = self.config.subcommand == "fit"
         task = with_overrides(checkpoint, given.get("model", {}), self.task, trains)
@@ -167,13 +168,13 @@ class CroplandCLI(LightningCLI):
         return {"model": task, "data": {key: data[key] for key in data if key == "labels" or options.data[key] is None}}
 
     def _explicit_options(self) -> dict[str, Any]:
-        """Options from the command line and configurations, including those set to their default values."""
+        """Options that the command line or a configuration sets, even if it sets them to their default values."""
         words = [*sys.argv[1:], "--seed_everything=0"]  # data.seed is linked to the seed, so parsing needs one
         given: Namespace = self.parser.parse_args(words, defaults=False)[self.config.subcommand]
         return dict(given.as_dict())
 
     def _parse_ckpt_path(self) -> None:
-        """Skip Lightning's checkpoint handling: if "last" finds no checkpoint, it silently starts from scratch."""
+        """Skip Lightning's checkpoint handling, which silently starts from scratch if "last" finds no checkpoint."""
 
     def instantiate_trainer(self, **kwargs: object) -> Trainer:
         """Build the trainer with loggers, progress bar and callbacks for the run's folder and the terminal.
@@ -210,9 +211,9 @@ class CroplandCLI(LightningCLI):
         return trainer
 
     def before_fit(self) -> None:
-        """Check the data and give the network its band statistics; a resumed run takes them from its checkpoint.
+        """Check the data and set the network's band statistics; a resumed run has them from its checkpoint.
 
-        An earlier run in the folder is moved only after all checks have passed, so a user error leaves it in place.
+        An earlier run in the folder is moved only after all checks have passed. If a check fails, it stays in place.
         """
         if isinstance(self.model, StudentTask):
             self.datamodule.maps = self.model.teacher_config.maps
@@ -232,7 +233,7 @@ class CroplandCLI(LightningCLI):
         add_wandb(self.trainer, options.tracking, config[self.subcommand])
 
     def _run_subcommand(self, subcommand: str) -> None:
-        """Run a subcommand; an interruption gets a message, since Lightning would exit with status 1 and no message."""
+        """Run a subcommand, and print a message if it is interrupted; Lightning would print none and exit with 1."""
         if subcommand == "fit" and (finished := self._finished()):
             print(finished)
             return
@@ -267,9 +268,10 @@ class CroplandCLI(LightningCLI):
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
-        """Trainer methods that are subcommands, each with the arguments to hide from the command line.
+        """Trainer methods that are subcommands, each with the names of arguments that are not options.
 
-        If the command line names a subcommand, only its parser is built, since each parser takes a third of a second.
+        If the command line names a subcommand, only the parser of this subcommand is built, since building a parser
+        takes a third of a second.
         """
         loaders = {"model", "dataloaders", "train_dataloaders", "val_dataloaders", "datamodule", "weights_only"}
         return dict.fromkeys([name for name in SUBCOMMANDS if name in sys.argv[1:]] or SUBCOMMANDS, loaders)
@@ -287,7 +289,7 @@ def check_length(epochs: int | None, steps: int) -> None:
     """Reject a training of zero or unknown length, since the learning-rate schedule needs the total number of steps.
 
     Raises:
-        ConfigError: The largest number of epochs or steps is 0, or both are unlimited.
+        ConfigError: max_epochs or max_steps is 0, or both are unlimited.
     """
     if epochs == 0 or steps == 0 or (epochs == -1 and steps == -1):
         raise ConfigError(
@@ -313,7 +315,7 @@ def check_intervals(config: Namespace) -> None:
 
 
 def check_precision(precision: object, device: str) -> None:
-    """Reject float16 on a CPU, where Lightning would silently use bfloat16 instead.
+    """Reject float16 on a CPU, since Lightning would silently use bfloat16 instead.
 
     Args:
         precision: The trainer's precision.

@@ -1,4 +1,4 @@
-"""Initial weights of a network from a checkpoint or model package, as far as they fit."""
+"""Initial weights of a network from a checkpoint or model package; only tensors that fit are copied."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,20 +15,22 @@ from seg.package.read import read_package, weights_file
 
 OPTION = "model.initial_weights"
 STATISTICS = "normalization."
-"""Band statistics are those of the training images, whatever the initial weights were trained on."""
+"""Prefix of the band statistics' names. These tensors are never copied, since they must describe the training
+images."""
 
 LEAST_SHARE = 0.5
-"""Share of the network's values that must come from the file; a network of another architecture shares a few shapes."""
+"""Smallest share of the network's values that must come from the file. Even a network of another architecture has some
+tensors of the same name and shape."""
 
 
 @dataclass(frozen=True)
 class InitialWeights:
-    """Weights that a network took from a file, and those that it did not.
+    """Names of the tensors that were copied from a file into a network, and of those that were not.
 
     Attributes:
         path: The file or package.
-        taken: Names of the tensors that were taken.
-        left: Reason for each tensor of the network that was not taken.
+        taken: Names of the tensors that were copied.
+        left: For each tensor of the network that was not copied, the reason.
     """
 
     path: Path
@@ -46,19 +48,19 @@ class InitialWeights:
             f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {reason}"
             for reason, names in groups.items()
         )
-        return f"initial weights: {len(self.taken)} of {total} tensors of {self.path}; not taken: {told}"
+        return f"initial weights: {len(self.taken)} of {total} tensors of {self.path}; not copied: {told}"
 
 
 def take_weights(model: Segmenter, path: Path) -> InitialWeights:
-    """Copy the weights and buffers of a file into a network, each that has the same name and shape.
+    """Copy weights and buffers from a file into a network, if their names and shapes are equal.
 
     Args:
         model: The network; its band statistics are kept.
-        path: A checkpoint of training, of its average where it has one, or the folder of a model package.
+        path: A checkpoint, or the folder of a model package. If a checkpoint holds averaged weights, they are used.
 
     Raises:
-        PackageError: The file is missing, damaged, unsafe or of another program.
-        ConfigError: Most of the network's values have no counterpart in the file.
+        PackageError: The file is missing, damaged or unsafe, or another program wrote it.
+        ConfigError: Less than half of the network's values have a fitting tensor in the file.
     """
     found, arguments = _stored(path)
     wanted = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(STATISTICS)}
@@ -76,7 +78,7 @@ def take_weights(model: Segmenter, path: Path) -> InitialWeights:
 
 
 def _stored(path: Path) -> tuple[Mapping[str, Tensor], Mapping[str, Any]]:
-    """Weights by name, and the arguments of their network."""
+    """Weights of a file by name, and the arguments of the network that they belong to."""
     if not path.is_dir():
         checkpoint = read_checkpoint(path)
         return checkpoint.weights, checkpoint.task.get("model", {})
@@ -91,7 +93,7 @@ def _stored(path: Path) -> tuple[Mapping[str, Tensor], Mapping[str, Any]]:
 
 
 def _misfit(found: Tensor | None, wanted: Tensor) -> str:
-    """Reason not to take a tensor; empty if it fits."""
+    """Reason why a tensor cannot be copied; empty if it fits."""
     if found is None:
         return "not in the file"
     if found.shape != wanted.shape:

@@ -1,4 +1,4 @@
-"""Optimiser of a network: settings, and parameter groups by weight decay and by backbone stage."""
+"""Optimiser of a network: its settings, and parameter groups by weight decay and by backbone stage."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,13 +14,14 @@ from seg.training.batch_norm import BatchNorm
 OptimizerName = Literal["adamw", "sgd"]
 
 NORMS = BatchNorm | nn.InstanceNorm1d | nn.InstanceNorm2d | nn.InstanceNorm3d | nn.GroupNorm | nn.LayerNorm | nn.RMSNorm
-"""Normalisation layers, whose scale and shift have no weight decay."""
+"""Normalisation layers; their scale and shift have no weight decay."""
 
 LARGEST = 1e6
 """Largest learning rate and weight decay: far above any of use, and far below what a step in float32 can hold."""
 
 STAGE = "stage"
-"""Key of a parameter group's backbone stage, where 0 is the deepest; groups outside the backbone have no such key."""
+"""Key under which a parameter group stores its backbone stage; 0 is the deepest stage. Groups outside the backbone do
+not have this key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +30,9 @@ class OptimizerConfig:
 
     Args:
         name: adamw (Loshchilov and Hutter 2019, https://openreview.net/forum?id=Bkg6RiCqY7) or sgd.
-        learning_rate: Largest learning rate; the schedule and the warm-ups scale it.
-        weight_decay: Decay of weights, without norms and biases. adamw decays the weights directly; sgd adds the decay
-            to the gradient.
+        learning_rate: Largest learning rate; the schedule and the warm-ups multiply it by their factors.
+        weight_decay: Decay of all parameters except norms and biases. adamw decays the weights directly; sgd adds the
+            decay to the gradient.
         momentum: Momentum of sgd, 0 to below 1.
         nesterov: Use Nesterov momentum in sgd.
 
@@ -67,7 +68,7 @@ class OptimizerConfig:
 
 
 def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
-    """Optimiser of a network's parameters, in two groups: decayed weights, then norms and biases."""
+    """Optimiser with two parameter groups: first the weights that decay, then norms and biases."""
     groups = parameter_groups(model, config.weight_decay)
     if config.name == "sgd":
         return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, nesterov=config.nesterov)
@@ -75,10 +76,10 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
 
 
 def set_options(optimizer: Optimizer, model: nn.Module, config: OptimizerConfig) -> None:
-    """Set the options of an optimiser from a configuration and keep its state.
+    """Set the options of an optimiser from a configuration; the optimiser's state does not change.
 
     Args:
-        optimizer: An optimiser of `config.name` from `build_optimizer`, whose state may come from a checkpoint.
+        optimizer: An optimiser of the kind `config.name`, from `build_optimizer`; its state may come from a checkpoint.
         model: The optimised network.
         config: The settings. The learning rate becomes the initial rate, which schedules scale.
     """
@@ -103,7 +104,7 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
 def _decays(model: nn.Module) -> Iterator[tuple[nn.Parameter, bool]]:
     """Pairs of a parameter and True if it decays; norms, biases and channel scales do not decay.
 
-    Pairs have the order of `model.parameters()`, on which optimiser checkpoints depend.
+    Pairs are in the order of `model.parameters()`, since optimiser states in checkpoints depend on this order.
     """
     for layer in model.modules():
         for name, weight in layer.named_parameters(recurse=False):
@@ -114,8 +115,9 @@ def _decays(model: nn.Module) -> Iterator[tuple[nn.Parameter, bool]]:
 def split_by_stage(optimizer: Optimizer, stages: Sequence[Sequence[nn.Module]]) -> None:
     """Divide the parameter groups of a new optimiser by backbone stage; call this before building a schedule.
 
-    The existing groups come first, without the backbone. The groups of each stage follow, the deepest stage first, with
-    the same settings and the stage's number under STAGE. Empty groups are left out.
+    The existing groups keep only parameters outside the backbone and come first. The groups of each stage follow, from
+    the deepest stage to the shallowest. They have the settings of the original group and store the number of the stage
+    under STAGE. Empty groups are left out.
 
     Args:
         optimizer: An optimiser that has not stepped yet.

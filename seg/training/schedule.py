@@ -1,4 +1,4 @@
-"""Learning rate over a run: the schedule, multiplied by the factors of warm-ups."""
+"""Learning rate over a run: the schedule's rate, multiplied by the factors of warm-ups."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -19,8 +19,8 @@ LEARNING_RATE = "learning_rate"
 """Name of the learning rate in logs; parameter groups are logged as `learning_rate/pg1`, counted from 1."""
 
 RateFactor = Callable[[int, Mapping[str, Any], int], float]
-"""Function of an optimiser step, a parameter group and the group's index, both numbers counted from 0. It returns a
-factor of the learning rate."""
+"""Function that returns a factor of the learning rate. Its arguments are an optimiser step, a parameter group and the
+index of the group; steps and indexes are counted from 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +30,15 @@ class ScheduleConfig:
     Args:
         name: cosine to 0 (Loshchilov and Hutter 2017, https://openreview.net/forum?id=Skq89Scxx), poly to 0, step,
             one_cycle (Smith and Topin 2019, https://doi.org/10.1117/12.2520589) or constant.
-        power: For poly: the share is (1 - progress)^power. DeepLab uses 0.9 (Chen et al. 2018,
+        power: For poly: the rate is multiplied by (1 - progress)^power. DeepLab uses 0.9 (Chen et al. 2018,
             https://doi.org/10.1109/TPAMI.2017.2699184).
-        milestones: For step: rising shares of the run; the rate is multiplied by gamma after each. He et al. 2016
-            (https://doi.org/10.1109/CVPR.2016.90) use the defaults on CIFAR-10.
+        milestones: For step: shares of the run, in ascending order; after each of them, the rate is multiplied by
+            gamma. The defaults are those of He et al. 2016 (https://doi.org/10.1109/CVPR.2016.90) for CIFAR-10.
         gamma: For step: factor at each milestone, above 0 and at most 1.
         warm_share: For one_cycle: share of the run over which the rate rises, above 0 and below 1.
         start_divisor: For one_cycle: largest rate divided by the first rate, 1 or more.
-        end_divisor: For one_cycle: first rate divided by the last rate, 1 or more. Rise and fall are half a cosine
-            each; momentum stays constant. The defaults are PyTorch's.
+        end_divisor: For one_cycle: first rate divided by the last rate, 1 or more. The rate rises and falls along half
+            a cosine each; momentum does not change. The defaults of one_cycle are those of PyTorch.
 
     Raises:
         ConfigError: A value is out of range.
@@ -74,7 +74,7 @@ class ScheduleConfig:
         """Share of the largest learning rate, 0 to 1.
 
         Args:
-            progress: Share of the run's optimiser steps already taken; above 1 counts as 1.
+            progress: Share of the run's optimiser steps that are done; values above 1 count as 1.
         """
         progress = min(progress, 1.0)
         match self.name:
@@ -103,16 +103,16 @@ def _half_cosine(start: float, end: float, progress: float) -> float:
 class RunSchedule(LambdaLR):
     """Learning rate of each parameter group: initial rate times the schedule's factor times the callbacks' factors.
 
-    PyTorch's LambdaLR reads the initial rates and the number of groups once. This class reads them from the optimiser
-    at each step, so that a callback may change a group's `initial_lr` or add a group.
+    PyTorch's LambdaLR reads the initial rates and the number of groups only once. This class reads them from the
+    optimiser at each step, so that callbacks may change a group's `initial_lr` or add groups.
 
     Args:
         optimizer: The scheduled optimiser.
         lr_lambda: The schedule's factor at an optimiser step, counted from 0.
 
     Attributes:
-        factors: Factors by the key of the callback that adds them, multiplied in this order. Checkpoints leave them
-            out, since callbacks add them again when training starts.
+        factors: Factors by the key of the callback that adds them. Checkpoints do not store factors, since callbacks
+            add them again when training starts.
     """
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float]) -> None:

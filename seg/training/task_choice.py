@@ -1,4 +1,4 @@
-"""Tasks by the names that the command line knows, and the choice of one before its options are parsed."""
+"""Tasks by their names on the command line, and the choice of a task before its options are parsed."""
 
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -17,16 +17,16 @@ TASKS: dict[str, type[CroplandTask]] = {"cropland": CroplandTask, "student": Stu
 DEFAULT_TASK = "cropland"
 
 DEFAULTS: dict[str, dict[str, Any]] = {"student": {"data.views.count": 2}}
-"""Defaults of options that differ for a task."""
+"""Defaults of options, for the tasks whose defaults differ."""
 
 
 def wanted_task(words: Sequence[str]) -> str:
-    """Name of the task that a command line wants: that of the last `--task` or configuration that names one.
+    """Name of the task in a command line; if several options or configurations name a task, the last one is used.
 
-    The options of the model are those of its task, so it must be known before they are parsed.
+    The options of `model` depend on the task, so the task must be known before they are parsed.
 
     Args:
-        words: Words of the command line, whose configurations are YAML.
+        words: Words of the command line; configurations are YAML.
 
     Raises:
         ConfigError: There is no such task.
@@ -45,13 +45,13 @@ def wanted_task(words: Sequence[str]) -> str:
 
 
 def task_of_checkpoint(arguments: object) -> str:
-    """Name of the task that wrote a checkpoint, by the arguments that it keeps."""
+    """Name of the task that wrote a checkpoint."""
     named = arguments.get("task") if isinstance(arguments, dict) else None
     return named if isinstance(named, str) and named in TASKS else DEFAULT_TASK
 
 
 def _of_configuration(given: str) -> object:
-    """Task that a configuration names; the parser reports a file that is missing or damaged."""
+    """Task that a configuration names; if its file is missing or damaged, the parser reports this later."""
     try:
         text = Path(given).read_text(encoding="utf-8") if "\n" not in given else given
         content = yaml.safe_load(text)

@@ -1,11 +1,11 @@
-"""State of Lightning's Trainer that several callbacks read."""
+"""Functions that read the state of Lightning's Trainer, shared by callbacks."""
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 
 def is_trial(trainer: L.Trainer) -> bool:
-    """True under `fast_dev_run`, which must not write files."""
+    """True if `fast_dev_run` is set; such a trial must not write files."""
     return bool(getattr(trainer, "fast_dev_run", False))  # not declared by Lightning
 
 

@@ -43,7 +43,7 @@ def test_arguments_survive_json() -> None:
         (ModelConfig(encoder="tu-hf-hub:someone/net"), "encoder is 'tu-hf-hub:someone/net', an unknown name"),
         (
             ModelConfig(architecture="segformer", encoder="tu-swin_tiny_patch4_window7_224"),
-            "encoder is 'tu-swin_tiny_patch4_window7_224', which does not take images of any size (",
+            "encoder is 'tu-swin_tiny_patch4_window7_224', which does not accept images of any size (",
         ),
         (ModelConfig(encoder="vgg11"), "encoder is 'vgg11', which cannot be built at output stride 8"),
         (ModelConfig(encoder="tu-vgg11"), "encoder is 'tu-vgg11', which cannot be built at output stride 8"),

@@ -43,7 +43,7 @@ def read(path: Path) -> geopandas.GeoDataFrame:
 def test_squares_come_with_reason_and_pictures(suggest: Callable[..., Ran], tmp_path: Path) -> None:
     ran = suggest()
     assert (ran.status, ran.err) == (0, "")
-    assert "6 squares of 24 looked at" in ran.out
+    assert "6 squares of 24 candidates" in ran.out
     squares = read(tmp_path / "squares.gpkg")
     assert squares["rank"].tolist() == [1, 2, 3, 4, 5, 6]
     assert squares.crs == "EPSG:32632"

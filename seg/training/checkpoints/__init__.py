@@ -1,1 +1,1 @@
-"""Checkpoints that a training writes and resumes from; `seg.package.checkpoint` reads their weights for export."""
+"""Writing of checkpoints in a training, and resuming from them. `seg.package.checkpoint` reads their weights."""

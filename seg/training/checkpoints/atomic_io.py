@@ -16,16 +16,16 @@ from seg.files import complete_in_claimed_folder, writing
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Lightning's reader and writer of checkpoints, with atomic writes.
 
-    A file gets its final name only after all its bytes are on the disk. Lightning moves the file from the system's
-    temporary folder. If that folder is on another disk, the move is a copy, and a process killed during the copy leaves
-    half a file under the final name.
+    A file gets its final name only after its complete content is on the disk. Lightning would instead move the file
+    from the system's temporary folder. If that folder is on another disk, the file is copied, and if the process is
+    killed during the copy, an incomplete file remains under the final name.
 
-    A full disk does not end a training: the previous checkpoint stays, a line on standard error reports the failure,
-    and the next checkpoint is attempted as usual. An error is raised only if this process has not written any
-    checkpoint yet.
+    A full disk does not end a training. The previous checkpoint stays, a line on standard error reports the failure,
+    and the next checkpoint is written as usual if there is space again. An error is raised only if this process has not
+    written any checkpoint yet.
 
     Attributes:
-        failure: Error of the last write; None if the write succeeded.
+        failure: Error of the last write; None if it succeeded.
 
     Raises:
         WriteError: The first checkpoint cannot be written.
@@ -46,7 +46,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         if "://" in str(path) or storage_options is not None:
             super().save_checkpoint(checkpoint, path, storage_options)
             return
-        # Serialised in memory first, because PyTorch reports a full disk as a failed internal check.
+        # The checkpoint is serialised in memory first, because PyTorch would report a full disk as a failed internal
+        # check.
         content = io.BytesIO()
         torch.save(checkpoint, content)
         path = Path(path)

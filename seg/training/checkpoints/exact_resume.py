@@ -15,10 +15,11 @@ STATE = "exact_resume"
 
 
 class ExactResume(L.Callback):
-    """Save the position in the epoch's data and the states of the random generators, which Lightning leaves out.
+    """Save the position in the epoch's data and the states of the random generators; Lightning saves neither.
 
-    Lightning restores the loader's position only if no code has read the length of the run before, and the
-    learning-rate schedule reads it. With several processes, all resume with the generator states of the first.
+    Lightning would restore the loader's position only if no code had read the length of the run before, but the
+    learning-rate schedule reads this length. If there are several processes, all of them resume with the generator
+    states of the first process.
 
     Example:
         Trainer(callbacks=[ExactResume()])
@@ -50,12 +51,13 @@ class ExactResume(L.Callback):
 
 
 def _begin_epoch(trainer: L.Trainer) -> None:
-    """Begin the next epoch after resuming from a checkpoint of an epoch's end.
+    """Begin the next epoch after resuming from a checkpoint that was written at the end of an epoch.
 
-    With trainer.max_steps, Lightning treats every checkpoint as one within an epoch and would end that epoch twice.
+    If trainer.max_steps is set, Lightning assumes that every checkpoint was written within an epoch, so it would end
+    the finished epoch again.
     """
     loop = trainer.fit_loop
-    # Any, because Lightning declares these trackers without `processed`.
+    # The type is Any, because Lightning declares these trackers without `processed`.
     here: Any = loop.epoch_progress.current
     total: Any = loop.epoch_progress.total
     if loop.restarting and here.processed == here.ready:
@@ -67,8 +69,8 @@ def _begin_epoch(trainer: L.Trainer) -> None:
 class SeedBatches(L.Callback):
     """Seed PyTorch's generators before each training batch from the run's seed, the epoch and the batch index.
 
-    Dropout then draws the same numbers for a batch after any interruption. With several processes, the index counts the
-    batches of all processes, so dropout does not depend on the number of processes.
+    Dropout then draws the same numbers for a batch, even after an interruption. The batch index counts the batches of
+    all processes, so dropout does not depend on the number of processes.
 
     Args:
         seed: Seed of the run.
@@ -85,10 +87,11 @@ class SeedBatches(L.Callback):
     ) -> None:
         """Seed the generators."""
         place = batch_idx * trainer.world_size + trainer.global_rank
-        # One number more than in the seeds of samples, so that augmentation and dropout never share a random sequence.
+        # This seed has one number more than the seeds of samples, so that augmentation and dropout never share a random
+        # sequence.
         words = np.random.SeedSequence([self.seed, trainer.current_epoch, place, 0]).generate_state(1, np.uint64)
-        # Without a GPU, torch.manual_seed also records the caller's stack for a later CUDA start, which costs 1 ms a
-        # batch.
+        # If there is no GPU, torch.manual_seed records the caller's stack for a later start of CUDA, which takes 1 ms
+        # per batch.
         on_cpu = trainer.strategy.root_device.type == "cpu"
         (torch.default_generator.manual_seed if on_cpu else torch.manual_seed)(int(words[0]))
 

@@ -1,4 +1,4 @@
-"""The best and the last checkpoint of a training, and reading the last one to resume."""
+"""Writing of the best and the last checkpoint of a training, and reading of the last checkpoint to resume."""
 
 import contextlib
 import sys
@@ -19,18 +19,18 @@ from seg.training.trainer_state import ends_epoch, is_trial
 
 
 def last_checkpoint(folder: str | None, root: str) -> Path:
-    """Path of a run's last checkpoint: in `folder` if given, else in the run's `checkpoints/`."""
+    """Path of a run's last checkpoint: in `folder` if it is given, else in `checkpoints/` in the run's folder."""
     return Path(folder or Path(root) / "checkpoints") / "last.ckpt"
 
 
 def read_last(path: Path) -> Checkpoint:
-    """Read the last checkpoint of a run, or the newest intact one beside it, with a printed note.
+    """Read the last checkpoint of a run; if it is damaged, print a note and read the newest intact one beside it.
 
     Args:
         path: Path of the last checkpoint.
 
     Raises:
-        PackageError: No checkpoint is intact; the message is about the last one.
+        PackageError: No checkpoint is intact; the message describes the last checkpoint.
     """
     try:
         return read_checkpoint(path)
@@ -45,16 +45,17 @@ def read_last(path: Path) -> Checkpoint:
 
 
 class LastCheckpoint(CheckpointCallback):
-    """Write `last.ckpt` after every epoch, and within long epochs at intervals of minutes or optimiser steps.
+    """Write `last.ckpt` after every epoch, and also within epochs at intervals of minutes or optimiser steps.
 
-    Within an epoch, the checkpoint is written right after an optimiser step, since a checkpoint does not hold
-    accumulated gradients. After the last batch of an epoch, it is written after the validation. Lightning's
-    ModelCheckpoint does neither.
+    Within an epoch, a checkpoint is written right after an optimiser step, since checkpoints do not hold accumulated
+    gradients. At the end of an epoch, the checkpoint is written after the validation. Lightning's ModelCheckpoint would
+    also write between two steps and before the validation.
 
     Args:
         dirpath: Folder for the checkpoint; null for `checkpoints/` in the run's folder.
-        every_minutes: Minutes between two checkpoints within an epoch, above 0; null for none.
-        every_steps: Optimiser steps between two checkpoints, counted from the start of the run; null for none.
+        every_minutes: Minutes between two checkpoints within an epoch, above 0; null for no such interval.
+        every_steps: Optimiser steps between two checkpoints, counted from the start of the run; null for no such
+            interval.
 
     Raises:
         ConfigError: A number is out of range.
@@ -113,7 +114,7 @@ class LastCheckpoint(CheckpointCallback):
         if self.every_minutes is None:
             return False
         late = time.monotonic() - self._written >= 60 * self.every_minutes
-        return bool(trainer.strategy.broadcast(late))  # clocks differ, but all processes write together
+        return bool(trainer.strategy.broadcast(late))  # clocks differ, but all processes must write at the same step
 
     def _write(self, trainer: L.Trainer) -> None:
         if not is_trial(trainer):
@@ -124,7 +125,7 @@ class LastCheckpoint(CheckpointCallback):
 class BestCheckpoint(ModelCheckpoint):
     """ModelCheckpoint that keeps the previous best checkpoint and score if a write fails.
 
-    Lightning's own class would record the failed checkpoint as the best and delete the previous file.
+    Lightning's class would record the checkpoint that failed as the best one and delete the previous file.
     """
 
     def _save_topk_checkpoint(self, trainer: L.Trainer, monitor_candidates: dict[str, Tensor]) -> None:

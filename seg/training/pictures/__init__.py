@@ -1,1 +1,1 @@
-"""Pictures that a training leaves in its folder."""
+"""Pictures that a training draws and writes to its folder."""

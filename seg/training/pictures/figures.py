@@ -57,7 +57,7 @@ def write_png(pixels: Pixels, path: Path) -> None:
 
 
 def is_due(trainer: L.Trainer, every_epochs: int) -> bool:
-    """True if pictures of the current validation are due: at intervals of epochs, and always after the last one.
+    """True if pictures of the current validation are due: at intervals of epochs, and after the last epoch.
 
     Args:
         trainer: Trainer of the run.
@@ -73,7 +73,7 @@ def publish(figure: "Figure", name: str, trainer: L.Trainer) -> None:
 
     Args:
         figure: A figure of the trainer's current epoch.
-        name: Name of its subject, the same in every epoch.
+        name: Name of the folder for the figures of one subject, the same in every epoch.
         trainer: Trainer of the run.
 
     Raises:

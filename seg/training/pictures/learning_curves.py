@@ -41,7 +41,7 @@ SHARES = {
 HIGHEST_RATE = ("highest of the layers", "#5e3c99")
 LOWEST_RATE = ("lowest of the layers", "#b2abd2")
 FEW_POINTS = 30
-"""Lines with at most this many points have markers, since a line of one point is invisible."""
+"""Lines with at most this number of points are drawn with markers, since a line with one point would be invisible."""
 STEEP = 30
 """The loss axis is logarithmic if the highest loss exceeds the lowest by more than this factor."""
 
@@ -131,9 +131,9 @@ def _mark_best(axes: "Axes", history: History) -> None:
 
 
 class LearningCurves(L.Callback):
-    """Draw `learning_curves.png` when a training ends, is interrupted or fails, from all metrics in the run's folder.
+    """Draw all metrics in the run's folder as `learning_curves.png` when a training ends, is interrupted or fails.
 
-    An error becomes a line on standard error, since a picture must not fail a training.
+    An error is printed as one line on standard error, so that it does not end the training.
 
     Example:
         Trainer(callbacks=[LearningCurves()])

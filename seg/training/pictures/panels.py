@@ -20,11 +20,11 @@ class PanelConfig:
     """Pictures that a training writes to `<run>/panels/` and logs to TensorBoard and Weights & Biases.
 
     Args:
-        scenes: Number of held-out scenes or chips to draw as image, reference, probability and errors. They are spread
-            evenly over the sorted names and stay the same in every epoch. 0 draws none.
+        scenes: Number of held-out scenes or chips that are drawn as image, reference, probability and errors. They are
+            spread evenly over the sorted names and are the same in every epoch. 0 draws no scene.
         every_epochs: Epochs between two pictures; 0 for the last epoch only, which always has pictures.
         longest_side: Longest side of a drawn scene in pixels; a larger scene is subsampled.
-        curves: Draw precision-recall and reliability curves over the whole validation.
+        curves: Draw precision-recall and reliability curves of the whole validation.
 
     Raises:
         ConfigError: A number is out of range.
@@ -46,9 +46,10 @@ class PanelConfig:
 
 
 class PredictionPanels(L.Callback):
-    """Draw fixed held-out scenes with the validated weights, which may be averaged weights.
+    """Draw the predictions for some held-out scenes, the same scenes in every epoch.
 
-    Each drawn scene passes through the network a second time.
+    The weights are those that validation scores; they may be averaged. To draw a scene, the network computes it a
+    second time.
 
     Args:
         config: Number, interval and size of the pictures.
@@ -64,7 +65,7 @@ class PredictionPanels(L.Callback):
         self._band_names: list[str] = []
 
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Choose the samples by their position in the validation, so that every epoch draws the same ones."""
+        """Choose samples by their position in the validation, so that every epoch draws the same samples."""
         self._seen, self._chosen = 0, []
         if not (self.config.scenes and trainer.is_global_zero and is_due(trainer, self.config.every_epochs)):
             return
@@ -107,7 +108,7 @@ class PredictionPanels(L.Callback):
 
 
 def spread(samples: int, wanted: int) -> list[int]:
-    """Rising indexes of at most `wanted` samples, spread evenly over all."""
+    """Ascending indexes of at most `wanted` samples, spread evenly over all samples."""
     wanted = min(samples, wanted)
     return [place * samples // wanted for place in range(wanted)]
 

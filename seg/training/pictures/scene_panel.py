@@ -30,7 +30,8 @@ MAGNIFIED = 280
 IGNORED_COLOUR = (158, 158, 158)
 FALSE_POSITIVE, FALSE_NEGATIVE = "false cropland", "missed cropland"
 ERROR_COLOURS = {FALSE_POSITIVE: (230, 97, 1), FALSE_NEGATIVE: (94, 60, 153)}
-"""Under common kinds of colour blindness, orange and purple differ from each other and from cropland's green."""
+"""Colours of errors. With common kinds of colour blindness, orange and purple can be distinguished from each other and
+from the green of cropland."""
 
 Image = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.uint8]
@@ -39,7 +40,7 @@ Colours = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ScenePanel:
-    """Content of a picture of a scene.
+    """Data from which a picture of a scene is drawn.
 
     Attributes:
         title: Title above the panels.
@@ -61,8 +62,9 @@ class ScenePanel:
 def natural_colours(image: Image, mask: Mask, band_names: Sequence[str] = ()) -> Colours:
     """Colours of an image, (H, W, 3) from 0 to 1, with each channel stretched between its 2nd and 98th percentile.
 
-    The channels are those named red, green and blue, else the first three, else the first in grey. Percentiles use
-    labelled pixels only, if there are any, because unlabelled pixels may hold nodata values.
+    If channels are named red, green and blue, they are used. Otherwise the first three channels are used, or the first
+    channel in grey if there are fewer than three. If there are labelled pixels, percentiles are computed from these
+    alone, because other pixels may hold nodata values.
 
     Args:
         image: (C, H, W) in stored units.
@@ -80,7 +82,7 @@ def natural_colours(image: Image, mask: Mask, band_names: Sequence[str] = ()) ->
 
 
 def error_colours(mask: Mask, probability: Image, threshold: float) -> Colours:
-    """Colours of a map's errors, (H, W, 3) from 0 to 1; correct and ignored pixels have label colours.
+    """Colours of a map's errors, (H, W, 3) from 0 to 1; correct and ignored pixels have the colours of labels.
 
     Args:
         mask: (H, W) labels.
@@ -103,7 +105,7 @@ def label_colours(mask: Mask) -> Colours:
 
 
 def scene_iou(mask: Mask, probability: Image, threshold: float) -> float | None:
-    """IoU of cropland over the pixels with a label; None if neither map nor reference has cropland."""
+    """IoU of cropland over the labelled pixels; None if neither the map nor the reference has cropland."""
     mapped, cropland = (probability > threshold) & (mask != IGNORE), mask == CROPLAND
     union = int((mapped | cropland).sum())
     return int((mapped & cropland).sum()) / union if union else None
@@ -145,7 +147,7 @@ def draw_probability_bar(axes: "Axes", height: int) -> None:
 
 def display_size(height: int, width: int) -> tuple[int, int]:
     """Height and width of a panel in pixels; small scenes are magnified."""
-    # A whole number, so that all pixels are drawn equally large.
+    # The magnification is a whole number, so that all pixels are drawn equally large.
     times = max(1, MAGNIFIED // max(height, width))
     return height * times, width * times
 

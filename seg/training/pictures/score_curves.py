@@ -37,7 +37,7 @@ def draw_precision_recall(curve: PrecisionRecallCurve, threshold: float, title: 
     figure, axes = _square(
         "Recall of cropland (share of cropland that is mapped)", "Precision (share of mapped cropland that is correct)"
     )
-    # At recall 0 no pixel is mapped, and precision is 1 only by definition.
+    # The point with recall 0 is left out: no pixel is mapped there, and precision is 1 only by definition.
     reached = curve.recall > 0
     axes.plot(curve.recall[reached], curve.precision[reached], color=LINE_COLOUR, linewidth=2, clip_on=False)
     at = min(int((curve.threshold < threshold).sum()), len(curve.threshold) - 1)
@@ -50,7 +50,7 @@ def draw_precision_recall(curve: PrecisionRecallCurve, threshold: float, title: 
 
 
 def draw_reliability(curve: ReliabilityCurve, title: str) -> "Figure":
-    """Draw the observed share of cropland over the predicted probability, with a bar chart of the pixels in each bin.
+    """Draw the observed share of cropland over the predicted probability, and the share of pixels in each bin as bars.
 
     Args:
         curve: Curve of the counted logits of a validation.
@@ -86,7 +86,7 @@ def _square(x_label: str, y_label: str) -> tuple["Figure", "Axes"]:
 class ScoreCurves(L.Callback):
     """Draw precision-recall and reliability curves of the uncalibrated logits.
 
-    A task without counted logits gets no picture.
+    If the task does not count logits, nothing is drawn.
 
     Args:
         every_epochs: Epochs between two pictures; 0 for the last epoch only, which always has pictures.
@@ -99,7 +99,7 @@ class ScoreCurves(L.Callback):
         self.every_epochs = every_epochs
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Draw both curves if they are due; the task sums its counts only just before this hook."""
+        """Draw both curves if they are due. Only from this hook on are the task's counts complete."""
         if not (trainer.is_global_zero and is_due(trainer, self.every_epochs)):
             return
         counts = counted_logits(pl_module)

@@ -1,4 +1,4 @@
-"""Pictures of what a teacher says of unlabelled samples: clean image, probability, kept targets, strong view."""
+"""Pictures of a teacher's predictions for unlabelled samples: clean image, probability, targets, strong view."""
 
 from typing import TYPE_CHECKING
 
@@ -31,14 +31,14 @@ Mask = npt.NDArray[np.uint8]
 
 
 def draw_teacher_panel(title: str, clean: Image, strong: Image, probability: Image, target: Mask) -> "Figure":
-    """Draw a clean image, the teacher's probability, the targets that count, and a strong view, in a row.
+    """Draw a clean image, the teacher's probability, the kept targets and a strong view in a row.
 
     Args:
         title: Title above the panels.
         clean: (C, H, W) first clean image in stored units.
-        strong: (C, H, W) strong view, which may hold a rectangle of another image.
+        strong: (C, H, W) strong view; it may contain a rectangle of another image.
         probability: (H, W) probability of cropland for the pixels of the strong view, 0 to 1.
-        target: (H, W) OTHER, CROPLAND, or IGNORE where a pixel does not count.
+        target: (H, W) targets: OTHER, CROPLAND, or IGNORE where a pixel is not kept.
     """
     kept = float((target != IGNORE).mean())
     everywhere = np.zeros_like(target)
@@ -62,10 +62,10 @@ def draw_teacher_panel(title: str, clean: Image, strong: Image, probability: Ima
 
 
 class TeacherPanels(L.Callback):
-    """Draw the unlabelled sample of an epoch's last batch, with the teacher's word and the targets made of it.
+    """Draw the unlabelled sample of an epoch's last batch, with the teacher's probability and the targets.
 
     Args:
-        config: Interval and size of the pictures; without scenes, nothing is drawn.
+        config: Interval and size of the pictures. If `scenes` is 0, nothing is drawn.
 
     Example:
         Trainer(callbacks=[TeacherPanels(PanelConfig(every_epochs=5))])

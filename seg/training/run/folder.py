@@ -22,7 +22,7 @@ PANELS = "panels"
 
 
 def check_run_folder(root: Path) -> None:
-    """Reject a folder that holds other files than a run, so that no data are overwritten or moved.
+    """Reject a folder whose files are not those of a run, so that no data are overwritten or moved.
 
     Raises:
         ConfigError: The path is a file, or the folder holds other files or contains the current folder.
@@ -43,7 +43,7 @@ def check_run_folder(root: Path) -> None:
 
 
 def metrics_files(root: Path) -> list[Path]:
-    """Metrics files of a run in the order of writing: one for each resumption, then the current one."""
+    """Metrics files of a run in the order of writing: one for each earlier part of the run, then the current file."""
     stem, suffix = Path(METRICS).stem, Path(METRICS).suffix
     numbers = (path.name.removeprefix(f"{stem}.").removesuffix(suffix) for path in root.glob(f"{stem}.*{suffix}"))
     kept = [root / f"{stem}.{number}{suffix}" for number in sorted(int(text) for text in numbers if text.isdigit())]
@@ -51,7 +51,7 @@ def metrics_files(root: Path) -> list[Path]:
 
 
 def keep_earlier(path: Path) -> None:
-    """Rename an earlier run's folder or file with the first free number, so that a new run overwrites nothing.
+    """Append the first free number to the name of an earlier run's folder or file, so that nothing is overwritten.
 
     Args:
         path: A run's folder that passed `check_run_folder`, or a file in it. An empty folder keeps its name.
@@ -134,7 +134,7 @@ def _remove_unfinished(root: Path) -> None:
 
 @contextmanager
 def _unchanged_if_refused(root: Path, first_step: FirstStep) -> Iterator[None]:
-    """Restore the files of a run's folder if the block fails before the first step of a training.
+    """Run a block; if it fails before the first step of a training, restore the files of the run's folder.
 
     Lightning writes configuration and logs before it loads a checkpoint. If the checkpoint does not fit, the run would
     lose its earlier configuration.
@@ -173,7 +173,7 @@ def _named_if_full(root: Path) -> Iterator[None]:
 
 @contextmanager
 def _claimed_run(root: Path) -> Iterator[None]:
-    """Lock a run's folder against a second training during a block.
+    """Lock a run's folder against a second training while a block runs.
 
     Raises:
         ConfigError: Another training is running in the folder.

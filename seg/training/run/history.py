@@ -1,4 +1,4 @@
-"""Losses, scores and learning rates of a run, read from its metrics files across all resumptions."""
+"""Losses, scores and learning rates of a run, read from all its metrics files; each resumption starts a new file."""
 
 import csv
 import math
@@ -17,8 +17,9 @@ class History:
     """Course of a run's metrics.
 
     Attributes:
-        series: (epochs, value) points by column, in order of epochs; 2.5 is halfway through the third epoch.
-        resumed: Epochs trained before each resumption.
+        series: (epochs, value) points by column, in the order of epochs; 2.5 epochs means halfway through the third
+            epoch.
+        resumed: Number of epochs that had been trained at each resumption.
     """
 
     series: dict[str, list[Point]] = field(default_factory=dict)
@@ -26,10 +27,10 @@ class History:
 
 
 def read_history(root: Path) -> History:
-    """Read the history of a run; a step that was repeated after resuming keeps only its later value.
+    """Read the history of a run; if a step was repeated after resuming, only its later value is kept.
 
     Args:
-        root: The run's folder; without metrics files the history is empty.
+        root: The run's folder. If it has no metrics files, the history is empty.
     """
     rows: list[dict[str, float]] = []
     resumed: list[float] = []
@@ -51,7 +52,7 @@ def _history(rows: list[dict[str, float]], resumed: list[float]) -> History:
         return History()
     series: dict[str, list[Point]] = {}
     for row in rows:
-        # Learning rates are logged within an epoch, without the epoch number; all other values at its end.
+        # Learning rates are logged within an epoch and without its number; all other values are logged at its end.
         epochs = row["epoch"] + 1 if "epoch" in row else _epochs_at(row["step"], ends)
         for name in row.keys() - {"epoch", "step"}:
             series.setdefault(name, []).append((epochs, row[name]))
@@ -72,7 +73,7 @@ def _epochs_at(step: float, ends: dict[float, float]) -> float:
 
 
 def _read(path: Path) -> list[dict[str, float]]:
-    """Rows of a metrics file with their step, without cells that hold no number."""
+    """Rows of a metrics file that have a step; cells that hold no number are left out."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = [{name: _number(cell) for name, cell in row.items() if name} for row in csv.DictReader(file)]
     plain = [{name: value for name, value in row.items() if value is not None} for row in rows]

@@ -1,4 +1,4 @@
-"""Record of a run in its folder: configuration, versions, data and outcome."""
+"""Record of a run in its folder: its configuration, versions, data and result."""
 
 import math
 import os
@@ -27,17 +27,18 @@ from seg.training.trainer_state import is_trial
 RUNNING, FINISHED, INTERRUPTED, FAILED = "running", "finished", "interrupted", "failed"
 
 LIBRARIES = ("torch", "lightning", "numpy", "rasterio", "albumentations", "segmentation-models-pytorch", "torchmetrics")
-"""Libraries whose versions a run records."""
+"""Libraries whose versions are recorded."""
 
 GIT_TIMEOUT_S = 10
-"""Longest wait for git, which may read a slow network drive; after it, the record has no revision."""
+"""Longest time that git may take, in seconds; it may have to read a slow network drive. After this time, the record
+gets no revision."""
 
 
 class RunConfig(SaveConfigCallback):
-    """Write the whole configuration of a training into its folder, so that the run can be repeated or scored.
+    """Write the complete configuration of a training to its folder, so that the run can be repeated or scored.
 
-    The file leaves out the checkpoint that the run resumed from, so that a repetition starts from scratch. It is
-    complete or absent, because `check_run_folder` knows by it the folder of a run that was killed at its beginning.
+    If the run was resumed from a checkpoint, the file does not name it, so that a repetition starts from scratch. The
+    file is complete or absent: `check_run_folder` recognises the folder of a killed run by it.
     """
 
     def setup(self, trainer: Trainer, pl_module: L.LightningModule, stage: str) -> None:
@@ -60,14 +61,15 @@ class RunConfig(SaveConfigCallback):
 class RunRecord(L.Callback):
     """Write `run.json` when a training starts, and complete it when it ends.
 
-    The record holds state, start and end, command line, seed, versions, code revision, devices, dataset, and finally
-    the best score with its checkpoint. A killed run stays "running". List this callback after callbacks that may fail.
+    The record holds state, start and end, command line, seed, versions, code revision, devices and dataset. When the
+    training ends, the best score and its checkpoint are added. If the process is killed, the state stays "running".
+    List this callback after callbacks that may fail.
 
     Args:
         command: Words of the command line.
         seed: Seed of the run, or None.
-        dataset: Function that returns a description of the dataset as plain values, called when training starts; None
-            leaves the description out.
+        dataset: Function that returns a description of the dataset as plain values; it is called when training starts.
+            None for no description.
         resumed_from: Checkpoint that the run resumes from, or None.
 
     Example:
@@ -147,7 +149,7 @@ class RunRecord(L.Callback):
                 path.parent.mkdir(parents=True, exist_ok=True)
             write_json(self._record, path)
         except OSError as error:
-            # A training can continue without its record.
+            # A training does not need its record.
             print(f"note: {error}", file=sys.stderr)
 
 
@@ -156,7 +158,7 @@ def _iso(moment: datetime) -> str:
 
 
 def best_checkpoint(trainer: L.Trainer) -> dict[str, object] | None:
-    """`monitor`, `score` and `checkpoint` of the best weights so far; None before a checkpoint with a score exists."""
+    """`monitor`, `score` and `checkpoint` of the best weights so far; None until a checkpoint has a score."""
     for callback in trainer.checkpoint_callbacks:
         if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
             score = float("nan") if callback.best_model_score is None else float(callback.best_model_score)
@@ -185,7 +187,7 @@ def git_revision(file: Path) -> dict[str, str | bool] | None:
     Args:
         file: A source file.
     """
-    # A file inside a repository's folder may be untracked, as in a virtual environment.
+    # A file within a repository's folder may be untracked, for example in a virtual environment.
     if _git(file.parent, "ls-files", "--error-unmatch", file.name) is None:
         return None
     revision = _git(file.parent, "rev-parse", "HEAD")
@@ -204,7 +206,7 @@ def device_name(device: torch.device) -> str:
 
 def _git(folder: Path, *words: str) -> str | None:
     """Output of a git command; None if git is missing, fails or takes too long."""
-    # Without optional locks, so that this call never blocks a commit.
+    # Optional locks are off, so that this call never blocks a commit.
     environment = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
     command = ["git", "-C", str(folder), *words]
     try:

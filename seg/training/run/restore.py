@@ -18,8 +18,8 @@ def restore_run(run: str, output: Path) -> list[Path]:
     """Copy the files of a W&B run into a folder.
 
     Args:
-        run: Folder of a training run or of a W&B run (`<run>/wandb/offline-run-...`), restored without network or
-            account; or `entity/project/id` of a run on the server, restored with its model artifact.
+        run: Folder of a training run or of a W&B run (`<run>/wandb/offline-run-...`); restoring it needs neither
+            network nor account. Or `entity/project/id` of a run on the server; its model artifact is restored too.
         output: A new or empty folder.
 
     Returns:
@@ -50,7 +50,7 @@ def restore_local(folder: Path, output: Path) -> list[Path]:
     """Copy the files of a W&B run on this machine into a folder.
 
     Args:
-        folder: Folder of a W&B run; or folder of a training run, whose last W&B run is copied.
+        folder: Folder of a W&B run or of a training run. Of a training run, the last W&B run is copied.
         output: Folder for the copies.
 
     Returns:
@@ -73,7 +73,7 @@ def restore_local(folder: Path, output: Path) -> list[Path]:
 
 
 def _unfit_links(root: Path) -> Callable[[str, list[str]], list[str]]:
-    """Function for `shutil.copytree` that skips broken links, links to folders and links to files outside the run."""
+    """Function that makes `shutil.copytree` skip broken links, links to folders and links to files outside the run."""
 
     def unfit(folder: str, names: list[str]) -> list[str]:
         links = [Path(folder) / name for name in names if (Path(folder) / name).is_symlink()]
@@ -87,8 +87,8 @@ def restore_online(run: str, output: Path, api: "Api | None" = None) -> list[Pat
 
     Args:
         run: `entity/project/id`.
-        output: Folder for the files; models are stored in `model/` in it.
-        api: A `wandb.Api`; None for this machine's account.
+        output: Folder for the files; models are stored in its subfolder `model/`.
+        api: A `wandb.Api`; None to use the account of this machine.
 
     Returns:
         Paths of the files.

@@ -1,4 +1,4 @@
-"""Weights & Biases: one W&B run for each training run, with its files in the run's folder."""
+"""Weights & Biases: one W&B run for each training run; its files are in the run's folder."""
 
 import importlib.util
 import os
@@ -33,10 +33,10 @@ STEP = "trainer/global_step"
 
 
 class RunLogger(WandbLogger):
-    """Lightning's logger for a W&B run that already has the whole configuration."""
+    """Lightning's logger for a W&B run to which the complete configuration has already been written."""
 
     def log_hyperparams(self, params: object) -> None:
-        """Log nothing, since the task's arguments would overwrite configuration keys of the same names."""
+        """Log nothing, since the arguments of the task would overwrite configuration keys with the same names."""
 
 
 def require_wandb(mode: Mode) -> None:
@@ -53,7 +53,7 @@ def require_wandb(mode: Mode) -> None:
 
 
 def start_wandb(root: Path, mode: Mode, project: str, config: Mapping[str, object]) -> WandbLogger:
-    """Start a W&B run with its files in `<run>/wandb/`; offline mode does not use the network.
+    """Start a W&B run whose files are in `<run>/wandb/`; offline mode does not use the network.
 
     Args:
         root: The run's folder; its name is the name of the W&B run.
@@ -67,7 +67,7 @@ def start_wandb(root: Path, mode: Mode, project: str, config: Mapping[str, objec
     require_wandb(mode)
     folder = root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    # W&B's data and cache also stay in the run's folder, and offline mode sends no error reports.
+    # W&B's data and cache are also written to the run's folder. In offline mode, no error reports are sent.
     for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR"):
         os.environ.setdefault(name, str(folder))
     if mode == "offline":
@@ -98,7 +98,7 @@ def add_run_files(run: "Run", files: Iterable[Path]) -> None:
     folder.mkdir(exist_ok=True)
     for file in files:
         if file.is_file():
-            # A copy, because W&B would link to the file, which a later run may change before the upload.
+            # W&B gets a copy, because it would link to the file, and a later run may change the file before the upload.
             copied = shutil.copyfile(file, folder / file.name)
             run.save(str(copied), base_path=run.dir, policy="now")
 
@@ -108,7 +108,7 @@ def add_model(run: "Run", checkpoint: Path, metadata: Mapping[str, object]) -> N
 
     Args:
         run: The W&B run.
-        checkpoint: The file. The W&B run stores a copy, so that it can be restored without a server.
+        checkpoint: The checkpoint. The W&B run stores a copy of the file, so that it can be restored without a server.
         metadata: Plain values, such as the score.
     """
     import wandb
@@ -136,10 +136,11 @@ def end_wandb(run: "Run", exit_code: int) -> None:
 
 
 class WandbFiles(L.Callback):
-    """Add the best checkpoint, configuration, record, metrics and curves to the W&B run, and end the run.
+    """Add the best checkpoint, configuration, record, metrics and curves to the W&B run, and end the W&B run.
 
-    List this callback last, after the callbacks that write these files. An interrupted or failed training adds the
-    files that exist. An error of W&B becomes a line on standard error, since the run's folder has the same files.
+    List this callback last, after the callbacks that write these files. If the training is interrupted or fails, the
+    files that exist are added. An error of W&B is printed as one line on standard error, since the run's folder has the
+    same files.
 
     Example:
         Trainer(logger=WandbLogger(), callbacks=[RunRecord(sys.argv, seed=0), WandbFiles()])

@@ -14,10 +14,11 @@ from seg.errors import TrainingError, WriteError
 from seg.files import writing
 
 NAN_BATCH = "nan_batch"
-"""Folder for such batches, inside the run's folder."""
+"""Folder in the run's folder for batches whose loss is not finite."""
 
 _LARGE = 1e6
-"""Larger than any reflectance, digital number or temperature in a scene, but smaller than some nodata values."""
+"""Magnitude from which a value is probably a nodata value. Reflectances, digital numbers and temperatures are
+smaller."""
 
 
 class StopAtNan(L.Callback):
@@ -26,8 +27,8 @@ class StopAtNan(L.Callback):
     The batch is saved as `<run>/nan_batch/epoch_E_step_S.npz` with image, mask and names, for `numpy.load`. The
     training can resume from `last.ckpt`.
 
-    The check does not stall a GPU: the result is copied to the host asynchronously and read after the backward pass is
-    queued.
+    The check does not make a GPU wait: its result is copied to the host asynchronously and read after the backward pass
+    has been queued.
 
     Raises:
         TrainingError: A loss is not finite; the message names the samples and a remedy.
@@ -46,7 +47,7 @@ class StopAtNan(L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Mapping[str, Any], batch_idx: int
     ) -> None:
-        """Keep the batch, and the names of all samples in the optimiser step."""
+        """Store the batch, and the names of all samples in the optimiser step."""
         if batch_idx % trainer.accumulate_grad_batches == 0:
             self._last_step, self._names = self._names, []
         self._batch = batch
@@ -112,7 +113,7 @@ def save_batch(
         image: Images in stored units.
         mask: Labels.
         names: Names of the samples.
-        further: Views of unlabelled samples by the names that they have in the batch.
+        further: Views of unlabelled samples, by their names in the batch.
 
     Raises:
         WriteError: The file cannot be written.

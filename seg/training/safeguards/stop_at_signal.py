@@ -19,13 +19,13 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopAtSignal(Checkpoint):
-    """Finish the optimiser's step, write the last checkpoint and stop; a second signal stops at once.
+    """At a signal, finish the optimiser step, write the last checkpoint and stop; a second signal stops at once.
 
-    A checkpoint between two steps is exact, since no gradient is partly accumulated. A signal during a validation takes
-    effect after the validation. With several processes this callback does nothing, since they would have to agree on a
-    step; the last checkpoint then comes from the last epoch.
+    A checkpoint between two steps is exact, since no gradients are accumulated at that moment. A signal during a
+    validation takes effect after the validation. If there are several processes, this callback does nothing, since the
+    processes would have to agree on a step. The last checkpoint is then that of the last finished epoch.
 
-    Because of its base class, Lightning calls this callback after all others.
+    Lightning calls this callback after all others, because its base class is Checkpoint.
 
     Attributes:
         saved: True if this callback wrote a checkpoint within an epoch.
@@ -51,14 +51,14 @@ class StopAtSignal(Checkpoint):
         self._before = {number: signal.signal(number, self._request_stop) for number in SIGNALS}
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Stop if a signal came after the last step of the previous epoch; its checkpoint is already written."""
+        """Stop if a signal came after the previous epoch's last step; that epoch's checkpoint is already written."""
         if self._asked:
             raise KeyboardInterrupt
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        """Stop if a signal came and this batch completed a step; an epoch's end waits for its validation."""
+        """Stop if a signal came and this batch completed a step; at an epoch's end, wait for the validation."""
         before, self._step = self._step, trainer.global_step
         if not self._asked or self._step == before or ends_epoch(trainer, batch_idx):
             return

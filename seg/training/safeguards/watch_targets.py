@@ -1,4 +1,4 @@
-"""Notice targets that collapse to one class, and stop raising the weight of the unlabelled loss meanwhile."""
+"""Warning if targets collapse to one class; meanwhile, the weight of the unlabelled loss is not raised."""
 
 import sys
 from typing import Any
@@ -12,24 +12,24 @@ from seg.labels import CROPLAND, LABEL_NAMES, OTHER
 from seg.training.tasks.student import UNLABELLED, StudentTask
 
 LEAST_RATIO = 0.1
-"""A class has collapsed if its share of the kept pixels is below this part of its share of the labels."""
+"""A class has vanished if its share of the kept pixels is below this factor times its share of the labels."""
 
 
 class WatchTargets(L.Callback):
-    """Compare the classes of kept pixels with those of the labels, at intervals of batches.
+    """Compare class shares of kept pixels with class shares of the labels, at intervals of batches.
 
-    A student that learns one class from its average teaches it the same class, ever more surely. Where a class has
-    nearly vanished from the targets, a line on standard error says so, and the weight of the unlabelled loss stays at
-    its present value, even if a warm-up would raise it, until the class is back.
+    If a student learns mostly one class from its average, the average then predicts this class even more often. If a
+    class has nearly vanished from the targets, this callback prints a line on standard error. Until the class is back,
+    the callback keeps the weight of the unlabelled loss at its current value, even if a warm-up would raise it.
 
     Args:
-        every: Batches between two looks, over which the pixels are counted.
+        every: Number of batches over which pixels are counted before each comparison.
 
     Raises:
         ConfigError: The interval is below 1.
 
     Attributes:
-        vanished: Label of the class that has vanished; None if both are there.
+        vanished: Label of the class that has vanished; None if neither has.
 
     Example:
         Trainer(callbacks=[WarmupLoss(epochs=5), WatchTargets()])
@@ -37,7 +37,7 @@ class WatchTargets(L.Callback):
 
     def __init__(self, every: int = 50) -> None:
         if every < 1:
-            raise ConfigError(f"every is {every}; wanted 1 batch or more between two looks at the targets")
+            raise ConfigError(f"every is {every}; wanted 1 batch or more for each comparison of the targets")
         self.every = every
         self.vanished: int | None = None
         self._held: float | None = None
@@ -47,7 +47,7 @@ class WatchTargets(L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: object, batch_idx: int
     ) -> None:
-        """Keep the weight from rising; list this callback after the warm-ups."""
+        """Keep the weight of the unlabelled loss from rising; list this callback after the warm-ups."""
         if self._held is not None and isinstance(pl_module, StudentTask):
             weights = pl_module.loss.weights
             weights[UNLABELLED] = min(weights[UNLABELLED], self._held)
@@ -55,7 +55,7 @@ class WatchTargets(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        """Count the pixels of the batch, and look at them at the end of an interval."""
+        """Count the pixels of the batch, and compare the shares at the end of an interval."""
         if not isinstance(pl_module, StudentTask) or pl_module.kept is None:
             return
         counts = torch.stack(tuple(pl_module.kept)).double()
@@ -68,12 +68,12 @@ class WatchTargets(L.Callback):
         self._look(trainer, pl_module, sums.tolist())
 
     def state_dict(self) -> dict[str, Any]:
-        """Counts since the last look, and what it found, as plain values."""
+        """Counts since the last comparison and its result, as plain values."""
         sums = None if self._sums is None else self._sums.tolist()
         return {"vanished": self.vanished, "held": self._held, "sums": sums, "batches": self._batches}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from these counts."""
+        """Restore counts and result."""
         sums = state_dict["sums"]
         self._sums = None if sums is None else torch.tensor(sums, dtype=torch.float64)
         self.vanished, self._held = state_dict["vanished"], state_dict["held"]
@@ -102,7 +102,7 @@ class WatchTargets(L.Callback):
         print(
             f"note: epoch {trainer.current_epoch + 1}, step {trainer.global_step}: only {share:.2%} of the kept "
             f"targets are {LABEL_NAMES[label]}, but {wanted:.1%} of the labels; the weight of the unlabelled loss is "
-            "not raised until they are back; if they stay away, lower model.targets.weight or lengthen warmup_loss",
+            "not raised meanwhile; if the class stays rare, lower model.targets.weight or lengthen warmup_loss",
             file=sys.stderr,
             flush=True,
         )

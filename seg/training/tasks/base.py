@@ -1,4 +1,4 @@
-"""Base class of tasks: optimiser, learning-rate schedule, weights of accumulated batches."""
+"""Base class of tasks: optimiser, learning-rate schedule, and weights of accumulated batches."""
 
 import math
 from collections.abc import Sequence
@@ -34,8 +34,8 @@ class ScheduledTask(L.LightningModule):
 
     Attributes:
         model: The network; only its parameters are optimised.
-        total_steps: Optimiser steps of the whole run if a warm-up changes the length of steps or epochs; None if the
-            trainer's own estimate is right.
+        total_steps: Number of optimiser steps of the whole run if a warm-up changes the number of steps per epoch; None
+            if the trainer's estimate is correct.
     """
 
     def __init__(
@@ -66,7 +66,8 @@ class ScheduledTask(L.LightningModule):
     def on_train_start(self) -> None:
         """Set the first learning rate of this run and, after resuming, the optimiser's settings.
 
-        The checkpoint may hold other settings. If a finished run is extended, its last checkpoint has a rate of 0.
+        The checkpoint may hold other settings. If a finished run is extended, the learning rate in its last checkpoint
+        is 0.
         """
         schedule = schedule_of(self.trainer)
         if self._optimizer_changed:
@@ -74,12 +75,12 @@ class ScheduledTask(L.LightningModule):
         schedule.refresh()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Note if the checkpoint has other optimiser settings; with equal settings the state stays bit-exact."""
+        """Store if the checkpoint has other optimiser settings; if they are equal, the optimiser stays bit-exact."""
         earlier = checkpoint.get("hyper_parameters", {}).get("optimizer")
         self._optimizer_changed = earlier != self.hparams.get("optimizer")
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Optimiser and its schedule; if a warm-up needs them, each backbone stage has parameter groups."""
+        """Optimiser and schedule; if a warm-up needs it, each backbone stage gets its own parameter groups."""
         self.total_steps = counted_steps(self.trainer)
         optimizer = build_optimizer(self.model, self.optimizer_config)
         if any(isinstance(each, WarmupLayers) and each.active for each in callbacks_of(self.trainer)):
@@ -95,7 +96,7 @@ class ScheduledTask(L.LightningModule):
         return self.schedule.factor(step / (self.total_steps or self.trainer.estimated_stepping_batches))
 
     def weighted(self, loss: Tensor, mask: Tensor, batch_idx: int) -> Tensor:
-        """Weight the loss of a batch if a step has several batches; return the result from `training_step`.
+        """Multiply the loss of a batch by its weight if an optimiser step has several batches.
 
         Args:
             loss: Mean loss of the batch.
@@ -110,13 +111,13 @@ class ScheduledTask(L.LightningModule):
         return self.group_scaling.weighted(loss, mask, length)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Divide the gradient by the sum of its batches' weights, before clipping."""
+        """Divide the gradient by the sum of the batches' weights, before it is clipped."""
         if self._accumulates:
             self.group_scaling.finish(self.parameters(), self._mean_over_processes)
 
     @property
     def _accumulates(self) -> bool:
-        """True if a step has several batches."""
+        """True if an optimiser step has several batches."""
         return self.trainer.accumulate_grad_batches > 1 or self.trainer.world_size > 1
 
     def _mean_over_processes(self, number: Tensor) -> Tensor:
@@ -125,7 +126,7 @@ class ScheduledTask(L.LightningModule):
 
 
 def counted_steps(trainer: L.Trainer) -> int | None:
-    """Optimiser steps of the whole run; None if Lightning's own estimate is right.
+    """Number of optimiser steps of the whole run; None if Lightning's estimate is correct.
 
     Call this before training starts. Lightning's estimate assumes that all epochs are as long as the current one.
     """
@@ -135,7 +136,7 @@ def counted_steps(trainer: L.Trainer) -> int | None:
     if (groups is None and epochs is None) or trainer.max_epochs is None or trainer.max_epochs < 0:
         return None
     if trainer.train_dataloader is None:
-        _ = trainer.estimated_stepping_batches  # loads the data, which gives the length of an epoch
+        _ = trainer.estimated_stepping_batches  # loads the data, so that the length of an epoch is known
     batches = trainer.num_training_batches
     if not isinstance(batches, int):
         return None

@@ -36,14 +36,16 @@ from seg.training.tasks.base import ScheduledTask
 def binary_metrics(threshold: float = 0.5) -> MetricCollection:
     """IoU, F1, precision and recall of cropland, from counts summed over all updates.
 
-    Keys are `iou`, `f1`, `precision` and `recall`; `.clone(prefix="val/")` makes separate metrics for a stage. A scene
-    cut into chips has the same scores as the whole scene. A score without counted pixels is 0, not NaN.
+    Keys are `iou`, `f1`, `precision` and `recall`; `.clone(prefix="val/")` makes separate metrics for a stage. If a
+    scene is cut into chips, the scores are those of the whole scene. If no pixel is counted, scores are 0, not NaN.
 
-    Update with probabilities and masks of the same shape; for `(B, 1, H, W)` probabilities, `unsqueeze(1)` the mask:
+    Update the metrics with probabilities and masks of the same shape. If probabilities are `(B, 1, H, W)`, call
+    `unsqueeze(1)` on the mask.
 
-    - probabilities: float, 0 to 1. A pixel is cropland above the threshold. Never pass logits: torchmetrics applies a
-      sigmoid only if a value lies outside [0, 1], so it would treat logits within [0, 1] as probabilities.
-    - mask: uint8 or int64; OTHER, CROPLAND or IGNORE; IGNORE pixels do not count.
+    - probabilities: float, 0 to 1. If the probability is above the threshold, the pixel counts as cropland. Never pass
+      logits: torchmetrics applies a sigmoid only if a value lies outside [0, 1], so it would treat logits within [0, 1]
+      as probabilities.
+    - mask: uint8 or int64; OTHER, CROPLAND or IGNORE. IGNORE pixels are not counted.
 
     Args:
         threshold: Probability above which a pixel counts as cropland, between 0 and 1.
@@ -62,23 +64,23 @@ class CroplandTask(ScheduledTask):
     """Network with one logit per pixel, trained with a mixture of losses over the valid pixels.
 
     Args:
-        bands: Channels of the images; on the command line, the data set this number.
+        bands: Channels of the images. On the command line, this number is taken from the data.
         model: Architecture of the network.
         loss: Mixture of losses.
         optimizer: Optimiser and its settings.
         schedule: Learning rate over the run.
-        accumulation: Unit of the weights of accumulated batches: area counts labelled pixels, scene counts images with
-            a labelled pixel.
+        accumulation: Weights of accumulated batches: area weights a batch by its number of labelled pixels; scene
+            weights it by its number of images that have a labelled pixel.
         threshold: Probability above which a pixel counts as cropland in the scores of training, 0 to 1.
         calibration: Settings of the calibration after each validation.
-        gradient_checkpointing: Recompute activations within the network's blocks in the backward pass instead of
-            storing them: less memory, more time, the same weights.
-        initial_weights: Checkpoint or model package whose weights the training starts from, as far as they fit.
-            Checkpoints do not store this value, since they have their own weights.
+        gradient_checkpointing: Do not store the activations within the network's blocks, but recompute them in the
+            backward pass. This takes less memory and more time; the trained weights do not change.
+        initial_weights: Checkpoint or model package; the network starts with those of its weights that fit. Checkpoints
+            do not store this value, since they hold the trained weights.
 
     Attributes:
-        counts: Counted logits of the last validation or test; None before the first.
-        initial: Weights that were taken from `initial_weights`; None without.
+        counts: Counted logits of the last validation or test; None until one has run.
+        initial: Names of the tensors that were copied from `initial_weights`; None if it is not set.
 
     Raises:
         ConfigError: An argument is out of range or contradicts another one.
@@ -152,11 +154,11 @@ class CroplandTask(ScheduledTask):
         """Check that the data fit the task.
 
         Raises:
-            ConfigError: Unlabelled samples are loaded, from which this task learns nothing.
+            ConfigError: Unlabelled samples are loaded, but this task cannot learn from them.
         """
         if data.views.count:
             raise ConfigError(
-                f"data.views.count is {data.views.count}, but the task learns from labels alone; add "
+                f"data.views.count is {data.views.count}, but the task learns from labels only; add "
                 "--task=student, or set it to 0"
             )
 
@@ -173,7 +175,7 @@ class CroplandTask(ScheduledTask):
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
         """Store the scores and the calibration of the weights in the checkpoint, as plain numbers.
 
-        Weights that have changed since the last validation have neither.
+        If the weights have changed since the last validation, nothing is stored.
         """
         step, found = self._calibration
         validated = step == self.trainer.global_step

@@ -1,4 +1,4 @@
-"""Training of a student on labelled images, and on what a teacher says of unlabelled ones."""
+"""Training of a student on labelled images, and on a teacher's predictions for unlabelled images."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -38,39 +38,44 @@ from seg.training.teachers.targets import (
 from seg.training.trainer_state import callbacks_of
 
 UNLABELLED = "unlabelled"
-"""Name of the unlabelled loss among the weights of the loss, which warm-ups raise."""
+"""Name of the unlabelled loss among the weights of the loss. Warm-ups raise this weight too."""
 STUDENT = "student/"
-"""Prefix of the student's own scores where validation scores its average."""
+"""Prefix of the student's scores in validation if the averaged teacher is scored too."""
 AVERAGED_FROM = "current_model_state"
-"""Key of a checkpoint for the student's weights where `state_dict` is their average, as Lightning's averages have."""
+"""Key of the student's weights in a checkpoint if `state_dict` holds their average. Lightning's WeightAveraging uses
+the same key."""
 
 
 class StudentTask(CroplandTask):
-    """Network that learns from labels, and from a teacher's targets for strongly changed views of unlabelled images.
+    """Network that learns from labels, and from a teacher's targets for changed views of unlabelled images.
 
-    The teacher sees the clean view of each unlabelled sample. Needs `data.views.count` above 0 and unlabelled scenes,
-    unless a teacher of packages or maps is distilled on labelled images alone (`targets.share`).
+    The teacher predicts the clean view of each unlabelled sample, and the student learns to predict the same for
+    strongly changed views. The task needs unlabelled scenes and `data.views.count` above 0. If the teacher consists of
+    packages or maps and `targets.share` is above 0, the student can also learn from the teacher on labelled images
+    alone.
 
     Args:
-        bands: Channels of the images; the command line takes the number from the data.
+        bands: Channels of the images. On the command line, this number is taken from the data.
         model: Architecture of the network.
         loss: Mixture of losses on labelled images.
         optimizer: Optimiser and its settings.
         schedule: Learning rate over the run.
-        accumulation: Unit in which the batches of an accumulated step are weighted: area, their labelled pixels, or
-            scene, their images with a labelled pixel.
+        accumulation: Weights of accumulated batches: area weights a batch by its number of labelled pixels; scene
+            weights it by its number of images that have a labelled pixel.
         threshold: Probability above which a pixel counts as cropland in the scores of training, 0 to 1.
-        calibration: Settings of the calibration that follows each validation.
-        gradient_checkpointing: Compute the insides of the network's blocks again in the backward pass.
+        calibration: Settings of the calibration after each validation.
+        gradient_checkpointing: Do not store the activations within the network's blocks, but recompute them in the
+            backward pass.
         teacher: Kind of the teacher.
-        targets: Targets from the teacher, and their weight.
-        norms: Images that move BatchNorm's running statistics: clean, labelled images and clean views; labelled, the
-            former alone; frozen, as labelled, with strong views normalised by running statistics.
+        targets: Settings of the teacher's targets, and the weight of the loss against them.
+        norms: Images that update BatchNorm's running statistics. clean: labelled images and clean views. labelled:
+            labelled images only. frozen: labelled images only, and strong views are normalised by the running
+            statistics instead of batch statistics.
 
     Attributes:
         targets: Targets and weight.
-        kept: Numbers of kept pixels of the last batch; None before the first.
-        shown: What the last batch of unlabelled samples held and what the teacher said of it, for pictures.
+        kept: Pixel counts of the last batch; None before the first batch.
+        shown: The last batch of unlabelled samples with the teacher's targets, for pictures.
 
     Raises:
         ConfigError: An argument is out of range or contradicts another one.
@@ -94,12 +99,12 @@ class StudentTask(CroplandTask):
     ) -> None:
         if targets.share and teacher.kind == "average":
             raise ConfigError(
-                f"model.targets.share is {targets.share:g}, but an averaged teacher says nothing new of labelled "
+                f"model.targets.share is {targets.share:g}, but an averaged teacher adds nothing on labelled "
                 "images; name model.teacher.packages or model.teacher.maps, or set the share to 0"
             )
         if norms == "frozen" and gradient_checkpointing:
             raise ConfigError(
-                "model.norms is frozen, which model.gradient_checkpointing would undo; choose one of them"
+                "model.norms is frozen, but model.gradient_checkpointing would undo this; choose one of them"
             )
         super().__init__(
             bands=bands,
@@ -129,7 +134,7 @@ class StudentTask(CroplandTask):
 
     @property
     def scored(self) -> Segmenter:
-        """The network that validation and test score: the averaged teacher if there is one, else the student."""
+        """The network that validation and test score: the averaged teacher if there is one, otherwise the student."""
         return self.model if self._average is None else self._average.network
 
     @property
@@ -138,16 +143,16 @@ class StudentTask(CroplandTask):
         return self.teacher_config.kind == "average"
 
     def check_data(self, data: CroplandDataModule) -> None:
-        """Check that the data have what the student learns from, and what its teacher was trained on.
+        """Check that the data have what the student needs, and that they fit the teacher.
 
         Raises:
-            ConfigError: No unlabelled sample is wanted, and nothing is distilled on labelled ones.
-            DatasetError: There is no unlabelled scene, likewise.
-            PackageError: A package is missing or damaged, or takes other bands or another pixel size.
+            ConfigError: No unlabelled sample is loaded, and `targets.share` is 0.
+            DatasetError: There is no unlabelled scene, and `targets.share` is 0.
+            PackageError: A package is missing or damaged, or was trained on other bands or another pixel size.
         """
         if not data.views.count and not self.targets.share:
             raise ConfigError(
-                "data.views.count is 0, so no unlabelled sample is loaded; set it to 2, or learn from the teacher on "
+                "data.views.count is 0, so no unlabelled sample is loaded; set it to 2, or learn from a teacher on "
                 "labelled images with model.targets.share above 0"
             )
         if not data.loads_views and not self.targets.share:
@@ -157,15 +162,15 @@ class StudentTask(CroplandTask):
             )
         if self.teacher_config.maps != data.maps:
             wanted = self.teacher_config.maps
-            raise ConfigError(f"data.maps is {data.maps}, but model.teacher.maps is {wanted}; set the former too")
+            raise ConfigError(f"data.maps is {data.maps}, but model.teacher.maps is {wanted}; set data.maps too")
         if self.teacher_config.packages:
             require_fitting(self.teacher_config.packages, data.grids[0], data.bands)
 
     def on_fit_start(self) -> None:
-        """Make the teacher, whose network is a copy of the student or comes from files.
+        """Make the teacher from a copy of the student, from packages or from maps.
 
         Raises:
-            ConfigError: The band statistics are missing, or another callback averages the weights too.
+            ConfigError: The band statistics are missing, or a callback also averages the weights.
         """
         super().on_fit_start()
         data = cast(CroplandDataModule, self.trainer.datamodule)  # type: ignore[attr-defined]  # set by a connector
@@ -184,7 +189,7 @@ class StudentTask(CroplandTask):
     def _start_average(self) -> None:
         if any(isinstance(one, WeightAveraging) for one in callbacks_of(self.trainer)):
             raise ConfigError(
-                "trainer.callbacks averages weights, which the averaged teacher does already; leave the callback "
+                "trainer.callbacks averages weights, but the averaged teacher already does; leave the callback "
                 "out and set model.teacher.decay"
             )
         self._average = AverageTeacher(self.model, self.teacher_config.decay)
@@ -193,7 +198,7 @@ class StudentTask(CroplandTask):
         self._average.to(self.device)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """Loss of a batch of labelled samples and of the unlabelled samples beside them."""
+        """Loss of a batch of labelled samples and of their views of unlabelled samples."""
         unlabelled = "clean" in batch
         with for_labelled(self.model, self.norms if unlabelled else "labelled"):
             loss = self._shared_step(batch, "train")
@@ -202,7 +207,7 @@ class StudentTask(CroplandTask):
         return self.weighted(loss, batch["mask"], batch_idx)
 
     def labelled_loss(self, heads: Heads, batch: dict[str, Tensor], stage: str) -> Tensor:
-        """Loss against the labels, mixed in training with the loss against the teacher.
+        """Loss against the labels; in training, it is mixed with the loss against the teacher.
 
         Args:
             heads: Outputs of the network.
@@ -222,7 +227,7 @@ class StudentTask(CroplandTask):
         return (1 - share) * hard + share * target_loss(heads.cropland[:, 0], targets, self.targets)
 
     def _unlabelled_loss(self, batch: dict[str, Tensor]) -> Tensor:
-        """Loss of the strong views against the teacher's targets, before its weight."""
+        """Loss of the strong views against the teacher's targets, not yet multiplied by its weight."""
         clean, strong, source = batch["clean"], batch["strong"], batch["source"]
         targets = targets_of_views(*self._teacher_word(batch), source, self.targets.threshold)
         if self.norms == "clean":
@@ -235,7 +240,7 @@ class StudentTask(CroplandTask):
         return loss
 
     def _teacher_word(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Probability (B, K, H, W) of the clean images, and where the teacher says something."""
+        """Teacher's probability (B, K, H, W) for the clean images, and True where the teacher has one."""
         if "clean_percent" in batch:
             return _of_map(batch["clean_percent"])
         clean = batch["clean"]
@@ -250,7 +255,7 @@ class StudentTask(CroplandTask):
         return probability, torch.ones_like(probability, dtype=torch.bool)
 
     def _note(self, batch: dict[str, Tensor], targets: Targets, loss: Tensor) -> None:
-        """Log the loss and the share kept of each class beside the labelled share; keep the batch for pictures."""
+        """Log the loss and the shares of the classes among kept and labelled pixels; store the batch for pictures."""
         self.kept = kept_shares(targets, batch["mask"])
         valid, labelled = (count.clamp(min=1) for count in (self.kept.valid, self.kept.labelled))
         shares = {
@@ -270,13 +275,13 @@ class StudentTask(CroplandTask):
         optimizer: Optimizer | LightningOptimizer,
         optimizer_closure: Callable[[], Any] | None = None,
     ) -> None:
-        """Step, then let the averaged teacher take up the new weights, before any callback writes a checkpoint."""
+        """Step the optimiser, then update the averaged teacher before any callback writes a checkpoint."""
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         if self._average is not None:
             self._average.update(self.model)
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Score a batch, by the averaged teacher and by the student if there are both."""
+        """Score a batch; if there is an averaged teacher, score the teacher and the student."""
         super().validation_step(batch, batch_idx)
         if self._average is None:
             return
@@ -287,7 +292,7 @@ class StudentTask(CroplandTask):
         self.log_dict(self.student_metrics, on_step=False, on_epoch=True, batch_size=counted(batch))
 
     def on_validation_epoch_end(self) -> None:
-        """Calibrate the scored weights, and the student's."""
+        """Calibrate the scored weights, and the student's weights if they differ."""
         super().on_validation_epoch_end()
         if self._average is None:
             return
@@ -302,7 +307,7 @@ class StudentTask(CroplandTask):
             self._scaling = float(cast(float, average["temperature"])), float(cast(float, average["bias"]))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add who taught the student; an average is stored as Lightning's averages are, with the student beside it."""
+        """Store the teacher's description and, if the teacher is an average, both its weights and the student's."""
         super().on_save_checkpoint(checkpoint)
         checkpoint["taught_by"] = self._taught_by
         if self._average is None:
@@ -315,10 +320,10 @@ class StudentTask(CroplandTask):
             checkpoint["student_calibration"] = self._student["calibration"]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Give a training that goes on the student's weights, and its teacher theirs.
+        """Restore the student's weights and, if the teacher is an average, the teacher's weights.
 
         Raises:
-            ConfigError: The number of bands differs, or the checkpoint has another kind of teacher.
+            ConfigError: The number of bands or the kind of teacher differs.
         """
         super().on_load_checkpoint(checkpoint)
         if self.trainer.state.fn != "fit":
@@ -341,5 +346,5 @@ class StudentTask(CroplandTask):
 
 
 def _of_map(percent: Tensor) -> tuple[Tensor, Tensor]:
-    """Probability of a map's percents, and where the map has data."""
+    """Probability from the percents of a map, and True where the map has data."""
     return percent.float().clamp(max=100) / 100, percent != IGNORE

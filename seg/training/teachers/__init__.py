@@ -1,1 +1,1 @@
-"""Teachers of a student: what they say of an unlabelled sample, and how a loss is made of it."""
+"""Teachers of a student: their predictions for unlabelled samples, and the loss against these predictions."""

@@ -13,18 +13,18 @@ from seg.models.segmenter import Segmenter
 class AverageTeacher:
     """Moving average of a network's weights, in evaluation mode.
 
-    Parameters and float buffers are averaged: without the running statistics of BatchNorm, the average would not fit
-    its own features. Other buffers, such as counters, are copied. The average of the first steps is plain, so that it
-    does not remember the random start: the share of the old average is at most 1 - 1 / (steps + 1). After the mean
-    teacher of Tarvainen and Valpola (2017), https://arxiv.org/abs/1703.01780.
+    Parameters and float buffers are averaged. If the running statistics of BatchNorm were not averaged, they would not
+    fit the averaged weights. Other buffers, such as counters, are copied. In the first steps, the share of the old
+    average is at most 1 - 1 / (steps + 1), so that all steps have the same weight and the random initial weights have
+    none. See the mean teacher of Tarvainen and Valpola (2017), https://arxiv.org/abs/1703.01780.
 
     Args:
-        model: The student, copied as it is.
-        decay: Share of the average that stays at a step, 0 to below 1.
+        model: The student; the average starts with a copy of its weights.
+        decay: Share of the old average in the new average after an optimiser step, 0 to below 1.
 
     Attributes:
         network: The averaged network.
-        updates: Number of averaged steps.
+        updates: Number of steps that have been averaged.
     """
 
     def __init__(self, model: Segmenter, decay: float) -> None:
@@ -34,7 +34,7 @@ class AverageTeacher:
 
     @torch.no_grad()
     def update(self, model: Segmenter) -> None:
-        """Take up the student's weights after an optimiser step."""
+        """Include the student's weights after an optimiser step."""
         kept = min(self.decay, 1 - 1 / (self.updates + 1))
         self.updates += 1
         weights = model.state_dict()
@@ -49,11 +49,11 @@ class AverageTeacher:
         self.network.to(device)
 
     def load(self, weights: Mapping[str, Any], updates: int) -> None:
-        """Go on from the state of a checkpoint.
+        """Restore the state from a checkpoint.
 
         Args:
             weights: Parameters and buffers of the network by name.
-            updates: Number of averaged steps.
+            updates: Number of steps that have been averaged.
         """
         self.network.load_state_dict(dict(weights))
         self.updates = updates

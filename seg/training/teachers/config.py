@@ -1,4 +1,4 @@
-"""Choice of a teacher, and the description of it that a checkpoint and a model package keep."""
+"""Choice of a teacher, and its description for checkpoints and model packages."""
 
 import hashlib
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ class TeacherConfig:
     """Teacher of a student: by default, the moving average of the student's own weights.
 
     Args:
-        packages: Model packages, averaged as `predict.py` averages them; they stay as they are.
-        maps: Probability maps that `predict.py` wrote, matched to scenes by grid: a folder, a pattern or a list. So a
-            dear teacher computes once.
-        scales: For packages: factors by which the image is resized, as for `predict.py`.
-        dihedral: For packages: average the eight turns and flips of each image.
-        decay: For the average: share of it that stays at an optimiser step, 0 to below 1; 0.99 averages about the last
-            100 steps.
+        packages: Model packages whose probabilities are averaged, as in `predict.py`. The packages do not change.
+        maps: Probability maps that `predict.py` wrote: a folder, a pattern or a list. They are matched to scenes by
+            their grid. A slow teacher then has to compute each scene only once.
+        scales: For packages: scales of test-time augmentation, as in `predict.py`.
+        dihedral: For packages: average over the eight flips and quarter turns of each image.
+        decay: For the average: share of the old average in the new average after an optimiser step, 0 to below 1. With
+            0.99, it covers about the last 100 steps.
 
     Raises:
         ConfigError: Both packages and maps are given, or a number is out of range.
@@ -59,18 +59,18 @@ class TeacherConfig:
 
     @property
     def augmentation(self) -> TestTimeAugmentation:
-        """Views of each image that packages average."""
+        """Views of each image over which packages average."""
         return TestTimeAugmentation(scales=self.scales, dihedral=self.dihedral)
 
     def plain(self) -> dict[str, object]:
-        """Plain values for a checkpoint, without paths: a checkpoint must not name files to open."""
+        """Plain values for a checkpoint; paths are left out, since a checkpoint must not cause files to be opened."""
         return {"scales": list(self.scales), "dihedral": self.dihedral, "decay": self.decay}
 
     def provenance(self, maps: Sequence[Path]) -> dict[str, object]:
         """Description of the teacher as plain values, with hashes of all files.
 
         Args:
-            maps: Maps that training reads.
+            maps: The maps that training reads.
 
         Raises:
             PackageError: A package is missing or damaged.

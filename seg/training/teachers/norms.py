@@ -1,4 +1,4 @@
-"""Running statistics of BatchNorm while a student sees labelled samples, clean and strong views in one step."""
+"""Running statistics of BatchNorm if a training step has labelled samples, clean views and strong views."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,18 +9,18 @@ from torch import nn
 from seg.training.batch_norm import BatchNorm, batch_norms
 
 NormPolicy = Literal["clean", "labelled", "frozen"]
-"""Samples that move the running statistics: labelled ones and clean views, or labelled ones alone. With "frozen" they
-are labelled ones too, and strong views are normalised by the running statistics instead of their own."""
+"""Samples that update the running statistics. clean: labelled samples and clean views. labelled: labelled samples only.
+frozen: labelled samples only, and strong views are normalised by the running statistics instead of batch statistics."""
 
 Momentum = Callable[[float], float]
 
 
 @contextmanager
 def for_labelled(model: nn.Module, policy: NormPolicy) -> Iterator[None]:
-    """Momentum for the labelled samples of a step.
+    """Set the momentum for the labelled samples of a step while a block runs.
 
-    With clean views, both passes together move the statistics as one pass over their mean would: by a momentum of m/2
-    after one of (m/2) / (1 - m/2), (1 - m) of the old statistics stays, and each pass has the share m/2.
+    If clean views follow, their momentum is m/2, and the momentum for labelled samples is (m/2) / (1 - m/2). Each of
+    the two passes then has the share m/2 in the new statistics, and the old statistics have the share 1 - m.
     """
     with _momentum(model, (lambda m: (m / 2) / (1 - m / 2)) if policy == "clean" else (lambda m: m)):
         yield
@@ -28,14 +28,14 @@ def for_labelled(model: nn.Module, policy: NormPolicy) -> Iterator[None]:
 
 @contextmanager
 def for_clean(model: nn.Module) -> Iterator[None]:
-    """Momentum for the clean views of a step, which follow the labelled samples."""
+    """Set the momentum for the clean views of a step, which follow the labelled samples, while a block runs."""
     with _momentum(model, lambda m: m / 2):
         yield
 
 
 @contextmanager
 def for_strong(model: nn.Module, policy: NormPolicy) -> Iterator[None]:
-    """Mode for strong views, whose changed values never move running statistics."""
+    """While a block runs, prevent strong views from updating the running statistics."""
     if policy != "frozen":
         with _momentum(model, lambda m: 0.0):
             yield
@@ -52,7 +52,7 @@ def for_strong(model: nn.Module, policy: NormPolicy) -> Iterator[None]:
 
 @contextmanager
 def _momentum(model: nn.Module, changed: Momentum) -> Iterator[None]:
-    """Momentum of all norms that follow their batches, changed for the time of a block."""
+    """Change the momentum of all norms that update running statistics while a block runs."""
     norms = [(norm, norm.momentum) for norm in _moving(model) if norm.momentum is not None]
     for norm, momentum in norms:
         norm.momentum = changed(momentum)

@@ -1,4 +1,4 @@
-"""Teacher that is one or more frozen model packages, averaged as prediction averages them."""
+"""Teacher that consists of frozen model packages, averaged as in prediction."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,16 +20,17 @@ from seg.raster.grid import Grid
 
 
 class PackageTeacher:
-    """Mean probability of model packages and their views, as `predict.py` computes it.
+    """Mean probability over model packages and views, as computed by `predict.py`.
 
     Args:
         folders: The packages.
         augmentation: Views of each image.
-        device: Device that computes.
-        fill: Value of each band for pixels without data in the student's images; the teachers see their own instead.
+        device: Device on which the packages compute.
+        fill: Value of each band in pixels without data in the student's images. Each package gets its own fill value in
+            these pixels instead.
 
     Raises:
-        PackageError: A package is missing or damaged, or two packages do not take the same bands.
+        PackageError: A package is missing or damaged, or two packages expect different bands.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class PackageTeacher:
         self._own_fill = np.asarray(self.predictor.fill, dtype=np.float32)[:, None, None]
 
     def probability(self, images: Tensor) -> Tensor:
-        """Calibrated probability (N, H, W) of images (N, C, H, W), on their device."""
+        """Calibrated probability (N, H, W) for images (N, C, H, W), on the device of the images."""
         found = []
         for image in images.detach().float().cpu():
             empty = (image == self._fill).all(dim=0).numpy()
@@ -55,10 +56,10 @@ class PackageTeacher:
 
 
 def read_teachers(folders: Sequence[Path]) -> list[ModelPackage]:
-    """Descriptions of packages that can be averaged.
+    """Descriptions of packages, after checking that the packages can be averaged.
 
     Raises:
-        PackageError: A package is missing or damaged, or two packages do not take the same bands.
+        PackageError: A package is missing or damaged, or two packages expect different bands.
     """
     packages = [read_package(folder) for folder in folders]
     require_alike([str(folder) for folder in folders], packages)
@@ -66,7 +67,7 @@ def read_teachers(folders: Sequence[Path]) -> list[ModelPackage]:
 
 
 def require_fitting(folders: Sequence[Path], grid: Grid, bands: Sequence[int]) -> None:
-    """Check that packages take the bands and the pixel size of training images.
+    """Check that the bands and the pixel size of training images fit packages.
 
     Args:
         folders: The packages.
@@ -80,6 +81,6 @@ def require_fitting(folders: Sequence[Path], grid: Grid, bands: Sequence[int]) -
         found = fitting_bands(package, grid, PredictionSettings(), str(folder))
         if found != list(bands):
             raise PackageError(
-                f"{folder}: would take the bands {found} of {grid.path}, but training reads {list(bands)}; set "
-                "data.bands to those of the teacher, or take a teacher that was trained on these bands"
+                f"{folder}: expects the bands {found} of {grid.path}, but training reads {list(bands)}; set "
+                "data.bands to those of the teacher, or use a teacher that was trained on these bands"
             )

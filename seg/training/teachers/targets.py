@@ -1,4 +1,4 @@
-"""Targets that a teacher gives a student, pixel by pixel, and the loss against them."""
+"""Targets of each pixel from a teacher's probabilities, and the student's loss against them."""
 
 import math
 from dataclasses import dataclass
@@ -14,25 +14,27 @@ from seg.labels import CROPLAND, IGNORE
 TargetKind = Literal["hard", "soft"]
 
 SMALLEST = 1e-3
-"""Smallest probability of a teacher, and one minus the largest: logits of exactly 0 and 1 are infinite, and maps round
-to percents."""
+"""Probabilities of a teacher are clipped to this value and to one minus this value. Maps are rounded to percents, and
+the logits of exactly 0 and 1 would be infinite."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TargetConfig:
-    """Targets from a teacher's probabilities, and their weight.
+    """Settings of the targets from a teacher's probabilities, and of the loss against them.
 
     Args:
-        kind: hard, cropland where the probability is 0.5 or more, else other; or soft, the probability itself.
-        threshold: Pixels count where the larger of the probabilities of cropland and other is at least this, 0.5 to 1;
-            0.5 keeps every pixel with data.
-        weight: Weight of the loss on unlabelled samples, beside 1 for labelled ones. `warmup_loss` raises it from 0.
-        calibrated: Apply the calibration of the last validation to an averaged teacher's logits. It is learnt from the
-            labels of the held-out fold, as the choice of the best checkpoint is. Other teachers are calibrated already.
-        temperature: Divisor of both logits for soft targets, above 0; the loss is multiplied by its square (Hinton et
-            al. 2015, https://arxiv.org/abs/1503.02531).
-        share: Share of the soft loss on labelled samples, 0 to 1, for teachers other than the average; the rest is the
-            loss against the labels.
+        kind: Kind of targets. hard: cropland if the probability is 0.5 or more, otherwise other. soft: the probability
+            itself.
+        threshold: A pixel is kept if the teacher's probability for cropland or for other is at least this value, 0.5 to
+            1. 0.5 keeps every pixel with data.
+        weight: Weight of the loss on unlabelled samples; the loss on labelled samples has the weight 1. `warmup_loss`
+            raises this weight from 0.
+        calibrated: Calibrate an averaged teacher's logits by the calibration of the last validation. This uses labels
+            of the held-out fold, as the choice of the best checkpoint does. Other teachers are already calibrated.
+        temperature: For soft targets: divisor of the logits of teacher and student, above 0. The loss is multiplied by
+            its square (Hinton et al. 2015, https://arxiv.org/abs/1503.02531).
+        share: For packages and maps: share of the loss against the teacher in the loss on labelled samples, 0 to 1. The
+            rest is the loss against the labels.
 
     Raises:
         ConfigError: A value is out of range.
@@ -64,12 +66,12 @@ class TargetConfig:
 
 
 class Targets(NamedTuple):
-    """A teacher's word on some pixels, all arrays of one shape.
+    """Targets of a teacher for some pixels; all arrays have the same shape.
 
     Attributes:
         probability: Calibrated probability of cropland, 0 to 1.
-        valid: True where the pixel has data and the teacher says something.
-        kept: True where the pixel counts in the loss.
+        valid: True where the pixel has data and the teacher has a probability.
+        kept: True where the pixel is used in the loss.
     """
 
     probability: Tensor
@@ -78,19 +80,19 @@ class Targets(NamedTuple):
 
     @property
     def labels(self) -> Tensor:
-        """Hard targets as labels: OTHER, CROPLAND, and IGNORE where a pixel does not count."""
+        """Hard targets as labels: OTHER, CROPLAND, and IGNORE where a pixel is not kept."""
         labels = (self.probability >= 0.5).to(torch.uint8) * CROPLAND
         return torch.where(self.kept, labels, IGNORE)
 
 
 def targets_of_views(probability: Tensor, known: Tensor, source: Tensor, threshold: float) -> Targets:
-    """Targets of views whose pixels come from one clean image or another.
+    """Targets of views whose pixels come from one or several clean images.
 
     Args:
         probability: (B, K, H, W) probability of each clean image.
-        known: (B, K, H, W) True where the teacher says something.
-        source: (B, V, H, W) place of the clean image of each pixel; IGNORE for a pixel without data.
-        threshold: Least probability of the likelier class that counts.
+        known: (B, K, H, W) True where the teacher has a probability.
+        source: (B, V, H, W) index of the clean image that each pixel comes from; IGNORE for a pixel without data.
+        threshold: Smallest probability of the likelier class for which a pixel is kept.
 
     Returns:
         Targets of (B, V, H, W).
@@ -107,14 +109,14 @@ def kept_pixels(probability: Tensor, valid: Tensor, threshold: float) -> Tensor:
 
 
 def target_loss(logits: Tensor, targets: Targets, config: TargetConfig) -> Tensor:
-    """Cross-entropy against a teacher in float32, summed over the kept pixels and divided by all valid ones.
+    """Cross-entropy against a teacher in float32, summed over kept pixels and divided by the number of valid pixels.
 
-    So the loss is small while the teacher is sure of little, as in FixMatch (Sohn et al. 2020,
-    https://arxiv.org/abs/2001.07685). 0 with gradients of 0 without a kept pixel.
+    The loss is therefore small if the teacher is confident for few pixels, as in FixMatch (Sohn et al. 2020,
+    https://arxiv.org/abs/2001.07685). If no pixel is kept, the loss and its gradients are 0.
 
     Args:
         logits: Logits of the student, any float type, in the shape of the targets.
-        targets: The teacher's word.
+        targets: The teacher's targets.
         config: Kind of the targets and temperature.
     """
     with torch.autocast(logits.device.type, enabled=False):
@@ -128,12 +130,12 @@ def target_loss(logits: Tensor, targets: Targets, config: TargetConfig) -> Tenso
 
 
 class KeptShares(NamedTuple):
-    """Numbers of pixels of a batch, as scalars.
+    """Pixel counts of a batch, as scalars.
 
     Attributes:
         cropland: Kept pixels whose target is cropland.
         other: Kept pixels whose target is other.
-        valid: Pixels of the views with data.
+        valid: Pixels with data in the views.
         labelled_cropland: Labelled pixels of cropland.
         labelled: Labelled pixels.
     """
@@ -146,10 +148,10 @@ class KeptShares(NamedTuple):
 
 
 def kept_shares(targets: Targets, mask: Tensor) -> KeptShares:
-    """Count the kept pixels of each class, beside the labels of the batch.
+    """Count the kept pixels and the labelled pixels of each class in a batch.
 
     Args:
-        targets: The teacher's word on the unlabelled samples.
+        targets: The teacher's targets for the unlabelled samples.
         mask: (B, H, W) labels of the labelled samples.
     """
     kept, cropland = targets.kept, targets.probability >= 0.5

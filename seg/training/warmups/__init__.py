@@ -1,1 +1,1 @@
-"""Warm-up callbacks for the start of a training, one per file; all can be combined."""
+"""Callbacks that warm up a training, one per file; all of them can be combined."""

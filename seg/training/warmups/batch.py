@@ -1,4 +1,4 @@
-"""Warm-up of the batch size: gradient accumulation that grows from one batch."""
+"""Warm-up of the batch size by gradient accumulation over a growing number of batches."""
 
 import math
 from collections.abc import Mapping
@@ -16,17 +16,17 @@ KEY = "warmup_batch"
 class WarmupBatch(L.Callback):
     """Increase the number of batches accumulated for an optimiser step from 1 to its final value.
 
-    The batches of a step are a group. The group length changes only at the start of a group. Within an epoch, the
-    number of earlier batches must also be a multiple of the new length, since Lightning counts groups from the start of
-    the epoch. The task weights the batches of a group, and its schedule takes the growing groups into account.
+    The batches of an optimiser step form a group. The group length changes only at the start of a group. The number of
+    earlier batches in the epoch must also be a multiple of the new length, since Lightning counts groups from the start
+    of the epoch. The task weights the batches of a group, and its schedule accounts for the growing groups.
 
     Args:
         steps: Optimiser steps until the final group length; null or 0 for no warm-up.
-        epochs: Epochs until the final group length, instead of steps.
+        epochs: Epochs until the final group length; set either steps or epochs.
         final: The final group length; null for trainer.accumulate_grad_batches.
-        growth: linear adds batches at even intervals; doubling doubles the length at even intervals.
-        learning_rate: Factor of the learning rate: constant is 1; linear is the group length divided by the final
-            length; sqrt is the square root of linear.
+        growth: linear adds one batch at even intervals; doubling doubles the group length at even intervals.
+        learning_rate: Factor of the learning rate while the group grows. constant: 1. linear: the group length divided
+            by the final length. sqrt: the square root of that ratio.
 
     Raises:
         ConfigError: An argument is out of range.
@@ -129,7 +129,7 @@ class WarmupBatch(L.Callback):
         self._restore(trainer)
 
     def state_dict(self) -> dict[str, Any]:
-        """The current length, which within an epoch depends on earlier lengths."""
+        """The current group length; within an epoch, it depends on earlier lengths."""
         return {"length": self.length}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -16,20 +16,22 @@ from seg.errors import ConfigError
 KEY = "warmup_data"
 
 SelectingSampler = EpochSampler | BucketSampler | Groups
-"""Samplers that can leave samples out of an epoch."""
+"""Samplers that can restrict an epoch to some of the samples."""
 
 
 class WarmupData(L.Callback):
     """Train on a share of the samples at first, and on all samples after some epochs.
 
-    The samples are ranked once, and each epoch uses the first ones of the ranking. Samples of equal rank are ordered by
-    the run's seed. The selection depends only on seed and epoch, and a selected sample stays in all later epochs.
+    The samples are ranked once, and each epoch uses the first samples of the ranking. Samples of equal rank are in a
+    random order that depends on the run's seed. The selection depends only on seed and epoch. A selected sample is also
+    part of all later epochs.
 
     Args:
-        share: Share of the samples in the first epoch, above 0; 1 for all.
+        share: Share of the samples that the first epoch uses, above 0; 1 for all samples.
         epochs: Epochs until all samples are used; the share grows linearly.
-        by: Ranking: highest weight in the manifest first, largest scene first (small scenes make noisy steps), or
-            random. Chips are drawn again in each epoch and can only be random.
+        by: Ranking of the samples. weight: highest weight in the manifest first. size: largest scene first, since small
+            scenes make noisy steps. random: random order. Chips are drawn again in each epoch, so only random applies
+            to them.
 
     Raises:
         ConfigError: An argument is out of range.
@@ -79,7 +81,7 @@ class WarmupData(L.Callback):
         self._apply(trainer)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Discard the ranking, since another run may have other samples."""
+        """Discard the ranking, since the next run may have other samples."""
         self._ranking = []
 
     def state_dict(self) -> dict[str, Any]:
@@ -120,7 +122,7 @@ class WarmupData(L.Callback):
                 )
             pixels = {grid.path: float(grid.height) * grid.width for grid in data.grids}
             each = [scene.weight if self.by == "weight" else pixels[scene.image] for scene in data.training_scenes]
-            merits = np.resize(each, count)  # scenes repeat in epochs as long as the unlabelled ones
+            merits = np.resize(each, count)  # scenes repeat if an epoch is as long as the number of unlabelled scenes
         return [int(index) for index in order[np.argsort(-merits[order], kind="stable")]]
 
 

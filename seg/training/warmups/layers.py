@@ -1,4 +1,4 @@
-"""Warm-up of the layers: train the decoder first, then the backbone, stage by stage from the deepest."""
+"""Warm-up of the layers: the decoder is trained first, then the backbone, stage by stage from the deepest."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -17,17 +17,17 @@ KEY = "warmup_layers"
 
 
 class WarmupLayers(L.Callback):
-    """Freeze the backbone at first, then release its stages from the deepest, with a lower learning rate.
+    """Freeze the backbone at first, then release its stages one by one, the deepest first, at a lower learning rate.
 
     Parameters of a frozen stage have no gradient and no weight decay, and its BatchNorm layers use fixed running
-    statistics. The frozen stages depend only on the trainer's epoch, and the optimiser has groups for all stages from
-    the start, so a resumed run continues exactly. The warm-up is most useful for pretrained encoders.
+    statistics. The trainer's epoch alone determines which stages are frozen, and the optimiser has groups for all
+    stages from the start, so a resumed run continues exactly. This warm-up is most useful for pretrained encoders.
 
     Args:
         frozen_epochs: Epochs in which the whole backbone is frozen; 0 freezes nothing and changes no learning rate.
         stage_epochs: Epochs between the releases of two stages; 0 releases all stages together.
         rate_factor: Factor of the learning rate of released stages, above 0; or a list with one factor per stage, from
-            the deepest on.
+            the deepest stage to the shallowest.
 
     Raises:
         ConfigError: An argument is out of range.
@@ -73,11 +73,11 @@ class WarmupLayers(L.Callback):
         return self.factors[min(group[STAGE], len(self.factors) - 1)] if STAGE in group else 1.0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Add the factors to the schedule, and freeze the stages of the current epoch, in which a run may resume.
+        """Add the factors to the schedule, and freeze the stages that are frozen in the current epoch.
 
         Raises:
-            ConfigError: The number of factors differs from the number of stages, or several processes would wait for
-                gradients of frozen stages.
+            ConfigError: The number of factors differs from the number of stages; or there are several processes, and
+                they would wait for gradients of frozen stages.
         """
         if not self.active:
             return
@@ -87,7 +87,8 @@ class WarmupLayers(L.Callback):
                 f"{KEY} freezes parameters, and several processes would wait for their gradients; set "
                 "trainer.strategy to ddp_find_unused_parameters_true"
             )
-        # Read before the first freeze, so that parameters frozen by other code are not part of the stages.
+        # The stages are read before the first freeze, so that they do not include parameters that other code has
+        # frozen.
         self._stages = backbone_stages(cast(Segmenter, pl_module.model))[::-1]
         if len(self.factors) not in (1, len(self._stages)):
             raise ConfigError(

@@ -21,9 +21,9 @@ class WarmupLearningRate(L.Callback):
     resumed run continues exactly.
 
     Args:
-        steps: Optimiser steps until the factor is 1; 0 for no warm-up. Without steps and epochs, the length is 100
-            steps.
-        epochs: Epochs until the factor is 1, instead of steps; may be a fraction.
+        steps: Optimiser steps until the factor is 1; 0 for no warm-up. If neither steps nor epochs is set, the length
+            is 100 steps.
+        epochs: Epochs until the factor is 1; may be a fraction. Set either steps or epochs.
         start_factor: Factor at the first step, above 0 and at most 1; or a list with one factor per parameter group of
             the optimiser: decayed weights, then norms and biases.
         shape: Shape of the rise: a straight line or half a cosine.
@@ -54,7 +54,7 @@ class WarmupLearningRate(L.Callback):
         self._epoch = 0.0
 
     def factor(self, step: int, epoch: float = 0.0, group: int = 0) -> float:
-        """Factor of a parameter group at an optimiser step and a number of epochs, all counted from 0."""
+        """Factor of a parameter group at an optimiser step and a number of passed epochs, all counted from 0."""
         start = self.start_factors[min(group, len(self.start_factors) - 1)]
         return start + (1 - start) * self.ramp.progress(step, epoch)
 
@@ -86,9 +86,9 @@ class WarmupLearningRate(L.Callback):
             schedule_of(trainer).refresh()
 
     def state_dict(self) -> dict[str, Any]:
-        """Epochs passed at the start of the last batch."""
+        """Number of epochs passed at the start of the last batch."""
         return {"epoch": self._epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the epochs passed."""
+        """Restore the number of epochs passed."""
         self._epoch = state_dict["epoch"]

@@ -1,4 +1,4 @@
-"""Warm-up of the loss: starts with cross-entropy only."""
+"""Warm-up of the loss, which starts with cross-entropy only."""
 
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ from seg.training.warmups.ramp import Ramp, Shape
 
 KEY = "warmup_loss"
 FIRST = "bce"
-"""The term that has its full weight from the start."""
+"""Name of the loss term that has its full weight from the start."""
 
 
 class WarmupLoss(L.Callback):
@@ -23,7 +23,7 @@ class WarmupLoss(L.Callback):
 
     Args:
         steps: Optimiser steps until the weights have their configured values; null or 0 for no warm-up.
-        epochs: Epochs until the weights have their configured values, instead of steps; may be a fraction.
+        epochs: Epochs until the weights have their configured values; may be a fraction. Set either steps or epochs.
         shape: Shape of the rise: a straight line or half a cosine.
 
     Raises:
@@ -42,7 +42,7 @@ class WarmupLoss(L.Callback):
         """Store the configured weights.
 
         Raises:
-            ConfigError: Cross-entropy, the only term at the start, has no weight.
+            ConfigError: Cross-entropy has the weight 0, but it is the only term at the start.
         """
         if stage != "fit" or not self.ramp.active:
             return

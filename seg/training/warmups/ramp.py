@@ -11,7 +11,7 @@ Shape = Literal["linear", "cosine"]
 
 @dataclass(frozen=True)
 class Ramp:
-    """Rise from 0 to 1 over the first optimiser steps or epochs of a run; always 1 without a length.
+    """Rise from 0 to 1 over the first optimiser steps or epochs of a run; always 1 if no length is set.
 
     Attributes:
         key: Key of the warm-up on the command line, for messages.
@@ -41,7 +41,7 @@ class Ramp:
         return bool(self.steps or self.epochs)
 
     def progress(self, step: int, epoch: float) -> float:
-        """Progress, 0 to 1, at an optimiser step and a number of epochs, both counted from 0."""
+        """Progress, 0 to 1, at an optimiser step and a number of passed epochs, both counted from 0."""
         position, length = (step, self.steps) if self.steps is not None else (epoch, self.epochs)
         if not length or position >= length:
             return 1.0

@@ -283,8 +283,8 @@ def refused(root: Path, said: str, kind: type[Exception] = ConfigError, **option
 
 def test_what_contradicts_itself_is_refused(root: Path, package: Path) -> None:
     refused(root, r"data\.views\.count is 0, so no unlabelled", data={"views": ViewConfig()})
-    refused(root, "an averaged teacher says nothing new", targets=TargetConfig(kind="soft", share=0.5))
-    refused(root, "which model.gradient_checkpointing would undo", norms="frozen", gradient_checkpointing=True)
+    refused(root, "an averaged teacher adds nothing", targets=TargetConfig(kind="soft", share=0.5))
+    refused(root, "but model.gradient_checkpointing would undo this", norms="frozen", gradient_checkpointing=True)
     with pytest.raises(ConfigError, match=r"data\.maps is maps, but model\.teacher\.maps is None"):
         student().check_data(data_of(root, maps=Path("maps")))
     with pytest.raises(ConfigError, match="wanted one kind of teacher"):
