@@ -81,7 +81,7 @@ def test_a_refused_second_training_leaves_what_the_running_one_writes_meanwhile(
     monkeypatch.setattr(CroplandDataModule, "setup", setup_while_the_other_writes)
     with claimed(run):
         second = run_command("train fit", f"--config={config}", "--ckpt_path=last")
-    assert_mistake(second, "another training is at work")
+    assert_mistake(second, f"{run}, where another training is running")
     assert (run / "metrics.csv").read_text() == "of the running one\n"
 
 
@@ -129,7 +129,6 @@ def test_scoring_needs_a_checkpoint(config: Path, stage: str) -> None:
         (["--trainer.max_epochs=1" + "0" * 30], ["trainer.max_epochs is 1000", "64 bits"]),
         (["--trainer.max_epochs=1" + "0" * 5000], ["trainer.max_epochs is '1000", "000...'; wanted int"]),
         (["--warmup.start_factor=[0.1, .nan]"], ["warmup.start_factor is nan", "finite number"]),
-        (['--data.root="a\\0b"'], ["data.root holds a NUL character"]),
         (["--data.augmentation.gain=1e999"], ["data.augmentation.gain is inf", "finite number"]),
     ],
 )
