@@ -90,7 +90,8 @@ def area_on(grid: Grid, text: str | None, crs: str | None) -> Area | None:
     Args:
         grid: Grid of the scene.
         text: A vector file, with `|layername=...` if it has several layers, or minx,miny,maxx,maxy; None for all.
-        crs: CRS of a box, if it differs from the scene's; longitude comes before latitude. A file has its own CRS.
+        crs: CRS of a box, if it differs from the CRS of the scene; longitude comes before latitude. Leave it out for a
+            file, which has its own CRS.
 
     Raises:
         NoOverlapError: No pixel of the scene lies in the area.
@@ -134,7 +135,7 @@ def _box_polygons(text: str, sides: Sides, crs: str | None, grid: Grid) -> Polyg
     try:
         given = pyproj.CRS.from_user_input(crs)
     except pyproj.exceptions.CRSError as error:
-        raise ConfigError(f"area-crs is {crs}, an unknown CRS; wanted one such as EPSG:4326") from error
+        raise ConfigError(f"area-crs is {crs}, an unknown CRS; wanted a CRS such as EPSG:4326") from error
     return place_box(GivenBox(f"area {text}", sides, given), grid)
 
 

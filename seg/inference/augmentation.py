@@ -62,15 +62,15 @@ class TestTimeAugmentation:
     """Views of an image that are averaged: each scale with each turn or flip.
 
     Args:
-        scales: Factors by which the image is resized, for example [0.75,1,1.25]. Each is rounded to a fraction with a
-            denominator of at most 20, so that blocks stay on whole pixels. A view at scale s costs s² times a plain
-            prediction.
+        scales: Factors by which the image is resized, for example [0.75,1,1.25]. Each factor is rounded to a fraction
+            with a denominator of at most 20, so that blocks stay on whole pixels. A view at scale s costs s² times a
+            plain prediction.
         dihedral: Turns and flips of each scale: true for all eight, false for none, or a list of names such as
             [identity,rot180]: identity, rot90, rot180, rot270 (counter-clockwise), flip_horizontal, flip_vertical,
             transpose, anti_transpose.
 
     Raises:
-        ConfigError: There is no scale or turn, or one is out of range, unknown or repeated.
+        ConfigError: There is no scale or no turn, a scale is out of range, or a scale or turn is unknown or repeated.
     """
 
     __test__ = False  # pytest must not collect the class as a test because of its name
@@ -133,12 +133,12 @@ class TestTimeAugmentation:
 def resize_bilinear(image: Array, height: int, width: int) -> Array:
     """Resize a (C, H, W) image bilinearly to (C, height, width), with pixel centres at half coordinates.
 
-    At a factor p / q, every p-th pixel of the result has the same position between its source pixels. The pixels
+    If the factor is p / q, every p-th pixel of the result has the same position between its source pixels. The pixels
     therefore form p sets, and each set is computed at once with weights from exact fractions. Two windows of a scene
-    that begin on multiples of q agree in every bit. Image libraries use floating-point positions instead, whose
-    rounding depends on the distance from the corner.
+    that begin on multiples of q agree in every bit. Image libraries use floating-point positions instead; their
+    rounding errors depend on the distance from the corner.
     """
-    if height <= image.shape[1]:  # first the axis whose resizing leaves fewer pixels for the second
+    if height <= image.shape[1]:  # The axis whose resizing leaves fewer pixels for the second step is resized first.
         return _resize_axis(_resize_axis(image, 1, height), 2, width)
     return _resize_axis(_resize_axis(image, 2, width), 1, height)
 

@@ -34,7 +34,7 @@ class Tally:
         mapped: Number of scenes that were mapped.
         kept: Number of scenes whose maps were kept from an earlier run of the same identity.
         outside: Number of scenes without a pixel in the area.
-        failed: Scenes that could not be mapped, with their errors.
+        failed: Scenes that could not be mapped, and the error of each scene.
     """
 
     total: int
@@ -70,7 +70,7 @@ def predict(
         compute: Library, device, threads and precision.
 
     Raises:
-        IncompleteError: Some of several scenes could not be mapped; all others were.
+        IncompleteError: Some of several scenes could not be mapped; all other scenes were mapped.
         SegError: An argument is invalid, or the only scene cannot be mapped.
     """
     named = named_scenes(inputs)
@@ -165,7 +165,7 @@ def _interrupted(interrupt: KeyboardInterrupt, tally: Tally, settings: Predictio
 
 
 def load_predictor(folders: Sequence[Path], settings: PredictionSettings, compute: ComputeSettings) -> Predictor:
-    """Load one model package, or several whose probabilities are averaged.
+    """Load one model package, or several packages whose probabilities are averaged.
 
     Args:
         folders: Folders of the packages.
@@ -173,10 +173,10 @@ def load_predictor(folders: Sequence[Path], settings: PredictionSettings, comput
         compute: Library, device, threads and precision.
 
     Raises:
-        PackageError: A package is damaged, cannot be averaged with the first one, or cannot be computed with the chosen
-            library.
-        ConfigError: The device is unknown or absent, a model has no boundary head for the interior, or the uncertainty
-            is to be computed from a single view of a single model.
+        PackageError: A package is damaged, cannot be averaged with the first package, or cannot be computed with the
+            chosen library.
+        ConfigError: The device is unknown or absent, a model lacks the boundary head that the interior needs, or the
+            uncertainty would be computed from a single view of a single model.
     """
     packages = [read_package(folder) for folder in folders]
     names = [str(folder) for folder in folders] if len(folders) > 1 else [MODEL]

@@ -62,7 +62,7 @@ class BlockReader:
             chip, lost = read_damaged(dataset, block.read, self.reading)
             self.damaged += int(np.count_nonzero(lost[core] if inside is None else lost[core] & inside))
         else:
-            # GDAL opens the source files of a mosaic only when it reads them, and they may lie on a server.
+            # GDAL opens the source files of a mosaic only when it reads them, and the files may lie on a server.
             with one_thread() if dataset.driver == "VRT" else nullcontext():
                 chip = read_chip(dataset, block.read, self.reading)
         self.nodata_found = self.nodata_found or chip.nodata_found

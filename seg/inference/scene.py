@@ -70,7 +70,7 @@ def predict_scene(
         output: The class map to write; names of the other maps end in `_probability` and `_uncertainty`.
         predictor: Models and augmentation.
         settings: Settings of the prediction.
-        report: Called with the plan and the number of finished blocks, before the first block and after each.
+        report: Called with the plan and the number of finished blocks, before the first block and after each block.
 
     Raises:
         RasterError: The scene cannot be read, or the output cannot be written.
@@ -133,7 +133,7 @@ def _planned(scene: FittedScene, predictor: Predictor, settings: PredictionSetti
 
 
 def _parts(plan: Plan, store: BlockStore) -> Iterator[tuple[Window, BlockPixels]]:
-    """The window and the (layers, H, W) pixels of each block; nodata in blocks outside the area."""
+    """The window and the (layers, H, W) pixels of each block; blocks outside the area hold nodata."""
     mapped = {block.name for block in plan.blocks}
     for block in blocks_of(*plan.block_size.spans((plan.grid.height, plan.grid.width), plan.halo)):
         if block.name in mapped:

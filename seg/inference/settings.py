@@ -20,9 +20,8 @@ class PredictionSettings:
         halo: Context around a core: a number of pixels, rounded up to the alignment, or a method. receptive-field:
             the receptive field of the model, so that blocks leave no seams. measure: the smallest halo with which
             probabilities of samples change by at most half the tolerance, plus one step; samples are taken where
-            the model is least certain. auto: measure if a measurement costs at most a twentieth of the scene's
-            computing, else receptive-field. For a model with an unbounded receptive field, the halo is always
-            measured.
+            the model is least certain. auto: measure if a measurement costs at most a twentieth of computing the scene;
+            otherwise receptive-field. For a model with an unbounded receptive field, the halo is always measured.
         tolerance: Largest change of a probability that a measured halo may cause, above 0 and at most 1; by default
             1/255.
         memory: Limit of the total memory in GiB, for an automatic block size; null for a quarter of the free memory,
@@ -34,23 +33,24 @@ class PredictionSettings:
         features: Also write the deepest features of the network at its stride, as int8 in a file whose name ends in
             `_features`.
         distance: Also write the distance of each patch of 64 pixels from the training images, in a file whose name ends
-            in `_distance`, and that of the scene as JSON beside it.
-        bands: 1-based bands of the scene in the order of the model; null for the bands with the names of the
-            training bands, or else the bands of training in their order.
+            in `_distance`. A JSON file beside this file holds the distance of the scene.
+        bands: 1-based bands of the scene in the order of the model; null for the bands with the names of the training
+            bands, or, if names are missing, for the numbers of the training bands.
         nodata: An additional stored value that means "no data", for files that do not declare one; null for the
             value of training.
-        threshold: Probability above which a pixel is cropland; null for the model's threshold, or the mean over
-            several models.
+        threshold: Probability above which a pixel is cropland; null for the model's threshold, or for the mean
+            threshold of several models.
         pixel_size_ratio: Largest accepted ratio between the pixel sizes of the scene and of training, at least 1.
         any_unit: Also map scenes in another unit, whose values are far outside the training range in every band.
-        area: The part to map; the rest becomes nodata. A vector file of polygons in any CRS (`aoi.gpkg|layername=x`
-            for one of several layers), or minx,miny,maxx,maxy. A pixel is mapped if its centre lies inside.
-        area_crs: CRS of minx,miny,maxx,maxy, for example EPSG:4326 (longitude first); null for the scene's.
+        area: The part to map; the rest becomes nodata. Give a vector file of polygons in any CRS
+            (`aoi.gpkg|layername=x` for one of several layers), or minx,miny,maxx,maxy. A pixel is mapped if its centre
+            lies inside.
+        area_crs: CRS of minx,miny,maxx,maxy, for example EPSG:4326 (longitude first); null for the CRS of the scene.
         on_unreadable: Treatment of unreadable tiles: stop ends the run of the scene; nodata maps the other tiles.
         interior: Map cropland without the edges of parcels, so that neighbouring parcels separate; for models with
             a boundary head.
-        existing: Treatment of maps that exist: skip keeps maps of the same run (same scene, models and settings)
-            and replaces others, overwrite replaces all.
+        existing: Treatment of existing maps: skip keeps maps of the same run (same scene, models and settings) and
+            replaces all other maps; overwrite replaces all maps.
         restart: Discard the finished blocks of an unfinished run instead of continuing it.
 
     Raises:

@@ -30,7 +30,7 @@ _SHOWN = (
     "tta",
     "version",
 )
-"""Values of a run's record that go into the tags of its maps."""
+"""Values of a run's record that become tags of the maps."""
 
 
 def layer_pixels(valid: BoolMask, estimate: Estimate, threshold: float) -> BlockPixels:

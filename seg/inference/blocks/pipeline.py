@@ -56,7 +56,7 @@ def run_blocks(plan: Plan, predictor: Predictor, store: BlockStore, report: Repo
         plan: Blocks of the scene.
         predictor: Models and augmentation.
         store: Store of the finished blocks.
-        report: Called with the plan and the number of blocks in the store, before the first block and after each.
+        report: Called with the plan and the number of blocks in the store, before the first block and after each block.
 
     Raises:
         RasterError: The scene cannot be read, or a block cannot be written.
@@ -200,7 +200,7 @@ def _read_ahead(
 
 
 def _reader_count(plan: Plan) -> int:
-    """Number of reading threads; one for a server and for files of strips, where two threads would read tiles twice."""
+    """Number of reading threads; 1 for a server and for files of strips, since two threads would read tiles twice."""
     if plan.cache:
         return 1
     with open_raster(plan.grid.path) as dataset:
@@ -228,7 +228,7 @@ def reading_order(plan: Plan) -> Sequence[Block]:
     across = round_up(max(block.core.width for block in plan.blocks), TILE)
     # GDAL caches all bands of a pixel-interleaved tile, and one byte for each pixel of a mask.
     column = read * across * (grid.bands * _bytes(grid.dtype) + 1)
-    # Besides the strip, the cache must hold two block columns: the previous block, and the first one of the next row.
+    # Besides the strip, the cache must hold two block columns: the previous block, and the first block of the next row.
     wide = max(plan.cache // column - 2, 1)
     return sorted(plan.blocks, key=lambda block: (block.column // wide, block.row, block.column))
 

@@ -13,7 +13,7 @@ Features = npt.NDArray[np.float32]
 """(F, h, w) deepest features of a network, at its stride."""
 
 Pending = Callable[[], Probability]
-"""Function that waits for a probability and returns it."""
+"""Function that waits for a probability and returns the probability."""
 
 
 class Backend(Protocol):
@@ -46,7 +46,7 @@ class Backend(Protocol):
 
     @property
     def has_features(self) -> bool:
-        """True if `features` can be called; not for a network without an encoder, or an ONNX file without features."""
+        """True if `features` can be called; False if the network has no encoder or the ONNX file has no features."""
 
     def features(self, image: FloatImage) -> Features:
         """Compute the deepest features of an image.

@@ -72,7 +72,7 @@ def _cpu_backend(compute: ComputeSettings) -> type["OpenVinoBackend"] | type["On
 
 
 def may_have_gpu() -> bool:
-    """True if the machine may have an accelerator; does not ask PyTorch, since importing it takes seconds."""
+    """True if the machine may have an accelerator. PyTorch is not asked, since its import takes seconds."""
     if sys.platform == "darwin":
         return platform.machine() == "arm64"
     if Path("/dev/kfd").exists():  # AMD

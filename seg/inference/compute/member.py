@@ -43,19 +43,19 @@ class Member:
     def reach(self, augmentation: TestTimeAugmentation) -> int:
         """Largest distance in pixels at which an input pixel affects a probability, over all views.
 
-        For a network with an unbounded receptive field, the largest context that is used.
+        If the receptive field is unbounded, this is the largest context that is used.
         """
         reach = WIDEST_CONTEXT if self.package.receptive_field is None else self.package.receptive_field
         if any(scale != 1 for scale in augmentation.fractions):
-            reach += 2  # resampling to the view and back adds one pixel each
+            reach += 2  # Resampling to the view adds one pixel, and resampling back adds another pixel.
         # At a scale below 1, a pixel of the view covers 1 / scale pixels of the scene.
         return math.ceil(reach / min(Fraction(1), *augmentation.fractions))
 
     def start_views(self, image: FloatImage, augmentation: TestTimeAugmentation) -> Iterator[Pending]:
         """Start the views of a (C, H, W) image one by one, on demand; each view gives an (H, W) probability.
 
-        The image is padded at the bottom and the right to the model's stride. The stride therefore falls on the same
-        scene pixels for every block size.
+        The image is padded at the bottom and the right to the model's stride. Cells of the stride therefore lie on the
+        same scene pixels for every block size.
         """
         height, width = image.shape[1:]
         for scale in augmentation.fractions:
@@ -101,8 +101,8 @@ def require_alike(names: Sequence[str], packages: Sequence[ModelPackage]) -> Non
         packages: Description of each model.
 
     Raises:
-        PackageError: A model takes other bands or another band order than the first, or has the same weights as an
-            earlier model.
+        PackageError: The bands or the band order of a model differ from the first model, or two models have the same
+            weights.
     """
     first, wanted = names[0], packages[0]
     hashes: dict[str, str] = {}

@@ -35,9 +35,9 @@ class Estimate(NamedTuple):
 class RunningEstimate:
     """Mean and standard deviation of probabilities, computed in one pass with two arrays.
 
-    The standard deviation is that of the population (divided by n), so it is at most 0.5. Squared deviations from the
-    running mean are summed by the update of Youngs and Cramer (1971), https://doi.org/10.1080/00401706.1971.10488826.
-    The difference of two large sums would be inexact in float32.
+    This is the population standard deviation (divided by n), so it is at most 0.5. Squared deviations from the running
+    mean are summed by the update of Youngs and Cramer (1971), https://doi.org/10.1080/00401706.1971.10488826. The
+    difference of two large sums would be inexact in float32.
 
     Args:
         deviation: Compute the standard deviation too.
@@ -75,7 +75,7 @@ class RunningEstimate:
 
 
 PendingEstimate = Callable[[], Estimate]
-"""Function that waits for an estimate and returns it."""
+"""Function that waits for an estimate and returns the estimate."""
 
 
 class Predictor:
@@ -90,7 +90,7 @@ class Predictor:
         alignment: Alignment in pixels: windows of a scene must begin on multiples of it.
 
     Raises:
-        ConfigError: The uncertainty is to be computed, but there is only one view of one model.
+        ConfigError: `uncertainty` is set, but there is only one view of one model.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Predictor:
 
     @property
     def ahead(self) -> int:
-        """Number of further views to start before waiting for the result of the first."""
+        """Number of further views to start before waiting for the result of the first view."""
         return max(member.backend.ahead for member in self.members)
 
     @property
@@ -132,14 +132,14 @@ class Predictor:
 
     @property
     def bounded(self) -> bool:
-        """True if the receptive field of every model is bounded; with a halo of that size, blocks leave no seams."""
+        """True if the receptive field of every model is bounded. Blocks with a halo of this size leave no seams."""
         return all(package.receptive_field is not None for package in self.packages)
 
     @property
     def receptive_field(self) -> int:
         """Largest distance in pixels at which an input pixel affects a probability, rounded up to the alignment.
 
-        For a network with an unbounded receptive field, the largest context that is used.
+        If the receptive field is unbounded, this is the largest context that is used.
         """
         return round_up(max(member.reach(self.augmentation) for member in self.members), self.alignment)
 

@@ -31,7 +31,7 @@ class TorchBackend:
         interior: Compute the probability of cropland without the edges of parcels; needs a boundary head.
 
     Raises:
-        ConfigError: The device is unknown or absent, or does not compute in that precision.
+        ConfigError: The device is unknown or absent, or it does not compute in the chosen precision.
     """
 
     bytes_per_channel = 36
@@ -82,7 +82,7 @@ class TorchBackend:
         with torch.cuda.stream(self.uploads):
             uploaded = batch.pin_memory().to(self.device, non_blocking=True)
         current.wait_stream(self.uploads)
-        uploaded.record_stream(current)  # keeps the memory of the image until the network has read it
+        uploaded.record_stream(current)  # This keeps the memory of the image until the network has read the image.
         with torch.cuda.device(self.device), self._autocast():
             computed = self._compute(uploaded.contiguous(memory_format=torch.channels_last))
         self.downloads.wait_stream(current)
@@ -129,7 +129,8 @@ def has_accelerator() -> bool:
 
 def _precision(wanted: Precision, device: torch.device) -> str:
     if device.type == "cuda":
-        # float16 has finer steps than bfloat16: about 0.001 of a probability, so smaller effects of a halo are hidden.
+        # float16 has finer steps than bfloat16. Its steps are about 0.001 of a probability and hide smaller effects of
+        # a halo.
         return "16" if wanted == "auto" else wanted
     if wanted in {"auto", "32"}:
         return "32"

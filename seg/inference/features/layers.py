@@ -1,4 +1,4 @@
-"""Write the deepest features of a scene as an int8 raster, and their distance from the training images."""
+"""Write rasters of a scene's deepest features (int8) and of the features' distance from the training images."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -32,16 +32,16 @@ from seg.raster.writing.int8_cog import NODATA, Int8Layer, write_int8_cog
 from seg.terminal.progress import with_progress
 
 CORE = 512
-"""Side in pixels of a block's core, a multiple of PATCH; with its halo less than a megapixel in the default network."""
+"""Side in pixels of a block's core, a multiple of PATCH. The default network reads under a megapixel with the halo."""
 
 LARGEST = 127
 """Largest stored feature."""
 
 CLIPPED = 0.999
-"""Share of the sampled features that the scale covers; larger ones are stored as the largest."""
+"""Share of the sampled features that the scale covers; larger features are stored as LARGEST."""
 
 AT_LIMIT = 100
-"""Stored distance of the 99th percentile of the training windows; 254 is the largest, and 255 means no data."""
+"""Stored distance of the 99th percentile of the training windows; 254 is the largest value, and 255 means no data."""
 
 LARGEST_DISTANCE, NO_DISTANCE = 254, 255
 
@@ -52,7 +52,7 @@ class Layers:
 
     Attributes:
         features: Write the features.
-        distance: Write the distance of each patch, and that of the scene as JSON.
+        distance: Write the distance of each patch as a raster, and the distance of the scene as JSON.
         restart: Discard the finished blocks of an unfinished run.
     """
 
@@ -61,7 +61,7 @@ class Layers:
     restart: bool = False
 
     def paths(self, output: Path) -> list[Path]:
-        """Files beside a class map, features first; the JSON has the name of the distance layer."""
+        """Files beside a class map, features first; the JSON file has the stem of the distance layer."""
         wanted = [("features", self.features), ("distance", self.distance)]
         return [output.with_name(f"{output.stem}_{name}{output.suffix}") for name, is_wanted in wanted if is_wanted]
 
@@ -75,7 +75,8 @@ def require_layers(predictor: Predictor, layers: Layers) -> None:
     """Check that models have the layers, before the work begins.
 
     Raises:
-        PackageError: There are several models, or the model has no features, or no description of those of training.
+        PackageError: There are several models, the model has no features, or the package does not describe the features
+            of the training images.
     """
     if not (layers.features or layers.distance):
         return
@@ -101,11 +102,12 @@ def write_layers(scene: FittedScene, output: Path, predictor: Predictor, layers:
     Args:
         scene: The scene, fitted to the models.
         output: The class map; the layers get `_features` and `_distance` added to its stem.
-        predictor: The model; with features, and for the distance with a description of those of training.
+        predictor: The model, which must have features; for the distance, its package must describe the features of the
+            training images.
         layers: Wanted layers.
 
     Returns:
-        Written files; none if no layer is wanted, or all exist from an equal run.
+        Written files; none if no layer is wanted, or if an earlier run with the same settings wrote all layers.
 
     Raises:
         RasterError: The scene cannot be read, or a file cannot be written.
@@ -151,7 +153,8 @@ def _distance_values(scene: FittedScene, unlikeness: Unlikeness) -> dict[str, ob
 class _LayerJob:
     """Blocks of a scene, and their features as stored bytes.
 
-    A stored block is (bands, h, w) uint8 at the stride: int8 features as their bytes, then the distance.
+    A stored block is (bands, h, w) uint8 on the grid of the stride. The bands are the bytes of the int8 features, then
+    the distance.
     """
 
     def __init__(self, scene: FittedScene, predictor: Predictor, layers: Layers) -> None:
@@ -214,7 +217,7 @@ class _LayerJob:
             write_cog(paths[-1], grid, described, ((cells, stored[-1]) for cells, stored in self._read(store)))
 
     def _read(self, store: BlockStore) -> Iterator[tuple[Window, npt.NDArray[np.uint8]]]:
-        """Cells of each block's core, and its stored bytes."""
+        """Window of each block's core in cells of the stride, and the stored bytes of the block."""
         for block in self.blocks:
             stored = np.ascontiguousarray(store.read(block.name))
             corner = block.core.col_off // self.stride, block.core.row_off // self.stride
@@ -232,13 +235,13 @@ def _scale_and_bands(scene: FittedScene, predictor: Predictor) -> tuple[float, i
                 features = member.backend.features(member.with_own_fill(chip.image))
                 found.append(np.abs(features[:, _with_data(chip.valid, member.package.stride)]))
     if not found:
-        raise RasterError(f"{scene.grid.path}: the sampled windows hold no data, so its features have no scale")
+        raise RasterError(f"{scene.grid.path}: the sampled windows hold no data, so the features have no scale")
     largest = float(np.quantile(np.concatenate(found, axis=1), CLIPPED))
     return max(largest, 1e-6) / LARGEST, len(found[0])
 
 
 def _patch_levels(features: Features, valid: BoolMask, stride: int, known: FeatureDescription) -> npt.NDArray[np.uint8]:
-    """Stored distance of each cell, the same in all cells of a patch."""
+    """Stored distance of each cell; all cells of a patch have the same distance."""
     levels: npt.NDArray[np.uint8] = np.full(features.shape[1:], NO_DISTANCE, dtype=np.uint8)
     cells = max(PATCH // stride, 1)
     _, height, width = features.shape
@@ -266,6 +269,6 @@ def _with_data(valid: BoolMask, stride: int) -> BoolMask:
 
 
 def _coarse_grid(grid: Grid, stride: int) -> Grid:
-    """The scene's grid with cells of the stride; the last ones may reach beyond the scene."""
+    """The scene's grid with pixels as large as the stride; the last row and column may reach beyond the scene."""
     height, width = _cells((grid.height, grid.width), stride)
     return replace(grid, height=height, width=width, transform=grid.transform @ Affine.scale(stride))

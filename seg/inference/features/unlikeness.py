@@ -1,4 +1,4 @@
-"""Distance of a scene from the training images of a model, by their deepest features."""
+"""Distance of a scene from the training images of a model, measured on the deepest features of the network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ SIDE = 256
 """Side in pixels of a sampled window, in training and in a scene."""
 
 PATCH = 64
-"""Side in pixels of the patches whose features are pooled: some fields."""
+"""Side in pixels of the patches whose features are pooled; a patch holds a few fields."""
 
 MOST = 16
 """Largest number of windows that are sampled in a scene."""
@@ -30,10 +30,10 @@ WORTH = 0.05
 """Largest share of the scene that is sampled."""
 
 FEWEST = 4
-"""Smallest number of windows that are sampled, whatever share of a small scene they are."""
+"""Smallest number of sampled windows, even if they are more than this share of a small scene."""
 
 FULL_ENOUGH = 0.5
-"""Share of valid pixels from which a patch counts."""
+"""Smallest share of valid pixels in a patch that is used."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Unlikeness:
 
     Attributes:
         distance: Median distance of the sampled windows; about 1 for training images.
-        limit: Distance beyond which 1 % of the training windows lie.
-        share_nearer: Share of the training windows that lie nearer, 0 to 1.
+        limit: 99th percentile of the distances of the training windows.
+        share_nearer: Share of the training windows with a smaller distance, 0 to 1.
     """
 
     distance: float
@@ -64,12 +64,12 @@ class Unlikeness:
 
 
 def pooled_patches(features: Features, valid: BoolMask, stride: int, patch: int = PATCH) -> Vectors:
-    """Mean features of the patches of a window that hold enough data, (N, F).
+    """(N, F) mean features of each patch of a window; patches with too few valid pixels are left out.
 
     Args:
         features: (F, h, w) of the window.
         valid: (H, W) validity of the window's pixels.
-        stride: Pixels from one cell of the features to the next.
+        stride: Distance in pixels between neighbouring cells of the features.
         patch: Side of a patch in pixels.
     """
     cells = max(patch // stride, 1)
@@ -88,7 +88,7 @@ def _full_enough(valid: BoolMask) -> bool:
 
 
 def scene_unlikeness(grid: Grid, area: Area | None, reading: Reading, members: Sequence[Member]) -> Unlikeness | None:
-    """Distance of a scene from the training images of the model that knows it least.
+    """Distance of a scene from the training images; of several models, the one with the largest distance counts.
 
     Args:
         grid: Grid of the scene.
@@ -97,8 +97,8 @@ def scene_unlikeness(grid: Grid, area: Area | None, reading: Reading, members: S
         members: The models.
 
     Returns:
-        None where no model has a description of its training features, where no sampled window holds enough data, and
-        for a scene on a server, whose tiles would be fetched twice.
+        None if no model describes its training features, if no sampled window holds enough data, or if the scene is on
+        a server, since its tiles would be fetched twice.
 
     Raises:
         RasterError: The scene cannot be opened.
@@ -112,7 +112,7 @@ def scene_unlikeness(grid: Grid, area: Area | None, reading: Reading, members: S
             try:
                 chip = read_chip(dataset, window, reading)
             except RasterError:
-                continue  # mapping reports what cannot be read
+                continue  # Mapping reports windows that cannot be read.
             for (member, description), distances in zip(known, found, strict=True):
                 features = member.backend.features(member.with_own_fill(chip.image))
                 vectors = pooled_patches(features, chip.valid, member.package.stride)
@@ -129,7 +129,7 @@ def scene_unlikeness(grid: Grid, area: Area | None, reading: Reading, members: S
 
 
 def sampled_windows(grid: Grid, area: Area | None) -> list[Window]:
-    """Windows spread over the mapped part of a scene, always the same."""
+    """Windows spread over the mapped part of a scene; each call gives the same windows."""
     windows = list(window_grid(grid.height, grid.width, SIDE, SIDE))
     count = min(MOST, max(FEWEST, int(WORTH * len(windows))))
     order = (windows[number] for number in np.random.default_rng(0).permutation(len(windows)))

@@ -28,8 +28,8 @@ class FittedScene:
     Attributes:
         grid: The scene's grid.
         area: The part to map; None for the whole scene.
-        identity: Everything that the maps depend on.
-        unlikeness: Distance from the training images; None until it is measured, and where it cannot be.
+        identity: All that the maps depend on.
+        unlikeness: Distance from the training images; None if it was not measured or cannot be measured.
     """
 
     grid: Grid
@@ -156,7 +156,7 @@ def _plain(name: str) -> str:
 
 
 def _default_bands(package: ModelPackage, grid: Grid, model: str) -> list[int]:
-    """The bands of training if the scene has the bands of the training images, or else the only possible choice.
+    """The bands of the training images if the scene has the same bands, or else the only possible choice.
 
     An alpha band that the training images did not have is a mask, so it does not count as data.
 

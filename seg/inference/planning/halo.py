@@ -57,9 +57,9 @@ class Sample:
     def halo(self, predictor: Predictor, change: float) -> int | None:
         """Smallest halo with which no probability of the core changes by more than `change`.
 
-        Two predictions measure all halos at once: one with the full context, and one of the core without context. In
-        the second prediction, a pixel at distance d from a cut represents a pixel at the edge of a core with a halo
-        of d.
+        Two predictions measure all halos at once. The first prediction reads the full context; the second prediction
+        reads only the core. In the second prediction, a pixel at distance d from a cut represents a pixel at the edge
+        of a core with a halo of d.
 
         Args:
             predictor: Models and augmentation.
@@ -99,8 +99,8 @@ def measured_halo(predictor: Predictor, samples: Iterable[Sample], limit: int, t
     Args:
         predictor: Models and augmentation.
         samples: Samples of the scene.
-        limit: The receptive field, a multiple of the alignment, which always suffices. It is returned if there is no
-            sample, or if a sample cannot be measured.
+        limit: The receptive field, a multiple of the alignment; a halo of this size always suffices. The limit is
+            returned if there is no sample, or if a sample cannot be measured.
         tolerance: Largest accepted change of a probability, 0 to 1.
     """
     candidates = halo_candidates(predictor.alignment, limit)
@@ -108,7 +108,7 @@ def measured_halo(predictor: Predictor, samples: Iterable[Sample], limit: int, t
     for sample in samples:
         fewest = sample.halo(predictor, tolerance / 2)
         if fewest is None or fewest > candidates[-2:][0]:
-            return limit  # this sample needs the limit, so the other samples need not be measured
+            return limit  # This sample needs the limit, so the other samples are not measured.
         enough = max(enough or 0, fewest)
     if enough is None:
         return limit
@@ -154,7 +154,7 @@ def sensitive_samples(
 
 
 def samples_within(pixels: float, alignment: int, limit: int) -> int:
-    """Number of samples that can be selected and measured by computing a number of pixels."""
+    """Number of samples whose selection and measurement compute at most a number of pixels."""
     core = _core(alignment, limit)
     ranking = (PER_AXIS * round_up(RANKING_SIDE, alignment)) ** 2
     return min(SAMPLES, max(int((pixels - ranking) // ((core + 2 * limit) ** 2 + core**2)), 0))
@@ -199,7 +199,7 @@ def _sensitivity(chip: Chip, predictor: Predictor) -> float:
     if not chip.valid.any():
         return 0.0
     probability = predictor.probability(chip.image)[chip.valid]
-    return float(np.mean(probability * (1 - probability))) + 1e-9  # above 0 even if the model is certain everywhere
+    return float(np.mean(probability * (1 - probability))) + 1e-9  # always above 0
 
 
 def _sample(dataset: DatasetReader, block: Block, reader: BlockReader) -> Sample:

@@ -52,7 +52,12 @@ def pixels_within(memory: int, predictor: Predictor) -> int:
 
 
 def expected_memory(pixels: int, predictor: Predictor) -> int:
-    """Approximate total memory of a prediction whose largest block reads a number of pixels, in bytes."""
+    """Approximate total memory of a prediction in bytes.
+
+    Args:
+        pixels: Number of pixels that the largest block reads.
+        predictor: Models and augmentation.
+    """
     return PROCESS + int(pixels * bytes_per_pixel(predictor))
 
 
@@ -81,16 +86,16 @@ def _free_by_kernel() -> int | None:
     except (OSError, ValueError, IndexError, StopIteration):
         pass
     try:
-        # Not on Linux: assume that half of the installed memory is free.
+        # Other systems than Linux: half of the installed memory is assumed to be free.
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     except (AttributeError, OSError, ValueError):
         return None
 
 
 def _free_in_group(folder: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """Free memory within the limit of a container, in bytes; None without a limit."""
+    """Free memory within the limit of a container, in bytes; None if there is no limit."""
     try:
         limit, used = ((folder / name).read_text(encoding="ascii") for name in ("memory.max", "memory.current"))
         return max(int(limit) - int(used), 0)
-    except (OSError, ValueError):  # no such files, or the limit is "max"
+    except (OSError, ValueError):  # The files do not exist, or the limit is "max".
         return None

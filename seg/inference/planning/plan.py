@@ -152,7 +152,7 @@ def _halo(
         samples = samples_within(MEASURING_WORTH * computed, predictor.alignment, reach)
         fetched = sampling_reads(predictor.alignment, reach, samples) if is_remote(grid.path) else 0
         if samples < FEWEST_SAMPLES or fetched > FETCHING_WORTH * computed:
-            return reach, "the receptive field"  # a measurement could cost more than it saves
+            return reach, "the receptive field"  # A measurement could cost more than it saves.
     LOG.info("%s: measuring how much context the model needs ...", shown_name(grid.path))
     places = sensitive_samples(grid, reader, predictor, reach, samples)
     halo = measured_halo(predictor, places, reach, settings.tolerance)

@@ -16,8 +16,8 @@ from seg.terminal.text import first_numbers
 
 SCALE_RATIO = 20
 """Ratio of value ranges that no land cover explains. Compared with fields, clouds are about 10 times brighter and water
-is about 10 times darker in some band. Reflectance as 0..1 and as 0..10000 differs by thousands, decibels and powers by
-about 50."""
+is about 10 times darker in some band. Reflectance in 0..1 and in 0..10000 differs by a factor of 10000; decibels and
+powers differ by a factor of about 50."""
 
 BYTE_MOST = 255
 """Largest value of 8 bits."""
@@ -82,8 +82,9 @@ def _require_scaling(grid: Grid, bands: Sequence[int], name: str, package: Model
 def is_other_unit(values: Values, package: ModelPackage, dtype: str) -> bool:
     """True if values of every band are far outside the training range of a model.
 
-    That is the case if the ranges differ by SCALE_RATIO, or if only one of scene and model has 8-bit values: an 8-bit
-    scene cannot reach a training mean above 255, and an 8-bit model was not trained on medians above 255.
+    Values are far outside if the ranges differ by SCALE_RATIO. They are also far outside if only the scene, or only the
+    model, has 8-bit values: an 8-bit scene cannot reach a training mean above 255, and an 8-bit model was not trained
+    on medians above 255.
 
     Args:
         values: (C, N) valid pixels of the scene in stored units.

@@ -30,7 +30,7 @@ class RunIdentity:
 
     Attributes:
         version: Version of this project.
-        scene: Full path of the scene, or its address without access tokens.
+        scene: Full path of the scene, or the address of the scene without access tokens.
         scene_version: Checksum of the scene's files; None if the scene is neither a file nor an address.
         model: SHA-256 of the weights.
         temperature: Divisor of the logits.
@@ -116,5 +116,5 @@ def run_of(path: Path) -> str | None:
 
 
 def _as_text(run: Mapping[str, object], names: Iterable[str]) -> dict[str, str]:
-    """Values as JSON text for comparison; as text, NaN equals NaN and a tuple equals the list that it is stored as."""
+    """Values as JSON text for comparison. As text, NaN equals NaN, and a tuple equals its stored form, a list."""
     return {name: json.dumps(run.get(name), sort_keys=True) for name in names}

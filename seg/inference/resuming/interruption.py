@@ -20,7 +20,7 @@ OUT_OF_MEMORY = re.compile(
 
 @contextmanager
 def explain_interruption(plan: Plan, store: BlockStore) -> Iterator[None]:
-    """Add the finished blocks and instructions to continue to the error, if the run is interrupted or memory runs out.
+    """Add the number of finished blocks and advice to the error if the run is interrupted or memory runs out.
 
     Args:
         plan: Blocks of the scene.

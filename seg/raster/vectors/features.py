@@ -63,7 +63,7 @@ class VectorLabels:
         where: SQL condition that features must meet, or None.
         legend: Meaning of the attributes.
         options: Spelling of options in errors; {} stands for a name such as "layer".
-        encoding: Encoding of the text; None for the declared encoding, or for GB18030 if decoding fails.
+        encoding: Encoding of the text. None: the declared encoding, or GB18030 if decoding fails.
 
     Attributes:
         path: The file.
