@@ -31,7 +31,8 @@ class Accuracy:
     Attributes:
         scenes: Counts of each scene.
         measures: Settings of the comparison.
-        bootstrap: Intervals of the scores; None if there are too few scenes or blocks, or none were requested.
+        bootstrap: Intervals of the scores; None if there are too few scenes or blocks, or if no intervals were
+            requested.
     """
 
     scenes: list[SceneAccuracy]
@@ -77,7 +78,7 @@ class Accuracy:
 
     @property
     def worst(self) -> list[tuple[SceneAccuracy, WrongWindow]]:
-        """Windows of all scenes with the most wrong pixels, worst first."""
+        """Windows with the most wrong pixels among all scenes, worst first."""
         settings = self.measures.settings
         found = [
             (scene, window)
@@ -117,7 +118,7 @@ def _intervals(scenes: list[SceneAccuracy], measures: Measures) -> Bootstrap | N
 
 
 def _natural(name: str) -> tuple[int, float, str]:
-    """Sort key: numbers first, by value, then words."""
+    """Sort key: numbers come first, sorted by value; words come after them."""
     try:
         return 0, float(name), name
     except ValueError:

@@ -22,7 +22,7 @@ def evaluate(
 ) -> Accuracy:
     """Compare maps with their references, print the scores and write the report.
 
-    The output folder gets `accuracy.json`, `picture.png`, and `index.html`, which shows both.
+    The output folder gets `accuracy.json`, `picture.png`, and `index.html`, which shows the scores and the maps.
 
     Args:
         inputs: The files to compare.

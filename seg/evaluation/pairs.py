@@ -9,7 +9,7 @@ from seg.raster.remote import stem_of
 from seg.raster.vectors.settings import require_encoding
 
 VECTOR_SUFFIXES = (".gpkg", ".geojson", ".parquet", ".geoparquet", ".shp", ".fgb", ".gdb", ".gml", ".kml", ".geojsonl")
-"""Suffixes of files in a folder that count as vector files, and of file geodatabases, which are folders."""
+"""Suffixes of files in a folder that count as vector files; a file geodatabase is a folder."""
 
 PROBABILITY = "_probability"
 LAYERS = (PROBABILITY, "_uncertainty")
@@ -24,7 +24,7 @@ class FoldSelection:
     """The part of a scene that was held out of training.
 
     Attributes:
-        path: A raster on the reference's grid with a fold number per pixel.
+        path: A raster on the grid of the reference with a fold number for each pixel.
         fold: Only pixels of this fold are compared.
     """
 
@@ -51,16 +51,16 @@ class Strata:
 
 @dataclass(frozen=True)
 class Pair:
-    """A map and the files it is compared with.
+    """A map and the files that it is compared with.
 
     Attributes:
         name: Stem of the map.
         prediction: The class map.
         reference: The mask, a raster or a vector file.
-        probability: Probability map in percent; None without one.
-        image: The scene that was mapped, for pictures; None without one.
+        probability: Probability map in percent; None if there is no such map.
+        image: The scene that was mapped, for pictures; None if it is not given.
         within: The fold that is compared; None for the whole scene.
-        strata: Source of the strata; None without one.
+        strata: Source of the strata; None if there are no strata.
     """
 
     name: str
@@ -74,19 +74,20 @@ class Pair:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Files or folders to compare. If the maps are a folder, so are the other inputs, matched by stem.
+    """Files or folders to compare. If the maps are in a folder, all inputs are folders, and files are matched by stem.
 
     Args:
         prediction: Class map to evaluate: 0 other, 1 cropland, 255 or nodata for no class; or a folder of maps, matched
             by stem with the files of the other folders.
         reference: Mask on the map's grid: 0 other, 1 cropland, 255 no label; or polygons in a vector file, which are
-            burnt onto the map's grid; or a folder of either. One vector file can serve all maps.
-        probability: Probability map in percent, or a folder of them; by default the file beside the map whose name ends
-            in `_probability`.
+            burnt onto the map's grid; or a folder of masks or vector files. One vector file can serve all maps.
+        probability: Probability map in percent, or a folder of probability maps; by default the file beside the map
+            whose name ends in `_probability`.
         image: The scene that was mapped, or a folder of scenes, shown beside reference and map.
-        folds: Raster on the same grid with a fold number per pixel, or a folder of them; needs --fold.
+        folds: Raster on the same grid with a fold number for each pixel, or a folder of such rasters; needs --fold.
         fold: Compare only the pixels of this held-out fold; needs --folds.
-        strata: Raster of codes on the same grid, or polygons, or a folder of either; scores are reported by stratum.
+        strata: Raster of codes on the same grid, a vector file of polygons, or a folder of such files; scores are
+            reported by stratum.
         stratum_attribute: Column of the polygons with the names of the strata.
         stratum_layer: Layer of the polygons, if their file has several.
         stratum_encoding: Encoding of the names and text of the polygons, such as GBK; null for the one that the file
@@ -147,7 +148,7 @@ def is_vector(path: Path) -> bool:
 
 
 def _is_folder(path: Path) -> bool:
-    """True for a folder of files; a file geodatabase, although it is a folder, counts as a file."""
+    """True for a folder of files. A file geodatabase counts as a file, although it is a folder."""
     return path.is_dir() and not is_vector(path)
 
 
@@ -191,7 +192,7 @@ def find_pairs(inputs: Inputs) -> Pairing:
 def _pair(inputs: Inputs, stem: str, prediction: Path) -> Pair:
     folds, strata = _companion(inputs, "folds", stem), _companion(inputs, "strata", stem)
     reference = _companion(inputs, "reference", stem)
-    assert reference is not None  # not an optional input
+    assert reference is not None  # The reference is not optional.
     return Pair(
         name=stem,
         prediction=prediction,

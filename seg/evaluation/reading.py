@@ -67,7 +67,7 @@ class PairReader:
 
 @contextmanager
 def open_pair(pair: Pair, settings: EvaluationSettings) -> Iterator[PairReader]:
-    """Open a map and the files it is compared with.
+    """Open a map and the files that it is compared with.
 
     Args:
         pair: The files.
@@ -132,7 +132,7 @@ def open_reference(path: Path, grid: Grid, settings: EvaluationSettings) -> Iter
 def in_fold(
     folds: DatasetReader, fold: int, window: Window | None = None, shape: tuple[int, int] | None = None
 ) -> NDArray[np.bool_]:
-    """Pixels of a fold, (H, W) bool.
+    """(H, W) bool, True for pixels of a fold.
 
     Args:
         folds: The open fold raster; its first band holds the fold numbers.

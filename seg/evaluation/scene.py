@@ -49,7 +49,7 @@ class Measures:
 
     @property
     def tile_size(self) -> int:
-        """Side in pixels of the tiles of which blocks and listed windows consist."""
+        """Side in pixels of a tile; blocks and listed windows consist of tiles."""
         return min(self.block_size, self.chip_size)
 
 
@@ -89,7 +89,7 @@ class SceneAccuracy:
 
 
 def measure_scene(pair: Pair, measures: Measures, advance: Callable[[], None] = lambda: None) -> SceneAccuracy:
-    """Compare a map with its reference over the pixels that have a class in both.
+    """Compare a map with its reference over the pixels that have a class in map and reference.
 
     Args:
         pair: The files.

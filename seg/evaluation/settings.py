@@ -25,13 +25,13 @@ class EvaluationSettings:
     Args:
         labels: Meaning of the values of a raster reference.
         vector: Burning of a vector reference onto the map's grid.
-        tolerances: Distances in metres at which boundaries are scored, or in pixels where a map has no CRS; null for
-            one, two and four pixels.
+        tolerances: Distances at which boundaries are scored, in metres, or in pixels if a map has no CRS; null for one,
+            two and four pixels.
         object_iou: Intersection over union above which a mapped parcel matches a reference parcel, 0.5 or more.
         min_parcel: Smallest parcel to count, in pixels, in both map and reference. With 1, a single wrong pixel counts
             as a parcel.
         bootstrap: Number of bootstrap draws for the 95 % intervals; 0 for no intervals.
-        bootstrap_unit: Unit that is drawn; auto draws scenes if there are ten or more, else blocks.
+        bootstrap_unit: Unit that is drawn; auto draws scenes if there are ten or more, and blocks otherwise.
         block_size: Side of a block in pixels; it should be well above the autocorrelation range of the errors. auto is
             twice the chip size; the side is halved, down to 64, while there are fewer than 20 blocks.
         chip_size: Side in pixels of the windows listed as worst. auto is 256; the side is halved, down to 64, while
@@ -118,11 +118,11 @@ def _blocks(sizes: Sequence[tuple[int, int]], size: int) -> int:
 
 @dataclass(frozen=True)
 class ChangeSettings:
-    """Changes kept as polygons, and their support by probabilities.
+    """Smallest change that becomes a polygon, and the confidence that a supported change needs.
 
     Attributes:
-        min_area: Smallest polygon to keep: a number with m2, ha or mu (亩, a fifteenth of a hectare), such as 0.5ha; 0
-            keeps all. The raster and its totals keep every pixel.
+        min_area: Smallest polygon to keep: a number and a unit, such as 0.5ha. Units are m2, ha and mu (亩, a fifteenth
+            of a hectare). 0 keeps all polygons. The raster and its totals keep every pixel.
         confidence: A change is supported if the probability that both maps are right is above this number. This
             probability is (1 - before) * after for a gain, and before * (1 - after) for a loss; it is valid for
             calibrated probabilities and independent errors of the two maps.

@@ -26,7 +26,7 @@ WIDEST_EFFECTIVE = 256
 """Distance in pixels that is examined if the receptive field is unbounded."""
 
 LARGEST = 4096
-"""Largest side in pixels of the image for a layer table; the limit exists because its feature maps are computed."""
+"""Largest side in pixels of the image; a layer table computes all feature maps of the image."""
 
 COLUMNS = ("layer", "kind", "output", "parameters", "MMAC", "receptive field", "stride")
 
@@ -70,7 +70,7 @@ def inspect_network(
         size: Side in pixels of the image for which operations are counted.
 
     Raises:
-        ConfigError: Not exactly one of config and model is given, or the network cannot be built.
+        ConfigError: The number of given sources (config or model) is not one, or the network cannot be built.
         PackageError: The package or the checkpoint cannot be read.
     """
     if (config is None) == (model is None):
@@ -160,7 +160,7 @@ def _totals(found: Inspection) -> list[str]:
     return [
         f"parameters          {whole.parameters:,} (including norms, which the table omits)",
         f"operations          {whole.macs / MEGA:,.1f} MMAC, {whole.macs / found.size**2 / 1e3:,.1f} kMAC per pixel",
-        f"receptive field     {reach}; the pattern repeats every {found.subject.model.stride} pixels",
+        f"receptive field     {reach}; the stride of the network is {found.subject.model.stride} pixels",
         *([f"effective field     {beyond}"] if found.effective is not None else []),
         f"weights alone       {_megabytes(found.weights_bytes)}",
         f"training checkpoint {_megabytes(sizes.total)} ({source}): "

@@ -62,7 +62,7 @@ def checkpoint_size(path: Path, subject: Subject) -> CheckpointSize:
     shapes = {f"model.{name}": tensor.shape for name, tensor in subject.model.state_dict().items()}
     found = {name: tensor.shape for name, tensor in content["state_dict"].items() if name in shapes}
     if found != shapes:
-        raise PackageError(f"{path}: is not a checkpoint of the network of {subject.source}; wanted one")
+        raise PackageError(f"{path}: is not a checkpoint of the network of {subject.source}; give another one")
     parts = ("state_dict", "optimizer_states", "current_model_state")
     weights, optimizer, averaged = (_bytes(content.get(part)) for part in parts)
     total = path.stat().st_size

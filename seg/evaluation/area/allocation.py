@@ -31,7 +31,7 @@ class Expectation:
 
     @property
     def deviations(self) -> NDArray[np.float64]:
-        """(S,) standard deviation within each stratum of the variable that is 1 for correct and 0 for wrong pixels."""
+        """(S,) standard deviation of the correctness of pixels (1 correct, 0 wrong) within each stratum."""
         return np.asarray(np.sqrt(self.accuracy * (1 - self.accuracy)))
 
 
@@ -53,8 +53,8 @@ def allocate(expected: Expectation, total: int, allocation: Allocation, minimum:
     """Pixels to draw in each stratum, (S,).
 
     A stratum gets at least the minimum and at most all its pixels. The rest of the sample is divided among the other
-    strata by their shares, as recommended in section 5.1 of the paper. If the minima alone exceed the total, so does
-    the result.
+    strata by their shares, as recommended in section 5.1 of the paper. If the minima alone exceed the total, the result
+    exceeds the total too.
 
     Args:
         expected: Expectations of the strata.

@@ -1,4 +1,4 @@
-"""Random draw of pixels: with equal probability within each stratum, and without replacement."""
+"""Random draw of pixels without replacement; all pixels of a stratum have the same probability."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,7 +45,8 @@ def draw(
         strata: Strata of the population.
         counts: (S,) pixels to draw in each stratum, at most all its pixels.
         seed: Seed of the draw.
-        size: Side in pixels of the windows that are read; it changes the numbers of pixels, and so the draw.
+        size: Side in pixels of the windows that are read; the size changes the numbers of the pixels, and therefore the
+            draw.
 
     Raises:
         RasterError: The map cannot be read.

@@ -107,7 +107,7 @@ def _figures(estimate: Estimate | None, confidence: float) -> dict[str, float | 
 
 
 def _only_references(interpreted: InterpretedSample) -> list[str | None]:
-    """Reference class of strata whose points all have one class; None for other and for fully sampled strata."""
+    """Reference class of each stratum whose points all have this class; None for fully sampled and all other strata."""
     sample = interpreted.sample
     only: list[str | None] = []
     for place, stratum in enumerate(sample.strata):

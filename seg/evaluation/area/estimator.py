@@ -6,8 +6,9 @@ https://doi.org/10.1016/j.rse.2014.02.015. Every estimate is a ratio of two tota
 
 Pixels are drawn with equal probability, but their ground areas differ: strongly in a geographic CRS, slightly in other
 CRSs. The mean of a stratum is therefore weighted by pixel area: the ratio estimator of Cochran (1977), Sampling
-Techniques, section 6.10. It is applied to each stratum separately, since the ground area of each stratum is known
-exactly. The variance is computed from the residuals. With equal pixel areas, the estimator is the plain mean.
+Techniques, section 6.10. The ratio estimator is applied to each stratum separately, since the ground area of each
+stratum is known exactly. The variance is computed from the residuals. If all pixel areas are equal, the estimator is
+the plain mean.
 """
 
 from collections.abc import Sequence
@@ -72,7 +73,7 @@ class StratifiedSample:
         stratum: (N,) int, index of each pixel's stratum.
         mapped: (N,) int, class in the map.
         reference: (N,) int, true class, with the numbers of the map's classes.
-        pixel_area: (N,) ground area of each pixel, in any unit; None if all are equal.
+        pixel_area: (N,) ground area of each pixel, in any unit; None if all areas are equal.
     """
 
     strata: Sequence[Stratum]
@@ -100,17 +101,17 @@ class StratifiedSample:
         return right
 
     def users_accuracy(self, label: int) -> Estimate | None:
-        """Share of the area mapped as a class that is this class, equations 2 and 6; None if the mapped area is 0."""
+        """Share of the mapped area of a class that is correct: equations 2 and 6. None if the mapped area is 0."""
         mapped = self.mapped == label
         return self._ratio(mapped & (self.reference == label), mapped)
 
     def producers_accuracy(self, label: int) -> Estimate | None:
-        """Share of the area of a class that is mapped as this class, equations 3 and 7; None if the area is 0."""
+        """Share of the true area of a class that is mapped as this class: equations 3 and 7. None if it is 0."""
         true = self.reference == label
         return self._ratio(true & (self.mapped == label), true)
 
     def proportions(self, labels: Sequence[int]) -> NDArray[np.float64]:
-        """Error matrix in shares of the area, mapped classes in rows, true classes in columns: equation 4."""
+        """Error matrix in shares of the area: equation 4. Rows are mapped classes, columns are true classes."""
         weight = self._weights() / self.total_area
         return np.array(
             [
@@ -120,7 +121,7 @@ class StratifiedSample:
         )
 
     def confusion(self, labels: Sequence[int]) -> NDArray[np.int64]:
-        """Error matrix in sampled pixels, mapped classes in rows, true classes in columns."""
+        """Error matrix in sampled pixels; rows are mapped classes, columns are true classes."""
         return np.array(
             [
                 [np.count_nonzero((self.mapped == row) & (self.reference == column)) for column in labels]
@@ -148,7 +149,8 @@ class StratifiedSample:
         areas = np.array([stratum.area for stratum in self.strata])
         in_stratum = np.bincount(self.stratum, weights * residuals, len(self.strata)) / areas
         counts = np.bincount(self.stratum, minlength=len(self.strata))
-        # Contribution of each pixel to the error of the stratum's total; a pixel of mean area represents area / count.
+        # The residuals are each pixel's contribution to the error of the stratum's total; a pixel of mean area
+        # represents area / count.
         pulls = weights * (residuals - in_stratum[self.stratum])
         spread = np.bincount(self.stratum, pulls**2, len(self.strata)) * counts / np.maximum(counts - 1, 1)
         variance = float((spread * self._unsampled(counts)).sum()) / of**2

@@ -100,7 +100,7 @@ class _Judged:
 
 
 def _places(references: References, design: Design) -> NDArray[np.int64]:
-    """Index of each point in the design."""
+    """Index of each point within the design."""
     place = {number: index for index, number in enumerate(design.ids.tolist())}
     strange = np.array([number not in place for number in references.ids.tolist()], dtype=np.bool_)
     if strange.any():

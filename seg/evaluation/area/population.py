@@ -31,7 +31,7 @@ from seg.raster.windows import window_grid
 from seg.terminal.progress import with_progress
 
 WINDOW_SIZE = 1024
-"""A multiple of common tile sizes, so that no tile is read twice; map and zones take about 60 MB."""
+"""Side of a window in pixels, a multiple of common tile sizes. Map and zones take about 60 MB for each window."""
 
 CLASSES_TAG = "SEG_CLASSES"
 """Tag of a map with classes other than cropland and other: JSON with the names of the classes by value."""
@@ -54,7 +54,7 @@ class StratumTally:
     Attributes:
         name: Name of the class, with the zone if there are zones.
         label: Value of the class in the map.
-        zone: Value of the zone raster; None without zones.
+        zone: Value of the zone raster; None if there are no zones.
         pixels: Number of pixels.
         area_ha: Ground area in hectares.
     """
@@ -72,7 +72,7 @@ class Population:
 
     Attributes:
         map: One band of whole numbers 0 to 254; nodata and 255 belong to no class.
-        zones: Raster on the same grid with a whole number per pixel; pixels without a number are left out.
+        zones: Raster on the same grid with a whole number for each pixel; pixels without a number are left out.
     """
 
     map: Path
@@ -164,7 +164,7 @@ class Population:
 
 
 def key(stratum: StratumTally) -> int:
-    """Key of a stratum in the windows of its population."""
+    """Number that stands for a stratum in the windows of its population."""
     return stratum.label + (stratum.zone or 0) * _KEYS_A_ZONE
 
 

@@ -16,14 +16,14 @@ class SampleSettings:
 
     Attributes:
         standard_error: Target standard error of the overall accuracy, as a share: 0.01 gives a 95 % interval of about
-            plus or minus 2 percentage points. Null if only the area counts.
+            plus or minus 2 percentage points. Null if only `area_error` determines the size.
         area_error: Target standard error of the cropland area, as a share of the mapped cropland; for maps of cropland
             and other.
         points: Size of the sample; it replaces both targets.
-        users_accuracy: Expected share of correct pixels in each mapped class: one number, or one number per class, such
-            as {cropland: 0.8, other: 0.95}. If the guess is too high, the sample is too small.
+        users_accuracy: Expected share of correct pixels in each mapped class: one number, or one number for each class,
+            such as {cropland: 0.8, other: 0.95}. If the expected share is too high, the sample is too small.
         allocation: Rule that divides the pixels among the strata. proportional: by area. neyman: by area and by the
-            uncertainty of the class. equal: the same number for each.
+            uncertainty of the class. equal: the same number for each stratum.
         minimum: Smallest number of pixels drawn in a stratum (or all, if the stratum has fewer), so that its accuracy
             can be estimated.
         seed: Seed of the draw.
@@ -60,9 +60,9 @@ class AreaSettings:
     """Options of the area estimate.
 
     Attributes:
-        unfilled: Treatment of points without a reference. refuse: end with an error. drop: leave them out, which is
-            valid if references are missing at random, but not if they are missing at difficult points. other or
-            cropland: count these points as this class, to see how much the areas could change.
+        unfilled: Treatment of points without a reference. refuse: end with an error. drop: leave these points out,
+            which is valid only if references are missing at random, not if they are missing at difficult points. other
+            or cropland: count these points as this class, to see how much the areas could change.
         confidence: Confidence of the intervals, above 0 and below 1.
         encoding: Encoding of the text of the points, such as GBK; null for the one that the file states.
     """

@@ -27,7 +27,7 @@ PERCENT = 100
 
 
 def change_classes(before: ByteMask, after: ByteMask) -> ByteMask:
-    """Class of change of each pixel, (H, W); IGNORE where one of the maps has no class.
+    """(H, W) class of change of each pixel; IGNORE where one of the two maps has no class.
 
     Args:
         before: (H, W) classes of the earlier map: OTHER, CROPLAND or IGNORE.
@@ -40,7 +40,7 @@ def change_classes(before: ByteMask, after: ByteMask) -> ByteMask:
 
 
 def change_percent(classes: ByteMask, before: ByteMask, after: ByteMask, valid: BoolMask) -> ByteMask:
-    """Probability of each mapped change in whole percent, (H, W); IGNORE for pixels without change or probability.
+    """(H, W) probability of each mapped change in whole percent; IGNORE if a pixel has no change or no probability.
 
     A mapped change is real only if both maps are right. If the errors of the maps are independent, the probability of
     the change is the product of two probabilities. If both maps err at the same pixels, the true probability is

@@ -37,7 +37,7 @@ from seg.raster.writing.cog import CogLayer, write_cog
 from seg.terminal.progress import with_progress
 
 WINDOW_SIZE = 1024
-"""A multiple of the output tiles. A window takes about 60 MB for four byte rasters and the areas of the pixels."""
+"""Side of a window in pixels, a multiple of the output's tiles. Each window takes about 60 MB."""
 
 CLASSES = len(CHANGE_NAMES)
 
@@ -49,7 +49,7 @@ class Maps:
     Attributes:
         before: The earlier class map.
         after: The later class map.
-        probabilities: Probability maps of both, in percent; None if there are none.
+        probabilities: Probability maps of the two class maps, in percent; None if there are no probability maps.
     """
 
     before: Path
@@ -75,7 +75,8 @@ class ChangeTally:
     Attributes:
         pixels: (4,) number of pixels.
         hectares: (4,) ground area.
-        unsupported_ha: (4,) ground area where the probability is at most the confidence; 0 without probabilities.
+        unsupported_ha: (4,) ground area where the probability is at most the confidence; 0 if there are no
+            probabilities.
     """
 
     pixels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(CLASSES, dtype=np.int64))
@@ -89,7 +90,8 @@ def find_maps(before: Path, after: Path, probabilities: tuple[Path | None, Path 
     Args:
         before: The earlier class map.
         after: The later class map.
-        probabilities: Probability map of each; None for the file beside the map whose name ends in `_probability`.
+        probabilities: Probability map of each class map; None for the file beside the class map whose name ends in
+            `_probability`.
 
     Raises:
         ConfigError: One probability map is given, and the other map has none.
@@ -133,7 +135,7 @@ def write_change_map(maps: Maps, output: Path) -> None:
 
 
 def write_probability_map(maps: Maps, output: Path) -> None:
-    """Write the probability of each mapped change as a COG in percent; 255 for pixels without change or probability.
+    """Write the probability of each mapped change as a COG in percent; 255 if a pixel has no change or no probability.
 
     Args:
         maps: The maps to compare, with probabilities.
@@ -163,7 +165,7 @@ def tally_change(maps: Maps, confidence: float) -> ChangeTally:
     Raises:
         RasterError: A map cannot be read or lies on another grid, or its ground areas are unknown.
     """
-    tally, limit = ChangeTally(), round(PERCENT * confidence, 6)  # in floating point, 100 * 0.57 is not 57
+    tally, limit = ChangeTally(), round(PERCENT * confidence, 6)  # In floating point, 100 * 0.57 is not 57.
     with _opened(maps) as reader:
         areas = PixelAreas(reader.grid)
         for window in reader.windows("Measuring"):

@@ -37,7 +37,8 @@ class ChangePolygons:
     Attributes:
         count: Number of polygons.
         hectares: Total area.
-        unsupported: Number of polygons whose mean probability is at most the confidence; None without probabilities.
+        unsupported: Number of polygons whose mean probability is at most the confidence; None if there are no
+            probabilities.
     """
 
     count: int
@@ -50,13 +51,14 @@ def write_change_polygons(
 ) -> dict[str, ChangePolygons]:
     """Write the polygons of gained and lost cropland.
 
-    Columns: id, change ("gained" or "lost"), area in hectares, perimeter in metres; with probabilities also
-    mean_probability, unsupported_share (of the pixels) and supported (true if the mean is above the confidence).
+    The columns are id, change ("gained" or "lost"), area in hectares and perimeter in metres. If there are
+    probabilities, there are three more columns: mean_probability, unsupported_share (of the pixels) and supported (true
+    if the mean is above the confidence).
 
     Args:
         change: The change map, with a CRS.
         probability: Probability of each mapped change in percent; None without probabilities.
-        output: The GeoPackage to write; it replaces an older one.
+        output: The GeoPackage to write; it replaces an older file.
         settings: Smallest area, and confidence.
 
     Returns:
@@ -81,7 +83,7 @@ def write_change_polygons(
 
 
 def _write_only(path: Path, change: Path, value: int) -> None:
-    """Write a VRT that shows one class of the change map as cropland and the rest as other; it copies no pixels."""
+    """Write a VRT that shows one class of the change map as cropland, and all other classes as other."""
     with open_raster(change) as source:
         root = vrt_root(source, Window(0, 0, source.width, source.height))
     band = Xml.SubElement(root, "VRTRasterBand", dataType="Byte", band="1")

@@ -32,16 +32,16 @@ class Reach:
     """Neighbourhood of a pixel within a distance.
 
     Attributes:
-        columns: (rows + 1,) number of columns on each side in the pixel's own row, one row away, two rows away, and so
-            on.
+        columns: (rows + 1,) number of columns on each side: first in the pixel's own row, then one row away, two rows
+            away, and so on.
     """
 
     columns: tuple[int, ...]
 
     @property
     def margin(self) -> int:
-        """Width in pixels of the margin around a window on which its counts depend."""
-        # One pixel more, since the neighbours of a pixel decide if it is on the boundary.
+        """Width in pixels of the margin around a window that affects the counts of the window."""
+        # The margin has one more pixel, since the neighbours of a pixel decide if the pixel is on the boundary.
         return max(len(self.columns) - 1, *self.columns) + 1
 
 
@@ -92,7 +92,7 @@ def fitting_tolerances(grids: Sequence[Grid], wanted: Sequence[float] | None) ->
     metric = len(sides) == len(pixels)
     if wanted is not None:
         return Tolerances(tuple(sorted(set(wanted))), metric)
-    # Rounded up to centimetres, so that the side of a pixel is within the tolerance.
+    # Tolerances are rounded up to centimetres, so that the side of a pixel is within the tolerance.
     side = math.ceil(round(max(sides) * 100, 6)) / 100 if metric else 1.0
     return Tolerances(tuple(side * pixels for pixels in DEFAULT_PIXELS), metric)
 
@@ -101,16 +101,16 @@ def fitting_tolerances(grids: Sequence[Grid], wanted: Sequence[float] | None) ->
 class BoundaryCounts:
     """Pixel counts at one tolerance, which sum exactly over windows and scenes.
 
-    Scores are None if the reference has no boundary, for example because strips without labels separate cropland from
-    other.
+    Scores are None if the reference has no boundary, for example because strips without labels separate the two
+    classes.
 
     Attributes:
-        mapped: Boundary pixels of the map: cropland pixels next to other.
+        mapped: Boundary pixels of the map: cropland pixels next to a pixel of class other.
         mapped_near: Boundary pixels of the map within the tolerance of the reference's boundary.
         reference: Boundary pixels of the reference.
         reference_near: Boundary pixels of the reference within the tolerance of the map's boundary.
-        shared: Pixels that are cropland within the tolerance of other, in both map and reference.
-        either: Pixels that are cropland within the tolerance of other, in map or reference.
+        shared: Cropland pixels within the tolerance of class other, in both map and reference.
+        either: Cropland pixels within the tolerance of class other, in map or reference.
     """
 
     mapped: int = 0
@@ -145,7 +145,7 @@ class BoundaryCounts:
 
     @property
     def iou(self) -> float | None:
-        """Boundary IoU of Cheng et al. (2021), https://doi.org/10.1109/CVPR46437.2021.01508, by Euclidean distances."""
+        """Boundary IoU (Cheng et al. 2021, https://doi.org/10.1109/CVPR46437.2021.01508) with Euclidean distances."""
         return ratio(self.shared, self.either) if self.reference else None
 
 
@@ -178,7 +178,7 @@ def count_boundary(mapped: ByteMask, labels: ByteMask, core: Core, reaches: Sequ
 
 
 def edge_pixels(inside: BoolMask, outside: BoolMask) -> BoolMask:
-    """Pixels of `inside` with a pixel of `outside` above, below, to the left or to the right, (H, W)."""
+    """(H, W) pixels of `inside` with a pixel of `outside` above, below, to the left or to the right."""
     beside = np.zeros_like(outside)
     beside[1:] |= outside[:-1]
     beside[:-1] |= outside[1:]

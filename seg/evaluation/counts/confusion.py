@@ -1,7 +1,7 @@
 """Counts of a class map and of a probability map by true class, and the scores and curves computed from them.
 
-Counts are Python integers, which are exact at any raster size. The scores do not use torchmetrics, as training does, so
-that evaluation need not import torch; a test compares both.
+Counts are Python integers, which are exact at any raster size. Training computes its scores with torchmetrics.
+Evaluation has its own formulas, so that it need not import torch; a test compares the two implementations.
 """
 
 import math
@@ -21,10 +21,10 @@ class ConfusionCounts:
     """Number of pixels by mapped and true class; cropland is positive. A score of 0 divided by 0 is None.
 
     Attributes:
-        tp: Cropland mapped as cropland.
-        fp: Other mapped as cropland.
-        fn: Cropland mapped as other.
-        tn: Other mapped as other.
+        tp: Pixels of cropland mapped as cropland.
+        fp: Pixels of class other mapped as cropland.
+        fn: Pixels of cropland mapped as other.
+        tn: Pixels of class other mapped as other.
     """
 
     tp: int = 0
@@ -76,7 +76,7 @@ class ConfusionCounts:
     def mcc(self) -> float | None:
         """Matthews correlation coefficient of map and reference, -1 to 1."""
         pairs = (self.tp + self.fp) * (self.tp + self.fn), (self.tn + self.fp) * (self.tn + self.fn)
-        scale = math.sqrt(pairs[0]) * math.sqrt(pairs[1])  # the product may exceed the range of a float
+        scale = math.sqrt(pairs[0]) * math.sqrt(pairs[1])  # The product may exceed the range of a float.
         # Rounding could move a perfect score out of its range.
         return max(-1.0, min(1.0, (self.tp * self.tn - self.fp * self.fn) / scale)) if scale else None
 
@@ -94,7 +94,7 @@ class ConfusionCounts:
 
 
 def count_pixels(mapped: NDArray[np.uint8], labels: NDArray[np.uint8]) -> ConfusionCounts:
-    """Confusion counts of two arrays of one shape, over pixels that are IGNORE in neither array.
+    """Confusion counts of two arrays of the same shape; pixels that are IGNORE in one of the arrays are left out.
 
     Args:
         mapped: Classes of the map: OTHER, CROPLAND or IGNORE.
@@ -135,7 +135,7 @@ def count_percents(percent: ByteMask, valid: BoolMask, labels: ByteMask) -> Hist
 
 
 def percent_reliability(histogram: Histogram) -> ReliabilityCurve:
-    """Reliability curve in ten bins; the last one includes 100 %.
+    """Reliability curve in ten bins; the last bin includes 100 %.
 
     Args:
         histogram: Pixels by label and percent.

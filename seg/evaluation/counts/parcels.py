@@ -62,15 +62,15 @@ class ParcelCounts:
     def over_segmentation(self) -> float | None:
         """Mean of 1 - |R and M| / |R| for reference parcels R, where M is the mapped parcel that shares most of R.
 
-        0 if each R is covered by one mapped parcel, near 1 if the map splits parcels into many parts. Persello and
-        Bruzzone (2010), https://doi.org/10.1109/TGRS.2009.2029570. The mean is taken over reference parcels that
-        overlap a mapped parcel; the others count as errors of recall.
+        The error is 0 if each R is covered by one mapped parcel, and near 1 if the map splits parcels into many parts.
+        Source: Persello and Bruzzone (2010), https://doi.org/10.1109/TGRS.2009.2029570. The mean is taken over
+        reference parcels that overlap a mapped parcel; other reference parcels lower the recall.
         """
         return self.over / self.overlapped if self.overlapped else None
 
     @property
     def under_segmentation(self) -> float | None:
-        """Mean of 1 - |R and M| / |M|: 0 if each M lies within one R, near 1 if mapped parcels merge many parcels."""
+        """Mean of 1 - |R and M| / |M|; 0 if each M lies within one R, near 1 if mapped parcels merge many parcels."""
         return self.under / self.overlapped if self.overlapped else None
 
 
@@ -111,7 +111,7 @@ class ParcelOverlaps:
 
         Args:
             threshold: Intersection over union above which two parcels match, 0.5 or more.
-            smallest: Smallest parcel to count, in pixels, in map and reference alike.
+            smallest: Smallest parcel to count, in pixels; the limit holds in map and reference.
         """
         mapped, reference, pixels = np.concatenate([np.zeros((3, 0), np.int64), *self._found], axis=1)
         if self._polygons is None:
@@ -122,7 +122,8 @@ class ParcelOverlaps:
         both = (mapped > 0) & (reference > 0) & large[mapped] & true_large[reference]
         mapped, reference, pixels = mapped[both], reference[both], pixels[both]
         matched = pixels > threshold * (mapped_area[mapped] + true_area[reference] - pixels)
-        # Sort the overlaps of each reference parcel, largest first; of equal overlaps, the smaller mapped parcel first.
+        # The overlaps of each reference parcel are sorted, the largest first. If overlaps are equal, the smaller mapped
+        # parcel comes first.
         order = np.lexsort((mapped_area[mapped], -pixels, reference))
         best = order[np.unique(reference[order], return_index=True)[1]]
         return ParcelCounts(
@@ -157,12 +158,12 @@ def _counted(mapped: Ids, reference: Ids, pixels: Ids) -> npt.NDArray[np.int64]:
 
 
 def _areas(numbers: Ids, pixels: Ids) -> Ids:
-    """Number of pixels of each parcel, by the number of the parcel; number 0 means no parcel."""
+    """Size of each parcel in pixels, indexed by the number of the parcel; number 0 means no parcel."""
     return _sums(numbers, pixels, int(numbers.max(initial=0)) + 1)
 
 
 def _sums(numbers: Ids, pixels: Ids, count: int) -> Ids:
-    """Sums of pixels by number, (count,), as exact integers; bincount would add floats."""
+    """(count,) sums of pixels by number, as exact integers; bincount would add floats."""
     sums = np.zeros(count, dtype=np.int64)
     np.add.at(sums, numbers, pixels)
     return sums

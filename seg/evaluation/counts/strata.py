@@ -31,7 +31,7 @@ class StratumSource(Protocol):
     """Source of strata: a raster of codes, or burnt polygons."""
 
     def read(self, window: Window) -> tuple[npt.NDArray[np.generic], BoolMask]:
-        """Codes of a window, (H, W), and (H, W) True where a pixel has a code."""
+        """(H, W) codes of a window, and (H, W) True where a pixel has a code."""
 
     def name(self, code: float) -> str:
         """Name of the stratum with a code."""
@@ -70,7 +70,7 @@ def open_strata(strata: Strata, grid: Grid) -> Iterator[StratumSource]:
         grid: Grid of the scene.
 
     Raises:
-        RasterError: The file cannot be read, its polygons do not meet the scene, or it lacks the column.
+        RasterError: The file cannot be read, no polygon overlaps the scene, or the column is missing.
     """
     if is_vector(strata.path):
         source = VectorClasses(
@@ -138,7 +138,7 @@ def _kinds(mapped: ByteMask, labels: ByteMask) -> npt.NDArray[np.int64]:
 
 
 class VectorClasses(VectorLabels):
-    """Features of a vector file, labelled by the index of their value in the sorted values; IGNORE without a value.
+    """Features of a vector file; each label is the index of the value among the sorted values, or IGNORE if missing.
 
     Args:
         path: Any vector file that GDAL reads, or GeoParquet.

@@ -1,4 +1,4 @@
-"""Confusion counts of the tiles of a scene, from which counts of blocks, scenes and worst windows are summed."""
+"""Confusion counts of the tiles of a scene; counts of blocks, scenes and worst windows are sums over tiles."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -82,7 +82,7 @@ class WrongWindow:
 
 
 def worst_windows(tiles: TileCounts, size: int, number: int) -> list[WrongWindow]:
-    """Windows with the most wrong pixels, worst first; equal windows are sorted by row, then by column.
+    """Windows with the most wrong pixels, worst first. Windows with the same number are sorted by row, then by column.
 
     Args:
         tiles: Counts of a scene.

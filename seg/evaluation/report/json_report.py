@@ -77,7 +77,7 @@ def _pair(pair: Pair) -> Json:
         "strata": pair.strata.path if pair.strata else None,
     }
     paths: Json = {kind: _text(path) for kind, path in files.items()}
-    # The image has no hash: it is large, and it only appears in pictures.
+    # The image is not hashed: it is large, and it only appears in pictures.
     hashes: Json = {f"{kind}_sha256": _hash(path) for kind, path in files.items()}
     return {"name": pair.name, "image": _text(pair.image)} | paths | hashes | {"tags": tags}
 

@@ -28,9 +28,9 @@ class SceneLayers:
 
     Attributes:
         codes: (H, W) mapped and true class, as in `pixel_codes`.
-        probability: (H, W) percent, NO_PROBABILITY without a value; None without a probability map.
-        image: (H, W, 4) red, green, blue and opacity; None without an image.
-        limits: Stored values of the image shown darkest and brightest.
+        probability: (H, W) percent, NO_PROBABILITY if a pixel has no value; None if there is no probability map.
+        image: (H, W, 4) red, green, blue and opacity; None if there is no image.
+        limits: Stored values of the image that are shown darkest and brightest.
     """
 
     codes: Bytes
@@ -50,7 +50,7 @@ class SceneReader:
 
     Args:
         pair: Open files of the comparison.
-        image: The open scene that was mapped; None without one.
+        image: The open scene that was mapped; None if it is not given.
         window_size: Side in pixels of the windows that are read.
     """
 
@@ -65,7 +65,8 @@ class SceneReader:
         Args:
             window: Part of the scene.
             shape: Height and width to read at; at most the size of the window.
-            limits: Stored values of the image shown darkest and brightest; by default percentiles of the pixels read.
+            limits: Stored values of the image that are shown darkest and brightest; by default percentiles of the
+                pixels read.
 
         Raises:
             RasterError: A file cannot be read.
@@ -122,7 +123,7 @@ def _middles(length: int, parts: int) -> NDArray[np.intp]:
 def _sampled(
     window: Window, shape: tuple[int, int], size: int
 ) -> Iterator[tuple[Window, tuple[slice, slice], tuple[NDArray[np.intp], ...]]]:
-    """Yield parts of a window, each with its display pixels and the source pixels that they show.
+    """Yield parts of a window, and for each part the display pixels and the source pixels that they show.
 
     GDAL's decimation is not used, since overviews may hold averages of labels, and polygons have no overviews.
     """

@@ -52,7 +52,7 @@ def draw_picture(scene: SceneAccuracy, settings: EvaluationSettings, path: Path,
         scene: The compared scene. If it has a fold, the fold is outlined. The title of the map contains the IoU.
         settings: Settings of the comparison.
         path: The PNG, written atomically.
-        named: True to show the name of the scene, if several scenes were compared.
+        named: True to show the name of the scene, for example if several scenes were compared.
 
     Raises:
         RasterError: A raster cannot be read.
@@ -68,7 +68,7 @@ def draw_picture(scene: SceneAccuracy, settings: EvaluationSettings, path: Path,
 
 
 def _panels(scene: SceneAccuracy, settings: EvaluationSettings, named: bool) -> list[Panel]:
-    # Opened without its fold, since the picture shows the whole reference and outlines the compared part.
+    # The pair is opened without its fold, since the picture shows the whole reference and outlines the compared part.
     with open_scene(replace(scene.pair, within=None, probability=None), settings) as reader:
         grid, image = reader.pair.grid, reader.image
         layers = reader.read(Window(0, 0, grid.width, grid.height), display_shape(grid.height, grid.width))
@@ -105,7 +105,7 @@ def draw_panels(panels: list[Panel], held_out: BoolMask | None) -> Figure:
 
     Args:
         panels: The panels, from left to right.
-        held_out: (H, W) True in the held-out fold; None without a fold.
+        held_out: (H, W) True in the held-out fold; None if there is no fold.
     """
     height, width = (size * _magnification(panels[0].colours.shape) for size in panels[0].colours.shape[:2])
     figure, columns = panel_row(len(panels), height, width, LAYOUT)
@@ -126,7 +126,7 @@ def _draw_panel(axes: Axes, panel: Panel, held_out: BoolMask | None) -> None:
 
 
 def _magnification(shape: tuple[int, ...]) -> float:
-    # A whole number if pixels are so large that unequal pixels would be visible.
+    # The factor is a whole number if pixels are so large that unequal sizes would be visible.
     times = PANEL / max(shape[:2])
     return float(int(times)) if times >= 2 else times
 

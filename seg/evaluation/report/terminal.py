@@ -29,7 +29,7 @@ Row = Sequence[str]
 
 
 def accuracy_text(accuracy: Accuracy, pairing: Pairing) -> str:
-    """Tables of the scores, most important first, and notes on them.
+    """Tables of the scores, the most important scores first, and notes.
 
     Args:
         accuracy: Result of the comparison.
@@ -123,7 +123,7 @@ def _groups_table(title: str, groups: Sequence[tuple[str, ConfusionCounts]]) -> 
 
 
 def _worst_table(accuracy: Accuracy) -> str:
-    # A window with all pixels of its scene has the same scores as the scene, so it is left out.
+    # A window that contains all pixels of its scene has the same scores as the scene, so the window is left out.
     parts = [(scene, found) for scene, found in accuracy.worst if found.counts.compared < scene.counts.compared]
     rows = []
     for scene, found in parts[:SHOWN_WINDOWS]:
@@ -151,8 +151,8 @@ def _notes(accuracy: Accuracy, pairing: Pairing) -> list[str]:
         )
     if not accuracy.has_boundary:
         notes.append(
-            "boundaries are not scored: in the reference, cropland and other do not touch; strips without labels may "
-            "separate them"
+            "boundaries are not scored: in the reference, no cropland pixel is next to a pixel of class other; "
+            "strips without labels may separate the two classes"
         )
     for kind, names in (("map", pairing.lone_predictions), ("reference", pairing.lone_references)):
         if names:

@@ -1,11 +1,11 @@
-"""Charts as SVG coordinates: precision over recall, observed over predicted cropland, and scores with intervals."""
+"""SVG coordinates of charts: precision-recall curve, reliability curve, and scores with intervals."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 LEFT, TOP, WIDTH, HEIGHT = 46.0, 10.0, 300.0, 250.0
-"""Position and size of axes from 0 to 1 in a drawing of 360 by 310 units."""
+"""Position and size of the axes, which run from 0 to 1, in a drawing of 360 by 310 units."""
 
 HISTOGRAM_HEIGHT = 46.0
 DOTS = 101
@@ -75,7 +75,7 @@ def precision_recall_line(entries: Sequence[Mapping[str, Any]]) -> Curve:
 
 
 def reliability_line(entries: Sequence[Mapping[str, Any]]) -> Curve:
-    """Observed share of cropland over the mean probability, and the pixels of each bin as bars.
+    """Observed share of cropland over the mean probability; bars show the number of pixels in each bin.
 
     Args:
         entries: Bins with low, high, pixels, mean_probability and cropland_share.

@@ -40,7 +40,7 @@ class WorstChip:
 
     @property
     def width_percent(self) -> int:
-        """Width of the pictures in percent of the square that holds them; below 100 for pictures higher than wide."""
+        """Width of the pictures in percent of the surrounding square; below 100 if pictures are higher than wide."""
         return round(100 * self.width / max(self.width, self.height))
 
 

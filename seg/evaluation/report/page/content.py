@@ -17,7 +17,7 @@ class PageContent:
 
     Attributes:
         accuracy: Content of `accuracy.json`.
-        area: Content of `area.json`; None without an area estimate.
+        area: Content of `area.json`; None if there is no area estimate.
         scenes: The scenes on the map.
         chips: The windows with the most wrong pixels.
     """
@@ -57,7 +57,7 @@ class PageContent:
 
     @property
     def area_bias(self) -> float | None:
-        """Relative bias of the mapped cropland over the compared pixels; None without cropland in the reference."""
+        """Relative bias of the mapped cropland over the compared pixels; None if the reference has no cropland."""
         counts = self.accuracy["counts"]
         true = counts["tp"] + counts["fn"]
         return (counts["fp"] - counts["fn"]) / true if true else None
@@ -84,4 +84,4 @@ class PageContent:
 
 
 SPOKEN = {"cropland", "other", "probability", "percent", "layer.prediction"}
-"""Texts that the page's script shows, apart from those on the map."""
+"""Keys of the texts that the page's script shows, without the texts on the map."""

@@ -113,7 +113,7 @@ def _shown(content: PageContent, words: Mapping[str, str]) -> dict[str, object]:
 
 
 def _image_note(content: PageContent, words: Mapping[str, str]) -> str:
-    """Names of the shown bands, if all scenes show the same bands."""
+    """Note with the names of the shown bands; empty unless all scenes show the same bands."""
     bands = {tuple(scene.bands) for scene in content.scenes}
     named = next(iter(bands)) if len(bands) == 1 else ()
     return ", ".join(words["map.band"].format(band=band) if band.isdecimal() else band for band in named)

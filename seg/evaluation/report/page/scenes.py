@@ -20,7 +20,7 @@ MAP_BYTES = 2_300_000
 """Size limit of all tiles together, so that the page with its chips and tables stays below 3 MB."""
 
 MAP_SCENES = 60
-"""Largest number of scenes on the map (those with the lowest IoU); more scenes would be too small."""
+"""Largest number of scenes on the map, since more scenes would be too small; scenes with the lowest IoU are chosen."""
 
 READ_SIDE = 1536
 """Longest side at which a scene is read. MAP_BYTES hold about one scene of this size; reading takes about 200 MB."""
@@ -34,8 +34,9 @@ class MapScene:
         name: Name of the scene.
         grid: Grid of its map.
         levels: Its pyramid, finest level first.
-        limits: Stored values of the image shown darkest and brightest.
-        bands: Descriptions or numbers of the bands shown as red, green and blue, or as grey; empty without an image.
+        limits: Stored values of the image that are shown darkest and brightest.
+        bands: Descriptions or numbers of the bands that are shown as red, green and blue, or as grey; empty if there is
+            no image.
     """
 
     name: str
@@ -58,7 +59,7 @@ class MapScene:
 
 
 def map_scenes(scenes: Sequence[Pair], settings: EvaluationSettings, budget: int = MAP_BYTES) -> list[MapScene]:
-    """Encode scenes for the map, in the given order; budget that small scenes do not use is left to larger scenes.
+    """Encode scenes for the map, in the given order; larger scenes may use the budget that small scenes leave.
 
     Args:
         scenes: The compared files.

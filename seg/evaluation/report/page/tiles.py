@@ -28,8 +28,8 @@ class Level:
         width: Width in pixels.
         height: Height in pixels.
         codes: Tiles of the codes, deflated.
-        probability: Tiles of the percents, deflated; None without a probability map.
-        image: Tiles of the image as WebP; None without an image.
+        probability: Tiles of the percents, deflated; None if there is no probability map.
+        image: Tiles of the image as WebP; None if there is no image.
     """
 
     width: int
@@ -45,7 +45,7 @@ class Level:
 
 
 def encoded_within(layers: SceneLayers, budget: int) -> list[Level]:
-    """Encode the pyramid of a scene, finest level first, at the finest resolution within a number of characters.
+    """Encode the pyramid of a scene, finest level first, at the finest resolution that stays within the budget.
 
     Args:
         layers: The scene.

@@ -1,4 +1,4 @@
-"""Write the report's page as one self-contained HTML file, and read the JSON documents with its numbers."""
+"""Write the report's page as one self-contained HTML file, and read the JSON documents with the page's numbers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -93,7 +93,7 @@ class Documents:
 
     Attributes:
         accuracy: Content of `accuracy.json`.
-        area: Content of `area.json`; None without an area estimate.
+        area: Content of `area.json`; None if there is no area estimate.
     """
 
     accuracy: Mapping[str, Any]

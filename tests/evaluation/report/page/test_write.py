@@ -146,7 +146,7 @@ def test_boundaries_without_scores_have_a_note(tmp_path: Path) -> None:
     write_raster(tmp_path / "mask.tif", labels)
     evaluate(Inputs(tmp_path / "map.tif", tmp_path / "mask.tif"), tmp_path / "report", EvaluationSettings(bootstrap=0))
     html = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
-    assert "Not scored: in the reference, cropland and other do not touch" in html
+    assert "Not scored: in the reference, no cropland pixel is next to a pixel of class other" in html
     assert "accuracy.boundary.0.f1" not in html
 
 
