@@ -3,11 +3,11 @@
     python3 scripts/bootstrap.py demo    all steps on the demo dataset: prepare, train, export, predict, evaluate
     python3 scripts/bootstrap.py test    ruff, mypy and the tests; further arguments go to pytest
 
-Both make `.venv` in the repository root and install their dependencies into it, in the versions of
+Each command makes `.venv` in the repository root and installs its dependencies there, in the versions of
 `scripts/constraints.txt`. A later run skips the installation unless something changed. To install again, delete
 `.venv`.
 
-The exit status is that of the command; it is 2 if the command could not be run, and 130 after Ctrl-C.
+The exit status is the exit status of the command, 2 if the command could not be run, or 130 after Ctrl-C.
 """
 
 import argparse
@@ -42,7 +42,7 @@ DEMO_RESULTS = {
 LINTERS = ("-m ruff check .", "-m ruff format --check .", "-m mypy --strict seg")
 PYTEST = "-m pytest --numprocesses=auto --maxprocesses=4"
 
-# Each command installs its first extra; an existing installation of another listed extra is sufficient.
+# Each command installs its first extra, unless another extra of its list is already installed.
 EXTRAS = {"demo": ("demo", "test"), "test": ("test",)}
 
 # Albumentations checks for a newer version on import, and tests must not download weights from a model hub. Threads
@@ -141,7 +141,7 @@ def venv_version() -> str | None:
 
 
 def fingerprint(extra: str, python_version: str) -> str:
-    """Hash of everything that an installation depends on, including its path, which is stored in it."""
+    """Hash of all that an installation depends on, including its path, which the installed files contain."""
     digest = hashlib.sha256(f"{extra}\n{python_version}\n{ROOT}\n".encode())
     digest.update(PROJECT.read_bytes())
     digest.update(CONSTRAINTS.read_bytes())
@@ -184,7 +184,7 @@ def demo() -> int:
 def test(pytest_arguments: list[str]) -> int:
     """Run every check, and the tests last so that the output ends with their summary; return the exit status.
 
-    If the tests and other checks fail, the exit status is that of the tests.
+    If the tests fail, the exit status is the exit status of the tests, even if other checks fail too.
     """
     linters = {linter: python(linter.split(), ENVIRONMENT["test"]) for linter in LINTERS}
     status = python([*PYTEST.split(), *pytest_arguments], ENVIRONMENT["test"])
@@ -212,7 +212,7 @@ def run(command: list[str], environment: dict[str, str] | None = None) -> int:
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:
-    """Wait for a child process that received the same Ctrl-C, and end it if it does not end by itself."""
+    """Wait for a child process that received the same Ctrl-C, and kill the process if it does not end."""
     try:
         process.wait(timeout=SECONDS_TO_STOP)
     except (subprocess.TimeoutExpired, KeyboardInterrupt):

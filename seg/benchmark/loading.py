@@ -43,7 +43,7 @@ class LoadingRow:
         loader: Chips per second of the loader.
         floor: Chips per second of plain loops in the same number of processes.
         memory_mib: Resident memory of all processes before the memory samples, in MiB.
-        growth: Growth of this memory over the memory samples, as a share.
+        growth: Growth of this memory while the memory samples are loaded, as a share.
     """
 
     size: int
@@ -88,7 +88,7 @@ def _measure(scene: Scene, size: int, settings: LoadingSettings, report: Action)
             report,
         )
         pool.close()
-        pool.join()  # the memory of these processes must not count
+        pool.join()  # The memory of these processes must not count.
     before = _resident_mib()
     for _ in range(-(-settings.memory_samples // settings.samples)):
         order.set_epoch(next(loader_epochs))
@@ -99,7 +99,7 @@ def _measure(scene: Scene, size: int, settings: LoadingSettings, report: Action)
 
 
 def _parts(chips: RandomChips[Scene], order: EpochSampler, epoch: int, workers: int) -> list[list[tuple[int, ...]]]:
-    """Windows of an epoch for each plain process, divided in the same way as among the loader's workers."""
+    """Windows of an epoch for each plain process; the loader divides windows among its workers in the same way."""
     order.set_epoch(epoch)
     windows = [chips.place(key)[1].flatten() for key in order]
     return [windows[start::workers] for start in range(workers)]

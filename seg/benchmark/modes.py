@@ -19,7 +19,7 @@ class Mode:
     Attributes:
         name: Name in the tables.
         channels_last: Use the channels-last memory format (NHWC) instead of NCHW.
-        mixed: 16-bit type of convolutions and matrix products; None if everything is float32.
+        mixed: 16-bit type of convolutions and matrix products; None if all operations use float32.
     """
 
     name: str

@@ -79,7 +79,7 @@ class LoadingSettings:
     Args:
         side: Side of the synthetic scene in pixels; at least 512.
         workers: Number of loading processes.
-        samples: Number of chips per timing.
+        samples: Number of chips in each timing.
         repeats: Number of timings; the median is reported.
         memory_samples: Number of chips over which the growth of resident memory is measured.
 
@@ -131,9 +131,9 @@ class InferenceSettings:
     Args:
         side: Side of the synthetic scene in pixels; at least 256.
         model: Name of a model of the family, as `benchmark.py models` lists them.
-        halo: Context around a block in pixels, or the method that chooses it, as for prediction.
-        block_size: Side of a block in pixels; auto as for prediction.
-        memory: Memory limit in GiB for an automatic block size; null as for prediction.
+        halo: Context around a block: a number of pixels or a method, as in `PredictionSettings`.
+        block_size: Side of a block in pixels, or auto, as in `PredictionSettings`.
+        memory: Memory limit in GiB for an automatic block size, or null, as in `PredictionSettings`.
         repeats: Number of runs; the median is reported.
         threads: Computing threads; 0 for all cores.
         backend: Library on the CPU, as for prediction.
@@ -187,13 +187,13 @@ class LabelsSettings:
     """Options of `benchmark.py labels`.
 
     Args:
-        root: The dataset, fully labelled; masks of scenes that a run takes as unlabelled are not read.
+        root: The dataset, fully labelled; if a run uses a scene as unlabelled, the mask of the scene is not read.
         shares: Shares of the scenes outside the held-out fold that are labelled, above 0 and at most 1.
-        seeds: Seeds; each chooses the labelled scenes and begins the trainings.
-        fold: Fold that scores the trainings.
+        seeds: Seeds; each seed chooses the labelled scenes and starts the trainings.
+        fold: Held-out fold; its labels score the trainings.
         folds: Number of folds.
-        aside: Fold that is neither learned from nor scored on, such as the one kept for the final result while settings
-            are chosen on others; null for none.
+        aside: Fold that is set aside: it is used neither for training nor for scores. Set a fold aside for the final
+            result while other folds determine the settings; null for no such fold.
         steps: Optimiser steps of each training.
         batches: Batches of one sample in a step.
         chip: Side of a chip in pixels.

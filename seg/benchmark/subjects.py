@@ -50,7 +50,7 @@ RESNET18_16 = ModelConfig(
 )
 
 FAMILY = {
-    "dilated_tiny_4": ModelConfig(  # the network of the demo
+    "dilated_tiny_4": ModelConfig(  # The network of the demo.
         encoder="dilated_tiny", output_stride=4, pyramid_channels=48, decoder_channels=(32, 32)
     ),
     "dilated_tiny_8": ModelConfig(encoder="dilated_tiny", pyramid_rates=(1, 2, 4)),

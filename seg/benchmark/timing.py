@@ -40,7 +40,8 @@ class Stopwatch:
     Attributes:
         synchronize: Function that waits until a device is idle, since a GPU call returns before the GPU has computed.
         clock: Clock in seconds.
-        shortest: Smallest duration of a timing in seconds; calls are repeated until then. 0 for a single call.
+        shortest: Smallest duration of a timing in seconds; calls are repeated until this time has passed. 0 for a
+            single call.
     """
 
     synchronize: Action = nothing

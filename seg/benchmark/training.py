@@ -45,7 +45,7 @@ class TrainingTimes:
 
 
 class EpochClock(L.Callback):
-    """Record the time from the start of the first epoch to the start of the second, without validation.
+    """Record the time from the start of the first epoch to the start of the second epoch, without validation.
 
     Args:
         path: JSON file for the seconds.

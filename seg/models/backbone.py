@@ -45,7 +45,7 @@ def check_encoder(encoder: str, own: bool = False) -> None:
 
     Args:
         encoder: The name.
-        own: Also accept this project's own encoders.
+        own: True to accept this project's own encoders too.
 
     Raises:
         ConfigError: The name is unknown; the message lists similar names.
@@ -83,7 +83,7 @@ class DilatedBackbone(nn.Module):
         super().__init__()
         if output_stride not in OUTPUT_STRIDES:
             raise ConfigError(
-                f"model.model.output_stride is {output_stride}; possible with encoder {encoder} are "
+                f"model.model.output_stride is {output_stride}, which encoder {encoder} does not support; use one of "
                 f"{', '.join(map(str, OUTPUT_STRIDES))}"
             )
         self.encoder, self.channels = make_encoder(encoder, bands, output_stride)
@@ -101,8 +101,8 @@ class DilatedBackbone(nn.Module):
         """Compute the features of a (B, bands, H, W) image whose sides are multiples of the output stride.
 
         Returns:
-            The deepest features (B, channels[-1], H / output_stride, W / output_stride), and the features of the
-            finer levels from coarse to fine, (B, skip_channels[i], ...), each twice the size of the previous one.
+            The deepest features (B, channels[-1], H / output_stride, W / output_stride), and the features of the finer
+            levels from coarse to fine, (B, skip_channels[i], ...). Each level is twice the size of the previous level.
         """
         features: list[Tensor] = self.encoder(image)[1:]
         return features[-1], [features[level] for level in self._skips]

@@ -105,7 +105,7 @@ def build_baseline(config: ModelConfig, bands: int) -> tuple[nn.Module, int]:
     deeplab = config.architecture == "deeplabv3plus"
     if deeplab and config.output_stride not in DEEPLAB_STRIDES:
         raise ConfigError(
-            f"model.model.output_stride is {config.output_stride}; possible with architecture deeplabv3plus are "
+            f"model.model.output_stride is {config.output_stride}, which deeplabv3plus does not support; use one of "
             f"{', '.join(map(str, DEEPLAB_STRIDES))}"
         )
     further = {"encoder_output_stride": config.output_stride} if deeplab else {}
@@ -122,7 +122,7 @@ def build_baseline(config: ModelConfig, bands: int) -> tuple[nn.Module, int]:
         raise ConfigError(
             f"model.model.architecture is {config.architecture}, which cannot be built with encoder '{config.encoder}'"
             f"{f' at output_stride {config.output_stride}' if deeplab else ''} ({str(error) or 'unsupported'}); "
-            "resnet18 can"
+            "use encoder resnet18"
         ) from error
     drop_norms_after_pooling(network)
     return network, config.output_stride if deeplab else STRIDE

@@ -72,7 +72,7 @@ class ModelConfig:
         ):
             if getattr(self, name) not in get_args(choices):
                 raise ConfigError(
-                    f"model.model.{name} is {getattr(self, name)!r}; possible are {', '.join(get_args(choices))}"
+                    f"model.model.{name} is {getattr(self, name)!r}; use one of {', '.join(get_args(choices))}"
                 )
         _check_counts("groups", [self.groups])
         _check_counts("pyramid_rates", self.pyramid_rates)
@@ -80,7 +80,7 @@ class ModelConfig:
         _check_counts("pyramid_bottleneck", [] if self.pyramid_bottleneck is None else [self.pyramid_bottleneck])
         _check_counts("decoder_channels", self.decoder_channels)
         if self.context_window < 3 or self.context_window % 2 == 0:
-            raise ConfigError(f"model.model.context_window is {self.context_window}; wanted an odd number from 3 on")
+            raise ConfigError(f"model.model.context_window is {self.context_window}; wanted an odd number, 3 or more")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"model.model.dropout is {self.dropout}; wanted 0 to below 1")
 

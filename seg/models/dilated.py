@@ -50,7 +50,7 @@ class DilatedResNet(nn.Module):
         super().__init__()
         if output_stride not in OUTPUT_STRIDES:
             raise ConfigError(
-                f"model.model.output_stride is {output_stride}; possible here are {', '.join(map(str, OUTPUT_STRIDES))}"
+                f"model.model.output_stride is {output_stride}; use one of {', '.join(map(str, OUTPUT_STRIDES))}"
             )
         self.output_stride = output_stride
         levels = output_stride.bit_length() - 1

@@ -96,7 +96,7 @@ class LayerStyle:
             possible = ", ".join(str(groups) for groups in range(1, both + 1) if both % groups == 0)
             raise ConfigError(
                 f"model.model.groups is {self.groups}, which does not divide a convolution of {channels_in} to "
-                f"{channels_out} channels; possible there are {possible}"
+                f"{channels_out} channels; use one of {possible}"
             )
         return self.groups
 

@@ -77,7 +77,7 @@ def _program(model: Segmenter, bands: int) -> torch.onnx.ONNXProgram:
     example = torch.zeros(1, bands, side, side + model.stride)
     dynamic = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
     level = logging.root.manager.disable
-    logging.disable(logging.ERROR)  # the exporter logs internals; errors are raised as exceptions
+    logging.disable(logging.ERROR)  # The exporter logs internals; it raises errors as exceptions.
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -131,7 +131,5 @@ def _computed(path: Path, image: Tensor) -> list[Tensor]:
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         return [torch.from_numpy(output) for output in session.run(None, {INPUT: image.numpy()})]
-    except Exception as error:  # ONNX Runtime's errors share no base class
-        raise ConfigError(
-            "this network does not run as ONNX on images of any size; use it with PyTorch only"
-        ) from error
+    except Exception as error:  # The errors of ONNX Runtime have no common base class.
+        raise ConfigError("as ONNX, this network works only for some image sizes; use it with PyTorch only") from error

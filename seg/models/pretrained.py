@@ -59,7 +59,7 @@ def _read(path: Path) -> State:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the error below explains more than PyTorch does
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged pickle can raise almost any exception
+    except Exception as error:  # A damaged pickle can raise almost any exception.
         raise ConfigError(
             f"{ARGUMENT} is '{path}', which is damaged or holds more than tensors ({type(error).__name__}); wanted a "
             "safetensors file, or a PyTorch file with only a state dict"
@@ -144,9 +144,7 @@ def _from_hub(config: ModelConfig, bands: int) -> State:
     files = _hub_files(config.encoder)
     if name not in files:
         possible = f"use {', '.join(files)} or a file" if files else "use a file"
-        raise ConfigError(
-            f"{ARGUMENT} is '{name}', but encoder {config.encoder} has no weights of that name; {possible}"
-        )
+        raise ConfigError(f"{ARGUMENT} is '{name}', but encoder {config.encoder} has no weights named so; {possible}")
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
     logger.setLevel(logging.CRITICAL)  # the hub logs every attempt; the error below reports the result

@@ -46,7 +46,7 @@ def chain_reach(layers: Iterable[Layer], length: int) -> ChainReach:
     """Receptive field, stride and output of a chain of layers (Araujo et al. 2019, https://doi.org/10.23915/distill.00021).
 
     Start with size r = 1, stride j = 1 and length n. A layer of kernel k, stride s, padding p and dilation d changes r
-    to r + (k - 1) d j, then j to s j, and n to floor((n + 2 p - d (k - 1) - 1) / s) + 1.
+    to r + (k - 1) d j, then changes j to s j, and changes n to floor((n + 2 p - d (k - 1) - 1) / s) + 1.
 
     Args:
         layers: Layers in order, starting at the input.

@@ -60,13 +60,13 @@ def _features(model: Segmenter, encoder: nn.Module) -> list[Tensor]:
     image = torch.zeros(1, mean.numel(), max(_SIDE, 2 * model.stride), max(_SIDE, 2 * model.stride), device=mean.device)
     modes = {module: module.training for module in encoder.modules()}
     try:
-        encoder.eval()  # keeps running statistics and the random state unchanged
+        encoder.eval()  # This keeps running statistics and the random state unchanged.
         with torch.enable_grad():
             features = encoder(image)
     finally:
         for module, mode in modes.items():
             module.training = mode
-    if isinstance(features, tuple):  # this project's backbones return the deepest features, then the finer levels
+    if isinstance(features, tuple):  # Backbones of this project return the deepest features first.
         deepest, finer = features
         return [*finer[::-1], deepest]
     return list(features)

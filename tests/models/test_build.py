@@ -32,7 +32,7 @@ def test_arguments_survive_json() -> None:
         (ModelConfig(encoder="tu-no_such_network"), "encoder is 'tu-no_such_network', an unknown name"),
         (
             ModelConfig(encoder="resnet18", output_stride=12),
-            "output_stride is 12; possible with encoder resnet18 are 8, 16, 32",
+            "output_stride is 12, which encoder resnet18 does not support; use one of 8, 16, 32",
         ),
         (
             ModelConfig(output_stride=4),
@@ -56,7 +56,7 @@ def test_arguments_survive_json() -> None:
         ),
         (
             ModelConfig(encoder="dilated_tiny", output_stride=12),
-            "output_stride is 12; possible here are 2, 4, 8, 16, 32",
+            "output_stride is 12; use one of 2, 4, 8, 16, 32",
         ),
         (
             ModelConfig(architecture="unet", encoder="dilated_tiny"),
@@ -69,15 +69,15 @@ def test_arguments_survive_json() -> None:
         ),
         (
             ModelConfig(architecture="deeplabv3plus", encoder="resnet18", output_stride=4),
-            "output_stride is 4; possible with architecture deeplabv3plus are 8, 16",
+            "output_stride is 4, which deeplabv3plus does not support; use one of 8, 16",
         ),
         (
             ModelConfig(encoder="resnet18", convolution="grouped", groups=3),
-            "groups is 3, which does not divide a convolution of 512 to 96 channels; possible there are 1, 2, 4, 8",
+            "groups is 3, which does not divide a convolution of 512 to 96 channels; use one of 1, 2, 4, 8",
         ),
         (
             ModelConfig(convolution="grouped", groups=32),
-            "groups is 32, which does not divide a convolution of 32 to 16 channels; possible there are 1, 2, 4, 8, 16",
+            "groups is 32, which does not divide a convolution of 32 to 16 channels; use one of 1, 2, 4, 8, 16",
         ),
     ],
 )
@@ -91,11 +91,11 @@ def test_an_invalid_configuration_is_named(config: ModelConfig, message: str) ->
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"architecture": "dilatd"}, "architecture is 'dilatd'; possible are dilated, unet, deeplabv3plus, segformer,"),
-        ({"convolution": "dense"}, "convolution is 'dense'; possible are standard, separable, grouped"),
-        ({"norm": "layer"}, "norm is 'layer'; possible are batch, group, none"),
-        ({"norm": None}, "norm is None; possible are batch, group, none"),
-        ({"context": "local"}, "context is 'local'; possible are none, windowed, global"),
+        ({"architecture": "dilatd"}, "architecture is 'dilatd'; use one of dilated, unet, deeplabv3plus, segformer,"),
+        ({"convolution": "dense"}, "convolution is 'dense'; use one of standard, separable, grouped"),
+        ({"norm": "layer"}, "norm is 'layer'; use one of batch, group, none"),
+        ({"norm": None}, "norm is None; use one of batch, group, none"),
+        ({"context": "local"}, "context is 'local'; use one of none, windowed, global"),
         ({"groups": 0}, "groups is 0; wanted 1 or more"),
         ({"pyramid_rates": (1, 0)}, "pyramid_rates is 1, 0; wanted 1 or more"),
         ({"pyramid_channels": 0}, "pyramid_channels is 0; wanted 1 or more"),
@@ -229,7 +229,7 @@ def test_onnx_runtime_computes_the_same_for_any_size(architecture: str, tmp_path
 
 @pytest.mark.campaign
 def test_upernet_has_an_error_for_onnx(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="does not run as ONNX on images of any size; it can be used with PyTorch"):
+    with pytest.raises(ConfigError, match="as ONNX, this network works only for some image sizes; use it with PyTorch"):
         export_onnx(baseline("upernet"), BANDS, tmp_path / "model.onnx")
 
 

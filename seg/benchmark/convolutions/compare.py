@@ -49,7 +49,8 @@ class ConvolutionRow:
         seconds: Median time by mode.
         roof: Shortest possible time in float32 within the machine's limits.
         fewer_macs: MACs of the standard convolution of the same shape, divided by the MACs of this kind.
-        faster: Time of this standard convolution, divided by the time of this kind, each in the faster float32 layout.
+        faster: Time of the standard convolution, divided by the time of this kind; for each convolution, the faster
+            float32 layout counts.
     """
 
     name: str
@@ -87,7 +88,7 @@ class ConvolutionReport:
     rows: tuple[ConvolutionRow, ...]
 
     def row(self, name: str) -> ConvolutionRow:
-        """The row of a kind of convolution."""
+        """Results of a kind of convolution."""
         return next(row for row in self.rows if row.name == name)
 
 

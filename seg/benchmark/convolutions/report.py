@@ -16,12 +16,13 @@ from seg.benchmark.reporting import check_results, number, write_results
 from seg.benchmark.settings import ConvolutionSettings
 from seg.terminal.text import text_table
 
-LEGEND = """MB moved: input, weights and output of each convolution in float32, once each. GMAC/s and x faster: in the
-faster float32 layout. x fewer MACs and x faster: compared with the standard or the transposed convolution. roofline
-ms: max(MACs / peak GMAC/s, bytes / peak GB/s) and the limit that applies; for two convolutions, the sum of both."""
+LEGEND = """MB moved: each convolution reads its input and weights once and writes its output once, in float32. GMAC/s
+and x faster are measured in the faster float32 layout. x fewer MACs and x faster compare a convolution with the
+standard or the transposed convolution. roofline ms: max(MACs / peak GMAC/s, bytes / peak GB/s) and the limit that
+applies; for two convolutions, the sum of their times."""
 
 SPEEDUP_SHARE = 0.9
-"""A convolution with n times fewer parameters counts as n times as fast if its speed-up is at least this share of n."""
+"""If parameters shrink n-fold, a convolution counts as n times as fast if its speed-up is at least this share of n."""
 
 
 def benchmark_convolutions(settings: ConvolutionSettings, output: Path | None) -> None:
@@ -83,7 +84,7 @@ def answer(report: ConvolutionReport) -> str:
     """Explain in one sentence why a separable convolution with a tenth of the parameters is not ten times faster."""
     standard, separable = report.row(STANDARD), report.row(SEPARABLE)
     smaller = standard.cost.parameters / separable.cost.parameters
-    has = f"The separable convolution has {number(smaller)} times fewer parameters than the standard one"
+    has = f"The separable convolution has {number(smaller)} times fewer parameters than the standard convolution"
     if separable.faster >= SPEEDUP_SHARE * smaller:
         return f"{has} and is {number(separable.faster)} times as fast."
     intensities = number(separable.cost.intensity), number(standard.cost.intensity)
@@ -98,7 +99,7 @@ def _halves(report: ConvolutionReport) -> str:
     depthwise, pointwise = report.row(DEPTHWISE), report.row(POINTWISE)
     limited = "memory" in depthwise.roof.limits
     why = f" ({number(depthwise.cost.intensity)} MAC per byte, so memory limits it)" if limited else ""
-    return f"its depthwise half reaches {_rate(depthwise)}{why}, its pointwise half {_rate(pointwise)}"
+    return f"its depthwise half reaches {_rate(depthwise)}{why}, and its pointwise half reaches {_rate(pointwise)}"
 
 
 def _rate(row: ConvolutionRow) -> str:

@@ -39,7 +39,7 @@ class Ceilings:
         matmul_macs_per_second: Speed of a large matrix product.
         convolution_macs_per_second: Speed of the fastest convolution of the run; on some processors, libraries compute
             convolutions faster than matrix products.
-        bytes_per_second: Speed of a large copy; read and written bytes both count.
+        bytes_per_second: Speed of a large copy; read bytes and written bytes are counted.
     """
 
     matmul_macs_per_second: float
@@ -99,7 +99,7 @@ def ceilings_from(seconds: Mapping[str, float], device: torch.device, convolutio
 
 @contextmanager
 def matmul_like_convolutions(device: torch.device) -> Iterator[None]:
-    """Compute matrix products on a GPU in TF32, as convolutions do by default; in float32 the limit is too low."""
+    """Compute matrix products on a GPU in TF32, the default of convolutions; in float32 the limit is too low."""
     earlier = torch.get_float32_matmul_precision()
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")

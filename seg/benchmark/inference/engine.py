@@ -25,7 +25,7 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 FORWARD_SECONDS = 5.0
-"""Smallest number of seconds for which the forward pass is repeated."""
+"""The forward pass is repeated for at least this number of seconds."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def in_new_process(
 def run_engine(
     model: Path, scenes: Sequence[Path], output: Path, settings: PredictionSettings, compute: ComputeSettings
 ) -> EngineRun:
-    """Map scenes one after the other in this process and measure the last one.
+    """Map scenes one after the other in this process, and measure the last scene.
 
     Args:
         model: Folder of a model package with its ONNX file.

@@ -1,1 +1,1 @@
-"""Supervised against semi-supervised training at shares of labelled scenes."""
+"""Comparison of supervised and semi-supervised training at several shares of labelled scenes."""

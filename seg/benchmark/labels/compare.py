@@ -1,4 +1,4 @@
-"""Train both ways at each share and seed; go on where an earlier benchmark was interrupted."""
+"""Train with both methods, supervised and student, for each share and seed; continue an interrupted benchmark."""
 
 import contextlib
 import io
@@ -41,7 +41,7 @@ def compare_labels(settings: LabelsSettings, folder: Path) -> list[Result]:
 
     Args:
         settings: Options of the benchmark.
-        folder: Folder of the runs; those of other settings are refused.
+        folder: Folder of the runs; a folder with runs of other settings is refused.
 
     Raises:
         ConfigError: The folder holds runs of other settings, or an option of a training is wrong.
@@ -59,7 +59,7 @@ def compare_labels(settings: LabelsSettings, folder: Path) -> list[Result]:
 
 
 def training_words(run: Run, folder: Path, settings: LabelsSettings) -> list[str]:
-    """Command line of a training, which is one long epoch: labels of the held-out fold are read only at its end.
+    """Command line of a training. It has a single long epoch, so held-out labels are read only at the end.
 
     Args:
         run: The training.

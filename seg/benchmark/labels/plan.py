@@ -1,4 +1,4 @@
-"""Trainings of the comparison: which scenes are labelled in each, and the dataset that says so."""
+"""Trainings of the comparison: the labelled scenes of each training, and the manifest that lists them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from seg.files import complete_or_absent
 WAYS = ("supervised", "student")
 
 IMAGES = "images.txt"
-"""List of all images outside the held-out fold, from which a student learns where no scene is left without a label."""
+"""List of all images outside the held-out fold; a student learns from these images if every scene is labelled."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Run:
     """One training of the comparison.
 
     Attributes:
-        way: Supervised or student.
+        way: Method of training, supervised or student.
         share: Share of the scenes outside the held-out fold that are labelled, above 0 and at most 1.
         seed: Seed of the choice of labelled scenes and of the training.
         labelled: Number of labelled scenes.
@@ -43,7 +43,7 @@ class Run:
 
 
 def plan_runs(settings: LabelsSettings) -> list[Run]:
-    """Trainings in the order in which they run: all ways of a seed and a share side by side.
+    """Trainings in the order in which they run; for each seed and share, all methods follow each other.
 
     Raises:
         ConfigError: A share leaves no labelled scene.
@@ -55,7 +55,9 @@ def plan_runs(settings: LabelsSettings) -> list[Run]:
         for share in settings.shares:
             labelled = round(share * len(training))
             if labelled < 1:
-                raise ConfigError(f"--shares has {share:g}, but of {len(training)} scenes that is none")
+                raise ConfigError(
+                    f"--shares has {share:g}, which leaves none of {len(training)} scenes labelled; give a larger share"
+                )
             runs += [Run(way, share, seed, labelled, len(training)) for way in WAYS]
     return runs
 
@@ -63,8 +65,8 @@ def plan_runs(settings: LabelsSettings) -> list[Run]:
 def write_dataset(folder: Path, run: Run, settings: LabelsSettings) -> None:
     """Write the manifest of a run, and the list of its images.
 
-    Held-out scenes are in fold 0, labelled ones in fold 1, and the others have no mask.
-    The masks of the others are not named, so no training can read them.
+    Held-out scenes are in fold 0, and labelled scenes are in fold 1. All other scenes are listed without a mask, so no
+    training can read their masks.
 
     Args:
         folder: Folder for the manifest, made with its parents.
@@ -87,7 +89,7 @@ def write_dataset(folder: Path, run: Run, settings: LabelsSettings) -> None:
 
 
 def _split(settings: LabelsSettings) -> tuple[Sequence[Scene], Sequence[Scene]]:
-    """Scenes for training and held-out scenes, without those of folds that are set aside."""
+    """Scenes for training and held-out scenes; scenes of the fold that is set aside are in neither list."""
     scenes = [scene for scene in read_catalogue(settings.root, settings.folds) if scene.fold != settings.aside]
     held_out = [scene for scene in scenes if scene.fold == settings.fold]
     return [scene for scene in scenes if scene.fold != settings.fold], held_out

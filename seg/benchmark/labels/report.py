@@ -39,7 +39,7 @@ def benchmark_labels(settings: LabelsSettings, output: Path) -> None:
 
 
 def text_of(results: Sequence[Result]) -> str:
-    """Table with a line for each share: mean and range of each way over the seeds, and the gain in points."""
+    """Table with a line for each share: mean and range over the seeds for each method, and the gain in points."""
     titles = ["labelled", "scenes", *(f"IoU, {NAMES[way]}" for way in WAYS), "gain in points"]
     rows = []
     for share in sorted({result.run.share for result in results}):
@@ -51,12 +51,12 @@ def text_of(results: Sequence[Result]) -> str:
 
 
 def ious_of(results: Sequence[Result], way: str, share: float) -> list[float]:
-    """IoU of a way at a share, one for each seed."""
+    """IoU of a method at a share, one value for each seed."""
     return [result.iou for result in results if (result.run.way, result.run.share) == (way, share)]
 
 
 def draw_labels(results: Sequence[Result]) -> "Figure":
-    """Draw IoU over the share of labelled scenes: the mean of each way, and the range of its seeds."""
+    """Draw IoU over the share of labelled scenes: mean and range over the seeds for each method."""
     figure = new_figure(760, 520)
     axes = figure.add_axes((0.1, 0.12, 0.86, 0.8))
     shares = sorted({result.run.share for result in results})

@@ -77,7 +77,7 @@ class Prepared:
     Attributes:
         cost: Cost of one image.
         radius: Receptive field, as in `ModelRow`.
-        candidates: Forward passes by mode, without modes that do not work.
+        candidates: Forward passes by mode; modes that do not work are left out.
     """
 
     cost: NetworkCost
@@ -122,7 +122,7 @@ def prepare(config: ModelConfig, settings: ModelSettings, device: torch.device) 
     shape = (1, settings.bands, settings.size, settings.size)
     cost, radius = measure_cost(model, shape), receptive_field_radius(model, settings.bands)
     candidates: dict[str, Candidate] = {}
-    with suppress(ConfigError):  # some networks cannot be exported; the table then has a dash
+    with suppress(ConfigError):  # Some networks cannot be exported; the table then has a dash.
         candidates[ONNX] = onnx_candidate(model, shape, torch.get_num_threads())
     candidates |= forward_passes(model, shape, device, modes_on(device))
     return Prepared(cost, radius, candidates)

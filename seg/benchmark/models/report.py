@@ -8,9 +8,9 @@ from seg.benchmark.reporting import check_results, number, write_results
 from seg.benchmark.settings import ModelSettings
 from seg.terminal.text import text_table
 
-LEGEND = """GMAC/Mpx: billion multiply-accumulate operations per million pixels. MB/Mpx: input, weights and output of
-each convolution and linear layer in float32, once each. Mpx/s: million pixels per second. sees: receptive field on each
-side."""
+LEGEND = """GMAC/Mpx: billion multiply-accumulate operations per million pixels. MB/Mpx: megabytes per million pixels,
+if each convolution and linear layer reads its input and weights once and writes its output once, in float32. Mpx/s:
+million pixels per second. radius: receptive field on each side."""
 
 
 def benchmark_models(settings: ModelSettings, output: Path | None) -> None:
@@ -32,7 +32,7 @@ def benchmark_models(settings: ModelSettings, output: Path | None) -> None:
 def text_of(report: ModelReport) -> str:
     """Report as text for the terminal."""
     size = report.settings.size
-    image = f"one image of {size}x{size} pixels, {report.settings.bands} bands, float32 unless mixed"
+    image = f"one image of {size}x{size} pixels, {report.settings.bands} bands, float32 unless the mode is mixed"
     return "\n\n".join([str(report.machine), image, _table(report), LEGEND])
 
 
@@ -55,7 +55,7 @@ def json_of(report: ModelReport) -> dict[str, object]:
 
 def _table(report: ModelReport) -> str:
     modes = list(report.rows[0].seconds)
-    titles = ["model", "M parameters", "GMAC/Mpx", "MB/Mpx", "MAC/byte", *(f"Mpx/s {mode}" for mode in modes), "sees"]
+    titles = ["model", "M parameters", "GMAC/Mpx", "MB/Mpx", "MAC/byte", *(f"Mpx/s {mode}" for mode in modes), "radius"]
     return text_table(titles, [_cells(row, modes, report.megapixels) for row in report.rows])
 
 

@@ -46,7 +46,7 @@ class PolygonRow:
 
 
 def measure_polygons(settings: PolygonBenchmarkSettings) -> list[PolygonRow]:
-    """Polygonise two synthetic maps in a temporary folder, with half of the side and with the whole side."""
+    """Polygonise two synthetic maps in a temporary folder; one has the whole side, and one has half of the side."""
     with tempfile.TemporaryDirectory() as folder, progress_bar("Polygons", 4 * settings.repeats) as bar:
         return [
             _row(Path(folder) / "map.tif", side, settings, bar.step) for side in (settings.side // 2, settings.side)
@@ -57,7 +57,7 @@ def _row(path: Path, side: int, settings: PolygonBenchmarkSettings, report: Acti
     write_map(path, side)
     runs: dict[str, list[PolygonRun]] = {"parcels": [], "shapes": []}
     for _ in range(settings.repeats):
-        # Interleaved, so that other load on the machine slows both equally.
+        # The runs are interleaved, so that other load on the machine slows both methods equally.
         for name, way in (("shapes", as_shapes), ("parcels", as_parcels)):
             runs[name].append(measured(way, path))
             report()

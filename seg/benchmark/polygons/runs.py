@@ -39,7 +39,7 @@ class PolygonRun:
 
 
 def write_map(path: Path, side: int) -> None:
-    """Write a square class map of fields with uneven edges; paths separate the fields, and every fourth has a pond.
+    """Write a square class map of fields with uneven edges; paths separate the fields; every fourth field has a pond.
 
     Args:
         path: GeoTIFF to write.
@@ -69,7 +69,7 @@ def measured(way: Callable[[Path], int], path: Path) -> PolygonRun:
     """Polygonise a map in a new process, and measure time and memory.
 
     Args:
-        way: `as_parcels` or `as_shapes`.
+        way: Function that polygonises, `as_parcels` or `as_shapes`.
         path: The map.
     """
     with multiprocessing.get_context("spawn").Pool(1) as pool:

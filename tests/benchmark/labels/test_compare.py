@@ -143,5 +143,5 @@ def test_a_value_out_of_range_is_refused(options: dict[str, object], said: str) 
 
 
 def test_a_share_without_a_scene_is_refused(root: Path) -> None:
-    with pytest.raises(ConfigError, match=r"--shares has 0\.01, but of 8 scenes that is none"):
+    with pytest.raises(ConfigError, match=r"--shares has 0\.01, which leaves none of 8 scenes labelled"):
         plan_runs(LabelsSettings(root=root, shares=(0.01,)))

@@ -26,7 +26,7 @@ def test_the_command_prints_a_row_per_model_and_writes_json(
     titles, _, row = [cells(line) for line in captured.out.splitlines() if line.startswith("|")]
     assert captured.err == ""
     assert titles[:5] == ["model", "M parameters", "GMAC/Mpx", "MB/Mpx", "MAC/byte"]
-    assert titles[5:] == ["Mpx/s contiguous", "Mpx/s channels_last", "Mpx/s ONNX on CPU", "sees"]
+    assert titles[5:] == ["Mpx/s contiguous", "Mpx/s channels_last", "Mpx/s ONNX on CPU", "radius"]
     assert row[0] == "small"
     assert row[-1].endswith(" px")
     assert "-" not in row
