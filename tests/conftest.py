@@ -11,7 +11,7 @@ import rasterio
 from rasterio import Affine
 from rasterio.enums import ColorInterp
 
-# Tiny networks do not become faster with threads, and much slower on a busy machine. Torch reads this on import.
+# Threads do not make tiny networks faster, and make them much slower on a busy machine. Torch reads this on import.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from hypothesis import settings
@@ -97,8 +97,8 @@ def make_dataset(write_raster: Callable[..., Path]) -> Callable[..., Path]:
     Writes `images/scene_0.tif`... and `masks/scene_0.tif`..., one scene for each size (height, width); by default five
     scenes of different sizes. The scenes lie side by side on one 10 m grid.
 
-    - images: uint16 with nodata 0; band b holds about 1000 b, and 500 more on cropland, for quick learning;
-    - masks: vertical stripes of other and cropland, four columns each; the last pixel is ignored;
+    - images: uint16 with nodata 0; band b holds about 1000 b; values are 500 higher on cropland, for quick learning;
+    - masks: vertical stripes of class other and of cropland, each four columns wide; the last pixel is ignored;
     - empty: side of the nodata square in the upper left corner; the mask has labels there.
     """
 

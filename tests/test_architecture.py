@@ -1,4 +1,4 @@
-"""Hold the house rules against the code, and each check against a planted violation."""
+"""Check the code against the house rules, and check that each rule finds a planted violation."""
 
 from pathlib import Path
 

@@ -178,7 +178,7 @@ def test_every_check_runs_with_the_tests_last_and_their_arguments_passed_on(
     assert recorder.environments[-1] == bootstrap.ENVIRONMENT["test"]
 
 
-def test_status_of_failed_tests_comes_before_that_of_a_linter(bootstrap: ModuleType, recorder: Recorder) -> None:
+def test_status_of_failed_tests_comes_before_the_status_of_a_linter(bootstrap: ModuleType, recorder: Recorder) -> None:
     recorder.statuses = {"mypy": 2, "pytest": 5}
     assert bootstrap.main(["test"]) == 5
 

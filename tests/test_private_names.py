@@ -104,12 +104,12 @@ def test_lightning_command_line_calls_the_methods_that_training_overrides(monkey
     ],
 )
 def test_model_checkpoint_has_the_methods_that_best_checkpoint_overrides(name: str, parameters: list[str]) -> None:
-    """Lightning 2.6.6 has them; tests/training/checkpoints/test_saving.py tests the overriding methods."""
+    """Lightning 2.6.6 has these methods; tests/training/checkpoints/test_saving.py tests the overriding methods."""
     assert list(inspect.signature(getattr(ModelCheckpoint, name)).parameters) == parameters
 
 
 def test_the_trainer_has_the_undocumented_attributes_that_warm_ups_and_resuming_set() -> None:
-    """Lightning 2.6.6 has them: the length of an epoch, and the counters of epochs."""
+    """Lightning 2.6.6 has these attributes: the length of an epoch, and the counters of epochs."""
     trainer = quiet_trainer([])
     assert hasattr(trainer.fit_loop, "max_batches")
     assert callable(trainer.fit_loop.on_iteration_done)
@@ -142,7 +142,7 @@ def test_a_parser_lists_its_actions_with_their_types() -> None:
 
 
 def test_rasterio_passes_gdal_errors_through(tmp_path: Path, write_raster: Callable[..., Path]) -> None:
-    """rasterio 1.4 does so in `rasterio.shutil.copy`; these errors do not derive from its documented base class."""
+    """rasterio 1.4 passes them through in `rasterio.shutil.copy`; these errors do not derive from its documented base class."""
     assert issubclass(CPLE_OutOfMemoryError, CPLE_BaseError)
     source = write_raster(tmp_path / "source.tif", np.zeros((4, 4), np.uint8))
     with pytest.raises(CPLE_BaseError) as raised:

@@ -34,7 +34,7 @@ def test_a_separable_convolution_writes_and_reads_the_map_between_its_halves() -
     assert cost.bytes_moved == 4 * ((400 + 36 + 400) + (400 + 24 + 600))
 
 
-def test_a_linear_layer_counts_and_a_norm_has_parameters_alone() -> None:
+def test_a_linear_layer_has_macs_and_a_norm_has_only_parameters() -> None:
     cost = measure_cost(nn.Sequential(nn.Linear(8, 3), nn.BatchNorm1d(3)), (5, 8))
     assert cost.parameters == 27 + 6
     assert cost.macs == 5 * 24

@@ -6,9 +6,9 @@ from seg.benchmark.settings import LoadingSettings
 from seg.errors import ConfigError
 
 
-@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine with few cores
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # if the machine has few cores
 @pytest.mark.parametrize("sizes", [(64,), pytest.param((256, 512), marks=pytest.mark.campaign)])
-def test_both_ways_of_reading_are_timed_for_every_size_of_chips(
+def test_loader_and_plain_loops_are_timed_for_every_size_of_chips(
     sizes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loading, "SIZES", sizes)

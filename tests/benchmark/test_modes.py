@@ -47,7 +47,7 @@ def test_a_pass_has_the_layout_and_precision_of_its_mode(mode: object, last: boo
     assert Witness.seen == [(last, dtype)]
 
 
-def test_a_cpu_is_measured_in_float32_alone() -> None:
+def test_a_cpu_is_measured_only_in_float32() -> None:
     assert modes_on(CPU) == (CONTIGUOUS, CHANNELS_LAST)
 
 

@@ -18,7 +18,7 @@ def test_names_with_commas_are_a_list(names: str) -> None:
     assert list(choose_models(names)) == list(choose_models(["unet_resnet18", "resnet18_16"]))
 
 
-def test_an_unknown_name_is_refused_with_the_possible_ones() -> None:
+def test_an_unknown_name_is_refused_with_the_possible_names() -> None:
     with pytest.raises(ConfigError, match=r"has 'unett'; wanted some of dilated_tiny_4, .*, segformer_mit_b0"):
         choose_models("resnet18_16,unett")
 

@@ -116,12 +116,12 @@ def test_array_that_does_not_fit_the_model_is_refused(model: Path, image: np.nda
         seg.load_model(model).probability(image)
 
 
-def test_mistyped_setting_of_a_map_names_the_nearest(model: Path, scene: Path, tmp_path: Path) -> None:
+def test_mistyped_setting_of_a_map_names_the_nearest_setting(model: Path, scene: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"'blok_size'.*nearest known key is 'block_size'"):
         seg.load_model(model).map(scene, tmp_path / "map.tif", blok_size=64)  # type: ignore[call-arg]
 
 
-def test_settings_of_a_map_are_those_of_a_prediction_without_existing() -> None:
+def test_a_map_accepts_every_setting_of_a_prediction_except_existing() -> None:
     wanted = get_type_hints(PredictionSettings)
     del wanted["existing"]
     assert get_type_hints(MapSettings) == wanted
@@ -169,7 +169,7 @@ def test_undefined_score_is_none() -> None:
     assert seg.evaluate(nothing, nothing) == Scores(None, None, None, None, None, None, None, 0)
 
 
-def test_scores_of_a_notebook_are_those_of_the_confusion_counts() -> None:
+def test_scores_of_a_notebook_equal_the_scores_of_the_confusion_counts() -> None:
     counts = ConfusionCounts(5, 3, 2, 7)
     assert {field.name for field in fields(Scores)} == {*counts.scores(), "compared"}
     assert {**counts.scores(), "compared": 17} == vars(Scores.from_counts(counts))

@@ -26,7 +26,7 @@ def test_without_arguments_the_help_is_shown_with_status_2(capsys: pytest.Captur
     assert "usage: cropland-seg COMMAND" in capsys.readouterr().out
 
 
-def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+def test_program_shows_the_version_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"cropland-seg {seg.__version__}\n"
 

@@ -63,7 +63,7 @@ def test_all_counts_equal_the_whole_raster_for_any_windows(pair: Pair, window_si
     assert numbers(measure(pair, window_size=window_size)) == numbers(measure(pair))
 
 
-def test_counts_are_those_of_the_arrays(pair: Pair) -> None:
+def test_counts_equal_the_counts_of_the_arrays(pair: Pair) -> None:
     found = measure(pair)
     mapped, labels = patches(0), patches(1)
     labels[:, 40:] = IGNORE
@@ -78,7 +78,7 @@ def test_counts_are_those_of_the_arrays(pair: Pair) -> None:
 
 
 def fields(path: Path, **columns: list[object]) -> Path:
-    """The left half of the scene as one polygon, its upper right quarter as another."""
+    """Two polygons: the left half of the scene, and the upper right quarter of the scene."""
     left, middle, right = 500_000, 500_350, 500_710
     shapes = [shapely.box(left, 4_999_430, middle, 5_000_000), shapely.box(middle, 4_999_700, right, 5_000_000)]
     geopandas.GeoDataFrame(columns, geometry=shapes, crs=32633).to_file(path)

@@ -98,7 +98,7 @@ def test_a_box_may_be_in_another_crs(grid: Grid) -> None:
     assert 50 * 60 <= covered.sum() <= 54 * 64
 
 
-def test_a_scene_without_crs_takes_a_box_in_its_coordinates(make_scene: MakeScene) -> None:
+def test_a_scene_without_crs_accepts_a_box_in_its_coordinates(make_scene: MakeScene) -> None:
     grid = read_grid(make_scene(50, 60, crs=None, transform=rasterio.Affine.identity()))
     area = area_on(grid, "10,5,30,25", None)
     assert area is not None
@@ -147,7 +147,7 @@ def test_a_layer_is_chosen_as_in_qgis(grid: Grid, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("predicted", ["whole", "blocks"])
-def test_inside_the_area_the_map_equals_that_of_the_scene(
+def test_inside_the_area_the_map_equals_the_map_of_the_whole_scene(
     grid: Grid, make_predictor: MakePredictor, tmp_path: Path, predicted: str
 ) -> None:
     size = {"whole": 256, "blocks": 64}[predicted]

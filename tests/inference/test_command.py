@@ -175,7 +175,7 @@ def test_an_interrupt_ends_the_batch_and_explains_how_to_continue(
 
     def start(image: np.ndarray) -> object:
         begun[0] += 1
-        if begun[0] == 8:  # scenes of 2, 4 and 4 blocks: the second block of the third one
+        if begun[0] == 8:  # scenes of 2, 4 and 4 blocks: the second block of the third scene
             raise KeyboardInterrupt
         return plain(image)
 

@@ -60,7 +60,7 @@ class Campaign:
                 np.testing.assert_array_equal(layer, wanted[row : row + BLOCK, column : column + BLOCK])
 
     def kill_often(self, kills: int, within: float, once: Path | None = None) -> None:
-        """Kill runs at random moments, each of which resumes the previous one; then let one run end."""
+        """Kill runs at random moments; each run resumes the previous run. Then let one run end."""
         random, finished = np.random.default_rng(kills), 0
         while kills:
             ended = self.run(Kill(float(random.uniform(0, within)), once))

@@ -1,4 +1,4 @@
-"""Unusual rasters give the same map in blocks and in one piece, on exactly their own grid."""
+"""Maps of unusual rasters are equal in blocks and in one piece, and have exactly the grid of the raster."""
 
 import os
 from collections.abc import Callable

@@ -100,7 +100,7 @@ def test_blocks_with_uncertainty_are_resumed_only_with_uncertainty(
     assert resumed.uncertainty.read_bytes() == whole.uncertainty.read_bytes()
 
 
-def test_a_run_with_uncertainty_refuses_blocks_without(
+def test_a_run_with_uncertainty_refuses_blocks_without_uncertainty(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     scene, output = make_scene(150, 200), tmp_path / "map.tif"

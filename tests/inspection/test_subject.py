@@ -11,7 +11,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def test_the_network_is_that_of_the_training_configuration(tmp_path: Path) -> None:
+def test_the_network_follows_the_training_configuration(tmp_path: Path) -> None:
     text = (
         "model:\n  model: {encoder: dilated_tiny, output_stride: 2, decoder_channels: [8]}\ntrainer: {max_epochs: 3}\n"
     )

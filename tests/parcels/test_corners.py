@@ -27,7 +27,7 @@ def test_a_pixel_has_four_corners() -> None:
 
 
 @given(LABELS, st.integers(0, 8), st.integers(0, 8))
-def test_corners_of_parts_add_up_to_those_of_the_map(labels: np.ndarray, row: int, column: int) -> None:
+def test_corners_of_parts_add_up_to_the_corners_of_the_map(labels: np.ndarray, row: int, column: int) -> None:
     parts = [
         corners_of(labels[rows, columns], False, rows.start, columns.start)
         for rows in (slice(0, row), slice(row, None))

@@ -88,7 +88,9 @@ def test_given_nodata_value_is_invalid(write_raster: WriteRaster, tmp_path: Path
     np.testing.assert_array_equal(chip_of(path, nodata=0.0).valid, with_hole())
 
 
-def test_a_given_nodata_value_is_added_to_that_of_the_file(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_a_given_nodata_value_is_added_to_the_nodata_value_of_the_file(
+    write_raster: WriteRaster, tmp_path: Path
+) -> None:
     pixels = ones(1)
     pixels[0, 0, :2] = (7, 0)
     chip = chip_of(write_raster(tmp_path / "a.tif", pixels, nodata=7), nodata=0.0)

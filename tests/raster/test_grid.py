@@ -198,7 +198,7 @@ def test_pixel_size_in_metres_of_oblong_pixels_is_the_side_of_a_square_of_that_a
 @pytest.mark.parametrize(
     ("latitude", "north", "east"), [(0, 110_574, 111_320), (45, 111_132, 78_847), (-60, 111_412, 55_800)]
 )
-def test_pixel_size_in_metres_of_degrees_is_that_of_the_centre(latitude: float, north: float, east: float) -> None:
+def test_pixel_size_in_metres_of_degrees_is_measured_at_the_centre(latitude: float, north: float, east: float) -> None:
     degrees = Affine(1e-4, 0, 15 - 15e-4, 0, -2e-4, latitude + 20e-4)
     grid = replace(GRID, crs=CRS.from_epsg(4326), transform=degrees)
 
@@ -259,7 +259,7 @@ def test_an_absurd_size_is_refused_at_once(tmp_path: Path) -> None:
         read_grid(path)
 
 
-def test_labels_without_georeference_get_that_of_an_image_of_equal_size() -> None:
+def test_labels_without_georeference_get_the_georeference_of_an_image_of_equal_size() -> None:
     labels = replace(GRID, path=Path("b.png"), crs=None, transform=Affine.identity())
 
     require_same_grid(placed_on(labels, GRID), GRID)

@@ -88,7 +88,7 @@ def test_a_file_with_a_colon_in_its_name_is_a_file(tmp_path: Path, monkeypatch: 
     assert not is_virtual(Path("MAP:2024.tif"))
 
 
-def test_the_stem_of_an_address_is_that_of_its_path() -> None:
+def test_the_stem_of_an_address_is_the_stem_of_its_path() -> None:
     assert stem_of(Path("https://host/a/b.tif?x=c.d/e")) == "b"
     assert stem_of(Path("s3://bucket/b.x.tif")) == "b.x"
     assert stem_of(Path("folder/b?.tif")) == "b?"

@@ -92,7 +92,7 @@ def test_percentiles_of_floats_are_off_by_the_stated_error_at_most(pixels: Pixel
 
 
 @pytest.mark.parametrize("small_integers", [True, False])
-def test_mean_and_deviation_are_those_of_band_statistics_to_the_bit(small_integers: bool) -> None:
+def test_mean_and_deviation_equal_band_statistics_to_the_bit(small_integers: bool) -> None:
     random = np.random.default_rng(0)
     samples = [random.integers(0, 9000, (3, size)).astype(np.float32) for size in (50, 0, 700)]
     statistics, _ = statistics_with_percentiles(lambda: samples, small_integers)

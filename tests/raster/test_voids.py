@@ -1,4 +1,4 @@
-"""Tests of printed nodata values, and of undeclared constants that mean "no data"."""
+"""Tests of two checks: values equal to a printed nodata value, and undeclared constants that mean "no data"."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -64,7 +64,7 @@ def test_windows_lie_within_the_scene_and_are_no_larger_than_their_size(
         assert window.col_off + window.width <= width
 
 
-def test_a_scene_no_larger_than_a_window_gets_one() -> None:
+def test_a_scene_no_larger_than_a_window_gets_one_window() -> None:
     assert len(list(window_grid(64, 40, size=64, stride=48))) == 1
 
 

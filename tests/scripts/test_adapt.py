@@ -36,7 +36,7 @@ def test_adapt_writes_a_package_and_its_report(model: Path, scene: Path, tmp_pat
     assert mapped.status == 0, mapped.err
 
 
-def test_mistakes_are_told_in_one_line(
+def test_mistakes_are_reported_in_one_line(
     model: Path, scene: Path, write_raster: Callable[..., Path], tmp_path: Path
 ) -> None:
     def adapt(*words: object, **others: object) -> None:

@@ -46,16 +46,14 @@ def exported(checkpoint: Path, output: Path, *words: str) -> dict[str, Tensor]:
     return dict(load_file(output / WEIGHTS))
 
 
-def test_the_raw_weights_are_those_of_the_same_training_without_averaging(
+def test_the_raw_weights_equal_the_weights_of_the_same_training_without_averaging(
     runs: dict[str, Path], tmp_path: Path
 ) -> None:
     raw = exported(runs["averaged"], tmp_path / "raw", "--weights=raw")
     assert equal(raw, exported(runs["plain"], tmp_path / "plain"))
 
 
-def test_the_averaged_weights_are_those_that_were_validated_and_the_default(
-    runs: dict[str, Path], tmp_path: Path
-) -> None:
+def test_the_averaged_weights_are_validated_and_exported_by_default(runs: dict[str, Path], tmp_path: Path) -> None:
     averaged = exported(runs["averaged"], tmp_path / "averaged", "--weights=averaged")
     assert equal(averaged, exported(runs["averaged"], tmp_path / "auto"))
     assert not equal(averaged, exported(runs["averaged"], tmp_path / "raw", "--weights=raw"))
@@ -83,7 +81,7 @@ def iou(package: Path, data: Path) -> float:
     return mapped_right / either
 
 
-def test_the_logged_score_is_that_of_the_exported_package_of_averaged_weights(
+def test_the_logged_score_equals_the_score_of_the_exported_averaged_weights(
     runs: dict[str, Path], tmp_path: Path
 ) -> None:
     run = runs["averaged"].parents[1]

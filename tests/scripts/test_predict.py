@@ -149,7 +149,7 @@ def test_a_mistake_is_one_line_and_exit_status_2(
     assert not (tmp_path / "map.tif").exists()
 
 
-def test_an_unknown_option_names_the_nearest() -> None:
+def test_an_unknown_option_names_the_nearest_option() -> None:
     assert_mistake(run_command("predict", "--model=a", "--input=b", "--output=c", "--block-sise=3"), "'block-size'")
 
 

@@ -117,7 +117,7 @@ def test_column_defines_cropland_and_no_label(mask_of: MaskOf, labels: Labels) -
 
 
 @pytest.mark.parametrize("codes", [[211, 7, None], ["211", "7", None], [211.0, 7.5, None]])
-def test_codes_are_compared_as_text_and_a_polygon_without_one_has_no_label(
+def test_codes_are_compared_as_text_and_a_polygon_without_a_code_has_no_label(
     mask_of: MaskOf, labels: Labels, codes: list[object]
 ) -> None:
     mask = mask_of(labels(code=codes), "--column=code", "--cropland", "211")
@@ -158,7 +158,7 @@ def test_buffer_and_all_touched_affect_the_mask(mask_of: MaskOf, labels: Labels)
     np.testing.assert_array_equal(edges[:, 5:14], inner[:, 5:14])
 
 
-def test_edge_of_a_parcel_beside_the_image_is_ignored_within_it(mask_of: MaskOf, labels: Labels) -> None:
+def test_edge_of_a_parcel_beside_the_image_is_ignored_within_the_image(mask_of: MaskOf, labels: Labels) -> None:
     mask = mask_of(labels([field(5, 5, 9, 9), field(-9, 0, -1, HEIGHT)]), "--ignore-buffer", 3)
     assert np.flatnonzero(mask[15] == IGNORE).tolist() == [0, 1]
 

@@ -64,7 +64,7 @@ def test_sheet_is_written_also_when_there_are_errors(main: Main, dataset: Plante
     assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_bands_and_nodata_are_those_of_training(
+def test_bands_and_nodata_are_read_as_in_training(
     main: Main, dataset: PlantedDataset, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["check", "--input", str(dataset.root), "--folds=3", "--json"]

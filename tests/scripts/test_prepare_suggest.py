@@ -117,7 +117,7 @@ def test_suggested_squares_are_refused_as_a_sample_for_areas(suggest: Callable[.
     assert_mistake(ran, "points.csv", "bias an estimate")
 
 
-def test_mistakes_are_told_in_one_line(
+def test_mistakes_are_reported_in_one_line(
     suggest: Callable[..., Ran], write_raster: Callable[..., Path], tmp_path: Path
 ) -> None:
     nowhere = write_raster(tmp_path / "nowhere.tif", np.full((3, 40, 40), 2000, dtype=np.uint16), crs=None)

@@ -33,14 +33,14 @@ def with_speed_of_separable(report: ConvolutionReport, faster: float) -> Convolu
 
 
 @torch.inference_mode()
-def test_all_kinds_have_the_same_shape_and_the_transposed_ones_twice_the_side() -> None:
+def test_outputs_have_the_same_shape_and_transposed_convolutions_double_the_side() -> None:
     image = torch.zeros(1, 32, 8, 8)
     for name, module in kinds_of_convolutions(32).items():
         side = 16 if "transposed" in name else 8
         assert module(image).shape == (1, 32, side, side), name
 
 
-def test_costs_are_those_of_the_formulas(report: ConvolutionReport) -> None:
+def test_costs_follow_the_formulas(report: ConvolutionReport) -> None:
     standard, separable = report.row(STANDARD), report.row(SEPARABLE)
     assert standard.cost.macs == 32 * 32 * 9 * 256
     assert separable.cost.macs == (32 * 9 + 32 * 32) * 256

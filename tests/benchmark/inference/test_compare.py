@@ -62,7 +62,7 @@ def test_the_report_names_limits_and_peers() -> None:
 
 def test_a_small_scene_is_measured_with_both_models(monkeypatch: pytest.MonkeyPatch, random_package: Path) -> None:
     monkeypatch.setattr(inference, "write_random", lambda folder, _: shutil.copytree(random_package, folder))
-    # In this process, since starting a process for each figure takes most of a minute.
+    # Figures are measured in this process, since starting a process for each figure takes most of a minute.
     monkeypatch.setattr(inference, "in_new_process", lambda function, *arguments: function(*arguments))
     monkeypatch.setattr("seg.benchmark.inference.engine.FORWARD_SECONDS", 0.0)
     monkeypatch.setattr(inference, "SEAM_SIDE", 256)

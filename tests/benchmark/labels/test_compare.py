@@ -1,4 +1,4 @@
-"""The comparison of labels alone with labels and unlabelled scenes."""
+"""Comparison of training on labels with training on labels and unlabelled scenes."""
 
 import csv
 import json
@@ -28,7 +28,7 @@ def root(make_dataset: Callable[..., Path], tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the runs that were trained; each training takes no time and scores 0.5, a student 0.6."""
+    """Names of the runs that were trained. Trainings take no time; supervised runs score 0.5, students score 0.6."""
     names: list[str] = []
 
     def train(words: Sequence[str]) -> None:
@@ -44,7 +44,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def test_both_ways_have_the_same_labels_and_only_they_are_named(root: Path, tmp_path: Path) -> None:
+def test_both_methods_have_the_same_labels_and_no_other_mask_is_listed(root: Path, tmp_path: Path) -> None:
     settings = LabelsSettings(root=root, shares=(0.25,), seeds=(0, 1))
     seen = []
     for run in plan_runs(settings):
@@ -97,7 +97,7 @@ def test_trainings_of_other_settings_are_refused(root: Path, tmp_path: Path, tra
         compare_labels(LabelsSettings(root=root, shares=(0.25,), seeds=(0,), steps=7), tmp_path)
 
 
-def test_both_ways_train_and_the_report_is_written(
+def test_both_methods_train_and_the_report_is_written(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("supervised", "student"):

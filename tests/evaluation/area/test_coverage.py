@@ -25,7 +25,7 @@ class World:
         random = np.random.default_rng(7)
         latitude = random.uniform(0, 75, 60_000)
         self.area = np.cos(np.radians(latitude)) if unequal else np.ones(60_000)
-        # Cropland lies where pixels are large. The map omits a third of it and has some commission errors.
+        # Cropland lies where pixels are large. The map omits a third of the cropland and has some commission errors.
         self.true = np.where(random.random(60_000) < np.where(latitude < 30, 0.6, 0.15), CROPLAND, OTHER)
         right = random.random(60_000) < np.where(self.true == CROPLAND, 0.67, 0.94)
         self.mapped = np.where(right, self.true, 1 - self.true)

@@ -18,7 +18,7 @@ def test_every_pair_of_classes_has_a_class_of_change() -> None:
     np.testing.assert_array_equal(change_classes(before, after), expected)
 
 
-def test_probability_of_a_change_is_that_both_maps_are_right() -> None:
+def test_probability_of_a_change_is_the_probability_that_both_maps_are_right() -> None:
     classes = np.array([[GAINED, LOST, STABLE_OTHER, IGNORE, GAINED]], np.uint8)
     before = np.array([[10, 90, 10, 10, 10]], np.uint8)
     after = np.array([[80, 40, 10, 80, 80]], np.uint8)

@@ -13,7 +13,7 @@ def units(number: int, seed: int = 0) -> np.ndarray:
     return np.stack([right // 2, (1000 - right) // 2, (1000 - right) // 2, right // 2, right * 0], axis=1)
 
 
-def test_interval_of_overall_accuracy_is_that_of_the_normal_distribution() -> None:
+def test_interval_of_overall_accuracy_agrees_with_the_normal_distribution() -> None:
     blocks = units(400)
     low, high = score_intervals(blocks, 2000, 0)["overall_accuracy"]
     shares = (blocks[:, 0] + blocks[:, 3]) / blocks.sum(axis=1)

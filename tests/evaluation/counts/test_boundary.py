@@ -58,9 +58,7 @@ def whole(mapped: np.ndarray, labels: np.ndarray, tolerance: float, pixel: Pixel
 
 @settings(max_examples=60, deadline=None)
 @given(rasters, tolerances, pixels)
-def test_counts_are_those_of_the_definition(
-    pair: tuple[np.ndarray, np.ndarray], tolerance: float, pixel: Pixel
-) -> None:
+def test_counts_follow_the_definition(pair: tuple[np.ndarray, np.ndarray], tolerance: float, pixel: Pixel) -> None:
     assert whole(*pair, tolerance, pixel) == by_hand(*pair, tolerance, pixel)
 
 

@@ -144,7 +144,7 @@ def test_curve_and_average_precision_equal_scikit_learn(
 
 @settings(max_examples=80, deadline=None)
 @given(percents, valids, masks)
-def test_reliability_and_calibration_error_are_those_of_the_definition(
+def test_reliability_and_calibration_error_follow_the_definition(
     percent: np.ndarray, valid: np.ndarray, labels: np.ndarray
 ) -> None:
     curve = percent_reliability(count_percents(percent, valid, labels))

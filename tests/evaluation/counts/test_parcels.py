@@ -45,9 +45,7 @@ def by_hand(mapped: np.ndarray, labels: np.ndarray, threshold: float, smallest: 
 
 @settings(max_examples=100, deadline=None)
 @given(rasters, st.sampled_from([0.5, 0.75]), st.sampled_from([1, 3]))
-def test_counts_are_those_of_the_definition(
-    pair: tuple[np.ndarray, np.ndarray], threshold: float, smallest: int
-) -> None:
+def test_counts_follow_the_definition(pair: tuple[np.ndarray, np.ndarray], threshold: float, smallest: int) -> None:
     found, wanted = count(*pair, threshold=threshold, smallest=smallest), by_hand(*pair, threshold, smallest)
     assert (found.reference, found.mapped, found.matched, found.overlapped) == (
         wanted.reference,

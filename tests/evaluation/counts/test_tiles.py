@@ -43,7 +43,7 @@ def test_blocks_are_sums_of_tiles(pair: tuple[np.ndarray, np.ndarray], size: int
 
 
 def wrong_at(*places: tuple[int, int, int]) -> TileCounts:
-    """A scene of 20 by 30 pixels; from each (row, column), `count` pixels to the right are wrong."""
+    """Counts of a scene of 20 by 30 pixels; places are row, column and length of runs of wrong pixels."""
     labels = np.zeros((20, 30), dtype=np.uint8)
     mapped = labels.copy()
     for row, column, errors in places:

@@ -132,7 +132,7 @@ def test_blocks_of_another_backend_are_not_mixed_in(
         predict_scene(scene, output, other, SETTINGS, silent)
 
 
-def test_tiled_scenes_are_read_by_two_threads_and_striped_ones_by_one(
+def test_tiled_scenes_are_read_by_two_threads_and_striped_scenes_by_one_thread(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain, threads = BlockReader.read, set[int]()

@@ -105,7 +105,7 @@ def test_only_tiles_of_the_area_are_fetched(
     assert server.sent <= 1.2 * bytes_of_tiles(scene, range(2, 5), range(2, 5))
 
 
-def test_a_run_resumes_with_a_remote_scene_unless_it_was_replaced(
+def test_a_run_resumes_with_a_remote_scene_unless_the_scene_was_replaced(
     scene: Path, server: RangeServer, make_predictor: MakePredictor, make_scene: MakeScene, tmp_path: Path
 ) -> None:
     def stop(plan: Plan, done: int) -> None:

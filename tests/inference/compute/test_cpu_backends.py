@@ -263,7 +263,7 @@ def test_two_processes_that_make_the_file_at_once_take_turns(model: Path, monkey
 @each_backend
 def test_models_share_memory(model: Path, backend: Backend) -> None:
     pytest.importorskip("resource")
-    # In a separate process, to measure its peak memory.
+    # The models are opened in a separate process, since the test measures the peak memory of that process.
     program = f"""
 import resource, numpy
 from pathlib import Path

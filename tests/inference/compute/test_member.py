@@ -70,7 +70,7 @@ def test_each_model_fills_pixels_without_data_with_its_own_mean(members: list[Me
     np.testing.assert_allclose(together.probability(filled), np.mean(each, axis=0), atol=1e-6)
 
 
-def test_a_model_alone_is_read_with_its_mean(members: list[Member]) -> None:
+def test_a_single_model_reads_with_its_own_mean(members: list[Member]) -> None:
     assert alone(members[1], TestTimeAugmentation()).fill == members[1].package.mean
 
 

@@ -24,7 +24,7 @@ def image_of(height: int, width: int) -> np.ndarray:
 
 
 class Spy:
-    """A backend that records its images and how many are pending; it returns the first band times a factor."""
+    """A backend that records its images and the number of pending images; it returns the first band times a factor."""
 
     name = "spy"
 

@@ -80,7 +80,7 @@ def test_layers_do_not_depend_on_the_blocks(
     assert np.array_equal(found[0][1], found[1][1])
 
 
-def test_distance_is_coarse_and_told_as_json(scene: Path, predictor: Predictor, tmp_path: Path) -> None:
+def test_distance_is_coarse_and_written_as_json(scene: Path, predictor: Predictor, tmp_path: Path) -> None:
     _, distance, told = written(scene, tmp_path / "map.tif", predictor)
     with rasterio.open(distance) as dataset:
         levels, scale = dataset.read(1), dataset.scales[0]

@@ -22,7 +22,7 @@ READING = Reading([1, 2, 3], [1000.0, 2000.0, 3000.0])
 
 @pytest.fixture
 def known(make_predictor: Callable[..., Predictor], make_scene: Callable[..., Path]) -> FeatureDescription:
-    """Description of a scene of 256 x 512 pixels, as of training images."""
+    """Description of the features of a scene of 256 x 512 pixels, which stands for the training images."""
     [member] = make_predictor().members
     windows = []
     with open_raster(make_scene(256, 512, "training.tif")) as dataset:
@@ -69,7 +69,7 @@ def test_a_changed_scene_lies_further_away(predictor: Predictor, make_scene: Cal
     assert far.share_nearer == 1
 
 
-def test_without_a_description_nothing_is_told(
+def test_without_a_description_no_distance_is_measured(
     make_predictor: Callable[..., Predictor], make_scene: Callable[..., Path]
 ) -> None:
     assert scene_unlikeness(read_grid(make_scene(64, 64)), None, READING, make_predictor().members) is None
@@ -89,7 +89,7 @@ def test_only_windows_of_the_area_are_sampled(
     assert [(window.row_off, window.col_off) for window in seen] == [(0, 0)]
 
 
-def test_maps_say_how_unlike_their_scene_is(
+def test_maps_have_the_distance_of_their_scene_in_their_tags(
     predictor: Predictor, make_scene: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = PredictionSettings(any_unit=True)
@@ -116,7 +116,7 @@ def test_distance_does_not_depend_on_the_blocks(
     assert tags[0] == tags[1]
 
 
-def test_a_distance_is_told_in_words() -> None:
+def test_a_distance_is_shown_as_text() -> None:
     assert str(Unlikeness(2.5, 1.8, 1.0)) == (
         "distance 2.50 from the training images, beyond their 99th percentile of 1.80 (100% of them are nearer)"
     )

@@ -20,7 +20,7 @@ WriteRaster = Callable[..., Path]
         ((), (1, 2, 3)),
     ],
 )
-def test_bands_are_chosen_by_description_else_the_first_three(
+def test_bands_are_chosen_by_description_or_the_first_three_bands_are_shown(
     tmp_path: Path, write_raster: WriteRaster, descriptions: tuple[str, ...], bands: tuple[int, ...]
 ) -> None:
     path = write_raster(tmp_path / "scene.tif", np.zeros((4, 5, 5), np.uint16), descriptions=descriptions)

@@ -83,7 +83,7 @@ def test_mask_is_the_same_for_windows_of_any_size(
 
 @settings(max_examples=60, deadline=None)
 @given(shapes=polygons, size=st.integers(3, 30))
-def test_windows_together_equal_rasterio_on_the_whole(shapes: list[shapely.Polygon], size: int) -> None:
+def test_windows_together_equal_rasterio_on_the_whole_raster(shapes: list[shapely.Polygon], size: int) -> None:
     placed = shapely.transform(array_of(*shapes), on_lattice)
     whole = rasterio.features.rasterize(placed, (HEIGHT, WIDTH), dtype="uint8")
     np.testing.assert_array_equal(burnt(cropland(*shapes), size), whole)

@@ -27,7 +27,7 @@ def bands(write_raster: WriteRaster, tmp_path: Path) -> dict[str, np.ndarray]:
     return pixels
 
 
-def test_pixels_and_validity_of_a_chip_are_those_of_the_files(bands: dict[str, np.ndarray], tmp_path: Path) -> None:
+def test_pixels_and_validity_of_a_chip_equal_the_files(bands: dict[str, np.ndarray], tmp_path: Path) -> None:
     write_band_stack(tmp_path / "scene.vrt", band_files(tmp_path / "bands"))
     with open_raster(tmp_path / "scene.vrt") as scene:
         chip = read_chip(scene, whole(scene), Reading([3, 1, 2], FILL))

@@ -60,7 +60,7 @@ def percent_map(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_layout_is_that_of_a_cloud_optimized_geotiff(class_map: Path) -> None:
+def test_the_layout_is_valid_for_a_cloud_optimized_geotiff(class_map: Path) -> None:
     with rasterio.open(class_map) as dataset:
         assert dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
         assert dataset.block_shapes == [(512, 512)]

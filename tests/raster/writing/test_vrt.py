@@ -41,7 +41,7 @@ def assert_same_chip(source: Path, vrt: Path, bands: list[int]) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32", "float64"])
-def test_pixels_and_nodata_are_those_of_the_window(tmp_path: Path, write_raster: WriteRaster, dtype: str) -> None:
+def test_pixels_and_nodata_equal_the_window(tmp_path: Path, write_raster: WriteRaster, dtype: str) -> None:
     source = write_raster(tmp_path / "a.tif", pixels(3, dtype), nodata=4)
     assert_same_chip(source, cut(source, tmp_path / "cuts"), [3, 1])
 
@@ -123,7 +123,9 @@ def test_the_place_of_a_window_is_exact(tmp_path: Path, write_raster: WriteRaste
         assert (other.width, other.height) == (WINDOW.width, WINDOW.height)
 
 
-def test_a_raster_without_a_place_has_windows_without_one(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_windows_of_a_raster_without_georeference_have_no_georeference(
+    tmp_path: Path, write_raster: WriteRaster
+) -> None:
     source = write_raster(tmp_path / "a.png", pixels(1, "uint8"), driver="PNG", crs=None, transform=Affine.identity())
     with open_raster(cut(source, tmp_path / "cuts")) as part:
         assert part.crs is None

@@ -27,7 +27,7 @@ def root(make_dataset: Callable[..., Path], tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> Written:
-    """Batches of the epoch and steps of the run before each write of `last.ckpt`."""
+    """Number of batches in the epoch, and number of steps in the run, before each write of `last.ckpt`."""
     found: Written = []
     save = AtomicCheckpointIO.save_checkpoint
 
@@ -141,7 +141,7 @@ def test_a_temporary_file_is_not_read_as_a_checkpoint(tmp_path: Path) -> None:
 
 @pytest.fixture
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Function `full_disk(name, writes)` that makes these writes of a checkpoint, counted from 0, fail."""
+    """Function `full_disk(name, writes)`. Writes of the checkpoint whose numbers, from 0, are in `writes` then fail."""
 
     def fill(name: str, writes: range) -> None:
         count = iter(range(1000))

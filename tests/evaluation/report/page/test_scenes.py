@@ -41,7 +41,7 @@ def test_scene_has_the_description_of_its_grid(write_raster: WriteRaster) -> Non
     assert scene.bands == ["1", "2", "3"]
 
 
-def test_map_takes_the_scenes_with_the_lowest_iou() -> None:
+def test_map_shows_the_scenes_with_the_lowest_iou() -> None:
     pairs = [Pair(f"s{i}", Path("a"), Path("b")) for i in range(MAP_SCENES + 2)]
     iou: list[float | None] = [None, *(1 - i / 100 for i in range(MAP_SCENES + 1))]
     accuracy: dict[str, Any] = {

@@ -40,7 +40,7 @@ class Page(HTMLParser):
         self.tags.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag, f"</{tag}> closes another at {self.getpos()}"
+        assert self.open.pop() == tag, f"</{tag}> closes another tag at {self.getpos()}"
 
     def handle_data(self, data: str) -> None:
         self.texts.append(data.strip())
@@ -85,7 +85,7 @@ def test_file_names_do_not_become_markup(page: Page, report: Report) -> None:
     assert HOSTILE in [pair["name"] for pair in report.accuracy["pairs"]]
     assert "a<b>" not in report.html
     assert HOSTILE in [option["name"] for option in json.loads(page.scripts["map-data"])["scenes"]]
-    assert page.texts.count(HOSTILE) == 3  # in the list of scenes, their table and their files
+    assert page.texts.count(HOSTILE) == 3  # the list of scenes, the table of scenes, the list of files
 
 
 def test_page_stays_below_its_size_limit(report: Report) -> None:
@@ -128,7 +128,7 @@ def test_page_without_an_area_estimate_has_no_section_for_it(report_zh: Report) 
 
 
 def test_bare_comparison_has_a_page(tmp_path: Path) -> None:
-    """Nothing mapped, nothing true, no image, no probability, no georeference: scores are undefined."""
+    """Scores are undefined, since map and reference hold no cropland; optional files are missing."""
     for name in ("map", "mask"):
         write_raster(tmp_path / f"{name}.tif", np.zeros((20, 30), np.uint8), crs=None, transform=Affine.identity())
     inputs = Inputs(tmp_path / "map.tif", tmp_path / "mask.tif")
