@@ -142,7 +142,7 @@ def test_a_parser_lists_its_actions_with_their_types() -> None:
 
 
 def test_rasterio_passes_gdal_errors_through(tmp_path: Path, write_raster: Callable[..., Path]) -> None:
-    """rasterio 1.4 passes them through in `rasterio.shutil.copy`; these errors do not derive from its documented base class."""
+    """These errors of `rasterio.shutil.copy` (rasterio 1.4) do not derive from its documented base class."""
     assert issubclass(CPLE_OutOfMemoryError, CPLE_BaseError)
     source = write_raster(tmp_path / "source.tif", np.zeros((4, 4), np.uint8))
     with pytest.raises(CPLE_BaseError) as raised:

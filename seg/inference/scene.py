@@ -120,7 +120,7 @@ def _planned(scene: FittedScene, predictor: Predictor, settings: PredictionSetti
     """Plan a scene; reuse block size and halo of an unfinished run with the same identity."""
     kept = {} if settings.restart else stored_run(partial_folder(output))
     size, halo = recorded_size(kept.get("block_size")), kept.get("halo")
-    # Only of the same run: the halo of another scene or model could be too small.
+    # Only the plan of the same run is reused: the halo of another scene or model could be too small.
     if not (size is not None and isinstance(halo, int) and scene.identity.matches(kept)):
         return plan_scene(scene, predictor, settings)
     # If the run ran out of memory in its first block, --memory may choose another block size.

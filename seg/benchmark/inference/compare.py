@@ -54,8 +54,8 @@ class InferenceRow:
         forward: Speed of the forward pass alone, in megapixels per second, on images of the size of a block with its
             halo.
         copying: Seconds to read the scene and write its maps in plain loops.
-        seam_percent: Largest difference between the probabilities of a smaller scene mapped in blocks and mapped as one
-            block, in percentage points; maps hold whole percents.
+        seam_percent: Largest difference in percentage points between two maps of a smaller scene: one mapped in blocks,
+            one mapped as a single block. Maps hold whole percents.
         peers: Figures of other libraries, by name.
     """
 

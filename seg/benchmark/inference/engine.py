@@ -38,7 +38,7 @@ class EngineRun:
         peak_mib: Peak memory of the process in MiB.
         blocks: Number of blocks.
         cut: Size and halo of the blocks in words.
-        redundancy: Number of computed pixels per pixel of the scene.
+        redundancy: Number of computed pixels divided by the number of pixels of the scene.
         shape: Rows and columns read for the largest block.
     """
 

@@ -23,8 +23,8 @@ class Backend(Protocol):
         name: Library, device and precision. Results of backends with different names differ in their last bits.
         bytes_per_channel: Memory of the network in bytes per pixel and channel of its last, largest feature map.
         device_memory: Free memory in bytes of a device with a memory of its own; None for other devices.
-        ahead: Number of further images to start before waiting for the result of the first; 0 if `start` computes the
-            result itself.
+        ahead: Number of further images to start before waiting for the result of the first image; 0 if `start` computes
+            the result itself.
     """
 
     name: str

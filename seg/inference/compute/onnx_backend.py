@@ -87,7 +87,7 @@ def _fitting_session(
 def _options(threads: int) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # ONNX Runtime logs the errors that it also raises
-    # If the number is set, ONNX Runtime does not bind its threads to cores.
+    # If the number of threads is set, ONNX Runtime does not bind its threads to cores.
     options.intra_op_num_threads = thread_count(threads)
     options.inter_op_num_threads = 1
     # Threads that spin between layers would take CPU time from reading and writing.

@@ -68,7 +68,8 @@ def bytes_per_pixel(predictor: Predictor) -> float:
     """
     # Models compute one after the other and reuse the same memory.
     network = max(member.backend.bytes_per_channel * _widest_channels(member.package) for member in predictor.members)
-    # Memory holds four blocks (two read ahead, one computed, one written) and, for several views, the sum and one view.
+    # Memory holds four blocks: two are read ahead, one is computed, and one is written. If there are several views,
+    # memory also holds the running mean of the probabilities and the probability of one view.
     held = 4 * (4 * len(predictor.fill) + 4 + 2 * predictor.uncertainty)
     largest = max(1.0, *predictor.augmentation.scales)
     return network * largest**2 * (1 + predictor.ahead) + held
