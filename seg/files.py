@@ -24,19 +24,19 @@ SOFTWARE = "cropland-seg"
 """Name of this software in the files that it writes."""
 
 CLAIM = ".cropland-seg.lock"
-"""Name of the lock file in a claimed folder, which no user's file should have."""
+"""Name of the lock file in a claimed folder; users' files are not expected to have this name."""
 
 UNFINISHED = ".unfinished"
 """End of the name of a folder for unfinished files, after a dot and the name of the output."""
 
 LONGEST = 200
-"""Characters of a library's message that an error keeps."""
+"""Largest number of characters of a library's message in an error."""
 
 MOST_DIGITS = 20
-"""Characters of the longest whole number of 64 bits."""
+"""Number of characters of the longest 64-bit integer."""
 
 FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""Errors of a disk without space, of a quota and of a limit of a file's size."""
+"""Errors of a full disk, an exhausted quota and a limit of file sizes."""
 
 WITHOUT_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
 """Errors of file systems without locks, such as some network and FUSE mounts."""
@@ -44,14 +44,14 @@ WITHOUT_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPN
 
 @contextmanager
 def writing(path: Path, *kinds: type[Exception]) -> Iterator[None]:
-    """Name a file in errors of the system, such as a full disk, that arise while it is written.
+    """Name a file in system errors that occur while the file is written, such as a full disk.
 
     Args:
-        path: The file or folder; a file in a `work_folder` is named by its final place.
-        kinds: Further errors of libraries that write it.
+        path: The file or folder; messages name the final path of a file in a `work_folder`.
+        kinds: Further error classes of libraries that write the file.
 
     Raises:
-        WriteError: The block raised an error of the system or one of these kinds, and not about another file.
+        WriteError: The block raised a system error about this file, or an error of the further classes.
     """
     shown = Path(*(part for part in path.parts if not (part.startswith(".") and part.endswith(UNFINISHED))))
     caught: tuple[type[Exception], ...] = (OSError, *kinds)
@@ -70,7 +70,7 @@ def writing(path: Path, *kinds: type[Exception]) -> Iterator[None]:
 
 
 def _is_about(error: Exception, path: Path) -> bool:
-    """True unless an error of the system names another file, or none although it is not one of disks."""
+    """True unless a system error names another file, or names no file and is not a typical disk error."""
     if not isinstance(error, OSError) or error.errno in FULL_DISK:  # Copying names the file that it reads.
         return True
     if not isinstance(error.filename, str):
@@ -103,9 +103,9 @@ def complete_or_absent(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def complete_in_claimed_folder(path: Path) -> Iterator[Path]:
-    """The same as `complete_or_absent` for a file in a folder that this process has claimed, at less cost.
+    """Like `complete_or_absent`, but faster, for a file in a folder that this process has claimed.
 
-    `remove_leftovers` removes what killed processes leave.
+    `remove_leftovers` removes temporary files of killed processes.
 
     Args:
         path: The file to write.
@@ -123,7 +123,7 @@ def complete_in_claimed_folder(path: Path) -> Iterator[Path]:
 
 
 def put_in_place(finished: Path, path: Path) -> None:
-    """Give a file its final name, in place of an older file, once its bytes are on the disk.
+    """Rename a file to its final name after its bytes have reached the disk; an older file is replaced.
 
     Raises:
         OSError: The disk is full, or the older file cannot be replaced.
@@ -164,10 +164,10 @@ def write_json(content: Mapping[str, object], path: Path) -> None:
 
 
 def read_text(path: Path) -> str:
-    """Text of a file in UTF-8, with or without a byte order mark, or in GBK, as Chinese spreadsheets and editors save.
+    """Text of a file in UTF-8 (with or without a byte order mark) or in GBK, which Chinese spreadsheets save.
 
     Raises:
-        UnicodeDecodeError: The text is in neither.
+        UnicodeDecodeError: The text is not in UTF-8 or GBK.
         OSError: The file cannot be read.
     """
     content = path.read_bytes()
@@ -178,10 +178,10 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path) -> object:
-    """Plain values of a JSON file; NaN, which images may have as nodata, is let through.
+    """Plain values of a JSON file; NaN is allowed, since nodata may be NaN.
 
     Raises:
-        ValueError: The file is not JSON in UTF-8, nests too deep, or holds a number beyond 64 bits.
+        ValueError: The file is not JSON in UTF-8, is nested too deeply, or holds a number beyond 64 bits.
         OSError: The file cannot be read.
     """
 
@@ -214,7 +214,7 @@ def short_hash(text: str) -> str:
 
 
 def require_utf8_name(path: Path) -> None:
-    """Check that a file's name is UTF-8: GDAL and JSON take no other. Old archives unpack to names in GBK.
+    """Check that a file's name is UTF-8, which GDAL and JSON need; old archives unpack to names in GBK.
 
     Raises:
         RasterError: The name has bytes that are not UTF-8.
@@ -287,7 +287,7 @@ def claimed(folder: Path, wait: bool = False) -> Iterator[None]:
 
     Args:
         folder: An existing folder.
-        wait: Wait for another process that holds the claim.
+        wait: If another process holds the claim, wait until it ends.
 
     Raises:
         ClaimError: Another process has locked the folder.
@@ -325,7 +325,7 @@ def work_folder(output: Path) -> Iterator[Path]:
 
     Raises:
         ClaimError: Another process works on the same output.
-        WriteError: The folder cannot be made or written, or its name is taken by a link.
+        WriteError: The folder cannot be made or written, or a link has its name.
     """
     folder = output.with_name(f".{output.name}{UNFINISHED}")
     if folder.is_symlink():
@@ -348,7 +348,7 @@ def _made_and_claimed(folder: Path, output: Path) -> Iterator[None]:
             try:
                 claim.enter_context(claimed(folder))
                 break
-            except FileNotFoundError:  # Another process has ended and removed the folder meanwhile.
+            except FileNotFoundError:  # Meanwhile, another process has ended and removed the folder.
                 if is_last:
                     raise
             except ClaimError as error:
@@ -359,7 +359,7 @@ def _made_and_claimed(folder: Path, output: Path) -> Iterator[None]:
 
 
 def remove_if_empty(folder: Path) -> None:
-    """Remove a folder unless something is in it."""
+    """Remove a folder if it is empty."""
     with suppress(OSError):  # Another process may have claimed the folder, which is not empty then.
         folder.rmdir()
 

@@ -1,4 +1,4 @@
-"""A disk that is full while a command writes: one line names the file, and nothing is left behind."""
+"""If the disk is full while a command writes, one line names the file, and no unfinished file remains."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -17,7 +17,7 @@ WriteRaster = Callable[..., Path]
 
 @pytest.fixture
 def archive(write_raster: WriteRaster, tmp_path: Path) -> Path:
-    """A map, and a shapefile of its only parcel, in one archive."""
+    """An archive with a map and a shapefile of the map's only parcel."""
     classes = np.zeros((40, 50), np.uint8)
     classes[10:20, 10:30] = 1
     write_raster(tmp_path / "map.tif", classes, nodata=255)

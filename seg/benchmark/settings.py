@@ -136,7 +136,7 @@ class InferenceSettings:
         memory: Memory limit in GiB for an automatic block size, or null, as in `PredictionSettings`.
         repeats: Number of runs; the median is reported.
         threads: Computing threads; 0 for all cores.
-        backend: Library on the CPU, as for prediction.
+        backend: Library that computes on the CPU, as in `ComputeSettings`.
         peers: Also map the scene with MONAI, TerraTorch and TorchGeo, if installed.
 
     Raises:

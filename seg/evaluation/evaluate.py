@@ -14,7 +14,7 @@ from seg.files import require_output_folder, write_json
 from seg.raster.sources import require_apart, require_replaceable
 
 REPORT_FILES = ("accuracy.json", "picture.png", "index.html")
-"""Files of a report, in the order in which they are made; they get their names together."""
+"""Files of a report, in the order in which they are made; all files are renamed into place together."""
 
 
 def evaluate(
@@ -34,7 +34,7 @@ def evaluate(
         ConfigError: The output folder cannot be written, files do not belong together, or the area estimate cannot be
             read.
         RasterError: A file cannot be read, lies on another grid or holds invalid values, or nothing can be compared.
-        WriteError: The report cannot be written, as on a full disk; an earlier report is left as it was.
+        WriteError: The report cannot be written, for example on a full disk; an earlier report does not change.
         ClaimError: Another process writes a report there.
     """
     require_output_folder(output)

@@ -40,7 +40,7 @@ class Strata:
         path: A raster of codes on the scene's grid, or a vector file.
         attribute: Column of a vector file with the names of the strata.
         layer: Layer of a vector file; None for its only layer.
-        encoding: Encoding of the text of a vector file; None for the one that it states.
+        encoding: Encoding of the text of a vector file; None for the encoding that the file states.
     """
 
     path: Path
@@ -143,7 +143,8 @@ class Pairing:
 
 def is_vector(path: Path) -> bool:
     """True if a file has the suffix of a vector file."""
-    # VECTOR_SUFFIXES contains neither: in a folder, .json mostly describes a raster, and an archive may hold anything.
+    # VECTOR_SUFFIXES does not contain .json and .zip: in a folder, .json mostly describes a raster, and an archive may
+    # hold anything.
     return path.suffix.lower() in (*VECTOR_SUFFIXES, ".json", ".zip")
 
 

@@ -12,21 +12,22 @@ if TYPE_CHECKING:
 Kind = TypeVar("Kind")
 
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
-"""Types of plain values in the words of a user."""
+"""Names of the types of plain values in messages."""
 
 
 def from_plain(kind: type[Kind], value: object) -> Kind:
     """Make a dataclass of the plain values of a JSON file.
 
-    Its fields may be text, numbers, other dataclasses, `tuple[X, ...]`, `dict[str, X]`, `X | None`, and `object` for
-    anything. Keys of the file that are no fields are left out.
+    The fields may be text, numbers, other dataclasses, `tuple[X, ...]`, `dict[str, X]`, `X | None`, and `object` for
+    any value. Keys of the file that do not match a field are ignored.
 
     Args:
         kind: The dataclass.
         value: A mapping, in which lists stand for tuples.
 
     Raises:
-        ValueError: A value is missing or has another type. The message names its place, as in "strata.3.pixels".
+        ValueError: A value is missing or has another type. The message gives the path of the value, such as
+            "strata.3.pixels".
     """
     return cast("Kind", _value(kind, value, ""))
 

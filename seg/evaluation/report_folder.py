@@ -9,9 +9,10 @@ from seg.files import claimed, make_output_folder, put_in_place, remove_if_empty
 
 @contextmanager
 def report_folder(folder: Path, names: Sequence[str]) -> Iterator[Path]:
-    """A place for the files of a report, which get their names together when the block ends without an error.
+    """Yield a folder for the files of a report; all files are moved into place when the block ends without an error.
 
-    A file of an earlier report that the new one lacks is removed. Other files in the folder stay.
+    If the new report lacks a file of an earlier report, the earlier file is removed. All other files in the folder
+    stay.
 
     Args:
         folder: Folder of the report; made if its parent exists, and removed again if it stays empty.

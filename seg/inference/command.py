@@ -76,7 +76,7 @@ def predict(
     named = named_scenes(inputs)
     jobs = jobs_of(named, output, settings.uncertainty)
     if not named.several:
-        read_grid(jobs[0].scene)  # An unreadable scene shows before the model is loaded.
+        read_grid(jobs[0].scene)  # An unreadable scene is reported before the model is loaded.
     predictor = load_predictor(models, settings, compute)
     with gdal_options(TILE_CACHE):
         if named.several:

@@ -96,7 +96,7 @@ Library = Literal["auto", "openvino", "onnx", "torch"]
 Precision = Literal["auto", "32", "bf16", "16"]
 
 ON_CPU = {"openvino": "OpenVINO", "onnx": "ONNX Runtime"}
-"""Names of the libraries that compute on the CPU from a model's ONNX file, the faster one first."""
+"""Names of the libraries that compute on the CPU from a model's ONNX file; the faster library comes first."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -67,7 +67,7 @@ def write_parcels(
     Raises:
         RasterError: A raster cannot be read, does not fit the others or has no CRS.
         WriteError: The output cannot be written.
-        ClaimError: Another process writes it.
+        ClaimError: Another process writes the output.
         ConfigError: The output has an unknown suffix, its folder is missing, or it is one of the inputs.
     """
     kind = format_of(output)

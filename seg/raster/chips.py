@@ -133,15 +133,16 @@ def read_chip(dataset: DatasetReader, window: Window, reading: Reading) -> Chip:
         found = None
         for band, value in zip(image, reading.fill, strict=True):
             band[~valid] = value
-    # With invalid pixels filled, a declared void is no extreme; the exact check would take longer than reading.
+    # Invalid pixels are filled, so a declared void is not an extreme value. The exact check would take longer than
+    # reading.
     if is_suspicious(found or extremes(image, stored)):
         require_plausible(shown_name(Path(dataset.name)), image, valid)
     return Chip(image, valid, nodata_found, void_found)
 
 
 def _hide_endless(image: FloatImage, valid: BoolMask, found: Extremes) -> bool:
-    """Clear validity where a band is not finite or beyond NO_DATA_FROM; True if such a finite number was valid."""
-    if found[0].min() > -NO_DATA_FROM and found[1].max() < NO_DATA_FROM:  # False for NaN
+    """Clear validity where a band is not finite or reaches NO_DATA_FROM; True if a valid value reached it."""
+    if found[0].min() > -NO_DATA_FROM and found[1].max() < NO_DATA_FROM:  # The comparison is False for NaN.
         return False
     finite = (np.abs(image) < NO_DATA_FROM).all(axis=0)
     void_found = bool((valid & ~finite & np.isfinite(image).all(axis=0)).any())

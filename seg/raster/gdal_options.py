@@ -30,10 +30,10 @@ SERVERS = {
 """Options for rasters on servers. GDAL's defaults give up at the first error and wait forever for a silent server."""
 
 _LOGS_WARNINGS = "rasterio._env.log_error"
-"""Function of rasterio that GDAL calls with its warnings, as Python names it in an exception."""
+"""Name in Python's exceptions of the rasterio function that GDAL calls with its warnings."""
 
 _FOR_GOOD = ExitStack()
-"""Contexts that a worker process never leaves."""
+"""Contexts that stay open until a worker process ends."""
 
 _OURS: ContextVar[frozenset[str]] = ContextVar("_OURS", default=frozenset())
 """Options that an outer `gdal_options` set; an inner `gdal_options` may change them."""
@@ -70,10 +70,10 @@ def set_gdal_options() -> None:
 
 @contextmanager
 def _without_undecodable_messages() -> Iterator[None]:
-    """Keep silent over GDAL warnings that are not UTF-8, since they quote damaged bytes of a file's metadata.
+    """Hide GDAL warnings that are not UTF-8: they quote damaged bytes of a file's metadata.
 
-    rasterio cannot decode them, and Python prints 20 lines of traceback for each. Everything else is shown as before.
-    The hooks belong to the process, so only the main thread sets them.
+    rasterio cannot decode these warnings, and Python would print 20 lines of traceback for each. All other warnings are
+    shown. The hooks belong to the process, so only the main thread sets them.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

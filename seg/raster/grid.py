@@ -33,10 +33,10 @@ LEAST_PIXEL_AREA = 1e-24
 """Smallest accepted pixel area, in squared CRS units; a micrometre at the equator is 1e-11 degrees."""
 
 FEW_SOURCES = 200
-"""Largest number of source files of a mosaic that are all opened as a check; opening one takes 0.3 ms."""
+"""If a mosaic has at most this number of source files, all files are opened as a check; opening a file takes 0.3 ms."""
 
 _SNIFFED = 4096
-"""Bytes in which the root element of a VRT begins."""
+"""Number of bytes that are searched for the root element of a VRT."""
 
 _EQUATOR_RADIUS_M = 6_378_137.0
 _ECCENTRICITY_SQUARED = 0.00669437999
@@ -144,11 +144,11 @@ def open_raster(path: Path) -> Iterator[DatasetReader]:
     """Open a raster for reading; its handle must stay in this thread and process.
 
     Args:
-        path: A file, or an address or another name of GDAL in a form of `seg.raster.remote`.
+        path: A file, an address, or another GDAL name in a form of `seg.raster.remote`.
 
     Raises:
         RasterError: The file is missing, its name is not UTF-8, it is not a raster that GDAL can read, its metadata is
-            damaged, it declares more than MOST_PIXELS pixels, or its transform gives pixels without a size or place.
+            damaged, it declares more than MOST_PIXELS pixels, or its transform is not finite or not invertible.
     """
     require_utf8_name(path)
     name = gdal_name(path)
@@ -170,7 +170,8 @@ def open_raster(path: Path) -> Iterator[DatasetReader]:
         ) from error
     with dataset:
         with readable_metadata(path):
-            # GDAL follows the links between directories at the first property, and rasterio raises at the second.
+            # GDAL reads all directories of the file at the first property; rasterio raises the error at the second
+            # property.
             _ = dataset.mask_flag_enums, dataset.colorinterp
             _require_sound(path, dataset)
         yield dataset
@@ -198,7 +199,7 @@ def read_grid(path: Path) -> Grid:
     """The grid of a raster file.
 
     Raises:
-        RasterError: The file or a source file of a mosaic cannot be opened, it holds no band, or it holds complex
+        RasterError: The file or a source file of a mosaic cannot be opened, or the file holds no band or complex
             numbers.
     """
     with open_raster(path) as dataset, readable_metadata(path):
@@ -228,7 +229,7 @@ def alpha_bands(dataset: DatasetReader) -> list[int]:
 
 
 def band_texts(dataset: DatasetReader, kind: Literal["descriptions", "units"] = "descriptions") -> tuple[str, ...]:
-    """Descriptions or units of the bands; empty where a band has none, and in all bands if one is not UTF-8."""
+    """Descriptions or units of the bands; empty if a band has none, and empty for all bands if a text is not UTF-8."""
     try:
         texts = dataset.descriptions if kind == "descriptions" else dataset.units
         return tuple(str(text or "").strip() for text in texts)
@@ -274,7 +275,8 @@ def require_sources(dataset: DatasetReader, few: int = FEW_SOURCES) -> None:
 
     Args:
         dataset: An open raster; only a VRT has source files.
-        few: Largest number of source files that are all opened; of more, only files that look missing are opened.
+        few: If there are at most this number of source files, all are opened; otherwise only files that look missing
+            are opened.
 
     Raises:
         RasterError: A source file is missing or cannot be opened; the message names it.
@@ -303,7 +305,7 @@ def _require_sources(dataset: DatasetReader, mosaic: str, seen: set[str], few: i
 
 
 def is_vrt(file: Path) -> bool:
-    """True if a file begins like a VRT; a name may hide it, since GDAL goes by the content."""
+    """True if a file begins like a VRT, whatever its name; GDAL recognises VRTs by content."""
     try:
         with file.open("rb") as opened:
             return b"<VRTDataset" in opened.read(_SNIFFED)

@@ -14,10 +14,10 @@ _ADDRESS = re.compile(rf"(?P<virtual>/vsicurl/)?(?P<scheme>https?|ftp|{'|'.join(
 """Pattern of an address; it also matches if a `Path` has shortened the two slashes to one."""
 
 _DRIVER = re.compile(r"(?P<driver>[A-Z][A-Z0-9_]+):(?P<quote>\"?)(?P<file>.+?)(?P=quote)(?::(?P<inner>.+))?")
-"""A part of a file, such as `NETCDF:"a.nc":values` and `GPKG:a.gpkg:layer`."""
+"""Pattern of a part of a file, such as `NETCDF:"a.nc":values` and `GPKG:a.gpkg:layer`."""
 
 _ARCHIVE = re.compile(r"(/vsi(?:zip|tar|gzip|7z|rar|sparse|cached)/)(?!/|\{|vsi)(.+)")
-"""An archive whose absolute path may have lost its second slash."""
+"""Pattern of an archive whose absolute path may have lost its second slash."""
 
 _REMOTE = re.compile(r"/vsi(curl|s3|gs|az|adls|oss|swift|webhdfs|hdfs)(_streaming)?/")
 
@@ -45,7 +45,7 @@ def gdal_name(path: Path) -> str:
 
 
 def is_virtual(path: Path) -> bool:
-    """True if GDAL knows a raster or vector layer by this name, such as `/vsizip/a.zip/b.tif`, but no file has it."""
+    """True if a name is a GDAL name of a raster or layer, such as `/vsizip/a.zip/b.tif`, and not the name of a file."""
     text = path.as_posix()
     named = text.startswith(("/vsi", "vrt:/")) or _DRIVER.fullmatch(text) is not None
     return named and not path.exists()
@@ -64,7 +64,7 @@ def _with_slashes(name: str) -> str:
 
 
 def _with_root(inner: str) -> str:
-    """A path with a slash before it if only then one of its folders is a file."""
+    """The path, with a leading slash if one of its folders is a file only with this slash."""
     file = Path(inner.partition("?")[0])
     absolute = Path("/", file)
     relative = any(part.is_file() for part in (file, *file.parents))

@@ -22,7 +22,7 @@ def scene_version(path: Path) -> str | None:
         path: The raster.
 
     Returns:
-        16 hexadecimal digits; None if the path is neither a local file nor an address nor another name of GDAL.
+        16 hexadecimal digits; None if the path is not a local file, an address or another GDAL name.
 
     Raises:
         RasterError: GDAL cannot read the raster.

@@ -121,7 +121,7 @@ def statistics_with_percentiles(samples: Samples, small_integers: bool) -> tuple
 
 
 class _Counts:
-    """Histogram of each band with bins of equal width; with `integers`, of a bin for each integer."""
+    """Histogram of each band with bins of equal width; if `integers` is true, each integer has a bin."""
 
     def __init__(
         self, lowest: npt.NDArray[np.float64], width: npt.NDArray[np.float64], bins: int, integers: bool = False

@@ -54,16 +54,17 @@ def is_missing(values: npt.NDArray[np.generic], nodata: float) -> BoolMask:
 
 
 def extremes(image: npt.NDArray[np.float32], stored: Set[str]) -> Extremes:
-    """Least and greatest value of each band, (C,) each; 0 where a void in these data types cannot show.
+    """(C,) smallest and (C,) largest value of each band; 0 if these data types cannot hold a void.
 
-    Looking at each number takes a tenth of the time of reading an uncompressed raster, so it is not done in vain.
+    Examining every value takes a tenth of the time of reading an uncompressed raster, so values are examined only if
+    needed.
 
     Args:
         image: (C, H, W) pixels in stored units.
         stored: Data types of the bands.
     """
     nothing: npt.NDArray[np.float32] = np.zeros(len(image), np.float32)
-    # In 16 bits without a sign, a void is in all bands.
+    # In uint16, a void is in all bands.
     unsigned_16 = stored == {"uint16"}
     if image.size == 0 or stored == {"uint8"} or (unsigned_16 and image[0].max() < HIGH_VOIDS[0]):
         return nothing, nothing
@@ -73,8 +74,8 @@ def extremes(image: npt.NDArray[np.float32], stored: Set[str]) -> Extremes:
 
 
 def is_suspicious(found: Extremes) -> bool:
-    """True if the extremes of an image could be voids, so that `require_plausible` must look closer."""
-    low, high = (values.tolist() for values in found)  # In plain Python, since the arrays hold a few numbers.
+    """True if the extremes of an image could be voids, so that `require_plausible` must examine all pixels."""
+    low, high = (values.tolist() for values in found)  # Plain Python is faster than NumPy for a few numbers.
     beyond = any(abs(value) >= LARGEST_MEASURED for value in (*low, *high))
     return beyond or not _LOW.isdisjoint(low) or _HIGH.issuperset(high)
 

@@ -163,7 +163,7 @@ def test_masks_of_another_program_in_the_folder_of_masks_stay(image: Path, label
     scenes, masks = tmp_path / "scenes", tmp_path / "masks"
     scenes.mkdir()
     image.rename(scenes / "image.tif")
-    for _ in range(2):  # Its own masks are replaced, as after a kill.
+    for _ in range(2):  # Masks of this project are replaced, for example after a kill.
         assert burn(scenes, labels(), masks).status == 0
     with rasterio.open(masks / "image.tif") as mask:
         profile, drawn = mask.profile, mask.read()

@@ -34,9 +34,9 @@ class PeerFigures:
     """Results of another library.
 
     Attributes:
-        run: Its run over the scene.
-        seam_percent: Largest difference in percent between the probabilities of a smaller scene mapped in tiles by it
-            and as one block by the engine.
+        run: The library's run over the scene.
+        seam_percent: Largest difference in percentage points between two maps of a smaller scene: one mapped in tiles
+            by the library, one mapped as a single block by the engine.
     """
 
     run: PeerRun

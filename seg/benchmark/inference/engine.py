@@ -37,7 +37,7 @@ class EngineRun:
         seconds: Time for planning, reading, computing, writing and overviews, without loading the model.
         peak_mib: Peak memory of the process in MiB.
         blocks: Number of blocks.
-        cut: Size and halo of the blocks in words.
+        cut: Size and halo of the blocks as text.
         redundancy: Number of computed pixels divided by the number of pixels of the scene.
         shape: Rows and columns read for the largest block.
     """

@@ -131,7 +131,7 @@ class _StoredGrid:
 
 @dataclass(frozen=True)
 class _Stored:
-    """Layout of the file."""
+    """Layout of the JSON file."""
 
     map: str
     map_sha256: str | None

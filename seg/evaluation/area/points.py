@@ -22,7 +22,7 @@ from seg.terminal.text import counted
 POINTS_LAYER = "points"
 PIXELS_LAYER = "pixels"
 LONGEST = 40
-"""Characters of a wrong reference that a message shows."""
+"""Largest number of characters of a wrong reference in a message."""
 
 REFERENCE = "reference"
 SUGGESTED = "suggested"
@@ -90,7 +90,7 @@ def read_references(path: Path, encoding: str | None = None) -> References:
 
     Args:
         path: A GeoPackage, GeoJSON, CSV or another table that GDAL reads.
-        encoding: Encoding of its text; None for the stated one, and GB18030 where the text is not in that.
+        encoding: Encoding of the text. None: the encoding that the file states, or GB18030 if decoding fails.
 
     Raises:
         DatasetError: The file is missing, unreadable or lacks a column, or its ids are not unique whole numbers.

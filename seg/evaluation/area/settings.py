@@ -64,7 +64,7 @@ class AreaSettings:
             which is valid only if references are missing at random, not if they are missing at difficult points. other
             or cropland: count these points as this class, to see how much the areas could change.
         confidence: Confidence of the intervals, above 0 and below 1.
-        encoding: Encoding of the text of the points, such as GBK; null for the one that the file states.
+        encoding: Encoding of the text of the points, such as GBK; null for the encoding that the file states.
     """
 
     unfilled: Unfilled = "refuse"

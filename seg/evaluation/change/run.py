@@ -25,7 +25,7 @@ FILES = CHANGE_MAP, PROBABILITY_MAP, POLYGONS, SUMMARY = (
     "change.gpkg",
     "change.json",
 )
-"""Files of a comparison; the probabilities only where both maps have them."""
+"""Files of a comparison; the file of probabilities exists only if both maps have probabilities."""
 
 RULE = (
     "a change is supported where the probability that both maps are right is above the confidence: (1 - before) * "
@@ -47,7 +47,7 @@ def measure_change(maps: Maps, output: Path, settings: ChangeSettings) -> dict[s
     Raises:
         ConfigError: The folder cannot be made, or a file to write is one of the inputs.
         RasterError: A map cannot be read, lies on another grid or has no known ground area.
-        WriteError: A file cannot be written; those of an earlier comparison are left as they were.
+        WriteError: A file cannot be written; files of an earlier comparison do not change.
         ClaimError: Another process writes a comparison there.
     """
     require_output_folder(output)

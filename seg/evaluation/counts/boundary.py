@@ -188,7 +188,7 @@ def edge_pixels(inside: BoolMask, outside: BoolMask) -> BoolMask:
 
 
 def near(inside: BoolMask, distance: Reach) -> BoolMask:
-    """Pixels with a pixel of `inside` in their neighbourhood, (H, W).
+    """(H, W) pixels with a pixel of `inside` in their neighbourhood.
 
     Args:
         inside: (H, W) bool.
@@ -196,7 +196,7 @@ def near(inside: BoolMask, distance: Reach) -> BoolMask:
     """
     found = np.zeros_like(inside)
     widened, reached = np.ascontiguousarray(inside).view(np.uint8), 0
-    # The row furthest away has the fewest columns, so each row widens the one before it.
+    # The farthest row has the fewest columns, so each row widens the previous row.
     for row, columns in reversed([*enumerate(distance.columns)]):
         if columns > reached:
             along = np.ones((1, 2 * (columns - reached) + 1), np.uint8)
@@ -209,6 +209,6 @@ def near(inside: BoolMask, distance: Reach) -> BoolMask:
 
 
 def _classes(classes: ByteMask, compared: BoolMask) -> tuple[BoolMask, BoolMask, BoolMask]:
-    """Cropland, other, and the boundary of cropland of a class raster, each (H, W) among the compared pixels."""
+    """(H, W) masks of the compared pixels: cropland, class other, and the boundary of cropland."""
     cropland, other = compared & (classes == CROPLAND), compared & (classes == OTHER)
     return cropland, other, edge_pixels(cropland, other)

@@ -138,7 +138,7 @@ class ParcelOverlaps:
 
 
 def _runs(mapped: Ids, reference: Ids) -> tuple[Ids, Ids, Ids]:
-    """Runs of pixels in the same parcels of both: the two parcels and the number of pixels; none where both are 0.
+    """Runs of pixels in the same two parcels: both labels and the number of pixels; background runs are left out.
 
     Fields are wide, so there are far fewer runs to sort than pixels.
     """

@@ -12,7 +12,7 @@ from seg.raster.chips import BoolMask, Chip
 from seg.raster.windows import Block, round_up
 
 CELL = 64
-"""Side in pixels of the cells whose validity decides, before rounding to the model's alignment."""
+"""Side in pixels of the cells whose validity determines the pieces, before rounding to the model's alignment."""
 
 FEWEST_CELLS = 4
 """Smallest side of a piece in cells; smaller pieces would be mostly halo."""
@@ -21,7 +21,7 @@ WORTH = 0.9
 """Largest ratio of the pixels that pieces compute to those of the block; more would not pay for the further calls."""
 
 SMALL = 2 * 2**20
-"""Pixels up to which a block is computed whole."""
+"""A block with at most this number of pixels is computed whole."""
 
 Box = tuple[slice, slice]
 """Rows and columns."""
@@ -51,7 +51,7 @@ class Cells(NamedTuple):
 
 
 def start_core(predictor: Predictor, chip: Chip, block: Block, halo: int | None) -> PendingEstimate:
-    """Start the estimate of a block's core; where no valid pixel is near, the estimate is 0.
+    """Start the estimate of a block's core; the estimate is 0 if no valid pixel is near.
 
     Args:
         predictor: Models and augmentation.
@@ -128,7 +128,7 @@ def _covering(cells: Cells, box: Box) -> list[Box]:
 
 
 def _by_cell(valid: BoolMask, side: int) -> BoolMask:
-    """(rows, columns) True in cells of a side with a valid pixel; the last ones may be smaller."""
+    """(rows, columns) True in cells with a valid pixel; the last row and column of cells may be smaller."""
     starts = [np.arange(0, length, side) for length in valid.shape]
     cells: BoolMask = np.logical_or.reduceat(np.logical_or.reduceat(valid, starts[0], axis=0), starts[1], axis=1)
     return cells
@@ -143,12 +143,12 @@ def _in_pixels(cells: slice, core: slice, side: int) -> slice:
 
 
 def _with_halo(box: Box, halo: int, shape: tuple[int, ...]) -> Box:
-    """A box with a halo, as far as the block's pixels go."""
+    """A box with a halo, cut off at the edges of the block's read window."""
     rows, columns = (slice(max(s.start - halo, 0), min(s.stop + halo, n)) for s, n in zip(box, shape, strict=True))
     return rows, columns
 
 
 def _shifted(box: Box, origin: Box) -> Box:
-    """The same box, counted from the corner of another."""
+    """The same box, counted from the corner of another box."""
     rows, columns = (slice(s.start - o.start, s.stop - o.start) for s, o in zip(box, origin, strict=True))
     return rows, columns

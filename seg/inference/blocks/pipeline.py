@@ -223,7 +223,7 @@ def reading_order(plan: Plan) -> Sequence[Block]:
     if not plan.cache:
         return plan.blocks
     grid = plan.grid
-    # Two tiles more, since the window may begin anywhere in a tile.
+    # The window may begin anywhere in a tile, so two more tiles are needed.
     read = max(block.read.height for block in plan.blocks) + 2 * TILE
     across = round_up(max(block.core.width for block in plan.blocks), TILE)
     # GDAL caches all bands of a pixel-interleaved tile, and one byte for each pixel of a mask.

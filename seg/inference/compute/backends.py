@@ -21,8 +21,9 @@ class Backend(Protocol):
 
     Attributes:
         name: Library, device and precision. Results of backends with different names differ in their last bits.
-        bytes_per_channel: Memory of the network in bytes per pixel and channel of its last, largest feature map.
-        device_memory: Free memory in bytes of a device with a memory of its own; None for other devices.
+        bytes_per_channel: Memory of the network in bytes, per pixel and per channel of its last feature map, the
+            largest.
+        device_memory: Free memory in bytes of a device that has its own memory; None for other devices.
         ahead: Number of further images to start before waiting for the result of the first image; 0 if `start` computes
             the result itself.
     """

@@ -31,7 +31,7 @@ def open_backend(folder: Path, package: ModelPackage, compute: ComputeSettings, 
 
     Raises:
         ConfigError: The device or the library is unknown or absent, or the model has no boundary head for the interior.
-        PackageError: The user asked for a library that needs ONNX, but the network cannot be exported to it.
+        PackageError: The user asked for a library that needs ONNX, but the network cannot be exported to ONNX.
     """
     if interior and not package.architecture["arguments"].get("boundary"):
         raise ConfigError(
@@ -59,7 +59,7 @@ def open_backend(folder: Path, package: ModelPackage, compute: ComputeSettings, 
 
 
 def _cpu_backend(compute: ComputeSettings) -> type["OpenVinoBackend"] | type["OnnxBackend"]:
-    """Backend for the CPU: the requested one, or else OpenVINO if it is installed."""
+    """Backend for the CPU: the requested library if there is a request, otherwise OpenVINO if it is installed."""
     if compute.backend == "onnx" or (compute.backend == "auto" and not _is_installed("openvino")):
         from seg.inference.compute.onnx_backend import OnnxBackend
 

@@ -1,4 +1,4 @@
-"""The ONNX file of a model package, and the probability of its outputs; of use to every library that runs ONNX."""
+"""The ONNX file of a model package, and the probability from its outputs; for all libraries that run ONNX."""
 
 import logging
 import os
@@ -45,7 +45,7 @@ def open_network(
         if not path.is_file():
             continue
         if sha256(path) != stored_hash:
-            LOG.warning("%s: damaged (its hash differs from the stored one)", path)
+            LOG.warning("%s: damaged (its hash differs from the stored hash)", path)
             continue
         network = opened(path, stored_hash)
         if network is not None:
@@ -58,7 +58,7 @@ def open_network(
 
 
 def heads_of(package: ModelPackage) -> list[str]:
-    """Names of the outputs of a package's ONNX file, without that of the features."""
+    """Names of the outputs of a package's ONNX file, without the output of the features."""
     return [OUTPUT, BOUNDARY] if package.architecture["arguments"].get("boundary") else [OUTPUT]
 
 
@@ -66,8 +66,8 @@ def probability_of(heads: Sequence[Logits], package: ModelPackage) -> Probabilit
     """The (H, W) probability of cropland, or of cropland without the edges of parcels.
 
     Args:
-        heads: (1, 1, H, W) logits of cropland; for the interior, those of the boundary too.
-        package: Holds temperature and bias.
+        heads: (1, 1, H, W) logits of cropland; for the interior, the logits of the boundary too.
+        package: Description of the model, with temperature and bias.
     """
     logits = heads[0][0, 0] / np.float32(package.temperature)
     logits += np.float32(package.bias)
@@ -79,7 +79,7 @@ def probability_of(heads: Sequence[Logits], package: ModelPackage) -> Probabilit
 
 
 def thread_count(threads: int) -> int:
-    """A number of threads; for 0 the value of OMP_NUM_THREADS, or all cores that this process may use."""
+    """Number of threads; 0 becomes the value of OMP_NUM_THREADS, or the number of cores that this process may use."""
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     if threads or (wanted.isdecimal() and int(wanted) > 0):
         return threads or int(wanted)

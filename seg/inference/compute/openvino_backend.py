@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     import openvino
 
 COMPILED = ".openvino"
-"""Suffix of a compiled network, beside its ONNX file."""
+"""Suffix of the file of a compiled network, which lies beside the ONNX file."""
 
 CHECKSUM_BYTES = 32
-"""Length of the SHA-256 at the start of that file; it covers the network and everything that the network depends on."""
+"""Length of the SHA-256 at the start of that file; the hash covers the network and all that it depends on."""
 
 DEFAULT = ComputeSettings()
 
@@ -42,8 +42,9 @@ DEFAULT = ComputeSettings()
 class OpenVinoBackend:
     """A model package in OpenVINO.
 
-    The compiled network accepts images of any size. It is stored beside the ONNX file with a checksum of its bytes and
-    of everything that they depend on, so a version of OpenVINO compiles it once for a processor.
+    The compiled network accepts images of any size. The compiled network is stored beside the ONNX file, with a
+    checksum of its bytes and of all that they depend on. Each version of OpenVINO therefore compiles the network once
+    for each kind of processor.
 
     Args:
         folder: Folder of the package; see `open_network`.
@@ -71,9 +72,9 @@ class OpenVinoBackend:
         self.options = {
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": 1,
-            # By default, OpenVINO computes in bfloat16 if the processor can.
+            # By default, OpenVINO computes in bfloat16 if the processor supports it.
             "INFERENCE_PRECISION_HINT": "f32",
-            # The threads that read and write need the cores too.
+            # The reading and writing threads need the cores too.
             "ENABLE_CPU_PINNING": False,
         }
         opened = partial(_fitting_network, package=package, options=self.options)
@@ -91,7 +92,7 @@ class OpenVinoBackend:
 
     @property
     def has_features(self) -> bool:
-        """True if the ONNX file has the output of the features; earlier versions of this project wrote none."""
+        """True if the ONNX file has the output of the features; earlier versions did not write this output."""
         return self._encoder is not None
 
     def features(self, image: FloatImage) -> Features:
@@ -120,7 +121,7 @@ class OpenVinoBackend:
 
 
 _WORKING: WeakSet[OpenVinoBackend] = WeakSet()
-"""Models of this process that hold feature maps: at most the one that computed last."""
+"""Models of this process that hold feature maps: at most the model that computed last."""
 
 
 def _fitting_network(
@@ -148,7 +149,7 @@ def _fitting_network(
         return None
     network = core.compile_model(heads, "CPU", options)
     compiled = network.export_model().getvalue()
-    # A read-only folder stores none, and neither does a process while another stores the same.
+    # The compiled network is not stored if the folder is read-only, or while another process stores it.
     with suppress(OSError, ClaimError), complete_or_absent(kept) as unfinished:
         unfinished.write_bytes(hashlib.sha256(checked + compiled).digest() + compiled)
     return network
@@ -159,7 +160,7 @@ def _outputs(model: "openvino.Model") -> "dict[str, openvino.Output]":
 
 
 def _part(model: "openvino.Model", names: Sequence[str]) -> "openvino.Model | None":
-    """The part of a network that computes some outputs; None if it lacks one."""
+    """The part of a network that computes some outputs; None if the network lacks one of these outputs."""
     import openvino
 
     outputs = _outputs(model)
@@ -174,14 +175,14 @@ def _machine(core: "openvino.Core") -> str:
     processor = [core.get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:  # not on Linux
+    except OSError:  # The file exists only on Linux.
         lines = []
     return f"{version} {processor} {next((line for line in lines if line.startswith('flags')), '')}"
 
 
 @cache
 def _core() -> "openvino.Core":
-    """OpenVINO without its telemetry, which on import writes to the user's home and connects to a server."""
+    """OpenVINO without its telemetry. On import, the telemetry writes to the user's home and connects to a server."""
     telemetry = "openvino_telemetry"
     blocked = telemetry not in sys.modules
     if blocked:

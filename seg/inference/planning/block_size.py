@@ -58,11 +58,11 @@ class BlockSize(NamedTuple):
 
 
 class Cutting(NamedTuple):
-    """Pixels that the blocks of a scene read.
+    """Number of pixels that the blocks of a scene read.
 
     Attributes:
-        computed: Pixels of all blocks, halos included.
-        largest: Pixels of the largest block.
+        computed: Number of pixels of all blocks, halos included.
+        largest: Number of pixels of the largest block.
     """
 
     computed: int
@@ -75,7 +75,7 @@ def square(side: int) -> BlockSize:
 
 
 def recorded_size(record: object) -> BlockSize | None:
-    """The size whose `record` this is; None for anything else."""
+    """The size with this `record`; None if the value is not the record of a size."""
     if isinstance(record, int):
         return square(record)
     if isinstance(record, list) and len(record) == 2 and all(isinstance(side, int) for side in record):
@@ -124,7 +124,7 @@ def usual_size(shape: tuple[int, int], alignment: int, pixels: int) -> BlockSize
 
 
 def cutting(shape: tuple[int, int], size: BlockSize, halo: int) -> Cutting:
-    """Pixels that the blocks of a scene of a height and width read."""
+    """Number of pixels that the blocks of a scene read."""
     rows, columns = ([len(span.read) for span in spans] for spans in size.spans(shape, halo))
     return Cutting(sum(rows) * sum(columns), max(rows) * max(columns))
 

@@ -12,7 +12,7 @@ LEAST = 3 * GIB // 2
 """Smallest default limit of the total memory in bytes, if at least twice as much memory is free."""
 
 SHARE = 4
-"""The default limit is this fraction of the free memory, since larger blocks compute fewer pixels in halos."""
+"""Default limit as a fraction of the free memory; larger blocks compute fewer halo pixels."""
 
 PROCESS = GIB // 4
 """Memory in bytes of the libraries, the weights and GDAL's cache; 120 to 250 MB were measured."""
@@ -29,7 +29,7 @@ def allowed_memory(wanted_gib: float | None, predictor: Predictor) -> int:
 
     Args:
         wanted_gib: Limit in GiB; None for a quarter of the free memory, but at least 1.5 GiB, or half of the free
-            memory if that is less. A device with a memory of its own may have less free memory than the machine.
+            memory if that is less. If a device has its own memory, the free memory of the device counts if it is less.
         predictor: Models on their devices.
     """
     if wanted_gib is not None:

@@ -93,7 +93,7 @@ def plan_scene(
         scene: The scene, fitted to the models.
         predictor: Models and augmentation.
         settings: Block size, halo, tolerance and memory.
-        kept: Block size of an unfinished run that goes on.
+        kept: Block size of an unfinished run that is resumed; None if there is no such run.
 
     Raises:
         RasterError: The pixels for measuring the halo cannot be read.
@@ -112,7 +112,7 @@ def plan_scene(
             return square(round_up(settings.block_size, alignment))
         if predictor.receptive_field == 0:
             return usual_size(shape, alignment, pixels)
-        # Large blocks would compute much that lies outside the area.
+        # Large blocks would compute many pixels outside the area.
         most = pixels if area is None else min(pixels, (USUAL + 2 * halo) ** 2)
         return automatic_size(shape, halo, alignment, most)
 

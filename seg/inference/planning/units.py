@@ -119,7 +119,7 @@ def sampled_values(grid: Grid, bands: Sequence[int], nodata: float | None) -> Va
 
 
 def _windows(shape: tuple[int, int], tile: tuple[int, int]) -> Iterator[Window]:
-    """Windows spread over a raster, each within one tile if tiles are large enough, since whole tiles are decoded."""
+    """Windows spread over a raster; each window lies in one tile, if tiles are large enough, to save decoding."""
     tops, lefts = (_starts(length, side) for length, side in zip(shape, tile, strict=True))
     for top, left in itertools.product(tops, lefts):
         yield Window(left, top, min(_SIDE, shape[1]), min(_SIDE, shape[0]))

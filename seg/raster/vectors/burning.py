@@ -183,7 +183,7 @@ def write_mask(path: Path, grid: Grid, parts: Iterable[tuple[Window, ByteMask]])
 
     Raises:
         WriteError: The file cannot be written.
-        ClaimError: Another process writes it.
+        ClaimError: Another process writes the file.
     """
     with complete_or_absent(path) as unfinished, writing(path, RasterioError, CPLE_BaseError):
         _write(unfinished, grid, parts)

@@ -107,7 +107,7 @@ class VectorLabels:
         self.unused = self._check()
 
     def _info(self, bounds: bool = False) -> dict[str, Any]:
-        """Fields, encoding, CRS and number of features of the layer; its bounds only on request, for they can cost."""
+        """Fields, encoding, CRS and number of features of the layer; bounds only on request, since they can be slow."""
         try:
             return self._decoded(
                 lambda code: pyogrio.read_info(
@@ -249,7 +249,7 @@ def read_features(path: Path) -> geopandas.GeoDataFrame:
 
 @contextmanager
 def quiet_library() -> Iterator[None]:
-    """Keep pyogrio's warnings from the terminal: it warns three times of a layer with measures (M), which it drops."""
+    """Hide pyogrio's warnings: it warns three times about a layer whose measures (M) it drops."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", (UserWarning, RuntimeWarning))
         yield
@@ -277,7 +277,7 @@ def open_labels(path: Path, settings: BurnSettings, options: str = "--{}") -> Ve
 
 
 def _source(path: Path) -> Path | str | bytes:
-    """The file or GDAL's name of it; GeoParquet as FlatGeobuf, since the GDAL of pyogrio is often without Parquet."""
+    """The file or its GDAL name; GeoParquet becomes FlatGeobuf, since pyogrio's GDAL often lacks Parquet."""
     if is_remote(path) or is_virtual(path):
         return gdal_name(path)
     if not path.exists():

@@ -100,7 +100,7 @@ def read_parcels(source: VectorLabels, grid: Grid, margin: int = 0) -> Parcels:
 
 
 def _turn(source: VectorLabels, box: Box | None) -> int:
-    """Degrees from the longitudes of an image to those of a layer, which may count 0 to 360: 0, 360 or -360."""
+    """Degrees to add to longitudes of an image to get longitudes of a layer, such as 360 if these run from 0 to 360."""
     if box is None or source.bounds is None:
         return 0
     left, _, right, _ = source.bounds
@@ -113,11 +113,11 @@ def _turned(box: Box | None, turn: int) -> Box | None:
 
 
 def missed(polygons: Polygons, grid: Grid) -> int:
-    """Number of small polygons that cover no pixel centre, so that burning leaves no trace of them.
+    """Number of small polygons that cover no pixel centre; burning changes no pixel for such a polygon.
 
     Args:
-        polygons: In pixels; only those of less than two pixels in width and height are looked at.
-        grid: Grid of the image; polygons that reach beyond it do not count.
+        polygons: In pixels; only polygons of less than two pixels in width and height are examined.
+        grid: Grid of the image; polygons that reach beyond the image do not count.
     """
     left, top, right, bottom = shapely.bounds(polygons).T
     inside = (left >= 0) & (top >= 0) & (right <= grid.width) & (bottom <= grid.height)

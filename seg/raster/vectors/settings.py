@@ -8,7 +8,7 @@ from seg.errors import ConfigError
 from seg.labels import IGNORE, OTHER
 
 LAYER = "|layername="
-"""Separates a file from the name of one of its layers, as in QGIS."""
+"""Separator between a file and the name of a layer, as in QGIS."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,7 +58,7 @@ def write_band_stack(output: Path, files: Mapping[str, Path]) -> None:
     The VRT refers to the files by relative paths, so that all can be moved together.
 
     Args:
-        output: The .vrt file; an older one is replaced.
+        output: The .vrt file; an older file is replaced.
         files: Rasters by the name of their band, in order.
 
     Raises:

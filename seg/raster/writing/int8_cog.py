@@ -50,7 +50,7 @@ def write_int8_cog(
 
     Raises:
         WriteError: The file cannot be written.
-        ClaimError: Another process writes it.
+        ClaimError: Another process writes the file.
     """
     profile = {
         "driver": "GTiff",

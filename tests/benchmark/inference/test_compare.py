@@ -120,7 +120,7 @@ class FakeRasterDataset(torch.utils.data.Dataset[dict[str, object]]):
 
 
 class FakeGridSampler(torch.utils.data.Sampler[tuple[slice, slice, slice]]):
-    """Tiles from the lower left corner, of which the last ones leave the scene, as in TorchGeo."""
+    """Tiles from the lower left corner; as in TorchGeo, the last tiles reach beyond the scene."""
 
     def __init__(self, dataset: FakeRasterDataset, size: int, stride: int) -> None:
         with rasterio.open(dataset.path) as raster:

@@ -23,7 +23,7 @@ def test_pieces_hold_every_valid_pixel_once_and_begin_aligned(
     core = slice(halo, halo + height), slice(0, width)
     valid = np.zeros((height + 2 * halo, width + halo), bool)
     for _ in range(int(random.integers(1, 5))):
-        # Halos have validity too, which must not count.
+        # The validity of halos must not count.
         top, left = int(random.integers(height)) + halo, int(random.integers(width))
         valid[top : top + int(random.integers(1, 300)), left : left + int(random.integers(1, 300))] = True
     seen = np.zeros(valid.shape, int)

@@ -110,7 +110,7 @@ def test_threads_are_those_that_were_given_and_are_part_of_the_name(model: Path)
 
 
 def test_openvino_sends_and_keeps_nothing(tmp_path: Path) -> None:
-    # Its telemetry would be imported with it, write to the home folder, and connect to a server.
+    # OpenVINO's import would also import its telemetry, which writes to the home folder and connects to a server.
     program = """
 import socket, sys
 def refuse(self, address, *_):

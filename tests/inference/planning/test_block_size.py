@@ -37,7 +37,7 @@ def test_blocks_fit_the_memory_or_are_as_small_as_is_sensible(
     assert size.height % alignment == size.width % alignment == 0
     if cutting(shape, size, halo).largest > pixels:
         most = max(SMALLEST, halo + 1) + alignment
-        # Half as many blocks more, and cores would be smaller than the halo.
+        # With half as many blocks more, cores would be smaller than the halo.
         for spans in size.spans(shape, halo):
             assert len(spans) == 1 or max(len(span.core) for span in spans) < 2 * most + halo
     for spans in size.spans(shape, halo):

@@ -16,7 +16,7 @@ DEGREES = Affine(0.01, 0, 0, 0, -0.01, 40)
 
 
 def grid_at(longitude: float, crs: str = "EPSG:4326") -> Grid:
-    """A grid of 100 x 100 pixels; in degrees, its left edge lies at a longitude."""
+    """A grid of 100 x 100 pixels in degrees whose left edge lies at the given longitude."""
     place = Affine.translation(longitude, 0) @ DEGREES if crs == "EPSG:4326" else Affine(10, 0, 4e5, 0, -10, 4.4e6)
     return Grid(Path("image.tif"), 100, 100, 1, CRS.from_user_input(crs), place, None, "uint8")
 

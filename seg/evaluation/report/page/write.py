@@ -21,7 +21,7 @@ WANTED = "wanted the area.json that `evaluate.py area` writes"
 
 @dataclass(frozen=True)
 class Figures:
-    """An estimate with its standard error and the ends of its interval; None where it is undefined."""
+    """An estimate with its standard error and the ends of its interval; undefined numbers are None."""
 
     value: float | None
     standard_error: float | None
@@ -59,7 +59,7 @@ class AreaMap:
 
 @dataclass(frozen=True)
 class AreaEstimate:
-    """Content of an `area.json` as far as the page shows it."""
+    """Part of an `area.json` that the page shows."""
 
     map: AreaMap
     samples: int
@@ -73,10 +73,10 @@ class AreaEstimate:
     unfilled: int = 0
 
     def __post_init__(self) -> None:
-        """Check that matrices and counts are those of the classes.
+        """Check that matrices and counts have one entry for each class.
 
         Raises:
-            ValueError: They are not.
+            ValueError: An entry is missing, or there are too many.
         """
         side = len(self.classes)
         for name in ("confusion", "error_matrix_proportions"):
