@@ -39,7 +39,7 @@ def make_encoder(encoder: str, bands: int, output_stride: int) -> tuple[nn.Modul
 
 
 def check_encoder(encoder: str, own: bool = False) -> None:
-    """Reject names that are neither smp encoders nor timm networks with the prefix "tu-".
+    """Accept only names of smp encoders, and names of timm networks with the prefix "tu-".
 
     Names such as "tu-hf-hub:..." are rejected too, since building a network must not contact a hub.
 

@@ -49,7 +49,7 @@ def corners_of(labels: Labels, separate: bool, row: int = 0, column: int = 0) ->
     """Corners of each label in a window, as if there were no parcels outside the window.
 
     Args:
-        labels: (H, W) labels of parcels; 0 for none.
+        labels: (H, W) labels of parcels; 0 where there is no parcel.
         separate: True if no two labels share an edge, which is faster.
         row: Lattice row of the window's upper edge.
         column: Lattice column of the window's left edge.

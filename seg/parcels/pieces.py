@@ -83,7 +83,7 @@ def chosen(pieces: Pieces, units: NDArray[np.bool_]) -> Pieces:
     """The parts of chosen units.
 
     Args:
-        pieces: Parts whose parcels have small numbers, such as those of one block.
+        pieces: Parts whose parcels have small numbers, such as the parts of one block.
         units: True for chosen units, by number.
     """
     kept = units[pieces.units]

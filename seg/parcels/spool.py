@@ -122,7 +122,7 @@ class Spool:
             yield shapely.from_wkb(np.array([row[0] for row in rows], dtype=object))
 
     def put_simplified(self, first_pixels: Integers, polygons: Polygons, sizes: Floats) -> None:
-        """Replace the outlines and sizes of parcels by those of the simplified parcels."""
+        """Replace the outlines and sizes of parcels by simplified outlines and their sizes."""
         rows = zip(first_pixels.tolist(), *sizes.T.tolist(), _encoded(polygons), strict=True)
         self._database.executemany("INSERT INTO simplified VALUES (?, ?, ?, ?)", rows)
 

@@ -65,7 +65,7 @@ def write_parcels(
         advance: Called after each block.
 
     Raises:
-        RasterError: A raster cannot be read, does not fit the others or has no CRS.
+        RasterError: A raster cannot be read or has no CRS, or the rasters do not fit together.
         WriteError: The output cannot be written.
         ClaimError: Another process writes the output.
         ConfigError: The output has an unknown suffix, its folder is missing, or it is one of the inputs.
@@ -138,11 +138,11 @@ def simplify_spooled(spool: Spool, tolerance_m: float, pixel_m: tuple[float, flo
     """Simplify the parcels of a spool; neighbours keep common edges, and parcels do not overlap.
 
     Parcels that share an edge or a corner form a unit. They are simplified together (`shapely.coverage_simplify`), so
-    that shared edges stay shared. Two simplified units do not overlap if neither intersects the original outline of the
-    other. Proof: if edges of both units crossed, an end of one edge would lie in the area that the other unit gained;
-    but simplification does not move the ends of edges. Each simplified unit is therefore compared with the original
-    outlines of the other units. While the simplified unit intersects such an outline, it is simplified again with half
-    the tolerance. The result depends only on the map.
+    that shared edges stay shared. Two simplified units do not overlap if each of them is apart from the original
+    outline of the other unit. Proof: if edges of both units crossed, an end of one edge would lie in the area that the
+    other unit gained; but simplification does not move the ends of edges. Each simplified unit is therefore compared
+    with the original outlines of the other units. While the simplified unit intersects such an outline, it is
+    simplified again with half the tolerance. The result depends only on the map.
 
     Args:
         spool: Opened with boxes; its units are clusters of touching parcels.

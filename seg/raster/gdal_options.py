@@ -41,7 +41,7 @@ _OURS: ContextVar[frozenset[str]] = ContextVar("_OURS", default=frozenset())
 
 @contextmanager
 def gdal_options(cache: int | None = CACHE) -> Iterator[None]:
-    """Set GDAL's options within a context, except those that the user has set.
+    """Set GDAL's options within a context, except options that the user has set.
 
     A user sets options in the environment, in GDAL's configuration file, or with a `rasterio.Env` around the call.
 
@@ -61,7 +61,7 @@ def gdal_options(cache: int | None = CACHE) -> Iterator[None]:
 
 
 def set_gdal_options() -> None:
-    """Set GDAL's options for the rest of a worker process, except those that the user has set."""
+    """Set GDAL's options for the rest of a worker process, except options that the user has set."""
     from rasterio import Env
 
     _FOR_GOOD.enter_context(_without_undecodable_messages())

@@ -268,7 +268,7 @@ def require_real(dataset: DatasetReader) -> None:
 
 
 def require_sources(dataset: DatasetReader, few: int = FEW_SOURCES) -> None:
-    """Check that all local source files of a mosaic can be opened, including those of mosaics in the mosaic.
+    """Check that all local source files of a mosaic can be opened, including sources of mosaics within the mosaic.
 
     GDAL reports a missing file only when its pixels are read, and only once. Later reads return zeros, which look like
     data.

@@ -49,7 +49,7 @@ def text_of(report: ConvolutionReport) -> str:
         f"at most {number(ceilings.matmul_macs_per_second / 1e9)} GMAC/s in a large matrix product, "
         f"{number(ceilings.convolution_macs_per_second / 1e9)} in the best convolution; "
         f"{number(ceilings.bytes_per_second / 1e9)} GB/s in a large copy (read + write)\n"
-        f"so computing limits layers of more than {number(ceilings.balance)} MAC per byte; memory limits the others"
+        f"so computing limits layers of more than {number(ceilings.balance)} MAC per byte; memory limits all others"
     )
     return "\n\n".join([str(report.machine), f"{shape}\n{peaks}", _table(report), LEGEND, answer(report)])
 

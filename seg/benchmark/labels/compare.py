@@ -108,7 +108,7 @@ def _result(run: Run, folder: Path, settings: LabelsSettings) -> Result:
 
 
 def _claim(folder: Path, settings: LabelsSettings) -> None:
-    """Write the settings into the folder, or compare them with those of an earlier start."""
+    """Write the settings into the folder, or compare them with the settings of an earlier start."""
     wanted = settings.fixed()
     path = folder / SETTINGS
     if path.is_file():

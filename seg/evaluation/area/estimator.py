@@ -1,8 +1,9 @@
 """Estimators of areas and accuracies, with standard errors, for a stratified random sample.
 
-The estimators are those of Stehman (2014), https://doi.org/10.1080/01431161.2014.930207. Their strata may differ from
-the classes of the map. If the strata are the classes, the estimators equal equations 1 to 11 of Olofsson et al. (2014),
-https://doi.org/10.1016/j.rse.2014.02.015. Every estimate is a ratio of two totals, so one formula computes all of them.
+This module contains the estimators of Stehman (2014), https://doi.org/10.1080/01431161.2014.930207. The strata may
+differ from the classes of the map. If the strata are the classes, the estimators equal equations 1 to 11 of Olofsson et
+al. (2014), https://doi.org/10.1016/j.rse.2014.02.015. Every estimate is a ratio of two totals, so one formula computes
+all of them.
 
 Pixels are drawn with equal probability, but their ground areas differ: strongly in a geographic CRS, slightly in other
 CRSs. The mean of a stratum is therefore weighted by pixel area: the ratio estimator of Cochran (1977), Sampling

@@ -229,4 +229,4 @@ def _whole_numbers(dataset: DatasetReader, band: int, window: Window) -> tuple[N
 def _require_classes(path: Path, values: NDArray[np.int64]) -> None:
     if values.min(initial=0) < 0 or values.max(initial=0) > IGNORE:
         beyond = values.min() if values.min() < 0 else values.max()
-        raise RasterError(f"{path}: has the value {beyond}; wanted classes 0 to 254, 255 or nodata for none")
+        raise RasterError(f"{path}: has the value {beyond}; wanted classes 0 to 254 (255 or nodata: no class)")

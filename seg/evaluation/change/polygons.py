@@ -57,7 +57,7 @@ def write_change_polygons(
 
     Args:
         change: The change map, with a CRS.
-        probability: Probability of each mapped change in percent; None without probabilities.
+        probability: Probability of each mapped change in percent; None if there are no probabilities.
         output: The GeoPackage to write; it replaces an older file.
         settings: Smallest area, and confidence.
 

@@ -101,7 +101,7 @@ def open_scene(pair: Pair, settings: EvaluationSettings) -> Iterator[SceneReader
 
 
 def resized(layers: SceneLayers, shape: tuple[int, int]) -> SceneLayers:
-    """Shrink layers: the image by averaging, the other layers by taking the pixel in the middle.
+    """Shrink layers: the image by averages, and all other layers by choosing the pixel in the middle.
 
     Args:
         layers: The layers.

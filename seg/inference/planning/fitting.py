@@ -88,10 +88,10 @@ def fit_scene(scene: Path, predictor: Predictor, settings: PredictionSettings) -
 
 
 def common_bands(members: Sequence[Member], grid: Grid, settings: PredictionSettings) -> list[int]:
-    """The 1-based bands of a scene that all models take.
+    """The 1-based bands of a scene that all models read.
 
     Raises:
-        PackageError: The scene does not match a model, or two models would take different bands.
+        PackageError: The scene does not match a model, or two models would read different bands.
     """
     first, *others = members
     bands = fitting_bands(first.package, grid, settings, first.name)
@@ -106,7 +106,7 @@ def common_bands(members: Sequence[Member], grid: Grid, settings: PredictionSett
 
 
 def fitting_bands(package: ModelPackage, grid: Grid, settings: PredictionSettings, model: str = MODEL) -> list[int]:
-    """The 1-based bands of a scene that a model takes.
+    """The 1-based bands of a scene that a model reads.
 
     Args:
         package: Description of the model.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from seg.files import SOFTWARE, complete_or_absent
 from seg.labels import LABEL_COLOURS
 
-if TYPE_CHECKING:  # matplotlib, which takes long to import, is imported where a figure is drawn
+if TYPE_CHECKING:  # The import of matplotlib is slow, so it is imported where a figure is drawn.
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch

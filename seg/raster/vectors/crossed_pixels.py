@@ -26,7 +26,7 @@ def on_lattice(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def crossed_pixels(polygons: Polygons, window: Window) -> BoolMask:
     """(H, W) True for pixels of a window whose interior an edge passes through.
 
-    An edge along the border between two pixels passes through neither.
+    An edge along the border between two pixels passes through none of the two.
 
     Args:
         polygons: In pixels of the raster, with vertices on the lattice.

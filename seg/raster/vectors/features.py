@@ -59,7 +59,7 @@ class VectorLabels:
 
     Args:
         path: Any vector file that GDAL reads, or GeoParquet.
-        layer: Name of the layer; None for the only one.
+        layer: Name of the layer; None for the only layer.
         where: SQL condition that features must meet, or None.
         legend: Meaning of the attributes.
         options: Spelling of options in errors; {} stands for a name such as "layer".

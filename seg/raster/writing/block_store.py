@@ -133,7 +133,7 @@ def open_store(output: Path, run: Mapping[str, object], restart: bool = False) -
 
     Args:
         output: The file that the run will write.
-        run: Everything the blocks depend on.
+        run: All that the blocks depend on.
         restart: Discard the blocks of any earlier run.
 
     Raises:
@@ -243,7 +243,7 @@ def _text(run: Mapping[str, object], key: str) -> str:
 
 
 def _difference(key: str, found: Mapping[str, object], wanted: Mapping[str, object]) -> str:
-    """A changed setting in words, as in "block size (512, now 1024)"."""
+    """A changed setting as text, such as "block size (512, now 1024)"."""
     before, now = _text(found, key), _text(wanted, key)
     values = f" ({before}, now {now})" if max(len(before), len(now)) <= LONGEST else ""
     return key.replace("_", " ") + values

@@ -42,7 +42,7 @@ class CogLayer:
         nodata: Value of pixels without data.
         description: Name of the band.
         scale: Factor from stored to real values, for example 0.01 for percent.
-        colours: RGBA of each value, 0 to 255; empty for none.
+        colours: RGBA of each value, 0 to 255; empty if there is no colour table.
         tags: Tags of the file.
         resampling: Method for overviews: "NEAREST" or "MODE" for classes, "AVERAGE" for quantities. For classes 0 and
             1, use "AVERAGE": the rounded average is the majority, and takes a third of the time of "MODE".
