@@ -144,7 +144,9 @@ def _from_hub(config: ModelConfig, bands: int) -> State:
     files = _hub_files(config.encoder)
     if name not in files:
         possible = f"use {', '.join(files)} or a file" if files else "use a file"
-        raise ConfigError(f"{ARGUMENT} is '{name}', but encoder {config.encoder} has no weights named so; {possible}")
+        raise ConfigError(
+            f"{ARGUMENT} is '{name}', but encoder {config.encoder} has no weights with this name; {possible}"
+        )
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
     logger.setLevel(logging.CRITICAL)  # the hub logs every attempt; the error below reports the result

@@ -220,7 +220,7 @@ def test_a_timm_file_that_lacks_some_weights_is_refused(tiny: ModelConfig, save:
 )
 def test_an_unknown_name_of_weights_lists_the_known_ones(encoder: str, possible: str) -> None:
     message = refusal(replace(SMP, encoder=encoder, encoder_weights="imagenett"))
-    assert message.endswith(f"but encoder {encoder} has no weights of that name; {possible}")
+    assert message.endswith(f"but encoder {encoder} has no weights with this name; {possible}")
 
 
 @pytest.mark.parametrize(
