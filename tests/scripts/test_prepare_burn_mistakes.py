@@ -43,7 +43,7 @@ BAD_OPTIONS = [
     (["--column", "crop"], "column is 'crop', but cropland is not given"),
     (["--cropland", "wheat"], "name the column with column"),
     (["--ignore", "wheat"], "name the column with column"),
-    (["--column=crop", "--cropland=wheat", "--ignore-where=code=1"], "wanted only one of them"),
+    (["--column=crop", "--cropland=wheat", "--ignore-where=code=1"], "but a condition of a class is given too"),
     (["--column=crop", "--cropland=wheat", "--ignore=wheat"], "'wheat' is in both cropland and ignore"),
     (["--where", "size > 3"], "cannot filter by 'size > 3'"),
     (["--where", "code >"], "cannot filter by 'code >'"),
