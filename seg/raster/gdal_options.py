@@ -6,12 +6,15 @@ rasters enters `gdal_options` itself. The size of the cache is the exception: it
 spawned process starts without these options. See `rasterio/_env.pyx`.
 """
 
+import ctypes
 import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
 from types import TracebackType
 
 MIB = 2**20
@@ -51,6 +54,7 @@ def gdal_options(cache: int | None = CACHE) -> Iterator[None]:
     # Imported here: a script that shows its help does not need rasterio.
     from rasterio import Env
 
+    _silence_libtiff()
     options = _unset_options(cache)
     ours = _OURS.set(_OURS.get() | options.keys())
     try:
@@ -94,6 +98,19 @@ def _without_undecodable_messages() -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook, sys.excepthook = unraisable_before, uncaught_before
+
+
+@cache
+def _silence_libtiff() -> None:
+    """Keep libtiff from printing failed writes, such as on a full disk, which GDAL raises too.
+
+    It prints past GDAL. Only the library that comes with rasterio's wheels is found, beside rasterio.
+    """
+    import rasterio
+
+    for library in Path(rasterio.__file__).parent.parent.glob("rasterio.libs/libtiff*"):
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(str(library)).TIFFSetErrorHandler(None)
 
 
 def _unset_options(cache: int | None) -> dict[str, str | int]:
