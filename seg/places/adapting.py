@@ -34,23 +34,24 @@ from seg.terminal.progress import with_progress
 LOG = logging.getLogger(__name__)
 
 BATCH = 8
-"""Windows that the network sees at once: half a megapixel, about half a GiB of feature maps in the default network."""
+"""Number of windows that the network computes at once: half a megapixel. Their feature maps take about half a GiB in
+the default network."""
 
 Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Adapted:
-    """An adapted package and its distance from its parent.
+    """An adapted package, and its differences from the package that was adapted.
 
     Attributes:
         parent: Description of the package that was adapted.
         package: Description of the new package.
         place: Scenes of the new place.
         windows: Sampled windows.
-        before: Probability of the parent in percent for each window, (SIDE, SIDE), 255 where there is no data.
-        after: The same of the new package.
-        movements: Distance that each norm's statistics moved.
+        before: Probability by the parent for each window, (SIDE, SIDE) in percent, 255 where there is no data.
+        after: Probability by the new package, in the same form.
+        movements: Change of the statistics of each norm.
     """
 
     parent: ModelPackage
@@ -67,11 +68,11 @@ def adapt(
 ) -> Adapted:
     """Write a package with the band statistics and mixed BatchNorm statistics of a new place.
 
-    The statistics are fixed before any map is made, so a map still does not depend on how its scene is cut. Memory
-    depends on the number of bands alone: a few windows are held at a time.
+    The statistics are fixed before any map is made, so maps do not depend on the tiling. Only a few windows are in
+    memory at a time, so memory does not depend on the number or size of the scenes.
 
     Args:
-        model: Folder of the package to adapt; it stays as it is.
+        model: Folder of the package to adapt; the package does not change.
         scenes: Scenes of the new place.
         output: Folder of the new package; an older package in it is replaced.
         reading: Bands, nodata, pixel size and device.
@@ -79,13 +80,13 @@ def adapt(
 
     Raises:
         ConfigError: The output is the model's own folder, or the device is unknown.
-        RasterError: No scene can be read, or none has a valid pixel.
-        PackageError: The package is damaged or of an older format, a scene does not fit it, or the output cannot be
-            written.
+        RasterError: No scene can be read, or no scene has a valid pixel.
+        PackageError: The package is damaged or has an older format, a scene does not fit the package, or the output
+            cannot be written.
     """
     if output.resolve() == model.resolve():
         raise ConfigError(
-            f"output {output} is the model itself, which the new package names as its parent; name another"
+            f"output {output} is the folder of the model, which must not be replaced; name another folder"
         )
     parent = read_package(model)
     place = fitting_place(scenes, parent, reading)
@@ -112,7 +113,7 @@ def adapt(
 
 
 def _of_place(parent: ModelPackage, place: Place, origin: Adaptation) -> ModelPackage:
-    """The parent's description with what differs in the images of the new place."""
+    """Description of the parent, changed where the images of the new place differ."""
     first = place.grids[0]
     names = tuple(first.band_names[band - 1] for band in place.bands) if first.band_names else ()
     scaling = [first.scaling[band - 1] for band in place.bands] if first.scaling else []
@@ -137,7 +138,7 @@ def _of_place(parent: ModelPackage, place: Place, origin: Adaptation) -> ModelPa
 
 
 def _mingled_batches(place: Place, windows: Sequence[SampledWindow], fill: Sequence[float]) -> Iterator[Batch]:
-    """Batches of equal size, each of windows from all over the place."""
+    """Batches of equal size; each batch has windows from all parts of the place."""
     batches = -(-len(windows) // BATCH)
     mingled = [window for start in range(batches) for window in windows[start::batches]]
     return read_batches(place, mingled, fill, -(-len(windows) // batches))

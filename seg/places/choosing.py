@@ -20,7 +20,7 @@ class Candidates:
         entropy: (N,) mean entropy of the probability in bits, 0 to 1.
         vectors: (N, F) pooled features.
         centres: (N, 2) longitude and latitude.
-        zones: Name of each square's zone; one name for all without zones.
+        zones: Name of each square's zone; if there are no zones, all squares have the same name.
         similarity: (N,) cosine similarity to examples, -1 to 1; None for a choice by uncertainty and novelty.
     """
 
@@ -36,7 +36,7 @@ class Chosen:
     """A chosen square.
 
     Attributes:
-        index: Its place among the candidates.
+        index: Index of the square among the candidates.
         score: Product of uncertainty and novelty, or similarity.
         reason: Explanation in words.
     """
@@ -47,15 +47,16 @@ class Chosen:
 
 
 def choose_squares(candidates: Candidates, count: int, least_distance_m: float) -> list[Chosen]:
-    """Choose squares one after the other, each the best that is left.
+    """Choose squares one after the other; each is the best of the remaining candidates.
 
-    The score is entropy times novelty: the distance of the pooled features, each scaled to deviation 1, to the nearest
-    square chosen so far. The first square is compared with the mean of all.
+    The score is entropy times novelty. Novelty is the distance of a square's pooled features from those of the nearest
+    square that is already chosen; each feature is scaled to standard deviation 1. The first square is compared with the
+    mean of all candidates.
 
     Args:
         candidates: Squares to choose from.
-        count: Number of squares; fewer where the distances leave no more.
-        least_distance_m: Least distance between the centres of two squares in metres.
+        count: Number of squares; fewer are chosen if all remaining candidates are too near to chosen squares.
+        least_distance_m: Smallest distance in metres between the centres of two squares.
 
     Returns:
         The squares in the order of their choice.
@@ -81,7 +82,7 @@ def choose_squares(candidates: Candidates, count: int, least_distance_m: float) 
 
 
 def zone_quotas(zones: Sequence[str], count: int) -> dict[str, int]:
-    """Number of squares for each zone: by its number of candidates, and at least one while the count allows it.
+    """Number of squares for each zone, in proportion to its candidates; at least one if the count allows it.
 
     Args:
         zones: Zone of each candidate.

@@ -22,26 +22,26 @@ from seg.raster.vectors.features import read_features
 LONLAT = "EPSG:4326"
 
 COARSE = 512
-"""Longest side in pixels at which a mask is read to find its labelled ground."""
+"""Masks are read at a reduced size of at most this many pixels per side to find labelled ground."""
 
 SLIVER = 0.02
-"""Share of a square that labels may cover: neighbours on other grids overlap by a sliver."""
+"""Largest share of a square that labels may cover. Neighbouring squares on different grids overlap slightly."""
 
 
 @dataclass(frozen=True)
 class LabelledGround:
-    """Ground that holds labels.
+    """Ground that has labels.
 
     Attributes:
-        polygons: Polygons in WGS 84.
-        tree: Their index.
+        polygons: Outlines of the labelled ground in WGS 84.
+        tree: Spatial index of the polygons.
     """
 
     polygons: Sequence[shapely.Geometry]
     tree: shapely.STRtree
 
     def overlaps(self, outline: shapely.Polygon) -> bool:
-        """True if labels cover more than a sliver of an outline in WGS 84."""
+        """True if labels cover more than a small part of an outline in WGS 84."""
         near = [self.polygons[number] for number in self.tree.query(outline, predicate="intersects")]
         if not near:
             return False
@@ -66,7 +66,7 @@ def outline_of(grid: Grid, window: Window) -> shapely.Polygon:
 
 
 def pixel_of(grid: Grid, point: tuple[float, float]) -> tuple[int, int]:
-    """Row and column of a point in WGS 84; outside the scene they lie outside its rows and columns."""
+    """Row and column of a point in WGS 84; negative or too large if the point is outside the scene."""
     transformer = Transformer.from_crs(LONLAT, CRS.from_user_input(grid.crs), always_xy=True)
     column, row = ~grid.transform @ transformer.transform(*point)
     if not (math.isfinite(row) and math.isfinite(column)):
@@ -75,14 +75,14 @@ def pixel_of(grid: Grid, point: tuple[float, float]) -> tuple[int, int]:
 
 
 def labelled_ground(path: Path) -> LabelledGround:
-    """Ground that is labelled already.
+    """Ground that is already labelled.
 
     Args:
         path: A dataset with a folder `masks`, a folder of masks, one mask, or a vector file of labelled polygons, such
-            as squares that were suggested earlier. Of a mask, pixels at 255 or nodata are not labelled.
+            as squares that were suggested earlier. In a mask, pixels with 255 or nodata are not labelled.
 
     Raises:
-        RasterError: Nothing there can be read.
+        RasterError: The path has no mask or polygon that can be read.
     """
     if path.is_dir():
         folder = path / "masks" if (path / "masks").is_dir() else path
@@ -100,7 +100,7 @@ def labelled_ground(path: Path) -> LabelledGround:
 def _labelled_part(mask: Path) -> list[shapely.Geometry]:
     grid = read_grid(mask)
     if grid.crs is None:
-        raise RasterError(f"{mask}: states no CRS, so its place is unknown; georeference the mask")
+        raise RasterError(f"{mask}: has no CRS, so its position is unknown; georeference the mask")
     shrink = max(1.0, max(grid.height, grid.width) / COARSE)
     shape = max(1, round(grid.height / shrink)), max(1, round(grid.width / shrink))
     with open_raster(mask) as dataset:
@@ -134,7 +134,7 @@ def zone_names(outlines: Sequence[shapely.Polygon], zones: Path, column: str | N
 
 
 def example_points(path: Path) -> list[tuple[float, float]]:
-    """Longitude and latitude of each example; of a polygon, a point inside it.
+    """Longitude and latitude of each example; for a polygon, those of a point inside it.
 
     Raises:
         RasterError: The file cannot be read or holds no geometry.

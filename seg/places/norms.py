@@ -1,4 +1,4 @@
-"""BatchNorm statistics of a new place, mixed with those of training."""
+"""BatchNorm statistics of a new place, mixed with the statistics of training."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 HALF = 0.5
-"""Share of valid pixels from which a cell of a feature map counts."""
+"""A cell of a feature map is used if at least this share of its pixels is valid."""
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 """(B, C, H, W) images in stored units, each with its validity (B, H, W)."""
@@ -17,12 +17,12 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class Movement:
-    """Distance that a norm's statistics moved.
+    """Change of a norm's statistics.
 
     Attributes:
         layer: Dotted name of the norm.
-        mean: Mean over channels of the change of the mean, in standard deviations of training.
-        spread: Mean over channels of the new standard deviation, as a multiple of that of training.
+        mean: Change of the mean, averaged over channels, in standard deviations of training.
+        spread: New standard deviation divided by that of training, averaged over channels.
     """
 
     layer: str
@@ -43,20 +43,21 @@ def tracking_norms(network: nn.Module) -> dict[str, nn.BatchNorm2d]:
 def mix_in(network: nn.Module, batches: Batches, mix: float) -> list[Movement]:
     """Replace the running statistics of every norm by (1 - mix) * training + mix * new place.
 
-    Each norm measures its input under the mixed statistics of the norms before it, as inference will see it: one pass
-    over the pixels is enough, because a batch is normalised by its own statistics, mixed alike, on its way. Cells
-    without data do not count.
+    The statistics of each norm are computed from its input when the norms before it already use mixed statistics, as in
+    inference. One pass over the pixels is enough, because each batch is normalised by its own statistics, mixed in the
+    same way. Cells without data are not used.
 
-    Statistics of the new place alone fail where the sample is small or one-sided; a mixture withstands that: Lim et al.
-    (2023), https://arxiv.org/abs/2302.05155.
+    If the sample is small or not representative, statistics of the new place alone are unreliable; mixed statistics are
+    more robust (Lim et al. 2023, https://arxiv.org/abs/2302.05155).
 
     Args:
-        network: In evaluation mode; its norms change in place.
-        batches: The sample; every batch holds windows from all over the place.
+        network: A network in evaluation mode; its norms are changed in place.
+        batches: The sample; every batch has windows from all parts of the place.
         mix: Weight of the new place, 0 to 1.
 
     Returns:
-        The full distance between both statistics, whatever the mix; nothing where no batch has a valid cell.
+        The difference between the statistics of the new place and of training, whatever the mix; empty if no batch has
+        a valid cell.
     """
     norms = {name: _Measured(norm, mix) for name, norm in tracking_norms(network).items()}
     with ExitStack() as hooks:
@@ -70,7 +71,7 @@ def mix_in(network: nn.Module, batches: Batches, mix: float) -> list[Movement]:
 
 
 class _Measured:
-    """One norm, its statistics of training, and sums over the new place's cells in float64."""
+    """A norm, its statistics of training, and sums in float64 over the cells of the new place."""
 
     def __init__(self, norm: nn.BatchNorm2d, mix: float) -> None:
         if norm.running_mean is None or norm.running_var is None:
@@ -116,7 +117,7 @@ class _Measured:
         self.variance.copy_(torch.lerp(self.old_variance, variance, self.mix))
 
     def finish(self, name: str) -> Movement:
-        """Write the statistics of the whole sample, mixed, and return the distance between new and old."""
+        """Write the mixed statistics of the whole sample, and return the change of the statistics."""
         mean = self.sum / self.count
         variance = (self.squares / self.count - mean.square()).clamp(min=0)
         self._write(mean, variance)

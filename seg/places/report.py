@@ -1,4 +1,4 @@
-"""Report of an adaptation: text, JSON, and pictures of three windows before and after."""
+"""Report of an adaptation: text, JSON, and pictures of three windows before and after the adaptation."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -81,10 +81,10 @@ def report_text(adapted: Adapted) -> str:
 
 
 def mapped_share(maps: Sequence[Bytes], threshold: float) -> float:
-    """Share of the valid pixels of some percent maps that lies above a threshold.
+    """Share of the valid pixels in percent maps that are above a threshold.
 
     Args:
-        maps: Percent, 255 where there is no data; at least one valid pixel in all.
+        maps: Maps in percent, 255 where there is no data; together, they have at least one valid pixel.
         threshold: Probability, 0 to 1.
     """
     valid = sum(int((percent != IGNORE).sum()) for percent in maps)
@@ -92,14 +92,14 @@ def mapped_share(maps: Sequence[Bytes], threshold: float) -> float:
 
 
 def changed_share(before: Sequence[Bytes], after: Sequence[Bytes], threshold: float) -> float:
-    """Share of the valid pixels of some percent maps that have another class in other maps of the same windows."""
+    """Share of valid pixels whose class differs between two sets of percent maps of the same windows."""
     cut = threshold * 100
     valid = sum(int((percent != IGNORE).sum()) for percent in before)
     return sum(int(((one > cut) != (other > cut)).sum()) for one, other in zip(before, after, strict=True)) / valid
 
 
 def _draw(adapted: Adapted, path: Path) -> None:
-    """Draw image and both maps of the windows that changed least, by the median, and most."""
+    """Draw the image and both maps of the windows with the least, the median and the largest change."""
     cut = adapted.parent.threshold
     changes = [changed_share([one], [other], cut) for one, other in zip(adapted.before, adapted.after, strict=True)]
     order = np.argsort(changes, kind="stable")

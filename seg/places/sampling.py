@@ -23,16 +23,16 @@ from seg.raster.windows import window_grid
 LOG = logging.getLogger(__name__)
 
 SIDE = 256
-"""Side of a sampled window in pixels: the size of common training chips, and wider than most receptive fields."""
+"""Side of a sampled window in pixels; it is a common size of training chips and exceeds most receptive fields."""
 
 FULL_ENOUGH = 0.5
-"""Share of valid pixels from which a window is taken without a look at others."""
+"""If at least this share of a window's pixels is valid, the window is taken without comparing it with others."""
 
 TRIES = 4
-"""Windows that are read for each one taken, in a scene with many empty windows."""
+"""Largest number of windows that are read to take one, in a scene with many empty windows."""
 
 Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]
-"""(B, C, SIDE, SIDE) pixels in stored units, and their validity (B, SIDE, SIDE)."""
+"""(B, C, SIDE, SIDE) pixels in stored units, and (B, SIDE, SIDE) validity."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Place:
     Attributes:
         grids: Grid of each scene.
         bands: 1-based bands of every scene in the order of the model.
-        nodata: An additional stored value that means "no data", or None.
+        nodata: Additional value that means "no data", or None.
     """
 
     grids: Sequence[Grid]
@@ -50,7 +50,7 @@ class Place:
     nodata: float | None
 
     def read(self, grid: Grid, window: Window, fill: Sequence[float]) -> Chip:
-        """Read one window; invalid pixels hold the fill value of their band.
+        """Read a window; invalid pixels get the fill value of their band.
 
         Raises:
             RasterError: The pixels cannot be read.
@@ -65,8 +65,8 @@ class SampledWindow:
 
     Attributes:
         grid: Grid of its scene.
-        window: Its pixels, at most SIDE x SIDE.
-        sha256: Hash of its valid pixels as float32.
+        window: Pixels of the window, at most SIDE x SIDE.
+        sha256: Hash of the valid pixels as float32.
     """
 
     grid: Grid
@@ -80,11 +80,11 @@ def fitting_place(scenes: Sequence[Path], package: ModelPackage, settings: Place
     Args:
         scenes: Rasters.
         package: Description of the model.
-        settings: Bands, nodata and pixel size that the user asked for.
+        settings: Bands, nodata and pixel size that the user set.
 
     Raises:
         RasterError: No scene can be opened.
-        PackageError: A scene does not fit the model, or two scenes have the wanted bands at different places.
+        PackageError: A scene does not fit the model, or the wanted bands have different indexes in two scenes.
     """
     grids = []
     for scene in scenes:
@@ -95,26 +95,26 @@ def fitting_place(scenes: Sequence[Path], package: ModelPackage, settings: Place
                 raise
             LOG.warning("left out: %s", error)
     if not grids:
-        raise RasterError(f"{scenes[0].parent}: none of its {len(scenes)} scenes can be read; see the lines above")
+        raise RasterError(f"{scenes[0].parent}: none of its {len(scenes)} scenes can be read; see the messages above")
     found = [tuple(fitting_bands(package, grid, settings.fitting)) for grid in grids]
     for grid, bands in zip(grids, found, strict=True):
         if bands != found[0]:
             raise PackageError(
-                f"{grid.path}: the model would take its bands {list(bands)}, but {list(found[0])} of {grids[0].path}; "
-                "wanted one order of bands in all scenes, so choose them with --bands"
+                f"{grid.path}: the model would read bands {list(bands)}, but {list(found[0])} of {grids[0].path}; "
+                "wanted the same order of bands in all scenes; name the bands with --bands"
             )
     return Place(grids, found[0], package.nodata if settings.nodata is None else settings.nodata)
 
 
 def sample_windows(place: Place, count: int) -> list[SampledWindow]:
-    """Choose windows with data, spread over all scenes by their size; the same place gives the same windows.
+    """Choose windows with data from all scenes, in proportion to their size; the choice is reproducible.
 
     Args:
         place: The scenes.
-        count: Number of windows to choose; fewer come where the scenes have fewer with a valid pixel.
+        count: Number of windows to choose; fewer are chosen if the scenes have fewer windows with a valid pixel.
 
     Raises:
-        RasterError: No window holds a valid pixel, or pixels cannot be read.
+        RasterError: No window has a valid pixel, or pixels cannot be read.
     """
     chosen: list[SampledWindow] = []
     for number, share in enumerate(_shares([grid.height * grid.width for grid in place.grids], count)):
@@ -123,7 +123,7 @@ def sample_windows(place: Place, count: int) -> list[SampledWindow]:
     if not chosen:
         raise RasterError(
             f"{place.grids[0].path}: {'has' if len(place.grids) == 1 else 'and the other scenes have'} no valid pixel "
-            "in the sampled windows; check the scene's nodata value, or that of --nodata"
+            "in the sampled windows; check the nodata value of the scene, or --nodata"
         )
     return chosen
 
@@ -146,14 +146,14 @@ def _of_scene(place: Place, grid: Grid, count: int, random: np.random.Generator)
 
 
 def _shares(sizes: Sequence[int], count: int) -> list[int]:
-    """A number of windows for each scene by its size; of more scenes than windows, an even selection gets one."""
+    """Number of windows for each scene, by its size; if there are too many scenes, an even selection gets one."""
     total = sum(sizes)
     ends = [(2 * end * count + total) // (2 * total) for end in accumulate(sizes)]  # rounded, in whole numbers
     return [end - start for start, end in pairwise([0, *ends])]
 
 
 def scene_hashes(windows: Sequence[SampledWindow]) -> dict[str, str]:
-    """SHA-256 of the sampled pixels of each scene, by its name or, where two scenes share a name, by its path."""
+    """SHA-256 of each scene's sampled pixels, by its name, or by its path if another scene has the same name."""
     parts: dict[Path, list[str]] = {}
     for window in windows:
         parts.setdefault(window.grid.path, []).append(window.sha256)
@@ -165,7 +165,7 @@ def scene_hashes(windows: Sequence[SampledWindow]) -> dict[str, str]:
 
 
 def read_batches(place: Place, windows: Sequence[SampledWindow], fill: Sequence[float], size: int) -> Iterator[Batch]:
-    """Read windows in batches; smaller ones are padded with invalid pixels at the bottom and the right.
+    """Read windows in batches; smaller windows are padded with invalid pixels at the bottom and on the right.
 
     Args:
         place: The scenes.

@@ -1,4 +1,4 @@
-"""Options of the commands for new places. Without torch, so that --help is quick."""
+"""Options of the commands for new places. This module does not import torch, so that `--help` is quick."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +9,14 @@ from seg.inference.settings import PredictionSettings
 
 @dataclass(frozen=True, kw_only=True)
 class PlaceSettings:
-    """Reading of the scenes of a place.
+    """Options for reading the scenes of a place.
 
     Args:
-        bands: 1-based bands of the scenes in the order of the model; null for those with the names of training, or
-            else those of training in their order.
-        nodata: An additional stored value that means "no data", for files that do not declare one; null for that of
-            training.
+        bands: 1-based bands of the scenes, in the order of the model. null for the bands that have the names of the
+            training bands; if the scenes have no such names, for the bands of training.
+        nodata: Additional value that means "no data", for files that do not declare it; null for the value of training.
         pixel_size_ratio: Largest accepted ratio between the pixel sizes of the scenes and of training, at least 1.
-        device: Device that computes: auto, cpu, cuda (cuda:1 for the second GPU) or mps.
+        device: Device for the computation: auto, cpu, cuda (cuda:1 for the second GPU) or mps.
 
     Raises:
         ConfigError: A value is out of range.
@@ -29,18 +28,18 @@ class PlaceSettings:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        """Check the ranges, with the messages of prediction."""
+        """Check the ranges; the messages are those of prediction."""
         _ = self.fitting
 
     @property
     def fitting(self) -> PredictionSettings:
-        """The settings of prediction by which a scene's bands and pixel size are held against the model."""
+        """Settings of prediction with which a scene's bands and pixel size are compared with the model."""
         return PredictionSettings(bands=self.bands, nodata=self.nodata, pixel_size_ratio=self.pixel_size_ratio)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptationSettings:
-    """Amount and weight of the new place's pixels.
+    """Size of the sample from the new place, and its weight.
 
     Args:
         mix: Weight of the new place's statistics in the norms, 0 to 1; 0 keeps those of training, which measured best.
@@ -67,13 +66,14 @@ class SuggestionSettings:
     Args:
         count: Number of squares, at least 1.
         size_m: Side of a square in metres.
-        spacing_m: Least distance between the centres of two squares in metres; null for twice the side.
-        labelled: Ground that is labelled already: a dataset, a folder of masks, a mask, or a vector file of polygons;
-            null for none.
-        zones: Vector file of zones; each gets its share of the squares, and at least one if the count allows it.
+        spacing_m: Smallest distance in metres between the centres of two squares; null for twice the side.
+        labelled: Ground that is already labelled: a dataset, a folder of masks, a mask, or a vector file of polygons;
+            null if no ground is labelled.
+        zones: Vector file of zones. Each zone gets a number of squares in proportion to its candidates, and at least
+            one if the count allows it.
         zone_column: Column of the zones' names; null for their numbers.
-        like: Vector file of clicked examples: the squares most similar to them are suggested, instead of uncertain
-            ones.
+        like: Vector file of examples. If it is given, the squares that are most similar to the examples are suggested,
+            instead of uncertain squares.
 
     Raises:
         ConfigError: A value is out of range.
@@ -98,5 +98,5 @@ class SuggestionSettings:
 
     @property
     def least_distance_m(self) -> float:
-        """Least distance between the centres of two squares in metres."""
+        """Smallest distance in metres between the centres of two squares."""
         return 2 * self.size_m if self.spacing_m is None else self.spacing_m

@@ -1,4 +1,4 @@
-"""Write suggested squares: a GeoPackage for QGIS, and a sheet of pictures."""
+"""Output of suggested squares: a GeoPackage for QGIS, and a sheet of pictures."""
 
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from seg.raster.pictures.composite import read_composite
 from seg.raster.pictures.figures import FRAME_COLOUR, new_figure, save_figure
 
 LAYER = "suggested"
-"""Layer of the squares, and column with the model that suggested them. `seg.evaluation.area` refuses files that have
-either, since picked squares bias an estimate of areas."""
+"""Layer of the squares, and column with the model that suggested them. `seg.evaluation.area` rejects files that have
+this layer or this column, since squares that were not drawn at random bias area estimates."""
 
 SHOWN = 24
 COLUMNS = 4
@@ -54,7 +54,7 @@ def write_squares(suggestion: Suggestion, path: Path) -> None:
 
 
 def draw_squares(suggestion: Suggestion, path: Path) -> None:
-    """Draw the first squares with their reasons.
+    """Draw the first squares, each with its reason.
 
     Args:
         suggestion: The squares.

@@ -1,4 +1,4 @@
-"""Choose squares to label next: uncertain, unlike each other, apart, and not labelled yet."""
+"""Choice of squares to label next: the model is uncertain in them, they differ, and they are far apart."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -28,16 +28,16 @@ from seg.raster.windows import window_grid
 from seg.terminal.progress import with_progress
 
 MOST_CANDIDATES = 2000
-"""Squares that are looked at; of a larger place, an even random selection."""
+"""Largest number of candidates. If a place has more squares, the candidates are an even random selection."""
 
 MOST_LOOKS = 16
-"""Windows of SIDE pixels that are looked at in one square."""
+"""Largest number of windows of SIDE pixels that are computed in a square."""
 
 SMALL_PATCH = 32
-"""Side in pixels of the patches that are compared with examples."""
+"""Side in pixels of the patches of a square that are compared with examples."""
 
 LEAST_VALID = 0.5
-"""Share of valid pixels that a square needs."""
+"""Smallest share of valid pixels in a candidate."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,10 @@ class Square:
     Attributes:
         grid: Grid of its scene.
         window: Its pixels.
-        outline: Its outline in WGS 84, longitude first.
-        zone: Name of its zone; empty without zones.
+        outline: Outline in WGS 84, longitude first.
+        zone: Name of its zone; empty if there are no zones.
         score: Product of uncertainty and novelty, or similarity to the examples.
-        reason: Explanation for the one who labels.
+        reason: Explanation for the person who labels the square.
     """
 
     grid: Grid
@@ -63,7 +63,7 @@ class Square:
 
 @dataclass(frozen=True)
 class _Look:
-    """One candidate as the network sees it."""
+    """Measurements of a candidate."""
 
     grid: Grid
     window: Window
@@ -79,9 +79,9 @@ class Suggestion:
     Attributes:
         place: Scenes of the place.
         package: Description of the model.
-        squares: In the order in which to label them.
-        candidates: Number of squares that were looked at.
-        labelled: Number of squares left out because they hold labels.
+        squares: Suggested squares, in the order in which to label them.
+        candidates: Number of candidates.
+        labelled: Number of squares that were left out because they have labels.
     """
 
     place: Place
@@ -94,8 +94,7 @@ class Suggestion:
 def suggest(model: Path, scenes: Sequence[Path], reading: PlaceSettings, settings: SuggestionSettings) -> Suggestion:
     """Suggest squares of a place to label.
 
-    The scores follow active learning by uncertainty and core sets: Sener and Savarese (2018),
-    https://arxiv.org/abs/1708.00489.
+    The scores combine uncertainty sampling with core sets (Sener and Savarese 2018, https://arxiv.org/abs/1708.00489).
 
     Args:
         model: Folder of a model package.
@@ -104,9 +103,9 @@ def suggest(model: Path, scenes: Sequence[Path], reading: PlaceSettings, setting
         settings: Number, size, distance, zones, labels and examples.
 
     Raises:
-        RasterError: No scene can be read, a scene has no pixel size in metres, no square holds enough data, or a vector
+        RasterError: No scene can be read, a scene has no pixel size in metres, no square has enough data, or a vector
             file cannot be read.
-        PackageError: The package is damaged, a scene does not fit it, or its network has no features.
+        PackageError: The package is damaged, a scene does not fit the package, or its network has no features.
     """
     package = read_package(model)
     place = fitting_place(scenes, package, reading)
@@ -141,12 +140,12 @@ def suggest(model: Path, scenes: Sequence[Path], reading: PlaceSettings, setting
 
 
 def _candidate_squares(place: Place, size_m: float) -> list[tuple[Grid, Window]]:
-    """Squares of a side in metres that tile the scenes; a smaller scene is one square."""
+    """Squares with a side in metres that tile the scenes; a scene that is smaller is one square."""
     squares: list[tuple[Grid, Window]] = []
     for grid in place.grids:
         pixel = grid.pixel_size_m
         if pixel is None:
-            raise RasterError(f"{grid.path}: states no CRS, so squares have no size in metres; georeference the scene")
+            raise RasterError(f"{grid.path}: has no CRS, so squares have no size in metres; georeference the scene")
         side = max(round(size_m / pixel), 1)
         rows, columns = min(side, grid.height), min(side, grid.width)
         squares += [
@@ -183,7 +182,7 @@ def _look_at(
 
 @dataclass(frozen=True)
 class _Seen:
-    """Features, validity and probability of a window, computed with context around it where it is small."""
+    """Features, validity and probability of a window; a small window is computed with context around it."""
 
     features: Features
     valid: BoolMask
@@ -192,7 +191,7 @@ class _Seen:
 
 def _seen(place: Place, backend: Backend, package: ModelPackage, grid: Grid, window: Window) -> _Seen:
     stride = package.stride
-    # A margin of whole strides keeps the cells of a window where they are without it.
+    # The margin is a multiple of the stride, so that it does not shift the cells of the window.
     above, left = (
         min(max(SIDE - int(length), 0) // 2, int(start)) // stride * stride
         for length, start in ((window.height, window.row_off), (window.width, window.col_off))
@@ -208,7 +207,7 @@ def _seen(place: Place, backend: Backend, package: ModelPackage, grid: Grid, win
 
 
 def _parts(square: Window) -> list[Window]:
-    """Windows of at most SIDE pixels that tile a square; an even selection of a large one."""
+    """Windows of at most SIDE pixels that tile a square; if there are too many, an even selection."""
     parts = [
         Window(square.col_off + part.col_off, square.row_off + part.row_off, part.width, part.height)
         for part in window_grid(int(square.height), int(square.width), SIDE, SIDE)
@@ -225,9 +224,9 @@ def _entropy(probability: npt.NDArray[np.float32]) -> Vectors:
 
 
 def _compared(place: Place, backend: Backend, package: ModelPackage, looks: Sequence[_Look], like: Path) -> list[_Look]:
-    """The looks with their cosine similarity to examples, by the most similar tenth of their patches.
+    """Candidates with their cosine similarity to examples, averaged over the most similar tenth of their patches.
 
-    Features are centred first: after a ReLU, all have a high cosine.
+    Features are centred first, since features after a ReLU are never negative and all have a high cosine similarity.
     """
     centre = np.mean([look.vector for look in looks], axis=0)
     examples = np.stack([_unit(vector - centre) for vector in _example_vectors(place, backend, package, like)])
@@ -244,7 +243,7 @@ def _compared(place: Place, backend: Backend, package: ModelPackage, looks: Sequ
 
 
 def _example_vectors(place: Place, backend: Backend, package: ModelPackage, like: Path) -> Iterator[Vectors]:
-    """Mean features of the cells around each example that lies in a scene."""
+    """Mean features of the cells around each example within a scene."""
     found = False
     for point in example_points(like):
         for grid in place.grids:
@@ -258,7 +257,7 @@ def _example_vectors(place: Place, backend: Backend, package: ModelPackage, like
             yield _seen(place, backend, package, grid, window).features.mean(axis=(1, 2), dtype=np.float64)
             break
     if not found:
-        raise RasterError(f"{like}: no point lies in a scene; check its CRS and its points")
+        raise RasterError(f"{like}: no example is in a scene; check the CRS and the points of the file")
 
 
 def _unit(vectors: Vectors) -> Vectors:

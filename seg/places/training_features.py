@@ -1,4 +1,4 @@
-"""Describe the deepest features of a model's training images, for the package."""
+"""Description of the deepest features of a model's training images, for its package."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,19 +19,20 @@ from seg.terminal.plain_yaml import load_plain
 from seg.terminal.progress import with_progress
 
 MOST_WINDOWS = 256
-"""Training windows to describe: enough for the covariance of common widths, and seconds of computing."""
+"""Number of training windows that are described. It suffices for the covariance of the usual number of features and
+takes only seconds."""
 
 
 def describe_training(folder: Path, images: Sequence[Path]) -> ModelPackage | None:
-    """Add the description of some training images to a package.
+    """Add a description of the training images' features to a package.
 
     Args:
         folder: The package.
         images: Training images; windows are sampled from all of them.
 
     Returns:
-        The new description of the package; None, and the package as it was, if its network has no encoder or the images
-        hold fewer than two windows with data.
+        The new description of the package. If the network has no encoder, or the images have fewer than two windows
+        with data, the package does not change, and the result is None.
 
     Raises:
         PackageError: The package is damaged or cannot be written.
@@ -52,16 +53,17 @@ def describe_training(folder: Path, images: Sequence[Path]) -> ModelPackage | No
 
 
 def add_training_features(folder: Path, images: Sequence[Path], required: bool) -> bool:
-    """Add the description of training images to a package, and tell whether it has one now.
+    """Add a description of the training images' features to a package; True if the package then has one.
 
     Args:
         folder: The package.
-        images: Training images; none leave the package as it is.
-        required: Raise the error of an image that cannot be read, instead of leaving the package as it is.
+        images: Training images; if there are none, the package does not change.
+        required: If an image cannot be read or does not fit, raise the error; if False, the package does not change.
 
     Raises:
-        PackageError: The package is damaged or cannot be written, or an image that is required does not fit it.
-        RasterError: An image that is required cannot be read.
+        PackageError: The package is damaged or cannot be written; or `required` is set and an image does not fit the
+            package.
+        RasterError: `required` is set and an image cannot be read.
     """
     try:
         return bool(images) and describe_training(folder, images) is not None
@@ -76,10 +78,10 @@ def training_images(checkpoint: Path, data: Path | None) -> list[Path]:
 
     Args:
         checkpoint: A checkpoint in the folder `checkpoints` of its run.
-        data: The dataset; None for the one that the run's `config.yaml` names.
+        data: The dataset; None for the dataset in the run's `config.yaml`.
 
     Raises:
-        SegError: The dataset that was given is no dataset.
+        SegError: `data` is not a dataset.
     """
     root, folds, fold = _configured(checkpoint)
     if data is not None:
@@ -99,7 +101,7 @@ def training_images(checkpoint: Path, data: Path | None) -> list[Path]:
 
 
 def _configured(checkpoint: Path) -> tuple[Path | None, int, int]:
-    """Dataset, number of folds and held-out fold of a run; the usual numbers where its configuration is missing."""
+    """Dataset, number of folds and held-out fold of a run; default numbers if its configuration is missing."""
     try:
         content = load_plain((checkpoint.parent.parent / "config.yaml").read_text(encoding="utf-8"))
         data = content["data"] if isinstance(content, dict) else {}
