@@ -119,8 +119,8 @@ def _of_place(parent: ModelPackage, place: Place, origin: Adaptation) -> ModelPa
     scaling = [first.scaling[band - 1] for band in place.bands] if first.scaling else []
     if any(grid.scaling != first.scaling for grid in place.grids):
         LOG.warning(
-            "%s and other scenes state different scales or offsets, so the new package states none; convert the scenes "
-            "to one unit",
+            "%s and other scenes state different scales or offsets, so the new package has none; convert the scenes "
+            "to the same units",
             first.path,
         )
         scaling = []

@@ -42,8 +42,8 @@ class AdaptationSettings:
     """Size of the sample from the new place, and its weight.
 
     Args:
-        mix: Weight of the new place's statistics in the norms, 0 to 1; 0 keeps those of training, which measured best.
-            The band statistics are always those of the new place.
+        mix: Weight of the new place's statistics in BatchNorm, 0 to 1. 0 keeps the statistics of training and had the
+            best scores. The band statistics are always those of the new place.
         windows: Number of sampled windows of 256 x 256 pixels, at least 1.
 
     Raises:

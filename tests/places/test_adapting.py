@@ -104,7 +104,7 @@ def test_bands_of_the_new_place_become_those_of_the_package(
 
 
 def test_the_model_itself_is_never_replaced(model: Path, write_place: WritePlace, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="is the model itself"):
+    with pytest.raises(ConfigError, match="is the folder of the model"):
         adapt(model, write_place(tmp_path, [(32, 32)]), model, READING, AdaptationSettings())
 
 

@@ -80,7 +80,7 @@ def test_scenes_with_bands_in_another_order_are_refused(
         write_raster(tmp_path / f"{names[0]}.tif", image, descriptions=names)
         for names in (("red", "green", "blue"), ("blue", "green", "red"))
     ]
-    with pytest.raises(PackageError, match=r"blue\.tif: the model would take its bands \[3, 2, 1\]"):
+    with pytest.raises(PackageError, match=r"blue\.tif: the model would read bands \[3, 2, 1\]"):
         fitting_place(scenes, read_package(model), PLAIN)
 
 

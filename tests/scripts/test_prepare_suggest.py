@@ -123,8 +123,8 @@ def test_mistakes_are_reported_in_one_line(
     nowhere = write_raster(tmp_path / "nowhere.tif", np.full((3, 40, 40), 2000, dtype=np.uint16), crs=None)
     elsewhere = tmp_path / "elsewhere.geojson"
     geopandas.GeoDataFrame(geometry=[shapely.Point(0, 0)], crs="EPSG:4326").to_file(elsewhere)
-    assert_mistake(suggest(input=nowhere), "nowhere.tif", "states no CRS")
-    assert_mistake(suggest(like=elsewhere), "elsewhere.geojson", "no point lies in a scene")
+    assert_mistake(suggest(input=nowhere), "nowhere.tif", "has no CRS")
+    assert_mistake(suggest(like=elsewhere), "elsewhere.geojson", "no example is in a scene")
     assert_mistake(suggest(labelled=tmp_path / "none.gpkg"), "none.gpkg", "not readable")
     assert_mistake(suggest(zones=elsewhere, **{"zone-column": "x"}), "elsewhere.geojson", "no column 'x'")
     assert_mistake(suggest(output=tmp_path / "squares.shp"), ".gpkg")
