@@ -26,7 +26,7 @@ def counted() -> Callable[[Logits, npt.NDArray[np.bool_]], Counts]:
 
 @pytest.fixture(scope="session")
 def calibrated() -> Callable[..., tuple[Logits, npt.NDArray[np.bool_]]]:
-    """`calibrated(pixels, seed=0)`, calibrated logits with their random labels."""
+    """Function `calibrated(pixels, seed=0)` that returns calibrated logits and random labels drawn from them."""
 
     def make(pixels: int, seed: int = 0) -> tuple[Logits, npt.NDArray[np.bool_]]:
         random = np.random.default_rng(seed)

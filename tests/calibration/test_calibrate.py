@@ -31,7 +31,7 @@ def curve_of(counts: np.ndarray, scaling: Scaling) -> ReliabilityCurve:
 
 @pytest.fixture(scope="module")
 def halves(calibrated: Make, counted: Count) -> np.ndarray:
-    """Counts of logits that are too large by a factor of 3, and by slightly more in one half."""
+    """Counts of logits that are too large by a factor of 3; in one half, the factor is slightly larger."""
     parts = [calibrated(50_000, seed) for seed in (0, 1)]
     return np.stack([counted(logits * factor, crop) for (logits, crop), factor in zip(parts, (3, 3.3), strict=True)])
 

@@ -133,7 +133,7 @@ def test_a_constant_logit_gets_the_share_of_cropland_as_its_probability(counted:
 
 
 def test_a_bias_with_a_temperature_out_of_bounds_is_not_used(counted: Count) -> None:
-    # Two of a thousand pixels are on the wrong side; the others are separated by a hundredth of a logit.
+    # Two of a thousand pixels are on the wrong side; the other pixels are separated by a hundredth of a logit.
     logits = np.where(np.arange(1000) < 200, 5.005, 5.015)
     cropland = (np.arange(1000) >= 200) ^ np.isin(np.arange(1000), (0, 999))
     found = fit_scaling(counted(logits, cropland))
@@ -149,7 +149,7 @@ def test_a_bias_out_of_bounds_is_not_used() -> None:
 
 def test_logits_of_0_give_no_scaling() -> None:
     counts = np.zeros((2, BINS), dtype=np.int64)
-    counts[:, BINS // 2 - 1 : BINS // 2 + 1] = 5  # for both labels, equally many just below 0 and just above
+    counts[:, BINS // 2 - 1 : BINS // 2 + 1] = 5  # for each label, as many pixels just below 0 as just above
     assert fit_scaling(counts).scaling == IDENTITY
 
 

@@ -36,7 +36,7 @@ def test_every_labelled_pixel_is_counted_once_in_its_part_label_and_bin(seed: in
                 wanted[(sample + turn) % PARTS, int(label == CROPLAND), place] += 1
     found = histogram.compute().numpy()
     np.testing.assert_array_equal(found.sum(axis=2), wanted.sum(axis=2))
-    # In float32, a logit very close to the edge of a bin may fall on either side.
+    # In float32, a logit very close to the edge of a bin may be counted on either side.
     assert np.abs((found - wanted).cumsum(axis=2)).max() <= 1
     assert np.abs(found - wanted).sum() <= 4
 

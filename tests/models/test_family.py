@@ -27,7 +27,7 @@ from support.networks import covering, enliven
 BANDS = 3
 SIZES = (1, 2, 3, 7, 31, 64, 97, 200)
 SHAPES = [(side, SIZES[(index + step) % len(SIZES)]) for index, side in enumerate(SIZES) for step in (3, 4)]
-"""Pairs of heights and widths; each length occurs with two others."""
+"""Pairs of heights and widths; each length is combined with two other lengths."""
 
 FACTORS: dict[str, list[object]] = {
     "backbone": [
@@ -75,12 +75,12 @@ EXPORTED: list[dict[str, object]] = [
     {"backbone": ("dilated_tiny", 2)} | dict(zip(PARTS, ("separable", "group", "windowed", True), strict=True)),
     {"backbone": ("dilated_tiny", 2)} | dict(zip(PARTS, ("grouped", "none", "global", False), strict=True)),
 ]
-"""A few networks that together contain every part, since an export takes seconds."""
+"""A few networks that together contain every part. An export takes seconds, so not every network is exported."""
 
 
 @cache
 def bound(encoder: str, output_stride: int) -> int:
-    """Upper bound of the receptive field of networks here with this backbone, if it is bounded."""
+    """Upper bound of the receptive field over the networks of this file that have a backbone, if it is bounded."""
     row = {"backbone": (encoder, output_stride), "norm": "none", "context": "windowed"}
     radius = receptive_field_radius(build_model(configuration(row), bands=1), bands=1)
     assert radius is not None
@@ -94,7 +94,7 @@ def seed() -> None:
 
 @pytest.fixture(scope="module")
 def model(request: pytest.FixtureRequest) -> Segmenter:
-    """Network of a configuration with random weights in every layer, made once for all its tests."""
+    """Network of a configuration with random weights in every layer. It is built once and shared by its tests."""
     torch.manual_seed(0)
     return enliven(build_model(request.param, BANDS), BANDS)
 
@@ -158,7 +158,7 @@ def test_moving_the_image_down_by_the_stride_moves_the_logits(model: Segmenter, 
 
 
 def check_shift(model: Segmenter, radius: int, axis: int) -> None:
-    """Check that moving the image by the stride moves the logits, except near the border."""
+    """Check that a shift of the image by the stride shifts the logits, except near the border."""
     shift = model.stride
     sides = [2 * shift, 2 * shift]
     sides[axis - 2] = (2 * radius // shift + 6) * shift
@@ -224,7 +224,7 @@ def test_torch_exports_the_default_network_for_any_size() -> None:
 
 
 def unevenness(maps: Tensor, margin: int) -> float:
-    """Largest deviation from the mean of a channel, except near the border."""
+    """Largest deviation of a channel's values from their mean, except near the border."""
     inner = maps[..., margin:-margin, margin:-margin]
     assert float(inner.abs().max()) > 0.01
     return float((inner - inner.mean(dim=(2, 3), keepdim=True)).abs().max())

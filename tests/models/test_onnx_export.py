@@ -14,14 +14,14 @@ BANDS = 2
 
 
 class FourCells(nn.Module):
-    """Means of four quarters; its ONNX graph has a fixed size of the quarters."""
+    """Means of an image's four quarters; in the ONNX graph of this layer, the size of the quarters is fixed."""
 
     def forward(self, image: Tensor) -> Tensor:
         return F.interpolate(F.adaptive_avg_pool2d(image[:, :1], 2), size=image.shape[-2:])
 
 
 class Cells(nn.Module):
-    """A layer over the means of four quarters; its ONNX graph only runs on images of the example's size."""
+    """A layer over the means of four quarters. Its ONNX graph runs only on images of the size of the example."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -24,7 +24,7 @@ SMP = ModelConfig(encoder="resnet18", pyramid_channels=8, decoder_channels=(8, 8
 
 @pytest.fixture
 def save(tmp_path: Path) -> Save:
-    """`save(content, name="weights.pth")`, which returns the path; the suffix .safetensors selects this format."""
+    """Function `save(content, name="weights.pth")` that returns the path; the suffix sets the format."""
 
     def write(content: object, name: str = "weights.pth") -> str:
         path = tmp_path / name
@@ -45,7 +45,7 @@ def encoder_state(config: ModelConfig, bands: int) -> State:
 
 
 def shuffled(module: nn.Module) -> nn.Module:
-    """The module with all weights changed, so that a weight that was not read from the file is detected."""
+    """Change all weights of a module, so that the test notices if a weight is not read from the file."""
     for tensor in module.state_dict().values():
         if tensor.is_floating_point():
             tensor.uniform_(0.5, 1.5)
@@ -62,7 +62,7 @@ def same(found: State, wanted: State) -> bool:
 
 
 def refusal(config: ModelConfig, bands: int = 3) -> str:
-    """The one-line error for refused weights; checks that it names argument and source."""
+    """The error if weights are rejected; checks that it is one line that names the argument and the source."""
     with pytest.raises(ConfigError) as error:
         build_model(config, bands)
     message = str(error.value)
@@ -141,7 +141,7 @@ def test_stored_configurations_do_not_contain_the_weights() -> None:
 
 
 class Bomb:
-    """Object that makes a file when it is unpickled."""
+    """Object that creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -115,7 +115,7 @@ def test_chained_convolutions_add_up() -> None:
 
 
 def test_strided_and_transposed_layers_count_in_input_pixels() -> None:
-    # A 2x2 convolution of stride 2 and its transpose: each pixel depends on its own block of 2.
+    # After a 2x2 convolution of stride 2 and its transpose, each pixel depends on its own block of 2 pixels.
     chain = nn.Sequential(nn.Conv2d(1, 2, 2, stride=2), nn.ConvTranspose2d(2, 1, 2, stride=2))
     assert receptive_field_radius(wrapped(chain, stride=2), bands=1) == 1
 
@@ -129,7 +129,7 @@ def test_weights_of_zero_count() -> None:
 @pytest.mark.parametrize("rate", [300, 1501, 4000])
 @pytest.mark.parametrize("stride", [1, 4])
 def test_a_dilated_layer_of_any_reach_is_detected(rate: int, stride: int) -> None:
-    # The stride of 4 keeps one of 4 columns, so only one phase reaches 1501.
+    # The stride of 4 keeps only one of 4 columns, so the radius is 1501 at only one of the 4 positions.
     dilated = nn.Conv2d(1, 1, 3, padding=rate, dilation=rate)
     shrunk = nn.Sequential(dilated, nn.Conv2d(1, 1, 1, stride), nn.Upsample(scale_factor=stride))
     assert receptive_field_radius(wrapped(shrunk, stride=stride), bands=1) == rate + stride - 1
@@ -139,7 +139,7 @@ def test_the_trace_of_resnet18_agrees_with_the_formula() -> None:
     reach = chain_reach(RESNET18, length=224)
     narrow = timm.create_model("resnet18", channels=(8, 8, 8, 8), in_chans=1, num_classes=0, global_pool="")
     model = wrapped(nn.Sequential(narrow, nn.Upsample(scale_factor=reach.stride)), stride=reach.stride)
-    # Measured from the pixel beyond the middle of the cell.
+    # Distances are measured from the pixel beyond the middle of the cell.
     assert receptive_field_radius(model, bands=1) == reach.size // 2 + reach.stride - 1
 
 

@@ -1,4 +1,4 @@
-"""Recomputing blocks saves memory and does not change results."""
+"""Recomputing the activations of blocks saves memory and does not change results."""
 
 import copy
 
@@ -22,7 +22,7 @@ CONFIGS = {
 
 
 def filled(config: ModelConfig, recompute: bool) -> Segmenter:
-    """A network in training mode, with the same weights in each call."""
+    """A network in training mode; its weights are the same in each call."""
     torch.manual_seed(0)
     model = build_model(config, 3)
     model.normalization.fill([0.0] * 3, [1.0] * 3)
@@ -32,7 +32,7 @@ def filled(config: ModelConfig, recompute: bool) -> Segmenter:
 
 
 def step(model: Segmenter) -> tuple[Tensor, int]:
-    """The loss of a batch after the backward pass, and the bytes of activations that were kept for it."""
+    """The loss of a batch, and the bytes of activations that were stored for its backward pass."""
     weights = {parameter.data_ptr() for parameter in model.parameters()}
     kept: dict[int, int] = {}
 

@@ -65,7 +65,7 @@ def test_operations_and_parameters_are_those_of_the_layers() -> None:
     model = chain(nn.Conv2d(1, 6, 3, padding=1), nn.ConvTranspose2d(6, 4, 4, 2, 1, groups=2), stride=1)
     layers = by_name(summarize_layers(model.train(), bands=1, size=10))
     assert (layers["network.0"].macs, layers["network.0"].parameters) == (9 * 6 * 100, 9 * 6 + 6)
-    # Each of the 10x10 inputs is multiplied with a 4x4 kernel, for half of the outputs.
+    # Each of the 10x10 input pixels is multiplied by a 4x4 kernel for half of the output channels.
     assert (layers["network.1"].macs, layers["network.1"].shape) == (16 * 6 * 2 * 100, (1, 4, 20, 20))
     assert layers[""].macs == sum(layer.macs for layer in layers.values() if layer.leaf)
     assert layers[""].parameters == sum(weight.numel() for weight in model.parameters())

@@ -17,7 +17,7 @@ GOOD = {
 
 
 class Malicious:
-    """Object that makes a folder when it is unpickled."""
+    """Object that creates a folder when it is unpickled."""
 
     def __init__(self, trace: Path) -> None:
         self.trace = trace

@@ -1,4 +1,4 @@
-"""Temperature, bias and threshold on their way from the checkpoint of a training to the map."""
+"""Temperature, bias and threshold get from the checkpoint of a training into the package and the map."""
 
 import json
 from collections.abc import Callable
@@ -33,7 +33,7 @@ MakeDataset = Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, make_dataset: MakeDataset) -> Path:
-    """The folder of a training with a threshold chosen for F1; every tenth label is wrong."""
+    """The folder of a training whose threshold was chosen for the highest F1; every tenth label is wrong."""
     folder = tmp_path_factory.mktemp("trained")
     config = write_config(folder, make_dataset)
     for path in (folder / "data" / "masks").iterdir():

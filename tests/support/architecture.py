@@ -1,4 +1,4 @@
-"""Checks of the rules in CONTRIBUTING.md; each check yields the violations in a source file."""
+"""Checks of the rules in CONTRIBUTING.md. Each check yields the violations in a source file."""
 
 import ast
 import graphlib
@@ -38,7 +38,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True)
 class Source:
-    """A Python file of the project, with its path relative to the root."""
+    """A Python file of the project; its path is relative to the root."""
 
     path: str
     text: str
@@ -161,7 +161,7 @@ def signatures_are_short(source: Source) -> Iterator[str]:
     if source.folder == "tests":
         return
     for function in source.functions():
-        # The library defines a hook's signature. Signatures of constructors and commands are schemas.
+        # A library defines the signatures of hooks, and the signatures of constructors and commands are schemas.
         if function.name.startswith("on_"):
             continue
         counted = [*function.args.posonlyargs, *function.args.args]
@@ -183,7 +183,7 @@ def public_names_have_docstrings(source: Source) -> Iterator[str]:
 
 
 def public_definitions(body: Iterable[ast.stmt]) -> Iterator[ast.ClassDef | Function]:
-    """Public classes and functions, with methods of classes without bases, since other methods may be overrides."""
+    """Public classes, functions and methods; methods of derived classes are left out, since they may be overrides."""
     for node in body:
         if isinstance(node, ast.ClassDef | Function) and not node.name.startswith("_"):
             yield node
@@ -192,7 +192,7 @@ def public_definitions(body: Iterable[ast.stmt]) -> Iterator[ast.ClassDef | Func
 
 
 def import_cycles(sources: Iterable[Source]) -> Iterator[str]:
-    # seg/__init__.py imports no module at run time, so `from seg import __version__` makes no cycle.
+    # seg/__init__.py imports no module at run time, so `from seg import __version__` does not cause a cycle.
     by_module = {source.module: source for source in sources if source.room != ""}
     lines: dict[tuple[str, str], int] = {}
     for module, source in by_module.items():
@@ -210,7 +210,7 @@ def import_cycles(sources: Iterable[Source]) -> Iterator[str]:
 
 
 def unmirrored_tests(paths: Iterable[Path], root: Path = ROOT) -> Iterator[str]:
-    """Test folders without a folder of the same name in seg/ or beside seg/."""
+    """Test folders for which neither seg/ nor the project's root has a folder of the same name."""
     for path in paths:
         folder = path.parent.relative_to("tests")
         if not (root / "seg" / folder).is_dir() and not (root / folder).is_dir():

@@ -1,6 +1,6 @@
 """Small image, labels and command for the tests of `prepare.py burn`.
 
-The image has 20x30 pixels of 10 m, its upper left corner at 500000 E, 5000000 N in EPSG:32633.
+The image has 20x30 pixels of 10 m. Its upper left corner is at 500000 E, 5000000 N in EPSG:32633.
 """
 
 from collections.abc import Callable
@@ -62,7 +62,7 @@ def write_image(folder: Path) -> Path:
 def write_labels(
     folder: Path, shapes: object = FIELDS, name: str = "labels.gpkg", to: object = None, **columns: object
 ) -> Path:
-    """Write shapes of EPSG:32633 to a vector file, reprojected to the CRS `to`."""
+    """Reproject shapes from EPSG:32633 to the CRS `to`, and write them to a vector file."""
     frame = geopandas.GeoDataFrame(columns, geometry=list(shapes), crs=UTM_33N)  # type: ignore[call-overload]
     frame = frame if to is None else frame.to_crs(to)
     path = folder / name
@@ -71,7 +71,7 @@ def write_labels(
 
 
 def burnt_mask(image: Path, labels: Path, *options: object) -> NDArray[np.uint8]:
-    """Pixels of the mask from `burn`, after checking that standard error is empty."""
+    """Pixels of the mask that `burn` writes; checks that standard error is empty."""
     output = image.with_name("mask.tif")
     status, _, err = burn(image, labels, output, *options)
     assert (status, err) == (0, "")
@@ -81,7 +81,7 @@ def burnt_mask(image: Path, labels: Path, *options: object) -> NDArray[np.uint8]
 
 
 def refused(image: Path, labels: Path, output: Path, *options: object) -> str:
-    """The single line on standard error of a run that writes no file."""
+    """The line that a run prints on standard error; checks that it is the only line and that no file is written."""
     before = sorted(output.parent.rglob("*"))
     ran = burn(image, labels, output, *options)
     assert_mistake(ran)

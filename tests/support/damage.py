@@ -1,4 +1,4 @@
-"""Damage to files, as by a broken disk or copy."""
+"""Damage to files, as from a broken disk or an incomplete copy."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Checks of command lines, options and configurations in documents with the real parsers, without running them."""
+"""Checks of command lines, options and configurations in documents. The real parsers parse them; nothing is run."""
 
 import functools
 import io
@@ -38,7 +38,8 @@ ELSEWHERE = {"pip", "pytest", "ruff", "mypy", "wandb", "tensorboard", "source", 
 """Other programs, whose command lines are not checked."""
 
 SEED = "--seed_everything=0"
-"""Parsing a training needs a seed, and is ten times faster without other defaults."""
+"""Defaults with which training command lines are parsed. They need a seed; leaving out all others makes parsing ten
+times faster."""
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`]+)`")
@@ -69,7 +70,7 @@ class Mention:
 
 
 def blocks(document: Path, *languages: str) -> Iterator[Mention]:
-    """Fenced blocks of some languages, "" for none."""
+    """Fenced blocks in one of some languages; "" means blocks without a language."""
     text = document.read_text(encoding="utf-8")
     for found in FENCE.finditer(text):
         if found[1] in languages:
@@ -89,7 +90,7 @@ def command_lines(document: Path) -> Iterator[Mention]:
 
 
 def code_spans(document: Path) -> Iterator[Mention]:
-    """Inline code with its heading."""
+    """Code spans, each with the heading above it."""
     text = document.read_text(encoding="utf-8")
     prose = FENCE.sub(lambda found: "\n" * found[0].count("\n"), text)
     headings = list(HEADING.finditer(prose))
@@ -149,7 +150,7 @@ def problem_of_training(words: list[str]) -> str | None:
 
 
 def problem_of_words(tool: str, words: list[str]) -> str | None:
-    """Error of a command for arguments; None if they are valid. Its functions are replaced by empty ones."""
+    """Error of a command for arguments; None if they are valid. The functions of the command are not run."""
 
     def run_idle(command: Command | dict[str, Command], *rest: object, **named: object) -> int:
         idle = {name: without_effect(one) for name, one in command.items()} if isinstance(command, dict) else None
@@ -176,10 +177,9 @@ def without_effect(command: Command) -> Command:
 
 
 def problem_of_option(mention: Mention) -> str | None:
-    """Error of options in prose; None if a possible command accepts each option with its value.
+    """Error of options in a code span; None if some command accepts each option with its value.
 
-    The command is named in the code span, such as `predict.py --interior`, or in the heading; otherwise any command is
-    possible.
+    If the code span or the heading names a command, as in `predict.py --interior`, only this command is tried.
     """
     first = mention.text.split()[0]
     if first in ELSEWHERE or first.endswith("."):
@@ -205,7 +205,7 @@ def is_option(word: str, tool: str) -> bool:
 
 
 def accepts(parser: ArgumentParser, option: str, tool: str) -> bool:
-    """True if a parser accepts an option with its value, together with values for its required arguments."""
+    """True if a parser accepts an option with its value, if all required arguments are given too."""
     with suppress(ArgumentError, SegError):
         given = [SEED, option] if tool == "train" else [with_underscores(option)]
         parser.parse_args([*required(parser), *given], defaults=False)
@@ -226,7 +226,7 @@ def keys(parser: ArgumentParser) -> set[str]:
 
 
 def parsers(tool: str) -> list[ArgumentParser]:
-    """Parsers of a tool's subcommands, or its single parser."""
+    """Parsers of a tool's subcommands; if it has no subcommands, its only parser."""
     if tool != "train":
         return list(command_parsers(tool).values())
     actions = (action for task in TASKS for action in training_parsers(task)["fit"]._actions)

@@ -1,4 +1,4 @@
-"""Examples that make a worker die, hang or meet a damaged file; importable by spawned workers."""
+"""Examples that make a worker die, hang or read a damaged file; spawned workers can import this module."""
 
 import os
 import time
@@ -12,7 +12,7 @@ from seg.errors import RasterError
 
 
 class FailingExamples(Dataset[Example]):
-    """Four examples, of which the third causes a failure: "sleep", "die" or "damage"; "none" for no failure."""
+    """Four examples. The third causes a failure: "sleep", "die" or "damage"; "none" for no failure."""
 
     def __init__(self, trouble: str) -> None:
         self.trouble = trouble

@@ -1,4 +1,4 @@
-"""Synthetic ground truth, a map with errors, and interpretation of sample points by the truth."""
+"""Synthetic ground truth, a map with errors, and references for sample points from the truth."""
 
 from collections.abc import Callable
 from pathlib import Path

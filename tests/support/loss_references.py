@@ -1,4 +1,4 @@
-"""Reference losses by their formulas, in NumPy and float64, and configurations with a single loss."""
+"""Reference losses, computed by their formulas in NumPy and float64; and configurations with a single loss."""
 
 import numpy as np
 import numpy.typing as npt
@@ -62,8 +62,11 @@ def jaccard_loss(mistakes: Numbers, target: Numbers) -> float:
 
 
 def lovasz_extension(errors: Numbers, target: Numbers) -> float:
-    """Lovász extension of the Jaccard loss: errors in decreasing order, times the increase of the loss by each
-    mistake."""
+    """Lovász extension of the Jaccard loss.
+
+    Errors are sorted in decreasing order. Each error is multiplied by the increase of the loss if its pixel also becomes
+    a mistake.
+    """
     total, mistakes = 0.0, np.zeros_like(target)
     for pixel in np.argsort(-errors):
         before = jaccard_loss(mistakes, target)

@@ -1,4 +1,4 @@
-"""Tiny networks, networks with varied probabilities, and pairwise covering configurations."""
+"""Tiny networks, networks with varied probabilities, and sets of configurations that cover all pairs of values."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations, product
@@ -35,9 +35,9 @@ Row = dict[str, object]
 
 
 def covering(factors: Mapping[str, Sequence[object]]) -> list[Row]:
-    """Pairwise covering array: few rows in which every pair of values of two factors occurs.
+    """Pairwise covering array: few rows in which each pair of values of any two factors occurs.
 
-    Greedy and deterministic: each row is the first one with the most uncovered pairs.
+    The search is greedy and deterministic: each row is the first row that has the most pairs not covered yet.
     """
     rows = [dict(zip(factors, values, strict=True)) for values in product(*factors.values())]
     candidates = [(row, set(combinations(row.items(), 2))) for row in rows]
@@ -52,7 +52,7 @@ def covering(factors: Mapping[str, Sequence[object]]) -> list[Row]:
 
 @torch.inference_mode()
 def enliven(model: Segmenter, bands: int) -> Segmenter:
-    """Give a network random norms and probabilities that vary between pixels, and set evaluation mode."""
+    """Set random norms, make probabilities vary between pixels, and set evaluation mode."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.8, 1.2)

@@ -1,4 +1,4 @@
-"""Examples that contain their index; importable by spawned workers."""
+"""Examples that contain their index; spawned workers can import this module."""
 
 import torch
 from torch.utils.data import Dataset

@@ -45,7 +45,7 @@ def parcels_of(
 
 
 def whole_map_polygons(pixels: np.ndarray) -> list[Polygon]:
-    """Cropland polygons that rasterio finds in the whole map at once."""
+    """Cropland polygons that rasterio computes from the whole map at once."""
     cropland = (pixels == CROPLAND).astype(np.uint8)
     return [shape(found) for found, _ in shapes(cropland, mask=cropland > 0, transform=TRANSFORM)]
 

@@ -16,7 +16,7 @@ FOLDS = 3
 
 @dataclass(frozen=True)
 class PlantedDataset:
-    """Four scenes side by side, the first and the last in the same fold, and methods to change them.
+    """Four scenes side by side, and methods to change them. The first and the last scene are in the same fold.
 
     The folds are stored in a manifest, so that a defect does not move scenes into other folds.
     """
@@ -61,7 +61,7 @@ class PlantedDataset:
             csv.writer(file).writerows([("image", "mask", "fold"), *rows])
 
     def rows(self) -> list[tuple[str, str, object]]:
-        """Lines of the clean manifest."""
+        """Rows of the clean manifest."""
         names = [f"scene_{number}.tif" for number in range(len(SIZES))]
         return [(f"images/{name}", f"masks/{name}", fold) for name, fold in zip(names, FOLD_OF, strict=True)]
 

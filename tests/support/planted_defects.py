@@ -1,4 +1,4 @@
-"""Defects for a clean dataset: functions that plant them, and the expected findings."""
+"""Defects for a clean dataset: functions that plant a defect, and the findings that are expected."""
 
 import shutil
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def plant_infinity(d: PlantedDataset) -> None:
 
 
 def plant_copy(d: PlantedDataset, number: int) -> None:
-    """Copy the first scene to another one, with another type, compression, nodata value and mask."""
+    """Copy the first scene over another scene, with another type, compression, nodata value and mask."""
     pixels = d.read(d.image(0)).astype(np.int32)
     pixels[pixels == 0] = -1
     d.rewrite(d.image(number), pixels, nodata=-1, compress="lzw")

@@ -1,7 +1,7 @@
 """Python files run in separate processes, which can be killed, limited and measured.
 
 Importing PyTorch and Lightning takes seconds, so each process is forked from a server. The server is forked from the
-test process after collection, when all modules are imported and no thread of PyTorch runs yet.
+test process after collection. At that time, all modules are imported, and PyTorch has not started any thread.
 """
 
 import builtins
@@ -56,7 +56,7 @@ class Job:
         path: The file.
         words: Command-line arguments.
         environment: Additional environment variables.
-        kill: Signal for the process; None for no signal.
+        kill: Signal to send to the process; None for no signal.
         file_bytes: Largest file size that the process can write, to simulate a full disk.
         folder: Working folder; None for that of the tests.
         seconds: Processor time after which the process is killed.
@@ -78,8 +78,9 @@ class Ended:
     """End of a process.
 
     Attributes:
-        status: Exit status; None for a process that a signal ended.
-        seconds: Time since the start, or since the file of `Kill` appeared.
+        status: Exit status; None if a signal ended the process.
+        seconds: Time from the start to the end of the process; if `Kill` waits for a file, time from the appearance of
+            this file.
         output: Text on standard output, followed by the text on standard error.
         error: Text on standard error.
         cpu: Processor time in seconds.

@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"
 SCRIPTS = ROOT / "scripts"
 SCENES = Path(os.environ.get("CROPLAND_SEG_SCENES", ROOT.parent / "shared" / "data"))
-"""Folder of real scenes; tests that need missing scenes are skipped."""
+"""Folder of real scenes. If a scene is missing, tests that need it are skipped."""
 
 
 def environment() -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""Local HTTP server of a folder with byte ranges, which counts sent bytes and can simulate errors.
+"""Local HTTP server for the files of a folder. It supports byte ranges, counts sent bytes and can simulate errors.
 
-The server is a separate process, because rasterio holds the interpreter lock while opening a file, which would block a
-thread.
+The server is a separate process, because rasterio holds the interpreter lock while it opens a file, so a server in a
+thread could not answer.
 """
 
 import json
@@ -59,7 +59,7 @@ class RangeServer:
 
 @contextmanager
 def range_server(folder: Path) -> Iterator[RangeServer]:
-    """Serve a folder on a free local port during a block."""
+    """Serve a folder on a free local port while a block runs."""
     with subprocess.Popen([sys.executable, __file__, str(folder)], stdout=subprocess.PIPE, text=True) as process:
         try:
             yield RangeServer(process.stdout.readline().strip())

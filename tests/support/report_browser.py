@@ -15,7 +15,7 @@ return arguments[0].map(([column, row]) => [...canvas.getContext("2d").getImageD
   Math.floor(((column + 0.5 - x) * scale + canvas.clientWidth / 2) * ratio),
   Math.floor(((row + 0.5 - y) * scale + canvas.clientHeight / 2) * ratio), 1, 1).data]);
 """
-"""Script that returns the canvas colours at the centres of scene pixels."""
+"""Script that returns the colours of the canvas at the centres of scene pixels."""
 
 
 class Browser:

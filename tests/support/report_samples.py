@@ -1,4 +1,4 @@
-"""Data for tests of the report's page: names, an area estimate, a report, smooth random fields."""
+"""Data for tests of the report's page: names, an area estimate, a report, and smooth random images."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from rasterio import Affine
 from seg.evaluation.pairs import Inputs
 
 HOSTILE = 'a<b>&"c</script>'.replace("/", "\N{DIVISION SLASH}")
-"""Legal file name that is HTML markup if not escaped."""
+"""Valid file name that would be HTML markup if it were not escaped."""
 
 NORTH = (300, 280)
 
@@ -61,7 +61,7 @@ class Report:
 
 
 def blobs(shape: tuple[int, int], seed: int) -> np.ndarray:
-    """Smooth random field, 0 to 1, from cells of 20 pixels by repeating and averaging."""
+    """Smooth random image, 0 to 1; random cells of 20 pixels are averaged over their neighbourhood."""
     cells = np.random.default_rng(seed).random((shape[0] // 20 + 2, shape[1] // 20 + 2))
     fine = np.kron(cells, np.ones((20, 20)))
     smooth = (fine[10:-10, 10:-10] + fine[20:, 20:] + fine[:-20, 20:]) / 3

@@ -1,4 +1,4 @@
-"""Short trainings that stop and resume, for comparison with uninterrupted ones."""
+"""Short trainings that stop and resume, for comparison with trainings that run through."""
 
 import os
 import signal
@@ -24,11 +24,11 @@ from support.training import quiet_trainer
 AUGMENTATION = AugmentationConfig(gain=0.1, noise=0.1, scale=0.3, rotation=15)
 NETWORK = ModelConfig(**TINY | {"dropout": 0.3})
 SIZES = ((16, 16), (20, 13), (9, 24), (17, 18), (24, 10), (12, 16), (16, 20), (10, 10), (14, 22))
-"""Sizes of nine scenes; two are held out, so that an epoch has seven batches of one scene."""
+"""Sizes of nine scenes. Two scenes are held out, so an epoch has seven batches of one scene each."""
 
 
 class Killed(Exception):  # noqa: N818  # an event of the test
-    """Error that stops a training like a signal, so that no further file is written."""
+    """Error that stops a training as a kill would, so that no further file is written."""
 
 
 class KillAt(L.Callback):
@@ -73,7 +73,7 @@ class Case:
             folder: Folder for checkpoints.
             kill_at: Batch before which the training is killed; None for no kill.
             resumed: Checkpoint to resume from; None to start from scratch.
-            seed: Seed of the random state at the start of the process, which matters only for a run from scratch.
+            seed: Seed of the random state at the start; a resumed run must not depend on it.
         """
         torch.manual_seed(seed)
         settings = {"augmentation": AUGMENTATION, "seed": 3, **self.data}
@@ -97,7 +97,7 @@ class Case:
         return folder / "last.ckpt"
 
     def run_killed_at(self, folder: Path, *batches: int) -> Path:
-        """Train with a kill before each of these batches, each followed by resuming with another random state."""
+        """Train with a kill before each of these batches; after each kill, resume with another random state."""
         resumed = None
         for seed, batch in enumerate((*batches, None), start=1):
             last = self.run(folder, batch, resumed, seed)
@@ -118,7 +118,7 @@ class Sight(L.Callback):
 
 
 def content(path: Path) -> dict[str, Any]:
-    """Content of a checkpoint without times, paths and scores, which training does not depend on."""
+    """Content of a checkpoint without times, paths and scores, since training does not depend on these."""
     found = torch.load(path, weights_only=True)
     found["callbacks"] = {name: state for name, state in found["callbacks"].items() if "Checkpoint" not in name}
     found["epochs"] = found.pop("loops")["fit_loop"]["epoch_progress"]["current"]

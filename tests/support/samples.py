@@ -14,11 +14,11 @@ from seg.labels import CROPLAND, IGNORE, OTHER
 from seg.raster.grid import Grid, read_grid
 
 GARBAGE = np.float32(3e38)
-"""Value of invalid pixels: finite, and large enough to detect leaks."""
+"""Value of invalid pixels. It is finite, and so large that a test detects if it is mixed into valid pixels."""
 
 
 def augmented(transform: WithoutCopies, sample: Sample, seed: int = 0) -> Sample:
-    """Sample after one transform."""
+    """Apply a transform to a sample."""
     transform.set_random_state(np.random.default_rng(seed), Random(seed))
     return as_sample(transform(**as_data(sample)))
 
@@ -29,7 +29,7 @@ def grids_of(*scenes: Scene) -> dict[Scene, Grid]:
 
 
 def sample_of(bands: int, height: int, width: int, seed: int = 0) -> Sample:
-    """Random sample with reflectances up to 10000, outside the range of albumentations."""
+    """Random sample with reflectances up to 10000; albumentations would expect 0 to 1."""
     random = np.random.default_rng(seed)
     image = random.uniform(0, 10_000, (bands, height, width)).astype(np.float32)
     mask = random.choice(np.array([OTHER, CROPLAND, IGNORE], dtype=np.uint8), (height, width))
@@ -37,7 +37,7 @@ def sample_of(bands: int, height: int, width: int, seed: int = 0) -> Sample:
 
 
 def painted(sample: Sample, invalid: float = GARBAGE) -> Sample:
-    """Sample with two bands that show its mask: 1 for cropland, and 1 for pixels without a label."""
+    """Copy of a sample with its mask in the bands: band 1 is 1 on cropland, band 2 is 1 without a label."""
     image = np.stack([sample.mask == CROPLAND, sample.mask == IGNORE]).astype(np.float32)
     return Sample(np.where(sample.valid, image, np.float32(invalid)), sample.mask, sample.valid)
 
@@ -61,7 +61,7 @@ def same(first: Sample, second: Sample) -> bool:
 
 
 class OneAfterAnother(Dataset[Example]):
-    """Concatenation of several datasets; defined here, so that workers do not import test modules."""
+    """Concatenation of several datasets. It is defined here, so that workers do not import test modules."""
 
     def __init__(self, parts: Sequence[Dataset[Example]]) -> None:
         self.parts = [(part, index) for part in parts for index in range(len(part))]  # type: ignore[arg-type]

@@ -17,12 +17,12 @@ def quiet_trainer(callbacks: Sequence[L.Callback] = (), **options: object) -> L.
 
 
 def write_config(folder: Path, make_dataset: Callable[..., Path], pictures: bool = False) -> Path:
-    """Write a configuration that trains a tiny network on a tiny dataset for two epochs into `folder/run`.
+    """Write a configuration of a training: a tiny network and dataset, two epochs, and the run's folder `folder/run`.
 
     Args:
         folder: Folder for the dataset, `config.yaml` and the run.
         make_dataset: The fixture of this name.
-        pictures: Draw panels and curves, the default of training; the pictures take a third of the time.
+        pictures: Draw panels and curves, as training does by default. Drawing takes a third of the time.
     """
     content = {
         "data": {"root": str(make_dataset(folder / "data"))},

@@ -76,7 +76,7 @@ class SceneModule(L.LightningDataModule):
 def new_task(
     loss: LossConfig = LossConfig(), rate: float = 1e-2, network: ModelConfig = TINY_NETWORK, **options: object
 ) -> CroplandTask:
-    """Task with a tiny network, whose initial weights are always the same."""
+    """Task with a tiny network; its initial weights are always the same."""
     torch.manual_seed(0)
     task = CroplandTask(bands=2, model=network, loss=loss, optimizer=OptimizerConfig(learning_rate=rate), **options)
     task.fill_normalization([0.5, 0.5], [0.5, 0.5])
@@ -148,7 +148,7 @@ def run_and_resume(
     make_task: Callable[[], CroplandTask] = new_task,
     **options: object,
 ) -> Runs:
-    """Train for 4 epochs, and resume a second training with new objects from the checkpoint after 2 epochs."""
+    """Train for 4 epochs; then train again with new objects from the checkpoint that was written after 2 epochs."""
     path, whole, steps = folder / "half.ckpt", make_task(), Steps()
     quiet_trainer([*warm_ups(), steps, SaveAfter(1, path)], **options).fit(whole, datamodule=SceneModule())
     resumed, after = make_task(), Steps()

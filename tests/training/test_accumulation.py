@@ -17,7 +17,7 @@ from support.warm_runs import SIDES, Example, example, new_task
 
 CROSS_ENTROPY = LossConfig(bce=1.0, dice=0.0)
 STANDSTILL = 1e-60
-"""Learning rate that does not change the weights, so that all groups have the same network."""
+"""Learning rate of 0: the weights do not change, so all groups have the same network."""
 
 
 class Gradients(L.Callback):
@@ -35,7 +35,7 @@ def gradients(module: nn.Module) -> list[Tensor]:
 
 
 def joint_gradient(task: CroplandTask, group: Sequence[Example], by_scene: bool = False) -> list[Tensor]:
-    """Gradient of one loss over all labelled pixels of a group, or of the mean of the scenes' losses."""
+    """Gradient of a single loss over all labelled pixels of a group, or of the mean over the losses of its scenes."""
     task.train().zero_grad()
     sums, counts = [], []
     for one in group:
@@ -153,7 +153,7 @@ def test_the_logged_loss_is_unweighted() -> None:
 
 
 def test_processes_share_one_group() -> None:
-    """Simulate DDP in one process: gradients are averaged, and each process reads the mean of the weights."""
+    """Simulate DDP in one process: gradients are averaged over processes, and so are the weights of the batches."""
     weight, halves = nn.Parameter(torch.tensor(0.5)), (SCENES[:3], SCENES[3:])
     scalings, sums = [GroupScaling("area"), GroupScaling("area")], []
     for scaling, half in zip(scalings, halves, strict=True):

@@ -16,7 +16,7 @@ IMAGES = torch.rand(5, 1, 4, 4, generator=torch.Generator().manual_seed(0)) + 3
 
 
 class TinyTask(L.LightningModule):
-    """Task with a norm, whose state is recorded after each epoch and in each validation."""
+    """Task with a norm; records the norm's state after each epoch and in each validation."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Options from a checkpoint, and options given together with it."""
+"""Options from a checkpoint, and options that are given together with a checkpoint."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Mistakes on the command line of training: one line, exit status 2, and no change to files."""
+"""A mistake in the command line of training prints one line and gives exit status 2; files do not change."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Training in lower precision than 32 bits."""
+"""Training with less than 32 bits of precision."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -20,7 +20,7 @@ WriteRaster = Callable[..., Path]
 def folder(
     make_dataset: Callable[..., Path], write_raster: WriteRaster, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A dataset, unlabelled scenes, maps of them, and a run of a student for two epochs, with pictures."""
+    """A dataset, unlabelled scenes, maps of these scenes, and a run of a student for two epochs with pictures."""
     folder = tmp_path_factory.mktemp("student")
     make_dataset(folder / "data")
     place = rasterio.Affine(10, 0, 900_000, 0, -10, 5_000_000)

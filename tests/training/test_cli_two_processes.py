@@ -1,4 +1,4 @@
-"""Two processes train like one process that accumulates twice as many batches."""
+"""Two processes train like a single process that accumulates twice as many batches."""
 
 import csv
 import socket
@@ -81,7 +81,8 @@ def test_two_processes_give_the_scores_and_weights_of_one(
     make_dataset(tmp_path / "data", sizes=SIZES)
     one, two = tmp_path / "one", tmp_path / "two"
     words = ["fit", f"--config={config}", *WORDS]
-    # Five scenes make a step of four and a step of one, in which the second process has no scene.
+    # Five scenes make one step of four scenes and one step of one scene. In the second step, the second process has no
+    # scene.
     assert main([*words, "--trainer.accumulate_grad_batches=4", f"--trainer.default_root_dir={one}"]) == 0
     parallel = ["--trainer.devices=2", "--trainer.strategy=ddp", "--trainer.accumulate_grad_batches=2"]
     output, succeeded = train(processes, [*words, *parallel, f"--trainer.default_root_dir={two}"], tmp_path)
@@ -90,7 +91,8 @@ def test_two_processes_give_the_scores_and_weights_of_one(
     assert not (tmp_path / "two.1").exists()
     found, wanted = rows(two), rows(one)
     assert sum("train/loss" in row for row in wanted) == 3
-    # Lightning logs a step's rate once per batch, and each of two processes has fewer batches.
+    # Lightning logs the rate of a step once per batch, and each of two processes has fewer batches than a single
+    # process.
     assert rates(found) == rates(wanted)
     assert len(rates(wanted)) == 6
     for row, other in zip(scores(found), scores(wanted), strict=True):

@@ -23,7 +23,7 @@ NETWORKS = [
 
 
 def names(model: nn.Module) -> tuple[set[str], set[str]]:
-    """Names of the parameters with weight decay, and of those without."""
+    """Names of the parameters that have weight decay, and of those that do not."""
     by_weight = {weight: name for name, weight in model.named_parameters()}
     decayed, others = parameter_groups(model, weight_decay=0.1)
     assert (decayed["weight_decay"], others["weight_decay"]) == (0.1, 0.0)

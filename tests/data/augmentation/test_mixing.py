@@ -21,7 +21,7 @@ Mix = Callable[[np.random.Generator], Sample]
 
 
 def numbered(height: int, width: int, source: int) -> Sample:
-    """Sample whose bands are sample number, row, column, label and validity, so that each pixel shows its origin."""
+    """Sample in which each pixel shows its origin: the bands are sample number, row, column, label and validity."""
     plain = sample_of(1, height, width, source)
     rows, columns = np.indices((height, width))
     bands = [np.full((height, width), source), rows, columns, plain.mask, plain.valid]

@@ -122,7 +122,7 @@ def flat(level: float) -> Sample:
 
 
 def shifts(config: AugmentationConfig, level: float) -> np.ndarray:
-    """(400, 2) changes of the means of two bands with standard deviations 10 and 1000, for 400 seeds."""
+    """(400, 2) changes of the band means for 400 seeds; the two bands have standard deviations of 10 and 1000."""
     augmentation = Augmentation(config, [10.0, 1000.0], [0.0, 0.0])
     images = [augmentation(flat(level), np.random.default_rng(seed)).image for seed in range(400)]
     return np.array([image.mean(axis=(1, 2)) - level for image in images])

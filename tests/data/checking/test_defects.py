@@ -1,4 +1,4 @@
-"""Every defect in an otherwise clean dataset is found with its kind, severity and file, without other findings."""
+"""The check of a dataset with one defect reports its kind, severity and file, and nothing else."""
 
 import pytest
 

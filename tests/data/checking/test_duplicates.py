@@ -13,7 +13,7 @@ def kinds(dataset: PlantedDataset) -> set[str]:
 
 
 def reproject(dataset: PlantedDataset, number: int, crs: str) -> None:
-    """Georeference a scene in another CRS with the same number of pixels, which change their shape."""
+    """Georeference a scene in another CRS; the number of pixels stays the same, but the pixels change their shape."""
     with rasterio.open(dataset.image(number)) as scene:
         left, bottom, right, top = transform_bounds(scene.crs, crs, *scene.bounds)
         step = (right - left) / scene.width, (bottom - top) / scene.height

@@ -15,7 +15,7 @@ WriteRaster = Callable[..., Path]
 
 @pytest.fixture
 def scene(tmp_path: Path, write_raster: WriteRaster) -> tuple[Path, Path]:
-    """Image of two bands, 40x30, with three empty rows at the top, and its mask of stripes."""
+    """Image of 40x30 pixels in two bands with three empty rows at the top, and a mask of stripes."""
     pixels = np.random.default_rng(0).integers(1, 9000, (2, 40, 30)).astype(np.uint16)
     pixels[1, :3] = 0
     mask = np.tile(np.repeat([OTHER, CROPLAND, IGNORE], 10), (40, 1)).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Real datasets without a defect; skipped if they are missing."""
+"""No errors are found in real datasets; the tests are skipped if the datasets are missing."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Cases that look like defects but are correct, and cases that only give a note."""
+"""Cases that look like defects but are correct, and cases for which the check only prints a note."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -25,7 +25,7 @@ WriteRaster = Callable[..., Path]
 
 @pytest.fixture
 def scene_with(write_raster: WriteRaster, tmp_path: Path) -> Callable[..., Scene]:
-    """Function that writes a three-band image of 8x9 pixels with a mask of a given profile."""
+    """Function that writes a three-band image of 8x9 pixels and a mask with a given profile."""
 
     def write(shape: tuple[int, ...] = (1, 8, 9), **profile: object) -> Scene:
         image = write_raster(tmp_path / "image.tif", np.ones((3, 8, 9), dtype=np.uint16))

@@ -15,7 +15,7 @@ WriteRaster = Callable[..., Path]
 
 @pytest.fixture
 def root(tmp_path: Path, write_raster: WriteRaster) -> Path:
-    """A manifest with a labelled row, and rows without a mask: in fold 0, in fold 1, and in none."""
+    """A manifest with a labelled row and three rows without a mask: in fold 0, in fold 1, and without a fold."""
     for name in "labelled", "held", "other", "free":
         write_raster(tmp_path / f"{name}.tif", np.ones((2, 4, 4), np.uint8))
     write_raster(tmp_path / "mask.tif", np.zeros((4, 4), np.uint8))

@@ -33,7 +33,7 @@ STRONG = AugmentationConfig(gain=0.1, offset=0.1, noise=0.1)
 
 
 def loader(trouble: str, timeout: float = 60.0) -> WatchedLoader:
-    """Loader with one worker, so that samples come in order."""
+    """Loader with one worker, so that samples are loaded one after the other."""
     return build_loader(FailingExamples(trouble), Batching(EpochSampler(4, None)), 1, LoaderConfig(timeout=timeout))
 
 

@@ -19,8 +19,10 @@ READING = Reading(bands=[2, 1], fill=[7.5, 3.5], nodata=99)
 
 @pytest.fixture
 def scenes(write_raster: WriteRaster, tmp_path: Path) -> list[Scene]:
-    """Two scenes of different sizes with band values 10 and 20. In the first scene, pixels are nodata by tag and by
-    option."""
+    """Two scenes of different sizes with band values 10 and 20.
+
+    The first scene has pixels with the nodata value of the file, and pixels with the nodata value of the option.
+    """
     scenes = []
     for number, (height, width) in enumerate([(4, 6), (5, 3)]):
         image = np.ones((2, height, width), dtype=np.uint8) * np.array([10, 20], dtype=np.uint8)[:, None, None]

@@ -1,4 +1,4 @@
-"""Views of unlabelled scenes: what they hold, where they come from, and that they repeat."""
+"""Views of unlabelled scenes: their content, their scenes, and their reproducibility."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,7 +25,7 @@ Batches = list[dict[str, torch.Tensor]]
 
 @pytest.fixture
 def scenes(tmp_path: Path, write_raster: WriteRaster) -> Path:
-    """Three unlabelled scenes of 12 x 20 pixels whose values are their own, with a corner of nodata."""
+    """Three unlabelled scenes of 12 x 20 pixels with a corner of nodata; no value occurs in two scenes."""
     for number in range(3):
         image = np.random.default_rng(number).integers(1, 4000, (3, 12, 20), dtype=np.uint16)
         image[:, :4, :6] = 0
@@ -83,7 +83,7 @@ def test_the_ignore_mask_is_mixed_with_the_pixels(data_of: Callable[..., Croplan
         for view, hidden, places in zip(batch["strong"][0], empty, batch["source"][0], strict=True):
             assert torch.equal(view[:, hidden], fill.expand(3, int(hidden.sum())))
             assert not (view[:, ~hidden] == fill).all(dim=0).any()
-            # Nodata of the partner inside the rectangle, although the first sample has data there.
+            # Inside the rectangle, nodata is that of the partner, even if the first sample has data there.
             first_empty = (batch["clean"][0, 0] == fill[..., None]).all(dim=0)
             from_partner += int((hidden & ~first_empty).sum())
             assert not (places[first_empty] == 0).any()

@@ -1,4 +1,4 @@
-"""Helpers for imports of public datasets: writing of source files, and reading of imported datasets."""
+"""Helpers for tests of imports: functions that write source files and read imported datasets."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -33,7 +33,7 @@ def write_pair(write_plain: WritePlain, image: Path, mask: Path) -> None:
 
 @pytest.fixture
 def deepglobe(write_plain: WritePlain, tmp_path: Path) -> Path:
-    """Six training pairs in one folder, and a validation image without a mask."""
+    """Six pairs of image and mask for training, and a validation image that has no mask, in one folder."""
     root = tmp_path / "deepglobe"
     for name in ("119", "606", "855", "2334", "2774", "3484"):
         write_pair(write_plain, root / "train" / f"{name}_sat.jpg", root / "train" / f"{name}_mask.png")

@@ -20,7 +20,7 @@ WriteRaster = Callable[..., Path]
 
 
 def write_country(write_raster: WriteRaster, root: Path, name: str, parts: Mapping[str, str]) -> Path:
-    """Write a country's folder with one chip for each entry of `parts`, which maps chips to parts of the split."""
+    """Write the folder of a country with one chip for each entry of `parts`; its values are parts of the split."""
     country = root / name
     for chip in parts:
         for window in ("window_a", "window_b"):

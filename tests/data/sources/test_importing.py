@@ -27,7 +27,7 @@ WriteRaster = Callable[..., Path]
 
 @pytest.fixture
 def pairs(write_raster: WriteRaster, tmp_path: Path) -> list[Pair]:
-    """Three pairs outside the output, without an official split."""
+    """Three pairs of image and mask outside the output folder; there is no official split."""
     made = []
     for name in "abc":
         image = write_raster(tmp_path / "in" / f"{name}.tif", np.full((3, 2, 2), 90, dtype=np.uint8))

@@ -23,7 +23,7 @@ def grid(size: tuple[int, int], transform: Affine, crs: CRS | None = UTM) -> Gri
 
 @st.composite
 def neighbours(draw: st.DrawFn) -> list[Grid]:
-    """Up to three neighbouring scenes with any pixel size, offsets within a pixel, and some upside down."""
+    """Up to three neighbouring scenes with any pixel size and offsets of less than a pixel; some are upside down."""
     grids = []
     for _ in range(draw(st.integers(1, 3))):
         left, top = (draw(st.floats(-150, 150)) for _ in range(2))

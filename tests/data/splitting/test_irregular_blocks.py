@@ -30,7 +30,7 @@ rules = st.builds(
 
 
 def coverable(length: int, rule: BlockRule) -> bool:
-    """True if some number of blocks covers a length, found by brute force."""
+    """True if any number of blocks can cover a length; computed by brute force."""
     return any(
         parts * rule.minimum <= length - (parts - 1) * rule.guard <= parts * rule.maximum
         for parts in range(1, length + 1)
@@ -49,7 +49,7 @@ def numbered(blocks: list[Window], height: int, width: int) -> NDArray[np.int64]
 
 
 def chessboard(height: int, width: int) -> NDArray[np.uint8]:
-    """Mask of fields of 10 by 10 pixels, with a strip without labels."""
+    """Mask with fields of 10 by 10 pixels and a strip that has no labels."""
     rows, columns = np.indices((height, width)) // 10
     mask = np.where((rows + columns) % 3 == 0, OTHER, CROPLAND).astype(np.uint8)
     mask[:, : width // 8] = IGNORE

@@ -1,4 +1,4 @@
-"""A training that was killed and resumed ends bit for bit as an uninterrupted one, even within an epoch."""
+"""A training that is killed, even within an epoch, and resumed has bit for bit the result of one that runs through."""
 
 import random
 from collections.abc import Callable
@@ -44,7 +44,7 @@ ONE_CYCLE = {"schedule": ScheduleConfig(name="one_cycle")}
 
 
 def together() -> list[L.Callback]:
-    """All warm-ups and other callbacks with a state."""
+    """All warm-ups, and other callbacks that have a state."""
     return [*(make() for make in WARM_UPS.values()), FreezeBatchNorm(0.5), EMAWeightAveraging(decay=0.9)]
 
 

@@ -9,7 +9,7 @@ from seg.training.run.restore import restore_online, restore_run
 
 
 class StubbedApi:
-    """Replacement of `wandb.Api` without a server, with one run `me/fields/abc`: a file, a model and a dataset."""
+    """Replacement of `wandb.Api` with one run, `me/fields/abc`, that has a file, a model and a dataset."""
 
     def run(self, path: str) -> SimpleNamespace:
         if path != "me/fields/abc":

@@ -13,7 +13,7 @@ from support.warm_runs import SIDES, SceneModule, Scenes, example, new_task
 
 
 def data_with(value: float) -> SceneModule:
-    """Scenes, one of which has a pixel of this value."""
+    """Scenes; one of them has a pixel with this value."""
     examples = [example(*side, index) for index, side in enumerate(SIDES)]
     examples[4]["image"][0, 3, 3] = value
     return SceneModule(Scenes(examples))

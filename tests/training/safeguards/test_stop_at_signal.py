@@ -1,4 +1,4 @@
-"""A signal stops a training after a step, with a checkpoint that resumes bit for bit."""
+"""A signal stops a training after a step; resuming from the checkpoint gives the same result bit for bit."""
 
 import os
 import signal
@@ -90,7 +90,7 @@ def test_a_second_signal_stops_at_once(
         if task.current_epoch == 1 and batch_idx == 0:
             listening = signal.getsignal(signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
-            # Two signals before the first is handled count as one.
+            # If a second signal comes before the first is handled, the two count as one.
             until = time.monotonic() + 30
             while signal.getsignal(signal.SIGINT) == listening and time.monotonic() < until:
                 time.sleep(0.01)

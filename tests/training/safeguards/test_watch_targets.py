@@ -1,4 +1,4 @@
-"""A teacher that says one class is noticed, and its weight is not raised further."""
+"""If a teacher's targets are nearly all of one class, a note is printed, and the weight is not raised."""
 
 from types import SimpleNamespace
 
@@ -21,7 +21,7 @@ class Run:
         self.trainer = SimpleNamespace(current_epoch=0, global_step=0, is_global_zero=True, strategy=strategy)
 
     def batch(self, cropland: int, other: int) -> float:
-        """The weight of a batch with so many kept pixels; a third of its labels are cropland."""
+        """Weight after a batch with given numbers of kept pixels; a third of the labels are cropland."""
         self.task.loss.weights[UNLABELLED] = 0.1 * self.step
         self.step += 1
         self.watch.on_train_batch_start(self.trainer, self.task, {}, 0)  # type: ignore[arg-type]

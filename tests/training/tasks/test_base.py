@@ -46,7 +46,7 @@ def loader(batches: int) -> DataLoader[dict[str, torch.Tensor]]:
 
 @every_schedule
 def test_a_resumed_and_extended_run_has_the_rates_of_its_new_length(schedule: ScheduleConfig, tmp_path: Path) -> None:
-    """Three batches per epoch and two per step give two steps per epoch, the second with one batch."""
+    """Three batches per epoch and two batches per step give two steps per epoch; the second step has one batch."""
 
     def wanted(steps: range, total: int) -> list[float]:
         return [RATE * schedule.factor(step / total) for step in steps]

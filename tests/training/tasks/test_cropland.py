@@ -14,7 +14,7 @@ from support.training import quiet_trainer
 
 
 def batch(height: int = 24, width: int = 20) -> dict[str, torch.Tensor]:
-    """Batch of one image whose right half is brighter and cropland."""
+    """Batch of one image; its right half is brighter and labelled as cropland."""
     mask = torch.full((height, width), OTHER, dtype=torch.uint8)
     mask[:, width // 2 :] = CROPLAND
     image = torch.randn(2, height, width) * 0.1 + mask

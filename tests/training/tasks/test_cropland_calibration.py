@@ -22,7 +22,7 @@ from support.training import quiet_trainer
 
 
 def samples(count: int) -> DataLoader[dict[str, torch.Tensor]]:
-    """Images whose right half is slightly brighter and, except for some pixels, cropland."""
+    """Images whose right half is slightly brighter and, except for some pixels, labelled as cropland."""
     made = []
     for seed in range(count):
         random = torch.Generator().manual_seed(seed)

@@ -1,4 +1,4 @@
-"""A student learns from unlabelled scenes, and from nothing that it must not see."""
+"""A student learns from unlabelled scenes, but not from data that must be hidden from it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -42,14 +42,14 @@ Weights = dict[str, Tensor]
 
 
 def hide_masks(root: Path, hidden: range) -> None:
-    """Write a manifest in which some scenes have no mask, every fifth of the others in fold 0."""
+    """Write a manifest in which some scenes have no mask; every fifth of the other scenes is in fold 0."""
     rows = [f"images/scene_{i}.tif,{'' if i in hidden else f'masks/scene_{i}.tif'},{i % 5}" for i in range(len(SIZES))]
     (root / "manifest.csv").write_text("\n".join(["image,mask,fold", *rows]))
 
 
 @pytest.fixture(scope="module")
 def root(make_dataset: MakeDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Nine scenes, of which 6 to 8 are unlabelled."""
+    """Nine scenes; the scenes 6 to 8 are unlabelled."""
     root = make_dataset(tmp_path_factory.mktemp("data") / "data", sizes=SIZES)
     hide_masks(root, range(6, 9))
     return root
@@ -102,7 +102,7 @@ def test_a_hidden_label_never_reaches_a_loss(root: Path, make_dataset: MakeDatas
 
 
 def test_pixels_without_data_are_no_targets(root: Path, make_dataset: MakeDataset, tmp_path: Path) -> None:
-    """Whatever nodata is stored as, the student learns the same."""
+    """The student learns the same, whatever value stands for nodata."""
     other = make_dataset(tmp_path / "data", sizes=SIZES)
     hide_masks(other, range(6, 9))
     for number in range(6, 9):

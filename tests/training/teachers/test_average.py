@@ -27,7 +27,8 @@ def test_parameters_and_buffers_follow_the_student() -> None:
     for _ in range(4):
         moved(student, 1.0)
         teacher.update(student)
-    # Plain means at first: 1, (1 + 2) / 2, (1 + 2 + 3) / 3 and (1 + 2 + 3 + 4) / 4, whose share of the past is 3/4.
+    # At first, all steps have the same weight: 1, (1 + 2) / 2, (1 + 2 + 3) / 3 and (1 + 2 + 3 + 4) / 4. In the last
+    # mean, the share of the old average is 3/4.
     for name, value in teacher.network.state_dict().items():
         if value.is_floating_point():
             torch.testing.assert_close(value, start[name] + 2.5, rtol=1e-5, atol=1e-5)

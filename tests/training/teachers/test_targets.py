@@ -67,7 +67,7 @@ def test_a_temperature_softens_both_sides_and_keeps_the_size_of_the_gradient() -
         assert logits.grad is not None
         return logits.grad
 
-    # Near 0 a logit and its sigmoid are in proportion, so that the temperature cancels out.
+    # Near 0, the sigmoid is linear in the logit, so the temperature cancels out.
     torch.testing.assert_close(gradient(4.0), gradient(1.0), rtol=1e-2, atol=0)
 
 

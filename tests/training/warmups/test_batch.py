@@ -38,7 +38,8 @@ def test_groups_double_at_even_intervals() -> None:
 
 def test_within_an_epoch_a_group_grows_where_lightnings_groups_begin() -> None:
     steps = steps_of(WarmupBatch(steps=3, final=4), max_epochs=2, accumulate_grad_batches=4)
-    # The target lengths at steps 0 to 3 are 1, 2, 3 and 4. After 1 batch no group of 2 can begin, after 2 none of 4.
+    # The target lengths at steps 0 to 3 are 1, 2, 3 and 4. After 1 batch, no group of 2 can begin; after 2 batches, no
+    # group of 4.
     assert lengths_by_epoch(steps) == [[1, 1, 1, 1, 3], [4, 3]]
 
 

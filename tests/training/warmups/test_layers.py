@@ -19,7 +19,7 @@ STAGES = 5
 
 
 class Frozen(L.Callback):
-    """Record the stages whose weights or statistics changed in each epoch, from the deepest on."""
+    """Record the stages whose weights or statistics changed in each epoch; the deepest stage is first."""
 
     def __init__(self) -> None:
         self.changed: list[list[bool]] = []
@@ -42,7 +42,7 @@ class Frozen(L.Callback):
 
 
 def layers_of(task: nn.Module) -> list[list[nn.Module]]:
-    """Layers of each stage by name, from the deepest on."""
+    """Names of the layers of each stage; the deepest stage is first."""
     encoder = task.model.network.backbone.encoder.model
     deep = [encoder.layer4, encoder.layer3, encoder.layer2, encoder.layer1]
     return [list(stage.modules()) for stage in deep] + [[*encoder.conv1.modules(), encoder.bn1]]

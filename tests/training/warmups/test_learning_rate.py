@@ -54,7 +54,7 @@ class SlopeTask(L.LightningModule):
 
 
 def batches() -> DataLoader[Tensor]:
-    """Epoch with one batch for each step of the schedule."""
+    """Epoch that has one batch for each step of the schedule."""
     return DataLoader(torch.zeros(STEPS, 1))
 
 

@@ -1,4 +1,4 @@
-"""All warm-ups together, also from a configuration."""
+"""All warm-ups together, set up in code and from a configuration."""
 
 from collections.abc import Callable
 from pathlib import Path
