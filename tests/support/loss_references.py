@@ -64,8 +64,8 @@ def jaccard_loss(mistakes: Numbers, target: Numbers) -> float:
 def lovasz_extension(errors: Numbers, target: Numbers) -> float:
     """Lovász extension of the Jaccard loss.
 
-    Errors are sorted in decreasing order. Each error is multiplied by the increase of the loss if its pixel also becomes
-    a mistake.
+    Errors are sorted in decreasing order. Each error is multiplied by the increase of the loss if its pixel also
+    becomes a mistake.
     """
     total, mistakes = 0.0, np.zeros_like(target)
     for pixel in np.argsort(-errors):
