@@ -27,7 +27,7 @@ CLAIM = ".cropland-seg.lock"
 """Name of the lock file in a claimed folder; users' files are not expected to have this name."""
 
 UNFINISHED = ".unfinished"
-"""End of the name of a folder for unfinished files, after a dot and the name of the output."""
+"""Ending of the name of a folder for unfinished files, which is `.`, the name of the output and this ending."""
 
 LONGEST = 200
 """Largest number of characters of a library's message in an error."""
@@ -39,7 +39,7 @@ FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors of a full disk, an exhausted quota and a limit of file sizes."""
 
 WITHOUT_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
-"""Errors of file systems without locks, such as some network and FUSE mounts."""
+"""Errors of file systems that do not support locks, such as some network and FUSE mounts."""
 
 
 @contextmanager
@@ -159,7 +159,7 @@ def write_json(content: Mapping[str, object], path: Path) -> None:
     """
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     with complete_or_absent(path) as temporary:
-        # A name that is not UTF-8 becomes the JSON escapes of its bytes.
+        # If a name is not UTF-8, its bytes are written as JSON escapes.
         temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
@@ -187,18 +187,18 @@ def read_json(path: Path) -> object:
 
     def real(text: str) -> float:
         if math.isinf(float(text)):
-            raise ValueError(f"a number is {text[:MOST_DIGITS]}, which is beyond 64 bits")
+            raise ValueError(f"a number is {text[:MOST_DIGITS]}, too large for 64 bits")
         return float(text)
 
     def whole(text: str) -> int:
         if len(text) > MOST_DIGITS or not -(2**63) <= int(text) < 2**63:
-            raise ValueError(f"a number has {len(text)} digits, which is beyond 64 bits")
+            raise ValueError(f"a number has {len(text)} digits, too many for 64 bits")
         return int(text)
 
     try:
         content: object = json.loads(path.read_text(encoding="utf-8"), parse_float=real, parse_int=whole)
     except RecursionError as error:
-        raise ValueError("it nests too deep") from error
+        raise ValueError("it is nested too deeply") from error
     return content
 
 
@@ -223,7 +223,7 @@ def require_utf8_name(path: Path) -> None:
         str(path).encode()
     except UnicodeEncodeError as error:
         raise RasterError(
-            f"{path}: its name is not UTF-8, which GDAL needs; rename it, such as with convmv -f gbk -t utf8 --notest"
+            f"{path}: its name is not UTF-8, as GDAL requires; rename it, for example by convmv -f gbk -t utf8 --notest"
         ) from error
 
 

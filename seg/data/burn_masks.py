@@ -49,12 +49,12 @@ class BurntMask:
 
     @property
     def note(self) -> str | None:
-        """Note on polygons that are not in the mask; None without any."""
+        """Note about polygons that are not in the mask; None if there are none."""
         if not self.missed:
             return None
         cover = "polygon covers" if self.missed == 1 else "polygons cover"
         return (
-            f"{self.path}: {self.missed} {cover} no pixel centre and left no trace; --all-touched=true burns every "
+            f"{self.path}: {self.missed} {cover} no pixel centre and had no effect; --all-touched=true burns every "
             "pixel that a polygon touches"
         )
 

@@ -156,7 +156,7 @@ class CroplandDataModule(L.LightningDataModule):
         return lines
 
     def _unmatched_nodata(self, nodata: float) -> str:
-        _ = self.statistics  # Computing them reads all pixels.
+        _ = self.statistics  # Computing the statistics reads all pixels, and so shows which values occur.
         unmatched = unmatched_nodata(nodata, self._nodata_found, "--data.nodata")
         return f"note: {self.root}: {unmatched}\n" if unmatched else ""
 

@@ -187,7 +187,8 @@ class Model:
 def load_model(folder: Path | str, *, device: str = "auto", threads: int = 0) -> Model:
     """Load a trained model.
 
-    On the CPU, OpenVINO is used, or ONNX Runtime without it; the first call writes `model.onnx` into the folder.
+    On the CPU, OpenVINO computes or, if it is not installed, ONNX Runtime. The first call writes `model.onnx` to the
+    folder.
 
     Args:
         folder: Folder of a model package, which `scripts/export.py` writes.

@@ -188,7 +188,7 @@ def _epochs(content: Mapping[str, Any]) -> int:
 
 
 def _whole_number(content: object, *keys: str, missing: int = 0) -> int:
-    """Number under nested keys; another value where the file has none, since it may be damaged or from elsewhere."""
+    """Whole number under nested keys; `missing` if there is none, since the file may be damaged or of other origin."""
     for key in keys:
         content = content.get(key) if isinstance(content, dict) else None
     return int(content) if isinstance(content, int) else missing

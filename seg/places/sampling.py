@@ -75,7 +75,7 @@ class SampledWindow:
 
 
 def fitting_place(scenes: Sequence[Path], package: ModelPackage, settings: PlaceSettings) -> Place:
-    """The scenes that can be opened; each that cannot is logged.
+    """Scenes of a place that can be opened; all others are logged as warnings.
 
     Args:
         scenes: Rasters.

@@ -39,7 +39,7 @@ EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
 LONGEST = 200
-"""Characters of a wrong value that a message shows."""
+"""Largest number of characters of a wrong value that a message shows."""
 
 UNKNOWN_KEY = re.compile(
     r"[Uu]nrecognized arguments: -*([\w.]+)"
@@ -200,8 +200,8 @@ def plain_message(message: str) -> str:
 def require_values(words: Sequence[str]) -> None:
     """Reject options with an empty value, for example from an unset shell variable.
 
-    All words must be UTF-8 too, as must the current folder: names that are not cannot be opened by GDAL, nor kept in
-    JSON, YAML and the tags of maps.
+    All words and the name of the current folder must be UTF-8. GDAL cannot open files with other names, and JSON, YAML
+    and the tags of maps cannot store such names.
 
     Args:
         words: Words of the command line.
@@ -212,7 +212,7 @@ def require_values(words: Sequence[str]) -> None:
     for name in (*words, str(Path.cwd())):
         if any("\ud800" <= letter <= "\udfff" for letter in name):
             raise ConfigError(
-                f"{name}: its name is not UTF-8; rename the file or folder, such as with convmv -f gbk -t utf8 --notest"
+                f"{name}: its name is not UTF-8; rename the file or folder, e.g. by convmv -f gbk -t utf8 --notest"
             )
     for word, following in zip_longest(words, words[1:]):
         option, equals, value = word.partition("=")
@@ -326,10 +326,10 @@ def _with_hyphens(text: str) -> str:
 
 
 class _Terminal(logging.Handler):
-    """Print messages of the project's modules, and warnings as notes on standard error."""
+    """Handler that prints messages of the project's modules; warnings are printed as notes on standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print a message on the current streams, which tests and notebooks replace."""
+        """Print a message on the current standard streams, since tests and notebooks replace them."""
         if record.levelno >= logging.WARNING:
             print(f"note: {record.getMessage()}", file=sys.stderr, flush=True)
         else:
@@ -338,7 +338,7 @@ class _Terminal(logging.Handler):
 
 @contextmanager
 def _messages_on_terminal() -> Iterator[None]:
-    """Print messages of the project's loggers while a command runs; modules log and do not print."""
+    """While a command runs, print the messages of the project's loggers; modules only log."""
     logger, handler = logging.getLogger("seg"), _Terminal()
     level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)

@@ -25,7 +25,7 @@ MOST_DIGITS = 300
 
 
 LARGEST = 2**63 - 1
-"""Largest whole number of an option; libraries in C hold no larger one."""
+"""Largest whole number of an option; C libraries cannot store larger numbers."""
 
 
 def check_yaml(text: str) -> None:
@@ -111,14 +111,14 @@ def load_plain(text: str) -> object:
 def require_plain_values(values: Mapping[str, object], shown: Callable[[str], str] = lambda key: key) -> None:
     """Check that numbers of a command line or a configuration are finite and fit into 64 bits, and texts have no NUL.
 
-    Images may declare NaN as nodata, so `nodata` may be any number.
+    `nodata` may be any number, also NaN, since images may declare NaN as nodata.
 
     Args:
         values: Values by name, nested as in a configuration.
-        shown: Gives the option of a dotted name for the message.
+        shown: Function that returns the option for a dotted name, for the message.
 
     Raises:
-        ConfigError: A value is something else.
+        ConfigError: A number is not finite or exceeds 64 bits, or a text contains a NUL character.
     """
     for key, value in _single_values(values, ""):
         if isinstance(value, int | float):
@@ -126,7 +126,7 @@ def require_plain_values(values: Mapping[str, object], shown: Callable[[str], st
             if wrong and key.rpartition(".")[2] != "nodata":
                 raise ConfigError(f"{shown(key)} is {str(value)[:40]}; wanted a finite number of at most 64 bits")
         elif "\0" in str(value):
-            raise ConfigError(f"{shown(key)} holds a NUL character; wanted text without it")
+            raise ConfigError(f"{shown(key)} contains a NUL character; remove it")
 
 
 def _single_values(value: object, key: str) -> Iterator[tuple[str, object]]:

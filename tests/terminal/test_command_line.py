@@ -334,7 +334,7 @@ def test_a_name_that_is_not_utf8_is_told_to_be_renamed(capsys: pytest.CaptureFix
     said = capsys.readouterr().err
     assert said.startswith("error: --name=")
     assert said.endswith(
-        "its name is not UTF-8; rename the file or folder, such as with convmv -f gbk -t utf8 --notest\n"
+        "its name is not UTF-8; rename the file or folder, e.g. by convmv -f gbk -t utf8 --notest\n"
     )
 
 

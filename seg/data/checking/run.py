@@ -41,7 +41,7 @@ def run_check(root: Path, options: Options, output: Path | None, sheet: Path | N
     print(json_report(report) if as_json else text_report(report))
     if output is not None:
         with complete_or_absent(output) as temporary:
-            # A name that is not UTF-8 becomes the JSON escapes of its bytes.
+            # If a name is not UTF-8, its bytes are written as JSON escapes.
             temporary.write_text(json_report(report) + "\n", encoding="utf-8", errors="backslashreplace")
     if sheet is not None:
         from seg.data.checking.sheet import draw_sheet

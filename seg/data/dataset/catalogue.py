@@ -83,7 +83,7 @@ def _existing_scene(path: Path, row: Row, labels: LabelMapping) -> Scene | None:
     for name, file in ((row.image, scene.image), (row.mask or "", scene.mask)):
         if is_virtual(Path(name)) or is_remote(Path(name)):
             raise DatasetError(
-                f"{path}: {row.place} names {name}, wanted a file; make a small one that refers to it, such as with "
+                f"{path}: {row.place} names {name}; wanted a file; make a small file that refers to it, for example by "
                 f"gdal_translate -of VRT {gdal_name(Path(name))} {stem_of(Path(name))}.vrt"
             )
         if not file.is_file():

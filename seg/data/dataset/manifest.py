@@ -20,7 +20,7 @@ SPLIT_FOLDS = {"train": 1, "val": 0, "test": 0}
 _COLUMNS = ("image", "mask", "labels", "fold", "split", "weight", "quality")
 
 LONGEST = 80
-"""Characters of a cell that a message shows."""
+"""Largest number of characters of a cell that a message shows."""
 
 Values = dict[str, object]
 
@@ -143,7 +143,7 @@ def _further(folder: Path, row: Values) -> dict[str, str]:
 
 
 def _read_csv(path: Path) -> tuple[set[str], list[Values]]:
-    """Columns and rows of a CSV with commas, semicolons or tabs, as spreadsheets write it in some countries."""
+    """Columns and rows of a CSV file; spreadsheets separate cells by commas, semicolons or tabs."""
     try:
         text = read_text(path)
         header = text.partition("\n")[0]

@@ -75,7 +75,7 @@ class ValidPixels:
         progress: Title of a progress bar; None for no bar.
 
     Attributes:
-        nodata_found: True once a pixel had the further nodata value of the sampling.
+        nodata_found: True if any pixel read so far has the additional nodata value.
     """
 
     def __init__(self, scenes: Sequence[Scene], sampling: Sampling, progress: str | None = None) -> None:
@@ -90,7 +90,7 @@ class ValidPixels:
                 for window in window_grid(image.height, image.width, _READ_SIZE, _READ_SIZE):
                     chip = read_chip(image, window, self._reading)
                     self.nodata_found = self.nodata_found or chip.nodata_found
-                    # Selecting pixels takes longer than reading them.
+                    # If all pixels are valid, they are not selected, since selecting takes longer than reading.
                     whole = chip.valid.all()
                     yield chip.image.reshape(len(chip.image), -1) if whole else chip.image[:, chip.valid]
 

@@ -14,7 +14,7 @@ from seg.files import CLAIM, UNFINISHED, claimed, require_output_folder, work_fo
 README = "README.md"
 
 _HERE, _EXCHANGE = -100, 2
-"""AT_FDCWD, and RENAME_EXCHANGE of Linux, which is also RENAME_SWAP of macOS."""
+"""Constants of the C library: AT_FDCWD; and RENAME_EXCHANGE of Linux, which equals RENAME_SWAP of macOS."""
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def replaced_dataset(output: Path, title: str, files: frozenset[str]) -> Iterato
         ConfigError: The output is a file, its parent is missing, or it is read-only.
         DatasetError: The output holds other files.
         WriteError: The output cannot be written.
-        ClaimError: Another process is at work in the output, or writes it too.
+        ClaimError: Another process uses or writes the output.
     """
     target = Path(os.path.realpath(output))
     require_output_folder(target)
@@ -47,7 +47,7 @@ def replaced_dataset(output: Path, title: str, files: frozenset[str]) -> Iterato
             return
         _require_owned(target, target, title, files)
         _exchange(new, target)
-        try:  # Again, because other files may have appeared until the exchange.
+        try:  # Checked again, because other files may have appeared before the exchange.
             _require_owned(new, target, title, files)
         except SegError:
             _exchange(new, target)
@@ -95,7 +95,7 @@ def _first_line(readme: Path) -> str:
 
 
 def _exchange(first: Path, second: Path) -> None:
-    """Exchange two folders of one disk: in one step on Linux and macOS, elsewhere in three."""
+    """Exchange two folders on one disk, in one step on Linux and macOS, and in three steps elsewhere."""
     if _exchanged_by_system(first, second):
         return
     aside = first.with_name(f"{first.name}.old")
@@ -109,7 +109,7 @@ def _exchange(first: Path, second: Path) -> None:
 
 
 def _exchanged_by_system(first: Path, second: Path) -> bool:
-    """Exchange two folders by a call that Python lacks; False where the system or the disk does not know it."""
+    """Exchange two folders by a system call; False if the system or the disk does not support it."""
     names = os.fsencode(first), os.fsencode(second)
     if sys.platform == "linux":
         library = ctypes.CDLL(None)

@@ -16,7 +16,8 @@ from seg.raster.grid import Grid
 from seg.raster.ground.distances import ground_pixel
 
 _BLOCKS_A_FOLD = 6
-"""Blocks in a fold, for a side of blocks that is advised: some have no label, and some are lost to guards."""
+"""Number of blocks per fold for which a side of blocks is suggested. Some blocks will have no labels, and guards will
+remove others."""
 
 _SAME_PIXEL = 1e-3
 """Grids whose offset is at most this share of a pixel count as equal, since programs round coordinates differently."""
@@ -101,7 +102,7 @@ def cut_cells(grids: Sequence[Grid], block_m: float, guard_m: float) -> Cells:
 
 
 def fitting_block_m(grids: Sequence[Grid], folds: int, guard_m: float) -> float | None:
-    """Side of blocks in metres of which scenes give a few for each fold; None if the guard or a CRS allows none.
+    """Suggested side of blocks in metres; None if the guard is too wide or a scene has no metric size.
 
     Args:
         grids: Grids of the scenes.

@@ -96,7 +96,7 @@ def write_scenes(folder: Path, scenes: Sequence[Scene], columns: Columns = NO_CO
 
     Raises:
         WriteError: The manifest cannot be written.
-        ClaimError: Another process is at work in the folder.
+        ClaimError: Another process uses the folder.
     """
     with _writable(folder):
         _write_manifest(folder, [(scene, columns.get(scene.image, {})) for scene in scenes])
@@ -112,7 +112,7 @@ def write_blocks(folder: Path, blocks: Sequence[Block], columns: Columns = NO_CO
 
     Raises:
         WriteError: The files cannot be written.
-        ClaimError: Another process is at work in the folder.
+        ClaimError: Another process uses the folder.
         RasterError: A scene cannot be read.
     """
     with _writable(folder):

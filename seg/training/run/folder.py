@@ -14,7 +14,7 @@ from seg.files import CLAIM, FULL_DISK, UNFINISHED, claimed, writing
 METRICS = "metrics.csv"
 CONFIG = "config.yaml"
 CONFIG_HEADER = b"# lightning.pytorch=="
-"""Beginning of a configuration that Lightning's command line writes, followed by its version."""
+"""Beginning of a configuration that Lightning's command line wrote; its version follows."""
 
 RUN_RECORD = "run.json"
 LEARNING_CURVES = "learning_curves.png"
@@ -98,8 +98,8 @@ class FirstStep(Callback):
 def taken_folder(root: Path, resumes: bool, first_step: FirstStep) -> Iterator[None]:
     """Keep other trainings out of a run's folder for the time of a block, and keep what an earlier run wrote there.
 
-    A new run moves the folder of an earlier one. A run that resumes moves its metrics and its record, and gets them
-    back if it is refused before its first step.
+    If the run is new, the folder of an earlier run is moved. If the run resumes, its metrics and its record are moved;
+    if it is rejected before its first step, they are moved back.
 
     Args:
         root: The run's folder; made if it is missing.
@@ -107,13 +107,13 @@ def taken_folder(root: Path, resumes: bool, first_step: FirstStep) -> Iterator[N
         first_step: A callback of the training.
 
     Raises:
-        ConfigError: Another training is at work in the folder.
+        ConfigError: Another training uses the folder.
         WriteError: The disk is full.
     """
     if resumes:
         with _claimed_run(root), _unchanged_if_refused(root, first_step):
             _remove_unfinished(root)
-            keep_earlier(root / METRICS)  # Lightning would delete the file.
+            keep_earlier(root / METRICS)  # Otherwise, Lightning would delete the file.
             keep_earlier(root / RUN_RECORD)
             with _named_if_full(root):
                 yield
@@ -126,7 +126,7 @@ def taken_folder(root: Path, resumes: bool, first_step: FirstStep) -> Iterator[N
 
 
 def _remove_unfinished(root: Path) -> None:
-    """Remove folders for unfinished files that a killed training left anywhere in a claimed run folder."""
+    """Remove folders for unfinished files that a killed training left in a locked run folder or its subfolders."""
     for left in sorted(root.rglob(f".*{UNFINISHED}")):
         if left.is_dir() and not left.is_symlink():
             shutil.rmtree(left, ignore_errors=True)
@@ -163,7 +163,7 @@ def _files(root: Path) -> list[Path]:
 
 @contextmanager
 def _named_if_full(root: Path) -> Iterator[None]:
-    """Name the run's folder if its disk is full, since loggers do not say which file they write."""
+    """If the disk is full, raise an error that names the run's folder, since loggers do not name the file."""
     try:
         yield
     except OSError as error:

@@ -84,9 +84,9 @@ def test_a_wrong_value_is_one_line_that_names_it(path: Path, key: str, value: ob
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("[" * 100_000, "it nests too deep"),
+        ("[" * 100_000, "it is nested too deeply"),
         ('{"format": 1' + "0" * 5000 + "}", "a number has 5001 digits"),
-        ('{"format": 1, "height": 1e999}', "a number is 1e999, which is beyond 64 bits"),
+        ('{"format": 1, "height": 1e999}', "a number is 1e999, too large for 64 bits"),
         ("5", "has format None"),
         ('{"format": "' + "x" * 500 + '"}', "has format xxxxxxxxxxxxxxxxxxxx, wanted 1"),
     ],
