@@ -333,9 +333,7 @@ def test_a_name_that_is_not_utf8_is_told_to_be_renamed(capsys: pytest.CaptureFix
     assert run_command(frame, ["--block-size=7", "--name=\udcb5\udcd8.tif"]) == EXIT_BAD_INPUT
     said = capsys.readouterr().err
     assert said.startswith("error: --name=")
-    assert said.endswith(
-        "its name is not UTF-8; rename the file or folder, e.g. by convmv -f gbk -t utf8 --notest\n"
-    )
+    assert said.endswith("its name is not UTF-8; rename the file or folder, e.g. by convmv -f gbk -t utf8 --notest\n")
 
 
 def test_messages_of_modules_are_printed_and_warnings_are_notes(capsys: pytest.CaptureFixture[str]) -> None:
