@@ -1,16 +1,16 @@
-"""Command lines of every command over the inputs of `support.world`, for campaigns of damage and of kills."""
+"""Command lines of all commands with inputs from `support.world`, for campaigns that damage inputs or kill commands."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Line:
-    """A command line and the inputs of it that a campaign may damage.
+    """A command line, and its inputs that a campaign may damage.
 
     Attributes:
         words: The command line; names are relative to the folder of the inputs.
-        targets: Files to damage, or folders, of which any file may be damaged.
-        needs: Files and folders that the command reads besides.
+        targets: Files that may be damaged, or folders in which any file may be damaged.
+        needs: Other files and folders that the command reads.
     """
 
     words: str
@@ -19,7 +19,7 @@ class Line:
 
     @property
     def is_dear(self) -> bool:
-        """True for a command that trains or computes with a network, which takes a second or more."""
+        """True if the command trains or runs a network; such a command takes a second or more."""
         return self.words.split()[0] in {"train", "predict", "describe", "adapt"} or "suggest" in self.words
 
 
@@ -134,4 +134,4 @@ LINES = (
     ),
     Line("restore --run=tracked --output=restored", ("tracked",)),
 )
-"""Lines over all commands but the benchmarks, whose inputs are options alone."""
+"""Command lines of all commands except the benchmarks, which have no input files."""

@@ -1,4 +1,4 @@
-"""Cases of damaged inputs, each made from its seed, and the rules that every command keeps on them."""
+"""Cases with damaged inputs, each made from a seed, and the rules that every command must follow for them."""
 
 import os
 import re
@@ -18,20 +18,20 @@ from support.project import SCRIPTS, environment
 from support.world import copy_of
 
 SHORT = 200
-"""Number of the first seeds, the short form of the campaign, few of which have commands that compute for long."""
+"""Number of seeds, from 0, in the short form of the campaign; few of these cases compute for long."""
 
 OWN_PYTHON = 100
-"""Every so many seeds, a case runs in a Python of its own, which costs seconds of imports."""
+"""Interval of seeds at which a case runs in a new Python process, whose imports take seconds."""
 
 SECONDS = 60
-"""Processor time that a command on inputs of a few pixels may take."""
+"""Largest processor time, in seconds, of a command with inputs of a few pixels."""
 MEMORY = 3_000_000_000
-"""Bytes that it may take."""
+"""Largest memory of such a command in bytes."""
 STATUSES = {0, 1, 2, 130}
 
 OPTION = re.compile(r"--[\w.-]+|\b(data|model|trainer|seed_everything|checkpoint|warmup\w*|panels|tracking)\b")
 LIBRARY = re.compile(r"^(ERROR|Warning|FATAL) \d*|Warning: |warnings?\.warn|^ *File \"|CPLE_|\[\w:onnxruntime|^INFO")
-"""Beginnings of lines that GDAL, Python, ONNX Runtime and Lightning write."""
+"""Beginnings of lines that GDAL, Python, ONNX Runtime and Lightning print."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Case:
     """A command line whose inputs or options are damaged.
 
     Attributes:
-        seed: Seed that makes this case again.
+        seed: Seed from which the case is made.
         folder: Working folder, with the inputs.
         words: The command line.
         damage: Change that was made, in words.
@@ -78,13 +78,13 @@ def make_case(world: Path, folder: Path, seed: int) -> Case:
 
 
 def _named(world: Path, words: str) -> list[str]:
-    """Inputs that the words name."""
+    """Inputs that are named in the command line."""
     values = [word.partition("=")[2] for word in words.split()]
     return [value for value in values if value and (world / value).exists()]
 
 
 def run_case(case: Case, processes: Processes) -> list[str]:
-    """Run a case; gives the rules that it breaks, each with what was seen."""
+    """Run a case; return the rules that it breaks, each with the observed behaviour."""
     script = SCRIPTS / f"{case.words[0]}.py"
     if case.seed % OWN_PYTHON == 0:
         return broken_rules(case, _run_in_own_python(script, case))
@@ -94,7 +94,7 @@ def run_case(case: Case, processes: Processes) -> list[str]:
 
 
 def _run_in_own_python(script: Path, case: Case) -> Ended:
-    """Run a case as users do, with nothing imported before."""
+    """Run a case in a new Python process, as users do."""
     command = [sys.executable, script, *(os.fsencode(word) for word in case.words[1:])]
     try:
         done = subprocess.run(
@@ -107,7 +107,7 @@ def _run_in_own_python(script: Path, case: Case) -> Ended:
 
 
 def broken_rules(case: Case, ended: Ended) -> list[str]:
-    """The rules that an end breaks."""
+    """Rules that the end of a command breaks."""
     if ended.status is None:
         used = f"{ended.cpu:.0f} s of processor time and {ended.memory / 1e9:.1f} GB"
         return [f"killed after {used} ... {ended.output[-1500:]}"]
@@ -133,18 +133,18 @@ def broken_rules(case: Case, ended: Ended) -> list[str]:
 
 
 def _reports(case: Case) -> bool:
-    """True for a command whose findings are its output."""
+    """True if the output of the command consists of findings about its input."""
     return list(case.words[:2]) == ["prepare", "check"]
 
 
 def _is_noise(case: Case, line: str) -> bool:
-    """True for a line of a library, which neither begins as those of commands do nor names a file of the case."""
+    """True if a library printed a line: it does not begin like a command's line and names no file of the case."""
     own = line.startswith(("error: ", "note: ", "could not be mapped:")) or _names_something(case, line)
     return not own or LIBRARY.search(line) is not None
 
 
 def _names_something(case: Case, line: str) -> bool:
-    """True for a line with the name of an option, of a file of the case or of a given value."""
+    """True if a line names an option, a file of the case or a given value."""
     given = [word.partition("=") for word in case.words[1:]]
     options = [re.escape(option.lstrip("-").rpartition(".")[2]) for option, _, _ in given if option.startswith("--")]
     if OPTION.search(line) or any(re.search(rf"\b{option}\b", line) for option in options):

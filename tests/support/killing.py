@@ -1,4 +1,4 @@
-"""Commands that write, killed at random moments: what is left then, and what the next run makes of it."""
+"""Kills of commands at random moments, checks of the files that remain, and checks of the next run's result."""
 
 import csv
 import io
@@ -18,32 +18,32 @@ from support.resume_runs import content, differences
 from support.world import copy_of
 
 Tree = dict[str, bytes]
-"""Content of the files of a folder by relative name."""
+"""Contents of the files in a folder, by relative path."""
 
 HIDDEN = re.compile(r"(^|/)\.|\.partial/|(^|/)claim$")
-"""Names of unfinished files, which only the next run of the command removes."""
+"""Pattern of the names of unfinished files; only the next run of the command removes such files."""
 
 RUN_DEPENDENT = (
     # Time of the last change of each layer.
     (re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)?"), b"<time>"),
     (re.compile(rb'"(created|seconds|duration_s)": [^,\n]*'), b"<time>"),
 )
-"""Parts of files that tell when they were written."""
+"""Parts of files that depend on the time of writing."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """A command that writes.
+    """A command that writes files.
 
     Attributes:
         name: Name in reports.
         words: The command line; names are relative to the folder of `support.world`.
         needs: Inputs.
-        earlier: Command line that wrote the outputs before, which this one replaces; empty for none.
+        earlier: Command line that wrote older outputs, which this command replaces; empty if there are none.
         kind: "files" for outputs that are whole each on its own, "package", "dataset" and "run" for those that are
             whole together.
         output: The folder of a package, dataset or run.
-        again: Command line that goes on after a kill, if it is not the same.
+        again: Command line that continues after a kill, if it differs from `words`.
     """
 
     name: str
@@ -130,11 +130,11 @@ WORKS = (
     ),
     Work("restore", "restore --run=tracked --output=restored", ("tracked",)),
 )
-"""Every command that writes, new outputs and replaced ones."""
+"""All commands that write files; with new outputs, and with outputs that replace older ones."""
 
 
 def tree_of(folder: Path) -> Tree:
-    """The files of a folder without what tells the time."""
+    """Contents of the files in a folder, without parts that depend on the time."""
     return {
         path.relative_to(folder).as_posix(): _timeless(path.read_bytes())
         for path in sorted(folder.rglob("*"))
@@ -156,15 +156,15 @@ def _timeless(content: bytes) -> bytes:
 
 
 class Killing:
-    """A command, its undisturbed result, and what its kills leave.
+    """A command, its result without a kill, and the problems found after kills.
 
     Attributes:
-        problems: What was found wrong, a line or more each.
+        problems: Descriptions of the problems, of one or more lines each.
     """
 
     def __init__(self, work: Work, world: Path, processes: Processes, folder: Path) -> None:
         self.work, self.processes, self.folder = work, processes, folder
-        # Always in one place: maps tell the path of their scene.
+        # The folder is always the same, since maps store the path of their scene.
         self.place = copy_of(world, list(work.needs), folder / "place")
         if work.earlier:
             self._must(self._run(work.earlier))
@@ -178,10 +178,10 @@ class Killing:
         self.problems: list[str] = []
 
     def kill(self, seed: int) -> bool:
-        """Kill one run, look at what it left, and let another one end; false if it ended before its kill.
+        """Kill a run, check the remaining files, and complete another run; False if the run ended before the kill.
 
         Args:
-            seed: Seed of the moment: of a time, or of a call that changes the file system.
+            seed: Seed of the moment of the kill, which is a time or a call that changes the file system.
         """
         random = Random(f"{self.work.name} {seed}")
         if random.random() < 0.5:
@@ -206,7 +206,7 @@ class Killing:
         return ended.status is None
 
     def _torn(self, place: Path) -> Iterable[str]:
-        """What is neither absent nor old nor new."""
+        """Files that are neither absent nor equal to the old or the new file."""
         left = {name: found for name, found in tree_of(place).items() if not HIDDEN.search(name)}
         output = self.work.output
         for name, found in left.items():
@@ -222,7 +222,7 @@ class Killing:
             yield from WHOLE[self.work.kind](self, place / output, left)
 
     def _unlike(self, place: Path) -> Iterable[str]:
-        """What differs from an undisturbed run."""
+        """Differences from the result of a run without a kill."""
         if self.work.kind == "run":
             yield from self._unlike_run(place / self.work.output)
             return
@@ -264,7 +264,7 @@ def _torn_package(killing: Killing, package: Path, left: Tree) -> Iterable[str]:
 
 
 def _torn_dataset(killing: Killing, dataset: Path, left: Tree) -> Iterable[str]:
-    """A manifest, old or new, with each of its files as it was written with it."""
+    """Problems unless the manifest is the old or the new one, and all its files belong to the same run."""
     name = f"{killing.work.output}/manifest.csv"
     if name not in left:
         return

@@ -11,7 +11,7 @@ from support.networks import TINY_NETWORK
 
 
 def write_tiny_package(folder: Path) -> Path:
-    """Write the package of a tiny network for 3 bands at 10 m, whose band means are 100, and return its folder."""
+    """Write the package of a tiny network for 3 bands at 10 m with band means of 100, and return its folder."""
     torch.manual_seed(0)
     network = build_model(TINY_NETWORK, bands=3)
     network.normalization.fill([100.0] * 3, [10.0] * 3)

@@ -1,4 +1,4 @@
-"""Small valid inputs of every command in one folder, for tests that damage them or that kill the commands.
+"""Small valid inputs for every command in one folder, for tests that damage inputs or kill commands.
 
 All names in the command lines of such tests are relative to this folder.
 """
@@ -29,11 +29,11 @@ MakeDataset = Callable[..., Path]
 UTM_33N = "EPSG:32633"
 LEFT, TOP, PIXEL = 500_000, 5_000_000, 10
 HEIGHT, WIDTH = 40, 48
-"""Of the maps."""
+"""CRS of the maps."""
 
 
 def make_world(root: Path, write_raster: WriteRaster, make_dataset: MakeDataset, processes: Processes) -> Path:
-    """Write all of it, with a training of one epoch and its package; gives the folder.
+    """Write all inputs, including a training of one epoch and its package, and return the folder.
 
     Args:
         root: A new folder.
@@ -62,7 +62,7 @@ def make_world(root: Path, write_raster: WriteRaster, make_dataset: MakeDataset,
 
 
 def copy_of(world: Path, names: list[str], to: Path) -> Path:
-    """Copy files and folders of the world into a new folder; gives that folder."""
+    """Copy files and folders of the inputs into a new folder, and return that folder."""
     to.mkdir(parents=True)
     for name in dict.fromkeys(names):
         source, target = world / name, to / name
@@ -72,7 +72,7 @@ def copy_of(world: Path, names: list[str], to: Path) -> Path:
 
 
 def configuration() -> dict[str, object]:
-    """A configuration of a training of a second that writes no pictures."""
+    """Configuration of a training that takes a second and writes no pictures."""
     return {
         "seed_everything": 1,
         "data": {"root": "data", "augmentation": {"gain": 0.1, "noise": 0.1}},
@@ -86,7 +86,7 @@ def configuration() -> dict[str, object]:
 
 
 def _write_tables(root: Path) -> None:
-    """Datasets of the same scenes that a table lists."""
+    """Datasets of the same scenes, listed in a table."""
     rows = [
         {"image": f"../data/images/scene_{number}.tif", "mask": f"../data/masks/scene_{number}.tif", "fold": number}
         for number in range(5)
@@ -114,7 +114,7 @@ def _write_scenes(root: Path, write_raster: WriteRaster) -> None:
 
 
 def _write_maps(root: Path, write_raster: WriteRaster) -> None:
-    """Class maps of two years with their probabilities, a reference, interiors, zones, folds and strata."""
+    """Class maps and probability maps of two years, a reference, interiors, zones, folds and strata."""
     before = np.zeros((HEIGHT, WIDTH), np.uint8)
     before[5:20, 4:20] = before[24:36, 10:40] = 1
     after = before.copy()
@@ -138,12 +138,12 @@ def _write_maps(root: Path, write_raster: WriteRaster) -> None:
 
 
 def field(left: float, top: float, right: float, bottom: float) -> shapely.Polygon:
-    """A rectangle by its pixels in the maps."""
+    """Rectangle in the CRS of the maps, given in pixels."""
     return shapely.box(LEFT + PIXEL * left, TOP - PIXEL * bottom, LEFT + PIXEL * right, TOP - PIXEL * top)
 
 
 def _write_polygons(root: Path) -> None:
-    """Labels in four formats; they meet the first scene of the dataset, the maps and the scene."""
+    """Labels in four formats that overlap the first scene of the dataset, the maps and the scene."""
     fields = [field(2, 2, 8, 8), field(8, 2, 14, 9), field(4, 10, 12, 14), field(20, 20, 40, 34)]
     columns = {"crop": ["wheat", "maize", "fallow", "grass"], "code": [1, 2, 3, 4], "area_ha": [0.4, 0.5, 0.3, 2.8]}
     for name in ("parcels.gpkg", "parcels.geojson", "parcels.parquet", "shapes/parcels.shp"):
@@ -162,7 +162,7 @@ def _write_vectors(path: Path, shapes: list[shapely.Geometry], columns: Mapping[
 
 
 def _interpret(root: Path) -> None:
-    """References in the drawn points, and the same points as tables."""
+    """Fill in the references of the drawn points, and write the same points as tables."""
     points = geopandas.read_file(root / "points.gpkg", layer="points")
     with rasterio.open(root / "reference.tif") as dataset:
         found = dataset.read(1)[points["row"], points["column"]]
@@ -173,7 +173,7 @@ def _interpret(root: Path) -> None:
 
 
 def _write_downloads(root: Path, write_raster: WriteRaster) -> None:
-    """Two images of each public dataset, in the layout in which it unpacks."""
+    """Two images of each public dataset, in the layout of the unpacked archive."""
     for part in ("Train", "Val"):
         folder = root / "LoveDA" / part / "Rural"
         _write_picture(folder / "images_png" / "1.png", np.full((3, 4, 6), 90))
@@ -212,7 +212,7 @@ def _write_picture(path: Path, pixels: npt.ArrayLike) -> None:
 
 
 def _write_tracked(root: Path) -> None:
-    """A run whose files W&B keeps offline."""
+    """A run that was logged to W&B in offline mode."""
     files = root / "tracked" / "wandb" / "offline-run-20260101_000000-a" / "files"
     (files / "run").mkdir(parents=True)
     (files / "run" / "config.yaml").write_text(yaml.safe_dump(configuration()))

@@ -1,4 +1,4 @@
-"""Damage to a file: of its bytes, of what is in its place, or of its content as its format has it."""
+"""Damage to files: changed bytes, another object under the file's name, or changed content in the same format."""
 
 import json
 import shutil
@@ -14,11 +14,11 @@ from support.mutations.values import mutate_text, mutate_tree
 from support.mutations.vectors import mutate_table, mutate_vectors
 
 Mutation = Callable[[Path, Random], str]
-"""A function that damages a file, and tells how."""
+"""Function that damages a file and describes the damage."""
 
 
 def mutate(target: Path, random: Random) -> str:
-    """Damage a file, or a file of a folder; tells which, and how."""
+    """Damage a file, or a file in a folder; return a description of the damage."""
     if target.is_dir():
         if random.random() < 0.1:
             return _mutate_folder(target, random)
@@ -30,7 +30,7 @@ def mutate(target: Path, random: Random) -> str:
     before = target.read_bytes()
     try:
         told = mutation(target, random)
-    except Exception as error:  # of a library that refuses to write the change
+    except Exception as error:  # from a library that rejects the change
         if target.is_file() or not target.exists():
             target.write_bytes(before)
         told = f"{_mutate_bytes(target, random)} (instead of a change that {type(error).__name__} prevents)"
@@ -45,7 +45,7 @@ def _mutate_bytes(path: Path, random: Random) -> str:
     size = len(content)
     if not size:
         return "empty already"
-    # Headers are at one end of most formats.
+    # Most formats have a header at the beginning or the end of the file.
     end = min(size, 600)
     at = random.choice([random.randrange(size), random.randrange(end), size - 1 - random.randrange(end)])
     match random.randrange(6):
@@ -74,7 +74,7 @@ def _mutate_bytes(path: Path, random: Random) -> str:
 
 
 def _put_another_thing(path: Path, random: Random) -> str:
-    """Something else in the place of a file."""
+    """Replace a file by another object of the same name."""
     kind = random.choice(["nothing", "empty", "folder", "loop", "text", "zeros", "neighbour"])
     neighbours = sorted(other for other in path.parent.iterdir() if other.is_file() and other != path)
     content = random.choice(neighbours).read_bytes() if neighbours else b"x"

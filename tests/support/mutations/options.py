@@ -1,4 +1,4 @@
-"""Strange options of a command line."""
+"""Unusual or wrong options in a command line."""
 
 from functools import cache
 from random import Random
@@ -7,13 +7,13 @@ from support.documents import command_parsers, keys, parsers
 from support.mutations.values import OPTION_VALUES
 
 KEPT = {"output", "debug", "config", "run", "peers", "print_config"}
-"""Options that stay as they are: outputs outside the folder of a case and needless work would follow."""
+"""Options that are not changed, since a change could write outside the folder of the case or cause long work."""
 
 BENCHMARK = "--output=figures.json"
 
 
 def mutate_options(words: list[str], random: Random) -> list[str]:
-    """Give options of a command line strange values, or take out, repeat or misspell one."""
+    """Give options of a command line unusual values, or remove, repeat or misspell an option."""
     kind = random.random()
     if kind < 0.08:
         return [word for word in words if word != random.choice(words[1:])] if len(words) > 2 else words
@@ -28,7 +28,7 @@ def mutate_options(words: list[str], random: Random) -> list[str]:
 
 
 def bad_benchmark(random: Random) -> list[str]:
-    """A command line of a benchmark with a wrong value, which must be found before anything is measured."""
+    """Command line of a benchmark with a wrong value, which must be reported before anything is measured."""
     subcommand = random.choice(list(command_parsers("benchmark")))
     option = random.choice(_options("benchmark", subcommand))
     value = random.choice(["x", "-1", "nan", "[", "[[]]", "{}", "-0.5", "1e400", "[a, 1", "亩", "&a [*a]"])
@@ -36,7 +36,7 @@ def bad_benchmark(random: Random) -> list[str]:
 
 
 def _command(words: list[str]) -> tuple[str, str]:
-    """The tool and subcommand of a command line; "" for none."""
+    """Tool and subcommand of a command line; "" if there is no subcommand."""
     return words[0], words[1] if len(words) > 1 and not words[1].startswith("--") else ""
 
 

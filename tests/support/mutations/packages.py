@@ -1,4 +1,4 @@
-"""Checkpoints and packages whose contents are changed, whole as files."""
+"""Changes to the contents of checkpoints and packages that remain readable files."""
 
 import json
 import struct
@@ -13,7 +13,7 @@ from support.mutations.values import mutate_tree
 
 
 def say_hashes_again(package: Path) -> None:
-    """Give a description the hashes of the files beside it, so that damage of them is not found by its hash."""
+    """Write the hashes of damaged files to the description, so that a hash does not reveal the damage."""
     description = package / "model.json"
     try:
         content = json.loads(description.read_text(encoding="utf-8"))
@@ -26,7 +26,7 @@ def say_hashes_again(package: Path) -> None:
 
 
 def mutate_weights(path: Path, random: Random) -> str:
-    """Change the header of a safetensors file, which lists types, shapes and places of the tensors."""
+    """Change the header of a safetensors file, which lists types, shapes and positions of the tensors."""
     content = path.read_bytes()
     length = struct.unpack_from("<Q", content)[0]
     header = json.loads(content[8 : 8 + length])
@@ -38,7 +38,7 @@ def mutate_weights(path: Path, random: Random) -> str:
 
 
 def mutate_onnx(path: Path, random: Random) -> str:
-    """Flip bytes within an ONNX file, in its graph rather than in its weights."""
+    """Change bytes in the graph of an ONNX file, but not in its weights."""
     content = bytearray(path.read_bytes())
     for _ in range(random.choice([1, 2, 20])):
         content[random.randrange(len(content))] = random.randrange(256)
@@ -52,7 +52,7 @@ def mutate_checkpoint(path: Path, random: Random) -> str:
     if random.random() < 0.3:
         told = _mutate_tensor(content["state_dict"], random)
     elif random.random() < 0.4:
-        # What describes network and data, among many values of Lightning.
+        # Only values that describe network and data are changed, not the many values of Lightning.
         name = random.choice([name for name in ("hyper_parameters", "CroplandDataModule", "loops") if name in content])
         told = name + mutate_tree(content[name], random)
     else:

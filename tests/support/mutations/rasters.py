@@ -1,4 +1,4 @@
-"""Rasters that are written again with strange contents or metadata, or whose TIFF tags are changed."""
+"""Changes to rasters: unusual contents or metadata, and changed TIFF tags."""
 
 import math
 import struct
@@ -39,7 +39,7 @@ TRANSFORMS = (
 
 
 def mutate_raster(path: Path, random: Random) -> str:
-    """Write a raster again with another content, or change a TIFF tag or a file beside it; tells the change."""
+    """Change the content, a TIFF tag or a sidecar file of a raster; return a description of the change."""
     if path.suffix.lower() == ".tif" and random.random() < 0.25:
         return _change_tag(path, random)
     if random.random() < 0.08:
@@ -55,7 +55,7 @@ def mutate_raster(path: Path, random: Random) -> str:
 
 
 class _Content:
-    """What is written in place of a raster."""
+    """New content of a raster."""
 
     def __init__(self, profile: Profile, pixels: np.ndarray, path: Path) -> None:
         self.profile, self.pixels, self.path = profile, pixels, path
@@ -236,7 +236,7 @@ def _change_tag(path: Path, random: Random) -> str:
 
 
 def _add_companion(path: Path, random: Random) -> str:
-    """A file beside a raster that GDAL reads with it."""
+    """Add a sidecar file that GDAL reads with the raster."""
     suffix, text = random.choice(
         [
             (".aux.xml", "<PAMDataset><SRS>EPSG:0</SRS></PAMDataset>"),

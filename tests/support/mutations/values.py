@@ -1,4 +1,4 @@
-"""Strange values in place of those of a tree of plain values, a text or an option."""
+"""Replacement of values by unusual ones, in trees of plain values, in texts and in options."""
 
 import json
 import math
@@ -51,7 +51,7 @@ STRANGE: tuple[Any, ...] = (
     {"class_path": "os.system", "init_args": {"command": "true"}},
     NESTED,
 )
-"""Values of other types, out of every range, empty, long or deep."""
+"""Values of other types, and values that are out of range, empty, long or deeply nested."""
 
 TEXTS = (
     "",
@@ -71,7 +71,7 @@ TEXTS = (
     ";",
     "&amp;&x;",
 )
-"""Texts in place of a word of a line."""
+"""Texts that replace a word of a line."""
 
 OPTION_VALUES = (
     "",
@@ -123,11 +123,11 @@ OPTION_VALUES = (
     "'",
     "x" * 5000,
 )
-"""Texts after the equals sign of an option."""
+"""Texts that replace the value of an option."""
 
 
 def mutate_tree(tree: Any, random: Random) -> str:  # noqa: ANN401  # of any plain value
-    """Change one value of a tree of mappings and lists in place; tells the change."""
+    """Change one value in a tree of mappings and lists in place; return a description of the change."""
     place, key, path = _place(tree, random)
     if place is None:
         return "nothing"
@@ -146,9 +146,9 @@ def mutate_tree(tree: Any, random: Random) -> str:  # noqa: ANN401  # of any pla
 
 
 def _place(tree: Any, random: Random) -> tuple[Any, Any, str]:  # noqa: ANN401
-    """A mapping or list of a tree, one of its keys, and the way to it."""
+    """A mapping or list of a tree, one of its keys, and its path."""
     places = [(node, key, f"{path}.{key}") for node, path in _nodes(tree, "") for key in _keys(node)]
-    # Values near the root are as likely as the many deep ones.
+    # All depths are equally likely, although most values are deep.
     shallow = [place for place in places if place[2].count(".") <= 2]
     chosen = shallow if shallow and random.random() < 0.4 else places
     return random.choice(chosen) if chosen else (None, None, "")
@@ -162,7 +162,7 @@ def _nodes(node: Any, path: str) -> list[tuple[Any, str]]:  # noqa: ANN401
 
 
 def _keys(node: dict[Any, Any] | list[Any]) -> list[Any]:
-    """Keys of a mapping, or the first places of a list."""
+    """Keys of a mapping, or the first indexes of a list."""
     return list(node) if isinstance(node, dict) else list(range(min(len(node), 50)))
 
 
@@ -176,7 +176,7 @@ def _nearby(value: Any, random: Random) -> Any:  # noqa: ANN401
 
 
 def mutate_text(text: str, random: Random) -> tuple[str, str]:
-    """Change one line, number or word of a text; gives the text and tells the change."""
+    """Change one line, number or word of a text; return the text and a description of the change."""
     lines = text.split("\n")
     at = random.randrange(len(lines))
     words = lines[at].replace(",", " , ").replace('"', ' " ').replace("<", " < ").replace(">", " > ").split(" ")

@@ -1,4 +1,4 @@
-"""Vector files and tables whose geometries, columns or cells are changed, whole as files."""
+"""Changes to geometries, columns and cells of vector files and tables that remain readable files."""
 
 import sqlite3
 import warnings
@@ -31,11 +31,11 @@ STATEMENTS = (
     "UPDATE {table} SET {column} = 1e300",
     "UPDATE {table} SET fid = -fid",
 )
-"""Damage to the tables of a GeoPackage."""
+"""SQL statements that damage the tables of a GeoPackage."""
 
 
 def mutate_vectors(path: Path, random: Random) -> str:
-    """Change geometries, columns, tables or the CRS of a vector file; tells the change."""
+    """Change geometries, columns, tables or the CRS of a vector file; return a description of the change."""
     if path.suffix == ".gpkg" and random.random() < 0.4:
         return _damage_tables(path, random)
     if path.suffix == ".shp" and random.random() < 0.4:
@@ -50,7 +50,7 @@ def mutate_vectors(path: Path, random: Random) -> str:
         warnings.simplefilter("ignore")
         try:
             pyogrio.write_dataframe(frame, path, layer=layer, promote_to_multi=False)
-        except Exception as error:  # of a format that cannot hold it, which is the damage then
+        except Exception as error:  # if the format cannot store the change, the file stays empty
             path.write_text("")
             return f"{told} (empty file: {type(error).__name__})"
     return told
@@ -117,7 +117,7 @@ def _damage_tables(path: Path, random: Random) -> str:
 
 
 def mutate_table(path: Path, random: Random) -> str:
-    """Change cells or columns of a CSV or Parquet table; tells the change."""
+    """Change cells or columns of a CSV or Parquet table; return a description of the change."""
     is_csv = path.suffix == ".csv"
     if not is_csv and "geometry" in pd.read_parquet(path).columns:
         return _mutate_geoparquet(path, random)
