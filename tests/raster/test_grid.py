@@ -27,7 +27,7 @@ GRID = Grid(Path("a.tif"), 20, 30, 1, UTM, Affine(10, 0, 500_000, 0, -10, 5_000_
 
 
 def test_a_name_that_is_not_utf8_is_an_error_with_advice(tmp_path: Path) -> None:
-    with pytest.raises(RasterError, match=r"its name is not UTF-8, which GDAL needs; rename it"):
+    with pytest.raises(RasterError, match=r"its name is not UTF-8, as GDAL requires; rename it"):
         read_grid(tmp_path / "\udcb5\udcd8.tif")
 
 

@@ -296,7 +296,7 @@ def test_what_contradicts_itself_is_refused(root: Path, package: Path) -> None:
 
 
 def test_a_second_average_is_refused(root: Path) -> None:
-    with pytest.raises(ConfigError, match="which the averaged teacher does already"):
+    with pytest.raises(ConfigError, match="but the averaged teacher already does"):
         fitted(root, student(), callbacks=[EMAWeightAveraging(decay=0.9)])
 
 

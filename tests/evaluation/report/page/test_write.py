@@ -163,7 +163,7 @@ def test_area_estimate_is_read(tmp_path: Path) -> None:
         (None, "cannot be read (No such file or directory)"),
         ("{", "not an estimate of areas (Expecting property name"),
         ("[]", "not an estimate of areas (it is []; wanted values by name)"),
-        ('{"samples": 1' + "0" * 5000 + "}", "not an estimate of areas (a number has 5001 digits, which"),
+        ('{"samples": 1' + "0" * 5000 + "}", "not an estimate of areas (a number has 5001 digits, too many"),
         ("[" * 100_000, "not an estimate of areas (it is nested too deeply)"),
         (json.dumps(AREA).replace('"strata"', '"layers"'), "not an estimate of areas (it has no strata)"),
         (json.dumps(AREA | {"classes": 0}), "not an estimate of areas (classes is 0; wanted a list)"),
