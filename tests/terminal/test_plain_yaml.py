@@ -47,7 +47,7 @@ def test_text_instead_of_a_configuration_is_left_to_the_parser() -> None:
         ({"trainer": {"lr": float("nan")}}, "trainer.lr is nan; wanted a finite number of at most 64 bits"),
         ({"shares": [0.5, float("inf")]}, "shares is inf; wanted a finite number"),
         ({"steps": 2**63}, "steps is 9223372036854775808; wanted a finite number"),
-        ({"data": {"root": "a\0b"}}, "data.root holds a NUL character; wanted text without it"),
+        ({"data": {"root": "a\0b"}}, "data.root contains a NUL character; remove it"),
     ],
 )
 def test_a_value_that_is_not_plain_is_named(values: dict[str, object], problem: str) -> None:
