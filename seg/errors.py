@@ -71,6 +71,19 @@ def require_option(met: bool, option: str, value: object, wanted: str) -> None:
         raise ConfigError(f"--{option.replace('_', '-')} is {value}; wanted {wanted}")
 
 
+MOST_THREADS = 1024
+"""Largest number of threads; libraries fail on much larger ones."""
+
+
+def require_threads(threads: int, least: int = 0) -> None:
+    """Check the option for a number of threads.
+
+    Raises:
+        ConfigError: The number is below the least or above `MOST_THREADS`.
+    """
+    require_option(least <= threads <= MOST_THREADS, "threads", threads, f"{least} to {MOST_THREADS:,}")
+
+
 def listed(names: Sequence[object], most: int = 5) -> str:
     """List names for a message, shortened if there are many: "a, b, ... (7 in all)".
 

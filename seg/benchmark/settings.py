@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from seg.errors import ConfigError
+from seg.errors import ConfigError, require_threads
 from seg.inference.settings import Library
 
 MOST_GROUPS = 32
@@ -38,7 +38,7 @@ class ConvolutionSettings:
             raise ConfigError(f"--channels is {self.channels}; wanted a multiple of {MOST_GROUPS}")
         _check_at_least("size", self.size, 1)
         _check_at_least("repeats", self.repeats, 1)
-        _check_at_least("threads", self.threads, 0)
+        require_threads(self.threads)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class ModelSettings:
         _check_at_least("size", self.size, 1)
         _check_at_least("bands", self.bands, 1)
         _check_at_least("repeats", self.repeats, 1)
-        _check_at_least("threads", self.threads, 0)
+        require_threads(self.threads)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +121,7 @@ class TrainingSettings:
         """Check the ranges."""
         _check_at_least("scenes", self.scenes, 5)
         _check_at_least("repeats", self.repeats, 1)
-        _check_at_least("threads", self.threads, 0)
+        require_threads(self.threads)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +157,7 @@ class InferenceSettings:
         """Check the ranges."""
         _check_at_least("side", self.side, 256)
         _check_at_least("repeats", self.repeats, 1)
-        _check_at_least("threads", self.threads, 0)
+        require_threads(self.threads)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,7 +234,7 @@ class LabelsSettings:
             )
         for name in ("steps", "batches", "chip"):
             _check_at_least(name, getattr(self, name), 1)
-        _check_at_least("threads", self.threads, 0)
+        require_threads(self.threads)
 
     def fixed(self) -> dict[str, object]:
         """Values that each training depends on, as plain values; shares and seeds may be added later."""

@@ -13,6 +13,8 @@ from seg.raster.vectors.settings import BurnSettings
 FEW_BLOCKS = 20
 SMALLEST_BLOCK = 64
 LARGEST_CHIP = 256
+MOST_DRAWS = 100_000
+"""Largest number of bootstrap draws; their scores are in memory together."""
 
 
 Language = Literal["en", "zh"]
@@ -64,8 +66,9 @@ class EvaluationSettings:
             given is None or (len(given) > 0 and min(given) >= 0), "tolerances", given, "distances of 0 or more"
         )
         require_option(0.5 <= self.object_iou < 1, "object-iou", self.object_iou, "0.5 or more, below 1")
-        for option in ("bootstrap", "worst", "seed"):
+        for option in ("worst", "seed"):
             require_option(getattr(self, option) >= 0, option, getattr(self, option), "0 or more")
+        require_option(0 <= self.bootstrap <= MOST_DRAWS, "bootstrap", self.bootstrap, f"0 to {MOST_DRAWS:,}")
         require_option(self.min_parcel >= 1, "min-parcel", self.min_parcel, "1 pixel or more")
         chip, block = LARGEST_CHIP if self.chip_size == "auto" else self.chip_size, self.block_size
         for option, side in (("chip_size", chip), ("window_size", self.window_size)):

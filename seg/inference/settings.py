@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from seg.errors import ConfigError, require_option
+from seg.errors import ConfigError, require_option, require_threads
 from seg.inference.augmentation import TestTimeAugmentation
 
 MEASURED = ("auto", "measure")
@@ -112,7 +112,7 @@ class ComputeSettings:
         precision: Precision of the network: 32, or on CUDA bf16 or 16; auto is 16 on CUDA and 32 elsewhere.
 
     Raises:
-        ConfigError: Values contradict each other, or the number of threads is negative.
+        ConfigError: Values contradict each other, or the number of threads is out of range.
     """
 
     backend: Library = "auto"
@@ -122,8 +122,7 @@ class ComputeSettings:
 
     def __post_init__(self) -> None:
         """Check values that can be checked without a device."""
-        if self.threads < 0:
-            raise ConfigError(f"threads is {self.threads}; wanted 0 for all cores, or a number of threads")
+        require_threads(self.threads)
         if self.backend in ON_CPU and self.device not in {"auto", "cpu"}:
             raise ConfigError(
                 f"device is {self.device}, but {ON_CPU[self.backend]} computes on the CPU here; wanted cpu, or "

@@ -8,7 +8,7 @@ from torch import nn
 
 from seg.errors import ConfigError
 from seg.models.backbone import BUILD_ERRORS, TIMM, DilatedBackbone, check_encoder
-from seg.models.config import ModelConfig
+from seg.models.config import MOST, ModelConfig
 from seg.models.decoder import TransposedDecoder
 from seg.models.dilated import VARIANTS, DilatedResNet
 from seg.models.pretrained import load_encoder_weights
@@ -21,13 +21,13 @@ def build_model(config: ModelConfig, bands: int) -> Segmenter:
 
     Args:
         config: Architecture and widths.
-        bands: Channels of the input image, at least 1.
+        bands: Channels of the input image, 1 to `MOST`.
 
     Raises:
         ConfigError: An argument is impossible; the message names the argument and its possible values.
     """
-    if bands < 1:
-        raise ConfigError(f"bands is {bands}; wanted at least 1")
+    if not 1 <= bands <= MOST:
+        raise ConfigError(f"bands is {bands}; wanted 1 to {MOST}")
     model = _build(config, bands)
     if config.encoder.startswith(TIMM):
         _require_any_size(model, config, bands)

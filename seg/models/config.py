@@ -10,6 +10,9 @@ from seg.models.pyramid import Context
 
 Architecture = Literal["dilated", "unet", "deeplabv3plus", "segformer", "upernet", "fpn"]
 
+MOST = 4096
+"""Largest number of bands, channels, groups and pixels in a configuration; one layer of that width takes a gigabyte."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
@@ -81,6 +84,7 @@ class ModelConfig:
         _check_counts("decoder_channels", self.decoder_channels)
         if self.context_window < 3 or self.context_window % 2 == 0:
             raise ConfigError(f"model.model.context_window is {self.context_window}; wanted an odd number, 3 or more")
+        _check_counts("context_window", [self.context_window])
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"model.model.dropout is {self.dropout}; wanted 0 to below 1")
 
@@ -137,5 +141,8 @@ def has_type(value: object, hint: object) -> bool:
 
 
 def _check_counts(name: str, values: Sequence[int]) -> None:
+    shown = f"model.model.{name} is {', '.join(map(str, values))}"
     if any(value < 1 for value in values):
-        raise ConfigError(f"model.model.{name} is {', '.join(map(str, values))}; wanted 1 or more")
+        raise ConfigError(f"{shown}; wanted 1 or more")
+    if any(value > MOST for value in values):
+        raise ConfigError(f"{shown}; wanted at most {MOST}")

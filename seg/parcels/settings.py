@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from seg.errors import ConfigError, require_option
+from seg.errors import ConfigError, require_option, require_threads
 
 _HECTARE_M2 = 10_000.0
 UNITS_M2 = {
@@ -63,7 +63,7 @@ class PolygonSettings:
         require_option(0 <= low <= high <= 1, "uncertain", list(self.uncertain), "two probabilities in order, 0 to 1")
         require_option(self.growth >= 0, "growth", self.growth, "0 pixels or more")
         require_option(self.block_size >= 1, "block-size", self.block_size, "1 pixel or more")
-        require_option(self.threads >= 1, "threads", self.threads, "1 or more")
+        require_threads(self.threads, least=1)
 
     @property
     def min_area_m2(self) -> float:

@@ -216,7 +216,8 @@ def require_values(words: Sequence[str]) -> None:
             )
     for word, following in zip_longest(words, words[1:]):
         option, equals, value = word.partition("=")
-        if option.startswith("--") and not value and (equals or following == ""):
+        given = value if equals else following
+        if option.startswith("--") and given is not None and not given.strip():
             raise ConfigError(_with_hyphens(f"{option} has an empty value; give it a value or leave it out"))
 
 

@@ -13,6 +13,7 @@ from seg.evaluation.settings import EvaluationSettings
         ({"object_iou": 1.0}, "object-iou is 1.0"),
         ({"min_parcel": 0}, "min-parcel is 0; wanted 1 pixel or more"),
         ({"bootstrap": -1}, "bootstrap is -1"),
+        ({"bootstrap": 10**20}, f"bootstrap is {10**20}; wanted 0 to 100,000"),
         ({"worst": -1}, "worst is -1"),
         ({"seed": -1}, "seed is -1"),
         ({"chip_size": 8}, "chip-size is 8; wanted 16"),

@@ -100,6 +100,9 @@ def test_an_invalid_configuration_is_named(config: ModelConfig, message: str) ->
         ({"pyramid_rates": (1, 0)}, "pyramid_rates is 1, 0; wanted 1 or more"),
         ({"pyramid_channels": 0}, "pyramid_channels is 0; wanted 1 or more"),
         ({"pyramid_bottleneck": 0}, "pyramid_bottleneck is 0; wanted 1 or more"),
+        ({"pyramid_channels": 10**30}, f"pyramid_channels is {10**30}; wanted at most 4096"),
+        ({"decoder_channels": (8, 5000)}, "decoder_channels is 8, 5000; wanted at most 4096"),
+        ({"context_window": 9001}, "context_window is 9001; wanted at most 4096"),
         ({"context_window": 8}, "context_window is 8; wanted an odd number, 3 or more"),
         ({"context_window": 1}, "context_window is 1; wanted an odd number, 3 or more"),
         ({"decoder_channels": (8, -1)}, "decoder_channels is 8, -1; wanted 1 or more"),
@@ -117,9 +120,10 @@ def test_a_group_count_that_does_not_divide_matters_to_grouped_convolutions_alon
     build_model(ModelConfig(encoder="dilated_tiny", output_stride=2, groups=3, decoder_channels=(8,)), bands=4)
 
 
-def test_no_bands_are_refused() -> None:
-    with pytest.raises(ConfigError, match="bands is 0"):
-        build_model(ModelConfig(), bands=0)
+@pytest.mark.parametrize("bands", [0, 5000, 10**30])
+def test_no_bands_and_endless_ones_are_refused(bands: int) -> None:
+    with pytest.raises(ConfigError, match=f"bands is {bands}; wanted 1 to 4096"):
+        build_model(ModelConfig(), bands)
 
 
 def test_unknown_arguments_are_refused() -> None:

@@ -149,5 +149,7 @@ def _names_something(case: Case, line: str) -> bool:
     options = [re.escape(option.lstrip("-").rpartition(".")[2]) for option, _, _ in given if option.startswith("--")]
     if OPTION.search(line) or any(re.search(rf"\b{option}\b", line) for option in options):
         return True
+    if any(value and line.startswith(f"error: {value}") for *_, value in given):
+        return True
     names = {path.name for path in case.folder.rglob("*")} | {part for *_, value in given for part in value.split("/")}
     return any(name in line for name in names | set(case.words[:2]) if len(name) > 2)

@@ -53,7 +53,7 @@ def test_characters_missing_in_the_terminal_are_escaped(monkeypatch: pytest.Monk
     assert stream.buffer.getvalue().decode("cp1252").strip() == r"15 mu ± 2, \u56fe, \udcb5.tif"  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("words", [["--raster="], ["--raster", ""]])
+@pytest.mark.parametrize("words", [["--raster="], ["--raster", ""], ["--raster= "]])
 def test_an_empty_value_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(shift, [*words, "--distance_m=2"]) == EXIT_BAD_INPUT
     assert capsys.readouterr().err == "error: --raster has an empty value; give it a value or leave it out\n"

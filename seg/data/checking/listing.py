@@ -7,9 +7,12 @@ from pathlib import Path
 from seg.data.checking.findings import Finding, error
 from seg.data.dataset.catalogue import UNREAD, Scene, labelled_row, read_catalogue
 from seg.data.dataset.manifest import Row, manifest_of, manifest_rows
-from seg.errors import DatasetError
+from seg.errors import ConfigError, DatasetError
 from seg.raster.folder import files_in, first_by_stem, unrecognised_file
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
+
+MOST_FOLDS = 1000
+"""Largest number of folds; each of them is checked."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,10 @@ def list_scenes(root: Path, folds: int, labels: LabelMapping = PLAIN_LABELS) -> 
 
     Raises:
         DatasetError: There is no such folder.
-        ConfigError: The number of folds is below 1.
+        ConfigError: The number of folds is below 1 or above `MOST_FOLDS`.
     """
+    if folds > MOST_FOLDS:
+        raise ConfigError(f"--folds is {folds}; wanted at most {MOST_FOLDS:,}")
     scenes: list[Scene] = []
     findings: list[Finding] = []
     refused = None

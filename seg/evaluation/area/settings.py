@@ -9,6 +9,9 @@ from seg.raster.vectors.settings import require_encoding
 Allocation = Literal["proportional", "neyman", "equal"]
 Unfilled = Literal["refuse", "drop", "other", "cropland"]
 
+MOST_POINTS = 1_000_000
+"""Largest size of a sample, more than anyone interprets."""
+
 
 @dataclass(frozen=True)
 class SampleSettings:
@@ -45,11 +48,12 @@ class SampleSettings:
         """
         for name, error in (("standard-error", self.standard_error), ("area-error", self.area_error)):
             require_option(error is None or 0 < error < 1, name, error, "a share above 0 and below 1, or null")
-        require_option(self.points is None or self.points >= 2, "points", self.points, "at least 2")
+        most = f"2 to {MOST_POINTS:,}"
+        require_option(self.points is None or 2 <= self.points <= MOST_POINTS, "points", self.points, most)
         guesses = self.users_accuracy if isinstance(self.users_accuracy, dict) else {"": self.users_accuracy}
         for guess in guesses.values():
             require_option(0 < guess < 1, "users-accuracy", guess, "shares above 0 and below 1")
-        require_option(self.minimum >= 2, "minimum", self.minimum, "at least 2")
+        require_option(2 <= self.minimum <= MOST_POINTS, "minimum", self.minimum, most)
         require_option(self.seed >= 0, "seed", self.seed, "0 or more")
         sized = self.points is not None or self.standard_error is not None or self.area_error is not None
         require_option(sized, "standard-error", None, "a number, or --area-error, or --points")

@@ -307,7 +307,8 @@ print([name for name in heavy if name in sys.modules])
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
-        ({"threads": -1}, "threads is -1; wanted 0 for all cores"),
+        ({"threads": -1}, "threads is -1; wanted 0 to 1,024"),
+        ({"threads": 10**20}, f"threads is {10**20}; wanted 0 to 1,024"),
         ({"backend": "onnx", "device": "cuda"}, "device is cuda, but ONNX Runtime computes on the CPU"),
         ({"backend": "openvino", "device": "mps"}, "device is mps, but OpenVINO computes on the CPU"),
         ({"backend": "onnx", "precision": "16"}, "precision is 16, which is for CUDA devices"),
