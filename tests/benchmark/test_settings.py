@@ -10,11 +10,17 @@ def test_channels_that_32_groups_do_not_divide_are_refused(channels: int) -> Non
         ConvolutionSettings(channels=channels)
 
 
-@pytest.mark.parametrize(("option", "value"), [("size", 0), ("repeats", 0), ("threads", -1)])
+@pytest.mark.parametrize(("option", "value"), [("size", 0), ("repeats", 0)])
 @pytest.mark.parametrize("settings", [ConvolutionSettings, ModelSettings])
 def test_too_small_values_are_refused(settings: type, option: str, value: int) -> None:
     with pytest.raises(ConfigError, match=f"{option} is {value}; wanted {value + 1} or more"):
         settings(**{option: value})
+
+
+@pytest.mark.parametrize("threads", [-1, 10**20])
+def test_a_number_of_threads_out_of_range_is_refused(threads: int) -> None:
+    with pytest.raises(ConfigError, match=f"threads is {threads}; wanted 0 to 1,024"):
+        ModelSettings(threads=threads)
 
 
 def test_an_image_without_bands_is_refused() -> None:
