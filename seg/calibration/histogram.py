@@ -13,7 +13,8 @@ LIMIT = 20.0
 0 or 1 by at most 2e-9."""
 BINS = 4000
 PARTS = 5
-"""Number of parts of a validation for cross-validation. A fit to all parts but one is similar to a fit to all parts."""
+"""Number of parts into which cross-validation divides the samples of a validation. Each fit then uses four fifths of
+the samples, so its result is close to the result for all samples."""
 
 EDGES: Values = np.linspace(-LIMIT, LIMIT, BINS + 1)
 CENTRES: Values = (EDGES[1:] + EDGES[:-1]) / 2

@@ -64,8 +64,8 @@ def _require_apart(jobs: Sequence[Job], uncertainty: bool) -> None:
             name = str(path.absolute()).casefold()  # Names that differ only in case are one file on some systems.
             if name in makers:
                 raise ConfigError(
-                    f"{job.scene}: its map would be {path}, like the map of {makers[name]}; "
-                    "rename one of the scenes, or map them into different folders"
+                    f"{job.scene}: its map would be written to {path}, which is also the path for the map of "
+                    f"{makers[name]}; rename one of the scenes, or map them into different folders"
                 )
             makers[name] = job.scene
     outputs = [path for job in jobs for path in map_paths(job.output, uncertainty)]

@@ -62,7 +62,8 @@ class BlockReader:
             chip, lost = read_damaged(dataset, block.read, self.reading)
             self.damaged += int(np.count_nonzero(lost[core] if inside is None else lost[core] & inside))
         else:
-            # GDAL opens the source files of a mosaic only when it reads them, and the files may lie on a server.
+            # With several threads, GDAL reports a damaged tile only once, and never reports a failing server. For a
+            # raster on a server, `open_raster` sets one thread; but GDAL opens the source files of a mosaic only here.
             with one_thread() if dataset.driver == "VRT" else nullcontext():
                 chip = read_chip(dataset, block.read, self.reading)
         self.nodata_found = self.nodata_found or chip.nodata_found

@@ -28,10 +28,10 @@ class Borders:
     Attributes:
         parcels: Labels of parcels in the top row, left column, bottom row and right column.
         units: Labels of units along the same sides.
-        joins_above: (W,) True where a pixel in the top row and the pixel above belong to one parcel, if both are in
-            parcels.
-        joins_left: (H,) True where a pixel in the left column and the pixel to its left belong to one parcel, if both
-            are in parcels.
+        joins_above: (W,) True where a pixel in the top row belongs to the same parcel as the pixel above it. A value is
+            used only if both pixels belong to parcels.
+        joins_left: (H,) True where a pixel in the left column belongs to the same parcel as the pixel to its left. A
+            value is used only if both pixels belong to parcels.
     """
 
     parcels: tuple[Labels, Labels, Labels, Labels]
@@ -46,10 +46,10 @@ class BlockParcels:
 
     Attributes:
         block: The block.
-        whole: Parcels of units that lie entirely within this block.
-        parts: Parts of the parcels of units that reach other blocks.
-        reaching: (U,) labels of the units that reach other blocks. If the pixels of a parcel in this block lie in
-            several units, the parcel is counted in one of them; other blocks will join these units.
+        whole: Parcels of all units that do not touch a neighbouring block.
+        parts: Parts of parcels, from all units that touch a neighbouring block.
+        reaching: (U,) labels of the units that touch a neighbouring block. A parcel can have pixels in several of these
+            units if the units are connected outside this block. The parcel is then assigned to one of them.
         borders: Labels along the sides.
     """
 

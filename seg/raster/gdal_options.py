@@ -33,7 +33,7 @@ SERVERS = {
 """Options for rasters on servers. GDAL's defaults give up at the first error and wait forever for a silent server."""
 
 _LOGS_WARNINGS = "rasterio._env.log_error"
-"""Name in Python's exceptions of the rasterio function that GDAL calls with its warnings."""
+"""Name of the rasterio function that GDAL calls for each warning, as `sys.unraisablehook` receives this name."""
 
 _FOR_GOOD = ExitStack()
 """Contexts that stay open until a worker process ends."""
@@ -89,7 +89,8 @@ def _without_undecodable_messages() -> Iterator[None]:
             unraisable_before(arguments)
 
     def uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        # Cython prints an exception in such a function here first, without the traceback of any other exception.
+        # Before it calls the unraisable hook, Cython passes an exception from this callback to sys.excepthook, without
+        # a traceback. All other exceptions have one.
         if kind is not UnicodeDecodeError or trace is not None:
             uncaught_before(kind, error, trace)
 
@@ -102,9 +103,10 @@ def _without_undecodable_messages() -> Iterator[None]:
 
 @cache
 def _silence_libtiff() -> None:
-    """Keep libtiff from printing failed writes, such as on a full disk, which GDAL raises too.
+    """Keep libtiff from printing errors of failed writes, for example on a full disk; GDAL raises these errors anyway.
 
-    It prints past GDAL. Only the library that comes with rasterio's wheels is found, beside rasterio.
+    libtiff writes these messages to standard error itself, not through GDAL. This function finds only the libtiff that
+    is bundled in rasterio's wheels.
     """
     import rasterio
 

@@ -135,7 +135,8 @@ def guarded(action: Callable[[], object], debug: bool = False) -> int:
         debug: Do not catch exceptions, so that Python prints their traceback.
     """
     _replace_unprintable_characters()
-    # GDAL writes errors of its own threads to this file instead of standard error; what concerns a user is raised too.
+    # GDAL writes errors of its own threads to this file instead of standard error. If such an error concerns the user,
+    # a function of rasterio raises it too.
     os.environ.setdefault("CPL_LOG", os.devnull)
     try:
         with _messages_on_terminal():
@@ -339,7 +340,7 @@ class _Terminal(logging.Handler):
 
 @contextmanager
 def _messages_on_terminal() -> Iterator[None]:
-    """While a command runs, print the messages of the project's loggers; modules only log."""
+    """While a command runs, print the messages that the project's modules log."""
     logger, handler = logging.getLogger("seg"), _Terminal()
     level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)

@@ -55,7 +55,7 @@ def test_two_scenes_with_one_map_are_refused_before_files_are_made(
     if not collide:
         assert len(jobs_of(inputs, tmp_path / "maps", uncertainty)) == 2
         return
-    with pytest.raises(ConfigError, match=r": its map would be .*, like the map of "):
+    with pytest.raises(ConfigError, match=r": its map would be written to .*, which is also the path for the map of "):
         jobs_of(inputs, tmp_path / "maps", uncertainty)
     assert not (tmp_path / "maps").exists()
 

@@ -81,7 +81,7 @@ def test_without_a_size_the_cache_is_unchanged() -> None:
 
 PROGRAM = """
 import json, os
-import seg.inference.scene  # whatever is imported first sets nothing
+import seg.inference.scene  # this import must not set GDAL's options
 from rasterio.env import get_gdal_config
 from seg.raster.gdal_options import {name}
 kept = dict(os.environ)

@@ -1,4 +1,4 @@
-"""Tests of two checks: values equal to a printed nodata value, and undeclared constants that mean "no data"."""
+"""Tests of the comparison with rounded nodata values, and of the detection of undeclared constants for "no data"."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -75,7 +75,7 @@ def test_bands_may_be_named_and_images_without_them_are_found(
     root = make_dataset(tmp_path / "plain")
     words = ["check", f"--input={root}"]
     assert main([*words, "--bands=[nir]"]) == 2
-    assert "has no band named 'nir' but 3 bands without names" in capsys.readouterr().err
+    assert "has no band named 'nir'; none of its 3 bands has a name" in capsys.readouterr().err
     orders = [("Red", "NIR", "Blue")] * 3 + [("Red", "Blue", "NIR"), ("Red", "Blue", "Green")]
     for number, names in enumerate(orders):
         with rasterio.open(root / "images" / f"scene_{number}.tif", "r+") as image:

@@ -56,7 +56,7 @@ def test_bands_may_be_named_and_masks_do_not_matter(main: Main, root: Path, caps
     assert found[0] == found[1]
     assert found[0]["sampling"]["bands"] == [3, 1]
     ran = run_command("prepare stats", f"--input={root}", "--bands=[swir]")
-    assert_mistake(ran, "has no band named 'swir' but the bands blue, red, nir")
+    assert_mistake(ran, "has no band named 'swir'; its bands are blue, red, nir")
 
 
 @pytest.mark.parametrize(

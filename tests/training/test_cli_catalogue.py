@@ -126,7 +126,7 @@ def test_mapped_labels_train_the_same_weights_as_recoded_masks(
         (["--data.labels.cropland=4"], "--data.labels.cropland is '4'; wanted a list like [1,2]"),
         (["--data.labels.cropland=[]"], "labels.cropland is empty"),
         (["--data.labels.cropland=[4,255]"], "labels names 255 twice"),
-        ([*LABELS, "--data.bands=[nir,swir]"], "has no band named 'swir' but the bands Blue, Red, NIR"),
+        ([*LABELS, "--data.bands=[nir,swir]"], "has no band named 'swir'; its bands are Blue, Red, NIR"),
         ([*LABELS, "--data.bands=nir"], "--data.bands is 'nir'; wanted a list like"),
         ([*LABELS, "--data.bands=[1.5]"], "no band named '"),
         ([*LABELS, "--data.bands=[nir,9]"], "has 3 bands, but band 9 is wanted"),

@@ -29,7 +29,7 @@ _OPSET = 17
 
 
 def write_random(folder: Path, config: ModelConfig) -> None:
-    """Write a package of a network with random weights and its ONNX file.
+    """Write a package of a network with random weights, including an ONNX file.
 
     Args:
         folder: Folder to write.
@@ -51,7 +51,9 @@ def write_random(folder: Path, config: ModelConfig) -> None:
 
 
 def write_pointwise(folder: Path) -> None:
-    """Write a package whose network is a 1×1 convolution, as ONNX only, to measure the engine itself.
+    """Write a package of a 1×1 convolution, to measure inference without the cost of a real network.
+
+    Only backends that read the ONNX file can open this package, since `build_model` does not know its architecture.
 
     Args:
         folder: Folder to write.

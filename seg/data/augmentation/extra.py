@@ -32,8 +32,8 @@ REFUSED = {
 
 _KEY = "data.augmentation.extra"
 _VALID = 77
-"""Value that marks valid pixels in the mask passed to albumentations. No label has this value, so pixels that a
-transform fills with `fill_mask` count as invalid."""
+"""Value of valid pixels in the validity mask that albumentations receives. A transform fills pixels of this mask with
+`fill_mask`, as in the label mask. `fill_mask` is a label and no label has this value, so filled pixels are invalid."""
 
 _PROBE = 64, 48
 """Height and width of the sample that tests a transform."""
@@ -183,7 +183,7 @@ def _require_fitting(name: str, transform: InUnitRange, bands: int) -> None:
     except Exception as error:  # any exception means that the transform does not fit
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise ConfigError(
-            f"{_KEY}: {name} cannot change images of {bands} bands with a mask ({reason}); leave it out"
+            f"{_KEY}: {name} fails on an image of {bands} bands with a mask ({reason}); leave it out"
         ) from error
     size = tuple(changed.mask.shape)
     if size not in (_PROBE, _PROBE[::-1]) or changed.image.shape != (bands, *size) or changed.valid.shape != size:

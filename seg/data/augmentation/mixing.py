@@ -48,12 +48,12 @@ class MixingConfig:
 def mix_or_keep(
     sample: Sample, another: Callable[[int], Sample], config: MixingConfig, generator: np.random.Generator
 ) -> Sample:
-    """Mix a random share of samples with others, and return the other samples unchanged.
+    """Mix a sample with other chips, or return it unchanged; the choice is random.
 
     Args:
         sample: A chip.
-        another: Function that loads another chip of the same size; its argument numbers the other chips from 1.
-        config: Shares of CutMix and mosaic.
+        another: Function that loads another chip of the same size. The arguments 1, 2 and 3 load different chips.
+        config: Probabilities of CutMix and mosaic.
         generator: Source of all random choices.
 
     Raises:

@@ -160,7 +160,7 @@ def _index(scene: Scene, names: Sequence[str], wanted: str) -> int:
     if len(matching) == 1 and wanted.strip():
         return matching[0]
     given = [name for name in names if name]
-    has = f"{len(names)} bands without names" if not given else f"the bands {', '.join(given[:_SHOWN])}"
-    has += ", ..." * (len(given) > _SHOWN)
+    shown = ", ".join(given[:_SHOWN]) + ", ..." * (len(given) > _SHOWN)
+    bands = f"its bands are {shown}" if given else f"none of its {len(names)} bands has a name"
     many = f"{len(matching)} bands named '{wanted}'" if matching else f"no band named '{wanted}'"
-    raise DatasetError(f"{scene.image}: has {many} but {has}; set data.bands to names, or to indexes from 1")
+    raise DatasetError(f"{scene.image}: has {many}; {bands}; set data.bands to names, or to indexes from 1")

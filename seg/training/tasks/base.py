@@ -30,7 +30,7 @@ class ScheduledTask(L.LightningModule):
         model: The network.
         optimizer: Optimiser and its settings.
         schedule: Learning rate over the run.
-        accumulation: Unit of the weights of accumulated batches.
+        accumulation: Rule for the weights of accumulated batches, as for `batch_weight`.
 
     Attributes:
         model: The network; only its parameters are optimised.
@@ -75,7 +75,10 @@ class ScheduledTask(L.LightningModule):
         schedule.refresh()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Store if the checkpoint has other optimiser settings; if they are equal, the optimiser stays bit-exact."""
+        """Compare the optimiser's settings with the settings in the checkpoint.
+
+        If they are equal, `on_train_start` does not set them again, so that the resumed run stays bit-exact.
+        """
         earlier = checkpoint.get("hyper_parameters", {}).get("optimizer")
         self._optimizer_changed = earlier != self.hparams.get("optimizer")
 

@@ -75,8 +75,8 @@ class CroplandTask(ScheduledTask):
         calibration: Settings of the calibration after each validation.
         gradient_checkpointing: Do not store the activations within the network's blocks, but recompute them in the
             backward pass. This takes less memory and more time; the trained weights do not change.
-        initial_weights: Checkpoint or model package; the network starts with those of its weights that fit. Checkpoints
-            do not store this value, since they hold the trained weights.
+        initial_weights: Checkpoint or model package. Before training, weights that fit the network are copied from this
+            file. Checkpoints do not store this path, because they hold the trained weights.
 
     Attributes:
         counts: Counted logits of the last validation or test; None until one has run.
@@ -195,7 +195,8 @@ class CroplandTask(ScheduledTask):
         trained, found = checkpoint["hyper_parameters"]["bands"], self.hparams["bands"]
         if trained != found:
             raise ConfigError(
-                f"the data have {found} bands, but the checkpoint was trained on {trained}; select them with data.bands"
+                f"the data have {found} bands, but the checkpoint was trained on {trained}; set data.bands to the "
+                "bands of that training"
             )
         if "calibration" in checkpoint:
             self._calibration = checkpoint["global_step"], checkpoint["calibration"]

@@ -138,8 +138,8 @@ def test_a_wrong_name_or_argument_is_a_one_line_error(name: str, arguments: dict
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("HueSaturationValue", {}, "HueSaturationValue cannot change images of 4 bands with a mask"),
-        ("FDA", {}, "FDA cannot change images of 4 bands with a mask"),
+        ("HueSaturationValue", {}, "HueSaturationValue fails on an image of 4 bands with a mask"),
+        ("FDA", {}, "FDA fails on an image of 4 bands with a mask"),
         ("RandomCrop", {"height": 32, "width": 32}, "RandomCrop changes the size of a sample"),
         ("RandomScale", {"scale_limit": [0.2, 0.3]}, "RandomScale changes the size of a sample"),
     ],

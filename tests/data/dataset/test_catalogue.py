@@ -198,18 +198,18 @@ def test_an_image_may_have_additional_bands(images: Images) -> None:
         (
             [["red", "nir"]],
             "green",
-            r"0\.tif: has no band named 'green' but the bands red, nir; set data\.bands",
+            r"0\.tif: has no band named 'green'; its bands are red, nir; set data\.bands",
         ),
-        ([["red", "nir"]], "", r"has no band named '' but"),
-        ([["", ""]], "red", r"0\.tif: has no band named 'red' but 2 bands without names; set .* indexes from 1"),
-        ([["red", "Red"]], "red", r"0\.tif: has 2 bands named 'red' but the bands red, Red"),
-        ([["red", "nir"], ["red", "swir"]], "nir", r"1\.tif: has no band named 'nir' but the bands red, swir"),
+        ([["red", "nir"]], "", r"has no band named '';"),
+        ([["", ""]], "red", r"0\.tif: has no band named 'red'; none of its 2 bands has a name; set .* indexes from 1"),
+        ([["red", "Red"]], "red", r"0\.tif: has 2 bands named 'red'; its bands are red, Red"),
+        ([["red", "nir"], ["red", "swir"]], "nir", r"1\.tif: has no band named 'nir'; its bands are red, swir"),
         (
             [["red", "nir"], ["nir", "red"]],
             "nir",
             r"1\.tif: 'nir' is band 1, but band 2 in .*0\.tif; wanted one band order",
         ),
-        ([[f"b{n}" for n in range(30)]], "c", r"the bands b0, .*b19, \.\.\.; set"),
+        ([[f"b{n}" for n in range(30)]], "c", r"its bands are b0, .*b19, \.\.\.; set"),
     ],
 )
 def test_a_missing_or_ambiguous_band_is_refused(

@@ -50,7 +50,7 @@ def test_frozen_strong_views_are_normalised_by_running_statistics() -> None:
         shown = model(CLEAN)
     torch.testing.assert_close(shown, CLEAN / (1 + 1e-5) ** 0.5)
     with torch.no_grad(), for_strong(model, "labelled"):
-        assert float(model(CLEAN).abs().max()) == 0  # its own mean is taken off
+        assert float(model(CLEAN).abs().max()) == 0  # batch statistics subtract the batch's own mean
 
 
 def test_norms_that_are_frozen_already_stay_so() -> None:
