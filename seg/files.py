@@ -70,8 +70,9 @@ def writing(path: Path, *kinds: type[Exception]) -> Iterator[None]:
 
 
 def _is_about(error: Exception, path: Path) -> bool:
-    """True unless a system error names another file, or names no file and is not a typical disk error."""
-    if not isinstance(error, OSError) or error.errno in FULL_DISK:  # Copying names the file that it reads.
+    """False if a system error names another file, or names no file and is not a typical disk error; otherwise True."""
+    # If a copy fails because the disk is full, the error names the source of the copy.
+    if not isinstance(error, OSError) or error.errno in FULL_DISK:
         return True
     if not isinstance(error.filename, str):
         return error.errno in (None, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
@@ -234,7 +235,7 @@ def require_output_file(path: Path, suffixes: Sequence[str] = ()) -> None:
 
     Args:
         path: The file.
-        suffixes: Allowed endings of the name, in lower case; empty allows any.
+        suffixes: Allowed endings of the name, in lower case; if there are none, every ending is allowed.
 
     Raises:
         ConfigError: The name has another ending, the folder is missing or read-only, or the path is a folder.
@@ -287,7 +288,7 @@ def claimed(folder: Path, wait: bool = False) -> Iterator[None]:
 
     Args:
         folder: An existing folder.
-        wait: If another process holds the claim, wait until it ends.
+        wait: If another process has locked the folder, wait until the lock is released.
 
     Raises:
         ClaimError: Another process has locked the folder.
@@ -325,7 +326,7 @@ def work_folder(output: Path) -> Iterator[Path]:
 
     Raises:
         ClaimError: Another process works on the same output.
-        WriteError: The folder cannot be made or written, or a link has its name.
+        WriteError: The folder cannot be made or written, or a link has the folder's name.
     """
     folder = output.with_name(f".{output.name}{UNFINISHED}")
     if folder.is_symlink():
@@ -360,7 +361,7 @@ def _made_and_claimed(folder: Path, output: Path) -> Iterator[None]:
 
 def remove_if_empty(folder: Path) -> None:
     """Remove a folder if it is empty."""
-    with suppress(OSError):  # Another process may have claimed the folder, which is not empty then.
+    with suppress(OSError):  # If another process has claimed the folder, the folder is not empty.
         folder.rmdir()
 
 

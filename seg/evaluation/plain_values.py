@@ -16,14 +16,14 @@ _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or 
 
 
 def from_plain(kind: type[Kind], value: object) -> Kind:
-    """Make a dataclass of the plain values of a JSON file.
+    """Make a dataclass from the plain values of a JSON file.
 
     The fields may be text, numbers, other dataclasses, `tuple[X, ...]`, `dict[str, X]`, `X | None`, and `object` for
     any value. Keys of the file that do not match a field are ignored.
 
     Args:
         kind: The dataclass.
-        value: A mapping, in which lists stand for tuples.
+        value: Values by field name; lists become tuples.
 
     Raises:
         ValueError: A value is missing or has another type. The message gives the path of the value, such as

@@ -1,1 +1,1 @@
-"""New places: their statistics, how unlike the training images they are, and the squares to label next."""
+"""Adapt a model to a new place, describe its training images, and suggest squares to label."""

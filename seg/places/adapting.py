@@ -34,7 +34,7 @@ from seg.terminal.progress import with_progress
 LOG = logging.getLogger(__name__)
 
 BATCH = 8
-"""Number of windows that the network computes at once: half a megapixel. Their feature maps take about half a GiB in
+"""Number of windows in a batch. Eight windows have half a megapixel, and their feature maps take about half a GiB in
 the default network."""
 
 Bytes = npt.NDArray[np.uint8]
@@ -49,7 +49,7 @@ class Adapted:
         package: Description of the new package.
         place: Scenes of the new place.
         windows: Sampled windows.
-        before: Probability by the parent for each window, (SIDE, SIDE) in percent, 255 where there is no data.
+        before: (SIDE, SIDE) probability of each window by the parent, in percent; 255 where there is no data.
         after: Probability by the new package, in the same form.
         movements: Change of the statistics of each norm.
     """
@@ -107,7 +107,8 @@ def adapt(
     )
     features = read_features(model, parent)
     package = write_derived(network, _of_place(parent, place, origin), output)
-    if features is not None:  # of training still, so that predict tells how unlike the place remains
+    if features is not None:
+        # The features still describe the training images, so that `predict.py` can compare the place with these images.
         package = add_features(output, features)
     return Adapted(parent, package, place, windows, before, after, movements)
 

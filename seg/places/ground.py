@@ -126,7 +126,7 @@ def zone_names(outlines: Sequence[shapely.Polygon], zones: Path, column: str | N
     frame = _features(zones)
     if column is not None and column not in frame.columns:
         named = ", ".join(str(name) for name in frame.columns if name != "geometry")
-        raise RasterError(f"{zones}: has no column '{column}', its columns are {named or 'none'}; name one of them")
+        raise RasterError(f"{zones}: has no column '{column}'; its columns are {named or 'none'}; name one of them")
     names = [str(value) for value in (frame[column] if column else range(1, len(frame) + 1))]
     tree = shapely.STRtree(frame.geometry.to_numpy())
     hits = [tree.query(outline.centroid, predicate="intersects") for outline in outlines]
@@ -134,7 +134,7 @@ def zone_names(outlines: Sequence[shapely.Polygon], zones: Path, column: str | N
 
 
 def example_points(path: Path) -> list[tuple[float, float]]:
-    """Longitude and latitude of each example; for a polygon, those of a point inside it.
+    """Longitude and latitude of each example; a polygon is represented by a point inside the polygon.
 
     Raises:
         RasterError: The file cannot be read or holds no geometry.

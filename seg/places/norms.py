@@ -43,9 +43,9 @@ def tracking_norms(network: nn.Module) -> dict[str, nn.BatchNorm2d]:
 def mix_in(network: nn.Module, batches: Batches, mix: float) -> list[Movement]:
     """Replace the running statistics of every norm by (1 - mix) * training + mix * new place.
 
-    The statistics of each norm are computed from its input when the norms before it already use mixed statistics, as in
-    inference. One pass over the pixels is enough, because each batch is normalised by its own statistics, mixed in the
-    same way. Cells without data are not used.
+    The input of each norm is computed with mixed statistics in all preceding norms, as in inference. One pass over the
+    pixels is enough, because each batch is normalised by its own statistics, mixed with those of training. Cells
+    without data are not used.
 
     If the sample is small or not representative, statistics of the new place alone are unreliable; mixed statistics are
     more robust (Lim et al. 2023, https://arxiv.org/abs/2302.05155).
@@ -56,8 +56,8 @@ def mix_in(network: nn.Module, batches: Batches, mix: float) -> list[Movement]:
         mix: Weight of the new place, 0 to 1.
 
     Returns:
-        The difference between the statistics of the new place and of training, whatever the mix; empty if no batch has
-        a valid cell.
+        Differences between the statistics of the new place and of training, which do not depend on `mix`. The list is
+        empty if no batch has a valid cell.
     """
     norms = {name: _Measured(norm, mix) for name, norm in tracking_norms(network).items()}
     with ExitStack() as hooks:

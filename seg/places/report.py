@@ -71,8 +71,8 @@ def report_text(adapted: Adapted) -> str:
     if adapted.movements:
         moved = [movement.mean for movement in adapted.movements]
         lines.append(
-            f"the means of {counted(len(moved), 'norm')} lie {np.median(moved):.2f} deviations apart (median), "
-            f"{max(moved):.2f} at most"
+            f"the means of {counted(len(moved), 'norm')} differ by {np.median(moved):.2f} standard deviations "
+            f"(median), and by {max(moved):.2f} at most"
         )
     before, after = (mapped_share(maps, parent.threshold) for maps in (adapted.before, adapted.after))
     changed = changed_share(adapted.before, adapted.after, parent.threshold)

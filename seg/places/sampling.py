@@ -23,13 +23,13 @@ from seg.raster.windows import window_grid
 LOG = logging.getLogger(__name__)
 
 SIDE = 256
-"""Side of a sampled window in pixels; it is a common size of training chips and exceeds most receptive fields."""
+"""Side of a sampled window in pixels. 256 is a common size of training chips and exceeds most receptive fields."""
 
 FULL_ENOUGH = 0.5
 """If at least this share of a window's pixels is valid, the window is taken without comparing it with others."""
 
 TRIES = 4
-"""Largest number of windows that are read to take one, in a scene with many empty windows."""
+"""Largest number of windows that are read for each sampled window, in a scene with many empty windows."""
 
 Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]
 """(B, C, SIDE, SIDE) pixels in stored units, and (B, SIDE, SIDE) validity."""
@@ -100,8 +100,8 @@ def fitting_place(scenes: Sequence[Path], package: ModelPackage, settings: Place
     for grid, bands in zip(grids, found, strict=True):
         if bands != found[0]:
             raise PackageError(
-                f"{grid.path}: the model would read bands {list(bands)}, but {list(found[0])} of {grids[0].path}; "
-                "wanted the same order of bands in all scenes; name the bands with --bands"
+                f"{grid.path}: the model would read bands {list(bands)}, but bands {list(found[0])} in "
+                f"{grids[0].path}; wanted the same order of bands in all scenes; name the bands with --bands"
             )
     return Place(grids, found[0], package.nodata if settings.nodata is None else settings.nodata)
 
@@ -121,9 +121,10 @@ def sample_windows(place: Place, count: int) -> list[SampledWindow]:
         if share:
             chosen += _of_scene(place, place.grids[number], share, np.random.default_rng([0, number]))
     if not chosen:
+        have = "has" if len(place.grids) == 1 else "this scene and the other scenes have"
         raise RasterError(
-            f"{place.grids[0].path}: {'has' if len(place.grids) == 1 else 'and the other scenes have'} no valid pixel "
-            "in the sampled windows; check the nodata value of the scene, or --nodata"
+            f"{place.grids[0].path}: {have} no valid pixel in the sampled windows; check the nodata "
+            "value of the scene, or --nodata"
         )
     return chosen
 
@@ -146,14 +147,17 @@ def _of_scene(place: Place, grid: Grid, count: int, random: np.random.Generator)
 
 
 def _shares(sizes: Sequence[int], count: int) -> list[int]:
-    """Number of windows for each scene, by its size; if there are too many scenes, an even selection gets one."""
+    """Number of windows for each scene, in proportion to its size.
+
+    If there are more scenes than windows, an even selection of the scenes gets windows.
+    """
     total = sum(sizes)
     ends = [(2 * end * count + total) // (2 * total) for end in accumulate(sizes)]  # rounded, in whole numbers
     return [end - start for start, end in pairwise([0, *ends])]
 
 
 def scene_hashes(windows: Sequence[SampledWindow]) -> dict[str, str]:
-    """SHA-256 of each scene's sampled pixels, by its name, or by its path if another scene has the same name."""
+    """SHA-256 of each scene's sampled pixels by file name, or by path if several scenes have the same file name."""
     parts: dict[Path, list[str]] = {}
     for window in windows:
         parts.setdefault(window.grid.path, []).append(window.sha256)

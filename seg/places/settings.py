@@ -12,8 +12,8 @@ class PlaceSettings:
     """Options for reading the scenes of a place.
 
     Args:
-        bands: 1-based bands of the scenes, in the order of the model. null for the bands that have the names of the
-            training bands; if the scenes have no such names, for the bands of training.
+        bands: 1-based bands of the scenes, in the order of the model. If null, the bands with the names of the training
+            bands are read; if the scenes have no such names, the bands of training are read.
         nodata: Additional value that means "no data", for files that do not declare it; null for the value of training.
         pixel_size_ratio: Largest accepted ratio between the pixel sizes of the scenes and of training, at least 1.
         device: Device for the computation: auto, cpu, cuda (cuda:1 for the second GPU) or mps.
@@ -28,7 +28,7 @@ class PlaceSettings:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        """Check the ranges; the messages are those of prediction."""
+        """Check the ranges by making settings of prediction."""
         _ = self.fitting
 
     @property
@@ -71,7 +71,7 @@ class SuggestionSettings:
             null if no ground is labelled.
         zones: Vector file of zones. Each zone gets a number of squares in proportion to its candidates, and at least
             one if the count allows it.
-        zone_column: Column of the zones' names; null for their numbers.
+        zone_column: Column with the names of the zones; null to name the zones by their row numbers.
         like: Vector file of examples. If it is given, the squares that are most similar to the examples are suggested,
             instead of uncertain squares.
 

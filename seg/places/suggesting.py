@@ -1,4 +1,4 @@
-"""Choice of squares to label next: the model is uncertain in them, they differ, and they are far apart."""
+"""Choice of squares to label next; the model is uncertain in these squares, and they differ and lie far apart."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +28,7 @@ from seg.raster.windows import window_grid
 from seg.terminal.progress import with_progress
 
 MOST_CANDIDATES = 2000
-"""Largest number of candidates. If a place has more squares, the candidates are an even random selection."""
+"""Largest number of candidates. If a place has more squares, the candidates are selected at random."""
 
 MOST_LOOKS = 16
 """Largest number of windows of SIDE pixels that are computed in a square."""
@@ -140,7 +140,7 @@ def suggest(model: Path, scenes: Sequence[Path], reading: PlaceSettings, setting
 
 
 def _candidate_squares(place: Place, size_m: float) -> list[tuple[Grid, Window]]:
-    """Squares with a side in metres that tile the scenes; a scene that is smaller is one square."""
+    """Squares with a side in metres that tile the scenes; if a scene is smaller than a square, it is one candidate."""
     squares: list[tuple[Grid, Window]] = []
     for grid in place.grids:
         pixel = grid.pixel_size_m
@@ -191,7 +191,7 @@ class _Seen:
 
 def _seen(place: Place, backend: Backend, package: ModelPackage, grid: Grid, window: Window) -> _Seen:
     stride = package.stride
-    # The margin is a multiple of the stride, so that it does not shift the cells of the window.
+    # The margin is a multiple of the stride, so that a cell of the features starts at the window's corner.
     above, left = (
         min(max(SIDE - int(length), 0) // 2, int(start)) // stride * stride
         for length, start in ((window.height, window.row_off), (window.width, window.col_off))
@@ -207,7 +207,7 @@ def _seen(place: Place, backend: Backend, package: ModelPackage, grid: Grid, win
 
 
 def _parts(square: Window) -> list[Window]:
-    """Windows of at most SIDE pixels that tile a square; if there are too many, an even selection."""
+    """Windows of at most SIDE pixels that tile a square; if there are more than MOST_LOOKS, an even selection."""
     parts = [
         Window(square.col_off + part.col_off, square.row_off + part.row_off, part.width, part.height)
         for part in window_grid(int(square.height), int(square.width), SIDE, SIDE)

@@ -19,8 +19,8 @@ from seg.terminal.plain_yaml import load_plain
 from seg.terminal.progress import with_progress
 
 MOST_WINDOWS = 256
-"""Number of training windows that are described. It suffices for the covariance of the usual number of features and
-takes only seconds."""
+"""Number of training windows that are described. 256 windows suffice for the covariance of the usual number of
+features, and take only seconds."""
 
 
 def describe_training(folder: Path, images: Sequence[Path]) -> ModelPackage | None:
@@ -58,10 +58,10 @@ def add_training_features(folder: Path, images: Sequence[Path], required: bool) 
     Args:
         folder: The package.
         images: Training images; if there are none, the package does not change.
-        required: If an image cannot be read or does not fit, raise the error; if False, the package does not change.
+        required: Raise all errors. If this is False, the package does not change after an error.
 
     Raises:
-        PackageError: The package is damaged or cannot be written; or `required` is set and an image does not fit the
+        PackageError: `required` is set, and the package is damaged or cannot be written, or an image does not fit the
             package.
         RasterError: `required` is set and an image cannot be read.
     """
@@ -101,7 +101,7 @@ def training_images(checkpoint: Path, data: Path | None) -> list[Path]:
 
 
 def _configured(checkpoint: Path) -> tuple[Path | None, int, int]:
-    """Dataset, number of folds and held-out fold of a run; default numbers if its configuration is missing."""
+    """Dataset, number of folds and held-out fold of a run; None, 5 and 0 if the configuration is not readable."""
     try:
         content = load_plain((checkpoint.parent.parent / "config.yaml").read_text(encoding="utf-8"))
         data = content["data"] if isinstance(content, dict) else {}

@@ -18,10 +18,11 @@ FEWEST_CELLS = 4
 """Smallest side of a piece in cells; smaller pieces would be mostly halo."""
 
 WORTH = 0.9
-"""Largest ratio of the pixels that pieces compute to those of the block; more would not pay for the further calls."""
+"""Largest ratio of the pixels computed in pieces to the pixels of the block. At a larger ratio, the additional calls
+would take more time than the pieces save."""
 
 SMALL = 2 * 2**20
-"""A block with at most this number of pixels is computed whole."""
+"""A block with at most this number of pixels is not divided into pieces."""
 
 Box = tuple[slice, slice]
 """Rows and columns."""
@@ -51,13 +52,13 @@ class Cells(NamedTuple):
 
 
 def start_core(predictor: Predictor, chip: Chip, block: Block, halo: int | None) -> PendingEstimate:
-    """Start the estimate of a block's core; the estimate is 0 if no valid pixel is near.
+    """Start the estimate of a block's core; pixels outside all pieces get the estimate 0.
 
     Args:
         predictor: Models and augmentation.
         chip: Pixels of the block; its core has a valid pixel.
         block: The windows.
-        halo: Context around a piece in pixels, a multiple of the alignment; None to compute the block whole.
+        halo: Context around a piece in pixels, a multiple of the alignment; None to compute the block without pieces.
     """
     core = block.core_within_read
     if halo is None or chip.valid.size <= SMALL:
@@ -90,7 +91,7 @@ def valid_pieces(valid: BoolMask, core: Box, halo: int, alignment: int) -> list[
         valid: (H, W) validity of all pixels that the block reads.
         core: Rows and columns of the core; it has a valid pixel.
         halo: Context of a piece in pixels.
-        alignment: Starts of the core and the halo are multiples of it.
+        alignment: Divisor of the halo and of the core's first row and column, in pixels.
     """
     if valid[core].all():
         return [core]
@@ -106,7 +107,10 @@ def valid_pieces(valid: BoolMask, core: Box, halo: int, alignment: int) -> list[
 
 
 def _covering(cells: Cells, box: Box) -> list[Box]:
-    """Boxes that contain the valid cells of a box: their bounding box, or boxes of its halves if these read less."""
+    """Boxes that contain the valid cells of a box.
+
+    The result is the bounding box of these cells, or the boxes of its two halves if they read fewer cells.
+    """
     rows, columns = (np.flatnonzero(cells.valid[box].any(axis=axis)) for axis in (1, 0))
     if not len(rows):
         return []

@@ -34,7 +34,8 @@ COMPILED = ".openvino"
 """Suffix of the file of a compiled network, which lies beside the ONNX file."""
 
 CHECKSUM_BYTES = 32
-"""Length of the SHA-256 at the start of that file; the hash covers the network and all that it depends on."""
+"""Length of the SHA-256 at the start of the file of a compiled network. The hash covers the compiled network, the
+ONNX file, the weights, the heads, the version of OpenVINO and the processor."""
 
 DEFAULT = ComputeSettings()
 
@@ -42,15 +43,15 @@ DEFAULT = ComputeSettings()
 class OpenVinoBackend:
     """A model package in OpenVINO.
 
-    The compiled network accepts images of any size. The compiled network is stored beside the ONNX file, with a
-    checksum of its bytes and of all that they depend on. Each version of OpenVINO therefore compiles the network once
-    for each kind of processor.
+    The compiled network accepts images of any size. It is stored beside the ONNX file with a checksum, which also
+    covers the version of OpenVINO and the processor. If the version or the processor changes, the network is compiled
+    again.
 
     Args:
         folder: Folder of the package; see `open_network`.
         package: Its description.
         compute: Number of threads; 0 for all cores, or the value of OMP_NUM_THREADS.
-        interior: Compute the probability of cropland without the edges of parcels; needs a boundary head.
+        interior: Compute the probability of cropland without the edges of parcels; this needs a boundary head.
 
     Raises:
         PackageError: There is no usable ONNX file, and the export fails.
@@ -66,7 +67,7 @@ class OpenVinoBackend:
         self, folder: Path, package: ModelPackage, compute: ComputeSettings = DEFAULT, interior: bool = False
     ) -> None:
         threads = thread_count(compute.threads)
-        # In small images, the last bits depend on the number of threads.
+        # In small images, the last bits of the probability depend on the number of threads.
         self.name = f"openvino cpu 32 threads {threads}"
         self.folder, self.package = folder, package
         self.options = {
@@ -83,7 +84,7 @@ class OpenVinoBackend:
         self.outputs = [OUTPUT, BOUNDARY] if interior else [OUTPUT]
 
     def start(self, image: FloatImage) -> Pending:
-        """Compute the (H, W) probability of a (C, H, W) image at once."""
+        """Compute the (H, W) probability of a (C, H, W) image before this method returns."""
         self._free_others()
         pixels = np.ascontiguousarray(image)[None]
         found = self.request.infer({"image": pixels}, share_inputs=True, share_outputs=True)
@@ -121,7 +122,7 @@ class OpenVinoBackend:
 
 
 _WORKING: WeakSet[OpenVinoBackend] = WeakSet()
-"""Models of this process that hold feature maps: at most the model that computed last."""
+"""Models of this process that hold feature maps. The set has at most one model, which computed last."""
 
 
 def _fitting_network(

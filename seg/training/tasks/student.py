@@ -104,7 +104,8 @@ class StudentTask(CroplandTask):
             )
         if norms == "frozen" and gradient_checkpointing:
             raise ConfigError(
-                "model.norms is frozen, but model.gradient_checkpointing would undo this; choose one of them"
+                "model.norms is frozen, but model.gradient_checkpointing computes the strong views again when the "
+                "norms are not frozen; choose one of them"
             )
         super().__init__(
             bands=bands,
@@ -143,7 +144,7 @@ class StudentTask(CroplandTask):
         return self.teacher_config.kind == "average"
 
     def check_data(self, data: CroplandDataModule) -> None:
-        """Check that the data have what the student needs, and that they fit the teacher.
+        """Check that the data have the samples that the student needs, and that the data fit the teacher.
 
         Raises:
             ConfigError: No unlabelled sample is loaded, and `targets.share` is 0.
@@ -189,7 +190,7 @@ class StudentTask(CroplandTask):
     def _start_average(self) -> None:
         if any(isinstance(one, WeightAveraging) for one in callbacks_of(self.trainer)):
             raise ConfigError(
-                "trainer.callbacks averages weights, but the averaged teacher already does; leave the callback "
+                "trainer.callbacks averages weights, but the teacher is already an average; leave the callback "
                 "out and set model.teacher.decay"
             )
         self._average = AverageTeacher(self.model, self.teacher_config.decay)
@@ -198,7 +199,7 @@ class StudentTask(CroplandTask):
         self._average.to(self.device)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """Loss of a batch of labelled samples and of their views of unlabelled samples."""
+        """Loss of a batch of labelled samples and of views of unlabelled samples."""
         unlabelled = "clean" in batch
         with for_labelled(self.model, self.norms if unlabelled else "labelled"):
             loss = self._shared_step(batch, "train")
@@ -331,8 +332,8 @@ class StudentTask(CroplandTask):
         kind = checkpoint.get("taught_by", {}).get("kind")
         if kind != self.teacher_config.kind:
             raise ConfigError(
-                f"the teacher is {self.teacher_config.kind}, but the checkpoint's was {kind}; name the same with "
-                "model.teacher, or train without --ckpt_path"
+                f"the teacher is {self.teacher_config.kind}, but the checkpoint's teacher was {kind}; name this kind "
+                "with model.teacher, or train without --ckpt_path"
             )
         if self.averages:
             prefix = "model."

@@ -20,12 +20,12 @@ class TeacherConfig:
 
     Args:
         packages: Model packages whose probabilities are averaged, as in `predict.py`. The packages do not change.
-        maps: Probability maps that `predict.py` wrote: a folder, a pattern or a list. They are matched to scenes by
-            their grid. A slow teacher then has to compute each scene only once.
+        maps: Probability maps that `predict.py` wrote: a folder, a pattern or a list. Each map belongs to the scene
+            with the same grid. If a teacher is slow, maps save time, because each scene is computed only once.
         scales: For packages: scales of test-time augmentation, as in `predict.py`.
         dihedral: For packages: average over the eight flips and quarter turns of each image.
         decay: For the average: share of the old average in the new average after an optimiser step, 0 to below 1. With
-            0.99, it covers about the last 100 steps.
+            0.99, the average covers about the last 100 steps.
 
     Raises:
         ConfigError: Both packages and maps are given, or a number is out of range.

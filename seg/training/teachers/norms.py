@@ -1,4 +1,4 @@
-"""Running statistics of BatchNorm if a training step has labelled samples, clean views and strong views."""
+"""Control of BatchNorm's running statistics in steps with labelled samples, clean views and strong views."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

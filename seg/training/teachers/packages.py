@@ -26,8 +26,8 @@ class PackageTeacher:
         folders: The packages.
         augmentation: Views of each image.
         device: Device on which the packages compute.
-        fill: Value of each band in pixels without data in the student's images. Each package gets its own fill value in
-            these pixels instead.
+        fill: Value of each band in pixels without data in the student's images. In these pixels, the packages receive
+            the fill values of prediction instead.
 
     Raises:
         PackageError: A package is missing or damaged, or two packages expect different bands.
@@ -82,5 +82,5 @@ def require_fitting(folders: Sequence[Path], grid: Grid, bands: Sequence[int]) -
         if found != list(bands):
             raise PackageError(
                 f"{folder}: expects the bands {found} of {grid.path}, but training reads {list(bands)}; set "
-                "data.bands to those of the teacher, or use a teacher that was trained on these bands"
+                "data.bands to the bands of the teacher, or use a teacher that was trained on these bands"
             )

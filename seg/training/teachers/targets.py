@@ -14,8 +14,8 @@ from seg.labels import CROPLAND, IGNORE
 TargetKind = Literal["hard", "soft"]
 
 SMALLEST = 1e-3
-"""Probabilities of a teacher are clipped to this value and to one minus this value. Maps are rounded to percents, and
-the logits of exactly 0 and 1 would be infinite."""
+"""Probabilities of a teacher are clipped to this value and to one minus this value. The logits
+of 0 and 1 would be infinite, and maps contain these values, because maps are rounded to percents."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class TargetConfig:
         calibrated: Calibrate an averaged teacher's logits by the calibration of the last validation. This uses labels
             of the held-out fold, as the choice of the best checkpoint does. Other teachers are already calibrated.
         temperature: For soft targets: divisor of the logits of teacher and student, above 0. The loss is multiplied by
-            its square (Hinton et al. 2015, https://arxiv.org/abs/1503.02531).
+            the square of the temperature (Hinton et al. 2015, https://arxiv.org/abs/1503.02531).
         share: For packages and maps: share of the loss against the teacher in the loss on labelled samples, 0 to 1. The
             rest is the loss against the labels.
 
@@ -60,7 +60,7 @@ class TargetConfig:
                 raise ConfigError(f"model.targets.{name} is {getattr(self, name)}; wanted {wanted}")
         if self.kind == "hard" and self.temperature != 1:
             raise ConfigError(
-                f"model.targets.temperature is {self.temperature:g}, but hard targets have none; set "
+                f"model.targets.temperature is {self.temperature:g}, but hard targets have no temperature; set "
                 "model.targets.kind=soft, or leave the temperature out"
             )
 

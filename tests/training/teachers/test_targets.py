@@ -97,7 +97,7 @@ def test_kept_pixels_are_counted_beside_the_labels() -> None:
         ({"threshold": 0.4}, r"threshold is 0\.4; wanted 0\.5 to 1"),
         ({"weight": -1.0}, "weight is -1"),
         ({"kind": "soft", "temperature": 0.0}, "temperature is 0"),
-        ({"temperature": 2.0}, "hard targets have none"),
+        ({"temperature": 2.0}, "hard targets have no temperature"),
         ({"share": 2.0}, "share is 2"),
     ],
 )
