@@ -59,7 +59,9 @@ def test_temperature_bias_and_threshold_are_printed(checkpoint: Path, tmp_path: 
     torch.save(torch.load(checkpoint, weights_only=True) | {"calibration": calibration}, checkpoint)
     for option, threshold in ((None, 0.4), ("--threshold=f1", 0.3), ("--threshold=0.7", 0.7)):
         _, out, _ = run_command("export", *words, *filter(None, [option]))
-        assert f"threshold {threshold}, temperature 1.5, bias -0.25 (calibration error 0.100, 0.020 after it)" in out
+        assert (
+            f"threshold {threshold}, temperature 1.5, bias -0.25 (calibration error 0.100 before, 0.020 after)" in out
+        )
         assert read_package(tmp_path / "new").threshold == threshold
 
 
@@ -67,10 +69,13 @@ def test_temperature_bias_and_threshold_are_printed(checkpoint: Path, tmp_path: 
     ("words", "named"),
     [
         (["--checkpoint=none.ckpt", "--output=models/x"], ["none.ckpt", "no such file"]),
-        (["--checkpoint=text.ckpt", "--output=models/x"], ["text.ckpt", "that scripts/train.py wrote"]),
+        (["--checkpoint=text.ckpt", "--output=models/x"], ["text.ckpt", "from scripts/train.py"]),
         (["--checkpoint=best.ckpt", "--output=text.ckpt/x"], ["text.ckpt/x", "cannot be written"]),
         (["--checkpoint=best.ckpt", "--output=x", "--threshold=2"], ["threshold is 2"]),
-        (["--checkpoint=best.ckpt", "--output=x", "--threshold=area"], ["best.ckpt", "no validation", "area"]),
+        (
+            ["--checkpoint=best.ckpt", "--output=x", "--threshold=area"],
+            ["best.ckpt", "no threshold for area"],
+        ),
         (["--checkpoint=odd.ckpt", "--output=x"], ["odd.ckpt", "threshold 'high'", "wanted a finite number"]),
         (["--checkpoint=best.ckpt"], ["output"]),
     ],

@@ -125,7 +125,7 @@ def test_mistakes_are_reported_in_one_line(
     geopandas.GeoDataFrame(geometry=[shapely.Point(0, 0)], crs="EPSG:4326").to_file(elsewhere)
     assert_mistake(suggest(input=nowhere), "nowhere.tif", "has no CRS")
     assert_mistake(suggest(like=elsewhere), "elsewhere.geojson", "no example is in a scene")
-    assert_mistake(suggest(labelled=tmp_path / "none.gpkg"), "none.gpkg", "not readable")
+    assert_mistake(suggest(labelled=tmp_path / "none.gpkg"), "none.gpkg", "no such file")
     assert_mistake(suggest(zones=elsewhere, **{"zone-column": "x"}), "elsewhere.geojson", "no column 'x'")
     assert_mistake(suggest(output=tmp_path / "squares.shp"), ".gpkg")
     assert_mistake(suggest(count=0), "--count is 0")

@@ -10,7 +10,7 @@ from pathlib import Path
 import rasterio
 from rasterio.errors import RasterioError
 
-from seg.errors import RasterError
+from seg.errors import ClaimError, RasterError
 from seg.files import short_hash
 from seg.inference.augmentation import TestTimeAugmentation
 from seg.inference.inputs import map_paths
@@ -100,7 +100,7 @@ def discard_leftovers(output: Path, identity: RunIdentity) -> None:
     folder = partial_folder(output)
     if not folder.is_dir():
         return
-    with suppress(RasterError), claimed_blocks(folder):
+    with suppress(RasterError, ClaimError), claimed_blocks(folder):
         if not has_blocks(folder) or identity.matches(stored_run(folder)):
             discard_blocks(folder)
 

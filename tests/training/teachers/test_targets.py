@@ -48,7 +48,7 @@ def test_without_a_kept_pixel_loss_and_gradient_are_0() -> None:
     logits = torch.tensor([0.3, -0.2], requires_grad=True)
     loss = target_loss(logits, targets([0.6, 0.4], valid=[True, False]), HARD)
     loss.backward()
-    assert float(loss) == 0
+    assert loss.item() == 0
     assert logits.grad is not None
     assert logits.grad.tolist() == [0, 0]
 
