@@ -90,9 +90,10 @@ def zone_quotas(zones: Sequence[str], count: int) -> dict[str, int]:
     """
     names, sizes = np.unique(np.asarray(zones, dtype=object).astype(str), return_counts=True)
     exact = sizes / sizes.sum() * count
-    quotas = np.maximum(np.floor(exact), 1 if len(names) <= count else 0).astype(int)
+    least = 1 if len(names) <= count else 0
+    quotas = np.maximum(np.floor(exact), least).astype(int)
     while quotas.sum() > count:
-        quotas[np.argmax(quotas - exact)] -= 1
+        quotas[np.argmax(np.where(quotas > least, quotas - exact, -np.inf))] -= 1
     while quotas.sum() < count:
         quotas[np.argmax(exact - quotas)] += 1
     return dict(zip(names.tolist(), quotas.tolist(), strict=True))
