@@ -1,9 +1,10 @@
 """Folder of a report, whose files appear together."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
+from seg.errors import WriteError
 from seg.files import claimed, make_output_folder, put_in_place, remove_if_empty, work_folder, writing
 
 
@@ -15,7 +16,8 @@ def report_folder(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     stay.
 
     Args:
-        folder: Folder of the report; made if its parent exists, and removed again if it stays empty.
+        folder: Folder of the report; made if its parent exists. After a mistake in the inputs, a new folder is removed
+            again; if the disk is full, it stays, empty.
         names: Names of all files that a report may have.
 
     Raises:
@@ -23,12 +25,7 @@ def report_folder(folder: Path, names: Sequence[str]) -> Iterator[Path]:
         ClaimError: Another process writes a report there.
         WriteError: The disk is full.
     """
-    with ExitStack() as made:
-        if not folder.exists():
-            made.callback(remove_if_empty, folder)
-        make_output_folder(folder)
-        made.enter_context(claimed(folder))
-        unfinished = made.enter_context(work_folder(folder / "report"))
+    with _removed_after_a_mistake(folder), claimed(folder), work_folder(folder / "report") as unfinished:
         with writing(folder):
             yield unfinished
         for name in names:
@@ -37,3 +34,17 @@ def report_folder(folder: Path, names: Sequence[str]) -> Iterator[Path]:
                     put_in_place(unfinished / name, folder / name)
                 else:
                     (folder / name).unlink(missing_ok=True)
+
+
+@contextmanager
+def _removed_after_a_mistake(folder: Path) -> Iterator[None]:
+    existed = folder.exists()
+    make_output_folder(folder)
+    try:
+        yield
+    except WriteError:
+        raise
+    except BaseException:
+        if not existed:
+            remove_if_empty(folder)
+        raise
