@@ -57,5 +57,5 @@ def test_mistakes_are_reported_in_one_line(
     adapt("has format 2", "export the model again", model=old)
     adapt("--mix is 1.5", mix=1.5)
     adapt("--windows is 0", windows=0)
-    adapt("the model itself", output=model)
+    adapt("the folder of the model", output=model)
     assert not (tmp_path / "here").exists()
