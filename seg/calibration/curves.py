@@ -68,7 +68,7 @@ class PrecisionRecallCurve:
 
     @property
     def recall(self) -> Values:
-        """(T,) share of the cropland pixels that are mapped; 0 if there is no cropland."""
+        """(T,) share of the cropland pixels that are mapped; 0 if the labels hold no cropland."""
         return np.asarray(self.hits / max(self.cropland, 1))
 
 
@@ -115,7 +115,7 @@ def precision_recall_curve(counts: Counts, thresholds: Values) -> PrecisionRecal
 
 
 def average_precision(counts: Counts) -> float | None:
-    """Mean precision over all thresholds, weighted by the increase in recall; None if there is no cropland.
+    """Mean precision over all thresholds, weighted by the increase in recall; None if the labels hold no cropland.
 
     Args:
         counts: (2, N) pixels by label and predicted value.

@@ -76,7 +76,7 @@ def check_dataset(root: Path, options: Options) -> Report:
         options: Training settings that the check assumes.
 
     Raises:
-        DatasetError: There is no such folder, no image has the named bands, or an unlabelled scene is missing.
+        DatasetError: The folder is missing, no image has the named bands, or an unlabelled scene is missing.
         RasterError: The folder, pattern or list of unlabelled scenes contains no scene.
         ConfigError: The number of folds is below 1.
     """

@@ -67,7 +67,7 @@ def overlapping(scenes: Sequence[CheckedScene]) -> Iterator[tuple[CheckedScene, 
 
 
 def _valid_part(scene: CheckedScene) -> Grid | None:
-    """Grid of the smallest window with all valid pixels; None if there is no georeference or no valid pixel."""
+    """Grid of the smallest window with all valid pixels; None if the raster lacks a georeference or valid pixels."""
     grid, pixels = scene.grid, scene.pixels
     if grid is None or grid.crs is None or grid.transform.is_identity or pixels is None or pixels.inside is None:
         return None

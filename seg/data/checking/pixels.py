@@ -69,7 +69,7 @@ class PixelSummary:
     Attributes:
         total: Number of pixels.
         valid: Pixels with data in every band read.
-        labels: Label counts of the valid pixels; None if there is no usable mask.
+        labels: Label counts of the valid pixels; None if the mask is missing or unusable.
         zeros: Valid pixels that are 0 in every band.
         labelled_zeros: Labelled pixels among `zeros`.
         bands: Statistics of each band that was read; empty if no pixel is valid.

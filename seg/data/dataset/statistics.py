@@ -133,7 +133,7 @@ def dataset_statistics(
 
 
 def cached_statistics(root: Path, scenes: Sequence[Scene], sampling: Sampling) -> DatasetStatistics | None:
-    """Cached statistics of exactly these scenes and pixels; None if there is no cache or a file has changed.
+    """Cached statistics of exactly these scenes and pixels; None if the cache is missing or a file has changed.
 
     Args:
         root: The dataset.

@@ -56,7 +56,7 @@ def read_unlabelled(root: Path | None, named: Path | None, fold: int | None) -> 
 
 
 def unlabelled_rows(root: Path) -> int:
-    """Number of scenes without a mask in a dataset's manifest; 0 if there is no manifest."""
+    """Number of rows without a mask in a dataset's manifest; 0 if the dataset has no manifest."""
     manifest = manifest_of(root)
     return 0 if manifest is None else len(_rows_without_mask(manifest))
 

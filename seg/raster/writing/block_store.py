@@ -5,14 +5,14 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from seg.errors import RasterError
-from seg.files import CLAIM, claimed, complete_in_claimed_folder, read_json, writing
+from seg.files import CLAIM, claimed, complete_in_claimed_folder, read_json, remove_if_empty, writing
 
 HEADER = "run.json"
 LONGEST = 24
@@ -105,7 +105,7 @@ class BlockStore:
     def discard(self) -> None:
         """Remove all blocks and the folder; `open_store` removes a claimed folder when its claim ends."""
         discard_blocks(self.folder)
-        _remove_if_empty(self.folder)
+        remove_if_empty(self.folder)
 
     @property
     def finished(self) -> int:
@@ -163,7 +163,7 @@ def claimed_blocks(folder: Path) -> Iterator[None]:
     _require_own(folder)
     with claimed(folder):
         yield
-    _remove_if_empty(folder)
+    remove_if_empty(folder)
 
 
 def discard_blocks(folder: Path) -> None:
@@ -231,11 +231,6 @@ def _content(path: Path) -> bytes | None:
         return None
     array, checksum = content[:-CHECKSUM_BYTES], content[-CHECKSUM_BYTES:]
     return array if array and zlib.crc32(array).to_bytes(CHECKSUM_BYTES, "little") == checksum else None
-
-
-def _remove_if_empty(folder: Path) -> None:
-    with suppress(OSError):
-        folder.rmdir()
 
 
 def _text(run: Mapping[str, object], key: str) -> str:
