@@ -1,7 +1,7 @@
 """Errors that a user can cause, and helpers for their messages.
 
-All errors derive from SegError and from a similar builtin exception. A message is one line that states the file or
-argument, the value found, the value wanted, and a remedy.
+All errors derive from SegError. Most of them also derive from a similar builtin exception, such as ValueError. A
+message is one line that states the file or argument, the value found, the value wanted, and a remedy.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ class DamageError(RasterError):
 
 
 class UndeclaredNodataError(RasterError):
-    """A raster holds a constant such as -9999, which no sensor measures, without declaring it as nodata."""
+    """Pixels of a raster hold a constant such as -9999, but the raster does not declare this value as nodata."""
 
 
 class NoOverlapError(RasterError):
@@ -60,7 +60,7 @@ def require_option(met: bool, option: str, value: object, wanted: str) -> None:
 
     Args:
         met: True if the value is valid.
-        option: Name of the option, as a field ("block_size") or on the command line ("block-size").
+        option: Name of the option without dashes in front, with underscores or hyphens: "block_size" or "block-size".
         value: The value given.
         wanted: Valid values, in words.
 
@@ -72,7 +72,7 @@ def require_option(met: bool, option: str, value: object, wanted: str) -> None:
 
 
 MOST_THREADS = 1024
-"""Largest number of threads; libraries fail on much larger ones."""
+"""Largest accepted number of threads; some libraries fail if they are asked for many more."""
 
 
 def require_threads(threads: int, least: int = 0) -> None:

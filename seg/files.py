@@ -18,7 +18,8 @@ from filelock import FileLock, Timeout
 from seg.errors import ClaimError, ConfigError, RasterError, WriteError
 
 TEMPORARY = re.compile(r"[0-9a-f]{32}\.partial")
-"""Ending of a temporary file's name, which is `.`, the final name, `.` and this ending."""
+"""Pattern of the end of a temporary file's name. A temporary file of `a.tif` is `.a.tif.`, 32 hexadecimal digits and
+`.partial`."""
 
 SOFTWARE = "cropland-seg"
 """Name of this software in the files that it writes."""
@@ -27,31 +28,32 @@ CLAIM = ".cropland-seg.lock"
 """Name of the lock file in a claimed folder; users' files are not expected to have this name."""
 
 UNFINISHED = ".unfinished"
-"""Ending of the name of a folder for unfinished files, which is `.`, the name of the output and this ending."""
+"""Ending of the name of a folder for unfinished files; the folder of the output `a.tif` is `.a.tif.unfinished`."""
 
 LONGEST = 200
-"""Largest number of characters of a library's message in an error."""
+"""Largest number of characters that an error shows of a library's message."""
 
 MOST_DIGITS = 20
 """Number of characters of the longest 64-bit integer."""
 
 FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""Errors of a full disk, an exhausted quota and a limit of file sizes."""
+"""Error numbers of a full disk, an exhausted quota and an exceeded limit of file sizes."""
 
 WITHOUT_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
-"""Errors of file systems that do not support locks, such as some network and FUSE mounts."""
+"""Error numbers of file systems that do not support locks, such as some network and FUSE mounts."""
 
 
 @contextmanager
 def writing(path: Path, *kinds: type[Exception]) -> Iterator[None]:
-    """Name a file in system errors that occur while the file is written, such as a full disk.
+    """Convert system errors that occur while a file is written, such as a full disk, to errors that name the file.
 
     Args:
-        path: The file or folder; messages name the final path of a file in a `work_folder`.
-        kinds: Further error classes of libraries that write the file.
+        path: The file or folder to write. For a file in a `work_folder`, messages name its final path.
+        kinds: Further error classes to convert, such as those of a library that writes the file.
 
     Raises:
-        WriteError: The block raised a system error about this file, or an error of the further classes.
+        WriteError: The code within the context raised a system error about this file, or an error of the further
+            classes.
     """
     shown = Path(*(part for part in path.parts if not (part.startswith(".") and part.endswith(UNFINISHED))))
     caught: tuple[type[Exception], ...] = (OSError, *kinds)
@@ -70,8 +72,8 @@ def writing(path: Path, *kinds: type[Exception]) -> Iterator[None]:
 
 
 def _is_about(error: Exception, path: Path) -> bool:
-    """False if a system error names another file, or names no file and is not a typical disk error; otherwise True."""
-    # If a copy fails because the disk is full, the error names the source of the copy.
+    """True for a library's error, a full disk, an error that names this path, and a disk error that names no file."""
+    # A full disk counts whatever file the error names: if a copy fails, the error names the source of the copy.
     if not isinstance(error, OSError) or error.errno in FULL_DISK:
         return True
     if not isinstance(error.filename, str):
@@ -83,11 +85,11 @@ def _is_about(error: Exception, path: Path) -> bool:
 
 @contextmanager
 def complete_or_absent(path: Path) -> Iterator[Path]:
-    """Yield a temporary path; the file there replaces `path` if the block ends without an error.
+    """Yield a temporary path; the file there replaces `path` if the context ends without an error.
 
     The content reaches the disk before the rename, so even after a power cut `path` is either the old file or the
-    complete new file. If the process is killed, files remain in its `work_folder`; they are removed when the same file
-    is written again.
+    complete new file. If the process is killed, files remain in the `work_folder` of `path`. The next write of the same
+    file removes them.
 
     Args:
         path: The file to write; its folder must exist.
@@ -165,7 +167,7 @@ def write_json(content: Mapping[str, object], path: Path) -> None:
 
 
 def read_text(path: Path) -> str:
-    """Text of a file in UTF-8 (with or without a byte order mark) or in GBK, which Chinese spreadsheets save.
+    """Text of a file in UTF-8 (with or without a byte order mark) or in GBK, in which Chinese spreadsheets are saved.
 
     Raises:
         UnicodeDecodeError: The text is not in UTF-8 or GBK.
@@ -204,7 +206,7 @@ def read_json(path: Path) -> object:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file as 64 hexadecimal digits; does not load the whole file."""
+    """SHA-256 of a file as 64 hexadecimal digits; the file is never in memory as a whole."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -215,7 +217,7 @@ def short_hash(text: str) -> str:
 
 
 def require_utf8_name(path: Path) -> None:
-    """Check that a file's name is UTF-8, which GDAL and JSON need; old archives unpack to names in GBK.
+    """Check that a file's name is UTF-8, as GDAL and JSON require. Old archives may contain names in GBK.
 
     Raises:
         RasterError: The name has bytes that are not UTF-8.
@@ -281,17 +283,17 @@ def make_output_folder(folder: Path) -> None:
 
 @contextmanager
 def claimed(folder: Path, wait: bool = False) -> Iterator[None]:
-    """Lock a folder against other processes during a block.
+    """Lock a folder against other processes within a context.
 
-    The lock is an operating-system lock on a file in the folder, so it also ends if the process is killed. The lock
-    file is removed at the end. If the file system does not support locks, this function has no effect.
+    The operating system locks a file in the folder, and releases the lock if the process is killed. The lock file is
+    removed when the context ends. If the file system does not support locks, this function has no effect.
 
     Args:
         folder: An existing folder.
-        wait: If another process has locked the folder, wait until the lock is released.
+        wait: If another process has locked the folder, wait for it instead of raising an error.
 
     Raises:
-        ClaimError: Another process has locked the folder.
+        ClaimError: Another process has locked the folder, and `wait` is false.
         OSError: The lock file cannot be created, or the folder is missing.
     """
     folder.stat()  # Raises for a missing folder, which FileLock would create.
@@ -317,7 +319,7 @@ def claimed(folder: Path, wait: bool = False) -> Iterator[None]:
 
 @contextmanager
 def work_folder(output: Path) -> Iterator[Path]:
-    """Create a hidden folder for unfinished files beside an output, and remove it when the block ends.
+    """Create a hidden folder for unfinished files beside an output, and remove the folder when the context ends.
 
     The name of the folder is fixed, so that the next run for the same output removes files of a killed run.
 

@@ -20,10 +20,10 @@ class CalibrationConfig:
 
     Args:
         temperature: Divide logits by a temperature fitted to the labels.
-        bias: Add a fitted bias to the divided logits. If the temperature or the bias does not improve the loss in
-            cross-validation, it is left out.
+        bias: Add a fitted bias to the divided logits. A temperature or bias that does not improve the loss in
+            cross-validation is left out.
         threshold: Threshold of the package. keep: `model.threshold`, converted to the scale of calibrated
-            probabilities. It maps the same pixels as in training, so the scores of training stay valid. f1: the
+            probabilities; the converted threshold maps the same pixels, so the scores of training stay valid. f1: the
             threshold with the highest F1. area: the threshold at which the mapped area equals the labelled area.
     """
 
@@ -146,9 +146,9 @@ def mapped_share(counts: Counts, threshold: float, scaling: Scaling = IDENTITY) 
 
 
 def _cross_validated(parts: Counts, config: CalibrationConfig) -> CalibrationConfig:
-    """Switch off temperature or bias if the cross-validated loss is lower without it.
+    """Switch off temperature, bias or both if this lowers the cross-validated loss.
 
-    In a small validation, a fit on some samples may be wrong for the others.
+    In a small validation, a fit to some samples may be wrong for the others.
     """
     if len(parts) < 2:
         return config

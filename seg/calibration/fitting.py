@@ -12,7 +12,7 @@ from seg.calibration.scaling import IDENTITY, Scaling, sigmoid
 
 SMALLEST, LARGEST = 0.05, 20.0
 LARGEST_BIAS = LIMIT
-"""Bounds of temperature and bias; a result outside the bounds is overfitted."""
+"""Bounds of temperature and bias; a result outside the bounds counts as overfitted."""
 
 _TOLERANCE = 1e-10
 """Tolerance of the solvers, larger than the rounding error of the sums."""

@@ -31,12 +31,12 @@ class LossConfig:
         focal_alpha: Weight of cropland in the focal loss, above 0 and below 1; other has the weight 1 - focal_alpha.
             null gives both the weight 1.
         tversky_alpha: Weight of false positives. With tversky_alpha = tversky_beta = 0.5, the loss is Dice.
-        tversky_beta: Weight of false negatives. The defaults of tversky_alpha and tversky_beta are the best values of
-            the paper.
+        tversky_beta: Weight of false negatives. The defaults of tversky_alpha and tversky_beta are the values that
+            scored best in the paper.
         edge_weight: Additional weight of a pixel on an edge in boundary_bce. The defaults of edge_weight and edge_sigma
             are those of the U-Net paper.
-        edge_sigma: This weight decreases with the distance to the edge by a Gaussian of this standard deviation, in
-            pixels, above 0 and at most 100.
+        edge_sigma: Standard deviation in pixels of the Gaussian by which this additional weight decreases with the
+            distance to the edge, above 0 and at most 100.
     """
 
     bce: float = 1.0

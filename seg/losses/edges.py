@@ -36,7 +36,7 @@ def edge_weights(mask: Tensor, edge_weight: float, sigma: float) -> Tensor:
     The formula is from the U-Net (Ronneberger et al. 2015, https://doi.org/10.1007/978-3-319-24574-4_28, equation 2).
     In the U-Net, d is the sum of the distances to the two nearest cells, but a mask of two classes does not separate
     the parcels. Here, d is the distance to the nearest labelled pixel that touches the other class. An ignored pixel is
-    never on an edge. The weight is 1 if every edge is more than 3 sigma away, along rows or along columns.
+    never on an edge. The Gaussian is cut off at 3 sigma along rows and along columns; beyond, the weight is 1.
 
     Args:
         mask: (B, H, W) integer labels.

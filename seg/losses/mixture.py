@@ -62,7 +62,7 @@ class CroplandLoss(nn.Module):
         labels = mask[:, None].long()
         wanted = [name for name, weight in self.weights.items() if weight and name in self._losses]
         terms = {name: self._losses[name](logits, labels) for name in wanted}
-        if not terms:  # a schedule may temporarily set all weights to 0
+        if not terms:  # A warm-up may set all weights to 0 for some epochs.
             return 0.0 * logits.sum(), {}
         loss = torch.stack([self.weights[name] * value for name, value in terms.items()]).sum()
         return loss, {name: value.detach() for name, value in terms.items()}
@@ -71,11 +71,12 @@ class CroplandLoss(nn.Module):
 def loss_terms(config: LossConfig) -> dict[str, Term]:
     """Terms by name, with the parameters of a configuration.
 
-    Each term treats a batch as one set of pixels. Soft Dice, Tversky and the Lovász hinge come from smp. Dice and
-    Tversky multiply ignored pixels by 0 in every sum; the Lovász hinge drops them. If no pixel is labelled cropland,
-    Dice and Tversky are 0, and the Lovász hinge is the error of the worst pixel. Cross-entropy and focal loss are
-    implemented here. smp's cross-entropy divides by all pixels, including ignored ones. smp's focal loss is NaN if all
-    pixels are ignored, and for gamma below 1 its gradient is NaN at a pixel with probability 1.
+    Each term treats a batch as one set of pixels. Soft Dice, Tversky and the Lovász hinge come from
+    segmentation-models-pytorch (smp). Dice and Tversky multiply ignored pixels by 0 in every sum; the Lovász hinge
+    drops them. If no pixel is labelled cropland, Dice and Tversky are 0, and the Lovász hinge is the error of the worst
+    pixel. Cross-entropy and focal loss are implemented here, since those of smp treat ignored pixels differently: smp's
+    cross-entropy divides by all pixels, including ignored ones, and smp's focal loss is NaN if all pixels are ignored.
+    Also, for gamma below 1, the gradient of smp's focal loss is NaN at a pixel with probability 1.
     """
     smp = {"mode": BINARY_MODE, "from_logits": True, "ignore_index": IGNORE}
     return {

@@ -188,7 +188,7 @@ def _epochs(content: Mapping[str, Any]) -> int:
 
 
 def _whole_number(content: object, *keys: str, missing: int = 0) -> int:
-    """Whole number under nested keys; `missing` if there is none, since the file may be damaged or of other origin."""
+    """Whole number under nested keys; `missing` if there is none, as in a damaged file or one of other origin."""
     for key in keys:
         content = content.get(key) if isinstance(content, dict) else None
     return int(content) if isinstance(content, int) else missing
@@ -204,7 +204,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise PackageError(f"{path}: no such file; training writes checkpoints into <run>/checkpoints/")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the error below explains more than PyTorch does
+            warnings.simplefilter("ignore")  # The errors below explain more than PyTorch's warnings do.
             content = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise PackageError(

@@ -52,14 +52,14 @@ class ModelPackage:
         band_names: Name of each of `bands`; an empty string if the training images had no name for a band.
         mean: Mean of each band in the training split, in stored units; invalid pixels get this value.
         std: Standard deviation of each band in the training split, in stored units.
-        nodata: Nodata value that the training files did not declare; None for no such value.
+        nodata: Additional nodata value, for training files that did not declare theirs; None if there was none.
         pixel_size_m: Pixel side of the training images in metres; None if they had no CRS.
         temperature: Divisor of the cropland logits before the sigmoid; 1 changes nothing.
         bias: Summand of the logits after the division by the temperature; 0 changes nothing.
         threshold: Calibrated probability above which a pixel is cropland.
-        stride: Shift in pixels under which the model is equivariant. Blocks start at multiples of it.
-        receptive_field: Largest distance in pixels at which an input pixel can change a logit; None if unbounded. Maps
-            then depend on the tiling.
+        stride: Shift in pixels under which the model is equivariant. Blocks start at multiples of this number.
+        receptive_field: Largest distance in pixels at which an input pixel can change a logit. If None, the distance is
+            unbounded, and maps depend on the tiling.
         metrics: Scores of the checkpoint by name; calibration scores have the prefix `calibration/`.
         versions: Versions of this project and of the libraries that wrote the package.
         weights_sha256: Hash of the weight file.
@@ -68,8 +68,8 @@ class ModelPackage:
         offsets: Offset of each band in the training images; None if unknown.
         taught_by: Teacher of the training: its kind; names and hashes of its packages, or the hash of its maps; and
             number and hash of the unlabelled scenes. None if there was no teacher.
-        adaptation: Origin of statistics that were adapted to a new place. If it is set, bands, mean, std, nodata,
-            scales and offsets are those of the new place. None if all are those of the training.
+        adaptation: Origin of statistics that were adapted to a new place; None if the package was not adapted. In an
+            adapted package, bands, mean, std, nodata, scales and offsets are those of the new place.
         features_sha256: Hash of the file that describes the features of the training images (`seg.package.features`);
             None if there is none.
     """
@@ -243,7 +243,7 @@ def read_description(path: Path) -> ModelPackage:
         content.pop("labels")
         sequences = ("bands", "band_names", "mean", "std")
         values: dict[str, Any] = content | {name: tuple(content[name]) for name in sequences}
-        for name in ("scales", "offsets"):  # missing in descriptions of earlier versions
+        for name in ("scales", "offsets"):  # Earlier versions wrote no scales and offsets.
             values[name] = None if content.get(name) is None else tuple(content[name])
         if content.get("adaptation") is not None:
             values["adaptation"] = Adaptation(**content["adaptation"])

@@ -1,4 +1,4 @@
-"""Description of the training images' features in a model package, and distances of other features from them."""
+"""Features of the training images, described in a model package, and distances of other images' features from them."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ Vectors = npt.NDArray[np.float64]
 """(N, F) pooled features, one vector for each patch of an image."""
 
 LIMIT = 0.99
-"""A scene is unlike the training images if this share of the training windows is nearer."""
+"""A scene counts as unlike the training images if this share of the training windows has smaller distances."""
 
 PARTS = 5
 """Number of parts of the training windows. The distances of each part are measured from the other parts."""
@@ -50,7 +50,7 @@ class FeatureDescription:
         return np.sqrt(squares / len(self.mean))
 
     def window_distance(self, vectors: Vectors) -> float:
-        """Distance of a window: the root mean square over its patches; there must be at least one."""
+        """Distance of a window: the root mean square over its patches, of which there must be at least one."""
         return math.sqrt(float(np.square(self.patch_distances(vectors)).mean()))
 
     def share_nearer(self, distance: float) -> float:
@@ -65,8 +65,8 @@ class FeatureDescription:
 def describe_features(windows: Sequence[Vectors]) -> FeatureDescription:
     """Describe training windows by their patches.
 
-    The distances of each fifth of the windows are measured from the other four fifths. If a window contributed to the
-    mean and the covariance, it would be nearer to them than an equal window of a new scene.
+    The distances of each fifth of the windows are measured from the other four fifths. A window that contributes to
+    the mean and the covariance would have a smaller distance than the same window of a new scene.
 
     Args:
         windows: (N, F) pooled features of each window; N may differ and is at least 1.

@@ -96,8 +96,9 @@ def write_derived(model: "Segmenter", package: ModelPackage, folder: Path) -> Mo
         folder: Folder to write, as in `write_package`.
 
     Raises:
-        PackageError: The folder cannot be written or holds a `model.json` of another program.
-        RasterError: Another process is writing the folder.
+        PackageError: The folder holds a `model.json` of another program.
+        WriteError: The folder cannot be written.
+        ClaimError: Another process is writing the folder.
     """
     from safetensors.torch import save
 

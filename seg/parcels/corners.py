@@ -1,7 +1,8 @@
 """Corners of labelled regions; outlines are traced from these corners.
 
-The outline of any set of pixels follows from its corners alone (O'Rourke, "Uniqueness of orthogonal connect-the-dots",
-in Toussaint (ed.), Computational Morphology, 1988, pages 97-104). At a lattice vertex between the pixels
+The corners of a set of pixels determine its outline (O'Rourke, "Uniqueness of orthogonal connect-the-dots", in
+Toussaint (ed.), Computational Morphology, 1988, pages 97-104). The vertices of the pixel lattice are the points at
+which pixels meet, with whole columns and rows as coordinates. At a vertex between the pixels
 
     a b
     c d
@@ -50,7 +51,7 @@ def corners_of(labels: Labels, separate: bool, row: int = 0, column: int = 0) ->
 
     Args:
         labels: (H, W) labels of parcels; 0 where there is no parcel.
-        separate: True if no two labels share an edge, which is faster.
+        separate: True if no two labels share an edge; the computation is then faster.
         row: Lattice row of the window's upper edge.
         column: Lattice column of the window's left edge.
     """
@@ -60,7 +61,7 @@ def corners_of(labels: Labels, separate: bool, row: int = 0, column: int = 0) ->
     straight = (alike_across[:-1] & alike_across[1:]) | (alike_down[:, :-1] & alike_down[:, 1:])
     vertex = np.flatnonzero(~straight)
     rows, columns = np.divmod(vertex, straight.shape[1])
-    pixels, north_west = padded.ravel(), vertex + rows  # A row has one pixel more than vertices.
+    pixels, north_west = padded.ravel(), vertex + rows  # A padded row has one pixel more than it has vertices.
     a, b, c, d = (pixels[north_west + step] for step in (0, 1, padded.shape[1], padded.shape[1] + 1))
     weights = (
         (a, _ones(a) - (b == a) - (c == a) + (d == a)),
@@ -88,7 +89,7 @@ def concatenated(parts: list[Corners]) -> Corners:
 
 
 def summed(corners: Corners) -> Corners:
-    """Sort corners by parcel, row and column, add the weights of equal corners, and drop sums of 0."""
+    """Sort corners by parcel, row and column; add the weights of a parcel's corners at one vertex; drop sums of 0."""
     ordered = corners[lexical_order(corners.parcel, corners.row, corners.column)]
     if not len(ordered):
         return ordered

@@ -11,12 +11,13 @@ from seg.raster.components import Seams
 class Joining:
     """Hold parts of parcels until the parcels are complete.
 
-    Memory holds the corners of unfinished units and the corners of one row of blocks. It also holds two numbers for
-    each raster column, and one number for each part that reached an edge of its block.
+    A unit is a parcel or a cluster of touching parcels; its parcels are completed together. Memory holds the corners of
+    unfinished units and the corners of one row of blocks. It also holds two numbers for each raster column, and one
+    number for each part that reached an edge of its block.
 
     Args:
         width: Columns of the raster.
-        by_cluster: True if units are clusters of touching parcels rather than single parcels.
+        by_cluster: True if a unit is a cluster of touching parcels, False if a unit is a single parcel.
     """
 
     def __init__(self, width: int, by_cluster: bool) -> None:
@@ -66,7 +67,7 @@ class Joining:
 
 
 def _numbered(seams: Seams, labels: Integers) -> Integers:
-    """Give the labels of a block numbers that no other block has, (L + 1,) by label; labels not in `labels` get 0."""
+    """Numbers that no other block has, (L + 1,) by label; 0 for a label that is not in `labels`."""
     numbers = np.zeros(int(labels.max(initial=0)) + 1, dtype=np.int64)
     numbers[labels] = len(seams.sets) + np.arange(len(labels))
     seams.sets.add(len(labels))
@@ -74,7 +75,7 @@ def _numbered(seams: Seams, labels: Integers) -> Integers:
 
 
 def _renumbered(numbers: Integers, sides: tuple[Labels, ...]) -> tuple[Integers, ...]:
-    # Labels above the largest numbered label do not reach another block.
+    # A label above the largest numbered label belongs to a parcel that reaches no other block.
     return tuple(np.where(side < len(numbers), numbers[np.minimum(side, len(numbers) - 1)], 0) for side in sides)
 
 

@@ -48,7 +48,7 @@ def joined(parts: list[Pieces]) -> WholeParcels:
     """Join parts to whole parcels.
 
     Args:
-        parts: The parts, complete for every parcel.
+        parts: All parts of the parcels.
     """
     outlines = traced(summed(concatenated([part.corners for part in parts])))
     place = np.searchsorted(outlines.numbers, np.concatenate([part.parcels for part in parts]))
@@ -84,7 +84,7 @@ def chosen(pieces: Pieces, units: NDArray[np.bool_]) -> Pieces:
 
     Args:
         pieces: Parts whose parcels have small numbers, such as the parts of one block.
-        units: True for chosen units, by number.
+        units: (U,) True for a chosen unit; the index is the unit's number.
     """
     kept = units[pieces.units]
     by_parcel = np.zeros(int(pieces.parcels.max(initial=0)) + 1, dtype=bool)

@@ -23,7 +23,7 @@ EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
 
 @dataclass(frozen=True)
 class Borders:
-    """Labels along the sides of a block, and the connections to the neighbours.
+    """Labels along the sides of a block, and connections to the neighbouring blocks.
 
     Attributes:
         parcels: Labels of parcels in the top row, left column, bottom row and right column.
@@ -46,10 +46,10 @@ class BlockParcels:
 
     Attributes:
         block: The block.
-        whole: Parcels of all units that do not touch a neighbouring block.
+        whole: Parcels of all units that touch no neighbouring block.
         parts: Parts of parcels, from all units that touch a neighbouring block.
-        reaching: (U,) labels of the units that touch a neighbouring block. A parcel can have pixels in several of these
-            units if the units are connected outside this block. The parcel is then assigned to one of them.
+        reaching: (U,) labels of the units that touch a neighbouring block. If units of this block are connected outside
+            the block, a parcel can have pixels in several of these units. Such a parcel is assigned to one of them.
         borders: Labels along the sides.
     """
 
@@ -74,7 +74,7 @@ class MapReader:
 
     @property
     def halo(self) -> int:
-        """Context of a block in pixels: the growth distance of interiors plus one pixel."""
+        """Context of a block in pixels: the growth distance of interiors plus one pixel; 0 without interiors."""
         return 0 if self.settings.interior is None else self.settings.growth + 1
 
     @property
@@ -101,7 +101,7 @@ class MapReader:
         return BlockParcels(block, chosen(pieces, ~reaching), parts, np.flatnonzero(reaching), borders)
 
     def _parcels(self, block: Block) -> tuple[Labels, tuple[BoolMask, BoolMask]]:
-        """Labels of parcels in the core; masks of the pixels in its top row and left column that continue a parcel."""
+        """Labels of parcels in the core, and where its top row and left column continue the neighbour's parcel."""
         core, settings = block.core, self.settings
         cropland = _cropland(self.grid.path, block.read)
         if settings.interior is None:

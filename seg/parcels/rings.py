@@ -14,7 +14,7 @@ from seg.raster.chips import Polygons
 
 @dataclass(frozen=True)
 class Outlines:
-    """Rings of parcels on the pixel lattice, sorted by parcel; the first ring of a parcel is its shell.
+    """Rings of parcels on the pixel lattice, sorted by parcel; the first ring of a parcel is its shell (outer ring).
 
     A ring begins at the leftmost corner of its top row. On a north-up map, shells run counterclockwise and holes
     clockwise. The first vertex is not repeated at the end.
@@ -77,7 +77,7 @@ def traced(corners: Corners) -> Outlines:
 
 
 def noded(polygons: Polygons) -> Polygons:
-    """Add a vertex to an edge wherever another polygon has a corner on it, so that shared edges have equal vertices.
+    """Add a vertex to an edge where a corner of another polygon lies on the edge; shared edges then match.
 
     Args:
         polygons: (P,) on the pixel lattice, with edges along rows and columns.

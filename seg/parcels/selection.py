@@ -20,7 +20,7 @@ class Parcels:
     Attributes:
         polygons: (P,) outlines.
         first_pixels: (P,) first pixel of each parcel in row-major order, as row times width plus column.
-        units: (P,) unit of each parcel; the number of a unit is the first pixel of all its parcels.
+        units: (P,) unit of each parcel; the number of a unit is the smallest of its parcels' first pixels.
         sizes: (P, 2) area in square metres and perimeter in metres.
         tallies: (P, TALLIES) counts in each parcel.
         filled: (F,) filled holes as polygons.
@@ -40,13 +40,13 @@ def selected(whole: WholeParcels, width: int, ground: GroundMeasure, settings: P
     Args:
         whole: Parcels of complete units.
         width: Columns of the raster.
-        ground: Measures areas.
+        ground: Measure of areas on the ground.
         settings: Smallest parcel and hole to keep.
     """
     polygons = whole.outlines.polygons()
     if settings.interior is not None:
         polygons = noded(polygons)
-    # A shell begins at the corner of its first pixel.
+    # The outer ring of a parcel begins at a corner of the parcel's first pixel.
     column, row = whole.outlines.vertices[whole.outlines.rings[whole.outlines.parcels[:-1]]].T
     first = row * width + column
     units = _first_of_unit(whole.units, first)

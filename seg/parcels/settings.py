@@ -27,7 +27,8 @@ class PolygonSettings:
     Args:
         min_area: Smallest parcel to keep: a number and a unit, such as 0.5ha. Units are m2, ha and mu (亩, a fifteenth
             of a hectare). 0 keeps all parcels.
-        min_hole: Smallest hole to keep, in the same units; smaller holes are filled, and parcels in them disappear.
+        min_hole: Smallest hole to keep, in the same units. Smaller holes are filled; parcels inside a filled hole
+            disappear.
         simplify: Tolerance in metres for simplified outlines: removing a vertex may change an area of at most the
             tolerance squared. Neighbours keep common edges. 0 keeps the pixel edges.
         probability: Probability map from predict.py on the same grid (percent, 255 nodata). Parcels get two columns:

@@ -37,8 +37,8 @@ class SpooledParcels:
     """Parcels in the order of their first pixels.
 
     Attributes:
-        polygons: (P,) on the pixel lattice.
-        first_pixels: (P,) as row times width plus column.
+        polygons: (P,) outlines on the pixel lattice.
+        first_pixels: (P,) first pixel of each parcel in row-major order, as row times width plus column.
         sizes: (P, 2) area in square metres and perimeter in metres.
         tallies: (P, TALLIES) counts in each parcel.
     """
@@ -53,9 +53,9 @@ class Spool:
     """Parcels of one map in a temporary database.
 
     Args:
-        database: Connection; see `opened`.
+        database: Connection to an empty database; `opened` creates one.
         width: Columns of the raster.
-        boxes: Index parcels by location.
+        boxes: True to index parcels by location.
     """
 
     def __init__(self, database: sqlite3.Connection, width: int, boxes: bool) -> None:
@@ -70,7 +70,7 @@ class Spool:
         Args:
             path: The file.
             width: Columns of the raster.
-            boxes: Index parcels by location, for `drop_filled` and `others_near`.
+            boxes: True to index parcels by location; `drop_filled` and `others_near` need the index.
 
         Raises:
             sqlite3.Error: The file cannot be written, for example on a full disk.

@@ -32,7 +32,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 HALVINGS = 5
-"""Number of times that the tolerance of a unit is halved; after that, the unit keeps its original outlines."""
+"""Largest number of times that the tolerance of a unit is halved. If this is not enough, the unit keeps its original
+outlines."""
 
 Advance = Callable[[int, int], None]
 """Function called with the number of finished blocks and the number of all blocks."""
@@ -65,7 +66,7 @@ def write_parcels(
         advance: Called after each block.
 
     Raises:
-        RasterError: A raster cannot be read or has no CRS, or the rasters do not fit together.
+        RasterError: A raster cannot be read, the class map has no CRS, or the rasters have different grids.
         WriteError: The output cannot be written.
         ClaimError: Another process writes the output.
         ConfigError: The output has an unknown suffix, its folder is missing, or it is one of the inputs.
@@ -145,10 +146,10 @@ def simplify_spooled(spool: Spool, tolerance_m: float, pixel_m: tuple[float, flo
     simplified again with half the tolerance. The result depends only on the map.
 
     Args:
-        spool: Opened with boxes; its units are clusters of touching parcels.
+        spool: Spool that was opened with boxes; its units are clusters of touching parcels.
         tolerance_m: Tolerance in metres; removing a vertex changes an area of at most the tolerance squared.
         pixel_m: Height and width of a pixel in metres.
-        ground: Measures the simplified parcels.
+        ground: Measure of areas and lengths on the ground.
     """
     for unit, first_pixels, polygons in spool.units():
         for halving in range(HALVINGS + 1):
@@ -184,8 +185,8 @@ def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], threa
     To limit memory, at most `threads` + 1 items are started before their results are taken.
 
     Args:
-        function: Called in any thread.
-        items: Taken one by one in this thread.
+        function: The function; the threads call it.
+        items: The items; the calling thread takes them one by one.
         threads: Number of threads.
     """
     with ThreadPoolExecutor(threads) as pool:

@@ -1,1 +1,1 @@
-"""Rasters as they lie on disk: grids, windows, chips, statistics, block store, COGs. No torch."""
+"""Rasters on disk: grids, windows, chips, statistics, block store, COGs. No torch."""

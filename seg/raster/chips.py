@@ -87,7 +87,7 @@ class Reading:
     Attributes:
         bands: 1-based band indexes in the model's order; a listed alpha band is read as data.
         fill: One value per band for invalid pixels: the training mean, which normalisation turns into 0.
-        nodata: Additional nodata value, for files that do not declare theirs.
+        nodata: Additional nodata value, for files that do not declare their nodata value.
     """
 
     bands: Sequence[int]
@@ -103,8 +103,8 @@ def read_chip(dataset: DatasetReader, window: Window, reading: Reading) -> Chip:
 
     Args:
         dataset: An open raster; its handle must belong to this thread.
-        window: Inside the raster.
-        reading: Bands and the treatment of invalid pixels.
+        window: Window inside the raster.
+        reading: Bands to read, and the treatment of invalid pixels.
 
     Raises:
         DamageError: The window's pixels cannot be read, for example in a truncated file.
@@ -113,7 +113,7 @@ def read_chip(dataset: DatasetReader, window: Window, reading: Reading) -> Chip:
     """
     bands, storage = reading.bands, _storage(dataset)
     stored = {storage.dtypes[band - 1] for band in bands}
-    # GDAL converts to float32 while it copies from its cache, which costs nothing. Types that float32 rounds are read
+    # GDAL converts to float32 at no cost while it copies pixels from its cache. Types that float32 rounds are read
     # unconverted, since nodata must be compared before rounding.
     image = np.empty((len(bands), window.height, window.width), np.float32)
     try:
@@ -133,15 +133,18 @@ def read_chip(dataset: DatasetReader, window: Window, reading: Reading) -> Chip:
         found = None
         for band, value in zip(image, reading.fill, strict=True):
             band[~valid] = value
-    # Invalid pixels are filled, so a declared void is not an extreme value. The exact check would take longer than
-    # reading.
+    # Invalid pixels are filled by now, so a declared nodata value is not among the extremes. The exact check takes
+    # longer than reading, so it runs only for suspicious extremes.
     if is_suspicious(found or extremes(image, stored)):
         require_plausible(shown_name(Path(dataset.name)), image, valid)
     return Chip(image, valid, nodata_found, void_found)
 
 
 def _hide_endless(image: FloatImage, valid: BoolMask, found: Extremes) -> bool:
-    """Clear validity where a band is not finite or reaches NO_DATA_FROM; True if a valid value reached it."""
+    """Mark pixels invalid where a band is not finite or its magnitude reaches NO_DATA_FROM.
+
+    Returns True if a finite value of a valid pixel reaches NO_DATA_FROM.
+    """
     if found[0].min() > -NO_DATA_FROM and found[1].max() < NO_DATA_FROM:  # The comparison is False for NaN.
         return False
     finite = (np.abs(image) < NO_DATA_FROM).all(axis=0)
@@ -153,7 +156,7 @@ def _hide_endless(image: FloatImage, valid: BoolMask, found: Extremes) -> bool:
 def _hide_nodata(
     valid: BoolMask, pixels: npt.NDArray[np.generic], declared: Sequence[float | None], additional: float | None
 ) -> bool:
-    """Clear validity where a band holds its declared nodata value or the additional one.
+    """Mark pixels invalid where a band holds its declared nodata value or the additional nodata value.
 
     Returns True if a pixel holds the additional value.
     """

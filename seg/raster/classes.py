@@ -47,7 +47,8 @@ def class_band(dataset: DatasetReader, labels: LabelMapping = PLAIN_LABELS) -> i
 def read_classes(dataset: DatasetReader, window: Window | None = None, labels: LabelMapping = PLAIN_LABELS) -> ByteMask:
     """A window of a class map or mask, (H, W): OTHER, CROPLAND, or IGNORE where a pixel has no label.
 
-    A pixel has no label if it holds IGNORE, nodata or NaN, or if an alpha band or a mask file hides it.
+    A pixel has no label if its value means "no label", is nodata or is NaN, or if an alpha band or a mask file hides
+    the pixel.
 
     Args:
         dataset: An open raster of any data type.

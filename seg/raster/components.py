@@ -140,7 +140,7 @@ class ComponentLabels:
         """
         count, local = cv2.connectedComponents(inside.astype(np.uint8), connectivity=4, ltype=cv2.CV_32S)
         labels = local.astype(np.int64)
-        np.add(labels, len(self._seams.sets) - 1, out=labels, where=inside)  # a third of the time of indexing
+        np.add(labels, len(self._seams.sets) - 1, out=labels, where=inside)  # three times as fast as indexing
         self._seams.sets.add(count - 1)
         self._seams.add(window, (labels[0], labels[:, 0], labels[-1], labels[:, -1]))
         if window.col_off + window.width == self._width:

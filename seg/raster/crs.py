@@ -23,7 +23,7 @@ def crs_names(first: CRS | None, second: CRS | None) -> tuple[str, str]:
 def same_crs(first: CRS | None, second: CRS | None) -> bool:
     """True if two CRSs give the same horizontal coordinates.
 
-    GeoTIFF and ESRI's .prj store a CRS without its EPSG code and axis order, so one CRS has several spellings. Two
+    GeoTIFF and ESRI's .prj may store a CRS without its EPSG code and axis order, so one CRS has several spellings. Two
     spellings are equal if GDAL identifies both as the same EPSG code. Only the horizontal part of a compound CRS is
     compared.
     """

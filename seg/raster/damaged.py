@@ -29,20 +29,20 @@ def open_damaged(path: Path) -> Iterator[DatasetReader]:
 
 
 def read_damaged(dataset: DatasetReader, window: Window, reading: Reading) -> tuple[Chip, BoolMask]:
-    """Read a window as a chip and an (H, W) mask of its unreadable pixels, which are invalid in the chip.
+    """Read a window; return its chip and an (H, W) mask of unreadable pixels. These pixels are invalid in the chip.
 
     If the whole window cannot be read, its tiles are read one by one. A tile that is damaged in one band is unreadable
     in all bands.
 
     Args:
         dataset: A raster opened by `open_damaged`; its handle must belong to this thread.
-        window: Inside the raster.
-        reading: Bands and the treatment of invalid pixels.
+        window: Window inside the raster.
+        reading: Bands to read, and the treatment of invalid pixels.
 
     Raises:
         RasterError: A source file of a mosaic cannot be opened, or the raster holds complex numbers.
     """
-    with one_thread():  # GDAL opens the source files of a mosaic only when it reads them.
+    with one_thread():  # Reading opens the source files of a mosaic, and these need the setting too.
         try:
             return read_chip(dataset, window, reading), np.zeros((window.height, window.width), dtype=bool)
         except DamageError:
@@ -89,8 +89,8 @@ def is_unwritten(dataset: DatasetReader, window: Window, reading: Reading) -> bo
 
     Args:
         dataset: An open raster; its handle must belong to this thread.
-        window: Inside the raster.
-        reading: Bands and the treatment of invalid pixels.
+        window: Window inside the raster.
+        reading: Bands to read, and the treatment of invalid pixels.
     """
     # A pixel is valid only if every band holds data, so one empty band is enough.
     band = reading.bands[0]

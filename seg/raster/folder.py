@@ -45,7 +45,7 @@ def files_in(folder: Path, suffixes: Collection[str] = RASTER_SUFFIXES) -> list[
 
 
 def unrecognised_file(folder: Path, stem: str) -> Path | None:
-    """First file with a stem whose suffix is unknown for rasters and sidecars; None if there is no such file."""
+    """First file with a stem and a suffix that neither rasters nor sidecar files have; None if there is none."""
     read = set(files_in(folder))
     return next((path for path in sorted(folder.glob(f"{glob.escape(stem)}.*")) if _looks_like_data(path, read)), None)
 
@@ -94,7 +94,7 @@ class Inputs:
     """The scenes of a command line.
 
     Attributes:
-        scenes: In the order in which they are mapped.
+        scenes: The scenes, in the order in which they are mapped.
         several: True if the input is a folder, a pattern, a list or several names; the output is then a folder.
     """
 

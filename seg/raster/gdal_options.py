@@ -1,9 +1,9 @@
 """GDAL's options for a whole command: a limit for the cache of decoded tiles, and limits for slow servers.
 
-A command enters `gdal_options` at its start. In the main thread, `rasterio.Env` sets the options of the process, so
-they hold in every thread. In any other thread, it sets the options of that thread alone, so a thread that reads
-rasters enters `gdal_options` itself. The size of the cache is the exception: it always belongs to the process. A
-spawned process starts without these options. See `rasterio/_env.pyx`.
+A command enters `gdal_options` at its start. If the main thread does so, `rasterio.Env` sets the options for all
+threads of the process. If another thread enters `gdal_options`, the options hold in that thread only. The size of the
+cache is the exception: it always holds for the whole process. A spawned process starts without these options. See
+`rasterio/_env.pyx`.
 """
 
 import ctypes
@@ -20,8 +20,8 @@ from types import TracebackType
 MIB = 2**20
 
 CACHE = 256 * MIB
-"""Size of GDAL's cache of decoded tiles, in bytes. If GDAL used its default of 5 % of the machine's memory,
-the memory of a command would grow with the raster."""
+"""Size of GDAL's cache of decoded tiles, in bytes. GDAL's default is 5 % of the machine's memory, so a command would
+need more memory for a larger raster."""
 
 SERVERS = {
     "GDAL_HTTP_MAX_RETRY": "3",
@@ -33,7 +33,7 @@ SERVERS = {
 """Options for rasters on servers. GDAL's defaults give up at the first error and wait forever for a silent server."""
 
 _LOGS_WARNINGS = "rasterio._env.log_error"
-"""Name of the rasterio function that GDAL calls for each warning, as `sys.unraisablehook` receives this name."""
+"""Name under which `sys.unraisablehook` receives the rasterio function that GDAL calls for each warning."""
 
 _FOR_GOOD = ExitStack()
 """Contexts that stay open until a worker process ends."""
@@ -74,7 +74,7 @@ def set_gdal_options() -> None:
 
 @contextmanager
 def _without_undecodable_messages() -> Iterator[None]:
-    """Hide GDAL warnings that are not UTF-8: they quote damaged bytes of a file's metadata.
+    """Hide GDAL warnings that are not UTF-8; such warnings quote damaged bytes of a file's metadata.
 
     rasterio cannot decode these warnings, and Python would print 20 lines of traceback for each. All other warnings are
     shown. The hooks belong to the process, so only the main thread sets them.
@@ -89,8 +89,8 @@ def _without_undecodable_messages() -> Iterator[None]:
             unraisable_before(arguments)
 
     def uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        # Before it calls the unraisable hook, Cython passes an exception from this callback to sys.excepthook, without
-        # a traceback. All other exceptions have one.
+        # An exception in rasterio's function for warnings first reaches sys.excepthook, without a traceback, and then
+        # the unraisable hook. All other exceptions have a traceback.
         if kind is not UnicodeDecodeError or trace is not None:
             uncaught_before(kind, error, trace)
 

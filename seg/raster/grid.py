@@ -27,7 +27,7 @@ from seg.raster.remote import gdal_name, is_remote, settings_to_open, shown_name
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
 MOST_PIXELS = 10**13
-"""Largest accepted raster, in pixels: 3,000 km by 3,000 km at 1 m. A larger size is an error in the file."""
+"""Largest accepted raster, in pixels: 3,000 km by 3,000 km at 1 m. A file that declares more pixels is damaged."""
 
 LEAST_PIXEL_AREA = 1e-24
 """Smallest accepted pixel area, in squared CRS units; a micrometre at the equator is 1e-11 degrees."""
@@ -36,7 +36,7 @@ FEW_SOURCES = 200
 """If a mosaic has at most this number of source files, all files are opened as a check; opening a file takes 0.3 ms."""
 
 _SNIFFED = 4096
-"""Number of bytes that are searched for the root element of a VRT."""
+"""Number of bytes at the start of a file that are searched for the root element of a VRT."""
 
 _EQUATOR_RADIUS_M = 6_378_137.0
 _ECCENTRICITY_SQUARED = 0.00669437999
@@ -60,8 +60,8 @@ class Grid:
         rectified: False if only ground control points or a camera model (RPC) georeference the file; `transform` then
             has no meaning.
         band_names: Descriptions of the bands, empty where a band has none; () if no band has one.
-        scaling: Scale and offset of each band: measured value = stored value * scale + offset; () if the file has
-            none.
+        scaling: Scale and offset of each band: measured value = stored value * scale + offset; () if no band has a
+            scale or an offset.
     """
 
     path: Path
@@ -94,8 +94,8 @@ class Grid:
     def pixel_size_m(self) -> float | None:
         """Mean pixel side in metres; None if the CRS is missing, or neither projected nor geographic.
 
-        In a geographic CRS, where pixels shrink towards the poles, the pixel size is taken at the raster's centre on
-        the WGS 84 ellipsoid; the result is None if the centre lies beyond a pole. Use the pixel size to compare
+        In a geographic CRS, pixels shrink towards the poles, so the pixel at the raster's centre is measured on the
+        WGS 84 ellipsoid. The result is None if the centre lies beyond a pole. Use the pixel size to compare
         resolutions, but not to compute areas.
         """
         if self.crs is None:
@@ -119,7 +119,7 @@ class Grid:
         """The grid of a window.
 
         Args:
-            window: Whole pixels of the raster.
+            window: Window of whole pixels of the raster.
         """
         place = self.transform @ Affine.translation(window.col_off, window.row_off)
         return replace(self, height=int(window.height), width=int(window.width), transform=place)
@@ -144,7 +144,7 @@ def open_raster(path: Path) -> Iterator[DatasetReader]:
     """Open a raster for reading; its handle must stay in this thread and process.
 
     Args:
-        path: A file, an address, or another GDAL name in a form of `seg.raster.remote`.
+        path: A file, an address, or another GDAL name; see `seg.raster.remote`.
 
     Raises:
         RasterError: The file is missing, its name is not UTF-8, it is not a raster that GDAL can read, its metadata is
@@ -170,8 +170,8 @@ def open_raster(path: Path) -> Iterator[DatasetReader]:
         ) from error
     with dataset:
         with readable_metadata(path):
-            # GDAL reads all directories of the file at the first property; rasterio raises the error at the second
-            # property.
+            # The first property makes GDAL read all directories of the file. If this fails, rasterio raises the error
+            # only at the second property.
             _ = dataset.mask_flag_enums, dataset.colorinterp
             _require_sound(path, dataset)
         yield dataset
@@ -179,7 +179,7 @@ def open_raster(path: Path) -> Iterator[DatasetReader]:
 
 @contextmanager
 def readable_metadata(path: Path) -> Iterator[None]:
-    """Convert errors of metadata that GDAL reads only after opening a file, such as `colorinterp`.
+    """Convert errors in reading metadata, such as `colorinterp`; GDAL reads some metadata only after opening a file.
 
     Args:
         path: The file, for the message.
@@ -199,8 +199,8 @@ def read_grid(path: Path) -> Grid:
     """The grid of a raster file.
 
     Raises:
-        RasterError: The file or a source file of a mosaic cannot be opened, or the file holds no band or complex
-            numbers.
+        RasterError: The file or a source file of a mosaic cannot be opened, the file holds no band, or a band holds
+            complex numbers.
     """
     with open_raster(path) as dataset, readable_metadata(path):
         if dataset.count == 0:
@@ -229,7 +229,7 @@ def alpha_bands(dataset: DatasetReader) -> list[int]:
 
 
 def band_texts(dataset: DatasetReader, kind: Literal["descriptions", "units"] = "descriptions") -> tuple[str, ...]:
-    """Descriptions or units of the bands; empty if a band has none, and empty for all bands if a text is not UTF-8."""
+    """Descriptions or units of the bands; "" if a band has no text, and "" for all bands if a text is not UTF-8."""
     try:
         texts = dataset.descriptions if kind == "descriptions" else dataset.units
         return tuple(str(text or "").strip() for text in texts)
@@ -275,8 +275,8 @@ def require_sources(dataset: DatasetReader, few: int = FEW_SOURCES) -> None:
 
     Args:
         dataset: An open raster; only a VRT has source files.
-        few: If there are at most this number of source files, all are opened; otherwise only files that look missing
-            are opened.
+        few: If there are at most this number of source files, all are opened; otherwise only nested mosaics and files
+            that look missing are opened.
 
     Raises:
         RasterError: A source file is missing or cannot be opened; the message names it.
@@ -286,7 +286,7 @@ def require_sources(dataset: DatasetReader, few: int = FEW_SOURCES) -> None:
 
 
 def _require_sources(dataset: DatasetReader, mosaic: str, seen: set[str], few: int) -> None:
-    # Viewers write statistics and overviews beside the mosaic itself.
+    # Files whose names start with the mosaic's name are statistics and overviews, which viewers write.
     files = [file for file in dataset.files[1:] if not file.startswith(f"{dataset.name}.") and file not in seen]
     seen.update(files)
     for file in files:
@@ -336,9 +336,9 @@ def _require_sound(path: Path, dataset: DatasetReader) -> None:
 
 
 def placed_on(labels: Grid, image: Grid) -> Grid:
-    """The grid of the labels; the grid of the image if the labels have the same size but no georeference.
+    """The grid of the labels, with the image's CRS and transform if the labels have the same size but no georeference.
 
-    Annotation tools write PNG files, which have no georeference.
+    Labels lack a georeference if an annotation tool wrote them as PNG.
 
     Args:
         labels: The grid of the mask's file.
@@ -350,7 +350,7 @@ def placed_on(labels: Grid, image: Grid) -> Grid:
 
 
 def require_same_grid(grid: Grid, reference: Grid) -> None:
-    """Check that two rasters share size, CRS and transform, so that each pixel has its counterpart.
+    """Check that two rasters share size, CRS and transform, so that their pixels correspond one to one.
 
     Transforms may differ by a thousandth of a pixel, since writers round differently. A raster without a CRS or with a
     local CRS matches any CRS if the transforms are equal, since many annotation tools drop the CRS.

@@ -17,7 +17,7 @@ _DRIVER = re.compile(r"(?P<driver>[A-Z][A-Z0-9_]+):(?P<quote>\"?)(?P<file>.+?)(?
 """Pattern of a part of a file, such as `NETCDF:"a.nc":values` and `GPKG:a.gpkg:layer`."""
 
 _ARCHIVE = re.compile(r"(/vsi(?:zip|tar|gzip|7z|rar|sparse|cached)/)(?!/|\{|vsi)(.+)")
-"""Pattern of an archive whose absolute path may have lost its second slash."""
+"""Pattern of an archive in a GDAL name. The name of an absolute path has two slashes, which `Path` shortens to one."""
 
 _REMOTE = re.compile(r"/vsi(curl|s3|gs|az|adls|oss|swift|webhdfs|hdfs)(_streaming)?/")
 
@@ -64,7 +64,7 @@ def _with_slashes(name: str) -> str:
 
 
 def _with_root(inner: str) -> str:
-    """The path, with a leading slash if one of its folders is a file only with this slash."""
+    """The path inside a GDAL name, made absolute if the file or archive exists only at the absolute path."""
     file = Path(inner.partition("?")[0])
     absolute = Path("/", file)
     relative = any(part.is_file() for part in (file, *file.parents))

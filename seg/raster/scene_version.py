@@ -14,7 +14,7 @@ BESIDE = (".aux.xml", ".ovr")
 
 
 def scene_version(path: Path) -> str | None:
-    """A checksum of the names, sizes and times of all files of a raster, including the parts of mosaics in mosaics.
+    """A checksum of the names, sizes and times of all files of a raster, including the sources of nested mosaics.
 
     For a raster on a server, this is the checksum of `layout_of`.
 
@@ -22,7 +22,7 @@ def scene_version(path: Path) -> str | None:
         path: The raster.
 
     Returns:
-        16 hexadecimal digits; None if the path is not a local file, an address or another GDAL name.
+        16 hexadecimal digits; None if the path is neither a local file nor an address nor another GDAL name.
 
     Raises:
         RasterError: GDAL cannot read the raster.
@@ -38,14 +38,14 @@ def scene_version(path: Path) -> str | None:
 
 
 _SAMPLED = 64
-"""Number of tiles whose offsets and sizes represent all tiles."""
+"""Largest number of tiles whose offsets and sizes enter the checksum."""
 
 
 def layout_of(dataset: DatasetReader) -> str:
     """Checksum of a raster's storage, 16 hexadecimal digits; the checksum changes if another file replaces the raster.
 
     GDAL does not report when a file on a server was changed. In a compressed TIFF, changed pixels change the sizes of
-    tiles. The checksum covers the sizes of 64 evenly spread tiles.
+    tiles. The checksum covers the offsets and sizes of up to 64 evenly spread tiles.
 
     Args:
         dataset: The open raster.

@@ -19,9 +19,6 @@ _PREFIXES = re.compile(r"(vrt://|/vsi[a-z0-9]+/)+")
 _SEPARATORS = re.compile(r"[:,?{}\"]")
 """Separators around the file in GDAL names such as `NETCDF:"a.nc":values` and `/vsisubfile/0_100,a.tif`."""
 
-_SNIFFED = 4096
-"""Number of bytes that are searched for the root element of a VRT. GDAL too detects VRTs by content, not by name."""
-
 
 def image_files(image: Path) -> list[Path]:
     """Sorted existing files of a raster, including all direct and nested VRT sources.
@@ -35,7 +32,7 @@ def image_files(image: Path) -> list[Path]:
 
 
 def input_files(inputs: Iterable[Path | None]) -> list[Path]:
-    """Existing files of all inputs; unlike `image_files`, unreadable inputs are skipped.
+    """Existing files of all inputs. Unlike `image_files`, this function skips unreadable inputs.
 
     Args:
         inputs: Rasters, vector files or tables; folders, remote rasters and None are skipped.
@@ -83,10 +80,10 @@ def require_apart(outputs: Iterable[Path], inputs: Iterable[Path | None]) -> Non
 
 
 def require_own_raster(path: Path) -> None:
-    """Check that a file, if it exists, was written by this software, so that it may be replaced.
+    """Check that a raster may be replaced: it is absent, empty, or was written by this software.
 
     Raises:
-        ConfigError: The file exists and has no tag of this software.
+        ConfigError: The file has no tag of this software.
     """
     if not path.is_file() or not path.stat().st_size:
         return
@@ -102,9 +99,9 @@ def require_own_raster(path: Path) -> None:
 
 
 def require_replaceable(path: Path) -> None:
-    """Check that a file is absent, empty or written by this project, so that files of other programs are not replaced.
+    """Check that a file may be replaced: it is absent, empty, or was written by this software.
 
-    JSON documents, pages and the metadata of pictures contain the name of this software.
+    Files of this software are recognised by its name in JSON documents, in pages and in the metadata of pictures.
 
     Args:
         path: A file to write whose name ends in .json, .html or .png.

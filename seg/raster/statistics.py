@@ -15,7 +15,7 @@ PERCENTILES = (2, 98)
 """Percentiles for stretching pictures of an image."""
 
 SMALL_INTEGERS = frozenset({"uint8", "int8", "uint16", "int16"})
-"""Data types with so few values that each value can be counted."""
+"""Data types with at most 65,536 values, few enough to count the pixels of each value."""
 
 BINS = 65_536
 """Number of bins for the values of other data types."""
@@ -40,12 +40,14 @@ class BandStatistics:
 
 @dataclass(frozen=True)
 class BandPercentiles:
-    """Percentiles of each band, in the scenes' stored units, interpolated linearly between neighbouring pixels.
+    """Percentiles of each band, in the scenes' stored units.
+
+    A percentile between two pixels in sorted order is interpolated linearly.
 
     Attributes:
         low: The 2nd percentile, one value per band.
         high: The 98th percentile, one value per band.
-        error: Largest possible error, one value per band; 0 for small integers.
+        error: Largest possible error, one value per band; 0 for the types in SMALL_INTEGERS.
     """
 
     low: tuple[float, ...]
@@ -91,10 +93,11 @@ def statistics_with_percentiles(samples: Samples, small_integers: bool) -> tuple
     """Mean, standard deviation and percentiles of all samples together, one sample in memory at a time.
 
     Small integers take one pass, and their percentiles are exact. Other data types take a second pass, which counts
-    pixels in BINS bins between a band's smallest and largest value; the error is less than one bin.
+    pixels in BINS bins between a band's smallest and largest value. The error of such a percentile is less than one
+    bin.
 
     Args:
-        samples: The pixels.
+        samples: Function that returns the samples; called for each pass.
         small_integers: True if all pixels are of the SMALL_INTEGERS types.
 
     Raises:
@@ -141,7 +144,7 @@ class _Counts:
             self.counts[band] += np.bincount(places, minlength=bins)
 
     def percentile(self, percent: float, within_bin: float) -> tuple[float, ...]:
-        """Value of each band at a percentile; `within_bin`, 0 to 1, is the position that represents a bin."""
+        """Value of each band at a percentile; `within_bin`, 0 to 1, is the assumed position of values within a bin."""
         up_to = self.counts.cumsum(axis=1)
         rank = (up_to[0, -1] - 1) * percent / 100
         before, after = (

@@ -14,7 +14,8 @@ Extremes = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 """Least and greatest value of each band, (C,) each."""
 
 LARGEST_MEASURED = 1e10
-"""Larger than any stored reflectance, digital number, temperature or backscatter; voids of float bands are larger."""
+"""No measured value is this large, be it a reflectance, digital number, temperature or backscatter. Larger values are
+voids."""
 
 NO_DATA_FROM = 1e30
 """Values of this magnitude or more count as no data, like infinity: for example the lowest float32, -3.4e38,
@@ -29,7 +30,8 @@ HIGH_VOIDS = (65535.0, 2147483648.0, 4294967296.0)
 _LOW, _HIGH = frozenset(LOW_VOIDS), frozenset(HIGH_VOIDS)
 
 _ALONE = 0.9
-"""A void makes up at least this share of the values beyond half the void; resampling mixes voids with other values."""
+"""A constant is a void if it makes up at least this share of the values beyond half the constant. The other values may
+be mixtures of the void with measured values, which resampling creates."""
 
 _HIGH_SHARE = 0.05
 """A high void must fill at least this share of a window; if fewer pixels have this value, they count as saturated."""
@@ -64,7 +66,7 @@ def extremes(image: npt.NDArray[np.float32], stored: Set[str]) -> Extremes:
         stored: Data types of the bands.
     """
     nothing: npt.NDArray[np.float32] = np.zeros(len(image), np.float32)
-    # In uint16, a void is in all bands.
+    # A void of uint16 is in all bands, so the first band is enough.
     unsigned_16 = stored == {"uint16"}
     if image.size == 0 or stored == {"uint8"} or (unsigned_16 and image[0].max() < HIGH_VOIDS[0]):
         return nothing, nothing
@@ -83,7 +85,7 @@ def is_suspicious(found: Extremes) -> bool:
 def require_plausible(name: str, image: npt.NDArray[np.float32], valid: BoolMask) -> None:
     """Check that valid pixels hold no undeclared constant that means "no data".
 
-    A network would spread such a value over its receptive field, and it would dominate the statistics.
+    A network would spread such a value over its receptive field, and the value would dominate the band statistics.
 
     Args:
         name: The file, for the message.
@@ -113,7 +115,7 @@ def require_plausible(name: str, image: npt.NDArray[np.float32], valid: BoolMask
 
 
 def _undeclared(name: str, value: float, count: int) -> UndeclaredNodataError:
-    # float32 rounds the largest values of 32 bits up by one.
+    # float32 rounds the largest 32-bit integers up by one.
     whole = value - 1 if value in HIGH_VOIDS[1:] else value
     shown = f"{whole:.0f}" if whole.is_integer() and abs(whole) < LARGEST_MEASURED else f"{value:.8g}"
     return UndeclaredNodataError(

@@ -10,7 +10,7 @@ from rasterio.windows import Window
 
 @dataclass(frozen=True)
 class Block:
-    """A core window that is read with a halo around it: the unit of inference, of resuming and of validation.
+    """A core window and the larger window that is read for it: the unit of inference, of resuming and of validation.
 
     Attributes:
         row: Row of the block in the grid of blocks, from 0.
@@ -31,7 +31,7 @@ class Block:
 
     @property
     def core_within_read(self) -> tuple[slice, slice]:
-        """Rows and columns of the core, counted from the corner of the read window."""
+        """Slices of the core's rows and columns in an array of the read window."""
         top = self.core.row_off - self.read.row_off
         left = self.core.col_off - self.read.col_off
         return slice(top, top + self.core.height), slice(left, left + self.core.width)
@@ -55,7 +55,8 @@ def plan_blocks(height: int, width: int, size: int, halo: int) -> list[Block]:
     Args:
         height: Rows of the scene.
         width: Columns of the scene.
-        size: Side of a core; a multiple of the model's alignment, so that every block sees the same pixel phases.
+        size: Side of a core; a multiple of the model's alignment, so that downsampling groups the same pixels of the
+            scene in every block.
         halo: Context read on each side of a core; a multiple of the same alignment.
     """
     return blocks_of(core_spans(height, size, halo), core_spans(width, size, halo))
@@ -92,13 +93,14 @@ def core_spans(length: int, size: int, halo: int) -> list[Span]:
 def evened_spans(length: int, size: int, halo: int) -> list[Span]:
     """Spans along an axis that each read at most `size` pixels.
 
-    Spans at the ends of the scene have a halo on one side only, so their cores are larger, and fewer spans cover the
-    axis than with equal cores. If `size` and `halo` are multiples of an alignment, each core and read starts on one.
+    Spans at the ends of the scene have a halo on one side only, so their cores are larger than the others. With larger
+    cores at the ends, fewer spans cover the axis than with equal cores. If `size` and `halo` are multiples of an
+    alignment, every core and every read window starts at a multiple of this alignment.
 
     Args:
         length: Pixels of the scene along the axis.
         size: Pixels that a span reads; more than two halos, unless one span covers the scene.
-        halo: Context read on each side of a core, where there is scene.
+        halo: Context read on each side of a core, cut off at the scene's ends.
     """
     # The last core may be as large as the first one, `size - halo`.
     starts = [0, *range(size - halo, length - halo, max(size - 2 * halo, 1))]
@@ -116,7 +118,7 @@ def read_spans(length: int, size: int, halo: int) -> list[Span]:
     """
     last = max(length - size, 0)
     starts = [*range(0, last, size - 2 * halo), last]
-    # A core ends one halo before its read window; the next core starts where it ends.
+    # Each core ends one halo before the end of its read window, and the next core starts there.
     ends = [start + size - halo for start in starts[:-1]] + [length]
     begins = [0, *ends[:-1]]
     return [

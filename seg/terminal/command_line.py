@@ -32,7 +32,7 @@ Command = Callable[..., None]
 """Function whose signature and docstring define a command line."""
 
 Within = Callable[[], AbstractContextManager[object]]
-"""Function that returns a context manager for running a command."""
+"""Function that returns a context manager; the command runs within this context."""
 
 EXIT_FAILURE = 1
 EXIT_BAD_INPUT = 2
@@ -59,7 +59,7 @@ INPUT_MISTAKES = {
     errno.EROFS,
     errno.ENAMETOOLONG,
 }
-"""System errors that another path would avoid. A full disk or a broken device is not among them."""
+"""System errors that a user can avoid by naming another path; a full disk or a broken device is not among them."""
 
 TYPE_NAME = re.compile(r"<class '([\w.]+)'>|Literal\[([^\]]*)\]|\b((?:list|tuple|dict)\[[^\]]*\])")
 """Names of types in the messages of jsonargparse."""
@@ -76,7 +76,7 @@ BAD_VALUE = re.compile(
 WORDS = {"NoneType": "null", "bool": "true or false", "list[str]": "a list like [red,nir]"} | dict.fromkeys(
     ("list", "tuple", "list[int]", "list[float]", "list[int | str]"), "a list like [1,2]"
 )
-"""Descriptions of the types whose Python names would not help a user."""
+"""Words for types whose Python names would not help a user."""
 
 
 _PLAIN = {
@@ -120,7 +120,7 @@ def run_command(
         command: One command, or several by subcommand name.
         arguments: Command-line arguments; sys.argv[1:] by default.
         description: Description of a command with subcommands; a single function is described by its docstring.
-        within: Context in which the command runs, entered after its arguments are parsed.
+        within: Function that returns the context in which the command runs; called after the arguments are parsed.
     """
     words = [_with_underscores(word) for word in (sys.argv[1:] if arguments is None else arguments)]
     parser = command_parser(command, description)
@@ -135,8 +135,8 @@ def guarded(action: Callable[[], object], debug: bool = False) -> int:
         debug: Do not catch exceptions, so that Python prints their traceback.
     """
     _replace_unprintable_characters()
-    # GDAL writes errors of its own threads to this file instead of standard error. If such an error concerns the user,
-    # a function of rasterio raises it too.
+    # CPL_LOG names the file to which GDAL's own threads write their errors, in place of standard error. If such an
+    # error concerns the user, a function of rasterio raises the error too.
     os.environ.setdefault("CPL_LOG", os.devnull)
     try:
         with _messages_on_terminal():
@@ -199,10 +199,10 @@ def plain_message(message: str) -> str:
 
 
 def require_values(words: Sequence[str]) -> None:
-    """Reject options with an empty value, for example from an unset shell variable.
+    """Reject options with an empty value, and names that are not UTF-8.
 
-    All words and the name of the current folder must be UTF-8. GDAL cannot open files with other names, and JSON, YAML
-    and the tags of maps cannot store such names.
+    An unset shell variable gives an option an empty value. GDAL cannot open files whose names are not UTF-8, and JSON,
+    YAML and the tags of maps cannot store such names. The name of the current folder is checked too.
 
     Args:
         words: Words of the command line.
@@ -223,7 +223,7 @@ def require_values(words: Sequence[str]) -> None:
 
 
 def known_keys(parser: ArgumentParser, words: Iterable[str]) -> list[str]:
-    """All keys of a parser and of the subcommands in a command line.
+    """All keys of a parser, and of the subcommands that a command line names.
 
     Args:
         parser: Parser of the whole command line.
@@ -238,7 +238,7 @@ def known_keys(parser: ArgumentParser, words: Iterable[str]) -> list[str]:
 
 
 def command_parser(command: Command | dict[str, Command], description: str = "") -> ArgumentParser:
-    """Parser of a command line, for option names with underscores.
+    """Parser of a command line. The parser expects option names with underscores, as `run_command` passes them.
 
     Args:
         command: One command, or several by subcommand name.
@@ -293,7 +293,7 @@ def _parse_then_call(
 
 
 def _takes_several(hint: object) -> bool:
-    """True for a type `list[T] | T`, for which `--model a b` and `--model=[a,b]` are equal."""
+    """True for a type `list[T] | T`; an option of this type accepts `--model a b` as well as `--model=[a,b]`."""
     kinds = get_args(hint)
     return any(get_origin(kind) is list and get_args(kind)[0] in kinds for kind in kinds)
 
@@ -315,7 +315,7 @@ def _settings_classes(command: Command) -> dict[str, type[Any]]:
 
 
 def _with_underscores(word: str) -> str:
-    """Write the option of a word with underscores: `--block-size=7` as `--block_size=7`."""
+    """Replace the hyphens in an option's name by underscores: `--block-size=7` becomes `--block_size=7`."""
     if not word.startswith("--"):
         return word
     option, equals, value = word[2:].partition("=")
@@ -323,7 +323,7 @@ def _with_underscores(word: str) -> str:
 
 
 def _with_hyphens(text: str) -> str:
-    """Write the options of a text with hyphens, as users do: `--block-size`."""
+    """Replace the underscores in option names by hyphens, as users write them: `--block-size`."""
     return re.sub(r"--[\w.]+", lambda option: option[0].replace("_", "-"), text)
 
 
@@ -331,7 +331,7 @@ class _Terminal(logging.Handler):
     """Handler that prints messages of the project's modules; warnings are printed as notes on standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print a message on the current standard streams, since tests and notebooks replace them."""
+        """Print a message. The standard streams are looked up each time, since tests and notebooks replace them."""
         if record.levelno >= logging.WARNING:
             print(f"note: {record.getMessage()}", file=sys.stderr, flush=True)
         else:
@@ -355,7 +355,7 @@ def _messages_on_terminal() -> Iterator[None]:
 
 
 def _replace_unprintable_characters() -> None:
-    """Replace characters that a terminal lacks, and bytes that are not UTF-8, instead of failing."""
+    """Let standard output and error replace characters that they cannot encode, instead of failing."""
     codecs.register_error("plain", _ascii_replacement)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -11,10 +11,11 @@ from jsonargparse import get_loader, set_loader
 from seg.errors import ConfigError
 
 JSONARGPARSE_LOAD = get_loader("yaml")
-"""The YAML loader of jsonargparse that reads 1e-3 as a float, as YAML 1.2 requires."""
+"""The YAML loader of jsonargparse. PyYAML's own loader reads 1e-3 as text; this loader reads 1e-3 as a float, as YAML
+1.2 requires."""
 
 DEEPEST = 50
-"""Largest depth of nested mappings and lists, which PyYAML builds by recursion."""
+"""Largest depth of nested mappings and lists. PyYAML builds them by recursion, and Python limits the recursion."""
 
 MOST_VALUES = 100_000
 """Largest number of values after aliases are expanded; nine levels of nine aliases would expand to 400 million
@@ -25,11 +26,11 @@ MOST_DIGITS = 300
 
 
 LARGEST = 2**63 - 1
-"""Largest whole number of an option; C libraries cannot store larger numbers."""
+"""Largest accepted whole number; the 64-bit integers of C libraries cannot store larger numbers."""
 
 
 def check_yaml(text: str) -> None:
-    """Check a YAML text against the limits before objects are built.
+    """Check a YAML text against the limits of this module before objects are built.
 
     Raises:
         YAMLError: The text is not YAML, is nested too deeply, expands to too many values, or has a number with too many
@@ -72,7 +73,7 @@ def check_configurations(words: Sequence[str]) -> None:
         try:
             check_yaml(path.read_text(encoding="utf-8"))
         except OSError:
-            continue  # the parser reports missing files, and accepts YAML text instead of a path
+            continue  # The parser reports missing files. It also accepts YAML text in place of a path.
         except UnicodeDecodeError as error:
             raise ConfigError(f"{path}: not UTF-8 text (byte {error.start}); wanted a YAML configuration") from error
         except yaml.YAMLError as error:
@@ -109,13 +110,14 @@ def load_plain(text: str) -> object:
 
 
 def require_plain_values(values: Mapping[str, object], shown: Callable[[str], str] = lambda key: key) -> None:
-    """Check that numbers of a command line or a configuration are finite and fit into 64 bits, and texts have no NUL.
+    """Check the numbers and texts of a command line or a configuration.
 
-    `nodata` may be any number, also NaN, since images may declare NaN as nodata.
+    Numbers must be finite and fit into 64 bits; texts must not contain a NUL character. `nodata` may be any number,
+    also NaN, since images may declare NaN as nodata.
 
     Args:
         values: Values by name, nested as in a configuration.
-        shown: Function that returns the option for a dotted name, for the message.
+        shown: Function that turns a dotted name into the option that the message shows.
 
     Raises:
         ConfigError: A number is not finite or exceeds 64 bits, or a text contains a NUL character.

@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 
 
 class Bar:
-    """A progress bar; draws nothing if there is no terminal.
+    """A progress bar. Without a terminal, the bar draws nothing.
 
     Args:
         title: Text before the bar.
@@ -48,7 +48,7 @@ def progress_bar(title: str, total: int | None = None, stream: TextIO | None = N
     Args:
         title: Text before the bar.
         total: Number of pieces; None if unknown.
-        stream: Stream for the bar, used only if it is a terminal; standard error by default.
+        stream: Stream for the bar; standard error by default. If the stream is not a terminal, no bar is drawn.
     """
     stream = stream or sys.stderr
     if not stream.isatty():
@@ -70,7 +70,7 @@ def with_progress(items: Iterable[Item], title: str, total: int | None = None) -
     Args:
         items: Pieces of work, in order.
         title: Text before the bar.
-        total: Number of items; their length by default.
+        total: Number of items; by default `len(items)` if the items have a length.
     """
     if total is None and isinstance(items, Sized):
         total = len(items)

@@ -27,6 +27,6 @@ def counted(number: int, noun: str) -> str:
 
 
 def first_numbers(values: Iterable[float], most: int = 4) -> str:
-    """The first of some numbers, with four digits each, and "..." if there are more."""
+    """First numbers of a sequence as text, four significant digits each, then "..." if there are more numbers."""
     shown = [f"{value:.4g}" for value in islice(values, most + 1)]
     return ", ".join(shown[:most] + ["..."] * (len(shown) > most))

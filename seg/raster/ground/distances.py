@@ -15,13 +15,14 @@ from seg.raster.grid import Grid
 TRUE_SCALE = 0.005
 """Largest scale error of a projected CRS whose coordinates count as ground distances.
 
-UTM and most national grids stay below it. Web Mercator does not: at 60 degrees north, one metre of the CRS is half a
-metre on the ground.
+The scale errors of UTM and of most national grids are smaller. The error of Web Mercator is larger: at 60 degrees
+north, one metre of the CRS is half a metre on the ground.
 """
 
 _ELLIPSOID = Geod(ellps="WGS84")
 _SMALL_RADIUS_M = 6_335_000.0
-"""Smaller than any radius of curvature of the Earth, so that distances on this sphere are never too long."""
+"""Radius of a sphere in metres. No radius of curvature of the Earth is smaller, so distances on this sphere are never
+longer than on the Earth."""
 
 _MILLIMETRE = 1e-3
 _EDGE_PARTS = 20
@@ -87,7 +88,7 @@ def ground_pixel(grid: Grid) -> tuple[float, float] | None:
 
 
 def near_pairs(grids: Sequence[Grid], guard_m: float) -> list[tuple[int, int]]:
-    """Index pairs of rasters whose footprints overlap, or lie nearer to each other than a distance.
+    """Index pairs of rasters whose footprints overlap or lie nearer to each other than `guard_m`.
 
     A raster in a local CRS is compared only with rasters in the same CRS. A raster without a CRS, or outside the area
     of its CRS, is in no pair.
@@ -102,7 +103,7 @@ def near_pairs(grids: Sequence[Grid], guard_m: float) -> list[tuple[int, int]]:
 
 
 def _pairs_of_one_crs(prints: Mapping[int, _Footprint], guard_m: float) -> Iterator[tuple[int, int]]:
-    """Near pairs in one CRS that is true to scale."""
+    """Near pairs of rasters in the same CRS, for each CRS that is true to scale."""
     groups: dict[str, list[int]] = defaultdict(list)
     for index, found in prints.items():
         if found.outline is not None:
@@ -119,7 +120,7 @@ def _pairs_of_one_crs(prints: Mapping[int, _Footprint], guard_m: float) -> Itera
 
 
 def _pairs_across(prints: Mapping[int, _Footprint], guard_m: float) -> Iterator[tuple[int, int]]:
-    """Near pairs in two CRSs, or in one CRS that is not true to scale."""
+    """Near pairs of rasters in different CRSs, or in one CRS that is not true to scale."""
     placed = [(index, found, found.edge) for index, found in prints.items() if found.edge is not None]
     if not placed:
         return

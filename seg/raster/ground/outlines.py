@@ -1,4 +1,4 @@
-"""Geodesic areas and perimeters of outlines on the pixel lattice, in any CRS."""
+"""Geodesic areas and perimeters of outlines given in pixel coordinates, in any CRS."""
 
 import math
 
@@ -60,7 +60,7 @@ class GroundMeasure:
         """(P, 2) area in square metres and perimeter in metres; holes reduce the area and add to the perimeter.
 
         Args:
-            polygons: (P,) on the pixel lattice.
+            polygons: (P,) polygons in pixel coordinates (column, row).
 
         Raises:
             RasterError: The raster reaches beyond the area of its CRS.
@@ -74,7 +74,7 @@ class GroundMeasure:
         """Enclosed area in square metres and length in metres of each ring, (R,) each.
 
         Args:
-            rings: (R,) closed, on the pixel lattice.
+            rings: (R,) closed rings in pixel coordinates (column, row).
 
         Raises:
             RasterError: The raster reaches beyond the area of its CRS.
@@ -99,11 +99,11 @@ class GroundMeasure:
 
 
 def on_map(grid: Grid, lattice: Floats) -> Floats:
-    """Coordinates of lattice points in the CRS of the grid, (N, 2).
+    """Coordinates of points in the CRS of the grid, (N, 2).
 
     Args:
         grid: Grid of the raster.
-        lattice: (N, 2) columns and rows.
+        lattice: (N, 2) pixel coordinates of the points: column, row.
     """
     columns, rows = lattice.T
     return np.column_stack(grid.transform @ (columns, rows))

@@ -18,7 +18,8 @@ _NODE_M = 5_000.0
 these points are interpolated; in UTM the relative error is at most 1e-7."""
 
 _DIFFERENCE_M = 1_000.0
-"""Step of the finite differences; a smaller step is inexact, since some inverse projections err by a millimetre."""
+"""Step of the finite differences in metres. Some inverse projections err by a millimetre, so a smaller step would be
+less exact."""
 
 _UNKNOWN = "so the area of its pixels is unknown"
 
@@ -50,7 +51,7 @@ class PixelAreas:
         """Ground area in square metres, (H, W) float64; read-only in a geographic CRS.
 
         Args:
-            window: Inside the raster.
+            window: Window inside the raster.
 
         Raises:
             RasterError: A part of the window lies beyond the area of the CRS.

@@ -24,7 +24,7 @@ Limits = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True)
 class Composite:
-    """A scene as shown.
+    """Pixels of a scene, scaled for display.
 
     Attributes:
         colours: (H, W, 4) red, green, blue and opacity, each 0 to 1.
@@ -71,14 +71,14 @@ def read_composite(
         window: Part of the scene; the whole scene by default.
         limits: Stored values that are shown darkest and brightest in each band; by default the percentiles of the
             pixels read.
-        nodata: Additional nodata value, for files that do not declare theirs.
+        nodata: Additional nodata value, for files that do not declare their nodata value.
 
     Raises:
         RasterError: The file is damaged or truncated.
     """
     layers, used, opaque = [], [], np.ones(shape, dtype=np.bool_)
     for place, band in enumerate(display_bands(dataset)):
-        # Average resampling, since every n-th pixel of a large scene looks like noise.
+        # Pixels are averaged, since a picture of every n-th pixel of a large scene looks like noise.
         stored, valid = read_band(dataset, band, window, shape, Resampling.average)
         if nodata is not None:
             # The average of a nodata value with other values is a new value, so the nearest pixel is checked too.

@@ -30,11 +30,11 @@ if TYPE_CHECKING:  # the import is slow, since it imports pyproj
     from seg.raster.vectors.placing import Parcels
 
 WINDOW = 2048
-"""Side of the windows that a mask is burnt in; a multiple of the file's tiles, so that each tile is written once."""
+"""Side of the windows in which a mask is burnt; a multiple of the tile's side, so that each tile is written once."""
 
 _TILE = 512
 _ARC = 16
-"""Segments per quarter circle of a buffer; with 8, the width of the buffer is accurate to half a percent."""
+"""Segments per quarter circle of a buffer; with 16, the width of the buffer is accurate to 0.2 percent."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def class_layers(polygons: Polygons, labels: ByteMask, all_touched: bool) -> lis
     Args:
         polygons: Simple polygons in pixels.
         labels: (N,) OTHER, CROPLAND or IGNORE.
-        all_touched: As in `Layer`.
+        all_touched: Burn every pixel that a polygon covers in part, as in `Layer`.
     """
     placed = shapely.transform(polygons, on_lattice)
     return [Layer(label, placed[labels == label], all_touched) for label in (OTHER, CROPLAND, IGNORE)]
@@ -138,7 +138,7 @@ def edge_layer(polygons: Polygons, width: int) -> Layer:
 
     Args:
         polygons: Simple polygons in pixels.
-        width: Largest distance of a pixel's centre from an edge on either side, in pixels.
+        width: Width of the strip on each side of an edge, in pixels; pixels whose centre lies in a strip are ignored.
     """
     bands = shapely.buffer(shapely.boundary(polygons), width, quad_segs=_ARC)
     return Layer(IGNORE, shapely.transform(shapely.get_parts(bands), on_lattice))
@@ -201,7 +201,7 @@ def _write(path: Path, grid: Grid, parts: Iterable[tuple[Window, ByteMask]]) -> 
 
 
 def _count(path: Path) -> npt.NDArray[np.int64]:
-    """Number of pixels by value, read back, since GDAL does not report an error of the last write to a file."""
+    """Number of pixels by value. The file is read back, since GDAL does not report an error of the last write to it."""
     counts = np.zeros(256, dtype=np.int64)
     with rasterio.open(path) as dataset:
         for _, window in dataset.block_windows(1):

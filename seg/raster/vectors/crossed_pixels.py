@@ -24,12 +24,12 @@ def on_lattice(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def crossed_pixels(polygons: Polygons, window: Window) -> BoolMask:
-    """(H, W) True for pixels of a window whose interior an edge passes through.
+    """(H, W) True for each pixel of a window that a polygon edge crosses.
 
-    An edge along the border between two pixels passes through none of the two.
+    An edge along the border between two pixels crosses neither pixel.
 
     Args:
-        polygons: In pixels of the raster, with vertices on the lattice.
+        polygons: Polygons in pixels of the raster, with vertices on the lattice.
         window: Part of the raster.
     """
     height, width = int(window.height), int(window.width)
@@ -56,7 +56,7 @@ def _segments(polygons: Polygons, window: Window) -> tuple[Integers, Integers]:
 
 
 def _rows_crossed(top: Integers, bottom: Integers, height: int) -> tuple[Integers, Integers]:
-    """Pairs of a segment's index and a row of the window that the segment passes through."""
+    """Segment index and window row of each crossing, (M,) each: a segment crosses each row that it passes through."""
     first = np.maximum(top // STEPS, 0)
     last = np.minimum(-(-bottom // STEPS) - 1, height - 1)
     count = np.maximum(last - first + 1, 0)
@@ -66,7 +66,7 @@ def _rows_crossed(top: Integers, bottom: Integers, height: int) -> tuple[Integer
 
 
 def _columns_crossed(starts: Integers, ends: Integers, row: Integers) -> tuple[Integers, Integers]:
-    """First and last column that each segment passes through in its row; none if the first is larger than the last."""
+    """First and last column that each segment crosses in its row; first > last if the segment crosses no column."""
     (x, y), (dx, dy) = starts.T, (ends - starts).T
     level = dy == 0
     # x at both borders of the row, multiplied by the segment's height to stay in integers.

@@ -27,7 +27,7 @@ SHOWN = 8
 """Largest number of columns or values listed in an error; a land register has hundreds of crops."""
 
 FALLBACK = "GB18030"
-"""Encoding to try if text is not in the declared encoding. GB18030 contains GBK, which Chinese software writes."""
+"""Encoding to try if text is not in the declared encoding. GB18030 contains GBK, the encoding of Chinese software."""
 
 Found = TypeVar("Found")
 
@@ -62,8 +62,8 @@ class VectorLabels:
         layer: Name of the layer; None for the only layer.
         where: SQL condition that features must meet, or None.
         legend: Meaning of the attributes.
-        options: Spelling of options in errors; {} stands for a name such as "layer".
-        encoding: Encoding of the text. None: the declared encoding, or GB18030 if decoding fails.
+        options: Pattern of option names in messages; {} stands for a name such as "layer".
+        encoding: Encoding of the text; None for the declared encoding, or GB18030 if decoding fails.
 
     Attributes:
         path: The file.
@@ -121,7 +121,7 @@ class VectorLabels:
         """Features with a geometry that intersect a box, and their labels, (N,).
 
         Args:
-            box: In the layer's CRS; None for all features.
+            box: Box in the layer's CRS; None for all features.
 
         Raises:
             RasterError: The file cannot be read.
@@ -158,7 +158,7 @@ class VectorLabels:
         return [value for value in (*self.legend.cropland, *self.legend.ignore) if value not in present]
 
     def _values(self, column: str, option: str) -> list[str]:
-        """Values of a column as text, sorted; the option is named in errors."""
+        """Values of a column as text, sorted; messages name the option."""
         if column not in self._columns:
             raise RasterError(
                 f"{self.path}: has no column '{column}'; wanted one of {_shown(self._columns)} for {option}"
@@ -249,7 +249,7 @@ def read_features(path: Path) -> geopandas.GeoDataFrame:
 
 @contextmanager
 def quiet_library() -> Iterator[None]:
-    """Hide pyogrio's warnings: it warns three times about a layer whose measures (M) it drops."""
+    """Hide pyogrio's warnings, such as its three warnings about a layer whose measures (M) it drops."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", (UserWarning, RuntimeWarning))
         yield
@@ -261,7 +261,7 @@ def open_labels(path: Path, settings: BurnSettings, options: str = "--{}") -> Ve
     Args:
         path: The file.
         settings: Layer, condition, and meaning of the attributes.
-        options: Spelling of options in errors; {} stands for a name such as "layer".
+        options: Pattern of option names in messages; {} stands for a name such as "layer".
 
     Raises:
         RasterError: The file cannot be read, or lacks the layer, columns, features or values of the settings.
@@ -344,8 +344,8 @@ def _shown(names: Sequence[str]) -> str:
 def _unreadable(path: Path, error: Exception) -> RasterError:
     if "SHAPE_RESTORE_SHX" in str(error):
         return RasterError(
-            f"{path}: its index {path.with_suffix('.shx').name} is missing; copy that file too, or put "
-            "SHAPE_RESTORE_SHX=YES before the command once, which writes a new one"
+            f"{path}: its index {path.with_suffix('.shx').name} is missing; copy that file too, or run the command "
+            "once with SHAPE_RESTORE_SHX=YES before it to write a new index"
         )
     return RasterError(
         f"{path}: not a readable vector file ({_line(error)}); wanted GeoPackage, Shapefile, GeoJSON, GeoParquet "

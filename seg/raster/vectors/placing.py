@@ -15,7 +15,7 @@ from seg.raster.ground.outlines import STRAIGHT_M, metres_per_unit
 from seg.raster.vectors.features import Box, VectorLabels
 
 REACH = 16_384
-"""Distance from the raster, in pixels, beyond which polygons are cut off, so that large coordinates stay exact."""
+"""Polygons are cut off at this distance from the raster, in pixels, since larger coordinates would lose precision."""
 
 _AREAS = ("Polygon", "MultiPolygon", "GeometryCollection")
 
@@ -41,7 +41,7 @@ class Parcels:
 
     Attributes:
         polygons: (N,) simple polygons in pixels of the image, x to the right and y down.
-        labels: (N,) their labels.
+        labels: (N,) label of each polygon.
         features: Number of features that the polygons come from; a feature of several parts counts once.
     """
 
@@ -67,7 +67,7 @@ def require_georeference(grid: Grid) -> None:
 def read_parcels(source: VectorLabels, grid: Grid, margin: int = 0) -> Parcels:
     """The polygons that lie on an image or within a margin around it.
 
-    Invalid geometries are repaired. Only the polygons of geometry collections are used.
+    Invalid geometries are repaired. Of a geometry collection, only the polygons are used.
 
     Args:
         source: The labels.
@@ -100,7 +100,7 @@ def read_parcels(source: VectorLabels, grid: Grid, margin: int = 0) -> Parcels:
 
 
 def _turn(source: VectorLabels, box: Box | None) -> int:
-    """Degrees to add to longitudes of an image to get longitudes of a layer, such as 360 if these run from 0 to 360."""
+    """Degrees to add to longitudes of an image to get longitudes of a layer: 360 if the layer's run from 0 to 360."""
     if box is None or source.bounds is None:
         return 0
     left, _, right, _ = source.bounds
@@ -116,7 +116,7 @@ def missed(polygons: Polygons, grid: Grid) -> int:
     """Number of small polygons that cover no pixel centre; burning changes no pixel for such a polygon.
 
     Args:
-        polygons: In pixels; only polygons of less than two pixels in width and height are examined.
+        polygons: Polygons in pixels; only those of less than two pixels in width and height are examined.
         grid: Grid of the image; polygons that reach beyond the image do not count.
     """
     left, top, right, bottom = shapely.bounds(polygons).T
@@ -133,7 +133,7 @@ def place_box(box: GivenBox, grid: Grid) -> Polygons:
     """A box as (N,) simple polygons in pixels of an image; the box may lie outside the image.
 
     Args:
-        box: The box; in another CRS its sides become curves.
+        box: The box. If its CRS differs from the CRS of the image, its sides become curves in the image.
         grid: Grid of the image.
 
     Raises:
@@ -180,10 +180,10 @@ class _Transform:
         except pyproj.exceptions.ProjError:
             return None
         left, bottom, right, top = box
-        # Across the antimeridian, left is larger than right; all features are read then.
+        # If the box crosses the antimeridian, left is larger than right. In that case, all features are read.
         if not np.isfinite(box).all() or left >= right:
             return None
-        # Edges are sampled at 51 points; one percent is far more than the resulting error.
+        # `transform_bounds` samples each edge at 51 points. The resulting error is far below the padding of 1 %.
         pad = 0.01 * max(right - left, top - bottom)
         return left - pad, bottom - pad, right + pad, top + pad
 

@@ -21,11 +21,11 @@ class BurnSettings:
         column: Column of the classes; null makes all polygons cropland. Polygons without a value get no label.
         cropland: Values of the column that mean cropland, such as "wheat,maize"; all other values mean other.
         ignore: Values of the column that mean no label, such as "fallow".
-        cropland_where: SQL condition of cropland instead of a column, such as "code BETWEEN 1 AND 180".
-        ignore_where: SQL condition of polygons without a label instead of a column.
-        outside: Label outside all polygons: other, or ignore where the polygons do not contain all cropland.
+        cropland_where: SQL condition of cropland, used instead of a column, such as "code BETWEEN 1 AND 180".
+        ignore_where: SQL condition of polygons without a label, used instead of a column.
+        outside: Label outside all polygons: other, or ignore if the polygons do not contain all cropland.
         all_touched: Burn every pixel that a polygon covers in part, not only pixels whose centre it covers.
-        ignore_buffer: Pixels to both sides of polygon edges that get no label.
+        ignore_buffer: Width in pixels of the strips on both sides of polygon edges that get no label.
         encoding: Encoding of names and text in the file, such as GBK for a shapefile with a missing or wrong .cpg; null
             for the encoding that the file declares.
 
@@ -47,7 +47,7 @@ class BurnSettings:
 
     def __post_init__(self) -> None:
         """Check the options against each other."""
-        # Without dashes, since evaluate.py writes these options as --vector.column.
+        # Messages name options without dashes, since evaluate.py calls them --vector.column and so on.
         if self.ignore_buffer < 0:
             raise ConfigError(f"ignore-buffer is {self.ignore_buffer}; wanted 0 or more pixels")
         require_encoding(self.encoding)

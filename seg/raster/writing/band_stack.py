@@ -77,11 +77,8 @@ def write_band_stack(output: Path, files: Mapping[str, Path]) -> None:
         for number, (name, source) in enumerate(sources.items(), start=1):
             band = add_band(root, source, 1)
             band.set("band", str(number))
-            for tag in (
-                "Description",
-                "ColorInterp",
-                "ColorTable",
-            ):  # These tags describe the only band of a file, not a band of a stack.
+            # These tags describe the only band of a file, not a band of a stack.
+            for tag in ("Description", "ColorInterp", "ColorTable"):
                 for element in band.findall(tag):
                     band.remove(element)
             Xml.SubElement(band, "Description").text = name
@@ -120,7 +117,7 @@ def _relative(file: Path, folder: str) -> Path:
 
 
 def _differences(stems: Sequence[str]) -> list[str]:
-    """The words of each name without the words that all names begin or end with."""
+    """Each name without the words at its beginning and end that all names share."""
     words = [re.split(r"[_\-. ]+", stem) for stem in stems]
     if len(words) == 1:
         return list(stems)

@@ -34,7 +34,7 @@ class BlockStore:
 
     Args:
         output: The file that the run will write; the folder lies beside it.
-        run: All that the blocks depend on (input, model, settings), as JSON values; blocks of another run are refused.
+        run: JSON values of all that the blocks depend on: input, model, settings. Blocks of another run are refused.
         restart: Discard the blocks of any earlier run.
 
     Raises:
@@ -52,7 +52,7 @@ class BlockStore:
             self._refuse_other(wanted)
             return
         with writing(self._header):
-            # Blocks without a header were left by a killed `discard`; their run is unknown.
+            # A killed `discard` leaves blocks without a header. The run of such blocks is unknown, so they are removed.
             self._header.unlink(missing_ok=True)
             _remove_blocks(self.folder)
             with complete_in_claimed_folder(self._header) as temporary:
@@ -68,7 +68,7 @@ class BlockStore:
         return path.exists()
 
     def write(self, name: str, pixels: BlockPixels) -> None:
-        """Keep a finished block.
+        """Store a finished block.
 
         Args:
             name: The block's name.
@@ -84,7 +84,7 @@ class BlockStore:
         checksum = zlib.crc32(kept.data, zlib.crc32(header.getvalue()))
         with complete_in_claimed_folder(path) as temporary, temporary.open("wb") as file:
             file.write(header.getvalue())
-            file.write(kept.data)  # The error of `np.save` on a full disk gives no reason.
+            file.write(kept.data)  # Not by `np.save`, whose error on a full disk gives no reason.
             file.write(checksum.to_bytes(CHECKSUM_BYTES, "little"))
 
     def read(self, name: str) -> BlockPixels:
@@ -103,7 +103,10 @@ class BlockStore:
         return kept if kept.dtype == np.uint8 else _uniform(kept)
 
     def discard(self) -> None:
-        """Remove all blocks and the folder; `open_store` removes a claimed folder when its claim ends."""
+        """Remove all blocks, and the folder if it is empty then.
+
+        A claimed folder still holds the claim; `open_store` removes the folder when the claim ends.
+        """
         discard_blocks(self.folder)
         remove_if_empty(self.folder)
 
@@ -133,7 +136,7 @@ def open_store(output: Path, run: Mapping[str, object], restart: bool = False) -
 
     Args:
         output: The file that the run will write.
-        run: All that the blocks depend on.
+        run: JSON values of all that the blocks depend on.
         restart: Discard the blocks of any earlier run.
 
     Raises:
@@ -245,7 +248,7 @@ def _difference(key: str, found: Mapping[str, object], wanted: Mapping[str, obje
 
 
 def _is_uniform(pixels: BlockPixels) -> bool:
-    """True if each layer holds a single value; the first row is compared first, since most blocks differ there."""
+    """True if each layer holds a single value. The first row is compared first, since most blocks fail there."""
     first = pixels[:, :1, :1]
     return bool((pixels[:, :1] == first).all() and (pixels == first).all())
 

@@ -16,7 +16,7 @@ from seg.raster.writing.cog import named_errors
 
 NODATA = -128
 TILE = 256
-"""Side of an internal tile in pixels: with a hundred bands, 6 MB before compression."""
+"""Side of an internal tile in pixels; the tiles of a hundred bands at one place hold 6 MB before compression."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Int8Layer:
     Attributes:
         bands: Number of bands.
         scale: Factor from stored to real values, the same in all bands.
-        description: Name of the bands, followed by their number.
+        description: Name of the bands; in the file, the number of the band follows the name.
         tags: Tags of the file.
     """
 
@@ -45,8 +45,7 @@ def write_int8_cog(
         path: The file to write.
         grid: Grid of the raster.
         layer: Number, scale and names of the bands.
-        parts: Windows with their (bands, H, W) pixels, which are NODATA where there is no data; together they cover the
-            grid.
+        parts: Windows with their (bands, H, W) pixels; together they cover the grid. Pixels without data hold NODATA.
 
     Raises:
         WriteError: The file cannot be written.

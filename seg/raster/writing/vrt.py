@@ -37,7 +37,7 @@ def write_window_vrt(path: Path, source: DatasetReader, window: Window, final_fo
     Args:
         path: The file to write.
         source: The open raster.
-        window: Whole pixels inside the raster.
+        window: Window of whole pixels inside the raster.
         final_folder: Folder that the file will be moved to; None if it stays.
     """
     root = vrt_root(source, window)
@@ -64,7 +64,7 @@ def vrt_root(source: DatasetReader, window: Window) -> Xml.Element:
 
     Args:
         source: The open raster.
-        window: Whole pixels inside the raster.
+        window: Window of whole pixels inside the raster.
     """
     root = Xml.Element("VRTDataset", rasterXSize=str(window.width), rasterYSize=str(window.height))
     if source.crs is not None:
@@ -114,7 +114,7 @@ def add_source(band: Xml.Element, file: Path, source_band: str, window: Window) 
         band: The band of the VRT.
         file: Raster with the pixels, absolute or relative to the VRT's folder.
         source_band: Band of that raster in GDAL's terms, such as "1" or "mask,1".
-        window: Whole pixels inside that raster.
+        window: Window of whole pixels inside that raster.
     """
     element = Xml.SubElement(band, "SimpleSource")
     relative = "0" if file.is_absolute() else "1"
