@@ -91,7 +91,7 @@ def polygons(*, settings: PolygonBenchmarkSettings, output: Path | None = None) 
 def labels(*, settings: LabelsSettings, output: Path) -> None:
     """Compare training on labels only with training on labels and unlabelled scenes, for shares of labelled scenes.
 
-    If it was interrupted, a new call continues where it stopped. A later call can add shares and seeds.
+    To continue an interrupted benchmark, repeat the command. A later call can add shares and seeds.
 
     Args:
         settings: Options of the benchmark.

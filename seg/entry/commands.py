@@ -33,10 +33,11 @@ def export(
             default, the threshold that the calibration of the training chose.
         onnx: Also write the network as ONNX, for use without PyTorch.
         weights: Weights to export if training averaged weights. averaged: the averaged weights. raw: the weights of the
-            last step, which were not validated. auto: the averaged weights if the checkpoint has them; of an averaged
-            teacher and its student, the weights with the higher IoU in validation.
-        data: Dataset of the training. The package gets a description of its features, so that predict can tell how
-            unlike a scene is. By default, the dataset in the configuration of the run, if it still exists.
+            last step, which were not validated. auto: the averaged weights if the checkpoint has them; after a training
+            with an averaged teacher, the weights of teacher or student, whichever have the higher validation IoU.
+        data: Dataset of the training. The package gets a description of the features of its images, so that predict can
+            tell how unlike these images a scene is. By default, the dataset in the configuration of the run, if it
+            still exists.
     """
     from seg.package.checkpoint import read_checkpoint
     from seg.package.write import add_onnx, write_package
@@ -52,7 +53,7 @@ def export(
     else:
         print(
             f"note: {output} does not describe the features of its training images, so predict cannot tell how unlike "
-            "a scene is; name the training's dataset with --data",
+            "these images a scene is; name the training's dataset with --data",
             file=sys.stderr,
         )
     if onnx:
@@ -159,8 +160,8 @@ def restore(*, run: str, output: Path) -> None:
     """Restore files, pictures and model of a run from Weights & Biases.
 
     Args:
-        run: Folder of a run that was trained with --tracking.wandb, or of a W&B run in this folder (offline-run-...);
-            restoring it needs no network. Or entity/project/id of a run on the W&B server.
+        run: Folder of a run that was trained with --tracking.wandb, folder of a W&B run (offline-run-...), or
+            entity/project/id of a run on the W&B server. Folders need no network.
         output: New or empty folder for the files.
     """
     from seg.training.run.restore import restore_run

@@ -187,7 +187,7 @@ class Model:
 def load_model(folder: Path | str, *, device: str = "auto", threads: int = 0) -> Model:
     """Load a trained model.
 
-    On the CPU, OpenVINO computes or, if it is not installed, ONNX Runtime. The first call writes `model.onnx` to the
+    On the CPU, OpenVINO is used if it is installed, otherwise ONNX Runtime. The first call writes `model.onnx` to the
     folder.
 
     Args:
@@ -204,7 +204,7 @@ def load_model(folder: Path | str, *, device: str = "auto", threads: int = 0) ->
 
 @dataclass(frozen=True)
 class Scores:
-    """Agreement of a map with a reference over pixels that have a value in both; a score is None if it is 0 / 0.
+    """Agreement of a map with a reference over pixels that have a value in both; a score of 0 / 0 is None.
 
     Attributes:
         iou: Intersection over union of cropland, 0 to 1.
@@ -312,7 +312,7 @@ class Dataset:
         scenes: Files and fold of each scene, sorted by image path.
         bands: Bands to read, counted from 1.
         band_names: Name of each band in the first image; empty strings for bands without a name.
-        nodata: Additional value that means "no data", for files that do not declare it.
+        nodata: Additional value that means "no data", for files that do not declare this value.
     """
 
     scenes: Sequence[Scene]
@@ -348,7 +348,7 @@ def read_dataset(
     Args:
         root: A folder with images/ and masks/, or with a manifest.csv or manifest.parquet.
         bands: Bands to read, counted from 1, or their names in the images; all bands except alpha by default.
-        nodata: Additional value that means "no data", for files that do not declare it.
+        nodata: Additional value that means "no data", for files that do not declare this value.
         folds: Number of folds.
 
     Raises:

@@ -69,7 +69,7 @@ def check(
     Args:
         input: The dataset: a folder with images/ and masks/, or with a manifest.csv.
         bands: Bands to read, counted from 1, or their names in the images; all bands except alpha by default.
-        nodata: Additional value that means "no data", for files that do not declare it.
+        nodata: Additional value that means "no data", for files that do not declare this value.
         folds: Number of folds.
         labels: Meaning of the mask values.
         chips: Check for training on chips (--data.chips.size); scenes may then have any size.
@@ -169,7 +169,7 @@ def stats(
     Args:
         input: The dataset: a folder with images/ and masks/, or with a manifest.csv.
         bands: Bands to read, counted from 1, or their names in the images; all bands except alpha by default.
-        nodata: Additional value that means "no data", for files that do not declare it.
+        nodata: Additional value that means "no data", for files that do not declare this value.
         fold: Held-out fold, whose pixels are left out; null to include all folds.
         folds: Number of folds.
         json: Print JSON instead of text.
@@ -191,7 +191,7 @@ def suggest(
     settings: SuggestionSettings,
     reading: PlaceSettings,
 ) -> None:
-    """Suggest squares to label next: those in which a model is uncertain and which differ from each other.
+    """Suggest squares to label next; a model is uncertain in them, and they differ from each other.
 
     These squares are not a random sample, so they would bias an area estimate. For area estimates, draw points with
     evaluate.py sample.
@@ -199,7 +199,7 @@ def suggest(
     Args:
         model: Folder of a model package.
         input: Scenes of the place: one or several files, a folder, a pattern such as 'scenes/*.tif', or a text file
-            with a path or address a line.
+            with one path or address per line.
         output: GeoPackage for the squares. A sheet of their pictures is written beside it, with the ending .png.
         settings: Options of the choice.
         reading: Options of reading.
@@ -216,7 +216,7 @@ def suggest(
     draw_squares(found, output.with_suffix(".png"))
     left_out = f", {found.labelled} left out as labelled" if found.labelled else ""
     print(f"{output}: {counted(len(found.squares), 'square')} of {found.candidates} candidates{left_out}")
-    print(f"{output.with_suffix('.png')}: their pictures and reasons")
+    print(f"{output.with_suffix('.png')}: pictures of the squares, with reasons")
     if len(found.squares) < settings.count:
         print(
             f"note: fewer than {settings.count}, because squares are at least {settings.least_distance_m:g} m apart; "

@@ -14,7 +14,7 @@ from seg.files import require_output_folder, write_json
 from seg.raster.sources import require_apart, require_replaceable
 
 REPORT_FILES = ("accuracy.json", "picture.png", "index.html")
-"""Files of a report, in the order in which they are made; all files are renamed into place together."""
+"""Files of a report. They are written in this order, and then renamed into place together."""
 
 
 def evaluate(
@@ -35,7 +35,7 @@ def evaluate(
             read.
         RasterError: A file cannot be read, lies on another grid or holds invalid values, or nothing can be compared.
         WriteError: The report cannot be written, for example on a full disk; an earlier report does not change.
-        ClaimError: Another process writes a report there.
+        ClaimError: Another process writes a report to the folder.
     """
     require_output_folder(output)
     area = read_area_estimate(page.area_estimate)

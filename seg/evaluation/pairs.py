@@ -90,8 +90,8 @@ class Inputs:
             reported by stratum.
         stratum_attribute: Column of the polygons with the names of the strata.
         stratum_layer: Layer of the polygons, if their file has several.
-        stratum_encoding: Encoding of the names and text of the polygons, such as GBK; null for the one that the file
-            states.
+        stratum_encoding: Encoding of the text of the polygons and of their column names, such as GBK; null for the
+            encoding that the file states.
 
     Raises:
         ConfigError: Options contradict each other.
@@ -154,7 +154,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def probability_beside(prediction: Path) -> Path | None:
-    """The probability map beside a class map; None if there is none."""
+    """The probability map beside a class map; None if there is no such file."""
     path = prediction.with_name(f"{prediction.stem}{PROBABILITY}{prediction.suffix}")
     return path if path.is_file() else None
 

@@ -10,19 +10,19 @@ from seg.files import claimed, make_output_folder, put_in_place, remove_if_empty
 
 @contextmanager
 def report_folder(folder: Path, names: Sequence[str]) -> Iterator[Path]:
-    """Yield a folder for the files of a report; all files are moved into place when the block ends without an error.
+    """Yield a folder for the files of a report, and move them into place if the `with` block ends without an error.
 
     If the new report lacks a file of an earlier report, the earlier file is removed. All other files in the folder
     stay.
 
     Args:
-        folder: Folder of the report; made if its parent exists. After a mistake in the inputs, a new folder is removed
-            again; if the disk is full, it stays, empty.
+        folder: Folder of the report; made if its parent exists. If an error occurs, a newly made folder is removed
+            again. After a WriteError, for example on a full disk, the new folder stays.
         names: Names of all files that a report may have.
 
     Raises:
         ConfigError: The folder cannot be made.
-        ClaimError: Another process writes a report there.
+        ClaimError: Another process writes a report to the folder.
         WriteError: The disk is full.
     """
     with _removed_after_a_mistake(folder), claimed(folder), work_folder(folder / "report") as unfinished:

@@ -37,7 +37,7 @@ class Area:
     name: str
 
     def covers(self, window: Window) -> BoolMask:
-        """(H, W) bool, True for pixels of the area; a pixel has the same value in every window."""
+        """(H, W) bool, True for pixels of the area; the value of a pixel does not depend on the window."""
         return self._layer.covers(window)
 
     def intersects(self, window: Window) -> bool:
@@ -90,8 +90,8 @@ def area_on(grid: Grid, text: str | None, crs: str | None) -> Area | None:
     Args:
         grid: Grid of the scene.
         text: A vector file, with `|layername=...` if it has several layers, or minx,miny,maxx,maxy; None for all.
-        crs: CRS of a box, if it differs from the CRS of the scene; longitude comes before latitude. Leave it out for a
-            file, which has its own CRS.
+        crs: CRS of a box, with longitude before latitude; None for the CRS of the scene, and for a file, which has its
+            own CRS.
 
     Raises:
         NoOverlapError: No pixel of the scene lies in the area.

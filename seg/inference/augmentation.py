@@ -17,8 +17,8 @@ LARGEST_DENOMINATOR = 20
 """Scales are rounded to fractions with at most this denominator."""
 
 LARGEST_COMMON_DENOMINATOR = 60
-"""Largest common denominator of all scales. Windows align to the model's stride times the common denominator: to at
-most 480 pixels at stride 8."""
+"""Largest common denominator of all scales. Windows begin on multiples of the model's stride times the common
+denominator. At stride 8, these are multiples of at most 480 pixels."""
 
 
 class Turn(NamedTuple):
@@ -33,12 +33,12 @@ class Turn(NamedTuple):
     flip: bool
 
     def apply(self, image: Array) -> Array:
-        """Turn a (C, H, W) image; the result is a view of it, (C, H, W) or (C, W, H)."""
+        """Turn a (C, H, W) image; the result shares its memory and is (C, H, W) or (C, W, H)."""
         turned: Array = np.rot90(image, self.quarters, axes=(1, 2))
         return turned[:, :, ::-1] if self.flip else turned
 
     def undo(self, probability: Array) -> Array:
-        """Turn the probability of a turned image back; the result is a view of it, (H, W)."""
+        """Turn the probability of a turned image back; the result shares its memory and is (H, W)."""
         unflipped = probability[:, ::-1] if self.flip else probability
         upright: Array = np.rot90(unflipped, -self.quarters)
         return upright
@@ -116,13 +116,13 @@ class TestTimeAugmentation:
 
     @property
     def cost(self) -> float:
-        """Ratio of computed pixels to the computed pixels of a plain prediction."""
+        """Ratio of the pixels computed for all views to the pixels computed for a plain prediction."""
         return float(len(self.turns) * sum(fraction**2 for fraction in self.fractions))
 
     def alignment(self, stride: int) -> int:
-        """Alignment of windows in pixels: every window must begin on a multiple of it.
+        """Alignment in pixels: the first row and column of every window must be multiples of this number.
 
-        At each scale, the window then begins on a multiple of the model's stride.
+        At each scale, the resized window then begins on a multiple of the model's stride.
 
         Args:
             stride: Stride of the model in pixels.
@@ -138,7 +138,7 @@ def resize_bilinear(image: Array, height: int, width: int) -> Array:
     that begin on multiples of q agree in every bit. Image libraries use floating-point positions instead; their
     rounding errors depend on the distance from the corner.
     """
-    if height <= image.shape[1]:  # The axis whose resizing leaves fewer pixels for the second step is resized first.
+    if height <= image.shape[1]:  # The second step is faster if the first step removes pixels.
         return _resize_axis(_resize_axis(image, 1, height), 2, width)
     return _resize_axis(_resize_axis(image, 2, width), 1, height)
 

@@ -32,7 +32,7 @@ class Tally:
     Attributes:
         total: Number of scenes.
         mapped: Number of scenes that were mapped.
-        kept: Number of scenes whose maps were kept from an earlier run of the same identity.
+        kept: Number of scenes whose maps were kept from an earlier run with the same models and settings.
         outside: Number of scenes without a pixel in the area.
         failed: Scenes that could not be mapped, and the error of each scene.
     """

@@ -120,8 +120,8 @@ def _print_views(plan: Plan, predictor: Predictor, settings: PredictionSettings)
 def _print_notes(plan: Plan, predictor: Predictor) -> None:
     if not plan.grid.rectified:
         print(
-            "note: the scene is georeferenced only by ground control points or a camera model, which its maps do not "
-            "keep; for georeferenced maps, rectify the scene first, for example with gdalwarp",
+            "note: the scene is georeferenced only by ground control points or a camera model, so its maps are not "
+            "georeferenced; for georeferenced maps, rectify the scene first, for example with gdalwarp",
             file=sys.stderr,
         )
     unlikeness = plan.scene.unlikeness
@@ -130,7 +130,7 @@ def _print_notes(plan: Plan, predictor: Predictor) -> None:
     if unlikeness is not None and unlikeness.unlike:
         print(
             f"note: {shown_name(plan.grid.path)} is unlike the training images, so its map may be far worse than the "
-            "scores of training say; check it, adapt the model with scripts/adapt.py, or label some squares here",
+            "scores of training say; check the map, adapt the model with scripts/adapt.py, or label some squares here",
             file=sys.stderr,
         )
     if not predictor.bounded and len(plan.blocks) > 1:
@@ -148,7 +148,7 @@ def _print_result(maps: SceneMaps) -> None:
     if maps.uncertainty is not None:
         print(f"{maps.uncertainty}: standard deviation in percent of 0.5, 255 nodata")
     for path in maps.layers:
-        print(f"{path}: written beside them")
+        print(f"{path}: written beside the maps")
     if maps.found.damaged_pixels:
         print(
             f"note: {maps.found.damaged_pixels} pixels could not be read and are nodata; the scene is damaged: "

@@ -27,7 +27,7 @@ class BlockReader:
         skip_damaged: Treat unreadable pixels as nodata.
         damaged: Number of unreadable pixels so far, within cores and the area.
         nodata_found: True once a pixel held the nodata value of the `Reading`.
-        void_found: True once pixels became nodata because of undeclared values that are too large for a measurement.
+        void_found: True once pixels became nodata because their values are too large for a measurement.
     """
 
     reading: Reading

@@ -112,7 +112,7 @@ def _unlikeness(scene: FittedScene, predictor: Predictor) -> Unlikeness | None:
 
 
 def _area_file(area: str | None) -> list[Path]:
-    """File of an area; a layer and a condition may follow its name after a bar."""
+    """File that an area names; after the file name, the text may have a bar and the name of a layer."""
     return [] if area is None else [Path(area.partition("|")[0])]
 
 
@@ -148,5 +148,5 @@ def _require_unchanged(scene: FittedScene) -> None:
     if scene_version(path) not in (None, scene.identity.scene_version):
         raise RasterError(
             f"{path}: was changed while it was read, so its blocks mix two versions; "
-            "repeat the run with --restart=true, and do not change the scene meanwhile"
+            "repeat the run with --restart=true, and do not change the scene during the run"
         )

@@ -25,15 +25,15 @@ class PredictionSettings:
         tolerance: Largest change of a probability that a measured halo may cause, above 0 and at most 1; by default
             1/255.
         memory: Limit of the total memory in GiB, for an automatic block size; null for a quarter of the free memory,
-            but at least 1.5, or half of the free memory if that is less. The limit may be exceeded, since a core is
-            never smaller than its halo.
+            but at least the smaller one of 1.5 GiB and half of the free memory. The limit may be exceeded, since a
+            core is never smaller than its halo.
         tta: Test-time augmentation.
         uncertainty: Also map the standard deviation over views and models, in percent of its maximum, 0.5. The file's
             name ends in `_uncertainty`. Needs at least two views or models.
         features: Also write the deepest features of the network at its stride, as int8 in a file whose name ends in
             `_features`.
-        distance: Also write the distance of each patch of 64 pixels from the training images, in a file whose name ends
-            in `_distance`. A JSON file beside this file holds the distance of the scene.
+        distance: Also write the distance of each patch of 64 x 64 pixels from the training images, in a file whose name
+            ends in `_distance`. A JSON file beside this file holds the distance of the scene.
         bands: 1-based bands of the scene in the order of the model; null for the bands with the names of the training
             bands, or, if names are missing, for the numbers of the training bands.
         nodata: An additional stored value that means "no data", for files that do not declare one; null for the

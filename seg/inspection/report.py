@@ -70,7 +70,7 @@ def inspect_network(
         size: Side in pixels of the image for which operations are counted.
 
     Raises:
-        ConfigError: The number of given sources (config or model) is not one, or the network cannot be built.
+        ConfigError: Config and model are both given or both missing, or the network cannot be built.
         PackageError: The package or the checkpoint cannot be read.
     """
     if (config is None) == (model is None):

@@ -112,7 +112,7 @@ class ModelConfig:
         """
         unknown = sorted(str(name) for name in arguments.keys() - {field.name for field in fields(cls)})
         if unknown:
-            raise ConfigError(f"the model has no argument {', '.join(unknown)}; was it made by a newer version?")
+            raise ConfigError(f"the model has no argument {', '.join(unknown)}; was its file made by a newer version?")
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()}
         hints = get_type_hints(cls)
         for name, value in values.items():

@@ -82,7 +82,7 @@ def choose_squares(candidates: Candidates, count: int, least_distance_m: float) 
 
 
 def zone_quotas(zones: Sequence[str], count: int) -> dict[str, int]:
-    """Number of squares for each zone, in proportion to its candidates; at least one if the count allows it.
+    """Number of squares for each zone, in proportion to its candidates, and at least one if `count` is large enough.
 
     Args:
         zones: Zone of each candidate.
@@ -116,5 +116,5 @@ def _reason(candidates: Candidates, index: int, novelty: float, follows: bool) -
         return f"similarity {candidates.similarity[index]:.2f} to the examples"
     entropy = candidates.entropy[index]
     share = float((candidates.entropy < entropy).mean())
-    others = "the squares before it" if follows else "the mean of the place"
-    return f"less certain than {share:.0%} of the squares ({entropy:.2f} bits), {novelty:.2f} from {others}"
+    others = "the earlier squares" if follows else "the mean of the place"
+    return f"less certain than {share:.0%} of the squares ({entropy:.2f} bits), distance {novelty:.2f} from {others}"

@@ -25,7 +25,8 @@ COARSE = 512
 """Masks are read at a reduced size of at most this many pixels per side to find labelled ground."""
 
 SLIVER = 0.02
-"""Largest share of a square that labels may cover. Neighbouring squares on different grids overlap slightly."""
+"""Largest share of a square that labels may cover. It is above 0, since neighbouring squares on different grids overlap
+slightly."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class Movement:
     Attributes:
         layer: Dotted name of the norm.
         mean: Change of the mean, averaged over channels, in standard deviations of training.
-        spread: New standard deviation divided by that of training, averaged over channels.
+        spread: New standard deviation divided by the standard deviation of training, averaged over channels.
     """
 
     layer: str

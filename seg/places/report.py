@@ -81,7 +81,7 @@ def report_text(adapted: Adapted) -> str:
 
 
 def mapped_share(maps: Sequence[Bytes], threshold: float) -> float:
-    """Share of the valid pixels in percent maps that are above a threshold.
+    """Share of the valid pixels whose probability is above a threshold.
 
     Args:
         maps: Maps in percent, 255 where there is no data; together, they have at least one valid pixel.

@@ -14,7 +14,8 @@ class PlaceSettings:
     Args:
         bands: 1-based bands of the scenes, in the order of the model. If null, the bands with the names of the training
             bands are read; if the scenes have no such names, the bands of training are read.
-        nodata: Additional value that means "no data", for files that do not declare it; null for the value of training.
+        nodata: Additional value that means "no data", for files that do not declare this value; null for the value of
+            training.
         pixel_size_ratio: Largest accepted ratio between the pixel sizes of the scenes and of training, at least 1.
         device: Device for the computation: auto, cpu, cuda (cuda:1 for the second GPU) or mps.
 
@@ -70,7 +71,7 @@ class SuggestionSettings:
         labelled: Ground that is already labelled: a dataset, a folder of masks, a mask, or a vector file of polygons;
             null if no ground is labelled.
         zones: Vector file of zones. Each zone gets a number of squares in proportion to its candidates, and at least
-            one if the count allows it.
+            one if --count is large enough.
         zone_column: Column with the names of the zones; null to name the zones by their row numbers.
         like: Vector file of examples. If it is given, the squares that are most similar to the examples are suggested,
             instead of uncertain squares.

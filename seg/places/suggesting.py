@@ -1,4 +1,4 @@
-"""Choice of squares to label next; the model is uncertain in these squares, and they differ and lie far apart."""
+"""Choice of squares to label next. The model is uncertain in these squares; they differ and lie far apart."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -140,7 +140,7 @@ def suggest(model: Path, scenes: Sequence[Path], reading: PlaceSettings, setting
 
 
 def _candidate_squares(place: Place, size_m: float) -> list[tuple[Grid, Window]]:
-    """Squares with a side in metres that tile the scenes; if a scene is smaller than a square, it is one candidate."""
+    """Squares that tile the scenes, with a side in metres; a scene that is smaller than a square is one candidate."""
     squares: list[tuple[Grid, Window]] = []
     for grid in place.grids:
         pixel = grid.pixel_size_m

@@ -179,7 +179,7 @@ class SyncRunningStatistics(L.Callback):
         norms = _moving_norms(pl_module)
         if trainer.world_size == 1 or not norms:
             return
-        # At least 0.01, since the computation below divides by this share, and at momentum 1 it would be 0.
+        # At least 0.01, since the computation below divides by this share, and the share is 0 if the momentum is 1.
         kept = torch.cat([torch.full_like(each, max(1 - (norm.momentum or 0.0), 0.01)) for norm, each in _pairs(norms)])
         share = (_joined(norms) - kept * self._before) / kept**trainer.global_rank
         packed = torch.cat([share, share.new_ones(1)]) * self._counts

@@ -42,7 +42,7 @@ CALLBACK_KEYS: dict[str, type[Callback]] = {
     # freezes the norms.
     "batch_norm": FreezeBatchNorm,
 }
-"""Callbacks by their key on the command line. With default settings, only the first callback has an effect."""
+"""Callbacks by their key on the command line. With default settings, only `warmup` has an effect."""
 
 
 @dataclass(frozen=True, kw_only=True)

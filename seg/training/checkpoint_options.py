@@ -1,6 +1,7 @@
-"""Options that a checkpoint provides for the training command: they are checked and merged with the user's options.
+"""Options of the training command that come from a checkpoint, checked and merged with the user's options.
 
-A checkpoint must not cause files to be opened or weights to be downloaded, so values that name them are removed.
+A checkpoint must not cause files to be opened or weights to be downloaded. Values that name files or weights are
+therefore removed.
 """
 
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ def task_options(checkpoint: Checkpoint, task: str = DEFAULT_TASK) -> Options:
 
     Args:
         checkpoint: The checkpoint.
-        task: Name of the task for which the arguments are meant. Arguments that this task does not have are left out.
+        task: Name of the task that will receive the arguments. Arguments unknown to this task are left out.
 
     Raises:
         PackageError: An argument is unknown, or a value has a wrong type or range.
@@ -41,7 +42,7 @@ def task_options(checkpoint: Checkpoint, task: str = DEFAULT_TASK) -> Options:
         raise PackageError(
             f"{checkpoint.path}: its task has no bands or no model; wanted a checkpoint that scripts/train.py wrote"
         )
-    options.pop("bands")  # the data give this number, and loading the weights compares it
+    options.pop("bands")  # the data set this number; CroplandTask.on_load_checkpoint compares it
     # The checkpoint's weights replace the encoder's weights. An untrusted checkpoint must not cause a download or open
     # another file.
     options["model"]["encoder_weights"] = None
@@ -50,7 +51,7 @@ def task_options(checkpoint: Checkpoint, task: str = DEFAULT_TASK) -> Options:
 
 
 def data_options(checkpoint: Checkpoint) -> Options:
-    """Bands, nodata value and labels of a checkpoint's training images; values that it lacks are left out.
+    """Bands, nodata value and labels of a checkpoint's training images; missing values are left out.
 
     Raises:
         PackageError: A value has a wrong type or range.
@@ -67,13 +68,13 @@ def with_overrides(
     Args:
         checkpoint: The checkpoint.
         given: Task arguments from the command line or a configuration.
-        task: Name of the task for which the arguments are meant. Scoring needs only the network, so it works with any
-            task.
+        task: Name of the task that will receive the arguments. Validation and test need only the network, so they
+            accept a checkpoint of any task.
         trains: True for a training, which continues with the optimiser's state.
 
     Raises:
-        ConfigError: A given argument contradicts the weights or the optimiser's state; or the training is to continue
-            with another task.
+        ConfigError: A given argument contradicts the weights or the optimiser's state, or another task wrote the
+            checkpoint that a training continues.
         PackageError: A value of the checkpoint has a wrong type or range.
     """
     wrote = task_of_checkpoint(checkpoint.task)
@@ -91,7 +92,7 @@ def with_overrides(
         _require_same(checkpoint.path, "model.optimizer.name", given["optimizer"]["name"], found, set())
     joined = _joined(options, given)
     joined["model"]["encoder_weights"] = None
-    joined.pop("initial_weights", None)  # the checkpoint's weights replace these too
+    joined.pop("initial_weights", None)  # the checkpoint's weights replace initial weights
     return joined
 
 
@@ -121,7 +122,7 @@ def _checked(path: Path, values: object, hints: Mapping[str, Any], place: str) -
         )
     unknown = sorted(_short(name) for name in values if name not in hints)
     if unknown:
-        raise PackageError(f"{path}: unknown {place}{listed(unknown)}; was it made by a newer version?")
+        raise PackageError(f"{path}: unknown {place}{listed(unknown)}; was the checkpoint made by a newer version?")
     options: Options = {}
     for name, value in values.items():
         hint = hints[name]

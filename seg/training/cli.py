@@ -1,4 +1,4 @@
-"""The training command, with the subcommands fit, validate and test; every argument can be overridden."""
+"""Command line of training, with the subcommands fit, validate and test."""
 
 import logging
 import sys
@@ -67,8 +67,8 @@ NOISE = (
     ".*Checkpoint directory .* exists and is not empty.*",  # expected when a run resumes
     ".*The dirpath has changed from .*",  # validate and test use other folders
     ".*callbacks used to create the checkpoint need to be provided.*",  # scoring needs no training callbacks
-    ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning's own use of PyTorch
-    ".*AMP with fp16 is not supported on CPU.*",  # reported as an error below
+    ".*isinstance\\(treespec, LeafSpec\\).*",  # caused by Lightning's own code
+    ".*AMP with fp16 is not supported on CPU.*",  # check_precision raises an error instead
 )
 """Warnings of Lightning that do not concern users of this project."""
 
@@ -86,7 +86,7 @@ class CroplandCLI(LightningCLI):
         return next(name for name, kind in TASKS.items() if kind is self.model_class)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the callbacks' keys, the project's defaults, and the links from data and seed to other options."""
+        """Add the callbacks' options and the project's defaults, and link options that share a value."""
         for key, callback in CALLBACK_KEYS.items():
             parser.add_lightning_class_args(callback, key)
         parser.add_lightning_class_args(BestCheckpoint, "checkpoint")
@@ -120,9 +120,9 @@ class CroplandCLI(LightningCLI):
         parser.link_arguments("checkpoint.dirpath", "last_checkpoint.dirpath", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Parse the command line; if it has --ckpt_path, the checkpoint sets the network and the defaults of the data.
+        """Parse the command line; with --ckpt_path, take the network and default data settings from the checkpoint.
 
-        Reading the checkpoint never executes code.
+        Reading a checkpoint never executes code.
 
         Raises:
             ArgumentError: A key or a value is wrong; the message names the nearest known key.
@@ -158,7 +158,7 @@ class CroplandCLI(LightningCLI):
             )
 
     def _options_from_checkpoint(self, checkpoint: Checkpoint, options: Namespace) -> dict[str, dict[str, object]]:
-        """Options from a checkpoint: its network, with the user's overrides, and its data settings, as defaults."""
+        """The checkpoint's network with the user's overrides, and data settings that the user has not set."""
         given = self._explicit_options()
         trains = self.config.subcommand == "fit"
         task = with_overrides(checkpoint, given.get("model", {}), self.task, trains)
@@ -168,7 +168,7 @@ class CroplandCLI(LightningCLI):
         return {"model": task, "data": {key: data[key] for key in data if key == "labels" or options.data[key] is None}}
 
     def _explicit_options(self) -> dict[str, Any]:
-        """Options that the command line or a configuration sets, even if it sets them to their default values."""
+        """Options in the command line and in configurations, including options set to their default values."""
         words = [*sys.argv[1:], "--seed_everything=0"]  # data.seed is linked to the seed, so parsing needs one
         given: Namespace = self.parser.parse_args(words, defaults=False)[self.config.subcommand]
         return dict(given.as_dict())
@@ -180,7 +180,7 @@ class CroplandCLI(LightningCLI):
         """Build the trainer with loggers, progress bar and callbacks for the run's folder and the terminal.
 
         Raises:
-            ConfigError: An argument of the trainer is wrong, or the run's folder holds files of another kind.
+            ConfigError: An argument of the trainer is wrong, or the run's folder holds files that are not of a run.
         """
         options = self.config_init[self.subcommand]
         config, fits = options.trainer, self.subcommand == "fit"
@@ -211,9 +211,10 @@ class CroplandCLI(LightningCLI):
         return trainer
 
     def before_fit(self) -> None:
-        """Check the data and set the network's band statistics; a resumed run has them from its checkpoint.
+        """Check the data, set the network's band statistics, and move an earlier run out of the folder.
 
-        An earlier run in the folder is moved only after all checks have passed. If a check fails, it stays in place.
+        If a run resumes, the statistics in its checkpoint replace these statistics later. If a check fails, the earlier
+        run stays in its folder.
         """
         if isinstance(self.model, StudentTask):
             self.datamodule.maps = self.model.teacher_config.maps
@@ -233,7 +234,10 @@ class CroplandCLI(LightningCLI):
         add_wandb(self.trainer, options.tracking, config[self.subcommand])
 
     def _run_subcommand(self, subcommand: str) -> None:
-        """Run a subcommand, and print a message if it is interrupted; Lightning would print none and exit with 1."""
+        """Run a subcommand; after an interruption, raise an error that says how to resume.
+
+        Lightning would print nothing and exit with status 1.
+        """
         if subcommand == "fit" and (finished := self._finished()):
             print(finished)
             return
@@ -246,7 +250,7 @@ class CroplandCLI(LightningCLI):
             raise KeyboardInterrupt(interrupted_message(self.trainer)) from stopped
 
     def _finished(self) -> str:
-        """Message if the checkpoint has already completed max_epochs or max_steps, else an empty string."""
+        """Message if the checkpoint has already completed max_epochs or max_steps; otherwise an empty string."""
         options = self.config_init.fit
         if self.trained is None:
             return ""
@@ -268,7 +272,7 @@ class CroplandCLI(LightningCLI):
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
-        """Trainer methods that are subcommands, each with the names of arguments that are not options.
+        """Subcommands, which are methods of the Trainer, each with the names of arguments that are not options.
 
         If the command line names a subcommand, only the parser of this subcommand is built, since building a parser
         takes a third of a second.
@@ -302,7 +306,7 @@ def check_intervals(config: Namespace) -> None:
     """Reject intervals of 0 or below, since Lightning divides by them.
 
     Args:
-        config: Arguments of the trainer.
+        config: Arguments of the trainer. `log_every_n_steps` may be 0, which turns logging off.
 
     Raises:
         ConfigError: An interval is 0 or below.
@@ -319,10 +323,10 @@ def check_precision(precision: object, device: str) -> None:
 
     Args:
         precision: The trainer's precision.
-        device: Type of its device.
+        device: Type of the trainer's device, such as "cpu" or "cuda".
 
     Raises:
-        ConfigError: The device cannot compute in this precision.
+        ConfigError: The precision is float16 and the device is a CPU.
     """
     if device == "cpu" and str(precision) in ("16", "16-mixed"):
         raise ConfigError(
@@ -339,7 +343,7 @@ def run(words: list[str]) -> None:
     Raises:
         SegError: An argument or an input is wrong.
         ArgumentError: A command-line argument is invalid.
-        KeyboardInterrupt: The training was interrupted; the message says how to resume.
+        KeyboardInterrupt: The training was interrupted; the error's message says how to resume.
     """
     require_values(words)
     check_configurations(words)

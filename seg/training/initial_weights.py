@@ -25,12 +25,12 @@ tensors of the same name and shape."""
 
 @dataclass(frozen=True)
 class InitialWeights:
-    """Names of the tensors that were copied from a file into a network, and of those that were not.
+    """Names of the tensors that were copied from a file into a network, and of the tensors that were not.
 
     Attributes:
         path: The file or package.
         taken: Names of the tensors that were copied.
-        left: For each tensor of the network that was not copied, the reason.
+        left: Names of the tensors that were not copied, each with the reason.
     """
 
     path: Path
@@ -70,15 +70,15 @@ def take_weights(model: Segmenter, path: Path) -> InitialWeights:
     share = sum(tensor.numel() for tensor in taken.values()) / max(size, 1)
     if share < LEAST_SHARE:
         raise ConfigError(
-            f"{OPTION} is {path}, which fits {share:.0%} of this network's values (its network is "
-            f"{_named(arguments)}); set the options of model.model as they were there, or leave {OPTION} out"
+            f"{OPTION} is {path}, which fits {share:.0%} of this network's values (the file's network is "
+            f"{_named(arguments)}); set the options of model.model to those of the file, or leave {OPTION} out"
         )
     model.load_state_dict(taken, strict=False)
     return InitialWeights(path, tuple(taken), left)
 
 
 def _stored(path: Path) -> tuple[Mapping[str, Tensor], Mapping[str, Any]]:
-    """Weights of a file by name, and the arguments of the network that they belong to."""
+    """Weights in a file by name, and the arguments of their network."""
     if not path.is_dir():
         checkpoint = read_checkpoint(path)
         return checkpoint.weights, checkpoint.task.get("model", {})

@@ -17,7 +17,7 @@ NORMS = BatchNorm | nn.InstanceNorm1d | nn.InstanceNorm2d | nn.InstanceNorm3d | 
 """Normalisation layers; their scale and shift have no weight decay."""
 
 LARGEST = 1e6
-"""Largest learning rate and weight decay: far above any of use, and far below what a step in float32 can hold."""
+"""Largest learning rate and weight decay. Useful values are far smaller; far larger values overflow float32."""
 
 STAGE = "stage"
 """Key under which a parameter group stores its backbone stage; 0 is the deepest stage. Groups outside the backbone do
@@ -86,7 +86,7 @@ def set_options(optimizer: Optimizer, model: nn.Module, config: OptimizerConfig)
     decays = dict(_decays(model))
     for group in optimizer.param_groups:
         group["initial_lr"] = config.learning_rate
-        if any(decays.get(weight) for weight in group["params"]):  # a group has weights of one kind only
+        if any(decays.get(weight) for weight in group["params"]):  # either all weights of a group decay, or none
             group["weight_decay"] = config.weight_decay
         if config.name == "sgd":
             group |= {"momentum": config.momentum, "nesterov": config.nesterov}

@@ -37,8 +37,8 @@ class ScheduleConfig:
         gamma: For step: factor at each milestone, above 0 and at most 1.
         warm_share: For one_cycle: share of the run over which the rate rises, above 0 and below 1.
         start_divisor: For one_cycle: largest rate divided by the first rate, 1 or more.
-        end_divisor: For one_cycle: first rate divided by the last rate, 1 or more. The rate rises and falls along half
-            a cosine each; momentum does not change. The defaults of one_cycle are those of PyTorch.
+        end_divisor: For one_cycle: first rate divided by the last rate, 1 or more. The rise and the fall each follow
+            half a cosine; momentum does not change. The defaults of one_cycle are those of PyTorch.
 
     Raises:
         ConfigError: A value is out of range.

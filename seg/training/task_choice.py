@@ -17,13 +17,13 @@ TASKS: dict[str, type[CroplandTask]] = {"cropland": CroplandTask, "student": Stu
 DEFAULT_TASK = "cropland"
 
 DEFAULTS: dict[str, dict[str, Any]] = {"student": {"data.views.count": 2}}
-"""Defaults of options, for the tasks whose defaults differ."""
+"""Default values of options by task, if they differ from the general default values."""
 
 
 def wanted_task(words: Sequence[str]) -> str:
     """Name of the task in a command line; if several options or configurations name a task, the last one is used.
 
-    The options of `model` depend on the task, so the task must be known before they are parsed.
+    The options of `model` depend on the task, so the task must be known before these options are parsed.
 
     Args:
         words: Words of the command line; configurations are YAML.
@@ -51,7 +51,7 @@ def task_of_checkpoint(arguments: object) -> str:
 
 
 def _of_configuration(given: str) -> object:
-    """Task that a configuration names; if its file is missing or damaged, the parser reports this later."""
+    """Task that a configuration names; None if its file cannot be read, since the parser reports this error later."""
     try:
         text = Path(given).read_text(encoding="utf-8") if "\n" not in given else given
         content = yaml.safe_load(text)

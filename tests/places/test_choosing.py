@@ -73,4 +73,4 @@ def test_reasons_say_how_unsure_and_how_new() -> None:
     first, second = choose_squares(candidates([0.2, 0.9, 0.5], np.eye(3).tolist()), 2, 0)
     assert first.reason.startswith("less certain than 67% of the squares (0.90 bits)")
     assert first.reason.endswith("from the mean of the place")
-    assert second.reason.endswith("from the squares before it")
+    assert second.reason.endswith("from the earlier squares")

@@ -36,7 +36,7 @@ SEPARABLE, DEPTHWISE, POINTWISE = "separable 3x3", "depthwise 3x3 alone", "point
 
 SHORTEST_TIMING = 0.05
 """Smallest duration of a timing in seconds: the time of the slowest convolution at the default shape. Fast convolutions
-are repeated for as long, so that other load on the machine affects all timings equally."""
+are repeated until this time has passed, so that other load on the machine affects all timings equally."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class ConvolutionRow:
         cost: Operations and bytes.
         seconds: Median time by mode.
         roof: Shortest possible time in float32 within the machine's limits.
-        fewer_macs: MACs of the standard convolution of the same shape, divided by the MACs of this kind.
-        faster: Time of the standard convolution, divided by the time of this kind; for each convolution, the faster
-            float32 layout counts.
+        fewer_macs: MACs of the reference, divided by the MACs of this kind. The reference is the standard convolution,
+            or the transposed convolution for transposed kinds.
+        faster: Time of the reference, divided by the time of this kind, each in its faster float32 layout.
     """
 
     name: str

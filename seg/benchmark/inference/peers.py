@@ -95,8 +95,8 @@ def map_with_terratorch(network: nn.Module, scene: Path, output: Path) -> None:
 def map_with_torchgeo(network: nn.Module, scene: Path, output: Path) -> None:
     """Map a scene by `GridGeoSampler` (https://docs.torchgeo.org/en/stable/api/samplers.html).
 
-    TorchGeo's documentation leaves stitching to the user. This function writes the middle of each tile, up to half of
-    the overlap.
+    TorchGeo's documentation leaves stitching to the user. This function writes the middle of each tile and leaves out
+    half of the overlap on each side.
     """
     from torch.utils.data import DataLoader
     from torchgeo.datasets import RasterDataset, stack_samples

@@ -1,4 +1,4 @@
-"""Train with both methods, supervised and student, for each share and seed; continue an interrupted benchmark."""
+"""Supervised and student trainings for each share of labelled scenes and each seed; an interrupted run continues."""
 
 import contextlib
 import io
@@ -85,7 +85,7 @@ def training_words(run: Run, folder: Path, settings: LabelsSettings) -> list[str
     ]
     if run.way == "student":
         unlabelled = folder / DATASET / IMAGES if run.labelled == run.scenes else "null"
-        # A configuration counts its warm-up in epochs, and this training has one.
+        # The configuration counts its warm-up in epochs, but this training has only one epoch.
         words += [f"--data.unlabelled={unlabelled}", f"--warmup_loss.epochs={RISE}", *settings.taught]
     if (folder / TRAINING / "checkpoints" / "last.ckpt").is_file():
         words.append("--ckpt_path=last")

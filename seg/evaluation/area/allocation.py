@@ -78,8 +78,8 @@ def allocate(expected: Expectation, total: int, allocation: Allocation, minimum:
 def least_sample(expected: Expectation, standard_error: float, allocation: Allocation, minimum: int) -> Counts:
     """Smallest sample that is expected to reach a standard error, (S,) pixels in each stratum.
 
-    Equation 13 of the paper gives the size under Neyman allocation; the other rules take more pixels for the same
-    error.
+    Equation 13 of the paper gives the size under Neyman allocation. The other rules of allocation need more pixels for
+    the same error.
 
     Args:
         expected: Expectations of the strata.

@@ -1,4 +1,4 @@
-"""Design of a sample, stored as JSON beside its points. The estimate needs it; interpreters must not see it."""
+"""Design of a sample, stored as JSON beside its points. Estimates need the design; interpreters must not see it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -89,7 +89,8 @@ def read_design(path: Path) -> Design:
         content = read_json(path)
     except FileNotFoundError as error:
         raise DatasetError(
-            f"{path}: no such file; copy the design that `evaluate.py sample` wrote there, or give it with --design"
+            f"{path}: no such file; copy the design that `evaluate.py sample` wrote to this path, or name the file of "
+            "the design with --design"
         ) from error
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: not readable as the design of a sample ({error}); restore the original") from error
@@ -126,7 +127,7 @@ class _StoredGrid:
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1 or len(self.transform) != 6:
-            raise ValueError("grid has no size, or its transform has not 6 numbers")
+            raise ValueError("grid has no size, or its transform does not have 6 numbers")
 
 
 @dataclass(frozen=True)

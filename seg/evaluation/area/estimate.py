@@ -37,7 +37,7 @@ def estimate_area(
         DatasetError: Points or design cannot be read, do not belong together, or lack references.
         RasterError: The other map cannot be read, or has no class at a point.
         WriteError: The file cannot be written.
-        ClaimError: Another process writes an estimate there.
+        ClaimError: Another process writes an estimate to the folder.
     """
     require_output_folder(output)
     require_replaceable(output / FILE_NAME)
@@ -107,7 +107,7 @@ def _figures(estimate: Estimate | None, confidence: float) -> dict[str, float | 
 
 
 def _only_references(interpreted: InterpretedSample) -> list[str | None]:
-    """Reference class of each stratum whose points all have this class; None for fully sampled and all other strata."""
+    """Reference class that all points of a stratum have; None if they differ, or if the stratum is fully sampled."""
     sample = interpreted.sample
     only: list[str | None] = []
     for place, stratum in enumerate(sample.strata):

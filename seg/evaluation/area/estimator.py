@@ -67,7 +67,7 @@ class Stratum:
 
 @dataclass(frozen=True)
 class StratifiedSample:
-    """Sampled pixels with their mapped and true classes; each stratum has at least two sampled pixels, or is complete.
+    """Sampled pixels with their mapped and true classes; each stratum is fully sampled or has at least two samples.
 
     Attributes:
         strata: Strata of the map.
@@ -107,7 +107,7 @@ class StratifiedSample:
         return self._ratio(mapped & (self.reference == label), mapped)
 
     def producers_accuracy(self, label: int) -> Estimate | None:
-        """Share of the true area of a class that is mapped as this class: equations 3 and 7. None if it is 0."""
+        """Share of the true area of a class that is mapped as this class: equations 3 and 7. None without true area."""
         true = self.reference == label
         return self._ratio(true & (self.mapped == label), true)
 
@@ -150,8 +150,7 @@ class StratifiedSample:
         areas = np.array([stratum.area for stratum in self.strata])
         in_stratum = np.bincount(self.stratum, weights * residuals, len(self.strata)) / areas
         counts = np.bincount(self.stratum, minlength=len(self.strata))
-        # The residuals are each pixel's contribution to the error of the stratum's total; a pixel of mean area
-        # represents area / count.
+        # Contribution of each pixel to the error of its stratum's total.
         pulls = weights * (residuals - in_stratum[self.stratum])
         spread = np.bincount(self.stratum, pulls**2, len(self.strata)) * counts / np.maximum(counts - 1, 1)
         variance = float((spread * self._unsampled(counts)).sum()) / of**2

@@ -43,6 +43,8 @@ OUTSIDE = -1
 """Key of a pixel outside every stratum."""
 
 _KEYS_A_ZONE = 256
+"""Number of keys for each zone: the key of a stratum is 256 times its zone, plus its class."""
+
 _NARROW = 1 << 20
 """Keys within this span are counted in an array, which is ten times faster than sorting."""
 
@@ -169,7 +171,9 @@ def key(stratum: StratumTally) -> int:
 
 
 def numbered(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Sorted keys, (K,), and the index of each pixel's key in them, (N,); some of the keys may not occur.
+    """Sorted keys, (K,), and the index of each pixel's key among the sorted keys, (N,).
+
+    The sorted keys may include keys of no pixel.
 
     Args:
         keys: At least one key, in any shape.

@@ -41,7 +41,7 @@ def sample_map(population: Population, output: Path, settings: SampleSettings) -
     Raises:
         ConfigError: The output cannot be written, or a setting does not fit the map.
         RasterError: The map or the zones cannot be read, are not classes, or have no known ground area.
-        DatasetError: The points cannot be written.
+        WriteError: The points or the design cannot be written.
     """
     _require_new(output)
     strata = population.tally()

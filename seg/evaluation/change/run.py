@@ -48,7 +48,7 @@ def measure_change(maps: Maps, output: Path, settings: ChangeSettings) -> dict[s
         ConfigError: The folder cannot be made, or a file to write is one of the inputs.
         RasterError: A map cannot be read, lies on another grid or has no known ground area.
         WriteError: A file cannot be written; files of an earlier comparison do not change.
-        ClaimError: Another process writes a comparison there.
+        ClaimError: Another process writes a comparison to the folder.
     """
     require_output_folder(output)
     outputs = [output / name for name in FILES]

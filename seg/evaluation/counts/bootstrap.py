@@ -33,7 +33,7 @@ class Bootstrap:
         unit: Kind of the drawn units.
         units: Number of units.
         block_size: Side of a block in pixels; None for scenes.
-        repetitions: Number of draws; each draws `units` units with replacement.
+        repetitions: Number of draws; each draw takes `units` units with replacement.
         seed: Seed of the draws.
         intervals: Lower and upper bound by name of the score.
     """
@@ -73,7 +73,7 @@ def score_intervals(units: Counts, repetitions: int, seed: int) -> dict[str, tup
 
     Args:
         units: (N, 5) counts of the units.
-        repetitions: Number of draws; each draws N units.
+        repetitions: Number of draws; each draw takes N units with replacement.
         seed: Seed of the draws.
     """
     random = np.random.default_rng(seed)

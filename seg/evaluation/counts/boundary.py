@@ -135,7 +135,7 @@ class BoundaryCounts:
 
     @property
     def f1(self) -> float | None:
-        """Harmonic mean of precision and recall: the BF measure of Csurka et al. (2013), https://doi.org/10.5244/C.27.32."""
+        """Harmonic mean of precision and recall (Csurka et al. 2013, https://doi.org/10.5244/C.27.32)."""
         precision, recall = self.precision, self.recall
         if recall is None:
             return None

@@ -90,7 +90,7 @@ class StratumCounts:
     """Confusion counts by stratum; labelled pixels without a stratum count as NO_STRATUM.
 
     Attributes:
-        path: File of the strata, for errors.
+        path: File of the strata, for error messages.
         counts: (5,) counts by name of the stratum, in the order of `TileCounts`.
     """
 
@@ -144,8 +144,8 @@ class VectorClasses(VectorLabels):
         path: Any vector file that GDAL reads, or GeoParquet.
         column: The column of the classes.
         layer: The layer; None for the only layer.
-        options: Form of the options for layer and column in errors: `--stratum-{}` stands for `--stratum-layer` and
-            `--stratum-attribute`.
+        options: Form of the options for layer and column in error messages: `--stratum-{}` stands for `--stratum-layer`
+            and `--stratum-attribute`.
         encoding: As in `VectorLabels`.
 
     Attributes:

@@ -91,7 +91,7 @@ def valid_pieces(valid: BoolMask, core: Box, halo: int, alignment: int) -> list[
         valid: (H, W) validity of all pixels that the block reads.
         core: Rows and columns of the core; it has a valid pixel.
         halo: Context of a piece in pixels.
-        alignment: Divisor of the halo and of the core's first row and column, in pixels.
+        alignment: Alignment in pixels; the halo and the core's first row and column are multiples of this number.
     """
     if valid[core].all():
         return [core]
@@ -109,7 +109,7 @@ def valid_pieces(valid: BoolMask, core: Box, halo: int, alignment: int) -> list[
 def _covering(cells: Cells, box: Box) -> list[Box]:
     """Boxes that contain the valid cells of a box.
 
-    The result is the bounding box of these cells, or the boxes of its two halves if they read fewer cells.
+    The result is the bounding box of these cells, or the boxes of its two halves if the halves read fewer cells.
     """
     rows, columns = (np.flatnonzero(cells.valid[box].any(axis=axis)) for axis in (1, 0))
     if not len(rows):

@@ -36,7 +36,7 @@ class Findings:
             declares no nodata value.
         damaged_pixels: Pixels that could not be read and were mapped as nodata.
         nodata_unmatched: True if all blocks were read and no pixel has the additional nodata value.
-        void_found: True if pixels became nodata because of undeclared values that are too large for a measurement.
+        void_found: True if pixels became nodata because their values are too large for a measurement.
     """
 
     zero_pixels: int
@@ -169,7 +169,7 @@ class _Reader:
         self._dataset = self._thread.submit(self._open, scene)
 
     def _open(self, scene: Path) -> DatasetReader:
-        # This thread inherits GDAL's options only from the main thread, so they are set again here.
+        # GDAL's options of the calling thread do not apply in this thread, so they are set again here.
         self._handles.enter_context(gdal_options(cache=None))
         return self._handles.enter_context(self.source.open(scene))
 
@@ -200,7 +200,7 @@ def _read_ahead(
 
 
 def _reader_count(plan: Plan) -> int:
-    """Number of reading threads; 1 for a server and for files of strips, since two threads would read tiles twice."""
+    """Number of reading threads; 1 for servers and for files in strips, where two threads would read data twice."""
     if plan.cache:
         return 1
     with open_raster(plan.grid.path) as dataset:
@@ -208,7 +208,7 @@ def _reader_count(plan: Plan) -> int:
 
 
 def _in_reader_order(blocks: Sequence[Block], readers: int) -> Sequence[Block]:
-    """Order blocks so that the readers, each with its own rows, take turns."""
+    """Order blocks so that the readers take turns; each reader reads its own rows of blocks."""
     if readers == 1:
         return blocks
     return sorted(blocks, key=lambda block: (block.row // readers, block.column, block.row))

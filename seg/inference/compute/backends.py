@@ -21,8 +21,8 @@ class Backend(Protocol):
 
     Attributes:
         name: Library, device and precision. Results of backends with different names differ in their last bits.
-        bytes_per_channel: Memory of the network in bytes, per pixel and per channel of its last feature map, the
-            largest.
+        bytes_per_channel: Memory of the network in bytes, per pixel and per channel of its last feature map, which is
+            its largest feature map.
         device_memory: Free memory in bytes of a device that has its own memory; None for other devices.
         ahead: Number of further images to start before waiting for the result of the first image; 0 if `start` computes
             the result itself.
@@ -56,5 +56,5 @@ class Backend(Protocol):
             image: (C, H, W) float32 in stored units.
 
         Returns:
-            (F, H / stride, W / stride) float32, rounded up.
+            (F, h, w) float32; h is H / stride and w is W / stride, both rounded up.
         """

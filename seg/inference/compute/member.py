@@ -130,9 +130,9 @@ def decision_threshold(packages: Sequence[ModelPackage]) -> float:
 
 
 def common_nodata(members: Sequence[Member]) -> float | None:
-    """The additional nodata value of training; None if no model has one.
+    """Nodata value that was set in training for files that declare none; None if no model has such a value.
 
-    A model without an additional value was trained on files that declare their nodata value, so it accepts any value.
+    A model without such a value was trained on files that declare their nodata value, so it accepts any value.
 
     Raises:
         ConfigError: Models have different values.

@@ -92,8 +92,8 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
     options.inter_op_num_threads = 1
     # Threads that spin between layers would take CPU time from reading and writing.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # With memory patterns, each block size would get its own buffer (blocks at a scene's edges are smaller): 2.2
-    # instead of 1.2 GB.
+    # With memory patterns, each block size would get its own buffer, which takes 2.2 instead of 1.2 GB. Blocks have
+    # several sizes, since blocks at a scene's edges are smaller.
     options.enable_mem_pattern = False
     _share_memory()
     options.add_session_config_entry("session.use_env_allocators", "1")

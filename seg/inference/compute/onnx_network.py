@@ -35,7 +35,8 @@ def open_network(
     Args:
         folder: Folder of the package.
         package: Its description.
-        opened: Opens a file, given with its SHA-256; returns None if the file is damaged or has other weights or heads.
+        opened: Function that opens a file, given its path and SHA-256. It returns None if the file is damaged or has
+            other weights or heads.
         library: Name of the library in messages.
 
     Raises:
@@ -95,7 +96,7 @@ def _sigmoid(logits: Logits) -> Probability:
 
 
 def _stored_files(folder: Path, package: ModelPackage) -> Iterator[tuple[Path, str]]:
-    """Paths of a package's ONNX file and the hash that each must have; a cached file has its hash in its name."""
+    """Possible paths of a package's ONNX file, each with the expected hash; a cached file has its hash in its name."""
     if package.onnx_sha256 is not None:
         yield folder / ONNX, package.onnx_sha256
     for path in sorted(_cache().glob(f"{package.weights_sha256}-*.onnx")):

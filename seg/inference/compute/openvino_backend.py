@@ -122,7 +122,7 @@ class OpenVinoBackend:
 
 
 _WORKING: WeakSet[OpenVinoBackend] = WeakSet()
-"""Models of this process that hold feature maps. The set has at most one model, which computed last."""
+"""Models of this process that hold feature maps. The set holds at most one model: the model that computed last."""
 
 
 def _fitting_network(

@@ -87,7 +87,7 @@ class Predictor:
         uncertainty: Compute the standard deviation over views and models too.
 
     Attributes:
-        alignment: Alignment in pixels: windows of a scene must begin on multiples of it.
+        alignment: Alignment in pixels: the first row and column of a window must be multiples of this number.
 
     Raises:
         ConfigError: `uncertainty` is set, but there is only one view of one model.
@@ -132,7 +132,7 @@ class Predictor:
 
     @property
     def bounded(self) -> bool:
-        """True if the receptive field of every model is bounded. Blocks with a halo of this size leave no seams."""
+        """True if every model has a bounded receptive field. Blocks with a halo of this width then leave no seams."""
         return all(package.receptive_field is not None for package in self.packages)
 
     @property

@@ -35,7 +35,7 @@ class TorchBackend:
     """
 
     bytes_per_channel = 36
-    """As for ONNX Runtime."""
+    """The value measured for ONNX Runtime."""
 
     def __init__(
         self, folder: Path, package: ModelPackage, compute: ComputeSettings = DEFAULT, interior: bool = False
@@ -129,8 +129,8 @@ def has_accelerator() -> bool:
 
 def _precision(wanted: Precision, device: torch.device) -> str:
     if device.type == "cuda":
-        # float16 has finer steps than bfloat16. Its steps are about 0.001 of a probability and hide smaller effects of
-        # a halo.
+        # float16 has finer steps than bfloat16. The steps of float16 change a probability by about 0.001 and hide
+        # smaller effects of a halo.
         return "16" if wanted == "auto" else wanted
     if wanted in {"auto", "32"}:
         return "32"

@@ -1,4 +1,7 @@
-"""Write rasters of a scene's deepest features (int8) and of the features' distance from the training images."""
+"""Write rasters of a scene's deepest features (int8) and of the features' distance from the training images.
+
+Features lie on a coarse grid. A cell of this grid has as many pixels along each side as the stride of the network.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +35,8 @@ from seg.raster.writing.int8_cog import NODATA, Int8Layer, write_int8_cog
 from seg.terminal.progress import with_progress
 
 CORE = 512
-"""Side in pixels of a block's core, a multiple of PATCH. The default network reads under a megapixel with the halo."""
+"""Side in pixels of a block's core, a multiple of PATCH. With the halo of the default network, a block has less than a
+megapixel."""
 
 LARGEST = 127
 """Largest stored feature."""
@@ -85,7 +89,8 @@ def require_layers(predictor: Predictor, layers: Layers) -> None:
         raise PackageError("--features and --distance show the features of one model; give one model")
     if not first.backend.has_features:
         raise PackageError(
-            "the model gives no features: its network has no encoder, or its model.onnx is older; add --backend=torch"
+            "the model gives no features: its network has no encoder, or an earlier version wrote its model.onnx; add "
+            "--backend=torch"
         )
     if layers.distance and first.features is None:
         raise PackageError(
@@ -94,9 +99,9 @@ def require_layers(predictor: Predictor, layers: Layers) -> None:
 
 
 def write_layers(scene: FittedScene, output: Path, predictor: Predictor, layers: Layers) -> list[Path]:
-    """Write the wanted layers of a scene block by block, each on the grid of the network's stride.
+    """Write the wanted layers of a scene block by block on the coarse grid.
 
-    A cell's features do not depend on the blocks: every block is read with the whole receptive field as halo. Finished
+    Every block is read with the whole receptive field as halo, so the features do not depend on the blocks. Finished
     blocks are kept beside the output until the layers are written, so a killed run continues.
 
     Args:
@@ -153,8 +158,8 @@ def _distance_values(scene: FittedScene, unlikeness: Unlikeness) -> dict[str, ob
 class _LayerJob:
     """Blocks of a scene, and their features as stored bytes.
 
-    A stored block is (bands, h, w) uint8 on the grid of the stride. The bands are the bytes of the int8 features, then
-    the distance.
+    A stored block is (bands, h, w) uint8 on the coarse grid. The bands are the bytes of the int8 features, then the
+    distance.
     """
 
     def __init__(self, scene: FittedScene, predictor: Predictor, layers: Layers) -> None:
@@ -217,7 +222,7 @@ class _LayerJob:
             write_cog(paths[-1], grid, described, ((cells, stored[-1]) for cells, stored in self._read(store)))
 
     def _read(self, store: BlockStore) -> Iterator[tuple[Window, npt.NDArray[np.uint8]]]:
-        """Window of each block's core in cells of the stride, and the stored bytes of the block."""
+        """Window of each block's core on the coarse grid, and the stored bytes of the block."""
         for block in self.blocks:
             stored = np.ascontiguousarray(store.read(block.name))
             corner = block.core.col_off // self.stride, block.core.row_off // self.stride

@@ -21,7 +21,7 @@ SIDE = 256
 """Side in pixels of a sampled window, in training and in a scene."""
 
 PATCH = 64
-"""Side in pixels of the patches whose features are pooled; a patch holds a few fields."""
+"""Side in pixels of the patches whose features are averaged; a patch holds a few fields."""
 
 MOST = 16
 """Largest number of windows that are sampled in a scene."""
@@ -30,10 +30,10 @@ WORTH = 0.05
 """Largest share of the scene that is sampled."""
 
 FEWEST = 4
-"""Smallest number of sampled windows, even if they are more than this share of a small scene."""
+"""Smallest number of sampled windows, even if these windows are more than the share WORTH of a small scene."""
 
 FULL_ENOUGH = 0.5
-"""Smallest share of valid pixels in a patch that is used."""
+"""A patch is used if at least this share of its pixels is valid."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Unlikeness:
         where = "beyond" if self.unlike else "within"
         return (
             f"distance {self.distance:.2f} from the training images, {where} their 99th percentile of {self.limit:.2f} "
-            f"({self.share_nearer:.0%} of them are nearer)"
+            f"({self.share_nearer:.0%} of the training windows are nearer)"
         )
 
 
@@ -88,7 +88,7 @@ def _full_enough(valid: BoolMask) -> bool:
 
 
 def scene_unlikeness(grid: Grid, area: Area | None, reading: Reading, members: Sequence[Member]) -> Unlikeness | None:
-    """Distance of a scene from the training images; of several models, the one with the largest distance counts.
+    """Distance of a scene from the training images; of several models, the largest distance relative to its limit.
 
     Args:
         grid: Grid of the scene.

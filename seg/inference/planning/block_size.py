@@ -42,12 +42,12 @@ class BlockSize(NamedTuple):
         return [self.height, self.width] if self.read else self.height
 
     def spans(self, shape: tuple[int, int], halo: int) -> tuple[list[Span], list[Span]]:
-        """Spans of the rows and columns of a scene with a height and width."""
+        """Spans that cut the rows and the columns of a scene into blocks; `shape` is the scene's height and width."""
         cut = evened_spans if self.read else core_spans
         return cut(shape[0], self.height, halo), cut(shape[1], self.width, halo)
 
     def holds(self, shape: tuple[int, int]) -> bool:
-        """True if a scene with a height and width fits into one block."""
+        """True if a scene fits into one block; `shape` is the scene's height and width."""
         return shape[0] <= self.height and shape[1] <= self.width
 
     def text(self, halo: int) -> str:
@@ -75,7 +75,7 @@ def square(side: int) -> BlockSize:
 
 
 def recorded_size(record: object) -> BlockSize | None:
-    """The size with this `record`; None if the value is not the record of a size."""
+    """Block size from a stored `record`; None if the value does not describe a size."""
     if isinstance(record, int):
         return square(record)
     if isinstance(record, list) and len(record) == 2 and all(isinstance(side, int) for side in record):
@@ -101,7 +101,8 @@ def automatic_size(shape: tuple[int, int], halo: int, alignment: int, pixels: in
     heights, widths = (_equal_reads(length, halo, alignment) for length in shape)
     fitting: list[tuple[float, BlockSize]] = []
     for rows, height in enumerate(heights, start=1):
-        # Widths decrease, so these are the fewest columns that fit. With more columns, the first block is read sooner.
+        # The list of widths decreases, so bisection finds the fewest columns that fit. Up to three further columns are
+        # tried, since smaller blocks let computing start sooner.
         fewest = bisect_left(widths, -(pixels // height), key=operator.neg) + 1
         for columns, width in enumerate(widths[fewest - 1 : fewest + 3], start=fewest):
             computed = (shape[0] + 2 * halo * (rows - 1)) * (shape[1] + 2 * halo * (columns - 1))

@@ -139,7 +139,7 @@ def _bands_by_name(package: ModelPackage, grid: Grid) -> list[int]:
 
 
 def _require_names_agree(package: ModelPackage, grid: Grid, bands: Sequence[int], model: str) -> None:
-    """Reject bands chosen by order if the name of a band is the name of another training band."""
+    """Reject bands chosen by their order if a band has the name of a training band at another place."""
     wanted = [_plain(name) for name in package.band_names]
     found = [_plain(grid.band_names[band - 1]) for band in bands] if grid.band_names else []
     for place, name in enumerate(found):
@@ -156,7 +156,7 @@ def _plain(name: str) -> str:
 
 
 def _default_bands(package: ModelPackage, grid: Grid, model: str) -> list[int]:
-    """The bands of the training images if the scene has the same bands, or else the only possible choice.
+    """Choose bands by number: as in training if the number of bands is the same, otherwise the only possible choice.
 
     An alpha band that the training images did not have is a mask, so it does not count as data.
 

@@ -25,9 +25,9 @@ STEPS = 32
 SMALLEST_CORE = 128
 """Smallest side in pixels of the core of a sample.
 
-The side is twice the limit. Effects of a cut are measured up to three eighths of a core, which is 0.75 of the limit;
-trained networks needed a halo of 0.6 of their receptive field at a tolerance of 1/255. In a small scene, the side is
-half of the scene's longer side.
+The usual side is twice the limit, which is the largest halo to consider. Effects of a cut are measured up to three
+eighths of a core, which is 0.75 of the limit. Trained networks needed a halo of 0.6 of their receptive field at a
+tolerance of 1/255. In a small scene, the side is half of the scene's longer side.
 """
 
 PER_AXIS = 8
@@ -154,7 +154,7 @@ def sensitive_samples(
 
 
 def samples_within(pixels: float, alignment: int, limit: int) -> int:
-    """Number of samples whose selection and measurement compute at most a number of pixels."""
+    """Number of samples that can be selected and measured if at most `pixels` pixels are computed."""
     core = _core(alignment, limit)
     ranking = (PER_AXIS * round_up(RANKING_SIDE, alignment)) ** 2
     return min(SAMPLES, max(int((pixels - ranking) // ((core + 2 * limit) ** 2 + core**2)), 0))

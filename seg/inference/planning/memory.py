@@ -12,7 +12,8 @@ LEAST = 3 * GIB // 2
 """Smallest default limit of the total memory in bytes, if at least twice as much memory is free."""
 
 SHARE = 4
-"""Default limit as a fraction of the free memory; larger blocks compute fewer halo pixels."""
+"""The default limit is the free memory divided by this number. More memory allows larger blocks, which compute fewer
+halo pixels."""
 
 PROCESS = GIB // 4
 """Memory in bytes of the libraries, the weights and GDAL's cache; 120 to 250 MB were measured."""
@@ -21,15 +22,16 @@ MOST_VALUES = 2**30
 """Largest number of values in a feature map of a block, since libraries count values in 32 bits."""
 
 LEAST_CHANNELS = 16
-"""Smallest number of channels to assume; with fewer channels, the encoder takes the most memory."""
+"""Smallest number of decoder channels to assume, since the encoder takes more memory than a decoder with fewer
+channels."""
 
 
 def allowed_memory(wanted_gib: float | None, predictor: Predictor) -> int:
     """Limit of the total memory of a prediction, in bytes.
 
     Args:
-        wanted_gib: Limit in GiB; None for a quarter of the free memory, but at least 1.5 GiB, or half of the free
-            memory if that is less. If a device has its own memory, the free memory of the device counts if it is less.
+        wanted_gib: Limit in GiB. None for a quarter of the free memory, but at least the smaller one of 1.5 GiB and
+            half of the free memory. If a device has its own memory, the smaller free memory counts.
         predictor: Models on their devices.
     """
     if wanted_gib is not None:

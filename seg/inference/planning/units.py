@@ -15,9 +15,9 @@ from seg.raster.remote import is_remote
 from seg.terminal.text import first_numbers
 
 SCALE_RATIO = 20
-"""Ratio of value ranges that no land cover explains. Compared with fields, clouds are about 10 times brighter and water
-is about 10 times darker in some band. Reflectance in 0..1 and in 0..10000 differs by a factor of 10000; decibels and
-powers differ by a factor of about 50."""
+"""Smallest ratio of value ranges that shows another unit. Land cover explains smaller ratios: compared with fields,
+clouds are about 10 times brighter, and water is about 10 times darker in some band. Units differ more: reflectance in
+0..1 and in 0..10000 by a factor of 10000, decibels and powers by a factor of about 50."""
 
 BYTE_MOST = 255
 """Largest value of 8 bits."""
@@ -36,9 +36,9 @@ def require_unit(
 ) -> None:
     """Check that a scene is in the unit of the training images.
 
-    A scene is rejected only if sampled values of every band are far outside the training range; a lake or a cloud is
-    outside in some bands only. Scenes on servers are not sampled, so that their tiles are fetched only once. Windows
-    that cannot be read are skipped, since mapping reports them later.
+    A scene is rejected only if sampled values of every band are far outside the training range. A lake or a cloud is
+    outside this range in some bands only. Scenes on servers are not sampled, so that their tiles are fetched only once.
+    Windows that cannot be read are skipped, since mapping reports them later.
 
     Args:
         grid: Grid of the scene.

@@ -17,8 +17,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Lightning's reader and writer of checkpoints, with atomic writes.
 
     A file gets its final name only after its complete content is on the disk. Lightning would instead move the file
-    from the system's temporary folder. If that folder is on another disk, the file is copied, and if the process is
-    killed during the copy, an incomplete file remains under the final name.
+    from the system's temporary folder. If that folder is on another disk, the file is copied. A process that is killed
+    during the copy leaves an incomplete file under the final name.
 
     A full disk does not end a training. The previous checkpoint stays, a line on standard error reports the failure,
     and the next checkpoint is written as usual if there is space again. An error is raised only if this process has not

@@ -17,8 +17,8 @@ STATE = "exact_resume"
 class ExactResume(L.Callback):
     """Save the position in the epoch's data and the states of the random generators; Lightning saves neither.
 
-    Lightning would restore the loader's position only if no code had read the length of the run before, but the
-    learning-rate schedule reads this length. If there are several processes, all of them resume with the generator
+    Lightning restores the loader's position only if no code reads the length of the run before training starts. The
+    learning-rate schedule does read this length. If there are several processes, all of them resume with the generator
     states of the first process.
 
     Example:

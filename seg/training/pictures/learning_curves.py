@@ -131,9 +131,9 @@ def _mark_best(axes: "Axes", history: History) -> None:
 
 
 class LearningCurves(L.Callback):
-    """Draw all metrics in the run's folder as `learning_curves.png` when a training ends, is interrupted or fails.
+    """Draw a run's metrics as `learning_curves.png` in its folder when the training ends, is interrupted or fails.
 
-    An error is printed as one line on standard error, so that it does not end the training.
+    If drawing fails, one line is printed on standard error, and no error is raised.
 
     Example:
         Trainer(callbacks=[LearningCurves()])

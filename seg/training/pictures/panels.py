@@ -22,7 +22,7 @@ class PanelConfig:
     Args:
         scenes: Number of held-out scenes or chips that are drawn as image, reference, probability and errors. They are
             spread evenly over the sorted names and are the same in every epoch. 0 draws no scene.
-        every_epochs: Epochs between two pictures; 0 for the last epoch only, which always has pictures.
+        every_epochs: Epochs between two pictures. The last epoch always has pictures; 0 draws only the last epoch.
         longest_side: Longest side of a drawn scene in pixels; a larger scene is subsampled.
         curves: Draw precision-recall and reliability curves of the whole validation.
 
@@ -48,8 +48,8 @@ class PanelConfig:
 class PredictionPanels(L.Callback):
     """Draw the predictions for some held-out scenes, the same scenes in every epoch.
 
-    The weights are those that validation scores; they may be averaged. To draw a scene, the network computes it a
-    second time.
+    The drawn predictions come from the weights that validation scores, which may be averaged weights. The network
+    predicts a drawn scene a second time.
 
     Args:
         config: Number, interval and size of the pictures.

@@ -63,8 +63,8 @@ def natural_colours(image: Image, mask: Mask, band_names: Sequence[str] = ()) ->
     """Colours of an image, (H, W, 3) from 0 to 1, with each channel stretched between its 2nd and 98th percentile.
 
     If channels are named red, green and blue, they are used. Otherwise the first three channels are used, or the first
-    channel in grey if there are fewer than three. If there are labelled pixels, percentiles are computed from these
-    alone, because other pixels may hold nodata values.
+    channel in grey if there are fewer than three. If there are labelled pixels, percentiles are computed from the
+    labelled pixels only, because other pixels may hold nodata values.
 
     Args:
         image: (C, H, W) in stored units.

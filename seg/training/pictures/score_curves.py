@@ -89,7 +89,7 @@ class ScoreCurves(L.Callback):
     If the task does not count logits, nothing is drawn.
 
     Args:
-        every_epochs: Epochs between two pictures; 0 for the last epoch only, which always has pictures.
+        every_epochs: Epochs between two pictures. The last epoch always has pictures; 0 draws only the last epoch.
 
     Example:
         Trainer(callbacks=[ScoreCurves(every_epochs=5)])
@@ -99,7 +99,7 @@ class ScoreCurves(L.Callback):
         self.every_epochs = every_epochs
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Draw both curves if they are due. Only from this hook on are the task's counts complete."""
+        """Draw both curves if they are due. In earlier hooks, the task's counts are not complete yet."""
         if not (trainer.is_global_zero and is_due(trainer, self.every_epochs)):
             return
         counts = counted_logits(pl_module)

@@ -66,13 +66,13 @@ def keep_earlier(path: Path) -> None:
 
 
 def _is_empty(folder: Path) -> bool:
-    """True for a folder with nothing but a lock and unfinished files, which a killed training leaves."""
+    """True for a folder that holds at most a lock and unfinished files; a killed training can leave such a folder."""
     names = [path.name for path in folder.iterdir()]
     return all(name == CLAIM or (name.startswith(".") and name.endswith(UNFINISHED)) for name in names)
 
 
 def _is_of_a_run(config: Path) -> bool:
-    """True for a configuration that a training wrote, by its first line; a run killed at once has no other file."""
+    """True if the first line of a configuration is that of a training; an early killed run may have no other file."""
     with config.open("rb") as file:
         return file.readline(100).startswith(CONFIG_HEADER)
 
@@ -96,14 +96,14 @@ class FirstStep(Callback):
 
 @contextmanager
 def taken_folder(root: Path, resumes: bool, first_step: FirstStep) -> Iterator[None]:
-    """Keep other trainings out of a run's folder for the time of a block, and keep what an earlier run wrote there.
+    """Lock a run's folder while a `with` block runs, and rename files of an earlier run that would be overwritten.
 
-    If the run is new, the folder of an earlier run is moved. If the run resumes, its metrics and its record are moved;
-    if it is rejected before its first step, they are moved back.
+    A new run renames the whole folder of an earlier run. A resumed run renames the metrics and the record that it wrote
+    before. If a resumed run fails before its first step, the files in the folder are restored.
 
     Args:
-        root: The run's folder; made if it is missing.
-        resumes: True if the training goes on with the run in the folder.
+        root: The run's folder; created if it is missing.
+        resumes: True if the training resumes the run in the folder.
         first_step: A callback of the training.
 
     Raises:
@@ -134,13 +134,13 @@ def _remove_unfinished(root: Path) -> None:
 
 @contextmanager
 def _unchanged_if_refused(root: Path, first_step: FirstStep) -> Iterator[None]:
-    """Run a block; if it fails before the first step of a training, restore the files of the run's folder.
+    """Run a `with` block; if it fails before the first step of a training, restore the files of the run's folder.
 
     Lightning writes configuration and logs before it loads a checkpoint. If the checkpoint does not fit, the run would
     lose its earlier configuration.
 
     Args:
-        root: The run's folder, claimed for this training, since another one might be writing to it.
+        root: The run's folder, already locked for this training.
         first_step: A callback of the training.
     """
     earlier = {path: path.read_bytes() for path in _files(root)}
@@ -173,7 +173,7 @@ def _named_if_full(root: Path) -> Iterator[None]:
 
 @contextmanager
 def _claimed_run(root: Path) -> Iterator[None]:
-    """Lock a run's folder against a second training while a block runs.
+    """Lock a run's folder against a second training while a `with` block runs.
 
     Raises:
         ConfigError: Another training is running in the folder.

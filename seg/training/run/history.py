@@ -52,7 +52,7 @@ def _history(rows: list[dict[str, float]], resumed: list[float]) -> History:
         return History()
     series: dict[str, list[Point]] = {}
     for row in rows:
-        # Learning rates are logged within an epoch and without its number; all other values are logged at its end.
+        # Rows of learning rates have no epoch; they are logged within epochs. Other values are logged at epoch ends.
         epochs = row["epoch"] + 1 if "epoch" in row else _epochs_at(row["step"], ends)
         for name in row.keys() - {"epoch", "step"}:
             series.setdefault(name, []).append((epochs, row[name]))

@@ -30,15 +30,15 @@ LIBRARIES = ("torch", "lightning", "numpy", "rasterio", "albumentations", "segme
 """Libraries whose versions are recorded."""
 
 GIT_TIMEOUT_S = 10
-"""Longest time that git may take, in seconds; it may have to read a slow network drive. After this time, the record
+"""Longest time that git may take, in seconds, since it may read a slow network drive. If git takes longer, the record
 gets no revision."""
 
 
 class RunConfig(SaveConfigCallback):
     """Write the complete configuration of a training to its folder, so that the run can be repeated or scored.
 
-    If the run was resumed from a checkpoint, the file does not name it, so that a repetition starts from scratch. The
-    file is complete or absent: `check_run_folder` recognises the folder of a killed run by it.
+    The file does not name the checkpoint of a resumed run, so that a repetition starts from scratch. The file is
+    complete or absent, because `check_run_folder` recognises the folder of a killed run by this file.
     """
 
     def setup(self, trainer: Trainer, pl_module: L.LightningModule, stage: str) -> None:
@@ -182,7 +182,7 @@ def versions() -> dict[str, str | None]:
 
 
 def git_revision(file: Path) -> dict[str, str | bool] | None:
-    """Git `revision` of a tracked source file, and `dirty` if tracked files have changed; None if untracked.
+    """Git `revision` of a source file, and `dirty` if tracked files have changed; None if git does not track the file.
 
     Args:
         file: A source file.

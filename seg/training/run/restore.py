@@ -18,8 +18,8 @@ def restore_run(run: str, output: Path) -> list[Path]:
     """Copy the files of a W&B run into a folder.
 
     Args:
-        run: Folder of a training run or of a W&B run (`<run>/wandb/offline-run-...`); restoring it needs neither
-            network nor account. Or `entity/project/id` of a run on the server; its model artifact is restored too.
+        run: Folder of a training run or of a W&B run (`<run>/wandb/offline-run-...`), or `entity/project/id` of a run
+            on a W&B server. A folder needs neither network nor account. A run on the server also restores its model.
         output: A new or empty folder.
 
     Returns:
@@ -41,7 +41,7 @@ def restore_run(run: str, output: Path) -> list[Path]:
             raise ConfigError(f"run is {run}, which has no files yet; nothing was restored")
         with writing(output):
             if output.exists():
-                output.rmdir()  # Windows renames nothing onto an empty folder.
+                output.rmdir()  # Windows cannot rename a folder to the name of an empty folder.
             unfinished.rename(output)
     return [output / path.relative_to(unfinished) for path in restored]
 
@@ -50,7 +50,7 @@ def restore_local(folder: Path, output: Path) -> list[Path]:
     """Copy the files of a W&B run on this machine into a folder.
 
     Args:
-        folder: Folder of a W&B run or of a training run. Of a training run, the last W&B run is copied.
+        folder: Folder of a W&B run, or of a training run, whose last W&B run is copied.
         output: Folder for the copies.
 
     Returns:

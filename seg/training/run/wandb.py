@@ -29,7 +29,7 @@ FOLDER = "wandb"
 MODEL_FOLDER = "model"
 RUN_FOLDER = "run"
 STEP = "trainer/global_step"
-"""Name of the step in Lightning's logger."""
+"""Metric under which Lightning's logger logs the optimiser step."""
 
 
 class RunLogger(WandbLogger):
@@ -108,7 +108,7 @@ def add_model(run: "Run", checkpoint: Path, metadata: Mapping[str, object]) -> N
 
     Args:
         run: The W&B run.
-        checkpoint: The checkpoint. The W&B run stores a copy of the file, so that it can be restored without a server.
+        checkpoint: The checkpoint. The W&B run's folder gets a copy, which `restore_local` can read without a server.
         metadata: Plain values, such as the score.
     """
     import wandb

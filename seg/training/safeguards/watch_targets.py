@@ -1,4 +1,4 @@
-"""Warning if targets collapse to one class; meanwhile, the weight of the unlabelled loss is not raised."""
+"""Warning if a teacher's targets collapse to one class, and a limit on the weight of the unlabelled loss."""
 
 import sys
 from typing import Any
@@ -16,11 +16,12 @@ LEAST_RATIO = 0.1
 
 
 class WatchTargets(L.Callback):
-    """Compare class shares of kept pixels with class shares of the labels, at intervals of batches.
+    """Compare the class shares of a teacher's targets with those of the labels, at intervals of batches.
 
-    If a student learns mostly one class from its average, the average then predicts this class even more often. If a
-    class has nearly vanished from the targets, this callback prints a line on standard error. Until the class is back,
-    the callback keeps the weight of the unlabelled loss at its current value, even if a warm-up would raise it.
+    Only kept pixels count: pixels for which the teacher is confident. If a student learns mostly one class from an
+    averaged teacher, the average then predicts this class even more often. If a class has nearly vanished from the
+    targets, this callback prints a line on standard error. Until the class is back, no warm-up can raise the weight of
+    the unlabelled loss.
 
     Args:
         every: Number of batches over which pixels are counted before each comparison.
@@ -29,7 +30,7 @@ class WatchTargets(L.Callback):
         ConfigError: The interval is below 1.
 
     Attributes:
-        vanished: Label of the class that has vanished; None if neither has.
+        vanished: Label of the class that has vanished; None if both classes are present.
 
     Example:
         Trainer(callbacks=[WarmupLoss(epochs=5), WatchTargets()])
@@ -101,8 +102,8 @@ class WatchTargets(L.Callback):
     def _say(self, trainer: L.Trainer, label: int, share: float, wanted: float) -> None:
         print(
             f"note: epoch {trainer.current_epoch + 1}, step {trainer.global_step}: only {share:.2%} of the kept "
-            f"targets are {LABEL_NAMES[label]}, but {wanted:.1%} of the labels; the weight of the unlabelled loss is "
-            "not raised meanwhile; if the class stays rare, lower model.targets.weight or lengthen warmup_loss",
+            f"targets are {LABEL_NAMES[label]}, but {wanted:.1%} of the labels; the weight of the unlabelled loss "
+            "stays as it is; if the class stays rare, lower model.targets.weight or lengthen warmup_loss",
             file=sys.stderr,
             flush=True,
         )

@@ -131,7 +131,10 @@ class CroplandTask(ScheduledTask):
         self.histogram = LogitHistogram()
         self.calibration_config = calibration
         self.counts: Counts | None = None
-        self._calibration: tuple[int, dict[str, Plain]] = -1, {}  # optimiser step of the fit, and its values
+        self._calibration: tuple[int, dict[str, Plain]] = (
+            -1,
+            {},
+        )  # optimiser step of the last calibration, and its values
 
     def forward(self, image: Tensor) -> Tensor:
         """Compute logits (B, 1, H, W) of images (B, C, H, W) in stored units."""
@@ -175,7 +178,7 @@ class CroplandTask(ScheduledTask):
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
         """Store the scores and the calibration of the weights in the checkpoint, as plain numbers.
 
-        If the weights have changed since the last validation, nothing is stored.
+        If the weights have changed since the last validation, validation scores and calibration are left out.
         """
         step, found = self._calibration
         validated = step == self.trainer.global_step

@@ -38,21 +38,20 @@ from seg.training.teachers.targets import (
 from seg.training.trainer_state import callbacks_of
 
 UNLABELLED = "unlabelled"
-"""Name of the unlabelled loss among the weights of the loss. Warm-ups raise this weight too."""
+"""Key of the unlabelled loss in `loss.weights`. WarmupLoss raises this weight from 0."""
 STUDENT = "student/"
-"""Prefix of the student's scores in validation if the averaged teacher is scored too."""
+"""Prefix of the student's validation scores if there is an averaged teacher. The teacher's scores have no prefix."""
 AVERAGED_FROM = "current_model_state"
-"""Key of the student's weights in a checkpoint if `state_dict` holds their average. Lightning's WeightAveraging uses
-the same key."""
+"""Key of the student's weights in a checkpoint whose `state_dict` holds the averaged weights. Lightning's
+WeightAveraging uses the same key."""
 
 
 class StudentTask(CroplandTask):
     """Network that learns from labels, and from a teacher's targets for changed views of unlabelled images.
 
-    The teacher predicts the clean view of each unlabelled sample, and the student learns to predict the same for
-    strongly changed views. The task needs unlabelled scenes and `data.views.count` above 0. If the teacher consists of
-    packages or maps and `targets.share` is above 0, the student can also learn from the teacher on labelled images
-    alone.
+    The teacher predicts cropland in the clean view of each unlabelled sample. The student learns to predict the same
+    cropland in strongly changed views. The task needs unlabelled scenes and `data.views.count` above 0, unless
+    `targets.share` is above 0: a teacher of packages or maps then also teaches on labelled images.
 
     Args:
         bands: Channels of the images. On the command line, this number is taken from the data.
@@ -73,8 +72,8 @@ class StudentTask(CroplandTask):
             statistics instead of batch statistics.
 
     Attributes:
-        targets: Targets and weight.
-        kept: Pixel counts of the last batch; None before the first batch.
+        targets: Settings of the targets.
+        kept: Pixel counts of the last batch with unlabelled samples; None before the first one.
         shown: The last batch of unlabelled samples with the teacher's targets, for pictures.
 
     Raises:
@@ -308,7 +307,7 @@ class StudentTask(CroplandTask):
             self._scaling = float(cast(float, average["temperature"])), float(cast(float, average["bias"]))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Store the teacher's description and, if the teacher is an average, both its weights and the student's."""
+        """Store the teacher's description; if the teacher is an average, store the weights of teacher and student."""
         super().on_save_checkpoint(checkpoint)
         checkpoint["taught_by"] = self._taught_by
         if self._average is None:

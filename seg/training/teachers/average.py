@@ -14,9 +14,9 @@ class AverageTeacher:
     """Moving average of a network's weights, in evaluation mode.
 
     Parameters and float buffers are averaged. If the running statistics of BatchNorm were not averaged, they would not
-    fit the averaged weights. Other buffers, such as counters, are copied. In the first steps, the share of the old
-    average is at most 1 - 1 / (steps + 1), so that all steps have the same weight and the random initial weights have
-    none. See the mean teacher of Tarvainen and Valpola (2017), https://arxiv.org/abs/1703.01780.
+    fit the averaged weights. Other buffers, such as counters, are copied. After n averaged steps, the share of the old
+    average is at most 1 - 1 / (n + 1). The first steps therefore have equal weights, and the random initial weights
+    have none. See the mean teacher of Tarvainen and Valpola (2017), https://arxiv.org/abs/1703.01780.
 
     Args:
         model: The student; the average starts with a copy of its weights.
@@ -34,7 +34,7 @@ class AverageTeacher:
 
     @torch.no_grad()
     def update(self, model: Segmenter) -> None:
-        """Include the student's weights after an optimiser step."""
+        """Add the student's weights after an optimiser step to the average."""
         kept = min(self.decay, 1 - 1 / (self.updates + 1))
         self.updates += 1
         weights = model.state_dict()

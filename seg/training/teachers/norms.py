@@ -17,10 +17,11 @@ Momentum = Callable[[float], float]
 
 @contextmanager
 def for_labelled(model: nn.Module, policy: NormPolicy) -> Iterator[None]:
-    """Set the momentum for the labelled samples of a step while a block runs.
+    """Set BatchNorm's momentum for the labelled samples of a step while a `with` block runs.
 
-    If clean views follow, their momentum is m/2, and the momentum for labelled samples is (m/2) / (1 - m/2). Each of
-    the two passes then has the share m/2 in the new statistics, and the old statistics have the share 1 - m.
+    With the policy clean, clean views follow. Let m be the configured momentum. The momentum is (m/2) / (1 - m/2) for
+    labelled samples and m/2 for clean views. Each of the two passes then has the share m/2 in the new statistics, and
+    the old statistics have the share 1 - m.
     """
     with _momentum(model, (lambda m: (m / 2) / (1 - m / 2)) if policy == "clean" else (lambda m: m)):
         yield
@@ -28,14 +29,14 @@ def for_labelled(model: nn.Module, policy: NormPolicy) -> Iterator[None]:
 
 @contextmanager
 def for_clean(model: nn.Module) -> Iterator[None]:
-    """Set the momentum for the clean views of a step, which follow the labelled samples, while a block runs."""
+    """Set BatchNorm's momentum for the clean views of a step while a `with` block runs; see `for_labelled`."""
     with _momentum(model, lambda m: m / 2):
         yield
 
 
 @contextmanager
 def for_strong(model: nn.Module, policy: NormPolicy) -> Iterator[None]:
-    """While a block runs, prevent strong views from updating the running statistics."""
+    """Prevent strong views from updating the running statistics while a `with` block runs."""
     if policy != "frozen":
         with _momentum(model, lambda m: 0.0):
             yield
@@ -52,7 +53,7 @@ def for_strong(model: nn.Module, policy: NormPolicy) -> Iterator[None]:
 
 @contextmanager
 def _momentum(model: nn.Module, changed: Momentum) -> Iterator[None]:
-    """Change the momentum of all norms that update running statistics while a block runs."""
+    """Change the momentum of all norms that update running statistics while a `with` block runs."""
     norms = [(norm, norm.momentum) for norm in _moving(model) if norm.momentum is not None]
     for norm, momentum in norms:
         norm.momentum = changed(momentum)

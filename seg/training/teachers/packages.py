@@ -26,8 +26,8 @@ class PackageTeacher:
         folders: The packages.
         augmentation: Views of each image.
         device: Device on which the packages compute.
-        fill: Value of each band in pixels without data in the student's images. In these pixels, the packages receive
-            the fill values of prediction instead.
+        fill: Value of each band that marks pixels without data in the student's images. The packages receive the fill
+            values of prediction in these pixels.
 
     Raises:
         PackageError: A package is missing or damaged, or two packages expect different bands.
@@ -56,7 +56,7 @@ class PackageTeacher:
 
 
 def read_teachers(folders: Sequence[Path]) -> list[ModelPackage]:
-    """Descriptions of packages, after checking that the packages can be averaged.
+    """Read the descriptions of packages, and check that the packages can be averaged.
 
     Raises:
         PackageError: A package is missing or damaged, or two packages expect different bands.

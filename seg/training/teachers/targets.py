@@ -14,8 +14,8 @@ from seg.labels import CROPLAND, IGNORE
 TargetKind = Literal["hard", "soft"]
 
 SMALLEST = 1e-3
-"""Probabilities of a teacher are clipped to this value and to one minus this value. The logits
-of 0 and 1 would be infinite, and maps contain these values, because maps are rounded to percents."""
+"""A teacher's probabilities are clipped to the range from this value to one minus this value. Maps are rounded to
+percents, so they contain the probabilities 0 and 1, whose logits are infinite."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,7 +70,7 @@ class WarmupBatch(L.Callback):
         return 1 + math.floor((self._last - 1) * progress + 1e-9)
 
     def next_length(self, length: int, batch: int, step: int, epoch: int) -> int:
-        """Group length from a batch on, after groups of `length`; the batch is counted from 0 in its epoch."""
+        """Group length for a batch, counted from 0 in its epoch; only the start of a group can change `length`."""
         wanted = self.wanted_length(step, epoch)
         return wanted if batch % length == 0 and batch % wanted == 0 else length
 

@@ -65,7 +65,7 @@ def test_a_design_is_read_as_it_was_written(path: Path) -> None:
         ("stratum", [0, 1, 2], "points without a stratum"),
         ("pixel_area_m2", [100, 0, 100], "points without a stratum or an area"),
         ("grid", None, "grid is None; wanted values by name"),
-        ("grid", {"height": 40, "width": 50, "crs": "x", "transform": [1, 2]}, "its transform has not 6 numbers"),
+        ("grid", {"height": 40, "width": 50, "crs": "x", "transform": [1, 2]}, "its transform does not have 6 numbers"),
         ("grid", {"height": 40, "width": 50, "crs": "x", "transform": [1] * 6}, "is damaged"),
         ("map", 7, "map is 7; wanted text"),
         ("settings", "seed", "settings is 'seed'; wanted values by name"),

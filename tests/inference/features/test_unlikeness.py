@@ -118,5 +118,6 @@ def test_distance_does_not_depend_on_the_blocks(
 
 def test_a_distance_is_shown_as_text() -> None:
     assert str(Unlikeness(2.5, 1.8, 1.0)) == (
-        "distance 2.50 from the training images, beyond their 99th percentile of 1.80 (100% of them are nearer)"
+        "distance 2.50 from the training images, beyond their 99th percentile of 1.80 "
+        "(100% of the training windows are nearer)"
     )

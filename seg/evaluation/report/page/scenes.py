@@ -59,7 +59,7 @@ class MapScene:
 
 
 def map_scenes(scenes: Sequence[Pair], settings: EvaluationSettings, budget: int = MAP_BYTES) -> list[MapScene]:
-    """Encode scenes for the map, in the given order; larger scenes may use the budget that small scenes leave.
+    """Encode scenes for the map, in the given order. Large scenes may use budget that small scenes do not need.
 
     Args:
         scenes: The compared files.

@@ -76,12 +76,12 @@ class AreaEstimate:
         """Check that matrices and counts have one entry for each class.
 
         Raises:
-            ValueError: An entry is missing, or there are too many.
+            ValueError: An entry is missing, or there are too many entries.
         """
         side = len(self.classes)
         for name in ("confusion", "error_matrix_proportions"):
             if {side} != {len(getattr(self, name)), *map(len, getattr(self, name))}:
-                raise ValueError(f"{name} has not {side} rows and columns, one for each class")
+                raise ValueError(f"{name} does not have {side} rows and columns, one for each class")
         for row in self.classes:
             if f"{row.name.replace(' ', '_')}_ha" not in self.pixel_count:
                 raise ValueError(f"pixel_count has no {row.name}")

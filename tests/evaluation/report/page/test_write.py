@@ -172,7 +172,7 @@ def test_area_estimate_is_read(tmp_path: Path) -> None:
             json.dumps(AREA).replace("0.93", "NaN"),
             "not an estimate of areas (classes.0.users_accuracy.value is nan; wanted a finite number)",
         ),
-        (json.dumps(AREA | {"confusion": [[1, 2]]}), "not an estimate of areas (confusion has not 2 rows"),
+        (json.dumps(AREA | {"confusion": [[1, 2]]}), "not an estimate of areas (confusion does not have 2 rows"),
     ],
 )
 def test_wrong_area_estimate_is_one_line(tmp_path: Path, content: str | None, reason: str) -> None:
