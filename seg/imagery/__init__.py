@@ -1,0 +1,1 @@
+"""Products of providers as scenes: bands, scales and offsets, masks and composites. No torch."""

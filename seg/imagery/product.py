@@ -1,0 +1,164 @@
+"""A provider's product: its bands with scale and offset, its date and its quality band."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from seg.errors import RasterError, listed
+from seg.raster.writing.geotiff import Georeference
+
+Quantity = Literal["reflectance", "temperature", "stored"]
+"""Measured quantity of a band: reflectance from 0 to 1, temperature in kelvin, or stored values of unknown unit."""
+
+
+@dataclass(frozen=True)
+class SourceBand:
+    """A band of a product, in one of the files that hold it.
+
+    Measured value = stored value * scale + offset.
+
+    Attributes:
+        name: The provider's name of the band, such as "B04"; when the band is chosen, the name that the user wrote.
+        file: File with the band, an address, or another GDAL name.
+        index: Band of the file, from 1.
+        aliases: Other names, in lower case, such as "b4" and "red".
+        scale: Factor from stored to measured values.
+        offset: Measured value of the stored value 0.
+        nodata: Stored value of pixels without data; None if the file declares the value or has none.
+        quantity: Measured quantity.
+        pixel_m: Pixel size in metres by the metadata; None if only the file states its pixel size.
+        georeference: CRS and transform by the metadata, for a file without a georeference.
+        absent: True if the metadata lists the file, but the product lacks it.
+    """
+
+    name: str
+    file: Path
+    index: int = 1
+    aliases: tuple[str, ...] = ()
+    scale: float = 1.0
+    offset: float = 0.0
+    nodata: float | None = None
+    quantity: Quantity = "stored"
+    pixel_m: float | None = None
+    georeference: Georeference | None = None
+    absent: bool = False
+
+    def is_named(self, name: str) -> bool:
+        """True if a name, in upper or lower case, is the band's name or one of its aliases."""
+        return name.casefold() in (self.name.casefold(), *self.aliases)
+
+
+@dataclass(frozen=True)
+class QualityBand:
+    """A band of a product that tells which pixels show clouds.
+
+    Attributes:
+        band: The band.
+        kind: "classes" if each value is a class, as in Sentinel-2's scene classification; "bits" if each bit is a flag,
+            as in Landsat's QA_PIXEL.
+        hidden: Classes or bits that are masked by default.
+    """
+
+    band: SourceBand
+    kind: Literal["classes", "bits"]
+    hidden: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product, or loose files that belong together.
+
+    Attributes:
+        path: Folder, archive, item or file that the user named.
+        name: The provider's identifier, or the stem of the path.
+        bands: All bands of image data. A band that the provider delivers at several pixel sizes appears once for each
+            size.
+        sensor: Satellite or instrument, such as "Sentinel-2A"; empty if unknown.
+        level: Level of processing, such as "L2A"; empty if unknown.
+        date: Time of acquisition in UTC; None if unknown.
+        cloud_percent: Cloud cover by the metadata, 0 to 100; None if unknown.
+        quality: Quality band; None if the product has none.
+    """
+
+    path: Path
+    name: str
+    bands: tuple[SourceBand, ...]
+    sensor: str = ""
+    level: str = ""
+    date: datetime | None = None
+    cloud_percent: float | None = None
+    quality: QualityBand | None = None
+
+    @property
+    def band_names(self) -> list[str]:
+        """Names of the bands in the provider's order, each once."""
+        return list(dict.fromkeys(band.name for band in self.bands))
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Tags of a scene of this product: PRODUCT, SENSOR, LEVEL, DATE (ISO 8601) and CLOUD_COVER (percent)."""
+        known = {
+            "PRODUCT": self.name,
+            "SENSOR": self.sensor,
+            "LEVEL": self.level,
+            "DATE": "" if self.date is None else self.date.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "CLOUD_COVER": "" if self.cloud_percent is None else f"{self.cloud_percent:g}",
+        }
+        return {key: value for key, value in known.items() if value}
+
+
+def choose_bands(
+    product: Product, names: Sequence[str] | None = None, resolution: float | None = None
+) -> list[SourceBand]:
+    """Choose bands of a product by name; each chosen band has the name that the user wrote.
+
+    If a band is delivered at several pixel sizes, the largest size up to the resolution is chosen, or else the
+    smallest size.
+
+    Args:
+        product: The product.
+        names: Names of the provider such as "B04", or common names such as "red", in upper or lower case; by default
+            all bands of the product.
+        resolution: Wanted pixel size in metres; by default the smallest.
+
+    Raises:
+        RasterError: The product lacks a band or the file of a band, or a band is named twice.
+    """
+    chosen = []
+    for name in names or product.band_names:
+        versions = [band for band in product.bands if band.is_named(name)]
+        if not versions:
+            raise RasterError(
+                f"{product.path}: has no band {name}; choose with --bands among {listed(product.band_names, most=20)}"
+            )
+        chosen.append(replace(_version(versions, resolution), name=name))
+    places = [(band.file, band.index) for band in chosen]
+    if not chosen or len(set(places)) < len(places):
+        raise RasterError(
+            f"{product.path}: bands are {', '.join(band.name for band in chosen) or 'none'}; wanted each band once; "
+            f"choose with --bands among {listed(product.band_names, most=20)}"
+        )
+    for band in chosen:
+        require_present(product, band)
+    return chosen
+
+
+def require_present(product: Product, band: SourceBand) -> None:
+    """Check that the product holds the file of a band.
+
+    Raises:
+        RasterError: The metadata lists the file, but the product lacks it.
+    """
+    if band.absent:
+        raise RasterError(
+            f"{product.path}: lacks the file {band.file} of band {band.name}, which its metadata lists; download the "
+            "product again, or choose other bands with --bands"
+        )
+
+
+def _version(versions: Sequence[SourceBand], resolution: float | None) -> SourceBand:
+    sized = sorted(versions, key=lambda band: band.pixel_m or 0)
+    coarse = [band for band in sized if resolution is not None and (band.pixel_m or 0) <= resolution]
+    return coarse[-1] if coarse else sized[0]
