@@ -45,6 +45,7 @@ from seg.training.pictures.panels import PanelConfig
 from seg.training.run.folder import (
     FirstStep,
     check_run_folder,
+    remove_unfinished,
     taken_folder,
 )
 from seg.training.run.record import RunConfig
@@ -240,6 +241,8 @@ class CroplandCLI(LightningCLI):
         """
         if subcommand == "fit" and (finished := self._finished()):
             print(finished)
+            if self._root().is_dir():
+                remove_unfinished(self._root())
             return
         try:
             with self.claim:

@@ -53,8 +53,11 @@ def test_resuming_a_finished_run_prints_a_message_and_leaves_its_files(
 ) -> None:
     assert main(["fit", f"--config={config}", "--trainer.max_epochs=1"]) == 0
     before = files_of(tmp_path / "run")
+    unfinished = tmp_path / "run" / ".run.json.unfinished"  # of a kill at the end of the training
+    unfinished.mkdir()
     capsys.readouterr()
     assert main(["fit", f"--config={config}", "--trainer.max_epochs=1", "--ckpt_path=last"]) == 0
+    assert not unfinished.exists()
     assert "last.ckpt: has completed all 1 epochs of trainer.max_epochs; to train longer" in capsys.readouterr().out
     assert files_of(tmp_path / "run") == before
 

@@ -2,14 +2,14 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from seg.errors import ClaimError, ConfigError
-from seg.files import CLAIM, FULL_DISK, UNFINISHED, claimed, writing
+from seg.files import CLAIM, FULL_DISK, UNFINISHED, claimed, read_json, writing
 
 METRICS = "metrics.csv"
 CONFIG = "config.yaml"
@@ -31,7 +31,7 @@ def check_run_folder(root: Path) -> None:
         return
     has_run_files = (root / "checkpoints").is_dir() or any(root.glob("events.out.tfevents.*"))
     has_config = (root / CONFIG).is_file() and (has_run_files or _is_of_a_run(root / CONFIG))
-    if not (root / METRICS).is_file() and not has_config:
+    if not (root / METRICS).is_file() and not has_config and not _is_record(root / RUN_RECORD):
         raise ConfigError(
             f"trainer.default_root_dir is {root}, which is not empty and holds no run ({METRICS}, or {CONFIG} with "
             "checkpoints/); wanted a new or empty folder, or the folder of an earlier run"
@@ -75,6 +75,15 @@ def _is_of_a_run(config: Path) -> bool:
     """True if the first line of a configuration is that of a training; an early killed run may have no other file."""
     with config.open("rb") as file:
         return file.readline(100).startswith(CONFIG_HEADER)
+
+
+def _is_record(path: Path) -> bool:
+    """True for the record of a run, by its keys; a training writes it first, so a killed run may have no other file."""
+    try:
+        record = read_json(path)
+    except (OSError, ValueError):
+        return False
+    return isinstance(record, dict) and record.keys() >= {"state", "command", "versions"}
 
 
 class FirstStep(Callback):
@@ -123,6 +132,16 @@ def taken_folder(root: Path, resumes: bool, first_step: FirstStep) -> Iterator[N
         keep_earlier(root)
         with _claimed_run(root), _named_if_full(root):
             yield
+
+
+def remove_unfinished(root: Path) -> None:
+    """Remove unfinished files that a killed training left in a run's folder, unless another training uses the folder.
+
+    Args:
+        root: The run's folder.
+    """
+    with suppress(ConfigError, OSError), _claimed_run(root):
+        _remove_unfinished(root)
 
 
 def _remove_unfinished(root: Path) -> None:

@@ -37,12 +37,21 @@ def test_the_folder_of_a_run_may_be_used(tmp_path: Path, names: list[str]) -> No
     check_run_folder(tmp_path)
 
 
-def test_the_folder_of_a_run_that_was_killed_at_its_beginning_may_be_used(tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text("# lightning.pytorch==2.6.6\nseed_everything: 1\n")
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config.yaml", "# lightning.pytorch==2.6.6\nseed_everything: 1\n"),
+        ("run.json", '{"state": "running", "command": ["train.py"], "versions": {}, "seed": 1}'),
+    ],
+)
+def test_the_folder_of_a_run_that_was_killed_at_its_beginning_may_be_used(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    (tmp_path / name).write_text(content)
     check_run_folder(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["images/scene.tif", "run/metrics.csv", "config.yaml"])
+@pytest.mark.parametrize("name", ["images/scene.tif", "run/metrics.csv", "config.yaml", "run.json"])
 def test_a_folder_with_other_files_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).touch()
