@@ -35,7 +35,7 @@ def models(*, settings: ModelSettings, output: Path | None = None) -> None:
         settings: Options of the benchmark.
         output: JSON file for the figures; null for text only.
     """
-    from seg.benchmark.models.report import benchmark_models
+    from seg.benchmark.models import benchmark_models
 
     benchmark_models(settings, output)
 
@@ -71,7 +71,7 @@ def inference(*, settings: InferenceSettings, output: Path | None = None) -> Non
         settings: Options of the benchmark.
         output: JSON file for the figures; null for text only.
     """
-    from seg.benchmark.inference.report import benchmark_inference
+    from seg.benchmark.inference.compare import benchmark_inference
 
     benchmark_inference(settings, output)
 
@@ -97,7 +97,7 @@ def labels(*, settings: LabelsSettings, output: Path) -> None:
         settings: Options of the benchmark.
         output: Folder for the trainings, labels.json and the picture labels.png.
     """
-    from seg.benchmark.labels.report import benchmark_labels
+    from seg.benchmark.labels import benchmark_labels
 
     benchmark_labels(settings, output)
 

@@ -82,7 +82,7 @@ def check(
         json: Print JSON instead of text.
     """
     from seg.data.checking.check import Options
-    from seg.data.checking.run import run_check
+    from seg.data.checking.report import run_check
 
     options = Options(
         bands=tuple(bands or ()),

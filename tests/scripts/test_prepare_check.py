@@ -104,5 +104,5 @@ def test_unwritable_output_folder_is_one_line_and_status_2(
 
 
 def test_checking_does_not_load_torch() -> None:
-    command = "import sys; import seg.data.checking.run, seg.data.checking.sheet; sys.exit('torch' in sys.modules)"
+    command = "import sys; import seg.data.checking.report, seg.data.checking.sheet; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", command]).returncode == 0

@@ -1,4 +1,4 @@
-"""Speed of the raster engine compared with the forward pass alone and with reading and writing alone."""
+"""Speed of the raster engine beside its own parts and other libraries, reported as text and JSON."""
 
 import sys
 import tempfile
@@ -18,11 +18,13 @@ from seg.benchmark.inference.engine import (
 )
 from seg.benchmark.inference.packages import write_pointwise, write_random
 from seg.benchmark.inference.peers import Peer, PeerRun, installed_peers
+from seg.benchmark.reporting import check_results, number, write_results
 from seg.benchmark.settings import InferenceSettings
 from seg.benchmark.subjects import choose_models, write_scene
 from seg.benchmark.timing import Action
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.terminal.progress import progress_bar
+from seg.terminal.text import text_table
 
 POINTWISE = "1x1 convolution"
 SEAM_SIDE = 1024
@@ -189,3 +191,48 @@ def _read(path: Path) -> np.ndarray:
     with rasterio.open(path) as dataset:
         percent: np.ndarray = dataset.read(1)
     return percent
+
+
+def benchmark_inference(settings: InferenceSettings, output: Path | None) -> None:
+    """Run the inference benchmark and print its report.
+
+    Args:
+        settings: Options of the benchmark.
+        output: JSON file for the figures; None for no file.
+
+    Raises:
+        ConfigError: The file cannot be written, or `peers` is set and no other library is installed.
+    """
+    check_results(output)
+    rows = measure_inference(settings)
+    print(text_of(settings, rows))
+    write_results({"settings": asdict(settings), "rows": [row.plain() for row in rows]}, output)
+
+
+def text_of(settings: InferenceSettings, rows: list[InferenceRow]) -> str:
+    """Report as text for the terminal."""
+    title = (
+        f"a scene of {settings.side}x{settings.side} pixels, 4 bands of uint16, deflate, to two maps with overviews; "
+        f"{rows[0].runs[0].backend}, random weights; medians of {settings.repeats}"
+    )
+    return "\n\n".join([title, *(_section(row) for row in rows)])
+
+
+def _section(row: InferenceRow) -> str:
+    run = row.runs[0]
+    plan = f"{row.name}: {run.blocks} blocks of {run.cut}, {run.redundancy:.2f} computed pixels per pixel"
+    forward, copying = median(row.forward), row.megapixels / median(row.copying)
+    cells = [
+        ["engine", number(row.speed), ""],
+        ["forward pass alone", number(forward), f"{row.of_forward:.2f} ({row.of_computing:.2f} if halo pixels count)"],
+        ["reading and writing alone", number(copying), f"{row.of_copying:.2f}"],
+    ]
+    cells = [[*cell, "", ""] for cell in cells]
+    cells[0][3:] = [f"{row.peak_mib:,.0f}", f"{row.seam_percent}"]
+    for name, peer in row.peers.items():
+        speed = row.megapixels / peer.run.seconds
+        cells.append(
+            [name, number(speed), f"{row.speed / speed:.2f}", f"{peer.run.peak_mib:,.0f}", f"{peer.seam_percent}"]
+        )
+    head = ["", "finished Mpx/s", "engine / this", "peak MiB", "largest difference from a single block (%)"]
+    return plan + "\n\n" + text_table(head, cells)

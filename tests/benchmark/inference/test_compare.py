@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from seg.benchmark.inference import compare as inference
-from seg.benchmark.inference.compare import InferenceRow, PeerFigures, measure_inference
+from seg.benchmark.inference.compare import InferenceRow, PeerFigures, measure_inference, text_of
 from seg.benchmark.inference.engine import EngineRun
 from seg.benchmark.inference.packages import write_pointwise
 from seg.benchmark.inference.peers import (
@@ -24,7 +24,6 @@ from seg.benchmark.inference.peers import (
     map_with_terratorch,
     map_with_torchgeo,
 )
-from seg.benchmark.inference.report import text_of
 from seg.benchmark.settings import InferenceSettings
 from seg.benchmark.subjects import write_scene
 from seg.errors import ConfigError

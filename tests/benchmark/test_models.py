@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from seg.benchmark.models import compare as models
-from seg.benchmark.models.compare import ONNX
+from seg.benchmark import models
+from seg.benchmark.models import ONNX, OnnxRuns
 from seg.benchmark.timing import Candidate
 from seg.errors import ConfigError
 from support.commands import assert_mistake, run_command
@@ -61,3 +61,28 @@ def test_missing_onnx_is_a_dash_and_an_unbounded_field_is_reported(
 )
 def test_a_mistake_is_one_line_and_exit_status_2(words: list[str], named: list[str]) -> None:
     assert_mistake(run_command("benchmark models", *words), *named)
+
+
+class FakeSession:
+    """A session that counts its runs."""
+
+    runs = 0
+
+    def __init__(self, content: bytes, options: object, providers: list[str]) -> None:
+        self.content = content
+
+    def run(self, outputs: list[str], inputs: dict[str, object]) -> None:
+        FakeSession.runs += 1
+
+
+def test_a_session_is_open_and_warm_only_during_a_timing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models.onnxruntime, "InferenceSession", FakeSession)
+    monkeypatch.setattr(FakeSession, "runs", 0)
+    runs = OnnxRuns(b"", (1, 2, 8, 8), threads=1)
+    assert runs.session is None
+    runs.open()
+    assert FakeSession.runs == 1
+    runs.run()
+    assert FakeSession.runs == 2
+    runs.close()
+    assert runs.session is None

@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from seg.benchmark.labels import compare
-from seg.benchmark.labels.compare import compare_labels, training_words
-from seg.benchmark.labels.plan import plan_runs, write_dataset
-from seg.benchmark.labels.report import benchmark_labels, text_of
+from seg.benchmark import labels
+from seg.benchmark.labels import benchmark_labels, compare_labels, plan_runs, text_of, training_words, write_dataset
 from seg.benchmark.settings import LabelsSettings
 from seg.data.dataset.catalogue import read_catalogue
 from seg.data.dataset.unlabelled import read_unlabelled
@@ -40,7 +38,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         with (folder / "metrics.csv").open("w", newline="") as file:
             csv.writer(file).writerows([["epoch", "step", "val/iou"], [0, 1, score]])
 
-    monkeypatch.setattr(compare, "train", train)
+    monkeypatch.setattr(labels, "train", train)
     return names
 
 

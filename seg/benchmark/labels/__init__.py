@@ -1,1 +1,0 @@
-"""Comparison of supervised and semi-supervised training at several shares of labelled scenes."""

@@ -1,1 +1,0 @@
-"""Comparison of the networks of the family: cost, speed and receptive field."""
