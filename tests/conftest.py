@@ -20,7 +20,7 @@ from seg.labels import CROPLAND, IGNORE, OTHER
 from support.processes import Processes
 
 PROCESSES = pytest.StashKey[Processes]()
-# Examples have no deadline, since they may take long on a busy machine; benchmarks measure speed.
+# Hypothesis examples have no deadline, since they may take long on a busy machine; benchmarks measure speed.
 settings.register_profile("cropland-seg", deadline=None)
 settings.load_profile("cropland-seg")
 

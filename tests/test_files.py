@@ -49,7 +49,7 @@ def test_a_second_writer_of_a_file_is_refused(tmp_path: Path) -> None:
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("a", "whole")]
 
 
-def test_what_a_killed_writer_left_goes_when_the_file_is_written_again(tmp_path: Path) -> None:
+def test_files_of_a_killed_writer_are_removed_when_the_file_is_written_again(tmp_path: Path) -> None:
     (tmp_path / ".a.unfinished").mkdir()
     (tmp_path / ".a.unfinished" / "a").write_text("half")
     with complete_or_absent(tmp_path / "a") as temporary:
@@ -57,7 +57,7 @@ def test_what_a_killed_writer_left_goes_when_the_file_is_written_again(tmp_path:
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("a", "whole")]
 
 
-def test_an_error_of_the_system_without_a_name_gets_that_of_the_file(tmp_path: Path) -> None:
+def test_a_system_error_without_a_file_name_gets_the_name_of_the_file(tmp_path: Path) -> None:
     with (
         pytest.raises(
             WriteError, match=r"a: cannot be written \(No space left on device\); make .* space left"

@@ -11,7 +11,7 @@ from support.fuzzing import MEMORY, SHORT, Case, broken_rules, make_case, run_ca
 from support.processes import Ended, Processes
 
 CHUNK = 100
-"""Cases of a test of the campaign, a minute or two."""
+"""Number of cases in one test of the campaign, which take a minute or two."""
 CAMPAIGN = [range(start, start + CHUNK) for start in range(1000, 3200, CHUNK)]
 
 

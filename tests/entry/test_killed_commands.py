@@ -1,4 +1,4 @@
-"""Every command that writes, killed at random moments: outputs stay whole, and the next run ends as if alone."""
+"""Kills of every command that writes, at random moments: outputs stay whole, and the next run gives the same result."""
 
 import os
 from pathlib import Path
@@ -28,7 +28,7 @@ def kill_often(work: Work, kills: int, world: Path, processes: Processes, folder
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("work", [work for work in WORKS if work.name in CHEAP], ids=lambda work: work.name)
-def test_kills_leave_whole_outputs_and_the_next_run_nothing_else(
+def test_after_kills_outputs_are_whole_and_the_next_run_leaves_only_outputs(
     work: Work, world: Path, processes: Processes, tmp_path: Path
 ) -> None:
     kill_often(work, CHEAP[work.name], world, processes, tmp_path)

@@ -96,7 +96,7 @@ def check(scene: Path, predictor: Predictor, valid: Pixels, **options: object) -
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (3, 5), (REACH - 1, REACH - 2), (REACH - 1, 300)])
-def test_the_smallest_and_thinnest(
+def test_the_smallest_and_thinnest_rasters_are_mapped(
     predictor: Predictor, write_raster: WriteRaster, tmp_path: Path, size: tuple[int, int]
 ) -> None:
     check(write_raster(tmp_path / "s.tif", noise(3, *size)), predictor, np.ones(size, dtype=bool))
@@ -113,14 +113,18 @@ LAYOUTS: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_layouts(predictor: Predictor, write_raster: WriteRaster, tmp_path: Path, layout: str) -> None:
+def test_rasters_of_every_layout_are_mapped(
+    predictor: Predictor, write_raster: WriteRaster, tmp_path: Path, layout: str
+) -> None:
     valid, pixels = hole(130, 170), noise(3, 130, 170)
     pixels[:, ~valid] = 0
     check(write_raster(tmp_path / "s.tif", pixels, nodata=0, **LAYOUTS[layout]), predictor, valid)
 
 
 @pytest.mark.parametrize("driver", ["PNG", "ENVI"])
-def test_other_formats(predictor: Predictor, write_raster: WriteRaster, tmp_path: Path, driver: str) -> None:
+def test_rasters_of_other_formats_are_mapped(
+    predictor: Predictor, write_raster: WriteRaster, tmp_path: Path, driver: str
+) -> None:
     plain = write_raster(tmp_path / "plain.tif", noise(3, 130, 170))
     with rasterio.Env(GDAL_PAM_ENABLED=True):
         rasterio.shutil.copy(plain, tmp_path / "s.img", driver=driver)
@@ -128,7 +132,7 @@ def test_other_formats(predictor: Predictor, write_raster: WriteRaster, tmp_path
 
 
 @pytest.mark.parametrize("nodata", [None, np.nan, -9999.0])
-def test_float32_with_nan_and_infinity(
+def test_nan_and_infinity_in_float32_are_nodata(
     predictor: Predictor, write_raster: WriteRaster, tmp_path: Path, nodata: float | None
 ) -> None:
     valid, pixels = hole(130, 170), noise(3, 130, 170, "float32")
@@ -141,7 +145,9 @@ def test_float32_with_nan_and_infinity(
     check(write_raster(tmp_path / "s.tif", pixels, nodata=nodata), predictor, valid)
 
 
-def test_an_alpha_band(predictor: Predictor, write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_pixels_hidden_by_an_alpha_band_are_nodata(
+    predictor: Predictor, write_raster: WriteRaster, tmp_path: Path
+) -> None:
     valid = hole(130, 170)
     pixels = np.concatenate([noise(3, 130, 170), 255 * valid[None].astype(np.uint8)])
     scene = write_raster(tmp_path / "s.tif", pixels, meanings=ALPHA)
@@ -149,7 +155,7 @@ def test_an_alpha_band(predictor: Predictor, write_raster: WriteRaster, tmp_path
 
 
 @pytest.mark.parametrize("inside", [False, True])
-def test_a_mask_of_the_whole_dataset(
+def test_pixels_outside_a_mask_of_the_dataset_are_nodata(
     predictor: Predictor, write_raster: WriteRaster, tmp_path: Path, inside: bool
 ) -> None:
     valid = hole(130, 170)
@@ -161,7 +167,9 @@ def test_a_mask_of_the_whole_dataset(
     check(scene, predictor, valid)
 
 
-def test_int16_with_a_negative_nodata_value(predictor: Predictor, write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_other_negative_values_than_nodata_are_mapped(
+    predictor: Predictor, write_raster: WriteRaster, tmp_path: Path
+) -> None:
     valid, pixels = hole(130, 170), noise(3, 130, 170, "int16")
     pixels[2, ~valid] = -32768
     pixels[:, 0, 0] = -5  # negative, but not nodata
@@ -193,13 +201,17 @@ PLACES: dict[str, tuple[str | None, Affine]] = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_places(predictor: Predictor, write_raster: WriteRaster, tmp_path: Path, place: str) -> None:
+def test_rasters_with_unusual_georeferences_are_mapped(
+    predictor: Predictor, write_raster: WriteRaster, tmp_path: Path, place: str
+) -> None:
     crs, transform = PLACES[place]
     scene = write_raster(tmp_path / "s.tif", noise(3, 130, 170), crs=crs, transform=transform)
     check(scene, predictor, np.ones((130, 170), dtype=bool), pixel_size_ratio=100.0)
 
 
-def test_some_of_eight_bands_in_another_order(predictor: Predictor, write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_chosen_bands_are_read_in_the_given_order(
+    predictor: Predictor, write_raster: WriteRaster, tmp_path: Path
+) -> None:
     valid, pixels = hole(130, 170), noise(8, 130, 170, "uint16")
     pixels[6, ~valid] = 0
     pixels[0] = 0  # a band that is not read may be nodata everywhere
@@ -228,7 +240,7 @@ def sparse(path: Path, bands: int, side: int, dtype: str, patch: Window) -> Path
     return path
 
 
-def test_a_sparse_bigtiff_beyond_4_gib(predictor: Predictor, tmp_path: Path) -> None:
+def test_a_sparse_bigtiff_beyond_4_gib_is_mapped(predictor: Predictor, tmp_path: Path) -> None:
     patch = Window(1700, 2100, 300, 200)
     scene = sparse(tmp_path / "s.tif", 128, 2900, "float32", patch)
     settings = PredictionSettings(block_size=256, halo="receptive-field", bands=[128, 1, 64])

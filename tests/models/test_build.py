@@ -116,12 +116,12 @@ def test_values_out_of_range_are_refused(arguments: dict[str, Any], message: str
     assert str(error.value).startswith(f"model.model.{message}")
 
 
-def test_a_group_count_that_does_not_divide_matters_to_grouped_convolutions_alone() -> None:
+def test_groups_must_divide_the_channels_only_in_grouped_convolutions() -> None:
     build_model(ModelConfig(encoder="dilated_tiny", output_stride=2, groups=3, decoder_channels=(8,)), bands=4)
 
 
 @pytest.mark.parametrize("bands", [0, 5000, 10**30])
-def test_no_bands_and_endless_ones_are_refused(bands: int) -> None:
+def test_zero_and_too_many_bands_are_refused(bands: int) -> None:
     with pytest.raises(ConfigError, match=f"bands is {bands}; wanted 1 to 4096"):
         build_model(ModelConfig(), bands)
 

@@ -73,7 +73,7 @@ def refusal(config: ModelConfig, bands: int = 3) -> str:
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "weights.pth"])
 @pytest.mark.parametrize("encoder", ["tiny", "smp", "own"])
-def test_a_file_of_the_encoders_weights_gives_exactly_those(
+def test_a_file_of_encoder_weights_gives_exactly_these_weights(
     tiny: ModelConfig, save: Save, name: str, encoder: str
 ) -> None:
     config = {"tiny": tiny, "smp": SMP, "own": OWN}[encoder]

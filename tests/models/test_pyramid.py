@@ -52,7 +52,7 @@ def test_one_cell_can_be_trained_on_without_a_norm_behind_the_pool(context: str)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in pooled)
 
 
-def test_a_bottleneck_narrows_what_the_rates_convolve() -> None:
+def test_a_bottleneck_reduces_the_channels_of_the_dilated_convolutions() -> None:
     pyramid = AtrousPyramid(32, 8, (1, 2), bottleneck=4)
     widths = {module.in_channels for branch in pyramid.branches for module in branch if isinstance(module, nn.Conv2d)}
     assert widths == {4}

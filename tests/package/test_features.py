@@ -60,7 +60,7 @@ def test_fewer_patches_than_features_suffice() -> None:
     assert known.window_distance(windows(1, features=30)[0] + 1000) > known.limit
 
 
-def test_a_feature_that_never_changes_is_no_obstacle() -> None:
+def test_a_constant_feature_is_accepted() -> None:
     constant = windows(10)
     for window in constant:
         window[:, 2] = 5.0

@@ -69,7 +69,7 @@ def test_quotas_sum_to_the_number_of_squares(
     assert expected is None or quotas == expected
 
 
-def test_reasons_say_how_unsure_and_how_new() -> None:
+def test_reasons_state_uncertainty_and_novelty() -> None:
     first, second = choose_squares(candidates([0.2, 0.9, 0.5], np.eye(3).tolist()), 2, 0)
     assert first.reason.startswith("less certain than 67% of the squares (0.90 bits)")
     assert first.reason.endswith("from the mean of the place")

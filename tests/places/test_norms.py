@@ -46,7 +46,7 @@ def test_statistics_are_mixed_with_those_of_training(mix: float) -> None:
     torch.testing.assert_close(layers[0].running_var.double(), (1 - mix) * 4 + mix * values.var(dim=0, correction=0))
 
 
-def test_a_later_norm_measures_what_the_mixed_norms_before_it_let_through() -> None:
+def test_a_later_norm_measures_the_output_of_the_mixed_norms_before_it() -> None:
     [first, _] = batches()
     layers = network()
     mix_in(layers, [first], mix=0.5)
@@ -54,7 +54,7 @@ def test_a_later_norm_measures_what_the_mixed_norms_before_it_let_through() -> N
     torch.testing.assert_close(layers[2].running_mean.double(), 0.5 + 0.5 * passed.mean(dim=0))
 
 
-def test_movement_is_the_whole_distance_whatever_the_mix() -> None:
+def test_movement_is_the_distance_to_the_new_place_for_any_mix() -> None:
     moved = [mix_in(network(), batches(), mix)[0] for mix in (0.1, 0.9)]
     assert moved[0] == moved[1]
     expected = ((valid_values(batches()).mean(dim=0) - 1).abs() / 4.00001**0.5).mean()

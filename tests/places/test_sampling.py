@@ -30,7 +30,7 @@ def test_windows_are_spread_over_scenes_by_their_size(model: Path, write_place: 
     assert sample_windows(place, 9) == windows
 
 
-def test_of_more_scenes_than_windows_an_even_selection_is_sampled(
+def test_if_scenes_outnumber_windows_an_even_selection_is_sampled(
     model: Path, write_place: WritePlace, tmp_path: Path
 ) -> None:
     scenes = write_place(tmp_path, [(16, 16)] * 6)

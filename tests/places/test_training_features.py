@@ -21,7 +21,7 @@ def test_training_images_are_those_of_the_runs_configuration(make_dataset: Calla
     assert len(training_images(checkpoint, tmp_path / "moved")) == 4
 
 
-def test_a_folder_that_is_no_dataset_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_dataset_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError):
         training_images(tmp_path / "run" / "checkpoints" / "best.ckpt", tmp_path)
 
@@ -41,7 +41,7 @@ def test_a_package_gets_the_features_of_its_training_images(
     assert describe_training(folder, images[:1]) is None
 
 
-def test_images_that_cannot_be_read_are_an_error_only_where_they_were_named(
+def test_images_that_cannot_be_read_are_an_error_only_if_the_user_named_them(
     model: Path, write_place: Callable[..., list[Path]], tmp_path: Path
 ) -> None:
     [image] = write_place(tmp_path, [(32, 32)])

@@ -102,7 +102,7 @@ def test_a_list_in_gbk_may_have_names_of_gdal(folder: Path) -> None:
     assert named_scenes([listed]).scenes == [folder / "耕地.tif", Path("/vsizip//data/a.zip/b.tif")]
 
 
-def test_a_name_of_gdal_is_no_pattern(folder: Path) -> None:
+def test_a_name_of_gdal_is_not_a_pattern(folder: Path) -> None:
     name = Path(f"vrt://{folder}/b.tif?bands=1")
     assert named_scenes([name]) == Inputs([name], several=False)
 

@@ -62,7 +62,7 @@ def test_a_missing_file_has_no_version(tmp_path: Path) -> None:
     assert scene_version(tmp_path / "none.tif") is None
 
 
-def test_a_file_that_is_no_raster_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_raster_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.tif").write_text("this is no raster")
     with pytest.raises(RasterError, match="not a readable raster"):
         scene_version(tmp_path / "text.tif")

@@ -119,7 +119,7 @@ def test_a_nodata_value_that_no_pixel_has_is_not_found(tmp_path: Path, write_ras
     ],
     ids=["index of -1 to 1 in int16", "full range", "one saturated pixel", "decibels", "white"],
 )
-def test_measurements_near_a_usual_void_are_data(
+def test_measurements_near_a_typical_void_are_data(
     tmp_path: Path, write_raster: Callable[..., Path], pixels: npt.NDArray[np.generic]
 ) -> None:
     assert chip_of(write_raster(tmp_path / "x.tif", pixels)).valid.all()

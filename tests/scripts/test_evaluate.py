@@ -194,7 +194,7 @@ def test_bad_raster_is_one_line_and_status_2(run: Run, option: str, kind: str) -
 
 
 @pytest.mark.parametrize("option", ["prediction", "reference"])
-def test_values_that_are_no_classes_are_one_line_and_status_2(run: Run, option: str) -> None:
+def test_values_that_are_not_classes_are_one_line_and_status_2(run: Run, option: str) -> None:
     path = make_bad("value")
     assert_mistake(run(**{option: path}), str(path))
 

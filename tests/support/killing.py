@@ -40,8 +40,8 @@ class Work:
         words: The command line; names are relative to the folder of `support.world`.
         needs: Inputs.
         earlier: Command line that wrote older outputs, which this command replaces; empty if there are none.
-        kind: "files" for outputs that are whole each on its own, "package", "dataset" and "run" for those that are
-            whole together.
+        kind: "files" if each output is checked by itself; "package", "dataset" or "run" if all files of the output must
+            come from the same run of the command.
         output: The folder of a package, dataset or run.
         again: Command line that continues after a kill, if it differs from `words`.
     """
@@ -143,7 +143,7 @@ def tree_of(folder: Path) -> Tree:
 
 
 def _in_one_folder(tree: Tree) -> Tree:
-    """A tree with the blocks of a split in `blocks`: each split uses the folder that the split before left free."""
+    """Rename the folder `blocks-2` of a tree to `blocks`; a repeated split writes to one of them in turn."""
     return {
         name.replace("/blocks-2/", "/blocks/"): found.replace(b"blocks-2/", b"blocks/") for name, found in tree.items()
     }
@@ -287,7 +287,7 @@ def _torn_run(killing: Killing, run: Path, left: Tree) -> Iterable[str]:
     for path in run.glob("checkpoints/*.ckpt"):
         try:
             content(path)
-        except Exception as error:  # whatever a torn file makes of the reader
+        except Exception as error:  # a torn file may cause any error
             yield f"{path.name} is torn ({error})"
 
 
@@ -296,4 +296,4 @@ WHOLE: dict[str, Callable[[Killing, Path, Tree], Iterable[str]]] = {
     "dataset": _torn_dataset,
     "run": _torn_run,
 }
-"""Checks of outputs that are whole together."""
+"""Checks of outputs whose files must all come from the same run of the command, by kind."""

@@ -27,7 +27,7 @@ LOOK = 0.05
 """Seconds between two measurements of a process whose memory is limited."""
 
 CHANGES = ("replace", "rename", "unlink", "remove", "mkdir", "rmdir", "fsync", "link", "symlink", "truncate")
-"""Functions of `os` that change the file system; calls of these and files opened for writing are counted."""
+"""Functions of `os` that change the file system; calls of these functions and files opened for writing are counted."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Job:
         environment: Additional environment variables.
         kill: Signal to send to the process; None for no signal.
         file_bytes: Largest file size that the process can write, to simulate a full disk.
-        folder: Working folder; None for that of the tests.
+        folder: Working folder; None for the working folder of the tests.
         seconds: Processor time after which the process is killed.
         memory: Resident size in bytes above which the process is killed.
     """

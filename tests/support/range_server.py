@@ -59,7 +59,7 @@ class RangeServer:
 
 @contextmanager
 def range_server(folder: Path) -> Iterator[RangeServer]:
-    """Serve a folder on a free local port while a block runs."""
+    """Serve a folder on a free local port while a `with` block runs."""
     with subprocess.Popen([sys.executable, __file__, str(folder)], stdout=subprocess.PIPE, text=True) as process:
         try:
             yield RangeServer(process.stdout.readline().strip())

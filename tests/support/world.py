@@ -27,9 +27,10 @@ WriteRaster = Callable[..., Path]
 MakeDataset = Callable[..., Path]
 
 UTM_33N = "EPSG:32633"
+"""CRS of the maps."""
+
 LEFT, TOP, PIXEL = 500_000, 5_000_000, 10
 HEIGHT, WIDTH = 40, 48
-"""CRS of the maps."""
 
 
 def make_world(root: Path, write_raster: WriteRaster, make_dataset: MakeDataset, processes: Processes) -> Path:

@@ -329,7 +329,7 @@ def test_help_describes_the_fields_of_dataclasses(capsys: pytest.CaptureFixture[
     assert all(text in said for text in ("Side of a block.", "--window", "--cropland", "--labels.cropland"))
 
 
-def test_a_name_that_is_not_utf8_is_told_to_be_renamed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_that_is_not_utf8_gets_the_advice_to_rename(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(frame, ["--block-size=7", "--name=\udcb5\udcd8.tif"]) == EXIT_BAD_INPUT
     said = capsys.readouterr().err
     assert said.startswith("error: --name=")

@@ -55,5 +55,5 @@ def test_a_value_that_is_not_plain_is_named(values: dict[str, object], problem: 
         require_plain_values(values)
 
 
-def test_nodata_may_be_nan_and_other_values_anything_plain() -> None:
+def test_nodata_may_be_nan_and_other_values_may_be_any_plain_value() -> None:
     require_plain_values({"data": {"nodata": float("nan")}, "on": True, "none": None, "steps": 2**63 - 1, "a": ["b"]})

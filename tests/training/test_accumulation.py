@@ -17,7 +17,7 @@ from support.warm_runs import SIDES, Example, example, new_task
 
 CROSS_ENTROPY = LossConfig(bce=1.0, dice=0.0)
 STANDSTILL = 1e-60
-"""Learning rate of 0: the weights do not change, so all groups have the same network."""
+"""Learning rate of almost 0: the weights do not change, so all groups have the same network."""
 
 
 class Gradients(L.Callback):
@@ -63,7 +63,7 @@ def trained_gradients(task: CroplandTask, examples: Sequence[Example], **options
 
 def assert_close(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> None:
     assert len(found) == len(wanted) > 10
-    assert max(float(one.abs().max()) for one in wanted) > 1e-3  # else the comparison would be trivial
+    assert max(float(one.abs().max()) for one in wanted) > 1e-3  # otherwise the comparison would be trivial
     for one, other in zip(found, wanted, strict=True):
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
 

@@ -71,7 +71,7 @@ def test_a_second_training_in_the_same_folder_is_refused(config: Path, tmp_path:
     assert files_of(run) == {"metrics.csv": b"epoch\n"}
 
 
-def test_a_refused_second_training_leaves_what_the_running_one_writes_meanwhile(
+def test_a_refused_second_training_leaves_the_files_of_the_running_one(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert main(["fit", f"--config={config}", "--trainer.max_epochs=1"]) == 0

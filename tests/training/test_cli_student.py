@@ -63,13 +63,13 @@ def test_a_student_is_scored_without_its_teacher(folder: Path) -> None:
     assert ran.status == 0, ran.err
 
 
-def test_a_student_goes_on_with_its_configuration(folder: Path) -> None:
+def test_a_student_resumes_with_its_configuration(folder: Path) -> None:
     ran = fit(folder, "--ckpt_path=last", "--trainer.max_epochs=3")
     assert ran.status == 0, ran.err
     assert "epoch 3/3" in ran.out
 
 
-def test_a_plain_training_does_not_go_on_with_a_student(folder: Path) -> None:
+def test_a_plain_training_does_not_resume_a_student(folder: Path) -> None:
     last = folder / "run" / "checkpoints" / "last.ckpt"
     ran = run_command("train fit", f"--ckpt_path={last}", f"--data.root={folder / 'data'}")
     assert_mistake(ran, f"task is cropland, but {last} was trained by the task student; add --task=student")

@@ -64,7 +64,7 @@ def test_layers_of_other_shapes_are_named_with_the_reason(package: Path) -> None
     assert torch.equal(model.network.head.weight, before)
 
 
-def test_other_bands_leave_out_what_sees_the_image(package: Path) -> None:
+def test_for_other_bands_the_layers_of_other_shapes_are_left_out(package: Path) -> None:
     taken = take_weights(build_model(TINY_NETWORK, bands=4), package)
     assert taken.left
     assert all("shape" in reason for reason in taken.left.values())
@@ -76,7 +76,7 @@ def test_weights_of_another_architecture_are_refused(package: Path) -> None:
         take_weights(build_model(STAGED_NETWORK, bands=3), package)
 
 
-def test_weights_that_are_not_finite_are_left(trained: Segmenter, checkpoint: Path, tmp_path: Path) -> None:
+def test_weights_that_are_not_finite_are_not_copied(trained: Segmenter, checkpoint: Path, tmp_path: Path) -> None:
     content = torch.load(checkpoint, weights_only=True)
     content["state_dict"]["model.network.head.bias"] = torch.tensor([float("nan")])
     torch.save(content, tmp_path / "nan.ckpt")
@@ -84,6 +84,6 @@ def test_weights_that_are_not_finite_are_left(trained: Segmenter, checkpoint: Pa
     assert taken.left == {"network.head.bias": "holds NaN or infinity"}
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(PackageError, match="no such file"):
         take_weights(build_model(TINY_NETWORK, bands=3), tmp_path / "none.ckpt")

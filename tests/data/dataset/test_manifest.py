@@ -137,7 +137,7 @@ def test_a_csv_of_other_delimiters_and_slashes_of_windows_is_read(root: Path, de
 
 
 @pytest.mark.parametrize("name", ["/vsizip//data/a.zip/b.tif", "https://host/b.tif"])
-def test_a_scene_that_is_no_file_is_told_to_get_one(root: Path, name: str) -> None:
+def test_a_scene_that_is_not_a_file_gets_the_advice_to_make_a_vrt(root: Path, name: str) -> None:
     csv(root, f"image,mask,fold\n{name},m.tif,0\n")
     with pytest.raises(DatasetError, match=r"line 2 names .*; wanted a file; .* gdal_translate -of VRT /vsi.* b\.vrt"):
         read_catalogue(root, 2)

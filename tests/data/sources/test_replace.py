@@ -116,7 +116,7 @@ def test_a_system_that_cannot_exchange_folders_replaces_the_older_dataset_too(
 
 
 @pytest.mark.skipif(sys.platform not in ("linux", "darwin"), reason="needs a system that exchanges folders")
-def test_an_older_dataset_is_there_until_the_new_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_dataset_stays_until_the_new_one_replaces_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "demo", "a")
     rename, there = Path.rename, []
 
@@ -131,7 +131,7 @@ def test_an_older_dataset_is_there_until_the_new_one_is(tmp_path: Path, monkeypa
     assert all(there)
 
 
-def test_file_that_appears_until_the_exchange_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_that_appears_before_the_exchange_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "demo", "a")
     exchange = replace._exchange
 
@@ -158,7 +158,7 @@ def test_dataset_that_another_process_works_on_is_refused(tmp_path: Path) -> Non
         write(tmp_path / "demo", "b")
 
 
-def test_what_a_killed_process_left_is_no_file_of_the_user(tmp_path: Path) -> None:
+def test_files_of_a_killed_process_do_not_count_as_files_of_the_user(tmp_path: Path) -> None:
     write(tmp_path / "demo", "a")
     left = tmp_path / "demo" / ".cache" / ".statistics-01.json.unfinished"
     left.mkdir(parents=True)

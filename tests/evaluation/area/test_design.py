@@ -91,7 +91,7 @@ def test_a_wrong_value_is_one_line_that_names_it(path: Path, key: str, value: ob
         ('{"format": "' + "x" * 500 + '"}', "has format xxxxxxxxxxxxxxxxxxxx, wanted 1"),
     ],
 )
-def test_a_file_that_is_no_design_is_one_line(path: Path, text: str, problem: str) -> None:
+def test_a_file_that_is_not_a_design_is_one_line(path: Path, text: str, problem: str) -> None:
     path.write_text(text)
     with pytest.raises(DatasetError) as caught:
         read_design(path)

@@ -65,7 +65,7 @@ def test_a_scene_on_a_server_is_fetched_once(
             np.testing.assert_array_equal(first.read(), second.read())
 
 
-def test_without_the_cache_halos_would_be_fetched_again(
+def test_without_the_cache_halos_are_fetched_again(
     scene: Path, server: RangeServer, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     with rasterio.Env(GDAL_CACHEMAX=2**20):  # an option of the user, which must not be changed

@@ -19,7 +19,9 @@ lengths = st.integers(1, 3000)
 
 
 @given(lengths, lengths, st.integers(1, 40), st.integers(0, 10), st.booleans())
-def test_cutting_counts_what_the_blocks_read(height: int, width: int, cores: int, halos: int, read: bool) -> None:
+def test_cutting_counts_the_pixels_that_blocks_read(
+    height: int, width: int, cores: int, halos: int, read: bool
+) -> None:
     halo = 32 * halos
     side = 32 * cores + (2 * halo if read else 0)
     size = BlockSize(side, side, read)
@@ -37,7 +39,7 @@ def test_blocks_fit_the_memory_or_are_as_small_as_is_sensible(
     assert size.height % alignment == size.width % alignment == 0
     if cutting(shape, size, halo).largest > pixels:
         most = max(SMALLEST, halo + 1) + alignment
-        # With half as many blocks more, cores would be smaller than the halo.
+        # With more blocks, cores would be smaller than the halo or than SMALLEST.
         for spans in size.spans(shape, halo):
             assert len(spans) == 1 or max(len(span.core) for span in spans) < 2 * most + halo
     for spans in size.spans(shape, halo):
@@ -59,7 +61,7 @@ def test_two_wide_blocks_compute_fewer_halos_than_four_squares() -> None:
     assert cutting(shape, size, 200).computed < 0.92 * cutting(shape, square(2048), 200).computed
 
 
-def test_blocks_at_the_edges_decide_as_many_pixels_as_they_read() -> None:
+def test_blocks_at_the_edges_have_larger_cores_since_they_have_fewer_halos() -> None:
     # Equal cores of at most 3600 would need four blocks along each side.
     size = automatic_size((11_200, 11_200), halo=200, alignment=8, pixels=4000**2)
     assert size == BlockSize(4000, 4000, read=True)
@@ -96,7 +98,7 @@ def test_a_long_thin_scene_is_cut_along_its_length_alone() -> None:
 
 
 @pytest.mark.parametrize("size", [square(512), BlockSize(4096, 2248, read=True)])
-def test_the_record_of_a_size_gives_it_back(size: BlockSize) -> None:
+def test_a_size_is_restored_from_its_record(size: BlockSize) -> None:
     assert recorded_size(json.loads(json.dumps(size.record))) == size
     assert [recorded_size(other) for other in (None, "512", [1], [1, "2"])] == [None] * 4
 

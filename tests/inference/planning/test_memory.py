@@ -19,7 +19,7 @@ MakePredictor = Callable[..., Predictor]
 
 
 @pytest.mark.parametrize(("free", "allowed"), [(64 * GIB, 16 * GIB), (4 * GIB, LEAST), (2 * GIB, GIB), (None, LEAST)])
-def test_a_quarter_of_the_free_memory_is_used_or_half_if_that_is_little(
+def test_a_quarter_of_the_free_memory_is_used_or_half_if_little_is_free(
     free: int | None, allowed: int, make_predictor: MakePredictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "free_memory", lambda: free)

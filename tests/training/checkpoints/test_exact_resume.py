@@ -1,4 +1,4 @@
-"""A training that is killed, even within an epoch, and resumed has bit for bit the result of one that runs through."""
+"""A training that is killed and resumed, even within an epoch, equals an uninterrupted training to the bit."""
 
 import random
 from collections.abc import Callable

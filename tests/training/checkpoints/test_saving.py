@@ -41,12 +41,12 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Written:
     return found
 
 
-def test_a_training_checkpoints_only_between_steps(root: Path, tmp_path: Path, written: Written) -> None:
+def test_a_training_writes_checkpoints_only_between_steps(root: Path, tmp_path: Path, written: Written) -> None:
     Case(root, trainer={"accumulate_grad_batches": 3}, every_steps=1).run(tmp_path)
     assert written == [(3, 1), (6, 2), (7, 3), (3, 4), (6, 5), (7, 6)]
 
 
-def test_a_resumed_training_checkpoints_only_between_steps(root: Path, tmp_path: Path, written: Written) -> None:
+def test_a_resumed_training_writes_checkpoints_only_between_steps(root: Path, tmp_path: Path, written: Written) -> None:
     case = Case(root, trainer={"accumulate_grad_batches": 3}, every_steps=2)
     last = case.run(tmp_path, kill_at=8)
     assert written == [(6, 2), (7, 3)]

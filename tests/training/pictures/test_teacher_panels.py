@@ -5,7 +5,7 @@ from seg.training.pictures.figures import rendered
 from seg.training.pictures.teacher_panels import draw_teacher_panel
 
 
-def test_a_panel_shows_images_probability_and_the_share_that_counts() -> None:
+def test_a_panel_shows_images_probability_and_the_share_of_kept_pixels() -> None:
     random = np.random.default_rng(0)
     clean, strong = random.random((2, 3, 8, 12), dtype=np.float32)
     target = np.full((8, 12), IGNORE, np.uint8)

@@ -66,7 +66,7 @@ def test_a_training_with_finite_losses_is_not_stopped(tmp_path: Path) -> None:
     assert not (tmp_path / "nan_batch").exists()
 
 
-def test_views_of_unlabelled_samples_are_kept_beside_the_labelled_ones(tmp_path: Path) -> None:
+def test_views_of_unlabelled_samples_are_saved_with_the_labelled_samples(tmp_path: Path) -> None:
     image, mask = torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4, dtype=torch.uint8)
     save_batch(tmp_path / "batch.npz", image, mask, ["a.tif"], {"strong": torch.ones(1, 2, 2, 4, 4)})
     with np.load(tmp_path / "batch.npz", allow_pickle=False) as kept:

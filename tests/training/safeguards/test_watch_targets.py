@@ -1,4 +1,4 @@
-"""If a teacher's targets are nearly all of one class, a note is printed, and the weight is not raised."""
+"""A note is printed if a teacher's targets are nearly all of one class; the unlabelled loss then keeps its weight."""
 
 from types import SimpleNamespace
 
@@ -13,7 +13,7 @@ from support.networks import TINY_NETWORK
 
 
 class Run:
-    """A task whose teacher says what it is told, and whose warm-up raises the weight by 0.1 a batch."""
+    """A task with given targets of the teacher, and a warm-up that raises the weight by 0.1 per batch."""
 
     def __init__(self, watch: WatchTargets) -> None:
         self.watch, self.task, self.step = watch, StudentTask(bands=2, model=TINY_NETWORK), 0
@@ -30,7 +30,7 @@ class Run:
         return float(self.task.loss.weights[UNLABELLED])
 
 
-def test_a_teacher_that_says_one_class_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_teacher_that_predicts_one_class_is_noted(capsys: pytest.CaptureFixture[str]) -> None:
     run = Run(WatchTargets(every=2))
     weights = [run.batch(cropland=0, other=900) for _ in range(8)]
     assert weights == pytest.approx([0, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
@@ -57,13 +57,13 @@ def test_the_weight_rises_again_when_the_class_is_back() -> None:
     assert weights == pytest.approx([0, 0, 0, 0, 0.4])
 
 
-def test_batches_without_a_kept_pixel_say_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_batches_without_a_kept_pixel_give_no_note(capsys: pytest.CaptureFixture[str]) -> None:
     run = Run(WatchTargets(every=1))
     assert [run.batch(0, 0) for _ in range(3)] == pytest.approx([0, 0.1, 0.2])
     assert capsys.readouterr().err == ""
 
 
-def test_a_resumed_run_watches_on() -> None:
+def test_a_resumed_run_continues_to_watch() -> None:
     whole, first = Run(WatchTargets(every=4)), Run(WatchTargets(every=4))
     expected = [whole.batch(0, 10) for _ in range(12)]
     found = [first.batch(0, 10) for _ in range(6)]
@@ -73,6 +73,6 @@ def test_a_resumed_run_watches_on() -> None:
     assert found + [resumed.batch(0, 10) for _ in range(6)] == expected
 
 
-def test_an_interval_of_nothing_is_refused() -> None:
+def test_an_interval_of_0_batches_is_refused() -> None:
     with pytest.raises(ConfigError, match="every is 0"):
         WatchTargets(every=0)

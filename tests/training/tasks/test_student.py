@@ -101,7 +101,7 @@ def test_a_hidden_label_never_reaches_a_loss(root: Path, make_dataset: MakeDatas
     assert alike(weights(fitted(root, student())), weights(fitted(poisoned, student())))
 
 
-def test_pixels_without_data_are_no_targets(root: Path, make_dataset: MakeDataset, tmp_path: Path) -> None:
+def test_pixels_without_data_are_not_targets(root: Path, make_dataset: MakeDataset, tmp_path: Path) -> None:
     """The student learns the same, whatever value stands for nodata."""
     other = make_dataset(tmp_path / "data", sizes=SIZES)
     hide_masks(other, range(6, 9))
@@ -123,7 +123,7 @@ def test_padding_and_nodata_have_no_target(root: Path) -> None:
     assert torch.equal(targets.kept, source != IGNORE)
 
 
-def test_the_average_scores_and_the_student_beside_it(root: Path) -> None:
+def test_the_average_and_the_student_are_scored(root: Path) -> None:
     task = student()
     module = data_of(root)
     task.fill_normalization(module.statistics.mean, module.statistics.std)
@@ -194,7 +194,7 @@ DEAR = "accumulated", "without validation"
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.campaign) if name in DEAR else name for name in CASES]
 )
-def test_a_killed_student_ends_as_one_that_never_was(root: Path, tmp_path: Path, name: str) -> None:
+def test_a_killed_and_resumed_student_equals_an_uninterrupted_one(root: Path, tmp_path: Path, name: str) -> None:
     def callbacks() -> list[object]:
         return [WarmupLoss(steps=6), WatchTargets(every=3)]
 
@@ -217,7 +217,7 @@ def package(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "model"
 
 
-def test_packages_say_what_prediction_says(root: Path, package: Path) -> None:
+def test_teacher_packages_give_the_probabilities_of_prediction(root: Path, package: Path) -> None:
     config = TeacherConfig(packages=(package,), dihedral=True)
     task = student(teacher=config, targets=TargetConfig(kind="soft", threshold=0.5, temperature=2.0, share=0.5))
     fitted(root, task, max_epochs=1)
@@ -230,7 +230,7 @@ def test_packages_say_what_prediction_says(root: Path, package: Path) -> None:
     torch.testing.assert_close(targets.probability[0, 0][first], expected[first])
 
 
-def test_a_package_says_what_it_was_taught_by(root: Path, package: Path, tmp_path: Path) -> None:
+def test_an_exported_package_names_its_teacher(root: Path, package: Path, tmp_path: Path) -> None:
     teacher = TeacherConfig(packages=(package,))
     case = Case(root, kind=StudentTask, task={"teacher": teacher}, data={"views": VIEWS, "chips": ChipConfig(size=8)})
     case.data["chips"] = ChipConfig(size=8, per_epoch=2)
@@ -241,7 +241,7 @@ def test_a_package_says_what_it_was_taught_by(root: Path, package: Path, tmp_pat
     assert read_package(tmp_path / "model").taught_by == taught
 
 
-def test_maps_teach_on_labelled_scenes_alone_too(root: Path, tmp_path: Path, write_raster: Callable[..., Path]) -> None:
+def test_maps_can_teach_on_labelled_scenes_only(root: Path, tmp_path: Path, write_raster: Callable[..., Path]) -> None:
     for number in range(len(SIZES)):
         with rasterio.open(root / "images" / f"scene_{number}.tif") as image:
             percent = np.full((image.height, image.width), 90, np.uint8)
@@ -281,7 +281,7 @@ def refused(root: Path, said: str, kind: type[Exception] = ConfigError, **option
         fitted(root, student(**options), data=data, max_epochs=1)  # type: ignore[arg-type]
 
 
-def test_what_contradicts_itself_is_refused(root: Path, package: Path) -> None:
+def test_contradictory_options_are_refused(root: Path, package: Path) -> None:
     refused(root, r"data\.views\.count is 0, so no unlabelled", data={"views": ViewConfig()})
     refused(root, "an averaged teacher adds nothing", targets=TargetConfig(kind="soft", share=0.5))
     refused(root, "computes the strong views again when", norms="frozen", gradient_checkpointing=True)

@@ -69,7 +69,7 @@ def test_the_teacher_evaluates_and_is_not_trained() -> None:
     assert teacher.logits(torch.zeros(3, 2, 8, 9)).shape == (3, 8, 9)
 
 
-def test_a_loaded_teacher_goes_on_where_it_was() -> None:
+def test_a_loaded_teacher_continues_from_its_state() -> None:
     student = network()
     first, second = AverageTeacher(student, decay=0.9), AverageTeacher(network(), decay=0.9)
     moved(student, 1.0)

@@ -25,7 +25,7 @@ def test_labelled_and_clean_samples_move_the_statistics_as_one_batch_of_their_me
     assert abs(mean_of(model) - mean_of(plain)) < 1e-6
 
 
-def test_labelled_samples_alone_move_them_as_ever_under_the_other_policies() -> None:
+def test_other_policies_update_statistics_from_labelled_samples_only() -> None:
     model, plain = norm(), norm()
     with for_labelled(model, "labelled"):
         model(LABELLED)
@@ -53,7 +53,7 @@ def test_frozen_strong_views_are_normalised_by_running_statistics() -> None:
         assert float(model(CLEAN).abs().max()) == 0  # batch statistics subtract the batch's own mean
 
 
-def test_norms_that_are_frozen_already_stay_so() -> None:
+def test_frozen_norms_stay_frozen() -> None:
     model = norm().eval()
     with for_labelled(model, "clean"), for_strong(model, "frozen"):
         model(CLEAN)

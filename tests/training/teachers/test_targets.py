@@ -17,7 +17,7 @@ def targets(probability: list[float], valid: list[bool] | None = None, threshold
     return Targets(chance, known, kept_pixels(chance, known, threshold))
 
 
-def test_sure_pixels_of_both_classes_are_kept() -> None:
+def test_confident_pixels_of_both_classes_are_kept() -> None:
     found = targets([0.02, 0.05, 0.06, 0.5, 0.94, 0.95, 1.0])
     assert found.kept.tolist() == [True, True, False, False, False, True, True]
     assert found.labels.tolist() == [OTHER, OTHER, IGNORE, IGNORE, IGNORE, CROPLAND, CROPLAND]
@@ -27,7 +27,7 @@ def test_a_pixel_without_data_is_never_kept() -> None:
     assert targets([0.99, 0.01], valid=[False, True]).kept.tolist() == [False, True]
 
 
-def test_targets_come_from_the_clean_image_that_a_pixel_comes_from() -> None:
+def test_targets_come_from_the_clean_image_of_each_pixel() -> None:
     probability = torch.tensor([[[[0.1, 0.2, 0.3, 0.4]], [[0.6, 0.7, 0.8, 0.9]]]])
     known = torch.tensor([[[[True, True, True, True]], [[True, True, False, True]]]])
     source = torch.tensor([[[[0, 1, 1, IGNORE]], [[1, 0, 0, 0]]]], dtype=torch.uint8)

@@ -22,7 +22,7 @@ def pairs_of(write_raster: WriteRaster, sides: list[int]) -> list[Pair]:
     return pairs
 
 
-def test_scenes_share_the_budget_and_small_scenes_leave_the_rest(write_raster: WriteRaster) -> None:
+def test_large_scenes_use_the_budget_that_small_scenes_leave(write_raster: WriteRaster) -> None:
     pairs = pairs_of(write_raster, [300, 20, 300])
     shown = map_scenes(pairs, EvaluationSettings(), budget=100_000)
     sizes = [sum(level.size for level in scene.levels) for scene in shown]

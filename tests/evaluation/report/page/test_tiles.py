@@ -83,7 +83,7 @@ def test_resizing_picks_codes_and_averages_the_image() -> None:
     assert smaller.image[0, :, 0].tolist() == [0, 100]
 
 
-def test_webp_keeps_what_is_transparent() -> None:
+def test_webp_keeps_transparent_pixels() -> None:
     image = np.full((8, 8, 4), 200, np.uint8)
     image[:, :4, 3] = 0
     image[:, 4:, 3] = 255
