@@ -120,7 +120,8 @@ def polygons(*, input: Path, output: Path, settings: PolygonSettings) -> None:
 
     Args:
         input: The class map: 0 other, 1 cropland, 255 nodata.
-        output: The file to write: .gpkg (GeoPackage), .parquet (GeoParquet) or .geojson (GeoJSON, in WGS 84).
+        output: The file to write: .gpkg (GeoPackage), .parquet (GeoParquet), .geojson (GeoJSON, in WGS 84), .gdb (File
+            Geodatabase) or .shp (shapefile).
         settings: Sizes, splitting and simplification of parcels.
     """
     from seg.parcels.write_parcels import write_parcels

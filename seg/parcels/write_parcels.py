@@ -13,14 +13,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
-from seg.files import put_in_place, require_output_file, work_folder, writing
-from seg.parcels.formats import COLUMNS, ParcelTable, format_of, require_own_table, write_table
+from seg.errors import ConfigError
+from seg.files import work_folder, writing
+from seg.parcels.attributes import Attributes
+from seg.parcels.formats import COLUMNS, ParcelTable, require_own_table, write_table
 from seg.parcels.joining import Joining
 from seg.parcels.pieces import joined
 from seg.parcels.read_block import BlockParcels, MapReader
 from seg.parcels.selection import Parcels, selected
 from seg.parcels.settings import PolygonSettings
 from seg.parcels.spool import Spool
+from seg.parcels.vector_files import Layer, format_of, layer_name, put_vector_in_place, require_vector_output
 from seg.raster.chips import Polygons
 from seg.raster.grid import Grid, read_grid, require_same_grid
 from seg.raster.ground.distances import ground_pixel
@@ -61,7 +64,7 @@ def write_parcels(
 
     Args:
         input: The class map: 0 other, 1 cropland, 255 nodata.
-        output: The file to write (.gpkg, .parquet or .geojson), atomically.
+        output: The file to write, atomically; its suffix is one of `seg.parcels.vector_files.FORMATS`.
         settings: Sizes, splitting and simplification of parcels.
         advance: Called after each block.
 
@@ -69,18 +72,10 @@ def write_parcels(
         RasterError: A raster cannot be read, the class map has no CRS, or the rasters have different grids.
         WriteError: The output cannot be written.
         ClaimError: Another process writes the output.
-        ConfigError: The output has an unknown suffix, its folder is missing, or it is one of the inputs.
+        ConfigError: The output has an unknown suffix, its folder is missing, or it is one of the inputs; the CRS is
+            unknown, or the parcels do not fit into a shapefile.
     """
-    kind = format_of(output)
-    grid = read_grid(input)
-    rasters = [grid, *(read_grid(path) for path in (settings.interior, settings.probability) if path is not None)]
-    for other in rasters[1:]:
-        require_same_grid(other, grid)
-    require_output_file(output)
-    require_apart([output], [raster.path for raster in rasters])
-    require_own_table(output, output.stem, COLUMNS)
-    ground = GroundMeasure(grid)
-    table = ParcelTable(grid, kind, settings.probability is not None)
+    grid, ground, table = _opened(input, output, settings)
     boxes = settings.simplify > 0 or settings.min_hole_m2 > 0
     with (
         work_folder(output) as folder,
@@ -96,9 +91,29 @@ def write_parcels(
         totals = _Totals()
         finished = folder / output.name
         rows = ordered_map(table.batch, spool.in_order(), settings.threads)
-        write_table(finished, output.stem, table, totals.counted(rows))
-        put_in_place(finished, output)
+        layer = Layer(layer_name(output), table.schema, table.crs, settings.encoding or "utf-8")
+        write_table(finished, layer, totals.counted(rows))
+        put_vector_in_place(finished, output)
     return ParcelFile(output, totals.parcels, totals.hectares)
+
+
+def _opened(input: Path, output: Path, settings: PolygonSettings) -> tuple[Grid, GroundMeasure, ParcelTable]:
+    """Grid of the map, its measure and the columns of the output, after checks of inputs and output."""
+    kind = format_of(output)
+    if settings.encoding is not None and kind != "ESRI Shapefile":
+        raise ConfigError(f"--encoding is {settings.encoding}, but {output} has no encoding; only a .shp has one")
+    grid = read_grid(input)
+    rasters = [grid, *(read_grid(path) for path in (settings.interior, settings.probability) if path is not None)]
+    for other in rasters[1:]:
+        require_same_grid(other, grid)
+    require_vector_output(output)
+    attributes = None if settings.attributes is None else Attributes(settings.attributes)
+    require_apart([output], [*(raster.path for raster in rasters), settings.attributes])
+    ground = GroundMeasure(grid)
+    table = ParcelTable(grid, kind, settings.probability is not None, settings.crs, attributes)
+    added = () if attributes is None else attributes.table.column_names
+    require_own_table(output, layer_name(output), (*COLUMNS, *added))
+    return grid, ground, table
 
 
 @dataclass

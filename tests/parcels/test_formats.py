@@ -10,8 +10,9 @@ import shapely
 from rasterio.crs import CRS
 
 from seg.errors import RasterError, WriteError
-from seg.parcels.formats import ParcelTable, format_of, write_table
+from seg.parcels.formats import ParcelTable, write_table
 from seg.parcels.spool import SpooledParcels
+from seg.parcels.vector_files import Layer, format_of
 from seg.raster.grid import Grid
 from support.parcel_maps import TRANSFORM
 
@@ -31,7 +32,7 @@ def table_of(output: Path, probability: bool = False) -> ParcelTable:
 def test_geoparquet_describes_its_geometry(tmp_path: Path) -> None:
     output = tmp_path / "parcels.parquet"
     table = table_of(output, probability=True)
-    write_table(output, "parcels", table, [table.batch(PARCELS)])
+    write_table(output, Layer("parcels", table.schema, table.crs), [table.batch(PARCELS)])
     stored = pq.read_table(output)
     geo = json.loads(stored.schema.metadata[b"geo"])
     assert (geo["version"], geo["primary_column"]) == ("1.1.0", "geometry")
@@ -57,11 +58,11 @@ def test_an_error_of_the_rows_is_raised(tmp_path: Path, name: str) -> None:
         raise RasterError("map.tif: is damaged")
 
     with pytest.raises(RasterError, match=r"map\.tif: is damaged"):
-        write_table(tmp_path / name, "parcels", table, rows())
+        write_table(tmp_path / name, Layer("parcels", table.schema, table.crs), rows())
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     output = tmp_path / "nowhere" / "parcels.gpkg"
     table = table_of(output)
     with pytest.raises(WriteError, match=r"parcels\.gpkg: cannot be written"):
-        write_table(output, "parcels", table, [table.batch(PARCELS)])
+        write_table(output, Layer("parcels", table.schema, table.crs), [table.batch(PARCELS)])

@@ -212,8 +212,8 @@ def test_probability_must_be_percent_on_the_same_grid(tmp_path: Path) -> None:
 
 def test_output_must_be_a_new_file_of_a_known_format(tmp_path: Path) -> None:
     source = write_map(tmp_path / "map.tif", np.ones((2, 2)))
-    with pytest.raises(ConfigError, match=r"parcels\.shp: wanted a file name that ends in"):
-        write_parcels(source, tmp_path / "parcels.shp", PolygonSettings())
+    with pytest.raises(ConfigError, match=r"parcels\.kml: wanted a file name that ends in"):
+        write_parcels(source, tmp_path / "parcels.kml", PolygonSettings())
     with pytest.raises(ConfigError, match=r"its folder .*nowhere does not exist"):
         write_parcels(source, tmp_path / "nowhere" / "parcels.gpkg", PolygonSettings())
     (tmp_path / "folder.gpkg").mkdir()

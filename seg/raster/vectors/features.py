@@ -95,7 +95,7 @@ class VectorLabels:
         self._where = where
         require_utf8_name(path)
         self._source = _source(path)
-        self._layer = _chosen_layer(path, self._source, layer, options.format("layer"))
+        self._layer = chosen_layer(path, self._source, layer, options.format("layer"))
         info = self._info()
         if info["features"] == 0:
             raise RasterError(f"{path}: its layer '{self._layer}' has no feature; wanted polygons")
@@ -236,7 +236,7 @@ def read_features(path: Path) -> geopandas.GeoDataFrame:
     file = Path(name)
     require_utf8_name(file)
     source = _source(file)
-    chosen = _chosen_layer(file, source, layer or None, f"{file}{LAYER}NAME")
+    chosen = chosen_layer(file, source, layer or None, f"{file}{LAYER}NAME")
     try:
         with quiet_library():
             try:
@@ -294,7 +294,18 @@ def _source(path: Path) -> Path | str | bytes:
     return content.getvalue()
 
 
-def _chosen_layer(path: Path, source: Path | str | bytes, wanted: str | None, option: str) -> str:
+def chosen_layer(path: Path, source: Path | str | bytes, wanted: str | None, option: str) -> str:
+    """Name of the wanted layer, or of the only layer with geometries.
+
+    Args:
+        path: The file, for errors.
+        source: The file, its GDAL name or its content.
+        wanted: Name of a layer, or None.
+        option: Option that chooses a layer, for errors.
+
+    Raises:
+        RasterError: The file cannot be read, has no such layer, or has several layers of which none is wanted.
+    """
     try:
         with quiet_library():
             layers = [str(name) for name, kind in pyogrio.list_layers(source) if kind is not None]
