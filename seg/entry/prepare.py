@@ -6,6 +6,7 @@ from pathlib import Path
 
 from seg.data.sources.import_settings import ImportSettings, SourceName
 from seg.data.splitting.rule import SplitRule
+from seg.imagery.composites.settings import CompositeSettings
 from seg.places.settings import PlaceSettings, SuggestionSettings
 from seg.raster.gdal_options import gdal_options
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
@@ -135,6 +136,28 @@ def stack(*, input: Path, output: Path, bands: list[str] | None = None) -> None:
     print(text_table(["name", "band", "file"], rows))
 
 
+def composite(*, input: list[Path] | Path, output: Path, settings: CompositeSettings) -> None:
+    """Combine several dates of a place, or overlapping tiles, into one scene without their invalid pixels.
+
+    Args:
+        input: Scenes with the same bands: files, a folder, a pattern such as 'scenes/*.tif', or a text file with one
+            path or address per line. They may have different extents, pixels and CRSs.
+        output: The .tif file, a Cloud Optimized GeoTIFF. Its last band is the number of valid inputs of each pixel. An
+            older composite is replaced.
+        settings: Options of the composite.
+    """
+    from seg.imagery.composites.write import write_composite
+    from seg.raster.folder import named_scenes
+    from seg.terminal.progress import progress_bar
+
+    scenes = named_scenes([input] if isinstance(input, Path) else input).scenes
+    with progress_bar(output.name) as bar:
+        made = write_composite(scenes, output, settings, lambda done, total: bar.move(done, total))
+    grid = made.plan.grid
+    print(f"{output}: {grid.width}x{grid.height} pixels from {counted(len(scenes), 'input')}")
+    print(f"{made.covered:.1%} of the pixels hold data, from {made.mean_count:.2g} inputs on average")
+
+
 def split(*, input: Path, rule: SplitRule, output: Path | None = None, replace: bool = False) -> None:
     """Assign scenes, or blocks of scenes, to spatially separate folds, and write them to a manifest.csv.
 
@@ -237,6 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "check": check,
             "burn": burn,
             "stack": stack,
+            "composite": composite,
             "split": split,
             "stats": stats,
             "import": import_public_dataset,

@@ -140,6 +140,38 @@ def read_chip(dataset: DatasetReader, window: Window, reading: Reading) -> Chip:
     return Chip(image, valid, nodata_found, void_found)
 
 
+def read_stored(
+    dataset: DatasetReader, window: Window, bands: Sequence[int], nodata: float | None = None
+) -> tuple[npt.NDArray[np.generic], BoolMask]:
+    """Values of several bands as stored, (C, H, W), and their common validity, (H, W).
+
+    Validity and errors are those of `read_chip`; invalid pixels hold 0.
+
+    Args:
+        dataset: An open raster, whose bands have one data type; its handle must belong to this thread.
+        window: Inside the raster.
+        bands: 1-based band indexes.
+        nodata: Additional nodata value.
+    """
+    storage = _storage(dataset)
+    try:
+        pixels = dataset.read(list(bands), window=window)
+        valid = _unmasked(dataset, window, bands)
+    except RasterioError as error:
+        raise unreadable(dataset, window, error) from error
+    _hide_nodata(valid, pixels, [storage.nodata[band - 1] for band in bands], nodata)
+    if pixels.dtype.kind == "f":
+        valid &= (np.abs(pixels) < NO_DATA_FROM).all(axis=0)
+    if not valid.all():
+        for band in pixels:
+            band[~valid] = 0
+    with np.errstate(over="ignore"):
+        # Only the extremes are compared with known voids, so it does not matter that float32 rounds them.
+        if is_suspicious(extremes(pixels, {storage.dtypes[bands[0] - 1]})):
+            require_plausible(shown_name(Path(dataset.name)), pixels.astype(np.float32), valid)
+    return pixels, valid
+
+
 def _hide_endless(image: FloatImage, valid: BoolMask, found: Extremes) -> bool:
     """Mark pixels invalid where a band is not finite or its magnitude reaches NO_DATA_FROM.
 

@@ -55,14 +55,14 @@ def is_missing(values: npt.NDArray[np.generic], nodata: float) -> BoolMask:
     return np.asarray((numbers >= low) & (numbers <= high))
 
 
-def extremes(image: npt.NDArray[np.float32], stored: Set[str]) -> Extremes:
+def extremes(image: npt.NDArray[np.generic], stored: Set[str]) -> Extremes:
     """(C,) smallest and (C,) largest value of each band; 0 if these data types cannot hold a void.
 
     Examining every value takes a tenth of the time of reading an uncompressed raster, so values are examined only if
     needed.
 
     Args:
-        image: (C, H, W) pixels in stored units.
+        image: (C, H, W) pixels in stored units, as float32 or in their own type.
         stored: Data types of the bands.
     """
     nothing: npt.NDArray[np.float32] = np.zeros(len(image), np.float32)
@@ -71,8 +71,8 @@ def extremes(image: npt.NDArray[np.float32], stored: Set[str]) -> Extremes:
     if image.size == 0 or stored == {"uint8"} or (unsigned_16 and image[0].max() < HIGH_VOIDS[0]):
         return nothing, nothing
     bands = image.reshape(len(image), -1)
-    low = nothing if unsigned_16 else bands.min(axis=1)
-    return low, nothing if stored == {"int16"} else bands.max(axis=1)
+    low = nothing if unsigned_16 else bands.min(axis=1).astype(np.float32)
+    return low, nothing if stored == {"int16"} else bands.max(axis=1).astype(np.float32)
 
 
 def is_suspicious(found: Extremes) -> bool:

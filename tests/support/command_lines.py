@@ -99,6 +99,7 @@ LINES = (
     Line("prepare stats --input=data", ("data/images",), ("data",)),
     Line("prepare stats --input=listed --json", ("listed/manifest.csv",), ("data",)),
     Line("prepare stack --input=bands --output=stack.vrt", ("bands",)),
+    Line("prepare composite --input scene.tif scenes/west.tif --output=summer.tif", ("scene.tif", "scenes")),
     Line("prepare split --input=data --output=split --stratify", ("data",)),
     Line("prepare split --input=data --output=split --by=blocks --block-size-m=80 --guard-m=10 --folds=2", ("data",)),
     Line("prepare split --input=listed --replace", ("listed/manifest.csv",), ("data",)),

@@ -61,6 +61,7 @@ REPORT = "evaluate --prediction=map.tif --reference=reference.tif --image=scene.
 MAPS = ("map.tif", "map_probability.tif", "reference.tif")
 SAMPLE = "evaluate sample --prediction=map.tif --output=drawn.gpkg --points=12 --minimum=4"
 BURN = "prepare burn --labels=parcels.gpkg --column=crop --cropland=wheat,maize"
+COMPOSITE = "prepare composite --input scene.tif scenes/west.tif scenes/east.tif --output=composite.tif"
 SPLIT = "prepare split --input=data --output=split"
 BLOCKS = f"{SPLIT} --by=blocks --block-size-m=80 --guard-m=10 --folds=2"
 POLYGONS = "polygons --input=map.tif --probability=map_probability.tif"
@@ -103,6 +104,7 @@ WORKS = (
         ("bands",),
         "prepare stack --input=bands --output=stack.vrt --bands=[B03,B02]",
     ),
+    Work("composite", f"{COMPOSITE} --method=best", ("scene.tif", "scenes"), COMPOSITE),
     Work("burn", f"{BURN} --image=scene.tif --output=mask.tif", ("parcels.gpkg", "scene.tif")),
     Work(
         "burn folder",

@@ -149,7 +149,7 @@ class _UnfinishedMap:
                 OVERVIEWS="FORCE_USE_EXISTING",
                 BIGTIFF="IF_SAFER",
             )
-            _read_back(self._cog, self._written)
+            read_back(self._cog, self._written)
             put_in_place(self._cog, self.path)
 
     def _build_overviews(self) -> None:
@@ -181,11 +181,19 @@ def named_errors(path: Path) -> AbstractContextManager[None]:
     return writing(path, RasterioError, CPLE_BaseError)
 
 
-def _read_back(path: Path, written: Iterable[tuple[Window, int]]) -> None:
-    """Compare a file with the written pixels, since GDAL does not report an error of the last write to a file."""
+def read_back(path: Path, written: Iterable[tuple[Window, int]]) -> None:
+    """Compare a file with the written pixels, since GDAL does not report an error of the last write to a file.
+
+    Args:
+        path: The file.
+        written: Windows with the CRC-32 of their (bands, H, W) pixels.
+
+    Raises:
+        OSError: Other pixels are in the file.
+    """
     with rasterio.open(path) as dataset:
         for window, checksum in written:
-            if zlib.crc32(dataset.read(1, window=window)) != checksum:
+            if zlib.crc32(dataset.read(window=window)) != checksum:
                 raise _no_space(path)
 
 

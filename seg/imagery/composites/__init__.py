@@ -1,0 +1,1 @@
+"""Composites: one scene from the scenes of several dates or of overlapping tiles."""
