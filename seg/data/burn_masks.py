@@ -63,7 +63,7 @@ def burn_masks(image: Path, labels: VectorLabels, output: Path, settings: BurnSe
     """Write the mask of an image, or of every image in a folder, and yield each complete mask.
 
     Labels are read for one image at a time. If some images of a folder have polygons and an image has none, all pixels
-    of its mask get the label for ground outside polygons. If one image fails, the others are still processed.
+    of that image's mask get the label for ground outside polygons. If one image fails, the others are still processed.
 
     Args:
         image: A raster, or a folder of rasters.

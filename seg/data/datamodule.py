@@ -75,8 +75,9 @@ class CroplandDataModule(L.LightningDataModule):
         chips: Settings of chips. If chips have a size, they replace whole scenes: chips at random positions in
             training, and a grid of chips in validation.
         mixing: Shares of the training chips that are mixed from several chips.
-        batch_pixels: Largest number of pixels in a batch. Samples of equal size share a batch up to this number. If a
-            sample is larger, or no other sample has its size, it is a batch of its own. null for batches of one sample.
+        batch_pixels: Largest number of pixels in a batch. Samples of equal size share a batch up to this number. A
+            larger sample, or a sample whose size no other sample has, is a batch of its own. null for batches of one
+            sample.
         pad_batches: Also put training samples of unequal size into one batch and pad them with ignored pixels.
         loader: Settings of the worker processes.
         unlabelled: Scenes without masks, from which the task `student` also learns: one file, a folder, a pattern such
@@ -126,7 +127,7 @@ class CroplandDataModule(L.LightningDataModule):
         with open_raster(self.scenes[0].image) as image:
             self._set_aside = [] if bands else alpha_bands(image)
             self.bands = band_indexes(self.scenes, bands) if bands else data_bands(image)
-        build_extras(augmentation.extra, len(self.bands))  # fails now rather than at the first sample
+        build_extras(augmentation.extra, len(self.bands))  # Errors are raised now rather than at the first sample.
         self.augmentation, self.mixing, self.seed, self.workers = augmentation, mixing, seed, workers
         self._nodata_found = False
         self.chips, self.batch_pixels, self.pad_batches, self.loader = chips, batch_pixels, pad_batches, loader
@@ -140,7 +141,7 @@ class CroplandDataModule(L.LightningDataModule):
 
     @property
     def note(self) -> str:
-        """Notes for the user about nodata, bands read as alpha, unused scenes, and overlap with test ground."""
+        """Notes for the user on nodata, alpha bands, unused scenes, and unlabelled scenes that overlap test scenes."""
         lines = "" if self.nodata is None else self._unmatched_nodata(self.nodata)
         if self._set_aside:
             lines += (
@@ -156,7 +157,7 @@ class CroplandDataModule(L.LightningDataModule):
         return lines
 
     def _unmatched_nodata(self, nodata: float) -> str:
-        _ = self.statistics  # Computing the statistics reads all pixels, and so shows which values occur.
+        _ = self.statistics  # This property also sets `_nodata_found`.
         unmatched = unmatched_nodata(nodata, self._nodata_found, "--data.nodata")
         return f"note: {self.root}: {unmatched}\n" if unmatched else ""
 
@@ -192,7 +193,7 @@ class CroplandDataModule(L.LightningDataModule):
 
     @cached_property
     def teacher_maps(self) -> Maps | None:
-        """Map of each training scene or unlabelled scene that has a map; None if there are no teacher's maps."""
+        """Map of each training scene or unlabelled scene that has a map; None if `maps` is None."""
         if self.maps is None:
             return None
         unlabelled = self.unlabelled_grids if self.loads_views else []
@@ -272,7 +273,7 @@ class CroplandDataModule(L.LightningDataModule):
         return self._loader(self._with_views(scenes), [sizes[i % len(sizes)] for i in range(length)], self.seed)
 
     def _with_views(self, examples: Dataset[Example]) -> Dataset[Example]:
-        """Examples with views of unlabelled samples, if such views are configured; else unchanged examples."""
+        """Add views of unlabelled samples to examples if such views are configured."""
         if not self.loads_views:
             return examples
         mean, std = self.statistics.mean, self.statistics.std
@@ -280,10 +281,9 @@ class CroplandDataModule(L.LightningDataModule):
         return WithViews(examples, samples, self.views, strong_changes(self.views, mean, std), samples.seed)
 
     def unlabelled_samples(self, augment: Augment | None = None) -> RandomChips[UnlabelledScene] | SceneDataset:
-        """Samples of unlabelled scenes: random chips if chips have a size, else whole scenes.
+        """Samples of unlabelled scenes: random chips if chips have a size, otherwise whole scenes.
 
-        The sampling `weight` also applies to these chips. The sampling `cropland` does not apply, since they have no
-        masks.
+        The sampling `weight` also applies to unlabelled chips. The sampling `cropland` does not, since it needs masks.
 
         Args:
             augment: Random change of a sample; None for no change.
@@ -350,7 +350,7 @@ class CroplandDataModule(L.LightningDataModule):
         return {scene: grid_of[scene] for scene in scenes}
 
     def _loader(self, dataset: Dataset[Example], sizes: list[Size], seed: int | None = None) -> WatchedLoader:
-        """Loader of samples: shuffled by a seed for training, else in the order of the dataset."""
+        """Loader of samples: shuffled by a seed for training; without a seed, in the order of the dataset."""
         training, shard = seed is not None, self._shard
         if shard.count > 1:
             dataset = PaddingIgnored(dataset)

@@ -41,11 +41,11 @@ class Example(TypedDict):
         mask: (H, W) uint8 labels.
         name: Name of the scene.
         percent: (H, W) uint8, as in `Sample`; only if there is a teacher's map.
-        clean: (K, C, H, W) images of unlabelled scenes; K is 2 if views mix two scenes, else 1.
+        clean: (K, C, H, W) images of unlabelled scenes; K is 2 if views mix two scenes, otherwise 1.
         strong: (V, C, H, W) strongly changed views of these images.
         source: (V, H, W) uint8 index of the clean image that each pixel of a view comes from; IGNORE where the view has
             no data.
-        clean_percent: (K, H, W) uint8 probability of the teacher's map for each clean image, as `percent`.
+        clean_percent: (K, H, W) uint8 probability of the teacher's map for each clean image, in the form of `percent`.
         unlabelled: Name of the scene of the first clean image.
     """
 
@@ -67,8 +67,8 @@ class SampleKey:
     Attributes:
         epoch: Number of the epoch, from 0.
         index: Position in the dataset.
-        padding: True for a repeated sample that fills the last round of several processes; it does not affect the
-            training.
+        padding: True for a sample that is repeated so that all training processes get equally many batches. Such a
+            sample does not affect the training.
     """
 
     epoch: int

@@ -68,7 +68,7 @@ OUTPUT_STRIDES = (8, 16, 32)
 
 
 class DilatedBackbone(nn.Module):
-    """Encoder whose stages after the output stride keep the resolution and use dilated convolutions.
+    """Encoder whose stages keep the resolution and use dilated convolutions once the output stride is reached.
 
     Args:
         encoder: Name of an smp encoder, for example "resnet18", or any timm network as "tu-<name>".

@@ -91,8 +91,8 @@ def _build_backbone(config: ModelConfig, bands: int) -> DilatedResNet | DilatedB
 STRIDE = 32
 DEEPLAB_STRIDES = (8, 16)
 SHIFT_EQUIVARIANT = {"unet"}
-"""Architectures whose logits do not depend on the window that is computed. All other architectures resize features with
-aligned corners, pool over the whole window, or normalise by statistics of the window."""
+"""Baselines whose logits do not depend on the window that is computed. All other baselines resize features with aligned
+corners, pool over the whole window, or normalise by statistics of the window."""
 
 
 def build_baseline(config: ModelConfig, bands: int) -> tuple[nn.Module, int]:
@@ -129,7 +129,7 @@ def build_baseline(config: ModelConfig, bands: int) -> tuple[nn.Module, int]:
 
 
 def drop_norms_after_pooling(network: nn.Module) -> None:
-    """Replace BatchNorm after global pooling by the identity, since it could not train on single images."""
+    """Replace BatchNorm after global pooling by the identity, since such a norm cannot train on single images."""
     for block in network.modules():
         first = next(block.children(), None)
         if not isinstance(first, nn.AdaptiveAvgPool2d) or first.output_size not in (1, (1, 1)):

@@ -11,7 +11,8 @@ from seg.models.pyramid import Context
 Architecture = Literal["dilated", "unet", "deeplabv3plus", "segformer", "upernet", "fpn"]
 
 MOST = 4096
-"""Largest number of bands, channels, groups and pixels in a configuration; one layer of that width takes a gigabyte."""
+"""Largest number of bands, channels, groups and pixels in a configuration. The weights of one 3x3 convolution with
+4,096 input and output channels take 0.6 GB."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,9 +52,9 @@ def export_onnx(model: Segmenter, bands: int, path: Path, metadata: Mapping[str,
         metadata: Key-value pairs stored in the file.
 
     Raises:
-        ConfigError: The network cannot be exported, or the exported file computes different values. This happens, for
-            example, if a network pools to a fixed number of cells, since the file then keeps the size of the example
-            image. No file is written.
+        ConfigError: The network cannot be exported, or the exported file computes different values. For example, if a
+            network pools to a fixed number of cells, the exported file is right only for the size of the example image.
+            No file is written.
         OSError: The file cannot be written.
     """
     training = model.training
@@ -127,7 +127,7 @@ def _wanted(model: Segmenter, image: Tensor) -> tuple[Tensor, ...]:
 
 def _computed(path: Path, image: Tensor) -> list[Tensor]:
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # errors are also raised as exceptions, so they would be printed twice
+    options.log_severity_level = 4  # Errors are raised as exceptions anyway, so a log would repeat them.
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         return [torch.from_numpy(output) for output in session.run(None, {INPUT: image.numpy()})]

@@ -21,16 +21,16 @@ SUFFIXES = {".safetensors", ".pth", ".pt", ".ckpt", ".bin"}
 RGB = 3
 ARGUMENT = "model.model.encoder_weights"
 COUNTER = ".num_batches_tracked"
-"""Suffix of BatchNorm's step counter, which is unused here and missing in older files."""
+"""Suffix of BatchNorm's step counter. This project does not use the counter, and older files lack it."""
 
 State = Mapping[str, Tensor]
 
 
 def load_encoder_weights(encoder: nn.Module, config: ModelConfig, bands: int) -> None:
-    """Load initial weights into an encoder; if `encoder_weights` is null, its random weights do not change.
+    """Load initial weights into an encoder; if `encoder_weights` is null, the encoder keeps its random weights.
 
-    If the file's first convolution has three bands, its weights are repeated for the bands of the images and scaled so
-    that their sum stays the same, as in timm.
+    If the first convolution in the file has three bands, the weights of this convolution are repeated for the bands of
+    the images and scaled so that their sum stays the same, as in timm.
 
     Args:
         encoder: The encoder.
@@ -57,7 +57,7 @@ def _read(path: Path) -> State:
         if path.suffix == ".safetensors":
             return load_file(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the error below explains more than PyTorch does
+            warnings.simplefilter("ignore")  # The error below explains more than PyTorch's warnings do.
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # A damaged pickle can raise almost any exception.
         raise ConfigError(
@@ -74,7 +74,7 @@ def _read(path: Path) -> State:
 
 
 def _fitting(state: State, encoder: nn.Module, config: ModelConfig, bands: int) -> State:
-    """Select the encoder's weights from a file; it may hold a whole network, and names may have a prefix."""
+    """Select the encoder's weights from a file. The file may hold a whole network, and names may have a prefix."""
     wanted = encoder.state_dict()
     prefix = _common_prefix(state, wanted)
     missing = [name for name in wanted if prefix + name not in state and not name.endswith(COUNTER)]
@@ -149,11 +149,11 @@ def _from_hub(config: ModelConfig, bands: int) -> State:
         )
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
-    logger.setLevel(logging.CRITICAL)  # the hub logs every attempt; the error below reports the result
+    logger.setLevel(logging.CRITICAL)  # The hub's library logs every attempt; the error below reports the result.
     try:
         weights = True if config.encoder.startswith(TIMM) else name
         donor = smp.encoders.get_encoder(config.encoder, in_channels=bands, weights=weights)
-    except Exception as error:  # if the network is unavailable, each library raises another exception
+    except Exception as error:  # Without a connection, each library raises an exception of its own class.
         raise ConfigError(
             f"{ARGUMENT} is '{name}', which could not be fetched ({type(error).__name__}); download {files[name]} on a "
             "machine with network access and give the file instead"

@@ -77,9 +77,9 @@ def receptive_field_radius(model: Segmenter, bands: int) -> int | None:
         return None
     training = model.training
     model.eval()
-    # First, all columns are NaN together in the widest image, to find a width that is sufficient to try each column
-    # alone. In a narrow image, a dilated convolution could reach beyond the edge of the image, so that no logit shows
-    # it.
+    # First, all columns of the widest image are NaN at once. The radius found in this way shows how wide an image must
+    # be to try each column alone. In a narrower image, the steps of a dilated convolution could pass over its edge, and
+    # no logit would show the full radius.
     radius = _radius_within(model, bands, 2 * LIMIT, together=True)
     if radius is not None:
         width = 2 * (radius // model.stride + 2) * model.stride
@@ -135,10 +135,10 @@ def gradient_profiles(model: Segmenter, image: Tensor) -> Iterator[Tensor]:
 
 
 def unseen_context(reach: int | None, side: float) -> str:
-    """Note if a network's receptive field is much larger than its training scenes; empty otherwise.
+    """Note to the user if a network's receptive field is unbounded or much larger than its training scenes, else "".
 
-    If the receptive field is much larger, it contains mostly padding in training. The network can then score well on
-    small scenes but fail on large scenes.
+    A receptive field that is much larger than the training scenes contains mostly padding in training. The network can
+    then score well on small scenes but fail on large scenes.
 
     Args:
         reach: Radius of the receptive field in pixels; None if unbounded.
@@ -160,7 +160,7 @@ def unseen_context(reach: int | None, side: float) -> str:
 
 
 def _radius_within(model: Segmenter, bands: int, width: int, together: bool) -> int | None:
-    """Measure the radius with one image per column; or an upper bound of it, with all columns in one image."""
+    """Radius, measured with one image per column; or, with all columns in one image, an upper bound of the radius."""
     middle = width // 2 // model.stride * model.stride
     columns = torch.arange(middle, middle + model.stride)
     numbers = torch.zeros_like(columns) if together else torch.arange(model.stride)

@@ -32,8 +32,8 @@ def recompute_in_backward(model: Segmenter) -> None:
     if not blocks:
         raise ConfigError("model.gradient_checkpointing is true, but the network has no blocks to recompute")
     for block in blocks:
-        # The method is bound in the instance. A deep copy then binds it to its own block, and parameter names do not
-        # change.
+        # The method is stored in the instance, not in a wrapper module, so parameter names do not change. In a deep
+        # copy of the network, methods are bound to the copied blocks.
         block.__dict__["forward"] = MethodType(_recomputed, block)
 
 

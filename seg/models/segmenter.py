@@ -51,7 +51,7 @@ class Heads(NamedTuple):
     boundary: Tensor | None
 
     def interior_probability(self) -> Tensor:
-        """Probability (B, 1, H, W) that a pixel is cropland and not on an edge; it separates touching parcels."""
+        """Probability (B, 1, H, W) that a pixel is cropland and not on an edge; low between touching parcels."""
         if self.boundary is None:
             return self.cropland.sigmoid()
         return self.cropland.sigmoid() * (1 - self.boundary.sigmoid())
@@ -95,7 +95,7 @@ class Segmenter(nn.Module):
 
     @property
     def has_features(self) -> bool:
-        """True if the network has an encoder; only then has it deepest features."""
+        """True if the network has an encoder and can therefore return the deepest features."""
         return isinstance(self.network, DilatedNetwork) or hasattr(self.network, "encoder")
 
     def features(self, image: Tensor) -> Tensor:
@@ -105,7 +105,7 @@ class Segmenter(nn.Module):
             image: As for `forward`; the network must have features (`has_features`).
 
         Returns:
-            (B, F, H / s, W / s) features, rounded up, where s is the stride of the features: the output stride.
+            (B, F, H / s, W / s) features, sizes rounded up, where s is the output stride.
         """
         deepest, _ = _encoded(self.network, self._padded(image))
         return _cells_within(deepest, image, self.stride)
@@ -185,6 +185,6 @@ class DilatedNetwork(nn.Module):
         self.head = head
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map (B, C, H, W), whose sides are multiples of the output stride, to (B, heads, H, W) logits."""
+        """Map (B, C, H, W) images, whose sides are multiples of the output stride, to (B, heads, H, W) logits."""
         _, decode = _encoded(self, image)
         return decode()

@@ -8,15 +8,15 @@ from seg.models.backbone import DilatedBackbone
 from seg.models.segmenter import Segmenter
 
 _SIDE = 64
-"""Side of the image with which stages are found: two cells of an encoder with stride 32."""
+"""Side in pixels of the image that is used to find stages: two cells of an encoder with stride 32."""
 
 
 def backbone_stages(model: Segmenter) -> list[list[nn.Module]]:
     """Layers of each stage of the backbone, from the shallowest to the deepest; the decoder is not included.
 
     A stage consists of the layers that a feature level uses but the previous level does not. Gradients show which
-    layers a level uses, since names and order differ between the encoder families of smp and timm. If no feature level
-    uses a layer, it belongs to the deepest stage.
+    layers a level uses, since names and order differ between the encoder families of smp and timm. Layers that no
+    feature level uses belong to the deepest stage.
 
     Args:
         model: A network on any device; its state and mode do not change.
@@ -25,7 +25,7 @@ def backbone_stages(model: Segmenter) -> list[list[nn.Module]]:
         For each stage, its layers that have parameters of their own, such as convolutions and norms.
 
     Raises:
-        ConfigError: The network has no separate backbone, or all of it is frozen.
+        ConfigError: The network has no separate backbone, or all parameters of the backbone are frozen.
     """
     encoder = _encoder(model.network)
     levels = [level for level in _features(model, encoder) if level.requires_grad]

@@ -32,8 +32,9 @@ REFUSED = {
 
 _KEY = "data.augmentation.extra"
 _VALID = 77
-"""Value of valid pixels in the validity mask that albumentations receives. A transform fills pixels of this mask with
-`fill_mask`, as in the label mask. `fill_mask` is a label and no label has this value, so filled pixels are invalid."""
+"""Value of valid pixels in the validity mask that albumentations receives. A transform fills new pixels of this mask
+with its argument `fill_mask`, as in the label mask. `fill_mask` is a label, and no label is 77, so filled pixels are
+invalid."""
 
 _PROBE = 64, 48
 """Height and width of the sample that tests a transform."""

@@ -19,8 +19,8 @@ class ZoomAndTurn(WithoutCopies, A.DualTransform):  # type: ignore[misc]  # albu
     """Zoom and rotate about the centre, at unchanged size.
 
     The image is interpolated bilinearly, and the mask by nearest neighbour. A pixel of the result is valid only if all
-    pixels that it is interpolated from are valid. All other pixels get the label "ignore", also where the result shows
-    ground outside the sample. The transforms of albumentations would mix valid and invalid pixels.
+    pixels that it is interpolated from are valid. All other pixels get the label "ignore"; these include pixels that
+    lie outside the sample. The transforms of albumentations would mix valid and invalid pixels.
 
     Args:
         scale: Strongest zoom: objects are enlarged or shrunk by a factor of up to 1 + scale; both are equally probable.
@@ -53,7 +53,8 @@ class ZoomAndTurn(WithoutCopies, A.DualTransform):  # type: ignore[misc]  # albu
         """
         height, width = valid.shape
         matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, factor)
-        # Weights are never negative, so if the sum over invalid pixels is exactly 0, no invalid pixel contributes.
+        # Interpolation weights are never negative. If their sum over invalid pixels is exactly 0, no invalid pixel
+        # contributes.
         kept = _warp((~valid).astype(np.float32), matrix, cv2.INTER_LINEAR, 1) == 0
         return {"matrix": matrix, "valid": valid, "kept": kept}
 

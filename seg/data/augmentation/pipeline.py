@@ -37,8 +37,8 @@ class AugmentationConfig:
 
     Args:
         dihedral: Flip and turn by quarter turns.
-        gain: Standard deviation of a factor around 1; one factor is drawn for each band, and one for all bands
-            together.
+        gain: Each band is multiplied by 1 plus two random numbers with this standard deviation; one number is drawn for
+            the band, the other for all bands.
         offset: Standard deviation of a band's shift, in standard deviations of the band.
         noise: Standard deviation of the noise of a pixel, in standard deviations of the band.
         scale: Strongest zoom: objects are enlarged or shrunk by a factor of up to 1 + scale; both are equally probable.
@@ -50,9 +50,9 @@ class AugmentationConfig:
             the last, so bands should be ordered by increasing wavelength.
         shadow: Darkest shadow of a random polygon, from 0 (none) to 1 (as dark as the darkest pixels).
         band_dropout: Probability of setting a band to its mean; at least one band stays.
-        frequency: Probability that a sample is changed by zoom and rotation; also the probabilities of coarser
-            resolution, of haze and of a shadow. Each is drawn separately. The strength of a change is uniformly
-            distributed from 0 to its largest value.
+        frequency: Probability of each of these changes of a sample: zoom with rotation, coarser resolution, haze,
+            shadow. Each change is drawn separately, and its strength is uniformly distributed from 0 to its largest
+            value.
         extra: Transforms of albumentations, each with a `name` and its `arguments`, applied after the other changes.
             For these transforms, the range of the valid pixels of each band in the sample is scaled to 0..1.
     """

@@ -24,8 +24,8 @@ class Jitter(ImageTransform):
     larger.
 
     Args:
-        gain: Standard deviation of a factor around 1; one factor is drawn for each band, and one for all bands
-            together.
+        gain: Each band is multiplied by 1 plus two random numbers with this standard deviation; one number is drawn for
+            the band, the other for all bands.
         offset: Standard deviation of a band's shift, in standard deviations of the band.
         noise: Standard deviation of the noise of a pixel, in standard deviations of the band.
         std: (C,) standard deviation of each band, in stored units.
@@ -50,7 +50,7 @@ class Jitter(ImageTransform):
         self, image: FloatImage, *, factor: FloatImage, shift: FloatImage, noise: FloatImage | None, **params: object
     ) -> FloatImage:
         """The changed (H, W, C) image."""
-        with np.errstate(over="ignore"):  # an invalid pixel may hold the largest float
+        with np.errstate(over="ignore"):  # An invalid pixel may hold the largest float.
             changed = image.transpose(2, 0, 1) * factor[:, None, None]
             changed += shift[:, None, None]
             if noise is not None:

@@ -9,7 +9,8 @@ import numpy.typing as npt
 from seg.data.sample import Sample
 
 Data = dict[str, npt.NDArray[Any]]
-"""A sample in the form of albumentations: `image` (H, W, C) float32, `mask`, `valid`, any `percent` (H, W) uint8."""
+"""A sample in the form of albumentations: `image`, (H, W, C) float32; `mask`, `valid` and, if there is a teacher's map,
+`percent`, each (H, W) uint8."""
 
 Params = dict[str, Any]
 """Random choices of a transform for one sample, by the argument names of its `apply`."""
@@ -19,13 +20,13 @@ TARGETS = {"valid": "mask", "percent": "mask"}
 
 
 def as_data(sample: Sample) -> Data:
-    """Convert a sample to the form of albumentations; the image is a view."""
+    """Convert a sample to the form of albumentations; the image is a view of the sample's image."""
     data: Data = {"image": sample.image.transpose(1, 2, 0), "mask": sample.mask, "valid": sample.valid.astype(np.uint8)}
     return data if sample.percent is None else data | {"percent": sample.percent}
 
 
 def as_sample(data: Data) -> Sample:
-    """Convert a result of albumentations to a sample; the image is a view."""
+    """Convert a result of albumentations to a sample; the image is a view of the result's image."""
     return Sample(data["image"].transpose(2, 0, 1), data["mask"], data["valid"] == 1, data.get("percent"))
 
 

@@ -30,7 +30,7 @@ class Options:
         folds: Number of folds.
         labels: Meaning of the mask values.
         chips: True for training on chips; scenes may then have any size.
-        fold: The held-out fold; no unlabelled scene may show its ground. None if no fold is held out.
+        fold: The held-out fold; no unlabelled scene may overlap the scenes of this fold. None if no fold is held out.
         unlabelled: Unlabelled scenes in addition to those of the manifest, named as for training; None for no others.
     """
 
@@ -53,7 +53,7 @@ class Report:
         bands: The 1-based bands that were read.
         scenes: Scenes in the order of their image paths.
         findings: All findings, errors first, then by file.
-        unlabelled: Unlabelled scenes. The path of the image also stands for the mask, and the fold is -1.
+        unlabelled: Unlabelled scenes. Their mask is the path of the image, and their fold is -1.
     """
 
     root: Path
@@ -91,7 +91,7 @@ def check_dataset(root: Path, options: Options) -> Report:
     findings += leak_findings(scenes, unlabelled, options.fold)
     findings += _nodata_findings(root, scenes, options.nodata)
     findings += [*duplicate_findings(scenes), *overlap_findings(scenes)]
-    if listing.complete:  # Otherwise unlisted scenes may belong to the missing fold or class.
+    if listing.complete:  # In an incomplete list, the unlisted scenes may have the missing fold or class.
         findings += _fold_findings(root, scenes, options.folds)
     rank = {severity: place for place, severity in enumerate(Severity)}
     ordered = sorted(findings, key=lambda finding: (rank[finding.severity], finding.file, finding.kind))

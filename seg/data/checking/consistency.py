@@ -13,14 +13,14 @@ from seg.terminal.text import first_numbers
 
 PIXEL_SIZE_RATIO = 1.5
 SCALE_RATIO = 20
-"""If the value ranges of two scenes differ by more than this factor, their units probably differ. Ranges differ by more
-between reflectance from 0 to 1 and from 0 to 10000, between 8 and 16 bits, and between decibels and powers. Over all
-bands, ranges differ by less between clouds and forest."""
+"""Largest plausible ratio between the peak values of a scene and of the usual scene. Other units exceed this ratio, for
+example reflectance from 0 to 1 and from 0 to 10000, 8 and 16 bits, or decibels and powers. Different ground, such as
+clouds and forest, does not exceed this ratio in all bands."""
 
 SPREADS = 5
-"""Largest plausible difference between a scene's median and the median of all scenes' medians. The unit is the typical
-difference between the 2nd and 98th percentile of a scene. Larger differences suggest other units; seasons and crops
-cause smaller differences."""
+"""Largest plausible difference between a scene's median and the median of all scenes' medians, as a multiple of the
+usual difference between the 2nd and 98th percentile of a scene. Larger differences suggest other units; seasons and
+crops cause smaller differences."""
 
 ONE_CLASS_SHARE = 0.25
 """If at most this share of the scenes has labels of only one class, these scenes are reported as warnings, since their

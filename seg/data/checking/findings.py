@@ -15,7 +15,7 @@ class Severity(StrEnum):
     """Training would work, but this is probably a mistake."""
 
     NOTE = "note"
-    """Information; often intended."""
+    """Information about a state that may be intended."""
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,7 @@ class _Tally:
 
     def _bands(self) -> tuple[BandValues, ...]:
         sample = np.concatenate(self.samples, axis=1)
-        if sample.shape[1] == 0:  # all valid pixels lie between the sampled ones
+        if sample.shape[1] == 0:  # No sampled pixel is valid.
             sample = np.stack([self.least, self.greatest], axis=1).astype(np.float32)
         low, median, high = np.percentile(sample, (2, 50, 98), axis=1)
         rows: Sequence[list[float]] = np.stack([self.least, low, median, high, self.greatest], axis=1).tolist()

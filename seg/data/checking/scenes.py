@@ -24,7 +24,7 @@ NO_LABELS = {"unreadable", "complex", "mask-bands", "mask-nodata"}
 EMPTY_SHARE = 0.5
 UNLABELLED_SHARE = 0.99
 ZERO_SHARE = 0.01
-"""Scenes in which a larger share of pixels is 0 in all bands are reported. Shadow and water cause smaller shares; an
+"""A scene is reported if at least this share of its pixels is 0 in all bands. Shadow and water cause smaller shares; an
 empty corner causes a larger share."""
 
 
@@ -64,7 +64,7 @@ def check_one(scene: Scene, reading: Reading) -> CheckedScene:
 
 
 def check_image(scene: Scene, reading: Reading) -> CheckedScene:
-    """Check the image of a scene alone, continuing after the first problem.
+    """Check only the image of a scene, and collect all problems.
 
     Args:
         scene: Image and fold; the mask is not read.
@@ -133,7 +133,7 @@ def _image_findings(scene: Scene, grid: Grid, pixels: PixelSummary, reading: Rea
     if infinite:
         message = (
             f"has {infinite} values that are infinite or above {NO_DATA_FROM:.0e} and not marked as nodata; "
-            "replace them by the nodata value, or name it with --nodata, such as --nodata=-3.4028235e+38"
+            "replace them by the nodata value, or name their value with --nodata, such as --nodata=-3.4028235e+38"
         )
         yield error("infinite", scene.image, message)
     empty = 1 - pixels.valid / pixels.total

@@ -27,14 +27,14 @@ COLUMNS = 4
 # Sizes in pixels.
 SIDE, BETWEEN, GAP, TITLE, TOP, BOTTOM = 176, 4, 22, 44, 56, 56
 NARROWEST = 780
-"""Smallest width of the sheet, for which the legend fits."""
+"""Smallest width of the sheet, so that the legend fits."""
 
 TINTS = {CROPLAND: (0.16, 0.66, 0.20), OTHER: (0.95, 0.76, 0.42)}
 """Colours of the labels. They are brighter than the colours of maps, because they are drawn over a grey image."""
 
 OPACITY = 0.55
 DARKEST = 0.3
-"""Grey level of the darkest pixel under the labels; on black, the tints would be too dark."""
+"""Grey level of the darkest pixel under the labels; the colours of labels over black would be too dark."""
 
 FRAMES = {Severity.ERROR: "#c62828", Severity.WARNING: "#ef6c00"}
 EMPTY = (0.82, 0.82, 0.88)

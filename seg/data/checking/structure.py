@@ -45,7 +45,7 @@ def _diagnosis(scene: Scene, bands: Sequence[int]) -> list[Finding]:
 
 
 def image_findings(path: Path, bands: Sequence[int]) -> list[Finding]:
-    """Problems of an image for which training would reject it without reading pixels.
+    """Problems for which training would reject an image before reading its pixels.
 
     Args:
         path: The image.

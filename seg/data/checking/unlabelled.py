@@ -1,4 +1,4 @@
-"""Checks of unlabelled scenes: of each scene alone, and for overlap with the scenes that training is scored on."""
+"""Checks of each unlabelled scene, and checks that unlabelled scenes do not overlap held-out scenes."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ NO_FOLD = -1
 
 
 def check_unlabelled_scenes(root: Path, named: Path | None, fold: int | None, reading: Reading) -> list[CheckedScene]:
-    """Check each unlabelled scene that training would read, continuing after the first problem.
+    """Check each unlabelled scene that training would read, and collect all problems.
 
     Args:
         root: The dataset; its manifest may list unlabelled scenes.

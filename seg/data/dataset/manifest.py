@@ -33,7 +33,7 @@ class Row:
         place: Position of the row, for messages.
         image: Path of the image as written.
         mask: Path of the mask as written; None for an unlabelled scene.
-        fold: Fold in which the scene is held out; None for an unlabelled scene that is never held out.
+        fold: Fold in which the scene is held out; None for an unlabelled scene without a fold.
         weight: Weight of the scene in sampling by weight, above 0.
     """
 
@@ -161,7 +161,7 @@ def _read_parquet(path: Path) -> tuple[set[str], list[Values]]:
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             columns = set(file.schema_arrow.names)
-            # Geometries in other columns may be large.
+            # Other columns are not read, since geometries in them may be large.
             return columns, file.read([name for name in _COLUMNS if name in columns]).to_pylist()
     except (OSError, pyarrow.ArrowException) as error:
         reason = str(error).splitlines()[0]
@@ -192,7 +192,7 @@ def _row(path: Path, place: str, row: Values, fold: str) -> Row:
 
 
 def _written(path: Path, name: str) -> str:
-    """A path of a row with slashes for the backslashes of Windows, unless a file's name has them."""
+    """A path of a row. Backslashes of Windows become slashes, unless a file whose name has backslashes exists."""
     return name.replace("\\", "/") if "\\" in name and not (path.parent / name).exists() else name
 
 

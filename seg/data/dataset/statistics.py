@@ -56,7 +56,7 @@ class DatasetStatistics:
         scenes: Number of scenes.
         bands: Mean and standard deviation of each band.
         percentiles: 2nd and 98th percentile of each band.
-        nodata_found: True if a pixel has the further nodata value of the sampling.
+        nodata_found: True if a pixel has the additional nodata value of the sampling.
     """
 
     sampling: Sampling

@@ -13,11 +13,13 @@ PROBABILITY = "_probability"
 
 
 def match_maps(named: Path, grids: Iterable[Grid]) -> dict[Path, Path]:
-    """Map of each image that has a map on its grid; if several maps have this grid, the one with the image's name.
+    """Map of each image: the map with the image's name or, if there is none, the first map on the image's grid.
+
+    Images without a map are left out.
 
     Args:
-        named: A map, a folder, a pattern or a list, as for `named_scenes`. If some of the rasters have names like the
-            probability maps of `predict.py`, all others are left out.
+        named: A map, a folder, a pattern or a list, as for `named_scenes`. If the names of some rasters end in
+            `_probability`, as those of `predict.py` do, all other rasters are left out.
         grids: Grids of the images.
 
     Raises:
@@ -36,7 +38,7 @@ def match_maps(named: Path, grids: Iterable[Grid]) -> dict[Path, Path]:
 
 
 def require_maps(named: Path, images: Iterable[Path], maps: Mapping[Path, Path]) -> None:
-    """Check that each unlabelled image has a map; without labels and map, training cannot learn from an image.
+    """Check that each unlabelled image has a map, since training learns from such an image only through its map.
 
     Args:
         named: The maps as the user named them, for the message.

@@ -35,7 +35,7 @@ def read_unlabelled(root: Path | None, named: Path | None, fold: int | None) -> 
     """List unlabelled scenes: first those of the dataset's manifest, then those that the user named.
 
     Args:
-        root: The dataset, or None.
+        root: The dataset; None to list only the named scenes.
         named: A scene, a folder, a pattern or a list, as for `named_scenes`; None to list only scenes of the manifest.
         fold: Held-out fold; scenes of this fold in the manifest are left out. None if no fold is held out.
 

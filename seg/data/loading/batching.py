@@ -70,7 +70,7 @@ class BucketSampler(Sampler[list[SampleKey]]):
     Args:
         sampler: Order of the samples; Lightning sets its epoch.
         sizes: Size of each sample.
-        pixels: Largest number of pixels in a batch; only a single larger sample may exceed it.
+        pixels: Largest number of pixels in a batch; only a batch of one sample may have more.
         pad: Also batch samples of similar size. `pixels` then limits the number of samples times the largest height and
             width of the batch.
         drop_last: Leave out an incomplete batch if there is a full batch of the same sample size.
@@ -118,7 +118,8 @@ class BucketSampler(Sampler[list[SampleKey]]):
         ends = np.cumsum(self.lengths).tolist()
         batches = [ranks[end - length : end] for end, length in zip(ends, self.lengths, strict=True)]
         kept = sorted((batch for batch, wanted in zip(batches, self.kept, strict=True) if wanted), key=min)
-        # A generator, because Lightning creates the iterator before it sets the epoch and the samples.
+        # The code above runs only at the first batch, since this method is a generator. Lightning creates the iterator
+        # before it sets the epoch and the samples.
         for place, padding in self.shard.places(len(kept)):
             samples = [keys[rank] for rank in kept[place]]
             yield [padding_key(sample) for sample in samples] if padding else samples
@@ -129,7 +130,7 @@ def group_sizes(sizes: Sequence[Size], pixels: int, pad: bool) -> list[list[Size
 
     Args:
         sizes: Sorted sizes.
-        pixels: Largest number of pixels in a batch; only a single larger sample may exceed it.
+        pixels: Largest number of pixels in a batch; only a batch of one sample may have more.
         pad: Allow different sizes in a batch. `pixels` then limits the number of samples times the largest height and
             width.
     """

@@ -45,8 +45,8 @@ class LoaderConfig:
 
     Args:
         prefetch_factor: Number of batches that each worker prepares in advance. Small batches are sent in groups of up
-            to 32 batches and 64 MiB; then this is the number of groups. Memory is proportional to this number times the
-            number of workers.
+            to 32 batches and 64 MiB; for these, the number counts groups. Memory is proportional to this number times
+            the number of workers.
         pin_memory: Copy batches into page-locked memory, from which a GPU reads faster; no effect without a GPU.
         persistent_workers: Keep worker processes from one epoch to the next.
         drop_last: Leave out incomplete batches: the last batch of an epoch, or the last batch of each sample size.
@@ -103,7 +103,7 @@ class WatchedLoader(DataLoader[Example]):
         while (group := self._next(batches)) is not None:
             while group:
                 self._position = self._position[0], self._position[1] + 1
-                yield group.pop(0)  # popped, so that the batch's memory can be reused
+                yield group.pop(0)  # The batch is popped, so that its memory can be reused.
 
     def _begin(self) -> None:
         """Skip the loaded batches of a resumed epoch; called after Lightning has set the epoch."""
@@ -176,7 +176,7 @@ def _slots(batching: Batching, workers: int, on_the_way: int) -> Slots | None:
 
 
 def _plain(error: SegError) -> SegError:
-    """The worker's original error, without the traceback that PyTorch adds to the message."""
+    """The worker's original error. PyTorch adds a traceback to the message, which is removed."""
     _, traceback, text = str(error).partition("Original Traceback")
     if not traceback:
         return error

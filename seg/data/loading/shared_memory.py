@@ -22,7 +22,7 @@ MOST_BYTES = 2**28
 PyTorch passes the batches instead."""
 
 _ALIGNMENT = 64
-"""Each tensor starts at a multiple of this number of bytes, as every data type and vector instruction allows."""
+"""Each tensor starts at a multiple of this number of bytes, which suits every data type and vector instruction."""
 
 Bytes = npt.NDArray[np.uint8]
 Collate = Callable[[Sequence[Example]], dict[str, Any]]

@@ -1,4 +1,4 @@
-"""Notes of the sample that each worker process is loading, and errors that name it if the worker hangs or dies."""
+"""Notes of the sample that each worker process is loading; errors name this sample if the worker hangs or dies."""
 
 import contextlib
 import mmap
@@ -19,13 +19,13 @@ from seg.errors import DatasetError
 from seg.raster.gdal_options import set_gdal_options
 
 _MOST_BYTES = 4096
-"""Size of a note: the longest path of Linux."""
+"""Size of a note in bytes, enough for the longest path of Linux."""
 
 _TIME = struct.Struct("d")
 _NOTHING = _TIME.pack(0.0)
 
 _START_SECONDS = 120.0
-"""Additional time before a worker's first sample, for importing PyTorch from a slow disk."""
+"""Shortest time that the loader waits for its workers to begin, since they may import PyTorch from a slow disk."""
 
 _DEAD = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)")
 """PyTorch's message about dead workers, with their process ids."""
@@ -59,7 +59,7 @@ def note_samples_in(folder: Path) -> None:
 
 @contextmanager
 def watched(name: str) -> Iterator[None]:
-    """Note while a block runs that it is loading a sample.
+    """Note that this process is loading a sample, as long as the context is open.
 
     Args:
         name: Name of the sample in error messages.
@@ -68,7 +68,7 @@ def watched(name: str) -> Iterator[None]:
     if note is None:
         yield
         return
-    # A time of 0 means that no sample is being loaded. It is written first, so that a half-written note names no
+    # A time of 0 means that no sample is being loaded. The 0 is written first, so that a half-written note names no
     # sample.
     text = name.encode()[: _MOST_BYTES - _TIME.size - 1] + b"\0"
     note[: _TIME.size] = _NOTHING
@@ -140,7 +140,7 @@ class WorkerNotes:
         ) from error
 
     def _stuck(self, sample: Unfinished) -> DatasetError:
-        # Killed, because PyTorch would otherwise wait for the stuck worker at the end.
+        # The worker is killed, because PyTorch would wait for it at the end of the program.
         with contextlib.suppress(ProcessLookupError):
             os.kill(sample.pid, signal.SIGKILL)
         return DatasetError(

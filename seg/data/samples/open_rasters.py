@@ -59,8 +59,8 @@ class OpenRasters:
             while len(self._opened) >= self.most:
                 self._opened.popitem(last=False)[1][1].close()
             stack = ExitStack()
-            # If a raster is opened outside an environment of rasterio, it opens its own environment. Closing the raster
-            # would then also end other environments.
+            # Outside an environment of rasterio, a raster opens an environment of its own. Closing the raster would
+            # then also end other environments.
             with nullcontext() if hasenv() else Env():
                 self._opened[path] = stack.enter_context(open_raster(path)), stack
         self._opened.move_to_end(path)

@@ -23,7 +23,7 @@ from seg.raster.grid import Grid
 SceneT = TypeVar("SceneT", bound=AnyScene)
 
 _PLACES, _MIXING = 1, 2
-"""Random streams of position and mixing; augmentation uses the stream without a number."""
+"""Numbers of the random streams for positions and for mixing; augmentation uses the stream without a number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +37,8 @@ class ChipConfig:
             does the same; for a share of the chips, positions are drawn again until the chip contains cropland.
             `weight` chooses scenes in proportion to their pixels times their weight in the manifest.
         cropland_share: Share of the chips that should contain cropland if sampling is `cropland`.
-        tries: Largest number of positions that are tried for a chip. Chips of the cropland share must contain cropland,
-            and all other chips a label. If every position fails, the last one is used.
+        tries: Largest number of positions that are tried for a chip. A position is accepted if the chip contains
+            cropland, or, outside the cropland share, any label. If no position is accepted, the last one is used.
         halo: Width in pixels of the context around the scored part of a validation chip, clipped at the edges of the
             scene.
 
@@ -74,7 +74,7 @@ class RandomChips(Dataset[Example], Generic[SceneT]):
         reading: Settings for reading pixels.
         augment: Random change of a sample; None for no change.
         seed: Seed. Seed, epoch and index determine all random choices for a chip, whichever worker loads it.
-        maps: Probability maps of a teacher; None for none.
+        maps: Probability maps of a teacher; None if there are no maps.
         mixing: Shares of chips that are mixed. Each part is augmented separately before mixing, so resampling does not
             blend two scenes.
 
@@ -119,7 +119,7 @@ class RandomChips(Dataset[Example], Generic[SceneT]):
         return example_of(sample, self.reading, scene.image.name)
 
     def partner(self, key: SampleKey, number: int = 1) -> Sample:
-        """Another augmented chip to mix into the chip of a key; if there are several, they are numbered from 1."""
+        """Another augmented chip to mix into the chip of a key; `number` counts such chips from 1."""
         return self.sample(key, _MIXING, number)[1]
 
     def place(self, key: SampleKey, *part: int) -> tuple[SceneT, Window, ByteMask]:
@@ -167,7 +167,7 @@ def chip_name(scene: AnyScene, window: Window) -> str:
 
 
 def _shares(grids: Sequence[tuple[AnyScene, Grid]], config: ChipConfig) -> npt.NDArray[np.float64]:
-    """(N,) end of each scene's interval in [0, 1). Its length is proportional to pixels, or to pixels times weight."""
+    """(N,) end of each scene's interval in [0, 1); intervals are proportional to pixels, or to pixels times weight."""
     pixels = np.array([float(grid.height) * grid.width for _, grid in grids])
     if config.sampling == "weight":
         pixels *= [scene.weight for scene, _ in grids]

@@ -30,8 +30,8 @@ class SceneDataset(Dataset[Example]):
             size.
         length: Number of examples in an epoch. Scenes are repeated with other random choices to reach this number. None
             for one example per scene.
-        maps: Probability maps of a teacher; None for none.
-        grids: Grids of the scenes, needed to choose partners.
+        maps: Probability maps of a teacher; None if there are no maps.
+        grids: Grids of the scenes; only `partner` needs them.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class SceneDataset(Dataset[Example]):
         return scene, self._augmented(scene, np.random.default_rng([self.seed, key.epoch, key.index]))
 
     def partner(self, key: SampleKey) -> Sample:
-        """Augmented sample of a random scene with the size of a key's scene; may be that scene itself."""
+        """Augmented sample of a random scene that is as large as the key's scene; the two may be the same scene."""
         random = np.random.default_rng([self.seed, key.epoch, key.index, _PARTNER])
         size = self._sizes[key.index % len(self.scenes)]
         alike = [scene for scene, other in zip(self.scenes, self._sizes, strict=True) if other == size]
@@ -97,7 +97,7 @@ def read_sample(scene: AnyScene, reading: Reading, maps: Maps | None = None) -> 
     Args:
         scene: A scene with or without a mask.
         reading: Settings for reading pixels.
-        maps: Probability maps of a teacher; None for none.
+        maps: Probability maps of a teacher; None if there are no maps.
 
     Raises:
         RasterError: A file cannot be read, or the mask has unknown values.

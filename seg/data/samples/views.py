@@ -32,16 +32,16 @@ class ViewConfig:
         count: Strong views of each unlabelled sample; 0 loads no unlabelled sample. The task student sets 2.
         cut_mix: Share of the strong views that get a rectangle of another unlabelled sample of the same size. If it is
             above 0, each example has two clean images, and the teacher predicts both.
-        gain: Standard deviation of a factor around 1; one factor is drawn for each band, and one for all bands
-            together.
+        gain: Each band is multiplied by 1 plus two random numbers with this standard deviation; one number is drawn for
+            the band, the other for all bands.
         offset: Standard deviation of a band's shift, in standard deviations of the band.
         noise: Standard deviation of the noise of a pixel, in standard deviations of the band.
         resolution: Coarsest resolution: the image is blurred as if its pixels were up to 1 + resolution times as large.
         haze: Thickest haze in the first band, in standard deviations of the band.
         shadow: Darkest shadow of a random polygon, from 0 (none) to 1 (as dark as the darkest pixels).
         band_dropout: Probability that a band is set to its mean; at least one band stays.
-        frequency: Probability that a view is changed by coarser resolution; also the probabilities of haze and of a
-            shadow. Each is drawn separately.
+        frequency: Probability of each of these changes of a view: coarser resolution, haze, shadow. Each change is
+            drawn separately.
 
     Raises:
         ConfigError: A number is out of range.
@@ -132,7 +132,7 @@ class WithViews(Dataset[Example]):
         return {**self.labelled[key], **self._views(key)}  # type: ignore[typeddict-item]  # of the same names
 
     def _views(self, key: SampleKey) -> dict[str, object]:
-        # A labelled scene is combined with another unlabelled scene in each epoch.
+        # In each epoch, an index is combined with a different unlabelled sample.
         place = SampleKey(key.epoch, key.index + key.epoch)
         scene, first = self.unlabelled.sample(place)
         samples = [first, self.unlabelled.partner(place)] if self.config.cut_mix else [first]

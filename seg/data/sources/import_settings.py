@@ -19,11 +19,12 @@ class ImportSettings:
 
     Attributes:
         copy: Copy the images; otherwise the manifest lists their original paths.
-        boundary: ftw: Label of field boundaries. If `cropland`, the masks with 2 classes are used; in these masks,
-            boundaries belong to the fields.
-        window: ftw: Season of the images, planting (a) or harvest (b). `both` imports two scenes for each place and
-            puts them into the same fold.
-        gid_images: gid: Images of 4 bands (nir) or of 3 bands (rgb); `auto` uses those of 4 bands if they exist.
+        boundary: For ftw, the label of field boundaries. If `cropland`, the masks with 2 classes are used; in these
+            masks, boundaries belong to the fields.
+        window: For ftw, the season of the images: planting (a) or harvest (b). `both` imports two scenes for each place
+            and puts them into the same fold.
+        gid_images: For gid, the images of 4 bands (nir) or of 3 bands (rgb). `auto` uses those of 4 bands if they
+            exist.
     """
 
     copy: bool = False

@@ -68,10 +68,14 @@ GEOREFERENCE = Georeference(CRS.from_epsg(32616), Affine(20.0, 0.0, 498_560.0, 0
 RULE = BlockRule(minimum=24, maximum=61, guard=2)
 FOLDS = 5
 SEED = 234
-"""Of the seeds below 500 that satisfy the following conditions, this one gives the most blocks. No model was used for
-the choice. Every block has at least 20 labels. The blocks have at least 7 heights, 7 widths and 16 sizes, a mean side
-of 28 to 32, and a largest height and width above 44. Each fold has 1600 to 2050 labelled pixels with a cropland share
-of 0.63 to 0.77.
+"""Of the seeds below 500 that satisfy these conditions, this one gives the most blocks:
+
+- every block has at least 20 labels;
+- the blocks have at least 7 heights, 7 widths and 16 sizes, a mean side of 28 to 32, and a largest height and width
+  above 44;
+- each fold has 1600 to 2050 labelled pixels with a cropland share of 0.63 to 0.77.
+
+No model was used for the choice.
 """
 
 SCENE, SCENE_MASK, SCENE_FOLDS = "scene.tif", "scene_mask.tif", "scene_folds.tif"

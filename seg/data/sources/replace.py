@@ -19,14 +19,14 @@ _HERE, _EXCHANGE = -100, 2
 
 @contextmanager
 def replaced_dataset(output: Path, title: str, files: frozenset[str]) -> Iterator[Path]:
-    """Make an empty folder beside the output; it replaces the output if the block ends without an error.
+    """Yield a new, empty folder; the folder replaces the output if the context ends without an error.
 
     An older dataset in the output is recognised by the first line of its README. It is deleted only if all its files
     are listed in its manifest or in `files`.
 
     Args:
         output: Folder of the dataset; its parent must exist.
-        title: First line of the README that the block writes.
+        title: First line of the README that the caller writes to the new folder.
         files: Names of files that belong to the dataset but are not in the manifest.
 
     Raises:

@@ -16,8 +16,8 @@ from seg.raster.grid import Grid
 from seg.raster.ground.distances import ground_pixel
 
 _BLOCKS_A_FOLD = 6
-"""Number of blocks per fold for which a side of blocks is suggested. Some blocks will have no labels, and guards will
-remove others."""
+"""Number of blocks per fold that the suggested side of blocks gives. One block would not be enough, since some blocks
+have no labels, and guards remove others."""
 
 _SAME_PIXEL = 1e-3
 """Grids whose offset is at most this share of a pixel count as equal, since programs round coordinates differently."""

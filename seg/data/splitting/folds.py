@@ -93,7 +93,7 @@ def assign_blocks(counts: Labels, centres: NDArray[np.float64], folds: int, seed
         fold_of[index] = fold
         filled[fold] += shares[index]
         nearness = np.exp(-np.linalg.norm(centres - centres[index], axis=1))
-        # Every fold that already has blocks costs more than 0, so an empty fold is the cheapest and no fold stays
+        # Every fold that already has blocks costs more than 0. An empty fold is therefore cheapest, and no fold stays
         # empty.
         near[:, fold] += np.maximum(nearness, np.finfo(float).tiny)
     return fold_of

@@ -15,7 +15,7 @@ NO_FOLD = 255
 """Value of a fold raster in the guards, outside all blocks."""
 
 _KEEP_WHOLE = 0.25
-"""Probability that a block within the limits is not cut further. If it were 0, no side would reach twice the
+"""Probability that a block within the limits is not cut further. With a probability of 0, no side would reach twice the
 minimum."""
 
 
@@ -68,7 +68,7 @@ class BlockRule:
 def irregular_blocks(height: int, width: int, rule: BlockRule, seed: int) -> list[Window]:
     """Cut a scene into rectangles of different sizes that cover the whole scene except the guards.
 
-    The cuts are recursive guillotine cuts at random positions. No cut reduces the number of blocks that is possible.
+    The cuts are recursive guillotine cuts at random positions. No cut reduces the largest possible number of blocks.
     Most blocks are therefore small, and every fold can have blocks in all parts of the scene.
 
     Args:

@@ -25,7 +25,7 @@ SECOND = "blocks-2"
 manifest replaces the current one, the new blocks are in use."""
 
 OWN_BLOCK = re.compile(r"(images|masks)/.*_r\d+_c\d+\.vrt(\.aux\.xml)?")
-"""Patterns of a split's files within its folder. They include files of a killed run, which no manifest lists."""
+"""Pattern of a split's files within its folder. It also matches files of a killed run, which no manifest lists."""
 
 Columns = Mapping[Path, Mapping[str, str]]
 """Cells of a manifest by image and column name."""
