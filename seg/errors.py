@@ -52,7 +52,7 @@ class IncompleteError(SegError):
 
 
 class TrainingError(SegError, ArithmeticError):
-    """A training stopped at a loss that is NaN or infinite."""
+    """Training stopped, since its loss became NaN or infinite."""
 
 
 def require_option(met: bool, option: str, value: object, wanted: str) -> None:

@@ -73,7 +73,7 @@ def writing(path: Path, *kinds: type[Exception]) -> Iterator[None]:
 
 def _is_about(error: Exception, path: Path) -> bool:
     """True for a library's error, a full disk, an error that names this path, and a disk error that names no file."""
-    # A full disk counts whatever file the error names: if a copy fails, the error names the source of the copy.
+    # The error of a full disk may name another file: if a copy fails, the error names the source of the copy.
     if not isinstance(error, OSError) or error.errno in FULL_DISK:
         return True
     if not isinstance(error.filename, str):
@@ -321,7 +321,7 @@ def claimed(folder: Path, wait: bool = False) -> Iterator[None]:
 def work_folder(output: Path) -> Iterator[Path]:
     """Create a hidden folder for unfinished files beside an output, and remove the folder when the context ends.
 
-    The name of the folder is fixed, so that the next run for the same output removes files of a killed run.
+    The name of the folder is fixed, so that the next run for the same output finds and removes files of a killed run.
 
     Args:
         output: The file or folder that the work will write; its parent must exist.
@@ -368,7 +368,7 @@ def remove_if_empty(folder: Path) -> None:
 
 
 def _empty(folder: Path) -> None:
-    """Remove all files and folders in a folder except its claim."""
+    """Remove all files and folders in a folder, except the lock file of its claim."""
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)

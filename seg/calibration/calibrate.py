@@ -76,8 +76,8 @@ def calibrate(parts: Counts, config: CalibrationConfig, threshold: float) -> Cal
     Args:
         parts: (P, 2, BINS) pixel counts for each part of the samples, each label and each bin of the logit.
         config: Settings of the calibration.
-        threshold: Threshold of the task, on uncalibrated probabilities. It is used for "keep", and for the other
-            settings if either label is missing.
+        threshold: Threshold of the task, on uncalibrated probabilities. This threshold is used with "keep" and, if
+            either label is missing, with the other settings.
     """
     parts = parts[parts.any(axis=(1, 2))]
     counts: Counts = parts.sum(axis=0)
@@ -123,7 +123,7 @@ def best_f1_threshold(counts: Counts, scaling: Scaling = IDENTITY) -> float | No
 
 
 def unbiased_area_threshold(counts: Counts, scaling: Scaling = IDENTITY) -> float | None:
-    """Threshold at which as many pixels are mapped as are cropland, nearest to 0.5 if there are several.
+    """Threshold at which the mapped area equals the cropland area, nearest to 0.5 if there are several.
 
     Args:
         counts: (2, BINS) pixels by label and bin of the logit.
@@ -177,5 +177,5 @@ def _fit(counts: Counts, config: CalibrationConfig) -> Fit:
 
 def _nearest_to_half(candidate: npt.NDArray[np.bool_], scaling: Scaling) -> float:
     edges = EDGES[candidate]
-    # Compared as logits, because probabilities near 0 or 1 round to equal numbers.
+    # Logits are compared, because probabilities near 0 or 1 round to equal numbers.
     return float(scaling.probability(edges[np.abs(scaling.logits(edges)).argmin()]))

@@ -45,14 +45,14 @@ class LogitHistogram(Metric):
         Args:
             logits: (B, 1, H, W) logits of cropland, any float type.
             mask: (B, H, W) uint8 labels.
-            turn: Number of the part that the first sample is assigned to, modulo PARTS. The following samples are
-                assigned to the following parts. Usually the batch number.
+            turn: Part of the first sample, modulo PARTS; usually the batch number. The following samples belong to the
+                following parts.
         """
         logits = logits[:, 0].detach().float()
         part = (torch.arange(len(mask), device=mask.device) + turn) % PARTS
         row = part[:, None, None] * 2 + (mask == CROPLAND)
         scaled = (logits.clamp(-LIMIT, LIMIT) + LIMIT) * (BINS / (2 * LIMIT))
-        # Clamped again, because the addition can round up to an index after the last bin.
+        # The index is clamped too, because the addition can round up to an index after the last bin.
         index = row * BINS + scaled.nan_to_num().long().clamp_(0, BINS - 1)
         counted = (mask != IGNORE) & ~logits.isnan()
         # Counting unlabelled pixels in an extra bin is faster than selecting the labelled pixels.

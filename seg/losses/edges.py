@@ -34,9 +34,9 @@ def edge_weights(mask: Tensor, edge_weight: float, sigma: float) -> Tensor:
     """Weight of each pixel: 1 + edge_weight exp(-d² / 2 sigma²) at a distance of d pixels from the nearest edge.
 
     The formula is from the U-Net (Ronneberger et al. 2015, https://doi.org/10.1007/978-3-319-24574-4_28, equation 2).
-    In the U-Net, d is the sum of the distances to the two nearest cells, but a mask of two classes does not separate
-    the parcels. Here, d is the distance to the nearest labelled pixel that touches the other class. An ignored pixel is
-    never on an edge. The Gaussian is cut off at 3 sigma along rows and along columns; beyond, the weight is 1.
+    In the U-Net, d is the sum of the distances to the two nearest objects, but a mask of two classes does not separate
+    touching parcels. Here, d is the distance to the nearest labelled pixel that touches the other class. An ignored
+    pixel is never on an edge. The Gaussian is cut off at 3 sigma along rows and along columns; beyond, the weight is 1.
 
     Args:
         mask: (B, H, W) integer labels.

@@ -96,7 +96,7 @@ corners, pool over the whole window, or normalise by statistics of the window.""
 
 
 def build_baseline(config: ModelConfig, bands: int) -> tuple[nn.Module, int]:
-    """Build a network with random weights; return it and its stride, of which image sides must be multiples.
+    """Build a network with random weights; return it and its stride. Image sides must be multiples of the stride.
 
     Raises:
         ConfigError: The network cannot be built with this encoder or output stride.

@@ -101,7 +101,10 @@ class MapReader:
         return BlockParcels(block, chosen(pieces, ~reaching), parts, np.flatnonzero(reaching), borders)
 
     def _parcels(self, block: Block) -> tuple[Labels, tuple[BoolMask, BoolMask]]:
-        """Labels of parcels in the core, and where its top row and left column continue the neighbour's parcel."""
+        """Labels of parcels in the core, and masks of its top row and left column.
+
+        A mask is True where a pixel continues the parcel of its neighbour above or to the left.
+        """
         core, settings = block.core, self.settings
         cropland = _cropland(self.grid.path, block.read)
         if settings.interior is None:

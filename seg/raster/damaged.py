@@ -42,7 +42,7 @@ def read_damaged(dataset: DatasetReader, window: Window, reading: Reading) -> tu
     Raises:
         RasterError: A source file of a mosaic cannot be opened, or the raster holds complex numbers.
     """
-    with one_thread():  # Reading opens the source files of a mosaic, and these need the setting too.
+    with one_thread():  # GDAL opens the source files of a mosaic only now, and these need the setting too.
         try:
             return read_chip(dataset, window, reading), np.zeros((window.height, window.width), dtype=bool)
         except DamageError:
@@ -94,7 +94,7 @@ def is_unwritten(dataset: DatasetReader, window: Window, reading: Reading) -> bo
     """
     # A pixel is valid only if every band holds data, so one empty band is enough.
     band = reading.bands[0]
-    # GDAL reads tiles that were never written as the nodata value, or as 0 if the file declares none.
+    # For a tile that was never written, GDAL returns the nodata value, or 0 if the file declares none.
     invalid = dataset.nodatavals[band - 1] is not None or reading.nodata == 0
     if dataset.driver != "GTiff" or not invalid:
         return False

@@ -20,8 +20,8 @@ from types import TracebackType
 MIB = 2**20
 
 CACHE = 256 * MIB
-"""Size of GDAL's cache of decoded tiles, in bytes. GDAL's default is 5 % of the machine's memory, so a command would
-need more memory for a larger raster."""
+"""Size of GDAL's cache of decoded tiles, in bytes. By default, the cache grows to 5 % of the machine's memory while a
+command reads a large raster."""
 
 SERVERS = {
     "GDAL_HTTP_MAX_RETRY": "3",
@@ -51,7 +51,7 @@ def gdal_options(cache: int | None = CACHE) -> Iterator[None]:
     Args:
         cache: Bytes of decoded tiles to cache; None leaves the cache as it is.
     """
-    # Imported here: a script that shows its help does not need rasterio.
+    # Imported here, since a script that shows its help does not need rasterio.
     from rasterio import Env
 
     _silence_libtiff()

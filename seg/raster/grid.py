@@ -23,14 +23,15 @@ from seg.files import require_utf8_name
 from seg.raster.crs import crs_names, has_place, same_crs
 from seg.raster.remote import gdal_name, is_remote, settings_to_open, shown_name
 
-# A raster without a georeference is valid input: its grid has no CRS.
+# A raster without a georeference is valid input, so rasterio's warning about it is not shown.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
 MOST_PIXELS = 10**13
 """Largest accepted raster, in pixels: 3,000 km by 3,000 km at 1 m. A file that declares more pixels is damaged."""
 
 LEAST_PIXEL_AREA = 1e-24
-"""Smallest accepted pixel area, in squared CRS units; a micrometre at the equator is 1e-11 degrees."""
+"""Smallest accepted pixel area, in squared CRS units. Even a pixel of one micrometre, 1e-11 degrees at the equator, has
+a larger area."""
 
 FEW_SOURCES = 200
 """If a mosaic has at most this number of source files, all files are opened as a check; opening a file takes 0.3 ms."""
@@ -59,7 +60,7 @@ class Grid:
         alpha: Bands that are tagged as alpha, counted from 1.
         rectified: False if only ground control points or a camera model (RPC) georeference the file; `transform` then
             has no meaning.
-        band_names: Descriptions of the bands, empty where a band has none; () if no band has one.
+        band_names: Description of each band, "" for a band without a description; () if no band has a description.
         scaling: Scale and offset of each band: measured value = stored value * scale + offset; () if no band has a
             scale or an offset.
     """
@@ -338,7 +339,7 @@ def _require_sound(path: Path, dataset: DatasetReader) -> None:
 def placed_on(labels: Grid, image: Grid) -> Grid:
     """The grid of the labels, with the image's CRS and transform if the labels have the same size but no georeference.
 
-    Labels lack a georeference if an annotation tool wrote them as PNG.
+    For example, labels that an annotation tool wrote as PNG have no georeference.
 
     Args:
         labels: The grid of the mask's file.

@@ -17,8 +17,8 @@ class LabelMapping:
     Attributes:
         cropland: Values of cropland.
         ignore: Values of pixels without a label. 255 always means no label, unless another key lists 255.
-        other: Values of other classes, or "rest" for all values that are not listed. null means 0, unless another key
-            lists 0. A value that no key lists is an error.
+        other: Values of other classes, or "rest" for all values that are not listed. With null, 0 means other, unless
+            another key lists 0. A value that no key lists is an error.
 
     Raises:
         ConfigError: No value means cropland, or a value has two meanings.

@@ -22,7 +22,7 @@ def scene_version(path: Path) -> str | None:
         path: The raster.
 
     Returns:
-        16 hexadecimal digits; None if the path is neither a local file nor an address nor another GDAL name.
+        16 hexadecimal digits; None if the path names a local file that does not exist.
 
     Raises:
         RasterError: GDAL cannot read the raster.

@@ -59,7 +59,7 @@ def band_statistics(samples: Iterable[npt.NDArray[np.float32]]) -> BandStatistic
     """Mean and standard deviation of all samples together, one sample in memory at a time.
 
     Samples are merged by the update of Chan, Golub and LeVeque (1983), https://doi.org/10.1080/00031305.1983.10483115.
-    A sum of squares would lose digits.
+    A plain sum of squared values would lose digits.
 
     Args:
         samples: (C, N) valid pixels each; N may be 0, C must not change.
@@ -93,8 +93,8 @@ def statistics_with_percentiles(samples: Samples, small_integers: bool) -> tuple
     """Mean, standard deviation and percentiles of all samples together, one sample in memory at a time.
 
     Small integers take one pass, and their percentiles are exact. Other data types take a second pass, which counts
-    pixels in BINS bins between a band's smallest and largest value. The error of such a percentile is less than one
-    bin.
+    pixels in BINS bins between a band's smallest and largest value. The error of such a percentile is less than the
+    width of a bin.
 
     Args:
         samples: Function that returns the samples; called for each pass.

@@ -43,7 +43,7 @@ class Bar:
 
 @contextmanager
 def progress_bar(title: str, total: int | None = None, stream: TextIO | None = None) -> Iterator[Bar]:
-    """Show a bar with the number of finished pieces and the remaining time while a block runs.
+    """Show a bar with the number of finished pieces and the remaining time, as long as the context is open.
 
     Args:
         title: Text before the bar.

@@ -12,7 +12,7 @@ from seg.raster.folder import files_in, first_by_stem, unrecognised_file
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 
 MOST_FOLDS = 1000
-"""Largest number of folds; each of them is checked."""
+"""Largest number of folds; the check examines the training scenes of every fold."""
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def _mask_findings(scene: Scene) -> list[Finding]:
 
 
 def _readable(scene: Scene) -> bool:
-    """True if the pixels of a mask can be read, even with unknown values."""
+    """True if the pixels of a mask can be read, even if they hold unknown values."""
     try:
         with open_raster(scene.mask) as mask:
             for window in window_grid(mask.height, mask.width, READ_SIZE, READ_SIZE):

@@ -92,9 +92,9 @@ def manifest_rows(path: Path) -> list[Row | DatasetError]:
 
 
 def further_columns(root: Path) -> dict[Path, dict[str, str]]:
-    """Cells of all columns but image, mask and fold, by image and column; empty for a dataset that has no manifest.
+    """Cells of a manifest's further columns, by image and column; empty for a dataset without a manifest.
 
-    From a CSV file, all other columns are returned. From a Parquet file, only columns that this project uses are
+    The columns image, mask, fold and split are left out. From a Parquet file, only columns that this project uses are
     returned, because others may be geometries. Paths in the column `labels` become absolute.
 
     Raises:

@@ -67,7 +67,7 @@ class DatasetStatistics:
 
 
 class ValidPixels:
-    """Valid pixels of scenes, (C, N) for each window; every iteration reads them anew.
+    """Valid pixels of scenes, (C, N) for each window; every iteration reads the scenes again.
 
     Args:
         scenes: Scenes in the order of reading.

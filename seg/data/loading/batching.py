@@ -16,7 +16,7 @@ Size = tuple[int, int]
 """Height and width."""
 
 _LABELLED, _UNLABELLED = ("image", "mask", "percent"), ("clean", "strong", "source", "clean_percent")
-"""Names of the layers of an example that have the size of its image."""
+"""Layers of an example that are as large as its labelled image, and layers as large as its unlabelled image."""
 
 
 class EpochSampler(Sampler[SampleKey]):

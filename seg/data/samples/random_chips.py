@@ -73,7 +73,8 @@ class RandomChips(Dataset[Example], Generic[SceneT]):
         config: Size, number and positions of chips.
         reading: Settings for reading pixels.
         augment: Random change of a sample; None for no change.
-        seed: Seed. Seed, epoch and index determine all random choices for a chip, whichever worker loads it.
+        seed: Seed of the dataset. Seed, epoch and index determine all random choices for a chip, whichever worker loads
+            the chip.
         maps: Probability maps of a teacher; None if there are no maps.
         mixing: Shares of chips that are mixed. Each part is augmented separately before mixing, so resampling does not
             blend two scenes.
@@ -127,7 +128,7 @@ class RandomChips(Dataset[Example], Generic[SceneT]):
 
         Args:
             key: Key of the chip.
-            part: Number of a part that is mixed into the chip; empty for the chip itself.
+            part: Numbers that identify a part to mix into the chip; empty for the chip itself.
 
         Raises:
             RasterError: A mask cannot be read, or has unknown values.

@@ -25,7 +25,8 @@ class SceneDataset(Dataset[Example]):
         scenes: Scenes in the order of their indexes.
         reading: Settings for reading pixels.
         augment: Random change of a sample; None for no change.
-        seed: Seed. Seed, epoch and index determine all random choices for a sample, whichever worker loads it.
+        seed: Seed of the dataset. Seed, epoch and index determine all random choices for a sample, whichever worker
+            loads the sample.
         upright: Transpose an example if augmentation swapped its sides, so that all examples of a batch have the same
             size.
         length: Number of examples in an epoch. Scenes are repeated with other random choices to reach this number. None

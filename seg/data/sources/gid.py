@@ -48,7 +48,7 @@ _FINE = (
     ((0, 200, 250), "pond", OTHER),
 )
 """Classes in the order of their GID-15 numbers, from 1; see `datasets/gid15.py` of torchgeo. The colours come from a
-table of the authors. `GID25Dataset` for mmsegmentation has the same colours for the 24 classes of the later dataset."""
+table of the authors. The later dataset with 24 classes has the same colours; see `GID25Dataset` for mmsegmentation."""
 
 COLOURS = Legend((Meaning((0, 0, 0), "unlabelled", IGNORE), *(Meaning(*row) for row in (*_COARSE, *_FINE))))
 """Classes of both tables; no colour occurs in both."""

@@ -169,7 +169,7 @@ def _placed_image(pair: Pair, folder: Path, output: Path, copy: bool) -> str:
     image = Path(os.path.realpath(pair.image.parent)) / pair.image.name
     try:
         return Path(os.path.relpath(image, os.path.realpath(output))).as_posix()
-    except ValueError:  # another drive on Windows
+    except ValueError:  # The image is on another drive of Windows.
         return str(image)
 
 

@@ -16,7 +16,8 @@ from seg.files import CLAIM, claimed, complete_in_claimed_folder, read_json, rem
 
 HEADER = "run.json"
 LONGEST = 24
-"""Values of settings with more characters, such as checksums, are not shown in messages."""
+"""Largest number of characters of a setting that a message shows; a message leaves out longer values, such as
+checksums."""
 
 OWN_FILE = re.compile(
     rf"(run\.json|{re.escape(CLAIM)}|r\d+_c\d+\.npy|\.(run\.json|r\d+_c\d+\.npy)\.[0-9a-f]+\.partial)"
