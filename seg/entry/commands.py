@@ -87,7 +87,7 @@ def adapt(
     print(report_text(adapted))
     write_report(adapted, output)
     print(f"{output}: model package of {counted(len(adapted.place.grids), 'scene')}, {adapted.package.decision}")
-    print(f"{output / PICTURE}: three places before and after")
+    print(f"{output / PICTURE}: three windows before and after the adaptation")
 
 
 def predict(

@@ -117,7 +117,7 @@ def map_each(jobs: Sequence[Job], predictor: Predictor, settings: PredictionSett
             print(f"failed: {_reason(job.scene, error)}", file=sys.stderr)
     print(tally, flush=True)
     if tally.outside == tally.total:
-        raise NoOverlapError(f"area {settings.area}: no scene has a pixel in it; check that its CRS is right")
+        raise NoOverlapError(f"area {settings.area}: no scene has a pixel in this area; check the CRS of the area")
     if tally.failed:
         _print_failures(tally)
         raise IncompleteError(

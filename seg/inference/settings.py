@@ -19,7 +19,7 @@ class PredictionSettings:
             soonest within --memory.
         halo: Context around a core: a number of pixels, rounded up to the alignment, or a method. receptive-field:
             the receptive field of the model, so that blocks leave no seams. measure: the smallest halo with which
-            probabilities of samples change by at most half the tolerance, plus one step; samples are taken where
+            probabilities of samples change by at most half the tolerance, plus a margin; samples are taken where
             the model is least certain. auto: measure if a measurement costs at most a twentieth of computing the scene;
             otherwise receptive-field. For a model with an unbounded receptive field, the halo is always measured.
         tolerance: Largest change of a probability that a measured halo may cause, above 0 and at most 1; by default

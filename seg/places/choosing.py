@@ -49,9 +49,8 @@ class Chosen:
 def choose_squares(candidates: Candidates, count: int, least_distance_m: float) -> list[Chosen]:
     """Choose squares one after the other; each is the best of the remaining candidates.
 
-    The score is entropy times novelty. Novelty is the distance of a square's pooled features from those of the nearest
-    square that is already chosen; each feature is scaled to standard deviation 1. The first square is compared with the
-    mean of all candidates.
+    The score is entropy times novelty. Novelty is the distance from the nearest chosen square in the space of pooled
+    features, each scaled to standard deviation 1. The first square is compared with the mean of all candidates.
 
     Args:
         candidates: Squares to choose from.

@@ -155,8 +155,8 @@ class SyncRunningStatistics(L.Callback):
     """Merge the running statistics of several processes, as if one process had processed every batch.
 
     Each process updates its running statistics from its own batches only, and PyTorch would keep the statistics of the
-    first process. After each round of batches, this callback merges the statistics with one sum over the processes. If
-    there is a single process, it does nothing. List it after callbacks that recompute statistics before a validation.
+    first process. After each round of batches, this callback merges the statistics with one sum over the processes. A
+    single process needs no merging. List this callback after callbacks that recompute statistics before a validation.
 
     Example:
         Trainer(devices=2, strategy="ddp", callbacks=[SyncRunningStatistics()])

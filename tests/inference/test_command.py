@@ -162,7 +162,7 @@ def test_scenes_outside_the_area_are_skipped(
 
 
 def test_an_area_outside_all_scenes_is_a_mistake(jobs: list[Job], make_predictor: MakePredictor) -> None:
-    with pytest.raises(NoOverlapError, match="no scene has a pixel in it"):
+    with pytest.raises(NoOverlapError, match="no scene has a pixel in this area"):
         map_each(jobs, make_predictor(), PredictionSettings(area="0,0,1,1"))
 
 

@@ -99,7 +99,7 @@ def _write_tables(root: Path) -> None:
 
 
 def _write_scenes(root: Path, write_raster: WriteRaster) -> None:
-    """A scene, a folder of two, a list and a mosaic of them, an area of interest, and bands that a stack joins."""
+    """Write a scene, a folder, a list and a mosaic of two scenes, an area of interest, and bands for a stack."""
     random = np.random.default_rng(5)
     pixels = random.normal(1000 * np.arange(1, 4)[:, None, None], 200, (3, HEIGHT, WIDTH)).astype(np.uint16)
     pixels[:, :3] = 0

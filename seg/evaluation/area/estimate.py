@@ -107,7 +107,7 @@ def _figures(estimate: Estimate | None, confidence: float) -> dict[str, float | 
 
 
 def _only_references(interpreted: InterpretedSample) -> list[str | None]:
-    """Reference class that all points of a stratum have; None if they differ, or if the stratum is fully sampled."""
+    """Class that all references of a stratum have; None if references differ, or if the stratum is fully sampled."""
     sample = interpreted.sample
     only: list[str | None] = []
     for place, stratum in enumerate(sample.strata):
@@ -120,8 +120,8 @@ def _only_references(interpreted: InterpretedSample) -> list[str | None]:
 def _notes(interpreted: InterpretedSample) -> list[str]:
     """Reasons why the estimates are less certain than their errors suggest."""
     notes = [
-        f"all points of stratum '{stratum.name}' are {only}, so it adds nothing to the errors, and the intervals are "
-        "somewhat too narrow"
+        f"all points of stratum '{stratum.name}' are {only}; the stratum adds nothing to the standard errors, so the "
+        "intervals are somewhat too narrow"
         for stratum, only in zip(interpreted.sample.strata, _only_references(interpreted), strict=True)
         if only is not None
     ]

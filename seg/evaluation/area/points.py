@@ -1,4 +1,4 @@
-"""Points of a sample: the GeoPackage for interpreters, and the references they fill in."""
+"""Points of a sample: the GeoPackage for interpreters, and the references that interpreters fill in."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -109,7 +109,7 @@ def read_references(path: Path, encoding: str | None = None) -> References:
     if SUGGESTED in columns or layer == SUGGESTED:
         raise DatasetError(
             f"{path}: holds squares that prepare.py suggest picked, which bias an estimate of areas; wanted a random "
-            "sample, as evaluate.py sample draws it"
+            "sample, which evaluate.py sample draws"
         )
     missing = [name for name in ("id", REFERENCE) if name not in columns]
     if missing:

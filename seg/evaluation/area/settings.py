@@ -64,9 +64,9 @@ class AreaSettings:
     """Options of the area estimate.
 
     Attributes:
-        unfilled: Treatment of points without a reference. refuse: end with an error. drop: leave these points out,
-            which is valid only if references are missing at random, not if they are missing at difficult points. other
-            or cropland: count these points as this class, to see how much the areas could change.
+        unfilled: Treatment of points without a reference. refuse: end with an error. drop: leave these points out; this
+            is valid only if references are missing at random, and not mostly at difficult points. other or cropland:
+            count these points as this class, to see how much the areas could change.
         confidence: Confidence of the intervals, above 0 and below 1.
         encoding: Encoding of the text of the points, such as GBK; null for the encoding that the file states.
     """

@@ -66,7 +66,7 @@ def open_strata(strata: Strata, grid: Grid) -> Iterator[StratumSource]:
     """Open the strata of a scene. Where polygons overlap, the last value in alphabetical order counts.
 
     Args:
-        strata: The file and how to read it.
+        strata: The file, and for polygons its column and layer.
         grid: Grid of the scene.
 
     Raises:

@@ -99,7 +99,7 @@ def common_bands(members: Sequence[Member], grid: Grid, settings: PredictionSett
         found = fitting_bands(member.package, grid, settings, member.name)
         if found != bands:
             raise PackageError(
-                f"{grid.path}: {first.name} would take its bands {bands}, and {member.name} {found}; "
+                f"{grid.path}: {first.name} would read the bands {bands}, but {member.name} the bands {found}; "
                 "models that are averaged must take the same bands: choose them with --bands"
             )
     return bands
@@ -124,7 +124,7 @@ def fitting_bands(package: ModelPackage, grid: Grid, settings: PredictionSetting
         )
     if not all(1 <= band <= grid.bands for band in bands):
         raise PackageError(
-            f"{grid.path}: has {counted(grid.bands, 'band')}, but --bands names {bands}; they count from 1"
+            f"{grid.path}: has {counted(grid.bands, 'band')}, but --bands names {bands}; bands count from 1"
         )
     _check_pixel_size(package, grid, settings.pixel_size_ratio, model)
     return bands

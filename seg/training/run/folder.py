@@ -72,13 +72,13 @@ def _is_empty(folder: Path) -> bool:
 
 
 def _is_of_a_run(config: Path) -> bool:
-    """True if the first line of a configuration is that of a training; an early killed run may have no other file."""
+    """True if a training wrote a configuration, by its first line; a run killed early may have no other file."""
     with config.open("rb") as file:
         return file.readline(100).startswith(CONFIG_HEADER)
 
 
 def _is_record(path: Path) -> bool:
-    """True for the record of a run, by its keys; a training writes it first, so a killed run may have no other file."""
+    """True if a file has the keys of a run's record; a run killed at its beginning may have no other file."""
     try:
         record = read_json(path)
     except (OSError, ValueError):

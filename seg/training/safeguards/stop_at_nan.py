@@ -95,8 +95,8 @@ class StopAtNan(L.Callback):
             )
         if not float(image.abs().max()) < _LARGE:
             return (
-                f"its pixels range from {float(image.min()):g} to {float(image.max()):g}; if one of these values means "
-                "no data, set it with --data.nodata"
+                f"the pixels of the batch range from {float(image.min()):g} to {float(image.max()):g}; "
+                "if one of these values means no data, set it with --data.nodata"
             )
         if trainer.precision == "16-mixed":
             return "try --trainer.precision=bf16-mixed or 32, since 16-mixed overflows above 65504"

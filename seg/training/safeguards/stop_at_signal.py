@@ -23,7 +23,7 @@ class StopAtSignal(Checkpoint):
 
     A checkpoint between two steps is exact, since no gradients are accumulated at that moment. A signal during a
     validation takes effect after the validation. If there are several processes, this callback does nothing, since the
-    processes would have to agree on a step. The last checkpoint is then that of the last finished epoch.
+    processes would have to agree on a step. The last checkpoint is then from the last finished epoch.
 
     Lightning calls this callback after all others, because its base class is Checkpoint.
 

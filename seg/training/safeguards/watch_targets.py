@@ -16,7 +16,7 @@ LEAST_RATIO = 0.1
 
 
 class WatchTargets(L.Callback):
-    """Compare the class shares of a teacher's targets with those of the labels, at intervals of batches.
+    """Compare the class shares of a teacher's targets with the class shares of the labels, at intervals of batches.
 
     Only kept pixels count: pixels for which the teacher is confident. If a student learns mostly one class from an
     averaged teacher, the average then predicts this class even more often. If a class has nearly vanished from the

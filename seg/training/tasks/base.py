@@ -83,7 +83,7 @@ class ScheduledTask(L.LightningModule):
         self._optimizer_changed = earlier != self.hparams.get("optimizer")
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Optimiser and schedule; if a warm-up needs it, each backbone stage gets its own parameter groups."""
+        """Optimiser and schedule; for a warm-up of the layers, each backbone stage gets its own parameter groups."""
         self.total_steps = counted_steps(self.trainer)
         optimizer = build_optimizer(self.model, self.optimizer_config)
         if any(isinstance(each, WarmupLayers) and each.active for each in callbacks_of(self.trainer)):

@@ -162,7 +162,7 @@ class CroplandTask(ScheduledTask):
         if data.views.count:
             raise ConfigError(
                 f"data.views.count is {data.views.count}, but the task learns from labels only; add "
-                "--task=student, or set it to 0"
+                "--task=student, or set data.views.count to 0"
             )
 
     def on_validation_epoch_end(self) -> None:

@@ -162,7 +162,9 @@ class StudentTask(CroplandTask):
             )
         if self.teacher_config.maps != data.maps:
             wanted = self.teacher_config.maps
-            raise ConfigError(f"data.maps is {data.maps}, but model.teacher.maps is {wanted}; set data.maps too")
+            raise ConfigError(
+                f"data.maps is {data.maps}, but model.teacher.maps is {wanted}; name the same maps in both"
+            )
         if self.teacher_config.packages:
             require_fitting(self.teacher_config.packages, data.grids[0], data.bands)
 

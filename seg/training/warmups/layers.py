@@ -76,8 +76,8 @@ class WarmupLayers(L.Callback):
         """Add the factors to the schedule, and freeze the stages that are frozen in the current epoch.
 
         Raises:
-            ConfigError: The number of factors differs from the number of stages; or there are several processes, and
-                they would wait for gradients of frozen stages.
+            ConfigError: The number of factors differs from the number of stages, or several processes would wait for
+                gradients of frozen stages.
         """
         if not self.active:
             return
@@ -87,8 +87,7 @@ class WarmupLayers(L.Callback):
                 f"{KEY} freezes parameters, and several processes would wait for their gradients; set "
                 "trainer.strategy to ddp_find_unused_parameters_true"
             )
-        # The stages are read before the first freeze, so that they do not include parameters that other code has
-        # frozen.
+        # Stages are found by gradients, so they must be read before this callback freezes parameters.
         self._stages = backbone_stages(cast(Segmenter, pl_module.model))[::-1]
         if len(self.factors) not in (1, len(self._stages)):
             raise ConfigError(

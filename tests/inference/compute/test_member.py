@@ -222,7 +222,9 @@ def test_models_that_would_take_different_bands_are_refused(make_scene: MakeScen
     grid = read_grid(make_scene(20, 20, bands=5))
     one = replace(members[0], package=described(bands=(1, 2, 3), image_bands=5), name="one")
     two = replace(members[1], package=described(bands=(4, 2, 3), image_bands=5), name="two")
-    with pytest.raises(PackageError, match=r"one would take its bands \[1, 2, 3\], and two \[4, 2, 3\].*--bands"):
+    with pytest.raises(
+        PackageError, match=r"one would read the bands \[1, 2, 3\], but two the bands \[4, 2, 3\].*--bands"
+    ):
         common_bands([one, two], grid, PredictionSettings())
     assert common_bands([one, two], grid, PredictionSettings(bands=[1, 2, 4])) == [1, 2, 4]
 

@@ -318,5 +318,5 @@ def test_a_teacher_that_does_not_fit_is_refused(
 
 
 def test_a_plain_task_refuses_views_that_it_would_not_use(root: Path) -> None:
-    with pytest.raises(ConfigError, match=r"add --task=student, or set it to 0"):
+    with pytest.raises(ConfigError, match=r"add --task=student, or set data.views.count to 0"):
         CroplandTask(bands=3, model=TINY_NETWORK).check_data(data_of(root))
