@@ -1,4 +1,4 @@
-"""Folder of a report, whose files appear together."""
+"""Folder of a report; its files are moved into place together."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

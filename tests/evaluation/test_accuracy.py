@@ -175,7 +175,7 @@ def test_map_without_a_value_at_any_label_is_an_error(write_raster: WriteRaster,
 
 @pytest.fixture
 def two_scenes(write_raster: WriteRaster) -> list[Pair]:
-    """Two scenes with five and three wrong pixels in a row; only the first scene has probabilities."""
+    """Two scenes, with three and five wrong pixels in a row; only the first scene has probabilities."""
     pairs = []
     for name, shape, wrong in (("east", (20, 40), 3), ("west", (33, 17), 5)):
         labels = np.zeros(shape, np.uint8)

@@ -98,7 +98,7 @@ class WarmupData(L.Callback):
         ranking = self._ranked(trainer)
         shown = self.shown(trainer.current_epoch, len(ranking))
         _sampler(trainer).keep(None if shown == len(ranking) else ranking[:shown])
-        # Lightning keeps the length of the first epoch. Reloading the data would update the length, but restart workers.
+        # Lightning keeps the length of the first epoch. Reloading the data would update it, but restart all workers.
         trainer.fit_loop.max_batches = _limited(trainer, len(_loader(trainer)))
         if isinstance(trainer.val_check_interval, float):
             trainer.val_check_batch = max(1, int(trainer.fit_loop.max_batches * trainer.val_check_interval))
