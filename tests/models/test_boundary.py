@@ -19,7 +19,7 @@ SMALL = ModelConfig(
 
 
 def parcels(seed: int) -> tuple[torch.Tensor, torch.Tensor, int]:
-    """(1, 1, 48, 48) pattern of fields and paths of one pixel; in its image, the paths are blurred."""
+    """Image, mask and number of fields of a pattern of fields and paths; the image blurs the paths of one pixel."""
     random = np.random.default_rng(seed)
     mask = torch.full((48, 48), CROPLAND, dtype=torch.uint8)
     rows, columns = (8 + random.integers(-2, 3) + np.array([0, 14, 28]) for _ in range(2))

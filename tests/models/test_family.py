@@ -80,7 +80,7 @@ EXPORTED: list[dict[str, object]] = [
 
 @cache
 def bound(encoder: str, output_stride: int) -> int:
-    """Upper bound of the receptive field over the networks of this file that have a backbone, if it is bounded."""
+    """Upper bound of the receptive fields of this file's networks with a backbone, without unbounded networks."""
     row = {"backbone": (encoder, output_stride), "norm": "none", "context": "windowed"}
     radius = receptive_field_radius(build_model(configuration(row), bands=1), bands=1)
     assert radius is not None

@@ -51,7 +51,7 @@ def fields() -> Callable[..., npt.NDArray[np.float32]]:
 def write_place(
     write_raster: Callable[..., Path], fields: Callable[..., npt.NDArray[np.float32]]
 ) -> Callable[..., list[Path]]:
-    """`write_place(folder, sizes, mean=2000, std=200, dtype="uint16", **profile)`: scenes of those sizes."""
+    """`write_place(folder, sizes, mean=2000, std=200, dtype="uint16", **profile)`: writes scenes of these sizes."""
 
     def write(
         folder: Path,

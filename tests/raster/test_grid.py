@@ -57,7 +57,7 @@ def test_names_of_bands_that_are_not_utf8_are_left_out(write_raster: WriteRaster
 
 
 def mosaic(path: Path, part: str) -> Path:
-    """A VRT that shows an 8 x 8 raster beside it, which may be missing."""
+    """Write a VRT that shows the 8 x 8 raster `part` in the same folder; this raster may be missing."""
     path.write_text(
         '<VRTDataset rasterXSize="8" rasterYSize="8"><VRTRasterBand dataType="Byte" band="1"><SimpleSource>'
         f'<SourceFilename relativeToVRT="1">{part}</SourceFilename><SourceBand>1</SourceBand>'

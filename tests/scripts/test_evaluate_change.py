@@ -44,7 +44,7 @@ def run(write_raster: WriteRaster, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def probabilities(run: Run, write_raster: WriteRaster) -> None:
-    """Write probability maps: the loss is certain; half of the gained field and the gained pixel are doubtful."""
+    """Write probability maps: the loss is likely; half of the gained field and the gained pixel are doubtful."""
     before, after = np.full((2, HEIGHT, WIDTH), 10, np.uint8)
     before[5:45, 5:45] = after[5:45, 5:45] = 90
     after[5:15, 5:25] = 5

@@ -45,7 +45,7 @@ class PlantedDataset:
         self.write_raster(path, pixels, **(old | profile))
 
     def move(self, number: int, columns: float, scale: float = 1) -> None:
-        """Move a scene by `columns` pixels east of the first scene, and scale its pixel size."""
+        """Move a scene to `columns` pixels east of the first scene, and scale its pixel size."""
         with rasterio.open(self.image(0)) as first:
             transform = first.transform @ Affine.translation(columns, 0) @ Affine.scale(scale)
         for path in (self.image(number), self.mask(number)):

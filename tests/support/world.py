@@ -87,7 +87,7 @@ def configuration() -> dict[str, object]:
 
 
 def _write_tables(root: Path) -> None:
-    """Datasets of the same scenes, listed in a table."""
+    """Write two datasets that list the scenes of `data`, one in a CSV file and one in a Parquet file."""
     rows = [
         {"image": f"../data/images/scene_{number}.tif", "mask": f"../data/masks/scene_{number}.tif", "fold": number}
         for number in range(5)
@@ -115,7 +115,7 @@ def _write_scenes(root: Path, write_raster: WriteRaster) -> None:
 
 
 def _write_maps(root: Path, write_raster: WriteRaster) -> None:
-    """Class maps and probability maps of two years, a reference, interiors, zones, folds and strata."""
+    """Write class maps and probability maps of two years, a reference, interiors, zones, folds and strata."""
     before = np.zeros((HEIGHT, WIDTH), np.uint8)
     before[5:20, 4:20] = before[24:36, 10:40] = 1
     after = before.copy()
@@ -144,7 +144,7 @@ def field(left: float, top: float, right: float, bottom: float) -> shapely.Polyg
 
 
 def _write_polygons(root: Path) -> None:
-    """Labels in four formats that overlap the first scene of the dataset, the maps and the scene."""
+    """Write labels in four formats; the polygons overlap the first scene of the dataset, the maps and the scene."""
     fields = [field(2, 2, 8, 8), field(8, 2, 14, 9), field(4, 10, 12, 14), field(20, 20, 40, 34)]
     columns = {"crop": ["wheat", "maize", "fallow", "grass"], "code": [1, 2, 3, 4], "area_ha": [0.4, 0.5, 0.3, 2.8]}
     for name in ("parcels.gpkg", "parcels.geojson", "parcels.parquet", "shapes/parcels.shp"):
@@ -174,7 +174,7 @@ def _interpret(root: Path) -> None:
 
 
 def _write_downloads(root: Path, write_raster: WriteRaster) -> None:
-    """Two images of each public dataset, in the layout of the unpacked archive."""
+    """Write two images of each public dataset, in the layout of the unpacked archive."""
     for part in ("Train", "Val"):
         folder = root / "LoveDA" / part / "Rural"
         _write_picture(folder / "images_png" / "1.png", np.full((3, 4, 6), 90))
@@ -199,7 +199,7 @@ def _write_downloads(root: Path, write_raster: WriteRaster) -> None:
 
 
 def _write_picture(path: Path, pixels: npt.ArrayLike) -> None:
-    """(H, W) or (C, H, W) uint8 without a georeference, in the format of the suffix."""
+    """Write (H, W) or (C, H, W) uint8 pixels without a georeference, in the format of the suffix."""
     layers = np.asarray(pixels, dtype=np.uint8)
     layers = layers[None] if layers.ndim == 2 else layers
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -213,7 +213,7 @@ def _write_picture(path: Path, pixels: npt.ArrayLike) -> None:
 
 
 def _write_tracked(root: Path) -> None:
-    """A run that was logged to W&B in offline mode."""
+    """Write the files of a run that was logged to W&B in offline mode."""
     files = root / "tracked" / "wandb" / "offline-run-20260101_000000-a" / "files"
     (files / "run").mkdir(parents=True)
     (files / "run" / "config.yaml").write_text(yaml.safe_dump(configuration()))

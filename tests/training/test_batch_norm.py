@@ -132,7 +132,7 @@ def test_an_optimiser_step_replaces_the_same_share_at_any_accumulation(accumulat
 
 def test_the_momentum_changes_with_a_growing_group_length() -> None:
     class Lengthen(L.Callback):
-        """A group of one batch, then a group of two, as in a warm-up."""
+        """Two groups of one batch, then groups of two batches, as in a warm-up."""
 
         def on_train_batch_start(self, trainer: L.Trainer, *args: object) -> None:
             trainer.accumulate_grad_batches = 1 if args[-1] < 2 else 2

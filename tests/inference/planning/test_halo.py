@@ -44,7 +44,7 @@ def sample(predictor: Predictor, core: int = 256, seed: int = 0) -> Sample:
 
 
 def change(predictor: Predictor, place: Sample, halo: int) -> float:
-    """Largest difference between the full prediction and a block whose read window is the sample's core."""
+    """Largest change at `halo` or more pixels from the edge of the sample's core if only the core is read."""
     limit, side = predictor.receptive_field, place.valid.shape[0]
     inner = slice(halo, side - halo)
     whole = predictor.probability(place.image)[limit : limit + side, limit : limit + side]

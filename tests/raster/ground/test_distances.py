@@ -11,7 +11,7 @@ UTM_33N, UTM_32N, WEB_MERCATOR, WGS84 = 32633, 32632, 3857, 4326
 
 
 def grid(corner: tuple[float, float], pixel: float = 10, crs: int | None = UTM_33N, size: int = 100) -> Grid:
-    """A north-up raster of 100 by 100 pixels."""
+    """A square north-up raster; `size` is the number of pixels along a side."""
     place = Affine(pixel, 0, corner[0], 0, -pixel, corner[1])
     return Grid(Path("a.tif"), size, size, 1, None if crs is None else CRS.from_epsg(crs), place, None, "uint8")
 

@@ -21,7 +21,7 @@ MASK = np.array([[0, CROPLAND], [IGNORE, 0], [CROPLAND, CROPLAND]], dtype=np.uin
 
 @pytest.fixture
 def unwritable(tmp_path: Path) -> Path:
-    """A folder that cannot be written; since root ignores permission bits, a full device is used instead."""
+    """A folder that cannot be written; for root, who ignores permission bits, /proc."""
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o555)
     try:

@@ -20,7 +20,7 @@ from support.training import quiet_trainer
 
 
 class BrightIsCropland(L.LightningModule):
-    """Network that returns the first band as logit and counts its calls."""
+    """Network that returns the first band as logit, and records for each call if gradients are computed."""
 
     def __init__(self) -> None:
         super().__init__()

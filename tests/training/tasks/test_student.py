@@ -42,7 +42,7 @@ Weights = dict[str, Tensor]
 
 
 def hide_masks(root: Path, hidden: range) -> None:
-    """Write a manifest in which some scenes have no mask; every fifth of the other scenes is in fold 0."""
+    """Write a manifest in which the hidden scenes have no mask; scene i is in fold i % 5."""
     rows = [f"images/scene_{i}.tif,{'' if i in hidden else f'masks/scene_{i}.tif'},{i % 5}" for i in range(len(SIZES))]
     (root / "manifest.csv").write_text("\n".join(["image,mask,fold", *rows]))
 
