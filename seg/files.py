@@ -343,6 +343,17 @@ def work_folder(output: Path) -> Iterator[Path]:
             yield folder
 
 
+def remove_unfinished(output: Path) -> None:
+    """Remove the work folder that a killed run left beside an output, unless another process works on the output.
+
+    Args:
+        output: The file or folder, as for `work_folder`.
+    """
+    if output.with_name(f".{output.name}{UNFINISHED}").is_dir():
+        with suppress(ClaimError, WriteError), work_folder(output):
+            pass
+
+
 @contextmanager
 def _made_and_claimed(folder: Path, output: Path) -> Iterator[None]:
     with ExitStack() as claim:

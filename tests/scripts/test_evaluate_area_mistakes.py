@@ -122,3 +122,12 @@ def test_points_that_may_hold_work_are_never_replaced() -> None:
     assert (status, err.count("\n")) == (2, 1)
     assert "may hold an interpreter's work" in err
     assert Path("points.gpkg").read_bytes() == content
+
+
+def test_a_killed_draw_continues_with_its_own_design_and_keeps_another_design() -> None:
+    draw_sample(points=100)
+    Path("points.gpkg").unlink()  # the points are written last
+    draw_sample(points=100)
+    Path("points.gpkg").unlink()
+    status, _, err = evaluate("sample", prediction="map.tif", output="points.gpkg", points=90)
+    assert (status, err.startswith("error: points.design.json: exists")) == (2, True)

@@ -1,5 +1,6 @@
 """Design of a sample, stored as JSON beside its points. Estimates need the design; interpreters must not see it."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -62,7 +63,19 @@ def write_design(design: Design, path: Path) -> None:
     Raises:
         WriteError: The file cannot be written.
     """
-    content = {"format": FORMAT, "software": {"name": "cropland-seg", "version": __version__}}
+    write_json(_content(design), path)
+
+
+def is_design(design: Design, path: Path) -> bool:
+    """True if a file holds the same design, for example since an earlier run was killed before it wrote the points."""
+    try:
+        return read_json(path) == json.loads(json.dumps(_content(design)))
+    except (OSError, ValueError):
+        return False
+
+
+def _content(design: Design) -> dict[str, object]:
+    content: dict[str, object] = {"format": FORMAT, "software": {"name": "cropland-seg", "version": __version__}}
     content |= {
         name: value.tolist() if isinstance(value, np.ndarray) else value
         for name, value in vars(design).items()
@@ -76,7 +89,7 @@ def write_design(design: Design, path: Path) -> None:
         "crs": grid.crs.to_wkt() if grid.crs is not None else None,
         "transform": list(grid.transform)[:6],
     }
-    write_json(content, path)
+    return content
 
 
 def read_design(path: Path) -> Design:

@@ -14,12 +14,12 @@ from seg.evaluation.area.allocation import (
     expected_error,
     least_sample,
 )
-from seg.evaluation.area.design import Design, design_path, write_design
+from seg.evaluation.area.design import Design, design_path, is_design, write_design
 from seg.evaluation.area.draw import draw
 from seg.evaluation.area.points import write_points
 from seg.evaluation.area.population import Population, StratumTally, class_names
 from seg.evaluation.area.settings import SampleSettings
-from seg.files import require_output_file
+from seg.files import remove_unfinished, require_output_file
 from seg.labels import CROPLAND, LABEL_NAMES
 from seg.raster.ground.pixel_areas import PixelAreas
 from seg.raster.sources import raster_sha256
@@ -31,8 +31,8 @@ def sample_map(population: Population, output: Path, settings: SampleSettings) -
 
     Args:
         population: The class map and its zones.
-        output: GeoPackage for the points. The file and its design must not exist, since they may hold an interpreter's
-            work.
+        output: GeoPackage for the points, which must not exist, since it may hold an interpreter's work. Its design
+            may exist if it is the same, since a killed run may have written it.
         settings: Size and allocation of the sample.
 
     Returns:
@@ -43,6 +43,7 @@ def sample_map(population: Population, output: Path, settings: SampleSettings) -
         RasterError: The map or the zones cannot be read, are not classes, or have no known ground area.
         WriteError: The points or the design cannot be written.
     """
+    require_output_file(output, [".gpkg"])
     _require_new(output)
     strata = population.tally()
     classes = class_names(population.map, {stratum.label for stratum in strata})
@@ -63,8 +64,10 @@ def sample_map(population: Population, output: Path, settings: SampleSettings) -
         column=drawn.column,
         pixel_area_m2=PixelAreas(grid).at(drawn.row, drawn.column),
     )
+    if not is_design(design, design_path(output)):
+        _require_new(design_path(output))
+        write_design(design, design_path(output))
     write_points(output, grid, drawn.row, drawn.column)
-    write_design(design, design_path(output))
     print(_strata_table(design, counts))
     error = expected_error(expected, counts)
     print(f"\n{len(design.ids):,} points; expected standard error of the overall accuracy: {error:.4f}")
@@ -73,11 +76,10 @@ def sample_map(population: Population, output: Path, settings: SampleSettings) -
     return design
 
 
-def _require_new(output: Path) -> None:
-    require_output_file(output, [".gpkg"])
-    for path in (output, design_path(output)):
-        if path.exists():
-            raise ConfigError(f"{path}: exists, and may hold an interpreter's work; delete it or name another output")
+def _require_new(path: Path) -> None:
+    if path.exists():
+        remove_unfinished(path)
+        raise ConfigError(f"{path}: exists, and may hold an interpreter's work; delete it or name another output")
 
 
 def _expectation(strata: Sequence[StratumTally], classes: dict[int, str], settings: SampleSettings) -> Expectation:

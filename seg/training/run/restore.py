@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seg.errors import ConfigError
-from seg.files import work_folder, writing
+from seg.files import remove_unfinished, work_folder, writing
 from seg.training.run.wandb import FOLDER, MODEL_FOLDER
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def restore_run(run: str, output: Path) -> list[Path]:
     """
     occupied = output.exists() and (not output.is_dir() or any(output.iterdir()))
     if occupied or output.resolve() == Path.cwd():
+        remove_unfinished(output)
         raise ConfigError(f"output is {output}, which is not an empty folder; give a new folder")
     local = Path(run)
     with writing(output):

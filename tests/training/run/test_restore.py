@@ -81,6 +81,15 @@ def test_an_input_without_a_run_and_a_filled_output_folder_are_refused(tmp_path:
         restore_run(str(tmp_path), tmp_path)
 
 
+def test_a_refused_restore_removes_the_unfinished_files_of_a_killed_one(tmp_path: Path) -> None:
+    wandb_run(tmp_path, "offline-run-20260101_000000-a", "x")
+    restore_run(str(tmp_path), tmp_path / "back")
+    (tmp_path / ".back.unfinished").mkdir()
+    with pytest.raises(ConfigError, match="not an empty folder"):
+        restore_run(str(tmp_path), tmp_path / "back")
+    assert not (tmp_path / ".back.unfinished").exists()
+
+
 def test_a_name_that_is_neither_folder_nor_run_is_refused_without_network_access(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="wanted a folder, or entity/project/id"):
         restore_run("nowhere", tmp_path / "back")
