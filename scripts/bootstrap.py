@@ -40,7 +40,7 @@ DEMO_RESULTS = {
     "picture": "runs/demo/report/picture.png",
 }
 LINTERS = ("-m ruff check .", "-m ruff format --check .", "-m mypy --strict seg")
-PYTEST = "-m pytest --numprocesses=auto --maxprocesses=4"
+PYTEST = "-m pytest --numprocesses=auto --maxprocesses=4 --dist=loadgroup"
 
 # Each command installs its first extra, unless another extra of its list is already installed.
 EXTRAS = {"demo": ("demo", "test"), "test": ("test",)}

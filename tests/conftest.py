@@ -29,6 +29,13 @@ CORNER = Affine(10, 0, 500_000, 0, -10, 5_000_000)
 """10 m pixels, north up."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run all tests that export ONNX files in one worker, since importing the exporter takes ten seconds."""
+    for item in items:
+        if "onnx" in item.nodeid or {"onnx_package", "random_package"} & {*getattr(item, "fixturenames", ())}:
+            item.add_marker(pytest.mark.xdist_group("onnx"))
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Start the server of `processes` before any test runs, if a test needs it."""
     wanted = any("processes" in item.fixturenames for item in session.items if isinstance(item, pytest.Function))

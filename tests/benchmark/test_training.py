@@ -7,7 +7,7 @@ from seg.errors import ConfigError
 
 
 def test_lightning_and_the_plain_loop_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "SIDES", (96, 128))
+    monkeypatch.setattr(training, "SIDES", (24, 32))
     times = measure_training(TrainingSettings(scenes=5, repeats=1))
     assert len(times.lightning) == len(times.loop) == 1
     assert times.ratio == times.lightning[0] / times.loop[0] > 0

@@ -39,7 +39,7 @@ def as_file(folder: Path, pixels: np.ndarray, **settings: object) -> bytes:
     return (folder / "parcels.parquet").read_bytes()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(MAPS)
 def test_polygons_do_not_depend_on_the_blocks(pixels: np.ndarray) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -57,7 +57,7 @@ def test_a_large_map_of_noise_keeps_every_pixel(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again, pixels == CROPLAND)
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=2, deadline=None)
 @example(30, 3)  # a parcel has two parts in one block
 @given(st.integers(0, 10_000), st.integers(0, 5))
 def test_split_parcels_do_not_depend_on_the_blocks(seed: int, growth: int) -> None:

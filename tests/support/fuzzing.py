@@ -20,7 +20,7 @@ from support.world import copy_of
 SHORT = 200
 """Number of seeds, from 0, in the short form of the campaign; few of these cases compute for long."""
 
-OWN_PYTHON = 100
+OWN_PYTHON = 200
 """Interval of seeds at which a case runs in a new Python process, whose imports take seconds."""
 
 SECONDS = 60
@@ -64,7 +64,7 @@ def make_case(world: Path, folder: Path, seed: int) -> Case:
         folder.mkdir(parents=True)
         words = bad_benchmark(random)
         return Case(seed, folder, words, "options")
-    weights = [0.15 if line.is_dear and seed < SHORT else 1.0 for line in LINES]
+    weights = [0.02 if line.is_dear and seed < SHORT else 1.0 for line in LINES]
     [line] = random.choices(LINES, weights)
     copy_of(world, [*line.needs, *line.targets, *_named(world, line.words)], folder)
     words = line.words.split()

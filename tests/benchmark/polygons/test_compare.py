@@ -16,6 +16,7 @@ def test_both_methods_find_the_same_polygons(tmp_path: Path) -> None:
     assert as_parcels(tmp_path / "map.tif") == as_shapes(tmp_path / "map.tif") > 50
 
 
+@pytest.mark.campaign
 def test_two_sizes_are_measured() -> None:
     rows = measure_polygons(PolygonBenchmarkSettings(side=512))
     assert [row.side for row in rows] == [256, 512]

@@ -102,7 +102,8 @@ def same(first: list[dict[str, Tensor]], second: list[dict[str, Tensor]]) -> boo
     )
 
 
-@pytest.mark.parametrize("workers", [2, pytest.param(1, marks=CAMPAIGN), pytest.param(4, marks=CAMPAIGN)])
+@pytest.mark.campaign  # the suite has the same test for the samples, with two workers
+@pytest.mark.parametrize("workers", [1, 2, 4])
 def test_batches_with_and_without_workers_are_bit_identical(root: Path, workers: int) -> None:
     chips = ChipConfig(size=8, per_epoch=9, sampling="cropland")
     alone, several = (

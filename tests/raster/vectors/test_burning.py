@@ -70,7 +70,7 @@ def polygon(draw: st.DrawFn) -> shapely.Polygon:
 polygons = st.lists(polygon(), min_size=1, max_size=4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(shapes=polygons, data=st.data(), all_touched=st.booleans(), buffer=st.integers(0, 3), size=st.integers(1, 30))
 def test_mask_is_the_same_for_windows_of_any_size(
     shapes: list[shapely.Polygon], data: st.DataObject, all_touched: bool, buffer: int, size: int
@@ -81,7 +81,7 @@ def test_mask_is_the_same_for_windows_of_any_size(
     np.testing.assert_array_equal(burnt(layers, size), burn_window(layers, WHOLE, OTHER))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(shapes=polygons, size=st.integers(3, 30))
 def test_windows_together_equal_rasterio_on_the_whole_raster(shapes: list[shapely.Polygon], size: int) -> None:
     placed = shapely.transform(array_of(*shapes), on_lattice)
@@ -89,7 +89,7 @@ def test_windows_together_equal_rasterio_on_the_whole_raster(shapes: list[shapel
     np.testing.assert_array_equal(burnt(cropland(*shapes), size), whole)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(shape=polygon(), size=st.integers(5, 30))
 def test_all_touched_burns_exactly_the_partly_covered_pixels(shape: shapely.Polygon, size: int) -> None:
     placed = shapely.transform(shape, on_lattice)
@@ -235,7 +235,7 @@ def polygons(*shapes: shapely.Polygon) -> np.ndarray:
     return np.array(shapes, dtype=object)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(corners, min_size=1, max_size=6), st.integers(1, 25))
 def test_numbers_do_not_depend_on_the_windows(shapes: list[list[tuple[float, float]]], size: int) -> None:
     hulls = [shapely.Polygon(shape).convex_hull for shape in shapes]

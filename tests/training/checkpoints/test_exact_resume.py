@@ -48,6 +48,7 @@ def together() -> list[L.Callback]:
     return [*(make() for make in WARM_UPS.values()), FreezeBatchNorm(0.5), EMAWeightAveraging(decay=0.9)]
 
 
+THREE = "together in three epochs"
 CASES: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "plain": ({"task": ONE_CYCLE}, (4, 10)),
     "accumulated": ({"trainer": {"accumulate_grad_batches": 3}, "task": SGD, "every_steps": 1}, (5, 12)),
@@ -55,7 +56,7 @@ CASES: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "validated within epochs": ({"trainer": {"val_check_interval": 2}}, (4, 12)),
     **{name: ({"callbacks": lambda make=make: [make()], "task": SGD}, (3, 9)) for name, make in WARM_UPS.items()},
     "together": ({"callbacks": together, "task": SGD, "every_steps": 1}, (3, 9)),
-    "together in three epochs": ({"callbacks": together, "trainer": {"max_epochs": 3}}, (6, 16)),
+    THREE: ({"callbacks": together, "trainer": {"max_epochs": 3}}, (6, 16)),
 }
 
 
@@ -68,7 +69,9 @@ def test_every_warm_up_has_a_case() -> None:
     assert CALLBACK_KEYS.keys() - {"batch_norm"} == WARM_UPS.keys()
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.campaign) if name in {*WARM_UPS, THREE} else name for name in CASES]
+)
 def test_a_killed_and_resumed_training_equals_an_uninterrupted_one(root: Path, tmp_path: Path, name: str) -> None:
     settings, kills = CASES[name]
     whole, killed = Case(root, **settings), Case(root, **settings)

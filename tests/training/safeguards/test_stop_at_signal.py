@@ -54,7 +54,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_checkpoint(folder / "run" / "checkpoints" / "last.ckpt")["state_dict"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.campaign), signal.SIGTERM])
 def test_a_training_resumed_after_a_signal_equals_an_uninterrupted_one(
     config: Path, tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

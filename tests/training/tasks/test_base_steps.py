@@ -20,7 +20,7 @@ GROWTHS = [
 
 
 @pytest.mark.parametrize("growths", GROWTHS, ids=range(len(GROWTHS)))
-@pytest.mark.parametrize("batch_pixels", [None, 1000])
+@pytest.mark.parametrize("batch_pixels", [1000, pytest.param(None, marks=pytest.mark.campaign)])
 def test_the_step_count_equals_the_steps_taken(growths: list[L.Callback], batch_pixels: int | None) -> None:
     steps, task = Steps(), new_task()
     trainer = quiet_trainer([*growths, steps], accumulate_grad_batches=3, max_epochs=5)

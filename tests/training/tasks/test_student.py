@@ -188,7 +188,7 @@ CASES = {
 }
 
 
-DEAR = "accumulated", "without validation"
+DEAR = "accumulated", "without validation", "averaged"
 
 
 @pytest.mark.parametrize(
