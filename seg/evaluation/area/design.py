@@ -69,7 +69,7 @@ def write_design(design: Design, path: Path) -> None:
 def is_design(design: Design, path: Path) -> bool:
     """True if a file holds the same design, for example since an earlier run was killed before it wrote the points."""
     try:
-        return read_json(path) == json.loads(json.dumps(_content(design)))
+        return bool(read_json(path) == json.loads(json.dumps(_content(design))))
     except (OSError, ValueError):
         return False
 
