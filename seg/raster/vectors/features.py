@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow
 import pyogrio
 import pyproj
+import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from seg.errors import RasterError, listed
@@ -28,6 +29,9 @@ SHOWN = 8
 
 FALLBACK = "GB18030"
 """Encoding to try if text is not in the declared encoding. GB18030 contains GBK, the encoding of Chinese software."""
+
+FARTHEST = 1e9
+"""Largest coordinate on the Earth in any CRS, in its units; eastings with a zone prefix reach 6e7 metres."""
 
 Found = TypeVar("Found")
 
@@ -201,7 +205,7 @@ class VectorLabels:
         # In many formats GDAL filters only by columns that it reads, so columns of the condition are read too.
         asked = [name for name in self._columns if where is not None and name.lower() in where.lower()]
         try:
-            return self._decoded(
+            found = self._decoded(
                 lambda code: pyogrio.read_dataframe(
                     self._source,
                     layer=self._layer,
@@ -221,6 +225,9 @@ class VectorLabels:
                 f"{self.path}: cannot filter by '{where}' ({_line(error)}); wanted an SQL condition like "
                 f"\"crop = 'wheat'\"; its columns are {_shown(self._columns)}"
             ) from error
+        if geometry:
+            _require_near(self.path, found)
+        return found
 
 
 def read_features(path: Path) -> geopandas.GeoDataFrame:
@@ -240,11 +247,24 @@ def read_features(path: Path) -> geopandas.GeoDataFrame:
     try:
         with quiet_library():
             try:
-                return pyogrio.read_dataframe(source, layer=chosen)
+                found = pyogrio.read_dataframe(source, layer=chosen)
             except UnicodeDecodeError:
-                return pyogrio.read_dataframe(source, layer=chosen, encoding=FALLBACK)
+                found = pyogrio.read_dataframe(source, layer=chosen, encoding=FALLBACK)
     except (DataSourceError, DataLayerError, ValueError) as error:
         raise _unreadable(file, error) from error
+    if isinstance(found, geopandas.GeoDataFrame):
+        _require_near(file, found)
+    return found
+
+
+def _require_near(path: Path, features: geopandas.GeoDataFrame) -> None:
+    """Check that coordinates are finite and on the Earth, since areas of others overflow."""
+    coordinates = shapely.get_coordinates(features.geometry.to_numpy())
+    far = coordinates[~(np.abs(coordinates) <= FARTHEST)]
+    if far.size:
+        raise RasterError(
+            f"{path}: {far.size} coordinates are not on the Earth, such as {far[0]:g}; remove or correct these features"
+        )
 
 
 @contextmanager

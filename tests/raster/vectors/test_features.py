@@ -105,3 +105,13 @@ def test_a_layer_in_an_archive_is_read_by_its_name_in_gdal(shapefile: Path) -> N
             packed.write(file, file.name)
     for name in (f"/vsizip/{archive}", f"/vsizip/{archive}/dltb.shp", str(archive)):
         assert len(open_labels(Path(name), CROPLAND).features(None)[1]) == 2
+
+
+@pytest.mark.parametrize("far", [1e300, -1e12])
+def test_coordinates_that_are_not_on_the_earth_are_named(tmp_path: Path, far: float) -> None:
+    path, shape = tmp_path / "parcels.gpkg", shapely.Polygon([(0, 0), (0, 9), (far, 9)])
+    pyogrio.write_dataframe(geopandas.GeoDataFrame({"地类": ["耕地"]}, geometry=[shape], crs="EPSG:32650"), path)
+    with pytest.raises(RasterError, match=r"parcels.gpkg: 1 coordinates are not on the Earth, such as"):
+        open_labels(path, CROPLAND).features(None)
+    with pytest.raises(RasterError, match="not on the Earth"):
+        read_features(path)
