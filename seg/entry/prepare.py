@@ -3,16 +3,21 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from seg.data.sources.import_settings import ImportSettings, SourceName
 from seg.data.splitting.rule import SplitRule
 from seg.imagery.composites.settings import CompositeSettings
+from seg.imagery.settings import MaskSettings, SceneSettings
 from seg.places.settings import PlaceSettings, SuggestionSettings
 from seg.raster.gdal_options import gdal_options
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 from seg.raster.vectors.settings import BurnSettings
 from seg.terminal.command_line import run_command
 from seg.terminal.text import counted, text_table
+
+if TYPE_CHECKING:
+    from seg.imagery.scene import Scene
 
 
 def demo(output: Path) -> None:
@@ -118,21 +123,45 @@ def burn(*, image: Path, labels: Path, output: Path, settings: BurnSettings) -> 
             print(f"note: {mask.note}", file=sys.stderr)
 
 
+def image(*, input: list[Path] | Path, output: Path, settings: SceneSettings, masking: MaskSettings) -> None:
+    """Make a scene from a product: reflectance on one grid, with named bands, nodata, and clouds masked if wanted.
+
+    Args:
+        input: A Sentinel-2 product (.SAFE folder or .zip), a Landsat product of Collection 2 (folder or .tar), a folder
+            of rasters with one band each, or one raster or several.
+        output: The scene, a .vrt file that copies no pixels or a .tif file (COG); its folder must exist. An older file
+            is replaced.
+        settings: Bands, pixel size and units.
+        masking: Pixels that become invalid, such as clouds.
+    """
+    from seg.imagery.recognition import open_as_one
+    from seg.imagery.scene import write_scene
+
+    product = open_as_one([input] if isinstance(input, Path) else input)
+    _print_scene(write_scene(product, output, settings, masking))
+
+
 def stack(*, input: Path, output: Path, bands: list[str] | None = None) -> None:
     """Stack single-band rasters into one image: a small VRT file that refers to the rasters and copies no pixels.
 
+    Like `image` for a folder of rasters.
+
     Args:
-        input: Folder with one raster per band, all on the same grid and with the same data type.
+        input: Folder with one raster per band, all in one CRS and with the same data type.
         output: The .vrt file; its folder must exist. An older file is replaced.
         bands: Names of the bands to use, in order, for example [B02,B03,B08]; by default, all bands sorted by name. The
             name of a band is the part of its file name that differs between the files.
     """
-    from seg.raster.writing.band_stack import band_files, write_band_stack
+    from seg.imagery.loose import band_files, loose_product
+    from seg.imagery.scene import write_scene
 
-    files = band_files(input, bands)
-    write_band_stack(output, files)
-    print(f"{output}: {counted(len(files), 'band')}")
-    rows = [[name, str(number), str(path)] for number, (name, path) in enumerate(files.items(), start=1)]
+    _print_scene(write_scene(loose_product(input, band_files(input, bands)), output))
+
+
+def _print_scene(scene: "Scene") -> None:
+    hidden = "" if scene.hidden is None else f", {scene.hidden:.1%} of the pixels masked"
+    print(f"{scene.grid.path}: {counted(len(scene.bands), 'band')}{hidden}")
+    rows = [[band.name, str(number), str(band.file)] for number, band in enumerate(scene.bands, start=1)]
     print(text_table(["name", "band", "file"], rows))
 
 
@@ -259,6 +288,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "demo": demo,
             "check": check,
             "burn": burn,
+            "image": image,
             "stack": stack,
             "composite": composite,
             "split": split,

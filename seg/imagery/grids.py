@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from rasterio import Affine
 
@@ -47,22 +46,27 @@ class Place:
             return None
         return "bilinear" if self.step > 1 else "average"
 
+    def covers(self, scene: Grid, beyond: float = 0.0) -> bool:
+        """True if the rectangle reaches all edges of a scene, up to a number of pixels of the scene."""
+        right, bottom = scene.width - self.left - self.width, scene.height - self.top - self.height
+        return max(self.left, self.top, right, bottom) <= beyond
+
 
 def band_grid(band: SourceBand) -> Grid:
-    """Grid of a band's file; if the file has no georeference, with the georeference of the product's metadata.
+    """Grid of a band's file; if the file has no CRS, with the georeference of the product's metadata.
 
     Raises:
-        RasterError: The file cannot be opened, lacks the band, or is neither georeferenced itself nor by the metadata.
+        RasterError: The file cannot be opened or lacks the band.
     """
     grid = read_grid(band.file)
     if not 1 <= band.index <= grid.bands:
         raise RasterError(f"{grid.path}: has {grid.bands} bands, wanted band {band.index} ({band.name})")
-    if band.georeference is not None and not grid.georeferenced:
+    if band.georeference is not None and grid.crs is None:
         return replace(grid, crs=band.georeference.crs, transform=band.georeference.transform)
     return grid
 
 
-def common_grid(grids: Sequence[Grid], resolution: float | None, path: Path) -> Grid:
+def common_grid(grids: Sequence[Grid], resolution: float | None) -> Grid:
     """Grid of a scene: that of the band with the smallest pixels, with another pixel size if wanted.
 
     The upper left corner stays, so that pixels of every size share their edges.
@@ -70,27 +74,24 @@ def common_grid(grids: Sequence[Grid], resolution: float | None, path: Path) -> 
     Args:
         grids: Grids of the bands.
         resolution: Pixel size in units of the CRS; the smallest of the bands by default.
-        path: The scene.
     """
     finest = min(grids, key=lambda grid: math.prod(grid.pixel_size))
     if resolution is None:
-        return replace(finest, path=path)
+        return finest
     equal = next((grid for grid in grids if _is_equal(grid.pixel_size[0], resolution)), None)
     if equal is not None:
-        return replace(equal, path=path)
+        return equal
     wide, high = (size / resolution for size in finest.pixel_size)
     width, height = (math.ceil(round(count, _DIGITS)) for count in (finest.width * wide, finest.height * high))
-    return replace(
-        finest, path=path, width=width, height=height, transform=finest.transform @ Affine.scale(1 / wide, 1 / high)
-    )
+    return replace(finest, width=width, height=height, transform=finest.transform @ Affine.scale(1 / wide, 1 / high))
 
 
 def place_on(band: Grid, scene: Grid) -> Place:
-    """Place of a band on the grid of a scene.
+    """Place of a raster on the grid of a scene.
 
     Raises:
-        RasterError: The CRSs differ, one grid is rotated against the other, or grids of equal pixel size are displaced
-            by a fraction of a pixel.
+        RasterError: The CRSs differ, one grid is rotated against the other, rasters of equal pixel size are displaced
+            by a fraction of a pixel, or the raster lies outside the scene.
     """
     if not same_crs(band.crs, scene.crs):
         name, wanted = crs_names(band.crs, scene.crs)

@@ -23,14 +23,15 @@ class SourceBand:
         name: The provider's name of the band, such as "B04"; when the band is chosen, the name that the user wrote.
         file: File with the band, an address, or another GDAL name.
         index: Band of the file, from 1.
-        aliases: Other names, in lower case, such as "b4" and "red".
+        aliases: Other names in lower case, such as "b4" and "red", the best known first.
         scale: Factor from stored to measured values.
         offset: Measured value of the stored value 0.
         nodata: Stored value of pixels without data; None if the file declares the value or has none.
         quantity: Measured quantity.
         pixel_m: Pixel size in metres by the metadata; None if only the file states its pixel size.
-        georeference: CRS and transform by the metadata, for a file without a georeference.
+        georeference: CRS and transform by the metadata, for a file without a CRS.
         absent: True if the metadata lists the file, but the product lacks it.
+        extra: True if the band is used only if it is named, such as a temperature or a classification.
     """
 
     name: str
@@ -44,10 +45,19 @@ class SourceBand:
     pixel_m: float | None = None
     georeference: Georeference | None = None
     absent: bool = False
+    extra: bool = False
 
     def is_named(self, name: str) -> bool:
         """True if a name, in upper or lower case, is the band's name or one of its aliases."""
-        return name.casefold() in (self.name.casefold(), *self.aliases)
+        return name.casefold() in self._names
+
+    def rank(self, name: str) -> int:
+        """Place of a name among the band's name and its aliases, from 0; a band is better known by an earlier one."""
+        return self._names.index(name.casefold())
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return (self.name.casefold(), *self.aliases)
 
 
 @dataclass(frozen=True)
@@ -93,8 +103,13 @@ class Product:
 
     @property
     def band_names(self) -> list[str]:
-        """Names of the bands in the provider's order, each once."""
+        """Names of all bands in the provider's order, each once."""
         return list(dict.fromkeys(band.name for band in self.bands))
+
+    @property
+    def usual_names(self) -> list[str]:
+        """Names of the bands that a scene has by default: all but the extra ones, or all if there are no others."""
+        return list(dict.fromkeys(band.name for band in self.bands if not band.extra)) or self.band_names
 
     @property
     def tags(self) -> dict[str, str]:
@@ -120,19 +135,21 @@ def choose_bands(
     Args:
         product: The product.
         names: Names of the provider such as "B04", or common names such as "red", in upper or lower case; by default
-            all bands of the product.
+            all bands that are not extra.
         resolution: Wanted pixel size in metres; by default the smallest.
 
     Raises:
         RasterError: The product lacks a band or the file of a band, or a band is named twice.
     """
     chosen = []
-    for name in names or product.band_names:
-        versions = [band for band in product.bands if band.is_named(name)]
-        if not versions:
+    for name in names or product.usual_names:
+        named = [band for band in product.bands if band.is_named(name)]
+        if not named:
             raise RasterError(
                 f"{product.path}: has no band {name}; choose with --bands among {listed(product.band_names, most=20)}"
             )
+        best = min(band.rank(name) for band in named)
+        versions = [band for band in named if band.rank(name) == best]
         chosen.append(replace(_version(versions, resolution), name=name))
     places = [(band.file, band.index) for band in chosen]
     if not chosen or len(set(places)) < len(places):

@@ -1,30 +1,38 @@
 """Recognise the product that a path names, and read its metadata."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from seg.errors import RasterError
 from seg.imagery.container import Container, open_container
+from seg.imagery.landsat import is_landsat, read_landsat
+from seg.imagery.loose import band_files, loose_files, loose_product
 from seg.imagery.product import Product
 from seg.imagery.sentinel2 import is_sentinel2, read_sentinel2
+from seg.imagery.stac import is_stac, read_stac
+from seg.raster.remote import is_remote, is_virtual
+
+SAFE = ".safe"
+"""Suffix of the folder of a Sentinel product, in lower case."""
+
+WANTED = (
+    "wanted a Sentinel-2 product (.SAFE folder or .zip), a Landsat product of Collection 2 (folder or .tar), "
+    "a STAC item (.json or address), or rasters"
+)
 
 
 def open_products(path: Path) -> list[Product]:
-    """Products that a path names; only an item collection names more than one.
+    """Products that a path names; several only for a collection of STAC items. Only metadata is read.
 
     Args:
-        path: A Sentinel-2 product (folder or .zip).
+        path: A Sentinel-2 product (folder or .zip), a Landsat product (folder or .tar), a STAC item or collection of
+            items (.json file or address), a folder with one raster for each band, or a raster.
 
     Raises:
         RasterError: The path is missing or names no product, or the product's metadata is wrong.
     """
-    container = open_container(path)
-    found = None if container is None else _read(container)
-    if found is None:
-        raise RasterError(
-            f"{path}: {'holds no known product' if path.exists() else 'no such file or folder'}; wanted a Sentinel-2 "
-            "product (.SAFE folder or .zip)"
-        )
-    return [found]
+    found = provider_products(path)
+    return found or [_loose(path)]
 
 
 def open_product(path: Path) -> Product:
@@ -36,13 +44,62 @@ def open_product(path: Path) -> Product:
     products = open_products(path)
     if len(products) > 1:
         raise RasterError(
-            f"{path}: names {len(products)} products, wanted one; name one item, or combine them with "
+            f"{path}: lists {len(products)} items, wanted one; name one item, or combine the items with "
             "prepare.py composite"
         )
     return products[0]
 
 
-def _read(container: Container) -> Product | None:
-    if is_sentinel2(container):
+def _loose(path: Path) -> Product:
+    if path.is_dir():
+        return loose_product(path, band_files(path))
+    if not (path.exists() or is_remote(path) or is_virtual(path)):
+        raise RasterError(f"{path}: no such file or folder; {WANTED}")
+    return loose_files([path])
+
+
+def open_as_one(paths: Sequence[Path]) -> Product:
+    """The product that one path names, or the product that several rasters make up.
+
+    Raises:
+        RasterError: As for `open_product`; or one of several paths is not a raster.
+    """
+    if len(paths) == 1:
+        return open_product(paths[0])
+    for path in paths:
+        if path.is_dir() or provider_products(path):
+            raise RasterError(f"{path}: is a product or a folder, wanted one product alone, or several raster files")
+    return loose_files(paths)
+
+
+def provider_products(path: Path) -> list[Product]:
+    """Products of Sentinel-2, Landsat or STAC items that a path names; none for loose files and for missing paths.
+
+    Raises:
+        RasterError: The archive, the item or the metadata is damaged, or an archive holds no product.
+    """
+    if is_stac(path) and (is_remote(path) or path.is_file()):
+        return read_stac(path)
+    found = _archived_product(path)
+    return [] if found is None else [found]
+
+
+def _archived_product(path: Path) -> Product | None:
+    if path.is_dir() and not _is_product_folder(path):
+        return None
+    container = open_container(path)
+    if container is None:
+        return None
+    if is_sentinel2(container) or path.suffix.lower() == SAFE:
         return read_sentinel2(container)
-    return None
+    if is_landsat(container):
+        return read_landsat(container)
+    raise RasterError(f"{path}: holds no known product; {WANTED}")
+
+
+def _is_product_folder(path: Path) -> bool:
+    """True if a folder is a product itself; the names inside decide, so that no large tree is listed."""
+    if path.suffix.lower() == SAFE:
+        return True
+    names = Container(path, {file.name: file for file in path.iterdir()}, lambda _: b"")
+    return is_sentinel2(names) or is_landsat(names)

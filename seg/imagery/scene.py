@@ -1,24 +1,30 @@
-"""Write a product as a scene: a VRT file that refers to the product's files and copies no pixels."""
+"""Write a product as a scene: a VRT file that refers to the product's files and copies no pixels, or a COG."""
 
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 from rasterio import Affine
 
 from seg import __version__
-from seg.files import SOFTWARE, complete_or_absent, require_output_file
+from seg.errors import RasterError
+from seg.files import SOFTWARE, complete_or_absent, require_output_file, work_folder
+from seg.imagery.cog import copy_to_cog
 from seg.imagery.grids import Place, band_grid, common_grid, place_on
+from seg.imagery.masks import MASK, mask_source, write_mask
 from seg.imagery.product import Product, SourceBand, choose_bands
-from seg.imagery.settings import SceneSettings
+from seg.imagery.settings import NO_MASK, MaskSettings, SceneSettings
 from seg.imagery.storage import Storage, require_one_type, storage_of
-from seg.raster.grid import Grid
+from seg.raster.folder import GEOTIFF_SUFFIXES
+from seg.raster.grid import Grid, open_raster, require_same_grid
 from seg.raster.remote import gdal_name, is_remote, is_virtual
 from seg.raster.sources import require_apart
-from seg.raster.writing.vrt import GDAL_TYPES
+from seg.raster.writing.vrt import GDAL_TYPES, add_band
+
+VRT = ".vrt"
 
 BANDS = ".bands"
 """Suffix of the small VRT files beside a scene that declare nodata for bands with large pixels. It is no suffix of
@@ -40,44 +46,95 @@ class _Layer:
         return self.place.resampling is not None and self.storage.source_nodata != self.grid.nodata
 
 
-def write_scene(product: Product, output: Path, settings: SceneSettings) -> Grid:
-    """Write a scene of a product as a VRT; the product's files are read where they lie.
+@dataclass(frozen=True)
+class Scene:
+    """A scene that was written.
+
+    Attributes:
+        grid: Its grid.
+        bands: Its bands and their sources.
+        hidden: Share of its pixels that its mask hides, 0 to 1; None without a mask.
+    """
+
+    grid: Grid
+    bands: tuple[SourceBand, ...]
+    hidden: float | None
+
+
+def write_scene(
+    product: Product, output: Path, settings: SceneSettings | None = None, masking: MaskSettings | None = None
+) -> Scene:
+    """Write a scene of a product: a VRT that reads the product's files where they lie, or a COG.
 
     Nodata stays nodata: it is neither scaled nor interpolated. All bands lie on the grid of the band with the smallest
-    pixels, or on that of `settings.resolution`.
+    pixels, or on that of `settings.resolution`. Beside a VRT there may be files with the same stem: `.msk`, the mask,
+    and `.bands`, VRTs that declare nodata. A COG holds nodata where the scene is masked.
 
     Args:
         product: The product.
-        output: The .vrt file; an older file is replaced. Files with the same stem and the suffix `.bands` may be
-            written beside it.
+        output: The .vrt or .tif file; an older file is replaced.
         settings: Bands, grid and units.
-
-    Returns:
-        The grid of the scene.
+        masking: The mask of the scene.
 
     Raises:
         ConfigError: The output has another suffix, its folder is missing, or it is one of the product's files.
-        RasterError: A band is missing or cannot be read, or the bands do not fit each other.
+        RasterError: A band is missing or cannot be read, or the bands or the mask do not fit each other.
         WriteError: A file cannot be written.
     """
-    require_output_file(output, (".vrt",))
+    settings, masking = settings or SceneSettings(), masking or MaskSettings()
+    require_output_file(output, (VRT, *GEOTIFF_SUFFIXES))
     bands = choose_bands(product, settings.bands, settings.resolution)
-    require_apart([output], [band.file for band in bands])
-    grids = [band_grid(band) for band in bands]
-    scene = common_grid(grids, settings.resolution, output)
-    stored = [storage_of(band, grid, settings.units) for band, grid in zip(bands, grids, strict=True)]
-    require_one_type(bands, stored)
-    layers = [
-        _Layer(band, grid, place_on(grid, scene), storage)
-        for band, grid, storage in zip(bands, grids, stored, strict=True)
-    ]
-    declared = {layer.band.file: _declare_nodata(layer, output) for layer in layers if layer.needs_nodata}
+    require_apart([output, output.with_suffix(MASK)], [band.file for band in bands])
+    if output.suffix.lower() == VRT:
+        return _write_vrt(product, bands, output, settings, masking)
+    with work_folder(output.with_suffix(VRT)) as folder:
+        scene = _write_vrt(product, bands, folder / f"scene{VRT}", settings, masking)
+        copy_to_cog(scene.grid.path, output)
+    return replace(scene, grid=replace(scene.grid, path=output))
+
+
+def _write_vrt(
+    product: Product, bands: Sequence[SourceBand], output: Path, settings: SceneSettings, masking: MaskSettings
+) -> Scene:
+    layers, scene = _layers(bands, settings, output)
+    hidden = None
+    if masking.mask != NO_MASK:
+        mask = mask_source(product, masking)
+        require_apart([output.with_suffix(MASK)], [mask.band.file])
+        hidden = write_mask(mask, scene, output.with_suffix(MASK), masking.mask_dilate)
     root = _root(scene)
     add_tags(root, product.tags | {"SOFTWARE": f"{SOFTWARE} {__version__}"})
+    declared = {layer.band.file: _declare_nodata(layer, output) for layer in layers if layer.needs_nodata}
     for number, layer in enumerate(layers, start=1):
         _add_layer(root, number, layer, _source(declared.get(layer.band.file, layer.band.file), output))
+    if hidden is not None:
+        band = Xml.SubElement(Xml.SubElement(root, "MaskBand"), "VRTRasterBand", dataType="Byte")
+        _add_source(Xml.SubElement(band, "SimpleSource"), _source(output.with_suffix(MASK), output), 1)
     write_xml(root, output)
-    return scene
+    return Scene(scene, tuple(bands), hidden)
+
+
+def _layers(bands: Sequence[SourceBand], settings: SceneSettings, output: Path) -> tuple[list[_Layer], Grid]:
+    grids = [band_grid(band) for band in bands]
+    scene = common_grid(grids, settings.resolution)
+    stored = [storage_of(band, grid, settings.units) for band, grid in zip(bands, grids, strict=True)]
+    require_one_type(bands, stored)
+    layers = []
+    for band, grid, storage in zip(bands, grids, stored, strict=True):
+        layers.append(_Layer(band, grid, place_on(grid, scene), storage))
+        _require_covering(layers[-1], scene)
+    return layers, replace(scene, path=output)
+
+
+def _require_covering(layer: _Layer, scene: Grid) -> None:
+    """Check that a band covers the scene, or declares nodata for the rest; GDAL would fill the rest with zeros."""
+    if layer.place.resampling is None:
+        require_same_grid(layer.grid, scene)
+    if layer.storage.nodata is None and not layer.place.covers(scene):
+        raise RasterError(
+            f"{layer.grid.path}: covers only a part of {scene.path} and declares no nodata; declare a nodata value, or "
+            "leave the file out with --bands"
+        )
 
 
 def _declare_nodata(layer: _Layer, output: Path) -> Path:
@@ -95,7 +152,9 @@ def _declare_nodata(layer: _Layer, output: Path) -> Path:
 
 def _add_layer(root: Xml.Element, number: int, layer: _Layer, file: tuple[str, bool]) -> None:
     storage, place, grid = layer.storage, layer.place, layer.grid
-    band = Xml.SubElement(root, "VRTRasterBand", dataType=GDAL_TYPES[storage.dtype], band=str(number))
+    band = _unchanged_band(root, layer) if layer.band.quantity == "stored" else Xml.SubElement(root, "VRTRasterBand")
+    band.set("dataType", GDAL_TYPES[storage.dtype])
+    band.set("band", str(number))
     texts = {
         "Description": layer.band.name,
         "NoDataValue": number_text(storage.nodata),
@@ -116,6 +175,17 @@ def _add_layer(root: Xml.Element, number: int, layer: _Layer, file: tuple[str, b
         Xml.SubElement(source, "ScaleRatio").text = number_text(storage.ratio)
     if storage.source_nodata is not None:
         Xml.SubElement(source, "NODATA").text = number_text(storage.source_nodata)
+
+
+def _unchanged_band(root: Xml.Element, layer: _Layer) -> Xml.Element:
+    """An empty band with the unit and the tags of the file's band."""
+    with open_raster(layer.band.file) as dataset:
+        band = add_band(root, dataset, layer.band.index)
+    # These describe the band of the file, not that of the scene, or are written anew.
+    for tag in ("Description", "ColorInterp", "ColorTable", "NoDataValue", "Offset", "Scale"):
+        for element in band.findall(tag):
+            band.remove(element)
+    return band
 
 
 def _add_source(source: Xml.Element, file: tuple[str, bool], index: int) -> None:

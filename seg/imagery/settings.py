@@ -3,10 +3,19 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from seg.errors import require_option
+from seg.errors import ConfigError, require_option
 
 Units = Literal["scaled", "reflectance", "stored"]
 """Units of a scene's pixels."""
+
+NO_MASK = "none"
+"""Value of --mask for scenes without a mask."""
+
+BY_PRODUCT = "auto"
+"""Value of --mask for the mask by the quality band of the product."""
+
+MOST_DILATION = 1000
+"""Largest dilation of a mask, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -28,5 +37,39 @@ class SceneSettings:
     units: Units = "scaled"
 
     def __post_init__(self) -> None:
+        """Check the resolution."""
         positive = self.resolution is None or 0 < self.resolution < float("inf")
         require_option(positive, "resolution", self.resolution, "a number above 0")
+
+
+@dataclass(frozen=True)
+class MaskSettings:
+    """Pixels of a product that become invalid, such as clouds.
+
+    Attributes:
+        mask: none: no pixel. auto: clouds and cloud shadows by the product's own quality band (SCL of Sentinel-2,
+            QA_PIXEL of Landsat). Or a raster on the grid of the product, with --mask-values.
+        mask_values: Values of the raster that are masked, for example [3,8,9,10]; for auto, other values of SCL, or
+            other bits of QA_PIXEL, counted from 0.
+        mask_dilate: Distance by which masked areas grow, in pixels of the scene.
+    """
+
+    mask: str = NO_MASK
+    mask_values: list[int] | None = None
+    mask_dilate: int = 0
+
+    def __post_init__(self) -> None:
+        """Check that the options fit each other."""
+        within = 0 <= self.mask_dilate <= MOST_DILATION
+        require_option(within, "mask_dilate", self.mask_dilate, f"0 to {MOST_DILATION:,}")
+        if self.mask_values is not None and (self.mask == NO_MASK or not self.mask_values):
+            raise ConfigError(f"--mask-values is {self.mask_values}; wanted one value or more, and --mask with them")
+        if self.is_file and self.mask_values is None:
+            raise ConfigError(
+                f"--mask is {self.mask}; wanted --mask-values with it, the values of masked pixels, such as [3,8,9,10]"
+            )
+
+    @property
+    def is_file(self) -> bool:
+        """True if the mask is a raster that the user names."""
+        return self.mask not in (NO_MASK, BY_PRODUCT)

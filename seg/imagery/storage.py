@@ -13,8 +13,8 @@ STEPS = {"reflectance": 1e-4, "temperature": 0.1}
 """Measured value of one unit of a scaled scene: a ten-thousandth of reflectance, a tenth of a kelvin."""
 
 SCALED_NODATA = -32768
-"""Nodata of scaled scenes. Sentinel-2 stores 15 bits and Landsat's reflectance ends at 1.6, so that no pixel reaches
-this value and none is clipped; 0 would hide pixels with a reflectance of 0, and -1 those that are slightly negative."""
+"""Nodata of scaled scenes. No pixel has this value: Sentinel-2 stores 15 bits, and Landsat's reflectance begins at
+-0.2. 0 would hide pixels whose reflectance is 0. Reflectance above 3.2767, as of sun glint, is stored as 3.2767."""
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,20 @@
 
 import math
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
+from xml.sax.saxutils import unescape
 
 import rasterio
 from rasterio import Affine
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
@@ -288,7 +290,7 @@ def require_sources(dataset: DatasetReader, few: int = FEW_SOURCES) -> None:
 
 def _require_sources(dataset: DatasetReader, mosaic: str, seen: set[str], few: int) -> None:
     # Files whose names start with the mosaic's name are statistics and overviews, which viewers write.
-    files = [file for file in dataset.files[1:] if not file.startswith(f"{dataset.name}.") and file not in seen]
+    files = [file for file in source_files(dataset)[1:] if not file.startswith(f"{dataset.name}.") and file not in seen]
     seen.update(files)
     for file in files:
         exists = Path(file).is_file() and os.access(file, os.R_OK)
@@ -303,6 +305,17 @@ def _require_sources(dataset: DatasetReader, mosaic: str, seen: set[str], few: i
                 f"{mosaic}: its source file {file} cannot be opened ({' '.join(str(error).split())[:200]}); "
                 "restore the file, or remove it from the mosaic so that its pixels become nodata"
             ) from error
+
+
+def source_files(dataset: DatasetReader) -> list[str]:
+    """GDAL names of a raster's files, itself first; unlike GDAL's list, with the mask files of a VRT."""
+    files = list(dataset.files)
+    if dataset.driver == "VRT" and dataset.count and MaskFlags.per_dataset in dataset.mask_flag_enums[0]:
+        masks = re.findall(r"<MaskBand>.*?</MaskBand>", dataset.tags(ns="xml:VRT").get("xml:VRT", ""), re.DOTALL)
+        for relative, name in re.findall(r"<SourceFilename relativeToVRT=\"(\d)\"[^>]*>([^<]+)<", "".join(masks)):
+            file = str(Path(dataset.name).parent / unescape(name)) if relative == "1" else unescape(name)
+            files += [] if file in files else [file]
+    return files
 
 
 def is_vrt(file: Path) -> bool:

@@ -10,7 +10,7 @@ from rasterio.errors import RasterioError
 
 from seg.errors import ConfigError, RasterError
 from seg.files import SOFTWARE, sha256
-from seg.raster.grid import is_vrt, open_raster
+from seg.raster.grid import is_vrt, open_raster, source_files
 from seg.raster.remote import gdal_name, is_remote
 
 _PREFIXES = re.compile(r"(vrt://|/vsi[a-z0-9]+/)+")
@@ -27,7 +27,7 @@ def image_files(image: Path) -> list[Path]:
         RasterError: GDAL cannot read the raster.
     """
     with open_raster(image) as dataset:
-        found = set(_with_sources(dataset.files, {gdal_name(image)}))
+        found = set(_with_sources(source_files(dataset), {gdal_name(image)}))
     return sorted(found)
 
 
@@ -148,7 +148,7 @@ def _with_sources(names: Iterable[str], seen: set[str]) -> Iterator[Path]:
         seen.add(name)
         try:
             with rasterio.open(name) as dataset:
-                inner = dataset.files
+                inner = source_files(dataset)
         except RasterioError:
             continue  # Missing or damaged source; the code that reads its pixels reports the error.
         yield from _with_sources(inner, seen)

@@ -1,5 +1,7 @@
 """Small products in the layout of their providers, with the metadata fields that the readers use."""
 
+import json
+import tarfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -124,3 +126,109 @@ def _metadata(safe: Safe, name: str, listed: Sequence[str]) -> str:
 </Product_Image_Characteristics></n1:General_Info>
 <n1:Quality_Indicators_Info><Cloud_Coverage_Assessment>12.5</Cloud_Coverage_Assessment>
 </n1:Quality_Indicators_Info></n1:Level-{kind}_User_Product>"""
+
+
+@dataclass
+class Landsat:
+    """Contents of a Landsat product.
+
+    Attributes:
+        level: "L2SP" or "L1TP".
+        form: Suffix of the metadata: "txt", "json" or "xml".
+        bands: Numbers of the bands of reflectance.
+        quality: QA_PIXEL; clear land if None.
+        size: Rows and columns.
+        sun: Sun elevation in degrees.
+    """
+
+    level: str = "L2SP"
+    form: str = "txt"
+    bands: Sequence[int] = (2, 3, 4, 5)
+    quality: np.ndarray | None = None
+    size: tuple[int, int] = (23, 31)
+    sun: float = 40.0
+
+
+def write_landsat(
+    folder: Path, landsat: Landsat | None = None, packed: bool = False
+) -> tuple[Path, dict[str, np.ndarray]]:
+    """Write a product of Collection 2; return its path and the stored numbers of each band.
+
+    Args:
+        folder: Folder for the product.
+        landsat: Contents.
+        packed: Pack the product into a .tar and return the path of the archive.
+    """
+    landsat = landsat or Landsat()
+    name = f"LC08_{landsat.level}_224078_20240518_20240528_02_T1"
+    root = folder / name
+    root.mkdir(parents=True)
+    surface = landsat.level == "L2SP"
+    prefix = "_SR" if surface else ""
+    files = {f"FILE_NAME_BAND_{band}": f"{name}{prefix}_B{band}.TIF" for band in landsat.bands}
+    if surface:
+        files["FILE_NAME_BAND_ST_B10"] = f"{name}_ST_B10.TIF"
+    files["FILE_NAME_QUALITY_L1_PIXEL"] = f"{name}_QA_PIXEL.TIF"
+    random, pixels = np.random.default_rng(8), {}
+    for key, file in files.items():
+        values = random.integers(1, 65_535, landsat.size).astype(np.uint16)
+        if key.endswith("PIXEL"):
+            values = np.full(landsat.size, 1 << 6, np.uint16) if landsat.quality is None else landsat.quality
+        else:
+            values[:3] = 0
+        pixels[key.removeprefix("FILE_NAME_").removeprefix("BAND_")] = values
+        profile = {"driver": "GTiff", "count": 1, "dtype": "uint16", "crs": "EPSG:32621", "compress": "deflate"}
+        shape = {"height": values.shape[0], "width": values.shape[1]}
+        with rasterio.open(root / file, "w", **profile, **shape, transform=from_origin(LEFT, TOP, 30, 30)) as dataset:
+            dataset.write(values, 1)
+    text = _landsat_metadata(landsat, name, files)
+    (root / f"{name}_MTL.{landsat.form}").write_text(text, encoding="utf-8")
+    if not packed:
+        return root, pixels
+    archive = folder / f"{name}.tar"
+    with tarfile.open(archive, "w") as written:
+        for file in sorted(root.iterdir()):
+            written.add(file, file.name)
+    return archive, pixels
+
+
+def _landsat_metadata(landsat: Landsat, name: str, files: Mapping[str, str]) -> str:
+    contents = {"LANDSAT_PRODUCT_ID": name, "PROCESSING_LEVEL": landsat.level, "COLLECTION_NUMBER": "02", **files}
+    attributes = {
+        "SPACECRAFT_ID": "LANDSAT_8",
+        "SENSOR_ID": "OLI_TIRS",
+        "DATE_ACQUIRED": "2024-05-18",
+        "SCENE_CENTER_TIME": "13:33:41.8531890Z",
+        "CLOUD_COVER": "7.25",
+        "SUN_ELEVATION": str(landsat.sun),
+    }
+    level_1 = {
+        f"REFLECTANCE_{what}_BAND_{band}": value
+        for band in landsat.bands
+        for what, value in (("MULT", "2.0000E-05"), ("ADD", "-0.100000"))
+    }
+    groups: dict[str, Mapping[str, str]] = {"PRODUCT_CONTENTS": contents, "IMAGE_ATTRIBUTES": attributes}
+    if landsat.level == "L2SP":
+        groups["LEVEL2_SURFACE_REFLECTANCE_PARAMETERS"] = {
+            f"REFLECTANCE_{what}_BAND_{band}": value
+            for band in landsat.bands
+            for what, value in (("MULT", "2.75e-05"), ("ADD", "-0.2"))
+        }
+        temperature = {"TEMPERATURE_MULT_BAND_ST_B10": "0.00341802", "TEMPERATURE_ADD_BAND_ST_B10": "149.0"}
+        groups["LEVEL2_SURFACE_TEMPERATURE_PARAMETERS"] = temperature
+        # A product of level 2 repeats the metadata of level 1, with names that occur in both.
+        groups["LEVEL1_PROCESSING_RECORD"] = {"PROCESSING_LEVEL": "L1TP", "FILE_NAME_BAND_2": "absent_B2.TIF"}
+    groups["LEVEL1_RADIOMETRIC_RESCALING"] = level_1
+    if landsat.form == "json":
+        return json.dumps({"LANDSAT_METADATA_FILE": groups})
+    if landsat.form == "xml":
+        body = "".join(
+            f"<{group}>{''.join(f'<{key}>{value}</{key}>' for key, value in values.items())}</{group}>"
+            for group, values in groups.items()
+        )
+        return f'<?xml version="1.0" encoding="UTF-8"?><LANDSAT_METADATA_FILE>{body}</LANDSAT_METADATA_FILE>'
+    lines = ["GROUP = LANDSAT_METADATA_FILE"]
+    for group, values in groups.items():
+        lines += [f"  GROUP = {group}", *(f'    {key} = "{value}"' for key, value in values.items())]
+        lines.append(f"  END_GROUP = {group}")
+    return "\n".join([*lines, "END_GROUP = LANDSAT_METADATA_FILE", "END"])

@@ -1,0 +1,101 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from seg.errors import ConfigError, RasterError
+from seg.imagery.masks import MaskSource, write_mask
+from seg.imagery.product import SourceBand
+from seg.imagery.recognition import open_product
+from seg.imagery.scene import write_scene
+from seg.imagery.settings import MaskSettings, SceneSettings
+from seg.raster.chips import Reading, read_chip, whole
+from seg.raster.grid import open_raster, read_grid
+from support.products import Safe, write_safe
+
+WriteRaster = Callable[..., Path]
+
+
+def masked_validity(product: Path, **masking: object) -> np.ndarray:
+    """Validity of the red band of a product's scene, as training and mapping read it."""
+    output = product.parent / "scene.vrt"
+    write_scene(open_product(product), output, SceneSettings(bands=["B04"]), MaskSettings(**masking))
+    with open_raster(output) as scene:
+        return read_chip(scene, whole(scene), Reading([1], [-1.0])).valid
+
+
+@pytest.mark.parametrize("values", [None, [4], [0, 11]])
+def test_masked_classes_are_invalid(tmp_path: Path, values: list[int] | None) -> None:
+    scl = np.random.default_rng(0).integers(0, 12, (31, 25))
+    path, stored = write_safe(tmp_path, Safe(size=(61, 49), scl=scl))
+    valid = masked_validity(path, mask="auto", mask_values=values)
+    clear = ~np.isin(scl, values or [3, 8, 9, 10]).repeat(2, 0).repeat(2, 1)[:61, :49]
+    np.testing.assert_array_equal(valid, clear & (stored["B04"] > 0))
+
+
+def test_without_a_mask_only_nodata_is_invalid(tmp_path: Path) -> None:
+    path, stored = write_safe(tmp_path, Safe(scl=np.full((30, 24), 9)))
+    np.testing.assert_array_equal(masked_validity(path), stored["B04"] > 0)
+
+
+@pytest.mark.parametrize("distance", [1, 2, 5, 600])
+def test_a_dilated_mask_reaches_its_distance_over_the_edges_of_strips(
+    tmp_path: Path, write_raster: WriteRaster, distance: int
+) -> None:
+    values = np.zeros((1100, 9), np.uint8)
+    values[[511, 30], [4, 0]] = 1
+    path = write_raster(tmp_path / "clouds.tif", values)
+    share = write_mask(
+        MaskSource(SourceBand("mask", path), "classes", (1,)), read_grid(path), tmp_path / "x.msk", distance
+    )
+    rows, columns = np.mgrid[:1100, :9]
+    near = ((rows - 511) ** 2 + (columns - 4) ** 2 <= distance**2) | ((rows - 30) ** 2 + columns**2 <= distance**2)
+    with open_raster(tmp_path / "x.msk") as mask:
+        np.testing.assert_array_equal(mask.read(1), np.where(near, 0, 255))
+    assert share == near.mean()
+
+
+@pytest.mark.parametrize("bit", range(16))
+def test_each_bit_masks_on_its_own(bit: int) -> None:
+    values = np.array([[0, 1 << bit, 0xFFFF, 0xFFFF - (1 << bit)]], np.uint16)
+    source = MaskSource(SourceBand("QA_PIXEL", Path("qa.tif")), "bits", (bit,))
+    assert source.hides(values).tolist() == [[False, True, True, False]]
+
+
+@pytest.mark.parametrize(
+    ("profile", "shape", "reason"),
+    [
+        ({"crs": "EPSG:32633"}, (60, 48), "CRS is EPSG:32633"),
+        ({"shift": 0.3}, (60, 48), "lies 0.3 pixels off"),
+        ({"pixel": 15}, (40, 32), "1.5 times as large"),
+        ({}, (60, 40), "covers only a part"),
+    ],
+)
+def test_a_mask_on_another_grid_is_an_error(
+    tmp_path: Path, write_raster: WriteRaster, profile: dict[str, object], shape: tuple[int, int], reason: str
+) -> None:
+    from rasterio.transform import from_origin
+
+    product, _ = write_safe(tmp_path)
+    pixel, shift = float(profile.get("pixel", 10)), float(profile.get("shift", 0))
+    place = {
+        "crs": profile.get("crs", "EPSG:32632"),
+        "transform": from_origin(600_000 + 10 * shift, 5_000_040, pixel, pixel),
+    }
+    mask = write_raster(tmp_path / "clouds.tif", np.zeros(shape, np.uint8), **place)
+    with pytest.raises(RasterError, match=rf"clouds\.tif: lies on another grid than the scene \(.*{reason}"):
+        masked_validity(product, mask=str(mask), mask_values=[1])
+
+
+def test_a_product_without_quality_band_has_no_automatic_mask(tmp_path: Path) -> None:
+    product, _ = write_safe(tmp_path, Safe("L1C"))
+    with pytest.raises(RasterError, match=r"has no quality band .* --mask=FILE"):
+        masked_validity(product, mask="auto")
+
+
+def test_values_belong_to_a_mask() -> None:
+    with pytest.raises(ConfigError, match="--mask with them"):
+        MaskSettings(mask_values=[3])
+    with pytest.raises(ConfigError, match="wanted --mask-values"):
+        MaskSettings(mask="clouds.tif")
