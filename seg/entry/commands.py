@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from seg.inference.cluster.settings import ClusterSettings
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.parcels.settings import PolygonSettings
 from seg.places.settings import AdaptationSettings, PlaceSettings
@@ -97,6 +98,7 @@ def predict(
     output: Path,
     settings: PredictionSettings,
     compute: ComputeSettings,
+    cluster: ClusterSettings,
 ) -> None:
     """Write the class map and the probability map of one or many scenes, on the grid of each scene.
 
@@ -108,11 +110,17 @@ def predict(
             scenes, a folder; each map gets the name of its scene.
         settings: Options of the prediction.
         compute: Library, device and precision.
+        cluster: The cluster, if any.
     """
-    from seg.inference.command import predict as predict_inputs
-
     models, inputs = ([names] if isinstance(names, Path) else names for names in (model, input))
-    predict_inputs(models, inputs, output, settings, compute)
+    if cluster.cluster is None:
+        from seg.inference.command import predict as predict_inputs
+
+        predict_inputs(models, inputs, output, settings, compute)
+    else:
+        from seg.inference.cluster.command import predict_on_cluster
+
+        predict_on_cluster(models, inputs, output, (settings, compute), cluster)
 
 
 def polygons(*, input: Path, output: Path, settings: PolygonSettings) -> None:

@@ -109,12 +109,27 @@ def map_each(jobs: Sequence[Job], predictor: Predictor, settings: PredictionSett
             tally.kept += not mapped
         except NoOverlapError as error:
             tally.outside += 1
-            print(f"skipped: {_reason(job.scene, error)}", file=sys.stderr)
+            print(f"skipped: {reason(job.scene, error)}", file=sys.stderr)
         except KeyboardInterrupt as interrupt:
-            raise KeyboardInterrupt(_interrupted(interrupt, tally, settings)) from interrupt
+            raise KeyboardInterrupt(interrupted(interrupt, tally, settings)) from interrupt
         except Exception as error:  # even a bug must not stop the other scenes
             tally.failed.append((job.scene, error))
-            print(f"failed: {_reason(job.scene, error)}", file=sys.stderr)
+            print(f"failed: {reason(job.scene, error)}", file=sys.stderr)
+    finish_tally(tally, settings)
+    return tally
+
+
+def finish_tally(tally: Tally, settings: PredictionSettings) -> None:
+    """Print the results of a batch of scenes.
+
+    Args:
+        tally: Results of all scenes.
+        settings: Settings of the prediction.
+
+    Raises:
+        IncompleteError: Some scenes could not be mapped.
+        NoOverlapError: No scene has a pixel in the area.
+    """
     print(tally, flush=True)
     if tally.outside == tally.total:
         raise NoOverlapError(f"area {settings.area}: no scene has a pixel in this area; check the CRS of the area")
@@ -124,7 +139,6 @@ def map_each(jobs: Sequence[Job], predictor: Predictor, settings: PredictionSett
             f"{len(tally.failed)} of {counted(tally.total, 'scene')} could not be mapped; correct the problems listed "
             "above and repeat the command"
         ) from tally.failed[0][1]
-    return tally
 
 
 def _map(job: Job, predictor: Predictor, settings: PredictionSettings, name: str) -> bool:
@@ -147,18 +161,30 @@ def _map(job: Job, predictor: Predictor, settings: PredictionSettings, name: str
 def _print_failures(tally: Tally) -> None:
     print("could not be mapped:", file=sys.stderr)
     for scene, error in tally.failed:
-        print(f"  {_reason(scene, error)}", file=sys.stderr)
+        print(f"  {reason(scene, error)}", file=sys.stderr)
 
 
-def _reason(scene: Path, error: Exception) -> str:
-    """One line with the name of a scene and the reason why it was not mapped."""
+def reason(scene: Path, error: Exception) -> str:
+    """One line with the name of a scene and the reason why it was not mapped.
+
+    Args:
+        scene: The scene.
+        error: The reason.
+    """
     said = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
     kind = "" if isinstance(error, SegError | OSError) else f"{type(error).__name__} (unexpected): "
     line = " ".join(f"{kind}{said}".split())
     return line if stem_of(scene) in line else f"{shown_name(scene)}: {line}"
 
 
-def _interrupted(interrupt: KeyboardInterrupt, tally: Tally, settings: PredictionSettings) -> str:
+def interrupted(interrupt: KeyboardInterrupt, tally: Tally, settings: PredictionSettings) -> str:
+    """Message of an interrupted batch of scenes, with the number of finished scenes.
+
+    Args:
+        interrupt: The interrupt, with a message if a scene was begun.
+        tally: Results so far.
+        settings: Settings of the prediction.
+    """
     done = tally.mapped + tally.kept
     said = f"{str(interrupt) or 'interrupted; repeat the command to continue'}; {done} of {tally.total} scenes are done"
     return said if settings.existing == "skip" or not done else f"{said}; --existing=skip keeps their maps"

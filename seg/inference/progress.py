@@ -37,17 +37,21 @@ def predict_with_progress(
         def report(plan: Plan, done: int) -> None:
             nonlocal printed
             if not printed:
-                _print_plan(plan, done)
-                _print_views(plan, predictor, settings)
-                _print_notes(plan, predictor)
+                print_plan(*plan_text(plan, done, predictor, settings))
                 printed = True
             advance(plan, done)
 
         maps = map_scene(scene, output, predictor, settings, report)
-    _print_result(maps)
-    if settings.nodata is not None and maps.found.nodata_unmatched:
-        print(f"note: no pixel has the value of --nodata={settings.nodata:.8g}; check the option", file=sys.stderr)
+    print_result(maps, settings)
     return maps
+
+
+def print_plan(lines: list[str], notes: list[str]) -> None:
+    """Print the text of a plan: lines on standard output, notes on standard error."""
+    for line in lines:
+        print(line, flush=True)
+    for note in notes:
+        print(note, file=sys.stderr)
 
 
 @contextmanager
@@ -95,54 +99,58 @@ class Speed:
         return f"{share * plan.pixels / seconds / 1e6:.3g} Mpx/s"
 
 
-def _print_plan(plan: Plan, done: int) -> None:
+def plan_text(plan: Plan, done: int, predictor: Predictor, settings: PredictionSettings) -> tuple[list[str], list[str]]:
+    """Lines about the plan of a scene: for standard output, and notes for standard error.
+
+    Args:
+        plan: Plan of the scene.
+        done: Number of blocks that an earlier run finished.
+        predictor: Models and augmentation.
+        settings: Settings of the prediction.
+    """
     grid, blocks = plan.grid, counted(len(plan.blocks), "block")
-    print(
+    lines = [
         f"{shown_name(grid.path)}: {grid.width}x{grid.height} pixels in {blocks} of "
         f"{plan.block_size.text(plan.halo)} ({plan.halo_origin}), {plan.redundancy:.2f} computed pixels per pixel, "
-        f"about {plan.memory / 2**30:.2g} GiB of memory" + (f"; {counted(done, 'block')} already done" if done else ""),
-        flush=True,
-    )
-
-
-def _print_views(plan: Plan, predictor: Predictor, settings: PredictionSettings) -> None:
+        f"about {plan.memory / 2**30:.2g} GiB of memory" + (f"; {counted(done, 'block')} already done" if done else "")
+    ]
     models, augmentation = len(predictor.members), predictor.augmentation
     if predictor.views > 1:
-        print(
+        lines.append(
             f"averaging {counted(augmentation.views, 'view')} of {counted(models, 'model')}, "
-            f"at the cost of {models * augmentation.cost:.3g} plain predictions",
-            flush=True,
+            f"at the cost of {models * augmentation.cost:.3g} plain predictions"
         )
     if models > 1 and settings.threshold is None:
-        print(f"threshold {plan.scene.identity.threshold:.4g}, the mean of the models' thresholds", flush=True)
+        lines.append(f"threshold {plan.scene.identity.threshold:.4g}, the mean of the models' thresholds")
+    if plan.scene.unlikeness is not None:
+        lines.append(f"features: {plan.scene.unlikeness}")
+    return lines, _notes(plan, predictor)
 
 
-def _print_notes(plan: Plan, predictor: Predictor) -> None:
+def _notes(plan: Plan, predictor: Predictor) -> list[str]:
+    notes = []
     if not plan.grid.rectified:
-        print(
+        notes.append(
             "note: the scene is georeferenced only by ground control points or a camera model, so its maps are not "
-            "georeferenced; for georeferenced maps, rectify the scene first, for example with gdalwarp",
-            file=sys.stderr,
+            "georeferenced; for georeferenced maps, rectify the scene first, for example with gdalwarp"
         )
     unlikeness = plan.scene.unlikeness
-    if unlikeness is not None:
-        print(f"features: {unlikeness}", flush=True)
     if unlikeness is not None and unlikeness.unlike:
-        print(
+        notes.append(
             f"note: {shown_name(plan.grid.path)} is unlike the training images, so its map may be far worse than the "
-            "scores of training say; check the map, adapt the model with scripts/adapt.py, or label some squares here",
-            file=sys.stderr,
+            "scores of training say; check the map, adapt the model with scripts/adapt.py, or label some squares here"
         )
-    if not predictor.bounded and len(plan.blocks) > 1:
+    if not predictor.bounded and plan.divided:
         which = "the" if len(predictor.members) == 1 else "a"
-        print(
+        notes.append(
             f"note: {which} model has an unbounded receptive field, so the map depends slightly on the blocks; "
-            "a larger --block-size or --halo reduces this",
-            file=sys.stderr,
+            "a larger --block-size or --halo reduces this"
         )
+    return notes
 
 
-def _print_result(maps: SceneMaps) -> None:
+def print_result(maps: SceneMaps, settings: PredictionSettings) -> None:
+    """Print the files of a scene's maps, and notes about the problems in its blocks."""
     print(f"{maps.classes}: 0 other, 1 cropland, 255 nodata")
     print(f"{maps.probability}: percent, 255 nodata")
     if maps.uncertainty is not None:
@@ -167,3 +175,5 @@ def _print_result(maps: SceneMaps) -> None:
             "if these pixels hold no data, add --nodata=0",
             file=sys.stderr,
         )
+    if settings.nodata is not None and maps.found.nodata_unmatched:
+        print(f"note: no pixel has the value of --nodata={settings.nodata:.8g}; check the option", file=sys.stderr)

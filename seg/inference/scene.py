@@ -90,20 +90,53 @@ def map_scene(
     Finished blocks are kept in `<output>.partial/` until all maps are written, so a killed run continues where it
     stopped.
     """
+    plan = prepare_scene(scene, output, predictor, settings)
+    with open_store(output, plan.record, settings.restart) as store, explain_interruption(plan, store):
+        with gdal_options(plan.cache or TILE_CACHE):
+            found = run_blocks(plan, predictor, store, report)
+        assemble_maps(plan, output, store)
+        store.discard()
+    layers = tuple(write_layers(scene, output, predictor, layers_of(settings)))
+    return scene_maps(plan, output, found, layers)
+
+
+def prepare_scene(scene: FittedScene, output: Path, predictor: Predictor, settings: PredictionSettings) -> Plan:
+    """Check the outputs of a scene, measure its distance from the training images, and plan its blocks.
+
+    Block size and halo of an unfinished run with the same identity are reused.
+
+    Raises:
+        RasterError: The scene cannot be read, or the header of the unfinished run is damaged.
+        ConfigError: A map cannot be written to the output.
+    """
     paths = map_paths(output, scene.identity.uncertainty)
     for path in paths:
         require_output_file(path, GEOTIFF_SUFFIXES)
     require_apart(paths, [scene.grid.path, *_area_file(settings.area)])
     scene = replace(scene, unlikeness=_unlikeness(scene, predictor))
-    plan = _planned(scene, predictor, settings, output)
-    with open_store(output, plan.record, settings.restart) as store, explain_interruption(plan, store):
-        with gdal_options(plan.cache or TILE_CACHE):
-            found = run_blocks(plan, predictor, store, report)
-        _require_unchanged(scene)
-        write_cogs(plan.grid, dict(zip(paths, map_descriptions(plan), strict=True)), _parts(plan, store))
-        store.discard()
-    layers = tuple(write_layers(scene, output, predictor, layers_of(settings)))
-    return SceneMaps(paths[0], paths[1], paths[2] if predictor.uncertainty else None, found, layers)
+    return _planned(scene, predictor, settings, output)
+
+
+def assemble_maps(plan: Plan, output: Path, store: BlockStore) -> None:
+    """Write the maps of a scene from its finished blocks.
+
+    Args:
+        plan: All blocks of the scene.
+        output: The class map.
+        store: Holds all blocks of the plan.
+
+    Raises:
+        RasterError: The scene was changed while it was read, a block is damaged, or a map cannot be written.
+    """
+    _require_unchanged(plan.scene)
+    paths = map_paths(output, plan.scene.identity.uncertainty)
+    write_cogs(plan.grid, dict(zip(paths, map_descriptions(plan), strict=True)), _parts(plan, store))
+
+
+def scene_maps(plan: Plan, output: Path, found: Findings, layers: tuple[Path, ...]) -> SceneMaps:
+    """Files of a scene's maps, with the problems that were found in its blocks."""
+    paths = map_paths(output, plan.scene.identity.uncertainty)
+    return SceneMaps(paths[0], paths[1], paths[2] if len(paths) > 2 else None, found, layers)
 
 
 def _unlikeness(scene: FittedScene, predictor: Predictor) -> Unlikeness | None:

@@ -29,6 +29,7 @@ BARRED_LIBRARIES = {
     "models": {"rasterio"},
     "inference": {"lightning", "pytorch_lightning"},
 }
+DASK = {"dask", "distributed", "dask_jobqueue"}
 FREE_FOR_ALL = {"errors", "labels"}
 FRONT_DOOR = "seg.entry.notebook"
 """The only module that `seg/__init__.py` may import, for type checkers only; a test checks this at run time."""
@@ -130,6 +131,8 @@ def libraries_keep_to_their_rooms(source: Source) -> Iterator[str]:
             and not source.path.startswith("seg/data/augmentation/")
         ):
             yield source.at(line, "only seg/data/augmentation may import albumentations")
+        if source.folder == "seg" and library in DASK and not source.path.startswith("seg/inference/cluster/"):
+            yield source.at(line, "only seg/inference/cluster may import dask")
 
 
 def scripts_are_thin(source: Source) -> Iterator[str]:

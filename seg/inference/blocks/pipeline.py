@@ -45,7 +45,9 @@ class Findings:
     void_found: bool = False
 
 
-def run_blocks(plan: Plan, predictor: Predictor, store: BlockStore, report: Report) -> Findings:
+def run_blocks(
+    plan: Plan, predictor: Predictor, store: BlockStore, report: Report, readers: "Readers | None" = None
+) -> Findings:
     """Compute all blocks that are not in the store yet.
 
     The calling thread computes a block. Meanwhile, up to two threads read the next blocks, each with its own GDAL
@@ -57,16 +59,20 @@ def run_blocks(plan: Plan, predictor: Predictor, store: BlockStore, report: Repo
         predictor: Models and augmentation.
         store: Store of the finished blocks.
         report: Called with the plan and the number of blocks in the store, before the first block and after each block.
+        readers: Open readers of the scene, which stay open; by default, readers are opened and closed.
 
     Raises:
         RasterError: The scene cannot be read, or a block cannot be written.
     """
-    sources = [block_reader(plan.scene, predictor) for _ in range(_reader_count(plan))]
-    todo = [block for block in _in_reader_order(reading_order(plan), len(sources)) if block.name not in store]
+    if readers is None:
+        with closing(Readers(plan, predictor)) as opened:
+            return run_blocks(plan, predictor, store, report, opened)
+    readers.reset()
+    todo = [block for block in _in_reader_order(reading_order(plan), len(readers)) if block.name not in store]
     done = len(plan.blocks) - len(todo)
     zeros = _ZeroPixels()
     report(plan, done)
-    chips = _read_ahead(plan.grid.path, _largest_first(todo), sources)
+    chips = readers.read_ahead(_largest_first(todo))
     with ThreadPoolExecutor(max_workers=1) as writer, closing(chips):
         writing: Future[None] | None = None
         for started in _start_ahead(chips, plan, predictor, zeros):
@@ -79,10 +85,10 @@ def run_blocks(plan: Plan, predictor: Predictor, store: BlockStore, report: Repo
         if writing is not None:
             writing.result()
             report(plan, done + 1)
-    found = any(source.nodata_found for source in sources)
+    found = any(source.nodata_found for source in readers.sources)
     unmatched = plan.scene.identity.nodata is not None and len(todo) == len(plan.blocks) and not found
-    void_found = any(source.void_found for source in sources)
-    return Findings(zeros.count, sum(source.damaged for source in sources), unmatched, void_found)
+    void_found = any(source.void_found for source in readers.sources)
+    return Findings(zeros.count, sum(source.damaged for source in readers.sources), unmatched, void_found)
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,7 @@ def _start_ahead(
 ) -> Iterator[_StartedBlock]:
     """Start blocks, and yield each block as soon as `predictor.ahead` further blocks are started."""
     # A single block has no halo. Blocks of a size that the user chose are always computed whole.
-    needed = plan.halo if len(plan.blocks) > 1 else predictor.receptive_field
+    needed = plan.halo if plan.divided else predictor.receptive_field
     halo = needed if plan.scene.identity.asked_block_size == "auto" else None
     waiting: deque[_StartedBlock] = deque()
     for block, chip in chips:
@@ -183,20 +189,49 @@ class _Reader:
         self._thread.shutdown()
 
 
-def _read_ahead(
-    scene: Path, blocks: Sequence[Block], sources: Sequence[BlockReader]
-) -> Generator[tuple[Block, Chip], None, None]:
-    """Yield each block with its pixels, while the threads read the next blocks."""
-    with ExitStack() as opened:
-        readers = [opened.enter_context(closing(_Reader(scene, source))) for source in sources]
+class Readers:
+    """Threads that read the blocks of one scene ahead of the computation.
+
+    Args:
+        plan: Plan of the scene.
+        predictor: Models and augmentation.
+
+    Attributes:
+        sources: Reader of each thread, with its counts of unreadable pixels.
+    """
+
+    def __init__(self, plan: Plan, predictor: Predictor) -> None:
+        self.sources = [block_reader(plan.scene, predictor) for _ in range(_reader_count(plan))]
+        self._readers = [_Reader(plan.grid.path, source) for source in self.sources]
+
+    def __len__(self) -> int:
+        return len(self._readers)
+
+    def reset(self) -> None:
+        """Set the counts of all readers to zero."""
+        for source in self.sources:
+            source.damaged, source.nodata_found, source.void_found = 0, False, False
+
+    def read_ahead(self, blocks: Sequence[Block]) -> Generator[tuple[Block, Chip], None, None]:
+        """Yield each block with its pixels, while the threads read the next blocks."""
         ahead: deque[tuple[Block, Future[Chip]]] = deque()
-        for block in blocks:
-            ahead.append((block, readers[block.row % len(readers)].start(block)))
-            if len(ahead) > len(readers):
+        try:
+            for block in blocks:
+                ahead.append((block, self._readers[block.row % len(self._readers)].start(block)))
+                if len(ahead) > len(self._readers):
+                    earlier, chip = ahead.popleft()
+                    yield earlier, chip.result()
+            while ahead:
                 earlier, chip = ahead.popleft()
                 yield earlier, chip.result()
-        for block, chip in ahead:
-            yield block, chip.result()
+        finally:
+            for _, chip in ahead:
+                chip.cancel()
+
+    def close(self) -> None:
+        """Close the handles of all threads, and end the threads."""
+        for reader in self._readers:
+            reader.close()
 
 
 def _reader_count(plan: Plan) -> int:

@@ -75,14 +75,18 @@ def may_have_gpu() -> bool:
     """True if the machine may have an accelerator. PyTorch is not asked, since its import takes seconds."""
     if sys.platform == "darwin":
         return platform.machine() == "arm64"
-    if Path("/dev/kfd").exists():  # AMD
-        return True
+    return Path("/dev/kfd").exists() or gpu_count() > 0  # AMD has /dev/kfd
+
+
+def gpu_count() -> int:
+    """Number of CUDA devices that this process may use; CUDA_VISIBLE_DEVICES may hide others."""
     try:
         driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
-        return False
+        return 0
     count = ctypes.c_int(0)
-    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+    found = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
+    return count.value if found else 0
 
 
 def _prefers_torch(compute: ComputeSettings) -> bool:

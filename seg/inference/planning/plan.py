@@ -49,6 +49,7 @@ class Plan:
         blocks: Blocks that have a pixel of the area, row by row.
         memory: Bytes that prediction is expected to take in total.
         cache: Bytes of decoded tiles to cache, for a scene on a server; 0 for the usual cache.
+        divided: True if the scene has several blocks; `blocks` may be a part of them.
     """
 
     scene: FittedScene
@@ -58,6 +59,7 @@ class Plan:
     blocks: Sequence[Block]
     memory: int
     cache: int = 0
+    divided: bool = True
 
     @property
     def grid(self) -> Grid:
@@ -121,10 +123,12 @@ def plan_scene(
         halo, origin = _halo(grid, reader, predictor, settings, size_for)
         size = size_for(halo)
     expected = expected_memory(cutting(shape, size, halo).largest, predictor) + cache
-    return Plan(scene, size, halo, origin, _blocks(grid, size, halo, area), expected, cache)
+    blocks = mapped_blocks(grid, size, halo, area)
+    return Plan(scene, size, halo, origin, blocks, expected, cache, len(blocks) > 1)
 
 
-def _blocks(grid: Grid, size: BlockSize, halo: int, area: Area | None) -> list[Block]:
+def mapped_blocks(grid: Grid, size: BlockSize, halo: int, area: Area | None) -> list[Block]:
+    """Blocks of a scene that have a pixel of the area, row by row."""
     blocks = blocks_of(*size.spans((grid.height, grid.width), halo))
     return blocks if area is None else [block for block in blocks if area.intersects(block.core)]
 
@@ -148,7 +152,7 @@ def _halo(
         return reach, "the receptive field"
     samples = SAMPLES
     if predictor.bounded and settings.halo == "auto":
-        computed = _computed(_blocks(grid, size_for(reach), reach, reader.area))
+        computed = _computed(mapped_blocks(grid, size_for(reach), reach, reader.area))
         samples = samples_within(MEASURING_WORTH * computed, predictor.alignment, reach)
         fetched = sampling_reads(predictor.alignment, reach, samples) if is_remote(grid.path) else 0
         if samples < FEWEST_SAMPLES or fetched > FETCHING_WORTH * computed:

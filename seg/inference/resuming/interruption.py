@@ -35,7 +35,7 @@ def explain_interruption(plan: Plan, store: BlockStore) -> Iterator[None]:
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt(f"interrupted; {_kept(store)}repeat the command to continue") from interrupt
     except Exception as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         again = " --restart=true" if store.finished else ""
         smaller = max(min(plan.block_size.height, plan.block_size.width) // 2, 1)
@@ -67,7 +67,7 @@ def _kept(store: BlockStore) -> str:
     return f"{counted(store.finished, 'finished block')} kept in {store.folder}: " if store.finished else ""
 
 
-def _is_out_of_memory(error: BaseException | None) -> bool:
+def is_out_of_memory(error: BaseException | None) -> bool:
     """True if an error, or one of its causes, reports exhausted memory."""
     while error is not None:
         if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(f"{type(error).__name__} {error}"):

@@ -15,12 +15,16 @@ from seg.errors import RasterError
 from seg.files import CLAIM, claimed, complete_in_claimed_folder, read_json, remove_if_empty, writing
 
 HEADER = "run.json"
+
+SHARED = "plan.json"
+"""File with everything that the workers of a cluster need to compute the blocks."""
+
 LONGEST = 24
 """Largest number of characters of a setting that a message shows; a message leaves out longer values, such as
 checksums."""
 
 OWN_FILE = re.compile(
-    rf"(run\.json|{re.escape(CLAIM)}|r\d+_c\d+\.npy|\.(run\.json|r\d+_c\d+\.npy)\.[0-9a-f]+\.partial)"
+    rf"((run|plan)\.json|{re.escape(CLAIM)}|r\d+_c\d+\.npy|\.((run|plan)\.json|r\d+_c\d+\.npy)\.[0-9a-f]+\.partial)"
 )
 """Names of all files that a block store writes; a folder with any other file is refused."""
 
@@ -171,7 +175,9 @@ def claimed_blocks(folder: Path) -> Iterator[None]:
 
 
 def discard_blocks(folder: Path) -> None:
-    """Empty the folder of a block store, blocks first and the header last, so that a killed discard can be repeated."""
+    """Empty the folder of a block store; the header is last, so that a killed discard can be repeated."""
+    # Workers of a cluster write no block without this file.
+    (folder / SHARED).unlink(missing_ok=True)
     _remove_blocks(folder)
     for path in folder.iterdir():
         if OWN_FILE.fullmatch(path.name) and path.name not in (HEADER, CLAIM):

@@ -1,0 +1,99 @@
+"""Blocks of a scene that wait for a worker, and the number of blocks that a worker gets at once."""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+
+BlockId = tuple[int, int]
+"""Row and column of a block in the grid of blocks."""
+
+MOST_FAILURES = 3
+"""A block that fails as often as this is set aside."""
+
+BATCH_SECONDS = 10.0
+"""Time in seconds that a batch should take. Starting a batch costs some milliseconds, and only within a batch, blocks
+are read while other blocks are computed."""
+
+LARGEST_BATCH = 100
+"""Largest number of blocks in a batch."""
+
+
+class BlockQueue:
+    """Blocks of a scene: waiting, computed by workers, or set aside after repeated failures.
+
+    Args:
+        blocks: The blocks to compute, in the order in which they are sent.
+
+    Attributes:
+        aside: Error of each block that was set aside.
+    """
+
+    def __init__(self, blocks: Iterable[BlockId]) -> None:
+        self.aside: dict[BlockId, str] = {}
+        self._waiting = deque(blocks)
+        self._suspects: deque[BlockId] = deque()
+        self._failures: Counter[BlockId] = Counter()
+        self._running = 0
+
+    def __len__(self) -> int:
+        """Number of blocks that wait for a worker."""
+        return len(self._waiting) + len(self._suspects)
+
+    @property
+    def is_finished(self) -> bool:
+        """True if no block waits for a worker, and no worker computes a block."""
+        return not len(self) and not self._running
+
+    def take(self, most: int) -> tuple[BlockId, ...]:
+        """The next blocks for a worker. A block that failed before is sent alone, so that it harms no other block.
+
+        Args:
+            most: Largest number of blocks.
+        """
+        if self._waiting:
+            taken = tuple(self._waiting.popleft() for _ in range(min(most, len(self._waiting))))
+        else:
+            taken = (self._suspects.popleft(),)
+        self._running += len(taken)
+        return taken
+
+    def give_back(self, blocks: Sequence[BlockId]) -> None:
+        """Put blocks back that a worker did not compute, through no fault of the blocks."""
+        self._running -= len(blocks)
+        for block in reversed(blocks):
+            (self._suspects if self._failures[block] else self._waiting).appendleft(block)
+
+    def finish(self, blocks: Sequence[BlockId], failed: Mapping[BlockId, str]) -> None:
+        """Count blocks as computed, except failed ones, which are computed again or set aside.
+
+        Args:
+            blocks: Blocks that were taken together.
+            failed: Error of each block that failed.
+        """
+        self._running -= len(blocks)
+        for block, error in failed.items():
+            self._failures[block] += 1
+            if self._failures[block] >= MOST_FAILURES:
+                self.aside[block] = error
+            else:
+                self._suspects.append(block)
+
+    def drop(self) -> int:
+        """Remove all waiting blocks, and return their number."""
+        dropped = len(self)
+        self._waiting.clear()
+        self._suspects.clear()
+        return dropped
+
+
+def batch_size(seconds: float | None, waiting: int, workers: int) -> int:
+    """Number of blocks for one worker.
+
+    Args:
+        seconds: Mean time of a block so far; None if no block is finished.
+        waiting: Number of blocks that wait for a worker.
+        workers: Number of workers. Towards the end of the work, batches become small, so that all workers end together.
+    """
+    if seconds is None:
+        return 1
+    wanted = LARGEST_BATCH if seconds <= BATCH_SECONDS / LARGEST_BATCH else int(BATCH_SECONDS / seconds)
+    return max(min(wanted, waiting // (2 * max(workers, 1)), LARGEST_BATCH), 1)

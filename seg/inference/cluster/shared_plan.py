@@ -1,0 +1,200 @@
+"""Everything that a worker needs to compute the blocks of a scene, as a JSON file beside the blocks.
+
+Workers get only the path of this file's folder and the numbers of blocks, so that the scheduler handles little data.
+"""
+
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from seg.errors import RasterError
+from seg.files import complete_in_claimed_folder, read_json
+from seg.inference.area_of_interest import area_on
+from seg.inference.augmentation import TestTimeAugmentation
+from seg.inference.features.unlikeness import Unlikeness
+from seg.inference.planning.block_size import BlockSize
+from seg.inference.planning.fitting import FittedScene
+from seg.inference.planning.plan import Plan, mapped_blocks
+from seg.inference.resuming.identity import RunIdentity
+from seg.inference.settings import ComputeSettings, PredictionSettings
+from seg.raster.grid import read_grid
+from seg.raster.scene_version import scene_version
+from seg.raster.windows import Block
+from seg.raster.writing.block_store import SHARED, BlockPixels, BlockStore, partial_folder
+
+Values = dict[str, Any]
+"""Values of a JSON object."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Models and settings, which are the same for all scenes of a command.
+
+    Attributes:
+        models: Folders of the model packages.
+        settings: Settings of the prediction; paths are absolute.
+        compute: Library, device, threads of each worker, and precision.
+        area_name: The area as the user gave it, for the tags of maps.
+    """
+
+    models: tuple[Path, ...]
+    settings: PredictionSettings
+    compute: ComputeSettings
+    area_name: str | None = None
+
+
+@dataclass(frozen=True)
+class SharedPlan:
+    """The plan of a scene, without its blocks.
+
+    Attributes:
+        scene: The raster.
+        output: The class map.
+        recipe: Models and settings.
+        identity: Everything that the maps depend on.
+        unlikeness: Distance from the training images, if it was measured.
+        block_size: Size of the blocks.
+        halo: Context around a core in pixels.
+        halo_origin: Origin of the halo, as text.
+        memory: Expected memory of a worker in bytes.
+        cache: Bytes of decoded tiles to cache; 0 for the usual cache.
+        divided: True if the scene has several blocks.
+        token: Random text; workers write a block only while the file beside the blocks has the same token.
+    """
+
+    scene: Path
+    output: Path
+    recipe: Recipe
+    identity: RunIdentity
+    unlikeness: Unlikeness | None
+    block_size: BlockSize
+    halo: int
+    halo_origin: str
+    memory: int
+    cache: int
+    divided: bool
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def plan(self, blocks: Sequence[Block] | None = None) -> Plan:
+        """The plan on this machine.
+
+        Args:
+            blocks: Blocks of the plan; None for all blocks of the scene.
+
+        Raises:
+            RasterError: The scene cannot be read, or differs from the scene that was planned.
+            ConfigError: The area cannot be read.
+        """
+        grid = read_grid(self.scene)
+        if scene_version(self.scene) != self.identity.scene_version:
+            raise RasterError(
+                f"{self.scene}: was changed while it was read, or is another file on this machine; "
+                "repeat the command, and do not change the scene meanwhile"
+            )
+        settings = self.recipe.settings
+        area = area_on(grid, settings.area, settings.area_crs)
+        if area is not None and self.recipe.area_name is not None:
+            area = replace(area, name=self.recipe.area_name)
+        scene = FittedScene(grid, area, self.identity, self.unlikeness)
+        if blocks is None:
+            blocks = mapped_blocks(grid, self.block_size, self.halo, area)
+        return Plan(scene, self.block_size, self.halo, self.halo_origin, blocks, self.memory, self.cache, self.divided)
+
+
+def shared_plan(plan: Plan, output: Path, recipe: Recipe) -> SharedPlan:
+    """The part of a plan that other machines need."""
+    return SharedPlan(
+        scene=plan.grid.path,
+        output=output,
+        recipe=recipe,
+        identity=plan.scene.identity,
+        unlikeness=plan.scene.unlikeness,
+        block_size=plan.block_size,
+        halo=plan.halo,
+        halo_origin=plan.halo_origin,
+        memory=plan.memory,
+        cache=plan.cache,
+        divided=plan.divided,
+    )
+
+
+def write_plan(plan: SharedPlan) -> None:
+    """Write a plan beside the blocks of its scene; the folder must be claimed.
+
+    Raises:
+        WriteError: The file cannot be written.
+    """
+    with complete_in_claimed_folder(partial_folder(plan.output) / SHARED) as temporary:
+        temporary.write_text(json.dumps(asdict(plan), default=str), encoding="utf-8")
+
+
+def read_plan(output: Path) -> SharedPlan:
+    """Read the plan beside the blocks of a scene.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: The file is not such a plan.
+    """
+    values = read_json(partial_folder(output) / SHARED)
+    if not isinstance(values, dict) or values.keys() != {each.name for each in fields(SharedPlan)}:
+        raise ValueError(f"{partial_folder(output) / SHARED}: not the plan of a scene")
+    recipe = values["recipe"]
+    settings = PredictionSettings(**(recipe["settings"] | {"tta": _augmentation(recipe["settings"])}))
+    known: Values = {
+        "scene": Path(values["scene"]),
+        "output": output,
+        "recipe": Recipe(
+            tuple(map(Path, recipe["models"])), settings, ComputeSettings(**recipe["compute"]), recipe["area_name"]
+        ),
+        "identity": _identity(values["identity"]),
+        "unlikeness": None if values["unlikeness"] is None else Unlikeness(**values["unlikeness"]),
+        "block_size": BlockSize(*values["block_size"]),
+    }
+    return SharedPlan(**(values | known))
+
+
+def _augmentation(values: Values) -> TestTimeAugmentation:
+    return TestTimeAugmentation(tuple(values["tta"]["scales"]), values["tta"]["dihedral"])
+
+
+def _identity(values: Values) -> RunIdentity:
+    plain: Values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    plain["tta"] = _augmentation(values)
+    return RunIdentity(**plain)
+
+
+class SupersededError(RuntimeError):
+    """Another run has taken over the blocks, or has finished the scene."""
+
+
+class WorkerStore(BlockStore):
+    """The blocks of a scene, as a worker sees them; the client of the cluster has claimed the folder.
+
+    Args:
+        plan: The plan of the scene.
+    """
+
+    def __init__(self, plan: SharedPlan) -> None:
+        self.folder = partial_folder(plan.output)
+        self._token = plan.token
+
+    def write(self, name: str, pixels: BlockPixels) -> None:
+        """Keep a finished block, unless the run has ended on the side of the client.
+
+        Raises:
+            SupersededError: Another run uses the folder, or the folder is gone.
+            WriteError: The block cannot be written.
+        """
+        if self._token not in _text(self.folder / SHARED):
+            raise SupersededError(f"{self.folder}: belongs to another run now")
+        super().write(name, pixels)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""

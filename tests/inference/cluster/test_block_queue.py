@@ -1,0 +1,54 @@
+import pytest
+
+from seg.inference.cluster.block_queue import LARGEST_BATCH, MOST_FAILURES, BlockQueue, batch_size
+
+BLOCKS = [(0, column) for column in range(5)]
+
+
+def test_each_block_is_taken_once_and_in_order() -> None:
+    queue = BlockQueue(BLOCKS)
+    assert [queue.take(3), queue.take(3)] == [tuple(BLOCKS[:3]), tuple(BLOCKS[3:])]
+    queue.finish(BLOCKS[:3], {})
+    assert not queue.is_finished
+    queue.finish(BLOCKS[3:], {})
+    assert queue.is_finished
+    assert not queue.aside
+
+
+def test_a_failed_block_is_sent_alone_and_set_aside_after_three_failures() -> None:
+    queue = BlockQueue(BLOCKS)
+    queue.finish(queue.take(5), {(0, 2): "damaged", (0, 4): "damaged"})
+    tries = [queue.take(5) for _ in range(2)]
+    assert tries == [((0, 2),), ((0, 4),)]
+    queue.finish(tries[1], {})
+    queue.finish(tries[0], {(0, 2): "damaged"})
+    for _ in range(MOST_FAILURES - 2):
+        queue.finish(queue.take(5), {(0, 2): "still damaged"})
+    assert queue.is_finished
+    assert queue.aside == {(0, 2): "still damaged"}
+
+
+def test_blocks_that_a_worker_gives_back_are_taken_again_and_have_not_failed() -> None:
+    queue = BlockQueue(BLOCKS)
+    for _ in range(MOST_FAILURES + 1):
+        taken = queue.take(2)
+        queue.give_back(taken)
+    assert queue.take(5) == tuple(BLOCKS)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "waiting", "workers", "wanted"),
+    [
+        (None, 1000, 4, 1),
+        (5.0, 1000, 4, 2),
+        (60.0, 1000, 4, 1),
+        (0.5, 1000, 4, 20),
+        (0.5, 40, 4, 5),
+        (0.5, 3, 4, 1),
+        (0.0, 10_000, 4, LARGEST_BATCH),
+    ],
+)
+def test_a_batch_takes_about_ten_seconds_and_less_towards_the_end(
+    seconds: float | None, waiting: int, workers: int, wanted: int
+) -> None:
+    assert batch_size(seconds, waiting, workers) == wanted

@@ -1,0 +1,115 @@
+"""Prediction on real schedulers and workers, on the loopback device."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from seg.raster.writing.block_store import partial_folder
+from support.cluster import DaskProcesses
+from support.commands import Ran, run_command
+from support.scenes import write_scene
+
+BLOCKS = ("--block-size=64", "--halo=16", "--threads=1")
+SIZES = {"a.tif": (300, 340), "b.tif": (200, 500), "c.tif": (64, 64)}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskProcesses]:
+    """A scheduler with two workers."""
+    with DaskProcesses(tmp_path_factory.mktemp("dask")) as processes:
+        processes.start_workers(2)
+        yield processes
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with three scenes."""
+    folder = tmp_path_factory.mktemp("scenes")
+    for name, size in SIZES.items():
+        write_scene(folder / name, *size, nodata=0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def alone(onnx_package: Path, scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Maps of the scenes, as one process writes them."""
+    folder = tmp_path_factory.mktemp("alone")
+    assert predict(onnx_package, scenes, folder).status == 0
+    return contents(folder)
+
+
+def predict(model: Path, scenes: Path, output: Path, *words: str) -> Ran:
+    return run_command("predict", f"--model={model}", f"--input={scenes}", f"--output={output}", *BLOCKS, *words)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_maps_of_a_cluster_have_the_bytes_of_one_process(
+    cluster: DaskProcesses, onnx_package: Path, scenes: Path, alone: dict[str, bytes], tmp_path: Path
+) -> None:
+    report = tmp_path / "cluster.json"
+    maps = tmp_path / "maps"
+    ran = predict(onnx_package, scenes, maps, f"--cluster={cluster.address}", f"--cluster-report={report}")
+    assert (ran.status, ran.err) == (0, ""), cluster.log()
+    assert contents(maps) == alone
+    counts = json.loads(report.read_text())
+    assert (counts["blocks"], counts["threads"], len(counts["workers"])) == (30 + 32 + 1, 1, 2)
+    kept = predict(onnx_package, scenes, maps, f"--cluster={cluster.address}")
+    assert (kept.status, kept.out.count(": kept, since")) == (0, 3)
+    assert contents(maps) == alone
+
+
+def test_a_damaged_tile_fails_its_scene_alone_after_three_tries(
+    cluster: DaskProcesses, onnx_package: Path, scenes: Path, alone: dict[str, bytes], tmp_path: Path
+) -> None:
+    folder = tmp_path / "scenes"
+    folder.mkdir()
+    damaged = write_scene(
+        folder / "d.tif", 256, 256, nodata=0, tiled=True, blockxsize=64, blockysize=64, compress="LZW"
+    )
+    content = bytearray(damaged.read_bytes())
+    content[-2000:-1000] = bytes(1000)
+    damaged.write_bytes(content)
+    (folder / "c.tif").write_bytes((scenes / "c.tif").read_bytes())
+    maps = tmp_path / "maps"
+    ran = predict(onnx_package, folder, maps, f"--cluster={cluster.address}")
+    assert ran.status == 1, ran
+    [line] = [line for line in ran.err.splitlines() if line.startswith("failed: ")]
+    assert "d.tif" in line
+    assert "failed three times" in line
+    assert "Traceback" not in ran.err
+    assert {path.name for path in maps.iterdir()} == {"c.tif", "c_probability.tif", "d.tif.partial"}
+    kept = len([*partial_folder(maps / "d.tif").glob("*.npy")])
+    assert 0 < kept < 16
+
+
+def test_maps_are_the_same_if_a_worker_is_killed(
+    cluster: DaskProcesses, onnx_package: Path, scenes: Path, alone: dict[str, bytes], tmp_path: Path
+) -> None:
+    maps = tmp_path / "maps"
+
+    def kill() -> None:
+        wait_for(lambda: any(maps.glob("*.partial/*.npy")))
+        cluster.kill_worker(0)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    report = tmp_path / "cluster.json"
+    ran = predict(onnx_package, scenes, maps, f"--cluster={cluster.address}", f"--cluster-report={report}")
+    killer.join()
+    assert (ran.status, ran.err) == (0, ""), cluster.log()
+    assert contents(maps) == alone
+    assert json.loads(report.read_text())["lost_workers"] == 1
+
+
+def wait_for(happens: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not happens():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)

@@ -1,0 +1,83 @@
+"""Real processes of a dask cluster on the loopback device."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from support.project import ROOT
+
+STARTING = 60.0
+"""Seconds to wait for a process to start."""
+
+
+class DaskProcesses:
+    """A scheduler and its workers, each a process of its own without a nanny.
+
+    Args:
+        folder: Folder for the files of the processes.
+
+    Attributes:
+        address: Address of the scheduler.
+        workers: The worker processes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self.address = ""
+        self.start_scheduler()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in [*self.workers, self.scheduler]:
+            process.kill()
+            process.wait()
+
+    def start_scheduler(self) -> None:
+        """Start the scheduler, at the address of an earlier one."""
+        found = self.folder / "scheduler.json"
+        found.unlink(missing_ok=True)
+        port = self.address.rpartition(":")[2] or "0"
+        words = ["--host=127.0.0.1", f"--port={port}", "--no-dashboard", f"--scheduler-file={found}"]
+        self.scheduler = self._start("dask_scheduler", words)
+        deadline = time.monotonic() + STARTING
+        while not self.address or not found.exists():
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.05)
+            if found.exists() and found.read_text().endswith("}"):
+                self.address = json.loads(found.read_text())["address"]
+
+    def start_workers(self, count: int, before: Sequence[str] = ()) -> None:
+        """Start single-threaded workers.
+
+        Args:
+            count: Number of workers.
+            before: Words before the command of a worker.
+        """
+        words = [self.address, "--no-nanny", "--nthreads=1", "--no-dashboard", "--memory-limit=0"]
+        words += [f"--local-directory={self.folder}", "--death-timeout=60"]
+        self.workers += [self._start("dask_worker", words, before) for _ in range(count)]
+
+    def kill_worker(self, number: int) -> None:
+        """Send SIGKILL to a worker."""
+        self.workers[number].send_signal(signal.SIGKILL)
+        self.workers.pop(number).wait()
+
+    def log(self) -> str:
+        """Text that all processes have printed."""
+        return (self.folder / "log.txt").read_text()
+
+    def _start(self, module: str, words: Sequence[str], before: Sequence[str] = ()) -> "subprocess.Popen[bytes]":
+        command = [*before, sys.executable, "-m", f"distributed.cli.{module}", *words]
+        with (self.folder / "log.txt").open("ab") as log:
+            return subprocess.Popen(
+                command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+            )
