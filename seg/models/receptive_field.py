@@ -135,7 +135,7 @@ def gradient_profiles(model: Segmenter, image: Tensor) -> Iterator[Tensor]:
 
 
 def unseen_context(reach: int | None, side: float) -> str:
-    """Note to the user if a network's receptive field is unbounded or much larger than its training scenes, else "".
+    """Note to the user about a receptive field that is unbounded or much larger than the training scenes, or "".
 
     A receptive field that is much larger than the training scenes contains mostly padding in training. The network can
     then score well on small scenes but fail on large scenes.
@@ -160,7 +160,7 @@ def unseen_context(reach: int | None, side: float) -> str:
 
 
 def _radius_within(model: Segmenter, bands: int, width: int, together: bool) -> int | None:
-    """Radius, measured with one image per column; or, with all columns in one image, an upper bound of the radius."""
+    """Radius, with one image per column; if all columns are `together` in one image, an upper bound of the radius."""
     middle = width // 2 // model.stride * model.stride
     columns = torch.arange(middle, middle + model.stride)
     numbers = torch.zeros_like(columns) if together else torch.arange(model.stride)

@@ -1,4 +1,4 @@
-"""Columns of another polygon layer for parcels, by location: each parcel gets those of the largest overlap."""
+"""Attributes of parcels from another polygon layer: each parcel gets those of the polygon that it overlaps most."""
 
 import json
 import math
@@ -23,7 +23,7 @@ from seg.raster.vectors.settings import LAYER
 
 
 class Attributes:
-    """Polygons with columns, read whole.
+    """All polygons of a layer, with their columns.
 
     Args:
         path: Any vector file that GDAL reads, or GeoParquet; `FILE|layername=NAME` for one of several layers.
@@ -70,10 +70,10 @@ class Attributes:
 
 
 class LargestOverlap:
-    """Find the polygon with the largest common area; of equal areas, the first polygon wins.
+    """Find the polygon that shares the largest area with another polygon; of equal areas, the first polygon wins.
 
     Args:
-        polygons: (N,) polygons and multipolygons; None is never found.
+        polygons: (N,) polygons and multipolygons; entries may be None.
     """
 
     def __init__(self, polygons: Polygons) -> None:
@@ -84,14 +84,14 @@ class LargestOverlap:
         """(M,) index of the polygon that shares the largest area with each of M polygons; -1 if none shares area."""
         other, found = self._tree.query(others, predicate="intersects")
         shared: Floats = np.full(len(other), np.inf)
-        # Most polygons meet one polygon and lie inside it.
+        # Most polygons intersect only one of the N polygons and lie inside it, so their common area is not needed.
         alone = np.bincount(other, minlength=len(others))[other] == 1
         exact = ~alone | ~shapely.covers(self._polygons[found], others[other])
         shared[exact] = shapely.area(shapely.intersection(self._polygons[found[exact]], others[other[exact]]))
         other, found, shared = other[shared > 0], found[shared > 0], shared[shared > 0]
         order = np.lexsort((-found, shared, other))
         best = np.full(len(others), -1, dtype=np.int64)
-        best[other[order]] = found[order]  # the last one of each parcel stays: its largest area
+        best[other[order]] = found[order]  # The last assignment wins: the polygon with the largest common area.
         return best
 
 
@@ -135,7 +135,7 @@ def _is_text(table: pa.Table) -> bool:
 
 
 def _plain(table: pa.Table) -> pa.Table:
-    """Table without the metadata of formats, with the width of text columns measured and aliases kept."""
+    """Table whose columns have only the metadata that a shapefile needs: alias, measured width and decimals."""
     fields = []
     for field, column in zip(table.schema, table.columns, strict=True):
         kept = {key: value for key, value in (field.metadata or {}).items() if key == ALIAS}

@@ -88,8 +88,8 @@ class ParcelTable:
         schema: Columns of the table.
 
     Raises:
-        ConfigError: The CRS is unknown or does not fit the format, or a column of the attributes has a name of the
-            parcels' columns.
+        ConfigError: The CRS is unknown or does not fit the format, or a column of the attributes has the name of a
+            column of the parcels.
         RasterError: The attributes cannot be placed on the map.
     """
 
@@ -161,7 +161,7 @@ class _Joined:
 def _own_columns(grid: Grid, probability: bool) -> list[pa.Field]:
     longest = len(f"r{grid.height}c{grid.width}")
     numbers = ["area", "perimeter"] + ["mean_probability", "uncertain_share"] * probability
-    # A shapefile needs widths: 0.0000000001 ha and ten digits before the point.
+    # A shapefile needs widths: 21 characters are a sign, nine digits, a point and ten decimals.
     digits = {WIDTH: "21", DECIMALS: "10"}
     return [
         pa.field("id", pa.string(), metadata={WIDTH: str(longest)}),

@@ -40,11 +40,11 @@ class PolygonSettings:
             parcels are split and then share an edge. null splits no parcels.
         growth: Distance in pixels, along rows and columns, by which interiors grow back; cropland farther from all
             interiors forms parcels of its own.
-        crs: CRS of the output, such as EPSG:4526; areas do not depend on it. cgcs2000-3deg and cgcs2000-6deg choose the
+        crs: CRS of the output, such as EPSG:4526; it does not affect areas. cgcs2000-3deg and cgcs2000-6deg choose the
             Gauss-Kruger zone of CGCS2000 at the centre of the map, with the number of the zone in the eastings (EPSG
             4513-4533 and 4491-4501); cgcs2000-3deg-cm and cgcs2000-6deg-cm are the same zones without this number (EPSG
             4534-4554 and 4502-4512). null keeps the CRS of the map.
-        encoding: Encoding of a shapefile's names and text. null: utf-8.
+        encoding: Encoding of a shapefile's names and text; null means utf-8.
         attributes: Polygons in any format and CRS, such as counties or owners; `FILE|layername=NAME` for one of several
             layers. Each parcel gets the columns of the polygon with which it shares the largest area. null adds none.
         block_size: Side in pixels of the blocks in which the map is read; affects memory, not the result.

@@ -27,7 +27,8 @@ MOST_BYTES = 2**31 - 1
 """Largest size of the .shp and of the .dbf file; much software refuses larger files."""
 
 REAL_WIDTH, REAL_DECIMALS = 21, 9
-"""Width and decimals of numbers without their own; GDAL writes at most 19 digits, a sign and a point exactly."""
+"""Width and decimals of floating-point columns that state none. GDAL writes at most 19 digits exactly, with a sign and
+a point."""
 
 _INTEGER32_WIDTH = 11
 _RECORD_BYTES = 8 + 44
@@ -35,7 +36,7 @@ _RECORD_BYTES = 8 + 44
 
 
 def dbf_names(names: Sequence[str], encoding: Encoding) -> dict[str, str]:
-    """Names of at most ten bytes that differ also without regard to case; short names stay as they are.
+    """Names of at most ten bytes, by column; they differ even if case is ignored, and short names do not change.
 
     Args:
         names: Names of the columns.
@@ -73,10 +74,10 @@ def _cut(text: str, size: int, encoding: Encoding) -> str:
 
 
 class ShapefileTable:
-    """Convert rows to rows of a shapefile.
+    """Convert rows of a table to rows of a shapefile.
 
-    Text columns have the width in their metadata, in bytes of the encoding; without it, 254. Floating-point numbers
-    have the width and decimals in their metadata; without them, 21 and 9. Times become text.
+    The width of a text column, in bytes of the encoding, comes from the column's metadata, or is 254. The width and the
+    decimals of a floating-point column come from its metadata, or are 21 and 9. Times become text.
 
     Args:
         path: The shapefile, for errors.
@@ -123,8 +124,8 @@ class ShapefileTable:
             batches: Rows of the table.
 
         Raises:
-            ConfigError: A value does not fit: its text is too long or the encoding cannot write it, or a number has too
-                many digits; or the file would be larger than 2 GiB.
+            ConfigError: A text is too long, the encoding cannot write a text, a number has too many digits, or the file
+                would be larger than 2 GiB.
         """
         for batch in batches:
             self._require_size(batch)
@@ -164,7 +165,7 @@ class ShapefileTable:
 
     def _require_text(self, values: pa.Array, field: pa.Field) -> None:
         width = int(field.metadata[WIDTH])
-        # Most columns are ASCII, where characters are bytes.
+        # Most columns are ASCII, so each character is one byte.
         if (pc.max(pc.binary_length(values)).as_py() or 0) <= width and (
             self._encoding == "utf-8" or pc.all(pc.string_is_ascii(values)).as_py() is not False
         ):

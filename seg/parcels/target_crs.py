@@ -102,7 +102,7 @@ def longitude_of(crs: CRS, x: float, y: float) -> float:
 
 
 class Projection:
-    """Project polygons vertex by vertex; neighbours that share an edge also share it afterwards.
+    """Project polygons vertex by vertex; neighbours that share an edge also share the projected edge.
 
     Both polygons on an edge have the same vertices there, so the projected vertices are the same. Long edges get
     additional vertices that do not depend on the direction of the edge. Coordinates are easting and northing, or
@@ -173,7 +173,7 @@ def densified(polygons: Polygons, longest: float) -> Polygons:
 
 
 def _split_edges(pieces: "np.ndarray[tuple[int], np.dtype[np.int64]]", xy: Floats) -> Floats:
-    """Vertices with the new ones between; `pieces` has the number of pieces of the edge after each vertex."""
+    """Old and new vertices in order; `pieces` holds the number of pieces of the edge that begins at each vertex."""
     vertex = np.repeat(np.arange(len(xy)), pieces)
     step = np.arange(len(vertex)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
     start, end = xy[vertex], xy[np.minimum(vertex + 1, len(xy) - 1)]

@@ -1,4 +1,4 @@
-"""Write layers through GDAL, and put files and folders of several files in place whole."""
+"""Write vector layers with GDAL, and move finished files and folders to their final names."""
 
 import os
 import re
@@ -42,8 +42,8 @@ class Layer:
 
     Attributes:
         name: Name of the layer.
-        schema: Columns; the geometry is WKB in the column "geometry". Text columns may have a width, floating-point
-            columns a width and decimals, and all columns an alias in their metadata (see `seg.parcels.shapefile`).
+        schema: Columns; the geometry is WKB in the column "geometry". The metadata of a column may hold an alias, the
+            width of a text column, and the width and decimals of a floating-point column (see `seg.parcels.shapefile`).
         crs: CRS of the geometry.
         encoding: Encoding of a shapefile.
     """
@@ -66,7 +66,10 @@ def format_of(output: Path) -> str:
 
 
 def layer_name(output: Path) -> str:
-    """Name of the only layer of a file: its stem, in a File Geodatabase with letters, digits and underscores only."""
+    """Name of the only layer of a file: the file's stem.
+
+    In a File Geodatabase, characters other than letters, digits and underscores become underscores.
+    """
     if format_of(output) != "OpenFileGDB":
         return output.stem
     plain = re.sub(r"\W", "_", output.stem)
@@ -144,8 +147,8 @@ def require_vector_output(output: Path) -> None:
     """Check before long work that a vector file can be written; creates nothing.
 
     Raises:
-        ConfigError: The suffix is unknown, the folder is missing or read-only, the path is a folder without being a
-            File Geodatabase, or the path is a file whose name ends in .gdb.
+        ConfigError: The suffix is unknown, the folder is missing or read-only, the path is a folder but no File
+            Geodatabase, or the path is a file whose name ends in .gdb.
     """
     if format_of(output) != "OpenFileGDB":
         require_output_file(output)

@@ -98,7 +98,7 @@ def write_parcels(
 
 
 def _opened(input: Path, output: Path, settings: PolygonSettings) -> tuple[Grid, GroundMeasure, ParcelTable]:
-    """Grid of the map, its measure and the columns of the output, after checks of inputs and output."""
+    """Check inputs and output; return the grid of the map, the measure of its areas and the columns of the output."""
     kind = format_of(output)
     if settings.encoding is not None and kind != "ESRI Shapefile":
         raise ConfigError(f"--encoding is {settings.encoding}, but {output} has no encoding; only a .shp has one")

@@ -149,7 +149,7 @@ def read_stored(
 
     Args:
         dataset: An open raster, whose bands have one data type; its handle must belong to this thread.
-        window: Inside the raster.
+        window: Window inside the raster.
         bands: 1-based band indexes.
         nodata: Additional nodata value.
     """
@@ -166,7 +166,7 @@ def read_stored(
         for band in pixels:
             band[~valid] = 0
     with np.errstate(over="ignore"):
-        # Only the extremes are compared with known voids, so it does not matter that float32 rounds them.
+        # Rounding to float32 does no harm: the extremes are only compared with known voids.
         if is_suspicious(extremes(pixels, {storage.dtypes[bands[0] - 1]})):
             require_plausible(shown_name(Path(dataset.name)), pixels.astype(np.float32), valid)
     return pixels, valid

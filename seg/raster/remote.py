@@ -17,7 +17,8 @@ _DRIVER = re.compile(r"(?P<driver>[A-Z][A-Z0-9_]+):(?P<quote>\"?)(?P<file>.+?)(?
 """Pattern of a part of a file, such as `NETCDF:"a.nc":values` and `GPKG:a.gpkg:layer`."""
 
 _ARCHIVE = re.compile(r"(/vsi(?:zip|tar|gzip|7z|rar|sparse|cached)/)(?!/|\{|vsi)(.+)")
-"""Pattern of an archive in a GDAL name. The name of an absolute path has two slashes, which `Path` shortens to one."""
+"""Pattern of an archive in a GDAL name. If the archive has an absolute path, GDAL's name has two slashes, as in
+`/vsizip//data/a.zip`, but a `Path` shortens them to one."""
 
 _REMOTE = re.compile(r"/vsi(curl|s3|gs|az|adls|oss|swift|webhdfs|hdfs)(_streaming)?/")
 

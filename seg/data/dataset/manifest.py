@@ -192,7 +192,7 @@ def _row(path: Path, place: str, row: Values, fold: str) -> Row:
 
 
 def _written(path: Path, name: str) -> str:
-    """A path of a row. Backslashes of Windows become slashes, unless a file whose name has backslashes exists."""
+    """A path of a row. Backslashes of Windows become slashes, unless a file with backslashes in its name exists."""
     return name.replace("\\", "/") if "\\" in name and not (path.parent / name).exists() else name
 
 

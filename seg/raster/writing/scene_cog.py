@@ -29,7 +29,7 @@ class SceneLayout:
 
     Attributes:
         dtype: Name of the data type of all bands.
-        names: Name of each band; empty where a band has none.
+        names: Name of each band; "" for a band without a name.
         nodata: Value of invalid pixels; None to store validity as a mask.
         scaling: Scale and offset of each band; empty if there are none.
         units: Unit of each band; empty if there are none.
@@ -51,8 +51,8 @@ def write_scene_cog(path: Path, grid: Grid, layout: SceneLayout, parts: Iterable
         path: The file to write; its folder must exist.
         grid: Size, CRS and transform.
         layout: Bands and metadata.
-        parts: Windows with their pixels, which hold the nodata value where they are invalid; together they cover the
-            grid.
+        parts: Windows with their pixels and validity; together they cover the grid. Invalid pixels hold the nodata
+            value.
 
     Raises:
         WriteError: The file cannot be written.
