@@ -8,7 +8,8 @@ from rasterio.windows import Window
 from seg.raster.chips import BoolMask, Polygons
 
 STEPS = 256
-"""Lattice steps per pixel; a step is 4 cm at 10 m. A power of two, so that floats represent lattice points exactly."""
+"""Number of lattice steps per pixel. Vertices are rounded to the lattice; with pixels of 10 m, a step is 4 cm. The
+number is a power of two, so that floats represent the points of the lattice exactly."""
 
 Integers = npt.NDArray[np.int64]
 
