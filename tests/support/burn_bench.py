@@ -51,7 +51,7 @@ def burn(image: Path, labels: Path, output: Path, *options: object) -> Ran:
 
 
 def write_image(folder: Path) -> Path:
-    """The image."""
+    """Write the image, and return its path."""
     place = {"crs": UTM_33N, "transform": Affine(10, 0, 500_000, 0, -10, 5_000_000)}
     shape = {"count": 1, "height": HEIGHT, "width": WIDTH, "dtype": "uint16"}
     with rasterio.open(folder / "image.tif", "w", driver="GTiff", **place, **shape) as dataset:

@@ -112,7 +112,7 @@ class Steps(L.Callback):
 
 
 class SaveAfter(L.Callback):
-    """Write a checkpoint after one epoch."""
+    """Write a checkpoint at the end of an epoch; epochs are counted from 0."""
 
     def __init__(self, epoch: int, path: Path) -> None:
         self.epoch, self.path = epoch, path

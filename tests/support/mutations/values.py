@@ -148,7 +148,7 @@ def mutate_tree(tree: Any, random: Random) -> str:  # noqa: ANN401  # of any pla
 def _place(tree: Any, random: Random) -> tuple[Any, Any, str]:  # noqa: ANN401
     """A mapping or list of a tree, one of its keys, and its path."""
     places = [(node, key, f"{path}.{key}") for node, path in _nodes(tree, "") for key in _keys(node)]
-    # All depths are equally likely, although most values are deep.
+    # Shallow values are chosen more often than by chance, since most values are deep.
     shallow = [place for place in places if place[2].count(".") <= 2]
     chosen = shallow if shallow and random.random() < 0.4 else places
     return random.choice(chosen) if chosen else (None, None, "")
