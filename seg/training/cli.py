@@ -275,7 +275,7 @@ class CroplandCLI(LightningCLI):
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
-        """Subcommands, which are methods of the Trainer, each with the names of arguments that are not options.
+        """Subcommands by name, each with the arguments of its Trainer method that are not options.
 
         If the command line names a subcommand, only the parser of this subcommand is built, since building a parser
         takes a third of a second.
@@ -363,7 +363,7 @@ def run(words: list[str]) -> None:
             TASKS[wanted_task(words)],
             CroplandDataModule,
             save_config_callback=RunConfig,
-            save_config_kwargs={"save_to_log_dir": False},  # RunConfig writes it
+            save_config_kwargs={"save_to_log_dir": False},  # RunConfig writes the file to the run's folder
             seed_everything_default=0,
             parser_kwargs=strict | {"description": DESCRIPTION} | subcommands,
             load_from_checkpoint_support=False,

@@ -72,7 +72,7 @@ def _is_empty(folder: Path) -> bool:
 
 
 def _is_of_a_run(config: Path) -> bool:
-    """True if a training wrote a configuration, by its first line; a run killed early may have no other file."""
+    """True if a configuration begins as Lightning writes it; a run killed early may have no other file."""
     with config.open("rb") as file:
         return file.readline(100).startswith(CONFIG_HEADER)
 

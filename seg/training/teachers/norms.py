@@ -19,9 +19,9 @@ Momentum = Callable[[float], float]
 def for_labelled(model: nn.Module, policy: NormPolicy) -> Iterator[None]:
     """Set BatchNorm's momentum for the labelled samples of a step while a `with` block runs.
 
-    With the policy clean, clean views follow. Let m be the configured momentum. The momentum is (m/2) / (1 - m/2) for
-    labelled samples and m/2 for clean views. Each of the two passes then has the share m/2 in the new statistics, and
-    the old statistics have the share 1 - m.
+    With the policy `clean`, clean views follow the labelled samples. Let m be the configured momentum. The momentum is
+    (m/2) / (1 - m/2) for labelled samples and m/2 for clean views. Each of the two passes then has the share m/2 in the
+    new statistics, and the old statistics have the share 1 - m.
     """
     with _momentum(model, (lambda m: (m / 2) / (1 - m / 2)) if policy == "clean" else (lambda m: m)):
         yield
