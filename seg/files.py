@@ -231,7 +231,7 @@ def require_utf8_name(path: Path) -> None:
 
 
 def require_output_file(path: Path, suffixes: Sequence[str] = ()) -> None:
-    """Check before long work that a file can be written; creates nothing.
+    """Check before long work that a file can be written, without creating it.
 
     This function does not compare the output with the inputs; see `seg.raster.sources.require_apart`.
 
@@ -253,7 +253,7 @@ def require_output_file(path: Path, suffixes: Sequence[str] = ()) -> None:
 
 
 def require_output_folder(folder: Path) -> None:
-    """Check before long work that files can be written to a folder; creates nothing.
+    """Check before long work that files can be written to a folder, without creating anything.
 
     Raises:
         ConfigError: The path is a file; the folder is read-only; or the folder is missing and its parent is missing or

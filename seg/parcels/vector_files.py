@@ -144,7 +144,7 @@ def _watched(batches: Iterator[pa.RecordBatch], failures: list[BaseException]) -
 
 
 def require_vector_output(output: Path) -> None:
-    """Check before long work that a vector file can be written; creates nothing.
+    """Check before long work that a vector file can be written, without creating it.
 
     Raises:
         ConfigError: The suffix is unknown, the folder is missing or read-only, the path is a folder but no File

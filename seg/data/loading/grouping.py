@@ -15,7 +15,8 @@ MOST_TOGETHER = 32
 a chip."""
 
 _MESSAGE_BYTES = 2**26
-"""Largest size of a message, so that workers hold at most `prefetch_factor` large batches."""
+"""Largest size of a message in bytes. Large batches are sent one by one, so a worker holds at most `prefetch_factor` of
+them."""
 
 
 class Batches(Dataset[Any]):

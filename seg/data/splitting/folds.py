@@ -12,7 +12,7 @@ Labels = NDArray[np.int64]
 """Two pixel counts: cropland, and other labels."""
 
 _SPREAD = 0.5
-"""Cost if two neighbouring blocks are in the same fold, relative to the cost of an uneven distribution of labels."""
+"""Weight of the cost of neighbouring blocks in one fold, relative to the cost of unevenly distributed labels."""
 
 
 @dataclass(frozen=True)

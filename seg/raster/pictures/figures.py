@@ -22,9 +22,9 @@ class RowLayout:
     """Space around the panels of a row, in pixels.
 
     Attributes:
-        gap: Between panels, and beside the first and the last.
-        top: Above the panels.
-        bottom: Below the panels.
+        gap: Space between panels, and beside the first and the last panel.
+        top: Space above the panels.
+        bottom: Space below the panels.
         narrowest: Smallest width of a column, so that titles of narrow panels fit.
     """
 

@@ -100,7 +100,7 @@ def read_parcels(source: VectorLabels, grid: Grid, margin: int = 0) -> Parcels:
 
 
 def _turn(source: VectorLabels, box: Box | None) -> int:
-    """Degrees to add to longitudes of an image to get longitudes of a layer: 360 if the layer's run from 0 to 360."""
+    """Degrees to add to longitudes of an image to match a layer, such as 360 for a layer with longitudes 0 to 360."""
     if box is None or source.bounds is None:
         return 0
     left, _, right, _ = source.bounds
