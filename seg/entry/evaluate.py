@@ -1,4 +1,4 @@
-"""The command `evaluate`: comparison with references, area estimation, change maps."""
+"""The command `evaluate`: comparison with references, area estimation, change maps, tables by zone."""
 
 import sys
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from pathlib import Path
 from seg.evaluation.area.settings import AreaSettings, SampleSettings
 from seg.evaluation.pairs import Inputs
 from seg.evaluation.settings import ChangeSettings, EvaluationSettings, PageSettings
+from seg.evaluation.zones.settings import ZoneInputs, ZoneSettings
 from seg.raster.gdal_options import gdal_options
 from seg.terminal.command_line import Command, run_command
 
@@ -18,7 +19,7 @@ def evaluate(
     settings: EvaluationSettings,
     page: PageSettings,
 ) -> None:
-    """Compare cropland maps with references; for the other uses see `evaluate.py sample|area|change --help`.
+    """Compare cropland maps with references; for the other uses see `evaluate.py sample|area|change|zones --help`.
 
     Args:
         inputs: Maps, references, and related files.
@@ -98,7 +99,20 @@ def change(
     measure_change(find_maps(before, after, (before_probability, after_probability)), output, settings)
 
 
-SUBCOMMANDS: dict[str, Command] = {"sample": sample, "area": area, "change": change}
+def zones(*, inputs: ZoneInputs, output: Path, settings: ZoneSettings) -> None:
+    """Tabulate the cropland of a map by zone, such as counties: areas, parcels, estimates and accuracies.
+
+    Args:
+        inputs: Map, zones, and the reference and points if there are any.
+        output: Folder for zones.csv, zones.xlsx, chart.svg, index.html and zones.json; created if its parent exists.
+        settings: Options of the table.
+    """
+    from seg.evaluation.zones.run import tabulate_zones
+
+    tabulate_zones(inputs, output, settings)
+
+
+SUBCOMMANDS: dict[str, Command] = {"sample": sample, "area": area, "change": change, "zones": zones}
 """Subcommands by their name. If the command line names none, maps are compared with references."""
 
 
@@ -110,5 +124,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
     if words and not words[0].startswith("-"):
-        return run_command(SUBCOMMANDS, words, "Accuracy, area and change of cropland maps.", gdal_options)
+        return run_command(SUBCOMMANDS, words, "Accuracy, area, change and zones of cropland maps.", gdal_options)
     return run_command(evaluate, words, within=gdal_options)

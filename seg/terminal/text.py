@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from unicodedata import east_asian_width
 
 
 def text_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -11,14 +12,20 @@ def text_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         columns: Headings.
         rows: Cells of each row, one per column.
     """
-    widths = [max(len(row[place]) for row in (columns, *rows)) for place in range(len(columns))]
+    widths = [max(text_cells(row[place]) for row in (columns, *rows)) for place in range(len(columns))]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     return "\n".join(_line(cells, widths) for cells in (columns, rule, *rows))
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    first, *others = zip(cells, widths, strict=True)
-    return "| " + " | ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]) + " |"
+    blanks = [" " * (width - text_cells(cell)) for cell, width in zip(cells, widths, strict=True)]
+    padded = [cells[0] + blanks[0], *(blank + cell for cell, blank in zip(cells[1:], blanks[1:], strict=True))]
+    return "| " + " | ".join(padded) + " |"
+
+
+def text_cells(text: str) -> int:
+    """Width of a text in a terminal: a Chinese character takes two cells, any other character one."""
+    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def counted(number: int, noun: str) -> str:

@@ -88,6 +88,12 @@ LINES = (
         "evaluate change --before=map.tif --after=after.tif --output=change",
         ("map.tif", "after.tif", "map_probability.tif", "after_probability.tif"),
     ),
+    Line(
+        "evaluate zones --prediction=map.tif --zones=parcels.gpkg --zone-attribute=crop --reference=reference.tif "
+        "--points=points.gpkg --output=table",
+        ("parcels.gpkg", "map.tif", "points.gpkg"),
+        ("reference.tif", "points.design.json"),
+    ),
     Line("polygons --input=map.tif --output=out.gpkg --min-area=500m2", ("map.tif",)),
     Line(
         "polygons --input=map.tif --output=out.geojson --probability=map_probability.tif --simplify=15",

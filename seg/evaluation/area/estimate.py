@@ -108,13 +108,7 @@ def _figures(estimate: Estimate | None, confidence: float) -> dict[str, float | 
 
 def _only_references(interpreted: InterpretedSample) -> list[str | None]:
     """Class that all references of a stratum have; None if references differ, or if the stratum is fully sampled."""
-    sample = interpreted.sample
-    only: list[str | None] = []
-    for place, stratum in enumerate(sample.strata):
-        found = sample.reference[sample.stratum == place]
-        alike = len(found) != stratum.pixels and bool((found == found[0]).all())
-        only.append(interpreted.classes[int(found[0])] if alike else None)
-    return only
+    return [None if label is None else interpreted.classes[label] for label in interpreted.sample.only_references()]
 
 
 def _notes(interpreted: InterpretedSample) -> list[str]:

@@ -130,6 +130,18 @@ class StratifiedSample:
             ]
         )
 
+    def only_references(self) -> list[int | None]:
+        """True class of each stratum whose points all have this class; None for other and for fully sampled strata.
+
+        Such a stratum adds nothing to the standard errors, so they are too small.
+        """
+        only: list[int | None] = []
+        for place, stratum in enumerate(self.strata):
+            found = self.reference[self.stratum == place]
+            alike = len(found) != stratum.pixels and bool((found == found[0]).all())
+            only.append(int(found[0]) if alike else None)
+        return only
+
     def _pixel_areas(self) -> NDArray[np.float64]:
         return np.ones(len(self.stratum)) if self.pixel_area is None else self.pixel_area
 

@@ -1,5 +1,6 @@
 """An interpreted sample: points with their references, the design, and the evaluated map."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +17,12 @@ from seg.evaluation.area.points import (
     read_labels,
     read_references,
 )
-from seg.evaluation.area.population import Population, class_names
+from seg.evaluation.area.population import Population, StratumTally, class_names
 from seg.evaluation.area.settings import AreaSettings, Unfilled
 from seg.labels import IGNORE
 from seg.raster.chips import read_band
 from seg.raster.classes import class_band
-from seg.raster.grid import open_raster, read_grid, require_same_grid
+from seg.raster.grid import Grid, open_raster, read_grid, require_same_grid
 from seg.raster.sources import raster_sha256
 from seg.terminal.text import counted
 
@@ -41,6 +42,10 @@ class InterpretedSample:
         map_sha256: SHA-256 of the map's file; None for a map on a server.
         unfilled: Number of points without a reference.
         drawn: Options of the draw, by name.
+        grid: Grid of the sampled map.
+        strata: Strata of the sampled map, in the order of `sample.strata`.
+        row: (N,) row of each pixel of the sample, from 0.
+        column: (N,) column of each pixel of the sample, from 0.
     """
 
     sample: StratifiedSample
@@ -50,6 +55,10 @@ class InterpretedSample:
     map_sha256: str | None
     unfilled: int
     drawn: dict[str, object]
+    grid: Grid
+    strata: Sequence[StratumTally]
+    row: NDArray[np.int64]
+    column: NDArray[np.int64]
 
 
 def interpreted_sample(
@@ -86,7 +95,17 @@ def interpreted_sample(
     )
     _require_enough(sample, points)
     return InterpretedSample(
-        sample, drawn.classes | judged.classes, judged.mapped_ha, judged.map, judged.sha256, unfilled, drawn.settings
+        sample=sample,
+        classes=drawn.classes | judged.classes,
+        mapped_ha=judged.mapped_ha,
+        map=judged.map,
+        map_sha256=judged.sha256,
+        unfilled=unfilled,
+        drawn=drawn.settings,
+        grid=drawn.grid,
+        strata=drawn.strata,
+        row=drawn.row[kept],
+        column=drawn.column[kept],
     )
 
 

@@ -111,7 +111,7 @@ class StratumCounts:
         """
         codes, valid = source.read(window)
         labelled = labels != IGNORE
-        kinds = _kinds(mapped, labels)
+        kinds = kinds_of(mapped, labels)
         inside = labelled & valid
         found, place = np.unique(codes[inside], return_inverse=True)
         table = np.bincount(place * KINDS + kinds[inside], minlength=len(found) * KINDS).reshape(-1, KINDS)
@@ -129,8 +129,13 @@ class StratumCounts:
             )
 
 
-def _kinds(mapped: ByteMask, labels: ByteMask) -> npt.NDArray[np.int64]:
-    """Index of the count to which each labelled pixel belongs, (H, W)."""
+def kinds_of(mapped: ByteMask, labels: ByteMask) -> npt.NDArray[np.int64]:
+    """Index of the count of `TileCounts` to which each labelled pixel belongs, (H, W).
+
+    Args:
+        mapped: (H, W) classes of the map.
+        labels: (H, W) labels of the reference.
+    """
     kinds = np.full(mapped.shape, KINDS - 1, dtype=np.int64)
     for kind, (here, wanted) in enumerate(((CROPLAND, CROPLAND), (CROPLAND, OTHER), (OTHER, CROPLAND), (OTHER, OTHER))):
         kinds[(mapped == here) & (labels == wanted)] = kind

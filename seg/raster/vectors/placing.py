@@ -36,6 +36,21 @@ class GivenBox:
 
 
 @dataclass(frozen=True)
+class GivenShapes:
+    """Geometries in a CRS.
+
+    Attributes:
+        path: Name of their file in messages.
+        shapes: (N,) geometries with areas.
+        crs: CRS of the geometries.
+    """
+
+    path: str
+    shapes: npt.NDArray[np.object_]
+    crs: pyproj.CRS
+
+
+@dataclass(frozen=True)
 class Parcels:
     """Labelled polygons on the grid of an image.
 
@@ -144,20 +159,37 @@ def place_box(box: GivenBox, grid: Grid) -> Polygons:
     return _within_reach(to_image.pixels(np.array([shapely.box(*box.sides)]), to_image.box(margin=0)), grid)[0]
 
 
+def place_shapes(given: GivenShapes, grid: Grid) -> tuple[Polygons, npt.NDArray[np.intp]]:
+    """Geometries as (P,) simple polygons in pixels of an image, and the index of the geometry of each polygon, (P,).
+
+    Polygons may lie outside the image; parts far outside are cut off, so a distant geometry may have no polygon.
+
+    Args:
+        given: The geometries.
+        grid: Grid of the image.
+
+    Raises:
+        RasterError: The image has no valid georeference, or a geometry cannot be transformed to its CRS.
+    """
+    require_georeference(grid)
+    to_image = _Transform(given, grid)
+    return _within_reach(to_image.pixels(given.shapes, to_image.box(margin=0)), grid)
+
+
 def _within_reach(shapes: npt.NDArray[np.object_], grid: Grid) -> tuple[Polygons, npt.NDArray[np.intp]]:
     """Polygons of geometries, cut off far outside the image, and the index of the geometry of each polygon."""
-    valid, feature = _polygons(shapes)
+    valid, feature = flat_polygons(shapes)
     beyond = shapely.box(-REACH, -REACH, grid.width + REACH, grid.height + REACH)
     reaching = ~shapely.covered_by(valid, beyond)
     valid[reaching] = shapely.intersection(valid[reaching], beyond)
-    polygons, part = _polygons(valid)
+    polygons, part = flat_polygons(valid)
     return polygons, feature[part]
 
 
 class _Transform:
     """Transform from the CRS of polygons to the pixels of an image."""
 
-    def __init__(self, source: VectorLabels | GivenBox, grid: Grid) -> None:
+    def __init__(self, source: VectorLabels | GivenBox | GivenShapes, grid: Grid) -> None:
         self._source, self._grid = source, grid
         assert grid.crs is not None  # require_georeference has rejected grids without a CRS.
         try:
@@ -233,8 +265,12 @@ def _require_areas(source: VectorLabels, shapes: npt.NDArray[np.object_]) -> Non
         )
 
 
-def _polygons(shapes: npt.NDArray[np.object_]) -> tuple[Polygons, npt.NDArray[np.intp]]:
-    """Polygons of repaired geometries, and the index of the geometry of each polygon."""
+def flat_polygons(shapes: npt.NDArray[np.object_]) -> tuple[Polygons, npt.NDArray[np.intp]]:
+    """Polygons of repaired geometries, and the index of the geometry of each polygon.
+
+    Args:
+        shapes: (N,) geometries; lines and points of collections are left out.
+    """
     parts, index = shapely.get_parts(shapely.make_valid(shapes), return_index=True)
     # Parts of a collection can have several parts themselves.
     parts, inner = shapely.get_parts(parts, return_index=True)

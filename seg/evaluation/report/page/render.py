@@ -1,14 +1,9 @@
 """Rendering of the page: HTML that contains its styles, script and data."""
 
-import base64
-import hashlib
 import json
 from collections.abc import Mapping
-from importlib.resources import files
-from pathlib import PurePath
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from seg.evaluation.report.colours import (
@@ -28,12 +23,20 @@ from seg.evaluation.report.page.charts import (
     spans,
 )
 from seg.evaluation.report.page.content import PageContent
-from seg.evaluation.report.page.text import TAGS, Figures, Words, read_words
+from seg.evaluation.report.page.frame import (
+    TABLE_SCRIPTS,
+    TABLE_STYLES,
+    joined,
+    joined_scripts,
+    page_environment,
+    script_hash,
+)
+from seg.evaluation.report.page.text import Words, read_words
 from seg.evaluation.settings import Language
 from seg.labels import CROPLAND, LABEL_COLOURS, OTHER
 
-STYLES = ("page.css", "tables.css", "map.css")
-SCRIPTS = ("decode.js", "view.js", "tiles.js", "map.js", "controls.js", "page.js")
+STYLES = (*TABLE_STYLES, "map.css")
+SCRIPTS = (*TABLE_SCRIPTS, "decode.js", "view.js", "tiles.js", "map.js", "controls.js", "page.js")
 """Files that are joined into one script, in this order."""
 
 THRESHOLD_ROWS = 21
@@ -47,41 +50,25 @@ def render_page(content: PageContent, language: Language) -> str:
         language: Language of the page.
     """
     words = read_words(language)
-    environment = Environment(
-        loader=PackageLoader("seg.evaluation.report.page", "static/templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    environment = page_environment(language, {"accuracy": content.accuracy, "area": content.area})
+    say = Words(words)
+    environment.globals.update(
+        {
+            "score_name": lambda key: say(f"score.{key}") if say.has(f"score.{key}") else key,
+            "settings": _settings,
+            "ticks": TICKS,
+            "x": place_x,
+            "y": place_y,
+        }
     )
-    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "ensure_ascii": False}
-    environment.globals.update(_tools(content, Words(words), words["percent"]))
     environment.globals.update(_shown(content, words))
-    script = _scripts()
+    script = joined_scripts(SCRIPTS)
     return environment.get_template("page.html.j2").render(
-        lang_tag=TAGS[language],
-        style=Markup(_joined("styles", STYLES)),
+        style=Markup(joined("styles", STYLES)),
         colour_style=Markup(_colour_style()),
         script=Markup(script),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        script_hash=script_hash(script),
     )
-
-
-def _tools(content: PageContent, say: Words, percent_sign: str) -> dict[str, object]:
-    figures = Figures({"accuracy": content.accuracy, "area": content.area}, percent_sign)
-    return {
-        "at": figures.at,
-        "has": say.has,
-        "name_of": lambda path: PurePath(path).name,
-        "num": figures.num,
-        "say": say,
-        "score_name": lambda key: say(f"score.{key}") if say.has(f"score.{key}") else key,
-        "settings": _settings,
-        "text": figures.text,
-        "ticks": TICKS,
-        "x": place_x,
-        "y": place_y,
-    }
 
 
 def _shown(content: PageContent, words: Mapping[str, str]) -> dict[str, object]:
@@ -143,12 +130,3 @@ def _colour_style() -> str:
     }
     variables = "".join(f"--layer-{name}: {css(colour)}; " for name, colour in named.items())
     return f":root {{ {variables}--layer-ramp: linear-gradient(to right, {ramp}); }}"
-
-
-def _scripts() -> str:
-    return f'"use strict";\n(() => {{\n{_joined("scripts", SCRIPTS)}}})();\n'
-
-
-def _joined(kind: str, names: tuple[str, ...]) -> str:
-    folder = files("seg.evaluation.report.page").joinpath("static", kind)
-    return "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)

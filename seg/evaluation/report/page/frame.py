@@ -1,0 +1,96 @@
+"""Parts that all pages share: templates, styles, scripts, texts and numbers."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import PurePath
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from seg.evaluation.report.page.text import TAGS, Figures, Words, read_words
+from seg.evaluation.settings import Language
+
+TABLE_STYLES = ("page.css", "tables.css")
+TABLE_SCRIPTS = ("tables.js",)
+"""Styles and script of a page of tables: theme button and sorting."""
+
+
+def page_environment(language: Language, documents: Mapping[str, object]) -> Environment:
+    """Environment of the templates, with the functions `say`, `has`, `at`, `num`, `text` and `name_of`.
+
+    Args:
+        language: Language of the texts.
+        documents: JSON documents by name, whose numbers the page shows.
+    """
+    environment = Environment(
+        loader=PackageLoader("seg.evaluation.report.page", "static/templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "ensure_ascii": False}
+    words = read_words(language)
+    say, figures = Words(words), Figures(documents, words["percent"])
+    environment.globals.update(
+        {
+            "at": figures.at,
+            "has": say.has,
+            "lang_tag": TAGS[language],
+            "name_of": lambda path: PurePath(path).name,
+            "num": figures.num,
+            "say": say,
+            "text": figures.text,
+        }
+    )
+    return environment
+
+
+def joined(kind: str, names: tuple[str, ...]) -> str:
+    """Content of static files, one after the other.
+
+    Args:
+        kind: Folder of the files: "styles" or "scripts".
+        names: Names of the files.
+    """
+    folder = files("seg.evaluation.report.page").joinpath("static", kind)
+    return "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)
+
+
+def joined_scripts(names: tuple[str, ...]) -> str:
+    """One strict script from several files, which share their names but hide them from the page.
+
+    Args:
+        names: Names of the files.
+    """
+    return f'"use strict";\n(() => {{\n{joined("scripts", names)}}})();\n'
+
+
+def script_hash(script: str) -> str:
+    """SHA-256 of a script in base64, for the content security policy, which allows no other script."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def render_tables(template: str, language: Language, documents: Mapping[str, object], **values: object) -> str:
+    """Render a page of tables as self-contained HTML.
+
+    Args:
+        template: Name of the template.
+        language: Language of the page.
+        documents: JSON documents by name, which the template reads by these names too.
+        **values: Further values for the template.
+    """
+    script = joined_scripts(TABLE_SCRIPTS)
+    return (
+        page_environment(language, documents)
+        .get_template(template)
+        .render(
+            **documents,
+            **values,
+            style=Markup(joined("styles", TABLE_STYLES)),
+            script=Markup(script),
+            script_hash=script_hash(script),
+        )
+    )

@@ -1,0 +1,1 @@
+"""County table: areas, parcels and accuracies of a map by zone, as tables, chart and page."""
