@@ -57,7 +57,7 @@ class Run:
 
 
 def plan_runs(settings: LabelsSettings) -> list[Run]:
-    """Trainings in the order in which they run; for each seed and share, all methods follow each other.
+    """Trainings in the order in which they run; for each seed and share, one training of each method.
 
     Raises:
         ConfigError: A share leaves no labelled scene.

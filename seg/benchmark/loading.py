@@ -88,7 +88,7 @@ def _measure(scene: Scene, size: int, settings: LoadingSettings, report: Action)
             report,
         )
         pool.close()
-        pool.join()  # The memory of these processes must not count.
+        pool.join()  # The memory measured below must not include these processes.
     before = _resident_mib()
     for _ in range(-(-settings.memory_samples // settings.samples)):
         order.set_epoch(next(loader_epochs))
@@ -99,7 +99,7 @@ def _measure(scene: Scene, size: int, settings: LoadingSettings, report: Action)
 
 
 def _parts(chips: RandomChips[Scene], order: EpochSampler, epoch: int, workers: int) -> list[list[tuple[int, ...]]]:
-    """Windows of an epoch for each plain process; the loader divides windows among its workers in the same way."""
+    """Windows of an epoch, divided among the processes of the plain loop as the loader divides them among workers."""
     order.set_epoch(epoch)
     windows = [chips.place(key)[1].flatten() for key in order]
     return [windows[start::workers] for start in range(workers)]
@@ -115,7 +115,7 @@ def _together(run: Callable[..., object], parts: list[list[tuple[int, ...]]]) ->
 
 
 _opened: list[DatasetReader] = []
-"""Image and mask that a plain process has opened."""
+"""Image and mask, opened once in each process of the plain loop."""
 
 
 def _open(scene: Scene) -> None:
@@ -131,7 +131,7 @@ def _read_plainly(windows: list[tuple[int, ...]]) -> None:
 
 
 def _resident_mib() -> float:
-    """Resident memory of this process and its children, without shared memory, which Linux counts for each process."""
+    """Resident memory of this process and its children. Shared memory is left out, since every process includes it."""
     total = 0
     for pid in ("self", *(child.pid for child in multiprocessing.active_children())):
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")

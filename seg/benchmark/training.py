@@ -57,7 +57,10 @@ class EpochClock(L.Callback):
         self._seconds = 0.0
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the clock, or write the total time, which includes writing checkpoints and logs."""
+        """Start the clock in the first epoch; write the total time at the start of the second epoch.
+
+        The total includes the time for writing checkpoints and logs.
+        """
         if trainer.current_epoch == 1:
             self._seconds += time.perf_counter() - self._since
             self.path.write_text(json.dumps(self._seconds), encoding="utf-8")

@@ -170,7 +170,7 @@ def restore(*, run: str, output: Path) -> None:
 
     Args:
         run: Folder of a run that was trained with --tracking.wandb, folder of a W&B run (offline-run-...), or
-            entity/project/id of a run on the W&B server. Folders need no network.
+            entity/project/id of a run on the W&B server. Folders need no connection to the server.
         output: New or empty folder for the files.
     """
     from seg.training.run.restore import restore_run

@@ -113,7 +113,7 @@ def zones(*, inputs: ZoneInputs, output: Path, settings: ZoneSettings) -> None:
 
 
 SUBCOMMANDS: dict[str, Command] = {"sample": sample, "area": area, "change": change, "zones": zones}
-"""Subcommands by their name. If the command line names none, maps are compared with references."""
+"""Subcommands by name. If the command line has no subcommand, maps are compared with references."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -96,7 +96,7 @@ class Model:
 
     @property
     def pixel_size(self) -> float | None:
-        """Pixel side of the training images in metres; None if they had no CRS."""
+        """Pixel side of the training images in metres; None if the training images had no CRS."""
         return self.package.pixel_size_m
 
     @property
@@ -294,7 +294,8 @@ class LabelledScene:
     Attributes:
         name: Stem of the image's file.
         fold: Fold in which the scene is held out, from 0.
-        image: (C, H, W) float32 in the units of the file. If a band has no data in a pixel, all its bands are NaN.
+        image: (C, H, W) float32 in the units of the file. If one band of a pixel has no data, all bands of the pixel
+            are NaN.
         mask: (H, W) uint8: 0 other, 1 cropland, 255 no label or no data.
     """
 

@@ -79,7 +79,7 @@ def check(
         folds: Number of folds.
         labels: Meaning of the mask values.
         chips: Check for training on chips (--data.chips.size); scenes may then have any size.
-        fold: The held-out fold; no unlabelled scene may show its ground. null if no fold is held out.
+        fold: The held-out fold; unlabelled scenes must not show ground of this fold. null if no fold is held out.
         unlabelled: Unlabelled scenes to check too: a scene, a folder, a pattern or a text file that lists scenes.
             Unlabelled scenes of the manifest are always checked.
         output: A .json file for all measurements and findings.

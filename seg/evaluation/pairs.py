@@ -193,7 +193,7 @@ def find_pairs(inputs: Inputs) -> Pairing:
 def _pair(inputs: Inputs, stem: str, prediction: Path) -> Pair:
     folds, strata = _companion(inputs, "folds", stem), _companion(inputs, "strata", stem)
     reference = _companion(inputs, "reference", stem)
-    assert reference is not None  # The reference is not optional.
+    assert reference is not None  # `Inputs` always has a reference.
     return Pair(
         name=stem,
         prediction=prediction,

@@ -140,7 +140,7 @@ def measure_scene(pair: Pair, measures: Measures, advance: Callable[[], None] = 
 def _windows(reader: PairReader, size: int, reaches: Sequence[Reach]) -> Iterator[Compared]:
     """Windows of a scene, row by row.
 
-    A second thread reads the next windows and counts their boundaries, which takes about as long as all other counts.
+    A second thread reads the next windows and counts their boundaries. This work takes as long as all other counts.
     """
     margin = max(reach.margin for reach in reaches)
 

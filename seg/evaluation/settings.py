@@ -14,7 +14,7 @@ FEW_BLOCKS = 20
 SMALLEST_BLOCK = 64
 LARGEST_CHIP = 256
 MOST_DRAWS = 100_000
-"""Largest number of bootstrap draws, since the scores of all draws are in memory at the same time."""
+"""Largest number of bootstrap draws; the scores of all draws are in memory at the same time."""
 
 
 Language = Literal["en", "zh"]

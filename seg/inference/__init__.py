@@ -1,1 +1,1 @@
-"""Run a trained model over rasters of any size. No Trainer."""
+"""Run a trained model over rasters of any size, without Lightning's Trainer."""

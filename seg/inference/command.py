@@ -70,7 +70,7 @@ def predict(
         compute: Library, device, threads and precision.
 
     Raises:
-        IncompleteError: Some of several scenes could not be mapped; all other scenes were mapped.
+        IncompleteError: There are several scenes, and some could not be mapped; all others were mapped.
         SegError: An argument is invalid, or the only scene cannot be mapped.
     """
     named = named_scenes(inputs)

@@ -27,7 +27,7 @@ class Job:
 def jobs_of(inputs: Inputs, output: Path, uncertainty: bool) -> list[Job]:
     """Choose the output of each scene: the given file, or a file with the scene's stem in the given folder.
 
-    A missing folder is made.
+    If the folder does not exist, it is made.
 
     Args:
         inputs: The scenes.

@@ -29,7 +29,7 @@ FULL_ENOUGH = 0.5
 """If at least this share of a window's pixels is valid, the window is taken without comparing it with others."""
 
 TRIES = 4
-"""Largest number of windows that are read for each sampled window, in a scene with many empty windows."""
+"""At most this number of windows is read to find one window with data."""
 
 Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]
 """(B, C, SIDE, SIDE) pixels in stored units, and (B, SIDE, SIDE) validity."""
@@ -107,7 +107,7 @@ def fitting_place(scenes: Sequence[Path], package: ModelPackage, settings: Place
 
 
 def sample_windows(place: Place, count: int) -> list[SampledWindow]:
-    """Choose windows with data from all scenes, in proportion to their size; the choice is reproducible.
+    """Choose windows with data; each scene gets windows in proportion to its size. The choice is reproducible.
 
     Args:
         place: The scenes.

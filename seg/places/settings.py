@@ -29,12 +29,12 @@ class PlaceSettings:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        """Check the ranges by making settings of prediction."""
+        """Check the ranges by making prediction settings, which have the same limits."""
         _ = self.fitting
 
     @property
     def fitting(self) -> PredictionSettings:
-        """Settings of prediction with which a scene's bands and pixel size are compared with the model."""
+        """Prediction settings for comparing the bands and pixel size of a scene with the model."""
         return PredictionSettings(bands=self.bands, nodata=self.nodata, pixel_size_ratio=self.pixel_size_ratio)
 
 

@@ -31,7 +31,7 @@ MOST_CANDIDATES = 2000
 """Largest number of candidates. If a place has more squares, the candidates are selected at random."""
 
 MOST_LOOKS = 16
-"""Largest number of windows of SIDE pixels that are computed in a square."""
+"""Largest number of windows of SIDE x SIDE pixels that are computed in a square."""
 
 SMALL_PATCH = 32
 """Side in pixels of the patches of a square that are compared with examples."""

@@ -1,4 +1,4 @@
-"""Description of the deepest features of a model's training images, for its package."""
+"""Describe the deepest features of a model's training images, and store the description in the model's package."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,12 +53,12 @@ def describe_training(folder: Path, images: Sequence[Path]) -> ModelPackage | No
 
 
 def add_training_features(folder: Path, images: Sequence[Path], required: bool) -> bool:
-    """Add a description of the training images' features to a package; True if the package then has one.
+    """Add a description of the training images' features to a package; True if the description was added.
 
     Args:
         folder: The package.
         images: Training images; if there are none, the package does not change.
-        required: Raise all errors. If this is False, the package does not change after an error.
+        required: True to raise all errors; False to leave the package unchanged after an error.
 
     Raises:
         PackageError: `required` is set, and the package is damaged or cannot be written, or an image does not fit the

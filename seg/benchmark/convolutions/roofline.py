@@ -99,7 +99,7 @@ def ceilings_from(seconds: Mapping[str, float], device: torch.device, convolutio
 
 @contextmanager
 def matmul_like_convolutions(device: torch.device) -> Iterator[None]:
-    """Compute matrix products on a GPU in TF32, as convolutions are by default. In float32, they would be slower."""
+    """Compute matrix products on a GPU in TF32, the default of convolutions. In float32, products would be slower."""
     earlier = torch.get_float32_matmul_precision()
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")

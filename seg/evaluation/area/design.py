@@ -1,4 +1,4 @@
-"""Design of a sample, stored as JSON beside its points. Estimates need the design; interpreters must not see it."""
+"""Design of a sample, stored as JSON beside its points. Interpreters must not see the design."""
 
 import json
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ def write_design(design: Design, path: Path) -> None:
 
 
 def is_design(design: Design, path: Path) -> bool:
-    """True if a file holds the same design, for example since an earlier run was killed before it wrote the points."""
+    """True if a file holds the same design. A run that was killed before writing the points leaves such a file."""
     try:
         return bool(read_json(path) == json.loads(json.dumps(_content(design))))
     except (OSError, ValueError):
@@ -128,7 +128,7 @@ def read_design(path: Path) -> Design:
 
 
 _COLUMNS = ("ids", "stratum", "row", "column")
-"""Whole numbers of each point."""
+"""Fields that hold one whole number for each point."""
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ class StratifiedSample:
         return self._ratio(mapped & (self.reference == label), mapped)
 
     def producers_accuracy(self, label: int) -> Estimate | None:
-        """Share of the true area of a class that is mapped as this class: equations 3 and 7. None without true area."""
+        """Share of the true area of a class that is mapped as this class: equations 3 and 7. None if this area is 0."""
         true = self.reference == label
         return self._ratio(true & (self.mapped == label), true)
 
@@ -146,7 +146,10 @@ class StratifiedSample:
         return np.ones(len(self.stratum)) if self.pixel_area is None else self.pixel_area
 
     def _weights(self) -> NDArray[np.float64]:
-        """Area that each sampled pixel represents: the area of its stratum times its share of the sampled area."""
+        """Area that each sampled pixel represents.
+
+        This is the pixel's area, times the area of its stratum, divided by the area of the stratum's sampled pixels.
+        """
         areas = self._pixel_areas()
         sampled = np.bincount(self.stratum, areas, len(self.strata))
         return np.array([stratum.area for stratum in self.strata])[self.stratum] * areas / sampled[self.stratum]

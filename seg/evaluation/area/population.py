@@ -166,7 +166,7 @@ class Population:
 
 
 def key(stratum: StratumTally) -> int:
-    """Number that stands for a stratum in the windows of its population."""
+    """Number of a stratum in the arrays of `Population.windows`: 256 times the zone, plus the class."""
     return stratum.label + (stratum.zone or 0) * _KEYS_A_ZONE
 
 

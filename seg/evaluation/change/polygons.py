@@ -52,8 +52,8 @@ def write_change_polygons(
     """Write the polygons of gained and lost cropland.
 
     The columns are id, change ("gained" or "lost"), area in hectares and perimeter in metres. If there are
-    probabilities, there are three more columns: mean_probability, unsupported_share (of the pixels) and supported (true
-    if the mean is above the confidence).
+    probabilities, there are three more columns: mean_probability, unsupported_share (share of the unsupported pixels)
+    and supported (true if the mean probability is above the confidence).
 
     Args:
         change: The change map, with a CRS.

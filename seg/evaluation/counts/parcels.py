@@ -70,7 +70,10 @@ class ParcelCounts:
 
     @property
     def under_segmentation(self) -> float | None:
-        """Mean of 1 - |R and M| / |M|; 0 if each M lies within one R, near 1 if mapped parcels merge many parcels."""
+        """Mean of 1 - |R and M| / |M|, with R and M as in `over_segmentation`.
+
+        The error is 0 if each M lies within one R, and near 1 if mapped parcels merge many reference parcels.
+        """
         return self.under / self.overlapped if self.overlapped else None
 
 

@@ -149,9 +149,9 @@ class VectorClasses(VectorLabels):
         path: Any vector file that GDAL reads, or GeoParquet.
         column: The column of the classes.
         layer: The layer; None for the only layer.
-        options: Form of the options for layer and column in error messages: `--stratum-{}` stands for `--stratum-layer`
-            and `--stratum-attribute`.
-        encoding: As in `VectorLabels`.
+        options: Pattern of option names in error messages; `--stratum-{}` gives `--stratum-layer` and
+            `--stratum-attribute`.
+        encoding: Encoding of the text; None for the encoding that the file states.
 
     Attributes:
         names: Values of the column as text, sorted.

@@ -82,7 +82,7 @@ class WrongWindow:
 
 
 def worst_windows(tiles: TileCounts, size: int, number: int) -> list[WrongWindow]:
-    """Windows with the most wrong pixels, worst first. Windows with the same number are sorted by row, then by column.
+    """Windows with the most wrong pixels, worst first. Windows with equally many are sorted by row, then by column.
 
     Args:
         tiles: Counts of a scene.
@@ -107,6 +107,6 @@ def as_confusion(counts: Counts) -> ConfusionCounts:
 
 
 def _parts(start: int, length: int, size: int) -> Iterator[tuple[int, slice]]:
-    """Tiles that intersect a range of rows or columns: the index of each tile, and its part of the range."""
+    """Tiles that intersect a range of rows or columns: index of each tile, and part of the range inside the tile."""
     for tile in range(start // size, (start + length - 1) // size + 1):
         yield tile, slice(max(tile * size - start, 0), min((tile + 1) * size - start, length))

@@ -22,7 +22,7 @@ COMMISSION: Colour = (213, 94, 0, 255)
 OMISSION: Colour = (0, 114, 178, 255)
 UNMAPPED: Colour = (204, 121, 167, 255)
 AGREED: Colour = (150, 160, 155, 110)
-"""Cropland in both map and reference; faint, since the layer shows errors."""
+"""Colour of correctly mapped cropland. The colour is faint, so that errors stand out."""
 
 NOTHING: Colour = (0, 0, 0, 0)
 

@@ -123,7 +123,7 @@ def _middles(length: int, parts: int) -> NDArray[np.intp]:
 def _sampled(
     window: Window, shape: tuple[int, int], size: int
 ) -> Iterator[tuple[Window, tuple[slice, slice], tuple[NDArray[np.intp], ...]]]:
-    """Yield parts of a window, and for each part the display pixels and the source pixels that they show.
+    """Yield parts of a window, each with its display pixels and with the source pixel shown by each display pixel.
 
     GDAL's decimation is not used, since overviews may hold averages of labels, and polygons have no overviews.
     """

@@ -35,7 +35,7 @@ class Findings:
         zero_pixels: Pixels mapped as data although they are 0 in every band, often the empty corners of a file that
             declares no nodata value.
         damaged_pixels: Pixels that could not be read and were mapped as nodata.
-        nodata_unmatched: True if all blocks were read and no pixel has the additional nodata value.
+        nodata_unmatched: True if all blocks were read and no pixel has the nodata value of the settings or the models.
         void_found: True if pixels became nodata because their values are too large for a measurement.
     """
 
@@ -250,7 +250,7 @@ def _in_reader_order(blocks: Sequence[Block], readers: int) -> Sequence[Block]:
 
 
 def reading_order(plan: Plan) -> Sequence[Block]:
-    """Order the blocks of a scene on a server so that tiles shared by blocks are fetched once, as far as possible.
+    """Order the blocks of a scene on a server so that few tiles are fetched more than once.
 
     Blocks are read row by row. If the tiles of a row of blocks do not fit into the cache, the scene is read in vertical
     strips as wide as the cache allows; only tiles along the edges of strips are then fetched twice.

@@ -32,7 +32,7 @@ class Member:
         backend: Computes the probability of one image.
         package: Description of the model: stride, receptive field, fill values.
         name: Name of the model in messages.
-        features: Description of the features of its training images; None if the package has none.
+        features: Description of the features of the training images; None if the package has no such description.
     """
 
     backend: Backend
@@ -54,8 +54,8 @@ class Member:
     def start_views(self, image: FloatImage, augmentation: TestTimeAugmentation) -> Iterator[Pending]:
         """Start the views of a (C, H, W) image one by one, on demand; each view gives an (H, W) probability.
 
-        The image is padded at the bottom and the right to the model's stride. Cells of the stride therefore lie on the
-        same scene pixels for every block size.
+        The image is padded at the bottom and the right to a multiple of the model's stride. The cells of the deepest
+        feature map therefore cover the same scene pixels for every block size.
         """
         height, width = image.shape[1:]
         for scale in augmentation.fractions:

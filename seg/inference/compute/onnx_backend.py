@@ -53,7 +53,7 @@ class OnnxBackend:
         self.outputs = [OUTPUT, BOUNDARY] if interior else [OUTPUT]
 
     def start(self, image: FloatImage) -> Pending:
-        """Compute the (H, W) probability of a (C, H, W) image at once."""
+        """Compute the (H, W) probability of a (C, H, W) image before this method returns."""
         heads = self.session.run(self.outputs, {"image": np.ascontiguousarray(image)[None]})
         probability = probability_of(heads, self.package)
         return lambda: probability

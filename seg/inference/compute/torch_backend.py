@@ -56,7 +56,7 @@ class TorchBackend:
 
     @torch.inference_mode()
     def start(self, image: FloatImage) -> Pending:
-        """Start the (H, W) probability of a (C, H, W) image; on devices other than CUDA, finish it at once."""
+        """Compute the (H, W) probability of a (C, H, W) image; on CUDA, this method returns before the end."""
         batch = torch.from_numpy(np.ascontiguousarray(image))[None]
         if self.device.type == "cuda":
             return self._start_on_cuda(batch)

@@ -43,7 +43,7 @@ def require_unit(
     Args:
         grid: Grid of the scene.
         bands: 1-based bands of the scene in the order of the models.
-        nodata: An additional stored value that means "no data".
+        nodata: Additional stored value that means "no data", for files that do not declare this value.
         models: Name for messages and description of each model.
 
     Raises:

@@ -40,7 +40,7 @@ class RunIdentity:
         tolerance: Largest change of a probability that a measured halo may cause; None if the halo is not measured.
         tta: Test-time augmentation.
         uncertainty: True if the standard deviation is mapped too.
-        nodata: An additional stored value that means "no data", or None.
+        nodata: Additional stored value that means "no data", for files that do not declare this value; or None.
         threshold: Probability above which a pixel is cropland.
         interior: True if cropland is mapped without the edges of parcels.
         on_unreadable: Treatment of pixels that cannot be read, "stop" or "nodata".

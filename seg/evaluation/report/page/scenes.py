@@ -20,7 +20,7 @@ MAP_BYTES = 2_300_000
 """Size limit of all tiles together, so that the page with its chips and tables stays below 3 MB."""
 
 MAP_SCENES = 60
-"""Largest number of scenes on the map, since more scenes would be too small; scenes with the lowest IoU are chosen."""
+"""Largest number of scenes on the map; more scenes would be too small. Scenes with the lowest IoU are chosen."""
 
 READ_SIDE = 1536
 """Longest side at which a scene is read. MAP_BYTES hold about one scene of this size; reading takes about 200 MB."""

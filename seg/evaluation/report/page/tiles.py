@@ -49,7 +49,8 @@ def encoded_within(layers: SceneLayers, budget: int) -> list[Level]:
 
     Args:
         layers: The scene.
-        budget: Largest number of characters of its tiles; SMALLEST_SIDE takes precedence.
+        budget: Largest number of characters of the scene's tiles. The tiles exceed this number if the scene would
+            otherwise be smaller than SMALLEST_SIDE.
     """
     levels = [_encoded(level) for level in pyramid(layers)]
     size = sum(level.size for level in levels)

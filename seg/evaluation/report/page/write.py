@@ -41,7 +41,7 @@ class AreaClass:
 
 @dataclass(frozen=True)
 class AreaStratum:
-    """A stratum of the map; `only_reference` is the class of all its points."""
+    """A stratum of the map; `only_reference` is the class of all its points, or None if the classes differ."""
 
     name: str
     area_ha: float
