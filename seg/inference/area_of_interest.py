@@ -90,8 +90,8 @@ def area_on(grid: Grid, text: str | None, crs: str | None) -> Area | None:
     Args:
         grid: Grid of the scene.
         text: A vector file, with `|layername=...` if it has several layers, or minx,miny,maxx,maxy; None for all.
-        crs: CRS of a box, with longitude before latitude; None for the CRS of the scene, and for a file, which has its
-            own CRS.
+        crs: CRS of a box, with longitude before latitude; None for the CRS of the scene. With a file, this must be
+            None, since the file has its own CRS.
 
     Raises:
         NoOverlapError: No pixel of the scene lies in the area.

@@ -85,7 +85,7 @@ def predict_scene(
 def map_scene(
     scene: FittedScene, output: Path, predictor: Predictor, settings: PredictionSettings, report: Report
 ) -> SceneMaps:
-    """Map a scene that was matched with the models; otherwise like `predict_scene`.
+    """Map a scene, as `predict_scene` does, after `fit_scene` has matched the scene with the models.
 
     Finished blocks are kept in `<output>.partial/` until all maps are written, so a killed run continues where it
     stopped.

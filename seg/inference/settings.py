@@ -24,9 +24,9 @@ class PredictionSettings:
             otherwise receptive-field. For a model with an unbounded receptive field, the halo is always measured.
         tolerance: Largest change of a probability that a measured halo may cause, above 0 and at most 1; by default
             1/255.
-        memory: Limit of the total memory in GiB, for an automatic block size; null for a quarter of the free memory,
-            but at least the smaller one of 1.5 GiB and half of the free memory. The limit may be exceeded, since a
-            core is never smaller than its halo.
+        memory: Limit of the total memory in GiB, for an automatic block size; null for a quarter of the free memory. If
+            a quarter is less than 1.5 GiB, the limit is 1.5 GiB, or half of the free memory if a half is less. The
+            limit may be exceeded, since a core is never smaller than its halo.
         tta: Test-time augmentation.
         uncertainty: Also map the standard deviation over views and models, in percent of its maximum, 0.5. The file's
             name ends in `_uncertainty`. Needs at least two views or models.
@@ -34,8 +34,8 @@ class PredictionSettings:
             `_features`.
         distance: Also write the distance of each patch of 64 x 64 pixels from the training images, in a file whose name
             ends in `_distance`. A JSON file beside this file holds the distance of the scene.
-        bands: 1-based bands of the scene in the order of the model; null for the bands with the names of the training
-            bands, or, if names are missing, for the numbers of the training bands.
+        bands: 1-based bands of the scene in the order of the model. If null, bands are chosen by the names of the
+            training bands. If names are missing, the band numbers of training are read.
         nodata: An additional stored value that means "no data", for files that do not declare one; null for the
             value of training.
         threshold: Probability above which a pixel is cropland; null for the model's threshold, or for the mean
@@ -108,7 +108,7 @@ class ComputeSettings:
             there is a GPU, otherwise openvino if it is installed, or else onnx. For openvino and onnx, the network is
             exported once to model.onnx in the folder of the model.
         device: Device for computing: auto, cpu, cuda (cuda:1 for the second GPU) or mps.
-        threads: Number of computing threads; 0 for all cores, or the number in OMP_NUM_THREADS.
+        threads: Number of computing threads; 0 for the number in OMP_NUM_THREADS, or all cores without this variable.
         precision: Precision of the network: 32, or on CUDA bf16 or 16; auto is 16 on CUDA and 32 elsewhere.
 
     Raises:

@@ -145,7 +145,7 @@ def example_points(path: Path) -> list[tuple[float, float]]:
 
 
 def _features(path: Path) -> geopandas.GeoDataFrame:
-    """Features of a vector file with a geometry, in WGS 84."""
+    """Features of a vector file in WGS 84; features without a geometry are left out."""
     frame = read_features(path)
     if not isinstance(frame, geopandas.GeoDataFrame) or frame.crs is None:
         raise RasterError(f"{path}: has no geometry with a CRS; wanted features that state their CRS")

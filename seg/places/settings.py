@@ -12,8 +12,8 @@ class PlaceSettings:
     """Options for reading the scenes of a place.
 
     Args:
-        bands: 1-based bands of the scenes, in the order of the model. If null, the bands with the names of the training
-            bands are read; if the scenes have no such names, the bands of training are read.
+        bands: 1-based bands of the scenes, in the order of the model. If null, bands are chosen by the names of the
+            training bands. If the scenes have no such names, the band numbers of training are read.
         nodata: Additional value that means "no data", for files that do not declare this value; null for the value of
             training.
         pixel_size_ratio: Largest accepted ratio between the pixel sizes of the scenes and of training, at least 1.
@@ -40,7 +40,7 @@ class PlaceSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptationSettings:
-    """Size of the sample from the new place, and its weight.
+    """Size of the sample from a new place, and weight of the place's statistics.
 
     Args:
         mix: Weight of the new place's statistics in BatchNorm, 0 to 1. 0 keeps the statistics of training and had the
@@ -70,8 +70,8 @@ class SuggestionSettings:
         spacing_m: Smallest distance in metres between the centres of two squares; null for twice the side.
         labelled: Ground that is already labelled: a dataset, a folder of masks, a mask, or a vector file of polygons;
             null if no ground is labelled.
-        zones: Vector file of zones. Each zone gets a number of squares in proportion to its candidates, and at least
-            one if --count is large enough.
+        zones: Vector file of zones. Each zone gets squares in proportion to its number of candidates, and at least
+            one square if --count is large enough.
         zone_column: Column with the names of the zones; null to name the zones by their row numbers.
         like: Vector file of examples. If it is given, the squares that are most similar to the examples are suggested,
             instead of uncertain squares.

@@ -175,7 +175,7 @@ class SyncRunningStatistics(L.Callback):
             self._counts = all(batch.get("name", [True]))
 
     def on_after_backward(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Merge the changes of this round of batches, before the statistics are averaged with the weights."""
+        """Merge the changes of this round of batches, before another callback averages weights and statistics."""
         norms = _moving_norms(pl_module)
         if trainer.world_size == 1 or not norms:
             return

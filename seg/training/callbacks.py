@@ -51,8 +51,8 @@ class TrackingConfig:
 
     Args:
         tensorboard: Write TensorBoard events into the run's folder.
-        wandb: Log to Weights & Biases. offline writes to `<run>/wandb/` and needs neither network nor account; online
-            also uploads the files; null does not log to W&B.
+        wandb: Log to Weights & Biases. offline writes to `<run>/wandb/` and needs no internet connection and no
+            account; online also uploads the files; null does not log to W&B.
         project: Name of the W&B project. The W&B run is named after the run's folder.
 
     Raises:

@@ -169,7 +169,7 @@ class CroplandCLI(LightningCLI):
         return {"model": task, "data": {key: data[key] for key in data if key == "labels" or options.data[key] is None}}
 
     def _explicit_options(self) -> dict[str, Any]:
-        """Options in the command line and in configurations, including options set to their default values."""
+        """Options that the command line or a configuration sets, even if they are set to their default values."""
         words = [*sys.argv[1:], "--seed_everything=0"]  # data.seed is linked to the seed, so parsing needs one
         given: Namespace = self.parser.parse_args(words, defaults=False)[self.config.subcommand]
         return dict(given.as_dict())

@@ -52,7 +52,7 @@ class InitialWeights:
 
 
 def take_weights(model: Segmenter, path: Path) -> InitialWeights:
-    """Copy weights and buffers from a file into a network, if their names and shapes are equal.
+    """Copy each weight and buffer of a file into a network if the network has one of the same name and shape.
 
     Args:
         model: The network; its band statistics are kept.

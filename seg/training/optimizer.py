@@ -37,7 +37,7 @@ class OptimizerConfig:
         nesterov: Use Nesterov momentum in sgd.
 
     Raises:
-        ConfigError: A value is out of range or contradicts another one.
+        ConfigError: A value is out of range or contradicts another value.
     """
 
     name: OptimizerName = "adamw"

@@ -22,7 +22,7 @@ standard or the transposed convolution. roofline ms: max(MACs / peak GMAC/s, byt
 applies; for two convolutions, the sum of their times."""
 
 SPEEDUP_SHARE = 0.9
-"""If parameters shrink n-fold, a convolution counts as n times as fast if its speed-up is at least this share of n."""
+"""A convolution with n times fewer parameters counts as n times as fast if its speed-up is at least this share of n."""
 
 
 def benchmark_convolutions(settings: ConvolutionSettings, output: Path | None) -> None:

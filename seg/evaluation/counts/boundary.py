@@ -19,7 +19,7 @@ from seg.raster.grid import Grid
 from seg.raster.ground.distances import ground_pixel
 
 _ROUNDING = 1e-9
-"""Relative margin, so that rounding does not exclude a distance equal to the tolerance."""
+"""Relative margin of a tolerance. Without the margin, rounding could exclude a distance equal to the tolerance."""
 
 Core = tuple[slice, slice]
 

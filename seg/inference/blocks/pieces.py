@@ -109,7 +109,7 @@ def valid_pieces(valid: BoolMask, core: Box, halo: int, alignment: int) -> list[
 def _covering(cells: Cells, box: Box) -> list[Box]:
     """Boxes that contain the valid cells of a box.
 
-    The result is the bounding box of these cells, or the boxes of its two halves if the halves read fewer cells.
+    The result is the bounding box of the valid cells, or several smaller boxes if these read clearly fewer cells.
     """
     rows, columns = (np.flatnonzero(cells.valid[box].any(axis=axis)) for axis in (1, 0))
     if not len(rows):

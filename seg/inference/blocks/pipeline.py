@@ -23,8 +23,8 @@ from seg.raster.writing.block_store import BlockStore
 from seg.raster.writing.cog import TILE
 
 READERS = 2
-"""Number of reading threads. One thread decodes about 50 megapixels of four bands per second; a fast network computes
-more."""
+"""Number of reading threads. One thread decodes about 50 megapixels of four bands per second. A fast network computes
+more megapixels."""
 
 
 @dataclass(frozen=True)

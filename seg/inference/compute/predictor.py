@@ -37,7 +37,7 @@ class RunningEstimate:
 
     This is the population standard deviation (divided by n), so it is at most 0.5. Squared deviations from the running
     mean are summed by the update of Youngs and Cramer (1971), https://doi.org/10.1080/00401706.1971.10488826. The
-    difference of two large sums would be inexact in float32.
+    common formula subtracts two large sums, which is inexact in float32.
 
     Args:
         deviation: Compute the standard deviation too.

@@ -129,8 +129,8 @@ def has_accelerator() -> bool:
 
 def _precision(wanted: Precision, device: torch.device) -> str:
     if device.type == "cuda":
-        # float16 has finer steps than bfloat16. The steps of float16 change a probability by about 0.001 and hide
-        # smaller effects of a halo.
+        # float16 has finer steps than bfloat16. Rounding to float16 changes a probability by about 0.001, so the halo
+        # measurement cannot see smaller effects.
         return "16" if wanted == "auto" else wanted
     if wanted in {"auto", "32"}:
         return "32"

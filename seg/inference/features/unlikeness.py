@@ -88,7 +88,7 @@ def _full_enough(valid: BoolMask) -> bool:
 
 
 def scene_unlikeness(grid: Grid, area: Area | None, reading: Reading, members: Sequence[Member]) -> Unlikeness | None:
-    """Distance of a scene from the training images; of several models, the largest distance relative to its limit.
+    """Distance of a scene from the training images; of several models, the one with the highest distance / limit.
 
     Args:
         grid: Grid of the scene.

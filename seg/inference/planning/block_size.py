@@ -11,13 +11,13 @@ SMALLEST = 128
 """Smallest side of a core in pixels, even with little memory; smaller blocks would be mostly halo."""
 
 USUAL = 1024
-"""Side in pixels of blocks without a halo. The fixed cost of smaller blocks matters (10 % of the time of a trivial
-network); with larger blocks, less of the reading and writing overlaps with computing."""
+"""Side in pixels of blocks without a halo. In smaller blocks, the fixed cost of a block matters more; it is 10 % of the
+time of a trivial network. In larger blocks, reading and writing overlap less with computing."""
 
 ALONE = 0.03
-"""Time for reading and writing a pixel, relative to the time for computing it. While the first block is read and the
-last block is written, nothing is computed. For `dilated_small_8` on two threads, a megapixel takes about 0.04 s to read
-and write, and 1.4 s to compute."""
+"""Time for reading and writing a pixel, relative to the time for computing a pixel. A scene takes this time for one
+block more, since nothing is computed while the first block is read and the last block is written. For `dilated_small_8`
+on two threads, a megapixel takes about 0.04 s to read and write, and 1.4 s to compute."""
 
 BLOCK = 10_000
 """Fixed cost of a block, relative to the time for computing a pixel; about 10 ms."""

@@ -30,8 +30,9 @@ def allowed_memory(wanted_gib: float | None, predictor: Predictor) -> int:
     """Limit of the total memory of a prediction, in bytes.
 
     Args:
-        wanted_gib: Limit in GiB. None for a quarter of the free memory, but at least the smaller one of 1.5 GiB and
-            half of the free memory. If a device has its own memory, the smaller free memory counts.
+        wanted_gib: Limit in GiB; None for a quarter of the free memory. If a quarter is less than 1.5 GiB, the limit is
+            1.5 GiB, or half of the free memory if a half is less. With a GPU, the free memory is that of the machine or
+            of the GPU, whichever is less.
         predictor: Models on their devices.
     """
     if wanted_gib is not None:

@@ -34,7 +34,8 @@ FETCHING_WORTH = 0.1
 """Largest share of a scene on a server that a halo measurement may read; these pixels are fetched twice."""
 
 CACHE_SHARE = 4
-"""For a scene on a server, a quarter of the memory caches tiles, so that halos are not fetched twice."""
+"""For a scene on a server, the memory limit divided by this number is the size of the tile cache. The cache keeps
+halos from being fetched twice."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class Plan:
         blocks: Blocks that have a pixel of the area, row by row.
         memory: Bytes that prediction is expected to take in total.
         cache: Bytes of decoded tiles to cache, for a scene on a server; 0 for the usual cache.
-        divided: True if the scene has several blocks; `blocks` may be a part of them.
+        divided: True if the scene has several blocks. If several processes map the scene, `blocks` holds the blocks of
+            one process.
     """
 
     scene: FittedScene

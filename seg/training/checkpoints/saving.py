@@ -19,7 +19,7 @@ from seg.training.trainer_state import ends_epoch, is_trial
 
 
 def last_checkpoint(folder: str | None, root: str) -> Path:
-    """Path of a run's last checkpoint: in `folder`, or if it is None, in `checkpoints/` in the run's folder `root`."""
+    """Path of a run's last checkpoint in `folder`; None for the folder `checkpoints` in the run's folder `root`."""
     return Path(folder or Path(root) / "checkpoints") / "last.ckpt"
 
 

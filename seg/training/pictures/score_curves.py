@@ -37,7 +37,7 @@ def draw_precision_recall(curve: PrecisionRecallCurve, threshold: float, title: 
     figure, axes = _square(
         "Recall of cropland (share of cropland that is mapped)", "Precision (share of mapped cropland that is correct)"
     )
-    # The point with recall 0 is left out: no pixel is mapped there, and precision is 1 only by definition.
+    # The point with recall 0 is left out. Its threshold maps no pixel, so its precision is 1 only by definition.
     reached = curve.recall > 0
     axes.plot(curve.recall[reached], curve.precision[reached], color=LINE_COLOUR, linewidth=2, clip_on=False)
     at = min(int((curve.threshold < threshold).sum()), len(curve.threshold) - 1)

@@ -14,7 +14,7 @@ from seg.files import CLAIM, FULL_DISK, UNFINISHED, claimed, read_json, writing
 METRICS = "metrics.csv"
 CONFIG = "config.yaml"
 CONFIG_HEADER = b"# lightning.pytorch=="
-"""Beginning of a configuration that Lightning's command line wrote; its version follows."""
+"""Beginning of a configuration that Lightning's command line wrote; Lightning's version follows."""
 
 RUN_RECORD = "run.json"
 LEARNING_CURVES = "learning_curves.png"
@@ -122,7 +122,7 @@ def taken_folder(root: Path, resumes: bool, first_step: FirstStep) -> Iterator[N
     if resumes:
         with _claimed_run(root), _unchanged_if_refused(root, first_step):
             _remove_unfinished(root)
-            keep_earlier(root / METRICS)  # Otherwise, Lightning would delete the file.
+            keep_earlier(root / METRICS)  # Lightning would delete the metrics file.
             keep_earlier(root / RUN_RECORD)
             with _named_if_full(root):
                 yield

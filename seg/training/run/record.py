@@ -149,7 +149,7 @@ class RunRecord(L.Callback):
                 path.parent.mkdir(parents=True, exist_ok=True)
             write_json(self._record, path)
         except OSError as error:
-            # A training does not need its record.
+            # A training goes on without its record.
             print(f"note: {error}", file=sys.stderr)
 
 

@@ -19,7 +19,8 @@ def restore_run(run: str, output: Path) -> list[Path]:
 
     Args:
         run: Folder of a training run or of a W&B run (`<run>/wandb/offline-run-...`), or `entity/project/id` of a run
-            on a W&B server. A folder needs neither network nor account. From a server, the model is restored too.
+            on a W&B server. A folder needs no internet connection and no account. From a server, the model is
+            restored too.
         output: A new or empty folder.
 
     Returns:
