@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 WAYS = ("supervised", "student")
 
 IMAGES = "images.txt"
-"""List of all images outside the held-out fold; a student learns from these images if every scene is labelled."""
+"""List of all images outside the held-out fold. If every scene is labelled, these images also serve as unlabelled."""
 
 
 @dataclass(frozen=True)
@@ -158,11 +158,11 @@ def compare_labels(settings: LabelsSettings, folder: Path) -> list[Result]:
 
 
 def training_words(run: Run, folder: Path, settings: LabelsSettings) -> list[str]:
-    """Command line of a training. It has a single long epoch, so held-out labels are read only at the end.
+    """Command line of a training. The training has one long epoch, so held-out labels are read only at the end.
 
     Args:
         run: The training.
-        folder: Its folder.
+        folder: Folder of the training.
         settings: Options of the benchmark.
     """
     batches = settings.steps * settings.batches

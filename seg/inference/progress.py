@@ -100,7 +100,7 @@ class Speed:
 
 
 def plan_text(plan: Plan, done: int, predictor: Predictor, settings: PredictionSettings) -> tuple[list[str], list[str]]:
-    """Lines about the plan of a scene: for standard output, and notes for standard error.
+    """Text about the plan of a scene: lines for standard output, and notes for standard error.
 
     Args:
         plan: Plan of the scene.

@@ -42,9 +42,8 @@ def task_options(checkpoint: Checkpoint, task: str = DEFAULT_TASK) -> Options:
         raise PackageError(
             f"{checkpoint.path}: its task has no bands or no model; wanted a checkpoint that scripts/train.py wrote"
         )
-    options.pop(
-        "bands"
-    )  # This number comes from the dataset; CroplandTask.on_load_checkpoint compares the two numbers.
+    # The number of bands comes from the dataset; CroplandTask.on_load_checkpoint compares the two numbers.
+    options.pop("bands")
     # The checkpoint's weights replace the encoder's weights. An untrusted checkpoint must not cause a download or open
     # another file.
     options["model"]["encoder_weights"] = None

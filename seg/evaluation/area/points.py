@@ -52,8 +52,8 @@ class References:
 def write_points(path: Path, grid: Grid, row: NDArray[np.int64], column: NDArray[np.int64]) -> None:
     """Write a GeoPackage with a layer of points that will be interpreted, and a layer of pixel outlines.
 
-    A point has id (from 1), lon and lat (WGS 84), row, column and the empty text column `reference`. The file does not
-    contain the mapped class or the stratum of a point, since they would bias the interpreter.
+    A point has id (from 1), lon and lat (WGS 84), row, column and the empty text column `reference`. The mapped class
+    and the stratum of a point are left out, since this knowledge would bias the interpreter.
 
     Args:
         path: The file, written atomically.
@@ -128,7 +128,7 @@ def read_references(path: Path, encoding: str | None = None) -> References:
 
 
 def _table(path: Path, layer: str, encoding: str | None) -> geopandas.GeoDataFrame:
-    """Columns of a layer; text in another encoding is read as GB18030, since Chinese spreadsheets save GBK."""
+    """Columns of a layer. Text that cannot be decoded is read as GB18030, since Chinese spreadsheets often use it."""
     try:
         return pyogrio.read_dataframe(path, layer=layer, read_geometry=False, encoding=encoding)
     except UnicodeDecodeError:
@@ -136,7 +136,7 @@ def _table(path: Path, layer: str, encoding: str | None) -> geopandas.GeoDataFra
 
 
 def read_labels(references: References, classes: Mapping[int, str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """(N,) class of each point, -1 if its reference is empty; (N,) mask of the points whose reference is filled in.
+    """(N,) class of each point, -1 if the reference is empty; (N,) True for points whose reference is filled in.
 
     A reference is the number or the name of a class, in upper or lower case.
 

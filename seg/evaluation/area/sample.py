@@ -31,8 +31,8 @@ def sample_map(population: Population, output: Path, settings: SampleSettings) -
 
     Args:
         population: The class map and its zones.
-        output: GeoPackage for the points, which must not exist, since it may hold an interpreter's work. Its design
-            may exist if it is the same, since a killed run may have written it.
+        output: GeoPackage for the points. An existing file is refused, since it may hold an interpreter's work. The
+            file of the design may exist with the same content, since a killed run may have written this file.
         settings: Size and allocation of the sample.
 
     Returns:

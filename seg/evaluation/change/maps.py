@@ -75,8 +75,8 @@ class ChangeTally:
     Attributes:
         pixels: (4,) number of pixels.
         hectares: (4,) ground area.
-        unsupported_ha: (4,) ground area where the probability is at most the confidence; 0 if there are no
-            probabilities.
+        unsupported_ha: (4,) ground area where the probability is unknown or at most the confidence; 0 if there are no
+            probability maps.
     """
 
     pixels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(CLASSES, dtype=np.int64))

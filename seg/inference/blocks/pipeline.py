@@ -24,7 +24,7 @@ from seg.raster.writing.cog import TILE
 
 READERS = 2
 """Number of reading threads. One thread decodes about 50 megapixels of four bands per second. A fast network computes
-more megapixels."""
+more than 50 megapixels per second."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,8 @@ def _start_ahead(
     chips: Iterator[tuple[Block, Chip]], plan: Plan, predictor: Predictor, zeros: "_ZeroPixels"
 ) -> Iterator[_StartedBlock]:
     """Start blocks, and yield each block as soon as `predictor.ahead` further blocks are started."""
-    # A single block has no halo. Blocks of a size that the user chose are always computed whole.
+    # A single block has no halo, but its pieces need one. If the user chose the block size, blocks are not divided into
+    # pieces.
     needed = plan.halo if plan.divided else predictor.receptive_field
     halo = needed if plan.scene.identity.asked_block_size == "auto" else None
     waiting: deque[_StartedBlock] = deque()

@@ -25,7 +25,7 @@ def open_backend(folder: Path, package: ModelPackage, compute: ComputeSettings, 
 
     Args:
         folder: Folder of the package.
-        package: Its description.
+        package: Description of the package.
         compute: Library, device, threads and precision.
         interior: Compute the probability of cropland without the edges of parcels.
 

@@ -28,8 +28,8 @@ class OnnxBackend:
 
     Args:
         folder: Folder of the package; see `open_network`.
-        package: Its description.
-        compute: Number of threads; 0 for all cores, or the value of OMP_NUM_THREADS.
+        package: Description of the package.
+        compute: Number of threads; 0 for the value of OMP_NUM_THREADS, or all cores without this variable.
         interior: Compute the probability of cropland without the edges of parcels; needs a boundary head.
 
     Raises:

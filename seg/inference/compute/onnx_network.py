@@ -34,7 +34,7 @@ def open_network(
 
     Args:
         folder: Folder of the package.
-        package: Its description.
+        package: Description of the package.
         opened: Function that opens a file, given its path and SHA-256. It returns None if the file is damaged or has
             other weights or heads.
         library: Name of the library in messages.

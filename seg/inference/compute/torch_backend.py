@@ -26,7 +26,7 @@ class TorchBackend:
 
     Args:
         folder: Folder of the package.
-        package: Its description.
+        package: Description of the package.
         compute: Device and precision; the device "auto" is the first accelerator, or the CPU.
         interior: Compute the probability of cropland without the edges of parcels; needs a boundary head.
 

@@ -45,7 +45,7 @@ CLIPPED = 0.999
 """Share of the sampled features that the scale covers; larger features are stored as LARGEST."""
 
 AT_LIMIT = 100
-"""Stored distance of the 99th percentile of the training windows; 254 is the largest value, and 255 means no data."""
+"""Stored value of the 99th percentile of the training windows' distances; 254 is the largest value, 255 is no data."""
 
 LARGEST_DISTANCE, NO_DISTANCE = 254, 255
 
@@ -76,7 +76,7 @@ def layers_of(settings: PredictionSettings) -> Layers:
 
 
 def require_layers(predictor: Predictor, layers: Layers) -> None:
-    """Check that models have the layers, before the work begins.
+    """Check, before the work begins, that the models can give the wanted layers.
 
     Raises:
         PackageError: There are several models, the model has no features, or the package does not describe the features

@@ -88,7 +88,9 @@ def _full_enough(valid: BoolMask) -> bool:
 
 
 def scene_unlikeness(grid: Grid, area: Area | None, reading: Reading, members: Sequence[Member]) -> Unlikeness | None:
-    """Distance of a scene from the training images; of several models, the one with the highest distance / limit.
+    """Distance of a scene from the training images.
+
+    If there are several models, the result belongs to the model with the highest ratio of distance to limit.
 
     Args:
         grid: Grid of the scene.

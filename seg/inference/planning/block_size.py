@@ -15,9 +15,9 @@ USUAL = 1024
 time of a trivial network. In larger blocks, reading and writing overlap less with computing."""
 
 ALONE = 0.03
-"""Time for reading and writing a pixel, relative to the time for computing a pixel. A scene takes this time for one
-block more, since nothing is computed while the first block is read and the last block is written. For `dilated_small_8`
-on two threads, a megapixel takes about 0.04 s to read and write, and 1.4 s to compute."""
+"""Time for reading and writing a pixel, relative to the time for computing a pixel. A scene takes this additional
+time for one block, since nothing is computed while the first block is read and the last block is written. For
+`dilated_small_8` on two threads, a megapixel takes about 0.04 s to read and write, and 1.4 s to compute."""
 
 BLOCK = 10_000
 """Fixed cost of a block, relative to the time for computing a pixel; about 10 ms."""

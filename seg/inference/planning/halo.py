@@ -34,7 +34,7 @@ PER_AXIS = 8
 """Number of candidate samples along each axis, including the scene's edges and corners."""
 
 RANKING_SIDE = 64
-"""Side in pixels, before alignment, of the square that is computed to rank a candidate."""
+"""Side in pixels, before rounding to the alignment, of the square that is computed to rank a candidate."""
 
 SAMPLES = 16
 """Largest number of samples."""

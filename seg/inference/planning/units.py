@@ -88,7 +88,7 @@ def is_other_unit(values: Values, package: ModelPackage, dtype: str) -> bool:
 
     Args:
         values: (C, N) valid pixels of the scene in stored units.
-        package: Description of the model; if all means are 0 and all deviations 1, its unit is unknown.
+        package: Description of the model. If all means are 0 and all deviations are 1, the model's unit is unknown.
         dtype: Data type of the scene.
     """
     mean, std = np.asarray(package.mean), np.asarray(package.std)

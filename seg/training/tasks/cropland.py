@@ -79,11 +79,11 @@ class CroplandTask(ScheduledTask):
             file. Checkpoints do not store this path, because they hold the trained weights.
 
     Attributes:
-        counts: Counted logits of the last validation or test; None until one has run.
-        initial: Names of the tensors that were copied from `initial_weights`; None if it is not set.
+        counts: Counted logits of the last validation or test; None before the first validation or test.
+        initial: Names of the tensors that were copied from `initial_weights`; None without `initial_weights`.
 
     Raises:
-        ConfigError: An argument is out of range or contradicts another one.
+        ConfigError: An argument is out of range or contradicts another argument.
     """
 
     def __init__(
@@ -131,10 +131,8 @@ class CroplandTask(ScheduledTask):
         self.histogram = LogitHistogram()
         self.calibration_config = calibration
         self.counts: Counts | None = None
-        self._calibration: tuple[int, dict[str, Plain]] = (
-            -1,
-            {},
-        )  # optimiser step of the last calibration, and its values
+        # Optimiser step of the last calibration, and the values of this calibration.
+        self._calibration: tuple[int, dict[str, Plain]] = (-1, {})
 
     def forward(self, image: Tensor) -> Tensor:
         """Compute logits (B, 1, H, W) of images (B, C, H, W) in stored units."""

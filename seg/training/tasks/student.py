@@ -66,18 +66,18 @@ class StudentTask(CroplandTask):
         gradient_checkpointing: Do not store the activations within the network's blocks, but recompute them in the
             backward pass.
         teacher: Kind of the teacher.
-        targets: Settings of the teacher's targets, and the weight of the loss against them.
+        targets: Settings of the teacher's targets, and the weight of the loss against these targets.
         norms: Images that update BatchNorm's running statistics. clean: labelled images and clean views. labelled:
             labelled images only. frozen: labelled images only, and strong views are normalised by the running
             statistics instead of batch statistics.
 
     Attributes:
         targets: Settings of the targets.
-        kept: Pixel counts of the last batch with unlabelled samples; None before the first one.
+        kept: Pixel counts of the last batch with unlabelled samples; None before the first such batch.
         shown: The last batch of unlabelled samples with the teacher's targets, for pictures.
 
     Raises:
-        ConfigError: An argument is out of range or contradicts another one.
+        ConfigError: An argument is out of range or contradicts another argument.
     """
 
     def __init__(
@@ -242,7 +242,7 @@ class StudentTask(CroplandTask):
         return loss
 
     def _teacher_word(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Teacher's probability (B, K, H, W) for the clean images, and True where the teacher has one."""
+        """Teacher's probability (B, K, H, W) for the clean images, and True where this probability is known."""
         if "clean_percent" in batch:
             return _of_map(batch["clean_percent"])
         clean = batch["clean"]
