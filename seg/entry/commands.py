@@ -36,9 +36,9 @@ def export(
         weights: Weights to export if training averaged weights. averaged: the averaged weights. raw: the weights of the
             last step, which were not validated. auto: the averaged weights if the checkpoint has them; after a training
             with an averaged teacher, the weights of teacher or student, whichever have the higher validation IoU.
-        data: Dataset of the training. The package gets a description of the features of its images, so that predict can
-            tell how unlike these images a scene is. By default, the dataset in the configuration of the run, if it
-            still exists.
+        data: Dataset of the training. The package gets a description of the features of the training images, so that
+            predict can tell how unlike these images a scene is. By default, the dataset in the configuration of the
+            run, if this dataset still exists.
     """
     from seg.package.checkpoint import read_checkpoint
     from seg.package.write import add_onnx, write_package

@@ -1,4 +1,4 @@
-"""Choice of squares to label next. The model is uncertain in these squares; they differ and lie far apart."""
+"""Choice of squares to label next. The model is uncertain in these squares. The squares differ and lie far apart."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence

@@ -109,7 +109,7 @@ class RecomputeBatchNorm(L.Callback):
     Running statistics lag behind the weights and depend mostly on the last few scenes. This callback averages over all
     batches of the training split, which takes about a third of an epoch. The last validation and the last checkpoint
     use these statistics, so validation must run at the end of the last epoch. List this callback after a callback that
-    averages weights, so that it uses the averaged weights.
+    averages weights, so that the averaged weights are used.
 
     `torch.optim.swa_utils.update_bn` would run the network in training mode and so apply dropout, but evaluation never
     applies dropout.

@@ -41,7 +41,7 @@ class Peer:
     """Another library.
 
     Attributes:
-        name: Name of its module.
+        name: Name of the library's module.
         maps: Function that maps a scene.
     """
 

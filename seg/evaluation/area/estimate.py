@@ -112,7 +112,7 @@ def _only_references(interpreted: InterpretedSample) -> list[str | None]:
 
 
 def _notes(interpreted: InterpretedSample) -> list[str]:
-    """Reasons why the estimates are less certain than their errors suggest."""
+    """Reasons why the estimates are less certain than the standard errors suggest."""
     notes = [
         f"all points of stratum '{stratum.name}' are {only}; the stratum adds nothing to the standard errors, so the "
         "intervals are somewhat too narrow"
@@ -154,7 +154,7 @@ def _estimate_text(interpreted: InterpretedSample, confidence: float) -> str:
 
 
 def _with_half(estimate: Estimate | None, confidence: float) -> str:
-    """Format an accuracy with half of its interval, which is not clipped to 0 and 1."""
+    """Format an accuracy and half the width of its interval; the interval is not clipped to 0 and 1."""
     if estimate is None:
         return "-"
     half = Estimate(0.0, estimate.standard_error, np.inf).interval(confidence)[1]

@@ -84,7 +84,7 @@ class ParcelOverlaps:
 
     Args:
         width: Columns of the raster.
-        polygons: Parcels of the reference; None to use the connected components of its cropland.
+        polygons: Parcels of the reference; None to use the connected components of the reference's cropland.
     """
 
     def __init__(self, width: int, polygons: NumberedPolygons | None = None) -> None:

@@ -24,7 +24,7 @@ def last_checkpoint(folder: str | None, root: str) -> Path:
 
 
 def read_last(path: Path) -> Checkpoint:
-    """Read the last checkpoint of a run; if it is damaged, print a note and read the newest intact one beside it.
+    """Read the last checkpoint of a run. If the file is damaged, print a note and read the newest intact checkpoint.
 
     Args:
         path: Path of the last checkpoint.

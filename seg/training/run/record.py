@@ -30,8 +30,8 @@ LIBRARIES = ("torch", "lightning", "numpy", "rasterio", "albumentations", "segme
 """Libraries whose versions are recorded."""
 
 GIT_TIMEOUT_S = 10
-"""Longest time that git may take, in seconds, since it may read a slow network drive. If git takes longer, the record
-gets no revision."""
+"""Longest time in seconds that git may take; on a slow network drive, git may take minutes. If git takes longer than
+this limit, the record gets no revision."""
 
 
 class RunConfig(SaveConfigCallback):

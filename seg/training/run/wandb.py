@@ -98,7 +98,7 @@ def add_run_files(run: "Run", files: Iterable[Path]) -> None:
     folder.mkdir(exist_ok=True)
     for file in files:
         if file.is_file():
-            # W&B gets a copy, because it would link to the file, and a later run may change the file before the upload.
+            # W&B uploads a copy. A later run may change the original file before the upload.
             copied = shutil.copyfile(file, folder / file.name)
             run.save(str(copied), base_path=run.dir, policy="now")
 

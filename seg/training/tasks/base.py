@@ -24,7 +24,7 @@ from seg.training.warmups.layers import WarmupLayers
 class ScheduledTask(L.LightningModule):
     """Task that trains a network with an optimiser and a learning-rate schedule.
 
-    A subclass writes `training_step` and returns `self.weighted(loss, mask, batch_idx)` from it.
+    A subclass defines a `training_step` that returns `self.weighted(loss, mask, batch_idx)`.
 
     Args:
         model: The network.
@@ -114,7 +114,7 @@ class ScheduledTask(L.LightningModule):
         return self.group_scaling.weighted(loss, mask, length)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Divide the gradient by the sum of the batches' weights, before it is clipped."""
+        """Divide the gradient by the sum of the batches' weights, before the gradient is clipped."""
         if self._accumulates:
             self.group_scaling.finish(self.parameters(), self._mean_over_processes)
 

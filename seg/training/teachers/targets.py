@@ -1,4 +1,4 @@
-"""Targets of each pixel from a teacher's probabilities, and the student's loss against them."""
+"""Targets of each pixel from a teacher's probabilities, and the student's loss against these targets."""
 
 import math
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ percents, so they contain the probabilities 0 and 1, whose logits are infinite."
 
 @dataclass(frozen=True, kw_only=True)
 class TargetConfig:
-    """Settings of the targets from a teacher's probabilities, and of the loss against them.
+    """Settings of the targets from a teacher's probabilities, and of the loss against these targets.
 
     Args:
         kind: Kind of targets. hard: cropland if the probability is 0.5 or more, otherwise other. soft: the probability

@@ -19,9 +19,9 @@ KEY = "warmup_layers"
 class WarmupLayers(L.Callback):
     """Freeze the backbone at first, then release its stages one by one, the deepest first, at a lower learning rate.
 
-    Parameters of a frozen stage have no gradient and no weight decay, and its BatchNorm layers use fixed running
-    statistics. The trainer's epoch alone determines which stages are frozen, and the optimiser has groups for all
-    stages from the start, so a resumed run continues exactly. This warm-up is most useful for pretrained encoders.
+    In a frozen stage, parameters have no gradient and no weight decay, and BatchNorm layers use fixed running
+    statistics. Only the trainer's epoch determines which stages are frozen. The optimiser has groups for all stages
+    from the start. A resumed run therefore continues exactly. This warm-up is most useful for pretrained encoders.
 
     Args:
         frozen_epochs: Epochs in which the whole backbone is frozen; 0 freezes nothing and changes no learning rate.
