@@ -55,7 +55,7 @@ def writing(path: Path, *kinds: type[Exception]) -> Iterator[None]:
         WriteError: The code within the context raised a system error about this file, or an error of the further
             classes.
     """
-    shown = Path(*(part for part in path.parts if not (part.startswith(".") and part.endswith(UNFINISHED))))
+    shown = final_path(path)
     caught: tuple[type[Exception], ...] = (OSError, *kinds)
     try:
         yield
@@ -69,6 +69,11 @@ def writing(path: Path, *kinds: type[Exception]) -> Iterator[None]:
             f"{shown}: cannot be written ({reason}); make {shown.parent} writable with space left, or name another "
             "output"
         ) from error
+
+
+def final_path(path: Path) -> Path:
+    """Final path of a file in a `work_folder`; other paths stay as they are."""
+    return Path(*(part for part in path.parts if not (part.startswith(".") and part.endswith(UNFINISHED))))
 
 
 def _is_about(error: Exception, path: Path) -> bool:

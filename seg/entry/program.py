@@ -15,13 +15,14 @@ COMMANDS = {
     "predict": "map scenes with a trained model",
     "evaluate": "compare maps with references, estimate areas, map change",
     "polygons": "turn a class map into parcels",
+    "deliver": "deliver parcels by a template, and check deliveries",
     "describe": "show a network layer by layer",
     "benchmark": "measure the cost of the parts of the pipeline",
     "restore": "restore a run from Weights & Biases",
 }
 """Purpose of each command."""
 
-_MODULES = ("prepare", "evaluate", "benchmark")
+_MODULES = ("prepare", "evaluate", "deliver", "benchmark")
 """Commands with their own module; the other commands are in `commands`."""
 
 EXIT_BAD_INPUT = 2

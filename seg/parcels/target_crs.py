@@ -159,6 +159,9 @@ def densified(polygons: Polygons, longest: float) -> Polygons:
         polygons: (P,) polygons.
         longest: Largest length of an edge, in units of the coordinates.
     """
+    west, south, east, north = shapely.bounds(polygons).T
+    if not (np.hypot(east - west, north - south) > longest).any():
+        return polygons
     rings, polygon = shapely.get_rings(polygons, return_index=True)
     xy, ring = shapely.get_coordinates(rings, return_index=True)
     starts, ends = xy[:-1], xy[1:]

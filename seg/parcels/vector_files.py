@@ -14,7 +14,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS
 
 from seg.errors import ConfigError, WriteError
-from seg.files import put_in_place, require_output_file, require_output_folder, writing
+from seg.files import final_path, put_in_place, require_output_file, require_output_folder, writing
 from seg.parcels.shapefile import Encoding, ShapefileTable
 from seg.raster.ground.outlines import metres_per_unit
 
@@ -96,7 +96,7 @@ def write_layer(output: Path, layer: Layer, batches: Iterable[pa.RecordBatch]) -
     kind, schema, encoding = format_of(output), layer.schema, None
     rows = iter(batches)
     if kind == "ESRI Shapefile":
-        table = ShapefileTable(output, schema, layer.encoding)
+        table = ShapefileTable(final_path(output), schema, layer.encoding)
         schema, rows, encoding = table.schema, table.batches(rows), layer.encoding.upper()
     failures: list[BaseException] = []
     reader = pa.RecordBatchReader.from_batches(schema, _watched(rows, failures))

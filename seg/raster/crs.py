@@ -34,7 +34,7 @@ def same_crs(first: CRS | None, second: CRS | None) -> bool:
 
 def crs_key(crs: CRS) -> str:
     """EPSG code of the horizontal part of a CRS, or its WKT if it has no code; equal for all spellings of one CRS."""
-    return _key(crs.to_wkt())
+    return wkt_key(crs.to_wkt())
 
 
 def has_place(crs: CRS | None) -> bool:
@@ -46,7 +46,8 @@ def has_place(crs: CRS | None) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _key(wkt: str) -> str:
+def wkt_key(wkt: str) -> str:
+    """As `crs_key`, for a CRS in WKT."""
     horizontal = _horizontal(wkt)
     code = horizontal.to_epsg()
     return str(horizontal.to_wkt()) if code is None else f"EPSG:{code}"

@@ -1,0 +1,1 @@
+"""Check a delivered folder against its template."""
