@@ -7,7 +7,8 @@ from seg.errors import ConfigError
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # if the machine has few cores
-@pytest.mark.parametrize("sizes", [(64,), pytest.param((256, 512), marks=pytest.mark.campaign)])
+@pytest.mark.campaign
+@pytest.mark.parametrize("sizes", [(64,), (256, 512)])
 def test_loader_and_plain_loops_are_timed_for_every_size_of_chips(
     sizes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ from seg.benchmark.training import TrainingTimes, measure_training, text_of
 from seg.errors import ConfigError
 
 
+@pytest.mark.campaign
 def test_lightning_and_the_plain_loop_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "SIDES", (24, 32))
     times = measure_training(TrainingSettings(scenes=5, repeats=1))

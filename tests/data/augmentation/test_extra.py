@@ -151,6 +151,7 @@ def test_a_transform_that_does_not_fit_the_samples_is_refused(
         build_extras([ExtraTransform(name, arguments)], bands=4)
 
 
+@pytest.mark.campaign  # tests/test_privacy.py shows it for all libraries together
 def test_importing_albumentations_contacts_no_server() -> None:
     code = (
         "import socket, sys; socket.create_connection = lambda *_, **__: sys.exit('asked a server'); "

@@ -57,6 +57,7 @@ def test_an_error_of_a_worker_is_one_line_and_keeps_its_class() -> None:
         list(loader("damage"))
 
 
+@pytest.mark.campaign
 def test_persistent_workers_load_several_epochs_and_leave_no_notes() -> None:
     sound = loader("none")
     assert isinstance(sound.worker_init_fn, WorkerNotes)

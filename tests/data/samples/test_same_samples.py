@@ -86,7 +86,11 @@ def test_samples_do_not_depend_on_the_number_of_workers(
     assert none == several
 
 
-@pytest.mark.parametrize(("settings", "workers"), [(CHIPS, 1), ({}, 0), (PADDED, 0)], ids=["chips", "scenes", "padded"])
+@pytest.mark.parametrize(
+    ("settings", "workers"),
+    [pytest.param(CHIPS, 1, marks=CAMPAIGN), ({}, 0), (PADDED, 0)],
+    ids=["chips", "scenes", "padded"],
+)
 def test_a_resumed_training_has_the_samples_of_an_uninterrupted_one(
     make_dataset: Callable[..., Path], tmp_path: Path, settings: dict[str, Any], workers: int
 ) -> None:

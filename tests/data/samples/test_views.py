@@ -154,6 +154,7 @@ def test_padding_of_several_processes_has_no_target(data_of: Callable[..., Cropl
     assert not (examples[SampleKey(0, 0)]["source"] == IGNORE).all()
 
 
+@pytest.mark.campaign
 def test_worker_processes_give_the_same_views(data_of: Callable[..., CroplandDataModule]) -> None:
     assert same(batches(data_of()), batches(data_of(workers=1)))
 

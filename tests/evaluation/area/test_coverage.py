@@ -86,6 +86,7 @@ def test_estimates_are_unbiased_and_standard_errors_are_right() -> None:
     assert errors.mean() == pytest.approx(values.std(), rel=0.08)
 
 
+@pytest.mark.campaign
 def test_intervals_from_a_raster_in_degrees_cover_the_truth(write_raster: Callable[..., Path], tmp_path: Path) -> None:
     random = np.random.default_rng(5)
     true = (random.random((80, 100)) < np.linspace(0.1, 0.7, 80)[:, None]).astype(np.uint8)

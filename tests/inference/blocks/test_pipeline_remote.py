@@ -65,6 +65,7 @@ def test_a_scene_on_a_server_is_fetched_once(
             np.testing.assert_array_equal(first.read(), second.read())
 
 
+@pytest.mark.campaign
 def test_without_the_cache_halos_are_fetched_again(
     scene: Path, server: RangeServer, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
@@ -73,7 +74,7 @@ def test_without_the_cache_halos_are_fetched_again(
     assert server.sent > 1.5 * bytes_of_tiles(scene, range(7), range(7))
 
 
-@pytest.mark.parametrize("asked", [None, "64"])
+@pytest.mark.parametrize("asked", [None, pytest.param("64", marks=pytest.mark.campaign)])
 def test_the_plan_sets_the_cache_for_a_remote_scene_unless_the_user_did(
     scene: Path,
     server: RangeServer,

@@ -260,7 +260,7 @@ def test_two_processes_that_make_the_file_at_once_take_turns(model: Path, monkey
     assert sorted(path.name for path in model.iterdir()) == ["model.json", ONNX, "model.safetensors"]
 
 
-@each_backend
+@pytest.mark.parametrize("backend", [pytest.param(OnnxBackend, marks=pytest.mark.campaign), OpenVinoBackend])
 def test_models_share_memory(model: Path, backend: Backend) -> None:
     pytest.importorskip("resource")
     # The models are opened in a separate process, since the test measures the peak memory of that process.

@@ -74,7 +74,7 @@ def test_a_single_model_reads_with_its_own_mean(members: list[Member]) -> None:
     assert alone(members[1], TestTimeAugmentation()).fill == members[1].package.mean
 
 
-@pytest.mark.parametrize("size", [64, 88, 200])
+@pytest.mark.parametrize("size", [88, *(pytest.param(size, marks=pytest.mark.campaign) for size in (64, 200))])
 def test_models_of_different_stride_and_reach_leave_no_seams(members: list[Member], size: int) -> None:
     # The second model declares a larger stride and receptive field than it has, which must not change its results.
     longer = replace(members[1], package=replace(members[1].package, stride=24, receptive_field=150))

@@ -82,6 +82,7 @@ def test_a_killed_and_resumed_training_equals_an_uninterrupted_one(root: Path, t
     assert len(killed.seen) - len(whole.seen) <= 3 * len(kills)  # no epoch starts again
 
 
+@pytest.mark.campaign
 def test_resuming_with_worker_loaded_chips_equals_an_uninterrupted_training(root: Path, tmp_path: Path) -> None:
     data = {"chips": ChipConfig(size=8, per_epoch=40), "mixing": MixingConfig(mosaic=0.3), "batch_pixels": 128}
     short = {"max_epochs": 1, "limit_val_batches": 0}  # validation would start a worker too
@@ -103,6 +104,7 @@ def test_resuming_from_the_best_checkpoint_equals_an_uninterrupted_training(root
     assert differences(content(case.run(tmp_path / "resumed", None, best, seed=2)), expected) == []
 
 
+@pytest.mark.campaign
 def test_without_the_saved_position_or_states_the_weights_differ(root: Path, tmp_path: Path) -> None:
     case = Case(root)
     expected = content(case.run(tmp_path / "whole"))

@@ -92,9 +92,9 @@ def test_two_warm_ups_of_the_learning_rate_multiply_in_either_order() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"epochs": 3},
+        pytest.param({"epochs": 3}, marks=pytest.mark.campaign),
         {"epochs": 3, "growth": "doubling", "learning_rate": "sqrt", "final": 4},
-        {"steps": 14, "final": 4, "learning_rate": "linear"},
+        pytest.param({"steps": 14, "final": 4, "learning_rate": "linear"}, marks=pytest.mark.campaign),
     ],
     ids=str,
 )

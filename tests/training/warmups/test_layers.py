@@ -109,7 +109,7 @@ def test_nothing_stays_frozen_after_training() -> None:
     assert all(layer.training for layer in task.model.modules())
 
 
-@pytest.mark.parametrize("frozen_epochs", [1, 2, 3, 9])
+@pytest.mark.parametrize("frozen_epochs", [2, *(pytest.param(n, marks=pytest.mark.campaign) for n in (1, 3, 9))])
 def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path, frozen_epochs: int) -> None:
     run_and_resume(
         tmp_path, lambda: [WarmupLayers(frozen_epochs=frozen_epochs)], lambda: new_task(network=STAGED_NETWORK)
