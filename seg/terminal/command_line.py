@@ -185,6 +185,9 @@ def plain_message(message: str) -> str:
     without_value = re.fullmatch(r"argument (--[\w.-]+): expected (?:at least )?one argument", message.strip())
     if without_value:
         return f"{without_value[1]} has no value; write {without_value[1]}=VALUE, also if the value begins with a minus"
+    linked = re.fullmatch(r"argument ([\w.]+) --> ([\w.]+): .*", message.strip(), re.DOTALL)
+    if linked:
+        return f"--{linked[2]} takes its value from {linked[1]}; leave it out"
     required, colon, keys = message.partition("arguments are required: ")
     if colon:
         return required + colon + ", ".join(f"--{key}" for key in keys.split(", "))

@@ -46,6 +46,7 @@ from seg.training.run.folder import (
     FirstStep,
     check_run_folder,
     remove_unfinished,
+    taken_checkpoints,
     taken_folder,
 )
 from seg.training.run.record import RunConfig
@@ -230,6 +231,7 @@ class CroplandCLI(LightningCLI):
         reach = receptive_field_radius(self.model.model, self.datamodule.band_count)
         print(self.datamodule.note + unseen_context(reach, self.datamodule.median_side), end="", file=sys.stderr)
         options = self.config_init.fit
+        self.claim.enter_context(taken_checkpoints(self._root(), self.trainer))
         self.claim.enter_context(taken_folder(self._root(), bool(options.ckpt_path), self.first_step))
         config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
         add_wandb(self.trainer, options.tracking, config[self.subcommand])

@@ -71,6 +71,14 @@ def test_a_second_training_in_the_same_folder_is_refused(config: Path, tmp_path:
     assert files_of(run) == {"metrics.csv": b"epoch\n"}
 
 
+def test_a_second_training_with_the_same_folder_of_checkpoints_is_refused(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    words = [f"--config={config}", f"--checkpoint.dirpath={tmp_path / 'kept'}"]
+    with claimed(tmp_path / "kept"):
+        assert_mistake(run_command("train fit", *words), "kept, where another training writes its checkpoints")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_refused_second_training_leaves_the_files_of_the_running_one(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,6 +109,8 @@ def test_scoring_needs_a_checkpoint(config: Path, stage: str) -> None:
         (["--trainer.max_epoch=2"], ["nearest known key is 'trainer.max_epochs'"]),
         (["--data.root=nowhere"], ["nowhere", "images/"]),
         (["--model.model.encoder=resnet81"], ["resnet81", "resnet18"]),
+        (["--last_checkpoint.dirpath=x"], ["--last_checkpoint.dirpath takes its value from checkpoint.dirpath"]),
+        (["--data.seed=3"], ["--data.seed takes its value from seed_everything; leave it out"]),
         (["--data.fold=7"], ["data.fold 7", "5 folds"]),
         (["--data.bands=[1,9]"], ["scene_0.tif", "3 bands", "band 9"]),
         (["--warmup.start_factor=2"], ["start_factor=2"]),

@@ -191,6 +191,36 @@ def _named_if_full(root: Path) -> Iterator[None]:
 
 
 @contextmanager
+def taken_checkpoints(root: Path, trainer: L.Trainer) -> Iterator[None]:
+    """Keep other trainings out of folders of checkpoints that lie outside the run's folder, for the time of a block.
+
+    Args:
+        root: The run's folder.
+        trainer: Trainer with its callbacks.
+
+    Raises:
+        ConfigError: Another training writes its checkpoints to one of the folders.
+        WriteError: A folder cannot be made.
+    """
+    named = {str(getattr(callback, "dirpath", None) or root) for callback in trainer.checkpoint_callbacks}
+    local = {Path(name).resolve() for name in named if "://" not in name}
+    with ExitStack() as claims:
+        for folder in sorted(local):
+            if folder.is_relative_to(root):
+                continue
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            try:
+                claims.enter_context(claimed(folder))
+            except ClaimError as error:
+                raise ConfigError(
+                    f"checkpoint.dirpath is {folder}, where another training writes its checkpoints; wait for it to "
+                    "end, or choose another folder"
+                ) from error
+        yield
+
+
+@contextmanager
 def _claimed_run(root: Path) -> Iterator[None]:
     """Lock a run's folder against a second training while a `with` block runs.
 
