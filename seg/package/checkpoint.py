@@ -198,7 +198,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """Load the complete content of a checkpoint, as tensors and plain values.
 
     Raises:
-        PackageError: The file is missing, damaged or unsafe.
+        PackageError: The file is missing, damaged or unsafe, or holds a sparse tensor.
     """
     if not path.is_file():
         raise PackageError(f"{path}: no such file; training writes checkpoints into <run>/checkpoints/")
@@ -215,4 +215,14 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise PackageError(
             f"{path}: damaged, or not a checkpoint ({type(error).__name__}); wanted a file from scripts/train.py"
         ) from error
+    if _holds_sparse(content):
+        raise PackageError(f"{path}: holds a sparse tensor; wanted a checkpoint that scripts/train.py wrote")
     return content if isinstance(content, dict) else {}
+
+
+def _holds_sparse(content: object) -> bool:
+    """True if nested values hold a sparse tensor; a few bytes of a file can stand for one of any size."""
+    if isinstance(content, Tensor):
+        return content.layout != torch.strided
+    values = content.values() if isinstance(content, dict) else content if isinstance(content, list | tuple) else ()
+    return any(map(_holds_sparse, values))

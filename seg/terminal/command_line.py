@@ -73,6 +73,13 @@ BAD_VALUE = re.compile(
 )
 """Pattern of jsonargparse's messages about a value of a wrong type."""
 
+REWRITTEN = {
+    r"^argument ([\w.]+) --> ([\w.]+): ": "--{1} takes its value from {0}; leave it out",
+    r'Parser key "([\w.]+)":\s+Exceeds the limit .* value has (\d+) digits': "--{0} has {1} digits; wanted at most 20",
+    r'Spaces not allowed in keys: "(.*)"': "--config: its key '{0}' contains a space; correct name or indentation",
+}
+"""Patterns of further messages of jsonargparse, and their replacements."""
+
 WORDS = {"NoneType": "null", "bool": "true or false", "list[str]": "a list like [red,nir]"} | dict.fromkeys(
     ("list", "tuple", "list[int]", "list[float]", "list[int | str]"), "a list like [1,2]"
 )
@@ -185,9 +192,10 @@ def plain_message(message: str) -> str:
     without_value = re.fullmatch(r"argument (--[\w.-]+): expected (?:at least )?one argument", message.strip())
     if without_value:
         return f"{without_value[1]} has no value; write {without_value[1]}=VALUE, also if the value begins with a minus"
-    linked = re.fullmatch(r"argument ([\w.]+) --> ([\w.]+): .*", message.strip(), re.DOTALL)
-    if linked:
-        return f"--{linked[2]} takes its value from {linked[1]}; leave it out"
+    for pattern, text in REWRITTEN.items():
+        match = re.search(pattern, message, re.DOTALL)
+        if match:
+            return text.format(*match.groups())
     required, colon, keys = message.partition("arguments are required: ")
     if colon:
         return required + colon + ", ".join(f"--{key}" for key in keys.split(", "))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from seg.errors import PackageError
-from seg.package.checkpoint import read_checkpoint
+from seg.package.checkpoint import load_checkpoint, read_checkpoint
 
 GOOD = {
     "state_dict": {"model.a": torch.ones(2), "other.b": torch.ones(1)},
@@ -83,6 +83,14 @@ def test_a_bare_pickle_is_refused_without_warnings(tmp_path: Path, recwarn: pyte
         read_checkpoint(tmp_path / "bad.ckpt")
     assert not recwarn.list
     assert not (tmp_path / "executed").exists()
+
+
+def test_a_sparse_tensor_is_refused_without_warnings(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    path, sparse = tmp_path / "last.ckpt", torch.eye(3).to_sparse()
+    torch.save({"state_dict": {}, "optimizer_states": [{"state": {0: (sparse,)}}]}, path)
+    with pytest.raises(PackageError, match=r"last\.ckpt: holds a sparse tensor"):
+        load_checkpoint(path)
+    assert not recwarn.list
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

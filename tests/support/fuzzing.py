@@ -139,7 +139,7 @@ def _reports(case: Case) -> bool:
 
 def _is_noise(case: Case, line: str) -> bool:
     """True if a library printed a line: it does not begin like a command's line and names no file of the case."""
-    own = line.startswith(("error: ", "note: ", "could not be mapped:")) or _names_something(case, line)
+    own = line.startswith(("error: ", "note: ", "failed: ", "could not be mapped:")) or _names_something(case, line)
     return not own or LIBRARY.search(line) is not None
 
 

@@ -267,6 +267,11 @@ def test_other_messages_are_unchanged() -> None:
     assert with_nearest_key("Key 'x' is required", ["x"]) == "Key 'x' is required"
 
 
+def test_a_number_of_thousands_of_digits_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(shift, ["--raster=a.tif", "--distance-m=1", f"--repeat={'1' * 5000}"]) == EXIT_BAD_INPUT
+    assert capsys.readouterr().err == "error: --repeat has 5000 digits; wanted at most 20\n"
+
+
 def test_partial_success_is_status_1(capsys: pytest.CaptureFixture[str]) -> None:
     def do_half() -> None:
         raise IncompleteError("1 of 2 could not be done")
