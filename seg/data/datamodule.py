@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from seg.data.augmentation.extra import build_extras
 from seg.data.augmentation.mixing import MixingConfig
-from seg.data.augmentation.pipeline import Augmentation, AugmentationConfig
+from seg.data.augmentation.pipeline import Augmentation, AugmentationConfig, require_dates
 from seg.data.dataset.catalogue import Scene, band_indexes, read_catalogue
 from seg.data.dataset.checks import (
     LabelCounts,
@@ -50,7 +50,7 @@ from seg.data.samples.random_chips import ChipConfig, RandomChips
 from seg.data.samples.scenes import SceneDataset
 from seg.data.samples.views import ViewConfig, WithViews, clean_changes, strong_changes, view_bytes
 from seg.errors import ConfigError, DatasetError
-from seg.raster.chips import Reading
+from seg.raster.chips import Reading, band_dates
 from seg.raster.grid import Grid, alpha_bands, band_texts, data_bands, open_raster
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
 from seg.raster.statistics import BandStatistics, band_statistics
@@ -127,6 +127,8 @@ class CroplandDataModule(L.LightningDataModule):
         with open_raster(self.scenes[0].image) as image:
             self._set_aside = [] if bands else alpha_bands(image)
             self.bands = band_indexes(self.scenes, bands) if bands else data_bands(image)
+            self._dates = band_dates(image, self.bands) if max(self.bands) <= image.count else ()
+        require_dates(augmentation, self._dates)
         build_extras(augmentation.extra, len(self.bands))  # Errors are raised now rather than at the first sample.
         self.augmentation, self.mixing, self.seed, self.workers = augmentation, mixing, seed, workers
         self._nodata_found = False
@@ -259,7 +261,7 @@ class CroplandDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> WatchedLoader:
         """Loader of training samples, in an order that depends only on seed and epoch."""
-        augment = Augmentation(self.augmentation, self.statistics.std, self.statistics.mean)
+        augment = Augmentation(self.augmentation, self.statistics.std, self.statistics.mean, self._dates)
         grids, maps, reading = self._grids_of(self.training_scenes), self.teacher_maps, self._reading
         if self.chips.size:
             chips = RandomChips(grids, self.chips, reading, augment, self.seed, maps=maps, mixing=self.mixing)
@@ -277,8 +279,9 @@ class CroplandDataModule(L.LightningDataModule):
         if not self.loads_views:
             return examples
         mean, std = self.statistics.mean, self.statistics.std
-        samples = self.unlabelled_samples(clean_changes(self.augmentation, mean, std))
-        return WithViews(examples, samples, self.views, strong_changes(self.views, mean, std), samples.seed)
+        samples = self.unlabelled_samples(clean_changes(self.augmentation, mean, std, self._dates))
+        strong = strong_changes(self.views, mean, std, self._dates)
+        return WithViews(examples, samples, self.views, strong, samples.seed)
 
     def unlabelled_samples(self, augment: Augment | None = None) -> RandomChips[UnlabelledScene] | SceneDataset:
         """Samples of unlabelled scenes: random chips if chips have a size, otherwise whole scenes.
@@ -343,7 +346,7 @@ class CroplandDataModule(L.LightningDataModule):
 
     @property
     def _reading(self) -> Reading:
-        return Reading(self.bands, self.statistics.mean, self.nodata)
+        return Reading(self.bands, self.statistics.mean, self.nodata, self._dates)
 
     def _grids_of(self, scenes: list[Scene]) -> dict[Scene, Grid]:
         grid_of = dict(zip(self.scenes, self.grids, strict=True))

@@ -1,6 +1,6 @@
 """A training example as arrays and as tensors, and the key that identifies a sample."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from seg.labels import IGNORE
-from seg.raster.chips import BoolMask, ByteMask, FloatImage, Reading
+from seg.raster.chips import BoolMask, ByteMask, DateMask, FloatImage, Reading
+from seg.raster.date_bands import UNDATED
 
 Augment = Callable[["Sample", np.random.Generator], "Sample"]
 """Function that changes a sample at random; all random numbers come from the generator."""
@@ -25,12 +26,14 @@ class Sample:
         valid: (H, W) bool; labels of invalid pixels do not count.
         percent: (H, W) uint8 probability of cropland in a teacher's map, 0 to 100; IGNORE where the map has no data.
             None if there is no map.
+        missing: (H, W) bits of the dates without data, as in `Chip`; None if no date is missing.
     """
 
     image: FloatImage
     mask: ByteMask
     valid: BoolMask
     percent: ByteMask | None = None
+    missing: DateMask | None = None
 
 
 class Example(TypedDict):
@@ -96,11 +99,32 @@ def example_of(sample: Sample, reading: Reading, name: str) -> Example:
 
 
 def filled_image(sample: Sample, reading: Reading) -> FloatImage:
-    """The (C, H, W) image of a sample with the fill value in its invalid pixels."""
-    image = sample.image
+    """The (C, H, W) image of a sample with the fill value in its invalid pixels and in the bands of missing dates."""
+    image, fill = sample.image, np.asarray(reading.fill, np.float32)[:, None, None]
     if not sample.valid.all():
-        image = np.where(sample.valid, image, np.asarray(reading.fill, np.float32)[:, None, None])
+        image = np.where(sample.valid, image, fill)
+    if sample.missing is not None and reading.dates:
+        image = np.where(missing_bands(sample.missing, reading.dates), fill, image)
     return np.ascontiguousarray(image, dtype=np.float32)
+
+
+def missing_bands(missing: DateMask, dates: Sequence[int]) -> BoolMask:
+    """(C, H, W) True where the date of a band is missing.
+
+    Args:
+        missing: (H, W) bits of the dates without data.
+        dates: Date of each band, as by `seg.raster.date_bands.dates_of`.
+    """
+    numbers = np.asarray(dates)[:, None, None]
+    return np.asarray((numbers != UNDATED) & (missing[None] >> np.maximum(numbers, 0) & 1).astype(bool))
+
+
+def joined_missing(inside: BoolMask, one: DateMask | None, other: DateMask | None) -> DateMask | None:
+    """Bits of missing dates of two samples: of the first inside a (H, W) region, of the second outside."""
+    if one is None and other is None:
+        return None
+    nothing = np.uint16(0)
+    return np.where(inside, nothing if one is None else one, nothing if other is None else other)
 
 
 def filled_percent(sample: Sample, percent: ByteMask) -> ByteMask:

@@ -15,13 +15,17 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from seg.errors import DamageError, RasterError
-from seg.raster.grid import alpha_bands, readable_metadata, require_real
+from seg.raster.date_bands import UNDATED, dates_of
+from seg.raster.grid import alpha_bands, band_texts, readable_metadata, require_real
 from seg.raster.remote import is_remote, shown_name
 from seg.raster.voids import NO_DATA_FROM, Extremes, extremes, is_missing, is_suspicious, require_plausible
 
 FloatImage = npt.NDArray[np.float32]
 BoolMask = npt.NDArray[np.bool_]
 ByteMask = npt.NDArray[np.uint8]
+DateMask = npt.NDArray[np.uint16]
+"""(H, W) bits: bit d is set where date d holds no data."""
+
 Polygons = npt.NDArray[np.object_]
 """Shapely polygons, (N,)."""
 
@@ -35,16 +39,20 @@ class Chip:
 
     Attributes:
         image: (C, H, W) float32 in the scene's stored units; invalid pixels hold the fill value of their band.
-        valid: (H, W) bool; True where every band carries data.
+        valid: (H, W) bool; True where every band carries data. If the bands have several dates
+            (`seg.raster.date_bands`), True where all bands of one date and all bands without a date carry data.
         nodata_found: True if a pixel holds the nodata value of the `Reading`.
         void_found: True if pixels are invalid because a value reaches NO_DATA_FROM, though the file does not declare
             this value as nodata.
+        missing: Dates without data in valid pixels, whose bands hold their fill values there; None if no date is
+            missing.
     """
 
     image: FloatImage
     valid: BoolMask
     nodata_found: bool = False
     void_found: bool = False
+    missing: DateMask | None = None
 
 
 class _Storage(NamedTuple):
@@ -57,12 +65,14 @@ class _Storage(NamedTuple):
         nodata: Nodata value of each band, or None.
         alpha: Bands that are tagged as alpha, counted from 1.
         masked: True for each band with a mask file.
+        names: Name of each band; empty where it has none.
     """
 
     dtypes: tuple[str, ...]
     nodata: tuple[float | None, ...]
     alpha: tuple[int, ...]
     masked: tuple[bool, ...]
+    names: tuple[str, ...]
 
 
 @lru_cache(maxsize=256)
@@ -72,7 +82,7 @@ def _storage(dataset: DatasetReader) -> _Storage:
     elsewhere = {MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha}
     with readable_metadata(Path(dataset.name)):
         masked = tuple(not elsewhere & set(flags) for flags in dataset.mask_flag_enums)
-        return _Storage(dataset.dtypes, dataset.nodatavals, tuple(alpha_bands(dataset)), masked)
+        return _Storage(dataset.dtypes, dataset.nodatavals, tuple(alpha_bands(dataset)), masked, band_texts(dataset))
 
 
 def whole(dataset: DatasetReader) -> Window:
@@ -88,11 +98,13 @@ class Reading:
         bands: 1-based band indexes in the model's order; a listed alpha band is read as data.
         fill: One value per band for invalid pixels: the training mean, which normalisation turns into 0.
         nodata: Additional nodata value, for files that do not declare their nodata value.
+        dates: Date of each band, as by `dates_of`; by default from the names of the bands in the scene.
     """
 
     bands: Sequence[int]
     fill: Sequence[float]
     nodata: float | None = None
+    dates: tuple[int, ...] = ()
 
 
 def read_chip(dataset: DatasetReader, window: Window, reading: Reading) -> Chip:
@@ -100,6 +112,9 @@ def read_chip(dataset: DatasetReader, window: Window, reading: Reading) -> Chip:
 
     A pixel is valid if all bands that are read hold data there. A band holds no data if its value is a nodata value or
     NaN, if the magnitude of the value is NO_DATA_FROM or more, or if an alpha band or a mask file hides the pixel.
+
+    If the bands have several dates, a pixel is valid if one of the dates holds data in all its bands. The bands of the
+    other dates hold their fill values there.
 
     Args:
         dataset: An open raster; its handle must belong to this thread.
@@ -111,6 +126,48 @@ def read_chip(dataset: DatasetReader, window: Window, reading: Reading) -> Chip:
         UndeclaredNodataError: Valid pixels hold a constant that means "no data".
         RasterError: The raster holds complex numbers.
     """
+    dates = reading.dates or band_dates(dataset, reading.bands)
+    return _read_dates(dataset, window, reading, dates) if dates else _read_bands(dataset, window, reading)
+
+
+def band_dates(dataset: DatasetReader, bands: Sequence[int]) -> tuple[int, ...]:
+    """Date of each band by its name, as by `dates_of`.
+
+    Args:
+        dataset: An open raster.
+        bands: 1-based band indexes.
+    """
+    names = _storage(dataset).names
+    return dates_of([names[band - 1] for band in bands])
+
+
+def _read_dates(dataset: DatasetReader, window: Window, reading: Reading, dates: Sequence[int]) -> Chip:
+    """Read each date as a chip, and join the chips."""
+    shape = window.height, window.width
+    image = np.empty((len(dates), *shape), np.float32)
+    valid, needed, missing = np.zeros(shape, bool), np.ones(shape, bool), np.zeros(shape, np.uint16)
+    found = []
+    for date in sorted(set(dates)):
+        places = [place for place, other in enumerate(dates) if other == date]
+        bands, fill = [reading.bands[place] for place in places], [reading.fill[place] for place in places]
+        chip = _read_bands(dataset, window, Reading(bands, fill, reading.nodata))
+        found.append(chip)
+        image[places] = chip.image
+        if date == UNDATED:
+            needed = chip.valid
+        else:
+            valid |= chip.valid
+            missing |= np.where(chip.valid, np.uint16(0), np.uint16(1 << date))
+    valid &= needed
+    if not valid.all():
+        image[:, ~valid] = np.asarray(reading.fill, np.float32)[:, None]
+        missing[~valid] = 0
+    nodata_found, void_found = any(chip.nodata_found for chip in found), any(chip.void_found for chip in found)
+    return Chip(image, valid, nodata_found, void_found, missing if missing.any() else None)
+
+
+def _read_bands(dataset: DatasetReader, window: Window, reading: Reading) -> Chip:
+    """Read bands that must all hold data."""
     bands, storage = reading.bands, _storage(dataset)
     stored = {storage.dtypes[band - 1] for band in bands}
     # GDAL converts to float32 at no cost while it copies pixels from its cache. Types that float32 rounds are read
@@ -141,7 +198,11 @@ def read_chip(dataset: DatasetReader, window: Window, reading: Reading) -> Chip:
 
 
 def read_stored(
-    dataset: DatasetReader, window: Window, bands: Sequence[int], nodata: float | None = None
+    dataset: DatasetReader,
+    window: Window,
+    bands: Sequence[int],
+    nodata: float | None = None,
+    out: npt.NDArray[np.generic] | None = None,
 ) -> tuple[npt.NDArray[np.generic], BoolMask]:
     """Values of several bands as stored, (C, H, W), and their common validity, (H, W).
 
@@ -152,10 +213,11 @@ def read_stored(
         window: Window inside the raster.
         bands: 1-based band indexes.
         nodata: Additional nodata value.
+        out: (C, H, W) array of the bands' type that receives the values and is returned; None for a new one.
     """
     storage = _storage(dataset)
     try:
-        pixels = dataset.read(list(bands), window=window)
+        pixels = dataset.read(list(bands), window=window, out=out)
         valid = _unmasked(dataset, window, bands)
     except RasterioError as error:
         raise unreadable(dataset, window, error) from error

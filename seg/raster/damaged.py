@@ -10,7 +10,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from seg.errors import DamageError
-from seg.raster.chips import BoolMask, Chip, Reading, read_chip
+from seg.raster.chips import BoolMask, Chip, Reading, band_dates, read_chip
 from seg.raster.grid import open_raster, require_sources
 from seg.raster.remote import one_thread
 
@@ -92,8 +92,13 @@ def is_unwritten(dataset: DatasetReader, window: Window, reading: Reading) -> bo
         window: Window inside the raster.
         reading: Bands to read, and the treatment of invalid pixels.
     """
-    # A pixel is valid only if every band holds data, so one empty band is enough.
-    band = reading.bands[0]
+    # A pixel is valid only if every band holds data, or every band of a date. For a single date, one empty band is
+    # enough.
+    dated = dataset.driver == "GTiff" and (reading.dates or band_dates(dataset, reading.bands))
+    return all(_is_unwritten(dataset, window, reading, band) for band in reading.bands[: None if dated else 1])
+
+
+def _is_unwritten(dataset: DatasetReader, window: Window, reading: Reading, band: int) -> bool:
     # For a tile that was never written, GDAL returns the nodata value, or 0 if the file declares none.
     invalid = dataset.nodatavals[band - 1] is not None or reading.nodata == 0
     if dataset.driver != "GTiff" or not invalid:

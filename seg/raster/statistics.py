@@ -30,7 +30,7 @@ class BandStatistics:
     Attributes:
         mean: One value per band.
         std: One value per band, above 0; 1 for a constant band, so that normalisation turns the band into 0.
-        count: Number of valid pixels.
+        count: Number of valid pixels; of several dates, those of the most frequent date.
     """
 
     mean: tuple[float, ...]
@@ -62,31 +62,44 @@ def band_statistics(samples: Iterable[npt.NDArray[np.float32]]) -> BandStatistic
     A plain sum of squared values would lose digits.
 
     Args:
-        samples: (C, N) valid pixels each; N may be 0, C must not change.
+        samples: (C, N) valid pixels each, NaN in the bands of missing dates; N may be 0, C must not change.
 
     Raises:
-        RasterError: There is no valid pixel.
+        RasterError: There is no valid pixel, or none of some date.
     """
-    count = 0
+    counts: npt.NDArray[np.int64] = np.zeros(0, np.int64)
     mean = squares = np.zeros(0)
     for sample in samples:
         if sample.shape[1] == 0:
             continue
-        values = sample.astype(np.float64)
-        size, centre = values.shape[1], values.mean(axis=1)
-        values -= centre[:, None]
-        spread = np.square(values, out=values).sum(axis=1)
-        if count == 0:
-            count, mean, squares = size, centre, spread
+        sizes, centre, spread = _moments(sample.astype(np.float64))
+        if not len(counts):
+            counts, mean, squares = sizes, centre, spread
             continue
-        total, apart = count + size, centre - mean
-        squares = squares + spread + apart**2 * (count * size / total)
-        mean, count = mean + apart * (size / total), total
-    if count == 0:
+        total, apart = np.maximum(counts + sizes, 1), centre - mean
+        squares = squares + spread + apart**2 * (counts * sizes / total)
+        mean, counts = mean + apart * (sizes / total), counts + sizes
+    if not len(counts) or not counts.all():
         raise RasterError("the training scenes hold no valid pixel, so bands have no statistics; check their nodata")
-    std = np.sqrt(squares / count)
+    std = np.sqrt(squares / counts)
     std[std == 0] = 1.0
-    return BandStatistics(tuple(mean.tolist()), tuple(std.tolist()), count)
+    return BandStatistics(tuple(mean.tolist()), tuple(std.tolist()), int(counts.max()))
+
+
+def _moments(
+    values: npt.NDArray[np.float64],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Number of pixels, mean, and sum of squared differences from the mean of each band; overwrites the values."""
+    sizes: npt.NDArray[np.int64] = np.full(len(values), values.shape[1], np.int64)
+    centre = values.mean(axis=1)
+    absent = np.isnan(values) if np.isnan(centre).any() else None
+    if absent is not None:
+        sizes = sizes - absent.sum(axis=1)
+        centre = np.where(absent, 0, values).sum(axis=1) / np.maximum(sizes, 1)
+    values -= centre[:, None]
+    if absent is not None:
+        values[absent] = 0
+    return sizes, centre, np.square(values, out=values).sum(axis=1)
 
 
 def statistics_with_percentiles(samples: Samples, small_integers: bool) -> tuple[BandStatistics, BandPercentiles]:
@@ -111,8 +124,8 @@ def statistics_with_percentiles(samples: Samples, small_integers: bool) -> tuple
     def watched() -> Iterator[npt.NDArray[np.float32]]:
         for sample in samples():
             if sample.shape[1]:
-                lowest[:] = [np.min([*lowest, sample.min(axis=1)], axis=0)]
-                highest[:] = [np.max([*highest, sample.max(axis=1)], axis=0)]
+                lowest[:] = [np.fmin.reduce([*lowest, np.fmin.reduce(sample, axis=1)])]
+                highest[:] = [np.fmax.reduce([*highest, np.fmax.reduce(sample, axis=1)])]
             yield sample
 
     statistics = band_statistics(watched())
@@ -135,6 +148,8 @@ class _Counts:
     def add(self, sample: npt.NDArray[np.float32]) -> None:
         bins = self.counts.shape[1]
         for band, values in enumerate(sample):
+            if np.isnan(values.sum()):
+                values = values[~np.isnan(values)]
             if self._integers:
                 places = values.astype(np.int64)
                 places -= int(self.lowest[band])
@@ -146,10 +161,10 @@ class _Counts:
     def percentile(self, percent: float, within_bin: float) -> tuple[float, ...]:
         """Value of each band at a percentile; `within_bin`, 0 to 1, is the assumed position of values within a bin."""
         up_to = self.counts.cumsum(axis=1)
-        rank = (up_to[0, -1] - 1) * percent / 100
+        rank = (up_to[:, -1] - 1) * percent / 100
         before, after = (
-            np.array([np.searchsorted(counts, position, side="right") for counts in up_to])
-            for position in (np.floor(rank), np.ceil(rank))
+            np.array([np.searchsorted(*pair, side="right") for pair in zip(up_to, positions, strict=True)])
+            for positions in (np.floor(rank), np.ceil(rank))
         )
         places = before + (after - before) * (rank % 1) + within_bin
         return tuple((self.lowest + places * self.width).tolist())

@@ -272,3 +272,36 @@ def test_a_nodata_value_that_no_training_pixel_has_is_noted(
     root = make_dataset(tmp_path / "data")
     note = f"note: {root}: no pixel has the value of --data.nodata=-9999; check the value\n" if noted else ""
     assert CroplandDataModule(root=root, nodata=nodata).note == note
+
+
+@pytest.fixture
+def dated(tmp_path: Path, make_dataset: MakeDataset) -> Path:
+    """A dataset of two dates with two bands each; the first date lacks the upper rows of all scenes."""
+    root = make_dataset(tmp_path / "dated", bands=4)
+    for path in (root / "images").iterdir():
+        with rasterio.open(path, "r+") as image:
+            pixels = image.read()
+            pixels[:2, :5, 4:] = 0
+            image.write(pixels)
+            image.descriptions = ("B04@2024-05-11", "B08@2024-05-11", "B04@2024-08-03", "B08@2024-08-03")
+    return root
+
+
+def test_a_missing_date_is_filled_with_its_means_and_does_not_count(dated: Path) -> None:
+    changes = AugmentationConfig(gain=0.5, noise=0.5, scale=0.2, rotation=10, frequency=1)
+    data = CroplandDataModule(root=dated, fold=4, augmentation=changes)
+    mean = data.statistics.mean
+    assert [round(value, -3) for value in mean] == [1000, 2000, 3000, 4000]
+    for batch in training_batches(data).values():
+        image, mask = batch["image"][0], batch["mask"][0]
+        missing = (image[0] == np.float32(mean[0])) & (image[1] == np.float32(mean[1])) & (mask != IGNORE)
+        assert missing.any()
+        assert (image[2][missing] != np.float32(mean[2])).all()
+    for batch in data.val_dataloader():
+        assert (batch["image"][0, 0, 2:5, 4:] == np.float32(mean[0])).all()
+        assert (batch["mask"][0, 2:5, 4:] != IGNORE).any()
+
+
+def test_dropping_dates_without_two_dates_is_refused(root: Path) -> None:
+    with pytest.raises(ConfigError, match=r"date_dropout is 0.2, but the bands have no two dates"):
+        CroplandDataModule(root=root, augmentation=AugmentationConfig(date_dropout=0.2))

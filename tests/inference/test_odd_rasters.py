@@ -251,3 +251,15 @@ def test_a_sparse_bigtiff_beyond_4_gib_is_mapped(predictor: Predictor, tmp_path:
     assert found.sum() == 300 * 200
     assert predictor.members[0].backend.images == 2  # 2 of 144 blocks intersect the patch
     assert sum(file.stat().st_size for file in (maps.classes, maps.probability)) < 200_000
+
+
+def test_pixels_are_mapped_if_one_of_two_dates_holds_data(
+    predictor: Predictor, write_raster: WriteRaster, tmp_path: Path
+) -> None:
+    pixels = noise(3, 130, 170)
+    first, second = hole(130, 170), np.ones((130, 170), dtype=bool)
+    second[:40] = False
+    pixels[:2, ~first] = pixels[2, ~second] = 0
+    names = ("B04@2024-05-11", "B08@2024-05-11", "B04@2024-08-03")
+    scene = write_raster(tmp_path / "s.tif", pixels, nodata=0, descriptions=names, tiled=True)
+    check(scene, predictor, first | second)

@@ -125,3 +125,17 @@ def test_memory_does_not_grow_with_the_number_of_samples(small_integers: bool) -
         return most
 
     assert peak(40) < 1.1 * peak(2)
+
+
+@pytest.mark.parametrize("integers", [True, False])
+def test_missing_dates_do_not_count(integers: bool) -> None:
+    random = np.random.default_rng(3)
+    first, second = (random.integers(0, 1000, (2, 50)).astype(np.float32) for _ in range(2))
+    first[0, :20] = second[1, 40:] = np.nan
+    together = np.concatenate([first, second], axis=1)
+    statistics, percentiles = statistics_with_percentiles(lambda: [first, second], integers)
+    np.testing.assert_allclose(statistics.mean, np.nanmean(together, axis=1), rtol=1e-6)
+    np.testing.assert_allclose(statistics.std, np.nanstd(together, axis=1), rtol=1e-6)
+    assert statistics.count == 90
+    wanted = np.nanpercentile(together, PERCENTILES, axis=1)
+    np.testing.assert_allclose([percentiles.low, percentiles.high], wanted, atol=1e-4 if integers else 0.05)

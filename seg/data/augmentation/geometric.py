@@ -1,16 +1,17 @@
 """Zoom, rotation and coarser resolution, without mixing invalid values into valid pixels."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import albumentations as A
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from seg.data.augmentation.dates import bands_by_date
 from seg.data.augmentation.transform import Data, ImageTransform, Params, WithoutCopies
 from seg.labels import IGNORE
-from seg.raster.chips import BoolMask, ByteMask, FloatImage
+from seg.raster.chips import BoolMask, ByteMask, DateMask, FloatImage
 
 Layer = npt.NDArray[np.float32]
 
@@ -26,21 +27,31 @@ class ZoomAndTurn(WithoutCopies, A.DualTransform):  # type: ignore[misc]  # albu
         scale: Strongest zoom: objects are enlarged or shrunk by a factor of up to 1 + scale; both are equally probable.
         rotation: Largest angle to either side in degrees.
         p: Share of changed samples.
+        dates: Number of dates of the bands.
     """
 
-    def __init__(self, scale: float, rotation: float, p: float) -> None:
+    def __init__(self, scale: float, rotation: float, p: float, dates: int = 0) -> None:
         super().__init__(p)
-        self.scale, self.rotation = scale, rotation
+        self.scale, self.rotation, self.dates = scale, rotation, dates
 
     @property
     def targets(self) -> dict[str, Callable[..., np.ndarray]]:
         """Function for each array of a sample, by name."""
-        return {"image": self.apply, "mask": self.apply_to_mask, "valid": self.apply_to_valid}
+        return {
+            "image": self.apply,
+            "mask": self.apply_to_mask,
+            "valid": self.apply_to_valid,
+            "missing": self.apply_to_missing,
+        }
 
     def get_params_dependent_on_data(self, params: Params, data: Data) -> Params:
         """Draw zoom and angle."""
         factor = math.exp(self.random_generator.uniform(-1, 1) * math.log1p(self.scale))
-        return self.movement(data["valid"] == 1, factor, self.random_generator.uniform(-1, 1) * self.rotation)
+        found = self.movement(data["valid"] == 1, factor, self.random_generator.uniform(-1, 1) * self.rotation)
+        if "missing" in data:
+            found["missing"] = _moved_missing(data["missing"], found["matrix"], self.dates)
+            found["kept"] &= found["missing"] != (1 << self.dates) - 1
+        return found
 
     @staticmethod
     def movement(valid: BoolMask, factor: float, degrees: float) -> Params:
@@ -75,6 +86,19 @@ class ZoomAndTurn(WithoutCopies, A.DualTransform):  # type: ignore[misc]  # albu
         """The moved (H, W) validity."""
         return kept.astype(np.uint8)
 
+    def apply_to_missing(self, layer: DateMask, *, missing: DateMask, **params: object) -> DateMask:
+        """The moved (H, W) bits of missing dates."""
+        return missing
+
+
+def _moved_missing(layer: DateMask, matrix: FloatImage, dates: int) -> DateMask:
+    """Moved bits of missing dates; a date is missing in a pixel that is interpolated from any pixel without it."""
+    moved = np.zeros_like(layer)
+    for date in range(dates):
+        absent = (layer >> date & 1).astype(np.float32)
+        moved |= np.where(_warp(absent, matrix, cv2.INTER_LINEAR, 0) > 0, np.uint16(1 << date), np.uint16(0))
+    return moved
+
 
 def _warp(layer: np.ndarray, matrix: np.ndarray, interpolation: int, outside: float) -> np.ndarray:
     size, border = layer.shape[::-1], cv2.BORDER_CONSTANT
@@ -91,17 +115,21 @@ class Coarsen(ImageTransform):
     Args:
         resolution: Coarsest resolution: pixels become up to 1 + resolution times as large.
         p: Share of changed samples.
+        dates: Date of each band, as by `seg.raster.date_bands.dates_of`.
     """
 
-    def __init__(self, resolution: float, p: float) -> None:
+    def __init__(self, resolution: float, p: float, dates: Sequence[int] = ()) -> None:
         super().__init__(p)
-        self.resolution = resolution
+        self.resolution, self.dates = resolution, dates
 
     def get_params_dependent_on_data(self, params: Params, data: Data) -> Params:
         """Draw the resolution."""
-        return {"factor": 1 + self.random_generator.random() * self.resolution, "valid": data["valid"] == 1}
+        factor = 1 + self.random_generator.random() * self.resolution
+        return {"factor": factor, "valid": data["valid"] == 1, "missing": data.get("missing")}
 
-    def apply(self, image: FloatImage, *, factor: float, valid: BoolMask, **params: object) -> FloatImage:
+    def apply(
+        self, image: FloatImage, *, factor: float, valid: BoolMask, missing: DateMask | None = None, **params: object
+    ) -> FloatImage:
         """The blurred (H, W, C) image."""
         height, width = valid.shape
         small = max(round(width / factor), 1), max(round(height / factor), 1)
@@ -112,7 +140,13 @@ class Coarsen(ImageTransform):
             low = cv2.resize(layer, small, interpolation=cv2.INTER_AREA)
             return np.asarray(cv2.resize(low, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
-        return _filtered(blur, image.transpose(2, 0, 1), valid).transpose(1, 2, 0)
+        bands = image.transpose(2, 0, 1)
+        if missing is None:
+            return _filtered(blur, bands, valid).transpose(1, 2, 0)
+        blurred = np.empty(bands.shape, np.float32)
+        for places, present in bands_by_date(self.dates, missing):
+            blurred[places] = _filtered(blur, bands[places], valid & present)
+        return blurred.transpose(1, 2, 0)
 
 
 def _filtered(blur: Callable[[Layer], Layer], image: FloatImage, valid: BoolMask) -> FloatImage:

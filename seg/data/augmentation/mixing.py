@@ -77,7 +77,7 @@ def cut_mix(sample: Sample, other: Sample, generator: np.random.Generator) -> Sa
     """
     require_equal_shapes([sample, other])
     place = random_rectangle(sample.mask.shape, generator)
-    mixed = copied(sample)
+    mixed = copied(sample, with_missing=other.missing is not None)
     paste(mixed, place, other, place)
     return mixed
 
@@ -112,7 +112,7 @@ def mosaic(samples: Sequence[Sample], generator: np.random.Generator) -> Sample:
     require_equal_shapes(samples)
     height, width = samples[0].mask.shape
     row, column = (int(generator.integers(0, side, endpoint=True)) for side in (height, width))
-    mixed = copied(samples[0])
+    mixed = copied(samples[0], with_missing=any(sample.missing is not None for sample in samples))
     corners = [(rows, columns) for rows in ((0, row), (row, height)) for columns in ((0, column), (column, width))]
     for sample, ((top, bottom), (left, right)) in zip(samples, corners, strict=True):
         y = int(generator.integers(0, height - (bottom - top), endpoint=True))
@@ -122,19 +122,29 @@ def mosaic(samples: Sequence[Sample], generator: np.random.Generator) -> Sample:
     return mixed
 
 
-def copied(sample: Sample) -> Sample:
-    """Writable copy of a sample."""
+def copied(sample: Sample, with_missing: bool = False) -> Sample:
+    """Writable copy of a sample.
+
+    Args:
+        sample: The sample.
+        with_missing: Add a layer of missing dates if the sample has none, for pixels of other samples.
+    """
     percent = None if sample.percent is None else sample.percent.copy()
-    return Sample(sample.image.copy(), sample.mask.copy(), sample.valid.copy(), percent)
+    missing = None if sample.missing is None else sample.missing.copy()
+    if missing is None and with_missing:
+        missing = np.zeros(sample.mask.shape, np.uint16)
+    return Sample(sample.image.copy(), sample.mask.copy(), sample.valid.copy(), percent, missing)
 
 
 def paste(target: Sample, place: Place, source: Sample, part: Place) -> None:
-    """Copy pixels, labels, validity and percents from a part of one sample to an equally large place in another."""
+    """Copy all layers from a part of one sample to an equally large place in another."""
     target.image[:, *place] = source.image[:, *part]
     target.mask[place] = source.mask[part]
     target.valid[place] = source.valid[part]
     if target.percent is not None:
         target.percent[place] = IGNORE if source.percent is None else source.percent[part]
+    if target.missing is not None:
+        target.missing[place] = 0 if source.missing is None else source.missing[part]
 
 
 def require_equal_shapes(samples: Sequence[Sample]) -> None:

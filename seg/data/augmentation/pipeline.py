@@ -8,6 +8,7 @@ from random import Random
 import albumentations as A
 import numpy as np
 
+from seg.data.augmentation.dates import DropDates
 from seg.data.augmentation.extra import ExtraTransform, build_extras
 from seg.data.augmentation.geometric import Coarsen, ZoomAndTurn
 from seg.data.augmentation.radiometric import DropBands, Haze, Jitter, Shadow
@@ -15,6 +16,9 @@ from seg.data.augmentation.transform import TARGETS, Dihedral, as_data, as_sampl
 from seg.data.sample import Sample
 from seg.errors import ConfigError
 from seg.raster.chips import FloatImage
+
+DROP_DATES = 1000
+"""Number of the random stream of dropped dates, above those of all extra transforms."""
 
 LIMITS: dict[str, tuple[float, str]] = {
     "gain": (math.inf, "a standard deviation, 0 or more"),
@@ -26,6 +30,7 @@ LIMITS: dict[str, tuple[float, str]] = {
     "haze": (math.inf, "a number of standard deviations, 0 or more"),
     "shadow": (1, "a share, 0 to 1"),
     "band_dropout": (1, "a probability, 0 to 1"),
+    "date_dropout": (1, "a probability, 0 to 1"),
     "frequency": (1, "a share, 0 to 1"),
 }
 """Largest accepted value of each strength, and the accepted range in words."""
@@ -50,6 +55,8 @@ class AugmentationConfig:
             the last, so bands should be ordered by increasing wavelength.
         shadow: Darkest shadow of a random polygon, from 0 (none) to 1 (as dark as the darkest pixels).
         band_dropout: Probability of setting a band to its mean; at least one band stays.
+        date_dropout: Probability of setting all bands of a date to their means, in images of several dates (bands such
+            as `B04@2024-05-11`), so that a model can map pixels where a date is missing; at least one date stays.
         frequency: Probability of each of these changes of a sample: zoom with rotation, coarser resolution, haze,
             shadow. Each change is drawn separately, and its strength is uniformly distributed from 0 to its largest
             value.
@@ -67,6 +74,7 @@ class AugmentationConfig:
     haze: float = 0.0
     shadow: float = 0.0
     band_dropout: float = 0.0
+    date_dropout: float = 0.0
     frequency: float = 0.5
     extra: list[ExtraTransform] = field(default_factory=list)
 
@@ -82,6 +90,23 @@ class AugmentationConfig:
                 raise ConfigError(f"data.augmentation.{name} is {strength:g}; wanted {wanted}")
 
 
+def require_dates(config: AugmentationConfig, dates: Sequence[int]) -> None:
+    """Check that the bands have several dates if dates are to be dropped.
+
+    Args:
+        config: Kinds and strengths of the changes.
+        dates: Date of each band; () unless there are several dates.
+
+    Raises:
+        ConfigError: Dates are to be dropped, but the bands have fewer than two dates.
+    """
+    if config.date_dropout and not dates:
+        raise ConfigError(
+            f"data.augmentation.date_dropout is {config.date_dropout:g}, but the bands have no two dates; wanted bands "
+            "with names such as B04@2024-05-11 and B04@2024-08-03, or set it to 0"
+        )
+
+
 class Augmentation:
     """Random changes of samples; mask and validity move with the image. Can be pickled for worker processes.
 
@@ -92,13 +117,17 @@ class Augmentation:
         config: Kinds and strengths of the changes.
         std: Standard deviation of each band over the training split, in stored units.
         mean: Mean of each band over the training split, for dropped bands.
+        dates: Date of each band, as by `seg.raster.date_bands.dates_of`; () unless there are several dates.
 
     Raises:
-        ConfigError: An extra transform does not fit the number of bands.
+        ConfigError: An extra transform does not fit the number of bands, or dates are dropped but there is only one.
     """
 
-    def __init__(self, config: AugmentationConfig, std: Sequence[float], mean: Sequence[float]) -> None:
-        found = dict(_transforms(config, np.asarray(std, np.float32), np.asarray(mean, np.float32)))
+    def __init__(
+        self, config: AugmentationConfig, std: Sequence[float], mean: Sequence[float], dates: Sequence[int] = ()
+    ) -> None:
+        require_dates(config, dates)
+        found = dict(_transforms(config, np.asarray(std, np.float32), np.asarray(mean, np.float32), dates))
         self._streams = list(found.items())
         self._compose = A.Compose(list(found.values()), additional_targets=TARGETS)
 
@@ -113,15 +142,15 @@ class Augmentation:
 
 
 def _transforms(
-    config: AugmentationConfig, std: FloatImage, mean: FloatImage
+    config: AugmentationConfig, std: FloatImage, mean: FloatImage, dates: Sequence[int]
 ) -> Iterator[tuple[int, A.BasicTransform]]:
     """Transforms of a configuration in the order of application, each with the number of its random stream."""
     if config.dihedral:
         yield 0, Dihedral(p=1)
     if config.scale or config.rotation:
-        yield 1, ZoomAndTurn(config.scale, config.rotation, config.frequency)
+        yield 1, ZoomAndTurn(config.scale, config.rotation, config.frequency, max(dates, default=-1) + 1)
     if config.resolution:
-        yield 2, Coarsen(config.resolution, config.frequency)
+        yield 2, Coarsen(config.resolution, config.frequency, dates)
     if config.shadow:
         yield 3, Shadow(config.shadow, config.frequency)
     if config.haze:
@@ -130,4 +159,6 @@ def _transforms(
         yield 5, Jitter(config.gain, config.offset, config.noise, std)
     if config.band_dropout:
         yield 6, DropBands(config.band_dropout, mean)
+    if config.date_dropout:
+        yield DROP_DATES, DropDates(config.date_dropout, mean, dates)
     yield from enumerate(build_extras(config.extra, len(std)), start=7)

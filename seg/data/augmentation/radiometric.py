@@ -157,8 +157,19 @@ class DropBands(ImageTransform):
 
     def apply(self, image: FloatImage, *, dropped: BoolMask, **params: object) -> FloatImage:
         """The (H, W, C) image with dropped bands."""
-        if not dropped.any():
-            return image
-        bands = np.array(image.transpose(2, 0, 1))
-        bands[dropped] = self.mean[dropped, None, None]
-        return bands.transpose(1, 2, 0)
+        return with_means(image, self.mean, dropped)
+
+
+def with_means(image: FloatImage, mean: FloatImage, dropped: BoolMask) -> FloatImage:
+    """The (H, W, C) image with some bands set to their mean.
+
+    Args:
+        image: (H, W, C) image.
+        mean: (C,) mean of each band.
+        dropped: (C,) True for each band to set.
+    """
+    if not dropped.any():
+        return image
+    bands = np.array(image.transpose(2, 0, 1))
+    bands[dropped] = mean[dropped, None, None]
+    return bands.transpose(1, 2, 0)

@@ -15,19 +15,23 @@ Data = dict[str, npt.NDArray[Any]]
 Params = dict[str, Any]
 """Random choices of a transform for one sample, by the argument names of its `apply`."""
 
-TARGETS = {"valid": "mask", "percent": "mask"}
-"""Targets in addition to image and mask. albumentations treats validity and a teacher's percents like masks."""
+TARGETS = {"valid": "mask", "percent": "mask", "missing": "mask"}
+"""Targets in addition to image and mask. albumentations treats validity, a teacher's percents and missing dates like
+masks."""
 
 
 def as_data(sample: Sample) -> Data:
     """Convert a sample to the form of albumentations; the image is a view of the sample's image."""
     data: Data = {"image": sample.image.transpose(1, 2, 0), "mask": sample.mask, "valid": sample.valid.astype(np.uint8)}
-    return data if sample.percent is None else data | {"percent": sample.percent}
+    optional = {"percent": sample.percent, "missing": sample.missing}
+    return data | {name: layer for name, layer in optional.items() if layer is not None}
 
 
 def as_sample(data: Data) -> Sample:
     """Convert a result of albumentations to a sample; the image is a view of the result's image."""
-    return Sample(data["image"].transpose(2, 0, 1), data["mask"], data["valid"] == 1, data.get("percent"))
+    return Sample(
+        data["image"].transpose(2, 0, 1), data["mask"], data["valid"] == 1, data.get("percent"), data.get("missing")
+    )
 
 
 class WithoutCopies(A.BasicTransform):  # type: ignore[misc]  # albumentations ships no types

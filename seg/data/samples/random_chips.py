@@ -152,7 +152,7 @@ class RandomChips(Dataset[Example], Generic[SceneT]):
         with watched(chip_name(scene, window)):
             chip = read_chip(self._rasters[scene.image], window, reading)
             percent = read_map(self._rasters, scene, window, self.maps)
-            sample = _padded(Sample(chip.image, labels, chip.valid, percent), self.size)
+            sample = _padded(Sample(chip.image, labels, chip.valid, percent, chip.missing), self.size)
             if self.augment is not None:
                 sample = self.augment(sample, self._random(key, *part))
             return scene, sample
@@ -196,4 +196,5 @@ def _padded(sample: Sample, size: int) -> Sample:
         np.pad(sample.mask, missing, constant_values=IGNORE),
         np.pad(sample.valid, missing),
         None if sample.percent is None else np.pad(sample.percent, missing, constant_values=IGNORE),
+        None if sample.missing is None else np.pad(sample.missing, missing),
     )

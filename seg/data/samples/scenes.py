@@ -108,9 +108,10 @@ def read_sample(scene: AnyScene, reading: Reading, maps: Maps | None = None) -> 
         chip = read_chip(rasters[scene.image], window, reading)
         known = isinstance(scene, Scene)
         labels = read_labels(rasters, scene, window, reading) if known else labels_of(chip.valid)
-        return Sample(chip.image, labels, chip.valid, read_map(rasters, scene, window, maps))
+        return Sample(chip.image, labels, chip.valid, read_map(rasters, scene, window, maps), chip.missing)
 
 
 def _transposed(sample: Sample) -> Sample:
     percent = None if sample.percent is None else sample.percent.T
-    return Sample(sample.image.transpose(0, 2, 1), sample.mask.T, sample.valid.T, percent)
+    missing = None if sample.missing is None else sample.missing.T
+    return Sample(sample.image.transpose(0, 2, 1), sample.mask.T, sample.valid.T, percent, missing)

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from seg.data.augmentation.mixing import random_rectangle
 from seg.data.augmentation.pipeline import Augmentation, AugmentationConfig
 from seg.data.dataset.unlabelled import AnyScene
-from seg.data.sample import Augment, Example, Sample, SampleKey, filled_image, filled_percent
+from seg.data.sample import Augment, Example, Sample, SampleKey, filled_image, filled_percent, joined_missing
 from seg.errors import ConfigError
 from seg.labels import IGNORE
 from seg.raster.chips import ByteMask, Reading
@@ -158,6 +158,7 @@ class WithViews(Dataset[Example]):
                 np.where(inside, changed[1].image, mixed.image),
                 np.where(inside, changed[1].mask, mixed.mask),
                 np.where(inside, changed[1].valid, mixed.valid),
+                missing=joined_missing(inside, changed[1].missing, mixed.missing),
             )
         return mixed, np.where(mixed.valid, source, np.uint8(IGNORE))
 
@@ -168,13 +169,16 @@ class WithViews(Dataset[Example]):
         return np.random.default_rng([self.seed, key.epoch, key.index, *purpose])
 
 
-def clean_changes(config: AugmentationConfig, mean: Sequence[float], std: Sequence[float]) -> Augmentation:
+def clean_changes(
+    config: AugmentationConfig, mean: Sequence[float], std: Sequence[float], dates: Sequence[int] = ()
+) -> Augmentation:
     """Augmentation of clean views: the changes of labelled samples that move pixels but keep their values.
 
     Args:
         config: Augmentation of labelled samples.
         mean: Mean of each band over the training split, in stored units.
         std: Standard deviation of each band.
+        dates: Date of each band; () unless there are several dates.
     """
     moved = AugmentationConfig(
         dihedral=config.dihedral,
@@ -183,18 +187,21 @@ def clean_changes(config: AugmentationConfig, mean: Sequence[float], std: Sequen
         frequency=config.frequency,
         extra=[extra for extra in config.extra if extra.moves],
     )
-    return Augmentation(moved, std, mean)
+    return Augmentation(moved, std, mean, dates)
 
 
-def strong_changes(config: ViewConfig, mean: Sequence[float], std: Sequence[float]) -> Augmentation:
+def strong_changes(
+    config: ViewConfig, mean: Sequence[float], std: Sequence[float], dates: Sequence[int] = ()
+) -> Augmentation:
     """Augmentation that makes strong views.
 
     Args:
         config: Strengths of the changes.
         mean: Mean of each band over the training split, in stored units.
         std: Standard deviation of each band.
+        dates: Date of each band; () unless there are several dates.
     """
-    return Augmentation(config.strong, std, mean)
+    return Augmentation(config.strong, std, mean, dates)
 
 
 def view_bytes(pixels: int, bands: int, config: ViewConfig) -> int:

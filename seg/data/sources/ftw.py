@@ -1,5 +1,6 @@
 """Import of Fields of The World: Sentinel-2 chips of two seasons in 24 countries, with field masks."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from seg.data.sources.import_settings import Boundary, SeasonWindow
@@ -21,6 +22,8 @@ ORIGIN = Origin(
 
 _BOUNDARY_LABELS: dict[Boundary, int] = {"cropland": CROPLAND, "other": OTHER, "ignore": IGNORE}
 _HELD_OUT = {"train": False, "val": True, "test": True}
+_SEASONS = {"a": "planting", "b": "harvest"}
+_BANDS = ("red", "green", "blue", "nir")
 _TWO_CLASSES, _THREE_CLASSES = "semantic_2class", "semantic_3class"
 
 
@@ -52,14 +55,26 @@ def find_ftw(folder: Path, boundary: Boundary = "cropland", window: SeasonWindow
     for country in countries:
         for chip, part in sorted(_chips(country).items()):
             found = _pairs_of_chip(country, chip, kind, window)
-            if not found or part not in _HELD_OUT:
-                skipped["have no image" if not found else "are in no part of the official split"] += 1
+            lacking = not found or (window == "pair" and len(found) < len(_SEASONS))
+            if lacking or part not in _HELD_OUT:
+                skipped["have no image" if lacking else "are in no part of the official split"] += 1
                 continue
-            pairs += [Pair(image, mask, name, place, _HELD_OUT[part]) for image, mask, name, place in found]
+            held_out = _HELD_OUT[part]
+            if window == "pair":
+                pairs.append(_stacked(found, held_out))
+            else:
+                pairs += [Pair(image, mask, name, place, held_out) for image, mask, name, place in found]
     if not pairs:
         raise wrong_layout(countries[0], ORIGIN, "the images of its chips, s2_images/window_a/CHIP.tif and window_b")
     notes = [f"chips that {lack} were left out (chips: {count})" for lack, count in skipped.items() if count]
     return Found(pairs, _legend(None if filled else _BOUNDARY_LABELS[boundary]), notes)
+
+
+def _stacked(found: Sequence[tuple[Path, Path, str, str]], held_out: bool) -> Pair:
+    """The images of both seasons as one pair."""
+    (image, mask, _, place), _ = found
+    dates = {season: path for season, (path, *_) in zip(_SEASONS.values(), found, strict=True)}
+    return Pair(image, mask, place, place, held_out, dates, _BANDS)
 
 
 def _legend(edge: int | None) -> Legend:
@@ -94,7 +109,7 @@ def _pairs_of_chip(country: Path, chip: str, kind: str, window: SeasonWindow) ->
     mask = country / "label_masks" / kind / f"{chip}.tif"
     place = f"{country.name}_{chip}"
     found = []
-    for season in ("a", "b") if window == "both" else (window,):
+    for season in _SEASONS if window in ("both", "pair") else (window,):
         image = country / "s2_images" / f"window_{season}" / f"{chip}.tif"
         if image.is_file():
             if not mask.is_file():

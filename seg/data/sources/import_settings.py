@@ -7,7 +7,7 @@ from seg.errors import ConfigError
 
 SourceName = Literal["loveda", "deepglobe", "gid", "ftw"]
 Boundary = Literal["cropland", "other", "ignore"]
-SeasonWindow = Literal["a", "b", "both"]
+SeasonWindow = Literal["a", "b", "both", "pair"]
 GidImages = Literal["auto", "nir", "rgb"]
 
 _OWNERS: dict[str, SourceName] = {"boundary": "ftw", "window": "ftw", "gid_images": "gid"}
@@ -22,7 +22,8 @@ class ImportSettings:
         boundary: For ftw, the label of field boundaries. If `cropland`, the masks with 2 classes are used; in these
             masks, boundaries belong to the fields.
         window: For ftw, the season of the images: planting (a) or harvest (b). `both` imports two scenes for each place
-            and puts them into the same fold.
+            and puts them into the same fold. `pair` imports one scene for each place with the bands of both seasons,
+            such as red@planting and red@harvest.
         gid_images: For gid, the images of 4 bands (nir) or of 3 bands (rgb). `auto` uses those of 4 bands if they
             exist.
     """

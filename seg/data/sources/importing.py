@@ -2,8 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +17,14 @@ from seg.errors import DatasetError
 from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, OTHER
 from seg.raster.chips import ByteMask
 from seg.raster.grid import Grid, alpha_bands, open_raster, placed_on, read_grid, require_same_grid
+from seg.raster.writing.date_stack import write_date_stack
 from seg.raster.writing.geotiff import Annotation, Georeference, write_geotiff
 from seg.terminal.progress import with_progress
 
 HELD_OUT_FOLD, TRAINING_FOLD = 0, 1
+STACKED = "dates"
+"""Folder inside `images/` for copies of images that a stack of several dates refers to."""
+
 DEFAULT_FOLDS = 5
 """Number of folds for a dataset that has no official validation part."""
 
@@ -34,6 +38,8 @@ class Pair:
         mask: The mask, in the values or colours of the dataset.
         name: Unique name of the image in the layout of this project.
         place: Name of the place. Pairs of one place share the mask, its name and the fold.
+        dates: Images of several dates, which the import stacks; `image` is one of them. Empty for a single image.
+        bands: Names of the bands of these images.
         held_out: True in the official validation or test part, False in the training part, None if there are no
             official parts.
     """
@@ -43,6 +49,8 @@ class Pair:
     name: str
     place: str
     held_out: bool | None = None
+    dates: Mapping[str, Path] = field(default_factory=dict)
+    bands: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -156,14 +164,10 @@ def _require_one_grid(grid: Grid, reference: Grid) -> None:
 
 def _placed_image(pair: Pair, folder: Path, output: Path, copy: bool) -> str:
     """Path of the image for the manifest: a copy, or the relative path from the output to the original."""
+    if pair.dates:
+        return _stacked_image(pair, folder, output, copy)
     if copy:
-        name = f"images/{pair.name}{pair.image.suffix.lower()}"
-        shutil.copyfile(pair.image, folder / name)
-        # GDAL stores metadata that the format lacks in this sidecar file, such as the georeference of a PNG.
-        companion = pair.image.with_name(pair.image.name + ".aux.xml")
-        if companion.is_file():
-            shutil.copyfile(companion, folder / f"{name}.aux.xml")
-        return name
+        return _copied_image(pair.image, pair.name, folder)
     # Only the folder is resolved. The file may be a link, and in data managers, the target of a link has a meaningless
     # name.
     image = Path(os.path.realpath(pair.image.parent)) / pair.image.name
@@ -171,6 +175,31 @@ def _placed_image(pair: Pair, folder: Path, output: Path, copy: bool) -> str:
         return Path(os.path.relpath(image, os.path.realpath(output))).as_posix()
     except ValueError:  # The image is on another drive of Windows.
         return str(image)
+
+
+def _copied_image(image: Path, name: str, folder: Path) -> str:
+    """Copy an image; return its path within the dataset."""
+    copied = f"images/{name}{image.suffix.lower()}"
+    shutil.copyfile(image, folder / copied)
+    # GDAL stores metadata that the format lacks in this sidecar file, such as the georeference of a PNG.
+    companion = image.with_name(image.name + ".aux.xml")
+    if companion.is_file():
+        shutil.copyfile(companion, folder / f"{copied}.aux.xml")
+    return copied
+
+
+def _stacked_image(pair: Pair, folder: Path, output: Path, copy: bool) -> str:
+    """Write the stack of several dates, which refers to the original images or to their copies."""
+    made = folder / "images" / STACKED if copy else folder / "images"
+    made.mkdir(parents=True, exist_ok=True)
+    scenes, stack = dict(pair.dates), f"images/{pair.name}.vrt"
+    if copy:
+        scenes = {
+            date: folder / _copied_image(image, f"{STACKED}/{pair.name}_{date}", folder)
+            for date, image in scenes.items()
+        }
+    write_date_stack(folder / stack, scenes, pair.bands, None if copy else output / "images")
+    return stack
 
 
 def _fold_rule(official: bool) -> str:

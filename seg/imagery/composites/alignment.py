@@ -86,8 +86,9 @@ class AlignedScene:
                 rows, columns = Window(
                     part.col_off - window.col_off, part.row_off - window.row_off, part.width, part.height
                 ).toslices()
-                found, present = (self._stored if stored else self._warped)(dataset, part)
-                values[:, rows, columns], valid[rows, columns] = found, present
+                found = values[:, rows, columns]
+                present = self._stored(dataset, part, found) if stored else self._warped(dataset, part, found)
+                valid[rows, columns] = present
 
     @property
     def _side(self) -> int:
@@ -97,16 +98,23 @@ class AlignedScene:
             side //= 2
         return side
 
-    def _stored(self, dataset: DatasetReader, part: Window) -> tuple[Pixels, BoolMask]:
+    def _stored(self, dataset: DatasetReader, part: Window, values: Pixels) -> BoolMask:
+        """Read a part into `values`, and return its validity."""
         row, column = self.placed.offset or (0, 0)
         source = Window(part.col_off - column, part.row_off - row, part.width, part.height)
-        return read_stored(dataset, source, self.bands, self.nodata)
+        out = values if values.flags.c_contiguous else None
+        found, present = read_stored(dataset, source, self.bands, self.nodata, out)
+        if out is None:
+            values[...] = found
+        return present
 
-    def _warped(self, dataset: DatasetReader, part: Window) -> tuple[Pixels, BoolMask]:
-        """Pixels of a part of a square; the whole square is resampled, so that the part does not change them."""
+    def _warped(self, dataset: DatasetReader, part: Window, values: Pixels) -> BoolMask:
+        """Resample a part of a square into `values`, and return its validity.
+
+        The whole square is resampled, so that the part does not change the result.
+        """
         square = _square_around(part, self._side)
-        dtype = np.dtype(dataset.dtypes[self.bands[0] - 1])
-        nothing = np.zeros((len(self.bands), part.height, part.width), dtype), np.zeros((part.height, part.width), bool)
+        nothing = np.zeros((part.height, part.width), bool)
         source = self._source_of(square)
         if source is None:
             return nothing
@@ -116,7 +124,8 @@ class AlignedScene:
         numbers, valid = self._resampled(stored, present, source, square)
         inner = Window(part.col_off - square.col_off, part.row_off - square.row_off, part.width, part.height)
         rows, columns = inner.toslices()
-        return _rounded(numbers[:, rows, columns], dtype), valid[rows, columns]
+        values[...] = _rounded(numbers[:, rows, columns], values.dtype)
+        return np.asarray(valid[rows, columns])
 
     def _source_of(self, square: Window) -> Window | None:
         """The scene's pixels below a square of the target and around it; None if there are none."""

@@ -65,6 +65,25 @@ def test_one_window_gives_one_scene_per_place(window: str, ftw: Path, tmp_path: 
     assert folders == [f"window_{window}"] * 3
 
 
+@pytest.mark.parametrize("copy", [False, True])
+def test_a_pair_is_one_scene_with_the_bands_of_both_seasons(
+    copy: bool, ftw: Path, tmp_path: Path, write_raster: WriteRaster
+) -> None:
+    write_raster(ftw / "austria" / "s2_images" / "window_b" / "g0_1.tif", np.full((4, 1, 4), 700, np.uint16))
+    (ftw / "kenya" / "s2_images" / "window_a" / "g9_1.tif").unlink()
+    imported = import_public("ftw", ftw, tmp_path / "out", ImportSettings(window="pair", copy=copy))
+    assert imported.notes[0] == "chips that have no image were left out (chips: 1)"
+    scenes = read_catalogue(tmp_path / "out", 2)
+    assert [scene.image.name for scene in scenes] == ["austria_g0_1.vrt", "austria_g0_2.vrt"]
+    with open_raster(scenes[0].image) as image:
+        assert image.descriptions[3:5] == ("nir@planting", "red@harvest")
+        assert image.read()[:, 0, 0].tolist() == [900] * 4 + [700] * 4
+    if copy:
+        ftw.rename(tmp_path / "away")
+        with open_raster(scenes[0].image) as image:
+            assert image.read(8)[0, 0] == 700
+
+
 def test_masks_lie_on_the_grid_of_their_images(ftw: Path, tmp_path: Path) -> None:
     import_public("ftw", ftw, tmp_path / "out", ImportSettings())
     scene = read_catalogue(tmp_path / "out", 2)[0]

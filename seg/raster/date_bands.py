@@ -1,0 +1,40 @@
+"""Bands of several dates in one scene, with names such as "B04@2024-05-11"."""
+
+from collections.abc import Sequence
+
+from seg.errors import RasterError
+
+SEPARATOR = "@"
+"""Character between the name of a band and its date."""
+
+MOST_DATES = 16
+"""Largest number of dates in a scene; `Chip.missing` has one bit for each."""
+
+UNDATED = -1
+"""Date of a band whose name has none."""
+
+
+def dated_name(band: str, date: str) -> str:
+    """Name of a band of a date, such as "B04@2024-05-11"."""
+    return f"{band}{SEPARATOR}{date}"
+
+
+def dates_of(names: Sequence[str]) -> tuple[int, ...]:
+    """Date of each band, counted from 0 in the order of the bands; UNDATED for a band without a date.
+
+    The date is the text after the last "@" of the name, in any form: "2024-05-11" or "harvest".
+
+    Args:
+        names: Names of the bands.
+
+    Returns:
+        One number per band; () if the bands have fewer than two dates, since a pixel is then valid or not as a whole.
+
+    Raises:
+        RasterError: There are more than MOST_DATES dates.
+    """
+    texts = [name.rpartition(SEPARATOR)[2] if SEPARATOR in name else "" for name in names]
+    dates = {text: number for number, text in enumerate(dict.fromkeys(text for text in texts if text))}
+    if len(dates) > MOST_DATES:
+        raise RasterError(f"bands have {len(dates)} dates, wanted at most {MOST_DATES}; choose fewer bands")
+    return tuple(dates.get(text, UNDATED) for text in texts) if len(dates) > 1 else ()
