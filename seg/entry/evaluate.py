@@ -87,7 +87,7 @@ def change(
         after: The later class map, on the same grid.
         output: Folder for change.tif, change_probability.tif, change.gpkg and change.json; created if its parent
             exists.
-        settings: Smallest polygon, and confidence of a supported change.
+        settings: Smallest polygon, and probability above which a change counts as supported.
         before_probability: Probability map of the earlier map in percent; by default, the file beside the map with the
             same name and `_probability` added.
         after_probability: Probability map of the later map; by default, the file beside the map, as for the earlier

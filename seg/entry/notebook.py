@@ -271,8 +271,12 @@ def evaluate(
             return Scores.from_counts(
                 measure_accuracy(find_pairs(inputs).pairs, EvaluationSettings(bootstrap=0)).counts
             )
-    if not all(arrays) or folds is not None or fold is not None:
-        raise ConfigError("evaluate has an array and a file; wanted two files or two arrays (folds are for files)")
+    if not all(arrays):
+        raise ConfigError("evaluate has an array and a file; wanted two files or two arrays")
+    if folds is not None or fold is not None:
+        raise ConfigError(
+            "evaluate has arrays and a fold, which is for files; set the labels outside the fold to 255 instead"
+        )
     mapped, labels = _classes("prediction", np.asarray(prediction)), _classes("reference", np.asarray(reference))
     if mapped.shape != labels.shape:
         raise ConfigError(f"prediction has the shape {mapped.shape}, but reference {labels.shape}; wanted equal shapes")

@@ -189,6 +189,11 @@ def test_arrays_that_cannot_be_compared_are_refused(mapped: object, labels: obje
         seg.evaluate(mapped, labels)  # type: ignore[arg-type]
 
 
+def test_a_fold_is_refused_for_arrays() -> None:
+    with pytest.raises(ConfigError, match="has arrays and a fold"):
+        seg.evaluate(np.zeros((2, 2), int), np.zeros((2, 2), int), fold=1)
+
+
 def test_file_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RasterError, match=r"map\.tif"):
         seg.evaluate(tmp_path / "map.tif", str(tmp_path / "mask.tif"))

@@ -44,7 +44,7 @@ def test_a_coarse_band_is_displaced_by_less_than_a_hundredth_of_a_pixel(
 
 
 @pytest.mark.parametrize("side", [7, 16])
-def test_a_window_holds_the_pixels_of_the_whole_scene(tmp_path: Path, side: int) -> None:
+def test_reading_by_windows_gives_the_same_pixels_as_reading_the_whole_scene(tmp_path: Path, side: int) -> None:
     from rasterio.windows import Window
 
     path, _ = write_safe(tmp_path, Safe(size=(61, 49)))

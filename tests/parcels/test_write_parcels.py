@@ -190,7 +190,7 @@ def test_damaged_map_leaves_the_older_file(tmp_path: Path) -> None:
     assert (tmp_path / "parcels.gpkg").read_bytes() == older
 
 
-def test_probability_may_be_floats_and_bounds_of_uncertainty_are_meant_in_percent(tmp_path: Path) -> None:
+def test_a_probability_map_may_hold_percents_or_fractions_with_the_same_result(tmp_path: Path) -> None:
     pixels, percent = np.ones((1, 4), np.uint8), np.array([[56, 57, 58, 90]])
     for values, profile in ((percent, {}), (percent / 100, {"dtype": "float32", "nodata": None})):
         write_map(tmp_path / "percent.tif", values, **profile)
@@ -210,7 +210,7 @@ def test_probability_must_be_percent_on_the_same_grid(tmp_path: Path) -> None:
         parcels_of(tmp_path, pixels, interior=np.ones((3, 2)))
 
 
-def test_output_must_be_a_new_file_of_a_known_format(tmp_path: Path) -> None:
+def test_an_output_of_unknown_format_or_in_a_missing_folder_or_a_folder_or_an_input_is_refused(tmp_path: Path) -> None:
     source = write_map(tmp_path / "map.tif", np.ones((2, 2)))
     with pytest.raises(ConfigError, match=r"parcels\.kml: wanted a file name that ends in"):
         write_parcels(source, tmp_path / "parcels.kml", PolygonSettings())

@@ -138,13 +138,13 @@ def test_alpha_and_nodata_value_are_combined(write_raster: WriteRaster, tmp_path
     assert chip_of(path, bands=3).valid.tolist() == [[True, False, True], [True, True, False]]
 
 
-def test_pixel_outside_the_mask_file_is_invalid(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_pixel_that_the_validity_file_excludes_is_invalid(write_raster: WriteRaster, tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", ones(2), mask=with_hole())
     assert (tmp_path / "a.tif.msk").exists()
     np.testing.assert_array_equal(chip_of(path, bands=2).valid, with_hole())
 
 
-def test_nodata_value_and_mask_file_are_combined(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_nodata_value_and_validity_file_are_combined(write_raster: WriteRaster, tmp_path: Path) -> None:
     pixels = ones(2)
     pixels[0, 1, 2] = 7
     path = write_raster(tmp_path / "a.tif", pixels, mask=with_hole(), nodata=7)

@@ -100,7 +100,7 @@ def test_a_mistake_is_one_line_and_exit_status_2(
     ("chosen", "message"),
     [((0, 0), "has the same weights as"), ((0, 2), "takes 2 bands, but"), ((0, None), "no such file")],
 )
-def test_models_that_cannot_be_averaged_are_one_line(
+def test_models_that_cannot_be_averaged_are_refused_in_one_line(
     models: list[Path], scene: Path, tmp_path: Path, chosen: tuple[int, int | None], message: str
 ) -> None:
     named = [tmp_path / "none" if index is None else models[index] for index in chosen]

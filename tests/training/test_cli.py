@@ -187,7 +187,7 @@ def test_a_checkpoint_is_scored_on_its_training_bands(
     assert tables[0] == tables[1] != tables[2]
 
 
-def test_a_training_starts_from_given_weights_and_names_those_not_copied(config: Path, trained: Path) -> None:
+def test_a_training_starts_from_given_weights_and_refuses_those_of_another_network(config: Path, trained: Path) -> None:
     weights = f"--model.initial_weights={trained / 'checkpoints' / 'best.ckpt'}"
     ran = run_command("train fit", f"--config={config}", weights, "--trainer.max_epochs=1")
     assert ran.status == 0, ran.err

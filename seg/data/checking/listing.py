@@ -22,7 +22,7 @@ class Listing:
     Attributes:
         scenes: Scenes whose image and mask exist, sorted by image path.
         findings: Problems of the manifest or the folders.
-        complete: True if the catalogue of training accepts the dataset; then no scene is missing from the list.
+        complete: True if training could read the dataset as it is; then no scene is missing from the list.
     """
 
     scenes: tuple[Scene, ...]
@@ -128,8 +128,11 @@ def _without_repeats(scenes: list[Scene], root: Path) -> tuple[list[Scene], list
     for scene in scenes:
         file = scene.image.resolve()
         if file in first:
-            folds = sorted({first[file].fold, scene.fold})
-            message = f"is listed twice ({first[file].image}), in fold {' and '.join(map(str, folds))}; keep one entry"
-            findings.append(error("listed-twice", scene.image, message))
+            other = first[file]
+            twice = "is listed twice"
+            if scene.image != other.image:
+                twice = f"is the same file as {other.image}, which is listed too"
+            folds = f"fold {scene.fold}" if scene.fold == other.fold else f"folds {other.fold} and {scene.fold}"
+            findings.append(error("listed-twice", scene.image, f"{twice} ({folds}); keep one entry"))
         first.setdefault(file, scene)
     return list(first.values()), findings

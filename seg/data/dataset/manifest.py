@@ -53,8 +53,8 @@ def read_manifest(path: Path) -> list[Row]:
     """Read the rows of a manifest.
 
     Required columns are image, mask, and either fold or split (train, val or test); if both exist, fold is used. A
-    column weight or quality is optional. Other columns, such as a geometry, are ignored. A row without a mask is an
-    unlabelled scene; its fold may be empty.
+    column `weight`, or `quality` with the same meaning, is optional. Other columns, such as a geometry, are ignored. A
+    row without a mask is an unlabelled scene; its fold may be empty.
 
     Raises:
         DatasetError: The file cannot be read, a column is missing, or a row has an invalid value.
@@ -178,8 +178,8 @@ def _row(path: Path, place: str, row: Values, fold: str) -> Row:
             "scripts/prepare.py burn --image IMAGE --labels LABELS --output MASK, and name that mask"
         )
     number = _fold(row[fold], fold)
-    # None means that the line of a CSV ends before this cell. The line is incomplete, so its scene does not count as
-    # unlabelled.
+    # In Parquet, None is an empty cell. In a CSV, None means that the line ends before this cell; such a line is
+    # incomplete, so its scene does not count as unlabelled.
     unlabelled = mask == "" or (mask is None and path.suffix == ".parquet")
     if _is_path(image) and image and unlabelled and (number is not None or row[fold] in (None, "")):
         return Row(place, _written(path, image), None, number, _weight(path, place, row))

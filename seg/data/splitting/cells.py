@@ -16,11 +16,12 @@ from seg.raster.grid import Grid
 from seg.raster.ground.distances import ground_pixel
 
 _BLOCKS_A_FOLD = 6
-"""Number of blocks per fold that the suggested side of blocks gives. One block would not be enough, since some blocks
-have no labels, and guards remove others."""
+"""`fitting_block_m` suggests a side that gives about this many blocks per fold. One block per fold would not be enough,
+since some blocks have no labels, and guards remove others."""
 
 _SAME_PIXEL = 1e-3
-"""Grids whose offset is at most this share of a pixel count as equal, since programs round coordinates differently."""
+"""Largest deviation, as a share of a pixel, at which two grids still count as aligned. Programs round coordinates
+differently."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,9 @@ class Cells:
 
 
 def cut_cells(grids: Sequence[Grid], block_m: float, guard_m: float) -> Cells:
-    """Cut neighbouring scenes into square cells; the last row and column of cells are 0.5 to 1.5 times as wide.
+    """Cut neighbouring scenes into square cells.
+
+    The last row and the last column take the remainder: they are 0.5 to 1.5 times as wide as a cell.
 
     Args:
         grids: Grids of one or more scenes.

@@ -75,7 +75,10 @@ class RunIdentity:
 
     @cached_property
     def dependencies(self) -> dict[str, object]:
-        """Values that the pixels of a block depend on, without the planned block size and halo."""
+        """Values that the pixels of a block depend on: all fields but the block size and halo that the user asked for.
+
+        The plan adds the block size and halo that it uses.
+        """
         return {name: value for name, value in asdict(self).items() if name not in _ASKED}
 
     def matches(self, kept: Mapping[str, object]) -> bool:

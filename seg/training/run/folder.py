@@ -128,7 +128,7 @@ def taken_folder(root: Path, resumes: bool, first_step: FirstStep) -> Iterator[N
                 yield
     else:
         with _claimed_run(root):
-            pass  # Stop before the folder of a running training is moved.
+            pass  # Raises if a training is running here, so that its folder is not moved.
         keep_earlier(root)
         with _claimed_run(root), _named_if_full(root):
             yield
@@ -145,7 +145,10 @@ def remove_unfinished(root: Path) -> None:
 
 
 def _remove_unfinished(root: Path) -> None:
-    """Remove folders for unfinished files that a killed training left in a locked run folder or its subfolders."""
+    """Remove the temporary folders, which hold unfinished files, that a killed training left.
+
+    The caller holds the lock of the run's folder.
+    """
     for left in sorted(root.rglob(f".*{UNFINISHED}")):
         if left.is_dir() and not left.is_symlink():
             shutil.rmtree(left, ignore_errors=True)

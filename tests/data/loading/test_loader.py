@@ -79,7 +79,7 @@ def test_a_sample_is_noted_while_it_is_loaded(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize(("name", "value"), [("timeout", 0), ("timeout", float("nan")), ("prefetch_factor", 0)])
-def test_intervals_out_of_range_are_refused(name: str, value: float) -> None:
+def test_a_timeout_or_prefetch_factor_out_of_range_is_refused(name: str, value: float) -> None:
     with pytest.raises(ConfigError, match=rf"data\.loader\.{name} is {value:g}; wanted"):
         LoaderConfig(**{name: value})  # type: ignore[arg-type]
 
@@ -103,7 +103,8 @@ def same(first: list[dict[str, Tensor]], second: list[dict[str, Tensor]]) -> boo
     )
 
 
-@pytest.mark.campaign  # the suite has the same test for the samples, with two workers
+# Left out of the usual run, where a shorter test compares single samples that two workers load.
+@pytest.mark.campaign
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_batches_with_and_without_workers_are_bit_identical(root: Path, workers: int) -> None:
     chips = ChipConfig(size=8, per_epoch=9, sampling="cropland")
@@ -149,7 +150,7 @@ def test_with_chips_a_scene_may_be_of_any_size(root: Path, monkeypatch: pytest.M
     assert data.median_side == 8
 
 
-def test_grid_chips_count_the_held_out_scenes_exactly(root: Path) -> None:
+def test_grid_chips_hold_each_label_of_the_held_out_scenes_exactly_once(root: Path) -> None:
     def counts(data: CroplandDataModule) -> list[int]:
         seen = torch.cat([batch["mask"].flatten() for batch in data.val_dataloader()])
         return [int((seen == value).sum()) for value in (0, 1)]

@@ -30,7 +30,7 @@ rules = st.builds(
 
 
 def coverable(length: int, rule: BlockRule) -> bool:
-    """True if any number of blocks can cover a length; computed by brute force."""
+    """True if there is a number of blocks that, with guards between them, covers the length; found by trying all."""
     return any(
         parts * rule.minimum <= length - (parts - 1) * rule.guard <= parts * rule.maximum
         for parts in range(1, length + 1)
@@ -69,7 +69,7 @@ def test_blocks_keep_limits_and_guard_and_leave_only_guards_uncovered(
     blocks = irregular_blocks(height, width, rule, seed)
     assert all(rule.minimum <= side <= rule.maximum for block in blocks for side in (block.height, block.width))
     raster = numbered(blocks, height, width)
-    # Brute force: no pixel of another block lies within the guard of a block's pixel.
+    # Brute force: pixels of different blocks are more than the guard's width apart.
     wide = np.pad(raster, rule.guard, constant_values=-1)
     reach = 2 * rule.guard + 1
     around = np.lib.stride_tricks.sliding_window_view(wide, (reach, reach))

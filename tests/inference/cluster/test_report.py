@@ -14,7 +14,7 @@ class Clock:
         return self.now
 
 
-def test_the_bar_shows_speed_and_the_workers_that_are_there_and_lost() -> None:
+def test_the_bar_shows_the_speed_and_the_numbers_of_present_and_lost_workers() -> None:
     clock = Clock()
     watch = Watch(clock)
     both = {"tcp://a:1": WorkerState("a", 1), "tcp://b:1": WorkerState("b", 1)}

@@ -30,7 +30,7 @@ def test_reliability_shows_only_filled_bins_and_the_calibration_error() -> None:
     assert rendered(figure).std() > 0
 
 
-def test_an_empty_validation_gives_an_empty_picture() -> None:
+def test_an_empty_validation_still_gives_a_picture_with_axes() -> None:
     counts = np.zeros((2, BINS), dtype=np.int64)
     assert rendered(draw_reliability(reliability_curve(counts, sigmoid(CENTRES)), "none")).std() > 0
     assert rendered(draw_precision_recall(precision_recall_curve(counts, sigmoid(EDGES)), 0.5, "none")).std() > 0

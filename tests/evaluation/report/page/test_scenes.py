@@ -51,7 +51,7 @@ def test_map_shows_the_scenes_with_the_lowest_iou() -> None:
     assert [pair.name for pair in kept] == [f"s{i}" for i in range(2, MAP_SCENES + 2)]
 
 
-def test_chips_keep_their_rank_and_have_their_windows_size(write_raster: WriteRaster) -> None:
+def test_chips_keep_their_rank_and_are_as_large_as_their_window_up_to_a_limit(write_raster: WriteRaster) -> None:
     pairs = pairs_of(write_raster, [300, 40])
     place = {"errors": 1, "compared": 1, "iou": 0.0}
     found = [
