@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from seg.errors import ConfigError
 from seg.inference.cluster.settings import ClusterSettings
 from seg.inference.settings import ComputeSettings, PredictionSettings
+from seg.package.foreign_settings import ForeignSettings
 from seg.parcels.settings import PolygonSettings
 from seg.places.settings import AdaptationSettings, PlaceSettings
 from seg.raster.gdal_options import gdal_options
@@ -17,22 +19,27 @@ from seg.terminal.text import counted
 
 def export(
     *,
-    checkpoint: Path,
     output: Path,
+    foreign: ForeignSettings,
+    checkpoint: Path | None = None,
     threshold: float | Literal["f1", "area"] | None = None,
     onnx: bool = False,
+    qgis: bool = False,
     weights: Literal["auto", "averaged", "raw"] = "auto",
     data: Path | None = None,
 ) -> None:
-    """Turn a checkpoint into a model package for inference.
+    """Turn a checkpoint, or an ONNX network of another program, into a model package for inference.
 
     Args:
+        output: Folder of the package; it and its parents are created. An older package in it is replaced. Without
+            --checkpoint and --onnx-from, --onnx and --qgis add their files to the package in this folder.
+        foreign: The network of another program.
         checkpoint: A checkpoint written by training.
-        output: Folder of the package; it and its parents are created. An older package in it is replaced.
         threshold: Calibrated probability, 0 to 1, above which a pixel is cropland. f1: the threshold with the highest
             F1 in validation. area: the threshold at which the mapped area equals the cropland area in validation. By
-            default, the threshold that the calibration of the training chose.
+            default, the threshold that the calibration of the training chose; 0.5 for a network of another program.
         onnx: Also write the network as ONNX, for use without PyTorch.
+        qgis: Also write qgis.onnx, which the Deepness plugin of QGIS opens as it is.
         weights: Weights to export if training averaged weights. averaged: the averaged weights. raw: the weights of the
             last step, which were not validated. auto: the averaged weights if the checkpoint has them; after a training
             with an averaged teacher, the weights of teacher or student, whichever have the higher validation IoU.
@@ -40,8 +47,45 @@ def export(
             predict can tell how unlike these images a scene is. By default, the dataset in the configuration of the
             run, if this dataset still exists.
     """
+    from seg.package.qgis import add_qgis
+    from seg.package.write import add_onnx
+
+    _require_source(checkpoint, foreign, weights != "auto" or data is not None, threshold)
+    if checkpoint is not None:
+        _export_checkpoint(checkpoint, output, threshold, weights, data)
+    elif foreign.onnx_from is not None:
+        _export_foreign(foreign, output, threshold)
+    elif not (onnx or qgis):
+        raise ConfigError("no network was named; add --checkpoint=FILE, or --onnx-from=FILE for another program's")
+    if onnx:
+        print(f"{add_onnx(output)}: the network as ONNX, compared with PyTorch")
+    if qgis:
+        print(f"{add_qgis(output)}: the network for the Deepness plugin of QGIS, compared with the package")
+
+
+def _require_source(
+    checkpoint: Path | None, foreign: ForeignSettings, of_training: bool, threshold: float | str | None
+) -> None:
+    """Check that there is at most one source, and that the options belong to it."""
+    if checkpoint is not None and foreign.onnx_from is not None:
+        raise ConfigError("--checkpoint and --onnx-from name two networks; leave one out")
+    if checkpoint is None and of_training:
+        raise ConfigError("--weights and --data belong to a checkpoint; add --checkpoint, or leave them out")
+    if checkpoint is None and foreign.onnx_from is None and threshold is not None:
+        raise ConfigError("--threshold belongs to a new package; add --checkpoint or --onnx-from")
+    if foreign.onnx_from is not None and isinstance(threshold, str):
+        raise ConfigError(f"--threshold is {threshold}, but there was no validation; wanted a number from 0 to 1")
+
+
+def _export_checkpoint(
+    checkpoint: Path,
+    output: Path,
+    threshold: float | Literal["f1", "area"] | None,
+    weights: Literal["auto", "averaged", "raw"],
+    data: Path | None,
+) -> None:
     from seg.package.checkpoint import read_checkpoint
-    from seg.package.write import add_onnx, write_package
+    from seg.package.write import write_package
     from seg.places.training_features import add_training_features, training_images
 
     found, images = read_checkpoint(checkpoint, weights), training_images(checkpoint, data)
@@ -57,8 +101,16 @@ def export(
             "these images a scene is; name the training's dataset with --data",
             file=sys.stderr,
         )
-    if onnx:
-        print(f"{add_onnx(output)}: the network as ONNX, compared with PyTorch")
+
+
+def _export_foreign(foreign: ForeignSettings, output: Path, threshold: float | str | None) -> None:
+    from seg.package.foreign import write_foreign_package
+
+    package = write_foreign_package(foreign, output, 0.5 if threshold is None else float(threshold))
+    print(
+        f"{output}: model package with {len(package.mean)} bands of a network of another program, compared with the "
+        f"original; stride {package.stride}, receptive field {package.receptive_field} pixels, {package.decision}"
+    )
 
 
 def adapt(

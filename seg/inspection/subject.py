@@ -38,8 +38,8 @@ def from_package(folder: Path) -> Subject:
         PackageError: The package is missing or damaged.
     """
     package = read_package(folder)
-    config = ModelConfig.from_arguments(package.architecture["arguments"])
-    return Subject(folder, config, len(package.bands), load_model(folder, package))
+    model = load_model(folder, package)
+    return Subject(folder, ModelConfig.from_arguments(package.architecture["arguments"]), len(package.bands), model)
 
 
 def from_config(path: Path, bands: int) -> Subject:

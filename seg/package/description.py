@@ -19,7 +19,11 @@ WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
 ONNX = "model.onnx"
 FEATURES = "features.safetensors"
-FORMAT = 3
+QGIS = "qgis.onnx"
+FORMAT, FOREIGN_FORMAT = 3, 4
+"""Format of a package with weights of this project, and of a package with a network of another program. Versions of
+this project that cannot use the second kind read format 3 only, and say so."""
+
 LARGEST_PIXEL_M = 1e6
 """Largest plausible pixel side in metres."""
 
@@ -39,6 +43,27 @@ class Adaptation:
     scenes: Mapping[str, str]
     mix: float
     pixels: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForeignNetwork:
+    """Origin of a package whose network is an ONNX file of another program.
+
+    Attributes:
+        file: Name of the file.
+        sha256: Hash of the file, without weights in other files.
+        classes: Number of classes of the network.
+        cropland: Numbers of the classes that are cropland, from 0.
+        scores: Kind of the network's scores: logits, softmax or sigmoid.
+        channels: Largest number of values of a feature map for each pixel of the image.
+    """
+
+    file: str
+    sha256: str
+    classes: int
+    cropland: tuple[int, ...]
+    scores: str
+    channels: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +87,8 @@ class ModelPackage:
             unbounded, and maps depend on the tiling.
         metrics: Scores of the checkpoint by name; calibration scores have the prefix `calibration/`.
         versions: Versions of this project and of the libraries that wrote the package.
-        weights_sha256: Hash of the weight file.
+        weights_sha256: Hash of the weight file. For a network of another program, hash of the network in the ONNX file,
+            without the file's notes.
         onnx_sha256: Hash of the ONNX file; None if there is no ONNX file.
         scales: Scale of each band in the training images (measured = stored * scale + offset); None if unknown.
         offsets: Offset of each band in the training images; None if unknown.
@@ -72,6 +98,8 @@ class ModelPackage:
             adapted package, bands, mean, std, nodata, scales and offsets are those of the new place.
         features_sha256: Hash of the file that describes the features of the training images (`seg.package.features`);
             None if there is none.
+        network: Origin of a network of another program, which has an ONNX file and no weight file. None for a network
+            of this project.
     """
 
     architecture: Mapping[str, Any]
@@ -96,6 +124,7 @@ class ModelPackage:
     taught_by: Mapping[str, Any] | None = None
     adaptation: Adaptation | None = None
     features_sha256: str | None = None
+    network: ForeignNetwork | None = None
 
     @property
     def decision(self) -> str:
@@ -125,6 +154,8 @@ class ModelPackage:
         for name in ("scales", "offsets"):
             if len(getattr(self, name) or self.bands) != len(self.bands):
                 raise ValueError(f"{name} and bands have different lengths")
+        if self.network is not None and self.onnx_sha256 is None:
+            raise ValueError("onnx_sha256 is null, but the network is an ONNX file of another program")
         if max(self.bands) > self.image_bands:
             raise ValueError(f"bands are {list(self.bands)}, but image_bands is {self.image_bands}")
 
@@ -182,6 +213,19 @@ def _is_adaptation(value: object) -> bool:
     )
 
 
+def _is_network(value: object) -> bool:
+    return (
+        isinstance(value, ForeignNetwork)
+        and _is_text(value.file)
+        and _is_hash(value.sha256)
+        and _is_whole(value.classes)
+        and _all(lambda number: _is_whole(number) and 0 <= number < value.classes)(value.cropland)
+        and value.scores in {"logits", "softmax", "sigmoid"}
+        and _is_whole(value.channels)
+        and value.channels >= 1
+    )
+
+
 _SCHEMA: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "architecture": (_is_architecture, "an object with name and arguments"),
     "bands": (_all(lambda band: _is_whole(band) and band >= 1), "whole numbers from 1 on"),
@@ -217,13 +261,18 @@ _SCHEMA: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "features_sha256": (_or_none(_is_hash), "64 hexadecimal digits or null"),
     "adaptation": (_or_none(_is_adaptation), "an object with parent_sha256, scenes, mix and pixels, or null"),
+    "network": (_or_none(_is_network), "an object with file, sha256, classes, cropland, scores and channels, or null"),
 }
 
 
 def description_text(package: ModelPackage) -> str:
     """Content of the description file of a package."""
     labels = {str(value): name for value, name in LABEL_NAMES.items()}
-    return json.dumps({"format": FORMAT, "labels": labels, **asdict(package)}, indent=2) + "\n"
+    values = asdict(package)
+    if package.network is None:
+        del values["network"]  # unknown to earlier versions, which read all other values
+    number = FORMAT if package.network is None else FOREIGN_FORMAT
+    return json.dumps({"format": number, "labels": labels, **values}, indent=2) + "\n"
 
 
 def read_description(path: Path) -> ModelPackage:
@@ -237,8 +286,10 @@ def read_description(path: Path) -> ModelPackage:
         found = content.pop("format")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _no_description(path, error) from error
-    if found != FORMAT:
-        raise PackageError(f"{path}: has format {found}, this version reads {FORMAT}; export the model again")
+    if found not in (FORMAT, FOREIGN_FORMAT):
+        raise PackageError(
+            f"{path}: has format {found}, this version reads {FORMAT} and {FOREIGN_FORMAT}; export the model again"
+        )
     try:
         content.pop("labels")
         sequences = ("bands", "band_names", "mean", "std")
@@ -247,6 +298,11 @@ def read_description(path: Path) -> ModelPackage:
             values[name] = None if content.get(name) is None else tuple(content[name])
         if content.get("adaptation") is not None:
             values["adaptation"] = Adaptation(**content["adaptation"])
+        if content.get("network") is not None:
+            network: dict[str, Any] = content["network"]
+            values["network"] = ForeignNetwork(**network | {"cropland": tuple(network["cropland"])})
+        if (found == FOREIGN_FORMAT) != (values.get("network") is not None):
+            raise ValueError(f"format {FOREIGN_FORMAT} and a network of another program belong together")
         return ModelPackage(**values)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _no_description(path, error) from error

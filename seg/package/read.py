@@ -6,22 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from seg.errors import ConfigError, PackageError
 from seg.files import sha256
-from seg.package.description import (
-    DESCRIPTION,
-    WEIGHTS,
-    ModelPackage,
-    read_description,
-)
+from seg.package.description import DESCRIPTION, ONNX, WEIGHTS, ModelPackage, read_description
 
 if TYPE_CHECKING:
     from seg.models.segmenter import Segmenter
 
-NEXT_WEIGHTS = f".{WEIGHTS}.next"
-"""Temporary name of new weights while a package is being replaced (see `seg.package.write`)."""
+
+def next_name(name: str) -> str:
+    """Temporary name of a file with a new network while a package is being replaced (see `seg.package.write`)."""
+    return f".{name}.next"
 
 
 def read_package(folder: Path) -> ModelPackage:
-    """Read the description of a package, and check the weights against their hash without loading them.
+    """Read the description of a package, and check the file of its network against its hash without loading it.
 
     Raises:
         PackageError: A file is missing or damaged, or the weights do not match the description.
@@ -30,27 +27,42 @@ def read_package(folder: Path) -> ModelPackage:
     if not path.is_file():
         raise PackageError(f"{path}: no such file; wanted a model package, which scripts/export.py writes")
     package = read_description(path)
-    weights_file(folder, package)
+    network_file(folder, package)
     return package
 
 
-def weights_file(folder: Path, package: ModelPackage) -> Path:
-    """Find the weight file of a package by its hash.
+def network_file(folder: Path, package: ModelPackage) -> Path:
+    """Find the file of a package's network by its hash: the weights, or the ONNX file of another program.
 
-    If an export is killed between its two renames, the new weights still have their temporary name.
+    If an export is killed between its two renames, the new file still has its temporary name.
 
     Raises:
         PackageError: The file is missing, or its hash differs from the one in the description.
     """
-    places = [path for path in (folder / WEIGHTS, folder / NEXT_WEIGHTS) if path.is_file()]
+    name, wanted = (WEIGHTS, package.weights_sha256) if package.network is None else (ONNX, package.onnx_sha256)
+    places = [path for path in (folder / name, folder / next_name(name)) if path.is_file()]
     for path in places:
-        if sha256(path) == package.weights_sha256:
+        if sha256(path) == wanted:
             return path
     if not places:
-        raise PackageError(f"{folder / WEIGHTS}: no such file; wanted a model package, which scripts/export.py writes")
+        raise PackageError(f"{folder / name}: no such file; wanted a model package, which scripts/export.py writes")
     raise PackageError(
-        f"{folder / WEIGHTS}: is not the file that {folder / DESCRIPTION} describes; export the model again"
+        f"{folder / name}: is not the file that {folder / DESCRIPTION} describes; export the model again"
     )
+
+
+def weights_file(folder: Path, package: ModelPackage) -> Path:
+    """Find the weight file of a package, as `network_file`.
+
+    Raises:
+        PackageError: The file is missing or has another hash, or the package holds a network of another program.
+    """
+    if package.network is not None:
+        raise PackageError(
+            f"{folder}: holds {package.network.file}, an ONNX network of another program, which has no weights for "
+            "PyTorch; it can map scenes; for all else, wanted a package that export.py wrote from a checkpoint"
+        )
+    return network_file(folder, package)
 
 
 def load_model(folder: Path, package: ModelPackage) -> "Segmenter":

@@ -15,12 +15,13 @@ from seg.package.description import (
     DESCRIPTION,
     FEATURES,
     ONNX,
+    QGIS,
     WEIGHTS,
     ModelPackage,
     description_text,
     read_description,
 )
-from seg.package.read import NEXT_WEIGHTS, build_network, load_model, read_package
+from seg.package.read import build_network, load_model, next_name, read_package
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
     from seg.models.segmenter import Segmenter
     from seg.package.checkpoint import Checkpoint
 
-PACKAGE_FILES = (DESCRIPTION, WEIGHTS, NEXT_WEIGHTS, ONNX, FEATURES)
+NETWORKS = (WEIGHTS, ONNX)
+"""Files that may hold the network of a package."""
+
+PACKAGE_FILES = (DESCRIPTION, *NETWORKS, *map(next_name, NETWORKS), FEATURES, QGIS)
 
 
 def write_package(
@@ -83,7 +87,7 @@ def write_package(
         )
     except (KeyError, ValueError, TypeError) as error:
         raise PackageError(f"{checkpoint.path}: lacks a value for the package ({error}); train again") from error
-    _write(folder, weights, package)
+    replace_package(folder, weights, package)
     return package
 
 
@@ -112,7 +116,7 @@ def write_derived(model: "Segmenter", package: ModelPackage, folder: Path) -> Mo
         onnx_sha256=None,
         features_sha256=None,
     )
-    _write(folder, weights, described)
+    replace_package(folder, weights, described)
     return described
 
 
@@ -125,25 +129,34 @@ def _stated(values: Sequence[float] | None) -> tuple[float, ...] | None:
     return None if values is None else tuple(values)
 
 
-def _write(folder: Path, weights: bytes, package: ModelPackage) -> None:
+def replace_package(folder: Path, network: bytes, package: ModelPackage) -> None:
     """Replace a package atomically: readers find either the old package or the new one.
 
-    The new package is in use as soon as its description is renamed. At that moment, the new weights still have a
-    temporary name; readers find them by their hash (`seg.package.read.weights_file`).
+    The new package is in use as soon as its description is renamed. At that moment, the new network still has a
+    temporary name; readers find it by its hash (`seg.package.read.network_file`).
+
+    Args:
+        folder: Folder to write, as in `write_package`.
+        network: Content of the weight file or, for a network of another program, of the ONNX file.
+        package: Description of the network.
+
+    Raises:
+        PackageError: The folder cannot be written or holds a `model.json` of another program.
+        ClaimError: Another process is writing the folder.
     """
-    description = folder / DESCRIPTION
+    description, name = folder / DESCRIPTION, WEIGHTS if package.network is None else ONNX
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         _require_replaceable(description)
         with claimed(folder):
             _finish_earlier(folder)
-            with complete_in_claimed_folder(folder / NEXT_WEIGHTS) as temporary:
-                temporary.write_bytes(weights)
+            with complete_in_claimed_folder(folder / next_name(name)) as temporary:
+                temporary.write_bytes(network)
             with complete_in_claimed_folder(description) as temporary:
                 temporary.write_text(description_text(package), encoding="utf-8")
-            (folder / NEXT_WEIGHTS).replace(folder / WEIGHTS)
-            for made_from_earlier_weights in (ONNX, FEATURES):
-                (folder / made_from_earlier_weights).unlink(missing_ok=True)
+            (folder / next_name(name)).replace(folder / name)
+            for of_earlier_network in {WEIGHTS, ONNX, FEATURES, QGIS} - {name}:
+                (folder / of_earlier_network).unlink(missing_ok=True)
             remove_leftovers(folder, PACKAGE_FILES)
 
 
@@ -167,18 +180,20 @@ def _require_replaceable(description: Path) -> None:
 
 
 def _finish_earlier(folder: Path) -> None:
-    """Complete an export that was killed between its two renames, or remove its unused weights."""
-    waiting = folder / NEXT_WEIGHTS
-    if not waiting.is_file():
+    """Complete an export that was killed between its two renames, or remove its unused network."""
+    waiting = [name for name in NETWORKS if (folder / next_name(name)).is_file()]
+    if not waiting:
         return
     try:
-        wanted = read_description(folder / DESCRIPTION).weights_sha256
+        package = read_description(folder / DESCRIPTION)
+        wanted = {WEIGHTS: package.weights_sha256, ONNX: package.onnx_sha256}
     except (PackageError, OSError):
-        wanted = None
-    if sha256(waiting) == wanted:
-        waiting.replace(folder / WEIGHTS)
-    else:
-        waiting.unlink()
+        wanted = {}
+    for name in waiting:
+        if sha256(folder / next_name(name)) == wanted.get(name):
+            (folder / next_name(name)).replace(folder / name)
+        else:
+            (folder / next_name(name)).unlink()
 
 
 def add_onnx(folder: Path, path: Path | None = None) -> Path:
@@ -200,6 +215,8 @@ def add_onnx(folder: Path, path: Path | None = None) -> Path:
     with writing(folder), claimed(folder, wait=True):
         remove_leftovers(folder, PACKAGE_FILES)
         package = read_package(folder)
+        if package.network is not None:
+            raise PackageError(f"{folder}: its network is an ONNX file already; leave --onnx out")
         with complete_in_claimed_folder(folder / ONNX) as unfinished:
             _export(folder, package, unfinished)
             described = replace(package, onnx_sha256=sha256(unfinished))
@@ -215,4 +232,4 @@ def _export(folder: Path, package: ModelPackage, path: Path) -> None:
     try:
         export_onnx(load_model(folder, package), len(package.bands), path, metadata)
     except ConfigError as error:
-        raise PackageError(f"{folder}: {error}; leave --onnx out") from error
+        raise PackageError(f"{folder}: {error}; leave --onnx and --qgis out") from error

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import fields, is_dataclass
 from itertools import zip_longest
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -326,16 +327,17 @@ def _settings_classes(command: Command) -> dict[str, type[Any]]:
 
 
 def _with_underscores(word: str) -> str:
-    """Replace the hyphens in an option's name by underscores: `--block-size=7` becomes `--block_size=7`."""
+    """Write the name of an option like its parameter: `--block-size=7` as `--block_size=7`, `--class` as `--class_`."""
     if not word.startswith("--"):
         return word
     option, equals, value = word[2:].partition("=")
-    return "--" + option.replace("-", "_") + equals + value
+    name = option.replace("-", "_")
+    return f"--{name}_{equals}{value}" if iskeyword(name) else f"--{name}{equals}{value}"
 
 
 def _with_hyphens(text: str) -> str:
     """Replace the underscores in option names by hyphens, as users write them: `--block-size`."""
-    return re.sub(r"--[\w.]+", lambda option: option[0].replace("_", "-"), text)
+    return re.sub(r"--[\w.]+", lambda option: option[0].rstrip("_").replace("_", "-"), text)
 
 
 class _Terminal(logging.Handler):

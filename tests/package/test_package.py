@@ -107,7 +107,7 @@ def test_a_damaged_description_is_one_clear_error(folder: Path, content: str) ->
 def test_another_format_is_named(folder: Path, other: int) -> None:
     path = folder / DESCRIPTION
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": other, "bands": None}))
-    with pytest.raises(PackageError, match=f"has format {other}, this version reads 3"):
+    with pytest.raises(PackageError, match=f"has format {other}, this version reads 3 and 4"):
         read_package(folder)
 
 
@@ -250,7 +250,7 @@ def test_a_failed_onnx_export_is_reported_and_the_package_is_kept(
         raise ConfigError("this network does not run as ONNX")
 
     monkeypatch.setattr("seg.models.onnx_export.export_onnx", refuse)
-    with pytest.raises(PackageError, match=r"model: this network does not run as ONNX; leave --onnx out"):
+    with pytest.raises(PackageError, match=r"model: this network does not run as ONNX; leave --onnx and --qgis out"):
         add_onnx(folder)
     assert sorted(path.name for path in folder.iterdir()) == ["model.json", "model.safetensors"]
 

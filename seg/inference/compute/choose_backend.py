@@ -33,6 +33,8 @@ def open_backend(folder: Path, package: ModelPackage, compute: ComputeSettings, 
         ConfigError: The device or the library is unknown or absent, or the model has no boundary head for the interior.
         PackageError: The user asked for a library that needs ONNX, but the network cannot be exported to ONNX.
     """
+    if package.network is not None:
+        return _open_foreign(folder, package, compute, interior)
     if interior and not package.architecture["arguments"].get("boundary"):
         raise ConfigError(
             f"{folder}: the model has no boundary head, which --interior needs; "
@@ -56,6 +58,27 @@ def open_backend(folder: Path, package: ModelPackage, compute: ComputeSettings, 
 
     use_threads(compute.threads)
     return TorchBackend(folder, package, compute, interior)
+
+
+def _open_foreign(folder: Path, package: ModelPackage, compute: ComputeSettings, interior: bool) -> Backend:
+    """Open the network of another program with OpenVINO or, if OpenVINO cannot compute it, with ONNX Runtime."""
+    if interior:
+        raise ConfigError(f"{folder}: the network of another program has no boundary head; leave --interior out")
+    if compute.wants_torch:
+        raise ConfigError(
+            f"{folder}: the network of another program is an ONNX file, which is computed on the CPU here; leave "
+            "--backend, --device and --precision out"
+        )
+    backend = _cpu_backend(compute)
+    try:
+        return backend(folder, package, compute)
+    except PackageError as error:
+        if compute.backend != "auto" or backend.library != "OpenVINO":
+            raise
+        LOG.warning("computing with ONNX Runtime: %s", error)
+    from seg.inference.compute.onnx_backend import OnnxBackend
+
+    return OnnxBackend(folder, package, compute)
 
 
 def _cpu_backend(compute: ComputeSettings) -> type["OpenVinoBackend"] | type["OnnxBackend"]:

@@ -14,6 +14,7 @@ from seg.errors import PackageError, WriteError
 from seg.files import sha256, writing
 from seg.inference.compute.backends import Probability
 from seg.package.description import ONNX, ModelPackage
+from seg.package.read import network_file
 
 OUTPUT, BOUNDARY, FEATURES = "logits", "boundary", "features"
 """Names of the outputs of an ONNX file."""
@@ -30,7 +31,8 @@ def open_network(
     """Open the ONNX file of a package.
 
     The ONNX file lies in the folder of the package, or in the user's cache if that folder is read-only. If the file is
-    missing or its hash differs from the stored hash, PyTorch exports the weights again.
+    missing or its hash differs from the stored hash, PyTorch exports the weights again. An ONNX file of another
+    program is the network of the package itself, so it must be there.
 
     Args:
         folder: Folder of the package.
@@ -42,6 +44,8 @@ def open_network(
     Raises:
         PackageError: There is no usable file, and the export fails.
     """
+    if package.network is not None:
+        return _open_foreign(folder, package, opened, library)
     for path, stored_hash in _stored_files(folder, package):
         if not path.is_file():
             continue
@@ -55,6 +59,16 @@ def open_network(
     network = opened(exported, sha256(exported))
     if network is None:
         raise PackageError(f"{exported}: {library} cannot use this newly written file; add --backend=torch")
+    return network
+
+
+def _open_foreign(
+    folder: Path, package: ModelPackage, opened: Callable[[Path, str], Network | None], library: str
+) -> Network:
+    path = network_file(folder, package)
+    network = opened(path, str(package.onnx_sha256))
+    if network is None:
+        raise PackageError(f"{path}: {library} cannot compute this network; add --backend=onnx")
     return network
 
 

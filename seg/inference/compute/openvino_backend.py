@@ -148,7 +148,10 @@ def _fitting_network(
         or _outputs(model).keys() - {FEATURES} != {*heads_of(package)}
     ):
         return None
-    network = core.compile_model(heads, "CPU", options)
+    try:
+        network = core.compile_model(heads, "CPU", options)
+    except RuntimeError:  # an operator of a network of another program
+        return None
     compiled = network.export_model().getvalue()
     # The compiled network is not stored if the folder is read-only, or while another process stores it.
     with suppress(OSError, ClaimError), complete_or_absent(kept) as unfinished:

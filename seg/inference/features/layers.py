@@ -87,6 +87,8 @@ def require_layers(predictor: Predictor, layers: Layers) -> None:
     first, *others = predictor.members
     if others:
         raise PackageError("--features and --distance show the features of one model; give one model")
+    if first.package.network is not None:
+        raise PackageError("the model is a network of another program, which gives no features")
     if not first.backend.has_features:
         raise PackageError(
             "the model gives no features: its network has no encoder, or an earlier version wrote its model.onnx; add "

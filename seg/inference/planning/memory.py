@@ -79,6 +79,8 @@ def bytes_per_pixel(predictor: Predictor) -> float:
 
 
 def _widest_channels(package: ModelPackage) -> int:
+    if package.network is not None:
+        return max(package.network.channels, LEAST_CHANNELS)
     channels = package.architecture.get("arguments", {}).get("decoder_channels") or [LEAST_CHANNELS]
     return max(int(channels[-1]), LEAST_CHANNELS)
 
