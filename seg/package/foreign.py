@@ -8,7 +8,6 @@ from seg import __version__
 from seg.errors import ConfigError, require_option
 from seg.files import sha256
 from seg.models.foreign.converting import Converted, convert
-from seg.models.foreign.statements import Wanted
 from seg.package.description import ForeignNetwork, ModelPackage
 from seg.package.foreign_settings import ForeignSettings
 from seg.package.write import replace_package
@@ -34,15 +33,7 @@ def write_foreign_package(settings: ForeignSettings, folder: Path, threshold: fl
     if settings.onnx_from is None or settings.bands is None or settings.mean is None or settings.std is None:
         raise ConfigError("wanted an ONNX file, its bands, mean and std")
     require_option(0 <= threshold <= 1, "threshold", threshold, "0 to 1")
-    wanted = Wanted(
-        mean=settings.mean,
-        std=settings.std,
-        cropland=settings.croplands,
-        kind=settings.scores,
-        output=settings.scores_output,
-        stride=settings.stride,
-    )
-    converted = convert(settings.onnx_from, wanted)
+    converted = convert(settings.onnx_from, settings.wanted)
     network, weights_sha256 = _stamped(converted)
     numbers = [band if isinstance(band, int) else place for place, band in enumerate(settings.bands, start=1)]
     package = ModelPackage(

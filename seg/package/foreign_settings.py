@@ -1,11 +1,10 @@
 """Options for the package of another program's network. This module does not import onnx, so that --help is quick."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from seg.errors import ConfigError, require_option
-from seg.models.foreign.statements import Scores
+from seg.models.foreign.statements import Scores, Wanted
 from seg.package.description import LARGEST_PIXEL_M
 
 
@@ -66,11 +65,17 @@ class ForeignSettings:
         require_option(fits, "pixel-size-m", side, f"metres above 0, at most {LARGEST_PIXEL_M:,.0f}")
 
     @property
-    def croplands(self) -> Sequence[int]:
-        """Numbers of the classes that are cropland; empty if none was given."""
-        if self.class_ is None:
-            return ()
-        return self.class_ if isinstance(self.class_, list) else (self.class_,)
+    def wanted(self) -> Wanted:
+        """Statements that the conversion of the network needs."""
+        cropland = self.class_ if isinstance(self.class_, list) else [] if self.class_ is None else [self.class_]
+        return Wanted(
+            mean=self.mean or (),
+            std=self.std or (),
+            cropland=cropland,
+            kind=self.scores,
+            output=self.scores_output,
+            stride=self.stride,
+        )
 
 
 def _option(name: str) -> str:

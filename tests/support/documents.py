@@ -221,8 +221,8 @@ def required(parser: ArgumentParser) -> list[str]:
 
 
 def keys(parser: ArgumentParser) -> set[str]:
-    """All keys of a parser without subcommands, except help."""
-    return {key for key in known_keys(parser, []) if not key.startswith(("help", "print_"))}
+    """All keys of a parser without subcommands, except help; `class` for the key `class_`."""
+    return {key.rstrip("_") for key in known_keys(parser, []) if not key.startswith(("help", "print_"))}
 
 
 def parsers(tool: str) -> list[ArgumentParser]:

@@ -31,12 +31,6 @@ def u_network(
         ending: Layers from "head" to "scores"; none for logits.
         middle: Layers from "low" to "middle", at half the resolution; none for no change.
     """
-    random = np.random.default_rng(0)
-
-    def weights(name: str, *shape: int) -> TensorProto:
-        values = random.normal(0, 1 / np.sqrt(np.prod(shape[1:])), shape).astype(np.float32)
-        return numpy_helper.from_array(values, name)
-
     resize = ["low_out", "", "factors"] if size is None else ["low_out", "", "", "sizes"]
     nodes = [
         helper.make_node("Conv", ["input", "w1"], ["c1"], pads=[1, 1, 1, 1]),
@@ -65,14 +59,20 @@ def u_network(
         [helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, classes, side, side])],
         [
-            weights("w1", FEATURES, bands, 3, 3),
-            weights("w2", FEATURES, FEATURES, 3, 3),
-            weights("w3", classes, 2 * FEATURES, 1, 1),
+            _weights("w1", FEATURES, bands, 3, 3),
+            _weights("w2", FEATURES, FEATURES, 3, 3),
+            _weights("w3", classes, 2 * FEATURES, 1, 1),
             numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "factors"),
             numpy_helper.from_array(np.array([1, FEATURES, size or 1, size or 1], np.int64), "sizes"),
         ],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def _weights(name: str, *shape: int) -> TensorProto:
+    seed = sum(map(ord, name))
+    values = np.random.default_rng(seed).normal(0, 1 / np.sqrt(np.prod(shape[1:])), shape)
+    return numpy_helper.from_array(values.astype(np.float32), name)
 
 
 def ending(kind: str) -> list[NodeProto]:
