@@ -30,6 +30,8 @@ MEMORY = 3_000_000_000
 STATUSES = {0, 1, 2, 130}
 
 OPTION = re.compile(r"--[\w.-]+|\b(data|model|trainer|seed_everything|checkpoint|warmup\w*|panels|tracking)\b")
+LIST = "could not be mapped:"
+"""Title of the list of scenes that failed, which are indented by two spaces."""
 LIBRARY = re.compile(r"^(ERROR|Warning|FATAL) \d*|Warning: |warnings?\.warn|^ *File \"|CPLE_|\[\w:onnxruntime|^INFO")
 """Beginnings of lines that GDAL, Python, ONNX Runtime and Lightning print."""
 
@@ -69,7 +71,8 @@ def make_case(world: Path, folder: Path, seed: int) -> Case:
     copy_of(world, [*line.needs, *line.targets, *_named(world, line.words)], folder)
     words = line.words.split()
     if random.random() < 0.2:
-        return Case(seed, folder, mutate_options(words, random), "options")
+        changed = [word for word in mutate_options(words, random) if word != "--debug"]  # prints the traceback
+        return Case(seed, folder, changed, "options")
     damage = [mutate(folder / random.choice(line.targets), random)]
     if random.random() < 0.1:
         target = folder / random.choice(line.targets)
@@ -120,7 +123,8 @@ def broken_rules(case: Case, ended: Ended) -> list[str]:
         broken.append("unexpected error")
     if ended.memory > MEMORY:
         broken.append(f"took {ended.memory / 1e9:.1f} GB")
-    if noise := [line for line in lines if _is_noise(case, line)]:
+    listed = lines[lines.index(LIST) :] if LIST in lines else []
+    if noise := [line for line in lines if _is_noise(case, line) and not (line in listed and line.startswith("  "))]:
         broken.append(f"noise: {noise[0][:200]}")
     if ended.status in {1, 2} and not errors and not _reports(case):
         broken.append(f"status {ended.status} without an error")
@@ -139,7 +143,7 @@ def _reports(case: Case) -> bool:
 
 def _is_noise(case: Case, line: str) -> bool:
     """True if a library printed a line: it does not begin like a command's line and names no file of the case."""
-    own = line.startswith(("error: ", "note: ", "failed: ", "could not be mapped:")) or _names_something(case, line)
+    own = line.startswith(("error: ", "note: ", "failed: ", LIST)) or _names_something(case, line)
     return not own or LIBRARY.search(line) is not None
 
 
