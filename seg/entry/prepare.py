@@ -128,17 +128,25 @@ def image(*, input: list[Path] | Path, output: Path, settings: SceneSettings, ma
 
     Args:
         input: A Sentinel-2 product (.SAFE folder or .zip), a Landsat product of Collection 2 (folder or .tar), a folder
-            of rasters with one band each, or one raster or several.
+            of rasters with one band each, or one raster or several. Several products of different dates become one
+            scene with bands such as B04@2024-05-11.
         output: The scene, a .vrt file that copies no pixels or a .tif file (COG); its folder must exist. An older file
             is replaced.
         settings: Bands, pixel size and units.
         masking: Pixels that become invalid, such as clouds.
     """
-    from seg.imagery.recognition import open_as_one
+    from seg.imagery.recognition import open_as_one, provider_products
     from seg.imagery.scene import write_scene
+    from seg.imagery.several import write_dates
 
-    product = open_as_one([input] if isinstance(input, Path) else input)
-    _print_scene(write_scene(product, output, settings, masking))
+    inputs = [input] if isinstance(input, Path) else input
+    products = [product for path in inputs for product in provider_products(path)]
+    if len(products) == len(inputs) > 1:
+        names = write_dates(products, output, settings, masking)
+        print(f"{output}: {counted(len(names), 'band')} of {counted(len(products), 'date')}")
+        print("\n".join(names))
+        return
+    _print_scene(write_scene(open_as_one(inputs), output, settings, masking))
 
 
 def stack(*, input: Path, output: Path, bands: list[str] | None = None) -> None:
@@ -165,21 +173,23 @@ def _print_scene(scene: "Scene") -> None:
     print(text_table(["name", "band", "file"], rows))
 
 
-def composite(*, input: list[Path] | Path, output: Path, settings: CompositeSettings) -> None:
+def composite(*, input: list[Path] | Path, output: Path, settings: CompositeSettings, masking: MaskSettings) -> None:
     """Combine several dates of a place, or overlapping tiles, into one scene without their invalid pixels.
 
     Args:
-        input: Scenes with the same bands: files, a folder, a pattern such as 'scenes/*.tif', or a text file with one
-            path or address per line. They may have different extents, pixels and CRSs.
+        input: Products as for `image`, or scenes: files, a folder, a pattern such as 'scenes/*.tif', or a text file
+            with one path or address per line. They must have the same bands, and may have different extents, pixels and
+            CRSs.
         output: The .tif file, a Cloud Optimized GeoTIFF. Its last band is the number of valid inputs of each pixel. An
             older composite is replaced.
         settings: Options of the composite.
+        masking: Pixels of products that are left out, such as clouds.
     """
     from seg.imagery.composites.write import write_composite
-    from seg.raster.folder import named_scenes
+    from seg.imagery.several import scenes_of
     from seg.terminal.progress import progress_bar
 
-    scenes = named_scenes([input] if isinstance(input, Path) else input).scenes
+    scenes = scenes_of([input] if isinstance(input, Path) else input, output, settings.bands, masking)
     with progress_bar(output.name) as bar:
         made = write_composite(scenes, output, settings, lambda done, total: bar.move(done, total))
     grid = made.plan.grid
