@@ -161,7 +161,7 @@ def _settle(
 
 
 def _judged(design: Design, prediction: Path | None) -> _Judged:
-    """Classes of the evaluated map at the points, and its area by class."""
+    """Classes of the evaluated map at the points, and the map's area by class."""
     labels = np.array([stratum.label for stratum in design.strata], dtype=np.int64)
     if prediction is None:
         mapped = dict.fromkeys(design.classes, 0.0)

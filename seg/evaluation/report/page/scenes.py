@@ -32,8 +32,8 @@ class MapScene:
 
     Attributes:
         name: Name of the scene.
-        grid: Grid of its map.
-        levels: Its pyramid, finest level first.
+        grid: Grid of the scene's map.
+        levels: Image pyramid, finest level first.
         limits: Stored values of the image that are shown darkest and brightest.
         bands: Descriptions or numbers of the bands that are shown as red, green and blue, or as grey; empty if there is
             no image.
@@ -59,7 +59,7 @@ class MapScene:
 
 
 def map_scenes(scenes: Sequence[Pair], settings: EvaluationSettings, budget: int = MAP_BYTES) -> list[MapScene]:
-    """Encode scenes for the map, in the given order. Large scenes may use budget that small scenes do not need.
+    """Encode scenes for the map, in the given order. Large scenes may use the budget that small scenes leave.
 
     Args:
         scenes: The compared files.
