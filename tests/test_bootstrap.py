@@ -98,7 +98,7 @@ def test_upgraded_python_installs_again(bootstrap: ModuleType, recorder: Recorde
     assert len(recorder.installs) == 2
 
 
-def test_failed_install_is_one_line_and_leaves_no_stamp(
+def test_failed_install_is_reported_in_one_line_and_leaves_no_stamp(
     bootstrap: ModuleType, recorder: Recorder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recorder.statuses = {"pip": 1}
@@ -140,7 +140,7 @@ def test_missing_and_broken_venvs_have_no_version(bootstrap: ModuleType) -> None
     assert bootstrap.venv_version() is None
 
 
-def test_python_without_ensurepip_is_one_line(
+def test_python_without_ensurepip_is_refused_in_one_line(
     bootstrap: ModuleType, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bootstrap.venv_version = lambda: None
@@ -178,7 +178,9 @@ def test_every_check_runs_with_the_tests_last_and_their_arguments_passed_on(
     assert recorder.environments[-1] == bootstrap.ENVIRONMENT["test"]
 
 
-def test_status_of_failed_tests_comes_before_the_status_of_a_linter(bootstrap: ModuleType, recorder: Recorder) -> None:
+def test_status_of_failed_tests_takes_precedence_over_that_of_a_linter(
+    bootstrap: ModuleType, recorder: Recorder
+) -> None:
     recorder.statuses = {"mypy": 2, "pytest": 5}
     assert bootstrap.main(["test"]) == 5
 
@@ -220,7 +222,7 @@ def test_interrupt_ends_the_child_and_exits_130_without_a_traceback(bootstrap: M
 
 
 @pytest.mark.parametrize("arguments", [[], ["bake"], ["demo", "--epochs", "3"], ["--fast", "demo"]])
-def test_bad_usage_is_one_line_and_exit_status_2(arguments: list[str]) -> None:
+def test_bad_usage_is_reported_in_one_line_with_exit_status_2(arguments: list[str]) -> None:
     done = subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stdout == ""

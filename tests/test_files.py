@@ -146,7 +146,7 @@ def test_folder_is_created_once_and_kept(tmp_path: Path) -> None:
     assert (tmp_path / "report/kept.txt").exists()
 
 
-def test_missing_parent_is_named(tmp_path: Path) -> None:
+def test_missing_parent_is_named_in_the_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"its parent folder .*nowhere does not exist"):
         make_output_folder(tmp_path / "nowhere/report")
 
@@ -164,7 +164,7 @@ def test_folder_that_may_not_be_written_is_refused(tmp_path: Path, monkeypatch: 
         require_output_folder(tmp_path / "report")
 
 
-def test_failure_to_create_the_folder_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure_to_create_the_folder_gives_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(30, "Read-only file system")
 

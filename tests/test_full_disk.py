@@ -68,7 +68,7 @@ CHECK = "prepare check --input {inputs}/data"
         ("train fit --config {inputs}/config.yaml --trainer.default_root_dir={output}/run", 12_000, "best.ckpt"),
     ],
 )
-def test_a_full_disk_is_one_line_that_names_the_file(
+def test_a_full_disk_gives_one_line_that_names_the_file(
     inputs: Path, tmp_path: Path, command: str, size: int, named: str
 ) -> None:
     name, *options = command.format(inputs=inputs, output=tmp_path).split(" --")

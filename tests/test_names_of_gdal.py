@@ -59,7 +59,7 @@ def test_commands_read_rasters_and_vectors_in_archives(
         ("export", ["--checkpoint={name}", "--output=o"]),
     ],
 )
-def test_a_name_that_is_not_utf8_is_one_line_in_every_command(command: str, words: list[str]) -> None:
+def test_every_command_refuses_a_name_that_is_not_utf8_in_one_line(command: str, words: list[str]) -> None:
     name = "\udcb5\udcd8.tif"
     assert_mistake(run_command(command, *(word.format(name=name) for word in words)), "its name is not UTF-8; rename")
 

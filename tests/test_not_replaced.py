@@ -74,7 +74,7 @@ def test_a_geopackage_with_another_layer_is_refused(map_file: Path, tmp_path: Pa
     assert {"parcels", "by_hand"} == {str(name) for name, _ in pyogrio.list_layers(output)}
 
 
-def test_maps_of_a_folder_replace_no_raster_of_another_program(map_file: Path, tmp_path: Path) -> None:
+def test_maps_made_from_a_folder_replace_no_raster_of_another_program(map_file: Path, tmp_path: Path) -> None:
     scenes, maps = tmp_path / "scenes", tmp_path / "maps"
     for folder in (scenes, maps):
         folder.mkdir()

@@ -42,7 +42,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def test_both_methods_have_the_same_labels_and_no_other_mask_is_listed(root: Path, tmp_path: Path) -> None:
+def test_both_methods_of_a_seed_get_the_same_labels_and_no_other_mask_is_listed(root: Path, tmp_path: Path) -> None:
     settings = LabelsSettings(root=root, shares=(0.25,), seeds=(0, 1))
     seen = []
     for run in plan_runs(settings):
@@ -140,6 +140,6 @@ def test_a_value_out_of_range_is_refused(options: dict[str, object], said: str) 
         LabelsSettings(root=Path("data"), **options)  # type: ignore[arg-type]
 
 
-def test_a_share_without_a_scene_is_refused(root: Path) -> None:
+def test_a_share_that_leaves_no_scene_labelled_is_refused(root: Path) -> None:
     with pytest.raises(ConfigError, match=r"--shares has 0\.01, which leaves none of 8 scenes labelled"):
         plan_runs(LabelsSettings(root=root, shares=(0.01,)))

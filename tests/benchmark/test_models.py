@@ -35,7 +35,7 @@ def test_the_command_prints_a_row_per_model_and_writes_json(
     assert written["seconds"][ONNX] > 0
 
 
-def test_missing_onnx_is_a_dash_and_an_unbounded_field_is_reported(
+def test_a_missing_onnx_time_is_a_dash_and_an_unbounded_receptive_field_is_the_whole_window(
     main: Main, quick: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(*_: object) -> Candidate:
@@ -59,7 +59,7 @@ def test_missing_onnx_is_a_dash_and_an_unbounded_field_is_reported(
         (["--output=none/rows.json"], ["folder none does not exist"]),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_status_2(words: list[str], named: list[str]) -> None:
+def test_a_mistake_is_reported_in_one_line_with_exit_status_2(words: list[str], named: list[str]) -> None:
     assert_mistake(run_command("benchmark models", *words), *named)
 
 

@@ -52,7 +52,7 @@ def test_a_cpu_is_measured_only_in_float32() -> None:
 
 
 @pytest.mark.parametrize(("bfloat16", "mixed"), [(True, (BFLOAT16, FLOAT16)), (False, (FLOAT16,))])
-def test_a_gpu_is_measured_in_the_precisions_it_has(
+def test_a_gpu_is_measured_in_the_precisions_that_it_supports(
     bfloat16: bool, mixed: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bfloat16)

@@ -29,7 +29,7 @@ def test_no_name_at_all_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["dilated_tiny_4", "dilated_tiny_8", "dilated_small_8", "dilated_base_4"])
-def test_a_name_contains_the_output_stride(name: str) -> None:
+def test_the_last_part_of_a_name_is_the_output_stride(name: str) -> None:
     assert build_model(FAMILY[name], bands=1).stride == int(name[-1])
 
 

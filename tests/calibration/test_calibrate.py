@@ -104,7 +104,7 @@ def test_without_temperature_and_bias_nothing_changes(halves: np.ndarray) -> Non
 
 
 @pytest.mark.parametrize("threshold", [0, 0.2, 0.5, 0.7, 1])
-def test_the_kept_threshold_maps_the_scored_pixels(shifted: np.ndarray, threshold: float) -> None:
+def test_the_kept_threshold_maps_the_same_pixels_as_before_the_scaling(shifted: np.ndarray, threshold: float) -> None:
     counts = shifted.sum(axis=0)
     found = calibrate(shifted, CalibrationConfig(), threshold)
     assert found.threshold == pytest.approx(threshold, abs=1e-9) if threshold in (0, 1) else found.threshold < threshold
@@ -112,7 +112,7 @@ def test_the_kept_threshold_maps_the_scored_pixels(shifted: np.ndarray, threshol
     assert found.mapped_share == pytest.approx(scored)
 
 
-def test_the_threshold_is_kept_or_chosen(halves: np.ndarray) -> None:
+def test_the_threshold_is_kept_or_is_the_best_for_f1_or_for_the_area(halves: np.ndarray) -> None:
     kept, f1, area = (calibrate(halves, CalibrationConfig(threshold=way), 0.7) for way in ("keep", "f1", "area"))
     assert kept.threshold == fit_scaling(halves.sum(axis=0)).scaling.threshold(0.7) != 0.7
     assert f1.threshold == kept.f1_threshold == f1.f1_threshold
@@ -123,7 +123,7 @@ def test_the_threshold_is_kept_or_chosen(halves: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("way", ["f1", "area"])
-def test_without_cropland_the_threshold_is_kept_with_a_note(halves: np.ndarray, way: str) -> None:
+def test_without_cropland_the_threshold_is_kept_and_a_note_says_why(halves: np.ndarray, way: str) -> None:
     lost = halves * np.array([1, 0])[:, None]
     for fits, reason in ((True, "every label is other"), (False, "one label is missing")):
         found = calibrate(lost, CalibrationConfig(temperature=fits, bias=fits, threshold=way), 0.4)

@@ -72,7 +72,7 @@ def sample(seed: int, pixels: int = 60) -> tuple[np.ndarray, np.ndarray]:
     return CENTRES[random.integers(1900, 2100, pixels) + 60 * cropland], cropland
 
 
-def test_precision_and_recall_are_those_above_each_threshold(counted: Count) -> None:
+def test_precision_and_recall_are_those_of_the_pixels_above_each_threshold(counted: Count) -> None:
     logits, cropland = sample(1)
     curve = precision_recall_curve(counted(logits, cropland), Scaling(2.0, -0.3).probability(EDGES))
     for place in range(1850, 2200, 17):

@@ -93,7 +93,7 @@ def test_with_a_bias_the_expected_area_equals_the_cropland(
     ("labels", "reason"),
     [([], "no pixel has a label"), ([1, 1], "every label is cropland"), ([0, 0], "every label is other")],
 )
-def test_without_both_labels_logits_are_unchanged_with_a_reason(
+def test_without_both_labels_logits_are_unchanged_and_the_reason_is_given(
     counted: Count, labels: list[int], reason: str, part: tuple[bool, bool]
 ) -> None:
     counts = counted(np.array([1.0, -2.0])[: len(labels)], np.array(labels, dtype=bool))
@@ -109,7 +109,7 @@ def test_without_both_labels_logits_are_unchanged_with_a_reason(
     ],
 )
 @pytest.mark.parametrize("bias", [False, True])
-def test_without_a_fitting_temperature_logits_are_unchanged_with_a_reason(
+def test_without_a_fitting_temperature_logits_are_unchanged_and_the_reason_is_given(
     counted: Count, logits: list[float], cropland: list[bool], reason: str, bias: bool
 ) -> None:
     found = fit_scaling(counted(np.array(logits), np.array(cropland)), bias=bias)
@@ -147,13 +147,13 @@ def test_a_bias_out_of_bounds_is_not_used() -> None:
     assert fit_scaling(counts, temperature=False) == Fit(IDENTITY, f"the bias would exceed {LARGEST_BIAS:g}")
 
 
-def test_logits_of_0_give_no_scaling() -> None:
+def test_logits_of_0_are_not_scaled() -> None:
     counts = np.zeros((2, BINS), dtype=np.int64)
     counts[:, BINS // 2 - 1 : BINS // 2 + 1] = 5  # for each label, as many pixels just below 0 as just above
     assert fit_scaling(counts).scaling == IDENTITY
 
 
-def test_a_shift_of_the_logits_moves_the_bias_alone(calibrated: Make, counted: Count) -> None:
+def test_a_shift_of_the_logits_changes_only_the_bias(calibrated: Make, counted: Count) -> None:
     logits, cropland = calibrated(20_000)
     width = CENTRES[1] - CENTRES[0]
     plain, moved = (fit_scaling(counted(logits + shift, cropland)).scaling for shift in (0, 100 * width))

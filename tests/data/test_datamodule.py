@@ -266,7 +266,7 @@ def test_an_alpha_band_is_read_as_data_only_if_named(tmp_path: Path, write_raste
 
 
 @pytest.mark.parametrize(("nodata", "noted"), [(-9999.0, True), (0.0, False), (None, False)])
-def test_a_nodata_value_that_no_training_pixel_has_is_noted(
+def test_a_nodata_value_that_no_training_pixel_has_gets_a_note(
     make_dataset: Callable[..., Path], tmp_path: Path, nodata: float | None, noted: bool
 ) -> None:
     root = make_dataset(tmp_path / "data")

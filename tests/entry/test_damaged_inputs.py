@@ -32,7 +32,7 @@ def all_seeds() -> list[object]:
 
 
 @pytest.mark.parametrize("seeds", all_seeds())
-def test_a_damaged_input_or_a_strange_option_is_one_line_that_names_it(
+def test_a_damaged_input_or_a_strange_option_breaks_no_rule_for_commands(
     seeds: range | list[int], world: Path, processes: Processes, tmp_path: Path
 ) -> None:
     failed = []
@@ -64,14 +64,14 @@ def ended(status: int | None, error: str, output: str = "", memory: int = 0) -> 
         (ended(0, "", memory=MEMORY + 1), "took 3.0 GB"),
     ],
 )
-def test_every_rule_is_shown_to_fail(end: Ended, rule: str, tmp_path: Path) -> None:
+def test_every_rule_detects_its_violation(end: Ended, rule: str, tmp_path: Path) -> None:
     case = Case(0, tmp_path, ["predict", "--input=scene.tif", "--output=out.tif"], "none")
     assert rule in broken_rules(case, end)[0]
     assert broken_rules(case, ended(2, "error: scene.tif: odd\n")) == []
     assert broken_rules(case, ended(0, "note: scene.tif: odd\n")) == []
 
 
-def test_a_seed_makes_its_case_again(world: Path, tmp_path: Path) -> None:
+def test_a_seed_gives_the_same_case_again(world: Path, tmp_path: Path) -> None:
     for seed in range(12):
         first, second = (make_case(world, tmp_path / f"{seed}{copy}", seed) for copy in "ab")
         assert (first.words, first.damage) == (second.words, second.damage)

@@ -28,7 +28,7 @@ def kill_often(work: Work, kills: int, world: Path, processes: Processes, folder
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("work", [work for work in WORKS if work.name in CHEAP], ids=lambda work: work.name)
-def test_after_kills_outputs_are_whole_and_the_next_run_leaves_only_outputs(
+def test_after_kills_of_quick_commands_outputs_are_whole_and_the_next_run_gives_the_same_result(
     work: Work, world: Path, processes: Processes, tmp_path: Path
 ) -> None:
     kill_often(work, CHEAP[work.name], world, processes, tmp_path)
@@ -36,5 +36,7 @@ def test_after_kills_outputs_are_whole_and_the_next_run_leaves_only_outputs(
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("work", WORKS, ids=lambda work: work.name)
-def test_kills_of_every_command_that_writes(work: Work, world: Path, processes: Processes, tmp_path: Path) -> None:
+def test_after_kills_of_any_command_outputs_are_whole_and_the_next_run_gives_the_same_result(
+    work: Work, world: Path, processes: Processes, tmp_path: Path
+) -> None:
     kill_often(work, KILLS, world, processes, tmp_path)

@@ -90,7 +90,7 @@ def test_probability_is_nan_where_any_band_lacks_data(
     assert np.argwhere(empty).tolist() == [[2, 3]]
 
 
-def test_pixels_without_data_do_not_change_their_neighbours_beyond_the_fill(model: Path) -> None:
+def test_pixels_without_data_affect_their_neighbours_as_if_they_held_the_mean_of_training(model: Path) -> None:
     loaded = seg.load_model(model)
     image = np.random.default_rng(1).normal(100, 10, (3, 24, 24))
     image[:, 4, 4] = np.nan

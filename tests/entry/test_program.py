@@ -32,26 +32,28 @@ def test_program_shows_the_version_of_the_package(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize(("word", "hint"), [("predcit", "'predict'"), ("xyz", "wanted one of prepare, train")])
-def test_unknown_command_is_one_line_and_status_2(word: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_command_is_refused_in_one_line_with_status_2(
+    word: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([word]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert hint in error
 
 
-def test_command_equals_its_script(tmp_path: Path) -> None:
+def test_command_does_the_work_of_its_script_and_restores_sys_argv(tmp_path: Path) -> None:
     before = sys.argv
     assert main(["prepare", "demo", "--output", str(tmp_path / "demo")]) == 0
     assert (tmp_path / "demo" / "scene.tif").is_file()
     assert sys.argv is before
 
 
-def test_mistake_of_a_command_is_status_2_with_one_error_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistake_of_a_command_gives_status_2_and_one_error_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["polygons", "--input", "map.tif", "--output", "parcels.txt"]) == 2
     assert capsys.readouterr().err.startswith("error: ")
 
 
-def test_help_of_a_command_names_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_of_a_command_shows_its_full_name(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["restore", "--help"])
     assert "cropland-seg restore" in capsys.readouterr().out

@@ -130,7 +130,7 @@ def test_a_reference_without_georeference_is_compared_by_its_size(write_raster: 
 
 
 @pytest.mark.parametrize("role", ["prediction", "reference"])
-def test_bad_raster_is_named_with_the_problem(
+def test_bad_raster_is_named_with_its_problem_in_the_error(
     write_raster: WriteRaster, tmp_path: Path, prediction: Path, reference: Path, role: str
 ) -> None:
     for wrong, path in bad_inputs(write_raster, tmp_path).items():
@@ -221,7 +221,7 @@ def test_worst_windows_of_all_scenes_are_listed_together(two_scenes: list[Pair])
     assert found == [("west", 5), ("east", 3)]
 
 
-def test_curves_are_of_the_scenes_that_have_probabilities(two_scenes: list[Pair]) -> None:
+def test_curves_count_only_the_scenes_that_have_probabilities(two_scenes: list[Pair]) -> None:
     histogram = together(two_scenes).histogram
     assert histogram is not None
     assert histogram.sum() == 20 * 40

@@ -128,7 +128,7 @@ def test_options_that_need_another_option_are_errors(options: dict[str, object],
 
 
 @pytest.mark.parametrize("name", ["parcels.kml", "parcels.json", "parcels.gml"])
-def test_every_vector_file_can_serve_all_maps(maps: Path, tmp_path: Path, name: str) -> None:
+def test_one_file_of_any_vector_format_serves_all_maps(maps: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
     assert {pair.reference for pair in find_pairs(Inputs(maps, tmp_path / name)).pairs} == {tmp_path / name}
 

@@ -53,7 +53,7 @@ def test_plain_values_become_dataclasses() -> None:
         (PLAIN | {"count": "x" * 500}, f"count is '{'x' * 36}...; wanted a whole number"),
     ],
 )
-def test_a_value_of_another_type_is_named(values: object, problem: str) -> None:
+def test_a_value_of_another_type_is_named_in_the_error(values: object, problem: str) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011  # the whole message is compared
         from_plain(Outer, values)
     assert str(caught.value) == problem

@@ -178,7 +178,7 @@ def test_pixels_without_a_probability_are_in_no_curve(pair: Pair, write_raster: 
 
 
 @pytest.mark.parametrize("all_touched", [False, True])
-def test_reference_polygons_below_a_pixel_are_noted(
+def test_reference_polygons_below_a_pixel_get_a_note(
     pair: Pair, tmp_path: Path, caplog: pytest.LogCaptureFixture, all_touched: bool
 ) -> None:
     grid = pair_grid(pair)

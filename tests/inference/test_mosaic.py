@@ -68,7 +68,7 @@ def test_a_mosaic_is_mapped_as_one_scene(
     require_same_grid(read_grid(joined.classes), read_grid(scene))
 
 
-def test_a_damaged_source_ends_the_run_or_is_nodata(
+def test_a_damaged_source_ends_the_run_or_becomes_nodata_on_request(
     mosaic: Path, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     damage_tile(mosaic.with_name("east.tif"), row=0, column=4)

@@ -141,7 +141,7 @@ def test_a_mistyped_restart_discards_nothing(
     assert len(list(partial_folder(output).glob("*.npy"))) == 2
 
 
-def test_a_run_without_finished_blocks_does_not_block_another(
+def test_a_killed_run_without_finished_blocks_does_not_stop_another(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     scene, output = make_scene(150, 200), tmp_path / "map.tif"

@@ -151,7 +151,9 @@ def test_blocks_without_data_are_not_computed(
     assert len(computed) == 1
 
 
-def test_zeros_mapped_as_data_are_counted(make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path) -> None:
+def test_zeros_that_are_mapped_as_data_are_counted(
+    make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
+) -> None:
     scene = make_scene(40, 40)
     with rasterio.open(scene, "r+") as dataset:
         dataset.write(np.zeros((3, 10, 40), np.uint16), window=((0, 10), (0, 40)))

@@ -44,13 +44,13 @@ def test_pretrained_weights_are_not_downloaded(tmp_path: Path) -> None:
         ("model: {model: {encoder: resnet81}}", ["resnet81", "resnet18"]),
     ],
 )
-def test_an_invalid_configuration_is_one_line(text: str, words: list[str], tmp_path: Path) -> None:
+def test_an_invalid_configuration_is_refused_in_one_line(text: str, words: list[str], tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
         from_config(write(tmp_path / "a.yaml", text), bands=3)
     assert all(word in str(error.value) for word in words), str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_a_missing_configuration_is_named(tmp_path: Path) -> None:
+def test_a_missing_configuration_is_named_in_the_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.yaml: cannot be read \(No such file"):
         from_config(tmp_path / "none.yaml", bands=3)

@@ -30,13 +30,13 @@ def brute_force(mask: np.ndarray, width: int) -> np.ndarray:
 
 @settings(deadline=None, max_examples=60)
 @given(masks, st.integers(1, 3))
-def test_an_edge_has_both_classes_nearby(mask: np.ndarray, width: int) -> None:
+def test_boundary_pixels_have_both_classes_nearby(mask: np.ndarray, width: int) -> None:
     found = boundary_mask(torch.from_numpy(mask)[None], width)
     assert found.dtype == torch.uint8
     np.testing.assert_array_equal(found[0].numpy(), brute_force(mask, width))
 
 
-def test_the_boundary_is_weighted_in() -> None:
+def test_the_loss_of_the_boundary_is_added_with_its_weight() -> None:
     logits, boundary = torch.randn(2, 1, 1, 6, 6)
     mask = torch.randint(0, 2, (1, 6, 6), dtype=torch.uint8)
     plain = CroplandLoss(LossConfig())(logits, mask)
@@ -75,7 +75,7 @@ def test_an_ignored_pixel_is_not_an_edge() -> None:
     assert (edge_weights(mask, 10.0, 2.0) == 1).all()
 
 
-def test_a_heavier_edge_gets_a_larger_gradient_and_the_inside_the_same() -> None:
+def test_a_heavier_edge_gets_a_larger_gradient_and_the_inside_an_unchanged_one() -> None:
     mask = torch.full((1, 1, 40), CROPLAND, dtype=torch.uint8)
     mask[..., 20:] = OTHER
     logits = torch.zeros(1, 1, 1, 40, requires_grad=True)

@@ -185,7 +185,7 @@ def test_the_lovasz_hinge_is_the_jaccard_loss_where_errors_are_0_or_1(mask: np.n
         assert found == pytest.approx(error * wanted, abs=1e-5)
 
 
-def test_without_smoothing_or_weight_cross_entropy_is_pytorchs() -> None:
+def test_without_smoothing_or_weight_cross_entropy_is_that_of_pytorch() -> None:
     torch.manual_seed(0)
     z, mask = torch.randn(1, 8, 8), torch.randint(0, 2, (1, 8, 8), dtype=torch.uint8)
     wanted = torch.nn.functional.binary_cross_entropy_with_logits(z, mask.float())

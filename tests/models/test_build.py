@@ -81,7 +81,7 @@ def test_arguments_survive_json() -> None:
         ),
     ],
 )
-def test_an_invalid_configuration_is_named(config: ModelConfig, message: str) -> None:
+def test_an_invalid_configuration_is_refused_in_one_line(config: ModelConfig, message: str) -> None:
     with pytest.raises(ConfigError) as error:
         build_model(config, bands=4)
     assert str(error.value).startswith(f"model.model.{message}")
@@ -193,7 +193,7 @@ def test_no_batch_norm_follows_a_pool_to_one_pixel(architecture: str) -> None:
     assert (1, 1) not in sizes
 
 
-def test_smps_own_deeplab_cannot_be_trained_on_one_image() -> None:
+def test_the_deeplab_of_smp_cannot_be_trained_on_one_image() -> None:
     network = smp.DeepLabV3Plus("resnet18", encoder_weights=None, in_channels=BANDS).train()
     with pytest.raises(ValueError, match="Expected more than 1 value per channel"):
         network(torch.randn(1, BANDS, 64, 64))
@@ -234,7 +234,7 @@ def test_onnx_runtime_computes_the_same_for_any_size(architecture: str, tmp_path
 
 
 @pytest.mark.campaign
-def test_upernet_has_an_error_for_onnx(tmp_path: Path) -> None:
+def test_upernet_is_refused_for_onnx(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="as ONNX, this network works only for some image sizes; use it with PyTorch"):
         export_onnx(baseline("upernet"), BANDS, tmp_path / "model.onnx")
 

@@ -24,7 +24,9 @@ def test_bilinear_kernel_interpolates_as_torch_does() -> None:
 
 @pytest.mark.parametrize("convolution", get_args(Convolution))
 @pytest.mark.parametrize("norm", get_args(Norm))
-def test_upsample_doubles_and_draws_no_checkerboard_on_a_constant_input(convolution: str, norm: str) -> None:
+def test_upsample_doubles_height_and_width_and_draws_no_checkerboard_on_a_constant_input(
+    convolution: str, norm: str
+) -> None:
     upsample = LayerStyle(convolution=convolution, groups=2, norm=norm).upsample_norm_relu(6, 4).eval()
     with torch.inference_mode():
         out = upsample(torch.full((1, 6, 16, 16), 0.7))
@@ -48,7 +50,7 @@ def test_a_new_upsample_doubles_the_variance_of_its_input(convolution: str) -> N
     ("convolution", "weights"),
     [("standard", 9 * 8 * 16), ("separable", 9 * 8 + 8 * 16), ("grouped", 9 * 8 * 16 // 4)],
 )
-def test_each_kind_has_its_number_of_weights(convolution: str, weights: int) -> None:
+def test_each_kind_of_convolution_has_its_number_of_weights(convolution: str, weights: int) -> None:
     layer = LayerStyle(convolution=convolution, groups=4).conv(8, 16)
     assert sum(weight.numel() for weight in layer.parameters()) == weights
     assert layer(torch.zeros(1, 8, 5, 7)).shape == (1, 16, 5, 7)
@@ -84,6 +86,6 @@ def test_group_norm_takes_groups_that_divide_the_channels(channels: int, groups:
 
 
 @pytest.mark.parametrize("build", ["conv", "upsample"])
-def test_an_invalid_number_of_groups_is_named_with_valid_ones(build: str) -> None:
+def test_the_error_about_an_invalid_number_of_groups_lists_valid_ones(build: str) -> None:
     with pytest.raises(ConfigError, match=r"model\.model\.groups is 5, .* 12 to 18 channels; .* 1, 2, 3, 6$"):
         getattr(LayerStyle(convolution="grouped", groups=5), build)(12, 18)

@@ -82,18 +82,18 @@ def test_training_mode_is_not_changed(tmp_path: Path) -> None:
     assert model.training
 
 
-def test_another_number_of_bands_than_the_networks_is_refused(tmp_path: Path) -> None:
+def test_another_number_of_bands_than_the_network_has_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be exported to ONNX"):
         export_onnx(one_layer(), BANDS + 1, tmp_path / "model.onnx")
 
 
-def test_a_network_with_other_results_as_onnx_is_refused(tmp_path: Path) -> None:
+def test_a_network_that_gives_other_values_as_onnx_is_refused(tmp_path: Path) -> None:
     model = Segmenter(BandNormalization(BANDS), FourCells(), stride=4)
     with pytest.raises(ConfigError, match="different values as ONNX"):
         export_onnx(model, BANDS, tmp_path / "model.onnx")
 
 
-def test_a_network_that_runs_as_onnx_on_one_size_only_is_refused(tmp_path: Path) -> None:
+def test_a_network_whose_onnx_file_runs_on_only_one_size_is_refused(tmp_path: Path) -> None:
     model = Segmenter(BandNormalization(BANDS), Cells(), stride=4)
     with pytest.raises(ConfigError, match="as ONNX, this network works only for some image sizes"):
         export_onnx(model, BANDS, tmp_path / "model.onnx")

@@ -120,7 +120,9 @@ def test_a_file_without_batch_counters_is_accepted(save: Save) -> None:
 
 @pytest.mark.parametrize("bands", [3, 4])
 @pytest.mark.parametrize("network", ["test_resnet", "test_byobnet", "test_efficientnet"])
-def test_a_timm_networks_own_file_fits_its_encoder(tiny: ModelConfig, save: Save, network: str, bands: int) -> None:
+def test_the_weights_file_of_a_timm_network_fits_its_encoder(
+    tiny: ModelConfig, save: Save, network: str, bands: int
+) -> None:
     donor = shuffled(timm.create_model(network))
     weights = donor.state_dict()
     config = replace(tiny, encoder=f"tu-{network}", encoder_weights=save(weights))
@@ -230,7 +232,7 @@ def test_an_unknown_name_of_weights_lists_the_known_ones(encoder: str, possible:
         ("tu-test_resnet", timm.models._hub, "timm/test_resnet.r160_in1k/resolve/main/"),
     ],
 )
-def test_without_a_network_the_file_to_fetch_is_named(
+def test_without_a_connection_the_error_names_the_file_to_download(
     monkeypatch: pytest.MonkeyPatch, encoder: str, place: object, address: str
 ) -> None:
     def fail(*_: object, **__: object) -> None:

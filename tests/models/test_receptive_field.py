@@ -120,7 +120,7 @@ def test_strided_and_transposed_layers_count_in_input_pixels() -> None:
     assert receptive_field_radius(wrapped(chain, stride=2), bands=1) == 1
 
 
-def test_weights_of_zero_count() -> None:
+def test_weights_of_zero_count_for_the_receptive_field() -> None:
     convolution = nn.Conv2d(1, 1, 5, padding=2)
     nn.init.zeros_(convolution.weight)
     assert receptive_field_radius(wrapped(convolution), bands=1) == 2

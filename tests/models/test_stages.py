@@ -58,7 +58,7 @@ def test_finding_stages_changes_neither_network_nor_random_state() -> None:
     assert all(weight.grad is None for weight in model.parameters())
 
 
-def test_a_frozen_backbone_has_no_stages_to_tell_apart() -> None:
+def test_a_frozen_backbone_is_refused() -> None:
     model = build_model(TINY, bands=2)
     model.network.backbone.requires_grad_(False)
     with pytest.raises(ConfigError, match="all parameters of the backbone are frozen"):

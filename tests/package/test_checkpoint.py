@@ -26,7 +26,7 @@ class Malicious:
         return os.mkdir, (str(self.trace),)
 
 
-def test_the_networks_weights_come_without_their_prefix(tmp_path: Path) -> None:
+def test_the_weights_of_the_network_are_read_without_their_prefix(tmp_path: Path) -> None:
     torch.save(GOOD, tmp_path / "a.ckpt")
     checkpoint = read_checkpoint(tmp_path / "a.ckpt")
     assert list(checkpoint.weights) == ["a"]
@@ -55,7 +55,7 @@ def test_the_malicious_object_works(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"just text\n", b"PK\x03\x04 half a zip"])
-def test_other_files_than_checkpoints_are_one_clear_error(tmp_path: Path, content: bytes) -> None:
+def test_files_that_are_not_checkpoints_are_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.ckpt").write_bytes(content)
     with pytest.raises(PackageError, match=r"a\.ckpt") as error:
         read_checkpoint(tmp_path / "a.ckpt")
@@ -93,6 +93,6 @@ def test_a_sparse_tensor_is_refused_without_warnings(tmp_path: Path, recwarn: py
     assert not recwarn.list
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named_in_the_error(tmp_path: Path) -> None:
     with pytest.raises(PackageError, match=r"none\.ckpt: no such file"):
         read_checkpoint(tmp_path / "none.ckpt")

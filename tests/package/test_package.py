@@ -72,7 +72,7 @@ def test_the_threshold_can_be_set_at_export(trained: torch.nn.Module, tmp_path: 
     assert write_package(checkpoint_of(trained), tmp_path / "model", threshold=0.7).threshold == 0.7
 
 
-def test_a_package_contains_only_data(folder: Path) -> None:
+def test_a_package_holds_only_the_description_and_the_weights(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == [DESCRIPTION, WEIGHTS]
 
 
@@ -82,7 +82,7 @@ def test_a_package_can_be_replaced(trained: torch.nn.Module, folder: Path) -> No
 
 
 @pytest.mark.parametrize("name", [DESCRIPTION, WEIGHTS])
-def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+def test_a_missing_file_is_named_in_the_error(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(PackageError, match=f"{name}: no such file"):
         read_package(folder)
@@ -97,14 +97,14 @@ def test_changed_weights_are_refused(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[1, 2]", "{}", '{"format": 3, "labels": {}}', "\x00"])
-def test_a_damaged_description_is_one_clear_error(folder: Path, content: str) -> None:
+def test_a_damaged_description_is_refused_in_one_line(folder: Path, content: str) -> None:
     (folder / DESCRIPTION).write_text(content)
     with pytest.raises(PackageError, match=r"model\.json: not a description"):
         read_package(folder)
 
 
 @pytest.mark.parametrize("other", [2, 99])
-def test_another_format_is_named(folder: Path, other: int) -> None:
+def test_another_format_is_named_in_the_error(folder: Path, other: int) -> None:
     path = folder / DESCRIPTION
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": other, "bands": None}))
     with pytest.raises(PackageError, match=f"has format {other}, this version reads 3 and 4"):
@@ -156,7 +156,7 @@ def test_edited_statistics_are_refused(folder: Path) -> None:
         ("onnx_sha256", 5),
     ],
 )
-def test_a_value_of_a_wrong_type_or_range_is_named(folder: Path, name: str, value: object) -> None:
+def test_a_value_of_a_wrong_type_or_range_is_named_in_the_error(folder: Path, name: str, value: object) -> None:
     path = folder / DESCRIPTION
     path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
     with pytest.raises(PackageError, match=rf"model\.json: not a description of a model package \(.*{name}"):
@@ -167,7 +167,7 @@ def test_a_value_of_a_wrong_type_or_range_is_named(folder: Path, name: str, valu
     ("name", "value"),
     [("encoder", ["a"]), ("decoder_channels", ["x"]), ("dropout", "much"), ("boundary", 1), ("output_stride", 8.5)],
 )
-def test_an_argument_of_a_wrong_type_is_named(folder: Path, name: str, value: object) -> None:
+def test_an_argument_of_a_wrong_type_is_named_in_the_error(folder: Path, name: str, value: object) -> None:
     path = folder / DESCRIPTION
     description = json.loads(path.read_text())
     description["architecture"]["arguments"][name] = value
@@ -255,7 +255,7 @@ def test_a_failed_onnx_export_is_reported_and_the_package_is_kept(
     assert sorted(path.name for path in folder.iterdir()) == ["model.json", "model.safetensors"]
 
 
-def test_a_folder_that_cannot_be_created_is_named(trained: torch.nn.Module, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named_in_the_error(trained: torch.nn.Module, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(WriteError, match=r"file/model: cannot be written"):
         write_package(checkpoint_of(trained), tmp_path / "file" / "model")

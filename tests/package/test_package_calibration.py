@@ -150,7 +150,7 @@ IMPOSSIBLE = [float("nan"), float("inf"), "warm", None, torch.ones(9, 9)]
 
 @pytest.mark.parametrize("value", IMPOSSIBLE)
 @pytest.mark.parametrize("name", ["temperature", "bias", "threshold", "ece_after"])
-def test_an_invalid_calibration_of_a_checkpoint_is_one_clear_error(
+def test_an_invalid_calibration_of_a_checkpoint_is_refused_in_one_line(
     trained: Path, tmp_path: Path, name: str, value: object
 ) -> None:
     content = load_checkpoint(trained / "run" / "checkpoints" / "last.ckpt")

@@ -42,7 +42,7 @@ def test_the_fast_method_finds_the_same_corners(labels: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("largest", [5, 2**40])
-def test_order_is_by_the_first_key_then_the_second(largest: int) -> None:
+def test_lexical_order_sorts_by_the_first_key_then_by_the_second(largest: int) -> None:
     first, second = np.random.default_rng(0).integers(0, 5, (2, 50))
     first, second = first * (largest // 5), second * (largest // 5)
     order = lexical_order(first, second)

@@ -61,7 +61,7 @@ def test_an_error_of_the_rows_is_raised(tmp_path: Path, name: str) -> None:
         write_table(tmp_path / name, Layer("parcels", table.schema, table.crs), rows())
 
 
-def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_named_in_the_error(tmp_path: Path) -> None:
     output = tmp_path / "nowhere" / "parcels.gpkg"
     table = table_of(output)
     with pytest.raises(WriteError, match=r"parcels\.gpkg: cannot be written"):

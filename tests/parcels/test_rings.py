@@ -39,7 +39,7 @@ def test_rings_are_split_where_a_parcel_touches_itself() -> None:
     assert (polygon.is_valid, len(polygon.interiors), polygon.area) == (True, 1, 7)
 
 
-def test_no_corners_give_no_outline() -> None:
+def test_a_raster_without_corners_has_no_outline() -> None:
     assert len(outlines_of(np.zeros((3, 4), bool)).polygons()) == 0
 
 

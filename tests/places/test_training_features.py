@@ -9,7 +9,9 @@ from seg.package.read import read_package
 from seg.places.training_features import add_training_features, describe_training, training_images
 
 
-def test_training_images_are_those_of_the_runs_configuration(make_dataset: Callable[..., Path], tmp_path: Path) -> None:
+def test_training_images_are_those_of_the_configuration_of_the_run(
+    make_dataset: Callable[..., Path], tmp_path: Path
+) -> None:
     root = make_dataset(tmp_path / "data")
     checkpoint = tmp_path / "run" / "checkpoints" / "best.ckpt"
     checkpoint.parent.mkdir(parents=True)

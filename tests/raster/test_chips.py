@@ -138,13 +138,13 @@ def test_alpha_and_nodata_value_are_combined(write_raster: WriteRaster, tmp_path
     assert chip_of(path, bands=3).valid.tolist() == [[True, False, True], [True, True, False]]
 
 
-def test_pixel_that_the_validity_file_excludes_is_invalid(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_pixel_that_the_msk_file_excludes_is_invalid(write_raster: WriteRaster, tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", ones(2), mask=with_hole())
     assert (tmp_path / "a.tif.msk").exists()
     np.testing.assert_array_equal(chip_of(path, bands=2).valid, with_hole())
 
 
-def test_nodata_value_and_validity_file_are_combined(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_nodata_value_and_msk_file_are_combined(write_raster: WriteRaster, tmp_path: Path) -> None:
     pixels = ones(2)
     pixels[0, 1, 2] = 7
     path = write_raster(tmp_path / "a.tif", pixels, mask=with_hole(), nodata=7)
@@ -192,7 +192,7 @@ def truncated(write_raster: WriteRaster, tmp_path: Path) -> Path:
     return path
 
 
-def test_truncated_image_is_named_when_its_missing_pixels_are_read(truncated: Path) -> None:
+def test_truncated_image_is_named_in_the_error_when_its_missing_pixels_are_read(truncated: Path) -> None:
     with (
         open_raster(truncated) as dataset,
         pytest.raises(RasterError, match=r"half\.tif: pixels at row 96, column 0 cannot be read .* truncated"),
@@ -200,7 +200,7 @@ def test_truncated_image_is_named_when_its_missing_pixels_are_read(truncated: Pa
         read_chip(dataset, Window(0, 96, 128, 32), Reading([1, 2], [0, 0]))
 
 
-def test_truncated_band_is_named_when_its_missing_pixels_are_read(truncated: Path) -> None:
+def test_truncated_band_is_named_in_the_error_when_its_missing_pixels_are_read(truncated: Path) -> None:
     with (
         open_raster(truncated) as dataset,
         pytest.raises(RasterError, match=r"half\.tif: pixels at row 0, column 0 cannot be read .* truncated"),
@@ -233,7 +233,7 @@ def test_an_alpha_band_that_is_read_is_data(write_raster: WriteRaster, tmp_path:
     assert chip.image[3, 0, 0] == 0
 
 
-def test_a_mask_file_counts_if_an_alpha_band_is_data(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_a_msk_file_counts_if_an_alpha_band_is_data(write_raster: WriteRaster, tmp_path: Path) -> None:
     mask = np.array([[True, False, True]])
     path = write_raster(tmp_path / "rgbn.tif", np.full((4, 1, 3), 9, np.uint8), meanings=RGBA, mask=mask)
     with open_raster(path) as dataset:

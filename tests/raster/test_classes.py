@@ -44,7 +44,7 @@ def test_known_labels_are_uint8_for_any_type(classes_of: Callable[..., np.ndarra
     ],
     ids=["7", "several", "-1 wraps to 255", "multiples of 256 wrap", "a half", "huge"],
 )
-def test_unknown_labels_are_named_with_the_known_ones(
+def test_the_error_about_unknown_labels_lists_the_known_ones(
     classes_of: Callable[..., np.ndarray], values: list[float], dtype: str, unknown: str
 ) -> None:
     known = r"wanted 0 \(other\), 1 \(cropland\) or 255 \(no label"
@@ -73,11 +73,11 @@ def test_nodata_does_not_disable_the_alpha_band(classes_of: Callable[..., np.nda
     assert classes.tolist() == [[OTHER, IGNORE, CROPLAND, IGNORE]]
 
 
-def test_pixels_hidden_by_a_mask_file_have_no_label(classes_of: Callable[..., np.ndarray]) -> None:
+def test_pixels_hidden_by_a_msk_file_have_no_label(classes_of: Callable[..., np.ndarray]) -> None:
     assert classes_of([[0, 0, 1]], mask=[[True, False, True]]).tolist() == [[OTHER, IGNORE, CROPLAND]]
 
 
-def test_a_mask_file_does_not_disable_nodata(classes_of: Callable[..., np.ndarray]) -> None:
+def test_a_msk_file_does_not_disable_nodata(classes_of: Callable[..., np.ndarray]) -> None:
     classes = classes_of([[0, 0, 1, 9]], mask=[[True, False, True, True]], nodata=9)
     assert classes.tolist() == [[OTHER, IGNORE, CROPLAND, IGNORE]]
 
@@ -104,7 +104,9 @@ def test_the_mapping_defines_the_values(write_raster: WriteRaster, tmp_path: Pat
     assert read_mapped(path, labels) == [[IGNORE, CROPLAND, CROPLAND, OTHER, IGNORE]]
 
 
-def test_a_value_outside_the_mapping_is_named_with_it(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_the_error_about_a_value_outside_the_mapping_shows_the_mapping(
+    write_raster: WriteRaster, tmp_path: Path
+) -> None:
     path = write_raster(tmp_path / "mask.tif", np.array([[0, 1, 2, 3, 4]], dtype=np.uint8))
     said = (
         r"mask\.tif: holds the values 3, 4, wanted the values of labels \(cropland \[1, 2\], other \[0\], "

@@ -38,7 +38,7 @@ def test_hidden_files_previews_and_headerless_binary_files_are_not_scenes(tmp_pa
     assert [path.name for path in files_in(tmp_path)] == ["a.tiff"]
 
 
-def test_an_unknown_suffix_differs_from_sidecars(tmp_path: Path) -> None:
+def test_a_file_with_an_unknown_suffix_is_found_but_no_sidecar(tmp_path: Path) -> None:
     for name in ("a.tif", "a.tfw", "a.hdr", "a.tif.aux.xml", "b.sid", "c.txt"):
         (tmp_path / name).touch()
     found = [unrecognised_file(tmp_path, stem) for stem in ("a", "b", "c", "d[1]")]
@@ -96,7 +96,7 @@ def test_a_list_has_a_scene_per_line_relative_to_its_folder(folder: Path) -> Non
     assert named_scenes([listed]) == Inputs(wanted, several=True)
 
 
-def test_a_list_in_gbk_may_have_names_of_gdal(folder: Path) -> None:
+def test_a_list_in_gbk_may_contain_names_of_gdal(folder: Path) -> None:
     listed = folder / "list.txt"
     listed.write_bytes("耕地.tif\n/vsizip//data/a.zip/b.tif\n".encode("gbk"))
     assert named_scenes([listed]).scenes == [folder / "耕地.tif", Path("/vsizip//data/a.zip/b.tif")]

@@ -105,7 +105,7 @@ def test_grid_of_a_raster_without_georeference_has_no_crs(write_raster: WriteRas
     assert read_grid(path).crs is None
 
 
-def test_missing_file_is_named(tmp_path: Path) -> None:
+def test_missing_file_is_named_in_the_error(tmp_path: Path) -> None:
     with pytest.raises(RasterError, match=r"absent\.tif: no such file; check the path"):
         read_grid(tmp_path / "absent.tif")
 
@@ -146,7 +146,7 @@ def test_file_without_a_band_of_its_own_is_refused(container: Path) -> None:
         read_grid(container)
 
 
-def test_subdataset_is_read_by_gdals_name_for_it(container: Path) -> None:
+def test_subdataset_is_read_by_its_name_in_gdal(container: Path) -> None:
     assert read_grid(Path(f"GPKG:{container}:second")).crs == UTM
 
 
@@ -168,12 +168,12 @@ def test_transforms_may_differ_by_a_thousandth_of_a_pixel() -> None:
     ],
     ids=["size", "crs", "shift", "pixel size"],
 )
-def test_difference_of_two_grids_names_both_files(change: dict[str, object], difference: str) -> None:
+def test_the_error_about_different_grids_names_both_files(change: dict[str, object], difference: str) -> None:
     with pytest.raises(RasterError, match=difference):
         require_same_grid(replace(GRID, path=Path("b.tif"), **change), GRID)
 
 
-def test_pixel_size_is_measured_along_the_rasters_own_axes() -> None:
+def test_pixel_size_is_measured_along_the_axes_of_the_raster() -> None:
     turned = Affine.rotation(30) @ Affine.scale(2, -3)
 
     assert replace(GRID, transform=turned).pixel_size == pytest.approx((2, 3))
@@ -190,7 +190,7 @@ def test_pixel_size_in_metres_follows_the_unit_of_the_crs(crs: str | None, metre
     assert grid.pixel_size_m == (None if metres is None else pytest.approx(metres))
 
 
-def test_pixel_size_in_metres_of_oblong_pixels_is_the_side_of_a_square_of_that_area() -> None:
+def test_pixel_size_in_metres_of_oblong_pixels_is_the_side_of_a_square_of_equal_area() -> None:
     assert replace(GRID, transform=Affine.scale(4, -9)).pixel_size_m == pytest.approx(6)
 
 

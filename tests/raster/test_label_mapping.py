@@ -57,6 +57,8 @@ def test_rest_makes_unlisted_values_other() -> None:
         ({"cropland": (1, 1)}, r"labels names 1 twice"),
     ],
 )
-def test_a_value_has_one_meaning(fields: dict[str, tuple[int, ...]], problem: str) -> None:
+def test_values_with_two_meanings_and_a_mapping_without_cropland_are_refused(
+    fields: dict[str, tuple[int, ...]], problem: str
+) -> None:
     with pytest.raises(ConfigError, match=problem):
         LabelMapping(**fields)

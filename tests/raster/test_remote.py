@@ -140,7 +140,9 @@ def test_an_object_store_is_read_through_its_virtual_file(
     assert read_grid(Path("s3://bucket/scene.tif")).width == 30
 
 
-def test_a_remote_mask_file_counts(tmp_path: Path, write_raster: WriteRaster, server: RangeServer) -> None:
+def test_the_msk_file_of_a_remote_raster_is_read(
+    tmp_path: Path, write_raster: WriteRaster, server: RangeServer
+) -> None:
     valid = np.arange(20 * 30).reshape(20, 30) % 3 > 0
     write_raster(tmp_path / "masked.tif", np.ones((20, 30), np.uint8), mask=valid)
     with open_raster(Path(f"{server.url}/masked.tif")) as dataset:
@@ -165,7 +167,7 @@ def test_no_folder_of_the_server_is_listed(tmp_path: Path, write_raster: WriteRa
         ({"delay": 3}, ""),
     ],
 )
-def test_a_failed_request_is_one_error(
+def test_a_failed_request_gives_one_error(
     tmp_path: Path, write_raster: WriteRaster, server: RangeServer, behaviour: dict[str, object], said: str
 ) -> None:
     write_raster(tmp_path / "scene.tif", np.ones((20, 30), np.uint8))
@@ -175,7 +177,7 @@ def test_a_failed_request_is_one_error(
 
 
 @pytest.mark.usefixtures("quick_failure")
-def test_a_missing_server_is_one_error() -> None:
+def test_a_missing_server_gives_one_error() -> None:
     with pytest.raises(RasterError, match=r"scene\.tif: cannot be opened"):
         read_grid(Path("http://127.0.0.1:9/scene.tif"))
 

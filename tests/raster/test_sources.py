@@ -80,12 +80,12 @@ def test_archive_and_sidecars_belong_to_a_raster(scene: Path) -> None:
     assert input_files([Path(f"/vsizip/{{{archive}}}/scene.tif")]) == [archive]
 
 
-def test_new_outputs_and_other_files_pass(scene: Path, write_raster: WriteRaster) -> None:
+def test_new_outputs_and_unrelated_files_are_accepted(scene: Path, write_raster: WriteRaster) -> None:
     other = write_raster(scene.with_name("other.tif"), np.ones((8, 9), np.uint8))
     require_apart([other, scene.with_name("new.tif")], [nested(scene), scene.with_name("absent.tif"), scene.parent])
 
 
-def test_unreadable_inputs_and_loops_of_vrts_pass(scene: Path) -> None:
+def test_unreadable_inputs_and_vrts_that_refer_to_themselves_are_accepted(scene: Path) -> None:
     text = scene.with_name("parcels.geojson")
     text.write_text("{}")
     loop = vrt_of(scene, scene.with_name("loop.vrt"))

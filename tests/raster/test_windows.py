@@ -31,7 +31,7 @@ def test_evened_spans_tile_an_axis_and_read_no_more_than_their_size(length: int,
 
 
 @given(st.integers(1, 300), st.integers(1, 60), st.integers(0, 29))
-def test_spans_of_equal_read_windows_tile_an_axis_with_halos(length: int, size: int, halo: int) -> None:
+def test_spans_that_read_windows_of_equal_size_tile_an_axis(length: int, size: int, halo: int) -> None:
     halo = min(halo, (size - 1) // 2)
     spans = read_spans(length, size, halo)
     assert [place for span in spans for place in span.core] == list(range(length))

@@ -65,7 +65,7 @@ def test_a_model_package_is_described_with_a_checkpoint_of_its_training(tmp_path
         (["--config=tiny.yaml", "--checkpoint=none.ckpt"], ["none.ckpt", "no such file"]),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_status_2(
+def test_a_mistake_is_reported_in_one_line_with_exit_status_2(
     config: Path, words: list[str], named: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(config.parent)

@@ -145,7 +145,7 @@ def test_probability_map_beside_the_map_gives_curves(run: Run) -> None:
 
 @pytest.mark.parametrize("kind", ["missing", "text"])
 @pytest.mark.parametrize("option", ["reference", "strata"])
-def test_bad_vector_file_is_one_line_and_status_2(run: Run, option: str, kind: str) -> None:
+def test_bad_vector_file_is_refused_in_one_line_with_status_2(run: Run, option: str, kind: str) -> None:
     path = Path(f"{kind}.gpkg")
     if kind == "text":
         path.write_text("no polygons")
@@ -187,14 +187,14 @@ def make_bad(kind: str) -> Path:
 
 @pytest.mark.parametrize("kind", ["missing", "text", "truncated", "size", "crs"])
 @pytest.mark.parametrize("option", ["prediction", "reference", "folds", "probability", "strata"])
-def test_bad_raster_is_one_line_and_status_2(run: Run, option: str, kind: str) -> None:
+def test_bad_raster_is_refused_in_one_line_with_status_2(run: Run, option: str, kind: str) -> None:
     path = make_bad(kind)
     assert_mistake(run(**({option: path} | ({"fold": 0} if option == "folds" else {}))), str(path))
     assert not Path("report").exists()
 
 
 @pytest.mark.parametrize("option", ["prediction", "reference"])
-def test_values_that_are_not_classes_are_one_line_and_status_2(run: Run, option: str) -> None:
+def test_values_that_are_not_classes_are_refused_in_one_line_with_status_2(run: Run, option: str) -> None:
     path = make_bad("value")
     assert_mistake(run(**{option: path}), str(path))
 
@@ -222,7 +222,7 @@ def test_bad_image_is_refused_before_the_comparison(run: Run, kind: str) -> None
         ({"imge": "scene.tif"}, "the nearest known key is 'image'"),
     ],
 )
-def test_bad_options_are_one_line_and_status_2(run: Run, options: dict[str, object], wanted: str) -> None:
+def test_bad_options_are_refused_in_one_line_with_status_2(run: Run, options: dict[str, object], wanted: str) -> None:
     assert_mistake(run(**options), wanted)
 
 

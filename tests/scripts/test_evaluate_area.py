@@ -29,7 +29,7 @@ def truth() -> np.ndarray:
     return true_classes()
 
 
-def test_sample_to_hectares(truth: np.ndarray) -> None:
+def test_areas_from_a_sample_have_intervals_that_contain_the_truth(truth: np.ndarray) -> None:
     points = draw_sample(standard_error=0.02, users_accuracy="{cropland: 0.9, other: 0.85}")
     interpret(points, truth)
     status, out, err = evaluate("area", points=points, output="report")
@@ -102,7 +102,7 @@ def test_other_formats_give_the_same_hectares(truth: np.ndarray, suffix: str) ->
     assert one["classes"] == two["classes"]
 
 
-def test_names_and_numbers_are_valid_references(truth: np.ndarray) -> None:
+def test_references_may_be_names_or_numbers_of_classes(truth: np.ndarray) -> None:
     frame = interpret(draw_sample(points=100), truth, Path("filled.csv"))
     frame["reference"] = [{"0": " Other", "1": "CROPLAND "}[value] for value in frame["reference"]]
     frame.drop(columns=["geometry", "row", "column"]).to_csv("named.csv", index=False)

@@ -57,7 +57,7 @@ def spoil(frame: geopandas.GeoDataFrame, kind: str) -> geopandas.GeoDataFrame:
         ("lost", "2 points (1, 2) of 100 without a reference"),
     ],
 )
-def test_bad_points_are_one_line_and_status_2(truth: np.ndarray, kind: str, wanted: str) -> None:
+def test_bad_points_are_refused_in_one_line_with_status_2(truth: np.ndarray, kind: str, wanted: str) -> None:
     frame = interpret(draw_sample(points=100), truth)
     spoil(frame.drop(columns="geometry"), kind).to_csv("points.csv", index=False)
     assert_mistake(evaluate("area", points="points.csv", output="report"), "points.csv", wanted)
@@ -79,7 +79,7 @@ def test_bad_points_are_one_line_and_status_2(truth: np.ndarray, kind: str, want
         ({"prediction": "holes.tif"}, "holes.tif: covers"),
     ],
 )
-def test_bad_options_of_area_are_one_line_and_status_2(
+def test_bad_options_of_area_are_refused_in_one_line_with_status_2(
     truth: np.ndarray, write_raster: WriteRaster, options: dict[str, object], wanted: str
 ) -> None:
     interpret(draw_sample(points=100), truth)
@@ -107,7 +107,7 @@ def test_bad_options_of_area_are_one_line_and_status_2(
         ({"prediction": "nowhere_on_earth.tif"}, "has no CRS"),
     ],
 )
-def test_bad_options_of_sample_are_one_line_and_status_2(
+def test_bad_options_of_sample_are_refused_in_one_line_with_status_2(
     write_raster: WriteRaster, options: dict[str, object], wanted: str
 ) -> None:
     write_raster(Path("classes.tif"), np.full((9, 9), 5, np.uint8))

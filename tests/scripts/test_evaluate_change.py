@@ -212,7 +212,7 @@ def test_change_map_can_be_sampled_for_areas_with_errors(run: Run) -> None:
         ({"before": "change.tif", "output": "."}, "change.tif: is one of the inputs and would be overwritten"),
     ],
 )
-def test_mistakes_are_one_line_and_status_2(
+def test_mistakes_are_reported_in_one_line_with_status_2(
     run: Run, write_raster: WriteRaster, options: dict[str, object], wanted: str
 ) -> None:
     empty = np.zeros((HEIGHT, WIDTH), np.uint8)

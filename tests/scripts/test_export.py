@@ -80,7 +80,7 @@ def test_temperature_bias_and_threshold_are_printed(checkpoint: Path, tmp_path: 
         (["--checkpoint=best.ckpt"], ["output"]),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_status_2(
+def test_a_mistake_is_reported_in_one_line_with_exit_status_2(
     checkpoint: Path, words: list[str], named: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(checkpoint.parent)

@@ -145,7 +145,7 @@ def test_export_killed_before_its_last_rename_is_still_a_package(theirs: Path) -
         (["--onnx-from=net.onnx", BANDS, *STATISTICS, "--data=d"], ["add --checkpoint"]),
     ],
 )
-def test_a_mistake_is_one_line(
+def test_a_mistake_is_reported_in_one_line(
     network: Path, words: list[str], named: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(network.parent)

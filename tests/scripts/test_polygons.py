@@ -58,7 +58,7 @@ def test_all_options_are_accepted(source: Path) -> None:
         (("--uncertain", "[0.8,0.2]"), "--uncertain is [0.8, 0.2]; wanted two probabilities in order"),
     ],
 )
-def test_a_mistake_is_one_line_and_status_2(source: Path, words: tuple[str, ...], wanted: str) -> None:
+def test_a_mistake_is_reported_in_one_line_with_status_2(source: Path, words: tuple[str, ...], wanted: str) -> None:
     given = {"--input": source, "--output": "parcels.gpkg"} | dict([words])
     assert_mistake(run_command("polygons", *(word for option in given.items() for word in option)), wanted)
     assert [path.name for path in Path().iterdir()] == ["map.tif"]

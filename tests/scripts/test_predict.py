@@ -138,7 +138,7 @@ def mistakes(
 
 
 @pytest.mark.parametrize("case", range(18))
-def test_a_mistake_is_one_line_and_exit_status_2(
+def test_a_mistake_is_reported_in_one_line_with_exit_status_2(
     model: Path, scene: Path, tmp_path: Path, write_raster: WriteRaster, case: int
 ) -> None:
     changed, named = list(mistakes(model, scene, tmp_path, write_raster).values())[case]
@@ -153,6 +153,6 @@ def test_an_unknown_option_names_the_nearest_option() -> None:
     assert_mistake(run_command("predict", "--model=a", "--input=b", "--output=c", "--block-sise=3"), "'block-size'")
 
 
-def test_an_unwritable_folder_is_one_line(model: Path, scene: Path, unwritable: Path) -> None:
+def test_an_unwritable_folder_is_refused_in_one_line(model: Path, scene: Path, unwritable: Path) -> None:
     words = [f"--model={model}", f"--input={scene}", f"--output={unwritable / 'map.tif'}"]
     assert_mistake(run_command("predict", *words), "map.tif")

@@ -124,7 +124,7 @@ def test_a_box_may_have_negative_sides(model: Path, scenes: Path, tmp_path: Path
         ({"on_unreadable": "ignore"}, ["--on-unreadable is 'ignore'", "nodata"]),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_status_2(
+def test_a_mistake_is_reported_in_one_line_with_exit_status_2(
     model: Path, scenes: Path, tmp_path: Path, changed: dict[str, str], named: list[str]
 ) -> None:
     several = changed.keys() == {"output"}

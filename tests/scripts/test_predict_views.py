@@ -48,7 +48,7 @@ def scene(tmp_path: Path, write_raster: WriteRaster) -> Path:
     )
 
 
-def test_models_are_named_one_after_another_or_as_a_list(models: list[Path], scene: Path, tmp_path: Path) -> None:
+def test_models_are_given_one_after_another_or_as_a_list(models: list[Path], scene: Path, tmp_path: Path) -> None:
     one, two, _ = models
     maps = []
     for named, output in ((["--model", one, two], "words.tif"), ([f"--model=[{one},{two}]"], "list.tif")):
@@ -89,7 +89,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("options", "message"), MISTAKES)
-def test_a_mistake_is_one_line_and_exit_status_2(
+def test_a_mistake_is_reported_in_one_line_with_exit_status_2(
     models: list[Path], scene: Path, tmp_path: Path, options: list[str], message: str
 ) -> None:
     words = ["--model", models[0], "--input", scene, "--output", tmp_path / "map.tif", "--backend=torch", *options]

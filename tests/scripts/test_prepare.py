@@ -22,17 +22,17 @@ def test_demo_writes_the_dataset_and_prints_path_and_folds(
     assert (tmp_path / "demo" / "manifest.csv").is_file()
 
 
-def test_demo_runs_twice_into_one_folder(main: Main, tmp_path: Path) -> None:
+def test_demo_can_run_twice_into_the_same_folder(main: Main, tmp_path: Path) -> None:
     assert [main(["demo", "--output", str(tmp_path / "demo")]) for _ in range(2)] == [0, 0]
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
 
 
-def test_output_without_a_parent_is_one_line_and_status_2(tmp_path: Path) -> None:
+def test_output_without_a_parent_is_refused_in_one_line_with_status_2(tmp_path: Path) -> None:
     ran = run_command("prepare demo", "--output", tmp_path / "nowhere" / "demo")
     assert_mistake(ran, f"{tmp_path / 'nowhere'} does not exist")
 
 
-def test_unwritable_parent_is_one_line_and_status_2(tmp_path: Path) -> None:
+def test_unwritable_parent_is_refused_in_one_line_with_status_2(tmp_path: Path) -> None:
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o555)
     # Root ignores permission bits, but no user can make a folder in /proc.
@@ -40,7 +40,7 @@ def test_unwritable_parent_is_one_line_and_status_2(tmp_path: Path) -> None:
     assert_mistake(run_command("prepare demo", "--output", parent / "demo"), f"{parent / 'demo'}: cannot be written")
 
 
-def test_folder_with_other_files_is_one_line_and_status_2(tmp_path: Path) -> None:
+def test_folder_with_other_files_is_refused_in_one_line_with_status_2(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     assert_mistake(run_command("prepare demo", "--output", tmp_path), "holds notes.txt")
     assert (tmp_path / "notes.txt").read_text() == "mine"

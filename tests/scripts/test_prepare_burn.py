@@ -247,14 +247,16 @@ def test_a_broken_image_does_not_stop_the_others(
     assert {path.name for path in (tmp_path / "masks").iterdir()} == {"a.tif", "c.tif"}
 
 
-def test_listed_value_that_no_polygon_has_is_noted(image: Path, labels: Labels, tmp_path: Path) -> None:
+def test_listed_value_that_no_polygon_has_gets_a_note(image: Path, labels: Labels, tmp_path: Path) -> None:
     path = labels(crop=["wheat", "maize", "wheat"])
     words = ["--image", image, "--labels", path, "--output", tmp_path / "mask.tif", "--column=crop"]
     status, _, err = run_command("prepare burn", *words, "--cropland=wheat,rye", "--ignore=fallow")
     assert (status, err) == (0, f"note: {path}: column 'crop' has no rye, fallow\n")
 
 
-def test_a_parcel_below_a_pixel_is_noted_and_the_advice_burns_it(image: Path, labels: Labels, tmp_path: Path) -> None:
+def test_a_parcel_below_a_pixel_gets_a_note_and_the_advice_burns_it(
+    image: Path, labels: Labels, tmp_path: Path
+) -> None:
     words = ["--image", image, "--labels", labels([field(2, 2, 8, 8), field(22.6, 15.6, 23.4, 16.4)])]
     status, _, err = run_command("prepare burn", *words, "--output", tmp_path / "mask.tif")
     assert status == 0

@@ -56,7 +56,7 @@ BAD_OPTIONS = [
 
 
 @pytest.mark.parametrize(("options", "message"), BAD_OPTIONS, ids=lambda value: " ".join(value)[:40])
-def test_invalid_options_for_the_labels_are_one_line(
+def test_invalid_options_for_the_labels_are_refused_in_one_line(
     image: Path, labels: Labels, tmp_path: Path, options: list[str], message: str
 ) -> None:
     path = labels(crop=["wheat", "maize", "oats"], code=[1, 2, 3])
@@ -72,7 +72,7 @@ def test_invalid_options_for_the_labels_are_one_line(
         ("table.csv", "a,b\n1,2\n", "table.csv: holds no layer with geometries"),
     ],
 )
-def test_file_without_vectors_is_one_line(
+def test_file_without_vectors_is_refused_in_one_line(
     image: Path, tmp_path: Path, name: str, content: str | None, message: str
 ) -> None:
     if content is not None:
@@ -83,18 +83,20 @@ def test_file_without_vectors_is_one_line(
 @pytest.mark.parametrize(
     "shape", [shapely.Point(500_050, 4_999_950), shapely.LineString([(500_050, 4_999_950), (500_090, 4_999_950)])]
 )
-def test_points_and_lines_are_one_line(image: Path, labels: Labels, tmp_path: Path, shape: shapely.Geometry) -> None:
+def test_points_and_lines_are_refused_in_one_line(
+    image: Path, labels: Labels, tmp_path: Path, shape: shapely.Geometry
+) -> None:
     line = refused(image, labels([*FIELDS, shape], name="a.geojson"), tmp_path / "mask.tif")
     assert f"1 of 4 features are not polygons but {shape.geom_type}" in line
 
 
-def test_several_layers_without_a_choice_are_one_line(image: Path, labels: Labels, tmp_path: Path) -> None:
+def test_several_layers_without_a_choice_are_refused_in_one_line(image: Path, labels: Labels, tmp_path: Path) -> None:
     path = labels()
     pyogrio.write_dataframe(geopandas.GeoDataFrame(geometry=FIELDS, crs=UTM_33N), path, layer="second", append=True)
     assert "has 2 layers, 'labels', 'second'; choose one" in refused(image, path, tmp_path / "mask.tif")
 
 
-def test_labels_without_a_crs_are_one_line(image: Path, labels: Labels, tmp_path: Path) -> None:
+def test_labels_without_a_crs_are_refused_in_one_line(image: Path, labels: Labels, tmp_path: Path) -> None:
     path = labels(name="a.shp")
     path.with_suffix(".prj").unlink()
     assert "a.shp: has no CRS" in refused(image, path, tmp_path / "mask.tif")
@@ -102,7 +104,7 @@ def test_labels_without_a_crs_are_one_line(image: Path, labels: Labels, tmp_path
 
 @pytest.mark.parametrize("shape", [field(100, 100, 110, 110), field(WIDTH + 1, 2, WIDTH + 5, 6), field(-2, -2, 0, 0)])
 @pytest.mark.parametrize("crs", [UTM_33N, "EPSG:4326"])
-def test_labels_beside_the_image_are_one_line(
+def test_labels_beside_the_image_are_refused_in_one_line(
     image: Path, labels: Labels, tmp_path: Path, shape: shapely.Polygon, crs: str
 ) -> None:
     line = refused(image, labels([shape.buffer(-1)], to=crs), tmp_path / "mask.tif", "--ignore-buffer=3")
@@ -113,7 +115,7 @@ def test_labels_beside_the_image_are_one_line(
     ("place", "lacking"),
     [({"crs": None}, "CRS missing"), ({"transform": Affine.identity()}, "transform missing")],
 )
-def test_image_without_a_georeference_is_one_line(
+def test_image_without_a_georeference_is_refused_in_one_line(
     labels: Labels, tmp_path: Path, write_raster: Callable[..., Path], place: dict[str, object], lacking: str
 ) -> None:
     image = write_raster(tmp_path / "image.tif", np.ones((HEIGHT, WIDTH), dtype=np.uint8), **place)
@@ -121,7 +123,7 @@ def test_image_without_a_georeference_is_one_line(
     assert f"{image}: has no valid georeference ({lacking})" in line
 
 
-def test_missing_image_is_one_line(labels: Labels, tmp_path: Path) -> None:
+def test_missing_image_is_refused_in_one_line(labels: Labels, tmp_path: Path) -> None:
     assert "none.tif: no such file" in refused(tmp_path / "none.tif", labels(), tmp_path / "mask.tif")
 
 
@@ -133,22 +135,26 @@ def test_missing_image_is_one_line(labels: Labels, tmp_path: Path) -> None:
         (".", "is a folder; name a file"),
     ],
 )
-def test_invalid_output_is_one_line(image: Path, labels: Labels, tmp_path: Path, output: str, message: str) -> None:
+def test_invalid_output_is_refused_in_one_line(
+    image: Path, labels: Labels, tmp_path: Path, output: str, message: str
+) -> None:
     assert message in refused(image, labels(), tmp_path / output)
 
 
-def test_output_in_a_folder_that_does_not_exist_is_one_line(image: Path, labels: Labels, tmp_path: Path) -> None:
+def test_output_in_a_folder_that_does_not_exist_is_refused_in_one_line(
+    image: Path, labels: Labels, tmp_path: Path
+) -> None:
     assert "nowhere does not exist; create it" in refused(image, labels(), tmp_path / "nowhere" / "mask.tif")
 
 
-def test_folder_of_images_as_its_own_output_is_one_line(
+def test_folder_of_images_as_its_own_output_is_refused_in_one_line(
     labels: Labels, tmp_path: Path, write_raster: Callable[..., Path]
 ) -> None:
     write_raster(tmp_path / "images" / "a.tif", np.ones((HEIGHT, WIDTH), dtype=np.uint8))
     assert "a.tif: is one of the inputs" in refused(tmp_path / "images", labels(), tmp_path / "images")
 
 
-def test_folder_without_images_or_with_two_of_one_stem_is_one_line(
+def test_folder_without_images_or_with_two_of_one_stem_is_refused_in_one_line(
     labels: Labels, tmp_path: Path, write_raster: Callable[..., Path]
 ) -> None:
     folder = tmp_path / "images"
@@ -172,7 +178,9 @@ def test_masks_of_another_program_in_the_folder_of_masks_stay(image: Path, label
     assert "image.tif: was not written by cropland-seg" in refused(scenes, labels(), masks)
 
 
-def test_folder_of_masks_that_another_process_writes_is_one_line(image: Path, labels: Labels, tmp_path: Path) -> None:
+def test_folder_of_masks_that_another_process_writes_is_refused_in_one_line(
+    image: Path, labels: Labels, tmp_path: Path
+) -> None:
     scenes, masks = tmp_path / "scenes", tmp_path / "masks"
     for folder in (scenes, masks):
         folder.mkdir()
@@ -181,7 +189,7 @@ def test_folder_of_masks_that_another_process_writes_is_one_line(image: Path, la
         assert "masks: another process uses this folder" in refused(scenes, labels(), masks)
 
 
-def test_file_instead_of_the_folder_of_masks_is_one_line(
+def test_file_instead_of_the_folder_of_masks_is_refused_in_one_line(
     labels: Labels, tmp_path: Path, write_raster: Callable[..., Path]
 ) -> None:
     write_raster(tmp_path / "images" / "a.tif", np.ones((HEIGHT, WIDTH), dtype=np.uint8))

@@ -17,7 +17,7 @@ def dataset(tmp_path: Path, make_dataset: Callable[..., Path], write_raster: Cal
     return clean_dataset(tmp_path / "fields", make_dataset, write_raster)
 
 
-def test_clean_dataset_is_status_0_with_a_report_on_standard_output(
+def test_clean_dataset_gives_status_0_and_a_report_on_standard_output(
     main: Main, dataset: PlantedDataset, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["check", "--input", str(dataset.root), "--folds=3"]) == 0
@@ -26,13 +26,13 @@ def test_clean_dataset_is_status_0_with_a_report_on_standard_output(
     assert captured.out.splitlines()[-1] == f"{dataset.root}: 4 scenes, 0 errors, 0 warnings, 0 notes"
 
 
-def test_warning_is_status_0(main: Main, dataset: PlantedDataset, capsys: pytest.CaptureFixture[str]) -> None:
+def test_warning_gives_status_0(main: Main, dataset: PlantedDataset, capsys: pytest.CaptureFixture[str]) -> None:
     dataset.fill_mask(1, 0)
     assert main(["check", "--input", str(dataset.root), "--folds=3"]) == 0
     assert "warning [one-class-scene]" in capsys.readouterr().out
 
 
-def test_errors_are_status_2_with_the_whole_report_and_one_line_on_standard_error(
+def test_errors_give_status_2_with_the_whole_report_and_one_line_on_standard_error(
     main: Main, dataset: PlantedDataset, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dataset.image(1).write_text("notes")
@@ -86,7 +86,7 @@ def test_bands_and_nodata_are_read_as_in_training(
         (["--input", "{root}", "--sheet={root}"], "is a folder; name a file"),
     ],
 )
-def test_mistake_on_the_command_line_is_one_line_and_status_2(
+def test_mistake_on_the_command_line_is_reported_in_one_line_with_status_2(
     dataset: PlantedDataset, words: list[str], problem: str
 ) -> None:
     before = sorted(dataset.root.rglob("*"))
@@ -94,7 +94,7 @@ def test_mistake_on_the_command_line_is_one_line_and_status_2(
     assert sorted(dataset.root.rglob("*")) == before
 
 
-def test_unwritable_output_folder_is_one_line_and_status_2(
+def test_unwritable_output_folder_is_refused_in_one_line_with_status_2(
     main: Main, dataset: PlantedDataset, unwritable: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["check", "--input", str(dataset.root), "--folds=3", f"--output={unwritable / 'report.json'}"]

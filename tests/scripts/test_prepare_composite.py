@@ -62,7 +62,7 @@ def test_composite_writes_and_reports_a_scene(scenes: Path, tmp_path: Path) -> N
         (["--output=scenes/a.tif"], "scenes/a.tif: is one of the inputs"),
     ],
 )
-def test_a_mistake_is_one_line_and_status_2(
+def test_a_mistake_is_reported_in_one_line_with_status_2(
     scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], problem: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -37,20 +37,22 @@ def test_import_prints_path_folds_and_training_command(loveda: Path, tmp_path: P
     assert captured.err.splitlines() == ["note: Test was left out, because its masks are not published (images: 1)"]
 
 
-def test_copy_needs_no_value(loveda: Path, tmp_path: Path) -> None:
+def test_the_option_copy_needs_no_value(loveda: Path, tmp_path: Path) -> None:
     assert imported("loveda", loveda, tmp_path / "out", "--copy").status == 0
     names = sorted(path.name for path in (tmp_path / "out" / "images").iterdir())
     assert names == ["train_rural_1.png", "val_rural_1.png"]
 
 
-def test_wrong_layout_is_one_line_and_status_2(loveda: Path, tmp_path: Path) -> None:
+def test_wrong_layout_is_refused_in_one_line_with_status_2(loveda: Path, tmp_path: Path) -> None:
     assert_mistake(imported("gid", loveda, tmp_path / "out"), "does not have the layout of GID")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(("name", "reason"), [("nowhere", "no such folder"), ("file", "is a file")])
 @pytest.mark.parametrize("source", ["loveda", "deepglobe", "gid", "ftw"])
-def test_invalid_input_folder_is_one_line_and_status_2(source: str, name: str, reason: str, tmp_path: Path) -> None:
+def test_invalid_input_folder_is_refused_in_one_line_with_status_2(
+    source: str, name: str, reason: str, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
     ran = imported(source, tmp_path / name, tmp_path / "out")
     assert_mistake(ran, f"{tmp_path / name}: {reason}; wanted the unpacked folder")
@@ -59,16 +61,16 @@ def test_invalid_input_folder_is_one_line_and_status_2(source: str, name: str, r
 @pytest.mark.parametrize(
     ("option", "owner"), [("--window=b", "ftw"), ("--boundary=other", "ftw"), ("--gid-images=rgb", "gid")]
 )
-def test_option_of_another_dataset_is_one_line_and_status_2(
+def test_option_of_another_dataset_is_refused_in_one_line_with_status_2(
     option: str, owner: str, loveda: Path, tmp_path: Path
 ) -> None:
     ran = imported("loveda", loveda, tmp_path / "out", option)
     assert_mistake(ran, f"{option.replace('=', ' is ')}, but only --source={owner} uses it")
 
 
-def test_unknown_source_is_one_line_and_status_2(loveda: Path, tmp_path: Path) -> None:
+def test_unknown_source_is_refused_in_one_line_with_status_2(loveda: Path, tmp_path: Path) -> None:
     assert_mistake(imported("sen12", loveda, tmp_path / "out"), "loveda")
 
 
-def test_output_without_a_parent_is_one_line_and_status_2(loveda: Path, tmp_path: Path) -> None:
+def test_output_without_a_parent_is_refused_in_one_line_with_status_2(loveda: Path, tmp_path: Path) -> None:
     assert_mistake(imported("loveda", loveda, tmp_path / "nowhere" / "out"), f"{tmp_path / 'nowhere'} does not exist")

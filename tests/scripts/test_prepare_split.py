@@ -42,7 +42,7 @@ def test_blocks_go_to_the_output_folder(main: Main, make_dataset: MakeDataset, t
         (["--by=blocks"], "has 1 block of 2000 m"),
     ],
 )
-def test_a_mistake_is_one_line_and_status_2_and_writes_nothing(
+def test_a_mistake_is_reported_in_one_line_with_status_2_and_writes_nothing(
     make_dataset: MakeDataset, tmp_path: Path, words: list[str], problem: str
 ) -> None:
     root = make_dataset(tmp_path / "data")

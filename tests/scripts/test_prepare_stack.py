@@ -42,7 +42,9 @@ def test_stack_writes_and_lists_the_chosen_bands(
         (["--input=nowhere"], "nowhere: no such folder"),
     ],
 )
-def test_a_mistake_is_one_line_and_status_2(folder: Path, tmp_path: Path, words: list[str], problem: str) -> None:
+def test_a_mistake_is_reported_in_one_line_with_status_2(
+    folder: Path, tmp_path: Path, words: list[str], problem: str
+) -> None:
     ran = run_command("prepare stack", f"--input={folder}", f"--output={tmp_path / 'scene.vrt'}", *words)
     assert_mistake(ran, problem)
     assert not (tmp_path / "scene.vrt").exists()

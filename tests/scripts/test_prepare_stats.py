@@ -63,12 +63,12 @@ def test_bands_may_be_named_and_masks_do_not_matter(main: Main, root: Path, caps
     ("words", "problem"),
     [(["--fold=7"], "fold 7 of 5"), (["--bands=[9]"], "band 9 is wanted"), (["--folds=0"], "is 0")],
 )
-def test_a_mistake_is_one_line_and_status_2(root: Path, words: list[str], problem: str) -> None:
+def test_a_mistake_is_reported_in_one_line_with_status_2(root: Path, words: list[str], problem: str) -> None:
     assert_mistake(run_command("prepare stats", f"--input={root}", *words), problem)
 
 
 @pytest.mark.parametrize(("nodata", "noted"), [("-9999", True), ("0", False)])
-def test_a_nodata_value_that_no_pixel_has_is_noted(root: Path, nodata: str, noted: bool) -> None:
+def test_a_nodata_value_that_no_pixel_has_gets_a_note(root: Path, nodata: str, noted: bool) -> None:
     note = f"note: {root}: no pixel has the value of --nodata=-9999; check the value\n" if noted else ""
     for _ in ("computed", "from the cache"):
         assert run_command("prepare stats", f"--input={root}", f"--nodata={nodata}").err == note

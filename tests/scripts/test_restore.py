@@ -12,7 +12,7 @@ def test_a_local_run_is_restored_and_counted(tmp_path: Path) -> None:
     assert (tmp_path / "back" / "config.yaml").read_text() == "x: 1"
 
 
-def test_a_folder_without_a_run_is_one_line(tmp_path: Path) -> None:
+def test_a_folder_without_a_run_is_refused_in_one_line(tmp_path: Path) -> None:
     ran = run_command("restore", "--run", tmp_path, "--output", tmp_path / "back")
     assert_mistake(ran, "holds no W&B run")
     assert not (tmp_path / "back").exists()

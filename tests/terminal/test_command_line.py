@@ -120,7 +120,9 @@ def test_help_describes_every_argument(capsys: pytest.CaptureFixture[str]) -> No
         (["--raster", "a.tif", "--distance_m", "1", "--repeat", "1.5"], "repeat"),
     ],
 )
-def test_bad_usage_is_one_line_and_status_2(words: list[str], wanted: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_usage_is_reported_in_one_line_with_status_2(
+    words: list[str], wanted: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run_command(shift, words) == EXIT_BAD_INPUT
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -137,7 +139,7 @@ def test_bad_usage_is_one_line_and_status_2(words: list[str], wanted: str, capsy
         ([], "subcommand"),
     ],
 )
-def test_bad_usage_of_a_subcommand_is_one_line_and_status_2(
+def test_bad_usage_of_a_subcommand_is_reported_in_one_line_with_status_2(
     words: list[str], wanted: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_command({"shift": shift}, words) == EXIT_BAD_INPUT
@@ -203,12 +205,14 @@ def frame(*, block_size: int | Literal["auto"] = "auto", bands: list[int] | None
         ("--wrap=maybe", "--wrap is 'maybe'; wanted true or false"),
     ],
 )
-def test_a_value_of_a_wrong_type_is_one_plain_line(word: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_value_of_a_wrong_type_is_refused_in_one_plain_line(
+    word: str, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run_command(frame, [word]) == EXIT_BAD_INPUT
     assert capsys.readouterr().err == f"error: {line}\n"
 
 
-def test_missing_arguments_are_named_as_they_are_written(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_error_about_missing_arguments_names_them_as_a_user_writes_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(shift, []) == EXIT_BAD_INPUT
     assert capsys.readouterr().err.endswith("required: --raster, --distance-m\n")
 
@@ -267,12 +271,12 @@ def test_other_messages_are_unchanged() -> None:
     assert with_nearest_key("Key 'x' is required", ["x"]) == "Key 'x' is required"
 
 
-def test_a_number_of_thousands_of_digits_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_number_of_thousands_of_digits_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(shift, ["--raster=a.tif", "--distance-m=1", f"--repeat={'1' * 5000}"]) == EXIT_BAD_INPUT
     assert capsys.readouterr().err == "error: --repeat has 5000 digits; wanted at most 20\n"
 
 
-def test_partial_success_is_status_1(capsys: pytest.CaptureFixture[str]) -> None:
+def test_partial_success_gives_status_1(capsys: pytest.CaptureFixture[str]) -> None:
     def do_half() -> None:
         raise IncompleteError("1 of 2 could not be done")
 

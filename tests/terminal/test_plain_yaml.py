@@ -50,7 +50,7 @@ def test_text_instead_of_a_configuration_is_left_to_the_parser() -> None:
         ({"data": {"root": "a\0b"}}, "data.root contains a NUL character; remove it"),
     ],
 )
-def test_a_value_that_is_not_plain_is_named(values: dict[str, object], problem: str) -> None:
+def test_a_value_that_is_not_plain_is_named_in_the_error(values: dict[str, object], problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         require_plain_values(values)
 

@@ -72,7 +72,7 @@ SCENES = [example(*side, index) for index, side in enumerate(SIDES)]
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 7, 9])
-def test_a_groups_gradient_equals_the_gradient_of_all_its_pixels_even_in_a_short_group(length: int) -> None:
+def test_the_gradient_of_a_group_equals_that_of_all_its_pixels_even_in_a_short_group(length: int) -> None:
     task = new_task(CROSS_ENTROPY, STANDSTILL)
     found = trained_gradients(task, SCENES, accumulate_grad_batches=length)
     groups = [SCENES[start : start + length] for start in range(0, len(SCENES), length)]

@@ -139,7 +139,7 @@ def test_tracking_with_a_missing_library_is_refused_before_any_file_is_written(
 
 @NEEDS_WANDB
 @pytest.mark.usefixtures("clean_wandb")
-def test_offline_wandb_keeps_configuration_metrics_pictures_and_the_model_in_the_runs_folder(
+def test_offline_wandb_keeps_configuration_metrics_pictures_and_the_model_in_the_folder_of_the_run(
     config: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["fit", f"--config={config}", "--tracking.wandb=offline", "--seed_everything=3"]) == 0
@@ -197,7 +197,7 @@ def line_trainer(folder: Path, **options: object) -> L.Trainer:
 
 
 @pytest.mark.parametrize("options", [{}, {"val_check_interval": 0.5}], ids=["one validation", "two validations"])
-def test_each_epoch_is_one_line_with_its_own_loss_and_scores(
+def test_each_epoch_prints_one_line_with_its_own_loss_and_scores(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], options: dict[str, object]
 ) -> None:
     line_trainer(tmp_path, **options).fit(CountingTask(), loader(), loader())
@@ -208,12 +208,14 @@ def test_each_epoch_is_one_line_with_its_own_loss_and_scores(
     ]
 
 
-def test_an_epoch_without_a_validation_prints_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_epoch_without_a_validation_prints_no_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line_trainer(tmp_path, check_val_every_n_epoch=2).fit(CountingTask(), loader(), loader())
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
     assert [line.split("  ")[0] for line in lines] == ["epoch 2/2"]
 
 
-def test_a_validation_without_training_prints_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_validation_without_training_prints_no_line_of_an_epoch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     line_trainer(tmp_path).validate(CountingTask(), loader(), verbose=False)
     assert "epoch" not in capsys.readouterr().out

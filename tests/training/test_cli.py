@@ -169,7 +169,7 @@ def test_a_checkpoint_for_other_bands_is_refused(trained: Path) -> None:
     )
 
 
-def test_a_receptive_field_larger_than_the_scenes_is_noted(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_receptive_field_larger_than_the_scenes_gets_a_note(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", f"--config={config}", "--model.model.pyramid_rates=[60]", "--trainer.max_epochs=1"]) == 0
     assert "pixels to each side, but training scenes are about" in capsys.readouterr().err
 

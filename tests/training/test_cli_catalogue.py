@@ -132,5 +132,5 @@ def test_mapped_labels_train_the_same_weights_as_recoded_masks(
         ([*LABELS, "--data.bands=[nir,9]"], "has 3 bands, but band 9 is wanted"),
     ],
 )
-def test_a_mistake_is_one_line_and_status_2(config: Path, words: list[str], problem: str) -> None:
+def test_a_mistake_is_reported_in_one_line_with_status_2(config: Path, words: list[str], problem: str) -> None:
     assert_mistake(run_command("train fit", f"--config={config}", *words), problem)

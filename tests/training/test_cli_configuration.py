@@ -51,7 +51,7 @@ def test_a_run_keeps_its_losses_optimiser_and_schedule(config: Path, tmp_path: P
         (["--model.schedule.milestones=[0.8,0.4]"], ["model.schedule.milestones", "rising"]),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_status_2(config: Path, words: list[str], named: list[str]) -> None:
+def test_a_mistake_is_reported_in_one_line_with_exit_status_2(config: Path, words: list[str], named: list[str]) -> None:
     assert_mistake(run_command("train fit", f"--config={config}", *words), *named)
 
 

@@ -145,7 +145,7 @@ def test_scoring_needs_a_checkpoint(config: Path, stage: str) -> None:
         (["--data.augmentation.gain=1e999"], ["data.augmentation.gain is inf", "finite number"]),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_status_2(config: Path, words: list[str], hints: list[str]) -> None:
+def test_a_mistake_is_reported_in_one_line_with_exit_status_2(config: Path, words: list[str], hints: list[str]) -> None:
     assert_mistake(run_command("train fit", f"--config={config}", *words), *hints)
 
 
@@ -162,7 +162,7 @@ BOMB = "a0: &a0 [x]\n" + "".join(f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 
         (b"{trainer: {max epochs: 1}}", "--config: its key 'max epochs' contains a space"),
     ],
 )
-def test_a_configuration_that_cannot_be_built_is_one_line(
+def test_a_configuration_that_cannot_be_built_is_refused_in_one_line(
     config: Path, tmp_path: Path, content: bytes, hint: str
 ) -> None:
     (tmp_path / "more.yaml").write_bytes(content)

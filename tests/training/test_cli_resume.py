@@ -90,7 +90,7 @@ def test_a_damaged_last_checkpoint_is_reported_and_the_previous_one_used(
     assert capsys.readouterr().err.strip().splitlines()[-1].startswith(f"error: {last}: damaged")
 
 
-def test_checkpoint_dirpath_also_holds_the_last_checkpoint(root: Path, tmp_path: Path) -> None:
+def test_checkpoint_dirpath_holds_both_checkpoints_and_resuming_finds_the_last(root: Path, tmp_path: Path) -> None:
     words = [f"--config={write_run(tmp_path, root)}", f"--checkpoint.dirpath={tmp_path / 'kept'}"]
     assert main(["fit", *words, "--trainer.max_epochs=1"]) == 0
     assert main(["fit", *words, "--ckpt_path=last"]) == 0

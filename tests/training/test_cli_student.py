@@ -86,7 +86,7 @@ def test_maps_are_a_teacher_by_one_option(folder: Path, tmp_path: Path) -> None:
     assert '"kind": "maps"' in (tmp_path / "model" / "model.json").read_text()
 
 
-def test_unlabelled_scenes_with_other_bands_are_one_line(
+def test_unlabelled_scenes_with_other_bands_are_refused_in_one_line(
     folder: Path, tmp_path: Path, write_raster: WriteRaster
 ) -> None:
     write_raster(tmp_path / "scenes" / "two.tif", np.ones((2, 20, 20), np.uint16))
@@ -94,7 +94,7 @@ def test_unlabelled_scenes_with_other_bands_are_one_line(
     assert_mistake(ran, "two.tif: has 2 bands, but band 3 is wanted")
 
 
-def test_no_unlabelled_scene_is_one_line(folder: Path, tmp_path: Path) -> None:
+def test_a_dataset_without_unlabelled_scenes_is_refused_in_one_line(folder: Path, tmp_path: Path) -> None:
     assert_mistake(fit(folder, "--data.unlabelled=null"), "has no unlabelled scene outside the held-out fold")
     assert_mistake(fit(folder, f"--data.unlabelled={tmp_path}"), "holds no scene")
 

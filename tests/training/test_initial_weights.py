@@ -55,7 +55,7 @@ def test_equal_networks_take_all_weights_and_keep_their_band_statistics(
     assert model.normalization.mean.tolist() == [7.0] * 3
 
 
-def test_layers_of_other_shapes_are_named_with_the_reason(package: Path) -> None:
+def test_layers_of_other_shapes_are_listed_with_the_reason(package: Path) -> None:
     model = build_model(replace(TINY_NETWORK, boundary=True), bands=3)
     before = model.network.head.weight.clone()
     taken = take_weights(model, package)
@@ -84,6 +84,6 @@ def test_weights_that_are_not_finite_are_not_copied(trained: Segmenter, checkpoi
     assert taken.left == {"network.head.bias": "holds NaN or infinity"}
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named_in_the_error(tmp_path: Path) -> None:
     with pytest.raises(PackageError, match="no such file"):
         take_weights(build_model(TINY_NETWORK, bands=3), tmp_path / "none.ckpt")

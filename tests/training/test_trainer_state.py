@@ -23,7 +23,7 @@ def trainer(**state: object) -> Any:  # noqa: ANN401  # only the attributes that
         ({"max_epochs": None}, False),
     ],
 )
-def test_the_last_validation_ends_the_last_epoch_or_step(state: dict[str, object], last: bool) -> None:
+def test_the_last_validation_follows_the_last_epoch_or_step(state: dict[str, object], last: bool) -> None:
     assert is_last_validation(trainer(**state)) == last
 
 

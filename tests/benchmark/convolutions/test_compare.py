@@ -60,7 +60,7 @@ def test_the_answer_is_one_sentence_with_both_factors(report: ConvolutionReport)
     assert text.count(". ") == 0
 
 
-def test_answer_for_a_separable_convolution_with_full_speedup(report: ConvolutionReport) -> None:
+def test_a_full_speedup_is_reported_without_the_word_only(report: ConvolutionReport) -> None:
     assert answer(with_speed_of_separable(report, faster=7.0)).endswith("and is 7.00 times as fast.")
 
 
@@ -94,5 +94,5 @@ def test_the_command_prints_a_row_per_kind_and_writes_json(
         (["--output=."], "is a folder"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_status_2(words: list[str], named: str) -> None:
+def test_a_mistake_is_reported_in_one_line_with_exit_status_2(words: list[str], named: str) -> None:
     assert_mistake(run_command("benchmark convolutions", *words), named)

@@ -73,7 +73,7 @@ def test_a_small_scene_is_measured_with_both_models(monkeypatch: pytest.MonkeyPa
     assert rows[0].plain()["of_copying"] == rows[0].of_copying
 
 
-def test_an_unknown_model_or_no_peer_is_refused_before_anything_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_model_is_refused_and_so_are_peers_if_none_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="wanted some of"):
         measure_inference(InferenceSettings(model="giant"))
     monkeypatch.setattr("seg.benchmark.inference.peers.find_spec", lambda name: None)

@@ -90,7 +90,7 @@ def test_invalid_values_never_reach_valid_pixels(name: str) -> None:
     np.testing.assert_array_equal(first.image[:, first.valid], other.image[:, other.valid])
 
 
-def test_constant_and_empty_samples_are_changed_too() -> None:
+def test_constant_and_empty_samples_stay_finite() -> None:
     flat = Sample(np.full((2, 9, 9), 7, np.float32), np.zeros((9, 9), np.uint8), np.ones((9, 9), bool))
     empty = Sample(flat.image, flat.mask, ~flat.valid)
     for sample in (flat, empty):
@@ -130,7 +130,9 @@ def test_a_configuration_selects_transforms_with_their_arguments() -> None:
         ("CropAndPad", {}, "CropAndPad has wrong arguments: Value error, Both px and percent"),
     ],
 )
-def test_a_wrong_name_or_argument_is_a_one_line_error(name: str, arguments: dict[str, Argument], message: str) -> None:
+def test_a_wrong_name_or_argument_is_refused_in_one_line(
+    name: str, arguments: dict[str, Argument], message: str
+) -> None:
     with pytest.raises(ConfigError, match=rf"^data\.augmentation\.extra: [^\n]*{message}[^\n]*$"):
         ExtraTransform(name, arguments)
 

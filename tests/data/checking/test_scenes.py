@@ -48,7 +48,7 @@ def test_masked_infinite_values_give_no_finding(findings_of: Callable[..., list[
     assert findings_of(image, **profile) == []
 
 
-def test_alpha_band_of_two_values_is_a_note(findings_of: Callable[..., list[tuple[str, str]]]) -> None:
+def test_alpha_band_of_two_values_gives_a_note(findings_of: Callable[..., list[tuple[str, str]]]) -> None:
     image = pixels(3, np.uint8)
     image[2] = 255
     image[2, :3] = 0
@@ -56,13 +56,13 @@ def test_alpha_band_of_two_values_is_a_note(findings_of: Callable[..., list[tupl
     assert findings_of(image, meanings=meanings) == [("note", "alpha-band")]
 
 
-def test_zeros_of_a_single_band_are_a_note(findings_of: Callable[..., list[tuple[str, str]]]) -> None:
+def test_zeros_of_a_single_band_give_a_note(findings_of: Callable[..., list[tuple[str, str]]]) -> None:
     image = pixels(1)
     image[:, :2] = 0
     assert findings_of(image, bands=(1,)) == [("note", "zero-pixels")]
 
 
-def test_any_refusal_by_training_is_an_error(
+def test_a_scene_that_training_would_refuse_is_an_error(
     findings_of: Callable[..., list[tuple[str, str]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(scene: Scene, bands: tuple[int, ...]) -> None:

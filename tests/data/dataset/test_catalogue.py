@@ -56,7 +56,7 @@ def test_an_image_with_an_unsupported_ending_is_an_error(tmp_path: Path) -> None
         read_catalogue(tmp_path, 5)
 
 
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+def test_a_missing_folder_is_named_in_the_error(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"absent: no such folder; name a dataset with images/ and masks/"):
         read_catalogue(tmp_path / "absent", 5)
 

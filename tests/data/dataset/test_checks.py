@@ -62,7 +62,7 @@ def test_a_mask_of_several_bands_is_refused(scene_with: Callable[..., Scene]) ->
 
 
 @pytest.mark.parametrize(("bands", "missing"), [([1, 4], 4), ([0, 3], 0), ([-1, 2], -1)])
-def test_a_missing_band_is_named(scene_with: Callable[..., Scene], bands: list[int], missing: int) -> None:
+def test_a_missing_band_is_named_in_the_error(scene_with: Callable[..., Scene], bands: list[int], missing: int) -> None:
     with pytest.raises(DatasetError, match=rf"image\.tif: has 3 bands, but band {missing} is wanted; .* data\.bands"):
         check_scene(scene_with(), bands)
 

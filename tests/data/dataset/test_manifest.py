@@ -115,20 +115,22 @@ def test_a_wrong_row_is_an_error_with_file_and_row(
         read_catalogue(root, 5)
 
 
-def test_labels_without_a_mask_column_are_an_error_that_names_burn(root: Path, write: Callable[..., Path]) -> None:
+def test_labels_without_a_mask_column_are_refused_with_the_advice_to_burn_them(
+    root: Path, write: Callable[..., Path]
+) -> None:
     write(root, image=["a.tif"], labels=["l.gpkg"], fold=[0])
     with pytest.raises(DatasetError, match=r"(line 2|row 1) names labels .* python scripts/prepare\.py burn"):
         read_catalogue(root, 5)
 
 
-def test_a_damaged_parquet_is_named(root: Path) -> None:
+def test_a_damaged_parquet_is_named_in_the_error(root: Path) -> None:
     (root / "manifest.parquet").write_text("image,mask,fold\n")
     with pytest.raises(DatasetError, match=r"manifest\.parquet: not a readable Parquet file .*manifest\.csv"):
         read_catalogue(root, 5)
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t"])
-def test_a_csv_of_other_delimiters_and_slashes_of_windows_is_read(root: Path, delimiter: str) -> None:
+def test_a_csv_with_other_delimiters_and_the_backslashes_of_windows_is_read(root: Path, delimiter: str) -> None:
     (root / "images").mkdir()
     (root / "images" / "d.tif").touch()
     csv(root, "image,mask,fold,note\nimages\\d.tif,m.tif,1,x\n".replace(",", delimiter))

@@ -69,7 +69,7 @@ def test_a_scene_with_too_few_bands_is_refused(root: Path) -> None:
 
 
 @pytest.mark.parametrize(("columns", "noted"), [(4, False), (3, True)])
-def test_test_ground_in_an_unlabelled_scene_is_noted(
+def test_test_ground_in_an_unlabelled_scene_gets_a_note(
     tmp_path: Path, write_raster: WriteRaster, columns: int, noted: bool
 ) -> None:
     place = Affine(10, 0, 500_000, 0, -10, 5_000_000)

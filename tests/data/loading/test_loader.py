@@ -52,7 +52,7 @@ def test_a_stuck_worker_is_an_error_that_names_the_sample_within_the_timeout() -
     assert time.monotonic() - since < 5
 
 
-def test_an_error_of_a_worker_is_one_line_and_keeps_its_class() -> None:
+def test_an_error_of_a_worker_stays_one_line_and_keeps_its_class() -> None:
     with pytest.raises(RasterError, match=r"^scene_2\.tif: is damaged; fetch it again$"):
         list(loader("damage"))
 

@@ -179,7 +179,7 @@ def test_a_mixed_chip_depends_only_on_seed_epoch_and_index(painted: dict[Scene, 
 @pytest.mark.parametrize(
     ("name", "value"), [("size", 0), ("per_epoch", 0), ("tries", 0), ("halo", -1), ("cropland_share", 1.5)]
 )
-def test_intervals_out_of_range_are_refused(name: str, value: float) -> None:
+def test_a_setting_out_of_range_is_refused(name: str, value: float) -> None:
     with pytest.raises(ConfigError, match=rf"data\.chips\.{name} is {value}; wanted"):
         ChipConfig(**{name: value})  # type: ignore[arg-type]
 
@@ -222,7 +222,7 @@ def test_a_forked_process_opens_its_own_rasters(
     assert not parents.closed
 
 
-def test_closing_chips_leaves_the_environment_of_others_alone(scene: Callable[..., Scene]) -> None:
+def test_closing_chips_does_not_close_the_environment_of_the_caller(scene: Callable[..., Scene]) -> None:
     chips = RandomChips(grids_of(scene(np.zeros((9, 12), np.uint8))), ChipConfig(size=4), READING)
     _ = chips[0]
     with rasterio.Env():

@@ -74,7 +74,7 @@ def test_a_view_without_changes_is_made_of_clean_pixels(data_of: Callable[..., C
     assert mixed > 0
 
 
-def test_the_ignore_mask_is_mixed_with_the_pixels(data_of: Callable[..., CroplandDataModule]) -> None:
+def test_cut_mix_takes_missing_data_from_the_sample_of_each_pixel(data_of: Callable[..., CroplandDataModule]) -> None:
     data = data_of(views=replace(STILL, cut_mix=1.0), chips=replace(CHIPS, per_epoch=20))
     fill = torch.tensor(data.statistics.mean, dtype=torch.float32)[:, None]
     from_partner = 0
@@ -148,7 +148,7 @@ def test_batches_of_several_samples_hold_views_of_each(data_of: Callable[..., Cr
     assert all(len(batch["strong"]) == len(batch["image"]) for batch in whole)
 
 
-def test_padding_of_several_processes_has_no_target(data_of: Callable[..., CroplandDataModule]) -> None:
+def test_a_sample_repeated_to_pad_a_process_has_no_target(data_of: Callable[..., CroplandDataModule]) -> None:
     examples = PaddingIgnored(data_of().train_dataloader().dataset.examples)
     assert (examples[padding_key(SampleKey(0, 0))]["source"] == IGNORE).all()
     assert not (examples[SampleKey(0, 0)]["source"] == IGNORE).all()
@@ -159,7 +159,7 @@ def test_worker_processes_give_the_same_views(data_of: Callable[..., CroplandDat
     assert same(batches(data_of()), batches(data_of(workers=1)))
 
 
-def test_a_teachers_map_moves_with_the_image(
+def test_the_map_of_a_teacher_moves_with_the_image(
     data_of: Callable[..., CroplandDataModule], scenes: Path, tmp_path: Path, write_raster: WriteRaster
 ) -> None:
     for number in range(3):
@@ -222,7 +222,9 @@ def test_a_number_out_of_range_is_refused(options: dict[str, float], said: str) 
         ViewConfig(**options)  # type: ignore[arg-type]
 
 
-def test_plain_training_says_that_it_leaves_unlabelled_scenes_out(data_of: Callable[..., CroplandDataModule]) -> None:
+def test_a_note_says_that_plain_training_leaves_unlabelled_scenes_out(
+    data_of: Callable[..., CroplandDataModule],
+) -> None:
     data = data_of(views=ViewConfig())
     assert "scenes: not used in training; to learn from unlabelled scenes too, add --task=student" in data.note
     assert "clean" not in batches(data)[0]

@@ -66,7 +66,7 @@ def test_masks_may_be_in_a_folder_beside_the_images(
     assert read_back(tmp_path / "out") == {"119_sat.jpg": (0, [LABELS])}
 
 
-def test_training_image_without_a_mask_is_named(deepglobe: Path, tmp_path: Path) -> None:
+def test_training_image_without_a_mask_is_named_in_the_error(deepglobe: Path, tmp_path: Path) -> None:
     (deepglobe / "train" / "606_mask.png").unlink()
     with pytest.raises(DatasetError, match=r"606_sat\.jpg: has no mask; wanted .*606_mask\.png"):
         import_public("deepglobe", deepglobe, tmp_path / "out", ImportSettings())

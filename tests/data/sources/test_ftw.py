@@ -101,7 +101,7 @@ def test_boundaries_have_the_chosen_label(boundary: str, edge: int, source: str,
     assert ("field boundary" in (tmp_path / "out" / "README.md").read_text()) == (source == "three")
 
 
-def test_boundaries_are_cropland_with_only_masks_of_3_classes(ftw: Path, tmp_path: Path) -> None:
+def test_boundaries_are_cropland_if_only_masks_of_3_classes_exist(ftw: Path, tmp_path: Path) -> None:
     country = ftw / "austria"
     (country / "label_masks" / "semantic_2class").rename(country / "unused")
     import_public("ftw", country, tmp_path / "out", ImportSettings())
@@ -128,25 +128,25 @@ def test_an_unknown_class_value_is_refused(ftw: Path, write_raster: WriteRaster,
         import_public("ftw", ftw, tmp_path / "out", ImportSettings())
 
 
-def test_chip_without_a_mask_is_named(ftw: Path, tmp_path: Path) -> None:
+def test_chip_without_a_mask_is_named_in_the_error(ftw: Path, tmp_path: Path) -> None:
     (ftw / "kenya" / "label_masks" / "semantic_2class" / "g9_1.tif").unlink()
     with pytest.raises(DatasetError, match=r"g9_1\.tif: has no mask; wanted .*kenya/label_masks/semantic_2class"):
         import_public("ftw", ftw, tmp_path / "out", ImportSettings())
 
 
-def test_missing_table_of_chips_is_named(ftw: Path, tmp_path: Path) -> None:
+def test_missing_table_of_chips_is_named_in_the_error(ftw: Path, tmp_path: Path) -> None:
     (ftw / "kenya" / "chips_kenya.parquet").unlink()
     with pytest.raises(DatasetError, match=r"kenya: has none; wanted one table, chips_kenya\.parquet"):
         import_public("ftw", ftw, tmp_path / "out", ImportSettings())
 
 
-def test_damaged_table_of_chips_is_named(ftw: Path, tmp_path: Path) -> None:
+def test_damaged_table_of_chips_is_named_in_the_error(ftw: Path, tmp_path: Path) -> None:
     (ftw / "kenya" / "chips_kenya.parquet").write_text("not parquet")
     with pytest.raises(DatasetError, match=r"chips_kenya\.parquet: not a readable table with aoi_id and split"):
         import_public("ftw", ftw, tmp_path / "out", ImportSettings())
 
 
-def test_table_without_the_split_is_named(ftw: Path, tmp_path: Path) -> None:
+def test_table_without_the_split_is_named_in_the_error(ftw: Path, tmp_path: Path) -> None:
     pyarrow.parquet.write_table(pyarrow.table({"aoi_id": ["g9_1"]}), ftw / "kenya" / "chips_kenya.parquet")
     with pytest.raises(DatasetError, match=r"chips_kenya\.parquet: not a readable table with aoi_id and split"):
         import_public("ftw", ftw, tmp_path / "out", ImportSettings())

@@ -73,7 +73,7 @@ def test_copies_make_the_dataset_independent_of_its_source(pairs: list[Pair], tm
 
 
 @pytest.mark.parametrize("copy", [False, True])
-def test_import_runs_twice_into_one_folder(copy: bool, pairs: list[Pair], tmp_path: Path) -> None:
+def test_a_second_import_into_the_folder_replaces_the_first(copy: bool, pairs: list[Pair], tmp_path: Path) -> None:
     run(pairs, tmp_path / "out", copy)
     run(pairs[:1], tmp_path / "out", copy)
     assert len(read_catalogue(tmp_path / "out", 5)) == 1
@@ -91,7 +91,9 @@ def test_counts_are_given_by_fold(pairs: list[Pair], tmp_path: Path) -> None:
     assert [(fold.parts, fold.labelled, fold.cropland_share) for fold in imported.folds] == [(1, 4, 0.75)] * 3
 
 
-def test_one_part_of_an_official_split_gets_folds_in_turn(pairs: list[Pair], tmp_path: Path) -> None:
+def test_if_only_one_part_of_an_official_split_exists_folds_are_assigned_in_turn(
+    pairs: list[Pair], tmp_path: Path
+) -> None:
     training = [Pair(pair.image, pair.mask, pair.name, pair.place, held_out=False) for pair in pairs]
     imported = run(training, tmp_path / "out")
     assert len(imported.folds) == 3
@@ -125,7 +127,9 @@ def test_source_folder_as_output_is_refused(pairs: list[Pair], tmp_path: Path) -
     assert len(files(tmp_path / "in")) == 6
 
 
-def test_mask_of_another_size_is_named(pairs: list[Pair], write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_mask_of_another_size_is_named_in_the_error(
+    pairs: list[Pair], write_raster: WriteRaster, tmp_path: Path
+) -> None:
     write_raster(pairs[1].mask, np.ones((2, 3), dtype=np.uint8))
     with pytest.raises(RasterError, match=r"b_mask\.tif: size is 3x2, but .*b\.tif has 2x2"):
         run(pairs, tmp_path / "out")
@@ -141,13 +145,13 @@ def test_a_georeferenced_mask_fits_an_image_without_georeference(
     assert check_scene(scene, [1]).crs is None
 
 
-def test_damaged_mask_is_named(pairs: list[Pair], tmp_path: Path) -> None:
+def test_damaged_mask_is_named_in_the_error(pairs: list[Pair], tmp_path: Path) -> None:
     pairs[0].mask.write_text("not a raster")
     with pytest.raises(RasterError, match=r"a_mask\.tif: not a readable raster"):
         run(pairs, tmp_path / "out")
 
 
-def test_two_images_of_one_name_are_named(pairs: list[Pair], tmp_path: Path) -> None:
+def test_two_images_that_would_get_the_same_name_are_refused(pairs: list[Pair], tmp_path: Path) -> None:
     twin = Pair(pairs[1].image, pairs[1].mask, "a", "a")
     with pytest.raises(DatasetError, match=r"in/a\.tif and .*in/b\.tif would both be named a"):
         run([pairs[0], twin], tmp_path / "out")

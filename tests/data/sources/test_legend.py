@@ -41,7 +41,7 @@ def test_an_unknown_value_is_an_error_with_file_and_known_values(write_plain: Wr
         read_labels(path, VALUES)
 
 
-def test_unknown_colour_is_named_in_red_green_blue(write_plain: WritePlain, tmp_path: Path) -> None:
+def test_the_error_about_an_unknown_colour_gives_it_as_red_green_blue(write_plain: WritePlain, tmp_path: Path) -> None:
     path = write_plain(tmp_path / "mask.png", [[[1]], [[2]], [[3]]])
     with pytest.raises(DatasetError, match=r"has the colours \(1, 2, 3\), .*wanted \(0, 0, 0\), \(0, 255, 0\);"):
         read_labels(path, COLOURS)

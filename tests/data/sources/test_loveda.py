@@ -47,7 +47,7 @@ def test_test_images_are_left_out_with_a_note(loveda: Path, tmp_path: Path) -> N
     assert imported.notes == ["Test was left out, because its masks are not published (images: 1)"]
 
 
-def test_image_without_a_mask_is_named(loveda: Path, tmp_path: Path) -> None:
+def test_image_without_a_mask_is_named_in_the_error(loveda: Path, tmp_path: Path) -> None:
     (loveda / "Train" / "Urban" / "masks_png" / "1366.png").unlink()
     with pytest.raises(DatasetError, match=r"images_png/1366\.png: has no mask; wanted .*masks_png/1366\.png"):
         import_public("loveda", loveda, tmp_path / "out", ImportSettings())

@@ -176,7 +176,7 @@ def test_an_output_link_is_followed(tmp_path: Path) -> None:
     assert (tmp_path / "disk" / "images" / "a.tif").is_file()
 
 
-def test_missing_parent_is_named(tmp_path: Path) -> None:
+def test_missing_parent_is_named_in_the_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"its parent folder .*/nowhere does not exist"):
         write(tmp_path / "nowhere" / "demo", "a")
 

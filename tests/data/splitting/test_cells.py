@@ -113,7 +113,7 @@ def test_blocks_too_small_for_the_guard_are_refused() -> None:
         cut_cells([grid((60, 60), Affine(10, 0, 500_000, 0, -10, 5_000_000))], 50, 100)
 
 
-def test_cells_of_one_scene_have_the_windows_of_their_lines() -> None:
+def test_windows_of_cells_lie_between_their_lines() -> None:
     cells = Cells(np.array([0.0, 2, 4]), np.array([0.0, 3]), (1, 1), (Affine.identity(),), ((4, 3),))
     assert [(cell, window) for _, cell, window in cells.windows()] == [
         ((0, 0), Window(0, 0, 3, 2)),

@@ -105,7 +105,7 @@ def test_too_few_places_are_an_error_that_counts_them(make_dataset: MakeDataset,
 
 
 @pytest.mark.parametrize("rule", [SplitRule(guard_m=20), replace(BLOCKS, folds=5, block_size_m=900)])
-def test_the_blocks_that_an_error_advises_fill_the_folds(large: Path, rule: SplitRule) -> None:
+def test_blocks_of_the_size_that_an_error_advises_fill_all_folds(large: Path, rule: SplitRule) -> None:
     with pytest.raises(DatasetError, match=r"--block-size-m=\d+") as problem:
         split_dataset(large, large, rule)
     [advised] = re.findall(r"--block-size-m=([\d.]+)", str(problem.value))

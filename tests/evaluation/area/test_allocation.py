@@ -33,12 +33,12 @@ def test_rare_strata_get_their_minimum_and_the_others_share_the_rest() -> None:
     assert counts[3] / counts[2] == pytest.approx(PIXELS[3] / PIXELS[2], rel=0.02)
 
 
-def test_neyman_allocation_needs_the_size_of_equation_13() -> None:
+def test_neyman_allocation_of_the_size_of_equation_13_has_the_wanted_error() -> None:
     assert expected_error(PAPER, allocate(PAPER, 641, "neyman", 2)) == pytest.approx(0.01, rel=1e-3)
 
 
 @pytest.mark.parametrize("allocation", ALLOCATIONS)
-def test_other_allocations_get_enough_pixels(allocation: Allocation) -> None:
+def test_each_allocation_gets_just_enough_pixels_for_the_wanted_error(allocation: Allocation) -> None:
     counts = least_sample(PAPER, 0.01, allocation, 50)
     assert expected_error(PAPER, counts) <= 0.01
     assert counts.sum() >= 641

@@ -71,7 +71,7 @@ def test_a_design_is_read_as_it_was_written(path: Path) -> None:
         ("settings", "seed", "settings is 'seed'; wanted values by name"),
     ],
 )
-def test_a_wrong_value_is_one_line_that_names_it(path: Path, key: str, value: object, problem: str) -> None:
+def test_a_wrong_value_is_refused_in_one_line_that_names_it(path: Path, key: str, value: object, problem: str) -> None:
     content: dict[str, Any] = json.loads(path.read_text())
     path.write_text(json.dumps(content | {key: value}))
     with pytest.raises(DatasetError) as caught:
@@ -91,7 +91,7 @@ def test_a_wrong_value_is_one_line_that_names_it(path: Path, key: str, value: ob
         ('{"format": "' + "x" * 500 + '"}', "has format xxxxxxxxxxxxxxxxxxxx, wanted 1"),
     ],
 )
-def test_a_file_that_is_not_a_design_is_one_line(path: Path, text: str, problem: str) -> None:
+def test_a_file_that_is_not_a_design_is_refused_in_one_line(path: Path, text: str, problem: str) -> None:
     path.write_text(text)
     with pytest.raises(DatasetError) as caught:
         read_design(path)

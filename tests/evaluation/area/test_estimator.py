@@ -25,20 +25,20 @@ def paper() -> StratifiedSample:
     return sample_of(PAPER, tuple(HECTARES_A_PIXEL * pixels for pixels in PAPER_PIXELS), (None,) * 4)
 
 
-def test_worked_example_has_the_papers_areas_in_hectares(paper: StratifiedSample) -> None:
+def test_worked_example_has_the_areas_of_the_paper_in_hectares(paper: StratifiedSample) -> None:
     found = [paper.area(label) for label in range(4)]
     assert [round(area.value) for area in found] == [21_158, 11_686, 285_770, 581_386]
     assert [round(Z * area.standard_error) for area in found] == [6_158, 3_756, 15_510, 16_282]
     assert round(found[0].standard_error) == 3_142
 
 
-def test_worked_example_has_the_papers_areas_in_pixels() -> None:
+def test_worked_example_has_the_areas_of_the_paper_in_pixels() -> None:
     deforestation = sample_of(PAPER, PAPER_PIXELS, (None,) * 4).area(0)
     assert round(deforestation.value) == 235_086
     assert round(Z * deforestation.standard_error) == 68_418
 
 
-def test_worked_example_has_the_papers_accuracies(paper: StratifiedSample) -> None:
+def test_worked_example_has_the_accuracies_of_the_paper(paper: StratifiedSample) -> None:
     overall = paper.overall_accuracy()
     users, producers = ([f(label) for label in range(4)] for f in (paper.users_accuracy, paper.producers_accuracy))
     assert (round(overall.value, 3), round(Z * overall.standard_error, 3)) == (0.947, 0.018)
@@ -50,7 +50,7 @@ def test_worked_example_has_the_papers_accuracies(paper: StratifiedSample) -> No
     assert halves == [0.2133, 0.2544, 0.0343, 0.0184]
 
 
-def test_worked_example_has_the_papers_error_matrix(paper: StratifiedSample) -> None:
+def test_worked_example_has_the_error_matrix_of_the_paper(paper: StratifiedSample) -> None:
     expected = [
         [0.0176, 0, 0.0013, 0.0011],
         [0, 0.0110, 0.0016, 0.0024],
@@ -61,7 +61,7 @@ def test_worked_example_has_the_papers_error_matrix(paper: StratifiedSample) -> 
     np.testing.assert_array_equal(paper.confusion(range(4)), PAPER)
 
 
-def test_strata_that_are_not_the_maps_classes_give_stehmans_example() -> None:
+def test_strata_that_differ_from_the_classes_of_the_map_give_the_example_of_stehman() -> None:
     # Stehman (2014), https://doi.org/10.1080/01431161.2014.930207, section 4: ten pixels from each of four strata. More
     # digits are in https://search.r-project.org/CRAN/refmans/mapaccuracy/html/stehman2014.html.
     def labels(text: str) -> np.ndarray:

@@ -49,7 +49,9 @@ def test_windows_do_not_change_counts(write_raster: WriteRaster, tmp_path: Path,
     assert [one.area_ha for one in found] == pytest.approx(np.bincount(pixels.ravel(), whole.ravel()) / 1e4, rel=1e-7)
 
 
-def test_other_classes_are_named_by_the_maps_tag_or_by_number(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_classes_other_than_cropland_get_names_from_the_tag_of_the_map_or_numbers(
+    write_raster: WriteRaster, tmp_path: Path
+) -> None:
     path = write_raster(tmp_path / "change.tif", np.arange(4, dtype=np.uint8).reshape(2, 2))
     assert class_names(path, [0, 3]) == {0: "class 0", 3: "class 3"}
     with rasterio.open(path, "r+") as dataset:
@@ -75,7 +77,7 @@ def test_other_classes_are_named_by_the_maps_tag_or_by_number(write_raster: Writ
         (np.zeros((2, 4, 4), np.uint8), {}, "has 2 bands"),
     ],
 )
-def test_other_rasters_than_class_maps_are_refused_in_one_line(
+def test_rasters_that_are_not_class_maps_are_refused_in_one_line(
     write_raster: WriteRaster, tmp_path: Path, pixels: np.ndarray, profile: dict[str, object], wanted: str
 ) -> None:
     path = write_raster(tmp_path / "map.tif", pixels, **profile)

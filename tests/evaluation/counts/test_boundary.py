@@ -88,7 +88,7 @@ def test_parcel_shifted_by_a_pixel_is_right_within_a_pixel(tolerance: float, f1:
     assert counts.f1 == pytest.approx(f1, abs=0.01)
 
 
-def test_boundary_iou_of_a_parcel_shifted_by_a_pixel() -> None:
+def test_boundary_iou_of_a_parcel_of_ten_pixels_shifted_by_one_is_a_third() -> None:
     # Two rings one pixel wide, of 36 pixels each. They share two sides, except for one pixel at the end of each side.
     counts = whole(square(1), square(0), 1)
     assert (counts.shared, counts.either) == (18, 54)

@@ -51,7 +51,7 @@ def wrong_at(*places: tuple[int, int, int]) -> TileCounts:
     return tiled(mapped, labels, 8)
 
 
-def test_worst_windows_come_first_and_end_at_the_scenes_edge() -> None:
+def test_worst_windows_come_first_and_end_at_the_edge_of_the_scene() -> None:
     found = worst_windows(wrong_at((0, 0, 2), (17, 25, 4), (9, 16, 3)), 8, 2)
     assert [one.window for one in found] == [Window(24, 16, 6, 4), Window(16, 8, 8, 8)]
     assert [one.errors for one in found] == [4, 3]

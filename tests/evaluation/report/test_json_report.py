@@ -48,7 +48,7 @@ def written(pair: Pair, folder: Path, **options: object) -> dict[str, object]:
     return content
 
 
-def test_files_are_named_with_their_hashes(pair: Pair, tmp_path: Path) -> None:
+def test_files_are_listed_with_their_hashes(pair: Pair, tmp_path: Path) -> None:
     assert written(pair, tmp_path)["pairs"] == [
         {
             "name": "map",

@@ -79,7 +79,7 @@ def test_brackets_in_a_file_name_are_printed_unchanged(pair: Pair) -> None:
     assert f"{pair.prediction} against {pair.reference}" in printed([pair])
 
 
-def test_fold_is_named(pair: Pair, write_raster: WriteRaster) -> None:
+def test_fold_is_printed(pair: Pair, write_raster: WriteRaster) -> None:
     folds = write_raster("folds.tif", np.full(SHAPE, 3, np.uint8))
     assert f", fold 3 of {folds}" in printed([replace(pair, within=FoldSelection(folds, 3))])
 

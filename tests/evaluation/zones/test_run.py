@@ -91,7 +91,7 @@ def test_zones_in_degrees_count_the_same_pixels() -> None:
 
 
 @pytest.mark.usefixtures("place")
-def test_a_zone_that_the_edge_cuts_says_so() -> None:
+def test_a_zone_that_the_edge_of_the_map_cuts_gets_a_caution() -> None:
     out = zones().out
     found = rows()
     assert [found[name]["cut"] for name in NAMES] == [False, False, True, True]
@@ -165,7 +165,7 @@ def test_a_zone_with_one_point_in_a_stratum_is_not_estimated() -> None:
 
 
 @pytest.mark.usefixtures("place")
-def test_a_sample_with_zones_of_its_own_has_the_strata_of_both(write_raster: WriteRaster) -> None:
+def test_points_drawn_by_other_zones_estimate_every_zone(write_raster: WriteRaster) -> None:
     write_raster("halves.tif", (np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % WIDTH > 100).astype(np.uint8))
     evaluate("sample", prediction="map.tif", zones="halves.tif", output="points.gpkg", points=400, minimum=60)
     interpret(Path("points.gpkg"), pixels("reference.tif"))
@@ -174,7 +174,7 @@ def test_a_sample_with_zones_of_its_own_has_the_strata_of_both(write_raster: Wri
 
 
 @pytest.mark.usefixtures("place")
-def test_workbook_and_page_speak_chinese() -> None:
+def test_workbook_and_page_can_be_in_chinese() -> None:
     assert zones(lang="zh", reference="reference.tif").status == 0
     words = read_words("zh")
     sheet = openpyxl.load_workbook("table/zones.xlsx").active
@@ -219,7 +219,9 @@ def test_a_table_that_a_user_changed_is_not_replaced() -> None:
     ],
 )
 @pytest.mark.usefixtures("place")
-def test_mistakes_are_one_line(write_raster: WriteRaster, options: dict[str, object], wanted: tuple[str, ...]) -> None:
+def test_mistakes_are_reported_in_one_line(
+    write_raster: WriteRaster, options: dict[str, object], wanted: tuple[str, ...]
+) -> None:
     layers = {
         "overlap": [box(0, 0, 80, 100), box(78, 0, 150, 100)],
         "nested": [box(0, 0, 150, 120), box(20, 20, 30, 30)],

@@ -70,7 +70,7 @@ def image(seed: int = 0) -> np.ndarray:
 
 @each_backend
 @pytest.mark.parametrize("interior", [False, True])
-def test_pytorch_gives_the_same_probability(model: Path, backend: Backend, interior: bool) -> None:
+def test_each_backend_gives_the_probability_of_pytorch(model: Path, backend: Backend, interior: bool) -> None:
     package = replace(read_package(model), temperature=2.5, bias=-0.8)
     found = backend(model, package, ONE, interior).start(image())()
     np.testing.assert_allclose(found, TorchBackend(model, package, CPU, interior).start(image())(), atol=1e-5)
@@ -92,7 +92,7 @@ def test_the_number_of_threads_does_not_change_the_result(model: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
-def test_the_file_of_a_library_for_the_cpu_is_made_once(
+def test_a_missing_onnx_file_is_exported_once(
     model: Path, exports: list[Path], caplog: pytest.LogCaptureFixture, name: Library
 ) -> None:
     caplog.set_level("INFO", "seg")
@@ -114,7 +114,7 @@ def test_the_file_of_a_library_for_the_cpu_is_made_once(
         (False, True, ["torch"], ON_CPU["onnx"]),
     ],
 )
-def test_pytorch_computes_if_it_can_use_a_gpu(
+def test_pytorch_computes_only_if_it_can_use_a_gpu(
     model: Path, monkeypatch: pytest.MonkeyPatch, driver: bool, built_for_it: bool, installed: list[str], chosen: str
 ) -> None:
     monkeypatch.setattr(choose_backend, "may_have_gpu", lambda: driver)
@@ -154,7 +154,7 @@ def test_the_next_image_does_not_change_a_probability(model: Path, backend: Back
 
 
 @each_backend
-def test_a_truncated_file_is_exported_again(model: Path, exports: list[Path], backend: Backend) -> None:
+def test_a_truncated_onnx_file_is_exported_again(model: Path, exports: list[Path], backend: Backend) -> None:
     (model / ONNX).write_bytes((model / ONNX).read_bytes()[:100])
     backend(model, read_package(model))
     assert exports == [model / ONNX]
@@ -208,7 +208,7 @@ def test_a_flipped_bit_of_the_file_never_reaches_a_map(
     assert "model.onnx: damaged" in caplog.text
 
 
-def test_a_package_without_a_hash_gets_a_new_file_once(model: Path) -> None:
+def test_a_package_without_the_hash_of_its_onnx_file_gets_a_new_file_and_its_hash(model: Path) -> None:
     path = model / DESCRIPTION
     description = json.loads(path.read_text())
     del description["onnx_sha256"]

@@ -70,7 +70,7 @@ def test_each_model_fills_pixels_without_data_with_its_own_mean(members: list[Me
     np.testing.assert_allclose(together.probability(filled), np.mean(each, axis=0), atol=1e-6)
 
 
-def test_a_single_model_reads_with_its_own_mean(members: list[Member]) -> None:
+def test_the_fill_of_a_single_model_is_its_own_mean(members: list[Member]) -> None:
     assert alone(members[1], TestTimeAugmentation()).fill == members[1].package.mean
 
 
@@ -124,7 +124,7 @@ def test_views_of_all_models_keep_the_device_busy(members: list[Member]) -> None
     assert (Slow.most, slow.under_way) == (2, 0)
 
 
-def test_a_scene_is_mapped_with_the_mean_threshold_and_the_hashes_of_all(
+def test_a_scene_is_mapped_with_the_mean_threshold_and_tagged_with_all_models(
     make_scene: MakeScene, two_packages: list[Path], tmp_path: Path
 ) -> None:
     scene, settings = make_scene(150, 170, nodata=0), PredictionSettings(block_size=64)
@@ -210,7 +210,7 @@ def test_the_threshold_is_the_mean_of_the_models() -> None:
     assert decision_threshold([described(threshold=0.3), described(threshold=0.4)]) == pytest.approx(0.35)
 
 
-def test_nodata_comes_from_the_models_that_have_one(members: list[Member]) -> None:
+def test_nodata_comes_from_the_models_that_declare_it_and_must_agree(members: list[Member]) -> None:
     none, zero, last = (replace(members[0], package=described(nodata=value), name=str(value)) for value in (None, 0, 9))
     assert common_nodata([none]) is None
     assert common_nodata([none, zero]) == 0
@@ -236,7 +236,7 @@ def test_the_pixel_size_of_each_model_is_checked(make_scene: MakeScene, members:
         fit_scene(make_scene(20, 20), predictor, PredictionSettings())
 
 
-def test_a_damaged_member_is_named(two_packages: list[Path], tmp_path: Path) -> None:
+def test_a_damaged_member_is_named_in_the_error(two_packages: list[Path], tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text(json.dumps({"format": 0}))
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(PackageError, match=rf"{tmp_path.name}/model\.json"):

@@ -101,7 +101,7 @@ def test_a_read_only_package_is_compiled_each_time(
     assert len(compilations) == 2
 
 
-def test_threads_are_those_that_were_given_and_are_part_of_the_name(model: Path) -> None:
+def test_the_given_number_of_threads_is_used_and_is_part_of_the_name(model: Path) -> None:
     for threads in (1, 2):
         backend = OpenVinoBackend(model, read_package(model), ComputeSettings(threads=threads))
         assert backend.network.get_property("INFERENCE_NUM_THREADS") == threads

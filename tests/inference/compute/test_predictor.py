@@ -122,7 +122,9 @@ def test_dihedral_average_turns_with_the_image(make_predictor: MakePredictor) ->
     np.testing.assert_allclose(turned, np.rot90(predictor.probability(image)), atol=1e-5)
 
 
-def test_plain_prediction_does_not_turn_with_the_image(make_predictor: MakePredictor) -> None:
+def test_without_test_time_augmentation_the_prediction_does_not_turn_with_the_image(
+    make_predictor: MakePredictor,
+) -> None:
     predictor, image = make_predictor(), image_of(64, 64)
     turned = predictor.probability(np.ascontiguousarray(np.rot90(image, axes=(1, 2))))
     assert np.abs(turned - np.rot90(predictor.probability(image))).max() > 1e-2
@@ -201,6 +203,6 @@ def test_added_probabilities_are_not_modified() -> None:
     np.testing.assert_array_equal(drawn, before)
 
 
-def test_an_estimate_of_no_probability_is_an_error() -> None:
+def test_an_estimate_without_any_probability_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least one"):
         RunningEstimate(False).estimate()

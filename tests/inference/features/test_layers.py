@@ -48,7 +48,7 @@ def written(scene: Path, output: Path, predictor: Predictor, layers: Layers = BO
     return write_layers(fit_scene(scene, predictor, PredictionSettings()), output, predictor, layers)
 
 
-def test_features_lie_on_the_strides_grid_with_scale_and_nodata(
+def test_features_have_a_pixel_per_stride_with_scale_and_nodata(
     scene: Path, predictor: Predictor, tmp_path: Path
 ) -> None:
     features, *_ = written(scene, tmp_path / "map.tif", predictor)
@@ -80,7 +80,9 @@ def test_layers_do_not_depend_on_the_blocks(
     assert np.array_equal(found[0][1], found[1][1])
 
 
-def test_distance_is_coarse_and_written_as_json(scene: Path, predictor: Predictor, tmp_path: Path) -> None:
+def test_distance_has_one_value_per_patch_and_its_limit_is_in_the_json(
+    scene: Path, predictor: Predictor, tmp_path: Path
+) -> None:
     _, distance, told = written(scene, tmp_path / "map.tif", predictor)
     with rasterio.open(distance) as dataset:
         levels, scale = dataset.read(1), dataset.scales[0]

@@ -47,7 +47,9 @@ def test_blocks_fit_the_memory_or_are_as_small_as_is_sensible(
 
 
 @given(st.integers(300, 3000), st.integers(300, 3000), st.integers(1, 100), st.integers(100_000, 2_000_000))
-def test_no_grid_of_equal_squares_computes_fewer_pixels(height: int, width: int, halo: int, pixels: int) -> None:
+def test_no_grid_of_equal_squares_saves_more_than_3_percent_of_the_pixels(
+    height: int, width: int, halo: int, pixels: int
+) -> None:
     shape = (height, width)
     found = cutting(shape, automatic_size(shape, halo, 1, pixels), halo)
     squares = [cutting(shape, square(side), halo) for side in range(max(SMALLEST, halo + 1), max(shape), 13)]
@@ -55,7 +57,7 @@ def test_no_grid_of_equal_squares_computes_fewer_pixels(height: int, width: int,
     assert fewest is None or found.computed <= 1.03 * fewest
 
 
-def test_two_wide_blocks_compute_fewer_halos_than_four_squares() -> None:
+def test_two_wide_blocks_are_chosen_since_they_compute_fewer_pixels_than_four_squares() -> None:
     shape, size = (4096, 4096), automatic_size((4096, 4096), halo=200, alignment=8, pixels=10_000_000)
     assert [len(spans) for spans in size.spans(shape, 200)] in ([1, 2], [2, 1])
     assert cutting(shape, size, 200).computed < 0.92 * cutting(shape, square(2048), 200).computed

@@ -47,12 +47,12 @@ def test_the_memory_of_a_block_grows_with_its_pixels(make_predictor: MakePredict
     assert pixels_within(1000, predictor) == 0
 
 
-def test_a_feature_map_has_fewer_values_than_32_bits_count(make_predictor: MakePredictor) -> None:
+def test_a_feature_map_has_fewer_values_than_32_bits_can_count(make_predictor: MakePredictor) -> None:
     predictor = make_predictor()
     assert pixels_within(10**15, predictor) * LEAST_CHANNELS <= 2**30
 
 
-def test_wide_maps_large_scales_and_images_started_ahead_take_more(make_predictor: MakePredictor) -> None:
+def test_wide_maps_large_scales_and_images_started_ahead_take_more_memory(make_predictor: MakePredictor) -> None:
     plain, scaled, ahead = (make_predictor(scales) for scales in ((1.0,), (1.0, 2.0), (1.0,)))
     architecture = plain.packages[0].architecture
     wide = make_predictor(

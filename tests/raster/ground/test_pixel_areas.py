@@ -95,7 +95,7 @@ def test_utm_areas_differ_from_ground_areas() -> None:
         (CRS.from_wkt('LOCAL_CS["plan",UNIT["metre",1]]'), Affine.identity(), "neither geographic nor projected"),
     ],
 )
-def test_unknown_ground_is_one_clear_line(crs: CRS | None, transform: Affine, wanted: str) -> None:
+def test_areas_of_unknown_ground_are_refused_in_one_line(crs: CRS | None, transform: Affine, wanted: str) -> None:
     with pytest.raises(RasterError, match=wanted) as caught:
         PixelAreas(grid_of(crs, transform)).window(Window(0, 0, 30, 40))
     assert "map.tif" in str(caught.value)

@@ -68,7 +68,7 @@ def test_measures_heights_and_curves_are_read_in_silence(tmp_path: Path, kind: s
     assert frame.geometry.area.item() > 7
 
 
-def test_an_empty_layer_is_named(tmp_path: Path) -> None:
+def test_an_empty_layer_is_named_in_the_error(tmp_path: Path) -> None:
     path = tmp_path / "a.gpkg"
     empty = geopandas.GeoDataFrame({"a": []}, geometry=[], crs="EPSG:32633")
     pyogrio.write_dataframe(empty, path, layer="parcels", geometry_type="Polygon")
@@ -76,7 +76,7 @@ def test_an_empty_layer_is_named(tmp_path: Path) -> None:
         open_labels(path, BurnSettings())
 
 
-def test_a_missing_shx_is_named_with_a_way_to_restore_it(shapefile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_about_a_missing_shx_says_how_to_restore_it(shapefile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shapefile.with_suffix(".shx").unlink()
     with pytest.raises(RasterError, match=r"dltb\.shp: its index dltb\.shx is missing; copy .* SHAPE_RESTORE_SHX=YES"):
         open_labels(shapefile, CROPLAND)
@@ -108,7 +108,7 @@ def test_a_layer_in_an_archive_is_read_by_its_name_in_gdal(shapefile: Path) -> N
 
 
 @pytest.mark.parametrize("far", [1e300, -1e12])
-def test_coordinates_that_are_not_on_the_earth_are_named(tmp_path: Path, far: float) -> None:
+def test_coordinates_that_are_not_on_the_earth_are_named_in_the_error(tmp_path: Path, far: float) -> None:
     path, shape = tmp_path / "parcels.gpkg", shapely.Polygon([(0, 0), (0, 9), (far, 9)])
     pyogrio.write_dataframe(geopandas.GeoDataFrame({"地类": ["耕地"]}, geometry=[shape], crs="EPSG:32650"), path)
     with pytest.raises(RasterError, match=r"parcels.gpkg: 1 coordinates are not on the Earth, such as"):

@@ -30,7 +30,7 @@ def layer_at(folder: Path, longitude: float) -> VectorLabels:
 
 
 @pytest.mark.parametrize(("image", "layer"), [(-70, 290), (290, -70), (-70, -70), (290, 290)])
-def test_longitudes_of_0_to_360_are_those_of_the_other_half(tmp_path: Path, image: float, layer: float) -> None:
+def test_longitudes_of_0_to_360_and_of_minus_180_to_180_meet(tmp_path: Path, image: float, layer: float) -> None:
     parcels = read_parcels(layer_at(tmp_path, layer), grid_at(image))
     np.testing.assert_allclose(shapely.bounds(parcels.polygons), [[1, 1, 11, 11]], atol=1e-6)
 

@@ -112,7 +112,7 @@ def test_a_block_whose_writing_was_killed_is_not_finished(output: Path, monkeypa
     assert "r0_c0" not in BlockStore(output, RUN)
 
 
-def test_writing_a_block_to_a_full_disk_is_one_clear_error(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writing_a_block_to_a_full_disk_gives_one_clear_error(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -122,7 +122,7 @@ def test_writing_a_block_to_a_full_disk_is_one_clear_error(output: Path, monkeyp
         store.write("r0_c0", BLOCK)
 
 
-def test_a_disk_full_within_a_block_is_named_as_the_reason(output: Path) -> None:
+def test_a_disk_that_fills_up_within_a_block_is_given_as_the_reason(output: Path) -> None:
     store = BlockStore(output, RUN)
     pixels = np.random.default_rng(0).integers(0, 9, (2, 300, 300), dtype=np.uint8)
     with (
@@ -135,7 +135,7 @@ def test_a_disk_full_within_a_block_is_named_as_the_reason(output: Path) -> None
 
 @pytest.mark.parametrize("pixels", [BLOCK, np.full((2, 30, 40), 7, np.uint8)], ids=["pixels", "one value"])
 @pytest.mark.parametrize("place", ["first", "header", "pixels", "checksum", "cut off", "empty"])
-def test_a_damaged_block_is_named_then_computed_again(output: Path, pixels: np.ndarray, place: str) -> None:
+def test_a_damaged_block_is_named_in_a_message_and_computed_again(output: Path, pixels: np.ndarray, place: str) -> None:
     store = BlockStore(output, RUN)
     store.write("r0_c0", pixels)
     path = partial_folder(output) / "r0_c0.npy"
@@ -237,24 +237,24 @@ def test_two_runs_at_once_are_refused(output: Path) -> None:
         assert store.finished == 1
 
 
-def test_a_missing_folder_is_one_clear_error(tmp_path: Path) -> None:
+def test_a_missing_folder_gives_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(WriteError, match=r"cannot be written \(No such file or directory\); make .*absent writable"):
         BlockStore(tmp_path / "absent" / "map.tif", RUN)
 
 
-def test_a_folder_that_cannot_be_written_is_one_clear_error(unwritable: Path) -> None:
+def test_a_folder_that_cannot_be_written_gives_one_clear_error(unwritable: Path) -> None:
     with pytest.raises(WriteError, match=r"map\.tif\.partial: cannot be written .*; make .* writable"):
         BlockStore(unwritable / "map.tif", RUN)
 
 
-def test_a_file_instead_of_the_folder_is_one_clear_error(output: Path) -> None:
+def test_a_file_instead_of_the_folder_gives_one_clear_error(output: Path) -> None:
     partial_folder(output).write_text("in the way")
     with pytest.raises(WriteError, match=r"map\.tif\.partial: cannot be written \(File exists\)"):
         BlockStore(output, RUN)
 
 
 @pytest.mark.parametrize("content", [b'{"halo": 6', b"[1, 2]", b"\xff\xfe"], ids=["cut off", "a list", "not UTF-8"])
-def test_damaged_settings_of_a_run_are_named(output: Path, content: bytes) -> None:
+def test_damaged_settings_of_a_run_are_named_in_the_error(output: Path, content: bytes) -> None:
     BlockStore(output, RUN).write("r0_c0", BLOCK)
     (partial_folder(output) / HEADER).write_bytes(content)
     with pytest.raises(RasterError, match=r"run\.json: not readable as a run's settings .* --restart=true"):

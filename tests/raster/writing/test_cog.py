@@ -188,7 +188,7 @@ def test_files_of_a_killed_run_are_removed(tmp_path: Path, classes: ByteMask) ->
 
 
 @pytest.mark.parametrize("share", [0.3, 0.8, 0.999])
-def test_a_full_disk_is_one_clear_error_and_the_earlier_map_stays(
+def test_a_full_disk_gives_one_clear_error_and_the_earlier_map_stays(
     class_map: Path, classes: ByteMask, tmp_path: Path, share: float
 ) -> None:
     limit = int(class_map.stat().st_size * share)
@@ -214,11 +214,11 @@ def test_a_full_disk_never_gives_a_map_with_missing_tiles(class_map: Path, class
     assert 0 < refused < 14
 
 
-def test_a_missing_folder_is_one_clear_error(tmp_path: Path, classes: ByteMask) -> None:
+def test_a_missing_folder_gives_one_clear_error(tmp_path: Path, classes: ByteMask) -> None:
     with pytest.raises(WriteError, match=r"map\.tif: cannot be written .* make .* writable"):
         write_cog(tmp_path / "absent" / "map.tif", GRID, CLASSES, parts_of(classes))
 
 
-def test_a_folder_that_cannot_be_written_is_one_clear_error(unwritable: Path, classes: ByteMask) -> None:
+def test_a_folder_that_cannot_be_written_gives_one_clear_error(unwritable: Path, classes: ByteMask) -> None:
     with pytest.raises(WriteError, match=r"map\.tif: cannot be written .* make .* writable"):
         write_cog(unwritable / "map.tif", GRID, CLASSES, parts_of(classes))

@@ -120,18 +120,18 @@ def test_invalid_array_is_refused_and_leaves_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_missing_folder_is_named(tmp_path: Path) -> None:
+def test_missing_folder_is_named_in_the_error(tmp_path: Path) -> None:
     with pytest.raises(RasterError, match=r"its folder .*/nowhere does not exist; make it first"):
         write_geotiff(tmp_path / "nowhere" / "a.tif", MASK, PLACE)
 
 
-def test_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+def test_folder_that_is_a_file_is_named_in_the_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("text")
     with pytest.raises(RasterError, match=r"its folder .*/file does not exist"):
         write_geotiff(tmp_path / "file" / "a.tif", MASK, PLACE)
 
 
-def test_unwritable_folder_is_named(unwritable: Path) -> None:
+def test_unwritable_folder_is_named_in_the_error(unwritable: Path) -> None:
     with pytest.raises(WriteError, match=f"cannot be written .* make {unwritable} writable"):
         write_geotiff(unwritable / "a.tif", MASK, PLACE)
 

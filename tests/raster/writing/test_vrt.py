@@ -46,7 +46,7 @@ def test_pixels_and_nodata_equal_the_window(tmp_path: Path, write_raster: WriteR
     assert_same_chip(source, cut(source, tmp_path / "cuts"), [3, 1])
 
 
-def test_nan_as_nodata_stays(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_nan_as_nodata_is_kept(tmp_path: Path, write_raster: WriteRaster) -> None:
     values = np.where(pixels(1) == 4, np.nan, 1.5).astype(np.float32)
     source = write_raster(tmp_path / "a.tif", values, nodata=np.nan)
     vrt = cut(source, tmp_path / "cuts")
@@ -56,7 +56,7 @@ def test_nan_as_nodata_stays(tmp_path: Path, write_raster: WriteRaster) -> None:
 
 
 @pytest.mark.parametrize("nodata", [None, 5])
-def test_a_mask_file_stays(tmp_path: Path, write_raster: WriteRaster, nodata: float | None) -> None:
+def test_the_msk_file_still_applies(tmp_path: Path, write_raster: WriteRaster, nodata: float | None) -> None:
     source = write_raster(tmp_path / "a.tif", pixels(2), mask=pixels(1)[0] > 3, nodata=nodata)
     vrt = cut(source, tmp_path / "cuts")
     assert_same_chip(source, vrt, [1, 2])
@@ -98,7 +98,7 @@ def test_every_colour_interpretation_is_kept(tmp_path: Path, write_raster: Write
         assert len(set(one.colorinterp)) > 20
 
 
-def test_a_colour_table_stays(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_a_colour_table_is_kept(tmp_path: Path, write_raster: WriteRaster) -> None:
     source = write_raster(tmp_path / "a.tif", pixels(1, "uint8"), meanings=[ColorInterp.palette])
     with rasterio.open(source, "r+") as dataset:
         dataset.write_colormap(1, {0: (216, 210, 196, 255), 1: (46, 125, 50, 255)})

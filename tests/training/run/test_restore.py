@@ -100,6 +100,6 @@ def test_files_and_model_are_restored_from_a_server(tmp_path: Path) -> None:
     assert [path.relative_to(tmp_path / "back").as_posix() for path in files] == ["model/model.ckpt", "run/config.yaml"]
 
 
-def test_a_run_unknown_to_the_server_is_an_error_of_one_line(tmp_path: Path) -> None:
+def test_a_run_unknown_to_the_server_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="could not find run"):
         restore_online("me/fields/other", tmp_path / "back", cast("None", StubbedApi()))

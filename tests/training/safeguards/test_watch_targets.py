@@ -30,7 +30,9 @@ class Run:
         return float(self.task.loss.weights[UNLABELLED])
 
 
-def test_a_teacher_that_predicts_one_class_is_noted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_teacher_that_predicts_no_cropland_gets_a_note_and_the_weight_stops_rising(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     run = Run(WatchTargets(every=2))
     weights = [run.batch(cropland=0, other=900) for _ in range(8)]
     assert weights == pytest.approx([0, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
@@ -45,7 +47,7 @@ def test_targets_like_the_labels_let_the_weight_rise(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err == ""
 
 
-def test_the_other_class_may_vanish_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_teacher_that_predicts_nearly_only_cropland_gets_a_note(capsys: pytest.CaptureFixture[str]) -> None:
     run = Run(WatchTargets(every=1))
     run.batch(cropland=900, other=1)
     assert "are other, but 66.7% of the labels" in capsys.readouterr().err

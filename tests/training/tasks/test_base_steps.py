@@ -52,7 +52,7 @@ def test_a_run_limited_only_by_max_steps_needs_no_count() -> None:
     assert task.total_steps is None
 
 
-def test_without_a_warm_up_lightnings_estimate_is_used() -> None:
+def test_without_a_warm_up_the_estimate_of_lightning_is_used() -> None:
     trainer = quiet_trainer([WarmupBatch(), WarmupData()], accumulate_grad_batches=3)
     task = new_task()
     trainer.fit(task, datamodule=SceneModule())

@@ -123,7 +123,7 @@ def test_padding_and_nodata_have_no_target(root: Path) -> None:
     assert torch.equal(targets.kept, source != IGNORE)
 
 
-def test_the_average_and_the_student_are_scored(root: Path) -> None:
+def test_the_averaged_teacher_and_the_student_are_scored(root: Path) -> None:
     task = student()
     module = data_of(root)
     task.fill_normalization(module.statistics.mean, module.statistics.std)
@@ -158,7 +158,7 @@ def test_the_weight_follows_the_warm_up_of_the_loss(root: Path) -> None:
 
 
 @pytest.mark.parametrize("norms", ["labelled", "frozen"])
-def test_every_policy_of_the_norms_trains(root: Path, norms: str) -> None:
+def test_each_policy_of_the_norms_gives_other_weights(root: Path, norms: str) -> None:
     found = weights(fitted(root, student(norms=norms), max_epochs=1))
     assert not alike(found, weights(fitted(root, student(), max_epochs=1)))
 

@@ -14,7 +14,7 @@ def mean_of(model: nn.Sequential) -> float:
     return float(model.get_buffer("0.running_mean"))
 
 
-def test_labelled_and_clean_samples_move_the_statistics_as_one_batch_of_their_mean() -> None:
+def test_labelled_and_clean_samples_move_the_statistics_towards_the_mean_of_both() -> None:
     model, plain = norm(), norm()
     for _ in range(3):
         with for_labelled(model, "clean"):

@@ -21,12 +21,12 @@ def lengths_by_epoch(steps: Steps) -> list[list[int]]:
     return [[length for length, of in zip(steps.lengths, steps.epochs, strict=True) if of == epoch] for epoch in epochs]
 
 
-def test_groups_grow_by_epochs_to_the_trainers_length_and_a_shorter_last_group_makes_a_step() -> None:
+def test_groups_grow_to_the_length_of_the_trainer_and_a_shorter_last_group_makes_a_step() -> None:
     steps = steps_of(WarmupBatch(epochs=2), accumulate_grad_batches=3)
     assert lengths_by_epoch(steps) == [[1] * 7, [2, 2, 2, 1], [3, 3, 1], [3, 3, 1]]
 
 
-def test_an_epoch_shorter_than_a_group_makes_a_step() -> None:
+def test_an_epoch_shorter_than_a_group_makes_one_step() -> None:
     steps = steps_of(WarmupBatch(epochs=1, final=20))
     assert lengths_by_epoch(steps) == [[1] * 7, [7], [7], [7]]
 
@@ -36,7 +36,7 @@ def test_groups_double_at_even_intervals() -> None:
     assert [lengths[0] for lengths in lengths_by_epoch(steps)] == [1, 2, 4, 7, 7, 7]
 
 
-def test_within_an_epoch_a_group_grows_where_lightnings_groups_begin() -> None:
+def test_within_an_epoch_groups_grow_only_where_lightning_begins_a_group() -> None:
     steps = steps_of(WarmupBatch(steps=3, final=4), max_epochs=2, accumulate_grad_batches=4)
     # The target lengths at steps 0 to 3 are 1, 2, 3 and 4. After 1 batch, no group of 2 can begin; after 2 batches, no
     # group of 4.
@@ -122,7 +122,7 @@ def test_scoring_does_not_change_the_group_length(stage: str) -> None:
     assert trainer.accumulate_grad_batches == 2
 
 
-def test_the_trainers_group_length_is_restored() -> None:
+def test_the_group_length_of_the_trainer_is_restored() -> None:
     trainer = quiet_trainer([WarmupBatch(epochs=8, final=9)], accumulate_grad_batches=2)
     trainer.fit(new_task(), datamodule=SceneModule())
     assert trainer.accumulate_grad_batches == 2

@@ -81,7 +81,7 @@ def test_a_configuration_sets_warm_ups_and_a_checkpoint_holds_their_state(
         ("--model.accumulation=pixels", "accumulation"),
     ],
 )
-def test_a_mistake_on_the_command_line_is_one_line(
+def test_a_mistake_on_the_command_line_is_reported_in_one_line(
     argument: str, message: str, tmp_path: Path, make_dataset: Callable[..., Path]
 ) -> None:
     assert_mistake(run_command("train fit", f"--config={write_config(tmp_path, make_dataset)}", argument), message)

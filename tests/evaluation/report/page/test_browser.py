@@ -93,7 +93,7 @@ def test_map_shows_the_pixels_of_the_prediction(page: Browser, report: Report) -
     assert {OTHER, CROPLAND} <= set(expected)
 
 
-def test_layers_switch(page: Browser, report: Report) -> None:
+def test_each_layer_shows_its_colours_and_its_legend(page: Browser, report: Report) -> None:
     page.scene("north")
     page.opacity(100)
     wrong = [(OTHER, CROPLAND, OMISSION), (CROPLAND, OTHER, COMMISSION)]
@@ -198,7 +198,7 @@ def test_theme_follows_the_system_and_the_button(browser: Browser, report: Repor
     assert browser.run('return document.getElementById("theme").getAttribute("aria-pressed")') == "true"
 
 
-def test_phone_does_not_scroll_sideways(browser: Browser, report: Report, report_zh: Report) -> None:
+def test_page_on_a_phone_does_not_scroll_sideways(browser: Browser, report: Report, report_zh: Report) -> None:
     for one in (report, report_zh):
         browser.open(one, size=PHONE)
         assert browser.run("return document.documentElement.scrollWidth") == PHONE[0]
@@ -217,7 +217,7 @@ def test_keyboard_focus_is_visible(page: Browser) -> None:
     assert "none" not in seen.values()
 
 
-def test_chinese_page_is_chinese(browser: Browser, report_zh: Report) -> None:
+def test_chinese_page_declares_its_language_and_shows_chinese_text(browser: Browser, report_zh: Report) -> None:
     browser.open(report_zh)
     assert browser.run("return document.documentElement.lang") == "zh-Hans"
     browser.press("+")

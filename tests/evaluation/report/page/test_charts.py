@@ -40,12 +40,12 @@ def test_empty_bins_are_not_drawn() -> None:
 
 
 @pytest.mark.parametrize(("value", "start"), [(0.83, 0.8), (0.8, 0.8), (-0.12, -0.2), (1.0, 0.9)])
-def test_scale_of_intervals_starts_at_a_tenth_below(value: float, start: float) -> None:
+def test_scale_of_intervals_starts_at_a_tenth_not_above_the_lowest_value(value: float, start: float) -> None:
     found, drawn = spans({"iou": {"value": value, "low": None, "high": None}})
     assert found == pytest.approx(start)
     assert drawn["iou"].value == pytest.approx((value - start) / (1 - start), abs=1e-4)
     assert drawn["iou"].low is None
 
 
-def test_undefined_scores_have_a_scale() -> None:
+def test_scale_of_undefined_scores_starts_at_0() -> None:
     assert spans({"iou": {"value": None, "low": None, "high": None}})[0] == 0

@@ -93,6 +93,6 @@ def test_missing_text_is_an_error() -> None:
         Words({})("nothing")
 
 
-def test_script_does_not_end_its_own_tag() -> None:
+def test_no_script_contains_the_start_of_a_closing_tag() -> None:
     for name in SCRIPTS:
         assert "</" not in FOLDER.joinpath("scripts", name).read_text(encoding="utf-8")

@@ -50,7 +50,7 @@ def test_tiles_of_a_level_cover_the_scene_row_by_row() -> None:
     assert (np.vstack(rows) == layers.codes).all()
 
 
-def test_pyramid_halves_until_one_tile_holds_it() -> None:
+def test_pyramid_halves_a_scene_until_one_tile_holds_it() -> None:
     assert [level.shape for level in pyramid(noise(700, 300))] == [(700, 300), (350, 150), (175, 75)]
 
 

@@ -122,12 +122,12 @@ def test_chinese_page_declares_its_language(report_zh: Report) -> None:
         assert term in report_zh.html
 
 
-def test_page_without_an_area_estimate_has_no_section_for_it(report_zh: Report) -> None:
+def test_page_has_no_section_for_a_missing_area_estimate(report_zh: Report) -> None:
     assert 'id="area"' not in report_zh.html
     assert "#area" not in report_zh.html
 
 
-def test_bare_comparison_has_a_page(tmp_path: Path) -> None:
+def test_comparison_without_defined_scores_and_optional_files_has_a_page(tmp_path: Path) -> None:
     """Scores are undefined, since map and reference hold no cropland; optional files are missing."""
     for name in ("map", "mask"):
         write_raster(tmp_path / f"{name}.tif", np.zeros((20, 30), np.uint8), crs=None, transform=Affine.identity())
@@ -175,7 +175,7 @@ def test_area_estimate_is_read(tmp_path: Path) -> None:
         (json.dumps(AREA | {"confusion": [[1, 2]]}), "not an estimate of areas (confusion does not have 2 rows"),
     ],
 )
-def test_wrong_area_estimate_is_one_line(tmp_path: Path, content: str | None, reason: str) -> None:
+def test_wrong_area_estimate_is_refused_in_one_line(tmp_path: Path, content: str | None, reason: str) -> None:
     path = tmp_path / "area.json"
     if content is not None:
         path.write_text(content, encoding="utf-8")
