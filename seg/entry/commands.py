@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from seg.errors import ConfigError
+from seg.imagery.settings import MaskSettings
 from seg.inference.cluster.settings import ClusterSettings
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.package.foreign_settings import ForeignSettings
@@ -151,20 +152,28 @@ def predict(
     settings: PredictionSettings,
     compute: ComputeSettings,
     cluster: ClusterSettings,
+    masking: MaskSettings,
 ) -> None:
     """Write the class map and the probability map of one or many scenes, on the grid of each scene.
 
     Args:
         model: Folder of a model package; the probabilities of several models are averaged.
         input: One scene: any raster that GDAL reads, or an address such as https://host/scene.tif or s3://bucket/key.
-            Many scenes: a folder, a pattern such as 'scenes/*.tif', or a text file with one path or address per line.
+            Or a Sentinel-2 product, a Landsat product or a STAC item: its bands are chosen by the names of the model's
+            bands, and a scene is written to the folder `scenes` beside the map. Many: a folder, a pattern such as
+            'scenes/*.tif', or a text file with one path or address per line.
         output: The class map, a GeoTIFF; the probability map has the same name with `_probability` added. For many
             scenes, a folder; each map gets the name of its scene.
         settings: Options of the prediction.
         compute: Library, device and precision.
         cluster: The cluster, if any.
+        masking: Pixels that become invalid, such as clouds.
     """
-    models, inputs = ([names] if isinstance(names, Path) else names for names in (model, input))
+    from seg.imagery.inputs import Wanted, scenes_of
+    from seg.package.read import read_package
+
+    models, named = ([names] if isinstance(names, Path) else names for names in (model, input))
+    inputs = scenes_of(named, output, Wanted(read_package(models[0]).band_names, masking))
     if cluster.cluster is None:
         from seg.inference.command import predict as predict_inputs
 

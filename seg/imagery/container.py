@@ -17,6 +17,13 @@ DEEPEST = 6
 """Largest number of folders between a product's folder and its files."""
 
 
+COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+"""Endings of archives that can only be read from their start, so that each window would cost the whole archive."""
+
+ARCHIVES = (".zip", ".tar", *COMPRESSED)
+"""Endings of the names of archives, in lower case."""
+
+
 @dataclass(frozen=True)
 class Container:
     """Files of a product.
@@ -59,7 +66,7 @@ def open_container(path: Path) -> Container | None:
         return None
     if name.endswith(".zip"):
         return _zip(path)
-    if name.endswith((".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")):
+    if name.endswith(COMPRESSED):
         raise RasterError(
             f"{path}: is a compressed archive, wanted a folder, a .zip or a plain .tar; unpack it and name the folder"
         )

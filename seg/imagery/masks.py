@@ -12,7 +12,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from seg.errors import RasterError
-from seg.files import complete_or_absent
+from seg.files import put_in_place, sha256, work_folder
 from seg.imagery.grids import EQUAL_SIZE, Place, band_grid, place_on
 from seg.imagery.product import Product, SourceBand, require_present
 from seg.imagery.settings import MaskSettings
@@ -86,7 +86,8 @@ def mask_source(product: Product, settings: MaskSettings) -> MaskSource:
 def write_mask(source: MaskSource, scene: Grid, path: Path, dilate: int) -> float:
     """Write the mask of a scene, strip by strip, and return the share of pixels that it hides.
 
-    Each pixel of the scene takes the value of the nearest pixel of the source.
+    Each pixel of the scene takes the value of the nearest pixel of the source. A file with the same content keeps its
+    time, so that maps of the scene continue.
 
     Args:
         source: Raster with the values.
@@ -101,12 +102,15 @@ def write_mask(source: MaskSource, scene: Grid, path: Path, dilate: int) -> floa
     grid = band_grid(source.band)
     place = _require_fitting(grid, scene)
     hidden = 0
-    with open_raster(source.band.file) as dataset, complete_or_absent(path) as unfinished:
+    with open_raster(source.band.file) as dataset, work_folder(path) as folder:
+        unfinished = folder / path.name
         profile = byte_profile(scene, 0) | {"nodata": None, "blockxsize": 256, "blockysize": 256}
         with rasterio.open(unfinished, "w", **profile) as written:
             for top, valid in _strips(dataset, source, place, (scene.height, scene.width), dilate):
                 hidden += int((valid == 0).sum())
                 written.write(valid, 1, window=Window(0, top, scene.width, len(valid)))
+        if not (path.is_file() and sha256(path) == sha256(unfinished)):
+            put_in_place(unfinished, path)
     return hidden / (scene.height * scene.width)
 
 

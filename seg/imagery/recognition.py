@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seg.errors import RasterError
-from seg.imagery.container import Container, open_container
+from seg.imagery.container import ARCHIVES, Container, open_container
 from seg.imagery.landsat import is_landsat, read_landsat
 from seg.imagery.loose import band_files, loose_files, loose_product
 from seg.imagery.product import Product
@@ -78,23 +78,25 @@ def provider_products(path: Path) -> list[Product]:
     Raises:
         RasterError: The archive, the item or the metadata is damaged, or an archive holds no product.
     """
-    if is_stac(path) and (is_remote(path) or path.is_file()):
+    if not is_product(path):
+        return []
+    if is_stac(path):
         return read_stac(path)
-    found = _archived_product(path)
-    return [] if found is None else [found]
-
-
-def _archived_product(path: Path) -> Product | None:
-    if path.is_dir() and not _is_product_folder(path):
-        return None
     container = open_container(path)
-    if container is None:
-        return None
-    if is_sentinel2(container) or path.suffix.lower() == SAFE:
-        return read_sentinel2(container)
-    if is_landsat(container):
-        return read_landsat(container)
+    if container is not None and (is_sentinel2(container) or path.suffix.lower() == SAFE):
+        return [read_sentinel2(container)]
+    if container is not None and is_landsat(container):
+        return [read_landsat(container)]
     raise RasterError(f"{path}: holds no known product; {WANTED}")
+
+
+def is_product(path: Path) -> bool:
+    """True if a path looks like a product: by its name, or by the names of the files in a folder."""
+    if is_stac(path):
+        return is_remote(path) or path.is_file()
+    if path.is_dir():
+        return _is_product_folder(path)
+    return path.name.lower().endswith(ARCHIVES) and path.is_file()
 
 
 def _is_product_folder(path: Path) -> bool:

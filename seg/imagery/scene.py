@@ -225,14 +225,17 @@ def number_text(value: float | None) -> str | None:
 
 
 def write_xml(root: Xml.Element, path: Path) -> None:
-    """Write a VRT, complete or absent.
+    """Write a VRT, complete or absent; a file with the same content keeps its time, so that maps of it continue.
 
     Raises:
         WriteError: The file cannot be written.
     """
     Xml.indent(root)
+    content = (Xml.tostring(root, encoding="unicode") + "\n").encode()
+    if path.is_file() and path.read_bytes() == content:
+        return
     with complete_or_absent(path) as unfinished:
-        unfinished.write_text(Xml.tostring(root, encoding="unicode") + "\n", encoding="utf-8")
+        unfinished.write_bytes(content)
 
 
 def _source(file: Path, vrt: Path) -> tuple[str, bool]:

@@ -44,6 +44,9 @@ BASELINE = "s2:processing_baseline"
 """Property of Sentinel-2 items. The Planetary Computer states no scale; its pixels are those of the products:
 https://github.com/microsoft/PlanetaryComputer/issues/134."""
 
+_API_ITEM = re.compile(r"/collections/[^/]+/items/[^/]+/?$")
+"""Address of an item: https://github.com/radiantearth/stac-api-spec."""
+
 _SENTINEL_BAND = re.compile(r"B(0[1-9]|1[0-2]|8A)", re.IGNORECASE)
 
 _IMAGE_TYPES = ("image/tiff", "image/jp2", "image/vnd.stac.geotiff", "application/x-geotiff")
@@ -57,11 +60,11 @@ Fields = Mapping[str, object]
 
 
 def is_stac(path: Path) -> bool:
-    """True if a path looks like an item: a .json or .geojson file, or a web address without the suffix of a raster."""
-    suffix = Path(Path(path.as_posix().partition("?")[0]).name).suffix.lower()
-    if suffix in SUFFIXES:
+    """True if a path looks like an item: a .json or .geojson file, or the address of an item of a STAC API."""
+    address = path.as_posix().partition("?")[0]
+    if Path(address).suffix.lower() in SUFFIXES:
         return True
-    return gdal_name(path).startswith("/vsicurl/http") and suffix not in RASTER_SUFFIXES
+    return _API_ITEM.search(address) is not None and is_remote(path)
 
 
 def read_stac(path: Path) -> list[Product]:

@@ -18,7 +18,7 @@ from seg.inference.scene import TILE_CACHE
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.package.features import read_features
 from seg.package.read import read_package
-from seg.raster.folder import named_scenes
+from seg.raster.folder import Inputs
 from seg.raster.gdal_options import gdal_options
 from seg.raster.grid import read_grid
 from seg.raster.remote import shown_name, stem_of
@@ -55,7 +55,7 @@ class Tally:
 
 def predict(
     models: Sequence[Path],
-    inputs: Sequence[Path],
+    inputs: Inputs,
     output: Path,
     settings: PredictionSettings,
     compute: ComputeSettings,
@@ -64,7 +64,7 @@ def predict(
 
     Args:
         models: Folders of model packages.
-        inputs: Scenes, addresses, folders, patterns or lists.
+        inputs: The scenes.
         output: A file for one scene, a folder for several.
         settings: Settings of the prediction.
         compute: Library, device, threads and precision.
@@ -73,13 +73,12 @@ def predict(
         IncompleteError: There are several scenes, and some could not be mapped; all others were mapped.
         SegError: An argument is invalid, or the only scene cannot be mapped.
     """
-    named = named_scenes(inputs)
-    jobs = jobs_of(named, output, settings.uncertainty)
-    if not named.several:
+    jobs = jobs_of(inputs, output, settings.uncertainty)
+    if not inputs.several and jobs[0].make is None:
         read_grid(jobs[0].scene)  # An unreadable scene is reported before the model is loaded.
     predictor = load_predictor(models, settings, compute)
     with gdal_options(TILE_CACHE):
-        if named.several:
+        if inputs.several:
             map_each(jobs, predictor, settings)
         else:
             _map(jobs[0], predictor, settings, stem_of(jobs[0].scene))
@@ -143,6 +142,8 @@ def finish_tally(tally: Tally, settings: PredictionSettings) -> None:
 
 def _map(job: Job, predictor: Predictor, settings: PredictionSettings, name: str) -> bool:
     """Map a scene and return True; return False if maps of the same run exist and are kept."""
+    if job.make is not None:
+        job.make()
     scene = fit_scene(job.scene, predictor, settings)
     if settings.existing == "skip" and not settings.restart and is_finished(job.output, scene.identity):
         discard_leftovers(job.output, scene.identity)

@@ -1,6 +1,6 @@
 """Choose the output file of each scene of a command line."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +18,12 @@ class Job:
     Attributes:
         scene: The raster.
         output: The class map to write; the other maps lie beside it.
+        make: Function that writes the scene before it is read; None if the scene exists.
     """
 
     scene: Path
     output: Path
+    make: Callable[[], object] | None = None
 
 
 def jobs_of(inputs: Inputs, output: Path, uncertainty: bool) -> list[Job]:
@@ -38,13 +40,13 @@ def jobs_of(inputs: Inputs, output: Path, uncertainty: bool) -> list[Job]:
         ConfigError: The output is a file but should be a folder, or two scenes would get the same output.
     """
     if not inputs.several and not output.is_dir():
-        return [Job(inputs.scenes[0], output)]
+        return [Job(inputs.scenes[0], output, inputs.makers.get(inputs.scenes[0]))]
     if output.suffix.lower() in RASTER_SUFFIXES or output.is_file():
         raise ConfigError(
             f"output {output} is a file, but the input is a set of scenes ({len(inputs.scenes)} found); "
             "name a folder, where each map gets the name of its scene"
         )
-    jobs = [Job(scene, output / f"{stem_of(scene)}.tif") for scene in inputs.scenes]
+    jobs = [Job(scene, output / f"{stem_of(scene)}.tif", inputs.makers.get(scene)) for scene in inputs.scenes]
     _require_apart(jobs, uncertainty)
     make_output_folder(output)
     return jobs

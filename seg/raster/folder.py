@@ -1,8 +1,8 @@
 """Find raster files in a folder by suffix and stem, and find the rasters that a user names."""
 
 import glob
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from seg.errors import DatasetError, RasterError
@@ -96,10 +96,12 @@ class Inputs:
     Attributes:
         scenes: The scenes, in the order in which they are mapped.
         several: True if the input is a folder, a pattern, a list or several names; the output is then a folder.
+        makers: Function that writes a scene, for each scene that must be made from a product before it can be read.
     """
 
     scenes: Sequence[Path]
     several: bool
+    makers: Mapping[Path, Callable[[], object]] = field(default_factory=dict)
 
 
 def named_scenes(names: Sequence[Path]) -> Inputs:

@@ -15,6 +15,7 @@ from seg.places.adapting import adapt
 from seg.places.norms import tracking_norms
 from seg.places.report import report_values
 from seg.places.settings import AdaptationSettings, PlaceSettings
+from seg.raster.folder import Inputs
 
 WritePlace = Callable[..., list[Path]]
 READING = PlaceSettings(device="cpu")
@@ -27,7 +28,7 @@ def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def percent_map(model: Path, scene: Path, output: Path, **settings: object) -> bytes:
-    predict([model], [scene], output, PredictionSettings(**settings), TORCH)
+    predict([model], Inputs([scene], several=False), output, PredictionSettings(**settings), TORCH)
     with rasterio.open(output.with_stem(f"{output.stem}_probability")) as dataset:
         return bytes(dataset.read())
 
@@ -100,7 +101,7 @@ def test_bands_of_the_new_place_become_those_of_the_package(
     adapt(model, [scene], tmp_path / "here", reading, AdaptationSettings())
     package = read_package(tmp_path / "here")
     assert (package.bands, package.image_bands, package.nodata) == ((4, 3, 2), 4, 9.0)
-    predict([tmp_path / "here"], [scene], tmp_path / "map.tif", PredictionSettings(), TORCH)
+    predict([tmp_path / "here"], Inputs([scene], several=False), tmp_path / "map.tif", PredictionSettings(), TORCH)
 
 
 def test_the_model_itself_is_never_replaced(model: Path, write_place: WritePlace, tmp_path: Path) -> None:

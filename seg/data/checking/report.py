@@ -22,7 +22,7 @@ SHOWN_BANDS = 4
 SHOWN_FINDINGS = 10
 """Largest number of findings of one kind and severity in the text report; the JSON report has all findings."""
 
-_COLUMNS = ("scene", "fold", "width", "height", "bands", "type", "cropland", "other", "ignore", "nodata")
+_COLUMNS = ("scene", "fold", "width", "height", "bands", "type", "cropland", "other", "ignore", "valid")
 
 
 def text_report(report: Report) -> str:
@@ -81,8 +81,8 @@ def _row(scene: CheckedScene, bands: int) -> list[str]:
 def _total_row(report: Report, bands: int) -> list[str]:
     totals = _totals(report)
     pixels = totals["pixels"]
-    keys = ("cropland", "other", "ignore", "nodata")
-    shares = [f"{totals[key] / pixels:.1%}" if pixels else "-" for key in keys]
+    counts = [totals["cropland"], totals["other"], totals["ignore"], pixels - totals["nodata"]]
+    shares = [f"{count / pixels:.1%}" if pixels else "-" for count in counts]
     measured = [scene.pixels.bands for scene in report.scenes if scene.pixels and scene.pixels.bands]
     values = [
         f"{_figure(min(each[i].minimum for each in measured))} – {_figure(max(each[i].maximum for each in measured))}"
@@ -113,7 +113,7 @@ def _shares(pixels: PixelSummary | None) -> list[str]:
     labels = pixels.labels
     counts = [labels.cropland, labels.other, labels.ignored] if labels else []
     shares = [f"{count / pixels.total:.1%}" for count in counts] or ["-"] * 3
-    return [*shares, f"{1 - pixels.valid / pixels.total:.1%}"]
+    return [*shares, f"{pixels.valid / pixels.total:.1%}"]
 
 
 def _values(band: BandValues) -> str:

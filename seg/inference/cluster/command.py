@@ -22,7 +22,7 @@ from seg.inference.resuming.interruption import sigterm_as_interrupt
 from seg.inference.scene import SceneMaps, scene_maps
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.package.read import read_package
-from seg.raster.folder import named_scenes
+from seg.raster.folder import Inputs
 from seg.raster.grid import read_grid
 from seg.raster.remote import is_remote, is_virtual
 from seg.terminal.progress import Bar, progress_bar
@@ -30,7 +30,7 @@ from seg.terminal.progress import Bar, progress_bar
 
 def predict_on_cluster(
     models: Sequence[Path],
-    inputs: Sequence[Path],
+    inputs: Inputs,
     output: Path,
     settings: tuple[PredictionSettings, ComputeSettings],
     cluster: ClusterSettings,
@@ -39,7 +39,7 @@ def predict_on_cluster(
 
     Args:
         models: Folders of model packages, which all workers see.
-        inputs: Scenes, addresses, folders, patterns or lists, which all workers see.
+        inputs: Scenes, which all workers see. Scenes of products are made before the first block is computed.
         output: A file for one scene, a folder for several, which all workers see.
         settings: Settings of the prediction; library, device, threads of each worker and precision.
         cluster: The cluster.
@@ -48,11 +48,13 @@ def predict_on_cluster(
         IncompleteError: Some of several scenes could not be mapped, blocks failed, or the scheduler is lost.
         SegError: An argument is invalid, or the only scene cannot be mapped.
     """
-    named = named_scenes(inputs)
-    jobs = jobs_of(named, output, settings[0].uncertainty)
+    jobs = jobs_of(inputs, output, settings[0].uncertainty)
     packages = [read_package(folder) for folder in models]
     require_alike([str(folder) for folder in models] if len(models) > 1 else [MODEL], packages)
-    if not named.several:
+    for job in jobs:
+        if job.make is not None:
+            job.make()
+    if not inputs.several:
         read_grid(jobs[0].scene)
     jobs = [Job(_absolute(job.scene), job.output.absolute()) for job in jobs]
     watch = Watch()
@@ -65,7 +67,7 @@ def predict_on_cluster(
         dispatcher = Dispatcher(connection, [SceneRun(job) for job in jobs], recipe, watch)
         opened.callback(dispatcher.release)
         try:
-            _map(dispatcher, named.several)
+            _map(dispatcher, inputs.several)
         finally:
             with suppress(IncompleteError):
                 dispatcher.look()

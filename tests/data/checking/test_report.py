@@ -22,6 +22,8 @@ def test_the_table_has_a_line_per_scene_and_a_total_line(dataset: PlantedDataset
         "all",
     ]
     assert lines[2].replace("|", " ").split()[:6] == ["scene_0.tif", "0", "16", "16", "3", "uint16"]
+    assert lines[0].replace("|", " ").split()[9] == "valid"
+    assert lines[3].replace("|", " ").split()[9] == "98.5%"
     assert lines[-1] == f"{dataset.root}: 4 scenes, 0 errors, 0 warnings, 0 notes"
     assert not any(line != line.rstrip() for line in lines)
 

@@ -1,0 +1,129 @@
+"""Products as inputs of a command that maps scenes: each product becomes a scene beside its map."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from seg.errors import RasterError
+from seg.files import make_output_folder
+from seg.imagery.loose import loose_files
+from seg.imagery.product import Product
+from seg.imagery.recognition import is_product, open_product, open_products
+from seg.imagery.scene import VRT, write_scene
+from seg.imagery.settings import NO_MASK, MaskSettings, SceneSettings
+from seg.imagery.stac import is_stac
+from seg.raster.folder import Inputs, files_in, named_scenes
+from seg.raster.remote import stem_of
+from seg.raster.sources import require_own_raster
+
+SCENES = "scenes"
+"""Name of the folder, beside the maps, for scenes of products; so the folder of the maps holds maps alone."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a command reads of each product.
+
+    Attributes:
+        bands: Names of the bands, in order; empty texts where a name is unknown.
+        masking: Pixels that become invalid.
+    """
+
+    bands: Sequence[str]
+    masking: MaskSettings
+
+
+class _Source(NamedTuple):
+    """An input: a scene, or a product that the function opens."""
+
+    path: Path
+    name: str
+    open: Callable[[], Product] | None
+
+
+def scenes_of(inputs: Sequence[Path], output: Path, wanted: Wanted) -> Inputs:
+    """Find all input scenes; a product is replaced by a scene in a folder beside its map, which `makers` write.
+
+    With a mask, scenes that are no products are replaced by masked scenes too.
+
+    Args:
+        inputs: Products, scenes, folders of both, patterns or lists, as for `named_scenes`.
+        output: The map, or the folder of the maps.
+        wanted: Bands and mask.
+
+    Raises:
+        RasterError: A folder, a pattern or a list contains no scene, or a collection of items cannot be read.
+    """
+    found = [source for path in inputs for source in _sources(path, wanted)]
+    if not any(source.open for source in found):
+        return named_scenes(inputs)
+    alone = len(found) == 1 and len(inputs) == 1 and found[0].path == inputs[0]
+    folder = (output.parent if alone and not output.is_dir() else output) / SCENES
+    makers: dict[Path, Callable[[], object]] = {}
+    scenes = []
+    for source in found:
+        scenes.append(source.path if source.open is None else folder / f"{source.name}{VRT}")
+        if source.open is not None:
+            makers[scenes[-1]] = partial(_make, source.open, scenes[-1], wanted)
+    return Inputs(scenes, not alone, makers)
+
+
+def _sources(path: Path, wanted: Wanted) -> Iterator[_Source]:
+    for found in _expanded(path):
+        if is_stac(found) and is_product(found):
+            for product in open_products(found):
+                yield _Source(found, _file_name(product.name), partial(_same, product))
+        elif is_product(found):
+            name = found.name.removesuffix(found.suffix) if found.suffix else found.name
+            yield _Source(found, name, partial(open_product, found))
+        elif wanted.masking.mask != NO_MASK:
+            yield _Source(found, stem_of(found), partial(loose_files, [found]))
+        else:
+            yield _Source(found, stem_of(found), None)
+
+
+def _expanded(path: Path) -> list[Path]:
+    """Products and scenes that a path names."""
+    if is_product(path):
+        return [path]
+    if not path.is_dir():
+        return list(named_scenes([path]).scenes)
+    products = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith(".") and is_product(entry)]
+    return [*products, *files_in(path)] if products else list(named_scenes([path]).scenes)
+
+
+def _same(product: Product) -> Product:
+    return product
+
+
+def _file_name(name: str) -> str:
+    """A text without the characters that file names cannot hold."""
+    return "".join(character if character.isalnum() or character in "-_." else "_" for character in name)
+
+
+def _make(open_it: Callable[[], Product], scene: Path, wanted: Wanted) -> None:
+    """Write the scene of a product unless it is there already, so that an interrupted map continues."""
+    product = open_it()
+    make_output_folder(scene.parent)
+    require_own_raster(scene)
+    write_scene(product, scene, SceneSettings(bands=_bands(product, wanted.bands)), wanted.masking)
+
+
+def _bands(product: Product, names: Sequence[str]) -> list[str] | None:
+    """Names of the bands to choose; None for all bands of loose files, which the command then chooses by number.
+
+    Raises:
+        RasterError: The names are unknown.
+    """
+    if all(any(band.is_named(name) for band in product.bands) for name in names):
+        return list(names)
+    if all(band.quantity == "stored" for band in product.bands):
+        return None
+    if not all(names):
+        raise RasterError(
+            f"{product.path}: the model does not name its bands, so they cannot be chosen; make a scene with "
+            "prepare.py image --bands=[...] and map the scene"
+        )
+    return list(names)
