@@ -141,6 +141,22 @@ def band_dates(dataset: DatasetReader, bands: Sequence[int]) -> tuple[int, ...]:
     return dates_of([names[band - 1] for band in bands])
 
 
+def measured(chip: Chip, dates: Sequence[int]) -> FloatImage:
+    """The (C, H, W) image of a chip with NaN in the bands of missing dates, for statistics.
+
+    Args:
+        chip: The chip.
+        dates: Date of each band, as by `dates_of`.
+    """
+    if chip.missing is None:
+        return chip.image
+    image = chip.image.copy()
+    for band, date in zip(image, dates, strict=True):
+        if date != UNDATED:
+            band[(chip.missing >> date & 1).astype(bool)] = np.nan
+    return image
+
+
 def _read_dates(dataset: DatasetReader, window: Window, reading: Reading, dates: Sequence[int]) -> Chip:
     """Read each date as a chip, and join the chips."""
     shape = window.height, window.width

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from rasterio.windows import Window
 
 from seg.data.dataset.checks import LabelCounts
 from seg.labels import CROPLAND, IGNORE, OTHER
-from seg.raster.chips import BoolMask, ByteMask, Chip, read_chip
+from seg.raster.chips import BoolMask, ByteMask, Chip, band_dates, measured, read_chip
 from seg.raster.chips import Reading as PixelReading
 from seg.raster.classes import read_classes
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
@@ -109,6 +109,8 @@ def summarise_pixels(image: DatasetReader, mask: DatasetReader | None, reading: 
     nothing = [0.0] * len(reading.bands)
     for window in window_grid(image.height, image.width, READ_SIZE, READ_SIZE):
         chip = read_chip(image, window, PixelReading(reading.bands, nothing, reading.nodata))
+        if chip.missing is not None:
+            chip = replace(chip, image=measured(chip, band_dates(image, reading.bands)))
         tally.add(window, chip, None if mask is None else read_classes(mask, window, reading.labels))
     return tally.summary(labelled=mask is not None)
 
@@ -135,8 +137,9 @@ class _Tally:
         self.hash.update(chip.image.tobytes())
         values = chip.image[:, chip.valid]
         self.valid += values.shape[1]
-        self.least = np.minimum(self.least, values.min(axis=1))
-        self.greatest = np.maximum(self.greatest, values.max(axis=1))
+        # Bands of missing dates hold NaN.
+        self.least = np.fmin(self.least, np.fmin.reduce(values, axis=1))
+        self.greatest = np.fmax(self.greatest, np.fmax.reduce(values, axis=1))
         zero = chip.valid & (chip.image == 0).all(axis=0)
         self.zeros += int(zero.sum())
         if classes is not None:
@@ -166,8 +169,12 @@ class _Tally:
         sample = np.concatenate(self.samples, axis=1)
         if sample.shape[1] == 0:  # No sampled pixel is valid.
             sample = np.stack([self.least, self.greatest], axis=1).astype(np.float32)
-        low, median, high = np.percentile(sample, (2, 50, 98), axis=1)
-        rows: Sequence[list[float]] = np.stack([self.least, low, median, high, self.greatest], axis=1).tolist()
+        least, greatest = (np.where(np.isfinite(values), values, 0) for values in (self.least, self.greatest))
+        if np.isnan(sample).any():
+            low, median, high = np.array([_percentiles(values[~np.isnan(values)]) for values in sample]).T
+        else:
+            low, median, high = np.percentile(sample, (2, 50, 98), axis=1)
+        rows: Sequence[list[float]] = np.stack([least, low, median, high, greatest], axis=1).tolist()
         return tuple(BandValues(*row) for row in rows)
 
     def _widen(self, window: Window, valid: BoolMask) -> None:
@@ -179,3 +186,8 @@ class _Tally:
             max(bottom, window.row_off + int(rows[-1]) + 1),
             max(right, window.col_off + int(columns[-1]) + 1),
         ]
+
+
+def _percentiles(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """The 2nd, 50th and 98th percentile; 0 for a band of a date that is missing everywhere."""
+    return np.asarray(np.percentile(values, (2, 50, 98)) if len(values) else np.zeros(3))

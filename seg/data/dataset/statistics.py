@@ -14,8 +14,7 @@ from seg.data.dataset.catalogue import Scene, band_indexes, read_catalogue
 from seg.data.dataset.checks import require_bands
 from seg.errors import ClaimError, DatasetError
 from seg.files import complete_or_absent, read_json, short_hash
-from seg.raster.chips import DateMask, Reading, band_dates, read_chip
-from seg.raster.date_bands import UNDATED
+from seg.raster.chips import Reading, band_dates, measured, read_chip
 from seg.raster.grid import data_bands, open_raster, read_grid
 from seg.raster.sources import image_files
 from seg.raster.statistics import SMALL_INTEGERS, BandPercentiles, BandStatistics, statistics_with_percentiles
@@ -93,17 +92,8 @@ class ValidPixels:
                     self.nodata_found = self.nodata_found or chip.nodata_found
                     # If all pixels are valid, they are not selected, since selecting takes longer than reading.
                     whole = chip.valid.all()
-                    pixels = chip.image.reshape(len(chip.image), -1) if whole else chip.image[:, chip.valid]
-                    if chip.missing is not None:
-                        _hide_missing(pixels, chip.missing[chip.valid], band_dates(image, self._reading.bands))
-                    yield pixels
-
-
-def _hide_missing(pixels: npt.NDArray[np.float32], missing: DateMask, dates: Sequence[int]) -> None:
-    """Write NaN in the bands of missing dates."""
-    for band, date in zip(pixels, dates, strict=True):
-        if date != UNDATED:
-            band[(missing >> date & 1).astype(bool)] = np.nan
+                    pixels = measured(chip, band_dates(image, self._reading.bands))
+                    yield pixels.reshape(len(pixels), -1) if whole else pixels[:, chip.valid]
 
 
 def dataset_statistics(

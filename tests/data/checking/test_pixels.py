@@ -85,3 +85,17 @@ def test_zeros_in_all_bands_are_counted_with_and_without_a_label(tmp_path: Path,
     mask[0] = CROPLAND
     found = summary(write_raster(tmp_path / "image.tif", pixels), write_raster(tmp_path / "mask.tif", mask))
     assert (found.zeros, found.labelled_zeros) == (4, 2)
+
+
+def test_missing_dates_do_not_count(tmp_path: Path, write_raster: WriteRaster) -> None:
+    pixels = np.random.default_rng(0).integers(1000, 9000, (2, 40, 30)).astype(np.uint16)
+    pixels[0, :10] = pixels[1, 20:] = 0
+    names = "B04@2024-05-11", "B04@2024-08-03"
+    found = summary(write_raster(tmp_path / "image.tif", pixels, nodata=0, descriptions=names))
+    assert (found.valid, found.zeros) == (1200, 0)
+    for band, values in zip(found.bands, (pixels[0, 10:], pixels[1, :20]), strict=True):
+        assert (band.minimum, band.maximum) == (values.min(), values.max())
+        assert (band.low, band.median, band.high) == pytest.approx(np.percentile(values, (2, 50, 98)))
+    pixels[1] = 0
+    empty = summary(write_raster(tmp_path / "image.tif", pixels, nodata=0, descriptions=names)).bands[1]
+    assert (empty.minimum, empty.median, empty.maximum) == (0, 0, 0)
