@@ -105,7 +105,7 @@ def test_a_nodata_value_of_the_user_is_left_out_of_the_statistics(root: Path, wr
     assert max(without.mean) < max(with_outlier.mean)
 
 
-def test_order_and_augmentation_repeat_by_seed(root: Path) -> None:
+def test_order_and_augmentation_are_the_same_for_equal_seeds(root: Path) -> None:
     first, again = (training_batches(CroplandDataModule(root=root, seed=3), epoch=1) for _ in range(2))
     assert same(first, again)
 

@@ -38,7 +38,7 @@ def test_a_report_that_fails_leaves_the_earlier_one_or_an_empty_folder(tmp_path:
     assert left == ["earlier", "earlier/a.json", "new"]
 
 
-def test_a_second_report_into_a_folder_is_refused(tmp_path: Path) -> None:
+def test_a_second_report_into_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     with (
         report_folder(tmp_path, REPORT),
         pytest.raises(ClaimError, match="another process uses this folder"),

@@ -224,7 +224,7 @@ def test_another_area_does_not_resume_the_blocks(grid: Grid, make_predictor: Mak
         assert dataset.tags()["SEG_AREA"] == settings.area
 
 
-def test_a_crs_of_the_area_is_only_for_a_box(grid: Grid, tmp_path: Path) -> None:
+def test_a_crs_of_the_area_is_refused_without_a_box(grid: Grid, tmp_path: Path) -> None:
     file = vector_file(grid, tmp_path)
     with pytest.raises(ConfigError, match=r"area-crs is EPSG:4326, but the area .*area.gpkg is a file with a CRS"):
         area_on(grid, str(file), "EPSG:4326")

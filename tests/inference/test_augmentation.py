@@ -81,7 +81,7 @@ def test_impossible_scales_are_refused(scales: tuple[float, ...], message: str) 
         TestTimeAugmentation(scales)
 
 
-def test_views_have_equal_weights_and_cost_by_area() -> None:
+def test_the_cost_of_views_is_the_sum_of_their_areas() -> None:
     augmentation = TestTimeAugmentation((0.5, 1.0, 2.0), ["identity", "rot180"])
     assert augmentation.views == 6
     assert augmentation.cost == pytest.approx(2 * (0.25 + 1 + 4))

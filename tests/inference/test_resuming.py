@@ -129,7 +129,7 @@ def test_restart_discards_the_blocks_of_other_settings(
     assert output.exists()
 
 
-def test_a_mistyped_restart_discards_nothing(
+def test_restart_with_a_mistyped_scene_discards_nothing(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     scene, output = make_scene(150, 200), tmp_path / "map.tif"

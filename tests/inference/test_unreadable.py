@@ -63,7 +63,7 @@ def test_unreadable_pixels_outside_the_area_are_not_counted(
     assert maps.found.damaged_pixels == 32 * 4
 
 
-def test_an_intact_scene_gives_the_same_map(
+def test_an_intact_scene_gives_the_same_map_with_either_treatment(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     scene, maps = make_scene(130, 170, **TILES), []
@@ -75,7 +75,7 @@ def test_an_intact_scene_gives_the_same_map(
     np.testing.assert_array_equal(*maps)
 
 
-def test_the_other_treatment_does_not_resume_the_blocks(
+def test_blocks_are_not_resumed_with_another_treatment_of_unreadable_pixels(
     damaged: Path, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     with pytest.raises(RasterError, match="cannot be read"):
@@ -87,6 +87,6 @@ def test_the_other_treatment_does_not_resume_the_blocks(
         predict_scene(damaged, tmp_path / "map.tif", make_predictor(), settings, silent)
 
 
-def test_a_broken_connection_is_never_nodata(make_predictor: MakePredictor) -> None:
+def test_mapping_unreadable_pixels_as_nodata_is_refused_for_a_scene_on_a_server(make_predictor: MakePredictor) -> None:
     with pytest.raises(ConfigError, match=r"read from a server.*on-unreadable"):
         fit_scene(Path("https://host/scene.tif"), make_predictor(), AROUND)

@@ -229,12 +229,12 @@ def test_a_description_of_another_program_is_not_replaced(
     assert (tmp_path / DESCRIPTION).read_text() == content
 
 
-def test_a_second_export_onto_one_package_is_refused(trained: torch.nn.Module, folder: Path) -> None:
+def test_an_export_into_a_package_in_use_is_refused(trained: torch.nn.Module, folder: Path) -> None:
     with claimed(folder), pytest.raises(ClaimError, match="another process uses this folder"):
         write_package(checkpoint_of(trained), folder)
 
 
-def test_an_unbounded_network_is_marked(tmp_path: Path) -> None:
+def test_an_unbounded_network_has_no_receptive_field_in_its_package(tmp_path: Path) -> None:
     config = ModelConfig(encoder="tu-mobilenetv3_small_050", pyramid_channels=8, decoder_channels=(8, 8, 8))
     model = build_model(config, bands=2)
     model.normalization.fill([0.0, 0.0], [1.0, 1.0])

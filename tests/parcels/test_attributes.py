@@ -17,7 +17,7 @@ from support.parcel_maps import write_map
 HALVES = {"name": ["耕地东", "耕地西"], "geometry": [box(100, 0, 200, 100), box(0, 0, 100, 100)]}
 
 
-def test_largest_common_area_decides() -> None:
+def test_the_feature_with_the_largest_common_area_is_chosen() -> None:
     overlap = LargestOverlap(np.array([box(0, 0, 10, 10), None, box(10, 0, 30, 10), box(0, 0, 10, 10)]))
     others = np.array([box(1, 1, 2, 2), box(8, 0, 13, 10), box(9, 0, 10.5, 10), box(30, 0, 40, 10), box(50, 0, 51, 1)])
     assert overlap.of(others).tolist() == [0, 2, 0, -1, -1]

@@ -47,7 +47,7 @@ def test_vertices_stay_on_the_lattice() -> None:
     assert {*map(tuple, coordinates)} <= {*map(tuple, shapely.get_coordinates(stairs))}
 
 
-def test_a_unit_does_not_overlap_a_parcel_in_its_bay(tmp_path: Path) -> None:
+def test_a_simplified_parcel_does_not_overlap_a_parcel_in_its_bay(tmp_path: Path) -> None:
     around = shapely.box(0, 0, 9, 9) - shapely.box(4, 3, 5, 9)  # a bay that is one pixel wide
     within = shapely.box(4, 6, 5, 7)
     # Without another parcel, simplification closes the bay; a parcel in the bay prevents this. The worst case is a

@@ -107,7 +107,7 @@ def test_an_equal_crs_leaves_polygons_as_they_are() -> None:
     assert Projection(crs, crs, "p.gpkg").polygons(polygons) is polygons
 
 
-def test_geojson_keeps_its_own_crs(tmp_path: Path) -> None:
+def test_a_crs_for_geojson_and_an_encoding_for_a_geopackage_are_refused(tmp_path: Path) -> None:
     source = write_map(tmp_path / "map.tif", np.ones((1, 1)))
     with pytest.raises(ConfigError, match="GeoJSON is always in WGS 84"):
         write_parcels(source, tmp_path / "p.geojson", PolygonSettings(crs="EPSG:4526"))

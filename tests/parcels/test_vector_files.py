@@ -167,7 +167,7 @@ def test_a_shapefile_without_its_shp_is_never_left(tmp_path: Path) -> None:
     assert not (tmp_path / "p.shp").exists()
 
 
-def test_a_full_or_missing_folder_is_named_in_the_error(tmp_path: Path) -> None:
+def test_a_file_in_a_missing_folder_is_named_in_the_error(tmp_path: Path) -> None:
     layer, batch = layer_of(pa.array([1]))
     with pytest.raises(WriteError, match=r"p\.gdb: cannot be written"):
         write_layer(tmp_path / "nowhere" / "p.gdb", layer, [batch])

@@ -71,7 +71,9 @@ def test_package_says_where_its_statistics_come_from(model: Path, write_place: W
     assert parent.adaptation is None
 
 
-def test_calibration_counts_as_no_longer_measured(model: Path, write_place: WritePlace, tmp_path: Path) -> None:
+def test_an_adapted_package_says_that_its_calibration_is_no_longer_measured(
+    model: Path, write_place: WritePlace, tmp_path: Path
+) -> None:
     adapt(model, write_place(tmp_path, [(32, 32)]), tmp_path / "here", READING, AdaptationSettings())
     parent, package = read_package(model), read_package(tmp_path / "here")
     assert (package.temperature, package.bias, package.threshold) == (parent.temperature, parent.bias, parent.threshold)

@@ -49,12 +49,12 @@ def test_vertical_crs_is_ignored() -> None:
     assert has_place(CRS.from_user_input("EPSG:32650+5773"))
 
 
-def test_a_crs_differs_from_none() -> None:
+def test_a_crs_differs_from_no_crs() -> None:
     assert same_crs(None, None)
     assert not same_crs(UTM_50N, None)
 
 
-def test_no_message_names_one_crs_twice() -> None:
+def test_two_different_crss_get_different_names_in_a_message() -> None:
     names = [
         f'PROJCS["site",GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563]],'
         f'PRIMEM["Greenwich",0],UNIT["degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],'

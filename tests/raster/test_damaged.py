@@ -144,12 +144,12 @@ def test_nan_as_nodata_value_is_no_data(make_sparse: MakeSparse) -> None:
     assert empty(make_sparse(nodata=float("nan"), dtype="float32"), Window(0, 0, 32, 16))
 
 
-def test_other_formats_are_never_unwritten(make_sparse: MakeSparse, tmp_path: Path) -> None:
+def test_windows_of_other_formats_never_count_as_unwritten(make_sparse: MakeSparse, tmp_path: Path) -> None:
     rasterio.shutil.copy(make_sparse(), tmp_path / "mosaic.vrt", driver="VRT")
     assert not empty(tmp_path / "mosaic.vrt", Window(0, 0, 32, 16))
 
 
-def test_a_raster_that_is_not_tiled_is_empty_strip_by_strip(make_sparse: MakeSparse) -> None:
+def test_a_striped_raster_is_unwritten_strip_by_strip(make_sparse: MakeSparse) -> None:
     path = make_sparse(tiled=False, blockysize=8, blockxsize=96)
     assert empty(path, Window(0, 0, 96, 16))
     assert not empty(path, Window(0, 0, 96, 17))

@@ -49,7 +49,7 @@ def test_areas_from_a_sample_have_intervals_that_contain_the_truth(truth: np.nda
     assert any("all" in note and "cropland" in note for note in content["notes"])
 
 
-def test_map_without_other_may_have_omissions(truth: np.ndarray, write_raster: WriteRaster) -> None:
+def test_map_of_cropland_only_gets_an_estimate_of_the_other_class(truth: np.ndarray, write_raster: WriteRaster) -> None:
     write_raster(Path("all.tif"), np.ones_like(truth))
     assert evaluate("sample", prediction="all.tif", output="all.gpkg", points=200)[0] == 0
     interpret(Path("all.gpkg"), truth)
@@ -90,7 +90,7 @@ def test_target_error_is_printed_and_reached() -> None:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".geojson", ".gpkg"])
-def test_other_formats_give_the_same_hectares(truth: np.ndarray, suffix: str) -> None:
+def test_each_format_of_the_points_gives_the_same_hectares(truth: np.ndarray, suffix: str) -> None:
     points = draw_sample(points=150)
     filled = Path(f"filled{suffix}")
     interpret(points, truth, filled)

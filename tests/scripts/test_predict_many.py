@@ -105,7 +105,7 @@ def test_an_area_restricts_each_scene(words: list[object], scenes: Path, tmp_pat
     assert inside.sum() == 60
 
 
-def test_a_box_may_have_negative_sides(model: Path, scenes: Path, tmp_path: Path) -> None:
+def test_a_box_may_begin_with_a_negative_number(model: Path, scenes: Path, tmp_path: Path) -> None:
     words = ["--model", model, "--input", scenes / "a.tif", "--output", tmp_path / "map.tif"]
     ran = run_command("predict", *words, "--area=-60,-30,-59,-29", "--area-crs=EPSG:4326")
     assert_mistake(ran, "a.tif: has no pixel in the area -60,-30,-59,-29")

@@ -75,7 +75,7 @@ def test_products_and_scenes_of_a_folder_are_mapped(model: Path, tmp_path: Path,
         (RGB, ("--mask=clouds.tif",), "--mask is clouds.tif; wanted --mask-values with it"),
     ],
 )
-def test_a_mistake_is_one_line(
+def test_a_mistake_is_reported_in_one_line(
     model: Path, tmp_path: Path, bands: Sequence[str], words: Sequence[str], problem: str
 ) -> None:
     product, _ = write_safe(tmp_path, Safe(bands=bands))

@@ -125,7 +125,7 @@ def running_mean(*callbacks: L.Callback, **options: object) -> float:
 
 
 @pytest.mark.parametrize(("accumulate", "steps"), [(1, 4), (2, 2), (4, 1)])
-def test_an_optimiser_step_replaces_the_same_share_at_any_accumulation(accumulate: int, steps: int) -> None:
+def test_an_optimiser_step_replaces_the_same_share_of_the_mean_at_any_accumulation(accumulate: int, steps: int) -> None:
     found = running_mean(BatchNormMomentum(momentum=0.3), accumulate_grad_batches=accumulate)
     assert found == pytest.approx(1 - 0.7**steps, abs=1e-6)
 

@@ -82,7 +82,7 @@ def test_mixed_samples_keep_their_missing_dates() -> None:
     assert cut_mix(other, other, np.random.default_rng(0)).missing is None
 
 
-def test_dropped_dates_are_means_and_one_date_stays() -> None:
+def test_dropped_dates_hold_their_means_and_one_date_stays() -> None:
     plain = Sample(np.ones((4, 2, 3), np.float32), np.zeros((2, 3), np.uint8), np.ones((2, 3), bool))
     drop = DropDates(0.5, np.asarray(FILL, np.float32), DATES)
     seen = set()

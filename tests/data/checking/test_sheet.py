@@ -30,7 +30,7 @@ def test_sheet_marks_the_scene_with_an_error(dataset: PlantedDataset, tmp_path: 
     assert red_pixels(tmp_path / "wrong.png") > 500
 
 
-def test_unreadable_scenes_have_an_empty_cell(dataset: PlantedDataset, tmp_path: Path) -> None:
+def test_a_sheet_with_unreadable_scenes_is_drawn(dataset: PlantedDataset, tmp_path: Path) -> None:
     dataset.image(1).write_text("notes")
     dataset.image(2).write_bytes(dataset.image(2).read_bytes()[:-300])
     dataset.mask(3).write_text("notes")

@@ -44,7 +44,7 @@ def test_a_copy_of_a_held_out_scene_is_an_error(
     assert findings(dataset, tmp_path / "scenes", fold=fold) == found
 
 
-def test_ground_of_the_held_out_fold_is_an_error(
+def test_a_scene_on_the_ground_of_the_held_out_fold_is_an_error(
     dataset: PlantedDataset, tmp_path: Path, write_raster: WriteRaster
 ) -> None:
     pixels = dataset.read(dataset.image(0))[:, 2:, 2:]

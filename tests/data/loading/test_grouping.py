@@ -61,7 +61,7 @@ def test_small_batches_are_sent_in_groups_and_large_batches_separately(size: int
     assert batches_together(size) == together
 
 
-def test_a_list_of_keys_gives_a_batch_and_a_key_an_example() -> None:
+def test_a_list_of_keys_gives_a_batch_and_a_single_key_gives_an_example() -> None:
     batches = Batches(NumberedExamples(3), stack)
     assert len(batches) == 3
     assert batches[[SampleKey(0, 2), SampleKey(0, 1)]]["name"] == ["scene_2.tif", "scene_1.tif"]

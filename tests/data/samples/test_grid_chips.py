@@ -55,7 +55,9 @@ def test_all_chips_together_have_the_labels_of_the_scene(
     assert [int((seen == value).sum()) for value in (0, 1)] == [int((labels == value).sum()) for value in (0, 1)]
 
 
-def test_pixels_around_a_core_keep_their_values(tmp_path: Path, write_raster: Callable[..., Path]) -> None:
+def test_pixels_around_a_core_keep_their_values_but_not_their_labels(
+    tmp_path: Path, write_raster: Callable[..., Path]
+) -> None:
     scene = Scene(
         write_raster(tmp_path / "i.tif", np.full((5, 5), 9, np.uint8)),
         write_raster(tmp_path / "m.tif", np.ones((5, 5), np.uint8)),

@@ -156,7 +156,9 @@ def test_unmixed_chips_do_not_depend_on_the_mixing_settings(painted: dict[Scene,
         assert share - 0.12 < changed < share + 0.08
 
 
-def test_without_mixing_one_chip_is_read(painted: dict[Scene, Grid], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_chip_is_read_without_mixing_two_for_cut_mix_and_four_for_a_mosaic(
+    painted: dict[Scene, Grid], monkeypatch: pytest.MonkeyPatch
+) -> None:
     read: list[str] = []
     monkeypatch.setattr("seg.data.samples.random_chips.watched", lambda name: read.append(name) or nullcontext())
     for mixing, times in ((MixingConfig(), 1), (MixingConfig(cut_mix=1), 2), (MixingConfig(mosaic=1), 4)):

@@ -91,7 +91,7 @@ def test_unknown_colour_leaves_no_output(gid: Path, write_plain: WritePlain, tmp
     assert {path.name for path in tmp_path.iterdir()} == {gid.name}
 
 
-def test_scene_without_a_label_is_named_in_the_error(gid: Path, tmp_path: Path) -> None:
+def test_scene_without_a_mask_is_named_in_the_error(gid: Path, tmp_path: Path) -> None:
     (gid / "label_5classes" / f"{SCENE}_label.tif").unlink()
     with pytest.raises(DatasetError, match=rf"{SCENE}\.tif: has no mask; wanted .*{SCENE}_label\.tif"):
         import_public("gid", gid, tmp_path / "out", ImportSettings())

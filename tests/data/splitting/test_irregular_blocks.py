@@ -119,7 +119,7 @@ def test_folds_have_similar_labels(seed: int) -> None:
     assert max(shares) - min(shares) < 0.05
 
 
-def test_rare_class_in_two_places_goes_to_both_folds() -> None:
+def test_rare_class_in_two_blocks_goes_to_both_folds() -> None:
     blocks = [Window(20 * index, 0, 20, 20) for index in range(4)]
     mask = np.full((20, 80), CROPLAND, dtype=np.uint8)
     mask[:5, :40] = OTHER

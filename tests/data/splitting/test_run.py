@@ -183,7 +183,7 @@ def test_too_few_blocks_are_an_error_that_counts_them(large: Path) -> None:
     assert sorted(path.name for path in large.iterdir()) == ["images", "masks"]
 
 
-def test_scenes_without_a_mask_get_no_fold(apart: Path) -> None:
+def test_scenes_without_a_mask_are_refused(apart: Path) -> None:
     names = sorted(path.name for path in (apart / "images").iterdir())
     rows = [f"images/{name},{f'masks/{name}' if number else ''}," for number, name in enumerate(names)]
     (apart / "manifest.csv").write_text(

@@ -22,7 +22,7 @@ def test_points_in_a_named_encoding_are_read(tmp_path: Path) -> None:
     assert read_references(path, "ISO-8859-1").texts == ["Äcker"]
 
 
-def test_lists_as_references_are_refused_in_one_line(tmp_path: Path) -> None:
+def test_long_lists_as_references_are_refused_in_a_short_line(tmp_path: Path) -> None:
     path = tmp_path / "points.geojson"
     rows = [{"id": number, "reference": [1, 2] * 50} for number in (1, 2)]
     features = [{"type": "Feature", "geometry": None, "properties": row} for row in rows]

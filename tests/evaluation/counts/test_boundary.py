@@ -83,7 +83,9 @@ def square(shift: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("tolerance", "f1"), [(0, 0.5), (1, 1.0), (2, 1.0)])
-def test_parcel_shifted_by_a_pixel_is_right_within_a_pixel(tolerance: float, f1: float) -> None:
+def test_boundary_of_a_parcel_shifted_by_a_pixel_is_right_within_a_tolerance_of_a_pixel(
+    tolerance: float, f1: float
+) -> None:
     counts = whole(square(1), square(0), tolerance)
     assert counts.f1 == pytest.approx(f1, abs=0.01)
 

@@ -161,14 +161,14 @@ def test_a_truncated_onnx_file_is_exported_again(model: Path, exports: list[Path
 
 
 @each_backend
-def test_a_file_of_other_weights_is_never_used(model: Path, exports: list[Path], backend: Backend) -> None:
+def test_an_onnx_file_of_other_weights_is_never_used(model: Path, exports: list[Path], backend: Backend) -> None:
     package = replace(read_package(model), weights_sha256="0" * 64)
     with pytest.raises(PackageError, match="cannot use this newly written file"):
         backend(model, package)
     assert exports == [model / ONNX]
 
 
-def test_for_a_read_only_package_the_file_is_cached(
+def test_the_onnx_file_of_a_read_only_package_is_cached(
     model: Path, exports: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (model / ONNX).unlink()
@@ -181,7 +181,7 @@ def test_for_a_read_only_package_the_file_is_cached(
     assert kept.name == f"{read_package(model).weights_sha256}-{sha256(kept)}.onnx"
 
 
-def test_a_damaged_file_in_the_cache_is_exported_again(
+def test_a_damaged_onnx_file_in_the_cache_is_exported_again(
     model: Path, exports: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (model / ONNX).unlink()
@@ -195,7 +195,7 @@ def test_a_damaged_file_in_the_cache_is_exported_again(
 
 
 @each_backend
-def test_a_flipped_bit_of_the_file_never_reaches_a_map(
+def test_an_onnx_file_with_a_flipped_bit_is_exported_again(
     model: Path, exports: list[Path], caplog: pytest.LogCaptureFixture, backend: Backend
 ) -> None:
     good = (model / ONNX).read_bytes()
@@ -232,14 +232,16 @@ def test_if_the_export_fails_pytorch_computes_with_a_note(
         open_backend(model, read_package(model), ComputeSettings(backend="onnx"))
 
 
-def test_without_pytorch_a_missing_file_is_an_error_with_advice(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pytorch_a_missing_onnx_file_is_an_error_with_advice(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (model / ONNX).unlink()
     monkeypatch.setitem(sys.modules, "seg.package.write", None)
     with pytest.raises(PackageError, match=r"has no model\.onnx .* scripts/export\.py --onnx"):
         OnnxBackend(model, read_package(model))
 
 
-def test_two_processes_that_make_the_file_at_once_take_turns(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_exports_of_one_onnx_file_at_the_same_time_take_turns(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     at_work: list[Path] = []
     together = []
 
@@ -335,7 +337,7 @@ def test_features_are_those_of_pytorch(model: Path, backend: Backend) -> None:
 
 
 @each_backend
-def test_a_file_without_features_still_maps(model: Path, backend: Backend) -> None:
+def test_an_onnx_file_without_features_still_maps(model: Path, backend: Backend) -> None:
     import onnx
 
     path = model / ONNX

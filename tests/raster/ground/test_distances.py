@@ -30,7 +30,7 @@ def test_web_mercator_units_are_not_ground_distances() -> None:
     assert ground_pixel(grid((1_500_000, 8_399_737), 10, WEB_MERCATOR)) == pytest.approx((5, 5), rel=0.01)
 
 
-def test_unknown_places_have_no_pixel_size_and_no_neighbour() -> None:
+def test_rasters_without_a_crs_have_no_pixel_size_and_no_neighbour() -> None:
     lost = grid((500_000, 5_000_000), crs=None)
     assert ground_pixel(lost) is None
     assert near_pairs([lost, lost], 100) == []

@@ -24,7 +24,7 @@ def shapefile(tmp_path: Path) -> Path:
     return path
 
 
-def test_gbk_text_under_a_wrong_encoding_is_read(shapefile: Path) -> None:
+def test_gbk_text_that_a_file_declares_as_utf8_is_read(shapefile: Path) -> None:
     assert open_labels(shapefile, CROPLAND).features(None)[1].tolist() == [1, 0]
 
 

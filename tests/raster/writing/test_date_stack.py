@@ -44,7 +44,7 @@ def test_a_stack_of_dates_keeps_the_validity_of_each_date(scenes: dict[str, Path
     assert chip.image[:, 0, 2].tolist() == [10, 10, 20, 20, 0.5, 0.5]
 
 
-def test_a_stack_of_dates_moves_with_its_scenes(scenes: dict[str, Path], tmp_path: Path) -> None:
+def test_a_stack_of_dates_may_be_moved_together_with_its_scenes(scenes: dict[str, Path], tmp_path: Path) -> None:
     write_date_stack(tmp_path / "stack.vrt", scenes)
     moved = tmp_path / "moved"
     moved.mkdir()

@@ -68,7 +68,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint_and_prints_one_line(
     assert files.failure is None
 
 
-def test_a_training_without_any_writable_checkpoint_does_not_start(tmp_path: Path, unwritable: Path) -> None:
+def test_a_checkpoint_that_cannot_be_written_is_an_error_of_one_line(tmp_path: Path, unwritable: Path) -> None:
     with pytest.raises(WriteError, match=r"last\.ckpt") as caught:
         AtomicCheckpointIO().save_checkpoint(WEIGHTS, unwritable / "last.ckpt")
     assert "\n" not in str(caught.value)

@@ -120,7 +120,7 @@ def test_a_checkpoint_whose_end_is_zeros_is_damaged(tmp_path: Path) -> None:
     assert read_last(last).task["step"] == 2
 
 
-def test_a_training_killed_before_its_first_last_checkpoint_resumes_from_the_best(tmp_path: Path) -> None:
+def test_without_a_last_checkpoint_the_best_is_read(tmp_path: Path) -> None:
     write_checkpoint(tmp_path / "best.ckpt", 2)
     assert read_last(tmp_path / "last.ckpt").task["step"] == 2
 

@@ -76,7 +76,7 @@ def test_only_the_last_epoch_is_drawn_if_max_steps_ends_the_training(tmp_path: P
     assert drawn(tmp_path) == ["01_scene_0/epoch_0003.png"]
 
 
-def test_nothing_is_drawn_in_a_sanity_check_or_a_trial_run(tmp_path: Path) -> None:
+def test_nothing_is_drawn_in_a_trial_run(tmp_path: Path) -> None:
     fit(tmp_path, PanelConfig(), max_epochs=1, fast_dev_run=True)
     assert drawn(tmp_path) == []
 

@@ -116,7 +116,7 @@ def test_calibration_does_not_change_the_threshold_of_training_scores(tmp_path: 
     assert results[0] == results[1]
 
 
-def test_the_boundary_head_does_not_count(tmp_path: Path) -> None:
+def test_logits_of_the_boundary_head_are_not_counted(tmp_path: Path) -> None:
     torch.manual_seed(0)
     task = CroplandTask(bands=2, model=replace(TINY_NETWORK, boundary=True), loss=LossConfig(boundary=1.0))
     trainer(tmp_path).validate(task, samples(3), verbose=False)

@@ -241,7 +241,9 @@ def test_an_exported_package_names_its_teacher(root: Path, package: Path, tmp_pa
     assert read_package(tmp_path / "model").taught_by == taught
 
 
-def test_maps_can_teach_on_labelled_scenes_only(root: Path, tmp_path: Path, write_raster: Callable[..., Path]) -> None:
+def test_maps_can_teach_without_unlabelled_scenes(
+    root: Path, tmp_path: Path, write_raster: Callable[..., Path]
+) -> None:
     for number in range(len(SIZES)):
         with rasterio.open(root / "images" / f"scene_{number}.tif") as image:
             percent = np.full((image.height, image.width), 90, np.uint8)
@@ -295,7 +297,7 @@ def test_contradictory_options_are_refused(root: Path, package: Path) -> None:
         TeacherConfig(packages=(package,), scales=(99.0,))
 
 
-def test_a_second_average_is_refused(root: Path) -> None:
+def test_weight_averaging_is_refused_since_the_teacher_is_an_average(root: Path) -> None:
     with pytest.raises(ConfigError, match="but the teacher is already an average"):
         fitted(root, student(), callbacks=[EMAWeightAveraging(decay=0.9)])
 

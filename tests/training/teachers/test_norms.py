@@ -25,7 +25,7 @@ def test_labelled_and_clean_samples_move_the_statistics_towards_the_mean_of_both
     assert abs(mean_of(model) - mean_of(plain)) < 1e-6
 
 
-def test_other_policies_update_statistics_from_labelled_samples_only() -> None:
+def test_the_policy_labelled_updates_statistics_from_labelled_samples_only() -> None:
     model, plain = norm(), norm()
     with for_labelled(model, "labelled"):
         model(LABELLED)

@@ -51,7 +51,7 @@ def test_the_seed_decides_the_samples() -> None:
     assert epochs[0] == epochs[1] != epochs[2]
 
 
-def test_the_best_scenes_come_first() -> None:
+def test_the_scenes_of_highest_weight_come_first() -> None:
     epochs = shown(WarmupData(share=0.4, epochs=2, by="weight"), weighted(), max_epochs=2)
     assert [set(epoch) for epoch in epochs] == [{1, 3, 5}, {1, 3, 5, 2, 6}]
 
