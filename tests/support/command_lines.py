@@ -24,6 +24,7 @@ class Line:
 
 
 PREDICT = "predict --model=model --threads=1 --backend=torch"
+DELIVER = "deliver --template=template.yaml --zones=counties.gpkg"
 FIT = "train fit --config=config.yaml"
 SCORE = "--config=config.yaml --ckpt_path=run/checkpoints/last.ckpt"
 
@@ -99,12 +100,20 @@ LINES = (
         "polygons --input=map.tif --output=out.geojson --probability=map_probability.tif --simplify=15",
         ("map.tif", "map_probability.tif"),
     ),
+    Line("polygons --input=map.tif --output=out.gdb --crs=EPSG:4326", ("map.tif",)),
+    Line(
+        "polygons --input=map.tif --output=out.shp --attributes=counties.gpkg",
+        ("counties.gpkg", "map.tif"),
+    ),
+    Line(f"{DELIVER} --parcels=parcels.gpkg --output=delivery", ("template.yaml", "parcels.gpkg", "counties.gpkg")),
     Line("polygons --input=map.tif --output=out.parquet --interior=interior.tif", ("interior.tif", "map.tif")),
     Line("prepare check --input=data --output=check.json --sheet=check.png", ("data",)),
     Line("prepare check --input=listed --json", ("listed/manifest.csv", "data/masks"), ("data",)),
     Line("prepare stats --input=data", ("data/images",), ("data",)),
     Line("prepare stats --input=listed --json", ("listed/manifest.csv",), ("data",)),
     Line("prepare stack --input=bands --output=stack.vrt", ("bands",)),
+    Line("prepare image --input=S2.SAFE --output=may.vrt --mask=auto", ("S2.SAFE",)),
+    Line("prepare image --input=landsat/LC08.tar --output=may.tif --bands=[red,nir] --mask=auto", ("landsat",)),
     Line("prepare composite --input scene.tif scenes/west.tif --output=summer.tif", ("scene.tif", "scenes")),
     Line("prepare split --input=data --output=split --stratify", ("data",)),
     Line("prepare split --input=data --output=split --by=blocks --block-size-m=80 --guard-m=10 --folds=2", ("data",)),

@@ -11,7 +11,7 @@ from random import Random
 
 from seg.errors import PackageError
 from seg.package.read import read_package
-from support.command_lines import FIT
+from support.command_lines import DELIVER, FIT
 from support.processes import Ended, Job, Kill, Processes
 from support.project import SCRIPTS
 from support.resume_runs import content, differences
@@ -98,6 +98,22 @@ WORKS = (
             f"polygons --input=map.tif --output=out.{suffix}",
         )
         for suffix in ("gpkg", "geojson", "parquet")
+    ),
+    *(Work(f"polygons {suffix}", f"polygons --input=map.tif --output=out.{suffix}", MAPS) for suffix in ("gdb", "shp")),
+    Work(
+        "deliver",
+        f"{DELIVER} --parcels=parcels.gpkg --output=delivery",
+        ("template.yaml", "parcels.gpkg", "counties.gpkg"),
+    ),
+    Work("image", "prepare image --input=S2.SAFE --output=may.vrt --mask=auto", ("S2.SAFE",)),
+    Work("image file", "prepare image --input=S2.SAFE --output=may.tif --mask=auto", ("S2.SAFE",)),
+    Work(
+        "composite", "prepare composite --input scene.tif scenes/west.tif --output=summer.tif", ("scene.tif", "scenes")
+    ),
+    Work(
+        "zones",
+        "evaluate zones --prediction=map.tif --zones=counties.gpkg --output=table",
+        (*MAPS, "counties.gpkg"),
     ),
     Work("check", "prepare check --input=data --output=check.json --sheet=check.png --chips", ("data",)),
     Work("stats", "prepare stats --input=data", ("data",)),

@@ -21,7 +21,8 @@ from rasterio.enums import ColorInterp
 
 from support.networks import TINY
 from support.processes import Job, Processes
-from support.project import SCRIPTS
+from support.products import Safe, write_landsat, write_safe
+from support.project import ROOT, SCRIPTS
 
 WriteRaster = Callable[..., Path]
 MakeDataset = Callable[..., Path]
@@ -48,6 +49,8 @@ def make_world(root: Path, write_raster: WriteRaster, make_dataset: MakeDataset,
     _write_maps(root, write_raster)
     _write_polygons(root)
     _write_downloads(root, write_raster)
+    _write_products(root)
+    _write_delivery(root)
     _write_tracked(root)
     (root / "config.yaml").write_text(yaml.safe_dump(configuration()))
     for command in (
@@ -196,6 +199,21 @@ def _write_downloads(root: Path, write_raster: WriteRaster) -> None:
             write_raster(country / "label_masks" / kind / f"{chip}.tif", classes)
     table = pd.DataFrame({"aoi_id": ["g0_1", "g0_2"], "split": ["train", "val"]})
     table.to_parquet(country / "chips_austria.parquet", index=False)
+
+
+def _write_products(root: Path) -> None:
+    """Write a Sentinel-2 product as a folder, and one of Landsat as an archive."""
+    safe, _ = write_safe(root, Safe(size=(24, 18)))
+    safe.rename(root / "S2.SAFE")
+    landsat, *_ = write_landsat(root / "landsat", packed=True)
+    landsat.rename(root / "landsat" / "LC08.tar")
+
+
+def _write_delivery(root: Path) -> None:
+    """Write zones and a template, with which the parcels are delivered."""
+    halves = [field(-1, -1, 20, 41), field(20, -1, 49, 41)]
+    _write_vectors(root / "counties.gpkg", halves, {"code": ["01", "02"], "name": ["West", "East"]})
+    shutil.copy2(ROOT / "configs" / "delivery" / "plain.yaml", root / "template.yaml")
 
 
 def _write_picture(path: Path, pixels: npt.ArrayLike) -> None:
