@@ -30,10 +30,16 @@ CORNER = Affine(10, 0, 500_000, 0, -10, 5_000_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run all tests that export ONNX files in one worker, since importing the exporter takes ten seconds."""
+    """Run tests with the same dear imports or inputs in one worker.
+
+    Importing the exporter of ONNX files takes ten seconds, and so does making the inputs of all commands.
+    """
     for item in items:
-        if "onnx" in item.nodeid or {"onnx_package", "random_package"} & {*getattr(item, "fixturenames", ())}:
+        fixtures = {*getattr(item, "fixturenames", ())}
+        if "onnx" in item.nodeid or {"onnx_package", "random_package"} & fixtures:
             item.add_marker(pytest.mark.xdist_group("onnx"))
+        elif "world" in fixtures:
+            item.add_marker(pytest.mark.xdist_group("world"))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

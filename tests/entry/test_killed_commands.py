@@ -26,7 +26,6 @@ def kill_often(work: Work, kills: int, world: Path, processes: Processes, folder
     assert not killing.problems, "these kills leave something else, as printed"
 
 
-@pytest.mark.campaign
 @pytest.mark.parametrize("work", [work for work in WORKS if work.name in CHEAP], ids=lambda work: work.name)
 def test_after_kills_of_quick_commands_outputs_are_whole_and_the_next_run_gives_the_same_result(
     work: Work, world: Path, processes: Processes, tmp_path: Path
