@@ -18,7 +18,7 @@ from seg.errors import RasterError
 from seg.parcels.shapefile import ALIAS, DECIMALS, REAL_WIDTH, WIDTH
 from seg.raster.chips import Polygons
 from seg.raster.ground.outlines import Floats
-from seg.raster.vectors.features import FALLBACK, chosen_layer, quiet_library
+from seg.raster.vectors.features import FALLBACK, chosen_layer, quiet_library, require_near
 from seg.raster.vectors.settings import LAYER
 
 
@@ -42,6 +42,7 @@ class Attributes:
         self.path = path
         table, name, crs = _read(path)
         geometry = shapely.from_wkb(table.column(name).combine_chunks().to_numpy(zero_copy_only=False))
+        require_near(path, geometry)
         kinds = set(np.unique(shapely.get_type_id(geometry)).tolist()) - {-1, 3, 6}
         if kinds or not len(geometry):
             raise RasterError(f"{path}: {'has points or lines' if kinds else 'has no feature'}; wanted polygons")

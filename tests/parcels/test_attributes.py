@@ -54,10 +54,13 @@ def test_unusable_attributes_are_refused(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="'crs' was not provided"):
         geopandas.GeoDataFrame(HALVES).to_file(tmp_path / "nowhere.gpkg")
     geopandas.GeoDataFrame(HALVES | {"Area": [1, 2]}, crs="EPSG:32633").to_file(tmp_path / "clash.gpkg")
+    far = box(0, 0, 1e300, 1)
+    geopandas.GeoDataFrame({"n": [1]}, geometry=[far], crs="EPSG:4528").to_file(tmp_path / "far.gpkg")
     (tmp_path / "damaged.parquet").write_bytes(b"PAR1")
     for name, error, message in [
         ("points.gpkg", RasterError, r"points\.gpkg: has points or lines; wanted polygons"),
         ("nowhere.gpkg", RasterError, r"nowhere\.gpkg: has no CRS that PROJ knows"),
+        ("far.gpkg", RasterError, r"far\.gpkg: \d coordinates are not on the Earth, such as 1e\+300"),
         ("missing.gpkg", RasterError, r"missing\.gpkg: no such file"),
         ("damaged.parquet", RasterError, r"damaged\.parquet: not a readable layer of polygons"),
         ("clash.gpkg", ConfigError, r"the column 'Area' has the name of a column of the parcels"),

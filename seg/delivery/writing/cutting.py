@@ -15,6 +15,7 @@ from seg.delivery.writing.zones import Zones
 from seg.errors import RasterError
 from seg.raster.chips import Polygons
 from seg.raster.ground.outlines import metres_per_unit
+from seg.raster.vectors.features import require_near
 
 SLIVER_M2 = 0.01
 """Smaller pieces at the line between zones come from rounding and are dropped; their area rounds to 0.00 m2."""
@@ -84,6 +85,7 @@ class Cutter:
         """
         wkb = batch.column("geometry").to_numpy(zero_copy_only=False)
         polygons = shapely.from_wkb(wkb)
+        require_near(self._name, polygons)
         self._require_polygons(polygons)
         parcel, zone, whole = self._assigned(polygons)
         # Parcels within a zone keep their bytes; the others, those of several parts and those with heights are cut.

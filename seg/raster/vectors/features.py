@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import geopandas
 import numpy as np
+import numpy.typing as npt
 import pyarrow
 import pyogrio
 import pyproj
@@ -226,7 +227,7 @@ class VectorLabels:
                 f"\"crop = 'wheat'\"; its columns are {_shown(self._columns)}"
             ) from error
         if geometry:
-            _require_near(self.path, found)
+            require_near(self.path, found.geometry.to_numpy())
         return found
 
 
@@ -253,13 +254,21 @@ def read_features(path: Path) -> geopandas.GeoDataFrame:
     except (DataSourceError, DataLayerError, ValueError) as error:
         raise _unreadable(file, error) from error
     if isinstance(found, geopandas.GeoDataFrame):
-        _require_near(file, found)
+        require_near(file, found.geometry.to_numpy())
     return found
 
 
-def _require_near(path: Path, features: geopandas.GeoDataFrame) -> None:
-    """Check that coordinates are finite and on the Earth, since areas of others overflow."""
-    coordinates = shapely.get_coordinates(features.geometry.to_numpy())
+def require_near(path: Path | str, shapes: npt.NDArray[np.object_]) -> None:
+    """Check that coordinates are finite and not too large for any CRS of the Earth, since areas of others overflow.
+
+    Args:
+        path: File of the geometries.
+        shapes: (N,) geometries; None for a feature without one.
+
+    Raises:
+        RasterError: A coordinate is not finite or too large.
+    """
+    coordinates = shapely.get_coordinates(shapes)
     far = coordinates[~(np.abs(coordinates) <= FARTHEST)]
     if far.size:
         raise RasterError(
