@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from seg.errors import ConfigError, require_threads
+from seg.inference.cluster.settings import cluster_of
 from seg.inference.settings import Library
 
 MOST_GROUPS = 32
@@ -97,6 +98,30 @@ class LoadingSettings:
         """Check the ranges."""
         _check_at_least("side", self.side, 512)
         for name in ("workers", "samples", "repeats", "memory_samples"):
+            _check_at_least(name, getattr(self, name), 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterBenchmarkSettings:
+    """Options of `benchmark.py cluster`.
+
+    Args:
+        cluster: The cluster: local:N, tcp://host:port or a YAML file, as for predict.py.
+        blocks: Number of blocks that compute nothing.
+        batch: Number of blocks per task.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    cluster: str = "local:2"
+    blocks: int = 200_000
+    batch: int = 100
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        cluster_of(self.cluster)
+        for name in ("blocks", "batch"):
             _check_at_least(name, getattr(self, name), 1)
 
 

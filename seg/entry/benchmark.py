@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seg.benchmark.settings import (
+    ClusterBenchmarkSettings,
     ConvolutionSettings,
     InferenceSettings,
     LabelsSettings,
@@ -102,6 +103,18 @@ def labels(*, settings: LabelsSettings, output: Path) -> None:
     benchmark_labels(settings, output)
 
 
+def cluster(*, settings: ClusterBenchmarkSettings, output: Path | None = None) -> None:
+    """Measure the load of a cluster's scheduler with blocks that compute nothing.
+
+    Args:
+        settings: Options of the benchmark.
+        output: JSON file for the figures; null for text only.
+    """
+    from seg.benchmark.cluster import benchmark_cluster
+
+    benchmark_cluster(settings, output)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
@@ -117,6 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "inference": inference,
             "polygons": polygons,
             "labels": labels,
+            "cluster": cluster,
         },
         arguments,
         "Measure time, memory and operations of the parts of the pipeline.",

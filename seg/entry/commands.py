@@ -2,10 +2,11 @@
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from seg.errors import ConfigError
+from seg.errors import ConfigError, IncompleteError, require_option
 from seg.imagery.settings import MaskSettings
 from seg.inference.cluster.settings import ClusterSettings
 from seg.inference.settings import ComputeSettings, PredictionSettings
@@ -184,20 +185,48 @@ def predict(
         predict_on_cluster(models, inputs, output, (settings, compute), cluster)
 
 
-def polygons(*, input: Path, output: Path, settings: PolygonSettings) -> None:
-    """Write the parcels of a class map with their areas in hectares and perimeters in metres.
+def polygons(*, input: list[Path] | Path, output: Path, settings: PolygonSettings, cluster: ClusterSettings) -> None:
+    """Write the parcels of class maps with their areas in hectares and perimeters in metres.
 
     Args:
-        input: The class map: 0 other, 1 cropland, 255 nodata.
+        input: The class map: 0 other, 1 cropland, 255 nodata. Many maps: several files, a folder, a pattern such as
+            'maps/*.tif', or a text file with one path per line.
         output: The file to write: .gpkg (GeoPackage), .parquet (GeoParquet), .geojson (GeoJSON, in WGS 84), .gdb (File
-            Geodatabase) or .shp (shapefile).
+            Geodatabase) or .shp (shapefile). For many maps, a folder for one GeoPackage per map.
         settings: Sizes, splitting and simplification of parcels.
+        cluster: The cluster, if any, for many maps.
     """
     from seg.parcels.write_parcels import write_parcels
+    from seg.raster.folder import named_scenes
 
-    with progress_bar(input.name) as bar:
-        written = write_parcels(input, output, settings, bar.move)
+    named = named_scenes([input] if isinstance(input, Path) else input)
+    if named.several:
+        _polygons_of_many(named.scenes, output, settings, cluster)
+        return
+    require_option(cluster.cluster is None, "cluster", cluster.cluster, "many maps, with a task per map")
+    [path] = named.scenes
+    with progress_bar(path.name) as bar:
+        written = write_parcels(path, output, settings, bar.move)
     print(f"{output}: {counted(written.parcels, 'parcel')}, {written.hectares:.2f} ha")
+
+
+def _polygons_of_many(maps: Sequence[Path], output: Path, settings: PolygonSettings, cluster: ClusterSettings) -> None:
+    from seg.inference.cluster.mapping import map_files
+    from seg.parcels.many_maps import parcel_files, write_map_parcels
+
+    jobs = parcel_files(maps, output, settings)
+    failed: list[Exception] = []
+    for job, written in zip(jobs, map_files(partial(write_map_parcels, settings=settings), jobs, cluster), strict=True):
+        if isinstance(written, Exception):
+            failed.append(written)
+            print(f"failed: {job.map}: {written}", file=sys.stderr)
+        else:
+            print(f"{job.output}: {counted(written.parcels, 'parcel')}, {written.hectares:.2f} ha", flush=True)
+    if failed:
+        raise IncompleteError(
+            f"{len(failed)} of {counted(len(jobs), 'map')} could not be converted; correct the problems listed above "
+            "and repeat the command"
+        ) from failed[0]
 
 
 def describe(

@@ -2,12 +2,14 @@
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from seg.evaluation.area.settings import AreaSettings, SampleSettings
 from seg.evaluation.pairs import Inputs
 from seg.evaluation.settings import ChangeSettings, EvaluationSettings, PageSettings
 from seg.evaluation.zones.settings import ZoneInputs, ZoneSettings
+from seg.inference.cluster.settings import ClusterSettings
 from seg.raster.gdal_options import gdal_options
 from seg.terminal.command_line import Command, run_command
 
@@ -18,6 +20,7 @@ def evaluate(
     output: Path,
     settings: EvaluationSettings,
     page: PageSettings,
+    cluster: ClusterSettings,
 ) -> None:
     """Compare cropland maps with references; for the other uses see `evaluate.py sample|area|change|zones --help`.
 
@@ -26,10 +29,13 @@ def evaluate(
         output: Folder for the report; created if its parent exists.
         settings: Options of the comparison.
         page: Options of the report.
+        cluster: The cluster, if any, which compares one pair per task.
     """
     from seg.evaluation.evaluate import evaluate as write_report
+    from seg.inference.cluster.mapping import map_or_raise
 
-    write_report(inputs, output, settings, page)
+    measured = None if cluster.cluster is None else partial(map_or_raise, settings=cluster)
+    write_report(inputs, output, settings, page, measured)
 
 
 def sample(*, prediction: Path, output: Path, settings: SampleSettings, zones: Path | None = None) -> None:

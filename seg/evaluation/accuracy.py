@@ -1,8 +1,8 @@
 """Accuracy of maps against references: counts summed over scenes, with intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 
 import numpy as np
@@ -22,6 +22,9 @@ from seg.raster.chips import read_band
 from seg.raster.grid import open_raster
 from seg.raster.windows import window_grid
 from seg.terminal.progress import progress_bar
+
+MeasurePairs = Callable[[Callable[[Pair], SceneAccuracy], Sequence[Pair]], list[SceneAccuracy]]
+"""Function that calls another function for each pair, and returns the results in order."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +91,16 @@ class Accuracy:
         return sorted(found, key=lambda one: -one[1].errors)[: settings.worst]
 
 
-def measure_accuracy(pairs: Sequence[Pair], settings: EvaluationSettings) -> Accuracy:
+def measure_accuracy(
+    pairs: Sequence[Pair], settings: EvaluationSettings, measured: MeasurePairs | None = None
+) -> Accuracy:
     """Compare maps with their references, with a progress bar on a terminal.
 
     Args:
         pairs: The files.
         settings: Options of the comparison.
+        measured: Calls a function for each pair, for example on the workers of a cluster; by default, this process
+            compares one pair after the other.
 
     Raises:
         RasterError: A file cannot be read, lies on another grid or holds invalid values, or nothing can be compared.
@@ -102,13 +109,20 @@ def measure_accuracy(pairs: Sequence[Pair], settings: EvaluationSettings) -> Acc
     sizes = [(grid.height, grid.width) for grid in grids]
     tolerances = fitting_tolerances(grids, settings.tolerances)
     measures = Measures(settings, tolerances, settings.fitting_block_size(sizes), settings.fitting_chip_size(sizes))
-    side = settings.window_size
-    windows = sum(-(-height // side) * -(-width // side) for height, width in sizes)
-    with progress_bar("comparing", windows) as bar:
-        scenes = [measure_scene(pair, measures, bar.step) for pair in pairs]
+    if measured is not None:
+        scenes = measured(partial(measure_scene, measures=measures), pairs)
+    else:
+        scenes = _measured_here(pairs, measures, sizes)
     if not any(scene.counts.compared for scene in scenes):
         raise _nothing_compared(scenes[0], settings)
     return Accuracy(scenes, measures, _intervals(scenes, measures))
+
+
+def _measured_here(pairs: Sequence[Pair], measures: Measures, sizes: Sequence[tuple[int, int]]) -> list[SceneAccuracy]:
+    side = measures.settings.window_size
+    windows = sum(-(-height // side) * -(-width // side) for height, width in sizes)
+    with progress_bar("comparing", windows) as bar:
+        return [measure_scene(pair, measures, bar.step) for pair in pairs]
 
 
 def _intervals(scenes: list[SceneAccuracy], measures: Measures) -> Bootstrap | None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from seg.evaluation.accuracy import Accuracy, measure_accuracy
+from seg.evaluation.accuracy import Accuracy, MeasurePairs, measure_accuracy
 from seg.evaluation.pairs import Inputs, find_pairs
 from seg.evaluation.report.json_report import as_json
 from seg.evaluation.report.page.write import Documents, read_area_estimate, write_page
@@ -18,7 +18,11 @@ REPORT_FILES = ("accuracy.json", "picture.png", "index.html")
 
 
 def evaluate(
-    inputs: Inputs, output: Path, settings: EvaluationSettings, page: PageSettings = PageSettings()
+    inputs: Inputs,
+    output: Path,
+    settings: EvaluationSettings,
+    page: PageSettings = PageSettings(),
+    measured: MeasurePairs | None = None,
 ) -> Accuracy:
     """Compare maps with their references, print the scores and write the report.
 
@@ -29,6 +33,7 @@ def evaluate(
         output: Folder for the report; made if its parent exists.
         settings: Options of the comparison.
         page: Options of `index.html`.
+        measured: Calls a function for each pair; by default, this process compares one pair after the other.
 
     Raises:
         ConfigError: The output folder cannot be written, files do not belong together, or the area estimate cannot be
@@ -44,7 +49,7 @@ def evaluate(
     pairing = find_pairs(inputs)
     require_apart([output / name for name in REPORT_FILES], [page.area_estimate, *pairing.files])
     with report_folder(output, REPORT_FILES) as unfinished:
-        accuracy = measure_accuracy(pairing.pairs, settings)
+        accuracy = measure_accuracy(pairing.pairs, settings, measured)
         print(accuracy_text(accuracy, pairing))
         content = as_json(accuracy, pairing, inputs)
         write_json(content, unfinished / "accuracy.json")

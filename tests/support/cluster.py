@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+from distributed import Client
+
 from support.project import ROOT
 
 STARTING = 60.0
@@ -65,6 +67,11 @@ class DaskProcesses:
         words = [self.address, "--no-nanny", "--nthreads=1", "--no-dashboard", "--memory-limit=0"]
         words += [f"--local-directory={self.folder}", "--death-timeout=60"]
         self.workers += [self._start("dask_worker", words, before) for _ in range(count)]
+
+    def wait_for_workers(self, count: int) -> None:
+        """Wait until a number of workers are connected."""
+        with Client(self.address, set_as_default=False) as client:
+            client.wait_for_workers(count, timeout=STARTING)
 
     def kill_worker(self, number: int) -> None:
         """Send SIGKILL to a worker."""

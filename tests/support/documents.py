@@ -34,7 +34,19 @@ DOCUMENTS = sorted(
 """CHANGELOG.md is left out, because it names removed options."""
 
 TOOLS = tuple(COMMANDS)
-ELSEWHERE = {"pip", "pytest", "ruff", "mypy", "wandb", "tensorboard", "source", "pre-commit"}
+ELSEWHERE = {
+    "pip",
+    "pytest",
+    "ruff",
+    "mypy",
+    "wandb",
+    "tensorboard",
+    "source",
+    "pre-commit",
+    "dask",
+    "sbatch",
+    "torchrun",
+}
 """Other programs, whose command lines are not checked."""
 
 SEED = "--seed_everything=0"

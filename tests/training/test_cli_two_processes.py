@@ -73,7 +73,33 @@ def launched(processes: Processes, words: list[str], tmp_path: Path) -> tuple[st
     return done.stdout + done.stderr, done.returncode == 0
 
 
-@pytest.mark.parametrize("train", [forked, pytest.param(launched, marks=pytest.mark.campaign)])
+def on_two_nodes(processes: Processes, words: list[str], tmp_path: Path) -> tuple[str, bool]:
+    """Run torchrun once for each of two nodes on the loopback device; return their output and True if both succeed."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    nodes = ["--trainer.devices=1" if word == "--trainer.devices=2" else word for word in words]
+    started = [
+        subprocess.Popen(
+            [
+                *(sys.executable, "-m", "torch.distributed.run", "--nnodes=2", f"--node-rank={rank}"),
+                *("--nproc-per-node=1", "--master-addr=127.0.0.1", f"--master-port={port}"),
+                *(str(SCRIPTS / "train.py"), *nodes, "--trainer.num_nodes=2"),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    texts = [process.communicate(timeout=300)[0] for process in started]
+    return "".join(texts), all(process.returncode == 0 for process in started)
+
+
+DEAR = [pytest.param(train, marks=pytest.mark.campaign) for train in (launched, on_two_nodes)]
+
+
+@pytest.mark.parametrize("train", [forked, *DEAR])
 def test_two_processes_give_the_scores_and_weights_of_one(
     tmp_path: Path, make_dataset: Callable[..., Path], processes: Processes, train: Callable[..., tuple[str, bool]]
 ) -> None:

@@ -1,14 +1,13 @@
 """Map one or many scenes on a cluster, and report the results."""
 
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from seg.errors import IncompleteError, NoOverlapError
-from seg.inference.cluster.connection import Connection, connected
+from seg.inference.cluster.connection import Connection, connected, wait_for_workers
 from seg.inference.cluster.dispatch import Dispatcher, Ended, Work
 from seg.inference.cluster.report import Watch
 from seg.inference.cluster.scene_run import SceneRun, Stage
@@ -62,7 +61,7 @@ def predict_on_cluster(
         connection: Connection[Work] = opened.enter_context(
             connected(cluster_of(cluster.cluster or ""), settings[1].threads)
         )
-        _wait_for_workers(connection, watch)
+        watch.see(wait_for_workers(connection))
         recipe = _recipe(models, settings[0], replace(settings[1], threads=connection.threads()))
         dispatcher = Dispatcher(connection, [SceneRun(job) for job in jobs], recipe, watch)
         opened.callback(dispatcher.release)
@@ -128,19 +127,6 @@ def _kept(interrupt: KeyboardInterrupt, dispatcher: Dispatcher) -> KeyboardInter
     blocks = sum(run.done for run in open_runs)
     kept = f"{blocks} finished blocks kept beside the maps: " if blocks else ""
     return KeyboardInterrupt(str(interrupt) or f"interrupted; {kept}repeat the command to continue")
-
-
-def _wait_for_workers(connection: Connection[Work], watch: Watch) -> None:
-    workers, said = connection.workers(), False
-    if connection.dashboard is not None:
-        print(f"{connection.name}: dashboard at {connection.dashboard}", flush=True)
-    while not workers:
-        if not said:
-            print(f"{connection.name}: no worker yet; waiting for workers", file=sys.stderr, flush=True)
-            said = True
-        time.sleep(0.5)
-        workers = connection.workers()
-    watch.see(workers)
 
 
 def _recipe(models: Sequence[Path], settings: PredictionSettings, compute: ComputeSettings) -> Recipe:

@@ -1,12 +1,17 @@
 """Connection to a dask cluster: start or find it, send tasks, and receive their answers."""
 
+import gc
 import logging
+import os
 import queue
+import sys
+import time
 import uuid
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from seg.errors import ConfigError, IncompleteError
@@ -19,6 +24,9 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 20.0
 """Time in seconds to wait for a scheduler."""
+
+POLL = 0.5
+"""Time in seconds between two looks whether a worker is there."""
 
 LOGGERS = ("distributed", "tornado", "asyncio", "bokeh")
 """Loggers that would print lines, some with a traceback, about workers and connections that are lost."""
@@ -95,6 +103,10 @@ class Connection(Generic[Work]):
         except Exception as error:
             raise self._lost_scheduler() from error
         return {address: WorkerState(str(each["host"]), int(each["nthreads"])) for address, each in found.items()}
+
+    def scheduler_memory(self) -> int:
+        """Resident memory of the scheduler's process in bytes."""
+        return int(self._client.run_on_scheduler(resident_memory))
 
     def threads(self) -> int:
         """Number of computing threads of each worker."""
@@ -207,6 +219,35 @@ def connected(cluster: Cluster, threads: int = 0) -> Iterator[Connection[Any]]:
         opened.callback(_close, client)
         _prepare(client, isinstance(cluster, LocalWorkers))
         yield Connection(client, name, threads or None)
+
+
+def resident_memory() -> int:
+    """Resident memory of this process in bytes; the largest one so far on systems without /proc."""
+    gc.collect()
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def wait_for_workers(cluster: Connection[Any]) -> dict[str, WorkerState]:
+    """Print the address of the dashboard, wait for the first worker, and return the workers that are there.
+
+    Raises:
+        IncompleteError: The scheduler is lost.
+    """
+    dashboard = cluster.dashboard
+    if dashboard is not None:
+        print(f"{cluster.name}: dashboard at {dashboard}", flush=True)
+    workers = cluster.workers()
+    if not workers:
+        print(f"{cluster.name}: no worker yet; waiting for workers", file=sys.stderr, flush=True)
+    while not workers:
+        time.sleep(POLL)
+        workers = cluster.workers()
+    return workers
 
 
 def _client(source: object, name: str) -> "Client":

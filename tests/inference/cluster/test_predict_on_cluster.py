@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,14 +15,6 @@ from support.scenes import write_scene
 
 BLOCKS = ("--block-size=64", "--halo=16", "--threads=1")
 SIZES = {"a.tif": (300, 340), "b.tif": (200, 500), "c.tif": (64, 64)}
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskProcesses]:
-    """A scheduler with two workers."""
-    with DaskProcesses(tmp_path_factory.mktemp("dask")) as processes:
-        processes.start_workers(2)
-        yield processes
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,208 @@
+"""Workers, schedulers and clients that are killed while they map scenes on the loopback device."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from support.cluster import DaskProcesses
+from support.commands import run_command
+from support.project import SCRIPTS
+from support.scenes import write_scene
+
+pytestmark = pytest.mark.campaign
+
+WORKERS, WORKER_KILLS, SCHEDULER_KILLS, CLIENT_KILLS = 4, 20, 3, 3
+
+
+class Campaign:
+    """Two scenes of 392 blocks that are mapped repeatedly, and the maps of one process."""
+
+    def __init__(self, model: Path, folder: Path) -> None:
+        scenes = folder / "scenes"
+        scenes.mkdir()
+        for name in ("a.tif", "b.tif"):
+            write_scene(scenes / name, 900, 900, nodata=0)
+        self.model, self.scenes, self.maps, self.blocks = model, scenes, folder / "maps", 2 * 14 * 14
+        self.words = [f"--model={model}", f"--input={scenes}", "--block-size=64", "--halo=16", "--threads=1"]
+        self.words.append(f"--output={self.maps}")
+        assert run_command("predict", *self.words).status == 0
+        self.whole = {path.name: path.read_bytes() for path in self.maps.iterdir()}
+        self.clear()
+
+    def clear(self) -> None:
+        for path in self.maps.iterdir():
+            path.unlink()
+
+    def check(self) -> None:
+        """Check that all maps are as expected, and that nothing else is left."""
+        assert {path.name: path.read_bytes() for path in self.maps.iterdir()} == self.whole
+
+    def finished(self) -> int:
+        return len([*self.maps.glob("*.partial/*.npy")])
+
+    def wait_for(self, blocks: int, is_alive: Callable[[], bool]) -> bool:
+        """Wait until a number of blocks are finished; False if the run ends before."""
+        while self.finished() < blocks:
+            if not is_alive():
+                return False
+            time.sleep(0.002)
+        return True
+
+
+@pytest.fixture
+def campaign(onnx_package: Path, tmp_path: Path) -> Campaign:
+    return Campaign(onnx_package, tmp_path)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[DaskProcesses]:
+    folder = tmp_path / "dask"
+    folder.mkdir()
+    with DaskProcesses(folder) as processes:
+        yield processes
+
+
+@contextmanager
+def killing(cluster: DaskProcesses, campaign: Campaign, kills: list[int], seed: int) -> Iterator[None]:
+    """While a block runs, kill random workers and start new ones; `kills` counts the kills."""
+    stop, random = threading.Event(), np.random.default_rng(seed)
+
+    def kill_often() -> None:
+        while not stop.is_set() and sum(kills) < WORKER_KILLS:
+            if campaign.finished():
+                cluster.kill_worker(int(random.integers(len(cluster.workers))))
+                cluster.start_workers(1)
+                kills.append(1)
+            stop.wait(float(random.uniform(0, 2)))
+
+    thread = threading.Thread(target=kill_often)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_maps_are_the_same_after_twenty_kills_of_workers(cluster: DaskProcesses, campaign: Campaign) -> None:
+    cluster.start_workers(WORKERS)
+    kills: list[int] = []
+    runs, computed = 0, 0
+    while sum(kills) < WORKER_KILLS:
+        with killing(cluster, campaign, kills, runs):
+            ran = run_command("predict", *campaign.words, f"--cluster={cluster.address}")
+        assert (ran.status, ran.err) == (0, ""), (ran, cluster.log())
+        campaign.check()
+        campaign.clear()
+        computed += sum(int(line.split("|")[2]) for line in ran.out.splitlines() if "tcp://" in line and "|" in line)
+        runs += 1
+    assert computed <= 2 * runs * campaign.blocks
+
+
+def test_the_same_command_continues_after_three_kills_of_the_scheduler(
+    cluster: DaskProcesses, campaign: Campaign
+) -> None:
+    for number in range(SCHEDULER_KILLS):
+        cluster.start_workers(2)
+        before = campaign.finished()
+
+        def kill(before: int = before) -> None:
+            if campaign.wait_for(before + 10, threading.main_thread().is_alive):
+                cluster.scheduler.kill()
+                cluster.scheduler.wait()
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        ran = run_command("predict", *campaign.words, f"--cluster={cluster.address}")
+        killer.join()
+        assert ran.status == 1, (number, ran, cluster.log())
+        assert ran.err.startswith(f"error: {cluster.address}: the scheduler is lost")
+        assert ran.err.count("\n") == 1
+        assert campaign.finished() > before
+        while cluster.workers:
+            cluster.kill_worker(0)
+        cluster.start_scheduler()
+    cluster.start_workers(2)
+    assert run_command("predict", *campaign.words, f"--cluster={cluster.address}").status == 0
+    campaign.check()
+
+
+def test_the_same_command_continues_after_three_kills_of_the_client(cluster: DaskProcesses, campaign: Campaign) -> None:
+    cluster.start_workers(2)
+    command = [sys.executable, SCRIPTS / "predict.py", *campaign.words, f"--cluster={cluster.address}"]
+    for number in range(CLIENT_KILLS):
+        before = campaign.finished()
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as client:
+            assert campaign.wait_for(before + 10, lambda client=client: client.poll() is None), number
+            client.kill()
+    assert run_command("predict", *campaign.words, f"--cluster={cluster.address}").status == 0
+    campaign.check()
+
+
+def test_local_workers_end_with_a_killed_client(campaign: Campaign) -> None:
+    command = [sys.executable, SCRIPTS / "predict.py", *campaign.words, "--cluster=local:2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as client:
+        assert campaign.wait_for(10, lambda: client.poll() is None)
+        children = children_of(client.pid)
+        client.kill()
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}/cmdline").exists() and not is_zombie(pid) for pid in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert run_command("predict", *campaign.words).status == 0
+    campaign.check()
+
+
+@pytest.mark.parametrize("number", [2, 15], ids=["SIGINT", "SIGTERM"])
+def test_an_interrupted_client_prints_one_line_and_the_run_continues(campaign: Campaign, number: int) -> None:
+    command = [sys.executable, SCRIPTS / "predict.py", *campaign.words, "--cluster=local:2"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as client:
+        assert campaign.wait_for(10, lambda: client.poll() is None)
+        os.killpg(client.pid, number) if number == 2 else client.terminate()
+        _, err = client.communicate(timeout=60)
+    assert client.returncode == 130, err
+    assert err.startswith("error: interrupted; ")
+    assert err.count("\n") == 1
+    assert run_command("predict", *campaign.words).status == 0
+    campaign.check()
+
+
+def test_a_worker_without_the_model_is_left_out_with_one_line(
+    cluster: DaskProcesses, campaign: Campaign, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    hidden = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    hidden += ['mount --bind "$0" "$1" && shift && exec "$@"', str(empty), str(campaign.model)]
+    if subprocess.run([*hidden, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this system cannot hide a folder from a process")
+    cluster.start_workers(1, hidden)
+    cluster.start_workers(1)
+    cluster.wait_for_workers(2)
+    ran = run_command("predict", *campaign.words, f"--cluster={cluster.address}")
+    assert ran.status == 0, (ran, cluster.log())
+    assert ran.err.count("\n") == 1
+    assert ran.err.startswith("note: left out the worker on ")
+    assert f"{campaign.model}/model.json: no such file" in ran.err
+    campaign.check()
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_zombie(pid: int) -> bool:
+    try:
+        return ") Z " in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return True
