@@ -25,10 +25,12 @@ class BlockQueue:
 
     Attributes:
         aside: Error of each block that was set aside.
+        suspected: Blocks that failed, or that a dead worker held.
     """
 
     def __init__(self, blocks: Iterable[BlockId]) -> None:
         self.aside: dict[BlockId, str] = {}
+        self.suspected: set[BlockId] = set()
         self._waiting = deque(blocks)
         self._suspects: deque[BlockId] = deque()
         self._failures: Counter[BlockId] = Counter()
@@ -44,7 +46,7 @@ class BlockQueue:
         return not len(self) and not self._running
 
     def take(self, most: int) -> tuple[BlockId, ...]:
-        """The next blocks for a worker. A block that failed before is sent alone, so that it harms no other block.
+        """The next blocks for a worker. A suspected block is sent alone, so that it harms no other block.
 
         Args:
             most: Largest number of blocks.
@@ -60,7 +62,7 @@ class BlockQueue:
         """Put blocks back that a worker did not compute, through no fault of the blocks."""
         self._running -= len(blocks)
         for block in reversed(blocks):
-            (self._suspects if self._failures[block] else self._waiting).appendleft(block)
+            (self._suspects if block in self.suspected else self._waiting).appendleft(block)
 
     def finish(self, blocks: Sequence[BlockId], failed: Mapping[BlockId, str]) -> None:
         """Count blocks as computed, except failed ones, which are computed again or set aside.
@@ -75,14 +77,29 @@ class BlockQueue:
             if self._failures[block] >= MOST_FAILURES:
                 self.aside[block] = error
             else:
-                self._suspects.append(block)
+                self._suspect(block)
 
-    def drop(self) -> int:
-        """Remove all waiting blocks, and return their number."""
-        dropped = len(self)
-        self._waiting.clear()
-        self._suspects.clear()
-        return dropped
+    def lose(self, blocks: Sequence[BlockId], deaths: Mapping[BlockId, int], error: str) -> None:
+        """Take back blocks that workers held when they died.
+
+        dask gives up a task after four workers died that held it, even if they died of other causes. So only deaths
+        while a worker computed the block alone count as failures of the block.
+
+        Args:
+            blocks: Blocks that were taken together.
+            deaths: Number of workers that died while they computed a block alone.
+            error: Error of a block at which as many workers died as a block may fail.
+        """
+        self._running -= len(blocks)
+        for block in blocks:
+            if deaths.get(block, 0) >= MOST_FAILURES:
+                self.aside[block] = error
+            else:
+                self._suspect(block)
+
+    def _suspect(self, block: BlockId) -> None:
+        self.suspected.add(block)
+        self._suspects.append(block)
 
 
 def batch_size(seconds: float | None, waiting: int, workers: int) -> int:

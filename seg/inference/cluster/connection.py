@@ -318,12 +318,13 @@ def _require_installed(cluster: Cluster) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep dask from printing lines about lost workers and closed connections; this program reports them itself."""
-    loggers = [logging.getLogger(name) for name in LOGGERS]
-    levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="(bokeh|dask|distributed|tornado)")
-        import distributed  # noqa: F401  # sets the levels of its loggers
+        import distributed  # noqa: F401  # makes its loggers, each with a level of its own
 
+        known = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in LOGGERS]
+        loggers = [logging.getLogger(name) for name in {*LOGGERS, *known}]
+        levels = [logger.level for logger in loggers]
         for logger in loggers:
             logger.setLevel(logging.CRITICAL + 1)
         try:

@@ -14,7 +14,7 @@ from seg.inference.cluster.answers import Answer, Problem
 from seg.inference.cluster.block_queue import BlockId, batch_size
 from seg.inference.cluster.connection import Connection, Lost
 from seg.inference.cluster.report import Watch
-from seg.inference.cluster.scene_run import SceneRun, Stage
+from seg.inference.cluster.scene_run import PERHAPS, SceneRun, Stage
 from seg.inference.cluster.shared_plan import Recipe
 from seg.inference.cluster.tasks import (
     Computed,
@@ -187,7 +187,8 @@ class Dispatcher:
         elif work.stage == Stage.ASSEMBLING:
             self.cluster.send(work, assemble_scene, output, among=among, priority=2)
         else:
-            self.cluster.send(work, compute_blocks, output, work.blocks, among=among)
+            suspected = not run.blocks.suspected.isdisjoint(work.blocks)
+            self.cluster.send(work, compute_blocks, output, work.blocks, suspected, among=among)
 
     def _take_back(self, work: Work) -> None:
         """Take back a task that was not run."""
@@ -265,15 +266,14 @@ class Dispatcher:
         self._submit(Work(Stage.ASSEMBLING, number))
 
     def _receive_lost(self, work: Work, run: SceneRun) -> None:
-        error = RuntimeError("several workers died at it, perhaps for lack of memory")
         if work.stage == Stage.COMPUTING:
-            run.count(work.blocks, dict.fromkeys(work.blocks, f"{run.job.scene}: {error}"), [])
+            run.lose(work.blocks)
             self.watch.repeated += len(work.blocks)
             self._assemble_if_computed(work.scene)
-        elif run.avoid(None, error):
+        elif run.may_be_lost_again():
             self._take_back(work)
         else:
-            self._fail(run, error)
+            self._fail(run, RuntimeError(f"workers died at it, {PERHAPS}"))
 
     def _receive_problem(self, work: Work, run: SceneRun, answer: Answer, problem: Problem) -> None:
         if problem.about == "worker":

@@ -14,8 +14,8 @@ from seg.inference.cluster.report import Watch
 from seg.inference.cluster.settings import ClusterSettings, cluster_of
 from seg.terminal.progress import progress_bar
 
-MOST_DEATHS = 3
-"""A file fails if as often as this, several workers died at it."""
+MOST_DEATHS = 5
+"""A file fails if dask gives up its task as often as this, since four workers died that held the task."""
 
 TASKS_AHEAD = 2
 """Number of tasks per worker that are sent: one runs, and one waits in the worker."""

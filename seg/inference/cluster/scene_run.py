@@ -7,7 +7,7 @@ from enum import Enum, auto
 from seg.errors import ConfigError, IncompleteError, NoOverlapError, PackageError, listed
 from seg.inference.blocks.pipeline import Findings
 from seg.inference.cluster.block_queue import BlockId, BlockQueue
-from seg.inference.cluster.shared_plan import SharedPlan, write_plan
+from seg.inference.cluster.shared_plan import SharedPlan, block_name, deaths_at, write_plan
 from seg.inference.inputs import Job
 from seg.inference.planning.plan import Plan
 from seg.raster.remote import shown_name
@@ -17,6 +17,12 @@ from seg.terminal.text import counted
 
 MOST_ATTEMPTS = 3
 """Number of workers that may fail to plan, open or assemble a scene before the scene fails."""
+
+MOST_LOST = 10
+"""Number of times that dask may give up a scene's plan or maps, since workers died that held it, before the scene
+fails."""
+
+PERHAPS = "perhaps for lack of memory; use smaller blocks with a lower --memory"
 
 FINAL = (ConfigError, NoOverlapError, PackageError)
 """Errors of a scene that every worker would report."""
@@ -56,7 +62,7 @@ class SceneRun:
         self.total, self.done = 0, 0
         self.findings: list[Findings] = []
         self.error: Exception | None = None
-        self._attempts = 0
+        self._attempts, self._lost = 0, 0
         self._claim = ExitStack()
         self._plan: Plan | None = None
         self._store: BlockStore | None = None
@@ -106,23 +112,32 @@ class SceneRun:
         self.done += len(blocks) - len(failed)
         self.findings += findings
 
-    def avoid(self, worker: str | None, error: Exception) -> bool:
+    def lose(self, blocks: tuple[BlockId, ...]) -> None:
+        """Take back blocks that workers held when they died."""
+        deaths = {block: deaths_at(self.job.output, block) for block in blocks}
+        self.blocks.lose(blocks, deaths, f"{shown_name(self.job.scene)}: workers died at it, {PERHAPS}")
+
+    def avoid(self, worker: str, error: Exception) -> bool:
         """Avoid a worker that failed on the scene; False if the scene has failed for good.
 
         Args:
-            worker: Address of the worker; None if it died.
+            worker: Address of the worker.
             error: Its error.
         """
-        if worker is not None:
-            self.avoided.add(worker)
+        self.avoided.add(worker)
         self._attempts += 1
         return not isinstance(error, FINAL) and self._attempts < MOST_ATTEMPTS
+
+    def may_be_lost_again(self) -> bool:
+        """Count that workers died that held the scene's plan or maps; False if the scene has failed for good."""
+        self._lost += 1
+        return self._lost < MOST_LOST
 
     def aside(self) -> IncompleteError | None:
         """An error that lists the blocks that were set aside; None if there are none."""
         if not self.blocks.aside:
             return None
-        names = listed([f"r{row:05d}_c{column:05d}" for row, column in sorted(self.blocks.aside)])
+        names = listed([block_name(block) for block in sorted(self.blocks.aside)])
         error = next(iter(self.blocks.aside.values()))
         return IncompleteError(
             f"{shown_name(self.job.scene)}: {counted(len(self.blocks.aside), 'block')} of {self.total} failed three "

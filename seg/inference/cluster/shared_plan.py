@@ -5,7 +5,8 @@ Workers get only the path of this file's folder and the numbers of blocks, so th
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from seg.errors import RasterError
 from seg.files import complete_in_claimed_folder, read_json
 from seg.inference.area_of_interest import area_on
 from seg.inference.augmentation import TestTimeAugmentation
+from seg.inference.cluster.block_queue import BlockId
 from seg.inference.features.unlikeness import Unlikeness
 from seg.inference.planning.block_size import BlockSize
 from seg.inference.planning.fitting import FittedScene
@@ -191,6 +193,37 @@ class WorkerStore(BlockStore):
         if self._token not in _text(self.folder / SHARED):
             raise SupersededError(f"{self.folder}: belongs to another run now")
         super().write(name, pixels)
+
+
+@contextmanager
+def marked(output: Path, blocks: Sequence[BlockId]) -> Iterator[None]:
+    """Mark blocks while they are computed; the mark stays if this process dies.
+
+    Marks have the names of unfinished blocks, so they are removed together with these.
+
+    Args:
+        output: The class map of the scene.
+        blocks: Row and column of each block.
+    """
+    names = [f".{block_name(block)}.npy.{uuid.uuid4().hex}.partial" for block in blocks]
+    marks = [partial_folder(output) / name for name in names]
+    try:
+        for mark in marks:
+            mark.touch()
+        yield
+    finally:
+        for mark in marks:
+            mark.unlink(missing_ok=True)
+
+
+def deaths_at(output: Path, block: BlockId) -> int:
+    """Number of workers that died while they computed a marked block."""
+    return sum(1 for _ in partial_folder(output).glob(f".{block_name(block)}.npy.*.partial"))
+
+
+def block_name(block: BlockId) -> str:
+    """File-safe name of a block, as `seg.raster.windows.Block.name`."""
+    return f"r{block[0]:05d}_c{block[1]:05d}"
 
 
 def _text(path: Path) -> str:

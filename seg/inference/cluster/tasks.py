@@ -1,6 +1,7 @@
 """Tasks of a prediction that a worker runs: plan a scene, compute blocks, and write the maps of a scene."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,12 +9,13 @@ from seg.errors import WriteError
 from seg.inference.blocks.pipeline import Findings
 from seg.inference.cluster.answers import Answer, answer, one_line
 from seg.inference.cluster.block_queue import BlockId
-from seg.inference.cluster.opened import close_scene, open_scene, predictor_of
+from seg.inference.cluster.opened import OpenScene, close_scene, open_scene, predictor_of
 from seg.inference.cluster.shared_plan import (
     Recipe,
     SharedPlan,
     SupersededError,
     WorkerStore,
+    marked,
     read_plan,
     shared_plan,
 )
@@ -26,7 +28,7 @@ from seg.inference.progress import plan_text
 from seg.inference.resuming.identity import RunIdentity, is_finished
 from seg.inference.resuming.interruption import is_out_of_memory
 from seg.inference.scene import TILE_CACHE, assemble_maps, prepare_scene
-from seg.raster.windows import block_at
+from seg.raster.windows import Block, block_at
 
 
 @dataclass(frozen=True)
@@ -83,17 +85,22 @@ def plan_scene(scene: Path, output: Path, recipe: Recipe, sharing: int) -> Answe
     return answer(action, TILE_CACHE)
 
 
-def compute_blocks(output: Path, blocks: Sequence[BlockId]) -> Answer:
+def compute_blocks(output: Path, blocks: Sequence[BlockId], suspected: bool = False) -> Answer:
     """Compute blocks of a scene and write them to its store; the value of the answer is a `Computed`.
 
     Args:
         output: The class map of the scene; the plan lies beside its blocks.
         blocks: Row and column of each block.
+        suspected: True if workers may die at these blocks; a file beside the blocks then tells that a worker did.
     """
 
     def action() -> Computed:
         scene = open_scene(output)
         windows = {block: block_at(*block, *scene.spans) for block in blocks}
+        with marked(output, blocks) if suspected else nullcontext():
+            return compute(scene, windows)
+
+    def compute(scene: OpenScene, windows: dict[BlockId, Block]) -> Computed:
         try:
             return Computed((scene.compute([*windows.values()]),), {})
         except (WriteError, SupersededError):

@@ -36,6 +36,20 @@ def test_blocks_that_a_worker_gives_back_are_taken_again_and_have_not_failed() -
     assert queue.take(5) == tuple(BLOCKS)
 
 
+def test_blocks_of_dead_workers_are_sent_alone_and_only_deaths_at_a_block_alone_count() -> None:
+    queue = BlockQueue(BLOCKS)
+    queue.lose(queue.take(5), {}, "died")
+    assert queue.take(5) == ((0, 0),)
+    queue.lose([(0, 0)], {(0, 0): MOST_FAILURES - 1}, "died")
+    assert not queue.aside
+    for block in BLOCKS[1:]:
+        assert queue.take(5) == (block,)
+        queue.finish([block], {})
+    queue.lose(queue.take(5), {(0, 0): MOST_FAILURES}, "died")
+    assert queue.is_finished
+    assert queue.aside == {(0, 0): "died"}
+
+
 @pytest.mark.parametrize(
     ("seconds", "waiting", "workers", "wanted"),
     [
