@@ -64,7 +64,9 @@ def test_every_command_refuses_a_name_that_is_not_utf8_in_one_line(command: str,
     assert_mistake(run_command(command, *(word.format(name=name) for word in words)), "its name is not UTF-8; rename")
 
 
-def test_a_dataset_with_a_name_that_is_not_utf8_is_checked(make_dataset: Callable[..., Path], tmp_path: Path) -> None:
+def test_the_check_of_a_dataset_reports_a_name_that_is_not_utf8(
+    make_dataset: Callable[..., Path], tmp_path: Path
+) -> None:
     root = make_dataset(tmp_path / "data")
     for folder in ("images", "masks"):
         (root / folder / "scene_1.tif").rename(root / folder / "\udcb5\udcd8.tif")

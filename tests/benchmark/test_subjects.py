@@ -14,7 +14,7 @@ def test_all_models_are_chosen_by_default() -> None:
 
 
 @pytest.mark.parametrize("names", ["unet_resnet18,resnet18_16", "unet_resnet18, resnet18_16"])
-def test_names_with_commas_are_a_list(names: str) -> None:
+def test_names_separated_by_commas_are_read_as_a_list(names: str) -> None:
     assert list(choose_models(names)) == list(choose_models(["unet_resnet18", "resnet18_16"]))
 
 

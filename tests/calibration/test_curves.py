@@ -41,7 +41,7 @@ def test_the_error_equals_torchmetrics_within_the_width_of_a_bin(calibrated: Mak
     assert error == pytest.approx(float(wanted), abs=1e-3)
 
 
-def test_the_curve_shows_predicted_and_observed_of_each_bin(counted: Count) -> None:
+def test_the_curve_shows_predicted_and_observed_shares_of_each_bin(counted: Count) -> None:
     counts = counted(np.array([-2.0, -2.0, 2.0, 2.0]), np.array([1, 0, 1, 1]) > 0)
     curve = reliability_curve(counts, sigmoid(CENTRES), bins=4)
     np.testing.assert_array_equal(curve.pixels, [2, 0, 0, 2])

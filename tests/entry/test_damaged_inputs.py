@@ -39,7 +39,7 @@ def test_a_damaged_input_or_a_strange_option_breaks_no_rule_for_commands(
     for seed in seeds:
         case = make_case(world, tmp_path / str(seed), seed)
         for broken in run_case(case, processes):
-            print(f"{case}\n  {broken}\n", flush=True)  # at once with -s
+            print(f"{case}\n  {broken}\n", flush=True)  # shown at once by pytest -s
             failed.append(seed)
     assert not failed, "these seeds break a rule, as printed"
 

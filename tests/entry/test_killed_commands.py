@@ -22,7 +22,7 @@ def kill_often(work: Work, kills: int, world: Path, processes: Processes, folder
         killed += killing.kill(seed)
         seed += 1
         assert seed < 5 * kills + 20
-    print("\n".join(killing.problems))  # at once with -s
+    print("\n".join(killing.problems))  # shown at once by pytest -s
     assert not killing.problems, "these kills leave something else, as printed"
 
 

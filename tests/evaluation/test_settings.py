@@ -42,5 +42,5 @@ def test_listed_windows_shrink_if_there_are_too_few(sizes: list[tuple[int, int]]
     assert EvaluationSettings(chip_size=256).fitting_chip_size(sizes) == 256
 
 
-def test_block_size_given_is_kept() -> None:
+def test_given_block_size_is_kept() -> None:
     assert EvaluationSettings(block_size=1024).fitting_block_size([(100, 100)]) == 1024

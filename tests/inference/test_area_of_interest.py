@@ -204,7 +204,7 @@ def test_a_halo_is_measured_in_the_area(
     assert min(window.row_off for window in windows) >= 896 - make_predictor().receptive_field
 
 
-def test_another_area_does_not_resume_the_blocks(grid: Grid, make_predictor: MakePredictor, tmp_path: Path) -> None:
+def test_blocks_of_another_area_are_not_resumed(grid: Grid, make_predictor: MakePredictor, tmp_path: Path) -> None:
     def stop(plan: Plan, done: int) -> None:
         if done == 2:
             raise KeyboardInterrupt

@@ -101,7 +101,7 @@ def test_a_halo_measured_for_another_tolerance_is_not_kept(
     assert halos == [8, 64]
 
 
-def test_blocks_of_other_settings_are_not_mixed_in(
+def test_blocks_of_other_settings_are_not_resumed(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     scene = make_scene(150, 200)

@@ -50,7 +50,7 @@ def test_geoparquet_describes_its_geometry(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["parcels.gpkg", "parcels.geojson", "parcels.parquet"])
-def test_an_error_of_the_rows_is_raised(tmp_path: Path, name: str) -> None:
+def test_an_error_from_the_iterator_of_rows_is_raised(tmp_path: Path, name: str) -> None:
     table = table_of(tmp_path / name)
 
     def rows() -> Iterator[pa.RecordBatch]:

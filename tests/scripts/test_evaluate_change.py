@@ -162,7 +162,7 @@ def test_probabilities_of_an_earlier_run_do_not_stay(run: Run) -> None:
     assert "supported" not in geopandas.read_file("out/change.gpkg").columns
 
 
-def test_windows_change_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_size_of_windows_changes_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run()
     first = read("out/change.tif"), json.loads(Path("out/change.json").read_text())
     monkeypatch.setattr(maps, "WINDOW_SIZE", 32)

@@ -109,7 +109,7 @@ def test_rotated_image_equals_rasterio(tmp_path: Path, labels: Labels, write_ras
     assert 0 < wanted.mean() < 1
 
 
-def test_column_defines_cropland_and_no_label(mask_of: MaskOf, labels: Labels) -> None:
+def test_option_column_defines_cropland_and_no_label(mask_of: MaskOf, labels: Labels) -> None:
     path = labels(crop=["wheat", "meadow", "fallow"])
     mask = mask_of(path, "--column", "crop", "--cropland=wheat", "--ignore=fallow", "--outside", "ignore")
     wanted = drawn((CROPLAND, (2, 2, 10, 10)), (OTHER, (10, 2, 20, 10)), outside=IGNORE)
@@ -135,7 +135,7 @@ def test_conditions_define_cropland_and_no_label(mask_of: MaskOf, labels: Labels
 @pytest.mark.parametrize(
     "condition", ["area > 4 AND area < 9", "AREA = 5", "crop LIKE 'm%'", "FID <> 0 AND crop = 'maize'"]
 )
-def test_where_drops_other_polygons(mask_of: MaskOf, labels: Labels, name: str, condition: str) -> None:
+def test_option_where_drops_other_polygons(mask_of: MaskOf, labels: Labels, name: str, condition: str) -> None:
     path = labels(name=name, area=[1, 5, 9], crop=["wheat", "maize", "oats"])
     mask = mask_of(path, "--where", condition)
     np.testing.assert_array_equal(mask, drawn((CROPLAND, (10, 2, 20, 10))))

@@ -52,7 +52,7 @@ def covering(factors: Mapping[str, Sequence[object]]) -> list[Row]:
 
 @torch.inference_mode()
 def enliven(model: Segmenter, bands: int) -> Segmenter:
-    """Set random norms, make probabilities vary between pixels, and set evaluation mode."""
+    """Give norms random values, make probabilities vary between pixels, and set evaluation mode."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.8, 1.2)

@@ -95,7 +95,9 @@ def test_a_checkpoint_without_labels_uses_the_default_labels(
     assert tables[0] == tables[1]
 
 
-def test_chips_are_mixed_by_the_command_line(tmp_path: Path, make_dataset: Callable[..., Path]) -> None:
+def test_options_of_mixing_need_chips_and_are_kept_in_the_configuration(
+    tmp_path: Path, make_dataset: Callable[..., Path]
+) -> None:
     words = ["fit", f"--config={write_config(tmp_path, make_dataset)}", "--data.mixing.mosaic=0.5"]
     assert_mistake(run_command("train", *words), "data.mixing is above 0, but whole scenes differ in size")
     words += ["--data.chips.size=16", "--data.chips.per_epoch=4", "--data.mixing.cut_mix=0.5"]
@@ -104,7 +106,7 @@ def test_chips_are_mixed_by_the_command_line(tmp_path: Path, make_dataset: Calla
     assert kept["mixing"] == {"cut_mix": 0.5, "mosaic": 0.5}
 
 
-def test_mapped_labels_train_the_same_weights_as_recoded_masks(
+def test_mapped_labels_give_the_same_scores_as_recoded_masks(
     config: Path, tmp_path: Path, make_dataset: Callable[..., Path]
 ) -> None:
     plain = make_dataset(tmp_path / "plain")

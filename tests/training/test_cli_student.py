@@ -75,7 +75,7 @@ def test_a_plain_training_does_not_resume_a_student(folder: Path) -> None:
     assert_mistake(ran, f"task is cropland, but {last} was trained by the task student; add --task=student")
 
 
-def test_maps_are_a_teacher_by_one_option(folder: Path, tmp_path: Path) -> None:
+def test_one_option_makes_maps_the_teacher(folder: Path, tmp_path: Path) -> None:
     words = f"--model.teacher.maps={folder / 'maps'}", f"--trainer.default_root_dir={tmp_path / 'run'}"
     ran = fit(folder, *words, "--trainer.max_epochs=1", "--panels.scenes=0")
     assert ran.status == 0, ran.err
@@ -99,7 +99,7 @@ def test_a_dataset_without_unlabelled_scenes_is_refused_in_one_line(folder: Path
     assert_mistake(fit(folder, f"--data.unlabelled={tmp_path}"), "holds no scene")
 
 
-def test_the_last_mention_of_a_task_counts(tmp_path: Path) -> None:
+def test_the_last_value_of_the_option_task_is_used(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("task: student\n")
     assert wanted_task(["fit"]) == "cropland"

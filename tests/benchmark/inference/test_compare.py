@@ -39,7 +39,7 @@ PEERS = {"monai": PeerFigures(PeerRun(10.0, 2345.0), seam_percent=17)}
 ROW = InferenceRow("small", 8.0, (run_of(4.0), run_of(5.0, 700.0), run_of(10.0)), (2.0,), (1.0,), 1, PEERS)
 
 
-def test_shares_use_medians_with_and_without_halos() -> None:
+def test_shares_of_the_row_are_computed_from_median_times() -> None:
     assert ROW.speed == 8 / 5
     assert ROW.of_forward == pytest.approx(0.8)
     assert ROW.of_computing == pytest.approx(1.0)

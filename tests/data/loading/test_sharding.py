@@ -21,7 +21,7 @@ def test_all_processes_get_equally_many_batches_and_each_batch_counts_once(batch
 
 @pytest.mark.parametrize("kept", [None, [0, 2, 3, 4, 8]])
 @pytest.mark.parametrize("bucket", [False, True])
-def test_two_processes_together_have_the_order_of_one(bucket: bool, kept: list[int] | None) -> None:
+def test_batches_of_two_processes_together_have_the_order_of_one_process(bucket: bool, kept: list[int] | None) -> None:
     sizes = [(4, 4), (8, 8), (4, 4)] * 3
 
     def sampler(shard: Shard) -> EpochSampler | BucketSampler:

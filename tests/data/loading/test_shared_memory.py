@@ -72,7 +72,7 @@ def loader(count: int) -> WatchedLoader:
     return build_loader(NumberedExamples(count), Batching(EpochSampler(count, None), batch_bytes=BYTES), 1)
 
 
-def test_held_batches_of_a_worker_never_change() -> None:
+def test_batches_that_are_still_held_never_change() -> None:
     count = 90
     batches = loader(count)
     assert len(batches) == count

@@ -47,7 +47,7 @@ def test_the_error_about_an_unknown_colour_gives_it_as_red_green_blue(write_plai
         read_labels(path, COLOURS)
 
 
-def test_many_unknown_values_stay_one_short_line(write_plain: WritePlain, tmp_path: Path) -> None:
+def test_many_unknown_values_give_one_short_line(write_plain: WritePlain, tmp_path: Path) -> None:
     path = write_plain(tmp_path / "mask.png", [list(range(100, 200))])
     with pytest.raises(DatasetError, match=r"106, 107, \.\.\. \(100 in all\)"):
         read_labels(path, VALUES)

@@ -38,7 +38,7 @@ def test_zones_divide_classes_and_pixels_without_a_zone_are_left_out(
 
 
 @pytest.mark.parametrize("size", [7, 16, 33, 1024])
-def test_windows_do_not_change_counts(write_raster: WriteRaster, tmp_path: Path, size: int) -> None:
+def test_size_of_windows_changes_no_count(write_raster: WriteRaster, tmp_path: Path, size: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 4, (50, 41)).astype(np.uint8)
     path = write_raster(tmp_path / "map.tif", pixels)
     population = Population(path)

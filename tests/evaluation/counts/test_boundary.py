@@ -126,7 +126,7 @@ def grid(write_raster: Callable[..., Path]) -> Callable[..., Grid]:
     return make
 
 
-def test_default_is_one_two_and_four_pixels_in_metres(grid: Callable[..., Grid]) -> None:
+def test_default_tolerances_are_one_two_and_four_pixels_in_metres(grid: Callable[..., Grid]) -> None:
     found = fitting_tolerances([grid()], None)
     assert (found.values, found.metric) == ((10, 20, 40), True)
     assert [reach.columns for reach in found.reaches(grid())][:2] == [(1, 0), (2, 1, 0)]
@@ -146,10 +146,10 @@ def test_degrees_are_converted_to_ground_metres(grid: Callable[..., Grid]) -> No
     assert [reach.columns for reach in found.reaches(degrees)] == [(1, 0), (3, 3, 0), (7, 7, 6, 5, 0)]
 
 
-def test_larger_pixels_decide_the_default_of_several_scenes(grid: Callable[..., Grid]) -> None:
+def test_larger_pixels_decide_the_default_tolerances_of_several_scenes(grid: Callable[..., Grid]) -> None:
     coarse = grid(transform=Affine(30, 0, 500_000, 0, -30, 5_000_000))
     assert fitting_tolerances([grid(), coarse], None).values == (30, 60, 120)
 
 
-def test_tolerances_given_are_sorted_and_not_repeated(grid: Callable[..., Grid]) -> None:
+def test_given_tolerances_are_sorted_and_not_repeated(grid: Callable[..., Grid]) -> None:
     assert fitting_tolerances([grid()], [20, 5, 20]).values == (5, 20)

@@ -18,7 +18,7 @@ NAMES = ("东县", "西县", "=南县", "north, far")
 
 
 def box(left: float, top: float, right: float, bottom: float) -> shapely.Polygon:
-    """Box given in pixels of the map, in metres."""
+    """Box in the CRS of the map, given in pixels of the map."""
     return shapely.box(LEFT + PIXEL * left, TOP - PIXEL * bottom, LEFT + PIXEL * right, TOP - PIXEL * top)
 
 

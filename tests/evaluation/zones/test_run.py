@@ -75,7 +75,7 @@ def test_columns_add_up_to_the_whole_map_exactly() -> None:
 
 
 @pytest.mark.usefixtures("place")
-def test_windows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_size_of_windows_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     zones(reference="reference.tif")
     monkeypatch.setattr(tally, "WINDOW_SIZE", 32)
     zones(reference="reference.tif", output="again")

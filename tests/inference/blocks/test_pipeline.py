@@ -116,7 +116,7 @@ def test_maps_do_not_depend_on_the_number_of_started_blocks(
     assert len({maps.probability.read_bytes() for maps in made}) == 1
 
 
-def test_blocks_of_another_backend_are_not_mixed_in(
+def test_blocks_of_another_backend_are_not_resumed(
     make_scene: MakeScene, make_predictor: MakePredictor, tmp_path: Path
 ) -> None:
     def interrupt(number: int) -> None:

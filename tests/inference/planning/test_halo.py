@@ -27,7 +27,7 @@ READER = BlockReader(Reading([1, 2, 3], [0.0, 0.0, 0.0], nodata=0))
 
 
 @given(st.integers(1, 64), st.integers(0, 50))
-def test_candidates_rise_on_the_alignment_up_to_the_limit(alignment: int, multiple: int) -> None:
+def test_candidates_are_ascending_multiples_of_the_alignment_up_to_the_limit(alignment: int, multiple: int) -> None:
     limit = alignment * multiple
     halos = halo_candidates(alignment, limit)
     assert halos[-1] == limit

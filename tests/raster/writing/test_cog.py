@@ -159,13 +159,13 @@ def breaking(parts: Iterable[tuple[Window, ByteMask]]) -> Iterator[tuple[Window,
     raise KeyboardInterrupt
 
 
-def test_an_error_of_the_parts_leaves_no_file(tmp_path: Path, classes: ByteMask) -> None:
+def test_an_error_from_the_iterator_of_parts_leaves_no_file(tmp_path: Path, classes: ByteMask) -> None:
     with pytest.raises(KeyboardInterrupt):
         write_cog(tmp_path / "map.tif", GRID, CLASSES, breaking(parts_of(classes)))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_error_of_the_parts_keeps_the_earlier_map(tmp_path: Path, classes: ByteMask) -> None:
+def test_an_error_from_the_iterator_of_parts_keeps_the_earlier_map(tmp_path: Path, classes: ByteMask) -> None:
     (tmp_path / "map.tif").write_bytes(b"earlier")
     with pytest.raises(KeyboardInterrupt):
         write_cog(tmp_path / "map.tif", GRID, CLASSES, breaking(parts_of(classes)))

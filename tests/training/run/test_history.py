@@ -25,7 +25,7 @@ def test_steps_repeated_after_resuming_count_once(tmp_path: Path) -> None:
     assert history.resumed == [2, 3]
 
 
-def test_ten_resumptions_stay_in_order(tmp_path: Path) -> None:
+def test_metrics_of_ten_resumptions_stay_in_order(tmp_path: Path) -> None:
     for number in range(1, 12):
         write(tmp_path / f"metrics.{number}.csv", f"{number},{number},{number},,\n")
     assert [value for _, value in read_history(tmp_path).series["val/iou"]] == list(range(1, 12))

@@ -46,7 +46,7 @@ def fit(folder: Path, task: Stopping, callback: L.Callback) -> None:
     trainer.fit(task, DataLoader(torch.zeros(2, 1)))
 
 
-def test_a_run_is_running_until_it_is_finished(tmp_path: Path) -> None:
+def test_a_record_says_running_until_the_run_is_finished(tmp_path: Path) -> None:
     task = Stopping()
     fit(tmp_path, task, RunRecord(["train", "fit"], 7, lambda: {"sha256": "abc"}))
     assert (task.meanwhile["state"], task.meanwhile["ended"]) == ("running", None)
