@@ -1,4 +1,4 @@
-"""Temperature, bias and threshold go from the checkpoint of a training into the package, and from there into the map."""
+"""Temperature, bias and threshold go from the checkpoint of a training into the package, and then into the map."""
 
 import json
 from collections.abc import Callable

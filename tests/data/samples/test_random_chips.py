@@ -228,6 +228,6 @@ def test_closing_chips_does_not_close_the_environment_of_the_caller(scene: Calla
     chips = RandomChips(grids_of(scene(np.zeros((9, 12), np.uint8))), ChipConfig(size=4), READING)
     _ = chips[0]
     with rasterio.Env():
-        with chips._rasters:  # closes them
+        with chips._rasters:  # Its end closes the rasters.
             pass
         assert rasterio.env.hasenv()
