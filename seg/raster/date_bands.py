@@ -1,11 +1,15 @@
 """Bands of several dates in one scene, with names such as "B04@2024-05-11"."""
 
+import re
 from collections.abc import Sequence
 
 from seg.errors import RasterError
 
 SEPARATOR = "@"
 """Character between the name of a band and its date."""
+
+DATE = re.compile(r"\d{4}(-?\d\d(-?\d\d([T ].*)?)?)?|[^\W\d_]+")
+"""Form of a date: a day, a month or a year such as "2024-05-11", or a word such as "harvest"; not "490nm"."""
 
 MOST_DATES = 16
 """Largest number of dates in a scene; `Chip.missing` has one bit for each."""
@@ -22,7 +26,7 @@ def dated_name(band: str, date: str) -> str:
 def dates_of(names: Sequence[str]) -> tuple[int, ...]:
     """Date of each band, counted from 0 in the order of the bands; UNDATED for a band without a date.
 
-    The date is the text after the last "@" of the name, in any form: "2024-05-11" or "harvest".
+    The date is the text after the last "@" of the name, if it has the form of DATE.
 
     Args:
         names: Names of the bands.
@@ -33,8 +37,13 @@ def dates_of(names: Sequence[str]) -> tuple[int, ...]:
     Raises:
         RasterError: There are more than MOST_DATES dates.
     """
-    texts = [name.rpartition(SEPARATOR)[2] if SEPARATOR in name else "" for name in names]
+    texts = [_date_of(name) for name in names]
     dates = {text: number for number, text in enumerate(dict.fromkeys(text for text in texts if text))}
     if len(dates) > MOST_DATES:
         raise RasterError(f"bands have {len(dates)} dates, wanted at most {MOST_DATES}; choose fewer bands")
     return tuple(dates.get(text, UNDATED) for text in texts) if len(dates) > 1 else ()
+
+
+def _date_of(name: str) -> str:
+    date = name.rpartition(SEPARATOR)[2] if SEPARATOR in name else ""
+    return date if DATE.fullmatch(date) else ""

@@ -18,16 +18,19 @@ FILL = [-1.0, -2.0, -3.0, -4.0, -5.0]
 def test_dates_are_numbered_in_the_order_of_the_bands() -> None:
     assert dates_of(NAMES) == (0, 0, 1, 1)
     assert dates_of(["B04@harvest", "slope", "B04@planting", "B08@harvest"]) == (0, -1, 1, 0)
+    assert dates_of(["a@20240511", "a@2024-06", "a@2024-06-01T10:30:31Z", "a@2025"]) == (0, 1, 2, 3)
 
 
-@pytest.mark.parametrize("names", [[], ["", ""], ["B04", "B08"], NAMES[:2], [*NAMES[:2], "slope"], ["B04@", "B08@"]])
+@pytest.mark.parametrize(
+    "names", [[], ["", ""], ["B04", "B08"], NAMES[:2], [*NAMES[:2], "slope"], ["B04@", "B08@"], ["R@490nm", "R@560nm"]]
+)
 def test_bands_of_fewer_than_two_dates_have_no_dates(names: list[str]) -> None:
     assert dates_of(names) == ()
 
 
 def test_more_than_sixteen_dates_are_refused() -> None:
     with pytest.raises(RasterError, match=r"bands have 17 dates, wanted at most 16; choose fewer bands"):
-        dates_of([f"B04@{number}" for number in range(17)])
+        dates_of([f"B04@{year}" for year in range(2001, 2018)])
 
 
 @pytest.fixture
