@@ -6,7 +6,7 @@ from seg.benchmark.settings import LoadingSettings
 from seg.errors import ConfigError
 
 
-@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # if the machine has few cores
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # warning on a machine with few cores
 @pytest.mark.campaign
 @pytest.mark.parametrize("sizes", [(64,), (256, 512)])
 def test_loader_and_plain_loops_are_timed_for_every_size_of_chips(

@@ -56,7 +56,7 @@ def _probability_of_the_whole(scene: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("backend", ["onnx", "openvino"])
-def test_a_scene_is_mapped_in_blocks_as_the_network_computes_the_whole(
+def test_a_map_in_blocks_equals_the_output_of_the_network_for_the_whole_scene(
     theirs: Path, backend: str, tmp_path: Path
 ) -> None:
     scene = write_scene(tmp_path / "scene.tif", 150, 210)
@@ -70,7 +70,7 @@ def test_a_scene_is_mapped_in_blocks_as_the_network_computes_the_whole(
     assert np.abs(percent - 100 * wanted).max() <= 0.51  # percents are rounded
 
 
-def test_notebooks_compute_with_the_network(theirs: Path, tmp_path: Path) -> None:
+def test_load_model_gives_the_probability_of_the_network(theirs: Path, tmp_path: Path) -> None:
     scene = write_scene(tmp_path / "scene.tif", 64, 80)
     model = seg.load_model(theirs, threads=1)
     assert (model.band_names, model.pixel_size) == (("red", "green", "blue"), 10)
@@ -78,7 +78,9 @@ def test_notebooks_compute_with_the_network(theirs: Path, tmp_path: Path) -> Non
         np.testing.assert_allclose(model.probability(dataset.read()), _probability_of_the_whole(scene), atol=1e-5)
 
 
-def test_description_tells_the_origin_and_has_its_own_format(network: Path, theirs: Path, tmp_path: Path) -> None:
+def test_description_names_the_original_network_and_has_a_format_number_of_its_own(
+    network: Path, theirs: Path, tmp_path: Path
+) -> None:
     values = json.loads((theirs / DESCRIPTION).read_text())
     assert values["format"] == 4
     assert values["network"] == {
@@ -100,7 +102,7 @@ def test_description_tells_the_origin_and_has_its_own_format(network: Path, thei
         read_package(theirs)
 
 
-def test_what_needs_weights_of_pytorch_says_so_in_one_line(theirs: Path, tmp_path: Path) -> None:
+def test_commands_that_need_the_weights_of_pytorch_are_refused_in_one_line(theirs: Path, tmp_path: Path) -> None:
     scene = write_scene(tmp_path / "scene.tif", 40, 48)
     said = "holds net.onnx, an ONNX network of another program"
     with pytest.raises(PackageError, match=said):
@@ -114,7 +116,7 @@ def test_what_needs_weights_of_pytorch_says_so_in_one_line(theirs: Path, tmp_pat
     assert_mistake(run_command(*predict, "--features"), "gives no features")
 
 
-def test_package_replaces_another_kind_completely(network: Path, tmp_path: Path) -> None:
+def test_package_replaces_all_files_of_a_package_of_the_other_kind(network: Path, tmp_path: Path) -> None:
     folder = write_tiny_package(tmp_path / "model")
     assert export(network, folder, "--class=1").status == 0
     assert sorted(path.name for path in folder.iterdir()) == [DESCRIPTION, "model.onnx"]
@@ -122,7 +124,7 @@ def test_package_replaces_another_kind_completely(network: Path, tmp_path: Path)
     assert sorted(path.name for path in folder.iterdir()) == [DESCRIPTION, "model.safetensors"]
 
 
-def test_export_killed_before_its_last_rename_is_still_a_package(theirs: Path) -> None:
+def test_export_killed_before_its_last_rename_leaves_a_readable_package(theirs: Path) -> None:
     (theirs / "model.onnx").rename(theirs / next_name("model.onnx"))
     package: ModelPackage = read_package(theirs)
     assert package.network is not None
@@ -154,7 +156,7 @@ def test_a_mistake_is_reported_in_one_line(
 
 
 @pytest.mark.campaign
-def test_unet_of_smp_maps_a_scene_as_in_pytorch(tmp_path: Path) -> None:
+def test_map_by_the_onnx_file_of_a_unet_equals_the_output_of_pytorch(tmp_path: Path) -> None:
     import segmentation_models_pytorch as smp
 
     torch.manual_seed(0)

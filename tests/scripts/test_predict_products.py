@@ -33,7 +33,7 @@ def pixels(path: Path) -> np.ndarray:
         return dataset.read(1)
 
 
-def test_a_product_is_mapped_through_a_scene_beside_the_map(model: Path, tmp_path: Path) -> None:
+def test_a_product_is_mapped_through_a_scene_written_beside_the_map(model: Path, tmp_path: Path) -> None:
     product, stored = write_safe(tmp_path, Safe(bands=RGB, scl=np.full((30, 24), 9)))
     predicted(model, product, tmp_path / "map.tif", "--mask=auto", "--mask-values=[8]")
     np.testing.assert_array_equal(pixels(tmp_path / "map.tif") == 255, stored["B04"] == 0)
@@ -86,7 +86,7 @@ def test_a_mistake_is_reported_in_one_line(
 @pytest.mark.parametrize(
     ("seed", "share", "block", "dilate", "scales"), [(0, 0.02, 16, 2, "[1]"), (1, 0.4, 40, 0, "[1,0.5]")]
 )
-def test_no_masked_pixel_gets_a_class_or_counts(
+def test_no_masked_pixel_gets_a_class_or_counts_in_statistics(
     model: Path, write_raster: WriteRaster, seed: int, share: float, block: int, dilate: int, scales: str
 ) -> None:
     assert_masked_pixels_are_unused(model, write_raster, (seed, share, block, dilate, scales))
@@ -101,7 +101,7 @@ def test_no_masked_pixel_gets_a_class_or_counts(
     dilate=st.integers(0, 3),
     scales=st.sampled_from(["[1]", "[1,0.5]"]),
 )
-def test_no_masked_pixel_of_random_masks_gets_a_class_or_counts(
+def test_no_pixel_of_many_random_masks_gets_a_class_or_counts_in_statistics(
     model: Path, write_raster: WriteRaster, seed: int, share: float, block: int, dilate: int, scales: str
 ) -> None:
     assert_masked_pixels_are_unused(model, write_raster, (seed, share, block, dilate, scales))
@@ -110,7 +110,7 @@ def test_no_masked_pixel_of_random_masks_gets_a_class_or_counts(
 def assert_masked_pixels_are_unused(
     model: Path, write_raster: WriteRaster, case: tuple[int, float, int, int, str]
 ) -> None:
-    """Map and measure a random scene under a random mask, with two values under the mask."""
+    """Map a random scene under a random mask, and compute its statistics; the values under the mask do not matter."""
     seed, share, block, dilate, scales = case
     random = np.random.default_rng(seed)
     clouds = (random.random((50, 43)) < share).astype(np.uint8)
@@ -122,7 +122,7 @@ def assert_masked_pixels_are_unused(
         mask = write_raster(folder / "clouds.tif", clouds)
         masking = (f"--mask={mask}", "--mask-values=[1]", f"--mask-dilate={dilate}")
         image = random.integers(90, 110, (3, 50, 43)).astype(np.uint16)
-        for number, value in enumerate((0, 60_000)):  # Whatever lies under the mask, the map is the same.
+        for number, value in enumerate((0, 60_000)):  # values under the mask
             image[:, hidden] = value
             scene = write_raster(folder / f"{number}.tif", image, descriptions=["red", "green", "blue"])
             predicted(

@@ -26,7 +26,7 @@ class FailingExamples(Dataset[Example]):
             if key.index == 2 and self.trouble == "sleep":
                 time.sleep(600)
             if key.index == 2 and self.trouble == "die":
-                time.sleep(0.1)  # waits until an earlier batch has left the process
+                time.sleep(0.1)  # until the process has sent the earlier batches
                 os._exit(9)
             if key.index == 2 and self.trouble == "damage":
                 raise RasterError(f"{name}: is damaged; fetch it again")

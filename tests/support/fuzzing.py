@@ -71,7 +71,9 @@ def make_case(world: Path, folder: Path, seed: int) -> Case:
     copy_of(world, [*line.needs, *line.targets, *_named(world, line.words)], folder)
     words = line.words.split()
     if random.random() < 0.2:
-        changed = [word for word in mutate_options(words, random) if word != "--debug"]  # prints the traceback
+        changed = [
+            word for word in mutate_options(words, random) if word != "--debug"
+        ]  # --debug prints a traceback, as it should
         return Case(seed, folder, changed, "options")
     damage = [mutate(folder / random.choice(line.targets), random)]
     if random.random() < 0.1:

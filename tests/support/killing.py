@@ -309,7 +309,7 @@ def _torn_run(killing: Killing, run: Path, left: Tree) -> Iterable[str]:
     for path in run.glob("checkpoints/*.ckpt"):
         try:
             content(path)
-        except Exception as error:  # a torn file may cause any error
+        except Exception as error:  # A torn file may cause any error.
             yield f"{path.name} is torn ({error})"
 
 

@@ -104,7 +104,7 @@ class Processes:
         asked, self._ask = os.pipe()
         self._answers, answered = os.pipe()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # about forking while threads of pytest-xdist run
+            warnings.simplefilter("ignore", DeprecationWarning)  # warns of forking while pytest-xdist has threads
             self._server = os.fork()
         if self._server == 0:
             os.close(self._ask)

@@ -53,7 +53,7 @@ def test_resuming_a_finished_run_prints_a_message_and_leaves_its_files(
 ) -> None:
     assert main(["fit", f"--config={config}", "--trainer.max_epochs=1"]) == 0
     before = files_of(tmp_path / "run")
-    unfinished = tmp_path / "run" / ".run.json.unfinished"  # of a kill at the end of the training
+    unfinished = tmp_path / "run" / ".run.json.unfinished"  # as a kill at the end of a training leaves it
     unfinished.mkdir()
     capsys.readouterr()
     assert main(["fit", f"--config={config}", "--trainer.max_epochs=1", "--ckpt_path=last"]) == 0

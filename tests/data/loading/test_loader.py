@@ -27,8 +27,7 @@ from seg.data.samples.random_chips import ChipConfig
 from seg.errors import ConfigError, DatasetError, RasterError
 from support.failing_examples import FailingExamples
 
-pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine with few cores
-CAMPAIGN = pytest.mark.campaign
+pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # warning on a machine with few cores
 STRONG = AugmentationConfig(gain=0.1, offset=0.1, noise=0.1)
 
 

@@ -11,7 +11,7 @@ from seg.data.loading.loader import Batching, WatchedLoader, build_loader
 from seg.data.sample import Example, SampleKey
 from support.numbered_examples import NumberedExamples
 
-pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine with few cores
+pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # warning on a machine with few cores
 
 
 class Counted(Dataset[Example]):

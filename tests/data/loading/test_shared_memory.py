@@ -12,7 +12,7 @@ from seg.data.loading.shared_memory import Handover, Slots
 from seg.data.sample import SampleKey, example_bytes
 from support.numbered_examples import NumberedExamples
 
-pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine with few cores
+pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # warning on a machine with few cores
 BYTES = example_bytes(3, 5, 2)
 
 

@@ -30,7 +30,9 @@ CAMPAIGN = pytest.mark.campaign
 PADDED: dict[str, Any] = {"batch_pixels": 800, "pad_batches": True}
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:This DataLoader will create . worker processes"),  # on a machine with few cores
+    pytest.mark.filterwarnings(
+        "ignore:This DataLoader will create . worker processes"
+    ),  # warning on a machine with few cores
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
     pytest.mark.filterwarnings("ignore:You passed in a `val_dataloader` but have no"),
 ]

@@ -20,10 +20,10 @@ def converted(model: ModelProto, folder: Path, **statements: object) -> Converte
     return convert(saved(model, folder / "net.onnx"), Wanted(**values))  # type: ignore[arg-type]
 
 
-def test_network_of_fixed_size_computes_any_multiple_of_its_stride(tmp_path: Path) -> None:
+def test_network_exported_for_one_size_computes_images_of_any_multiple_of_its_stride(tmp_path: Path) -> None:
     found = converted(u_network(size=64), tmp_path)
     assert found.measured.stride == 2
-    # A logit depends on at most 4 pixels to each side; up to a stride less one is added.
+    # A logit depends on at most 4 pixels to each side; the measured value may add the stride less one.
     assert 4 <= found.measured.receptive_field <= 5
     assert found.measured.channels == 8
     image = noise(2, 70, 34)
@@ -51,7 +51,7 @@ def test_kind_of_scores_is_detected(
     assert found.scores == ClassScores("scores", classes, cropland or (0,), kind)
 
 
-def test_probabilities_that_no_layer_shows_must_be_stated(tmp_path: Path) -> None:
+def test_sigmoid_that_is_not_the_last_layer_must_be_stated(tmp_path: Path) -> None:
     hidden = [
         helper.make_node("Sigmoid", ["head"], ["p"]),
         helper.make_node("Transpose", ["p"], ["turned"], perm=[0, 1, 3, 2]),
@@ -63,7 +63,7 @@ def test_probabilities_that_no_layer_shows_must_be_stated(tmp_path: Path) -> Non
     assert converted(model, tmp_path, cropland=(), kind="sigmoid").scores.kind == "sigmoid"
 
 
-def test_softmax_that_no_layer_shows_is_detected_by_its_sums(tmp_path: Path) -> None:
+def test_softmax_that_is_not_the_last_layer_is_detected_by_its_sums(tmp_path: Path) -> None:
     hidden = [
         helper.make_node("Transpose", ["head"], ["last"], perm=[0, 2, 3, 1]),
         helper.make_node("Softmax", ["last"], ["p"], axis=-1),
@@ -89,7 +89,7 @@ def test_network_that_pools_over_the_window_is_refused(tmp_path: Path) -> None:
         converted(model, tmp_path)
 
 
-def test_network_that_knows_its_place_is_refused(tmp_path: Path) -> None:
+def test_network_that_depends_on_the_place_of_a_pixel_in_the_window_is_refused(tmp_path: Path) -> None:
     placed = [
         helper.make_node("Mul", ["low", "zero"], ["nothing"]),
         helper.make_node("Add", ["nothing", "slope"], ["slopes"]),
@@ -122,5 +122,5 @@ def test_statement_that_contradicts_the_network_is_refused(
         converted(u_network(), tmp_path, **statements)
 
 
-def test_given_stride_is_kept(tmp_path: Path) -> None:
+def test_given_stride_is_used(tmp_path: Path) -> None:
     assert converted(u_network(), tmp_path, stride=8).measured.stride == 8

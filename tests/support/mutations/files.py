@@ -30,7 +30,7 @@ def mutate(target: Path, random: Random) -> str:
     before = target.read_bytes()
     try:
         told = mutation(target, random)
-    except Exception as error:  # from a library that rejects the change
+    except Exception as error:  # A library may reject the change with any error.
         if target.is_file() or not target.exists():
             target.write_bytes(before)
         told = f"{_mutate_bytes(target, random)} (instead of a change that {type(error).__name__} prevents)"

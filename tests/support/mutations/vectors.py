@@ -50,7 +50,7 @@ def mutate_vectors(path: Path, random: Random) -> str:
         warnings.simplefilter("ignore")
         try:
             pyogrio.write_dataframe(frame, path, layer=layer, promote_to_multi=False)
-        except Exception as error:  # if the format cannot store the change, the file stays empty
+        except Exception as error:  # Not every format can store every change.
             path.write_text("")
             return f"{told} (empty file: {type(error).__name__})"
     return told

@@ -28,7 +28,9 @@ from seg.training.warmups.loss import WarmupLoss
 from support.resume_runs import SIZES, Case, content, differences
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:This DataLoader will create . worker processes"),  # on a machine with few cores
+    pytest.mark.filterwarnings(
+        "ignore:This DataLoader will create . worker processes"
+    ),  # warning on a machine with few cores
     pytest.mark.filterwarnings("ignore:You passed in a `val_dataloader` but have no"),
 ]
 

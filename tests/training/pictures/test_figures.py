@@ -8,7 +8,7 @@ from seg.raster.pictures.figures import new_figure
 from seg.training.pictures.figures import rendered, write_png
 
 
-@pytest.mark.parametrize("width", [113, 114, 115, 116, 283])  # 115 / 100 inches times 100 is a little less than 115
+@pytest.mark.parametrize("width", [113, 114, 115, 116, 283])  # in floating point, 100 * 1.15 is below 115
 def test_figures_of_any_width_are_rendered_to_within_a_pixel(width: int) -> None:
     height, rendered_width, channels = rendered(new_figure(width, 57)).shape
     assert (height, channels) == (57, 3)
