@@ -21,6 +21,7 @@ from seg.data.dataset.checks import (
     require_loadable,
     require_one_scaling,
 )
+from seg.data.dataset.fingerprint import dataset_fingerprint
 from seg.data.dataset.statistics import Sampling, ValidPixels, cached_statistics, unmatched_nodata
 from seg.data.dataset.teacher_maps import match_maps, require_maps
 from seg.data.dataset.unlabelled import (
@@ -224,6 +225,10 @@ class CroplandDataModule(L.LightningDataModule):
         self._nodata_found = pixels.nodata_found
         return statistics
 
+    def fingerprint(self) -> dict[str, object]:
+        """Hash of the dataset."""
+        return dataset_fingerprint(self.root, self.scenes)
+
     def setup(self, stage: str) -> None:
         """Read every file once, so that problems are reported before the first step.
 
@@ -321,7 +326,7 @@ class CroplandDataModule(L.LightningDataModule):
         the mask values; `nodata`, the additional nodata value or None; `pixel_size_m`, the median pixel side in metres,
         or None if unknown; `scales` and `offsets` of the bands, or None if no image states them.
         """
-        with open_raster(self.scenes[0].image) as image:
+        with open_raster(self.grids[0].path) as image:
             texts = band_texts(image)
             names = [texts[band - 1] for band in self.bands]
             image_bands = int(image.count)

@@ -19,10 +19,13 @@ Weights = Literal["auto", "averaged", "raw"]
 _PREFIX = "model."
 _OPTIONAL = ("f1_threshold", "area_threshold")
 """Calibration values that are None if they could not be determined."""
+DATA_KEYS = ("CroplandDataModule", "UnlabelledDataModule")
+"""Keys of the description of the training images: the names of the data modules."""
+
 _MAPPINGS = {
     "state_dict",
     "hyper_parameters",
-    "CroplandDataModule",
+    *DATA_KEYS,
     "metrics",
     "calibration",
     "taught_by",
@@ -128,7 +131,8 @@ def read_checkpoint(path: Path, weights: Weights = "auto") -> Checkpoint:
             requested, and the checkpoint has none.
     """
     content = load_checkpoint(path)
-    missing = {"state_dict", "hyper_parameters", "CroplandDataModule"} - content.keys()
+    data = next((content[name] for name in DATA_KEYS if name in content), None)
+    missing = {"state_dict", "hyper_parameters"} - content.keys() | ({DATA_KEYS[0]} if data is None else set())
     if missing:
         raise PackageError(
             f"{path}: has no {', '.join(sorted(missing))}; wanted a checkpoint that scripts/train.py wrote"
@@ -156,7 +160,7 @@ def read_checkpoint(path: Path, weights: Weights = "auto") -> Checkpoint:
         path=path,
         weights={name.removeprefix(_PREFIX): value for name, value in chosen if name.startswith(_PREFIX)},
         task=content["hyper_parameters"],
-        data=content["CroplandDataModule"],
+        data=data or {},
         metrics=metrics,
         calibration=calibration,
         taught_by=content.get("taught_by", {}),

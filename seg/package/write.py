@@ -59,6 +59,11 @@ def write_package(
 
     from seg.models.receptive_field import receptive_field_radius
 
+    if checkpoint.task.get("task") == "pretext":
+        raise PackageError(
+            f"{checkpoint.path}: was trained to fill in images and cannot map; train on labels from it with "
+            f"--model.initial_weights={checkpoint.path}"
+        )
     cut = checkpoint.threshold(threshold)
     architecture = {"name": "segmenter", "arguments": dict(checkpoint.task["model"])}
     model = build_network(architecture, int(checkpoint.task["bands"]), checkpoint.weights, checkpoint.path)

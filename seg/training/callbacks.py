@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -12,9 +11,9 @@ from lightning.pytorch.callbacks import Callback, LearningRateMonitor
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from seg.data.datamodule import CroplandDataModule
-from seg.data.dataset.fingerprint import dataset_fingerprint
 from seg.training.batch_norm import FreezeBatchNorm, SyncRunningStatistics
 from seg.training.checkpoints.exact_resume import SeedBatches
+from seg.training.pictures.filled_panels import FilledPanels
 from seg.training.pictures.learning_curves import LearningCurves
 from seg.training.pictures.panels import PanelConfig, PredictionPanels
 from seg.training.pictures.score_curves import ScoreCurves
@@ -101,13 +100,16 @@ def safeguards(seed: int) -> list[Callback]:
     return [SeedBatches(seed), StopAtNan(), SyncRunningStatistics(), StopAtSignal()]
 
 
-def student_callbacks(panels: PanelConfig) -> list[Callback]:
-    """Callbacks of a task with a teacher; they must be listed after the warm-ups.
+def task_callbacks(task: str, panels: PanelConfig) -> list[Callback]:
+    """Callbacks of a task that learns from unlabelled scenes; they must be listed after the warm-ups.
 
     Args:
+        task: Name of the task.
         panels: Settings of the pictures.
     """
-    return [WatchTargets(), TeacherPanels(panels)]
+    if task == "student":
+        return [WatchTargets(), TeacherPanels(panels)]
+    return [FilledPanels(panels)] if task == "pretext" else []
 
 
 def tracking_callbacks(
@@ -125,8 +127,7 @@ def tracking_callbacks(
     if panels.curves:
         pictures.append(ScoreCurves(panels.every_epochs))
     curves = [LearningRateMonitor(logging_interval="step"), LearningCurves()] if has_logger else []
-    dataset = partial(dataset_fingerprint, data.root, data.scenes)
-    return [*pictures, *curves, RunRecord(sys.argv, data.seed, dataset, resumed_from), WandbFiles()]
+    return [*pictures, *curves, RunRecord(sys.argv, data.seed, data.fingerprint, resumed_from), WandbFiles()]
 
 
 class EpochLine(Callback):

@@ -13,6 +13,7 @@ from seg.data.datamodule import CroplandDataModule
 from seg.errors import ConfigError, PackageError, listed
 from seg.models.config import has_type
 from seg.package.checkpoint import Checkpoint
+from seg.training.initial_weights import PRETEXT
 from seg.training.task_choice import DEFAULT_TASK, TASKS, task_of_checkpoint
 
 Options = dict[str, Any]
@@ -83,6 +84,11 @@ def with_overrides(
         raise ConfigError(
             f"task is {task}, but {checkpoint.path} was trained by the task {wrote}; add --task={wrote} or its "
             "configuration, or train without --ckpt_path"
+        )
+    if wrote == PRETEXT != task:
+        raise ConfigError(
+            f"{checkpoint.path}: was trained to fill in images, so it has no score; train on labels from it with "
+            f"--model.initial_weights={checkpoint.path}, or add --task={PRETEXT}"
         )
     options = task_options(checkpoint, task)
     for name, value in given.get("model", {}).items():

@@ -5,6 +5,7 @@ import sys
 import warnings
 from argparse import ArgumentError
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +16,6 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.trainer import Trainer
 
-from seg.data.datamodule import CroplandDataModule
 from seg.errors import ConfigError
 from seg.models.receptive_field import receptive_field_radius, unseen_context
 from seg.package.checkpoint import Checkpoint, read_checkpoint
@@ -34,7 +34,7 @@ from seg.training.callbacks import (
     add_wandb,
     run_loggers,
     safeguards,
-    student_callbacks,
+    task_callbacks,
     tracking_callbacks,
 )
 from seg.training.checkpoint_options import data_options, with_overrides
@@ -51,7 +51,7 @@ from seg.training.run.folder import (
 )
 from seg.training.run.record import RunConfig
 from seg.training.safeguards.stop_at_signal import interrupted_message
-from seg.training.task_choice import DEFAULTS, TASKS, wanted_task
+from seg.training.task_choice import DEFAULTS, TASKS, data_module, wanted_task
 from seg.training.tasks.student import StudentTask
 
 LARGEST_SEED = 2**32 - 1
@@ -99,9 +99,9 @@ class CroplandCLI(LightningCLI):
             "--task",
             type=Literal[tuple(TASKS)],
             default=self.task,
-            help="Learn from labels only (cropland), or also from a teacher and unlabelled scenes (student).",
+            help="Learn from labels only (cropland), or also from a teacher and unlabelled scenes (student); or fill "
+            "in hidden parts of unlabelled scenes (pretext).",
         )
-        parser.set_defaults(DEFAULTS.get(self.task, {}))
         parser.set_defaults(
             {
                 "trainer.default_root_dir": "runs/default",
@@ -116,6 +116,7 @@ class CroplandCLI(LightningCLI):
                 "checkpoint.filename": "best",
                 "checkpoint.enable_version_counter": False,
             }
+            | DEFAULTS.get(self.task, {})
         )
         parser.link_arguments("data.band_count", "model.bands", apply_on="instantiate")
         parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
@@ -200,8 +201,10 @@ class CroplandCLI(LightningCLI):
         if fits:
             has_logger = config.logger not in (False, [])
             callbacks += safeguards(self.datamodule.seed)
-            callbacks += student_callbacks(options.panels) if self.task == "student" else []
-            callbacks += tracking_callbacks(options.panels, self.datamodule, has_logger, options.ckpt_path)
+            callbacks += task_callbacks(self.task, options.panels)
+            # A pretext trains no head, so maps of its network would show nothing.
+            panels = replace(options.panels, scenes=0) if self.task == "pretext" else options.panels
+            callbacks += tracking_callbacks(panels, self.datamodule, has_logger, options.ckpt_path)
         self.trainer_defaults["callbacks"] = callbacks
         try:
             trainer: Trainer = super().instantiate_trainer(**kwargs)
@@ -360,10 +363,11 @@ def run(words: list[str]) -> None:
     sys.argv = [sys.argv[0], *[word for word in words if word != "--debug"]]
     strict = {"exit_on_error": False, "allow_abbrev": False}
     subcommands = {name: strict | {"description": SUBCOMMANDS[name]} for name in CroplandCLI.subcommands()}
+    task = wanted_task(words)
     try:
         CroplandCLI(
-            TASKS[wanted_task(words)],
-            CroplandDataModule,
+            TASKS[task],
+            data_module(task),
             save_config_callback=RunConfig,
             save_config_kwargs={"save_to_log_dir": False},  # RunConfig writes the file to the run's folder
             seed_everything_default=0,

@@ -18,6 +18,10 @@ STATISTICS = "normalization."
 """Prefix of the band statistics' names. These tensors are never copied, since they must describe the training
 images."""
 
+HEAD = "network.head."
+PRETEXT = "pretext"
+"""Name of the task that trains all layers but the head."""
+
 LEAST_SHARE = 0.5
 """Smallest share of the network's values that must come from the file. Even a network of another architecture has some
 tensors of the same name and shape."""
@@ -62,9 +66,10 @@ def take_weights(model: Segmenter, path: Path) -> InitialWeights:
         PackageError: The file is missing, damaged or unsafe, or another program wrote it.
         ConfigError: Less than half of the network's values have a fitting tensor in the file.
     """
-    found, arguments = _stored(path)
+    found, arguments, untrained = _stored(path)
     wanted = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(STATISTICS)}
     left = {name: reason for name, tensor in wanted.items() if (reason := _misfit(found.get(name), tensor))}
+    left |= {name: "not trained in a pretext" for name in wanted if untrained and name.startswith(HEAD)}
     taken = {name: found[name] for name in wanted if name not in left}
     size = sum(tensor.numel() for tensor in wanted.values())
     share = sum(tensor.numel() for tensor in taken.values()) / max(size, 1)
@@ -77,17 +82,17 @@ def take_weights(model: Segmenter, path: Path) -> InitialWeights:
     return InitialWeights(path, tuple(taken), left)
 
 
-def _stored(path: Path) -> tuple[Mapping[str, Tensor], Mapping[str, Any]]:
-    """Weights in a file by name, and the arguments of their network."""
+def _stored(path: Path) -> tuple[Mapping[str, Tensor], Mapping[str, Any], bool]:
+    """Weights of a file by name, the arguments of their network, and True if its head is not trained."""
     if not path.is_dir():
         checkpoint = read_checkpoint(path)
-        return checkpoint.weights, checkpoint.task.get("model", {})
+        return checkpoint.weights, checkpoint.task.get("model", {}), checkpoint.task.get("task") == PRETEXT
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     package = read_package(path)
     try:
-        return load_file(weights_file(path, package)), package.architecture["arguments"]
+        return load_file(weights_file(path, package)), package.architecture["arguments"], False
     except SafetensorError as error:
         raise PackageError(f"{path}: its weights are damaged ({error}); export the model again") from error
 

@@ -7,17 +7,28 @@ from typing import Any
 
 import yaml
 
+from seg.data.datamodule import CroplandDataModule
+from seg.data.unlabelled_module import UnlabelledDataModule
 from seg.errors import ConfigError
 from seg.training.tasks.cropland import CroplandTask
+from seg.training.tasks.pretext import PretextTask
 from seg.training.tasks.student import StudentTask
 
-TASKS: dict[str, type[CroplandTask]] = {"cropland": CroplandTask, "student": StudentTask}
+TASKS: dict[str, type[CroplandTask]] = {"cropland": CroplandTask, "student": StudentTask, "pretext": PretextTask}
 """Tasks by name."""
 
 DEFAULT_TASK = "cropland"
 
-DEFAULTS: dict[str, dict[str, Any]] = {"student": {"data.views.count": 2}}
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "student": {"data.views.count": 2},
+    "pretext": {"checkpoint.monitor": "val/loss", "checkpoint.mode": "min"},
+}
 """Default values of options by task, if they differ from the general default values."""
+
+
+def data_module(task: str) -> type[CroplandDataModule]:
+    """Class of a task's data: a dataset with masks, or unlabelled scenes alone."""
+    return UnlabelledDataModule if task == "pretext" else CroplandDataModule
 
 
 def wanted_task(words: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Protocol
 
 from seg.data.dataset.manifest import MANIFEST, Row, manifest_of, read_manifest
 from seg.errors import ConfigError, DatasetError
@@ -37,6 +38,14 @@ class Scene:
     fold: int
     weight: float = 1.0
     labels: LabelMapping = PLAIN_LABELS
+
+
+class WithImage(Protocol):
+    """A scene with or without a mask."""
+
+    @property
+    def image(self) -> Path:
+        """Raster with the bands."""
 
 
 def read_catalogue(root: Path, folds: int, labels: LabelMapping = PLAIN_LABELS) -> list[Scene]:
@@ -124,7 +133,7 @@ _SHOWN = 20
 """Largest number of band names in an error message; hyperspectral images have hundreds of bands."""
 
 
-def band_indexes(scenes: Sequence[Scene], bands: Sequence[int | str]) -> list[int]:
+def band_indexes(scenes: Sequence[WithImage], bands: Sequence[int | str]) -> list[int]:
     """1-based indexes of bands; a name must have the same index in every image.
 
     Args:
@@ -149,13 +158,13 @@ def band_indexes(scenes: Sequence[Scene], bands: Sequence[int | str]) -> list[in
     return found[0]
 
 
-def _indexes(scene: Scene, bands: Sequence[int | str]) -> list[int]:
+def _indexes(scene: WithImage, bands: Sequence[int | str]) -> list[int]:
     with open_raster(scene.image) as image:
         names = band_texts(image)
     return [band if isinstance(band, int) else _index(scene, names, band) for band in bands]
 
 
-def _index(scene: Scene, names: Sequence[str], wanted: str) -> int:
+def _index(scene: WithImage, names: Sequence[str], wanted: str) -> int:
     matching = [index for index, name in enumerate(names, start=1) if name.casefold() == wanted.strip().casefold()]
     if len(matching) == 1 and wanted.strip():
         return matching[0]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seg.data.dataset.catalogue import Scene, band_indexes, read_catalogue
+from seg.data.dataset.catalogue import Scene, WithImage, band_indexes, read_catalogue
 from seg.data.dataset.checks import require_bands
 from seg.errors import ClaimError, DatasetError
 from seg.files import complete_or_absent, read_json, short_hash
@@ -78,7 +78,7 @@ class ValidPixels:
         nodata_found: True if any pixel read so far has the additional nodata value.
     """
 
-    def __init__(self, scenes: Sequence[Scene], sampling: Sampling, progress: str | None = None) -> None:
+    def __init__(self, scenes: Sequence[WithImage], sampling: Sampling, progress: str | None = None) -> None:
         self._scenes, self._progress = scenes, progress
         self._reading = Reading(sampling.bands, [0.0] * len(sampling.bands), sampling.nodata)
         self.nodata_found = False

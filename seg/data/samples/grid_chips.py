@@ -1,23 +1,23 @@
 """Validation chips in a grid that scores each pixel of a scene exactly once."""
 
 from collections.abc import Mapping
+from typing import Generic
 
 import numpy as np
 from torch.utils.data import Dataset
 
-from seg.data.dataset.catalogue import Scene
 from seg.data.loading.worker_watch import watched
 from seg.data.sample import Example, Sample, SampleKey, example_of
+from seg.data.samples.layers import read_labels
 from seg.data.samples.open_rasters import OpenRasters
-from seg.data.samples.random_chips import chip_name
+from seg.data.samples.random_chips import SceneT, chip_name
 from seg.labels import IGNORE
 from seg.raster.chips import Reading, read_chip
-from seg.raster.classes import read_classes
 from seg.raster.grid import Grid
 from seg.raster.windows import blocks_of, read_spans
 
 
-class GridChips(Dataset[Example]):
+class GridChips(Dataset[Example], Generic[SceneT]):
     """Chips whose cores tile the scenes. The halo around a core is context for the network; its labels are ignored.
 
     All chips of a scene have the same size. The last chip of a row or column starts earlier and scores fewer pixels.
@@ -32,7 +32,7 @@ class GridChips(Dataset[Example]):
         chips: Scene and block of each chip, scene by scene and row by row.
     """
 
-    def __init__(self, grids: Mapping[Scene, Grid], size: int, reading: Reading, halo: int = 0) -> None:
+    def __init__(self, grids: Mapping[SceneT, Grid], size: int, reading: Reading, halo: int = 0) -> None:
         self.chips = [
             (scene, block)
             for scene, grid in grids.items()
@@ -53,7 +53,7 @@ class GridChips(Dataset[Example]):
         scene, block = self.chips[key if isinstance(key, int) else key.index]
         with watched(chip_name(scene, block.read)):
             pixels = read_chip(self._rasters[scene.image], block.read, self.reading)
-            labels = read_classes(self._rasters[scene.mask], block.read, scene.labels)
+            labels = read_labels(self._rasters, scene, block.read, self.reading)
             scored = np.full_like(labels, IGNORE)
             scored[block.core_within_read] = labels[block.core_within_read]
             return example_of(Sample(pixels.image, scored, pixels.valid), self.reading, scene.image.name)
