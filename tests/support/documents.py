@@ -302,8 +302,10 @@ def problem_of_configuration(text: str, folder: Path) -> str | None:
     path = folder / "config.yaml"
     path.write_text(text, encoding="utf-8")
     try:
-        words = ["fit", SEED, "--data.root=x", f"--config={path}"]
-        training_parsers(wanted_task(words))["fit"].parse_args(words, defaults=False)
+        words = ["fit", SEED, f"--config={path}"]
+        task = wanted_task(words)
+        source = [] if task == "pretext" else ["--data.root=x"]  # a configuration may leave the dataset out
+        training_parsers(task)["fit"].parse_args([*words, *source], defaults=False)
     except ArgumentError as error:
         return str(error)
     return None
