@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from rasterio import Affine
 
 from seg.raster.grid import open_raster
 from support.commands import assert_mistake, run_command
@@ -23,6 +24,8 @@ def scenes(write_raster: WriteRaster, tmp_path: Path) -> Path:
     write_raster(tmp_path / "float.tif", pixels.astype(np.float32), descriptions=("B02", "B08"))
     write_raster(tmp_path / "narrow.tif", pixels[:1])
     write_raster(tmp_path / "nowhere.tif", pixels, descriptions=("B02", "B08"), crs=None)
+    elsewhere = Affine(10, 0, 900_000, 0, -10, 5_400_000)
+    write_raster(tmp_path / "elsewhere.tif", pixels, descriptions=("B02", "B08"), transform=elsewhere)
     write_raster(tmp_path / "far.tif", pixels, descriptions=("B02", "B08"), crs="EPSG:3031")
     scaled = write_raster(tmp_path / "scaled.tif", pixels, descriptions=("B02", "B08"))
     with rasterio.open(scaled, "r+") as dataset:
@@ -50,6 +53,7 @@ def test_composite_writes_and_reports_a_scene(scenes: Path, tmp_path: Path) -> N
         (["landsat.tif"], "landsat.tif: has the bands red, nir, but "),
         (["float.tif"], "float.tif: its data type is float32, but "),
         (["scaled.tif"], "scaled.tif: its scale and offset is 0.0001 and 0, but "),
+        (["elsewhere.tif"], "elsewhere.tif: lies so far from the other scenes"),
         (["narrow.tif"], "narrow.tif: has 1 band, but "),
         (["nowhere.tif"], "nowhere.tif: has no CRS, but "),
         (["--bands=[B05]"], "a.tif: has no single band B05; its bands are B02, B08"),

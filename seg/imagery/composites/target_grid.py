@@ -19,6 +19,9 @@ from seg.raster.remote import shown_name
 SAME = 1e-3
 """Largest distance in pixels between grids that count as equal, since writers round differently."""
 
+LEAST_COVERED = 0.01
+"""Smallest share of a common grid that the outlines of the scenes must cover."""
+
 _ALONG = 21
 """Points along each side of an outline; the sides of a raster are curved in another CRS."""
 
@@ -58,8 +61,23 @@ def common_grid(grids: Sequence[Grid], output: Path) -> Grid:
         _require_comparable(grid, first)
     sides = np.array([_reach(grid, first) for grid in grids])
     (top, left), (bottom, right) = sides[:, :2].min(axis=0), sides[:, 2:].max(axis=0)
+    _require_near(grids, sides, int(bottom - top) * int(right - left))
     place = first.transform @ Affine.translation(int(left), int(top))
     return replace(first, path=output, height=int(bottom - top), width=int(right - left), transform=place)
+
+
+def _require_near(grids: Sequence[Grid], sides: npt.NDArray[np.int64], pixels: int) -> None:
+    """Check that scenes cover a share of their common grid; a wrong georeference puts a scene far from the others."""
+    sizes = (sides[:, 2:] - sides[:, :2]).astype(float)
+    if sizes.prod(axis=1).sum() >= LEAST_COVERED * pixels:
+        return
+    centres = sides[:, :2] + sizes / 2
+    far = int(np.linalg.norm(centres - np.median(centres, axis=0), axis=1).argmax())
+    raise RasterError(
+        f"{shown_name(grids[far].path)}: lies so far from the other scenes that these cover less than "
+        f"{LEAST_COVERED:.0%} of a common grid of {pixels:,} pixels; leave it out, correct its georeference, or name a "
+        "grid with --grid"
+    )
 
 
 def place_on(grid: Grid, target: Grid) -> Placed:
