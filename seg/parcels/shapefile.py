@@ -65,7 +65,7 @@ def _size(text: str, encoding: Encoding) -> int:
     except UnicodeEncodeError as error:
         raise ConfigError(
             f"the name '{text}' has the character '{text[error.start]}', which {encoding.upper()} cannot write; rename "
-            "it, or use --encoding=utf-8 or another format"
+            "it, or use encoding utf-8 or another format"
         ) from error
 
 

@@ -107,6 +107,19 @@ LINES = (
     ),
     Line(f"{DELIVER} --parcels=parcels.gpkg --output=delivery", ("template.yaml", "parcels.gpkg", "counties.gpkg")),
     Line("polygons --input=map.tif --output=out.parquet --interior=interior.tif", ("interior.tif", "map.tif")),
+    Line(
+        "polygons --input=map.tif --output=out.shp --encoding=gbk --attributes=area.gpkg --crs=EPSG:3857",
+        ("map.tif", "area.gpkg"),
+    ),
+    Line("polygons --input=map.tif --output=out.gdb --min-area=500m2", ("map.tif",)),
+    Line(
+        "deliver --template=template.yaml --parcels=parcels.gpkg --zones=area.gpkg --output=out",
+        ("template.yaml", "parcels.gpkg", "area.gpkg"),
+    ),
+    Line(
+        "deliver check --template=template.yaml --delivery=delivered --zones=area.gpkg",
+        ("template.yaml", "delivered", "area.gpkg"),
+    ),
     Line("prepare check --input=data --output=check.json --sheet=check.png", ("data",)),
     Line("prepare check --input=listed --json", ("listed/manifest.csv", "data/masks"), ("data",)),
     Line("prepare stats --input=data", ("data/images",), ("data",)),

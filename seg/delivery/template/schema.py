@@ -9,6 +9,7 @@ from typing import Literal
 
 from seg.delivery.template.expressions import AREAS, Expression, parsed
 from seg.errors import ConfigError
+from seg.parcels.formats import WGS84
 from seg.parcels.settings import square_metres
 from seg.parcels.shapefile import Encoding, dbf_names
 from seg.parcels.target_crs import named_crs
@@ -76,8 +77,14 @@ class FieldRule:
             raise ConfigError(f"{this}: decimals is {self.decimals}; wanted decimals for real numbers only")
         if self.decimals is not None and not 0 <= self.decimals <= (self.width or 0) - 3:
             raise ConfigError(f"{this}: decimals is {self.decimals}; wanted 0 to {(self.width or 0) - 3}")
+        self._check_codes(this)
+
+    def _check_codes(self, this: str) -> None:
         if self.codes is not None and self.type == "date":
             raise ConfigError(f"{this}: a date has no codes; remove them")
+        for code in (self.code_map or {}).values() if self.type in {"integer", "real"} else ():
+            if not re.fullmatch(r"-?\d+(\.\d+)?", code):
+                raise ConfigError(f"{this}: the code '{code}' is no number; wanted a number, or the type text")
 
     @cached_property
     def expression(self) -> Expression | None:
@@ -175,6 +182,8 @@ class Template:
         if (self.layer is None) != self.is_single:
             wanted = "null, since its file holds one layer" if self.is_single else "a name"
             raise ConfigError(f"layer is {self.layer}; wanted {wanted}")
+        if self.format == "GeoJSON" and self.crs.upper() != WGS84:
+            raise ConfigError(f"crs is {self.crs}, but GeoJSON is always in {WGS84}; set crs to {WGS84}")
         self._check_fields()
 
     def _check_fields(self) -> None:
