@@ -136,9 +136,18 @@ def put_in_place(finished: Path, path: Path) -> None:
     Raises:
         OSError: The disk is full, or the older file cannot be replaced.
     """
-    with finished.open("rb+") as file:
-        os.fsync(file.fileno())
+    flush(finished)
     finished.replace(path)
+
+
+def flush(file: Path) -> None:
+    """Wait until the bytes of a file have reached the disk.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    with file.open("rb+") as opened:
+        os.fsync(opened.fileno())
 
 
 def remove_leftovers(folder: Path, names: Iterable[str]) -> None:

@@ -14,7 +14,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS
 
 from seg.errors import ConfigError, WriteError
-from seg.files import final_path, put_in_place, require_output_file, require_output_folder, writing
+from seg.files import final_path, flush, put_in_place, require_output_file, require_output_folder, writing
 from seg.parcels.shapefile import Encoding, ShapefileTable
 from seg.raster.ground.outlines import metres_per_unit
 
@@ -147,9 +147,11 @@ def require_vector_output(output: Path) -> None:
     """Check before long work that a vector file can be written, without creating it.
 
     Raises:
-        ConfigError: The suffix is unknown, the folder is missing or read-only, the path is a folder but no File
-            Geodatabase, or the path is a file whose name ends in .gdb.
+        ConfigError: The suffix is unknown or, in a format of several files, has capitals; the folder is missing or
+            read-only, the path is a folder but no File Geodatabase, or the path is a file whose name ends in .gdb.
     """
+    if format_of(output) in {"OpenFileGDB", "ESRI Shapefile"} and output.suffix not in FORMATS:
+        raise ConfigError(f"{output}: wanted a name that ends in {output.suffix.lower()}, without capitals")
     if format_of(output) != "OpenFileGDB":
         require_output_file(output)
         return
@@ -176,7 +178,7 @@ def put_vector_in_place(finished: Path, output: Path) -> None:
     kind = format_of(output)
     if kind == "OpenFileGDB":
         for part in finished.iterdir():
-            _flush(part)
+            flush(part)
         if output.exists():
             output.rename(finished.with_name(f"{finished.name}.old"))
         finished.rename(output)
@@ -191,8 +193,3 @@ def put_vector_in_place(finished: Path, output: Path) -> None:
         put_in_place(finished, output)
     else:
         put_in_place(finished, output)
-
-
-def _flush(file: Path) -> None:
-    with file.open("rb+") as opened:
-        os.fsync(opened.fileno())

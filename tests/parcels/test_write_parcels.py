@@ -214,6 +214,8 @@ def test_an_output_of_unknown_format_or_in_a_missing_folder_or_a_folder_or_an_in
     source = write_map(tmp_path / "map.tif", np.ones((2, 2)))
     with pytest.raises(ConfigError, match=r"parcels\.kml: wanted a file name that ends in"):
         write_parcels(source, tmp_path / "parcels.kml", PolygonSettings())
+    with pytest.raises(ConfigError, match=r"parcels\.SHP: wanted a name that ends in \.shp, without capitals"):
+        write_parcels(source, tmp_path / "parcels.SHP", PolygonSettings())
     with pytest.raises(ConfigError, match=r"its folder .*nowhere does not exist"):
         write_parcels(source, tmp_path / "nowhere" / "parcels.gpkg", PolygonSettings())
     (tmp_path / "folder.gpkg").mkdir()

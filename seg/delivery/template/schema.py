@@ -175,7 +175,7 @@ class Template:
         if self.records is not None and self.records < 1:
             raise ConfigError(f"records is {self.records}; wanted 1 or more, or null")
         path = PurePosixPath(self.file)
-        if path.suffix.lower() not in FORMATS:
+        if path.suffix not in FORMATS:
             raise ConfigError(f"file is {self.file}; wanted a name that ends in {', '.join(FORMATS)}")
         if path.is_absolute() or ".." in path.parts or "\\" in self.file:
             raise ConfigError(f"file is {self.file}; wanted a path within the delivered folder, with / between folders")
@@ -216,7 +216,7 @@ class Template:
     @property
     def format(self) -> str:
         """Format of the files."""
-        return FORMATS[PurePosixPath(self.file).suffix.lower()]
+        return FORMATS[PurePosixPath(self.file).suffix]
 
     @property
     def is_single(self) -> bool:

@@ -1,6 +1,5 @@
 """Deliver parcels by a template: cut, fill, split into files, and put the folder in place whole."""
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -15,7 +14,7 @@ from seg.delivery.writing.parcels import ParcelSource
 from seg.delivery.writing.rows import LayerRows, PlacedRows
 from seg.delivery.writing.zones import Zones, read_zones
 from seg.errors import ConfigError
-from seg.files import require_output_folder, work_folder
+from seg.files import flush, require_output_folder, work_folder
 from seg.parcels.formats import write_table
 from seg.parcels.vector_files import Layer
 from seg.parcels.write_parcels import ordered_map
@@ -127,7 +126,7 @@ class Delivery:
             self._require_unique()
             for path in tree.rglob("*"):
                 if path.is_file():
-                    _flush(path)
+                    flush(path)
             if self._output.exists():
                 self._output.rmdir()
             tree.rename(self._output)
@@ -261,8 +260,3 @@ class _Parts:
 
     def _named(self, part: int) -> PurePosixPath:
         return self._name.with_name(f"{self._name.stem}_{part}{self._name.suffix}")
-
-
-def _flush(file: Path) -> None:
-    with file.open("rb+") as opened:
-        os.fsync(opened.fileno())
