@@ -21,6 +21,9 @@ from seg.raster.ground.outlines import Floats
 from seg.raster.vectors.features import FALLBACK, chosen_layer, quiet_library, require_near
 from seg.raster.vectors.settings import LAYER
 
+_MEASURED = {"shape_length", "shape_leng", "shape_area"}
+"""Columns in which ArcGIS measures the polygons; parcels must not get them."""
+
 
 class Attributes:
     """All polygons of a layer, with their columns.
@@ -52,7 +55,8 @@ class Attributes:
             raise RasterError(f"{path}: has no CRS that PROJ knows; assign one (ogr2ogr -a_srs ...)") from error
         with np.errstate(invalid="ignore"):
             self.polygons: Polygons = shapely.make_valid(shapely.force_2d(geometry))
-        self.table = _plain(table.drop_columns([name]))
+        measured = [column for column in table.column_names if column.lower() in _MEASURED]
+        self.table = _plain(table.drop_columns([name, *measured]))
 
     def placed(self, crs: CRS) -> Polygons:
         """The polygons in another CRS, (N,), with easting or longitude first.

@@ -18,7 +18,7 @@ from seg.parcels.attributes import Attributes, LargestOverlap
 from seg.parcels.shapefile import DECIMALS, WIDTH
 from seg.parcels.spool import SpooledParcels
 from seg.parcels.target_crs import Projection, longitude_of, named_crs
-from seg.parcels.vector_files import Layer, format_of, geometry_field, write_layer
+from seg.parcels.vector_files import RESERVED, Layer, format_of, geometry_field, write_layer
 from seg.raster.chips import Polygons
 from seg.raster.grid import Grid
 from seg.raster.ground.outlines import on_map
@@ -117,9 +117,9 @@ class ParcelTable:
         added = [] if attributes is None else list(attributes.table.schema)
         self.schema = pa.schema([*_own_columns(grid, probability), *added])
         for field in added:
-            if field.name.lower() in {"geometry", *COLUMNS}:
+            if field.name.lower() in {*RESERVED, *COLUMNS}:
                 raise ConfigError(
-                    f"--attributes: the column '{field.name}' has the name of a column of the parcels; rename it"
+                    f"--attributes: the column '{field.name}' has a name that parcels or their format use; rename it"
                 )
 
     def batch(self, parcels: SpooledParcels) -> pa.RecordBatch:

@@ -32,6 +32,9 @@ FORMATS = {
 SIBLINGS = (".dbf", ".shx", ".prj", ".cpg", ".sbn", ".sbx", ".qix", ".qpj", ".shp.xml")
 """Suffixes of the files of a shapefile beside the .shp."""
 
+RESERVED = frozenset({"fid", "ogc_fid", "objectid", "shape", "geom", "geometry", "shape_length", "shape_area"})
+"""Names of columns, in lower case, that formats use themselves."""
+
 RESOLUTION_M = 1e-6
 """Resolution of coordinates in a File Geodatabase. GDAL's default of 0.1 mm would change small areas by 1e-5."""
 

@@ -25,8 +25,11 @@ def test_the_feature_with_the_largest_common_area_is_chosen() -> None:
 
 def test_an_invalid_polygon_is_repaired(tmp_path: Path) -> None:
     bow = shapely.Polygon([(0, 0), (10, 10), (10, 0), (0, 10)])
-    geopandas.GeoDataFrame({"n": [1]}, geometry=[bow], crs="EPSG:4528").to_file(tmp_path / "a.gpkg")
-    [polygon] = Attributes(tmp_path / "a.gpkg").polygons
+    columns = {"n": [1], "SHAPE_Area": [50.0]}
+    geopandas.GeoDataFrame(columns, geometry=[bow], crs="EPSG:4528").to_file(tmp_path / "a.gpkg")
+    read = Attributes(tmp_path / "a.gpkg")
+    [polygon] = read.polygons
+    assert read.table.column_names == ["n"]  # ArcGIS's measures of the polygon are left out
     assert isinstance(polygon, MultiPolygon)
     assert polygon.area == 50
 
@@ -63,7 +66,7 @@ def test_unusable_attributes_are_refused(tmp_path: Path) -> None:
         ("far.gpkg", RasterError, r"far\.gpkg: \d coordinates are not on the Earth, such as 1e\+300"),
         ("missing.gpkg", RasterError, r"missing\.gpkg: no such file"),
         ("damaged.parquet", RasterError, r"damaged\.parquet: not a readable layer of polygons"),
-        ("clash.gpkg", ConfigError, r"the column 'Area' has the name of a column of the parcels"),
+        ("clash.gpkg", ConfigError, r"the column 'Area' has a name that parcels or their format use"),
     ]:
         with pytest.raises(error, match=message):
             write_parcels(source, tmp_path / "p.gpkg", PolygonSettings(attributes=tmp_path / name))

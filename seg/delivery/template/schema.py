@@ -13,7 +13,7 @@ from seg.parcels.formats import WGS84
 from seg.parcels.settings import square_metres
 from seg.parcels.shapefile import Encoding, dbf_names
 from seg.parcels.target_crs import named_crs
-from seg.parcels.vector_files import FORMATS
+from seg.parcels.vector_files import FORMATS, RESERVED
 
 Kind = Literal["text", "integer", "real", "date"]
 """Types of fields."""
@@ -189,6 +189,9 @@ class Template:
     def _check_fields(self) -> None:
         names = [rule.name.upper() for rule in self.fields]
         double = next((name for name in names if names.count(name) > 1), None)
+        for rule in self.fields:
+            if rule.name.lower() in RESERVED:
+                raise ConfigError(f"field '{rule.name}': the format uses this name itself; rename it")
         if double is not None or not names:
             raise ConfigError(f"fields has {'two fields ' + double if double else 'no field'}; wanted different fields")
         if self.least_area.by is not None:

@@ -20,7 +20,7 @@ from seg.raster.vectors.features import require_near
 SLIVER_M2 = 0.01
 """Smaller pieces at the line between zones come from rounding and are dropped; their area rounds to 0.00 m2."""
 
-WHOLE = "whole_m2"
+WHOLE = "whole area in m2"
 """Column of the area of a parcel before it was cut, in square metres; NaN for a parcel that was not cut."""
 
 PENDING = 65_536

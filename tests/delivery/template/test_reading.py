@@ -52,6 +52,10 @@ def test_codes_keep_their_zeros_and_a_file_may_be_in_gbk(tmp_path: Path) -> None
         (f"file: a.parquet\nleast_area: {{by: b, classes: {{x: 1mu}}}}\n{ONE}", "there is no field 'b' with a source"),
         (f"file: a.geojson\n{ONE}", "crs is map, but GeoJSON is always in EPSG:4326; set crs to EPSG:4326"),
         ("file: a.parquet\nfields: []", "fields has no field"),
+        (
+            "file: a.parquet\nfields: [{name: OBJECTID, type: date}]",
+            "field 'OBJECTID': the format uses this name",
+        ),
         ("file: a.parquet\nfields: [{name: a, type: integer, codes: [x]}]", "field 'a': the code 'x' is no number"),
         ("file: a.parquet\nfields: [{name: a, type: text}]", "field 'a': has no width"),
         ("file: a.parquet\nfields: [{name: a b, type: date}]", "wanted a name of letters, digits and underscores"),
