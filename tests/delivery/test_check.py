@@ -14,7 +14,7 @@ from seg.delivery.checking.faults import Fault, report_text
 from seg.delivery.template.reading import read_template
 from support import deliveries
 from support.commands import run_command
-from support.deliveries import FORMATS, change_layer, placed, template_text, write_inputs, write_template
+from support.deliveries import change_layer, placed, template_text, write_inputs, write_template
 
 EAST_LAYER, WEST_LAYER = "DLTB150101", "DLTB150102"
 GDB = "out_2026/DLTB.gdb"
@@ -138,14 +138,14 @@ def test_too_many_records_are_found(right: Path, tmp_path: Path) -> None:
     assert (fault.kind, fault.text) == ("too many records", "has 7 records; wanted at most 6")
 
 
-@pytest.mark.parametrize("form", FORMATS)
-def test_a_right_delivery_has_no_fault(tmp_path: Path, form: str) -> None:
-    write_inputs(tmp_path)
-    write_template(tmp_path, template_text(form))
-    assert deliveries.deliver(tmp_path).status == 0
-    checked = deliveries.check(tmp_path)
-    assert (checked.status, checked.err) == (0, "")
-    assert checked.out.endswith("delivery: 7 records in 2 layers; no fault\n")
+@pytest.fixture(scope="module")
+def right_gbk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with inputs, template and a right delivery as shapefiles in GBK."""
+    folder = tmp_path_factory.mktemp("right_gbk")
+    write_inputs(folder)
+    write_template(folder, template_text("shp"))
+    assert deliveries.deliver(folder).status == 0
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -161,15 +161,14 @@ def test_a_right_delivery_has_no_fault(tmp_path: Path, form: str) -> None:
         ),
     ],
 )
-def test_text_that_is_not_gbk_is_found(tmp_path: Path, damage: Callable[[Path], object], text: str) -> None:
-    write_inputs(tmp_path)
-    write_template(tmp_path, template_text("shp"))
-    assert deliveries.deliver(tmp_path).status == 0
+def test_text_that_is_not_gbk_is_found(
+    right_gbk: Path, tmp_path: Path, damage: Callable[[Path], object], text: str
+) -> None:
+    shutil.copytree(right_gbk / "delivery", tmp_path / "delivery")
     damage(tmp_path / "delivery" / "out_2026" / "东县.shp")
-    checked = deliveries.check(tmp_path)
-    assert checked.status == 1
-    assert text in checked.out
-    assert "1 fault; 7 records in 2 layers" in checked.err
+    faults = faults_of(right_gbk, tmp_path / "delivery")
+    assert len(faults) == 1
+    assert text in faults[0].line()
 
 
 def test_many_faults_are_shortened_on_the_terminal_and_complete_in_the_report(right: Path, tmp_path: Path) -> None:

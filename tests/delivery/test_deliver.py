@@ -45,7 +45,7 @@ def inputs(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_every_format_holds_the_same_records(inputs: Path, form: str) -> None:
+def test_every_format_holds_the_same_records_and_no_fault(inputs: Path, form: str) -> None:
     write_template(inputs, template_text(form))
     ran = deliver(inputs)
     assert (ran.status, ran.err) == (0, "")
@@ -82,6 +82,9 @@ def test_every_format_holds_the_same_records(inputs: Path, form: str) -> None:
     expected = geopandas.GeoSeries(pieces, crs=EPSG).to_crs("EPSG:4490")
     found = [*east.column("TBMJ").to_pylist(), *west.column("TBMJ").to_pylist()]
     assert found == [round(abs(geod.geometry_area_perimeter(piece)[0]), 2) for piece in expected]
+    checked = check(inputs)
+    assert (checked.status, checked.err) == (0, "")
+    assert checked.out.endswith("delivery: 7 records in 2 layers; no fault\n")
 
 
 def test_pieces_of_a_parcel_share_the_line_between_zones(inputs: Path) -> None:
