@@ -141,11 +141,7 @@ def put_in_place(finished: Path, path: Path) -> None:
 
 
 def flush(file: Path) -> None:
-    """Wait until the bytes of a file have reached the disk.
-
-    Raises:
-        OSError: The disk is full.
-    """
+    """Wait until the bytes of a file have reached the disk; a full disk raises an OSError."""
     with file.open("rb+") as opened:
         os.fsync(opened.fileno())
 
