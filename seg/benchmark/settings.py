@@ -6,7 +6,7 @@ from typing import Literal
 
 from seg.errors import ConfigError, require_threads
 from seg.inference.cluster.settings import cluster_of
-from seg.inference.settings import Library
+from seg.inference.settings import ComputeSettings, Library, Precision
 
 MOST_GROUPS = 32
 """Largest number of groups of a grouped convolution; must divide the number of channels."""
@@ -161,7 +161,9 @@ class InferenceSettings:
         memory: Memory limit in GiB for an automatic block size, or null, as in `PredictionSettings`.
         repeats: Number of runs; the median is reported.
         threads: Computing threads; 0 for all cores.
-        backend: Library that computes on the CPU, as in `ComputeSettings`.
+        backend: Library, as in `ComputeSettings`.
+        device: Device for computing: cpu, cuda or mps.
+        precision: Precision of the network on CUDA: bf16, 16 or 32; auto is 16 on CUDA and 32 elsewhere.
         peers: Also map the scene with MONAI, TerraTorch and TorchGeo, if installed.
 
     Raises:
@@ -176,13 +178,24 @@ class InferenceSettings:
     repeats: int = 3
     threads: int = 0
     backend: Library = "auto"
+    device: str = "cpu"
+    precision: Precision = "auto"
     peers: bool = False
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         _check_at_least("side", self.side, 256)
         _check_at_least("repeats", self.repeats, 1)
-        require_threads(self.threads)
+        _ = self.compute
+
+    @property
+    def compute(self) -> ComputeSettings:
+        """Library, device, threads and precision of the engine.
+
+        Raises:
+            ConfigError: The values contradict each other.
+        """
+        return ComputeSettings(backend=self.backend, device=self.device, threads=self.threads, precision=self.precision)
 
 
 @dataclass(frozen=True, kw_only=True)

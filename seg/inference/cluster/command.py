@@ -104,6 +104,8 @@ def _count(ended: Ended, tally: Tally, several: bool, settings: PredictionSettin
             "--existing=overwrite maps the scene again",
             flush=True,
         )
+        for path in ended.layers:
+            print(f"{path}: written beside the kept maps", flush=True)
     else:
         tally.mapped += 1
         print_result(_maps(ended), settings)

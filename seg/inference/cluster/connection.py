@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from seg.errors import ConfigError, IncompleteError
@@ -32,6 +33,7 @@ LOGGERS = ("distributed", "tornado", "asyncio", "bokeh")
 """Loggers that would print lines, some with a traceback, about workers and connections that are lost."""
 
 OPTIONS = {
+    "distributed.comm.timeouts.connect": "10s",
     "distributed.scheduler.dashboard.status.task-stream-length": 200,
     # These would cost time in every worker, and nobody would see their results.
     "distributed.worker.profile.enabled": False,
@@ -98,6 +100,9 @@ class Connection(Generic[Work]):
         Raises:
             IncompleteError: The scheduler is lost.
         """
+        # While it looks for a lost scheduler, the client would wait, and return the workers of the past.
+        if self._client.status != "running":
+            raise self._lost_scheduler()
         try:
             found = self._client.scheduler_info(n_workers=-1)["workers"]
         except Exception as error:
@@ -265,11 +270,13 @@ def _client(source: object, name: str) -> "Client":
 def _local(cluster: LocalWorkers, opened: ExitStack) -> object:
     from distributed import LocalCluster
 
+    folder = opened.enter_context(TemporaryDirectory(prefix="cropland-seg-", ignore_cleanup_errors=True))
     # Without a memory limit, dask neither pauses nor restarts workers: blocks are sized for --memory instead.
     source = LocalCluster(
         n_workers=cluster.count,
         threads_per_worker=1,
         memory_limit=0,
+        local_directory=folder,
         dashboard_address="127.0.0.1:0",
         silence_logs=logging.CRITICAL,
     )

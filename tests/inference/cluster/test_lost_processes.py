@@ -99,7 +99,8 @@ def test_maps_are_the_same_after_twenty_kills_of_workers(cluster: DaskProcesses,
     while sum(kills) < WORKER_KILLS:
         with killing(cluster, campaign, kills, runs):
             ran = run_command("predict", *campaign.words, f"--cluster={cluster.address}")
-        assert (ran.status, ran.err) == (0, ""), (ran, cluster.log())
+        notes = [line for line in ran.err.splitlines() if "no worker yet" not in line]
+        assert (ran.status, notes) == (0, []), ran
         campaign.check()
         campaign.clear()
         computed += sum(int(line.split("|")[2]) for line in ran.out.splitlines() if "tcp://" in line and "|" in line)
@@ -112,6 +113,7 @@ def test_the_same_command_continues_after_three_kills_of_the_scheduler(
 ) -> None:
     for number in range(SCHEDULER_KILLS):
         cluster.start_workers(2)
+        cluster.wait_for_workers(2)
         before = campaign.finished()
 
         def kill(before: int = before) -> None:
@@ -123,7 +125,7 @@ def test_the_same_command_continues_after_three_kills_of_the_scheduler(
         killer.start()
         ran = run_command("predict", *campaign.words, f"--cluster={cluster.address}")
         killer.join()
-        assert ran.status == 1, (number, ran, cluster.log())
+        assert ran.status == 1, (number, ran)
         assert ran.err.startswith(f"error: {cluster.address}: the scheduler is lost")
         assert ran.err.count("\n") == 1
         assert campaign.finished() > before
