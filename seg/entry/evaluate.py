@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -85,24 +86,29 @@ def change(
     settings: ChangeSettings,
     before_probability: Path | None = None,
     after_probability: Path | None = None,
+    before_image: Path | None = None,
+    after_image: Path | None = None,
 ) -> None:
     """Map cropland that was gained or lost between two class maps, as rasters and as polygons with areas.
 
     Args:
         before: The earlier class map: 0 other, 1 cropland, 255 or nodata for no value.
         after: The later class map, on the same grid.
-        output: Folder for change.tif, change_probability.tif, change.gpkg and change.json; created if its parent
-            exists.
-        settings: Smallest polygon, and probability above which a change counts as supported.
+        output: Folder for change.tif, change_probability.tif, change.gpkg, change.json and sheet.html; created if its
+            parent exists.
+        settings: Smallest polygon, confidence of a supported change, and the sheet.
         before_probability: Probability map of the earlier map in percent; by default, the file beside the map with the
             same name and `_probability` added.
         after_probability: Probability map of the later map; by default, the file beside the map, as for the earlier
             map.
+        before_image: Scene of the earlier map, on the same grid, for the pictures of the sheet.
+        after_image: Scene of the later map.
     """
     from seg.evaluation.change.maps import find_maps
     from seg.evaluation.change.run import measure_change
 
-    measure_change(find_maps(before, after, (before_probability, after_probability)), output, settings)
+    found = find_maps(before, after, (before_probability, after_probability))
+    measure_change(replace(found, images=(before_image, after_image)), output, settings)
 
 
 def zones(*, inputs: ZoneInputs, output: Path, settings: ZoneSettings) -> None:

@@ -17,6 +17,9 @@ MOST_DRAWS = 100_000
 """Largest number of bootstrap draws; the scores of all draws are in memory at the same time."""
 
 
+MOST_PATCHES = 2000
+"""Largest number of polygons on a sheet; each takes about 10 kB."""
+
 Language = Literal["en", "zh"]
 
 
@@ -129,10 +132,14 @@ class ChangeSettings:
         confidence: A change is supported if the probability that both maps are right is above this number. This
             probability is (1 - before) * after for a gain, and before * (1 - after) for a loss; it is valid for
             calibrated probabilities and independent errors of the two maps.
+        sheet: Number of polygons on the printable sheet, sheet.html; 0 for no sheet.
+        lang: Language of the sheet: English or Chinese.
     """
 
     min_area: str = "0"
     confidence: float = 0.5
+    sheet: int = 60
+    lang: Language = "en"
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -141,6 +148,7 @@ class ChangeSettings:
             ConfigError: A value is out of range.
         """
         _ = self.min_area_m2
+        require_option(0 <= self.sheet <= MOST_PATCHES, "sheet", self.sheet, f"0 to {MOST_PATCHES:,}")
         if not 0 < self.confidence < 1:
             raise ConfigError(f"--confidence is {self.confidence}; wanted a probability above 0 and below 1")
 

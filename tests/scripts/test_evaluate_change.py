@@ -91,7 +91,7 @@ def test_change_is_mapped_and_measured_on_the_ground(run: Run) -> None:
 def test_polygons_hold_the_changed_pixels_and_nothing_else(run: Run) -> None:
     run()
     found = geopandas.read_file("out/change.gpkg")
-    assert list(found.columns) == ["id", "change", "area", "perimeter", "geometry"]
+    assert list(found.columns) == ["id", "rank", "change", "area", "perimeter", "lon", "lat", "geometry"]
     assert sorted(zip(found["change"], found["area"].round(3), strict=True)) == [
         ("gained", 0.01),
         ("gained", 3.002),
@@ -162,6 +162,46 @@ def test_probabilities_of_an_earlier_run_do_not_stay(run: Run) -> None:
     assert "supported" not in geopandas.read_file("out/change.gpkg").columns
 
 
+def test_patches_are_ordered_by_area_without_probabilities(run: Run) -> None:
+    run()
+    found = geopandas.read_file("out/change.gpkg")
+    assert found["rank"].tolist() == [1, 2, 3]
+    assert found["area"].is_monotonic_decreasing
+    inside = geopandas.GeoSeries.from_xy(found["lon"], found["lat"], crs="EPSG:4326").to_crs(found.crs)
+    assert found.contains(inside).all()
+
+
+@pytest.mark.usefixtures("probabilities")
+def test_patches_are_ordered_by_probability_times_area(run: Run) -> None:
+    run()
+    found = geopandas.read_file("out/change.gpkg")
+    # A certain loss of 200 pixels comes before a doubtful gain of 300: 0.86 * 200 > 0.45 * 300.
+    assert found["change"].tolist() == ["lost", "gained", "gained"]
+    assert found["expected_area"].tolist() == pytest.approx((found["mean_probability"] * found["area"]).tolist())
+    assert found["expected_area"].is_monotonic_decreasing
+    page = Path("out/sheet.html").read_text(encoding="utf-8")
+    places = [page.index(f'<li id="{name}">') for name in found["id"]]
+    assert places == sorted(places)
+
+
+def test_the_sheet_has_places_and_pictures_of_both_dates(run: Run, write_raster: WriteRaster) -> None:
+    image = np.random.default_rng(0).integers(100, 900, (3, HEIGHT, WIDTH)).astype(np.uint16)
+    write_raster(Path("scene.tif"), image)
+    assert run(after_image="scene.tif", sheet=2, lang="zh")[0] == 0
+    page, found = Path("out/sheet.html").read_text(encoding="utf-8"), geopandas.read_file("out/change.gpkg")
+    assert '<html lang="zh-Hans">' in page
+    assert page.count("<li id=") == 2
+    assert (page.count("data:image/png"), page.count("data:image/webp")) == (4, 2)
+    assert f'href="geo:{found["lat"][0]:.6f},{found["lon"][0]:.6f}"' in page
+
+
+def test_no_sheet_is_written_if_it_is_turned_off(run: Run) -> None:
+    run()
+    out = run(sheet=0)[1]
+    assert "sheet.html" not in out
+    assert not Path("out/sheet.html").exists()
+
+
 def test_size_of_windows_changes_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run()
     first = read("out/change.tif"), json.loads(Path("out/change.json").read_text())
@@ -208,6 +248,8 @@ def test_change_map_can_be_sampled_for_areas_with_errors(run: Run) -> None:
         ({"before_probability": "classes.tif", "after_probability": "big.tif"}, "big.tif: holds 200, wanted prob"),
         ({"min_area": "1"}, "--min-area is '1'"),
         ({"confidence": 1}, "confidence is 1"),
+        ({"sheet": -1}, "--sheet is -1"),
+        ({"after_image": "small.tif"}, "small.tif"),
         ({"output": "nowhere/out"}, "its parent folder"),
         ({"before": "change.tif", "output": "."}, "change.tif: is one of the inputs and would be overwritten"),
     ],

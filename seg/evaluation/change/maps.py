@@ -28,6 +28,7 @@ from seg.raster.classes import read_classes, read_percent
 from seg.raster.grid import (
     Grid,
     open_raster,
+    placed_on,
     read_grid,
     require_same_grid,
 )
@@ -50,11 +51,13 @@ class Maps:
         before: The earlier class map.
         after: The later class map.
         probabilities: Probability maps of the two class maps, in percent; None if there are no probability maps.
+        images: Scenes that were mapped, before and after, for pictures; None for a scene that is not given.
     """
 
     before: Path
     after: Path
     probabilities: tuple[Path, Path] | None = None
+    images: tuple[Path | None, Path | None] = (None, None)
 
     def grid(self) -> Grid:
         """Common grid of the maps.
@@ -65,7 +68,16 @@ class Maps:
         grid = read_grid(self.after)
         for path in (self.before, *(self.probabilities or ())):
             require_same_grid(read_grid(path), grid)
+        for image in self.images:
+            if image is not None:
+                require_same_grid(placed_on(read_grid(image), grid), grid)
         return grid
+
+    @property
+    def files(self) -> list[Path]:
+        """All files."""
+        found = (self.before, self.after, *(self.probabilities or ()), *self.images)
+        return [path for path in found if path is not None]
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyogrio
+import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
+from pyproj import Transformer
 from rasterio.windows import Window
 
 from seg.evaluation.change.classes import CHANGE_NAMES, GAINED, LOST
 from seg.evaluation.settings import ChangeSettings
 from seg.files import put_in_place, work_folder, writing
 from seg.labels import CROPLAND, IGNORE, OTHER
+from seg.parcels.formats import WGS84
 from seg.parcels.settings import PolygonSettings
 from seg.parcels.write_parcels import ParcelFile, write_parcels
 from seg.raster.grid import open_raster
@@ -24,8 +28,26 @@ from seg.terminal.progress import progress_bar
 LAYER = "change"
 DIRECTIONS = {GAINED: "gained", LOST: "lost"}
 
-COLUMNS = ("id", "change", "area", "perimeter", "mean_probability", "unsupported_share", "supported")
-"""Columns of the polygons; the last three exist only with probabilities."""
+PLAIN = {
+    "id": pa.string(),
+    "rank": pa.int64(),
+    "change": pa.string(),
+    "area": pa.float64(),
+    "perimeter": pa.float64(),
+    "lon": pa.float64(),
+    "lat": pa.float64(),
+}
+"""Types of the columns that the polygons always have."""
+
+PROBABLE = {
+    "mean_probability": pa.float64(),
+    "unsupported_share": pa.float64(),
+    "supported": pa.bool_(),
+    "expected_area": pa.float64(),
+}
+"""Types of the columns that exist only with probabilities."""
+
+COLUMNS = (*PLAIN, *PROBABLE)
 
 _BATCH = 10_000
 
@@ -51,9 +73,11 @@ def write_change_polygons(
 ) -> dict[str, ChangePolygons]:
     """Write the polygons of gained and lost cropland.
 
-    The columns are id, change ("gained" or "lost"), area in hectares and perimeter in metres. If there are
-    probabilities, there are three more columns: mean_probability, unsupported_share (share of the unsupported pixels)
-    and supported (true if the mean probability is above the confidence).
+    The polygons are ordered by their expected area of change, which is mean probability times area; without
+    probabilities, by area. The columns are id (row and column of the first pixel), rank (from 1), change ("gained" or
+    "lost"), area in hectares, perimeter in metres, and lon and lat (WGS 84) of a point within the polygon. If there are
+    probabilities, there are four more columns: mean_probability, unsupported_share (of the pixels), supported (true if
+    the mean is above the confidence) and expected_area in hectares.
 
     Args:
         change: The change map, with a CRS.
@@ -70,14 +94,15 @@ def write_change_polygons(
     tracing = PolygonSettings(min_area=settings.min_area, probability=probability, uncertain=(0.0, settings.confidence))
     found = {}
     with work_folder(output) as folder:
-        finished = folder / output.name
+        unordered, finished = folder / "unordered.gpkg", folder / output.name
         for value, direction in DIRECTIONS.items():
             only = folder / f"{direction}.vrt"
             _write_only(only, change, value)
             with progress_bar(f"{direction} cropland") as bar:
                 traced = write_parcels(only, folder / f"{direction}.gpkg", tracing, bar.move)
-            unsupported = _append(traced, direction, finished, settings.confidence, probability is not None)
+            unsupported = _append(traced, direction, unordered, settings.confidence, probability is not None)
             found[direction] = ChangePolygons(traced.parcels, traced.hectares, unsupported)
+        _write_ordered(unordered, finished, probability is not None)
         put_in_place(finished, output)
     return found
 
@@ -101,18 +126,20 @@ def _append(traced: ParcelFile, direction: str, output: Path, confidence: float,
     """Append the polygons of one direction to the output in batches; return the number of unsupported polygons."""
     unsupported = 0
 
-    def rows(batches: Iterator[pa.RecordBatch], geometry: str) -> Iterator[pa.RecordBatch]:
+    def rows(batches: Iterator[pa.RecordBatch], geometry: str, centres: _Centres) -> Iterator[pa.RecordBatch]:
         nonlocal unsupported
         for batch in batches:
             columns = {"id": batch["id"], "change": pa.array([direction] * batch.num_rows)}
-            columns |= {name: batch[name] for name in ("area", "perimeter")}
+            columns |= {name: batch[name] for name in ("area", "perimeter")} | centres.columns(batch[geometry])
             if probable:
-                supported = pc.fill_null(pc.greater(batch["mean_probability"], confidence), False)
+                mean = batch["mean_probability"]
+                supported = pc.fill_null(pc.greater(mean, confidence), False)
                 unsupported += batch.num_rows - (pc.sum(supported).as_py() or 0)
                 columns |= {
-                    "mean_probability": batch["mean_probability"],
+                    "mean_probability": mean,
                     "unsupported_share": batch["uncertain_share"],
                     "supported": supported,
+                    "expected_area": pc.multiply(mean, batch["area"]),
                 }
             yield pa.record_batch({"geometry": batch[geometry], **columns})
 
@@ -120,19 +147,65 @@ def _append(traced: ParcelFile, direction: str, output: Path, confidence: float,
         writing(output, DataSourceError, DataLayerError),
         pyogrio.open_arrow(traced.path, use_pyarrow=True, batch_size=_BATCH) as (meta, reader),
     ):
-        batches = rows(iter(reader), meta["geometry_name"] or "wkb_geometry")
-        names = {"id": pa.string(), "change": pa.string(), "area": pa.float64(), "perimeter": pa.float64()}
-        if probable:
-            names |= {"mean_probability": pa.float64(), "unsupported_share": pa.float64(), "supported": pa.bool_()}
-        schema = pa.schema([pa.field("geometry", pa.binary()), *(pa.field(*field) for field in names.items())])
-        pyogrio.write_arrow(
-            pa.RecordBatchReader.from_batches(schema, (batch.cast(schema) for batch in batches)),
-            output,
-            layer=LAYER,
-            driver="GPKG",
-            geometry_name="geometry",
-            geometry_type="Polygon",
-            crs=meta["crs"],
-            append=output.exists(),
-        )
+        found = rows(iter(reader), meta["geometry_name"] or "wkb_geometry", _Centres(meta["crs"]))
+        types = PLAIN | (PROBABLE if probable else {})
+        del types["rank"]
+        _write(output, types, found, meta["crs"], append=output.exists())
     return unsupported if probable else None
+
+
+def _write_ordered(unordered: Path, output: Path, probable: bool) -> None:
+    """Write polygons in their final order with their ranks; SQLite sorts, so memory does not hold the polygons."""
+    types = PLAIN | (PROBABLE if probable else {})
+    names = ", ".join(f'"{name}"' for name in types if name != "rank")
+    key = "expected_area" if probable else "area"  # In descending order, unknown values come last.
+    place = pyogrio.read_info(unordered, layer=LAYER)["geometry_name"]
+    query = f'SELECT "{place}", {names} FROM "{LAYER}" ORDER BY "{key}" DESC, id'
+
+    def ranked(batches: Iterator[pa.RecordBatch], geometry: str) -> Iterator[pa.RecordBatch]:
+        first = 1
+        for batch in batches:
+            columns = {name: batch[name] for name in types if name != "rank"}
+            columns["rank"] = pa.array(range(first, first + batch.num_rows), pa.int64())
+            first += batch.num_rows
+            yield pa.record_batch({"geometry": batch[geometry], **{name: columns[name] for name in types}})
+
+    with (
+        writing(output, DataSourceError, DataLayerError),
+        pyogrio.open_arrow(unordered, sql=query, use_pyarrow=True, batch_size=_BATCH) as (meta, reader),
+    ):
+        _write(output, types, ranked(iter(reader), meta["geometry_name"] or "wkb_geometry"), meta["crs"])
+
+
+def _write(
+    output: Path, types: dict[str, pa.DataType], rows: Iterator[pa.RecordBatch], crs: str, append: bool = False
+) -> None:
+    schema = pa.schema([pa.field("geometry", pa.binary()), *(pa.field(*field) for field in types.items())])
+    pyogrio.write_arrow(
+        pa.RecordBatchReader.from_batches(schema, (batch.cast(schema) for batch in rows)),
+        output,
+        layer=LAYER,
+        driver="GPKG",
+        geometry_name="geometry",
+        geometry_type="Polygon",
+        crs=crs,
+        append=append,
+    )
+
+
+class _Centres:
+    """Points within polygons, in longitude and latitude on WGS 84.
+
+    Args:
+        crs: CRS of the polygons.
+    """
+
+    def __init__(self, crs: str) -> None:
+        self._to_lonlat = Transformer.from_crs(crs, WGS84, always_xy=True)
+
+    def columns(self, geometry: pa.Array) -> dict[str, pa.Array]:
+        """Columns lon and lat of polygons in WKB, rounded to 1e-7 degrees, a centimetre."""
+        # The centroid of a bent polygon may lie outside of it.
+        points = shapely.point_on_surface(shapely.from_wkb(np.asarray(geometry, dtype=object)))
+        lon, lat = self._to_lonlat.transform(shapely.get_x(points), shapely.get_y(points))
+        return {"lon": pa.array(np.round(lon, 7)), "lat": pa.array(np.round(lat, 7))}

@@ -12,6 +12,7 @@ from seg.evaluation.change.maps import (
     write_probability_map,
 )
 from seg.evaluation.change.polygons import COLUMNS, DIRECTIONS, LAYER, ChangePolygons, write_change_polygons
+from seg.evaluation.change.sheet import write_sheet
 from seg.evaluation.report_folder import report_folder
 from seg.evaluation.settings import ChangeSettings
 from seg.files import require_output_folder, write_json
@@ -19,13 +20,14 @@ from seg.parcels.formats import require_own_table
 from seg.raster.sources import raster_sha256, require_apart, require_own_raster, require_replaceable
 from seg.terminal.text import text_table
 
-FILES = CHANGE_MAP, PROBABILITY_MAP, POLYGONS, SUMMARY = (
+FILES = CHANGE_MAP, PROBABILITY_MAP, POLYGONS, SUMMARY, SHEET = (
     "change.tif",
     "change_probability.tif",
     "change.gpkg",
     "change.json",
+    "sheet.html",
 )
-"""Files of a comparison; the file of probabilities exists only if both maps have probabilities."""
+"""Files of a comparison. Probabilities exist only if both maps have probabilities; the sheet may be turned off."""
 
 RULE = (
     "a change is supported where the probability that both maps are right is above the confidence: (1 - before) * "
@@ -52,11 +54,12 @@ def measure_change(maps: Maps, output: Path, settings: ChangeSettings) -> dict[s
     """
     require_output_folder(output)
     outputs = [output / name for name in FILES]
-    require_replaceable(output / SUMMARY)
+    for name in (SUMMARY, SHEET):
+        require_replaceable(output / name)
     require_own_table(output / POLYGONS, LAYER, COLUMNS)
     require_own_raster(output / CHANGE_MAP)
     require_own_raster(output / PROBABILITY_MAP)
-    require_apart(outputs, [maps.before, maps.after, *(maps.probabilities or ())])
+    require_apart(outputs, maps.files)
     with report_folder(output, FILES) as unfinished:
         tally = tally_change(maps, settings.confidence)
         write_change_map(maps, unfinished / CHANGE_MAP)
@@ -65,10 +68,13 @@ def measure_change(maps: Maps, output: Path, settings: ChangeSettings) -> dict[s
             write_probability_map(maps, probability)
         polygons = write_change_polygons(unfinished / CHANGE_MAP, probability, unfinished / POLYGONS, settings)
         content = _as_json(maps, settings, tally, polygons)
+        if settings.sheet:
+            write_sheet(maps, unfinished / POLYGONS, content, settings, unfinished / SHEET)
         write_json(content, unfinished / SUMMARY)
         print(_change_text(maps, settings, tally, polygons))
+    left_out = {PROBABILITY_MAP: maps.probabilities is None, SHEET: settings.sheet == 0}
     for name in FILES:
-        if name != PROBABILITY_MAP or maps.probabilities:
+        if not left_out.get(name):
             print(f"written: {output / name}")
     return content
 
