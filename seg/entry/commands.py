@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,7 @@ from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.package.foreign_settings import ForeignSettings
 from seg.parcels.settings import PolygonSettings
 from seg.places.settings import AdaptationSettings, PlaceSettings
+from seg.raster.folder import Inputs
 from seg.raster.gdal_options import gdal_options
 from seg.terminal.command_line import guarded, run_command
 from seg.terminal.progress import progress_bar
@@ -27,6 +29,7 @@ def export(
     threshold: float | Literal["f1", "area"] | None = None,
     onnx: bool = False,
     qgis: bool = False,
+    stac: bool = False,
     weights: Literal["auto", "averaged", "raw"] = "auto",
     data: Path | None = None,
 ) -> None:
@@ -34,7 +37,7 @@ def export(
 
     Args:
         output: Folder of the package; it and its parents are created. An older package in it is replaced. Without
-            --checkpoint and --onnx-from, --onnx and --qgis add their files to the package in this folder.
+            --checkpoint and --onnx-from, --onnx, --qgis and --stac add their files to the package in this folder.
         foreign: The network of another program.
         checkpoint: A checkpoint written by training.
         threshold: Calibrated probability, 0 to 1, above which a pixel is cropland. f1: the threshold with the highest
@@ -42,6 +45,7 @@ def export(
             default, the threshold that the calibration of the training chose; 0.5 for a network of another program.
         onnx: Also write the network as ONNX, for use without PyTorch.
         qgis: Also write qgis.onnx, which the Deepness plugin of QGIS opens as it is.
+        stac: Also write item.json, a STAC item of the package by the model extension (MLM); later exports renew it.
         weights: Weights to export if training averaged weights. averaged: the averaged weights. raw: the weights of the
             last step, which were not validated. auto: the averaged weights if the checkpoint has them; after a training
             with an averaged teacher, the weights of teacher or student, whichever have the higher validation IoU.
@@ -49,7 +53,9 @@ def export(
             predict can tell how unlike these images a scene is. By default, the dataset in the configuration of the
             run, if this dataset still exists.
     """
+    from seg.delivery.stac import ITEM, write_package_item
     from seg.package.qgis import add_qgis
+    from seg.package.read import read_package
     from seg.package.write import add_onnx
 
     _require_source(checkpoint, foreign, weights != "auto" or data is not None, threshold)
@@ -57,12 +63,14 @@ def export(
         _export_checkpoint(checkpoint, output, threshold, weights, data)
     elif foreign.onnx_from is not None:
         _export_foreign(foreign, output, threshold)
-    elif not (onnx or qgis):
+    elif not (onnx or qgis or stac):
         raise ConfigError("no network was named; add --checkpoint=FILE, or --onnx-from=FILE for another program's")
     if onnx:
         print(f"{add_onnx(output)}: the network as ONNX, compared with PyTorch")
     if qgis:
         print(f"{add_qgis(output)}: the network for the Deepness plugin of QGIS, compared with the package")
+    if stac or (output / ITEM).is_file():
+        print(f"{write_package_item(output, read_package(output), datetime.now(UTC))}: STAC item of the package")
 
 
 def _require_source(
@@ -154,6 +162,9 @@ def predict(
     compute: ComputeSettings,
     cluster: ClusterSettings,
     masking: MaskSettings,
+    qgis: bool = False,
+    stac: bool = False,
+    observed: str | None = None,
 ) -> None:
     """Write the class map and the probability map of one or many scenes, on the grid of each scene.
 
@@ -169,23 +180,76 @@ def predict(
         compute: Library, device and precision.
         cluster: The cluster, if any.
         masking: Pixels that become invalid, such as clouds.
+        qgis: Also write styles for QGIS beside the maps, with names of the classes in English and Chinese: .qml files,
+            and a raster attribute table in an .aux.xml file.
+        stac: Also write a STAC item beside each map, such as map.json beside map.tif; needs --observed.
+        observed: Date of the imagery, such as 2025-06-12, or an interval such as 2025-05-01/2025-06-30.
     """
+    from seg.delivery.dates import observed_between
     from seg.imagery.inputs import Wanted, scenes_of
+    from seg.inference.inputs import jobs_of
     from seg.package.read import read_package
 
+    require_option(not stac or observed is not None, "stac", stac, "the date of the imagery too, with --observed")
+    when = None if observed is None else observed_between(observed, "observed")
     models, named = ([names] if isinstance(names, Path) else names for names in (model, input))
     inputs = scenes_of(named, output, Wanted(read_package(models[0]).band_names, masking))
+    try:
+        _predict(models, inputs, output, (settings, compute), cluster)
+    finally:
+        if qgis or stac:
+            # Maps of an interrupted or partly failed batch get their companions too.
+            maps = [job.output for job in jobs_of(inputs, output, settings.uncertainty)]
+            _accompany([path for path in maps if path.is_file()], models, qgis, when if stac else None)
+
+
+def _predict(
+    models: Sequence[Path],
+    inputs: Inputs,
+    output: Path,
+    settings: tuple[PredictionSettings, ComputeSettings],
+    cluster: ClusterSettings,
+) -> None:
     if cluster.cluster is None:
         from seg.inference.command import predict as predict_inputs
 
-        predict_inputs(models, inputs, output, settings, compute)
+        predict_inputs(models, inputs, output, *settings)
     else:
         from seg.inference.cluster.command import predict_on_cluster
 
-        predict_on_cluster(models, inputs, output, (settings, compute), cluster)
+        predict_on_cluster(models, inputs, output, settings, cluster)
 
 
-def polygons(*, input: list[Path] | Path, output: Path, settings: PolygonSettings, cluster: ClusterSettings) -> None:
+def _accompany(
+    maps: Sequence[Path], models: Sequence[Path], qgis: bool, when: tuple[datetime, datetime] | None
+) -> None:
+    """Write styles and STAC items beside maps."""
+    from seg.delivery.qgis import write_class_style, write_ramp_style
+    from seg.delivery.stac import write_map_item
+    from seg.inference.inputs import map_paths
+
+    for path in maps:
+        written: list[Path] = []
+        if qgis:
+            written += write_class_style(path)
+            for layer, most in zip(map_paths(path, True)[1:], (1.0, 0.5), strict=True):
+                written += write_ramp_style(layer, most) if layer.is_file() else []
+        if when is not None:
+            written.append(write_map_item(path, when, models))
+        for companion in written:
+            print(f"{companion}: written beside the map", flush=True)
+
+
+def polygons(
+    *,
+    input: list[Path] | Path,
+    output: Path,
+    settings: PolygonSettings,
+    cluster: ClusterSettings,
+    qgis: bool = False,
+    fiboa: bool = False,
+    observed: str | None = None,
+) -> None:
     """Write the parcels of class maps with their areas in hectares and perimeters in metres.
 
     Args:
@@ -195,18 +259,34 @@ def polygons(*, input: list[Path] | Path, output: Path, settings: PolygonSetting
             Geodatabase) or .shp (shapefile). For many maps, a folder for one GeoPackage per map.
         settings: Sizes, splitting and simplification of parcels.
         cluster: The cluster, if any, for many maps.
+        qgis: Add a default style for QGIS to a GeoPackage.
+        fiboa: Write GeoParquet with the columns and metadata of fiboa 0.3.0; areas are then in square metres.
+        observed: Date of the imagery for fiboa, such as 2025-06-12; of an interval, the last moment counts.
     """
+    from seg.delivery.dates import observed_between
+    from seg.delivery.fiboa import write_fiboa
+    from seg.delivery.qgis import add_parcel_style
     from seg.parcels.write_parcels import write_parcels
     from seg.raster.folder import named_scenes
 
+    require_option(fiboa or observed is None, "observed", observed, "--fiboa beside it")
+    when = None if observed is None else observed_between(observed, "observed")[1]
     named = named_scenes([input] if isinstance(input, Path) else input)
+    styled = not qgis or (output.suffix.lower() == ".gpkg" and not named.several)
+    require_option(styled, "qgis", qgis, "one map, and an output that ends in .gpkg, since a GeoPackage holds styles")
     if named.several:
+        require_option(not fiboa, "fiboa", fiboa, "one map")
         _polygons_of_many(named.scenes, output, settings, cluster)
         return
     require_option(cluster.cluster is None, "cluster", cluster.cluster, "many maps, with a task per map")
     [path] = named.scenes
     with progress_bar(path.name) as bar:
-        written = write_parcels(path, output, settings, bar.move)
+        if fiboa:
+            written = write_fiboa(path, output, settings, when, bar.move)
+        else:
+            written = write_parcels(path, output, settings, bar.move)
+    if qgis:
+        add_parcel_style(output, output.stem)
     print(f"{output}: {counted(written.parcels, 'parcel')}, {written.hectares:.2f} ha")
 
 

@@ -46,7 +46,7 @@ def require_own_table(path: Path, layer: str, columns: Collection[str]) -> None:
     if format_of(path) not in {"GPKG", "OpenFileGDB"}:
         found = _columns(path, None)
     else:
-        others = [name for name in _layers(path) if name != layer]
+        others = [name for name in _layers(path) if name not in {layer, "layer_styles"}]  # QGIS keeps styles there.
         if others:
             raise ConfigError(f"{path}: holds the layer {others[0]}, which would be lost; name another output")
         found = _columns(path, layer)
