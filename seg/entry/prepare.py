@@ -160,7 +160,7 @@ def stack(*, input: Path, output: Path, bands: list[str] | None = None) -> None:
         bands: Names of the bands to use, in order, for example [B02,B03,B08]; by default, all bands sorted by name. The
             name of a band is the part of its file name that differs between the files.
     """
-    from seg.imagery.loose import band_files, loose_product
+    from seg.imagery.readers.loose import band_files, loose_product
     from seg.imagery.scene import write_scene
 
     _print_scene(write_scene(loose_product(input, band_files(input, bands)), output))

@@ -1,5 +1,6 @@
 """Products as inputs of a command that maps scenes: each product becomes a scene beside its map."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -8,12 +9,13 @@ from typing import NamedTuple
 
 from seg.errors import RasterError
 from seg.files import make_output_folder
-from seg.imagery.loose import loose_files
 from seg.imagery.product import Product
+from seg.imagery.readers.container import LARGEST_METADATA
+from seg.imagery.readers.loose import loose_files
+from seg.imagery.readers.stac import is_stac
 from seg.imagery.recognition import is_product, open_product, open_products
 from seg.imagery.scene import VRT, write_scene
 from seg.imagery.settings import NO_MASK, MaskSettings, SceneSettings
-from seg.imagery.stac import is_stac
 from seg.raster.folder import Inputs, files_in, named_scenes
 from seg.raster.remote import stem_of
 from seg.raster.sources import require_own_raster
@@ -33,6 +35,10 @@ class Wanted:
 
     bands: Sequence[str]
     masking: MaskSettings
+
+
+_ARCHIVED = re.compile(r"S2[A-Z]_|L[A-Z]\d\d_", re.IGNORECASE)
+"""Beginning of the names of Sentinel-2 and Landsat products."""
 
 
 class _Source(NamedTuple):
@@ -90,8 +96,29 @@ def _expanded(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         return list(named_scenes([path]).scenes)
-    products = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith(".") and is_product(entry)]
+    products = _products_in(path)
     return [*products, *files_in(path)] if products else list(named_scenes([path]).scenes)
+
+
+def _products_in(folder: Path) -> list[Path]:
+    """Products in a folder, sorted by name; of a product and its archive, the product.
+
+    Other archives and JSON files, such as reports, do not count.
+    """
+    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".") and is_product(entry)]
+    found: dict[str, Path] = {}
+    for entry in sorted(entries, key=lambda entry: (not entry.is_dir(), entry.name)):
+        if entry.is_dir() or (_is_item(entry) if is_stac(entry) else _ARCHIVED.match(entry.name)):
+            found.setdefault(entry.name.partition(".")[0], entry)
+    return sorted(found.values())
+
+
+def _is_item(path: Path) -> bool:
+    """True if a JSON file names the version of STAC, as each item does."""
+    try:
+        return path.stat().st_size <= LARGEST_METADATA and b'"stac_version"' in path.read_bytes()
+    except OSError:
+        return False
 
 
 def _same(product: Product) -> Product:

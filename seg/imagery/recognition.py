@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seg.errors import RasterError
-from seg.imagery.container import ARCHIVES, Container, open_container
-from seg.imagery.landsat import is_landsat, read_landsat
-from seg.imagery.loose import band_files, loose_files, loose_product
 from seg.imagery.product import Product
-from seg.imagery.sentinel2 import is_sentinel2, read_sentinel2
-from seg.imagery.stac import is_stac, read_stac
+from seg.imagery.readers.container import ARCHIVES, Container, open_container
+from seg.imagery.readers.landsat import is_landsat, read_landsat
+from seg.imagery.readers.loose import band_files, loose_files, loose_product
+from seg.imagery.readers.sentinel2 import is_sentinel2, read_sentinel2
+from seg.imagery.readers.stac import is_stac, read_stac
 from seg.raster.remote import is_remote, is_virtual
 
 SAFE = ".safe"

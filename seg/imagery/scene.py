@@ -14,9 +14,11 @@ from seg.errors import RasterError
 from seg.files import SOFTWARE, complete_or_absent, require_output_file, work_folder
 from seg.imagery.cog import copy_to_cog
 from seg.imagery.grids import Place, band_grid, common_grid, place_on
-from seg.imagery.masks import MASK, mask_source, write_mask
+from seg.imagery.masks import MASK, MaskSource, mask_source, write_mask
+from seg.imagery.network_mask import BANDS as NETWORK_BANDS
+from seg.imagery.network_mask import FINEST_M, HIDDEN, classify_clouds
 from seg.imagery.product import Product, SourceBand, choose_bands
-from seg.imagery.settings import NO_MASK, MaskSettings, SceneSettings
+from seg.imagery.settings import BY_NETWORK, NO_MASK, MaskSettings, SceneSettings
 from seg.imagery.storage import Storage, require_one_type, storage_of
 from seg.raster.folder import GEOTIFF_SUFFIXES
 from seg.raster.grid import Grid, open_raster, require_same_grid
@@ -97,11 +99,7 @@ def _write_vrt(
     product: Product, bands: Sequence[SourceBand], output: Path, settings: SceneSettings, masking: MaskSettings
 ) -> Scene:
     layers, scene = _layers(bands, settings, output)
-    hidden = None
-    if masking.mask != NO_MASK:
-        mask = mask_source(product, masking)
-        require_apart([output.with_suffix(MASK)], [mask.band.file])
-        hidden = write_mask(mask, scene, output.with_suffix(MASK), masking.mask_dilate)
+    hidden = None if masking.mask == NO_MASK else _write_mask(product, scene, output.with_suffix(MASK), masking)
     root = _root(scene)
     add_tags(root, product.tags | {"SOFTWARE": f"{SOFTWARE} {__version__}"})
     declared = {layer.band.file: _declare_nodata(layer, output) for layer in layers if layer.needs_nodata}
@@ -112,6 +110,22 @@ def _write_vrt(
         _add_source(Xml.SubElement(band, "SimpleSource"), _source(output.with_suffix(MASK), output), 1)
     write_xml(root, output)
     return Scene(scene, tuple(bands), hidden)
+
+
+def _write_mask(product: Product, scene: Grid, path: Path, masking: MaskSettings) -> float:
+    """Write the mask of a scene, and return the share of pixels that it hides."""
+    if masking.mask != BY_NETWORK:
+        mask = mask_source(product, masking)
+        require_apart([path], [mask.band.file])
+        return write_mask(mask, scene, path, masking.mask_dilate)
+    size = scene.pixel_size_m or FINEST_M
+    resolution = scene.pixel_size[0] * FINEST_M / size if size < FINEST_M else None
+    with work_folder(path.with_suffix(".clouds")) as folder:
+        bands, classes = choose_bands(product, NETWORK_BANDS, resolution), folder / "classes.tif"
+        image = _write_vrt(product, bands, folder / f"image{VRT}", SceneSettings(resolution=resolution), MaskSettings())
+        classify_clouds(image.grid.path, classes, masking.mask_weights)
+        source = MaskSource(SourceBand("clouds", classes), "classes", tuple(masking.mask_values or HIDDEN))
+        return write_mask(source, scene, path, masking.mask_dilate)
 
 
 def _layers(bands: Sequence[SourceBand], settings: SceneSettings, output: Path) -> tuple[list[_Layer], Grid]:

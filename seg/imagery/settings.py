@@ -1,6 +1,7 @@
 """Settings of a scene that is made from a product."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from seg.errors import ConfigError, require_option
@@ -10,6 +11,9 @@ Units = Literal["scaled", "reflectance", "stored"]
 
 NO_MASK = "none"
 """Value of --mask for scenes without a mask."""
+
+BY_NETWORK = "omnicloudmask"
+"""Value of --mask for the mask by the network of this name."""
 
 BY_PRODUCT = "auto"
 """Value of --mask for the mask by the quality band of the product."""
@@ -48,15 +52,19 @@ class MaskSettings:
 
     Attributes:
         mask: none: no pixel. auto: clouds and cloud shadows by the product's own quality band (SCL of Sentinel-2,
-            QA_PIXEL of Landsat). Or a raster on the grid of the product, with --mask-values.
+            QA_PIXEL of Landsat). omnicloudmask: clouds and cloud shadows by the network of this name, for any sensor
+            with red, green and near infrared, with --mask-weights. Or a raster on the grid of the product, with
+            --mask-values.
         mask_values: Values of the raster that are masked, for example [3,8,9,10]; for auto, other values of SCL, or
-            other bits of QA_PIXEL, counted from 0.
+            other bits of QA_PIXEL, counted from 0; for omnicloudmask, 1 thick cloud, 2 thin cloud, 3 shadow.
         mask_dilate: Distance by which masked areas grow, in pixels of the scene.
+        mask_weights: Folder with the weights of omnicloudmask; nothing is downloaded.
     """
 
     mask: str = NO_MASK
     mask_values: list[int] | None = None
     mask_dilate: int = 0
+    mask_weights: Path | None = None
 
     def __post_init__(self) -> None:
         """Check that the options fit each other."""
@@ -72,4 +80,4 @@ class MaskSettings:
     @property
     def is_file(self) -> bool:
         """True if the mask is a raster that the user names."""
-        return self.mask not in (NO_MASK, BY_PRODUCT)
+        return self.mask not in (NO_MASK, BY_PRODUCT, BY_NETWORK)

@@ -9,7 +9,7 @@ import pytest
 from rasterio.transform import from_origin
 
 from seg.errors import ConfigError, RasterError
-from seg.imagery.loose import loose_files
+from seg.imagery.readers.loose import loose_files
 from seg.imagery.recognition import open_product
 from seg.imagery.scene import write_scene
 from seg.imagery.settings import MaskSettings, SceneSettings

@@ -11,7 +11,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from seg.data.dataset.statistics import dataset_statistics
-from seg.imagery.loose import loose_files
+from seg.imagery.readers.loose import loose_files
 from seg.imagery.scene import write_scene
 from seg.imagery.settings import MaskSettings
 from support.commands import assert_mistake, run_command
@@ -55,14 +55,14 @@ def test_products_and_scenes_of_a_folder_are_mapped(model: Path, tmp_path: Path,
     landsat, _ = write_landsat(folder / "more", Landsat(), packed=True)
     landsat.rename(folder / landsat.name)
     write_raster(folder / "plain.tif", np.full((3, 9, 9), 100, np.uint16))
-    (folder / "damaged.zip").write_bytes(b"PK")
-    for unpacked in folder.glob("*.SAFE"):
-        unpacked.rename(tmp_path / "away")
+    (folder / "S2A_damaged.zip").write_bytes(b"PK")
+    (folder / "report.json").write_text("{}")
+    (folder / "labels.zip").write_bytes(b"PK")
     words = ("--model", model, "--input", folder, "--output", tmp_path / "maps", *ANY, "--pixel-size-ratio=3")
     ran = run_command("predict", *words)
     assert ran.status == 1
     assert "4 scenes: 3 mapped, 1 failed" in ran.out
-    assert "damaged.zip: not a readable ZIP archive" in ran.err
+    assert "S2A_damaged.zip: not a readable ZIP archive" in ran.err
     names = {path.name for path in (tmp_path / "maps").glob("*.tif") if "_probability" not in path.name}
     assert names == {f"{safe.stem}.tif", f"{landsat.stem}.tif", "plain.tif"}
 

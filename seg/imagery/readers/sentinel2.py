@@ -11,9 +11,9 @@ from typing import NamedTuple
 from xml.etree import ElementTree as Xml
 
 from seg.errors import RasterError, listed
-from seg.imagery.container import Container, inner_folder
-from seg.imagery.metadata import elements, first_text, moment, number, parse_xml
 from seg.imagery.product import Product, QualityBand, SourceBand
+from seg.imagery.readers.container import Container, inner_folder
+from seg.imagery.readers.metadata import elements, first_text, moment, number, parse_xml
 
 COMMON_NAMES = {
     "B01": "coastal",

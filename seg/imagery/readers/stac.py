@@ -18,11 +18,11 @@ from rasterio.errors import CRSError
 
 from seg.errors import RasterError
 from seg.files import LONGEST
-from seg.imagery.container import LARGEST_METADATA
-from seg.imagery.landsat import CLOUD_BITS
-from seg.imagery.metadata import moment
 from seg.imagery.product import Product, QualityBand, Quantity, SourceBand
-from seg.imagery.sentinel2 import CLOUD_CLASSES, FIRST_WITH_OFFSET, NODATA
+from seg.imagery.readers.container import LARGEST_METADATA
+from seg.imagery.readers.landsat import CLOUD_BITS
+from seg.imagery.readers.metadata import moment
+from seg.imagery.readers.sentinel2 import CLOUD_CLASSES, FIRST_WITH_OFFSET, NODATA
 from seg.raster.folder import RASTER_SUFFIXES
 from seg.raster.remote import gdal_name, is_remote, shown_name
 from seg.raster.writing.geotiff import Georeference

@@ -7,7 +7,7 @@ import rasterio
 from rasterio import Affine
 
 from seg.errors import ConfigError, RasterError
-from seg.imagery.loose import band_files, loose_product
+from seg.imagery.readers.loose import band_files, loose_product
 from seg.imagery.scene import write_scene
 from seg.raster.chips import Reading, read_chip, whole
 from seg.raster.grid import open_raster, read_grid, require_same_grid

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from seg.errors import RasterError
-from seg.imagery.container import Container, inner_folder
-from seg.imagery.metadata import local_name, moment, number, parse_xml
 from seg.imagery.product import Product, QualityBand, Quantity, SourceBand
+from seg.imagery.readers.container import Container, inner_folder
+from seg.imagery.readers.metadata import local_name, moment, number, parse_xml
 
 OLI = ("coastal", "blue", "green", "red", "nir08", "swir16", "swir22", "pan", "cirrus", "lwir11", "lwir12")
 """Common names of bands 1 to 11 of Landsat 8 and 9."""
