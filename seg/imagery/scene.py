@@ -35,12 +35,13 @@ rasters, so that a folder of scenes does not show them as scenes."""
 
 @dataclass(frozen=True)
 class _Layer:
-    """A band of a scene and where its pixels come from."""
+    """A band of a scene, the source of its pixels, and the height and width of the source's tiles."""
 
     band: SourceBand
     grid: Grid
     place: Place
     storage: Storage
+    tile: tuple[int, int]
 
     @property
     def needs_nodata(self) -> bool:
@@ -105,6 +106,11 @@ def _write_vrt(
     declared = {layer.band.file: _declare_nodata(layer, output) for layer in layers if layer.needs_nodata}
     for number, layer in enumerate(layers, start=1):
         _add_layer(root, number, layer, _source(declared.get(layer.band.file, layer.band.file), output))
+    # Plans of maps fit their cache to the tiles; GDAL would state tiles of 128 pixels, whatever the sources have.
+    height, width = next((layer.tile for layer in layers if layer.place.resampling is None), layers[0].tile)
+    for band in root.findall("VRTRasterBand"):
+        band.set("blockXSize", str(min(width, scene.width)))
+        band.set("blockYSize", str(min(height, scene.height)))
     if hidden is not None:
         band = Xml.SubElement(Xml.SubElement(root, "MaskBand"), "VRTRasterBand", dataType="Byte")
         _add_source(Xml.SubElement(band, "SimpleSource"), _source(output.with_suffix(MASK), output), 1)
@@ -135,7 +141,9 @@ def _layers(bands: Sequence[SourceBand], settings: SceneSettings, output: Path) 
     require_one_type(bands, stored)
     layers = []
     for band, grid, storage in zip(bands, grids, stored, strict=True):
-        layers.append(_Layer(band, grid, place_on(grid, scene), storage))
+        with open_raster(band.file) as dataset:
+            tile = dataset.block_shapes[band.index - 1]
+        layers.append(_Layer(band, grid, place_on(grid, scene), storage, tile))
         _require_covering(layers[-1], scene)
     return layers, replace(scene, path=output)
 

@@ -31,6 +31,18 @@ def image_files(image: Path) -> list[Path]:
     return sorted(found)
 
 
+def reads_server(image: Path) -> bool:
+    """True if a raster lies on a server, or is a VRT with a source on a server.
+
+    Raises:
+        RasterError: GDAL cannot read the VRT.
+    """
+    if is_remote(image) or not is_vrt(image):
+        return is_remote(image)
+    with open_raster(image) as dataset:
+        return any(map(is_remote, source_files(dataset)))
+
+
 def input_files(inputs: Iterable[Path | None]) -> list[Path]:
     """Existing files of all inputs. Unlike `image_files`, this function skips unreadable inputs.
 

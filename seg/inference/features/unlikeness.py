@@ -14,7 +14,7 @@ from seg.inference.compute.member import Member
 from seg.package.features import Vectors
 from seg.raster.chips import BoolMask, Reading, read_chip
 from seg.raster.grid import Grid, open_raster
-from seg.raster.remote import is_remote
+from seg.raster.sources import reads_server
 from seg.raster.windows import window_grid
 
 SIDE = 256
@@ -106,7 +106,7 @@ def scene_unlikeness(grid: Grid, area: Area | None, reading: Reading, members: S
         RasterError: The scene cannot be opened.
     """
     known = [(member, member.features) for member in members if member.features and member.backend.has_features]
-    if not known or is_remote(grid.path):
+    if not known or reads_server(grid.path):
         return None
     found: list[list[float]] = [[] for _ in known]
     with open_raster(grid.path) as dataset:

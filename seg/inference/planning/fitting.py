@@ -18,6 +18,7 @@ from seg.package.description import ModelPackage
 from seg.raster.grid import Grid, read_grid
 from seg.raster.remote import address_of, is_remote, shown_name
 from seg.raster.scene_version import scene_version
+from seg.raster.sources import reads_server
 from seg.terminal.text import counted
 
 
@@ -52,7 +53,7 @@ def fit_scene(scene: Path, predictor: Predictor, settings: PredictionSettings) -
         RasterError: The scene cannot be opened, or the area cannot be transformed to its CRS.
         ConfigError: Settings contradict each other, the models, or a scene on a server.
     """
-    if settings.on_unreadable == "nodata" and is_remote(scene):
+    if settings.on_unreadable == "nodata" and reads_server(scene):
         raise ConfigError(
             f"{shown_name(scene)}: is read from a server, and --on-unreadable=nodata would map pixels as nodata if the "
             "connection breaks; leave the option out, or copy the scene first"

@@ -19,7 +19,8 @@ from seg.inference.planning.memory import allowed_memory, expected_memory, pixel
 from seg.inference.reading import BlockReader, block_reader
 from seg.inference.settings import PredictionSettings
 from seg.raster.grid import Grid
-from seg.raster.remote import is_remote, shown_name
+from seg.raster.remote import shown_name
+from seg.raster.sources import reads_server
 from seg.raster.windows import Block, blocks_of, round_up
 
 LOG = logging.getLogger(__name__)
@@ -105,7 +106,7 @@ def plan_scene(
     grid, area = scene.grid, scene.area
     reader = block_reader(scene, predictor)
     memory = allowed_memory(settings.memory, predictor)
-    cache = memory // CACHE_SHARE if is_remote(grid.path) else 0
+    cache = memory // CACHE_SHARE if reads_server(grid.path) else 0
     pixels = pixels_within(memory - cache, predictor)
     shape, alignment = (grid.height, grid.width), predictor.alignment
 
@@ -156,7 +157,7 @@ def _halo(
     if predictor.bounded and settings.halo == "auto":
         computed = _computed(mapped_blocks(grid, size_for(reach), reach, reader.area))
         samples = samples_within(MEASURING_WORTH * computed, predictor.alignment, reach)
-        fetched = sampling_reads(predictor.alignment, reach, samples) if is_remote(grid.path) else 0
+        fetched = sampling_reads(predictor.alignment, reach, samples) if reads_server(grid.path) else 0
         if samples < FEWEST_SAMPLES or fetched > FETCHING_WORTH * computed:
             return reach, "the receptive field"  # A measurement could cost more than it saves.
     LOG.info("%s: measuring how much context the model needs ...", shown_name(grid.path))

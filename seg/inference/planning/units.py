@@ -11,7 +11,7 @@ from seg.errors import PackageError, RasterError
 from seg.package.description import ModelPackage
 from seg.raster.chips import Reading, read_chip
 from seg.raster.grid import Grid, open_raster
-from seg.raster.remote import is_remote
+from seg.raster.sources import reads_server
 from seg.terminal.text import first_numbers
 
 SCALE_RATIO = 20
@@ -51,7 +51,7 @@ def require_unit(
     """
     for name, package in models:
         _require_scaling(grid, bands, name, package)
-    if is_remote(grid.path):
+    if reads_server(grid.path):
         return
     values = sampled_values(grid, bands, nodata)
     if values.shape[1] < _FEWEST:

@@ -11,6 +11,8 @@ from rasterio.env import get_gdal_config
 from rasterio.io import DatasetReader
 
 from seg.errors import RasterError
+from seg.imagery.readers.loose import loose_files
+from seg.imagery.scene import write_scene
 from seg.inference.blocks.pipeline import reading_order, run_blocks
 from seg.inference.compute.predictor import Predictor
 from seg.inference.planning.fitting import fit_scene
@@ -63,6 +65,15 @@ def test_a_scene_on_a_server_is_fetched_once(
     for remote, local in ((there.classes, here.classes), (there.probability, here.probability)):
         with rasterio.open(remote) as first, rasterio.open(local) as second:
             np.testing.assert_array_equal(first.read(), second.read())
+
+
+def test_tiles_of_a_scene_whose_files_are_on_a_server_are_fetched_once(
+    scene: Path, server: RangeServer, make_predictor: MakePredictor, tmp_path: Path
+) -> None:
+    write_scene(loose_files([Path(f"{server.url}/scene.tif")]), tmp_path / "scene.vrt")
+    server.behave()
+    predict_scene(tmp_path / "scene.vrt", tmp_path / "map.tif", make_predictor(), CUT, silent)
+    assert server.sent <= 1.2 * bytes_of_tiles(scene, range(7), range(7))
 
 
 @pytest.mark.campaign
