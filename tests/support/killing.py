@@ -157,7 +157,7 @@ WORKS = (
 def tree_of(folder: Path) -> Tree:
     """Contents of the files in a folder, without parts that depend on the time."""
     return {
-        path.relative_to(folder).as_posix(): _timeless(path.read_bytes())
+        path.relative_to(folder).as_posix(): _timeless(_without_identifiers(path))
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
@@ -168,6 +168,11 @@ def _in_one_folder(tree: Tree) -> Tree:
     return {
         name.replace("/blocks-2/", "/blocks/"): found.replace(b"blocks-2/", b"blocks/") for name, found in tree.items()
     }
+
+
+def _without_identifiers(path: Path) -> bytes:
+    """Content of a file; in a File Geodatabase only its size, since each one gets new random identifiers."""
+    return str(path.stat().st_size).encode() if path.parent.suffix == ".gdb" else path.read_bytes()
 
 
 def _timeless(content: bytes) -> bytes:
