@@ -104,6 +104,7 @@ WORKS = (
         "deliver",
         f"{DELIVER} --parcels=parcels.gpkg --output=delivery",
         ("template.yaml", "parcels.gpkg", "counties.gpkg"),
+        refuses=True,
     ),
     Work("image", "prepare image --input=S2.SAFE --output=may.vrt --mask=auto", ("S2.SAFE",)),
     Work("image file", "prepare image --input=S2.SAFE --output=may.tif --mask=auto", ("S2.SAFE",)),

@@ -14,7 +14,7 @@ from seg.delivery.writing.parcels import ParcelSource
 from seg.delivery.writing.rows import LayerRows, PlacedRows
 from seg.delivery.writing.zones import Zones, read_zones
 from seg.errors import ConfigError
-from seg.files import flush, require_output_folder, work_folder
+from seg.files import flush, remove_unfinished, require_output_folder, work_folder
 from seg.parcels.formats import write_table
 from seg.parcels.vector_files import Layer
 from seg.parcels.write_parcels import ordered_map
@@ -86,6 +86,7 @@ def deliver(
     """
     require_output_folder(output)
     if output.is_dir() and any(output.iterdir()):
+        remove_unfinished(output)
         raise ConfigError(f"{output}: has files; a delivery needs a new or empty folder")
     source = ParcelSource(parcels, template.parcel_columns)
     return Delivery(template, source, read_zones(zones, template, source.crs), output, threads)
