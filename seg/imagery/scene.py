@@ -11,7 +11,7 @@ from rasterio import Affine
 
 from seg import __version__
 from seg.errors import RasterError
-from seg.files import SOFTWARE, complete_or_absent, require_output_file, work_folder
+from seg.files import SOFTWARE, complete_or_absent, remove_unfinished, require_output_file, work_folder
 from seg.imagery.cog import copy_to_cog
 from seg.imagery.grids import Place, band_grid, common_grid, place_on
 from seg.imagery.masks import MASK, MaskSource, mask_source, write_mask
@@ -255,6 +255,7 @@ def write_xml(root: Xml.Element, path: Path) -> None:
     Xml.indent(root)
     content = (Xml.tostring(root, encoding="unicode") + "\n").encode()
     if path.is_file() and path.read_bytes() == content:
+        remove_unfinished(path)
         return
     with complete_or_absent(path) as unfinished:
         unfinished.write_bytes(content)

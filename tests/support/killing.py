@@ -26,7 +26,7 @@ HIDDEN = re.compile(r"(^|/)\.|\.partial/|(^|/)claim$")
 RUN_DEPENDENT = (
     # Time of the last change of each layer.
     (re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)?"), b"<time>"),
-    (re.compile(rb'"(created|seconds|duration_s)": [^,\n]*'), b"<time>"),
+    (re.compile(rb'"(created|seconds|duration_s|zones\.xlsx)": [^,\n]*'), b"<time>"),
 )
 """Parts of files that depend on the time of writing."""
 
@@ -172,7 +172,12 @@ def _in_one_folder(tree: Tree) -> Tree:
 
 
 def _without_identifiers(path: Path) -> bytes:
-    """Content of a file; in a File Geodatabase only its size, since each one gets new random identifiers."""
+    """Content of a file; only the size in a File Geodatabase, which gets random identifiers; nothing of a workbook.
+
+    A workbook holds the time of its writing.
+    """
+    if path.suffix == ".xlsx":
+        return b""
     return str(path.stat().st_size).encode() if path.parent.suffix == ".gdb" else path.read_bytes()
 
 
