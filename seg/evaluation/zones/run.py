@@ -46,7 +46,7 @@ def tabulate_zones(inputs: ZoneInputs, output: Path, settings: ZoneSettings) -> 
         ClaimError: Another process writes a table there.
     """
     require_output_folder(output)
-    _require_own(output)
+    earlier = _require_own(output)
     require_apart([output / name for name in FILES], inputs.files)
     with report_folder(output, FILES) as unfinished:
         zones = read_zones(inputs.zones, read_grid(inputs.prediction), settings.zone_attribute)
@@ -64,7 +64,8 @@ def tabulate_zones(inputs: ZoneInputs, output: Path, settings: ZoneSettings) -> 
         (unfinished / CHART).write_text(chart, encoding="utf-8", errors="backslashreplace")
         page = render_zones(content, chart, settings.lang)
         (unfinished / PAGE).write_text(page, encoding="utf-8", errors="backslashreplace")
-        content["files"] = {name: sha256(unfinished / name) for name in (CSV, WORKBOOK, CHART)}
+        files = {name: sha256(unfinished / name) for name in (CSV, WORKBOOK, CHART)}
+        content |= {"files": files} | ({"replaced": earlier} if earlier not in ({}, files) else {})
         write_json(content, unfinished / JSON)
         print(_table_text(inputs, zones, rows))
     for name in FILES:
@@ -72,21 +73,33 @@ def tabulate_zones(inputs: ZoneInputs, output: Path, settings: ZoneSettings) -> 
     return rows
 
 
-def _require_own(output: Path) -> None:
-    """Check that only files of an earlier table are replaced, and no table that a user has changed."""
+def _require_own(output: Path) -> dict[str, str]:
+    """Check that only files of an earlier table are replaced, and no table that a user has changed.
+
+    Returns the hashes of the files of the earlier table.
+    """
     for name in (JSON, PAGE):
         require_replaceable(output / name)
-    known: object = None
-    if (output / JSON).is_file() and (output / JSON).stat().st_size:
-        content = read_json(output / JSON)
-        known = content.get("files") if isinstance(content, dict) else None
+    earlier, replaced = _hashes(output / JSON)
     for name in (CSV, WORKBOOK, CHART):
         path = output / name
-        if path.is_file() and path.stat().st_size and not (isinstance(known, dict) and known.get(name) == sha256(path)):
+        # If a run was killed while it moved its files, some of them are still those of the table before.
+        if path.is_file() and path.stat().st_size and sha256(path) not in {earlier.get(name), replaced.get(name)}:
             raise ConfigError(
                 f"{path}: was not written by this command, or has been changed since, so it is not replaced; move it "
                 "or name another output"
             )
+    return earlier
+
+
+def _hashes(path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Hashes of the files of a table, and of the files that they replaced."""
+    if not path.is_file() or not path.stat().st_size:
+        return {}, {}
+    content = read_json(path)
+    found = [content.get(key) if isinstance(content, dict) else None for key in ("files", "replaced")]
+    files, replaced = (dict(one) if isinstance(one, dict) else {} for one in found)
+    return files, replaced
 
 
 def _as_json(inputs: ZoneInputs, settings: ZoneSettings, zones: Zones, rows: list[Row]) -> dict[str, object]:

@@ -1,6 +1,9 @@
 """County table as CSV and as an Excel workbook with a chart."""
 
 import csv
+import io
+import re
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +12,7 @@ from seg.evaluation.report.page.text import shown
 from seg.evaluation.zones.rows import OUTSIDE, WHOLE, Caution, Row
 
 if TYPE_CHECKING:
+    from openpyxl import Workbook
     from openpyxl.worksheet.worksheet import Worksheet
 
 _PLACES = {"ha": 4, "mu": 3}
@@ -17,6 +21,9 @@ _PLACES = {"ha": 4, "mu": 3}
 _FORMATS = {"ha": "#,##0.0000", "mu": "#,##0.000"}
 _SHARE, _WHOLE_NUMBER = "0.00%", "#,##0"
 _SHARES = ("cropland_share", "ma", "lr", "cr", "iou")
+_TIMES = re.compile(rb"(<dcterms:(?:created|modified)[^>]*>)[^<]*(<)")
+"""Times of writing in the properties of a workbook."""
+
 _CHART_ZONES = 40
 """Largest number of zones in the workbook's chart, which shows the first zones of the table."""
 
@@ -96,7 +103,17 @@ def write_workbook(rows: Sequence[Row], words: dict[str, str], path: Path) -> No
         sheet.column_dimensions[letter].width = 60 if place == len(headings) - 1 else min(max(longest + 4, 14), 40)
     sheet.freeze_panes = "B2"
     _add_chart(sheet, sum(row.zone not in (OUTSIDE, WHOLE) for row in rows), words)
-    workbook.save(path)
+    _save(workbook, path)
+
+
+def _save(workbook: "Workbook", path: Path) -> None:
+    """Save a workbook without the time of writing, so that the same table gives the same bytes."""
+    content = io.BytesIO()
+    workbook.save(content)
+    with zipfile.ZipFile(content) as written, zipfile.ZipFile(path, "w") as file:
+        for name in written.namelist():
+            part = _TIMES.sub(rb"\g<1>1980-01-01T00:00:00Z\g<2>", written.read(name))
+            file.writestr(zipfile.ZipInfo(name), part, zipfile.ZIP_DEFLATED)
 
 
 def _append(sheet: "Worksheet", row: Row, words: dict[str, str]) -> None:

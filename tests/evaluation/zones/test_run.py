@@ -199,6 +199,17 @@ def test_a_table_that_a_user_changed_is_not_replaced() -> None:
     assert_mistake(zones(), "table/zones.csv: was not written by this command, or has been changed")
 
 
+@pytest.mark.usefixtures("place")
+def test_the_same_table_has_the_same_bytes_and_files_of_a_killed_run_are_replaced() -> None:
+    zones()
+    first = {path.name: path.read_bytes() for path in Path("table").iterdir()}
+    zones()
+    assert {path.name: path.read_bytes() for path in Path("table").iterdir()} == first
+    zones(min_parcel=9)
+    Path("table/zones.csv").write_bytes(first["zones.csv"])  # as if a kill had left the file of the table before
+    assert zones(min_parcel=9).status == 0
+
+
 @pytest.mark.parametrize(
     ("options", "wanted"),
     [
