@@ -186,9 +186,8 @@ class InferenceSettings:
         """Check the ranges."""
         _check_at_least("side", self.side, 256)
         _check_at_least("repeats", self.repeats, 1)
-        _ = self.compute
+        self.compute()
 
-    @property
     def compute(self) -> ComputeSettings:
         """Library, device, threads and precision of the engine.
 

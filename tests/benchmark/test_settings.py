@@ -1,6 +1,6 @@
 import pytest
 
-from seg.benchmark.settings import ConvolutionSettings, ModelSettings
+from seg.benchmark.settings import ConvolutionSettings, InferenceSettings, ModelSettings
 from seg.errors import ConfigError
 
 
@@ -26,3 +26,9 @@ def test_a_number_of_threads_out_of_range_is_refused(threads: int) -> None:
 def test_an_image_without_bands_is_refused() -> None:
     with pytest.raises(ConfigError, match="bands is 0"):
         ModelSettings(bands=0)
+
+
+def test_a_precision_of_gpus_is_refused_on_the_cpu() -> None:
+    assert InferenceSettings(device="cuda", precision="bf16").compute().device == "cuda"
+    with pytest.raises(ConfigError, match="precision is bf16"):
+        InferenceSettings(precision="bf16")

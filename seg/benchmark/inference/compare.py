@@ -139,7 +139,7 @@ def measure_inference(settings: InferenceSettings) -> list[InferenceRow]:
         write_pointwise(models[POINTWISE])
         for name, side in (("scene", settings.side), ("small", min(SEAM_SIDE, settings.side))):
             write_scene(folder / f"{name}.tif", folder / f"{name}_mask.tif", side)
-        bench = _Bench(folder, folder / "scene.tif", folder / "small.tif", settings.compute, settings, peers)
+        bench = _Bench(folder, folder / "scene.tif", folder / "small.tif", settings.compute(), settings, peers)
         return [_measure(bench, name, model, bar.step) for name, model in models.items()]
 
 

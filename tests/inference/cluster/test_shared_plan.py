@@ -11,6 +11,8 @@ from seg.inference.cluster.shared_plan import (
     SharedPlan,
     SupersededError,
     WorkerStore,
+    deaths_at,
+    marked,
     read_plan,
     shared_plan,
     write_plan,
@@ -73,3 +75,16 @@ def test_a_worker_writes_no_block_into_the_folder_of_a_later_run(shared: SharedP
         with pytest.raises(SupersededError):
             worker.write("r00000_c00002", PIXELS)
     assert not partial_folder(shared.output).exists()
+
+
+def test_the_mark_of_a_block_stays_if_its_worker_dies_and_goes_with_the_blocks(shared: SharedPlan) -> None:
+    block = (0, 1)
+    with open_store(shared.output, {}) as store:
+        with marked(shared.output, [block]):
+            assert deaths_at(shared.output, block) == 1
+        assert deaths_at(shared.output, block) == 0
+        dying = marked(shared.output, [block])
+        dying.__enter__()
+        assert (deaths_at(shared.output, block), deaths_at(shared.output, (0, 0))) == (1, 0)
+        store.discard()
+        assert deaths_at(shared.output, block) == 0
