@@ -200,7 +200,7 @@ def test_a_probability_map_may_hold_percents_or_fractions_with_the_same_result(t
         assert (found["mean_probability"], found["uncertain_share"]) == (pytest.approx(0.6525), 0.5)
 
 
-def test_probability_must_be_percent_on_the_same_grid(tmp_path: Path) -> None:
+def test_percents_above_100_and_maps_on_another_grid_are_refused(tmp_path: Path) -> None:
     pixels = np.ones((3, 3), np.uint8)
     with pytest.raises(RasterError, match=r"holds 200, wanted probabilities: whole percents"):
         parcels_of(tmp_path, pixels, probability=np.full((3, 3), 200))

@@ -4,6 +4,7 @@ from rasterio.crs import CRS
 from rasterio.warp import transform_bounds
 
 from seg.data.checking.check import Options, check_dataset
+from seg.data.checking.listing import list_scenes
 from support.planted_dataset import FOLDS, PlantedDataset
 
 
@@ -66,3 +67,12 @@ def test_a_scene_in_a_local_system_is_compared_only_with_scenes_in_the_same_syst
     assert kinds(dataset) == set()
     dataset.move(1, 8)
     assert kinds(dataset) == {"overlap-across-folds"}
+
+
+def test_the_finding_about_a_repeated_image_names_its_other_entry_and_the_folds(dataset: PlantedDataset) -> None:
+    [first, *rest] = dataset.rows()
+    dataset.list_scenes([first, ("masks/../images/scene_0.tif", first[1], 2), *rest, rest[0]])
+    said = "\n".join(finding.message for finding in list_scenes(dataset.root, FOLDS).findings)
+    image = dataset.root / "images" / "scene_0.tif"
+    assert f"is the same file as {image}, which is listed too (folds {first[2]} and 2); keep one entry" in said
+    assert f"is listed twice (fold {rest[0][2]}); keep one entry" in said
