@@ -169,7 +169,7 @@ def stack(*, input: Path, output: Path, bands: list[str] | None = None) -> None:
 def _print_scene(scene: "Scene") -> None:
     hidden = "" if scene.hidden is None else f", {scene.hidden:.1%} of the pixels masked"
     print(f"{scene.grid.path}: {counted(len(scene.bands), 'band')}{hidden}")
-    rows = [[band.name, str(number), str(band.file)] for number, band in enumerate(scene.bands, start=1)]
+    rows = [[band.name, str(number), band.file.name] for number, band in enumerate(scene.bands, start=1)]
     print(text_table(["name", "band", "file"], rows))
 
 
