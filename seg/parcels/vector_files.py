@@ -118,7 +118,7 @@ def write_layer(output: Path, layer: Layer, batches: Iterable[pa.RecordBatch]) -
             )
     except WriteError as error:
         if failures:  # pyogrio hides this error: it only reports missing rows.
-            raise failures[0] from error
+            raise failures.pop() from error  # A list that kept the error would keep the rows and their threads.
         raise
 
 

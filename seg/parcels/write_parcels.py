@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,7 +194,9 @@ def _meets_others(spool: Spool, unit: int, polygon: shapely.Polygon) -> bool:
     return any(shapely.intersects(polygon, others).any() for others in spool.others_near(unit, polygon))
 
 
-def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+def ordered_map(
+    function: Callable[[Item], Result], items: Iterable[Item], threads: int
+) -> Generator[Result, None, None]:
     """Results of a function computed in threads, in the order of the items.
 
     To limit memory, at most `threads` + 1 items are started before their results are taken.

@@ -1,7 +1,7 @@
 """Cut parcels at the lines between zones, and spool the pieces by zone."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -196,7 +196,7 @@ class ZoneSpool:
                     writer.write_batch(batch)
             self._files[zone] += 1
 
-    def read(self, zone: int) -> Iterator[pa.RecordBatch]:
+    def read(self, zone: int) -> Generator[pa.RecordBatch, None, None]:
         """Batches of a zone; each file is removed after it was read.
 
         Args:

@@ -1,6 +1,7 @@
 """Deliver parcels by a template: cut, fill, split into files, and put the folder in place whole."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -136,13 +137,17 @@ class Delivery:
     def _cut(self, spool: ZoneSpool) -> Iterator[int]:
         cutter, done = Cutter(self._zones, str(self._source.path)), 0
         outside, outside_m2 = 0, 0.0
-        for pieces in ordered_map(cutter.cut, self._source.batches(), self._threads):
-            spool.add(pieces)
-            outside, outside_m2 = outside + pieces.outside, outside_m2 + pieces.outside_m2
-            self._bounds[:2] = np.fmin(self._bounds[:2], pieces.bounds[:2])
-            self._bounds[2:] = np.fmax(self._bounds[2:], pieces.bounds[2:])
-            done += len(pieces.zones)
-            yield min(done, self._source.count)
+        with (
+            closing(self._source.batches()) as batches,
+            closing(ordered_map(cutter.cut, batches, self._threads)) as cut,
+        ):
+            for pieces in cut:
+                spool.add(pieces)
+                outside, outside_m2 = outside + pieces.outside, outside_m2 + pieces.outside_m2
+                self._bounds[:2] = np.fmin(self._bounds[:2], pieces.bounds[:2])
+                self._bounds[2:] = np.fmax(self._bounds[2:], pieces.bounds[2:])
+                done += len(pieces.zones)
+                yield min(done, self._source.count)
         spool.flush()
         self._summary.outside = outside, outside_m2
         if not np.isfinite(self._bounds).all():
@@ -167,16 +172,21 @@ class Delivery:
         left, bottom, right, top = self._bounds.tolist()
         crs = self._zones.layer_crs(self._template, zone, (left, bottom, right, top))
         rows = LayerRows(self._template, values, self._zones.crs, crs, str(self._source.path))
-        records = _Pushed(self._filled(rows, ordered_map(rows.placed, spool.read(zone), self._threads)))
         _, layer = self._template.names(values)
         self._summary.layers += 1
-        while True:
-            file, room = files.current()
-            shown = file.stem if self._template.is_single else layer
-            form = Layer(shown, rows.schema, crs, self._template.encoding)
-            write_table(file, form, files.counted(records.take(room)))
-            if records.is_done():
-                break
+        # After an error, the threads end here and not whenever Python collects the generators.
+        with (
+            closing(spool.read(zone)) as pieces,
+            closing(ordered_map(rows.placed, pieces, self._threads)) as placed,
+        ):
+            records = _Pushed(self._filled(rows, placed))
+            while True:
+                file, room = files.current()
+                shown = file.stem if self._template.is_single else layer
+                form = Layer(shown, rows.schema, crs, self._template.encoding)
+                write_table(file, form, files.counted(records.take(room)))
+                if records.is_done():
+                    break
 
     def _filled(self, rows: LayerRows, placed: Iterator[PlacedRows]) -> Iterator[pa.RecordBatch]:
         number = 1

@@ -1,7 +1,7 @@
 """Read parcels batch by batch from a file of polygons."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -71,7 +71,7 @@ class ParcelSource:
             raise ValueError("it has no GeoParquet geometry")
         return names, geo["columns"][self._geometry].get("crs", "OGC:CRS84")
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
+    def batches(self) -> Generator[pa.RecordBatch, None, None]:
         """Batches with the asked columns in alphabetical order; the geometry is WKB in the last column, "geometry".
 
         Raises:
