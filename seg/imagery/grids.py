@@ -8,8 +8,8 @@ from rasterio import Affine
 
 from seg.errors import RasterError
 from seg.imagery.product import SourceBand
-from seg.raster.crs import crs_names, same_crs
 from seg.raster.grid import Grid, read_grid
+from seg.raster.ground.crs import crs_names, same_crs
 
 APART = 0.01
 """Largest accepted displacement between bands of equal pixel size, in pixels; GDAL would not interpolate them."""

@@ -15,8 +15,8 @@ from rasterio.windows import Window
 from seg.errors import ConfigError, NoOverlapError
 from seg.labels import CROPLAND
 from seg.raster.chips import BoolMask, Polygons
-from seg.raster.crs import crs_name
 from seg.raster.grid import Grid
+from seg.raster.ground.crs import crs_name
 from seg.raster.vectors.burning import Layer
 from seg.raster.vectors.crossed_pixels import on_lattice
 from seg.raster.vectors.settings import LAYER

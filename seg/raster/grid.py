@@ -22,7 +22,7 @@ from rasterio.windows import Window
 
 from seg.errors import RasterError
 from seg.files import require_utf8_name
-from seg.raster.crs import crs_names, has_place, same_crs
+from seg.raster.ground.crs import crs_names, has_place, same_crs
 from seg.raster.remote import gdal_name, is_remote, settings_to_open, shown_name
 
 # A raster without a georeference is valid input, so rasterio's warning about it is not shown.

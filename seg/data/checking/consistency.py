@@ -7,8 +7,8 @@ import numpy as np
 
 from seg.data.checking.findings import Finding, error, note, warning
 from seg.data.checking.scenes import CheckedScene
-from seg.raster.crs import crs_key, crs_name
 from seg.raster.grid import Grid
+from seg.raster.ground.crs import crs_key, crs_name
 from seg.terminal.text import first_numbers
 
 PIXEL_SIZE_RATIO = 1.5

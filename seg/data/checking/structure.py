@@ -8,8 +8,8 @@ from seg.data.dataset.catalogue import Scene
 from seg.data.dataset.checks import check_scene
 from seg.errors import RasterError, SegError
 from seg.raster.classes import class_band
-from seg.raster.crs import same_crs
 from seg.raster.grid import Grid, open_raster, placed_on, read_grid, require_same_grid
+from seg.raster.ground.crs import same_crs
 
 
 def structure_findings(scene: Scene, bands: Sequence[int]) -> list[Finding]:

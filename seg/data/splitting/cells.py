@@ -11,8 +11,8 @@ from rasterio import Affine
 from rasterio.windows import Window
 
 from seg.errors import DatasetError
-from seg.raster.crs import crs_name, same_crs
 from seg.raster.grid import Grid
+from seg.raster.ground.crs import crs_name, same_crs
 from seg.raster.ground.distances import ground_pixel
 
 _BLOCKS_A_FOLD = 6

@@ -22,7 +22,7 @@ from seg.delivery.writing.zones import Zones, read_zones
 from seg.errors import ConfigError, RasterError
 from seg.parcels.attributes import Attributes
 from seg.raster.chips import Polygons
-from seg.raster.crs import wkt_key
+from seg.raster.ground.crs import wkt_key
 from seg.raster.ground.outlines import Floats, metres_per_unit
 
 Advance = Callable[[int, int], None]

@@ -13,8 +13,8 @@ from rasterio.windows import Window
 
 from seg.errors import ConfigError, NoOverlapError, RasterError, listed
 from seg.raster.chips import BoolMask, Polygons
-from seg.raster.crs import crs_name
 from seg.raster.grid import Grid
+from seg.raster.ground.crs import crs_name
 from seg.raster.ground.outlines import STRAIGHT_M, metres_per_unit
 from seg.raster.ground.pixel_areas import SQUARE_METRES_PER_HECTARE
 from seg.raster.vectors.burning import NumberedPolygons

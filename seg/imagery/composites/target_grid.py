@@ -12,8 +12,8 @@ from rasterio.warp import transform as to_crs
 from rasterio.windows import Window
 
 from seg.errors import RasterError
-from seg.raster.crs import crs_name, has_place, same_crs
 from seg.raster.grid import Grid
+from seg.raster.ground.crs import crs_name, has_place, same_crs
 from seg.raster.remote import shown_name
 
 SAME = 1e-3

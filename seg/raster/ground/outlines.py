@@ -10,8 +10,8 @@ from pyproj.exceptions import ProjError
 
 from seg.errors import RasterError
 from seg.raster.chips import Polygons
-from seg.raster.crs import crs_name
 from seg.raster.grid import Grid
+from seg.raster.ground.crs import crs_name
 
 STRAIGHT_M = 1000.0
 """Longer edges are split before they are projected: an edge of 1 km bends by about 2 cm, one of 100 km by 200 m."""

@@ -6,8 +6,8 @@ from pyproj import CRS, Proj
 from rasterio.windows import Window
 
 from seg.errors import RasterError
-from seg.raster.crs import crs_name
 from seg.raster.grid import Grid
+from seg.raster.ground.crs import crs_name
 from seg.raster.ground.outlines import metres_per_unit
 
 SQUARE_METRES_PER_HECTARE = 10_000.0

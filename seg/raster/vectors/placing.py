@@ -9,8 +9,8 @@ import shapely
 
 from seg.errors import NoOverlapError, RasterError
 from seg.raster.chips import ByteMask, Polygons
-from seg.raster.crs import crs_name
 from seg.raster.grid import Grid
+from seg.raster.ground.crs import crs_name
 from seg.raster.ground.outlines import STRAIGHT_M, metres_per_unit
 from seg.raster.vectors.features import Box, VectorLabels
 

@@ -12,8 +12,8 @@ from seg.evaluation.pairs import Pair
 from seg.evaluation.report.layers import open_scene
 from seg.evaluation.report.page.tiles import Level, encoded_within, shrunk
 from seg.evaluation.settings import EvaluationSettings
-from seg.raster.crs import crs_name
 from seg.raster.grid import Grid, band_texts, read_grid
+from seg.raster.ground.crs import crs_name
 from seg.raster.pictures.composite import Limits, display_bands
 
 MAP_BYTES = 2_300_000

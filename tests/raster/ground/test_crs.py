@@ -8,8 +8,8 @@ import rasterio
 from rasterio.crs import CRS
 
 from seg.errors import RasterError
-from seg.raster.crs import crs_names, has_place, same_crs
 from seg.raster.grid import read_grid, require_same_grid
+from seg.raster.ground.crs import crs_names, has_place, same_crs
 
 UTM_50N = CRS.from_epsg(32650)
 
