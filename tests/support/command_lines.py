@@ -111,14 +111,9 @@ LINES = (
         "polygons --input=map.tif --output=out.shp --encoding=gbk --attributes=area.gpkg --crs=EPSG:3857",
         ("map.tif", "area.gpkg"),
     ),
-    Line("polygons --input=map.tif --output=out.gdb --min-area=500m2", ("map.tif",)),
     Line(
-        "deliver --template=template.yaml --parcels=parcels.gpkg --zones=area.gpkg --output=out",
-        ("template.yaml", "parcels.gpkg", "area.gpkg"),
-    ),
-    Line(
-        "deliver check --template=template.yaml --delivery=delivered --zones=area.gpkg",
-        ("template.yaml", "delivered", "area.gpkg"),
+        "deliver check --template=template.yaml --delivery=delivered --zones=counties.gpkg",
+        ("template.yaml", "delivered", "counties.gpkg"),
     ),
     Line("prepare check --input=data --output=check.json --sheet=check.png", ("data",)),
     Line("prepare check --input=listed --json", ("listed/manifest.csv", "data/masks"), ("data",)),

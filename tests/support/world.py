@@ -57,7 +57,7 @@ def make_world(root: Path, write_raster: WriteRaster, make_dataset: MakeDataset,
         "train fit --config=config.yaml --trainer.default_root_dir=run --trainer.max_epochs=1",
         "export --checkpoint=run/checkpoints/last.ckpt --output=model --onnx",
         "evaluate sample --prediction=map.tif --output=points.gpkg --points=12 --minimum=4",
-        "deliver --template=template.yaml --parcels=parcels.gpkg --zones=area.gpkg --output=delivered",
+        "deliver --template=template.yaml --parcels=parcels.gpkg --zones=counties.gpkg --output=delivered",
     ):
         name, *words = command.split()
         [ended] = processes.run(Job(SCRIPTS / f"{name}.py", words, folder=root))
@@ -114,7 +114,6 @@ def _write_scenes(root: Path, write_raster: WriteRaster) -> None:
     (root / "list.txt").write_text("scenes/west.tif\nscenes/east.tif\n")
     (root / "mosaic.vrt").write_text(MOSAIC)
     _write_vectors(root / "area.gpkg", [field(2, 2, 30, 30)], {"name": ["county"]})
-    (root / "template.yaml").write_text(TEMPLATE)
     for number, name in enumerate(("B02", "B03", "B04"), start=1):
         write_raster(root / "bands" / f"T1_{name}.tif", pixels[number - 1])
 
@@ -264,14 +263,3 @@ def _mosaic() -> str:
 
 MOSAIC = _mosaic()
 """A VRT of the two scenes."""
-
-TEMPLATE = """\
-file: "{zone.name}.gdb"
-layer: fields
-crs: EPSG:32633
-fields:
-  - {name: id, type: text, width: 12, source: number(4), required: true, unique: true}
-  - {name: crop, type: text, width: 8, source: parcel.crop, codes: [wheat, maize, fallow, grass]}
-  - {name: area, type: real, width: 12, decimals: 2, source: area_m2}
-"""
-"""Template of a delivery with one county."""
