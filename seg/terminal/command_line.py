@@ -76,6 +76,7 @@ BAD_VALUE = re.compile(
 
 REWRITTEN = {
     r"^argument ([\w.]+) --> ([\w.]+): ": "--{1} takes its value from {0}; leave it out",
+    r'^Linked "([\w.]+)" must be given via "([\w.]+)"': "--{0} takes its value from {1}; leave it out",
     r'Parser key "([\w.]+)":\s+Exceeds the limit .* value has (\d+) digits': "--{0} has {1} digits; wanted at most 20",
     r'Spaces not allowed in keys: "(.*)"': "--config: its key '{0}' contains a space; correct name or indentation",
 }
