@@ -15,11 +15,11 @@ from distributed import Client
 from support.project import ROOT
 
 STARTING = 60.0
-"""Seconds to wait for a process to start."""
+"""Longest time in seconds to wait for a process to start."""
 
 
 class DaskProcesses:
-    """A scheduler and its workers, each a process of its own without a nanny.
+    """A scheduler and its workers, each in its own process. No dask nanny restarts a killed worker.
 
     Args:
         folder: Folder for the files of the processes.
@@ -44,7 +44,7 @@ class DaskProcesses:
             process.wait()
 
     def start_scheduler(self) -> None:
-        """Start the scheduler, at the address of an earlier one."""
+        """Start the scheduler; after a restart, it has the same address as before."""
         found = self.folder / "scheduler.json"
         found.unlink(missing_ok=True)
         port = self.address.rpartition(":")[2] or "0"
@@ -62,7 +62,7 @@ class DaskProcesses:
 
         Args:
             count: Number of workers.
-            before: Words before the command of a worker.
+            before: Words of a command line that starts the command of a worker, such as unshare.
         """
         words = [self.address, "--no-nanny", "--nthreads=1", "--no-dashboard", "--memory-limit=0"]
         words += [f"--local-directory={self.folder}", "--death-timeout=60"]

@@ -1,4 +1,4 @@
-"""Answers of tasks. Tasks do not raise, so dask prints no traceback: an error is a part of the answer."""
+"""Answers that tasks send back. A task returns its error instead of raising it, so dask prints no traceback."""
 
 import io
 import logging
@@ -17,7 +17,7 @@ from seg.raster.gdal_options import gdal_options
 Cause = Literal["worker", "scene", "disk"]
 
 _LOCK = threading.Lock()
-"""A process runs one task at a time, since each task computes with all threads of the worker."""
+"""Lets a process run one task at a time, since each task computes with all threads of the worker."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,11 @@ class Answer:
 
 
 class UnfitError(Exception):
-    """A worker cannot compute for this run, for example since it does not see the model."""
+    """A worker cannot compute for this run, for example because its machine lacks the folder of the model."""
 
 
 def answer(action: Callable[[], object], cache: int | None = None) -> Answer:
-    """Run a task alone in this process, and return its result or its error.
+    """Run a task when no other task runs in this process, and return its result or its error.
 
     Args:
         action: The task.
@@ -67,7 +67,7 @@ def answer(action: Callable[[], object], cache: int | None = None) -> Answer:
     """
     from distributed import get_worker
 
-    os.environ.setdefault("CPL_LOG", os.devnull)  # GDAL would print errors of its own threads.
+    os.environ.setdefault("CPL_LOG", os.devnull)  # GDAL's own threads would print their errors.
     worker, host = get_worker().address, socket.gethostname()
     with _LOCK, closing(_Notes()) as notes, redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         began = time.monotonic()
@@ -106,14 +106,14 @@ class _Notes(logging.Handler):
 
 
 def _portable_error(error: Exception) -> Exception:
-    """An error that another process can read: without cause, and without classes of libraries."""
+    """A copy of an error that another process can unpickle, without its cause and without classes of libraries."""
     if isinstance(error, SegError):
         return type(error)(str(error))
     return RuntimeError(one_line(error))
 
 
 def one_line(error: Exception) -> str:
-    """Message of an error in one line, with the class of an unexpected error."""
+    """Message of an error in one line; the message of an unexpected error begins with its class."""
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     kind = "" if isinstance(error, SegError | UnfitError) else f"{type(error).__name__}: "

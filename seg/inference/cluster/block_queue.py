@@ -7,11 +7,11 @@ BlockId = tuple[int, int]
 """Row and column of a block in the grid of blocks."""
 
 MOST_FAILURES = 3
-"""A block that fails as often as this is set aside."""
+"""Number of failures after which a block is set aside."""
 
 BATCH_SECONDS = 10.0
-"""Time in seconds that a batch should take. Starting a batch costs some milliseconds, and only within a batch, blocks
-are read while other blocks are computed."""
+"""Time in seconds that a batch should take. Starting a batch costs some milliseconds. Within a batch, the worker reads
+the next block while it computes a block; between batches it does not."""
 
 LARGEST_BATCH = 100
 """Largest number of blocks in a batch."""
@@ -25,7 +25,7 @@ class BlockQueue:
 
     Attributes:
         aside: Error of each block that was set aside.
-        suspected: Blocks that failed, or that a dead worker held.
+        suspected: Blocks that failed, and blocks of tasks that dask gave up.
     """
 
     def __init__(self, blocks: Iterable[BlockId]) -> None:
@@ -59,13 +59,13 @@ class BlockQueue:
         return taken
 
     def give_back(self, blocks: Sequence[BlockId]) -> None:
-        """Put blocks back that a worker did not compute, through no fault of the blocks."""
+        """Put blocks that were not computed back into the queue, without counting a failure."""
         self._running -= len(blocks)
         for block in reversed(blocks):
             (self._suspects if block in self.suspected else self._waiting).appendleft(block)
 
     def finish(self, blocks: Sequence[BlockId], failed: Mapping[BlockId, str]) -> None:
-        """Count blocks as computed, except failed ones, which are computed again or set aside.
+        """Count blocks as computed. Failed blocks are sent again; after several failures they are set aside.
 
         Args:
             blocks: Blocks that were taken together.
@@ -80,15 +80,15 @@ class BlockQueue:
                 self._suspect(block)
 
     def lose(self, blocks: Sequence[BlockId], deaths: Mapping[BlockId, int], error: str) -> None:
-        """Take back blocks that workers held when they died.
+        """Take back the blocks of a task that dask gave up.
 
-        dask gives up a task after four workers died that held it, even if they died of other causes. So only deaths
-        while a worker computed the block alone count as failures of the block.
+        dask gives up a task after four workers died while they held it. Another task may have caused these deaths. So a
+        death counts as a failure of a block only if the worker was computing this block alone.
 
         Args:
             blocks: Blocks that were taken together.
-            deaths: Number of workers that died while they computed a block alone.
-            error: Error of a block at which as many workers died as a block may fail.
+            deaths: For each block, the number of workers that died while they computed this block alone.
+            error: Error of a block that is set aside, because `MOST_FAILURES` workers died while they computed it.
         """
         self._running -= len(blocks)
         for block in blocks:

@@ -34,17 +34,19 @@ def predict_on_cluster(
     settings: tuple[PredictionSettings, ComputeSettings],
     cluster: ClusterSettings,
 ) -> None:
-    """Map all scenes of the inputs on a cluster; otherwise like `seg.inference.command.predict`.
+    """Map all scenes of the inputs on a cluster, as `seg.inference.command.predict` maps them in one process.
+
+    All paths must be valid on the machines of all workers.
 
     Args:
-        models: Folders of model packages, which all workers see.
-        inputs: Scenes, which all workers see. Scenes of products are made before the first block is computed.
-        output: A file for one scene, a folder for several, which all workers see.
-        settings: Settings of the prediction; library, device, threads of each worker and precision.
+        models: Folders of model packages.
+        inputs: Scenes. Scenes of products are written before the first block is computed.
+        output: A file for one scene, or a folder for several.
+        settings: Settings of the prediction, and settings of the computation in each worker.
         cluster: The cluster.
 
     Raises:
-        IncompleteError: Some of several scenes could not be mapped, blocks failed, or the scheduler is lost.
+        IncompleteError: Some of several scenes were not mapped, blocks failed, or the scheduler is lost.
         SegError: An argument is invalid, or the only scene cannot be mapped.
     """
     jobs = jobs_of(inputs, output, settings[0].uncertainty)

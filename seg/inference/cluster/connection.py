@@ -27,15 +27,15 @@ CONNECT_SECONDS = 20.0
 """Time in seconds to wait for a scheduler."""
 
 POLL = 0.5
-"""Time in seconds between two looks whether a worker is there."""
+"""Time in seconds between two checks for a first worker."""
 
 LOGGERS = ("distributed", "tornado", "asyncio", "bokeh")
-"""Loggers that would print lines, some with a traceback, about workers and connections that are lost."""
+"""Loggers that print lines about lost workers and lost connections, some with a traceback."""
 
 OPTIONS = {
     "distributed.comm.timeouts.connect": "10s",
     "distributed.scheduler.dashboard.status.task-stream-length": 200,
-    # These would cost time in every worker, and nobody would see their results.
+    # These cost time in every worker, and nobody sees their results.
     "distributed.worker.profile.enabled": False,
     "distributed.admin.system-monitor.gil.enabled": False,
     "distributed.diagnostics.nvml": False,
@@ -52,7 +52,7 @@ class WorkerState:
 
     Attributes:
         host: Name or address of its machine.
-        threads: Number of threads that it was started with.
+        threads: Number of threads that the worker was started with.
     """
 
     host: str
@@ -61,16 +61,16 @@ class WorkerState:
 
 @dataclass(frozen=True)
 class Lost:
-    """A task without an answer, since several workers died while they held the task."""
+    """A task that dask gave up, because several workers died while they held it."""
 
 
 class Connection(Generic[Work]):
-    """A client of a scheduler. Tasks are sent with a label, which comes back with the answer.
+    """A client of a scheduler. Each task is sent with a label; the answer comes back with the same label.
 
     Args:
         client: The client.
         name: Name of the cluster in messages.
-        threads: Number of computing threads of a worker; None for the threads that workers were started with.
+        threads: Number of computing threads of a worker; None for the number that workers were started with.
     """
 
     def __init__(self, client: "Client", name: str, threads: int | None) -> None:
@@ -100,7 +100,7 @@ class Connection(Generic[Work]):
         Raises:
             IncompleteError: The scheduler is lost.
         """
-        # While it looks for a lost scheduler, the client would wait, and return the workers of the past.
+        # A client that looks for its lost scheduler would wait, and then return an old list of workers.
         if self._client.status != "running":
             raise self._lost_scheduler()
         try:
@@ -114,7 +114,7 @@ class Connection(Generic[Work]):
         return int(self._client.run_on_scheduler(resident_memory))
 
     def threads(self) -> int:
-        """Number of computing threads of each worker."""
+        """Number of computing threads of each worker; by default, the fewest threads that a worker was started with."""
         return self._threads or min((worker.threads for worker in self.workers().values()), default=1)
 
     def send(
@@ -125,7 +125,7 @@ class Connection(Generic[Work]):
         among: Collection[str] | None = None,
         priority: int = 0,
     ) -> None:
-        """Send a task to any worker.
+        """Send a task to the scheduler.
 
         Args:
             work: Label of the task.
@@ -142,7 +142,7 @@ class Connection(Generic[Work]):
         future.add_done_callback(self._ended.put)
 
     def withdraw(self, unwanted: Callable[[Work], bool]) -> list[Work]:
-        """Cancel tasks, and return their labels."""
+        """Cancel all tasks whose labels are unwanted, and return these labels."""
         keys = [key for key, (work, _) in self._sent.items() if unwanted(work)]
         taken = [self._sent.pop(key) for key in keys]
         if taken:
@@ -153,7 +153,7 @@ class Connection(Generic[Work]):
         """Yield labels and answers of tasks that have ended.
 
         Args:
-            seconds: Time to wait for the first of them.
+            seconds: Longest time to wait for the first answer.
 
         Raises:
             IncompleteError: The scheduler is lost.
@@ -200,17 +200,17 @@ def connected(cluster: Cluster, threads: int = 0) -> Iterator[Connection[Any]]:
 
     Args:
         cluster: The cluster.
-        threads: Number of computing threads of a worker; 0 for an equal share of this machine's threads with local
-            workers, or else the number of threads that workers were started with.
+        threads: Number of computing threads of a worker. With 0, local workers share the threads of this machine
+            equally, and other workers use the number of threads that they were started with.
 
     Raises:
-        ConfigError: A library is not installed, the scheduler does not answer, or a keyword is wrong.
+        ConfigError: A library is not installed, the scheduler does not answer, or dask-jobqueue refuses the keywords.
     """
     _require_installed(cluster)
     with _quiet(), ExitStack() as opened:
         import dask
 
-        # Files and environment variables of dask do not change this program.
+        # The user's files and environment variables for dask must not change this program.
         dask.config.refresh(paths=[], env={})
         opened.enter_context(dask.config.set(OPTIONS))
         if isinstance(cluster, LocalWorkers):
@@ -227,7 +227,7 @@ def connected(cluster: Cluster, threads: int = 0) -> Iterator[Connection[Any]]:
 
 
 def resident_memory() -> int:
-    """Resident memory of this process in bytes; the largest one so far on systems without /proc."""
+    """Resident memory of this process in bytes; on systems without /proc, its largest value so far."""
     gc.collect()
     try:
         return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -238,7 +238,7 @@ def resident_memory() -> int:
 
 
 def wait_for_workers(cluster: Connection[Any]) -> dict[str, WorkerState]:
-    """Print the address of the dashboard, wait for the first worker, and return the workers that are there.
+    """Print the address of the dashboard, wait for the first worker, and return all connected workers.
 
     Raises:
         IncompleteError: The scheduler is lost.
@@ -293,7 +293,7 @@ def _job_queue(cluster: JobQueue, opened: ExitStack) -> object:
         source.scale(n=cluster.workers)
     except Exception as error:
         raise ConfigError(
-            f"{cluster.path}: dask-jobqueue refuses it ({' '.join(str(error).split())[:200]}); correct the keywords"
+            f"{cluster.path}: dask-jobqueue refuses its keywords ({' '.join(str(error).split())[:200]}); correct them"
         ) from error
     return source
 
@@ -327,7 +327,7 @@ def _quiet() -> Iterator[None]:
     """Keep dask from printing lines about lost workers and closed connections; this program reports them itself."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="(bokeh|dask|distributed|tornado)")
-        import distributed  # noqa: F401  # makes its loggers, each with a level of its own
+        import distributed  # noqa: F401  # creates its loggers and sets their levels
 
         known = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in LOGGERS]
         loggers = [logging.getLogger(name) for name in {*LOGGERS, *known}]

@@ -1,7 +1,7 @@
 """Distribute the scenes of a prediction over the workers of a cluster.
 
-The folder of blocks beside each output is the truth: a worker that dies loses only the blocks that it had not written,
-and the same command continues after the loss of the scheduler or of this process.
+Workers write finished blocks to a folder beside each output. A worker that dies loses only its unwritten blocks. If the
+scheduler or this process is lost, the same command computes the missing blocks.
 """
 
 import sys
@@ -27,13 +27,13 @@ from seg.inference.cluster.tasks import (
 from seg.inference.resuming.identity import discard_leftovers
 
 POLL = 0.5
-"""Longest time in seconds between two looks at the workers while no task ends."""
+"""Longest time in seconds to wait for the next answer."""
 
 TASKS_AHEAD = 2
 """Number of tasks per worker that are sent: one runs, and one waits in the worker."""
 
 SCENES_AHEAD = 2
-"""Number of scenes beyond the number of workers that are claimed at once."""
+"""Number of scenes that may be open in addition to one scene for each worker."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Work:
         scene: Number of the scene.
         blocks: Blocks of the task.
         among: Addresses of the workers that may run the task; None for all workers.
-        layers_only: True if maps are kept and only layers are written.
+        layers_only: True if the maps of an earlier run are kept, and only further layers are written.
     """
 
     stage: Stage
@@ -62,7 +62,7 @@ class Ended:
     Attributes:
         run: The scene.
         kept: True if the maps of an earlier run are kept.
-        layers: Further files that were written.
+        layers: Files of further layers that were written.
     """
 
     run: SceneRun
@@ -80,7 +80,7 @@ class Dispatcher:
         watch: Counts blocks and workers.
 
     Attributes:
-        unfit: Error of each worker that is left out, by address.
+        unfit: Error of each worker that gets no more tasks, by the address of the worker.
     """
 
     def __init__(self, cluster: Connection[Work], runs: Sequence[SceneRun], recipe: Recipe, watch: Watch) -> None:
@@ -97,7 +97,7 @@ class Dispatcher:
         """Yield each scene when it has ended.
 
         Args:
-            step: Called after each answer, and at least once a second.
+            step: Called after each round of answers, and at least once a second.
 
         Raises:
             IncompleteError: The scheduler is lost.
@@ -120,7 +120,7 @@ class Dispatcher:
                 run.stop()
 
     def look(self) -> None:
-        """Look which workers are there, and take back tasks that only lost workers may run.
+        """Update the list of workers, and take back tasks that only lost workers were allowed to run.
 
         Raises:
             IncompleteError: The scheduler is lost.
@@ -152,7 +152,7 @@ class Dispatcher:
     def _plan_scenes(self, fit: int) -> None:
         """Plan further scenes if few blocks wait.
 
-        The first scene is planned alone, since its worker may have to export the models.
+        The first scene is planned before all others, since its worker may have to export the models.
         """
         stages = [run.stage for run in self.runs]
         waiting = sum(len(run.blocks) for run in self.runs if run.stage == Stage.COMPUTING)
@@ -270,10 +270,10 @@ class Dispatcher:
             run.lose(work.blocks)
             self.watch.repeated += len(work.blocks)
             self._assemble_if_computed(work.scene)
-        elif run.may_be_lost_again():
+        elif run.may_run_again():
             self._take_back(work)
         else:
-            self._fail(run, RuntimeError(f"workers died at it, {PERHAPS}"))
+            self._fail(run, RuntimeError(f"several workers died on this scene, {PERHAPS}"))
 
     def _receive_problem(self, work: Work, run: SceneRun, answer: Answer, problem: Problem) -> None:
         if problem.about == "worker":

@@ -15,13 +15,14 @@ from seg.inference.cluster.settings import ClusterSettings, cluster_of
 from seg.terminal.progress import progress_bar
 
 MOST_DEATHS = 5
-"""A file fails if dask gives up its task as often as this, since four workers died that held the task."""
+"""Number of times that dask may give up the task of a file before the file fails. dask gives up a task after four
+workers died while they held it."""
 
 TASKS_AHEAD = 2
 """Number of tasks per worker that are sent: one runs, and one waits in the worker."""
 
 POLL = 1.0
-"""Longest time in seconds between two looks at the workers while no task ends."""
+"""Longest time in seconds to wait for the next answer."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -30,16 +31,16 @@ Result = TypeVar("Result")
 def map_files(
     function: Callable[[Item], Result], items: Sequence[Item], settings: ClusterSettings
 ) -> Iterator[Result | Exception]:
-    """Yield the result of a function for each item, in the order of the items; an error does not stop the others.
+    """Yield the result of a function for each item, in order. After an error, the other items are still processed.
 
     Args:
         function: A function of a module, or a `functools.partial` of one. Results and arguments must be small, since
             they pass through the scheduler: paths and counts, not arrays.
-        items: Arguments of the function, such as paths that all machines see.
+        items: Arguments of the function. Paths must be valid on all machines.
         settings: The cluster; without a cluster, this process calls the function for one item after the other.
 
     Returns:
-        For each item the result, or the error that the function raised.
+        An iterator that gives, for each item, the result or the error that the function raised.
 
     Raises:
         ConfigError: The cluster cannot be used.
@@ -65,7 +66,7 @@ def map_files(
 
 
 def map_or_raise(function: Callable[[Item], Result], items: Sequence[Item], settings: ClusterSettings) -> list[Result]:
-    """The result of a function for each item, as `map_files`; the first error is raised."""
+    """Results of a function for all items, as from `map_files`; raise the first error."""
     results: list[Result] = []
     for found in map_files(function, items, settings):
         if isinstance(found, Exception):
@@ -124,7 +125,7 @@ def _on_cluster(
                     waiting.appendleft(number)
                 else:
                     results[number] = RasterError(
-                        f"{items[number]}: several workers died at it, perhaps for lack of memory"
+                        f"{items[number]}: several workers died on this file, perhaps for lack of memory"
                     )
         yield results.pop(wanted)
 

@@ -22,7 +22,7 @@ from seg.raster.gdal_options import gdal_options
 from seg.raster.windows import Block, Span
 
 MOST_OPEN = 4
-"""Number of scenes that a worker keeps open."""
+"""Largest number of scenes that a worker keeps open."""
 
 PATIENCE = 120.0
 """Time in seconds to wait for another process that exports the same model."""
@@ -35,7 +35,7 @@ class OpenScene:
         shared: The plan of the scene.
 
     Raises:
-        UnfitError: This worker has other software or models than the worker that planned the scene.
+        UnfitError: The software or models of this worker differ from those of the worker that planned the scene.
         RasterError: The scene cannot be read, or differs from the scene that was planned.
     """
 
@@ -52,7 +52,7 @@ class OpenScene:
         return self.plan.block_size.spans((self.plan.grid.height, self.plan.grid.width), self.plan.halo)
 
     def compute(self, blocks: Sequence[Block]) -> Findings:
-        """Compute blocks that are not in the store yet; after an error, the raster is opened again."""
+        """Compute blocks that are not in the store yet. After an error, the next call opens the raster again."""
         plan = replace(self.plan, blocks=blocks)
         if self._readers is None:
             self._readers = Readers(plan, self.predictor)
@@ -76,14 +76,14 @@ _SCENES: OrderedDict[str, OpenScene] = OrderedDict()
 
 
 def open_scene(output: Path) -> OpenScene:
-    """The open scene of an output; the scenes that were used last stay open.
+    """Open the scene of an output, unless it is open already. The scenes that were used last stay open.
 
     Args:
         output: The class map.
 
     Raises:
-        UnfitError: This worker does not see the folder of the maps.
-        SupersededError: The run has ended on the side of the client.
+        UnfitError: The folder of the maps does not exist on this machine.
+        SupersededError: The client has ended the run and removed its blocks.
         RasterError: The scene cannot be read, or differs from the scene that was planned.
     """
     try:
@@ -123,7 +123,7 @@ def predictor_of(recipe: Recipe) -> Predictor:
     """Models of a recipe, loaded once in this process.
 
     Raises:
-        UnfitError: The models cannot be loaded by this worker.
+        UnfitError: This worker cannot load the models.
     """
     settings = recipe.settings
     needed = (recipe.models, recipe.compute, settings.tta, settings.uncertainty, settings.interior, layers_of(settings))
@@ -145,7 +145,7 @@ def predictor_of(recipe: Recipe) -> Predictor:
 
 
 def _own_device(compute: ComputeSettings) -> ComputeSettings:
-    """Settings with a GPU of its own for each worker on this machine; local workers are numbered from 0."""
+    """Settings that give each local worker its own GPU; dask names local workers by numbers from 0."""
     from distributed import get_worker
 
     number = get_worker().name
@@ -182,4 +182,4 @@ def _shown(value: str | tuple[str, ...]) -> str:
 
 
 def _ignore(plan: Plan, done: int) -> None:
-    """Reports of blocks are not needed in a worker."""
+    """Ignore the progress within a task; the client shows the progress of all tasks."""

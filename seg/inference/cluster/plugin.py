@@ -1,4 +1,4 @@
-"""What dask runs in a worker before the first task of a command and after its last task.
+"""Plugin that prepares a dask worker before the first task of a command, and cleans up after the last task.
 
 Only `connection` imports this module, at the time when dask is needed.
 """
@@ -25,10 +25,10 @@ class OpenedFiles(WorkerPlugin):  # type: ignore[misc]
         self.on_this_machine = on_this_machine
 
     def setup(self, worker: Worker) -> None:
-        """Called when the worker joins."""
+        """Ignore Ctrl-C in a worker that the command has started; dask calls this when the worker joins."""
         if self.on_this_machine and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def teardown(self, worker: Worker) -> None:
-        """Called when the command has ended, or when the worker ends."""
+        """Close all models and scenes; dask calls this when the command or the worker ends."""
         close_all()

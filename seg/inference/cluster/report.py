@@ -16,10 +16,10 @@ class WorkerRow:
 
     Attributes:
         host: Name or address of its machine.
-        blocks: Number of blocks that it computed, or of files.
+        blocks: Number of blocks or files that it finished.
         seconds: Time of its tasks.
-        failures: Number of blocks that failed, or of tasks.
-        state: there, lost, or left out.
+        failures: Number of blocks, files or tasks that failed.
+        state: "there", "lost" or "left out".
     """
 
     host: str
@@ -39,7 +39,7 @@ class Watch:
     Attributes:
         rows: Work of each worker, by address.
         repeated: Number of blocks whose computation was repeated.
-        first_block: Seconds from the start to the first finished block; None before.
+        first_block: Seconds from the start to the first finished block; None until then.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -74,7 +74,7 @@ class Watch:
         return sum(row.state == "lost" for row in self.rows.values())
 
     def see(self, workers: Mapping[str, WorkerState], unfit: Collection[str] = ()) -> None:
-        """Note which workers are there.
+        """Update the state of all workers.
 
         Args:
             workers: Workers that are connected, by address.
@@ -101,7 +101,7 @@ class Watch:
         return f"{speed}{counted(there, 'worker')}" + (f", {self.lost} lost" if self.lost else "")
 
     def table(self, unit: str = "block") -> str:
-        """Table of workers; of many lost workers without a result, only the number is known from the bar."""
+        """Table of workers. It omits lost workers that ended no task; the progress bar counts these."""
         columns = ["worker", f"{unit}s", "seconds", "failed", "state"]
         rows = [
             [f"{row.host} {address}", str(row.blocks), f"{row.seconds:.1f}", str(row.failures), row.state]

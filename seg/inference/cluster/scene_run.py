@@ -19,8 +19,8 @@ MOST_ATTEMPTS = 3
 """Number of workers that may fail to plan, open or assemble a scene before the scene fails."""
 
 MOST_LOST = 10
-"""Number of times that dask may give up a scene's plan or maps, since workers died that held it, before the scene
-fails."""
+"""Number of times that dask may give up planning or assembling a scene before the scene fails. dask gives up a task
+after several workers died while they held it."""
 
 PERHAPS = "perhaps for lack of memory; use smaller blocks with a lower --memory"
 
@@ -51,7 +51,7 @@ class SceneRun:
         total: Number of blocks; 0 before the scene is planned.
         done: Number of blocks in the store.
         findings: Problems in the computed blocks.
-        error: Reason why the scene failed.
+        error: Reason why the scene failed; None if it did not fail.
     """
 
     def __init__(self, job: Job) -> None:
@@ -107,15 +107,15 @@ class SceneRun:
         )
 
     def count(self, blocks: tuple[BlockId, ...], failed: dict[BlockId, str], findings: Iterable[Findings]) -> None:
-        """Count blocks that a worker has answered for."""
+        """Count the blocks of an answer."""
         self.blocks.finish(blocks, failed)
         self.done += len(blocks) - len(failed)
         self.findings += findings
 
     def lose(self, blocks: tuple[BlockId, ...]) -> None:
-        """Take back blocks that workers held when they died."""
+        """Take back the blocks of a task that dask gave up."""
         deaths = {block: deaths_at(self.job.output, block) for block in blocks}
-        self.blocks.lose(blocks, deaths, f"{shown_name(self.job.scene)}: workers died at it, {PERHAPS}")
+        self.blocks.lose(blocks, deaths, f"{shown_name(self.job.scene)}: several workers died on this block, {PERHAPS}")
 
     def avoid(self, worker: str, error: Exception) -> bool:
         """Avoid a worker that failed on the scene; False if the scene has failed for good.
@@ -128,8 +128,8 @@ class SceneRun:
         self._attempts += 1
         return not isinstance(error, FINAL) and self._attempts < MOST_ATTEMPTS
 
-    def may_be_lost_again(self) -> bool:
-        """Count that workers died that held the scene's plan or maps; False if the scene has failed for good."""
+    def may_run_again(self) -> bool:
+        """Count a task of planning or assembling that dask gave up; False if the scene has failed for good."""
         self._lost += 1
         return self._lost < MOST_LOST
 
@@ -145,10 +145,10 @@ class SceneRun:
         )
 
     def end(self, error: Exception | None = None) -> None:
-        """End the scene; without an error, remove its blocks.
+        """End the scene; if it did not fail, remove its blocks.
 
         Args:
-            error: Reason why the scene failed.
+            error: Reason why the scene failed; None if it did not fail.
         """
         self.error = error
         if error is None and self._store is not None:
@@ -163,6 +163,6 @@ class SceneRun:
 
 
 def _largest_first(blocks: list[Block]) -> list[Block]:
-    """The blocks with the largest first, since a cluster that cannot hold them should fail early."""
+    """The blocks in order, after the largest one: a run whose workers lack memory should fail early."""
     largest = max(range(len(blocks)), key=lambda at: blocks[at].read.width * blocks[at].read.height, default=0)
     return [*blocks[largest : largest + 1], *blocks[:largest], *blocks[largest + 1 :]]

@@ -38,7 +38,8 @@ class ClusterSettings:
         cluster: Compute on a dask cluster: local:N for N worker processes on this machine, tcp://host:port for a
             running scheduler, or a YAML file with the keywords of dask-jobqueue (cluster, workers, cores, memory,
             walltime). By default, this process computes.
-        cluster_report: JSON file for the seconds, blocks and repeated blocks of each worker.
+        cluster_report: JSON file for a report with the seconds and blocks of each worker, and the number of repeated
+            blocks.
 
     Raises:
         ConfigError: The cluster is unknown, or the report cannot be written.
@@ -69,7 +70,7 @@ class LocalWorkers:
 
 @dataclass(frozen=True)
 class RunningScheduler:
-    """A scheduler that runs, with its workers.
+    """A running scheduler and its workers.
 
     Attributes:
         address: Address of the scheduler, such as tcp://host:8786.
@@ -105,7 +106,7 @@ def cluster_of(text: str) -> Cluster:
         text: Value of --cluster.
 
     Raises:
-        ConfigError: The text names no cluster, or the YAML file is not a description of a job queue.
+        ConfigError: The text names no cluster, or the YAML file does not describe a job queue.
     """
     local = _LOCAL.fullmatch(text)
     if local:

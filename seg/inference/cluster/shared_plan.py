@@ -1,6 +1,6 @@
 """Everything that a worker needs to compute the blocks of a scene, as a JSON file beside the blocks.
 
-Workers get only the path of this file's folder and the numbers of blocks, so that the scheduler handles little data.
+A task holds only the path of the class map and the rows and columns of blocks, so little data passes the scheduler.
 """
 
 import json
@@ -57,7 +57,7 @@ class SharedPlan:
         output: The class map.
         recipe: Models and settings.
         identity: Everything that the maps depend on.
-        unlikeness: Distance from the training images, if it was measured.
+        unlikeness: Distance of the scene from the training images; None if it was not measured.
         block_size: Size of the blocks.
         halo: Context around a core in pixels.
         halo_origin: Origin of the halo, as text.
@@ -81,7 +81,7 @@ class SharedPlan:
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def plan(self, blocks: Sequence[Block] | None = None) -> Plan:
-        """The plan on this machine.
+        """The complete plan, with the grid and the area as this machine reads them.
 
         Args:
             blocks: Blocks of the plan; None for all blocks of the scene.
@@ -93,8 +93,8 @@ class SharedPlan:
         grid = read_grid(self.scene)
         if scene_version(self.scene) != self.identity.scene_version:
             raise RasterError(
-                f"{self.scene}: was changed while it was read, or is another file on this machine; "
-                "repeat the command, and do not change the scene meanwhile"
+                f"{self.scene}: has changed since it was planned, or is another file on this machine; "
+                "repeat the command, and do not change the scene during the run"
             )
         settings = self.recipe.settings
         area = area_on(grid, settings.area, settings.area_crs)
@@ -124,7 +124,7 @@ def shared_plan(plan: Plan, output: Path, recipe: Recipe) -> SharedPlan:
 
 
 def write_plan(plan: SharedPlan) -> None:
-    """Write a plan beside the blocks of its scene; the folder must be claimed.
+    """Write a plan beside the blocks of its scene; the caller must hold the claim on the folder.
 
     Raises:
         WriteError: The file cannot be written.
@@ -138,7 +138,7 @@ def read_plan(output: Path) -> SharedPlan:
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: The file is not such a plan.
+        ValueError: The file is not the plan of a scene.
     """
     values = read_json(partial_folder(output) / SHARED)
     if not isinstance(values, dict) or values.keys() != {each.name for each in fields(SharedPlan)}:
@@ -173,7 +173,7 @@ class SupersededError(RuntimeError):
 
 
 class WorkerStore(BlockStore):
-    """The blocks of a scene, as a worker sees them; the client of the cluster has claimed the folder.
+    """Blocks of a scene in a worker; the client of the cluster holds the claim on the folder.
 
     Args:
         plan: The plan of the scene.
@@ -184,7 +184,7 @@ class WorkerStore(BlockStore):
         self._token = plan.token
 
     def write(self, name: str, pixels: BlockPixels) -> None:
-        """Keep a finished block, unless the run has ended on the side of the client.
+        """Write a finished block, unless the client has ended the run.
 
         Raises:
             SupersededError: Another run uses the folder, or the folder is gone.
@@ -199,7 +199,7 @@ class WorkerStore(BlockStore):
 def marked(output: Path, blocks: Sequence[BlockId]) -> Iterator[None]:
     """Mark blocks while they are computed; the mark stays if this process dies.
 
-    Marks have the names of unfinished blocks, so they are removed together with these.
+    A mark is named like an unfinished block, so it is removed together with the unfinished blocks.
 
     Args:
         output: The class map of the scene.
@@ -217,7 +217,7 @@ def marked(output: Path, blocks: Sequence[BlockId]) -> Iterator[None]:
 
 
 def deaths_at(output: Path, block: BlockId) -> int:
-    """Number of workers that died while they computed a marked block."""
+    """Number of workers that died while they computed a block; each of them left a mark."""
     return sum(1 for _ in partial_folder(output).glob(f".{block_name(block)}.npy.*.partial"))
 
 

@@ -66,7 +66,7 @@ def simulate(cluster: str, blocks: int, batch: int) -> Simulation:
 
 
 def compute_nothing(output: Path, blocks: Sequence[BlockId]) -> Answer:
-    """Task of a worker with the arguments of `compute_blocks`."""
+    """Task that computes nothing; it takes the arguments of `compute_blocks`."""
     return answer(lambda: len(blocks))
 
 

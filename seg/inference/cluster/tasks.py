@@ -68,7 +68,7 @@ def plan_scene(scene: Path, output: Path, recipe: Recipe, sharing: int) -> Answe
         scene: The raster.
         output: The class map.
         recipe: Models and settings.
-        sharing: Number of workers that share the memory of a machine, unless the settings limit the memory.
+        sharing: Number of workers on a machine; each plans for its share of the memory, unless the settings limit it.
     """
 
     def action() -> Planned:
@@ -91,7 +91,8 @@ def compute_blocks(output: Path, blocks: Sequence[BlockId], suspected: bool = Fa
     Args:
         output: The class map of the scene; the plan lies beside its blocks.
         blocks: Row and column of each block.
-        suspected: True if workers may die at these blocks; a file beside the blocks then tells that a worker did.
+        suspected: True if these blocks may kill their worker. Then each has a mark file while it is computed, and the
+            file stays if the worker dies.
     """
 
     def action() -> Computed:
@@ -123,7 +124,7 @@ def compute_blocks(output: Path, blocks: Sequence[BlockId], suspected: bool = Fa
 
 
 def assemble_scene(output: Path) -> Answer:
-    """Write the maps of a scene from its blocks; the value of the answer is a tuple of further files.
+    """Write the maps of a scene from its blocks; the value of the answer is a tuple of the further layers' files.
 
     Args:
         output: The class map of the scene.
@@ -140,7 +141,7 @@ def assemble_scene(output: Path) -> Answer:
 
 
 def write_scene_layers(scene: Path, output: Path, recipe: Recipe) -> Answer:
-    """Write the wanted layers of a scene whose maps are kept; the value of the answer is a tuple of files."""
+    """Write the further layers of a scene whose maps are kept; the value of the answer is a tuple of their files."""
     return answer(lambda: _layers(_fitted(scene, predictor_of(recipe), recipe), output, recipe), TILE_CACHE)
 
 

@@ -28,7 +28,7 @@ def test_a_failed_block_is_sent_alone_and_set_aside_after_three_failures() -> No
     assert queue.aside == {(0, 2): "still damaged"}
 
 
-def test_blocks_that_a_worker_gives_back_are_taken_again_and_have_not_failed() -> None:
+def test_blocks_that_were_given_back_are_taken_again_and_do_not_count_as_failed() -> None:
     queue = BlockQueue(BLOCKS)
     for _ in range(MOST_FAILURES + 1):
         taken = queue.take(2)
@@ -36,7 +36,7 @@ def test_blocks_that_a_worker_gives_back_are_taken_again_and_have_not_failed() -
     assert queue.take(5) == tuple(BLOCKS)
 
 
-def test_blocks_of_dead_workers_are_sent_alone_and_only_deaths_at_a_block_alone_count() -> None:
+def test_blocks_of_lost_tasks_are_sent_alone_and_set_aside_after_three_deaths_at_one_block() -> None:
     queue = BlockQueue(BLOCKS)
     queue.lose(queue.take(5), {}, "died")
     assert queue.take(5) == ((0, 0),)

@@ -23,7 +23,7 @@ WORKERS, WORKER_KILLS, SCHEDULER_KILLS, CLIENT_KILLS = 4, 20, 3, 3
 
 
 class Campaign:
-    """Two scenes of 392 blocks that are mapped repeatedly, and the maps of one process."""
+    """Two scenes, with 392 blocks together, that are mapped repeatedly; and their maps by one process as reference."""
 
     def __init__(self, model: Path, folder: Path) -> None:
         scenes = folder / "scenes"
@@ -42,14 +42,14 @@ class Campaign:
             path.unlink()
 
     def check(self) -> None:
-        """Check that all maps are as expected, and that nothing else is left."""
+        """Check that all maps equal the reference, and that no other file is left."""
         assert {path.name: path.read_bytes() for path in self.maps.iterdir()} == self.whole
 
     def finished(self) -> int:
         return len([*self.maps.glob("*.partial/*.npy")])
 
     def wait_for(self, blocks: int, is_alive: Callable[[], bool]) -> bool:
-        """Wait until a number of blocks are finished; False if the run ends before."""
+        """Wait until a number of blocks are finished; return False if the run ends earlier."""
         while self.finished() < blocks:
             if not is_alive():
                 return False
@@ -72,7 +72,7 @@ def cluster(tmp_path: Path) -> Iterator[DaskProcesses]:
 
 @contextmanager
 def killing(cluster: DaskProcesses, campaign: Campaign, kills: list[int], seed: int) -> Iterator[None]:
-    """While a block runs, kill random workers and start new ones; `kills` counts the kills."""
+    """Within a `with` statement, kill random workers and start new ones; each kill adds an item to `kills`."""
     stop, random = threading.Event(), np.random.default_rng(seed)
 
     def kill_often() -> None:

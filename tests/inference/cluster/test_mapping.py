@@ -38,7 +38,7 @@ def test_results_are_in_the_order_of_the_files_and_an_error_stops_no_other_file(
         map_or_raise(partial(length_of, unit=1), files, ClusterSettings())
 
 
-def test_parcels_of_many_maps_on_a_cluster(
+def test_a_cluster_writes_the_parcels_of_many_maps_and_reports_a_damaged_one(
     cluster: DaskProcesses, tmp_path: Path, write_raster: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert callable(write_raster)
@@ -64,7 +64,7 @@ def test_a_cluster_for_a_single_map_is_refused(tmp_path: Path) -> None:
     assert_mistake(ran, "--cluster is local:2", "many maps")
 
 
-def test_scores_from_a_cluster_are_those_of_one_process(
+def test_scores_of_a_cluster_equal_scores_of_one_process(
     cluster: DaskProcesses, tmp_path: Path, write_raster: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert callable(write_raster)

@@ -42,7 +42,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_maps_of_a_cluster_have_the_bytes_of_one_process(
+def test_maps_of_a_cluster_have_the_same_bytes_as_maps_of_one_process(
     cluster: DaskProcesses, onnx_package: Path, scenes: Path, alone: dict[str, bytes], tmp_path: Path
 ) -> None:
     report = tmp_path / "cluster.json"
@@ -57,7 +57,7 @@ def test_maps_of_a_cluster_have_the_bytes_of_one_process(
     assert contents(maps) == alone
 
 
-def test_a_damaged_tile_fails_its_scene_alone_after_three_tries(
+def test_a_damaged_tile_fails_only_its_own_scene_after_three_tries(
     cluster: DaskProcesses, onnx_package: Path, scenes: Path, alone: dict[str, bytes], tmp_path: Path
 ) -> None:
     folder = tmp_path / "scenes"

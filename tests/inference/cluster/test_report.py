@@ -6,7 +6,7 @@ from seg.inference.cluster.report import Watch
 
 
 class Clock:
-    """A clock that stands still."""
+    """A clock whose time a test sets."""
 
     now = 0.0
 
@@ -26,7 +26,7 @@ def test_the_bar_shows_the_speed_and_the_numbers_of_present_and_lost_workers() -
     assert watch.text() == "2 blocks/s, 1 worker, 1 lost"
 
 
-def test_the_table_has_a_row_for_each_worker_with_a_result(tmp_path: Path) -> None:
+def test_the_table_omits_lost_workers_without_results_and_the_report_lists_all_workers(tmp_path: Path) -> None:
     watch = Watch(Clock())
     workers = {f"tcp://h:{port}": WorkerState("h", 1) for port in range(3)}
     watch.see(workers)

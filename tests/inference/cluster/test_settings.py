@@ -16,12 +16,12 @@ from seg.inference.cluster.settings import (
 SLURM = "cluster: slurm\nworkers: 8\ncores: 4\nmemory: 16GB\nwalltime: '02:00:00'\nqueue: fast\n"
 
 
-def test_local_workers_and_schedulers_are_named_by_text() -> None:
+def test_an_option_names_local_workers_or_a_scheduler() -> None:
     assert cluster_of("local:4") == LocalWorkers(4)
     assert cluster_of("tcp://10.0.0.1:8786") == RunningScheduler("tcp://10.0.0.1:8786")
 
 
-def test_keywords_of_a_job_queue_go_to_dask_jobqueue(tmp_path: Path) -> None:
+def test_a_yaml_file_names_the_job_system_the_workers_and_further_keywords(tmp_path: Path) -> None:
     path = tmp_path / "slurm.yaml"
     path.write_text(SLURM)
     keywords = {"cores": 4, "memory": "16GB", "walltime": "02:00:00", "queue": "fast"}
@@ -51,7 +51,7 @@ def test_a_yaml_file_that_describes_no_job_queue_is_refused(tmp_path: Path, text
         cluster_of(str(path))
 
 
-def test_a_missing_yaml_file_is_named() -> None:
+def test_the_message_names_a_missing_yaml_file() -> None:
     with pytest.raises(ConfigError, match=r"none\.yaml: cannot be read"):
         cluster_of("none.yaml")
 

@@ -32,7 +32,7 @@ def shared(
     make_predictor: Callable[..., Predictor],
     planned: Callable[[Path, Predictor, PredictionSettings], Plan],
 ) -> SharedPlan:
-    """Plan of a scene of nine blocks with four views, restricted to an area."""
+    """Plan of a scene with nine blocks, restricted to an area; the predictor uses four views."""
     predictor = make_predictor(dihedral=["identity", "rot180"], scales=(1.0, 0.5), uncertainty=True)
     settings = PredictionSettings(
         block_size=64, halo=16, tta=predictor.augmentation, uncertainty=True, area="500000,5399000,501000,5400000"
@@ -42,7 +42,7 @@ def shared(
     return shared_plan(plan, tmp_path / "map.tif", recipe)
 
 
-def test_a_plan_read_by_a_worker_is_the_plan_of_the_client(shared: SharedPlan) -> None:
+def test_a_worker_reads_the_same_plan_that_the_client_wrote(shared: SharedPlan) -> None:
     with open_store(shared.output, {}):
         write_plan(shared)
         read = read_plan(shared.output)
@@ -54,7 +54,7 @@ def test_a_plan_read_by_a_worker_is_the_plan_of_the_client(shared: SharedPlan) -
     assert plan.scene.area.name == "the area"
 
 
-def test_a_plan_refuses_another_scene(shared: SharedPlan) -> None:
+def test_a_plan_refuses_a_scene_of_another_version(shared: SharedPlan) -> None:
     other = replace(shared, identity=replace(shared.identity, scene_version="0" * 16))
     with pytest.raises(RasterError, match="is another file on this machine"):
         other.plan()
@@ -77,7 +77,7 @@ def test_a_worker_writes_no_block_into_the_folder_of_a_later_run(shared: SharedP
     assert not partial_folder(shared.output).exists()
 
 
-def test_the_mark_of_a_block_stays_if_its_worker_dies_and_goes_with_the_blocks(shared: SharedPlan) -> None:
+def test_the_mark_of_a_block_stays_if_its_worker_dies_and_is_removed_with_the_blocks(shared: SharedPlan) -> None:
     block = (0, 1)
     with open_store(shared.output, {}) as store:
         with marked(shared.output, [block]):
