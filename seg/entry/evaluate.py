@@ -30,7 +30,7 @@ def evaluate(
         output: Folder for the report; created if its parent exists.
         settings: Options of the comparison.
         page: Options of the report.
-        cluster: The cluster, if any, which compares one pair per task.
+        cluster: Options of the cluster, on which each task compares one pair.
     """
     from seg.evaluation.evaluate import evaluate as write_report
     from seg.inference.cluster.mapping import map_or_raise
@@ -112,10 +112,10 @@ def change(
 
 
 def zones(*, inputs: ZoneInputs, output: Path, settings: ZoneSettings) -> None:
-    """Tabulate the cropland of a map by zone, such as counties: areas, parcels, estimates and accuracies.
+    """Tabulate the cropland of each zone of a map, such as a county: area, parcels, estimate and accuracy.
 
     Args:
-        inputs: Map, zones, and the reference and points if there are any.
+        inputs: Map and zones; a reference and points are optional.
         output: Folder for zones.csv, zones.xlsx, chart.svg, index.html and zones.json; created if its parent exists.
         settings: Options of the table.
     """

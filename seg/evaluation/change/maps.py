@@ -75,7 +75,7 @@ class Maps:
 
     @property
     def files(self) -> list[Path]:
-        """All files."""
+        """Paths of all maps, probability maps and images that are given."""
         found = (self.before, self.after, *(self.probabilities or ()), *self.images)
         return [path for path in found if path is not None]
 

@@ -155,7 +155,7 @@ def _append(traced: ParcelFile, direction: str, output: Path, confidence: float,
 
 
 def _write_ordered(unordered: Path, output: Path, probable: bool) -> None:
-    """Write polygons in their final order with their ranks; SQLite sorts, so memory does not hold the polygons."""
+    """Write polygons in their final order with their ranks. SQLite sorts them, so memory holds one batch at a time."""
     types = PLAIN | (PROBABLE if probable else {})
     names = ", ".join(f'"{name}"' for name in types if name != "rank")
     key = "expected_area" if probable else "area"  # In descending order, unknown values come last.

@@ -1,4 +1,4 @@
-"""Printable sheet of the first patches of change, with their places and pictures of both dates, for field proof."""
+"""Printable sheet for field checks: the first patches of change, their places and pictures of both dates."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -36,7 +36,7 @@ _LEAST_SIDE = 48
 """Smallest side of a picture in pixels of the map, so that the surroundings of a small patch can be recognised."""
 
 _OVERVIEW = 512
-"""Longest side in pixels at which an image is read for the limits of its colours."""
+"""Longest side in pixels of the reduced image from which the limits of the colours are computed."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ class Patch:
     """A patch of change on the sheet.
 
     Attributes:
-        row: Its columns in change.gpkg, without the geometry.
-        pictures: Pairs of a name ("image" or "map", and "before" or "after") and a data URI.
-        outline: SVG path of its outline, in pixels of the pictures.
+        row: Columns of the patch in change.gpkg, without the geometry.
+        pictures: For each picture, "image" or "map", "before" or "after", and the picture as a data URI.
+        outline: SVG path of the outline, in pixels of the pictures.
         width: Width of the pictures in pixels.
         height: Height of the pictures in pixels.
-        side_m: Width of the pictures on the ground; None if unknown.
+        side_m: Width of the pictures on the ground in metres; None if unknown.
     """
 
     row: Mapping[str, Any]
@@ -112,7 +112,7 @@ def _patches(frame: geopandas.GeoDataFrame, maps: Maps) -> Iterator[Patch]:
 
 
 def _limits(image: DatasetReader) -> Limits:
-    """Limits of the colours of the whole image, so that all pictures of a date look alike."""
+    """Limits of the colours, from the whole image, so that all pictures of a date have the same colours."""
     shrink = max(1.0, max(image.height, image.width) / _OVERVIEW)
     return read_composite(image, (max(1, round(image.height / shrink)), max(1, round(image.width / shrink)))).limits
 

@@ -1,1 +1,1 @@
-"""County table: areas, parcels and accuracies of a map by zone, as tables, chart and page."""
+"""County table: area, parcels and accuracy of a map in each zone, written as tables, chart and page."""

@@ -1,9 +1,8 @@
 """Cropland area of each zone from an interpreted sample of the map, by post-stratification.
 
-The points of a zone that lie in one stratum of the sample are a random sample of that stratum's pixels within the zone;
-only their number is random. Given this number, the estimators for stratified samples hold for the zone, with its parts
-of the strata as strata (Cochran 1977, Sampling Techniques, section 5A.9). The ground areas of these parts are known
-from the map.
+A zone divides each stratum of the sample into parts. The points in a part are a random sample of its pixels, and their
+number is random too. Given this number, the estimators for stratified samples hold for the zone, with the parts in the
+zone as strata (Cochran 1977, Sampling Techniques, section 5A.9). The ground areas of the parts are known from the map.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,9 +31,9 @@ class ZoneEstimate:
 
     Attributes:
         points: Number of points in the zone.
-        fewest: Name of the stratum of the zone with the fewest points, and their number.
+        fewest: Name of the stratum with the fewest points in the zone, and the number of these points.
         area: Cropland in hectares; None if a stratum has too few points for a standard error.
-        alike: Class of all points of a stratum, by the name of the stratum, for strata whose points all have one class.
+        alike: Strata whose points in the zone all have the same reference class: this class by name of the stratum.
             Such strata add nothing to the standard error.
     """
 
@@ -49,7 +48,8 @@ class ZoneEstimates:
     """Estimates for the zones and for the whole map.
 
     Attributes:
-        zones: Estimate for each zone; the first is for pixels outside all zones. None for a zone without a class.
+        zones: Estimates by number of the zone; number 0 stands for pixels outside all zones. None for a zone that
+            contains no pixel of the sample's strata.
         whole: Cropland of the map in hectares, from all points.
         points: Number of all points.
     """
@@ -69,12 +69,12 @@ def estimate_zones(
         zones: Zones on the grid of the map.
         points: The drawn points, with their references.
         design: Design of the sample; None for the file beside the points.
-        settings: Encoding of the points.
+        settings: Options of the table, with the encoding of the points.
 
     Raises:
         DatasetError: Points or design cannot be read, do not belong together, or lack references.
         ConfigError: The sample was drawn from another map.
-        RasterError: The zones of the draw cannot be read.
+        RasterError: The map is on another grid, or the zones within which the sample was drawn cannot be read.
     """
     interpreted = interpreted_sample(points, AreaSettings(encoding=settings.encoding), design)
     require_same_grid(read_grid(prediction), interpreted.grid)

@@ -24,7 +24,7 @@ WIDTH, RIGHT = 960.0, 840.0
 
 _TOP, _STEP = 10.0, 22.0
 _CELL = 7.0
-"""Width of a Latin letter in pixels; a Chinese character takes two cells."""
+"""Width of a cell of text in pixels. A Latin letter takes one cell, a Chinese character two."""
 
 _MOST_TICKS = 6
 _LONGEST_NAME = 26
@@ -43,7 +43,8 @@ COLUMNS: tuple[tuple[str, Kind], ...] = (
     ("cr", "percent"),
     ("iou", "score"),
 )
-"""Columns of the page; columns that are empty or 0 in all rows are left out. CSV and workbook have all columns."""
+"""Columns of the page and the kind of their figures. The page leaves out columns that are empty or 0 in all rows; CSV
+and workbook have all columns."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,12 @@ class Bar:
     Attributes:
         name: Name of the zone, shortened.
         text: Mapped hectares as text.
-        y: Upper end in pixels.
-        width: Length in pixels.
-        after: Left end of the text behind the bar.
-        estimate: Position of the estimate; None without an estimate, like the ends of its interval.
-        low: Lower end of the interval.
-        high: Upper end of the interval.
+        y: Upper edge of the bar in pixels.
+        width: Length of the bar in pixels.
+        after: Left end in pixels of the text, which follows the bar and the interval.
+        estimate: Horizontal position of the estimate in pixels; None if there is no estimate.
+        low: Position of the lower end of the interval; None if there is no estimate.
+        high: Position of the upper end of the interval; None if there is no estimate.
     """
 
     name: str
@@ -80,7 +81,7 @@ class Tick:
 
 
 def render_chart(content: Json, language: Language) -> str:
-    """Render the chart as SVG: mapped cropland of the zones with the most of it, and their estimates.
+    """Render the chart as SVG: mapped and estimated cropland of the zones with the most mapped cropland.
 
     Args:
         content: Content of `zones.json`.
@@ -136,7 +137,7 @@ def _charted(content: Json) -> Sequence[Json]:
 
 
 def _tick_step(most: float) -> float:
-    """Round distance between ticks, so that there are at most _MOST_TICKS of them."""
+    """Distance between ticks: 1, 2 or 5 times a power of ten, so that at most _MOST_TICKS ticks lie above 0."""
     power = 10.0 ** math.floor(math.log10(most / _MOST_TICKS))
     return next(power * factor for factor in (1, 2, 5, 10) if power * factor * _MOST_TICKS >= most)
 

@@ -12,12 +12,12 @@ class ZoneParcels:
     """Number of parcels by zone, counted window by window.
 
     A parcel is a 4-connected component of cropland. If two zones hold the same number of its pixels, the parcel belongs
-    to the zone with the smaller number. Parcels within a window are counted at once, so memory holds only the parts of
-    parcels at window edges, and one number for each part.
+    to the zone with the smaller number. A parcel that touches no edge of its window is counted at once. Memory holds
+    the parts of all other parcels, and one number for each component of a window.
 
     Args:
         width: Columns of the map.
-        zones: Number of zones; number 0 stands for pixels outside all zones.
+        zones: Number of zones. Zones are numbered from 1; number 0 stands for pixels outside all zones.
         smallest: Smallest parcel to count, in pixels.
     """
 
@@ -39,7 +39,7 @@ class ZoneParcels:
         if not cropland.any():
             return
         sides = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-        # Fields are wide, so there are far fewer runs of equal keys to sort than pixels.
+        # Neighbouring pixels mostly have the same key, so sorting the runs of equal keys is faster than sorting pixels.
         row = np.where(cropland, labels * self._zones + zone, -1).ravel()
         starts = np.concatenate([[0], np.flatnonzero(row[1:] != row[:-1]) + 1])
         lengths = np.diff(starts, append=len(row))
@@ -51,14 +51,14 @@ class ZoneParcels:
         self._parts.append(parts[:, open_parts])
 
     def counts(self) -> npt.NDArray[np.int64]:
-        """(Z + 1,) number of parcels by zone, after the last window."""
+        """(Z + 1,) number of parcels in each zone. Call this method after the last window."""
         parts = np.concatenate([np.zeros((3, 0), np.int64), *self._parts], axis=1)
         parts[0] = self._components.final()[parts[0]]
         keys, pixels = _summed(parts[0] * self._zones + parts[1], parts[2])
         return self._complete + self._counted(np.stack([keys // self._zones, keys % self._zones, pixels]))
 
     def _counted(self, parts: Ids) -> npt.NDArray[np.int64]:
-        """Parcels by zone, from (3, N) distinct pairs of parcel and zone with their pixels."""
+        """Parcels in each zone, from (3, N) parcel, zone and pixels; each pair of parcel and zone occurs once."""
         parcel, zone, pixels = parts
         order = np.lexsort((zone, -pixels, parcel))
         first = np.unique(parcel[order], return_index=True)[1]

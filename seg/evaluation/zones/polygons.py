@@ -23,7 +23,7 @@ from seg.raster.vectors.features import read_features
 from seg.raster.vectors.placing import GivenShapes, flat_polygons, place_shapes
 
 OVERLAP = 0.5
-"""Widest overlap of two zones in pixels that is allowed, since borders that were digitised twice overlap a little."""
+"""Largest allowed width in pixels of an overlap of two zones. Borders that were digitised twice overlap a little."""
 
 _SHOWN = 8
 
@@ -33,17 +33,18 @@ Shapes = npt.NDArray[np.object_]
 
 @dataclass(frozen=True)
 class Zones:
-    """Zones that lie on a map, in the order of their file. Their numbers count from 1; number 0 means no zone.
+    """Zones that lie on a map, numbered from 1 in the order of their file; number 0 means no zone.
 
     Attributes:
         path: The file.
         column: Column of the names.
-        names: Name of each zone, by number minus 1.
+        names: Names of the zones; the zone with number n has the name names[n - 1].
         hectares: (Z,) ground area of each zone, including parts beyond the map.
         cut: (Z,) True for a zone that reaches beyond the map.
-        beyond: Number of further zones of the file that do not lie on the map.
+        beyond: Number of zones in the file that do not lie on the map.
         polygons: Polygons of all zones on the grid of the map.
-        zone_of: (P + 1,) number of the zone of each polygon; 0 for polygon 0, which means no polygon.
+        zone_of: (P + 1,) number of the zone to which each polygon belongs. Polygons are numbered from 1; number 0 means
+            no polygon, and its entry is 0.
     """
 
     path: Path
@@ -59,11 +60,11 @@ class Zones:
         return len(self.names)
 
     def read(self, window: Window) -> Integers:
-        """(H, W) number of the zone that covers each pixel's centre; every pixel belongs to at most one zone."""
+        """(H, W) number of the zone that covers the centre of each pixel; 0 for a pixel outside all zones."""
         return np.asarray(self.zone_of[self.polygons.read(window)])
 
     def at(self, rows: Integers, columns: Integers) -> Integers:
-        """(N,) number of the zone of single pixels.
+        """(N,) number of the zone of each of N pixels.
 
         Args:
             rows: (N,) rows of the pixels, from 0.
@@ -85,7 +86,7 @@ def read_zones(path: Path, grid: Grid, attribute: str | None = None) -> Zones:
     Raises:
         RasterError: The file cannot be read, has no CRS or no polygons, or zones overlap.
         NoOverlapError: No zone lies on the map.
-        ConfigError: There is no such column, or a zone has no name.
+        ConfigError: There is no such column or no suitable column, or a feature has no name.
     """
     frame = read_features(path)
     frame = frame[frame.geometry.notna() & ~frame.geometry.is_empty]
@@ -121,7 +122,7 @@ def read_zones(path: Path, grid: Grid, attribute: str | None = None) -> Zones:
 
 
 def _require_polygons(path: Path, frame: geopandas.GeoDataFrame) -> pyproj.CRS:
-    """CRS of polygons."""
+    """Check that all features are polygons and that the file has a CRS; return the CRS."""
     wrong = [kind for kind in frame.geom_type if kind not in ("Polygon", "MultiPolygon", "GeometryCollection")]
     if wrong or not len(frame):
         found = f"{len(wrong)} of {len(frame)} features are {wrong[0]}s" if wrong else "it has no feature"
@@ -175,8 +176,9 @@ def _require_apart(path: Path, names: Sequence[str], polygons: Polygons, zone: I
 def _touching(polygons: Polygons) -> tuple[Integers, Integers]:
     """Pairs of polygons that may overlap.
 
-    Most polygons of a large layer fit their neighbours, so that intersecting all neighbours would waste time. A
-    coverage is checked fast, but the check does not see a polygon that lies within another one.
+    Most polygons of a large layer have exactly the same edges as their neighbours, so intersecting all neighbours would
+    waste time. The fast check of a coverage finds polygons whose edges do not match. The check misses a polygon that
+    lies within another polygon; such pairs are searched separately.
     """
     tree = shapely.STRtree(polygons)
     within = tree.query(shapely.point_on_surface(polygons), predicate="intersects")

@@ -20,22 +20,22 @@ OUTSIDE, WHOLE = "(outside all zones)", "(whole map)"
 
 _MU_PER_M2 = 3 / 2000
 _DECIMALS = 1000
-"""Mu are rounded to a thousandth, which is 0.7 square metres."""
+"""Areas in mu are rounded to a thousandth of a mu, which is 0.7 square metres."""
 
 _SLIGHT = 1e-3
-"""Least share of a zone that is missing before the row has a caution: borders and pixels never fit exactly."""
+"""A row has a caution if the share of the zone's pixels without a class is larger than this."""
 
 Figure = str | float | int | bool | None
 
 
 @dataclass(frozen=True)
 class Mapped:
-    """Mapped areas of a zone, in whole square metres, and thousandths of a mu.
+    """Mapped areas of a zone. Hectares are rounded to whole square metres, mu to thousandths.
 
     Attributes:
         cropland_ha: Mapped cropland in hectares.
         cropland_mu: Mapped cropland in mu (亩, a fifteenth of a hectare).
-        cropland_share: Share of the cropland in the mapped area, 0 to 1; None if nothing is mapped.
+        cropland_share: Share of the mapped area that is cropland, 0 to 1; None if no pixel has a class.
         parcels: Number of parcels of mapped cropland.
         mapped_ha: Ground area of the pixels with a class.
         unmapped_ha: Ground area of the pixels without a class.
@@ -53,7 +53,7 @@ class Mapped:
 
 @dataclass(frozen=True)
 class Extent:
-    """Extent of a zone.
+    """Extent of a zone; both values are None in the rows OUTSIDE and WHOLE.
 
     Attributes:
         zone_ha: Ground area of the zone, including parts beyond the map.
@@ -70,10 +70,10 @@ class Estimated:
 
     Attributes:
         points: Number of points.
-        estimated_ha: Estimate in hectares; None if there are too few points.
-        standard_error_ha: Its standard error.
-        low_ha: Lower end of the interval.
-        high_ha: Upper end of the interval.
+        estimated_ha: Estimate in hectares. None, like the next three values, if there are too few points.
+        standard_error_ha: Standard error of the estimate.
+        low_ha: Lower end of the confidence interval.
+        high_ha: Upper end of the confidence interval.
     """
 
     points: int
@@ -109,7 +109,7 @@ class Caution:
 
     Attributes:
         key: "cut", "unmapped", "few_points", "no_estimate" or "alike".
-        values: Values in the text, by name.
+        values: Values for the placeholders in the text of the caution, by name.
     """
 
     key: str
@@ -152,7 +152,7 @@ def zone_rows(zones: Zones, tally: ZoneTally, estimates: ZoneEstimates | None, s
         zones: The zones.
         tally: Totals by zone.
         estimates: Estimates by zone; None if there is no sample.
-        settings: Confidence of the intervals, and the fewest points of a stratum.
+        settings: Options of the table, with the confidence of the intervals and the fewest points of a stratum.
     """
     table = _Table(tally, estimates, settings)
     rows = []
@@ -206,7 +206,7 @@ class _Table:
         counts: ConfusionCounts = as_confusion(confusion.pixels[numbers].sum(axis=0))
         recall, precision = counts.recall, counts.precision
         return Compared(
-            # The last digits of the sums depend on the windows.
+            # The last digits of the sums depend on the size of the windows, so they are rounded away.
             ma=round(1 - abs(1 - (tp + fp) / (tp + fn)), 9) if tp + fn else None,
             lr=None if recall is None else 1 - recall,
             cr=None if precision is None else 1 - precision,

@@ -24,15 +24,15 @@ FILES = (JSON, CSV, WORKBOOK, CHART, PAGE)
 """Files of the table; all are renamed into place together."""
 
 SHOWN_ROWS = 30
-"""Largest number of zones in the terminal."""
+"""Largest number of zones, and of notes, that are printed."""
 
 
 def tabulate_zones(inputs: ZoneInputs, output: Path, settings: ZoneSettings) -> list[Row]:
     """Measure a map by zone, print the table, and write it as JSON, CSV, workbook, chart and page.
 
     Args:
-        inputs: Map, zones, and the reference and points if there are any.
-        output: Folder for the files; made if its parent exists.
+        inputs: Map and zones; a reference and points are optional.
+        output: Folder for the files; created if its parent exists.
         settings: Options of the table.
 
     Returns:
@@ -43,7 +43,7 @@ def tabulate_zones(inputs: ZoneInputs, output: Path, settings: ZoneSettings) -> 
         RasterError: A file cannot be read, lies on another grid or holds other values, or zones overlap.
         DatasetError: Points or design cannot be read, do not belong together, or lack references.
         WriteError: A file cannot be written; files of an earlier table do not change.
-        ClaimError: Another process writes a table there.
+        ClaimError: Another process writes a table to the folder.
     """
     require_output_folder(output)
     earlier = _require_own(output)
@@ -74,7 +74,7 @@ def tabulate_zones(inputs: ZoneInputs, output: Path, settings: ZoneSettings) -> 
 
 
 def _require_own(output: Path) -> dict[str, str]:
-    """Check that only files of an earlier table are replaced, and no table that a user has changed.
+    """Check that this command wrote the files to replace, and that nobody has changed them since.
 
     Returns the hashes of the files of the earlier table.
     """
@@ -83,7 +83,7 @@ def _require_own(output: Path) -> dict[str, str]:
     earlier, replaced = _hashes(output / JSON)
     for name in (CSV, WORKBOOK, CHART):
         path = output / name
-        # If a run was killed while it moved its files, some of them are still those of the table before.
+        # If a run is killed while it moves its files, some files of the table before it remain.
         if path.is_file() and path.stat().st_size and sha256(path) not in {earlier.get(name), replaced.get(name)}:
             raise ConfigError(
                 f"{path}: was not written by this command, or has been changed since, so it is not replaced; move it "
@@ -93,7 +93,7 @@ def _require_own(output: Path) -> dict[str, str]:
 
 
 def _hashes(path: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Hashes of the files of a table, and of the files that they replaced."""
+    """Hashes of the files of a table, and of the earlier files that the table replaced."""
     if not path.is_file() or not path.stat().st_size:
         return {}, {}
     content = read_json(path)
@@ -159,7 +159,7 @@ def _table_text(inputs: ZoneInputs, zones: Zones, rows: list[Row]) -> str:
     notes = [f"{row.zone}: {text}" for row in rows if (text := notes_text(row.cautions, read_words("en")))]
     hidden = len(zones) - SHOWN_ROWS
     notes += [f"{hidden} more zones are in {CSV}"] if hidden > 0 else []
-    notes += [f"{counted(zones.beyond, 'further zone')} of {zones.path} outside the map"] if zones.beyond else []
+    notes += [f"outside the map: {counted(zones.beyond, 'zone')} of {zones.path}"] if zones.beyond else []
     shown = notes[:SHOWN_ROWS] + ["more notes are in the table"] * (len(notes) > SHOWN_ROWS)
     title = f"{inputs.prediction} by {zones.column} of {zones.path}"
     return "\n".join([title, "", text_table(columns, cells), "", *(f"note: {note}" for note in shown)])

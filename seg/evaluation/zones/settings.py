@@ -18,8 +18,8 @@ class ZoneInputs:
         zones: Polygons of the zones in any CRS and format that GDAL reads; `FILE|layername=NAME` for one of several
             layers. Zones must not overlap.
         reference: Mask on the map's grid, or polygons, for the accuracy of each zone.
-        points: Points drawn by `sample` from this map whose column `reference` has been filled, for estimates with
-            intervals.
+        points: Points that `sample` drew from this map, with references in the column `reference`. With points, the
+            table has estimates with intervals.
         design: Design written by `sample`; by default the file beside the points.
     """
 
@@ -60,8 +60,8 @@ class ZoneSettings:
         labels: Meaning of the values of a raster reference.
         vector: Burning of a vector reference onto the map's grid.
         min_parcel: Smallest parcel to count, in pixels.
-        min_points: A zone gets a warning if one of its strata has fewer points; the normal interval of a
-            post-stratified estimate needs about 20.
+        min_points: A zone gets a note if a stratum has fewer points in the zone. The normal approximation of the
+            interval needs about 20.
         confidence: Confidence of the intervals, above 0 and below 1.
         encoding: Encoding of the text of the points, such as GBK; null for the encoding that the file states.
         lang: Language of the page, the chart and the headings of the workbook: English or Chinese.

@@ -22,7 +22,7 @@ _FORMATS = {"ha": "#,##0.0000", "mu": "#,##0.000"}
 _SHARE, _WHOLE_NUMBER = "0.00%", "#,##0"
 _SHARES = ("cropland_share", "ma", "lr", "cr", "iou")
 _TIMES = re.compile(rb"(<dcterms:(?:created|modified)[^>]*>)[^<]*(<)")
-"""Times of writing in the properties of a workbook."""
+"""Pattern of the times of writing in the properties of a workbook."""
 
 _CHART_ZONES = 40
 """Largest number of zones in the workbook's chart, which shows the first zones of the table."""
@@ -48,9 +48,9 @@ def notes_text(cautions: Sequence[Caution], words: dict[str, str]) -> str:
 
 
 def write_csv(rows: Sequence[Row], words: dict[str, str], path: Path) -> None:
-    """Write the table as CSV in UTF-8 with a byte order mark, without which Excel garbles Chinese names.
+    """Write the table as CSV in UTF-8 with a byte order mark; without this mark, Excel garbles Chinese names.
 
-    Columns have the names of the fields of `Row`; shares run from 0 to 1; undefined figures are empty.
+    Columns have the names of `Row.figures`; shares run from 0 to 1; undefined figures are empty.
 
     Args:
         rows: The table.
@@ -125,7 +125,7 @@ def _append(sheet: "Worksheet", row: Row, words: dict[str, str]) -> None:
     for place, (name, value) in enumerate(figures.items(), start=1):
         cell = sheet.cell(number, place)
         if isinstance(value, str):
-            # As text, so that a name such as "=A1" does not become a formula.
+            # Stored as text, so that a name such as "=A1" does not become a formula.
             cell.value, cell.data_type = ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", value), "s"
         elif isinstance(value, bool):
             cell.value = words["zones.yes" if value else "zones.no"]
@@ -144,7 +144,7 @@ def _add_chart(sheet: "Worksheet", zones: int, words: dict[str, str]) -> None:
     last = 1 + min(zones, _CHART_ZONES)
     chart.add_data(Reference(sheet, min_col=2, min_row=1, max_row=last), titles_from_data=True)
     chart.set_categories(Reference(sheet, min_col=1, min_row=2, max_row=last))
-    chart.x_axis.scaling.orientation = "maxMin"  # Bars are drawn from below, so the first zone would be the lowest.
+    chart.x_axis.scaling.orientation = "maxMin"  # By default, the first bar is the lowest.
     chart.x_axis.delete = chart.y_axis.delete = False
     chart.height, chart.width = max(7.0, 0.6 * last + 3), 24.0
     sheet.add_chart(chart, f"A{sheet.max_row + 3}")

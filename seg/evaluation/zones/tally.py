@@ -27,7 +27,7 @@ WINDOW_SIZE = 1024
 """Side of a window in pixels, a multiple of common tile sizes. Each window takes about 60 MB."""
 
 CLASSES = (OTHER, CROPLAND, IGNORE)
-"""Classes of the map by column of the counts."""
+"""Classes of the map, in the order of the columns of the counts."""
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -35,7 +35,9 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Counts:
-    """Pixels and their ground area by zone (row 0: outside all zones) and by kind.
+    """Pixels and their ground area by zone and by kind.
+
+    Row 0 stands for pixels outside all zones. A kind is a class of the map, a pair of class and label, or a stratum.
 
     Attributes:
         pixels: (Z + 1, K) number of pixels.
@@ -47,7 +49,7 @@ class Counts:
 
     @staticmethod
     def empty(zones: int, kinds: int) -> "Counts":
-        """Counts of no pixel.
+        """Counts that are all 0.
 
         Args:
             zones: Number of zones.
@@ -56,12 +58,12 @@ class Counts:
         return Counts(np.zeros((zones + 1, kinds), dtype=np.int64), np.zeros((zones + 1, kinds)))
 
     def add(self, zone: Integers, kind: Integers, ground: Floats) -> None:
-        """Add pixels, (N,) each.
+        """Add N pixels.
 
         Args:
-            zone: Number of the zone.
-            kind: Number of the kind.
-            ground: Ground area in square metres.
+            zone: (N,) numbers of the zones.
+            kind: (N,) numbers of the kinds.
+            ground: (N,) ground areas in square metres.
         """
         kinds = self.pixels.shape[1]
         keys = zone * kinds + kind
@@ -91,7 +93,7 @@ def tally_zones(prediction: Path, zones: Zones, reference: Path | None, settings
         prediction: The class map: 0 other, 1 cropland, 255 or nodata for no class.
         zones: Zones on the grid of the map.
         reference: A mask on the same grid, or a file of polygons; None for no comparison.
-        settings: Reading of the reference, and the smallest parcel.
+        settings: Options for reading the reference, and the smallest parcel to count.
 
     Raises:
         RasterError: A file cannot be read, lies on another grid or holds other values, or the ground areas of the map
@@ -126,8 +128,8 @@ def tally_strata(population: Population, strata: Sequence[StratumTally], zones: 
     """Count the pixels of the strata of a sample by zone.
 
     Args:
-        population: The sampled map, with the zones of the draw.
-        strata: Strata of the sample, which become the kinds.
+        population: The sampled map, and the zones within which the sample was drawn.
+        strata: Strata of the sample; their order is the order of the kinds.
         zones: Zones of the table.
 
     Raises:

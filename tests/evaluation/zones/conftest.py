@@ -23,7 +23,7 @@ def box(left: float, top: float, right: float, bottom: float) -> shapely.Polygon
 
 
 def counties() -> geopandas.GeoDataFrame:
-    """Four counties around column 70.3 and row 50.6; the lower ones reach 40 rows beyond the map."""
+    """Four counties that meet at column 70.3 and row 50.6; the two lower counties reach 40 rows beyond the map."""
     boxes = [box(0, 0, 70.3, 50.6), box(70.3, 0, 150, 50.6), box(0, 50.6, 70.3, 160), box(70.3, 50.6, 150, 160)]
     table = {"code": [1, 2, 3, 4], "name": list(NAMES)}
     return geopandas.GeoDataFrame(table, geometry=boxes, crs="EPSG:32633")

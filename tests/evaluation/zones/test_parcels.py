@@ -27,7 +27,7 @@ def test_a_parcel_belongs_to_the_zone_with_most_of_its_pixels() -> None:
 
 
 @pytest.mark.parametrize("size", [5, 16, 64])
-def test_size_of_windows_changes_no_count(size: int) -> None:
+def test_size_of_windows_does_not_change_the_counts(size: int) -> None:
     random = np.random.default_rng(0)
     cropland = random.random((50, 60)) < 0.55
     zone = np.repeat(np.repeat(random.integers(0, 4, (5, 6)), 10, 0), 10, 1)

@@ -1,4 +1,4 @@
-"""`scripts/evaluate.py zones`: areas, parcels, estimates and accuracies by zone."""
+"""`scripts/evaluate.py zones`: area, parcels, estimate and accuracy of each zone."""
 
 import csv
 import json
@@ -28,7 +28,8 @@ HECTARES = 0.01 / 0.9996**2
 """Ground area of a pixel of 10 m near the central meridian of a UTM zone."""
 
 ZONE = np.where(np.arange(HEIGHT)[:, None] < 51, 0, 2) + (np.arange(WIDTH) >= 70)
-"""Index of the county of each pixel, by its centre: 50.5 lies above the border at 50.6, and 69.5 left of 70.3."""
+"""Index of the county that holds the centre of each pixel. The border at row 50.6 lies below the centres of row 50, at
+50.5; the border at column 70.3 lies left of the centres of column 70, at 70.5."""
 
 
 def zones(**options: object) -> Ran:
@@ -75,7 +76,7 @@ def test_columns_add_up_to_the_whole_map_exactly() -> None:
 
 
 @pytest.mark.usefixtures("place")
-def test_size_of_windows_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_size_of_windows_does_not_change_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     zones(reference="reference.tif")
     monkeypatch.setattr(tally, "WINDOW_SIZE", 32)
     zones(reference="reference.tif", output="again")
@@ -91,7 +92,7 @@ def test_zones_in_degrees_count_the_same_pixels() -> None:
 
 
 @pytest.mark.usefixtures("place")
-def test_a_zone_that_the_edge_of_the_map_cuts_gets_a_caution() -> None:
+def test_a_zone_cut_by_the_edge_of_the_map_gets_a_caution() -> None:
     out = zones().out
     found = rows()
     assert [found[name]["cut"] for name in NAMES] == [False, False, True, True]
@@ -165,7 +166,7 @@ def test_a_zone_with_one_point_in_a_stratum_is_not_estimated() -> None:
 
 
 @pytest.mark.usefixtures("place")
-def test_points_drawn_by_other_zones_estimate_every_zone(write_raster: WriteRaster) -> None:
+def test_points_drawn_within_other_zones_give_an_estimate_for_every_zone(write_raster: WriteRaster) -> None:
     write_raster("halves.tif", (np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % WIDTH > 100).astype(np.uint8))
     evaluate("sample", prediction="map.tif", zones="halves.tif", output="points.gpkg", points=400, minimum=60)
     interpret(Path("points.gpkg"), pixels("reference.tif"))
@@ -200,13 +201,13 @@ def test_a_table_that_a_user_changed_is_not_replaced() -> None:
 
 
 @pytest.mark.usefixtures("place")
-def test_the_same_table_has_the_same_bytes_and_files_of_a_killed_run_are_replaced() -> None:
+def test_repeated_tables_have_equal_bytes_and_files_of_a_killed_run_are_replaced() -> None:
     zones()
     first = {path.name: path.read_bytes() for path in Path("table").iterdir()}
     zones()
     assert {path.name: path.read_bytes() for path in Path("table").iterdir()} == first
     zones(min_parcel=9)
-    Path("table/zones.csv").write_bytes(first["zones.csv"])  # as if a kill had left the file of the table before
+    Path("table/zones.csv").write_bytes(first["zones.csv"])  # a killed run may leave a file of the table before it
     assert zones(min_parcel=9).status == 0
 
 

@@ -14,15 +14,15 @@ from seg.evaluation.settings import Language
 
 TABLE_STYLES = ("page.css", "tables.css")
 TABLE_SCRIPTS = ("tables.js",)
-"""Styles and script of a page of tables: theme button and sorting."""
+"""Styles and script of pages with tables. The script sorts tables and switches the theme."""
 
 
 def page_environment(language: Language, documents: Mapping[str, object]) -> Environment:
-    """Environment of the templates, with the functions `say`, `has`, `at`, `num`, `text` and `name_of`.
+    """Jinja environment of the templates, with the functions `say`, `has`, `at`, `num`, `text` and `name_of`.
 
     Args:
         language: Language of the texts.
-        documents: JSON documents by name, whose numbers the page shows.
+        documents: JSON documents by name; the page takes its numbers from them.
     """
     environment = Environment(
         loader=PackageLoader("seg.evaluation.report.page", "static/templates"),
@@ -60,7 +60,7 @@ def joined(kind: str, names: tuple[str, ...]) -> str:
 
 
 def joined_scripts(names: tuple[str, ...]) -> str:
-    """One strict script from several files, which share their names but hide them from the page.
+    """One script in strict mode from several files. The files share their names; the page does not see these names.
 
     Args:
         names: Names of the files.
@@ -69,7 +69,7 @@ def joined_scripts(names: tuple[str, ...]) -> str:
 
 
 def script_hash(script: str) -> str:
-    """SHA-256 of a script in base64, for the content security policy, which allows no other script."""
+    """SHA-256 of a script in base64. The content security policy of the page allows only the script with this hash."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
@@ -79,7 +79,7 @@ def render_tables(template: str, language: Language, documents: Mapping[str, obj
     Args:
         template: Name of the template.
         language: Language of the page.
-        documents: JSON documents by name, which the template reads by these names too.
+        documents: JSON documents by name; the template has a variable of the same name for each.
         **values: Further values for the template.
     """
     script = joined_scripts(TABLE_SCRIPTS)
