@@ -12,7 +12,8 @@ from seg.raster.grid import Grid, read_grid
 from seg.raster.ground.crs import crs_names, same_crs
 
 APART = 0.01
-"""Largest accepted displacement between bands of equal pixel size, in pixels; GDAL would not interpolate them."""
+"""Largest accepted displacement between bands of equal pixel size, in pixels. GDAL does not interpolate such bands and
+ignores their displacement."""
 
 EQUAL_SIZE = 1e-6
 """Largest relative difference between pixel sizes that count as equal."""
@@ -47,13 +48,13 @@ class Place:
         return "bilinear" if self.step > 1 else "average"
 
     def covers(self, scene: Grid, beyond: float = 0.0) -> bool:
-        """True if the rectangle reaches all edges of a scene, up to a number of pixels of the scene."""
+        """True if the rectangle covers a scene; at each edge, up to `beyond` pixels of the scene may be missing."""
         right, bottom = scene.width - self.left - self.width, scene.height - self.top - self.height
         return max(self.left, self.top, right, bottom) <= beyond
 
 
 def band_grid(band: SourceBand) -> Grid:
-    """Grid of a band's file; if the file has no CRS, with the georeference of the product's metadata.
+    """Grid of a band's file. For a file without a CRS, the product's metadata give CRS and transform.
 
     Raises:
         RasterError: The file cannot be opened or lacks the band.
@@ -67,9 +68,9 @@ def band_grid(band: SourceBand) -> Grid:
 
 
 def common_grid(grids: Sequence[Grid], resolution: float | None) -> Grid:
-    """Grid of a scene: that of the band with the smallest pixels, with another pixel size if wanted.
+    """Grid of a scene: the grid of the band with the smallest pixels, or a grid with the wanted pixel size.
 
-    The upper left corner stays, so that pixels of every size share their edges.
+    A new pixel size keeps the upper left corner, so that pixels of all sizes share their edges.
 
     Args:
         grids: Grids of the bands.
@@ -118,7 +119,7 @@ def place_on(band: Grid, scene: Grid) -> Place:
         or place.top >= scene.height
         or min(place.left + place.width, place.top + place.height) <= 0
     ):
-        raise RasterError(f"{band.path}: lies outside the other bands; choose bands of one place with --bands")
+        raise RasterError(f"{band.path}: does not overlap the other bands; with --bands, choose bands of one place")
     return place
 
 

@@ -21,12 +21,12 @@ from seg.raster.remote import stem_of
 from seg.raster.sources import require_own_raster
 
 SCENES = "scenes"
-"""Name of the folder, beside the maps, for scenes of products; so the folder of the maps holds maps alone."""
+"""Name of the folder for scenes of products. It lies beside the maps and keeps the scenes apart from them."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a command reads of each product.
+    """Bands and mask that a command needs of each product.
 
     Attributes:
         bands: Names of the bands, in order; empty texts where a name is unknown.
@@ -42,7 +42,7 @@ _ARCHIVED = re.compile(r"S2[A-Z]_|L[A-Z]\d\d_", re.IGNORECASE)
 
 
 class _Source(NamedTuple):
-    """An input: a scene, or a product that the function opens."""
+    """An input: a product that `open` opens, or a scene; `open` is None if the scene is used as it is."""
 
     path: Path
     name: str
@@ -50,9 +50,10 @@ class _Source(NamedTuple):
 
 
 def scenes_of(inputs: Sequence[Path], output: Path, wanted: Wanted) -> Inputs:
-    """Find all input scenes; a product is replaced by a scene in a folder beside its map, which `makers` write.
+    """Find all input scenes, and replace each product by a scene in a folder beside its map.
 
-    With a mask, scenes that are no products are replaced by masked scenes too.
+    The functions in `makers` of the result write these scenes. With a mask, loose scenes are replaced by masked scenes
+    too.
 
     Args:
         inputs: Products, scenes, folders of both, patterns or lists, as for `named_scenes`.
@@ -101,9 +102,10 @@ def _expanded(path: Path) -> list[Path]:
 
 
 def _products_in(folder: Path) -> list[Path]:
-    """Products in a folder, sorted by name; of a product and its archive, the product.
+    """Products in a folder, sorted by name.
 
-    Other archives and JSON files, such as reports, do not count.
+    If a product lies beside its archive, the archive does not count. Archives and JSON files that hold no product, such
+    as reports, do not count either.
     """
     entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".") and is_product(entry)]
     found: dict[str, Path] = {}
@@ -126,12 +128,12 @@ def _same(product: Product) -> Product:
 
 
 def _file_name(name: str) -> str:
-    """A text without the characters that file names cannot hold."""
+    """A text whose special characters are replaced by "_", so that it can be a file name."""
     return "".join(character if character.isalnum() or character in "-_." else "_" for character in name)
 
 
 def _make(open_it: Callable[[], Product], scene: Path, wanted: Wanted) -> None:
-    """Write the scene of a product unless it is there already, so that an interrupted map continues."""
+    """Write the scene of a product. An equal older file stays untouched, so that an interrupted map continues."""
     product = open_it()
     make_output_folder(scene.parent)
     require_own_raster(scene)
@@ -139,10 +141,12 @@ def _make(open_it: Callable[[], Product], scene: Path, wanted: Wanted) -> None:
 
 
 def _bands(product: Product, names: Sequence[str]) -> list[str] | None:
-    """Names of the bands to choose; None for all bands of loose files, which the command then chooses by number.
+    """Names of the bands to choose; None for all bands.
+
+    None is returned for loose files that lack these names; the command then chooses their bands by number.
 
     Raises:
-        RasterError: The names are unknown.
+        RasterError: The model does not name its bands.
     """
     if all(any(band.is_named(name) for band in product.bands) for name in names):
         return list(names)

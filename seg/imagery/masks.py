@@ -1,4 +1,4 @@
-"""Masks of scenes: pixels under clouds, by the quality band of a product or by another raster, optionally dilated."""
+"""Masks of scenes, such as clouds: from the quality band of a product or from another raster."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ MASK = ".msk"
 VALID = 255
 
 ROWS = 512
-"""Rows of a scene that are masked at a time."""
+"""Number of rows of a scene that are masked at a time."""
 
 BITS = 64
 """Number of bits of the largest integers."""
@@ -39,7 +39,7 @@ class MaskSource:
     Attributes:
         band: The band with the values.
         kind: "classes" if each value is a class, "bits" if each bit is a flag.
-        hidden: Masked classes, or bits of which any one masks a pixel.
+        hidden: Masked classes or bits. With bits, a pixel is masked if at least one of them is set.
     """
 
     band: SourceBand
@@ -70,15 +70,15 @@ def mask_source(product: Product, settings: MaskSettings) -> MaskSource:
     quality = product.quality
     if quality is None:
         raise RasterError(
-            f"{product.path}: has no quality band (SCL, QA_PIXEL), which --mask=auto wants; name a mask with "
+            f"{product.path}: has no quality band (SCL, QA_PIXEL), which --mask=auto needs; name a mask with "
             "--mask=FILE --mask-values=[...], or leave --mask out"
         )
     require_present(product, quality.band)
     hidden = quality.hidden if values is None else tuple(values)
     if quality.kind == "bits" and not all(0 <= bit < BITS for bit in hidden):
         raise RasterError(
-            f"{quality.band.file}: holds one flag per bit, but --mask-values names {list(hidden)}; wanted numbers of "
-            "bits, from 0"
+            f"{quality.band.file}: each bit is a flag, but --mask-values is {list(hidden)}; wanted numbers of bits, "
+            f"0 to {BITS - 1}"
         )
     return MaskSource(quality.band, quality.kind, hidden)
 
@@ -86,14 +86,14 @@ def mask_source(product: Product, settings: MaskSettings) -> MaskSource:
 def write_mask(source: MaskSource, scene: Grid, path: Path, dilate: int) -> float:
     """Write the mask of a scene, strip by strip, and return the share of pixels that it hides.
 
-    Each pixel of the scene takes the value of the nearest pixel of the source. A file with the same content keeps its
-    time, so that maps of the scene continue.
+    Each pixel of the scene takes the value of the nearest pixel of the source. An equal older file stays untouched, so
+    that an interrupted map of the scene continues.
 
     Args:
         source: Raster with the values.
         scene: Grid of the scene.
         path: The mask file.
-        dilate: Distance in pixels of the scene up to which pixels near masked pixels are masked too.
+        dilate: Distance in pixels of the scene. Pixels within this distance of a masked pixel are masked too.
 
     Raises:
         RasterError: The source cannot be read, or lies on another grid.
@@ -117,7 +117,7 @@ def write_mask(source: MaskSource, scene: Grid, path: Path, dilate: int) -> floa
 def _strips(
     dataset: DatasetReader, source: MaskSource, place: Place, shape: tuple[int, int], dilate: int
 ) -> Iterator[tuple[int, ByteMask]]:
-    """First row of each strip of a scene, and its validity, 255 or 0."""
+    """First row of each strip of a scene, and the validity of the strip, 255 or 0."""
     height, width = shape
     columns = _nearest(np.arange(width), place.left, place.step, dataset.width)
     for top in range(0, height, ROWS):
@@ -141,7 +141,7 @@ def _nearest(pixels: npt.NDArray[np.int64], start: float, step: float, count: in
 
 
 def _dilated(hidden: BoolMask, distance: int) -> BoolMask:
-    """True within a distance, in pixels between centres, of a True pixel."""
+    """True at all pixels within a distance of a True pixel, measured in pixels between the centres."""
     if distance == 0 or not hidden.any():
         return hidden
     apart = cv2.distanceTransform((~hidden).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
@@ -170,6 +170,6 @@ def _require_fitting(mask: Grid, scene: Grid) -> Place:
 
 def _unfitting(mask: Grid, reason: str) -> RasterError:
     return RasterError(
-        f"{mask.path}: lies on another grid than the scene ({reason}); wanted a mask of the whole scene, whose pixels "
-        "are as large as its pixels or a whole multiple; warp it with gdalwarp -r near"
+        f"{mask.path}: lies on another grid than the scene ({reason}); wanted a mask of the whole scene, with the same "
+        "pixel size or a whole multiple of it; warp it with gdalwarp -r near"
     )

@@ -1,4 +1,4 @@
-"""Classes of clouds by OmniCloudMask, a network for any sensor: https://github.com/DPIRD-DMA/OmniCloudMask.
+"""Cloud classes from OmniCloudMask, a network for any sensor: https://github.com/DPIRD-DMA/OmniCloudMask.
 
 The package is an extra (`pip install .[clouds]`). Its weights are read from a folder and never downloaded.
 """
@@ -48,7 +48,7 @@ def classify_clouds(image: Path, output: Path, weights: Path | None) -> None:
         weights: Folder with the weights of one version of the network.
 
     Raises:
-        ConfigError: The package is not installed, or the folder lacks its weights.
+        ConfigError: The package is not installed, or the folder lacks the weights of the network.
         RasterError: The image cannot be read.
     """
     version = _version(weights)
@@ -97,7 +97,7 @@ def _classes(dataset: DatasetReader, core: Window, weights: str, version: float)
     row, column = core.row_off - top, core.col_off - left
     if not chip.valid.any():
         return np.zeros((core.height, core.width), np.uint8)
-    # The network takes 0 in all bands as nodata, so a reflectance of 0 becomes 1.
+    # The network takes 0 in all bands as nodata, so a valid 0 becomes 1.
     image = np.where(chip.valid & (chip.image == 0), 1, chip.image)
     short = [max(SMALLEST - side, 0) for side in image.shape[1:]]
     image = np.pad(image, ((0, 0), (0, short[0]), (0, short[1])))

@@ -15,23 +15,23 @@ Quantity = Literal["reflectance", "temperature", "stored"]
 
 @dataclass(frozen=True)
 class SourceBand:
-    """A band of a product, in one of the files that hold it.
+    """A band of a product in one file. A product may hold a band in several files, one for each pixel size.
 
     Measured value = stored value * scale + offset.
 
     Attributes:
-        name: The provider's name of the band, such as "B04"; when the band is chosen, the name that the user wrote.
-        file: File with the band, an address, or another GDAL name.
+        name: The provider's name of the band, such as "B04". `choose_bands` replaces it by the name in the user's list.
+        file: Path, address or other GDAL name of the file with the band.
         index: Band of the file, from 1.
-        aliases: Other names in lower case, such as "b4" and "red", the best known first.
+        aliases: Other names in lower case, such as "b4" and "red"; if several bands share a name, `rank` decides.
         scale: Factor from stored to measured values.
         offset: Measured value of the stored value 0.
         nodata: Stored value of pixels without data; None if the file declares the value or has none.
         quantity: Measured quantity.
-        pixel_m: Pixel size in metres by the metadata; None if only the file states its pixel size.
-        georeference: CRS and transform by the metadata, for a file without a CRS.
+        pixel_m: Pixel size in metres from the metadata; None if only the file states its pixel size.
+        georeference: CRS and transform from the metadata, for a file without a CRS.
         absent: True if the metadata lists the file, but the product lacks it.
-        extra: True if the band is used only if it is named, such as a temperature or a classification.
+        extra: True if the band is used only when the user names it, such as a temperature or a classification.
     """
 
     name: str
@@ -52,7 +52,10 @@ class SourceBand:
         return name.casefold() in self._names
 
     def rank(self, name: str) -> int:
-        """Place of a name among the band's name and its aliases, from 0; a band is better known by an earlier one."""
+        """Position of a name in the list of the band's name and aliases, from 0.
+
+        If a name fits several bands, the band with the lowest rank is meant.
+        """
         return self._names.index(name.casefold())
 
     @property
@@ -88,7 +91,7 @@ class Product:
         sensor: Satellite or instrument, such as "Sentinel-2A"; empty if unknown.
         level: Level of processing, such as "L2A"; empty if unknown.
         date: Time of acquisition in UTC; None if unknown.
-        cloud_percent: Cloud cover by the metadata, 0 to 100; None if unknown.
+        cloud_percent: Cloud cover from the metadata, 0 to 100; None if unknown.
         quality: Quality band; None if the product has none.
     """
 
@@ -108,7 +111,7 @@ class Product:
 
     @property
     def usual_names(self) -> list[str]:
-        """Names of the bands that a scene has by default: all but the extra ones, or all if there are no others."""
+        """Names of the bands that a scene has by default: all except extra bands, or all if every band is extra."""
         return list(dict.fromkeys(band.name for band in self.bands if not band.extra)) or self.band_names
 
     @property
@@ -129,8 +132,8 @@ def choose_bands(
 ) -> list[SourceBand]:
     """Choose bands of a product by name; each chosen band has the name that the user wrote.
 
-    If a band is delivered at several pixel sizes, the largest size up to the resolution is chosen, or else the
-    smallest size.
+    If a product holds a band at several pixel sizes, the largest size that does not exceed the resolution is chosen. If
+    all sizes exceed the resolution, the smallest size is chosen.
 
     Args:
         product: The product.

@@ -22,7 +22,7 @@ WANTED = (
 
 
 def open_products(path: Path) -> list[Product]:
-    """Products that a path names; several only for a collection of STAC items. Only metadata is read.
+    """Products that a path names, by reading metadata only. Only a collection of STAC items gives several products.
 
     Args:
         path: A Sentinel-2 product (folder or .zip), a Landsat product (folder or .tar), a STAC item or collection of
@@ -59,7 +59,7 @@ def _loose(path: Path) -> Product:
 
 
 def open_as_one(paths: Sequence[Path]) -> Product:
-    """The product that one path names, or the product that several rasters make up.
+    """The product that one path names, or a product whose bands are those of several rasters.
 
     Raises:
         RasterError: As for `open_product`; or one of several paths is not a raster.
@@ -68,12 +68,12 @@ def open_as_one(paths: Sequence[Path]) -> Product:
         return open_product(paths[0])
     for path in paths:
         if path.is_dir() or provider_products(path):
-            raise RasterError(f"{path}: is a product or a folder, wanted one product alone, or several raster files")
+            raise RasterError(f"{path}: is a product or a folder; wanted a single product, or several raster files")
     return loose_files(paths)
 
 
 def provider_products(path: Path) -> list[Product]:
-    """Products of Sentinel-2, Landsat or STAC items that a path names; none for loose files and for missing paths.
+    """Sentinel-2, Landsat or STAC products that a path names; an empty list for loose files and missing paths.
 
     Raises:
         RasterError: The archive, the item or the metadata is damaged, or an archive holds no product.

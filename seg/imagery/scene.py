@@ -29,8 +29,8 @@ from seg.raster.writing.vrt import GDAL_TYPES, add_band
 VRT = ".vrt"
 
 BANDS = ".bands"
-"""Suffix of the small VRT files beside a scene that declare nodata for bands with large pixels. It is no suffix of
-rasters, so that a folder of scenes does not show them as scenes."""
+"""Suffix of small VRT files beside a scene; each declares the nodata value of a band that is resampled. Commands that
+search a folder for scenes ignore this suffix."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class _Layer:
 
     @property
     def needs_nodata(self) -> bool:
-        """True if the file must first declare its nodata, so that GDAL leaves nodata out of the interpolation."""
+        """True if a VRT of the file must declare its nodata value, so that GDAL does not interpolate nodata."""
         return self.place.resampling is not None and self.storage.source_nodata != self.grid.nodata
 
 
@@ -56,7 +56,7 @@ class Scene:
     Attributes:
         grid: Its grid.
         bands: Its bands and their sources.
-        hidden: Share of its pixels that its mask hides, 0 to 1; None without a mask.
+        hidden: Share of the pixels that the mask hides, 0 to 1; None without a mask.
     """
 
     grid: Grid
@@ -69,9 +69,9 @@ def write_scene(
 ) -> Scene:
     """Write a scene of a product: a VRT that reads the product's files where they lie, or a COG.
 
-    Nodata stays nodata: it is neither scaled nor interpolated. All bands lie on the grid of the band with the smallest
-    pixels, or on that of `settings.resolution`. Beside a VRT there may be files with the same stem: `.msk`, the mask,
-    and `.bands`, VRTs that declare nodata. A COG holds nodata where the scene is masked.
+    Nodata stays nodata: it is neither scaled nor interpolated. All bands get the grid of the band with the smallest
+    pixels, or a grid with the pixel size `settings.resolution`. A VRT may need further files with the same stem: the
+    mask (`.msk`), and VRTs that declare nodata (`.bands`). A COG holds nodata where the scene is masked.
 
     Args:
         product: The product.
@@ -106,7 +106,7 @@ def _write_vrt(
     declared = {layer.band.file: _declare_nodata(layer, output) for layer in layers if layer.needs_nodata}
     for number, layer in enumerate(layers, start=1):
         _add_layer(root, number, layer, _source(declared.get(layer.band.file, layer.band.file), output))
-    # Plans of maps fit their cache to the tiles; GDAL would state tiles of 128 pixels, whatever the sources have.
+    # The planner of maps sizes its cache by the tiles. Without these attributes, GDAL states tiles of 128 pixels.
     height, width = next((layer.tile for layer in layers if layer.place.resampling is None), layers[0].tile)
     for band in root.findall("VRTRasterBand"):
         band.set("blockXSize", str(min(width, scene.width)))
@@ -203,7 +203,7 @@ def _unchanged_band(root: Xml.Element, layer: _Layer) -> Xml.Element:
     """An empty band with the unit and the tags of the file's band."""
     with open_raster(layer.band.file) as dataset:
         band = add_band(root, dataset, layer.band.index)
-    # These describe the band of the file, not that of the scene, or are written anew.
+    # These elements describe the file's band instead of the scene's band, or are written again.
     for tag in ("Description", "ColorInterp", "ColorTable", "NoDataValue", "Offset", "Scale"):
         for element in band.findall(tag):
             band.remove(element)
@@ -247,7 +247,9 @@ def number_text(value: float | None) -> str | None:
 
 
 def write_xml(root: Xml.Element, path: Path) -> None:
-    """Write a VRT, complete or absent; a file with the same content keeps its time, so that maps of it continue.
+    """Write a VRT completely or not at all.
+
+    An older file with the same content stays untouched, so that an interrupted map of the scene continues.
 
     Raises:
         WriteError: The file cannot be written.
@@ -268,7 +270,7 @@ def _source(file: Path, vrt: Path) -> tuple[str, bool]:
     """
     if is_remote(file) or is_virtual(file):
         return gdal_name(file), False
-    # Symbolic links are resolved, since the operating system resolves ".." from the real folder.
+    # Symbolic links are resolved, since the operating system applies ".." to the real folder.
     real = os.path.realpath(file)
     try:
         return Path(os.path.relpath(real, os.path.realpath(vrt.parent))).as_posix(), True

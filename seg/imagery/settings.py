@@ -71,10 +71,10 @@ class MaskSettings:
         within = 0 <= self.mask_dilate <= MOST_DILATION
         require_option(within, "mask_dilate", self.mask_dilate, f"0 to {MOST_DILATION:,}")
         if self.mask_values is not None and (self.mask == NO_MASK or not self.mask_values):
-            raise ConfigError(f"--mask-values is {self.mask_values}; wanted one value or more, and --mask with them")
+            raise ConfigError(f"--mask-values is {self.mask_values}; wanted at least one value, and the option --mask")
         if self.is_file and self.mask_values is None:
             raise ConfigError(
-                f"--mask is {self.mask}; wanted --mask-values with it, the values of masked pixels, such as [3,8,9,10]"
+                f"--mask is {self.mask}; wanted --mask-values too: the values of masked pixels, such as [3,8,9,10]"
             )
 
     @property

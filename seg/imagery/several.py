@@ -1,4 +1,4 @@
-"""Several products: a scene of each beside an output, for composites, and the bands of several dates in one scene."""
+"""Scenes of several products: one scene for each input of a composite, or one scene with the bands of several dates."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,8 @@ from seg.raster.folder import named_scenes
 from seg.raster.writing.date_stack import write_date_stack
 
 SCENES, DATES = ".scenes", ".dates"
-"""Endings of the folders beside an output that hold scenes of its products. Data folders do not read inner folders."""
+"""Endings of the folders beside an output that hold scenes of its products. Commands that read a folder ignore its
+inner folders, so they do not find these scenes."""
 
 
 def scenes_of(
@@ -26,7 +27,7 @@ def scenes_of(
     Args:
         inputs: Products, STAC items, rasters, folders of rasters, patterns or lists of rasters.
         output: The file that will be made of the scenes.
-        bands: Bands to use, by name for products; None for all.
+        bands: Bands to use; bands of products are given by name. None for all bands.
         masking: Masks of products.
 
     Raises:
@@ -87,7 +88,9 @@ def write_dates(products: Sequence[Product], output: Path, settings: SceneSettin
 def _scene_of(product: Product, output: Path, bands: Sequence[int | str] | None, masking: MaskSettings) -> Path:
     names = [band for band in bands or () if isinstance(band, str)]
     if len(names) < len(bands or ()):
-        raise ConfigError(f"{product.path}: --bands counts bands, but those of a product have names; name them")
+        raise ConfigError(
+            f"{product.path}: --bands holds numbers; wanted names, since bands of a product are chosen by name"
+        )
     require_output_file(output)
     folder = output.with_name(output.stem + SCENES)
     make_output_folder(folder)

@@ -1,4 +1,4 @@
-"""Stored numbers of a scene: data type, nodata value, and the factors from a product's numbers."""
+"""Stored numbers of a scene: data type, nodata value, and the conversion from a product's numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +10,12 @@ from seg.raster.grid import Grid
 from seg.raster.writing.vrt import GDAL_TYPES
 
 STEPS = {"reflectance": 1e-4, "temperature": 0.1}
-"""Measured value of one unit of a scaled scene: a ten-thousandth of reflectance, a tenth of a kelvin."""
+"""Scale of the integers in a scaled scene, by quantity: 0.0001 in reflectance, 0.1 kelvin in temperature."""
 
 SCALED_NODATA = -32768
-"""Nodata of scaled scenes. No pixel has this value: Sentinel-2 stores 15 bits, and Landsat's reflectance begins at
--0.2. 0 would hide pixels whose reflectance is 0. Reflectance above 3.2767, as of sun glint, is stored as 3.2767."""
+"""Nodata of scaled scenes. No valid pixel has this value: Sentinel-2 stores 15 bits, and Landsat's reflectance begins
+at -0.2. A nodata value of 0 would hide valid pixels whose reflectance is 0. Reflectance above 3.2767, for example from
+sun glint, is stored as 3.2767."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Storage:
         dtype: Data type of the scene.
         nodata: Nodata value of the scene, or None.
         source_nodata: Nodata value of the file, or None.
-        ratio: Factor from the file's values.
+        ratio: Factor from the file's stored values to the scene's stored values.
         offset: Stored value of the scene for the file's value 0.
         scale: Factor from the scene's values to measured values, declared in the scene.
         measured_offset: Measured value of the scene's value 0, declared in the scene.

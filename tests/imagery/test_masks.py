@@ -95,7 +95,7 @@ def test_a_product_without_quality_band_has_no_automatic_mask(tmp_path: Path) ->
 
 
 def test_values_belong_to_a_mask() -> None:
-    with pytest.raises(ConfigError, match="--mask with them"):
+    with pytest.raises(ConfigError, match="and the option --mask"):
         MaskSettings(mask_values=[3])
     with pytest.raises(ConfigError, match="wanted --mask-values"):
         MaskSettings(mask="clouds.tif")

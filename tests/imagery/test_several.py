@@ -75,7 +75,7 @@ def test_products_are_combined_without_their_clouds(dates: tuple[list[Path], np.
     ("words", "problem"),
     [
         (["--mask=auto"], "raster.tif: is not a product, so --mask=auto does not apply; first make scenes with masks"),
-        (["--bands=[1]"], "--bands counts bands, but those of a product have names; name them"),
+        (["--bands=[1]"], "--bands holds numbers; wanted names"),
     ],
 )
 def test_a_mistake_in_a_composite_of_products_is_one_line(

@@ -1,4 +1,4 @@
-"""Read scenes on a target grid: windows of the same pixels as stored, and all others resampled with their validity."""
+"""Read scenes on a target grid. A scene on the same pixels is read as stored; any other scene is resampled."""
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -29,15 +29,15 @@ MOST_OPEN = 64
 """Largest number of scenes that a reader keeps open."""
 
 _LARGEST_SOURCE = 1024
-"""Side in pixels of the largest part of a scene that is resampled at once, which limits memory where the scene has much
+"""Side in pixels of the largest part of a scene that is resampled at once. This limits the memory if a scene has much
 smaller pixels than the target."""
 
 _BILINEAR_UP_TO = 1.5
-"""Pixels of a scene along a target pixel up to which the four nearest pixels are interpolated. Above, GDAL averages all
-pixels below a kernel that grows with this ratio."""
+"""Largest ratio of the target's pixel size to the scene's at which the four nearest pixels are interpolated. Above this
+ratio, GDAL averages all pixels under a kernel that grows with the ratio."""
 
 _AROUND = 3
-"""Pixels read around the part of a scene that is resampled, in target pixels; the kernel reaches two."""
+"""Width in target pixels of the margin that is read around a resampled part; the kernel reaches two pixels."""
 
 _EXACT_IN_FLOAT32 = ("int8", "uint8", "int16", "uint16", "float32")
 
@@ -65,12 +65,12 @@ class AlignedScene:
     def read(self, dataset: DatasetReader, window: Window, values: Pixels, valid: BoolMask) -> None:
         """Read a window of the target into arrays that hold 0 and False.
 
-        Scenes on other grids are interpolated between their valid pixels. A pixel is valid if the scene's pixel at its
-        centre is valid.
+        Scenes on other grids are interpolated between their valid pixels. A target pixel is valid if the scene's pixel
+        at its centre is valid.
 
         Args:
             dataset: The open scene; its handle must belong to this thread.
-            window: Inside the target.
+            window: Window of the target.
             values: (C, H, W) array for the values, of the scene's type.
             valid: (H, W) array for the validity.
 
@@ -128,7 +128,7 @@ class AlignedScene:
         return np.asarray(valid[rows, columns])
 
     def _source_of(self, square: Window) -> Window | None:
-        """The scene's pixels below a square of the target and around it; None if there are none."""
+        """Window of the scene's pixels under a square of the target, with a margin; None if there are none."""
         grid = self.placed.grid
         top, left, bottom, right = reach(outline(square, self.target.transform), self.target, grid)
         around = int(np.ceil(_AROUND * max(self.placed.scale, 1)))
@@ -154,8 +154,8 @@ class AlignedScene:
             "dst_transform": there.transform,
             "dst_crs": there.crs or here.crs,
         }
-        # GDAL derives the kernel from the sizes of both windows by default, so it would depend on the windows and blur
-        # slightly even at equal pixel sizes.
+        # By default, GDAL derives the kernel from the sizes of both windows. The result would then depend on the
+        # windows, and would be slightly blurred even at equal pixel sizes.
         ratio = 1 / self.placed.scale if self.placed.scale > _BILINEAR_UP_TO else 1
         kernel = {"XSCALE": repr(ratio), "YSCALE": repr(ratio)}
         reproject(
@@ -175,10 +175,10 @@ def _rounded(numbers: npt.NDArray[np.floating], dtype: np.dtype[Any]) -> Pixels:
 
 
 class SceneReader:
-    """Reader of scenes for one thread, which opens a scene when a window first reaches it.
+    """Reader of scenes for one thread; a scene is opened when a window of it is first read.
 
     Args:
-        scenes: The scenes; only this reader reads them.
+        scenes: All scenes of the composite.
     """
 
     def __init__(self, scenes: Sequence[AlignedScene]) -> None:
@@ -191,7 +191,7 @@ class SceneReader:
 
         Args:
             number: Position of the scene.
-            window: Window of the target, which the scene reaches.
+            window: Window of the target; the scene must reach it.
             values: (C, H, W) array of zeros for the values.
             valid: (H, W) array of False for the validity.
 
@@ -208,7 +208,7 @@ class SceneReader:
 
     def _open(self, number: int) -> DatasetReader:
         if not self._opened:
-            # This thread inherits GDAL's options only from the main thread, so they are set again here.
+            # rasterio passes on GDAL's options to a thread only from the main thread, so they are set again here.
             self._options.enter_context(gdal_options(cache=None))
         if number not in self._opened:
             while len(self._opened) >= MOST_OPEN:

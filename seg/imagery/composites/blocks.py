@@ -1,4 +1,4 @@
-"""Combine the blocks of a composite: threads read the next block while one is combined and the last one is written."""
+"""Combine the blocks of a composite. Threads read the next block and write the previous block at the same time."""
 
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,13 +15,13 @@ from seg.raster.windows import Block
 from seg.raster.writing.block_store import BlockPixels, BlockStore
 
 Report = Callable[[int, int], None]
-"""Function that is called with the number of finished blocks and of all blocks."""
+"""Function that is called with the number of finished blocks and the number of all blocks."""
 
 
 def combine_blocks(plan: CompositePlan, store: BlockStore, method: Method, report: Report) -> None:
     """Combine all blocks that are not in the store yet.
 
-    The store keeps the bytes of (C + 1, H, W) pixels: the bands, and the number of valid inputs.
+    The store keeps the bytes of (C + 1, H, W) pixels. The last band is the number of valid inputs.
 
     Args:
         plan: Grid, inputs and blocks.
@@ -52,13 +52,13 @@ def combine_blocks(plan: CompositePlan, store: BlockStore, method: Method, repor
 
 @dataclass(frozen=True)
 class _StartedBlock:
-    """A block that threads are reading.
+    """A block that is being read by threads.
 
     Attributes:
         block: The block.
         values: (T, C, H, W) values of the scenes that reach the block.
-        valid: (T, H, W) their validity.
-        parts: Finished when both arrays are complete.
+        valid: (T, H, W) validity of these values.
+        parts: One future for each thread; when all are finished, both arrays are complete.
     """
 
     block: Block
@@ -74,7 +74,7 @@ class _StartedBlock:
 
 
 def _read_ahead(plan: CompositePlan, blocks: Sequence[Block]) -> Generator[tuple[Block, Pixels, BoolMask], None, None]:
-    """Yield each block with its dates, while threads read the next block; each thread has GDAL handles of its own."""
+    """Yield each block with its dates, while threads read the next block. Each thread has its own GDAL handles."""
     readers = [SceneReader(plan.scenes) for _ in range(min(READERS, len(plan.scenes)))]
     with ExitStack() as opened:
         threads = [opened.enter_context(ThreadPoolExecutor(max_workers=1)) for _ in readers]
@@ -124,7 +124,7 @@ def _combined(plan: CompositePlan, values: Pixels, valid: BoolMask, method: Meth
 
 
 def _mark_nodata(pixels: Pixels, nodata: float) -> None:
-    """Write the nodata value where no input is valid; valid integers that would equal it get the next number."""
+    """Write the nodata value where no input is valid; a valid integer that equals the nodata value is changed by 1."""
     empty = pixels[-1] == 0
     for band in pixels[:-1]:
         if band.dtype.kind != "f" and (equal := (band == nodata) & ~empty).any():

@@ -16,7 +16,7 @@ Count = npt.NDArray[np.uint16]
 Method = Literal["median", "best", "first"]
 
 AT_ONCE = 2**16
-"""Number of pixels that are combined at once, so that the values of a few dates stay in the processor's cache."""
+"""Number of pixels that are combined at once. With this number, the values of a few dates fit the processor's cache."""
 
 
 def combine_dates(values: Pixels, valid: BoolMask, method: Method) -> tuple[Pixels, Count]:
@@ -25,8 +25,8 @@ def combine_dates(values: Pixels, valid: BoolMask, method: Method) -> tuple[Pixe
     - `median`: the median of each band. For an even number of dates, this is the mean of the two middle values, which
       is rounded to the nearest even integer in integer bands.
     - `best`: the medoid, the date whose bands have the smallest sum of Euclidean distances to all other dates: Flood
-      (2013), https://doi.org/10.3390/rs5126481. All bands of a pixel come from one date. Of equal sums, as with two
-      dates, the first date counts.
+      (2013), https://doi.org/10.3390/rs5126481. All bands of a pixel come from one date. If sums are equal, as they are
+      with two dates, the first of these dates is taken.
     - `first`: the first valid date.
 
     Args:
@@ -56,7 +56,7 @@ def _median(values: Pixels, valid: BoolMask, count: Count, combined: Pixels) -> 
     for date, present in zip(values, valid, strict=True):
         if not present.all():
             np.copyto(date, values.dtype.type(last), where=~present)
-    # Invalid values come last, after or among equal valid values.
+    # Invalid values hold the largest number, so they are sorted to the end, among valid values of the same number.
     ordered = _sorted(list(values))
     numbers = np.bincount(count.ravel())
     for number in np.flatnonzero(numbers[1:]) + 1:

@@ -1,4 +1,4 @@
-"""Choose the same bands in all scenes of a composite, and check that their values mean the same."""
+"""Choose the same bands in all scenes of a composite, and check that their types, scales and units are equal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class CommonBands:
 
 
 def common_bands(grids: Sequence[Grid], wanted: Sequence[int | str] | None) -> CommonBands:
-    """Find the bands of a composite in each scene: by name if the bands have names, else by order.
+    """Find the bands of a composite in each scene, by name if the bands have names, or else by order.
 
     Args:
         grids: The scenes; the first one determines order and names.
@@ -63,7 +63,9 @@ def _wanted(grid: Grid, wanted: Sequence[int | str]) -> list[int]:
     for band in wanted:
         if isinstance(band, str) and names.count(_plain(band)) != 1:
             known = listed([name for name in grid.band_names if name]) or "none with a name"
-            raise RasterError(f"{shown_name(grid.path)}: has no single band {band}; its bands are {known}")
+            raise RasterError(
+                f"{shown_name(grid.path)}: has no band {band}, or has it several times; its bands are {known}"
+            )
         index = names.index(_plain(band)) + 1 if isinstance(band, str) else band
         if not 1 <= index <= grid.bands:
             raise RasterError(f"{shown_name(grid.path)}: has no band {band}; wanted 1 to {grid.bands}")
@@ -72,7 +74,7 @@ def _wanted(grid: Grid, wanted: Sequence[int | str]) -> list[int]:
 
 
 def _like(grid: Grid, first: Grid) -> list[int]:
-    """Bands of a scene that have the names of the first scene's bands, or their order if one of them has no names."""
+    """Bands of a scene that match the first scene's bands: by name, or by order if one of the scenes has no names."""
     bands = first.data_bands
     names = [_plain(name) for name in first.band_names]
     if all(names) and names and grid.band_names:

@@ -1,4 +1,4 @@
-"""Plan of a composite: grid, scenes on it, blocks that keep the memory within a limit, and the identity of the run."""
+"""Plan of a composite: its grid, its scenes, blocks that fit the memory, and the identity of the run."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -30,10 +30,10 @@ SMALLEST_BLOCK = 64
 """Side in pixels of the smallest block."""
 
 _LARGEST_TILE = 1024
-"""Side in pixels of the largest tile of an input for which blocks consist of whole tiles."""
+"""Largest tile side of an input, in pixels, to which blocks are fitted."""
 
 _FEWEST = 256
-"""Side in pixels of the smallest block that is planned if memory allows."""
+"""Side in pixels of the smallest block, unless the memory is too small for it."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class CompositePlan:
         grid: The grid of the composite.
         scenes: The inputs on this grid, in order.
         bands: Bands, names and units.
-        nodata: Nodata value of the composite; None if no input declares one, so that a mask holds the validity.
+        nodata: Nodata value of the composite. None if there is none; then a mask holds the validity.
         block: Height and width of a block.
-        record: All that the pixels depend on, and the size of the blocks, as JSON values.
+        record: Everything that the pixels depend on, and the size of the blocks, as JSON values.
     """
 
     grid: Grid
@@ -71,8 +71,8 @@ def plan_composite(
         inputs: Scenes in order.
         output: The file to write.
         settings: Settings.
-        kept: Record of an unfinished run of this output; empty if there is none. Its block size is used again if
-            nothing else differs.
+        kept: Record of an unfinished run of this output; empty if there is none. If the rest of the record is the same,
+            the plan uses its block size again.
 
     Raises:
         RasterError: An input cannot be read, or does not fit the other inputs.
@@ -87,7 +87,7 @@ def plan_composite(
         for grid, indexes in zip(grids, bands.indexes, strict=True)
     ]
     if not any(scene.placed.window.width for scene in scenes):
-        raise NoOverlapError(f"{shown_name(target.path)}: no input has pixels there; choose another --grid")
+        raise NoOverlapError(f"{shown_name(target.path)}: no input has pixels on this grid; choose another --grid")
     nodata = _nodata(grids, settings.nodata, bands.dtype)
     identity = _identity(inputs, target, bands, nodata) | {"method": settings.method, "additional": settings.nodata}
     same = kept and {key: value for key, value in kept.items() if key != "block"} == _as_json(identity)
@@ -99,7 +99,7 @@ def plan_composite(
 
 
 def _nodata(grids: Sequence[Grid], additional: float | None, dtype: str) -> float | None:
-    """The additional value or the first declared value that the data type can hold; None if there is none."""
+    """The additional value, or else the first value of an input, that the data type can hold; None if none fits."""
     for value in (additional, *(grid.nodata for grid in grids)):
         if value is not None and (np.dtype(dtype).kind == "f" or _is_integer_of(value, dtype)):
             return value
@@ -137,7 +137,9 @@ def _size(kept: object) -> tuple[int, int] | None:
 
 
 def _block_shape(placed: Sequence[Placed], target: Grid, bands: CommonBands, budget: int) -> tuple[int, int]:
-    """Largest blocks within a budget of bytes; wide rather than high, and of whole tiles of the inputs if possible.
+    """Height and width of the largest blocks within a budget of bytes.
+
+    Blocks are wide rather than high. If possible, they consist of whole tiles of the inputs.
 
     Raises:
         ConfigError: The budget is too small for the smallest block.
@@ -146,8 +148,8 @@ def _block_shape(placed: Sequence[Placed], target: Grid, bands: CommonBands, bud
 
     def bytes_of(height: int, width: int) -> int:
         dates = _most_dates(placed, target, height, width)
-        # Memory holds the dates of a block that is read ahead and of one that is combined, the pixels that each thread
-        # reads, and two finished blocks.
+        # Memory holds the dates of two blocks (one is read, one is combined), the pixels that each thread reads, and
+        # the finished blocks.
         return height * width * (2 * dates * (size + 1) + READERS * 2 * (size + 2) + 3 * (size + 4))
 
     unit = _tile_of(placed)
@@ -169,7 +171,10 @@ def _block_shape(placed: Sequence[Placed], target: Grid, bands: CommonBands, bud
 
 
 def _tile_of(placed: Sequence[Placed]) -> int:
-    """Side of the largest tile of the inputs, within limits; strips count as the smallest tile."""
+    """Largest tile side of the inputs up to `_LARGEST_TILE`, rounded up to a multiple of `_FEWEST`.
+
+    Longer sides, such as the width of a strip, do not count.
+    """
     sides = [_FEWEST]
     for scene in placed:
         with open_raster(scene.grid.path) as dataset:

@@ -22,7 +22,7 @@ class CompositeSettings:
         method: Rule for each pixel. median: the median of each band. best: the bands of the medoid, the date that
             resembles all other dates most. first: the first date that holds data, in the order of the input.
         grid: A raster whose CRS, pixels and extent the composite gets. By default, the CRS and pixels of the first
-            input, and the ground that all inputs cover.
+            input, and the ground that the inputs cover together.
         bands: Bands to use, counted from 1, or their names in the inputs; all bands except alpha by default.
         nodata: Additional value that means "no data", for files that do not declare it.
         memory: Limit of the memory in GiB.

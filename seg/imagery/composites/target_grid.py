@@ -17,16 +17,16 @@ from seg.raster.ground.crs import crs_name, has_place, same_crs
 from seg.raster.remote import shown_name
 
 SAME = 1e-3
-"""Largest distance in pixels between grids that count as equal, since writers round differently."""
+"""Largest distance in pixels between grids that count as equal, since programs round transforms differently."""
 
 LEAST_COVERED = 0.01
 """Smallest share of a common grid that the outlines of the scenes must cover."""
 
 _ALONG = 21
-"""Points along each side of an outline; the sides of a raster are curved in another CRS."""
+"""Number of points along each side of an outline, since the sides of a raster are curved in another CRS."""
 
 _MARGIN = 2
-"""Pixels around a warped outline, for the curvature between its points."""
+"""Margin in pixels around an outline in another CRS, since its sides are also curved between the points."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Placed:
 
     Attributes:
         grid: The scene's own grid.
-        window: Pixels of the target that the scene may reach; empty if it lies outside.
+        window: Pixels of the target that the scene may cover; empty if the scene lies outside.
         offset: Target row and column of the scene's first pixel; None if the scene must be resampled.
         scale: Number of the scene's pixels along a side of a target pixel.
     """
@@ -67,16 +67,16 @@ def common_grid(grids: Sequence[Grid], output: Path) -> Grid:
 
 
 def _require_near(grids: Sequence[Grid], sides: npt.NDArray[np.int64], pixels: int) -> None:
-    """Check that scenes cover a share of their common grid; a wrong georeference puts a scene far from the others."""
+    """Check that the scenes cover a share of their common grid, as a scene with a wrong georeference lies far away."""
     sizes = (sides[:, 2:] - sides[:, :2]).astype(float)
     if sizes.prod(axis=1).sum() >= LEAST_COVERED * pixels:
         return
     centres = sides[:, :2] + sizes / 2
     far = int(np.linalg.norm(centres - np.median(centres, axis=0), axis=1).argmax())
     raise RasterError(
-        f"{shown_name(grids[far].path)}: lies so far from the other scenes that these cover less than "
-        f"{LEAST_COVERED:.0%} of a common grid of {pixels:,} pixels; leave it out, correct its georeference, or name a "
-        "grid with --grid"
+        f"{shown_name(grids[far].path)}: lies so far from the other scenes that all scenes together cover less "
+        f"than {LEAST_COVERED:.0%} of a common grid of {pixels:,} pixels; leave it out, correct its georeference, or "
+        "name a grid with --grid"
     )
 
 
@@ -84,14 +84,14 @@ def place_on(grid: Grid, target: Grid) -> Placed:
     """Place a scene on a target grid.
 
     Raises:
-        RasterError: The scene or the target has no CRS, and they differ; or the scene cannot be transformed.
+        RasterError: The scene or the target has no CRS, and their pixels differ; or the scene cannot be transformed.
     """
     _require_comparable(grid, target)
     offset = _offset(grid, target)
     if offset is None and not has_place(target.crs):
         raise RasterError(
-            f"{shown_name(grid.path)}: has no CRS and other pixels than {shown_name(target.path)}; declare the CRS of "
-            "both, for example with gdal_edit.py -a_srs"
+            f"{shown_name(grid.path)}: has no CRS, and its pixels differ from those of {shown_name(target.path)}; "
+            "declare the CRS of both, for example with gdal_edit.py -a_srs"
         )
     margin = 0 if offset else _MARGIN
     top, left, bottom, right = _reach(grid, target, margin)
@@ -112,7 +112,7 @@ def outline(window: Window, transform: Affine) -> npt.NDArray[np.float64]:
 
 
 def reach(points: npt.NDArray[np.float64], source: Grid, target: Grid) -> tuple[float, float, float, float]:
-    """Smallest and largest row and column of points on a target grid: top, left, bottom, right.
+    """Bounds of points on a target grid, in rows and columns: top, left, bottom, right.
 
     Args:
         points: (2, N) x and y in the CRS of the source.
@@ -136,7 +136,7 @@ def reach(points: npt.NDArray[np.float64], source: Grid, target: Grid) -> tuple[
 
 
 def _reach(grid: Grid, target: Grid, margin: int = 0) -> tuple[int, int, int, int]:
-    """Top, left, bottom and right of a scene in whole pixels of a target grid, also beyond the target."""
+    """Top, left, bottom and right of a scene in whole pixels of a target grid; they may lie outside the target."""
     top, left, bottom, right = reach(outline(Window(0, 0, grid.width, grid.height), grid.transform), grid, target)
     first = math.floor(top + SAME) - margin, math.floor(left + SAME) - margin
     return *first, math.ceil(bottom - SAME) + margin, math.ceil(right - SAME) + margin

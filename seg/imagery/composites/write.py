@@ -45,8 +45,8 @@ def write_composite(
 ) -> Composite:
     """Combine scenes into one Cloud Optimized GeoTIFF with an additional band, the number of valid inputs.
 
-    Finished blocks are kept in `<output>.partial/` until the file is written. The bytes of the file depend neither on
-    an interruption nor on the memory.
+    Finished blocks are kept in `<output>.partial/` until the file is written. The file has the same bytes after an
+    interruption and with any limit of memory.
 
     Args:
         inputs: Scenes in order.
@@ -58,8 +58,8 @@ def write_composite(
         RasterError: An input cannot be read, or does not fit the others; or the folder of blocks belongs to a run with
             other settings.
         NoOverlapError: No input has pixels on the chosen grid.
-        ConfigError: The output cannot be written there, is an input, or was not written by this software; or the
-            memory is too small.
+        ConfigError: The output cannot be written, is an input, or was not written by this software; or the memory is
+            too small.
         WriteError: The output cannot be stored.
         ClaimError: Another process writes the same output.
     """
@@ -130,7 +130,7 @@ def _require_unchanged(inputs: Sequence[Path], plan: CompositePlan) -> None:
         if scene_version(path) not in (None, version):
             raise RasterError(
                 f"{shown_name(path)}: was changed while it was read, so the blocks mix two versions; repeat the "
-                "command with --restart=true, and do not change the inputs meanwhile"
+                "command with --restart=true, and do not change the inputs while it runs"
             )
 
 

@@ -11,14 +11,13 @@ from seg.errors import RasterError
 from seg.files import LONGEST
 
 LARGEST_METADATA = 64 * 2**20
-"""Largest metadata file that is read, in bytes; a larger file in a small archive is a decompression bomb."""
+"""Size in bytes of the largest metadata file that is read. A larger file may be a decompression bomb."""
 
 DEEPEST = 6
 """Largest number of folders between a product's folder and its files."""
 
-
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-"""Endings of archives that can only be read from their start, so that each window would cost the whole archive."""
+"""Endings of archives that are compressed as a whole. To read one window, GDAL would unpack the whole archive."""
 
 ARCHIVES = (".zip", ".tar", *COMPRESSED)
 """Endings of the names of archives, in lower case."""
@@ -126,14 +125,14 @@ def _tar(path: Path) -> Container:
             _require_small(info.size)
             content = archive.extractfile(info)
             if content is None:
-                raise ValueError("it is no plain file")
+                raise ValueError("it is not a plain file")
             return content.read()
 
     return Container(path, _virtual("/vsitar/", path, names), read)
 
 
 def _virtual(prefix: str, path: Path, names: list[str]) -> dict[str, Path]:
-    """GDAL names of an archive's members; the archive's path is absolute, since GDAL knows no other in a VRT."""
+    """GDAL names of an archive's members. In a VRT, GDAL accepts only the absolute path of an archive."""
     return {name: Path(f"{prefix}{path.resolve().as_posix()}/{name}") for name in names}
 
 

@@ -42,7 +42,7 @@ def read_landsat(container: Container) -> Product:
     """Read the metadata of a Landsat product; no image is opened.
 
     Level 2: reflectance or temperature = stored value * MULT + ADD. Level 1: reflectance = (stored value * MULT + ADD)
-    / sin(sun elevation); level 1 has no thermal bands here, since radiance is not proportional to temperature.
+    / sin(sun elevation). Thermal bands of level 1 are left out, since radiance is not proportional to temperature.
 
     Raises:
         RasterError: The metadata is damaged, of another collection, or of several products.

@@ -1,4 +1,4 @@
-"""Loose raster files as a product: files of one band each in a folder, or files of several bands."""
+"""Loose raster files as a product: a folder with one file for each band, or files with one or several bands."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from seg.raster.remote import stem_of
 from seg.raster.writing.vrt import has_mask_file
 
 BAND_SUFFIXES = (".tif", ".tiff", ".jp2", ".img")
-"""Suffixes of files that count as bands; not .vrt, so that an existing stack in the folder does not count."""
+"""Suffixes of files that count as bands. The suffix .vrt is left out, so an earlier stack in the folder is ignored."""
 
 
 def band_files(folder: Path, bands: Sequence[str] | None = None) -> dict[str, Path]:
@@ -23,7 +23,7 @@ def band_files(folder: Path, bands: Sequence[str] | None = None) -> dict[str, Pa
 
     Args:
         folder: The folder.
-        bands: Names of the bands to use, in that order, in upper or lower case; all bands by default.
+        bands: Names of the bands to use, in order, in upper or lower case; all bands by default.
 
     Raises:
         RasterError: The folder is missing, holds no raster, or does not hold exactly one raster of each name.
@@ -43,13 +43,13 @@ def band_files(folder: Path, bands: Sequence[str] | None = None) -> dict[str, Pa
     by_name = {name.casefold(): name for name in found}
     missing = [band for band in bands if band.casefold() not in by_name]
     if missing or len({band.casefold() for band in bands}) < len(bands) or not bands:
-        problem = f"no band {missing[0]}" if missing else f"no {len(bands)} different bands {', '.join(bands)}"
-        raise RasterError(f"{folder}: has {problem}; choose each name once with --bands among {', '.join(found)}")
+        problem = f"has no band {missing[0]}" if missing else f"--bands is [{','.join(bands)}]"
+        raise RasterError(f"{folder}: {problem}; choose each name once with --bands among {', '.join(found)}")
     return {by_name[band.casefold()]: found[by_name[band.casefold()]] for band in bands}
 
 
 def loose_files(files: Sequence[Path]) -> Product:
-    """One raster, or several whose names differ by the names of their bands, as a product.
+    """One raster as a product, or several rasters whose names differ by the names of their bands.
 
     Raises:
         RasterError: As for `loose_product`; or two files have the same name.
@@ -63,8 +63,8 @@ def loose_files(files: Sequence[Path]) -> Product:
 def loose_product(path: Path, files: Mapping[str, Path]) -> Product:
     """Rasters of one or several bands as a product whose values have an unknown unit.
 
-    The band of a file with one band has the name of the file; a band of another file has its description, or the name
-    of the file and its number.
+    A band is named after its file if the file has no other band. In a file of several bands, each band is named by its
+    description, or by the name of the file and the number of the band.
 
     Args:
         path: The folder or file that the user named.

@@ -11,7 +11,7 @@ from seg.files import LONGEST
 
 
 def parse_xml(content: bytes, source: str) -> Xml.Element:
-    """Root element of an XML document; a document type definition is refused, so no entity is ever expanded.
+    """Root element of an XML document. A document type definition is refused, so entities are never expanded.
 
     Args:
         content: Bytes of the document.
@@ -68,7 +68,7 @@ def number(text: str | None, what: str, path: Path) -> float:
         path: The product for messages.
 
     Raises:
-        RasterError: The text is missing or is no finite number.
+        RasterError: The text is missing or is not a finite number.
     """
     try:
         value = float(text or "")

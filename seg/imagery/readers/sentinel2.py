@@ -36,10 +36,10 @@ CLOUD_CLASSES = (3, 8, 9, 10)
 """Masked classes of the scene classification: cloud shadow, cloud of medium and of high probability, thin cirrus."""
 
 NODATA = 0
-"""Stored value of pixels without data in all products, whatever the offset."""
+"""Stored value of pixels without data, in products with and without an offset."""
 
 KNOWN_BASELINES = ("02", "03", "04", "05")
-"""First part of the processing baselines whose layout and metadata this module knows: 02.04 to 05.11."""
+"""First numbers of the processing baselines that this module can read: 02.04 to 05.11."""
 
 OWN_PROCESSING = "99.99"
 """Baseline that Sen2Cor writes into products that a user processed."""
@@ -60,10 +60,10 @@ _IMAGE = re.compile(
 )
 
 _LISTED = re.compile(rf".*{_BAND}", re.IGNORECASE)
-"""Image as listed in the metadata, without its suffix."""
+"""Path of an image in the metadata, which omits the suffix."""
 
 _PIXELS_M = {"B02": 10, "B03": 10, "B04": 10, "B08": 10, "B01": 60, "B09": 60, "B10": 60}
-"""Pixel size of the bands of L1C, whose file names do not state it; 20 m for all others."""
+"""Pixel size of L1C bands in metres, since their file names do not state it; all other bands have 20 m."""
 
 
 def is_sentinel2(container: Container) -> bool:
@@ -99,7 +99,7 @@ def read_sentinel2(container: Container) -> Product:
 
 
 class _Image(NamedTuple):
-    """An image of a granule; `absent` if the metadata lists it and the product lacks it."""
+    """An image of a granule; `absent` is True if the metadata lists the image, but the product lacks it."""
 
     name: str
     pixel_m: int
@@ -148,7 +148,7 @@ def _padded(band: str) -> str:
 
 
 def _images(container: Container, root: Xml.Element, folder: str) -> list[_Image]:
-    """Images of the granule, and images that the metadata lists; in the order of the bands, small pixels first."""
+    """Images of the granule, and missing images that the metadata lists; sorted by band, then by pixel size."""
     matches = [(name, match) for name in container.members if (match := _IMAGE.fullmatch(name))]
     inside = [(name, match) for name, match in matches if (match["folder"] or "") == folder]
     granules = sorted({match["granule"] for _, match in inside})

@@ -37,11 +37,12 @@ TIMEOUT_S = 60.0
 """Longest wait for a server that sends an item, in seconds."""
 
 OFFSET_APPLIED = "earthsearch:boa_offset_applied"
-"""Property of items whose pixels already hold the offset that `raster:bands` states:
+"""Property of items whose pixels already include the offset that `raster:bands` states:
 https://github.com/Element84/earth-search/issues/66."""
 
 BASELINE = "s2:processing_baseline"
-"""Property of Sentinel-2 items. The Planetary Computer states no scale; its pixels are those of the products:
+"""Property of Sentinel-2 items: their processing baseline. The Planetary Computer states no scale, but its pixels hold
+the same numbers as ESA's products:
 https://github.com/microsoft/PlanetaryComputer/issues/134."""
 
 _API_ITEM = re.compile(r"/collections/[^/]+/items/[^/]+/?$")
@@ -71,7 +72,7 @@ def read_stac(path: Path) -> list[Product]:
     """Products of an item, or of all items of a collection of items; no image is opened.
 
     Raises:
-        RasterError: The file or address cannot be read, is no item, or an item has no asset with an image.
+        RasterError: The file or address cannot be read or is not an item, or an item lists no image.
     """
     import pystac
 
@@ -81,8 +82,8 @@ def read_stac(path: Path) -> list[Product]:
     features = document.get("features") if kind == "FeatureCollection" else [document] if kind == "Feature" else None
     if not isinstance(features, list) or not features:
         raise RasterError(
-            f"{shown_name(path)}: is no STAC item and no collection of items (its type is {kind}); name the item that "
-            "lists the files, or download the answer of a search as a file"
+            f"{shown_name(path)}: is neither a STAC item nor a collection of items (its type is {kind}); name the item "
+            "that lists the files, or download the answer of a search as a file"
         )
     try:
         items = [pystac.Item.from_dict(feature, href=source) for feature in features]
@@ -120,7 +121,7 @@ def _product(path: Path, item: "pystac.Item") -> Product:
     if not bands:
         raise RasterError(
             f"{shown_name(path)}: the item {item.id} lists no file with an image among its {len(item.assets)} assets; "
-            "name an item of the images"
+            "name an item that lists images"
         )
     properties = item.properties
     cloud = properties.get("eo:cloud_cover")
@@ -145,7 +146,7 @@ def _is_image(asset: "pystac.Asset") -> bool:
 
 
 def _bands(item: "pystac.Item", key: str, asset: "pystac.Asset") -> Iterator[SourceBand]:
-    """Bands of an asset. A band is extra if it shows no light: a classification, an angle or a water vapour."""
+    """Bands of an asset. A band that measures no light is extra, such as a classification, an angle or water vapour."""
     fields, href = asset.extra_fields, str(asset.get_absolute_href() or asset.href)
     described = _band_fields(fields)
     for index, band in enumerate(described, start=1):
@@ -169,7 +170,7 @@ def _bands(item: "pystac.Item", key: str, asset: "pystac.Asset") -> Iterator[Sou
 
 
 def _band_fields(fields: Fields) -> list[dict[str, object]]:
-    """Fields of each band of an asset, joined from all the lists that describe bands; one empty band without a list."""
+    """Fields of each band of an asset, joined from all lists of bands; without a list, one band without fields."""
     lists = [fields.get(name) for name in ("eo:bands", "raster:bands", "bands")]
     found = [[band for band in bands if isinstance(band, dict)] for bands in lists if isinstance(bands, list) and bands]
     count = max(map(len, found), default=1)
@@ -209,7 +210,7 @@ def _pixel_m(fields: Fields, band: Fields) -> float | None:
 
 
 def _georeference(item: "pystac.Item", fields: Fields) -> Georeference | None:
-    """CRS and transform of an asset by the projection extension; None if one of them is missing or not readable."""
+    """CRS and transform of an asset from the projection extension; None if one of them is missing or not readable."""
     joined = {**item.properties, **fields}
     transform = joined.get("proj:transform")
     code = joined.get("proj:code") or (f"EPSG:{joined['proj:epsg']}" if joined.get("proj:epsg") else None)
@@ -223,7 +224,7 @@ def _georeference(item: "pystac.Item", fields: Fields) -> Georeference | None:
 
 
 def _quality(bands: Sequence[SourceBand]) -> QualityBand | None:
-    """Quality band among the bands, by the name of its asset."""
+    """The band whose asset name marks it as the quality band; None if there is none."""
     for band in bands:
         if band.is_named("scl") or band.name.casefold().startswith("scl_"):
             return QualityBand(band, "classes", CLOUD_CLASSES)

@@ -104,7 +104,7 @@ def test_bands_may_be_chosen_in_another_order_and_case(tmp_path: Path) -> None:
         ([], None, r"holds no raster; wanted one for each band, ending in \.tif"),
         (["red.tif", "red.jp2"], None, r"red\.tif: would be band red, like red\.jp2; move one"),
         (["red.tif", "nir.tif"], ["blue"], r"has no band blue; choose each name once with --bands among nir, red"),
-        (["red.tif", "nir.tif"], ["red", "RED"], r"has no 2 different bands red, RED; choose each name once"),
+        (["red.tif", "nir.tif"], ["red", "RED"], r"--bands is \[red,RED\]; choose each name once"),
     ],
 )
 def test_missing_or_ambiguous_bands_are_refused(

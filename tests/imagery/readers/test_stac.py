@@ -168,7 +168,7 @@ def test_an_item_on_a_server_fetches_each_file_once(
             item({"metadata": {"href": "a.xml", "type": "application/xml"}}),
             "lists no file with an image among its 1 assets",
         ),
-        ({"type": "Catalog"}, "is no STAC item and no collection of items"),
+        ({"type": "Catalog"}, "is neither a STAC item nor a collection of items"),
         ({"type": "Feature", "id": 3}, "not a valid STAC item"),
         (item({"red": asset("absent.tif", "red", **raster())}), r"absent\.tif: no such file"),
     ],
