@@ -22,7 +22,7 @@ from seg.raster.vectors.features import FALLBACK, chosen_layer, quiet_library, r
 from seg.raster.vectors.settings import LAYER
 
 _MEASURED = {"shape_length", "shape_leng", "shape_area"}
-"""Columns in which ArcGIS measures the polygons; parcels must not get them."""
+"""Columns in which ArcGIS stores length and area of the polygons. They are left out, since parcels have other areas."""
 
 
 class Attributes:
@@ -35,7 +35,7 @@ class Attributes:
         path: The file.
         polygons: (N,) polygons and multipolygons, made valid; None where a feature has no geometry.
         crs: CRS of the polygons.
-        table: Columns without the geometry, with their types, N rows.
+        table: N rows of all columns except the geometry and the areas and lengths of ArcGIS.
 
     Raises:
         RasterError: The file cannot be read or has no CRS, or a feature is not a polygon.
@@ -75,7 +75,7 @@ class Attributes:
 
 
 class LargestOverlap:
-    """Find the polygon that shares the largest area with another polygon; of equal areas, the first polygon wins.
+    """Search for the polygon that shares the largest area with a given polygon; of equal areas, the first one wins.
 
     Args:
         polygons: (N,) polygons and multipolygons; entries may be None.
@@ -89,7 +89,7 @@ class LargestOverlap:
         """(M,) index of the polygon that shares the largest area with each of M polygons; -1 if none shares area."""
         other, found = self._tree.query(others, predicate="intersects")
         shared: Floats = np.full(len(other), np.inf)
-        # Most polygons intersect only one of the N polygons and lie inside it, so their common area is not needed.
+        # Most of the others intersect one polygon and lie inside it; their common area need not be computed.
         alone = np.bincount(other, minlength=len(others))[other] == 1
         exact = ~alone | ~shapely.covers(self._polygons[found], others[other])
         shared[exact] = shapely.area(shapely.intersection(self._polygons[found[exact]], others[other[exact]]))
@@ -101,7 +101,7 @@ class LargestOverlap:
 
 
 def _read(path: Path) -> tuple[pa.Table, str, object]:
-    """Table, name of its geometry and CRS."""
+    """Table of a layer, name of the geometry column, and CRS."""
     name, _, layer = str(path).partition(LAYER)
     file = Path(name)
     if not file.exists():
@@ -140,7 +140,7 @@ def _is_text(table: pa.Table) -> bool:
 
 
 def _plain(table: pa.Table) -> pa.Table:
-    """Table whose columns have only the metadata that a shapefile needs: alias, measured width and decimals."""
+    """Keep only the metadata that a shapefile needs: the alias, and the width and decimals that the values need."""
     fields = []
     for field, column in zip(table.schema, table.columns, strict=True):
         kept = {key: value for key, value in (field.metadata or {}).items() if key == ALIAS}

@@ -35,8 +35,8 @@ def require_own_table(path: Path, layer: str, columns: Collection[str]) -> None:
 
     Args:
         path: The file.
-        layer: Name of the only layer that it may have, for a GeoPackage or a File Geodatabase.
-        columns: Names of the columns that it may have.
+        layer: Name of the only layer that a GeoPackage or a File Geodatabase may have.
+        columns: Names of the columns that the file may have.
 
     Raises:
         ConfigError: The file is not a table, or it has another layer or column, which a user may have added.
@@ -46,7 +46,7 @@ def require_own_table(path: Path, layer: str, columns: Collection[str]) -> None:
     if format_of(path) not in {"GPKG", "OpenFileGDB"}:
         found = _columns(path, None)
     else:
-        others = [name for name in _layers(path) if name not in {layer, "layer_styles"}]  # QGIS keeps styles there.
+        others = [name for name in _layers(path) if name not in {layer, "layer_styles"}]  # QGIS stores styles.
         if others:
             raise ConfigError(f"{path}: holds the layer {others[0]}, which would be lost; name another output")
         found = _columns(path, layer)
@@ -81,7 +81,7 @@ class ParcelTable:
         kind: Format of the output; GeoJSON is in longitude and latitude on WGS 84 (RFC 7946).
         probability: Add the columns of probabilities.
         crs: CRS of the output or a family of zones, as in `named_crs`; None for the CRS of the map.
-        attributes: Layer whose columns are added by location, or None.
+        attributes: Layer whose columns the parcels get by location; None for no further columns.
 
     Attributes:
         crs: CRS of the output.

@@ -1,4 +1,4 @@
-"""Parcels of many class maps: the file of each map, and the parcels of one of them."""
+"""Parcels of many class maps, with one output file for each map."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class MapParcels:
 
 
 def parcel_files(rasters: Sequence[Path], folder: Path, settings: PolygonSettings) -> list[MapParcels]:
-    """The class maps among rasters, and the file for the parcels of each: its stem in the folder.
+    """Find the class maps among rasters, and name an output file for each: the stem of the map, in the folder.
 
     Rasters that predict.py writes beside a class map are left out. A missing folder is made.
 
@@ -40,8 +40,8 @@ def parcel_files(rasters: Sequence[Path], folder: Path, settings: PolygonSetting
         settings: Options of the conversion.
 
     Raises:
-        ConfigError: The settings name the probability map or the interior map of a single map, two maps have the same
-            stem, or the folder cannot be made.
+        ConfigError: The settings name a probability map or an interior map, which belongs to a single map; two maps
+            have the same stem; or the folder cannot be made.
         RasterError: No raster is a class map.
     """
     for option, path in (("probability", settings.probability), ("interior", settings.interior)):

@@ -46,7 +46,8 @@ class PolygonSettings:
             4534-4554 and 4502-4512). null keeps the CRS of the map.
         encoding: Encoding of a shapefile's names and text; null means utf-8.
         attributes: Polygons in any format and CRS, such as counties or owners; `FILE|layername=NAME` for one of several
-            layers. Each parcel gets the columns of the polygon with which it shares the largest area. null adds none.
+            layers. Each parcel gets the columns of the polygon with which it shares the largest area. null adds no
+            columns.
         block_size: Side in pixels of the blocks in which the map is read; affects memory, not the result.
         threads: Number of threads that read and trace blocks.
 

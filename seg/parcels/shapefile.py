@@ -27,8 +27,8 @@ MOST_BYTES = 2**31 - 1
 """Largest size of the .shp and of the .dbf file; much software refuses larger files."""
 
 REAL_WIDTH, REAL_DECIMALS = 21, 9
-"""Width and decimals of floating-point columns that state none. GDAL writes at most 19 digits exactly, with a sign and
-a point."""
+"""Width and decimals of floating-point columns without these metadata. GDAL writes at most 19 digits exactly, with a
+sign and a point."""
 
 _INTEGER32_WIDTH = 11
 _RECORD_BYTES = 8 + 44
@@ -76,8 +76,8 @@ def _cut(text: str, size: int, encoding: Encoding) -> str:
 class ShapefileTable:
     """Convert rows of a table to rows of a shapefile.
 
-    The width of a text column, in bytes of the encoding, comes from the column's metadata, or is 254. The width and the
-    decimals of a floating-point column come from its metadata, or are 21 and 9. Times become text.
+    The metadata of a text column give its width in bytes of the encoding; the default is 254. The metadata of a
+    floating-point column give its width and decimals; the defaults are 21 and 9. Times become text.
 
     Args:
         path: The shapefile, for errors.
@@ -165,7 +165,7 @@ class ShapefileTable:
 
     def _require_text(self, values: pa.Array, field: pa.Field) -> None:
         width = int(field.metadata[WIDTH])
-        # Most columns are ASCII, so each character is one byte.
+        # Most columns are ASCII, with one byte for each character, and need no loop.
         if (pc.max(pc.binary_length(values)).as_py() or 0) <= width and (
             self._encoding == "utf-8" or pc.all(pc.string_is_ascii(values)).as_py() is not False
         ):

@@ -59,8 +59,8 @@ def named_crs(name: str, longitude: float | None, asked: str) -> CRS:
 
     Args:
         name: Any CRS that PROJ knows, or a name of FAMILIES.
-        longitude: Longitude of the data in degrees; None checks a name before the place is known, and returns the
-            first zone of a family.
+        longitude: Longitude of the data in degrees; None if the place of the data is not yet known. A family then gives
+            its first zone.
         asked: Option or key that holds the name, for errors, such as "--crs".
 
     Raises:
@@ -104,7 +104,7 @@ def longitude_of(crs: CRS, x: float, y: float) -> float:
 class Projection:
     """Project polygons vertex by vertex; neighbours that share an edge also share the projected edge.
 
-    Both polygons on an edge have the same vertices there, so the projected vertices are the same. Long edges get
+    Two polygons that share an edge have the same vertices on it, so the projected vertices are the same. Long edges get
     additional vertices that do not depend on the direction of the edge. Coordinates are easting and northing, or
     longitude and latitude, whatever the order of axes in the definition of a CRS.
 

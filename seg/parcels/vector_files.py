@@ -118,13 +118,13 @@ def write_layer(output: Path, layer: Layer, batches: Iterable[pa.RecordBatch]) -
             )
     except WriteError as error:
         if failures:  # pyogrio hides this error: it only reports missing rows.
-            raise failures.pop() from error  # A list that kept the error would keep the rows and their threads.
+            raise failures.pop() from error  # The list must not keep the error, which holds rows and threads.
         raise
 
 
 def _layer_options(kind: str, layer: Layer) -> dict[str, str]:
     if kind == "GeoJSON":
-        # The default of RFC 7946, seven decimals, would move vertices by up to 6 mm.
+        # Seven decimals, the default for RFC 7946, would move vertices by up to 6 mm.
         return {"RFC7946": "YES", "COORDINATE_PRECISION": "11"}
     if kind == "ESRI Shapefile":
         return {"2GB_LIMIT": "YES"}
@@ -133,7 +133,7 @@ def _layer_options(kind: str, layer: Layer) -> dict[str, str]:
     scale = metres_per_unit(layer.crs) / RESOLUTION_M
     options = {"XYSCALE": f"{min(scale, 1e11):.0f}", "TARGET_ARCGIS_VERSION": "ALL"}
     if any(field.type == pa.int64() or pa.types.is_date(field.type) for field in layer.schema):
-        # Older versions would store large whole numbers inexactly, and dates as times.
+        # Older versions of the format store large whole numbers inexactly, and dates as times.
         options["TARGET_ARCGIS_VERSION"] = "ARCGIS_PRO_3_2_OR_LATER"
     return options
 

@@ -29,11 +29,12 @@ OWNERS = pa.table(
     }
 )
 CUT = dict(zip(OWNERS.column_names, ["权属单位名", "权属单位_1", "日期", "share"], strict=True))
-"""Names in ten bytes of GBK."""
+"""Names cut to ten bytes of GBK."""
 
 
 def owners(folder: Path) -> Path:
-    """Three strips across the map; a parcel at its right edge shares 5 m with the second and 15 m with the third."""
+    """Three strips across the map. A parcel at the right edge of the map shares 5 m with the second strip and 15 m with
+    the third."""
     edges = [499_000, 500_025, 500_035, 501_000]
     strips = [shapely.box(west, 4_990_000, east, 5_010_000) for west, east in itertools.pairwise(edges)]
     path = folder / "owners.gpkg"
@@ -156,7 +157,7 @@ def test_widths_and_decimals_are_declared(tmp_path: Path) -> None:
     assert pyogrio.read_arrow(tmp_path / "p.shp")[1]["x"].to_pylist() == [12.35, None, None]
 
 
-def test_a_shapefile_without_its_shp_is_never_left(tmp_path: Path) -> None:
+def test_a_replacement_that_fails_leaves_no_shp(tmp_path: Path) -> None:
     layer, batch = layer_of(pa.array([1]))
     (tmp_path / "work").mkdir()
     write_layer(tmp_path / "work" / "p.shp", layer, [batch])
