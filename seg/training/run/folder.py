@@ -1,6 +1,7 @@
 """Folder of a run: names of its files, checks before a training, and renaming of an earlier run."""
 
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -186,11 +187,21 @@ def _files(root: Path) -> list[Path]:
 @contextmanager
 def _named_if_full(root: Path) -> Iterator[None]:
     """If the disk is full, raise an error that names the run's folder, since loggers do not name the file."""
+    before = threading.excepthook
+
+    def report(stopped: threading.ExceptHookArgs) -> None:
+        """Print the error of a thread, except a full disk, which the training itself meets soon after."""
+        if not (isinstance(stopped.exc_value, OSError) and stopped.exc_value.errno in FULL_DISK):
+            before(stopped)
+
+    threading.excepthook = report  # TensorBoard writes in a thread
     try:
         yield
     except OSError as error:
         with writing(root) if error.errno in FULL_DISK else nullcontext():
             raise
+    finally:
+        threading.excepthook = before
 
 
 @contextmanager

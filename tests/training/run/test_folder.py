@@ -1,3 +1,5 @@
+import errno
+import threading
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,15 @@ def test_a_resumed_run_keeps_its_earlier_metrics_and_record(tmp_path: Path) -> N
     with taken_folder(tmp_path, True, FirstStep()):
         pass
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "metrics.1.csv", "run.1.json"]
+
+
+def test_a_full_disk_in_a_thread_of_a_logger_prints_no_traceback(tmp_path: Path) -> None:
+    def write_events() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = threading.excepthook
+    with taken_folder(tmp_path / "run", resumes=False, first_step=FirstStep()):
+        thread = threading.Thread(target=write_events)
+        thread.start()  # pytest turns an unhandled error of a thread into a failure
+        thread.join()
+    assert threading.excepthook is before
