@@ -64,7 +64,9 @@ def export(
     elif foreign.onnx_from is not None:
         _export_foreign(foreign, output, threshold)
     elif not (onnx or qgis or stac):
-        raise ConfigError("no network was named; add --checkpoint=FILE, or --onnx-from=FILE for another program's")
+        raise ConfigError(
+            "no network was named; add --checkpoint=FILE, or --onnx-from=FILE for a network of another program"
+        )
     if onnx:
         print(f"{add_onnx(output)}: the network as ONNX, compared with PyTorch")
     if qgis:
@@ -76,7 +78,7 @@ def export(
 def _require_source(
     checkpoint: Path | None, foreign: ForeignSettings, of_training: bool, threshold: float | str | None
 ) -> None:
-    """Check that there is at most one source, and that the options belong to it."""
+    """Check that the user names at most one network, and that the other options apply to it."""
     if checkpoint is not None and foreign.onnx_from is not None:
         raise ConfigError("--checkpoint and --onnx-from name two networks; leave one out")
     if checkpoint is None and of_training:

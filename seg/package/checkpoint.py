@@ -192,7 +192,7 @@ def _epochs(content: Mapping[str, Any]) -> int:
 
 
 def _whole_number(content: object, *keys: str, missing: int = 0) -> int:
-    """Whole number under nested keys; `missing` if there is none, as in a damaged file or one of other origin."""
+    """Whole number under nested keys; `missing` if there is none, as in a damaged file or one of another program."""
     for key in keys:
         content = content.get(key) if isinstance(content, dict) else None
     return int(content) if isinstance(content, int) else missing
@@ -225,7 +225,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def _holds_sparse(content: object) -> bool:
-    """True if nested values hold a sparse tensor; a few bytes of a file can stand for one of any size."""
+    """True if nested values hold a sparse tensor. A few bytes of a file can describe a sparse tensor of any size."""
     if isinstance(content, Tensor):
         return content.layout != torch.strided
     values = content.values() if isinstance(content, dict) else content if isinstance(content, list | tuple) else ()

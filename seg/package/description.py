@@ -21,8 +21,8 @@ ONNX = "model.onnx"
 FEATURES = "features.safetensors"
 QGIS = "qgis.onnx"
 FORMAT, FOREIGN_FORMAT = 3, 4
-"""Format of a package with weights of this project, and of a package with a network of another program. Versions of
-this project that cannot use the second kind read format 3 only, and say so."""
+"""Format of a package with weights of this project, and of a package with a network of another program. Earlier
+versions of this project read only format 3, so they refuse a package of the second kind with a message."""
 
 LARGEST_PIXEL_M = 1e6
 """Largest plausible pixel side in metres."""
@@ -51,11 +51,11 @@ class ForeignNetwork:
 
     Attributes:
         file: Name of the file.
-        sha256: Hash of the file, without weights in other files.
+        sha256: Hash of the file; weights in separate files do not count.
         classes: Number of classes of the network.
         cropland: Numbers of the classes that are cropland, from 0.
         scores: Kind of the network's scores: logits, softmax or sigmoid.
-        channels: Largest number of values of a feature map for each pixel of the image.
+        channels: Size of the largest feature map, in values per pixel of the image.
     """
 
     file: str
@@ -88,7 +88,7 @@ class ModelPackage:
         metrics: Scores of the checkpoint by name; calibration scores have the prefix `calibration/`.
         versions: Versions of this project and of the libraries that wrote the package.
         weights_sha256: Hash of the weight file. For a network of another program, hash of the network in the ONNX file,
-            without the file's notes.
+            without the file's metadata.
         onnx_sha256: Hash of the ONNX file; None if there is no ONNX file.
         scales: Scale of each band in the training images (measured = stored * scale + offset); None if unknown.
         offsets: Offset of each band in the training images; None if unknown.

@@ -16,8 +16,8 @@ from seg.package.write import replace_package
 def write_foreign_package(settings: ForeignSettings, folder: Path, threshold: float) -> ModelPackage:
     """Write the package of an ONNX network of another program.
 
-    The ONNX file of the package is the network with normalisation in front and the logit of cropland behind it. It was
-    compared with the original, and its stride and receptive field were measured.
+    The ONNX file of the package holds the normalisation, the network and the logit of cropland. This function compares
+    it with the original network, and measures its stride and receptive field.
 
     Args:
         settings: The file, and statements about it.
@@ -26,8 +26,8 @@ def write_foreign_package(settings: ForeignSettings, folder: Path, threshold: fl
 
     Raises:
         PackageError: The file is unsafe or damaged, or its network cannot be used, for example because its result
-            depends on the window's place.
-        ConfigError: The file or a value for each band is missing, or the threshold is out of range.
+            depends on the place of the window.
+        ConfigError: The settings lack the file, the bands, mean or std; or the threshold is out of range.
         ClaimError: Another process is writing the folder.
     """
     if settings.onnx_from is None or settings.bands is None or settings.mean is None or settings.std is None:
@@ -68,7 +68,7 @@ def write_foreign_package(settings: ForeignSettings, folder: Path, threshold: fl
 
 
 def _stamped(converted: Converted) -> tuple[bytes, str]:
-    """Content of the ONNX file, and the hash of its network, which the file holds too."""
+    """Content of the ONNX file with the hash of its network in the metadata, and this hash."""
     from onnx import helper
 
     found = hashlib.sha256(converted.model.SerializeToString(deterministic=True)).hexdigest()

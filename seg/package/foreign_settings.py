@@ -26,8 +26,9 @@ class ForeignSettings:
         scores: Scores that the network gives. logits; softmax for probabilities that sum to 1 over the classes; sigmoid
             for probabilities of classes that do not exclude each other; auto to detect the kind.
         scores_output: Name of the output with the scores; needed if the network has several outputs.
-        stride: Shift in pixels under which the result moves with the image, for example 32; by default, it is measured.
-        pixel_size_m: Pixel side of the network's training images in metres.
+        stride: Number of pixels, for example 32: if the image is shifted by it, the result is shifted equally. By
+            default, it is measured.
+        pixel_size_m: Pixel size in metres of the network's training images.
     """
 
     onnx_from: Path | None = None

@@ -2,7 +2,7 @@
 
 The contract is that of Deepness 0.6.5 (https://github.com/PUTvision/qgis-plugin-deepness): one input (1, C, S, S) and
 one output (1, 1, S, S) of fixed equal sides; settings as JSON in the file's metadata. The plugin divides every image by
-255, also images of 16 bits, and pads images with 0. It installs ONNX Runtime 1.17.0 or older.
+255, even images of 16 bits, and pads images with 0. It installs ONNX Runtime 1.17.0 or older.
 """
 
 import json
@@ -24,10 +24,12 @@ from seg.package.read import network_file, read_package
 from seg.package.write import add_onnx
 
 NEWEST_OPSET, CONVERTED_OPSET, IR_VERSION = 20, 18, 8
-"""ONNX Runtime 1.17.0 reads operators up to version 20 and files up to version 9; newer operators are converted."""
+"""Newest version of operators that is kept, version to which newer operators are converted, and version of the file
+format. ONNX Runtime 1.17.0 reads operators up to version 20 and formats up to version 9."""
 
 SIDES = (512, 1024)
-"""Sides of the image in pixels: the smallest in which half of a tile is context, or else the largest."""
+"""Possible sides of the image in pixels. The first side of which the context takes at most half is used; if there is
+none, the last."""
 
 MOST_OVERLAP = 50
 """Largest overlap of neighbouring tiles in percent of the side."""
@@ -42,7 +44,8 @@ TOLERANCE = 1e-5
 def add_qgis(folder: Path) -> Path:
     """Write the file for QGIS beside a package's network, compare it with the network, and return its path.
 
-    Division by 255 undone, normalisation, calibration and sigmoid are inside the network.
+    The network of the file multiplies the image by 255, since the plugin has divided it by 255. It then applies the
+    normalisation, the layers of the package, the calibration and the sigmoid.
 
     Args:
         folder: The package.
@@ -91,7 +94,7 @@ def plugin_network(network: ModelProto, package: ModelPackage, side: int) -> Mod
 
     Args:
         network: Input "image" in stored units, output "logits".
-        package: Its description.
+        package: Description of the network.
         side: Side of the image in pixels.
 
     Raises:
@@ -103,7 +106,7 @@ def plugin_network(network: ModelProto, package: ModelPackage, side: int) -> Mod
         try:
             fixed = version_converter.convert_version(fixed, CONVERTED_OPSET)
         except Exception as error:  # The converter raises bare RuntimeErrors.
-            reason = f"its ONNX version {opset_of(network)} is newer than {NEWEST_OPSET}, which the plugin reads"
+            reason = f"its ONNX operators have version {opset_of(network)}; the plugin reads up to {NEWEST_OPSET}"
             raise ConfigError(reason) from error
     nodes = list(fixed.graph.node)
     for node in nodes:

@@ -60,7 +60,7 @@ def weights_file(folder: Path, package: ModelPackage) -> Path:
     if package.network is not None:
         raise PackageError(
             f"{folder}: holds {package.network.file}, an ONNX network of another program, which has no weights for "
-            "PyTorch; it can map scenes; for all else, wanted a package that export.py wrote from a checkpoint"
+            "PyTorch and can only map scenes; wanted a package that export.py wrote from a checkpoint"
         )
     return network_file(folder, package)
 

@@ -44,7 +44,7 @@ class Chip:
         nodata_found: True if a pixel holds the nodata value of the `Reading`.
         void_found: True if pixels are invalid because a value reaches NO_DATA_FROM, though the file does not declare
             this value as nodata.
-        missing: Dates without data in valid pixels, whose bands hold their fill values there; None if no date is
+        missing: Dates that hold no data at valid pixels; their bands hold fill values there. None if no date is
             missing.
     """
 
@@ -98,7 +98,7 @@ class Reading:
         bands: 1-based band indexes in the model's order; a listed alpha band is read as data.
         fill: One value per band for invalid pixels: the training mean, which normalisation turns into 0.
         nodata: Additional nodata value, for files that do not declare their nodata value.
-        dates: Date of each band, as by `dates_of`; by default from the names of the bands in the scene.
+        dates: Date of each band, as `dates_of` returns them; by default from the names of the bands in the scene.
     """
 
     bands: Sequence[int]
@@ -131,7 +131,7 @@ def read_chip(dataset: DatasetReader, window: Window, reading: Reading) -> Chip:
 
 
 def band_dates(dataset: DatasetReader, bands: Sequence[int]) -> tuple[int, ...]:
-    """Date of each band by its name, as by `dates_of`.
+    """Date of each band from its name in the raster, as `dates_of` returns them.
 
     Args:
         dataset: An open raster.
@@ -146,7 +146,7 @@ def measured(chip: Chip, dates: Sequence[int]) -> FloatImage:
 
     Args:
         chip: The chip.
-        dates: Date of each band, as by `dates_of`.
+        dates: Date of each band, as `dates_of` returns them.
     """
     if chip.missing is None:
         return chip.image

@@ -32,7 +32,8 @@ def dates_of(names: Sequence[str]) -> tuple[int, ...]:
         names: Names of the bands.
 
     Returns:
-        One number per band; () if the bands have fewer than two dates, since a pixel is then valid or not as a whole.
+        One number per band; () if the bands have fewer than two dates. Then a pixel is valid only if all bands hold
+        data.
 
     Raises:
         RasterError: There are more than MOST_DATES dates.

@@ -308,7 +308,7 @@ def _require_sources(dataset: DatasetReader, mosaic: str, seen: set[str], few: i
 
 
 def source_files(dataset: DatasetReader) -> list[str]:
-    """GDAL names of a raster's files, itself first; unlike GDAL's list, with the mask files of a VRT."""
+    """GDAL names of a raster's files: the raster itself, the files that GDAL lists, and mask files of a VRT."""
     files = list(dataset.files)
     if dataset.driver == "VRT" and dataset.count and MaskFlags.per_dataset in dataset.mask_flag_enums[0]:
         masks = re.findall(r"<MaskBand>.*?</MaskBand>", dataset.tags(ns="xml:VRT").get("xml:VRT", ""), re.DOTALL)

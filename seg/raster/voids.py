@@ -14,8 +14,8 @@ Extremes = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 """Least and greatest value of each band, (C,) each."""
 
 LARGEST_MEASURED = 1e10
-"""No measured value is this large, be it a reflectance, digital number, temperature or backscatter. Larger values are
-voids."""
+"""Measured values, such as reflectance, digital numbers, temperature or backscatter, are never this large. Larger
+values are voids."""
 
 NO_DATA_FROM = 1e30
 """Values of this magnitude or more count as no data, like infinity: for example the lowest float32, -3.4e38,

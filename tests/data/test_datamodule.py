@@ -303,5 +303,5 @@ def test_a_missing_date_is_filled_with_its_means_and_does_not_count(dated: Path)
 
 
 def test_dropping_dates_without_two_dates_is_refused(root: Path) -> None:
-    with pytest.raises(ConfigError, match=r"date_dropout is 0.2, but the bands have no two dates"):
+    with pytest.raises(ConfigError, match=r"date_dropout is 0.2, but the bands have fewer than two dates"):
         CroplandDataModule(root=root, augmentation=AugmentationConfig(date_dropout=0.2))

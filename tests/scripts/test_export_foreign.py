@@ -141,7 +141,10 @@ def test_export_killed_before_its_last_rename_leaves_a_readable_package(theirs: 
         (["--onnx-from=net.onnx", BANDS, "--mean=[1,2]", "--std=[1,1,1]"], ["--bands has 3, --mean 2 and --std 3"]),
         (["--onnx-from=net.onnx", "--bands=[1,1,2]", *STATISTICS], ["--bands is [1, 1, 2]", "different"]),
         (["--onnx-from=net.onnx", BANDS, "--mean=[1,2,3]", "--std=[1,0,1]"], ["--std is [1.0, 0.0, 1.0]"]),
-        (["--onnx-from=net.onnx", BANDS, *STATISTICS], ["net.onnx", "--class is not given; wanted one or some of 0"]),
+        (
+            ["--onnx-from=net.onnx", BANDS, *STATISTICS],
+            ["net.onnx", "--class is not given; wanted one or several of 0"],
+        ),
         (["--onnx-from=net.onnx", BANDS, *STATISTICS, "--class=1", "--threshold=f1"], ["--threshold is f1"]),
         (["--onnx-from=net.onnx", BANDS, *STATISTICS, "--checkpoint=x.ckpt"], ["leave one out"]),
         (["--onnx-from=net.onnx", BANDS, *STATISTICS, "--data=d"], ["add --checkpoint"]),

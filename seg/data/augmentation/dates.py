@@ -12,14 +12,14 @@ from seg.raster.date_bands import UNDATED
 
 
 class DropDates(WithoutCopies, A.DualTransform):  # type: ignore[misc]  # albumentations ships no types
-    """Set all bands of some dates to their mean, as for a date under clouds; at least one date stays.
+    """Drop dates at random, as if they lay under clouds: set their bands to the mean. At least one date is kept.
 
-    Pixels become invalid where the sample lacks all dates that stay.
+    A pixel becomes invalid if none of the kept dates has data there.
 
     Args:
         probability: Probability that a date is dropped.
         mean: (C,) value of dropped bands: the mean over the training split.
-        dates: Date of each band, as by `seg.raster.date_bands.dates_of`; bands without a date stay.
+        dates: Date of each band, from `seg.raster.date_bands.dates_of`; bands without a date are never dropped.
     """
 
     def __init__(self, probability: float, mean: FloatImage, dates: Sequence[int]) -> None:
@@ -32,7 +32,7 @@ class DropDates(WithoutCopies, A.DualTransform):  # type: ignore[misc]  # albume
         return {"image": self.apply, "valid": self.apply_to_valid}
 
     def get_params_dependent_on_data(self, params: Params, data: Data) -> Params:
-        """Draw the dates."""
+        """Draw the dates to drop."""
         number = int(self.dates.max()) + 1
         dropped = self.random_generator.random(number) < self.probability
         dropped[self.random_generator.integers(number)] &= not dropped.all()
@@ -43,19 +43,19 @@ class DropDates(WithoutCopies, A.DualTransform):  # type: ignore[misc]  # albume
         return {"dropped": np.isin(self.dates, np.flatnonzero(dropped)), "lost": lost}
 
     def apply(self, image: FloatImage, *, dropped: BoolMask, **params: object) -> FloatImage:
-        """The (H, W, C) image without the dropped dates."""
+        """The (H, W, C) image with means in the bands of dropped dates."""
         return with_means(image, self.mean, dropped)
 
     def apply_to_valid(self, layer: ByteMask, *, lost: BoolMask | None, **params: object) -> ByteMask:
-        """The (H, W) validity without pixels that have no date left."""
+        """The (H, W) validity, set to 0 at pixels where no kept date has data."""
         return layer if lost is None else np.where(lost, np.uint8(0), layer)
 
 
 def bands_by_date(dates: Sequence[int], missing: DateMask) -> Iterator[tuple[list[int], BoolMask]]:
-    """Positions of the bands of each date, and (H, W) True where the date is present.
+    """Yield, for each date, the positions of its bands and an (H, W) mask that is True where the date has data.
 
     Args:
-        dates: Date of each band, as by `seg.raster.date_bands.dates_of`.
+        dates: Date of each band, from `seg.raster.date_bands.dates_of`.
         missing: (H, W) bits of the dates without data.
     """
     for date in sorted(set(dates)):

@@ -102,8 +102,8 @@ def require_dates(config: AugmentationConfig, dates: Sequence[int]) -> None:
     """
     if config.date_dropout and not dates:
         raise ConfigError(
-            f"data.augmentation.date_dropout is {config.date_dropout:g}, but the bands have no two dates; wanted bands "
-            "with names such as B04@2024-05-11 and B04@2024-08-03, or set it to 0"
+            f"data.augmentation.date_dropout is {config.date_dropout:g}, but the bands have fewer than two dates; "
+            "wanted bands with names such as B04@2024-05-11 and B04@2024-08-03, or set it to 0"
         )
 
 

@@ -121,8 +121,8 @@ def _kind(network: ForeignNetwork, output: str, found: Floats, wanted: Scores) -
         detected = "logits" if not within else "softmax" if sums_to_one else "auto"
     if wanted == "auto" and detected == "auto":
         raise ConfigError(
-            "gives scores from 0 to 1, which may be probabilities or not; say so with --scores=sigmoid or "
-            "--scores=logits"
+            "gives scores from 0 to 1, which may be probabilities or logits; state their kind with --scores=sigmoid "
+            "or --scores=logits"
         )
     if "auto" not in {wanted, detected} and wanted != detected:
         raise ConfigError(f"--scores is {wanted}, but the network gives {detected}; leave --scores out")
@@ -132,13 +132,14 @@ def _kind(network: ForeignNetwork, output: str, found: Floats, wanted: Scores) -
 def _cropland(count: int, wanted: Sequence[int], kind: Scores) -> tuple[int, ...]:
     numbers = tuple(sorted(set(wanted)))
     if count == 1 and kind == "softmax":
-        raise ConfigError("has one class and softmax, which is always 1; export its logits")
+        raise ConfigError("has one class with softmax, so its score is always 1; export its logits")
     if count == 1 and set(numbers) <= {0}:
         return (0,)
     if not numbers or numbers[0] < 0 or numbers[-1] >= count or len(numbers) == count:
         named = ",".join(map(str, numbers)) or "not given"
-        which = f"one or some of 0 to {count - 1}" if count > 1 else "0, or no --class, since the network has one class"
-        raise ConfigError(f"--class is {named}; wanted {which}, the number of cropland")
+        one = "0, or no --class, since the network has one class"
+        which = f"one or several of 0 to {count - 1}, the numbers of the cropland classes" if count > 1 else one
+        raise ConfigError(f"--class is {named}; wanted {which}")
     if kind == "sigmoid" and len(numbers) > 1:
         raise ConfigError("has classes that do not exclude each other; name one of them with --class")
     return numbers
@@ -149,11 +150,11 @@ def _require_equal(model: ModelProto, tried: _Tried, scores: ClassScores) -> Non
     logits = Runner(model).outputs(tried.image)[0]
     wanted = reference_probability(tried.outputs[scores.output], scores)
     if logits.shape != (1, *wanted.shape):
-        raise ConfigError("computes another size after its conversion; export it for images of any size")
+        raise ConfigError("gives logits of another size after the conversion; export it for images of any size")
     difference = float(np.abs(_sigmoid(logits[0]) - wanted).max())
     if not difference <= TOLERANCE:
         raise ConfigError(
-            f"computes other probabilities after its conversion (by {difference:.2g}); export it for images of any size"
+            f"gives other probabilities after the conversion (by {difference:.2g}); export it for images of any size"
         )
 
 

@@ -14,27 +14,28 @@ STRIDES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 48, 56, 64, 1
 """Strides that are tried, in this order."""
 
 LENGTH, BREADTH = 4096, 64
-"""Least sides in pixels of the images that are computed. A narrow image shows the reach along its length."""
+"""Smallest sides in pixels of the images that the network computes. A long narrow image suffices to measure distances
+along its length."""
 
 LIMIT = 1536
-"""Largest receptive field in pixels; beyond it, it counts as unbounded."""
+"""Largest receptive field in pixels; a larger one counts as unbounded."""
 
 FAR = 512
-"""A shift by about this number of pixels must move the result too, as must a shift by the stride. A slow change over
-the window, such as that of coordinates, hardly shows in a short shift."""
+"""Length in pixels of a second shift that is tried after a shift by the stride. Values that change slowly across the
+window, such as coordinates, hardly show in a short shift."""
 
 SAME = 1e-3
-"""Largest difference between a shifted and an unshifted result, as a share of the standard deviation of logits."""
+"""Largest accepted difference between shifted and unshifted logits, as a share of their standard deviation."""
 
 CHANGES = 3
 """Number of random changes that are tried in measuring the receptive field."""
 
 STRONG = 10.0
-"""Size of these changes in standard deviations. A strong change passes more of the thresholds of the layers."""
+"""Size of these changes in standard deviations. A strong change passes the thresholds of more activation layers."""
 
 REMEDY = (
-    "maps would depend on the window's place; wanted a network without global pooling, attention, coordinates and "
-    "norms over the window"
+    "maps would depend on the place of the window; wanted a network without global pooling, attention, coordinates and "
+    "normalisation over the window"
 )
 """End of messages about a network that cannot be mapped in blocks."""
 
@@ -44,9 +45,10 @@ class Measured:
     """Properties of a network.
 
     Attributes:
-        stride: Shift in pixels under which the network is equivariant; it computes images whose sides are multiples.
+        stride: Shift in pixels under which the network is equivariant. The network accepts images whose sides are
+            multiples of the stride.
         receptive_field: Largest distance in pixels at which an input pixel changes a logit, in float32.
-        channels: Largest number of values of a feature map for each pixel of the image.
+        channels: Size of the largest feature map, in values per pixel of the image.
     """
 
     stride: int
@@ -64,7 +66,7 @@ def measure(model: ModelProto, mean: Sequence[float], std: Sequence[float], stri
         stride: The stride if it is known; None to find it.
 
     Raises:
-        ConfigError: The result depends on the place of the window, so that a map would depend on its blocks.
+        ConfigError: The result depends on the place of the window, so a map would depend on its blocks.
     """
     network = _Strips(Runner(model), mean, std)
     found = next((number for number in STRIDES if network.moves_by(number)), None) if stride is None else stride
@@ -74,13 +76,13 @@ def measure(model: ModelProto, mean: Sequence[float], std: Sequence[float], stri
     radius = network.receptive_field(found)
     if radius is None:
         raise ConfigError(
-            f"its result depends on pixels farther than {LIMIT} pixels, probably on the whole window; {REMEDY}"
+            f"its result depends on pixels more than {LIMIT} pixels away, probably on the whole window; {REMEDY}"
         )
     return Measured(found, radius, widest(model, found))
 
 
 def widest(model: ModelProto, stride: int) -> int:
-    """Largest number of values of a feature map of a network for each pixel of its image."""
+    """Size of a network's largest feature map, in values per pixel of the image, rounded up."""
     side = 16 * stride
     sized = ModelProto()
     sized.CopyFrom(model)
@@ -103,7 +105,7 @@ class _Strips:
         self.refusal = ""
 
     def moves_by(self, stride: int) -> bool:
-        """True if a shift of the image by a stride shifts the logits, and images of its odd multiples are computed."""
+        """True if logits move with the image by a stride, for images whose sides are odd multiples of the stride."""
         breadth, length = (stride * (-(-least // stride) | 1) for least in (BREADTH, LENGTH))
         far = -(-FAR // stride) * stride
         if self._logits(noise(len(self._mean), breadth, breadth), upright=False) is None:
@@ -147,7 +149,7 @@ class _Strips:
                 changed[..., columns] = STRONG * noise(len(self._mean), breadth, length, seed)[..., columns]
                 after = self._logits(changed, upright)
                 if before is None or after is None:
-                    raise ConfigError(f"it computes some image sizes only{self.refusal}; export it for any size")
+                    raise ConfigError(f"it accepts only some image sizes{self.refusal}; export it for any size")
                 yield before, after
 
     def _logits(self, strip: Floats, upright: bool) -> Floats | None:

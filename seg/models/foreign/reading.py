@@ -36,7 +36,7 @@ class ForeignNetwork:
 
     Attributes:
         path: The file.
-        model: Its content, with all weights, and without functions.
+        model: Content of the file with all weights; its functions are replaced by their operators.
         image: Input of the image, (1, C, H, W).
         scores: Names of the outputs that hold floats; one of them is (1, K, H, W), the scores of K classes.
     """
@@ -63,8 +63,8 @@ def read_network(path: Path, bands: int) -> ForeignNetwork:
         bands: Number of bands that the network should take.
 
     Raises:
-        PackageError: The file is missing, damaged or in another format, has operators that are not part of ONNX or
-            control flow, or its input is not one image of these bands.
+        PackageError: The file is missing, damaged or in another format; it has control flow, or operators that are not
+            part of ONNX; or its input is not one image with this number of bands.
     """
     model = _loaded(path)
     _require_plain_operators(path, model)
@@ -161,7 +161,7 @@ def _require_plain_operators(path: Path, model: ModelProto) -> None:
 
 
 def _require_image(path: Path, image: ValueInfoProto, bands: int) -> None:
-    """Check that an input is one image (1, C, H, W) of floats with a number of channels."""
+    """Check that an input is one image (1, C, H, W) of floats with the wanted number of channels."""
     kind = image.type.tensor_type
     shape = [dim.dim_value or dim.dim_param or "?" for dim in kind.shape.dim]
     shown = f"{TensorProto.DataType.Name(kind.elem_type).lower()} ({', '.join(map(str, shape))})"
@@ -172,5 +172,5 @@ def _require_image(path: Path, image: ValueInfoProto, bands: int) -> None:
     if shape[1] != bands:
         raise PackageError(
             f"{path}: takes {shown}, and --bands names {bands} bands; wanted (1, {bands}, height, width); name one "
-            "band for each channel, or export the network with a fixed number of channels, which come first"
+            "band for each channel, or export the network with channels first and a fixed number of channels"
         )

@@ -1,4 +1,4 @@
-"""Rewrite a network of another program: images of any size in stored units in, one logit of cropland out."""
+"""Rewrite a network of another program, so that it takes images of any size in stored units and gives one logit."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ PREFIX = "network/"
 """Prefix of all names of the other network, which keeps them apart from the names of this project."""
 
 OLDEST_OPSET = 13
-"""Older versions of ONNX are converted, since they have other rules for Softmax and ReduceSum."""
+"""Operators of older versions are converted, since their Softmax and ReduceSum have other rules."""
 
 CONVERTED_OPSET = 18
 
@@ -34,15 +34,15 @@ LEAST_PROBABILITY = 1e-7
 def free_sizes(model: ModelProto, image: str) -> ModelProto:
     """Make a network accept images of any height and width, if it was exported for one size.
 
-    Fixed sizes that are stored in the network are those of its upsampling layers. Each of these sizes is replaced by
-    the factor between the layer's input and output.
+    Upsampling layers of such a network store a fixed size. Each of these sizes is replaced by the factor between the
+    layer's input and output.
 
     Args:
         model: The network.
         image: Name of its input.
 
     Returns:
-        A new network; whether it computes other sizes has to be tried.
+        A new network. It may still refuse other sizes, so the caller has to try it.
     """
     freed = ModelProto()
     freed.CopyFrom(_upgraded(model))
@@ -104,7 +104,7 @@ def known_shapes(model: ModelProto) -> dict[str, list[int]]:
 
 
 def detected_kind(model: ModelProto, output: str) -> Scores:
-    """Kind of the scores by the layer that computes them; "auto" if this layer does not tell."""
+    """Kind of the scores, judged by the layer that computes them; "auto" if this layer does not determine the kind."""
     node = _source(model.graph, output)
     if node is None:
         return "auto"
@@ -162,7 +162,7 @@ def with_standard_interface(
 
 
 def _stripped(model: ModelProto) -> ModelProto:
-    """A copy without notes of the exporter, which may hold paths of the machine where it ran."""
+    """A copy without the notes of the exporter. These notes may hold paths of the machine that wrote the file."""
     copy = ModelProto()
     copy.CopyFrom(model)
     for node in copy.graph.node:
@@ -252,7 +252,7 @@ class _Builder:
         return self.add("Gather", [found, self.constant(np.array(numbers, np.int64))], {"axis": 1})
 
     def _log_sum_exp(self, found: str, count: int) -> str:
-        """Logarithm of the sum of exponentials over the classes; the largest is taken out, so that none overflows."""
+        """Logarithm of the sum of exponentials over the classes; the largest value is subtracted to avoid overflow."""
         if count == 1:
             return found
         largest = self._reduced("ReduceMax", found)

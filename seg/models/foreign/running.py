@@ -46,7 +46,7 @@ class Runner:
             found = self.session.run(None, {source.name: image.astype(kind)})
         except Exception as error:  # The errors of ONNX Runtime have no common base class.
             height, width = image.shape[2:]
-            raise ConfigError(f"it computes no {height} x {width} pixels ({_reason(error)})") from error
+            raise ConfigError(f"it does not accept {height} x {width} pixels ({_reason(error)})") from error
         return [np.asarray(output, dtype=np.float32) for output in found]
 
 
@@ -55,7 +55,7 @@ def _reason(error: Exception) -> str:
 
 
 def noise(bands: int, height: int, width: int, seed: int = 0) -> Floats:
-    """Random image (1, C, H, W) of mean 0 and deviation 1, with details of a pixel and patches of 16 pixels."""
+    """Random image (1, C, H, W) of mean 0 and standard deviation 1, the sum of single pixels and 16-pixel patches."""
     random = np.random.default_rng(seed)
     details = random.standard_normal((1, bands, height, width), dtype=np.float32)
     patches = random.standard_normal((1, bands, -(-height // 16), -(-width // 16)), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Statements about a network of another program that its file does not contain, and about its class scores."""
+"""The user's statements about a network of another program, and a description of its class scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class ClassScores:
         output: Name of the output that holds the scores, (1, K, H, W).
         count: Number of classes, K.
         cropland: Numbers of the classes that are cropland, from 0.
-        kind: Kind of the scores, not "auto". Logits of several classes are those of a softmax.
+        kind: Kind of the scores, but never "auto". Logits of several classes belong to a softmax.
     """
 
     output: str

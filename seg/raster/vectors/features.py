@@ -259,7 +259,7 @@ def read_features(path: Path) -> geopandas.GeoDataFrame:
 
 
 def require_near(path: Path | str, shapes: npt.NDArray[np.object_]) -> None:
-    """Check that coordinates are finite and not too large for any CRS of the Earth, since areas of others overflow.
+    """Check that coordinates are finite and lie on the Earth in some CRS; areas of larger coordinates would overflow.
 
     Args:
         path: File of the geometries.
@@ -333,7 +333,7 @@ def chosen_layer(path: Path, source: Path | str | bytes, wanted: str | None, opt
         option: Option that chooses a layer, for errors.
 
     Raises:
-        RasterError: The file cannot be read, has no such layer, or has several layers of which none is wanted.
+        RasterError: The file cannot be read, has no such layer, or has several layers although none is wanted.
     """
     try:
         with quiet_library():

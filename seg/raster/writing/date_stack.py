@@ -1,4 +1,4 @@
-"""Stack scenes of several dates into a VRT file with bands such as "B04@2024-05-11", which copies no pixels."""
+"""Stack scenes of several dates into a VRT file, which copies no pixels, with bands such as "B04@2024-05-11"."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ def write_date_stack(
     Args:
         output: The .vrt file; an older file is replaced.
         scenes: Scene of each date, such as "2024-05-11", all with the same bands and grid.
-        names: Names of the bands; by default those of the first scene, or their numbers.
+        names: Names of the bands without dates; by default their names in the first scene, or their numbers.
         final_folder: Folder that the VRT will be moved to; None if it stays.
 
     Returns:
@@ -35,7 +35,7 @@ def write_date_stack(
 
     Raises:
         ConfigError: The output has another suffix, its folder is missing, or it is one of the scenes.
-        RasterError: A scene cannot be read, or scenes differ in their bands or their grid, or there are more than 16.
+        RasterError: A scene cannot be read, scenes differ in bands or grid, or there are more than 16 dates.
         WriteError: The output cannot be stored.
     """
     require_output_file(output, (".vrt",))
@@ -61,7 +61,7 @@ def write_date_stack(
 
 
 def _add_dated(root: Xml.Element, source: DatasetReader, band: int, name: str, folder: str) -> None:
-    # Symbolic links are resolved, since the operating system resolves ".." from the real folder.
+    # Symbolic links are resolved, since the operating system applies ".." to the real folder.
     file = Path(os.path.relpath(os.path.realpath(source.name), folder))
     element = add_band(root, source, band)
     for tag in ("Description", "ColorInterp", "ColorTable"):  # These tags describe the band in a single date.

@@ -45,7 +45,7 @@ class SceneLayout:
 
 
 def write_scene_cog(path: Path, grid: Grid, layout: SceneLayout, parts: Iterable[ScenePart]) -> None:
-    """Write a scene on a grid, atomically; the values of overviews are averages.
+    """Write a scene on a grid, completely or not at all. Overviews hold averages of the pixels.
 
     Args:
         path: The file to write; its folder must exist.

@@ -34,7 +34,7 @@ class HidingConfig:
         share: Share of the blocks of an image that are hidden in all bands, above 0 and below 1.
         smallest: Smallest side of a block in pixels; the side is drawn for each image.
         largest: Largest side of a block in pixels.
-        band: Probability that one band of an image is hidden as a whole; never the only band.
+        band: Probability that one band of an image is hidden as a whole. An only band is never hidden as a whole.
 
     Raises:
         ConfigError: A number is out of range.
@@ -51,8 +51,8 @@ class HidingConfig:
             raise ConfigError(f"model.hiding.share is {self.share:g}; wanted above 0 and below 1")
         if not 1 <= self.smallest <= self.largest:
             raise ConfigError(
-                f"model.hiding.smallest is {self.smallest} and largest {self.largest}; wanted 1 or more, and no less "
-                "for the largest"
+                f"model.hiding.smallest is {self.smallest} and largest {self.largest}; wanted at least 1 for "
+                "smallest, and at least the same for largest"
             )
         if not 0 <= self.band <= 1:
             raise ConfigError(f"model.hiding.band is {self.band:g}; wanted a probability, 0 to 1")
@@ -76,11 +76,11 @@ class Filled:
 
 
 class PretextTask(CroplandTask):
-    """Network that fills in hidden blocks and bands of images; all layers but the head learn, without a label.
+    """Network that fills in hidden blocks and bands of images. It needs no labels; all layers except the head learn.
 
-    The loss is the smooth L1 distance in normalised units, over the hidden pixels that carry data. Blocks are hidden in
-    the skip connections too, which would otherwise copy the surroundings at full resolution. Reconstruction through the
-    whole network follows Tian et al. (2023), https://doi.org/10.48550/arXiv.2301.03580.
+    The loss is the smooth L1 distance in normalised units, over the hidden pixels that hold data. Blocks are hidden in
+    the skip connections too; otherwise the network would copy the surroundings at full resolution. Reconstruction
+    through the whole network follows Tian et al. (2023), https://doi.org/10.48550/arXiv.2301.03580.
 
     Args:
         bands: Channels of the images. On the command line, this number is taken from the data.
@@ -92,7 +92,7 @@ class PretextTask(CroplandTask):
         initial_weights: Checkpoint or model package. Before training, weights that fit the network are copied from it.
 
     Attributes:
-        shown: An image of the last training batch; None before the first.
+        shown: An image of the last training batch; None before the first batch.
 
     Raises:
         ConfigError: An argument is out of range, or the architecture is not `dilated`.
@@ -246,7 +246,7 @@ def hidden_skips(backbone: nn.Module, hidden: Tensor) -> Iterator[None]:
 
 @contextmanager
 def _inputs_of(module: nn.Module) -> Iterator[list[Tensor]]:
-    """Collect the first input of each use of a module."""
+    """Collect the first input of each call of a module."""
     found: list[Tensor] = []
 
     def collect(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:

@@ -25,7 +25,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def with_missing(height: int, width: int, seed: int = 0, value: float = GARBAGE) -> Sample:
-    """Random sample in which a quarter of the pixels lacks either date; the bands of a missing date hold a value."""
+    """Random sample in which each date is missing at a quarter of the pixels; bands of missing dates hold `value`."""
     plain = sample_of(4, height, width, seed)
     random = np.random.default_rng([seed, 1])
     missing = random.choice(np.array([0, 0, 1, 2], np.uint16), (height, width))
@@ -117,5 +117,7 @@ def test_dropped_dates_depend_only_on_the_generator_and_change_nothing_else() ->
 
 
 def test_dropping_dates_needs_two_dates() -> None:
-    with pytest.raises(ConfigError, match=r"date_dropout is 0.3, but the bands have no two dates; wanted bands with"):
+    with pytest.raises(
+        ConfigError, match=r"date_dropout is 0.3, but the bands have fewer than two dates; wanted bands with"
+    ):
         Augmentation(AugmentationConfig(date_dropout=0.3), [1.0], [0.0])

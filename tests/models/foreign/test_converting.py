@@ -85,7 +85,7 @@ def test_network_that_pools_over_the_window_is_refused(tmp_path: Path) -> None:
     ]
     model = u_network(middle=pooled)
     model.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(0.01), "share"))
-    with pytest.raises(PackageError, match=r"net\.onnx: its result depends on pixels farther than 300 pixels"):
+    with pytest.raises(PackageError, match=r"net\.onnx: its result depends on pixels more than 300 pixels away"):
         converted(model, tmp_path)
 
 
@@ -107,7 +107,7 @@ def test_network_that_depends_on_the_place_of_a_pixel_in_the_window_is_refused(t
     ("statements", "named"),
     [
         ({"stride": 1}, "shift of 1 pixels"),
-        ({"cropland": ()}, "--class is not given; wanted one or some of 0 to 2"),
+        ({"cropland": ()}, "--class is not given; wanted one or several of 0 to 2"),
         ({"cropland": (3,)}, "--class is 3"),
         ({"cropland": (0, 1, 2)}, "--class is 0,1,2"),
         ({"kind": "softmax"}, "--scores is softmax, but the network gives logits"),
