@@ -8,7 +8,7 @@ from seg.raster.chips import Polygons
 from seg.raster.ground.outlines import Floats, metres_per_unit
 
 LARGEST_M = 5_000.0
-"""Polygons that are wider or higher are measured edge by edge: their scale is not constant enough for 1e-6."""
+"""Wider or higher polygons are measured edge by edge; the scale varies too much within them for an error of 1e-6."""
 
 DIFFERENCE_M = 1_000.0
 """Step of the finite differences, whose relative error is (step / Earth's radius) squared."""
@@ -29,7 +29,7 @@ class AreaMeasure:
         assert geod is not None
         assert geodetic is not None
         self._geod, self._metres = geod, metres_per_unit(crs)
-        # pyproj.Proj knows the scale, but neither it nor its construction is safe in threads.
+        # pyproj.Proj gives the scale, but making and using a Proj is not safe in threads.
         self._to_degrees = Transformer.from_crs(crs, geodetic, always_xy=True) if crs.is_projected else None
 
     def square_metres(self, polygons: Polygons) -> Floats:

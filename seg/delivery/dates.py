@@ -14,7 +14,7 @@ def observed_between(text: str, option: str) -> tuple[datetime, datetime]:
         option: Name of the option, for errors.
 
     Raises:
-        ConfigError: The text is no date, or the interval ends before it starts.
+        ConfigError: The text is not a date, or the interval ends before it starts.
     """
     parts = [part.strip() for part in text.split("/")]
     wanted = "a date such as 2025-06-12, or an interval such as 2025-05-01/2025-06-30"
@@ -34,5 +34,5 @@ def _moment(text: str, at_end: bool) -> datetime:
 
 
 def utc_text(moment: datetime) -> str:
-    """RFC 3339 text of a moment in UTC, as STAC and fiboa want it."""
+    """RFC 3339 text of a moment in UTC, as STAC and fiboa require."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

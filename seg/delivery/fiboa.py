@@ -31,10 +31,10 @@ SCHEMAS = (
 """Schemas of the rows: Vecorel's core and fiboa."""
 
 LANGUAGE = "https://vecorel.org/sdl/v0.2.0/schema.json"
-"""Language of Vecorel's schemas, in which the file describes its further columns."""
+"""Schema language of Vecorel; the file describes columns that fiboa does not know in this language."""
 
 METHOD = "auto-imagery"
-"""One of fiboa's words for the origin of boundaries: detected automatically in images."""
+"""Word of fiboa for boundaries that were detected automatically in images."""
 
 FIELDS = (
     pa.field("id", pa.string(), nullable=False),
@@ -46,7 +46,7 @@ FIELDS = (
     pa.field("determination:method", pa.string()),
     pa.field("determination:details", pa.string()),
 )
-"""Columns of a file, in the types that the schemas demand."""
+"""Columns of a file, with the types that the schemas require."""
 
 _BATCH = 10_000
 _TYPES = {
@@ -86,7 +86,7 @@ def write_fiboa(
         advance: Called after each block.
 
     Raises:
-        RasterError: A raster cannot be read or has no CRS, or the rasters do not fit together.
+        RasterError: A raster cannot be read or has no CRS, or the rasters have different grids.
         WriteError: The output cannot be written.
         ClaimError: Another process writes the output.
         ConfigError: The output is not GeoParquet, or was not written by this software.
@@ -132,7 +132,7 @@ def collection_metadata(collection: str, further: Collection[pa.Field] = ()) -> 
 
     Args:
         collection: Name of the collection.
-        further: Further columns.
+        further: Columns that fiboa does not know.
     """
     content: dict[str, object] = {"schemas": {collection: list(SCHEMAS)}, "collection": collection}
     if further:
@@ -166,7 +166,7 @@ def _details(path: Path) -> str:
 
 
 def _known(output: Path, names: set[str]) -> set[str]:
-    """Columns that an existing file may have: own columns, and those that its metadata describe."""
+    """Columns that an existing file may have: those in `names`, and those that its metadata describe."""
     try:
         content = json.loads(pq.read_schema(output).metadata[b"collection"])
         return names | set(content["schemas:custom"]["properties"])

@@ -36,8 +36,8 @@ class Value:
 
     Attributes:
         value: The stored value.
-        name: Its English name.
-        chinese: Its Chinese name.
+        name: English name of the class.
+        chinese: Chinese name of the class.
         colour: Red, green, blue and opacity, 0 to 255.
     """
 
@@ -65,11 +65,11 @@ RAMP: Mapping[float, Colour] = {
 def write_class_style(path: Path, values: Sequence[Value] = CLASS_VALUES) -> list[Path]:
     """Write the style and the attribute table of a class map.
 
-    A file that another program wrote is kept, such as a style that a user saved in QGIS.
+    A file of another program, such as a style that a user saved in QGIS, is kept.
 
     Args:
         path: The map.
-        values: Its values.
+        values: Values of the map.
 
     Returns:
         The written files.
@@ -94,10 +94,10 @@ def write_ramp_style(path: Path, most: float = 1.0) -> list[Path]:
 
     Args:
         path: The map.
-        most: Largest value of the map after its scale is applied, as QGIS does.
+        most: Largest value of the map after the map's scale is applied; QGIS applies the scale too.
 
     Returns:
-        The written file; none if another program wrote the existing file.
+        The written file; an empty list if the existing file is from another program.
 
     Raises:
         WriteError: The file cannot be written.

@@ -32,10 +32,10 @@ ITEM = "item.json"
 """Name of the item of a model package."""
 
 MAP_LAYERS = {"classes": "", "probability": "_probability", "uncertainty": "_uncertainty"}
-"""Assets of a map, and the endings of their stems."""
+"""Names of the assets of a map, and the endings of their file stems."""
 
 _EDGE_POINTS = 21
-"""Points along each side of the outline of a map, which is curved in longitude and latitude."""
+"""Points along each side of the outline of a map; the sides are curved in longitude and latitude."""
 
 
 def map_item_path(classes: Path) -> Path:
@@ -49,7 +49,7 @@ def write_map_item(classes: Path, observed: tuple[datetime, datetime], models: S
     Args:
         classes: The class map; the other maps beside it become assets too.
         observed: First and last moment of the imagery.
-        models: Folders of the model packages; the item links their items.
+        models: Folders of the model packages; the item links to their items.
 
     Returns:
         The written file.
@@ -159,7 +159,7 @@ def write_package_item(folder: Path, package: ModelPackage, made: datetime) -> P
 
     Args:
         folder: Folder of the package.
-        package: Its description.
+        package: Description of the package.
         made: Moment of the export.
 
     Returns:
@@ -175,14 +175,14 @@ def write_package_item(folder: Path, package: ModelPackage, made: datetime) -> P
 
 
 def package_item(folder: Path, package: ModelPackage, made: datetime) -> Json:
-    """Item of a model package; it has no place, since a package does not know where its training scenes lie.
+    """Item of a model package. It has no geometry, since a package does not know where its training scenes lie.
 
     The network takes stored values and normalises them itself, so the item states no scaling of its input. Its output
-    are logits; the item gives the formula of the probability.
+    is logits; the item gives the formula of the probability.
 
     Args:
         folder: Folder of the package.
-        package: Its description.
+        package: Description of the package.
         made: Moment of the export.
     """
     assets: Json = {
@@ -209,7 +209,7 @@ def model_properties(name: str, package: ModelPackage) -> Json:
 
     Args:
         name: Name of the model.
-        package: Its description.
+        package: Description of the package.
     """
     names = [text or f"band {band}" for text, band in zip(package.band_names, package.bands, strict=True)]
     probability = f"1 / (1 + exp(-(logit / {package.temperature!r} + {package.bias!r})))"

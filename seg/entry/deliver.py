@@ -15,9 +15,9 @@ def deliver(*, template: Path, parcels: Path, output: Path, zones: Path | None =
         template: Template in YAML, such as a copy of one in configs/delivery.
         parcels: Parcels of polygons.py, or other polygons in any format and CRS; `FILE|layername=NAME` for one of
             several layers.
-        output: Folder to write, whole or not at all; it must be absent or empty.
-        zones: Polygons such as counties, in any format and CRS; parcels are cut at their lines. null if the template
-            uses no zones.
+        output: Folder to write; it must be absent or empty. After an error, nothing is written.
+        zones: Polygons such as counties, in any format and CRS; parcels are cut at the lines between them. null if
+            the template uses no zones.
         threads: Number of threads that cut and measure parcels.
     """
     from seg.delivery.template.reading import read_template
@@ -42,7 +42,7 @@ def check(*, template: Path, delivery: Path, zones: Path | None = None, report: 
         template: The template of the delivery.
         delivery: The delivered folder.
         zones: Polygons of the zones, as for the delivery; null if the template uses no zones.
-        report: CSV file with all faults; the terminal shows at most 20 of one kind in one layer. null writes no file.
+        report: CSV file with all faults; the terminal shows at most 20 of each kind in a layer. null writes no file.
     """
     from seg.delivery.checking.check import check as compare
     from seg.delivery.checking.faults import report_text, write_report

@@ -30,5 +30,5 @@ def test_areas_agree_with_the_ellipsoid(crs: str, x: float, y: float, unit: floa
     assert found == pytest.approx(abs(geod.geometry_area_perimeter(lonlat)[0]), rel=1e-6)
 
 
-def test_no_polygon_has_no_area() -> None:
+def test_an_empty_array_of_polygons_has_no_areas() -> None:
     assert AreaMeasure(CRS(4527)).square_metres(np.array([], dtype=object)).shape == (0,)

@@ -22,7 +22,7 @@ GDB = "out_2026/DLTB.gdb"
 
 @pytest.fixture(scope="module")
 def right(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with inputs, template and a right delivery as File Geodatabase."""
+    """A folder with inputs, template and a correct delivery as File Geodatabase."""
     folder = tmp_path_factory.mktemp("right")
     write_inputs(folder)
     write_template(folder, template_text("gdb"))
@@ -140,7 +140,7 @@ def test_too_many_records_are_found(right: Path, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def right_gbk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with inputs, template and a right delivery as shapefiles in GBK."""
+    """A folder with inputs, template and a correct delivery as shapefiles in GBK."""
     folder = tmp_path_factory.mktemp("right_gbk")
     write_inputs(folder)
     write_template(folder, template_text("shp"))
@@ -161,7 +161,7 @@ def right_gbk(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
     ],
 )
-def test_text_that_is_not_gbk_is_found(
+def test_a_wrong_encoding_of_a_shapefile_is_found(
     right_gbk: Path, tmp_path: Path, damage: Callable[[Path], object], text: str
 ) -> None:
     shutil.copytree(right_gbk / "delivery", tmp_path / "delivery")
@@ -171,7 +171,7 @@ def test_text_that_is_not_gbk_is_found(
     assert text in faults[0].line()
 
 
-def test_many_faults_are_shortened_on_the_terminal_and_complete_in_the_report(right: Path, tmp_path: Path) -> None:
+def test_at_most_twenty_faults_of_a_kind_are_printed_and_the_report_is_csv(right: Path, tmp_path: Path) -> None:
     faults = [Fault("wrong code", "a.gdb", "x", f"record {number}", "is 7") for number in range(25)]
     assert report_text(faults).splitlines()[20:] == ["a.gdb (x): wrong code: 5 more"]
     (tmp_path / "empty").mkdir()

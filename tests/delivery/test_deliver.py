@@ -45,7 +45,7 @@ def inputs(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_every_format_holds_the_same_records_and_no_fault(inputs: Path, form: str) -> None:
+def test_every_format_holds_the_same_records_and_passes_the_check(inputs: Path, form: str) -> None:
     write_template(inputs, template_text(form))
     ran = deliver(inputs)
     assert (ran.status, ran.err) == (0, "")
@@ -133,7 +133,7 @@ def test_zones_of_cgcs2000_are_chosen_for_each_layer(inputs: Path) -> None:
     assert check(inputs).status == 0
 
 
-def test_parcels_outside_the_zones_are_left_out_and_named(inputs: Path) -> None:
+def test_parcels_outside_the_zones_are_left_out_and_counted(inputs: Path) -> None:
     zones = geopandas.read_file(inputs / "counties.gpkg").iloc[:1]
     zones.to_file(inputs / "counties.gpkg", mode="w")
     write_template(inputs, template_text("gpkg"))
@@ -157,7 +157,7 @@ MISTAKES = [
     (("parcel.owner", "parcel.ower"), "has no column 'ower', which the template uses; its columns are"),
     (("zone.QXDM,", "zone.code,"), "has no column 'code', which the template uses; its columns are QXDM, QXMC"),
     (("width: 20", "widht: 20"), "unknown key 'widht' in fields[4]; the nearest is 'width'"),
-    (("旱地: ", "水浇地: "), "codes has no entry for '旱地' of parcel.class; it has 水浇地, 水田; add it"),
+    (("旱地: ", "水浇地: "), "codes has no entry for '旱地' of parcel.class; its entries are 水浇地, 水田; add one"),
     (("width: 20", "width: 1"), "field '权利人': '张三' has 2 characters; the width is 1"),
     (("number(8)", "'1'"), "field 'BSM' is unique, but 4 records have '1501011'"),
     (
@@ -174,7 +174,9 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("replaced", "message"), MISTAKES, ids=[message[:30] for _, message in MISTAKES])
-def test_a_mistake_is_one_line_and_leaves_nothing(inputs: Path, replaced: tuple[str, str], message: str) -> None:
+def test_a_mistake_is_refused_in_one_line_and_leaves_no_file(
+    inputs: Path, replaced: tuple[str, str], message: str
+) -> None:
     assert replaced[0] in template_text("gdb")
     (inputs / "template.yaml").write_text(template_text("gdb").replace(*replaced), encoding="utf-8")
     before = names_in(inputs)
@@ -203,7 +205,9 @@ def test_overlapping_zones_are_refused(inputs: Path) -> None:
         (("name: 权利人", "name: 权利人的姓名"), "field '权利人的姓名': its name is too long for a shapefile in gbk"),
     ],
 )
-def test_what_gbk_cannot_write_is_refused(inputs: Path, replaced: tuple[str, str], message: str | None) -> None:
+def test_text_and_names_must_fit_a_shapefile_in_gbk(
+    inputs: Path, replaced: tuple[str, str], message: str | None
+) -> None:
     (inputs / "template.yaml").write_text(template_text("shp").replace(*replaced), encoding="utf-8")
     ran = deliver(inputs)
     if message is None:
@@ -222,7 +226,7 @@ def test_an_output_with_files_or_in_a_read_only_folder_is_refused(
     assert deliver(inputs).status == 0
     assert_mistake(deliver(inputs), "delivery: has files; a delivery needs a new or empty folder")
     (inputs / "delivery").rename(inputs / "earlier")
-    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # Permissions do not stop root.
     assert_mistake(deliver(inputs), "is read-only; change its permissions or name another output")
     assert not (inputs / "delivery").exists()
 

@@ -1,4 +1,4 @@
-"""Facts of fiboa 0.3.0 and Vecorel 0.1.0, from their schemas; the official validator is not a dependency."""
+"""Requirements of fiboa 0.3.0 and Vecorel 0.1.0, from their schemas; the official validator is not a dependency."""
 
 import json
 from collections.abc import Callable
@@ -83,5 +83,7 @@ def test_the_file_holds_the_metadata_of_its_collection(run: Callable[..., Ran], 
         (("--observed=2025-06-12", "--fiboa=false"), "fields.parquet", "--fiboa"),
     ],
 )
-def test_mistakes_are_one_line(run: Callable[..., Ran], words: tuple[str, ...], output: str, wanted: str) -> None:
+def test_mistakes_are_refused_in_one_line(
+    run: Callable[..., Ran], words: tuple[str, ...], output: str, wanted: str
+) -> None:
     assert_mistake(run(*words, output=output), wanted)

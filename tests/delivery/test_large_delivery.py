@@ -23,7 +23,7 @@ MOST_TIMES = 1.5
 
 
 def write_parcels(path: Path) -> tuple[float, float, float, float]:
-    """Write star-shaped parcels on a grid of 100 m, in three layers of the same columns as polygons.py; bounds."""
+    """Write star-shaped parcels on a grid of 100 m, with the columns id and area; return their bounds."""
     random = np.random.default_rng(0)
     row, column = np.divmod(np.arange(PARCELS), SIDE)
     angle = np.sort(random.uniform(0, 2 * np.pi, (PARCELS, VERTICES)), axis=1)

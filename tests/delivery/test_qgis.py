@@ -35,7 +35,7 @@ def test_a_class_map_gets_colours_and_names_in_two_languages(class_map: Path) ->
         assert f"{class_map}.aux.xml" in [Path(name).as_posix() for name in dataset.files]
 
 
-def test_the_attribute_table_names_values_as_gdal_stores_it(class_map: Path) -> None:
+def test_the_attribute_table_has_the_form_that_gdal_stores(class_map: Path) -> None:
     write_class_style(class_map)
     table = Xml.parse(f"{class_map}.aux.xml").find("./PAMRasterBand[@band='1']/GDALRasterAttributeTable")
     assert table is not None
@@ -78,6 +78,6 @@ def test_parcels_get_a_default_style_in_their_geopackage(class_map: Path, tmp_pa
     assert len(geopandas.read_file(output, layer="parcels")) == 2
 
 
-def test_a_style_needs_a_geopackage(class_map: Path, tmp_path: Path) -> None:
+def test_a_style_of_parcels_is_refused_for_a_file_that_is_not_a_geopackage(class_map: Path, tmp_path: Path) -> None:
     ran = run_command("polygons", f"--input={class_map}", f"--output={tmp_path / 'a.parquet'}", "--qgis=true")
     assert_mistake(ran, "--qgis is True", ".gpkg")

@@ -66,7 +66,7 @@ def test_the_model_extension_accepts_the_item_of_a_package(class_map: Path, tmp_
     assert [(link["rel"], link["href"]) for link in links] == [("derived_from", "model/item.json")]
 
 
-def test_predict_writes_companions_of_its_maps(write_raster: WriteRaster, tmp_path: Path) -> None:
+def test_predict_writes_styles_and_an_item_beside_its_maps(write_raster: WriteRaster, tmp_path: Path) -> None:
     folder = write_tiny_package(tmp_path / "model")
     scene = write_raster(tmp_path / "scene.tif", np.full((3, 24, 20), 100, np.uint16))
     words = (

@@ -48,7 +48,7 @@ class Checked:
 
 @dataclass(frozen=True)
 class _Part:
-    """A layer in one file."""
+    """The records of a layer in one file; a layer that is split over files has several parts."""
 
     file: str
     layer: str
@@ -111,7 +111,7 @@ class _Checker:
         return self._checked
 
     def _layers(self, part: PurePosixPath, file: WantedFile) -> list[str]:
-        """Layers of a file; other layers than those of the template are faults."""
+        """Layers of a file. A layer that the template does not have is a fault."""
         try:
             found = layers_of(self._folder / part)
         except RasterError as error:

@@ -27,7 +27,7 @@ class StoredField:
     """A field as a file stores it.
 
     Attributes:
-        name: Name.
+        name: Name of the field.
         kind: text, integer, real, date, or another type of the format.
         width: Width, or None where the format stores none.
         decimals: Decimals, or None where the format stores none.
@@ -50,7 +50,7 @@ class Content:
         table: Values of the fields, N rows.
         polygons: (N,) geometries; None where a record has none.
         numbers: (N,) numbers of the records in the file.
-        crs: CRS, or None.
+        crs: CRS; None if the file has no CRS that PROJ knows.
     """
 
     fields: list[StoredField]
@@ -76,7 +76,7 @@ def layers_of(file: Path) -> list[str]:
 
 
 def read_layer(file: Path, layer: str, encoding: Encoding) -> Content:
-    """A layer of a file.
+    """Read a layer of a file into memory.
 
     Args:
         file: The file.

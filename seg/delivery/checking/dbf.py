@@ -17,9 +17,9 @@ class DbfColumn:
     """A column of a DBF table.
 
     Attributes:
-        name: Name, decoded; characters that are not in the encoding are replaced.
+        name: Decoded name; bytes that are not in the encoding are replaced.
         kind: text, integer, real, date or logical.
-        width: Bytes.
+        width: Width in bytes.
         decimals: Digits after the point.
         offset: First byte in a record.
     """
@@ -72,7 +72,7 @@ class DbfTable:
         return self._broken_names
 
     def broken_texts(self) -> Iterator[tuple[int, str, str]]:
-        """Number of the record from 0, column and replaced text of values that are not in the encoding.
+        """Yield values that are not in the encoding: number of the record from 0, column, and text with replaced bytes.
 
         Raises:
             RasterError: The file cannot be read.

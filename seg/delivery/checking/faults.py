@@ -37,7 +37,7 @@ class Fault:
 
 
 def report_text(faults: Sequence[Fault]) -> str:
-    """Faults as text, one per line; many faults of one kind in one layer are shortened.
+    """Faults as text, one per line; of each kind in a layer, at most SHOWN faults are listed.
 
     Args:
         faults: Faults in the order of files and layers.

@@ -18,7 +18,7 @@ class WantedFile:
 
     Attributes:
         name: Name without a number.
-        layers: Zones by the name of their layer; a file of one layer has one entry.
+        layers: Number of the zone of each layer, by name of the layer; a file of one layer has one entry.
         parts: Files that exist, in the order of their numbers.
     """
 
@@ -56,12 +56,12 @@ def layout_faults(folder: Path, wanted: list[WantedFile]) -> Iterator[Fault]:
             yield Fault("missing file", str(file.name), "", "", "does not exist")
         numbers = [_number(file.name, part) for part in file.parts]
         if len(numbers) > 1 and numbers != list(range(1, len(numbers) + 1)):
-            text = f"is split into the numbers {', '.join(map(str, numbers))}; wanted 1, 2, ... without the plain name"
+            text = f"its parts have the numbers {', '.join(map(str, numbers))} (0: no number); wanted 1, 2 and so on"
             yield Fault("name of file", str(file.name), "", "", text)
         elif numbers == [1]:
             yield Fault("name of file", str(file.parts[0]), "", "", f"is the only part; wanted {file.name.name}")
     for item in sorted(set(_items(folder)) - known):
-        yield Fault("name of file", str(item), "", "", "is not in the template; its files are named otherwise")
+        yield Fault("name of file", str(item), "", "", "is not a file of the template; remove or rename it")
 
 
 def _parts(name: PurePosixPath, present: set[PurePosixPath]) -> list[PurePosixPath]:

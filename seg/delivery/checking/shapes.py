@@ -16,30 +16,30 @@ from seg.raster.chips import Polygons
 from seg.raster.ground.outlines import Floats, metres_per_unit
 
 TOUCHING_M = 0.01
-"""Largest distance of a polygon from a line that it lies on; straight edges bend by a millimetre in another CRS."""
+"""A polygon touches a line if it is not farther away than this; straight edges bend by a millimetre in another CRS."""
 
 GAP_M = 0.2
-"""Width of the widest gap at a line between zones; wider spaces may be another class, since pixels are larger."""
+"""Largest width of a gap at a line between zones. A wider space may be another class, since pixels are wider too."""
 
 STEP_M = 1.0
 """Distance of the points on lines between zones where gaps are searched."""
 
 _GAP_POINTS = 3
-"""Number of neighbouring points of a gap; a corner of two parcels at the line may look like a gap at one point."""
+"""Least number of neighbouring points in a gap. One point may be a corner of two parcels at the line."""
 
 _ROUNDING_M = 0.002
-"""Width of a strip along an edge that does not count as overlap with the outside of a zone."""
+"""A polygon may reach beyond its zone by the area of a strip of this width along its outline."""
 
 
 def polygon_faults(polygons: Polygons) -> Iterator[Finding]:
-    """Missing, empty and invalid geometries, and other geometries than polygons.
+    """Missing, empty and invalid geometries, geometries that are not polygons, and polygons of several parts.
 
     Args:
         polygons: (N,) geometries.
     """
     kinds, empty = shapely.get_type_id(polygons), shapely.is_empty(polygons)
     for place in np.flatnonzero(~np.isin(kinds, (3, 6)) | empty).tolist():
-        yield "invalid polygon", place, "is no polygon" if kinds[place] >= 0 else "has no geometry"
+        yield "invalid polygon", place, "is not a polygon" if kinds[place] >= 0 else "has no geometry"
     for place in np.flatnonzero(np.isin(kinds, (3, 6)) & ~shapely.is_valid(polygons)).tolist():
         yield "invalid polygon", place, shapely.is_valid_reason(polygons[place])
     for place in np.flatnonzero((kinds == 6) & (shapely.get_num_geometries(polygons) > 1)).tolist():
@@ -112,7 +112,7 @@ class ZoneLines:
     def add(
         self, polygons: Polygons, zone: shapely.MultiPolygon, crs: CRS, records: list[tuple[str, str, str]]
     ) -> NDArray[np.bool_]:
-        """Add the polygons of a zone; return those at its edge, (N,).
+        """Add the polygons of a zone; return (N,) True for polygons at the edge of the zone.
 
         Args:
             polygons: (N,) valid polygons; None is left out.
@@ -154,7 +154,7 @@ class ZoneLines:
 def _gaps(edges: Polygons, own: Polygons, others: Polygons, unit: float) -> Iterator[tuple[int, float]]:
     """Nearest own polygon and length in metres of each gap along the edges of a zone.
 
-    A gap is a part of the line that polygons of both sides approach, while one of them does not reach it.
+    A gap is a part of the edge to which polygons on both sides are near, but which those of one side do not touch.
     """
     mine, theirs = shapely.STRtree(own), shapely.STRtree(others)
     for ring in shapely.get_rings(edges).tolist():

@@ -14,10 +14,10 @@ from seg.errors import listed
 from seg.raster.ground.outlines import Floats
 
 AREA_TOLERANCE = 1e-6
-"""Relative tolerance of areas, beside half a unit of the last decimal."""
+"""Relative tolerance of areas, in addition to half a unit of the last decimal."""
 
 Finding = tuple[str, int | None, str]
-"""Kind of a fault, place of the record in the layer or None, and text."""
+"""Kind of a fault, place of the record in the layer (None for a fault of the layer), and text."""
 
 _WIDTHS = {"OpenFileGDB", "GPKG", "ESRI Shapefile"}
 """Formats that store the width of text; only a shapefile stores width and decimals of numbers."""
@@ -110,7 +110,7 @@ class ValueCheck:
             yield "wrong width", place, text
 
     def _constant_faults(self, values: pa.Array, rule: FieldRule) -> Iterator[Finding]:
-        """Values that differ from a source without columns of parcels, areas and numbers."""
+        """Values that differ from their source, for sources that use no column of parcels, no area and no number."""
         assert rule.expression is not None
         if not len(values) or any(term.table in {"parcel", "area", "number"} for term in rule.expression.terms):
             return

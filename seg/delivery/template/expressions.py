@@ -1,15 +1,15 @@
-"""Expressions of field values, without code: columns, constants, areas, record numbers, and their concatenation.
+"""Expressions for field values: columns, constants, areas, record numbers, and their concatenation.
 
-An expression is one or several terms joined by `+`:
+Expressions cannot run code. An expression is one or several terms joined by `+`:
 
 - `parcel.NAME`: column of the parcels;
 - `zone.NAME`: column of the zone that holds the parcel;
 - `value.NAME`: constant of the template's `values`;
 - `'text'` or a number: constant;
 - `area_m2`, `area_mu`, `area_ha`: geodesic area of the delivered polygon, rounded to the decimals of the field;
-- `number` or `number(8)`: number of the record in its layer from 1, with zeros to eight digits.
+- `number` or `number(8)`: number of the record in its layer, from 1; `number(8)` adds leading zeros up to eight digits.
 
-Several terms are joined as text; if one of them has no value, the whole has none.
+Several terms are joined as text. If one term has no value, the expression has no value.
 """
 
 import re
@@ -25,7 +25,7 @@ from seg.errors import ConfigError
 from seg.raster.ground.outlines import Floats
 
 AREAS = {"area_m2": 1.0, "area_mu": 15 / 10_000, "area_ha": 1 / 10_000}
-"""Units of areas by term, per square metre."""
+"""Factor from square metres to the unit of each area term."""
 
 Table = Literal["parcel", "zone", "value", "area", "number", "constant"]
 
@@ -43,7 +43,7 @@ class Term:
     """One term of an expression.
 
     Attributes:
-        table: Table of a column, or kind of the term.
+        table: Table of a column (parcel, zone or value), or kind of another term.
         name: Name of the column, text of the constant, name of the area; empty for a number.
         digits: Digits of a record number with leading zeros; 0 for a plain number.
     """
@@ -83,7 +83,7 @@ class Expression:
     terms: tuple[Term, ...]
 
     def of(self, rows: Rows) -> pa.Array:
-        """Values of N records, with the type of the single term, or as text.
+        """Values of N records. A single term keeps its type; several terms give text.
 
         Args:
             rows: The records.
@@ -110,7 +110,7 @@ def parsed(text: str, where: str) -> Expression:
         found = _TERM.match(text, place)
         if found is None:
             raise ConfigError(
-                f'{where}: source is "{text}", not an expression from "{text[place:][:20]}" on; wanted terms such '
+                f'{where}: source is "{text}", but "{text[place:][:20]}" does not begin with a term; wanted terms such '
                 "as parcel.id, zone.code, value.year, 'text', 12, area_m2, area_mu, area_ha, number(8), joined by +"
             )
         terms.append(_term(found))

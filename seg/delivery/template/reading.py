@@ -27,7 +27,7 @@ _WORDS: dict[object, str] = {
 
 
 def read_template(path: Path) -> Template:
-    """Template of a YAML file.
+    """Read a template from a YAML file.
 
     Args:
         path: The file, in UTF-8 or GBK.
@@ -53,7 +53,7 @@ def read_template(path: Path) -> Template:
 
 
 def _built(kind: type[Value], content: object, where: str) -> Value:
-    """Dataclass of a mapping."""
+    """Build a dataclass from a mapping."""
     if not isinstance(content, Mapping):
         raise ConfigError(f"{where or 'the template'} is {_shown(content)}; wanted keys and values")
     known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
@@ -105,7 +105,7 @@ def _of_union(kinds: tuple[object, ...], content: object, where: str) -> object:
 
 
 def _plain(hint: object, content: object) -> object | None:
-    """Value of a text; None if it is not of the type."""
+    """Convert a text to a type; None if the text is not a value of the type."""
     if not isinstance(content, str):
         return None
     if hint is bool:

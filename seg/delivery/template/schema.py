@@ -19,13 +19,13 @@ Kind = Literal["text", "integer", "real", "date"]
 """Types of fields."""
 
 ONE_LAYER = {"Parquet", "GeoJSON", "ESRI Shapefile"}
-"""Formats whose files hold one layer, with the name of the file."""
+"""Formats whose files hold one layer, which has the name of the file."""
 
 MAP_CRS = "map"
-"""Name of the CRS of the parcels."""
+"""Value of `crs` that stands for the CRS of the parcels."""
 
 MOST_DIGITS = 18
-"""Largest width of a whole number; a real number may have one digit more."""
+"""Largest width of a whole number. A real number may be three characters wider: a digit, a sign and a point."""
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _NAME = re.compile(r"[^\W\d]\w*")
@@ -42,10 +42,10 @@ class FieldRule:
         decimals: Digits after the point of a real number.
         alias: Readable name, which File Geodatabases and GeoPackages store.
         source: Expression of the value (see `seg.delivery.template.expressions`); null leaves the field empty.
-        codes: Delivered value by value of the source; all values of the source must be listed. A list allows its
-            values unchanged.
-        required: Every record has a value.
-        unique: No two records of the delivery have the same value.
+        codes: Mapping from values of the source to delivered values, or list of values that are delivered unchanged.
+            All values of the source must be listed.
+        required: True if every record must have a value.
+        unique: True if no two records of the delivery may have the same value.
 
     Raises:
         ConfigError: A value is out of range, or the source is not an expression.
@@ -74,7 +74,9 @@ class FieldRule:
             wanted = f"1 to {most}" if most else "none for a date"
             raise ConfigError(f"{this}: width is {self.width}; wanted {wanted}")
         if (self.decimals is not None) != (self.type == "real"):
-            raise ConfigError(f"{this}: decimals is {self.decimals}; wanted decimals for real numbers only")
+            raise ConfigError(
+                f"{this}: decimals is {self.decimals}; wanted decimals for real numbers, and for no other type"
+            )
         if self.decimals is not None and not 0 <= self.decimals <= (self.width or 0) - 3:
             raise ConfigError(f"{this}: decimals is {self.decimals}; wanted 0 to {(self.width or 0) - 3}")
         self._check_codes(this)
@@ -84,7 +86,7 @@ class FieldRule:
             raise ConfigError(f"{this}: a date has no codes; remove them")
         for code in (self.code_map or {}).values() if self.type in {"integer", "real"} else ():
             if not re.fullmatch(r"-?\d+(\.\d+)?", code):
-                raise ConfigError(f"{this}: the code '{code}' is no number; wanted a number, or the type text")
+                raise ConfigError(f"{this}: the code '{code}' is not a number; wanted a number, or the type text")
 
     @cached_property
     def expression(self) -> Expression | None:
@@ -93,14 +95,14 @@ class FieldRule:
 
     @cached_property
     def code_map(self) -> dict[str, str] | None:
-        """Delivered value by value of the source; None without codes."""
+        """Delivered value for each value of the source; None if the field has no codes."""
         if self.codes is None:
             return None
         return dict(self.codes) if isinstance(self.codes, Mapping) else {code: code for code in self.codes}
 
     @property
     def area_unit(self) -> str | None:
-        """The area that the source is, such as "area_m2"; None for other sources."""
+        """Area term that is the whole source, such as "area_m2"; None for other sources."""
         terms = () if self.expression is None else self.expression.terms
         return terms[0].name if len(terms) == 1 and terms[0].name in AREAS else None
 
@@ -110,9 +112,9 @@ class LeastArea:
     """Smallest area of a parcel, before zones cut it.
 
     Args:
-        others: Smallest area of parcels whose class has no own, such as 400m2; 0 keeps all parcels.
-        by: Field of the classes; null without classes.
-        classes: Smallest area by value of the field.
+        others: Smallest area of parcels whose class is not in `classes`, such as 400m2; 0 keeps all parcels.
+        by: Field that holds the class; null if there are no classes.
+        classes: Smallest area by class.
 
     Raises:
         ConfigError: An area is not a number with a unit, or there are classes without a field.
@@ -130,7 +132,7 @@ class LeastArea:
 
     @cached_property
     def square_metres(self) -> dict[str | None, float]:
-        """Smallest area in square metres by class; None stands for the others."""
+        """Smallest area in square metres by class; None stands for all other classes."""
         found: dict[str | None, float] = {None: square_metres(self.others, "least_area")}
         return found | {value: square_metres(size, "least_area") for value, size in self.classes.items()}
 
@@ -143,15 +145,15 @@ class Template:
         file: Path of the files in the delivered folder. {zone.x} is the value of the column x of the zone, {value.x}
             the value x of `values`. The suffix decides the format.
         fields: Fields in their order.
-        layer: Name of the layer, with the same placeholders; null where a file holds one layer, which gets the name of
-            the file.
+        layer: Name of the layer, with the same placeholders; null for a format whose files hold one layer. Such a layer
+            has the name of its file.
         note: Text that is printed when the template is used.
         values: Constants for names and sources.
-        crs: CRS of the layers, such as EPSG:4526; or a family of zones such as cgcs2000-3deg, from which each layer
-            gets the zone at the centre of its zone; or map, the CRS of the parcels.
+        crs: CRS of the layers, such as EPSG:4526; or map, the CRS of the parcels; or a family of Gauss-Kruger zones
+            such as cgcs2000-3deg. Of such a family, each layer gets the zone at the centre of the layer's polygon.
         encoding: Encoding of shapefiles, utf-8 or gbk.
-        records: Largest number of records of a file; further records go to files whose names end in _2, _3 and so on,
-            and the name of the first file then ends in _1. null: no limit.
+        records: Largest number of records in a file; null for no limit. More records are split into files whose names
+            end in _1, _2 and so on.
         least_area: Smallest parcels.
 
     Raises:
@@ -203,7 +205,9 @@ class Template:
         if self.format == "ESRI Shapefile":
             for name, cut in dbf_names([rule.name for rule in self.fields], self.encoding).items():
                 if name != cut:
-                    raise ConfigError(f"field '{name}': its name is too long for a shapefile in {self.encoding}")
+                    raise ConfigError(
+                        f"field '{name}': its name is too long for a shapefile in {self.encoding}; shorten it"
+                    )
 
     def _check_classes(self, name: str) -> None:
         rule = next((rule for rule in self.fields if rule.name == name), None)

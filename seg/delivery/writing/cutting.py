@@ -18,7 +18,7 @@ from seg.raster.ground.outlines import metres_per_unit
 from seg.raster.vectors.features import require_near
 
 SLIVER_M2 = 0.01
-"""Smaller pieces at the line between zones come from rounding and are dropped; their area rounds to 0.00 m2."""
+"""Smaller pieces come from rounding at the lines between zones and are dropped."""
 
 WHOLE = "whole area in m2"
 """Column of the area of a parcel before it was cut, in square metres; NaN for a parcel that was not cut."""
@@ -34,11 +34,11 @@ class Pieces:
     """Pieces of the parcels of one batch.
 
     Attributes:
-        rows: The parcels' columns, the geometry of the pieces as WKB, and WHOLE; K rows.
+        rows: K rows: columns of the parcels, geometry of the pieces as WKB, and WHOLE.
         zones: (K,) number of the zone of each piece.
         bounds: (4,) bounds of the parcels; NaN for an empty batch.
         outside: Number of parcels that lie outside all zones, at least in part.
-        outside_m2: Area outside all zones in square metres.
+        outside_m2: Area of the parcels outside all zones, in square metres.
     """
 
     rows: pa.RecordBatch
@@ -50,7 +50,15 @@ class Pieces:
 
 @dataclass(frozen=True)
 class _Cut:
-    """Pieces with the number of their parcel and zone, the whole area of the parcel, and the planar area by parcel."""
+    """Pieces of parcels that are not plain.
+
+    Attributes:
+        parcel: (K,) number of the parcel of each piece.
+        zone: (K,) number of the zone of each piece.
+        polygons: (K,) the pieces.
+        whole_m2: (K,) area of the uncut parcel of each piece in square metres.
+        covered: (P,) planar area of all pieces of each parcel of the batch.
+    """
 
     parcel: Integers
     zone: Integers
@@ -88,7 +96,7 @@ class Cutter:
         require_near(self._name, polygons)
         self._require_polygons(polygons)
         parcel, zone, whole = self._assigned(polygons)
-        # Parcels within a zone keep their bytes; the others, those of several parts and those with heights are cut.
+        # A plain parcel lies within a zone and has one part and no heights; it keeps its bytes. All others are cut.
         plain = whole & (shapely.get_type_id(polygons[parcel]) == shapely.GeometryType.POLYGON)
         plain &= ~shapely.has_z(polygons[parcel])
         cut = self._cut(polygons, parcel[~plain], zone[~plain], whole[~plain])
@@ -99,7 +107,7 @@ class Cutter:
         columns = [column.take(pa.array(parcel[order])) for column in batch.columns[:-1]]
         names = [*batch.schema.names[:-1], "geometry", WHOLE]
         rows = pa.record_batch([*columns, pa.array(geometry, pa.binary()), pa.array(areas)], names=names)
-        # Parcels without any piece lie outside all zones.
+        # Parcels that are not plain may lie outside all zones, entirely or in part.
         lost = np.setdiff1d(np.arange(len(polygons)), parcel[: plain.sum()])
         lost_m2 = self._measure.square_metres(polygons[lost])
         lost_m2 = lost_m2 * np.maximum(1 - cut.covered[lost] / shapely.area(polygons[lost]), 0)
@@ -129,21 +137,21 @@ class Cutter:
             raise RasterError(f"{self._name}: a parcel {reason}; repair it first, such as with ogr2ogr -makevalid")
 
     def _assigned(self, polygons: Polygons) -> tuple[Integers, Integers, NDArray[np.bool_]]:
-        """Pairs of a parcel and a zone that it lies in, and True if it lies there as a whole."""
+        """Pairs of a parcel and a zone that it meets, and True where the zone covers the whole parcel."""
         if not len(self._zones.polygons):
             everything = np.arange(len(polygons))
             return everything, np.zeros_like(everything), np.ones(len(polygons), dtype=bool)
         parcel, zone = self._tree.query(polygons)
         zones = self._prepared()
         within = shapely.covers(zones[zone], polygons[parcel])
-        # A parcel within a zone is not cut by its neighbours, which at most touch it.
+        # Other zones at most touch a parcel that lies within a zone, so they do not cut it.
         crossing = ~within & ~np.isin(parcel, parcel[within])
         crossing[crossing] = shapely.intersects(zones[zone[crossing]], polygons[parcel[crossing]])
         kept = within | crossing
         return parcel[kept], zone[kept], within[kept]
 
     def _prepared(self) -> Polygons:
-        """The zones, a copy for each thread, since GEOS fills the index of a prepared polygon without a lock."""
+        """Zones of this thread; threads need copies, since GEOS does not lock the index of a prepared polygon."""
         if not hasattr(self._own, "zones"):
             zones: Polygons = shapely.from_wkb(shapely.to_wkb(self._zones.polygons))
             shapely.prepare(zones)

@@ -1,4 +1,4 @@
-"""Deliver parcels by a template: cut, fill, split into files, and put the folder in place whole."""
+"""Deliver parcels by a template: cut them, fill the fields, split the records into files, rename the whole folder."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -22,7 +22,7 @@ from seg.parcels.write_parcels import ordered_map
 from seg.terminal.text import counted
 
 Advance = Callable[[int, int], None]
-"""Function called with the number of parcels done and of all parcels; each parcel counts once in each of two passes."""
+"""Function called with the number of finished parcels and of all parcels; each of two passes counts every parcel."""
 
 
 @dataclass
@@ -34,8 +34,9 @@ class Delivered:
         layers: Number of layers; a layer that continues in another file counts once.
         records: Number of records.
         square_metres: Total area of the records.
-        dropped: Number of pieces of parcels that are smaller than the least area, and their area in square metres.
-        outside: Number of parcels outside all zones, at least in part, and that area in square metres.
+        dropped: Number of pieces whose parcel is smaller than the least area, and the area of these pieces in square
+            metres.
+        outside: Number of parcels outside all zones, at least in part, and their area outside in square metres.
     """
 
     files: list[PurePosixPath] = field(default_factory=list)
@@ -94,7 +95,7 @@ def deliver(
 
 
 class Delivery:
-    """A delivery whose inputs fit together; see `deliver`."""
+    """A delivery whose inputs have been checked; `deliver` makes it."""
 
     def __init__(self, template: Template, source: ParcelSource, zones: Zones, output: Path, threads: int) -> None:
         self._template, self._source, self._zones = template, source, zones
@@ -164,7 +165,9 @@ class Delivery:
                 yield self._summary.records
             for written in files.named():
                 if written in self._summary.files:
-                    raise ConfigError(f"two files of the delivery would be {written}; change 'file' in the template")
+                    raise ConfigError(
+                        f"two files of the delivery would have the name {written}; change 'file' in the template"
+                    )
                 self._summary.files.append(written)
 
     def _write_layer(self, spool: ZoneSpool, zone: int, files: "_Parts") -> None:
@@ -174,7 +177,7 @@ class Delivery:
         rows = LayerRows(self._template, values, self._zones.crs, crs, str(self._source.path))
         _, layer = self._template.names(values)
         self._summary.layers += 1
-        # After an error, the threads end here and not whenever Python collects the generators.
+        # Closing ends the threads after an error. Without it, they run until Python collects the generators.
         with (
             closing(spool.read(zone)) as pieces,
             closing(ordered_map(rows.placed, pieces, self._threads)) as placed,
@@ -213,14 +216,14 @@ class Delivery:
 
 
 class _Pushed:
-    """Batches of which a part can be taken."""
+    """Iterator of batches that can stop within a batch and go on from there."""
 
     def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
         self._batches = batches
         self._rest: pa.RecordBatch | None = None
 
     def take(self, most: int | None) -> Iterator[pa.RecordBatch]:
-        """Batches of at most `most` rows in all."""
+        """Batches with at most `most` rows in total; None for all rows."""
         while not self.is_done() and (most is None or most > 0):
             batch = self._rest
             assert batch is not None
@@ -239,7 +242,7 @@ class _Pushed:
 
 
 class _Parts:
-    """The files that one name becomes because of the limit of records."""
+    """Files into which the limit of records splits one file of the template."""
 
     def __init__(self, tree: Path, name: PurePosixPath, records: int | None) -> None:
         self._tree, self._name, self._records = tree, name, records
@@ -247,7 +250,7 @@ class _Parts:
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
 
     def current(self) -> tuple[Path, int | None]:
-        """The file to write next and the number of records that it may still get."""
+        """The file to write next, and the number of records that it may still get; None without a limit."""
         if self._records is None:
             return self._tree / self._named(self._part), None
         if self._written >= self._records:
@@ -260,7 +263,7 @@ class _Parts:
             yield batch
 
     def named(self) -> list[PurePosixPath]:
-        """Names of the files; a single file loses its number."""
+        """Names of the files; a single file is renamed to a name without a number."""
         if self._part > 1:
             return [self._named(part) for part in range(1, self._part + 1)]
         first = self._tree / self._named(1)

@@ -72,7 +72,7 @@ class ParcelSource:
         return names, geo["columns"][self._geometry].get("crs", "OGC:CRS84")
 
     def batches(self) -> Generator[pa.RecordBatch, None, None]:
-        """Batches with the asked columns in alphabetical order; the geometry is WKB in the last column, "geometry".
+        """Batches with the requested columns in alphabetical order; the geometry is WKB in the last column, "geometry".
 
         Raises:
             RasterError: The file cannot be read.

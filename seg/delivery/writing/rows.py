@@ -25,14 +25,14 @@ INTEGER32_DIGITS = 9
 
 @dataclass(frozen=True)
 class PlacedRows:
-    """Pieces in the CRS of a layer that are large enough.
+    """Pieces of parcels that are large enough, in the CRS of a layer.
 
     Attributes:
         parcels: Columns of the parcels, N rows.
         geometry: (N,) WKB.
         areas_m2: (N,) geodesic areas in square metres.
-        dropped: Number of pieces of parcels that are too small.
-        dropped_m2: Their area.
+        dropped: Number of left out pieces, whose parcels are too small.
+        dropped_m2: Area of the left out pieces.
     """
 
     parcels: pa.RecordBatch
@@ -133,8 +133,8 @@ class LayerRows:
         missing = texts.filter(pc.and_(pc.is_null(places), pc.is_valid(texts)))
         if len(missing):
             raise ConfigError(
-                f"{self._name}: field '{rule.name}': codes has no entry for '{missing[0]}' of {rule.source}; it has "
-                f"{listed(list(codes))}; add it"
+                f"{self._name}: field '{rule.name}': codes has no entry for '{missing[0]}' of {rule.source}; its "
+                f"entries are {listed(list(codes))}; add one"
             )
         return pa.array(list(codes.values()), pa.string()).take(places)
 
@@ -152,7 +152,7 @@ def arrow_field(rule: FieldRule) -> pa.Field:
 
 
 def _fitted(values: pa.Array, rule: FieldRule, kind: pa.DataType) -> pa.Array:
-    """Values of the type of a field, after a check of their width."""
+    """Convert values to the type of a field, and check their width."""
     if rule.type == "text":
         texts = values.cast(pa.string())
         width = rule.width or 0

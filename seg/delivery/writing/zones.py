@@ -42,7 +42,7 @@ class Zones:
             bounds: Left, bottom, right and top of all parcels, for a delivery without zones.
 
         Raises:
-            ConfigError: The template's family of zones has no zone there.
+            ConfigError: The template's family of Gauss-Kruger zones does not reach the centre of the zone.
         """
         if template.crs == MAP_CRS:
             return self.crs

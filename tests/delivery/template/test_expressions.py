@@ -29,7 +29,7 @@ ROWS = Rows(PARCELS, {"code": "150101", "rank": 3, "none": None}, {"year": "2026
         (" parcel.n+parcel.名称 ", ["7甲", None]),
     ],
 )
-def test_terms_and_their_concatenation(text: str, values: list[object]) -> None:
+def test_terms_and_their_concatenation_give_the_values_of_the_records(text: str, values: list[object]) -> None:
     found = parsed(text, "field 'x'").of(ROWS).to_pylist()
     assert found == pytest.approx(values) if text.startswith("area") else found == values
 
@@ -55,6 +55,6 @@ def test_fifteen_mu_are_a_hectare() -> None:
         "1 2",
     ],
 )
-def test_other_texts_are_no_expressions(text: str) -> None:
+def test_texts_that_are_not_expressions_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="field 'x': source is"):
         parsed(text, "field 'x'")

@@ -56,7 +56,7 @@ def test_codes_keep_their_zeros_and_a_file_may_be_in_gbk(tmp_path: Path) -> None
             "file: a.parquet\nfields: [{name: OBJECTID, type: date}]",
             "field 'OBJECTID': the format uses this name",
         ),
-        ("file: a.parquet\nfields: [{name: a, type: integer, codes: [x]}]", "field 'a': the code 'x' is no number"),
+        ("file: a.parquet\nfields: [{name: a, type: integer, codes: [x]}]", "field 'a': the code 'x' is not a number"),
         ("file: a.parquet\nfields: [{name: a, type: text}]", "field 'a': has no width"),
         ("file: a.parquet\nfields: [{name: a b, type: date}]", "wanted a name of letters, digits and underscores"),
         ("file: a.parquet\nfields: [{name: a, type: date, width: 8}]", "width is 8; wanted none for a date"),
@@ -68,7 +68,7 @@ def test_codes_keep_their_zeros_and_a_file_may_be_in_gbk(tmp_path: Path) -> None
         ("file: a.parquet\nfields: [{name: a, type: date, required: 1}]", "fields[0].required is '1'; wanted true or"),
     ],
 )
-def test_a_mistake_in_a_template_is_named(tmp_path: Path, text: str, message: str) -> None:
+def test_a_mistake_in_a_template_is_named_in_the_error(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError) as raised:
         write_template(tmp_path, text)
     assert message in str(raised.value)
