@@ -26,7 +26,7 @@ def masked_validity(product: Path, **masking: object) -> np.ndarray:
 
 
 @pytest.mark.parametrize("values", [None, [4], [0, 11]])
-def test_masked_classes_are_invalid(tmp_path: Path, values: list[int] | None) -> None:
+def test_pixels_of_masked_classes_are_invalid(tmp_path: Path, values: list[int] | None) -> None:
     scl = np.random.default_rng(0).integers(0, 12, (31, 25))
     path, stored = write_safe(tmp_path, Safe(size=(61, 49), scl=scl))
     valid = masked_validity(path, mask="auto", mask_values=values)
@@ -40,7 +40,7 @@ def test_without_a_mask_only_nodata_is_invalid(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("distance", [1, 2, 5, 600])
-def test_a_dilated_mask_reaches_its_distance_over_the_edges_of_strips(
+def test_a_dilated_mask_hides_all_pixels_within_the_distance_also_across_strips(
     tmp_path: Path, write_raster: WriteRaster, distance: int
 ) -> None:
     values = np.zeros((1100, 9), np.uint8)
@@ -57,7 +57,7 @@ def test_a_dilated_mask_reaches_its_distance_over_the_edges_of_strips(
 
 
 @pytest.mark.parametrize("bit", range(16))
-def test_each_bit_masks_on_its_own(bit: int) -> None:
+def test_a_pixel_is_masked_if_and_only_if_the_masked_bit_is_set(bit: int) -> None:
     values = np.array([[0, 1 << bit, 0xFFFF, 0xFFFF - (1 << bit)]], np.uint16)
     source = MaskSource(SourceBand("QA_PIXEL", Path("qa.tif")), "bits", (bit,))
     assert source.hides(values).tolist() == [[False, True, True, False]]
@@ -88,13 +88,13 @@ def test_a_mask_on_another_grid_is_an_error(
         masked_validity(product, mask=str(mask), mask_values=[1])
 
 
-def test_a_product_without_quality_band_has_no_automatic_mask(tmp_path: Path) -> None:
+def test_an_automatic_mask_of_a_product_without_quality_band_is_an_error(tmp_path: Path) -> None:
     product, _ = write_safe(tmp_path, Safe("L1C"))
     with pytest.raises(RasterError, match=r"has no quality band .* --mask=FILE"):
         masked_validity(product, mask="auto")
 
 
-def test_values_belong_to_a_mask() -> None:
+def test_mask_values_need_a_mask_and_a_mask_file_needs_values() -> None:
     with pytest.raises(ConfigError, match="and the option --mask"):
         MaskSettings(mask_values=[3])
     with pytest.raises(ConfigError, match="wanted --mask-values"):

@@ -23,7 +23,7 @@ def predict_from_array(image, patch_size, patch_overlap, no_data_value, destinat
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A package in place of OmniCloudMask, which calls pixels cloud shadow whose red is above 5000."""
+    """A package in place of OmniCloudMask; it classifies pixels as cloud shadow if their red is above 5000."""
     folder = tmp_path / "site" / "omnicloudmask"
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text(FAKE)
@@ -55,7 +55,7 @@ def test_classes_of_the_network_mask_the_scene(
     write_scene(open_product(product), tmp_path / "x.vrt", SceneSettings(bands=["B03"]), masking)
     with open_raster(tmp_path / "x.vrt") as scene:
         valid = scene.read_masks(1) > 0
-    # Pixels of no data belong to no class, whatever their values.
+    # Pixels without data belong to no class, whatever their values.
     bright = (stored["B04"].astype(int) - 1000 > 5000) & (stored["B04"] > 0)
     np.testing.assert_array_equal(valid, ~(bright & hides))
 
@@ -66,7 +66,7 @@ def test_without_the_package_the_error_says_how_to_install_it(tmp_path: Path, we
 
 
 @pytest.mark.usefixtures("package")
-def test_weights_that_are_missing_are_named_and_not_downloaded(tmp_path: Path, weights: Path) -> None:
+def test_missing_weights_are_named_in_the_error_and_not_downloaded(tmp_path: Path, weights: Path) -> None:
     (weights / NAMES[1]).unlink()
     for folder in (weights, None):
         with pytest.raises(ConfigError, match=r"wanted a folder with a\.safetensors, b\.safetensors; download"):

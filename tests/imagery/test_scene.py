@@ -25,7 +25,7 @@ CORNER = (600_000, 5_000_040)
 def test_a_coarse_band_is_displaced_by_less_than_a_hundredth_of_a_pixel(
     tmp_path: Path, write_raster: WriteRaster, fine: int, coarse: int, shift: float
 ) -> None:
-    """A plane of known slope shows the displacement of each pixel."""
+    """Both bands sample the same inclined plane, so a displacement shows as a difference of their values."""
     slope = 40.0  # per metre, in both directions
     files = []
     for name, size, left in (("a_fine", fine, CORNER[0]), ("a_coarse", coarse, CORNER[0] + shift)):
@@ -107,7 +107,7 @@ def test_a_cog_holds_the_pixels_of_the_scene_and_nodata_under_the_mask(tmp_path:
     ]
 
 
-def test_a_missing_mask_or_band_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_mask_or_nodata_file_of_a_scene_is_an_error(tmp_path: Path) -> None:
     path, _ = write_safe(tmp_path)
     write_scene(open_product(path), tmp_path / "x.vrt", SceneSettings(bands=["B04", "B11"]), MaskSettings("auto"))
     for name in ("x.msk", "x.B11.bands"):
@@ -118,7 +118,9 @@ def test_a_missing_mask_or_band_is_an_error(tmp_path: Path) -> None:
     assert tmp_path / "x.msk" in image_files(tmp_path / "x.vrt")
 
 
-def test_a_band_that_covers_a_part_needs_nodata(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_a_band_that_covers_only_a_part_of_the_scene_must_declare_nodata(
+    tmp_path: Path, write_raster: WriteRaster
+) -> None:
     for name, size in (("a_red", 10), ("a_nir", 20)):
         write_raster(
             tmp_path / "bands" / f"{name}.tif",
@@ -155,7 +157,7 @@ def test_a_missing_granule_is_an_error(tmp_path: Path) -> None:
         open_product(path)
 
 
-def test_wrong_archives_are_errors(tmp_path: Path) -> None:
+def test_locked_damaged_and_unknown_archives_are_errors(tmp_path: Path) -> None:
     path, _ = write_safe(tmp_path, Safe(bands=("B04",)), zipped=True)
     content = bytearray(path.read_bytes())
     place = content.rindex(b"PK\x01\x02")  # Header of the last file in the directory of the archive.
@@ -173,7 +175,7 @@ def test_wrong_archives_are_errors(tmp_path: Path) -> None:
             open_product(tmp_path / f"{name}.zip")
 
 
-def test_an_output_does_not_replace_a_file_of_the_product(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_an_output_that_is_a_file_of_the_product_is_refused(tmp_path: Path, write_raster: WriteRaster) -> None:
     file = write_raster(tmp_path / "a.tif", np.ones((3, 3), np.uint8))
     with pytest.raises(ConfigError, match="is one of the inputs"):
         write_scene(open_product(file), file)

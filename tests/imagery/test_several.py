@@ -35,7 +35,7 @@ def test_several_products_become_a_scene_of_several_dates(dates: tuple[list[Path
     products, clear = dates
     output = tmp_path / "pair.vrt"
     names = ["B04@2024-05-11", "B08@2024-05-11", "B04@2024-08-03", "B08@2024-08-03"]
-    # Dates are in order of time, not of the command line.
+    # The bands are ordered by date, although the command line names the later product first.
     ran = run_command("prepare image", "--input", *products[::-1], f"--output={output}", "--mask=auto")
     assert (ran.status, ran.err) == (0, "")
     assert ran.out.splitlines() == [f"{output}: 4 bands of 2 dates", *names]
@@ -68,7 +68,7 @@ def test_products_are_combined_without_their_clouds(dates: tuple[list[Path], np.
         np.testing.assert_array_equal(dataset.read(2), clear.sum(axis=0))
     first = output.read_bytes()
     assert run_command("prepare composite", "--input", *products, f"--output={output}", "--bands=[red]").status == 0
-    assert output.read_bytes() != first  # other scenes, without the mask
+    assert output.read_bytes() != first  # The scenes are written again without a mask.
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ SIDE = 96
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A calibrated package for values of 8 bits."""
+    """A calibrated package for images of 8 bits."""
     monkeypatch.setattr(qgis, "SIDES", (SIDE,))
     folder = write_tiny_package(tmp_path / "model")
     package = replace(read_package(folder), temperature=1.5, bias=-0.25, threshold=0.4)
@@ -67,7 +67,7 @@ def test_file_keeps_the_contract_of_the_plugin(folder: Path) -> None:
     }
 
 
-def test_bundled_runtime_reads_the_versions_of_the_file(folder: Path) -> None:
+def test_versions_of_the_file_are_old_enough_for_the_runtime_of_the_plugin(folder: Path) -> None:
     model = onnx.load(add_qgis(folder))
     assert model.ir_version <= 9
     assert all(entry.version <= 20 for entry in model.opset_import)
@@ -80,7 +80,7 @@ def test_bundled_runtime_reads_the_versions_of_the_file(folder: Path) -> None:
     assert converted.opset_import[0].version <= 20
 
 
-def test_file_of_earlier_weights_is_removed(folder: Path) -> None:
+def test_a_new_package_removes_the_file_of_earlier_weights(folder: Path) -> None:
     path = add_qgis(folder)
     write_tiny_package(folder)
     assert not path.exists()

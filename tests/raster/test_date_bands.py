@@ -35,9 +35,10 @@ def test_more_than_sixteen_dates_are_refused() -> None:
 
 @pytest.fixture
 def scene(write_raster: WriteRaster, tmp_path: Path) -> Path:
-    """Five pixels of two dates with two bands each, and a band without a date; nodata is 0.
+    """Five pixels with two bands of each of two dates, and a band without a date; nodata is 0.
 
-    All dates; the first date lacks one band; the second date; no date; the band without a date lacks data.
+    The first pixel holds data in all bands. Then one pixel each: the first date lacks a band; the second date lacks a
+    band; both dates lack a band; the band without a date lacks data.
     """
     pixels = np.arange(1, 26, dtype=np.uint16).reshape(5, 1, 5)
     pixels[1, 0, 1] = pixels[2, 0, 2] = pixels[0, 0, 3] = pixels[3, 0, 3] = pixels[4, 0, 4] = 0
@@ -63,7 +64,7 @@ def test_a_pixel_is_valid_if_one_date_holds_data_and_the_other_is_filled(scene: 
     ]
 
 
-def test_the_order_of_the_bands_does_not_matter(scene: Path) -> None:
+def test_pixels_of_a_band_do_not_depend_on_the_order_of_the_bands(scene: Path) -> None:
     chip, turned = read(scene, [1, 2, 3, 4, 5]), read(scene, [4, 5, 1, 3, 2])
     np.testing.assert_array_equal(turned.image, chip.image[[3, 4, 0, 2, 1]])
     np.testing.assert_array_equal(turned.valid, chip.valid)
@@ -75,7 +76,7 @@ def test_bands_of_one_date_must_all_hold_data(scene: Path) -> None:
     assert chip.missing is None
 
 
-def test_given_dates_replace_the_names(scene: Path) -> None:
+def test_given_dates_replace_the_dates_in_the_names(scene: Path) -> None:
     chip = read(scene, [1, 2, 3, 4], dates=(0, 1, 1, 1))
     assert chip.valid.tolist() == [[True, True, True, False, True]]
 

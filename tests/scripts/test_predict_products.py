@@ -33,7 +33,9 @@ def pixels(path: Path) -> np.ndarray:
         return dataset.read(1)
 
 
-def test_a_product_is_mapped_through_a_scene_written_beside_the_map(model: Path, tmp_path: Path) -> None:
+def test_a_product_is_mapped_from_a_scene_beside_the_map_that_a_second_run_does_not_rewrite(
+    model: Path, tmp_path: Path
+) -> None:
     product, stored = write_safe(tmp_path, Safe(bands=RGB, scl=np.full((30, 24), 9)))
     predicted(model, product, tmp_path / "map.tif", "--mask=auto", "--mask-values=[8]")
     np.testing.assert_array_equal(pixels(tmp_path / "map.tif") == 255, stored["B04"] == 0)
@@ -49,7 +51,9 @@ def test_a_product_is_mapped_through_a_scene_written_beside_the_map(model: Path,
     assert (scene.stat().st_mtime_ns, mask.stat().st_mtime_ns) == before
 
 
-def test_products_and_scenes_of_a_folder_are_mapped(model: Path, tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_products_and_scenes_of_a_folder_are_mapped_and_a_damaged_product_fails_alone(
+    model: Path, tmp_path: Path, write_raster: WriteRaster
+) -> None:
     folder = tmp_path / "downloads"
     safe, _ = write_safe(folder, Safe(bands=RGB), zipped=True)
     landsat, _ = write_landsat(folder / "more", Landsat(), packed=True)
@@ -72,7 +76,7 @@ def test_products_and_scenes_of_a_folder_are_mapped(model: Path, tmp_path: Path,
     [
         (("B02", "B04"), (), "has no band green; choose with --bands among B02, B04"),
         (RGB, ("--mask=auto", "--mask-values=[8.5]"), "mask-values"),
-        (RGB, ("--mask=clouds.tif",), "--mask is clouds.tif; wanted --mask-values with it"),
+        (RGB, ("--mask=clouds.tif",), "--mask is clouds.tif; wanted --mask-values too"),
     ],
 )
 def test_a_mistake_is_reported_in_one_line(
@@ -110,7 +114,7 @@ def test_no_pixel_of_many_random_masks_gets_a_class_or_counts_in_statistics(
 def assert_masked_pixels_are_unused(
     model: Path, write_raster: WriteRaster, case: tuple[int, float, int, int, str]
 ) -> None:
-    """Map a random scene under a random mask, and compute its statistics; the values under the mask do not matter."""
+    """Check that the map and the statistics of a random scene do not depend on the values under a random mask."""
     seed, share, block, dilate, scales = case
     random = np.random.default_rng(seed)
     clouds = (random.random((50, 43)) < share).astype(np.uint8)
@@ -122,7 +126,7 @@ def assert_masked_pixels_are_unused(
         mask = write_raster(folder / "clouds.tif", clouds)
         masking = (f"--mask={mask}", "--mask-values=[1]", f"--mask-dilate={dilate}")
         image = random.integers(90, 110, (3, 50, 43)).astype(np.uint16)
-        for number, value in enumerate((0, 60_000)):  # values under the mask
+        for number, value in enumerate((0, 60_000)):  # The value is set under the mask.
             image[:, hidden] = value
             scene = write_raster(folder / f"{number}.tif", image, descriptions=["red", "green", "blue"])
             predicted(

@@ -25,9 +25,9 @@ def composite(tmp_path: Path) -> Callable[..., npt.NDArray[np.generic]]:
 
 @pytest.fixture
 def dates(tmp_path: Path, write_raster: Callable[..., Path]) -> Callable[..., list[Path]]:
-    """`dates(number=5, size=(40, 56), **profile)` writes scenes of the bands B02 and B08.
+    """`dates(number=5, size=(40, 56), **profile)` writes scenes of the bands B02 and B08, one for each date.
 
-    Nodata is 0 in the first pixel of all scenes and in a quarter of the others.
+    The first pixel of all scenes and about a quarter of the other pixels hold the nodata value 0.
     """
 
     def write(number: int = 5, size: tuple[int, int] = (40, 56), **profile: object) -> list[Path]:

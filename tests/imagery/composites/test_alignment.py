@@ -14,7 +14,7 @@ Composite = Callable[..., npt.NDArray[np.generic]]
 
 ZONES = "EPSG:32632", "EPSG:32633"
 CORNER = Affine(10, 0, 499_000, 0, -10, 5_000_000)
-"""Corner of a scene in zone 33, near the middle of the zone."""
+"""Transform of a scene in zone 33, near the middle of the zone."""
 
 
 def centres(grid: Grid) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -36,7 +36,7 @@ def plane(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> npt.NDArray
 
 
 def write_other_zone(write: WriteRaster, folder: Path, size: int = 60, pixel: float = 10) -> Path:
-    """A scene of the plane in zone 32 that covers a part of the scene in zone 33."""
+    """A scene in zone 32 that shows the plane, has a hole, and covers a part of the scene in zone 33."""
     (x,), (y,) = transform(ZONES[1], ZONES[0], [499_100], [4_999_900])
     place = Affine(pixel, 0, np.floor(x / 10) * 10 + 3, 0, -pixel, np.floor(y / 10) * 10 + 4)
     rows, columns = np.mgrid[:size, :size] + 0.5
@@ -48,7 +48,7 @@ def write_other_zone(write: WriteRaster, folder: Path, size: int = 60, pixel: fl
 
 
 @pytest.mark.parametrize("pixel", [10, 2.5])
-def test_a_tile_of_another_zone_lies_within_a_hundredth_of_a_pixel(
+def test_a_tile_of_another_zone_is_displaced_by_less_than_a_hundredth_of_a_pixel(
     pixel: float, composite: Composite, write_raster: WriteRaster, tmp_path: Path
 ) -> None:
     near = np.zeros((90, 90), np.uint16)
@@ -59,14 +59,14 @@ def test_a_tile_of_another_zone_lies_within_a_hundredth_of_a_pixel(
     grid = read_grid(tmp_path / "summer.tif")
     assert (grid.crs.to_epsg(), grid.pixel_size) == (32633, (10, 10))
     rows, columns = place_in(read_grid(other), grid)
-    # Near the edge of the scene and of its hole, only the valid pixels below the kernel are averaged.
+    # Pixels near the edge of the scene and of its hole are left out: there, only a part of the kernel is valid.
     size, edge = 600 / pixel, 10 / pixel
     inner = (rows > edge) & (rows < size - edge) & (columns > edge) & (columns < size - edge) & (values != 9)
     low, high = 20 - edge, 30 + edge
     inner &= ~((rows > low) & (rows < high) & (columns > low) & (columns < high))
     assert inner.sum() > 2500
     assert (count[inner] == 1).all()
-    # Both scenes round to whole numbers: half a unit each, and 1 % of a pixel is at most 0.4 units.
+    # The scene and the composite are both rounded, by up to 0.5 units each; 1 % of a pixel is at most 0.4 units.
     assert np.abs(values - plane(*centres(grid)))[inner].max() <= 1.4
 
 

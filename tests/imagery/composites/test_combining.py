@@ -7,7 +7,7 @@ from seg.imagery.composites.combining import combine_dates
 
 
 def random_dates(dtype: str, dates: int = 6, seed: int = 0) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]:
-    """Values over the whole range of an integer type, so that sums overflow, and validity of three quarters."""
+    """Values over the whole range of an integer type, whose sums overflow; and a mask with three quarters valid."""
     random = np.random.default_rng(seed)
     shape = dates, 2, 13, 17
     if dtype.startswith("float"):
@@ -79,7 +79,7 @@ def test_first_takes_the_first_valid_date() -> None:
 
 
 @pytest.mark.parametrize("method", ["median", "best", "first"])
-def test_no_date_gives_zeros(method: combining.Method) -> None:
+def test_pixels_without_a_valid_date_are_zero(method: combining.Method) -> None:
     found, count = combine_dates(np.zeros((0, 2, 3, 4), np.int16), np.zeros((0, 3, 4), bool), method)
     assert found.shape == (2, 3, 4)
     assert not found.any()

@@ -58,7 +58,7 @@ def test_a_pixel_is_left_out_if_one_of_its_bands_or_a_mask_or_alpha_hides_it(
     assert found[2].tolist() == [[3, 2, 2, 2, 3]]
 
 
-def test_validity_without_a_nodata_value_is_a_mask(
+def test_a_composite_without_a_nodata_value_stores_validity_as_a_mask(
     composite: Composite, write_raster: WriteRaster, tmp_path: Path
 ) -> None:
     hidden = np.array([[1, 0]], bool)
@@ -71,7 +71,7 @@ def test_validity_without_a_nodata_value_is_a_mask(
     assert chip.image.tolist() == [[[0, 7]]]
 
 
-def test_a_valid_value_that_equals_nodata_stays_valid(
+def test_a_valid_median_that_equals_the_nodata_value_is_changed_by_1(
     composite: Composite, write_raster: WriteRaster, tmp_path: Path
 ) -> None:
     paths = [
@@ -96,13 +96,13 @@ def test_tiles_of_one_grid_are_joined_without_resampling(
     np.testing.assert_array_equal(found[0], whole_scene)
     assert read_grid(tmp_path / "summer.tif").transform == corner
     assert found[1].max() == 3
-    # Only the part of another grid.
+    # With another grid, the composite covers only the part on that grid.
     grid = write_raster(tmp_path / "grid.tif", np.zeros((2, 4), np.uint8), transform=corner @ Affine.translation(10, 8))
     cut = composite(paths, grid=grid)
     assert cut[0].tolist() == [[107, 108, 0, 0], [119, 120, 0, 0]]
 
 
-def test_memory_and_interruption_do_not_change_a_byte(
+def test_an_interrupted_composite_has_the_same_bytes_with_any_size_of_blocks(
     composite: Composite, dates: Dates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths, output = dates(4, (300, 340)), tmp_path / "summer.tif"
@@ -129,7 +129,7 @@ def test_memory_and_interruption_do_not_change_a_byte(
 
     monkeypatch.setattr(BlockStore, "write", note)
     monkeypatch.setattr("seg.imagery.composites.planning._block_shape", lambda *_: (64, 64))
-    composite(paths, method="best")  # keeps the blocks of 128 x 128 pixels
+    composite(paths, method="best")  # The run continues with the blocks of 128 x 128 pixels.
     assert 4 <= len(names) <= 6
     assert output.read_bytes() == wanted
 

@@ -20,7 +20,7 @@ def stored_scene(product: Path, **settings: object) -> tuple[np.ndarray, np.ndar
 
 
 def enlarged(band: np.ndarray, factor: int, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Bilinear interpolation between pixel centres without pixels that are 0, and its validity."""
+    """Bilinear interpolation between pixel centres, which leaves out pixels of value 0; and its validity."""
     known = (band > 0).astype(float)
 
     def weights(size: int, count: int) -> np.ndarray:
@@ -41,7 +41,7 @@ def enlarged(band: np.ndarray, factor: int, shape: tuple[int, int]) -> tuple[np.
     ("level", "baseline", "offset"),
     [("L1C", "02.14", None), ("L2A", "02.14", None), ("L1C", "04.00", -1000), ("L2A", "05.11", -1000)],
 )
-def test_values_are_ten_thousandths_of_reflectance(
+def test_scaled_values_are_ten_thousandths_of_reflectance(
     tmp_path: Path, level: str, baseline: str, offset: int | None, zipped: bool
 ) -> None:
     path, stored = write_safe(tmp_path, Safe(level, baseline, offset), zipped)
@@ -69,7 +69,7 @@ def test_nodata_stays_nodata_and_never_becomes_an_offset(tmp_path: Path) -> None
         assert (scene.read(2)[stored["B04"] == 0] == -32768).all()
 
 
-def test_bands_of_20_m_lie_on_the_corner_of_10_m_pixels(tmp_path: Path) -> None:
+def test_bands_of_20_m_and_10_m_share_their_upper_left_corner(tmp_path: Path) -> None:
     ramp = Safe(bands=("B02", "B11", "B01"), size=(61, 49))
     path, stored = write_safe(tmp_path, ramp)
     pixels, _ = stored_scene(path, bands=["B02", "B11"])
@@ -80,7 +80,7 @@ def test_bands_of_20_m_lie_on_the_corner_of_10_m_pixels(tmp_path: Path) -> None:
     assert np.abs(pixels[1] - (wanted - 1000))[known].max() <= 0.5
 
 
-def test_names_tags_and_scale_describe_the_scene(tmp_path: Path) -> None:
+def test_a_scene_has_the_names_of_its_bands_their_scale_and_tags_of_the_product(tmp_path: Path) -> None:
     path, _ = write_safe(tmp_path)
     stored_scene(path, bands=["red", "B8", "swir16"])
     with open_raster(tmp_path / "scene.vrt") as scene:
@@ -99,7 +99,7 @@ def test_a_missing_file_is_an_error_only_if_its_band_is_wanted(tmp_path: Path) -
         stored_scene(path, bands=["nir"])
 
 
-def test_reflectance_is_decimal(tmp_path: Path) -> None:
+def test_reflectance_is_stored_as_decimal_numbers_if_wanted(tmp_path: Path) -> None:
     path, stored = write_safe(tmp_path)
     pixels, valid = stored_scene(path, bands=["B02"], units="reflectance")
     known = stored["B02"] > 0

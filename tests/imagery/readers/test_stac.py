@@ -48,7 +48,10 @@ def raster(scale: float = 1e-4, offset: float = -0.1) -> dict[str, object]:
 
 @pytest.fixture
 def files(tmp_path: Path, write_raster: WriteRaster) -> dict[str, np.ndarray]:
-    """B04.tif and B08.tif of 10 m, B11.tif and SCL.tif of 20 m; the first column is 0, the class is 9 in a corner."""
+    """Write B04.tif and B08.tif of 10 m, and B11.tif and SCL.tif of 20 m; return their pixels.
+
+    The first column of each reflectance is 0. SCL is 9 in the upper left corner.
+    """
     random, stored = np.random.default_rng(0), {}
     for name, size in (("B04", 10), ("B08", 10), ("B11", 20), ("SCL", 20)):
         stored[name] = random.integers(1, 9000, (600 // size, 480 // size)).astype(np.uint16)
@@ -65,7 +68,7 @@ def files(tmp_path: Path, write_raster: WriteRaster) -> dict[str, np.ndarray]:
 def written(
     tmp_path: Path, document: dict[str, object], *bands: str, **masking: object
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels and dataset mask of the scene of an item."""
+    """Write an item and its scene; return the scene's pixels and mask."""
     (tmp_path / "item.json").write_text(json.dumps(document))
     output = tmp_path / "scene.vrt"
     write_scene(
@@ -125,7 +128,7 @@ def test_offsets_of_known_catalogues(
     np.testing.assert_array_equal(pixels[0], wanted)
 
 
-def test_the_item_places_a_file_that_does_not_tell(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_a_file_without_a_crs_gets_the_georeference_of_its_item(tmp_path: Path, write_raster: WriteRaster) -> None:
     values = np.arange(1, 36, dtype=np.uint16).reshape(5, 7)
     write_raster(tmp_path / "plain.tif", values, crs=None, transform=from_origin(0, 0, 1, 1))
     place = {"proj:code": "EPSG:32632", "proj:transform": [10, 0, 600_000, 0, -10, 5_000_040], "proj:shape": [5, 7]}
@@ -145,7 +148,7 @@ def test_each_item_of_a_collection_is_a_product(tmp_path: Path) -> None:
         open_product(path)
 
 
-def test_an_item_on_a_server_fetches_each_file_once(
+def test_a_scene_of_an_item_on_a_server_fetches_each_file_once(
     tmp_path: Path, files: dict[str, np.ndarray], server: RangeServer
 ) -> None:
     document = item({"red": asset("B04.tif", "red", **raster()), "nir": asset("B08.tif", "nir", **raster())})

@@ -23,7 +23,7 @@ def converted(model: ModelProto, folder: Path, **statements: object) -> Converte
 def test_network_exported_for_one_size_computes_images_of_any_multiple_of_its_stride(tmp_path: Path) -> None:
     found = converted(u_network(size=64), tmp_path)
     assert found.measured.stride == 2
-    # A logit depends on at most 4 pixels to each side; the measured value may add the stride less one.
+    # A logit depends on at most 4 pixels to each side. The measured value may be larger by the stride minus 1.
     assert 4 <= found.measured.receptive_field <= 5
     assert found.measured.channels == 8
     image = noise(2, 70, 34)

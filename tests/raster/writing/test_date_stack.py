@@ -16,7 +16,10 @@ WriteRaster = Callable[..., Path]
 
 @pytest.fixture
 def scenes(write_raster: WriteRaster, tmp_path: Path) -> dict[str, Path]:
-    """Four pixels of three dates of two bands; validity is a nodata value, a mask file or an alpha band."""
+    """Scenes of four pixels and two bands, one for each of three dates.
+
+    They store validity as a nodata value, as a mask file, and as an alpha band.
+    """
     may, june, july = (np.full((2, 1, 4), value, np.uint8) for value in (10, 20, 30))
     may[:, 0, 0] = may[0, 0, 3] = 0
     hidden = np.array([[0, 1, 1, 0]], bool)

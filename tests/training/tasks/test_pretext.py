@@ -45,7 +45,7 @@ def test_a_share_of_the_blocks_is_hidden_in_all_bands() -> None:
     assert edges < hidden[0].numel() / 16
 
 
-def test_some_images_lose_a_whole_band_but_never_their_only_one() -> None:
+def test_one_whole_band_may_be_hidden_but_never_an_only_band() -> None:
     hidden = [hidden_parts((3, 64, 64), HidingConfig(band=1.0), seed=seed) for seed in range(9)]
     whole = [[bool(band.all()) for band in parts] for parts in hidden]
     assert all(sum(bands) == 1 for bands in whole)
@@ -89,7 +89,7 @@ def test_skip_connections_are_hidden_too() -> None:
         assert not skip[..., columns:].any()
 
 
-def test_pixels_without_data_do_not_count() -> None:
+def test_pixels_without_data_do_not_count_in_the_loss() -> None:
     task = filled_task().eval()
     image = 100 + 10 * torch.randn(1, 3, 32, 32)
     hidden = hidden_parts((3, 32, 32), BLOCKS, seed=3)[None]
@@ -101,7 +101,7 @@ def test_pixels_without_data_do_not_count() -> None:
     assert loss == pytest.approx(float(errors[hidden & left].mean()), rel=1e-4)
 
 
-def test_all_layers_but_the_head_learn() -> None:
+def test_all_layers_except_the_head_get_gradients() -> None:
     task = filled_task().train()
     image = 100 + 10 * torch.randn(1, 3, 32, 32)
     _, loss = task.filled(image, hidden_parts((3, 32, 32), BLOCKS, seed=3)[None], torch.ones(1, 32, 32) > 0)
