@@ -44,7 +44,7 @@ def export(
             F1 in validation. area: the threshold at which the mapped area equals the cropland area in validation. By
             default, the threshold that the calibration of the training chose; 0.5 for a network of another program.
         onnx: Also write the network as ONNX, for use without PyTorch.
-        qgis: Also write qgis.onnx, which the Deepness plugin of QGIS opens as it is.
+        qgis: Also write qgis.onnx, which the Deepness plugin of QGIS opens without further settings.
         stac: Also write item.json, a STAC item of the package by the model extension (MLM); later exports renew it.
         weights: Weights to export if training averaged weights. averaged: the averaged weights. raw: the weights of the
             last step, which were not validated. auto: the averaged weights if the checkpoint has them; after a training
@@ -180,7 +180,7 @@ def predict(
             scenes, a folder; each map gets the name of its scene.
         settings: Options of the prediction.
         compute: Library, device and precision.
-        cluster: The cluster, if any.
+        cluster: Options of the cluster, if blocks are computed on one.
         masking: Pixels that become invalid, such as clouds.
         qgis: Also write styles for QGIS beside the maps, with names of the classes in English and Chinese: .qml files,
             and a raster attribute table in an .aux.xml file.
@@ -192,7 +192,7 @@ def predict(
     from seg.inference.inputs import jobs_of
     from seg.package.read import read_package
 
-    require_option(not stac or observed is not None, "stac", stac, "the date of the imagery too, with --observed")
+    require_option(not stac or observed is not None, "stac", stac, "--observed too, with the date of the imagery")
     when = None if observed is None else observed_between(observed, "observed")
     models, named = ([names] if isinstance(names, Path) else names for names in (model, input))
     inputs = scenes_of(named, output, Wanted(read_package(models[0]).band_names, masking))
@@ -200,7 +200,7 @@ def predict(
         _predict(models, inputs, output, (settings, compute), cluster)
     finally:
         if qgis or stac:
-            # Maps of an interrupted or partly failed batch get their companions too.
+            # Finished maps of an interrupted or partly failed batch get styles and items too.
             maps = [job.output for job in jobs_of(inputs, output, settings.uncertainty)]
             _accompany([path for path in maps if path.is_file()], models, qgis, when if stac else None)
 
@@ -260,7 +260,7 @@ def polygons(
         output: The file to write: .gpkg (GeoPackage), .parquet (GeoParquet), .geojson (GeoJSON, in WGS 84), .gdb (File
             Geodatabase) or .shp (shapefile). For many maps, a folder for one GeoPackage per map.
         settings: Sizes, splitting and simplification of parcels.
-        cluster: The cluster, if any, for many maps.
+        cluster: Options of the cluster, on which each task converts one of many maps.
         qgis: Add a default style for QGIS to a GeoPackage.
         fiboa: Write GeoParquet with the columns and metadata of fiboa 0.3.0; areas are then in square metres.
         observed: Date of the imagery for fiboa, such as 2025-06-12; of an interval, the last moment counts.
@@ -271,7 +271,7 @@ def polygons(
     from seg.parcels.write_parcels import write_parcels
     from seg.raster.folder import named_scenes
 
-    require_option(fiboa or observed is None, "observed", observed, "--fiboa beside it")
+    require_option(fiboa or observed is None, "observed", observed, "--fiboa too")
     when = None if observed is None else observed_between(observed, "observed")[1]
     named = named_scenes([input] if isinstance(input, Path) else input)
     styled = not qgis or (output.suffix.lower() == ".gpkg" and not named.several)
@@ -280,7 +280,7 @@ def polygons(
         require_option(not fiboa, "fiboa", fiboa, "one map")
         _polygons_of_many(named.scenes, output, settings, cluster)
         return
-    require_option(cluster.cluster is None, "cluster", cluster.cluster, "many maps, with a task per map")
+    require_option(cluster.cluster is None, "cluster", cluster.cluster, "many maps, since each task converts one map")
     [path] = named.scenes
     with progress_bar(path.name) as bar:
         if fiboa:

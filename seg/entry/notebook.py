@@ -275,7 +275,7 @@ def evaluate(
         raise ConfigError("evaluate has an array and a file; wanted two files or two arrays")
     if folds is not None or fold is not None:
         raise ConfigError(
-            "evaluate has arrays and a fold, which is for files; set the labels outside the fold to 255 instead"
+            "evaluate has arrays and a fold, but a fold needs files; set the labels outside the fold to 255 instead"
         )
     mapped, labels = _classes("prediction", np.asarray(prediction)), _classes("reference", np.asarray(reference))
     if mapped.shape != labels.shape:

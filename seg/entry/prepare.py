@@ -174,7 +174,7 @@ def _print_scene(scene: "Scene") -> None:
 
 
 def composite(*, input: list[Path] | Path, output: Path, settings: CompositeSettings, masking: MaskSettings) -> None:
-    """Combine several dates of a place, or overlapping tiles, into one scene without their invalid pixels.
+    """Combine several dates of a place, or overlapping tiles, into one scene; invalid pixels are left out.
 
     Args:
         input: Products as for `image`, or scenes: files, a folder, a pattern such as 'scenes/*.tif', or a text file

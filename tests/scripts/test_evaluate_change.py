@@ -195,14 +195,14 @@ def test_the_sheet_has_places_and_pictures_of_both_dates(run: Run, write_raster:
     assert f'href="geo:{found["lat"][0]:.6f},{found["lon"][0]:.6f}"' in page
 
 
-def test_no_sheet_is_written_if_it_is_turned_off(run: Run) -> None:
+def test_a_run_without_a_sheet_removes_the_sheet_of_an_earlier_run(run: Run) -> None:
     run()
     out = run(sheet=0)[1]
     assert "sheet.html" not in out
     assert not Path("out/sheet.html").exists()
 
 
-def test_size_of_windows_changes_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_size_of_windows_does_not_change_the_map_and_the_areas(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run()
     first = read("out/change.tif"), json.loads(Path("out/change.json").read_text())
     monkeypatch.setattr(maps, "WINDOW_SIZE", 32)
