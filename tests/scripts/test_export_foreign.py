@@ -48,7 +48,7 @@ def theirs(network: Path, tmp_path: Path) -> Path:
 
 
 def _probability_of_the_whole(scene: Path) -> np.ndarray:
-    """Probability of class 1 by the network for images of any size."""
+    """Probability of class 1 for a whole scene, by the network for images of any size."""
     with rasterio.open(scene) as dataset:
         image = dataset.read()[None].astype(np.float32)
     scores = Runner(u_network(bands=3, size=None)).outputs((image - SCENE_MEAN) / SCENE_STD)[0]

@@ -14,7 +14,7 @@ WriteRaster = Callable[..., Path]
 
 @pytest.fixture
 def scenes(write_raster: WriteRaster, tmp_path: Path) -> Path:
-    """A folder with two dates of two bands, and files beside it that fit neither."""
+    """A folder with two scenes of two bands, and files beside it that do not fit these scenes."""
     for name, value in (("a", 10), ("b", 20)):
         pixels = np.full((2, 4, 5), value, np.uint16)
         pixels[:, 0, 0] = 0

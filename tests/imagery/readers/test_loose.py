@@ -23,7 +23,7 @@ def stack(output: Path, files: dict[str, Path]) -> None:
 
 @pytest.fixture
 def bands(write_raster: WriteRaster, tmp_path: Path) -> dict[str, np.ndarray]:
-    """The pixels of a folder `bands` with B2, B3 and B10, each with nodata 0 in another corner."""
+    """The pixels of a folder `bands` with B2, B3 and B10; each band holds nodata, 0, in one pixel at another place."""
     random = np.random.default_rng(0)
     pixels = {name: random.integers(1, 999, SHAPE).astype(np.uint16) for name in ("B2", "B3", "B10")}
     for place, (name, values) in enumerate(pixels.items()):
@@ -32,7 +32,9 @@ def bands(write_raster: WriteRaster, tmp_path: Path) -> dict[str, np.ndarray]:
     return pixels
 
 
-def test_pixels_and_validity_of_a_chip_equal_the_files(bands: dict[str, np.ndarray], tmp_path: Path) -> None:
+def test_a_chip_of_a_stack_has_the_pixels_and_validity_of_the_files(
+    bands: dict[str, np.ndarray], tmp_path: Path
+) -> None:
     stack(tmp_path / "scene.vrt", band_files(tmp_path / "bands"))
     with open_raster(tmp_path / "scene.vrt") as scene:
         chip = read_chip(scene, whole(scene), Reading([3, 1, 2], FILL))
@@ -44,7 +46,7 @@ def test_pixels_and_validity_of_a_chip_equal_the_files(bands: dict[str, np.ndarr
 
 
 @pytest.mark.usefixtures("bands")
-def test_bands_are_named_and_the_grid_stays(tmp_path: Path) -> None:
+def test_a_stack_names_its_bands_and_keeps_nodata_type_and_grid(tmp_path: Path) -> None:
     files = band_files(tmp_path / "bands")
     stack(tmp_path / "scene.vrt", files)
     with open_raster(tmp_path / "scene.vrt") as scene:
@@ -62,7 +64,7 @@ def test_stack_and_files_may_be_moved_together(bands: dict[str, np.ndarray], tmp
         np.testing.assert_array_equal(scene.read(1), bands["B2"])
 
 
-def test_scale_offset_and_tags_of_each_file_stay(tmp_path: Path, write_raster: WriteRaster) -> None:
+def test_a_stack_keeps_the_scale_offset_and_tags_of_each_file(tmp_path: Path, write_raster: WriteRaster) -> None:
     for name, scale in (("red", 0.5), ("nir", 0.25)):
         with rasterio.open(write_raster(tmp_path / f"{name}.tif", np.ones(SHAPE, np.uint16)), "r+") as dataset:
             dataset.scales, dataset.offsets = (scale,), (-1.0,)
@@ -126,7 +128,7 @@ def test_missing_or_ambiguous_bands_are_refused(
         (SHAPE, "uint16", {"mask": np.eye(*SHAPE)}, r"b\.tif: has a mask file, .* declare a nodata value"),
     ],
 )
-def test_files_on_different_grids_are_refused(
+def test_files_of_other_grids_or_types_or_with_a_mask_are_refused(
     tmp_path: Path,
     write_raster: WriteRaster,
     shape: tuple[int, ...],
