@@ -49,7 +49,7 @@ CHECK = "prepare check --input {inputs}/data"
         (EVALUATE, 40_000, "report/index.html"),
         (
             "evaluate sample --prediction {inputs}/map.tif --points=50 --output {output}/points.gpkg",
-            9_000,
+            30_000,
             "points.gpkg",
         ),
         (CHANGE, 10, "change/change.tif"),

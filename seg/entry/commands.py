@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from seg.errors import ConfigError, IncompleteError, require_option
 from seg.imagery.settings import MaskSettings
@@ -14,11 +14,13 @@ from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.package.foreign_settings import ForeignSettings
 from seg.parcels.settings import PolygonSettings
 from seg.places.settings import AdaptationSettings, PlaceSettings
-from seg.raster.folder import Inputs
 from seg.raster.gdal_options import gdal_options
 from seg.terminal.command_line import guarded, run_command
 from seg.terminal.progress import progress_bar
 from seg.terminal.text import counted
+
+if TYPE_CHECKING:
+    from seg.raster.folder import Inputs
 
 
 def export(
@@ -207,7 +209,7 @@ def predict(
 
 def _predict(
     models: Sequence[Path],
-    inputs: Inputs,
+    inputs: "Inputs",
     output: Path,
     settings: tuple[PredictionSettings, ComputeSettings],
     cluster: ClusterSettings,

@@ -50,7 +50,7 @@ def test_all_options_are_accepted(source: Path) -> None:
     ("words", "wanted"),
     [
         (("--input", "none.tif"), "none.tif: no such file"),
-        (("--output", "parcels.shp"), "parcels.shp: wanted a file name that ends in"),
+        (("--output", "parcels.kml"), "parcels.kml: wanted a file name that ends in"),
         (("--output", "nowhere/parcels.gpkg"), "its folder nowhere does not exist"),
         (("--min-area", "5"), "--min-area is '5'; wanted a number and a unit"),
         (("--interior", "none.tif"), "none.tif: no such file"),

@@ -1,6 +1,7 @@
 """Stratified sample of a class map for interpretation: `scripts/evaluate.py sample`."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
@@ -64,10 +65,13 @@ def sample_map(population: Population, output: Path, settings: SampleSettings) -
         column=drawn.column,
         pixel_area_m2=PixelAreas(grid).at(drawn.row, drawn.column),
     )
-    if not is_design(design, design_path(output)):
-        _require_new(design_path(output))
-        write_design(design, design_path(output))
-    write_points(output, grid, drawn.row, drawn.column)
+    with ExitStack() as undo:
+        if not is_design(design, design_path(output)):
+            _require_new(design_path(output))
+            write_design(design, design_path(output))
+            undo.callback(design_path(output).unlink)
+        write_points(output, grid, drawn.row, drawn.column)
+        undo.pop_all()
     print(_strata_table(design, counts))
     error = expected_error(expected, counts)
     print(f"\n{len(design.ids):,} points; expected standard error of the overall accuracy: {error:.4f}")
