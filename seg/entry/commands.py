@@ -38,8 +38,9 @@ def export(
     """Turn a checkpoint, or an ONNX network of another program, into a model package for inference.
 
     Args:
-        output: Folder of the package; it and its parents are created. An older package in it is replaced. Without
-            --checkpoint and --onnx-from, --onnx, --qgis and --stac add their files to the package in this folder.
+        output: Folder of the package; it and its parents are created. With --checkpoint or --onnx-from, an
+            older package in it is replaced. If neither is given, the folder must hold a package, and --onnx, --qgis and
+            --stac add files to it.
         foreign: The network of another program.
         checkpoint: A checkpoint written by training.
         threshold: Calibrated probability, 0 to 1, above which a pixel is cropland. f1: the threshold with the highest
@@ -47,10 +48,11 @@ def export(
             default, the threshold that the calibration of the training chose; 0.5 for a network of another program.
         onnx: Also write the network as ONNX, for use without PyTorch.
         qgis: Also write qgis.onnx, which the Deepness plugin of QGIS opens without further settings.
-        stac: Also write item.json, a STAC item of the package by the model extension (MLM); later exports renew it.
+        stac: Also write item.json, a STAC item that describes the package with the model extension (MLM). Later
+            exports to this folder rewrite it.
         weights: Weights to export if training averaged weights. averaged: the averaged weights. raw: the weights of the
-            last step, which were not validated. auto: the averaged weights if the checkpoint has them; after a training
-            with an averaged teacher, the weights of teacher or student, whichever have the higher validation IoU.
+            last step, which were not validated. auto: after a training with an averaged teacher, the weights of teacher
+            or student, whichever have the higher validation IoU; else the averaged weights, if there are any.
         data: Dataset of the training. The package gets a description of the features of the training images, so that
             predict can tell how unlike these images a scene is. By default, the dataset in the configuration of the
             run, if this dataset still exists.

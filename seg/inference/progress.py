@@ -154,7 +154,7 @@ def print_result(maps: SceneMaps, settings: PredictionSettings) -> None:
     print(f"{maps.classes}: 0 other, 1 cropland, 255 nodata")
     print(f"{maps.probability}: percent, 255 nodata")
     if maps.uncertainty is not None:
-        print(f"{maps.uncertainty}: standard deviation in percent of 0.5, 255 nodata")
+        print(f"{maps.uncertainty}: standard deviation, 100 for 0.5 (the largest possible), 255 nodata")
     for path in maps.layers:
         print(f"{path}: written beside the maps")
     if maps.found.damaged_pixels:

@@ -27,8 +27,8 @@ MOST_BYTES = 2**31 - 1
 """Largest size of the .shp and of the .dbf file; much software refuses larger files."""
 
 REAL_WIDTH, REAL_DECIMALS = 21, 9
-"""Width and decimals of floating-point columns without these metadata. GDAL writes at most 19 digits exactly, with a
-sign and a point."""
+"""Width and decimals of a floating-point column whose metadata do not give them. GDAL writes up to 19 digits without
+loss; a sign and a point make 21 characters."""
 
 _INTEGER32_WIDTH = 11
 _RECORD_BYTES = 8 + 44

@@ -80,7 +80,7 @@ EXPORTED: list[dict[str, object]] = [
 
 @cache
 def bound(encoder: str, output_stride: int) -> int:
-    """Upper bound of the receptive fields of this file's networks with a backbone, without unbounded networks."""
+    """Radius that no receptive field exceeds among the bounded networks of this file with the given backbone."""
     row = {"backbone": (encoder, output_stride), "norm": "none", "context": "windowed"}
     radius = receptive_field_radius(build_model(configuration(row), bands=1), bands=1)
     assert radius is not None
@@ -182,7 +182,7 @@ def test_group_norm_and_global_context_are_unbounded(model: Segmenter) -> None:
 
 
 @pytest.mark.parametrize(("part", "depends"), [({}, False), ({"context": "global"}, True), ({"norm": "group"}, True)])
-def test_only_unbounded_logits_depend_on_a_distant_cut(part: dict[str, str], depends: bool) -> None:
+def test_a_distant_cut_changes_logits_only_of_unbounded_networks(part: dict[str, str], depends: bool) -> None:
     model = enliven(build_model(configuration({"backbone": ("dilated_tiny", 4), **part}), BANDS), BANDS)
     radius = bound("dilated_tiny", 4)
     image = torch.randn(1, BANDS, 8, 1024)

@@ -15,7 +15,7 @@ GRID = Grid(Path("map.tif"), 100, 100, 1, PLACE["crs"], PLACE["transform"], 255,
 
 
 class Flat(GroundMeasure):
-    """Measure without a georeference, whose results are not used."""
+    """Stand-in measure that returns zeros; these tests use neither areas nor perimeters."""
 
     def __init__(self) -> None: ...
 
@@ -50,8 +50,8 @@ def test_vertices_stay_on_the_lattice() -> None:
 def test_a_simplified_parcel_does_not_overlap_a_parcel_in_its_bay(tmp_path: Path) -> None:
     around = shapely.box(0, 0, 9, 9) - shapely.box(4, 3, 5, 9)  # a bay that is one pixel wide
     within = shapely.box(4, 6, 5, 7)
-    # Without another parcel, simplification closes the bay; a parcel in the bay prevents this. The worst case is a
-    # parcel that touches the bay's edge, which does not occur in a map.
+    # Alone, the outer parcel loses its bay when it is simplified; a parcel in the bay must prevent this. The inner
+    # parcel of this test touches the edges of the bay, which is harder than any map.
     alone = spooled(tmp_path, [around], [0], 60.0)
     assert alone[0].area > around.area + 3
     (tmp_path / "spool.sqlite").unlink()

@@ -75,7 +75,9 @@ def test_uncertainty_and_turns_are_options(models: list[Path], scene: Path, tmp_
     )
     assert status == 0
     assert "averaging 4 views of 1 model, at the cost of 2.5 plain predictions" in out
-    assert f"{tmp_path / 'map_uncertainty.tif'}: standard deviation in percent of 0.5, 255 nodata" in out
+    assert (
+        f"{tmp_path / 'map_uncertainty.tif'}: standard deviation, 100 for 0.5 (the largest possible), 255 nodata" in out
+    )
     assert (tmp_path / "map_uncertainty.tif").is_file()
 
 

@@ -32,7 +32,7 @@ BARRED_LIBRARIES = {
 DASK = {"dask", "distributed", "dask_jobqueue"}
 FREE_FOR_ALL = {"errors", "labels"}
 FRONT_DOOR = "seg.entry.notebook"
-"""The only module that `seg/__init__.py` may import, for type checkers only; a test checks this at run time."""
+"""`seg/__init__.py` may import from this module and no other, and only under TYPE_CHECKING."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -164,7 +164,7 @@ def signatures_are_short(source: Source) -> Iterator[str]:
     if source.folder == "tests":
         return
     for function in source.functions():
-        # A library defines the signatures of hooks, and the signatures of constructors and commands are schemas.
+        # A library defines the signatures of hooks. Keyword-only parameters of constructors and commands are options.
         if function.name.startswith("on_"):
             continue
         counted = [*function.args.posonlyargs, *function.args.args]

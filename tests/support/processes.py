@@ -27,7 +27,8 @@ LOOK = 0.05
 """Seconds between two measurements of a process whose memory is limited."""
 
 CHANGES = ("replace", "rename", "unlink", "remove", "mkdir", "rmdir", "fsync", "link", "symlink", "truncate")
-"""Functions of `os` that change the file system; calls of these functions and files opened for writing are counted."""
+"""Functions of `os` that change the file system; each call of these functions is counted,
+and each opening of a file for writing."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ class Kill:
         after: Seconds after the start of the process, or after a file appears.
         once: The file to wait for; None for the start of the process.
         number: The signal.
-        call: Number, from 1, of the call that changes the file system (see `CHANGES`); the process gets SIGKILL
-            instead of making that call. None for no such kill.
+        call: If n, the process gets SIGKILL in place of its n-th call that changes the file system, counted from 1
+            (see `CHANGES`). None: it is not killed at a call.
     """
 
     after: float = TIMEOUT
@@ -56,7 +57,7 @@ class Job:
         path: The file.
         words: Command-line arguments.
         environment: Additional environment variables.
-        kill: Signal to send to the process; None for no signal.
+        kill: Signal to send to the process; None for SIGKILL after TIMEOUT seconds.
         file_bytes: Largest file size that the process can write, to simulate a full disk.
         folder: Working folder; None for the working folder of the tests.
         seconds: Processor time after which the process is killed.

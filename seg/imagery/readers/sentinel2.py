@@ -39,7 +39,7 @@ NODATA = 0
 """Stored value of pixels without data, in products with and without an offset."""
 
 KNOWN_BASELINES = ("02", "03", "04", "05")
-"""First numbers of the processing baselines that this module can read: 02.04 to 05.11."""
+"""First two digits of the readable processing baselines; 02.04 to 05.11 are known."""
 
 OWN_PROCESSING = "99.99"
 """Baseline that Sen2Cor writes into products that a user processed."""
@@ -51,7 +51,7 @@ CLASSIFICATION = "SCL"
 """Name of the scene classification, a band of L2A products."""
 
 _METADATA = re.compile(r"(.*/)?(MTD_MSIL(1C|2A)|S2[A-Z]_[A-Z]{4}_MTD_(SAF|DS)?L(1C|2A)_\w+)\.xml", re.IGNORECASE)
-"""Product metadata, as named since and before the compact format of December 2016."""
+"""Names of the product metadata: since the compact format of December 2016, and before."""
 
 _BAND = r"_(?P<band>B\d[\dA]|SCL)(?:_(?P<pixel>\d\d)m)?"
 
@@ -136,8 +136,8 @@ def _offsets(container: Container, root: Xml.Element) -> dict[str, float]:
     }
     if known and not offsets and baseline >= FIRST_WITH_OFFSET:
         raise RasterError(
-            f"{container.path}: lists no offset, wanted one for each band since its processing baseline is {baseline}; "
-            "download the product again"
+            f"{container.path}: lists no offset, wanted one for each band, because its processing baseline is "
+            f"{baseline}; download the product again"
         )
     return offsets
 

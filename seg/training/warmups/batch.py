@@ -18,7 +18,8 @@ class WarmupBatch(L.Callback):
 
     The batches of an optimiser step form a group. The group length changes only at the start of a group. The number of
     earlier batches in the epoch must also be a multiple of the new length, since Lightning counts groups from the start
-    of the epoch. The task weights the batches of a group, and its schedule accounts for the growing groups.
+    of the epoch. The task gives each batch of a group its weight in the step, and the task's schedule
+    allows for the growing groups.
 
     Args:
         steps: Optimiser steps until the final group length; null or 0 for no warm-up.
@@ -70,7 +71,7 @@ class WarmupBatch(L.Callback):
         return 1 + math.floor((self._last - 1) * progress + 1e-9)
 
     def next_length(self, length: int, batch: int, step: int, epoch: int) -> int:
-        """Group length for a batch, counted from 0 in its epoch; only the start of a group can change `length`."""
+        """Group length at a batch, which is counted from 0 in the epoch; `length` unless a group starts here."""
         wanted = self.wanted_length(step, epoch)
         return wanted if batch % length == 0 and batch % wanted == 0 else length
 

@@ -20,7 +20,9 @@ def test_no_fold_stays_empty_with_enough_places(found: list[Place], folds: int, 
 
 @settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(0, 99), st.booleans())
-def test_folds_of_single_scenes_differ_by_one_scene_at_most(scenes: int, folds: int, seed: int, stratify: bool) -> None:
+def test_if_every_place_is_one_scene_sizes_of_folds_differ_by_at_most_one(
+    scenes: int, folds: int, seed: int, stratify: bool
+) -> None:
     counts = Counter(assign_places([Place(1, 50 + i, i / 40) for i in range(scenes)], folds, seed, stratify))
     sizes = [counts[fold] for fold in range(folds)]
     assert max(sizes) - min(sizes) <= 1

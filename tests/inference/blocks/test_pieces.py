@@ -47,7 +47,7 @@ def test_a_triangle_of_data_is_computed_without_the_empty_half() -> None:
     assert computed < 0.87 * side**2
 
 
-def test_a_block_full_of_data_or_hardly_cut_stays_whole() -> None:
+def test_a_block_with_no_or_few_invalid_pixels_stays_whole() -> None:
     core = slice(40, 1000), slice(40, 1000)
     valid = np.ones((1040, 1040), bool)
     assert valid_pieces(valid, core, 40, 8) == [core]

@@ -37,7 +37,7 @@ def test_rasters_without_a_crs_have_no_pixel_size_and_no_neighbour() -> None:
 
 
 @pytest.mark.parametrize(("gap", "near"), [(-50, True), (0, True), (99, True), (100, False), (5000, False)])
-def test_rasters_are_near_below_the_guard_but_not_at_it(gap: float, near: bool) -> None:
+def test_rasters_are_near_if_their_gap_is_smaller_than_the_guard(gap: float, near: bool) -> None:
     pair = [grid((500_000, 5_000_000)), grid((501_000 + gap, 5_000_000))]
     assert near_pairs(pair, 100) == ([(0, 1)] if near else [])
 
