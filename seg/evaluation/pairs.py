@@ -57,7 +57,7 @@ class Pair:
         name: Stem of the map.
         prediction: The class map.
         reference: The mask, a raster or a vector file.
-        probability: Probability map in percent; None if there is no such map.
+        probability: Probability map in percent; None without one.
         image: The scene that was mapped, for pictures; None if it is not given.
         within: The fold that is compared; None for the whole scene.
         strata: Source of the strata; None if there are no strata.
@@ -154,7 +154,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def probability_beside(prediction: Path) -> Path | None:
-    """The probability map beside a class map; None if there is no such file."""
+    """The probability map beside a class map; None if the file is missing."""
     path = prediction.with_name(f"{prediction.stem}{PROBABILITY}{prediction.suffix}")
     return path if path.is_file() else None
 

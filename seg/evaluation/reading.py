@@ -53,7 +53,7 @@ class PairReader:
         mapped: Function that reads the classes of the map in a window.
         labels: Function that reads the labels of the reference in a window; IGNORE outside the fold.
         parcels: Cropland polygons of a vector reference; None for a raster.
-        probability: The probability map; None if there is no such map.
+        probability: The probability map; None without one.
         missed: Number of reference polygons that cover no pixel centre.
     """
 

@@ -63,7 +63,7 @@ class SceneAccuracy:
         boundary: Boundary counts at each tolerance.
         parcels: Parcel counts, for matches and segmentation errors.
         strata: (5,) counts by name of the stratum, in the order of `TileCounts`.
-        histogram: Pixels by label and percent; None if there is no probability map.
+        histogram: Pixels by label and percent; None without a probability map.
     """
 
     pair: Pair

@@ -12,7 +12,7 @@ from seg.labels import CROPLAND, IGNORE, OTHER
 
 @dataclass(frozen=True)
 class LabelMapping:
-    """Meaning of a mask's stored values; by default 0 is other, 1 is cropland and 255 is no label.
+    """Meaning of a mask's stored values; by default 0 is other, 1 is cropland and 255 means "no label".
 
     Attributes:
         cropland: Values of cropland.

@@ -176,7 +176,7 @@ def run_check(root: Path, options: Options, output: Path | None, sheet: Path | N
     Raises:
         ConfigError: An output has a wrong name, is one of the inputs, or was written by another program.
         WriteError: An output cannot be written.
-        DatasetError: There is no such dataset, or the check found an error.
+        DatasetError: The dataset is missing, or the check found an error.
     """
     for path, suffix in ((output, ".json"), (sheet, ".png")):
         if path is not None:

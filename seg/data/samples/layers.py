@@ -48,7 +48,7 @@ def labels_of(valid: BoolMask) -> ByteMask:
 
 
 def read_map(rasters: Rasters, scene: AnyScene, window: Window, maps: Maps | None) -> ByteMask | None:
-    """(H, W) percents of a teacher's map in a window; IGNORE where there is no percent, None if no scene has a map.
+    """(H, W) percents of a teacher's map in a window; IGNORE where the map has no value. None if no scene has a map.
 
     Args:
         rasters: Open rasters of this process.

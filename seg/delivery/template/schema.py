@@ -212,7 +212,7 @@ class Template:
     def _check_classes(self, name: str) -> None:
         rule = next((rule for rule in self.fields if rule.name == name), None)
         if rule is None or rule.expression is None:
-            raise ConfigError(f"least_area: there is no field '{name}' with a source; name one of the fields")
+            raise ConfigError(f"least_area: the template has no field '{name}' with a source; name one of its fields")
         if any(term.table in {"area", "number"} for term in rule.expression.terms):
             raise ConfigError(f"least_area: the source of '{name}' is {rule.source}; wanted a class")
 

@@ -28,8 +28,8 @@ class SceneLayers:
 
     Attributes:
         codes: (H, W) mapped and true class, as in `pixel_codes`.
-        probability: (H, W) percent, NO_PROBABILITY if a pixel has no value; None if there is no probability map.
-        image: (H, W, 4) red, green, blue and opacity; None if there is no image.
+        probability: (H, W) percent, NO_PROBABILITY if a pixel has no value; None without a probability map.
+        image: (H, W, 4) red, green, blue and opacity; None without an image.
         limits: Stored values of the image that are shown darkest and brightest.
     """
 

@@ -7,10 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from seg.raster.pictures.figures import panel_row
-from seg.training.pictures.figures import TEXT_COLOUR, is_due, publish
+from seg.training.pictures.figures import is_due, publish
 from seg.training.pictures.panels import PanelConfig, array_of, thinned
-from seg.training.pictures.scene_panel import LAYOUT, display_size, natural_colours
+from seg.training.pictures.scene_panel import display_size, draw_row, natural_colours
 from seg.training.tasks.pretext import PretextTask
 
 if TYPE_CHECKING:
@@ -40,14 +39,8 @@ def draw_filled_panel(title: str, image: Image, hidden: npt.NDArray[np.bool_], f
     whole, filled = both[:, :width], both[:, width:]
     seen = whole.copy()
     seen[np.logical_and.reduce(hidden, axis=0)] = GREY
-    rows, columns = display_size(height, width)
     pictures = [("Image", whole), (f"Visible ({1 - hidden.mean():.0%})", seen), ("Filled in", filled)]
-    figure, panels = panel_row(len(pictures), rows, columns, LAYOUT)
-    for axes, (name, pixels) in zip(panels, pictures, strict=True):
-        axes.imshow(pixels, interpolation="nearest", aspect="auto")
-        axes.set_title(name, fontsize=10, color=TEXT_COLOUR, pad=5)
-    total_width, total_height = figure.canvas.get_width_height()
-    figure.text(LAYOUT.gap / total_width, 1 - 12 / total_height, title, va="top", fontsize=12, color=TEXT_COLOUR)
+    figure, _ = draw_row(title, pictures, display_size(height, width))
     return figure
 
 

@@ -122,17 +122,38 @@ def draw_scene_panel(panel: ScenePanel) -> "Figure":
         ("Probability of cropland", panel.probability),
         (errors, error_colours(panel.mask, panel.probability, panel.threshold)),
     ]
-    figure, columns = panel_row(len(pictures), height, width, LAYOUT)
-    for axes, (title, pixels) in zip(columns, pictures, strict=True):
-        axes.imshow(pixels, interpolation="nearest", aspect="auto", cmap="viridis", vmin=0, vmax=1)
-        axes.set_title(title, fontsize=10, color=TEXT_COLOUR, pad=5)
+    figure, columns = draw_row(panel.title, pictures, (height, width))
     draw_probability_bar(columns[2], height)
-    handles = _legend()
-    figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=9.5)
+    draw_legend(figure, _legend())
+    return figure
+
+
+def draw_row(
+    title: str, pictures: Sequence[tuple[str, Colours | Image]], size: tuple[int, int]
+) -> tuple["Figure", Sequence["Axes"]]:
+    """Draw titled pictures in a row below a common title.
+
+    Args:
+        title: Title above the row.
+        pictures: Title and pixels of each picture: (H, W, 3) colours from 0 to 1, or (H, W) values from 0 to 1.
+        size: Height and width of a panel in pixels.
+
+    Returns:
+        The figure and its panels.
+    """
+    figure, panels = panel_row(len(pictures), *size, LAYOUT)
+    for axes, (name, pixels) in zip(panels, pictures, strict=True):
+        axes.imshow(pixels, interpolation="nearest", aspect="auto", cmap="viridis", vmin=0, vmax=1)
+        axes.set_title(name, fontsize=10, color=TEXT_COLOUR, pad=5)
     total_width, total_height = figure.canvas.get_width_height()
     left, top = LAYOUT.gap / total_width, 1 - 12 / total_height
-    figure.text(left, top, panel.title, va="top", fontsize=12, color=TEXT_COLOUR)
-    return figure
+    figure.text(left, top, title, va="top", fontsize=12, color=TEXT_COLOUR)
+    return figure, panels
+
+
+def draw_legend(figure: "Figure", handles: Sequence["Patch"]) -> None:
+    """Draw a legend below the panels."""
+    figure.legend(handles=list(handles), loc="lower center", ncols=len(handles), frameon=False, fontsize=9.5)
 
 
 def draw_probability_bar(axes: "Axes", height: int) -> None:

@@ -7,14 +7,15 @@ import numpy as np
 import numpy.typing as npt
 
 from seg.labels import CROPLAND, IGNORE, LABEL_NAMES, OTHER
-from seg.raster.pictures.figures import label_patches, panel_row
-from seg.training.pictures.figures import TEXT_COLOUR, is_due, publish
+from seg.raster.pictures.figures import label_patches
+from seg.training.pictures.figures import is_due, publish
 from seg.training.pictures.panels import PanelConfig, array_of, thinned
 from seg.training.pictures.scene_panel import (
-    LAYOUT,
     Colours,
     display_size,
+    draw_legend,
     draw_probability_bar,
+    draw_row,
     label_colours,
     natural_colours,
 )
@@ -48,16 +49,10 @@ def draw_teacher_panel(title: str, clean: Image, strong: Image, probability: Ima
         ("Probability by the teacher", probability),
         (f"Targets ({kept:.0%} of the pixels)", label_colours(target)),
     ]
-    height, width = display_size(*target.shape)
-    figure, columns = panel_row(len(pictures), height, width, LAYOUT)
-    for axes, (name, pixels) in zip(columns, pictures, strict=True):
-        axes.imshow(pixels, interpolation="nearest", aspect="auto", cmap="viridis", vmin=0, vmax=1)
-        axes.set_title(name, fontsize=10, color=TEXT_COLOUR, pad=5)
-    draw_probability_bar(columns[2], height)
-    handles = label_patches({label: LABEL_NAMES[label] for label in (CROPLAND, OTHER)})
-    figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=9.5)
-    total_width, total_height = figure.canvas.get_width_height()
-    figure.text(LAYOUT.gap / total_width, 1 - 12 / total_height, title, va="top", fontsize=12, color=TEXT_COLOUR)
+    size = display_size(*target.shape)
+    figure, columns = draw_row(title, pictures, size)
+    draw_probability_bar(columns[2], size[0])
+    draw_legend(figure, label_patches({label: LABEL_NAMES[label] for label in (CROPLAND, OTHER)}))
     return figure
 
 

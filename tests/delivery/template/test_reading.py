@@ -49,7 +49,10 @@ def test_codes_keep_their_zeros_and_a_file_may_be_in_gbk(tmp_path: Path) -> None
         (f"file: a.parquet\nencoding: latin\n{ONE}", "encoding is 'latin'; wanted utf-8 or gbk"),
         (f"file: a.parquet\ncrs: mars\n{ONE}", "crs is mars, which PROJ does not know"),
         (f"file: a.parquet\nleast_area: {{others: 3acre}}\n{ONE}", "least_area is '3acre'; wanted a number and a unit"),
-        (f"file: a.parquet\nleast_area: {{by: b, classes: {{x: 1mu}}}}\n{ONE}", "there is no field 'b' with a source"),
+        (
+            f"file: a.parquet\nleast_area: {{by: b, classes: {{x: 1mu}}}}\n{ONE}",
+            "the template has no field 'b' with a source",
+        ),
         (f"file: a.geojson\n{ONE}", "crs is map, but GeoJSON is always in EPSG:4326; set crs to EPSG:4326"),
         ("file: a.parquet\nfields: []", "fields has no field"),
         (

@@ -17,7 +17,7 @@ class PageContent:
 
     Attributes:
         accuracy: Content of `accuracy.json`.
-        area: Content of `area.json`; None if there is no area estimate.
+        area: Content of `area.json`; None without an area estimate.
         scenes: The scenes on the map.
         chips: The windows with the most wrong pixels.
     """

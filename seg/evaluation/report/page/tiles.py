@@ -28,8 +28,8 @@ class Level:
         width: Width in pixels.
         height: Height in pixels.
         codes: Tiles of the codes, deflated.
-        probability: Tiles of the percents, deflated; None if there is no probability map.
-        image: Tiles of the image as WebP; None if there is no image.
+        probability: Tiles of the percents, deflated; None without a probability map.
+        image: Tiles of the image as WebP; None without an image.
     """
 
     width: int

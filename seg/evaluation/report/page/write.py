@@ -93,7 +93,7 @@ class Documents:
 
     Attributes:
         accuracy: Content of `accuracy.json`.
-        area: Content of `area.json`; None if there is no area estimate.
+        area: Content of `area.json`; None without an area estimate.
     """
 
     accuracy: Mapping[str, Any]
