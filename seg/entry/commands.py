@@ -1,6 +1,7 @@
 """Commands that consist of one function each, and `train`, which has the subcommands of LightningCLI."""
 
 import sys
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -200,13 +201,16 @@ def predict(
     when = None if observed is None else observed_between(observed, "observed")
     models, named = ([names] if isinstance(names, Path) else names for names in (model, input))
     inputs = scenes_of(named, output, Wanted(read_package(models[0]).band_names, masking))
+    since = time.time() - 1  # Clocks of file systems may be late by a part of a second.
     try:
         _predict(models, inputs, output, (settings, compute), cluster)
+        since = 0.0
     finally:
         if qgis or stac:
-            # Finished maps of an interrupted or partly failed batch get styles and items too.
+            # An interrupted or partly failed batch gets styles and items for the maps that it finished.
             maps = [job.output for job in jobs_of(inputs, output, settings.uncertainty)]
-            _accompany([path for path in maps if path.is_file()], models, qgis, when if stac else None)
+            finished = [path for path in maps if path.is_file() and path.stat().st_mtime >= since]
+            _accompany(finished, models, qgis, when if stac else None)
 
 
 def _predict(

@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,3 +88,15 @@ def test_predict_writes_styles_and_an_item_beside_its_maps(write_raster: WriteRa
         "out_probability.tif",
         "out_probability.qml",
     }
+
+
+def test_a_run_that_fails_leaves_the_item_of_an_older_map(write_raster: WriteRaster, tmp_path: Path) -> None:
+    folder = write_tiny_package(tmp_path / "model")
+    scene = write_raster(tmp_path / "scene.tif", np.full((3, 24, 20), 100, np.uint16))
+    words = (f"--model={folder}", f"--input={scene}", f"--output={tmp_path / 'out.tif'}", "--backend=torch", "--stac")
+    assert run_command("predict", *words, "--observed=2025-06-12").status == 0
+    os.utime(tmp_path / "out.tif", (0, 0))  # the map is older than the next run
+    item = (tmp_path / "out.json").read_bytes()
+    scene.write_bytes(scene.read_bytes()[:300])
+    assert run_command("predict", *words, "--observed=2026-06-12").status == 2
+    assert (tmp_path / "out.json").read_bytes() == item
