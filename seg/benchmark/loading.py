@@ -11,7 +11,7 @@ import rasterio
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from seg.benchmark.reporting import check_results, number, write_results
+from seg.benchmark.reporting import check_results, write_results
 from seg.benchmark.settings import LoadingSettings
 from seg.benchmark.subjects import BANDS, write_scene
 from seg.benchmark.timing import (
@@ -28,7 +28,7 @@ from seg.data.samples.random_chips import ChipConfig, RandomChips
 from seg.raster.chips import Reading
 from seg.raster.grid import read_grid
 from seg.terminal.progress import progress_bar
-from seg.terminal.text import text_table
+from seg.terminal.text import number, text_table
 
 SIZES = 256, 512
 """Sides of the chips in pixels."""

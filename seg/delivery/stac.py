@@ -10,13 +10,13 @@ from pyproj import CRS, Transformer
 from rasterio.io import DatasetReader
 
 from seg import __version__
-from seg.delivery.dates import utc_text
 from seg.errors import RasterError
 from seg.files import SOFTWARE, write_json
 from seg.labels import CROPLAND, LABEL_COLOURS, LABEL_NAMES, OTHER
 from seg.package.description import ONNX, WEIGHTS, ModelPackage
 from seg.raster.grid import open_raster
 from seg.raster.sources import require_replaceable
+from seg.terminal.text import utc_text
 
 Json = dict[str, object]
 

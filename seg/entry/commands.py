@@ -18,7 +18,7 @@ from seg.places.settings import AdaptationSettings, PlaceSettings
 from seg.raster.gdal_options import gdal_options
 from seg.terminal.command_line import guarded, run_command
 from seg.terminal.progress import progress_bar
-from seg.terminal.text import counted
+from seg.terminal.text import counted, observed_between
 
 if TYPE_CHECKING:
     from seg.raster.folder import Inputs
@@ -192,7 +192,6 @@ def predict(
         stac: Also write a STAC item beside each map, such as map.json beside map.tif; needs --observed.
         observed: Date of the imagery, such as 2025-06-12, or an interval such as 2025-05-01/2025-06-30.
     """
-    from seg.delivery.dates import observed_between
     from seg.imagery.inputs import Wanted, scenes_of
     from seg.inference.inputs import jobs_of
     from seg.package.read import read_package
@@ -273,7 +272,6 @@ def polygons(
         fiboa: Write GeoParquet with the columns and metadata of fiboa 0.3.0; areas are then in square metres.
         observed: Date of the imagery for fiboa, such as 2025-06-12; of an interval, the last moment counts.
     """
-    from seg.delivery.dates import observed_between
     from seg.delivery.fiboa import write_fiboa
     from seg.delivery.qgis import add_parcel_style
     from seg.parcels.write_parcels import write_parcels

@@ -12,11 +12,11 @@ from seg.benchmark.polygons.runs import (
     measured,
     write_map,
 )
-from seg.benchmark.reporting import check_results, number, write_results
+from seg.benchmark.reporting import check_results, write_results
 from seg.benchmark.settings import PolygonBenchmarkSettings
 from seg.benchmark.timing import Action
 from seg.terminal.progress import progress_bar
-from seg.terminal.text import text_table
+from seg.terminal.text import number, text_table
 
 
 @dataclass(frozen=True)
