@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seg.data.sources.import_settings import ImportSettings, SourceName
-from seg.data.splitting.rule import SplitRule
+from seg.data.settings import ImportSettings, SourceName, SplitRule
 from seg.imagery.composites.settings import CompositeSettings
 from seg.imagery.settings import MaskSettings, SceneSettings
 from seg.places.settings import PlaceSettings, SuggestionSettings
@@ -43,7 +42,7 @@ def import_public_dataset(*, source: SourceName, input: Path, output: Path, sett
         output: Folder for the result; its parent must exist. An older import of the same dataset is replaced.
         settings: Options of the import.
     """
-    from seg.data.sources.public import import_public
+    from seg.data.sources.importing import import_public
     from seg.data.splitting.folds import fold_table
 
     imported = import_public(source, input, output, settings)

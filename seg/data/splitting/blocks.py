@@ -10,9 +10,9 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from seg.data.dataset.catalogue import Scene
+from seg.data.settings import SplitRule
 from seg.data.splitting.cells import Cells, cut_cells, fitting_block_m, trims_between
 from seg.data.splitting.folds import Labels, assign_blocks
-from seg.data.splitting.rule import SplitRule
 from seg.data.splitting.write import Block
 from seg.errors import DatasetError
 from seg.labels import CROPLAND, OTHER

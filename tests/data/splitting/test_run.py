@@ -15,7 +15,7 @@ from seg.data.datamodule import CroplandDataModule
 from seg.data.dataset.catalogue import Scene, read_catalogue
 from seg.data.dataset.checks import check_scene, count_labels
 from seg.data.samples.scenes import read_sample
-from seg.data.splitting.rule import SplitRule
+from seg.data.settings import SplitRule
 from seg.data.splitting.run import split_dataset
 from seg.errors import DatasetError
 from seg.labels import IGNORE

@@ -1,6 +1,6 @@
 import pytest
 
-from seg.data.splitting.rule import SplitRule
+from seg.data.settings import SplitRule
 from seg.errors import ConfigError
 
 
