@@ -11,7 +11,8 @@ import numpy.typing as npt
 from seg.data.augmentation.dates import bands_by_date
 from seg.data.augmentation.transform import Data, ImageTransform, Params, WithoutCopies
 from seg.labels import IGNORE
-from seg.raster.chips import BoolMask, ByteMask, DateMask, FloatImage
+from seg.raster.chips import BoolMask, ByteMask, FloatImage
+from seg.raster.date_bands import DateMask
 
 Layer = npt.NDArray[np.float32]
 

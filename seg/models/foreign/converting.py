@@ -13,7 +13,7 @@ from seg.models.foreign.measuring import Measured, measure
 from seg.models.foreign.reading import ForeignNetwork, read_network
 from seg.models.foreign.rewriting import detected_kind, free_sizes, with_standard_interface
 from seg.models.foreign.running import Floats, Runner, noise
-from seg.models.foreign.statements import ClassScores, Scores, Wanted
+from seg.models.foreign.statements import ClassScores, Scores, Wanted, reference_probability, sigmoid
 
 SIDES = (256, 224, 288, 320, 384, 512)
 """Sides of the images that are tried, in pixels, with a network for images of any size."""
@@ -151,24 +151,8 @@ def _require_equal(model: ModelProto, tried: _Tried, scores: ClassScores) -> Non
     wanted = reference_probability(tried.outputs[scores.output], scores)
     if logits.shape != (1, *wanted.shape):
         raise ConfigError("gives logits of another size after the conversion; export it for images of any size")
-    difference = float(np.abs(_sigmoid(logits[0]) - wanted).max())
+    difference = float(np.abs(sigmoid(logits[0]) - wanted).max())
     if not difference <= TOLERANCE:
         raise ConfigError(
             f"gives other probabilities after the conversion (by {difference:.2g}); export it for images of any size"
         )
-
-
-def reference_probability(found: Floats, scores: ClassScores) -> Floats:
-    """Probability of cropland (1, H, W) from the scores of the original, (1, K, H, W)."""
-    values = found.astype(np.float64)
-    if scores.kind == "sigmoid" or scores.count == 1:
-        one = values[:, scores.cropland[0]]
-        return np.asarray(_sigmoid(one) if scores.kind == "logits" else one, np.float32)
-    if scores.kind == "logits":
-        values = np.exp(values - values.max(axis=1, keepdims=True))
-        values /= values.sum(axis=1, keepdims=True)
-    return np.asarray(values[:, list(scores.cropland)].sum(axis=1), np.float32)
-
-
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    return np.asarray(1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -700, 700))))
