@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from seg.errors import ConfigError
-from seg.training.trainer_state import is_last_validation
+from seg.training.progress import is_last_validation
 
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
 

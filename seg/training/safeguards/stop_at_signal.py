@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from seg.training.checkpoints.atomic_io import write_failure
 from seg.training.checkpoints.saving import LastCheckpoint, last_checkpoint
-from seg.training.trainer_state import ends_epoch
+from seg.training.progress import ends_epoch
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -14,8 +14,8 @@ from seg.models.segmenter import Segmenter
 from seg.models.stages import backbone_stages
 from seg.training.accumulation import Accumulation, GroupScaling
 from seg.training.optimizer import OptimizerConfig, build_optimizer, set_options, split_by_stage
+from seg.training.progress import callbacks_of
 from seg.training.schedule import LEARNING_RATE, RunSchedule, ScheduleConfig, schedule_of
-from seg.training.trainer_state import callbacks_of
 from seg.training.warmups.batch import WarmupBatch
 from seg.training.warmups.data import WarmupData
 from seg.training.warmups.layers import WarmupLayers

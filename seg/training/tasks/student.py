@@ -20,6 +20,7 @@ from seg.models.config import ModelConfig
 from seg.models.segmenter import Heads, Segmenter
 from seg.training.accumulation import Accumulation
 from seg.training.optimizer import OptimizerConfig
+from seg.training.progress import callbacks_of
 from seg.training.schedule import ScheduleConfig
 from seg.training.tasks.cropland import CroplandTask, binary_metrics, counted
 from seg.training.teachers.average import AverageTeacher
@@ -35,7 +36,6 @@ from seg.training.teachers.targets import (
     target_loss,
     targets_of_views,
 )
-from seg.training.trainer_state import callbacks_of
 
 UNLABELLED = "unlabelled"
 """Key of the unlabelled loss in `loss.weights`. WarmupLoss raises this weight from 0."""

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import lightning as L
 
 from seg.errors import ConfigError
+from seg.training.progress import Ramp
 from seg.training.schedule import schedule_of
-from seg.training.warmups.ramp import Ramp
 
 KEY = "warmup_batch"
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from seg.training.trainer_state import ends_epoch, epochs_passed, is_last_validation, is_trial
+from seg.training.progress import ends_epoch, epochs_passed, is_last_validation, is_trial
 from support.training import quiet_trainer
 
 
