@@ -24,7 +24,7 @@ from seg.data.dataset.catalogue import Scene
 from seg.data.loading.batching import EpochSampler
 from seg.data.loading.loader import Batching, WatchedLoader, build_loader
 from seg.data.sample import example_bytes
-from seg.data.samples.random_chips import ChipConfig, RandomChips
+from seg.data.samples.chips import ChipConfig, RandomChips
 from seg.raster.chips import Reading
 from seg.raster.grid import read_grid
 from seg.terminal.progress import progress_bar

@@ -45,9 +45,8 @@ from seg.data.loading.loader import (
 )
 from seg.data.loading.sharding import WHOLE, PaddingIgnored, Shard
 from seg.data.sample import Augment, Example, example_bytes
-from seg.data.samples.grid_chips import GridChips
+from seg.data.samples.chips import ChipConfig, GridChips, RandomChips
 from seg.data.samples.layers import Maps
-from seg.data.samples.random_chips import ChipConfig, RandomChips
 from seg.data.samples.scenes import SceneDataset
 from seg.data.samples.views import ViewConfig, WithViews, clean_changes, strong_changes, view_bytes
 from seg.errors import ConfigError, DatasetError

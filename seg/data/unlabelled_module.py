@@ -15,8 +15,7 @@ from seg.data.dataset.fingerprint import images_fingerprint
 from seg.data.dataset.statistics import Sampling, ValidPixels
 from seg.data.dataset.unlabelled import UnlabelledScene, check_unlabelled, read_unlabelled
 from seg.data.loading.loader import LoaderConfig, WatchedLoader
-from seg.data.samples.grid_chips import GridChips
-from seg.data.samples.random_chips import ChipConfig, RandomChips
+from seg.data.samples.chips import ChipConfig, GridChips, RandomChips
 from seg.data.samples.scenes import SceneDataset
 from seg.data.samples.views import ViewConfig
 from seg.errors import ConfigError

@@ -11,7 +11,7 @@ from torch import Tensor
 from seg.data.augmentation.mixing import MixingConfig
 from seg.data.augmentation.pipeline import AugmentationConfig
 from seg.data.datamodule import CroplandDataModule
-from seg.data.samples.random_chips import ChipConfig
+from seg.data.samples.chips import ChipConfig
 from seg.errors import ConfigError, DatasetError, RasterError
 from seg.labels import IGNORE
 

@@ -9,7 +9,7 @@ import rasterio
 import torch
 import yaml
 
-from seg.data.samples.random_chips import ChipConfig
+from seg.data.samples.chips import ChipConfig
 from seg.data.unlabelled_module import UnlabelledDataModule
 from seg.errors import ConfigError, PackageError
 from seg.models.build import build_model

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from seg.data.augmentation.pipeline import AugmentationConfig
 from seg.data.datamodule import CroplandDataModule
-from seg.data.samples.random_chips import ChipConfig
+from seg.data.samples.chips import ChipConfig
 from seg.data.samples.views import ViewConfig
 from seg.errors import ConfigError, PackageError
 from seg.labels import IGNORE
