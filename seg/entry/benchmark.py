@@ -84,7 +84,7 @@ def polygons(*, settings: PolygonBenchmarkSettings, output: Path | None = None) 
         settings: Options of the benchmark.
         output: JSON file for the figures; null for text only.
     """
-    from seg.benchmark.polygons.compare import benchmark_polygons
+    from seg.benchmark.polygons import benchmark_polygons
 
     benchmark_polygons(settings, output)
 

@@ -22,7 +22,7 @@ from seg.inference.compute.backends import Backend, Probability
 from seg.inference.compute.choose_backend import open_backend
 from seg.inference.compute.member import Member
 from seg.inference.compute.predictor import Predictor
-from seg.inference.features.layers import layers_of, require_layers
+from seg.inference.feature_layers import layers_of, require_layers
 from seg.inference.scene import SceneMaps, predict_scene
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.labels import CROPLAND, IGNORE, OTHER

@@ -9,11 +9,11 @@ from seg.errors import IncompleteError, NoOverlapError, SegError
 from seg.inference.compute.choose_backend import open_backend
 from seg.inference.compute.member import MODEL, Member, require_alike
 from seg.inference.compute.predictor import Predictor
-from seg.inference.features.layers import layers_of, require_layers, write_layers
+from seg.inference.feature_layers import layers_of, require_layers, write_layers
+from seg.inference.identity import discard_leftovers, is_finished
 from seg.inference.inputs import Job, jobs_of
 from seg.inference.planning.fitting import fit_scene
 from seg.inference.progress import predict_with_progress
-from seg.inference.resuming.identity import discard_leftovers, is_finished
 from seg.inference.scene import TILE_CACHE
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.package.features import read_features

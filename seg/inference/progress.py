@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TextIO
 
 from seg.inference.compute.predictor import Predictor
+from seg.inference.interruption import sigterm_as_interrupt
 from seg.inference.planning.fitting import FittedScene
 from seg.inference.planning.plan import Plan, Report
-from seg.inference.resuming.interruption import sigterm_as_interrupt
 from seg.inference.scene import SceneMaps, map_scene
 from seg.inference.settings import PredictionSettings
 from seg.raster.remote import shown_name

@@ -11,14 +11,14 @@ from seg.files import require_output_file
 from seg.inference.blocks.layers import empty_pixels, map_descriptions
 from seg.inference.blocks.pipeline import Findings, run_blocks
 from seg.inference.compute.predictor import Predictor
-from seg.inference.features.layers import layers_of, write_layers
-from seg.inference.features.unlikeness import Unlikeness, scene_unlikeness
+from seg.inference.feature_layers import layers_of, write_layers
 from seg.inference.inputs import map_paths
+from seg.inference.interruption import explain_interruption
 from seg.inference.planning.block_size import recorded_size
 from seg.inference.planning.fitting import FittedScene, fit_scene
 from seg.inference.planning.plan import Plan, Report, plan_scene
-from seg.inference.resuming.interruption import explain_interruption
 from seg.inference.settings import MEASURED, PredictionSettings
+from seg.inference.unlikeness import Unlikeness, scene_unlikeness
 from seg.raster.chips import Reading
 from seg.raster.folder import GEOTIFF_SUFFIXES
 from seg.raster.gdal_options import MIB, gdal_options

@@ -13,8 +13,8 @@ from rasterio.windows import Window
 from seg.errors import PackageError, RasterError
 from seg.inference.compute.backends import Backend, Features, Probability
 from seg.inference.compute.choose_backend import open_backend
-from seg.inference.features.unlikeness import pooled_patches
 from seg.inference.settings import ComputeSettings
+from seg.inference.unlikeness import pooled_patches
 from seg.package.description import ModelPackage
 from seg.package.features import Vectors
 from seg.package.read import read_package

@@ -8,8 +8,8 @@ import yaml
 from seg.data.dataset.catalogue import read_catalogue
 from seg.errors import PackageError, SegError
 from seg.inference.compute.torch_backend import TorchBackend
-from seg.inference.features.unlikeness import pooled_patches
 from seg.inference.settings import ComputeSettings
+from seg.inference.unlikeness import pooled_patches
 from seg.package.description import ModelPackage
 from seg.package.features import Vectors, add_features, describe_features
 from seg.package.read import read_package

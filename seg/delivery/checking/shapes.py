@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from seg.delivery.checking.values import Finding
-from seg.delivery.template.schema import Template
-from seg.delivery.writing.cutting import SLIVER_M2
+from seg.delivery.cutting import SLIVER_M2
+from seg.delivery.template import Template
 from seg.parcels.target_crs import Projection
 from seg.raster.chips import Polygons
 from seg.raster.ground.outlines import Floats, metres_per_unit

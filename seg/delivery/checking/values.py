@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seg.delivery.checking.content import Content, StoredField
-from seg.delivery.template.expressions import AREAS, Rows
-from seg.delivery.template.schema import FieldRule, Template
+from seg.delivery.expressions import AREAS, Rows
+from seg.delivery.template import FieldRule, Template
 from seg.errors import listed
 from seg.raster.ground.outlines import Floats
 

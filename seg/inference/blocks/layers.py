@@ -7,8 +7,8 @@ import numpy as np
 
 from seg import __version__
 from seg.inference.compute.predictor import Estimate
+from seg.inference.identity import RUN_TAG
 from seg.inference.planning.plan import Plan
-from seg.inference.resuming.identity import RUN_TAG
 from seg.labels import CROPLAND, IGNORE, LABEL_COLOURS, OTHER
 from seg.raster.chips import BoolMask
 from seg.raster.writing.block_store import BlockPixels

@@ -12,9 +12,9 @@ from rasterio.io import DatasetReader
 from seg.inference.blocks.layers import empty_pixels, layer_pixels
 from seg.inference.blocks.pieces import start_core
 from seg.inference.compute.predictor import Estimate, PendingEstimate, Predictor
+from seg.inference.identity import RunIdentity
 from seg.inference.planning.plan import Plan, Report
 from seg.inference.reading import BlockReader, block_reader
-from seg.inference.resuming.identity import RunIdentity
 from seg.raster.chips import BoolMask, Chip
 from seg.raster.gdal_options import gdal_options
 from seg.raster.grid import open_raster

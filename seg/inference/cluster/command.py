@@ -16,8 +16,8 @@ from seg.inference.cluster.shared_plan import Recipe
 from seg.inference.command import Tally, finish_tally, interrupted, reason
 from seg.inference.compute.member import MODEL, require_alike
 from seg.inference.inputs import Job, jobs_of
+from seg.inference.interruption import sigterm_as_interrupt
 from seg.inference.progress import print_result
-from seg.inference.resuming.interruption import sigterm_as_interrupt
 from seg.inference.scene import SceneMaps, scene_maps
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.package.read import read_package

@@ -24,7 +24,7 @@ from seg.inference.cluster.tasks import (
     plan_scene,
     write_scene_layers,
 )
-from seg.inference.resuming.identity import discard_leftovers
+from seg.inference.identity import discard_leftovers
 
 POLL = 0.5
 """Longest time in seconds to wait for the next answer."""

@@ -14,7 +14,7 @@ from seg.inference.cluster.answers import UnfitError, one_line
 from seg.inference.cluster.shared_plan import Recipe, SharedPlan, SupersededError, WorkerStore, read_plan
 from seg.inference.command import load_predictor
 from seg.inference.compute.predictor import Predictor
-from seg.inference.features.layers import layers_of
+from seg.inference.feature_layers import layers_of
 from seg.inference.planning.plan import Plan
 from seg.inference.scene import TILE_CACHE
 from seg.inference.settings import ComputeSettings

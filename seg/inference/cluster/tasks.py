@@ -20,13 +20,13 @@ from seg.inference.cluster.shared_plan import (
     shared_plan,
 )
 from seg.inference.compute.predictor import Predictor
-from seg.inference.features.layers import layers_of, write_layers
+from seg.inference.feature_layers import layers_of, write_layers
+from seg.inference.identity import RunIdentity, is_finished
+from seg.inference.interruption import is_out_of_memory
 from seg.inference.planning.fitting import FittedScene, fit_scene
 from seg.inference.planning.memory import GIB, allowed_memory
 from seg.inference.planning.plan import Plan
 from seg.inference.progress import plan_text
-from seg.inference.resuming.identity import RunIdentity, is_finished
-from seg.inference.resuming.interruption import is_out_of_memory
 from seg.inference.scene import TILE_CACHE, assemble_maps, prepare_scene
 from seg.raster.windows import Block, block_at
 

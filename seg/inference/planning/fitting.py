@@ -10,10 +10,10 @@ from seg.errors import ConfigError, PackageError
 from seg.inference.area_of_interest import Area, area_on
 from seg.inference.compute.member import MODEL, Member, common_nodata, decision_threshold
 from seg.inference.compute.predictor import Predictor
-from seg.inference.features.unlikeness import Unlikeness
+from seg.inference.identity import RunIdentity
 from seg.inference.planning.units import require_unit
-from seg.inference.resuming.identity import RunIdentity
 from seg.inference.settings import MEASURED, PredictionSettings
+from seg.inference.unlikeness import Unlikeness
 from seg.package.description import ModelPackage
 from seg.raster.grid import Grid, read_grid
 from seg.raster.remote import address_of, is_remote, shown_name

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import rasterio
 
-from seg.benchmark.polygons.compare import PolygonRow, measure_polygons, text_of
-from seg.benchmark.polygons.runs import as_parcels, as_shapes, write_map
+from seg.benchmark.polygon_runs import as_parcels, as_shapes, write_map
+from seg.benchmark.polygons import PolygonRow, measure_polygons, text_of
 from seg.benchmark.settings import PolygonBenchmarkSettings
 from seg.errors import ConfigError
 

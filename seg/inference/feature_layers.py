@@ -18,11 +18,11 @@ from seg.files import SOFTWARE, require_output_file, write_json
 from seg.inference.compute.backends import Features
 from seg.inference.compute.member import Member
 from seg.inference.compute.predictor import Predictor
-from seg.inference.features.unlikeness import PATCH, Unlikeness, pooled_patches, sampled_windows, scene_unlikeness
+from seg.inference.identity import RUN_TAG, run_of
 from seg.inference.planning.fitting import FittedScene
 from seg.inference.reading import block_reader
-from seg.inference.resuming.identity import RUN_TAG, run_of
 from seg.inference.settings import PredictionSettings
+from seg.inference.unlikeness import PATCH, Unlikeness, pooled_patches, sampled_windows, scene_unlikeness
 from seg.package.features import FeatureDescription
 from seg.raster.chips import BoolMask, Reading
 from seg.raster.folder import GEOTIFF_SUFFIXES

@@ -10,9 +10,9 @@ import shapely
 from pyproj import CRS
 
 from seg.delivery.areas import AreaMeasure
-from seg.delivery.template.expressions import Rows
-from seg.delivery.template.schema import FieldRule, Template
-from seg.delivery.writing.cutting import WHOLE
+from seg.delivery.cutting import WHOLE
+from seg.delivery.expressions import Rows
+from seg.delivery.template import FieldRule, Template
 from seg.errors import ConfigError, listed
 from seg.parcels.shapefile import ALIAS, DECIMALS, WIDTH
 from seg.parcels.target_crs import Projection

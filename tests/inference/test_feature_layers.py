@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from seg.inference import feature_layers as layers_module
 
 from seg.errors import PackageError
 from seg.inference.compute.predictor import Predictor
-from seg.inference.features import layers as layers_module
-from seg.inference.features.layers import Layers, require_layers, write_layers
-from seg.inference.features.unlikeness import pooled_patches
+from seg.inference.feature_layers import Layers, require_layers, write_layers
 from seg.inference.planning.fitting import fit_scene
 from seg.inference.settings import PredictionSettings
+from seg.inference.unlikeness import pooled_patches
 from seg.package.features import describe_features
 from seg.raster.chips import Reading, read_chip, whole
 from seg.raster.grid import open_raster

@@ -11,7 +11,7 @@ import shapely
 from numpy.typing import NDArray
 
 from seg.delivery.areas import AreaMeasure
-from seg.delivery.writing.zones import Zones
+from seg.delivery.zones import Zones
 from seg.errors import RasterError
 from seg.raster.chips import Polygons
 from seg.raster.ground.outlines import metres_per_unit

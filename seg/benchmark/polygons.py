@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from seg.benchmark.polygons.runs import (
+from seg.benchmark.polygon_runs import (
     PolygonRun,
     as_parcels,
     as_shapes,

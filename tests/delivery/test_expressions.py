@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from seg.delivery.template.expressions import Rows, parsed
+from seg.delivery.expressions import Rows, parsed
 from seg.errors import ConfigError
 
 PARCELS = pa.record_batch({"名称": ["甲", None], "n": [7, 8]})

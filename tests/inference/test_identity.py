@@ -6,10 +6,10 @@ import pytest
 
 from seg.files import claimed
 from seg.inference.compute.predictor import Predictor
+from seg.inference.identity import RunIdentity, discard_leftovers, is_finished
 from seg.inference.inputs import Job
 from seg.inference.planning.fitting import fit_scene
 from seg.inference.planning.plan import Plan
-from seg.inference.resuming.identity import RunIdentity, discard_leftovers, is_finished
 from seg.inference.scene import predict_scene
 from seg.inference.settings import PredictionSettings
 from seg.raster.writing.block_store import BlockStore, partial_folder

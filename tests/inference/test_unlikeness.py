@@ -8,11 +8,11 @@ import rasterio
 
 from seg.inference.area_of_interest import area_on
 from seg.inference.compute.predictor import Predictor
-from seg.inference.features.unlikeness import Unlikeness, pooled_patches, scene_unlikeness
 from seg.inference.planning.fitting import fit_scene
 from seg.inference.progress import predict_with_progress
 from seg.inference.scene import predict_scene
 from seg.inference.settings import PredictionSettings
+from seg.inference.unlikeness import Unlikeness, pooled_patches, scene_unlikeness
 from seg.package.features import FeatureDescription, describe_features
 from seg.raster.chips import Reading, read_chip, whole
 from seg.raster.grid import open_raster, read_grid
@@ -81,7 +81,7 @@ def test_only_windows_of_the_area_are_sampled(
     grid = read_grid(make_scene(600, 600))
     seen = []
     monkeypatch.setattr(
-        "seg.inference.features.unlikeness.read_chip",
+        "seg.inference.unlikeness.read_chip",
         lambda dataset, window, reading: seen.append(window) or read_chip(dataset, window, reading),
     )
     area = area_on(grid, "500000,5399000,501000,5400000", None)  # the 100 x 100 pixels at the upper left

@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from seg.delivery.template.schema import Template
-from seg.delivery.writing.cutting import Cutter, ZoneSpool
-from seg.delivery.writing.parcels import ParcelSource
-from seg.delivery.writing.rows import LayerRows, PlacedRows
-from seg.delivery.writing.zones import Zones, read_zones
+from seg.delivery.cutting import Cutter, ZoneSpool
+from seg.delivery.parcels import ParcelSource
+from seg.delivery.rows import LayerRows, PlacedRows
+from seg.delivery.template import Template
+from seg.delivery.zones import Zones, read_zones
 from seg.errors import ConfigError
 from seg.files import flush, remove_unfinished, require_output_folder, work_folder
 from seg.parcels.formats import write_table

@@ -9,7 +9,7 @@ from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
 
-from seg.delivery.template.schema import Template
+from seg.delivery.template import Template
 from seg.errors import ConfigError
 from seg.files import read_text
 from seg.terminal.plain_yaml import check_yaml

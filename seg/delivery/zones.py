@@ -9,7 +9,7 @@ import shapely
 from pyproj import CRS
 
 from seg.delivery.areas import AreaMeasure
-from seg.delivery.template.schema import MAP_CRS, Template
+from seg.delivery.template import MAP_CRS, Template
 from seg.errors import ConfigError, RasterError, listed
 from seg.parcels.attributes import Attributes
 from seg.parcels.target_crs import Projection, longitude_of, named_crs

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from seg.delivery.template.reading import read_template
+from seg.delivery.template_reading import read_template
 from seg.errors import ConfigError
 from support.deliveries import FIELDS, FORMATS, template_text, write_template
 from support.project import ROOT

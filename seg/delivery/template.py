@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Literal
 
-from seg.delivery.template.expressions import AREAS, Expression, parsed
+from seg.delivery.expressions import AREAS, Expression, parsed
 from seg.errors import ConfigError
 from seg.parcels.formats import WGS84
 from seg.parcels.settings import square_metres
@@ -41,7 +41,7 @@ class FieldRule:
         width: Characters of a text (bytes in a shapefile), or digits of a number, including the point.
         decimals: Digits after the point of a real number.
         alias: Readable name, which File Geodatabases and GeoPackages store.
-        source: Expression of the value (see `seg.delivery.template.expressions`); null leaves the field empty.
+        source: Expression of the value (see `seg.delivery.expressions`); null leaves the field empty.
         codes: Mapping from values of the source to delivered values, or list of values that are delivered unchanged.
             All values of the source must be listed.
         required: True if every record must have a value.
