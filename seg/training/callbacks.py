@@ -21,15 +21,15 @@ from seg.training.pictures.teacher_panels import TeacherPanels
 from seg.training.progress import is_trial
 from seg.training.run.record import RunRecord
 from seg.training.run.wandb import WandbFiles, require_wandb, start_wandb
-from seg.training.safeguards.stop_at_nan import StopAtNan
-from seg.training.safeguards.stop_at_signal import StopAtSignal
-from seg.training.safeguards.watch_targets import WatchTargets
 from seg.training.schedule import LEARNING_RATE
+from seg.training.stop_at_nan import StopAtNan
+from seg.training.stop_at_signal import StopAtSignal
 from seg.training.warmups.batch import WarmupBatch
 from seg.training.warmups.data import WarmupData
 from seg.training.warmups.layers import WarmupLayers
 from seg.training.warmups.learning_rate import WarmupLearningRate
 from seg.training.warmups.loss import WarmupLoss
+from seg.training.watch_targets import WatchTargets
 
 CALLBACK_KEYS: dict[str, type[Callback]] = {
     "warmup": WarmupLearningRate,

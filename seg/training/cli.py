@@ -50,7 +50,7 @@ from seg.training.run.folder import (
     taken_folder,
 )
 from seg.training.run.record import RunConfig
-from seg.training.safeguards.stop_at_signal import interrupted_message
+from seg.training.stop_at_signal import interrupted_message
 from seg.training.task_choice import DEFAULTS, TASKS, data_module, wanted_task
 from seg.training.tasks.student import StudentTask
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from seg.inference import feature_layers as layers_module
 
 from seg.errors import PackageError
+from seg.inference import feature_layers as layers_module
 from seg.inference.compute.predictor import Predictor
 from seg.inference.feature_layers import Layers, require_layers, write_layers
 from seg.inference.planning.fitting import fit_scene

@@ -19,7 +19,6 @@ from seg.labels import IGNORE
 from seg.package.checkpoint import read_checkpoint
 from seg.package.read import read_package
 from seg.package.write import write_package
-from seg.training.safeguards.watch_targets import WatchTargets
 from seg.training.tasks.cropland import CroplandTask
 from seg.training.tasks.student import UNLABELLED, StudentTask
 from seg.training.teachers.config import TeacherConfig
@@ -29,6 +28,7 @@ from seg.training.warmups.data import WarmupData
 from seg.training.warmups.layers import WarmupLayers
 from seg.training.warmups.learning_rate import WarmupLearningRate
 from seg.training.warmups.loss import WarmupLoss
+from seg.training.watch_targets import WatchTargets
 from support.networks import TINY_NETWORK
 from support.resume_runs import SIZES, Case, content, differences
 from support.training import quiet_trainer

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from seg.errors import ConfigError
-from seg.training.safeguards.watch_targets import WatchTargets
 from seg.training.tasks.student import UNLABELLED, StudentTask
 from seg.training.teachers.targets import KeptShares
+from seg.training.watch_targets import WatchTargets
 from support.networks import TINY_NETWORK
 
 

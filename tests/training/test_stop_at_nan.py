@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from seg.errors import TrainingError
-from seg.training.safeguards.stop_at_nan import StopAtNan, save_batch
+from seg.training.stop_at_nan import StopAtNan, save_batch
 from support.training import quiet_trainer
 from support.warm_runs import SIDES, SceneModule, Scenes, example, new_task
 
