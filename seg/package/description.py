@@ -51,7 +51,7 @@ class ForeignNetwork:
 
     Attributes:
         file: Name of the file.
-        sha256: Hash of the file; weights in separate files do not count.
+        sha256: Hash of the file, without weights that are stored in separate files.
         classes: Number of classes of the network.
         cropland: Numbers of the classes that are cropland, from 0.
         scores: Kind of the network's scores: logits, softmax or sigmoid.

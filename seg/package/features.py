@@ -1,4 +1,4 @@
-"""Features of the training images, described in a model package, and distances of other images' features from them."""
+"""Statistics of the training images' features in a model package, and distances of other images from them."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,8 @@ Vectors = npt.NDArray[np.float64]
 """(N, F) pooled features, one vector for each patch of an image."""
 
 LIMIT = 0.99
-"""A scene counts as unlike the training images if this share of the training windows has smaller distances."""
+"""A scene counts as unlike the training images if this share of the training windows has smaller distances than the
+scene."""
 
 PARTS = 5
 """Number of parts of the training windows. The distances of each part are measured from the other parts."""
@@ -89,8 +90,8 @@ def describe_features(windows: Sequence[Vectors]) -> FeatureDescription:
 def _moments(vectors: Vectors) -> tuple[Vectors, Vectors]:
     """Mean and shrunk covariance of (N, F) vectors.
 
-    The correlation is shrunk towards the identity, since there can be fewer vectors than features. The amount is that
-    of the oracle approximating shrinkage estimator of Chen et al. (2010), https://doi.org/10.1109/TSP.2010.2053029.
+    The correlation is shrunk towards the identity, since there can be fewer vectors than features. The amount follows
+    the oracle approximating shrinkage estimator of Chen et al. (2010), https://doi.org/10.1109/TSP.2010.2053029.
     """
     mean = vectors.mean(axis=0)
     deviation = np.maximum(vectors.std(axis=0), 1e-6)

@@ -10,7 +10,7 @@ from seg.package.description import LARGEST_PIXEL_M
 
 @dataclass(frozen=True, kw_only=True)
 class ForeignSettings:
-    """Statements about an ONNX network of another program, on the command line.
+    """Options that describe an ONNX network of another program.
 
     Args:
         onnx_from: ONNX file of a segmentation network that another program wrote, instead of a checkpoint. Needs
@@ -26,8 +26,8 @@ class ForeignSettings:
         scores: Scores that the network gives. logits; softmax for probabilities that sum to 1 over the classes; sigmoid
             for probabilities of classes that do not exclude each other; auto to detect the kind.
         scores_output: Name of the output with the scores; needed if the network has several outputs.
-        stride: Number of pixels, for example 32: if the image is shifted by it, the result is shifted equally. By
-            default, it is measured.
+        stride: Stride of the network in pixels, for example 32. If the image is shifted by the stride, the result is
+            shifted by the same distance. By default, the stride is measured.
         pixel_size_m: Pixel size in metres of the network's training images.
     """
 

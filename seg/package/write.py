@@ -61,7 +61,7 @@ def write_package(
 
     if checkpoint.task.get("task") == "pretext":
         raise PackageError(
-            f"{checkpoint.path}: was trained to fill in images and cannot map; train on labels from it with "
+            f"{checkpoint.path}: was trained to fill in images and cannot map; start a training on labels with "
             f"--model.initial_weights={checkpoint.path}"
         )
     cut = checkpoint.threshold(threshold)
