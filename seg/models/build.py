@@ -66,7 +66,7 @@ def _dilated_network(config: ModelConfig, backbone: DilatedResNet | DilatedBackb
     if len(widths) != len(skips) + 1:
         raise ConfigError(
             f"model.model.decoder_channels has {len(widths)} widths ({list(widths)}), but an output_stride of "
-            f"{config.output_stride} needs {len(skips) + 1}, one for each halving"
+            f"{config.output_stride} needs {len(skips) + 1}, one for each halving of the resolution"
         )
     pyramid = AtrousPyramid(
         backbone.channels[-1],

@@ -16,7 +16,7 @@ from seg.models.foreign.running import Floats, Runner, noise
 from seg.models.foreign.statements import ClassScores, Scores, Wanted, reference_probability, sigmoid
 
 SIDES = (256, 224, 288, 320, 384, 512)
-"""Sides of the images that are tried, in pixels, with a network for images of any size."""
+"""Sides in pixels of the test images that are tried in this order if the network takes images of any size."""
 
 TOLERANCE = 1e-5
 """Largest accepted difference between the probabilities of the converted network and of the original."""
@@ -24,11 +24,11 @@ TOLERANCE = 1e-5
 
 @dataclass(frozen=True)
 class Converted:
-    """A network with the standard interface: "image" in stored units, and "logits" of cropland.
+    """A network with the standard interface: input "image" in stored units, output "logits" of cropland.
 
     Attributes:
         model: The network.
-        scores: Cropland in the scores of the original.
+        scores: Output, classes and kind of the original's scores.
         measured: Stride, receptive field and size of the feature maps.
     """
 

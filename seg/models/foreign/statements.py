@@ -1,4 +1,4 @@
-"""The user's statements about a network of another program, and its class scores as a probability of cropland."""
+"""The user's statements about a network of another program, and the probability of cropland from its class scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 Scores = Literal["auto", "logits", "softmax", "sigmoid"]
-"""Kind of a network's class scores: logits, or probabilities that sum to 1 over the classes (softmax) or do not
-(sigmoid); auto is detected."""
+"""Kind of a network's class scores: logits; softmax, probabilities that sum to 1 over the classes; sigmoid, an
+independent probability of each class; or auto, to detect the kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +35,13 @@ class Wanted:
 
 @dataclass(frozen=True)
 class ClassScores:
-    """Cropland in the scores of a network.
+    """Class scores of a network, and the classes that are cropland.
 
     Attributes:
         output: Name of the output that holds the scores, (1, K, H, W).
         count: Number of classes, K.
         cropland: Numbers of the classes that are cropland, from 0.
-        kind: Kind of the scores, but never "auto". Logits of several classes belong to a softmax.
+        kind: Kind of the scores; never "auto". Logits of several classes are converted with softmax.
     """
 
     output: str
