@@ -30,7 +30,8 @@ class BandStatistics:
     Attributes:
         mean: One value per band.
         std: One value per band, above 0; 1 for a constant band, so that normalisation turns the band into 0.
-        count: Number of valid pixels; of several dates, those of the most frequent date.
+        count: Number of valid pixels. If the bands have several dates, the number for the date with the most valid
+            pixels.
     """
 
     mean: tuple[float, ...]
@@ -65,7 +66,7 @@ def band_statistics(samples: Iterable[npt.NDArray[np.float32]]) -> BandStatistic
         samples: (C, N) valid pixels each, NaN in the bands of missing dates; N may be 0, C must not change.
 
     Raises:
-        RasterError: There is no valid pixel, or none of some date.
+        RasterError: There is no valid pixel, or a date has no valid pixel.
     """
     counts: npt.NDArray[np.int64] = np.zeros(0, np.int64)
     mean = squares = np.zeros(0)
