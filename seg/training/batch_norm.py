@@ -1,7 +1,7 @@
 """Callbacks for the running statistics of BatchNorm when each batch holds one image.
 
 BatchNorm uses batch statistics in training and running statistics in evaluation. If each batch holds one image, batch
-statistics and running statistics can differ widely. Each callback reduces this difference in another way;
+statistics and running statistics can differ widely. Each callback reduces this difference in a different way;
 configs/README.md compares their scores.
 """
 
@@ -155,8 +155,9 @@ class SyncRunningStatistics(L.Callback):
     """Merge the running statistics of several processes, as if one process had processed every batch.
 
     Each process updates its running statistics from its own batches only, and PyTorch would keep the statistics of the
-    first process. After each round of batches, this callback merges the statistics with one sum over the processes. A
-    single process needs no merging. List this callback after callbacks that recompute statistics before a validation.
+    first process. After each round of batches, one in each process, this callback merges the statistics with one sum
+    over the processes. A single process needs no merging. List this callback after callbacks that recompute statistics
+    before a validation.
 
     Example:
         Trainer(devices=2, strategy="ddp", callbacks=[SyncRunningStatistics()])

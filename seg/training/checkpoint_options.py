@@ -87,7 +87,7 @@ def with_overrides(
         )
     if wrote == PRETEXT != task:
         raise ConfigError(
-            f"{checkpoint.path}: was trained to fill in images, so it has no score; train on labels from it with "
+            f"{checkpoint.path}: was trained to fill in images, so it has no score; start a training on labels with "
             f"--model.initial_weights={checkpoint.path}, or add --task={PRETEXT}"
         )
     options = task_options(checkpoint, task)

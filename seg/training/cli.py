@@ -161,7 +161,7 @@ class CroplandCLI(LightningCLI):
             )
 
     def _options_from_checkpoint(self, checkpoint: Checkpoint, options: Namespace) -> dict[str, dict[str, object]]:
-        """The checkpoint's network with the user's overrides, and data settings that the user has not set."""
+        """The checkpoint's network with the user's overrides, and its data settings that the user has not set."""
         given = self._explicit_options()
         trains = self.config.subcommand == "fit"
         task = with_overrides(checkpoint, given.get("model", {}), self.task, trains)
@@ -183,7 +183,7 @@ class CroplandCLI(LightningCLI):
         """Build the trainer with loggers, progress bar and callbacks for the run's folder and the terminal.
 
         Raises:
-            ConfigError: An argument of the trainer is wrong, or the run's folder holds files that are not of a run.
+            ConfigError: An argument of the trainer is wrong, or the run's folder holds files that no run wrote.
         """
         options = self.config_init[self.subcommand]
         config, fits = options.trainer, self.subcommand == "fit"
@@ -202,7 +202,7 @@ class CroplandCLI(LightningCLI):
             has_logger = config.logger not in (False, [])
             callbacks += safeguards(self.datamodule.seed)
             callbacks += task_callbacks(self.task, options.panels)
-            # A pretext trains no head, so maps of its network would show nothing.
+            # A pretext task trains no head, so maps of its network would show nothing.
             panels = replace(options.panels, scenes=0) if self.task == "pretext" else options.panels
             callbacks += tracking_callbacks(panels, self.datamodule, has_logger, options.ckpt_path)
         self.trainer_defaults["callbacks"] = callbacks

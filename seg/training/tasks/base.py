@@ -66,8 +66,8 @@ class ScheduledTask(L.LightningModule):
     def on_train_start(self) -> None:
         """Set the first learning rate of this run and, after resuming, the optimiser's settings.
 
-        A checkpoint holds the optimiser settings and the learning rate of the earlier run. At the end of a run, the
-        learning rate is 0.
+        A checkpoint holds the optimiser settings and the learning rate of the earlier run. For example, the learning
+        rate of a finished run is 0.
         """
         schedule = schedule_of(self.trainer)
         if self._optimizer_changed:

@@ -103,8 +103,8 @@ class StudentTask(CroplandTask):
             )
         if norms == "frozen" and gradient_checkpointing:
             raise ConfigError(
-                "model.norms is frozen, but model.gradient_checkpointing computes the strong views again when the "
-                "norms are not frozen; choose one of them"
+                "model.norms is frozen, but model.gradient_checkpointing recomputes the strong views after the norms "
+                "are released; use only one of the two options"
             )
         super().__init__(
             bands=bands,
@@ -333,8 +333,8 @@ class StudentTask(CroplandTask):
         kind = checkpoint.get("taught_by", {}).get("kind")
         if kind != self.teacher_config.kind:
             raise ConfigError(
-                f"the teacher is {self.teacher_config.kind}, but the checkpoint's teacher was {kind}; name this kind "
-                "with model.teacher, or train without --ckpt_path"
+                f"the teacher is {self.teacher_config.kind}, but the checkpoint's teacher was {kind}; set "
+                "model.teacher to the checkpoint's kind, or train without --ckpt_path"
             )
         if self.averages:
             prefix = "model."

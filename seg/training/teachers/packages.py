@@ -26,8 +26,8 @@ class PackageTeacher:
         folders: The packages.
         augmentation: Views of each image.
         device: Device on which the packages compute.
-        fill: Value of each band that marks pixels without data in the student's images. The packages receive the fill
-            values of prediction in these pixels.
+        fill: Value of each band that marks pixels without data in the student's images. In these pixels, the packages
+            receive the fill values that prediction uses.
 
     Raises:
         PackageError: A package is missing or damaged, or two packages expect different bands.

@@ -286,7 +286,7 @@ def refused(root: Path, said: str, kind: type[Exception] = ConfigError, **option
 def test_contradictory_options_are_refused(root: Path, package: Path) -> None:
     refused(root, r"data\.views\.count is 0, so no unlabelled", data={"views": ViewConfig()})
     refused(root, "an averaged teacher adds nothing", targets=TargetConfig(kind="soft", share=0.5))
-    refused(root, "computes the strong views again when", norms="frozen", gradient_checkpointing=True)
+    refused(root, "recomputes the strong views after the norms", norms="frozen", gradient_checkpointing=True)
     with pytest.raises(ConfigError, match=r"data\.maps is maps, but model\.teacher\.maps is None"):
         student().check_data(data_of(root, maps=Path("maps")))
     with pytest.raises(ConfigError, match="wanted one kind of teacher"):
