@@ -109,7 +109,7 @@ def filled_image(sample: Sample, reading: Reading) -> FloatImage:
 
 
 def joined_missing(inside: BoolMask, one: DateMask | None, other: DateMask | None) -> DateMask | None:
-    """Bits of missing dates of two samples: of the first inside a (H, W) region, of the second outside."""
+    """Bits of missing dates: those of the first sample inside a (H, W) region, those of the second sample outside."""
     if one is None and other is None:
         return None
     nothing = np.uint16(0)

@@ -113,7 +113,7 @@ class UnlabelledDataModule(CroplandDataModule):
         return images_fingerprint([scene.image for scene in self.places])
 
     def state_dict(self) -> dict[str, object]:
-        """Description of the images for the checkpoint, as of the base class, but without the meaning of labels."""
+        """Description of the images for the checkpoint, as in the base class, but without the meaning of labels."""
         return {name: value for name, value in super().state_dict().items() if name != "labels"}
 
     def setup(self, stage: str) -> None:

@@ -18,7 +18,7 @@ from seg.errors import ConfigError
 from seg.raster.chips import FloatImage
 
 DROP_DATES = 1000
-"""Number of the random stream of dropped dates, above those of all extra transforms."""
+"""Number of the random stream of dropped dates, larger than the numbers of all other streams."""
 
 LIMITS: dict[str, tuple[float, str]] = {
     "gain": (math.inf, "a standard deviation, 0 or more"),
@@ -117,10 +117,11 @@ class Augmentation:
         config: Kinds and strengths of the changes.
         std: Standard deviation of each band over the training split, in stored units.
         mean: Mean of each band over the training split, for dropped bands.
-        dates: Date of each band, as by `seg.raster.date_bands.dates_of`; () unless there are several dates.
+        dates: Date of each band, from `seg.raster.date_bands.dates_of`; () unless there are several dates.
 
     Raises:
-        ConfigError: An extra transform does not fit the number of bands, or dates are dropped but there is only one.
+        ConfigError: An extra transform does not fit the number of bands, or dates are to be dropped, but the bands have
+            fewer than two dates.
     """
 
     def __init__(

@@ -28,7 +28,7 @@ masks probably failed. If the share is larger, they are notes: single-class scen
 scenes."""
 
 _FEWEST = 3
-"""Smallest number of scenes that are compared. If two scenes differ, it is unclear which one is wrong."""
+"""Smallest number of scenes that are compared. With only two scenes, it would be unclear which one is wrong."""
 
 
 def consistency_findings(scenes: Sequence[CheckedScene], named_bands: bool) -> Iterator[Finding]:

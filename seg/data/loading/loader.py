@@ -45,12 +45,12 @@ class LoaderConfig:
 
     Args:
         prefetch_factor: Number of batches that each worker prepares in advance. Small batches are sent in groups of up
-            to 32 batches and 64 MiB; for these, the number counts groups. Memory is proportional to this number times
-            the number of workers.
+            to 32 batches and 64 MiB; in this case, each worker prepares this number of groups. Memory is proportional
+            to this number times the number of workers.
         pin_memory: Copy batches into page-locked memory, from which a GPU reads faster; no effect without a GPU.
         persistent_workers: Keep worker processes from one epoch to the next.
         drop_last: Leave out incomplete batches: the last batch of an epoch, or the last batch of each sample size.
-        timeout: Longest time of a worker for one sample, in seconds.
+        timeout: Longest time that a worker may take for one sample, in seconds.
 
     Raises:
         ConfigError: A number is out of range.

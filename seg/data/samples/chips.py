@@ -38,8 +38,9 @@ class ChipConfig:
             does the same; for a share of the chips, positions are drawn again until the chip contains cropland.
             `weight` chooses scenes in proportion to their pixels times their weight in the manifest.
         cropland_share: Share of the chips that should contain cropland if sampling is `cropland`.
-        tries: Largest number of positions that are tried for a chip. A position is accepted if the chip contains
-            cropland, or, outside the cropland share, any label. If no position is accepted, the last one is used.
+        tries: Largest number of positions that are tried for a chip. A position is accepted if the chip contains a
+            label. For the cropland share of the chips, it must contain cropland. If no position is accepted, the last
+            one is used.
         halo: Width in pixels of the context around the scored part of a validation chip, clipped at the edges of the
             scene.
 

@@ -30,7 +30,7 @@ LEGEND = Legend(
     ),
     threshold=128,
 )
-"""Colours of the challenge. The masks are compressed with loss, so the authors recommend a threshold of 128 for each
+"""Colours of the challenge. The masks have lossy compression, so the authors recommend a threshold of 128 for each
 channel. See also `datasets/deepglobelandcover.py` of torchgeo. Agriculture includes orchards, vineyards and
 nurseries."""
 
