@@ -20,7 +20,7 @@ _PREFIX = "model."
 _OPTIONAL = ("f1_threshold", "area_threshold")
 """Calibration values that are None if they could not be determined."""
 DATA_KEYS = ("CroplandDataModule", "UnlabelledDataModule")
-"""Keys of the description of the training images: the names of the data modules."""
+"""Keys under which a checkpoint may hold the description of the training images: names of data modules."""
 
 _MAPPINGS = {
     "state_dict",

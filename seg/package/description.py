@@ -77,7 +77,8 @@ class ModelPackage:
         band_names: Name of each of `bands`; an empty string if the training images had no name for a band.
         mean: Mean of each band in the training split, in stored units; invalid pixels get this value.
         std: Standard deviation of each band in the training split, in stored units.
-        nodata: Additional nodata value, for training files that did not declare theirs; None if there was none.
+        nodata: Additional value that means "no data", for training images that do not declare their nodata value; None
+            if there was none.
         pixel_size_m: Pixel side of the training images in metres; None if they had no CRS.
         temperature: Divisor of the cropland logits before the sigmoid; 1 changes nothing.
         bias: Summand of the logits after the division by the temperature; 0 changes nothing.

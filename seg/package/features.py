@@ -66,8 +66,9 @@ class FeatureDescription:
 def describe_features(windows: Sequence[Vectors]) -> FeatureDescription:
     """Describe training windows by their patches.
 
-    The distances of each fifth of the windows are measured from the other four fifths. A window that contributes to
-    the mean and the covariance would have a smaller distance than the same window of a new scene.
+    The distances of each fifth of the windows are measured from the other four fifths. Otherwise, each window would
+    contribute to the mean and the covariance, so its distance would be smaller than that of a similar window in a new
+    scene.
 
     Args:
         windows: (N, F) pooled features of each window; N may differ and is at least 1.

@@ -15,12 +15,12 @@ class ForeignSettings:
     Args:
         onnx_from: ONNX file of a segmentation network that another program wrote, instead of a checkpoint. Needs
             --bands, --mean and --std.
-        bands: Bands that the network takes, in its order: names such as [red,green,blue], or numbers in its training
-            images, from 1.
-        mean: Mean of each band in stored units; the network gets (image - mean) / std. 0 for a network that takes
-            stored units.
-        std: Standard deviation of each band in stored units. For a network that takes values divided by 10000, mean 0
-            and std 10000.
+        bands: Bands in the order in which the network takes them: names such as [red,green,blue], or numbers of the
+            bands in its training images, from 1.
+        mean: Mean of each band in stored units; the network gets (image - mean) / std. For a network that takes stored
+            units, give mean 0 and std 1.
+        std: Standard deviation of each band in stored units. For a network that takes values divided by 10000, give
+            mean 0 and std 10000.
         class_: Number of the class that is cropland, from 0, or a list of such numbers; needed if the network has
             several classes.
         scores: Scores that the network gives. logits; softmax for probabilities that sum to 1 over the classes; sigmoid
