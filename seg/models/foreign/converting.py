@@ -46,7 +46,7 @@ def convert(path: Path, wanted: Wanted) -> Converted:
 
     Raises:
         PackageError: The file is damaged, unsafe, or its network cannot be used.
-        ConfigError: A statement about the network contradicts it or is missing.
+        ConfigError: A statement about the network is missing or contradicts the network.
     """
     network = read_network(path, len(wanted.mean))
     try:

@@ -14,8 +14,8 @@ STRIDES = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 48, 56, 64, 1
 """Strides that are tried, in this order."""
 
 LENGTH, BREADTH = 4096, 64
-"""Smallest sides in pixels of the images that the network computes. A long narrow image suffices to measure distances
-along its length."""
+"""Smallest length and breadth in pixels of the images on which the network is run. A long narrow image suffices to
+measure distances along its length."""
 
 LIMIT = 1536
 """Largest receptive field in pixels; a larger one counts as unbounded."""

@@ -23,7 +23,7 @@ PREFIX = "network/"
 """Prefix of all names of the original network, so that they differ from the names of added layers."""
 
 OLDEST_OPSET = 13
-"""Operators of older versions are converted, since their Softmax and ReduceSum have other rules."""
+"""Operators of older versions are converted, since their Softmax and ReduceSum work differently."""
 
 CONVERTED_OPSET = 18
 
