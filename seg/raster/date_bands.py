@@ -21,7 +21,7 @@ MOST_DATES = 16
 """Largest number of dates in a scene; `Chip.missing` has one bit for each."""
 
 UNDATED = -1
-"""Date of a band whose name has none."""
+"""Date of a band without a date in its name."""
 
 
 def dated_name(band: str, date: str) -> str:
@@ -38,8 +38,8 @@ def dates_of(names: Sequence[str]) -> tuple[int, ...]:
         names: Names of the bands.
 
     Returns:
-        One number per band; () if the bands have fewer than two dates. Then a pixel is valid only if all bands hold
-        data.
+        One number per band; () if the bands have fewer than two dates. In this case, a pixel is valid only if all bands
+        hold data.
 
     Raises:
         RasterError: There are more than MOST_DATES dates.

@@ -34,7 +34,7 @@ def files_in(folder: Path, suffixes: Collection[str] = RASTER_SUFFIXES) -> list[
 
     Args:
         folder: An existing folder.
-        suffixes: Suffixes in lower case; suffixes of files are compared without case.
+        suffixes: Suffixes in lower case; files with these suffixes in upper case are found too.
     """
     wanted = {*suffixes, *(_BINARY if set(_BINARY) & set(suffixes) else ())}
     entries = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
