@@ -37,8 +37,8 @@ class Pieces:
         rows: K rows: columns of the parcels, geometry of the pieces as WKB, and WHOLE.
         zones: (K,) number of the zone of each piece.
         bounds: (4,) bounds of the parcels; NaN for an empty batch.
-        outside: Number of parcels that lie outside all zones, at least in part.
-        outside_m2: Area of the parcels outside all zones, in square metres.
+        outside: Number of parcels that have a part outside all zones.
+        outside_m2: Area of these parts in square metres.
     """
 
     rows: pa.RecordBatch
@@ -144,7 +144,7 @@ class Cutter:
         parcel, zone = self._tree.query(polygons)
         zones = self._prepared()
         within = shapely.covers(zones[zone], polygons[parcel])
-        # Other zones at most touch a parcel that lies within a zone, so they do not cut it.
+        # If a parcel lies within one zone, other zones can touch the parcel but not cut it.
         crossing = ~within & ~np.isin(parcel, parcel[within])
         crossing[crossing] = shapely.intersects(zones[zone[crossing]], polygons[parcel[crossing]])
         kept = within | crossing

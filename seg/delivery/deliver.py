@@ -36,7 +36,7 @@ class Delivered:
         square_metres: Total area of the records.
         dropped: Number of pieces whose parcel is smaller than the least area, and the area of these pieces in square
             metres.
-        outside: Number of parcels outside all zones, at least in part, and their area outside in square metres.
+        outside: Number of parcels that have a part outside all zones, and the area of these parts in square metres.
     """
 
     files: list[PurePosixPath] = field(default_factory=list)
@@ -211,7 +211,7 @@ class Delivery:
             if len(double):
                 raise ConfigError(
                     f"{self._source.path}: field '{name}' is unique, but {double[0]['counts']} records have "
-                    f"'{double[0]['values']}'; add number to its source"
+                    f"'{double[0]['values']}'; add the term 'number' to its source"
                 )
 
 

@@ -31,8 +31,8 @@ class PlacedRows:
         parcels: Columns of the parcels, N rows.
         geometry: (N,) WKB.
         areas_m2: (N,) geodesic areas in square metres.
-        dropped: Number of left out pieces, whose parcels are too small.
-        dropped_m2: Area of the left out pieces.
+        dropped: Number of pieces that are left out because their parcels are too small.
+        dropped_m2: Area of these pieces in square metres.
     """
 
     parcels: pa.RecordBatch
@@ -121,7 +121,7 @@ class LayerRows:
             return _fitted(values, rule, kind)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise ConfigError(
-                f"{self._name}: field '{rule.name}': {rule.source} has a value that is no {rule.type} "
+                f"{self._name}: field '{rule.name}': {rule.source} has a value that is not of type {rule.type} "
                 f"({' '.join(str(error).split())[:120]}); correct the source"
             ) from error
         except ConfigError as error:

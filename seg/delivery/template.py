@@ -128,7 +128,7 @@ class LeastArea:
         """Check the areas."""
         _ = self.square_metres
         if bool(self.classes) != (self.by is not None):
-            raise ConfigError("least_area: classes and by belong together; give both or none")
+            raise ConfigError("least_area has only one of the keys 'classes' and 'by'; give both or none")
 
     @cached_property
     def square_metres(self) -> dict[str | None, float]:
@@ -150,7 +150,7 @@ class Template:
         note: Text that is printed when the template is used.
         values: Constants for names and sources.
         crs: CRS of the layers, such as EPSG:4526; or map, the CRS of the parcels; or a family of Gauss-Kruger zones
-            such as cgcs2000-3deg. Of such a family, each layer gets the zone at the centre of the layer's polygon.
+            such as cgcs2000-3deg: each layer gets the Gauss-Kruger zone at the centre of its polygon in the zones file.
         encoding: Encoding of shapefiles, utf-8 or gbk.
         records: Largest number of records in a file; null for no limit. More records are split into files whose names
             end in _1, _2 and so on.
@@ -214,7 +214,9 @@ class Template:
         if rule is None or rule.expression is None:
             raise ConfigError(f"least_area: the template has no field '{name}' with a source; name one of its fields")
         if any(term.table in {"area", "number"} for term in rule.expression.terms):
-            raise ConfigError(f"least_area: the source of '{name}' is {rule.source}; wanted a class")
+            raise ConfigError(
+                f"least_area: the source of '{name}' is {rule.source}; wanted a source without an area or a number"
+            )
 
     @staticmethod
     def _terms(rule: FieldRule) -> list[str]:

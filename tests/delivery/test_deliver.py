@@ -169,7 +169,7 @@ MISTAKES = [
         "2026 has too many digits; the width",
     ),
     (("crs: EPSG:4527", "crs: EPSG:1"), "crs is EPSG:1, which PROJ does not know"),
-    (("source: parcel.day", "source: parcel.owner"), "field 'RQ': parcel.owner has a value that is no date"),
+    (("source: parcel.day", "source: parcel.owner"), "field 'RQ': parcel.owner has a value that is not of type date"),
 ]
 
 

@@ -110,7 +110,7 @@ class ValueCheck:
             yield "wrong width", place, text
 
     def _constant_faults(self, values: pa.Array, rule: FieldRule) -> Iterator[Finding]:
-        """Values that differ from their source, for sources that use no column of parcels, no area and no number."""
+        """Values that differ from their source, if the source consists only of constants and columns of the zone."""
         assert rule.expression is not None
         if not len(values) or any(term.table in {"parcel", "area", "number"} for term in rule.expression.terms):
             return
