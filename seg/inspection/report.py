@@ -26,7 +26,7 @@ WIDEST_EFFECTIVE = 256
 """Distance in pixels that is examined if the receptive field is unbounded."""
 
 LARGEST = 4096
-"""Largest side in pixels of the image; a layer table computes all feature maps of the image."""
+"""Largest side in pixels of the image. The network is run on this image to fill the layer table."""
 
 COLUMNS = ("layer", "kind", "output", "parameters", "MMAC", "receptive field", "stride")
 
