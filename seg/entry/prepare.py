@@ -115,7 +115,8 @@ def burn(*, image: Path, labels: Path, output: Path, settings: BurnSettings) -> 
 
     source = open_labels(labels, settings)
     if source.unused:
-        print(f"note: {labels}: column '{settings.column}' has no {', '.join(source.unused)}", file=sys.stderr)
+        values = " or ".join(source.unused)
+        print(f"note: {labels}: no value of column '{settings.column}' is {values}", file=sys.stderr)
     for mask in burn_masks(image, source, output, settings):
         print(mask)
         if mask.note:
@@ -151,7 +152,7 @@ def image(*, input: list[Path] | Path, output: Path, settings: SceneSettings, ma
 def stack(*, input: Path, output: Path, bands: list[str] | None = None) -> None:
     """Stack single-band rasters into one image: a small VRT file that refers to the rasters and copies no pixels.
 
-    Like `image` for a folder of rasters.
+    The same as `image` for a folder of rasters with one band each.
 
     Args:
         input: Folder with one raster per band, all in one CRS and with the same data type.
