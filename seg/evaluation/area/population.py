@@ -173,7 +173,7 @@ def key(stratum: StratumTally) -> int:
 def numbered(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Sorted keys, (K,), and the index of each pixel's key among the sorted keys, (N,).
 
-    The sorted keys may include keys of no pixel.
+    The sorted keys may include keys that no pixel has.
 
     Args:
         keys: At least one key, in any shape.
