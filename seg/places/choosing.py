@@ -116,4 +116,5 @@ def _reason(candidates: Candidates, index: int, novelty: float, follows: bool) -
     entropy = candidates.entropy[index]
     share = float((candidates.entropy < entropy).mean())
     others = "the earlier squares" if follows else "the mean of the place"
-    return f"less certain than {share:.0%} of the squares ({entropy:.2f} bits), distance {novelty:.2f} from {others}"
+    certainty = f"less certain than {share:.0%} of the squares (entropy {entropy:.2f} bits)"
+    return f"{certainty}, distance {novelty:.2f} from {others}"

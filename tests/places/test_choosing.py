@@ -71,6 +71,6 @@ def test_quotas_sum_to_the_number_of_squares(
 
 def test_reasons_state_uncertainty_and_novelty() -> None:
     first, second = choose_squares(candidates([0.2, 0.9, 0.5], np.eye(3).tolist()), 2, 0)
-    assert first.reason.startswith("less certain than 67% of the squares (0.90 bits)")
+    assert first.reason.startswith("less certain than 67% of the squares (entropy 0.90 bits)")
     assert first.reason.endswith("from the mean of the place")
     assert second.reason.endswith("from the earlier squares")
