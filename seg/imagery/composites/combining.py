@@ -56,7 +56,8 @@ def _median(values: Pixels, valid: BoolMask, count: Count, combined: Pixels) -> 
     for date, present in zip(values, valid, strict=True):
         if not present.all():
             np.copyto(date, values.dtype.type(last), where=~present)
-    # Invalid values hold the largest number, so they are sorted to the end, among valid values of the same number.
+    # Invalid pixels hold the largest number, so they are sorted to the end. A valid pixel may hold this number too; the
+    # order of equal numbers does not matter.
     ordered = _sorted(list(values))
     numbers = np.bincount(count.ravel())
     for number in np.flatnonzero(numbers[1:]) + 1:

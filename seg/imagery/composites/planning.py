@@ -27,13 +27,13 @@ PROCESS = 200 * 2**20
 """Memory in bytes of the libraries and of temporary arrays."""
 
 SMALLEST_BLOCK = 64
-"""Side in pixels of the smallest block."""
+"""Side in pixels of the smallest block, which is used only if the memory is too small for larger blocks."""
 
 _LARGEST_TILE = 1024
 """Largest tile side of an input, in pixels, to which blocks are fitted."""
 
 _FEWEST = 256
-"""Side in pixels of the smallest block, unless the memory is too small for it."""
+"""Sides of blocks are multiples of this number of pixels, unless the memory is too small for such blocks."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def plan_composite(
 
 
 def _nodata(grids: Sequence[Grid], additional: float | None, dtype: str) -> float | None:
-    """The additional value, or else the first value of an input, that the data type can hold; None if none fits."""
+    """The first value that the data type can hold: the additional value, or the nodata value of an input; or None."""
     for value in (additional, *(grid.nodata for grid in grids)):
         if value is not None and (np.dtype(dtype).kind == "f" or _is_integer_of(value, dtype)):
             return value
