@@ -131,7 +131,7 @@ def _read_plainly(windows: list[tuple[int, ...]]) -> None:
 
 
 def _resident_mib() -> float:
-    """Resident memory of this process and its children. Shared memory is left out, since every process includes it."""
+    """Resident memory of this process and its children. Shared memory is left out; it would count once per process."""
     total = 0
     for pid in ("self", *(child.pid for child in multiprocessing.active_children())):
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")

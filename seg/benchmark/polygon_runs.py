@@ -96,7 +96,7 @@ def _timed(way: Callable[[Path], int], path: Path) -> PolygonRun:
 
 
 def _most_resident_mib() -> float:
-    """Peak resident memory from /proc; `resource.getrusage` would include the process before exec."""
+    """Peak resident memory from /proc; `resource.getrusage` would also count the parent process, from before exec."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     fields = dict(line.split(":", 1) for line in status.splitlines())
     return int(fields["VmHWM"].split()[0]) / 1024
