@@ -15,7 +15,7 @@ from seg.terminal.text import counted
 OUT_OF_MEMORY = re.compile(
     r"out.?of.?memory|bad.alloc|(can't|cannot|failed to|unable to) allocate|start new thread", re.IGNORECASE
 )
-"""Messages of NumPy, GDAL, ONNX Runtime, PyTorch and Python about exhausted memory; few raise a `MemoryError`."""
+"""Messages of NumPy, GDAL, ONNX Runtime, PyTorch and Python about exhausted memory, often without a `MemoryError`."""
 
 
 @contextmanager

@@ -48,7 +48,7 @@ class BlockReader:
     def read(self, dataset: DatasetReader, block: Block) -> Chip:
         """Read the pixels of a block; in its core, only pixels of the area are valid.
 
-        Blocks of a sparse file that were never written are not read.
+        If a sparse file stores no tile of a block, the block is not read; all its pixels are invalid.
 
         Raises:
             RasterError: Pixels cannot be read.
@@ -62,8 +62,9 @@ class BlockReader:
             chip, lost = read_damaged(dataset, block.read, self.reading)
             self.damaged += int(np.count_nonzero(lost[core] if inside is None else lost[core] & inside))
         else:
-            # With several threads, GDAL reports a damaged tile only once, and never reports a failing server. For a
-            # raster on a server, `open_raster` sets one thread; but GDAL opens the source files of a mosaic only here.
+            # With several threads, GDAL reports a damaged tile only once, and never reports a failing server.
+            # `open_raster` therefore sets one thread for a raster on a server. GDAL opens the source files of a mosaic
+            # only when it reads their pixels, so one thread is set here too.
             with one_thread() if dataset.driver == "VRT" else nullcontext():
                 chip = read_chip(dataset, block.read, self.reading)
         self.nodata_found = self.nodata_found or chip.nodata_found

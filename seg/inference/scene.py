@@ -47,8 +47,8 @@ class SceneMaps:
     Attributes:
         classes: File of the class map: 0 other, 1 cropland, 255 nodata.
         probability: File of the probability map: percent, 255 nodata.
-        uncertainty: File of the standard deviation over views and models: percent of 0.5, 255 nodata; None unless
-            uncertainty is mapped.
+        uncertainty: File of the standard deviation over views and models: 100 for 0.5, the largest possible, and 255
+            nodata; None unless uncertainty is mapped.
         found: Problems in the blocks that this run computed.
         layers: Files of the features and the distance that this run wrote.
     """
@@ -156,7 +156,7 @@ def _planned(scene: FittedScene, predictor: Predictor, settings: PredictionSetti
     # Only the plan of the same run is reused: the halo of another scene or model could be too small.
     if not (size is not None and isinstance(halo, int) and scene.identity.matches(kept)):
         return plan_scene(scene, predictor, settings)
-    # If the run ran out of memory in its first block, --memory may choose another block size.
+    # A run without a finished block may have run out of memory, so a new --memory may lead to another block size.
     resize = settings.memory is not None and not has_blocks(partial_folder(output))
     kept_size = size if settings.block_size == "auto" and not resize else None
     if settings.halo not in MEASURED:

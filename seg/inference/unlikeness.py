@@ -30,7 +30,7 @@ WORTH = 0.05
 """Largest share of the scene that is sampled."""
 
 FEWEST = 4
-"""Smallest number of sampled windows, even if these windows are more than the share WORTH of a small scene."""
+"""Smallest number of sampled windows. In a small scene, they may cover more than the share WORTH."""
 
 FULL_ENOUGH = 0.5
 """A patch is used if at least this share of its pixels is valid."""

@@ -68,7 +68,7 @@ def plan_scene(scene: Path, output: Path, recipe: Recipe, sharing: int) -> Answe
         scene: The raster.
         output: The class map.
         recipe: Models and settings.
-        sharing: Number of workers on a machine; each plans for its share of the memory, unless the settings limit it.
+        sharing: Number of workers on a machine. If the settings give no limit, each plans for its share of the memory.
     """
 
     def action() -> Planned:

@@ -31,8 +31,8 @@ def allowed_memory(wanted_gib: float | None, predictor: Predictor) -> int:
 
     Args:
         wanted_gib: Limit in GiB; None for a quarter of the free memory. If a quarter is less than 1.5 GiB, the limit is
-            1.5 GiB, or half of the free memory if a half is less. With a GPU, the free memory is that of the machine or
-            of the GPU, whichever is less.
+            1.5 GiB, but at most half of the free memory. With a GPU, the free memory is that of the machine or of the
+            GPU, whichever is less.
         predictor: Models on their devices.
     """
     if wanted_gib is not None:
