@@ -50,7 +50,7 @@ class Pieces:
 
 @dataclass(frozen=True)
 class _Cut:
-    """Pieces of parcels that are not plain.
+    """Pieces of the parcels that reach beyond a zone, have several parts, or have heights.
 
     Attributes:
         parcel: (K,) number of the parcel of each piece.
@@ -96,7 +96,8 @@ class Cutter:
         require_near(self._name, polygons)
         self._require_polygons(polygons)
         parcel, zone, whole = self._assigned(polygons)
-        # A plain parcel lies within a zone and has one part and no heights; it keeps its bytes. All others are cut.
+        # A plain parcel lies within a zone, has one part and has no heights. Its geometry stays as it is; all other
+        # parcels are cut.
         plain = whole & (shapely.get_type_id(polygons[parcel]) == shapely.GeometryType.POLYGON)
         plain &= ~shapely.has_z(polygons[parcel])
         cut = self._cut(polygons, parcel[~plain], zone[~plain], whole[~plain])
