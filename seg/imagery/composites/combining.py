@@ -22,8 +22,8 @@ AT_ONCE = 2**16
 def combine_dates(values: Pixels, valid: BoolMask, method: Method) -> tuple[Pixels, Count]:
     """Combine dates pixel by pixel; a date takes part where it is valid.
 
-    - `median`: the median of each band. For an even number of dates, this is the mean of the two middle values, which
-      is rounded to the nearest even integer in integer bands.
+    - `median`: the median of each band. For an even number of dates, this is the mean of the two middle values. In
+      integer bands, a mean that ends in .5 is rounded to the even integer.
     - `best`: the medoid, the date whose bands have the smallest sum of Euclidean distances to all other dates: Flood
       (2013), https://doi.org/10.3390/rs5126481. All bands of a pixel come from one date. If sums are equal, as they are
       with two dates, the first of these dates is taken.
