@@ -91,7 +91,7 @@ def compute_blocks(output: Path, blocks: Sequence[BlockId], suspected: bool = Fa
     Args:
         output: The class map of the scene; the plan lies beside its blocks.
         blocks: Row and column of each block.
-        suspected: True if these blocks may kill their worker. Then each has a mark file while it is computed, and the
+        suspected: True if these blocks may kill their worker. Each block then has a mark file while it is computed; the
             file stays if the worker dies.
     """
 
@@ -124,7 +124,9 @@ def compute_blocks(output: Path, blocks: Sequence[BlockId], suspected: bool = Fa
 
 
 def assemble_scene(output: Path) -> Answer:
-    """Write the maps of a scene from its blocks; the value of the answer is a tuple of the further layers' files.
+    """Write the maps of a scene from its blocks, and the features and distances if the settings ask for them.
+
+    The value of the answer is a tuple of the files of features and distances.
 
     Args:
         output: The class map of the scene.
@@ -141,7 +143,7 @@ def assemble_scene(output: Path) -> Answer:
 
 
 def write_scene_layers(scene: Path, output: Path, recipe: Recipe) -> Answer:
-    """Write the further layers of a scene whose maps are kept; the value of the answer is a tuple of their files."""
+    """Write features and distances of a scene whose maps are kept; the value of the answer is a tuple of the files."""
     return answer(lambda: _layers(_fitted(scene, predictor_of(recipe), recipe), output, recipe), TILE_CACHE)
 
 
