@@ -200,7 +200,7 @@ def predict(
     when = None if observed is None else observed_between(observed, "observed")
     models, named = ([names] if isinstance(names, Path) else names for names in (model, input))
     inputs = scenes_of(named, output, Wanted(read_package(models[0]).band_names, masking))
-    since = time.time() - 1  # Clocks of file systems may be late by a part of a second.
+    since = time.time() - 1  # The times of new files may lie a part of a second before this clock.
     try:
         _predict(models, inputs, output, (settings, compute), cluster)
         since = 0.0

@@ -149,7 +149,7 @@ def _of_scene(place: Place, grid: Grid, count: int, random: np.random.Generator)
 def _shares(sizes: Sequence[int], count: int) -> list[int]:
     """Number of windows for each scene, in proportion to its size.
 
-    If there are more scenes than windows, an even selection of the scenes gets windows.
+    If there are more scenes than windows, some scenes get no window; these are spread evenly over the list.
     """
     total = sum(sizes)
     ends = [(2 * end * count + total) // (2 * total) for end in accumulate(sizes)]  # rounded, in whole numbers

@@ -156,7 +156,7 @@ class ZoneLines:
 def _gaps(edges: Polygons, own: Polygons, others: Polygons, unit: float) -> Iterator[tuple[int, float]]:
     """Nearest own polygon and length in metres of each gap along the edges of a zone.
 
-    A gap is a part of the edge with polygons near it on both sides, but without a polygon that touches it on one side.
+    A gap is a part of the edge with polygons near it on both sides. On at least one side, no polygon touches this part.
     """
     mine, theirs = shapely.STRtree(own), shapely.STRtree(others)
     for ring in shapely.get_rings(edges).tolist():

@@ -71,8 +71,8 @@ def plan_composite(
         inputs: Scenes in order.
         output: The file to write.
         settings: Settings.
-        kept: Record of an unfinished run of this output; empty if there is none. If the rest of the record is the same,
-            the plan uses its block size again.
+        kept: Record of an unfinished run of this output; empty if there is none. If this record differs from the new
+            one only in its block size, the plan uses the block size of the unfinished run.
 
     Raises:
         RasterError: An input cannot be read, or does not fit the other inputs.
