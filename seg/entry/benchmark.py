@@ -78,7 +78,7 @@ def inference(*, settings: InferenceSettings, output: Path | None = None) -> Non
 
 
 def polygons(*, settings: PolygonBenchmarkSettings, output: Path | None = None) -> None:
-    """Compare two ways of writing parcels, block by block and from the whole map in memory: time and memory.
+    """Compare time and memory of two ways of tracing parcels: block by block, and from the whole map in memory.
 
     Args:
         settings: Options of the benchmark.
@@ -90,7 +90,7 @@ def polygons(*, settings: PolygonBenchmarkSettings, output: Path | None = None) 
 
 
 def labels(*, settings: LabelsSettings, output: Path) -> None:
-    """Compare training on labels only with training on labels and unlabelled scenes, for shares of labelled scenes.
+    """Compare training on labels alone with training on labels and unlabelled scenes, at several shares of labels.
 
     To continue an interrupted benchmark, repeat the command. A later call can add shares and seeds.
 

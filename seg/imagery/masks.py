@@ -86,8 +86,8 @@ def mask_source(product: Product, settings: MaskSettings) -> MaskSource:
 def write_mask(source: MaskSource, scene: Grid, path: Path, dilate: int) -> float:
     """Write the mask of a scene, strip by strip, and return the share of pixels that it hides.
 
-    Each pixel of the scene takes the value of the nearest pixel of the source. An equal older file stays untouched, so
-    that an interrupted map of the scene continues.
+    Each pixel of the scene takes the value of the nearest pixel of the source. An equal older file is not replaced,
+    since a new file would make an interrupted map of the scene start again.
 
     Args:
         source: Raster with the values.

@@ -203,7 +203,7 @@ def _unchanged_band(root: Xml.Element, layer: _Layer) -> Xml.Element:
     """An empty band with the unit and the tags of the file's band."""
     with open_raster(layer.band.file) as dataset:
         band = add_band(root, dataset, layer.band.index)
-    # These elements describe the file's band instead of the scene's band, or are written again.
+    # These elements describe the band of the file, not the band of the scene. Some are written again for the scene.
     for tag in ("Description", "ColorInterp", "ColorTable", "NoDataValue", "Offset", "Scale"):
         for element in band.findall(tag):
             band.remove(element)
@@ -249,7 +249,7 @@ def number_text(value: float | None) -> str | None:
 def write_xml(root: Xml.Element, path: Path) -> None:
     """Write a VRT completely or not at all.
 
-    An older file with the same content stays untouched, so that an interrupted map of the scene continues.
+    An older file with the same content is not replaced, since a new file would make an interrupted map start again.
 
     Raises:
         WriteError: The file cannot be written.

@@ -207,7 +207,7 @@ def _seen(place: Place, backend: Backend, package: ModelPackage, grid: Grid, win
 
 
 def _parts(square: Window) -> list[Window]:
-    """Windows of at most SIDE pixels that tile a square; of more than MOST_LOOKS, an evenly spaced choice."""
+    """Windows of at most SIDE pixels that tile a square. At most MOST_LOOKS windows are kept, evenly spaced."""
     parts = [
         Window(square.col_off + part.col_off, square.row_off + part.row_off, part.width, part.height)
         for part in window_grid(int(square.height), int(square.width), SIDE, SIDE)

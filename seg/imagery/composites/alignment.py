@@ -33,8 +33,8 @@ _LARGEST_SOURCE = 1024
 smaller pixels than the target."""
 
 _BILINEAR_UP_TO = 1.5
-"""Largest ratio of the target's pixel size to the scene's at which the four nearest pixels are interpolated. Above this
-ratio, GDAL averages all pixels under a kernel that grows with the ratio."""
+"""If the pixels of the target are at most this many times as large as those of the scene, the four nearest pixels are
+interpolated. Above this ratio, GDAL averages all pixels under a kernel that grows with the ratio."""
 
 _AROUND = 3
 """Width in target pixels of the margin that is read around a resampled part; the kernel reaches two pixels."""

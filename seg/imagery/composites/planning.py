@@ -99,7 +99,7 @@ def plan_composite(
 
 
 def _nodata(grids: Sequence[Grid], additional: float | None, dtype: str) -> float | None:
-    """The first value that the data type can hold: the additional value, or the nodata value of an input; or None."""
+    """First of the additional value and the inputs' nodata values that the data type can hold; None if none fits."""
     for value in (additional, *(grid.nodata for grid in grids)):
         if value is not None and (np.dtype(dtype).kind == "f" or _is_integer_of(value, dtype)):
             return value

@@ -28,7 +28,8 @@ _ALONG = 21
 another CRS."""
 
 _MARGIN = 2
-"""Margin in pixels around an outline in another CRS, since its sides are also curved between the points."""
+"""Margin in pixels around an outline in another CRS. The sides are also curved between the points, so the scene may
+reach beyond the lines that join the points."""
 
 
 @dataclass(frozen=True)
