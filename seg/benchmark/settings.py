@@ -287,3 +287,36 @@ def _plain(value: object) -> object:
 def _check_at_least(option: str, value: int, least: int) -> None:
     if value < least:
         raise ConfigError(f"--{option.replace('_', '-')} is {value}; wanted {least} or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistanceSettings:
+    """Options of `benchmark.py distance`.
+
+    Args:
+        model: The package, with a description of the features of its training images.
+        root: The dataset of the training. Windows of its held-out scenes are changed.
+        others: Further datasets with labels, which are measured without a change.
+        fold: Held-out fold.
+        folds: Number of folds.
+        windows: Number of sampled windows of 256 x 256 pixels in each dataset.
+        threads: Computing threads; 0 for the default of PyTorch.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    model: Path
+    root: Path
+    others: tuple[Path, ...] = ()
+    fold: int = 0
+    folds: int = 5
+    windows: int = 24
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not 0 <= self.fold < self.folds:
+            raise ConfigError(f"--fold is {self.fold}; wanted 0 to {self.folds - 1}")
+        _check_at_least("windows", self.windows, 1)
+        require_threads(self.threads)

@@ -6,6 +6,7 @@ from pathlib import Path
 from seg.benchmark.settings import (
     ClusterBenchmarkSettings,
     ConvolutionSettings,
+    DistanceSettings,
     InferenceSettings,
     LabelsSettings,
     LoadingSettings,
@@ -115,6 +116,18 @@ def cluster(*, settings: ClusterBenchmarkSettings, output: Path | None = None) -
     benchmark_cluster(settings, output)
 
 
+def distance(*, settings: DistanceSettings, output: Path | None = None) -> None:
+    """Compare the distance of changed images from the training images with the loss of IoU that the changes cause.
+
+    Args:
+        settings: Options of the benchmark.
+        output: JSON file for the figures; null for text only.
+    """
+    from seg.benchmark.distance import benchmark_distance
+
+    benchmark_distance(settings, output)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
@@ -131,6 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "polygons": polygons,
             "labels": labels,
             "cluster": cluster,
+            "distance": distance,
         },
         arguments,
         "Measure time, memory and operations of the parts of the pipeline.",

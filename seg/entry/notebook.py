@@ -32,6 +32,7 @@ from seg.raster.chips import BoolMask, ByteMask, FloatImage, Reading, read_chip,
 from seg.raster.classes import read_classes
 from seg.raster.gdal_options import gdal_options
 from seg.raster.grid import band_texts, data_bands, open_raster
+from seg.raster.statistics import scene_band_statistics
 from seg.raster.voids import is_missing
 from seg.terminal.command_line import with_nearest_key
 
@@ -107,7 +108,8 @@ class Model:
     def probability(self, image: npt.ArrayLike, *, tta: TestTimeAugmentation = PLAIN) -> Probability:
         """Compute the cropland probability of each pixel of an array.
 
-        The array is computed as a whole. To compute a whole scene, use `map`, which needs less memory.
+        The array is computed as a whole. To compute a whole scene, use `map`, which needs less memory. If the model
+        normalises each scene by its own statistics, the array counts as the scene, so it should not be a small part.
 
         Args:
             image: (C, H, W) numbers in the units of the scene's file; the bands are in the order of `bands`. A pixel
@@ -121,7 +123,11 @@ class Model:
             ConfigError: The array has another number of bands or dimensions, or holds no real numbers.
         """
         pixels, valid = self._filled(image)
-        estimate = self._predictor(PredictionSettings(tta=tta)).probability(pixels)
+        predictor = self._predictor(PredictionSettings(tta=tta))
+        if self.package.normalises_scenes:
+            predictor = predictor.of_scene(scene_band_statistics([pixels[:, valid]], len(pixels)))
+            pixels[:, ~valid] = np.nan
+        estimate = predictor.probability(pixels)
         return np.where(valid, estimate, np.float32(np.nan))
 
     def map(self, scene: Path | str, output: Path | str, **settings: Unpack[MapSettings]) -> SceneMaps:

@@ -127,6 +127,7 @@ def write_layers(scene: FittedScene, output: Path, predictor: Predictor, layers:
     require_apart(paths, [scene.grid.path])
     if all(run_of(path) == scene.identity.checksum for path in paths):
         return []
+    predictor = predictor.of_scene(scene.identity.scene_statistics)
     job = _LayerJob(scene, predictor, layers)
     with open_store(paths[0], job.record, layers.restart) as store:
         reader = block_reader(scene, predictor)
@@ -134,7 +135,7 @@ def write_layers(scene: FittedScene, output: Path, predictor: Predictor, layers:
             for block in with_progress(job.blocks, f"features of {scene.grid.path.name}"):
                 if block.name not in store:
                     chip = reader.read(dataset, block)
-                    store.write(block.name, job.stored(job.member.with_own_fill(chip.image), chip.valid, block))
+                    store.write(block.name, job.stored(job.member.own_pixels(chip.image), chip.valid, block))
         job.write(paths, store)
         store.discard()
     written = [*paths]
@@ -239,7 +240,7 @@ def _scale_and_bands(scene: FittedScene, predictor: Predictor) -> tuple[float, i
         for window in sampled_windows(scene.grid, scene.area):
             chip = reader.read(dataset, Block(0, 0, window, window))
             if chip.valid.any():
-                features = member.backend.features(member.with_own_fill(chip.image))
+                features = member.backend.features(member.own_pixels(chip.image))
                 found.append(np.abs(features[:, _with_data(chip.valid, member.package.stride)]))
     if not found:
         raise RasterError(f"{scene.grid.path}: the sampled windows hold no data, so the features have no scale")

@@ -14,6 +14,7 @@ from seg.errors import ClaimError, RasterError
 from seg.files import short_hash
 from seg.inference.augmentation import TestTimeAugmentation
 from seg.inference.inputs import map_paths
+from seg.raster.statistics import BandStatistics
 from seg.raster.writing.block_store import claimed_blocks, discard_blocks, has_blocks, partial_folder, stored_run
 
 RUN_TAG = "SEG_RUN"
@@ -45,6 +46,8 @@ class RunIdentity:
         interior: True if cropland is mapped without the edges of parcels.
         on_unreadable: Treatment of pixels that cannot be read, "stop" or "nodata".
         area: Checksum of the area that is mapped; None for the whole scene.
+        scene_mean: Mean of each band over a sample of the scene; None if no model normalises each scene.
+        scene_std: Standard deviation of each band over this sample, or None.
         asked_block_size: Block size as the user gave it.
         asked_halo: Halo as the user gave it.
     """
@@ -65,8 +68,17 @@ class RunIdentity:
     interior: bool
     on_unreadable: str
     area: str | None
+    scene_mean: tuple[float, ...] | None = None
+    scene_std: tuple[float, ...] | None = None
     asked_block_size: int | str
     asked_halo: int | str
+
+    @property
+    def scene_statistics(self) -> BandStatistics | None:
+        """Statistics of the scene; None if no model normalises each scene."""
+        if self.scene_mean is None or self.scene_std is None:
+            return None
+        return BandStatistics(self.scene_mean, self.scene_std, 0)
 
     @cached_property
     def checksum(self) -> str:

@@ -91,6 +91,7 @@ def map_scene(
     stopped.
     """
     plan = prepare_scene(scene, output, predictor, settings)
+    predictor = predictor.of_scene(scene.identity.scene_statistics)
     with open_store(output, plan.record, settings.restart) as store, explain_interruption(plan, store):
         with gdal_options(plan.cache or TILE_CACHE):
             found = run_blocks(plan, predictor, store, report)
@@ -113,6 +114,7 @@ def prepare_scene(scene: FittedScene, output: Path, predictor: Predictor, settin
     for path in paths:
         require_output_file(path, GEOTIFF_SUFFIXES)
     require_apart(paths, [scene.grid.path, *_area_file(settings.area)])
+    predictor = predictor.of_scene(scene.identity.scene_statistics)
     scene = replace(scene, unlikeness=_unlikeness(scene, predictor))
     return _planned(scene, predictor, settings, output)
 

@@ -116,7 +116,7 @@ def scene_unlikeness(grid: Grid, area: Area | None, reading: Reading, members: S
             except RasterError:
                 continue  # Mapping reports windows that cannot be read.
             for (member, description), distances in zip(known, found, strict=True):
-                features = member.backend.features(member.with_own_fill(chip.image))
+                features = member.backend.features(member.own_pixels(chip.image))
                 vectors = pooled_patches(features, chip.valid, member.package.stride)
                 if len(vectors):
                     distances.append(description.window_distance(vectors))

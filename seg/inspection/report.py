@@ -136,7 +136,8 @@ def as_json(found: Inspection) -> str:
 def _heading(found: Inspection) -> str:
     config = found.subject.config
     image = f"{found.subject.bands} bands of {found.size}x{found.size} pixels"
-    return f"{found.subject.source}: architecture {config.architecture}, encoder {config.encoder}, {image}"
+    by_scene = ", each scene normalised by its own statistics" if config.normalisation == "scene" else ""
+    return f"{found.subject.source}: architecture {config.architecture}, encoder {config.encoder}, {image}{by_scene}"
 
 
 def _cells(layer: LayerSummary) -> list[str]:

@@ -128,6 +128,14 @@ class ModelPackage:
     network: ForeignNetwork | None = None
 
     @property
+    def normalises_scenes(self) -> bool:
+        """True if the values of each scene must be matched to `mean` and `std` before the network gets them.
+
+        See `seg.raster.scene_statistics.Matching`.
+        """
+        return bool(self.architecture["arguments"].get("normalisation") == "scene")
+
+    @property
     def decision(self) -> str:
         """Threshold and calibration in words."""
         known = "not calibrated"

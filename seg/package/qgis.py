@@ -55,6 +55,11 @@ def add_qgis(folder: Path) -> Path:
         WriteError: The file cannot be written.
     """
     package = read_package(folder)
+    if package.normalises_scenes:
+        raise PackageError(
+            f"{folder}: normalises each scene by its own statistics, which the plugin of QGIS cannot compute; leave "
+            "--qgis out and map with scripts/predict.py, or train with --model.model.normalisation=dataset"
+        )
     network = _network(folder, package)
     side = tile_side(package)
     try:

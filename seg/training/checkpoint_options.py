@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 
 from seg.data.datamodule import CroplandDataModule
 from seg.errors import ConfigError, PackageError, listed
-from seg.models.config import has_type
+from seg.models.config import ModelConfig, has_type
 from seg.package.checkpoint import Checkpoint
 from seg.training.initial_weights import PRETEXT
 from seg.training.task_choice import DEFAULT_TASK, TASKS, task_of_checkpoint
@@ -92,7 +92,9 @@ def with_overrides(
         )
     options = task_options(checkpoint, task)
     for name, value in given.get("model", {}).items():
-        _require_same(checkpoint.path, f"model.model.{name}", value, options["model"].get(name, value), CHANGEABLE)
+        # An older checkpoint lacks options that were added later; it was trained with their defaults.
+        found = options["model"].get(name, getattr(ModelConfig(), name, value))
+        _require_same(checkpoint.path, f"model.model.{name}", value, found, CHANGEABLE)
     optimizer = options.get("optimizer", {})
     if trains and "name" in given.get("optimizer", {}):
         found = optimizer.get("name", "adamw")  # older checkpoints have no name and always used adamw

@@ -223,6 +223,7 @@ class CroplandCLI(LightningCLI):
         """
         if isinstance(self.model, StudentTask):
             self.datamodule.maps = self.model.teacher_config.maps
+        self.match_scenes()
         self.datamodule.setup("fit")
         self.model.check_data(self.datamodule)
         statistics = self.datamodule.statistics
@@ -238,6 +239,18 @@ class CroplandCLI(LightningCLI):
         self.claim.enter_context(taken_folder(self._root(), bool(options.ckpt_path), self.first_step))
         config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
         add_wandb(self.trainer, options.tracking, config[self.subcommand])
+
+    def before_validate(self) -> None:
+        """Let the data match each scene to the training images if the network wants that."""
+        self.match_scenes()
+
+    def before_test(self) -> None:
+        """As before a validation."""
+        self.match_scenes()
+
+    def match_scenes(self) -> None:
+        """Tell the data how the network normalises bands, before the data are read."""
+        self.datamodule.by_scene = self.model.normalises_scenes
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Run a subcommand; after an interruption, raise an error that says how to resume.

@@ -88,6 +88,36 @@ class Haze(ImageTransform):
         return hazy.transpose(1, 2, 0)
 
 
+class Season(ImageTransform):
+    """Change the ratios of the bands as between two dates, by a linear mixture of the bands.
+
+    To each band, a random share of the contrast of each other band is added. Green and bare fields differ in the other
+    bands and therefore change differently, while a gain of a band changes all land covers alike.
+
+    Args:
+        share: Standard deviation of the random shares, in standard deviations of the bands.
+        mean: (C,) mean of each band, in stored units.
+        std: (C,) standard deviation of each band.
+    """
+
+    def __init__(self, share: float, mean: FloatImage, std: FloatImage) -> None:
+        super().__init__(p=1)
+        self.share, self.mean, self.std = share, mean, std
+
+    def get_params_dependent_on_data(self, params: Params, data: Data) -> Params:
+        """Draw the shares."""
+        bands = len(self.std)
+        drawn = self.share * self.random_generator.standard_normal((bands, bands))
+        np.fill_diagonal(drawn, 0)
+        # Each contrast is divided by the deviation of its own band and multiplied by that of the changed band.
+        return {"shares": (drawn * self.std[:, None] / self.std).astype(np.float32)}
+
+    def apply(self, image: FloatImage, *, shares: FloatImage, **params: object) -> FloatImage:
+        """The changed (H, W, C) image."""
+        with np.errstate(over="ignore", invalid="ignore"):  # An invalid pixel may hold the largest float, or NaN.
+            return np.asarray(image + (image - self.mean) @ shares.T, dtype=np.float32)
+
+
 class Shadow(ImageTransform):
     """Darken a polygon by moving its valid pixels towards the darkest value of each band.
 

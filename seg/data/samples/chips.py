@@ -13,12 +13,13 @@ from seg.data.augmentation.mixing import MixingConfig, mix_or_keep
 from seg.data.dataset.unlabelled import AnyScene
 from seg.data.loading.worker_watch import watched
 from seg.data.sample import Augment, Example, Sample, SampleKey, example_of
-from seg.data.samples.layers import Maps, read_labels, read_map
+from seg.data.samples.layers import Maps, read_labels, read_map, read_pixels
 from seg.data.samples.open_rasters import OpenRasters
 from seg.errors import ConfigError
 from seg.labels import CROPLAND, IGNORE
-from seg.raster.chips import ByteMask, Reading, read_chip
+from seg.raster.chips import ByteMask, Reading
 from seg.raster.grid import Grid
+from seg.raster.scene_statistics import MatchedScenes
 from seg.raster.windows import blocks_of, read_spans
 
 SceneT = TypeVar("SceneT", bound=AnyScene)
@@ -80,6 +81,7 @@ class RandomChips(Dataset[Example], Generic[SceneT]):
         maps: Probability maps of a teacher; None if there are no maps.
         mixing: Shares of chips that are mixed. Each part is augmented separately before mixing, so resampling does not
             blend two scenes.
+        matching: Change of each scene's values to the statistics of the training images; None for stored values.
 
     Raises:
         ConfigError: The chips have no size.
@@ -95,12 +97,13 @@ class RandomChips(Dataset[Example], Generic[SceneT]):
         *,
         maps: Maps | None = None,
         mixing: MixingConfig = MixingConfig(),
+        matching: MatchedScenes | None = None,
     ) -> None:
         if config.size is None:
             raise ConfigError("data.chips.size is null; wanted the side of a chip in pixels")
         self.grids, self.config, self.size = list(grids.items()), config, config.size
         self.reading, self.augment, self.seed, self.mixing = reading, augment, seed, mixing
-        self.maps = maps
+        self.maps, self.matching = maps, matching
         self.shares = _shares(self.grids, config)
         self._rasters = OpenRasters()
 
@@ -150,9 +153,8 @@ class RandomChips(Dataset[Example], Generic[SceneT]):
     def sample(self, key: SampleKey, *part: int) -> tuple[SceneT, Sample]:
         """Scene of a chip, and the augmented chip before mixing; arguments and errors are those of `place`."""
         scene, window, labels = self.place(key, *part)
-        reading = self.reading
         with watched(chip_name(scene, window)):
-            chip = read_chip(self._rasters[scene.image], window, reading)
+            chip = read_pixels(self._rasters, scene, window, self.reading, self.matching)
             percent = read_map(self._rasters, scene, window, self.maps)
             sample = _padded(Sample(chip.image, labels, chip.valid, percent, chip.missing), self.size)
             if self.augment is not None:
@@ -212,18 +214,27 @@ class GridChips(Dataset[Example], Generic[SceneT]):
         size: Side of a chip in pixels; a smaller scene is one chip of its own size.
         reading: Settings for reading pixels.
         halo: Context around a core in pixels, less than half of `size`; clipped at the edges of the scene.
+        matching: Change of each scene's values to the statistics of the training images; None for stored values.
 
     Attributes:
         chips: Scene and block of each chip, scene by scene and row by row.
     """
 
-    def __init__(self, grids: Mapping[SceneT, Grid], size: int, reading: Reading, halo: int = 0) -> None:
+    def __init__(
+        self,
+        grids: Mapping[SceneT, Grid],
+        size: int,
+        reading: Reading,
+        halo: int = 0,
+        *,
+        matching: MatchedScenes | None = None,
+    ) -> None:
         self.chips = [
             (scene, block)
             for scene, grid in grids.items()
             for block in blocks_of(read_spans(grid.height, size, halo), read_spans(grid.width, size, halo))
         ]
-        self.reading = reading
+        self.reading, self.matching = reading, matching
         self._rasters = OpenRasters()
 
     def __len__(self) -> int:
@@ -237,7 +248,7 @@ class GridChips(Dataset[Example], Generic[SceneT]):
         """
         scene, block = self.chips[key if isinstance(key, int) else key.index]
         with watched(chip_name(scene, block.read)):
-            pixels = read_chip(self._rasters[scene.image], block.read, self.reading)
+            pixels = read_pixels(self._rasters, scene, block.read, self.reading, self.matching)
             labels = read_labels(self._rasters, scene, block.read, self.reading)
             scored = np.full_like(labels, IGNORE)
             scored[block.core_within_read] = labels[block.core_within_read]

@@ -41,7 +41,7 @@ class OpenScene:
 
     def __init__(self, shared: SharedPlan) -> None:
         self.shared, self.store = shared, WorkerStore(shared)
-        self.predictor = predictor_of(shared.recipe)
+        self.predictor = predictor_of(shared.recipe).of_scene(shared.identity.scene_statistics)
         _require_same_models(self.predictor, shared)
         self.plan = shared.plan(blocks=[])
         self._readers: Readers | None = None

@@ -51,7 +51,7 @@ def require_unit(
     """
     for name, package in models:
         _require_scaling(grid, bands, name, package)
-    if reads_server(grid.path):
+    if not models or reads_server(grid.path):
         return
     values = sampled_values(grid, bands, nodata)
     if values.shape[1] < _FEWEST:

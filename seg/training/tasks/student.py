@@ -1,6 +1,7 @@
 """Training of a student on labelled images, and on a teacher's predictions for unlabelled images."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -70,6 +71,8 @@ class StudentTask(CroplandTask):
         norms: Images that update BatchNorm's running statistics. clean: labelled images and clean views. labelled:
             labelled images only. frozen: labelled images only, and strong views are normalised by the running
             statistics instead of batch statistics.
+        initial_weights: Checkpoint or model package. Before training, weights that fit the network are copied from it;
+            an averaged teacher starts with them too.
 
     Attributes:
         targets: Settings of the targets.
@@ -95,6 +98,7 @@ class StudentTask(CroplandTask):
         teacher: TeacherConfig = TeacherConfig(),
         targets: TargetConfig = TargetConfig(),
         norms: NormPolicy = "clean",
+        initial_weights: Path | None = None,
     ) -> None:
         if targets.share and teacher.kind == "average":
             raise ConfigError(
@@ -116,6 +120,7 @@ class StudentTask(CroplandTask):
             threshold=threshold,
             calibration=calibration,
             gradient_checkpointing=gradient_checkpointing,
+            initial_weights=initial_weights,
         )
         own = {"task": "student", "teacher": teacher.plain(), "targets": vars(targets).copy(), "norms": norms}
         self.save_hyperparameters(own)
@@ -166,7 +171,7 @@ class StudentTask(CroplandTask):
                 f"data.maps is {data.maps}, but model.teacher.maps is {wanted}; name the same maps in both"
             )
         if self.teacher_config.packages:
-            require_fitting(self.teacher_config.packages, data.grids[0], data.bands)
+            require_fitting(self.teacher_config.packages, data.grids[0], data.bands, self.normalises_scenes)
 
     def on_fit_start(self) -> None:
         """Make the teacher from a copy of the student, from packages or from maps.
@@ -179,7 +184,8 @@ class StudentTask(CroplandTask):
         config = self.teacher_config
         if config.kind == "packages":
             fill = self.model.normalization.mean.tolist()
-            self._packages = PackageTeacher(config.packages, config.augmentation, self.device, fill)
+            scene = data.statistics if self.normalises_scenes else None
+            self._packages = PackageTeacher(config.packages, config.augmentation, self.device, fill, scene=scene)
         elif config.kind == "average":
             self._start_average()
         maps = sorted(set((data.teacher_maps or {}).values()))
