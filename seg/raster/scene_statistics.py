@@ -38,7 +38,7 @@ def scene_statistics(scene: Path, bands: Sequence[int], nodata: float | None) ->
         nodata: Additional value that means "no data", or None.
 
     Returns:
-        Statistics in stored units; mean 0 and deviation 1 for a band without a valid pixel.
+        Statistics in stored units, with seven digits; mean 0 and deviation 1 for a band without a valid pixel.
 
     Raises:
         RasterError: The scene cannot be opened, or the connection to its server failed.
@@ -47,7 +47,10 @@ def scene_statistics(scene: Path, bands: Sequence[int], nodata: float | None) ->
     opened: AbstractContextManager[DatasetReader] = open_raster(scene) if remote else open_damaged(scene)
     with opened as dataset:
         reading = Reading(bands, [0.0] * len(bands), nodata, band_dates(dataset, bands))
-        return scene_band_statistics(_sampled(dataset, reading, remote), len(bands))
+        found = scene_band_statistics(_sampled(dataset, reading, remote), len(bands))
+    # Processors sum in different orders; rounded, their results are the same, and so is the identity of a run.
+    mean, std = (tuple(float(f"{value:.7g}") for value in values) for values in (found.mean, found.std))
+    return BandStatistics(mean, std, found.count)
 
 
 def _sampled(dataset: DatasetReader, reading: Reading, remote: bool) -> Iterator[npt.NDArray[np.float32]]:
@@ -84,7 +87,8 @@ class Matching:
         """The (C, H, W) image in the units of the training images; NaN stays NaN."""
         gain, offset = self._factors
         with np.errstate(over="ignore"):  # A pixel without data may hold the largest float.
-            changed: FloatImage = image * gain + offset
+            changed: FloatImage = image * gain
+            changed += offset
         return changed
 
     @cached_property
