@@ -111,8 +111,8 @@ class RecomputeBatchNorm(L.Callback):
     use these statistics, so validation must run at the end of the last epoch. List this callback after a callback that
     averages weights, so that the averaged weights are used.
 
-    `torch.optim.swa_utils.update_bn` would run the network in training mode and so apply dropout, but evaluation never
-    applies dropout.
+    `torch.optim.swa_utils.update_bn` is not used, because it runs the network in training mode. Dropout would then
+    change the statistics, but evaluation does not apply dropout.
 
     Example:
         Trainer(callbacks=[EMAWeightAveraging(decay=0.98), RecomputeBatchNorm()])

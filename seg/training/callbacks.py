@@ -131,7 +131,7 @@ def tracking_callbacks(
 
 
 class EpochLine(Callback):
-    """Print one line after each validated epoch, as a replacement of the progress bar in log files."""
+    """Print one line after each validated epoch; in log files, these lines replace the progress bar."""
 
     def __init__(self) -> None:
         self._validated = False

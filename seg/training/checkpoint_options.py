@@ -75,8 +75,8 @@ def with_overrides(
         trains: True for a training, which continues with the optimiser's state.
 
     Raises:
-        ConfigError: A given argument contradicts the weights or the optimiser's state, or another task wrote the
-            checkpoint that a training continues.
+        ConfigError: A given argument contradicts the weights or the optimiser's state, or a training is to continue a
+            checkpoint that another task wrote.
         PackageError: A value of the checkpoint has a wrong type or range.
     """
     wrote = task_of_checkpoint(checkpoint.task)

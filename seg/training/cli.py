@@ -161,7 +161,7 @@ class CroplandCLI(LightningCLI):
             )
 
     def _options_from_checkpoint(self, checkpoint: Checkpoint, options: Namespace) -> dict[str, dict[str, object]]:
-        """The checkpoint's network with the user's overrides, and its data settings that the user has not set."""
+        """The checkpoint's network with the user's overrides, and its data settings unless the user has set them."""
         given = self._explicit_options()
         trains = self.config.subcommand == "fit"
         task = with_overrides(checkpoint, given.get("model", {}), self.task, trains)

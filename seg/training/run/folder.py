@@ -146,7 +146,7 @@ def remove_unfinished(root: Path) -> None:
 
 
 def _remove_unfinished(root: Path) -> None:
-    """Remove the temporary folders, which hold unfinished files, that a killed training left.
+    """Remove the temporary folders of unfinished files that a killed training left.
 
     The caller holds the lock of the run's folder.
     """
