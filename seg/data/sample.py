@@ -70,8 +70,8 @@ class SampleKey:
     Attributes:
         epoch: Number of the epoch, from 0.
         index: Position in the dataset.
-        padding: True for a sample that is repeated so that all training processes get equally many batches. Such a
-            sample does not affect the training.
+        padding: True for a sample that is repeated so that all training processes get the same number of batches. Such
+            a sample does not affect the training.
     """
 
     epoch: int

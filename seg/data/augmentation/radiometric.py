@@ -1,4 +1,4 @@
-"""Effects of air, clouds and sensors on pixel values; values in any units, never clipped."""
+"""Effects of air, clouds and sensors on pixel values in any unit; values are never clipped."""
 
 import cv2
 import numpy as np

@@ -28,7 +28,8 @@ Place = list[tuple[Scene, Grid]]
 
 _READ_SIZE = 2048
 _FAR = 1e6
-"""Distance in blocks at which places are laid out, so large that blocks of different places are not neighbours."""
+"""Distance between the positions of two places, in block sides. Blocks of different places are then never
+neighbours."""
 
 
 def split_blocks(root: Path, places: list[Place], rule: SplitRule) -> list[tuple[Block, Labels]]:
