@@ -38,7 +38,7 @@ def scene_statistics(scene: Path, bands: Sequence[int], nodata: float | None) ->
         nodata: Additional value that means "no data", or None.
 
     Returns:
-        Statistics in stored units, with seven digits; mean 0 and deviation 1 for a band without a valid pixel.
+        Statistics in stored units, with seven digits; mean 0 and standard deviation 1 for a band without a valid pixel.
 
     Raises:
         RasterError: The scene cannot be opened, or the connection to its server failed.
@@ -48,7 +48,8 @@ def scene_statistics(scene: Path, bands: Sequence[int], nodata: float | None) ->
     with opened as dataset:
         reading = Reading(bands, [0.0] * len(bands), nodata, band_dates(dataset, bands))
         found = scene_band_statistics(_sampled(dataset, reading, remote), len(bands))
-    # Processors sum in different orders; rounded, their results are the same, and so is the identity of a run.
+    # Processors sum in different orders, so the last digits of their results differ. The rounded results are the same,
+    # which the identity of a run needs.
     mean, std = (tuple(float(f"{value:.7g}") for value in values) for values in (found.mean, found.std))
     return BandStatistics(mean, std, found.count)
 
@@ -71,7 +72,7 @@ def _read(dataset: DatasetReader, window: Window, reading: Reading, remote: bool
 
 @dataclass(frozen=True)
 class Matching:
-    """Linear change of each band that gives a scene the mean and the deviation of the training images.
+    """Linear change of each band that gives a scene the mean and the standard deviation of the training images.
 
     Attributes:
         scene: Statistics of the scene.
