@@ -90,8 +90,8 @@ class CroplandDataModule(L.LightningDataModule):
     Attributes:
         maps: Probability maps of a teacher: a file, a folder, a pattern or a list, as for `unlabelled`; None for no
             maps. Set this attribute before `setup`.
-        by_scene: True if the values of each scene are matched to the statistics of the training images, since the model
-            has the normalisation "scene". Set this attribute before `setup`.
+        by_scene: True if the model has the normalisation "scene". The values of each scene are then matched to the
+            statistics of the training images. Set this attribute before `setup`.
 
     Raises:
         ConfigError: A number is out of range, or an extra augmentation does not fit the bands.
@@ -359,7 +359,7 @@ class CroplandDataModule(L.LightningDataModule):
 
     @cached_property
     def matching(self) -> MatchedScenes | None:
-        """Change of each scene's values to the statistics of the training images; None unless `by_scene` is set."""
+        """Matching of each scene's values to the statistics of the training images; None if `by_scene` is False."""
         if not self.by_scene:
             return None
         matching = MatchedScenes(self._reading, self.statistics.std)

@@ -50,8 +50,9 @@ class AugmentationConfig:
             the band, the other for all bands.
         offset: Standard deviation of a band's shift, in standard deviations of the band.
         noise: Standard deviation of the noise of a pixel, in standard deviations of the band.
-        season: Standard deviation of the share of another band's contrast that is added to a band, as between two
-            dates: where fields are green or bare, bands change differently.
+        season: Strength of the change between two dates, in which bands change differently on green and on bare fields.
+            To each band, a random share of the contrast of each other band is added; this is the standard deviation of
+            the share.
         scale: Strongest zoom: objects are enlarged or shrunk by a factor of up to 1 + scale; both are equally probable.
         rotation: Largest rotation to either side in degrees. Pixels of the result that lie outside the sample are
             ignored.

@@ -89,10 +89,10 @@ class Haze(ImageTransform):
 
 
 class Season(ImageTransform):
-    """Change the ratios of the bands as between two dates, by a linear mixture of the bands.
+    """Mix the bands linearly, so that the ratios of the bands change as between two dates.
 
-    To each band, a random share of the contrast of each other band is added. Green and bare fields differ in the other
-    bands and therefore change differently, while a gain of a band changes all land covers alike.
+    To each band, a random share of the contrast of each other band is added. Green and bare fields differ in these
+    other bands, so they change differently. The gain of a band would change all land covers alike.
 
     Args:
         share: Standard deviation of the random shares, in standard deviations of the bands.
@@ -109,7 +109,7 @@ class Season(ImageTransform):
         bands = len(self.std)
         drawn = self.share * self.random_generator.standard_normal((bands, bands))
         np.fill_diagonal(drawn, 0)
-        # Each contrast is divided by the deviation of its own band and multiplied by that of the changed band.
+        # The contrast of a band is divided by the band's standard deviation and multiplied by that of the changed band.
         return {"shares": (drawn * self.std[:, None] / self.std).astype(np.float32)}
 
     def apply(self, image: FloatImage, *, shares: FloatImage, **params: object) -> FloatImage:

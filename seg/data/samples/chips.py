@@ -81,7 +81,7 @@ class RandomChips(Dataset[Example], Generic[SceneT]):
         maps: Probability maps of a teacher; None if there are no maps.
         mixing: Shares of chips that are mixed. Each part is augmented separately before mixing, so resampling does not
             blend two scenes.
-        matching: Change of each scene's values to the statistics of the training images; None for stored values.
+        matching: Matching of each scene's values to the training images; None to keep the stored values.
 
     Raises:
         ConfigError: The chips have no size.
@@ -214,7 +214,7 @@ class GridChips(Dataset[Example], Generic[SceneT]):
         size: Side of a chip in pixels; a smaller scene is one chip of its own size.
         reading: Settings for reading pixels.
         halo: Context around a core in pixels, less than half of `size`; clipped at the edges of the scene.
-        matching: Change of each scene's values to the statistics of the training images; None for stored values.
+        matching: Matching of each scene's values to the training images; None to keep the stored values.
 
     Attributes:
         chips: Scene and block of each chip, scene by scene and row by row.

@@ -36,7 +36,7 @@ def read_pixels(
         scene: A scene with or without a mask.
         window: Pixels to read.
         reading: Settings for reading the image.
-        matching: Change of the values of each scene; None for stored values.
+        matching: Matching of each scene's values to the training images; None to keep the stored values.
 
     Raises:
         RasterError: The image cannot be read.

@@ -34,7 +34,7 @@ class SceneDataset(Dataset[Example]):
             for one example per scene.
         maps: Probability maps of a teacher; None if there are no maps.
         grids: Grids of the scenes; only `partner` needs them.
-        matching: Change of each scene's values to the statistics of the training images; None for stored values.
+        matching: Matching of each scene's values to the training images; None to keep the stored values.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ def read_sample(
         scene: A scene with or without a mask.
         reading: Settings for reading pixels.
         maps: Probability maps of a teacher; None if there are no maps.
-        matching: Change of each scene's values; None for stored values.
+        matching: Matching of the scene's values to the training images; None to keep the stored values.
 
     Raises:
         RasterError: A file cannot be read, or the mask has unknown values.
