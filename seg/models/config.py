@@ -48,9 +48,9 @@ class ModelConfig:
         dropout: Share of the pyramid's channels dropped in training, 0 to below 1.
         boundary: Add a second output for the edges between cropland and other; loss.boundary must then be above 0. If
             two parcels touch and no pixels of another class lie between them, the mask has no edge there.
-        normalisation: Origin of the mean and the deviation by which bands are normalised: dataset, all training images
-            together; or scene, the scene itself, in training and in prediction. With "scene", a model can map scenes in
-            other units, but it cannot use the brightness of a whole scene.
+        normalisation: Images whose mean and standard deviation normalise the bands. dataset: all training images
+            together. scene: each scene alone, in training and in prediction; the model can then map scenes in other
+            units, but it cannot use the brightness of a whole scene.
 
     Raises:
         ConfigError: A value is out of range.
