@@ -241,11 +241,11 @@ class CroplandCLI(LightningCLI):
         add_wandb(self.trainer, options.tracking, config[self.subcommand])
 
     def before_validate(self) -> None:
-        """Let the data match each scene to the training images if the network wants that."""
+        """Match each scene to the training images if the network normalises each scene."""
         self.match_scenes()
 
     def before_test(self) -> None:
-        """As before a validation."""
+        """Match scenes, as `before_validate` does."""
         self.match_scenes()
 
     def match_scenes(self) -> None:

@@ -71,8 +71,8 @@ class StudentTask(CroplandTask):
         norms: Images that update BatchNorm's running statistics. clean: labelled images and clean views. labelled:
             labelled images only. frozen: labelled images only, and strong views are normalised by the running
             statistics instead of batch statistics.
-        initial_weights: Checkpoint or model package. Before training, weights that fit the network are copied from it;
-            an averaged teacher starts with them too.
+        initial_weights: Checkpoint or model package. Before training, weights that fit the network are copied from this
+            file; an averaged teacher starts with these weights too.
 
     Attributes:
         targets: Settings of the targets.

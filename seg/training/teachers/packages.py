@@ -90,7 +90,7 @@ def require_fitting(folders: Sequence[Path], grid: Grid, bands: Sequence[int], b
         if package.normalises_scenes != by_scene:
             kinds = ("dataset", "scene") if by_scene else ("scene", "dataset")
             raise PackageError(
-                f"{folder}: has the normalisation {kinds[0]}, but the student {kinds[1]}, so both cannot read the same "
+                f"{folder}: has the normalisation {kinds[0]}, but the student {kinds[1]}, so they cannot read the same "
                 f"images; set model.model.normalisation to {kinds[0]}, or teach with model.teacher.maps"
             )
         found = fitting_bands(package, grid, PredictionSettings(), str(folder))
