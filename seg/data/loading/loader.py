@@ -1,9 +1,11 @@
 """Data loader whose errors name the sample if a worker process dies, gets stuck or reads a damaged file."""
 
+import multiprocessing
 import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing.context import BaseContext
 from typing import Any
 
 import torch
@@ -21,6 +23,10 @@ _POLL_SECONDS = 1.0
 
 _HELD_BATCHES = 2
 """Batches that the training process holds: the current one and the next."""
+
+
+_DATASETS = ("seg.data.augmentation.pipeline", "seg.data.samples.chips", "seg.data.samples.views")
+"""Modules that workers need and whose import takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -156,9 +162,21 @@ def build_loader(
         # The workers' seed comes from a separate generator, because a draw from the global generator would change
         # dropout after resuming.
         generator=torch.Generator(),
-        # Workers are not forked, because fork would copy handles and locks of GDAL and PyTorch in an arbitrary state.
-        multiprocessing_context="spawn" if workers else None,
+        multiprocessing_context=_worker_context() if workers else None,
     )
+
+
+def _worker_context() -> BaseContext:
+    """Start method of workers: forked from a server process that has only imported modules, or new on Windows.
+
+    Workers are not forked from this process, because fork would copy handles and locks of GDAL and PyTorch in an
+    arbitrary state. With the server, all workers together import PyTorch once.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, *_DATASETS])
+    return context
 
 
 def _slots(batching: Batching, workers: int, on_the_way: int) -> Slots | None:
