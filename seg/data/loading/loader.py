@@ -167,10 +167,10 @@ def build_loader(
 
 
 def _worker_context() -> BaseContext:
-    """Start method of workers: forked from a server process that has only imported modules, or new on Windows.
+    """Way to start workers: as forks of a server that has only imported modules or, on Windows, as new processes.
 
     Workers are not forked from this process, because fork would copy handles and locks of GDAL and PyTorch in an
-    arbitrary state. With the server, all workers together import PyTorch once.
+    arbitrary state. The server imports PyTorch once for all workers.
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
