@@ -13,8 +13,10 @@ from seg.data.datamodule import CroplandDataModule
 from seg.errors import ConfigError, PackageError, listed
 from seg.models.config import ModelConfig, has_type
 from seg.package.checkpoint import Checkpoint
+from seg.raster.statistics import BandStatistics
 from seg.training.initial_weights import PRETEXT
 from seg.training.task_choice import DEFAULT_TASK, TASKS, task_of_checkpoint
+from seg.training.tasks.cropland import CroplandTask
 
 Options = dict[str, Any]
 """Plain values by option name, nested as on the command line."""
@@ -60,6 +62,32 @@ def data_options(checkpoint: Checkpoint) -> Options:
     """
     stored = {name: checkpoint.data[name] for name in ("bands", "nodata", "labels") if name in checkpoint.data}
     return _checked(checkpoint.path, stored, get_type_hints(CroplandDataModule.__init__), "data.")
+
+
+def band_statistics_of(checkpoint: Checkpoint) -> BandStatistics | None:
+    """Mean and standard deviation by which a checkpoint's network normalises bands; None if they were not stored."""
+    mean, std = (checkpoint.weights.get(f"normalization.{name}") for name in ("mean", "std"))
+    if mean is None or std is None:
+        return None
+    return BandStatistics(tuple(mean.tolist()), tuple(std.tolist()), 0)
+
+
+def match_scenes(task: CroplandTask, data: CroplandDataModule, stored: BandStatistics | None) -> None:
+    """Tell the data how a network normalises bands; call this before the data are read.
+
+    A network from a checkpoint expects scenes that are matched to the images of its training, whatever dataset is read
+    now.
+
+    Args:
+        task: The task.
+        data: The data.
+        stored: Statistics of the checkpoint; None without a checkpoint.
+    """
+    data.by_scene = task.normalises_scenes
+    if data.by_scene and stored is not None:
+        if data.nodata is not None:
+            _ = data.statistics  # also notes whether a pixel has this value
+        data.statistics = stored
 
 
 def with_overrides(

@@ -19,6 +19,7 @@ from lightning.pytorch.trainer import Trainer
 from seg.errors import ConfigError
 from seg.models.receptive_field import receptive_field_radius, unseen_context
 from seg.package.checkpoint import Checkpoint, read_checkpoint
+from seg.raster.statistics import BandStatistics
 from seg.terminal.command_line import (
     guarded,
     known_keys,
@@ -37,7 +38,7 @@ from seg.training.callbacks import (
     task_callbacks,
     tracking_callbacks,
 )
-from seg.training.checkpoint_options import data_options, with_overrides
+from seg.training.checkpoint_options import band_statistics_of, data_options, match_scenes, with_overrides
 from seg.training.checkpoints.atomic_io import with_atomic_io
 from seg.training.checkpoints.exact_resume import ExactResume
 from seg.training.checkpoints.saving import BestCheckpoint, LastCheckpoint, last_checkpoint, read_last
@@ -144,12 +145,14 @@ class CroplandCLI(LightningCLI):
         subcommand = self.config.subcommand
         options = self.config[subcommand]
         self.trained: tuple[int, int] | None = None  # epochs and steps of the checkpoint
+        self.matched_to: BandStatistics | None = None
         require_plain_values(options.as_dict())
         if not 0 <= options.seed_everything <= LARGEST_SEED:
             raise ConfigError(f"seed_everything is {options.seed_everything}; wanted 0 to {LARGEST_SEED}")
         if options.get("ckpt_path"):
             checkpoint = _selected_checkpoint(options)
             self.trained = checkpoint.epochs, checkpoint.steps
+            self.matched_to = band_statistics_of(checkpoint)
             self.config = parser.parse_object(
                 {subcommand: self._options_from_checkpoint(checkpoint, options)}, self.config
             )
@@ -240,17 +243,11 @@ class CroplandCLI(LightningCLI):
         config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
         add_wandb(self.trainer, options.tracking, config[self.subcommand])
 
-    def before_validate(self) -> None:
-        """Match each scene to the training images if the network normalises each scene."""
-        self.match_scenes()
-
-    def before_test(self) -> None:
-        """Match scenes, as `before_validate` does."""
-        self.match_scenes()
-
     def match_scenes(self) -> None:
         """Tell the data how the network normalises bands, before the data are read."""
-        self.datamodule.by_scene = self.model.normalises_scenes
+        match_scenes(self.model, self.datamodule, self.matched_to)
+
+    before_validate = before_test = match_scenes
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Run a subcommand; after an interruption, raise an error that says how to resume.
