@@ -48,8 +48,8 @@ def scene_statistics(scene: Path, bands: Sequence[int], nodata: float | None) ->
     with opened as dataset:
         reading = Reading(bands, [0.0] * len(bands), nodata, band_dates(dataset, bands))
         found = scene_band_statistics(_sampled(dataset, reading, remote), len(bands))
-    # Processors sum in different orders, so the last digits of their results differ. The rounded results are the same,
-    # which the identity of a run needs.
+    # Processors sum in different orders, so the last digits of their results differ. The results are rounded, since a
+    # resumed run must find the same statistics.
     mean, std = (tuple(float(f"{value:.7g}") for value in values) for values in (found.mean, found.std))
     return BandStatistics(mean, std, found.count)
 
