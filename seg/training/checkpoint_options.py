@@ -86,7 +86,7 @@ def match_scenes(task: CroplandTask, data: CroplandDataModule, stored: BandStati
     data.by_scene = task.normalises_scenes
     if data.by_scene and stored is not None:
         if data.nodata is not None:
-            _ = data.statistics  # also notes whether a pixel has this value
+            _ = data.statistics  # This computation also notes whether a pixel has the nodata value.
         data.statistics = stored
 
 
@@ -125,7 +125,7 @@ def with_overrides(
         _require_same(checkpoint.path, f"model.model.{name}", value, found, CHANGEABLE)
     optimizer = options.get("optimizer", {})
     if trains and "name" in given.get("optimizer", {}):
-        found = optimizer.get("name", "adamw")  # older checkpoints have no name and always used adamw
+        found = optimizer.get("name", "adamw")  # Older checkpoints, all from adamw, store no optimiser's name.
         _require_same(checkpoint.path, "model.optimizer.name", given["optimizer"]["name"], found, set())
     joined = _joined(options, given)
     joined["model"]["encoder_weights"] = None
