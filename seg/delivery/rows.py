@@ -133,7 +133,7 @@ class LayerRows:
         missing = texts.filter(pc.and_(pc.is_null(places), pc.is_valid(texts)))
         if len(missing):
             raise ConfigError(
-                f"{self._name}: field '{rule.name}': codes has no entry for '{missing[0]}' of {rule.source}; its "
+                f"{self._name}: field '{rule.name}': 'codes' has no entry for '{missing[0]}' of {rule.source}; its "
                 f"entries are {listed(list(codes))}; add one"
             )
         return pa.array(list(codes.values()), pa.string()).take(places)

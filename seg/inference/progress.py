@@ -111,8 +111,9 @@ def plan_text(plan: Plan, done: int, predictor: Predictor, settings: PredictionS
     grid, blocks = plan.grid, counted(len(plan.blocks), "block")
     lines = [
         f"{shown_name(grid.path)}: {grid.width}x{grid.height} pixels in {blocks} of "
-        f"{plan.block_size.text(plan.halo)} ({plan.halo_origin}), {plan.redundancy:.2f} computed pixels per pixel, "
-        f"about {plan.memory / 2**30:.2g} GiB of memory" + (f"; {counted(done, 'block')} already done" if done else "")
+        f"{plan.block_size.text(plan.halo)} ({plan.halo_origin}), {plan.redundancy:.2f} computed pixels per mapped "
+        f"pixel, about {plan.memory / 2**30:.2g} GiB of memory"
+        + (f"; {counted(done, 'block')} already done" if done else "")
     ]
     models, augmentation = len(predictor.members), predictor.augmentation
     if predictor.views > 1:

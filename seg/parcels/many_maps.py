@@ -46,7 +46,7 @@ def parcel_files(rasters: Sequence[Path], folder: Path, settings: PolygonSetting
     """
     for option, path in (("probability", settings.probability), ("interior", settings.interior)):
         if path is not None:
-            raise ConfigError(f"--{option} is {path}, a raster of one map; convert the maps one by one with it")
+            raise ConfigError(f"--{option} is {path}, the raster of a single map; convert the maps one by one")
     stems = {path.stem for path in rasters}
     maps = [path for path in rasters if not _lies_beside_a_map(path, stems)]
     if not maps:

@@ -219,7 +219,7 @@ def text_of(settings: InferenceSettings, rows: list[InferenceRow]) -> str:
 
 def _section(row: InferenceRow) -> str:
     run = row.runs[0]
-    plan = f"{row.name}: {run.blocks} blocks of {run.cut}, {run.redundancy:.2f} computed pixels per pixel"
+    plan = f"{row.name}: {run.blocks} blocks of {run.cut}, {run.redundancy:.2f} computed pixels per pixel of the scene"
     forward, copying = median(row.forward), row.megapixels / median(row.copying)
     cells = [
         ["engine", number(row.speed), ""],

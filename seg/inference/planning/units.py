@@ -61,7 +61,7 @@ def require_unit(
             medians = np.median(values, axis=1)
             raise PackageError(
                 f"{grid.path}: has band medians of {first_numbers(medians)}, but {name} was trained on means of "
-                f"{first_numbers(package.mean)}; convert the scene to that unit, or map the scene anyway with "
+                f"{first_numbers(package.mean)}; convert it to the unit of the training, or map it anyway with "
                 "--any-unit=true"
             )
 
