@@ -15,6 +15,9 @@ from seg.models.pretrained import load_encoder_weights
 from seg.models.pyramid import AtrousPyramid
 from seg.models.segmenter import BandNormalization, DilatedNetwork, Segmenter
 
+_OF_ANY_SIZE: set[str] = set()
+"""Configurations whose networks accept images of any size; the check takes longer than building a small network."""
+
 
 def build_model(config: ModelConfig, bands: int) -> Segmenter:
     """Build the network of a configuration; weights are random, except those of an encoder with `encoder_weights`.
@@ -29,8 +32,9 @@ def build_model(config: ModelConfig, bands: int) -> Segmenter:
     if not 1 <= bands <= MOST:
         raise ConfigError(f"bands is {bands}; wanted 1 to {MOST}")
     model = _build(config, bands)
-    if config.encoder.startswith(TIMM):
+    if config.encoder.startswith(TIMM) and str(config) not in _OF_ANY_SIZE:
         _require_any_size(model, config, bands)
+        _OF_ANY_SIZE.add(str(config))
     return model
 
 
