@@ -3,7 +3,7 @@
 import sys
 
 if "wandb" not in sys.modules:
-    # timm imports wandb if it is installed, which takes three seconds, and does without it otherwise.
+    # wandb is hidden from timm, which needs no wandb, but would spend three seconds on importing an installed one.
     sys.modules["wandb"] = None  # type: ignore[assignment]
     try:
         import timm  # noqa: F401
