@@ -16,7 +16,7 @@ from seg.models.pyramid import AtrousPyramid
 from seg.models.segmenter import BandNormalization, DilatedNetwork, Segmenter
 
 _OF_ANY_SIZE: set[str] = set()
-"""Configurations whose networks accept images of any size; the check takes longer than building a small network."""
+"""Configurations that passed `_require_any_size`. That check takes longer than building a small network."""
 
 
 def build_model(config: ModelConfig, bands: int) -> Segmenter:
