@@ -58,6 +58,7 @@ class Work:
 
 
 EXPORT = "export --checkpoint=run/checkpoints/last.ckpt --output=new_model"
+EXPORT_AGAIN = "export --checkpoint=run/checkpoints/last.ckpt --output=model --threshold=0.25"
 MAP = "predict --model=model --input=scene.tif --output=out.tif --threads=1 --block-size=16 --halo=8 --backend=torch"
 REPORT = "evaluate --prediction=map.tif --reference=reference.tif --image=scene.tif --output=report --bootstrap=5"
 MAPS = ("map.tif", "map_probability.tif", "reference.tif")
@@ -76,7 +77,7 @@ WORKS = (
     Work("train", FIT, ("config.yaml", "data"), kind="run", output="new_run"),
     Work("resume", RESUME, ("config.yaml", "data", "run"), kind="run", output="run"),
     Work("export", f"{EXPORT} --onnx", ("run",), kind="package", output="new_model"),
-    Work("export again", EXPORT, ("run",), f"{EXPORT} --threshold=0.25 --onnx", "package", "new_model"),
+    Work("export again", EXPORT_AGAIN, ("run", "model"), kind="package", output="model"),
     Work("predict layers", f"{MAP} --uncertainty --tta.dihedral=[identity,rot90] --halo=8", ("model", "scene.tif")),
     Work("predict again", f"{MAP} --threshold=0.6", ("model", "scene.tif"), f"{MAP} --threshold=0.2"),
     Work("predict scenes", MAP.replace("scene.tif", "scenes").replace("out.tif", "out"), ("model", "scenes")),
