@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seg.data.settings import ImportSettings, SourceName, SplitRule
-from seg.imagery.composites.settings import CompositeSettings
-from seg.imagery.settings import MaskSettings, SceneSettings
+from seg.imagery.settings import CompositeSettings, MaskSettings, SceneSettings
 from seg.places.settings import PlaceSettings, SuggestionSettings
 from seg.raster.gdal_options import gdal_options
 from seg.raster.label_mapping import PLAIN_LABELS, LabelMapping
@@ -189,8 +188,8 @@ def composite(*, input: list[Path] | Path, output: Path, settings: CompositeSett
     from seg.imagery.several import scenes_of
     from seg.terminal.progress import progress_bar
 
-    scenes = scenes_of([input] if isinstance(input, Path) else input, output, settings.bands, masking)
-    with progress_bar(output.name) as bar:
+    inputs = [input] if isinstance(input, Path) else input
+    with scenes_of(inputs, output, settings.bands, masking) as scenes, progress_bar(output.name) as bar:
         made = write_composite(scenes, output, settings, lambda done, total: bar.move(done, total))
     grid = made.plan.grid
     print(f"{output}: {grid.width}x{grid.height} pixels from {counted(len(scenes), 'input')}")

@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from seg.imagery.settings import Method
 from seg.raster.chips import BoolMask
 
 Pixels = npt.NDArray[Any]
 """Stored values of any type that GDAL stores."""
 
 Count = npt.NDArray[np.uint16]
-Method = Literal["median", "best", "first"]
 
 AT_ONCE = 2**16
 """Number of pixels that are combined at once. With this number, the values of a few dates fit the processor's cache."""

@@ -12,8 +12,8 @@ from seg import __version__
 from seg.errors import ConfigError, NoOverlapError
 from seg.imagery.composites.alignment import AlignedScene
 from seg.imagery.composites.matching import CommonBands, common_bands
-from seg.imagery.composites.settings import GIB, CompositeSettings
 from seg.imagery.composites.target_grid import Placed, common_grid, place_on
+from seg.imagery.settings import GIB, CompositeSettings
 from seg.raster.gdal_options import CACHE
 from seg.raster.grid import Grid, open_raster, read_grid
 from seg.raster.remote import address_of, is_remote, shown_name

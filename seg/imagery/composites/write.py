@@ -12,7 +12,7 @@ from seg.errors import RasterError
 from seg.files import SOFTWARE, require_output_file
 from seg.imagery.composites.blocks import Report, combine_blocks
 from seg.imagery.composites.planning import CompositePlan, plan_composite
-from seg.imagery.composites.settings import CompositeSettings
+from seg.imagery.settings import CompositeSettings
 from seg.raster.folder import GEOTIFF_SUFFIXES
 from seg.raster.remote import shown_name, stem_of
 from seg.raster.scene_version import scene_version
