@@ -92,10 +92,10 @@ def _timed(way: Callable[[Path], int], path: Path) -> PolygonRun:
     start = time.perf_counter()
     polygons = way(path)
     seconds = time.perf_counter() - start
-    return PolygonRun(seconds, _most_resident_mib(), polygons)
+    return PolygonRun(seconds, most_resident_mib(), polygons)
 
 
-def _most_resident_mib() -> float:
+def most_resident_mib() -> float:
     """Peak resident memory from /proc; `resource.getrusage` would also count the parent process, from before exec."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     fields = dict(line.split(":", 1) for line in status.splitlines())

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from seg.errors import ConfigError, require_threads
+from seg.imagery.settings import CompositeSettings
 from seg.inference.cluster.settings import cluster_of
 from seg.inference.settings import ComputeSettings, Library, Precision
 
@@ -217,6 +218,36 @@ class PolygonBenchmarkSettings:
         """Check the ranges."""
         _check_at_least("side", self.side, 256)
         _check_at_least("repeats", self.repeats, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompositeBenchmarkSettings:
+    """Options of `benchmark.py composite`.
+
+    Args:
+        side: Side of the synthetic dates in pixels; a Sentinel-2 tile has 10980. Six such dates and their composites
+            need about 10 GB of disk.
+        dates: Number of dates.
+        memory: Limit of the memory of the composite in GiB, as for `prepare.py composite`.
+        repeats: Number of runs; the median is reported.
+        folder: Folder for the temporary files; null for the folder of the system.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    side: int = 4096
+    dates: int = 6
+    memory: float = 1.5
+    repeats: int = 1
+    folder: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        _check_at_least("side", self.side, 256)
+        for name in ("dates", "repeats"):
+            _check_at_least(name, getattr(self, name), 1)
+        CompositeSettings(memory=self.memory)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from seg.benchmark.settings import (
     ClusterBenchmarkSettings,
+    CompositeBenchmarkSettings,
     ConvolutionSettings,
     DistanceSettings,
     InferenceSettings,
@@ -90,6 +91,18 @@ def polygons(*, settings: PolygonBenchmarkSettings, output: Path | None = None) 
     benchmark_polygons(settings, output)
 
 
+def composite(*, settings: CompositeBenchmarkSettings, output: Path | None = None) -> None:
+    """Compare a median composite of synthetic dates with plain reading and writing: time and memory.
+
+    Args:
+        settings: Options of the benchmark.
+        output: JSON file for the figures; null for text only.
+    """
+    from seg.benchmark.composite import benchmark_composite
+
+    benchmark_composite(settings, output)
+
+
 def labels(*, settings: LabelsSettings, output: Path) -> None:
     """Compare training on labels alone with training on labels and unlabelled scenes, at several shares of labels.
 
@@ -142,6 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "training": training,
             "inference": inference,
             "polygons": polygons,
+            "composite": composite,
             "labels": labels,
             "cluster": cluster,
             "distance": distance,

@@ -235,8 +235,7 @@ def read_stored(
     if pixels.dtype.kind == "f":
         valid &= (np.abs(pixels) < NO_DATA_FROM).all(axis=0)
     if not valid.all():
-        for band in pixels:
-            band[~valid] = 0
+        np.copyto(pixels, 0, where=~valid)
     with np.errstate(over="ignore"):
         # Rounding to float32 does no harm: the extremes are only compared with known voids.
         if is_suspicious(extremes(pixels, {storage.dtypes[bands[0] - 1]})):
