@@ -279,7 +279,7 @@ def description_text(package: ModelPackage) -> str:
     labels = {str(value): name for value, name in LABEL_NAMES.items()}
     values = asdict(package)
     if package.network is None:
-        del values["network"]  # Earlier versions do not know this key.
+        del values["network"]  # unknown to earlier versions, which read all other values
     number = FORMAT if package.network is None else FOREIGN_FORMAT
     return json.dumps({"format": number, "labels": labels, **values}, indent=2) + "\n"
 

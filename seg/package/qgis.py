@@ -24,8 +24,8 @@ from seg.package.read import network_file, read_package
 from seg.package.write import add_onnx
 
 NEWEST_OPSET, CONVERTED_OPSET, IR_VERSION = 20, 18, 8
-"""Versions for ONNX Runtime 1.17.0, which reads operators up to version 20 and formats up to version 9. Operators newer
-than the first version are converted to the second version. The third version is that of the file format."""
+"""Newest version of operators that is kept, version to which newer operators are converted, and version of the file
+format. ONNX Runtime 1.17.0 reads operators up to version 20 and formats up to version 9."""
 
 SIDES = (512, 1024)
 """Possible sides of the image in pixels. `tile_side` takes the first side that is at least four times the context, or

@@ -20,8 +20,8 @@ from support.world import copy_of
 Tree = dict[str, bytes]
 """Contents of the files in a folder, by relative path."""
 
-HIDDEN = re.compile(r"(^|/)\.|\.partial/|(^|/)claim$")
-"""Pattern of the names of unfinished files; only the next run of the command removes such files."""
+HIDDEN = re.compile(r"(^|/)\.|\.(partial|scenes)/|(^|/)claim$")
+"""Pattern of the names of unfinished files and of scenes of products; only the next run of the command removes them."""
 
 RUN_DEPENDENT = (
     # Time of the last change of each layer.
@@ -110,7 +110,15 @@ WORKS = (
     Work("image", "prepare image --input=S2.SAFE --output=may.vrt --mask=auto", ("S2.SAFE",)),
     Work("image file", "prepare image --input=S2.SAFE --output=may.tif --mask=auto", ("S2.SAFE",)),
     Work(
-        "composite", "prepare composite --input scene.tif scenes/west.tif --output=summer.tif", ("scene.tif", "scenes")
+        "composite products",
+        "prepare composite --input=S2.SAFE --output=summer.tif --bands=[B04,B08] --mask=auto",
+        ("S2.SAFE",),
+    ),
+    # With little memory, the composite on this large grid has four blocks.
+    Work(
+        "composite blocks",
+        "prepare composite --input scene.tif scenes/west.tif --output=summer.tif --grid=wide.tif --memory=0.75",
+        ("scene.tif", "scenes", "wide.tif"),
     ),
     Work(
         "zones",

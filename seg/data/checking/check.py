@@ -25,8 +25,8 @@ class Options:
     """Training settings that a check depends on.
 
     Attributes:
-        bands: Bands to read, 1-based indexes or names. If empty, the bands of the first image that has the most common
-            number of bands, without alpha bands.
+        bands: Bands to read, 1-based indexes or names. If empty, all bands except alpha of a usual image, the first one
+            that has the most common number of bands.
         nodata: Additional value that means "no data", or None.
         folds: Number of folds.
         labels: Meaning of the mask values.
@@ -100,7 +100,7 @@ def check_dataset(root: Path, options: Options) -> Report:
 
 
 def _usual_bands(scenes: Sequence[Scene]) -> tuple[int, ...]:
-    """Bands of the first image that has the most common number of bands, without alpha bands.
+    """All bands except alpha of the first image that has the most common number of bands.
 
     Training compares all images with the first one. This check compares all images with the most common form, so that a
     single odd image is reported rather than all others.
@@ -111,7 +111,7 @@ def _usual_bands(scenes: Sequence[Scene]) -> tuple[int, ...]:
             with open_raster(scene.image) as image:
                 bands_of.append((image.count, tuple(data_bands(image))))
         except RasterError:
-            continue  # check_one reports the damaged image.
+            continue  # check_one reports it.
     usual = Counter(count for count, _ in bands_of).most_common(1)
     return next((bands for count, bands in bands_of if count == usual[0][0]), (1,))
 
@@ -132,7 +132,7 @@ def _named_bands(scenes: Sequence[Scene], bands: Sequence[int | str]) -> tuple[t
             refused = refused or problem
             findings.append(error("band-names", scene.image, str(problem)))
         except RasterError:
-            continue  # check_one reports the damaged image.
+            continue  # check_one reports it.
     if not found:
         if refused:
             raise refused
