@@ -22,8 +22,7 @@ from seg.inference.unlikeness import Unlikeness, scene_unlikeness
 from seg.raster.chips import Reading
 from seg.raster.folder import GEOTIFF_SUFFIXES
 from seg.raster.gdal_options import MIB, gdal_options
-from seg.raster.scene_version import scene_version
-from seg.raster.sources import require_apart
+from seg.raster.sources import require_apart, scene_version
 from seg.raster.windows import blocks_of
 from seg.raster.writing.block_store import (
     BlockPixels,

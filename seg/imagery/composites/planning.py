@@ -17,7 +17,7 @@ from seg.imagery.settings import GIB, CompositeSettings
 from seg.raster.gdal_options import CACHE
 from seg.raster.grid import Grid, open_raster, read_grid
 from seg.raster.remote import address_of, is_remote, shown_name
-from seg.raster.scene_version import scene_version
+from seg.raster.sources import scene_version
 from seg.raster.windows import Block, blocks_of, core_spans, round_up
 
 READERS = 2

@@ -23,7 +23,7 @@ from seg.inference.planning.plan import Plan, mapped_blocks
 from seg.inference.settings import ComputeSettings, PredictionSettings
 from seg.inference.unlikeness import Unlikeness
 from seg.raster.grid import read_grid
-from seg.raster.scene_version import scene_version
+from seg.raster.sources import scene_version
 from seg.raster.windows import Block
 from seg.raster.writing.block_store import SHARED, BlockPixels, BlockStore, partial_folder
 

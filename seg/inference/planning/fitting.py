@@ -18,8 +18,7 @@ from seg.package.description import ModelPackage
 from seg.raster.grid import Grid, read_grid
 from seg.raster.remote import address_of, is_remote, shown_name
 from seg.raster.scene_statistics import scene_statistics
-from seg.raster.scene_version import scene_version
-from seg.raster.sources import reads_server
+from seg.raster.sources import reads_server, scene_version
 from seg.terminal.text import counted
 
 

@@ -10,7 +10,7 @@ import rasterio
 import rasterio.shutil
 
 from seg.errors import RasterError
-from seg.raster.scene_version import scene_version
+from seg.raster.sources import scene_version
 
 WriteRaster = Callable[..., Path]
 
