@@ -15,9 +15,6 @@ from seg.models.pretrained import load_encoder_weights
 from seg.models.pyramid import AtrousPyramid
 from seg.models.segmenter import BandNormalization, DilatedNetwork, Segmenter
 
-_OF_ANY_SIZE: set[str] = set()
-"""Configurations that passed `_require_any_size`. That check takes longer than building a small network."""
-
 
 def build_model(config: ModelConfig, bands: int) -> Segmenter:
     """Build the network of a configuration; weights are random, except those of an encoder with `encoder_weights`.
@@ -32,9 +29,8 @@ def build_model(config: ModelConfig, bands: int) -> Segmenter:
     if not 1 <= bands <= MOST:
         raise ConfigError(f"bands is {bands}; wanted 1 to {MOST}")
     model = _build(config, bands)
-    if config.encoder.startswith(TIMM) and str(config) not in _OF_ANY_SIZE:
+    if config.encoder.startswith(TIMM):
         _require_any_size(model, config, bands)
-        _OF_ANY_SIZE.add(str(config))
     return model
 
 
@@ -70,7 +66,7 @@ def _dilated_network(config: ModelConfig, backbone: DilatedResNet | DilatedBackb
     if len(widths) != len(skips) + 1:
         raise ConfigError(
             f"model.model.decoder_channels has {len(widths)} widths ({list(widths)}), but an output_stride of "
-            f"{config.output_stride} needs {len(skips) + 1}, one for each halving of the resolution"
+            f"{config.output_stride} needs {len(skips) + 1}, one for each halving"
         )
     pyramid = AtrousPyramid(
         backbone.channels[-1],

@@ -28,7 +28,7 @@ class UnionFind:
         """Append new numbers, each in a set of its own.
 
         Args:
-            count: Number of sets to append.
+            count: How many numbers to append.
         """
         self._parents.extend(range(len(self), len(self) + count))
 

@@ -1,0 +1,1 @@
+"""Time and memory for converting large maps to parcels."""

@@ -1,0 +1,1 @@
+"""Templates of deliveries: their schema, their expressions, and reading them from YAML."""

@@ -1,0 +1,1 @@
+"""Identity of a run, and messages of interrupted runs."""

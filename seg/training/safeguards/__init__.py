@@ -1,0 +1,1 @@
+"""Callbacks that stop a training at a NaN loss or a signal, with a message."""
