@@ -53,6 +53,12 @@ from seg.training.run.record import RunConfig
 from seg.training.safeguards.stop_at_signal import interrupted_message
 from seg.training.task_choice import DEFAULTS, TASKS, data_module, wanted_task
 from seg.training.tasks.student import StudentTask
+from seg.training.trainer_options import (
+    check_intervals,
+    check_length,
+    check_precision,
+    finished_message,
+)
 
 LARGEST_SEED = 2**32 - 1
 SUBCOMMANDS = {
@@ -74,6 +80,9 @@ NOISE = (
 )
 """Warnings of Lightning that do not concern users of this project."""
 
+_PARSERS: dict[tuple[str, ...], dict[str, object]] = {}
+"""Parsers of this process, by the task and the names of the subcommands."""
+
 
 class CroplandCLI(LightningCLI):
     """Lightning's command line with this project's task, data, callbacks and loggers.
@@ -86,6 +95,15 @@ class CroplandCLI(LightningCLI):
     def task(self) -> str:
         """Name of the task."""
         return next(name for name, kind in TASKS.items() if kind is self.model_class)
+
+    def setup_parser(self, *arguments: Any) -> None:  # noqa: ANN401  # passed on
+        """Build the parser, or take it from an earlier training of this process; building takes a third of a second."""
+        key = self.task, *self.subcommands()
+        if key not in _PARSERS:
+            super().setup_parser(*arguments)
+            names = ("parser", "_subcommand_parsers", "_subcommand_method_arguments")
+            _PARSERS[key] = {name: getattr(self, name) for name in names}
+        vars(self).update(_PARSERS[key])
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the callbacks' options and the project's defaults, and link options that share a value."""
@@ -244,7 +262,8 @@ class CroplandCLI(LightningCLI):
 
         Lightning would print nothing and exit with status 1.
         """
-        if subcommand == "fit" and (finished := self._finished()):
+        options = self.config_init[subcommand]
+        if subcommand == "fit" and (finished := finished_message(options.trainer, options.ckpt_path, self.trained)):
             print(finished)
             if self._root().is_dir():
                 remove_unfinished(self._root())
@@ -256,20 +275,6 @@ class CroplandCLI(LightningCLI):
             if not self.trainer.interrupted:
                 raise
             raise KeyboardInterrupt(interrupted_message(self.trainer)) from stopped
-
-    def _finished(self) -> str:
-        """Message if the checkpoint has already completed max_epochs or max_steps; otherwise an empty string."""
-        options = self.config_init.fit
-        if self.trained is None:
-            return ""
-        (epochs, steps), length = self.trained, options.trainer
-        if length.max_epochs not in (None, -1) and epochs >= length.max_epochs:
-            done, option = f"{epochs} epochs of trainer.max_epochs", "max_epochs"
-        elif length.max_steps != -1 and steps >= length.max_steps:
-            done, option = f"{steps} steps of trainer.max_steps", "max_steps"
-        else:
-            return ""
-        return f"{options.ckpt_path}: has completed all {done}; to train longer, set a larger --trainer.{option}"
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, object]:
         return {**super()._prepare_subcommand_kwargs(subcommand), "weights_only": True}
@@ -295,51 +300,6 @@ def _selected_checkpoint(options: Namespace) -> Checkpoint:
     if path == Path("last"):
         return read_last(last_checkpoint(options.checkpoint.dirpath, options.trainer.default_root_dir))
     return read_checkpoint(path)
-
-
-def check_length(epochs: int | None, steps: int) -> None:
-    """Reject a training of zero or unknown length, since the learning-rate schedule needs the total number of steps.
-
-    Raises:
-        ConfigError: max_epochs or max_steps is 0, or both are unlimited.
-    """
-    if epochs == 0 or steps == 0 or (epochs == -1 and steps == -1):
-        raise ConfigError(
-            f"trainer.max_epochs is {epochs} and trainer.max_steps {steps}; wanted at least 1 epoch, "
-            "or max_epochs=-1 with at least 1 step"
-        )
-
-
-def check_intervals(config: Namespace) -> None:
-    """Reject intervals of 0 or below, since Lightning divides by them.
-
-    Args:
-        config: Arguments of the trainer. `log_every_n_steps` may be 0, which turns logging off.
-
-    Raises:
-        ConfigError: An interval is 0 or below.
-    """
-    for name in ("accumulate_grad_batches", "val_check_interval", "check_val_every_n_epoch", "log_every_n_steps"):
-        value = config.get(name)
-        least = 0 if name == "log_every_n_steps" else 1  # 0 turns logging off
-        if isinstance(value, int | float) and (value <= 0 if isinstance(value, float) else value < least):
-            raise ConfigError(f"trainer.{name} is {value}; wanted {'0 or more' if least == 0 else 'above 0'}")
-
-
-def check_precision(precision: object, device: str) -> None:
-    """Reject float16 on a CPU, since Lightning would silently use bfloat16 instead.
-
-    Args:
-        precision: The trainer's precision.
-        device: Type of the trainer's device, such as "cpu" or "cuda".
-
-    Raises:
-        ConfigError: The precision is float16 and the device is a CPU.
-    """
-    if device == "cpu" and str(precision) in ("16", "16-mixed"):
-        raise ConfigError(
-            f"trainer.precision is {precision}, which needs a GPU, but this training uses the CPU; set 32 or bf16-mixed"
-        )
 
 
 def run(words: list[str]) -> None:
